@@ -1,0 +1,47 @@
+"""The error types of addersim, all of them `ValueError`: a user's mistake, told in one line.
+
+Every message says where, what was found, what is allowed and, where it is not obvious, what to do.
+"""
+
+__all__ = [
+    "AddersimError",
+    "ConfigError",
+    "DataError",
+    "FormatError",
+    "HardwareError",
+    "LoweringError",
+    "NetworkError",
+    "QuantizationError",
+]
+
+
+class AddersimError(ValueError):
+    """Base of every error that a user's input can cause; the command line turns it into exit status 2."""
+
+
+class FormatError(AddersimError):
+    """A number format, rounding, overflow or accumulator that cannot exist."""
+
+
+class ConfigError(AddersimError):
+    """A configuration file or option with an unknown key, a wrong type or a value out of range."""
+
+
+class DataError(AddersimError):
+    """Images or labels that are missing, damaged, or of the wrong shape, type or range."""
+
+
+class NetworkError(AddersimError):
+    """A network or program that is inconsistent, or a file that does not hold one."""
+
+
+class LoweringError(AddersimError):
+    """A torch module or function for which there is no layer."""
+
+
+class QuantizationError(AddersimError):
+    """Bit widths, calibration or rewrites that do not fit the network."""
+
+
+class HardwareError(AddersimError):
+    """An accelerator that cannot run a trace, or an energy table without a needed row."""

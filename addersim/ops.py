@@ -1,0 +1,93 @@
+"""The vocabulary of hardware operations, and how many of each a piece of work needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
+
+from addersim.errors import AddersimError
+
+__all__ = ["OPERATIONS", "OpCounts"]
+
+OPERATIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "add": "two's-complement addition",
+        "sub": "two's-complement subtraction",
+        "cmp": "magnitude comparison of two words",
+        "mux": "choice of one of two words",
+        "xor": "bitwise exclusive or of two words (conditional inversion)",
+        "mul": "integer multiplication; the bits are those of the wider operand",
+        "shift": "arithmetic shift by a variable amount, with rounding",
+    }
+)
+
+
+class OpCounts(Mapping[tuple[str, int], int]):
+    """Immutable numbers of operations, keyed by ``(operation, bits)``.
+
+    Counts add with ``+`` and scale with ``*``; an absent key reads as zero through `get`, and an operation outside
+    `OPERATIONS`, a width below 1 or a negative number is refused.
+
+    Parameters
+    ----------
+    counts
+        Numbers of operations by ``(operation, bits)``. Zero entries are dropped.
+
+    Examples
+    --------
+    >>> a_tap = OpCounts({("sub", 8): 2, ("mux", 8): 1, ("add", 17): 1})
+    >>> (a_tap * 10).total("sub")
+    20
+    >>> a_tap + OpCounts({("add", 17): 4})
+    OpCounts(add17=5, mux8=1, sub8=2)
+    """
+
+    __slots__ = ("_counts",)
+
+    def __init__(self, counts: Mapping[tuple[str, int], int] | Iterable[tuple[tuple[str, int], int]] = ()):
+        found: dict[tuple[str, int], int] = {}
+        for (op, bits), number in dict(counts).items():
+            if op not in OPERATIONS:
+                raise AddersimError(f"unknown operation {op!r}; known: {', '.join(OPERATIONS)}")
+            if bits < 1 or number < 0:
+                raise AddersimError(f"operation {op}: {bits} bits, {number} times; needs bits >= 1 and number >= 0")
+            if number:
+                found[op, int(bits)] = int(number)
+        self._counts = dict(sorted(found.items()))
+
+    def __getitem__(self, key: tuple[str, int]) -> int:
+        return self._counts[key]
+
+    def __iter__(self) -> Iterator[tuple[str, int]]:
+        return iter(self._counts)
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    def __add__(self, other: OpCounts) -> OpCounts:
+        return sum_counts((self, other))
+
+    def __mul__(self, times: int) -> OpCounts:
+        return OpCounts({key: number * times for key, number in self._counts.items()})
+
+    __rmul__ = __mul__
+
+    def __repr__(self) -> str:
+        return f"OpCounts({', '.join(f'{op}{bits}={number}' for (op, bits), number in self.items())})"
+
+    def total(self, operation: str | None = None) -> int:
+        """Number of operations of one kind at any width, or of every kind."""
+        return sum(number for (op, _), number in self.items() if operation in (None, op))
+
+    def by_operation(self) -> dict[str, int]:
+        """Number of operations by kind, widths added up."""
+        return {op: self.total(op) for op in OPERATIONS if self.total(op)}
+
+
+def sum_counts(counts: Iterable[OpCounts]) -> OpCounts:
+    """Sum of any number of counts (the empty sum is free: ``OpCounts()``)."""
+    total: dict[tuple[str, int], int] = {}
+    for one in counts:
+        for key, number in one.items():
+            total[key] = total.get(key, 0) + number
+    return OpCounts(total)

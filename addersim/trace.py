@@ -1,0 +1,160 @@
+"""Trace: the facts of a run, or of a walk over shapes. Operations, work, words and ranges; never joules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from addersim.ops import OpCounts, sum_counts
+
+__all__ = ["Convention", "LayerTrace", "MatrixWork", "Observed", "Operand", "Trace"]
+
+Convention = Literal["hardware", "paper"]
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixWork:
+    """A window layer as matrix products, for one image: `groups` products of (pixels x window) by (window x filters).
+
+    Attributes
+    ----------
+    pixels
+        Output pixels (height x width), M in the systolic literature.
+    window
+        Taps of one output (kernel height x width x input channels of a group), K.
+    filters
+        Output channels of a group, N.
+    groups
+        Number of such products.
+    """
+
+    pixels: int
+    window: int
+    filters: int
+    groups: int = 1
+
+    @property
+    def taps(self) -> int:
+        """Terms that are computed and summed for one image, padded ones included."""
+        return self.pixels * self.window * self.filters * self.groups
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """A stream of words of one width that a layer reads or writes for one image (weights: for any number of images)."""
+
+    words: int
+    bits: int
+
+    @property
+    def size_bits(self) -> int:
+        """All words together."""
+        return self.words * self.bits
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What a bit-true run saw in one layer, over all its images.
+
+    Attributes
+    ----------
+    minimum, maximum
+        Extremes of the layer's exact results, in codes, before overflow handling: for a window layer the final sums.
+    overflowed
+        Outputs that saturated or wrapped.
+    outputs
+        Outputs in all.
+    bits_needed
+        Smallest two's-complement width that holds both extremes: the accumulator that would have been enough.
+    """
+
+    minimum: int
+    maximum: int
+    overflowed: int
+    outputs: int
+    bits_needed: int
+
+
+@dataclass(frozen=True, slots=True)
+class LayerTrace:
+    """Facts of one integer layer, for one image.
+
+    Attributes
+    ----------
+    name, kind
+        The layer's name in the program and its kind (``window``, ``affine``, ...).
+    datapath
+        Name of the circuit, window layers only.
+    operations
+        What is billed under the trace's convention.
+    inputs
+        One operand for each value that the layer reads from another layer.
+    output
+        The words that it writes. A window layer writes accumulator words.
+    weights
+        Stored constants (weights, or the multipliers, addends and shifts of an affine layer).
+    work
+        The matrix product of a window layer; None elsewhere.
+    accumulator_bits
+        Width of the accumulator of a window or average-pooling layer; None elsewhere.
+    output_format
+        The output's number format, as printed.
+    observed
+        What a run saw; None where only shapes were walked.
+    fused
+        True where the output stays in the pipeline: its only reader takes each word as it is produced, so that it is
+        never stored (a window layer into its batch norm, a batch norm into its ReLU, and so on).
+    """
+
+    name: str
+    kind: str
+    operations: OpCounts
+    inputs: tuple[Operand, ...]
+    output: Operand
+    weights: Operand = field(default=Operand(0, 0))
+    datapath: str | None = None
+    work: MatrixWork | None = None
+    accumulator_bits: int | None = None
+    output_format: str = ""
+    observed: Observed | None = None
+    fused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Facts of a program, layer by layer, for one image.
+
+    Attributes
+    ----------
+    name
+        The network's name.
+    convention
+        ``hardware``: every operation that runs. ``paper``: two additions, or a multiplication and an addition, a tap, everything else free.
+    layers
+        In execution order.
+    images
+        Number of images behind `LayerTrace.observed`; 0 where only shapes were walked.
+    """
+
+    name: str
+    convention: Convention
+    layers: tuple[LayerTrace, ...]
+    images: int = 0
+
+    @property
+    def operations(self) -> OpCounts:
+        """Operations of all layers, for one image."""
+        return sum_counts(layer.operations for layer in self.layers)
+
+    @property
+    def taps(self) -> int:
+        """Taps of all window layers, for one image."""
+        return sum(layer.work.taps for layer in self.layers if layer.work)
+
+    def taps_by_datapath(self) -> dict[str, int]:
+        """Taps by circuit, for one image."""
+        found: dict[str, int] = {}
+        for layer in self.layers:
+            if layer.work and layer.datapath:
+                found[layer.datapath] = found.get(layer.datapath, 0) + layer.work.taps
+        return found
