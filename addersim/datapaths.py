@@ -1,6 +1,6 @@
 """DATAPATHS: the arithmetic circuits that a window layer can run on, one record each.
 
-A *lane* is what is computed (``l1``: -sum |x - f|; ``mac``: sum x * f) and has one C kernel and one numpy twin. A *datapath* is
+A *lane* is what is computed (``l1``: -sum |x - f|; ``mac``: sum x * f), with one C kernel and one twin. A *datapath* is
 a circuit that computes a lane; circuits of one lane give the same numbers and different bills.
 """
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from addersim.errors import FormatError
 
-__all__ = ["Accumulator", "FixedFormat", "OVERFLOWS", "Overflow", "ROUNDINGS", "Rounding", "bits_for", "shift_right"]
+__all__ = ["OVERFLOWS", "ROUNDINGS", "Accumulator", "FixedFormat", "Overflow", "Rounding", "bits_for", "shift_right"]
 
 Rounding = Literal["half-even", "half-up", "truncate"]
 Overflow = Literal["saturate", "wrap"]

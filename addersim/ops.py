@@ -31,7 +31,7 @@ class OpCounts(Mapping[tuple[str, int], int]):
     Parameters
     ----------
     counts
-        Numbers of operations by ``(operation, bits)``. Zero entries are dropped.
+        Numbers of operations by ``(operation, bits)``, as a mapping or as pairs; repeated keys add up, zeros are dropped.
 
     Examples
     --------
@@ -46,13 +46,14 @@ class OpCounts(Mapping[tuple[str, int], int]):
 
     def __init__(self, counts: Mapping[tuple[str, int], int] | Iterable[tuple[tuple[str, int], int]] = ()):
         found: dict[tuple[str, int], int] = {}
-        for (op, bits), number in dict(counts).items():
+        pairs = counts.items() if isinstance(counts, Mapping) else counts
+        for (op, bits), number in pairs:
             if op not in OPERATIONS:
                 raise AddersimError(f"unknown operation {op!r}; known: {', '.join(OPERATIONS)}")
             if bits < 1 or number < 0:
                 raise AddersimError(f"operation {op}: {bits} bits, {number} times; needs bits >= 1 and number >= 0")
             if number:
-                found[op, int(bits)] = int(number)
+                found[op, int(bits)] = found.get((op, int(bits)), 0) + int(number)
         self._counts = dict(sorted(found.items()))
 
     def __getitem__(self, key: tuple[str, int]) -> int:
@@ -65,7 +66,7 @@ class OpCounts(Mapping[tuple[str, int], int]):
         return len(self._counts)
 
     def __add__(self, other: OpCounts) -> OpCounts:
-        return sum_counts((self, other))
+        return OpCounts([*self.items(), *other.items()])
 
     def __mul__(self, times: int) -> OpCounts:
         return OpCounts({key: number * times for key, number in self._counts.items()})
@@ -86,8 +87,4 @@ class OpCounts(Mapping[tuple[str, int], int]):
 
 def sum_counts(counts: Iterable[OpCounts]) -> OpCounts:
     """Sum of any number of counts (the empty sum is free: ``OpCounts()``)."""
-    total: dict[tuple[str, int], int] = {}
-    for one in counts:
-        for key, number in one.items():
-            total[key] = total.get(key, 0) + number
-    return OpCounts(total)
+    return OpCounts(pair for one in counts for pair in one.items())

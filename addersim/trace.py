@@ -88,7 +88,7 @@ class LayerTrace:
     operations
         What is billed under the trace's convention.
     inputs
-        One operand for each value that the layer reads from another layer.
+        One operand for each stored value that the layer reads; a word that streams in from a `fused` layer is none.
     output
         The words that it writes. A window layer writes accumulator words.
     weights
@@ -129,7 +129,8 @@ class Trace:
     name
         The network's name.
     convention
-        ``hardware``: every operation that runs. ``paper``: two additions, or a multiplication and an addition, a tap, everything else free.
+        ``hardware``: every operation that runs. ``paper``: two additions, or a multiplication and an addition, a tap and
+        everything else free.
     layers
         In execution order.
     images

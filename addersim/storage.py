@@ -1,0 +1,136 @@
+"""Records with numpy arrays in one .npz file: written whole or not at all, read without running anything."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, TypeVar, get_origin
+
+import msgspec
+import numpy as np
+
+from addersim.errors import AddersimError, NetworkError
+
+__all__ = ["load_record", "save_record", "write_atomically"]
+
+Record = TypeVar("Record", bound=msgspec.Struct)
+
+HEADER = "header"
+MAX_FILE_BYTES = 2 << 30
+"""Largest decoded size that is read: far above any network of this field, far below a machine's memory."""
+
+
+@contextmanager
+def write_atomically(path: str | Path, mode: str = "wb") -> Iterator[IO[Any]]:
+    """Open a file that appears under its name only when the block ends without an error.
+
+    The text is written beside the target and renamed, so that a crash or a full disk leaves the old file as it was.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    encoding = None if "b" in mode else "utf-8"
+    handle, beside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        umask = os.umask(0)
+        os.umask(umask)
+        os.fchmod(handle, 0o666 & ~umask)  # a temporary file is private; the finished one should not be
+        with os.fdopen(handle, mode, encoding=encoding) as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(beside, target)
+    except BaseException:
+        Path(beside).unlink(missing_ok=True)
+        raise
+
+
+def save_record(path: str | Path, record: msgspec.Struct) -> None:
+    """Write a record to one compressed .npz: its arrays by dotted name, everything else as JSON text in ``header``."""
+    arrays: dict[str, np.ndarray[Any, Any]] = {}
+
+    def hook(value: Any) -> Any:
+        if isinstance(value, np.ndarray):
+            arrays[f"array{len(arrays)}"] = value
+            return f"array{len(arrays) - 1}"
+        raise TypeError(f"cannot store {type(value).__name__}")
+
+    tree = {type(record).__name__: msgspec.to_builtins(record, enc_hook=hook)}
+    header = np.array(msgspec.json.encode(tree).decode())
+    with write_atomically(path) as stream:
+        np.savez_compressed(stream, allow_pickle=False, **{HEADER: header}, **arrays)
+
+
+def load_record(path: str | Path, kind: type[Record]) -> Record:
+    """Read a record that `save_record` wrote.
+
+    Raises
+    ------
+    NetworkError
+        Where the file is missing, truncated, altered, not an .npz, holds objects or more than 2 GiB, or holds something else
+        than a valid record of this kind. Nothing in the file is ever executed.
+    """
+    where = str(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            arrays = _read_arrays(archive, where)
+    except FileNotFoundError:
+        raise NetworkError(f"{where}: no such file") from None
+    except IsADirectoryError:
+        raise NetworkError(f"{where}: is a folder, not an .npz file") from None
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, zipfile.zlib.error) as error:  # type: ignore[attr-defined]
+        raise NetworkError(
+            f"{where}: not a whole .npz file ({error}); it was truncated, altered or is another format"
+        ) from None
+    header = arrays.pop(HEADER, None)
+    if header is None or header.dtype.kind != "U" or header.ndim:
+        raise NetworkError(f"{where}: an .npz file without addersim's header; expected one saved by addersim")
+
+    def hook(wanted: Any, name: Any) -> Any:
+        if (get_origin(wanted) or wanted) is not np.ndarray or name not in arrays:
+            raise ValueError(f"array {name!r} is missing")
+        return arrays[name]
+
+    try:
+        tree = msgspec.json.decode(header.item())
+        if not isinstance(tree, dict) or list(tree) != [kind.__name__]:
+            found = next(iter(tree)) if isinstance(tree, dict) and tree else type(tree).__name__
+            raise NetworkError(f"{where}: holds a {found}, expected a {kind.__name__}")
+        return msgspec.convert(tree[kind.__name__], kind, dec_hook=hook)
+    except msgspec.MsgspecError as error:
+        raise NetworkError(f"{where}: {error}") from None
+    except AddersimError as error:
+        raise type(error)(f"{error}" if str(error).startswith(where) else f"{where}: {error}") from None
+
+
+def _read_arrays(archive: zipfile.ZipFile, where: str) -> dict[str, np.ndarray[Any, Any]]:
+    """Arrays of an .npz, after their declared sizes have been checked against each other and the bound."""
+    members = archive.infolist()
+    total = sum(member.file_size for member in members)
+    if total > MAX_FILE_BYTES:
+        raise NetworkError(f"{where}: {total:,} bytes when unpacked; at most {MAX_FILE_BYTES:,} are read")
+    arrays = {}
+    for member in members:
+        with archive.open(member) as stream:
+            arrays[member.filename.removesuffix(".npy")] = _read_array(stream, member, where)
+    return arrays
+
+
+def _read_array(stream: IO[bytes], member: zipfile.ZipInfo, where: str) -> np.ndarray[Any, Any]:
+    try:
+        version = np.lib.format.read_magic(stream)
+        read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
+        shape, fortran, dtype = read_header(stream)
+    except (ValueError, KeyError) as error:
+        raise NetworkError(f"{where}: member {member.filename} is not a plain array ({error})") from None
+    if dtype.hasobject:
+        raise NetworkError(f"{where}: member {member.filename} holds Python objects; only plain numbers are read")
+    size = int(np.prod(shape, dtype=object)) * dtype.itemsize
+    content = stream.read(size + 1) if 0 <= size <= member.file_size else b""
+    if len(content) != size:
+        raise NetworkError(f"{where}: member {member.filename} promises {size:,} bytes and holds another number of them")
+    values = np.frombuffer(content, dtype)
+    return values.reshape(shape[::-1]).T if fortran else values.reshape(shape)
