@@ -104,6 +104,9 @@ class LayerTrace:
     fused
         True where the output stays in the pipeline: its only reader takes each word as it is produced, so that it is
         never stored (a window layer into its batch norm, a batch norm into its ReLU, and so on).
+    sources
+        For each of `inputs`, the index in `Trace.layers` of the layer that wrote it, -1 for the network's own input. Empty
+        where each layer reads the one before it.
     """
 
     name: str
@@ -118,6 +121,7 @@ class LayerTrace:
     output_format: str = ""
     observed: Observed | None = None
     fused: bool = False
+    sources: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
