@@ -1,0 +1,251 @@
+import dataclasses
+import gzip
+import io
+import pickle
+import struct
+from types import MappingProxyType
+
+import numpy as np
+import pytest
+
+from addersim.datasets import DATASETS, Images, load, read
+from addersim.errors import DataError
+
+COUNTS = MappingProxyType({"train": 20, "test": 4})
+SMALL = {
+    name: dataclasses.replace(DATASETS[name], counts=COUNTS, default_root=None) for name in ("mnist", "cifar10", "cifar100")
+}
+
+
+@pytest.fixture
+def random():
+    return np.random.default_rng(1)
+
+
+def idx(array):
+    return bytes((0, 0, 8, array.ndim)) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+
+
+def write_mnist(folder, random, *, images=4, pack=gzip.compress, suffix=".gz"):
+    pixels = random.integers(0, 256, (images, 28, 28), dtype=np.uint8)
+    labels = random.integers(0, 10, images, dtype=np.uint8)
+    (folder / f"t10k-images-idx3-ubyte{suffix}").write_bytes(pack(idx(pixels)))
+    (folder / f"t10k-labels-idx1-ubyte{suffix}").write_bytes(pack(idx(labels)))
+    return pixels, labels
+
+
+def write_cifar10(folder, random, split="test"):
+    names = ["test_batch"] if split == "test" else [f"data_batch_{part}" for part in range(1, 6)]
+    rows = np.concatenate(
+        [random.integers(0, 10, (4 * len(names), 1)), random.integers(0, 256, (4 * len(names), 3072))], axis=1
+    )
+    rows = rows.astype(np.uint8)
+    for part, name in enumerate(names):
+        (folder / f"{name}.bin").write_bytes(rows[4 * part : 4 * part + 4].tobytes())
+    return rows[:, 1:].reshape(-1, 3, 32, 32), rows[:, 0]
+
+
+def batch(random, rows=4, key=b"labels", **changes):
+    data = random.integers(0, 256, (rows, 3072), dtype=np.uint8)
+    return {b"batch_label": b"a batch", key: [3] * rows, b"data": data, b"filenames": [b"x.png"] * rows} | changes
+
+
+@pytest.mark.parametrize(("pack", "suffix"), [(gzip.compress, ".gz"), (bytes, "")])
+def test_idx_plain_and_gzipped(tmp_path, random, pack, suffix):
+    pixels, labels = write_mnist(tmp_path, random, pack=pack, suffix=suffix)
+    found = read(SMALL["mnist"], tmp_path)
+    np.testing.assert_array_equal(found.pixels[:, 0], pixels)
+    np.testing.assert_array_equal(found.labels, labels)
+    assert found.labels.dtype == np.int64
+    assert len(read(SMALL["mnist"], tmp_path, limit=3)) == 3
+
+
+def test_folder_below_the_root(tmp_path, random):
+    (tmp_path / "MNIST" / "raw").mkdir(parents=True)
+    write_mnist(tmp_path / "MNIST" / "raw", random)
+    assert len(read(SMALL["mnist"], tmp_path)) == 4
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_cifar10_binary(tmp_path, random, split):
+    pixels, labels = write_cifar10(tmp_path, random, split)
+    found = read(SMALL["cifar10"], tmp_path, split)
+    np.testing.assert_array_equal(found.pixels, pixels)
+    np.testing.assert_array_equal(found.labels, labels)
+
+
+def test_cifar100_binary_takes_the_fine_label(tmp_path, random):
+    rows = random.integers(0, 20, (4, 3074), dtype=np.uint8)
+    rows[:, 1] = [99, 0, 50, 1]
+    (tmp_path / "test.bin").write_bytes(rows.tobytes())
+    assert read(SMALL["cifar100"], tmp_path).labels.tolist() == [99, 0, 50, 1]
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4])
+@pytest.mark.parametrize("name", ["cifar10", "cifar100"])
+def test_python_batches(tmp_path, random, protocol, name):
+    file, key = {"cifar10": ("test_batch", b"labels"), "cifar100": ("test", b"fine_labels")}[name]
+    stored = batch(random, key=key)
+    content = python2(stored) if protocol == 2 else pickle.dumps(stored, protocol)
+    (tmp_path / file).write_bytes(content)
+    found = read(SMALL[name], tmp_path)
+    np.testing.assert_array_equal(found.pixels.reshape(4, -1), stored[b"data"])
+    assert found.labels.tolist() == [3] * 4
+
+
+def python2(stored):
+    """The batch as Python 2 pickled the official files: bytes are its strings, not calls of _codecs.encode."""
+
+    class Pickler(pickle._Pickler):
+        def save_bytes(self, text):
+            self.write(b"T" + struct.pack("<i", len(text)) + text)
+            self.memoize(text)
+
+        dispatch = pickle._Pickler.dispatch | {bytes: save_bytes}
+
+    file = io.BytesIO()
+    Pickler(file, 2).dump(stored)
+    return file.getvalue()
+
+
+class Evil:
+    def __reduce__(self):
+        return (eval, ("1 + 1",))
+
+
+class Huge:
+    def __reduce__(self):
+        return (np.ndarray, ((1 << 60,),))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (lambda r: pickle.dumps(Evil()), "names builtins.eval; only arrays"),
+        (lambda r: pickle.dumps(batch(r, extra=Evil())), "names builtins.eval; only arrays"),
+        (lambda r: pickle.dumps(batch(r) | {b"data": Huge()}), "cannot unpack non-iterable NoneType"),
+        (lambda r: pickle.dumps(batch(r))[:-500], "not a CIFAR python batch"),
+        (lambda r: pickle.dumps([1, 2]), "'list' object has no attribute 'items'"),
+        (lambda r: pickle.dumps(batch(r, rows=3)), r"data are 'u1' of shape \(3, 3072\), expected uint8 of \(4, 3072\)"),
+        (lambda r: pickle.dumps(batch(r) | {b"data": np.zeros((4, 768), "f4")}), "data are 'f4'"),
+        (lambda r: pickle.dumps(batch(r) | {b"labels": [3, 3, 3, 256]}), "labels are not 4 numbers"),
+        (lambda r: pickle.dumps(batch(r) | {b"labels": [3]}), "labels are not 4 numbers"),
+        (lambda r: pickle.dumps(batch(r) | {b"data": 5}), "'int' object has no attribute 'state'"),
+        (lambda r: b"\x80\x02" + b"r\xff\xff\xff\x7f.", "opcode LONG_BINPUT is not admitted"),
+        (lambda r: b"\x80\x05\x96" + struct.pack("<Q", 1 << 40) + b".", "not a CIFAR python batch"),
+        (lambda r: b"version https://git-lfs.github.com/spec/v1\n", "not a CIFAR python batch"),
+        (lambda r: pickle.dumps(batch(r) | {b"padding": b"0" * 99999}), "holds more than 12800 bytes, too many for 4 images"),
+    ],
+)
+def test_hostile_python_batches(tmp_path, random, content, message):
+    (tmp_path / "test_batch").write_bytes(content(random))
+    with pytest.raises(DataError, match=message):
+        read(SMALL["cifar10"], tmp_path)
+
+
+def _damage(position, value):
+    def change(content):
+        content = bytearray(gzip.decompress(content))
+        content[position] = value
+        return gzip.compress(bytes(content))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (_damage(2, 0x0D), "starts with 00000d03, expected 00000803"),
+        (_damage(7, 5), r"sizes are \(5, 28, 28\), expected \(4, 28, 28\)"),
+        (lambda c: gzip.compress(gzip.decompress(c)[:-1]), "holds 3151 bytes, expected exactly 3152"),
+        (lambda c: gzip.compress(gzip.decompress(c) + b"0"), "holds more than 3152 bytes, expected exactly 3152"),
+        (lambda c: gzip.compress(b""), "starts with nothing"),
+        (lambda c: gzip.compress(gzip.decompress(c)[:9]), "holds 9 bytes, expected exactly 3152"),
+        (lambda c: c[:-20], "damaged or unreadable"),
+        (lambda c: b"not gzip", "damaged or unreadable: Not a gzipped file"),
+    ],
+)
+def test_damaged_idx(tmp_path, random, change, message):
+    write_mnist(tmp_path, random)
+    path = tmp_path / "t10k-images-idx3-ubyte.gz"
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(DataError, match=message) as raised:
+        read(SMALL["mnist"], tmp_path)
+    assert str(path) in str(raised.value)
+
+
+def test_labels_out_of_range(tmp_path, random):
+    write_mnist(tmp_path, random)
+    (tmp_path / "t10k-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(np.array([1, 2, 10, 11], np.uint8))))
+    with pytest.raises(DataError, match=r"mnist: label 10 of image 2 is outside 0..9 \(2 such labels\)"):
+        read(SMALL["mnist"], tmp_path)
+
+
+@pytest.mark.parametrize("change", [-1, 1])
+def test_cifar_file_of_another_length(tmp_path, random, change):
+    write_cifar10(tmp_path, random)
+    path = tmp_path / "test_batch.bin"
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] if change < 0 else content + b"0")
+    with pytest.raises(DataError, match="expected exactly 12292"):
+        read(SMALL["cifar10"], tmp_path)
+
+
+def test_missing_files_say_where_to_get_them(tmp_path):
+    with pytest.raises(
+        DataError, match=r"t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte .*not found in .*MNIST/raw; get the files from https"
+    ):
+        read(SMALL["mnist"], tmp_path)
+    with pytest.raises(DataError, match=r"test_batch.bin, test_batch .*not found"):
+        read(SMALL["cifar10"], tmp_path)
+    with pytest.raises(DataError, match="name the folder that holds its files"):
+        load("mnist")
+
+
+def test_wrong_arguments(tmp_path, random):
+    with pytest.raises(DataError, match="'svhn' is not known; known: mnist, fashion-mnist"):
+        load("svhn")
+    with pytest.raises(DataError, match="no split 'train'; it has test"):
+        load("fashion-mnist-2000", split="train")
+    with pytest.raises(DataError, match="a limit of 0 images"):
+        load("fashion-mnist-2000", limit=0)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "labels", "message"),
+    [
+        (np.zeros((2, 1, 4, 4)), np.zeros(2, np.int64), "pixels are float64"),
+        (np.zeros((2, 4, 4), np.uint8), np.zeros(2, np.int64), r"shape \(2, 4, 4\)"),
+        (np.zeros((0, 1, 4, 4), np.uint8), np.zeros(0, np.int64), r"shape \(0, 1, 4, 4\)"),
+        (np.zeros((2, 1, 4, 4), np.uint8), np.zeros(3, np.int64), r"labels are int64 of shape \(3,\)"),
+        (np.zeros((2, 1, 4, 4), np.uint8), np.array([0, -1]), "label -1 of image 1"),
+    ],
+)
+def test_images_check_themselves(pixels, labels, message):
+    with pytest.raises(DataError, match=message):
+        Images("mine", pixels, labels, ("a", "b"))
+
+
+def test_embedded_images_are_the_first_of_the_official_test_set():
+    embedded = load("fashion-mnist-2000")
+    assert embedded.pixels.shape == (2000, 1, 28, 28)
+    official = DATASETS["fashion-mnist"]
+    if not official.default_root.is_dir():
+        pytest.skip("the full set is not installed")
+    full = load("fashion-mnist", limit=2000)
+    np.testing.assert_array_equal(embedded.pixels, full.pixels)
+    np.testing.assert_array_equal(embedded.labels, full.labels)
+
+
+def test_statistics_of_the_embedded_images_are_near_those_of_the_set():
+    pixels = load("fashion-mnist-2000").pixels / 255
+    record = DATASETS["fashion-mnist-2000"]
+    assert pixels.mean() == pytest.approx(record.mean[0], abs=0.01)
+    assert pixels.std() == pytest.approx(record.std[0], abs=0.01)
+
+
+@pytest.mark.parametrize("dataset", DATASETS.values(), ids=DATASETS)
+def test_every_record_is_complete(dataset):
+    assert len(dataset.mean) == len(dataset.std) == dataset.shape[0]
+    assert len(set(dataset.classes)) == len(dataset.classes) in (10, 100)
+    assert dataset.source
