@@ -1,0 +1,54 @@
+"""Layer kinds, one file each. Adding a kind is one file and one name in each union below."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from addersim.layers import activation, add, affine, move, pool, window
+from addersim.layers.activation import IntegerRelu, Relu
+from addersim.layers.add import Add, IntegerAdd
+from addersim.layers.affine import Affine, IntegerAffine
+from addersim.layers.base import Builder, Engine, IntegerLayer, Layer, Plan, Run, Shape, Value
+from addersim.layers.move import IntegerMove, Move
+from addersim.layers.pool import AveragePool, IntegerAveragePool, IntegerMaxPool, MaxPool
+from addersim.layers.window import IntegerWindow, Window
+
+__all__ = [
+    "FUNCTIONS",
+    "MODULES",
+    "Add",
+    "Affine",
+    "AnyIntegerLayer",
+    "AnyLayer",
+    "AveragePool",
+    "Engine",
+    "IntegerAdd",
+    "IntegerAffine",
+    "IntegerAveragePool",
+    "IntegerLayer",
+    "IntegerMaxPool",
+    "IntegerMove",
+    "IntegerRelu",
+    "IntegerWindow",
+    "Layer",
+    "MaxPool",
+    "Move",
+    "Plan",
+    "Relu",
+    "Run",
+    "Shape",
+    "Value",
+    "Window",
+]
+
+AnyLayer = Window | Affine | Relu | MaxPool | AveragePool | Add | Move
+AnyIntegerLayer = IntegerWindow | IntegerAffine | IntegerRelu | IntegerMaxPool | IntegerAveragePool | IntegerAdd | IntegerMove
+
+_KINDS = (window, affine, activation, pool, add, move)
+
+MODULES: Mapping[str, Builder] = MappingProxyType({name: build for kind in _KINDS for name, build in kind.MODULES.items()})
+"""How a torch module becomes a layer, by the name of its class; torch is not imported."""
+
+FUNCTIONS: Mapping[str, Builder] = MappingProxyType({name: build for kind in _KINDS for name, build in kind.FUNCTIONS.items()})
+"""How a call in ``forward`` becomes a layer, by the function's name; its arguments after the value are passed on."""

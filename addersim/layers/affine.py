@@ -1,0 +1,235 @@
+"""Affine layers: batch norm and scalar arithmetic in float; multiply, add, shift on codes."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from addersim.errors import LoweringError, NetworkError, QuantizationError
+from addersim.fixed import FixedFormat, Overflow, Rounding
+from addersim.layers.base import (
+    Array,
+    Bill,
+    Built,
+    Engine,
+    IntegerLayer,
+    Layer,
+    Plan,
+    Run,
+    Shape,
+    Value,
+    observe,
+    stored_array,
+)
+from addersim.ops import OpCounts
+from addersim.trace import Operand
+
+__all__ = ["FUNCTIONS", "MODULES", "Affine", "IntegerAffine", "fixed_multiplier"]
+
+MAX_SHIFT = 62
+_ADDEND_LIMIT = 2.0**60
+"""Products stay below 2**62 beside addends below this, so that a 64-bit sum never overflows."""
+
+
+class Affine(Layer, frozen=True, tag="affine"):
+    """``y = multiplier * x + addend``, both of shape ``(channels,)`` or ``(1,)``, in float64.
+
+    Batch norm at inference: multiplier ``gamma / sqrt(variance + epsilon)``, addend ``beta - mean * multiplier``.
+    """
+
+    multiplier: np.ndarray
+    addend: np.ndarray
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for field, values in (("multiplier", self.multiplier), ("addend", self.addend)):
+            if values.ndim != 1 or values.size == 0 or values.dtype.kind != "f":
+                raise NetworkError(f"layer {self.name}: {field} is {values.dtype} {values.shape}; expected one axis of floats")
+        if self.multiplier.shape != self.addend.shape:
+            sizes = f"{self.multiplier.size} multipliers and {self.addend.size} addends"
+            raise NetworkError(f"layer {self.name}: {sizes}; expected as many of both")
+
+    def shape(self, *inputs: Shape) -> Shape:
+        (shape,) = inputs
+        if self.multiplier.size not in (1, shape[0]):
+            raise NetworkError(f"layer {self.name}: {self.multiplier.size} channels, the input {shape} has {shape[0]}")
+        return shape
+
+    def run(self, *values: Array) -> Array:
+        outputs: Array = (values[0].astype(np.float64) * self.multiplier + self.addend).astype(np.float32)
+        return outputs
+
+    def after(self, first: Affine) -> Affine:
+        """One layer that does `first` and then this one."""
+        multiplier, addend = np.broadcast_arrays(
+            self.multiplier * first.multiplier, self.multiplier * first.addend + self.addend
+        )
+        return Affine(name=self.name, inputs=first.inputs, multiplier=multiplier.copy(), addend=addend.copy())
+
+    def integer(self, plan: Plan) -> IntegerLayer:
+        output = plan.formats[self.name]
+        gain = plan.scales[self.inputs[0]] / output.scale
+        multiplier, shift = fixed_multiplier(
+            self.multiplier * gain, plan.how.multiplier_bits, self.addend / output.scale, self.name
+        )
+        addend = np.rint(np.ldexp(self.addend / output.scale, shift.astype(np.int64))).astype(np.int64)
+        return IntegerAffine(
+            name=self.name,
+            inputs=self.inputs,
+            twin=plan.twins.get(self.name),
+            multiplier=multiplier,
+            addend=addend,
+            shift=shift,
+            multiplier_bits=plan.how.multiplier_bits,
+            output=output,
+            rounding=plan.how.rounding,
+            overflow=plan.how.overflow,
+        )
+
+    def details(self) -> str:
+        if self.multiplier.size > 1:
+            return f"{self.multiplier.size} channels"
+        return f"x * {self.multiplier[0]:.6g} + {self.addend[0]:.6g}"
+
+    def parameters(self) -> int:
+        return self.multiplier.size + self.addend.size
+
+
+def fixed_multiplier(reals: Array, bits: int, addends: Array, where: str) -> tuple[Array, Array]:
+    """Integers ``m`` of a width and shifts ``s`` with ``m / 2**s`` as near as can be to reals.
+
+    Parameters
+    ----------
+    reals
+        Shape ``(channels,)``.
+    bits
+        Two's-complement width of ``m``.
+    addends
+        Shape ``(channels,)``, in output codes: the shift stays small enough for ``addend * 2**s`` to fit 64-bit sums.
+    where
+        Name of the layer, for errors.
+
+    Returns
+    -------
+    multiplier, shift
+        int32 and uint8 arrays of shape ``(channels,)``. Common powers of two are divided out, so that a pure change of scale
+        by powers of two gets a multiplier of one.
+    """
+    limit = 2 ** (bits - 1) - 1
+    mantissa, exponent = np.frexp(np.asarray(reals, np.float64))
+    shift = (bits - 1) - exponent
+    shift -= np.abs(np.rint(np.ldexp(reals, shift))) > limit  # the mantissa rounded up to a power of two
+    room = np.floor(np.log2(_ADDEND_LIMIT / np.maximum(np.abs(addends), 1.0))).astype(np.int64)
+    shift = np.minimum(shift, np.minimum(room, MAX_SHIFT))
+    shift = np.where(mantissa == 0, 0, shift)
+    if (shift < 0).any():
+        worst = float(np.abs(reals).max())
+        raise QuantizationError(
+            f"layer {where}: a gain of {worst:.4g} output codes a step does not fit {bits} multiplier bits"
+        )
+    multiplier = np.rint(np.ldexp(reals, shift)).astype(np.int64)
+    zeros = np.array([(int(m) & -int(m)).bit_length() - 1 if m else s for m, s in zip(multiplier, shift, strict=True)])
+    common = np.minimum(zeros, shift)
+    return (multiplier >> common).astype(np.int32), (shift - common).astype(np.uint8)
+
+
+class IntegerAffine(IntegerLayer, frozen=True, tag="affine"):
+    """``y = round((x * multiplier + addend) / 2**shift)`` into a format, a channel at a time or one for all.
+
+    Attributes
+    ----------
+    multiplier, addend, shift
+        int32, int64 and uint8, shape ``(channels,)`` or ``(1,)``; shifts of 0..62.
+    multiplier_bits
+        Width of the hardware's multiplier port, which is what is billed.
+    """
+
+    multiplier: np.ndarray
+    addend: np.ndarray
+    shift: np.ndarray
+    multiplier_bits: int
+    output: FixedFormat
+    rounding: Rounding
+    overflow: Overflow
+
+    def __post_init__(self) -> None:
+        wanted = {"multiplier": np.dtype(np.int32), "addend": np.dtype(np.int64), "shift": np.dtype(np.uint8)}
+        for field, dtype in wanted.items():
+            values = getattr(self, field)
+            if values.dtype != dtype or values.ndim != 1 or values.shape != self.multiplier.shape or not values.size:
+                raise NetworkError(
+                    f"layer {self.name}: {field} is {values.dtype} {values.shape}; expected {dtype}, one a channel"
+                )
+        if self.shift.max() > MAX_SHIFT:
+            raise NetworkError(f"layer {self.name}: shift {self.shift.max()}; allowed are 0..{MAX_SHIFT}")
+        if not 2 <= self.multiplier_bits <= 32 or np.abs(self.multiplier.astype(np.int64)).max() >> (self.multiplier_bits - 1):
+            largest = np.abs(self.multiplier.astype(np.int64)).max()
+            raise NetworkError(f"layer {self.name}: multiplier {largest} does not fit {self.multiplier_bits} bits (2..32)")
+
+    def value(self, *inputs: Value) -> Value:
+        shape = inputs[0].shape
+        if self.multiplier.size not in (1, shape[0]):
+            raise NetworkError(f"layer {self.name}: {self.multiplier.size} channels, the input {shape} has {shape[0]}")
+        return Value.of(shape, self.output)
+
+    def run(self, engine: Engine, *codes: Array, threads: int | None = None) -> Run:
+        channels = codes[0].shape[-1]
+        found = engine.affine(
+            codes[0],
+            *(np.ascontiguousarray(np.broadcast_to(one, channels)) for one in (self.multiplier, self.addend, self.shift)),
+            output=self.output,
+            rounding=self.rounding,
+            overflow=self.overflow,
+            threads=threads,
+        )
+        return Run(found.values, observe(found.minimum, found.maximum, found.overflowed, found.values.size))
+
+    def bill(self, output: Value, *inputs: Value) -> Bill:
+        (given,) = inputs
+        multiplies = bool((self.multiplier != 1).any())
+        wide = given.bits + self.multiplier_bits if multiplies else given.bits
+        counts = OpCounts()
+        if multiplies:
+            counts += OpCounts({("mul", max(given.bits, self.multiplier_bits)): output.words})
+        if self.addend.any():
+            counts += OpCounts({("add", wide): output.words})
+        if self.shift.any():
+            counts += OpCounts({("shift", wide): output.words})
+        channel_bits = self.multiplier_bits * multiplies + wide * bool(self.addend.any()) + 6 * bool(self.shift.any())
+        return Bill(counts, weights=Operand(self.multiplier.size, channel_bits))
+
+
+def _batch_norm(module: Any) -> Built:
+    if module.running_mean is None:
+        raise LoweringError("batch norm without running statistics (track_running_stats=False) has no fixed form")
+    variance, mean = stored_array(module.running_var, "float64"), stored_array(module.running_mean, "float64")
+    gamma = 1.0 if module.weight is None else stored_array(module.weight, "float64")
+    beta = 0.0 if module.bias is None else stored_array(module.bias, "float64")
+    multiplier = gamma / np.sqrt(variance + module.eps)
+    return Affine, {"multiplier": multiplier, "addend": beta - mean * multiplier}
+
+
+def _scalar(multiplier: float = 1.0, addend: float = 0.0) -> Built:
+    for number in (multiplier, addend):
+        if isinstance(number, bool) or not isinstance(number, (int, float)) or not math.isfinite(number):
+            raise LoweringError(f"{number!r} is not a finite number; values combine with numbers or with each other by +")
+    return Affine, {"multiplier": np.array([float(multiplier)]), "addend": np.array([float(addend)])}
+
+
+def _divide(scalar: float) -> Built:
+    if scalar == 0:
+        raise LoweringError("division by zero")
+    return _scalar(multiplier=1.0 / scalar)
+
+
+MODULES = {"BatchNorm1d": _batch_norm, "BatchNorm2d": _batch_norm}
+FUNCTIONS = {
+    "add scalar": lambda scalar: _scalar(addend=scalar),
+    "sub scalar": lambda scalar: _scalar(addend=-scalar),
+    "rsub scalar": lambda scalar: _scalar(multiplier=-1.0, addend=scalar),
+    "mul scalar": lambda scalar: _scalar(multiplier=scalar),
+    "div scalar": _divide,
+    "neg": lambda: _scalar(multiplier=-1.0),
+}

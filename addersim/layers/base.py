@@ -1,0 +1,231 @@
+"""What every layer kind provides: its float form, its integer form, and the bill of the latter.
+
+Values travel channels last: arrays of shape ``(images, height, width, channels)``, or ``(images, features)`` after flattening.
+Shapes are named without images and channels first, as in PyTorch: ``(channels, height, width)`` or ``(features,)``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, ClassVar
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from addersim.errors import NetworkError
+from addersim.fixed import FixedFormat, bits_for
+from addersim.ops import OpCounts
+from addersim.quantization import Quantization
+from addersim.trace import MatrixWork, Observed, Operand
+
+__all__ = [
+    "Bill",
+    "Built",
+    "Engine",
+    "IntegerLayer",
+    "Layer",
+    "Plan",
+    "Run",
+    "Shape",
+    "Value",
+    "output_size",
+    "pair",
+    "stored_array",
+]
+
+Array = npt.NDArray[Any]
+Shape = tuple[int, ...]
+Pair = tuple[int, int]
+Engine = ModuleType
+"""`addersim.kernels` or its slow twin `addersim.reference`: both have the same functions."""
+Built = tuple["type[Layer]", dict[str, Any]] | None
+"""What a torch module becomes: a layer class and its fields, or None where the module does nothing at inference."""
+
+
+class Layer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, eq=False, tag_field="kind"):
+    """A float layer: a name, the names of the layers that it reads (``input`` is the image), and the kind's own fields."""
+
+    name: str
+    inputs: tuple[str, ...]
+
+    ARITY: ClassVar[int] = 1
+    KEEPS_SCALE: ClassVar[bool] = False
+    """Whether output codes are input codes (perhaps fewer or clamped), so that both must share a scale."""
+    KEEPS_SIGN: ClassVar[bool] = False
+    """Whether inputs without negative values give outputs without negative values."""
+
+    def __post_init__(self) -> None:
+        if len(self.inputs) != self.ARITY:
+            raise NetworkError(f"layer {self.name}: reads {len(self.inputs)} values; a {self.kind()} layer reads {self.ARITY}")
+        for field in self.__struct_fields__:
+            value = getattr(self, field)
+            if isinstance(value, np.ndarray) and not np.isfinite(value).all():
+                bad = int((~np.isfinite(value)).sum())
+                raise NetworkError(f"layer {self.name}: {field} holds {bad} NaN or infinite values of {value.size}")
+
+    @classmethod
+    def kind(cls) -> str:
+        """Name of the kind, as stored and printed."""
+        return str(cls.__struct_config__.tag)
+
+    def shape(self, *inputs: Shape) -> Shape:
+        """Shape of the output, or a NetworkError that says what does not fit."""
+        raise NotImplementedError
+
+    def run(self, *values: Array) -> Array:
+        """Output in float32."""
+        raise NotImplementedError
+
+    def integer(self, plan: Plan) -> IntegerLayer:
+        """The same layer on codes, in the formats of a plan."""
+        raise NotImplementedError
+
+    def details(self) -> str:
+        """The kind's own settings in a few words, for tables."""
+        return ""
+
+    def parameters(self) -> int:
+        """Number of trained values."""
+        return 0
+
+
+class IntegerLayer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, eq=False, tag_field="kind"):
+    """A layer on integer codes. `twin` names the float layer whose output it approximates, None where there is none."""
+
+    name: str
+    inputs: tuple[str, ...]
+    twin: str | None
+
+    @classmethod
+    def kind(cls) -> str:
+        """Name of the kind, as stored and printed."""
+        return str(cls.__struct_config__.tag)
+
+    def value(self, *inputs: Value) -> Value:
+        """What comes out, from what goes in: shape, width and scale. Raises NetworkError where the inputs do not fit."""
+        raise NotImplementedError
+
+    def run(self, engine: Engine, *codes: Array, threads: int | None = None) -> Run:
+        """Output codes, and what was seen on the way."""
+        raise NotImplementedError
+
+    def bill(self, output: Value, *inputs: Value) -> Bill:
+        """What the hardware does for one image."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A value between integer layers, for one image: its shape, and the width, sign and scale of its codes."""
+
+    shape: Shape
+    bits: int
+    signed: bool
+    scale: float
+
+    @classmethod
+    def of(cls, shape: Shape, fixed: FixedFormat) -> Value:
+        """A value in a fixed-point format."""
+        return cls(shape, fixed.bits, fixed.signed, fixed.scale)
+
+    @property
+    def words(self) -> int:
+        """Number of codes."""
+        return math.prod(self.shape)
+
+    @property
+    def operand(self) -> Operand:
+        """The codes as a stream of words."""
+        return Operand(self.words, self.bits)
+
+    def __str__(self) -> str:
+        if self.bits <= 16:
+            return str(FixedFormat(self.bits, self.signed, self.scale))
+        return f"{'s' if self.signed else 'u'}{self.bits}*{self.scale:.4g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Output codes of an integer layer; `observed` where overflow was possible."""
+
+    values: Array
+    observed: Observed | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """What an integer layer does for one image: in hardware, and in the paper's convention (free unless said)."""
+
+    hardware: OpCounts
+    paper: OpCounts = OpCounts()  # noqa: RUF009  # immutable
+    weights: Operand = Operand(0, 0)  # noqa: RUF009  # immutable
+    work: MatrixWork | None = None
+    datapath: str | None = None
+    accumulator_bits: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What `quantize` has decided when it asks a layer for its integer form.
+
+    Attributes
+    ----------
+    formats
+        Format of every value that is stored as codes, by layer name (``input`` included).
+    scales
+        Real value of code 1 of every value, those of window layers (which have no format) included.
+    how
+        The user's rules.
+    twins
+        Name of the layer of the original network that a layer stands for, where it has one.
+    calibrated
+        False where only shapes matter: weights become an all-zero array without memory.
+    """
+
+    formats: Mapping[str, FixedFormat]
+    scales: Mapping[str, float]
+    how: Quantization
+    twins: Mapping[str, str]
+    calibrated: bool = True
+
+
+def observe(minimum: int, maximum: int, overflowed: int, outputs: int) -> Observed:
+    """Record of a layer's extremes with the two's-complement width that they need."""
+    return Observed(minimum, maximum, overflowed, outputs, bits_for(minimum, maximum))
+
+
+def pair(value: Any, what: str, least: int = 0) -> Pair:
+    """Two whole numbers (vertical, horizontal) from one number or two, as torch modules hold them."""
+    both = (value, value) if isinstance(value, int) else tuple(value)
+    if len(both) != 2 or not all(isinstance(one, int) and one >= least for one in both):
+        raise NetworkError(f"{what}: {value!r} is not one or two whole numbers of at least {least}")
+    return both
+
+
+def output_size(shape: Shape, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, where: str) -> Pair:
+    """Height and width of the output of a sliding window, rounded down as in PyTorch."""
+    if len(shape) != 3:
+        raise NetworkError(f"{where}: needs an input of channels x height x width, found {shape}")
+    sizes = []
+    for axis in range(2):
+        reach = dilation[axis] * (kernel[axis] - 1) + 1
+        sizes.append((shape[axis + 1] + 2 * padding[axis] - reach) // stride[axis] + 1)
+    if min(sizes) < 1:
+        raise NetworkError(
+            f"{where}: window {kernel} with dilation {dilation} does not fit input {shape} with padding {padding}"
+        )
+    return sizes[0], sizes[1]
+
+
+def stored_array(tensor: Any, dtype: str = "float32") -> Array:
+    """A torch tensor (or an array) as a contiguous array of its own; torch itself is not needed."""
+    if hasattr(tensor, "detach"):
+        tensor = tensor.detach().cpu().numpy()
+    return np.array(tensor, dtype=dtype, order="C")
+
+
+Builder = Callable[..., Built]

@@ -1,0 +1,332 @@
+"""Window layers: convolution, depthwise, grouped and linear, on any datapath."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from addersim import kernels
+from addersim.datapaths import DATAPATHS, LANES, datapath
+from addersim.errors import LoweringError, NetworkError
+from addersim.fixed import Accumulator, FixedFormat, bits_for
+from addersim.layers.base import (
+    Array,
+    Bill,
+    Built,
+    Engine,
+    IntegerLayer,
+    Layer,
+    Pair,
+    Plan,
+    Run,
+    Shape,
+    Value,
+    observe,
+    output_size,
+    pair,
+    stored_array,
+)
+from addersim.trace import MatrixWork, Operand
+
+__all__ = ["FUNCTIONS", "MODULES", "IntegerWindow", "Window"]
+
+
+def _window_shape(layer: Window | IntegerWindow, filters: int, channels: int, kernel: Pair, shape: Shape) -> Shape:
+    """Output shape of a window; an input of features is one pixel of that many channels."""
+    where = f"layer {layer.name}"
+    if shape[0] != channels * layer.groups:
+        raise NetworkError(
+            f"{where}: weights expect {channels * layer.groups} input channels, the input {shape} has {shape[0]}"
+        )
+    size = output_size((*shape, 1, 1)[:3], kernel, layer.stride, layer.padding, layer.dilation, where)
+    return (filters, *size) if len(shape) == 3 else (filters,)
+
+
+def _as_pixels(values: Array) -> Array:
+    return values if values.ndim == 4 else values[:, None, None, :]
+
+
+def _like_input(outputs: Array, values: Array) -> Array:
+    return outputs if values.ndim == 4 else outputs[:, 0, 0, :]
+
+
+class Window(Layer, frozen=True, tag="window"):
+    """A sliding window in float.
+
+    Attributes
+    ----------
+    arithmetic
+        Lane: ``l1`` for -sum |x - f|, ``mac`` for sum x * f.
+    weights
+        Shape ``(filters, channels / groups, kernel height, kernel width)``, as in PyTorch.
+    bias
+        Shape ``(filters,)``, or None.
+    stride, padding, dilation
+        Vertical and horizontal. Padded zeros are operands: in ``l1`` each contributes ``-|0 - f|``.
+    """
+
+    arithmetic: str
+    weights: np.ndarray
+    bias: np.ndarray | None = None
+    stride: Pair = (1, 1)
+    padding: Pair = (0, 0)
+    dilation: Pair = (1, 1)
+    groups: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        where = f"layer {self.name}"
+        if self.arithmetic not in LANES:
+            raise NetworkError(f"{where}: unknown arithmetic {self.arithmetic!r}; known: {', '.join(LANES)}")
+        if self.weights.ndim != 4 or self.weights.size == 0 or self.weights.dtype.kind != "f":
+            raise NetworkError(f"{where}: weights are {self.weights.dtype} {self.weights.shape}; expected 4 axes of floats")
+        if self.bias is not None and self.bias.shape != self.weights.shape[:1]:
+            raise NetworkError(f"{where}: bias has shape {self.bias.shape}, expected {self.weights.shape[:1]}")
+        if self.groups < 1 or self.weights.shape[0] % self.groups:
+            raise NetworkError(f"{where}: {self.weights.shape[0]} filters do not divide into {self.groups} groups")
+        pair(self.stride, f"{where}: stride", 1)
+        pair(self.dilation, f"{where}: dilation", 1)
+        pair(self.padding, f"{where}: padding", 0)
+
+    @property
+    def kernel(self) -> Pair:
+        """Height and width of the window."""
+        return self.weights.shape[2], self.weights.shape[3]
+
+    def shape(self, *inputs: Shape) -> Shape:
+        return _window_shape(self, self.weights.shape[0], self.weights.shape[1], self.kernel, inputs[0])
+
+    def run(self, *values: Array) -> Array:
+        forward = {"l1": kernels.l1_forward, "mac": kernels.mac_forward}[self.arithmetic]
+        weights = np.ascontiguousarray(self.weights.transpose(0, 2, 3, 1), dtype=np.float32)
+        outputs = forward(
+            _as_pixels(values[0]),
+            weights,
+            stride=self.stride,
+            padding=self.padding,
+            dilation=self.dilation,
+            groups=self.groups,
+        )
+        if self.bias is not None:
+            outputs += self.bias.astype(np.float32)
+        return _like_input(outputs, values[0])
+
+    def integer(self, plan: Plan) -> IntegerLayer:
+        record = datapath(plan.how.circuits()[self.arithmetic])
+        input_format = plan.formats[self.inputs[0]]
+        bits = plan.how.bits(self.name, "weight_bits")
+        shape = (self.weights.shape[0], *self.kernel, self.weights.shape[1])
+        if record.shared_scale:
+            # codes of another width than the input's sit on the same grid, whole places up or down
+            signed = input_format.signed or bool((self.weights < 0).any())
+            weight_format = FixedFormat(bits, signed, input_format.scale * 2.0 ** (input_format.bits - bits))
+        else:
+            weight_format = FixedFormat(bits)  # filters were brought to scale one
+        if plan.calibrated:
+            weights = weight_format.encode(self.weights.transpose(0, 2, 3, 1), plan.how.rounding)
+        else:
+            weights = np.broadcast_to(np.zeros(1, weight_format.dtype), shape)
+        return IntegerWindow(
+            name=self.name,
+            inputs=self.inputs,
+            twin=plan.twins.get(self.name),
+            datapath=record.name,
+            weights=weights,
+            input_format=input_format,
+            weight_format=weight_format,
+            accumulator=plan.how.accumulator,
+            stride=self.stride,
+            padding=self.padding,
+            dilation=self.dilation,
+            groups=self.groups,
+        )
+
+    def details(self) -> str:
+        words = [f"{self.arithmetic} {self.kernel[0]}x{self.kernel[1]}"]
+        words += [f"stride {self.stride[0]}"] * (self.stride != (1, 1)) + [f"pad {self.padding[0]}"] * (self.padding != (0, 0))
+        words += [f"dilation {self.dilation[0]}"] * (self.dilation != (1, 1)) + [f"groups {self.groups}"] * (self.groups != 1)
+        return " ".join(words + ["bias"] * (self.bias is not None))
+
+    def parameters(self) -> int:
+        return self.weights.size + (0 if self.bias is None else self.bias.size)
+
+
+class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
+    """A window on codes: a datapath, weight codes ``(filters, kernel height, kernel width, channels / groups)``, a register.
+
+    The register starts at zero and takes the taps in the order kernel row, kernel column, input channel. Where the datapath
+    wants one scale for both operands, the finer one is the scale of the sum and the coarser operand is shifted to it.
+    """
+
+    datapath: str
+    weights: np.ndarray
+    input_format: FixedFormat
+    weight_format: FixedFormat
+    accumulator: Accumulator
+    stride: Pair = (1, 1)
+    padding: Pair = (0, 0)
+    dilation: Pair = (1, 1)
+    groups: int = 1
+
+    def __post_init__(self) -> None:
+        where = f"layer {self.name}"
+        record = datapath(self.datapath)
+        if self.weights.ndim != 4 or self.weights.dtype != self.weight_format.dtype or self.weights.size == 0:
+            found = f"{self.weights.dtype} {self.weights.shape}"
+            raise NetworkError(f"{where}: weight codes are {found}, expected 4 axes of {self.weight_format.dtype}")
+        low, high = int(self.weights.min()), int(self.weights.max())
+        if low < self.weight_format.minimum or high > self.weight_format.maximum:
+            raise NetworkError(f"{where}: weight codes {low}..{high} leave the format {self.weight_format}")
+        if record.shared_scale and not np.log2(self.weight_format.scale / self.input_format.scale).is_integer():
+            scales = f"{self.input_format} and {self.weight_format}"
+            raise NetworkError(f"{where}: {self.datapath} needs one scale for input and weights, found {scales}")
+        if self.accumulator.overflow == "exact" and self.accumulator.bits is not None:
+            needed = self.bits_bound()
+            if self.accumulator.bits < needed:
+                raise NetworkError(
+                    f"{where}: the accumulator has {self.accumulator.bits} bits and its worst case needs {needed}; "
+                    f"widen it, or say what overflow does: {self.accumulator.bits}:saturate or {self.accumulator.bits}:wrap"
+                )
+
+    @property
+    def scale(self) -> float:
+        """Real value of one accumulator step."""
+        if DATAPATHS[self.datapath].shared_scale:
+            return min(self.input_format.scale, self.weight_format.scale)
+        return self.input_format.scale * self.weight_format.scale
+
+    def _operand_ends(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Smallest and largest code of both operands as they enter the datapath, aligned to one scale where it wants that."""
+        places = self._places()
+        ends = (
+            (self.input_format.minimum, self.input_format.maximum),
+            (self.weight_format.minimum, self.weight_format.maximum),
+        )
+        return tuple((low << by, high << by) for (low, high), by in zip(ends, places, strict=True))  # type: ignore[return-value]
+
+    def _places(self) -> Pair:
+        """Places by which input and weights shift up to the common scale."""
+        if not DATAPATHS[self.datapath].shared_scale:
+            return 0, 0
+        return round(np.log2(self.input_format.scale / self.scale)), round(np.log2(self.weight_format.scale / self.scale))
+
+    def operand_bits(self) -> int:
+        """Width of the datapath's operands: one code type that holds both."""
+        if not DATAPATHS[self.datapath].shared_scale:
+            return max(self.input_format.bits, self.weight_format.bits)
+        (x_low, x_high), (w_low, w_high) = self._operand_ends()
+        low, high = min(x_low, w_low), max(x_high, w_high)
+        return bits_for(low, high, signed=low < 0)
+
+    def bits_bound(self) -> int:
+        """Accumulator width that no input and no weights of these formats can overflow."""
+        (x_low, x_high), (w_low, w_high) = self._operand_ends()
+        taps = self.weights[0].size
+        if DATAPATHS[self.datapath].lane == "l1":
+            return bits_for(-taps * max(x_high - w_low, w_high - x_low), 0)
+        products = [x * w for x in (x_low, x_high) for w in (w_low, w_high)]
+        return bits_for(taps * min(products), taps * max(products))
+
+    def accumulator_bits(self) -> int:
+        """Width of the register: as given, or the bound."""
+        return self.accumulator.bits or self.bits_bound()
+
+    def value(self, *inputs: Value) -> Value:
+        (given,) = inputs
+        expected = self.input_format
+        if (given.bits, given.signed, given.scale) != (expected.bits, expected.signed, expected.scale):
+            raise NetworkError(f"layer {self.name}: expects its input in {expected}, layer {self.inputs[0]} gives {given}")
+        filters, height, width, channels = self.weights.shape
+        shape = _window_shape(self, filters, channels, (height, width), given.shape)
+        return Value(shape, self.accumulator_bits(), True, self.scale)
+
+    def run(self, engine: Engine, *codes: Array, threads: int | None = None) -> Run:
+        x_places, w_places = self._places()
+        found = engine.window(
+            _as_pixels(_shift_up(codes[0], x_places)),
+            _shift_up(self.weights, w_places),
+            lane=DATAPATHS[self.datapath].lane,
+            stride=self.stride,
+            padding=self.padding,
+            dilation=self.dilation,
+            groups=self.groups,
+            accumulator_bits=self.accumulator.bits,
+            overflow=self.accumulator.overflow,
+            threads=threads,
+        )
+        seen = observe(found.minimum, found.maximum, found.overflowed, found.values.size)
+        return Run(_like_input(found.values, codes[0]), seen)
+
+    def bill(self, output: Value, *inputs: Value) -> Bill:
+        record = DATAPATHS[self.datapath]
+        pixels = output.words // self.weights.shape[0]
+        work = MatrixWork(pixels, self.weights[0].size, self.weights.shape[0] // self.groups, self.groups)
+        return Bill(
+            hardware=record.bill(work.taps, self.operand_bits(), self.accumulator_bits()),
+            paper=record.paper_bill(work.taps, self.operand_bits()),
+            weights=Operand(self.weights.size, self.weight_format.bits),
+            work=work,
+            datapath=self.datapath,
+            accumulator_bits=self.accumulator_bits(),
+        )
+
+
+def _shift_up(codes: Array, places: int) -> Array:
+    """Codes times a power of two, in the smallest type of their sign that holds them."""
+    if places == 0:
+        return codes
+    wide = codes.astype(np.int32) << places
+    kinds = ("i1", "i2") if codes.dtype.kind == "i" else ("u1", "u2")
+    low, high = wide.min(initial=0), wide.max(initial=0)
+    return wide.astype(next(kind for kind in kinds if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max))
+
+
+def _fields(module: Any, arithmetic: str, weights: Any, bias: Any) -> dict[str, Any]:
+    return {
+        "arithmetic": arithmetic,
+        "weights": stored_array(weights),
+        "bias": None if bias is None else stored_array(bias),
+        "stride": pair(module.stride, "stride", 1),
+        "padding": pair(module.padding, "padding"),
+        "dilation": pair(getattr(module, "dilation", 1), "dilation", 1),
+        "groups": getattr(module, "groups", 1),
+    }
+
+
+def _convolution(module: Any) -> Built:
+    if module.padding_mode != "zeros":
+        raise LoweringError(f"padding mode {module.padding_mode!r} is not supported; only zeros")
+    if isinstance(module.padding, str):
+        raise LoweringError(f"padding {module.padding!r} is not supported; give it as numbers")
+    return Window, _fields(module, "mac", module.weight, module.bias)
+
+
+def _linear(module: Any) -> Built:
+    fields = {"arithmetic": "mac", "weights": stored_array(module.weight)[:, :, None, None]}
+    return Window, fields | {"bias": None if module.bias is None else stored_array(module.bias)}
+
+
+def _adder(module: Any) -> Built:
+    """Our Adder2d, or an ``adder2d`` of the official code: square parameter ``adder``, optional bias ``b``."""
+    weights = stored_array(module.adder)
+    if weights.ndim != 4:
+        raise LoweringError(f"parameter adder has shape {weights.shape}; expected (out, in, kernel, kernel)")
+    bias = getattr(module, "bias", None)
+    bias = getattr(module, "b", None) if bias is None or isinstance(bias, bool) else bias
+    return Window, _fields(module, "l1", weights, bias)
+
+
+def _adder_linear(module: Any) -> Built:
+    fields = {"arithmetic": "l1", "weights": stored_array(module.adder)[:, :, None, None]}
+    return Window, fields | {"bias": None if module.bias is None else stored_array(module.bias)}
+
+
+MODULES = {
+    "Conv2d": _convolution,
+    "Linear": _linear,
+    "Adder2d": _adder,
+    "adder2d": _adder,
+    "AdderLinear": _adder_linear,
+}
+FUNCTIONS: dict[str, Any] = {}

@@ -1,0 +1,190 @@
+"""Network: a trained network in float, as plain arrays. No torch needed to load, print or run one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from addersim.errors import DataError, NetworkError
+from addersim.layers import AnyLayer, Shape
+from addersim.storage import load_record, save_record
+
+__all__ = ["INPUT", "Network", "check_images", "check_order", "normalise"]
+
+INPUT = "input"
+"""Name of the value that the images give."""
+
+Images = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
+Node = TypeVar("Node")
+
+
+class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, eq=False):
+    """A trained network: float layers in execution order, the last one giving a score for each class.
+
+    Attributes
+    ----------
+    name
+        For tables and files.
+    input_shape
+        ``(channels, height, width)`` of an image.
+    mean, std
+        Per channel: the host turns a pixel of 0..255 into ``(pixel / 255 - mean) / std``.
+    layers
+        Each reads layers before it, or ``input``.
+    classes
+        Names of the scores, or empty.
+    about
+        Where the network comes from: free text by key.
+    """
+
+    name: str
+    input_shape: Shape
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    layers: tuple[AnyLayer, ...]
+    classes: tuple[str, ...] = ()
+    about: dict[str, str] = {}
+
+    def __post_init__(self) -> None:
+        check_preprocessing(self.input_shape, self.mean, self.std)
+        check_order(self.layers)
+        scores = self.shapes()[self.layers[-1].name]
+        if len(scores) != 1:
+            raise NetworkError(f"network {self.name}: its output has shape {scores}; expected (classes,)")
+        if self.classes and len(self.classes) != scores[0]:
+            raise NetworkError(f"network {self.name}: {len(self.classes)} class names for {scores[0]} outputs")
+
+    @classmethod
+    def load(cls, path: str | Path) -> Network:
+        """Read a file that `save` wrote. Raises NetworkError for anything else; runs nothing."""
+        return load_record(path, cls)
+
+    def save(self, path: str | Path) -> None:
+        """Write one .npz, whole or not at all."""
+        save_record(path, self)
+
+    def shapes(self) -> dict[str, Shape]:
+        """Shape of every value, without the image axis."""
+        found: dict[str, Shape] = {INPUT: self.input_shape}
+        for layer in self.layers:
+            found[layer.name] = layer.shape(*(found[name] for name in layer.inputs))
+        return found
+
+    @property
+    def outputs(self) -> int:
+        """Number of scores."""
+        return self.shapes()[self.layers[-1].name][0]
+
+    def values(self, images: Images) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
+        """Every value of a batch, ``input`` first, in execution order; arrays are dropped once no layer reads them.
+
+        Parameters
+        ----------
+        images
+            uint8 pixels or normalised float32, shape ``(images, channels, height, width)``.
+        """
+        check_images(images, self.input_shape, f"network {self.name}")
+        start = normalise(images, self.mean, self.std)
+        yield from walk(self.layers, start, lambda layer, inputs: layer.run(*inputs))
+
+    def run(self, images: Images, batch: int = 64) -> npt.NDArray[np.float32]:
+        """Scores in float, shape ``(images, classes)``."""
+        check_images(images, self.input_shape, f"network {self.name}")
+        scores = np.empty((len(images), self.outputs), np.float32)
+        for start in range(0, len(images), batch):
+            for _, value in self.values(images[start : start + batch]):
+                last = value
+            scores[start : start + batch] = last
+        return scores
+
+    def table(self) -> list[dict[str, Any]]:
+        """One row a layer: name, kind, details, output shape and parameters."""
+        shapes = self.shapes()
+        return [
+            {
+                "layer": layer.name,
+                "kind": layer.kind(),
+                "details": layer.details(),
+                "inputs": ", ".join(layer.inputs),
+                "output": " x ".join(map(str, shapes[layer.name])),
+                "parameters": layer.parameters(),
+            }
+            for layer in self.layers
+        ]
+
+    def __str__(self) -> str:
+        return format_table(f"{self.name}: input {' x '.join(map(str, self.input_shape))}", self.table())
+
+
+def walk(layers: Sequence[Node], start: Any, run: Any) -> Iterator[tuple[str, Any]]:
+    """Run layers in order and yield each value; a value is kept only until its last reader has run."""
+    last_reader: dict[str, str] = {name: layer.name for layer in layers for name in layer.inputs}  # type: ignore[attr-defined]
+    alive = {INPUT: start}
+    yield INPUT, start
+    for layer in layers:
+        name, inputs = layer.name, layer.inputs  # type: ignore[attr-defined]
+        alive[name] = run(layer, [alive[one] for one in inputs])
+        for one in set(inputs):
+            if last_reader[one] == name:
+                del alive[one]
+        yield name, alive[name]
+
+
+def check_order(layers: Sequence[Any]) -> None:
+    """Refuse an empty list, names that are taken, and layers that read what is not there yet."""
+    if not layers:
+        raise NetworkError("a network needs at least one layer")
+    known = {INPUT}
+    for layer in layers:
+        if layer.name in known or not layer.name:
+            raise NetworkError(f"layer name {layer.name!r} is taken or empty; names are unique, and {INPUT!r} is the image")
+        for name in layer.inputs:
+            if name not in known:
+                raise NetworkError(f"layer {layer.name}: reads {name!r}, which no layer before it gives")
+        known.add(layer.name)
+
+
+def check_preprocessing(input_shape: Shape, mean: Sequence[float], std: Sequence[float]) -> None:
+    """Refuse an impossible image shape, or a normalisation that does not fit it."""
+    if len(input_shape) != 3 or min(input_shape) < 1:
+        raise NetworkError(f"input_shape: {input_shape} is not (channels, height, width)")
+    if len(mean) != input_shape[0] or len(std) != input_shape[0]:
+        raise NetworkError(f"mean and std: {len(mean)} and {len(std)} values for {input_shape[0]} channels")
+    if not np.isfinite([*mean, *std]).all() or min(std) <= 0:
+        raise NetworkError(f"mean {tuple(mean)} and std {tuple(std)}: all must be finite, and std positive")
+
+
+def check_images(images: Any, input_shape: Shape, where: str) -> None:
+    """Refuse images that are not uint8 or finite float32 of a shape."""
+    if not isinstance(images, np.ndarray) or images.dtype not in (np.uint8, np.float32):
+        found = f"{images.dtype} array" if isinstance(images, np.ndarray) else type(images).__name__
+        raise DataError(f"{where}: images are a {found}; expected uint8 pixels or normalised float32")
+    if images.ndim != 4 or images.shape[1:] != tuple(input_shape):
+        wanted = ", ".join(map(str, input_shape))
+        raise DataError(f"{where}: images have shape {images.shape}; expected (images, {wanted})")
+    if images.dtype == np.float32 and not np.isfinite(images).all():
+        raise DataError(f"{where}: images hold NaN or infinite values")
+
+
+def normalise(images: Images, mean: Sequence[float], std: Sequence[float]) -> npt.NDArray[np.float32]:
+    """Images channels last in float32; uint8 pixels become ``(pixel / 255 - mean) / std``."""
+    last = images.transpose(0, 2, 3, 1)
+    if images.dtype == np.float32:
+        return np.ascontiguousarray(last)
+    levels = (np.arange(256, dtype=np.float64)[:, None] / 255 - np.asarray(mean)) / np.asarray(std)
+    return np.ascontiguousarray(levels.astype(np.float32)[last, np.arange(len(mean))])
+
+
+def format_table(title: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows as aligned plain text under a title."""
+    cells = [list(rows[0]), *([f"{v:,}" if isinstance(v, int) else str(v) for v in row.values()] for row in rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
+    right = [isinstance(value, int) for value in rows[0].values()]
+    columns = list(zip(widths, right, strict=True))
+    lines = ["  ".join(one.rjust(w) if r else one.ljust(w) for one, (w, r) in zip(row, columns, strict=True)) for row in cells]
+    return "\n".join([title, *(line.rstrip() for line in lines)])

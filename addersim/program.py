@@ -1,0 +1,160 @@
+"""Program: a quantised network. Integer layers, every format explicit; it runs bit for bit as hardware would."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy.typing as npt
+
+from addersim import kernels
+from addersim.errors import NetworkError, QuantizationError
+from addersim.fixed import FixedFormat, Rounding
+from addersim.layers import AnyIntegerLayer, Engine, Run, Shape, Value
+from addersim.network import INPUT, Images, check_images, check_order, check_preprocessing, format_table, normalise, walk
+from addersim.storage import load_record, save_record
+from addersim.trace import Convention, LayerTrace, Observed, Trace
+
+__all__ = ["Program"]
+
+STREAMED_BY = frozenset({"affine", "relu", "add"})
+"""Kinds that take each word of the layer before them as it comes, so that it need not be stored when they alone read it."""
+
+
+class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, eq=False):
+    """A network on integer codes.
+
+    Attributes
+    ----------
+    name, input_shape, mean, std, classes, about
+        As in `Network`. The host normalises the image and rounds it into `input`; this is not billed.
+    input
+        Format of the image's codes.
+    rounding
+        How the host rounds the image.
+    layers
+        In execution order; formats of neighbours agree, which is checked.
+    calibrated
+        False for a program that was made without images: it can be counted, not simulated.
+    """
+
+    name: str
+    input_shape: Shape
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    input: FixedFormat
+    rounding: Rounding
+    layers: tuple[AnyIntegerLayer, ...]
+    classes: tuple[str, ...] = ()
+    about: dict[str, str] = {}
+    calibrated: bool = True
+
+    def __post_init__(self) -> None:
+        self.check()
+
+    def check(self) -> None:
+        """Refuse a program whose layers do not fit each other: names, shapes, formats, shared scales, exact accumulators."""
+        check_preprocessing(self.input_shape, self.mean, self.std)
+        check_order(self.layers)
+        scores = self.static_values()[self.layers[-1].name]
+        if len(scores.shape) != 1 or (self.classes and len(self.classes) != scores.shape[0]):
+            raise NetworkError(f"program {self.name}: output of shape {scores.shape} for {len(self.classes)} class names")
+
+    @classmethod
+    def load(cls, path: str | Path) -> Program:
+        """Read a file that `save` wrote. Raises NetworkError for anything else; runs nothing."""
+        return load_record(path, cls)
+
+    def save(self, path: str | Path) -> None:
+        """Write one .npz, whole or not at all."""
+        save_record(path, self)
+
+    def static_values(self) -> dict[str, Value]:
+        """Shape and format of every value, ``input`` included."""
+        found = {INPUT: Value.of(self.input_shape, self.input)}
+        for layer in self.layers:
+            found[layer.name] = layer.value(*(found[name] for name in layer.inputs))
+        return found
+
+    def encode(self, images: Images) -> npt.NDArray[Any]:
+        """Codes of images, channels last."""
+        check_images(images, self.input_shape, f"program {self.name}")
+        return self.input.encode(normalise(images, self.mean, self.std), self.rounding)
+
+    def runs(self, images: Images, engine: Engine = kernels, threads: int | None = None) -> Iterator[tuple[str, Run]]:
+        """Every value of a batch in codes, ``input`` first, in execution order."""
+        if not self.calibrated:
+            raise QuantizationError(f"program {self.name} was made without calibration images: it can be counted, not run")
+        yield from walk(
+            self.layers,
+            Run(self.encode(images)),
+            lambda layer, inputs: layer.run(engine, *(one.values for one in inputs), threads=threads),
+        )
+
+    def run(self, images: Images, engine: Engine = kernels, threads: int | None = None) -> npt.NDArray[Any]:
+        """Output codes of one batch, shape ``(images, classes)``."""
+        for _, result in self.runs(images, engine, threads):
+            last = result
+        return last.values
+
+    def fused(self) -> frozenset[str]:
+        """Names of layers whose output streams into the next layer, its only reader, and is never stored."""
+        readers: dict[str, list[str]] = {}
+        for layer in self.layers:
+            for name in layer.inputs:
+                readers.setdefault(name, []).append(layer.name)
+        following = zip(self.layers, self.layers[1:], strict=False)
+        return frozenset(
+            one.name for one, nxt in following if readers.get(one.name) == [nxt.name] and nxt.kind() in STREAMED_BY
+        )
+
+    def trace(
+        self, convention: Convention = "hardware", observed: dict[str, Observed] | None = None, images: int = 0
+    ) -> Trace:
+        """Facts for one image, with what a run of `images` images saw where there was one."""
+        values, fused = self.static_values(), self.fused()
+        index = {INPUT: -1} | {layer.name: place for place, layer in enumerate(self.layers)}
+        layers = []
+        for layer in self.layers:
+            output, inputs = values[layer.name], [values[name] for name in layer.inputs]
+            bill = layer.bill(output, *inputs)
+            stored = [name for name in layer.inputs if name not in fused]
+            hardware = convention == "hardware"
+            layers.append(
+                LayerTrace(
+                    name=layer.name,
+                    kind=layer.kind(),
+                    operations=bill.hardware if hardware else bill.paper,
+                    inputs=tuple(values[name].operand for name in stored),
+                    output=output.operand,
+                    weights=bill.weights,
+                    datapath=bill.datapath,
+                    work=bill.work,
+                    accumulator_bits=bill.accumulator_bits,
+                    output_format=str(output),
+                    observed=(observed or {}).get(layer.name),
+                    fused=layer.name in fused,
+                    sources=tuple(index[name] for name in stored),
+                )
+            )
+        return Trace(self.name, convention, tuple(layers), images)
+
+    def table(self) -> list[dict[str, Any]]:
+        """One row a layer: name, kind, datapath, formats, output shape."""
+        values = self.static_values()
+        return [
+            {
+                "layer": layer.name,
+                "kind": layer.kind(),
+                "input": " + ".join(str(values[name]) for name in layer.inputs),
+                "weights": str(getattr(layer, "weight_format", "")),
+                "output": str(values[layer.name]),
+                "shape": " x ".join(map(str, values[layer.name].shape)),
+            }
+            for layer in self.layers
+        ]
+
+    def __str__(self) -> str:
+        return format_table(f"{self.name}: input {self.input}, rounding {self.rounding}", self.table())

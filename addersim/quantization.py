@@ -1,0 +1,99 @@
+"""Quantization: the rules by which a network becomes integers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal
+
+import msgspec
+
+from addersim.errors import FormatError
+from addersim.fixed import MAX_BITS, MIN_BITS, Accumulator, Overflow, Rounding
+
+__all__ = ["Calibration", "Circuit", "Correction", "LayerBits", "Quantization"]
+
+Calibration = Literal["mse", "percentile", "min-max"]
+Correction = Literal["none", "mean", "mean-variance"]
+Circuit = Literal["2a", "1c1a", "xor"]
+
+
+class LayerBits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Bit widths of one window layer; None keeps the general width."""
+
+    weight_bits: int | None = None
+    activation_bits: int | None = None
+
+
+class Quantization(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How to turn a network into integers.
+
+    Attributes
+    ----------
+    weight_bits, activation_bits
+        2..16, for all window layers; the activation width of a layer is that of its input, the image included.
+    layers
+        Other widths for single window layers, by name.
+    output_bits
+        Width of the class scores, which nothing but the final comparison reads.
+    accumulator
+        The register of every window layer.
+    circuit
+        The datapath of ``l1`` layers: 2a, 1c1a or xor (same numbers, different bills).
+    clip_weights
+        Clip adder weights to their input's range, exactly, with the constant in the following addend.
+    fold_batch_norm
+        Fold batch norm into the weights of ``mac`` layers (adder layers cannot).
+    per_channel
+        One weight scale a filter in ``mac`` layers instead of one a layer; the following multiplier absorbs it.
+    calibration, percentile
+        How scales are chosen from what the calibration images show.
+    correction
+        Adjust the multiply-add after each window so that each channel keeps the float network's mean (and variance) on the
+        calibration images. Changes constants only, costs nothing in hardware.
+    power_of_two
+        Round every scale up to a power of two.
+    multiplier_bits
+        Width of the multipliers of batch norm and requantisation, 2..32.
+    rounding, overflow
+        Of every narrowing step.
+    """
+
+    weight_bits: int = 8
+    activation_bits: int = 8
+    layers: dict[str, LayerBits] = {}
+    output_bits: int = 16
+    accumulator: Accumulator = Accumulator()
+    circuit: Circuit = "2a"
+    clip_weights: bool = True
+    fold_batch_norm: bool = True
+    per_channel: bool = True
+    calibration: Calibration = "mse"
+    percentile: float = 99.99
+    correction: Correction = "mean"
+    power_of_two: bool = False
+    multiplier_bits: int = 16
+    rounding: Rounding = "half-even"
+    overflow: Overflow = "saturate"
+
+    def __post_init__(self) -> None:
+        widths: list[tuple[str, int | None]] = [(field, getattr(self, field)) for field in ("weight_bits", "activation_bits")]
+        widths.append(("output_bits", self.output_bits))
+        for name, layer in self.layers.items():
+            widths += [(f"layers.{name}.{field}", getattr(layer, field)) for field in ("weight_bits", "activation_bits")]
+        for field, bits in widths:
+            if bits is not None and not MIN_BITS <= bits <= MAX_BITS:
+                raise FormatError(f"{field}: {bits} is outside {MIN_BITS}..{MAX_BITS}")
+        if not 2 <= self.multiplier_bits <= 32:
+            raise FormatError(f"multiplier_bits: {self.multiplier_bits} is outside 2..32")
+        if not 50.0 < self.percentile <= 100.0:
+            raise FormatError(f"percentile: {self.percentile} is outside 50..100")
+
+    def bits(self, layer: str, what: Literal["weight_bits", "activation_bits"]) -> int:
+        """Width of a window layer's weights or input."""
+        own: int | None = getattr(self.layers.get(layer, LayerBits()), what)
+        return getattr(self, what) if own is None else own
+
+    def circuits(self) -> Mapping[str, str]:
+        """Datapath by lane."""
+        return MappingProxyType({"l1": f"l1-{self.circuit}", "mac": "mac"})

@@ -1,0 +1,255 @@
+"""Quantize: a float Network becomes an integer Program, after training and without retraining."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+from msgspec.structs import replace
+
+from addersim import kernels
+from addersim.calibration import Member, Sample, channel_scales, choose_scale, sample_network
+from addersim.datapaths import DATAPATHS
+from addersim.errors import QuantizationError
+from addersim.fixed import MAX_BITS, FixedFormat
+from addersim.layers import Affine, AnyIntegerLayer, IntegerLayer, Layer, Plan, Relu, Window
+from addersim.network import INPUT, Images, Network, walk
+from addersim.program import Program
+from addersim.quantization import Correction, LayerBits, Quantization
+from addersim.rewrites import clip_weights, fold_batch_norm, pair_windows, scale_channels
+
+__all__ = ["LayerBits", "Quantization", "quantize"]
+
+Array = npt.NDArray[Any]
+
+
+def quantize(network: Network, images: Images | None, how: Quantization = Quantization()) -> Program:  # noqa: B008  # frozen
+    """Turn a trained network into a program of integer layers.
+
+    Parameters
+    ----------
+    network
+        Trained network.
+    images
+        Calibration images as `Network.values` takes them; a few hundred are enough. None makes a program that can only be
+        counted: its formats have the right widths and arbitrary scales.
+    how
+        Bit widths and rules.
+
+    Raises
+    ------
+    QuantizationError
+        For a width given to a layer that does not exist, or a network that cannot be held in the formats.
+    NetworkError
+        Where an accumulator said to be exact is too narrow for a layer.
+    """
+    paired, twins = pair_windows(network)
+    _check_names(how, paired)
+    if how.fold_batch_norm:
+        paired = fold_batch_norm(paired)
+    samples = _nominal_samples(paired) if images is None else sample_network(paired, _some(images, network))
+    formats = _choose_formats(paired, how, samples)
+    if how.clip_weights:
+        paired = clip_weights(paired, _input_ranges(paired, formats))
+    scales = {name: one.scale for name, one in formats.items()}
+    paired = _scale_weights(paired, how, formats, scales)
+    plan = Plan(
+        formats=formats,
+        scales=scales,
+        twins=twins,
+        how=how,
+        calibrated=images is not None,
+    )
+    program = _assemble(paired, plan, [layer.integer(plan) for layer in paired.layers])
+    if images is None or how.correction == "none":
+        return program
+    return _correct(program, paired, plan, samples, images)
+
+
+def _assemble(network: Network, plan: Plan, layers: Sequence[IntegerLayer]) -> Program:
+    return Program(
+        name=network.name,
+        input_shape=network.input_shape,
+        mean=network.mean,
+        std=network.std,
+        input=plan.formats[INPUT],
+        rounding=plan.how.rounding,
+        layers=cast("tuple[AnyIntegerLayer, ...]", tuple(layers)),
+        classes=network.classes,
+        about=network.about,
+        calibrated=plan.calibrated,
+    )
+
+
+def _some(images: Images, network: Network) -> Images:
+    if len(images) == 0:
+        raise QuantizationError(f"network {network.name}: no calibration images; give at least one")
+    return images
+
+
+def _check_names(how: Quantization, network: Network) -> None:
+    known = [layer.name for layer in network.layers if isinstance(layer, Window)]
+    for name in how.layers:
+        if name not in known:
+            raise QuantizationError(f"layers.{name}: no window layer has this name; known: {', '.join(known)}")
+
+
+def _nominal_samples(network: Network) -> dict[str, Sample]:
+    """Samples for a program that is only counted: every value spans -1..1."""
+    ends = np.array([-1.0, 1.0], np.float32)
+    one = Sample(-1.0, 1.0, ends, np.zeros(1), np.ones(1))
+    return dict.fromkeys((INPUT, *(layer.name for layer in network.layers)), one)
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Values that share one scale, because layers between them only pass codes on."""
+
+    names: tuple[str, ...]
+    bits: int
+
+
+def _choose_formats(network: Network, how: Quantization, samples: Mapping[str, Sample]) -> dict[str, FixedFormat]:
+    """Format of every value but the wide sums of windows.
+
+    A value without negatives is unsigned. So is one that only ReLU layers read: the clamp of its narrowing is the ReLU.
+    Where a group holds both such values and signed ones (residual branches), the signed ones get one bit more at the same
+    scale, so that the range that windows read is not halved.
+    """
+    unsigned = _without_negatives(network) | _read_by_relu_only(network)
+    formats: dict[str, FixedFormat] = {}
+    for group in _groups(network, how):
+        mixed = any(name in unsigned for name in group.names)
+        members = {}
+        for name in group.names:
+            signed = name not in unsigned
+            members[name] = Member(samples[name], min(group.bits + (mixed and signed), MAX_BITS), signed)
+        scale = choose_scale(_heard(network, members), how.calibration, how.percentile)
+        if not how.clip_weights:
+            scale = max(scale, _scale_for_weights(network, how, members))
+        if how.power_of_two:
+            scale = float(2.0 ** np.ceil(np.log2(scale)))
+        formats |= {name: FixedFormat(one.bits, one.signed, scale) for name, one in members.items()}
+    return formats
+
+
+def _heard(network: Network, members: Mapping[str, Member]) -> list[Member]:
+    """The members whose values matter: one that only ReLU layers read is judged by what they let through."""
+    quiet = _read_by_relu_only(network)
+    return [one for name, one in members.items() if name not in quiet] or list(members.values())
+
+
+def _without_negatives(network: Network) -> set[str]:
+    """Values that cannot be negative, whatever the image."""
+    found = set()
+    if all(mean <= 0 for mean in network.mean):
+        found.add(INPUT)
+    for layer in network.layers:
+        if isinstance(layer, Relu) or (layer.KEEPS_SIGN and found.issuperset(layer.inputs)):
+            found.add(layer.name)
+    return found
+
+
+def _read_by_relu_only(network: Network) -> set[str]:
+    readers: dict[str, list[Layer]] = {}
+    for layer in network.layers:
+        for name in layer.inputs:
+            readers.setdefault(name, []).append(layer)
+    return {name for name, found in readers.items() if all(isinstance(layer, Relu) for layer in found)}
+
+
+def _groups(network: Network, how: Quantization) -> list[_Group]:
+    """Values by shared scale, in order, with the width that their window readers ask for (the widest where they differ)."""
+    leader: dict[str, str] = {INPUT: INPUT}
+
+    def find(name: str) -> str:
+        while leader[name] != name:
+            name = leader[name]
+        return name
+
+    wanted: dict[str, list[int]] = {}
+    for layer in network.layers:
+        if isinstance(layer, Window):
+            wanted.setdefault(layer.inputs[0], []).append(how.bits(layer.name, "activation_bits"))
+            continue
+        leader[layer.name] = layer.name
+        for name in layer.inputs if layer.KEEPS_SCALE else ():
+            leader[find(name)] = find(layer.name)
+    groups: dict[str, list[str]] = {}
+    for name in leader:
+        groups.setdefault(find(name), []).append(name)
+    last = find(network.layers[-1].name)
+    result = []
+    for top, names in groups.items():
+        asked = [bits for name in names for bits in wanted.get(name, [])]
+        result.append(_Group(tuple(names), max(asked, default=how.output_bits if top == last else how.activation_bits)))
+    return result
+
+
+def _scale_for_weights(network: Network, how: Quantization, members: Mapping[str, Member]) -> float:
+    """Smallest scale of an input at which unclipped adder weights fit their codes."""
+    needed = 0.0
+    for layer in network.layers:
+        if isinstance(layer, Window) and layer.arithmetic == "l1" and layer.inputs[0] in members:
+            bits = how.bits(layer.name, "weight_bits")
+            largest = float(np.abs(layer.weights).max())
+            needed = max(needed, largest / FixedFormat(bits).maximum * 2.0 ** (bits - members[layer.inputs[0]].bits))
+    return needed
+
+
+def _input_ranges(network: Network, formats: Mapping[str, FixedFormat]) -> dict[str, tuple[float, float]]:
+    windows = [layer for layer in network.layers if isinstance(layer, Window)]
+    return {layer.name: (formats[layer.inputs[0]].low, formats[layer.inputs[0]].high) for layer in windows}
+
+
+def _scale_weights(
+    network: Network, how: Quantization, formats: Mapping[str, FixedFormat], scales: dict[str, float]
+) -> Network:
+    """Bring the filters of ``mac`` windows to weight codes of scale one, and note the scale of every window's sum."""
+    by_filter: dict[str, Array] = {}
+    for layer in network.layers:
+        if not isinstance(layer, Window):
+            continue
+        bits = how.bits(layer.name, "weight_bits")
+        source = formats[layer.inputs[0]]
+        if DATAPATHS[how.circuits()[layer.arithmetic]].shared_scale:
+            scales[layer.name] = source.scale * min(1.0, 2.0 ** (source.bits - bits))
+            continue
+        found = channel_scales(layer.weights, bits, how.calibration, how.per_channel)
+        by_filter[layer.name] = 2.0 ** np.ceil(np.log2(found)) if how.power_of_two else found
+        scales[layer.name] = source.scale
+    return scale_channels(network, by_filter)
+
+
+def _correct(program: Program, network: Network, plan: Plan, samples: Mapping[str, Sample], images: Images) -> Program:
+    """Run the program layer by layer and let each window's affine give every channel the float network's mean.
+
+    Rounding moves the mean of a sum of absolute differences the same way at every output, and the next layers see it; batch
+    norm's addend can take it back. With ``mean-variance`` the multiplier restores the spread as well.
+    """
+    floats = {layer.name: layer for layer in network.layers}
+    corrected: list[IntegerLayer] = []
+
+    def run(layer: IntegerLayer, inputs: list[Array]) -> Array:
+        affine = floats[layer.name]
+        if isinstance(affine, Affine) and isinstance(floats.get(affine.inputs[0]), Window):
+            sums = inputs[0].reshape(-1, inputs[0].shape[-1]) * plan.scales[affine.inputs[0]]
+            layer = _corrected(affine, sums, samples[affine.name], plan.how.correction).integer(plan)
+        corrected.append(layer)
+        return layer.run(kernels, *inputs).values
+
+    for _ in walk(program.layers, program.encode(images), run):
+        pass
+    return _assemble(network, plan, corrected)
+
+
+def _corrected(affine: Affine, sums: Array, target: Sample, correction: Correction) -> Affine:
+    multiplier = np.broadcast_to(affine.multiplier, sums.shape[-1:])
+    if correction == "mean-variance":
+        spread = sums.std(axis=0) * np.abs(multiplier)
+        multiplier = multiplier * np.divide(target.std, spread, out=np.ones_like(spread), where=spread > 0)
+    addend = target.mean - multiplier * sums.mean(axis=0)
+    return replace(affine, multiplier=multiplier.copy(), addend=addend)
