@@ -1,0 +1,16 @@
+from typing import Any
+
+import numpy.typing as npt
+
+_Array = npt.NDArray[Any]
+_Geometry = tuple[int, ...]
+
+def instruction_sets() -> tuple[str, ...]: ...
+def default_threads() -> int: ...
+def forward(x: _Array, weights: _Array, y: _Array, geometry: _Geometry, l1: bool, kernels: int, threads: int) -> None: ...
+def l1_input_gradient(
+    gradient: _Array, x: _Array, weights: _Array, out: _Array, geometry: _Geometry, kernels: int, threads: int
+) -> None: ...
+def l1_sign_filter_gradient(
+    gradient: _Array, x: _Array, weights: _Array, out: _Array, geometry: _Geometry, kernels: int, threads: int
+) -> None: ...

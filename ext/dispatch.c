@@ -1,0 +1,46 @@
+/* Which instruction sets this binary holds and this processor runs, and how many threads a call gets. */
+#include "core.h"
+#include "sets.h"
+
+#ifdef _OPENMP
+#include <omp.h>
+#include <pthread.h>
+#endif
+
+/* Best first; portable C is always last. */
+int kernel_sets(const Kernels *sets[MAX_SETS]) {
+    int count = 0;
+#ifdef ADDERSIM_X86
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("fma")) {
+        sets[count++] = avx512_kernels();
+    }
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) sets[count++] = avx2_kernels();
+#endif
+#ifdef ADDERSIM_NEON
+    sets[count++] = neon_kernels();
+#endif
+    sets[count++] = portable_kernels();
+    return count;
+}
+
+#ifdef _OPENMP
+/* The threads of GNU OpenMP do not survive fork(): a child that asked for them would wait for ever. */
+static int forked;
+static void in_child(void) { forked = 1; }
+__attribute__((constructor)) static void watch_fork(void) { pthread_atfork(NULL, NULL, in_child); }
+
+int openmp_threads(void) { return forked ? 1 : omp_get_max_threads(); }
+int thread_number(void) { return omp_get_thread_num(); }
+#else
+int openmp_threads(void) { return 0; }
+int thread_number(void) { return 0; }
+static const int forked = 1;
+#endif
+
+/* Threads of a call: what was asked for, or what OpenMP would take (0). */
+int use_threads(int threads) {
+    if (forked) return 1;
+    return threads > 0 ? threads : openmp_threads();
+}

@@ -1,0 +1,220 @@
+/* The two gradients of an l1 window layer that are not matrix products. Threads split the results, never a sum. */
+#include "core.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+    const Kernels *kernels;
+    const Geometry *g;
+    const float *gradient, *x, *packed, *zeros;
+    float *out;
+    int64_t channels, outputs, vectors; /* of one group; vectors hold its channels */
+    int64_t piece, pieces;              /* columns of an image row that are one item, and pieces in a row */
+} Backward;
+
+/* (outputs, kernel rows, kernel columns, channels) -> (group, tap, channel vector, output, lane), zeros beyond the channels */
+static void pack_gradient(const Backward *b, const float *weights, float *packed) {
+    const Geometry *g = b->g;
+    const int64_t lanes = b->kernels->gradient_lanes, taps = g->kernel_height * g->kernel_width;
+    for (int64_t o = 0; o < g->outputs; o++) {
+        for (int64_t tap = 0; tap < taps; tap++) {
+            for (int64_t c = 0; c < b->channels; c++) {
+                const int64_t place = (o / b->outputs * taps + tap) * b->vectors + c / lanes;
+                packed[(place * b->outputs + o % b->outputs) * lanes + c % lanes] = *weights++;
+            }
+        }
+    }
+}
+
+/* Row or column of the output that the tap of an input position belongs to, or -1. */
+static inline int64_t output_of(int64_t at, int64_t padding, int64_t tap, int64_t dilation, int64_t stride, int64_t end) {
+    const int64_t scaled = at + padding - tap * dilation;
+    return scaled >= 0 && scaled % stride == 0 && scaled / stride < end ? scaled / stride : -1;
+}
+
+/* For each tap that reaches one of `count` pixels of a row, `step` columns apart: gradients (zeros where it misses a pixel)
+   and the tap's weights. Returns the number of such taps. */
+static int64_t reaching_taps(const Backward *b, int64_t image, int64_t row, int64_t column, int64_t step, int64_t count,
+                             const float **gradients, int64_t *taps) {
+    const Geometry *g = b->g;
+    const int rows = b->kernels->gradient_rows;
+    int64_t found = 0;
+    for (int64_t i = 0; i < g->kernel_height; i++) {
+        const int64_t y = output_of(row, g->padding_height, i, g->dilation_height, g->stride_height, g->out_height);
+        if (y < 0) continue;
+        for (int64_t j = 0; j < g->kernel_width; j++) {
+            int reached = 0;
+            for (int p = 0; p < rows; p++) {
+                const int64_t z = p >= count ? -1 : output_of(column + p * step, g->padding_width, j, g->dilation_width,
+                                                              g->stride_width, g->out_width);
+                reached |= z >= 0;
+                gradients[found * rows + p] =
+                    z < 0 ? b->zeros : b->gradient + ((image * g->out_height + y) * g->out_width + z) * g->outputs;
+            }
+            if (reached) taps[found++] = i * g->kernel_width + j;
+        }
+    }
+    return found;
+}
+
+typedef struct {
+    const float **gradients, **shifted, **weights;
+    int64_t *taps;
+    float *x, *out;
+} Scratch;
+
+/* Gradients of up to gradient_rows pixels of one image row, all groups. */
+static void pixels_gradient(const Backward *b, int64_t image, int64_t row, int64_t column, int64_t step, int64_t count, Scratch *s) {
+    const Geometry *g = b->g;
+    const int64_t lanes = b->kernels->gradient_lanes, all_taps = g->kernel_height * g->kernel_width;
+    const int64_t found = reaching_taps(b, image, row, column, step, count, s->gradients, s->taps);
+    const int rows = b->kernels->gradient_rows;
+    const int64_t pixel = ((image * g->height + row) * g->width + column) * g->channels;
+    for (int64_t group = 0; group < g->groups; group++) {
+        for (int64_t i = 0; i < found * rows; i++) {
+            s->shifted[i] = s->gradients[i] == b->zeros ? b->zeros : s->gradients[i] + group * b->outputs;
+        }
+        for (int64_t vector = 0; vector < b->vectors; vector++) {
+            const int64_t first = group * b->channels + vector * lanes, width = smaller(lanes, b->channels - vector * lanes);
+            for (int64_t p = 0; p < count; p++) {
+                memcpy(s->x + p * lanes, b->x + pixel + p * step * g->channels + first, (size_t)width * 4);
+            }
+            for (int64_t i = 0; i < found; i++) {
+                s->weights[i] = b->packed + ((group * all_taps + s->taps[i]) * b->vectors + vector) * b->outputs * lanes;
+            }
+            b->kernels->l1_gradient(s->x, s->shifted, s->weights, found, b->outputs, s->out);
+            for (int64_t p = 0; p < count; p++) {
+                memcpy(b->out + pixel + p * step * g->channels + first, s->out + p * lanes, (size_t)width * 4);
+            }
+        }
+    }
+}
+
+/* An item is a piece of an image row. */
+static void row_gradient(const Backward *b, int64_t item, Scratch *s) {
+    const Geometry *g = b->g;
+    const int64_t row = item / b->pieces % g->height, image = item / b->pieces / g->height;
+    const int64_t step = g->stride_width, rows = b->kernels->gradient_rows, left = item % b->pieces * b->piece;
+    const int64_t right = smaller(g->width, left + b->piece);
+    for (int64_t phase = 0; phase < step; phase++) { /* pixels of one phase share their taps */
+        for (int64_t column = left + phase; column < right; column += rows * step) {
+            const int64_t count = smaller(rows, (right - column + step - 1) / step);
+            pixels_gradient(b, image, row, column, step, count, s);
+        }
+    }
+}
+
+static void depthwise_row(const Backward *b, int64_t item, Scratch *s) {
+    const Geometry *g = b->g;
+    const int64_t image = item / g->height, row = item % g->height;
+    for (int64_t column = 0; column < g->width; column++) {
+        const int64_t pixel = ((image * g->height + row) * g->width + column) * g->channels;
+        const int64_t found = reaching_taps(b, image, row, column, 1, 1, s->gradients, s->taps);
+        for (int64_t i = 0; i < found; i++) {
+            s->shifted[i] = s->gradients[i * b->kernels->gradient_rows];
+            s->weights[i] = b->packed + s->taps[i] * g->channels;
+        }
+        b->kernels->depthwise_gradient(b->x + pixel, s->shifted, s->weights, found, g->channels, b->out + pixel);
+    }
+}
+
+/* Lays the parts of a thread's scratch out in one piece of memory; with a null base only its size matters. */
+static int64_t lay_out(const Backward *b, char *base, Scratch *s) {
+    const int64_t rows = b->kernels->gradient_rows, lanes = b->kernels->gradient_lanes;
+    const int64_t taps = b->g->kernel_height * b->g->kernel_width;
+    int64_t used = 0;
+    s->x = (float *)(base + used), used += round_up(rows * lanes * 4, 64);
+    s->out = (float *)(base + used), used += round_up(rows * lanes * 4, 64);
+    s->gradients = (const float **)(base + used), used += round_up(taps * rows * (int64_t)sizeof(float *), 64);
+    s->shifted = (const float **)(base + used), used += round_up(taps * rows * (int64_t)sizeof(float *), 64);
+    s->weights = (const float **)(base + used), used += round_up(taps * (int64_t)sizeof(float *), 64);
+    s->taps = (int64_t *)(base + used), used += round_up(taps * (int64_t)sizeof(int64_t), 64);
+    return used;
+}
+
+/* A 1x1 kernel sees no neighbours: all pixels may stand in one row, so that small images fill the registers too. */
+static Geometry one_row(const Geometry *g) {
+    Geometry flat = *g;
+    const int moves = g->stride_height > 1 || g->stride_width > 1 || g->padding_height || g->padding_width;
+    if (g->kernel_height == 1 && g->kernel_width == 1 && !moves) {
+        flat.images = flat.height = flat.out_height = 1;
+        flat.width = flat.out_width = pixels_of(g);
+    }
+    return flat;
+}
+
+int l1_input_gradient_f32(const Kernels *kernels, const Geometry *geometry, const float *gradient, const float *x, const float *weights,
+                          float *out, int threads) {
+    threads = use_threads(threads);
+    const Geometry flat = one_row(geometry), *g = is_depthwise(geometry) ? geometry : &flat;
+    const int depthwise = is_depthwise(g);
+    const int64_t taps = g->kernel_height * g->kernel_width;
+    Backward b = {.kernels = kernels, .g = g, .gradient = gradient, .x = x, .out = out};
+    b.channels = g->channels / g->groups;
+    b.outputs = g->outputs / g->groups;
+    b.vectors = (b.channels + kernels->gradient_lanes - 1) / kernels->gradient_lanes;
+    b.piece = depthwise ? g->width : 8 * kernels->gradient_rows * g->stride_width;
+    b.pieces = (g->width + b.piece - 1) / b.piece;
+    const int64_t packed_count = depthwise ? taps * g->channels : taps * b.vectors * kernels->gradient_lanes * g->outputs;
+    static char nowhere[1];
+    Scratch scratch;
+    const int64_t scratch_bytes = lay_out(&b, nowhere, &scratch);
+    float *packed = allocate(packed_count * 4), *zeros = allocate(g->outputs * 4);
+    char *all = allocate(threads * scratch_bytes);
+    const int ready = packed && zeros && all;
+    if (ready) {
+        memset(packed, 0, (size_t)packed_count * 4);
+        memset(zeros, 0, (size_t)g->outputs * 4);
+        memset(all, 0, (size_t)(threads * scratch_bytes));
+        b.packed = packed;
+        b.zeros = zeros;
+        if (depthwise) {
+            transpose_f32(weights, g->channels, taps, packed);
+        } else {
+            pack_gradient(&b, weights, packed);
+        }
+        const int64_t items = g->images * g->height * b.pieces;
+#pragma omp parallel for schedule(dynamic) num_threads(threads) private(scratch)
+        for (int64_t item = 0; item < items; item++) {
+            lay_out(&b, all + thread_number() * scratch_bytes, &scratch);
+            if (depthwise) {
+                depthwise_row(&b, item, &scratch);
+            } else {
+                row_gradient(&b, item, &scratch);
+            }
+        }
+    }
+    free(packed);
+    free(zeros);
+    free(all);
+    return ready ? 0 : -1;
+}
+
+/* Each tile of windows is gathered by all threads together; each filter belongs to one thread, which adds tile after tile. */
+int l1_sign_filter_gradient_f32(const Kernels *kernels, const Geometry *g, const float *gradient, const float *x,
+                                const float *weights, float *out, int threads) {
+    threads = use_threads(threads);
+    const int64_t taps = taps_of(g), outputs = g->outputs / g->groups, windows = pixels_of(g);
+    const int64_t window_bytes = round_up(taps * 4, 64), tile = larger(1, smaller(windows, 192 * 1024 / window_bytes));
+    char *gathered = allocate(tile * window_bytes);
+    if (!gathered) return -1;
+    memset(out, 0, (size_t)(g->outputs * taps) * 4);
+#pragma omp parallel num_threads(threads)
+    for (int64_t group = 0; group < g->groups; group++) {
+        for (int64_t first = 0; first < windows; first += tile) {
+            const int64_t count = smaller(tile, windows - first);
+#pragma omp for schedule(static)
+            for (int64_t i = 0; i < count; i++) {
+                gather_windows(g, x, 4, group, first + i, 1, gathered + i * window_bytes, window_bytes);
+            }
+#pragma omp for schedule(static)
+            for (int64_t o = group * outputs; o < (group + 1) * outputs; o++) {
+                kernels->sign_gradient((const float *)gathered, window_bytes / 4, count, gradient + first * g->outputs + o,
+                                       g->outputs, weights + o * taps, taps, out + o * taps);
+            }
+        }
+    }
+    free(gathered);
+    return 0;
+}

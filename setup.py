@@ -1,0 +1,46 @@
+"""Builds addersim._core: Cython and C, every instruction set in one binary. The rest is in pyproject.toml."""
+
+import subprocess
+import tempfile
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+SOURCES = [path.as_posix() for path in sorted(Path("ext").glob("*.c")) if path.stem != "_core"]
+HEADERS = [path.as_posix() for path in sorted(Path("ext").glob("*.h"))]
+FLAGS = ["-O3", "-std=gnu11", "-Wall", "-Wextra", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]
+OPENMP = ["-fopenmp"]
+
+
+class BuildCore(build_ext):
+    """Adds OpenMP where the compiler has it; without it the kernels run on one thread."""
+
+    def build_extensions(self) -> None:
+        openmp = OPENMP if self._compiles(OPENMP) else []
+        for extension in self.extensions:
+            extension.extra_compile_args = [*FLAGS, *openmp]
+            extension.extra_link_args = openmp
+        super().build_extensions()
+
+    def _compiles(self, flags: list[str]) -> bool:
+        with tempfile.TemporaryDirectory() as folder:
+            source = Path(folder, "probe.c")
+            source.write_text("#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n")
+            steps = (
+                [*self.compiler.compiler_so, *flags, "-c", "probe.c", "-o", "probe.o"],
+                [*self.compiler.linker_exe, *flags, "probe.o", "-o", "probe"],
+            )
+            return all(subprocess.run(step, cwd=folder, capture_output=True, check=False).returncode == 0 for step in steps)
+
+
+core = Extension("addersim._core", ["ext/_core.pyx", *SOURCES], include_dirs=["ext"], depends=[*HEADERS, "setup.py"])
+
+setup(
+    ext_modules=cythonize([core], compiler_directives={"language_level": "3"}),
+    cmdclass={"build_ext": BuildCore},
+    packages=[".".join(path.parent.parts) for path in sorted(Path("addersim").rglob("__init__.py"))],
+    package_data={"addersim": ["data/**/*", "py.typed", "*.pyi"]},
+    zip_safe=False,
+)
