@@ -1,0 +1,99 @@
+"""Checkpoints: one safetensors file with weights, momentum and, as JSON, the recipe and the history so far."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from addersim.errors import ConfigError, NetworkError
+from addersim.storage import write_atomically
+from addersim.train.models import load_weights
+from addersim.train.recipe import Recipe
+
+__all__ = ["Checkpoint", "load_checkpoint", "save_checkpoint"]
+
+History = list[dict[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A training run between two epochs.
+
+    Attributes
+    ----------
+    recipe
+        What is being trained.
+    weights
+        State dict of the network.
+    momentum
+        Momentum of each parameter, by its name.
+    history
+        One row for each finished epoch.
+    """
+
+    recipe: Recipe
+    weights: Mapping[str, Tensor]
+    momentum: Mapping[str, Tensor]
+    history: History
+
+    def restore(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        """Put weights and momentum back, so that training goes on as if it had never stopped."""
+        load_weights(network, self.weights)
+        for name, parameter in network.named_parameters():
+            if name in self.momentum:
+                optimizer.state[parameter]["momentum_buffer"] = self.momentum[name].to(parameter.device)
+
+    def require(self, recipe: Recipe, path: Path) -> None:
+        """Refuse to go on with another recipe."""
+        differences = [
+            f"{key} {getattr(self.recipe, key)!r} there, {getattr(recipe, key)!r} here"
+            for key in Recipe.__struct_fields__
+            if getattr(self.recipe, key) != getattr(recipe, key)
+        ]
+        if differences:
+            raise ConfigError(f"{path}: belongs to another run ({'; '.join(differences)}); choose another folder")
+
+
+def save_checkpoint(
+    path: Path, recipe: Recipe, network: nn.Module, optimizer: torch.optim.Optimizer, history: Sequence[Mapping[str, float]]
+) -> None:
+    """Write a checkpoint; the previous one stays whole until the new one is complete."""
+    tensors = {f"weights/{name}": tensor.contiguous() for name, tensor in network.state_dict().items()}
+    for name, parameter in network.named_parameters():
+        if (buffer := optimizer.state[parameter].get("momentum_buffer")) is not None:
+            tensors[f"momentum/{name}"] = buffer.contiguous()
+    metadata = {"recipe": msgspec.json.encode(recipe).decode(), "history": json.dumps(list(history))}
+    content = safetensors.torch.save(tensors, metadata)
+    with write_atomically(path) as file:
+        file.write(content)
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint.
+
+    Raises
+    ------
+    NetworkError
+        For a file that is damaged or not a checkpoint of this package.
+    """
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+        recipe = msgspec.json.decode(metadata["recipe"], type=Recipe)
+        history = msgspec.json.decode(metadata["history"], type=History)
+    except (OSError, KeyError, ValueError, msgspec.MsgspecError, safetensors.SafetensorError) as error:
+        raise NetworkError(f"{path}: not a checkpoint, or damaged: {error}") from None
+
+    def under(prefix: str) -> dict[str, Tensor]:
+        return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+    return Checkpoint(recipe, under("weights/"), under("momentum/"), history)

@@ -1,0 +1,74 @@
+"""Batches of images as normalised channels-last tensors, shuffled, cropped and mirrored in one gather."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from addersim.datasets import Dataset, Images
+
+__all__ = ["Batches"]
+
+PADDING = 4
+
+
+class Batches:
+    """A set of images in batches, on one device.
+
+    Parameters
+    ----------
+    images
+        What to draw from.
+    dataset
+        Record with the set's mean and standard deviation.
+    batch
+        Images in a batch; the last one may be smaller.
+    augment
+        Whether `epoch` pads by 4 black pixels, crops at random and mirrors every other image at random.
+    device
+        Where the tensors live.
+    """
+
+    def __init__(
+        self, images: Images, dataset: Dataset, batch: int, *, augment: bool = False, device: torch.device | str = "cpu"
+    ):
+        self.pixels = torch.from_numpy(images.pixels.copy()).to(device)
+        self.labels = torch.from_numpy(images.labels).to(device)
+        self.mean = torch.tensor(dataset.mean, device=device)[:, None, None] * 255
+        self.std = torch.tensor(dataset.std, device=device)[:, None, None] * 255
+        self.batch, self.augment = batch, augment
+
+    def __len__(self) -> int:
+        return (len(self.labels) + self.batch - 1) // self.batch
+
+    def in_order(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """All images in their order, as they are: (pixels, labels)."""
+        for pixels, labels in zip(torch.split(self.pixels, self.batch), torch.split(self.labels, self.batch), strict=True):
+            yield self._normalised(pixels), labels
+
+    def epoch(self, seed: int, number: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """All images once, in an order and with an augmentation that follow from the seed and the epoch's number alone."""
+        random = torch.Generator().manual_seed(seed * 1_000_003 + number)
+        order = torch.randperm(len(self.labels), generator=random).to(self.labels.device)
+        for chosen in torch.split(order, self.batch):
+            pixels = self.pixels[chosen]
+            if self.augment:
+                pixels = _crop_and_mirror(pixels, random)
+            yield self._normalised(pixels), self.labels[chosen]
+
+    def _normalised(self, pixels: Tensor) -> Tensor:
+        return ((pixels - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+
+
+def _crop_and_mirror(pixels: Tensor, random: torch.Generator) -> Tensor:
+    """Random crops of the padded images, half of them mirrored; the crop's rows and columns are chosen by index."""
+    count, _, height, width = pixels.shape
+    shifts = torch.randint(0, 2 * PADDING + 1, (2, count, 1), generator=random)
+    mirrored = torch.randint(0, 2, (count, 1), generator=random, dtype=torch.bool)
+    rows = shifts[0] + torch.arange(height)
+    columns = shifts[1] + torch.where(mirrored, torch.arange(width).flip(0), torch.arange(width))
+    padded = torch.nn.functional.pad(pixels, (PADDING,) * 4)
+    index = torch.arange(count)[:, None, None], slice(None), rows[:, :, None], columns[:, None, :]
+    return padded[index].permute(0, 3, 1, 2)  # indices apart from each other put the channels last

@@ -1,0 +1,111 @@
+"""The adder layer as torch operators ``addersim::l1_*``, so that autograd, torch.compile and export know it.
+
+Memory stays within inputs, filters and outputs: nothing of the size outputs x window x pixels is ever held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from addersim import kernels
+from addersim.errors import DataError
+
+__all__ = ["l1_filter_gradient", "l1_forward", "l1_input_gradient", "l1_sign_filter_gradient"]
+
+Pair = Sequence[int]
+
+
+def _array(name: str, tensor: Tensor, *, filters: bool = False) -> np.ndarray[Any, Any]:
+    """A float32 tensor's channels-last form as an array: a view where it is stored so, else a copy."""
+    if tensor.device.type != "cpu" or tensor.dtype != torch.float32:
+        raise DataError(f"adder layer: {name} is {tensor.dtype} on {tensor.device}; the kernels run float32 on cpu")
+    return tensor.detach().permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def _tensor(array: np.ndarray[Any, Any]) -> Tensor:
+    return torch.from_numpy(array).permute(0, 3, 1, 2)
+
+
+def _geometry(stride: Pair, padding: Pair, dilation: Pair, groups: int) -> dict[str, Any]:
+    return {
+        "stride": tuple(stride),
+        "padding": tuple(padding),
+        "dilation": tuple(dilation),
+        "groups": groups,
+        "threads": torch.get_num_threads(),
+    }
+
+
+@torch.library.custom_op("addersim::l1_forward", mutates_args=(), device_types="cpu")
+def l1_forward(x: Tensor, adder: Tensor, stride: Pair, padding: Pair, dilation: Pair, groups: int, sign: bool) -> Tensor:
+    """``Y = -sum |X - F|``; `sign` chooses the filter gradient. Shapes as in `addersim.train.reference.l1_forward`."""
+    geometry = _geometry(stride, padding, dilation, groups)
+    return _tensor(kernels.l1_forward(_array("input", x), _array("filters", adder), **geometry))
+
+
+@l1_forward.register_fake
+def _(x: Tensor, adder: Tensor, stride: Pair, padding: Pair, dilation: Pair, groups: int, sign: bool) -> Tensor:
+    size = [(x.shape[2 + i] + 2 * padding[i] - dilation[i] * (adder.shape[2 + i] - 1) - 1) // stride[i] + 1 for i in range(2)]
+    return x.new_empty((x.shape[0], adder.shape[0], *size)).to(memory_format=torch.channels_last)
+
+
+@torch.library.custom_op("addersim::l1_input_gradient", mutates_args=(), device_types="cpu")
+def l1_input_gradient(
+    gradient: Tensor, x: Tensor, adder: Tensor, stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> Tensor:
+    """Sum of ``HardTanh(F - X) g`` over outputs and windows; the shape of `x`."""
+    arrays = _array("gradient", gradient), _array("input", x), _array("filters", adder)
+    return _tensor(kernels.l1_input_gradient(*arrays, **_geometry(stride, padding, dilation, groups)))
+
+
+@l1_input_gradient.register_fake
+def _(gradient: Tensor, x: Tensor, adder: Tensor, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Tensor:
+    return torch.empty_like(x, memory_format=torch.channels_last)
+
+
+@torch.library.custom_op("addersim::l1_sign_filter_gradient", mutates_args=(), device_types="cpu")
+def l1_sign_filter_gradient(
+    gradient: Tensor, x: Tensor, adder: Tensor, stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> Tensor:
+    """Sum of ``sgn(X - F) g`` over images and pixels; the shape of `adder`."""
+    arrays = _array("gradient", gradient), _array("input", x), _array("filters", adder)
+    return _tensor(kernels.l1_sign_filter_gradient(*arrays, **_geometry(stride, padding, dilation, groups)))
+
+
+@l1_sign_filter_gradient.register_fake
+def _(gradient: Tensor, x: Tensor, adder: Tensor, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Tensor:
+    return torch.empty_like(adder, memory_format=torch.channels_last)
+
+
+def l1_filter_gradient(
+    gradient: Tensor, x: Tensor, adder: Tensor, stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> Tensor:
+    """Sum of ``(X - F) g`` over images and pixels: a convolution's weight gradient less ``F`` times the sum of ``g``."""
+    products: Tensor = torch.ops.aten.convolution_backward(
+        gradient, x, adder, None, stride, padding, dilation, False, (0, 0), groups, (False, True, False)
+    )[1]
+    return products - adder * gradient.sum((0, 2, 3))[:, None, None, None]
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    x, adder, *ctx.geometry, ctx.sign = inputs
+    ctx.save_for_backward(x, adder)
+
+
+def _backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    x, adder = ctx.saved_tensors
+    input_gradient = filter_gradient = None
+    if ctx.needs_input_grad[0]:
+        input_gradient = l1_input_gradient(gradient, x, adder, *ctx.geometry)
+    if ctx.needs_input_grad[1]:
+        rule = l1_sign_filter_gradient if ctx.sign else l1_filter_gradient
+        filter_gradient = rule(gradient, x, adder, *ctx.geometry)
+    return input_gradient, filter_gradient, None, None, None, None, None
+
+
+l1_forward.register_autograd(_backward, setup_context=_keep)

@@ -1,0 +1,210 @@
+"""The training loop: stochastic gradient descent with momentum, a cosine schedule, a checkpoint after every epoch."""
+
+from __future__ import annotations
+
+import csv
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor, nn
+from torch.nn import functional
+
+from addersim.datasets import DATASETS, load
+from addersim.errors import NetworkError
+from addersim.storage import write_atomically
+from addersim.train.checkpoint import load_checkpoint, save_checkpoint
+from addersim.train.data import Batches
+from addersim.train.models import build
+from addersim.train.nn import AdderRate
+from addersim.train.recipe import Recipe
+
+__all__ = ["Run", "evaluate", "train"]
+
+CHECKPOINT, HISTORY = "checkpoint.safetensors", "history.csv"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A finished training run.
+
+    Attributes
+    ----------
+    network
+        The trained network, in evaluation mode.
+    history
+        One row an epoch: epoch, rate, train_loss, train_accuracy, test_loss, test_accuracy, seconds, images_per_second.
+    folder
+        Holds checkpoint.safetensors and history.csv.
+    """
+
+    network: nn.Module
+    history: tuple[Mapping[str, float], ...]
+    folder: Path
+
+
+def train(
+    recipe: Recipe,
+    folder: str | Path,
+    *,
+    root: str | Path | None = None,
+    limit: int | None = None,
+    device: str = "cpu",
+    console: Console | None = None,
+) -> Run:
+    """Train a network, or go on with a run that was stopped.
+
+    On the CPU, a run that was killed at any moment and started again ends with the same bits as one that was not, given
+    the same number of threads.
+
+    Parameters
+    ----------
+    recipe
+        What to train and how.
+    folder
+        Where checkpoint and history go. A checkpoint of the same recipe that lies there is continued.
+    root
+        Folder of the data files; None takes the set's default.
+    limit
+        Use only the first so many images of either split.
+    device
+        ``cpu`` or ``cuda``.
+    console
+        Where progress and one line an epoch are printed; None is silent.
+
+    Raises
+    ------
+    DataError, ConfigError
+        For data that cannot be read, and a folder that holds another run.
+    NetworkError
+        Where the loss is no longer a number: the message names step and layer, and the last checkpoint is kept.
+    """
+    folder, dataset = Path(folder), DATASETS[recipe.data]
+    augment = recipe.augment == "crop-flip"
+    images = Batches(load(recipe.data, root, "train", limit), dataset, recipe.batch, augment=augment, device=device)
+    held_out = Batches(load(recipe.data, root, "test", limit), dataset, 500, device=device)
+    network = build(recipe.architecture, ends=recipe.ends, gradient=recipe.gradient, seed=recipe.seed)
+    network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = torch.optim.SGD(network.parameters(), recipe.rate, recipe.momentum, weight_decay=recipe.weight_decay)
+    optimizer.register_step_pre_hook(AdderRate(network, recipe.adder_rate, recipe.eta, recipe.fixed_factor))
+    history = _resume(folder / CHECKPOINT, recipe, network, optimizer)
+    for epoch in range(len(history), recipe.epochs):
+        for group in optimizer.param_groups:
+            group["lr"] = recipe.rate * 0.5 * (1 + math.cos(math.pi * epoch / recipe.epochs))
+        begin = time.perf_counter()
+        with _progress(console, f"epoch {epoch + 1}/{recipe.epochs}", len(images)) as report:
+            loss, accuracy = _epoch(network, optimizer, images.epoch(recipe.seed, epoch), epoch * len(images), report)
+        seconds = time.perf_counter() - begin
+        test_loss, test_accuracy = evaluate(network, held_out)
+        row = {"epoch": epoch + 1, "rate": optimizer.param_groups[0]["lr"], "train_loss": loss, "train_accuracy": accuracy}
+        row |= {"test_loss": test_loss, "test_accuracy": test_accuracy}
+        row |= {"seconds": seconds, "images_per_second": len(images.labels) / seconds}
+        history.append(row)
+        save_checkpoint(folder / CHECKPOINT, recipe, network, optimizer, history)
+        _write_history(folder / HISTORY, history)
+        if console:
+            console.print(_line(row, recipe.epochs), highlight=False)
+    return Run(network.eval(), tuple(history), folder)
+
+
+def _resume(path: Path, recipe: Recipe, network: nn.Module, optimizer: torch.optim.Optimizer) -> list[dict[str, float]]:
+    """Continue from a checkpoint where there is one; the history so far."""
+    if not path.exists():
+        return []
+    checkpoint = load_checkpoint(path)
+    checkpoint.require(recipe, path)
+    checkpoint.restore(network, optimizer)
+    return list(checkpoint.history)
+
+
+def _epoch(
+    network: nn.Module, optimizer: torch.optim.Optimizer, batches: Iterator[tuple[Tensor, Tensor]], step: int, report: Any
+) -> tuple[float, float]:
+    """One pass over the training images: mean loss and accuracy, as the network was at each step."""
+    network.train()
+    total, right, seen = 0.0, 0, 0
+    for pixels, labels in batches:
+        step += 1
+        optimizer.zero_grad(set_to_none=True)
+        scores = network(pixels)
+        loss = functional.cross_entropy(scores, labels)
+        if not math.isfinite(value := loss.item()):
+            raise NetworkError(
+                f"step {step}: the loss is {value}; {_first_broken(network, pixels)}; the last checkpoint is kept"
+            )
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        total += value * len(labels)
+        right += int((scores.argmax(1) == labels).sum())
+        seen += len(labels)
+        report(total / seen, right / seen, seen)
+    return total / seen, right / seen
+
+
+@torch.no_grad()
+def evaluate(network: nn.Module, batches: Batches) -> tuple[float, float]:
+    """Mean cross-entropy and accuracy in evaluation mode."""
+    network.eval()
+    total, right = 0.0, 0
+    for pixels, labels in batches.in_order():
+        scores = network(pixels)
+        total += functional.cross_entropy(scores, labels, reduction="sum").item()
+        right += int((scores.argmax(1) == labels).sum())
+    return total / len(batches.labels), right / len(batches.labels)
+
+
+@torch.no_grad()
+def _first_broken(network: nn.Module, pixels: Tensor) -> str:
+    """Name of the first parameter or layer output that is not finite."""
+    for name, parameter in network.named_parameters():
+        if not parameter.isfinite().all():
+            return f"parameter {name} is not finite since the step before"
+    found: list[str] = []
+
+    def look(name: str) -> Any:
+        return lambda module, inputs, output: found.append(name) if not output.isfinite().all() else None
+
+    leaves = [(name, module) for name, module in network.named_modules() if not list(module.children())]
+    hooks = [module.register_forward_hook(look(name)) for name, module in leaves]
+    network(pixels)
+    for hook in hooks:
+        hook.remove()
+    return f"the first output that is not finite is that of {found[0]}" if found else "every layer's output is finite"
+
+
+@contextmanager
+def _progress(console: Console | None, title: str, steps: int) -> Iterator[Any]:
+    """A function of (loss, accuracy, images seen) that moves a progress bar on a terminal."""
+    if console is None or not console.is_terminal:
+        yield lambda *_: None
+        return
+    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}"), TimeRemainingColumn()
+    with Progress(*columns, console=console, transient=True) as bar:
+        task, begin = bar.add_task(title, total=steps, state=""), time.perf_counter()
+
+        def report(loss: float, accuracy: float, seen: int) -> None:
+            speed = seen / (time.perf_counter() - begin)
+            bar.update(task, advance=1, state=f"loss {loss:.4f}  accuracy {accuracy:.2%}  {speed:,.0f} images/s")
+
+        yield report
+
+
+def _line(row: Mapping[str, float], epochs: int) -> str:
+    minutes = (epochs - row["epoch"]) * row["seconds"] / 60
+    left = f"{row['seconds']:.1f} s, {row['images_per_second']:,.0f} images/s, {minutes:.0f} min left"
+    trained = f"loss {row['train_loss']:.4f}, accuracy {row['train_accuracy']:.2%}"
+    return f"epoch {row['epoch']:.0f}/{epochs}: {trained}; test {row['test_loss']:.4f}, {row['test_accuracy']:.2%}; {left}"
+
+
+def _write_history(path: Path, history: Sequence[Mapping[str, float]]) -> None:
+    with write_atomically(path, "w") as file:
+        writer = csv.DictWriter(file, list(history[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(history)

@@ -1,0 +1,189 @@
+"""Adder layers as torch modules: `Adder2d` and `AdderLinear` in place of Conv2d and Linear, and their learning rate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from addersim.errors import NetworkError
+from addersim.geometry import Geometry, Pair
+from addersim.train.kernels import l1_forward
+
+__all__ = ["Adder2d", "AdderLinear", "AdderRate", "Gradient", "Rate", "adder_layers"]
+
+Gradient = Literal["full", "sign"]
+Rate = Literal["adaptive", "fixed"]
+
+
+def _pair(value: int | Pair) -> Pair:
+    return (value, value) if isinstance(value, int) else value
+
+
+class _AdderLayer(nn.Module):
+    """Filters `adder`, an optional `bias`, and the rule for the filters' gradient."""
+
+    def __init__(self, shape: tuple[int, ...], bias: bool, gradient: Gradient):
+        super().__init__()
+        if gradient not in get_args(Gradient):
+            raise NetworkError(f"{type(self).__name__}: gradient {gradient!r} is not one of {', '.join(get_args(Gradient))}")
+        self.gradient: Gradient = gradient
+        self.adder = nn.Parameter(torch.empty(shape))
+        self.bias = nn.Parameter(torch.empty(shape[0])) if bias else None
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw filters from N(0, 1), as the released code does; the bias is zero."""
+        nn.init.normal_(self.adder)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+
+    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
+        if f"{prefix}b" in state:  # the bias in state dicts of the official adder2d
+            state[f"{prefix}bias"] = state.pop(f"{prefix}b")
+        super()._load_from_state_dict(state, prefix, *rest)
+
+
+class Adder2d(_AdderLayer):
+    """Two-dimensional adder layer, ``Y = -sum |X - F| + bias``, with the signature of `torch.nn.Conv2d`.
+
+    Backward uses the method's gradients (arXiv 1912.13200): ``X - F`` for the filters and ``HardTanh(F - X)`` for the
+    input. They are not scaled here; the per-layer learning rate is `AdderRate`'s. Batch norm should follow.
+
+    Parameters
+    ----------
+    in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias
+        As in `torch.nn.Conv2d`; padding is with zeros, which count: a padded tap adds ``-|0 - F|``.
+    gradient
+        ``full`` for ``X - F``, ``sign`` for ``sgn(X - F)``.
+
+    Attributes
+    ----------
+    adder
+        Filters, of shape (out_channels, in_channels / groups, kernel height, kernel width).
+
+    Raises
+    ------
+    NetworkError
+        For channels that the groups do not divide, and for geometry out of range.
+
+    Examples
+    --------
+    >>> layer = Adder2d(1, 2, kernel_size=3, padding=1, bias=False)
+    >>> layer(torch.zeros(1, 1, 4, 4)).shape
+    torch.Size([1, 2, 4, 4])
+    >>> torch.allclose(layer(torch.zeros(1, 1, 4, 4))[0, :, 0, 0], -layer.adder.abs().sum((1, 2, 3)))
+    True
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | Pair,
+        stride: int | Pair = 1,
+        padding: int | Pair = 0,
+        dilation: int | Pair = 1,
+        groups: int = 1,
+        bias: bool = True,
+        *,
+        gradient: Gradient = "full",
+    ):
+        if groups < 1 or in_channels < 1 or out_channels < 1 or in_channels % groups or out_channels % groups:
+            raise NetworkError(f"Adder2d: {in_channels} -> {out_channels} channels cannot be divided into {groups} groups")
+        geometry = Geometry(_pair(kernel_size), _pair(stride), _pair(padding), _pair(dilation), groups)
+        super().__init__((out_channels, in_channels // groups, *geometry.kernel), bias, gradient)
+        self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
+        self.kernel_size, self.stride = geometry.kernel, geometry.stride
+        self.padding, self.dilation = geometry.padding, geometry.dilation
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = l1_forward(x, self.adder, self.stride, self.padding, self.dilation, self.groups, self.gradient == "sign")
+        return y if self.bias is None else y + self.bias[:, None, None]
+
+    def extra_repr(self) -> str:
+        geometry = f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, dilation={self.dilation}"
+        rest = f"groups={self.groups}, bias={self.bias is not None}, gradient={self.gradient}"
+        return f"{self.in_channels}, {self.out_channels}, {geometry}, {rest}"
+
+
+class AdderLinear(_AdderLayer):
+    """Adder layer on vectors, ``Y = -sum |X - F| + bias``, with the signature of `torch.nn.Linear`.
+
+    Gradients and errors as in `Adder2d`; `adder` has shape (out_features, in_features).
+    """
+
+    def __init__(self, in_features: int, out_features: int, bias: bool = True, *, gradient: Gradient = "full"):
+        if in_features < 1 or out_features < 1:
+            raise NetworkError(f"AdderLinear: {in_features} -> {out_features} features; needs at least one of each")
+        super().__init__((out_features, in_features), bias, gradient)
+        self.in_features, self.out_features = in_features, out_features
+
+    def forward(self, x: Tensor) -> Tensor:
+        pixels = x.reshape(-1, self.in_features, 1, 1)
+        filters = self.adder[:, :, None, None]
+        y: Tensor = l1_forward(pixels, filters, (1, 1), (0, 0), (1, 1), 1, self.gradient == "sign")
+        y = y.reshape(x.shape[:-1] + (self.out_features,))  # noqa: RUF005 (torch.fx cannot unpack a shape)
+        return y if self.bias is None else y + self.bias
+
+    def extra_repr(self) -> str:
+        return f"{self.in_features}, {self.out_features}, bias={self.bias is not None}, gradient={self.gradient}"
+
+
+def adder_layers(module: nn.Module) -> Iterator[tuple[str, Adder2d | AdderLinear]]:
+    """Names and modules of the adder layers in a module."""
+    for name, layer in module.named_modules():
+        if isinstance(layer, (Adder2d, AdderLinear)):
+            yield name, layer
+
+
+class AdderRate:
+    """Per-layer learning rate of adder filters, applied to their gradients just before the optimizer's step.
+
+    Adaptive: ``alpha = eta sqrt(k) / ||g||``, k the number of the layer's filter elements and g their gradient
+    (arXiv 1912.13200). Weight decay and momentum act on the scaled gradient, as in the released code.
+    Scaling here and not in backward keeps raw gradients visible and, with several processes, averaged first.
+
+    Parameters
+    ----------
+    module
+        Network whose adder layers are scaled.
+    mode
+        ``adaptive``, or ``fixed``: gradients times `factor`.
+    eta
+        0.2 in the released code, 0.1 in the paper's text.
+    factor
+        Multiplier of the fixed mode; the paper's increased learning rate is 100.
+
+    Examples
+    --------
+    >>> layer = Adder2d(1, 2, 3)
+    >>> optimizer = torch.optim.SGD(layer.parameters(), lr=1.0)
+    >>> hook = optimizer.register_step_pre_hook(AdderRate(layer))
+    >>> layer(torch.ones(1, 1, 5, 5)).sum().backward()
+    >>> optimizer.step()
+    >>> float(torch.linalg.vector_norm(layer.adder.grad)) / (0.2 * 18**0.5)  # doctest: +ELLIPSIS
+    1.0...
+    """
+
+    def __init__(self, module: nn.Module, mode: Rate = "adaptive", eta: float = 0.2, factor: float = 1.0):
+        if mode not in get_args(Rate) or not (eta > 0 and factor > 0):
+            raise NetworkError(
+                f"AdderRate: mode {mode!r}, eta {eta}, factor {factor}; needs {get_args(Rate)} and positive numbers"
+            )
+        self.filters = [layer.adder for _, layer in adder_layers(module)]
+        self.mode, self.eta, self.factor = mode, eta, factor
+
+    @torch.no_grad()
+    def __call__(self, *_: Any) -> None:
+        for filters in self.filters:
+            if filters.grad is None:
+                continue
+            if self.mode == "fixed":
+                filters.grad.mul_(self.factor)
+            else:
+                norm = torch.linalg.vector_norm(filters.grad).clamp_min(1e-12)
+                filters.grad.mul_(self.eta * math.sqrt(filters.numel()) / norm)

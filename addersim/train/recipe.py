@@ -1,0 +1,117 @@
+"""Recipe: everything that a training run depends on, from a TOML study, with single values overridden."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from addersim.config import parse_toml, resolve_text
+from addersim.datasets import DATASETS
+from addersim.errors import ConfigError
+from addersim.train.models import ARCHITECTURES, Ends
+from addersim.train.nn import Gradient, Rate
+
+__all__ = ["Recipe", "load_recipe"]
+
+Positive = Annotated[float, Meta(gt=0)]
+Whole = Annotated[int, Meta(ge=1)]
+
+
+class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A training run.
+
+    Attributes
+    ----------
+    architecture
+        A key of `addersim.train.models.ARCHITECTURES`.
+    data
+        A key of `addersim.datasets.DATASETS` that has a training split.
+    epochs, batch
+        Passes over the training images, and images in a step.
+    rate
+        Learning rate at the start; it falls to zero as a half cosine, constant within an epoch.
+    momentum, weight_decay
+        Of the stochastic gradient descent, on every parameter.
+    adder_rate, eta, fixed_factor
+        Per-layer learning rate of adder filters, see `addersim.train.nn.AdderRate`.
+    gradient
+        Gradient of the adder filters: ``full`` or ``sign``.
+    ends
+        First layer and classifier of an adder network; None takes the architecture's default.
+    augment
+        ``crop-flip``: pad by 4 pixels, crop at random, mirror every other image at random. ``none``: images as they are.
+    seed
+        Of the weights, the order of images and the augmentation.
+    """
+
+    architecture: str
+    data: str
+    epochs: Whole = 400
+    batch: Annotated[int, Meta(ge=2)] = 256
+    rate: Positive = 0.1
+    momentum: Annotated[float, Meta(ge=0, lt=1)] = 0.9
+    weight_decay: Annotated[float, Meta(ge=0)] = 5e-4
+    adder_rate: Rate = "adaptive"
+    eta: Positive = 0.2
+    fixed_factor: Positive = 100.0
+    gradient: Gradient = "full"
+    ends: Ends | None = None
+    augment: Literal["none", "crop-flip"] = "none"
+    seed: Annotated[int, Meta(ge=0, lt=1 << 32)] = 1
+
+    def __post_init__(self) -> None:
+        trainable = [name for name, dataset in DATASETS.items() if "train" in dataset.counts]
+        for key, value, known in (("architecture", self.architecture, ARCHITECTURES), ("data", self.data, trainable)):
+            if value not in known:
+                raise ConfigError(f"{key}: {value!r} is not known; known: {', '.join(known)}")
+        wanted, given = ARCHITECTURES[self.architecture].input_shape, DATASETS[self.data].shape
+        if wanted != given:
+            raise ConfigError(f"architecture {self.architecture} takes images of {wanted}, data {self.data} has {given}")
+
+
+def load_recipe(study: str, changes: Iterable[str] = ()) -> Recipe:
+    """Read a recipe from a bundled study or a TOML file.
+
+    Parameters
+    ----------
+    study
+        Name of a bundled study, or path of a file.
+    changes
+        Single values in the form ``key=value``, which replace the study's.
+
+    Raises
+    ------
+    ConfigError
+        For a study that is not found, and for keys or values that a `Recipe` does not admit.
+
+    Examples
+    --------
+    >>> load_recipe("lenet5-fashion-mnist", ["architecture=lenet5-conv", "epochs=2"]).epochs
+    2
+    """
+    _, where, text = resolve_text(study, "studies", ".toml", "study")
+    recipe = parse_toml(text, Recipe, where)
+    values: dict[str, Any] = {}
+    for change in changes:
+        key, equals, value = change.partition("=")
+        if not equals:
+            raise ConfigError(f"{change!r} is not key=value; keys: {', '.join(Recipe.__struct_fields__)}")
+        values[key.strip()] = _value(value.strip())
+    if not values:
+        return recipe
+    try:
+        return msgspec.convert({**msgspec.to_builtins(recipe), **values}, Recipe)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{' '.join(changes)}: {error}; keys: {', '.join(Recipe.__struct_fields__)}") from None
+
+
+def _value(text: str) -> Any:
+    """A number or a truth value as TOML writes it, else the text itself."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
