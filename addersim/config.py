@@ -1,0 +1,204 @@
+"""TOML into frozen records, and the data files that come with the package.
+
+A record is a frozen msgspec Struct that forbids unknown fields. What a file gets wrong is told in one line: the file, the
+key's path, what was found and what is allowed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import inspect
+
+from addersim.errors import ConfigError
+
+__all__ = ["MAX_FILE_BYTES", "bundled_names", "load_toml", "parse_toml", "read_text", "resolve_text"]
+
+MAX_FILE_BYTES = 1_000_000
+"""Largest text file that is read: configurations and tables are a few kilobytes."""
+
+Record = TypeVar("Record", bound=msgspec.Struct)
+
+
+def load_toml(path: str | os.PathLike[str], record: type[Record]) -> Record:
+    """Read a TOML file of at most `MAX_FILE_BYTES` as a record.
+
+    Raises
+    ------
+    ConfigError
+        The file is missing, too large, not text, not TOML, or does not fit the record.
+    """
+    return parse_toml(read_text(path), record, os.fspath(path))
+
+
+def parse_toml(text: str, record: type[Record], where: str) -> Record:
+    """Read TOML text as a record.
+
+    Parameters
+    ----------
+    text
+        The TOML document.
+    record
+        A frozen Struct type with ``forbid_unknown_fields``.
+    where
+        Name of the source, for messages.
+
+    Raises
+    ------
+    ConfigError
+        The text is not TOML or does not fit the record.
+
+    Examples
+    --------
+    >>> class Clock(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    ...     clock_mhz: float
+    >>> parse_toml("clock_mhz = 500", Clock, "example")
+    Clock(clock_mhz=500.0)
+    >>> parse_toml("clock = 500", Clock, "example")
+    Traceback (most recent call last):
+    addersim.errors.ConfigError: example: unknown key clock; known: clock_mhz
+    """
+    try:
+        found = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigError(f"{where}: not valid TOML: {error}") from None
+    try:
+        return msgspec.convert(found, record)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{where}: {_explain(str(error), found, record)}") from None
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    """Text of a UTF-8 file of at most `MAX_FILE_BYTES`."""
+    try:
+        with open(path, "rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(f"{os.fspath(path)}: cannot be read: {error.strerror}") from None
+    if len(content) > MAX_FILE_BYTES:
+        raise ConfigError(
+            f"{os.fspath(path)}: larger than {MAX_FILE_BYTES} bytes, the most that a configuration or table may have"
+        )
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{os.fspath(path)}: not UTF-8 text: byte {error.start} is 0x{content[error.start]:02x}") from None
+
+
+def bundled_names(folder: str, suffix: str) -> tuple[str, ...]:
+    """Names, without suffix, of the data files of one folder of the package.
+
+    Examples
+    --------
+    >>> "systolic-16x16" in bundled_names("accelerators", ".toml")
+    True
+    """
+    files = resources.files("addersim").joinpath("data", folder).iterdir()
+    return tuple(sorted(file.name.removesuffix(suffix) for file in files if file.name.endswith(suffix)))
+
+
+def resolve_text(name: str | os.PathLike[str], folder: str, suffix: str, what: str) -> tuple[str, str, str]:
+    """Find a bundled data file by its name, or a user's file by its path.
+
+    Parameters
+    ----------
+    name
+        A bundled name (without suffix), else the path of a file.
+    folder, suffix
+        Where bundled files lie in the package's data, and how they end.
+    what
+        What is looked for, for messages.
+
+    Returns
+    -------
+    name, where, text
+        Short name (the file's stem), name of the source for messages, and the text.
+
+    Raises
+    ------
+    ConfigError
+        Neither a bundled name nor a readable file.
+    """
+    known = bundled_names(folder, suffix)
+    if isinstance(name, str) and name in known:
+        file = resources.files("addersim").joinpath("data", folder, name + suffix)
+        return name, f"{what} {name}", file.read_text("utf-8")
+    path = Path(name)
+    if not path.is_file():
+        raise ConfigError(f"{what} {str(path)!r}: neither a bundled name ({', '.join(known)}) nor a file")
+    return path.stem, str(path), read_text(path)
+
+
+def _explain(message: str, found: Any, record: type) -> str:
+    """Turn a validation message of msgspec, which speaks of ``$.array.rows``, into key, found value and allowed values."""
+    reason, _, path = message.partition(" - at `")
+    steps = re.findall(r"\.([^.\[]+)|\[(\d+)\]", path.rstrip("`"))
+    keys: list[str | int] = [int(index) if index else key for key, index in steps]
+    key = path.rstrip("`").removeprefix("$").removeprefix(".")
+    kind: inspect.Type = inspect.type_info(record)
+    try:
+        for step in keys:
+            found, kind = found[step], _member(kind, step)
+    except (KeyError, IndexError, TypeError):  # inside a table of free keys, whose keys msgspec prints as [...]
+        return f"{key}: {reason}"
+    if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", reason):
+        return f"unknown key {'.'.join(filter(None, (key, unknown[1])))}; known: {', '.join(_keys(kind))}"
+    if missing := re.fullmatch(r"Object missing required field `(.*)`", reason):
+        name = missing[1]
+        return f"key {'.'.join(filter(None, (key, name)))} is missing; needs {_allowed(_member(kind, name))}"
+    if reason.startswith(("Expected", "Invalid")):
+        return f"{key}: found {found!r}, needs {_allowed(kind)}"
+    return f"{key}: {reason}" if key else reason
+
+
+def _struct(kind: inspect.Type) -> inspect.StructType | None:
+    options = kind.types if isinstance(kind, inspect.UnionType) else (kind,)
+    return next((option for option in options if isinstance(option, inspect.StructType)), None)
+
+
+def _keys(kind: inspect.Type) -> list[str]:
+    struct = _struct(kind)
+    return [field.encode_name for field in struct.fields] if struct else []
+
+
+def _member(kind: inspect.Type, step: str | int) -> inspect.Type:
+    if isinstance(kind, inspect.ListType | inspect.VarTupleType):
+        return kind.item_type
+    struct = _struct(kind)
+    return next((field.type for field in struct.fields if field.encode_name == step), kind) if struct else kind
+
+
+def _allowed(kind: inspect.Type) -> str:
+    """What a value of this type may be, in words."""
+    match kind:
+        case inspect.IntType() | inspect.FloatType():
+            words = ("a whole number" if isinstance(kind, inspect.IntType) else "a number") + _limits(kind)
+        case inspect.StrType():
+            words = "a non-empty text" if kind.min_length else "a text"
+        case inspect.BoolType():
+            words = "true or false"
+        case inspect.LiteralType():
+            words = " or ".join(repr(value) for value in kind.values)
+        case inspect.StructType():
+            words = f"a table with the keys {', '.join(_keys(kind))}"
+        case inspect.ListType() | inspect.VarTupleType():
+            words = f"a list, each item {_allowed(kind.item_type)}"
+        case inspect.UnionType():
+            words = " or ".join(_allowed(option) for option in kind.types if not isinstance(option, inspect.NoneType))
+        case _:
+            words = type(kind).__name__.removesuffix("Type").lower()
+    return words
+
+
+def _limits(kind: inspect.IntType | inspect.FloatType) -> str:
+    bounds = ((">", kind.gt), (">=", kind.ge), ("<", kind.lt), ("<=", kind.le))
+    words = [
+        f"{sign} {value:g}" if isinstance(value, float) else f"{sign} {value}" for sign, value in bounds if value is not None
+    ]
+    return " " + " and ".join(words) if words else ""

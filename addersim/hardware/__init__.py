@@ -1,0 +1,28 @@
+"""Cost models: facts (a Trace) in, energy and latency (a Cost) out. They know operations, words and bits, no layer kinds."""
+
+from addersim.hardware.accelerator import Accelerator, accelerator_names, load_accelerator
+from addersim.hardware.compute import arithmetic_energy
+from addersim.hardware.cost import Cost, EnergyPart, LayerCost
+from addersim.hardware.energy import EnergyTable, Price
+from addersim.hardware.energy_file import load_table, parse_table, table_names
+from addersim.hardware.estimate import estimate
+from addersim.hardware.memory import Access
+from addersim.hardware.systolic import systolic_cycles
+
+__all__ = [
+    "Accelerator",
+    "Access",
+    "Cost",
+    "EnergyPart",
+    "EnergyTable",
+    "LayerCost",
+    "Price",
+    "accelerator_names",
+    "arithmetic_energy",
+    "estimate",
+    "load_accelerator",
+    "load_table",
+    "parse_table",
+    "systolic_cycles",
+    "table_names",
+]

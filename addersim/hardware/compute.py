@@ -1,0 +1,66 @@
+"""Energy of operations: counts times the table's prices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from addersim.errors import HardwareError
+from addersim.hardware.energy import EnergyTable, Price
+from addersim.ops import OpCounts
+from addersim.trace import LayerTrace
+
+__all__ = ["arithmetic_energy", "operation_prices"]
+
+
+def arithmetic_energy(operations: OpCounts, table: EnergyTable, component: str = "integer") -> dict[str, float]:
+    """Energy of operations alone, in pJ by operation: no memory, no control, no wires.
+
+    Parameters
+    ----------
+    operations
+        Numbers of operations by width.
+    table
+        The unit energies.
+    component
+        ``integer`` or ``float``.
+
+    Raises
+    ------
+    HardwareError
+        The table lacks a price.
+
+    Examples
+    --------
+    ResNet-20 with the counts of the AdderNet paper at 8 bits, in microjoules:
+
+    >>> from addersim.hardware import load_table
+    >>> parts = arithmetic_energy(OpCounts({("add", 8): 41_170_000, ("mul", 8): 41_170_000}), load_table("horowitz-45nm"))
+    >>> round(sum(parts.values()) * 1e-6, 2)
+    9.47
+    """
+    parts: dict[str, float] = {}
+    for (op, bits), number in operations.items():
+        parts[op] = parts.get(op, 0.0) + number * table.price(op, bits, component)
+    return parts
+
+
+def operation_prices(layers: Iterable[LayerTrace], table: EnergyTable) -> dict[tuple[str, int], Price]:
+    """Price of every operation that the layers need.
+
+    Raises
+    ------
+    HardwareError
+        One that the table lacks, with the layers that need it.
+    """
+    prices: dict[tuple[str, int], Price] = {}
+    users: dict[tuple[str, int], list[str]] = {}
+    for layer in layers:
+        for key in layer.operations:
+            users.setdefault(key, []).append(layer.name)
+    for (op, bits), names in users.items():
+        try:
+            prices[op, bits] = table.explain(op, bits)
+        except HardwareError as error:
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            raise HardwareError(f"{error}; needed by layers {', '.join(names[:3])}{more}") from None
+    return prices

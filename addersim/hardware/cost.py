@@ -1,0 +1,177 @@
+"""Cost: what a trace costs on an accelerator."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
+
+from addersim.hardware.energy import Price
+from addersim.hardware.latency import Bound
+from addersim.hardware.memory import Access
+from addersim.trace import Convention
+
+__all__ = ["Component", "Cost", "EnergyPart", "LayerCost", "PriceUsed", "on_common_grain"]
+
+Component = Literal["array", "vector", "buffer", "dram"]
+
+
+class EnergyPart(NamedTuple):
+    """Energy of one thing in one layer: an operation (array, vector) or an operand's movement (buffer, dram)."""
+
+    component: Component
+    of: str
+    energy_pj: float
+
+
+class PriceUsed(NamedTuple):
+    """A unit price behind a cost: what it is for, per what, and the table's price with rule and source."""
+
+    what: str
+    unit: str
+    price: Price
+
+
+@dataclass(frozen=True, slots=True)
+class LayerCost:
+    """Cost of one layer, for the whole batch.
+
+    Attributes
+    ----------
+    name, kind, datapath
+        As in the trace.
+    cycles
+        Cycles that pass. A stage of fused layers has them on its first layer and 0 on the others, so that cycles add up.
+    bound
+        The resource that sets `cycles` (``array``, ``vector`` or ``dram``); ``fused`` on the followers of a stage, ``none``
+        where nothing takes time.
+    compute_cycles, dram_cycles
+        Cycles for which this layer alone keeps its unit (array or vector unit) and DRAM busy.
+    utilisation
+        Taps, or operations of a vector layer, over what its unit could have run in `compute_cycles`; 0 where there are none.
+    parts
+        Energy, one part an operation or moved operand.
+    accesses
+        Words moved.
+    """
+
+    name: str
+    kind: str
+    datapath: str | None
+    cycles: int
+    bound: Bound
+    compute_cycles: int
+    dram_cycles: int
+    utilisation: float
+    parts: tuple[EnergyPart, ...]
+    accesses: tuple[Access, ...]
+
+    @property
+    def energy_pj(self) -> float:
+        """Energy of the layer."""
+        return sum(part.energy_pj for part in self.parts)
+
+    def energy_by_component(self) -> dict[str, float]:
+        """Energy in pJ by component."""
+        return _by_component(self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Cost of a network on an accelerator, for one batch; with the default batch of 1, for one image.
+
+    Parts add up to totals exactly, in any order and grouping: see `on_common_grain`.
+
+    Attributes
+    ----------
+    network, accelerator, table
+        Names.
+    convention
+        The trace's. A cost in the ``paper`` convention holds arithmetic only: no memory, no cycles.
+    batch
+        Images that are run together. Energy, cycles and latency are those of all of them.
+    clock_mhz, elements
+        The accelerator's clock and processing elements.
+    taps
+        Terms that the array computes, for the batch.
+    layers
+        In execution order.
+    prices
+        Every unit price that was used.
+    """
+
+    network: str
+    accelerator: str
+    table: str
+    convention: Convention
+    batch: int
+    clock_mhz: float
+    elements: int
+    taps: int
+    layers: tuple[LayerCost, ...]
+    prices: tuple[PriceUsed, ...]
+
+    @property
+    def energy_pj(self) -> float:
+        """Energy of the batch."""
+        return sum(layer.energy_pj for layer in self.layers)
+
+    @property
+    def cycles(self) -> int:
+        """Cycles of the batch."""
+        return sum(layer.cycles for layer in self.layers)
+
+    @property
+    def latency_ms(self) -> float:
+        """Time of the batch."""
+        return self.cycles / (self.clock_mhz * 1e3)
+
+    @property
+    def utilisation(self) -> float:
+        """Taps over what the array could have run in all cycles."""
+        return self.taps / (self.cycles * self.elements) if self.cycles else 0.0
+
+    @property
+    def energy_pj_per_image(self) -> float:
+        """Energy of one image of the batch."""
+        return self.energy_pj / self.batch
+
+    @property
+    def images_per_second(self) -> float:
+        """Throughput, one batch after another; 0 where the convention has no cycles."""
+        return self.batch * self.clock_mhz * 1e6 / self.cycles if self.cycles else 0.0
+
+    def energy_by_component(self) -> dict[str, float]:
+        """Energy in pJ by component: ``array``, ``vector``, ``buffer``, ``dram``."""
+        return _by_component(part for layer in self.layers for part in layer.parts)
+
+    def energy_by_part(self) -> dict[tuple[str, str], float]:
+        """Energy in pJ by component and operation or operand."""
+        found: dict[tuple[str, str], float] = {}
+        for layer in self.layers:
+            for part in layer.parts:
+                found[part.component, part.of] = found.get((part.component, part.of), 0.0) + part.energy_pj
+        return found
+
+
+def on_common_grain(layers: Iterable[LayerCost]) -> tuple[LayerCost, ...]:
+    """Round every part to a multiple of one power of two, 2^-52 of the total, so that sums of parts are exact.
+
+    A sum of doubles that are whole multiples of one power of two, and stay below 2^53 of it, is not rounded. What is lost lies
+    below the last bit of the total.
+    """
+    layers = tuple(layers)
+    total = math.fsum(part.energy_pj for layer in layers for part in layer.parts)
+    grain = math.ldexp(1.0, max(math.frexp(total)[1] - 52, -1000))
+    return tuple(
+        replace(layer, parts=tuple(EnergyPart(part[0], part[1], round(part[2] / grain) * grain) for part in layer.parts))
+        for layer in layers
+    )
+
+
+def _by_component(parts: Iterable[EnergyPart]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for part in parts:
+        found[part.component] = found.get(part.component, 0.0) + part.energy_pj
+    return found

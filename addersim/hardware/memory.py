@@ -1,0 +1,150 @@
+"""Words that move: what each layer reads from and writes to the on-chip buffers and DRAM.
+
+Rules, each simple enough to check by hand:
+
+- The array reads its operands from the buffers as often as the closed form says (`systolic.Folds`): output stationary
+  M K ceil(N/C) inputs and K N ceil(M/R) weights; weight stationary M K ceil(N/C) and K N; input stationary M K and
+  K N ceil(M/C). It writes M N sums. (SCALE-Sim adds folds (R + C) to the output stationary writes, its issue 166.)
+- Weight and input stationary sums that need several folds along K stay on chip: each fold but the last writes M N partial
+  sums of the accumulator's width to the output buffer, and each but the first reads them back.
+- A layer on the vector unit reads every input and constant once and writes every output once.
+- A fused output is never stored, and its reader reads nothing for it.
+- An activation that stays on chip (`schedule.kept_on_chip`) causes no DRAM traffic. The others are written once, and fetched
+  by every reader. Weights are fetched once a layer and batch.
+- An operand that does not fit its buffer is fetched once a pass of the array, unless it is held by the outer loop and its
+  tile fits. Weight stationary arrays hold the weights, input stationary ones the inputs; output stationary ones whichever
+  costs fewer bits. With groups, this is asked of one group at a time.
+- A word from DRAM is written into its buffer before it is read there; a word to DRAM is read from the output buffer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from addersim.errors import HardwareError
+from addersim.hardware.accelerator import Accelerator, Buffer, Buffers
+from addersim.hardware.systolic import Folds, fold
+from addersim.trace import LayerTrace, Operand
+
+__all__ = ["Access", "Level", "Moved", "fold_layer", "layer_accesses"]
+
+Level = Literal["buffer", "dram"]
+Moved = Literal["input", "weight", "partial_sum", "output"]
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Words of one operand, of `bits` each, that a layer reads from and writes to one level."""
+
+    level: Level
+    operand: Moved
+    reads: int
+    writes: int
+    bits: int
+
+    @property
+    def words(self) -> int:
+        """Words in both directions."""
+        return self.reads + self.writes
+
+    @property
+    def size_bits(self) -> int:
+        """Bits in both directions."""
+        return self.words * self.bits
+
+
+def fold_layer(layer: LayerTrace, accelerator: Accelerator, batch: int) -> Folds | None:
+    """How the array runs a layer for a batch, or None for a layer without a matrix product."""
+    if layer.work is None:
+        return None
+    work = layer.work
+    if len(layer.inputs) != 1:
+        raise HardwareError(f"layer {layer.name}: a matrix product of {len(layer.inputs)} stored inputs; the array takes 1")
+    if layer.weights.words < work.window * work.filters * work.groups:
+        needed = work.window * work.filters * work.groups
+        raise HardwareError(f"layer {layer.name}: {layer.weights.words} stored weights, but its matrix product takes {needed}")
+    array, buffer = accelerator.array, accelerator.buffers.output
+    room = buffer.room(layer.accumulator_bits or layer.output.bits)
+    if array.dataflow != "output" and work.window > array.rows and room < array.columns:
+        raise HardwareError(
+            f"layer {layer.name}: accelerator {accelerator.name!r}: buffers.output of {buffer.capacity_kib:g} KiB holds "
+            f"{room} partial sums of {layer.accumulator_bits or layer.output.bits} bits, needs {array.columns} (one a column)"
+        )
+    batched = type(work)(work.pixels * batch, work.window, work.filters, work.groups)
+    return fold(batched, array.rows, array.columns, array.dataflow, room)
+
+
+def layer_accesses(
+    layer: LayerTrace, folds: Folds | None, accelerator: Accelerator, batch: int, inputs_kept: tuple[bool, ...], spilled: bool
+) -> tuple[Access, ...]:
+    """All accesses of a layer.
+
+    Parameters
+    ----------
+    layer, folds
+        The layer and how the array runs it.
+    accelerator, batch
+        Where, and how many images at once.
+    inputs_kept
+        For each input whether it is on chip.
+    spilled
+        Whether the output goes to DRAM.
+    """
+    found = []
+    weights = layer.weights
+    if folds is None:
+        for operand, kept in zip(layer.inputs, inputs_kept, strict=True):
+            words = operand.words * batch
+            found += _read("input", words, 0 if kept else words, operand.bits)
+        found += _read("weight", weights.words * batch, weights.words, weights.bits)
+    else:
+        found += _array_reads(layer, folds, accelerator.buffers, batch, inputs_kept[0])
+        if folds.partial_sums:
+            bits = layer.accumulator_bits or layer.output.bits
+            found.append(Access("buffer", "partial_sum", folds.partial_sums, folds.partial_sums, bits))
+    if not layer.fused:
+        words, bits = layer.output.words * batch, layer.output.bits
+        found.append(Access("buffer", "output", words * spilled, words, bits))
+        found += [Access("dram", "output", 0, words, bits)] * spilled
+    return tuple(access for access in found if access.words)
+
+
+def _read(operand: Moved, reads: int, fetched: int, bits: int) -> list[Access]:
+    """Reads from a buffer into which `fetched` words came from DRAM."""
+    return [Access("buffer", operand, reads, fetched, bits), Access("dram", operand, fetched, 0, bits)]
+
+
+def _array_reads(layer: LayerTrace, folds: Folds, buffers: Buffers, batch: int, kept: bool) -> list[Access]:
+    work, (given,), weights = folds.work, layer.inputs, layer.weights
+    inputs = Operand(min(given.words * batch, work.pixels * work.window * work.groups), given.bits)
+    input_times, weight_times = _fetches(folds, buffers, inputs, weights, kept)
+    beside = weights.words - work.window * work.filters * work.groups
+    return [
+        *_read("input", folds.input_reads, inputs.words * input_times, inputs.bits),
+        *_read("weight", folds.weight_reads + beside, weights.words * weight_times, weights.bits),
+    ]
+
+
+def _fetches(folds: Folds, buffers: Buffers, inputs: Operand, weights: Operand, kept: bool) -> tuple[int, int]:
+    """How often DRAM delivers the inputs and the weights: the cheaper of the loop orders that the dataflow allows."""
+    groups = folds.work.groups
+    input_whole, weight_whole = -(-inputs.words // groups), -(-weights.words // groups)
+
+    def times(passes: int, buffer: Buffer, bits: int, whole: int, tile: int | None) -> int:
+        needed = whole if tile is None else min(tile, whole)
+        return 1 if passes == 1 or buffer.holds(needed, bits) else passes
+
+    orders: list[tuple[int | None, int | None]] = []
+    if folds.weight_tile is not None:
+        orders.append((None, folds.weight_tile))
+    if folds.input_tile is not None:
+        orders.append((folds.input_tile, None))
+    choices = [
+        (
+            0 if kept else times(folds.input_passes, buffers.input, inputs.bits, input_whole, input_tile),
+            times(folds.weight_passes, buffers.weight, weights.bits, weight_whole, weight_tile),
+        )
+        for input_tile, weight_tile in orders
+    ]
+    return min(choices, key=lambda choice: choice[0] * inputs.size_bits + choice[1] * weights.size_bits)

@@ -1,0 +1,111 @@
+"""What runs together, and which values stay on chip: the order of a trace, worked out once for all cost models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import accumulate
+
+from addersim.errors import HardwareError
+from addersim.hardware.accelerator import Buffers
+from addersim.trace import LayerTrace, Trace
+
+__all__ = ["Schedule", "kept_on_chip", "schedule"]
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """The order of a trace.
+
+    Attributes
+    ----------
+    stages
+        For each layer the number of its stage. A fused layer and its reader form one stage, a pipeline that lasts as long as
+        its busiest resource; stages run one after another.
+    sources
+        For each layer, the layers whose stored values it reads; -1 is the network's input. Views are looked through.
+    views
+        Layers that only name a value anew: no operations, no constants, one input, as many words out as in. They cost nothing.
+    last_stage
+        For each layer whose value is stored and read: the stage of its last reader.
+    """
+
+    stages: tuple[int, ...]
+    sources: tuple[tuple[int, ...], ...]
+    views: frozenset[int]
+    last_stage: dict[int, int]
+
+
+def schedule(trace: Trace) -> Schedule:
+    """Work out stages, sources and lifetimes, and refuse a trace that contradicts itself."""
+    layers = trace.layers
+    if not layers:
+        raise HardwareError(f"trace {trace.name!r} has no layers")
+    if layers[-1].fused:
+        raise HardwareError(f"layer {layers[-1].name}: fused, but no layer follows that could take its words")
+    stages = tuple(accumulate((0, *(not layer.fused for layer in layers[:-1]))))
+    views: dict[int, int] = {}
+    last_stage: dict[int, int] = {}
+    sources = []
+    for index, layer in enumerate(layers):
+        found = tuple(views.get(source, source) for source in _sources(layers, index))
+        sources.append(found)
+        if _is_view(layer):
+            views[index] = found[0]
+        else:
+            last_stage.update(dict.fromkeys(found, stages[index]))
+    last_stage.pop(-1, None)
+    return Schedule(stages, tuple(sources), frozenset(views), last_stage)
+
+
+def kept_on_chip(order: Schedule, trace: Trace, buffers: Buffers, batch: int) -> frozenset[int]:
+    """Layers whose stored value never goes to DRAM.
+
+    Input and output buffer together hold the activations, for the whole batch. A value is alive from the stage that writes it
+    to the stage that reads it last, so that a residual branch counts while it waits. It is kept if everything that is alive
+    fits in each of these stages; else it goes to DRAM once and every reader fetches it from there. The network's input and
+    outputs live in DRAM. Tiles in flight and partial sums are not counted.
+    """
+    if not buffers.keep_activations:
+        return frozenset()
+    capacity = 8192 * (buffers.input.capacity_kib + buffers.output.capacity_kib)
+    alive = [0] * (order.stages[-1] + 1)
+    for index, last in order.last_stage.items():
+        for stage in range(order.stages[index], last + 1):
+            alive[stage] += _size_bits(trace.layers[index], buffers, batch)
+    return frozenset(
+        index for index, last in order.last_stage.items() if max(alive[order.stages[index] : last + 1]) <= capacity
+    )
+
+
+def _size_bits(layer: LayerTrace, buffers: Buffers, batch: int) -> int:
+    words, bits = layer.output.words * batch, layer.output.bits
+    return max(buffer.words(words, bits) * buffer.word_bits for buffer in (buffers.input, buffers.output))
+
+
+def _is_view(layer: LayerTrace) -> bool:
+    return (
+        not layer.operations
+        and not layer.weights.words
+        and layer.work is None
+        and not layer.fused
+        and len(layer.inputs) == 1
+        and layer.inputs[0] == layer.output
+    )
+
+
+def _sources(layers: tuple[LayerTrace, ...], index: int) -> tuple[int, ...]:
+    """Indices of the layers that wrote a layer's inputs, checked."""
+    layer = layers[index]
+    where = f"layer {layer.name}"
+    sources = layer.sources or ((index - 1,) if len(layer.inputs) == 1 else ())
+    if len(sources) != len(layer.inputs):
+        raise HardwareError(f"{where}: {len(layer.inputs)} inputs, but the trace names the layers of {len(sources)}")
+    for source, operand in zip(sources, layer.inputs, strict=True):
+        if not -1 <= source < index:
+            raise HardwareError(f"{where}: reads layer number {source}; allowed: -1 (the network's input) to {index - 1}")
+        if source >= 0 and layers[source].fused:
+            raise HardwareError(f"{where}: reads layer {layers[source].name}, whose output is fused and never stored")
+        if source >= 0 and layers[source].output.words != operand.words:
+            written = f"{operand.words} words of layer {layers[source].name}, which writes {layers[source].output.words}"
+            raise HardwareError(f"{where}: reads {written}")
+    return sources
