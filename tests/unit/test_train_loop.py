@@ -1,0 +1,238 @@
+import csv
+import dataclasses
+import io
+import os
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from rich.console import Console  # noqa: E402
+
+from addersim.config import bundled_names  # noqa: E402
+from addersim.datasets import DATASETS, Images, load  # noqa: E402
+from addersim.errors import ConfigError, NetworkError  # noqa: E402
+from addersim.train import checkpoint, loop  # noqa: E402
+from addersim.train.data import Batches  # noqa: E402
+from addersim.train.models import build  # noqa: E402
+from addersim.train.recipe import Recipe, load_recipe  # noqa: E402
+
+RECIPE = Recipe(architecture="lenet5-adder", data="fashion-mnist", epochs=4, batch=64, rate=0.1)
+PIXELS = load("fashion-mnist-2000", limit=256)
+
+
+@pytest.fixture(autouse=True)
+def embedded_images(monkeypatch):
+    """Both splits are the embedded images, so that nothing has to be installed."""
+    monkeypatch.setattr(loop, "load", lambda name, root, split, limit: PIXELS.first(limit))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def weights(run):
+    return run.network.state_dict()
+
+
+@pytest.mark.parametrize("architecture", ["lenet5-adder", "lenet5-conv"])
+def test_training_learns(tmp_path, architecture):
+    run = loop.train(changed(RECIPE, architecture=architecture, epochs=8, batch=16), tmp_path)
+    assert run.history[-1]["train_accuracy"] > 0.6 > run.history[0]["train_accuracy"]
+    assert run.history[-1]["test_accuracy"] > 0.5
+    assert not run.network.training
+    rates = [row["rate"] for row in run.history]
+    assert rates[0] == 0.1
+    assert rates == sorted(rates, reverse=True)
+    assert rates[4] == pytest.approx(0.05)
+
+
+def changed(recipe, **changes):
+    return Recipe(**{key: changes.get(key, getattr(recipe, key)) for key in Recipe.__struct_fields__})
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("place", ["mid-epoch", "while saving", "before the history"])
+def test_killed_and_resumed_ends_with_the_same_bits(tmp_path, monkeypatch, place):
+    whole = loop.train(RECIPE, tmp_path / "whole")
+    calls = iter(range(100))
+
+    def dies_on_call(number, function):
+        def call(*arguments, **options):
+            if next(calls) == number:
+                raise Killed
+            return function(*arguments, **options)
+
+        return call
+
+    with monkeypatch.context() as patch:
+        if place == "mid-epoch":
+            patch.setattr(loop.functional, "cross_entropy", dies_on_call(12, torch.nn.functional.cross_entropy))
+        elif place == "while saving":
+            patch.setattr("addersim.storage.os.replace", dies_on_call(4, os.replace))
+        else:
+            patch.setattr(loop, "_write_history", dies_on_call(2, loop._write_history))
+        with pytest.raises(Killed):
+            loop.train(RECIPE, tmp_path / "killed")
+    saved = len(checkpoint.load_checkpoint(tmp_path / "killed" / loop.CHECKPOINT).history)
+    assert 0 < saved < RECIPE.epochs
+    resumed = loop.train(RECIPE, tmp_path / "killed")
+    assert all(torch.equal(tensor, weights(resumed)[name]) for name, tensor in weights(whole).items())
+    for one, other in zip(whole.history, resumed.history, strict=True):
+        assert all(one[key] == other[key] for key in one if key not in ("seconds", "images_per_second"))
+    assert sorted(path.name for path in (tmp_path / "killed").iterdir()) == [loop.CHECKPOINT, loop.HISTORY]
+    with (tmp_path / "killed" / loop.HISTORY).open() as file:
+        assert [float(row["epoch"]) for row in csv.DictReader(file)] == [1, 2, 3, 4]
+
+
+def test_finished_run_is_not_trained_again(tmp_path):
+    recipe = changed(RECIPE, epochs=1)
+    first = loop.train(recipe, tmp_path)
+    again = loop.train(recipe, tmp_path)
+    assert again.history == first.history
+    assert all(torch.equal(tensor, weights(again)[name]) for name, tensor in weights(first).items())
+
+
+def test_checkpoint_of_another_run_is_refused(tmp_path):
+    loop.train(changed(RECIPE, epochs=1), tmp_path)
+    with pytest.raises(
+        ConfigError, match=r"another run \(architecture 'lenet5-adder' there, 'lenet5-conv' here; rate 0.1 there"
+    ):
+        loop.train(changed(RECIPE, epochs=1, architecture="lenet5-conv", rate=0.2), tmp_path)
+
+
+def test_disk_full_keeps_the_old_checkpoint(tmp_path, monkeypatch):
+    loop.train(changed(RECIPE, epochs=1), tmp_path)
+    path = tmp_path / loop.CHECKPOINT
+    before = path.read_bytes()
+    network = build("lenet5-adder")
+    monkeypatch.setattr(
+        "addersim.storage.os.fsync", lambda handle: (_ for _ in ()).throw(OSError(28, "No space left on device"))
+    )
+    with pytest.raises(OSError, match="No space left"):
+        checkpoint.save_checkpoint(path, RECIPE, network, torch.optim.SGD(network.parameters()), [])
+    assert path.read_bytes() == before
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("damage", [lambda c: c[:-1], lambda c: c[:100], lambda c: b"PK" + c, lambda c: b""])
+def test_damaged_checkpoint(tmp_path, damage):
+    loop.train(changed(RECIPE, epochs=1), tmp_path, limit=64)
+    path = tmp_path / loop.CHECKPOINT
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(NetworkError, match=r"checkpoint.safetensors: not a checkpoint, or damaged"):
+        loop.train(changed(RECIPE, epochs=1), tmp_path, limit=64)
+
+
+def test_loss_that_is_no_number_names_step_and_parameter_and_keeps_the_checkpoint(tmp_path):
+    recipe = changed(RECIPE, architecture="lenet5-conv", rate=1e38, weight_decay=1e3)
+    with pytest.raises(
+        NetworkError, match=r"step 2: the loss is nan; parameter 0.0.weight is not finite since the step before"
+    ):
+        loop.train(recipe, tmp_path)
+    good = loop.train(changed(RECIPE, epochs=2), tmp_path)
+
+    class Breaks(torch.nn.Module):
+        def forward(self, x):
+            return x / 0
+
+    good.network[3].insert(2, Breaks())
+    batch = next(Batches(PIXELS, DATASETS["fashion-mnist"], 8).in_order())
+    optimizer = torch.optim.SGD(good.network.parameters(), 0.1)
+    with pytest.raises(NetworkError, match=r"step 8: the loss is nan; the first output that is not finite is that of 3.2"):
+        loop._epoch(good.network, optimizer, iter([batch]), 7, lambda *_: None)
+
+
+def test_console_gets_a_line_an_epoch_and_a_terminal_a_bar(tmp_path):
+    text = io.StringIO()
+    loop.train(changed(RECIPE, epochs=2), tmp_path / "a", console=Console(file=text, width=200))
+    lines = text.getvalue().splitlines()
+    assert len(lines) == 2
+    assert lines[1].startswith("epoch 2/2: loss ")
+    assert "images/s, 0 min left" in lines[1]
+    text = io.StringIO()
+    loop.train(changed(RECIPE, epochs=1), tmp_path / "b", console=Console(file=text, width=200, force_terminal=True))
+    assert "images/s" in text.getvalue()
+
+
+def test_batches_hold_every_image_once_in_an_order_of_seed_and_epoch():
+    batches = Batches(PIXELS, DATASETS["fashion-mnist"], 100)
+    assert [len(labels) for _, labels in batches.in_order()] == [100, 100, 56]
+
+    def labels(seed, number):
+        return torch.cat([labels for _, labels in batches.epoch(seed, number)])
+
+    assert torch.equal(labels(1, 0), labels(1, 0))
+    assert not torch.equal(labels(1, 0), labels(1, 1))
+    assert not torch.equal(labels(1, 0), labels(2, 0))
+    assert torch.equal(labels(1, 0).sort().values, torch.from_numpy(PIXELS.labels).sort().values)
+
+
+def test_normalisation():
+    pixels, _ = next(Batches(PIXELS, DATASETS["fashion-mnist"], 256).in_order())
+    expected = (PIXELS.pixels / 255 - 0.2860) / 0.3530
+    np.testing.assert_allclose(pixels.numpy(), expected, atol=1e-5)
+    assert pixels.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_crops_and_mirrors_are_windows_of_the_padded_image():
+    random = np.random.default_rng(0)
+    images = Images(
+        "noise", random.integers(0, 256, (400, 3, 8, 6), dtype=np.uint8), np.arange(400), tuple(map(str, range(400)))
+    )
+    record = dataclasses.replace(DATASETS["cifar10"], mean=(0.0,) * 3, std=(1 / 255,) * 3)
+    found = set()
+    for pixels, labels in Batches(images, record, 64, augment=True).epoch(1, 0):
+        assert pixels.is_contiguous(memory_format=torch.channels_last)
+        for crop, label in zip(pixels.numpy(), labels.tolist(), strict=True):
+            padded = np.pad(images.pixels[label], ((0, 0), (4, 4), (4, 4)))
+            places = [
+                (row, column, mirrored)
+                for row in range(9)
+                for column in range(9)
+                for mirrored in (False, True)
+                if np.array_equal(padded[:, row : row + 8, column : column + 6][..., :: -1 if mirrored else 1], crop)
+            ]
+            assert places
+            found.add(places[0])
+    assert len(found) > 140  # of 162 places, nearly all are met by 400 images
+    assert sum(mirrored for *_, mirrored in found) > 60
+
+
+@pytest.mark.parametrize("name", bundled_names("studies", ".toml"))
+def test_bundled_studies(name):
+    assert load_recipe(name).epochs >= 50
+
+
+def test_studies_follow_the_released_recipe():
+    recipe = load_recipe("resnet20-cifar10")
+    assert (recipe.momentum, recipe.weight_decay, recipe.batch, recipe.rate, recipe.eta) == (0.9, 5e-4, 256, 0.1, 0.2)
+    assert (recipe.epochs, recipe.augment, recipe.adder_rate, recipe.gradient) == (400, "crop-flip", "adaptive", "full")
+
+
+def test_changes_replace_single_values():
+    recipe = load_recipe("lenet5-mnist", ["epochs=3", "adder_rate=fixed", " rate = 0.05", "ends=multiply"])
+    assert (recipe.epochs, recipe.adder_rate, recipe.rate, recipe.ends) == (3, "fixed", 0.05, "multiply")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("epochs", "'epochs' is not key=value; keys: architecture, data"),
+        ("epoch=3", "unknown field `epoch`"),
+        ("epochs=0", "Expected `int` >= 1"),
+        ("rate=-1", "Expected `float` > 0"),
+        ("rate=fast", "Expected `float`, got `str`"),
+        ("gradient=half", "Invalid enum value 'half'"),
+        ("architecture=alexnet", "'alexnet' is not known; known: lenet5-adder"),
+        ("data=fashion-mnist-2000", "'fashion-mnist-2000' is not known; known: mnist, fashion-mnist, cifar10"),
+        ("data=cifar10", r"lenet5-adder takes images of \(1, 28, 28\), data cifar10 has \(3, 32, 32\)"),
+    ],
+)
+def test_changes_that_do_not_fit(change, message):
+    with pytest.raises(ConfigError, match=message):
+        load_recipe("lenet5-mnist", [change])
