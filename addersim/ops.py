@@ -73,6 +73,9 @@ class OpCounts(Mapping[tuple[str, int], int]):
 
     __rmul__ = __mul__
 
+    def __hash__(self) -> int:
+        return hash(tuple(self._counts.items()))
+
     def __repr__(self) -> str:
         return f"OpCounts({', '.join(f'{op}{bits}={number}' for (op, bits), number in self.items())})"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,9 +14,9 @@ from typing import IO, Any, TypeVar, get_origin
 import msgspec
 import numpy as np
 
-from addersim.errors import AddersimError, NetworkError
+from addersim.errors import NetworkError
 
-__all__ = ["load_record", "save_record", "write_atomically"]
+__all__ = ["load_record", "record_kind", "save_record", "write_atomically"]
 
 Record = TypeVar("Record", bound=msgspec.Struct)
 
@@ -74,20 +75,9 @@ def load_record(path: str | Path, kind: type[Record]) -> Record:
         than a valid record of this kind. Nothing in the file is ever executed.
     """
     where = str(path)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            arrays = _read_arrays(archive, where)
-    except FileNotFoundError:
-        raise NetworkError(f"{where}: no such file") from None
-    except IsADirectoryError:
-        raise NetworkError(f"{where}: is a folder, not an .npz file") from None
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, zipfile.zlib.error) as error:  # type: ignore[attr-defined]
-        raise NetworkError(
-            f"{where}: not a whole .npz file ({error}); it was truncated, altered or is another format"
-        ) from None
-    header = arrays.pop(HEADER, None)
-    if header is None or header.dtype.kind != "U" or header.ndim:
-        raise NetworkError(f"{where}: an .npz file without addersim's header; expected one saved by addersim")
+    found, tree, arrays = _read(path)
+    if found != kind.__name__:
+        raise NetworkError(f"{where}: holds a {found}, expected a {kind.__name__}")
 
     def hook(wanted: Any, name: Any) -> Any:
         if (get_origin(wanted) or wanted) is not np.ndarray or name not in arrays:
@@ -95,15 +85,36 @@ def load_record(path: str | Path, kind: type[Record]) -> Record:
         return arrays[name]
 
     try:
-        tree = msgspec.json.decode(header.item())
-        if not isinstance(tree, dict) or list(tree) != [kind.__name__]:
-            found = next(iter(tree)) if isinstance(tree, dict) and tree else type(tree).__name__
-            raise NetworkError(f"{where}: holds a {found}, expected a {kind.__name__}")
-        return msgspec.convert(tree[kind.__name__], kind, dec_hook=hook)
-    except msgspec.MsgspecError as error:
+        return msgspec.convert(tree, kind, dec_hook=hook)
+    except msgspec.ValidationError as error:
         raise NetworkError(f"{where}: {error}") from None
-    except AddersimError as error:
-        raise type(error)(f"{error}" if str(error).startswith(where) else f"{where}: {error}") from None
+
+
+def record_kind(path: str | Path) -> str:
+    """Name of the type of record in a file; errors as in `load_record`."""
+    return _read(path)[0]
+
+
+def _read(path: str | Path) -> tuple[str, Any, dict[str, np.ndarray[Any, Any]]]:
+    """Type name, plain tree and arrays of a file."""
+    where = str(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            arrays = _read_arrays(archive, where)
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        raise NetworkError(f"{where}: {error.strerror}") from None
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, zlib.error) as error:
+        raise NetworkError(f"{where}: not a whole .npz file, truncated or altered ({error})") from None
+    header = arrays.pop(HEADER, None)
+    if header is None or header.dtype.kind != "U" or header.ndim:
+        raise NetworkError(f"{where}: an .npz file without addersim's header; expected one that addersim saved")
+    try:
+        tree = msgspec.json.decode(header.item())
+    except msgspec.DecodeError as error:
+        raise NetworkError(f"{where}: {HEADER} is not JSON ({error})") from None
+    if not isinstance(tree, dict) or len(tree) != 1:
+        raise NetworkError(f"{where}: {HEADER} does not name one record")
+    return (*next(iter(tree.items())), arrays)
 
 
 def _read_arrays(archive: zipfile.ZipFile, where: str) -> dict[str, np.ndarray[Any, Any]]:

@@ -210,6 +210,13 @@ def output_size(shape: Shape, kernel: Pair, stride: Pair, padding: Pair, dilatio
     """Height and width of the output of a sliding window, rounded down as in PyTorch."""
     if len(shape) != 3:
         raise NetworkError(f"{where}: needs an input of channels x height x width, found {shape}")
+    for what, both, least in (
+        ("kernel", kernel, 1),
+        ("stride", stride, 1),
+        ("padding", padding, 0),
+        ("dilation", dilation, 1),
+    ):
+        pair(both, f"{where}: {what}", least)
     sizes = []
     for axis in range(2):
         reach = dilation[axis] * (kernel[axis] - 1) + 1

@@ -85,9 +85,6 @@ class Window(Layer, frozen=True, tag="window"):
             raise NetworkError(f"{where}: bias has shape {self.bias.shape}, expected {self.weights.shape[:1]}")
         if self.groups < 1 or self.weights.shape[0] % self.groups:
             raise NetworkError(f"{where}: {self.weights.shape[0]} filters do not divide into {self.groups} groups")
-        pair(self.stride, f"{where}: stride", 1)
-        pair(self.dilation, f"{where}: dilation", 1)
-        pair(self.padding, f"{where}: padding", 0)
 
     @property
     def kernel(self) -> Pair:

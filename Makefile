@@ -1,0 +1,48 @@
+# Two commands from a fresh clone, with Python 3.11+, pip and a C compiler:  make demo  and  make test
+# Everything is installed into .venv, nothing elsewhere.
+
+PYTHON ?= python3
+TORCH ?= torch==2.13.0
+BIN := .venv/bin
+SOURCES := setup.py pyproject.toml $(wildcard ext/*)
+
+.PHONY: demo test test-slow bench lint clean
+
+demo: .venv/.installed.stamp
+	$(BIN)/addersim demo --output reports/demo
+
+test: .venv/.test.stamp
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: .venv/.test.stamp
+	$(BIN)/python -m pytest -m slow
+
+bench: .venv/.test.stamp
+	$(BIN)/python -m tests.bench
+
+lint: .venv/.lint.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/cython-lint ext
+
+.venv/.created.stamp:
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	@touch $@
+
+.venv/.installed.stamp: .venv/.created.stamp $(SOURCES)
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+.venv/.test.stamp: .venv/.installed.stamp
+	$(BIN)/python -m pip install --quiet $(TORCH)
+	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	@touch $@
+
+.venv/.lint.stamp: .venv/.test.stamp
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf .venv build addersim.egg-info addersim/_core*.so ext/_core.c

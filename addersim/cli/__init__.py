@@ -1,0 +1,47 @@
+"""The command ``addersim``: each verb parses its options and calls the public function of the same name."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from addersim.cli import check, count, demo, estimate, list_, lower, report, simulate
+from addersim.errors import AddersimError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="addersim",
+    help="Simulate AdderNets and their multiplying rivals bit for bit; count and price what the hardware does.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+for verb in (demo, simulate, count, estimate, report, lower, check):
+    app.command(verb.__name__.rpartition(".")[2])(verb.run)
+app.command("list")(list_.run)
+
+
+def main() -> None:
+    """Run a command line; a user's mistake is one line on standard error and exit status 2."""
+    try:
+        app()
+    except AddersimError as error:
+        message = " ".join(str(error).split())
+    except MemoryError:
+        message = "not enough memory; simulate fewer images at a time (--batch) or close other programs"
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains again while it exits
+            sys.exit(1)
+        message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    else:
+        return
+    print(f"addersim: {message}", file=sys.stderr)
+    sys.exit(2)

@@ -1,0 +1,89 @@
+"""addersim count: operations of a network for one image, from its shapes alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from addersim.cli import options
+from addersim.cli.output import print_json, print_table
+
+if TYPE_CHECKING:
+    from addersim.trace import LayerTrace, Trace
+
+
+def run(
+    network: options.Network_,
+    convention: Annotated[str, typer.Option(help="hardware (all that runs) or paper (two additions a tap).")] = "hardware",
+    bits: options.Bits = 8,
+    weight_bits: options.WeightBits = None,
+    activation_bits: options.ActivationBits = None,
+    layer: options.LayerBits = None,
+    accumulator: options.AccumulatorText = "exact",
+    circuit: options.Circuit = "2a",
+    json: options.Json = False,
+) -> None:
+    """Count the operations of a network for one image."""
+    from addersim.simulation import count
+
+    rules = options.quantization(bits, weight_bits, activation_bits, layer, accumulator, circuit=circuit)
+    trace = count(uncalibrated(network, rules), convention)
+    if json:
+        print_json(document(trace))
+        return
+    rows = [_row(one) for one in trace.layers]
+    rows.append({"layer": "total", "kind": "", "datapath": "", "taps": trace.taps, "operations": _words(trace)})
+    print_table(f"{trace.name}: operations for one image, convention {trace.convention}", rows, total=True)
+
+
+def uncalibrated(network: str, rules: Any) -> Any:
+    """A program that can be counted and priced: as saved, or quantised without images."""
+    from addersim.library import load_network_or_program
+    from addersim.network import Network
+    from addersim.quantizer import quantize
+
+    found = load_network_or_program(network)
+    return quantize(found, None, rules) if isinstance(found, Network) else found
+
+
+def _words(one: LayerTrace | Trace) -> str:
+    return ", ".join(f"{number:,} {op}" for op, number in one.operations.by_operation().items())
+
+
+def _row(layer: LayerTrace) -> dict[str, Any]:
+    return {
+        "layer": layer.name,
+        "kind": layer.kind,
+        "datapath": layer.datapath or "",
+        "taps": layer.work.taps if layer.work else 0,
+        "operations": _words(layer),
+    }
+
+
+def document(trace: Trace) -> dict[str, Any]:
+    """A trace's counts as plain values."""
+    return {
+        "network": trace.name,
+        "convention": trace.convention,
+        "images": 1,
+        "operations": trace.operations.by_operation(),
+        "operations_by_bits": {f"{op}{bits}": number for (op, bits), number in trace.operations.items()},
+        "taps": trace.taps,
+        "taps_by_datapath": trace.taps_by_datapath(),
+        "layers": [
+            {
+                "name": layer.name,
+                "kind": layer.kind,
+                "datapath": layer.datapath,
+                "taps": layer.work.taps if layer.work else 0,
+                "operations": layer.operations.by_operation(),
+                "operations_by_bits": {f"{op}{bits}": number for (op, bits), number in layer.operations.items()},
+                "output_format": layer.output_format,
+                "accumulator_bits": layer.accumulator_bits,
+                "weight_words": layer.weights.words,
+                "weight_bits": layer.weights.bits,
+            }
+            for layer in trace.layers
+        ],
+    }

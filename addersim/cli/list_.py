@@ -1,0 +1,116 @@
+"""addersim list: what the package knows."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from addersim.cli import options
+from addersim.cli.output import print_json, print_table
+from addersim.errors import ConfigError
+
+
+def run(
+    what: Annotated[str | None, typer.Argument(help="One of the kinds below; all of them without it.")] = None,
+    json: options.Json = False,
+) -> None:
+    """List networks, architectures, data, accelerators, tables, datapaths, layers and kernels."""
+    kinds = _KINDS if what is None else {what: _KINDS[what]} if what in _KINDS else {}
+    if not kinds:
+        raise ConfigError(f"list {what!r}: not one of {', '.join(_KINDS)}")
+    found = {name: rows() for name, rows in kinds.items()}
+    if json:
+        print_json(found)
+        return
+    for place, (name, rows) in enumerate(found.items()):
+        if place:
+            print()
+        if rows:
+            print_table(name, rows)
+        else:
+            print(f"{name}: none (torch is not installed)")
+
+
+def _networks() -> list[dict[str, Any]]:
+    from addersim.library import bundled_networks, load_network
+
+    rows = []
+    for name in bundled_networks():
+        network = load_network(name)
+        rows.append(
+            {"name": name, "input": " x ".join(map(str, network.input_shape)), "about": network.about.get("origin", "")}
+        )
+    return rows
+
+
+def _architectures() -> list[dict[str, Any]]:
+    from addersim.library import architectures
+
+    return [{"name": name} for name in architectures()]
+
+
+def _data() -> list[dict[str, Any]]:
+    from addersim.datasets import DATASETS
+
+    return [
+        {
+            "name": one.name,
+            "images": " + ".join(f"{number:,} {split}" for split, number in one.counts.items()),
+            "shape": " x ".join(map(str, one.shape)),
+            "from": one.source,
+        }
+        for one in DATASETS.values()
+    ]
+
+
+def _accelerators() -> list[dict[str, Any]]:
+    from addersim.hardware.accelerator import accelerator_names, load_accelerator
+
+    return [{"name": name, "about": load_accelerator(name).about} for name in accelerator_names()]
+
+
+def _tables() -> list[dict[str, Any]]:
+    from addersim.hardware.energy_file import load_table, table_names
+
+    rows = []
+    for name in table_names():
+        table = load_table(name)
+        sources = dict.fromkeys(row.source for row in table.rows)
+        rows.append({"name": name, "rows": len(table.rows), "sources": "; ".join(sources)})
+    return rows
+
+
+def _datapaths() -> list[dict[str, Any]]:
+    from addersim.datapaths import DATAPATHS
+
+    return [{"name": one.name, "lane": one.lane, "about": one.about} for one in DATAPATHS.values()]
+
+
+def _layers() -> list[dict[str, Any]]:
+    from addersim.layers import FUNCTIONS, MODULES
+
+    rows = [{"torch": name, "as": "module"} for name in MODULES]
+    return rows + [{"torch": name, "as": "function or method"} for name in FUNCTIONS]
+
+
+def _kernels() -> list[dict[str, Any]]:
+    from addersim.kernels import kernel_info
+
+    info = kernel_info()
+    return [
+        {"name": name, "in use": "yes" if name == info.instruction_set else "", "threads": info.threads}
+        for name in info.available
+    ]
+
+
+_KINDS = {
+    "networks": _networks,
+    "architectures": _architectures,
+    "data": _data,
+    "accelerators": _accelerators,
+    "tables": _tables,
+    "datapaths": _datapaths,
+    "layers": _layers,
+    "kernels": _kernels,
+}

@@ -1,0 +1,101 @@
+"""addersim lower: a torch network becomes a file of plain arrays."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from addersim.cli import options
+from addersim.cli.output import print_json, print_table
+from addersim.errors import LoweringError
+
+
+def run(
+    source: Annotated[str, typer.Argument(help="An architecture (addersim list architectures), or PACKAGE.MODULE:CALLABLE.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write, .npz.")],
+    weights: Annotated[Path | None, typer.Option(help="State dict: .pth/.pt of tensors only, or .safetensors.")] = None,
+    input_shape: Annotated[str | None, typer.Option(help="CHANNELS,HEIGHT,WIDTH; known for architectures.")] = None,
+    mean: Annotated[str | None, typer.Option(help="Mean of pixel/255 per channel, as in training: 0.49,0.48,0.45")] = None,
+    std: Annotated[str | None, typer.Option(help="Standard deviation per channel, as in training.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the network.")] = None,
+    json: options.Json = False,
+) -> None:
+    """Lower a torch network, of this package or your own, to one .npz of plain arrays (needs torch).
+
+    PACKAGE.MODULE:CALLABLE is your own code: it is imported and called without arguments to build the network.
+    """
+    try:
+        import torch  # noqa: F401
+    except ImportError:
+        raise LoweringError("lowering needs torch; install it with: pip install 'addersim[train]'") from None
+    from addersim.train.lower import lower
+    from addersim.train.models import load_weights
+
+    module, shape = _build(source, input_shape)
+    if weights:
+        load_weights(module, _read_weights(weights))
+    scale = {"mean": _numbers("--mean", mean), "std": _numbers("--std", std)}
+    origin = {"origin": f"{source}, weights {weights.name if weights else 'untrained'}"}
+    network = lower(module, shape, name=name or source.rpartition(":")[2], about=origin, **scale)
+    network.save(output)
+    if json:
+        print_json(
+            {"network": network.name, "file": str(output), "input_shape": network.input_shape, "layers": network.table()}
+        )
+    else:
+        print_table(f"{network.name} -> {output}", network.table())
+
+
+def _build(source: str, input_shape: str | None) -> tuple[Any, tuple[int, ...]]:
+    from addersim.train.models import ARCHITECTURES, build
+
+    if ":" not in source:
+        found = build(source, seed=0)
+        return found, _shape(input_shape) if input_shape else ARCHITECTURES[source].input_shape
+    path, _, attribute = source.partition(":")
+    if not input_shape:
+        raise LoweringError(f"{source}: --input-shape CHANNELS,HEIGHT,WIDTH is needed for a network of your own")
+    try:
+        make = getattr(import_module(path), attribute)
+    except (ImportError, AttributeError) as error:
+        raise LoweringError(f"{source}: cannot be imported ({error})") from None
+    return make(), _shape(input_shape)
+
+
+def _read_weights(path: Path) -> Any:
+    import pickle
+
+    import torch
+
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise LoweringError(f"{path}: no such file") from None
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise LoweringError(f"{path}: not a state dict of plain tensors ({reason})") from None
+    found = found.get("state_dict", found) if isinstance(found, dict) else found
+    if not isinstance(found, dict) or not all(isinstance(value, torch.Tensor) for value in found.values()):
+        raise LoweringError(f"{path}: holds a {type(found).__name__}; expected a state dict of tensors")
+    return found
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    parts = text.replace("x", ",").split(",")
+    if len(parts) != 3 or not all(part.strip().isdigit() for part in parts):
+        raise LoweringError(f"--input-shape {text!r}: expected CHANNELS,HEIGHT,WIDTH, such as 3,32,32")
+    return tuple(int(part) for part in parts)
+
+
+def _numbers(option: str, text: str | None) -> list[float] | None:
+    try:
+        return None if text is None else [float(part) for part in text.split(",")]
+    except ValueError:
+        raise LoweringError(f"{option} {text!r}: expected one number a channel, such as 0.49,0.48,0.45") from None

@@ -1,0 +1,106 @@
+"""Options that several verbs share, and what they mean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from addersim.errors import ConfigError
+
+if TYPE_CHECKING:
+    from addersim.datasets import Images
+    from addersim.network import Network
+    from addersim.program import Program
+    from addersim.quantization import Quantization
+
+CALIBRATION_IMAGES = 256
+
+Network_ = Annotated[
+    str, typer.Argument(metavar="NETWORK", help="A bundled name (addersim list networks), a saved file, or an architecture.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+Data = Annotated[str, typer.Option("--data", help="Image set (addersim list data).")]
+Root = Annotated[Path | None, typer.Option("--root", help="Folder of the image set's official files.")]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Simulate the first so many test images only.")]
+Bits = Annotated[int, typer.Option("--bits", help="Width of weights and activations, 2..16.")]
+WeightBits = Annotated[int | None, typer.Option("--weight-bits", help="Width of weights, where it differs.")]
+ActivationBits = Annotated[int | None, typer.Option("--activation-bits", help="Width of activations, where it differs.")]
+LayerBits = Annotated[
+    list[str] | None, typer.Option("--layer", metavar="NAME=W/A", help="Weight and activation bits of one layer; repeatable.")
+]
+AccumulatorText = Annotated[
+    str, typer.Option("--accumulator", help="exact, or BITS:exact, BITS:saturate, BITS:wrap; 8..48 bits.")
+]
+Circuit = Annotated[str, typer.Option("--circuit", help="Circuit of adder layers: 2a, 1c1a or xor.")]
+ClipWeights = Annotated[bool, typer.Option(help="Clip adder weights to their input's range, exactly.")]
+Calibration = Annotated[str, typer.Option("--calibration", help="How scales are chosen: mse, percentile or min-max.")]
+Correction = Annotated[
+    str, typer.Option("--correction", help="Keep each channel's float statistics: mean-variance, mean or none.")
+]
+Rules = Annotated[Path | None, typer.Option("--rules", help="TOML file of quantisation rules; other options override it.")]
+AcceleratorName = Annotated[str, typer.Option("--accelerator", help="A bundled accelerator, or a TOML file.")]
+Table = Annotated[str, typer.Option("--table", help="A bundled energy table, or a CSV file.")]
+Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Threads; changes no result.")]
+
+
+def quantization(
+    bits: int | None = None,
+    weight_bits: int | None = None,
+    activation_bits: int | None = None,
+    layers: list[str] | None = None,
+    accumulator: str | None = None,
+    rules: Path | None = None,
+    **others: Any,
+) -> Quantization:
+    """Quantisation rules from a file and options; what is None keeps the file's value or the default."""
+    import msgspec
+
+    from addersim.config import load_toml
+    from addersim.fixed import Accumulator
+    from addersim.quantization import Quantization
+
+    found: dict[str, Any] = msgspec.to_builtins(load_toml(rules, Quantization)) if rules else {}
+    weights, activations = (bits if one is None else one for one in (weight_bits, activation_bits))
+    given = {"weight_bits": weights, "activation_bits": activations, **others}
+    found |= {key: value for key, value in given.items() if value is not None}
+    found["layers"] = found.get("layers", {}) | dict(_layer(text) for text in layers or [])
+    if accumulator is not None:
+        found["accumulator"] = msgspec.to_builtins(Accumulator.parse(accumulator))
+    try:
+        return msgspec.convert(found, Quantization)
+    except msgspec.ValidationError as error:
+        reason, _, path = str(error).partition(" - at `$.")
+        raise ConfigError(f"{path.rstrip('`').replace('_', '-') or 'options'}: {reason}") from None
+
+
+def _layer(text: str) -> tuple[str, dict[str, int]]:
+    name, _, widths = text.rpartition("=")
+    weight, _, activation = widths.partition("/")
+    if not (name and weight.isdigit() and activation.isdigit()):
+        raise ConfigError(f"--layer {text!r}: expected NAME=WEIGHT_BITS/ACTIVATION_BITS, such as conv1=8/8")
+    return name, {"weight_bits": int(weight), "activation_bits": int(activation)}
+
+
+def prepare(
+    network: Network | Program, rules: Quantization, data: str, root: Path | None
+) -> tuple[Network | None, Program, str]:
+    """The float network where there is one, the program to run, and what it was calibrated on.
+
+    Calibration takes training images, so that no test image has a part in choosing a format.
+    """
+    from addersim.network import Network
+    from addersim.quantizer import quantize
+
+    if not isinstance(network, Network):
+        return None, network, "as saved"
+    images = load_images(data, root, "train", CALIBRATION_IMAGES)
+    return network, quantize(network, images.pixels, rules), f"first {len(images)} training images of {images.name}"
+
+
+def load_images(data: str, root: Path | None, split: str, limit: int | None) -> Images:
+    """Images of a set, by the name that the user gave."""
+    from addersim.datasets import load
+
+    return load(data, root, split, limit)  # type: ignore[arg-type]

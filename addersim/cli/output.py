@@ -1,0 +1,71 @@
+"""What the verbs print: one JSON document, or tables; and progress where a person is watching."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+
+def print_json(document: Any) -> None:
+    """One JSON document on standard output."""
+    import msgspec
+
+    sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(document, enc_hook=_plain)) + b"\n")
+    sys.stdout.flush()
+
+
+def _plain(value: Any) -> Any:
+    import numpy as np
+
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"cannot print {type(value).__name__} as JSON")
+
+
+def print_table(title: str, rows: Sequence[Mapping[str, Any]], total: bool = False) -> None:
+    """Rows under a title; numbers flush right, the last row set off where it is a total."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text(title, style="bold"), title_justify="left", header_style="bold", box=None, pad_edge=False)
+    for key, value in rows[0].items():
+        table.add_column(key, justify="right" if isinstance(value, int | float) else "left", overflow="fold")
+    for place, row in enumerate(rows):
+        last = total and place == len(rows) - 1
+        table.add_row(*(Text(show(value)) for value in row.values()), style="bold" if last else None)
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    console.print(table)
+
+
+def show(value: Any) -> str:
+    """A value for people: thousands apart, four significant digits."""
+    if value is None:
+        return ""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, int) or abs(value) >= 1e5:
+        return f"{value:,.0f}"
+    return f"{value:,.4g}"
+
+
+def percent(share: float | None) -> str:
+    """A share in per cent, with two decimals."""
+    return "" if share is None else f"{100 * share:.2f} %"
+
+
+@contextmanager
+def progress(total: int, what: str) -> Iterator[Callable[[int], None]]:
+    """A bar on standard error with the time left, on a terminal only; gone when the work is done."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+        task = bars.add_task(what, total=total)
+        yield lambda done: bars.update(task, completed=done)

@@ -1,0 +1,152 @@
+"""addersim simulate: run a network bit for bit on images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from addersim.cli import options
+from addersim.cli.output import percent, print_json, print_table, progress
+
+if TYPE_CHECKING:
+    from addersim.program import Program
+    from addersim.simulation import Simulation
+
+
+def run(
+    network: options.Network_,
+    data: options.Data = "fashion-mnist-2000",
+    root: options.Root = None,
+    limit: options.Limit = None,
+    bits: options.Bits = 8,
+    weight_bits: options.WeightBits = None,
+    activation_bits: options.ActivationBits = None,
+    layer: options.LayerBits = None,
+    accumulator: options.AccumulatorText = "exact",
+    circuit: options.Circuit = "2a",
+    clip_weights: options.ClipWeights = True,
+    calibration: options.Calibration = "mse",
+    correction: options.Correction = "mean",
+    rules: options.Rules = None,
+    save_program: Annotated[Path | None, typer.Option(help="Also save the quantised program to this .npz file.")] = None,
+    reference: Annotated[bool, typer.Option(help="Run the slow numpy twins instead of the kernels.")] = False,
+    threads: options.Threads = None,
+    json: options.Json = False,
+) -> None:
+    """Run a network bit for bit as fixed-point hardware would, and compare it with float."""
+    how = options.quantization(
+        bits,
+        weight_bits,
+        activation_bits,
+        layer,
+        accumulator,
+        rules,
+        circuit=circuit,
+        clip_weights=clip_weights,
+        calibration=calibration,
+        correction=correction,
+    )
+    program, result, calibrated = simulated(network, how, data, root, limit, reference=reference, threads=threads)
+    if save_program:
+        program.save(save_program)
+    if json:
+        print_json(document(program, result) | {"data": data, "calibration_images": calibrated})
+    else:
+        _print(program, result)
+
+
+def simulated(
+    network: str,
+    how: Any,
+    data: str,
+    root: Path | None,
+    limit: int | None,
+    *,
+    reference: bool = False,
+    threads: int | None = None,
+) -> tuple[Program, Simulation, str]:
+    """Load, quantise and simulate; the program, what was found, and what the program was calibrated on."""
+    from addersim import kernels
+    from addersim import reference as twins
+    from addersim.library import load_network_or_program
+    from addersim.simulation import simulate
+
+    found = load_network_or_program(network)
+    images = options.load_images(data, root, "test", limit)
+    floats, program, calibrated = options.prepare(found, how, data, root)
+    with progress(len(images), f"simulating {program.name}") as advance:
+        result = simulate(
+            program,
+            images.pixels,
+            images.labels,
+            floats,
+            engine=twins if reference else kernels,
+            threads=threads,
+            progress=advance,
+        )
+    return program, result, calibrated
+
+
+def _print(program: Program, result: Simulation) -> None:
+    errors = {error.name: error.relative_error for error in result.errors}
+    rows = []
+    for layer in result.trace.layers:
+        seen = layer.observed
+        rows.append(
+            {
+                "layer": layer.name,
+                "kind": layer.datapath or layer.kind,
+                "format": layer.output_format,
+                "minimum": seen.minimum if seen else "",
+                "maximum": seen.maximum if seen else "",
+                "overflowed": seen.overflowed if seen else "",
+                "bits needed": seen.bits_needed if seen else "",
+                "relative error": f"{errors[layer.name]:.4f}" if layer.name in errors else "",
+            }
+        )
+    print_table(f"{result.network}: {result.images:,} images, bit for bit", rows)
+    facts = {
+        "float accuracy": percent(result.accuracy_float),
+        "fixed-point accuracy": percent(result.accuracy),
+        "agreement": percent(result.agreement),
+        "first departure": _departure(result),
+    }
+    print()
+    for name, value in facts.items():
+        print(f"{name:22}{value}".rstrip())
+
+
+def _departure(result: Simulation) -> str:
+    if not result.errors:
+        return "not compared: there is no float network"
+    if result.departure is None:
+        worst = max(result.errors, key=lambda error: error.relative_error)
+        return f"none beyond 10 %; the largest relative error is {100 * worst.relative_error:.1f} %, at {worst.name}"
+    return f"layer {result.departure.name}, relative error {100 * result.departure.relative_error:.1f} %"
+
+
+def document(program: Program, result: Simulation) -> dict[str, Any]:
+    """A simulation as plain values."""
+    errors = {error.name: error.relative_error for error in result.errors}
+    return {
+        "network": result.network,
+        "images": result.images,
+        "accuracy_float": result.accuracy_float,
+        "accuracy": result.accuracy,
+        "agreement": result.agreement,
+        "departure": result.departure,
+        "layers": [
+            {
+                "name": layer.name,
+                "kind": layer.kind,
+                "datapath": layer.datapath,
+                "output_format": layer.output_format,
+                "accumulator_bits": layer.accumulator_bits,
+                "observed": layer.observed,
+                "relative_error": errors.get(layer.name),
+            }
+            for layer in result.trace.layers
+        ],
+    }

@@ -1,0 +1,74 @@
+"""Library: networks by bundled name, by file, or by architecture where torch is installed."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from addersim.config import bundled_names
+from addersim.errors import NetworkError
+from addersim.network import Network
+from addersim.program import Program
+from addersim.storage import record_kind
+
+__all__ = ["architectures", "bundled_networks", "load_network", "load_network_or_program"]
+
+_FOLDER = Path(__file__).parent / "data" / "networks"
+
+
+def bundled_networks() -> tuple[str, ...]:
+    """Names of the trained networks that come with the package."""
+    return bundled_names("networks", ".npz")
+
+
+def architectures() -> tuple[str, ...]:
+    """Names of the architectures that torch can build; empty where torch is not installed."""
+    if find_spec("torch") is None:
+        return ()
+    from addersim.train.models import ARCHITECTURES
+
+    return tuple(ARCHITECTURES)
+
+
+def load_network(name: str | Path) -> Network:
+    """A network by name or file.
+
+    Parameters
+    ----------
+    name
+        A bundled name; the path of a file that `Network.save` wrote; or, where torch is installed, an architecture such as
+        ``resnet20-adder``, which comes with random weights: good for counting, not for accuracy.
+
+    Raises
+    ------
+    NetworkError
+        For anything else, with the names that are known.
+    """
+    found = load_network_or_program(name)
+    if isinstance(found, Program):
+        raise NetworkError(f"{name}: holds a quantised program; expected a network in float")
+    return found
+
+
+def load_network_or_program(name: str | Path) -> Network | Program:
+    """As `load_network`, and also a file that `Program.save` wrote."""
+    text = str(name)
+    if text in bundled_networks():
+        return Network.load(_FOLDER / f"{text}.npz")
+    path = Path(name)
+    if path.suffix == ".npz" or path.exists():
+        return Program.load(path) if record_kind(path) == Program.__name__ else Network.load(path)
+    makers = architectures()
+    if text in makers:
+        return _untrained(text)
+    known = ", ".join(bundled_networks())
+    more = f"; architectures: {', '.join(makers)}" if makers else "; architectures such as resnet20-adder need torch"
+    raise NetworkError(f"network {text!r}: neither a bundled name ({known}) nor a file{more}")
+
+
+def _untrained(name: str) -> Network:
+    from addersim.train.lower import lower
+    from addersim.train.models import ARCHITECTURES, build
+
+    about = {"origin": "untrained architecture, random weights of seed 0"}
+    return lower(build(name, seed=0), ARCHITECTURES[name].input_shape, name=name, about=about)

@@ -1,0 +1,10 @@
+"""Settings for every test."""
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+# The same examples on every run, unless a person looks for new ones with HYPOTHESIS_PROFILE=search.
+settings.register_profile("repeat", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("search", deadline=None, max_examples=2000, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeat"))

@@ -1,0 +1,59 @@
+"""Small networks for tests, made from a seed; every layer kind stands in at least one of them."""
+
+import numpy as np
+
+from addersim.layers import Add, Affine, AveragePool, MaxPool, Move, Relu, Window
+from addersim.network import Network
+
+
+def norm(random, name, source, channels, gain, centre=0.0):
+    """A batch norm that brings sums of a known spread back to about unit size."""
+    multiplier = random.uniform(0.5, 1.5, channels) * gain
+    return Affine(
+        name=name, inputs=(source,), multiplier=multiplier, addend=random.normal(0.2, 0.3, channels) - multiplier * centre
+    )
+
+
+def residual(seed=0, arithmetic="l1", classes=5):
+    """Image 2 x 10 x 12; a mac stem, a residual block, grouped and depthwise windows, all poolings, a linear end."""
+    random = np.random.default_rng(seed)
+
+    def weights(*shape):
+        return random.normal(0, 1, shape).astype(np.float32)
+
+    def window(name, source, *shape, lane=arithmetic, **options):
+        return Window(name=name, inputs=(source,), arithmetic=lane, weights=weights(*shape), **options)
+
+    gain, centre = (0.06, -65.0) if arithmetic == "l1" else (0.12, 0.0)
+    layers = (
+        Affine(name="shift", inputs=("input",), multiplier=np.array([2.0]), addend=np.array([-1.0])),
+        window("stem", "shift", 8, 2, 3, 3, lane="mac", padding=(1, 1), bias=weights(8)),
+        norm(random, "stem_norm", "stem", 8, 0.25),
+        Relu(name="stem_relu", inputs=("stem_norm",)),
+        window("first", "stem_relu", 8, 8, 3, 3, padding=(1, 1)),
+        norm(random, "first_norm", "first", 8, gain, centre),
+        Add(name="add", inputs=("stem_relu", "first_norm")),
+        Relu(name="add_relu", inputs=("add",)),
+        MaxPool(name="pool", inputs=("add_relu",), kernel=(3, 3), stride=(2, 2), padding=(1, 1)),
+        window("grouped", "pool", 8, 4, 3, 3, padding=(2, 2), dilation=(2, 2), groups=2),
+        norm(random, "grouped_norm", "grouped", 8, gain * 1.5, centre / 2),
+        Relu(name="grouped_relu", inputs=("grouped_norm",)),
+        window("depthwise", "grouped_relu", 8, 1, 3, 3, padding=(1, 1), groups=8),
+        norm(random, "depthwise_norm", "depthwise", 8, gain * 4, centre / 8),
+        AveragePool(name="average", inputs=("depthwise_norm",), kernel=(2, 2), stride=(2, 2), padding=(1, 1)),
+        AveragePool(name="global", inputs=("average",), kernel=None),
+        Move(name="flatten", inputs=("global",)),
+        window("scores", "flatten", classes, 8, 1, 1, lane="mac", bias=weights(classes)),
+    )
+    return Network(name=f"residual-{arithmetic}", input_shape=(2, 10, 12), mean=(0.3, 0.4), std=(0.5, 0.6), layers=layers)
+
+
+def images(network, number=24, seed=1):
+    """Smooth random uint8 images: pixels vary and neighbours resemble each other."""
+    random = np.random.default_rng(seed)
+    channels, height, width = network.input_shape
+    coarse = random.uniform(0, 255, (number, channels, 3, 3))
+    rows, columns = np.linspace(0, 2, height).round().astype(int), np.linspace(0, 2, width).round().astype(int)
+    return np.clip(
+        coarse[:, :, rows][:, :, :, columns] + random.normal(0, 20, (number, channels, height, width)), 0, 255
+    ).astype(np.uint8)

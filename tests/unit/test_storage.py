@@ -1,0 +1,179 @@
+"""Files: what is saved comes back; what is damaged, foreign or dangerous is refused in one line."""
+
+import io
+import pickle
+import zipfile
+
+import numpy as np
+import pytest
+
+from addersim import Network, Program, Quantization, quantize
+from addersim.errors import NetworkError
+from addersim.library import load_network, load_network_or_program
+from addersim.storage import write_atomically
+from tests.unit.networks import images, residual
+
+
+@pytest.fixture(scope="module")
+def network():
+    return residual()
+
+
+@pytest.fixture
+def saved(network, tmp_path):
+    path = tmp_path / "network.npz"
+    network.save(path)
+    return path
+
+
+def test_a_network_comes_back_with_the_same_scores(network, saved):
+    pixels = images(network)
+    assert np.array_equal(Network.load(saved).run(pixels), network.run(pixels))
+    assert str(Network.load(saved)) == str(network)
+
+
+def test_a_program_comes_back_with_the_same_codes(network, tmp_path):
+    pixels = images(network)
+    program = quantize(network, pixels, Quantization(weight_bits=5, activation_bits=6))
+    program.save(tmp_path / "program.npz")
+    again = load_network_or_program(tmp_path / "program.npz")
+    assert isinstance(again, Program)
+    assert np.array_equal(again.run(pixels), program.run(pixels))
+    with pytest.raises(NetworkError, match="holds a quantised program; expected a network"):
+        load_network(tmp_path / "program.npz")
+    with pytest.raises(NetworkError, match="holds a Program, expected a Network"):
+        Network.load(tmp_path / "program.npz")
+
+
+def test_numpy_reads_the_file_without_pickle(saved):
+    with np.load(saved, allow_pickle=False) as stored:
+        assert all(stored[name].dtype.kind in "fU" for name in stored.files)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.999])
+def test_a_truncated_file_is_refused(saved, share):
+    content = saved.read_bytes()
+    saved.write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(NetworkError, match=r"network\.npz: not a whole \.npz file, truncated or altered"):
+        Network.load(saved)
+
+
+def test_an_altered_byte_is_never_taken_silently(network, saved):
+    content = saved.read_bytes()
+    expected = str(network), network.run(images(network, 2)).tobytes()
+    refused = 0
+    for place in range(0, len(content), max(1, len(content) // 150)):
+        changed = bytearray(content)
+        changed[place] ^= 0x10
+        saved.write_bytes(bytes(changed))
+        try:
+            found = Network.load(saved)
+        except NetworkError as error:
+            assert "\n" not in str(error)
+            refused += 1
+        else:  # bytes that carry no content, such as time stamps
+            assert (str(found), found.run(images(network, 2)).tobytes()) == expected
+    assert refused > 100
+
+
+def rewrite(path, change):
+    """The file again, with its members changed by a function on a dict of arrays."""
+    with np.load(path) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    change(arrays)
+    np.savez_compressed(path, **arrays, allow_pickle=True)
+
+
+def nan_weights(arrays):
+    name = next(name for name, values in arrays.items() if values.dtype == np.float32 and values.ndim == 4)
+    arrays[name] = np.full_like(arrays[name], np.nan)
+
+
+def header(find, put):
+    def change(arrays):
+        text = arrays["header"].item()
+        assert find in text
+        arrays["header"] = np.array(text.replace(find, put, 1))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (nan_weights, "layer stem: weights holds 144 NaN or infinite values of 144"),
+        (
+            lambda arrays: arrays.update(array0=np.array([{}], dtype=object)),
+            "holds Python objects; only plain numbers are read",
+        ),
+        (lambda arrays: arrays.pop("array2"), r"array 'array2' is missing"),
+        (lambda arrays: arrays.pop("header"), "without addersim's header"),
+        (lambda arrays: arrays.update(header=np.array("{}")), "header does not name one record"),
+        (lambda arrays: arrays.update(header=np.array("{")), "header is not JSON"),
+        (header('"relu"', '"gelu"'), "Invalid value 'gelu'"),
+        (header('"groups":2', '"groups":3'), r"layer grouped: 8 filters do not divide into 3 groups"),
+        (header('"groups":2', '"grupen":2'), "unknown field `grupen`"),
+        (
+            header('"stride":[2,2]', '"stride":[0,2]'),
+            r"layer pool: stride: \(0, 2\) is not one or two whole numbers of at least 1",
+        ),
+        (header('"inputs":["pool"]', '"inputs":["later"]'), "layer grouped: reads 'later', which no layer before it gives"),
+        (header('"arithmetic":"l1"', '"arithmetic":"l3"'), "unknown arithmetic 'l3'; known: l1, mac"),
+    ],
+)
+def test_an_altered_network_is_refused_by_name(saved, change, message):
+    rewrite(saved, change)
+    with pytest.raises(NetworkError, match=message) as caught:
+        Network.load(saved)
+    assert str(saved) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+class Bomb:
+    def __reduce__(self):
+        return (pytest.fail, ("a pickle was run",))
+
+
+def test_a_pickle_is_not_run(tmp_path):
+    path = tmp_path / "evil.npz"
+    path.write_bytes(pickle.dumps(Bomb()))
+    with pytest.raises(NetworkError, match="not a whole .npz file"):
+        Network.load(path)
+    member = io.BytesIO()
+    np.lib.format.write_array_header_1_0(member, {"descr": "|O", "fortran_order": False, "shape": (1,)})
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("header.npy", member.getvalue() + pickle.dumps([Bomb()]))
+    with pytest.raises(NetworkError, match="holds Python objects"):
+        Network.load(path)
+
+
+def test_a_size_bomb_is_refused_before_memory_is_taken(tmp_path):
+    path = tmp_path / "bomb.npz"
+    member = io.BytesIO()
+    np.lib.format.write_array_header_1_0(member, {"descr": "<f8", "fortran_order": False, "shape": (1 << 40,)})
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("header.npy", member.getvalue())
+    with pytest.raises(NetworkError, match="promises 8,796,093,022,208 bytes and holds another number"):
+        Network.load(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("missing.npz", "No such file"),
+        ("nothing-of-the-kind", "neither a bundled name .* nor a file"),
+    ],
+)
+def test_an_unknown_network_lists_the_known(name, message):
+    with pytest.raises(NetworkError, match=message):
+        load_network(name)
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("old")
+    with pytest.raises(RuntimeError, match="disk full"), write_atomically(path, "w") as stream:
+        stream.write("half")
+        raise RuntimeError("disk full")
+    assert path.read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["table.csv"]
