@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from addersim.errors import ConfigError, NetworkError
 from addersim.storage import write_atomically
-from addersim.train.models import load_weights
+from addersim.train.models import build, load_weights
 from addersim.train.recipe import Recipe
 
 __all__ = ["Checkpoint", "load_checkpoint", "save_checkpoint"]
@@ -43,6 +43,12 @@ class Checkpoint:
     weights: Mapping[str, Tensor]
     momentum: Mapping[str, Tensor]
     history: History
+
+    def network(self) -> nn.Module:
+        """The network as it was, in evaluation mode."""
+        network = build(self.recipe.architecture, ends=self.recipe.ends, gradient=self.recipe.gradient)
+        load_weights(network, self.weights)
+        return network.eval()
 
     def restore(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
         """Put weights and momentum back, so that training goes on as if it had never stopped."""

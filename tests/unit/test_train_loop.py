@@ -93,6 +93,9 @@ def test_finished_run_is_not_trained_again(tmp_path):
     recipe = changed(RECIPE, epochs=1)
     first = loop.train(recipe, tmp_path)
     again = loop.train(recipe, tmp_path)
+    stored = checkpoint.load_checkpoint(tmp_path / loop.CHECKPOINT).network()
+    assert not stored.training
+    assert all(torch.equal(tensor, weights(first)[name]) for name, tensor in stored.state_dict().items())
     assert again.history == first.history
     assert all(torch.equal(tensor, weights(again)[name]) for name, tensor in weights(first).items())
 
