@@ -59,7 +59,7 @@ def quantize(network: Network, images: Images | None, how: Quantization = Quanti
     plan = Plan(
         formats=formats,
         scales=scales,
-        twins=twins,
+        twins={name: twin for name, twin in twins.items() if name not in _read_by_relu_only(paired)},
         how=how,
         calibrated=images is not None,
     )

@@ -26,11 +26,10 @@ def pair_windows(network: Network) -> tuple[Network, dict[str, str]]:
     network
         With the same scores to float rounding.
     twins
-        For each of its layers that gives the same values as an original layer, that layer's name.
+        The original layer for which each of its layers stands; none for windows, whose sums later rewrites scale or shift.
     """
     layers = _move_biases(_merge_affines(_insert_affines(network.layers)))
-    biased = {layer.name for layer in network.layers if isinstance(layer, Window) and layer.bias is not None}
-    twins = {layer.name: layer.name.removesuffix(SUFFIX) for layer in layers if layer.name not in biased}
+    twins = {layer.name: layer.name.removesuffix(SUFFIX) for layer in layers if not isinstance(layer, Window)}
     return replace(network, layers=layers), twins
 
 

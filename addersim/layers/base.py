@@ -181,7 +181,8 @@ class Plan:
     how
         The user's rules.
     twins
-        Name of the layer of the original network that a layer stands for, where it has one.
+        Name of the layer of the original network that a layer stands for, where it has one. A narrowing that only ReLU
+        layers read has none: its clamp is the ReLU already.
     calibrated
         False where only shapes matter: weights become an all-zero array without memory.
     """
