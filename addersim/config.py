@@ -66,7 +66,7 @@ def parse_toml(text: str, record: type[Record], where: str) -> Record:
     """
     try:
         found = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a plain ValueError
         raise ConfigError(f"{where}: not valid TOML: {error}") from None
     try:
         return msgspec.convert(found, record)
@@ -153,7 +153,8 @@ def _explain(message: str, found: Any, record: type) -> str:
         name = missing[1]
         return f"key {'.'.join(filter(None, (key, name)))} is missing; needs {_allowed(_member(kind, name))}"
     if reason.startswith(("Expected", "Invalid")):
-        return f"{key}: found {found!r}, needs {_allowed(kind)}"
+        text = repr(found)
+        return f"{key}: found {text if len(text) <= 60 else text[:57] + '...'}, needs {_allowed(kind)}"
     return f"{key}: {reason}" if key else reason
 
 

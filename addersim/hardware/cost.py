@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from addersim.hardware.energy import Price
@@ -155,19 +155,17 @@ class Cost:
         return found
 
 
-def on_common_grain(layers: Iterable[LayerCost]) -> tuple[LayerCost, ...]:
-    """Round every part to a multiple of one power of two, 2^-52 of the total, so that sums of parts are exact.
+def on_common_grain(layers: Sequence[Sequence[EnergyPart]]) -> list[tuple[EnergyPart, ...]]:
+    """Round the parts of all layers to multiples of one power of two, 2^-52 of their total, so that sums of parts are exact.
 
     A sum of doubles that are whole multiples of one power of two, and stay below 2^53 of it, is not rounded. What is lost lies
     below the last bit of the total.
     """
-    layers = tuple(layers)
-    total = math.fsum(part.energy_pj for layer in layers for part in layer.parts)
+    total = math.fsum(part.energy_pj for parts in layers for part in parts)
     grain = math.ldexp(1.0, max(math.frexp(total)[1] - 52, -1000))
-    return tuple(
-        replace(layer, parts=tuple(EnergyPart(part[0], part[1], round(part[2] / grain) * grain) for part in layer.parts))
-        for layer in layers
-    )
+    return [
+        tuple(EnergyPart(component, of, round(energy / grain) * grain) for component, of, energy in parts) for parts in layers
+    ]
 
 
 def _by_component(parts: Iterable[EnergyPart]) -> dict[str, float]:

@@ -34,6 +34,7 @@ from addersim.ops import OPERATIONS
 __all__ = ["COLUMNS", "load_table", "parse_table", "table_names"]
 
 COLUMNS = ("component", "op", "bits", "capacity_kib", "energy_pj", "unit", "node_nm", "voltage_v", "rule", "source")
+_UNIT = re.compile(r"pJ(?:/([1-9]\d{0,3})?bit)?")
 _SIZE_COLUMN = MappingProxyType({"integer": "bits", "float": "bits", "sram": "capacity_kib", "dram": None})
 
 
@@ -146,7 +147,7 @@ def _arguments(rule: str, arguments: list[str], scale: float, where: str) -> tup
 
 def _scale(unit: str, component: str, where: str) -> float:
     """Factor from a row's unit to pJ an operation, or to pJ a bit."""
-    match = re.fullmatch(r"pJ(?:/([1-9]\d{0,3})?bit)?", unit)
+    match = _UNIT.fullmatch(unit)
     memory = component in ("sram", "dram")
     if not match or memory != ("/" in unit):
         needs = "pJ/bit or pJ/64bit (an access of so many bits)" if memory else "pJ (an operation)"

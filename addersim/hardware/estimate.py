@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Mapping
 from itertools import groupby
+from typing import NamedTuple
 
 from addersim.errors import HardwareError
 from addersim.hardware.accelerator import Accelerator, Buffer, load_accelerator
@@ -13,12 +15,10 @@ from addersim.hardware.energy import EnergyTable, Price
 from addersim.hardware.energy_file import load_table
 from addersim.hardware.latency import Bound, LayerCycles, stage_cycles
 from addersim.hardware.memory import Access, Moved, fold_layer, layer_accesses
-from addersim.hardware.schedule import kept_on_chip, schedule
+from addersim.hardware.schedule import Schedule, kept_on_chip, schedule
 from addersim.trace import LayerTrace, Trace
 
-__all__ = ["estimate"]
-
-OpPrices = dict[tuple[str, int], Price]
+__all__ = ["Cost", "estimate"]
 
 
 def estimate(
@@ -59,12 +59,14 @@ def estimate(
     prices = operation_prices(trace.layers, energies)
     used = [PriceUsed(f"{op} {bits} bit", "operation", price) for (op, bits), price in sorted(prices.items())]
     if trace.convention == "paper":
-        idle = LayerCycles(0, 0, 0)
-        layers = [_layer_cost(layer, _arithmetic(layer, prices, batch), (0, "none"), idle, (), 0.0) for layer in trace.layers]
+        rows = [_Row(layer, 0, "none", _IDLE, ()) for layer in trace.layers]
+        moved: list[list[EnergyPart]] = [[] for _ in rows]
     else:
         bits = _BitPrices(machine, energies)
-        layers = _hardware_layers(trace, machine, prices, bits, batch)
+        rows = _hardware_rows(trace, machine, batch)
+        moved = [bits.parts(row.accesses) for row in rows]
         used += bits.used
+    parts = on_common_grain([_arithmetic(row.layer, prices, batch) + one for row, one in zip(rows, moved, strict=True)])
     return Cost(
         network=trace.name,
         accelerator=machine.name,
@@ -74,7 +76,7 @@ def estimate(
         clock_mhz=machine.clock_mhz,
         elements=machine.array.elements,
         taps=trace.taps * batch,
-        layers=on_common_grain(layers),
+        layers=tuple(_layer_cost(row, one, machine, batch) for row, one in zip(rows, parts, strict=True)),
         prices=tuple(used),
     )
 
@@ -99,40 +101,55 @@ class _BitPrices:
         self._dram_pj = price.energy_pj
         self.used.append(PriceUsed(f"DRAM {dram.kind}", "bit", price))
 
-    def energy_pj(self, access: Access) -> float:
-        """Energy of one access record; reads and writes cost the same."""
+    def parts(self, accesses: Iterable[Access]) -> list[EnergyPart]:
+        """Energy of accesses; reads and writes cost the same."""
+        return [EnergyPart(access.level, access.operand, self._energy_pj(access)) for access in accesses]
+
+    def _energy_pj(self, access: Access) -> float:
         if access.level == "dram":
             return access.size_bits * self._dram_pj
         buffer, word_pj = self._buffers[access.operand]
         return (buffer.words(access.reads, access.bits) + buffer.words(access.writes, access.bits)) * word_pj
 
 
-def _hardware_layers(trace: Trace, machine: Accelerator, prices: OpPrices, bits: _BitPrices, batch: int) -> list[LayerCost]:
+class _Row(NamedTuple):
+    """A layer on its way to a LayerCost: the cycles that pass, what sets them, its own cycles and accesses."""
+
+    layer: LayerTrace
+    cycles: int
+    bound: Bound
+    own: LayerCycles
+    accesses: tuple[Access, ...]
+
+
+_IDLE = LayerCycles(0, 0, 0)
+
+
+def _hardware_rows(trace: Trace, machine: Accelerator, batch: int) -> list[_Row]:
     order = schedule(trace)
     kept = kept_on_chip(order, trace, machine.buffers, batch)
-    rows: list[tuple[LayerTrace, LayerCycles, tuple[Access, ...]]] = []
-    for index, layer in enumerate(trace.layers):
-        if index in order.views:
-            rows.append((layer, LayerCycles(0, 0, 0), ()))
-            continue
-        folds = fold_layer(layer, machine, batch)
-        inputs_kept = tuple(source in kept for source in order.sources[index])
-        accesses = layer_accesses(layer, folds, machine, batch, inputs_kept, index not in kept)
-        rows.append((layer, LayerCycles.of(layer, folds, accesses, machine, batch), accesses))
-    found = []
-    for _, stage in groupby(range(len(rows)), key=order.stages.__getitem__):
-        members = [rows[index] for index in stage]
-        passing = stage_cycles(own for _, own, _ in members)
+    rows: list[_Row] = []
+    for _, stage in groupby(range(len(trace.layers)), key=order.stages.__getitem__):
+        members = [_layer_facts(trace.layers[index], index, order, kept, machine, batch) for index in stage]
+        cycles, bound = stage_cycles(own for _, own, _ in members)
         for layer, own, accesses in members:
-            parts = _arithmetic(layer, prices, batch) + [
-                EnergyPart(access.level, access.operand, bits.energy_pj(access)) for access in accesses
-            ]
-            found.append(_layer_cost(layer, parts, passing, own, accesses, _utilisation(layer, own, machine, batch)))
-            passing = 0, "fused"
-    return found
+            rows.append(_Row(layer, cycles, bound, own, accesses))
+            cycles, bound = 0, "fused"
+    return rows
 
 
-def _arithmetic(layer: LayerTrace, prices: OpPrices, batch: int) -> list[EnergyPart]:
+def _layer_facts(
+    layer: LayerTrace, index: int, order: Schedule, kept: frozenset[int], machine: Accelerator, batch: int
+) -> tuple[LayerTrace, LayerCycles, tuple[Access, ...]]:
+    if index in order.views:
+        return layer, _IDLE, ()
+    folds = fold_layer(layer, machine, batch)
+    inputs_kept = tuple(source in kept for source in order.sources[index])
+    accesses = layer_accesses(layer, folds, machine, batch, inputs_kept, index not in kept)
+    return layer, LayerCycles.of(layer, folds, accesses, machine, batch), accesses
+
+
+def _arithmetic(layer: LayerTrace, prices: Mapping[tuple[str, int], Price], batch: int) -> list[EnergyPart]:
     by_op: dict[str, float] = {}
     for (op, bits), number in layer.operations.items():
         by_op[op] = by_op.get(op, 0.0) + number * batch * prices[op, bits].energy_pj
@@ -140,29 +157,20 @@ def _arithmetic(layer: LayerTrace, prices: OpPrices, batch: int) -> list[EnergyP
     return [EnergyPart(unit, op, energy) for op, energy in by_op.items()]
 
 
-def _utilisation(layer: LayerTrace, own: LayerCycles, machine: Accelerator, batch: int) -> float:
+def _layer_cost(row: _Row, parts: tuple[EnergyPart, ...], machine: Accelerator, batch: int) -> LayerCost:
+    layer, own = row.layer, row.own
+    done, places = layer.operations.total(), own.vector * machine.vector.lanes
     if layer.work is not None:
-        return layer.work.taps * batch / (own.array * machine.array.elements)
-    return layer.operations.total() * batch / (own.vector * machine.vector.lanes) if own.vector else 0.0
-
-
-def _layer_cost(
-    layer: LayerTrace,
-    parts: list[EnergyPart],
-    passing: tuple[int, Bound],
-    own: LayerCycles,
-    accesses: tuple[Access, ...],
-    utilisation: float,
-) -> LayerCost:
+        done, places = layer.work.taps, own.array * machine.array.elements
     return LayerCost(
         name=layer.name,
         kind=layer.kind,
         datapath=layer.datapath,
-        cycles=passing[0],
-        bound=passing[1],
+        cycles=row.cycles,
+        bound=row.bound,
         compute_cycles=own.array + own.vector,
         dram_cycles=own.dram,
-        utilisation=utilisation,
-        parts=tuple(parts),
-        accesses=accesses,
+        utilisation=done * batch / places if places else 0.0,
+        parts=parts,
+        accesses=row.accesses,
     )

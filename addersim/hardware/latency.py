@@ -41,7 +41,7 @@ class LayerCycles:
 
 
 def vector_cycles(operations: int, accelerator: Accelerator) -> int:
-    """Cycles of the vector unit: a lane runs one operation a cycle, so that a batch norm (multiply, add, shift) takes three."""
+    """Cycles of the vector unit: a lane runs one operation a cycle, so a batch norm (multiply, add, shift) takes three."""
     return -(-operations // accelerator.vector.lanes)
 
 

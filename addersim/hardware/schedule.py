@@ -61,20 +61,24 @@ def kept_on_chip(order: Schedule, trace: Trace, buffers: Buffers, batch: int) ->
     """Layers whose stored value never goes to DRAM.
 
     Input and output buffer together hold the activations, for the whole batch. A value is alive from the stage that writes it
-    to the stage that reads it last, so that a residual branch counts while it waits. It is kept if everything that is alive
-    fits in each of these stages; else it goes to DRAM once and every reader fetches it from there. The network's input and
-    outputs live in DRAM. Tiles in flight and partial sums are not counted.
+    to the stage that reads it last, so that a residual branch takes room while it waits. Short lives come first, then earlier
+    values: a value is kept if, in each of its stages, it fits beside all living ones that come before it, kept or not; else it
+    goes to DRAM once and every reader fetches it from there. (Asking all, not only the kept, makes sure that a larger buffer
+    never keeps less.) The network's input and outputs live in DRAM. Tiles in flight and partial sums are not counted.
     """
     if not buffers.keep_activations:
         return frozenset()
     capacity = 8192 * (buffers.input.capacity_kib + buffers.output.capacity_kib)
     alive = [0] * (order.stages[-1] + 1)
-    for index, last in order.last_stage.items():
-        for stage in range(order.stages[index], last + 1):
-            alive[stage] += _size_bits(trace.layers[index], buffers, batch)
-    return frozenset(
-        index for index, last in order.last_stage.items() if max(alive[order.stages[index] : last + 1]) <= capacity
-    )
+    kept = set()
+    lives = {index: range(order.stages[index], last + 1) for index, last in order.last_stage.items()}
+    for index, life in sorted(lives.items(), key=lambda pair: (len(pair[1]), pair[0])):
+        size = _size_bits(trace.layers[index], buffers, batch)
+        for stage in life:
+            alive[stage] += size
+        if max(alive[life.start : life.stop]) <= capacity:
+            kept.add(index)
+    return frozenset(kept)
 
 
 def _size_bits(layer: LayerTrace, buffers: Buffers, batch: int) -> int:

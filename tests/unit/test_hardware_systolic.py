@@ -1,0 +1,68 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from addersim.hardware.systolic import fold, systolic_cycles
+from addersim.trace import MatrixWork
+
+WORKS = st.builds(MatrixWork, st.integers(1, 60), st.integers(1, 60), st.integers(1, 60), st.integers(1, 3))
+SIDES = st.integers(1, 20)
+DATAFLOWS = st.sampled_from(("output", "weight", "input"))
+
+
+def tiles(size, tile):
+    return [min(tile, size - start) for start in range(0, size, tile)]
+
+
+def walk(work, rows, columns, dataflow, room=None):
+    """Slow twin: every fold is walked and its words are counted as they pass."""
+    m, k, n = work.pixels, work.window, work.filters
+    held_rows, held_columns, streamed = {"output": (m, n, k), "weight": (k, n, m), "input": (k, m, n)}[dataflow]
+    cycles = inputs = weights = partial = 0
+    for _ in range(work.groups):
+        for column_tile in tiles(held_columns, columns):
+            steps = streamed
+            if room is not None and dataflow != "output" and held_rows > rows:
+                steps = room // min(columns, held_columns)
+            for part in tiles(streamed, steps):
+                for number, row_tile in enumerate(tiles(held_rows, rows)):
+                    fill = 0 if dataflow == "output" else rows  # stationary operands are shifted in row by row
+                    cycles += fill + rows + columns + part - 2
+                    if dataflow == "output":
+                        inputs += row_tile * part
+                        weights += column_tile * part
+                    else:
+                        moving, staying = row_tile * part, row_tile * column_tile
+                        inputs += moving if dataflow == "weight" else staying
+                        weights += staying if dataflow == "weight" else moving
+                        partial += column_tile * part * (number > 0)
+    return cycles, inputs, weights, partial
+
+
+@given(WORKS, SIDES, SIDES, DATAFLOWS)
+def test_the_closed_form_equals_a_walk_over_the_folds(work, rows, columns, dataflow):
+    found = fold(work, rows, columns, dataflow)
+    assert (found.cycles, found.input_reads, found.weight_reads, found.partial_sums) == walk(work, rows, columns, dataflow)
+    assert found.cycles == systolic_cycles(work, rows, columns, dataflow)
+    assert found.outputs == work.pixels * work.filters * work.groups
+
+
+@given(WORKS, SIDES, SIDES, DATAFLOWS, st.integers(0, 100))
+def test_partial_sums_that_do_not_fit_cut_the_stream_into_parts(work, rows, columns, dataflow, more):
+    room = columns + more
+    found = fold(work, rows, columns, dataflow, room)
+    assert (found.cycles, found.input_reads, found.weight_reads, found.partial_sums) == walk(
+        work, rows, columns, dataflow, room
+    )
+    assert found.cycles >= systolic_cycles(work, rows, columns, dataflow)
+
+
+@given(WORKS, SIDES, SIDES, DATAFLOWS)
+def test_the_array_never_does_more_than_its_elements_can(work, rows, columns, dataflow):
+    assert work.taps <= systolic_cycles(work, rows, columns, dataflow) * rows * columns
+
+
+@pytest.mark.parametrize("dataflow", ["output", "weight", "input"])
+def test_groups_run_one_after_another(dataflow):
+    one = systolic_cycles(MatrixWork(100, 9, 1), 16, 16, dataflow)
+    assert systolic_cycles(MatrixWork(100, 9, 1, groups=32), 16, 16, dataflow) == 32 * one
