@@ -55,7 +55,7 @@ def quantize(network: Network, images: Images | None, how: Quantization = Quanti
     if how.clip_weights:
         paired = clip_weights(paired, _input_ranges(paired, formats))
     scales = {name: one.scale for name, one in formats.items()}
-    paired = _scale_weights(paired, how, formats, scales)
+    paired = _scale_weights(paired, how if images is not None else replace(how, calibration="min-max"), formats, scales)
     plan = Plan(
         formats=formats,
         scales=scales,

@@ -1,0 +1,218 @@
+"""Lowering agrees with torch, and says what it does not know."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from addersim.errors import LoweringError, NetworkError
+from addersim.train.lower import lower
+from addersim.train.models import ARCHITECTURES, build
+
+TAPS = {
+    "lenet5": 416_520,
+    "resnet20": 40_813_184,  # 442,368 + 40,370,176 + 640; a note that gives 40,813,824 for these parts adds 640 twice
+    "resnet32": 69_124_736,
+    "resnet18": 1_814_073_344,
+    "resnet50": 4_089_184_256,
+    "resnet50-v1": 3_857_973_248,
+    "vgg-small": 607_600_640,
+}
+
+
+class adder2d(nn.Module):  # noqa: N801  # the official code's name, which is what is recognised
+    """The layout of the official AdderNet layer, forward written from its formula; groups and dilation do not exist there."""
+
+    def __init__(self, inputs, outputs, kernel_size, stride=1, padding=0, bias=False):
+        super().__init__()
+        self.stride, self.padding, self.kernel_size = stride, padding, kernel_size
+        self.adder = nn.Parameter(torch.randn(outputs, inputs, kernel_size, kernel_size))
+        self.b = nn.Parameter(torch.randn(outputs)) if bias else None
+
+    def forward(self, x):
+        columns = F.unfold(x, self.kernel_size, padding=self.padding, stride=self.stride)
+        sums = -(columns[:, None] - self.adder.flatten(1)[None, :, :, None]).abs().sum(2)
+        size = (x.size(2) + 2 * self.padding - self.kernel_size) // self.stride + 1
+        sums = sums.view(x.size(0), -1, size, size)
+        return sums if self.b is None else sums + self.b.view(1, -1, 1, 1)
+
+
+class Official(nn.Module):
+    """A residual network in the style of the released code: batch norm after every adder layer, view at the end."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 8, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(8)
+        self.relu = nn.ReLU(inplace=True)
+        self.body = nn.Sequential(adder2d(8, 8, 3, 1, 1, bias=True), nn.BatchNorm2d(8))
+        self.downsample = nn.Sequential(adder2d(8, 12, 1, 2), nn.BatchNorm2d(12))
+        self.main = nn.Sequential(adder2d(8, 12, 3, 2, 1), nn.BatchNorm2d(12))
+        self.avgpool = nn.AvgPool2d(4)
+        self.drop = nn.Dropout(0.5)
+        self.fc = nn.Conv2d(12, 10, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(10)
+
+    def forward(self, x):
+        x = self.relu(self.bn1(self.conv1(x)))
+        residual = x
+        x = self.body(x)
+        x += residual
+        x = self.relu(x)
+        x = F.relu(self.main(x) + self.downsample(x))
+        x = self.drop(self.avgpool(x))
+        x = self.bn2(self.fc(x))
+        return x.view(x.size(0), -1)
+
+
+class Functional(nn.Module):
+    """Functional forms, scalars in forward, grouped and dilated windows, several ways to flatten."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(3, 6, 5, stride=2, padding=2)
+        self.grouped = nn.Conv2d(6, 9, 3, padding=2, dilation=2, groups=3, bias=False)
+        self.bn = nn.BatchNorm2d(9, affine=False)
+        self.skip = nn.Identity()
+        self.hidden = nn.Linear(9 * 16, 11)
+        self.bn1d = nn.BatchNorm1d(11)
+        self.out = nn.Linear(11, 10, bias=False)
+
+    def forward(self, x):
+        x = (x - 0.5) / 4
+        x = 2 * F.relu(self.first(x + 10)) - 1
+        x = F.max_pool2d(x, kernel_size=3, stride=2, padding=1)
+        x = F.avg_pool2d(self.bn(self.grouped(F.max_pool2d(x, 1))), 2, stride=1, padding=1, count_include_pad=True)
+        x = F.max_pool2d(x, 2, 1)
+        x = F.dropout(self.skip(x), 0.3, self.training)
+        x = torch.flatten(x, 1)
+        x = 1 - torch.relu(self.bn1d(self.hidden(x)))
+        return F.log_softmax(self.out(-x), dim=1)
+
+
+def settled(module, shape, seed=0, rounds=12):
+    """The module with batch-norm statistics of its own, as after training."""
+    torch.manual_seed(seed)
+    module.train()
+    with torch.no_grad():
+        for _ in range(rounds):
+            module(torch.rand(8, *shape))
+    return module.eval()
+
+
+def agree(module, shape, images=6, softmax=False):
+    x = torch.rand(images, *shape)
+    with torch.no_grad():
+        expected = module(x)
+    found = torch.from_numpy(lower(module, shape).run(x.numpy()))
+    if softmax:
+        found = F.log_softmax(found, dim=1)
+    assert (found - expected).abs().max() <= 1e-4 * max(1.0, float(expected.abs().max()))
+
+
+def test_a_network_of_the_official_code_comes_unchanged():
+    torch.manual_seed(0)
+    module = settled(Official(), (3, 8, 8))
+    agree(module, (3, 8, 8))
+    network = lower(module, (3, 8, 8))
+    lanes = [layer.arithmetic for layer in network.layers if layer.kind() == "window"]
+    assert lanes == ["mac", "l1", "l1", "l1", "mac"]
+
+
+def test_functional_forms_and_scalars():
+    torch.manual_seed(0)
+    agree(settled(Functional(), (3, 16, 16)), (3, 16, 16), softmax=True)
+
+
+@pytest.mark.parametrize("name", [name for name in ARCHITECTURES if not name.startswith(("resnet18", "resnet50", "vgg"))])
+def test_our_architectures_agree_with_torch(name):
+    shape = ARCHITECTURES[name].input_shape
+    agree(settled(build(name, seed=1), shape, rounds=2), shape, images=2)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_every_architecture_lowers_and_counts_its_published_taps(name):
+    from addersim import count, quantize
+
+    network = lower(build(name, seed=0), ARCHITECTURES[name].input_shape, name=name)
+    trace = count(quantize(network, None))
+    assert trace.taps == TAPS[name.rpartition("-")[0]]
+
+
+def test_lowering_changes_nothing_in_the_module():
+    module = settled(Official(), (3, 8, 8)).train()
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    lower(module, (3, 8, 8))
+    assert module.training
+    assert all(torch.equal(before[name], tensor) for name, tensor in module.state_dict().items())
+
+
+def test_lowered_arrays_are_copies():
+    module = settled(Official(), (3, 8, 8))
+    network = lower(module, (3, 8, 8))
+    x = torch.rand(2, 3, 8, 8).numpy()
+    before = network.run(x)
+    with torch.no_grad():
+        module.conv1.weight.zero_()
+    assert np.array_equal(network.run(x), before)
+
+
+class Wrapped(nn.Module):
+    def __init__(self, inner, call=None):
+        super().__init__()
+        self.inner = inner
+        self.call = call
+
+    def forward(self, x):
+        x = self.inner(x)
+        return torch.flatten(self.call(x) if self.call else x, 1)
+
+
+class Swish(nn.Module):
+    def forward(self, x):
+        return x * torch.sigmoid(x)
+
+
+@pytest.mark.parametrize(
+    ("module", "message"),
+    [
+        (
+            Wrapped(nn.GELU()),
+            r"module 'inner' of class GELU has no layer; known classes: AdaptiveAvgPool2d, Adder2d, AdderLinear",
+        ),
+        (Wrapped(Swish()), r"function 'sigmoid' has no layer; known functions:"),
+        (Wrapped(nn.Conv2d(3, 4, 3, padding_mode="reflect")), r"'inner' \(Conv2d\): padding mode 'reflect' is not supported"),
+        (Wrapped(nn.Conv2d(3, 4, 3, padding="same")), r"'inner' \(Conv2d\): padding 'same' is not supported"),
+        (Wrapped(nn.BatchNorm2d(3, track_running_stats=False)), r"'inner' \(BatchNorm2d\): .*without running statistics"),
+        (Wrapped(nn.MaxPool2d(2, ceil_mode=True)), r"'inner' \(MaxPool2d\): max pooling with ceil_mode"),
+        (
+            Wrapped(nn.AvgPool2d(2, padding=1, count_include_pad=False)),
+            r"'inner' \(AvgPool2d\): average pooling with ceil_mode",
+        ),
+        (Wrapped(nn.AdaptiveAvgPool2d(3)), r"adaptive average pooling to 3 is not supported; only to 1 x 1"),
+        (Wrapped(nn.Softmax(1), lambda x: x + 1), r"Softmax stands before 'add'; .*may only stand at the end"),
+        (Wrapped(nn.Identity(), lambda x: x / 0), r"'truediv' \(div scalar\): division by zero"),
+        (Wrapped(nn.Identity(), lambda x: x * x), r"function 'mul' has no layer"),
+        (
+            Wrapped(nn.Identity(), lambda x: torch.flatten(x, 2)),
+            r"'flatten' \(flatten\): flatten\(start_dim=2, end_dim=-1\) is not supported",
+        ),
+        (Wrapped(nn.Identity(), lambda x: x if x.sum() > 0 else -x), r"torch.fx cannot trace its forward"),
+    ],
+    ids=lambda value: None if isinstance(value, str) else "net",
+)
+def test_what_has_no_layer_is_named(module, message):
+    with pytest.raises(LoweringError, match=message) as caught:
+        lower(module, (3, 8, 8))
+    assert "\n" not in str(caught.value)
+
+
+def test_nan_weights_and_wrong_shapes_are_refused():
+    module = settled(Official(), (3, 8, 8))
+    with pytest.raises(NetworkError, match=r"layer conv1: weights expect 3 input channels, the input \(1, 8, 8\) has 1"):
+        lower(module, (1, 8, 8))
+    with torch.no_grad():
+        module.conv1.weight[0, 0, 0, 0] = float("nan")
+    with pytest.raises((NetworkError, LoweringError), match="weights holds 1 NaN or infinite values of 216"):
+        lower(module, (3, 8, 8))
