@@ -43,7 +43,8 @@ def estimate(
     table
         An energy table, a bundled name or a CSV file.
     batch
-        Images that are run together, layer by layer: weights are fetched once for all. The cost is that of the batch.
+        Images that are run together, layer by layer: weights are fetched once for all, but the activations of all have to
+        fit to stay on chip. The cost is that of the batch.
 
     Raises
     ------

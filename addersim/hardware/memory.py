@@ -11,9 +11,11 @@ Rules, each simple enough to check by hand:
 - A fused output is never stored, and its reader reads nothing for it.
 - An activation that stays on chip (`schedule.kept_on_chip`) causes no DRAM traffic. The others are written once, and fetched
   by every reader. Weights are fetched once a layer and batch.
-- An operand that does not fit its buffer is fetched once a pass of the array, unless it is held by the outer loop and its
-  tile fits. Weight stationary arrays hold the weights, input stationary ones the inputs; output stationary ones whichever
-  costs fewer bits. With groups, this is asked of one group at a time.
+- An operand that fits its buffer is fetched once. Otherwise: the outer loop holds tiles of one operand (all the words that
+  one fold's rows or columns need), so that it is fetched once if a tile fits, else once a pass of the array. The other one
+  is fetched once a pass. Weight stationary arrays hold the weights, input stationary ones the inputs. Output stationary ones
+  hold whichever costs fewer bits, as many tiles as fit, and the other operand passes once for all of these if one of its own
+  tiles fits. With groups, this is asked of one group at a time.
 - A word from DRAM is written into its buffer before it is read there; a word to DRAM is read from the output buffer.
 """
 
@@ -126,25 +128,43 @@ def _array_reads(layer: LayerTrace, folds: Folds, buffers: Buffers, batch: int, 
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class _Stream:
+    """One operand of one group on its way from DRAM: passes of the array, words in all, room in its buffer, words of a tile."""
+
+    passes: int
+    whole: int
+    room: int
+    tile: int | None
+
+    @classmethod
+    def of(cls, operand: Operand, groups: int, passes: int, buffer: Buffer, tile: int | None) -> _Stream:
+        whole = max(1, -(-operand.words // groups))
+        room = buffer.room(operand.bits) if operand.bits else whole
+        return cls(passes, whole, room, None if tile is None else min(tile, whole))
+
+
 def _fetches(folds: Folds, buffers: Buffers, inputs: Operand, weights: Operand, kept: bool) -> tuple[int, int]:
     """How often DRAM delivers the inputs and the weights: the cheaper of the loop orders that the dataflow allows."""
-    groups = folds.work.groups
-    input_whole, weight_whole = -(-inputs.words // groups), -(-weights.words // groups)
-
-    def times(passes: int, buffer: Buffer, bits: int, whole: int, tile: int | None) -> int:
-        needed = whole if tile is None else min(tile, whole)
-        return 1 if passes == 1 or buffer.holds(needed, bits) else passes
-
-    orders: list[tuple[int | None, int | None]] = []
-    if folds.weight_tile is not None:
-        orders.append((None, folds.weight_tile))
-    if folds.input_tile is not None:
-        orders.append((folds.input_tile, None))
-    choices = [
-        (
-            0 if kept else times(folds.input_passes, buffers.input, inputs.bits, input_whole, input_tile),
-            times(folds.weight_passes, buffers.weight, weights.bits, weight_whole, weight_tile),
-        )
-        for input_tile, weight_tile in orders
-    ]
+    given = _Stream.of(inputs, folds.work.groups, folds.input_passes, buffers.input, folds.input_tile)
+    constant = _Stream.of(weights, folds.work.groups, folds.weight_passes, buffers.weight, folds.weight_tile)
+    orders = []
+    if constant.tile is not None:
+        weight_times, input_times = _nest(constant, given)
+        orders.append((input_times, weight_times))
+    if given.tile is not None:
+        orders.append(_nest(given, constant))
+    choices = [(0 if kept else input_times, weight_times) for input_times, weight_times in orders]
     return min(choices, key=lambda choice: choice[0] * inputs.size_bits + choice[1] * weights.size_bits)
+
+
+def _nest(outer: _Stream, inner: _Stream) -> tuple[int, int]:
+    """Fetches of the operand that the outer loop holds, and of the one that passes by."""
+    held = outer.room // outer.tile if outer.tile else 0
+    if inner.whole <= inner.room:
+        times = 1
+    elif held and inner.tile is not None and inner.tile <= inner.room:
+        times = -(-inner.passes // held)
+    else:
+        times = inner.passes
+    return (1 if held else outer.passes), times

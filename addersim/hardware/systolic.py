@@ -41,8 +41,8 @@ class Folds:
         Folds along K whose results are added up outside the array: partial sums are written `sum_folds` times and read back
         one time less.
     input_tile, weight_tile
-        Words that have to stay in the buffer between passes for DRAM to deliver them once, where that operand is held by the
-        outer loop; None where the dataflow puts the other one there.
+        Words of an operand that the rows or columns of one fold need, over all of K, where the outer loop may hold that
+        operand; None where the dataflow puts the other one there.
     """
 
     work: MatrixWork

@@ -84,12 +84,25 @@ def test_a_batch_fetches_the_weights_once():
 
 
 def test_an_operand_that_does_not_fit_is_fetched_once_a_pass_unless_the_outer_loop_holds_its_tile():
-    # 36 KiB of weights, 4 KiB of inputs; a tile of weights is 576 x 16 = 9 KiB, one of inputs at most 4 KiB
+    # 36 KiB of weights, 4 KiB of inputs; a tile of weights is 576 x 16 = 9 KiB, one of inputs is all of them
     assert dram_words(moved(LAYER, machine(weight=9, input=4))) == {"weight": 36864, "input": 4096, "output": 4096}
     assert dram_words(moved(LAYER, machine(weight=9, input=3))) == {"weight": 36864, "input": 4 * 4096, "output": 4096}
     assert dram_words(moved(LAYER, machine(weight=8, input=4)))["weight"] == 4 * 36864
     assert dram_words(moved(LAYER, machine("weight", weight=1, input=1))) == {"weight": 36864, "input": 16384, "output": 4096}
     assert dram_words(moved(LAYER, machine("input", weight=1, input=1)))["weight"] == 4 * 36864
+
+
+def test_an_output_stationary_array_holds_as_many_tiles_as_fit():
+    # 256 pixels x 64 taps x 128 filters on 16 x 16: 16 KiB of inputs in tiles of 1 KiB, 8 KiB of weights in 8 tiles of 1 KiB
+    layer = window("conv", 256, 64, 128, inputs=256 * 64)
+    by_weight_kib = {kib: dram_words(moved(layer, machine(weight=kib, input=1)))["input"] // (256 * 64) for kib in range(1, 9)}
+    assert by_weight_kib == {1: 8, 2: 4, 3: 3, 4: 2, 5: 2, 6: 2, 7: 2, 8: 1}
+    # fewer bits if the inputs are held: the weights pass once for every 7 of the 16 tiles of inputs
+    found = dram_words(moved(layer, machine(weight=1, input=7)))
+    assert (found["input"], found["weight"]) == (256 * 64, 3 * 64 * 128)
+    # without room for a tile that passes by, it comes from DRAM for every fold
+    found = dram_words(moved(layer, machine(weight=7, input=0.5)))
+    assert (found["input"], found["weight"]) == (8 * 256 * 64, 64 * 128)
 
 
 def test_a_stride_skips_words_that_no_window_reads():
