@@ -130,7 +130,7 @@ def _array_reads(layer: LayerTrace, folds: Folds, buffers: Buffers, batch: int, 
 
 @dataclass(frozen=True, slots=True)
 class _Stream:
-    """One operand of one group on its way from DRAM: passes of the array, words in all, room in its buffer, words of a tile."""
+    """One operand of one group on its way from DRAM: passes of the array, words in all, room in its buffer, its tile."""
 
     passes: int
     whole: int

@@ -102,6 +102,8 @@ def test_polynomials_count_in_the_units_of_their_row():
 def test_a_missing_row_is_an_error_that_says_what_there_is(ask, message):
     with pytest.raises(HardwareError, match=re.escape(message)):
         ask(table(arithmetic(), "dram,ddr,,,70,pJ/bit,45,0.9,exact,book"))
+    with pytest.raises(HardwareError, match=r"no row for integer mul of 65 bits; it has mul of 1\.\.64, 8, 32 bits"):
+        TABLES["horowitz-45nm"].price("mul", 65)
 
 
 def test_a_memory_outside_the_rule_is_an_error():

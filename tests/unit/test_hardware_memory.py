@@ -105,6 +105,14 @@ def test_an_output_stationary_array_holds_as_many_tiles_as_fit():
     assert (found["input"], found["weight"]) == (8 * 256 * 64, 64 * 128)
 
 
+def test_stationary_arrays_hold_only_what_is_stationary():
+    layer = window("conv", 256, 64, 128, inputs=256 * 64)
+    found = dram_words(moved(layer, machine("input", weight=1, input=1)))
+    assert (found["input"], found["weight"]) == (256 * 64, 16 * 64 * 128)
+    found = dram_words(moved(layer, machine("weight", weight=1, input=1)))
+    assert (found["input"], found["weight"]) == (8 * 256 * 64, 64 * 128)
+
+
 def test_a_stride_skips_words_that_no_window_reads():
     pointwise = window("conv", 64, 16, 32, inputs=4 * 64 * 16)
     assert dram_words(moved(pointwise, EDGE))["input"] == 64 * 16
