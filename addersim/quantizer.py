@@ -130,6 +130,7 @@ def _choose_formats(network: Network, how: Quantization, samples: Mapping[str, S
         scale = choose_scale(_heard(network, members), how.calibration, how.percentile)
         if not how.clip_weights:
             scale = max(scale, _scale_for_weights(network, how, members))
+        scale = max(scale, _scale_for_multipliers(network, how, formats, members))
         if how.power_of_two:
             scale = float(2.0 ** np.ceil(np.log2(scale)))
         formats |= {name: FixedFormat(one.bits, one.signed, scale) for name, one in members.items()}
@@ -197,6 +198,23 @@ def _scale_for_weights(network: Network, how: Quantization, members: Mapping[str
             bits = how.bits(layer.name, "weight_bits")
             largest = float(np.abs(layer.weights).max())
             needed = max(needed, largest / FixedFormat(bits).maximum * 2.0 ** (bits - members[layer.inputs[0]].bits))
+    return needed
+
+
+def _scale_for_multipliers(
+    network: Network, how: Quantization, formats: Mapping[str, FixedFormat], members: Mapping[str, Member]
+) -> float:
+    """Smallest scale at which one step of a window's sum is no larger, in output codes, than the multiplier's port holds."""
+    windows = {layer.name: layer for layer in network.layers if isinstance(layer, Window)}
+    needed = 0.0
+    for layer in network.layers:
+        if isinstance(layer, Affine) and layer.name in members and layer.inputs[0] in windows:
+            window = windows[layer.inputs[0]]
+            source, bits = formats[window.inputs[0]], how.bits(window.name, "weight_bits")
+            step: Array = np.array(source.scale * min(1.0, 2.0 ** (source.bits - bits)))
+            if window.arithmetic == "mac":
+                step = source.scale * np.abs(window.weights).max(axis=(1, 2, 3)) / FixedFormat(bits).maximum
+            needed = max(needed, float(np.abs(layer.multiplier * step).max()) / (2 ** (how.multiplier_bits - 1) - 1))
     return needed
 
 

@@ -21,7 +21,7 @@ TAPS = {
 }
 
 
-class adder2d(nn.Module):  # noqa: N801  # the official code's name, which is what is recognised
+class adder2d(nn.Module):  # the official code's name, which is what is recognised
     """The layout of the official AdderNet layer, forward written from its formula; groups and dilation do not exist there."""
 
     def __init__(self, inputs, outputs, kernel_size, stride=1, padding=0, bias=False):

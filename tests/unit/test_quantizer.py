@@ -58,7 +58,9 @@ def test_folding_and_scaling_change_no_score(network, pixels):
     scales = {one.name: random.uniform(0.1, 10, len(one.weights)) for one in folded.layers if isinstance(one, Window)}
     assert close(scale_channels(folded, scales).run(pixels), network.run(pixels))
     for layer in folded.layers:
-        if isinstance(layer, Affine) and any(layer.inputs[0] == one.name and one.arithmetic == "mac" for one in windows(folded)):
+        if isinstance(layer, Affine) and any(
+            layer.inputs[0] == one.name and one.arithmetic == "mac" for one in windows(folded)
+        ):
             assert (layer.multiplier == 1).all()
 
 
