@@ -221,7 +221,7 @@ def _embedded_layout(dataset: Dataset, root: Path, split: Split) -> tuple[Bytes,
     count = dataset.counts[split]
     try:
         with np.load(path, allow_pickle=False) as stored:
-            pixels, labels = stored["pixels"], stored["labels"]
+            pixels, labels = stored[f"{split}_pixels"], stored[f"{split}_labels"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{path}: damaged or unreadable: {error}") from None
     if pixels.shape != (count, *dataset.shape) or labels.shape != (count,):
@@ -265,9 +265,9 @@ DATASETS: Mapping[str, Dataset] = _registry(
     ),
     Dataset(
         "fashion-mnist-2000",
-        "Fashion-MNIST, the first 2,000 test images",
+        "Fashion-MNIST, the first 2,000 test and 256 training images",
         (1, 28, 28),
-        MappingProxyType({"test": 2_000}),
+        MappingProxyType({"train": 256, "test": 2_000}),
         _FASHION,
         **_FASHION_STATISTICS,
         layout=_embedded_layout,

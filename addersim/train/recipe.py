@@ -29,7 +29,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     architecture
         A key of `addersim.train.models.ARCHITECTURES`.
     data
-        A key of `addersim.datasets.DATASETS` that has a training split.
+        A key of `addersim.datasets.DATASETS`.
     epochs, batch
         Passes over the training images, and images in a step.
     rate
@@ -64,8 +64,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     seed: Annotated[int, Meta(ge=0, lt=1 << 32)] = 1
 
     def __post_init__(self) -> None:
-        trainable = [name for name, dataset in DATASETS.items() if "train" in dataset.counts]
-        for key, value, known in (("architecture", self.architecture, ARCHITECTURES), ("data", self.data, trainable)):
+        for key, value, known in (("architecture", self.architecture, ARCHITECTURES), ("data", self.data, DATASETS)):
             if value not in known:
                 raise ConfigError(f"{key}: {value!r} is not known; known: {', '.join(known)}")
         wanted, given = ARCHITECTURES[self.architecture].input_shape, DATASETS[self.data].shape

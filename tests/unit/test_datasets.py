@@ -205,8 +205,8 @@ def test_missing_files_say_where_to_get_them(tmp_path):
 def test_wrong_arguments(tmp_path, random):
     with pytest.raises(DataError, match="'svhn' is not known; known: mnist, fashion-mnist"):
         load("svhn")
-    with pytest.raises(DataError, match="no split 'train'; it has test"):
-        load("fashion-mnist-2000", split="train")
+    with pytest.raises(DataError, match="no split 'validation'; it has train, test"):
+        load("fashion-mnist-2000", split="validation")
     with pytest.raises(DataError, match="a limit of 0 images"):
         load("fashion-mnist-2000", limit=0)
 
@@ -226,13 +226,14 @@ def test_images_check_themselves(pixels, labels, message):
         Images("mine", pixels, labels, ("a", "b"))
 
 
-def test_embedded_images_are_the_first_of_the_official_test_set():
-    embedded = load("fashion-mnist-2000")
-    assert embedded.pixels.shape == (2000, 1, 28, 28)
+@pytest.mark.parametrize(("split", "count"), [("train", 256), ("test", 2000)])
+def test_embedded_images_are_the_first_of_the_official_sets(split, count):
+    embedded = load("fashion-mnist-2000", split=split)
+    assert embedded.pixels.shape == (count, 1, 28, 28)
     official = DATASETS["fashion-mnist"]
     if not official.default_root.is_dir():
         pytest.skip("the full set is not installed")
-    full = load("fashion-mnist", limit=2000)
+    full = load("fashion-mnist", split=split, limit=count)
     np.testing.assert_array_equal(embedded.pixels, full.pixels)
     np.testing.assert_array_equal(embedded.labels, full.labels)
 
