@@ -10,7 +10,7 @@ from setuptools.command.build_ext import build_ext
 
 SOURCES = [path.as_posix() for path in sorted(Path("ext").glob("*.c")) if path.stem != "_core"]
 HEADERS = [path.as_posix() for path in sorted(Path("ext").glob("*.h"))]
-FLAGS = ["-O3", "-std=gnu11", "-Wall", "-Wextra", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]
+FLAGS = ["-O3", "-std=gnu11", "-Wall", "-Wextra", "-fno-math-errno", "-fno-trapping-math", "-fno-strict-aliasing", "-fvisibility=hidden"]
 OPENMP = ["-fopenmp"]
 
 
@@ -35,7 +35,7 @@ class BuildCore(build_ext):
             return all(subprocess.run(step, cwd=folder, capture_output=True, check=False).returncode == 0 for step in steps)
 
 
-core = Extension("addersim._core", ["ext/_core.pyx", *SOURCES], include_dirs=["ext"], depends=[*HEADERS, "setup.py"])
+core = Extension("addersim._core", ["ext/_core.pyx", *SOURCES], include_dirs=["ext"], libraries=["m"], depends=[*HEADERS, "setup.py"])
 
 setup(
     ext_modules=cythonize([core], compiler_directives={"language_level": "3"}),

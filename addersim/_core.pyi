@@ -3,14 +3,55 @@ from typing import Any
 import numpy.typing as npt
 
 _Array = npt.NDArray[Any]
-_Geometry = tuple[int, ...]
+_Numbers = tuple[int, ...]
+_Seen = tuple[int, int, int]
 
 def instruction_sets() -> tuple[str, ...]: ...
 def default_threads() -> int: ...
-def forward(x: _Array, weights: _Array, y: _Array, geometry: _Geometry, l1: bool, kernels: int, threads: int) -> None: ...
+def forward(x: _Array, weights: _Array, y: _Array, geometry: _Numbers, lane: int, kernels: int, threads: int) -> None: ...
 def l1_input_gradient(
-    gradient: _Array, x: _Array, weights: _Array, out: _Array, geometry: _Geometry, kernels: int, threads: int
+    gradient: _Array, x: _Array, weights: _Array, out: _Array, geometry: _Numbers, kernels: int, threads: int
 ) -> None: ...
 def l1_sign_filter_gradient(
-    gradient: _Array, x: _Array, weights: _Array, out: _Array, geometry: _Geometry, kernels: int, threads: int
+    gradient: _Array, x: _Array, weights: _Array, out: _Array, geometry: _Numbers, kernels: int, threads: int
+) -> None: ...
+def window_bounds(
+    weights: _Array, weights_type: int, lane: int, taps: int, x_low: int, x_high: int, low: _Array, high: _Array
+) -> None: ...
+def window(
+    x: _Array,
+    x_type: int,
+    ends: tuple[int, int],
+    weights: _Array,
+    weights_type: int,
+    y: _Array,
+    wide_results: bool,
+    geometry: _Numbers,
+    lane: int,
+    register: tuple[int, int, int, int],
+    narrow: bool,
+    ordered: _Array | None,
+    kernels: int,
+    threads: int,
+) -> _Seen: ...
+def affine(
+    x: _Array,
+    x_type: int,
+    count: int,
+    multiplier: _Array,
+    addend: _Array,
+    shift: _Array,
+    rounding: int,
+    doubles: bool,
+    codes: _Numbers,
+    y: _Array,
+    kernels: int,
+    threads: int,
+) -> _Seen: ...
+def add(
+    a: _Array, a_type: int, b: _Array, b_type: int, count: int, codes: _Numbers, y: _Array, kernels: int, threads: int
+) -> _Seen: ...
+def clamp(x: _Array, x_type: int, count: int, codes: _Numbers, y: _Array, kernels: int, threads: int) -> _Seen: ...
+def pool(
+    x: _Array, x_type: int, y: _Array, geometry: _Numbers, maximum: bool, wide: bool, kernels: int, threads: int
 ) -> None: ...

@@ -1,7 +1,10 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True, embedsignature=True
-"""The C kernels of addersim. This module trusts its caller, addersim.kernels, which checks every argument."""
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
+"""The C kernels of addersim. This module trusts its caller, addersim.kernels, which checks every argument.
 
-from libc.stdint cimport int64_t
+Codes come as flat bytes with the number of their type: 0 int8, 1 uint8, 2 int16, 3 uint16, 4 int32, 5 int64.
+"""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t
 
 cdef extern from "core.h":
     ctypedef struct Geometry:
@@ -12,27 +15,61 @@ cdef extern from "core.h":
         int64_t padding_height, padding_width
         int64_t dilation_height, dilation_width
         int64_t groups
+    ctypedef enum Type:
+        pass
+    ctypedef enum Lane:
+        pass
+    ctypedef enum Overflow:
+        pass
+    ctypedef enum Rounding:
+        pass
+    ctypedef struct Seen:
+        int64_t minimum, maximum, overflowed
+    ctypedef struct Finish:
+        Overflow overflow
+        int64_t low, high
+        int bits, narrow, wide_results
+        const uint8_t *ordered
+    ctypedef struct Codes:
+        Type type
+        Overflow overflow
+        int bits, is_signed
+        int64_t low, high
     ctypedef struct Kernels:
         const char *name
     enum:
         MAX_SETS
     int kernel_sets(const Kernels **sets) nogil
     int openmp_threads() nogil
-    int forward_f32(const Kernels *kernels, int l1, const Geometry *g, const float *x, const float *weights, float *y,
+    int forward_f32(const Kernels *kernels, Lane lane, const Geometry *g, const float *x, const float *weights, float *y,
                     int threads) nogil
     int l1_input_gradient_f32(const Kernels *kernels, const Geometry *g, const float *gradient, const float *x,
                               const float *weights, float *out, int threads) nogil
     int l1_sign_filter_gradient_f32(const Kernels *kernels, const Geometry *g, const float *gradient, const float *x,
                                     const float *weights, float *out, int threads) nogil
+    void c_window_bounds "window_bounds"(Lane lane, Type type, const void *weights, int64_t outputs, int64_t taps,
+                                         int64_t x_low, int64_t x_high, int64_t *low, int64_t *high) nogil
+    int window_codes(const Kernels *kernels, Lane lane, const Geometry *g, Type x_type, const void *x, int64_t x_low,
+                     int64_t x_high, Type weights_type, const void *weights, const Finish *finish, void *y, int threads,
+                     Seen *seen) nogil
+    int affine_codes(const Kernels *kernels, Type type, const void *x, int64_t count, int64_t channels,
+                     const int32_t *multiplier, const int64_t *addend, const uint8_t *shift, Rounding rounding, int doubles,
+                     const Codes *codes, void *y, int threads, Seen *seen) nogil
+    void add_codes(const Kernels *kernels, Type a_type, const void *a, Type b_type, const void *b, int64_t count,
+                   const Codes *codes, void *y, int threads, Seen *seen) nogil
+    void clamp_codes(const Kernels *kernels, Type type, const void *x, int64_t count, const Codes *codes, void *y, int threads,
+                     Seen *seen) nogil
+    int pool_codes(const Kernels *kernels, int maximum, const Geometry *g, Type type, const void *x, int wide, void *y,
+                   int threads) nogil
 
 
-cdef const Kernels *kernels_at(int index):
+cdef const Kernels *kernels_at(int index) noexcept:
     cdef const Kernels *sets[MAX_SETS]
     kernel_sets(sets)
     return sets[index]
 
 
-cdef Geometry geometry_of(numbers):
+cdef Geometry geometry_of(numbers) except *:
     """The fields in the order of the struct."""
     cdef Geometry g
     (g.images, g.height, g.width, g.channels, g.out_height, g.out_width, g.outputs, g.kernel_height, g.kernel_width,
@@ -40,9 +77,19 @@ cdef Geometry geometry_of(numbers):
     return g
 
 
+cdef Codes codes_of(numbers) except *:
+    """Type, overflow, bits, signed, smallest and largest code."""
+    cdef Codes codes
+    cdef int code_type, overflow
+    code_type, overflow, codes.bits, codes.is_signed, codes.low, codes.high = numbers
+    codes.type = <Type>code_type
+    codes.overflow = <Overflow>overflow
+    return codes
+
+
 cdef int done(int status) except -1:
     if status:
-        raise MemoryError("addersim._core: no memory for the tiles of a window layer")
+        raise MemoryError("addersim._core: no memory for the tiles of a layer")
     return 0
 
 
@@ -58,13 +105,13 @@ def default_threads():
     return openmp_threads()
 
 
-def forward(const float[:, :, :, ::1] x, const float[:, :, :, ::1] weights, float[:, :, :, ::1] y, geometry, bint l1, int kernels,
+def forward(const float[:, :, :, ::1] x, const float[:, :, :, ::1] weights, float[:, :, :, ::1] y, geometry, int lane, int kernels,
             int threads):
     cdef Geometry g = geometry_of(geometry)
     cdef const Kernels *table = kernels_at(kernels)
     cdef int status
     with nogil:
-        status = forward_f32(table, l1, &g, &x[0, 0, 0, 0], &weights[0, 0, 0, 0], &y[0, 0, 0, 0], threads)
+        status = forward_f32(table, <Lane>lane, &g, &x[0, 0, 0, 0], &weights[0, 0, 0, 0], &y[0, 0, 0, 0], threads)
     done(status)
 
 
@@ -87,4 +134,77 @@ def l1_sign_filter_gradient(const float[:, :, :, ::1] gradient, const float[:, :
     with nogil:
         status = l1_sign_filter_gradient_f32(table, &g, &gradient[0, 0, 0, 0], &x[0, 0, 0, 0], &weights[0, 0, 0, 0],
                                              &out[0, 0, 0, 0], threads)
+    done(status)
+
+
+def window_bounds(const uint8_t[::1] weights, int weights_type, int lane, int64_t taps, int64_t x_low, int64_t x_high,
+                  int64_t[::1] low, int64_t[::1] high):
+    cdef int64_t outputs = low.shape[0]
+    with nogil:
+        c_window_bounds(<Lane>lane, <Type>weights_type, &weights[0], outputs, taps, x_low, x_high, &low[0], &high[0])
+
+
+def window(const uint8_t[::1] x, int x_type, ends, const uint8_t[::1] weights, int weights_type, uint8_t[::1] y, bint wide_results,
+           geometry, int lane, register, bint narrow, const uint8_t[::1] ordered, int kernels, int threads):
+    """ends: codes that x can hold; register: overflow, bits, smallest and largest value. Returns what was seen."""
+    cdef Geometry g = geometry_of(geometry)
+    cdef const Kernels *table = kernels_at(kernels)
+    cdef int64_t x_low, x_high
+    cdef int status, overflow
+    cdef Finish finish
+    cdef Seen seen
+    x_low, x_high = ends
+    overflow, finish.bits, finish.low, finish.high = register
+    finish.overflow = <Overflow>overflow
+    finish.narrow = narrow
+    finish.wide_results = wide_results
+    finish.ordered = NULL
+    if ordered is not None:
+        finish.ordered = &ordered[0]
+    with nogil:
+        status = window_codes(table, <Lane>lane, &g, <Type>x_type, &x[0], x_low, x_high, <Type>weights_type, &weights[0], &finish,
+                              &y[0], threads, &seen)
+    done(status)
+    return seen.minimum, seen.maximum, seen.overflowed
+
+
+def affine(const uint8_t[::1] x, int x_type, int64_t count, const int32_t[::1] multiplier, const int64_t[::1] addend,
+           const uint8_t[::1] shift, int rounding, bint doubles, codes, uint8_t[::1] y, int kernels, int threads):
+    cdef Codes form = codes_of(codes)
+    cdef const Kernels *table = kernels_at(kernels)
+    cdef int64_t channels = multiplier.shape[0]
+    cdef int status
+    cdef Seen seen
+    with nogil:
+        status = affine_codes(table, <Type>x_type, &x[0], count, channels, &multiplier[0], &addend[0], &shift[0],
+                              <Rounding>rounding, doubles, &form, &y[0], threads, &seen)
+    done(status)
+    return seen.minimum, seen.maximum, seen.overflowed
+
+
+def add(const uint8_t[::1] a, int a_type, const uint8_t[::1] b, int b_type, int64_t count, codes, uint8_t[::1] y, int kernels,
+        int threads):
+    cdef Codes form = codes_of(codes)
+    cdef const Kernels *table = kernels_at(kernels)
+    cdef Seen seen
+    with nogil:
+        add_codes(table, <Type>a_type, &a[0], <Type>b_type, &b[0], count, &form, &y[0], threads, &seen)
+    return seen.minimum, seen.maximum, seen.overflowed
+
+
+def clamp(const uint8_t[::1] x, int x_type, int64_t count, codes, uint8_t[::1] y, int kernels, int threads):
+    cdef Codes form = codes_of(codes)
+    cdef const Kernels *table = kernels_at(kernels)
+    cdef Seen seen
+    with nogil:
+        clamp_codes(table, <Type>x_type, &x[0], count, &form, &y[0], threads, &seen)
+    return seen.minimum, seen.maximum, seen.overflowed
+
+
+def pool(const uint8_t[::1] x, int x_type, uint8_t[::1] y, geometry, bint maximum, bint wide, int kernels, int threads):
+    cdef Geometry g = geometry_of(geometry)
+    cdef const Kernels *table = kernels_at(kernels)
+    cdef int status
+    with nogil:
+        status = pool_codes(table, maximum, &g, <Type>x_type, &x[0], wide, &y[0], threads)
     done(status)

@@ -25,38 +25,110 @@ static inline int64_t round_up(int64_t value, int64_t unit) { return (value + un
 static inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
+typedef enum { S8, U8, S16, U16, S32, S64 } Type;
+static inline int bytes_of(Type type) { return type <= U8 ? 1 : type <= U16 ? 2 : type == S32 ? 4 : 8; }
+
+typedef enum { L1, MAC } Lane;
+typedef enum { EXACT, WRAP, SATURATE } Overflow;
+typedef enum { HALF_EVEN, HALF_UP, TRUNCATE } Rounding;
+
+/* Exact results before overflow handling, and how many of them it changed. */
+typedef struct {
+    int64_t minimum, maximum, overflowed;
+} Seen;
+
+static inline Seen nothing_seen(void) { return (Seen){INT64_MAX, INT64_MIN, 0}; }
+static inline void see(Seen *all, const Seen *one) {
+    all->minimum = smaller(all->minimum, one->minimum);
+    all->maximum = larger(all->maximum, one->maximum);
+    all->overflowed += one->overflowed;
+}
+
 /* A panel kernel holds `rows` windows x up to `vectors` vectors of `lanes` outputs in registers and walks the taps in
    steps of `step_bytes`: one step of a window is broadcast against the same step of every output.
 
    windows: row_blocks * rows windows, window_stride bytes apart;
    panel:   steps x (vectors * lanes) outputs x step_bytes, packed by pack_panels;
-   sums:    one 4-byte sum an output, sums_stride elements between windows; added to where accumulate is set. */
+   sums:    one sum of sum_bytes an output, sums_stride elements between windows; added to where accumulate is set. */
 typedef void (*PanelFunction)(const void *windows, int64_t window_stride, int64_t row_blocks, const void *panel, int64_t steps,
                               int vectors, void *sums, int64_t sums_stride, int accumulate);
 typedef struct {
     PanelFunction run;
-    int rows, vectors, lanes, step_bytes;
+    int rows, vectors, lanes, step_bytes, sum_bytes;
 } Panel;
 
-/* The kernels of one instruction set. */
+/* Widest panel of any set: vectors * lanes. */
+#define MAX_WIDTH 64
+
+/* From raw sums to results: factor * sum + window_factor * window_sums[window] + constants[output], then the register. */
+typedef struct {
+    int64_t factor, window_factor;
+    Overflow overflow;
+    int64_t low, high; /* ends of the register */
+    int bits;
+    int narrow;             /* every exact result fits 32 bits */
+    int wide_results;       /* results are stored as int64, else int32 */
+    const uint8_t *ordered; /* outputs whose register depends on the order of the taps, or NULL */
+} Finish;
+
+/* One chunk of an affine, add or clamp: where codes go. */
+typedef struct {
+    Type type;
+    Overflow overflow;
+    int bits, is_signed;
+    int64_t low, high;
+} Codes;
+
+/* The kernels of one instruction set: one row an arithmetic. */
 typedef struct {
     const char *name;
-    Panel l1_f32;
-    Panel mac_f32;
+    Panel l1_f32, mac_f32;
+    Panel l1_u8, l1_s16, l1_s16_wide;
+    Panel mac_u8s8, mac_s16, mac_s16_wide; /* mac_u8s8.run may be NULL */
+
     int gradient_rows, gradient_lanes;
     /* out[row][lane] = sum over taps and outputs of gradient * clamp(w - x, -1, 1) */
     void (*l1_gradient)(const float *x, const float *const *gradients, const float *const *weights, int64_t taps,
                         int64_t outputs, float *out);
-    /* One output pixel of a depthwise layer; x and weights: `taps` pointers to `channels` values. */
-    void (*depthwise_f32)(int l1, const float *const *x, const float *weights, int64_t taps, int64_t channels, float *y);
+    /* One output pixel of a depthwise layer: x has `taps` pointers to `channels` values, weights are (taps, channels). */
+    void (*depthwise_f32)(Lane lane, const float *const *x, const float *weights, int64_t taps, int64_t channels, float *y);
     void (*depthwise_gradient)(const float *x, const float *const *gradients, const float *const *weights, int64_t taps,
                                int64_t channels, float *out);
     /* filter[k] += sum over windows of gradient * sign(x - w) */
     void (*sign_gradient)(const float *windows, int64_t window_stride, int64_t count, const float *gradient,
                           int64_t gradient_stride, const float *weights, int64_t taps, float *filter);
+
+    /* Codes minus an offset, as operands of type U8 or S16 (in place where the sizes agree); the sum of operands. */
+    void (*load_operands)(Type type, const void *codes, int64_t count, int64_t offset, Type operand, void *to);
+    int64_t (*sum_operands)(Type operand, const void *operands, int64_t count);
+    /* `rows` x `width` raw sums to results, y_stride elements apart. */
+    void (*finish)(const Finish *f, const void *sums, int sum_bytes, int64_t sums_stride, int64_t rows, int64_t width,
+                   const int64_t *window_sums, const int64_t *constants, const uint8_t *ordered, void *y, int64_t y_stride,
+                   Seen *seen);
+    /* A depthwise pixel: up to MAX_WIDTH channels of type `type`, weights (taps, channels) as int32, exact sums. */
+    void (*depthwise_codes)(Lane lane, Type type, int wide, const void *const *x, int64_t first, int64_t count,
+                            const int32_t *weights, int64_t channels, int64_t taps, void *sums);
+    /* Registers of ORDERED outputs that saturate at every tap, and whether one did; weights (taps, ORDERED).
+       narrow: a register and a product fit 32 bits together. */
+    void (*ordered)(const int32_t *x, const int32_t *weights, int64_t taps, int64_t low, int64_t high, int narrow,
+                    int64_t *registers, int64_t *clipped);
+
+    /* Chunks of at most CHUNK elements. */
+    void (*affine)(Type type, const void *x, int64_t count, const int32_t *multiplier, const int64_t *addend,
+                   const uint8_t *shift, Rounding rounding, const Codes *codes, void *y, Seen *seen);
+    void (*affine_doubles)(Type type, const void *x, int64_t count, const double *multiplier, const double *addend,
+                           int nearest, const Codes *codes, void *y, Seen *seen);
+    void (*add)(Type a_type, const void *a, Type b_type, const void *b, int64_t count, const Codes *codes, void *y, Seen *seen);
+    void (*clamp)(Type type, const void *x, int64_t count, const Codes *codes, void *y, Seen *seen);
+    /* y[channel] = the largest, or the sum, over `count` pixels. */
+    void (*max_pixels)(Type type, const void *const *pixels, int64_t count, int64_t channels, void *y);
+    void (*sum_pixels)(Type type, const void *const *pixels, int64_t count, int64_t channels, int wide, void *y);
 } Kernels;
 
-/* dispatch.c: the sets compiled in, and whether this processor runs them. */
+#define ORDERED 16
+#define CHUNK 1024
+
+/* dispatch.c: the sets that this processor runs, best first. */
 #define MAX_SETS 4
 int kernel_sets(const Kernels *sets[MAX_SETS]);
 int openmp_threads(void);
@@ -64,21 +136,39 @@ int use_threads(int threads);
 int thread_number(void);
 
 /* gather.c */
+void *allocate(int64_t bytes);
 int64_t tile_windows(int64_t windows, int64_t window_bytes, int64_t unit, int threads);
+/* Windows of one group, one after the other; taps beyond the end, up to the stride, are zero. */
 void gather_windows(const Geometry *g, const void *x, int element_bytes, int64_t group, int64_t first, int64_t count,
                     void *windows, int64_t window_stride);
-void *allocate(int64_t bytes);
-void transpose_f32(const float *from, int64_t outputs, int64_t taps, float *to);
-
+/* Pointers to the pixels under one window; `outside` where there is none. */
+void window_pixels(const Geometry *g, const void *x, int element_bytes, const void *outside, int64_t pixel, const void **pixels);
 /* Layout of the packed weights of one group: full panels first, then one narrower panel. */
 int64_t packed_bytes(const Panel *panel, int64_t outputs, int64_t taps, int element_bytes);
 void pack_panels(const Panel *panel, const void *weights, int64_t outputs, int64_t taps, int element_bytes, void *packed);
+void transpose_f32(const float *from, int64_t outputs, int64_t taps, float *to);
 
-/* float.c, gradient.c: 0, or -1 where memory ran out. */
-int forward_f32(const Kernels *kernels, int l1, const Geometry *g, const float *x, const float *weights, float *y, int threads);
+/* Entry points return 0, or -1 where memory ran out. float.c, gradient.c: */
+int forward_f32(const Kernels *kernels, Lane lane, const Geometry *g, const float *x, const float *weights, float *y, int threads);
 int l1_input_gradient_f32(const Kernels *kernels, const Geometry *g, const float *gradient, const float *x,
                           const float *weights, float *out, int threads);
 int l1_sign_filter_gradient_f32(const Kernels *kernels, const Geometry *g, const float *gradient, const float *x,
                                 const float *weights, float *out, int threads);
+
+/* window.c: smallest and largest exact sum of each output for any x in x_low..x_high (which hold 0). */
+void window_bounds(Lane lane, Type type, const void *weights, int64_t outputs, int64_t taps, int64_t x_low, int64_t x_high,
+                  int64_t *low, int64_t *high);
+int window_codes(const Kernels *kernels, Lane lane, const Geometry *g, Type x_type, const void *x, int64_t x_low, int64_t x_high,
+                 Type weights_type, const void *weights, const Finish *finish, void *y, int threads, Seen *seen);
+
+/* elementwise.c */
+int affine_codes(const Kernels *kernels, Type type, const void *x, int64_t count, int64_t channels, const int32_t *multiplier,
+                 const int64_t *addend, const uint8_t *shift, Rounding rounding, int doubles, const Codes *codes, void *y,
+                 int threads, Seen *seen);
+void add_codes(const Kernels *kernels, Type a_type, const void *a, Type b_type, const void *b, int64_t count, const Codes *codes,
+               void *y, int threads, Seen *seen);
+void clamp_codes(const Kernels *kernels, Type type, const void *x, int64_t count, const Codes *codes, void *y, int threads,
+                 Seen *seen);
+int pool_codes(const Kernels *kernels, int maximum, const Geometry *g, Type type, const void *x, int wide, void *y, int threads);
 
 #endif

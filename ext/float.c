@@ -38,25 +38,11 @@ static void forward_tile(const Forward *f, int64_t item, char *windows, float *s
     }
 }
 
-/* Pointers to the pixels under one window of a depthwise layer; padding points to zeros. */
-static void window_pixels(const Geometry *g, const float *x, const float *zeros, int64_t pixel, const float **pixels) {
-    const int64_t column = pixel % g->out_width, row = pixel / g->out_width % g->out_height;
-    const float *image = x + pixel / g->out_width / g->out_height * g->height * g->width * g->channels;
-    for (int64_t i = 0; i < g->kernel_height; i++) {
-        const int64_t y = row * g->stride_height - g->padding_height + i * g->dilation_height;
-        for (int64_t j = 0; j < g->kernel_width; j++) {
-            const int64_t z = column * g->stride_width - g->padding_width + j * g->dilation_width;
-            const int inside = y >= 0 && y < g->height && z >= 0 && z < g->width;
-            *pixels++ = inside ? image + (y * g->width + z) * g->channels : zeros;
-        }
-    }
-}
-
-static int forward_depthwise(const Kernels *kernels, int l1, const Geometry *g, const float *x, const float *weights, float *y,
+static int forward_depthwise(const Kernels *kernels, Lane lane, const Geometry *g, const float *x, const float *weights, float *y,
                              int threads) {
     const int64_t taps = taps_of(g), channels = g->channels;
     float *transposed = allocate(taps * channels * 4), *zeros = allocate(channels * 4);
-    const float **pixels = allocate((int64_t)threads * round_up(taps * (int64_t)sizeof(float *), 64));
+    const void **pixels = allocate((int64_t)threads * round_up(taps * (int64_t)sizeof(void *), 64));
     const int ready = transposed && zeros && pixels;
     if (ready) {
         transpose_f32(weights, channels, taps, transposed);
@@ -64,10 +50,10 @@ static int forward_depthwise(const Kernels *kernels, int l1, const Geometry *g, 
         const int64_t items = g->images * g->out_height;
 #pragma omp parallel for schedule(static) num_threads(threads)
         for (int64_t item = 0; item < items; item++) {
-            const float **own = pixels + thread_number() * round_up(taps * (int64_t)sizeof(float *), 64) / (int64_t)sizeof(float *);
+            const void **own = pixels + thread_number() * round_up(taps * (int64_t)sizeof(void *), 64) / (int64_t)sizeof(void *);
             for (int64_t pixel = item * g->out_width; pixel < (item + 1) * g->out_width; pixel++) {
-                window_pixels(g, x, zeros, pixel, own);
-                kernels->depthwise_f32(l1, own, transposed, taps, channels, y + pixel * channels);
+                window_pixels(g, x, 4, zeros, pixel, own);
+                kernels->depthwise_f32(lane, (const float *const *)own, transposed, taps, channels, y + pixel * channels);
             }
         }
     }
@@ -77,11 +63,11 @@ static int forward_depthwise(const Kernels *kernels, int l1, const Geometry *g, 
     return ready ? 0 : -1;
 }
 
-int forward_f32(const Kernels *kernels, int l1, const Geometry *g, const float *x, const float *weights, float *y, int threads) {
+int forward_f32(const Kernels *kernels, Lane lane, const Geometry *g, const float *x, const float *weights, float *y, int threads) {
     threads = use_threads(threads);
-    if (is_depthwise(g)) return forward_depthwise(kernels, l1, g, x, weights, y, threads);
-    const Panel *panel = l1 ? &kernels->l1_f32 : &kernels->mac_f32;
-    Forward f = {.kernels = kernels, .g = g, .panel = panel, .x = x, .y = y, .sign = l1 ? -1.0f : 1.0f};
+    if (is_depthwise(g)) return forward_depthwise(kernels, lane, g, x, weights, y, threads);
+    const Panel *panel = lane == L1 ? &kernels->l1_f32 : &kernels->mac_f32;
+    Forward f = {.kernels = kernels, .g = g, .panel = panel, .x = x, .y = y, .sign = lane == L1 ? -1.0f : 1.0f};
     f.taps = taps_of(g);
     f.outputs = g->outputs / g->groups;
     f.width = (int64_t)panel->vectors * panel->lanes;

@@ -78,6 +78,19 @@ void gather_windows(const Geometry *g, const void *x, int element_bytes, int64_t
     }
 }
 
+void window_pixels(const Geometry *g, const void *x, int element_bytes, const void *outside, int64_t pixel, const void **pixels) {
+    const int64_t column = pixel % g->out_width, row = pixel / g->out_width % g->out_height, bytes = g->channels * element_bytes;
+    const char *image = (const char *)x + pixel / g->out_width / g->out_height * g->height * g->width * bytes;
+    for (int64_t i = 0; i < g->kernel_height; i++) {
+        const int64_t y = row * g->stride_height - g->padding_height + i * g->dilation_height;
+        for (int64_t j = 0; j < g->kernel_width; j++) {
+            const int64_t z = column * g->stride_width - g->padding_width + j * g->dilation_width;
+            const int inside = y >= 0 && y < g->height && z >= 0 && z < g->width;
+            *pixels++ = inside ? image + (y * g->width + z) * bytes : outside;
+        }
+    }
+}
+
 int64_t packed_bytes(const Panel *panel, int64_t outputs, int64_t taps, int element_bytes) {
     return round_up(outputs, panel->lanes) * round_up(taps * element_bytes, panel->step_bytes);
 }

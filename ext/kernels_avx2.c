@@ -13,12 +13,18 @@
 #define LANES 8
 #define F32_ROWS 4
 #define F32_VECTORS 2
+#define INT_ROWS 4
+#define INT_VECTORS 2
+#define U8_ROWS 6
+#define U8_VECTORS 2
+#define U8_LANES 4
+#define U8_STEP_BYTES 8
 #define GRADIENT_ROWS 4
 
 typedef __m256 Floats;
 static inline Floats floats_zero(void) { return _mm256_setzero_ps(); }
-static inline Floats floats_load(const float *p) { return _mm256_loadu_ps(p); }
-static inline Floats floats_all(const float *p) { return _mm256_broadcast_ss(p); }
+static inline Floats floats_load(const void *p) { return _mm256_loadu_ps(p); }
+static inline Floats floats_all(const void *p) { return _mm256_broadcast_ss(p); }
 static inline void floats_store(float *p, Floats a) { _mm256_storeu_ps(p, a); }
 static inline Floats floats_add(Floats a, Floats b) { return _mm256_add_ps(a, b); }
 static inline Floats floats_mac(Floats sum, Floats x, Floats w) { return _mm256_fmadd_ps(x, w, sum); }
@@ -32,7 +38,54 @@ static inline Floats floats_clamped_mac(Floats sum, Floats gradient, Floats w, F
     return _mm256_fmadd_ps(gradient, slope, sum);
 }
 
+typedef __m256i Ints;
+static inline Ints ints_zero(void) { return _mm256_setzero_si256(); }
+static inline Ints ints_minus_one(void) { return _mm256_set1_epi32(-1); }
+static inline Ints ints_load(const void *p) { return _mm256_loadu_si256(p); }
+static inline Ints ints_all(const void *p) { return _mm256_set1_epi32(*(const int32_t *)p); }
+static inline void ints_store(int32_t *p, Ints a) { _mm256_storeu_si256((void *)p, a); }
+static inline Ints ints_add(Ints a, Ints b) { return _mm256_add_epi32(a, b); }
+static inline void ints_widen(int64_t *p, Ints a, int accumulate) {
+    __m256i low = _mm256_cvtepi32_epi64(_mm256_castsi256_si128(a)), high = _mm256_cvtepi32_epi64(_mm256_extracti128_si256(a, 1));
+    if (accumulate) {
+        low = _mm256_add_epi64(low, _mm256_loadu_si256((const void *)p));
+        high = _mm256_add_epi64(high, _mm256_loadu_si256((const void *)(p + 4)));
+    }
+    _mm256_storeu_si256((void *)p, low);
+    _mm256_storeu_si256((void *)(p + 4), high);
+}
+static inline Ints ints_mac_s16(Ints sum, Ints x, Ints w) { return _mm256_add_epi32(sum, _mm256_madd_epi16(x, w)); }
+static inline Ints ints_max_s16(Ints sum, Ints x, Ints w) {
+    return ints_mac_s16(sum, _mm256_max_epi16(x, w), _mm256_set1_epi16(1));
+}
+
+typedef __m256i Sads;
+static inline Sads sads_zero(void) { return _mm256_setzero_si256(); }
+static inline Sads sads_load(const void *p) { return _mm256_loadu_si256(p); }
+static inline Sads sads_all(const void *p) { return _mm256_set1_epi64x(*(const int64_t *)p); }
+static inline Sads sads_l1(Sads sum, Sads x, Sads w) { return _mm256_add_epi64(sum, _mm256_sad_epu8(x, w)); }
+static inline void sads_store(uint32_t *p, Sads a, int accumulate) {
+    __m256i even = _mm256_permutevar8x32_epi32(a, _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6));
+    __m128i sums = _mm256_castsi256_si128(even);
+    if (accumulate) sums = _mm_add_epi32(sums, _mm_loadu_si128((const void *)p));
+    _mm_storeu_si128((void *)p, sums);
+}
+
+#define DOUBLES 4
+typedef __m256d Doubles;
+static inline Doubles doubles_load(const double *p) { return _mm256_loadu_pd(p); }
+static inline void doubles_store(double *p, Doubles a) { _mm256_storeu_pd(p, a); }
+static inline Doubles doubles_all(double a) { return _mm256_set1_pd(a); }
+static inline Doubles doubles_of(const int32_t *p) { return _mm256_cvtepi32_pd(_mm_loadu_si128((const void *)p)); }
+static inline Doubles doubles_fma(Doubles a, Doubles b, Doubles c) { return _mm256_fmadd_pd(a, b, c); }
+static inline Doubles doubles_nearest(Doubles a) { return _mm256_round_pd(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+static inline Doubles doubles_floor(Doubles a) { return _mm256_floor_pd(a); }
+static inline Doubles doubles_min(Doubles a, Doubles b) { return _mm256_min_pd(a, b); }
+static inline Doubles doubles_max(Doubles a, Doubles b) { return _mm256_max_pd(a, b); }
+static inline void doubles_to(int32_t *p, Doubles a) { _mm_storeu_si128((void *)p, _mm256_cvttpd_epi32(a)); }
+
 #include "kernels.inc.h"
+
 #if defined(__clang__)
 #pragma clang attribute pop
 #endif

@@ -8,12 +8,18 @@
 #define LANES 4
 #define F32_ROWS 4
 #define F32_VECTORS 4
+#define INT_ROWS 4
+#define INT_VECTORS 4
+#define U8_ROWS 4
+#define U8_VECTORS 4
+#define U8_LANES 4
+#define U8_STEP_BYTES 4
 #define GRADIENT_ROWS 8
 
 typedef float32x4_t Floats;
 static inline Floats floats_zero(void) { return vdupq_n_f32(0.0f); }
-static inline Floats floats_load(const float *p) { return vld1q_f32(p); }
-static inline Floats floats_all(const float *p) { return vld1q_dup_f32(p); }
+static inline Floats floats_load(const void *p) { return vld1q_f32(p); }
+static inline Floats floats_all(const void *p) { return vld1q_dup_f32(p); }
 static inline void floats_store(float *p, Floats a) { vst1q_f32(p, a); }
 static inline Floats floats_add(Floats a, Floats b) { return vaddq_f32(a, b); }
 static inline Floats floats_mac(Floats sum, Floats x, Floats w) { return vfmaq_f32(sum, x, w); }
@@ -22,6 +28,58 @@ static inline Floats floats_clamped_mac(Floats sum, Floats gradient, Floats w, F
     Floats slope = vminq_f32(vmaxq_f32(vsubq_f32(w, x), vdupq_n_f32(-1.0f)), vdupq_n_f32(1.0f));
     return vfmaq_f32(sum, gradient, slope);
 }
+
+typedef int32x4_t Ints;
+static inline Ints ints_zero(void) { return vdupq_n_s32(0); }
+static inline Ints ints_minus_one(void) { return vdupq_n_s32(-1); }
+static inline Ints ints_load(const void *p) { return vreinterpretq_s32_u8(vld1q_u8(p)); }
+static inline Ints ints_all(const void *p) { return vld1q_dup_s32(p); }
+static inline void ints_store(int32_t *p, Ints a) { vst1q_s32(p, a); }
+static inline Ints ints_add(Ints a, Ints b) { return vaddq_s32(a, b); }
+static inline void ints_widen(int64_t *p, Ints a, int accumulate) {
+    int64x2_t low = vmovl_s32(vget_low_s32(a)), high = vmovl_high_s32(a);
+    if (accumulate) {
+        low = vaddq_s64(low, vld1q_s64(p));
+        high = vaddq_s64(high, vld1q_s64(p + 2));
+    }
+    vst1q_s64(p, low);
+    vst1q_s64(p + 2, high);
+}
+/* Pairs add up modulo 2**32, as the callers of a sum that may leave 32 bits expect. */
+static inline Ints ints_mac_s16(Ints sum, Ints x, Ints w) {
+    int16x8_t a = vreinterpretq_s16_s32(x), b = vreinterpretq_s16_s32(w);
+    int32x4_t low = vmull_s16(vget_low_s16(a), vget_low_s16(b)), high = vmull_high_s16(a, b);
+    return vaddq_s32(sum, vpaddq_s32(low, high));
+}
+static inline Ints ints_max_s16(Ints sum, Ints x, Ints w) {
+    return vpadalq_s16(sum, vmaxq_s16(vreinterpretq_s16_s32(x), vreinterpretq_s16_s32(w)));
+}
+
+typedef int32x4_t Sads;
+static inline Sads sads_zero(void) { return vdupq_n_s32(0); }
+static inline Sads sads_load(const void *p) { return vreinterpretq_s32_u8(vld1q_u8(p)); }
+static inline Sads sads_all(const void *p) { return vld1q_dup_s32(p); }
+static inline Sads sads_l1(Sads sum, Sads x, Sads w) {
+    uint8x16_t difference = vabdq_u8(vreinterpretq_u8_s32(x), vreinterpretq_u8_s32(w));
+    return vreinterpretq_s32_u32(vpadalq_u16(vreinterpretq_u32_s32(sum), vpaddlq_u8(difference)));
+}
+static inline void sads_store(uint32_t *p, Sads a, int accumulate) {
+    uint32x4_t sums = vreinterpretq_u32_s32(a);
+    vst1q_u32(p, accumulate ? vaddq_u32(sums, vld1q_u32(p)) : sums);
+}
+
+#define DOUBLES 2
+typedef float64x2_t Doubles;
+static inline Doubles doubles_load(const double *p) { return vld1q_f64(p); }
+static inline void doubles_store(double *p, Doubles a) { vst1q_f64(p, a); }
+static inline Doubles doubles_all(double a) { return vdupq_n_f64(a); }
+static inline Doubles doubles_of(const int32_t *p) { return vcvtq_f64_s64(vmovl_s32(vld1_s32(p))); }
+static inline Doubles doubles_fma(Doubles a, Doubles b, Doubles c) { return vfmaq_f64(c, a, b); }
+static inline Doubles doubles_nearest(Doubles a) { return vrndnq_f64(a); }
+static inline Doubles doubles_floor(Doubles a) { return vrndmq_f64(a); }
+static inline Doubles doubles_min(Doubles a, Doubles b) { return vminq_f64(a, b); }
+static inline Doubles doubles_max(Doubles a, Doubles b) { return vmaxq_f64(a, b); }
+static inline void doubles_to(int32_t *p, Doubles a) { vst1_s32(p, vmovn_s64(vcvtq_s64_f64(a))); }
 
 #include "kernels.inc.h"
 #else

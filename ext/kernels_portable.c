@@ -2,32 +2,98 @@
 #include "sets.h"
 
 #include <math.h>
+#include <string.h>
 
 #define SET portable
 #define LANES 4
 #define F32_ROWS 2
 #define F32_VECTORS 2
+#define INT_ROWS 2
+#define INT_VECTORS 2
+#define U8_ROWS 2
+#define U8_VECTORS 2
+#define U8_LANES 4
+#define U8_STEP_BYTES 4
 #define GRADIENT_ROWS 2
+
+#define EACH(TYPE, expression)                              \
+    TYPE r;                                                 \
+    for (int i = 0; i < LANES; i++) r.at[i] = (expression); \
+    return r
 
 typedef struct {
     float at[LANES];
 } Floats;
-#define EACH(expression)                                   \
-    Floats r;                                              \
-    for (int i = 0; i < LANES; i++) r.at[i] = (expression); \
-    return r
-static inline Floats floats_zero(void) { EACH(0.0f); }
-static inline Floats floats_load(const float *p) { EACH(p[i]); }
-static inline Floats floats_all(const float *p) { EACH(*p); }
-static inline void floats_store(float *p, Floats a) {
-    for (int i = 0; i < LANES; i++) p[i] = a.at[i];
-}
-static inline Floats floats_add(Floats a, Floats b) { EACH(a.at[i] + b.at[i]); }
-static inline Floats floats_mac(Floats sum, Floats x, Floats w) { EACH(sum.at[i] + x.at[i] * w.at[i]); }
-static inline Floats floats_l1(Floats sum, Floats x, Floats w) { EACH(sum.at[i] + fabsf(x.at[i] - w.at[i])); }
+static inline Floats floats_zero(void) { EACH(Floats, 0.0f); }
+static inline Floats floats_load(const void *p) { EACH(Floats, ((const float *)p)[i]); }
+static inline Floats floats_all(const void *p) { EACH(Floats, *(const float *)p); }
+static inline void floats_store(float *p, Floats a) { memcpy(p, a.at, sizeof a.at); }
+static inline Floats floats_add(Floats a, Floats b) { EACH(Floats, a.at[i] + b.at[i]); }
+static inline Floats floats_mac(Floats sum, Floats x, Floats w) { EACH(Floats, sum.at[i] + x.at[i] * w.at[i]); }
+static inline Floats floats_l1(Floats sum, Floats x, Floats w) { EACH(Floats, sum.at[i] + fabsf(x.at[i] - w.at[i])); }
 static inline float clamped(float slope) { return slope < -1.0f ? -1.0f : slope > 1.0f ? 1.0f : slope; }
 static inline Floats floats_clamped_mac(Floats sum, Floats gradient, Floats w, Floats x) {
-    EACH(sum.at[i] + gradient.at[i] * clamped(w.at[i] - x.at[i]));
+    EACH(Floats, sum.at[i] + gradient.at[i] * clamped(w.at[i] - x.at[i]));
 }
+
+/* Four sums modulo 2**32, or the operands of four steps. */
+typedef union {
+    uint32_t at[LANES];
+    int16_t half[2 * LANES];
+    uint8_t byte[4 * LANES];
+} Ints;
+static inline Ints ints_zero(void) { EACH(Ints, 0); }
+static inline Ints ints_minus_one(void) { EACH(Ints, UINT32_MAX); }
+static inline Ints ints_load(const void *p) {
+    Ints r;
+    memcpy(&r, p, sizeof r);
+    return r;
+}
+static inline Ints ints_all(const void *p) {
+    uint32_t step;
+    memcpy(&step, p, sizeof step);
+    EACH(Ints, step);
+}
+static inline void ints_store(int32_t *p, Ints a) { memcpy(p, a.at, sizeof a.at); }
+static inline Ints ints_add(Ints a, Ints b) { EACH(Ints, a.at[i] + b.at[i]); }
+static inline void ints_widen(int64_t *p, Ints a, int accumulate) {
+    for (int i = 0; i < LANES; i++) p[i] = (accumulate ? p[i] : 0) + (int32_t)a.at[i];
+}
+static inline uint32_t product(int16_t a, int16_t b) { return (uint32_t)((int32_t)a * b); }
+static inline Ints ints_mac_s16(Ints sum, Ints x, Ints w) {
+    EACH(Ints, sum.at[i] + product(x.half[2 * i], w.half[2 * i]) + product(x.half[2 * i + 1], w.half[2 * i + 1]));
+}
+static inline uint32_t larger_half(int16_t a, int16_t b) { return (uint32_t)(int32_t)(a > b ? a : b); }
+static inline Ints ints_max_s16(Ints sum, Ints x, Ints w) {
+    EACH(Ints, sum.at[i] + larger_half(x.half[2 * i], w.half[2 * i]) + larger_half(x.half[2 * i + 1], w.half[2 * i + 1]));
+}
+
+typedef Ints Sads;
+static inline Sads sads_zero(void) { return ints_zero(); }
+static inline Sads sads_load(const void *p) { return ints_load(p); }
+static inline Sads sads_all(const void *p) { return ints_all(p); }
+static inline uint32_t distance(uint8_t a, uint8_t b) { return (uint32_t)(a > b ? a - b : b - a); }
+static inline Sads sads_l1(Sads sum, Sads x, Sads w) {
+    for (int i = 0; i < LANES; i++) {
+        for (int j = 0; j < 4; j++) sum.at[i] += distance(x.byte[4 * i + j], w.byte[4 * i + j]);
+    }
+    return sum;
+}
+static inline void sads_store(uint32_t *p, Sads a, int accumulate) {
+    for (int i = 0; i < LANES; i++) p[i] = (accumulate ? p[i] : 0) + a.at[i];
+}
+
+#define DOUBLES 1
+typedef double Doubles;
+static inline Doubles doubles_load(const double *p) { return *p; }
+static inline void doubles_store(double *p, Doubles a) { *p = a; }
+static inline Doubles doubles_all(double a) { return a; }
+static inline Doubles doubles_of(const int32_t *p) { return *p; }
+static inline Doubles doubles_fma(Doubles a, Doubles b, Doubles c) { return a * b + c; } /* every step is exact */
+static inline Doubles doubles_nearest(Doubles a) { return rint(a); }
+static inline Doubles doubles_floor(Doubles a) { return floor(a); }
+static inline Doubles doubles_min(Doubles a, Doubles b) { return a < b ? a : b; }
+static inline Doubles doubles_max(Doubles a, Doubles b) { return a > b ? a : b; }
+static inline void doubles_to(int32_t *p, Doubles a) { *p = (int32_t)a; }
 
 #include "kernels.inc.h"

@@ -8,6 +8,7 @@
 #define ADDERSIM_X86 1
 const Kernels *avx2_kernels(void);
 const Kernels *avx512_kernels(void);
+const Kernels *avx512vnni_kernels(void);
 #elif defined(__ARM_NEON) && defined(__aarch64__)
 #define ADDERSIM_NEON 1
 const Kernels *neon_kernels(void);

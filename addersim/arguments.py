@@ -1,0 +1,165 @@
+"""What the kernels and their slow twins take and give: checks of every argument, and the records of results."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from addersim.datapaths import LANES
+from addersim.errors import ConfigError, FormatError, NetworkError
+from addersim.fixed import OVERFLOWS, ROUNDINGS, Accumulator, FixedFormat
+from addersim.geometry import Geometry, Pair
+
+__all__ = ["CodesResult", "WindowResult"]
+
+Array = npt.NDArray[Any]
+Moves = tuple[Pair, Pair, Pair, int]
+"""stride, padding, dilation, groups"""
+Lane = Literal["l1", "mac"]
+AccumulatorOverflow = Literal["exact", "wrap", "saturate"]
+
+CODES = ("int8", "uint8", "int16", "uint16")
+INTEGERS = (*CODES, "int32", "int64")
+MAX_TAPS = 1 << 24
+MAX_SHIFT = 62
+MAX_PRODUCT = 1 << 62
+
+
+@dataclass(frozen=True, slots=True)
+class WindowResult:
+    """Output of a window layer on codes.
+
+    Attributes
+    ----------
+    values
+        Accumulator words, ``(images, out_height, out_width, outputs)``: int32 where the weights and the type of x prove that
+        every exact sum fits 32 bits, or where the register wraps or saturates within 32 bits; int64 otherwise.
+    minimum, maximum
+        Extremes of the exact sums, before any overflow; zero where there is no output.
+    overflowed
+        Outputs that wrapped (their word is not the exact sum), or that saturated at one tap or more.
+    """
+
+    values: Array
+    minimum: int
+    maximum: int
+    overflowed: int
+
+
+@dataclass(frozen=True, slots=True)
+class CodesResult:
+    """Codes of an output format, with the extremes of the exact results and how many did not fit.
+
+    Attributes
+    ----------
+    values
+        Codes, of the format's type.
+    minimum, maximum
+        Extremes before saturation or wrap-around; zero where there is no output.
+    overflowed
+        Values outside the format.
+    """
+
+    values: Array
+    minimum: int
+    maximum: int
+    overflowed: int
+
+
+def check_array(what: str, values: object, types: tuple[str, ...]) -> Array:
+    """A contiguous array in native byte order, of one of some types."""
+    if not isinstance(values, np.ndarray) or values.dtype.newbyteorder("=").name not in types:
+        found = values.dtype if isinstance(values, np.ndarray) else type(values).__name__
+        raise FormatError(f"{what}: {found} is not an array of {' or '.join(types)}")
+    return np.ascontiguousarray(values, values.dtype.newbyteorder("="))
+
+
+def check_threads(threads: int | None) -> int:
+    """Number of threads, 0 for the default."""
+    if threads is None:
+        return 0
+    if not isinstance(threads, (int, np.integer)) or isinstance(threads, bool) or not 1 <= threads <= 1024:
+        raise ConfigError(f"threads: {threads!r} is not a whole number in 1..1024, or None for as many as OpenMP takes")
+    return int(threads)
+
+
+def check_window(x: Array, weights: Array, moves: Moves) -> tuple[Geometry, tuple[int, int, int, int]]:
+    """Geometry and output shape of a window layer."""
+    if weights.ndim != 4 or weights.size == 0:
+        raise NetworkError(f"weights: shape {weights.shape} is not (outputs, kernel_height, kernel_width, channels / groups)")
+    if weights[0].size > MAX_TAPS:
+        raise NetworkError(f"weights: {weights[0].size} taps an output; the kernels sum at most {MAX_TAPS}")
+    geometry = Geometry((weights.shape[1], weights.shape[2]), *moves)
+    return geometry, geometry.output_shape(x.shape, weights.shape)
+
+
+def check_lane(lane: str, accumulator_bits: int | None, overflow: AccumulatorOverflow) -> Accumulator:
+    """The register of a window layer, after checking that its arithmetic exists."""
+    if lane not in LANES:
+        raise FormatError(f"lane: {lane!r} is not one of {', '.join(LANES)}")
+    return Accumulator(accumulator_bits, overflow)
+
+
+def check_exact(register: Accumulator, minimum: int, maximum: int) -> None:
+    """Refuse sums that left a register which promised to hold them."""
+    if register.overflow == "exact" and register.bits and not register.minimum <= minimum <= maximum <= register.maximum:
+        raise FormatError(
+            f"accumulator: sums of {minimum}..{maximum} leave the {register.bits} bits that hold "
+            f"{register.minimum}..{register.maximum}; widen it, or let it saturate or wrap"
+        )
+
+
+def check_format(output: FixedFormat, overflow: str) -> None:
+    """An output format and what happens beyond it."""
+    if not isinstance(output, FixedFormat):
+        raise FormatError(f"output: {output!r} is not a FixedFormat")
+    if overflow not in OVERFLOWS:
+        raise FormatError(f"overflow: {overflow!r} is not one of {', '.join(OVERFLOWS)}")
+
+
+def check_affine(x: Array, multiplier: Array, addend: Array, shift: Array, rounding: str) -> int:
+    """Largest ``|x * multiplier| + |addend|``, for which 64 bits must suffice."""
+    if rounding not in ROUNDINGS:
+        raise FormatError(f"rounding: {rounding!r} is not one of {', '.join(ROUNDINGS)}")
+    channels = x.shape[-1:]
+    for name, values in (("multiplier", multiplier), ("addend", addend), ("shift", shift)):
+        if values.shape != channels or not channels:
+            raise NetworkError(f"{name}: shape {values.shape}; x of shape {x.shape} needs one value a channel")
+    if not x.size:
+        return 0
+    if (largest := int(shift.max())) > MAX_SHIFT:
+        raise FormatError(f"shift: {largest} is not in 0..{MAX_SHIFT}")
+    ends = np.iinfo(x.dtype)
+    worst = _worst_product(max(-ends.min, ends.max), multiplier, addend)
+    if worst >= 1 << 52:
+        worst = _worst_product(max(-int(x.min()), int(x.max())), multiplier, addend)
+    if worst >= MAX_PRODUCT:
+        raise FormatError(f"affine: |x * multiplier| + |addend| reaches {worst}; the arithmetic holds less than {MAX_PRODUCT}")
+    return worst
+
+
+def _worst_product(x: int, multiplier: Array, addend: Array) -> int:
+    largest = max(-int(multiplier.min()), int(multiplier.max())), max(-int(addend.min()), int(addend.max()))
+    if (bound := x * largest[0] + largest[1]) < 1 << 52:
+        return bound
+    pairs: list[tuple[int, int]] = list(zip(multiplier.tolist(), addend.tolist(), strict=True))
+    return max(x * abs(m) + abs(a) for m, a in pairs)
+
+
+def check_pool(
+    x: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
+) -> tuple[Geometry, tuple[int, int, int, int]]:
+    """Geometry and output shape of pooling; every window must cover at least one pixel."""
+    geometry = Geometry(kernel, stride, padding, dilation)
+    if x.ndim != 4 or min(x.shape[1:]) < 1:
+        raise NetworkError(f"x: shape {x.shape} is not (images, height, width, channels) with at least one pixel and channel")
+    sizes = geometry.output_size(x.shape[1], x.shape[2])
+    for axis, what in enumerate(("height", "width")):
+        first = np.arange(sizes[axis])[:, None] * geometry.stride[axis] - geometry.padding[axis]
+        taps = first + np.arange(geometry.kernel[axis]) * geometry.dilation[axis]
+        if not ((taps >= 0) & (taps < x.shape[1 + axis])).any(axis=1).all():
+            raise NetworkError(f"padding: {geometry.padding} lets a pooling window miss the image along its {what}")
+    return geometry, (x.shape[0], *sizes, x.shape[3])

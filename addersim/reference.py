@@ -1,0 +1,300 @@
+"""The slow twins of `addersim.kernels`, from the definitions: one step of numpy int64 (or float64) a tap.
+
+These functions are the specification of the kernels. They share the checks of arguments with them and no arithmetic. Taps
+come in the order kernel row, kernel column, input channel. ``threads`` is taken and ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from addersim.arguments import (
+    CODES,
+    INTEGERS,
+    AccumulatorOverflow,
+    CodesResult,
+    Lane,
+    Moves,
+    WindowResult,
+    check_affine,
+    check_array,
+    check_exact,
+    check_format,
+    check_lane,
+    check_pool,
+    check_threads,
+    check_window,
+)
+from addersim.errors import NetworkError
+from addersim.fixed import Accumulator, FixedFormat, Overflow, Rounding, shift_right, wrap
+from addersim.geometry import Geometry, Pair
+
+__all__ = [
+    "add",
+    "affine",
+    "clamp",
+    "l1_forward",
+    "l1_input_gradient",
+    "l1_sign_filter_gradient",
+    "mac_forward",
+    "max_pool",
+    "sum_pool",
+    "window",
+]
+
+Array = npt.NDArray[Any]
+Floats = npt.NDArray[np.float32]
+Term = Callable[[Array, Array], Array]
+
+TERMS: dict[str, Term] = {"l1": lambda x, w: -abs(x - w), "mac": lambda x, w: x * w}
+
+
+def _slices(geometry: Geometry, sizes: Pair, row: int, column: int) -> tuple[slice, slice]:
+    """Pixels of the padded image that meet one tap, over all windows."""
+    starts = row * geometry.dilation[0], column * geometry.dilation[1]
+    ends = (starts[axis] + (sizes[axis] - 1) * geometry.stride[axis] + 1 for axis in range(2))
+    return tuple(slice(start, end, step) for start, end, step in zip(starts, ends, geometry.stride, strict=True))  # type: ignore[return-value]
+
+
+def _pad(x: Array, padding: Pair, fill: float = 0) -> Array:
+    return np.pad(x, ((0, 0), (padding[0],) * 2, (padding[1],) * 2, (0, 0)), constant_values=fill)
+
+
+def _taps(geometry: Geometry, channels: int) -> Iterator[tuple[int, int, int]]:
+    """Kernel row, kernel column, input channel of a group."""
+    rows, columns = geometry.kernel
+    return iter(np.ndindex(rows, columns, channels // geometry.groups))
+
+
+def _operands(x: Array, weights: Array, geometry: Geometry, sizes: Pair) -> Iterator[tuple[Array, Array]]:
+    """Operands of each tap, x ``(images, out_height, out_width, outputs)`` and w ``(outputs,)``; x is padded."""
+    outputs = len(weights)
+    group_of = np.arange(outputs) // (outputs // geometry.groups)
+    for row, column, channel in _taps(geometry, x.shape[3]):
+        rows, columns = _slices(geometry, sizes, row, column)
+        yield x[:, rows, columns, group_of * weights.shape[3] + channel], weights[:, row, column, channel]
+
+
+def window(
+    x: Array,
+    weights: Array,
+    *,
+    lane: Lane,
+    stride: Pair = (1, 1),
+    padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+    accumulator_bits: int | None = None,
+    overflow: AccumulatorOverflow = "exact",
+    threads: int | None = None,
+) -> WindowResult:
+    """As `addersim.kernels.window`; the register is handled after every tap."""
+    x, weights = check_array("x", x, CODES), check_array("weights", weights, CODES)
+    register = check_lane(lane, accumulator_bits, overflow)
+    check_threads(threads)
+    geometry, shape = check_window(x, weights, (stride, padding, dilation, groups))
+    exact, held, changed = np.zeros((3, *shape), np.int64)
+    padded = _pad(x.astype(np.int64), geometry.padding)
+    for operand, weight in _operands(padded, weights.astype(np.int64), geometry, (shape[1], shape[2])):
+        term = TERMS[lane](operand, weight)
+        exact += term
+        after = _held(held + term, register)
+        changed |= after != held + term
+        held = after
+    overflowed = changed if overflow == "saturate" else held != exact
+    ends = (int(exact.min()), int(exact.max())) if exact.size else (0, 0)
+    check_exact(register, *ends)
+    return WindowResult(held.astype(_word(x, weights, lane, register)), *ends, int(np.count_nonzero(overflowed)))
+
+
+def _held(values: Array, register: Accumulator) -> Array:
+    """What the register keeps of values."""
+    if register.overflow == "exact" or register.bits is None:
+        return values
+    if register.overflow == "wrap":
+        return wrap(values, register.bits)
+    return np.clip(values, register.minimum, register.maximum)
+
+
+def _word(x: Array, weights: Array, lane: Lane, register: Accumulator) -> type[np.signedinteger[Any]]:
+    """int32 where no x of its type, with these weights, gives a sum beyond 32 bits, or the register is that narrow."""
+    ends = np.array([np.iinfo(x.dtype).min, 0, np.iinfo(x.dtype).max], np.int64)
+    terms = TERMS[lane](ends, weights.astype(np.int64).reshape(len(weights), -1, 1))
+    low, high = terms.min(axis=2).sum(axis=1).min(), terms.max(axis=2).sum(axis=1).max()
+    if lane == "l1":
+        high = 0
+    small = register.overflow != "exact" and register.bits is not None and register.bits <= 32
+    return np.int32 if small or (low >= -(2**31) and high < 2**31) else np.int64
+
+
+def _into(values: Array, output: FixedFormat, overflow: Overflow) -> CodesResult:
+    codes = wrap(values, output.bits, output.signed) if overflow == "wrap" else np.clip(values, output.minimum, output.maximum)
+    ends = (int(values.min()), int(values.max())) if values.size else (0, 0)
+    return CodesResult(codes.astype(output.dtype), *ends, int(np.count_nonzero(codes != values)))
+
+
+def affine(
+    x: Array,
+    multiplier: Array,
+    addend: Array,
+    shift: Array,
+    *,
+    output: FixedFormat,
+    rounding: Rounding = "half-even",
+    overflow: Overflow = "saturate",
+    threads: int | None = None,
+) -> CodesResult:
+    """As `addersim.kernels.affine`."""
+    x, multiplier = check_array("x", x, INTEGERS), check_array("multiplier", multiplier, ("int32",))
+    addend, shift = check_array("addend", addend, ("int64",)), check_array("shift", shift, ("uint8",))
+    check_format(output, overflow)
+    check_affine(x, multiplier, addend, shift, rounding)
+    check_threads(threads)
+    return _into(shift_right(x.astype(np.int64) * multiplier + addend, shift, rounding), output, overflow)
+
+
+def add(
+    a: Array, b: Array, *, output: FixedFormat, overflow: Overflow = "saturate", threads: int | None = None
+) -> CodesResult:
+    """As `addersim.kernels.add`."""
+    a, b = check_array("a", a, CODES), check_array("b", b, CODES)
+    check_format(output, overflow)
+    check_threads(threads)
+    if a.shape != b.shape:
+        raise NetworkError(f"add: shapes {a.shape} and {b.shape} differ")
+    return _into(a.astype(np.int64) + b, output, overflow)
+
+
+def clamp(x: Array, *, output: FixedFormat, threads: int | None = None) -> CodesResult:
+    """As `addersim.kernels.clamp`."""
+    x = check_array("x", x, INTEGERS)
+    check_format(output, "saturate")
+    check_threads(threads)
+    return _into(x.astype(np.int64), output, "saturate")
+
+
+def max_pool(
+    x: Array,
+    kernel: Pair,
+    stride: Pair,
+    padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+    *,
+    threads: int | None = None,
+) -> Array:
+    """As `addersim.kernels.max_pool`."""
+    x = check_array("x", x, CODES)
+    check_threads(threads)
+    geometry, shape = check_pool(x, kernel, stride, padding, dilation)
+    padded = _pad(x, geometry.padding, np.iinfo(x.dtype).min)
+    y = np.full(shape, np.iinfo(x.dtype).min, x.dtype)
+    for row, column in np.ndindex(*geometry.kernel):
+        y = np.maximum(y, padded[(slice(None), *_slices(geometry, (shape[1], shape[2]), row, column))])
+    return y
+
+
+def sum_pool(x: Array, kernel: Pair, stride: Pair, padding: Pair = (0, 0), *, threads: int | None = None) -> Array:
+    """As `addersim.kernels.sum_pool`."""
+    x = check_array("x", x, CODES)
+    check_threads(threads)
+    geometry, shape = check_pool(x, kernel, stride, padding, (1, 1))
+    padded, y = _pad(x.astype(np.int64), geometry.padding), np.zeros(shape, np.int64)
+    for row, column in np.ndindex(*geometry.kernel):
+        y += padded[(slice(None), *_slices(geometry, (shape[1], shape[2]), row, column))]
+    worst = max(abs(int(np.iinfo(x.dtype).min)), int(np.iinfo(x.dtype).max)) * geometry.kernel[0] * geometry.kernel[1]
+    return y.astype(np.int32 if worst < 2**31 else np.int64)
+
+
+def _forward(lane: Lane, x: Floats, weights: Floats, moves: Moves, threads: int | None) -> Floats:
+    x, weights = check_array("x", x, ("float32",)), check_array("weights", weights, ("float32",))
+    check_threads(threads)
+    geometry, shape = check_window(x, weights, moves)
+    y = np.zeros(shape)
+    padded = _pad(x.astype(np.float64), geometry.padding)
+    for operand, weight in _operands(padded, weights.astype(np.float64), geometry, (shape[1], shape[2])):
+        y += TERMS[lane](operand, weight)
+    return y.astype(np.float32)
+
+
+def l1_forward(
+    x: Floats,
+    weights: Floats,
+    *,
+    stride: Pair = (1, 1),
+    padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+    threads: int | None = None,
+) -> Floats:
+    """As `addersim.kernels.l1_forward`, summed in float64."""
+    return _forward("l1", x, weights, (stride, padding, dilation, groups), threads)
+
+
+def mac_forward(
+    x: Floats,
+    weights: Floats,
+    *,
+    stride: Pair = (1, 1),
+    padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+    threads: int | None = None,
+) -> Floats:
+    """As `addersim.kernels.mac_forward`, summed in float64."""
+    return _forward("mac", x, weights, (stride, padding, dilation, groups), threads)
+
+
+def _gradients(gradient: Floats, x: Floats, weights: Floats, moves: Moves, threads: int | None) -> tuple[Floats, Floats]:
+    """Gradients of the l1 layer for x (clipped) and for the weights (sign), summed in float64."""
+    gradient, x = check_array("gradient", gradient, ("float32",)), check_array("x", x, ("float32",))
+    weights = check_array("weights", weights, ("float32",))
+    check_threads(threads)
+    geometry, shape = check_window(x, weights, moves)
+    if gradient.shape != shape:
+        raise NetworkError(f"gradient: shape {gradient.shape}; the layer's output has {shape}")
+    padded = _pad(x.astype(np.float64), geometry.padding)
+    for_x, for_weights = np.zeros(padded.shape), np.zeros(weights.shape)
+    for output, weight in enumerate(weights.astype(np.float64)):
+        first = output // (len(weights) // geometry.groups) * weights.shape[3]
+        arriving = gradient[..., output].astype(np.float64)
+        for row, column, channel in _taps(geometry, x.shape[3]):
+            seen = (slice(None), *_slices(geometry, (shape[1], shape[2]), row, column), first + channel)
+            difference = weight[row, column, channel] - padded[seen]
+            for_x[seen] += arriving * np.clip(difference, -1, 1)
+            for_weights[output, row, column, channel] = -(arriving * np.sign(difference)).sum()
+    inside = tuple(slice(pad, pad + size) for pad, size in zip(geometry.padding, x.shape[1:3], strict=True))
+    return for_x[:, inside[0], inside[1]].astype(np.float32), for_weights.astype(np.float32)
+
+
+def l1_input_gradient(
+    gradient: Floats,
+    x: Floats,
+    weights: Floats,
+    *,
+    stride: Pair = (1, 1),
+    padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+    threads: int | None = None,
+) -> Floats:
+    """As `addersim.kernels.l1_input_gradient`, summed in float64."""
+    return _gradients(gradient, x, weights, (stride, padding, dilation, groups), threads)[0]
+
+
+def l1_sign_filter_gradient(
+    gradient: Floats,
+    x: Floats,
+    weights: Floats,
+    *,
+    stride: Pair = (1, 1),
+    padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+    threads: int | None = None,
+) -> Floats:
+    """As `addersim.kernels.l1_sign_filter_gradient`, summed in float64."""
+    return _gradients(gradient, x, weights, (stride, padding, dilation, groups), threads)[1]

@@ -1,0 +1,80 @@
+/* AVX-512 F, BW, VL and DQ; with VNNI where the includer says so. */
+#include <immintrin.h>
+
+#define LANES 16
+#define F32_ROWS 6
+#define F32_VECTORS 4
+#define INT_ROWS 6
+#define INT_VECTORS 4
+#define U8_ROWS 6
+#define U8_VECTORS 4
+#define U8_LANES 8
+#define U8_STEP_BYTES 8
+#define GRADIENT_ROWS 8
+
+typedef __m512 Floats;
+static inline Floats floats_zero(void) { return _mm512_setzero_ps(); }
+static inline Floats floats_load(const void *p) { return _mm512_loadu_ps(p); }
+static inline Floats floats_all(const void *p) { return _mm512_set1_ps(*(const float *)p); }
+static inline void floats_store(float *p, Floats a) { _mm512_storeu_ps(p, a); }
+static inline Floats floats_add(Floats a, Floats b) { return _mm512_add_ps(a, b); }
+static inline Floats floats_mac(Floats sum, Floats x, Floats w) { return _mm512_fmadd_ps(x, w, sum); }
+/* x * 1 - w rounds as x - w does and leaves the adders to the sum where multipliers have ports of their own. */
+static inline Floats floats_l1(Floats sum, Floats x, Floats w) {
+    Floats difference = _mm512_fmsub_ps(x, _mm512_set1_ps(1.0f), w);
+    return _mm512_add_ps(sum, _mm512_andnot_ps(_mm512_set1_ps(-0.0f), difference));
+}
+static inline Floats floats_clamped_mac(Floats sum, Floats gradient, Floats w, Floats x) {
+    Floats slope = _mm512_min_ps(_mm512_max_ps(_mm512_sub_ps(w, x), _mm512_set1_ps(-1.0f)), _mm512_set1_ps(1.0f));
+    return _mm512_fmadd_ps(gradient, slope, sum);
+}
+
+typedef __m512i Ints;
+static inline Ints ints_zero(void) { return _mm512_setzero_si512(); }
+static inline Ints ints_minus_one(void) { return _mm512_set1_epi32(-1); }
+static inline Ints ints_load(const void *p) { return _mm512_loadu_si512(p); }
+static inline Ints ints_all(const void *p) { return _mm512_set1_epi32(*(const int32_t *)p); }
+static inline void ints_store(int32_t *p, Ints a) { _mm512_storeu_si512(p, a); }
+static inline Ints ints_add(Ints a, Ints b) { return _mm512_add_epi32(a, b); }
+static inline void ints_widen(int64_t *p, Ints a, int accumulate) {
+    __m512i low = _mm512_cvtepi32_epi64(_mm512_castsi512_si256(a)), high = _mm512_cvtepi32_epi64(_mm512_extracti64x4_epi64(a, 1));
+    if (accumulate) {
+        low = _mm512_add_epi64(low, _mm512_loadu_si512(p));
+        high = _mm512_add_epi64(high, _mm512_loadu_si512(p + 8));
+    }
+    _mm512_storeu_si512(p, low);
+    _mm512_storeu_si512(p + 8, high);
+}
+#ifdef HAS_VNNI
+static inline Ints ints_mac_s16(Ints sum, Ints x, Ints w) { return _mm512_dpwssd_epi32(sum, x, w); }
+static inline Ints ints_mac_u8s8(Ints sum, Ints x, Ints w) { return _mm512_dpbusd_epi32(sum, x, w); }
+#else
+static inline Ints ints_mac_s16(Ints sum, Ints x, Ints w) { return _mm512_add_epi32(sum, _mm512_madd_epi16(x, w)); }
+#endif
+static inline Ints ints_max_s16(Ints sum, Ints x, Ints w) {
+    return ints_mac_s16(sum, _mm512_max_epi16(x, w), _mm512_set1_epi16(1));
+}
+
+typedef __m512i Sads;
+static inline Sads sads_zero(void) { return _mm512_setzero_si512(); }
+static inline Sads sads_load(const void *p) { return _mm512_loadu_si512(p); }
+static inline Sads sads_all(const void *p) { return _mm512_set1_epi64(*(const int64_t *)p); }
+static inline Sads sads_l1(Sads sum, Sads x, Sads w) { return _mm512_add_epi64(sum, _mm512_sad_epu8(x, w)); }
+static inline void sads_store(uint32_t *p, Sads a, int accumulate) {
+    __m256i sums = _mm512_cvtepi64_epi32(a);
+    if (accumulate) sums = _mm256_add_epi32(sums, _mm256_loadu_si256((const void *)p));
+    _mm256_storeu_si256((void *)p, sums);
+}
+
+#define DOUBLES 8
+typedef __m512d Doubles;
+static inline Doubles doubles_load(const double *p) { return _mm512_loadu_pd(p); }
+static inline void doubles_store(double *p, Doubles a) { _mm512_storeu_pd(p, a); }
+static inline Doubles doubles_all(double a) { return _mm512_set1_pd(a); }
+static inline Doubles doubles_of(const int32_t *p) { return _mm512_cvtepi32_pd(_mm256_loadu_si256((const void *)p)); }
+static inline Doubles doubles_fma(Doubles a, Doubles b, Doubles c) { return _mm512_fmadd_pd(a, b, c); }
+static inline Doubles doubles_nearest(Doubles a) { return _mm512_roundscale_pd(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+static inline Doubles doubles_floor(Doubles a) { return _mm512_roundscale_pd(a, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }
+static inline Doubles doubles_min(Doubles a, Doubles b) { return _mm512_min_pd(a, b); }
+static inline Doubles doubles_max(Doubles a, Doubles b) { return _mm512_max_pd(a, b); }
+static inline void doubles_to(int32_t *p, Doubles a) { _mm256_storeu_si256((void *)p, _mm512_cvttpd_epi32(a)); }

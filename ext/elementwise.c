@@ -1,0 +1,140 @@
+/* Affine, add, clamp and pooling on codes: chunks of elements, or rows of pixels, shared out to threads. */
+#include "core.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Elements in a chunk: a whole number of pixels where they are short. */
+static int64_t chunk_of(int64_t channels) { return channels >= CHUNK ? CHUNK : CHUNK / channels * channels; }
+
+static double scaled(double value, int shift) { return value * (1.0 / (double)((uint64_t)1 << shift)); }
+
+/* Channels repeated to the length of a chunk, so that every chunk starts at a known channel. */
+typedef struct {
+    int32_t *multiplier;
+    int64_t *addend;
+    uint8_t *shift;
+    double *scaled_multiplier, *scaled_addend;
+} Constants;
+
+static int64_t lay_out(char *base, int64_t count, Constants *c) {
+    int64_t used = 0;
+    c->multiplier = (int32_t *)(base + used), used += round_up(count * 4, 64);
+    c->addend = (int64_t *)(base + used), used += round_up(count * 8, 64);
+    c->shift = (uint8_t *)(base + used), used += round_up(count, 64);
+    c->scaled_multiplier = (double *)(base + used), used += round_up(count * 8, 64);
+    c->scaled_addend = (double *)(base + used), used += round_up(count * 8, 64);
+    return used;
+}
+
+int affine_codes(const Kernels *kernels, Type type, const void *x, int64_t count, int64_t channels, const int32_t *multiplier,
+                 const int64_t *addend, const uint8_t *shift, Rounding rounding, int doubles, const Codes *codes, void *y,
+                 int threads, Seen *seen) {
+    threads = use_threads(threads);
+    const int64_t step = chunk_of(channels), constants = channels + CHUNK; /* a chunk may start at any channel */
+    static char nowhere[1];
+    Constants c;
+    char *memory = allocate(lay_out(nowhere, constants, &c));
+    if (!memory) return -1;
+    lay_out(memory, constants, &c);
+    for (int64_t i = 0; i < constants; i++) {
+        const int64_t channel = i % channels;
+        c.multiplier[i] = multiplier[channel];
+        c.addend[i] = addend[channel];
+        c.shift[i] = shift[channel];
+        c.scaled_multiplier[i] = scaled(multiplier[channel], shift[channel]);
+        c.scaled_addend[i] = scaled((double)addend[channel], shift[channel]) + (rounding == HALF_UP ? 0.5 : 0.0);
+    }
+    Seen all = nothing_seen();
+    const int64_t chunks = (count + step - 1) / step;
+#pragma omp parallel num_threads(threads)
+    {
+        Seen own = nothing_seen();
+#pragma omp for schedule(static)
+        for (int64_t chunk = 0; chunk < chunks; chunk++) {
+            const int64_t first = chunk * step, length = smaller(step, count - first), channel = first % channels;
+            const char *from = (const char *)x + first * bytes_of(type);
+            char *to = (char *)y + first * bytes_of(codes->type);
+            if (doubles) {
+                kernels->affine_doubles(type, from, length, c.scaled_multiplier + channel, c.scaled_addend + channel,
+                                        rounding == HALF_EVEN, codes, to, &own);
+            } else {
+                kernels->affine(type, from, length, c.multiplier + channel, c.addend + channel, c.shift + channel, rounding, codes,
+                                to, &own);
+            }
+        }
+#pragma omp critical(addersim_seen)
+        see(&all, &own);
+    }
+    free(memory);
+    *seen = all;
+    return 0;
+}
+
+void add_codes(const Kernels *kernels, Type a_type, const void *a, Type b_type, const void *b, int64_t count, const Codes *codes,
+               void *y, int threads, Seen *seen) {
+    threads = use_threads(threads);
+    Seen all = nothing_seen();
+    const int64_t chunks = (count + CHUNK - 1) / CHUNK;
+#pragma omp parallel num_threads(threads)
+    {
+        Seen own = nothing_seen();
+#pragma omp for schedule(static)
+        for (int64_t chunk = 0; chunk < chunks; chunk++) {
+            const int64_t first = chunk * CHUNK, length = smaller(CHUNK, count - first);
+            kernels->add(a_type, (const char *)a + first * bytes_of(a_type), b_type, (const char *)b + first * bytes_of(b_type),
+                         length, codes, (char *)y + first * bytes_of(codes->type), &own);
+        }
+#pragma omp critical(addersim_seen)
+        see(&all, &own);
+    }
+    *seen = all;
+}
+
+void clamp_codes(const Kernels *kernels, Type type, const void *x, int64_t count, const Codes *codes, void *y, int threads,
+                 Seen *seen) {
+    threads = use_threads(threads);
+    Seen all = nothing_seen();
+    const int64_t chunks = (count + CHUNK - 1) / CHUNK;
+#pragma omp parallel num_threads(threads)
+    {
+        Seen own = nothing_seen();
+#pragma omp for schedule(static)
+        for (int64_t chunk = 0; chunk < chunks; chunk++) {
+            const int64_t first = chunk * CHUNK, length = smaller(CHUNK, count - first);
+            kernels->clamp(type, (const char *)x + first * bytes_of(type), length, codes,
+                           (char *)y + first * bytes_of(codes->type), &own);
+        }
+#pragma omp critical(addersim_seen)
+        see(&all, &own);
+    }
+    *seen = all;
+}
+
+/* Pixels of the window that lie in the image; padding never wins a maximum and adds nothing to a sum. */
+int pool_codes(const Kernels *kernels, int maximum, const Geometry *g, Type type, const void *x, int wide, void *y, int threads) {
+    threads = use_threads(threads);
+    const int64_t area = g->kernel_height * g->kernel_width, own_bytes = round_up(area * (int64_t)sizeof(void *), 64);
+    char *memory = allocate(threads * own_bytes);
+    if (!memory) return -1;
+    const int64_t y_bytes = g->channels * (maximum ? bytes_of(type) : wide ? 8 : 4), rows = g->images * g->out_height;
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (int64_t row = 0; row < rows; row++) {
+        const void **pixels = (const void **)(memory + thread_number() * own_bytes);
+        for (int64_t pixel = row * g->out_width; pixel < (row + 1) * g->out_width; pixel++) {
+            window_pixels(g, x, bytes_of(type), NULL, pixel, pixels);
+            int64_t inside = 0;
+            for (int64_t i = 0; i < area; i++) {
+                if (pixels[i]) pixels[inside++] = pixels[i];
+            }
+            char *to = (char *)y + pixel * y_bytes;
+            if (maximum) {
+                kernels->max_pixels(type, pixels, inside, g->channels, to);
+            } else {
+                kernels->sum_pixels(type, pixels, inside, g->channels, wide, to);
+            }
+        }
+    }
+    free(memory);
+    return 0;
+}

@@ -1,0 +1,382 @@
+/* Window layers on codes, exact to the bit for any number of threads and any instruction set.
+
+   Raw sums of operands become results by  factor * sum + window_factor * (sum of the window's operands) + constant[output]:
+     l1, x of 8 bits:  operands x - offset and clip(w) - offset as uint8;  result = -sum |.| + constant
+     l1, x of 16 bits: the same as int16, sums of the larger one;          result = -2 sum max + sum x + sum w + constant
+     mac:              x = x' + a and w = w' + b with x', w' signed;        result = sum x'w' + b sum x' + a sum w
+   Weights of l1 are clipped to what x can be: |x - w| = |x - clip(w)| + |w - clip(w)|, and the last term is a constant. */
+#include "core.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int32_t code_at(Type type, const void *codes, int64_t i) {
+    switch (type) {
+        case S8: return ((const int8_t *)codes)[i];
+        case U8: return ((const uint8_t *)codes)[i];
+        case S16: return ((const int16_t *)codes)[i];
+        default: return ((const uint16_t *)codes)[i];
+    }
+}
+
+static int64_t clip(int64_t value, int64_t low, int64_t high) { return value < low ? low : value > high ? high : value; }
+
+void window_bounds(Lane lane, Type type, const void *weights, int64_t outputs, int64_t taps, int64_t x_low, int64_t x_high,
+                   int64_t *low, int64_t *high) {
+    for (int64_t o = 0; o < outputs; o++) {
+        int64_t least = 0, most = 0;
+        for (int64_t k = 0; k < taps; k++) {
+            const int64_t w = code_at(type, weights, o * taps + k);
+            if (lane == L1) {
+                least -= larger(x_high - w, w - x_low);
+            } else {
+                least += smaller(x_low * w, x_high * w);
+                most += larger(x_low * w, x_high * w);
+            }
+        }
+        low[o] = least;
+        high[o] = most;
+    }
+}
+
+typedef struct {
+    const Kernels *kernels;
+    const Geometry *g;
+    Lane lane;
+    Type x_type, weights_type, operand;
+    const void *x, *weights;
+    int64_t x_low, x_high;            /* codes that x can hold, zero included */
+    int64_t x_offset, weights_offset; /* operand = code - offset */
+    const Panel *panel;
+    Finish finish;
+    int64_t taps, outputs, width, steps, chunk; /* outputs of a group; chunk: steps between widenings */
+    int64_t window_bytes, group_bytes, tile, tiles;
+    char *packed;
+    int64_t *constants;
+    int32_t *ordered_weights; /* (group, blocks of ordered outputs, taps, ORDERED) */
+    int64_t *ordered_outputs; /* their numbers, -1 where a block is not full */
+    int64_t *ordered_blocks;  /* first block of each group, and the end */
+    int ordered_narrow;
+    void *y;
+} Window;
+
+/* The arithmetic: which panel, and which offsets bring the codes into its operands. */
+static void choose(Window *w, int64_t weights_high) {
+    const Kernels *kernels = w->kernels;
+    const int narrow = w->finish.narrow, x_bytes = w->x_type <= U8, bytes = x_bytes && w->weights_type <= U8;
+    if (w->lane == L1) {
+        w->panel = x_bytes ? &kernels->l1_u8 : narrow ? &kernels->l1_s16 : &kernels->l1_s16_wide;
+        w->operand = x_bytes ? U8 : S16;
+        w->x_offset = w->x_type == S8 ? -128 : w->x_type == U16 ? 32768 : 0;
+        w->weights_offset = w->x_offset;
+        w->finish.factor = x_bytes ? -1 : -2;
+        w->finish.window_factor = x_bytes ? 0 : 1;
+        return;
+    }
+    w->finish.factor = 1;
+    if (bytes && narrow && kernels->mac_u8s8.run) {
+        w->panel = &kernels->mac_u8s8;
+        w->operand = U8;
+        w->x_offset = w->x_type == S8 ? -128 : 0;
+        w->weights_offset = weights_high > 127 ? 128 : 0;
+    } else {
+        w->panel = narrow ? &kernels->mac_s16 : &kernels->mac_s16_wide;
+        w->operand = S16;
+        w->x_offset = w->x_high > 32767 ? 32768 : 0;
+        w->weights_offset = weights_high > 32767 ? 32768 : 0;
+    }
+    w->finish.window_factor = w->weights_offset;
+}
+
+/* Weights as operands of the panel, with the constant of each output. */
+static void prepare(Window *w, char *prepared) {
+    const int64_t taps = w->taps, all = w->g->outputs;
+    const int64_t x_least = w->x_type == S8 ? -128 : w->x_type == S16 ? -32768 : 0;
+    const int64_t x_most = x_least + (w->x_type <= U8 ? 255 : 65535);
+    for (int64_t o = 0; o < all; o++) {
+        int64_t constant = 0;
+        for (int64_t k = 0; k < taps; k++) {
+            const int64_t code = code_at(w->weights_type, w->weights, o * taps + k);
+            const int64_t kept = w->lane == L1 ? clip(code, x_least, x_most) : code, operand = kept - w->weights_offset;
+            if (w->operand == U8) {
+                prepared[o * taps + k] = (char)operand;
+            } else {
+                ((int16_t *)prepared)[o * taps + k] = (int16_t)operand;
+            }
+            if (w->lane == MAC) {
+                constant += w->x_offset * code;
+            } else {
+                constant += (w->operand == S16 ? operand : 0) - (code > kept ? code - kept : kept - code);
+            }
+        }
+        w->constants[o] = constant;
+    }
+}
+
+/* Largest number of steps whose sum cannot leave 32 bits; one step never does (see panel l1_s16_wide). */
+static int64_t chunk_of(const Window *w, const int16_t *prepared) {
+    const int64_t largest = larger(larger(w->x_high - w->x_offset, w->x_offset - w->x_low), 1), per_step = w->panel->step_bytes / 2;
+    if (w->lane == L1) return INT32_MAX / (32768 * per_step);
+    for (int64_t chunk = w->steps; chunk > 1; chunk /= 2) {
+        int fits = 1;
+        for (int64_t o = 0; fits && o < w->g->outputs; o++) {
+            for (int64_t first = 0; fits && first < w->taps; first += chunk * per_step) {
+                int64_t sum = 0;
+                for (int64_t k = first; k < smaller(w->taps, first + chunk * per_step); k++) {
+                    const int64_t operand = prepared[o * w->taps + k];
+                    sum += operand < 0 ? -operand : operand;
+                }
+                fits = sum <= INT32_MAX / largest;
+            }
+        }
+        if (fits) return chunk;
+    }
+    return 1;
+}
+
+/* Outputs whose order of taps matters, in blocks, with their weights as they are. Returns 0 or -1. */
+static int prepare_ordered(Window *w) {
+    const int64_t groups = w->g->groups, most = w->g->outputs / ORDERED + groups;
+    w->ordered_blocks = allocate((groups + 1) * 8);
+    w->ordered_outputs = allocate(most * ORDERED * 8);
+    if (!w->ordered_blocks || !w->ordered_outputs) return -1;
+    int64_t blocks = 0;
+    for (int64_t group = 0; group < groups; group++) {
+        w->ordered_blocks[group] = blocks;
+        int64_t found = 0;
+        for (int64_t o = group * w->outputs; o < (group + 1) * w->outputs; o++) {
+            if (w->finish.ordered[o]) w->ordered_outputs[blocks * ORDERED + found++] = o;
+        }
+        while (found % ORDERED) w->ordered_outputs[blocks * ORDERED + found++] = -1;
+        blocks += found / ORDERED;
+    }
+    w->ordered_blocks[groups] = blocks;
+    w->ordered_weights = allocate(blocks * w->taps * ORDERED * 4);
+    if (!w->ordered_weights) return -1;
+    for (int64_t i = 0; i < blocks * ORDERED; i++) {
+        const int64_t o = w->ordered_outputs[i];
+        for (int64_t k = 0; k < w->taps; k++) {
+            int32_t *to = w->ordered_weights + (i / ORDERED * w->taps + k) * ORDERED + i % ORDERED;
+            *to = o < 0 ? 0 : code_at(w->weights_type, w->weights, o * w->taps + k);
+        }
+    }
+    return 0;
+}
+
+static inline void store_result(const Window *w, int64_t at, int64_t value) {
+    if (w->finish.wide_results) {
+        ((int64_t *)w->y)[at] = value;
+    } else {
+        ((int32_t *)w->y)[at] = (int32_t)value;
+    }
+}
+
+static inline char *result_at(const Window *w, int64_t at) { return (char *)w->y + at * (w->finish.wide_results ? 8 : 4); }
+
+/* One window's saturating registers, in the order of the taps; they replace what finish() stored. */
+static void run_ordered(const Window *w, int64_t group, int64_t pixel, const int32_t *x, Seen *seen) {
+    for (int64_t block = w->ordered_blocks[group]; block < w->ordered_blocks[group + 1]; block++) {
+        int64_t registers[ORDERED], clipped[ORDERED];
+        w->kernels->ordered(x, w->ordered_weights + block * w->taps * ORDERED, w->taps, w->finish.low, w->finish.high,
+                            w->ordered_narrow, registers, clipped);
+        for (int64_t i = 0; i < ORDERED; i++) {
+            const int64_t o = w->ordered_outputs[block * ORDERED + i];
+            if (o >= 0) {
+                store_result(w, pixel * w->g->outputs + o, registers[i]);
+                seen->overflowed += clipped[i];
+            }
+        }
+    }
+}
+
+/* Scratch of one thread. */
+typedef struct {
+    char *windows, *raw, *sums;
+    int64_t *window_sums;
+    int32_t *x;
+} Scratch;
+
+static int64_t lay_out(const Window *w, char *base, Scratch *s) {
+    const int64_t element = w->operand == U8 ? 1 : 2;
+    int64_t used = 0;
+    s->windows = base + used, used += w->tile * w->window_bytes;
+    s->raw = base + used, used += w->x_type <= U8 && element == 2 ? round_up(w->tile * w->taps, 64) : 0;
+    s->sums = base + used, used += round_up(w->tile * w->width * w->panel->sum_bytes, 64);
+    s->window_sums = (int64_t *)(base + used), used += round_up(w->tile * 8, 64);
+    s->x = (int32_t *)(base + used), used += w->ordered_weights ? round_up(w->taps * 4, 64) : 0;
+    return used;
+}
+
+/* Windows of the tile as operands. */
+static void load_tile(const Window *w, int64_t group, int64_t first, int64_t count, const Scratch *s) {
+    const int x_bytes = bytes_of(w->x_type), operand_bytes = bytes_of(w->operand), widen = x_bytes < operand_bytes;
+    gather_windows(w->g, w->x, x_bytes, group, first, count, widen ? s->raw : s->windows, widen ? w->taps : w->window_bytes);
+    for (int64_t i = 0; i < count; i++) {
+        char *window = s->windows + i * w->window_bytes;
+        if (widen) {
+            w->kernels->load_operands(w->x_type, s->raw + i * w->taps, w->taps, 0, w->operand, window);
+            memset(window + 2 * w->taps, 0, (size_t)(w->window_bytes - 2 * w->taps));
+        } else if (w->x_offset) {
+            w->kernels->load_operands(w->x_type, window, w->taps, w->x_offset, w->operand, window);
+        }
+        if (w->finish.window_factor) s->window_sums[i] = w->kernels->sum_operands(w->operand, window, w->taps);
+    }
+}
+
+static void window_tile(const Window *w, int64_t item, const Scratch *s, Seen *seen) {
+    const int64_t group = item / w->tiles, first = item % w->tiles * w->tile;
+    const int64_t count = smaller(w->tile, pixels_of(w->g) - first), step = w->panel->step_bytes;
+    load_tile(w, group, first, count, s);
+    const int64_t blocks = round_up(count, w->panel->rows) / w->panel->rows;
+    for (int64_t output = 0; output < w->outputs; output += w->width) {
+        const int64_t width = smaller(w->outputs - output, w->width), columns = round_up(width, w->panel->lanes);
+        const char *panel = w->packed + group * w->group_bytes + output * w->steps * step;
+        for (int64_t at = 0; at < w->steps; at += w->chunk) {
+            w->panel->run(s->windows + at * step, w->window_bytes, blocks, panel + at * columns * step,
+                          smaller(w->chunk, w->steps - at), (int)(columns / w->panel->lanes), s->sums, w->width, at > 0);
+        }
+        const int64_t o = group * w->outputs + output;
+        w->kernels->finish(&w->finish, s->sums, w->panel->sum_bytes, w->width, count, width, s->window_sums, w->constants + o,
+                           w->finish.ordered ? w->finish.ordered + o : NULL, result_at(w, first * w->g->outputs + o),
+                           w->g->outputs, seen);
+    }
+    if (w->ordered_weights && w->ordered_blocks[group] < w->ordered_blocks[group + 1]) {
+        for (int64_t i = 0; i < count; i++) {
+            const char *window = s->windows + i * w->window_bytes;
+            for (int64_t k = 0; k < w->taps; k++) s->x[k] = code_at(w->operand, window, k) + (int32_t)w->x_offset;
+            run_ordered(w, group, first + i, s->x, seen);
+        }
+    }
+}
+
+static int run_windows(Window *w, int64_t weights_high, int threads, Seen *seen) {
+    choose(w, weights_high);
+    const int64_t element = bytes_of(w->operand), step = w->panel->step_bytes;
+    w->width = (int64_t)w->panel->vectors * w->panel->lanes;
+    w->steps = round_up(w->taps * element, step) / step;
+    w->window_bytes = round_up(w->steps * step, 64);
+    w->group_bytes = packed_bytes(w->panel, w->outputs, w->taps, (int)element);
+    w->tile = tile_windows(pixels_of(w->g), w->window_bytes, w->panel->rows, threads);
+    w->tiles = (pixels_of(w->g) + w->tile - 1) / w->tile;
+    Scratch scratch;
+    static char nowhere[1];
+    const int64_t scratch_bytes = lay_out(w, nowhere, &scratch);
+    char *prepared = allocate(w->g->outputs * w->taps * element), *memory = allocate(threads * scratch_bytes);
+    w->packed = allocate(w->g->groups * w->group_bytes);
+    const int ready = prepared && memory && w->packed;
+    if (ready) {
+        memset(memory, 0, (size_t)(threads * scratch_bytes));
+        prepare(w, prepared);
+        const int wide = w->panel->sum_bytes == 8;
+        w->chunk = wide ? smaller(w->steps, chunk_of(w, (const int16_t *)prepared)) : w->steps;
+        if (wide) { /* each chunk started at -1 */
+            const int64_t chunks = (w->steps + w->chunk - 1) / w->chunk;
+            for (int64_t o = 0; o < w->g->outputs; o++) w->constants[o] += w->finish.factor * chunks;
+        }
+        for (int64_t group = 0; group < w->g->groups; group++) {
+            pack_panels(w->panel, prepared + group * w->outputs * w->taps * element, w->outputs, w->taps, (int)element,
+                        w->packed + group * w->group_bytes);
+        }
+        const int64_t items = w->g->groups * w->tiles;
+#pragma omp parallel num_threads(threads) private(scratch)
+        {
+            Seen own = nothing_seen();
+            lay_out(w, memory + thread_number() * scratch_bytes, &scratch);
+#pragma omp for schedule(dynamic)
+            for (int64_t item = 0; item < items; item++) window_tile(w, item, &scratch, &own);
+#pragma omp critical(addersim_seen)
+            see(seen, &own);
+        }
+    }
+    free(prepared);
+    free(memory);
+    free(w->packed);
+    return ready ? 0 : -1;
+}
+
+/* A row of output pixels of a depthwise layer: its windows as pointers, MAX_WIDTH channels at a time. */
+static void depthwise_row(const Window *w, int64_t row, const int32_t *weights, const void *zeros, const void **pixels, char *sums,
+                          int32_t *x, Seen *seen) {
+    const Geometry *g = w->g;
+    const int64_t taps = w->taps, first_pixel = row * g->out_width, sum_bytes = w->finish.narrow ? 4 : 8;
+    for (int64_t i = 0; i < g->out_width; i++) {
+        window_pixels(g, w->x, bytes_of(w->x_type), zeros, first_pixel + i, pixels + i * taps);
+    }
+    for (int64_t channel = 0; channel < g->channels; channel += MAX_WIDTH) {
+        const int64_t width = smaller(MAX_WIDTH, g->channels - channel);
+        for (int64_t i = 0; i < g->out_width; i++) {
+            w->kernels->depthwise_codes(w->lane, w->x_type, !w->finish.narrow, pixels + i * taps, channel, width, weights,
+                                        g->channels, taps, sums + i * MAX_WIDTH * sum_bytes);
+        }
+        w->kernels->finish(&w->finish, sums, (int)sum_bytes, MAX_WIDTH, g->out_width, width, NULL, w->constants + channel,
+                           w->finish.ordered ? w->finish.ordered + channel : NULL,
+                           result_at(w, first_pixel * g->channels + channel), g->channels, seen);
+    }
+    for (int64_t channel = 0; w->ordered_weights && channel < g->channels; channel++) {
+        if (!w->finish.ordered[channel]) continue;
+        for (int64_t i = 0; i < g->out_width; i++) {
+            for (int64_t k = 0; k < taps; k++) x[k] = code_at(w->x_type, pixels[i * taps + k], channel);
+            run_ordered(w, channel, first_pixel + i, x, seen);
+        }
+    }
+}
+
+static int run_depthwise(Window *w, int threads, Seen *seen) {
+    const Geometry *g = w->g;
+    const int64_t taps = w->taps;
+    const int64_t pixels_bytes = round_up(g->out_width * taps * (int64_t)sizeof(void *), 64);
+    const int64_t sums_bytes = g->out_width * MAX_WIDTH * 8, x_bytes = round_up(taps * 4, 64);
+    const int64_t own_bytes = pixels_bytes + sums_bytes + x_bytes;
+    int32_t *weights = allocate(taps * g->channels * 4);
+    char *zeros = allocate(g->channels * 2), *memory = allocate(threads * own_bytes);
+    const int ready = weights && zeros && memory;
+    w->finish.factor = w->lane == L1 ? -1 : 1;
+    w->finish.window_factor = 0;
+    if (ready) {
+        memset(zeros, 0, (size_t)g->channels * 2);
+        for (int64_t o = 0; o < g->channels; o++) {
+            w->constants[o] = 0;
+            for (int64_t k = 0; k < taps; k++) weights[k * g->channels + o] = code_at(w->weights_type, w->weights, o * taps + k);
+        }
+        const int64_t rows = g->images * g->out_height;
+#pragma omp parallel num_threads(threads)
+        {
+            Seen own = nothing_seen();
+            char *mine = memory + thread_number() * own_bytes;
+#pragma omp for schedule(static)
+            for (int64_t row = 0; row < rows; row++) {
+                depthwise_row(w, row, weights, zeros, (const void **)mine, mine + pixels_bytes,
+                              (int32_t *)(mine + pixels_bytes + sums_bytes), &own);
+            }
+#pragma omp critical(addersim_seen)
+            see(seen, &own);
+        }
+    }
+    free(weights);
+    free(zeros);
+    free(memory);
+    return ready ? 0 : -1;
+}
+
+int window_codes(const Kernels *kernels, Lane lane, const Geometry *g, Type x_type, const void *x, int64_t x_low, int64_t x_high,
+                 Type weights_type, const void *weights, const Finish *finish, void *y, int threads, Seen *seen) {
+    threads = use_threads(threads);
+    Window w = {.kernels = kernels, .g = g, .lane = lane, .x_type = x_type, .weights_type = weights_type, .x = x, .weights = weights,
+                .x_low = x_low, .x_high = x_high, .finish = *finish, .taps = taps_of(g), .outputs = g->outputs / g->groups, .y = y};
+    int64_t low = INT64_MAX, high = INT64_MIN;
+    for (int64_t i = 0; i < g->outputs * w.taps; i++) {
+        low = smaller(low, code_at(weights_type, weights, i));
+        high = larger(high, code_at(weights_type, weights, i));
+    }
+    const int64_t product = larger(-x_low, x_high) * larger(-low, high);
+    w.ordered_narrow = finish->low >= INT32_MIN && finish->high <= INT32_MAX && finish->high + 1 + product < INT32_MAX;
+    w.constants = allocate(g->outputs * 8);
+    *seen = nothing_seen();
+    int status = w.constants && (!finish->ordered || prepare_ordered(&w) == 0) ? 0 : -1;
+    if (status == 0) status = is_depthwise(g) ? run_depthwise(&w, threads, seen) : run_windows(&w, high, threads, seen);
+    free(w.constants);
+    free(w.ordered_blocks);
+    free(w.ordered_outputs);
+    free(w.ordered_weights);
+    return status;
+}
