@@ -13,9 +13,12 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from addersim.datasets import DATASETS
 from addersim.errors import ConfigError, NetworkError
+from addersim.network import Network
 from addersim.storage import write_atomically
-from addersim.train.models import build, load_weights
+from addersim.train.lower import lower
+from addersim.train.models import ARCHITECTURES, build, load_weights
 from addersim.train.recipe import Recipe
 
 __all__ = ["Checkpoint", "load_checkpoint", "save_checkpoint"]
@@ -49,6 +52,32 @@ class Checkpoint:
         network = build(self.recipe.architecture, ends=self.recipe.ends, gradient=self.recipe.gradient)
         load_weights(network, self.weights)
         return network.eval()
+
+    def lowered(self) -> Network:
+        """The network as plain arrays, with what it was trained on."""
+        recipe, dataset = self.recipe, DATASETS[self.recipe.data]
+        images = {split: min(recipe.limit or count, count) for split, count in dataset.counts.items()}
+        the = "" if recipe.limit else "the "
+        architecture = ARCHITECTURES[recipe.architecture]
+        ends = recipe.ends or architecture.layers.ends
+        kind = recipe.architecture + (f", first and last layer {ends}" if architecture.layers.arithmetic == "adder" else "")
+        accuracy = (
+            f"{self.history[-1]['test_accuracy']:.2%} of {images['test']:,} test images" if self.history else "untrained"
+        )
+        about = {
+            "origin": f"{kind}, trained from random weights on {the}{images['train']:,} training images of {dataset.title}",
+            "recipe": str(recipe),
+            "float accuracy": f"{accuracy} after {len(self.history)} epochs",
+        }
+        return lower(
+            self.network(),
+            dataset.shape,
+            name=recipe.architecture,
+            mean=dataset.mean,
+            std=dataset.std,
+            classes=dataset.classes,
+            about=about,
+        )
 
     def restore(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
         """Put weights and momentum back, so that training goes on as if it had never stopped."""

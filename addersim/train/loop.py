@@ -19,8 +19,9 @@ from torch.nn import functional
 
 from addersim.datasets import DATASETS, load
 from addersim.errors import NetworkError
+from addersim.network import Network
 from addersim.storage import write_atomically
-from addersim.train.checkpoint import load_checkpoint, save_checkpoint
+from addersim.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from addersim.train.data import Batches
 from addersim.train.models import build
 from addersim.train.nn import AdderRate
@@ -28,7 +29,7 @@ from addersim.train.recipe import Recipe
 
 __all__ = ["Run", "evaluate", "train"]
 
-CHECKPOINT, HISTORY = "checkpoint.safetensors", "history.csv"
+CHECKPOINT, HISTORY, NETWORK = "checkpoint.safetensors", "history.csv", "network.npz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +42,15 @@ class Run:
         The trained network, in evaluation mode.
     history
         One row an epoch: epoch, rate, train_loss, train_accuracy, test_loss, test_accuracy, seconds, images_per_second.
+    lowered
+        The same as plain arrays, ready to simulate.
     folder
-        Holds checkpoint.safetensors and history.csv.
+        Holds checkpoint.safetensors, history.csv and, as network.npz, the lowered network.
     """
 
     network: nn.Module
     history: tuple[Mapping[str, float], ...]
+    lowered: Network
     folder: Path
 
 
@@ -55,7 +59,6 @@ def train(
     folder: str | Path,
     *,
     root: str | Path | None = None,
-    limit: int | None = None,
     device: str = "cpu",
     console: Console | None = None,
 ) -> Run:
@@ -72,8 +75,6 @@ def train(
         Where checkpoint and history go. A checkpoint of the same recipe that lies there is continued.
     root
         Folder of the data files; None takes the set's default.
-    limit
-        Use only the first so many images of either split.
     device
         ``cpu`` or ``cuda``.
     console
@@ -88,8 +89,8 @@ def train(
     """
     folder, dataset = Path(folder), DATASETS[recipe.data]
     augment = recipe.augment == "crop-flip"
-    images = Batches(load(recipe.data, root, "train", limit), dataset, recipe.batch, augment=augment, device=device)
-    held_out = Batches(load(recipe.data, root, "test", limit), dataset, 500, device=device)
+    images = Batches(load(recipe.data, root, "train", recipe.limit), dataset, recipe.batch, augment=augment, device=device)
+    held_out = Batches(load(recipe.data, root, "test", recipe.limit), dataset, 500, device=device)
     network = build(recipe.architecture, ends=recipe.ends, gradient=recipe.gradient, seed=recipe.seed)
     network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.SGD(network.parameters(), recipe.rate, recipe.momentum, weight_decay=recipe.weight_decay)
@@ -111,7 +112,9 @@ def train(
         _write_history(folder / HISTORY, history)
         if console:
             console.print(_line(row, recipe.epochs), highlight=False)
-    return Run(network.eval(), tuple(history), folder)
+    lowered = Checkpoint(recipe, network.state_dict(), {}, history).lowered()
+    lowered.save(folder / NETWORK)
+    return Run(network.eval(), tuple(history), lowered, folder)
 
 
 def _resume(path: Path, recipe: Recipe, network: nn.Module, optimizer: torch.optim.Optimizer) -> list[dict[str, float]]:

@@ -46,6 +46,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         ``crop-flip``: pad by 4 pixels, crop at random, mirror every other image at random. ``none``: images as they are.
     seed
         Of the weights, the order of images and the augmentation.
+    limit
+        Use only the first so many images of either split; None takes all.
     """
 
     architecture: str
@@ -62,6 +64,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     ends: Ends | None = None
     augment: Literal["none", "crop-flip"] = "none"
     seed: Annotated[int, Meta(ge=0, lt=1 << 32)] = 1
+    limit: Whole | None = None
 
     def __post_init__(self) -> None:
         for key, value, known in (("architecture", self.architecture, ARCHITECTURES), ("data", self.data, DATASETS)):
@@ -70,6 +73,10 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         wanted, given = ARCHITECTURES[self.architecture].input_shape, DATASETS[self.data].shape
         if wanted != given:
             raise ConfigError(f"architecture {self.architecture} takes images of {wanted}, data {self.data} has {given}")
+
+    def __str__(self) -> str:
+        """The values as ``addersim train`` takes them, key=value."""
+        return " ".join(f"{key}={value}" for key, value in msgspec.structs.asdict(self).items() if value is not None)
 
 
 def load_recipe(study: str, changes: Iterable[str] = ()) -> Recipe:

@@ -13,6 +13,7 @@ from rich.console import Console  # noqa: E402
 from addersim.config import bundled_names  # noqa: E402
 from addersim.datasets import DATASETS, Images, load  # noqa: E402
 from addersim.errors import ConfigError, NetworkError  # noqa: E402
+from addersim.network import Network  # noqa: E402
 from addersim.train import checkpoint, loop  # noqa: E402
 from addersim.train.data import Batches  # noqa: E402
 from addersim.train.models import build  # noqa: E402
@@ -84,7 +85,7 @@ def test_killed_and_resumed_ends_with_the_same_bits(tmp_path, monkeypatch, place
     assert all(torch.equal(tensor, weights(resumed)[name]) for name, tensor in weights(whole).items())
     for one, other in zip(whole.history, resumed.history, strict=True):
         assert all(one[key] == other[key] for key in one if key not in ("seconds", "images_per_second"))
-    assert sorted(path.name for path in (tmp_path / "killed").iterdir()) == [loop.CHECKPOINT, loop.HISTORY]
+    assert sorted(path.name for path in (tmp_path / "killed").iterdir()) == [loop.CHECKPOINT, loop.HISTORY, loop.NETWORK]
     with (tmp_path / "killed" / loop.HISTORY).open() as file:
         assert [float(row["epoch"]) for row in csv.DictReader(file)] == [1, 2, 3, 4]
 
@@ -98,6 +99,25 @@ def test_finished_run_is_not_trained_again(tmp_path):
     assert all(torch.equal(tensor, weights(first)[name]) for name, tensor in stored.state_dict().items())
     assert again.history == first.history
     assert all(torch.equal(tensor, weights(again)[name]) for name, tensor in weights(first).items())
+
+
+@pytest.mark.parametrize("architecture", ["lenet5-adder", "lenet5-conv"])
+def test_end_of_a_run_is_a_lowered_network(tmp_path, architecture):
+    run = loop.train(changed(RECIPE, architecture=architecture, epochs=2, batch=16, limit=128), tmp_path)
+    lowered = Network.load(tmp_path / loop.NETWORK)
+    images = PIXELS.first(128)
+    right = lowered.run(images.pixels).argmax(1) == images.labels
+    assert right.mean() == run.history[-1]["test_accuracy"]
+    ends = ", first and last layer adder" if architecture == "lenet5-adder" else ""
+    assert (
+        lowered.about["origin"] == f"{architecture}{ends}, trained from random weights on 128 training images of Fashion-MNIST"
+    )
+    assert lowered.about["float accuracy"] == f"{right.mean():.2%} of 128 test images after 2 epochs"
+    assert load_recipe("lenet5-mnist", lowered.about["recipe"].split()) == run_recipe(tmp_path)
+
+
+def run_recipe(folder):
+    return checkpoint.load_checkpoint(folder / loop.CHECKPOINT).recipe
 
 
 def test_checkpoint_of_another_run_is_refused(tmp_path):
@@ -119,16 +139,16 @@ def test_disk_full_keeps_the_old_checkpoint(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         checkpoint.save_checkpoint(path, RECIPE, network, torch.optim.SGD(network.parameters()), [])
     assert path.read_bytes() == before
-    assert len(list(tmp_path.iterdir())) == 2
+    assert len(list(tmp_path.iterdir())) == 3
 
 
 @pytest.mark.parametrize("damage", [lambda c: c[:-1], lambda c: c[:100], lambda c: b"PK" + c, lambda c: b""])
 def test_damaged_checkpoint(tmp_path, damage):
-    loop.train(changed(RECIPE, epochs=1), tmp_path, limit=64)
+    loop.train(changed(RECIPE, epochs=1, limit=64), tmp_path)
     path = tmp_path / loop.CHECKPOINT
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(NetworkError, match=r"checkpoint.safetensors: not a checkpoint, or damaged"):
-        loop.train(changed(RECIPE, epochs=1), tmp_path, limit=64)
+        loop.train(changed(RECIPE, epochs=1, limit=64), tmp_path)
 
 
 def test_loss_that_is_no_number_names_step_and_parameter_and_keeps_the_checkpoint(tmp_path):
