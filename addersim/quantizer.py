@@ -210,7 +210,9 @@ def _scale_for_multipliers(
     for layer in network.layers:
         if isinstance(layer, Affine) and layer.name in members and layer.inputs[0] in windows:
             window = windows[layer.inputs[0]]
-            source, bits = formats[window.inputs[0]], how.bits(window.name, "weight_bits")
+            bits = how.bits(window.name, "weight_bits")
+            if (source := formats.get(window.inputs[0])) is None:  # a residual group's own branch: its scale moves along
+                continue
             step: Array = np.array(source.scale * min(1.0, 2.0 ** (source.bits - bits)))
             if window.arithmetic == "mac":
                 step = source.scale * np.abs(window.weights).max(axis=(1, 2, 3)) / FixedFormat(bits).maximum

@@ -26,11 +26,12 @@ def run(
 ) -> None:
     """Count the operations of a network for one image."""
     from addersim.simulation import count
+    from addersim.summary import trace_document
 
     rules = options.quantization(bits, weight_bits, activation_bits, layer, accumulator, circuit=circuit)
     trace = count(uncalibrated(network, rules), convention)
     if json:
-        print_json(document(trace))
+        print_json(trace_document(trace))
         return
     rows = [_row(one) for one in trace.layers]
     rows.append({"layer": "total", "kind": "", "datapath": "", "taps": trace.taps, "operations": _words(trace)})
@@ -58,32 +59,4 @@ def _row(layer: LayerTrace) -> dict[str, Any]:
         "datapath": layer.datapath or "",
         "taps": layer.work.taps if layer.work else 0,
         "operations": _words(layer),
-    }
-
-
-def document(trace: Trace) -> dict[str, Any]:
-    """A trace's counts as plain values."""
-    return {
-        "network": trace.name,
-        "convention": trace.convention,
-        "images": 1,
-        "operations": trace.operations.by_operation(),
-        "operations_by_bits": {f"{op}{bits}": number for (op, bits), number in trace.operations.items()},
-        "taps": trace.taps,
-        "taps_by_datapath": trace.taps_by_datapath(),
-        "layers": [
-            {
-                "name": layer.name,
-                "kind": layer.kind,
-                "datapath": layer.datapath,
-                "taps": layer.work.taps if layer.work else 0,
-                "operations": layer.operations.by_operation(),
-                "operations_by_bits": {f"{op}{bits}": number for (op, bits), number in layer.operations.items()},
-                "output_format": layer.output_format,
-                "accumulator_bits": layer.accumulator_bits,
-                "weight_words": layer.weights.words,
-                "weight_bits": layer.weights.bits,
-            }
-            for layer in trace.layers
-        ],
     }

@@ -30,11 +30,12 @@ def run(
     """Estimate energy and latency on an accelerator."""
     from addersim.hardware.estimate import estimate
     from addersim.simulation import count
+    from addersim.summary import cost_document
 
     rules = options.quantization(bits, weight_bits, activation_bits, layer, accumulator, circuit=circuit)
     cost = estimate(count(uncalibrated(network, rules)), accelerator, table, batch)
     if json:
-        print_json(document(cost))
+        print_json(cost_document(cost))
         return
     images = "one image" if batch == 1 else f"{batch} images"
     rows = [_row(one) for one in cost.layers]
@@ -64,39 +65,3 @@ def _energies(cost: Cost | LayerCost) -> dict[str, Any]:
     parts = cost.energy_by_component()
     columns = {f"{name} nJ": parts.get(name, 0.0) / 1e3 for name in ("array", "vector", "buffer", "dram")}
     return columns | {"energy nJ": cost.energy_pj / 1e3}
-
-
-def document(cost: Cost) -> dict[str, Any]:
-    """A cost as plain values."""
-    return {
-        "network": cost.network,
-        "accelerator": cost.accelerator,
-        "table": cost.table,
-        "convention": cost.convention,
-        "batch": cost.batch,
-        "clock_mhz": cost.clock_mhz,
-        "energy_pj": {"total": cost.energy_pj} | cost.energy_by_component(),
-        "energy_pj_by_part": {f"{component} {of}": pj for (component, of), pj in cost.energy_by_part().items()},
-        "cycles": cost.cycles,
-        "latency_ms": cost.latency_ms,
-        "images_per_second": cost.images_per_second,
-        "utilisation": cost.utilisation,
-        "layers": [
-            {
-                "name": layer.name,
-                "kind": layer.kind,
-                "datapath": layer.datapath,
-                "cycles": layer.cycles,
-                "bound": layer.bound,
-                "compute_cycles": layer.compute_cycles,
-                "dram_cycles": layer.dram_cycles,
-                "utilisation": layer.utilisation,
-                "energy_pj": {"total": layer.energy_pj} | layer.energy_by_component(),
-            }
-            for layer in cost.layers
-        ],
-        "prices": [
-            {"what": used.what, "unit": used.unit, "energy_pj": used.price[0], "rule": used.price[1], "source": used.price[2]}
-            for used in cost.prices
-        ],
-    }

@@ -37,9 +37,14 @@ def run(
     module, shape = _build(source, input_shape)
     if weights:
         load_weights(module, _read_weights(weights))
-    scale = {"mean": _numbers("--mean", mean), "std": _numbers("--std", std)}
-    origin = {"origin": f"{source}, weights {weights.name if weights else 'untrained'}"}
-    network = lower(module, shape, name=name or source.rpartition(":")[2], about=origin, **scale)
+    network = lower(
+        module,
+        shape,
+        name=name or source.rpartition(":")[2],
+        mean=_numbers("--mean", mean),
+        std=_numbers("--std", std),
+        about={"origin": f"{source}, weights {weights.name if weights else 'untrained'}"},
+    )
     network.save(output)
     if json:
         print_json(

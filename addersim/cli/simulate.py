@@ -52,9 +52,11 @@ def run(
     if save_program:
         program.save(save_program)
     if json:
-        print_json(document(program, result) | {"data": data, "calibration_images": calibrated})
+        from addersim.summary import simulation_document
+
+        print_json(simulation_document(result) | {"data": data, "calibration": calibrated})
     else:
-        _print(program, result)
+        _print(result)
 
 
 def simulated(
@@ -89,7 +91,7 @@ def simulated(
     return program, result, calibrated
 
 
-def _print(program: Program, result: Simulation) -> None:
+def _print(result: Simulation) -> None:
     errors = {error.name: error.relative_error for error in result.errors}
     rows = []
     for layer in result.trace.layers:
@@ -125,28 +127,3 @@ def _departure(result: Simulation) -> str:
         worst = max(result.errors, key=lambda error: error.relative_error)
         return f"none beyond 10 %; the largest relative error is {100 * worst.relative_error:.1f} %, at {worst.name}"
     return f"layer {result.departure.name}, relative error {100 * result.departure.relative_error:.1f} %"
-
-
-def document(program: Program, result: Simulation) -> dict[str, Any]:
-    """A simulation as plain values."""
-    errors = {error.name: error.relative_error for error in result.errors}
-    return {
-        "network": result.network,
-        "images": result.images,
-        "accuracy_float": result.accuracy_float,
-        "accuracy": result.accuracy,
-        "agreement": result.agreement,
-        "departure": result.departure,
-        "layers": [
-            {
-                "name": layer.name,
-                "kind": layer.kind,
-                "datapath": layer.datapath,
-                "output_format": layer.output_format,
-                "accumulator_bits": layer.accumulator_bits,
-                "observed": layer.observed,
-                "relative_error": errors.get(layer.name),
-            }
-            for layer in result.trace.layers
-        ],
-    }

@@ -6,6 +6,7 @@ Modules of the ResNets are named as in the released AdderNet code (huawei-noah/A
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -67,17 +68,23 @@ class LeNet5(nn.Sequential):
     """LeNet-5-BN: two 5x5 window layers with pooling, three fully connected ones, batch norm after each."""
 
     def __init__(self, layers: Layers, classes: int = 10, channels: int = 1):
-        def block(layer: nn.Module, norm: nn.Module, *rest: nn.Module) -> nn.Sequential:
-            return nn.Sequential(layer, norm, *rest)
-
-        super().__init__(
-            block(layers.conv(channels, 6, 5, padding=2, end=True), nn.BatchNorm2d(6), nn.ReLU(), nn.MaxPool2d(2)),
-            block(layers.conv(6, 16, 5), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2)),
-            nn.Flatten(),
-            block(layers.linear(400, 120), nn.BatchNorm1d(120), nn.ReLU()),
-            block(layers.linear(120, 84), nn.BatchNorm1d(84), nn.ReLU()),
-            block(layers.linear(84, classes, end=True), nn.BatchNorm1d(classes)),
-        )
+        modules: dict[str, nn.Module] = {}
+        for place, (inputs, outputs, padding) in enumerate(((channels, 6, 2), (6, 16, 0)), 1):
+            modules |= {
+                f"conv{place}": layers.conv(inputs, outputs, 5, padding=padding, end=place == 1),
+                f"conv{place}_bn": nn.BatchNorm2d(outputs),
+                f"conv{place}_relu": nn.ReLU(),
+                f"conv{place}_pool": nn.MaxPool2d(2),
+            }
+        modules["flatten"] = nn.Flatten()
+        for place, (inputs, outputs) in enumerate(((400, 120), (120, 84)), 1):
+            modules |= {
+                f"fc{place}": layers.linear(inputs, outputs),
+                f"fc{place}_bn": nn.BatchNorm1d(outputs),
+                f"fc{place}_relu": nn.ReLU(),
+            }
+        modules |= {"fc3": layers.linear(84, classes, end=True), "fc3_bn": nn.BatchNorm1d(classes)}
+        super().__init__(OrderedDict(modules))
 
 
 class VGGSmall(nn.Sequential):

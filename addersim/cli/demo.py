@@ -1,0 +1,27 @@
+"""addersim demo: the main job on the data that come with the package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from addersim.cli import options
+from addersim.cli.report import finish, result_of
+
+NETWORKS = ("lenet5-adder", "lenet5-conv")
+DATA = "fashion-mnist-2000"
+
+
+def run(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the page and the tables.")] = Path("reports/demo"),
+    bits: options.Bits = 8,
+    accelerator: options.AcceleratorName = "systolic-16x16",
+    table: options.Table = "horowitz-45nm",
+    json: options.Json = False,
+) -> None:
+    """Run an AdderNet and its multiplying twin bit for bit, price both, and write the page."""
+    how = options.quantization(bits)
+    results = [result_of(name, how, DATA, None, None, accelerator, table) for name in NETWORKS]
+    finish(results, output, f"LeNet-5-BN on Fashion-MNIST: additions against multiplications at {bits} bits", json)

@@ -1,0 +1,117 @@
+"""addersim report: simulate and price networks, and write the page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from addersim.cli import options
+from addersim.cli.output import percent, print_json, print_table, show
+from addersim.cli.simulate import simulated
+
+if TYPE_CHECKING:
+    from addersim.quantization import Quantization
+    from addersim.summary import Result
+
+
+def run(
+    networks: Annotated[list[str], typer.Argument(metavar="NETWORK...", help="Bundled names, saved files or architectures.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the page and the tables.")] = Path("report"),
+    data: options.Data = "fashion-mnist-2000",
+    root: options.Root = None,
+    limit: options.Limit = None,
+    bits: options.Bits = 8,
+    weight_bits: options.WeightBits = None,
+    activation_bits: options.ActivationBits = None,
+    layer: options.LayerBits = None,
+    accumulator: options.AccumulatorText = "exact",
+    circuit: options.Circuit = "2a",
+    clip_weights: options.ClipWeights = True,
+    calibration: options.Calibration = "mse",
+    correction: options.Correction = "mean",
+    rules: options.Rules = None,
+    accelerator: options.AcceleratorName = "systolic-16x16",
+    table: options.Table = "horowitz-45nm",
+    threads: options.Threads = None,
+    json: options.Json = False,
+) -> None:
+    """Simulate and price networks side by side; write a page, CSV tables and JSON."""
+    how = options.quantization(
+        bits,
+        weight_bits,
+        activation_bits,
+        layer,
+        accumulator,
+        rules,
+        circuit=circuit,
+        clip_weights=clip_weights,
+        calibration=calibration,
+        correction=correction,
+    )
+    results = [result_of(name, how, data, root, limit, accelerator, table, threads) for name in networks]
+    finish(results, output, "addersim report", json)
+
+
+def result_of(
+    network: str,
+    how: Quantization,
+    data: str,
+    root: Path | None,
+    limit: int | None,
+    accelerator: str,
+    table: str,
+    threads: int | None = None,
+) -> Result:
+    """One network, simulated and priced."""
+    from addersim.hardware.estimate import estimate
+    from addersim.summary import Result
+
+    program, simulation, calibrated = simulated(network, how, data, root, limit, threads=threads)
+    notes = {**program.about, "data": data, "calibration": calibrated}
+    return Result(
+        name=program.name,
+        trace=simulation.trace,
+        cost=estimate(simulation.trace, accelerator, table),
+        simulation=simulation,
+        program=program,
+        notes=notes,
+    )
+
+
+def finish(results: Sequence[Result], output: Path, title: str, json: bool) -> None:
+    """Write the page and print what is in it."""
+    from addersim import __version__
+    from addersim.report import write_report
+    from addersim.summary import to_json
+
+    page = write_report(results, output, title=title, about={"made by": f"addersim {__version__}"})
+    if json:
+        print_json({"page": str(page), "results": [to_json(result) for result in results]})
+        return
+    first = results[0].cost
+    place = f"one image on {first.accelerator} at {show(first.clock_mhz)} MHz, prices of {first.table}"
+    print_table(place, [_row(result) for result in results])
+    print(f"\nreport: {page}")
+
+
+def _row(result: Result) -> dict[str, Any]:
+    simulation, cost, operations = result.simulation, result.cost, result.trace.operations
+    if simulation is None:
+        return {"network": result.name}
+    return {
+        "network": result.name,
+        "images": simulation.images,
+        "float": percent(simulation.accuracy_float),
+        "fixed point": percent(simulation.accuracy),
+        "agreement": percent(simulation.agreement),
+        "taps": result.trace.taps,
+        "mul": operations.total("mul"),
+        "add + sub": operations.total("add") + operations.total("sub"),
+        "energy nJ": cost.energy_pj_per_image / 1e3,
+        "of it array nJ": cost.energy_by_component().get("array", 0.0) / 1e3,
+        "cycles": cost.cycles,
+        "latency ms": cost.latency_ms,
+    }
