@@ -80,7 +80,7 @@ def test_ends_classes_and_gradient_are_options():
     assert not any(isinstance(module, MULTIPLIERS) for module in network.modules())
     assert {module.gradient for module in network.modules() if isinstance(module, Adder2d)} == {"sign"}
     assert network.fc.out_channels == network.bn2.num_features == 100
-    assert isinstance(build("lenet5-adder", ends="multiply")[0][0], nn.Conv2d)
+    assert isinstance(build("lenet5-adder", ends="multiply").conv1, nn.Conv2d)
 
 
 def test_weights_follow_from_the_seed_and_the_global_state_is_left_alone():
@@ -89,8 +89,8 @@ def test_weights_follow_from_the_seed_and_the_global_state_is_left_alone():
     torch.manual_seed(7)
     first, second, third = (build("lenet5-adder", seed=seed) for seed in (1, 1, 2))
     assert torch.equal(torch.rand(3), expected)
-    assert torch.equal(first[1][0].adder, second[1][0].adder)
-    assert not torch.equal(first[1][0].adder, third[1][0].adder)
+    assert torch.equal(first.conv2.adder, second.conv2.adder)
+    assert not torch.equal(first.conv2.adder, third.conv2.adder)
 
 
 def test_unknown_names():

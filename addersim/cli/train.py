@@ -1,0 +1,103 @@
+"""addersim train: train a network by a recipe, or probe it at its first step."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+
+import typer
+
+from addersim.cli import options
+from addersim.cli.output import percent, print_json, print_table
+from addersim.errors import ConfigError
+
+if TYPE_CHECKING:
+    from addersim.train.loop import Run
+    from addersim.train.recipe import Recipe
+
+Probe = Literal["gradients", "variance"]
+
+
+def run(
+    study: Annotated[str, typer.Argument(metavar="STUDY", help="A bundled study, such as lenet5-mnist, or a TOML file.")],
+    changes: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Single values that replace the study's.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder of checkpoint, history and network; a run in it goes on.")
+    ] = None,
+    root: options.Root = None,
+    probe: Annotated[
+        str | None,
+        typer.Option(help="Do not train; look at the first step: gradients (norms, adder beside conv) or variance."),
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda; cuda where torch finds one, otherwise.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; their number changes the last digits.")] = None,
+    json: options.Json = False,
+) -> None:
+    """Train a network (needs torch); the folder then holds network.npz, ready for addersim simulate."""
+    missing = [name for name in ("torch", "safetensors") if find_spec(name) is None]
+    if missing:
+        raise ConfigError(f"training needs {' and '.join(missing)}; install with: pip install 'addersim[train]'")
+    if probe not in (None, *get_args(Probe)):
+        raise ConfigError(f"--probe {probe!r} is not one of {', '.join(get_args(Probe))}")
+    if (output is None) == (probe is None):
+        raise ConfigError("name either --output DIR, where the run is kept, or --probe, which keeps nothing")
+    from addersim.train.recipe import load_recipe
+
+    recipe = load_recipe(study, changes or [])
+    chosen = _device(device, threads)
+    if output is None:
+        _probe(recipe, probe, root, json)
+        return
+    found = _train(recipe, output, root, chosen)
+    if json:
+        print_json(_document(recipe, found))
+    else:
+        print_table(f"{recipe.architecture} on {recipe.data}: the last epochs", list(found.history[-5:]))
+        print(f"\ntest accuracy {percent(found.history[-1]['test_accuracy'])}; the network: {found.folder / 'network.npz'}")
+
+
+def _device(name: str | None, threads: int | None) -> str:
+    import torch
+
+    if threads:
+        torch.set_num_threads(threads)
+    if name not in (None, "cpu", "cuda"):
+        raise ConfigError(f"--device {name!r} is not one of cpu, cuda")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("--device cuda: torch finds no CUDA device; it finds cpu")
+    return name or ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _train(recipe: Recipe, output: Path, root: Path | None, device: str) -> Run:
+    from rich.console import Console
+
+    from addersim.train.loop import train
+
+    return train(recipe, output, root=root, device=device, console=Console(stderr=True))
+
+
+def _probe(recipe: Recipe, probe: str | None, root: Path | None, json: bool) -> None:
+    from addersim.train.probe import gradient_norms, output_variances
+
+    rows = (gradient_norms if probe == "gradients" else output_variances)(recipe, root)
+    if json:
+        print_json({"probe": probe, "recipe": recipe, "layers": rows})
+    else:
+        what = "norm of each layer's filter gradient" if probe == "gradients" else "variance of each layer's outputs"
+        print_table(f"{recipe.architecture} on {recipe.data}, first step: {what}", rows)
+
+
+def _document(recipe: Recipe, found: Run) -> dict[str, Any]:
+    last = found.history[-1]
+    return {
+        "recipe": recipe,
+        "epochs": len(found.history),
+        "train_accuracy": last["train_accuracy"],
+        "test_accuracy": last["test_accuracy"],
+        "folder": str(found.folder),
+        "network": str(found.folder / "network.npz"),
+        "history": found.history,
+    }
