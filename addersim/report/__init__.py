@@ -1,0 +1,17 @@
+"""Report: results as tables, figures and one self-contained page. The only folder that imports pandas and plotly."""
+
+from addersim.report.frames import Frames, energy_frame, layers_frame, operations_frame, prices_frame, ranges_frame
+from addersim.report.page import render_page, write_report
+from addersim.summary import Result
+
+__all__ = [
+    "Frames",
+    "Result",
+    "energy_frame",
+    "layers_frame",
+    "operations_frame",
+    "prices_frame",
+    "ranges_frame",
+    "render_page",
+    "write_report",
+]

@@ -1,0 +1,237 @@
+"""Frames: results as tidy tables, one row a fact, units in the column names.
+
+Every table begins with the column ``network``, the name of the result. Energies and operations are those of one image; cycles
+and times are those of a batch, whose size stands beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from addersim.fixed import bits_for
+from addersim.summary import Result
+
+__all__ = ["Frames", "energy_frame", "kinds", "layers_frame", "operations_frame", "prices_frame", "ranges_frame"]
+
+
+class LayerRow(NamedTuple):
+    """A layer: what it is, what it took, and how far its values are from float. `stage` names the window that it follows."""
+
+    network: str
+    layer: str
+    stage: str
+    kind: str
+    datapath: str
+    taps: int
+    operations: int
+    weight_words: int
+    weight_bits: int
+    weight_format: str
+    output_words: int
+    output_bits: int
+    output_format: str
+    batch: int
+    cycles: int
+    latency_ms: float
+    bound: str
+    compute_cycles: int
+    dram_cycles: int
+    utilisation: float
+    energy_pj: float
+    relative_error: float | None
+
+
+class OperationRow(NamedTuple):
+    """How often a layer runs an operation at a width, for one image."""
+
+    network: str
+    layer: str
+    operation: str
+    bits: int
+    number: int
+
+
+class EnergyRow(NamedTuple):
+    """Energy of an operation, or of moving an operand, in one component and layer, for one image."""
+
+    network: str
+    layer: str
+    stage: str
+    kind: str
+    datapath: str
+    component: str
+    of: str
+    energy_pj: float
+
+
+class RangeRow(NamedTuple):
+    """What came out of a layer against what its output format holds, in codes.
+
+    `bits_needed` counts like `bits`: with a sign bit where the format has one. An unsigned format cuts negative results to
+    zero on purpose (that is its ReLU), so that only the largest result counts there, and `overflowed` includes what ReLU cuts.
+    """
+
+    network: str
+    layer: str
+    kind: str
+    datapath: str
+    format: str
+    signed: bool
+    bits: int
+    bits_needed: int
+    format_minimum: int
+    format_maximum: int
+    minimum: int
+    maximum: int
+    overflowed: int
+    outputs: int
+    overflowed_share: float
+
+
+class PriceRow(NamedTuple):
+    """A unit price that was used, in pJ a `unit`, the table's rule for it and where it comes from."""
+
+    network: str
+    table: str
+    what: str
+    unit: str
+    energy_pj: float
+    rule: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """All tables of several results, below one another."""
+
+    layers: pd.DataFrame
+    operations: pd.DataFrame
+    energy: pd.DataFrame
+    ranges: pd.DataFrame
+    prices: pd.DataFrame
+
+    @classmethod
+    def of(cls, results: Sequence[Result]) -> Frames:
+        """The tables of results."""
+        makers = (layers_frame, operations_frame, energy_frame, ranges_frame, prices_frame)
+        return cls(*(maker(results) for maker in makers))
+
+
+def layers_frame(results: Sequence[Result]) -> pd.DataFrame:
+    """One row a layer, see `LayerRow`."""
+    return _frame(LayerRow, (row for result in results for row in _layer_rows(result)))
+
+
+def operations_frame(results: Sequence[Result]) -> pd.DataFrame:
+    """One row a layer, operation and width, see `OperationRow`."""
+    return _frame(
+        OperationRow,
+        (
+            OperationRow(result.name, layer.name, op, bits, number)
+            for result in results
+            for layer in result.trace.layers
+            for (op, bits), number in layer.operations.items()
+        ),
+    )
+
+
+def energy_frame(results: Sequence[Result]) -> pd.DataFrame:
+    """One row a layer, component and operation or operand, see `EnergyRow`. Views, which cost nothing, have none."""
+    return _frame(
+        EnergyRow,
+        (
+            EnergyRow(
+                result.name, layer.name, stage, layer.kind, layer.datapath or "", *part[:2], part.energy_pj / result.cost.batch
+            )
+            for result in results
+            for stage, members in result.stages()
+            for layer in (result.cost.layers[index] for index in members)
+            for part in layer.parts
+        ),
+    )
+
+
+def ranges_frame(results: Sequence[Result]) -> pd.DataFrame:
+    """One row a layer in which overflow was possible, see `RangeRow`; empty without a run."""
+    return _frame(RangeRow, (row for result in results for row in _range_rows(result)))
+
+
+def prices_frame(results: Sequence[Result]) -> pd.DataFrame:
+    """One row a unit price, see `PriceRow`."""
+    return _frame(
+        PriceRow,
+        (
+            PriceRow(result.name, result.cost.table, used.what, used.unit, *used.price)
+            for result in results
+            for used in result.cost.prices
+        ),
+    )
+
+
+def kinds(frame: pd.DataFrame) -> pd.Series[str]:
+    """Kind of each row's layer, or its circuit where it is a window."""
+    return frame["datapath"].where(frame["datapath"] != "", frame["kind"])
+
+
+def _frame(row: Any, rows: Iterable[NamedTuple]) -> pd.DataFrame:
+    return pd.DataFrame(list(rows), columns=row._fields)
+
+
+def _layer_rows(result: Result) -> Iterator[LayerRow]:
+    stages = {index: name for name, members in result.stages() for index in members}
+    weights = {row["layer"]: row["weights"] for row in result.program.table()} if result.program else {}
+    errors, cost = result.errors, result.cost
+    for index, (layer, priced) in enumerate(zip(result.trace.layers, cost.layers, strict=True)):
+        yield LayerRow(
+            network=result.name,
+            layer=layer.name,
+            stage=stages.get(index, ""),
+            kind=layer.kind,
+            datapath=layer.datapath or "",
+            taps=layer.work.taps if layer.work else 0,
+            operations=layer.operations.total(),
+            weight_words=layer.weights.words,
+            weight_bits=layer.weights.bits,
+            weight_format=weights.get(layer.name, ""),
+            output_words=layer.output.words,
+            output_bits=layer.output.bits,
+            output_format=layer.output_format,
+            batch=cost.batch,
+            cycles=priced.cycles,
+            latency_ms=priced.cycles / (cost.clock_mhz * 1e3),
+            bound=priced.bound,
+            compute_cycles=priced.compute_cycles,
+            dram_cycles=priced.dram_cycles,
+            utilisation=priced.utilisation,
+            energy_pj=priced.energy_pj / cost.batch,
+            relative_error=errors.get(layer.name),
+        )
+
+
+def _range_rows(result: Result) -> Iterator[RangeRow]:
+    for layer in result.observed:
+        seen, bits = layer.observed, layer.output.bits
+        if seen is None:
+            continue
+        signed = not layer.output_format.startswith("u")
+        yield RangeRow(
+            network=result.name,
+            layer=layer.name,
+            kind=layer.kind,
+            datapath=layer.datapath or "",
+            format=layer.output_format,
+            signed=signed,
+            bits=bits,
+            bits_needed=seen.bits_needed if signed else bits_for(0, max(seen.maximum, 0), signed=False),
+            format_minimum=-(1 << (bits - 1)) if signed else 0,
+            format_maximum=(1 << (bits - signed)) - 1,
+            minimum=seen.minimum,
+            maximum=seen.maximum,
+            overflowed=seen.overflowed,
+            outputs=seen.outputs,
+            overflowed_share=seen.overflowed / seen.outputs if seen.outputs else 0.0,
+        )

@@ -1,0 +1,100 @@
+"""Markup: the few pieces of HTML that the page is made of. Everything that is not markup is escaped here."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import pandas as pd
+
+__all__ = ["Column", "definitions", "details", "escape", "number", "percent", "small_percent", "table", "thousandths", "whole"]
+
+
+def escape(text: object) -> str:
+    """Text as HTML that shows it, quotes included, so that it may also stand in an attribute."""
+    return html.escape(str(text))
+
+
+def whole(value: float) -> str:
+    """A whole number with its thousands apart."""
+    return f"{value:,.0f}"
+
+
+def number(value: float) -> str:
+    """A number with five significant digits; nothing where there is none."""
+    if math.isnan(value):
+        return ""
+    return whole(value) if abs(value) >= 1e5 or value == int(value) else f"{value:,.5g}"
+
+
+def thousandths(value: float) -> str:
+    """A number with three decimals, so that a column of them lines up."""
+    return f"{value:,.3f}"
+
+
+def percent(share: float | None) -> str:
+    """A share as per cent; nothing where there is none."""
+    return "" if share is None or math.isnan(share) else f"{100 * share:.2f}\u00a0%"
+
+
+class Column(NamedTuple):
+    """A column of a printed table: its heading with the unit, and how its numbers are written; None leaves texts alone."""
+
+    heading: str
+    form: Callable[[float], str] | None = None
+
+
+def table(
+    frame: pd.DataFrame, columns: Mapping[str, Column], caption: str = "", total: Mapping[str, float] | None = None
+) -> str:
+    """A table in a box that scrolls by itself.
+
+    Parameters
+    ----------
+    frame
+        The values.
+    columns
+        What to show of them, in order; the first column heads the rows.
+    caption
+        A line above.
+    total
+        Values of a last row, by column; the others stay empty.
+    """
+    heads = "".join(f'<th scope="col"{_flush(one)}>{escape(one.heading)}</th>' for one in columns.values())
+    values = zip(*(frame[key].tolist() for key in columns), strict=True)
+    body = "".join(f"<tr>{_cells(row, list(columns.values()))}</tr>" for row in values)
+    if total is not None:
+        cells = ["Total", *(total.get(key, "") for key in list(columns)[1:])]
+        body += f'<tr class="total">{_cells(cells, list(columns.values()))}</tr>'
+    head = f"<caption>{escape(caption)}</caption>" if caption else ""
+    return f'<div class="scroll"><table>{head}<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _flush(column: Column) -> str:
+    return ' class="n"' if column.form else ""
+
+
+def _cells(row: Sequence[object], columns: Sequence[Column]) -> str:
+    texts = [
+        escape(column.form(value) if column.form and isinstance(value, int | float) else value)
+        for value, column in zip(row, columns, strict=True)
+    ]
+    rest = "".join(f"<td{_flush(column)}>{text}</td>" for text, column in zip(texts[1:], columns[1:], strict=True))
+    return f'<th scope="row">{texts[0]}</th>{rest}'
+
+
+def small_percent(share: float) -> str:
+    """A share as per cent, with three significant digits."""
+    return f"{100 * share:.3g}\u00a0%"
+
+
+def definitions(entries: Mapping[str, str]) -> str:
+    """Keys and what they stand for."""
+    return f"<dl>{''.join(f'<dt>{escape(key)}</dt><dd>{escape(value)}</dd>' for key, value in entries.items())}</dl>"
+
+
+def details(summary: str, content: str) -> str:
+    """Tables that open at a click, beside each other where there is room."""
+    return f'<details><summary>{escape(summary)}</summary><div class="tables">{content}</div></details>'

@@ -1,0 +1,184 @@
+"""Summary: what is known of a network on an accelerator, in one record, and as plain values ready for JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import groupby
+from typing import Any
+
+from addersim.errors import NetworkError
+from addersim.hardware.cost import Cost
+from addersim.hardware.schedule import schedule
+from addersim.program import Program
+from addersim.simulation import Simulation
+from addersim.trace import LayerTrace, Trace
+
+__all__ = ["Result", "cost_document", "simulation_document", "to_json", "trace_document"]
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What is known of one network on one accelerator.
+
+    Attributes
+    ----------
+    name
+        What readers call it; need not be the network's own name, such as ``lenet5-adder, 4 bits``.
+    trace
+        Facts of the network.
+    cost
+        What they cost.
+    simulation
+        What a run on images found, or None.
+    program
+        The integers behind the trace, for the formats of its weights, or None.
+    notes
+        What is special about this result, in words, by key.
+
+    Raises
+    ------
+    NetworkError
+        Where trace, cost and simulation are not of the same layers.
+    """
+
+    name: str
+    trace: Trace
+    cost: Cost
+    simulation: Simulation | None = None
+    program: Program | None = None
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        names = [layer.name for layer in self.trace.layers]
+        others: dict[str, Sequence[Any]] = {"cost": self.cost.layers}
+        if self.simulation is not None:
+            others["simulation"] = self.simulation.trace.layers
+        if self.program is not None:
+            others["program"] = self.program.layers
+        for what, layers in others.items():
+            if [layer.name for layer in layers] != names:
+                raise NetworkError(f"result {self.name}: {what} and trace have different layers; give those of one program")
+
+    @property
+    def observed(self) -> tuple[LayerTrace, ...]:
+        """The layers with what a run saw in them, where there was a run."""
+        return (self.trace if self.simulation is None else self.simulation.trace).layers
+
+    @property
+    def errors(self) -> dict[str, float]:
+        """Relative error by layer; empty without a simulation beside the float network."""
+        return {} if self.simulation is None else {one.name: one.relative_error for one in self.simulation.errors}
+
+    def stages(self) -> list[tuple[str, tuple[int, ...]]]:
+        """Layers that run as one pipeline, as indices, under the name that readers know: a window with what follows it.
+
+        Layers that only rename a value are no stage.
+        """
+        order = schedule(self.trace)
+        found = []
+        for _, members in groupby(range(len(order.stages)), key=order.stages.__getitem__):
+            stage = tuple(members)
+            if not order.views.issuperset(stage):
+                head = next((index for index in stage if self.trace.layers[index].work), stage[0])
+                found.append((self.trace.layers[head].name, stage))
+        return found
+
+
+def trace_document(trace: Trace) -> Row:
+    """A trace's counts as plain values."""
+    return {
+        "network": trace.name,
+        "convention": trace.convention,
+        "images": 1,
+        "operations": trace.operations.by_operation(),
+        "operations_by_bits": {f"{op}{bits}": number for (op, bits), number in trace.operations.items()},
+        "taps": trace.taps,
+        "taps_by_datapath": trace.taps_by_datapath(),
+        "layers": [
+            {
+                "name": layer.name,
+                "kind": layer.kind,
+                "datapath": layer.datapath,
+                "taps": layer.work.taps if layer.work else 0,
+                "operations": layer.operations.by_operation(),
+                "operations_by_bits": {f"{op}{bits}": number for (op, bits), number in layer.operations.items()},
+                "output_format": layer.output_format,
+                "accumulator_bits": layer.accumulator_bits,
+                "weight_words": layer.weights.words,
+                "weight_bits": layer.weights.bits,
+            }
+            for layer in trace.layers
+        ],
+    }
+
+
+def simulation_document(simulation: Simulation) -> Row:
+    """A simulation as plain values, without the choice for each image."""
+    errors = {error.name: error.relative_error for error in simulation.errors}
+    return {
+        "network": simulation.network,
+        "images": simulation.images,
+        "accuracy_float": simulation.accuracy_float,
+        "accuracy": simulation.accuracy,
+        "agreement": simulation.agreement,
+        "departure": simulation.departure and asdict(simulation.departure),
+        "layers": [
+            {
+                "name": layer.name,
+                "kind": layer.kind,
+                "datapath": layer.datapath,
+                "output_format": layer.output_format,
+                "accumulator_bits": layer.accumulator_bits,
+                "observed": layer.observed and asdict(layer.observed),
+                "relative_error": errors.get(layer.name),
+            }
+            for layer in simulation.trace.layers
+        ],
+    }
+
+
+def cost_document(cost: Cost) -> Row:
+    """A cost as plain values, for the whole batch."""
+    return {
+        "network": cost.network,
+        "accelerator": cost.accelerator,
+        "table": cost.table,
+        "convention": cost.convention,
+        "batch": cost.batch,
+        "clock_mhz": cost.clock_mhz,
+        "energy_pj": {"total": cost.energy_pj} | cost.energy_by_component(),
+        "energy_pj_by_part": {f"{component} {of}": pj for (component, of), pj in cost.energy_by_part().items()},
+        "cycles": cost.cycles,
+        "latency_ms": cost.latency_ms,
+        "images_per_second": cost.images_per_second,
+        "utilisation": cost.utilisation,
+        "layers": [
+            {
+                "name": layer.name,
+                "kind": layer.kind,
+                "datapath": layer.datapath,
+                "cycles": layer.cycles,
+                "bound": layer.bound,
+                "compute_cycles": layer.compute_cycles,
+                "dram_cycles": layer.dram_cycles,
+                "utilisation": layer.utilisation,
+                "energy_pj": {"total": layer.energy_pj} | layer.energy_by_component(),
+            }
+            for layer in cost.layers
+        ],
+        "prices": [{"what": used.what, "unit": used.unit, **used.price._asdict()} for used in cost.prices],
+    }
+
+
+def to_json(result: Result) -> Row:
+    """A result as plain values: numbers, strings, lists and dicts by string."""
+    return {
+        "name": result.name,
+        "notes": dict(result.notes),
+        "simulation": result.simulation and simulation_document(result.simulation),
+        "count": trace_document(result.trace),
+        "cost": cost_document(result.cost),
+    }
