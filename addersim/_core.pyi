@@ -16,7 +16,15 @@ def l1_sign_filter_gradient(
     gradient: _Array, x: _Array, weights: _Array, out: _Array, geometry: _Numbers, kernels: int, threads: int
 ) -> None: ...
 def window_bounds(
-    weights: _Array, weights_type: int, lane: int, taps: int, x_low: int, x_high: int, low: _Array, high: _Array
+    weights: _Array,
+    weights_type: int,
+    lane: int,
+    taps: int,
+    x_low: int,
+    x_high: int,
+    low: _Array,
+    high: _Array,
+    kernels: int,
 ) -> None: ...
 def window(
     x: _Array,

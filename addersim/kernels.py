@@ -127,7 +127,8 @@ def _type(values: Array) -> int:
 def _bounds(weights: Array, lane: Lane, low: int, high: int) -> tuple[Array, Array]:
     """Smallest and largest exact sum of each output for any x in low..high and zero."""
     least, most = np.empty((2, len(weights)), np.int64)
-    _core.window_bounds(_flat(weights), _type(weights), _LANES[lane], weights[0].size, min(low, 0), max(high, 0), least, most)
+    ends, taps = (min(low, 0), max(high, 0)), weights[0].size
+    _core.window_bounds(_flat(weights), _type(weights), _LANES[lane], taps, *ends, least, most, _kernels())
     return least, most
 
 

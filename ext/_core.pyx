@@ -47,8 +47,8 @@ cdef extern from "core.h":
                               const float *weights, float *out, int threads) nogil
     int l1_sign_filter_gradient_f32(const Kernels *kernels, const Geometry *g, const float *gradient, const float *x,
                                     const float *weights, float *out, int threads) nogil
-    void c_window_bounds "window_bounds"(Lane lane, Type type, const void *weights, int64_t outputs, int64_t taps,
-                                         int64_t x_low, int64_t x_high, int64_t *low, int64_t *high) nogil
+    int c_window_bounds "window_bounds"(const Kernels *kernels, Lane lane, Type type, const void *weights, int64_t outputs,
+                                        int64_t taps, int64_t x_low, int64_t x_high, int64_t *low, int64_t *high) nogil
     int window_codes(const Kernels *kernels, Lane lane, const Geometry *g, Type x_type, const void *x, int64_t x_low,
                      int64_t x_high, Type weights_type, const void *weights, const Finish *finish, void *y, int threads,
                      Seen *seen) nogil
@@ -138,10 +138,14 @@ def l1_sign_filter_gradient(const float[:, :, :, ::1] gradient, const float[:, :
 
 
 def window_bounds(const uint8_t[::1] weights, int weights_type, int lane, int64_t taps, int64_t x_low, int64_t x_high,
-                  int64_t[::1] low, int64_t[::1] high):
+                  int64_t[::1] low, int64_t[::1] high, int kernels):
+    cdef const Kernels *table = kernels_at(kernels)
     cdef int64_t outputs = low.shape[0]
+    cdef int status
     with nogil:
-        c_window_bounds(<Lane>lane, <Type>weights_type, &weights[0], outputs, taps, x_low, x_high, &low[0], &high[0])
+        status = c_window_bounds(table, <Lane>lane, <Type>weights_type, &weights[0], outputs, taps, x_low, x_high, &low[0],
+                                 &high[0])
+    done(status)
 
 
 def window(const uint8_t[::1] x, int x_type, ends, const uint8_t[::1] weights, int weights_type, uint8_t[::1] y, bint wide_results,

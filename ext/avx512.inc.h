@@ -36,6 +36,19 @@ static inline Ints ints_load(const void *p) { return _mm512_loadu_si512(p); }
 static inline Ints ints_all(const void *p) { return _mm512_set1_epi32(*(const int32_t *)p); }
 static inline void ints_store(int32_t *p, Ints a) { _mm512_storeu_si512(p, a); }
 static inline Ints ints_add(Ints a, Ints b) { return _mm512_add_epi32(a, b); }
+static inline Ints ints_set(int32_t a) { return _mm512_set1_epi32(a); }
+static inline Ints ints_sub(Ints a, Ints b) { return _mm512_sub_epi32(a, b); }
+static inline Ints ints_mul(Ints a, Ints b) { return _mm512_mullo_epi32(a, b); }
+static inline Ints ints_min(Ints a, Ints b) { return _mm512_min_epi32(a, b); }
+static inline Ints ints_max(Ints a, Ints b) { return _mm512_max_epi32(a, b); }
+static inline Ints ints_and(Ints a, Ints b) { return _mm512_and_si512(a, b); }
+static inline Ints ints_count(Ints count, Ints a, Ints b) {
+    return _mm512_mask_add_epi32(count, _mm512_cmpneq_epi32_mask(a, b), count, _mm512_set1_epi32(1));
+}
+static inline Ints ints_from_S8(const void *p) { return _mm512_cvtepi8_epi32(_mm_loadu_si128(p)); }
+static inline Ints ints_from_U8(const void *p) { return _mm512_cvtepu8_epi32(_mm_loadu_si128(p)); }
+static inline Ints ints_from_S16(const void *p) { return _mm512_cvtepi16_epi32(_mm256_loadu_si256(p)); }
+static inline Ints ints_from_U16(const void *p) { return _mm512_cvtepu16_epi32(_mm256_loadu_si256(p)); }
 static inline void ints_widen(int64_t *p, Ints a, int accumulate) {
     __m512i low = _mm512_cvtepi32_epi64(_mm512_castsi512_si256(a)), high = _mm512_cvtepi32_epi64(_mm512_extracti64x4_epi64(a, 1));
     if (accumulate) {

@@ -3,6 +3,93 @@
 #define EACH_NARROW_TYPE(CASE) CASE(S8, int8_t) CASE(U8, uint8_t) CASE(S16, int16_t) CASE(U16, uint16_t)
 #define EACH_TYPE(CASE) EACH_NARROW_TYPE(CASE) CASE(S32, int32_t) CASE(S64, int64_t)
 
+#define WIDEN_CASE(TYPE, C)                                                             \
+    case TYPE:                                                                          \
+        for (int64_t i = 0; i < count; i++) to[i] = (WIDE)((const C *)codes)[i];        \
+        break;
+#define WIDE int32_t
+static void widen_32(Type type, const void *codes, int64_t count, int32_t *to) {
+    switch (type) {
+        EACH_TYPE(WIDEN_CASE)
+        default: break;
+    }
+}
+#undef WIDE
+#define WIDE int64_t
+static void widen_64(Type type, const void *codes, int64_t count, int64_t *to) {
+    switch (type) {
+        EACH_TYPE(WIDEN_CASE)
+        default: break;
+    }
+}
+#undef WIDE
+
+#define NARROW_CASE(TYPE, C)                                                            \
+    case TYPE:                                                                          \
+        for (int64_t i = 0; i < count; i++) ((C *)to)[i] = (C)values[i];                \
+        break;
+static void store_codes(const int32_t *values, int64_t count, Type type, void *to) {
+    switch (type) {
+        EACH_NARROW_TYPE(NARROW_CASE)
+        default: break;
+    }
+}
+
+#define EXTREMES_CASE(TYPE, C)                                                                                                  \
+    case TYPE: {                                                                                                                \
+        const C *code = codes;                                                                                                  \
+        C least = *code, most = *code;                                                                                          \
+        for (int64_t i = 0; i < count; i++) {                                                                                   \
+            least = code[i] < least ? code[i] : least;                                                                          \
+            most = code[i] > most ? code[i] : most;                                                                             \
+        }                                                                                                                       \
+        *low = least;                                                                                                           \
+        *high = most;                                                                                                           \
+        break;                                                                                                                  \
+    }
+static void extremes(Type type, const void *codes, int64_t count, int64_t *low, int64_t *high) {
+    switch (type) {
+        EACH_TYPE(EXTREMES_CASE)
+        default: break;
+    }
+}
+
+static void bounds(Lane lane, const int32_t *weights, int64_t taps, int32_t x_low, int32_t x_high, int64_t *low, int64_t *high) {
+    int64_t least = 0, most = 0;
+    for (int64_t k = 0; k < taps; k++) {
+        const int64_t w = weights[k], one = x_low * w, other = x_high * w;
+        if (lane == L1) {
+            least -= x_high - w > w - x_low ? x_high - w : w - x_low;
+        } else {
+            least += one < other ? one : other;
+            most += one < other ? other : one;
+        }
+    }
+    *low = least;
+    *high = most;
+}
+
+static void prepare(const int32_t *weights, int64_t taps, int32_t low, int32_t high, int32_t offset, Type operand, void *to,
+                    int64_t *sum, int64_t *cut) {
+    int64_t total = 0, lost = 0;
+    for (int64_t first = 0; first < taps; first += CHUNK) {
+        const int64_t count = smaller(CHUNK, taps - first);
+        int32_t kept[CHUNK], chunk_total = 0, chunk_lost = 0;
+        for (int64_t k = 0; k < count; k++) {
+            const int32_t w = weights[first + k], above = w > low ? w : low, inside = above < high ? above : high;
+            const int32_t difference = w - inside;
+            kept[k] = inside - offset;
+            chunk_total += inside - offset;
+            chunk_lost += difference < 0 ? -difference : difference;
+        }
+        store_codes(kept, count, operand, (char *)to + first * bytes_of(operand));
+        total += chunk_total;
+        lost += chunk_lost;
+    }
+    *sum = total;
+    *cut = lost;
+}
+
 /* operand = code - offset; in place where the sizes agree */
 #define OPERAND_CASE(TYPE, C)                                                                                                   \
     case TYPE:                                                                                                                  \
@@ -86,19 +173,82 @@ static inline int64_t wrapped(int64_t value, int bits) {
         }                                                                                                                       \
     }
 
-FINISH(finish_narrow_32, uint32_t, int32_t, uint32_t, int32_t, INT32_MAX)
-FINISH(finish_narrow_64, uint32_t, int32_t, uint32_t, int64_t, INT32_MAX)
 FINISH(finish_u32_32, uint32_t, int64_t, uint64_t, int32_t, INT64_MAX)
 FINISH(finish_u32_64, uint32_t, int64_t, uint64_t, int64_t, INT64_MAX)
 FINISH(finish_s64_32, int64_t, int64_t, uint64_t, int32_t, INT64_MAX)
 FINISH(finish_s64_64, int64_t, int64_t, uint64_t, int64_t, INT64_MAX)
+
+/* What the register keeps. */
+static inline Ints held(const Finish *f, Overflow overflow, Ints value) {
+    if (overflow == SATURATE) return ints_min(ints_max(value, ints_set((int32_t)f->low)), ints_set((int32_t)f->high));
+    const int32_t offset = (int32_t)((uint32_t)1 << (f->bits - 1)), mask = (int32_t)(2 * (uint32_t)offset - 1);
+    return ints_sub(ints_and(ints_add(value, ints_set(offset)), ints_set(mask)), ints_set(offset));
+}
+
+/* One vector of outputs, of which the first `valid` count, over all windows; every exact result fits 32 bits. */
+static inline __attribute__((always_inline)) void finish_vector(const Finish *f, const Overflow overflow, const int32_t *sums,
+                                                                int64_t sums_stride, int64_t rows, int64_t valid,
+                                                                const int64_t *window_sums, const int64_t *constants,
+                                                                const uint8_t *ordered, char *y, int64_t y_stride, Seen *seen) {
+    int32_t buffer[LANES] = {0}, lows[LANES], highs[LANES], overs[LANES];
+    for (int64_t j = 0; j < valid; j++) buffer[j] = (int32_t)constants[j];
+    const Ints constant = ints_load(buffer), factor = ints_set((int32_t)f->factor);
+    const int64_t y_bytes = f->wide_results ? 8 : 4;
+    Ints low = ints_set(INT32_MAX), high = ints_set(INT32_MIN), over = ints_set(0);
+    for (int64_t i = 0; i < rows; i++, sums += sums_stride, y += y_stride * y_bytes) {
+        Ints value = ints_add(ints_mul(ints_load(sums), factor), constant);
+        if (f->window_factor) value = ints_add(value, ints_set((int32_t)(uint32_t)(f->window_factor * window_sums[i])));
+        low = ints_min(low, value);
+        high = ints_max(high, value);
+        if (overflow != EXACT) {
+            const Ints kept = held(f, overflow, value);
+            over = ints_count(over, value, kept);
+            value = kept;
+        }
+        if (valid < LANES) {
+            ints_store(buffer, value);
+            for (int64_t j = 0; j < valid; j++) {
+                if (f->wide_results) {
+                    ((int64_t *)(void *)y)[j] = buffer[j];
+                } else {
+                    ((int32_t *)(void *)y)[j] = buffer[j];
+                }
+            }
+        } else if (f->wide_results) {
+            ints_widen((int64_t *)(void *)y, value, 0);
+        } else {
+            ints_store((int32_t *)(void *)y, value);
+        }
+    }
+    ints_store(lows, low);
+    ints_store(highs, high);
+    ints_store(overs, over);
+    for (int64_t j = 0; j < valid; j++) see(seen, &(Seen){lows[j], highs[j], ordered && ordered[j] ? 0 : overs[j]});
+}
+
+static void finish_narrow(const Finish *f, const int32_t *sums, int64_t sums_stride, int64_t rows, int64_t width,
+                          const int64_t *window_sums, const int64_t *constants, const uint8_t *ordered, char *y, int64_t y_stride,
+                          Seen *seen) {
+    for (int64_t j = 0; j < width; j += LANES) {
+        const uint8_t *flags = ordered ? ordered + j : NULL;
+        char *to = y + j * (f->wide_results ? 8 : 4);
+        const int64_t valid = smaller(LANES, width - j);
+#define ARGUMENTS sums + j, sums_stride, rows, valid, window_sums, constants + j, flags, to, y_stride, seen
+        switch (f->overflow) {
+            case EXACT: finish_vector(f, EXACT, ARGUMENTS); break;
+            case WRAP: finish_vector(f, WRAP, ARGUMENTS); break;
+            default: finish_vector(f, SATURATE, ARGUMENTS); break;
+        }
+#undef ARGUMENTS
+    }
+}
 
 static void finish(const Finish *f, const void *sums, int sum_bytes, int64_t sums_stride, int64_t rows, int64_t width,
                    const int64_t *window_sums, const int64_t *constants, const uint8_t *ordered, void *y, int64_t y_stride,
                    Seen *seen) {
 #define ARGUMENTS f, sums, sums_stride, rows, width, window_sums, constants, ordered, y, y_stride, seen
     if (f->narrow) {
-        f->wide_results ? finish_narrow_64(ARGUMENTS) : finish_narrow_32(ARGUMENTS);
+        finish_narrow(ARGUMENTS);
     } else if (sum_bytes == 4) {
         f->wide_results ? finish_u32_64(ARGUMENTS) : finish_u32_32(ARGUMENTS);
     } else {
@@ -107,35 +257,61 @@ static void finish(const Finish *f, const void *sums, int sum_bytes, int64_t sum
 #undef ARGUMENTS
 }
 
-#define DEPTHWISE_TAP(SUM, EXPRESSION)                                                 \
-    for (int64_t i = 0; i < count; i++) {                                              \
-        const int32_t a = x[i], b = w[i];                                              \
-        sum[i] += (EXPRESSION);                                                        \
+static inline Ints depthwise_term(Lane lane, Ints sum, Ints x, Ints w) {
+    return ints_add(sum, lane == L1 ? ints_sub(ints_max(x, w), ints_min(x, w)) : ints_mul(x, w));
+}
+
+/* Sums modulo 2**32, two vectors of channels in registers. */
+#define DEPTHWISE_NARROW(TYPE, C)                                                                                               \
+    static inline __attribute__((always_inline)) void PASTE(depthwise_narrow, TYPE)(                                            \
+        const Lane lane, const void *const *pixels, int64_t first, int64_t count, const int32_t *weights, int64_t channels,     \
+        int64_t taps, int32_t *sums) {                                                                                          \
+        int64_t at = 0;                                                                                                         \
+        for (; at + 2 * LANES <= count; at += 2 * LANES) {                                                                      \
+            Ints sum = ints_zero(), other = ints_zero();                                                                        \
+            for (int64_t tap = 0; tap < taps; tap++) {                                                                          \
+                const C *x = (const C *)pixels[tap] + first + at;                                                               \
+                const int32_t *w = weights + tap * channels + first + at;                                                       \
+                sum = depthwise_term(lane, sum, ints_from_##TYPE(x), ints_load(w));                                             \
+                other = depthwise_term(lane, other, ints_from_##TYPE(x + LANES), ints_load(w + LANES));                         \
+            }                                                                                                                   \
+            ints_store(sums + at, sum);                                                                                         \
+            ints_store(sums + at + LANES, other);                                                                               \
+        }                                                                                                                       \
+        for (; at < count; at++) {                                                                                              \
+            uint32_t sum = 0;                                                                                                   \
+            for (int64_t tap = 0; tap < taps; tap++) {                                                                          \
+                const int32_t a = ((const C *)pixels[tap])[first + at], b = weights[tap * channels + first + at];               \
+                sum += lane == L1 ? (uint32_t)(a > b ? a - b : b - a) : (uint32_t)a * (uint32_t)b;                              \
+            }                                                                                                                   \
+            sums[at] = (int32_t)sum;                                                                                            \
+        }                                                                                                                       \
     }
-#define DEPTHWISE(NAME, C, SUM, L1_TERM, MAC_TERM)                                                                              \
-    static void NAME(Lane lane, const void *const *pixels, int64_t first, int64_t count, const int32_t *weights,                \
-                     int64_t channels, int64_t taps, SUM *sum) {                                                                \
-        for (int64_t i = 0; i < count; i++) sum[i] = 0;                                                                         \
+EACH_NARROW_TYPE(DEPTHWISE_NARROW)
+
+#define DEPTHWISE_WIDE(TYPE, C)                                                                                                 \
+    static void PASTE(depthwise_wide, TYPE)(Lane lane, const void *const *pixels, int64_t first, int64_t count,                 \
+                                            const int32_t *weights, int64_t channels, int64_t taps, int64_t *sums) {            \
+        for (int64_t i = 0; i < count; i++) sums[i] = 0;                                                                        \
         for (int64_t tap = 0; tap < taps; tap++) {                                                                              \
             const C *x = (const C *)pixels[tap] + first;                                                                        \
             const int32_t *w = weights + tap * channels + first;                                                                \
-            if (lane == L1) {                                                                                                   \
-                DEPTHWISE_TAP(SUM, L1_TERM)                                                                                     \
-            } else {                                                                                                            \
-                DEPTHWISE_TAP(SUM, MAC_TERM)                                                                                    \
+            for (int64_t i = 0; i < count; i++) {                                                                               \
+                const int64_t a = x[i], b = w[i];                                                                               \
+                sums[i] += lane == L1 ? (a > b ? a - b : b - a) : a * b;                                                        \
             }                                                                                                                   \
         }                                                                                                                       \
     }
-#define DEPTHWISE_TYPE(TYPE, C)                                                                                                 \
-    DEPTHWISE(PASTE(depthwise_narrow, TYPE), C, uint32_t, (uint32_t)(a > b ? a - b : b - a), (uint32_t)a * (uint32_t)b)         \
-    DEPTHWISE(PASTE(depthwise_wide, TYPE), C, int64_t, a > b ? a - b : b - a, (int64_t)a * b)
-EACH_NARROW_TYPE(DEPTHWISE_TYPE)
+EACH_NARROW_TYPE(DEPTHWISE_WIDE)
+
 #define DEPTHWISE_CASE(TYPE, C)                                                                                                 \
     case TYPE:                                                                                                                  \
         if (wide) {                                                                                                             \
             PASTE(depthwise_wide, TYPE)(lane, x, first, count, weights, channels, taps, sums);                                  \
+        } else if (lane == L1) {                                                                                                \
+            PASTE(depthwise_narrow, TYPE)(L1, x, first, count, weights, channels, taps, sums);                                  \
         } else {                                                                                                                \
-            PASTE(depthwise_narrow, TYPE)(lane, x, first, count, weights, channels, taps, sums);                                \
+            PASTE(depthwise_narrow, TYPE)(MAC, x, first, count, weights, channels, taps, sums);                                 \
         }                                                                                                                       \
         break;
 
@@ -147,28 +323,42 @@ static void depthwise_codes(Lane lane, Type type, int wide, const void *const *x
     }
 }
 
-/* Saturating registers, tap after tap, in REGISTER arithmetic. */
-#define ORDERED_IN(NAME, REGISTER)                                                                                              \
-    static void NAME(const int32_t *x, const int32_t *weights, int64_t taps, REGISTER low, REGISTER high, int64_t *registers,   \
-                     int64_t *clipped) {                                                                                        \
-        REGISTER sum[ORDERED] = {0}, clips[ORDERED] = {0};                                                                      \
-        for (int64_t tap = 0; tap < taps; tap++, weights += ORDERED) {                                                          \
-            const REGISTER operand = x[tap];                                                                                    \
-            for (int i = 0; i < ORDERED; i++) {                                                                                 \
-                const REGISTER next = sum[i] + operand * weights[i];                                                            \
-                REGISTER kept = next < low ? low : next;                                                                        \
-                kept = kept > high ? high : kept;                                                                               \
-                clips[i] |= kept ^ next;                                                                                        \
-                sum[i] = kept;                                                                                                  \
-            }                                                                                                                   \
-        }                                                                                                                       \
-        for (int i = 0; i < ORDERED; i++) {                                                                                     \
-            registers[i] = sum[i];                                                                                              \
-            clipped[i] = clips[i] != 0;                                                                                         \
-        }                                                                                                                       \
+#define ORDERED_VECTORS (ORDERED / LANES)
+static void ordered_32(const int32_t *x, const int32_t *weights, int64_t taps, int32_t low, int32_t high, int64_t *registers,
+                       int64_t *clipped) {
+    const Ints least = ints_set(low), most = ints_set(high);
+    Ints sum[ORDERED_VECTORS], clips[ORDERED_VECTORS];
+    UNROLL for (int j = 0; j < ORDERED_VECTORS; j++) sum[j] = clips[j] = ints_zero();
+    for (int64_t tap = 0; tap < taps; tap++, weights += ORDERED) {
+        const Ints operand = ints_set(x[tap]);
+        UNROLL for (int j = 0; j < ORDERED_VECTORS; j++) {
+            const Ints next = ints_add(sum[j], ints_mul(operand, ints_load(weights + j * LANES)));
+            sum[j] = ints_min(ints_max(next, least), most);
+            clips[j] = ints_count(clips[j], sum[j], next);
+        }
     }
-ORDERED_IN(ordered_32, int32_t)
-ORDERED_IN(ordered_64, int64_t)
+    UNROLL for (int j = 0; j < ORDERED_VECTORS; j++) {
+        int32_t sums[LANES], counts[LANES];
+        ints_store(sums, sum[j]);
+        ints_store(counts, clips[j]);
+        for (int i = 0; i < LANES; i++) {
+            registers[j * LANES + i] = sums[i];
+            clipped[j * LANES + i] = counts[i] != 0;
+        }
+    }
+}
+
+static void ordered_64(const int32_t *x, const int32_t *weights, int64_t taps, int64_t low, int64_t high, int64_t *registers,
+                       int64_t *clipped) {
+    for (int i = 0; i < ORDERED; i++) registers[i] = clipped[i] = 0;
+    for (int64_t tap = 0; tap < taps; tap++, weights += ORDERED) {
+        for (int i = 0; i < ORDERED; i++) {
+            const int64_t next = registers[i] + (int64_t)x[tap] * weights[i], above = next > low ? next : low;
+            registers[i] = above < high ? above : high;
+            clipped[i] |= registers[i] != next;
+        }
+    }
+}
 
 static void ordered(const int32_t *x, const int32_t *weights, int64_t taps, int64_t low, int64_t high, int narrow,
                     int64_t *registers, int64_t *clipped) {
@@ -176,32 +366,6 @@ static void ordered(const int32_t *x, const int32_t *weights, int64_t taps, int6
         ordered_32(x, weights, taps, (int32_t)low, (int32_t)high, registers, clipped);
     } else {
         ordered_64(x, weights, taps, low, high, registers, clipped);
-    }
-}
-
-#define WIDEN_CASE(TYPE, C)                                                             \
-    case TYPE:                                                                          \
-        for (int64_t i = 0; i < count; i++) to[i] = (WIDE)((const C *)codes)[i];        \
-        break;
-#define WIDE int32_t
-static void widen_32(Type type, const void *codes, int64_t count, int32_t *to) {
-    switch (type) { EACH_TYPE(WIDEN_CASE) }
-}
-#undef WIDE
-#define WIDE int64_t
-static void widen_64(Type type, const void *codes, int64_t count, int64_t *to) {
-    switch (type) { EACH_TYPE(WIDEN_CASE) }
-}
-#undef WIDE
-
-#define NARROW_CASE(TYPE, C)                                                            \
-    case TYPE:                                                                          \
-        for (int64_t i = 0; i < count; i++) ((C *)to)[i] = (C)values[i];                \
-        break;
-static void store_codes(const int32_t *values, int64_t count, Type type, void *to) {
-    switch (type) {
-        EACH_NARROW_TYPE(NARROW_CASE)
-        default: break;
     }
 }
 

@@ -24,9 +24,10 @@ static inline int is_depthwise(const Geometry *g) { return g->groups == g->chann
 static inline int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
 static inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+static inline int64_t clip(int64_t value, int64_t low, int64_t high) { return value < low ? low : value > high ? high : value; }
 
-typedef enum { S8, U8, S16, U16, S32, S64 } Type;
-static inline int bytes_of(Type type) { return type <= U8 ? 1 : type <= U16 ? 2 : type == S32 ? 4 : 8; }
+typedef enum { S8, U8, S16, U16, S32, S64, F32 } Type;
+static inline int bytes_of(Type type) { return type <= U8 ? 1 : type <= U16 ? 2 : type == S64 ? 8 : 4; }
 
 typedef enum { L1, MAC } Lane;
 typedef enum { EXACT, WRAP, SATURATE } Overflow;
@@ -47,11 +48,11 @@ static inline void see(Seen *all, const Seen *one) {
 /* A panel kernel holds `rows` windows x up to `vectors` vectors of `lanes` outputs in registers and walks the taps in
    steps of `step_bytes`: one step of a window is broadcast against the same step of every output.
 
-   windows: row_blocks * rows windows, window_stride bytes apart;
+   windows: row_blocks * rows pointers; from each, steps lie in `runs` runs of `steps`, the first at offsets[run] + start;
    panel:   steps x (vectors * lanes) outputs x step_bytes, packed by pack_panels;
    sums:    one sum of sum_bytes an output, sums_stride elements between windows; added to where accumulate is set. */
-typedef void (*PanelFunction)(const void *windows, int64_t window_stride, int64_t row_blocks, const void *panel, int64_t steps,
-                              int vectors, void *sums, int64_t sums_stride, int accumulate);
+typedef void (*PanelFunction)(const char *const *windows, int64_t row_blocks, const int64_t *offsets, int64_t runs, int64_t start,
+                              int64_t steps, const void *panel, int vectors, void *sums, int64_t sums_stride, int accumulate);
 typedef struct {
     PanelFunction run;
     int rows, vectors, lanes, step_bytes, sum_bytes;
@@ -98,6 +99,13 @@ typedef struct {
     void (*sign_gradient)(const float *windows, int64_t window_stride, int64_t count, const float *gradient,
                           int64_t gradient_stride, const float *weights, int64_t taps, float *filter);
 
+    void (*widen)(Type type, const void *codes, int64_t count, int32_t *to);
+    void (*extremes)(Type type, const void *codes, int64_t count, int64_t *low, int64_t *high);
+    /* Smallest and largest sum of one output's taps for x in x_low..x_high. */
+    void (*bounds)(Lane lane, const int32_t *weights, int64_t taps, int32_t x_low, int32_t x_high, int64_t *low, int64_t *high);
+    /* Weights of one output, clipped to low..high, minus an offset, as operands; their sum, and sum |w - clip(w)|. */
+    void (*prepare)(const int32_t *weights, int64_t taps, int32_t low, int32_t high, int32_t offset, Type operand, void *to,
+                    int64_t *sum, int64_t *cut);
     /* Codes minus an offset, as operands of type U8 or S16 (in place where the sizes agree); the sum of operands. */
     void (*load_operands)(Type type, const void *codes, int64_t count, int64_t offset, Type operand, void *to);
     int64_t (*sum_operands)(Type operand, const void *operands, int64_t count);
@@ -135,9 +143,8 @@ int openmp_threads(void);
 int use_threads(int threads);
 int thread_number(void);
 
-/* gather.c */
+/* tiles.c */
 void *allocate(int64_t bytes);
-int64_t tile_windows(int64_t windows, int64_t window_bytes, int64_t unit, int threads);
 /* Windows of one group, one after the other; taps beyond the end, up to the stride, are zero. */
 void gather_windows(const Geometry *g, const void *x, int element_bytes, int64_t group, int64_t first, int64_t count,
                     void *windows, int64_t window_stride);
@@ -156,8 +163,8 @@ int l1_sign_filter_gradient_f32(const Kernels *kernels, const Geometry *g, const
                                 const float *weights, float *out, int threads);
 
 /* window.c: smallest and largest exact sum of each output for any x in x_low..x_high (which hold 0). */
-void window_bounds(Lane lane, Type type, const void *weights, int64_t outputs, int64_t taps, int64_t x_low, int64_t x_high,
-                  int64_t *low, int64_t *high);
+int window_bounds(const Kernels *kernels, Lane lane, Type type, const void *weights, int64_t outputs, int64_t taps, int64_t x_low,
+                  int64_t x_high, int64_t *low, int64_t *high);
 int window_codes(const Kernels *kernels, Lane lane, const Geometry *g, Type x_type, const void *x, int64_t x_low, int64_t x_high,
                  Type weights_type, const void *weights, const Finish *finish, void *y, int threads, Seen *seen);
 

@@ -1,5 +1,5 @@
 /* Window layers on float32: what training and float runs need. Threads split the outputs, never a sum. */
-#include "core.h"
+#include "tiles.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -8,32 +8,28 @@
 #define TAPS_A_BLOCK 512
 
 typedef struct {
-    const Kernels *kernels;
     const Geometry *g;
     const Panel *panel;
-    int64_t taps, outputs, window_bytes, group_bytes, width, tile, tiles;
+    const Tiling *tiling;
+    int64_t outputs, group_bytes, width; /* outputs of a group; width of a panel */
     const float *x;
     const char *packed;
     float *y;
     float sign;
 } Forward;
 
-static void forward_tile(const Forward *f, int64_t item, char *windows, float *sums) {
+static void forward_tile(const Forward *f, int64_t number, Tile *tile, float *sums) {
     const Geometry *g = f->g;
-    const int64_t group = item / f->tiles, first = item % f->tiles * f->tile;
-    const int64_t count = smaller(f->tile, pixels_of(g) - first);
-    gather_windows(g, f->x, 4, group, first, count, windows, f->window_bytes);
-    const int64_t blocks = round_up(count, f->panel->rows) / f->panel->rows;
-    for (int64_t output = 0; output < f->outputs; output += f->width) {
-        const int64_t left = f->outputs - output, vectors = round_up(smaller(left, f->width), f->panel->lanes) / f->panel->lanes;
-        const char *panel = f->packed + group * f->group_bytes + output * f->taps * 4;
-        for (int64_t tap = 0; tap < f->taps; tap += TAPS_A_BLOCK) {
-            f->panel->run(windows + tap * 4, f->window_bytes, blocks, panel + tap * vectors * f->panel->lanes * 4,
-                          smaller(TAPS_A_BLOCK, f->taps - tap), (int)vectors, sums, f->width, tap > 0);
-        }
-        for (int64_t i = 0; i < count; i++) {
-            float *to = f->y + (first + i) * g->outputs + group * f->outputs + output;
-            for (int64_t j = 0; j < smaller(left, f->width); j++) to[j] = f->sign * sums[i * f->width + j];
+    for (int64_t group = 0; group < g->groups; group++) {
+        tile_load(f->tiling, f->x, group, number, 0, tile);
+        for (int64_t output = 0; output < f->outputs; output += f->width) {
+            const int64_t width = smaller(f->outputs - output, f->width), columns = round_up(width, f->panel->lanes);
+            const char *panel = f->packed + group * f->group_bytes + output * tiling_steps(f->tiling) * 4;
+            run_panel(f->panel, f->tiling, tile, panel, columns, TAPS_A_BLOCK, sums, f->width);
+            for (int64_t i = 0; i < tile->count; i++) {
+                float *to = f->y + (tile->first + i) * g->outputs + group * f->outputs + output;
+                for (int64_t j = 0; j < width; j++) to[j] = f->sign * sums[i * f->width + j];
+            }
         }
     }
 }
@@ -67,31 +63,33 @@ int forward_f32(const Kernels *kernels, Lane lane, const Geometry *g, const floa
     threads = use_threads(threads);
     if (is_depthwise(g)) return forward_depthwise(kernels, lane, g, x, weights, y, threads);
     const Panel *panel = lane == L1 ? &kernels->l1_f32 : &kernels->mac_f32;
-    Forward f = {.kernels = kernels, .g = g, .panel = panel, .x = x, .y = y, .sign = lane == L1 ? -1.0f : 1.0f};
-    f.taps = taps_of(g);
+    Tiling tiling;
+    if (tiling_begin(&tiling, g, kernels, F32, F32, 0, 4, panel->rows, threads)) return -1;
+    Forward f = {.g = g, .panel = panel, .tiling = &tiling, .x = x, .y = y, .sign = lane == L1 ? -1.0f : 1.0f};
+    const int64_t taps = taps_of(g);
     f.outputs = g->outputs / g->groups;
     f.width = (int64_t)panel->vectors * panel->lanes;
-    f.window_bytes = round_up(f.taps * 4, 64);
-    f.group_bytes = packed_bytes(panel, f.outputs, f.taps, 4);
-    f.tile = tile_windows(pixels_of(g), f.window_bytes, panel->rows, threads);
-    f.tiles = (pixels_of(g) + f.tile - 1) / f.tile;
-    const int64_t scratch = f.tile * (f.window_bytes + f.width * 4);
-    char *packed = allocate(g->groups * f.group_bytes), *tiles = allocate(threads * round_up(scratch, 64));
-    const int ready = packed && tiles;
+    f.group_bytes = packed_bytes(panel, f.outputs, taps, 4);
+    Tile tile;
+    static char nowhere[1];
+    const int64_t tile_bytes = tile_lay_out(&tiling, nowhere, &tile);
+    const int64_t own_bytes = tile_bytes + round_up(tiling.windows * f.width * 4, 64);
+    char *packed = allocate(g->groups * f.group_bytes), *memory = allocate(threads * own_bytes);
+    const int ready = packed && memory;
     if (ready) {
         for (int64_t group = 0; group < g->groups; group++) {
-            pack_panels(panel, weights + group * f.outputs * f.taps, f.outputs, f.taps, 4, packed + group * f.group_bytes);
+            pack_panels(panel, weights + group * f.outputs * taps, f.outputs, taps, 4, packed + group * f.group_bytes);
         }
         f.packed = packed;
-        memset(tiles, 0, (size_t)(threads * round_up(scratch, 64)));
-        const int64_t items = g->groups * f.tiles;
-#pragma omp parallel for schedule(dynamic) num_threads(threads)
-        for (int64_t item = 0; item < items; item++) {
-            char *own = tiles + thread_number() * round_up(scratch, 64);
-            forward_tile(&f, item, own, (float *)(own + f.tile * f.window_bytes));
+#pragma omp parallel for schedule(dynamic) num_threads(threads) private(tile)
+        for (int64_t number = 0; number < tiling.tiles; number++) {
+            char *own = memory + thread_number() * own_bytes;
+            tile_lay_out(&tiling, own, &tile);
+            forward_tile(&f, number, &tile, (float *)(own + tile_bytes));
         }
     }
     free(packed);
-    free(tiles);
+    free(memory);
+    tiling_end(&tiling);
     return ready ? 0 : -1;
 }

@@ -45,6 +45,19 @@ static inline Ints ints_load(const void *p) { return _mm256_loadu_si256(p); }
 static inline Ints ints_all(const void *p) { return _mm256_set1_epi32(*(const int32_t *)p); }
 static inline void ints_store(int32_t *p, Ints a) { _mm256_storeu_si256((void *)p, a); }
 static inline Ints ints_add(Ints a, Ints b) { return _mm256_add_epi32(a, b); }
+static inline Ints ints_set(int32_t a) { return _mm256_set1_epi32(a); }
+static inline Ints ints_sub(Ints a, Ints b) { return _mm256_sub_epi32(a, b); }
+static inline Ints ints_mul(Ints a, Ints b) { return _mm256_mullo_epi32(a, b); }
+static inline Ints ints_min(Ints a, Ints b) { return _mm256_min_epi32(a, b); }
+static inline Ints ints_max(Ints a, Ints b) { return _mm256_max_epi32(a, b); }
+static inline Ints ints_and(Ints a, Ints b) { return _mm256_and_si256(a, b); }
+static inline Ints ints_count(Ints count, Ints a, Ints b) {
+    return _mm256_add_epi32(count, _mm256_add_epi32(_mm256_cmpeq_epi32(a, b), _mm256_set1_epi32(1)));
+}
+static inline Ints ints_from_S8(const void *p) { return _mm256_cvtepi8_epi32(_mm_loadl_epi64(p)); }
+static inline Ints ints_from_U8(const void *p) { return _mm256_cvtepu8_epi32(_mm_loadl_epi64(p)); }
+static inline Ints ints_from_S16(const void *p) { return _mm256_cvtepi16_epi32(_mm_loadu_si128(p)); }
+static inline Ints ints_from_U16(const void *p) { return _mm256_cvtepu16_epi32(_mm_loadu_si128(p)); }
 static inline void ints_widen(int64_t *p, Ints a, int accumulate) {
     __m256i low = _mm256_cvtepi32_epi64(_mm256_castsi256_si128(a)), high = _mm256_cvtepi32_epi64(_mm256_extracti128_si256(a, 1));
     if (accumulate) {

@@ -36,6 +36,23 @@ static inline Ints ints_load(const void *p) { return vreinterpretq_s32_u8(vld1q_
 static inline Ints ints_all(const void *p) { return vld1q_dup_s32(p); }
 static inline void ints_store(int32_t *p, Ints a) { vst1q_s32(p, a); }
 static inline Ints ints_add(Ints a, Ints b) { return vaddq_s32(a, b); }
+static inline Ints ints_set(int32_t a) { return vdupq_n_s32(a); }
+static inline Ints ints_sub(Ints a, Ints b) { return vsubq_s32(a, b); }
+static inline Ints ints_mul(Ints a, Ints b) { return vmulq_s32(a, b); }
+static inline Ints ints_min(Ints a, Ints b) { return vminq_s32(a, b); }
+static inline Ints ints_max(Ints a, Ints b) { return vmaxq_s32(a, b); }
+static inline Ints ints_and(Ints a, Ints b) { return vandq_s32(a, b); }
+static inline Ints ints_count(Ints count, Ints a, Ints b) {
+    return vaddq_s32(count, vaddq_s32(vreinterpretq_s32_u32(vceqq_s32(a, b)), vdupq_n_s32(1)));
+}
+static inline Ints ints_from_S8(const void *p) {
+    return vmovl_s16(vget_low_s16(vmovl_s8(vreinterpret_s8_u32(vld1_dup_u32(p)))));
+}
+static inline Ints ints_from_U8(const void *p) {
+    return vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(vmovl_u8(vreinterpret_u8_u32(vld1_dup_u32(p))))));
+}
+static inline Ints ints_from_S16(const void *p) { return vmovl_s16(vld1_s16(p)); }
+static inline Ints ints_from_U16(const void *p) { return vreinterpretq_s32_u32(vmovl_u16(vld1_u16(p))); }
 static inline void ints_widen(int64_t *p, Ints a, int accumulate) {
     int64x2_t low = vmovl_s32(vget_low_s32(a)), high = vmovl_high_s32(a);
     if (accumulate) {

@@ -56,6 +56,17 @@ static inline Ints ints_all(const void *p) {
 }
 static inline void ints_store(int32_t *p, Ints a) { memcpy(p, a.at, sizeof a.at); }
 static inline Ints ints_add(Ints a, Ints b) { EACH(Ints, a.at[i] + b.at[i]); }
+static inline Ints ints_set(int32_t a) { EACH(Ints, (uint32_t)a); }
+static inline Ints ints_sub(Ints a, Ints b) { EACH(Ints, a.at[i] - b.at[i]); }
+static inline Ints ints_mul(Ints a, Ints b) { EACH(Ints, a.at[i] * b.at[i]); }
+static inline Ints ints_min(Ints a, Ints b) { EACH(Ints, (int32_t)a.at[i] < (int32_t)b.at[i] ? a.at[i] : b.at[i]); }
+static inline Ints ints_max(Ints a, Ints b) { EACH(Ints, (int32_t)a.at[i] > (int32_t)b.at[i] ? a.at[i] : b.at[i]); }
+static inline Ints ints_and(Ints a, Ints b) { EACH(Ints, a.at[i] & b.at[i]); }
+static inline Ints ints_count(Ints count, Ints a, Ints b) { EACH(Ints, count.at[i] + (a.at[i] != b.at[i])); }
+static inline Ints ints_from_S8(const void *p) { EACH(Ints, (uint32_t)((const int8_t *)p)[i]); }
+static inline Ints ints_from_U8(const void *p) { EACH(Ints, ((const uint8_t *)p)[i]); }
+static inline Ints ints_from_S16(const void *p) { EACH(Ints, (uint32_t)((const int16_t *)p)[i]); }
+static inline Ints ints_from_U16(const void *p) { EACH(Ints, ((const uint16_t *)p)[i]); }
 static inline void ints_widen(int64_t *p, Ints a, int accumulate) {
     for (int i = 0; i < LANES; i++) p[i] = (accumulate ? p[i] : 0) + (int32_t)a.at[i];
 }

@@ -4,44 +4,51 @@
    STORE(to, sum, accumulate). */
 
 /* `vectors` is a constant in every call, so that the sums live in registers. */
-static inline __attribute__((always_inline)) void PASTE(PANEL, of)(const char *windows, int64_t window_stride, int64_t row_blocks,
-                                                                   const char *panel, int64_t steps, const int vectors,
-                                                                   SUM *sums, int64_t sums_stride, int accumulate) {
+static inline __attribute__((always_inline)) void PASTE(PANEL, of)(const char *const *windows, int64_t row_blocks,
+                                                                   const int64_t *offsets, int64_t runs, int64_t start,
+                                                                   int64_t steps, const char *panel, const int vectors, SUM *sums,
+                                                                   int64_t sums_stride, int accumulate) {
     const int vector_bytes = PANEL_LANES * STEP_BYTES;
     for (int64_t block = 0; block < row_blocks; block++) {
         VECTOR sum[ROWS][VECTORS];
+        const char *x[ROWS], *w = panel;
         UNROLL for (int i = 0; i < ROWS; i++) {
+            x[i] = windows[i];
             UNROLL for (int j = 0; j < vectors; j++) sum[i][j] = FIRST();
         }
-        const char *x = windows, *w = panel;
-        for (int64_t step = 0; step < steps; step++, x += STEP_BYTES, w += vectors * vector_bytes) {
-            VECTOR weights[VECTORS];
-            UNROLL for (int j = 0; j < vectors; j++) weights[j] = LOAD(w + j * vector_bytes);
-            UNROLL for (int i = 0; i < ROWS; i++) {
-                VECTOR operand = ALL(x + i * window_stride);
-                UNROLL for (int j = 0; j < vectors; j++) sum[i][j] = STEP(sum[i][j], operand, weights[j]);
+        for (int64_t run = 0; run < runs; run++) {
+            const int64_t first = offsets[run] + start, end = first + steps * STEP_BYTES;
+            for (int64_t at = first; at < end; at += STEP_BYTES, w += vectors * vector_bytes) {
+                VECTOR weights[VECTORS];
+                UNROLL for (int j = 0; j < vectors; j++) weights[j] = LOAD(w + j * vector_bytes);
+                UNROLL for (int i = 0; i < ROWS; i++) {
+                    VECTOR operand = ALL(x[i] + at);
+                    UNROLL for (int j = 0; j < vectors; j++) sum[i][j] = STEP(sum[i][j], operand, weights[j]);
+                }
             }
         }
         UNROLL for (int i = 0; i < ROWS; i++) {
             UNROLL for (int j = 0; j < vectors; j++) STORE(sums + i * sums_stride + j * PANEL_LANES, sum[i][j], accumulate);
         }
-        windows += ROWS * window_stride;
+        windows += ROWS;
         sums += ROWS * sums_stride;
     }
 }
 
-static void PANEL(const void *windows, int64_t window_stride, int64_t row_blocks, const void *panel, int64_t steps, int vectors,
-                  void *sums, int64_t sums_stride, int accumulate) {
+#define ARGUMENTS(VECTORS) windows, row_blocks, offsets, runs, start, steps, panel, VECTORS, sums, sums_stride, accumulate
+static void PANEL(const char *const *windows, int64_t row_blocks, const int64_t *offsets, int64_t runs, int64_t start, int64_t steps,
+                  const void *panel, int vectors, void *sums, int64_t sums_stride, int accumulate) {
     switch (vectors) {
-        case 1: PASTE(PANEL, of)(windows, window_stride, row_blocks, panel, steps, 1, sums, sums_stride, accumulate); break;
-        case 2: PASTE(PANEL, of)(windows, window_stride, row_blocks, panel, steps, 2, sums, sums_stride, accumulate); break;
+        case 1: PASTE(PANEL, of)(ARGUMENTS(1)); break;
+        case 2: PASTE(PANEL, of)(ARGUMENTS(2)); break;
 #if VECTORS > 2
-        case 3: PASTE(PANEL, of)(windows, window_stride, row_blocks, panel, steps, 3, sums, sums_stride, accumulate); break;
-        case 4: PASTE(PANEL, of)(windows, window_stride, row_blocks, panel, steps, 4, sums, sums_stride, accumulate); break;
+        case 3: PASTE(PANEL, of)(ARGUMENTS(3)); break;
+        case 4: PASTE(PANEL, of)(ARGUMENTS(4)); break;
 #endif
         default: break;
     }
 }
+#undef ARGUMENTS
 
 static const Panel PASTE(PANEL, row) = {PANEL, ROWS, VECTORS, PANEL_LANES, STEP_BYTES, sizeof(SUM)};
 

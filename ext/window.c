@@ -5,7 +5,7 @@
      l1, x of 16 bits: the same as int16, sums of the larger one;          result = -2 sum max + sum x + sum w + constant
      mac:              x = x' + a and w = w' + b with x', w' signed;        result = sum x'w' + b sum x' + a sum w
    Weights of l1 are clipped to what x can be: |x - w| = |x - clip(w)| + |w - clip(w)|, and the last term is a constant. */
-#include "core.h"
+#include "tiles.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,24 +19,16 @@ static int32_t code_at(Type type, const void *codes, int64_t i) {
     }
 }
 
-static int64_t clip(int64_t value, int64_t low, int64_t high) { return value < low ? low : value > high ? high : value; }
-
-void window_bounds(Lane lane, Type type, const void *weights, int64_t outputs, int64_t taps, int64_t x_low, int64_t x_high,
-                   int64_t *low, int64_t *high) {
+int window_bounds(const Kernels *kernels, Lane lane, Type type, const void *weights, int64_t outputs, int64_t taps, int64_t x_low,
+                  int64_t x_high, int64_t *low, int64_t *high) {
+    int32_t *row = allocate(taps * 4);
+    if (!row) return -1;
     for (int64_t o = 0; o < outputs; o++) {
-        int64_t least = 0, most = 0;
-        for (int64_t k = 0; k < taps; k++) {
-            const int64_t w = code_at(type, weights, o * taps + k);
-            if (lane == L1) {
-                least -= larger(x_high - w, w - x_low);
-            } else {
-                least += smaller(x_low * w, x_high * w);
-                most += larger(x_low * w, x_high * w);
-            }
-        }
-        low[o] = least;
-        high[o] = most;
+        kernels->widen(type, (const char *)weights + o * taps * bytes_of(type), taps, row);
+        kernels->bounds(lane, row, taps, (int32_t)x_low, (int32_t)x_high, low + o, high + o);
     }
+    free(row);
+    return 0;
 }
 
 typedef struct {
@@ -49,8 +41,8 @@ typedef struct {
     int64_t x_offset, weights_offset; /* operand = code - offset */
     const Panel *panel;
     Finish finish;
-    int64_t taps, outputs, width, steps, chunk; /* outputs of a group; chunk: steps between widenings */
-    int64_t window_bytes, group_bytes, tile, tiles;
+    Tiling tiling;
+    int64_t taps, outputs, width, chunk, group_bytes; /* outputs of a group; chunk: steps between widenings */
     char *packed;
     int64_t *constants;
     int32_t *ordered_weights; /* (group, blocks of ordered outputs, taps, ORDERED) */
@@ -89,45 +81,38 @@ static void choose(Window *w, int64_t weights_high) {
 }
 
 /* Weights as operands of the panel, with the constant of each output. */
-static void prepare(Window *w, char *prepared) {
-    const int64_t taps = w->taps, all = w->g->outputs;
-    const int64_t x_least = w->x_type == S8 ? -128 : w->x_type == S16 ? -32768 : 0;
-    const int64_t x_most = x_least + (w->x_type <= U8 ? 255 : 65535);
-    for (int64_t o = 0; o < all; o++) {
-        int64_t constant = 0;
-        for (int64_t k = 0; k < taps; k++) {
-            const int64_t code = code_at(w->weights_type, w->weights, o * taps + k);
-            const int64_t kept = w->lane == L1 ? clip(code, x_least, x_most) : code, operand = kept - w->weights_offset;
-            if (w->operand == U8) {
-                prepared[o * taps + k] = (char)operand;
-            } else {
-                ((int16_t *)prepared)[o * taps + k] = (int16_t)operand;
-            }
-            if (w->lane == MAC) {
-                constant += w->x_offset * code;
-            } else {
-                constant += (w->operand == S16 ? operand : 0) - (code > kept ? code - kept : kept - code);
-            }
+static void prepare(Window *w, char *prepared, int32_t *row) {
+    const int64_t taps = w->taps;
+    const int32_t x_least = w->lane == MAC ? -65536 : w->x_type == S8 ? -128 : w->x_type == S16 ? -32768 : 0;
+    const int32_t x_most = w->lane == MAC ? 65536 : x_least + (w->x_type <= U8 ? 255 : 65535);
+    for (int64_t o = 0; o < w->g->outputs; o++) {
+        char *to = prepared + o * taps * bytes_of(w->operand);
+        w->kernels->widen(w->weights_type, (const char *)w->weights + o * taps * bytes_of(w->weights_type), taps, row);
+        int64_t sum, cut;
+        w->kernels->prepare(row, taps, x_least, x_most, (int32_t)w->weights_offset, w->operand, to, &sum, &cut);
+        if (w->lane == MAC) {
+            w->constants[o] = w->x_offset * (sum + taps * w->weights_offset);
+        } else {
+            w->constants[o] = (w->operand == S16 ? sum : 0) - cut;
         }
-        w->constants[o] = constant;
     }
 }
 
-/* Largest number of steps whose sum cannot leave 32 bits; one step never does (see panel l1_s16_wide). */
+/* Most steps whose sum cannot leave 32 bits; one step never does (see panel l1_s16_wide). */
 static int64_t chunk_of(const Window *w, const int16_t *prepared) {
-    const int64_t largest = larger(larger(w->x_high - w->x_offset, w->x_offset - w->x_low), 1), per_step = w->panel->step_bytes / 2;
+    const Tiling *t = &w->tiling;
+    const int64_t largest = larger(larger(w->x_high - w->x_offset, w->x_offset - w->x_low), 1), per_step = t->step_bytes / 2;
     if (w->lane == L1) return INT32_MAX / (32768 * per_step);
-    for (int64_t chunk = w->steps; chunk > 1; chunk /= 2) {
+    for (int64_t chunk = tiling_steps(t); chunk > 1; chunk /= 2) {
         int fits = 1;
         for (int64_t o = 0; fits && o < w->g->outputs; o++) {
-            for (int64_t first = 0; fits && first < w->taps; first += chunk * per_step) {
+            Piece p = first_piece(t, chunk);
+            do {
+                const int64_t first = (p.run * t->run_steps + p.step) * per_step, end = first + p.runs * p.steps * per_step;
                 int64_t sum = 0;
-                for (int64_t k = first; k < smaller(w->taps, first + chunk * per_step); k++) {
-                    const int64_t operand = prepared[o * w->taps + k];
-                    sum += operand < 0 ? -operand : operand;
-                }
+                for (int64_t k = first; k < smaller(w->taps, end); k++) sum += labs(prepared[o * w->taps + k]);
                 fits = sum <= INT32_MAX / largest;
-            }
+            } while (fits && next_piece(t, chunk, &p));
         }
         if (fits) return chunk;
     }
@@ -191,106 +176,93 @@ static void run_ordered(const Window *w, int64_t group, int64_t pixel, const int
 
 /* Scratch of one thread. */
 typedef struct {
-    char *windows, *raw, *sums;
-    int64_t *window_sums;
+    Tile tile;
+    char *sums;
     int32_t *x;
 } Scratch;
 
 static int64_t lay_out(const Window *w, char *base, Scratch *s) {
-    const int64_t element = w->operand == U8 ? 1 : 2;
-    int64_t used = 0;
-    s->windows = base + used, used += w->tile * w->window_bytes;
-    s->raw = base + used, used += w->x_type <= U8 && element == 2 ? round_up(w->tile * w->taps, 64) : 0;
-    s->sums = base + used, used += round_up(w->tile * w->width * w->panel->sum_bytes, 64);
-    s->window_sums = (int64_t *)(base + used), used += round_up(w->tile * 8, 64);
+    int64_t used = tile_lay_out(&w->tiling, base, &s->tile);
+    s->sums = base + used, used += round_up(w->tiling.windows * w->width * w->panel->sum_bytes, 64);
     s->x = (int32_t *)(base + used), used += w->ordered_weights ? round_up(w->taps * 4, 64) : 0;
     return used;
 }
 
-/* Windows of the tile as operands. */
-static void load_tile(const Window *w, int64_t group, int64_t first, int64_t count, const Scratch *s) {
-    const int x_bytes = bytes_of(w->x_type), operand_bytes = bytes_of(w->operand), widen = x_bytes < operand_bytes;
-    gather_windows(w->g, w->x, x_bytes, group, first, count, widen ? s->raw : s->windows, widen ? w->taps : w->window_bytes);
-    for (int64_t i = 0; i < count; i++) {
-        char *window = s->windows + i * w->window_bytes;
-        if (widen) {
-            w->kernels->load_operands(w->x_type, s->raw + i * w->taps, w->taps, 0, w->operand, window);
-            memset(window + 2 * w->taps, 0, (size_t)(w->window_bytes - 2 * w->taps));
-        } else if (w->x_offset) {
-            w->kernels->load_operands(w->x_type, window, w->taps, w->x_offset, w->operand, window);
-        }
-        if (w->finish.window_factor) s->window_sums[i] = w->kernels->sum_operands(w->operand, window, w->taps);
+/* The codes of a window, tap by tap. */
+static void window_values(const Window *w, const char *window, int32_t *x) {
+    const Tiling *t = &w->tiling;
+    const int64_t elements = t->direct ? w->taps / t->runs : w->taps;
+    for (int64_t run = 0; run < t->runs; run++, x += elements) {
+        w->kernels->widen(w->operand, window + t->offsets[run], elements, x);
+        for (int64_t k = 0; k < elements; k++) x[k] += (int32_t)w->x_offset;
     }
 }
 
-static void window_tile(const Window *w, int64_t item, const Scratch *s, Seen *seen) {
-    const int64_t group = item / w->tiles, first = item % w->tiles * w->tile;
-    const int64_t count = smaller(w->tile, pixels_of(w->g) - first), step = w->panel->step_bytes;
-    load_tile(w, group, first, count, s);
-    const int64_t blocks = round_up(count, w->panel->rows) / w->panel->rows;
-    for (int64_t output = 0; output < w->outputs; output += w->width) {
-        const int64_t width = smaller(w->outputs - output, w->width), columns = round_up(width, w->panel->lanes);
-        const char *panel = w->packed + group * w->group_bytes + output * w->steps * step;
-        for (int64_t at = 0; at < w->steps; at += w->chunk) {
-            w->panel->run(s->windows + at * step, w->window_bytes, blocks, panel + at * columns * step,
-                          smaller(w->chunk, w->steps - at), (int)(columns / w->panel->lanes), s->sums, w->width, at > 0);
+static void window_tile(const Window *w, int64_t number, Scratch *s, Seen *seen) {
+    Tile *tile = &s->tile;
+    for (int64_t group = 0; group < w->g->groups; group++) {
+        tile_load(&w->tiling, w->x, group, number, w->finish.window_factor != 0, tile);
+        for (int64_t output = 0; output < w->outputs; output += w->width) {
+            const int64_t width = smaller(w->outputs - output, w->width), columns = round_up(width, w->panel->lanes);
+            const int64_t o = group * w->outputs + output;
+            const char *panel = w->packed + group * w->group_bytes + output * tiling_steps(&w->tiling) * w->panel->step_bytes;
+            run_panel(w->panel, &w->tiling, tile, panel, columns, w->chunk, s->sums, w->width);
+            w->kernels->finish(&w->finish, s->sums, w->panel->sum_bytes, w->width, tile->count, width, tile->sums, w->constants + o,
+                               w->finish.ordered ? w->finish.ordered + o : NULL, result_at(w, tile->first * w->g->outputs + o),
+                               w->g->outputs, seen);
         }
-        const int64_t o = group * w->outputs + output;
-        w->kernels->finish(&w->finish, s->sums, w->panel->sum_bytes, w->width, count, width, s->window_sums, w->constants + o,
-                           w->finish.ordered ? w->finish.ordered + o : NULL, result_at(w, first * w->g->outputs + o),
-                           w->g->outputs, seen);
-    }
-    if (w->ordered_weights && w->ordered_blocks[group] < w->ordered_blocks[group + 1]) {
-        for (int64_t i = 0; i < count; i++) {
-            const char *window = s->windows + i * w->window_bytes;
-            for (int64_t k = 0; k < w->taps; k++) s->x[k] = code_at(w->operand, window, k) + (int32_t)w->x_offset;
-            run_ordered(w, group, first + i, s->x, seen);
+        if (w->ordered_weights && w->ordered_blocks[group] < w->ordered_blocks[group + 1]) {
+            for (int64_t i = 0; i < tile->count; i++) {
+                window_values(w, tile->windows[i], s->x);
+                run_ordered(w, group, tile->first + i, s->x, seen);
+            }
         }
     }
 }
 
 static int run_windows(Window *w, int64_t weights_high, int threads, Seen *seen) {
     choose(w, weights_high);
-    const int64_t element = bytes_of(w->operand), step = w->panel->step_bytes;
+    const Geometry *g = w->g;
+    const int64_t element = bytes_of(w->operand);
+    if (tiling_begin(&w->tiling, g, w->kernels, w->x_type, w->operand, w->x_offset, w->panel->step_bytes, w->panel->rows, threads)) {
+        return -1;
+    }
     w->width = (int64_t)w->panel->vectors * w->panel->lanes;
-    w->steps = round_up(w->taps * element, step) / step;
-    w->window_bytes = round_up(w->steps * step, 64);
     w->group_bytes = packed_bytes(w->panel, w->outputs, w->taps, (int)element);
-    w->tile = tile_windows(pixels_of(w->g), w->window_bytes, w->panel->rows, threads);
-    w->tiles = (pixels_of(w->g) + w->tile - 1) / w->tile;
     Scratch scratch;
     static char nowhere[1];
     const int64_t scratch_bytes = lay_out(w, nowhere, &scratch);
-    char *prepared = allocate(w->g->outputs * w->taps * element), *memory = allocate(threads * scratch_bytes);
-    w->packed = allocate(w->g->groups * w->group_bytes);
-    const int ready = prepared && memory && w->packed;
+    char *prepared = allocate(g->outputs * w->taps * element), *memory = allocate(threads * scratch_bytes);
+    int32_t *row = allocate(w->taps * 4);
+    w->packed = allocate(g->groups * w->group_bytes);
+    const int ready = prepared && memory && row && w->packed;
     if (ready) {
-        memset(memory, 0, (size_t)(threads * scratch_bytes));
-        prepare(w, prepared);
+        prepare(w, prepared, row);
         const int wide = w->panel->sum_bytes == 8;
-        w->chunk = wide ? smaller(w->steps, chunk_of(w, (const int16_t *)prepared)) : w->steps;
-        if (wide) { /* each chunk started at -1 */
-            const int64_t chunks = (w->steps + w->chunk - 1) / w->chunk;
-            for (int64_t o = 0; o < w->g->outputs; o++) w->constants[o] += w->finish.factor * chunks;
+        w->chunk = wide ? smaller(tiling_steps(&w->tiling), chunk_of(w, (const int16_t *)prepared)) : tiling_steps(&w->tiling);
+        if (wide) { /* each piece started at -1 */
+            const int64_t pieces = count_pieces(&w->tiling, w->chunk);
+            for (int64_t o = 0; o < g->outputs; o++) w->constants[o] += w->finish.factor * pieces;
         }
-        for (int64_t group = 0; group < w->g->groups; group++) {
+        for (int64_t group = 0; group < g->groups; group++) {
             pack_panels(w->panel, prepared + group * w->outputs * w->taps * element, w->outputs, w->taps, (int)element,
                         w->packed + group * w->group_bytes);
         }
-        const int64_t items = w->g->groups * w->tiles;
 #pragma omp parallel num_threads(threads) private(scratch)
         {
             Seen own = nothing_seen();
             lay_out(w, memory + thread_number() * scratch_bytes, &scratch);
 #pragma omp for schedule(dynamic)
-            for (int64_t item = 0; item < items; item++) window_tile(w, item, &scratch, &own);
+            for (int64_t number = 0; number < w->tiling.tiles; number++) window_tile(w, number, &scratch, &own);
 #pragma omp critical(addersim_seen)
             see(seen, &own);
         }
     }
     free(prepared);
     free(memory);
+    free(row);
     free(w->packed);
+    tiling_end(&w->tiling);
     return ready ? 0 : -1;
 }
 
@@ -363,11 +335,8 @@ int window_codes(const Kernels *kernels, Lane lane, const Geometry *g, Type x_ty
     threads = use_threads(threads);
     Window w = {.kernels = kernels, .g = g, .lane = lane, .x_type = x_type, .weights_type = weights_type, .x = x, .weights = weights,
                 .x_low = x_low, .x_high = x_high, .finish = *finish, .taps = taps_of(g), .outputs = g->outputs / g->groups, .y = y};
-    int64_t low = INT64_MAX, high = INT64_MIN;
-    for (int64_t i = 0; i < g->outputs * w.taps; i++) {
-        low = smaller(low, code_at(weights_type, weights, i));
-        high = larger(high, code_at(weights_type, weights, i));
-    }
+    int64_t low, high;
+    kernels->extremes(weights_type, weights, g->outputs * w.taps, &low, &high);
     const int64_t product = larger(-x_low, x_high) * larger(-low, high);
     w.ordered_narrow = finish->low >= INT32_MIN && finish->high <= INT32_MAX && finish->high + 1 + product < INT32_MAX;
     w.constants = allocate(g->outputs * 8);

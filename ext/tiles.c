@@ -1,0 +1,319 @@
+#include "tiles.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Scratch on cache lines; the size is rounded up, as aligned_alloc demands. */
+void *allocate(int64_t bytes) { return aligned_alloc(64, (size_t)round_up(larger(bytes, 1), 64)); }
+
+/* About what fits the second-level cache beside a panel of weights. */
+#define TILE_BYTES (96 * 1024)
+#define TILE_WINDOWS 256
+
+static int64_t reach(int64_t count, int64_t stride, int64_t kernel, int64_t dilation) {
+    return (count - 1) * stride + (kernel - 1) * dilation + 1;
+}
+
+/* Rows to copy under `rows` output rows: each image among them starts anew. */
+static int64_t copied_rows(const Geometry *g, int64_t rows) {
+    const int64_t images = smaller(rows, (rows + g->out_height - 2) / g->out_height + 1);
+    return rows * g->stride_height + images * reach(1, 1, g->kernel_height, g->dilation_height);
+}
+
+static void plan_direct(Tiling *t, int64_t element, int threads) {
+    const Geometry *g = t->g;
+    const int64_t channel_bytes = g->channels * element;
+    int64_t columns = g->out_width;
+    while (columns > 16 && reach(columns, g->stride_width, g->kernel_width, g->dilation_width) * channel_bytes *
+                                   copied_rows(g, 1) > 4 * TILE_BYTES) {
+        columns = (columns + 1) / 2;
+    }
+    t->columns = columns;
+    t->pieces = (g->out_width + columns - 1) / columns;
+    t->row_bytes = reach(columns, g->stride_width, g->kernel_width, g->dilation_width) * channel_bytes;
+    const int64_t all_rows = g->images * g->out_height, share = larger(1, all_rows / (4 * (int64_t)threads));
+    t->rows = 1;
+    if (t->pieces == 1) {
+        while (t->rows < share && (t->rows + 1) * columns <= TILE_WINDOWS && copied_rows(g, t->rows + 1) * t->row_bytes <= TILE_BYTES) {
+            t->rows++;
+        }
+    }
+    t->windows = t->rows * columns;
+    t->tiles = (all_rows + t->rows - 1) / t->rows * t->pieces;
+    t->bytes = copied_rows(g, t->rows) * t->row_bytes;
+    for (int64_t run = 0; run < t->runs; run++) {
+        const int64_t columns_a_row = t->runs / g->kernel_height; /* one where a kernel row is one run */
+        t->offsets[run] = run / columns_a_row * g->dilation_height * t->row_bytes +
+                          run % columns_a_row * g->dilation_width * channel_bytes;
+    }
+}
+
+static void plan_gathered(Tiling *t, int64_t element, int64_t unit, int threads) {
+    const Geometry *g = t->g;
+    const int64_t taps = taps_of(g), share = round_up(larger(1, pixels_of(g) / (4 * (int64_t)threads)), unit);
+    t->run_steps = round_up(taps * element, t->step_bytes) / t->step_bytes;
+    t->window_bytes = round_up(t->run_steps * t->step_bytes, 32);
+    t->windows = smaller(share, larger(unit, smaller(TILE_WINDOWS, TILE_BYTES / t->window_bytes) / unit * unit));
+    t->columns = t->windows;
+    t->tiles = (pixels_of(g) + t->windows - 1) / t->windows;
+    t->bytes = t->windows * t->window_bytes;
+    t->raw_bytes = t->type != F32 && bytes_of(t->type) < element ? t->windows * taps : 0;
+    t->offsets[0] = 0;
+}
+
+int tiling_begin(Tiling *t, const Geometry *g, const Kernels *kernels, Type type, Type operand, int64_t offset, int64_t step_bytes,
+                 int64_t unit, int threads) {
+    *t = (Tiling){.g = g, .kernels = kernels, .type = type, .operand = operand, .offset = offset, .step_bytes = step_bytes};
+    const int64_t element = bytes_of(operand), group_bytes = g->channels / g->groups * element;
+    const int merged = g->groups == 1 && g->dilation_width == 1;
+    const int64_t run_bytes = merged ? g->kernel_width * group_bytes : group_bytes;
+    const int one = g->kernel_height == 1 && g->kernel_width == 1 && (g->stride_height > 1 || g->stride_width > 1);
+    t->direct = run_bytes % step_bytes == 0 && !one;
+    t->runs = !t->direct ? 1 : merged ? g->kernel_height : g->kernel_height * g->kernel_width;
+    t->run_steps = run_bytes / step_bytes;
+    t->offsets = allocate(t->runs * 8);
+    if (!t->offsets) return -1;
+    if (t->direct) {
+        plan_direct(t, element, threads);
+    } else {
+        plan_gathered(t, element, unit, threads);
+    }
+    t->windows = round_up(t->windows, unit);
+    return 0;
+}
+
+void tiling_end(Tiling *t) { free(t->offsets); }
+
+int64_t tile_lay_out(const Tiling *t, char *base, Tile *tile) {
+    int64_t used = 0;
+    tile->operands = base + used, used += round_up(t->bytes, 64);
+    tile->raw = base + used, used += round_up(t->raw_bytes, 64);
+    tile->windows = (const char **)(base + used), used += round_up(t->windows * (int64_t)sizeof(char *), 64);
+    tile->sums = (int64_t *)(base + used), used += round_up(t->windows * 8, 64);
+    return used;
+}
+
+static void fill(const Tiling *t, char *to, int64_t elements) {
+    if (t->operand == S16 && t->offset) {
+        for (int64_t i = 0; i < elements; i++) ((int16_t *)to)[i] = (int16_t)-t->offset;
+    } else {
+        memset(to, t->operand == U8 ? (int)-t->offset : 0, (size_t)(elements * bytes_of(t->operand)));
+    }
+}
+
+static void load(const Tiling *t, const char *from, int64_t elements, char *to) {
+    if (t->type == t->operand && !t->offset) {
+        memcpy(to, from, (size_t)(elements * bytes_of(t->type)));
+    } else {
+        t->kernels->load_operands(t->type, from, elements, t->offset, t->operand, to);
+    }
+}
+
+/* Copies the part of one image under outputs rows x columns; pixels outside are the operand of code zero. */
+static char *copy_rows(const Tiling *t, const char *image, int64_t row, int64_t rows, int64_t column, char *to) {
+    const Geometry *g = t->g;
+    const int64_t from_bytes = g->channels * bytes_of(t->type), to_bytes = g->channels * bytes_of(t->operand);
+    const int64_t left = column * g->stride_width - g->padding_width, width = t->row_bytes / to_bytes;
+    const int64_t first = clip(-left, 0, width), end = larger(first, clip(g->width - left, 0, width));
+    const int64_t top = row * g->stride_height - g->padding_height;
+    const int64_t height = reach(rows, g->stride_height, g->kernel_height, g->dilation_height);
+    for (int64_t y = top; y < top + height; y++, to += t->row_bytes) {
+        if (y < 0 || y >= g->height) {
+            fill(t, to, width * g->channels);
+        } else {
+            fill(t, to, first * g->channels);
+            load(t, image + (y * g->width + left + first) * from_bytes, (end - first) * g->channels, to + first * to_bytes);
+            fill(t, to + end * to_bytes, (width - end) * g->channels);
+        }
+    }
+    return to;
+}
+
+static void load_rows(const Tiling *t, const char *x, int64_t number, Tile *tile) {
+    const Geometry *g = t->g;
+    const int64_t to_bytes = g->channels * bytes_of(t->operand), column = number % t->pieces * t->columns;
+    const int64_t columns = smaller(t->columns, g->out_width - column);
+    const int64_t image_bytes = g->height * g->width * g->channels * bytes_of(t->type);
+    int64_t row = number / t->pieces * t->rows, left = smaller(t->rows, g->images * g->out_height - row), window = 0;
+    tile->first = row * g->out_width + column;
+    char *to = tile->operands;
+    while (left > 0) {
+        const int64_t image = row / g->out_height, at = row % g->out_height, rows = smaller(left, g->out_height - at);
+        const char *corner = to;
+        to = copy_rows(t, x + image * image_bytes, at, rows, column, to);
+        for (int64_t i = 0; i < rows; i++) {
+            const char *next = corner + i * g->stride_height * t->row_bytes;
+            for (int64_t j = 0; j < columns; j++, next += g->stride_width * to_bytes) tile->windows[window++] = next;
+        }
+        row += rows;
+        left -= rows;
+    }
+    tile->count = window;
+}
+
+/* memcpy for short runs of unknown length: overlapping moves instead of a call. */
+static inline void copy_run(char *to, const char *from, int64_t bytes) {
+    if (bytes > 128) {
+        memcpy(to, from, (size_t)bytes);
+    } else if (bytes >= 16) {
+        for (int64_t i = 0; i + 16 < bytes; i += 16) memcpy(to + i, from + i, 16);
+        memcpy(to + bytes - 16, from + bytes - 16, 16);
+    } else if (bytes >= 8) {
+        memcpy(to, from, 8);
+        memcpy(to + bytes - 8, from + bytes - 8, 8);
+    } else if (bytes >= 4) {
+        memcpy(to, from, 4);
+        memcpy(to + bytes - 4, from + bytes - 4, 4);
+    } else {
+        for (int64_t i = 0; i < bytes; i++) to[i] = from[i];
+    }
+}
+
+/* One kernel row of one window; taps outside the image are zero. */
+static inline void gather_row(const Geometry *g, const char *image_row, int64_t left, int64_t tap_bytes, int64_t pixel_bytes, char *to) {
+    int64_t dilation = g->dilation_width, taps = g->kernel_width;
+    if (left >= 0 && left + (taps - 1) * dilation < g->width && dilation == 1 && tap_bytes == pixel_bytes) {
+        copy_run(to, image_row + left * pixel_bytes, taps * tap_bytes);
+        return;
+    }
+    for (int64_t tap = 0; tap < taps; tap++, to += tap_bytes) {
+        int64_t column = left + tap * dilation;
+        if (column >= 0 && column < g->width) {
+            copy_run(to, image_row + column * pixel_bytes, tap_bytes);
+        } else {
+            memset(to, 0, (size_t)tap_bytes);
+        }
+    }
+}
+
+void gather_windows(const Geometry *g, const void *x, int element_bytes, int64_t group, int64_t first, int64_t count,
+                    void *windows, int64_t window_stride) {
+    const int64_t pixel_bytes = g->channels * element_bytes, tap_bytes = pixel_bytes / g->groups;
+    const int64_t row_bytes = g->kernel_width * tap_bytes, used = g->kernel_height * row_bytes;
+    int64_t column = first % g->out_width, row = first / g->out_width % g->out_height;
+    int64_t image = first / g->out_width / g->out_height;
+    char *to = windows;
+    for (int64_t i = 0; i < count; i++, to += window_stride) {
+        const char *pixels = (const char *)x + image * g->height * g->width * pixel_bytes + group * tap_bytes;
+        const int64_t left = column * g->stride_width - g->padding_width;
+        for (int64_t kernel_row = 0; kernel_row < g->kernel_height; kernel_row++) {
+            int64_t y = row * g->stride_height - g->padding_height + kernel_row * g->dilation_height;
+            if (y < 0 || y >= g->height) {
+                memset(to + kernel_row * row_bytes, 0, (size_t)row_bytes);
+            } else {
+                gather_row(g, pixels + y * g->width * pixel_bytes, left, tap_bytes, pixel_bytes, to + kernel_row * row_bytes);
+            }
+        }
+        for (int64_t byte = used; byte < window_stride; byte++) to[byte] = 0;
+        if (++column == g->out_width) {
+            column = 0;
+            if (++row == g->out_height) {
+                row = 0;
+                image++;
+            }
+        }
+    }
+}
+
+static void load_windows(const Tiling *t, const void *x, int64_t group, int64_t number, Tile *tile) {
+    const int64_t taps = taps_of(t->g), element = bytes_of(t->operand);
+    tile->first = number * t->columns;
+    tile->count = smaller(t->columns, pixels_of(t->g) - tile->first);
+    char *gathered = t->raw_bytes ? tile->raw : tile->operands;
+    gather_windows(t->g, x, bytes_of(t->type), group, tile->first, tile->count, gathered, t->raw_bytes ? taps : t->window_bytes);
+    for (int64_t i = 0; i < tile->count; i++) {
+        char *window = tile->operands + i * t->window_bytes;
+        tile->windows[i] = window;
+        if (t->raw_bytes) {
+            t->kernels->load_operands(t->type, tile->raw + i * taps, taps, t->offset, t->operand, window);
+            memset(window + taps * element, 0, (size_t)(t->window_bytes - taps * element));
+        } else if (t->offset) {
+            t->kernels->load_operands(t->type, window, taps, t->offset, t->operand, window);
+        }
+    }
+}
+
+void tile_load(const Tiling *t, const void *x, int64_t group, int64_t number, int want_sums, Tile *tile) {
+    if (!t->direct) {
+        load_windows(t, x, group, number, tile);
+    } else if (group == 0) {
+        load_rows(t, x, number, tile);
+    } else { /* the rows are there, with all channels */
+        const int64_t group_bytes = t->g->channels / t->g->groups * bytes_of(t->operand);
+        for (int64_t i = 0; i < tile->count; i++) tile->windows[i] += group_bytes;
+    }
+    const int64_t elements = t->direct ? t->run_steps * t->step_bytes / bytes_of(t->operand) : taps_of(t->g);
+    for (int64_t i = 0; want_sums && i < tile->count; i++) {
+        tile->sums[i] = 0;
+        for (int64_t run = 0; run < t->runs; run++) {
+            tile->sums[i] += t->kernels->sum_operands(t->operand, tile->windows[i] + t->offsets[run], elements);
+        }
+    }
+    for (int64_t i = tile->count; i < t->windows; i++) tile->windows[i] = tile->windows[0];
+}
+
+int64_t count_pieces(const Tiling *t, int64_t chunk) {
+    int64_t count = 0;
+    Piece p = first_piece(t, chunk);
+    do {
+        count++;
+    } while (next_piece(t, chunk, &p));
+    return count;
+}
+
+void run_panel(const Panel *panel, const Tiling *t, const Tile *tile, const char *packed, int64_t columns, int64_t chunk, void *sums,
+               int64_t sums_stride) {
+    const int64_t blocks = round_up(tile->count, panel->rows) / panel->rows, step_bytes = columns * panel->step_bytes;
+    int accumulate = 0;
+    Piece p = first_piece(t, chunk);
+    do {
+        panel->run(tile->windows, blocks, t->offsets + p.run, p.runs, p.step * panel->step_bytes, p.steps,
+                   packed + (p.run * t->run_steps + p.step) * step_bytes, (int)(columns / panel->lanes), sums, sums_stride, accumulate);
+        accumulate = 1;
+    } while (next_piece(t, chunk, &p));
+}
+
+void window_pixels(const Geometry *g, const void *x, int element_bytes, const void *outside, int64_t pixel, const void **pixels) {
+    const int64_t column = pixel % g->out_width, row = pixel / g->out_width % g->out_height, bytes = g->channels * element_bytes;
+    const char *image = (const char *)x + pixel / g->out_width / g->out_height * g->height * g->width * bytes;
+    for (int64_t i = 0; i < g->kernel_height; i++) {
+        const int64_t y = row * g->stride_height - g->padding_height + i * g->dilation_height;
+        for (int64_t j = 0; j < g->kernel_width; j++) {
+            const int64_t z = column * g->stride_width - g->padding_width + j * g->dilation_width;
+            const int inside = y >= 0 && y < g->height && z >= 0 && z < g->width;
+            *pixels++ = inside ? image + (y * g->width + z) * bytes : outside;
+        }
+    }
+}
+
+int64_t packed_bytes(const Panel *panel, int64_t outputs, int64_t taps, int element_bytes) {
+    return round_up(outputs, panel->lanes) * round_up(taps * element_bytes, panel->step_bytes);
+}
+
+/* Outputs and taps beyond the end are zero, like the end of a gathered window. */
+void pack_panels(const Panel *panel, const void *weights, int64_t outputs, int64_t taps, int element_bytes, void *packed) {
+    const int64_t bytes = taps * element_bytes, unit = panel->step_bytes, steps = round_up(bytes, unit) / unit;
+    const int64_t width = (int64_t)panel->vectors * panel->lanes, whole = bytes / unit;
+    if (outputs % panel->lanes || bytes % unit) memset(packed, 0, (size_t)packed_bytes(panel, outputs, taps, element_bytes));
+    for (int64_t first = 0; first < outputs; first += width) {
+        const int64_t columns = smaller(width, round_up(outputs - first, panel->lanes));
+        char *to = (char *)packed + first * steps * unit;
+        for (int64_t column = 0; column < smaller(columns, outputs - first); column++) {
+            const char *from = (const char *)weights + (first + column) * bytes;
+            char *next = to + column * unit;
+            if (unit == 8) {
+                for (int64_t step = 0; step < whole; step++, next += columns * 8) memcpy(next, from + step * 8, 8);
+            } else {
+                for (int64_t step = 0; step < whole; step++, next += columns * 4) memcpy(next, from + step * 4, 4);
+            }
+            memcpy(next, from + whole * unit, (size_t)(bytes - whole * unit));
+        }
+    }
+}
+
+/* (outputs, taps) -> (taps, outputs) */
+void transpose_f32(const float *from, int64_t outputs, int64_t taps, float *to) {
+    for (int64_t o = 0; o < outputs; o++) {
+        for (int64_t k = 0; k < taps; k++) to[k * outputs + o] = from[o * taps + k];
+    }
+}

@@ -1,0 +1,68 @@
+/* Tiles of windows as the panel kernels read them: a thread's cache holds one tile, nothing holds all windows. */
+#ifndef ADDERSIM_TILES_H
+#define ADDERSIM_TILES_H
+
+#include "core.h"
+
+/* Where whole steps of operands lie side by side, the image rows under a tile are copied once (padding included) and every
+   window is `runs` runs of `run_steps` steps, at the same offsets from its corner. Elsewhere windows are gathered one by one
+   into one run, with zeros up to a whole step. */
+typedef struct {
+    const Geometry *g;
+    const Kernels *kernels;
+    Type type, operand; /* of x, and of the operands; F32 is copied */
+    int64_t offset;     /* operand = code - offset */
+    int64_t step_bytes;
+    int direct;
+    int64_t rows, columns;           /* of outputs in a tile; several rows are whole ones */
+    int64_t pieces, tiles;           /* pieces of a row, tiles of a group */
+    int64_t runs, run_steps;         /* of a window */
+    int64_t row_bytes, window_bytes; /* of the copied rows; of a gathered window */
+    int64_t windows, bytes;          /* most windows of a tile, and the bytes of their operands */
+    int64_t raw_bytes;               /* scratch for codes that widen after they are gathered */
+    int64_t *offsets;                /* of the runs */
+} Tiling;
+
+/* Scratch of one thread: operands, a pointer to each window (as many more as a block of rows may read) and its sum. */
+typedef struct {
+    char *operands, *raw;
+    const char **windows;
+    int64_t *sums;
+    int64_t first, count;
+} Tile;
+
+/* Returns 0, or -1 where memory ran out; tiling_end() frees. `unit` is the windows that a panel kernel takes at a time. */
+int tiling_begin(Tiling *t, const Geometry *g, const Kernels *kernels, Type type, Type operand, int64_t offset, int64_t step_bytes,
+                 int64_t unit, int threads);
+void tiling_end(Tiling *t);
+static inline int64_t tiling_steps(const Tiling *t) { return t->runs * t->run_steps; }
+
+/* Lays a tile's scratch out from `base`; returns its bytes. */
+int64_t tile_lay_out(const Tiling *t, char *base, Tile *tile);
+/* One tile, group after group. */
+void tile_load(const Tiling *t, const void *x, int64_t group, int64_t number, int want_sums, Tile *tile);
+
+/* A panel kernel over the runs, in pieces of at most `chunk` steps, each of which adds to the sums. */
+typedef struct {
+    int64_t run, runs, step, steps;
+} Piece;
+static inline Piece first_piece(const Tiling *t, int64_t chunk) {
+    const int64_t whole = chunk / t->run_steps;
+    return (Piece){0, whole ? smaller(whole, t->runs) : 1, 0, whole ? t->run_steps : smaller(chunk, t->run_steps)};
+}
+static inline int next_piece(const Tiling *t, int64_t chunk, Piece *p) {
+    const int64_t whole = chunk / t->run_steps;
+    p->step += p->steps;
+    if (p->step == t->run_steps) {
+        p->run += p->runs;
+        p->step = 0;
+    }
+    p->runs = whole ? smaller(whole, t->runs - p->run) : 1;
+    p->steps = whole ? t->run_steps : smaller(chunk, t->run_steps - p->step);
+    return p->run < t->runs;
+}
+int64_t count_pieces(const Tiling *t, int64_t chunk);
+void run_panel(const Panel *panel, const Tiling *t, const Tile *tile, const char *packed, int64_t columns, int64_t chunk, void *sums,
+               int64_t sums_stride);
+
+#endif
