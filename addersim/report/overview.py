@@ -104,9 +104,12 @@ def _operations(result: Result, _: Result) -> Cell:
 
 def _energy(result: Result, first: Result) -> Cell:
     cost = result.cost
-    total = cost.energy_pj
-    parts = sorted(cost.energy_by_component().items(), key=lambda part: -part[1]) if total else []
-    lines = (f"{COMPONENTS[name]} {percent(energy / total)}" for name, energy in parts)
+    parts = sorted(cost.energy_by_component().items(), key=lambda part: -part[1])
+    lines = (
+        f"{COMPONENTS[name]} {quantity(energy / cost.batch, ENERGY_UNITS)}, {percent(energy / cost.energy_pj)}"
+        for name, energy in parts
+        if energy
+    )
     energy = cost.energy_pj_per_image
     return f"{energy / 1e6:,.4g}\u00a0µJ", (*_times(energy, result, first, first.cost.energy_pj_per_image), *lines)
 

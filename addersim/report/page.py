@@ -142,9 +142,8 @@ def _place(key: str, caption: str, figure: go.Figure) -> str:
 
 
 def _figures_json(panels: Mapping[str, go.Figure]) -> str:
-    """Figures as JSON that cannot end its script element."""
-    text = "{" + ",".join(f"{json.dumps(key)}:{without_legend(figure).to_json()}" for key, figure in panels.items()) + "}"
-    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+    """Figures as JSON that cannot end its script element: plotly writes ``<`` and ``>`` as escapes."""
+    return "{" + ",".join(f"{json.dumps(key)}:{without_legend(figure).to_json()}" for key, figure in panels.items()) + "}"
 
 
 def _notes(results: Sequence[Result]) -> str:

@@ -44,8 +44,8 @@ def _energy(results: Sequence[Result], frames: Frames) -> Section:
     text = (
         "Priced are the operations of the array and the vector unit, words that move in and out of the on-chip buffers, and "
         "bits that move to and from DRAM. Not priced, because no energy table has a row for them: registers, wires and "
-        "control inside the array, the clock tree, leakage. A bar is a window layer (convolution or linear) with what follows it in "
-        "the pipeline: batch norm, ReLU, residual addition."
+        "control inside the array, the clock tree, leakage. A bar is a window layer (convolution or linear) with what follows "
+        "it in the pipeline: batch norm, ReLU, residual addition."
     )
     if any(result.cost.convention == "paper" for result in results):
         text += " A result in the paper convention holds arithmetic alone: no memory, and everything but the taps is free."
