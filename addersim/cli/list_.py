@@ -75,9 +75,11 @@ def _tables() -> list[dict[str, Any]]:
 
     rows = []
     for name in table_names():
-        table = load_table(name)
-        sources = dict.fromkeys(row.source for row in table.rows)
-        rows.append({"name": name, "rows": len(table.rows), "sources": "; ".join(sources)})
+        found = load_table(name).rows
+        node, voltage = (
+            " ".join(f"{one:g}" for one in sorted({getattr(row, key) for row in found})) for key in ("node_nm", "voltage_v")
+        )
+        rows.append({"name": name, "rows": len(found), "node nm": node, "voltage V": voltage, "main source": found[0].source})
     return rows
 
 

@@ -43,14 +43,14 @@ def print_table(title: str, rows: Sequence[Mapping[str, Any]], total: bool = Fal
 
 
 def show(value: Any) -> str:
-    """A value for people: thousands apart, four significant digits."""
+    """A value for people: thousands apart, four significant digits, no exponents."""
     if value is None:
         return ""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
-    if isinstance(value, int) or abs(value) >= 1e5:
+    if isinstance(value, int) or abs(value) >= 1000:
         return f"{value:,.0f}"
-    return f"{value:,.4g}"
+    return f"{value:.4g}"
 
 
 def percent(share: float | None) -> str:

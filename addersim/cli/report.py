@@ -110,8 +110,8 @@ def _row(result: Result) -> dict[str, Any]:
         "taps": result.trace.taps,
         "mul": operations.total("mul"),
         "add + sub": operations.total("add") + operations.total("sub"),
+        "array nJ": cost.energy_by_component().get("array", 0.0) / cost.batch / 1e3,
         "energy nJ": cost.energy_pj_per_image / 1e3,
-        "of it array nJ": cost.energy_by_component().get("array", 0.0) / 1e3,
         "cycles": cost.cycles,
         "latency ms": cost.latency_ms,
     }
