@@ -78,8 +78,8 @@ def energy_by_part(energy: pd.DataFrame) -> go.Figure:
     size, unit = best_unit(sums.to_numpy().max(), ENERGY_UNITS)
     order = sums[large].max(axis=1).sort_values(ascending=False, kind="stable").index
     table = sums.loc[order, list(energy["network"].unique())] / size
-    if not large.all():
-        table.loc[f"{(~large).sum()} smaller parts"] = sums[~large].sum() / size
+    if few := int((~large).sum()):
+        table.loc["1 smaller part" if few == 1 else f"{few} smaller parts"] = sums[~large].sum() / size
     figure = go.Figure()
     for place, network in enumerate(table):
         figure.add_bar(

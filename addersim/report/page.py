@@ -130,7 +130,7 @@ def _panels(part: Section) -> list[tuple[str, str, go.Figure]]:
 
 def _section(part: Section) -> str:
     places = iter(_panels(part))
-    rows = "".join(f'<div class="figures">{"".join(_place(*next(places)) for _ in row)}</div>' for row in part.rows)
+    rows = "".join(f'<div class="figures">{"".join(_place(*next(places)) for _ in row)}</div>' for row in part.rows if row)
     return f'<section id="{part.key}"><h2>{escape(part.heading)}</h2>{part.text}{rows}{part.tables}</section>\n'
 
 

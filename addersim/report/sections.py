@@ -255,7 +255,7 @@ def _table(frame: pd.DataFrame, network: str, columns: dict[str, Column], totals
     """One network's part of a table, under its name; `totals` names the columns to add up, or says all numbers."""
     part = frame[frame["network"] == network]
     keys = [key for key, one in columns.items() if one.form] if totals is True else list(totals or ())
-    return table(part, columns, network, {key: part[key].sum().item() for key in keys} if keys else None)
+    return table(part, columns, network, {key: float(part[key].sum()) for key in keys} if keys else None)
 
 
 def _present(frame: pd.DataFrame, results: Sequence[Result]) -> list[str]:

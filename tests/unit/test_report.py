@@ -17,6 +17,7 @@ import pytest
 from addersim.errors import ConfigError
 from addersim.fixed import Accumulator
 from addersim.hardware import estimate
+from addersim.ops import OpCounts
 from addersim.quantization import Quantization
 from addersim.quantizer import quantize
 from addersim.report import Frames, energy_frame, figures, page, ranges_frame, render_page, write_report
@@ -24,7 +25,7 @@ from addersim.report.sections import sections
 from addersim.report.style import short
 from addersim.simulation import count, simulate
 from addersim.summary import Result
-from addersim.trace import Observed
+from addersim.trace import LayerTrace, Observed, Operand, Trace
 from tests.unit.networks import images, residual
 
 NASTY = '<script>alert(1)</script> & "adder"\'s'
@@ -117,6 +118,15 @@ def test_the_paper_convention_has_no_latency_and_says_so(results):
     assert alone["latency"].rows == ()
 
 
+def test_a_network_without_any_work_has_a_page():
+    layer = LayerTrace("only", "affine", OpCounts(), (Operand(4, 8),), Operand(4, 8), Operand(1, 30), sources=(-1,))
+    trace = Trace("idle", "paper", (layer,))
+    idle = [Result("idle", trace, estimate(trace, "systolic-16x16"))]
+    text = render_page(idle, Frames.of(idle), "t", {})
+    assert "one image costs 0\u00a0pJ of arithmetic alone" in text
+    assert '<div class="plot"' not in text
+
+
 @pytest.mark.parametrize(
     ("row", "parts"),
     [
@@ -177,7 +187,7 @@ def test_small_parts_are_drawn_as_one():
     rows = [("n", "l", "s", "window", "mac", "array", "mul", 1e6), ("n", "l", "s", "relu", "", "vector", "cmp", 1.0)]
     energy = pd.DataFrame(rows, columns=list(energy_frame([]).columns))
     figure = figures.energy_by_part(energy)
-    assert list(figure.layout.yaxis.ticktext) == ["array · mul", "1 smaller parts"]
+    assert list(figure.layout.yaxis.ticktext) == ["array · mul", "1 smaller part"]
 
 
 def test_bars_of_time_add_up_and_share_their_axis(results, frames):
