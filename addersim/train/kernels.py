@@ -51,7 +51,15 @@ def l1_forward(x: Tensor, adder: Tensor, stride: Pair, padding: Pair, dilation: 
 @l1_forward.register_fake
 def _(x: Tensor, adder: Tensor, stride: Pair, padding: Pair, dilation: Pair, groups: int, sign: bool) -> Tensor:
     size = [(x.shape[2 + i] + 2 * padding[i] - dilation[i] * (adder.shape[2 + i] - 1) - 1) // stride[i] + 1 for i in range(2)]
-    return x.new_empty((x.shape[0], adder.shape[0], *size)).to(memory_format=torch.channels_last)
+    y = x.new_empty((x.shape[0], adder.shape[0], *size), dtype=torch.promote_types(x.dtype, adder.dtype))
+    return y.to(memory_format=torch.channels_last)
+
+
+@l1_forward.register_kernel("cuda")
+def _(x: Tensor, adder: Tensor, stride: Pair, padding: Pair, dilation: Pair, groups: int, sign: bool) -> Tensor:
+    from addersim.train import triton_kernels
+
+    return triton_kernels.l1_forward(x, adder, stride, padding, dilation, groups)
 
 
 @torch.library.custom_op("addersim::l1_input_gradient", mutates_args=(), device_types="cpu")
@@ -68,6 +76,13 @@ def _(gradient: Tensor, x: Tensor, adder: Tensor, stride: Pair, padding: Pair, d
     return torch.empty_like(x, memory_format=torch.channels_last)
 
 
+@l1_input_gradient.register_kernel("cuda")
+def _(gradient: Tensor, x: Tensor, adder: Tensor, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Tensor:
+    from addersim.train import triton_kernels
+
+    return triton_kernels.l1_input_gradient(gradient, x, adder, stride, padding, dilation, groups)
+
+
 @torch.library.custom_op("addersim::l1_sign_filter_gradient", mutates_args=(), device_types="cpu")
 def l1_sign_filter_gradient(
     gradient: Tensor, x: Tensor, adder: Tensor, stride: Pair, padding: Pair, dilation: Pair, groups: int
@@ -82,14 +97,22 @@ def _(gradient: Tensor, x: Tensor, adder: Tensor, stride: Pair, padding: Pair, d
     return torch.empty_like(adder, memory_format=torch.channels_last)
 
 
+@l1_sign_filter_gradient.register_kernel("cuda")
+def _(gradient: Tensor, x: Tensor, adder: Tensor, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Tensor:
+    from addersim.train import triton_kernels
+
+    return triton_kernels.l1_sign_filter_gradient(gradient, x, adder, stride, padding, dilation, groups)
+
+
 def l1_filter_gradient(
     gradient: Tensor, x: Tensor, adder: Tensor, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Tensor:
     """Sum of ``(X - F) g`` over images and pixels: a convolution's weight gradient less ``F`` times the sum of ``g``."""
+    values, filters = x.to(gradient.dtype), adder.to(gradient.dtype)
     products: Tensor = torch.ops.aten.convolution_backward(
-        gradient, x, adder, None, stride, padding, dilation, False, (0, 0), groups, (False, True, False)
+        gradient, values, filters, None, stride, padding, dilation, False, (0, 0), groups, (False, True, False)
     )[1]
-    return products - adder * gradient.sum((0, 2, 3))[:, None, None, None]
+    return (products - filters * gradient.sum((0, 2, 3))[:, None, None, None]).to(adder.dtype)
 
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -109,3 +132,6 @@ def _backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
 
 
 l1_forward.register_autograd(_backward, setup_context=_keep)
+# The CPU kernels run float32 only. Those for CUDA read float16 and bfloat16 as they are: no rule is needed there, and the
+# output takes the wider type of input and filters, float32 under autocast, because sums outgrow float16.
+l1_forward.register_autocast("cpu", torch.float32)

@@ -57,6 +57,19 @@ def test_other_types_and_shapes_of_input():
         Adder2d(1, 1, 3)(torch.zeros(1, 1, 2, 2))
 
 
+def test_autocast_keeps_adder_layers_in_float32():
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(1, 4, 3), Adder2d(4, 3, 3), nn.BatchNorm2d(3), nn.Flatten(), AdderLinear(48, 2))
+    x = torch.randn(2, 1, 8, 8)
+    with torch.autocast("cpu", torch.bfloat16):
+        half = network[0](x)
+        y = network(x)
+    assert (half.dtype, y.dtype) == (torch.bfloat16, torch.float32)
+    torch.testing.assert_close(y, network[1:](half.float()))
+    y.sum().backward()
+    assert network[1].adder.grad.dtype == network[0].weight.grad.dtype == torch.float32
+
+
 def test_memory_format_does_not_change_the_result():
     layer, x = Adder2d(3, 5, 3, padding=1), torch.randn(2, 3, 6, 7)
     last = layer(x.contiguous(memory_format=torch.channels_last))
