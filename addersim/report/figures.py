@@ -282,7 +282,7 @@ def _bits(code: int) -> float:
 def _signed_powers(figure: go.Figure, largest: int) -> go.Figure:
     """Mark a horizontal axis of `_bits` with powers of two."""
     reach = _bits(largest)
-    step = 4 if reach <= 12 else 8
+    step = 4 * math.ceil(reach / 11)  # one or two a side: more would touch on a phone
     powers = list(range(step, math.ceil(reach) + 1, step))
     return figure.update_xaxes(
         range=[-reach - 0.5, reach + 0.5],
