@@ -16,7 +16,7 @@ from addersim.datapaths import DATAPATHS
 from addersim.errors import QuantizationError
 from addersim.fixed import MAX_BITS, FixedFormat
 from addersim.layers import Affine, AnyIntegerLayer, IntegerLayer, Layer, Plan, Relu, Window
-from addersim.network import INPUT, Images, Network, walk
+from addersim.network import INPUT, Images, Network, check_images, walk
 from addersim.program import Program
 from addersim.quantization import Correction, LayerBits, Quantization
 from addersim.rewrites import clip_weights, fold_batch_norm, pair_windows, scale_channels
@@ -85,6 +85,7 @@ def _assemble(network: Network, plan: Plan, layers: Sequence[IntegerLayer]) -> P
 
 
 def _some(images: Images, network: Network) -> Images:
+    check_images(images, network.input_shape, f"network {network.name}")
     if len(images) == 0:
         raise QuantizationError(f"network {network.name}: no calibration images; give at least one")
     return images

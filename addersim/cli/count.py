@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 def run(
     network: options.Network_,
     convention: Annotated[str, typer.Option(help="hardware (all that runs) or paper (two additions a tap).")] = "hardware",
-    bits: options.Bits = 8,
+    bits: options.Bits = None,
     weight_bits: options.WeightBits = None,
     activation_bits: options.ActivationBits = None,
     layer: options.LayerBits = None,
-    accumulator: options.AccumulatorText = "exact",
-    circuit: options.Circuit = "2a",
+    accumulator: options.AccumulatorText = None,
+    circuit: options.Circuit = None,
     json: options.Json = False,
 ) -> None:
     """Count the operations of a network for one image."""

@@ -16,12 +16,14 @@ DATA = "fashion-mnist-2000"
 
 def run(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the page and the tables.")] = Path("reports/demo"),
-    bits: options.Bits = 8,
+    bits: Annotated[int, typer.Option(help="Width of weights and activations, 2..16.")] = 8,
     accelerator: options.AcceleratorName = "systolic-16x16",
     table: options.Table = "horowitz-45nm",
     json: options.Json = False,
 ) -> None:
     """Run an AdderNet and its multiplying twin bit for bit, price both, and write the page."""
+    from addersim.library import load_network
+
     how = options.quantization(bits)
-    results = [result_of(name, how, DATA, None, None, accelerator, table) for name in NETWORKS]
+    results = [result_of(load_network(name), how, DATA, None, None, accelerator, table) for name in NETWORKS]
     finish(results, output, f"LeNet-5-BN on Fashion-MNIST: additions against multiplications at {bits} bits", json)

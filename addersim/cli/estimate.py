@@ -19,12 +19,12 @@ def run(
     accelerator: options.AcceleratorName = "systolic-16x16",
     table: options.Table = "horowitz-45nm",
     batch: Annotated[int, typer.Option(min=1, help="Images that run together.")] = 1,
-    bits: options.Bits = 8,
+    bits: options.Bits = None,
     weight_bits: options.WeightBits = None,
     activation_bits: options.ActivationBits = None,
     layer: options.LayerBits = None,
-    accumulator: options.AccumulatorText = "exact",
-    circuit: options.Circuit = "2a",
+    accumulator: options.AccumulatorText = None,
+    circuit: options.Circuit = None,
     json: options.Json = False,
 ) -> None:
     """Estimate energy and latency on an accelerator."""

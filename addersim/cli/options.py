@@ -24,20 +24,25 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and 
 Data = Annotated[str, typer.Option("--data", help="Image set (addersim list data).")]
 Root = Annotated[Path | None, typer.Option("--root", help="Folder of the image set's official files.")]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Simulate the first so many test images only.")]
-Bits = Annotated[int, typer.Option("--bits", help="Width of weights and activations, 2..16.")]
+Bits = Annotated[int | None, typer.Option("--bits", help="Width of weights and activations, 2..16; 8 without it.")]
 WeightBits = Annotated[int | None, typer.Option("--weight-bits", help="Width of weights, where it differs.")]
 ActivationBits = Annotated[int | None, typer.Option("--activation-bits", help="Width of activations, where it differs.")]
 LayerBits = Annotated[
     list[str] | None, typer.Option("--layer", metavar="NAME=W/A", help="Weight and activation bits of one layer; repeatable.")
 ]
 AccumulatorText = Annotated[
-    str, typer.Option("--accumulator", help="exact, or BITS:exact, BITS:saturate, BITS:wrap; 8..48 bits.")
+    str | None, typer.Option("--accumulator", help="exact (without it), or BITS:exact, BITS:saturate, BITS:wrap; 8..48 bits.")
 ]
-Circuit = Annotated[str, typer.Option("--circuit", help="Circuit of adder layers: 2a, 1c1a or xor.")]
-ClipWeights = Annotated[bool, typer.Option(help="Clip adder weights to their input's range, exactly.")]
-Calibration = Annotated[str, typer.Option("--calibration", help="How scales are chosen: mse, percentile or min-max.")]
+Circuit = Annotated[str | None, typer.Option("--circuit", help="Circuit of adder layers: 2a (without it), 1c1a or xor.")]
+ClipWeights = Annotated[
+    bool | None, typer.Option(help="Clip adder weights to their input's range, exactly (done without it).")
+]
+Calibration = Annotated[
+    str | None, typer.Option("--calibration", help="How scales are chosen: mse (without it), percentile, min-max.")
+]
 Correction = Annotated[
-    str, typer.Option("--correction", help="Keep each channel's float statistics: mean-variance, mean or none.")
+    str | None,
+    typer.Option("--correction", help="Keep each channel's float statistics: mean (without it), mean-variance, none."),
 ]
 Rules = Annotated[Path | None, typer.Option("--rules", help="TOML file of quantisation rules; other options override it.")]
 AcceleratorName = Annotated[str, typer.Option("--accelerator", help="A bundled accelerator, or a TOML file.")]

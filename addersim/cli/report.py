@@ -13,6 +13,8 @@ from addersim.cli.output import percent, print_json, print_table, show
 from addersim.cli.simulate import simulated
 
 if TYPE_CHECKING:
+    from addersim.network import Network
+    from addersim.program import Program
     from addersim.quantization import Quantization
     from addersim.summary import Result
 
@@ -23,15 +25,15 @@ def run(
     data: options.Data = "fashion-mnist-2000",
     root: options.Root = None,
     limit: options.Limit = None,
-    bits: options.Bits = 8,
+    bits: options.Bits = None,
     weight_bits: options.WeightBits = None,
     activation_bits: options.ActivationBits = None,
     layer: options.LayerBits = None,
-    accumulator: options.AccumulatorText = "exact",
-    circuit: options.Circuit = "2a",
-    clip_weights: options.ClipWeights = True,
-    calibration: options.Calibration = "mse",
-    correction: options.Correction = "mean",
+    accumulator: options.AccumulatorText = None,
+    circuit: options.Circuit = None,
+    clip_weights: options.ClipWeights = None,
+    calibration: options.Calibration = None,
+    correction: options.Correction = None,
     rules: options.Rules = None,
     accelerator: options.AcceleratorName = "systolic-16x16",
     table: options.Table = "horowitz-45nm",
@@ -39,6 +41,8 @@ def run(
     json: options.Json = False,
 ) -> None:
     """Simulate and price networks side by side; write a page, CSV tables and JSON."""
+    from addersim.library import load_network_or_program
+
     how = options.quantization(
         bits,
         weight_bits,
@@ -51,12 +55,13 @@ def run(
         calibration=calibration,
         correction=correction,
     )
-    results = [result_of(name, how, data, root, limit, accelerator, table, threads) for name in networks]
+    loaded = [load_network_or_program(name) for name in networks]  # all of them before the first hour of work
+    results = [result_of(network, how, data, root, limit, accelerator, table, threads) for network in loaded]
     finish(results, output, "addersim report", json)
 
 
 def result_of(
-    network: str,
+    network: Network | Program,
     how: Quantization,
     data: str,
     root: Path | None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,7 +11,9 @@ from addersim.cli import options
 from addersim.cli.output import percent, print_json, print_table, progress
 
 if TYPE_CHECKING:
+    from addersim.network import Network
     from addersim.program import Program
+    from addersim.quantization import Quantization
     from addersim.simulation import Simulation
 
 
@@ -20,15 +22,15 @@ def run(
     data: options.Data = "fashion-mnist-2000",
     root: options.Root = None,
     limit: options.Limit = None,
-    bits: options.Bits = 8,
+    bits: options.Bits = None,
     weight_bits: options.WeightBits = None,
     activation_bits: options.ActivationBits = None,
     layer: options.LayerBits = None,
-    accumulator: options.AccumulatorText = "exact",
-    circuit: options.Circuit = "2a",
-    clip_weights: options.ClipWeights = True,
-    calibration: options.Calibration = "mse",
-    correction: options.Correction = "mean",
+    accumulator: options.AccumulatorText = None,
+    circuit: options.Circuit = None,
+    clip_weights: options.ClipWeights = None,
+    calibration: options.Calibration = None,
+    correction: options.Correction = None,
     rules: options.Rules = None,
     save_program: Annotated[Path | None, typer.Option(help="Also save the quantised program to this .npz file.")] = None,
     reference: Annotated[bool, typer.Option(help="Run the slow numpy twins instead of the kernels.")] = False,
@@ -36,6 +38,8 @@ def run(
     json: options.Json = False,
 ) -> None:
     """Run a network bit for bit as fixed-point hardware would, and compare it with float."""
+    from addersim.library import load_network_or_program
+
     how = options.quantization(
         bits,
         weight_bits,
@@ -48,7 +52,8 @@ def run(
         calibration=calibration,
         correction=correction,
     )
-    program, result, calibrated = simulated(network, how, data, root, limit, reference=reference, threads=threads)
+    found = load_network_or_program(network)
+    program, result, calibrated = simulated(found, how, data, root, limit, reference=reference, threads=threads)
     if save_program:
         program.save(save_program)
     if json:
@@ -60,8 +65,8 @@ def run(
 
 
 def simulated(
-    network: str,
-    how: Any,
+    network: Network | Program,
+    how: Quantization,
     data: str,
     root: Path | None,
     limit: int | None,
@@ -69,15 +74,13 @@ def simulated(
     reference: bool = False,
     threads: int | None = None,
 ) -> tuple[Program, Simulation, str]:
-    """Load, quantise and simulate; the program, what was found, and what the program was calibrated on."""
+    """Quantise and simulate; the program, what was found, and what the program was calibrated on."""
     from addersim import kernels
     from addersim import reference as twins
-    from addersim.library import load_network_or_program
     from addersim.simulation import simulate
 
-    found = load_network_or_program(network)
     images = options.load_images(data, root, "test", limit)
-    floats, program, calibrated = options.prepare(found, how, data, root)
+    floats, program, calibrated = options.prepare(network, how, data, root)
     with progress(len(images), f"simulating {program.name}") as advance:
         result = simulate(
             program,

@@ -1,0 +1,272 @@
+"""The command line: what it prints, and how it refuses."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from addersim import Network, load_network
+from addersim.cli import app
+from tests.unit.networks import residual
+
+VERBS = ("demo", "simulate", "count", "estimate", "report", "lower", "check", "list")
+
+
+def run(*arguments):
+    """Status, standard output and standard error of a command line, in this process."""
+    found = CliRunner().invoke(app, [str(one) for one in arguments], catch_exceptions=False)
+    return found.exit_code, found.stdout, found.stderr
+
+
+def document(*arguments):
+    status, output, _ = run(*arguments, "--json")
+    assert status == 0
+    return json.loads(output)
+
+
+def refused(*arguments, env=None):
+    """The one line on standard error of a command that ends with status 2; run as a user runs it."""
+    command = [sys.executable, "-c", "import addersim.cli; addersim.cli.main()", *(str(one) for one in arguments)]
+    found = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | (env or {}))
+    assert found.returncode == 2, found
+    assert found.stdout == ""
+    lines = found.stderr.strip().splitlines()
+    assert len(lines) == 1, found.stderr
+    assert lines[0].startswith("addersim: ")
+    return lines[0].removeprefix("addersim: ")
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help(verb):
+    status, output, _ = run(verb, "--help")
+    assert status == 0
+    assert "Usage" in output
+    assert "--json" in output
+
+
+def test_simulate_prints_what_was_promised():
+    found = document("simulate", "lenet5-adder", "--limit", 200, "--bits", 8)
+    assert {"accuracy_float", "accuracy", "agreement", "images", "layers"} <= found.keys()
+    assert found["images"] == 200
+    assert found["agreement"] > 0.95
+    assert abs(found["accuracy"] - found["accuracy_float"]) <= 0.02
+    assert all(layer["observed"]["bits_needed"] <= layer["accumulator_bits"] for layer in found["layers"] if layer["datapath"])
+    status, output, _ = run("simulate", "lenet5-adder", "--limit", 50)
+    assert status == 0
+    assert "fixed-point accuracy" in output
+
+
+@pytest.mark.parametrize("name", ["lenet5-adder", "lenet5-conv"])
+def test_eight_bits_lose_at_most_half_a_point_on_all_embedded_images(name):
+    found = document("simulate", name)
+    assert found["images"] == 2000
+    assert found["accuracy"] >= found["accuracy_float"] - 0.005
+
+
+def test_the_slow_twins_give_the_same_simulation():
+    options = ("simulate", "lenet5-adder", "--limit", 20, "--bits", 5, "--accumulator", "12:saturate")
+    assert document(*options) == document(*options, "--reference")
+
+
+def test_threads_change_nothing():
+    options = ("simulate", "lenet5-conv", "--limit", 150, "--accumulator", "14:wrap")
+    assert document(*options, "--threads", 1) == document(*options, "--threads", 2)
+
+
+def test_narrow_accumulators_are_seen():
+    found = document("simulate", "lenet5-adder", "--limit", 100, "--accumulator", "12:saturate")
+    layers = {layer["name"]: layer for layer in found["layers"]}
+    assert layers["fc1"]["observed"]["overflowed"] > 0
+    assert layers["fc1"]["observed"]["bits_needed"] > 12
+
+
+def test_count_prints_totals_and_layers():
+    found = document("count", "lenet5-adder", "--convention", "paper")
+    assert found["operations"] == {"add": 833_040}
+    assert found["taps"] == 416_520
+    assert found["taps_by_datapath"] == {"l1-2a": 416_520}
+    assert sum(layer["taps"] for layer in found["layers"]) == 416_520
+    assert document("count", "lenet5-conv", "--convention", "paper")["operations"] == {"add": 416_520, "mul": 416_520}
+    assert document("count", "lenet5-adder")["operations"]["mul"] == 4704 + 1600 + 120 + 84 + 10  # batch norm is billed
+
+
+def test_estimate_prints_totals_parts_and_layers():
+    found = document("estimate", "lenet5-conv", "--accelerator", "systolic-32x32", "--table", "qtools-45nm", "--bits", 6)
+    assert {"energy_pj", "cycles", "latency_ms", "layers"} <= found.keys()
+    parts = {name: value for name, value in found["energy_pj"].items() if name != "total"}
+    assert sum(parts.values()) == found["energy_pj"]["total"]
+    assert sum(layer["energy_pj"]["total"] for layer in found["layers"]) == found["energy_pj"]["total"]
+    assert sum(layer["cycles"] for layer in found["layers"]) == found["cycles"]
+
+
+def test_report_writes_page_tables_and_json(tmp_path):
+    found = document("report", "lenet5-adder", "--limit", 50, "--output", tmp_path / "out")
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"index.html", "results.json", "layers.csv", "energy.csv", "operations.csv", "ranges.csv"} <= names
+    assert found["results"][0]["simulation"]["images"] == 50
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert "lenet5-adder" in page
+
+
+def test_a_saved_program_runs_as_it_was_saved(tmp_path):
+    path = tmp_path / "program.npz"
+    first = document("simulate", "lenet5-adder", "--limit", 60, "--bits", 6, "--save-program", path)
+    again = document("simulate", path, "--limit", 60)
+    assert again["accuracy"] == first["accuracy"]
+    assert again["accuracy_float"] is None
+    assert document("check", path)[0]["holds"] == "program"
+
+
+def test_list_knows_every_kind():
+    found = document("list")
+    assert {row["name"] for row in found["networks"]} >= {"lenet5-adder", "lenet5-conv"}
+    assert {row["name"] for row in found["datapaths"]} == {"l1-2a", "l1-1c1a", "l1-xor", "mac"}
+    assert sum(row["in use"] == "yes" for row in found["kernels"]) == 1
+    for kind in found:
+        assert run("list", kind)[0] == 0
+
+
+def test_rules_come_from_a_file_and_options_override_them(tmp_path):
+    rules = tmp_path / "rules.toml"
+    rules.write_text('activation_bits = 6\nweight_bits = 6\ncircuit = "xor"\n[layers.fc1]\nweight_bits = 4\n')
+    found = document("simulate", "lenet5-adder", "--limit", 40, "--rules", rules, "--weight-bits", 5)
+    formats = {layer["name"]: layer["output_format"] for layer in found["layers"]}
+    assert formats["conv1_relu"].startswith("u6*")
+    assert {layer["datapath"] for layer in found["layers"] if layer["datapath"]} == {"l1-xor"}
+
+
+@pytest.fixture
+def network_file(tmp_path):
+    path = tmp_path / "net.npz"
+    residual().save(path)
+    return path
+
+
+def edited(path, **changes):
+    text = path.read_text()
+    for find, put in changes.values():
+        assert find in text
+        text = text.replace(find, put)
+    path.write_text(text)
+    return path
+
+
+@pytest.fixture
+def accelerator_file(tmp_path):
+    import addersim
+
+    source = Path(addersim.__file__).parent / "data" / "accelerators" / "systolic-16x16.toml"
+    path = tmp_path / "mine.toml"
+    path.write_text(source.read_text())
+    return path
+
+
+def test_bad_files_are_refused_in_one_line(tmp_path, network_file):
+    truncated = tmp_path / "short.npz"
+    truncated.write_bytes(network_file.read_bytes()[:-200])
+    assert "truncated or altered" in refused("simulate", truncated)
+    pickled = tmp_path / "evil.npz"
+    pickled.write_bytes(b"cos\nsystem\n(S'touch pwned'\ntR.")
+    assert "not a whole .npz file" in refused("check", pickled)
+    objects = tmp_path / "objects.npz"
+    np.savez(objects, a=np.array([{}], dtype=object), allow_pickle=True)
+    assert "holds Python objects" in refused("count", objects)
+    assert "images have shape (256, 1, 28, 28); expected (images, 2, 10, 12)" in refused("simulate", network_file)
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_nan_weights_are_refused(tmp_path):
+    path = tmp_path / "nan.npz"
+    load_network("lenet5-conv").save(path)
+    with np.load(path) as stored:
+        arrays = {name: stored[name].copy() for name in stored.files}
+    arrays["array0"].flat[0] = np.inf
+    np.savez(path, **arrays)
+    assert "layer conv1: weights holds 1 NaN or infinite values of 150" in refused("simulate", path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("simulate", "lenet5-adder", "--bits", 17), "weight_bits: 17 is outside 2..16"),
+        (("simulate", "lenet5-adder", "--bits", 1), "weight_bits: 1 is outside 2..16"),
+        (("simulate", "lenet5-adder", "--accumulator", "7:wrap"), "accumulator: 7 bits is not a whole number in 8..48"),
+        (("simulate", "lenet5-adder", "--accumulator", "16:clip"), "accumulator: '16:clip' is not exact, BITS or BITS:exact"),
+        (
+            ("simulate", "lenet5-adder", "--accumulator", "12"),
+            "layer conv1: the accumulator has 12 bits and its worst case needs",
+        ),
+        (("simulate", "lenet5-adder", "--layer", "fc9=4/4"), "layers.fc9: no window layer has this name; known: conv1, conv2"),
+        (("simulate", "lenet5-adder", "--layer", "fc1=4"), "--layer 'fc1=4': expected NAME=WEIGHT_BITS/ACTIVATION_BITS"),
+        (("simulate", "lenet5-adder", "--circuit", "3a"), "circuit: Invalid enum value '3a'"),
+        (("simulate", "lenet5-adder", "--data", "imagenet"), "'imagenet' is not known; known: mnist, fashion-mnist"),
+        (("simulate", "lenet5-adder", "--data", "mnist", "--root", "/nowhere"), "not found in /nowhere"),
+        (("simulate", "lenet6"), "network 'lenet6': neither a bundled name (lenet5-adder, lenet5-conv"),
+        (("count", "lenet5-adder", "--convention", "thop"), "convention: 'thop' is not one of hardware, paper"),
+        (("estimate", "lenet5-adder", "--accelerator", "tpu"), "'tpu': neither a bundled name (systolic-128x128"),
+        (("estimate", "lenet5-adder", "--table", "mine"), "'mine': neither a bundled name (horowitz-45nm"),
+        (("list", "cats"), "list 'cats': not one of networks, architectures"),
+        (("check", "nothing.npz"), "nothing.npz: no such file"),
+        (("check", "README.md"), "README.md: cannot tell what it is; known endings: .npz, .toml, .csv"),
+    ],
+    ids=lambda value: " ".join(map(str, value)) if isinstance(value, tuple) else "",
+)
+def test_bad_options_are_refused_in_one_line(arguments, message):
+    assert message in refused(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("find", "put", "message"),
+    [
+        ("clock_mhz = 500", "clock_mhz = -5", "clock_mhz"),
+        ("rows = 16", "rows = 0", "array.rows"),
+        ("rows = 16", "rows = 16\nrowz = 1", "rowz"),
+        ("[array]", "[array", "not valid TOML"),
+    ],
+)
+def test_bad_accelerators_are_refused_in_one_line(accelerator_file, find, put, message):
+    edited(accelerator_file, change=(find, put))
+    found = refused("estimate", "lenet5-adder", "--accelerator", accelerator_file)
+    assert message in found
+    assert str(accelerator_file) in found
+
+
+def test_a_table_without_a_needed_row_names_it(tmp_path):
+    import addersim
+
+    source = Path(addersim.__file__).parent / "data" / "energy" / "horowitz-45nm.csv"
+    lines = [line for line in source.read_text().splitlines() if ",mux," not in line]
+    path = tmp_path / "short.csv"
+    path.write_text("\n".join(lines) + "\n")
+    found = refused("estimate", "lenet5-adder", "--table", path)
+    assert "mux" in found
+    assert "conv1" in found
+
+
+def test_nothing_is_left_behind_by_a_failed_report(tmp_path):
+    refused("report", "lenet5-adder", "nothing", "--output", tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pixel_too_many_and_a_label_out_of_range():
+    from addersim import Quantization, load_images, quantize, simulate
+    from addersim.errors import DataError
+
+    network, images = load_network("lenet5-adder"), load_images("fashion-mnist-2000", limit=8)
+    program = quantize(network, images.pixels, Quantization())
+    with pytest.raises(DataError, match=r"labels: image 3 has label 10; allowed are 0\.\.9"):
+        simulate(program, images.pixels, [0, 1, 2, 10, 4, 5, 6, 7], network)
+    with pytest.raises(DataError, match=r"labels: int64 of shape \(7,\); expected 8 whole numbers"):
+        simulate(program, images.pixels, images.labels[:7])
+    with pytest.raises(DataError, match=r"images have shape \(8, 1, 28, 27\)"):
+        simulate(program, images.pixels[..., :27])
+    with pytest.raises(DataError, match="images are a float64 array; expected uint8 pixels or normalised float32"):
+        simulate(program, images.pixels / 255.0)
+    with pytest.raises(DataError, match="no images to simulate"):
+        simulate(program, images.pixels[:0])
+    assert isinstance(network, Network)
