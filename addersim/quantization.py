@@ -70,7 +70,7 @@ class Quantization(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     per_channel: bool = True
     calibration: Calibration = "mse"
     percentile: float = 99.99
-    correction: Correction = "mean"
+    correction: Correction = "mean-variance"
     power_of_two: bool = False
     multiplier_bits: int = 16
     rounding: Rounding = "half-even"

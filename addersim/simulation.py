@@ -16,7 +16,7 @@ from addersim.network import INPUT, Images, Network
 from addersim.program import Program
 from addersim.trace import Observed, Trace
 
-__all__ = ["Departure", "LayerError", "Simulation", "check_labels", "count", "simulate"]
+__all__ = ["LayerError", "Simulation", "check_labels", "count", "simulate"]
 
 Array = npt.NDArray[Any]
 
@@ -38,15 +38,6 @@ class LayerError:
 
 
 @dataclass(frozen=True, slots=True)
-class Departure:
-    """The first layer whose relative error exceeds a threshold."""
-
-    name: str
-    relative_error: float
-    threshold: float
-
-
-@dataclass(frozen=True, slots=True)
 class Simulation:
     """What a simulation found.
 
@@ -63,8 +54,10 @@ class Simulation:
         Share of images for which program and float network choose the same class.
     errors
         Relative error of each layer that stands for a float layer, in order.
+    threshold
+        Relative error from which a layer counts as departing from float.
     departure
-        First of them beyond the threshold, or None.
+        First of the errors beyond the threshold, or None.
     predictions
         The program's choices, int64, shape ``(images,)``.
     trace
@@ -77,7 +70,8 @@ class Simulation:
     accuracy: float | None
     agreement: float | None
     errors: tuple[LayerError, ...]
-    departure: Departure | None
+    threshold: float
+    departure: LayerError | None
     predictions: npt.NDArray[np.int64]
     trace: Trace
 
@@ -201,7 +195,6 @@ class _Run:
             LayerError(name, float(np.sqrt(wrong / right)) if right else float(wrong > 0))
             for name, (wrong, right) in self.squares.items()
         )
-        first = next((error for error in errors if error.relative_error > threshold), None)
         return Simulation(
             network=self.program.name,
             images=len(chosen),
@@ -209,7 +202,8 @@ class _Run:
             accuracy=None if labels is None else float((chosen == labels).mean()),
             agreement=None if floats is None else float((floats == chosen).mean()),
             errors=errors,
-            departure=None if first is None else Departure(first.name, first.relative_error, threshold),
+            threshold=threshold,
+            departure=next((error for error in errors if error.relative_error > threshold), None),
             predictions=chosen,
             trace=self.program.trace("hardware", self.observed, len(chosen)),
         )

@@ -124,6 +124,7 @@ def simulation_document(simulation: Simulation) -> Row:
         "accuracy_float": simulation.accuracy_float,
         "accuracy": simulation.accuracy,
         "agreement": simulation.agreement,
+        "threshold": simulation.threshold,
         "departure": simulation.departure and asdict(simulation.departure),
         "layers": [
             {

@@ -42,7 +42,7 @@ Calibration = Annotated[
 ]
 Correction = Annotated[
     str | None,
-    typer.Option("--correction", help="Keep each channel's float statistics: mean (without it), mean-variance, none."),
+    typer.Option("--correction", help="Keep each channel's float statistics: mean-variance (without it), mean, none."),
 ]
 Rules = Annotated[Path | None, typer.Option("--rules", help="TOML file of quantisation rules; other options override it.")]
 AcceleratorName = Annotated[str, typer.Option("--accelerator", help="A bundled accelerator, or a TOML file.")]

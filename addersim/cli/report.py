@@ -92,13 +92,18 @@ def finish(results: Sequence[Result], output: Path, title: str, json: bool) -> N
     from addersim.report import write_report
     from addersim.summary import to_json
 
-    page = write_report(results, output, title=title, about={"made by": f"addersim {__version__}"})
+    first = results[0]
+    about = {
+        "images": f"{first.simulation.images:,} test images of {first.notes['data']}" if first.simulation else "",
+        "accelerator": f"{first.cost.accelerator} at {show(first.cost.clock_mhz)} MHz",
+        "energy table": first.cost.table,
+        "made by": f"addersim {__version__}",
+    }
+    page = write_report(results, output, title=title, about=about)
     if json:
         print_json({"page": str(page), "results": [to_json(result) for result in results]})
         return
-    first = results[0].cost
-    place = f"one image on {first.accelerator} at {show(first.clock_mhz)} MHz, prices of {first.table}"
-    print_table(place, [_row(result) for result in results])
+    print_table(f"one image on {about['accelerator']}, prices of {first.cost.table}", [_row(result) for result in results])
     print(f"\nreport: {page}")
 
 

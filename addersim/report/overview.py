@@ -69,7 +69,7 @@ def _departure(result: Result, _: Result) -> Cell:
         worst = max(found.errors, key=lambda error: error.relative_error)
         return "none", (f"largest error {small_percent(worst.relative_error)}, at {worst.name}",)
     gone = found.departure
-    return gone.name, (f"{small_percent(gone.relative_error)} off, threshold {small_percent(gone.threshold)}",)
+    return gone.name, (f"{small_percent(gone.relative_error)} off, threshold {small_percent(found.threshold)}",)
 
 
 def _span(values: Iterable[int]) -> str:

@@ -178,14 +178,14 @@ def _errors(results: Sequence[Result], frames: Frames) -> Section:
     names = _present(known, results)
     if not names:
         return Section("errors", "Departure from float", "<p>No float network ran beside the fixed-point one.</p>")
-    departures = {result.name: result.simulation.departure for result in results if result.simulation}
-    threshold = next((one.threshold for one in departures.values() if one), None)
+    simulations = {result.name: result.simulation for result in results if result.simulation}
+    departures = {name: one.departure for name, one in simulations.items()}
+    threshold = next(iter(simulations.values())).threshold
     text = (
         "Root of the mean square difference between fixed point and float, over the root of the mean square of float, at the "
-        "last layer of each stage that stands for a layer of the float network."
+        f"last layer of each stage that stands for a layer of the float network. The dotted line is the threshold, "
+        f"{percent(threshold)}."
     )
-    if threshold is not None:
-        text += f" The dotted line is the threshold, {percent(threshold)}."
     items = "".join(
         f"<li>{escape(name)}: "
         + (

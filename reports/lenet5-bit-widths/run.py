@@ -13,13 +13,13 @@ from pathlib import Path
 from addersim import LayerBits, Quantization, load_images, load_network, quantize, simulate
 
 CASES = {
-    "adder, weights clipped": ("lenet5-adder", {}),
-    "adder, weights clipped, mean and variance corrected": ("lenet5-adder", {"correction": "mean-variance"}),
-    "adder, weights clipped, image and scores layer at 8 bits": ("lenet5-adder", {"ends": 8}),
-    "adder, one plain shared scale": ("lenet5-adder", {"clip_weights": False}),
+    "adder": ("lenet5-adder", {}),
+    "adder, conv1 and fc3 at 8 bits": ("lenet5-adder", {"ends": 8}),
+    "adder, statistics not corrected": ("lenet5-adder", {"correction": "none"}),
+    "adder, weights not clipped": ("lenet5-adder", {"clip_weights": False}),
     "conv": ("lenet5-conv", {}),
-    "conv, mean and variance corrected": ("lenet5-conv", {"correction": "mean-variance"}),
-    "conv, image and scores layer at 8 bits": ("lenet5-conv", {"ends": 8}),
+    "conv, conv1 and fc3 at 8 bits": ("lenet5-conv", {"ends": 8}),
+    "conv, statistics not corrected": ("lenet5-conv", {"correction": "none"}),
 }
 BITS = (3, 4, 5, 6, 7, 8)
 
