@@ -33,15 +33,16 @@ def window(
     weights: _Array,
     weights_type: int,
     y: _Array,
-    wide_results: bool,
+    y_bytes: int,
     geometry: _Numbers,
     lane: int,
     register: tuple[int, int, int, int],
     narrow: bool,
     ordered: _Array | None,
+    affine: tuple[_Array, _Array, _Array, _Array, int, _Numbers] | None,
     kernels: int,
     threads: int,
-) -> _Seen: ...
+) -> tuple[_Seen, _Seen]: ...
 def affine(
     x: _Array,
     x_type: int,
@@ -57,9 +58,8 @@ def affine(
     threads: int,
 ) -> _Seen: ...
 def add(
-    a: _Array, a_type: int, b: _Array, b_type: int, count: int, codes: _Numbers, y: _Array, kernels: int, threads: int
+    a: _Array, a_type: int, b: _Array | None, b_type: int, count: int, codes: _Numbers, y: _Array, kernels: int, threads: int
 ) -> _Seen: ...
-def clamp(x: _Array, x_type: int, count: int, codes: _Numbers, y: _Array, kernels: int, threads: int) -> _Seen: ...
 def pool(
     x: _Array, x_type: int, y: _Array, geometry: _Numbers, maximum: bool, wide: bool, kernels: int, threads: int
 ) -> None: ...

@@ -13,7 +13,7 @@ from addersim.errors import ConfigError, FormatError, NetworkError
 from addersim.fixed import OVERFLOWS, ROUNDINGS, Accumulator, FixedFormat
 from addersim.geometry import Geometry, Pair
 
-__all__ = ["CodesResult", "WindowResult"]
+__all__ = ["CodesResult", "FusedResult", "WindowResult"]
 
 Array = npt.NDArray[Any]
 Moves = tuple[Pair, Pair, Pair, int]
@@ -69,6 +69,29 @@ class CodesResult:
     overflowed: int
 
 
+@dataclass(frozen=True, slots=True)
+class FusedResult:
+    """A window layer and the affine after it, run as one.
+
+    Attributes
+    ----------
+    values
+        Codes, as of the affine (and of the format that they then saturated to).
+    sums_minimum, sums_maximum, sums_overflowed
+        As in `WindowResult`.
+    minimum, maximum, overflowed
+        As in `CodesResult`.
+    """
+
+    values: Array
+    sums_minimum: int
+    sums_maximum: int
+    sums_overflowed: int
+    minimum: int
+    maximum: int
+    overflowed: int
+
+
 def check_array(what: str, values: object, types: tuple[str, ...]) -> Array:
     """A contiguous array in native byte order, of one of some types."""
     if not isinstance(values, np.ndarray) or values.dtype.newbyteorder("=").name not in types:
@@ -112,36 +135,43 @@ def check_exact(register: Accumulator, minimum: int, maximum: int) -> None:
         )
 
 
-def check_format(output: FixedFormat, overflow: str) -> None:
-    """An output format and what happens beyond it."""
-    if not isinstance(output, FixedFormat):
-        raise FormatError(f"output: {output!r} is not a FixedFormat")
+def check_format(output: FixedFormat, overflow: str, then: FixedFormat | None = None) -> None:
+    """An output format, what happens beyond it, and the format that codes then saturate to."""
+    for what, value in (("output", output), ("then", then)):
+        if not isinstance(value, FixedFormat) and (what, value) != ("then", None):
+            raise FormatError(f"{what}: {value!r} is not a FixedFormat")
     if overflow not in OVERFLOWS:
         raise FormatError(f"overflow: {overflow!r} is not one of {', '.join(OVERFLOWS)}")
 
 
-def check_affine(x: Array, multiplier: Array, addend: Array, shift: Array, rounding: str) -> int:
-    """Largest ``|x * multiplier| + |addend|``, for which 64 bits must suffice."""
+def check_constants(
+    shape: tuple[int, ...], multiplier: Array, addend: Array, shift: Array, rounding: str
+) -> tuple[Array, Array, Array]:
+    """Multipliers, addends and shifts of an affine, one a channel of x's shape, and a rounding that exists."""
     if rounding not in ROUNDINGS:
         raise FormatError(f"rounding: {rounding!r} is not one of {', '.join(ROUNDINGS)}")
-    channels = x.shape[-1:]
-    for name, values in (("multiplier", multiplier), ("addend", addend), ("shift", shift)):
-        if values.shape != channels or not channels:
-            raise NetworkError(f"{name}: shape {values.shape}; x of shape {x.shape} needs one value a channel")
-    if not x.size:
-        return 0
-    if (largest := int(shift.max())) > MAX_SHIFT:
+    types = {"multiplier": "int32", "addend": "int64", "shift": "uint8"}
+    found = []
+    for (name, kind), values in zip(types.items(), (multiplier, addend, shift), strict=True):
+        found.append(check_array(name, values, (kind,)))
+        if values.shape != shape[-1:] or not shape:
+            raise NetworkError(f"{name}: shape {values.shape}; x of shape {shape} needs one value a channel")
+    if found[2].size and (largest := int(found[2].max())) > MAX_SHIFT:
         raise FormatError(f"shift: {largest} is not in 0..{MAX_SHIFT}")
+    return found[0], found[1], found[2]
+
+
+def check_products(x: Array, multiplier: Array, addend: Array) -> None:
+    """64 bits for every product of an affine."""
     ends = np.iinfo(x.dtype)
-    worst = _worst_product(max(-ends.min, ends.max), multiplier, addend)
-    if worst >= 1 << 52:
-        worst = _worst_product(max(-int(x.min()), int(x.max())), multiplier, addend)
-    if worst >= MAX_PRODUCT:
+    if not x.size or largest_product(max(-ends.min, ends.max), multiplier, addend) < MAX_PRODUCT:
+        return
+    if (worst := largest_product(max(-int(x.min()), int(x.max())), multiplier, addend)) >= MAX_PRODUCT:
         raise FormatError(f"affine: |x * multiplier| + |addend| reaches {worst}; the arithmetic holds less than {MAX_PRODUCT}")
-    return worst
 
 
-def _worst_product(x: int, multiplier: Array, addend: Array) -> int:
+def largest_product(x: int, multiplier: Array, addend: Array) -> int:
+    """Largest ``|x * multiplier| + |addend|`` of a channel, for one largest ``|x|``."""
     largest = max(-int(multiplier.min()), int(multiplier.max())), max(-int(addend.min()), int(addend.max()))
     if (bound := x * largest[0] + largest[1]) < 1 << 52:
         return bound

@@ -17,15 +17,17 @@ from addersim.arguments import (
     INTEGERS,
     AccumulatorOverflow,
     CodesResult,
+    FusedResult,
     Lane,
     Moves,
     WindowResult,
-    check_affine,
     check_array,
+    check_constants,
     check_exact,
     check_format,
     check_lane,
     check_pool,
+    check_products,
     check_threads,
     check_window,
 )
@@ -44,6 +46,7 @@ __all__ = [
     "max_pool",
     "sum_pool",
     "window",
+    "window_affine",
 ]
 
 Array = npt.NDArray[Any]
@@ -131,10 +134,12 @@ def _word(x: Array, weights: Array, lane: Lane, register: Accumulator) -> type[n
     return np.int32 if small or (low >= -(2**31) and high < 2**31) else np.int64
 
 
-def _into(values: Array, output: FixedFormat, overflow: Overflow) -> CodesResult:
+def _into(values: Array, output: FixedFormat, overflow: Overflow, then: FixedFormat | None = None) -> CodesResult:
     codes = wrap(values, output.bits, output.signed) if overflow == "wrap" else np.clip(values, output.minimum, output.maximum)
     ends = (int(values.min()), int(values.max())) if values.size else (0, 0)
-    return CodesResult(codes.astype(output.dtype), *ends, int(np.count_nonzero(codes != values)))
+    stored = then or output
+    kept = np.clip(codes, stored.minimum, stored.maximum).astype(stored.dtype)
+    return CodesResult(kept, *ends, int(np.count_nonzero(codes != values)))
 
 
 def affine(
@@ -146,19 +151,56 @@ def affine(
     output: FixedFormat,
     rounding: Rounding = "half-even",
     overflow: Overflow = "saturate",
+    then: FixedFormat | None = None,
     threads: int | None = None,
 ) -> CodesResult:
     """As `addersim.kernels.affine`."""
-    x, multiplier = check_array("x", x, INTEGERS), check_array("multiplier", multiplier, ("int32",))
-    addend, shift = check_array("addend", addend, ("int64",)), check_array("shift", shift, ("uint8",))
-    check_format(output, overflow)
-    check_affine(x, multiplier, addend, shift, rounding)
+    x = check_array("x", x, INTEGERS)
+    check_format(output, overflow, then)
+    multiplier, addend, shift = check_constants(x.shape, multiplier, addend, shift, rounding)
+    check_products(x, multiplier, addend)
     check_threads(threads)
-    return _into(shift_right(x.astype(np.int64) * multiplier + addend, shift, rounding), output, overflow)
+    return _into(shift_right(x.astype(np.int64) * multiplier + addend, shift, rounding), output, overflow, then)
+
+
+def window_affine(
+    x: Array,
+    weights: Array,
+    multiplier: Array,
+    addend: Array,
+    shift: Array,
+    *,
+    lane: Lane,
+    output: FixedFormat,
+    stride: Pair = (1, 1),
+    padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+    accumulator_bits: int | None = None,
+    overflow: AccumulatorOverflow = "exact",
+    rounding: Rounding = "half-even",
+    output_overflow: Overflow = "saturate",
+    then: FixedFormat | None = None,
+    threads: int | None = None,
+) -> FusedResult:
+    """As `addersim.kernels.window_affine`: one after the other."""
+    moves: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    sums = window(x, weights, lane=lane, accumulator_bits=accumulator_bits, overflow=overflow, threads=threads, **moves)
+    codes = affine(
+        sums.values, multiplier, addend, shift, output=output, rounding=rounding, overflow=output_overflow, then=then
+    )
+    seen = (sums.minimum, sums.maximum, sums.overflowed, codes.minimum, codes.maximum, codes.overflowed)
+    return FusedResult(codes.values, *seen)
 
 
 def add(
-    a: Array, b: Array, *, output: FixedFormat, overflow: Overflow = "saturate", threads: int | None = None
+    a: Array,
+    b: Array,
+    *,
+    output: FixedFormat,
+    overflow: Overflow = "saturate",
+    then: FixedFormat | None = None,
+    threads: int | None = None,
 ) -> CodesResult:
     """As `addersim.kernels.add`."""
     a, b = check_array("a", a, CODES), check_array("b", b, CODES)
@@ -166,7 +208,7 @@ def add(
     check_threads(threads)
     if a.shape != b.shape:
         raise NetworkError(f"add: shapes {a.shape} and {b.shape} differ")
-    return _into(a.astype(np.int64) + b, output, overflow)
+    return _into(a.astype(np.int64) + b, output, overflow, then)
 
 
 def clamp(x: Array, *, output: FixedFormat, threads: int | None = None) -> CodesResult:

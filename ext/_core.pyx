@@ -25,16 +25,22 @@ cdef extern from "core.h":
         pass
     ctypedef struct Seen:
         int64_t minimum, maximum, overflowed
-    ctypedef struct Finish:
-        Overflow overflow
-        int64_t low, high
-        int bits, narrow, wide_results
-        const uint8_t *ordered
     ctypedef struct Codes:
         Type type
         Overflow overflow
         int bits, is_signed
+        int64_t low, high, then_low, then_high
+    ctypedef struct Affine:
+        const double *multiplier
+        const double *addend
+        int nearest
+        Codes codes
+    ctypedef struct Finish:
+        Overflow overflow
         int64_t low, high
+        int bits, narrow, y_bytes
+        const uint8_t *ordered
+        const Affine *affine
     ctypedef struct Kernels:
         const char *name
     enum:
@@ -51,16 +57,18 @@ cdef extern from "core.h":
                                         int64_t taps, int64_t x_low, int64_t x_high, int64_t *low, int64_t *high) nogil
     int window_codes(const Kernels *kernels, Lane lane, const Geometry *g, Type x_type, const void *x, int64_t x_low,
                      int64_t x_high, Type weights_type, const void *weights, const Finish *finish, void *y, int threads,
-                     Seen *seen) nogil
+                     Seen *seen, Seen *codes_seen) nogil
     int affine_codes(const Kernels *kernels, Type type, const void *x, int64_t count, int64_t channels,
                      const int32_t *multiplier, const int64_t *addend, const uint8_t *shift, Rounding rounding, int doubles,
                      const Codes *codes, void *y, int threads, Seen *seen) nogil
+    void scale_constants(int64_t count, int64_t channels, const int32_t *multiplier, const int64_t *addend,
+                         const uint8_t *shift, Rounding rounding, double *scaled_multiplier, double *scaled_addend) nogil
     void add_codes(const Kernels *kernels, Type a_type, const void *a, Type b_type, const void *b, int64_t count,
                    const Codes *codes, void *y, int threads, Seen *seen) nogil
-    void clamp_codes(const Kernels *kernels, Type type, const void *x, int64_t count, const Codes *codes, void *y, int threads,
-                     Seen *seen) nogil
     int pool_codes(const Kernels *kernels, int maximum, const Geometry *g, Type type, const void *x, int wide, void *y,
                    int threads) nogil
+    enum:
+        HALF_EVEN
 
 
 cdef const Kernels *kernels_at(int index) noexcept:
@@ -78,10 +86,10 @@ cdef Geometry geometry_of(numbers) except *:
 
 
 cdef Codes codes_of(numbers) except *:
-    """Type, overflow, bits, signed, smallest and largest code."""
+    """The fields in the order of the struct."""
     cdef Codes codes
     cdef int code_type, overflow
-    code_type, overflow, codes.bits, codes.is_signed, codes.low, codes.high = numbers
+    (code_type, overflow, codes.bits, codes.is_signed, codes.low, codes.high, codes.then_low, codes.then_high) = numbers
     codes.type = <Type>code_type
     codes.overflow = <Overflow>overflow
     return codes
@@ -148,28 +156,47 @@ def window_bounds(const uint8_t[::1] weights, int weights_type, int lane, int64_
     done(status)
 
 
-def window(const uint8_t[::1] x, int x_type, ends, const uint8_t[::1] weights, int weights_type, uint8_t[::1] y, bint wide_results,
-           geometry, int lane, register, bint narrow, const uint8_t[::1] ordered, int kernels, int threads):
-    """ends: codes that x can hold; register: overflow, bits, smallest and largest value. Returns what was seen."""
+def window(const uint8_t[::1] x, int x_type, ends, const uint8_t[::1] weights, int weights_type, uint8_t[::1] y, int y_bytes,
+           geometry, int lane, register, bint narrow, const uint8_t[::1] ordered, affine, int kernels, int threads):
+    """A window layer, and the affine after it where there is one.
+
+    ends: codes that x can hold; register: overflow, bits, smallest and largest value; affine: None, or multiplier, addend,
+    shift, room for both as doubles, rounding and codes. Returns what was seen in the sums, and in the codes.
+    """
     cdef Geometry g = geometry_of(geometry)
     cdef const Kernels *table = kernels_at(kernels)
     cdef int64_t x_low, x_high
-    cdef int status, overflow
+    cdef int status, overflow, rounding
     cdef Finish finish
-    cdef Seen seen
+    cdef Affine scaled
+    cdef Seen seen, codes_seen
+    cdef const int32_t[::1] multiplier
+    cdef const int64_t[::1] addend
+    cdef const uint8_t[::1] shift
+    cdef double[:, ::1] doubles
     x_low, x_high = ends
     overflow, finish.bits, finish.low, finish.high = register
     finish.overflow = <Overflow>overflow
     finish.narrow = narrow
-    finish.wide_results = wide_results
+    finish.y_bytes = y_bytes
     finish.ordered = NULL
+    finish.affine = NULL
     if ordered is not None:
         finish.ordered = &ordered[0]
+    if affine is not None:
+        multiplier, addend, shift, doubles, rounding, codes = affine
+        scale_constants(doubles.shape[1], doubles.shape[1], &multiplier[0], &addend[0], &shift[0], <Rounding>rounding,
+                        &doubles[0, 0], &doubles[1, 0])
+        scaled.multiplier = &doubles[0, 0]
+        scaled.addend = &doubles[1, 0]
+        scaled.nearest = rounding == HALF_EVEN
+        scaled.codes = codes_of(codes)
+        finish.affine = &scaled
     with nogil:
         status = window_codes(table, <Lane>lane, &g, <Type>x_type, &x[0], x_low, x_high, <Type>weights_type, &weights[0], &finish,
-                              &y[0], threads, &seen)
+                              &y[0], threads, &seen, &codes_seen)
     done(status)
-    return seen.minimum, seen.maximum, seen.overflowed
+    return (seen.minimum, seen.maximum, seen.overflowed), (codes_seen.minimum, codes_seen.maximum, codes_seen.overflowed)
 
 
 def affine(const uint8_t[::1] x, int x_type, int64_t count, const int32_t[::1] multiplier, const int64_t[::1] addend,
@@ -188,20 +215,15 @@ def affine(const uint8_t[::1] x, int x_type, int64_t count, const int32_t[::1] m
 
 def add(const uint8_t[::1] a, int a_type, const uint8_t[::1] b, int b_type, int64_t count, codes, uint8_t[::1] y, int kernels,
         int threads):
+    """a + b, or a where b is None."""
     cdef Codes form = codes_of(codes)
     cdef const Kernels *table = kernels_at(kernels)
+    cdef const uint8_t *other = NULL
     cdef Seen seen
+    if b is not None:
+        other = &b[0]
     with nogil:
-        add_codes(table, <Type>a_type, &a[0], <Type>b_type, &b[0], count, &form, &y[0], threads, &seen)
-    return seen.minimum, seen.maximum, seen.overflowed
-
-
-def clamp(const uint8_t[::1] x, int x_type, int64_t count, codes, uint8_t[::1] y, int kernels, int threads):
-    cdef Codes form = codes_of(codes)
-    cdef const Kernels *table = kernels_at(kernels)
-    cdef Seen seen
-    with nogil:
-        clamp_codes(table, <Type>x_type, &x[0], count, &form, &y[0], threads, &seen)
+        add_codes(table, <Type>a_type, &a[0], <Type>b_type, other, count, &form, &y[0], threads, &seen)
     return seen.minimum, seen.maximum, seen.overflowed
 
 

@@ -79,15 +79,22 @@ static inline void sads_store(uint32_t *p, Sads a, int accumulate) {
     _mm256_storeu_si256((void *)p, sums);
 }
 
+static inline void ints_pack8(void *p, Ints a) { _mm_storeu_si128(p, _mm512_cvtepi32_epi8(a)); }
+static inline void ints_pack16(void *p, Ints a) { _mm256_storeu_si256(p, _mm512_cvtepi32_epi16(a)); }
+
 #define DOUBLES 8
 typedef __m512d Doubles;
 static inline Doubles doubles_load(const double *p) { return _mm512_loadu_pd(p); }
-static inline void doubles_store(double *p, Doubles a) { _mm512_storeu_pd(p, a); }
 static inline Doubles doubles_all(double a) { return _mm512_set1_pd(a); }
-static inline Doubles doubles_of(const int32_t *p) { return _mm512_cvtepi32_pd(_mm256_loadu_si256((const void *)p)); }
+static inline Doubles doubles_low(Ints a) { return _mm512_cvtepi32_pd(_mm512_castsi512_si256(a)); }
+static inline Doubles doubles_high(Ints a) { return _mm512_cvtepi32_pd(_mm512_extracti64x4_epi64(a, 1)); }
 static inline Doubles doubles_fma(Doubles a, Doubles b, Doubles c) { return _mm512_fmadd_pd(a, b, c); }
-static inline Doubles doubles_nearest(Doubles a) { return _mm512_roundscale_pd(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
-static inline Doubles doubles_floor(Doubles a) { return _mm512_roundscale_pd(a, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }
-static inline Doubles doubles_min(Doubles a, Doubles b) { return _mm512_min_pd(a, b); }
-static inline Doubles doubles_max(Doubles a, Doubles b) { return _mm512_max_pd(a, b); }
-static inline void doubles_to(int32_t *p, Doubles a) { _mm256_storeu_si256((void *)p, _mm512_cvttpd_epi32(a)); }
+static inline Ints ints_join(__m256i low, __m256i high) { return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1); }
+static inline Ints ints_nearest(Doubles low, Doubles high) {
+    const int nearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+    return ints_join(_mm512_cvt_roundpd_epi32(low, nearest), _mm512_cvt_roundpd_epi32(high, nearest));
+}
+static inline Ints ints_floor(Doubles low, Doubles high) {
+    const int down = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC;
+    return ints_join(_mm512_cvt_roundpd_epi32(low, down), _mm512_cvt_roundpd_epi32(high, down));
+}

@@ -61,24 +61,34 @@ typedef struct {
 /* Widest panel of any set: vectors * lanes. */
 #define MAX_WIDTH 64
 
-/* From raw sums to results: factor * sum + window_factor * window_sums[window] + constants[output], then the register. */
+/* A format that codes saturate (or wrap) to, and perhaps a second one that they then saturate to, uncounted. */
+typedef struct {
+    Type type; /* of what is stored */
+    Overflow overflow;
+    int bits, is_signed;
+    int64_t low, high, then_low, then_high;
+} Codes;
+
+/* round(x * multiplier + addend) a channel, in doubles, where that is exact and fits 32 bits. */
+typedef struct {
+    const double *multiplier, *addend;
+    int nearest; /* ties to even; otherwise down */
+    Codes codes;
+} Affine;
+
+/* From raw sums to results: factor * sum + window_factor * window_sums[window] + constants[output], then the register, then
+   perhaps codes. */
 typedef struct {
     int64_t factor, window_factor;
+    const int64_t *constants;
     Overflow overflow;
     int64_t low, high; /* ends of the register */
     int bits;
     int narrow;             /* every exact result fits 32 bits */
-    int wide_results;       /* results are stored as int64, else int32 */
+    int y_bytes;            /* of a stored result: 4, 8, or a code's */
     const uint8_t *ordered; /* outputs whose register depends on the order of the taps, or NULL */
+    const Affine *affine;   /* NULL, or only where narrow, not WRAP and nothing is ordered */
 } Finish;
-
-/* One chunk of an affine, add or clamp: where codes go. */
-typedef struct {
-    Type type;
-    Overflow overflow;
-    int bits, is_signed;
-    int64_t low, high;
-} Codes;
 
 /* The kernels of one instruction set: one row an arithmetic. */
 typedef struct {
@@ -91,8 +101,10 @@ typedef struct {
     /* out[row][lane] = sum over taps and outputs of gradient * clamp(w - x, -1, 1) */
     void (*l1_gradient)(const float *x, const float *const *gradients, const float *const *weights, int64_t taps,
                         int64_t outputs, float *out);
-    /* One output pixel of a depthwise layer: x has `taps` pointers to `channels` values, weights are (taps, channels). */
-    void (*depthwise_f32)(Lane lane, const float *const *x, const float *weights, int64_t taps, int64_t channels, float *y);
+    /* One output pixel of a depthwise layer, its taps at `offsets`; weights (taps, channels). */
+    void (*depthwise_f32)(Lane lane, const char *window, const int64_t *offsets, int64_t taps, const float *weights,
+                          int64_t channels, float *y);
+    /* One input pixel; gradients and weights: `taps` pointers to `channels` values. */
     void (*depthwise_gradient)(const float *x, const float *const *gradients, const float *const *weights, int64_t taps,
                                int64_t channels, float *out);
     /* filter[k] += sum over windows of gradient * sign(x - w) */
@@ -109,25 +121,23 @@ typedef struct {
     /* Codes minus an offset, as operands of type U8 or S16 (in place where the sizes agree); the sum of operands. */
     void (*load_operands)(Type type, const void *codes, int64_t count, int64_t offset, Type operand, void *to);
     int64_t (*sum_operands)(Type operand, const void *operands, int64_t count);
-    /* `rows` x `width` raw sums to results, y_stride elements apart. */
-    void (*finish)(const Finish *f, const void *sums, int sum_bytes, int64_t sums_stride, int64_t rows, int64_t width,
-                   const int64_t *window_sums, const int64_t *constants, const uint8_t *ordered, void *y, int64_t y_stride,
-                   Seen *seen);
-    /* A depthwise pixel: up to MAX_WIDTH channels of type `type`, weights (taps, channels) as int32, exact sums. */
-    void (*depthwise_codes)(Lane lane, Type type, int wide, const void *const *x, int64_t first, int64_t count,
-                            const int32_t *weights, int64_t channels, int64_t taps, void *sums);
+    /* `rows` raw sums of `width` outputs from `output` on to results, y_stride elements apart. */
+    void (*finish)(const Finish *f, const void *sums, int sum_bytes, int64_t sums_stride, int64_t rows, const int64_t *window_sums,
+                   int64_t output, int64_t width, void *y, int64_t y_stride, Seen *seen, Seen *codes_seen);
+    /* Exact sums of up to MAX_WIDTH channels of a depthwise window, its taps at `offsets`; weights (taps, channels) as int32. */
+    void (*depthwise_codes)(Lane lane, Type type, int wide, const char *window, const int64_t *offsets, int64_t taps, int64_t count,
+                            const int32_t *weights, int64_t channels, void *sums);
     /* Registers of ORDERED outputs that saturate at every tap, and whether one did; weights (taps, ORDERED).
        narrow: a register and a product fit 32 bits together. */
     void (*ordered)(const int32_t *x, const int32_t *weights, int64_t taps, int64_t low, int64_t high, int narrow,
                     int64_t *registers, int64_t *clipped);
 
-    /* Chunks of at most CHUNK elements. */
-    void (*affine)(Type type, const void *x, int64_t count, const int32_t *multiplier, const int64_t *addend,
-                   const uint8_t *shift, Rounding rounding, const Codes *codes, void *y, Seen *seen);
-    void (*affine_doubles)(Type type, const void *x, int64_t count, const double *multiplier, const double *addend,
-                           int nearest, const Codes *codes, void *y, Seen *seen);
+    /* Chunks of at most CHUNK elements, the first of channel `channel`; affine_any takes any number that 64 bits hold. */
+    void (*affine)(Type type, const void *x, int64_t count, const Affine *affine, int64_t channel, void *y, Seen *seen);
+    void (*affine_any)(Type type, const void *x, int64_t count, const int32_t *multiplier, const int64_t *addend,
+                       const uint8_t *shift, Rounding rounding, const Codes *codes, void *y, Seen *seen);
+    /* a + b, or a alone where b is NULL */
     void (*add)(Type a_type, const void *a, Type b_type, const void *b, int64_t count, const Codes *codes, void *y, Seen *seen);
-    void (*clamp)(Type type, const void *x, int64_t count, const Codes *codes, void *y, Seen *seen);
     /* y[channel] = the largest, or the sum, over `count` pixels. */
     void (*max_pixels)(Type type, const void *const *pixels, int64_t count, int64_t channels, void *y);
     void (*sum_pixels)(Type type, const void *const *pixels, int64_t count, int64_t channels, int wide, void *y);
@@ -166,16 +176,17 @@ int l1_sign_filter_gradient_f32(const Kernels *kernels, const Geometry *g, const
 int window_bounds(const Kernels *kernels, Lane lane, Type type, const void *weights, int64_t outputs, int64_t taps, int64_t x_low,
                   int64_t x_high, int64_t *low, int64_t *high);
 int window_codes(const Kernels *kernels, Lane lane, const Geometry *g, Type x_type, const void *x, int64_t x_low, int64_t x_high,
-                 Type weights_type, const void *weights, const Finish *finish, void *y, int threads, Seen *seen);
+                 Type weights_type, const void *weights, const Finish *finish, void *y, int threads, Seen *seen, Seen *codes_seen);
 
 /* elementwise.c */
 int affine_codes(const Kernels *kernels, Type type, const void *x, int64_t count, int64_t channels, const int32_t *multiplier,
                  const int64_t *addend, const uint8_t *shift, Rounding rounding, int doubles, const Codes *codes, void *y,
                  int threads, Seen *seen);
+/* multiplier and addend of `count` elements from channel 0 on, as struct Affine wants them */
+void scale_constants(int64_t count, int64_t channels, const int32_t *multiplier, const int64_t *addend, const uint8_t *shift,
+                     Rounding rounding, double *scaled_multiplier, double *scaled_addend);
 void add_codes(const Kernels *kernels, Type a_type, const void *a, Type b_type, const void *b, int64_t count, const Codes *codes,
                void *y, int threads, Seen *seen);
-void clamp_codes(const Kernels *kernels, Type type, const void *x, int64_t count, const Codes *codes, void *y, int threads,
-                 Seen *seen);
 int pool_codes(const Kernels *kernels, int maximum, const Geometry *g, Type type, const void *x, int wide, void *y, int threads);
 
 #endif

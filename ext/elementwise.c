@@ -4,12 +4,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Elements in a chunk: a whole number of pixels where they are short. */
+/* Elements in a chunk: whole pixels where they are short. */
 static int64_t chunk_of(int64_t channels) { return channels >= CHUNK ? CHUNK : CHUNK / channels * channels; }
 
-static double scaled(double value, int shift) { return value * (1.0 / (double)((uint64_t)1 << shift)); }
+void scale_constants(int64_t count, int64_t channels, const int32_t *multiplier, const int64_t *addend, const uint8_t *shift,
+                     Rounding rounding, double *scaled_multiplier, double *scaled_addend) {
+    for (int64_t i = 0, channel = 0; i < count; i++) {
+        const double unit = 1.0 / (double)((uint64_t)1 << shift[channel]);
+        scaled_multiplier[i] = multiplier[channel] * unit;
+        scaled_addend[i] = (double)addend[channel] * unit + (rounding == HALF_UP ? 0.5 : 0.0);
+        if (++channel == channels) channel = 0;
+    }
+}
 
-/* Channels repeated to the length of a chunk, so that every chunk starts at a known channel. */
+/* Channels repeated to the length of a chunk, which may start at any of them. */
 typedef struct {
     int32_t *multiplier;
     int64_t *addend;
@@ -31,20 +39,22 @@ int affine_codes(const Kernels *kernels, Type type, const void *x, int64_t count
                  const int64_t *addend, const uint8_t *shift, Rounding rounding, int doubles, const Codes *codes, void *y,
                  int threads, Seen *seen) {
     threads = use_threads(threads);
-    const int64_t step = chunk_of(channels), constants = channels + CHUNK; /* a chunk may start at any channel */
+    const int64_t step = chunk_of(channels), constants = step % channels ? channels + step : step;
     static char nowhere[1];
     Constants c;
     char *memory = allocate(lay_out(nowhere, constants, &c));
     if (!memory) return -1;
     lay_out(memory, constants, &c);
-    for (int64_t i = 0; i < constants; i++) {
-        const int64_t channel = i % channels;
-        c.multiplier[i] = multiplier[channel];
-        c.addend[i] = addend[channel];
-        c.shift[i] = shift[channel];
-        c.scaled_multiplier[i] = scaled(multiplier[channel], shift[channel]);
-        c.scaled_addend[i] = scaled((double)addend[channel], shift[channel]) + (rounding == HALF_UP ? 0.5 : 0.0);
+    if (doubles) {
+        scale_constants(constants, channels, multiplier, addend, shift, rounding, c.scaled_multiplier, c.scaled_addend);
+    } else {
+        for (int64_t i = 0; i < constants; i++) {
+            c.multiplier[i] = multiplier[i % channels];
+            c.addend[i] = addend[i % channels];
+            c.shift[i] = shift[i % channels];
+        }
     }
+    const Affine affine = {c.scaled_multiplier, c.scaled_addend, rounding == HALF_EVEN, *codes};
     Seen all = nothing_seen();
     const int64_t chunks = (count + step - 1) / step;
 #pragma omp parallel num_threads(threads)
@@ -56,11 +66,10 @@ int affine_codes(const Kernels *kernels, Type type, const void *x, int64_t count
             const char *from = (const char *)x + first * bytes_of(type);
             char *to = (char *)y + first * bytes_of(codes->type);
             if (doubles) {
-                kernels->affine_doubles(type, from, length, c.scaled_multiplier + channel, c.scaled_addend + channel,
-                                        rounding == HALF_EVEN, codes, to, &own);
+                kernels->affine(type, from, length, &affine, channel, to, &own);
             } else {
-                kernels->affine(type, from, length, c.multiplier + channel, c.addend + channel, c.shift + channel, rounding, codes,
-                                to, &own);
+                kernels->affine_any(type, from, length, c.multiplier + channel, c.addend + channel, c.shift + channel, rounding,
+                                    codes, to, &own);
             }
         }
 #pragma omp critical(addersim_seen)
@@ -82,28 +91,8 @@ void add_codes(const Kernels *kernels, Type a_type, const void *a, Type b_type, 
 #pragma omp for schedule(static)
         for (int64_t chunk = 0; chunk < chunks; chunk++) {
             const int64_t first = chunk * CHUNK, length = smaller(CHUNK, count - first);
-            kernels->add(a_type, (const char *)a + first * bytes_of(a_type), b_type, (const char *)b + first * bytes_of(b_type),
-                         length, codes, (char *)y + first * bytes_of(codes->type), &own);
-        }
-#pragma omp critical(addersim_seen)
-        see(&all, &own);
-    }
-    *seen = all;
-}
-
-void clamp_codes(const Kernels *kernels, Type type, const void *x, int64_t count, const Codes *codes, void *y, int threads,
-                 Seen *seen) {
-    threads = use_threads(threads);
-    Seen all = nothing_seen();
-    const int64_t chunks = (count + CHUNK - 1) / CHUNK;
-#pragma omp parallel num_threads(threads)
-    {
-        Seen own = nothing_seen();
-#pragma omp for schedule(static)
-        for (int64_t chunk = 0; chunk < chunks; chunk++) {
-            const int64_t first = chunk * CHUNK, length = smaller(CHUNK, count - first);
-            kernels->clamp(type, (const char *)x + first * bytes_of(type), length, codes,
-                           (char *)y + first * bytes_of(codes->type), &own);
+            kernels->add(a_type, (const char *)a + first * bytes_of(a_type), b_type,
+                         b ? (const char *)b + first * bytes_of(b_type) : NULL, length, codes, (char *)y + first * bytes_of(codes->type), &own);
         }
 #pragma omp critical(addersim_seen)
         see(&all, &own);

@@ -37,26 +37,35 @@ static void forward_tile(const Forward *f, int64_t number, Tile *tile, float *su
 static int forward_depthwise(const Kernels *kernels, Lane lane, const Geometry *g, const float *x, const float *weights, float *y,
                              int threads) {
     const int64_t taps = taps_of(g), channels = g->channels;
-    float *transposed = allocate(taps * channels * 4), *zeros = allocate(channels * 4);
-    const void **pixels = allocate((int64_t)threads * round_up(taps * (int64_t)sizeof(void *), 64));
-    const int ready = transposed && zeros && pixels;
-    if (ready) {
+    Geometry all_channels;
+    Tiling tiling;
+    int64_t *offsets = allocate(taps * 8);
+    float *transposed = allocate(taps * channels * 4);
+    if (!offsets || !transposed || depthwise_begin(&tiling, &all_channels, g, kernels, F32, threads, offsets)) {
+        free(offsets);
+        free(transposed);
+        return -1;
+    }
+    Tile tile;
+    static char nowhere[1];
+    const int64_t own_bytes = tile_lay_out(&tiling, nowhere, &tile);
+    char *memory = allocate(threads * own_bytes);
+    if (memory) {
         transpose_f32(weights, channels, taps, transposed);
-        memset(zeros, 0, (size_t)channels * 4);
-        const int64_t items = g->images * g->out_height;
-#pragma omp parallel for schedule(static) num_threads(threads)
-        for (int64_t item = 0; item < items; item++) {
-            const void **own = pixels + thread_number() * round_up(taps * (int64_t)sizeof(void *), 64) / (int64_t)sizeof(void *);
-            for (int64_t pixel = item * g->out_width; pixel < (item + 1) * g->out_width; pixel++) {
-                window_pixels(g, x, 4, zeros, pixel, own);
-                kernels->depthwise_f32(lane, (const float *const *)own, transposed, taps, channels, y + pixel * channels);
+#pragma omp parallel for schedule(dynamic) num_threads(threads) private(tile)
+        for (int64_t number = 0; number < tiling.tiles; number++) {
+            tile_lay_out(&tiling, memory + thread_number() * own_bytes, &tile);
+            tile_load(&tiling, x, 0, number, 0, &tile);
+            for (int64_t i = 0; i < tile.count; i++) {
+                kernels->depthwise_f32(lane, tile.windows[i], offsets, taps, transposed, channels, y + (tile.first + i) * channels);
             }
         }
     }
+    free(memory);
+    free(offsets);
     free(transposed);
-    free(zeros);
-    free(pixels);
-    return ready ? 0 : -1;
+    tiling_end(&tiling);
+    return memory ? 0 : -1;
 }
 
 int forward_f32(const Kernels *kernels, Lane lane, const Geometry *g, const float *x, const float *weights, float *y, int threads) {

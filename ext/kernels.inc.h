@@ -126,7 +126,10 @@
 #endif
 
 #include "training.inc.h"
-#include "codes.inc.h"
+#include "basics.inc.h"
+#include "finish.inc.h"
+#include "depthwise.inc.h"
+#include "elementwise.inc.h"
 
 static const Kernels TABLE = {
     .name = QUOTE(SET),
@@ -156,9 +159,8 @@ static const Kernels TABLE = {
     .depthwise_codes = depthwise_codes,
     .ordered = ordered,
     .affine = affine,
-    .affine_doubles = affine_doubles,
+    .affine_any = affine_any,
     .add = add,
-    .clamp = clamp,
     .max_pixels = max_pixels,
     .sum_pixels = sum_pixels,
 };

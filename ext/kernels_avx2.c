@@ -84,18 +84,32 @@ static inline void sads_store(uint32_t *p, Sads a, int accumulate) {
     _mm_storeu_si128((void *)p, sums);
 }
 
+static inline void ints_pack16(void *p, Ints a) {
+    const __m256i low_halves = _mm256_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, -1, -1, -1, -1, -1, -1, -1, -1, 0, 1, 4, 5, 8, 9, 12, 13, -1,
+                                                -1, -1, -1, -1, -1, -1, -1);
+    __m256i packed = _mm256_permute4x64_epi64(_mm256_shuffle_epi8(a, low_halves), 0x08);
+    _mm_storeu_si128(p, _mm256_castsi256_si128(packed));
+}
+static inline void ints_pack8(void *p, Ints a) {
+    const __m256i low_bytes = _mm256_setr_epi8(0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 0, 4, 8, 12, -1, -1, -1, -1,
+                                               -1, -1, -1, -1, -1, -1, -1, -1);
+    __m256i bytes = _mm256_shuffle_epi8(a, low_bytes);
+    _mm_storel_epi64(p, _mm_unpacklo_epi32(_mm256_castsi256_si128(bytes), _mm256_extracti128_si256(bytes, 1)));
+}
+
 #define DOUBLES 4
 typedef __m256d Doubles;
 static inline Doubles doubles_load(const double *p) { return _mm256_loadu_pd(p); }
-static inline void doubles_store(double *p, Doubles a) { _mm256_storeu_pd(p, a); }
 static inline Doubles doubles_all(double a) { return _mm256_set1_pd(a); }
-static inline Doubles doubles_of(const int32_t *p) { return _mm256_cvtepi32_pd(_mm_loadu_si128((const void *)p)); }
+static inline Doubles doubles_low(Ints a) { return _mm256_cvtepi32_pd(_mm256_castsi256_si128(a)); }
+static inline Doubles doubles_high(Ints a) { return _mm256_cvtepi32_pd(_mm256_extracti128_si256(a, 1)); }
 static inline Doubles doubles_fma(Doubles a, Doubles b, Doubles c) { return _mm256_fmadd_pd(a, b, c); }
-static inline Doubles doubles_nearest(Doubles a) { return _mm256_round_pd(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
-static inline Doubles doubles_floor(Doubles a) { return _mm256_floor_pd(a); }
-static inline Doubles doubles_min(Doubles a, Doubles b) { return _mm256_min_pd(a, b); }
-static inline Doubles doubles_max(Doubles a, Doubles b) { return _mm256_max_pd(a, b); }
-static inline void doubles_to(int32_t *p, Doubles a) { _mm_storeu_si128((void *)p, _mm256_cvttpd_epi32(a)); }
+static inline Ints ints_of(Doubles low, Doubles high) { return _mm256_set_m128i(_mm256_cvttpd_epi32(high), _mm256_cvttpd_epi32(low)); }
+static inline Ints ints_nearest(Doubles low, Doubles high) {
+    const int nearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+    return ints_of(_mm256_round_pd(low, nearest), _mm256_round_pd(high, nearest));
+}
+static inline Ints ints_floor(Doubles low, Doubles high) { return ints_of(_mm256_floor_pd(low), _mm256_floor_pd(high)); }
 
 #include "kernels.inc.h"
 

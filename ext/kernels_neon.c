@@ -85,18 +85,22 @@ static inline void sads_store(uint32_t *p, Sads a, int accumulate) {
     vst1q_u32(p, accumulate ? vaddq_u32(sums, vld1q_u32(p)) : sums);
 }
 
+static inline void ints_pack16(void *p, Ints a) { vst1_s16(p, vmovn_s32(a)); }
+static inline void ints_pack8(void *p, Ints a) {
+    int16x4_t halves = vmovn_s32(a);
+    vst1_lane_s32(p, vreinterpret_s32_s8(vmovn_s16(vcombine_s16(halves, halves))), 0);
+}
+
 #define DOUBLES 2
 typedef float64x2_t Doubles;
 static inline Doubles doubles_load(const double *p) { return vld1q_f64(p); }
-static inline void doubles_store(double *p, Doubles a) { vst1q_f64(p, a); }
 static inline Doubles doubles_all(double a) { return vdupq_n_f64(a); }
-static inline Doubles doubles_of(const int32_t *p) { return vcvtq_f64_s64(vmovl_s32(vld1_s32(p))); }
+static inline Doubles doubles_low(Ints a) { return vcvtq_f64_s64(vmovl_s32(vget_low_s32(a))); }
+static inline Doubles doubles_high(Ints a) { return vcvtq_f64_s64(vmovl_high_s32(a)); }
 static inline Doubles doubles_fma(Doubles a, Doubles b, Doubles c) { return vfmaq_f64(c, a, b); }
-static inline Doubles doubles_nearest(Doubles a) { return vrndnq_f64(a); }
-static inline Doubles doubles_floor(Doubles a) { return vrndmq_f64(a); }
-static inline Doubles doubles_min(Doubles a, Doubles b) { return vminq_f64(a, b); }
-static inline Doubles doubles_max(Doubles a, Doubles b) { return vmaxq_f64(a, b); }
-static inline void doubles_to(int32_t *p, Doubles a) { vst1_s32(p, vmovn_s64(vcvtq_s64_f64(a))); }
+static inline Ints ints_of(int64x2_t low, int64x2_t high) { return vcombine_s32(vmovn_s64(low), vmovn_s64(high)); }
+static inline Ints ints_nearest(Doubles low, Doubles high) { return ints_of(vcvtnq_s64_f64(low), vcvtnq_s64_f64(high)); }
+static inline Ints ints_floor(Doubles low, Doubles high) { return ints_of(vcvtmq_s64_f64(low), vcvtmq_s64_f64(high)); }
 
 #include "kernels.inc.h"
 #else

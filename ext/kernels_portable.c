@@ -94,17 +94,27 @@ static inline void sads_store(uint32_t *p, Sads a, int accumulate) {
     for (int i = 0; i < LANES; i++) p[i] = (accumulate ? p[i] : 0) + a.at[i];
 }
 
-#define DOUBLES 1
-typedef double Doubles;
-static inline Doubles doubles_load(const double *p) { return *p; }
-static inline void doubles_store(double *p, Doubles a) { *p = a; }
-static inline Doubles doubles_all(double a) { return a; }
-static inline Doubles doubles_of(const int32_t *p) { return *p; }
-static inline Doubles doubles_fma(Doubles a, Doubles b, Doubles c) { return a * b + c; } /* every step is exact */
-static inline Doubles doubles_nearest(Doubles a) { return rint(a); }
-static inline Doubles doubles_floor(Doubles a) { return floor(a); }
-static inline Doubles doubles_min(Doubles a, Doubles b) { return a < b ? a : b; }
-static inline Doubles doubles_max(Doubles a, Doubles b) { return a > b ? a : b; }
-static inline void doubles_to(int32_t *p, Doubles a) { *p = (int32_t)a; }
+static inline void ints_pack16(void *p, Ints a) {
+    for (int i = 0; i < LANES; i++) ((int16_t *)p)[i] = (int16_t)a.at[i];
+}
+static inline void ints_pack8(void *p, Ints a) {
+    for (int i = 0; i < LANES; i++) ((int8_t *)p)[i] = (int8_t)a.at[i];
+}
+
+#define DOUBLES 2
+typedef struct {
+    double at[DOUBLES];
+} Doubles;
+static inline Doubles doubles_load(const double *p) { return (Doubles){{p[0], p[1]}}; }
+static inline Doubles doubles_all(double a) { return (Doubles){{a, a}}; }
+static inline Doubles doubles_low(Ints a) { return (Doubles){{(int32_t)a.at[0], (int32_t)a.at[1]}}; }
+static inline Doubles doubles_high(Ints a) { return (Doubles){{(int32_t)a.at[2], (int32_t)a.at[3]}}; }
+/* product and sum are exact wherever this is used */
+static inline Doubles doubles_fma(Doubles a, Doubles b, Doubles c) {
+    return (Doubles){{a.at[0] * b.at[0] + c.at[0], a.at[1] * b.at[1] + c.at[1]}};
+}
+static inline double part(Doubles low, Doubles high, int i) { return i < DOUBLES ? low.at[i] : high.at[i - DOUBLES]; }
+static inline Ints ints_nearest(Doubles low, Doubles high) { EACH(Ints, (uint32_t)(int32_t)rint(part(low, high, i))); }
+static inline Ints ints_floor(Doubles low, Doubles high) { EACH(Ints, (uint32_t)(int32_t)floor(part(low, high, i))); }
 
 #include "kernels.inc.h"

@@ -84,6 +84,17 @@ int tiling_begin(Tiling *t, const Geometry *g, const Kernels *kernels, Type type
 
 void tiling_end(Tiling *t) { free(t->offsets); }
 
+int depthwise_begin(Tiling *t, Geometry *all_channels, const Geometry *g, const Kernels *kernels, Type type, int threads,
+                    int64_t *tap_offsets) {
+    const int element = bytes_of(type);
+    *all_channels = *g;
+    all_channels->groups = 1;
+    if (tiling_begin(t, all_channels, kernels, type, type, 0, element, 1, threads)) return -1;
+    const int64_t taps = g->kernel_height * g->kernel_width, a_run = taps / t->runs;
+    for (int64_t tap = 0; tap < taps; tap++) tap_offsets[tap] = t->offsets[tap / a_run] + tap % a_run * g->channels * element;
+    return 0;
+}
+
 int64_t tile_lay_out(const Tiling *t, char *base, Tile *tile) {
     int64_t used = 0;
     tile->operands = base + used, used += round_up(t->bytes, 64);

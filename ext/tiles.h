@@ -61,6 +61,9 @@ static inline int next_piece(const Tiling *t, int64_t chunk, Piece *p) {
     p->steps = whole ? t->run_steps : smaller(chunk, t->run_steps - p->step);
     return p->run < t->runs;
 }
+/* A depthwise layer as tiles: all channels of each tap, whose `taps` offsets are written to tap_offsets. */
+int depthwise_begin(Tiling *t, Geometry *all_channels, const Geometry *g, const Kernels *kernels, Type type, int threads,
+                    int64_t *tap_offsets);
 int64_t count_pieces(const Tiling *t, int64_t chunk);
 void run_panel(const Panel *panel, const Tiling *t, const Tile *tile, const char *packed, int64_t columns, int64_t chunk, void *sums,
                int64_t sums_stride);

@@ -20,22 +20,37 @@ static void l1_gradient(const float *x, const float *const *gradients, const flo
     UNROLL for (int i = 0; i < GRADIENT_ROWS; i++) floats_store(out + i * LANES, sum[i]);
 }
 
-static void depthwise_f32(Lane lane, const float *const *x, const float *weights, int64_t taps, int64_t channels, float *y) {
-    for (int64_t first = 0; first < channels; first += 2 * LANES) { /* a block of sums stays in registers */
-        const int64_t count = smaller(2 * LANES, channels - first);
-        float sum[2 * LANES] = {0};
+static inline __attribute__((always_inline)) void depthwise_f32_of(const Lane lane, const char *window, const int64_t *offsets,
+                                                                   int64_t taps, const float *weights, int64_t channels, float *y) {
+    int64_t at = 0;
+    for (; at + 2 * LANES <= channels; at += 2 * LANES) { /* two vectors of sums in registers */
+        Floats sum = floats_zero(), other = floats_zero();
         for (int64_t tap = 0; tap < taps; tap++) {
-            const float *operand = x[tap] + first, *w = weights + tap * channels + first;
-            if (lane == MAC) {
-                for (int64_t i = 0; i < count; i++) sum[i] += operand[i] * w[i];
-            } else if (count == 2 * LANES) {
-                for (int i = 0; i < 2 * LANES; i++) sum[i] += __builtin_fabsf(operand[i] - w[i]);
-            } else {
-                for (int64_t i = 0; i < count; i++) sum[i] += __builtin_fabsf(operand[i] - w[i]);
-            }
+            const float *x = (const float *)(const void *)(window + offsets[tap]) + at, *w = weights + tap * channels + at;
+            const Floats a = floats_load(x), b = floats_load(w), c = floats_load(x + LANES), d = floats_load(w + LANES);
+            sum = lane == L1 ? floats_l1(sum, a, b) : floats_mac(sum, a, b);
+            other = lane == L1 ? floats_l1(other, c, d) : floats_mac(other, c, d);
         }
-        for (int64_t i = 0; i < count; i++) y[first + i] = lane == L1 ? -sum[i] : sum[i];
+        floats_store(y + at, sum);
+        floats_store(y + at + LANES, other);
     }
+    for (; at < channels; at++) {
+        float sum = 0.0f;
+        for (int64_t tap = 0; tap < taps; tap++) {
+            const float x = ((const float *)(const void *)(window + offsets[tap]))[at], w = weights[tap * channels + at];
+            sum += lane == L1 ? __builtin_fabsf(x - w) : x * w;
+        }
+        y[at] = sum;
+    }
+    if (lane == L1) {
+        for (int64_t i = 0; i < channels; i++) y[i] = -y[i];
+    }
+}
+
+static void depthwise_f32(Lane lane, const char *window, const int64_t *offsets, int64_t taps, const float *weights,
+                          int64_t channels, float *y) {
+    lane == L1 ? depthwise_f32_of(L1, window, offsets, taps, weights, channels, y)
+               : depthwise_f32_of(MAC, window, offsets, taps, weights, channels, y);
 }
 
 static void depthwise_gradient(const float *x, const float *const *gradients, const float *const *weights, int64_t taps,

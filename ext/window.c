@@ -149,14 +149,14 @@ static int prepare_ordered(Window *w) {
 }
 
 static inline void store_result(const Window *w, int64_t at, int64_t value) {
-    if (w->finish.wide_results) {
+    if (w->finish.y_bytes == 8) {
         ((int64_t *)w->y)[at] = value;
     } else {
         ((int32_t *)w->y)[at] = (int32_t)value;
     }
 }
 
-static inline char *result_at(const Window *w, int64_t at) { return (char *)w->y + at * (w->finish.wide_results ? 8 : 4); }
+static inline char *result_at(const Window *w, int64_t at) { return (char *)w->y + at * w->finish.y_bytes; }
 
 /* One window's saturating registers, in the order of the taps; they replace what finish() stored. */
 static void run_ordered(const Window *w, int64_t group, int64_t pixel, const int32_t *x, Seen *seen) {
@@ -207,9 +207,8 @@ static void window_tile(const Window *w, int64_t number, Scratch *s, Seen *seen)
             const int64_t o = group * w->outputs + output;
             const char *panel = w->packed + group * w->group_bytes + output * tiling_steps(&w->tiling) * w->panel->step_bytes;
             run_panel(w->panel, &w->tiling, tile, panel, columns, w->chunk, s->sums, w->width);
-            w->kernels->finish(&w->finish, s->sums, w->panel->sum_bytes, w->width, tile->count, width, tile->sums, w->constants + o,
-                               w->finish.ordered ? w->finish.ordered + o : NULL, result_at(w, tile->first * w->g->outputs + o),
-                               w->g->outputs, seen);
+            w->kernels->finish(&w->finish, s->sums, w->panel->sum_bytes, w->width, tile->count, tile->sums, o, width,
+                               result_at(w, tile->first * w->g->outputs + o), w->g->outputs, seen, seen + 1);
         }
         if (w->ordered_weights && w->ordered_blocks[group] < w->ordered_blocks[group + 1]) {
             for (int64_t i = 0; i < tile->count; i++) {
@@ -250,12 +249,15 @@ static int run_windows(Window *w, int64_t weights_high, int threads, Seen *seen)
         }
 #pragma omp parallel num_threads(threads) private(scratch)
         {
-            Seen own = nothing_seen();
+            Seen own[2] = {nothing_seen(), nothing_seen()};
             lay_out(w, memory + thread_number() * scratch_bytes, &scratch);
 #pragma omp for schedule(dynamic)
-            for (int64_t number = 0; number < w->tiling.tiles; number++) window_tile(w, number, &scratch, &own);
+            for (int64_t number = 0; number < w->tiling.tiles; number++) window_tile(w, number, &scratch, own);
 #pragma omp critical(addersim_seen)
-            see(seen, &own);
+            {
+                see(seen, own);
+                see(seen + 1, own + 1);
+            }
         }
     }
     free(prepared);
@@ -266,72 +268,76 @@ static int run_windows(Window *w, int64_t weights_high, int threads, Seen *seen)
     return ready ? 0 : -1;
 }
 
-/* A row of output pixels of a depthwise layer: its windows as pointers, MAX_WIDTH channels at a time. */
-static void depthwise_row(const Window *w, int64_t row, const int32_t *weights, const void *zeros, const void **pixels, char *sums,
-                          int32_t *x, Seen *seen) {
-    const Geometry *g = w->g;
-    const int64_t taps = w->taps, first_pixel = row * g->out_width, sum_bytes = w->finish.narrow ? 4 : 8;
-    for (int64_t i = 0; i < g->out_width; i++) {
-        window_pixels(g, w->x, bytes_of(w->x_type), zeros, first_pixel + i, pixels + i * taps);
-    }
-    for (int64_t channel = 0; channel < g->channels; channel += MAX_WIDTH) {
-        const int64_t width = smaller(MAX_WIDTH, g->channels - channel);
-        for (int64_t i = 0; i < g->out_width; i++) {
-            w->kernels->depthwise_codes(w->lane, w->x_type, !w->finish.narrow, pixels + i * taps, channel, width, weights,
-                                        g->channels, taps, sums + i * MAX_WIDTH * sum_bytes);
+/* One tile of a depthwise layer, MAX_WIDTH channels at a time. */
+static void depthwise_tile(const Window *w, const Tile *tile, const int64_t *offsets, const int32_t *weights, char *sums, int32_t *x,
+                           Seen *seen) {
+    const int64_t channels = w->g->channels, taps = w->taps, sum_bytes = w->finish.narrow ? 4 : 8;
+    for (int64_t channel = 0; channel < channels; channel += MAX_WIDTH) {
+        const int64_t width = smaller(MAX_WIDTH, channels - channel), skip = channel * bytes_of(w->x_type);
+        for (int64_t i = 0; i < tile->count; i++) {
+            w->kernels->depthwise_codes(w->lane, w->x_type, !w->finish.narrow, tile->windows[i] + skip, offsets, taps, width,
+                                        weights + channel, channels, sums + i * MAX_WIDTH * sum_bytes);
         }
-        w->kernels->finish(&w->finish, sums, (int)sum_bytes, MAX_WIDTH, g->out_width, width, NULL, w->constants + channel,
-                           w->finish.ordered ? w->finish.ordered + channel : NULL,
-                           result_at(w, first_pixel * g->channels + channel), g->channels, seen);
+        w->kernels->finish(&w->finish, sums, (int)sum_bytes, MAX_WIDTH, tile->count, NULL, channel, width,
+                           result_at(w, tile->first * channels + channel), channels, seen, seen + 1);
     }
-    for (int64_t channel = 0; w->ordered_weights && channel < g->channels; channel++) {
+    for (int64_t channel = 0; w->ordered_weights && channel < channels; channel++) {
         if (!w->finish.ordered[channel]) continue;
-        for (int64_t i = 0; i < g->out_width; i++) {
-            for (int64_t k = 0; k < taps; k++) x[k] = code_at(w->x_type, pixels[i * taps + k], channel);
-            run_ordered(w, channel, first_pixel + i, x, seen);
+        for (int64_t i = 0; i < tile->count; i++) {
+            for (int64_t k = 0; k < taps; k++) x[k] = code_at(w->x_type, tile->windows[i] + offsets[k], channel);
+            run_ordered(w, channel, tile->first + i, x, seen);
         }
     }
 }
 
 static int run_depthwise(Window *w, int threads, Seen *seen) {
-    const Geometry *g = w->g;
-    const int64_t taps = w->taps;
-    const int64_t pixels_bytes = round_up(g->out_width * taps * (int64_t)sizeof(void *), 64);
-    const int64_t sums_bytes = g->out_width * MAX_WIDTH * 8, x_bytes = round_up(taps * 4, 64);
-    const int64_t own_bytes = pixels_bytes + sums_bytes + x_bytes;
-    int32_t *weights = allocate(taps * g->channels * 4);
-    char *zeros = allocate(g->channels * 2), *memory = allocate(threads * own_bytes);
-    const int ready = weights && zeros && memory;
+    const int64_t taps = w->taps, channels = w->g->channels, x_bytes = round_up(taps * 4, 64);
+    Geometry all_channels;
+    int64_t *offsets = allocate(taps * 8);
+    int32_t *weights = allocate(taps * channels * 4);
+    if (!offsets || !weights || depthwise_begin(&w->tiling, &all_channels, w->g, w->kernels, w->x_type, threads, offsets)) {
+        free(offsets);
+        free(weights);
+        return -1;
+    }
+    Tile tile;
+    static char nowhere[1];
+    const int64_t tile_bytes = tile_lay_out(&w->tiling, nowhere, &tile);
+    const int64_t own_bytes = tile_bytes + w->tiling.windows * MAX_WIDTH * 8 + x_bytes;
+    char *memory = allocate(threads * own_bytes);
     w->finish.factor = w->lane == L1 ? -1 : 1;
     w->finish.window_factor = 0;
-    if (ready) {
-        memset(zeros, 0, (size_t)g->channels * 2);
-        for (int64_t o = 0; o < g->channels; o++) {
+    if (memory) {
+        for (int64_t o = 0; o < channels; o++) {
             w->constants[o] = 0;
-            for (int64_t k = 0; k < taps; k++) weights[k * g->channels + o] = code_at(w->weights_type, w->weights, o * taps + k);
+            for (int64_t k = 0; k < taps; k++) weights[k * channels + o] = code_at(w->weights_type, w->weights, o * taps + k);
         }
-        const int64_t rows = g->images * g->out_height;
-#pragma omp parallel num_threads(threads)
+#pragma omp parallel num_threads(threads) private(tile)
         {
-            Seen own = nothing_seen();
+            Seen own[2] = {nothing_seen(), nothing_seen()};
             char *mine = memory + thread_number() * own_bytes;
-#pragma omp for schedule(static)
-            for (int64_t row = 0; row < rows; row++) {
-                depthwise_row(w, row, weights, zeros, (const void **)mine, mine + pixels_bytes,
-                              (int32_t *)(mine + pixels_bytes + sums_bytes), &own);
+            tile_lay_out(&w->tiling, mine, &tile);
+#pragma omp for schedule(dynamic)
+            for (int64_t number = 0; number < w->tiling.tiles; number++) {
+                tile_load(&w->tiling, w->x, 0, number, 0, &tile);
+                depthwise_tile(w, &tile, offsets, weights, mine + tile_bytes + x_bytes, (int32_t *)(mine + tile_bytes), own);
             }
 #pragma omp critical(addersim_seen)
-            see(seen, &own);
+            {
+                see(seen, own);
+                see(seen + 1, own + 1);
+            }
         }
     }
-    free(weights);
-    free(zeros);
     free(memory);
-    return ready ? 0 : -1;
+    free(offsets);
+    free(weights);
+    tiling_end(&w->tiling);
+    return memory ? 0 : -1;
 }
 
 int window_codes(const Kernels *kernels, Lane lane, const Geometry *g, Type x_type, const void *x, int64_t x_low, int64_t x_high,
-                 Type weights_type, const void *weights, const Finish *finish, void *y, int threads, Seen *seen) {
+                 Type weights_type, const void *weights, const Finish *finish, void *y, int threads, Seen *seen, Seen *codes_seen) {
     threads = use_threads(threads);
     Window w = {.kernels = kernels, .g = g, .lane = lane, .x_type = x_type, .weights_type = weights_type, .x = x, .weights = weights,
                 .x_low = x_low, .x_high = x_high, .finish = *finish, .taps = taps_of(g), .outputs = g->outputs / g->groups, .y = y};
@@ -340,9 +346,12 @@ int window_codes(const Kernels *kernels, Lane lane, const Geometry *g, Type x_ty
     const int64_t product = larger(-x_low, x_high) * larger(-low, high);
     w.ordered_narrow = finish->low >= INT32_MIN && finish->high <= INT32_MAX && finish->high + 1 + product < INT32_MAX;
     w.constants = allocate(g->outputs * 8);
-    *seen = nothing_seen();
+    w.finish.constants = w.constants;
+    Seen both[2] = {nothing_seen(), nothing_seen()};
     int status = w.constants && (!finish->ordered || prepare_ordered(&w) == 0) ? 0 : -1;
-    if (status == 0) status = is_depthwise(g) ? run_depthwise(&w, threads, seen) : run_windows(&w, high, threads, seen);
+    if (status == 0) status = is_depthwise(g) ? run_depthwise(&w, threads, both) : run_windows(&w, high, threads, both);
+    *seen = both[0];
+    *codes_seen = both[1];
     free(w.constants);
     free(w.ordered_blocks);
     free(w.ordered_outputs);

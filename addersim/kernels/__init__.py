@@ -1,0 +1,30 @@
+"""The fast kernels. Everything is checked and allocated here; `addersim._core`, which checks nothing, makes one call of it.
+
+Values are channels last: x ``(images, height, width, channels)``, window weights
+``(outputs, kernel_height, kernel_width, channels / groups)``. `addersim.reference` holds a slow twin of each function, which
+is its specification. ``threads=None`` takes as many threads as OpenMP would (``OMP_NUM_THREADS``); no result depends on it.
+The environment variable ``ADDERSIM_KERNELS`` forces one instruction set.
+"""
+
+from addersim.kernels.core import KernelInfo, chosen_set, kernel_info
+from addersim.kernels.elementwise import add, affine, clamp, max_pool, sum_pool
+from addersim.kernels.floats import l1_forward, l1_input_gradient, l1_sign_filter_gradient, mac_forward
+from addersim.kernels.windows import window, window_affine
+
+__all__ = [
+    "KernelInfo",
+    "add",
+    "affine",
+    "clamp",
+    "kernel_info",
+    "l1_forward",
+    "l1_input_gradient",
+    "l1_sign_filter_gradient",
+    "mac_forward",
+    "max_pool",
+    "sum_pool",
+    "window",
+    "window_affine",
+]
+
+chosen_set()  # a wrong ADDERSIM_KERNELS is told at import, not at the first layer

@@ -1,0 +1,184 @@
+"""Affine, addition, saturation and pooling on codes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from addersim.arguments import (
+    CODES,
+    INTEGERS,
+    CodesResult,
+    check_array,
+    check_constants,
+    check_format,
+    check_pool,
+    check_products,
+    check_threads,
+    largest_product,
+)
+from addersim.errors import NetworkError
+from addersim.fixed import FixedFormat, Overflow, Rounding
+from addersim.geometry import Pair
+from addersim.kernels.core import ROUNDINGS, chosen_set, codes_numbers, core, flat, geometry_numbers, type_number
+
+__all__ = ["add", "affine", "clamp", "max_pool", "sum_pool"]
+
+Array = npt.NDArray[Any]
+
+_INT32_MAX = (1 << 31) - 1
+_EXACT_DOUBLES = 1 << 52
+
+
+def affine(
+    x: Array,
+    multiplier: Array,
+    addend: Array,
+    shift: Array,
+    *,
+    output: FixedFormat,
+    rounding: Rounding = "half-even",
+    overflow: Overflow = "saturate",
+    then: FixedFormat | None = None,
+    threads: int | None = None,
+) -> CodesResult:
+    """``(x * multiplier + addend) >> shift`` a channel (the last axis), rounded, into a format.
+
+    Parameters
+    ----------
+    x
+        Integers of any shape ``(..., channels)``, int8 to int64 or uint8 and uint16.
+    multiplier, addend, shift
+        int32, int64 and uint8 (0..62), shape ``(channels,)``. ``|x * multiplier| + |addend|`` must stay below 2**62.
+    output
+        Format of the result.
+    rounding
+        As in `addersim.fixed.shift_right`.
+    overflow
+        ``saturate`` or ``wrap``.
+    then
+        Format of the same scale that the codes saturate to next, as for a ReLU; this is not counted as overflow.
+    threads
+        As in `window`.
+
+    Examples
+    --------
+    >>> one = affine(np.array([[5], [300]], np.int32), np.array([3], np.int32), np.array([1]), np.array([1], np.uint8),
+    ...              output=FixedFormat(8))
+    >>> one.values.ravel().tolist(), one.maximum, one.overflowed
+    ([8, 127], 450, 1)
+    """
+    x = check_array("x", x, INTEGERS)
+    check_format(output, overflow, then)
+    multiplier, addend, shift = check_constants(x.shape, multiplier, addend, shift, rounding)
+    check_products(x, multiplier, addend)
+    count, y = check_threads(threads), np.empty(x.shape, (then or output).dtype)
+    if not y.size:
+        return CodesResult(y, 0, 0, 0)
+    ends = np.iinfo(x.dtype)
+    quick = overflow == "saturate" and x.dtype != np.int64
+    if quick and not fits_doubles(max(-ends.min, ends.max), multiplier, addend, shift, rounding):
+        quick = fits_doubles(max(-int(x.min()), int(x.max())), multiplier, addend, shift, rounding)
+    form = codes_numbers(output, overflow, then)
+    seen = core.affine(
+        flat(x),
+        type_number(x),
+        x.size,
+        multiplier,
+        addend,
+        shift,
+        ROUNDINGS[rounding],
+        quick,
+        form,
+        flat(y),
+        chosen_set(),
+        count,
+    )
+    return CodesResult(y, *seen)
+
+
+def fits_doubles(x: int, multiplier: Array, addend: Array, shift: Array, rounding: Rounding) -> bool:
+    """Whether, for one largest ``|x|``, doubles hold every step exactly and 32 bits every result."""
+    half = (1 << int(shift.max())) // 2 if rounding == "half-up" else 0
+    worst = largest_product(x, multiplier, addend) + half
+    return worst < _EXACT_DOUBLES and worst >> int(shift.min()) < _INT32_MAX
+
+
+def add(
+    a: Array,
+    b: Array,
+    *,
+    output: FixedFormat,
+    overflow: Overflow = "saturate",
+    then: FixedFormat | None = None,
+    threads: int | None = None,
+) -> CodesResult:
+    """Sum of two arrays of codes (int8, uint8, int16 or uint16), of one shape and scale, into a format; `then` as in `affine`.
+
+    Examples
+    --------
+    >>> add(np.array([100], np.int8), np.array([200], np.uint8), output=FixedFormat(9)).values.item()
+    255
+    """
+    a, b, count = check_array("a", a, CODES), check_array("b", b, CODES), check_threads(threads)
+    check_format(output, overflow, then)
+    if a.shape != b.shape:
+        raise NetworkError(f"add: shapes {a.shape} and {b.shape} differ")
+    y = np.empty(a.shape, (then or output).dtype)
+    if not y.size:
+        return CodesResult(y, 0, 0, 0)
+    form = codes_numbers(output, overflow, then)
+    seen = core.add(flat(a), type_number(a), flat(b), type_number(b), a.size, form, flat(y), chosen_set(), count)
+    return CodesResult(y, *seen)
+
+
+def clamp(x: Array, *, output: FixedFormat, threads: int | None = None) -> CodesResult:
+    """Integers into a format of the same scale, saturating: ReLU is the clamp to an unsigned format.
+
+    Examples
+    --------
+    >>> clamp(np.array([-3, 5, 200], np.int16), output=FixedFormat(7, signed=False)).values.tolist()
+    [0, 5, 127]
+    """
+    x, count = check_array("x", x, INTEGERS), check_threads(threads)
+    check_format(output, "saturate")
+    y = np.empty(x.shape, output.dtype)
+    if not y.size:
+        return CodesResult(y, 0, 0, 0)
+    kind, form = type_number(x), codes_numbers(output, "saturate", None)
+    return CodesResult(y, *core.add(flat(x), kind, None, kind, x.size, form, flat(y), chosen_set(), count))
+
+
+def max_pool(
+    x: Array,
+    kernel: Pair,
+    stride: Pair,
+    padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+    *,
+    threads: int | None = None,
+) -> Array:
+    """Largest code under each window, a channel; padding never wins. Shapes as in `window`, type as `x`."""
+    x, count = check_array("x", x, CODES), check_threads(threads)
+    geometry, shape = check_pool(x, kernel, stride, padding, dilation)
+    y = np.empty(shape, x.dtype)
+    if y.size:
+        core.pool(flat(x), type_number(x), flat(y), geometry_numbers(geometry, x, y), True, False, chosen_set(), count)
+    return y
+
+
+def sum_pool(x: Array, kernel: Pair, stride: Pair, padding: Pair = (0, 0), *, threads: int | None = None) -> Array:
+    """Sum of the codes under each window, a channel; padding adds zeros. An `affine` makes an average of it.
+
+    The sums are int32, or int64 where the window and the type of `x` could leave 32 bits.
+    """
+    x, count = check_array("x", x, CODES), check_threads(threads)
+    geometry, shape = check_pool(x, kernel, stride, padding, (1, 1))
+    largest = max(-int(np.iinfo(x.dtype).min), int(np.iinfo(x.dtype).max))
+    wide = geometry.kernel[0] * geometry.kernel[1] * largest > _INT32_MAX
+    y = np.empty(shape, np.int64 if wide else np.int32)
+    if y.size:
+        core.pool(flat(x), type_number(x), flat(y), geometry_numbers(geometry, x, y), False, wide, chosen_set(), count)
+    return y

@@ -1,0 +1,148 @@
+"""Window layers on float32, and the gradients of adder layers that are not matrix products."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from addersim.arguments import Lane, Moves, check_array, check_threads, check_window
+from addersim.errors import NetworkError
+from addersim.geometry import Geometry, Pair
+from addersim.kernels.core import LANES, chosen_set, core, geometry_numbers
+
+__all__ = ["l1_forward", "l1_input_gradient", "l1_sign_filter_gradient", "mac_forward"]
+
+Floats = npt.NDArray[np.float32]
+
+
+def _floats(what: str, values: npt.NDArray[Any]) -> Floats:
+    return check_array(what, values, ("float32",))
+
+
+def _forward(lane: Lane, x: Floats, weights: Floats, moves: Moves, threads: int | None) -> Floats:
+    x, weights, count = _floats("x", x), _floats("weights", weights), check_threads(threads)
+    geometry, shape = check_window(x, weights, moves)
+    y = np.empty(shape, np.float32)
+    if y.size:
+        core.forward(x, weights, y, geometry_numbers(geometry, x, y), LANES[lane], chosen_set(), count)
+    return y
+
+
+def _backward(gradient: Floats, x: Floats, weights: Floats, moves: Moves) -> tuple[Floats, Floats, Floats, Geometry]:
+    gradient, x, weights = _floats("gradient", gradient), _floats("x", x), _floats("weights", weights)
+    geometry, wanted = check_window(x, weights, moves)
+    if gradient.shape != wanted:
+        raise NetworkError(f"gradient: shape {gradient.shape}; the layer's output has {wanted}")
+    return gradient, x, weights, geometry
+
+
+def l1_forward(
+    x: Floats,
+    weights: Floats,
+    *,
+    stride: Pair = (1, 1),
+    padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+    threads: int | None = None,
+) -> Floats:
+    """Adder layer on floats: ``-sum |x - w|`` over each window; padding is an operand of value zero (arXiv 1912.13200, eq. 2).
+
+    Parameters
+    ----------
+    x
+        float32 ``(images, height, width, channels)``
+    weights
+        float32 ``(outputs, kernel_height, kernel_width, channels / groups)``
+    stride, padding, dilation, groups
+        See `addersim.geometry.Geometry`.
+    threads
+        How many; None takes what OpenMP would. The result does not depend on it.
+
+    Returns
+    -------
+    float32 ``(images, out_height, out_width, outputs)``
+
+    Raises
+    ------
+    FormatError, NetworkError, ConfigError
+        For a wrong type, shapes that do not fit, or a number of threads out of range.
+
+    Examples
+    --------
+    >>> x, w = np.array([[[[1, -2]]]], np.float32), np.array([[[[3, 1]]]], np.float32)
+    >>> l1_forward(x, w).item()
+    -5.0
+    """
+    return _forward("l1", x, weights, (stride, padding, dilation, groups), threads)
+
+
+def mac_forward(
+    x: Floats,
+    weights: Floats,
+    *,
+    stride: Pair = (1, 1),
+    padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+    threads: int | None = None,
+) -> Floats:
+    """Convolution on floats: ``sum x * w`` over each window. Arguments and result as `l1_forward`."""
+    return _forward("mac", x, weights, (stride, padding, dilation, groups), threads)
+
+
+def l1_input_gradient(
+    gradient: Floats,
+    x: Floats,
+    weights: Floats,
+    *,
+    stride: Pair = (1, 1),
+    padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+    threads: int | None = None,
+) -> Floats:
+    """Gradient of `l1_forward` for x, with the sign clipped to HardTanh (arXiv 1912.13200, eq. 6).
+
+    ``sum gradient * clamp(w - x, -1, 1)`` over the outputs that see a pixel.
+
+    Parameters
+    ----------
+    gradient
+        float32 ``(images, out_height, out_width, outputs)``
+    x, weights, stride, padding, dilation, groups, threads
+        As in `l1_forward`.
+
+    Returns
+    -------
+    float32, of the shape of `x`
+    """
+    gradient, x, weights, geometry = _backward(gradient, x, weights, (stride, padding, dilation, groups))
+    out, count = np.empty(x.shape, np.float32), check_threads(threads)
+    if out.size:
+        core.l1_input_gradient(gradient, x, weights, out, geometry_numbers(geometry, x, gradient), chosen_set(), count)
+    return out
+
+
+def l1_sign_filter_gradient(
+    gradient: Floats,
+    x: Floats,
+    weights: Floats,
+    *,
+    stride: Pair = (1, 1),
+    padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+    threads: int | None = None,
+) -> Floats:
+    """Gradient of `l1_forward` for the weights as it is, without the paper's full-precision form (arXiv 1912.13200, eq. 4).
+
+    ``sum gradient * sign(x - w)`` over all windows. Arguments as in `l1_input_gradient`; the result has `weights`' shape.
+    """
+    gradient, x, weights, geometry = _backward(gradient, x, weights, (stride, padding, dilation, groups))
+    out, count = np.zeros(weights.shape, np.float32), check_threads(threads)
+    if gradient.size:
+        core.l1_sign_filter_gradient(gradient, x, weights, out, geometry_numbers(geometry, x, gradient), chosen_set(), count)
+    return out

@@ -1,0 +1,149 @@
+/* Raw sums to results, and on to codes. */
+
+/* Results of SUM sums in 64 bits, stored as Y. */
+#define FINISH_WIDE(NAME, SUM, Y)                                                                                               \
+    static void NAME(const Finish *f, const SUM *sums, int64_t sums_stride, int64_t rows, const int64_t *window_sums,           \
+                     int64_t output, int64_t width, Y *y, int64_t y_stride, Seen *seen) {                                       \
+        for (int64_t i = 0; i < rows; i++, sums += sums_stride, y += y_stride) {                                                \
+            const int64_t base = f->window_factor ? f->window_factor * window_sums[i] : 0;                                      \
+            for (int64_t j = 0; j < width; j++) {                                                                               \
+                const int64_t value = f->factor * (int64_t)sums[j] + base + f->constants[output + j];                           \
+                int64_t kept = value;                                                                                           \
+                if (f->overflow == SATURATE) kept = clip(value, f->low, f->high);                                               \
+                if (f->overflow == WRAP) kept = wrapped(value, f->bits);                                                        \
+                seen->minimum = smaller(seen->minimum, value);                                                                  \
+                seen->maximum = larger(seen->maximum, value);                                                                   \
+                seen->overflowed += kept != value && !(f->ordered && f->ordered[output + j]);                                   \
+                y[j] = (Y)kept;                                                                                                 \
+            }                                                                                                                   \
+        }                                                                                                                       \
+    }
+
+FINISH_WIDE(finish_u32_32, uint32_t, int32_t)
+FINISH_WIDE(finish_u32_64, uint32_t, int64_t)
+FINISH_WIDE(finish_s64_32, int64_t, int32_t)
+FINISH_WIDE(finish_s64_64, int64_t, int64_t)
+
+/* What the register keeps. */
+static inline Ints held(const Finish *f, Overflow overflow, Ints value) {
+    if (overflow == SATURATE) return ints_min(ints_max(value, ints_set((int32_t)f->low)), ints_set((int32_t)f->high));
+    const int32_t offset = (int32_t)((uint32_t)1 << (f->bits - 1)), mask = (int32_t)(2 * (uint32_t)offset - 1);
+    return ints_sub(ints_and(ints_add(value, ints_set(offset)), ints_set(mask)), ints_set(offset));
+}
+
+static inline Ints rounded(Ints value, const Doubles *multiplier, const Doubles *addend, int nearest) {
+    const Doubles low = doubles_fma(doubles_low(value), multiplier[0], addend[0]);
+    const Doubles high = doubles_fma(doubles_high(value), multiplier[1], addend[1]);
+    return nearest ? ints_nearest(low, high) : ints_floor(low, high);
+}
+
+/* The first `valid` of a vector of results. */
+static inline void store_results_vector(const Finish *f, Ints value, int64_t valid, char *y) {
+    if (valid < LANES) {
+        int32_t buffer[LANES];
+        ints_store(buffer, value);
+        for (int64_t j = 0; j < valid; j++) {
+            if (f->affine) {
+                store_codes(buffer + j, 1, f->affine->codes.type, y + j * f->y_bytes);
+            } else if (f->y_bytes == 8) {
+                ((int64_t *)(void *)y)[j] = buffer[j];
+            } else {
+                ((int32_t *)(void *)y)[j] = buffer[j];
+            }
+        }
+    } else if (f->affine) {
+        store_vector(f->affine->codes.type, value, y);
+    } else if (f->y_bytes == 8) {
+        ints_widen((int64_t *)(void *)y, value, 0);
+    } else {
+        ints_store((int32_t *)(void *)y, value);
+    }
+}
+
+/* Rounding is monotone: the extremes of a channel's codes are those of its sums. */
+static void see_affine(const Affine *affine, int64_t channel, int64_t low, int64_t high, int64_t over, Seen *seen) {
+    const double ends[2] = {(double)low * affine->multiplier[channel] + affine->addend[channel],
+                            (double)high * affine->multiplier[channel] + affine->addend[channel]};
+    for (int i = 0; i < 2; i++) {
+        const int64_t value = (int64_t)(affine->nearest ? __builtin_rint(ends[i]) : __builtin_floor(ends[i]));
+        see(seen, &(Seen){value, value, i ? 0 : over});
+    }
+}
+
+/* One vector of outputs, of which the first `valid` count, over all windows; every exact result fits 32 bits. */
+static inline __attribute__((always_inline)) void finish_vector(const Finish *f, const Overflow overflow, const int with_affine,
+                                                                const int32_t *sums, int64_t sums_stride, int64_t rows,
+                                                                const int64_t *window_sums, int64_t output, int64_t valid, char *y,
+                                                                int64_t y_stride, Seen *seen, Seen *codes_seen) {
+    int32_t constants[LANES] = {0};
+    double multipliers[LANES] = {0}, addends[LANES] = {0};
+    for (int64_t j = 0; j < valid; j++) {
+        constants[j] = (int32_t)f->constants[output + j];
+        if (with_affine) multipliers[j] = f->affine->multiplier[output + j], addends[j] = f->affine->addend[output + j];
+    }
+    const Ints constant = ints_load(constants), factor = ints_set((int32_t)f->factor);
+    const Doubles multiplier[2] = {doubles_load(multipliers), doubles_load(multipliers + DOUBLES)};
+    const Doubles addend[2] = {doubles_load(addends), doubles_load(addends + DOUBLES)};
+    Ints low = ints_set(INT32_MAX), high = ints_set(INT32_MIN), over = ints_set(0);
+    Sink sink;
+    if (with_affine) sink = sink_to(&f->affine->codes);
+    for (int64_t i = 0; i < rows; i++, sums += sums_stride, y += y_stride * f->y_bytes) {
+        Ints value = ints_add(ints_mul(ints_load(sums), factor), constant);
+        if (f->window_factor) value = ints_add(value, ints_set((int32_t)(uint32_t)(f->window_factor * window_sums[i])));
+        low = ints_min(low, value);
+        high = ints_max(high, value);
+        if (overflow != EXACT) {
+            const Ints kept = held(f, overflow, value);
+            over = ints_count(over, value, kept);
+            value = kept;
+        }
+        if (with_affine) value = sink_codes(&sink, rounded(value, multiplier, addend, f->affine->nearest));
+        store_results_vector(f, value, valid, y);
+    }
+    int32_t lows[LANES], highs[LANES], overs[LANES], codes_over[LANES];
+    ints_store(lows, low);
+    ints_store(highs, high);
+    ints_store(overs, over);
+    if (with_affine) ints_store(codes_over, sink.over);
+    for (int64_t j = 0; j < valid; j++) {
+        see(seen, &(Seen){lows[j], highs[j], f->ordered && f->ordered[output + j] ? 0 : overs[j]});
+        if (with_affine) {
+            const int saturates = overflow == SATURATE;
+            see_affine(f->affine, output + j, saturates ? clip(lows[j], f->low, f->high) : lows[j],
+                       saturates ? clip(highs[j], f->low, f->high) : highs[j], codes_over[j], codes_seen);
+        }
+    }
+}
+
+#define FINISH_NARROW(NAME, OVERFLOW, WITH_AFFINE)                                                                              \
+    static void NAME(const Finish *f, const int32_t *sums, int64_t sums_stride, int64_t rows, const int64_t *window_sums,       \
+                     int64_t output, int64_t width, char *y, int64_t y_stride, Seen *seen, Seen *codes_seen) {                  \
+        for (int64_t j = 0; j < width; j += LANES) {                                                                            \
+            finish_vector(f, OVERFLOW, WITH_AFFINE, sums + j, sums_stride, rows, window_sums, output + j,                       \
+                          smaller(LANES, width - j), y + j * f->y_bytes, y_stride, seen, codes_seen);                           \
+        }                                                                                                                       \
+    }
+FINISH_NARROW(finish_exact, EXACT, 0)
+FINISH_NARROW(finish_exact_affine, EXACT, 1)
+FINISH_NARROW(finish_saturate, SATURATE, 0)
+FINISH_NARROW(finish_saturate_affine, SATURATE, 1)
+FINISH_NARROW(finish_wrap, WRAP, 0)
+
+static void finish(const Finish *f, const void *sums, int sum_bytes, int64_t sums_stride, int64_t rows, const int64_t *window_sums,
+                   int64_t output, int64_t width, void *y, int64_t y_stride, Seen *seen, Seen *codes_seen) {
+#define ARGUMENTS f, sums, sums_stride, rows, window_sums, output, width, y, y_stride, seen
+    if (!f->narrow) {
+        if (sum_bytes == 4) {
+            f->y_bytes == 8 ? finish_u32_64(ARGUMENTS) : finish_u32_32(ARGUMENTS);
+        } else {
+            f->y_bytes == 8 ? finish_s64_64(ARGUMENTS) : finish_s64_32(ARGUMENTS);
+        }
+    } else if (f->overflow == EXACT) {
+        f->affine ? finish_exact_affine(ARGUMENTS, codes_seen) : finish_exact(ARGUMENTS, codes_seen);
+    } else if (f->overflow == SATURATE) {
+        f->affine ? finish_saturate_affine(ARGUMENTS, codes_seen) : finish_saturate(ARGUMENTS, codes_seen);
+    } else {
+        finish_wrap(ARGUMENTS, codes_seen);
+    }
+#undef ARGUMENTS
+}
