@@ -29,24 +29,38 @@ class Batches:
         Whether `epoch` pads by 4 black pixels, crops at random and mirrors every other image at random.
     device
         Where the tensors live.
+    part
+        ``(rank, size)``: of every batch, take each image whose place leaves `rank` when divided by `size`.
     """
 
     def __init__(
-        self, images: Images, dataset: Dataset, batch: int, *, augment: bool = False, device: torch.device | str = "cpu"
+        self,
+        images: Images,
+        dataset: Dataset,
+        batch: int,
+        *,
+        augment: bool = False,
+        device: torch.device | str = "cpu",
+        part: tuple[int, int] = (0, 1),
     ):
         self.pixels = torch.from_numpy(images.pixels.copy()).to(device)
         self.labels = torch.from_numpy(images.labels).to(device)
         self.mean = torch.tensor(dataset.mean, device=device)[:, None, None] * 255
         self.std = torch.tensor(dataset.std, device=device)[:, None, None] * 255
         self.batch, self.augment = batch, augment
+        self.mine = slice(part[0], None, part[1])
 
     def __len__(self) -> int:
         return (len(self.labels) + self.batch - 1) // self.batch
 
+    def count(self, number: int) -> int:
+        """Images in batch `number` of an epoch, all parts together."""
+        return min(self.batch, len(self.labels) - number * self.batch)
+
     def in_order(self) -> Iterator[tuple[Tensor, Tensor]]:
         """All images in their order, as they are: (pixels, labels)."""
         for pixels, labels in zip(torch.split(self.pixels, self.batch), torch.split(self.labels, self.batch), strict=True):
-            yield self._normalised(pixels), labels
+            yield self._normalised(pixels[self.mine]), labels[self.mine]
 
     def epoch(self, seed: int, number: int) -> Iterator[tuple[Tensor, Tensor]]:
         """All images once, in an order and with an augmentation that follow from the seed and the epoch's number alone."""
@@ -56,7 +70,7 @@ class Batches:
             pixels = self.pixels[chosen]
             if self.augment:
                 pixels = _crop_and_mirror(pixels, random)
-            yield self._normalised(pixels), self.labels[chosen]
+            yield self._normalised(pixels[self.mine]), self.labels[chosen[self.mine]]
 
     def _normalised(self, pixels: Tensor) -> Tensor:
         return ((pixels - self.mean) / self.std).contiguous(memory_format=torch.channels_last)

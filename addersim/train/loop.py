@@ -17,8 +17,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 from torch.nn import functional
 
-from addersim.datasets import DATASETS, load
-from addersim.errors import NetworkError
+from addersim.datasets import DATASETS, Images, load
+from addersim.errors import ConfigError, NetworkError
 from addersim.network import Network
 from addersim.storage import write_atomically
 from addersim.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -26,6 +26,7 @@ from addersim.train.data import Batches
 from addersim.train.models import build
 from addersim.train.nn import AdderRate
 from addersim.train.recipe import Recipe
+from addersim.train.team import Team, join
 
 __all__ = ["Run", "evaluate", "train"]
 
@@ -39,7 +40,7 @@ class Run:
     Attributes
     ----------
     network
-        The trained network, in evaluation mode.
+        The trained network, on the CPU, in evaluation mode.
     history
         One row an epoch: epoch, rate, train_loss, train_accuracy, test_loss, test_accuracy, seconds, images_per_second.
     lowered
@@ -65,7 +66,8 @@ def train(
     """Train a network, or go on with a run that was stopped.
 
     On the CPU, a run that was killed at any moment and started again ends with the same bits as one that was not, given
-    the same number of threads.
+    the same number of threads. Started by ``torchrun``, every process takes its share of each batch; batch norm and learning
+    rates see the whole batch, so that the steps are those of one process but for rounding. All must see the same folder.
 
     Parameters
     ----------
@@ -83,38 +85,69 @@ def train(
     Raises
     ------
     DataError, ConfigError
-        For data that cannot be read, and a folder that holds another run.
+        For data that cannot be read, a folder that holds another run, and a last batch too small for batch norm.
     NetworkError
         Where the loss is no longer a number: the message names step and layer, and the last checkpoint is kept.
     """
     folder, dataset = Path(folder), DATASETS[recipe.data]
-    augment = recipe.augment == "crop-flip"
-    images = Batches(load(recipe.data, root, "train", recipe.limit), dataset, recipe.batch, augment=augment, device=device)
-    held_out = Batches(load(recipe.data, root, "test", recipe.limit), dataset, 500, device=device)
-    network = build(recipe.architecture, ends=recipe.ends, gradient=recipe.gradient, seed=recipe.seed)
-    network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = torch.optim.SGD(network.parameters(), recipe.rate, recipe.momentum, weight_decay=recipe.weight_decay)
-    optimizer.register_step_pre_hook(AdderRate(network, recipe.adder_rate, recipe.eta, recipe.fixed_factor))
-    history = _resume(folder / CHECKPOINT, recipe, network, optimizer)
-    for epoch in range(len(history), recipe.epochs):
-        for group in optimizer.param_groups:
-            group["lr"] = recipe.rate * 0.5 * (1 + math.cos(math.pi * epoch / recipe.epochs))
-        begin = time.perf_counter()
-        with _progress(console, f"epoch {epoch + 1}/{recipe.epochs}", len(images)) as report:
-            loss, accuracy = _epoch(network, optimizer, images.epoch(recipe.seed, epoch), epoch * len(images), report)
-        seconds = time.perf_counter() - begin
-        test_loss, test_accuracy = evaluate(network, held_out)
-        row = {"epoch": epoch + 1, "rate": optimizer.param_groups[0]["lr"], "train_loss": loss, "train_accuracy": accuracy}
-        row |= {"test_loss": test_loss, "test_accuracy": test_accuracy}
-        row |= {"seconds": seconds, "images_per_second": len(images.labels) / seconds}
-        history.append(row)
-        save_checkpoint(folder / CHECKPOINT, recipe, network, optimizer, history)
-        _write_history(folder / HISTORY, history)
-        if console:
-            console.print(_line(row, recipe.epochs), highlight=False)
-    lowered = Checkpoint(recipe, network.state_dict(), {}, history).lowered()
-    lowered.save(folder / NETWORK)
-    return Run(network.eval(), tuple(history), lowered, folder)
+    with join(device) as team:
+        options: dict[str, Any] = {"device": team.device, "part": (team.rank, team.size)}
+        found = load(recipe.data, root, "train", recipe.limit)
+        _check_batches(recipe, found, team)
+        images = Batches(found, dataset, recipe.batch, augment=recipe.augment == "crop-flip", **options)
+        held_out = Batches(load(recipe.data, root, "test", recipe.limit), dataset, 500, **options)
+        network = build(recipe.architecture, ends=recipe.ends, gradient=recipe.gradient, seed=recipe.seed)
+        network.to(device=team.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        optimizer = torch.optim.SGD(network.parameters(), recipe.rate, recipe.momentum, weight_decay=recipe.weight_decay)
+        optimizer.register_step_pre_hook(AdderRate(network, recipe.adder_rate, recipe.eta, recipe.fixed_factor))
+        history = _resume(folder / CHECKPOINT, recipe, network, optimizer)
+        called = team.share(network)
+        for _ in range(len(history), recipe.epochs):
+            history.append(_row(recipe, called, optimizer, images, held_out, team, len(history), console))
+            if team.rank == 0:
+                save_checkpoint(folder / CHECKPOINT, recipe, network, optimizer, history)
+                _write_history(folder / HISTORY, history)
+            if console and team.rank == 0:
+                console.print(_line(history[-1], recipe.epochs), highlight=False)
+        checkpoint = Checkpoint(recipe, network.state_dict(), {}, history)
+        lowered = checkpoint.lowered()
+        if team.rank == 0:
+            lowered.save(folder / NETWORK)
+    return Run(checkpoint.network(), tuple(history), lowered, folder)
+
+
+def _check_batches(recipe: Recipe, images: Images, team: Team) -> None:
+    """Batch norm needs two images; each process must get one at least."""
+    last = len(images) % recipe.batch or recipe.batch
+    if last < max(2, team.size):
+        raise ConfigError(
+            f"batch {recipe.batch}: of {len(images)} images, {last} are left for the last batch; "
+            f"{team.size} processes and batch norm need at least {max(2, team.size)}: choose another batch or limit"
+        )
+
+
+def _row(
+    recipe: Recipe,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    images: Batches,
+    held_out: Batches,
+    team: Team,
+    epoch: int,
+    console: Console | None,
+) -> dict[str, float]:
+    """Train one epoch and evaluate: a row of the history."""
+    rate = recipe.rate * 0.5 * (1 + math.cos(math.pi * epoch / recipe.epochs))
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    begin = time.perf_counter()
+    with _progress(console if team.rank == 0 else None, f"epoch {epoch + 1}/{recipe.epochs}", len(images)) as report:
+        loss, accuracy = _epoch(recipe, network, optimizer, images, team, epoch, report)
+    seconds = time.perf_counter() - begin
+    test_loss, test_accuracy = evaluate(network, held_out, team)
+    row = {"epoch": epoch + 1, "rate": rate, "train_loss": loss, "train_accuracy": accuracy}
+    row |= {"test_loss": test_loss, "test_accuracy": test_accuracy}
+    return row | {"seconds": seconds, "images_per_second": len(images.labels) / seconds}
 
 
 def _resume(path: Path, recipe: Recipe, network: nn.Module, optimizer: torch.optim.Optimizer) -> list[dict[str, float]]:
@@ -128,39 +161,47 @@ def _resume(path: Path, recipe: Recipe, network: nn.Module, optimizer: torch.opt
 
 
 def _epoch(
-    network: nn.Module, optimizer: torch.optim.Optimizer, batches: Iterator[tuple[Tensor, Tensor]], step: int, report: Any
+    recipe: Recipe,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    images: Batches,
+    team: Team,
+    epoch: int,
+    report: Any,
 ) -> tuple[float, float]:
     """One pass over the training images: mean loss and accuracy, as the network was at each step."""
     network.train()
     total, right, seen = 0.0, 0, 0
-    for pixels, labels in batches:
-        step += 1
+    for number, (pixels, labels) in enumerate(images.epoch(recipe.seed, epoch)):
         optimizer.zero_grad(set_to_none=True)
-        scores = network(pixels)
-        loss = functional.cross_entropy(scores, labels)
+        with torch.autocast(team.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+            scores = network(pixels)
+        loss = functional.cross_entropy(scores.float(), labels)
         if not math.isfinite(value := loss.item()):
-            raise NetworkError(
-                f"step {step}: the loss is {value}; {_first_broken(network, pixels)}; the last checkpoint is kept"
-            )
-        loss.backward()  # type: ignore[no-untyped-call]
+            where = f"step {epoch * len(images) + number + 1}: the loss is {value}"
+            raise NetworkError(f"{where}; {_first_broken(network, pixels)}; the last checkpoint is kept")
+        # Gradients are averaged over processes; of unequal shares, each counts by its size.
+        (loss * (len(labels) * team.size / images.count(number))).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         total += value * len(labels)
         right += int((scores.argmax(1) == labels).sum())
         seen += len(labels)
-        report(total / seen, right / seen, seen)
-    return total / seen, right / seen
+        report(total / seen, right / seen, seen * team.size)
+    total, hits, count = team.sum([total, right, seen])
+    return total / count, hits / count
 
 
 @torch.no_grad()
-def evaluate(network: nn.Module, batches: Batches) -> tuple[float, float]:
-    """Mean cross-entropy and accuracy in evaluation mode."""
+def evaluate(network: nn.Module, batches: Batches, team: Team) -> tuple[float, float]:
+    """Mean cross-entropy and accuracy in evaluation mode, over the parts of all processes."""
     network.eval()
     total, right = 0.0, 0
     for pixels, labels in batches.in_order():
         scores = network(pixels)
         total += functional.cross_entropy(scores, labels, reduction="sum").item()
         right += int((scores.argmax(1) == labels).sum())
-    return total / len(batches.labels), right / len(batches.labels)
+    total, hits = team.sum([total, right])
+    return total / len(batches.labels), hits / len(batches.labels)
 
 
 @torch.no_grad()

@@ -18,6 +18,7 @@ from addersim.train import checkpoint, loop  # noqa: E402
 from addersim.train.data import Batches  # noqa: E402
 from addersim.train.models import build  # noqa: E402
 from addersim.train.recipe import Recipe, load_recipe  # noqa: E402
+from addersim.train.team import Team  # noqa: E402
 
 RECIPE = Recipe(architecture="lenet5-adder", data="fashion-mnist", epochs=4, batch=64, rate=0.1)
 PIXELS = load("fashion-mnist-2000", limit=256)
@@ -164,12 +165,27 @@ def test_loss_that_is_no_number_names_step_and_parameter_and_keeps_the_checkpoin
             return x / 0
 
     good.network.fc1_relu = Breaks()
-    batch = next(Batches(PIXELS, DATASETS["fashion-mnist"], 8).in_order())
-    optimizer = torch.optim.SGD(good.network.parameters(), 0.1)
+    images = Batches(PIXELS, DATASETS["fashion-mnist"], 32)
+    optimizer, alone = torch.optim.SGD(good.network.parameters(), 0.1), Team(0, 1, torch.device("cpu"))
+    message = r"step 17: the loss is nan; the first output that is not finite is that of fc1_relu"
+    with pytest.raises(NetworkError, match=message):
+        loop._epoch(RECIPE, good.network, optimizer, images, alone, 2, lambda *_: None)
+
+
+def test_last_batch_that_batch_norm_cannot_take(tmp_path):
     with pytest.raises(
-        NetworkError, match=r"step 8: the loss is nan; .*output that is not finite is that of fc1_relu"
+        ConfigError, match=r"batch 64: of 65 images, 1 are left for the last batch; 1 processes and batch norm"
     ):
-        loop._epoch(good.network, optimizer, iter([batch]), 7, lambda *_: None)
+        loop.train(changed(RECIPE, limit=65), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_bfloat16_by_autocast_learns_too(tmp_path):
+    run = loop.train(changed(RECIPE, epochs=8, batch=16, precision="bfloat16", ends="multiply"), tmp_path)
+    whole = loop.train(changed(RECIPE, epochs=1, batch=16, ends="multiply"), tmp_path / "float32")
+    assert run.history[-1]["train_accuracy"] > 0.6
+    assert run.history[0]["train_loss"] != whole.history[0]["train_loss"]
+    assert run.network.conv1.weight.dtype == torch.float32
 
 
 def test_console_gets_a_line_an_epoch_and_a_terminal_a_bar(tmp_path):
@@ -195,6 +211,18 @@ def test_batches_hold_every_image_once_in_an_order_of_seed_and_epoch():
     assert not torch.equal(labels(1, 0), labels(1, 1))
     assert not torch.equal(labels(1, 0), labels(2, 0))
     assert torch.equal(labels(1, 0).sort().values, torch.from_numpy(PIXELS.labels).sort().values)
+
+
+@pytest.mark.parametrize("augment", [False, True])
+def test_parts_of_a_batch_make_up_the_batch(augment):
+    whole = Batches(PIXELS, DATASETS["fashion-mnist"], 100, augment=augment)
+    parts = [Batches(PIXELS, DATASETS["fashion-mnist"], 100, augment=augment, part=(rank, 3)) for rank in range(3)]
+    assert [whole.count(number) for number in range(3)] == [100, 100, 56]
+    for walk in (lambda batches: batches.epoch(5, 2), lambda batches: batches.in_order()):
+        for (pixels, labels), *shares in zip(walk(whole), *map(walk, parts), strict=True):
+            for rank, (some, theirs) in enumerate(shares):
+                assert torch.equal(some, pixels[rank::3])
+                assert torch.equal(theirs, labels[rank::3])
 
 
 def test_normalisation():
