@@ -25,6 +25,9 @@ __all__ = ["LayerBits", "Quantization", "quantize"]
 
 Array = npt.NDArray[Any]
 
+MOST_CORRECTION = 2.0
+"""Largest factor by which a channel's spread is restored: beyond it rounding left too little to learn from."""
+
 
 def quantize(network: Network, images: Images | None, how: Quantization = Quantization()) -> Program:  # noqa: B008  # frozen
     """Turn a trained network into a program of integer layers.
@@ -271,6 +274,7 @@ def _corrected(affine: Affine, sums: Array, target: Sample, correction: Correcti
     multiplier = np.broadcast_to(affine.multiplier, sums.shape[-1:])
     if correction == "mean-variance":
         spread = sums.std(axis=0) * np.abs(multiplier)
-        multiplier = multiplier * np.divide(target.std, spread, out=np.ones_like(spread), where=spread > 0)
+        ratio = np.divide(target.std, spread, out=np.ones_like(spread), where=spread > 0)
+        multiplier = multiplier * np.clip(ratio, 1 / MOST_CORRECTION, MOST_CORRECTION)
     addend = target.mean - multiplier * sums.mean(axis=0)
     return replace(affine, multiplier=multiplier.copy(), addend=addend)

@@ -70,11 +70,7 @@ class Affine(Layer, frozen=True, tag="affine"):
 
     def integer(self, plan: Plan) -> IntegerLayer:
         output = plan.formats[self.name]
-        gain = plan.scales[self.inputs[0]] / output.scale
-        multiplier, shift = fixed_multiplier(
-            self.multiplier * gain, plan.how.multiplier_bits, self.addend / output.scale, self.name
-        )
-        addend = np.rint(np.ldexp(self.addend / output.scale, shift.astype(np.int64))).astype(np.int64)
+        multiplier, addend, shift = self._constants(plan, output) if plan.calibrated else self._full_bill(plan)
         return IntegerAffine(
             name=self.name,
             inputs=self.inputs,
@@ -87,6 +83,18 @@ class Affine(Layer, frozen=True, tag="affine"):
             rounding=plan.how.rounding,
             overflow=plan.how.overflow,
         )
+
+    def _constants(self, plan: Plan, output: FixedFormat) -> tuple[Array, Array, Array]:
+        gains = self.multiplier * (plan.scales[self.inputs[0]] / output.scale)
+        addends = self.addend / output.scale
+        multiplier, shift = fixed_multiplier(gains, plan.how.multiplier_bits, addends, self.name)
+        return multiplier, np.rint(np.ldexp(addends, shift.astype(np.int64))).astype(np.int64), shift
+
+    def _full_bill(self, plan: Plan) -> tuple[Array, Array, Array]:
+        """Constants of a program that is only counted: fresh weights may be ones and zeros, trained ones are not."""
+        size = self.multiplier.size
+        only_shifts = plan.how.power_of_two and bool((self.multiplier == 1).all())
+        return np.full(size, 1 if only_shifts else 3, np.int32), np.ones(size, np.int64), np.ones(size, np.uint8)
 
     def details(self) -> str:
         if self.multiplier.size > 1:

@@ -130,11 +130,14 @@ class AveragePool(Layer, frozen=True, tag="average_pool"):
         return outputs
 
     def integer(self, plan: Plan) -> IntegerLayer:
+        gain = plan.scales[self.inputs[0]] / plan.formats[self.name].scale
+        if not (plan.calibrated or plan.how.power_of_two):
+            gain *= 1.1  # arbitrary scales may differ by a power of two; those of a calibrated program do not
         return IntegerAveragePool(
             name=self.name,
             inputs=self.inputs,
             twin=plan.twins.get(self.name),
-            gain=plan.scales[self.inputs[0]] / plan.formats[self.name].scale,
+            gain=gain,
             multiplier_bits=plan.how.multiplier_bits,
             output=plan.formats[self.name],
             rounding=plan.how.rounding,
