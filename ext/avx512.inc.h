@@ -1,5 +1,6 @@
 /* AVX-512 F, BW, VL and DQ; with VNNI where the includer says so. */
 #include <immintrin.h>
+#include <string.h>
 
 #define LANES 16
 #define F32_ROWS 6

@@ -127,6 +127,10 @@ typedef struct {
     /* Exact sums of up to MAX_WIDTH channels of a depthwise window, its taps at `offsets`; weights (taps, channels) as int32. */
     void (*depthwise_codes)(Lane lane, Type type, int wide, const char *window, const int64_t *offsets, int64_t taps, int64_t count,
                             const int32_t *weights, int64_t channels, void *sums);
+    /* The same with registers that saturate at every tap, and whether one did. */
+    void (*depthwise_ordered)(Type type, const char *window, const int64_t *offsets, int64_t taps, int64_t count,
+                              const int32_t *weights, int64_t channels, int64_t low, int64_t high, int64_t *registers,
+                              int64_t *clipped);
     /* Registers of ORDERED outputs that saturate at every tap, and whether one did; weights (taps, ORDERED).
        narrow: a register and a product fit 32 bits together. */
     void (*ordered)(const int32_t *x, const int32_t *weights, int64_t taps, int64_t low, int64_t high, int narrow,
@@ -155,14 +159,15 @@ int thread_number(void);
 
 /* tiles.c */
 void *allocate(int64_t bytes);
-/* Windows of one group, one after the other; taps beyond the end, up to the stride, are zero. */
+/* Windows of one group, one after the other, zeros up to the stride; `windows` has room for 16 bytes more. */
 void gather_windows(const Geometry *g, const void *x, int element_bytes, int64_t group, int64_t first, int64_t count,
                     void *windows, int64_t window_stride);
 /* Pointers to the pixels under one window; `outside` where there is none. */
 void window_pixels(const Geometry *g, const void *x, int element_bytes, const void *outside, int64_t pixel, const void **pixels);
 /* Layout of the packed weights of one group: full panels first, then one narrower panel. */
 int64_t packed_bytes(const Panel *panel, int64_t outputs, int64_t taps, int element_bytes);
-void pack_panels(const Panel *panel, const void *weights, int64_t outputs, int64_t taps, int element_bytes, void *packed);
+/* Bytes beyond the taps are `rest`. */
+void pack_panels(const Panel *panel, const void *weights, int64_t outputs, int64_t taps, int element_bytes, int rest, void *packed);
 void transpose_f32(const float *from, int64_t outputs, int64_t taps, float *to);
 
 /* Entry points return 0, or -1 where memory ran out. float.c, gradient.c: */

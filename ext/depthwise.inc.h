@@ -63,6 +63,23 @@ static void depthwise_codes(Lane lane, Type type, int wide, const char *window, 
     }
 }
 
+/* Registers of up to MAX_WIDTH channels that saturate at every tap, and whether one did. */
+static void depthwise_ordered(Type type, const char *window, const int64_t *offsets, int64_t taps, int64_t count,
+                              const int32_t *weights, int64_t channels, int64_t low, int64_t high, int64_t *registers,
+                              int64_t *clipped) {
+    int32_t x[MAX_WIDTH];
+    for (int64_t i = 0; i < count; i++) registers[i] = clipped[i] = 0;
+    for (int64_t tap = 0; tap < taps; tap++, weights += channels) {
+        widen_32(type, window + offsets[tap], count, x);
+        for (int64_t i = 0; i < count; i++) {
+            const int64_t next = registers[i] + (int64_t)x[i] * weights[i], above = next > low ? next : low;
+            registers[i] = above < high ? above : high;
+            clipped[i] |= registers[i] ^ next;
+        }
+    }
+    for (int64_t i = 0; i < count; i++) clipped[i] = clipped[i] != 0;
+}
+
 #define ORDERED_VECTORS (ORDERED / LANES)
 static void ordered_32(const int32_t *x, const int32_t *weights, int64_t taps, int32_t low, int32_t high, int64_t *registers,
                        int64_t *clipped) {

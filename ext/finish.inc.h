@@ -37,21 +37,8 @@ static inline Ints rounded(Ints value, const Doubles *multiplier, const Doubles 
     return nearest ? ints_nearest(low, high) : ints_floor(low, high);
 }
 
-/* The first `valid` of a vector of results. */
-static inline void store_results_vector(const Finish *f, Ints value, int64_t valid, char *y) {
-    if (valid < LANES) {
-        int32_t buffer[LANES];
-        ints_store(buffer, value);
-        for (int64_t j = 0; j < valid; j++) {
-            if (f->affine) {
-                store_codes(buffer + j, 1, f->affine->codes.type, y + j * f->y_bytes);
-            } else if (f->y_bytes == 8) {
-                ((int64_t *)(void *)y)[j] = buffer[j];
-            } else {
-                ((int32_t *)(void *)y)[j] = buffer[j];
-            }
-        }
-    } else if (f->affine) {
+static inline void store_whole(const Finish *f, Ints value, char *y) {
+    if (f->affine) {
         store_vector(f->affine->codes.type, value, y);
     } else if (f->y_bytes == 8) {
         ints_widen((int64_t *)(void *)y, value, 0);
@@ -85,6 +72,8 @@ static inline __attribute__((always_inline)) void finish_vector(const Finish *f,
     const Doubles multiplier[2] = {doubles_load(multipliers), doubles_load(multipliers + DOUBLES)};
     const Doubles addend[2] = {doubles_load(addends), doubles_load(addends + DOUBLES)};
     Ints low = ints_set(INT32_MAX), high = ints_set(INT32_MIN), over = ints_set(0);
+    /* Where a vector is a whole pixel, what it stores too much is overwritten by the next ones of this tile. */
+    const int64_t whole = valid == LANES ? rows : valid == y_stride ? rows - round_up(LANES, valid) / valid : 0;
     Sink sink;
     if (with_affine) sink = sink_to(&f->affine->codes);
     for (int64_t i = 0; i < rows; i++, sums += sums_stride, y += y_stride * f->y_bytes) {
@@ -98,7 +87,13 @@ static inline __attribute__((always_inline)) void finish_vector(const Finish *f,
             value = kept;
         }
         if (with_affine) value = sink_codes(&sink, rounded(value, multiplier, addend, f->affine->nearest));
-        store_results_vector(f, value, valid, y);
+        if (i < whole) {
+            store_whole(f, value, y);
+        } else {
+            char buffer[LANES * 8];
+            store_whole(f, value, buffer);
+            memcpy(y, buffer, (size_t)(valid * f->y_bytes));
+        }
     }
     int32_t lows[LANES], highs[LANES], overs[LANES], codes_over[LANES];
     ints_store(lows, low);

@@ -87,7 +87,7 @@ int forward_f32(const Kernels *kernels, Lane lane, const Geometry *g, const floa
     const int ready = packed && memory;
     if (ready) {
         for (int64_t group = 0; group < g->groups; group++) {
-            pack_panels(panel, weights + group * f.outputs * taps, f.outputs, taps, 4, packed + group * f.group_bytes);
+            pack_panels(panel, weights + group * f.outputs * taps, f.outputs, taps, 4, 0, packed + group * f.group_bytes);
         }
         f.packed = packed;
 #pragma omp parallel for schedule(dynamic) num_threads(threads) private(tile)

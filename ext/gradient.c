@@ -197,7 +197,7 @@ int l1_sign_filter_gradient_f32(const Kernels *kernels, const Geometry *g, const
     threads = use_threads(threads);
     const int64_t taps = taps_of(g), outputs = g->outputs / g->groups, windows = pixels_of(g);
     const int64_t window_bytes = round_up(taps * 4, 64), tile = larger(1, smaller(windows, 192 * 1024 / window_bytes));
-    char *gathered = allocate(tile * window_bytes);
+    char *gathered = allocate(tile * window_bytes + 16);
     if (!gathered) return -1;
     memset(out, 0, (size_t)(g->outputs * taps) * 4);
 #pragma omp parallel num_threads(threads)

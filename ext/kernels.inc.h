@@ -157,6 +157,7 @@ static const Kernels TABLE = {
     .sum_operands = sum_operands,
     .finish = finish,
     .depthwise_codes = depthwise_codes,
+    .depthwise_ordered = depthwise_ordered,
     .ordered = ordered,
     .affine = affine,
     .affine_any = affine_any,

@@ -41,6 +41,7 @@ static void plan_direct(Tiling *t, int64_t element, int threads) {
     t->windows = t->rows * columns;
     t->tiles = (all_rows + t->rows - 1) / t->rows * t->pieces;
     t->bytes = copied_rows(g, t->rows) * t->row_bytes;
+    t->pixels = t->bytes / channel_bytes;
     for (int64_t run = 0; run < t->runs; run++) {
         const int64_t columns_a_row = t->runs / g->kernel_height; /* one where a kernel row is one run */
         t->offsets[run] = run / columns_a_row * g->dilation_height * t->row_bytes +
@@ -57,7 +58,7 @@ static void plan_gathered(Tiling *t, int64_t element, int64_t unit, int threads)
     t->columns = t->windows;
     t->tiles = (pixels_of(g) + t->windows - 1) / t->windows;
     t->bytes = t->windows * t->window_bytes;
-    t->raw_bytes = t->type != F32 && bytes_of(t->type) < element ? t->windows * taps : 0;
+    t->raw_bytes = t->type != F32 && bytes_of(t->type) < element ? t->bytes / element : 0;
     t->offsets[0] = 0;
 }
 
@@ -97,10 +98,11 @@ int depthwise_begin(Tiling *t, Geometry *all_channels, const Geometry *g, const 
 
 int64_t tile_lay_out(const Tiling *t, char *base, Tile *tile) {
     int64_t used = 0;
-    tile->operands = base + used, used += round_up(t->bytes, 64);
-    tile->raw = base + used, used += round_up(t->raw_bytes, 64);
+    tile->operands = base + used, used += round_up(t->bytes + 16, 64);
+    tile->raw = base + used, used += round_up(t->raw_bytes + 16, 64);
     tile->windows = (const char **)(base + used), used += round_up(t->windows * (int64_t)sizeof(char *), 64);
     tile->sums = (int64_t *)(base + used), used += round_up(t->windows * 8, 64);
+    tile->pixel_sums = (int64_t *)(base + used), used += t->direct ? round_up(t->pixels * 8, 64) : 0;
     return used;
 }
 
@@ -160,6 +162,7 @@ static void load_rows(const Tiling *t, const char *x, int64_t number, Tile *tile
         left -= rows;
     }
     tile->count = window;
+    tile->pixels = (to - tile->operands) / to_bytes;
 }
 
 /* memcpy for short runs of unknown length: overlapping moves instead of a call. */
@@ -197,25 +200,47 @@ static inline void gather_row(const Geometry *g, const char *image_row, int64_t 
     }
 }
 
+/* A window's rows of at most 16 bytes, each moved as 16: what is too much is overwritten next, or cleared at the end. */
+static inline void gather_short_rows(const Geometry *g, const char *pixels, int64_t top, int64_t pixel_bytes, int64_t row_bytes, char *to) {
+    for (int64_t i = 0; i < g->kernel_height; i++, to += row_bytes, top += g->dilation_height) {
+        if (top < 0 || top >= g->height) {
+            memset(to, 0, 16);
+        } else {
+            memcpy(to, pixels + top * g->width * pixel_bytes, 16);
+        }
+    }
+}
+
+/* `windows` has room for 16 bytes more than its windows take. */
 void gather_windows(const Geometry *g, const void *x, int element_bytes, int64_t group, int64_t first, int64_t count,
                     void *windows, int64_t window_stride) {
     const int64_t pixel_bytes = g->channels * element_bytes, tap_bytes = pixel_bytes / g->groups;
     const int64_t row_bytes = g->kernel_width * tap_bytes, used = g->kernel_height * row_bytes;
+    const int64_t image_bytes = g->height * g->width * pixel_bytes;
+    const int short_rows = row_bytes <= 16 && g->dilation_width == 1 && g->groups == 1;
     int64_t column = first % g->out_width, row = first / g->out_width % g->out_height;
     int64_t image = first / g->out_width / g->out_height;
     char *to = windows;
     for (int64_t i = 0; i < count; i++, to += window_stride) {
-        const char *pixels = (const char *)x + image * g->height * g->width * pixel_bytes + group * tap_bytes;
-        const int64_t left = column * g->stride_width - g->padding_width;
-        for (int64_t kernel_row = 0; kernel_row < g->kernel_height; kernel_row++) {
-            int64_t y = row * g->stride_height - g->padding_height + kernel_row * g->dilation_height;
-            if (y < 0 || y >= g->height) {
-                memset(to + kernel_row * row_bytes, 0, (size_t)row_bytes);
-            } else {
-                gather_row(g, pixels + y * g->width * pixel_bytes, left, tap_bytes, pixel_bytes, to + kernel_row * row_bytes);
+        const char *pixels = (const char *)x + image * image_bytes + group * tap_bytes;
+        const int64_t left = column * g->stride_width - g->padding_width, top = row * g->stride_height - g->padding_height;
+        /* the last rows of the last image are not read beyond their end */
+        const int64_t last = smaller(g->height - 1, top + (g->kernel_height - 1) * g->dilation_height);
+        const int64_t end = (last * g->width + left) * pixel_bytes + 16;
+        if (short_rows && left >= 0 && left + g->kernel_width <= g->width && (end <= image_bytes || image + 1 < g->images)) {
+            gather_short_rows(g, pixels + left * pixel_bytes, top, pixel_bytes, row_bytes, to);
+        } else {
+            for (int64_t kernel_row = 0; kernel_row < g->kernel_height; kernel_row++) {
+                const int64_t y = top + kernel_row * g->dilation_height;
+                if (y < 0 || y >= g->height) {
+                    memset(to + kernel_row * row_bytes, 0, (size_t)row_bytes);
+                } else {
+                    gather_row(g, pixels + y * g->width * pixel_bytes, left, tap_bytes, pixel_bytes, to + kernel_row * row_bytes);
+                }
             }
         }
-        for (int64_t byte = used; byte < window_stride; byte++) to[byte] = 0;
+        if (used < window_stride) memset(to + used, 0, 16);
+        for (int64_t byte = used + 16; byte < window_stride; byte++) to[byte] = 0;
         if (++column == g->out_width) {
             column = 0;
             if (++row == g->out_height) {
@@ -226,20 +251,39 @@ void gather_windows(const Geometry *g, const void *x, int element_bytes, int64_t
     }
 }
 
+/* All windows of a tile are converted at once; what lies beyond their taps meets weights that make it count for nothing. */
 static void load_windows(const Tiling *t, const void *x, int64_t group, int64_t number, Tile *tile) {
-    const int64_t taps = taps_of(t->g), element = bytes_of(t->operand);
+    const int64_t elements = t->window_bytes / bytes_of(t->operand);
     tile->first = number * t->columns;
     tile->count = smaller(t->columns, pixels_of(t->g) - tile->first);
     char *gathered = t->raw_bytes ? tile->raw : tile->operands;
-    gather_windows(t->g, x, bytes_of(t->type), group, tile->first, tile->count, gathered, t->raw_bytes ? taps : t->window_bytes);
+    gather_windows(t->g, x, bytes_of(t->type), group, tile->first, tile->count, gathered, elements * bytes_of(t->type));
+    if (t->raw_bytes || t->offset) {
+        t->kernels->load_operands(t->type, gathered, tile->count * elements, t->offset, t->operand, tile->operands);
+    }
+    for (int64_t i = 0; i < tile->count; i++) tile->windows[i] = tile->operands + i * t->window_bytes;
+}
+
+/* Sums of the operands of each window; of copied rows each pixel is summed once. */
+static void sum_windows(const Tiling *t, int64_t group, Tile *tile) {
+    const Geometry *g = t->g;
+    if (!t->direct) {
+        for (int64_t i = 0; i < tile->count; i++) {
+            tile->sums[i] = t->kernels->sum_operands(t->operand, tile->windows[i], taps_of(g));
+        }
+        return;
+    }
+    const int64_t channels = g->channels / g->groups, pixel_bytes = g->channels * bytes_of(t->operand);
+    const int64_t skip = group * channels * bytes_of(t->operand), a_run = t->run_steps * t->step_bytes / bytes_of(t->operand) / channels;
+    for (int64_t i = 0; i < tile->pixels; i++) {
+        tile->pixel_sums[i] = t->kernels->sum_operands(t->operand, tile->operands + i * pixel_bytes + skip, channels);
+    }
     for (int64_t i = 0; i < tile->count; i++) {
-        char *window = tile->operands + i * t->window_bytes;
-        tile->windows[i] = window;
-        if (t->raw_bytes) {
-            t->kernels->load_operands(t->type, tile->raw + i * taps, taps, t->offset, t->operand, window);
-            memset(window + taps * element, 0, (size_t)(t->window_bytes - taps * element));
-        } else if (t->offset) {
-            t->kernels->load_operands(t->type, window, taps, t->offset, t->operand, window);
+        const int64_t *corner = tile->pixel_sums + (tile->windows[i] - tile->operands) / pixel_bytes;
+        tile->sums[i] = 0;
+        for (int64_t run = 0; run < t->runs; run++) {
+            const int64_t *first = corner + t->offsets[run] / pixel_bytes;
+            for (int64_t pixel = 0; pixel < a_run; pixel++) tile->sums[i] += first[pixel];
         }
     }
 }
@@ -253,13 +297,7 @@ void tile_load(const Tiling *t, const void *x, int64_t group, int64_t number, in
         const int64_t group_bytes = t->g->channels / t->g->groups * bytes_of(t->operand);
         for (int64_t i = 0; i < tile->count; i++) tile->windows[i] += group_bytes;
     }
-    const int64_t elements = t->direct ? t->run_steps * t->step_bytes / bytes_of(t->operand) : taps_of(t->g);
-    for (int64_t i = 0; want_sums && i < tile->count; i++) {
-        tile->sums[i] = 0;
-        for (int64_t run = 0; run < t->runs; run++) {
-            tile->sums[i] += t->kernels->sum_operands(t->operand, tile->windows[i] + t->offsets[run], elements);
-        }
-    }
+    if (want_sums) sum_windows(t, group, tile);
     for (int64_t i = tile->count; i < t->windows; i++) tile->windows[i] = tile->windows[0];
 }
 
@@ -301,11 +339,10 @@ int64_t packed_bytes(const Panel *panel, int64_t outputs, int64_t taps, int elem
     return round_up(outputs, panel->lanes) * round_up(taps * element_bytes, panel->step_bytes);
 }
 
-/* Outputs and taps beyond the end are zero, like the end of a gathered window. */
-void pack_panels(const Panel *panel, const void *weights, int64_t outputs, int64_t taps, int element_bytes, void *packed) {
+void pack_panels(const Panel *panel, const void *weights, int64_t outputs, int64_t taps, int element_bytes, int rest, void *packed) {
     const int64_t bytes = taps * element_bytes, unit = panel->step_bytes, steps = round_up(bytes, unit) / unit;
     const int64_t width = (int64_t)panel->vectors * panel->lanes, whole = bytes / unit;
-    if (outputs % panel->lanes || bytes % unit) memset(packed, 0, (size_t)packed_bytes(panel, outputs, taps, element_bytes));
+    if (outputs % panel->lanes || bytes % unit) memset(packed, rest, (size_t)packed_bytes(panel, outputs, taps, element_bytes));
     for (int64_t first = 0; first < outputs; first += width) {
         const int64_t columns = smaller(width, round_up(outputs - first, panel->lanes));
         char *to = (char *)packed + first * steps * unit;

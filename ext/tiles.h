@@ -18,7 +18,7 @@ typedef struct {
     int64_t pieces, tiles;           /* pieces of a row, tiles of a group */
     int64_t runs, run_steps;         /* of a window */
     int64_t row_bytes, window_bytes; /* of the copied rows; of a gathered window */
-    int64_t windows, bytes;          /* most windows of a tile, and the bytes of their operands */
+    int64_t windows, bytes, pixels;  /* most windows of a tile, the bytes of their operands, copied pixels */
     int64_t raw_bytes;               /* scratch for codes that widen after they are gathered */
     int64_t *offsets;                /* of the runs */
 } Tiling;
@@ -27,8 +27,8 @@ typedef struct {
 typedef struct {
     char *operands, *raw;
     const char **windows;
-    int64_t *sums;
-    int64_t first, count;
+    int64_t *sums, *pixel_sums;
+    int64_t first, count, pixels;
 } Tile;
 
 /* Returns 0, or -1 where memory ran out; tiling_end() frees. `unit` is the windows that a panel kernel takes at a time. */

@@ -243,8 +243,10 @@ static int run_windows(Window *w, int64_t weights_high, int threads, Seen *seen)
             const int64_t pieces = count_pieces(&w->tiling, w->chunk);
             for (int64_t o = 0; o < g->outputs; o++) w->constants[o] += w->finish.factor * pieces;
         }
+        /* Beyond its taps a gathered window holds converted zeros: bytes of l1 meet the same byte, -32768 in a maximum meets 0. */
+        const int rest = w->lane == L1 && w->operand == U8 ? (int)-w->x_offset : 0;
         for (int64_t group = 0; group < g->groups; group++) {
-            pack_panels(w->panel, prepared + group * w->outputs * w->taps * element, w->outputs, w->taps, (int)element,
+            pack_panels(w->panel, prepared + group * w->outputs * w->taps * element, w->outputs, w->taps, (int)element, rest,
                         w->packed + group * w->group_bytes);
         }
 #pragma omp parallel num_threads(threads) private(scratch)
@@ -269,7 +271,7 @@ static int run_windows(Window *w, int64_t weights_high, int threads, Seen *seen)
 }
 
 /* One tile of a depthwise layer, MAX_WIDTH channels at a time. */
-static void depthwise_tile(const Window *w, const Tile *tile, const int64_t *offsets, const int32_t *weights, char *sums, int32_t *x,
+static void depthwise_tile(const Window *w, const Tile *tile, const int64_t *offsets, const int32_t *weights, char *sums,
                            Seen *seen) {
     const int64_t channels = w->g->channels, taps = w->taps, sum_bytes = w->finish.narrow ? 4 : 8;
     for (int64_t channel = 0; channel < channels; channel += MAX_WIDTH) {
@@ -281,17 +283,28 @@ static void depthwise_tile(const Window *w, const Tile *tile, const int64_t *off
         w->kernels->finish(&w->finish, sums, (int)sum_bytes, MAX_WIDTH, tile->count, NULL, channel, width,
                            result_at(w, tile->first * channels + channel), channels, seen, seen + 1);
     }
-    for (int64_t channel = 0; w->ordered_weights && channel < channels; channel++) {
-        if (!w->finish.ordered[channel]) continue;
+}
+
+/* Registers that saturate tap by tap replace what finish() stored. */
+static void depthwise_ordered_tile(const Window *w, const Tile *tile, const int64_t *offsets, const int32_t *weights, Seen *seen) {
+    const int64_t channels = w->g->channels;
+    int64_t registers[MAX_WIDTH], clipped[MAX_WIDTH];
+    for (int64_t channel = 0; channel < channels; channel += MAX_WIDTH) {
+        const int64_t width = smaller(MAX_WIDTH, channels - channel), skip = channel * bytes_of(w->x_type);
         for (int64_t i = 0; i < tile->count; i++) {
-            for (int64_t k = 0; k < taps; k++) x[k] = code_at(w->x_type, tile->windows[i] + offsets[k], channel);
-            run_ordered(w, channel, tile->first + i, x, seen);
+            w->kernels->depthwise_ordered(w->x_type, tile->windows[i] + skip, offsets, w->taps, width, weights + channel, channels,
+                                          w->finish.low, w->finish.high, registers, clipped);
+            for (int64_t j = 0; j < width; j++) {
+                if (!w->finish.ordered[channel + j]) continue;
+                store_result(w, (tile->first + i) * channels + channel + j, registers[j]);
+                seen->overflowed += clipped[j];
+            }
         }
     }
 }
 
 static int run_depthwise(Window *w, int threads, Seen *seen) {
-    const int64_t taps = w->taps, channels = w->g->channels, x_bytes = round_up(taps * 4, 64);
+    const int64_t taps = w->taps, channels = w->g->channels;
     Geometry all_channels;
     int64_t *offsets = allocate(taps * 8);
     int32_t *weights = allocate(taps * channels * 4);
@@ -303,7 +316,7 @@ static int run_depthwise(Window *w, int threads, Seen *seen) {
     Tile tile;
     static char nowhere[1];
     const int64_t tile_bytes = tile_lay_out(&w->tiling, nowhere, &tile);
-    const int64_t own_bytes = tile_bytes + w->tiling.windows * MAX_WIDTH * 8 + x_bytes;
+    const int64_t own_bytes = tile_bytes + w->tiling.windows * MAX_WIDTH * 8;
     char *memory = allocate(threads * own_bytes);
     w->finish.factor = w->lane == L1 ? -1 : 1;
     w->finish.window_factor = 0;
@@ -320,7 +333,8 @@ static int run_depthwise(Window *w, int threads, Seen *seen) {
 #pragma omp for schedule(dynamic)
             for (int64_t number = 0; number < w->tiling.tiles; number++) {
                 tile_load(&w->tiling, w->x, 0, number, 0, &tile);
-                depthwise_tile(w, &tile, offsets, weights, mine + tile_bytes + x_bytes, (int32_t *)(mine + tile_bytes), own);
+                depthwise_tile(w, &tile, offsets, weights, mine + tile_bytes, own);
+                if (w->finish.ordered) depthwise_ordered_tile(w, &tile, offsets, weights, own);
             }
 #pragma omp critical(addersim_seen)
             {
@@ -348,7 +362,7 @@ int window_codes(const Kernels *kernels, Lane lane, const Geometry *g, Type x_ty
     w.constants = allocate(g->outputs * 8);
     w.finish.constants = w.constants;
     Seen both[2] = {nothing_seen(), nothing_seen()};
-    int status = w.constants && (!finish->ordered || prepare_ordered(&w) == 0) ? 0 : -1;
+    int status = w.constants && (!finish->ordered || is_depthwise(g) || prepare_ordered(&w) == 0) ? 0 : -1;
     if (status == 0) status = is_depthwise(g) ? run_depthwise(&w, threads, both) : run_windows(&w, high, threads, both);
     *seen = both[0];
     *codes_seen = both[1];
