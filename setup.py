@@ -5,12 +5,22 @@ import tempfile
 from pathlib import Path
 
 from Cython.Build import cythonize
-from setuptools import Extension, setup
+from setuptools import Extension, find_namespace_packages, setup
 from setuptools.command.build_ext import build_ext
 
 SOURCES = [path.as_posix() for path in sorted(Path("ext").glob("*.c")) if path.stem != "_core"]
 HEADERS = [path.as_posix() for path in sorted(Path("ext").glob("*.h"))]
-FLAGS = ["-O3", "-std=gnu11", "-Wall", "-Wextra", "-fno-math-errno", "-fno-trapping-math", "-fno-strict-aliasing", "-fvisibility=hidden"]
+FLAGS = [
+    "-O3",
+    "-g0",
+    "-std=gnu11",
+    "-Wall",
+    "-Wextra",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-fno-strict-aliasing",
+    "-fvisibility=hidden",
+]
 OPENMP = ["-fopenmp"]
 
 
@@ -35,12 +45,14 @@ class BuildCore(build_ext):
             return all(subprocess.run(step, cwd=folder, capture_output=True, check=False).returncode == 0 for step in steps)
 
 
-core = Extension("addersim._core", ["ext/_core.pyx", *SOURCES], include_dirs=["ext"], libraries=["m"], depends=[*HEADERS, "setup.py"])
+core = Extension(
+    "addersim._core", ["ext/_core.pyx", *SOURCES], include_dirs=["ext"], libraries=["m"], depends=[*HEADERS, "setup.py"]
+)
 
 setup(
     ext_modules=cythonize([core], compiler_directives={"language_level": "3"}),
     cmdclass={"build_ext": BuildCore},
-    packages=[".".join(path.parent.parts) for path in sorted(Path("addersim").rglob("__init__.py"))],
-    package_data={"addersim": ["data/**/*", "py.typed", "*.pyi"]},
+    packages=find_namespace_packages(include=["addersim", "addersim.*"]),
+    package_data={"": ["*.csv", "*.css", "*.js", "*.md", "*.npz", "*.pyi", "*.toml", "py.typed"]},
     zip_safe=False,
 )
