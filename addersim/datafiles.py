@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import pickle
 import pickletools
@@ -15,9 +16,12 @@ import numpy.typing as npt
 
 from addersim.errors import DataError
 
-__all__ = ["Bytes", "idx", "python_batch", "records"]
+__all__ = ["Bytes", "idx", "picture", "python_batch", "records"]
 
 Bytes = npt.NDArray[np.uint8]
+
+MOST_PIXELS = 64_000_000
+"""Largest picture that is decoded: a few bytes can promise any size."""
 
 
 def _bounded(path: Path, most: int) -> bytes:
@@ -35,7 +39,13 @@ def _check_length(path: Path, found: int, expected: int) -> None:
         raise DataError(f"{path}: holds {more}{min(found, expected)} bytes, expected exactly {expected}")
 
 
-def idx(path: Path, shape: tuple[int, ...]) -> Bytes:
+def _check_digest(path: Path, content: bytes, md5: str | None) -> None:
+    """Refuse content that is not the published file's; None: no checksum of it is published."""
+    if md5 and (found := hashlib.md5(content, usedforsecurity=False).hexdigest()) != md5:
+        raise DataError(f"{path}: MD5 of its content is {found}, that of the official file {md5}; get the file once more")
+
+
+def idx(path: Path, shape: tuple[int, ...], md5: str | None = None) -> Bytes:
     """An idx file of unsigned bytes: 0, 0, type 8, number of dimensions, the sizes as big-endian uint32, the data."""
     header = 4 + 4 * len(shape)
     expected = header + int(np.prod(shape))
@@ -47,14 +57,36 @@ def idx(path: Path, shape: tuple[int, ...]) -> Bytes:
     if len(content) >= header and (sizes := tuple(np.frombuffer(content, ">u4", len(shape), 4).tolist())) != shape:
         raise DataError(f"{path}: sizes are {sizes}, expected {shape}")
     _check_length(path, len(content), expected)
+    _check_digest(path, content, md5)
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
 
 
-def records(path: Path, rows: int, row_bytes: int) -> Bytes:
+def records(path: Path, rows: int, row_bytes: int, md5: str | None = None) -> Bytes:
     """A file of so many records of so many bytes, and nothing else; shape (rows, row_bytes)."""
     content = _bounded(path, rows * row_bytes)
     _check_length(path, len(content), rows * row_bytes)
+    _check_digest(path, content, md5)
     return np.frombuffer(content, np.uint8).reshape(rows, row_bytes)
+
+
+def picture(path: Path, size: int) -> Bytes:
+    """A JPEG or PNG file as RGB of shape (3, size, size): the shorter side scaled to 8/7 of the size, then the centre."""
+    try:
+        from PIL import Image
+    except ImportError:
+        raise DataError(f"{path}: pictures need Pillow; install it with: pip install 'addersim[images]'") from None
+    scaled = round(size * 8 / 7)
+    try:
+        with Image.open(path, formats=("JPEG", "PNG")) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise ValueError(f"{image.width} x {image.height} pixels, at most {MOST_PIXELS:,} are read")
+            ratio = scaled / min(image.size)
+            whole = max(scaled, round(image.width * ratio)), max(scaled, round(image.height * ratio))
+            small = image.convert("RGB").resize(whole, Image.Resampling.BILINEAR)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise DataError(f"{path}: not a JPEG or PNG picture, or damaged: {error}") from None
+    left, top = (whole[0] - size) // 2, (whole[1] - size) // 2
+    return np.asarray(small.crop((left, top, left + size, top + size))).transpose(2, 0, 1)
 
 
 # Opcodes of pickle that build integers, strings, containers and, through GLOBAL + REDUCE + BUILD, the two stand-ins below.
@@ -99,7 +131,7 @@ class _Unpickler(pickle.Unpickler):
         raise pickle.UnpicklingError(f"names {module}.{name}; only arrays, bytes, numbers and containers are read")
 
 
-def python_batch(path: Path, rows: int, pixel_count: int, label_key: str) -> tuple[Bytes, Bytes]:
+def python_batch(path: Path, rows: int, pixel_count: int, label_key: str, md5: str | None = None) -> tuple[Bytes, Bytes]:
     """One batch file: a pickled dictionary with uint8 `data` of shape (rows, pixels) and a list of labels."""
     most = rows * (pixel_count + 128)  # file names and labels take well under 128 bytes an image
     content = _bounded(path, most)
@@ -116,7 +148,7 @@ def python_batch(path: Path, rows: int, pixel_count: int, label_key: str) -> tup
             raise ValueError(f"data are {dtype.arguments[0]!r} of shape {shape}, expected uint8 of {(rows, pixel_count)}")
         if len(labels) != rows or not all(type(label) is int and 0 <= label < 256 for label in labels):
             raise ValueError(f"{label_key} are not {rows} numbers from 0 to 255")
-        return np.frombuffer(raw, np.uint8).reshape(shape), np.array(labels, np.uint8)
+        pixels = np.frombuffer(raw, np.uint8).reshape(shape)
     except (
         pickle.UnpicklingError,
         ValueError,
@@ -128,3 +160,5 @@ def python_batch(path: Path, rows: int, pixel_count: int, label_key: str) -> tup
         MemoryError,
     ) as error:
         raise DataError(f"{path}: not a CIFAR python batch: {error}") from None
+    _check_digest(path, content, md5)
+    return pixels, np.array(labels, np.uint8)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, get_args
@@ -13,8 +11,9 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from addersim.datafiles import Bytes, idx, python_batch, records
+from addersim.datafiles import Bytes
 from addersim.errors import DataError
+from addersim.layouts import cifar_layout, embedded_layout, folder_layout, idx_layout
 
 __all__ = ["DATASETS", "Dataset", "Images", "Split", "load", "read"]
 
@@ -101,13 +100,15 @@ class Dataset:
     mean, std
         Per-channel statistics of pixels/255 by which training normalises, as in the field's usual recipes.
     layout
-        Reader of the stored files: ``layout(dataset, root, split)``.
+        Reader of the stored files: ``layout(dataset, root, split, limit)``; it may read more than the limit.
     folders
         Folders under the root in which the files may also lie.
     source
         Where to get the set.
     default_root
         Folder that is read where the user names none.
+    checksums
+        MD5 of the files' content, unpacked, by name; of CIFAR's binary files none is published.
     """
 
     name: str
@@ -117,10 +118,15 @@ class Dataset:
     classes: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    layout: Callable[[Dataset, Path, Split], tuple[Bytes, Bytes]]
+    layout: Callable[[Dataset, Path, Split, int | None], tuple[Bytes, npt.NDArray[Any]]]
     folders: tuple[str, ...] = ()
     source: str = ""
     default_root: Path | None = None
+    checksums: Mapping[str, str] = field(default_factory=dict)
+
+    def checksum(self, path: Path) -> str | None:
+        """MD5 that a file's content must have, where one is known."""
+        return self.checksums.get(path.name.removesuffix(".gz"))
 
 
 def load(name: str, root: str | Path | None = None, split: Split = "test", limit: int | None = None) -> Images:
@@ -162,75 +168,18 @@ def read(dataset: Dataset, root: str | Path | None = None, split: Split = "test"
         raise DataError(
             f"data set {dataset.name}: name the folder that holds its files (--root); they come from {dataset.source}"
         )
-    pixels, labels = dataset.layout(dataset, folder, split)
+    pixels, labels = dataset.layout(dataset, folder, split, limit)
     return Images(dataset.name, pixels, labels.astype(np.int64), dataset.classes).first(limit)
-
-
-def _find(dataset: Dataset, root: Path, names: Iterable[str]) -> list[Path] | None:
-    """Paths of all the names, plain or gzipped, in the root or one of the set's folders; None where one is missing."""
-    names = tuple(names)
-    for folder in (root, *(root / below for below in dataset.folders)):
-        found = [next((p for p in (folder / name, folder / f"{name}.gz") if p.is_file()), None) for name in names]
-        if all(found):
-            return [path for path in found if path]
-    return None
-
-
-def _missing(dataset: Dataset, root: Path, names: Iterable[str]) -> DataError:
-    where = " or ".join(str(folder) for folder in (root, *(root / below for below in dataset.folders)))
-    return DataError(
-        f"data set {dataset.name}: {', '.join(names)} (plain or .gz) not found in {where}; "
-        f"get the files from {dataset.source} and name their folder as root"
-    )
-
-
-def _idx_layout(dataset: Dataset, root: Path, split: Split) -> tuple[Bytes, Bytes]:
-    prefix = "train" if split == "train" else "t10k"
-    names = (f"{prefix}-images-idx3-ubyte", f"{prefix}-labels-idx1-ubyte")
-    paths = _find(dataset, root, names)
-    if paths is None:
-        raise _missing(dataset, root, names)
-    count = dataset.counts[split]
-    return idx(paths[0], (count, *dataset.shape[1:])).reshape(count, *dataset.shape), idx(paths[1], (count,))
-
-
-def _cifar_layout(dataset: Dataset, root: Path, split: Split) -> tuple[Bytes, Bytes]:
-    """CIFAR's binary files, or else its python batches."""
-    hundred = len(dataset.classes) == 100
-    if hundred:
-        batches: tuple[str, ...] = (split,)
-    else:
-        batches = tuple(f"data_batch_{part}" for part in range(1, 6)) if split == "train" else ("test_batch",)
-    rows = dataset.counts[split] // len(batches)
-    pixel_count = int(np.prod(dataset.shape))
-    binaries = [f"{batch}.bin" for batch in batches]
-    if paths := _find(dataset, root, binaries):
-        label_bytes = 2 if hundred else 1  # CIFAR-100: coarse label, then fine label
-        parts = [records(path, rows, label_bytes + pixel_count) for path in paths]
-        pairs = [(part[:, label_bytes:], part[:, label_bytes - 1]) for part in parts]
-    elif paths := _find(dataset, root, batches):
-        pairs = [python_batch(path, rows, pixel_count, "fine_labels" if hundred else "labels") for path in paths]
-    else:
-        raise _missing(dataset, root, (*binaries, *batches))
-    pixels = np.concatenate([pixels for pixels, _ in pairs]).reshape(-1, *dataset.shape)
-    return pixels, np.concatenate([labels for _, labels in pairs])
-
-
-def _embedded_layout(dataset: Dataset, root: Path, split: Split) -> tuple[Bytes, Bytes]:
-    path = root / f"{dataset.name.replace('-', '_')}.npz"
-    count = dataset.counts[split]
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            pixels, labels = stored[f"{split}_pixels"], stored[f"{split}_labels"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"{path}: damaged or unreadable: {error}") from None
-    if pixels.shape != (count, *dataset.shape) or labels.shape != (count,):
-        raise DataError(f"{path}: holds {pixels.shape} and {labels.shape}, expected {(count, *dataset.shape)} and {(count,)}")
-    return pixels, labels
 
 
 def _registry(*datasets: Dataset) -> Mapping[str, Dataset]:
     return MappingProxyType({dataset.name: dataset for dataset in datasets})
+
+
+def _checksums(text: str) -> Mapping[str, str]:
+    """Pairs of file name and MD5."""
+    words = text.split()
+    return MappingProxyType(dict(zip(words[::2], words[1::2], strict=True)))
 
 
 _MNIST_COUNTS = MappingProxyType({"train": 60_000, "test": 10_000})
@@ -247,9 +196,13 @@ DATASETS: Mapping[str, Dataset] = _registry(
         tuple("0123456789"),
         mean=(0.1307,),
         std=(0.3081,),
-        layout=_idx_layout,
+        layout=idx_layout,
         folders=("MNIST/raw",),
         source="https://ossci-datasets.s3.amazonaws.com/mnist/",
+        checksums=_checksums("""
+            train-images-idx3-ubyte 6bbc9ace898e44ae57da46a324031adb train-labels-idx1-ubyte a25bea736e30d166cdddb491f175f624
+            t10k-images-idx3-ubyte 2646ac647ad5339dbf082846283269ea t10k-labels-idx1-ubyte 27ae3e4e09519cfbb04c329615203637
+        """),
     ),
     Dataset(
         "fashion-mnist",
@@ -258,10 +211,14 @@ DATASETS: Mapping[str, Dataset] = _registry(
         _MNIST_COUNTS,
         _FASHION,
         **_FASHION_STATISTICS,
-        layout=_idx_layout,
+        layout=idx_layout,
         folders=("FashionMNIST/raw",),
         source="https://github.com/zalandoresearch/fashion-mnist or Debian's package dataset-fashion-mnist",
         default_root=Path("/usr/share/datasets/fashion-mnist"),
+        checksums=_checksums("""
+            train-images-idx3-ubyte f4a8712d7a061bf5bd6d2ca38dc4d50a train-labels-idx1-ubyte 9018921c3c673c538a1fc5bad174d6f9
+            t10k-images-idx3-ubyte 8181f5470baa50b63fa0f6fddb340f0a t10k-labels-idx1-ubyte 15d484375f8d13e6eb1aabb0c3f46965
+        """),
     ),
     Dataset(
         "fashion-mnist-2000",
@@ -270,7 +227,7 @@ DATASETS: Mapping[str, Dataset] = _registry(
         MappingProxyType({"train": 256, "test": 2_000}),
         _FASHION,
         **_FASHION_STATISTICS,
-        layout=_embedded_layout,
+        layout=embedded_layout,
         source="this package",
         default_root=Path(__file__).parent / "data",
     ),
@@ -282,9 +239,14 @@ DATASETS: Mapping[str, Dataset] = _registry(
         _CIFAR10,
         mean=(0.4914, 0.4822, 0.4465),
         std=(0.2023, 0.1994, 0.2010),
-        layout=_cifar_layout,
+        layout=cifar_layout,
         folders=("cifar-10-batches-bin", "cifar-10-batches-py"),
         source="https://www.cs.toronto.edu/~kriz/cifar.html",
+        checksums=_checksums("""
+            data_batch_1 c99cafc152244af753f735de768cd75f data_batch_2 d4bba439e000b95fd0a9bffe97cbabec
+            data_batch_3 54ebc095f3ab1f0389bbae665268c751 data_batch_4 634d18415352ddfa80567beed471001a
+            data_batch_5 482c414d41f54cd18b22e5b47cb7c3cb test_batch 40351d587109b95175f43aff81a1287e
+        """),
     ),
     Dataset(
         "cifar100",
@@ -294,8 +256,20 @@ DATASETS: Mapping[str, Dataset] = _registry(
         _CIFAR100,
         mean=(0.5071, 0.4865, 0.4409),
         std=(0.2673, 0.2564, 0.2762),
-        layout=_cifar_layout,
+        layout=cifar_layout,
         folders=("cifar-100-binary", "cifar-100-python"),
         source="https://www.cs.toronto.edu/~kriz/cifar.html",
+        checksums=_checksums("train 16019d7e3df5f24257cddd939b257f8d test f0ef6b0ae62326f3e7ffdfab6717acfc"),
+    ),
+    Dataset(
+        "imagenet",
+        "ImageNet (ILSVRC 2012)",
+        (3, 224, 224),
+        MappingProxyType({"train": 1_281_167, "test": 50_000}),
+        tuple(f"class {number}" for number in range(1000)),
+        mean=(0.485, 0.456, 0.406),
+        std=(0.229, 0.224, 0.225),
+        layout=folder_layout,
+        source="https://image-net.org, in folders train and val with one folder a class",
     ),
 )

@@ -25,6 +25,7 @@ FLOORS = {
     "kernels": 2,
     "reference": 2,
     "datapaths": 2,
+    "layouts": 3,
     "layers": 3,
     "network": 3,
     "program": 3,

@@ -1,19 +1,24 @@
 import dataclasses
 import gzip
+import hashlib
 import io
 import pickle
 import struct
+import sys
 from types import MappingProxyType
 
 import numpy as np
 import pytest
 
+from addersim import layouts
+from addersim.datafiles import picture
 from addersim.datasets import DATASETS, Images, load, read
 from addersim.errors import DataError
 
 COUNTS = MappingProxyType({"train": 20, "test": 4})
 SMALL = {
-    name: dataclasses.replace(DATASETS[name], counts=COUNTS, default_root=None) for name in ("mnist", "cifar10", "cifar100")
+    name: dataclasses.replace(DATASETS[name], counts=COUNTS, default_root=None, checksums=MappingProxyType({}))
+    for name in ("mnist", "cifar10", "cifar100")
 }
 
 
@@ -174,6 +179,23 @@ def test_damaged_idx(tmp_path, random, change, message):
     assert str(path) in str(raised.value)
 
 
+def test_content_that_is_not_the_official_files(tmp_path, random):
+    def strict(name, *files):
+        return dataclasses.replace(SMALL[name], checksums=dict.fromkeys(files, hashlib.md5(b"official").hexdigest()))
+
+    write_mnist(tmp_path, random)
+    write_cifar10(tmp_path, random)
+    for dataset in (strict("mnist", "t10k-labels-idx1-ubyte"), strict("cifar10", "test_batch.bin")):
+        with pytest.raises(DataError, match=r"MD5 of its content is [0-9a-f]{32}, that of the official file c74f86f2"):
+            read(dataset, tmp_path)
+    (tmp_path / "test_batch.bin").unlink()
+    (tmp_path / "test_batch").write_bytes(content := pickle.dumps(batch(random)))
+    with pytest.raises(DataError, match="test_batch: MD5 of its content"):
+        read(strict("cifar10", "test_batch"), tmp_path)
+    known = dataclasses.replace(SMALL["cifar10"], checksums={"test_batch": hashlib.md5(content).hexdigest()})
+    assert len(read(known, tmp_path)) == 4
+
+
 def test_labels_out_of_range(tmp_path, random):
     write_mnist(tmp_path, random)
     (tmp_path / "t10k-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(np.array([1, 2, 10, 11], np.uint8))))
@@ -200,6 +222,62 @@ def test_missing_files_say_where_to_get_them(tmp_path):
         read(SMALL["cifar10"], tmp_path)
     with pytest.raises(DataError, match="name the folder that holds its files"):
         load("mnist")
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Two classes, three and one pictures below val, each of one colour and of another size."""
+    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    sizes = {"n01/a.JPEG": (14, 30), "n01/b.png": (9, 8), "n01/c.jpg": (40, 20), "n02/z.png": (16, 16)}
+    for place, (name, size) in enumerate(sizes.items()):
+        (tmp_path / "val" / name).parent.mkdir(parents=True, exist_ok=True)
+        image.new("RGB", size, (40 * place, 100, 200)).save(tmp_path / "val" / name)
+    (tmp_path / "val" / "n02" / "notes.txt").write_text("not a picture")
+    return dataclasses.replace(DATASETS["imagenet"], shape=(3, 14, 14), classes=("cat", "dog"))
+
+
+def test_folders_of_pictures_class_by_class_in_turn(pictures, tmp_path):
+    found = read(pictures, tmp_path)
+    assert found.pixels.shape == (4, 3, 14, 14)
+    assert found.labels.tolist() == [0, 1, 0, 0]
+    assert (
+        np.abs(found.pixels[:, :, 7, 7].astype(int) - [[0, 100, 200], [120, 100, 200], [40, 100, 200], [80, 100, 200]]).max()
+        < 4
+    )
+    assert read(pictures, tmp_path, limit=2).labels.tolist() == [0, 1]
+
+
+def test_pictures_keep_their_shape_and_lose_their_edges(tmp_path):
+    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    columns = np.repeat(np.arange(64, dtype=np.uint8)[None, :, None] * 4, 32, 0).repeat(3, 2)
+    image.fromarray(columns).save(tmp_path / "wide.png")
+    found = picture(tmp_path / "wide.png", 14)  # 64 x 32 becomes 32 x 16, of which columns 9 to 22 stay
+    expected = np.repeat([8 * column + 2 for column in range(9, 23)], 1)
+    assert np.abs(found[0].astype(int) - expected).max() <= 2
+    assert (found == found[:, :1]).all()
+
+
+def test_bad_folders_of_pictures(pictures, tmp_path, monkeypatch):
+    with pytest.raises(
+        DataError, match=r"imagenet: .*train holds 0 folders, expected one for each of 2 classes; get the pict"
+    ):
+        read(pictures, tmp_path, "train")
+    monkeypatch.setattr(layouts, "LARGEST_FOLDER_BYTES", 4 * 588 - 1)
+    with pytest.raises(DataError, match=r"4 pictures take 0.0 GiB in memory, at most 0 are read; name a limit"):
+        read(pictures, tmp_path)
+    monkeypatch.setattr("addersim.datafiles.MOST_PIXELS", 100)
+    with pytest.raises(
+        DataError, match=r"a.JPEG: not a JPEG or PNG picture, or damaged: 14 x 30 pixels, at most 100 are read"
+    ):
+        read(pictures, tmp_path, limit=1)
+    monkeypatch.undo()
+    path = tmp_path / "val" / "n01" / "a.JPEG"
+    path.write_bytes(path.read_bytes()[:300])
+    with pytest.raises(DataError, match=r"a.JPEG: not a JPEG or PNG picture, or damaged: .*[Tt]runcated"):
+        read(pictures, tmp_path)
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(DataError, match=r"pictures need Pillow; install it with: pip install 'addersim\[images\]'"):
+        read(pictures, tmp_path)
 
 
 def test_wrong_arguments(tmp_path, random):
@@ -248,5 +326,5 @@ def test_statistics_of_the_embedded_images_are_near_those_of_the_set():
 @pytest.mark.parametrize("dataset", DATASETS.values(), ids=DATASETS)
 def test_every_record_is_complete(dataset):
     assert len(dataset.mean) == len(dataset.std) == dataset.shape[0]
-    assert len(set(dataset.classes)) == len(dataset.classes) in (10, 100)
+    assert len(set(dataset.classes)) == len(dataset.classes) in (10, 100, 1000)
     assert dataset.source
