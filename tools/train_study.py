@@ -1,0 +1,107 @@
+"""Train the runs of a study, simulate each trained network at 8 bits, and write down what came out.
+
+    python tools/train_study.py reports/lenet5-mnist --root FOLDER_OF_MNIST --runs runs/lenet5-mnist
+
+Runs that stopped go on, finished ones are not trained again; with --finished, only these are looked at. Writes results.csv
+(a row a run), curves.csv (a row a run and epoch) and the table in README.md below the line that says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from addersim.datasets import load
+from addersim.network import Network
+from addersim.quantization import Quantization
+from addersim.quantizer import quantize
+from addersim.simulation import simulate
+from addersim.storage import write_atomically
+from addersim.train.loop import NETWORK, Run, train
+from addersim.train.recipe import Recipe, load_recipe
+
+BITS = 8
+CALIBRATION_IMAGES = 256
+MARK = "<!-- written by tools/train_study.py -->\n"
+CURVES = ("epoch", "rate", "train_loss", "train_accuracy", "test_loss", "test_accuracy")
+COLUMNS = ("network", "gradient", "rate", "seed", "epochs", "train loss", "float accuracy", "8-bit accuracy", "agreement")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, help="holds study.toml; the results go there")
+    parser.add_argument("--runs", type=Path, required=True, help="folder of the runs, one folder each")
+    parser.add_argument("--root", type=Path, help="folder of the image set's official files")
+    parser.add_argument("--finished", action="store_true", help="train nothing; write down the runs that are finished")
+    given = parser.parse_args()
+    torch.set_num_threads(1)  # as many as the runs were made with: other numbers change the last digits
+    rows, curves = [], []
+    for name, recipe, run in runs(given.folder / "study.toml", given.runs, given.root, given.finished):
+        rows.append(result(name, recipe, run, given.root))
+        curves += [{"run": name, **{key: round(row[key], 5) for key in CURVES}} for row in run.history]
+        print(rows[-1], flush=True)
+    write(given.folder / "results.csv", rows)
+    write(given.folder / "curves.csv", curves)
+    readme = given.folder / "README.md"
+    text = readme.read_text().partition(MARK)[0] if readme.exists() else f"# {given.folder.name}\n\n"
+    with write_atomically(readme, "w") as file:
+        file.write(text + MARK + table(rows))
+
+
+def runs(study: Path, folder: Path, root: Path | None, finished: bool) -> Iterator[tuple[str, Recipe, Run]]:
+    """Name, recipe and outcome of each run."""
+    stated = tomllib.loads(study.read_text())
+    for changes in stated["runs"]:
+        recipe = load_recipe(stated["study"], changes.split())
+        name = f"{recipe.architecture}-{recipe.gradient}-{recipe.adder_rate}-{recipe.seed}"
+        if not finished or (folder / name / NETWORK).exists():
+            yield name, recipe, train(recipe, folder / name, root=root, console=Console(stderr=True))
+
+
+def result(name: str, recipe: Recipe, run: Run, root: Path | None) -> dict[str, Any]:
+    """One run: its accuracy in float, and simulated bit for bit on all test images."""
+    network = Network.load(run.folder / NETWORK)
+    images = load(recipe.data, root, "test")
+    calibration = load(recipe.data, root, "train", CALIBRATION_IMAGES)
+    program = quantize(network, calibration.pixels, Quantization(weight_bits=BITS, activation_bits=BITS))
+    found = simulate(program, images.pixels, images.labels, network)
+    adder = recipe.architecture.endswith("adder")
+    return {
+        "run": name,
+        "network": recipe.architecture,
+        "gradient": recipe.gradient if adder else "",
+        "rate": recipe.adder_rate if adder else "",
+        "seed": recipe.seed,
+        "epochs": len(run.history),
+        "train loss": round(run.history[-1]["train_loss"], 4),
+        "float accuracy": f"{run.history[-1]['test_accuracy']:.4f}",
+        "8-bit accuracy": f"{found.accuracy:.4f}",
+        "agreement": f"{found.agreement:.4f}",
+    }
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> None:
+    with write_atomically(path, "w") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """The results as a Markdown table, accuracies in per cent."""
+    body = [[f"{100 * float(row[key]):.2f} %" if key in COLUMNS[6:] else str(row[key]) for key in COLUMNS] for row in rows]
+    cells = [list(COLUMNS), ["---"] * len(COLUMNS), *body]
+    widths = [max(len(line[place]) for line in cells) for place in range(len(COLUMNS))]
+    lines = [" | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in cells]
+    return "\n" + "\n".join(f"| {line} |" for line in lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()
