@@ -42,7 +42,7 @@ def test_a_departure_is_named(result):
     found = simulate(program, images(residual(), 8), None, residual(), threshold=1e-6)
     document = to_json(Result("r", found.trace, estimate(found.trace, "systolic-16x16"), found))["simulation"]
     assert document["departure"]["name"] == found.departure.name
-    assert document["departure"]["threshold"] == 1e-6
+    assert document["threshold"] == 1e-6
     assert document["accuracy"] is None
 
 
