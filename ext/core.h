@@ -20,6 +20,7 @@ typedef struct {
 
 static inline int64_t taps_of(const Geometry *g) { return g->kernel_height * g->kernel_width * (g->channels / g->groups); }
 static inline int64_t pixels_of(const Geometry *g) { return g->images * g->out_height * g->out_width; }
+static inline int64_t work_of(const Geometry *g) { return pixels_of(g) * g->outputs * taps_of(g); }
 static inline int is_depthwise(const Geometry *g) { return g->groups == g->channels && g->groups == g->outputs && g->groups > 1; }
 static inline int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
 static inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -154,7 +155,7 @@ typedef struct {
 #define MAX_SETS 4
 int kernel_sets(const Kernels *sets[MAX_SETS]);
 int openmp_threads(void);
-int use_threads(int threads);
+int use_threads(int threads, int64_t nanoseconds);
 int thread_number(void);
 
 /* tiles.c */

@@ -40,8 +40,8 @@ int thread_number(void) { return 0; }
 static const int forked = 1;
 #endif
 
-/* Threads of a call: what was asked for, or what OpenMP would take (0). */
-int use_threads(int threads) {
+/* Threads of a call: what was asked for, or (0) what OpenMP would take, as far as each has some 20 microseconds of work. */
+int use_threads(int threads, int64_t nanoseconds) {
     if (forked) return 1;
-    return threads > 0 ? threads : openmp_threads();
+    return threads > 0 ? threads : (int)clip(nanoseconds / 20000, 1, openmp_threads());
 }

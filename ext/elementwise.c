@@ -38,7 +38,7 @@ static int64_t lay_out(char *base, int64_t count, Constants *c) {
 int affine_codes(const Kernels *kernels, Type type, const void *x, int64_t count, int64_t channels, const int32_t *multiplier,
                  const int64_t *addend, const uint8_t *shift, Rounding rounding, int doubles, const Codes *codes, void *y,
                  int threads, Seen *seen) {
-    threads = use_threads(threads);
+    threads = use_threads(threads, count / 2);
     const int64_t step = chunk_of(channels), constants = step % channels ? channels + step : step;
     static char nowhere[1];
     Constants c;
@@ -82,7 +82,7 @@ int affine_codes(const Kernels *kernels, Type type, const void *x, int64_t count
 
 void add_codes(const Kernels *kernels, Type a_type, const void *a, Type b_type, const void *b, int64_t count, const Codes *codes,
                void *y, int threads, Seen *seen) {
-    threads = use_threads(threads);
+    threads = use_threads(threads, count / 2);
     Seen all = nothing_seen();
     const int64_t chunks = (count + CHUNK - 1) / CHUNK;
 #pragma omp parallel num_threads(threads)
@@ -102,7 +102,7 @@ void add_codes(const Kernels *kernels, Type a_type, const void *a, Type b_type, 
 
 /* Pixels of the window that lie in the image; padding never wins a maximum and adds nothing to a sum. */
 int pool_codes(const Kernels *kernels, int maximum, const Geometry *g, Type type, const void *x, int wide, void *y, int threads) {
-    threads = use_threads(threads);
+    threads = use_threads(threads, pixels_of(g) * (g->channels / 8 + g->kernel_height * g->kernel_width));
     const int64_t area = g->kernel_height * g->kernel_width, own_bytes = round_up(area * (int64_t)sizeof(void *), 64);
     char *memory = allocate(threads * own_bytes);
     if (!memory) return -1;

@@ -69,7 +69,7 @@ static int forward_depthwise(const Kernels *kernels, Lane lane, const Geometry *
 }
 
 int forward_f32(const Kernels *kernels, Lane lane, const Geometry *g, const float *x, const float *weights, float *y, int threads) {
-    threads = use_threads(threads);
+    threads = use_threads(threads, work_of(g) / 16);
     if (is_depthwise(g)) return forward_depthwise(kernels, lane, g, x, weights, y, threads);
     const Panel *panel = lane == L1 ? &kernels->l1_f32 : &kernels->mac_f32;
     Tiling tiling;

@@ -146,7 +146,7 @@ static Geometry one_row(const Geometry *g) {
 
 int l1_input_gradient_f32(const Kernels *kernels, const Geometry *geometry, const float *gradient, const float *x, const float *weights,
                           float *out, int threads) {
-    threads = use_threads(threads);
+    threads = use_threads(threads, work_of(geometry) / 8);
     const Geometry flat = one_row(geometry), *g = is_depthwise(geometry) ? geometry : &flat;
     const int depthwise = is_depthwise(g);
     const int64_t taps = g->kernel_height * g->kernel_width;
@@ -194,7 +194,7 @@ int l1_input_gradient_f32(const Kernels *kernels, const Geometry *geometry, cons
 /* Each tile of windows is gathered by all threads together; each filter belongs to one thread, which adds tile after tile. */
 int l1_sign_filter_gradient_f32(const Kernels *kernels, const Geometry *g, const float *gradient, const float *x,
                                 const float *weights, float *out, int threads) {
-    threads = use_threads(threads);
+    threads = use_threads(threads, work_of(g) / 4);
     const int64_t taps = taps_of(g), outputs = g->outputs / g->groups, windows = pixels_of(g);
     /* 16 bytes between windows: threads gather neighbours, each perhaps 16 bytes too many */
     const int64_t window_bytes = round_up(taps * 4 + 16, 64), tile = larger(1, smaller(windows, 192 * 1024 / window_bytes));

@@ -352,7 +352,7 @@ static int run_depthwise(Window *w, int threads, Seen *seen) {
 
 int window_codes(const Kernels *kernels, Lane lane, const Geometry *g, Type x_type, const void *x, int64_t x_low, int64_t x_high,
                  Type weights_type, const void *weights, const Finish *finish, void *y, int threads, Seen *seen, Seen *codes_seen) {
-    threads = use_threads(threads);
+    threads = use_threads(threads, work_of(g) / 64);
     Window w = {.kernels = kernels, .g = g, .lane = lane, .x_type = x_type, .weights_type = weights_type, .x = x, .weights = weights,
                 .x_low = x_low, .x_high = x_high, .finish = *finish, .taps = taps_of(g), .outputs = g->outputs / g->groups, .y = y};
     int64_t low, high;

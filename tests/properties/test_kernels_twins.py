@@ -1,0 +1,169 @@
+"""Every kernel of every instruction set that this machine runs, on one thread and two, is its slow twin bit for bit."""
+
+from contextlib import contextmanager
+from os import environ
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from addersim import kernels, reference
+from addersim.errors import FormatError, NetworkError
+from addersim.fixed import OVERFLOWS
+from tests.properties.strategies import codes, constants, formats, outputs, registers, shapes
+
+SETS = kernels.kernel_info().available
+
+
+@contextmanager
+def forced(name):
+    """One instruction set for a while."""
+    before = environ.get("ADDERSIM_KERNELS")
+    environ["ADDERSIM_KERNELS"] = name
+    try:
+        yield
+    finally:
+        environ.pop("ADDERSIM_KERNELS")
+        if before is not None:
+            environ["ADDERSIM_KERNELS"] = before
+
+
+def every_way(function):
+    """What a function of threads gives: every set on one thread, and once on two, which no set knows of."""
+    for name, threads in [(name, 1) for name in SETS] + [(SETS[0], 2)]:
+        with forced(name):
+            yield f"{name}, {threads} threads", function(threads)
+
+
+def outcome(function, *arguments, **options):
+    """A result, or the text of the error in its place."""
+    try:
+        return function(*arguments, **options)
+    except (FormatError, NetworkError) as error:
+        return f"{type(error).__name__}: {error}"
+
+
+def assert_same(found, expected, way):
+    """Equal in values, type and everything seen."""
+    if isinstance(expected, str) or isinstance(found, str):
+        assert found == expected, way
+    elif isinstance(expected, np.ndarray):
+        assert found.dtype == expected.dtype, way
+        np.testing.assert_array_equal(found, expected, err_msg=way)
+    else:
+        assert_same(found.values, expected.values, way)
+        for field in expected.__dataclass_fields__:
+            if field != "values":
+                assert getattr(found, field) == getattr(expected, field), f"{way}: {field}"
+
+
+@settings(max_examples=700)
+@given(data=st.data(), shape=shapes(), register=registers())
+@pytest.mark.parametrize("lane", ["l1", "mac"])
+def test_window(lane, data, shape, register):
+    x, weights = data.draw(codes(shape.x)), data.draw(codes(shape.weights))
+    options = {"lane": lane, **shape.moves, **register}
+    expected = reference.window(x, weights, **options)
+    for way, found in every_way(lambda threads: kernels.window(x, weights, threads=threads, **options)):
+        assert_same(found, expected, way)
+
+
+@settings(max_examples=300)
+@given(
+    data=st.data(),
+    shape=shapes(),
+    register=registers(),
+    output=outputs("output_overflow"),
+    lane=st.sampled_from(("l1", "mac")),
+)
+def test_window_affine(data, shape, register, output, lane):
+    x, weights = data.draw(codes(shape.x)), data.draw(codes(shape.weights))
+    by = data.draw(constants(len(weights)))
+    arguments = (x, weights, by.multiplier, by.addend, by.shift)
+    options = {"lane": lane, **shape.moves, **register, **output}
+    expected = outcome(reference.window_affine, *arguments, **options)
+    for way, found in every_way(lambda threads: outcome(kernels.window_affine, *arguments, threads=threads, **options)):
+        assert_same(found, expected, way)
+
+
+@settings(max_examples=300)
+@given(
+    data=st.data(),
+    rows=st.integers(0, 40),
+    channels=st.sampled_from((1, 2, 3, 10, 16, 33, 64, 1023, 1025, 2050)),
+    type_and_bits=st.sampled_from((("int8", 7), ("uint16", 16), ("int32", 17), ("int32", 31), ("int64", 20), ("int64", 40))),
+    output=outputs(),
+)
+def test_affine(data, rows, channels, type_and_bits, output):
+    kind, bits = type_and_bits
+    random = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    x = random.integers(0 if kind == "uint16" else -(2**bits), 2**bits, (rows, channels)).astype(kind)
+    by = data.draw(constants(channels))
+    expected = outcome(reference.affine, x, by.multiplier, by.addend, by.shift, **output)
+    for way, found in every_way(
+        lambda threads: outcome(kernels.affine, x, by.multiplier, by.addend, by.shift, threads=threads, **output)
+    ):
+        assert_same(found, expected, way)
+
+
+@settings(max_examples=300)
+@given(
+    data=st.data(),
+    shape=st.tuples(st.integers(0, 3), st.integers(1, 5), st.integers(1, 300)),
+    output=formats(),
+    overflow=st.sampled_from(OVERFLOWS),
+    then=st.one_of(st.none(), formats()),
+)
+def test_add_and_clamp(data, shape, output, overflow, then):
+    a, b = data.draw(codes(shape)), data.draw(codes(shape))
+    wide = a.astype(np.int64) * data.draw(st.sampled_from((1, 1000, 2**40)))
+    options = {"output": output, "overflow": overflow, "then": then}
+    expected = reference.add(a, b, **options), reference.clamp(a, output=output), reference.clamp(wide, output=output)
+    for way, found in every_way(
+        lambda threads: (
+            kernels.add(a, b, threads=threads, **options),
+            kernels.clamp(a, output=output, threads=threads),
+            kernels.clamp(wide, output=output, threads=threads),
+        )
+    ):
+        for one, wanted in zip(found, expected, strict=True):
+            assert_same(one, wanted, way)
+
+
+@settings(max_examples=300)
+@given(data=st.data(), shape=shapes())
+def test_pooling(data, shape):
+    x, kernel = data.draw(codes(shape.x)), shape.weights[1:3]
+    stride, padding, dilation = (shape.moves.get(name, (n, n)) for name, n in (("stride", 1), ("padding", 0), ("dilation", 1)))
+    expected = outcome(reference.max_pool, x, kernel, stride, padding, dilation)
+    for way, found in every_way(
+        lambda threads: outcome(kernels.max_pool, x, kernel, stride, padding, dilation, threads=threads)
+    ):
+        assert_same(found, expected, way)
+    expected = outcome(reference.sum_pool, x, kernel, stride, padding)
+    for way, found in every_way(lambda threads: outcome(kernels.sum_pool, x, kernel, stride, padding, threads=threads)):
+        assert_same(found, expected, way)
+
+
+@settings(max_examples=100)
+@given(shape=shapes(), seed=st.integers(0, 2**32 - 1))
+def test_floats(shape, seed):
+    """Within rounding of float64; and no bit depends on the number of threads."""
+    random = np.random.default_rng(seed)
+    x, weights = (random.normal(size=size).astype(np.float32) for size in (shape.x, shape.weights))
+    twin = reference.l1_forward(x, weights, **shape.moves)
+    gradient = random.normal(size=twin.shape).astype(np.float32)
+    calls = {
+        "l1_forward": (x, weights),
+        "mac_forward": (x, weights),
+        "l1_input_gradient": (gradient, x, weights),
+        "l1_sign_filter_gradient": (gradient, x, weights),
+    }
+    for name, arguments in calls.items():
+        expected = getattr(reference, name)(*arguments, **shape.moves)
+        for chosen in SETS:
+            with forced(chosen):
+                one, two = (getattr(kernels, name)(*arguments, threads=threads, **shape.moves) for threads in (1, 2))
+            np.testing.assert_array_equal(one, two, err_msg=f"{name} {chosen}")
+            np.testing.assert_allclose(one, expected, rtol=1e-4, atol=1e-4, err_msg=f"{name} {chosen}")
