@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 import numpy as np
@@ -14,7 +14,7 @@ from addersim.errors import DataError, NetworkError
 from addersim.layers import AnyLayer, Shape
 from addersim.storage import load_record, save_record
 
-__all__ = ["INPUT", "Network", "check_images", "check_order", "normalise"]
+__all__ = ["INPUT", "Network", "check_images", "check_order", "look_up", "normalise", "pixel_levels"]
 
 INPUT = "input"
 """Name of the value that the images give."""
@@ -173,11 +173,24 @@ def check_images(images: Any, input_shape: Shape, where: str) -> None:
 
 def normalise(images: Images, mean: Sequence[float], std: Sequence[float]) -> npt.NDArray[np.float32]:
     """Images channels last in float32; uint8 pixels become ``(pixel / 255 - mean) / std``."""
-    last = images.transpose(0, 2, 3, 1)
     if images.dtype == np.float32:
-        return np.ascontiguousarray(last)
-    levels = (np.arange(256, dtype=np.float64)[:, None] / 255 - np.asarray(mean)) / np.asarray(std)
-    return np.ascontiguousarray(levels.astype(np.float32)[last, np.arange(len(mean))])
+        return np.ascontiguousarray(images.transpose(0, 2, 3, 1))
+    return look_up(cast("npt.NDArray[np.uint8]", images), pixel_levels(mean, std))
+
+
+def pixel_levels(mean: Sequence[float], std: Sequence[float]) -> npt.NDArray[np.float32]:
+    """Value of each pixel 0..255 in each channel, shape ``(256, channels)``."""
+    levels: npt.NDArray[np.float64] = (np.arange(256)[:, None] / 255 - np.asarray(mean)) / np.asarray(std)
+    return levels.astype(np.float32)
+
+
+def look_up(pixels: npt.NDArray[np.uint8], levels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Pixels channels last, each exchanged for its channel's entry in a table of shape ``(256, channels)``."""
+    images, channels, height, width = pixels.shape
+    found = np.empty((images, height, width, channels), levels.dtype)
+    for channel in range(channels):
+        found[..., channel] = levels[:, channel][pixels[:, channel]]
+    return found
 
 
 def format_table(title: str, rows: Sequence[Mapping[str, Any]]) -> str:

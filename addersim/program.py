@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
+import numpy as np
 import numpy.typing as npt
 
 from addersim import kernels
 from addersim.errors import NetworkError, QuantizationError
 from addersim.fixed import FixedFormat, Rounding
-from addersim.layers import AnyIntegerLayer, Engine, Run, Shape, Value
-from addersim.network import INPUT, Images, check_images, check_order, check_preprocessing, format_table, normalise, walk
+from addersim.layers import AnyIntegerLayer, Engine, IntegerAffine, IntegerRelu, IntegerWindow, Run, Shape, Value
+from addersim.network import (
+    INPUT,
+    Images,
+    check_images,
+    check_order,
+    check_preprocessing,
+    format_table,
+    look_up,
+    normalise,
+    pixel_levels,
+    walk,
+)
 from addersim.storage import load_record, save_record
 from addersim.trace import Convention, LayerTrace, Observed, Trace
 
@@ -21,6 +34,29 @@ __all__ = ["Program"]
 
 STREAMED_BY = frozenset({"affine", "relu", "add"})
 """Kinds that take each word of the layer before them as it comes, so that it need not be stored when they alone read it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Pipeline:
+    """Layers that run as one step."""
+
+    layers: tuple[AnyIntegerLayer, ...]
+
+    @property
+    def name(self) -> str:
+        return self.layers[-1].name
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return self.layers[0].inputs
+
+    def run(self, engine: Engine, inputs: Sequence[Any], threads: int | None) -> tuple[Run, ...]:
+        if len(self.layers) == 1:
+            return (self.layers[0].run(engine, *inputs, threads=threads),)
+        window, affine, *relu = cast("tuple[IntegerWindow, IntegerAffine, IntegerRelu]", self.layers)
+        then = relu[0].output if relu else None
+        sums, narrowed = window.run_into(affine, then, engine, inputs[0], threads)
+        return (sums, Run(None, narrowed.observed), Run(narrowed.values)) if relu else (sums, narrowed)
 
 
 class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, eq=False):
@@ -81,23 +117,47 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def encode(self, images: Images) -> npt.NDArray[Any]:
         """Codes of images, channels last."""
         check_images(images, self.input_shape, f"program {self.name}")
+        if images.dtype == np.uint8:
+            return look_up(
+                cast("npt.NDArray[np.uint8]", images), self.input.encode(pixel_levels(self.mean, self.std), self.rounding)
+            )
         return self.input.encode(normalise(images, self.mean, self.std), self.rounding)
 
-    def runs(self, images: Images, engine: Engine = kernels, threads: int | None = None) -> Iterator[tuple[str, Run]]:
-        """Every value of a batch in codes, ``input`` first, in execution order."""
+    def runs(
+        self, images: Images, engine: Engine = kernels, threads: int | None = None, stream: bool = False
+    ) -> Iterator[tuple[str, Run]]:
+        """What every layer gives for a batch, ``input`` first, in execution order.
+
+        With `stream` a window, its affine and its ReLU run as one: same numbers, and no values for the words in between.
+        """
         if not self.calibrated:
             raise QuantizationError(f"program {self.name} was made without calibration images: it can be counted, not run")
-        yield from walk(
-            self.layers,
-            Run(self.encode(images)),
-            lambda layer, inputs: layer.run(engine, *(one.values for one in inputs), threads=threads),
-        )
+        steps = self._pipelines() if stream else [_Pipeline((layer,)) for layer in self.layers]
+        members = {step.name: step.layers for step in steps}
+
+        def run(step: _Pipeline, inputs: Sequence[tuple[Run, ...]]) -> tuple[Run, ...]:
+            return step.run(engine, [one[-1].values for one in inputs], threads)
+
+        for name, found in walk(steps, (Run(self.encode(images)),), run):
+            yield from zip([layer.name for layer in members[name]] if name != INPUT else [INPUT], found, strict=True)
 
     def run(self, images: Images, engine: Engine = kernels, threads: int | None = None) -> npt.NDArray[Any]:
         """Output codes of one batch, shape ``(images, classes)``."""
         for _, result in self.runs(images, engine, threads):
             last = result
-        return last.values
+        return cast("npt.NDArray[Any]", last.values)
+
+    def _pipelines(self) -> list[_Pipeline]:
+        """Layers grouped as they run: a window with the affine that alone reads it and the ReLU that alone reads that."""
+        fused, steps = self.fused(), []
+        rest = list(self.layers)
+        while rest:
+            size = 1
+            if isinstance(rest[0], IntegerWindow) and rest[0].name in fused and isinstance(rest[1], IntegerAffine):
+                size = 3 if rest[1].name in fused and isinstance(rest[2], IntegerRelu) else 2
+            steps.append(_Pipeline(tuple(rest[:size])))
+            rest = rest[size:]
+        return steps
 
     def fused(self) -> frozenset[str]:
         """Names of layers whose output streams into the next layer, its only reader, and is never stored."""

@@ -221,7 +221,7 @@ def _scale_for_multipliers(
             if window.arithmetic == "mac":
                 step = source.scale * np.abs(window.weights).max(axis=(1, 2, 3)) / FixedFormat(bits).maximum
             needed = max(needed, float(np.abs(layer.multiplier * step).max()) / (2 ** (how.multiplier_bits - 1) - 1))
-    return needed
+    return needed * (MOST_CORRECTION if how.correction == "mean-variance" else 1.0)
 
 
 def _input_ranges(network: Network, formats: Mapping[str, FixedFormat]) -> dict[str, tuple[float, float]]:
@@ -263,7 +263,7 @@ def _correct(program: Program, network: Network, plan: Plan, samples: Mapping[st
             sums = inputs[0].reshape(-1, inputs[0].shape[-1]) * plan.scales[affine.inputs[0]]
             layer = _corrected(affine, sums, samples[affine.name], plan.how.correction).integer(plan)
         corrected.append(layer)
-        return layer.run(kernels, *inputs).values
+        return cast("Array", layer.run(kernels, *inputs).values)
 
     for _ in walk(program.layers, program.encode(images), run):
         pass

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from addersim import kernels
 from addersim.errors import DataError, NetworkError
-from addersim.layers import Engine
+from addersim.layers import Engine, Run
 from addersim.network import INPUT, Images, Network
 from addersim.program import Program
 from addersim.trace import Observed, Trace
@@ -177,16 +177,15 @@ class _Run:
                 last = value
             self.float_choices.append(last.argmax(axis=1))
         twins = {INPUT: INPUT} | {layer.name: layer.twin for layer in self.program.layers}
-        for name, result in self.program.runs(images, engine, threads):
+        for name, result in self.program.runs(images, engine, threads, stream=True):
             if result.observed:
                 self.observed[name] = merge(self.observed.get(name), result.observed)
             if (twin := twins[name]) in floats:
                 expected = floats.pop(twin)
-                difference = result.values * np.float32(self.scales[name]) - expected
+                difference = _values(result) * np.float32(self.scales[name]) - expected
                 sums = np.array([np.square(difference, dtype=np.float64).sum(), np.square(expected, dtype=np.float64).sum()])
                 self.squares[name] = self.squares.get(name, np.zeros(2)) + sums
-            codes = result.values
-        self.choices.append(codes.argmax(axis=1))
+        self.choices.append(_values(result).argmax(axis=1))
 
     def result(self, labels: Array | None, threshold: float) -> Simulation:
         chosen = np.concatenate(self.choices)
@@ -207,6 +206,12 @@ class _Run:
             predictions=chosen,
             trace=self.program.trace("hardware", self.observed, len(chosen)),
         )
+
+
+def _values(result: Run) -> Array:
+    """Codes of a layer that did not stream: one that stands for a float layer, or the last."""
+    assert result.values is not None
+    return result.values
 
 
 def merge(first: Observed | None, second: Observed) -> Observed:

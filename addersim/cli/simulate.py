@@ -128,5 +128,6 @@ def _departure(result: Simulation) -> str:
         return "not compared: there is no float network"
     if result.departure is None:
         worst = max(result.errors, key=lambda error: error.relative_error)
-        return f"none beyond {100 * result.threshold:g} %; the largest relative error is {100 * worst.relative_error:.1f} %, at {worst.name}"
+        beyond = f"none beyond {100 * result.threshold:g} %"
+        return f"{beyond}; the largest relative error is {100 * worst.relative_error:.1f} %, at {worst.name}"
     return f"layer {result.departure.name}, relative error {100 * result.departure.relative_error:.1f} %"

@@ -182,11 +182,15 @@ class IntegerAffine(IntegerLayer, frozen=True, tag="affine"):
             raise NetworkError(f"layer {self.name}: {self.multiplier.size} channels, the input {shape} has {shape[0]}")
         return Value.of(shape, self.output)
 
+    def constants(self, channels: int) -> tuple[Array, Array, Array]:
+        """Multiplier, addend and shift of every channel."""
+        m, a, s = (np.ascontiguousarray(np.broadcast_to(one, channels)) for one in (self.multiplier, self.addend, self.shift))
+        return m, a, s
+
     def run(self, engine: Engine, *codes: Array, threads: int | None = None) -> Run:
-        channels = codes[0].shape[-1]
         found = engine.affine(
             codes[0],
-            *(np.ascontiguousarray(np.broadcast_to(one, channels)) for one in (self.multiplier, self.addend, self.shift)),
+            *self.constants(codes[0].shape[-1]),
             output=self.output,
             rounding=self.rounding,
             overflow=self.overflow,

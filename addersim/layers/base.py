@@ -150,9 +150,9 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Output codes of an integer layer; `observed` where overflow was possible."""
+    """Output codes of an integer layer, None where they streamed into the next; `observed` where overflow was possible."""
 
-    values: Array
+    values: Array | None
     observed: Observed | None = None
 
 

@@ -10,6 +10,7 @@ from addersim import kernels
 from addersim.datapaths import DATAPATHS, LANES, datapath
 from addersim.errors import LoweringError, NetworkError
 from addersim.fixed import Accumulator, FixedFormat, bits_for
+from addersim.layers.affine import IntegerAffine
 from addersim.layers.base import (
     Array,
     Bill,
@@ -239,21 +240,46 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
         return Value(shape, self.accumulator_bits(), True, self.scale)
 
     def run(self, engine: Engine, *codes: Array, threads: int | None = None) -> Run:
-        x_places, w_places = self._places()
-        found = engine.window(
-            _as_pixels(_shift_up(codes[0], x_places)),
-            _shift_up(self.weights, w_places),
-            lane=DATAPATHS[self.datapath].lane,
-            stride=self.stride,
-            padding=self.padding,
-            dilation=self.dilation,
-            groups=self.groups,
-            accumulator_bits=self.accumulator.bits,
-            overflow=self.accumulator.overflow,
-            threads=threads,
-        )
+        found = engine.window(*self._operands(codes[0]), **self._options(), threads=threads)
         seen = observe(found.minimum, found.maximum, found.overflowed, found.values.size)
         return Run(_like_input(found.values, codes[0]), seen)
+
+    def run_into(
+        self, affine: IntegerAffine, then: FixedFormat | None, engine: Engine, codes: Array, threads: int | None = None
+    ) -> tuple[Run, Run]:
+        """This layer and the affine that alone reads it as one, and the clamp to `then` of the ReLU that alone reads that.
+
+        Same numbers as one after the other; the sums never leave the cache, so that the first run has no values.
+        """
+        found = engine.window_affine(
+            *self._operands(codes),
+            *affine.constants(len(self.weights)),
+            **self._options(),
+            output=affine.output,
+            rounding=affine.rounding,
+            output_overflow=affine.overflow,
+            then=then,
+            threads=threads,
+        )
+        size = found.values.size
+        sums = observe(found.sums_minimum, found.sums_maximum, found.sums_overflowed, size)
+        narrowed = observe(found.minimum, found.maximum, found.overflowed, size)
+        return Run(None, sums), Run(_like_input(found.values, codes), narrowed)
+
+    def _operands(self, codes: Array) -> tuple[Array, Array]:
+        x_places, w_places = self._places()
+        return _as_pixels(_shift_up(codes, x_places)), _shift_up(self.weights, w_places)
+
+    def _options(self) -> dict[str, Any]:
+        return {
+            "lane": DATAPATHS[self.datapath].lane,
+            "stride": self.stride,
+            "padding": self.padding,
+            "dilation": self.dilation,
+            "groups": self.groups,
+            "accumulator_bits": self.accumulator.bits,
+            "overflow": self.accumulator.overflow,
+        }
 
     def bill(self, output: Value, *inputs: Value) -> Bill:
         record = DATAPATHS[self.datapath]

@@ -32,6 +32,21 @@ def test_kernels_and_twins_give_the_same_codes_and_the_same_observations(network
         assert np.array_equal(ours.values, twin.values), name
 
 
+@pytest.mark.parametrize("accumulator", ACCUMULATORS, ids=str)
+@pytest.mark.parametrize("engine", [kernels, reference], ids=lambda engine: engine.__name__.rpartition(".")[2])
+def test_layers_that_run_as_one_give_what_they_give_one_by_one(network, engine, accumulator):
+    pixels = images(network, 6)
+    program = quantize(
+        network, pixels, Quantization(weight_bits=6, activation_bits=6, accumulator=accumulator, correction="none")
+    )
+    apart, joined = (dict(program.runs(pixels, engine, stream=stream)) for stream in (False, True))
+    assert list(apart) == list(joined)
+    assert any(run.values is None for run in joined.values())
+    for name, run in joined.items():
+        assert run.observed == apart[name].observed, name
+        assert run.values is None or np.array_equal(run.values, apart[name].values), name
+
+
 @pytest.mark.parametrize("rounding", ["half-even", "half-up", "truncate"])
 @pytest.mark.parametrize("overflow", ["saturate", "wrap"])
 def test_rounding_and_overflow_agree_in_both_engines(network, rounding, overflow):
