@@ -121,8 +121,8 @@ def _check_batches(recipe: Recipe, images: Images, team: Team) -> None:
     last = len(images) % recipe.batch or recipe.batch
     if last < max(2, team.size):
         raise ConfigError(
-            f"batch {recipe.batch}: of {len(images)} images, {last} are left for the last batch; "
-            f"{team.size} processes and batch norm need at least {max(2, team.size)}: choose another batch or limit"
+            f"batch {recipe.batch}: of {len(images)} images, {last} remain for the last batch, which needs at least "
+            f"{max(2, team.size)} (batch norm takes 2, and each process 1): choose another batch or limit"
         )
 
 

@@ -56,6 +56,8 @@ def join(device: str) -> Iterator[Team]:
         return
     cuda = device == "cuda"
     here = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if cuda else torch.device(device)
+    if cuda:
+        torch.cuda.set_device(here)
     distributed.init_process_group("nccl" if cuda else "gloo", device_id=here if cuda else None)
     try:
         yield Team(distributed.get_rank(), size, here)

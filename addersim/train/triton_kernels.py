@@ -165,7 +165,9 @@ def l1_forward(
     y = torch.empty(shape, dtype=torch.promote_types(x.dtype, adder.dtype), device=x.device).permute(0, 3, 1, 2)
     pixels = math.prod(shape[:3])
     _check_size(x, y)
-    kernel[_grid(pixels, shape[3] // groups, groups)](x, filters, x.new_zeros(adder.shape[1]), y, pixels, *sizes)
+    grid = _grid(pixels, shape[3] // groups, groups)
+    with torch.cuda.device_of(x):  # Triton launches on the current device, whichever the tensors are on
+        kernel[grid](x, filters, x.new_zeros(adder.shape[1]), y, pixels, *sizes)
     return y
 
 
@@ -186,7 +188,9 @@ def l1_input_gradient(
     outputs, channels, pixels = adder.shape[0] // groups, adder.shape[1], x[:, 0].numel()
     shape, sizes = _sizes(x, adder, stride, padding, dilation, groups)
     _check_size(x, gradient, shape=shape)
-    kernel[_grid(pixels, channels, groups)](gradient, x, filters, gradient.new_zeros(outputs), result, pixels, *sizes)
+    grid = _grid(pixels, channels, groups)
+    with torch.cuda.device_of(x):
+        kernel[grid](gradient, x, filters, gradient.new_zeros(outputs), result, pixels, *sizes)
     return result
 
 
@@ -209,7 +213,8 @@ def l1_sign_filter_gradient(
     shape, sizes = _sizes(x, adder, stride, padding, dilation, groups)
     _check_size(x, gradient, parts, shape=shape)
     grid = _grid(adder[0].numel(), adder.shape[0] // groups, groups * splits)
-    kernel[grid](gradient, x, filters, parts, pixels, *sizes, SPLIT)
+    with torch.cuda.device_of(x):
+        kernel[grid](gradient, x, filters, parts, pixels, *sizes, SPLIT)
     result = parts.sum(0).permute(3, 2, 0, 1).to(adder.dtype)
     return result.contiguous(memory_format=torch.channels_last)
 
