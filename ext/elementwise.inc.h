@@ -7,10 +7,11 @@ static inline int64_t wrapped_code(int64_t value, const Codes *codes) {
 /* Any exact results to codes, with what was seen. */
 static void store_any(const int64_t *results, int64_t count, const Codes *codes, void *y, Seen *seen) {
     int32_t kept[CHUNK];
+    const int64_t least = codes->low == INT32_MIN ? INT64_MIN : codes->low; /* an unsigned format has no lower end */
     int64_t over = 0, low = INT64_MAX, high = INT64_MIN;
     for (int64_t i = 0; i < count; i++) {
         const int64_t value = results[i];
-        int64_t code = clip(value, codes->low, codes->high);
+        int64_t code = clip(value, least, codes->high);
         over += code != value;
         if (codes->overflow == WRAP) code = wrapped_code(value, codes);
         kept[i] = (int32_t)clip(code, codes->then_low, codes->then_high);

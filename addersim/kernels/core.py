@@ -80,11 +80,19 @@ def geometry_numbers(geometry: Geometry, x: Array, y: Array) -> tuple[int, ...]:
     return (*sizes, *geometry.stride, *geometry.padding, *geometry.dilation, geometry.groups)
 
 
+NO_LEAST = -(2**31)
+"""What C takes for no lower end."""
+
+
 def codes_numbers(output: FixedFormat, overflow: Overflow, then: FixedFormat | None) -> tuple[int, ...]:
-    """An output format, and what it saturates to next, in the order of the C struct."""
+    """An output format, and what it saturates to next, in the order of the C struct.
+
+    What saturates to an unsigned format from below zero is ReLU's zero, not an overflow: it passes the first clip.
+    """
     stored = then or output
     first = (INTEGERS.index(stored.dtype.name), OVERFLOWS[overflow], output.bits, int(output.signed))
-    return (*first, output.minimum, output.maximum, stored.minimum, stored.maximum)
+    low = NO_LEAST if overflow == "saturate" and not output.signed else output.minimum
+    return (*first, low, output.maximum, max(output.minimum, stored.minimum), stored.maximum)
 
 
 def flat(values: Array) -> Array:
