@@ -2,8 +2,8 @@
 
     python reports/lenet5-bit-widths/run.py
 
-Calibration: the 256 embedded training images. Test: the 2,000 embedded images; with a folder of the official Fashion-MNIST files
-as argument, all 10,000 test images.
+Calibration: the 256 embedded training images. Test: the 2,000 embedded images; with a folder of the official Fashion-MNIST
+files as argument, all 10,000 test images.
 """
 
 import csv

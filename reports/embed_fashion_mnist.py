@@ -1,6 +1,6 @@
 """Write addersim/data/fashion_mnist_2000.npz: the first 2,000 official test images and the first 256 training images.
 
-    python tools/embed_fashion_mnist.py [FOLDER OF THE IDX FILES]
+    python reports/embed_fashion_mnist.py [FOLDER OF THE IDX FILES]
 
 Both in their order. Nothing is selected or altered, so accuracies on the test images estimate those on the full test set;
 the training images are there for calibration, so that no test image chooses a number format. Fashion-MNIST is by Zalando

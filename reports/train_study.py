@@ -1,6 +1,6 @@
 """Train the runs of a study, simulate each trained network at 8 bits, and write down what came out.
 
-    python tools/train_study.py reports/lenet5-mnist --root FOLDER_OF_MNIST --runs runs/lenet5-mnist
+    python reports/train_study.py reports/lenet5-mnist --root FOLDER_OF_MNIST --runs runs/lenet5-mnist
 
 Runs that stopped go on, finished ones are not trained again; with --finished, only these are looked at. Writes results.csv
 (a row a run), curves.csv (a row a run and epoch) and the table in README.md below the line that says so.
@@ -29,7 +29,7 @@ from addersim.train.recipe import Recipe, load_recipe
 
 BITS = 8
 CALIBRATION_IMAGES = 256
-MARK = "<!-- written by tools/train_study.py -->\n"
+MARK = "<!-- written by reports/train_study.py -->\n"
 CURVES = ("epoch", "rate", "train_loss", "train_accuracy", "test_loss", "test_accuracy")
 COLUMNS = ("network", "gradient", "rate", "seed", "epochs", "train loss", "float accuracy", "8-bit accuracy", "agreement")
 
