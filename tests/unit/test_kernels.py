@@ -156,6 +156,40 @@ def test_accumulation_agrees_with_apytypes(overflow):
     assert found.values.item() == int(float(register))
 
 
+@pytest.mark.usefixtures("each_set")
+def test_affine_beyond_the_precision_of_doubles():
+    """2**54 + 2**39 + 1 is just above a tie of 40 places; a double holds only the tie, which would go down to even."""
+    addend = np.array([2**54 + 2**39 + 1])
+    for x in (np.zeros((20, 1), np.int8), np.zeros((20, 1), np.int32)):
+        found = kernels.affine(x, np.ones(1, np.int32), addend, np.array([40], np.uint8), output=FixedFormat(16))
+        assert (found.minimum, found.maximum) == (16385, 16385)
+
+
+@pytest.mark.usefixtures("each_set")
+@pytest.mark.parametrize(
+    "register", [{}, {"accumulator_bits": 12, "overflow": "saturate"}, {"accumulator_bits": 12, "overflow": "wrap"}]
+)
+@pytest.mark.parametrize("lane", ["l1", "mac"])
+@pytest.mark.parametrize(("groups", "outputs"), [(1, 50), (1, 3), (48, 48)])
+def test_a_layer_and_its_batch_norm(lane, register, groups, outputs):
+    """The shapes and constants of real layers, where the affine follows each sum at once; gains of both signs."""
+    random = np.random.default_rng(5)
+    x = random.integers(0, 127, (2, 9, 8, 48), np.int8)
+    weights = random.integers(-60, 60, (outputs, 3, 3, 48 // groups), np.int8)
+    by = (
+        random.integers(-(2**15), 2**15, outputs).astype(np.int32),
+        random.integers(-(2**24), 2**24, outputs),
+        random.integers(18, 24, outputs).astype(np.uint8),
+    )
+    options = {"lane": lane, "groups": groups, "padding": (1, 1), "output": FixedFormat(8), **register}
+    for then in (None, FixedFormat(7, signed=False)):
+        found = kernels.window_affine(x, weights, *by, then=then, **options)
+        expected = reference.window_affine(x, weights, *by, then=then, **options)
+        np.testing.assert_array_equal(found.values, expected.values)
+        for field in ("sums_minimum", "sums_maximum", "sums_overflowed", "minimum", "maximum", "overflowed"):
+            assert getattr(found, field) == getattr(expected, field), field
+
+
 def test_a_second_saturation_is_not_counted():
     found = kernels.affine(
         np.array([[-9], [3], [500]], np.int32),
@@ -328,6 +362,51 @@ def test_a_forked_child_does_not_wait_for_threads():
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     """
     assert run_python(code)[:2] == (0, "0\n")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="mprotect is called through libc")
+@pytest.mark.parametrize("name", SETS)
+def test_nothing_is_read_beyond_the_operands(name):
+    """x and weights end where memory ends: the page after them must not be touched."""
+    code = """
+        import ctypes, itertools, mmap
+        import numpy as np
+        from addersim import kernels
+        from addersim.fixed import FixedFormat
+
+        libc, page = ctypes.CDLL(None), mmap.PAGESIZE
+
+        def at_the_end(shape, kind):
+            size = int(np.prod(shape)) * np.dtype(kind).itemsize
+            pages = -(-size // page)
+            memory = mmap.mmap(-1, (pages + 1) * page)
+            whole = np.frombuffer(memory, np.uint8)
+            assert libc.mprotect(ctypes.c_void_p(whole.ctypes.data + pages * page), page, 0) == 0
+            return whole[pages * page - size : pages * page].view(kind).reshape(shape)
+
+        kinds = ("int8", "uint8", "int16", "uint16")
+        layers = [((2, 6, 7, 1), (6, 5, 5, 1), 1), ((2, 6, 7, 3), (5, 3, 3, 3), 1), ((1, 5, 5, 16), (17, 3, 3, 16), 1)]
+        layers += [((3, 1, 1, 37), (9, 1, 1, 37), 1), ((2, 5, 4, 70), (70, 3, 3, 1), 70), ((2, 5, 4, 6), (4, 3, 2, 3), 2)]
+        for (shape, weights, groups), padding in itertools.product(layers, (0, 1)):
+            for lane, kind in itertools.product(("l1", "mac"), kinds):
+                x, w = at_the_end(shape, kind), at_the_end(weights, kind)
+                kernels.window(x, w, lane=lane, groups=groups, padding=(padding, padding), threads=1)
+            x, w = at_the_end(shape, "float32"), at_the_end(weights, "float32")
+            options = {"groups": groups, "padding": (padding, padding), "threads": 1}
+            y = kernels.l1_forward(x, w, **options)
+            gradient = at_the_end(y.shape, "float32")
+            kernels.l1_input_gradient(gradient, x, w, **options)
+            kernels.l1_sign_filter_gradient(gradient, x, w, **options)
+        for kind, channels in itertools.product(kinds, (1, 5, 33)):
+            x = at_the_end((2, 4, 5, channels), kind)
+            kernels.max_pool(x, (2, 2), (1, 1))
+            kernels.sum_pool(x, (2, 2), (1, 1))
+            kernels.add(x, x, output=FixedFormat(9))
+            by = np.ones(channels, np.int32), np.ones(channels, np.int64), np.ones(channels, np.uint8)
+            kernels.affine(x, *by, output=FixedFormat(9))
+        print("done")
+    """
+    assert run_python(code, ADDERSIM_KERNELS=name) == (0, "done\n", "")
 
 
 def test_memory_stays_near_input_and_output():
