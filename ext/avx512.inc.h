@@ -91,11 +91,11 @@ static inline Doubles doubles_low(Ints a) { return _mm512_cvtepi32_pd(_mm512_cas
 static inline Doubles doubles_high(Ints a) { return _mm512_cvtepi32_pd(_mm512_extracti64x4_epi64(a, 1)); }
 static inline Doubles doubles_fma(Doubles a, Doubles b, Doubles c) { return _mm512_fmadd_pd(a, b, c); }
 static inline Ints ints_join(__m256i low, __m256i high) { return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1); }
+#define NEAREST (_MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
+#define DOWN (_MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC)
 static inline Ints ints_nearest(Doubles low, Doubles high) {
-    const int nearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
-    return ints_join(_mm512_cvt_roundpd_epi32(low, nearest), _mm512_cvt_roundpd_epi32(high, nearest));
+    return ints_join(_mm512_cvt_roundpd_epi32(low, NEAREST), _mm512_cvt_roundpd_epi32(high, NEAREST));
 }
 static inline Ints ints_floor(Doubles low, Doubles high) {
-    const int down = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC;
-    return ints_join(_mm512_cvt_roundpd_epi32(low, down), _mm512_cvt_roundpd_epi32(high, down));
+    return ints_join(_mm512_cvt_roundpd_epi32(low, DOWN), _mm512_cvt_roundpd_epi32(high, DOWN));
 }

@@ -106,9 +106,9 @@ static inline Doubles doubles_low(Ints a) { return _mm256_cvtepi32_pd(_mm256_cas
 static inline Doubles doubles_high(Ints a) { return _mm256_cvtepi32_pd(_mm256_extracti128_si256(a, 1)); }
 static inline Doubles doubles_fma(Doubles a, Doubles b, Doubles c) { return _mm256_fmadd_pd(a, b, c); }
 static inline Ints ints_of(Doubles low, Doubles high) { return _mm256_set_m128i(_mm256_cvttpd_epi32(high), _mm256_cvttpd_epi32(low)); }
+#define NEAREST (_MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
 static inline Ints ints_nearest(Doubles low, Doubles high) {
-    const int nearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
-    return ints_of(_mm256_round_pd(low, nearest), _mm256_round_pd(high, nearest));
+    return ints_of(_mm256_round_pd(low, NEAREST), _mm256_round_pd(high, NEAREST));
 }
 static inline Ints ints_floor(Doubles low, Doubles high) { return ints_of(_mm256_floor_pd(low), _mm256_floor_pd(high)); }
 
