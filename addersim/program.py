@@ -14,7 +14,7 @@ import numpy.typing as npt
 from addersim import kernels
 from addersim.errors import NetworkError, QuantizationError
 from addersim.fixed import FixedFormat, Rounding
-from addersim.layers import AnyIntegerLayer, Engine, IntegerAffine, IntegerRelu, IntegerWindow, Run, Shape, Value
+from addersim.layers import AnyIntegerLayer, Engine, IntegerAdd, IntegerAffine, IntegerRelu, IntegerWindow, Run, Shape, Value
 from addersim.network import (
     INPUT,
     Images,
@@ -51,12 +51,17 @@ class _Pipeline:
         return self.layers[0].inputs
 
     def run(self, engine: Engine, inputs: Sequence[Any], threads: int | None) -> tuple[Run, ...]:
-        if len(self.layers) == 1:
-            return (self.layers[0].run(engine, *inputs, threads=threads),)
-        window, affine, *relu = cast("tuple[IntegerWindow, IntegerAffine, IntegerRelu]", self.layers)
-        then = relu[0].output if relu else None
-        sums, narrowed = window.run_into(affine, then, engine, inputs[0], threads)
-        return (sums, Run(None, narrowed.observed), Run(narrowed.values)) if relu else (sums, narrowed)
+        first, *rest = self.layers
+        then = rest[-1].output if rest and isinstance(rest[-1], IntegerRelu) else None
+        found: tuple[Run, ...]
+        if isinstance(first, IntegerWindow) and rest:
+            found = first.run_into(cast("IntegerAffine", rest[0]), then, engine, inputs[0], threads)
+        elif isinstance(first, IntegerAffine | IntegerAdd):
+            found = (first.run(engine, *inputs, threads=threads, then=then),)
+        else:
+            found = (first.run(engine, *inputs, threads=threads),)
+        *before, last = found
+        return (*before, last) if then is None else (*before, Run(None, last.observed), Run(last.values))
 
 
 class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, eq=False):
@@ -148,13 +153,16 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return cast("npt.NDArray[Any]", last.values)
 
     def _pipelines(self) -> list[_Pipeline]:
-        """Layers grouped as they run: a window with the affine that alone reads it and the ReLU that alone reads that."""
+        """Layers grouped as they run: a window with the affine that alone reads it, affine or add with such a ReLU."""
         fused, steps = self.fused(), []
         rest = list(self.layers)
         while rest:
             size = 1
             if isinstance(rest[0], IntegerWindow) and rest[0].name in fused and isinstance(rest[1], IntegerAffine):
-                size = 3 if rest[1].name in fused and isinstance(rest[2], IntegerRelu) else 2
+                size = 2
+            last = rest[size - 1]
+            if isinstance(last, IntegerAffine | IntegerAdd) and last.name in fused and isinstance(rest[size], IntegerRelu):
+                size += 1
             steps.append(_Pipeline(tuple(rest[:size])))
             rest = rest[size:]
         return steps

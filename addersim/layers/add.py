@@ -55,8 +55,9 @@ class IntegerAdd(IntegerLayer, frozen=True, tag="add"):
             raise NetworkError(f"layer {self.name}: adds {first.shape} and {second.shape}; both must have one shape")
         return Value.of(first.shape, self.output)
 
-    def run(self, engine: Engine, *codes: Array, threads: int | None = None) -> Run:
-        found = engine.add(codes[0], codes[1], output=self.output, overflow=self.overflow, threads=threads)
+    def run(self, engine: Engine, *codes: Array, threads: int | None = None, then: FixedFormat | None = None) -> Run:
+        """As in `IntegerLayer`; `then` is the format of a ReLU that alone reads the output and runs with it."""
+        found = engine.add(codes[0], codes[1], output=self.output, overflow=self.overflow, then=then, threads=threads)
         return Run(found.values, observe(found.minimum, found.maximum, found.overflowed, found.values.size))
 
     def bill(self, output: Value, *inputs: Value) -> Bill:

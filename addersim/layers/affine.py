@@ -187,13 +187,15 @@ class IntegerAffine(IntegerLayer, frozen=True, tag="affine"):
         m, a, s = (np.ascontiguousarray(np.broadcast_to(one, channels)) for one in (self.multiplier, self.addend, self.shift))
         return m, a, s
 
-    def run(self, engine: Engine, *codes: Array, threads: int | None = None) -> Run:
+    def run(self, engine: Engine, *codes: Array, threads: int | None = None, then: FixedFormat | None = None) -> Run:
+        """As in `IntegerLayer`; `then` is the format of a ReLU that alone reads the output and runs with it."""
         found = engine.affine(
             codes[0],
             *self.constants(codes[0].shape[-1]),
             output=self.output,
             rounding=self.rounding,
             overflow=self.overflow,
+            then=then,
             threads=threads,
         )
         return Run(found.values, observe(found.minimum, found.maximum, found.overflowed, found.values.size))
