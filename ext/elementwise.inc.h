@@ -111,8 +111,15 @@ static void add_any(Type a_type, const void *a, Type b_type, const void *b, int6
         add_of(TYPE, a, TYPE, b, count, codes, y, seen);              \
         break;
 static void add(Type a_type, const void *a, Type b_type, const void *b, int64_t count, const Codes *codes, void *y, Seen *seen) {
-    if (codes->overflow == WRAP || a_type == S64 || (b && a_type != b_type)) {
+    int32_t left[CHUNK], right[CHUNK];
+    if (codes->overflow == WRAP || a_type == S64) {
         add_any(a_type, a, b_type, b, count, codes, y, seen);
+        return;
+    }
+    if (b && a_type != b_type) {
+        widen_32(a_type, a, count, left);
+        widen_32(b_type, b, count, right);
+        add_of(S32, left, S32, right, count, codes, y, seen);
         return;
     }
     switch (a_type) {
