@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -23,6 +24,10 @@ AccumulatorOverflow = Literal["exact", "wrap", "saturate"]
 
 CODES = ("int8", "uint8", "int16", "uint16")
 INTEGERS = (*CODES, "int32", "int64")
+CODE_ENDS = MappingProxyType({np.dtype(kind): (int(np.iinfo(kind).min), int(np.iinfo(kind).max)) for kind in INTEGERS})
+"""Smallest and largest value of each integer type."""
+NATIVE = MappingProxyType({np.dtype(kind): kind for kind in (*INTEGERS, "float32")})
+"""Names of the types, which numpy builds anew at each call."""
 MAX_TAPS = 1 << 24
 MAX_SHIFT = 62
 MAX_PRODUCT = 1 << 62
@@ -94,6 +99,8 @@ class FusedResult:
 
 def check_array(what: str, values: object, types: tuple[str, ...]) -> Array:
     """A contiguous array in native byte order, of one of some types."""
+    if isinstance(values, np.ndarray) and values.dtype in NATIVE and NATIVE[values.dtype] in types:
+        return np.ascontiguousarray(values)
     if not isinstance(values, np.ndarray) or values.dtype.newbyteorder("=").name not in types:
         found = values.dtype if isinstance(values, np.ndarray) else type(values).__name__
         raise FormatError(f"{what}: {found} is not an array of {' or '.join(types)}")
@@ -113,8 +120,8 @@ def check_window(x: Array, weights: Array, moves: Moves) -> tuple[Geometry, tupl
     """Geometry and output shape of a window layer."""
     if weights.ndim != 4 or weights.size == 0:
         raise NetworkError(f"weights: shape {weights.shape} is not (outputs, kernel_height, kernel_width, channels / groups)")
-    if weights[0].size > MAX_TAPS:
-        raise NetworkError(f"weights: {weights[0].size} taps an output; the kernels sum at most {MAX_TAPS}")
+    if weights.size // len(weights) > MAX_TAPS:
+        raise NetworkError(f"weights: {weights.size // len(weights)} taps an output; the kernels sum at most {MAX_TAPS}")
     geometry = Geometry((weights.shape[1], weights.shape[2]), *moves)
     return geometry, geometry.output_shape(x.shape, weights.shape)
 
@@ -163,8 +170,8 @@ def check_constants(
 
 def check_products(x: Array, multiplier: Array, addend: Array) -> None:
     """64 bits for every product of an affine."""
-    ends = np.iinfo(x.dtype)
-    if not x.size or largest_product(max(-ends.min, ends.max), multiplier, addend) < MAX_PRODUCT:
+    low, high = CODE_ENDS[x.dtype]
+    if not x.size or largest_product(max(-low, high), multiplier, addend) < MAX_PRODUCT:
         return
     if (worst := largest_product(max(-int(x.min()), int(x.max())), multiplier, addend)) >= MAX_PRODUCT:
         raise FormatError(f"affine: |x * multiplier| + |addend| reaches {worst}; the arithmetic holds less than {MAX_PRODUCT}")
@@ -172,9 +179,6 @@ def check_products(x: Array, multiplier: Array, addend: Array) -> None:
 
 def largest_product(x: int, multiplier: Array, addend: Array) -> int:
     """Largest ``|x * multiplier| + |addend|`` of a channel, for one largest ``|x|``."""
-    largest = max(-int(multiplier.min()), int(multiplier.max())), max(-int(addend.min()), int(addend.max()))
-    if (bound := x * largest[0] + largest[1]) < 1 << 52:
-        return bound
     pairs: list[tuple[int, int]] = list(zip(multiplier.tolist(), addend.tolist(), strict=True))
     return max(x * abs(m) + abs(a) for m, a in pairs)
 

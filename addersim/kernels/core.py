@@ -30,6 +30,7 @@ Array = npt.NDArray[Any]
 KNOWN_SETS = ("portable", "avx2", "avx512", "avx512vnni", "neon")
 LANES: Mapping[str, int] = MappingProxyType({"l1": 0, "mac": 1})
 OVERFLOWS: Mapping[str, int] = MappingProxyType({"exact": 0, "wrap": 1, "saturate": 2})
+_NUMBERS = MappingProxyType({np.dtype(kind): number for number, kind in enumerate(INTEGERS)})
 ROUNDINGS: Mapping[str, int] = MappingProxyType({"half-even": 0, "half-up": 1, "truncate": 2})
 
 
@@ -90,7 +91,7 @@ def codes_numbers(output: FixedFormat, overflow: Overflow, then: FixedFormat | N
     What saturates to an unsigned format from below zero is ReLU's zero, not an overflow: it passes the first clip.
     """
     stored = then or output
-    first = (INTEGERS.index(stored.dtype.name), OVERFLOWS[overflow], output.bits, int(output.signed))
+    first = (_NUMBERS[stored.dtype], OVERFLOWS[overflow], output.bits, int(output.signed))
     low = NO_LEAST if overflow == "saturate" and not output.signed else output.minimum
     return (*first, low, output.maximum, max(output.minimum, stored.minimum), stored.maximum)
 
@@ -102,4 +103,4 @@ def flat(values: Array) -> Array:
 
 def type_number(values: Array) -> int:
     """The number of an integer type in C."""
-    return INTEGERS.index(values.dtype.name)
+    return _NUMBERS[values.dtype]

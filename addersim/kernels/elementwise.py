@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from addersim.arguments import (
+    CODE_ENDS,
     CODES,
     INTEGERS,
     CodesResult,
@@ -77,9 +78,9 @@ def affine(
     count, y = check_threads(threads), np.empty(x.shape, (then or output).dtype)
     if not y.size:
         return CodesResult(y, 0, 0, 0)
-    ends = np.iinfo(x.dtype)
+    low, high = CODE_ENDS[x.dtype]
     quick = overflow == "saturate" and x.dtype != np.int64
-    if quick and not fits_doubles(max(-ends.min, ends.max), multiplier, addend, shift, rounding):
+    if quick and not fits_doubles(max(-low, high), multiplier, addend, shift, rounding):
         quick = fits_doubles(max(-int(x.min()), int(x.max())), multiplier, addend, shift, rounding)
     form = codes_numbers(output, overflow, then)
     seen = core.affine(
@@ -176,7 +177,7 @@ def sum_pool(x: Array, kernel: Pair, stride: Pair, padding: Pair = (0, 0), *, th
     """
     x, count = check_array("x", x, CODES), check_threads(threads)
     geometry, shape = check_pool(x, kernel, stride, padding, (1, 1))
-    largest = max(-int(np.iinfo(x.dtype).min), int(np.iinfo(x.dtype).max))
+    largest = max(-CODE_ENDS[x.dtype][0], CODE_ENDS[x.dtype][1])
     wide = geometry.kernel[0] * geometry.kernel[1] * largest > _INT32_MAX
     y = np.empty(shape, np.int64 if wide else np.int32)
     if y.size:

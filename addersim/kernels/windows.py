@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from addersim.arguments import (
+    CODE_ENDS,
     CODES,
     AccumulatorOverflow,
     FusedResult,
@@ -41,9 +42,34 @@ from addersim.kernels.elementwise import affine, fits_doubles
 __all__ = ["window", "window_affine"]
 
 Array = npt.NDArray[Any]
-Bounds = tuple[Array, Array]
 
-_INT32 = np.iinfo(np.int32)
+_INT32 = (-(1 << 31), (1 << 31) - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Bounds:
+    """Smallest and largest exact sum of each output, for any x between two codes (zero included), and of all outputs."""
+
+    least: Array
+    most: Array
+    lowest: int
+    highest: int
+
+    @classmethod
+    def of(cls, weights: Array, lane: Lane, ends: Pair) -> _Bounds:
+        """Bounds of a layer's sums."""
+        least, most = np.empty((2, len(weights)), np.int64)
+        taps = weights.size // len(weights)
+        core.window_bounds(flat(weights), type_number(weights), LANES[lane], taps, *ends, least, most, chosen_set())
+        return cls(least, most, int(least.min()), int(most.max()))
+
+    def within(self, low: int, high: int) -> bool:
+        """Whether no sum can leave a range."""
+        return self.lowest >= low and self.highest <= high
+
+    def held_by(self, register: Accumulator) -> bool:
+        """Whether no sum can leave a register."""
+        return register.bits is None or self.within(register.minimum, register.maximum)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +83,11 @@ class _Job:
     ends
         Smallest and largest code of x, zero included, as far as it was worth finding out.
     bounds
-        Smallest and largest exact sum of each output for such an x.
+        For such an x.
+    narrow
+        Whether 32 bits hold every exact sum.
+    handling
+        The register in the order of the C struct; one that no sum can leave needs no handling.
     """
 
     x: Array
@@ -69,33 +99,22 @@ class _Job:
     threads: int
     word: type[np.signedinteger[Any]]
     ends: Pair
-    bounds: Bounds
+    bounds: _Bounds
+    narrow: bool
+    handling: tuple[int, int, int, int]
 
-    @property
-    def narrow(self) -> bool:
-        """Whether 32 bits hold every exact sum."""
-        return _within(self.bounds, _INT32.min, _INT32.max)
-
-    @property
     def ordered(self) -> Array | None:
         """Outputs for which the order of the taps matters: a mac sum that could leave a saturating register on its way."""
-        if self.lane != "mac" or self.register.overflow != "saturate" or _holds(self.register, self.bounds):
+        if self.lane != "mac" or self.handling[0] != OVERFLOWS["saturate"]:
             return None
-        found: Array = (self.bounds[0] < self.register.minimum) | (self.bounds[1] > self.register.maximum)
+        found: Array = (self.bounds.least < self.register.minimum) | (self.bounds.most > self.register.maximum)
         return found.view(np.uint8)
 
     def fuses(self, constants: tuple[Array, Array, Array], rounding: Rounding) -> bool:
         """Whether an affine can follow each sum at once: 32-bit words, in no special order, exact in doubles."""
-        if not self.narrow or self.ordered is not None or self.register_numbers()[0] == OVERFLOWS["wrap"]:
+        if not self.narrow or self.handling[0] == OVERFLOWS["wrap"] or self.ordered() is not None:
             return False
-        return fits_doubles(max(-int(self.bounds[0].min()), int(self.bounds[1].max())), *constants, rounding)
-
-    def register_numbers(self) -> tuple[int, int, int, int]:
-        """The register in the order of the C struct; one that no sum can leave needs no handling."""
-        register = self.register
-        if register.overflow == "exact" or register.bits is None or _holds(register, self.bounds):
-            return OVERFLOWS["exact"], 0, 0, 0
-        return OVERFLOWS[register.overflow], register.bits, register.minimum, register.maximum
+        return fits_doubles(max(-self.bounds.lowest, self.bounds.highest), *constants, rounding)
 
     def run(
         self, y: Array, affine_numbers: tuple[Any, ...] | None = None
@@ -111,9 +130,9 @@ class _Job:
             y.dtype.itemsize,
             geometry_numbers(self.geometry, self.x, y),
             LANES[self.lane],
-            self.register_numbers(),
+            self.handling,
             self.narrow,
-            self.ordered,
+            self.ordered(),
             affine_numbers,
             chosen_set(),
             self.threads,
@@ -122,33 +141,21 @@ class _Job:
         return seen
 
 
-def _within(bounds: Bounds, low: int, high: int) -> bool:
-    return bool(bounds[0].min() >= low and bounds[1].max() <= high)
-
-
-def _holds(register: Accumulator, bounds: Bounds) -> bool:
-    return register.bits is None or _within(bounds, register.minimum, register.maximum)
-
-
-def _bounds(weights: Array, lane: Lane, ends: Pair) -> Bounds:
-    least, most = np.empty((2, len(weights)), np.int64)
-    taps = weights[0].size
-    core.window_bounds(flat(weights), type_number(weights), LANES[lane], taps, *ends, least, most, chosen_set())
-    return least, most
-
-
 def _job(x: Array, weights: Array, lane: Lane, moves: Moves, register: Accumulator, threads: int | None) -> _Job:
     x, weights = check_array("x", x, CODES), check_array("weights", weights, CODES)
     geometry, shape = check_window(x, weights, moves)
-    ends = int(np.iinfo(x.dtype).min), int(np.iinfo(x.dtype).max)
-    bounds = _bounds(weights, lane, ends)
+    ends = CODE_ENDS[x.dtype]
+    bounds = _Bounds.of(weights, lane, ends)
     small = register.overflow != "exact" and register.bits is not None and register.bits <= 32
-    narrow = _within(bounds, _INT32.min, _INT32.max)
-    if lane == "mac" and x.size and not (narrow and _holds(register, bounds)):  # what x really holds may prove more
-        ends = min(int(x.min()), 0), max(int(x.max()), 0)
-        bounds = _bounds(weights, lane, ends)
-    word = np.int32 if narrow or small else np.int64
-    return _Job(x, weights, lane, register, geometry, shape, check_threads(threads), word, ends, bounds)
+    word = np.int32 if small or bounds.within(*_INT32) else np.int64
+    if lane == "mac" and x.size and not (bounds.within(*_INT32) and bounds.held_by(register)):
+        ends = min(int(x.min()), 0), max(int(x.max()), 0)  # what x really holds may prove more
+        bounds = _Bounds.of(weights, lane, ends)
+    narrow, handling = bounds.within(*_INT32), (OVERFLOWS["exact"], 0, 0, 0)
+    if register.overflow != "exact" and register.bits is not None and not bounds.held_by(register):
+        handling = OVERFLOWS[register.overflow], register.bits, register.minimum, register.maximum
+    count = check_threads(threads)
+    return _Job(x, weights, lane, register, geometry, shape, count, word, ends, bounds, narrow, handling)
 
 
 def window(
