@@ -24,7 +24,7 @@ lint: .venv/.lint.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint --max-line-length=132 ext/_core.pyx
+	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint --max-line-length=127 ext/_core.pyx
 
 .venv/.created.stamp:
 	$(PYTHON) -m venv .venv

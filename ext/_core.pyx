@@ -91,7 +91,8 @@ cdef Geometry geometry_of(numbers) except *:
     """The fields in the order of the struct."""
     cdef Geometry g
     (g.images, g.height, g.width, g.channels, g.out_height, g.out_width, g.outputs, g.kernel_height, g.kernel_width,
-     g.stride_height, g.stride_width, g.padding_height, g.padding_width, g.dilation_height, g.dilation_width, g.groups) = numbers
+     g.stride_height, g.stride_width, g.padding_height, g.padding_width, g.dilation_height, g.dilation_width,
+     g.groups) = numbers
     return g
 
 
@@ -123,8 +124,8 @@ def default_threads():
     return openmp_threads()
 
 
-def forward(const float[:, :, :, ::1] x, const float[:, :, :, ::1] weights, float[:, :, :, ::1] y, geometry, int lane, int kernels,
-            int threads):
+def forward(const float[:, :, :, ::1] x, const float[:, :, :, ::1] weights, float[:, :, :, ::1] y, geometry, int lane,
+            int kernels, int threads):
     cdef Geometry g = geometry_of(geometry)
     cdef const Kernels *table = kernels_at(kernels)
     cdef int status
@@ -203,8 +204,8 @@ def window(const uint8_t[::1] x, int x_type, ends, const uint8_t[::1] weights, i
         scaled.codes = codes_of(codes)
         finish.affine = &scaled
     with nogil:
-        status = window_codes(table, <Lane>lane, &g, <Type>x_type, &x[0], x_low, x_high, <Type>weights_type, &weights[0], &finish,
-                              &y[0], threads, &seen, &codes_seen)
+        status = window_codes(table, <Lane>lane, &g, <Type>x_type, &x[0], x_low, x_high, <Type>weights_type, &weights[0],
+                              &finish, &y[0], threads, &seen, &codes_seen)
     done(status)
     return (seen.minimum, seen.maximum, seen.overflowed), (codes_seen.minimum, codes_seen.maximum, codes_seen.overflowed)
 
