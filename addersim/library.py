@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
+from typing import cast
 
 from addersim.config import bundled_names
 from addersim.errors import NetworkError
 from addersim.network import Network
 from addersim.program import Program
-from addersim.storage import record_kind
+from addersim.storage import load_record
 
 __all__ = ["architectures", "bundled_networks", "load_network", "load_network_or_program"]
 
@@ -57,7 +58,7 @@ def load_network_or_program(name: str | Path) -> Network | Program:
         return Network.load(_FOLDER / f"{text}.npz")
     path = Path(name)
     if path.suffix == ".npz" or path.exists():
-        return Program.load(path) if record_kind(path) == Program.__name__ else Network.load(path)
+        return cast("Network | Program", load_record(path, Network, Program))
     makers = architectures()
     if text in makers:
         return _untrained(text)

@@ -16,7 +16,7 @@ import numpy as np
 
 from addersim.errors import NetworkError
 
-__all__ = ["load_record", "record_kind", "save_record", "write_atomically"]
+__all__ = ["load_record", "save_record", "write_atomically"]
 
 Record = TypeVar("Record", bound=msgspec.Struct)
 
@@ -65,19 +65,20 @@ def save_record(path: str | Path, record: msgspec.Struct) -> None:
         np.savez_compressed(stream, allow_pickle=False, **{HEADER: header}, **arrays)
 
 
-def load_record(path: str | Path, kind: type[Record]) -> Record:
-    """Read a record that `save_record` wrote.
+def load_record(path: str | Path, *kinds: type[Record]) -> Record:
+    """Read a record of one of some kinds that `save_record` wrote.
 
     Raises
     ------
     NetworkError
         Where the file is missing, truncated, altered, not an .npz, holds objects or more than 2 GiB, or holds something else
-        than a valid record of this kind. Nothing in the file is ever executed.
+        than a valid record of these kinds. Nothing in the file is ever executed.
     """
     where = str(path)
     found, tree, arrays = _read(path)
-    if found != kind.__name__:
-        raise NetworkError(f"{where}: holds a {found}, expected a {kind.__name__}")
+    kind = next((one for one in kinds if one.__name__ == found), None)
+    if kind is None:
+        raise NetworkError(f"{where}: holds a {found}, expected a {' or '.join(one.__name__ for one in kinds)}")
 
     def hook(wanted: Any, name: Any) -> Any:
         if (get_origin(wanted) or wanted) is not np.ndarray or name not in arrays:
@@ -88,11 +89,6 @@ def load_record(path: str | Path, kind: type[Record]) -> Record:
         return msgspec.convert(tree, kind, dec_hook=hook)
     except msgspec.ValidationError as error:
         raise NetworkError(f"{where}: {error}") from None
-
-
-def record_kind(path: str | Path) -> str:
-    """Name of the type of record in a file; errors as in `load_record`."""
-    return _read(path)[0]
 
 
 def _read(path: str | Path) -> tuple[str, Any, dict[str, np.ndarray[Any, Any]]]:

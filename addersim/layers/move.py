@@ -68,7 +68,7 @@ class IntegerMove(IntegerLayer, frozen=True, tag="move"):
 
     def value(self, *inputs: Value) -> Value:
         given, expected = inputs[0], self.output
-        if (given.bits, given.signed, given.scale) != (expected.bits, expected.signed, expected.scale):
+        if given != Value.of(given.shape, expected):
             raise NetworkError(f"layer {self.name}: input {given} and output {expected} must have one format")
         return Value.of(_target(self.name, self.target, given.shape), self.output)
 

@@ -86,7 +86,7 @@ class IntegerMaxPool(IntegerLayer, frozen=True, tag="max_pool"):
 
     def value(self, *inputs: Value) -> Value:
         given, expected = inputs[0], self.output
-        if (given.bits, given.signed, given.scale) != (expected.bits, expected.signed, expected.scale):
+        if given != Value.of(given.shape, expected):
             raise NetworkError(f"layer {self.name}: input {given} and output {expected} must have one format")
         size = output_size(given.shape, self.kernel, self.stride, self.padding, self.dilation, f"layer {self.name}")
         return Value.of((given.shape[0], *size), self.output)

@@ -196,12 +196,9 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
 
     def _operand_ends(self) -> tuple[tuple[int, int], tuple[int, int]]:
         """Smallest and largest code of both operands as they enter the datapath, aligned to one scale where it wants that."""
-        places = self._places()
-        ends = (
-            (self.input_format.minimum, self.input_format.maximum),
-            (self.weight_format.minimum, self.weight_format.maximum),
-        )
-        return tuple((low << by, high << by) for (low, high), by in zip(ends, places, strict=True))  # type: ignore[return-value]
+        x, w = self.input_format, self.weight_format
+        x_places, w_places = self._places()
+        return (x.minimum << x_places, x.maximum << x_places), (w.minimum << w_places, w.maximum << w_places)
 
     def _places(self) -> Pair:
         """Places by which input and weights shift up to the common scale."""
@@ -233,7 +230,7 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
     def value(self, *inputs: Value) -> Value:
         (given,) = inputs
         expected = self.input_format
-        if (given.bits, given.signed, given.scale) != (expected.bits, expected.signed, expected.scale):
+        if given != Value.of(given.shape, expected):
             raise NetworkError(f"layer {self.name}: expects its input in {expected}, layer {self.inputs[0]} gives {given}")
         filters, height, width, channels = self.weights.shape
         shape = _window_shape(self, filters, channels, (height, width), given.shape)
