@@ -38,6 +38,8 @@ class Checkpoint:
         State dict of the network.
     momentum
         Momentum of each parameter, by its name.
+    scaler
+        State of the gradient's scale; empty but in float16.
     history
         One row for each finished epoch.
     """
@@ -45,6 +47,7 @@ class Checkpoint:
     recipe: Recipe
     weights: Mapping[str, Tensor]
     momentum: Mapping[str, Tensor]
+    scaler: Mapping[str, float]
     history: History
 
     def network(self) -> nn.Module:
@@ -79,8 +82,10 @@ class Checkpoint:
             about=about,
         )
 
-    def restore(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        """Put weights and momentum back, so that training goes on as if it had never stopped."""
+    def restore(self, network: nn.Module, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler) -> None:
+        """Put weights, momentum and scale back, so that training goes on as if it had never stopped."""
+        if self.scaler:
+            scaler.load_state_dict(dict(self.scaler))
         load_weights(network, self.weights)
         for name, parameter in network.named_parameters():
             if name in self.momentum:
@@ -98,14 +103,20 @@ class Checkpoint:
 
 
 def save_checkpoint(
-    path: Path, recipe: Recipe, network: nn.Module, optimizer: torch.optim.Optimizer, history: Sequence[Mapping[str, float]]
+    path: Path,
+    recipe: Recipe,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+    history: Sequence[Mapping[str, float]],
 ) -> None:
     """Write a checkpoint; the previous one stays whole until the new one is complete."""
     tensors = {f"weights/{name}": tensor.contiguous() for name, tensor in network.state_dict().items()}
     for name, parameter in network.named_parameters():
         if (buffer := optimizer.state[parameter].get("momentum_buffer")) is not None:
             tensors[f"momentum/{name}"] = buffer.contiguous()
-    metadata = {"recipe": msgspec.json.encode(recipe).decode(), "history": json.dumps(list(history))}
+    parts = {"recipe": msgspec.to_builtins(recipe), "scaler": scaler.state_dict(), "history": list(history)}
+    metadata = {name: json.dumps(part) for name, part in parts.items()}
     content = safetensors.torch.save(tensors, metadata)
     with write_atomically(path) as file:
         file.write(content)
@@ -124,6 +135,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
         recipe = msgspec.json.decode(metadata["recipe"], type=Recipe)
+        scaler = msgspec.json.decode(metadata.get("scaler", "{}"), type=dict[str, int | float])
         history = msgspec.json.decode(metadata["history"], type=History)
     except (OSError, KeyError, ValueError, msgspec.MsgspecError, safetensors.SafetensorError) as error:
         raise NetworkError(f"{path}: not a checkpoint, or damaged: {error}") from None
@@ -131,4 +143,4 @@ def load_checkpoint(path: Path) -> Checkpoint:
     def under(prefix: str) -> dict[str, Tensor]:
         return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
-    return Checkpoint(recipe, under("weights/"), under("momentum/"), history)
+    return Checkpoint(recipe, under("weights/"), under("momentum/"), scaler, history)

@@ -55,6 +55,22 @@ class Run:
     folder: Path
 
 
+@dataclass(frozen=True, slots=True)
+class _Learner:
+    """A network as it is called in training, its optimizer, and the scale that keeps float16 gradients off zero."""
+
+    network: nn.Module
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+
+    def step(self, loss: Tensor) -> None:
+        """One step down the gradient of the loss; left out, and the scale lowered, where a scaled gradient overflows."""
+        self.optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+
+
 def train(
     recipe: Recipe,
     folder: str | Path,
@@ -100,16 +116,17 @@ def train(
         network.to(device=team.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimizer = torch.optim.SGD(network.parameters(), recipe.rate, recipe.momentum, weight_decay=recipe.weight_decay)
         optimizer.register_step_pre_hook(AdderRate(network, recipe.adder_rate, recipe.eta, recipe.fixed_factor))
-        history = _resume(folder / CHECKPOINT, recipe, network, optimizer)
-        called = team.share(network)
+        scaler = torch.amp.GradScaler(team.device.type, enabled=recipe.precision == "float16")
+        history = _resume(folder / CHECKPOINT, recipe, network, optimizer, scaler)
+        learner = _Learner(team.share(network), optimizer, scaler)
         for _ in range(len(history), recipe.epochs):
-            history.append(_row(recipe, called, optimizer, images, held_out, team, len(history), console))
+            history.append(_row(recipe, learner, images, held_out, team, len(history), console))
             if team.rank == 0:
-                save_checkpoint(folder / CHECKPOINT, recipe, network, optimizer, history)
+                save_checkpoint(folder / CHECKPOINT, recipe, network, optimizer, scaler, history)
                 _write_history(folder / HISTORY, history)
             if console and team.rank == 0:
                 console.print(_line(history[-1], recipe.epochs), highlight=False)
-        checkpoint = Checkpoint(recipe, network.state_dict(), {}, history)
+        checkpoint = Checkpoint(recipe, network.state_dict(), {}, {}, history)
         lowered = checkpoint.lowered()
         if team.rank == 0:
             lowered.save(folder / NETWORK)
@@ -128,8 +145,7 @@ def _check_batches(recipe: Recipe, images: Images, team: Team) -> None:
 
 def _row(
     recipe: Recipe,
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    learner: _Learner,
     images: Batches,
     held_out: Batches,
     team: Team,
@@ -138,51 +154,44 @@ def _row(
 ) -> dict[str, float]:
     """Train one epoch and evaluate: a row of the history."""
     rate = recipe.rate * 0.5 * (1 + math.cos(math.pi * epoch / recipe.epochs))
-    for group in optimizer.param_groups:
+    for group in learner.optimizer.param_groups:
         group["lr"] = rate
     begin = time.perf_counter()
     with _progress(console if team.rank == 0 else None, f"epoch {epoch + 1}/{recipe.epochs}", len(images)) as report:
-        loss, accuracy = _epoch(recipe, network, optimizer, images, team, epoch, report)
+        loss, accuracy = _epoch(recipe, learner, images, team, epoch, report)
     seconds = time.perf_counter() - begin
-    test_loss, test_accuracy = evaluate(network, held_out, team)
+    test_loss, test_accuracy = evaluate(learner.network, held_out, team)
     row = {"epoch": epoch + 1, "rate": rate, "train_loss": loss, "train_accuracy": accuracy}
     row |= {"test_loss": test_loss, "test_accuracy": test_accuracy}
     return row | {"seconds": seconds, "images_per_second": len(images.labels) / seconds}
 
 
-def _resume(path: Path, recipe: Recipe, network: nn.Module, optimizer: torch.optim.Optimizer) -> list[dict[str, float]]:
+def _resume(
+    path: Path, recipe: Recipe, network: nn.Module, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler
+) -> list[dict[str, float]]:
     """Continue from a checkpoint where there is one; the history so far."""
     if not path.exists():
         return []
     checkpoint = load_checkpoint(path)
     checkpoint.require(recipe, path)
-    checkpoint.restore(network, optimizer)
+    checkpoint.restore(network, optimizer, scaler)
     return list(checkpoint.history)
 
 
-def _epoch(
-    recipe: Recipe,
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    images: Batches,
-    team: Team,
-    epoch: int,
-    report: Any,
-) -> tuple[float, float]:
+def _epoch(recipe: Recipe, learner: _Learner, images: Batches, team: Team, epoch: int, report: Any) -> tuple[float, float]:
     """One pass over the training images: mean loss and accuracy, as the network was at each step."""
-    network.train()
+    network = learner.network.train()
+    half = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(recipe.precision)
     total, right, seen = 0.0, 0, 0
     for number, (pixels, labels) in enumerate(images.epoch(recipe.seed, epoch)):
-        optimizer.zero_grad(set_to_none=True)
-        with torch.autocast(team.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+        with torch.autocast(team.device.type, half, enabled=half is not None):
             scores = network(pixels)
         loss = functional.cross_entropy(scores.float(), labels)
         if not math.isfinite(value := loss.item()):
             where = f"step {epoch * len(images) + number + 1}: the loss is {value}"
             raise NetworkError(f"{where}; {_first_broken(network, pixels)}; the last checkpoint is kept")
         # Gradients are averaged over processes; of unequal shares, each counts by its size.
-        (loss * (len(labels) * team.size / images.count(number))).backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
+        learner.step(loss * (len(labels) * team.size / images.count(number)))
         total += value * len(labels)
         right += int((scores.argmax(1) == labels).sum())
         seen += len(labels)

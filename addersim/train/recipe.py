@@ -45,7 +45,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     augment
         ``crop-flip``: pad by 4 pixels, crop at random, mirror every other image at random. ``none``: images as they are.
     precision
-        ``float32``, or ``bfloat16`` where torch's autocast admits it; adder layers sum in float32 either way.
+        ``float32``; or ``bfloat16`` or ``float16`` (with a scaled gradient) where torch's autocast admits it. Adder layers
+        sum in float32 either way.
     seed
         Of the weights, the order of images and the augmentation.
     limit
@@ -65,7 +66,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     gradient: Gradient = "full"
     ends: Ends | None = None
     augment: Literal["none", "crop-flip"] = "none"
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
     seed: Annotated[int, Meta(ge=0, lt=1 << 32)] = 1
     limit: Whole | None = None
 

@@ -137,8 +137,9 @@ def test_disk_full_keeps_the_old_checkpoint(tmp_path, monkeypatch):
     monkeypatch.setattr(
         "addersim.storage.os.fsync", lambda handle: (_ for _ in ()).throw(OSError(28, "No space left on device"))
     )
+    optimizer, scaler = torch.optim.SGD(network.parameters()), torch.amp.GradScaler("cpu", enabled=False)
     with pytest.raises(OSError, match="No space left"):
-        checkpoint.save_checkpoint(path, RECIPE, network, torch.optim.SGD(network.parameters()), [])
+        checkpoint.save_checkpoint(path, RECIPE, network, optimizer, scaler, [])
     assert path.read_bytes() == before
     assert len(list(tmp_path.iterdir())) == 3
 
@@ -167,9 +168,10 @@ def test_loss_that_is_no_number_names_step_and_parameter_and_keeps_the_checkpoin
     good.network.fc1_relu = Breaks()
     images = Batches(PIXELS, DATASETS["fashion-mnist"], 32)
     optimizer, alone = torch.optim.SGD(good.network.parameters(), 0.1), Team(0, 1, torch.device("cpu"))
+    learner = loop._Learner(good.network, optimizer, torch.amp.GradScaler("cpu", enabled=False))
     message = r"step 17: the loss is nan; the first output that is not finite is that of fc1_relu"
     with pytest.raises(NetworkError, match=message):
-        loop._epoch(RECIPE, good.network, optimizer, images, alone, 2, lambda *_: None)
+        loop._epoch(RECIPE, learner, images, alone, 2, lambda *_: None)
 
 
 def test_last_batch_that_batch_norm_cannot_take(tmp_path):
@@ -178,12 +180,46 @@ def test_last_batch_that_batch_norm_cannot_take(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_bfloat16_by_autocast_learns_too(tmp_path):
-    run = loop.train(changed(RECIPE, epochs=8, batch=16, precision="bfloat16", ends="multiply"), tmp_path)
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_half_precision_by_autocast_learns_too(tmp_path, precision):
+    run = loop.train(changed(RECIPE, epochs=8, batch=16, precision=precision, ends="multiply"), tmp_path)
     whole = loop.train(changed(RECIPE, epochs=1, batch=16, ends="multiply"), tmp_path / "float32")
     assert run.history[-1]["train_accuracy"] > 0.6
     assert run.history[0]["train_loss"] != whole.history[0]["train_loss"]
     assert run.network.conv1.weight.dtype == torch.float32
+
+
+def test_float16_goes_on_with_the_scale_it_had(tmp_path, monkeypatch):
+    scaler = torch.amp.GradScaler
+    monkeypatch.setattr(
+        loop.torch.amp, "GradScaler", lambda device, enabled: scaler(device, growth_interval=5, enabled=enabled)
+    )
+    recipe = changed(RECIPE, epochs=3, precision="float16", ends="multiply")
+    whole = loop.train(recipe, tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "_write_history", raise_killed)
+        with pytest.raises(Killed):
+            loop.train(recipe, tmp_path / "killed")
+    scale = checkpoint.load_checkpoint(tmp_path / "killed" / loop.CHECKPOINT).scaler["scale"]
+    resumed = loop.train(recipe, tmp_path / "killed")
+    assert all(torch.equal(tensor, weights(resumed)[name]) for name, tensor in weights(whole).items())
+    scales = [checkpoint.load_checkpoint(tmp_path / name / loop.CHECKPOINT).scaler for name in ("whole", "killed")]
+    assert scales[0] == scales[1]
+    assert scales[0]["scale"] != scale
+
+
+def raise_killed(*_):
+    raise Killed
+
+
+def test_a_step_whose_scaled_gradient_overflows_is_left_out(tmp_path):
+    network = build("lenet5-conv", seed=0)
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**16)
+    learner = loop._Learner(network, torch.optim.SGD(network.parameters(), 0.1), scaler)
+    before = {name: tensor.clone() for name, tensor in network.named_parameters()}
+    learner.step(network(torch.ones(4, 1, 28, 28)).sum() * 1e38)
+    assert scaler.get_scale() == 2.0**15
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.named_parameters())
 
 
 def test_console_gets_a_line_an_epoch_and_a_terminal_a_bar(tmp_path):
