@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from addersim.geometry import Geometry, Pair
 from addersim.ops import OpCounts, sum_counts
 
 __all__ = ["Convention", "LayerTrace", "MatrixWork", "Observed", "Operand", "Trace"]
@@ -26,12 +27,17 @@ class MatrixWork:
         Output channels of a group, N.
     groups
         Number of such products.
+    geometry, image
+        How the window moves, and over how many rows and columns of input pixels: what a dataflow needs that keeps rows of the
+        image together. None where only the product is known.
     """
 
     pixels: int
     window: int
     filters: int
     groups: int = 1
+    geometry: Geometry | None = None
+    image: Pair | None = None
 
     @property
     def taps(self) -> int:

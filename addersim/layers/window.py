@@ -10,6 +10,7 @@ from addersim import kernels
 from addersim.datapaths import DATAPATHS, LANES, datapath
 from addersim.errors import LoweringError, NetworkError
 from addersim.fixed import Accumulator, FixedFormat, bits_for
+from addersim.geometry import Geometry
 from addersim.layers.affine import IntegerAffine
 from addersim.layers.base import (
     Array,
@@ -280,8 +281,16 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
 
     def bill(self, output: Value, *inputs: Value) -> Bill:
         record = DATAPATHS[self.datapath]
-        pixels = output.words // self.weights.shape[0]
-        work = MatrixWork(pixels, self.weights[0].size, self.weights.shape[0] // self.groups, self.groups)
+        filters, height, width, channels = self.weights.shape
+        _, rows, columns = (*inputs[0].shape, 1, 1)[:3]
+        work = MatrixWork(
+            pixels=output.words // filters,
+            window=height * width * channels,
+            filters=filters // self.groups,
+            groups=self.groups,
+            geometry=Geometry((height, width), self.stride, self.padding, self.dilation, self.groups),
+            image=(rows, columns),
+        )
         return Bill(
             hardware=record.bill(work.taps, self.operand_bits(), self.accumulator_bits()),
             paper=record.paper_bill(work.taps, self.operand_bits()),
