@@ -21,7 +21,7 @@ from addersim.program import Program
 from addersim.quantization import Correction, LayerBits, Quantization
 from addersim.rewrites import clip_weights, fold_batch_norm, pair_windows, scale_channels
 
-__all__ = ["LayerBits", "Quantization", "quantize"]
+__all__ = ["LayerBits", "Prepared", "Quantization", "prepare", "quantize", "quantize_prepared"]
 
 Array = npt.NDArray[Any]
 
@@ -49,27 +49,76 @@ def quantize(network: Network, images: Images | None, how: Quantization = Quanti
     NetworkError
         Where an accumulator said to be exact is too narrow for a layer.
     """
+    _check_names(how, network)
+    return quantize_prepared(prepare(network, images, how.fold_batch_norm), how)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What quantising a network needs whatever the bit widths: made once, it serves any number of programs.
+
+    Attributes
+    ----------
+    network
+        Every window with its one affine layer, batch norm folded where asked.
+    twins
+        The original layer for which each of its layers stands.
+    folded
+        Whether batch norm was folded.
+    images
+        Calibration images, or None.
+    samples
+        What each value looks like on them.
+    """
+
+    network: Network
+    twins: Mapping[str, str]
+    folded: bool
+    images: Images | None
+    samples: Mapping[str, Sample]
+
+
+def prepare(network: Network, images: Images | None, folded: bool = True) -> Prepared:
+    """Rewrite a network for integers and look at its values on calibration images; arguments as in `quantize`."""
     paired, twins = pair_windows(network)
-    _check_names(how, paired)
-    if how.fold_batch_norm:
+    if folded:
         paired = fold_batch_norm(paired)
     samples = _nominal_samples(paired) if images is None else sample_network(paired, _some(images, network))
+    return Prepared(paired, twins, folded, images, samples)
+
+
+def quantize_prepared(prepared: Prepared, how: Quantization, threads: int | None = None) -> Program:
+    """The program that `quantize` gives, from a network that is prepared.
+
+    Parameters
+    ----------
+    prepared
+        Made with ``how.fold_batch_norm``.
+    how
+        Bit widths and rules.
+    threads
+        Kernel threads; does not change any result.
+    """
+    if prepared.folded != how.fold_batch_norm:
+        raise QuantizationError(f"network {prepared.network.name}: prepared with another fold_batch_norm than the rules have")
+    paired, samples, calibrated = prepared.network, prepared.samples, prepared.images is not None
+    _check_names(how, paired)
     formats = _choose_formats(paired, how, samples)
     if how.clip_weights:
         paired = clip_weights(paired, _input_ranges(paired, formats))
     scales = {name: one.scale for name, one in formats.items()}
-    paired = _scale_weights(paired, how if images is not None else replace(how, calibration="min-max"), formats, scales)
+    paired = _scale_weights(paired, how if calibrated else replace(how, calibration="min-max"), formats, scales)
     plan = Plan(
         formats=formats,
         scales=scales,
-        twins={name: twin for name, twin in twins.items() if name not in _read_by_relu_only(paired)},
+        twins={name: twin for name, twin in prepared.twins.items() if name not in _read_by_relu_only(paired)},
         how=how,
-        calibrated=images is not None,
+        calibrated=calibrated,
     )
     program = _assemble(paired, plan, [layer.integer(plan) for layer in paired.layers])
-    if images is None or how.correction == "none":
+    if prepared.images is None or how.correction == "none":
         return program
-    return _correct(program, paired, plan, samples, images)
+    return _correct(program, paired, plan, samples, prepared.images, threads)
 
 
 def _assemble(network: Network, plan: Plan, layers: Sequence[IntegerLayer]) -> Program:
@@ -248,7 +297,9 @@ def _scale_weights(
     return scale_channels(network, by_filter)
 
 
-def _correct(program: Program, network: Network, plan: Plan, samples: Mapping[str, Sample], images: Images) -> Program:
+def _correct(
+    program: Program, network: Network, plan: Plan, samples: Mapping[str, Sample], images: Images, threads: int | None
+) -> Program:
     """Run the program layer by layer and let each window's affine give every channel the float network's mean.
 
     Rounding moves the mean of a sum of absolute differences the same way at every output, and the next layers see it; batch
@@ -263,7 +314,7 @@ def _correct(program: Program, network: Network, plan: Plan, samples: Mapping[st
             sums = inputs[0].reshape(-1, inputs[0].shape[-1]) * plan.scales[affine.inputs[0]]
             layer = _corrected(affine, sums, samples[affine.name], plan.how.correction).integer(plan)
         corrected.append(layer)
-        return cast("Array", layer.run(kernels, *inputs).values)
+        return cast("Array", layer.run(kernels, *inputs, threads=threads).values)
 
     for _ in walk(program.layers, program.encode(images), run):
         pass

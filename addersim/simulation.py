@@ -102,6 +102,7 @@ def simulate(
     engine: Engine = kernels,
     threshold: float = 0.1,
     progress: Callable[[int], None] | None = None,
+    float_predictions: npt.ArrayLike | None = None,
 ) -> Simulation:
     """Run a program on images bit for bit.
 
@@ -125,6 +126,9 @@ def simulate(
         Relative error from which a layer counts as departing from float.
     progress
         Called with the number of images done after each batch.
+    float_predictions
+        The float network's choice for each image, shape ``(images,)``, in place of `network`: many programs of one network
+        then share one float run, ``network.run(images).argmax(axis=1)``. There are no errors of layers.
 
     Raises
     ------
@@ -133,26 +137,28 @@ def simulate(
     """
     if len(images) == 0:
         raise DataError(f"program {program.name}: no images to simulate")
-    checked = (
-        None if labels is None else check_labels(labels, len(images), program.static_values()[program.layers[-1].name].words)
-    )
+    if network is not None and float_predictions is not None:
+        raise DataError(f"program {program.name}: give the float network or its predictions, not both")
+    classes = program.static_values()[program.layers[-1].name].words
+    checked = None if labels is None else check_labels(labels, len(images), classes)
+    floats = None if float_predictions is None else check_labels(float_predictions, len(images), classes, "float_predictions")
     run = _Run(program, network)
     for start in range(0, len(images), batch):
         run.add(images[start : start + batch], engine, threads)
         if progress:
             progress(min(start + batch, len(images)))
-    return run.result(checked, threshold)
+    return run.result(checked, threshold, floats)
 
 
-def check_labels(labels: npt.ArrayLike, images: int, classes: int) -> npt.NDArray[np.int64]:
+def check_labels(labels: npt.ArrayLike, images: int, classes: int, what: str = "labels") -> npt.NDArray[np.int64]:
     """Labels as int64, one an image, each a class."""
     found = np.asarray(labels)
     if found.dtype.kind not in "iu" or found.shape != (images,):
-        raise DataError(f"labels: {found.dtype} of shape {found.shape}; expected {images} whole numbers, one an image")
+        raise DataError(f"{what}: {found.dtype} of shape {found.shape}; expected {images} whole numbers, one an image")
     wrong = (found < 0) | (found >= classes)
     if wrong.any():
         place = int(np.argmax(wrong))
-        raise DataError(f"labels: image {place} has label {found[place]}; allowed are 0..{classes - 1}")
+        raise DataError(f"{what}: image {place} has label {found[place]}; allowed are 0..{classes - 1}")
     return found.astype(np.int64)
 
 
@@ -187,9 +193,10 @@ class _Run:
                 self.squares[name] = self.squares.get(name, np.zeros(2)) + sums
         self.choices.append(_values(result).argmax(axis=1))
 
-    def result(self, labels: Array | None, threshold: float) -> Simulation:
+    def result(self, labels: Array | None, threshold: float, floats: Array | None) -> Simulation:
         chosen = np.concatenate(self.choices)
-        floats = np.concatenate(self.float_choices) if self.float_choices else None
+        if self.float_choices:
+            floats = np.concatenate(self.float_choices)
         errors = tuple(
             LayerError(name, float(np.sqrt(wrong / right)) if right else float(wrong > 0))
             for name, (wrong, right) in self.squares.items()

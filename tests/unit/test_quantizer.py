@@ -201,3 +201,20 @@ def test_correction_brings_the_float_means_back(network, pixels):
 def test_impossible_rules_are_refused_in_one_line(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+def test_a_prepared_network_serves_any_rules():
+    from addersim.quantizer import prepare, quantize_prepared
+
+    network = residual()
+    pixels = images(network, 8)
+    prepared = prepare(network, pixels)
+    for bits in (3, 8):
+        how = Quantization(weight_bits=bits, activation_bits=bits)
+        ours, twin = quantize_prepared(prepared, how, threads=1), quantize(network, pixels, how)
+        assert ours.table() == twin.table()
+        assert np.array_equal(ours.run(pixels), twin.run(pixels))
+    with pytest.raises(QuantizationError, match="prepared with another fold_batch_norm"):
+        quantize_prepared(prepared, Quantization(fold_batch_norm=False))
+    with pytest.raises(QuantizationError, match="layers.nowhere: no window layer has this name"):
+        quantize_prepared(prepared, Quantization(layers={"nowhere": LayerBits(weight_bits=4)}))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from addersim import Accumulator, Quantization, kernels, quantize, reference, simulate
-from addersim.errors import NetworkError
+from addersim.errors import DataError, NetworkError
 from addersim.layers import IntegerWindow
 from addersim.program import Program
 from addersim.simulation import count
@@ -190,3 +190,18 @@ def test_conventions_are_named(network):
     assert set(count(program, "paper").operations.by_operation()) <= {"add", "mul"}
     with pytest.raises(NetworkError, match="convention: 'thop' is not one of hardware, paper"):
         count(program, "thop")
+
+
+def test_programs_of_one_network_share_its_float_run(network):
+    pixels = images(network, 20)
+    labels = np.arange(20) % 5
+    program = quantize(network, pixels, Quantization(weight_bits=3, activation_bits=3))
+    choices = network.run(pixels).argmax(axis=1)
+    ours, twin = simulate(program, pixels, labels, float_predictions=choices), simulate(program, pixels, labels, network)
+    assert (ours.accuracy_float, ours.accuracy, ours.agreement) == (twin.accuracy_float, twin.accuracy, twin.agreement)
+    assert ours.trace == twin.trace
+    assert ours.errors == ()
+    with pytest.raises(DataError, match="float_predictions: int64 of shape"):
+        simulate(program, pixels, labels, float_predictions=choices[:3])
+    with pytest.raises(DataError, match="give the float network or its predictions, not both"):
+        simulate(program, pixels, labels, network, float_predictions=choices)
