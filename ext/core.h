@@ -22,6 +22,11 @@ static inline int64_t taps_of(const Geometry *g) { return g->kernel_height * g->
 static inline int64_t pixels_of(const Geometry *g) { return g->images * g->out_height * g->out_width; }
 static inline int64_t work_of(const Geometry *g) { return pixels_of(g) * g->outputs * taps_of(g); }
 static inline int is_depthwise(const Geometry *g) { return g->groups == g->channels && g->groups == g->outputs && g->groups > 1; }
+/* Row or column of the output that the tap of an input position belongs to, or -1. */
+static inline int64_t output_of(int64_t at, int64_t padding, int64_t tap, int64_t dilation, int64_t stride, int64_t end) {
+    const int64_t scaled = at + padding - tap * dilation;
+    return scaled >= 0 && scaled % stride == 0 && scaled / stride < end ? scaled / stride : -1;
+}
 static inline int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
 static inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -102,6 +107,11 @@ typedef struct {
     /* out[row][lane] = sum over taps and outputs of gradient * clamp(w - x, -1, 1) */
     void (*l1_gradient)(const float *x, const float *const *gradients, const float *const *weights, int64_t taps,
                         int64_t outputs, float *out);
+    /* The same for PLANE_UNITS vectors of pixels, each of one channel, from column `left` on: gradients are `outputs` planes,
+       `plane` floats apart, weights (outputs, channels). */
+    void (*l1_gradient_planes)(const float *x, const int64_t *left, const int64_t *channel, const float *const *gradients,
+                               int64_t plane, const float *const *weights, int64_t channels, int64_t taps, int64_t outputs,
+                               float *out);
     /* One output pixel of a depthwise layer, its taps at `offsets`; weights (taps, channels). */
     void (*depthwise_f32)(Lane lane, const char *window, const int64_t *offsets, int64_t taps, const float *weights,
                           int64_t channels, float *y);
@@ -149,6 +159,8 @@ typedef struct {
 } Kernels;
 
 #define ORDERED 16
+#define PLANE_UNITS 4
+#define MAX_LANES 16 /* floats of the widest vector */
 #define CHUNK 1024
 
 /* dispatch.c: the sets that this processor runs, best first. */
@@ -175,6 +187,10 @@ void transpose_f32(const float *from, int64_t outputs, int64_t taps, float *to);
 int forward_f32(const Kernels *kernels, Lane lane, const Geometry *g, const float *x, const float *weights, float *y, int threads);
 int l1_input_gradient_f32(const Kernels *kernels, const Geometry *g, const float *gradient, const float *x,
                           const float *weights, float *out, int threads);
+/* planes.c: the same for layers that fit, with as many threads as are said. */
+int fits_planes(const Kernels *kernels, const Geometry *g);
+int l1_input_gradient_by_planes(const Kernels *kernels, const Geometry *g, const float *gradient, const float *x,
+                                const float *weights, float *out, int threads);
 int l1_sign_filter_gradient_f32(const Kernels *kernels, const Geometry *g, const float *gradient, const float *x,
                                 const float *weights, float *out, int threads);
 

@@ -18,19 +18,14 @@ static void pack_gradient(const Backward *b, const float *weights, float *packed
     const Geometry *g = b->g;
     const int64_t lanes = b->kernels->gradient_lanes, taps = g->kernel_height * g->kernel_width;
     for (int64_t o = 0; o < g->outputs; o++) {
-        for (int64_t tap = 0; tap < taps; tap++) {
-            for (int64_t c = 0; c < b->channels; c++) {
-                const int64_t place = (o / b->outputs * taps + tap) * b->vectors + c / lanes;
-                packed[(place * b->outputs + o % b->outputs) * lanes + c % lanes] = *weights++;
+        for (int64_t tap = 0; tap < taps; tap++, weights += b->channels) {
+            const int64_t place = (o / b->outputs * taps + tap) * b->vectors;
+            for (int64_t vector = 0; vector < b->vectors; vector++) {
+                const int64_t width = smaller(lanes, b->channels - vector * lanes);
+                memcpy(packed + ((place + vector) * b->outputs + o % b->outputs) * lanes, weights + vector * lanes, (size_t)width * 4);
             }
         }
     }
-}
-
-/* Row or column of the output that the tap of an input position belongs to, or -1. */
-static inline int64_t output_of(int64_t at, int64_t padding, int64_t tap, int64_t dilation, int64_t stride, int64_t end) {
-    const int64_t scaled = at + padding - tap * dilation;
-    return scaled >= 0 && scaled % stride == 0 && scaled / stride < end ? scaled / stride : -1;
 }
 
 /* For each tap that reaches one of `count` pixels of a row, `step` columns apart: gradients (zeros where it misses a pixel)
@@ -149,6 +144,7 @@ int l1_input_gradient_f32(const Kernels *kernels, const Geometry *geometry, cons
     threads = use_threads(threads, work_of(geometry) / 8);
     const Geometry flat = one_row(geometry), *g = is_depthwise(geometry) ? geometry : &flat;
     const int depthwise = is_depthwise(g);
+    if (!depthwise && fits_planes(kernels, g)) return l1_input_gradient_by_planes(kernels, g, gradient, x, weights, out, threads);
     const int64_t taps = g->kernel_height * g->kernel_width;
     Backward b = {.kernels = kernels, .g = g, .gradient = gradient, .x = x, .out = out};
     b.channels = g->channels / g->groups;

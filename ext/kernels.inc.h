@@ -146,6 +146,7 @@ static const Kernels TABLE = {
     .gradient_rows = GRADIENT_ROWS,
     .gradient_lanes = LANES,
     .l1_gradient = l1_gradient,
+    .l1_gradient_planes = l1_gradient_planes,
     .depthwise_f32 = depthwise_f32,
     .depthwise_gradient = depthwise_gradient,
     .sign_gradient = sign_gradient,

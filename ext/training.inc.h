@@ -20,6 +20,25 @@ static void l1_gradient(const float *x, const float *const *gradients, const flo
     UNROLL for (int i = 0; i < GRADIENT_ROWS; i++) floats_store(out + i * LANES, sum[i]);
 }
 
+static void l1_gradient_planes(const float *x, const int64_t *left, const int64_t *channel, const float *const *gradients,
+                               int64_t plane, const float *const *weights, int64_t channels, int64_t taps, int64_t outputs,
+                               float *out) {
+    Floats sum[PLANE_UNITS], pixel[PLANE_UNITS];
+    UNROLL for (int i = 0; i < PLANE_UNITS; i++) {
+        sum[i] = floats_zero();
+        pixel[i] = floats_load(x + i * LANES);
+    }
+    for (int64_t tap = 0; tap < taps; tap++) {
+        const float *gradient = gradients[tap], *w = weights[tap];
+        for (int64_t output = 0; output < outputs; output++, gradient += plane, w += channels) {
+            UNROLL for (int i = 0; i < PLANE_UNITS; i++) {
+                sum[i] = floats_clamped_mac(sum[i], floats_load(gradient + left[i]), floats_all(w + channel[i]), pixel[i]);
+            }
+        }
+    }
+    UNROLL for (int i = 0; i < PLANE_UNITS; i++) floats_store(out + i * LANES, sum[i]);
+}
+
 static inline __attribute__((always_inline)) void depthwise_f32_of(const Lane lane, const char *window, const int64_t *offsets,
                                                                    int64_t taps, const float *weights, int64_t channels, float *y) {
     int64_t at = 0;

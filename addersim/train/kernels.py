@@ -109,9 +109,14 @@ def l1_filter_gradient(
 ) -> Tensor:
     """Sum of ``(X - F) g`` over images and pixels: a convolution's weight gradient less ``F`` times the sum of ``g``."""
     values, filters = x.to(gradient.dtype), adder.to(gradient.dtype)
-    products: Tensor = torch.ops.aten.convolution_backward(
-        gradient, values, filters, None, stride, padding, dilation, False, (0, 0), groups, (False, True, False)
-    )[1]
+    products: Tensor
+    if (*adder.shape[2:], *stride, *padding, groups) == (1, 1, 1, 1, 0, 0, 1):  # one matrix product: less to set up
+        by_output, by_input = (one.movedim(1, -1).flatten(0, -2) for one in (gradient, values))
+        products = (by_output.T @ by_input)[:, :, None, None]
+    else:
+        products = torch.ops.aten.convolution_backward(
+            gradient, values, filters, None, stride, padding, dilation, False, (0, 0), groups, (False, True, False)
+        )[1]
     return (products - filters * gradient.sum((0, 2, 3))[:, None, None, None]).to(adder.dtype)
 
 
