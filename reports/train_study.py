@@ -3,25 +3,33 @@
     python reports/train_study.py reports/lenet5-mnist --root FOLDER_OF_MNIST --runs runs/lenet5-mnist
 
 Runs that stopped go on, finished ones are not trained again; with --finished, only these are looked at. Writes results.csv
-(a row a run), curves.csv (a row a run and epoch) and the table in README.md below the line that says so.
+(a row a run), curves.csv (a row a run and epoch), the table in README.md below the line that says so and, where Chromium is
+installed, their picture curves.png. With --keep, each trained network becomes a bundled one, under its architecture's name.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import dataclasses
+import shutil
+import subprocess
+import tempfile
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import plotly.graph_objects as go
 import torch
+from plotly.subplots import make_subplots
 from rich.console import Console
 
-from addersim.datasets import load
+from addersim.datasets import DATASETS, load
 from addersim.network import Network
 from addersim.quantization import Quantization
 from addersim.quantizer import quantize
+from addersim.report.style import FONT, NETWORKS
 from addersim.simulation import simulate
 from addersim.storage import write_atomically
 from addersim.train.loop import NETWORK, Run, train
@@ -31,6 +39,7 @@ BITS = 8
 CALIBRATION_IMAGES = 256
 MARK = "<!-- written by reports/train_study.py -->\n"
 CURVES = ("epoch", "rate", "train_loss", "train_accuracy", "test_loss", "test_accuracy")
+BUNDLED = Path(__file__).parent.parent / "addersim" / "data" / "networks"
 COLUMNS = ("network", "gradient", "rate", "seed", "epochs", "train loss", "float accuracy", "8-bit accuracy", "agreement")
 
 
@@ -40,24 +49,28 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, required=True, help="folder of the runs, one folder each")
     parser.add_argument("--root", type=Path, help="folder of the image set's official files")
     parser.add_argument("--finished", action="store_true", help="train nothing; write down the runs that are finished")
+    parser.add_argument("--keep", action="store_true", help="bundle the trained networks")
     given = parser.parse_args()
     torch.set_num_threads(1)  # as many as the runs were made with: other numbers change the last digits
+    stated = tomllib.loads((given.folder / "study.toml").read_text())
     rows, curves = [], []
-    for name, recipe, run in runs(given.folder / "study.toml", given.runs, given.root, given.finished):
+    for name, recipe, run in runs(stated, given.runs, given.root, given.finished):
         rows.append(result(name, recipe, run, given.root))
         curves += [{"run": name, **{key: round(row[key], 5) for key in CURVES}} for row in run.history]
         print(rows[-1], flush=True)
+        if given.keep:
+            keep(run, recipe, stated.get("images", DATASETS[recipe.data].title))
     write(given.folder / "results.csv", rows)
     write(given.folder / "curves.csv", curves)
+    picture(curves, given.folder / "curves.png")
     readme = given.folder / "README.md"
     text = readme.read_text().partition(MARK)[0] if readme.exists() else f"# {given.folder.name}\n\n"
     with write_atomically(readme, "w") as file:
         file.write(text + MARK + table(rows))
 
 
-def runs(study: Path, folder: Path, root: Path | None, finished: bool) -> Iterator[tuple[str, Recipe, Run]]:
+def runs(stated: dict[str, Any], folder: Path, root: Path | None, finished: bool) -> Iterator[tuple[str, Recipe, Run]]:
     """Name, recipe and outcome of each run."""
-    stated = tomllib.loads(study.read_text())
     for changes in stated["runs"]:
         recipe = load_recipe(stated["study"], changes.split())
         name = f"{recipe.architecture}-{recipe.gradient}-{recipe.adder_rate}-{recipe.seed}"
@@ -85,6 +98,38 @@ def result(name: str, recipe: Recipe, run: Run, root: Path | None) -> dict[str, 
         "8-bit accuracy": f"{found.accuracy:.4f}",
         "agreement": f"{found.agreement:.4f}",
     }
+
+
+def keep(run: Run, recipe: Recipe, images: str) -> None:
+    """Bundle a trained network, with what its images are called."""
+    network = Network.load(run.folder / NETWORK)
+    title = DATASETS[recipe.data].title
+    about = network.about | {"origin": network.about["origin"].replace(title, images)}
+    dataclasses.replace(network, about=about).save(BUNDLED / f"{recipe.architecture}.npz")
+
+
+def picture(curves: list[dict[str, Any]], path: Path) -> None:
+    """Test accuracy and training loss by epoch, a line a run, as Chromium draws them."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        print(f"{path.name}: not drawn, Chromium is not installed")
+        return
+    figure = make_subplots(1, 2, subplot_titles=("test accuracy, %", "training loss"), horizontal_spacing=0.08)
+    names = list(dict.fromkeys(row["run"] for row in curves))
+    for name in names:
+        rows = [row for row in curves if row["run"] == name]
+        for column, values in ((1, [100 * row["test_accuracy"] for row in rows]), (2, [row["train_loss"] for row in rows])):
+            line = {"color": NETWORKS[names.index(name) % len(NETWORKS)], "width": 2}
+            line["dash"] = ("solid", "dot")[names.index(name) // len(NETWORKS) % 2]
+            trace = go.Scatter(x=[row["epoch"] for row in rows], y=values, name=name, line=line, showlegend=column == 1)
+            figure.add_trace(trace, 1, column)
+    figure.update_layout(template="plotly_white", font={"family": FONT}, margin={"l": 40, "r": 10, "t": 30, "b": 40})
+    figure.update_layout(legend={"orientation": "h", "y": -0.15}, width=1000, height=420).update_xaxes(title="epoch")
+    with tempfile.TemporaryDirectory() as folder:
+        page = Path(folder, "curves.html")
+        figure.write_html(page, config={"displayModeBar": False})
+        options = ["--headless", "--no-sandbox", "--hide-scrollbars", "--window-size=1016,436", "--virtual-time-budget=5000"]
+        subprocess.run([chromium, *options, f"--screenshot={path.resolve()}", page.as_uri()], check=True, capture_output=True)
 
 
 def write(path: Path, rows: list[dict[str, Any]]) -> None:

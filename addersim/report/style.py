@@ -12,6 +12,7 @@ from addersim.report.markup import escape
 
 __all__ = [
     "COMPONENTS",
+    "FONT",
     "NETWORKS",
     "PALE",
     "RESOURCES",
