@@ -77,7 +77,8 @@ def _tables() -> list[dict[str, Any]]:
     for name in table_names():
         found = load_table(name).rows
         node, voltage = (
-            " ".join(f"{one:g}" for one in sorted({getattr(row, key) for row in found})) for key in ("node_nm", "voltage_v")
+            " ".join(f"{one:g}" for one in sorted({getattr(row, key) for row in found} - {None}))
+            for key in ("node_nm", "voltage_v")
         )
         rows.append({"name": name, "rows": len(found), "node nm": node, "voltage V": voltage, "main source": found[0].source})
     return rows

@@ -87,13 +87,17 @@ class _BitPrices:
 
     def __init__(self, machine: Accelerator, table: EnergyTable) -> None:
         buffers, dram = machine.buffers, machine.dram
-        self._buffers: dict[Moved, tuple[Buffer, float]] = {}
+        self._buffers: dict[Moved, tuple[Buffer, float, float]] = {}
         self.used: list[PriceUsed] = []
         names: tuple[Moved, ...] = ("input", "weight", "output")
         for name, buffer in zip(names, (buffers.input, buffers.weight, buffers.output), strict=True):
-            price = table.sram(buffer.capacity_kib)
-            self._buffers[name] = buffer, price.energy_pj * buffer.word_bits
-            self.used.append(PriceUsed(f"{name} buffer of {buffer.capacity_kib:g} KiB", "bit", price))
+            read, write = (table.sram(buffer.capacity_kib, buffer.word_bits, op) for op in ("read", "write"))
+            self._buffers[name] = buffer, read.energy_pj, write.energy_pj
+            of = f"{name} buffer of {buffer.capacity_kib:g} KiB"
+            self.used += [
+                PriceUsed(f"{of}, {op}", f"access of {buffer.word_bits} bit", price)
+                for op, price in (("read", read), ("write", write))
+            ]
         self._buffers["partial_sum"] = self._buffers["output"]
         if dram.energy_pj_per_bit is None:
             price = table.dram(dram.kind)
@@ -103,14 +107,14 @@ class _BitPrices:
         self.used.append(PriceUsed(f"DRAM {dram.kind}", "bit", price))
 
     def parts(self, accesses: Iterable[Access]) -> list[EnergyPart]:
-        """Energy of accesses; reads and writes cost the same."""
+        """Energy of accesses."""
         return [EnergyPart(access.level, access.operand, self._energy_pj(access)) for access in accesses]
 
     def _energy_pj(self, access: Access) -> float:
         if access.level == "dram":
             return access.size_bits * self._dram_pj
-        buffer, word_pj = self._buffers[access.operand]
-        return (buffer.words(access.reads, access.bits) + buffer.words(access.writes, access.bits)) * word_pj
+        buffer, read_pj, write_pj = self._buffers[access.operand]
+        return buffer.words(access.reads, access.bits) * read_pj + buffer.words(access.writes, access.bits) * write_pj
 
 
 class _Row(NamedTuple):

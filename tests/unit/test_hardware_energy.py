@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from addersim.errors import ConfigError, HardwareError
 from addersim.hardware import load_table, parse_table, table_names
-from addersim.hardware.energy import INTERPOLATIONS, RULES
 from addersim.hardware.energy_file import COLUMNS
+from addersim.hardware.energy_rules import INTERPOLATIONS, RULES
 from addersim.ops import OPERATIONS
 
 TABLES = {name: load_table(name) for name in table_names()}
@@ -83,6 +83,64 @@ def test_interpolation_by_hand():
     assert set(INTERPOLATIONS) < set(RULES)
 
 
+def memory(component, op, bits, capacity, energy, unit="pJ", rule="exact", area="", leakage=""):
+    return f"{component},{op},{bits},{capacity},{energy},{unit},{area},{leakage},45,,{rule},book"
+
+
+def wide_table(*rows):
+    header = HEADER.replace(",unit", ",unit,area_um2,leakage_uw")
+    return parse_table("\n".join((header, *rows)), "mine", "mine.csv")
+
+
+def test_register_files_and_the_network_of_the_array_are_priced_by_bit_or_by_access():
+    found = wide_table(
+        memory("register", "read", "16", "0.5", "1.5", area="100"),
+        memory("register", "write", "16", "0.5", "2"),
+        memory("register", "access", "", "", "16", "pJ/16bit"),
+        memory("network", "hop", "", "", "4", "pJ/16bit"),
+    )
+    assert found.register("read", 16, 0.5).energy_pj == 1.5
+    assert found.register("write", 16, 0.5).energy_pj == 2
+    assert found.network(8).energy_pj == 2
+    assert found.area("register", "read", 16, 0.5).value == 100
+    with pytest.raises(
+        HardwareError, match=re.escape("no row for register of 1 KiB, read of 16 bits; it has read of 0.5 KiB x 16")
+    ):
+        found.register("read", 16, 1)
+    alike = wide_table(memory("register", "access", "", "", "16", "pJ/16bit"))
+    assert [alike.register(op, 24, 3).energy_pj for op in ("read", "write")] == [24, 24]
+
+
+def test_reads_and_writes_of_a_memory_may_differ_and_depend_on_its_width():
+    found = wide_table(memory("sram", "read", 64, 8, 6, area=10), memory("sram", "write", 64, 8, 7))
+    assert (found.sram(8, 64).energy_pj, found.sram(8, 64, "write").energy_pj) == (6, 7)
+    assert found.area("sram", "read", 64, 8) == (10, "exact", "book")
+    with pytest.raises(HardwareError, match="no row for sram of 8 KiB, read of 32 bits; it has read of 8 KiB x 64 bits"):
+        found.sram(8, 32)
+    with pytest.raises(HardwareError, match="no row for leakage of sram read of 64 bits, 8 KiB"):
+        found.leakage("sram", "read", 64, 8)
+
+
+def law(capacity, bits):
+    return 3 * capacity**0.5 * bits**0.25
+
+
+def test_a_fit_is_computed_from_the_rows_and_states_its_error():
+    sizes = [(c, b) for c in (1, 4, 16) for b in (16, 256)]
+    rows = [memory("sram", "read", b, c, law(c, b), area=law(c, b), leakage=1) for c, b in sizes]
+    found = wide_table(*rows, memory("sram", "read", "8..512", "1..64", "", rule="fit"))
+    price = found.sram(9, 81)
+    assert price.energy_pj == pytest.approx(27)
+    assert price.rule == "fit 3 KiB^0.500 bits^0.250 to 6 rows, error 0 % rms, 0 % at most"
+    assert found.area("sram", "read", 81, 9).value == pytest.approx(27)
+    assert found.leakage("sram", "read", 81, 9).value == pytest.approx(1)
+    assert found.sram(4, 16).rule == "exact"  # a row's own number comes before any fit
+    rows[0] = memory("sram", "read", 16, 1, 2 * law(1, 16))
+    off = wide_table(*rows, memory("sram", "read", "8..512", "1..64", "", rule="fit"))
+    assert re.search(r"error \d+ % rms, \d\d % at most", off.sram(9, 81).rule)
+    assert off.sram(9, 81).energy_pj != pytest.approx(27)
+
+
 def test_polynomials_count_in_the_units_of_their_row():
     row = "sram,access,,1..99,,pJ/10bit,45,0.9,{rule},b"
     assert table(row.format(rule="polynomial 5 0 1")).sram(1).energy_pj == pytest.approx((5 + 8192**2) / 10)
@@ -95,19 +153,20 @@ def test_polynomials_count_in_the_units_of_their_row():
         (lambda t: t.price("mul", 8), "energy table 'mine' has no row for integer mul of 8 bits; it has add"),
         (lambda t: t.price("add", 9), "energy table 'mine' has no row for integer add of 9 bits; it has add of 8 bits"),
         (lambda t: t.price("add", 8, "float"), "no row for float add of 8 bits; it has no float rows"),
-        (lambda t: t.sram(8), "no row for sram of 8 KiB; it has no sram rows"),
+        (lambda t: t.sram(8), "no row for sram of 8 KiB, read of 1 bit; it has no sram rows"),
         (lambda t: t.dram("hbm"), "no row for dram of kind 'hbm'; it has ddr"),
     ],
 )
 def test_a_missing_row_is_an_error_that_says_what_there_is(ask, message):
     with pytest.raises(HardwareError, match=re.escape(message)):
         ask(table(arithmetic(), "dram,ddr,,,70,pJ/bit,45,0.9,exact,book"))
-    with pytest.raises(HardwareError, match=r"no row for integer mul of 65 bits; it has mul of 1\.\.64, 8, 32 bits"):
+    with pytest.raises(HardwareError, match=r"no row for integer mul of 65 bits; it has mul of 1\.\.64 bits, 8 bits, 32 bits"):
         TABLES["horowitz-45nm"].price("mul", 65)
 
 
 def test_a_memory_outside_the_rule_is_an_error():
-    with pytest.raises(HardwareError, match=r"'qtools-45nm' has no row for sram of 2 KiB; it has access of 3\.\.65536 KiB"):
+    message = "'qtools-45nm' has no row for sram of 2 KiB, read of 1 bit; it has access of 3..65536 KiB"
+    with pytest.raises(HardwareError, match=re.escape(message)):
         TABLES["qtools-45nm"].sram(2)
 
 
@@ -129,7 +188,7 @@ def test_a_memory_outside_the_rule_is_an_error():
         (file(ruled("as mul", bits="8")), "column bits: found '8', needs a range such as 1..64"),
         (file(ruled("as mul", bits="9..8")), "column bits: found '9..8', whose ends are in the wrong order"),
         (file(arithmetic(op="div")), "column op: found 'div', needs one of add, sub"),
-        (file(arithmetic(component="rom")), "column component: found 'rom', needs one of integer, float, sram, dram"),
+        (file(arithmetic(component="rom")), "column component: found 'rom', needs one of integer, float, sram, register"),
         (file(arithmetic(rule="cubic")), "column rule: found 'cubic', needs one of exact, linear"),
         (file(arithmetic(rule="")), "column rule: found '', needs one of exact"),
         (file(arithmetic(rule="exact 3")), "column rule: exact with 1 arguments; exact: the row's own number"),
@@ -148,6 +207,14 @@ def test_a_memory_outside_the_rule_is_an_error():
         (HEADER + "\nsram,access,8,8,70,pJ/bit,45,0.9,exact,b", "column bits: found '8'; empty in a row of component sram"),
         (file(arithmetic().replace("45", "0")), "column node_nm: found '0', needs a number > 0"),
         (file(arithmetic().replace(",book", ",")), "column source is empty; every price needs one"),
+        (HEADER + "\nnetwork,jump,,,70,pJ/bit,45,0.9,exact,b", "column op: found 'jump', needs one of hop"),
+        (HEADER + "\nregister,get,8,,70,pJ,45,0.9,exact,b", "column op: found 'get', needs one of read, write, access"),
+        (HEADER + "\nregister,read,8,,70,J,45,0.9,exact,b", "column unit: found 'J', needs pJ (an access), pJ/bit"),
+        (HEADER + "\nsram,read,,8,70,pJ,45,0.9,exact,b", "column bits: found '', needs a number > 0"),
+        (HEADER + "\nsram,read,1..8,1..8,,pJ,45,0.9,power,b", "rule power runs along bits or capacity_kib, not both; use fit"),
+        (HEADER + "\nsram,read,,1..8,,pJ/bit,45,0.9,fit,b", "rule fit needs a range of bits and of capacity_kib"),
+        (HEADER + "\nnetwork,hop,,,,pJ/bit,45,0.9,linear,b", "rule linear needs a range of bits or of capacity_kib"),
+        (HEADER + "\nsram,read,1..8,1..8,,pJ,45,0.9,fit,b", "line 2: rule fit needs exact rows of read, two"),
         (HEADER + '\n"integer,add', "mine.csv: line 2: not CSV"),
     ],
 )  # fmt: skip
@@ -166,7 +233,7 @@ def test_a_rule_that_gives_no_energy_is_an_error_not_a_number(rule):
 def test_a_power_law_that_overflows_is_an_error():
     steep = ("sram,access,,1,1e-300,pJ/bit,45,0.9,exact,b", "sram,access,,2,1,pJ/bit,45,0.9,exact,b",
              "sram,access,,1..99,,pJ/bit,45,0.9,power,b")  # fmt: skip
-    with pytest.raises(HardwareError, match="its power rule gives inf pJ for sram of 99 KiB"):
+    with pytest.raises(HardwareError, match="its power rule gives inf pJ for sram of 99 KiB, read of 1 bit;"):
         table(*steep).sram(99)
 
 

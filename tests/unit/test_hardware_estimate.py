@@ -180,7 +180,7 @@ def test_arithmetic_alone_equals_the_arithmetic_of_the_whole():
 def test_every_price_that_was_used_is_named_with_its_source():
     cost = estimate(SMALL, EDGE)
     assert (cost.network, cost.accelerator, cost.table) == ("small", "systolic-16x16", "horowitz-45nm")
-    assert {price.what for price in cost.prices} >= {"mul 8 bit", "cmp 8 bit", "weight buffer of 64 KiB", "DRAM dram"}
+    assert {price.what for price in cost.prices} >= {"mul 8 bit", "cmp 8 bit", "weight buffer of 64 KiB, read", "DRAM dram"}
     assert all(price.price.source and price.price.rule for price in cost.prices)
 
 
@@ -200,7 +200,7 @@ def test_a_missing_price_names_the_table_the_operation_and_the_layers():
         estimate(SMALL, EDGE, bare)
     with pytest.raises(HardwareError, match=r"needed by layers stem, block0\.conv0, block0\.conv1 and 46 more$"):
         estimate(LARGE, EDGE, bare)
-    with pytest.raises(HardwareError, match="energy table 'bare' has no row for sram of 64 KiB; it has no sram rows"):
+    with pytest.raises(HardwareError, match="energy table 'bare' has no row for sram of 64 KiB, read of 64 bits; it has no sram rows"):
         estimate(Trace("t", "hardware", (relu("r", 8, (Operand(8, 8),)),)), EDGE, priced("cmp", "mux"))
     with pytest.raises(HardwareError, match="energy table 'bare' has no row for dram of kind 'dram'; it has no dram rows"):
         memory = "sram,access,,1..99,,pJ/bit,45,0.9,polynomial 1,b"
