@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from addersim.quantization import LayerBits, Quantization
     from addersim.quantizer import quantize
     from addersim.report import write_report
+    from addersim.scalesim import Topology, load_topology, topology_trace
     from addersim.simulation import Simulation, count, simulate
     from addersim.trace import Trace
     from addersim.train.lower import lower
@@ -51,6 +52,7 @@ _PLACES = {
     "Program": "program",
     "Quantization": "quantization",
     "Simulation": "simulation",
+    "Topology": "scalesim",
     "Trace": "trace",
     "bundled_networks": "library",
     "count": "simulation",
@@ -59,9 +61,11 @@ _PLACES = {
     "load_energy_table": "hardware.energy_file",
     "load_images": "datasets",
     "load_network": "library",
+    "load_topology": "scalesim",
     "lower": "train.lower",
     "quantize": "quantizer",
     "simulate": "simulation",
+    "topology_trace": "scalesim",
     "write_report": "report",
 }
 _RENAMED = {"load_energy_table": "load_table", "load_images": "load"}
@@ -81,6 +85,7 @@ __all__ = [
     "Program",
     "Quantization",
     "Simulation",
+    "Topology",
     "Trace",
     "__version__",
     "bundled_networks",
@@ -90,9 +95,11 @@ __all__ = [
     "load_energy_table",
     "load_images",
     "load_network",
+    "load_topology",
     "lower",
     "quantize",
     "simulate",
+    "topology_trace",
     "write_report",
 ]
 

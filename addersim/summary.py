@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
-from typing import Any
+from typing import Any, get_args
 
 from addersim.errors import NetworkError
-from addersim.hardware.cost import Cost
+from addersim.hardware.cost import Component, Cost
 from addersim.hardware.schedule import schedule
 from addersim.program import Program
 from addersim.simulation import Simulation
 from addersim.trace import LayerTrace, Trace
 
-__all__ = ["Result", "cost_document", "simulation_document", "to_json", "trace_document"]
+__all__ = ["Result", "cost_document", "cost_rows", "simulation_document", "to_json", "trace_document"]
 
 Row = dict[str, Any]
 
@@ -172,6 +172,19 @@ def cost_document(cost: Cost) -> Row:
         ],
         "prices": [{"what": used.what, "unit": used.unit, **used.price._asdict()} for used in cost.prices],
     }
+
+
+def cost_rows(cost: Cost) -> list[Row]:
+    """A cost as a tidy table, one row a layer, for the whole batch; energy by component in columns of their own."""
+    same = {"network": cost.network, "accelerator": cost.accelerator, "table": cost.table, "batch": cost.batch}
+    rows = []
+    for layer in cost_document(cost)["layers"]:
+        energies = layer.pop("energy_pj")
+        parts = {f"{name}_pj": energies.get(name, 0.0) for name in get_args(Component)}
+        layer["layer"] = layer.pop("name")
+        plain = {key: value for key, value in layer.items() if key != "layer" and not isinstance(value, dict | list)}
+        rows.append({**same, "layer": layer["layer"], **plain, "energy_pj": energies["total"], **parts})
+    return rows
 
 
 def to_json(result: Result) -> Row:

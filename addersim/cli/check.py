@@ -29,7 +29,7 @@ def run(
 def _check(path: Path) -> dict[str, Any]:
     if not path.exists():
         raise ConfigError(f"{path}: no such file")
-    checks = {".npz": _network, ".toml": _accelerator, ".csv": _table}
+    checks = {".npz": _network, ".toml": _accelerator, ".cfg": _accelerator, ".csv": _table}
     if path.suffix not in checks:
         raise ConfigError(f"{path}: cannot tell what it is; known endings: {', '.join(checks)}")
     return checks[path.suffix](path)

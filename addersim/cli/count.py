@@ -8,13 +8,14 @@ import typer
 
 from addersim.cli import options
 from addersim.cli.output import print_json, print_table
+from addersim.errors import ConfigError
 
 if TYPE_CHECKING:
     from addersim.trace import LayerTrace, Trace
 
 
 def run(
-    network: options.Network_,
+    network: options.Countable,
     convention: Annotated[str, typer.Option(help="hardware (all that runs) or paper (two additions a tap).")] = "hardware",
     bits: options.Bits = None,
     weight_bits: options.WeightBits = None,
@@ -22,20 +23,39 @@ def run(
     layer: options.LayerBits = None,
     accumulator: options.AccumulatorText = None,
     circuit: options.Circuit = None,
+    datapath: options.Circuits = None,
     json: options.Json = False,
 ) -> None:
     """Count the operations of a network for one image."""
-    from addersim.simulation import count
     from addersim.summary import trace_document
 
     rules = options.quantization(bits, weight_bits, activation_bits, layer, accumulator, circuit=circuit)
-    trace = count(uncalibrated(network, rules), convention)
+    trace = counted(network, rules, circuit=circuit, datapath=datapath, convention=convention)
     if json:
         print_json(trace_document(trace))
         return
     rows = [_row(one) for one in trace.layers]
     rows.append({"layer": "total", "kind": "", "datapath": "", "taps": trace.taps, "operations": _words(trace)})
     print_table(f"{trace.name}: operations for one image, convention {trace.convention}", rows, total=True)
+
+
+def counted(
+    network: str, rules: Any, *, circuit: str | None = None, datapath: str | None = None, convention: str = "hardware"
+) -> Trace:
+    """Facts of a network or of a SCALE-Sim topology, from shapes alone."""
+    from addersim.simulation import count
+
+    if not network.lower().endswith(".csv"):
+        if datapath is not None:
+            raise ConfigError("--datapath: for SCALE-Sim topologies (.csv) only; a network's layers bring their arithmetic")
+        return count(uncalibrated(network, rules), convention)
+    from addersim.scalesim import load_topology, topology_trace
+
+    if circuit is not None:
+        raise ConfigError("--circuit: a SCALE-Sim topology has no adder layers of its own; give --datapath, such as l1-2a")
+    if convention not in ("hardware", "paper"):
+        raise ConfigError(f"convention: {convention!r} is not one of hardware, paper")
+    return topology_trace(load_topology(network), datapath or "mac", rules, convention)  # type: ignore[arg-type]
 
 
 def uncalibrated(network: str, rules: Any) -> Any:

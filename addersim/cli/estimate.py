@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from addersim.cli import options
-from addersim.cli.count import uncalibrated
-from addersim.cli.output import print_json, print_table, show
+from addersim.cli.count import counted
+from addersim.cli.output import print_json, print_table, show, write_csv
 
 if TYPE_CHECKING:
     from addersim.hardware.cost import Cost, LayerCost
 
 
 def run(
-    network: options.Network_,
+    network: options.Countable,
     accelerator: options.AcceleratorName = "systolic-16x16",
     table: options.Table = "horowitz-45nm",
     batch: Annotated[int, typer.Option(min=1, help="Images that run together.")] = 1,
@@ -25,15 +26,27 @@ def run(
     layer: options.LayerBits = None,
     accumulator: options.AccumulatorText = None,
     circuit: options.Circuit = None,
+    datapath: options.Circuits = None,
+    csv: Annotated[Path | None, typer.Option(help="Also write one row a layer to this CSV file.")] = None,
+    compute_report: Annotated[Path | None, typer.Option(help="Also write SCALE-Sim's COMPUTE_REPORT columns here.")] = None,
     json: options.Json = False,
 ) -> None:
     """Estimate energy and latency on an accelerator."""
+    from addersim.hardware.accelerator import load_accelerator
+    from addersim.hardware.compute_report import COLUMNS
+    from addersim.hardware.compute_report import compute_report as report_rows
     from addersim.hardware.estimate import estimate
-    from addersim.simulation import count
-    from addersim.summary import cost_document
+    from addersim.summary import cost_document, cost_rows
 
     rules = options.quantization(bits, weight_bits, activation_bits, layer, accumulator, circuit=circuit)
-    cost = estimate(count(uncalibrated(network, rules)), accelerator, table, batch)
+    trace = counted(network, rules, circuit=circuit, datapath=datapath)
+    machine = load_accelerator(accelerator)
+    cost = estimate(trace, machine, table, batch)
+    if csv:
+        by_layer = cost_rows(cost)
+        write_csv(csv, tuple(by_layer[0]), (tuple(row.values()) for row in by_layer))
+    if compute_report:
+        write_csv(compute_report, COLUMNS, report_rows(trace, cost, machine), like_scalesim=True)
     if json:
         print_json(cost_document(cost))
         return

@@ -20,6 +20,10 @@ CALIBRATION_IMAGES = 256
 Network_ = Annotated[
     str, typer.Argument(metavar="NETWORK", help="A bundled name (addersim list networks), a saved file, or an architecture.")
 ]
+Countable = Annotated[
+    str,
+    typer.Argument(metavar="NETWORK", help="A bundled name, a saved file, an architecture, or SCALE-Sim's topology (.csv)."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 Data = Annotated[str, typer.Option("--data", help="Image set (addersim list data).")]
 Root = Annotated[Path | None, typer.Option("--root", help="Folder of the image set's official files.")]
@@ -34,6 +38,9 @@ AccumulatorText = Annotated[
     str | None, typer.Option("--accumulator", help="exact (without it), or BITS:exact, BITS:saturate, BITS:wrap; 8..48 bits.")
 ]
 Circuit = Annotated[str | None, typer.Option("--circuit", help="Circuit of adder layers: 2a (without it), 1c1a or xor.")]
+Circuits = Annotated[
+    str | None, typer.Option("--datapath", help="Circuit of all layers of a SCALE-Sim topology: mac (without it), l1-2a, ...")
+]
 ClipWeights = Annotated[
     bool | None, typer.Option(help="Clip adder weights to their input's range, exactly (done without it).")
 ]
@@ -45,7 +52,9 @@ Correction = Annotated[
     typer.Option("--correction", help="Keep each channel's float statistics: mean-variance (without it), mean, none."),
 ]
 Rules = Annotated[Path | None, typer.Option("--rules", help="TOML file of quantisation rules; other options override it.")]
-AcceleratorName = Annotated[str, typer.Option("--accelerator", help="A bundled accelerator, or a TOML file.")]
+AcceleratorName = Annotated[
+    str, typer.Option("--accelerator", help="A bundled accelerator, a TOML file, or SCALE-Sim's .cfg file.")
+]
 Table = Annotated[str, typer.Option("--table", help="A bundled energy table, or a CSV file.")]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Threads; changes no result.")]
 

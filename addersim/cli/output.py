@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 
@@ -24,6 +25,19 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError(f"cannot print {type(value).__name__} as JSON")
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]], *, like_scalesim: bool = False) -> None:
+    """A table as CSV, whole or not at all; SCALE-Sim puts a space after each comma and a comma at the end of each line."""
+    import csv
+
+    from addersim.storage import write_atomically
+
+    with write_atomically(path, "w") as file:
+        if like_scalesim:
+            file.writelines(", ".join(map(str, row)) + ",\n" for row in (header, *rows))
+        else:
+            csv.writer(file, lineterminator="\n").writerows((header, *rows))
 
 
 def print_table(title: str, rows: Sequence[Mapping[str, Any]], total: bool = False) -> None:

@@ -137,7 +137,7 @@ def accelerator_names() -> tuple[str, ...]:
 
 
 def load_accelerator(name: str | os.PathLike[str]) -> Accelerator:
-    """An accelerator by bundled name, or from a TOML file.
+    """An accelerator by bundled name, from a TOML file, or from a configuration file of SCALE-Sim (.cfg).
 
     Raises
     ------
@@ -150,4 +150,8 @@ def load_accelerator(name: str | os.PathLike[str]) -> Accelerator:
     SystolicArray(rows=16, columns=16, dataflow='output')
     """
     _, where, text = resolve_text(name, "accelerators", ".toml", "accelerator")
+    if where.endswith(".cfg"):
+        from addersim.hardware.scalesim import parse_scalesim  # builds this module's record
+
+        return parse_scalesim(text, where)
     return parse_toml(text, Accelerator, where)

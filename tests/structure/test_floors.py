@@ -32,6 +32,7 @@ FLOORS = {
     "datasets": 3,
     "calibration": 4,
     "rewrites": 4,
+    "scalesim": 4,
     "quantizer": 4,
     "simulation": 4,
     "hardware": 4,
