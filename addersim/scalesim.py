@@ -27,6 +27,7 @@ from addersim.config import read_text
 from addersim.datapaths import datapath as find_datapath
 from addersim.errors import ConfigError
 from addersim.fixed import FixedFormat
+from addersim.geometry import Geometry
 from addersim.layers import IntegerWindow
 from addersim.quantization import Quantization
 from addersim.trace import Convention, LayerTrace, MatrixWork, Operand, Trace
@@ -35,6 +36,7 @@ __all__ = ["Topology", "TopologyLayer", "load_topology", "topology_trace"]
 
 MAX_LAYERS = 10_000
 MAX_SIZE = 10**8
+MAX_SIDE = 1 << 20
 MAX_TAPS = 1 << 24
 """Taps of one output, as the kernels allow."""
 
@@ -79,8 +81,9 @@ def parse_topology(text: str, name: str, where: str) -> Topology:
     Examples
     --------
     >>> text = "Layer name, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, Num Filter, Strides,\\n"
-    >>> parse_topology(text + "conv1, 34, 34, 3, 3, 3, 16, 1,\\n", "net", "net.csv").layers[0].work
-    MatrixWork(pixels=1024, window=27, filters=16, groups=1)
+    >>> work = parse_topology(text + "conv1, 34, 34, 3, 3, 3, 16, 1,\\n", "net", "net.csv").layers[0].work
+    >>> work.pixels, work.window, work.filters
+    (1024, 27, 16)
     """
     lines = [(number, line.split(",")) for number, line in enumerate(text.split("\n"), 1) if line.strip(" \t\r,")]
     if not lines:
@@ -106,8 +109,9 @@ def topology_trace(
 ) -> Trace:
     """Facts of a topology whose layers all run on one circuit.
 
-    Inputs are unsigned codes (as behind ReLU), of the widths that the rules give to each layer by its name. Weights are signed,
-    or unsigned where clipping brings those of an adder layer into its input's range. Outputs have the width of activations.
+    Inputs are unsigned codes (as behind ReLU), of the widths that the rules give to each layer by its name. Weights are
+    signed, or unsigned where clipping brings those of an adder layer into its input's range. Outputs have the width of
+    activations.
 
     Raises
     ------
@@ -190,7 +194,7 @@ class _Row:
         return self._product(name) if "m" in self.columns else self._convolution(name)
 
     def _product(self, name: str) -> TopologyLayer:
-        m, n, k = (self.number(column) for column in ("M", "N", "K"))
+        m, n, k = (self.number(column, MAX_SIZE) for column in ("M", "N", "K"))
         self._check_taps(k)
         return TopologyLayer(name, MatrixWork(m, k, n), m * k)
 
@@ -203,10 +207,17 @@ class _Row:
                     f"{self.where}: layer {name}: a filter of {what} {kernel} is larger than the IFMAP's {what} {size} "
                     "(which includes the padding)"
                 )
-        pixels = -(-(height - kernel_height + stride) // stride) * -(-(width - kernel_width + stride_width) // stride_width)
+        rows, columns = -(-(height - kernel_height) // stride) + 1, -(-(width - kernel_width) // stride_width) + 1
         groups, window = (channels, 1) if "DP" in name else (1, channels)
         self._check_taps(kernel_height * kernel_width * window)
-        work = MatrixWork(pixels, kernel_height * kernel_width * window, filters, groups)
+        work = MatrixWork(
+            pixels=rows * columns,
+            window=kernel_height * kernel_width * window,
+            filters=filters,
+            groups=groups,
+            geometry=Geometry((kernel_height, kernel_width), (stride, stride_width), groups=groups),
+            image=((rows - 1) * stride + kernel_height, (columns - 1) * stride_width + kernel_width),  # all that windows reach
+        )
         return TopologyLayer(name, work, height * width * channels)
 
     def _check_taps(self, taps: int) -> None:
@@ -225,12 +236,12 @@ class _Row:
         place = self.columns.get(_plain(column))
         return self.fields[place] if place is not None and place < len(self.fields) else ""
 
-    def number(self, column: str) -> int:
+    def number(self, column: str, most: int = MAX_SIDE) -> int:
         """A whole number, at least 1."""
         if not (text := self._text(column)):
             raise ConfigError(f"{self.where}: column {column!r} is missing; found {len(self.fields)} fields")
-        if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= MAX_SIZE:
-            raise ConfigError(f"{self.where}: column {column!r}: {text[:40]!r} is not a whole number in 1..{MAX_SIZE:,}")
+        if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= most:
+            raise ConfigError(f"{self.where}: column {column!r}: {text[:40]!r} is not a whole number in 1..{most:,}")
         return int(text)
 
 

@@ -15,7 +15,6 @@ from addersim.layers import Move, Relu, Window
 from addersim.network import Network
 from addersim.quantization import LayerBits
 from addersim.scalesim import load_topology, parse_topology, topology_trace
-from addersim.trace import MatrixWork
 from tests.unit.test_cli import document, refused, run
 
 HEADER = "Layer name, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, Num Filter, Strides,\n"
@@ -42,9 +41,14 @@ def topology(text):
     return parse_topology(text, "net", "net.csv")
 
 
+def product(work):
+    """What the systolic literature calls M, K, N, and the number of such products."""
+    return work.pixels, work.window, work.filters, work.groups
+
+
 def work_of(line, header=HEADER):
     (layer,) = topology(header + line).layers
-    return layer.work
+    return product(layer.work)
 
 
 def test_a_file_in_the_style_that_its_users_write():
@@ -58,22 +62,23 @@ def test_a_file_in_the_style_that_its_users_write():
     )
     found = topology(text)
     assert [layer.name for layer in found.layers] == ["Conv1", "Conv2_dw", "Conv3", "Conv3.2", "layer4"]
-    assert found.layers[0].work == MatrixWork(55 * 55, 363, 96)  # 54.25 windows a side, rounded up
+    assert product(found.layers[0].work) == (55 * 55, 363, 96, 1)  # 54.25 windows a side, rounded up
     assert found.layers[0].input_words == 224 * 224 * 3
-    assert found.layers[3].work == MatrixWork(48 * 48, 27, 8)
+    assert product(found.layers[3].work) == (48 * 48, 27, 8, 1)
+    assert found.layers[0].work.image == (227, 227)  # what 55 windows of 11 pixels reach at stride 4
 
 
 def test_headers_that_exist():
     wide = HEADER.replace("Strides", "Stride Height,Stride Width,Batch Size")
-    assert work_of("a,9,9,3,3,2,4,2,3,1,\n", wide) == MatrixWork(4 * 3, 18, 4)
-    assert work_of("a,9,9,3,3,2,4,2,NPU\n", HEADER.strip() + ", Target\n") == MatrixWork(16, 18, 4)
-    assert work_of("a,9,9,3,3,2,4,2,1:1,\n", HEADER.strip() + " Sparsity,\n") == MatrixWork(16, 18, 4)
+    assert work_of("a,9,9,3,3,2,4,2,3,1,\n", wide) == (4 * 3, 18, 4, 1)
+    assert work_of("a,9,9,3,3,2,4,2,NPU\n", HEADER.strip() + ", Target\n") == (16, 18, 4, 1)
+    assert work_of("a,9,9,3,3,2,4,2,1:1,\n", HEADER.strip() + " Sparsity,\n") == (16, 18, 4, 1)
     for header in ("Layer,M,N,K\n", "Layer Name, M, N, K,\n", "\ufeffLayer,M,N,K,\n".lstrip("\ufeff")):
-        assert work_of("Q, 5, 7, 9,\n", header) == MatrixWork(pixels=5, window=9, filters=7)
+        assert work_of("Q, 5, 7, 9,\n", header) == (5, 9, 7, 1)
 
 
 def test_depthwise_layers_run_channel_by_channel():
-    assert work_of("DP1, 10, 10, 3, 3, 6, 1, 1,\n") == MatrixWork(64, 9, 1, groups=6)
+    assert work_of("DP1, 10, 10, 3, 3, 6, 1, 1,\n") == (64, 9, 1, 6)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +94,7 @@ def test_depthwise_layers_run_channel_by_channel():
         ("Layer, M, K, N\nx,1,2,3\n", r"line 1: column 3 .* expected 'N', found 'K'"),
         (HEADER + "a,9,9,3,3,2,4\n", r"net.csv: line 2: column 'Strides' is missing; found 7 fields"),
         (HEADER + "\na,9,9,3,3,,4,1,\n", r"net.csv: line 3: column 'Channels' is missing"),
-        (HEADER + "a,9,9,3,3,x2,4,1,\n", r"line 2: column 'Channels': 'x2' is not a whole number in 1\.\.100,000,000"),
+        (HEADER + "a,9,9,3,3,x2,4,1,\n", r"line 2: column 'Channels': 'x2' is not a whole number in 1\.\.1,048,576"),
         (HEADER + "a,9,9,3,3,2,4,0,\n", r"line 2: column 'Strides': '0' is not a whole number"),
         (HEADER + "a,9,9,3,3,2,4,-1,\n", r"line 2: column 'Strides': '-1' is not a whole number"),
         (HEADER + f"a,9,9,3,3,2,{9 * '9'}9,1,\n", r"line 2: column 'Num Filter': '9999999999' is not a whole number"),
