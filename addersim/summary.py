@@ -156,6 +156,10 @@ def cost_document(cost: Cost) -> Row:
         "latency_ms": cost.latency_ms,
         "images_per_second": cost.images_per_second,
         "utilisation": cost.utilisation,
+        "taps": cost.taps,
+        "peak_taps_per_cycle": cost.elements,
+        "dram_bytes": cost.dram_bytes,
+        "dram_bytes_per_cycle": cost.dram_bytes_per_cycle,
         "layers": [
             {
                 "name": layer.name,
@@ -164,8 +168,13 @@ def cost_document(cost: Cost) -> Row:
                 "cycles": layer.cycles,
                 "bound": layer.bound,
                 "compute_cycles": layer.compute_cycles,
+                "buffer_cycles": layer.buffer_cycles,
                 "dram_cycles": layer.dram_cycles,
+                "taps": layer.taps,
                 "utilisation": layer.utilisation,
+                "mapping_efficiency": layer.mapping_efficiency,
+                "tiling": [loop._asdict() for loop in layer.tiling.loops] if layer.tiling else None,
+                "accesses": [asdict(access) for access in layer.accesses],
                 "energy_pj": {"total": layer.energy_pj} | layer.energy_by_component(),
             }
             for layer in cost.layers

@@ -19,7 +19,9 @@ def run(
     network: options.Countable,
     accelerator: options.AcceleratorName = "systolic-16x16",
     table: options.Table = "horowitz-45nm",
-    batch: Annotated[int, typer.Option(min=1, help="Images that run together.")] = 1,
+    batch: Annotated[
+        int | None, typer.Option(min=1, help="Images that run together.", show_default="the accelerator's")
+    ] = None,
     bits: options.Bits = None,
     weight_bits: options.WeightBits = None,
     activation_bits: options.ActivationBits = None,
@@ -50,7 +52,7 @@ def run(
     if json:
         print_json(cost_document(cost))
         return
-    images = "one image" if batch == 1 else f"{batch} images"
+    images = "one image" if cost.batch == 1 else f"{cost.batch} images"
     rows = [_row(one) for one in cost.layers]
     rows.append(
         {"layer": "total", "kind": "", "cycles": cost.cycles, "set by": "", "utilisation": f"{100 * cost.utilisation:.0f} %"}

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from addersim.config import bundled_names, parse_toml, resolve_text
+from addersim.datapaths import DATAPATHS
 
 __all__ = [
     "Accelerator",
@@ -15,6 +16,7 @@ __all__ = [
     "Buffers",
     "Dataflow",
     "Dram",
+    "Stored",
     "SystolicArray",
     "VectorUnit",
     "accelerator_names",
@@ -22,18 +24,39 @@ __all__ = [
 ]
 
 Dataflow = Literal["output", "weight", "input"]
+Stored = Literal["input", "weight", "partial_sum", "output"]
 
 _Text = Annotated[str, Meta(min_length=1)]
 _Side = Annotated[int, Meta(ge=1, le=65_536)]
 _Positive = Annotated[float, Meta(gt=0, le=1e6)]
+_Energy = Annotated[float, Meta(ge=0, le=1e6)]
 
 
 class SystolicArray(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The systolic array: `rows` x `columns` processing elements, each one tap a cycle, and the operand that stays in them."""
+    """The systolic array: `rows` x `columns` processing elements, each one tap a cycle, and the operand that stays in them.
+
+    Attributes
+    ----------
+    rows, columns, dataflow
+        Size, and what is stationary.
+    datapaths
+        Circuits that a processing element has; a layer that needs another one is refused. None: those that the network needs,
+        as in a design made for it.
+    overlapped_folds
+        Whether a second set of registers takes the next stationary operand, or drains the sums, while a fold runs. If not,
+        each fold fills and drains the array anew, as in SCALE-Sim.
+    """
 
     rows: _Side
     columns: _Side
     dataflow: Dataflow
+    datapaths: Annotated[tuple[_Text, ...], Meta(min_length=1)] | None = None
+    overlapped_folds: bool = False
+
+    def __post_init__(self) -> None:
+        for name in self.datapaths or ():
+            if name not in DATAPATHS:
+                raise ValueError(f"unknown datapath {name!r} in datapaths; known: {', '.join(DATAPATHS)}")
 
     @property
     def elements(self) -> int:
@@ -44,12 +67,29 @@ class SystolicArray(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 class Buffer(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One on-chip memory, read and written in words of `word_bits`.
 
-    Operands narrower than a word lie side by side, as many as fit whole; wider ones take several words. Energy an access comes
-    from the energy table by capacity, times the word's bits. The ports are assumed to keep up with the array.
+    Operands narrower than a word lie side by side, as many as fit whole; wider ones take several words.
+
+    Attributes
+    ----------
+    capacity_kib, word_bits
+        Size and access width.
+    banks
+        Words that it reads or writes in one cycle, all ports together; they bound latency. None: as many as are asked for.
+    read_pj_per_word, write_pj_per_word, source
+        Energy of an access, given with its source. Without them the energy table prices it by capacity and word.
     """
 
     capacity_kib: Annotated[float, Meta(gt=0, le=1_048_576)]
     word_bits: Annotated[int, Meta(ge=1, le=65_536)] = 64
+    banks: _Side | None = None
+    read_pj_per_word: _Energy | None = None
+    write_pj_per_word: _Energy | None = None
+    source: _Text | None = None
+
+    def __post_init__(self) -> None:
+        given = {self.read_pj_per_word is None, self.write_pj_per_word is None, self.source is None}
+        if len(given) > 1:
+            raise ValueError("read_pj_per_word, write_pj_per_word and source come together: a number needs its source")
 
     def words(self, operands: int, bits: int) -> int:
         """Memory words that hold, or accesses that move, a number of operands."""
@@ -74,16 +114,42 @@ class Buffer(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Buffers(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The on-chip memories.
+    """The on-chip memories: `input`, `weight` and `output` (with the partial sums), or one `unified` memory for all.
 
-    `output` also holds the partial sums. Where `keep_activations` is true, what a layer writes stays in `input` and `output`
-    together, which swap roles from layer to layer, whenever everything that is alive fits (see `schedule.kept_on_chip`).
+    Attributes
+    ----------
+    keep_activations
+        Whether what a layer writes stays on chip whenever everything that is alive fits (see `schedule.kept_on_chip`).
+    double_buffered
+        Whether transfers overlap with computing: one half of a memory is filled or emptied while the array uses the other, so
+        that a tile may take half of it. If not, tiles may take all, and the array waits for DRAM.
     """
 
-    input: Buffer
-    weight: Buffer
-    output: Buffer
+    input: Buffer | None = None
+    weight: Buffer | None = None
+    output: Buffer | None = None
+    unified: Buffer | None = None
     keep_activations: bool
+    double_buffered: bool = True
+
+    def __post_init__(self) -> None:
+        names = {name for name in ("input", "weight", "output", "unified") if getattr(self, name) is not None}
+        if names not in ({"input", "weight", "output"}, {"unified"}):
+            found = ", ".join(sorted(names)) or "none"
+            raise ValueError(f"found the memories {found}; needs input, weight and output, or unified alone")
+
+    def memories(self) -> dict[str, Buffer]:
+        """The memories by name: ``unified``, or ``input``, ``weight`` and ``output``."""
+        parts = {"input": self.input, "weight": self.weight, "output": self.output, "unified": self.unified}
+        return {name: buffer for name, buffer in parts.items() if buffer is not None}
+
+    def memory(self, operand: Stored) -> str:
+        """Name of the memory that holds an operand."""
+        return "unified" if self.unified is not None else "output" if operand == "partial_sum" else operand
+
+    def of(self, operand: Stored) -> Buffer:
+        """The memory that holds an operand."""
+        return self.memories()[self.memory(operand)]
 
 
 class Dram(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -91,7 +157,7 @@ class Dram(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     bandwidth_gb_s: _Positive
     kind: _Text = "dram"
-    energy_pj_per_bit: Annotated[float, Meta(ge=0, le=1e6)] | None = None
+    energy_pj_per_bit: _Energy | None = None
     source: _Text | None = None
 
     def __post_init__(self) -> None:
@@ -106,7 +172,7 @@ class VectorUnit(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Accelerator(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """An accelerator: a systolic array, a vector unit, three on-chip buffers and DRAM on one clock.
+    """An accelerator: an array, a vector unit, on-chip memories and DRAM on one clock.
 
     Attributes
     ----------
@@ -114,6 +180,8 @@ class Accelerator(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
         What it is called, one line for people, and where its numbers come from.
     clock_mhz
         Clock of array, vector unit and buffers.
+    batch
+        Images that run together unless a call says otherwise.
     """
 
     name: Annotated[str, Meta(min_length=1, max_length=100)]
@@ -124,6 +192,7 @@ class Accelerator(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     dram: Dram
     vector: VectorUnit
     about: str = ""
+    batch: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
 
     @property
     def dram_bits_per_cycle(self) -> float:
@@ -147,7 +216,7 @@ def load_accelerator(name: str | os.PathLike[str]) -> Accelerator:
     Examples
     --------
     >>> load_accelerator("systolic-16x16").array
-    SystolicArray(rows=16, columns=16, dataflow='output')
+    SystolicArray(rows=16, columns=16, dataflow='output', datapaths=None, overlapped_folds=False)
     """
     _, where, text = resolve_text(name, "accelerators", ".toml", "accelerator")
     if where.endswith(".cfg"):

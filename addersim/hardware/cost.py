@@ -9,16 +9,18 @@ from typing import Literal, NamedTuple
 
 from addersim.hardware.energy import Price
 from addersim.hardware.latency import Bound
-from addersim.hardware.memory import Access
+from addersim.hardware.mapping import Tiling
+from addersim.hardware.memory import Access, Level, Moved
 from addersim.trace import Convention
 
 __all__ = ["Component", "Cost", "EnergyPart", "LayerCost", "PriceUsed", "on_common_grain"]
 
-Component = Literal["array", "vector", "buffer", "dram"]
+Component = Literal["array", "vector", "register", "network", "buffer", "dram"]
 
 
 class EnergyPart(NamedTuple):
-    """Energy of one thing in one layer: an operation (array, vector) or an operand's movement (buffer, dram)."""
+    """Energy of one thing in one layer: an operation (array, vector) or an operand's movement (register, network,
+    buffer, dram)."""
 
     component: Component
     of: str
@@ -44,16 +46,22 @@ class LayerCost:
     cycles
         Cycles that pass. A stage of fused layers has them on its first layer and 0 on the others, so that cycles add up.
     bound
-        The resource that sets `cycles` (``array``, ``vector`` or ``dram``); ``fused`` on the followers of a stage, ``none``
-        where nothing takes time.
-    compute_cycles, dram_cycles
-        Cycles for which this layer alone keeps its unit (array or vector unit) and DRAM busy.
+        The resource that sets `cycles` (``array``, ``vector``, ``buffer`` or ``dram``); ``fused`` on the followers of a stage,
+        ``none`` where nothing takes time.
+    compute_cycles, buffer_cycles, dram_cycles
+        Cycles for which this layer alone keeps its unit (array or vector unit), the busiest on-chip memory and DRAM busy.
+    taps
+        Terms that the array computes; 0 for layers of the vector unit.
     utilisation
         Taps, or operations of a vector layer, over what its unit could have run in `compute_cycles`; 0 where there are none.
+    mapping_efficiency
+        Share of the processing elements that the folds fill; 0 for layers of the vector unit.
+    tiling
+        The tile loop that the array runs; None for layers of the vector unit.
     parts
         Energy, one part an operation or moved operand.
     accesses
-        Words moved.
+        Words moved, by level and operand.
     """
 
     name: str
@@ -62,10 +70,30 @@ class LayerCost:
     cycles: int
     bound: Bound
     compute_cycles: int
+    buffer_cycles: int
     dram_cycles: int
+    taps: int
     utilisation: float
+    mapping_efficiency: float
+    tiling: Tiling | None
     parts: tuple[EnergyPart, ...]
     accesses: tuple[Access, ...]
+
+    def words(self, level: Level | None = None, operand: Moved | None = None) -> int:
+        """Words read and written, of one level and operand or of all."""
+        return sum(
+            access.words for access in self.accesses if level in (None, access.level) and operand in (None, access.operand)
+        )
+
+    @property
+    def dram_bytes(self) -> float:
+        """Bytes to and from DRAM."""
+        return sum(access.size_bits for access in self.accesses if access.level == "dram") / 8
+
+    @property
+    def operational_intensity(self) -> float:
+        """Taps a byte of DRAM traffic, the abscissa of a roofline; infinite where there is no traffic, 0 without taps."""
+        return _intensity(self.taps, self.dram_bytes)
 
     @property
     def energy_pj(self) -> float:
@@ -92,7 +120,9 @@ class Cost:
     batch
         Images that are run together. Energy, cycles and latency are those of all of them.
     clock_mhz, elements
-        The accelerator's clock and processing elements.
+        The accelerator's clock and processing elements; each computes at most one tap a cycle, the flat roof of a roofline.
+    dram_bytes_per_cycle
+        Bandwidth of DRAM, the slope of a roofline.
     taps
         Terms that the array computes, for the batch.
     layers
@@ -108,6 +138,7 @@ class Cost:
     batch: int
     clock_mhz: float
     elements: int
+    dram_bytes_per_cycle: float
     taps: int
     layers: tuple[LayerCost, ...]
     prices: tuple[PriceUsed, ...]
@@ -131,6 +162,20 @@ class Cost:
     def utilisation(self) -> float:
         """Taps over what the array could have run in all cycles."""
         return self.taps / (self.cycles * self.elements) if self.cycles else 0.0
+
+    @property
+    def dram_bytes(self) -> float:
+        """Bytes to and from DRAM."""
+        return sum(layer.dram_bytes for layer in self.layers)
+
+    @property
+    def operational_intensity(self) -> float:
+        """Taps a byte of DRAM traffic; infinite where there is no traffic, 0 without taps."""
+        return _intensity(self.taps, self.dram_bytes)
+
+    def roof(self, operational_intensity: float) -> float:
+        """Most taps a cycle at an operational intensity: what DRAM feeds, up to one tap a processing element."""
+        return min(float(self.elements), operational_intensity * self.dram_bytes_per_cycle)
 
     @property
     def energy_pj_per_image(self) -> float:
@@ -166,6 +211,10 @@ def on_common_grain(layers: Sequence[Sequence[EnergyPart]]) -> list[tuple[Energy
     return [
         tuple(EnergyPart(component, of, round(energy / grain) * grain) for component, of, energy in parts) for parts in layers
     ]
+
+
+def _intensity(taps: int, dram_bytes: float) -> float:
+    return taps / dram_bytes if dram_bytes else math.inf if taps else 0.0
 
 
 def _by_component(parts: Iterable[EnergyPart]) -> dict[str, float]:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from itertools import groupby
 from typing import NamedTuple
 
 from addersim.errors import HardwareError
-from addersim.hardware.accelerator import Accelerator, Buffer, load_accelerator
+from addersim.hardware.accelerator import Accelerator, load_accelerator
+from addersim.hardware.array import run_on_array
 from addersim.hardware.compute import operation_prices
 from addersim.hardware.cost import Component, Cost, EnergyPart, LayerCost, PriceUsed, on_common_grain
 from addersim.hardware.energy import EnergyTable, Price
 from addersim.hardware.energy_file import load_table
 from addersim.hardware.latency import Bound, LayerCycles, stage_cycles
-from addersim.hardware.memory import Access, Moved, fold_layer, layer_accesses
+from addersim.hardware.mapping import ArrayRun, Placement
+from addersim.hardware.memory import Access, output_accesses, vector_accesses
+from addersim.hardware.movement import MovementPrices
 from addersim.hardware.schedule import Schedule, kept_on_chip, schedule
 from addersim.trace import LayerTrace, Trace
 
@@ -25,7 +28,7 @@ def estimate(
     trace: Trace,
     accelerator: Accelerator | str | os.PathLike[str],
     table: EnergyTable | str | os.PathLike[str] = "horowitz-45nm",
-    batch: int = 1,
+    batch: int | None = None,
 ) -> Cost:
     """Energy and latency of a network on an accelerator.
 
@@ -44,7 +47,7 @@ def estimate(
         An energy table, a bundled name or a CSV file.
     batch
         Images that are run together, layer by layer: weights are fetched once for all, but the activations of all have to
-        fit to stay on chip. The cost is that of the batch.
+        fit to stay on chip. The cost is that of the batch. None: the accelerator's own.
 
     Raises
     ------
@@ -53,105 +56,91 @@ def estimate(
     HardwareError
         The table lacks a needed price, a buffer is too small, or the trace contradicts itself.
     """
-    if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
-        raise HardwareError(f"batch: found {batch!r}, needs a whole number >= 1")
     machine = accelerator if isinstance(accelerator, Accelerator) else load_accelerator(accelerator)
+    images = machine.batch if batch is None else batch
+    if isinstance(images, bool) or not isinstance(images, int) or images < 1:
+        raise HardwareError(f"batch: found {images!r}, needs a whole number >= 1")
     energies = table if isinstance(table, EnergyTable) else load_table(table)
     prices = operation_prices(trace.layers, energies)
     used = [PriceUsed(f"{op} {bits} bit", "operation", price) for (op, bits), price in sorted(prices.items())]
     if trace.convention == "paper":
-        rows = [_Row(layer, 0, "none", _IDLE, ()) for layer in trace.layers]
+        rows = [_Row(layer, None, 0, "none", _IDLE, ()) for layer in trace.layers]
         moved: list[list[EnergyPart]] = [[] for _ in rows]
     else:
-        bits = _BitPrices(machine, energies)
-        rows = _hardware_rows(trace, machine, batch)
-        moved = [bits.parts(row.accesses) for row in rows]
-        used += bits.used
-    parts = on_common_grain([_arithmetic(row.layer, prices, batch) + one for row, one in zip(rows, moved, strict=True)])
+        movement = MovementPrices(machine, energies)
+        rows = _hardware_rows(trace, machine, images, movement)
+        moved = [movement.parts(row.accesses) for row in rows]
+        used += movement.used
+    parts = on_common_grain([_arithmetic(row.layer, prices, images) + one for row, one in zip(rows, moved, strict=True)])
     return Cost(
         network=trace.name,
         accelerator=machine.name,
         table=energies.name,
         convention=trace.convention,
-        batch=batch,
+        batch=images,
         clock_mhz=machine.clock_mhz,
         elements=machine.array.elements,
-        taps=trace.taps * batch,
-        layers=tuple(_layer_cost(row, one, machine, batch) for row, one in zip(rows, parts, strict=True)),
+        dram_bytes_per_cycle=machine.dram_bits_per_cycle / 8,
+        taps=trace.taps * images,
+        layers=tuple(_layer_cost(row, one, machine, images) for row, one in zip(rows, parts, strict=True)),
         prices=tuple(used),
     )
 
 
-class _BitPrices:
-    """Energy of accesses: whole words of the buffers, bits of DRAM."""
-
-    def __init__(self, machine: Accelerator, table: EnergyTable) -> None:
-        buffers, dram = machine.buffers, machine.dram
-        self._buffers: dict[Moved, tuple[Buffer, float, float]] = {}
-        self.used: list[PriceUsed] = []
-        names: tuple[Moved, ...] = ("input", "weight", "output")
-        for name, buffer in zip(names, (buffers.input, buffers.weight, buffers.output), strict=True):
-            read, write = (table.sram(buffer.capacity_kib, buffer.word_bits, op) for op in ("read", "write"))
-            self._buffers[name] = buffer, read.energy_pj, write.energy_pj
-            of = f"{name} buffer of {buffer.capacity_kib:g} KiB"
-            self.used += [
-                PriceUsed(f"{of}, {op}", f"access of {buffer.word_bits} bit", price)
-                for op, price in (("read", read), ("write", write))
-            ]
-        self._buffers["partial_sum"] = self._buffers["output"]
-        if dram.energy_pj_per_bit is None:
-            price = table.dram(dram.kind)
-        else:
-            price = Price(dram.energy_pj_per_bit, "given by the accelerator", dram.source or "")
-        self._dram_pj = price.energy_pj
-        self.used.append(PriceUsed(f"DRAM {dram.kind}", "bit", price))
-
-    def parts(self, accesses: Iterable[Access]) -> list[EnergyPart]:
-        """Energy of accesses."""
-        return [EnergyPart(access.level, access.operand, self._energy_pj(access)) for access in accesses]
-
-    def _energy_pj(self, access: Access) -> float:
-        if access.level == "dram":
-            return access.size_bits * self._dram_pj
-        buffer, read_pj, write_pj = self._buffers[access.operand]
-        return buffer.words(access.reads, access.bits) * read_pj + buffer.words(access.writes, access.bits) * write_pj
-
-
 class _Row(NamedTuple):
-    """A layer on its way to a LayerCost: the cycles that pass, what sets them, its own cycles and accesses."""
+    """A layer on its way to a LayerCost: its run on the array, the cycles that pass, what sets them, its own cycles."""
 
     layer: LayerTrace
+    run: ArrayRun | None
     cycles: int
     bound: Bound
     own: LayerCycles
     accesses: tuple[Access, ...]
 
 
-_IDLE = LayerCycles(0, 0, 0)
+_IDLE = LayerCycles()
 
 
-def _hardware_rows(trace: Trace, machine: Accelerator, batch: int) -> list[_Row]:
+class _Facts(NamedTuple):
+    layer: LayerTrace
+    run: ArrayRun | None
+    own: LayerCycles
+    accesses: tuple[Access, ...]
+
+
+def _hardware_rows(trace: Trace, machine: Accelerator, batch: int, prices: MovementPrices) -> list[_Row]:
     order = schedule(trace)
     kept = kept_on_chip(order, trace, machine.buffers, batch)
     rows: list[_Row] = []
     for _, stage in groupby(range(len(trace.layers)), key=order.stages.__getitem__):
-        members = [_layer_facts(trace.layers[index], index, order, kept, machine, batch) for index in stage]
-        cycles, bound = stage_cycles(own for _, own, _ in members)
-        for layer, own, accesses in members:
-            rows.append(_Row(layer, cycles, bound, own, accesses))
+        members = [_layer_facts(trace.layers[index], index, order, kept, machine, batch, prices) for index in stage]
+        cycles, bound = stage_cycles((member.own for member in members), machine.buffers.double_buffered)
+        for layer, run, own, accesses in members:
+            rows.append(_Row(layer, run, cycles, bound, own, accesses))
             cycles, bound = 0, "fused"
     return rows
 
 
 def _layer_facts(
-    layer: LayerTrace, index: int, order: Schedule, kept: frozenset[int], machine: Accelerator, batch: int
-) -> tuple[LayerTrace, LayerCycles, tuple[Access, ...]]:
+    layer: LayerTrace,
+    index: int,
+    order: Schedule,
+    kept: frozenset[int],
+    machine: Accelerator,
+    batch: int,
+    prices: MovementPrices,
+) -> _Facts:
     if index in order.views:
-        return layer, _IDLE, ()
-    folds = fold_layer(layer, machine, batch)
+        return _Facts(layer, None, _IDLE, ())
     inputs_kept = tuple(source in kept for source in order.sources[index])
-    accesses = layer_accesses(layer, folds, machine, batch, inputs_kept, index not in kept)
-    return layer, LayerCycles.of(layer, folds, accesses, machine, batch), accesses
+    outputs = output_accesses(layer, batch, index in kept)
+    if layer.work is None:
+        accesses = vector_accesses(layer, batch, inputs_kept) + outputs
+        return _Facts(layer, None, LayerCycles.of(0, layer.operations.total() * batch, accesses, machine), accesses)
+    placement = Placement(all(inputs_kept), index in kept or layer.fused)
+    run = run_on_array(layer, machine, batch, placement, prices)
+    accesses = run.accesses + outputs
+    return _Facts(layer, run, LayerCycles.of(run.cycles, 0, accesses, machine), accesses)
 
 
 def _arithmetic(layer: LayerTrace, prices: Mapping[tuple[str, int], Price], batch: int) -> list[EnergyPart]:
@@ -174,8 +163,12 @@ def _layer_cost(row: _Row, parts: tuple[EnergyPart, ...], machine: Accelerator, 
         cycles=row.cycles,
         bound=row.bound,
         compute_cycles=own.array + own.vector,
+        buffer_cycles=own.buffer,
         dram_cycles=own.dram,
+        taps=layer.work.taps * batch if layer.work else 0,
         utilisation=done * batch / places if places else 0.0,
+        mapping_efficiency=row.run.mapping_efficiency if row.run else 0.0,
+        tiling=row.run.tiling if row.run else None,
         parts=parts,
         accesses=row.accesses,
     )

@@ -1,43 +1,46 @@
-"""Cycles: array, vector unit and DRAM of each layer, and of each stage.
+"""Cycles: array, vector unit, on-chip memories and DRAM of each layer, and of each stage.
 
-A stage (`schedule.Schedule.stages`: layers joined by fused outputs) lasts as long as its busiest resource: transfers are
-double buffered, and the vector unit takes the array's results as they drain. Stages run one after another.
+A stage (`schedule.Schedule.stages`: layers joined by fused outputs) lasts as long as its busiest resource: the vector unit
+takes the array's results as they drain, and with double buffering transfers overlap with computing. Stages run one after
+another.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
-from addersim.hardware.accelerator import Accelerator
+from addersim.hardware.accelerator import Accelerator, Buffers
 from addersim.hardware.memory import Access
-from addersim.hardware.systolic import Folds
-from addersim.trace import LayerTrace
 
-__all__ = ["Bound", "LayerCycles", "dram_cycles", "stage_cycles", "vector_cycles"]
+__all__ = ["Bound", "LayerCycles", "buffer_cycles", "dram_cycles", "stage_cycles", "vector_cycles"]
 
-Bound = Literal["array", "vector", "dram", "fused", "none"]
+Bound = Literal["array", "vector", "buffer", "dram", "fused", "none"]
 
 
 @dataclass(frozen=True, slots=True)
 class LayerCycles:
-    """Cycles for which a layer keeps each resource busy."""
+    """Cycles for which a layer keeps each resource busy; the on-chip memories by name."""
 
-    array: int
-    vector: int
-    dram: int
+    array: int = 0
+    vector: int = 0
+    dram: int = 0
+    buffers: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
-    def of(
-        cls, layer: LayerTrace, folds: Folds | None, accesses: Iterable[Access], accelerator: Accelerator, batch: int
-    ) -> LayerCycles:
-        """Cycles of a layer: `systolic.fold` on the array, else `vector_cycles`; and `dram_cycles`."""
-        bits = sum(access.size_bits for access in accesses if access.level == "dram")
-        if folds is None:
-            return cls(0, vector_cycles(layer.operations.total() * batch, accelerator), dram_cycles(bits, accelerator))
-        return cls(folds.cycles, 0, dram_cycles(bits, accelerator))
+    def of(cls, array: int, operations: int, accesses: Iterable[Access], accelerator: Accelerator) -> LayerCycles:
+        """Cycles of a layer: of the array, of vector operations, and of its accesses."""
+        listed = tuple(accesses)
+        bits = sum(access.size_bits for access in listed if access.level == "dram")
+        vector, dram = vector_cycles(operations, accelerator), dram_cycles(bits, accelerator)
+        return cls(array, vector, dram, buffer_cycles(listed, accelerator.buffers))
+
+    @property
+    def buffer(self) -> int:
+        """Cycles of the busiest on-chip memory."""
+        return max(self.buffers.values(), default=0)
 
 
 def vector_cycles(operations: int, accelerator: Accelerator) -> int:
@@ -45,17 +48,39 @@ def vector_cycles(operations: int, accelerator: Accelerator) -> int:
     return -(-operations // accelerator.vector.lanes)
 
 
+def buffer_cycles(accesses: Iterable[Access], buffers: Buffers) -> dict[str, int]:
+    """Cycles in which each memory with a number of banks serves its accesses, one word a bank and cycle."""
+    words: dict[str, int] = {}
+    for access in accesses:
+        memory = buffers.of(access.operand)
+        if access.level == "buffer" and memory.banks is not None:
+            name = buffers.memory(access.operand)
+            moved = memory.words(access.reads, access.bits) + memory.words(access.writes, access.bits)
+            words[name] = words.get(name, 0) + moved
+    return {name: -(-number // (buffers.memories()[name].banks or 1)) for name, number in words.items()}
+
+
 def dram_cycles(bits: int, accelerator: Accelerator) -> int:
     """Cycles in which DRAM moves a number of bits at its full bandwidth."""
     return math.ceil(bits / accelerator.dram_bits_per_cycle)
 
 
-def stage_cycles(layers: Iterable[LayerCycles]) -> tuple[int, Bound]:
-    """Cycles of layers that run as one pipeline, and what sets them: array, vector unit or DRAM, the first of equals."""
+def stage_cycles(layers: Iterable[LayerCycles], overlapped: bool = True) -> tuple[int, Bound]:
+    """Cycles of layers that run as one pipeline, and what sets them: the first of the busiest resources.
+
+    Where transfers do not overlap with computing (`overlapped` false), the cycles of DRAM come on top.
+    """
     array = vector = dram = 0
+    memories: dict[str, int] = {}
     for layer in layers:
         array, vector, dram = array + layer.array, vector + layer.vector, dram + layer.dram
-    cycles = max(array, vector, dram)
-    if cycles == 0:
+        for name, busy in layer.buffers.items():
+            memories[name] = memories.get(name, 0) + busy
+    on_chip: tuple[tuple[int, Bound], ...] = (
+        (array, "array"), (vector, "vector"), (max(memories.values(), default=0), "buffer"),
+    )  # fmt: skip
+    most = max((*on_chip, (dram, "dram")), key=lambda pair: pair[0])
+    if most[0] == 0:
         return 0, "none"
-    return cycles, "array" if array == cycles else "vector" if vector == cycles else "dram"
+    cycles = most[0] if overlapped else max(busy for busy, _ in on_chip) + dram
+    return cycles, most[1]

@@ -25,19 +25,23 @@ from dataclasses import dataclass
 from typing import Literal
 
 from addersim.errors import HardwareError
-from addersim.hardware.accelerator import Accelerator, Buffer, Buffers
+from addersim.hardware.accelerator import Accelerator, Buffer, Buffers, Stored
 from addersim.hardware.systolic import Folds, fold
 from addersim.trace import LayerTrace, Operand
 
-__all__ = ["Access", "Level", "Moved", "fold_layer", "layer_accesses"]
+__all__ = ["Access", "Level", "Moved", "array_accesses", "fold_layer", "output_accesses", "vector_accesses"]
 
-Level = Literal["buffer", "dram"]
-Moved = Literal["input", "weight", "partial_sum", "output"]
+Level = Literal["register", "network", "buffer", "dram"]
+Moved = Stored
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Words of one operand, of `bits` each, that a layer reads from and writes to one level."""
+    """Words of one operand, of `bits` each, that a layer reads from and writes to one level.
+
+    Levels are the processing elements' registers, the network between them, the on-chip memories and DRAM. A word over the
+    network counts as one read for each hop.
+    """
 
     level: Level
     operand: Moved
@@ -56,60 +60,50 @@ class Access:
         return self.words * self.bits
 
 
-def fold_layer(layer: LayerTrace, accelerator: Accelerator, batch: int) -> Folds | None:
-    """How the array runs a layer for a batch, or None for a layer without a matrix product."""
-    if layer.work is None:
-        return None
+def fold_layer(layer: LayerTrace, accelerator: Accelerator, batch: int) -> Folds:
+    """How a systolic array runs a window layer for a batch."""
     work = layer.work
-    if len(layer.inputs) != 1:
-        raise HardwareError(f"layer {layer.name}: a matrix product of {len(layer.inputs)} stored inputs; the array takes 1")
-    if layer.weights.words < work.window * work.filters * work.groups:
-        needed = work.window * work.filters * work.groups
-        raise HardwareError(f"layer {layer.name}: {layer.weights.words} stored weights, but its matrix product takes {needed}")
-    array, buffer = accelerator.array, accelerator.buffers.output
-    room = buffer.room(layer.accumulator_bits or layer.output.bits)
+    assert work is not None
+    array, buffer = accelerator.array, accelerator.buffers.of("partial_sum")
+    bits = layer.accumulator_bits or layer.output.bits
+    room = buffer.room(bits)
     if array.dataflow != "output" and work.window > array.rows and room < array.columns:
+        name = accelerator.buffers.memory("partial_sum")
         raise HardwareError(
-            f"layer {layer.name}: accelerator {accelerator.name!r}: buffers.output of {buffer.capacity_kib:g} KiB holds "
-            f"{room} partial sums of {layer.accumulator_bits or layer.output.bits} bits, needs {array.columns} (one a column)"
+            f"layer {layer.name}: accelerator {accelerator.name!r}: buffers.{name} of {buffer.capacity_kib:g} KiB holds "
+            f"{room} partial sums of {bits} bits, needs {array.columns} (one a column)"
         )
     batched = type(work)(work.pixels * batch, work.window, work.filters, work.groups)
-    return fold(batched, array.rows, array.columns, array.dataflow, room)
+    return fold(batched, array.rows, array.columns, array.dataflow, room, array.overlapped_folds)
 
 
-def layer_accesses(
-    layer: LayerTrace, folds: Folds | None, accelerator: Accelerator, batch: int, inputs_kept: tuple[bool, ...], spilled: bool
-) -> tuple[Access, ...]:
-    """All accesses of a layer.
-
-    Parameters
-    ----------
-    layer, folds
-        The layer and how the array runs it.
-    accelerator, batch
-        Where, and how many images at once.
-    inputs_kept
-        For each input whether it is on chip.
-    spilled
-        Whether the output goes to DRAM.
-    """
-    found = []
-    weights = layer.weights
-    if folds is None:
-        for operand, kept in zip(layer.inputs, inputs_kept, strict=True):
-            words = operand.words * batch
-            found += _read("input", words, 0 if kept else words, operand.bits)
-        found += _read("weight", weights.words * batch, weights.words, weights.bits)
-    else:
-        found += _array_reads(layer, folds, accelerator.buffers, batch, inputs_kept[0])
-        if folds.partial_sums:
-            bits = layer.accumulator_bits or layer.output.bits
-            found.append(Access("buffer", "partial_sum", folds.partial_sums, folds.partial_sums, bits))
-    if not layer.fused:
-        words, bits = layer.output.words * batch, layer.output.bits
-        found.append(Access("buffer", "output", words * spilled, words, bits))
-        found += [Access("dram", "output", 0, words, bits)] * spilled
+def array_accesses(layer: LayerTrace, folds: Folds, buffers: Buffers, batch: int, kept: bool) -> tuple[Access, ...]:
+    """Accesses of a window layer on a systolic array, final outputs not included."""
+    found = _array_reads(layer, folds, buffers, batch, kept)
+    if folds.partial_sums:
+        bits = layer.accumulator_bits or layer.output.bits
+        found.append(Access("buffer", "partial_sum", folds.partial_sums, folds.partial_sums, bits))
     return tuple(access for access in found if access.words)
+
+
+def vector_accesses(layer: LayerTrace, batch: int, inputs_kept: tuple[bool, ...]) -> tuple[Access, ...]:
+    """Accesses of a layer on the vector unit, final outputs not included; for each input whether it is on chip."""
+    found = []
+    for operand, kept in zip(layer.inputs, inputs_kept, strict=True):
+        words = operand.words * batch
+        found += _read("input", words, 0 if kept else words, operand.bits)
+    found += _read("weight", layer.weights.words * batch, layer.weights.words, layer.weights.bits)
+    return tuple(access for access in found if access.words)
+
+
+def output_accesses(layer: LayerTrace, batch: int, kept: bool) -> tuple[Access, ...]:
+    """Writes of a layer's final outputs, and their way to DRAM unless they are kept; none where they are fused."""
+    words, bits = layer.output.words * batch, layer.output.bits
+    if layer.fused or not words:
+        return ()
+    if kept:
+        return (Access("buffer", "output", 0, words, bits),)
+    return Access("buffer", "output", words, words, bits), Access("dram", "output", 0, words, bits)
 
 
 def _read(operand: Moved, reads: int, fetched: int, bits: int) -> list[Access]:
@@ -146,8 +140,8 @@ class _Stream:
 
 def _fetches(folds: Folds, buffers: Buffers, inputs: Operand, weights: Operand, kept: bool) -> tuple[int, int]:
     """How often DRAM delivers the inputs and the weights: the cheaper of the loop orders that the dataflow allows."""
-    given = _Stream.of(inputs, folds.work.groups, folds.input_passes, buffers.input, folds.input_tile)
-    constant = _Stream.of(weights, folds.work.groups, folds.weight_passes, buffers.weight, folds.weight_tile)
+    given = _Stream.of(inputs, folds.work.groups, folds.input_passes, buffers.of("input"), folds.input_tile)
+    constant = _Stream.of(weights, folds.work.groups, folds.weight_passes, buffers.of("weight"), folds.weight_tile)
     orders = []
     if constant.tile is not None:
         weight_times, input_times = _nest(constant, given)

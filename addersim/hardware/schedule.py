@@ -68,7 +68,8 @@ def kept_on_chip(order: Schedule, trace: Trace, buffers: Buffers, batch: int) ->
     """
     if not buffers.keep_activations:
         return frozenset()
-    capacity = 8192 * (buffers.input.capacity_kib + buffers.output.capacity_kib)
+    names = {buffers.memory("input"), buffers.memory("output")}
+    capacity = 8192 * sum(buffers.memories()[name].capacity_kib for name in names)
     alive = [0] * (order.stages[-1] + 1)
     kept = set()
     lives = {index: range(order.stages[index], last + 1) for index, last in order.last_stage.items()}
@@ -83,7 +84,7 @@ def kept_on_chip(order: Schedule, trace: Trace, buffers: Buffers, batch: int) ->
 
 def _size_bits(layer: LayerTrace, buffers: Buffers, batch: int) -> int:
     words, bits = layer.output.words * batch, layer.output.bits
-    return max(buffer.words(words, bits) * buffer.word_bits for buffer in (buffers.input, buffers.output))
+    return max(buffer.words(words, bits) * buffer.word_bits for buffer in (buffers.of("input"), buffers.of("output")))
 
 
 def _is_view(layer: LayerTrace) -> bool:

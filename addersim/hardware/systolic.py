@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from addersim.hardware.accelerator import Dataflow
 from addersim.trace import MatrixWork
 
-__all__ = ["Folds", "fold", "systolic_cycles"]
+__all__ = ["Folds", "fold", "mapping_efficiency", "systolic_cycles"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,26 @@ def systolic_cycles(work: MatrixWork, rows: int, columns: int, dataflow: Dataflo
     return fold(work, rows, columns, dataflow).cycles
 
 
-def fold(work: MatrixWork, rows: int, columns: int, dataflow: Dataflow, sum_room: int | None = None) -> Folds:
+def mapping_efficiency(work: MatrixWork, rows: int, columns: int, dataflow: Dataflow) -> float:
+    """Share of the processing elements that a fold fills, on average: Sr Sc / (folds R C), 0 to 1.
+
+    Examples
+    --------
+    >>> mapping_efficiency(MatrixWork(pixels=64, window=27, filters=16), 16, 16, "weight")
+    0.84375
+    """
+    held = {
+        "output": (work.pixels, work.filters),
+        "weight": (work.window, work.filters),
+        "input": (work.window, work.pixels),
+    }
+    on_rows, on_columns = held[dataflow]
+    return on_rows * on_columns / (-(-on_rows // rows) * rows * -(-on_columns // columns) * columns)
+
+
+def fold(
+    work: MatrixWork, rows: int, columns: int, dataflow: Dataflow, sum_room: int | None = None, overlapped: bool = False
+) -> Folds:
     """Fold a layer onto an array.
 
     Parameters
@@ -100,18 +119,27 @@ def fold(work: MatrixWork, rows: int, columns: int, dataflow: Dataflow, sum_room
         Partial sums that fit on chip, at least `columns` where a window has several folds; None for no limit, which is the
         closed form. Where weight or input stationary folds leave more than that, the streamed dimension is cut into parts
         that fit, each of which fills the array anew.
+    overlapped
+        Whether a second set of registers loads, or drains, while a fold runs: then a fold takes max(T, R) cycles, and the
+        array fills once a layer.
     """
     pixels, window, filters = work.pixels, work.window, work.filters
     if dataflow == "output":
         row_folds, column_folds = -(-pixels // rows), -(-filters // columns)
-        cycles = work.groups * row_folds * column_folds * (rows + columns + window - 2)
+        cycles = _cycles(work.groups * row_folds * column_folds, window, 1, rows, rows + columns - 2, overlapped)
         tiles = min(rows, pixels) * window, min(columns, filters) * window
         return Folds(work, cycles, column_folds, row_folds, 1, *tiles)
     stationary, streamed = (filters, pixels) if dataflow == "weight" else (pixels, filters)
     sum_folds, column_folds = -(-window // rows), -(-stationary // columns)
     held = min(columns, stationary)
     parts = 1 if sum_room is None or sum_folds == 1 else -(-streamed // (sum_room // held))
-    cycles = work.groups * sum_folds * column_folds * (parts * (2 * rows + columns - 2) + streamed)
+    cycles = _cycles(work.groups * sum_folds * column_folds, streamed, parts, rows, 2 * rows + columns - 2, overlapped)
     if dataflow == "weight":
         return Folds(work, cycles, column_folds, parts, sum_folds, None, window * held)
     return Folds(work, cycles, parts, column_folds, sum_folds, window * held, None)
+
+
+def _cycles(folds: int, streamed: int, parts: int, rows: int, fill: int, overlapped: bool) -> int:
+    """Cycles of folds that each stream `streamed` steps in equal parts; loading or draining takes a cycle a row."""
+    anew = folds * (parts * fill + streamed)
+    return min(anew, folds * max(streamed, parts * rows) + fill) if overlapped else anew

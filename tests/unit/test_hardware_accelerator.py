@@ -48,6 +48,23 @@ def test_every_number_of_a_bundled_accelerator_says_where_it_is_from(name):
             "bandwidth_gb_s = 1\nenergy_pj_per_bit = 8",
             "dram: energy_pj_per_bit and source come together",
         ),
+        (
+            "[array]",
+            '[array]\ndatapaths = ["mac", "l2"]',
+            "array: unknown datapath 'l2' in datapaths; known: l1-2a, l1-1c1a, l1-xor, mac",
+        ),
+        ("[array]", "[array]\ndatapaths = []", "array.datapaths: found [], needs"),
+        ("capacity_kib = 64", "capacity_kib = 64\nbanks = 0", "buffers.input.banks: found 0, needs a whole number >= 1"),
+        (
+            "capacity_kib = 64",
+            "capacity_kib = 64\nread_pj_per_word = 5",
+            "buffers.input: read_pj_per_word, write_pj_per_word and source come together",
+        ),
+        (
+            "[buffers.input]",
+            "[buffers.unified]",
+            "buffers: found the memories output, unified, weight; needs input, weight and output, or unified alone",
+        ),
         ("capacity_kib = 64", "capacity_kib = 0", "buffers.input.capacity_kib: found 0, needs a number > 0"),
         ("keep_activations = true", "keep_activations = 1", "buffers.keep_activations: found 1, needs true or false"),
     ],

@@ -22,7 +22,8 @@ from addersim.hardware import (
 )
 from addersim.hardware.cost import EnergyPart, on_common_grain
 from addersim.hardware.energy_file import COLUMNS
-from addersim.hardware.latency import LayerCycles, stage_cycles
+from addersim.hardware.latency import LayerCycles, buffer_cycles, stage_cycles
+from addersim.hardware.memory import Access
 from addersim.ops import OpCounts
 from addersim.trace import LayerTrace, Operand, Trace
 
@@ -114,10 +115,87 @@ def test_a_slow_dram_sets_the_latency():
         ([(9, 0, 9), (0, 9, 0)], (9, "array")),
         ([(0, 9, 9)], (9, "vector")),
         ([(0, 0, 0)], (0, "none")),
+        ([(9, 0, 5, {"input": 7, "weight": 9}), (0, 4, 3, {"input": 3})], (10, "buffer")),
+        ([(9, 0, 5, {"input": 5, "weight": 9}), (0, 4, 3, {"output": 30})], (30, "buffer")),
     ],
 )
 def test_a_stage_lasts_as_long_as_its_busiest_resource(members, expected):
     assert stage_cycles(LayerCycles(*member) for member in members) == expected
+
+
+def test_without_double_buffering_the_array_waits_for_dram():
+    members = [LayerCycles(9, 0, 5, {"input": 7}), LayerCycles(0, 4, 20)]
+    assert stage_cycles(members, overlapped=False) == (34, "dram")
+    single = msgspec.structs.replace(EDGE, buffers=msgspec.structs.replace(EDGE.buffers, double_buffered=False))
+    cost = estimate(SMALL, single)
+    first = cost.layers[:3]
+    compute = max(first[0].compute_cycles, first[1].compute_cycles + first[2].compute_cycles)
+    assert first[0].cycles == compute + sum(layer.dram_cycles for layer in first)
+
+
+def test_a_memory_with_few_banks_sets_the_latency():
+    memory = msgspec.structs.replace(EDGE.buffers.input, banks=3)
+    accesses = (
+        Access("buffer", "input", 81, 0, 8), Access("buffer", "weight", 800, 0, 8), Access("buffer", "partial_sum", 8, 9, 24),
+        Access("dram", "input", 1000, 0, 8),
+    )  # fmt: skip
+    apart = msgspec.structs.replace(EDGE.buffers, input=memory)
+    assert buffer_cycles(accesses, apart) == {"input": 4}  # 11 words of 8 bytes at 3 a cycle
+    whole = msgspec.structs.replace(EDGE.buffers, input=None, weight=None, output=None, unified=memory)
+    assert buffer_cycles(accesses, whole) == {"unified": (11 + 100 + 4 + 5 + 2) // 3}
+    slow = msgspec.structs.replace(
+        EDGE, buffers=msgspec.structs.replace(apart, input=msgspec.structs.replace(memory, banks=1))
+    )
+    conv, _, addition, _ = estimate(SMALL, slow).layers[3:7]
+    assert (conv.bound, conv.cycles) == ("buffer", conv.buffer_cycles + addition.buffer_cycles)
+
+
+def test_a_unified_memory_holds_everything():
+    whole = msgspec.structs.replace(EDGE.buffers, input=None, weight=None, output=None, unified=EDGE.buffers.input)
+    cost = estimate(SMALL, msgspec.structs.replace(EDGE, buffers=whole))
+    assert {price.what for price in cost.prices if "buffer" in price.what} == {
+        "unified buffer of 64 KiB, read",
+        "unified buffer of 64 KiB, write",
+    }
+    assert cost.energy_pj == estimate(SMALL, EDGE).energy_pj  # three memories of that size cost the same an access
+
+
+def test_roofline_numbers():
+    cost = estimate(SMALL, EDGE)
+    conv = cost.layers[3]
+    assert conv.taps == 64 * 144 * 16
+    assert conv.operational_intensity == conv.taps / (144 * 16)  # only its weights come from DRAM
+    assert cost.dram_bytes == sum(layer.dram_bytes for layer in cost.layers)
+    assert cost.operational_intensity == cost.taps / cost.dram_bytes
+    assert cost.dram_bytes_per_cycle == 25.6
+    assert (cost.roof(5), cost.roof(10), cost.roof(math.inf)) == (128, 256, 256)
+    assert cost.layers[1].operational_intensity == 0
+    assert conv.words("dram") == conv.words("dram", "weight") == 144 * 16
+    assert conv.words() == sum(access.words for access in conv.accesses)
+
+
+def test_the_batch_of_the_accelerator_is_the_default():
+    four = msgspec.structs.replace(EDGE, batch=4)
+    assert estimate(SMALL, four).batch == 4
+    assert estimate(SMALL, four, batch=2).batch == 2
+
+
+def test_a_layer_whose_datapath_the_array_lacks_is_refused():
+    only = msgspec.structs.replace(EDGE, array=msgspec.structs.replace(EDGE.array, datapaths=("l1-2a", "l1-xor")))
+    message = "layer conv1: needs the datapath mac, but the array of accelerator 'systolic-16x16' has l1-2a, l1-xor; allowed"
+    with pytest.raises(HardwareError, match=re.escape(message)):
+        estimate(SMALL, only)
+    both = msgspec.structs.replace(only, array=msgspec.structs.replace(only.array, datapaths=("l1-2a", "mac")))
+    assert estimate(SMALL, both) == estimate(SMALL, EDGE)
+
+
+def test_memory_energy_that_the_accelerator_gives_is_used():
+    given = {"read_pj_per_word": 1.0, "write_pj_per_word": 3.0, "source": "CACTI"}
+    memory = msgspec.structs.replace(EDGE.buffers.output, **given)
+    cost = estimate(SMALL, msgspec.structs.replace(EDGE, buffers=msgspec.structs.replace(EDGE.buffers, output=memory)))
+    output = next(part for part in cost.layers[8].parts if part[:2] == ("buffer", "output"))
+    assert output.energy_pj == pytest.approx(5 * 1 + 5 * 3)  # ten sums of 24 bits, two a word, written and fetched for DRAM
+    assert [price.price.rule for price in cost.prices if price.what.startswith("output")] == ["given by the accelerator"] * 2
 
 
 def test_layers_of_a_stage_pass_their_cycles_once():

@@ -8,21 +8,32 @@ from hypothesis import strategies as st
 
 from addersim.errors import HardwareError
 from addersim.hardware import load_accelerator
-from addersim.hardware.memory import fold_layer, layer_accesses
+from addersim.hardware.array import run_on_array
+from addersim.hardware.energy_file import load_table
+from addersim.hardware.mapping import Placement
+from addersim.hardware.memory import output_accesses, vector_accesses
+from addersim.hardware.movement import MovementPrices
 from addersim.trace import Operand
 
 EDGE = load_accelerator("systolic-16x16")
+TABLE = load_table("qtools-45nm")
 
 
 def machine(dataflow="output", side=16, **kib):
     array = msgspec.structs.replace(EDGE.array, rows=side, columns=side, dataflow=dataflow)
-    sizes = {name: msgspec.structs.replace(getattr(EDGE.buffers, name), capacity_kib=size) for name, size in kib.items()}
+    prices = {"read_pj_per_word": 10, "write_pj_per_word": 10, "source": "made up"}
+    sizes = {
+        name: msgspec.structs.replace(getattr(EDGE.buffers, name), capacity_kib=size, **prices) for name, size in kib.items()
+    }
     return msgspec.structs.replace(EDGE, array=array, buffers=msgspec.structs.replace(EDGE.buffers, **sizes))
 
 
 def moved(layer, on, batch=1, kept=False, spilled=True):
-    folds = fold_layer(layer, on, batch)
-    found = layer_accesses(layer, folds, on, batch, (kept,) * len(layer.inputs), spilled)
+    if layer.work is None:
+        found = vector_accesses(layer, batch, (kept,) * len(layer.inputs))
+    else:
+        found = run_on_array(layer, on, batch, Placement(kept, not spilled), MovementPrices(on, TABLE)).accesses
+    found += output_accesses(layer, batch, not spilled)
     return {(access.level, access.operand): (access.reads, access.writes, access.bits) for access in found}
 
 
@@ -148,7 +159,7 @@ def test_constants_beside_the_matrix_are_read_once():
 )
 def test_what_the_array_cannot_run_is_refused(layer, on, message):
     with pytest.raises(HardwareError, match=re.escape(message)):
-        fold_layer(layer, on, 1)
+        run_on_array(layer, on, 1, Placement(False, False), MovementPrices(on, TABLE))
 
 
 LAYERS = st.builds(

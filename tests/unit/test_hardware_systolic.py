@@ -58,6 +58,19 @@ def test_partial_sums_that_do_not_fit_cut_the_stream_into_parts(work, rows, colu
 
 
 @given(WORKS, SIDES, SIDES, DATAFLOWS)
+def test_overlapped_folds_only_save_what_filling_costs(work, rows, columns, dataflow):
+    anew, overlapped = (fold(work, rows, columns, dataflow, overlapped=how).cycles for how in (False, True))
+    assert work.taps <= overlapped * rows * columns
+    assert overlapped <= anew
+
+
+def test_overlapped_weight_stationary_folds_take_their_pixels_or_the_loading_of_their_weights():
+    # 4 x 2 folds of 100 pixels, then of 10 pixels on 16 rows; the array fills once: 2 x 16 + 16 - 2
+    assert fold(MatrixWork(100, 64, 32), 16, 16, "weight", overlapped=True).cycles == 8 * 100 + 46
+    assert fold(MatrixWork(10, 64, 32), 16, 16, "weight", overlapped=True).cycles == 8 * 16 + 46
+
+
+@given(WORKS, SIDES, SIDES, DATAFLOWS)
 def test_the_array_never_does_more_than_its_elements_can(work, rows, columns, dataflow):
     assert work.taps <= systolic_cycles(work, rows, columns, dataflow) * rows * columns
 

@@ -1,0 +1,56 @@
+"""Energy of movement: accesses to registers, array network, on-chip memories and DRAM, times their prices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from addersim.hardware.accelerator import Accelerator, Buffer
+from addersim.hardware.cost import EnergyPart, PriceUsed
+from addersim.hardware.energy import EnergyTable, Price
+from addersim.hardware.memory import Access
+
+__all__ = ["MovementPrices"]
+
+
+class MovementPrices:
+    """Unit prices of all that moves on an accelerator: whole words of the memories, bits of DRAM.
+
+    Attributes
+    ----------
+    used
+        The prices, for the record.
+    """
+
+    def __init__(self, accelerator: Accelerator, table: EnergyTable) -> None:
+        self._buffers, dram = accelerator.buffers, accelerator.dram
+        self.used: list[PriceUsed] = []
+        self._word_pj = {name: self._access(name, one, table) for name, one in self._buffers.memories().items()}
+        if dram.energy_pj_per_bit is None:
+            price = table.dram(dram.kind)
+        else:
+            price = Price(dram.energy_pj_per_bit, "given by the accelerator", dram.source or "")
+        self._dram_pj = price.energy_pj
+        self.used.append(PriceUsed(f"DRAM {dram.kind}", "bit", price))
+
+    def parts(self, accesses: Iterable[Access]) -> list[EnergyPart]:
+        """Energy of accesses."""
+        return [EnergyPart(access.level, access.operand, self.energy_pj(access)) for access in accesses]
+
+    def energy_pj(self, access: Access) -> float:
+        """Energy of one access record, reads and writes together."""
+        if access.level == "dram":
+            return access.size_bits * self._dram_pj
+        memory = self._buffers.of(access.operand)
+        read_pj, write_pj = self._word_pj[self._buffers.memory(access.operand)]
+        return memory.words(access.reads, access.bits) * read_pj + memory.words(access.writes, access.bits) * write_pj
+
+    def _access(self, name: str, memory: Buffer, table: EnergyTable) -> tuple[float, float]:
+        """Energy of reading and of writing a word."""
+        if memory.read_pj_per_word is not None and memory.write_pj_per_word is not None:
+            given = "given by the accelerator", memory.source or ""
+            read, write = Price(memory.read_pj_per_word, *given), Price(memory.write_pj_per_word, *given)
+        else:
+            read, write = (table.sram(memory.capacity_kib, memory.word_bits, op) for op in ("read", "write"))
+        of, unit = f"{name} buffer of {memory.capacity_kib:g} KiB", f"access of {memory.word_bits} bit"
+        self.used += [PriceUsed(f"{of}, read", unit, read), PriceUsed(f"{of}, write", unit, write)]
+        return read.energy_pj, write.energy_pj
