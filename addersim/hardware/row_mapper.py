@@ -1,0 +1,223 @@
+"""The row stationary mapping that costs least: a search over all the cuts that differ, without chance.
+
+Of the cuts of a dimension only those are tried that need different numbers of blocks, each with blocks as even as can be. What
+is compared is the normalised cost of Eyeriss (ISCA 2016, Table IV, from a 65 nm process): with a 16-bit multiply-accumulate as
+1, a scratchpad access costs 1, a word on the array's network 2, a buffer access 6, a DRAM access 200; here in proportion to an
+operand's width. The mapping is thus the array's own, and does not change with the energy table that prices it afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from addersim.errors import HardwareError
+from addersim.hardware.row_stationary import (
+    InputKept,
+    RowMapping,
+    RowShape,
+    WeightKept,
+    Whole,
+    count_rows,
+    fetched,
+    footprints,
+)
+
+__all__ = ["RELATIVE_COST", "Fits", "Objective", "RowArray", "Widths", "row_mapping"]
+
+Objective = Literal["energy-delay", "energy", "latency", "dram"]
+Fits = Callable[[Whole, Whole, Whole], Whole]
+
+RELATIVE_COST = MappingProxyType({"register": 1, "network": 2, "buffer": 6, "dram": 200})
+
+_KEPT: tuple[tuple[InputKept, WeightKept], ...] = (
+    ("pass", "pass"),
+    ("pass", "held"),
+    ("pass", "all"),
+    ("strip", "pass"),
+    ("strip", "all"),
+    ("all", "pass"),
+    ("all", "held"),
+    ("all", "all"),
+)
+
+
+class Widths(NamedTuple):
+    """Bits of an input, a weight and a running sum."""
+
+    input: int
+    weight: int
+    sum: int
+
+
+@dataclass(frozen=True, slots=True)
+class RowArray:
+    """The array: rows x columns of processing elements, and the words that the scratchpads of each hold."""
+
+    rows: int
+    columns: int
+    input_words: int
+    weight_words: int
+    sum_words: int
+
+    def sets(self, kernel_rows: int, strip: int) -> int:
+        """Sets of kernel rows x strip that fit side by side."""
+        above = self.rows // kernel_rows
+        return above * (self.columns // strip) if strip <= self.columns else above // -(-strip // self.columns)
+
+
+def row_mapping(
+    shape: RowShape,
+    array: RowArray,
+    fits: Fits,
+    widths: Widths,
+    objective: Objective = "energy-delay",
+    input_on_chip: bool = False,
+    where: str = "layer",
+) -> RowMapping:
+    """The cheapest mapping of a layer; of equals the one found first.
+
+    Parameters
+    ----------
+    shape, array
+        What runs where.
+    fits
+        Whether so many words of input, weights and sums find room in the buffers at a time; larger buffers must never say no
+        where smaller ones say yes.
+    widths
+        Of the operands.
+    objective
+        What is least: normalised energy times cycles, normalised energy, cycles, or DRAM bits; the next in line of energy
+        times cycles, energy and cycles decides between equals.
+    input_on_chip
+        Whether the input is in the buffer and costs no DRAM traffic.
+    where
+        Head of error messages.
+
+    Raises
+    ------
+    HardwareError
+        The kernel is taller than the array, a kernel row does not fit the scratchpads, or not even one row of outputs fits the
+        buffers.
+    """
+    _check_array(shape, array, where)
+    best: tuple[tuple[float, ...], RowMapping] | None = None
+    for mapping in _candidates(shape, array):
+        cycles, energy = _on_chip(shape, mapping, widths)
+        for input_kept, weight_kept in _KEPT:
+            option = replace(mapping, input_kept=input_kept, weight_kept=weight_kept)
+            fitting = np.asarray(fits(*footprints(shape, option)))
+            if not fitting.any():
+                continue
+            scores = _scores(cycles, energy, _dram_bits(shape, option, widths, input_on_chip), objective)
+            scores = [np.broadcast_to(score, fitting.shape) for score in scores]
+            first = _least(scores, np.flatnonzero(fitting))
+            found = tuple(float(score[first]) for score in scores)
+            if best is None or found < best[0]:
+                best = found, _one(option, first)
+    if best is None:
+        least = footprints(shape, RowMapping(1, 1, 1, 1, 1, 1, 1))
+        inputs, weights, sums = (int(words) for words in least)
+        raise HardwareError(
+            f"{where}: the buffers do not hold one row stationary pass: at least {inputs} inputs of {widths.input} bits, "
+            f"{weights} weights of {widths.weight} and {sums} sums of {widths.sum} at a time; enlarge them"
+        )
+    return best[1]
+
+
+def _check_array(shape: RowShape, array: RowArray, where: str) -> None:
+    kernel_rows, kernel_columns = shape.geometry.kernel
+    if kernel_rows > array.rows:
+        raise HardwareError(
+            f"{where}: a kernel of {kernel_rows} rows is taller than the row stationary array of {array.rows} rows; "
+            f"take an array of at least {kernel_rows} rows, or another dataflow"
+        )
+    for name, words in (("input", array.input_words), ("weight", array.weight_words)):
+        if words < kernel_columns:
+            raise HardwareError(
+                f"{where}: a kernel row of {kernel_columns} taps does not fit the {name} scratchpad of {words} words; "
+                f"enlarge it to at least {kernel_columns}, or take another dataflow"
+            )
+    if array.sum_words < 1:
+        raise HardwareError(f"{where}: the sum scratchpad holds no word of the accumulator; enlarge it")
+
+
+def _candidates(shape: RowShape, array: RowArray) -> Iterator[RowMapping]:
+    """All mappings worth a look, as arrays: of each strip those that fill the array, and those that need least buffer."""
+    kernel_rows, kernel_columns = shape.geometry.kernel
+    turns = min(array.input_words, array.weight_words) // kernel_columns
+    for strip in _cuts(shape.outputs[0]):
+        sets = array.sets(kernel_rows, strip)
+        if not sets:
+            continue
+        axes = (
+            _cuts(shape.images),
+            _cuts(shape.filters),
+            range(1, min(turns, shape.channels) + 1),
+            sorted({min(sets // other, shape.channels) for other in range(1, sets + 1)}),
+        )
+        images, held, channels, channel_sets = (axis.ravel() for axis in np.meshgrid(*axes, indexing="ij"))
+        blocks = -(-shape.channels // (channels * channel_sets))
+        channel_sets = -(-shape.channels // (blocks * channels))
+        room = np.minimum(array.sum_words, array.weight_words // (channels * kernel_columns))
+        filter_sets = sets // channel_sets
+        blocks = -(-held // (room * filter_sets))
+        filters = -(-held // (blocks * filter_sets))
+        filter_sets = -(-held // (blocks * filters))
+        yield RowMapping(strip, images, held, filters, channels, filter_sets, channel_sets)
+        yield RowMapping(strip, images, held, *(np.ones_like(held),) * 4)
+
+
+def _cuts(size: int) -> list[int]:
+    """Block lengths that need different numbers of blocks, each the shortest that does."""
+    return sorted({-(-size // blocks) for blocks in range(1, size + 1)})
+
+
+def _on_chip(shape: RowShape, mapping: RowMapping, widths: Widths) -> tuple[Whole, Whole]:
+    """Cycles, and normalised energy of all that moves between scratchpads, network and buffer, in bits."""
+    found = count_rows(shape, mapping)
+    received = found.network_inputs * widths.input + found.network_weights * widths.weight
+    bits = {
+        "register": received + shape.taps * (widths.input + widths.weight + 2 * widths.sum),
+        "network": received + found.network_sums * widths.sum,
+        "buffer": found.input_reads * widths.input + found.weight_reads * widths.weight + 2 * found.partial_sums * widths.sum,
+    }
+    return found.cycles, sum(RELATIVE_COST[level] * moved for level, moved in bits.items())
+
+
+def _dram_bits(shape: RowShape, mapping: RowMapping, widths: Widths, input_on_chip: bool) -> Whole:
+    inputs, weights = fetched(shape, mapping)
+    return (0 if input_on_chip else inputs * widths.input) + weights * widths.weight
+
+
+def _scores(cycles: Whole, on_chip: Whole, dram_bits: Whole, objective: Objective) -> list[Whole]:
+    """What is to be least, first things first. What DRAM delivers is also written into the buffer."""
+    energy = on_chip + (RELATIVE_COST["dram"] + RELATIVE_COST["buffer"]) * dram_bits
+    product = np.asarray(energy, dtype=float) * cycles
+    first = {"energy-delay": product, "energy": energy, "latency": cycles, "dram": dram_bits}[objective]
+    return [first, product, energy, cycles]
+
+
+def _least(scores: list[Whole], among: Whole) -> int:
+    """Index of the smallest first score, of those with the smallest second score, and so on; the first of equals."""
+    for score in scores:
+        found = score[among]
+        among = among[found == found.min()]
+    return int(among[0])
+
+
+def _one(batch: RowMapping, index: int) -> RowMapping:
+    """One of the mappings of a batch."""
+    return replace(
+        batch,
+        images=int(batch.images[index]),
+        held=int(batch.held[index]),
+        filters=int(batch.filters[index]),
+        channels=int(batch.channels[index]),
+        filter_sets=int(batch.filter_sets[index]),
+        channel_sets=int(batch.channel_sets[index]),
+    )
