@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from addersim.errors import ConfigError, HardwareError
-from addersim.hardware.energy_rules import INTERPOLATIONS, PowerFit, interpolate, polynomial
+from addersim.hardware.energy_rules import PowerFit, interpolate, points_needed, polynomial
 
 __all__ = ["EnergyRow", "EnergyTable", "Figure", "Price", "Quantity", "Size", "Span"]
 
@@ -221,7 +221,7 @@ class EnergyTable:
             return True
         if rule.rule == "fit":
             return (rule.component, rule.op, quantity) in self._fits
-        return not rule.coefficients and len(self._points(rule, quantity)) > 1
+        return not rule.coefficients and len(self._points(rule, quantity)) >= points_needed(rule.rule)
 
     def _points(self, rule: EnergyRow, quantity: Quantity) -> list[EnergyRow]:
         rows = self._by_op[rule.component, rule.op]
@@ -235,8 +235,8 @@ class EnergyTable:
         assert along is not None
         if rule.rule == "fit":
             fit = self._fits[rule.component, rule.op, quantity]
-            value, text = fit(along, size.bits), str(fit)
-        elif rule.rule in INTERPOLATIONS:
+            value, text = fit(along, size.bits), fit.describe(along, size.bits)
+        elif points_needed(rule.rule):
             value, text = interpolate(rule.rule, self._line(rule, quantity), along)
             text += " KiB" if rule.by_capacity else " bits"
         else:
@@ -284,8 +284,10 @@ class EnergyTable:
             )
         points = [other for other in rows if other.exact]
         positive = all(other.energy_pj for other in points)
-        if row.rule in INTERPOLATIONS and (len(points) < 2 or not positive):
-            raise ConfigError(f"{where}: rule {row.rule} needs two exact rows of {row.op}, above zero")
+        needed = points_needed(row.rule)
+        if needed and (len(points) < needed or not positive):
+            number = "two exact rows" if needed == 2 else "an exact row"
+            raise ConfigError(f"{where}: rule {row.rule} needs {number} of {row.op}, above zero")
         if row.rule == "fit":
             capacities, widths = ({getattr(other, axis) for other in points} - {None} for axis in ("capacity_kib", "bits"))
             if min(len(capacities), len(widths)) < 2 or not positive:

@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-__all__ = ["INTERPOLATIONS", "RULES", "PowerFit", "interpolate", "polynomial"]
+__all__ = ["INTERPOLATIONS", "RULES", "PowerFit", "interpolate", "points_needed", "polynomial"]
 
 Point = tuple[float, float]
 
 RULES: Mapping[str, str] = MappingProxyType(
     {
         "exact": "the row's own number",
+        "proportional": "straight line through zero and the nearest exact row",
         "linear": "straight line between the two nearest exact rows",
         "quadratic": "parabola through zero and the two nearest exact rows",
         "power": "power law between the two nearest exact rows",
@@ -54,12 +55,15 @@ def interpolate(rule: str, points: Sequence[Point], x: float) -> tuple[float, st
     Parameters
     ----------
     rule
-        Name in `INTERPOLATIONS`.
+        ``proportional``, or a name in `INTERPOLATIONS`.
     points
-        Two or more, by rising abscissa.
+        At least `points_needed`, by rising abscissa.
     x
         Where.
     """
+    if rule == "proportional":
+        size, value = min(points, key=lambda point: abs(math.log(point[0] / x)))
+        return value * (x / size), f"proportional to {size:g}"
     last = max(next((index for index, (size, _) in enumerate(points) if size >= x), len(points) - 1), 1)
     low, high = points[last - 1 : last + 1]
     where = "between" if low[0] < x < high[0] else "continued from"
@@ -68,6 +72,11 @@ def interpolate(rule: str, points: Sequence[Point], x: float) -> tuple[float, st
     except OverflowError:
         value = math.inf
     return value, f"{rule}, {where} {low[0]:g} and {high[0]:g}"
+
+
+def points_needed(rule: str) -> int:
+    """How many exact rows a rule needs that runs along them; 0 for the other rules."""
+    return 1 if rule == "proportional" else 2 if rule in INTERPOLATIONS else 0
 
 
 def polynomial(x: float, coefficients: Sequence[float]) -> float:
@@ -86,8 +95,8 @@ class PowerFit:
     ----------
     scale, capacity_power, width_power
         The three coefficients; y at 1 KiB and 1 bit, and the two exponents.
-    points
-        How many points it was fitted to.
+    points, capacities, widths
+        How many points it was fitted to, and their smallest and largest capacity and width.
     rms, worst
         Root mean square, and largest, of |fit / point - 1|.
 
@@ -102,6 +111,8 @@ class PowerFit:
     capacity_power: float
     width_power: float
     points: int
+    capacities: Point
+    widths: Point
     rms: float
     worst: float
 
@@ -115,12 +126,19 @@ class PowerFit:
         found = np.linalg.lstsq(logs, np.log(y), rcond=None)[0]
         errors = np.expm1(logs @ found - np.log(y))
         rms, worst = float(np.sqrt(np.mean(errors**2))), float(np.max(np.abs(errors)))
-        return cls(math.exp(found[0]), float(found[1]), float(found[2]), len(points), rms, worst)
+        hull = [(float(axis.min()), float(axis.max())) for axis in (capacity, width)]
+        return cls(math.exp(found[0]), float(found[1]), float(found[2]), len(points), hull[0], hull[1], rms, worst)
 
     def __call__(self, capacity_kib: float, width_bits: float) -> float:
         """The law's value."""
         return self.scale * math.pow(capacity_kib, self.capacity_power) * math.pow(width_bits, self.width_power)
 
-    def __str__(self) -> str:
+    def describe(self, capacity_kib: float, width_bits: float) -> str:
+        """The law, its error and, for a size outside the points, the warning that says so."""
         law = f"{self.scale:.4g} KiB^{self.capacity_power:.3f} bits^{self.width_power:.3f}"
-        return f"fit {law} to {self.points} rows, error {100 * self.rms:.0f} % rms, {100 * self.worst:.0f} % at most"
+        text = f"fit {law} to {self.points} rows, error {100 * self.rms:.0f} % rms, {100 * self.worst:.0f} % at most"
+        inside = self.capacities[0] <= capacity_kib <= self.capacities[1] and self.widths[0] <= width_bits <= self.widths[1]
+        if inside:
+            return text
+        (smallest, largest), (narrowest, widest) = self.capacities, self.widths
+        return f"{text}; outside its rows of {smallest:g}..{largest:g} KiB, {narrowest:g}..{widest:g} bits"

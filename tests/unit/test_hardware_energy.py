@@ -33,7 +33,8 @@ def file(*rows):
 
 
 def test_the_bundled_tables():
-    assert table_names() == ("horowitz-45nm", "qtools-45nm")
+    scaled = tuple(f"aladdin-cacti-{node}nm" for node in (22, 32, 45, 65))
+    assert table_names() == (*scaled, "horowitz-45nm", "qtools-45nm", "shiftaddnet-45nm")
 
 
 @pytest.mark.parametrize("name", table_names())
@@ -44,7 +45,8 @@ def test_a_bundled_table_prices_every_operation_of_the_vocabulary_and_names_its_
             assert 0 < price.energy_pj < math.inf
             assert price.rule
             assert price.source
-    assert all(row.source and row.node_nm == 45 and row.voltage_v == 0.9 for row in TABLES[name].rows)
+    assert {f"{row.node_nm:g}nm" for row in TABLES[name].rows} == {name.split("-")[-1]}
+    assert all(row.voltage_v in ((None,) if "cacti" in name else (0.9,)) for row in TABLES[name].rows)
 
 
 @given(st.sampled_from(table_names()), st.sampled_from(tuple(OPERATIONS)), st.integers(1, 63))
@@ -52,9 +54,21 @@ def test_more_bits_are_never_cheaper(name, op, bits):
     assert TABLES[name].price(op, bits) <= TABLES[name].price(op, bits + 1)
 
 
-@given(st.sampled_from(table_names()), st.floats(3, 65536), st.floats(3, 65536))
+@given(st.sampled_from(("horowitz-45nm", "qtools-45nm", "shiftaddnet-45nm")), st.floats(3, 65536), st.floats(3, 65536))
 def test_a_bit_of_a_larger_sram_is_never_cheaper(name, one, other):
     assert TABLES[name].sram(min(one, other)).energy_pj <= TABLES[name].sram(max(one, other)).energy_pj
+
+
+@pytest.mark.parametrize("node", [22, 32, 45, 65])
+@pytest.mark.parametrize("op", ["read", "write"])
+def test_a_fitted_word_costs_more_in_a_larger_and_in_a_wider_memory(node, op):
+    cacti = TABLES[f"aladdin-cacti-{node}nm"]
+    sizes = [(3, 48), (48, 48), (48, 96)]
+    energies = [cacti.sram(capacity, bits, op).energy_pj for capacity, bits in sizes]
+    assert energies == sorted(energies)
+    assert "outside its rows of 0.5..2048 KiB, 32..128 bits" in cacti.sram(4096, 64, op).rule
+    assert "outside" not in cacti.sram(48, 48, op).rule
+    assert cacti.area("sram", op if op == "read" else "read", 48, 48).value > 0
 
 
 def test_explanations_say_how_a_price_was_found():
@@ -189,7 +203,7 @@ def test_a_memory_outside_the_rule_is_an_error():
         (file(ruled("as mul", bits="9..8")), "column bits: found '9..8', whose ends are in the wrong order"),
         (file(arithmetic(op="div")), "column op: found 'div', needs one of add, sub"),
         (file(arithmetic(component="rom")), "column component: found 'rom', needs one of integer, float, sram, register"),
-        (file(arithmetic(rule="cubic")), "column rule: found 'cubic', needs one of exact, linear"),
+        (file(arithmetic(rule="cubic")), "column rule: found 'cubic', needs one of exact, proportional"),
         (file(arithmetic(rule="")), "column rule: found '', needs one of exact"),
         (file(arithmetic(rule="exact 3")), "column rule: exact with 1 arguments; exact: the row's own number"),
         (file(ruled("as")), "column rule: as with 0 arguments"),
