@@ -209,7 +209,7 @@ def test_nan_weights_are_refused(tmp_path):
         (("simulate", "lenet6"), "network 'lenet6': neither a bundled name (lenet5-adder, lenet5-conv"),
         (("count", "lenet5-adder", "--convention", "thop"), "convention: 'thop' is not one of hardware, paper"),
         (("estimate", "lenet5-adder", "--accelerator", "tpu"), "'tpu': neither a bundled name (systolic-128x128"),
-        (("estimate", "lenet5-adder", "--table", "mine"), "'mine': neither a bundled name (horowitz-45nm"),
+        (("estimate", "lenet5-adder", "--table", "mine"), "'mine': neither a bundled name (aladdin-cacti-22nm"),
         (("list", "cats"), "list 'cats': not one of networks, architectures"),
         (("check", "nothing.npz"), "nothing.npz: no such file"),
         (("check", "README.md"), "README.md: cannot tell what it is; known endings: .npz, .toml, .cfg, .csv"),
