@@ -42,6 +42,7 @@ FLOORS = {
     "library": 6,
     "cli": 6,
     "__init__": 6,
+    "__main__": 6,
 }
 ONLY_IN = {"torch": {"train", "cli"}, "pandas": {"report"}, "plotly": {"report"}, "triton": {"train"}, "typer": {"cli"}}
 

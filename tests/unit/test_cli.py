@@ -31,7 +31,7 @@ def document(*arguments):
 
 def refused(*arguments, env=None):
     """The one line on standard error of a command that ends with status 2; run as a user runs it."""
-    command = [sys.executable, "-c", "import addersim.cli; addersim.cli.main()", *(str(one) for one in arguments)]
+    command = [sys.executable, "-m", "addersim", *(str(one) for one in arguments)]
     found = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | (env or {}))
     assert found.returncode == 2, found
     assert found.stdout == ""
