@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 
 from addersim.config import bundled_names, parse_toml, resolve_text
 from addersim.datapaths import DATAPATHS
+from addersim.errors import HardwareError
 
 __all__ = [
     "Accelerator",
@@ -16,6 +17,8 @@ __all__ = [
     "Buffers",
     "Dataflow",
     "Dram",
+    "Objective",
+    "RowStationary",
     "Stored",
     "SystolicArray",
     "VectorUnit",
@@ -24,6 +27,7 @@ __all__ = [
 ]
 
 Dataflow = Literal["output", "weight", "input"]
+Objective = Literal["energy-delay", "energy", "latency", "dram"]
 Stored = Literal["input", "weight", "partial_sum", "output"]
 
 _Text = Annotated[str, Meta(min_length=1)]
@@ -32,13 +36,33 @@ _Positive = Annotated[float, Meta(gt=0, le=1e6)]
 _Energy = Annotated[float, Meta(ge=0, le=1e6)]
 
 
+class RowStationary(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a row stationary array has beyond rows and columns.
+
+    Attributes
+    ----------
+    input_words, weight_words, sum_words, word_bits
+        Scratchpads of a processing element, in words of `word_bits`; narrower operands lie side by side, as many as fit whole.
+    least
+        What the mapping of a layer makes least: see `row_mapper.row_mapping`.
+    """
+
+    input_words: _Side
+    weight_words: _Side
+    sum_words: _Side
+    word_bits: Annotated[int, Meta(ge=1, le=1024)] = 16
+    least: Objective = "energy-delay"
+
+
 class SystolicArray(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The systolic array: `rows` x `columns` processing elements, each one tap a cycle, and the operand that stays in them.
+    """The array: `rows` x `columns` processing elements, each one tap a cycle, and the operand that stays in them.
 
     Attributes
     ----------
     rows, columns, dataflow
-        Size, and what is stationary.
+        Size, and what is stationary: the outputs, weights or inputs of a systolic array, or ``row``, rows of all three.
+    row_stationary
+        Scratchpads and mapping of a row stationary array; only with that dataflow.
     datapaths
         Circuits that a processing element has; a layer that needs another one is refused. None: those that the network needs,
         as in a design made for it.
@@ -49,7 +73,8 @@ class SystolicArray(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     rows: _Side
     columns: _Side
-    dataflow: Dataflow
+    dataflow: Literal["output", "weight", "input", "row"]
+    row_stationary: RowStationary | None = None
     datapaths: Annotated[tuple[_Text, ...], Meta(min_length=1)] | None = None
     overlapped_folds: bool = False
 
@@ -57,11 +82,25 @@ class SystolicArray(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         for name in self.datapaths or ():
             if name not in DATAPATHS:
                 raise ValueError(f"unknown datapath {name!r} in datapaths; known: {', '.join(DATAPATHS)}")
+        if (self.dataflow == "row") != (self.row_stationary is not None):
+            raise ValueError(
+                f"found the dataflow {self.dataflow!r} with{'' if self.row_stationary else 'out'} row_stationary; "
+                "the dataflow 'row' and the scratchpads under row_stationary come together"
+            )
+        if self.dataflow == "row" and self.overlapped_folds:
+            raise ValueError("overlapped_folds is for systolic arrays; a row stationary one counts no filling")
 
     @property
     def elements(self) -> int:
         """Processing elements."""
         return self.rows * self.columns
+
+    @property
+    def systolic(self) -> Dataflow:
+        """The dataflow of a systolic array; a row stationary one is refused."""
+        if self.dataflow == "row":
+            raise HardwareError("the array is row stationary: systolic folds, and SCALE-Sim's reports, do not describe it")
+        return self.dataflow
 
 
 class Buffer(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -216,7 +255,7 @@ def load_accelerator(name: str | os.PathLike[str]) -> Accelerator:
     Examples
     --------
     >>> load_accelerator("systolic-16x16").array
-    SystolicArray(rows=16, columns=16, dataflow='output', datapaths=None, overlapped_folds=False)
+    SystolicArray(rows=16, columns=16, dataflow='output', row_stationary=None, datapaths=None, overlapped_folds=False)
     """
     _, where, text = resolve_text(name, "accelerators", ".toml", "accelerator")
     if where.endswith(".cfg"):

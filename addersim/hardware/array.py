@@ -7,6 +7,7 @@ from addersim.hardware.accelerator import Accelerator
 from addersim.hardware.mapping import ArrayRun, Loop, Placement, Tiling
 from addersim.hardware.memory import array_accesses, fold_layer
 from addersim.hardware.movement import MovementPrices
+from addersim.hardware.row_array import run_rows
 from addersim.hardware.systolic import mapping_efficiency
 from addersim.trace import LayerTrace
 
@@ -35,12 +36,14 @@ def run_on_array(
         The array lacks the layer's datapath, a memory is too small, or the trace contradicts itself.
     """
     check_layer(layer, accelerator)
+    if accelerator.array.row_stationary is not None:
+        return run_rows(layer, accelerator, batch, placement)
     folds = fold_layer(layer, accelerator, batch)
     work, array = folds.work, accelerator.array
     accesses = array_accesses(layer, folds, accelerator.buffers, batch, placement.input_kept)
     sizes = (("filters", work.filters), ("pixels", work.pixels), ("window", work.window))
     tiling = Tiling(tuple(Loop(name, 1, size) for name, size in sizes))
-    return ArrayRun(folds.cycles, mapping_efficiency(work, array.rows, array.columns, array.dataflow), accesses, tiling)
+    return ArrayRun(folds.cycles, mapping_efficiency(work, array.rows, array.columns, array.systolic), accesses, tiling)
 
 
 def check_layer(layer: LayerTrace, accelerator: Accelerator) -> None:

@@ -67,14 +67,14 @@ def fold_layer(layer: LayerTrace, accelerator: Accelerator, batch: int) -> Folds
     array, buffer = accelerator.array, accelerator.buffers.of("partial_sum")
     bits = layer.accumulator_bits or layer.output.bits
     room = buffer.room(bits)
-    if array.dataflow != "output" and work.window > array.rows and room < array.columns:
+    if array.systolic != "output" and work.window > array.rows and room < array.columns:
         name = accelerator.buffers.memory("partial_sum")
         raise HardwareError(
             f"layer {layer.name}: accelerator {accelerator.name!r}: buffers.{name} of {buffer.capacity_kib:g} KiB holds "
             f"{room} partial sums of {bits} bits, needs {array.columns} (one a column)"
         )
     batched = type(work)(work.pixels * batch, work.window, work.filters, work.groups)
-    return fold(batched, array.rows, array.columns, array.dataflow, room, array.overlapped_folds)
+    return fold(batched, array.rows, array.columns, array.systolic, room, array.overlapped_folds)
 
 
 def array_accesses(layer: LayerTrace, folds: Folds, buffers: Buffers, batch: int, kept: bool) -> tuple[Access, ...]:

@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from addersim.hardware.accelerator import Accelerator, Buffer
 from addersim.hardware.cost import EnergyPart, PriceUsed
 from addersim.hardware.energy import EnergyTable, Price
-from addersim.hardware.memory import Access
+from addersim.hardware.memory import Access, Level
 
 __all__ = ["MovementPrices"]
 
 
 class MovementPrices:
-    """Unit prices of all that moves on an accelerator: whole words of the memories, bits of DRAM.
+    """Unit prices of all that moves on an accelerator: words of registers, network and memories, bits of DRAM.
 
     Attributes
     ----------
@@ -23,6 +23,8 @@ class MovementPrices:
 
     def __init__(self, accelerator: Accelerator, table: EnergyTable) -> None:
         self._buffers, dram = accelerator.buffers, accelerator.dram
+        self._table = table
+        self._inside: dict[tuple[str, int], tuple[float, float]] = {}
         self.used: list[PriceUsed] = []
         self._word_pj = {name: self._access(name, one, table) for name, one in self._buffers.memories().items()}
         if dram.energy_pj_per_bit is None:
@@ -40,9 +42,25 @@ class MovementPrices:
         """Energy of one access record, reads and writes together."""
         if access.level == "dram":
             return access.size_bits * self._dram_pj
+        if access.level != "buffer":
+            read_pj, write_pj = self._inside_pj(access.level, access.bits)
+            return access.reads * read_pj + access.writes * write_pj
         memory = self._buffers.of(access.operand)
         read_pj, write_pj = self._word_pj[self._buffers.memory(access.operand)]
         return memory.words(access.reads, access.bits) * read_pj + memory.words(access.writes, access.bits) * write_pj
+
+    def _inside_pj(self, level: Level, bits: int) -> tuple[float, float]:
+        """Energy of a word read from and written to the registers, or moved by the network, of the array."""
+        if (level, bits) not in self._inside:
+            unit = f"word of {bits} bit"
+            if level == "network":
+                read = write = self._table.network(bits)
+                self.used.append(PriceUsed("array network, hop", unit, read))
+            else:
+                read, write = self._table.register("read", bits), self._table.register("write", bits)
+                self.used += [PriceUsed("registers, read", unit, read), PriceUsed("registers, write", unit, write)]
+            self._inside[level, bits] = read.energy_pj, write.energy_pj
+        return self._inside[level, bits]
 
     def _access(self, name: str, memory: Buffer, table: EnergyTable) -> tuple[float, float]:
         """Energy of reading and of writing a word."""

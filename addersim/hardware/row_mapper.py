@@ -1,7 +1,7 @@
 """The row stationary mapping that costs least: a search over all the cuts that differ, without chance.
 
 Of the cuts of a dimension only those are tried that need different numbers of blocks, each with blocks as even as can be. What
-is compared is the normalised cost of Eyeriss (ISCA 2016, Table IV, from a 65 nm process): with a 16-bit multiply-accumulate as
+is compared is the normalised cost of Eyeriss (ISCA 2016, from a 65 nm process): with a 16-bit multiply-accumulate as
 1, a scratchpad access costs 1, a word on the array's network 2, a buffer access 6, a DRAM access 200; here in proportion to an
 operand's width. The mapping is thus the array's own, and does not change with the energy table that prices it afterwards.
 """
@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from addersim.errors import HardwareError
+from addersim.hardware.accelerator import Objective
 from addersim.hardware.row_stationary import (
     InputKept,
     RowMapping,
@@ -27,9 +28,8 @@ from addersim.hardware.row_stationary import (
     footprints,
 )
 
-__all__ = ["RELATIVE_COST", "Fits", "Objective", "RowArray", "Widths", "row_mapping"]
+__all__ = ["RELATIVE_COST", "Fits", "RowArray", "Widths", "row_mapping"]
 
-Objective = Literal["energy-delay", "energy", "latency", "dram"]
 Fits = Callable[[Whole, Whole, Whole], Whole]
 
 RELATIVE_COST = MappingProxyType({"register": 1, "network": 2, "buffer": 6, "dram": 200})
@@ -77,7 +77,6 @@ def row_mapping(
     widths: Widths,
     objective: Objective = "energy-delay",
     input_on_chip: bool = False,
-    where: str = "layer",
 ) -> RowMapping:
     """The cheapest mapping of a layer; of equals the one found first.
 
@@ -95,8 +94,6 @@ def row_mapping(
         times cycles, energy and cycles decides between equals.
     input_on_chip
         Whether the input is in the buffer and costs no DRAM traffic.
-    where
-        Head of error messages.
 
     Raises
     ------
@@ -104,7 +101,7 @@ def row_mapping(
         The kernel is taller than the array, a kernel row does not fit the scratchpads, or not even one row of outputs fits the
         buffers.
     """
-    _check_array(shape, array, where)
+    _check_array(shape, array)
     best: tuple[tuple[float, ...], RowMapping] | None = None
     for mapping in _candidates(shape, array):
         cycles, energy = _on_chip(shape, mapping, widths)
@@ -123,27 +120,27 @@ def row_mapping(
         least = footprints(shape, RowMapping(1, 1, 1, 1, 1, 1, 1))
         inputs, weights, sums = (int(words) for words in least)
         raise HardwareError(
-            f"{where}: the buffers do not hold one row stationary pass: at least {inputs} inputs of {widths.input} bits, "
+            f"the buffers do not hold one row stationary pass: at least {inputs} inputs of {widths.input} bits, "
             f"{weights} weights of {widths.weight} and {sums} sums of {widths.sum} at a time; enlarge them"
         )
     return best[1]
 
 
-def _check_array(shape: RowShape, array: RowArray, where: str) -> None:
+def _check_array(shape: RowShape, array: RowArray) -> None:
     kernel_rows, kernel_columns = shape.geometry.kernel
     if kernel_rows > array.rows:
         raise HardwareError(
-            f"{where}: a kernel of {kernel_rows} rows is taller than the row stationary array of {array.rows} rows; "
+            f"a kernel of {kernel_rows} rows is taller than the row stationary array of {array.rows} rows; "
             f"take an array of at least {kernel_rows} rows, or another dataflow"
         )
     for name, words in (("input", array.input_words), ("weight", array.weight_words)):
         if words < kernel_columns:
             raise HardwareError(
-                f"{where}: a kernel row of {kernel_columns} taps does not fit the {name} scratchpad of {words} words; "
+                f"a kernel row of {kernel_columns} taps does not fit the {name} scratchpad of {words} words; "
                 f"enlarge it to at least {kernel_columns}, or take another dataflow"
             )
     if array.sum_words < 1:
-        raise HardwareError(f"{where}: the sum scratchpad holds no word of the accumulator; enlarge it")
+        raise HardwareError("the sum scratchpad holds no word of the accumulator; enlarge it")
 
 
 def _candidates(shape: RowShape, array: RowArray) -> Iterator[RowMapping]:

@@ -208,7 +208,10 @@ def test_nan_weights_are_refused(tmp_path):
         (("simulate", "lenet5-adder", "--data", "mnist", "--root", "/nowhere"), "not found in /nowhere"),
         (("simulate", "lenet6"), "network 'lenet6': neither a bundled name (lenet5-adder, lenet5-conv"),
         (("count", "lenet5-adder", "--convention", "thop"), "convention: 'thop' is not one of hardware, paper"),
-        (("estimate", "lenet5-adder", "--accelerator", "tpu"), "'tpu': neither a bundled name (systolic-128x128"),
+        (
+            ("estimate", "lenet5-adder", "--accelerator", "tpu"),
+            "'tpu': neither a bundled name (eyeriss-65nm, systolic-128x128",
+        ),
         (("estimate", "lenet5-adder", "--table", "mine"), "'mine': neither a bundled name (aladdin-cacti-22nm"),
         (("list", "cats"), "list 'cats': not one of networks, architectures"),
         (("check", "nothing.npz"), "nothing.npz: no such file"),

@@ -18,17 +18,17 @@ def bundled_text(name):
 
 
 def test_the_bundled_accelerators():
-    assert accelerator_names() == NAMES
+    assert accelerator_names() == ("eyeriss-65nm", *NAMES)
     for name in NAMES:
         found = load_accelerator(name)
         assert found.name == name
         assert name == f"systolic-{found.array.rows}x{found.array.columns}"
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", accelerator_names())
 def test_every_number_of_a_bundled_accelerator_says_where_it_is_from(name):
     numbers = re.findall(r"^\w+ = [\d.]+.*$", bundled_text(name), re.MULTILINE)
-    assert len(numbers) == 11
+    assert len(numbers) >= 9
     assert all(re.search(r"  # \S", line) for line in numbers)
 
 
@@ -40,7 +40,12 @@ def test_every_number_of_a_bundled_accelerator_says_where_it_is_from(name):
         ("clock_mhz = 500", "clok_mhz = 500", "unknown key clok_mhz; known: name, source, clock_mhz, array"),
         ("rows = 16", "rows = 0", "array.rows: found 0, needs a whole number >= 1 and <= 65536"),
         ("columns = 16", "", "key array.columns is missing; needs a whole number >= 1"),
-        ('"output"', '"row"', "array.dataflow: found 'row', needs 'input' or 'output' or 'weight'"),
+        (
+            '"output"',
+            '"row"',
+            "array: found the dataflow 'row' without row_stationary; the dataflow 'row' and the scratchpads",
+        ),
+        ('"output"', '"rows"', "array.dataflow: found 'rows', needs 'input' or 'output' or 'row' or 'weight'"),
         ("lanes = 16", "lanes = 1.5", "vector.lanes: found 1.5, needs a whole number"),
         ("bandwidth_gb_s = 12.8", "bandwidth_gb_s = 0", "dram.bandwidth_gb_s: found 0, needs a number > 0"),
         (

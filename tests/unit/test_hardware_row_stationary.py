@@ -174,34 +174,34 @@ def test_an_input_on_chip_costs_no_dram_words():
             (13, 3),
             EYERISS,
             10**6,
-            "layer conv: a kernel of 13 rows is taller than the row stationary array of 12 rows; "
+            "a kernel of 13 rows is taller than the row stationary array of 12 rows; "
             "take an array of at least 13 rows, or another dataflow",
         ),
         (
             (3, 13),
             EYERISS,
             10**6,
-            "layer conv: a kernel row of 13 taps does not fit the input scratchpad of 12 words; "
+            "a kernel row of 13 taps does not fit the input scratchpad of 12 words; "
             "enlarge it to at least 13, or take another dataflow",
         ),
         (
             (3, 3),
             replace(EYERISS, weight_words=2),
             10**6,
-            "layer conv: a kernel row of 3 taps does not fit the weight scratchpad of 2 words; "
+            "a kernel row of 3 taps does not fit the weight scratchpad of 2 words; "
             "enlarge it to at least 3, or take another dataflow",
         ),
         (
             (3, 3),
             replace(EYERISS, sum_words=0),
             10**6,
-            "layer conv: the sum scratchpad holds no word of the accumulator; enlarge it",
+            "the sum scratchpad holds no word of the accumulator; enlarge it",
         ),
         (
             (3, 3),
             EYERISS,
             60,
-            "layer conv: the buffers do not hold one row stationary pass: at least 60 inputs of 16 bits, 9 weights of 16 "
+            "the buffers do not hold one row stationary pass: at least 60 inputs of 16 bits, 9 weights of 16 "
             "and 18 sums of 16 at a time; enlarge them",
         ),
     ],
@@ -209,5 +209,5 @@ def test_an_input_on_chip_costs_no_dram_words():
 def test_what_cannot_run_is_refused(kernel, array, words, message):
     shape = RowShape(1, 2, 2, Geometry(kernel), (20, 20))
     with pytest.raises(HardwareError) as found:
-        row_mapping(shape, array, room(words), WORDS, where="layer conv")
+        row_mapping(shape, array, room(words), WORDS)
     assert str(found.value) == message
