@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from addersim.report import write_report
     from addersim.scalesim import Topology, load_topology, topology_trace
     from addersim.simulation import Simulation, count, simulate
+    from addersim.sweeps import Study, Sweep, load_study, sweep
     from addersim.trace import Trace
     from addersim.train.lower import lower
 
@@ -52,6 +53,8 @@ _PLACES = {
     "Program": "program",
     "Quantization": "quantization",
     "Simulation": "simulation",
+    "Study": "sweeps",
+    "Sweep": "sweeps",
     "Topology": "scalesim",
     "Trace": "trace",
     "bundled_networks": "library",
@@ -61,10 +64,12 @@ _PLACES = {
     "load_energy_table": "hardware.energy_file",
     "load_images": "datasets",
     "load_network": "library",
+    "load_study": "sweeps",
     "load_topology": "scalesim",
     "lower": "train.lower",
     "quantize": "quantizer",
     "simulate": "simulation",
+    "sweep": "sweeps",
     "topology_trace": "scalesim",
     "write_report": "report",
 }
@@ -85,6 +90,8 @@ __all__ = [
     "Program",
     "Quantization",
     "Simulation",
+    "Study",
+    "Sweep",
     "Topology",
     "Trace",
     "__version__",
@@ -95,10 +102,12 @@ __all__ = [
     "load_energy_table",
     "load_images",
     "load_network",
+    "load_study",
     "load_topology",
     "lower",
     "quantize",
     "simulate",
+    "sweep",
     "topology_trace",
     "write_report",
 ]

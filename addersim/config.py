@@ -169,8 +169,10 @@ def _keys(kind: inspect.Type) -> list[str]:
 
 
 def _member(kind: inspect.Type, step: str | int) -> inspect.Type:
-    if isinstance(kind, inspect.ListType | inspect.VarTupleType):
-        return kind.item_type
+    options = kind.types if isinstance(kind, inspect.UnionType) else (kind,)
+    for option in options:
+        if isinstance(step, int) and isinstance(option, inspect.ListType | inspect.VarTupleType):
+            return option.item_type
     struct = _struct(kind)
     return next((field.type for field in struct.fields if field.encode_name == step), kind) if struct else kind
 

@@ -12,6 +12,7 @@ __all__ = [
     "LoweringError",
     "NetworkError",
     "QuantizationError",
+    "SweepError",
 ]
 
 
@@ -45,3 +46,7 @@ class QuantizationError(AddersimError):
 
 class HardwareError(AddersimError):
     """An accelerator that cannot run a trace, or an energy table without a needed row."""
+
+
+class SweepError(AddersimError):
+    """A sweep that had to stop; what is finished is kept, and the same command goes on from there."""

@@ -21,7 +21,7 @@ from addersim.program import Program
 from addersim.quantization import Correction, LayerBits, Quantization
 from addersim.rewrites import clip_weights, fold_batch_norm, pair_windows, scale_channels
 
-__all__ = ["LayerBits", "Prepared", "Quantization", "prepare", "quantize", "quantize_prepared"]
+__all__ = ["LayerBits", "Prepared", "Quantization", "check_layer_names", "prepare", "quantize", "quantize_prepared"]
 
 Array = npt.NDArray[Any]
 
@@ -49,7 +49,7 @@ def quantize(network: Network, images: Images | None, how: Quantization = Quanti
     NetworkError
         Where an accumulator said to be exact is too narrow for a layer.
     """
-    _check_names(how, network)
+    check_layer_names(how, network)
     return quantize_prepared(prepare(network, images, how.fold_batch_norm), how)
 
 
@@ -102,7 +102,7 @@ def quantize_prepared(prepared: Prepared, how: Quantization, threads: int | None
     if prepared.folded != how.fold_batch_norm:
         raise QuantizationError(f"network {prepared.network.name}: prepared with another fold_batch_norm than the rules have")
     paired, samples, calibrated = prepared.network, prepared.samples, prepared.images is not None
-    _check_names(how, paired)
+    check_layer_names(how, paired)
     formats = _choose_formats(paired, how, samples)
     if how.clip_weights:
         paired = clip_weights(paired, _input_ranges(paired, formats))
@@ -143,7 +143,8 @@ def _some(images: Images, network: Network) -> Images:
     return images
 
 
-def _check_names(how: Quantization, network: Network) -> None:
+def check_layer_names(how: Quantization, network: Network) -> None:
+    """Refuse rules with widths for a layer that is no window of the network."""
     known = [layer.name for layer in network.layers if isinstance(layer, Window)]
     for name in how.layers:
         if name not in known:

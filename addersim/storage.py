@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 import zipfile
@@ -16,7 +17,7 @@ import numpy as np
 
 from addersim.errors import NetworkError
 
-__all__ = ["load_record", "save_record", "write_atomically"]
+__all__ = ["load_record", "record_digest", "save_record", "write_atomically"]
 
 Record = TypeVar("Record", bound=msgspec.Struct)
 
@@ -51,6 +52,23 @@ def write_atomically(path: str | Path, mode: str = "wb") -> Iterator[IO[Any]]:
 
 def save_record(path: str | Path, record: msgspec.Struct) -> None:
     """Write a record to one compressed .npz: its arrays by dotted name, everything else as JSON text in ``header``."""
+    text, arrays = _apart(record)
+    with write_atomically(path) as stream:
+        np.savez_compressed(stream, allow_pickle=False, **{HEADER: np.array(text.decode())}, **arrays)
+
+
+def record_digest(record: msgspec.Struct) -> str:
+    """SHA-256 of all that a record holds, arrays included: equal for equal content, however it is stored."""
+    text, arrays = _apart(record)
+    found = hashlib.sha256(text)
+    for name, array in arrays.items():
+        found.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        found.update(np.ascontiguousarray(array).data)
+    return found.hexdigest()
+
+
+def _apart(record: msgspec.Struct) -> tuple[bytes, dict[str, np.ndarray[Any, Any]]]:
+    """A record as JSON text, and the arrays that it names there."""
     arrays: dict[str, np.ndarray[Any, Any]] = {}
 
     def hook(value: Any) -> Any:
@@ -60,9 +78,7 @@ def save_record(path: str | Path, record: msgspec.Struct) -> None:
         raise TypeError(f"cannot store {type(value).__name__}")
 
     tree = {type(record).__name__: msgspec.to_builtins(record, enc_hook=hook)}
-    header = np.array(msgspec.json.encode(tree).decode())
-    with write_atomically(path) as stream:
-        np.savez_compressed(stream, allow_pickle=False, **{HEADER: header}, **arrays)
+    return msgspec.json.encode(tree), arrays
 
 
 def load_record(path: str | Path, *kinds: type[Record]) -> Record:

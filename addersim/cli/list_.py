@@ -15,7 +15,7 @@ def run(
     what: Annotated[str | None, typer.Argument(help="One of the kinds below; all of them without it.")] = None,
     json: options.Json = False,
 ) -> None:
-    """List networks, architectures, data, accelerators, tables, datapaths, layers and kernels."""
+    """List networks, architectures, data, accelerators, tables, sweeps, datapaths, layers and kernels."""
     kinds = _KINDS if what is None else {what: _KINDS[what]} if what in _KINDS else {}
     if not kinds:
         raise ConfigError(f"list {what!r}: not one of {', '.join(_KINDS)}")
@@ -84,6 +84,12 @@ def _tables() -> list[dict[str, Any]]:
     return rows
 
 
+def _sweeps() -> list[dict[str, Any]]:
+    from addersim.sweeps.study import load_study, study_names
+
+    return [{"name": name, "about": load_study(name).about} for name in study_names()]
+
+
 def _datapaths() -> list[dict[str, Any]]:
     from addersim.datapaths import DATAPATHS
 
@@ -113,6 +119,7 @@ _KINDS = {
     "data": _data,
     "accelerators": _accelerators,
     "tables": _tables,
+    "sweeps": _sweeps,
     "datapaths": _datapaths,
     "layers": _layers,
     "kernels": _kernels,

@@ -12,6 +12,7 @@ PACKAGE = ROOT / "addersim"
 
 FLOORS = {
     "errors": 1,
+    "pareto": 1,
     "ops": 1,
     "fixed": 1,
     "config": 1,
@@ -40,11 +41,22 @@ FLOORS = {
     "train": 5,
     "report": 5,
     "library": 6,
+    "sweeps": 6,
     "cli": 6,
     "__init__": 6,
     "__main__": 6,
 }
-ONLY_IN = {"torch": {"train", "cli"}, "pandas": {"report"}, "plotly": {"report"}, "triton": {"train"}, "typer": {"cli"}}
+ONLY_IN = {
+    "torch": {"train", "cli"},
+    "pandas": {"report"},
+    "plotly": {"report"},
+    "triton": {"train"},
+    "typer": {"cli"},
+    "joblib": {"sweeps"},
+    "distributed": {"sweeps"},
+    "ray": {"sweeps"},
+    "pyarrow": {"sweeps"},
+}
 
 
 def modules():
@@ -98,9 +110,11 @@ def _loaded_by(statement):
     return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
 
 
-@pytest.mark.parametrize("statement", ["import addersim", "import addersim.cli", "from addersim import simulate, estimate"])
+@pytest.mark.parametrize(
+    "statement", ["import addersim", "import addersim.cli", "from addersim import simulate, estimate, sweep"]
+)
 def test_imports_stay_light(statement):
-    heavy = {"torch", "pandas", "plotly", "triton"}
+    heavy = {"torch", "pandas", "plotly", "triton", "joblib", "distributed", "pyarrow"}
     assert not heavy & _loaded_by(statement)
 
 

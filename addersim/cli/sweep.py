@@ -1,0 +1,228 @@
+"""addersim sweep: accuracy, energy and latency over networks, bit widths, circuits and accelerators."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from addersim.cli import options
+from addersim.cli.output import percent, print_json, print_table
+from addersim.errors import ConfigError
+
+if TYPE_CHECKING:
+    from addersim.sweeps.results import Row
+    from addersim.sweeps.run import Progress, Sweep
+    from addersim.sweeps.study import Study
+
+DEFAULT = "bit-widths"
+MOST_ROWS = 100
+"""Points that are printed one by one; of more, the Pareto-optimal ones."""
+NEAR = 0.01
+"""Loss against float that counts as none when the fewest bits are told. Chosen: the point that the field usually grants."""
+
+_AXES = (
+    "network",
+    "weight_bits",
+    "activation_bits",
+    "accumulator",
+    "circuit",
+    "clip_weights",
+    "calibration",
+    "correction",
+    "accelerator",
+    "table",
+    "batch",
+)
+
+
+def run(
+    what: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[STUDY | NETWORK...]",
+            help="A bundled study (addersim list sweeps) or a TOML file; or networks. Without it: bit-widths.",
+        ),
+    ] = None,
+    bits: Annotated[str | None, typer.Option(help="Widths of weights and activations together: 2..8,12,16.")] = None,
+    weight_bits: Annotated[str | None, typer.Option(help="Widths of weights, apart.")] = None,
+    activation_bits: Annotated[str | None, typer.Option(help="Widths of activations, apart.")] = None,
+    accumulator: Annotated[str | None, typer.Option(help="Registers, such as exact,16:saturate,16:wrap.")] = None,
+    circuit: Annotated[str | None, typer.Option(help="Circuits of adder layers: 2a,1c1a,xor.")] = None,
+    clip_weights: Annotated[str | None, typer.Option(help="Exact clipping of adder weights: yes,no.")] = None,
+    calibration: Annotated[str | None, typer.Option(help="How scales are chosen: mse,percentile,min-max.")] = None,
+    correction: Annotated[str | None, typer.Option(help="Statistics that are kept: mean-variance,mean,none.")] = None,
+    accelerator: Annotated[str | None, typer.Option(help="Accelerators: bundled names or TOML files.")] = None,
+    table: Annotated[str | None, typer.Option(help="Energy tables: bundled names or CSV files.")] = None,
+    batch: Annotated[str | None, typer.Option(help="Images that run together: 1,16.")] = None,
+    data: Annotated[str | None, typer.Option(help="Image set (addersim list data).")] = None,
+    root: options.Root = None,
+    images: Annotated[int | None, typer.Option(min=1, help="Simulate the first so many test images only.")] = None,
+    output: Annotated[
+        Path, typer.Option("--output", "--out", "-o", help="Folder that keeps every point; a sweep in it goes on.")
+    ] = Path("sweep"),
+    jobs: Annotated[int | None, typer.Option(min=1, help="Local processes; all processors without it.")] = None,
+    engine: Annotated[str, typer.Option(help="local, or a running cluster: dask, ray.")] = "local",
+    address: Annotated[str | None, typer.Option(help="The cluster's scheduler, such as tcp://host:8786.")] = None,
+    retry: Annotated[bool, typer.Option("--retry", help="Do failed points once more.")] = False,
+    json: options.Json = False,
+) -> None:
+    """Sweep bit widths, registers, circuits and accelerators; a stopped sweep goes on where it was.
+
+    Options take lists with commas and replace the study's axes.
+    """
+    from addersim.sweeps.run import sweep
+
+    axes = {
+        "bits": bits,
+        "weight_bits": weight_bits,
+        "activation_bits": activation_bits,
+        "accumulator": accumulator,
+        "circuit": circuit,
+        "clip_weights": clip_weights,
+        "calibration": calibration,
+        "correction": correction,
+        "accelerator": accelerator,
+        "table": table,
+        "batch": batch,
+    }
+    others = {"data": data, "root": root and str(root), "images": images}
+    study = make_study(what or [], axes, others)
+    with _watch() as progress:
+        found = sweep(study, output, jobs=jobs, engine=engine, address=address, retry=retry, progress=progress, note=_note)
+    if json:
+        print_json({"folder": str(output), "failed": found.failed, "files": list(map(str, found.files)), "points": found.rows})
+    else:
+        _print(found)
+
+
+def make_study(what: Sequence[str], axes: dict[str, str | None], others: dict[str, Any]) -> Study:
+    """A study from a name or networks, and options that replace its axes."""
+    import msgspec
+
+    from addersim.sweeps.study import Study, load_study, study_names
+
+    given: dict[str, Any] = {key: _values(key, text) for key, text in axes.items() if text is not None}
+    given |= {key: value for key, value in others.items() if value is not None}
+    if not what or (len(what) == 1 and (what[0] in study_names() or what[0].endswith(".toml"))):
+        found = msgspec.to_builtins(load_study(what[0] if what else DEFAULT))
+        if {"bits", "weight_bits", "activation_bits"} & given.keys():
+            found = {key: value for key, value in found.items() if key not in ("bits", "weight_bits", "activation_bits")}
+    else:
+        found = {"networks": what}
+    try:
+        return msgspec.convert(found | given, Study)
+    except msgspec.ValidationError as error:
+        reason, _, path = str(error).partition(" - at `$.")
+        raise ConfigError(f"{path.rstrip('`').partition('[')[0].replace('_', '-') or 'options'}: {reason}") from None
+
+
+def _values(key: str, text: str) -> Any:
+    """What an option's text says on an axis."""
+    if key.endswith("bits"):
+        return text
+    parts = [part.strip() for part in text.split(",")]
+    if key == "clip_weights":
+        if wrong := [part for part in parts if part not in ("yes", "no")]:
+            raise ConfigError(f"--clip-weights: {wrong[0]!r} is not yes or no")
+        return [part == "yes" for part in parts]
+    if key == "batch":
+        if wrong := [part for part in parts if not part.isdecimal()]:
+            raise ConfigError(f"--batch: {wrong[0]!r} is not a whole number")
+        return [int(part) for part in parts]
+    return parts
+
+
+def _note(line: str) -> None:
+    print(f"addersim: {line}", file=sys.stderr)
+
+
+@contextmanager
+def _watch() -> Iterator[Callable[[Progress], None]]:
+    """A bar on standard error with points done and failed and the time left; on a terminal only."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = (
+        TextColumn("points"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[failed]} failed"),
+        TimeRemainingColumn(),
+    )
+    console = Console(stderr=True)
+    with Bars(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+        task = bars.add_task("points", total=None, failed=0)
+        yield lambda one: bars.update(task, total=one.points, completed=one.done, failed=one.failed)
+
+
+def _print(found: Sweep) -> None:
+    rows = found.rows
+    optimal = _optimal(rows)
+    axes = [axis for axis in _AXES if axis == "network" or len({row[axis] for row in rows} - {None}) > 1]
+    if all(row["weight_bits"] == row["activation_bits"] for row in rows):
+        axes = [axis for axis in axes if axis != "activation_bits"]
+    shown = [place for place in range(len(rows)) if len(rows) <= MOST_ROWS or optimal[place]]
+    same = ", ".join(f"{axis.replace('_', ' ')} {rows[0][axis]}" for axis in ("accelerator", "table") if axis not in axes)
+    title = f"{len(rows):,} points, {rows[0]['images']:,} images each{same and '; ' + same}"
+    if shown:
+        print_table(title, [_line(rows[place], axes, optimal[place]) for place in shown])
+    if len(shown) < len(rows):
+        print(f"Pareto-optimal points only; all {len(rows):,} are in {found.files[0]}")
+    print()
+    for name in dict.fromkeys(row["network"] for row in rows):
+        print(_fewest(name, [row for row in rows if row["network"] == name]))
+    print("* Pareto-optimal: no point of the same table takes less energy and is as accurate, or is more accurate for as much")
+    if found.failed:
+        first = next(row["error"] for row in rows if row["error"])
+        print(f"{found.failed} points failed; the first: {first}")
+    print(f"results: {' and '.join(map(str, found.files))}")
+    if len(found.files) == 1:
+        print("no Parquet beside it: pip install 'addersim[parquet]'")
+
+
+def _optimal(rows: Sequence[Row]) -> list[bool]:
+    """Pareto-optimal points; energies of different tables are not compared."""
+    from addersim.pareto import pareto
+
+    found = [False] * len(rows)
+    for table in {row["table"] for row in rows}:
+        places = [place for place, row in enumerate(rows) if row["table"] == table]
+        marks = pareto([rows[place]["energy_pj"] for place in places], [rows[place]["accuracy"] for place in places])
+        for place, mark in zip(places, marks, strict=True):
+            found[place] = mark
+    return found
+
+
+def _line(row: Row, axes: Sequence[str], optimal: bool) -> dict[str, Any]:
+    energy = row["energy_pj"]
+    names = {axis: axis.replace("_", " ") for axis in axes}
+    if "weight_bits" in names and "activation_bits" not in names:
+        names["weight_bits"] = "bits"
+    return {name: "" if row[axis] is None else row[axis] for axis, name in names.items()} | {
+        "accuracy": percent(row["accuracy"]),
+        "float": percent(row["accuracy_float"]),
+        "array nJ": "" if energy is None else row["energy_array_pj"] / 1e3,
+        "energy nJ": "" if energy is None else energy / 1e3,
+        "latency ms": "" if energy is None else row["latency_ms"],
+        "": "failed" if row["error"] else "*" if optimal else "",
+    }
+
+
+def _fewest(name: str, rows: Sequence[Row]) -> str:
+    """The cheapest rules under which a network is nearly as good as in float."""
+    near = [row for row in rows if row["energy_pj"] is not None and row["accuracy"] >= row["accuracy_float"] - NEAR]
+    if not near:
+        return f"{name}: no point comes within {100 * NEAR:g} point of float"
+    best = min(near, key=lambda row: (row["weight_bits"] + row["activation_bits"], row["energy_pj"]))
+    widths = (
+        f"{best['weight_bits']} bits"
+        if best["weight_bits"] == best["activation_bits"]
+        else (f"{best['weight_bits']} bits for weights and {best['activation_bits']} for activations")
+    )
+    return f"{name}: {widths} come within {100 * NEAR:g} point of float ({percent(best['accuracy'])})"

@@ -1,0 +1,118 @@
+"""Jobs: what workers do. Plain functions of values, so that any engine may run them anywhere, any number of times."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from addersim.datasets import Images
+from addersim.errors import AddersimError, SweepError
+from addersim.hardware.accelerator import Accelerator
+from addersim.hardware.energy import EnergyTable
+from addersim.hardware.estimate import estimate
+from addersim.network import Network
+from addersim.quantization import Circuit, Quantization
+from addersim.quantizer import Prepared, prepare, quantize_prepared
+from addersim.simulation import simulate
+from addersim.sweeps.code import code_digest
+from addersim.sweeps.records import Failed, Priced, Simulated, with_circuit
+
+__all__ = ["Subject", "price", "simulate_rules", "study_network"]
+
+Choices = npt.NDArray[np.int64]
+Result = TypeVar("Result")
+THREADS = 1
+"""Kernel threads of a job: the jobs themselves fill the machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A network with all that its points share, found once for all of them.
+
+    Attributes
+    ----------
+    prepared
+        The network and its values on the calibration images.
+    float_predictions
+        Its choices on the test images, shape ``(images,)``.
+    test
+        The test images.
+    """
+
+    prepared: Prepared
+    float_predictions: Choices
+    test: Images
+
+
+def study_network(
+    name: str, network: Network, calibration: Images, test: Images, folded: bool, code: str
+) -> tuple[str, tuple[Prepared, Choices] | Failed]:
+    """Run a float network on both image sets. Every job returns the caller's name for it, since jobs end in any order."""
+    _check_code(code)
+    return name, _attempt(
+        lambda: (prepare(network, calibration.pixels, folded), network.run(test.pixels).argmax(axis=1).astype(np.int64))
+    )
+
+
+def simulate_rules(name: str, subject: Subject, rules: Quantization, code: str) -> tuple[str, Simulated | Failed]:
+    """Quantise a network by some rules and run it bit for bit."""
+    _check_code(code)
+
+    def run() -> Simulated:
+        program = quantize_prepared(subject.prepared, rules, THREADS)
+        found = simulate(
+            program, subject.test.pixels, subject.test.labels, threads=THREADS, float_predictions=subject.float_predictions
+        )
+        assert found.accuracy is not None
+        assert found.accuracy_float is not None
+        assert found.agreement is not None
+        return Simulated(
+            accuracy_float=found.accuracy_float,
+            accuracy=found.accuracy,
+            agreement=found.agreement,
+            images=found.images,
+            trace=found.trace,
+        )
+
+    return name, _attempt(run)
+
+
+def price(
+    simulated: Simulated, circuit: Circuit | None, accelerator: Accelerator, table: EnergyTable, batch: int
+) -> Priced | Failed:
+    """What a simulated network costs."""
+
+    def run() -> Priced:
+        cost = estimate(with_circuit(simulated.trace, circuit), accelerator, table, batch)
+        return Priced(
+            energy_pj=cost.energy_pj / batch,
+            energy_pj_by_component={name: pj / batch for name, pj in cost.energy_by_component().items()},
+            cycles=cost.cycles,
+            latency_ms=cost.latency_ms,
+            taps=simulated.trace.taps,
+        )
+
+    return _attempt(run)
+
+
+def _attempt(run: Callable[[], Result]) -> Result | Failed:
+    """What a job gives, or why it gives nothing: the sweep goes on, and the point says what happened."""
+    try:
+        return run()
+    except AddersimError as error:
+        return Failed(error=" ".join(str(error).split()))
+    except MemoryError:
+        return Failed(error="not enough memory")
+    except Exception as error:
+        return Failed(error=" ".join(f"{type(error).__name__}: {error}".split()))
+
+
+def _check_code(expected: str) -> None:
+    """Refuse to work where another version of the package is installed: its results would be kept under a wrong name."""
+    if code_digest(compiled=False) != expected:
+        raise SweepError(f"the worker on {platform.node()} runs another version of addersim; install the same on all machines")

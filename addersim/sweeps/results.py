@@ -1,0 +1,133 @@
+"""Results of a sweep: one tidy row a point, as CSV and Parquet, with nothing in them that another run would change."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, get_args
+
+import msgspec
+
+from addersim.errors import SweepError
+from addersim.hardware.cost import Component
+from addersim.storage import write_atomically
+from addersim.sweeps.plan import Plan, Point
+from addersim.sweeps.records import Failed, Priced, Simulated, digest
+from addersim.sweeps.study import Study
+
+__all__ = ["COLUMNS", "Row", "point_row", "write_results"]
+
+Row = Mapping[str, Any]
+
+COLUMNS: Mapping[str, type] = MappingProxyType(
+    {
+        "network": str,
+        "arithmetic": str,
+        "weight_bits": int,
+        "activation_bits": int,
+        "accumulator": str,
+        "circuit": str,
+        "clip_weights": bool,
+        "calibration": str,
+        "correction": str,
+        "accelerator": str,
+        "table": str,
+        "batch": int,
+        "images": int,
+        "accuracy_float": float,
+        "accuracy": float,
+        "agreement": float,
+        "accumulator_bits": int,
+        "accumulator_bits_needed": int,
+        "overflowed_share": float,
+        "taps": int,
+        "energy_pj": float,
+        **{f"energy_{component}_pj": float for component in get_args(Component)},
+        "cycles": int,
+        "latency_ms": float,
+        "error": str,
+        "simulation": str,
+        "cost": str,
+    }
+)
+"""Columns and their types. Energies are those of one image, cycles and latency those of the batch. `accumulator_bits` is the
+widest register of the network, `accumulator_bits_needed` what its sums would have needed, `overflowed_share` the share of them
+that left it. The last two are the names of the job's files."""
+
+
+def point_row(point: Point, plan: Plan, simulated: Simulated | Failed, priced: Priced | Failed) -> Row:
+    """A point and what is known of it; what is not known is None."""
+    rules = point.rules
+    row = dict.fromkeys(COLUMNS) | {
+        "network": point.network,
+        "arithmetic": point.arithmetic,
+        "weight_bits": rules.weight_bits,
+        "activation_bits": rules.activation_bits,
+        "accumulator": str(rules.accumulator),
+        "circuit": point.circuit,
+        "clip_weights": point.clip_weights,
+        "calibration": rules.calibration,
+        "correction": rules.correction,
+        "accelerator": point.accelerator,
+        "table": point.table,
+        "batch": point.cost.batch,
+        "images": len(plan.test),
+        "simulation": point.cost.simulation,
+        "cost": digest(point.cost),
+    }
+    if isinstance(simulated, Simulated):
+        row |= {key: getattr(simulated, key) for key in ("accuracy_float", "accuracy", "agreement")} | _register(simulated)
+    if isinstance(priced, Priced):
+        row |= {key: getattr(priced, key) for key in ("energy_pj", "cycles", "latency_ms", "taps")}
+        parts = priced.energy_pj_by_component
+        row |= {f"energy_{component}_pj": parts.get(component, 0.0) for component in get_args(Component)}
+    else:
+        row["error"] = priced.error
+    return row
+
+
+def _register(simulated: Simulated) -> dict[str, Any]:
+    """What the run saw of the registers of all window layers."""
+    windows = [layer for layer in simulated.trace.layers if layer.work]
+    seen = [layer.observed for layer in windows if layer.observed]
+    return {
+        "accumulator_bits": max(layer.accumulator_bits or 0 for layer in windows),
+        "accumulator_bits_needed": max(one.bits_needed for one in seen),
+        "overflowed_share": sum(one.overflowed for one in seen) / sum(one.outputs for one in seen),
+    }
+
+
+def write_results(folder: Path, study: Study, rows: Sequence[Row]) -> tuple[Path, ...]:
+    """Write ``study.json``, ``results.csv`` and, where pyarrow is installed, ``results.parquet``; each whole or not at all."""
+    try:
+        with write_atomically(folder / "study.json") as stream:
+            stream.write(msgspec.json.format(msgspec.json.encode(study)))
+        with write_atomically(folder / "results.csv", "w") as stream:
+            writer = csv.writer(stream, lineterminator="\n")
+            writer.writerow(COLUMNS)
+            writer.writerows([_cell(row[column]) for column in COLUMNS] for row in rows)
+        if find_spec("pyarrow") is None:
+            return (folder / "results.csv",)
+        with write_atomically(folder / "results.parquet") as stream:
+            _write_parquet(stream, rows)
+    except OSError as error:
+        raise SweepError(
+            f"{folder}: results cannot be written: {error.strerror}; put it right, then run the same command"
+        ) from None
+    return folder / "results.csv", folder / "results.parquet"
+
+
+def _cell(value: Any) -> Any:
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+def _write_parquet(stream: Any, rows: Sequence[Row]) -> None:
+    import pyarrow
+    from pyarrow import parquet
+
+    types = {str: pyarrow.string(), int: pyarrow.int64(), float: pyarrow.float64(), bool: pyarrow.bool_()}
+    schema = pyarrow.schema([(column, types[kind]) for column, kind in COLUMNS.items()])
+    parquet.write_table(pyarrow.Table.from_pylist([dict(row) for row in rows], schema), stream)
