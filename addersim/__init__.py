@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from addersim.errors import AddersimError
     from addersim.fixed import Accumulator, FixedFormat
     from addersim.hardware.accelerator import Accelerator, load_accelerator
+    from addersim.hardware.area import Area, estimate_area
     from addersim.hardware.energy import EnergyTable
     from addersim.hardware.energy_file import load_table as load_energy_table
+    from addersim.hardware.energy_range import EnergyRange, estimate_range
     from addersim.hardware.estimate import Cost, estimate
     from addersim.library import bundled_networks, load_network
     from addersim.network import Network
@@ -43,8 +45,10 @@ _PLACES = {
     "Accelerator": "hardware.accelerator",
     "Accumulator": "fixed",
     "AddersimError": "errors",
+    "Area": "hardware.area",
     "Cost": "hardware.estimate",
     "Datapath": "datapaths",
+    "EnergyRange": "hardware.energy_range",
     "EnergyTable": "hardware.energy",
     "FixedFormat": "fixed",
     "LayerBits": "quantization",
@@ -60,6 +64,8 @@ _PLACES = {
     "bundled_networks": "library",
     "count": "simulation",
     "estimate": "hardware.estimate",
+    "estimate_area": "hardware.area",
+    "estimate_range": "hardware.energy_range",
     "load_accelerator": "hardware.accelerator",
     "load_energy_table": "hardware.energy_file",
     "load_images": "datasets",
@@ -80,8 +86,10 @@ __all__ = [
     "Accelerator",
     "Accumulator",
     "AddersimError",
+    "Area",
     "Cost",
     "Datapath",
+    "EnergyRange",
     "EnergyTable",
     "FixedFormat",
     "LayerBits",
@@ -98,6 +106,8 @@ __all__ = [
     "bundled_networks",
     "count",
     "estimate",
+    "estimate_area",
+    "estimate_range",
     "load_accelerator",
     "load_energy_table",
     "load_images",

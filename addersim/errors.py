@@ -11,6 +11,7 @@ __all__ = [
     "HardwareError",
     "LoweringError",
     "NetworkError",
+    "PriceError",
     "QuantizationError",
     "SweepError",
 ]
@@ -45,7 +46,11 @@ class QuantizationError(AddersimError):
 
 
 class HardwareError(AddersimError):
-    """An accelerator that cannot run a trace, or an energy table without a needed row."""
+    """An accelerator that cannot run a trace, or that does not fit its silicon."""
+
+
+class PriceError(HardwareError):
+    """An energy table without a needed row: another table may have it."""
 
 
 class SweepError(AddersimError):

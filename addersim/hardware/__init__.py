@@ -1,10 +1,12 @@
 """Cost models: facts (a Trace) in, energy and latency (a Cost) out. They know operations, words and bits, no layer kinds."""
 
 from addersim.hardware.accelerator import Accelerator, accelerator_names, load_accelerator
+from addersim.hardware.area import Area, estimate_area
 from addersim.hardware.compute import arithmetic_energy
 from addersim.hardware.cost import Cost, EnergyPart, LayerCost
 from addersim.hardware.energy import EnergyTable, Price
 from addersim.hardware.energy_file import load_table, parse_table, table_names
+from addersim.hardware.energy_range import EnergyRange, estimate_range
 from addersim.hardware.estimate import estimate
 from addersim.hardware.memory import Access
 from addersim.hardware.systolic import systolic_cycles
@@ -12,14 +14,18 @@ from addersim.hardware.systolic import systolic_cycles
 __all__ = [
     "Accelerator",
     "Access",
+    "Area",
     "Cost",
     "EnergyPart",
+    "EnergyRange",
     "EnergyTable",
     "LayerCost",
     "Price",
     "accelerator_names",
     "arithmetic_energy",
     "estimate",
+    "estimate_area",
+    "estimate_range",
     "load_accelerator",
     "load_table",
     "parse_table",

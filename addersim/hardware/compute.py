@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from addersim.errors import HardwareError
+from addersim.errors import PriceError
 from addersim.hardware.energy import EnergyTable, Price
 from addersim.ops import OpCounts
 from addersim.trace import LayerTrace
@@ -26,7 +26,7 @@ def arithmetic_energy(operations: OpCounts, table: EnergyTable, component: str =
 
     Raises
     ------
-    HardwareError
+    PriceError
         The table lacks a price.
 
     Examples
@@ -49,7 +49,7 @@ def operation_prices(layers: Iterable[LayerTrace], table: EnergyTable) -> dict[t
 
     Raises
     ------
-    HardwareError
+    PriceError
         One that the table lacks, with the layers that need it.
     """
     prices: dict[tuple[str, int], Price] = {}
@@ -60,7 +60,7 @@ def operation_prices(layers: Iterable[LayerTrace], table: EnergyTable) -> dict[t
     for (op, bits), names in users.items():
         try:
             prices[op, bits] = table.explain(op, bits)
-        except HardwareError as error:
+        except PriceError as error:
             more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-            raise HardwareError(f"{error}; needed by layers {', '.join(names[:3])}{more}") from None
+            raise PriceError(f"{error}; needed by layers {', '.join(names[:3])}{more}") from None
     return prices

@@ -15,12 +15,12 @@ from addersim.trace import Convention
 
 __all__ = ["Component", "Cost", "EnergyPart", "LayerCost", "PriceUsed", "on_common_grain"]
 
-Component = Literal["array", "vector", "register", "network", "buffer", "dram"]
+Component = Literal["array", "vector", "register", "network", "buffer", "dram", "leakage"]
 
 
 class EnergyPart(NamedTuple):
-    """Energy of one thing in one layer: an operation (array, vector) or an operand's movement (register, network,
-    buffer, dram)."""
+    """Energy of one thing in one layer: an operation (array, vector), an operand's movement (register, network, buffer,
+    dram), or what a unit leaks meanwhile (leakage)."""
 
     component: Component
     of: str

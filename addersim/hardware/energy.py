@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from addersim.errors import ConfigError, HardwareError
+from addersim.errors import ConfigError, PriceError
 from addersim.hardware.energy_rules import PowerFit, interpolate, points_needed, polynomial
 
 __all__ = ["EnergyRow", "EnergyTable", "Figure", "Price", "Quantity", "Size", "Span"]
@@ -151,7 +151,7 @@ class EnergyTable:
 
         Raises
         ------
-        HardwareError
+        PriceError
             The table has no row for it. Never zero instead.
         """
         return self.explain(op, bits, component).energy_pj
@@ -183,7 +183,7 @@ class EnergyTable:
 
         Raises
         ------
-        HardwareError
+        PriceError
             No row says so.
         """
         return self._figure("area_um2", component, op, Size(bits, capacity_kib))
@@ -212,7 +212,7 @@ class EnergyTable:
                 return getattr(row, quantity) * times, "exact", row.source
         rule = next((row for row in rows if not row.exact and row.covers(size)), None)
         if rule is None or not self._serves(rule, quantity):
-            raise HardwareError(f"energy table {self.name!r} has no row for {what}; it has {self._has(component, op)}")
+            raise PriceError(f"energy table {self.name!r} has no row for {what}; it has {self._has(component, op)}")
         return self._apply(rule, quantity, size, what)
 
     def _serves(self, rule: EnergyRow, quantity: Quantity) -> bool:
@@ -245,7 +245,7 @@ class EnergyTable:
             text = f"{rule.rule} {' '.join(f'{one:g}' for one in rule.coefficients)}"
         if not 0 <= value < math.inf:
             unit = {"energy_pj": "pJ", "area_um2": "um2", "leakage_uw": "uW"}[quantity]
-            raise HardwareError(
+            raise PriceError(
                 f"energy table {self.name!r}: its {rule.rule} rule gives {value:g} {unit} for {what}; needs 0 or more"
             )
         return value * (size.bits if rule.per_bit and quantity == "energy_pj" else 1), text, rule.source

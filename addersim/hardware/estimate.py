@@ -15,6 +15,7 @@ from addersim.hardware.cost import Component, Cost, EnergyPart, LayerCost, Price
 from addersim.hardware.energy import EnergyTable, Price
 from addersim.hardware.energy_file import load_table
 from addersim.hardware.latency import Bound, LayerCycles, stage_cycles
+from addersim.hardware.leakage import Leakage
 from addersim.hardware.mapping import ArrayRun, Placement
 from addersim.hardware.memory import Access, output_accesses, vector_accesses
 from addersim.hardware.movement import MovementPrices
@@ -33,9 +34,9 @@ def estimate(
     """Energy and latency of a network on an accelerator.
 
     Priced are the operations of the trace, words that move between buffers and array or vector unit, and words that move to
-    and from DRAM (rules: `memory`, `schedule`, `latency`). Not priced, because no bundled table has a row for them: registers,
-    wires and control inside the array, the clock tree, leakage. A trace in the ``paper`` convention is priced as arithmetic
-    alone.
+    and from DRAM (rules: `memory`, `schedule`, `latency`); and leakage, where the table has it (rules: `leakage`, `area`). Not
+    priced: registers, wires and control inside a systolic array, the clock tree. A trace in the ``paper`` convention is priced
+    as arithmetic alone.
 
     Parameters
     ----------
@@ -70,7 +71,9 @@ def estimate(
         movement = MovementPrices(machine, energies)
         rows = _hardware_rows(trace, machine, images, movement)
         moved = [movement.parts(row.accesses) for row in rows]
-        used += movement.used
+        leakage = Leakage(trace, machine, energies)
+        moved = [one + leakage.parts(row.cycles) for one, row in zip(moved, rows, strict=True)]
+        used += movement.used + leakage.used
     parts = on_common_grain([_arithmetic(row.layer, prices, images) + one for row, one in zip(rows, moved, strict=True)])
     return Cost(
         network=trace.name,

@@ -30,7 +30,15 @@ FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Liberat
 INK, QUIET, GRID, PALE = "#24292f", "#57606a", "#e4e7eb", "#d9dee4"
 VERMILION = "#d55e00"
 RESOURCES: Mapping[str, str] = MappingProxyType(
-    {"array": "#0072b2", "vector": "#56b4e9", "buffer": "#009e73", "dram": "#e69f00", "none": "#999999"}
+    {
+        "array": "#0072b2",
+        "vector": "#56b4e9",
+        "register": "#cc79a7",
+        "buffer": "#009e73",
+        "dram": "#e69f00",
+        "leakage": "#000000",
+        "none": "#999999",
+    }
 )
 """Colours of Okabe and Ito, told apart by colour-blind readers; energy and latency use the same for the same resource."""
 NETWORKS = ("#332288", "#44aa99", "#cc6677", "#999933", "#88ccee", "#aa4499")
@@ -38,7 +46,15 @@ NETWORKS = ("#332288", "#44aa99", "#cc6677", "#999933", "#88ccee", "#aa4499")
 SHADES = ("#9ecae1", "#6baed6", "#3182bd", "#08519c", "#08306b")
 """One hue from light to dark: ColorBrewer's Blues."""
 COMPONENTS: Mapping[str, str] = MappingProxyType(
-    {"array": "array", "vector": "vector unit", "buffer": "buffers", "dram": "DRAM", "none": "nothing"}
+    {
+        "array": "array",
+        "vector": "vector unit",
+        "register": "register files",
+        "buffer": "buffers",
+        "dram": "DRAM",
+        "leakage": "leakage",
+        "none": "nothing",
+    }
 )
 """What readers call them."""
 ROW_PX, LEGEND_PX, AXIS_PX, LABEL_CHARACTERS = 24, 36, 46, 18

@@ -1,0 +1,205 @@
+"""Area: the circuits of an accelerator made for a network, each at its table's figure.
+
+What is counted (`inventory`):
+
+- A processing element has the circuits of one tap of every datapath that the network runs on it (`SystolicArray.datapaths`, or
+  all that it needs), each as wide as its widest layer; one adder and one register for the sum, as wide as the widest
+  accumulator, which the datapaths share; and two operand registers. With overlapped folds the stationary value is held twice.
+- A lane of the vector unit has one circuit for each operation of the layers that run there, as wide as the widest.
+- The on-chip memories, each as one memory of its whole capacity.
+
+What no table has a row for is not counted, and named: control, clock tree, wires and the interface to DRAM always.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from addersim.datapaths import DATAPATHS
+from addersim.errors import PriceError
+from addersim.hardware.accelerator import Accelerator, load_accelerator
+from addersim.hardware.energy import EnergyTable, Figure
+from addersim.hardware.energy_file import load_table
+from addersim.trace import LayerTrace, Trace
+
+__all__ = ["AREA_TABLE", "NOT_COUNTED", "Area", "AreaPart", "Circuit", "Unit", "estimate_area", "inventory"]
+
+Unit = Literal["array", "vector", "buffer"]
+AREA_TABLE = "aladdin-cacti-45nm"
+"""The table that gives areas unless another is asked for: of the bundled ones, the reference node."""
+NOT_COUNTED = ("control", "clock tree", "wires", "DRAM interface")
+
+
+class Circuit(NamedTuple):
+    """So many equal circuits or memories of an accelerator, as a table knows them."""
+
+    unit: Unit
+    what: str
+    component: str
+    op: str
+    bits: int
+    capacity_kib: float | None
+    number: int
+
+
+class AreaPart(NamedTuple):
+    """Area of all circuits of one kind."""
+
+    circuit: Circuit
+    area_um2: float
+    figure: Figure
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """Area of an accelerator.
+
+    Attributes
+    ----------
+    accelerator, table, node_nm
+        Names, and the node of the table's figures.
+    elements
+        Processing elements.
+    parts
+        What the table has a figure for.
+    missing
+        What it has none for, in words; besides these, `NOT_COUNTED` is never counted.
+    """
+
+    accelerator: str
+    table: str
+    node_nm: float
+    elements: int
+    parts: tuple[AreaPart, ...]
+    missing: tuple[str, ...]
+
+    @property
+    def area_um2(self) -> float:
+        """Area of all parts."""
+        return sum(part.area_um2 for part in self.parts)
+
+    @property
+    def area_mm2(self) -> float:
+        """The same in mm2."""
+        return self.area_um2 * 1e-6
+
+    @property
+    def element_um2(self) -> float:
+        """Area of one processing element."""
+        return self.by_unit().get("array", 0.0) / self.elements
+
+    def by_unit(self) -> dict[str, float]:
+        """Area in um2 of array, vector unit and memories."""
+        found: dict[str, float] = {}
+        for part in self.parts:
+            found[part.circuit.unit] = found.get(part.circuit.unit, 0.0) + part.area_um2
+        return found
+
+
+def estimate_area(
+    trace: Trace,
+    accelerator: Accelerator | str | os.PathLike[str],
+    table: EnergyTable | str | os.PathLike[str] = AREA_TABLE,
+) -> Area:
+    """Area of an accelerator that is made for a network.
+
+    Parameters
+    ----------
+    trace
+        Facts of the network: its datapaths and widths decide what a processing element holds.
+    accelerator
+        A record, a bundled name or a TOML file.
+    table
+        An energy table with areas, a bundled name or a CSV file.
+
+    Raises
+    ------
+    ConfigError
+        An accelerator or table that does not exist or does not parse.
+
+    Examples
+    --------
+    >>> from addersim import count, load_network, quantize
+    >>> adder, conv = (count(quantize(load_network(name), None)) for name in ("lenet5-adder", "lenet5-conv"))
+    >>> [round(estimate_area(trace, "systolic-16x16").element_um2) for trace in (adder, conv)]
+    [747, 1256]
+    """
+    machine = accelerator if isinstance(accelerator, Accelerator) else load_accelerator(accelerator)
+    prices = table if isinstance(table, EnergyTable) else load_table(table)
+    parts: list[AreaPart] = []
+    missing: list[str] = []
+    for circuit in inventory(trace, machine):
+        try:
+            figure = prices.area(circuit.component, circuit.op, circuit.bits, circuit.capacity_kib)
+        except PriceError:
+            missing.append(f"{circuit.what} ({circuit.unit})")
+            continue
+        parts.append(AreaPart(circuit, figure.value * circuit.number, figure))
+    node = prices.rows[0].node_nm
+    return Area(machine.name, prices.name, node, machine.array.elements, tuple(parts), tuple(missing))
+
+
+def inventory(trace: Trace, accelerator: Accelerator) -> tuple[Circuit, ...]:
+    """Every circuit and memory of an accelerator that is made for a network."""
+    windows = [layer for layer in trace.layers if layer.work is not None]
+    others = [layer for layer in trace.layers if layer.work is None]
+    elements, lanes = accelerator.array.elements, accelerator.vector.lanes
+    array = [_circuit("array", op, bits, times * elements) for op, bits, times in _tap_circuits(windows, accelerator)]
+    array += [_register(what, bits, times * elements) for what, bits, times in _registers(windows, accelerator)]
+    vector = [_circuit("vector", op, bits, lanes) for op, bits in _widest(others).items()]
+    memories = [
+        Circuit("buffer", f"{name} buffer of {one.capacity_kib:g} KiB", "sram", "read", one.word_bits, one.capacity_kib, 1)
+        for name, one in accelerator.buffers.memories().items()
+    ]
+    return tuple(array + vector + memories)
+
+
+def _circuit(unit: Unit, op: str, bits: int, count: int) -> Circuit:
+    return Circuit(unit, f"{op} of {bits} bits", "integer", op, bits, None, count)
+
+
+def _register(what: str, bits: int, count: int) -> Circuit:
+    return Circuit("array", f"{what} register of {bits} bits", "register", "read", bits, None, count)
+
+
+def _widest(layers: Iterable[LayerTrace]) -> dict[str, int]:
+    """The greatest width of each operation that the layers run."""
+    found: dict[str, int] = {}
+    for layer in layers:
+        for op, bits in layer.operations:
+            found[op] = max(bits, found.get(op, 0))
+    return found
+
+
+def _tap_circuits(windows: list[LayerTrace], accelerator: Accelerator) -> list[tuple[str, int, int]]:
+    """Operation, width and number of the circuits of one processing element."""
+    needed = {layer.datapath for layer in windows if layer.datapath}
+    found = []
+    for name in accelerator.array.datapaths or sorted(needed):
+        record = DATAPATHS[name]
+        bits = _operand_bits([layer for layer in windows if layer.datapath == name] or windows)
+        found += [(op, bits, record.tap_operations.count(op)) for op in dict.fromkeys(record.tap_operations)]
+    if windows:
+        found.append(("add", _sum_bits(windows), 1))
+    return found
+
+
+def _registers(windows: list[LayerTrace], accelerator: Accelerator) -> list[tuple[str, int, int]]:
+    """Name, width and number of the registers of one processing element."""
+    if not windows:
+        return []
+    operand, total = _operand_bits(windows), _sum_bits(windows)
+    twice = accelerator.array.overlapped_folds
+    of_sums = accelerator.array.dataflow == "output"
+    return [("operand", operand, 2 + (twice and not of_sums)), ("sum", total, 1 + (twice and of_sums))]
+
+
+def _operand_bits(windows: list[LayerTrace]) -> int:
+    return max(max(layer.inputs[0].bits, layer.weights.bits) for layer in windows)
+
+
+def _sum_bits(windows: list[LayerTrace]) -> int:
+    return max(layer.accumulator_bits or layer.output.bits for layer in windows)

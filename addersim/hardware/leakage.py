@@ -1,0 +1,60 @@
+"""Leakage: what the circuits of an accelerator draw while it runs, whether they work or not.
+
+Power comes from the table's leakage column for everything in `area.inventory`; what has no figure is named, and a table
+without any gives no leakage at all. Energy of a layer is power times the cycles that pass for it.
+"""
+
+from __future__ import annotations
+
+from addersim.errors import PriceError
+from addersim.hardware.accelerator import Accelerator
+from addersim.hardware.area import Unit, inventory
+from addersim.hardware.cost import EnergyPart, PriceUsed
+from addersim.hardware.energy import EnergyTable, Price
+from addersim.trace import Trace
+
+__all__ = ["Leakage"]
+
+
+class Leakage:
+    """Leakage of an accelerator that is made for a network.
+
+    Attributes
+    ----------
+    power_uw
+        Power by unit; empty where the table has no leakage.
+    missing
+        What the table has no leakage for, though it has some.
+    """
+
+    def __init__(self, trace: Trace, accelerator: Accelerator, table: EnergyTable) -> None:
+        self._clock_mhz = accelerator.clock_mhz
+        self.power_uw: dict[Unit, float] = {}
+        missing, sources = [], dict[str, None]()
+        for circuit in inventory(trace, accelerator):
+            try:
+                figure = table.leakage(circuit.component, circuit.op, circuit.bits, circuit.capacity_kib)
+            except PriceError:
+                missing.append(circuit.what)
+                continue
+            self.power_uw[circuit.unit] = self.power_uw.get(circuit.unit, 0.0) + figure.value * circuit.number
+            sources[figure.source] = None
+        self.missing = tuple(dict.fromkeys(missing)) if self.power_uw else ()
+        self._source = "; ".join(sources)
+
+    def parts(self, cycles: int) -> list[EnergyPart]:
+        """Energy that leaks in a number of cycles, by unit."""
+        return [EnergyPart("leakage", unit, power / self._clock_mhz * cycles) for unit, power in self.power_uw.items()]
+
+    @property
+    def used(self) -> list[PriceUsed]:
+        """The price of a cycle by unit, for the record."""
+        without = f"; no figure for {', '.join(self.missing)}" if self.missing else ""
+        return [
+            PriceUsed(
+                f"leakage of {'memories' if unit == 'buffer' else unit}",
+                "cycle",
+                Price(power / self._clock_mhz, f"{power:.4g} uW at {self._clock_mhz:g} MHz{without}", self._source),
+            )
+            for unit, power in self.power_uw.items()
+        ]
