@@ -31,9 +31,10 @@ class EnergyRange:
     Examples
     --------
     >>> from addersim import count, load_network, quantize
-    >>> found = estimate_range(count(quantize(load_network("lenet5-adder"), None)), "systolic-16x16")
+    >>> tables = ["horowitz-45nm", "qtools-45nm", "aladdin-cacti-45nm"]
+    >>> found = estimate_range(count(quantize(load_network("lenet5-adder"), None)), "systolic-16x16", tables)
     >>> found.lowest.table, found.highest.table, round(found.spread, 1)
-    ('aladdin-cacti-22nm', 'qtools-45nm', 2.6)
+    ('aladdin-cacti-45nm', 'qtools-45nm', 2.3)
     """
 
     costs: tuple[Cost, ...]
