@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from addersim.hardware.estimate import Cost, estimate
     from addersim.library import bundled_networks, load_network
     from addersim.network import Network
+    from addersim.onnx_reader.lower import lower_onnx
     from addersim.ops import OpCounts
     from addersim.program import Program
     from addersim.quantization import LayerBits, Quantization
@@ -73,6 +74,7 @@ _PLACES = {
     "load_study": "sweeps",
     "load_topology": "scalesim",
     "lower": "train.lower",
+    "lower_onnx": "onnx_reader.lower",
     "quantize": "quantizer",
     "simulate": "simulation",
     "sweep": "sweeps",
@@ -115,6 +117,7 @@ __all__ = [
     "load_study",
     "load_topology",
     "lower",
+    "lower_onnx",
     "quantize",
     "simulate",
     "sweep",

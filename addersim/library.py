@@ -37,8 +37,8 @@ def load_network(name: str | Path) -> Network:
     Parameters
     ----------
     name
-        A bundled name; the path of a file that `Network.save` wrote; or, where torch is installed, an architecture such as
-        ``resnet20-adder``, which comes with random weights: good for counting, not for accuracy.
+        A bundled name; the path of a file that `Network.save` wrote, or of an ONNX file; or, where torch is installed, an
+        architecture such as ``resnet20-adder``, which comes with random weights: good for counting, not for accuracy.
 
     Raises
     ------
@@ -57,6 +57,10 @@ def load_network_or_program(name: str | Path) -> Network | Program:
     if text in bundled_networks():
         return Network.load(_FOLDER / f"{text}.npz")
     path = Path(name)
+    if path.suffix.lower() == ".onnx":
+        from addersim.onnx_reader import lower_onnx
+
+        return lower_onnx(path)
     if path.suffix == ".npz" or path.exists():
         return cast("Network | Program", load_record(path, Network, Program))
     makers = architectures()

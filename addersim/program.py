@@ -161,7 +161,9 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             if isinstance(rest[0], IntegerWindow) and rest[0].name in fused and isinstance(rest[1], IntegerAffine):
                 size = 2
             last = rest[size - 1]
-            if isinstance(last, IntegerAffine | IntegerAdd) and last.name in fused and isinstance(rest[size], IntegerRelu):
+            after = rest[size] if last.name in fused else None
+            plain = isinstance(after, IntegerRelu) and after.maximum is None  # the kernels saturate at a format's end only
+            if isinstance(last, IntegerAffine | IntegerAdd) and plain:
                 size += 1
             steps.append(_Pipeline(tuple(rest[:size])))
             rest = rest[size:]

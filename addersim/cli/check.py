@@ -14,7 +14,10 @@ from addersim.errors import ConfigError
 
 def run(
     files: Annotated[
-        list[Path], typer.Argument(help="Networks, programs (.npz), accelerators, sweeps (.toml), energy tables (.csv).")
+        list[Path],
+        typer.Argument(
+            help="Networks, programs (.npz, .onnx), accelerators, sweeps (.toml), SCALE-Sim's (.cfg), energy tables (.csv)."
+        ),
     ],
     json: options.Json = False,
 ) -> None:
@@ -29,7 +32,7 @@ def run(
 def _check(path: Path) -> dict[str, Any]:
     if not path.exists():
         raise ConfigError(f"{path}: no such file")
-    checks = {".npz": _network, ".toml": _toml, ".cfg": _accelerator, ".csv": _table}
+    checks = {".npz": _network, ".onnx": _network, ".toml": _toml, ".cfg": _accelerator, ".csv": _table}
     if path.suffix not in checks:
         raise ConfigError(f"{path}: cannot tell what it is; known endings: {', '.join(checks)}")
     return checks[path.suffix](path)

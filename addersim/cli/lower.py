@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,21 +12,52 @@ from addersim.cli import options
 from addersim.cli.output import print_json, print_table
 from addersim.errors import LoweringError
 
+if TYPE_CHECKING:
+    from addersim.network import Network
+
 
 def run(
-    source: Annotated[str, typer.Argument(help="An architecture (addersim list architectures), or PACKAGE.MODULE:CALLABLE.")],
+    source: Annotated[
+        str, typer.Argument(help="An ONNX file, an architecture (addersim list architectures), or PACKAGE.MODULE:CALLABLE.")
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write, .npz.")],
     weights: Annotated[Path | None, typer.Option(help="State dict: .pth/.pt of tensors only, or .safetensors.")] = None,
-    input_shape: Annotated[str | None, typer.Option(help="CHANNELS,HEIGHT,WIDTH; known for architectures.")] = None,
+    input_shape: Annotated[
+        str | None, typer.Option(help="CHANNELS,HEIGHT,WIDTH; known for architectures and most ONNX files.")
+    ] = None,
     mean: Annotated[str | None, typer.Option(help="Mean of pixel/255 per channel, as in training: 0.49,0.48,0.45")] = None,
     std: Annotated[str | None, typer.Option(help="Standard deviation per channel, as in training.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the network.")] = None,
     json: options.Json = False,
 ) -> None:
-    """Lower a torch network, of this package or your own, to one .npz of plain arrays (needs torch).
+    """Lower a network to one .npz of plain arrays: an ONNX file (needs onnx), or a torch network (needs torch).
 
-    PACKAGE.MODULE:CALLABLE is your own code: it is imported and called without arguments to build the network.
+    PACKAGE.MODULE:CALLABLE is your own code: it is imported and called without arguments to build the network. ONNX files are
+    only read.
     """
+    normalisation = {"mean": _numbers("--mean", mean), "std": _numbers("--std", std)}
+    if source.lower().endswith(".onnx"):
+        network = _from_onnx(source, weights, input_shape, name, normalisation)
+    else:
+        network = _from_torch(source, weights, input_shape, name, normalisation)
+    network.save(output)
+    if json:
+        print_json(
+            {"network": network.name, "file": str(output), "input_shape": network.input_shape, "layers": network.table()}
+        )
+    else:
+        print_table(f"{network.name} -> {output}", network.table())
+
+
+def _from_onnx(source: str, weights: Path | None, input_shape: str | None, name: str | None, normalisation: Any) -> Network:
+    from addersim.onnx_reader import lower_onnx
+
+    if weights:
+        raise LoweringError(f"{source}: --weights is for torch networks; an ONNX file holds its own")
+    return lower_onnx(source, _shape(input_shape) if input_shape else None, name=name, **normalisation)
+
+
+def _from_torch(source: str, weights: Path | None, input_shape: str | None, name: str | None, normalisation: Any) -> Network:
     try:
         import torch  # noqa: F401
     except ImportError:
@@ -37,21 +68,8 @@ def run(
     module, shape = _build(source, input_shape)
     if weights:
         load_weights(module, _read_weights(weights))
-    network = lower(
-        module,
-        shape,
-        name=name or source.rpartition(":")[2],
-        mean=_numbers("--mean", mean),
-        std=_numbers("--std", std),
-        about={"origin": f"{source}, weights {weights.name if weights else 'untrained'}"},
-    )
-    network.save(output)
-    if json:
-        print_json(
-            {"network": network.name, "file": str(output), "input_shape": network.input_shape, "layers": network.table()}
-        )
-    else:
-        print_table(f"{network.name} -> {output}", network.table())
+    about = {"origin": f"{source}, weights {weights.name if weights else 'untrained'}"}
+    return lower(module, shape, name=name or source.rpartition(":")[2], about=about, **normalisation)
 
 
 def _build(source: str, input_shape: str | None) -> tuple[Any, tuple[int, ...]]:

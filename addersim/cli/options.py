@@ -18,11 +18,16 @@ if TYPE_CHECKING:
 CALIBRATION_IMAGES = 256
 
 Network_ = Annotated[
-    str, typer.Argument(metavar="NETWORK", help="A bundled name (addersim list networks), a saved file, or an architecture.")
+    str,
+    typer.Argument(
+        metavar="NETWORK", help="A bundled name (addersim list networks), a saved or ONNX file, or an architecture."
+    ),
 ]
 Countable = Annotated[
     str,
-    typer.Argument(metavar="NETWORK", help="A bundled name, a saved file, an architecture, or SCALE-Sim's topology (.csv)."),
+    typer.Argument(
+        metavar="NETWORK", help="A bundled name, a saved or ONNX file, an architecture, or SCALE-Sim's topology (.csv)."
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 Data = Annotated[str, typer.Option("--data", help="Image set (addersim list data).")]

@@ -1,7 +1,8 @@
-"""Activations: ReLU."""
+"""Activations: ReLU, with or without an upper bound (ReLU6)."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -15,26 +16,48 @@ __all__ = ["FUNCTIONS", "MODULES", "IntegerRelu", "Relu"]
 
 
 class Relu(Layer, frozen=True, tag="relu"):
-    """``max(x, 0)``."""
+    """``max(x, 0)``, or ``min(max(x, 0), maximum)``."""
+
+    maximum: float | None = None
 
     KEEPS_SCALE = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.maximum is not None and not 0 < self.maximum < math.inf:
+            raise NetworkError(f"layer {self.name}: maximum {self.maximum} is not a positive number")
 
     def shape(self, *inputs: Shape) -> Shape:
         return inputs[0]
 
     def run(self, *values: Array) -> Array:
-        return np.maximum(values[0], np.float32(0))
+        above = np.maximum(values[0], np.float32(0))
+        return above if self.maximum is None else np.minimum(above, np.float32(self.maximum))
 
     def integer(self, plan: Plan) -> IntegerLayer:
-        return IntegerRelu(name=self.name, inputs=self.inputs, twin=plan.twins.get(self.name), output=plan.formats[self.name])
+        output = plan.formats[self.name]
+        bound = None if self.maximum is None else max(1, round(self.maximum / output.scale))
+        return IntegerRelu(
+            name=self.name,
+            inputs=self.inputs,
+            twin=plan.twins.get(self.name),
+            output=output,
+            maximum=bound if bound is not None and bound < output.maximum else None,
+        )
+
+    def details(self) -> str:
+        return "" if self.maximum is None else f"up to {self.maximum:g}"
 
 
 class IntegerRelu(IntegerLayer, frozen=True, tag="relu"):
-    """Codes below zero become zero, codes above the output format its largest; the scale stays."""
+    """Codes below zero become zero, codes above `maximum` (None: the output format's largest) become that; the scale stays."""
 
     output: FixedFormat
+    maximum: int | None = None
 
     def __post_init__(self) -> None:
+        if self.maximum is not None and not 1 <= self.maximum < self.output.maximum:
+            raise NetworkError(f"layer {self.name}: maximum code {self.maximum} is not in 1..{self.output.maximum - 1}")
         if self.output.signed:
             raise NetworkError(f"layer {self.name}: output format {self.output} is signed; ReLU gives unsigned codes")
 
@@ -44,19 +67,21 @@ class IntegerRelu(IntegerLayer, frozen=True, tag="relu"):
         return Value.of(inputs[0].shape, self.output)
 
     def run(self, engine: Engine, *codes: Array, threads: int | None = None) -> Run:
-        return Run(engine.clamp(codes[0], output=self.output, threads=threads).values)
+        values = engine.clamp(codes[0], output=self.output, threads=threads).values
+        return Run(values if self.maximum is None else np.minimum(values, values.dtype.type(self.maximum)))
 
     def bill(self, output: Value, *inputs: Value) -> Bill:
-        return Bill(OpCounts({("cmp", inputs[0].bits): output.words, ("mux", inputs[0].bits): output.words}))
+        ends = 1 if self.maximum is None else 2
+        return Bill(OpCounts({("cmp", inputs[0].bits): ends * output.words, ("mux", inputs[0].bits): ends * output.words}))
 
 
 def _relu(inplace: bool = False) -> Built:
     return Relu, {}
 
 
-def _relu_module(module: Any) -> Built:
-    return _relu()
+def _relu6(inplace: bool = False) -> Built:
+    return Relu, {"maximum": 6.0}
 
 
-MODULES = {"ReLU": _relu_module}
-FUNCTIONS = {"relu": _relu, "relu_": _relu}
+MODULES: dict[str, Any] = {"ReLU": lambda module: _relu(), "ReLU6": lambda module: _relu6()}
+FUNCTIONS = {"relu": _relu, "relu_": _relu, "relu6": _relu6}

@@ -26,6 +26,7 @@ DROPPED_FUNCTIONS = frozenset({"dropout", "softmax", "log_softmax", "contiguous"
 
 CALLED: Mapping[Any, str] = {
     F.relu: "relu",
+    F.relu6: "relu6",
     torch.relu: "relu",
     torch.relu_: "relu",
     F.max_pool2d: "max_pool2d",

@@ -40,6 +40,7 @@ FLOORS = {
     "summary": 4,
     "train": 5,
     "report": 5,
+    "onnx_reader": 5,
     "library": 6,
     "sweeps": 6,
     "cli": 6,
@@ -56,6 +57,7 @@ ONLY_IN = {
     "distributed": {"sweeps"},
     "ray": {"sweeps"},
     "pyarrow": {"sweeps"},
+    "onnx": {"onnx_reader"},
 }
 
 
@@ -114,7 +116,7 @@ def _loaded_by(statement):
     "statement", ["import addersim", "import addersim.cli", "from addersim import simulate, estimate, sweep"]
 )
 def test_imports_stay_light(statement):
-    heavy = {"torch", "pandas", "plotly", "triton", "joblib", "distributed", "pyarrow"}
+    heavy = {"torch", "pandas", "plotly", "triton", "onnx", "joblib", "distributed", "pyarrow"}
     assert not heavy & _loaded_by(statement)
 
 

@@ -215,7 +215,7 @@ def test_nan_weights_are_refused(tmp_path):
         (("estimate", "lenet5-adder", "--table", "mine"), "'mine': neither a bundled name (aladdin-cacti-22nm"),
         (("list", "cats"), "list 'cats': not one of networks, architectures"),
         (("check", "nothing.npz"), "nothing.npz: no such file"),
-        (("check", "README.md"), "README.md: cannot tell what it is; known endings: .npz, .toml, .cfg, .csv"),
+        (("check", "README.md"), "README.md: cannot tell what it is; known endings: .npz, .onnx, .toml, .cfg, .csv"),
     ],
     ids=lambda value: " ".join(map(str, value)) if isinstance(value, tuple) else "",
 )
