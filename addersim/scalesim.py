@@ -196,7 +196,8 @@ class _Row:
     def _product(self, name: str) -> TopologyLayer:
         m, n, k = (self.number(column, MAX_SIZE) for column in ("M", "N", "K"))
         self._check_taps(k)
-        return TopologyLayer(name, MatrixWork(m, k, n), m * k)
+        work = MatrixWork(m, k, n, geometry=Geometry((1, 1)), image=(m, 1))  # as a 1 x 1 convolution of k channels
+        return TopologyLayer(name, work, m * k)
 
     def _convolution(self, name: str) -> TopologyLayer:
         height, width, kernel_height, kernel_width, channels, filters, stride = map(self.number, _SIZES)

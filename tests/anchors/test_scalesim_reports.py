@@ -12,6 +12,7 @@ from addersim import estimate
 from addersim.hardware.compute_report import compute_report
 from addersim.hardware.scalesim import parse_scalesim
 from addersim.scalesim import parse_topology, topology_trace
+from tests.anchors.test_systolic import SUMS
 
 VWW = """Layer name, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, Num Filter, Strides,
 Conv2D_1, 96, 96, 3, 3, 3, 8, 2, 2
@@ -47,11 +48,30 @@ def report(text, rows, columns, dataflow, kib=1536):
     return compute_report(trace, estimate(trace, machine), machine)
 
 
+RESNET20 = (  # how often, and the line: the input of so many windows, its padding included
+    (1, "34, 34, 3, 3, 3, 16, 1"),
+    (6, "34, 34, 3, 3, 16, 16, 1"),
+    (1, "33, 33, 3, 3, 16, 32, 2"),
+    (5, "18, 18, 3, 3, 32, 32, 1"),
+    (1, "17, 17, 3, 3, 32, 64, 2"),
+    (5, "10, 10, 3, 3, 64, 64, 1"),
+)
+
+
 def test_a_network_on_the_edge_tpu_file():
     found = report(VWW, 4, 4, "ws")
     assert [row[:3] for row in found] == [(place, cycles, 0) for place, (cycles, *_) in enumerate(PRINTED)]
     for row, (_, *percentages) in zip(found, PRINTED, strict=True):
         assert row[3:] == pytest.approx(percentages, rel=1e-13)
+
+
+@pytest.mark.parametrize("side", SUMS)
+@pytest.mark.parametrize(("place", "dataflow"), [(0, "os"), (1, "ws"), (2, "is")])
+def test_resnet20_as_a_topology_has_the_printed_cycles(place, dataflow, side):
+    lines = [f"conv{block}_{turn}, {line},\n" for block, (times, line) in enumerate(RESNET20) for turn in range(times)]
+    found = report(VWW.splitlines(keepends=True)[0] + "".join(lines), side, side, dataflow)
+    assert len(found) == 19
+    assert sum(total for _, total, *_ in found) == SUMS[side][place]
 
 
 @pytest.mark.parametrize("dataflow", GOLDEN)
