@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
@@ -37,6 +38,7 @@ def run(
     from addersim.hardware.accelerator import load_accelerator
     from addersim.hardware.compute_report import COLUMNS
     from addersim.hardware.compute_report import compute_report as report_rows
+    from addersim.hardware.cost import Component
     from addersim.hardware.estimate import estimate
     from addersim.summary import cost_document, cost_rows
 
@@ -53,30 +55,33 @@ def run(
         print_json(cost_document(cost))
         return
     images = "one image" if cost.batch == 1 else f"{cost.batch} images"
-    rows = [_row(one) for one in cost.layers]
+    spent = cost.energy_by_component()
+    components = [name for name in get_args(Component) if name in spent or name not in ("register", "network")]
+    rows = [_row(one, components) for one in cost.layers]
     rows.append(
         {"layer": "total", "kind": "", "cycles": cost.cycles, "set by": "", "utilisation": f"{100 * cost.utilisation:.0f} %"}
-        | _energies(cost)
+        | _energies(cost, components)
     )
     print_table(f"{cost.network} on {cost.accelerator}, {images}, prices of {cost.table}", rows, total=True)
     print()
     print(f"{'energy':22}{show(cost.energy_pj / 1e6)} uJ")
     print(f"{'latency':22}{show(cost.latency_ms)} ms at {show(cost.clock_mhz)} MHz")
     print(f"{'throughput':22}{show(cost.images_per_second)} images/s")
-    print("not priced: registers, wires and control inside the array, clock tree, leakage")
+    inside = "" if "register" in spent else "registers, wires and "
+    print(f"not priced: {inside}control inside the array, clock tree, leakage")
 
 
-def _row(layer: LayerCost) -> dict[str, Any]:
+def _row(layer: LayerCost, components: Sequence[str]) -> dict[str, Any]:
     return {
         "layer": layer.name,
         "kind": layer.datapath or layer.kind,
         "cycles": layer.cycles,
         "set by": layer.bound,
         "utilisation": f"{100 * layer.utilisation:.0f} %" if layer.compute_cycles else "",
-    } | _energies(layer)
+    } | _energies(layer, components)
 
 
-def _energies(cost: Cost | LayerCost) -> dict[str, Any]:
+def _energies(cost: Cost | LayerCost, components: Sequence[str]) -> dict[str, Any]:
     parts = cost.energy_by_component()
-    columns = {f"{name} nJ": parts.get(name, 0.0) / 1e3 for name in ("array", "vector", "buffer", "dram")}
+    columns = {f"{name} nJ": parts.get(name, 0.0) / 1e3 for name in components}
     return columns | {"energy nJ": cost.energy_pj / 1e3}

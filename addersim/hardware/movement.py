@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from addersim.errors import HardwareError
 from addersim.hardware.accelerator import Accelerator, Buffer
 from addersim.hardware.cost import EnergyPart, PriceUsed
 from addersim.hardware.energy import EnergyTable, Price
@@ -52,15 +53,21 @@ class MovementPrices:
     def _inside_pj(self, level: Level, bits: int) -> tuple[float, float]:
         """Energy of a word read from and written to the registers, or moved by the network, of the array."""
         if (level, bits) not in self._inside:
-            unit = f"word of {bits} bit"
-            if level == "network":
-                read = write = self._table.network(bits)
-                self.used.append(PriceUsed("array network, hop", unit, read))
-            else:
-                read, write = self._table.register("read", bits), self._table.register("write", bits)
-                self.used += [PriceUsed("registers, read", unit, read), PriceUsed("registers, write", unit, write)]
+            try:
+                found = self._inside_prices(level, bits)
+            except HardwareError as error:
+                raise HardwareError(
+                    f"{error}; this array moves words there: take a table with such rows: eyeriss-65nm"
+                ) from None
+            self.used += [PriceUsed(what, f"word of {bits} bit", price) for what, price in found.items()]
+            read, write = (*found.values(), *found.values())[:2]
             self._inside[level, bits] = read.energy_pj, write.energy_pj
         return self._inside[level, bits]
+
+    def _inside_prices(self, level: Level, bits: int) -> dict[str, Price]:
+        if level == "network":
+            return {"array network, hop": self._table.network(bits)}
+        return {f"registers, {op}": self._table.register(op, bits) for op in ("read", "write")}
 
     def _access(self, name: str, memory: Buffer, table: EnergyTable) -> tuple[float, float]:
         """Energy of reading and of writing a word."""

@@ -41,24 +41,28 @@ def sections(results: Sequence[Result], frames: Frames) -> list[Section]:
 
 def _energy(results: Sequence[Result], frames: Frames) -> Section:
     priced = [result.name for result in results if result.cost.energy_pj]
+    energy = frames.energy
+    inside = "register" in set(energy["component"])
     text = (
-        "Priced are the operations of the array and the vector unit, words that move in and out of the on-chip buffers, and "
-        "bits that move to and from DRAM. Not priced, because no energy table has a row for them: registers, wires and "
-        "control inside the array, the clock tree, leakage. A bar is a window layer (convolution or linear) with what follows "
-        "it in the pipeline: batch norm, ReLU, residual addition."
+        "Priced are the operations of the array and the vector unit, words that move in and out of "
+        f"{'registers and over the network of the array, of ' if inside else ''}the on-chip buffers, and "
+        "bits that move to and from DRAM. Not priced, because no energy table has a row for them: "
+        f"{'' if inside else 'registers, wires and '}control inside the array, the clock tree, leakage. "
+        "A bar is a window layer (convolution or linear) with what follows it in the pipeline: batch norm, ReLU, residual "
+        "addition."
     )
     if any(result.cost.convention == "paper" for result in results):
         text += " A result in the paper convention holds arithmetic alone: no memory, and everything but the taps is free."
-    energy = frames.energy
-    wide = energy.pivot_table(index=["network", "layer"], columns="component", values="energy_pj", aggfunc="sum", sort=False)
+    named = energy.assign(component=energy["component"].map(COMPONENTS))
+    wide = named.pivot_table(index=["network", "layer"], columns="component", values="energy_pj", aggfunc="sum", sort=False)
     wide = (wide.fillna(0.0) / 1e3).assign(total=lambda sums: sums.sum(axis=1)).reset_index()
     columns = {"layer": LAYER} | {
-        name: Column(f"{COMPONENTS.get(name, name)}, nJ", thousandths)
-        for name in (*RESOURCES, "total")
+        name: Column(f"{name}, nJ", thousandths)
+        for name in (*map(COMPONENTS.__getitem__, RESOURCES), "total")
         if name in wide.columns
     }
     tables = "".join(_table(wide, name, columns, totals=True) for name in priced)
-    parts = energy.assign(component=energy["component"].map(COMPONENTS), of=energy["of"].str.replace("_", " "))
+    parts = named.assign(of=named["of"].str.replace("_", " "))
     parts = parts.groupby(["network", "component", "of"], sort=False)["energy_pj"].sum().div(1e3).reset_index()
     part_columns = {
         "component": Column("component"),
