@@ -56,7 +56,7 @@ def run(
         return
     images = "one image" if cost.batch == 1 else f"{cost.batch} images"
     spent = cost.energy_by_component()
-    components = [name for name in get_args(Component) if name in spent or name not in ("register", "network")]
+    components = [name for name in get_args(Component) if name in spent or name in ("array", "vector", "buffer", "dram")]
     rows = [_row(one, components) for one in cost.layers]
     rows.append(
         {"layer": "total", "kind": "", "cycles": cost.cycles, "set by": "", "utilisation": f"{100 * cost.utilisation:.0f} %"}
@@ -68,7 +68,8 @@ def run(
     print(f"{'latency':22}{show(cost.latency_ms)} ms at {show(cost.clock_mhz)} MHz")
     print(f"{'throughput':22}{show(cost.images_per_second)} images/s")
     inside = "" if "register" in spent else "registers, wires and "
-    print(f"not priced: {inside}control inside the array, clock tree, leakage")
+    leakage = "" if "leakage" in spent else ", leakage"
+    print(f"not priced: {inside}control inside the array, clock tree{leakage}")
 
 
 def _row(layer: LayerCost, components: Sequence[str]) -> dict[str, Any]:

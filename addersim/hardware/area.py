@@ -188,9 +188,13 @@ def _tap_circuits(windows: list[LayerTrace], accelerator: Accelerator) -> list[t
 
 
 def _registers(windows: list[LayerTrace], accelerator: Accelerator) -> list[tuple[str, int, int]]:
-    """Name, width and number of the registers of one processing element."""
+    """Name, width and number of the registers of one processing element; scratchpads are banks of them."""
     if not windows:
         return []
+    pads = accelerator.array.row_stationary
+    if pads is not None:
+        named = (("input", pads.input_words), ("weight", pads.weight_words), ("sum", pads.sum_words))
+        return [(f"{name} scratchpad", pads.word_bits, words) for name, words in named]
     operand, total = _operand_bits(windows), _sum_bits(windows)
     twice = accelerator.array.overlapped_folds
     of_sums = accelerator.array.dataflow == "output"

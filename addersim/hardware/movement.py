@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from addersim.errors import HardwareError
+from addersim.errors import PriceError
 from addersim.hardware.accelerator import Accelerator, Buffer
 from addersim.hardware.cost import EnergyPart, PriceUsed
 from addersim.hardware.energy import EnergyTable, Price
@@ -55,10 +55,8 @@ class MovementPrices:
         if (level, bits) not in self._inside:
             try:
                 found = self._inside_prices(level, bits)
-            except HardwareError as error:
-                raise HardwareError(
-                    f"{error}; this array moves words there: take a table with such rows: eyeriss-65nm"
-                ) from None
+            except PriceError as error:
+                raise PriceError(f"{error}; this array moves words there: take a table with such rows: eyeriss-65nm") from None
             self.used += [PriceUsed(what, f"word of {bits} bit", price) for what, price in found.items()]
             read, write = (*found.values(), *found.values())[:2]
             self._inside[level, bits] = read.energy_pj, write.energy_pj

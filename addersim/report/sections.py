@@ -42,12 +42,12 @@ def sections(results: Sequence[Result], frames: Frames) -> list[Section]:
 def _energy(results: Sequence[Result], frames: Frames) -> Section:
     priced = [result.name for result in results if result.cost.energy_pj]
     energy = frames.energy
-    inside = "register" in set(energy["component"])
+    inside, leaks = (name in set(energy["component"]) for name in ("register", "leakage"))
     text = (
         "Priced are the operations of the array and the vector unit, words that move in and out of "
         f"{'registers and over the network of the array, of ' if inside else ''}the on-chip buffers, and "
         "bits that move to and from DRAM. Not priced, because no energy table has a row for them: "
-        f"{'' if inside else 'registers, wires and '}control inside the array, the clock tree, leakage. "
+        f"{'' if inside else 'registers, wires and '}control inside the array, the clock tree{'' if leaks else ', leakage'}. "
         "A bar is a window layer (convolution or linear) with what follows it in the pipeline: batch norm, ReLU, residual "
         "addition."
     )

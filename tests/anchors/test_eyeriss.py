@@ -26,6 +26,8 @@ import pytest
 
 from addersim.geometry import Geometry
 from addersim.hardware import estimate, load_accelerator
+from addersim.hardware.area import estimate_area
+from addersim.hardware.energy_range import estimate_range
 from addersim.hardware.row_stationary import RowMapping, RowShape, count_rows, fetched, footprints
 from addersim.ops import OpCounts
 from addersim.trace import LayerTrace, MatrixWork, Operand, Trace
@@ -192,6 +194,25 @@ def test_power_and_energy_on_chip(cost):
     assert round(on_chip_pj / cost.latency_ms * 1e-6) == 249
     first = CHIP["CONV1"]
     assert round(first.power_mw * first.total_ms * 1e6 / first.shape.taps, 1) == 16.5
+
+
+def test_power_is_the_tables_as_much_as_the_designs():
+    """ShiftAddNAS counts 3.7 pJ for an access of a scratchpad, eyeriss-65nm 2 pJ; the other tables price no array network."""
+    found = {}
+    for one in estimate_range(alexnet(), "eyeriss-65nm").costs:
+        on_chip_pj = one.energy_pj - one.energy_by_component()["dram"]
+        found[one.table] = round(on_chip_pj / one.latency_ms * 1e-6)
+    assert found == {"eyeriss-65nm": 249, "shiftaddnet-45nm": 396}
+
+
+def test_area():
+    """Core of 3.5 mm x 3.5 mm (Table IV) against 10.5 mm2: ours has no network, control, coding nor clock tree; against that, its
+    weight scratchpads are registers, the chip's are SRAM."""
+    area = estimate_area(alexnet(), "eyeriss-65nm", "aladdin-cacti-65nm")
+    found = sum(part.figure.value * part.circuit.number for part in area.parts) * 1e-6
+    assert not area.missing
+    assert found == pytest.approx(10.48, abs=0.01)
+    assert 0.85 < found / 3.5**2 < 0.86
 
 
 def test_the_same_array_with_adders(cost):

@@ -10,10 +10,12 @@ from networks import residual
 
 from addersim import Quantization, count, quantize
 from addersim.datapaths import DATAPATHS
-from addersim.errors import HardwareError
+from addersim.errors import HardwareError, PriceError
 from addersim.geometry import Geometry
 from addersim.hardware import estimate, load_accelerator
+from addersim.hardware.area import inventory
 from addersim.hardware.compute_report import compute_report
+from addersim.hardware.energy_range import estimate_range
 from addersim.hardware.mapping import Placement
 from addersim.hardware.row_array import row_shape, run_rows
 from addersim.trace import Operand, Trace
@@ -145,8 +147,17 @@ def test_what_cannot_run_is_refused(layer, message):
 
 def test_a_table_without_registers_is_refused():
     trace = Trace("t", "hardware", (convolution(),))
-    with pytest.raises(HardwareError, match="energy table 'horowitz-45nm' has no row for register, read of 16 bits"):
+    message = "energy table 'horowitz-45nm' has no row for register, read of 16 bits; it has no register rows; this array"
+    with pytest.raises(PriceError, match=message):
         estimate(trace, EYERISS, "horowitz-45nm")
+    assert {cost.table for cost in estimate_range(trace, EYERISS).costs} == {"eyeriss-65nm", "shiftaddnet-45nm"}
+
+
+def test_area_counts_the_scratchpads():
+    trace = Trace("t", "hardware", (convolution(),))
+    counted = {part.what: part.number for part in inventory(trace, EYERISS)}
+    words = [counted[f"{name} scratchpad register of 16 bits"] for name in ("input", "weight", "sum")]
+    assert words == [168 * 12, 168 * 224, 168 * 24]
 
 
 def test_scale_sims_report_does_not_describe_rows():
