@@ -206,8 +206,8 @@ def test_power_is_the_tables_as_much_as_the_designs():
 
 
 def test_area():
-    """Core of 3.5 mm x 3.5 mm (Table IV) against 10.5 mm2: ours has no network, control, coding nor clock tree; against that, its
-    weight scratchpads are registers, the chip's are SRAM."""
+    """Core of 3.5 mm x 3.5 mm (Table IV) against 10.5 mm2: ours has no network, control, coding nor clock tree; but its weight
+    scratchpads are registers, the chip's are SRAM."""
     area = estimate_area(alexnet(), "eyeriss-65nm", "aladdin-cacti-65nm")
     found = sum(part.figure.value * part.circuit.number for part in area.parts) * 1e-6
     assert not area.missing
