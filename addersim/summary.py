@@ -149,6 +149,7 @@ def cost_document(cost: Cost) -> Row:
         "table": cost.table,
         "convention": cost.convention,
         "batch": cost.batch,
+        "compat": cost.compat,
         "clock_mhz": cost.clock_mhz,
         "energy_pj": {"total": cost.energy_pj} | cost.energy_by_component(),
         "energy_pj_by_part": {f"{component} {of}": pj for (component, of), pj in cost.energy_by_part().items()},

@@ -30,6 +30,11 @@ def run(
     accumulator: options.AccumulatorText = None,
     circuit: options.Circuit = None,
     datapath: options.Circuits = None,
+    objective: Annotated[
+        str | None,
+        typer.Option(help="What the choice of tiles makes least: energy (without it), latency, dram, energy-delay."),
+    ] = None,
+    compat: Annotated[str | None, typer.Option(help="scalesim: what SCALE-Sim prints, without energy.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Also write one row a layer to this CSV file.")] = None,
     compute_report: Annotated[Path | None, typer.Option(help="Also write SCALE-Sim's COMPUTE_REPORT columns here.")] = None,
     json: options.Json = False,
@@ -45,7 +50,7 @@ def run(
     rules = options.quantization(bits, weight_bits, activation_bits, layer, accumulator, circuit=circuit)
     trace = counted(network, rules, circuit=circuit, datapath=datapath)
     machine = load_accelerator(accelerator)
-    cost = estimate(trace, machine, table, batch)
+    cost = estimate(trace, machine, table, batch, objective, compat)  # type: ignore[arg-type]  # checked there
     if csv:
         by_layer = cost_rows(cost)
         write_csv(csv, tuple(by_layer[0]), (tuple(row.values()) for row in by_layer))
@@ -53,6 +58,9 @@ def run(
         write_csv(compute_report, COLUMNS, report_rows(trace, cost, machine), like_scalesim=True)
     if json:
         print_json(cost_document(cost))
+        return
+    if cost.compat:
+        print_table(f"{cost.network} on {cost.accelerator} as SCALE-Sim prints it", [*map(_scalesim_row, cost.layers)])
         return
     images = "one image" if cost.batch == 1 else f"{cost.batch} images"
     spent = cost.energy_by_component()
@@ -70,6 +78,18 @@ def run(
     inside = "" if "register" in spent else "registers, wires and "
     leakage = "" if "leakage" in spent else ", leakage"
     print(f"not priced: {inside}control inside the array, clock tree{leakage}")
+
+
+def _scalesim_row(layer: LayerCost) -> dict[str, Any]:
+    return {
+        "layer": layer.name,
+        "total cycles": layer.cycles,
+        "overall util %": 100 * layer.utilisation,
+        "mapping efficiency %": 100 * layer.mapping_efficiency,
+        "SRAM ifmap reads": layer.words("buffer", "input"),
+        "SRAM filter reads": layer.words("buffer", "weight"),
+        "SRAM ofmap writes": layer.words("buffer", "output"),
+    }
 
 
 def _row(layer: LayerCost, components: Sequence[str]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from fractions import Fraction
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -136,6 +137,12 @@ class Buffer(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             return -(-operands // (self.word_bits // bits)) if bits else 0
         return operands * -(-bits // self.word_bits)
 
+    def share(self, bits: int) -> Fraction:
+        """Words that one operand takes, on average."""
+        if bits <= self.word_bits:
+            return Fraction(1, self.word_bits // bits) if bits else Fraction(0)
+        return Fraction(-(-bits // self.word_bits))
+
     def holds(self, operands: int, bits: int) -> bool:
         """Whether a number of operands fits."""
         return self.words(operands, bits) <= self.capacity_words
@@ -188,7 +195,9 @@ class Buffers(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     def of(self, operand: Stored) -> Buffer:
         """The memory that holds an operand."""
-        return self.memories()[self.memory(operand)]
+        buffer: Buffer | None = self.unified if self.unified is not None else getattr(self, self.memory(operand))
+        assert buffer is not None, "checked when made"
+        return buffer
 
 
 class Dram(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -46,7 +46,7 @@ def compute_report(trace: Trace, cost: Cost, accelerator: Accelerator) -> list[t
             raise HardwareError(f"layer {layer.name}: no cycles of its own; a COMPUTE_REPORT needs the hardware convention")
         work = MatrixWork(layer.work.pixels * cost.batch, layer.work.window, layer.work.filters, layer.work.groups)
         mapping, compute = _percentages(work, accelerator)
-        total = priced.cycles - 1
+        total = priced.cycles - (cost.compat is None)  # the index of the last cycle
         overall = 100 * work.taps / (total * accelerator.array.elements) if total else 0.0
         rows.append((len(rows), total, priced.cycles - priced.compute_cycles, overall, mapping, compute))
     return rows

@@ -13,8 +13,9 @@ from addersim.hardware.mapping import Tiling
 from addersim.hardware.memory import Access, Level, Moved
 from addersim.trace import Convention
 
-__all__ = ["Component", "Cost", "EnergyPart", "LayerCost", "PriceUsed", "on_common_grain"]
+__all__ = ["Compat", "Component", "Cost", "EnergyPart", "LayerCost", "PriceUsed", "on_common_grain"]
 
+Compat = Literal["scalesim"]
 Component = Literal["array", "vector", "register", "network", "buffer", "dram", "leakage"]
 
 
@@ -129,6 +130,8 @@ class Cost:
         In execution order.
     prices
         Every unit price that was used.
+    compat
+        The tool whose printed numbers these are, without energy; None for our own.
     """
 
     network: str
@@ -142,6 +145,7 @@ class Cost:
     taps: int
     layers: tuple[LayerCost, ...]
     prices: tuple[PriceUsed, ...]
+    compat: Compat | None = None
 
     @property
     def energy_pj(self) -> float:

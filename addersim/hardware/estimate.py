@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from itertools import groupby
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 from addersim.errors import HardwareError
-from addersim.hardware.accelerator import Accelerator, load_accelerator
+from addersim.hardware.accelerator import Accelerator, Objective, load_accelerator
 from addersim.hardware.array import run_on_array
+from addersim.hardware.compat import scalesim_layer
 from addersim.hardware.compute import operation_prices
-from addersim.hardware.cost import Component, Cost, EnergyPart, LayerCost, PriceUsed, on_common_grain
+from addersim.hardware.cost import Compat, Component, Cost, EnergyPart, LayerCost, PriceUsed, on_common_grain
 from addersim.hardware.energy import EnergyTable, Price
 from addersim.hardware.energy_file import load_table
 from addersim.hardware.latency import Bound, LayerCycles, stage_cycles
@@ -30,6 +32,8 @@ def estimate(
     accelerator: Accelerator | str | os.PathLike[str],
     table: EnergyTable | str | os.PathLike[str] = "horowitz-45nm",
     batch: int | None = None,
+    objective: Objective | None = None,
+    compat: Compat | None = None,
 ) -> Cost:
     """Energy and latency of a network on an accelerator.
 
@@ -49,18 +53,28 @@ def estimate(
     batch
         Images that are run together, layer by layer: weights are fetched once for all, but the activations of all have to
         fit to stay on chip. The cost is that of the batch. None: the accelerator's own.
+    objective
+        What the choice of tiles makes least, layer by layer: ``energy`` of all that moves, ``latency`` in cycles, bits to and
+        from ``dram``, or ``energy-delay``, the product of the first two; None for energy, or what a row stationary array says.
+    compat
+        ``scalesim`` gives what SCALE-Sim 3.0.0 prints, without energy or DRAM: see `compat`. None: with its faults corrected.
 
     Raises
     ------
     ConfigError
         An accelerator or table that does not exist or does not parse.
     HardwareError
-        The table lacks a needed price, a buffer is too small, or the trace contradicts itself.
+        The table lacks a needed price, a memory is too small, or the trace contradicts itself.
     """
+    _one_of("objective", objective, get_args(Objective))
+    _one_of("compat", compat, get_args(Compat))
     machine = accelerator if isinstance(accelerator, Accelerator) else load_accelerator(accelerator)
     images = machine.batch if batch is None else batch
     if isinstance(images, bool) or not isinstance(images, int) or images < 1:
         raise HardwareError(f"batch: found {images!r}, needs a whole number >= 1")
+    if compat == "scalesim":
+        layers = tuple(scalesim_layer(layer, machine, images) for layer in trace.layers)
+        return _cost(trace, machine, images, "none", layers, (), compat)
     energies = table if isinstance(table, EnergyTable) else load_table(table)
     prices = operation_prices(trace.layers, energies)
     used = [PriceUsed(f"{op} {bits} bit", "operation", price) for (op, bits), price in sorted(prices.items())]
@@ -69,25 +83,46 @@ def estimate(
         moved: list[list[EnergyPart]] = [[] for _ in rows]
     else:
         movement = MovementPrices(machine, energies)
-        rows = _hardware_rows(trace, machine, images, movement)
+        order = schedule(trace)
+        kept = kept_on_chip(order, trace, machine.buffers, images)
+        rows = _Walk(trace.layers, order, kept, machine, images, movement, objective).rows()
         moved = [movement.parts(row.accesses) for row in rows]
         leakage = Leakage(trace, machine, energies)
         moved = [one + leakage.parts(row.cycles) for one, row in zip(moved, rows, strict=True)]
         used += movement.used + leakage.used
     parts = on_common_grain([_arithmetic(row.layer, prices, images) + one for row, one in zip(rows, moved, strict=True)])
+    layers = tuple(_layer_cost(row, one, machine, images) for row, one in zip(rows, parts, strict=True))
+    return _cost(trace, machine, images, energies.name, layers, tuple(used), None)
+
+
+def _cost(
+    trace: Trace,
+    machine: Accelerator,
+    batch: int,
+    table: str,
+    layers: tuple[LayerCost, ...],
+    prices: tuple[PriceUsed, ...],
+    compat: Compat | None,
+) -> Cost:
     return Cost(
         network=trace.name,
         accelerator=machine.name,
-        table=energies.name,
+        table=table,
         convention=trace.convention,
-        batch=images,
+        batch=batch,
         clock_mhz=machine.clock_mhz,
         elements=machine.array.elements,
         dram_bytes_per_cycle=machine.dram_bits_per_cycle / 8,
-        taps=trace.taps * images,
-        layers=tuple(_layer_cost(row, one, machine, images) for row, one in zip(rows, parts, strict=True)),
-        prices=tuple(used),
+        taps=trace.taps * batch,
+        layers=layers,
+        prices=prices,
+        compat=compat,
     )
+
+
+def _one_of(name: str, value: str | None, allowed: tuple[str, ...]) -> None:
+    if value is not None and value not in allowed:
+        raise HardwareError(f"{name}: found {value!r}, needs one of {', '.join(allowed)}")
 
 
 class _Row(NamedTuple):
@@ -111,39 +146,49 @@ class _Facts(NamedTuple):
     accesses: tuple[Access, ...]
 
 
-def _hardware_rows(trace: Trace, machine: Accelerator, batch: int, prices: MovementPrices) -> list[_Row]:
-    order = schedule(trace)
-    kept = kept_on_chip(order, trace, machine.buffers, batch)
-    rows: list[_Row] = []
-    for _, stage in groupby(range(len(trace.layers)), key=order.stages.__getitem__):
-        members = [_layer_facts(trace.layers[index], index, order, kept, machine, batch, prices) for index in stage]
-        cycles, bound = stage_cycles((member.own for member in members), machine.buffers.double_buffered)
-        for layer, run, own, accesses in members:
-            rows.append(_Row(layer, run, cycles, bound, own, accesses))
-            cycles, bound = 0, "fused"
-    return rows
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """A trace on an accelerator, layer by layer; layers of one shape run on the array in one way."""
 
+    layers: tuple[LayerTrace, ...]
+    order: Schedule
+    kept: frozenset[int]
+    machine: Accelerator
+    batch: int
+    prices: MovementPrices
+    objective: Objective | None
+    runs: dict[tuple[object, ...], ArrayRun] = field(default_factory=dict)
 
-def _layer_facts(
-    layer: LayerTrace,
-    index: int,
-    order: Schedule,
-    kept: frozenset[int],
-    machine: Accelerator,
-    batch: int,
-    prices: MovementPrices,
-) -> _Facts:
-    if index in order.views:
-        return _Facts(layer, None, _IDLE, ())
-    inputs_kept = tuple(source in kept for source in order.sources[index])
-    outputs = output_accesses(layer, batch, index in kept)
-    if layer.work is None:
-        accesses = vector_accesses(layer, batch, inputs_kept) + outputs
-        return _Facts(layer, None, LayerCycles.of(0, layer.operations.total() * batch, accesses, machine), accesses)
-    placement = Placement(all(inputs_kept), index in kept or layer.fused)
-    run = run_on_array(layer, machine, batch, placement, prices)
-    accesses = run.accesses + outputs
-    return _Facts(layer, run, LayerCycles.of(run.cycles, 0, accesses, machine), accesses)
+    def rows(self) -> list[_Row]:
+        rows: list[_Row] = []
+        for _, stage in groupby(range(len(self.layers)), key=self.order.stages.__getitem__):
+            members = [self.facts(index) for index in stage]
+            cycles, bound = stage_cycles((member.own for member in members), self.machine.buffers.double_buffered)
+            for layer, run, own, accesses in members:
+                rows.append(_Row(layer, run, cycles, bound, own, accesses))
+                cycles, bound = 0, "fused"
+        return rows
+
+    def facts(self, index: int) -> _Facts:
+        layer = self.layers[index]
+        if index in self.order.views:
+            return _Facts(layer, None, _IDLE, ())
+        inputs_kept = tuple(source in self.kept for source in self.order.sources[index])
+        outputs = output_accesses(layer, self.batch, index in self.kept)
+        if layer.work is None:
+            accesses = vector_accesses(layer, self.batch, inputs_kept) + outputs
+            done = layer.operations.total() * self.batch
+            return _Facts(layer, None, LayerCycles.of(0, done, accesses, self.machine), accesses)
+        run = self.run(layer, Placement(all(inputs_kept), index in self.kept or layer.fused))
+        accesses = run.accesses + outputs
+        return _Facts(layer, run, LayerCycles.of(run.cycles, 0, accesses, self.machine), accesses)
+
+    def run(self, layer: LayerTrace, placement: Placement) -> ArrayRun:
+        alike = (layer.work, layer.inputs, layer.weights, layer.output, layer.fused, layer.accumulator_bits, placement)
+        key = (*alike, layer.datapath)
+        if key not in self.runs:
+            self.runs[key] = run_on_array(layer, self.machine, self.batch, placement, self.prices, self.objective)
+        return self.runs[key]
 
 
 def _arithmetic(layer: LayerTrace, prices: Mapping[tuple[str, int], Price], batch: int) -> list[EnergyPart]:

@@ -50,13 +50,11 @@ def vector_cycles(operations: int, accelerator: Accelerator) -> int:
 
 def buffer_cycles(accesses: Iterable[Access], buffers: Buffers) -> dict[str, int]:
     """Cycles in which each memory with a number of banks serves its accesses, one word a bank and cycle."""
-    words: dict[str, int] = {}
+    words = {name: 0 for name, memory in buffers.memories().items() if memory.banks is not None}
     for access in accesses:
-        memory = buffers.of(access.operand)
-        if access.level == "buffer" and memory.banks is not None:
-            name = buffers.memory(access.operand)
-            moved = memory.words(access.reads, access.bits) + memory.words(access.writes, access.bits)
-            words[name] = words.get(name, 0) + moved
+        if access.level == "buffer" and (name := buffers.memory(access.operand)) in words:
+            memory = buffers.of(access.operand)
+            words[name] += memory.words(access.reads, access.bits) + memory.words(access.writes, access.bits)
     return {name: -(-number // (buffers.memories()[name].banks or 1)) for name, number in words.items()}
 
 

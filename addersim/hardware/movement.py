@@ -8,7 +8,7 @@ from addersim.errors import PriceError
 from addersim.hardware.accelerator import Accelerator, Buffer
 from addersim.hardware.cost import EnergyPart, PriceUsed
 from addersim.hardware.energy import EnergyTable, Price
-from addersim.hardware.memory import Access, Level
+from addersim.hardware.memory import Access, Level, Moved
 
 __all__ = ["MovementPrices"]
 
@@ -49,6 +49,14 @@ class MovementPrices:
         memory = self._buffers.of(access.operand)
         read_pj, write_pj = self._word_pj[self._buffers.memory(access.operand)]
         return memory.words(access.reads, access.bits) * read_pj + memory.words(access.writes, access.bits) * write_pj
+
+    def per_operand(self, level: Level, operand: Moved, bits: int) -> tuple[float, float]:
+        """Energy of reading and of writing one operand of a width, in pJ; operands share words of the memories."""
+        if level == "dram":
+            return bits * self._dram_pj, bits * self._dram_pj
+        share = self._buffers.of(operand).share(bits)
+        read_pj, write_pj = self._word_pj[self._buffers.memory(operand)]
+        return float(share * read_pj), float(share * write_pj)
 
     def _inside_pj(self, level: Level, bits: int) -> tuple[float, float]:
         """Energy of a word read from and written to the registers, or moved by the network, of the array."""

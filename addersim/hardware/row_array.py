@@ -2,7 +2,7 @@
 
 Rules beside those of `row_stationary`: every tap reads an input, a weight and a running sum from the scratchpads and writes
 the sum back; every word that an element receives is written into a scratchpad; padded pixels are delivered like others but are
-no DRAM traffic. Where transfers overlap with computing (`Buffers.double_buffered`), a mapping may fill half of a memory.
+no DRAM traffic. A mapping may fill what `room.tile_words` gives it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from addersim.errors import HardwareError
 from addersim.hardware.accelerator import Accelerator, Buffers, Objective, Stored
 from addersim.hardware.mapping import ArrayRun, Loop, Placement, Tiling
 from addersim.hardware.memory import Access
+from addersim.hardware.room import tile_words
 from addersim.hardware.row_mapper import RowArray, Widths, row_mapping
 from addersim.hardware.row_stationary import RowMapping, RowShape, Whole, count_rows, fetched
 from addersim.trace import LayerTrace
@@ -20,7 +21,9 @@ from addersim.trace import LayerTrace
 __all__ = ["row_shape", "run_rows"]
 
 
-def run_rows(layer: LayerTrace, accelerator: Accelerator, batch: int, placement: Placement) -> ArrayRun:
+def run_rows(
+    layer: LayerTrace, accelerator: Accelerator, batch: int, placement: Placement, objective: Objective | None = None
+) -> ArrayRun:
     """Cycles, accesses and tiles of a window layer.
 
     Raises
@@ -36,7 +39,7 @@ def run_rows(layer: LayerTrace, accelerator: Accelerator, batch: int, placement:
     rooms = (_room(held, scratchpads.word_bits, bits) for held, bits in zip(words, widths, strict=True))
     elements = RowArray(array.rows, array.columns, *rooms)
     try:
-        mapping = _mapping(shape, elements, accelerator.buffers, widths, scratchpads.least, placement.input_kept)
+        mapping = _mapping(shape, elements, accelerator.buffers, widths, objective or scratchpads.least, placement.input_kept)
     except HardwareError as error:
         raise HardwareError(f"layer {layer.name}: accelerator {accelerator.name!r}: {error}") from None
     used = mapping.filter_sets * mapping.channel_sets * shape.geometry.kernel[0] * mapping.strip
@@ -78,14 +81,13 @@ def _mapping(
     input_kept: bool,
 ) -> RowMapping:
     operands: tuple[Stored, ...] = ("input", "weight", "partial_sum")
-    share = 2 if buffers.double_buffered else 1
 
     def fits(*held: Whole) -> Whole:
         found: Whole = True
         for name, memory in buffers.memories().items():
             listed = zip(operands, held, widths, strict=True)
             taken = sum(memory.words(words, bits) for operand, words, bits in listed if buffers.memory(operand) == name)
-            found = found & (taken * share <= memory.capacity_words)
+            found = found & (taken <= tile_words(buffers, name))
         return found
 
     return row_mapping(shape, elements, fits, widths, least, input_kept)

@@ -60,16 +60,17 @@ def schedule(trace: Trace) -> Schedule:
 def kept_on_chip(order: Schedule, trace: Trace, buffers: Buffers, batch: int) -> frozenset[int]:
     """Layers whose stored value never goes to DRAM.
 
-    Input and output buffer together hold the activations, for the whole batch. A value is alive from the stage that writes it
+    Half of the input and output memories together (or of the unified one) holds activations, for the whole batch; the other
+    half is for tiles in flight and partial sums. A value is alive from the stage that writes it
     to the stage that reads it last, so that a residual branch takes room while it waits. Short lives come first, then earlier
     values: a value is kept if, in each of its stages, it fits beside all living ones that come before it, kept or not; else it
     goes to DRAM once and every reader fetches it from there. (Asking all, not only the kept, makes sure that a larger buffer
-    never keeps less.) The network's input and outputs live in DRAM. Tiles in flight and partial sums are not counted.
+    never keeps less.) The network's input and outputs live in DRAM.
     """
     if not buffers.keep_activations:
         return frozenset()
     names = {buffers.memory("input"), buffers.memory("output")}
-    capacity = 8192 * sum(buffers.memories()[name].capacity_kib for name in names)
+    capacity = 8192 * sum(buffers.memories()[name].capacity_kib for name in names) / 2
     alive = [0] * (order.stages[-1] + 1)
     kept = set()
     lives = {index: range(order.stages[index], last + 1) for index, last in order.last_stage.items()}

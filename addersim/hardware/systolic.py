@@ -18,48 +18,51 @@ prints the index of the last cycle, one less.) Groups, such as those of a depthw
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from addersim.hardware.accelerator import Dataflow
 from addersim.trace import MatrixWork
 
-__all__ = ["Folds", "fold", "mapping_efficiency", "systolic_cycles"]
+__all__ = ["Folds", "Whole", "fold", "mapping_efficiency", "sides", "systolic_cycles"]
+
+
+Whole = Any  # an int, or an array of them: the mapper folds all its candidates in one call
 
 
 @dataclass(frozen=True, slots=True)
 class Folds:
-    """How the array goes through the matrix products of one layer. Numbers of words are for one group.
+    """How the array goes through the matrix products of one layer. Numbers of words are for all groups.
 
     Attributes
     ----------
     work
         The products.
+    folds
+        Of all groups.
     cycles
-        Of the array, all groups.
+        Of the array.
     input_passes, weight_passes
         How often every word of the input matrix (M x K) and of the weights (K x N) goes into the array.
-    sum_folds
-        Folds along K whose results are added up outside the array: partial sums are written `sum_folds` times and read back
-        one time less.
-    input_tile, weight_tile
-        Words of an operand that the rows or columns of one fold need, over all of K, where the outer loop may hold that
-        operand; None where the dataflow puts the other one there.
+    sum_passes
+        How often every sum leaves the array: partial sums are written `sum_passes` times and read back one time less.
     """
 
     work: MatrixWork
-    cycles: int
-    input_passes: int
-    weight_passes: int
-    sum_folds: int
-    input_tile: int | None
-    weight_tile: int | None
+    folds: int
+    cycles: Whole
+    input_passes: Whole
+    weight_passes: Whole
+    sum_passes: Whole
 
     @property
-    def input_reads(self) -> int:
+    def input_reads(self) -> Whole:
         """Words that the input buffer delivers."""
         return self.work.pixels * self.work.window * self.work.groups * self.input_passes
 
     @property
-    def weight_reads(self) -> int:
+    def weight_reads(self) -> Whole:
         """Words that the weight buffer delivers."""
         return self.work.window * self.work.filters * self.work.groups * self.weight_passes
 
@@ -69,9 +72,9 @@ class Folds:
         return self.work.pixels * self.work.filters * self.work.groups
 
     @property
-    def partial_sums(self) -> int:
+    def partial_sums(self) -> Whole:
         """Sums that go to the output buffer and come back."""
-        return self.outputs * (self.sum_folds - 1)
+        return self.outputs * (self.sum_passes - 1)
 
 
 def systolic_cycles(work: MatrixWork, rows: int, columns: int, dataflow: Dataflow) -> int:
@@ -84,7 +87,15 @@ def systolic_cycles(work: MatrixWork, rows: int, columns: int, dataflow: Dataflo
     >>> systolic_cycles(MatrixWork(pixels=1024, window=27, filters=16), 16, 16, "output")
     3648
     """
-    return fold(work, rows, columns, dataflow).cycles
+    return int(fold(work, rows, columns, dataflow).cycles)
+
+
+def sides(work: MatrixWork, dataflow: Dataflow) -> tuple[int, int, int]:
+    """Sr, Sc and T of a product: what lies along the rows, what along the columns, and what streams."""
+    pixels, window, filters = work.pixels, work.window, work.filters
+    if dataflow == "output":
+        return pixels, filters, window
+    return (window, filters, pixels) if dataflow == "weight" else (window, pixels, filters)
 
 
 def mapping_efficiency(work: MatrixWork, rows: int, columns: int, dataflow: Dataflow) -> float:
@@ -95,18 +106,11 @@ def mapping_efficiency(work: MatrixWork, rows: int, columns: int, dataflow: Data
     >>> mapping_efficiency(MatrixWork(pixels=64, window=27, filters=16), 16, 16, "weight")
     0.84375
     """
-    held = {
-        "output": (work.pixels, work.filters),
-        "weight": (work.window, work.filters),
-        "input": (work.window, work.pixels),
-    }
-    on_rows, on_columns = held[dataflow]
+    on_rows, on_columns, _ = sides(work, dataflow)
     return on_rows * on_columns / (-(-on_rows // rows) * rows * -(-on_columns // columns) * columns)
 
 
-def fold(
-    work: MatrixWork, rows: int, columns: int, dataflow: Dataflow, sum_room: int | None = None, overlapped: bool = False
-) -> Folds:
+def fold(work: MatrixWork, rows: int, columns: int, dataflow: Dataflow, parts: Whole = 1, overlapped: bool = False) -> Folds:
     """Fold a layer onto an array.
 
     Parameters
@@ -115,31 +119,23 @@ def fold(
         The products, `pixels` counted over the batch.
     rows, columns, dataflow
         The array.
-    sum_room
-        Partial sums that fit on chip, at least `columns` where a window has several folds; None for no limit, which is the
-        closed form. Where weight or input stationary folds leave more than that, the streamed dimension is cut into parts
-        that fit, each of which fills the array anew.
+    parts
+        Equal parts into which tiles cut the streamed dimension: each fills the array anew and takes the stationary operand
+        anew, or, where sums are stationary, gives them out. 1 is the closed form.
     overlapped
         Whether a second set of registers loads, or drains, while a fold runs: then a fold takes max(T, R) cycles, and the
         array fills once a layer.
     """
-    pixels, window, filters = work.pixels, work.window, work.filters
-    if dataflow == "output":
-        row_folds, column_folds = -(-pixels // rows), -(-filters // columns)
-        cycles = _cycles(work.groups * row_folds * column_folds, window, 1, rows, rows + columns - 2, overlapped)
-        tiles = min(rows, pixels) * window, min(columns, filters) * window
-        return Folds(work, cycles, column_folds, row_folds, 1, *tiles)
-    stationary, streamed = (filters, pixels) if dataflow == "weight" else (pixels, filters)
-    sum_folds, column_folds = -(-window // rows), -(-stationary // columns)
-    held = min(columns, stationary)
-    parts = 1 if sum_room is None or sum_folds == 1 else -(-streamed // (sum_room // held))
-    cycles = _cycles(work.groups * sum_folds * column_folds, streamed, parts, rows, 2 * rows + columns - 2, overlapped)
-    if dataflow == "weight":
-        return Folds(work, cycles, column_folds, parts, sum_folds, None, window * held)
-    return Folds(work, cycles, parts, column_folds, sum_folds, window * held, None)
-
-
-def _cycles(folds: int, streamed: int, parts: int, rows: int, fill: int, overlapped: bool) -> int:
-    """Cycles of folds that each stream `streamed` steps in equal parts; loading or draining takes a cycle a row."""
-    anew = folds * (parts * fill + streamed)
-    return min(anew, folds * max(streamed, parts * rows) + fill) if overlapped else anew
+    on_rows, on_columns, streamed = sides(work, dataflow)
+    row_folds, column_folds = -(-on_rows // rows), -(-on_columns // columns)
+    folds = work.groups * row_folds * column_folds
+    fill = (rows if dataflow == "output" else 2 * rows) + columns - 2
+    cycles = folds * (parts * fill + streamed)
+    if overlapped:
+        cycles = np.minimum(cycles, folds * np.maximum(streamed, parts * rows) + fill)
+    passes = {
+        "output": (column_folds, row_folds, parts),
+        "weight": (column_folds, parts, row_folds),
+        "input": (parts, column_folds, row_folds),
+    }
+    return Folds(work, folds, cycles, *passes[dataflow])

@@ -45,7 +45,7 @@ def report(text, rows, columns, dataflow, kib=1536):
         "anchor.cfg",
     )
     trace = topology_trace(parse_topology(text, "net", "net.csv"))
-    return compute_report(trace, estimate(trace, machine), machine)
+    return compute_report(trace, estimate(trace, machine, compat="scalesim"), machine)
 
 
 RESNET20 = (  # how often, and the line: the input of so many windows, its padding included

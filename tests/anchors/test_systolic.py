@@ -3,11 +3,13 @@
 Batch 1, CIFAR images; the two projection shortcuts are not in the list. SCALE-Sim prints the index of the last cycle.
 """
 
+import msgspec
 import pytest
+from hardware_traces import window
 
-from addersim.hardware import systolic_cycles
+from addersim.hardware import estimate, load_accelerator, systolic_cycles
 from addersim.hardware.systolic import fold
-from addersim.trace import MatrixWork
+from addersim.trace import MatrixWork, Trace
 
 # name, how often, (M, K, N), printed cycles at 16 x 16 and 32 x 32: output, weight, input stationary
 LAYERS = (
@@ -18,6 +20,7 @@ LAYERS = (
     ("32->64 stride 2", 1, (64, 288, 64), (5087, 7919, 7919), (1399, 2843, 2843)),
     ("64->64", 5, (64, 576, 64), (9695, 15839, 15839), (2551, 5687, 5687)),
 )
+SQUARE = load_accelerator("systolic-16x16")
 DATAFLOWS = ("output", "weight", "input")
 SUMS = {16: (180461, 206817, 432861), 32: (72189, 83423, 190785)}
 
@@ -54,7 +57,38 @@ def test_sram_counts_are_those_of_scale_sim_with_the_output_writes_corrected(sha
     assert counts("input") == (m * k, k * n * by_pixels, m * n * by_window)
 
 
+def printed(shape, side, dataflow):
+    """A layer as the compat mode prints it."""
+    array = msgspec.structs.replace(SQUARE.array, rows=side, columns=side, dataflow=dataflow)
+    layer = window("conv", *shape, inputs=shape[0] * shape[1])
+    cost = estimate(Trace("t", "hardware", (layer,)), msgspec.structs.replace(SQUARE, array=array), compat="scalesim")
+    assert (cost.compat, cost.energy_pj, cost.prices) == ("scalesim", 0, ())
+    return cost.layers[0]
+
+
+@pytest.mark.parametrize("side", [16, 32])
+@pytest.mark.parametrize("dataflow", DATAFLOWS)
+@pytest.mark.parametrize(("shape", "at_16", "at_32"), [row[2:] for row in LAYERS])
+def test_compat_mode_prints_what_scale_sim_prints(shape, at_16, at_32, dataflow, side):
+    m, k, n = shape
+    found, cycles = printed(shape, side, dataflow), {16: at_16, 32: at_32}[side][DATAFLOWS.index(dataflow)]
+    by_filters, by_pixels, by_window = (-(-size // side) for size in (n, m, k))
+    held_rows, held_columns = {"output": (m, n), "weight": (k, n), "input": (k, m)}[dataflow]
+    folds = -(-held_rows // side) * -(-held_columns // side)
+    assert found.cycles == cycles
+    assert 100 * found.utilisation == pytest.approx(100 * m * k * n / (cycles * side**2), rel=1e-15)
+    assert 100 * found.mapping_efficiency == pytest.approx(100 * held_rows * held_columns / (folds * side**2), rel=1e-15)
+    expected = {
+        "output": (m * k * by_filters, k * n * by_pixels, m * n + folds * 2 * side),  # its issue 166
+        "weight": (m * k * by_filters, k * n, m * n * by_window),
+        "input": (m * k, k * n * by_pixels, m * n * by_window),
+    }[dataflow]
+    assert [(access.operand, access.words, access.bits) for access in found.accesses] == [
+        (operand, words, 8) for operand, words in zip(("input", "weight", "output"), expected, strict=True)
+    ]
+
+
 def test_scale_sim_never_reads_partial_sums_back_and_we_do():
     found = fold(MatrixWork(64, 576, 64), 16, 16, "weight")
-    assert found.sum_folds == 36
+    assert found.sum_passes == 36
     assert found.partial_sums == 64 * 64 * 35  # written and read back, on chip

@@ -17,7 +17,7 @@ BUFFERS = load_accelerator("systolic-16x16").buffers
 
 
 def buffers(input_kib, output_kib, keep=True):
-    sizes = {"input": input_kib, "output": output_kib}
+    sizes = {"input": 2 * input_kib, "output": 2 * output_kib}  # half of a memory holds activations
     parts = {name: msgspec.structs.replace(getattr(BUFFERS, name), capacity_kib=kib) for name, kib in sizes.items()}
     return msgspec.structs.replace(BUFFERS, keep_activations=keep, **parts)
 
