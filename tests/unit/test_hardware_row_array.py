@@ -18,6 +18,9 @@ from addersim.hardware.compute_report import compute_report
 from addersim.hardware.energy_range import estimate_range
 from addersim.hardware.mapping import Placement
 from addersim.hardware.row_array import row_shape, run_rows
+from addersim.hardware.row_mapper import RELATIVE_COST, RowArray, Widths, row_mapping
+from addersim.hardware.row_mapper import _dram_bits as mapped_dram_bits
+from addersim.hardware.row_mapper import _on_chip as mapped_on_chip
 from addersim.trace import Operand, Trace
 
 EYERISS = load_accelerator("eyeriss-65nm")
@@ -98,6 +101,36 @@ def test_memories_apart_hold_each_their_operand():
     small = change(part, capacity_kib=0.01)
     with pytest.raises(HardwareError, match="do not hold one row stationary pass"):
         run_rows(convolution(channels=64, filters=64), change(apart, buffers=change(apart.buffers, output=small)), 4, AWAY)
+
+
+def test_memories_apart_do_not_share_their_room():
+    """One pass takes 60 inputs, 9 weights and 18 sums: more than 64 words together, less than that each."""
+    layer, part = convolution(channels=2, filters=2, side=20, geometry=Geometry((3, 3))), EYERISS.buffers.unified
+    part = change(part, capacity_kib=64 * 16 / 8192)
+    layer = replace(layer, accumulator_bits=16)
+    assert run_rows(layer, with_buffer(unified=None, input=part, weight=part, output=part), 1, AWAY).cycles
+    with pytest.raises(HardwareError, match="do not hold one row stationary pass: at least 60 inputs"):
+        run_rows(layer, with_buffer(unified=part), 1, AWAY)
+
+
+@pytest.mark.parametrize("least", ["energy-delay", "dram"])
+def test_what_the_mapper_weighs_is_what_moves(least):
+    """Its normalised energy is that of the accesses that the layer reports."""
+    layer, machine = convolution(channels=256, filters=384, side=13), with_scratchpads(least=least)
+    run = run_rows(layer, machine, 4, AWAY)
+    moved = sum(RELATIVE_COST[access.level] * access.size_bits for access in run.accesses)
+    shape, widths = row_shape(layer, 4), Widths(16, 16, 24)
+    elements = RowArray(12, 14, 12, 224, 12)
+    unified = machine.buffers.unified
+
+    def fits(*words):
+        return sum(map(unified.words, words, widths)) <= unified.capacity_words
+
+    mapping = row_mapping(shape, elements, fits, widths, least)
+    cycles, energy = mapped_on_chip(shape, mapping, widths)
+    dram_bits = mapped_dram_bits(shape, mapping, widths, False)
+    assert run.cycles == cycles
+    assert moved == energy + (RELATIVE_COST["dram"] + RELATIVE_COST["buffer"]) * dram_bits
 
 
 def test_narrow_operands_lie_side_by_side_in_scratchpads():
