@@ -189,7 +189,8 @@ class _Row:
 
     def layer(self, place: int, taken: Mapping[str, object]) -> TopologyLayer:
         self._check_plain()
-        title = self.fields[0] or f"layer{place}"
+        title = self.fields[0] if self.fields[0].isprintable() else ascii(self.fields[0])[1:-1]
+        title = title or f"layer{place}"
         name = next(one for one in _numbered(title) if one not in taken)
         return self._product(name) if "m" in self.columns else self._convolution(name)
 

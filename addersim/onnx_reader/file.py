@@ -104,7 +104,7 @@ def read_graph(path: str | os.PathLike[str]) -> Graph:
     used = {name for node in order for name in node.input} | {output}
     folder = Path(path).resolve().parent
     return Graph(
-        name=graph.name or Path(path).stem,
+        name=_printable(graph.name) or Path(path).stem,
         image=inputs[0].name,
         sizes=_image_sizes(inputs[0], where),
         output=output,
@@ -155,7 +155,9 @@ def _ordered(graph: Any, given: set[str], output: str) -> list[Any]:
     for place, node in enumerate(nodes):
         for name in filter(None, node.output):
             if name in makers or name in given:
-                raise LoweringError(f"node {_name(node)!r} ({node.op_type}): writes {name!r}, which something else gives, too")
+                raise LoweringError(
+                    f"node {_name(node)!r} ({_printable(node.op_type)}): writes {name!r}, which something else gives, too"
+                )
             makers[name] = place
     if output not in makers:
         raise LoweringError(f"output {output!r} of the graph: no node gives it")
@@ -169,11 +171,13 @@ def _ordered(graph: Any, given: set[str], output: str) -> list[Any]:
         for name in unread:
             if name not in makers:
                 why = f"reads {name!r}, which no node, input or initialiser gives"
-                raise LoweringError(f"node {_name(node)!r} ({node.op_type}): {why}")
+                raise LoweringError(f"node {_name(node)!r} ({_printable(node.op_type)}): {why}")
             if makers[name] in done:
                 continue
             if makers[name] in walking:
-                raise LoweringError(f"node {_name(node)!r} ({node.op_type}): the graph is cyclic, {name!r} depends on itself")
+                raise LoweringError(
+                    f"node {_name(node)!r} ({_printable(node.op_type)}): the graph is cyclic, {name!r} depends on itself"
+                )
             stack.append(makers[name])
             break
         else:
@@ -183,14 +187,21 @@ def _ordered(graph: Any, given: set[str], output: str) -> list[Any]:
 
 
 def _name(node: Any) -> str:
-    return str(node.name or next(filter(None, node.output), "") or node.op_type)
+    return _printable(node.name or next(filter(None, node.output), "") or node.op_type)
+
+
+def _printable(text: str | bytes) -> str:
+    """A name as it may be printed: no control characters. Protobuf gives bytes where a name is not UTF-8."""
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "backslashreplace")
+    return text if text.isprintable() else ascii(text)[1:-1]
 
 
 def _plain(node: Any, folder: Path) -> Node:
     own = node.domain == OWN_DOMAIN
     operator = f"{node.domain}.{node.op_type}" if node.domain not in ("", "ai.onnx") and not own else node.op_type
-    operator = f"{OWN_DOMAIN}.{operator}" if own else operator
-    attributes = {one.name: _attribute(one, folder, _name(node)) for one in node.attribute}
+    operator = _printable(f"{OWN_DOMAIN}.{operator}" if own else operator)
+    attributes = {_printable(one.name): _attribute(one, folder, _name(node)) for one in node.attribute}
     return Node(_name(node), operator, tuple(node.input), tuple(node.output), attributes)
 
 
@@ -238,7 +249,7 @@ def _array(tensor: Any, folder: Path, where: str) -> Array:
 
 def _external(tensor: Any, folder: Path, size: int, where: str) -> bytes:
     """Bytes of a tensor that lie in a file of their own, which must be in the model's folder or below it."""
-    entries = {one.key: one.value for one in tensor.external_data}
+    entries = {_printable(one.key): _printable(one.value) for one in tensor.external_data}
     location = entries.get("location", "")
     path = (folder / location).resolve()
     if not location or not path.is_relative_to(folder):

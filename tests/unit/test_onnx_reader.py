@@ -382,6 +382,21 @@ def test_what_has_no_layer_names_the_node(make, message, tmp_path):
     assert "\n" not in str(caught.value)
 
 
+def test_control_characters_in_names_reach_no_message(tmp_path):
+    made = whole([node("Relu\n\x1b[2J", "x", name="bad\r\nname")])
+    with pytest.raises(LoweringError, match=r"operator Relu\\n\\x1b\[2J has no layer") as caught:
+        lower_onnx(saved(tmp_path, made))
+    assert str(caught.value).isprintable()
+
+
+def test_names_that_are_no_text(tmp_path):
+    path = tmp_path / "net.onnx"
+    sound = whole([node("Relu", "x", name="good", colour=1)], shape=(3, 8, 8)).SerializeToString()
+    path.write_bytes(sound.replace(b"good", b"g\xff\xfed"))
+    with pytest.raises(LoweringError, match=r"node 'g.*xff.*' \(Relu\): attribute colour is not known"):
+        lower_onnx(path)
+
+
 def test_a_graph_without_scores_is_no_network(tmp_path):
     with pytest.raises(NetworkError, match=r"its output has shape \(3, 8, 8\); expected \(classes,\)"):
         lower_onnx(saved(tmp_path, model([node("Relu", "x")])))

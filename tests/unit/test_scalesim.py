@@ -68,6 +68,11 @@ def test_a_file_in_the_style_that_its_users_write():
     assert found.layers[0].work.image == (227, 227)  # what 55 windows of 11 pixels reach at stride 4
 
 
+def test_names_hold_no_control_characters():
+    (layer,) = topology(HEADER + "a\x1b[2J,9,9,3,3,2,4,1,\n").layers
+    assert layer.name == "a\\x1b[2J"
+
+
 def test_headers_that_exist():
     wide = HEADER.replace("Strides", "Stride Height,Stride Width,Batch Size")
     assert work_of("a,9,9,3,3,2,4,2,3,1,\n", wide) == (4 * 3, 18, 4, 1)
