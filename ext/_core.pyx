@@ -53,6 +53,7 @@ cdef extern from "core.h":
         const Affine *affine
     ctypedef struct Kernels:
         const char *name
+        int64_t (*l1_u8_ceiling)(int64_t steps) nogil
     enum:
         MAX_SETS
     int kernel_sets(const Kernels **sets) nogil
@@ -122,6 +123,15 @@ def instruction_sets():
 def default_threads():
     """Threads that OpenMP would take; 0 where the module was built without OpenMP."""
     return openmp_threads()
+
+
+def l1_ceiling(int64_t steps, int kernels):
+    """Takes absolute differences of bytes from registers alone, on one thread; returns how many. For benchmarks."""
+    cdef const Kernels *table = kernels_at(kernels)
+    cdef int64_t count
+    with nogil:
+        count = table.l1_u8_ceiling(steps)
+    return count
 
 
 def forward(const float[:, :, :, ::1] x, const float[:, :, :, ::1] weights, float[:, :, :, ::1] y, geometry, int lane,

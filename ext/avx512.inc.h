@@ -2,13 +2,14 @@
 #include <immintrin.h>
 #include <string.h>
 
+#define KEEP(vector) __asm__ volatile("" : "+v"(vector))
 #define LANES 16
 #define F32_ROWS 6
 #define F32_VECTORS 4
 #define INT_ROWS 6
 #define INT_VECTORS 4
 #define U8_ROWS 6
-#define U8_VECTORS 4
+#define U8_VECTORS 2
 #define U8_LANES 8
 #define U8_STEP_BYTES 8
 #define GRADIENT_ROWS 8
@@ -34,7 +35,7 @@ typedef __m512i Ints;
 static inline Ints ints_zero(void) { return _mm512_setzero_si512(); }
 static inline Ints ints_minus_one(void) { return _mm512_set1_epi32(-1); }
 static inline Ints ints_load(const void *p) { return _mm512_loadu_si512(p); }
-static inline Ints ints_all(const void *p) { return _mm512_set1_epi32(*(const int32_t *)p); }
+static inline Ints ints_all(const void *p) { return _mm512_set1_epi32(int32_at(p)); }
 static inline void ints_store(int32_t *p, Ints a) { _mm512_storeu_si512(p, a); }
 static inline Ints ints_add(Ints a, Ints b) { return _mm512_add_epi32(a, b); }
 static inline Ints ints_set(int32_t a) { return _mm512_set1_epi32(a); }
@@ -72,7 +73,7 @@ static inline Ints ints_max_s16(Ints sum, Ints x, Ints w) {
 typedef __m512i Sads;
 static inline Sads sads_zero(void) { return _mm512_setzero_si512(); }
 static inline Sads sads_load(const void *p) { return _mm512_loadu_si512(p); }
-static inline Sads sads_all(const void *p) { return _mm512_set1_epi64(*(const int64_t *)p); }
+static inline Sads sads_all(const void *p) { return _mm512_set1_epi64(int64_at(p)); }
 static inline Sads sads_l1(Sads sum, Sads x, Sads w) { return _mm512_add_epi64(sum, _mm512_sad_epu8(x, w)); }
 static inline void sads_store(uint32_t *p, Sads a, int accumulate) {
     __m256i sums = _mm512_cvtepi64_epi32(a);

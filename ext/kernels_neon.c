@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define SET neon
+#define KEEP(vector) __asm__ volatile("" : "+w"(vector))
 #define LANES 4
 #define F32_ROWS 4
 #define F32_VECTORS 4

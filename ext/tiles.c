@@ -44,8 +44,9 @@ static void plan_direct(Tiling *t, int64_t element, int threads) {
     t->pixels = t->bytes / channel_bytes;
     for (int64_t run = 0; run < t->runs; run++) {
         const int64_t columns_a_row = t->runs / g->kernel_height; /* one where a kernel row is one run */
-        t->offsets[run] = run / columns_a_row * g->dilation_height * t->row_bytes +
-                          run % columns_a_row * g->dilation_width * channel_bytes;
+        t->pixels_to[run] = run / columns_a_row * g->dilation_height * (t->row_bytes / channel_bytes) +
+                            run % columns_a_row * g->dilation_width;
+        t->offsets[run] = t->pixels_to[run] * channel_bytes;
     }
 }
 
@@ -63,17 +64,19 @@ static void plan_gathered(Tiling *t, int64_t element, int64_t unit, int threads)
 }
 
 int tiling_begin(Tiling *t, const Geometry *g, const Kernels *kernels, Type type, Type operand, int64_t offset, int64_t step_bytes,
-                 int64_t unit, int threads) {
+                 int any_run, int64_t unit, int threads) {
     *t = (Tiling){.g = g, .kernels = kernels, .type = type, .operand = operand, .offset = offset, .step_bytes = step_bytes};
     const int64_t element = bytes_of(operand), group_bytes = g->channels / g->groups * element;
     const int merged = g->groups == 1 && g->dilation_width == 1;
     const int64_t run_bytes = merged ? g->kernel_width * group_bytes : group_bytes;
     const int one = g->kernel_height == 1 && g->kernel_width == 1 && (g->stride_height > 1 || g->stride_width > 1);
-    t->direct = run_bytes % step_bytes == 0 && !one;
+    t->direct = (run_bytes % step_bytes == 0 || any_run) && !one;
     t->runs = !t->direct ? 1 : merged ? g->kernel_height : g->kernel_height * g->kernel_width;
-    t->run_steps = run_bytes / step_bytes;
-    t->offsets = allocate(t->runs * 8);
+    t->run_steps = round_up(run_bytes, step_bytes) / step_bytes;
+    t->run_taps = taps_of(g) / t->runs;
+    t->offsets = allocate(2 * t->runs * 8);
     if (!t->offsets) return -1;
+    t->pixels_to = t->offsets + t->runs;
     if (t->direct) {
         plan_direct(t, element, threads);
     } else {
@@ -90,7 +93,7 @@ int depthwise_begin(Tiling *t, Geometry *all_channels, const Geometry *g, const 
     const int element = bytes_of(type);
     *all_channels = *g;
     all_channels->groups = 1;
-    if (tiling_begin(t, all_channels, kernels, type, type, 0, element, 1, threads)) return -1;
+    if (tiling_begin(t, all_channels, kernels, type, type, 0, element, 0, 1, threads)) return -1;
     const int64_t taps = g->kernel_height * g->kernel_width, a_run = taps / t->runs;
     for (int64_t tap = 0; tap < taps; tap++) tap_offsets[tap] = t->offsets[tap / a_run] + tap % a_run * g->channels * element;
     return 0;
@@ -98,11 +101,12 @@ int depthwise_begin(Tiling *t, Geometry *all_channels, const Geometry *g, const 
 
 int64_t tile_lay_out(const Tiling *t, char *base, Tile *tile) {
     int64_t used = 0;
-    tile->operands = base + used, used += round_up(t->bytes + 16, 64);
+    tile->operands = base + used, used += round_up(t->bytes + 64, 64); /* kernels read up to a vector more */
     tile->raw = base + used, used += round_up(t->raw_bytes + 16, 64);
     tile->windows = (const char **)(base + used), used += round_up(t->windows * (int64_t)sizeof(char *), 64);
     tile->sums = (int64_t *)(base + used), used += round_up(t->windows * 8, 64);
     tile->pixel_sums = (int64_t *)(base + used), used += t->direct ? round_up(t->pixels * 8, 64) : 0;
+    tile->corners = (int64_t *)(base + used), used += t->direct ? round_up(t->windows * 8, 64) : 0;
     return used;
 }
 
@@ -155,8 +159,11 @@ static void load_rows(const Tiling *t, const char *x, int64_t number, Tile *tile
         const char *corner = to;
         to = copy_rows(t, x + image * image_bytes, at, rows, column, to);
         for (int64_t i = 0; i < rows; i++) {
-            const char *next = corner + i * g->stride_height * t->row_bytes;
-            for (int64_t j = 0; j < columns; j++, next += g->stride_width * to_bytes) tile->windows[window++] = next;
+            const int64_t first = (corner - tile->operands + i * g->stride_height * t->row_bytes) / to_bytes;
+            for (int64_t j = 0; j < columns; j++, window++) {
+                tile->corners[window] = first + j * g->stride_width;
+                tile->windows[window] = tile->operands + tile->corners[window] * to_bytes;
+            }
         }
         row += rows;
         left -= rows;
@@ -264,27 +271,26 @@ static void load_windows(const Tiling *t, const void *x, int64_t group, int64_t 
     for (int64_t i = 0; i < tile->count; i++) tile->windows[i] = tile->operands + i * t->window_bytes;
 }
 
-/* Sums of the operands of each window; of copied rows each pixel is summed once. */
+/* Sums of the operands of each window; of copied rows first of each pixel, then of each run from a pixel on. */
 static void sum_windows(const Tiling *t, int64_t group, Tile *tile) {
     const Geometry *g = t->g;
     if (!t->direct) {
         for (int64_t i = 0; i < tile->count; i++) {
-            tile->sums[i] = t->kernels->sum_operands(t->operand, tile->windows[i], taps_of(g));
+            t->kernels->sum_operands(t->operand, tile->windows[i], 1, 0, taps_of(g), tile->sums + i);
         }
         return;
     }
-    const int64_t channels = g->channels / g->groups, pixel_bytes = g->channels * bytes_of(t->operand);
-    const int64_t skip = group * channels * bytes_of(t->operand), a_run = t->run_steps * t->step_bytes / bytes_of(t->operand) / channels;
-    for (int64_t i = 0; i < tile->pixels; i++) {
-        tile->pixel_sums[i] = t->kernels->sum_operands(t->operand, tile->operands + i * pixel_bytes + skip, channels);
+    const int64_t channels = g->channels / g->groups, element = bytes_of(t->operand);
+    const int64_t a_run = t->run_taps / channels;
+    int64_t *sums = tile->pixel_sums;
+    t->kernels->sum_operands(t->operand, tile->operands + group * channels * element, tile->pixels, g->channels, channels, sums);
+    for (int64_t i = 0; a_run > 1 && i + a_run <= tile->pixels; i++) {
+        for (int64_t next = 1; next < a_run; next++) sums[i] += sums[i + next];
     }
     for (int64_t i = 0; i < tile->count; i++) {
-        const int64_t *corner = tile->pixel_sums + (tile->windows[i] - tile->operands) / pixel_bytes;
-        tile->sums[i] = 0;
-        for (int64_t run = 0; run < t->runs; run++) {
-            const int64_t *first = corner + t->offsets[run] / pixel_bytes;
-            for (int64_t pixel = 0; pixel < a_run; pixel++) tile->sums[i] += first[pixel];
-        }
+        int64_t sum = 0;
+        for (int64_t run = 0; run < t->runs; run++) sum += sums[tile->corners[i] + t->pixels_to[run]];
+        tile->sums[i] = sum;
     }
 }
 

@@ -5,8 +5,9 @@
 #include "core.h"
 
 /* Where whole steps of operands lie side by side, the image rows under a tile are copied once (padding included) and every
-   window is `runs` runs of `run_steps` steps, at the same offsets from its corner. Elsewhere windows are gathered one by one
-   into one run, with zeros up to a whole step. */
+   window is `runs` runs of `run_steps` steps, at the same offsets from its corner. Where weights beyond a run make
+   whatever follows it count for nothing, any run will do. Elsewhere windows are gathered one by one into one
+   run, with zeros up to a whole step. */
 typedef struct {
     const Geometry *g;
     const Kernels *kernels;
@@ -16,24 +17,24 @@ typedef struct {
     int direct;
     int64_t rows, columns;           /* of outputs in a tile; several rows are whole ones */
     int64_t pieces, tiles;           /* pieces of a row, tiles of a group */
-    int64_t runs, run_steps;         /* of a window */
+    int64_t runs, run_steps, run_taps; /* of a window; taps of a run */
     int64_t row_bytes, window_bytes; /* of the copied rows; of a gathered window */
     int64_t windows, bytes, pixels;  /* most windows of a tile, the bytes of their operands, copied pixels */
     int64_t raw_bytes;               /* scratch for codes that widen after they are gathered */
-    int64_t *offsets;                /* of the runs */
+    int64_t *offsets, *pixels_to;    /* of the runs, in bytes and in pixels */
 } Tiling;
 
 /* Scratch of one thread: operands, a pointer to each window (as many more as a block of rows may read) and its sum. */
 typedef struct {
     char *operands, *raw;
     const char **windows;
-    int64_t *sums, *pixel_sums;
+    int64_t *sums, *pixel_sums, *corners; /* corners: first pixel of each window */
     int64_t first, count, pixels;
 } Tile;
 
 /* Returns 0, or -1 where memory ran out; tiling_end() frees. `unit` is the windows that a panel kernel takes at a time. */
 int tiling_begin(Tiling *t, const Geometry *g, const Kernels *kernels, Type type, Type operand, int64_t offset, int64_t step_bytes,
-                 int64_t unit, int threads);
+                 int any_run, int64_t unit, int threads);
 void tiling_end(Tiling *t);
 static inline int64_t tiling_steps(const Tiling *t) { return t->runs * t->run_steps; }
 

@@ -42,7 +42,8 @@ typedef struct {
     const Panel *panel;
     Finish finish;
     Tiling tiling;
-    int64_t taps, outputs, width, chunk, group_bytes; /* outputs of a group; chunk: steps between widenings */
+    int64_t taps, padded_taps;                   /* padded: with those that fill the last step of each run */
+    int64_t outputs, width, chunk, group_bytes;  /* outputs of a group; chunk: steps between widenings */
     char *packed;
     int64_t *constants;
     int32_t *ordered_weights; /* (group, blocks of ordered outputs, taps, ORDERED) */
@@ -80,20 +81,31 @@ static void choose(Window *w, int64_t weights_high) {
     w->finish.window_factor = w->weights_offset;
 }
 
-/* Weights as operands of the panel, with the constant of each output. */
+/* Weights as operands of the panel, run by run, with the constant of each output. */
 static void prepare(Window *w, char *prepared, int32_t *row) {
-    const int64_t taps = w->taps;
+    const Tiling *t = &w->tiling;
+    const int64_t taps = w->taps, element = bytes_of(w->operand), run = t->direct ? t->run_steps * t->step_bytes / element : taps;
     const int32_t x_least = w->lane == MAC ? -65536 : w->x_type == S8 ? -128 : w->x_type == S16 ? -32768 : 0;
     const int32_t x_most = w->lane == MAC ? 65536 : x_least + (w->x_type <= U8 ? 255 : 65535);
+    if (w->padded_taps > taps) { /* whatever x holds there: its product with 0 is 0, its maximum with 32767 is 32767 */
+        memset(prepared, 0, (size_t)(w->g->outputs * w->padded_taps * element));
+        for (int64_t i = 0; w->lane == L1 && i < w->g->outputs * w->padded_taps; i++) ((int16_t *)(void *)prepared)[i] = INT16_MAX;
+    }
     for (int64_t o = 0; o < w->g->outputs; o++) {
-        char *to = prepared + o * taps * bytes_of(w->operand);
+        char *to = prepared + o * w->padded_taps * element;
         w->kernels->widen(w->weights_type, (const char *)w->weights + o * taps * bytes_of(w->weights_type), taps, row);
-        int64_t sum, cut;
-        w->kernels->prepare(row, taps, x_least, x_most, (int32_t)w->weights_offset, w->operand, to, &sum, &cut);
+        int64_t sum = 0, cut = 0;
+        for (int64_t first = 0; first < taps; first += t->run_taps, to += run * element) {
+            int64_t run_sum, run_cut;
+            w->kernels->prepare(row + first, t->run_taps, x_least, x_most, (int32_t)w->weights_offset, w->operand, to, &run_sum,
+                                &run_cut);
+            sum += run_sum;
+            cut += run_cut;
+        }
         if (w->lane == MAC) {
             w->constants[o] = w->x_offset * (sum + taps * w->weights_offset);
         } else {
-            w->constants[o] = (w->operand == S16 ? sum : 0) - cut;
+            w->constants[o] = (w->operand == S16 ? sum : 0) - cut - w->finish.factor * INT16_MAX * (w->padded_taps - taps);
         }
     }
 }
@@ -110,7 +122,7 @@ static int64_t chunk_of(const Window *w, const int16_t *prepared) {
             do {
                 const int64_t first = (p.run * t->run_steps + p.step) * per_step, end = first + p.runs * p.steps * per_step;
                 int64_t sum = 0;
-                for (int64_t k = first; k < smaller(w->taps, end); k++) sum += labs(prepared[o * w->taps + k]);
+                for (int64_t k = first; k < smaller(w->padded_taps, end); k++) sum += labs(prepared[o * w->padded_taps + k]);
                 fits = sum <= INT32_MAX / largest;
             } while (fits && next_piece(t, chunk, &p));
         }
@@ -191,10 +203,9 @@ static int64_t lay_out(const Window *w, char *base, Scratch *s) {
 /* The codes of a window, tap by tap. */
 static void window_values(const Window *w, const char *window, int32_t *x) {
     const Tiling *t = &w->tiling;
-    const int64_t elements = t->direct ? w->taps / t->runs : w->taps;
-    for (int64_t run = 0; run < t->runs; run++, x += elements) {
-        w->kernels->widen(w->operand, window + t->offsets[run], elements, x);
-        for (int64_t k = 0; k < elements; k++) x[k] += (int32_t)w->x_offset;
+    for (int64_t run = 0; run < t->runs; run++, x += t->run_taps) {
+        w->kernels->widen(w->operand, window + t->offsets[run], t->run_taps, x);
+        for (int64_t k = 0; k < t->run_taps; k++) x[k] += (int32_t)w->x_offset;
     }
 }
 
@@ -223,15 +234,17 @@ static int run_windows(Window *w, int64_t weights_high, int threads, Seen *seen)
     choose(w, weights_high);
     const Geometry *g = w->g;
     const int64_t element = bytes_of(w->operand);
-    if (tiling_begin(&w->tiling, g, w->kernels, w->x_type, w->operand, w->x_offset, w->panel->step_bytes, w->panel->rows, threads)) {
+    if (tiling_begin(&w->tiling, g, w->kernels, w->x_type, w->operand, w->x_offset, w->panel->step_bytes, w->operand == S16 || w->lane == MAC,
+                     w->panel->rows, threads)) {
         return -1;
     }
     w->width = (int64_t)w->panel->vectors * w->panel->lanes;
-    w->group_bytes = packed_bytes(w->panel, w->outputs, w->taps, (int)element);
+    w->padded_taps = w->tiling.direct ? tiling_steps(&w->tiling) * w->panel->step_bytes / element : w->taps;
+    w->group_bytes = packed_bytes(w->panel, w->outputs, w->padded_taps, (int)element);
     Scratch scratch;
     static char nowhere[1];
     const int64_t scratch_bytes = lay_out(w, nowhere, &scratch);
-    char *prepared = allocate(g->outputs * w->taps * element), *memory = allocate(threads * scratch_bytes);
+    char *prepared = allocate(g->outputs * w->padded_taps * element), *memory = allocate(threads * scratch_bytes);
     int32_t *row = allocate(w->taps * 4);
     w->packed = allocate(g->groups * w->group_bytes);
     const int ready = prepared && memory && row && w->packed;
@@ -246,8 +259,8 @@ static int run_windows(Window *w, int64_t weights_high, int threads, Seen *seen)
         /* Beyond its taps a gathered window holds converted zeros: bytes of l1 meet the same byte, -32768 in a maximum meets 0. */
         const int rest = w->lane == L1 && w->operand == U8 ? (int)-w->x_offset : 0;
         for (int64_t group = 0; group < g->groups; group++) {
-            pack_panels(w->panel, prepared + group * w->outputs * w->taps * element, w->outputs, w->taps, (int)element, rest,
-                        w->packed + group * w->group_bytes);
+            pack_panels(w->panel, prepared + group * w->outputs * w->padded_taps * element, w->outputs, w->padded_taps,
+                        (int)element, rest, w->packed + group * w->group_bytes);
         }
 #pragma omp parallel num_threads(threads) private(scratch)
         {
@@ -307,7 +320,7 @@ static int run_depthwise(Window *w, int threads, Seen *seen) {
     const int64_t taps = w->taps, channels = w->g->channels;
     Geometry all_channels;
     int64_t *offsets = allocate(taps * 8);
-    int32_t *weights = allocate(taps * channels * 4);
+    int32_t *weights = allocate((taps * channels + MAX_WIDTH) * 4);
     if (!offsets || !weights || depthwise_begin(&w->tiling, &all_channels, w->g, w->kernels, w->x_type, threads, offsets)) {
         free(offsets);
         free(weights);

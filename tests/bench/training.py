@@ -1,15 +1,9 @@
-"""Times of one adder layer, forward and backward, beside the formula written with broadcasting and PyTorch's convolution.
-
-    python -m tests.bench.training [--threads 2] [--batch 32] [--repeats 7]
-
-The three take turns, and the fastest of the repeats counts, so that what else the machine does weighs on all alike.
-"""
+"""One adder layer, forward and backward, beside the formula written with broadcasting and PyTorch's convolution."""
 
 from __future__ import annotations
 
-import argparse
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,6 +11,9 @@ from torch.nn import functional
 
 from addersim.geometry import Geometry
 from addersim.train import kernels, reference
+from tests.bench.timing import medians
+
+__all__ = ["LAYERS", "rows"]
 
 LAYERS = {  # channels, height, width, outputs, kernel, stride, padding
     "LeNet-5 conv1": (1, 28, 28, 6, 5, 1, 2),
@@ -29,21 +26,18 @@ LAYERS = {  # channels, height, width, outputs, kernel, stride, padding
 }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for name, value in (("threads", 2), ("batch", 32), ("repeats", 7)):
-        parser.add_argument(f"--{name}", type=int, default=value)
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    print(f"forward + backward, milliseconds, batch {given.batch}, {given.threads} threads, torch {torch.__version__}")
-    print(f"{'layer':24}{'adder':>10}{'formula':>10}{'conv2d':>10}{'formula/adder':>16}{'adder/conv2d':>14}")
-    for name, layer in LAYERS.items():
-        adder, formula, conv = measure(steps(layer, given.batch), given.repeats)
-        times = f"{1e3 * adder:10.2f}{1e3 * formula:10.2f}{1e3 * conv:10.2f}"
-        print(f"{name:24}{times}{formula / adder:16.1f}{adder / conv:14.2f}")
+def rows(threads: int, repeats: int, batch: int = 32, chosen: Mapping[str, tuple[int, ...]] = LAYERS) -> list[dict[str, Any]]:
+    """A row a layer: milliseconds of the three, the formula's ratio to ours, and ours to the convolution's."""
+    torch.set_num_threads(threads)
+    found = []
+    for name, layer in chosen.items():
+        times = {what: 1e3 * seconds for what, seconds in medians(steps(layer, batch), repeats).items()}
+        ratios = {"formula / adder": times["formula"] / times["adder"], "adder / conv2d": times["adder"] / times["conv2d"]}
+        found.append({"layer": name, "threads": threads, **times, **ratios})
+    return found
 
 
-def steps(layer: tuple[int, ...], batch: int) -> tuple[Callable[[], object], ...]:
+def steps(layer: tuple[int, ...], batch: int) -> dict[str, Callable[[], object]]:
     """One training step of the layer: by the kernels, by the formula, by a convolution; all three gradients each."""
     channels, height, width, outputs, kernel, stride, padding = layer
     random = torch.Generator().manual_seed(1)
@@ -66,20 +60,4 @@ def steps(layer: tuple[int, ...], batch: int) -> tuple[Callable[[], object], ...
     def by_convolution() -> object:
         return torch.autograd.grad(functional.conv2d(*wanted, None, stride, padding), wanted, gradient)
 
-    return by_kernels, by_formula, by_convolution
-
-
-def measure(calls: tuple[Callable[[], object], ...], repeats: int) -> list[float]:
-    """Fastest time of each call in seconds, taking turns, after one turn to warm up."""
-    best = [float("inf")] * len(calls)
-    for turn in range(repeats + 1):
-        for place, call in enumerate(calls):
-            begin = time.perf_counter()
-            call()
-            if turn:
-                best[place] = min(best[place], time.perf_counter() - begin)
-    return best
-
-
-if __name__ == "__main__":
-    main()
+    return {"adder": by_kernels, "formula": by_formula, "conv2d": by_convolution}
