@@ -11,15 +11,25 @@ import typer
 from addersim.cli import options
 from addersim.cli.count import counted
 from addersim.cli.output import print_json, print_table, show, write_csv
+from addersim.cli.silicon import area_document, print_area, show_range, unpriced
+from addersim.errors import ConfigError
 
 if TYPE_CHECKING:
+    from addersim.hardware.accelerator import Accelerator
     from addersim.hardware.cost import Cost, LayerCost
+    from addersim.hardware.energy import EnergyTable
+    from addersim.trace import Trace
 
 
 def run(
     network: options.Countable,
     accelerator: options.AcceleratorName = "systolic-16x16",
-    table: options.Table = "horowitz-45nm",
+    table: options.Tables = "horowitz-45nm",
+    node: options.NodeNm = None,
+    area_budget: options.AreaBudget = None,
+    pes: options.Elements = None,
+    throughput: options.Throughput = None,
+    area_table: options.AreaTable = "aladdin-cacti-45nm",
     batch: Annotated[
         int | None, typer.Option(min=1, help="Images that run together.", show_default="the accelerator's")
     ] = None,
@@ -41,23 +51,33 @@ def run(
 ) -> None:
     """Estimate energy and latency on an accelerator."""
     from addersim.hardware.accelerator import load_accelerator
+    from addersim.hardware.area import estimate_area
     from addersim.hardware.compute_report import COLUMNS
     from addersim.hardware.compute_report import compute_report as report_rows
     from addersim.hardware.cost import Component
+    from addersim.hardware.energy_file import load_table
+    from addersim.hardware.energy_range import estimate_range
     from addersim.hardware.estimate import estimate
     from addersim.summary import cost_document, cost_rows
 
     rules = options.quantization(bits, weight_bits, activation_bits, layer, accumulator, circuit=circuit)
     trace = counted(network, rules, circuit=circuit, datapath=datapath)
-    machine = load_accelerator(accelerator)
-    cost = estimate(trace, machine, table, batch, objective, compat)  # type: ignore[arg-type]  # checked there
+    machine = _sized(trace, load_accelerator(accelerator), batch, area_budget, pes, throughput, area_table)
+    area = estimate_area(trace, machine, area_table)
+    if table == "all":
+        if compute_report or compat:
+            raise ConfigError(f"--{'compat' if compat else 'compute-report'}: needs one energy table; found --table all")
+        show_range(estimate_range(trace, machine, None, batch, objective, node), area, csv, json)  # type: ignore[arg-type]
+        return
+    prices = _at_node(load_table(table), node)
+    cost = estimate(trace, machine, prices, batch, objective, compat)  # type: ignore[arg-type]  # checked there
     if csv:
         by_layer = cost_rows(cost)
         write_csv(csv, tuple(by_layer[0]), (tuple(row.values()) for row in by_layer))
     if compute_report:
         write_csv(compute_report, COLUMNS, report_rows(trace, cost, machine), like_scalesim=True)
     if json:
-        print_json(cost_document(cost))
+        print_json(cost_document(cost) | {"area": area_document(area)})
         return
     if cost.compat:
         print_table(f"{cost.network} on {cost.accelerator} as SCALE-Sim prints it", [*map(_scalesim_row, cost.layers)])
@@ -75,9 +95,35 @@ def run(
     print(f"{'energy':22}{show(cost.energy_pj / 1e6)} uJ")
     print(f"{'latency':22}{show(cost.latency_ms)} ms at {show(cost.clock_mhz)} MHz")
     print(f"{'throughput':22}{show(cost.images_per_second)} images/s")
-    inside = "" if "register" in spent else "registers, wires and "
-    leakage = "" if "leakage" in spent else ", leakage"
-    print(f"not priced: {inside}control inside the array, clock tree{leakage}")
+    print_area(area)
+    print(f"not priced: {unpriced(cost)}")
+
+
+def _sized(
+    trace: Trace,
+    machine: Accelerator,
+    batch: int | None,
+    budget_mm2: float | None,
+    elements: int | None,
+    images_per_second: float | None,
+    area_table: str,
+) -> Accelerator:
+    """The accelerator, or the one of another size that was asked for."""
+    from addersim.hardware.sizing import fit_area, fit_elements, fit_throughput
+
+    if sum(one is not None for one in (budget_mm2, elements, images_per_second)) > 1:
+        raise ConfigError("--area-budget, --pes, --throughput: each sizes the array; give one of them")
+    if budget_mm2 is not None:
+        return fit_area(trace, machine, budget_mm2, area_table)
+    if elements is not None:
+        return fit_elements(machine, elements)
+    return machine if images_per_second is None else fit_throughput(trace, machine, images_per_second, batch)
+
+
+def _at_node(table: EnergyTable, node_nm: float | None) -> EnergyTable:
+    from addersim.hardware.scaling import scale_table
+
+    return table if node_nm is None else scale_table(table, node_nm)
 
 
 def _scalesim_row(layer: LayerCost) -> dict[str, Any]:

@@ -61,6 +61,20 @@ AcceleratorName = Annotated[
     str, typer.Option("--accelerator", help="A bundled accelerator, a TOML file, or SCALE-Sim's .cfg file.")
 ]
 Table = Annotated[str, typer.Option("--table", help="A bundled energy table, or a CSV file.")]
+Tables = Annotated[
+    str,
+    typer.Option("--table", help="A bundled energy table, or a CSV file; all: the range over every bundled table."),
+]
+NodeNm = Annotated[
+    float | None,
+    typer.Option(help="Move the energy table to a node, in nm, by Stillmaker and Baas.", show_default="the table's"),
+]
+AreaBudget = Annotated[
+    float | None, typer.Option(help="The largest array that fits this many mm2, with memories and vector unit.")
+]
+Elements = Annotated[int | None, typer.Option(help="An array of this many processing elements, nearest in shape to its own.")]
+Throughput = Annotated[float | None, typer.Option(help="The smallest array, of its own shape, that runs so many images/s.")]
+AreaTable = Annotated[str, typer.Option(help="The energy table that areas come from.")]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Threads; changes no result.")]
 
 

@@ -9,6 +9,8 @@ from addersim.hardware.energy_file import load_table, parse_table, table_names
 from addersim.hardware.energy_range import EnergyRange, estimate_range
 from addersim.hardware.estimate import estimate
 from addersim.hardware.memory import Access
+from addersim.hardware.scaling import scale_table
+from addersim.hardware.sizing import fit_area, fit_elements, fit_throughput
 from addersim.hardware.systolic import systolic_cycles
 
 __all__ = [
@@ -26,9 +28,13 @@ __all__ = [
     "estimate",
     "estimate_area",
     "estimate_range",
+    "fit_area",
+    "fit_elements",
+    "fit_throughput",
     "load_accelerator",
     "load_table",
     "parse_table",
+    "scale_table",
     "systolic_cycles",
     "table_names",
 ]

@@ -5,6 +5,7 @@ What is counted (`inventory`):
 - A processing element has the circuits of one tap of every datapath that the network runs on it (`SystolicArray.datapaths`, or
   all that it needs), each as wide as its widest layer; one adder and one register for the sum, as wide as the widest
   accumulator, which the datapaths share; and two operand registers. With overlapped folds the stationary value is held twice.
+  In a row stationary array the scratchpads, a register a word, stand for all registers.
 - A lane of the vector unit has one circuit for each operation of the layers that run there, as wide as the widest.
 - The on-chip memories, each as one memory of its whole capacity.
 

@@ -117,6 +117,8 @@ class EnergyTable:
         The table's name, which every cost carries.
     rows
         The rows of the file, in its order.
+    notes
+        What the rule of every price that is not DRAM's says beside, by quantity: how a scaled table came about.
 
     Examples
     --------
@@ -132,6 +134,7 @@ class EnergyTable:
 
     name: str
     rows: tuple[EnergyRow, ...]
+    notes: Mapping[Quantity, str] = field(default_factory=dict, hash=False)
     _by_op: Mapping[tuple[str, str], tuple[EnergyRow, ...]] = field(init=False, repr=False, compare=False)
     _fits: Mapping[tuple[str, str, Quantity], PowerFit] = field(init=False, repr=False, compare=False)
 
@@ -196,13 +199,18 @@ class EnergyTable:
         return op if (component, op) in self._by_op else "access"
 
     def _price(self, component: str, op: str, size: Size, what: str) -> Price:
-        return Price(*self._find("energy_pj", component, op, size, what))
+        value, rule, source = self._find("energy_pj", component, op, size, what)
+        return Price(value, self._noted(rule, "energy_pj", component), source)
 
     def _figure(self, quantity: Quantity, component: str, op: str, size: Size) -> Figure:
         op = self._access(component, op) if component in ("sram", "register") else op
         sizes = f"{size.bits:g} bits" + (f", {size.capacity_kib:g} KiB" if size.capacity_kib is not None else "")
         what = f"{quantity.split('_')[0]} of {component} {op} of {sizes}"
-        return Figure(*self._find(quantity, component, op, size, what))
+        value, rule, source = self._find(quantity, component, op, size, what)
+        return Figure(value, self._noted(rule, quantity, component), source)
+
+    def _noted(self, rule: str, quantity: Quantity, component: str) -> str:
+        return f"{rule}, {self.notes[quantity]}" if quantity in self.notes and component != "dram" else rule
 
     def _find(self, quantity: Quantity, component: str, op: str, size: Size, what: str) -> tuple[float, str, str]:
         rows = [row for row in self._by_op.get((component, op), ()) if not row.exact or getattr(row, quantity) is not None]

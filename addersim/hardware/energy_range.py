@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from addersim.errors import PriceError
-from addersim.hardware.accelerator import Accelerator, load_accelerator
+from addersim.hardware.accelerator import Accelerator, Objective, load_accelerator
 from addersim.hardware.cost import Cost
 from addersim.hardware.energy import EnergyTable
 from addersim.hardware.energy_file import load_table, table_names
 from addersim.hardware.estimate import estimate
+from addersim.hardware.scaling import scale_table
 from addersim.trace import Trace
 
 __all__ = ["EnergyRange", "estimate_range"]
@@ -61,6 +62,8 @@ def estimate_range(
     accelerator: Accelerator | str | os.PathLike[str],
     tables: Iterable[EnergyTable | str | os.PathLike[str]] | None = None,
     batch: int | None = None,
+    objective: Objective | None = None,
+    node_nm: float | None = None,
 ) -> EnergyRange:
     """Energy and latency of a network on an accelerator under several energy tables.
 
@@ -69,10 +72,12 @@ def estimate_range(
 
     Parameters
     ----------
-    trace, accelerator, batch
+    trace, accelerator, batch, objective
         As in `estimate`.
     tables
         Records, bundled names or CSV files; None for every bundled table.
+    node_nm
+        Scale every table to this node (`scaling.scale_table`); None leaves each at its own.
 
     Raises
     ------
@@ -89,7 +94,8 @@ def estimate_range(
     for one in table_names() if tables is None else tables:
         table = one if isinstance(one, EnergyTable) else load_table(one)
         try:
-            costs.append(estimate(trace, machine, table, batch))
+            scaled = table if node_nm is None else scale_table(table, node_nm)
+            costs.append(estimate(trace, machine, scaled, batch, objective))
         except PriceError as error:
             refused[table.name] = str(error)
     if not costs:

@@ -1,0 +1,89 @@
+"""What `addersim estimate` prints of areas, and of one design under every energy table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from addersim.cli.output import print_json, print_table, show, write_csv
+
+if TYPE_CHECKING:
+    from addersim.hardware.area import Area
+    from addersim.hardware.cost import Cost
+    from addersim.hardware.energy_range import EnergyRange
+
+_COMPONENTS = ("array", "vector", "register", "network", "buffer", "dram", "leakage")
+
+
+def show_range(found: EnergyRange, area: Area, csv: Path | None, json: bool) -> None:
+    """Print a range of costs, or its JSON; write its rows where a file is named."""
+    priced = {name for cost in found.costs for name in cost.energy_by_component()}
+    rows = [_row(cost, [name for name in _COMPONENTS if name in priced]) for cost in found.costs]
+    if csv:
+        write_csv(csv, tuple(rows[0]), (tuple(row.values()) for row in rows))
+    if json:
+        tables = [_document(cost) for cost in found.costs]
+        print_json({"tables": tables, "refused": found.refused, "area": area_document(area)})
+        return
+    low, high = found.lowest, found.highest
+    images = "one image" if low.batch == 1 else f"{low.batch} images"
+    print_table(f"{low.network} on {low.accelerator}, {images}, under every energy table", rows)
+    print()
+    ends = f"{show(low.energy_pj / 1e6)} to {show(high.energy_pj / 1e6)} uJ ({low.table} to {high.table})"
+    print(f"{'energy':22}{ends}, a factor of {found.spread:.2g}")
+    print_area(area)
+    for name, reason in found.refused.items():
+        print(f"not by {name}: {reason}")
+
+
+def _row(cost: Cost, components: list[str]) -> dict[str, Any]:
+    parts = cost.energy_by_component()
+    shown = {f"{name} uJ": parts[name] / 1e6 if name in parts else None for name in components}
+    return {"table": cost.table, "energy uJ": cost.energy_pj / 1e6} | shown | {"latency ms": cost.latency_ms}
+
+
+def _document(cost: Cost) -> dict[str, Any]:
+    energies = {"total": cost.energy_pj} | cost.energy_by_component()
+    return {"table": cost.table, "energy_pj": energies, "cycles": cost.cycles, "latency_ms": cost.latency_ms}
+
+
+def area_document(area: Area) -> dict[str, Any]:
+    """An area as plain values."""
+    from addersim.hardware.area import NOT_COUNTED
+
+    return {
+        "table": area.table,
+        "node_nm": area.node_nm,
+        "elements": area.elements,
+        "element_um2": area.element_um2,
+        "area_um2": {"total": area.area_um2} | area.by_unit(),
+        "missing": [*area.missing, *NOT_COUNTED],
+        "parts": [
+            {"unit": part.circuit.unit, "what": part.circuit.what, "number": part.circuit.number, "area_um2": part.area_um2}
+            | {"rule": part.figure.rule, "source": part.figure.source}
+            for part in area.parts
+        ],
+    }
+
+
+def print_area(area: Area) -> None:
+    """The lines on area: totals, the element, and what is not in."""
+    from addersim.hardware.area import NOT_COUNTED
+
+    if area.parts:
+        units = ", ".join(f"{name} {show(um2 / 1e6)}" for name, um2 in area.by_unit().items())
+        print(f"{'area':22}{show(area.area_mm2)} mm2 at {area.node_nm:g} nm by {area.table} ({units})")
+        print(f"{'processing elements':22}{show(area.elements)} of {show(area.element_um2)} um2")
+    print(f"no area for: {', '.join((*area.missing, *NOT_COUNTED))}")
+
+
+def unpriced(cost: Cost) -> str:
+    """What a cost holds no energy for, in words."""
+    parts = cost.energy_by_component()
+    without = [] if "register" in parts else ["registers and wires inside the array"]
+    without += ["control", "clock tree"]
+    if "leakage" not in parts:
+        return ", ".join((*without, "leakage (no rows for it)"))
+    rule = next(used.price.rule for used in cost.prices if used.what.startswith("leakage"))
+    left_out = rule.partition("; no figure for ")[2]
+    return ", ".join((*without, *([f"leakage of {left_out}"] if left_out else [])))

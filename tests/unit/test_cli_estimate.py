@@ -1,0 +1,94 @@
+import csv
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from addersim.cli import app
+from addersim.errors import AddersimError
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["estimate", *arguments])
+
+
+def words(result):
+    assert result.exit_code == 0, result.exception
+    return " ".join(result.output.split())
+
+
+def refused(*arguments):
+    found = run("lenet5-adder", *arguments)
+    assert isinstance(found.exception, AddersimError)
+    return str(found.exception)
+
+
+def test_all_tables_are_a_range_with_its_ends_and_the_area():
+    found = run("lenet5-adder", "--table", "all")
+    assert found.exit_code == 0
+    text = words(found)
+    for table in ("aladdin-cacti-22nm", "horowitz-45nm", "qtools-45nm", "shiftaddnet-45nm"):
+        assert table in text
+    assert "under every energy table" in text
+    assert "(aladdin-cacti-22nm to eyeriss-65nm), a factor of" in text
+    assert "area 0.8792 mm2 at 45 nm by aladdin-cacti-45nm" in text
+    assert "no area for: control, clock tree, wires, DRAM interface" in text
+
+
+def test_all_tables_as_json_and_csv(tmp_path):
+    found = run("lenet5-adder", "--table", "all", "--json", "--csv", str(tmp_path / "range.csv"))
+    document = json.loads(found.stdout)
+    energies = [table["energy_pj"]["total"] for table in document["tables"]]
+    assert energies == sorted(energies)
+    assert document["refused"] == {}
+    with (tmp_path / "range.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["table"] for row in rows] == [table["table"] for table in document["tables"]]
+    leakage = {row["table"]: row["leakage uJ"] for row in rows}
+    assert leakage["horowitz-45nm"] == ""  # the table has none: not zero
+    assert float(leakage["aladdin-cacti-45nm"]) > 0
+
+
+def test_a_node_that_some_tables_have_not_is_said():
+    found = run("lenet5-adder", "--table", "horowitz-45nm", "--node", "7")
+    assert "prices of horowitz-45nm at 7 nm" in words(found)
+    assert "node 5 nm: cannot be scaled to; known: 180" in refused("--node", "5")
+    every = words(run("lenet5-adder", "--table", "all", "--node", "7"))
+    assert "not by aladdin-cacti-22nm: energy table 'aladdin-cacti-22nm': its 22 nm cannot be scaled from; known: 180" in every
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--area-budget", "1"), "processing elements 400 of 747.1 um2"),
+        (("--pes", "64"), "processing elements 64 of 747.1 um2"),
+        (("--throughput", "30000"), "lenet5-adder on systolic-16x16, array 8x8, one image"),
+    ],
+)
+def test_the_array_is_sized(arguments, said):
+    assert said in words(run("lenet5-adder", *arguments))
+
+
+def test_what_is_not_priced_is_said():
+    assert "not priced: registers and wires inside the array, control, clock tree, leakage (no rows for it)" in words(
+        run("lenet5-adder")
+    )
+    cacti = words(run("lenet5-adder", "--table", "aladdin-cacti-45nm"))
+    assert "clock tree, leakage of mux of 8 bits, operand register of 8 bits, sum register of 18 bits" in cacti
+    assert "leakage nJ" in cacti
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--area-budget", "1", "--pes", "4"), "--area-budget, --pes, --throughput: each sizes the array; give one of them"),
+        (("--area-budget", "0.1"), "area budget: 0.1 mm2 holds no processing element"),
+        (("--pes", "0"), "processing elements: found 0, needs a whole number >= 1"),
+        (("--throughput", "1e15"), "is out of reach of accelerator 'systolic-16x16'"),
+        (("--area-budget", "1", "--area-table", "qtools-45nm"), "energy table 'qtools-45nm' has no area for"),
+        (("--table", "all", "--compute-report", "x.csv"), "--compute-report: needs one energy table; found --table all"),
+    ],
+)
+def test_bad_sizes_are_refused_in_one_line(arguments, message):
+    assert message in refused(*arguments)
+    assert "\n" not in refused(*arguments)
