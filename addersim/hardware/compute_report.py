@@ -16,6 +16,7 @@ from __future__ import annotations
 from addersim.errors import HardwareError
 from addersim.hardware.accelerator import Accelerator
 from addersim.hardware.cost import Cost
+from addersim.hardware.systolic import mapping_efficiency, sides
 from addersim.trace import MatrixWork, Trace
 
 __all__ = ["COLUMNS", "compute_report"]
@@ -38,12 +39,14 @@ def compute_report(trace: Trace, cost: Cost, accelerator: Accelerator) -> list[t
     """
     if [layer.name for layer in trace.layers] != [layer.name for layer in cost.layers]:
         raise HardwareError(f"cost of {cost.network}: its layers are not those of trace {trace.name}")
+    if cost.convention == "paper":
+        raise HardwareError(
+            f"cost of {cost.network}: the paper convention has no cycles; a COMPUTE_REPORT needs the hardware one"
+        )
     rows: list[tuple[int | float, ...]] = []
     for layer, priced in zip(trace.layers, cost.layers, strict=True):
         if layer.work is None:
             continue
-        if not priced.cycles:
-            raise HardwareError(f"layer {layer.name}: no cycles of its own; a COMPUTE_REPORT needs the hardware convention")
         work = MatrixWork(layer.work.pixels * cost.batch, layer.work.window, layer.work.filters, layer.work.groups)
         mapping, compute = _percentages(work, accelerator)
         total = priced.cycles - (cost.compat is None)  # the index of the last cycle
@@ -54,16 +57,8 @@ def compute_report(trace: Trace, cost: Cost, accelerator: Accelerator) -> list[t
 
 def _percentages(work: MatrixWork, accelerator: Accelerator) -> tuple[float, float]:
     """Mapping efficiency and compute utilisation."""
-    rows, columns, dataflow = accelerator.array.rows, accelerator.array.columns, accelerator.array.dataflow
-    sizes = {
-        "output": (work.pixels, work.filters, work.window),
-        "weight": (work.window, work.filters, work.pixels),
-        "input": (work.window, work.pixels, work.filters),
-    }
-    if dataflow not in sizes:
-        raise HardwareError(f"accelerator {accelerator.name!r}: SCALE-Sim has no {dataflow} stationary dataflow to report in")
-    held_rows, held_columns, streamed = sizes[dataflow]
-    folds = -(-held_rows // rows) * -(-held_columns // columns)
+    rows, columns, dataflow = accelerator.array.rows, accelerator.array.columns, accelerator.array.systolic
+    _, _, streamed = sides(work, dataflow)
     fold_cycles = rows + columns + streamed - 2 if dataflow == "output" else 2 * rows + 2 * columns + streamed - 3
-    mapping = 100 * held_rows * held_columns / (folds * rows * columns)
+    mapping = 100 * mapping_efficiency(work, rows, columns, dataflow)
     return mapping, mapping * streamed / fold_cycles

@@ -5,11 +5,11 @@ Batch 1, CIFAR images; the two projection shortcuts are not in the list. SCALE-S
 
 import msgspec
 import pytest
-from hardware_traces import window
 
 from addersim.hardware import estimate, load_accelerator, systolic_cycles
 from addersim.hardware.systolic import fold
 from addersim.trace import MatrixWork, Trace
+from tests.unit.hardware_traces import window
 
 # name, how often, (M, K, N), printed cycles at 16 x 16 and 32 x 32: output, weight, input stationary
 LAYERS = (

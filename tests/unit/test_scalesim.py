@@ -191,8 +191,11 @@ def test_a_report_needs_scale_sims_world():
     with pytest.raises(HardwareError, match="its layers are not those of trace net"):
         compute_report(topology_trace(topology(HEADER + "b,9,9,3,3,3,4,1,\n")), cost, machine)
     paper = topology_trace(topology(HEADER + "a,9,9,3,3,3,4,1,\n"), convention="paper")
-    with pytest.raises(HardwareError, match="layer a: no cycles of its own"):
+    with pytest.raises(HardwareError, match="cost of net: the paper convention has no cycles"):
         compute_report(paper, estimate(paper, machine), machine)
+    rows = load_accelerator("eyeriss-65nm")
+    with pytest.raises(HardwareError, match="the array is row stationary"):
+        compute_report(trace, estimate(trace, rows, "eyeriss-65nm"), rows)
 
 
 def test_the_command_line_takes_both_files_and_writes_both_tables(tmp_path):
