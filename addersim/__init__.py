@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from addersim.report import write_report
     from addersim.scalesim import Topology, load_topology, topology_trace
     from addersim.simulation import Simulation, count, simulate
-    from addersim.sweeps import Study, Sweep, load_study, sweep
+    from addersim.sweeps.run import Sweep, sweep
+    from addersim.sweeps.study import Study, load_study
     from addersim.trace import Trace
     from addersim.train.lower import lower
 
@@ -58,8 +59,8 @@ _PLACES = {
     "Program": "program",
     "Quantization": "quantization",
     "Simulation": "simulation",
-    "Study": "sweeps",
-    "Sweep": "sweeps",
+    "Study": "sweeps.study",
+    "Sweep": "sweeps.run",
     "Topology": "scalesim",
     "Trace": "trace",
     "bundled_networks": "library",
@@ -71,13 +72,13 @@ _PLACES = {
     "load_energy_table": "hardware.energy_file",
     "load_images": "datasets",
     "load_network": "library",
-    "load_study": "sweeps",
+    "load_study": "sweeps.study",
     "load_topology": "scalesim",
     "lower": "train.lower",
     "lower_onnx": "onnx_reader.lower",
     "quantize": "quantizer",
     "simulate": "simulation",
-    "sweep": "sweeps",
+    "sweep": "sweeps.run",
     "topology_trace": "scalesim",
     "write_report": "report",
 }

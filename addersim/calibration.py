@@ -43,12 +43,12 @@ class Sample:
     std: Array
 
 
-def sample_network(network: Network, images: Images, batch: int = 32) -> dict[str, Sample]:
+def sample_network(network: Network, images: Images, batch: int = 32, threads: int | None = None) -> dict[str, Sample]:
     """Run a float network and keep a sample of each value, by layer name."""
     parts: dict[str, list[tuple[float, float, Array, Array, Array, int]]] = {}
     keep = SAMPLE_VALUES * batch // len(images) + 1
     for start in range(0, len(images), batch):
-        for name, value in network.values(images[start : start + batch]):
+        for name, value in network.values(images[start : start + batch], threads):
             flat = value.reshape(-1, value.shape[-1]).astype(np.float64)
             chosen = value.reshape(-1)[:: max(1, value.size // keep)].copy()
             sums = (flat.sum(axis=0), np.square(flat).sum(axis=0), len(flat))

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from addersim.errors import DataError, NetworkError
-from addersim.layers import AnyLayer, Shape
+from addersim.layers import AnyLayer, Shape, Window
 from addersim.storage import load_record, save_record
 
 __all__ = ["INPUT", "Network", "check_images", "check_order", "look_up", "normalise", "pixel_levels"]
@@ -80,24 +80,30 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         """Number of scores."""
         return self.shapes()[self.layers[-1].name][0]
 
-    def values(self, images: Images) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
+    def values(self, images: Images, threads: int | None = None) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
         """Every value of a batch, ``input`` first, in execution order; arrays are dropped once no layer reads them.
 
         Parameters
         ----------
         images
             uint8 pixels or normalised float32, shape ``(images, channels, height, width)``.
+        threads
+            Kernel threads; does not change any result.
         """
         check_images(images, self.input_shape, f"network {self.name}")
         start = normalise(images, self.mean, self.std)
-        yield from walk(self.layers, start, lambda layer, inputs: layer.run(*inputs))
 
-    def run(self, images: Images, batch: int = 64) -> npt.NDArray[np.float32]:
+        def run(layer: AnyLayer, inputs: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+            return layer.run(*inputs, threads=threads) if isinstance(layer, Window) else layer.run(*inputs)
+
+        yield from walk(self.layers, start, run)
+
+    def run(self, images: Images, batch: int = 64, threads: int | None = None) -> npt.NDArray[np.float32]:
         """Scores in float, shape ``(images, classes)``."""
         check_images(images, self.input_shape, f"network {self.name}")
         scores = np.empty((len(images), self.outputs), np.float32)
         for start in range(0, len(images), batch):
-            for _, value in self.values(images[start : start + batch]):
+            for _, value in self.values(images[start : start + batch], threads):
                 last = value
             scores[start : start + batch] = last
         return scores

@@ -78,12 +78,12 @@ class Prepared:
     samples: Mapping[str, Sample]
 
 
-def prepare(network: Network, images: Images | None, folded: bool = True) -> Prepared:
+def prepare(network: Network, images: Images | None, folded: bool = True, threads: int | None = None) -> Prepared:
     """Rewrite a network for integers and look at its values on calibration images; arguments as in `quantize`."""
     paired, twins = pair_windows(network)
     if folded:
         paired = fold_batch_norm(paired)
-    samples = _nominal_samples(paired) if images is None else sample_network(paired, _some(images, network))
+    samples = _nominal_samples(paired) if images is None else sample_network(paired, _some(images, network), threads=threads)
     return Prepared(paired, twins, folded, images, samples)
 
 

@@ -96,7 +96,7 @@ class Window(Layer, frozen=True, tag="window"):
     def shape(self, *inputs: Shape) -> Shape:
         return _window_shape(self, self.weights.shape[0], self.weights.shape[1], self.kernel, inputs[0])
 
-    def run(self, *values: Array) -> Array:
+    def run(self, *values: Array, threads: int | None = None) -> Array:
         forward = {"l1": kernels.l1_forward, "mac": kernels.mac_forward}[self.arithmetic]
         weights = np.ascontiguousarray(self.weights.transpose(0, 2, 3, 1), dtype=np.float32)
         outputs = forward(
@@ -106,6 +106,7 @@ class Window(Layer, frozen=True, tag="window"):
             padding=self.padding,
             dilation=self.dilation,
             groups=self.groups,
+            threads=threads,
         )
         if self.bias is not None:
             outputs += self.bias.astype(np.float32)

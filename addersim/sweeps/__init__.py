@@ -1,6 +1,4 @@
-"""Sweeps: studies of many networks, bit widths and accelerators, kept on disk point by point, run here or on a cluster."""
+"""Sweeps: studies of many networks, bit widths and accelerators, kept on disk point by point, run here or on a cluster.
 
-from addersim.sweeps.run import Sweep, sweep
-from addersim.sweeps.study import Study, load_study
-
-__all__ = ["Study", "Sweep", "load_study", "sweep"]
+Nothing is imported here, so that a worker loads `jobs` alone.
+"""

@@ -53,7 +53,7 @@ class Engine:
         shared
             Values that many of the tuples hold.
         """
-        from joblib import Parallel, delayed, parallel_config
+        from joblib import Parallel, delayed, effective_n_jobs, parallel_config
 
         more = {"scatter": list(shared)} if self.scatters and shared else {}
         calls = (delayed(job)(*one) for one in arguments)
@@ -61,11 +61,12 @@ class Engine:
         how: dict[str, Any] = {"n_jobs": number, "batch_size": 1, "max_nbytes": _SHARED_BYTES}
         with parallel_config(**self.backend, **more):
             parallel = Parallel(**how, return_as="generator_unordered" if self.streams else "list")
+            workers = effective_n_jobs(number)
         try:
             if self.streams:
                 yield from parallel(calls)
             else:
-                while chunk := list(itertools.islice(calls, 4 * parallel._effective_n_jobs())):
+                while chunk := list(itertools.islice(calls, 4 * workers)):
                     yield from parallel(chunk)
         except BrokenExecutor:
             raise SweepError(

@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from addersim.datasets import Images
-from addersim.errors import AddersimError, SweepError
-from addersim.hardware.accelerator import Accelerator
-from addersim.hardware.energy import EnergyTable
-from addersim.hardware.estimate import estimate
+from addersim.errors import SweepError
 from addersim.network import Network
-from addersim.quantization import Circuit, Quantization
+from addersim.quantization import Quantization
 from addersim.quantizer import Prepared, prepare, quantize_prepared
 from addersim.simulation import simulate
 from addersim.sweeps.code import code_digest
-from addersim.sweeps.records import Failed, Priced, Simulated, with_circuit
+from addersim.sweeps.records import Failed, Simulated, attempt
 
-__all__ = ["Subject", "price", "simulate_rules", "study_network"]
+__all__ = ["Subject", "simulate_rules", "study_network"]
 
 Choices = npt.NDArray[np.int64]
-Result = TypeVar("Result")
 THREADS = 1
 """Kernel threads of a job: the jobs themselves fill the machine."""
 
@@ -54,9 +48,12 @@ def study_network(
 ) -> tuple[str, tuple[Prepared, Choices] | Failed]:
     """Run a float network on both image sets. Every job returns the caller's name for it, since jobs end in any order."""
     _check_code(code)
-    return name, _attempt(
-        lambda: (prepare(network, calibration.pixels, folded), network.run(test.pixels).argmax(axis=1).astype(np.int64))
-    )
+
+    def run() -> tuple[Prepared, Choices]:
+        scores = network.run(test.pixels, threads=THREADS)
+        return prepare(network, calibration.pixels, folded, THREADS), scores.argmax(axis=1).astype(np.int64)
+
+    return name, attempt(run)
 
 
 def simulate_rules(name: str, subject: Subject, rules: Quantization, code: str) -> tuple[str, Simulated | Failed]:
@@ -79,37 +76,7 @@ def simulate_rules(name: str, subject: Subject, rules: Quantization, code: str) 
             trace=found.trace,
         )
 
-    return name, _attempt(run)
-
-
-def price(
-    simulated: Simulated, circuit: Circuit | None, accelerator: Accelerator, table: EnergyTable, batch: int
-) -> Priced | Failed:
-    """What a simulated network costs."""
-
-    def run() -> Priced:
-        cost = estimate(with_circuit(simulated.trace, circuit), accelerator, table, batch)
-        return Priced(
-            energy_pj=cost.energy_pj / batch,
-            energy_pj_by_component={name: pj / batch for name, pj in cost.energy_by_component().items()},
-            cycles=cost.cycles,
-            latency_ms=cost.latency_ms,
-            taps=simulated.trace.taps,
-        )
-
-    return _attempt(run)
-
-
-def _attempt(run: Callable[[], Result]) -> Result | Failed:
-    """What a job gives, or why it gives nothing: the sweep goes on, and the point says what happened."""
-    try:
-        return run()
-    except AddersimError as error:
-        return Failed(error=" ".join(str(error).split()))
-    except MemoryError:
-        return Failed(error="not enough memory")
-    except Exception as error:
-        return Failed(error=" ".join(f"{type(error).__name__}: {error}".split()))
+    return name, attempt(run)
 
 
 def _check_code(expected: str) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
 
 from addersim.datapaths import DATAPATHS
+from addersim.errors import AddersimError
 from addersim.ops import OpCounts
 from addersim.quantization import Circuit, Quantization
 from addersim.trace import LayerTrace, Trace
@@ -22,11 +24,14 @@ __all__ = [
     "Priced",
     "Simulated",
     "SimulationKey",
+    "attempt",
     "decode",
     "digest",
     "encode",
     "with_circuit",
 ]
+
+Result = TypeVar("Result")
 
 
 class SimulationKey(Struct, frozen=True, forbid_unknown_fields=True, tag="simulation", kw_only=True):
@@ -74,6 +79,18 @@ class Failed(Struct, frozen=True, forbid_unknown_fields=True, tag="failed", kw_o
     """Why a job has no result, in one line."""
 
     error: str
+
+
+def attempt(run: Callable[[], Result]) -> Result | Failed:
+    """What a job gives, or why it gives nothing: the sweep goes on, and the point says what happened."""
+    try:
+        return run()
+    except AddersimError as error:
+        return Failed(error=" ".join(str(error).split()))
+    except MemoryError:
+        return Failed(error="not enough memory")
+    except Exception as error:
+        return Failed(error=" ".join(f"{type(error).__name__}: {error}".split()))
 
 
 Key = SimulationKey | CostKey

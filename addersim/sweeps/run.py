@@ -11,8 +11,9 @@ from addersim.errors import SweepError
 from addersim.quantization import Quantization
 from addersim.sweeps.code import code_digest
 from addersim.sweeps.engines import Engine, check_engine, open_engine
-from addersim.sweeps.jobs import Subject, price, simulate_rules, study_network
+from addersim.sweeps.jobs import Subject, simulate_rules, study_network
 from addersim.sweeps.plan import Plan, Point, make_plan
+from addersim.sweeps.prices import price
 from addersim.sweeps.records import Failed, Key, Outcome, Priced, Simulated, SimulationKey, digest
 from addersim.sweeps.results import Row, point_row, write_results
 from addersim.sweeps.store import Store

@@ -47,14 +47,14 @@ def done(tmp_path_factory):
 def calls(monkeypatch):
     """Names of the jobs that were run, in this process."""
     seen = []
-    for name, module in (("study_network", run), ("simulate_rules", run), ("price", run)):
-        original = getattr(jobs, name)
+    for name in ("study_network", "simulate_rules", "price"):
+        original = getattr(run, name)
 
         def counted(*arguments, name=name, original=original):
             seen.append(name)
             return original(*arguments)
 
-        monkeypatch.setattr(module, name, counted)
+        monkeypatch.setattr(run, name, counted)
     return seen
 
 
