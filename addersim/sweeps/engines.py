@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.util import find_spec
 from typing import Any, Literal, get_args
 
@@ -32,14 +33,14 @@ class Engine:
         Options of joblib's `parallel_config`.
     streams
         Whether results come one by one; else round by round.
-    scatters
-        Whether shared values are sent to the workers once, ahead of the jobs.
+    share
+        What makes of a value a stand-in that is sent to each worker once, not with each job.
     """
 
     jobs: int | None
     backend: dict[str, Any] = field(default_factory=dict)
     streams: bool = True
-    scatters: bool = False
+    share: Callable[[Any], Any] | None = None
 
     def run(self, job: Callable[..., Any], arguments: Iterable[tuple[Any, ...]], shared: Sequence[Any] = ()) -> Iterator[Any]:
         """Results of a job for each tuple of arguments, in the order in which they are done.
@@ -55,11 +56,11 @@ class Engine:
         """
         from joblib import Parallel, delayed, effective_n_jobs, parallel_config
 
-        more = {"scatter": list(shared)} if self.scatters and shared else {}
-        calls = (delayed(job)(*one) for one in arguments)
+        stand_ins = {id(value): self.share(value) for value in shared} if self.share else {}
+        calls = (delayed(job)(*(stand_ins.get(id(value), value) for value in one)) for one in arguments)
         number = -1 if self.jobs is None else self.jobs
         how: dict[str, Any] = {"n_jobs": number, "batch_size": 1, "max_nbytes": _SHARED_BYTES}
-        with parallel_config(**self.backend, **more):
+        with parallel_config(**self.backend):
             parallel = Parallel(**how, return_as="generator_unordered" if self.streams else "list")
             workers = effective_n_jobs(number)
         try:
@@ -105,7 +106,8 @@ def open_engine(name: str, jobs: int | None = None, address: str | None = None, 
         yield Engine(min(number, most or number), {"backend": "loky", "inner_max_num_threads": 1})
     elif name == "dask":
         with _dask_client(str(address)) as client:
-            yield Engine(None, {"backend": "dask", "client": client}, scatters=True)
+            # a task's result, unlike scattered data, is made again where the worker that held it dies
+            yield Engine(None, {"backend": "dask", "client": client}, share=partial(client.submit, _same, pure=False))
     else:
         with _ray(address):
             yield Engine(None, {"backend": "ray"}, streams=False)
@@ -131,6 +133,7 @@ def check_engine(name: str, jobs: int | None, address: str | None) -> None:
 
 @contextmanager
 def _dask_client(address: str) -> Iterator[Any]:
+    import dask
     from distributed import Client
 
     try:
@@ -138,8 +141,12 @@ def _dask_client(address: str) -> Iterator[Any]:
     except (OSError, ValueError) as error:
         reason = f"no scheduler answers at {address} ({_line(error)})"
         raise SweepError(f"engine dask: {reason}; start one with: dask scheduler") from None
-    with client:
+    with client, dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 GiB"}):  # images are large
         yield client
+
+
+def _same(value: Any) -> Any:
+    return value
 
 
 @contextmanager

@@ -157,7 +157,8 @@ def cluster(tmp_path):
             stop(process)
 
 
-def test_a_cluster_that_loses_a_worker_writes_what_one_process_does(alone, tmp_path, cluster):
+@pytest.mark.parametrize(("victim", "moment"), [(0, 0.0), pytest.param(1, 0.3, marks=pytest.mark.slow)])
+def test_a_cluster_that_loses_a_worker_writes_what_one_process_does(alone, tmp_path, cluster, victim, moment):
     from distributed import Client
 
     address, workers = cluster
@@ -165,7 +166,8 @@ def test_a_cluster_that_loses_a_worker_writes_what_one_process_does(alone, tmp_p
         client.wait_for_workers(2, timeout=PATIENCE_S)
     process = start_sweep(tmp_path / "out", engine="dask", address=address)
     wait_for(lambda: len(done(tmp_path / "out")) >= 4, process, *workers)
-    stop(workers[0])
+    time.sleep(moment)
+    stop(workers[victim])
     finish(process)
     assert content(tmp_path / "out") == alone
 

@@ -54,6 +54,7 @@ ONLY_IN = {
     "triton": {"train"},
     "typer": {"cli"},
     "joblib": {"sweeps"},
+    "dask": {"sweeps"},
     "distributed": {"sweeps"},
     "ray": {"sweeps"},
     "pyarrow": {"sweeps"},
