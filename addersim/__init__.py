@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from addersim.comparison import Comparison, compare
     from addersim.datapaths import DATAPATHS, Datapath
     from addersim.datasets import load as load_images
     from addersim.errors import AddersimError
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from addersim.report import write_report
     from addersim.scalesim import Topology, load_topology, topology_trace
     from addersim.simulation import Simulation, count, simulate
+    from addersim.summary import Result, evaluate
     from addersim.sweeps.run import Sweep, sweep
     from addersim.sweeps.study import Study, load_study
     from addersim.trace import Trace
@@ -48,6 +50,7 @@ _PLACES = {
     "Accumulator": "fixed",
     "AddersimError": "errors",
     "Area": "hardware.area",
+    "Comparison": "comparison",
     "Cost": "hardware.estimate",
     "Datapath": "datapaths",
     "EnergyRange": "hardware.energy_range",
@@ -58,14 +61,17 @@ _PLACES = {
     "OpCounts": "ops",
     "Program": "program",
     "Quantization": "quantization",
+    "Result": "summary",
     "Simulation": "simulation",
     "Study": "sweeps.study",
     "Sweep": "sweeps.run",
     "Topology": "scalesim",
     "Trace": "trace",
     "bundled_networks": "library",
+    "compare": "comparison",
     "count": "simulation",
     "estimate": "hardware.estimate",
+    "evaluate": "summary",
     "estimate_area": "hardware.area",
     "estimate_range": "hardware.energy_range",
     "load_accelerator": "hardware.accelerator",
@@ -90,6 +96,7 @@ __all__ = [
     "Accumulator",
     "AddersimError",
     "Area",
+    "Comparison",
     "Cost",
     "Datapath",
     "EnergyRange",
@@ -100,6 +107,7 @@ __all__ = [
     "OpCounts",
     "Program",
     "Quantization",
+    "Result",
     "Simulation",
     "Study",
     "Sweep",
@@ -107,10 +115,12 @@ __all__ = [
     "Trace",
     "__version__",
     "bundled_networks",
+    "compare",
     "count",
     "estimate",
     "estimate_area",
     "estimate_range",
+    "evaluate",
     "load_accelerator",
     "load_energy_table",
     "load_images",

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from typing import Any, get_args
 
 from addersim.errors import NetworkError
+from addersim.hardware.accelerator import Accelerator, load_accelerator
+from addersim.hardware.area import NOT_COUNTED, Area, estimate_area
 from addersim.hardware.cost import Component, Cost
+from addersim.hardware.energy import EnergyTable
+from addersim.hardware.energy_file import load_table, table_names
+from addersim.hardware.energy_range import EnergyRange, estimate_range
+from addersim.hardware.estimate import estimate
 from addersim.hardware.schedule import schedule
 from addersim.program import Program
 from addersim.simulation import Simulation
 from addersim.trace import LayerTrace, Trace
 
-__all__ = ["Result", "cost_document", "cost_rows", "simulation_document", "to_json", "trace_document"]
+__all__ = [
+    "Result",
+    "area_document",
+    "cost_document",
+    "cost_rows",
+    "evaluate",
+    "simulation_document",
+    "to_json",
+    "trace_document",
+]
 
 Row = dict[str, Any]
 
@@ -37,6 +53,10 @@ class Result:
         The integers behind the trace, for the formats of its weights, or None.
     notes
         What is special about this result, in words, by key.
+    area
+        Area of the accelerator made for this network, or None.
+    spread
+        Costs of the same design under several energy tables, or None.
 
     Raises
     ------
@@ -50,6 +70,8 @@ class Result:
     simulation: Simulation | None = None
     program: Program | None = None
     notes: Mapping[str, str] = field(default_factory=dict)
+    area: Area | None = None
+    spread: EnergyRange | None = None
 
     def __post_init__(self) -> None:
         names = [layer.name for layer in self.trace.layers]
@@ -72,6 +94,11 @@ class Result:
         """Relative error by layer; empty without a simulation beside the float network."""
         return {} if self.simulation is None else {one.name: one.relative_error for one in self.simulation.errors}
 
+    def energies_by_table(self) -> dict[str, float]:
+        """Energy of one image in pJ under each energy table that was tried, the result's own always among them."""
+        costs = (*(self.spread.costs if self.spread else ()), self.cost)
+        return {cost.table: cost.energy_pj_per_image for cost in costs}
+
     def stages(self) -> list[tuple[str, tuple[int, ...]]]:
         """Layers that run as one pipeline, as indices, under the name that readers know: a window with what follows it.
 
@@ -85,6 +112,53 @@ class Result:
                 head = next((index for index in stage if self.trace.layers[index].work), stage[0])
                 found.append((self.trace.layers[head].name, stage))
         return found
+
+
+def evaluate(
+    trace: Trace,
+    accelerator: Accelerator | str | os.PathLike[str],
+    table: EnergyTable | str | os.PathLike[str] = "horowitz-45nm",
+    batch: int | None = None,
+    *,
+    name: str | None = None,
+    simulation: Simulation | None = None,
+    program: Program | None = None,
+    notes: Mapping[str, str] | None = None,
+) -> Result:
+    """All that is known of a network on an accelerator: its cost, its area, and the range of its energy over all tables.
+
+    Parameters
+    ----------
+    trace, accelerator, table, batch
+        As in `estimate`. The range is over this table and every bundled one that can price the design.
+    name, simulation, program, notes
+        As in `Result`; without a name, the trace's own.
+
+    Raises
+    ------
+    HardwareError, ConfigError
+        As `estimate`.
+
+    Examples
+    --------
+    >>> from addersim import count, load_network, quantize
+    >>> found = evaluate(count(quantize(load_network("lenet5-adder"), None)), "systolic-16x16")
+    >>> found.name, found.cost.table, found.area.elements
+    ('lenet5-adder', 'horowitz-45nm', 256)
+    """
+    machine = accelerator if isinstance(accelerator, Accelerator) else load_accelerator(accelerator)
+    prices = table if isinstance(table, EnergyTable) else load_table(table)
+    others = (name for name in table_names() if name != prices.name)
+    return Result(
+        name=trace.name if name is None else name,
+        trace=trace,
+        cost=estimate(trace, machine, prices, batch),
+        simulation=simulation,
+        program=program,
+        notes=notes or {},
+        area=None if trace.convention == "paper" else estimate_area(trace, machine),
+        spread=estimate_range(trace, machine, [prices, *others], batch),
+    )
 
 
 def trace_document(trace: Trace) -> Row:
@@ -184,6 +258,28 @@ def cost_document(cost: Cost) -> Row:
     }
 
 
+def area_document(area: Area) -> Row:
+    """An area as plain values."""
+    return {
+        "table": area.table,
+        "node_nm": area.node_nm,
+        "elements": area.elements,
+        "area_um2": {"total": area.area_um2} | area.by_unit(),
+        "parts": [
+            {
+                "unit": part.circuit.unit,
+                "what": part.circuit.what,
+                "number": part.circuit.number,
+                "area_um2": part.area_um2,
+                "rule": part.figure.rule,
+                "source": part.figure.source,
+            }
+            for part in area.parts
+        ],
+        "not_counted": [*area.missing, *NOT_COUNTED],
+    }
+
+
 def cost_rows(cost: Cost) -> list[Row]:
     """A cost as a tidy table, one row a layer, for the whole batch; energy by component in columns of their own."""
     same = {"network": cost.network, "accelerator": cost.accelerator, "table": cost.table, "batch": cost.batch}
@@ -205,4 +301,7 @@ def to_json(result: Result) -> Row:
         "simulation": result.simulation and simulation_document(result.simulation),
         "count": trace_document(result.trace),
         "cost": cost_document(result.cost),
+        "area": result.area and area_document(result.area),
+        "energy_pj_per_image_by_table": result.energies_by_table(),
+        "tables_without_a_price": dict(result.spread.refused) if result.spread else {},
     }

@@ -71,15 +71,15 @@ def result_of(
     threads: int | None = None,
 ) -> Result:
     """One network, simulated and priced."""
-    from addersim.hardware.estimate import estimate
-    from addersim.summary import Result
+    from addersim.summary import evaluate
 
     program, simulation, calibrated = simulated(network, how, data, root, limit, threads=threads)
     notes = {**program.about, "data": data, "calibration": calibrated}
-    return Result(
+    return evaluate(
+        simulation.trace,
+        accelerator,
+        table,
         name=program.name,
-        trace=simulation.trace,
-        cost=estimate(simulation.trace, accelerator, table),
         simulation=simulation,
         program=program,
         notes=notes,

@@ -1,21 +1,33 @@
 """Frames: results as tidy tables, one row a fact, units in the column names.
 
-Every table begins with the column ``network``, the name of the result. Energies and operations are those of one image; cycles
-and times are those of a batch, whose size stands beside them.
+Every table begins with the column ``network``, the name of the result. Energies and operations are those of one image;
+cycles, times and bytes are those of a batch, whose size stands beside them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 
 from addersim.fixed import bits_for
+from addersim.hardware.cost import PriceUsed
+from addersim.report.design_frames import accesses_frame, areas_frame, designs_frame, tables_frame
+from addersim.report.framing import frame_of
 from addersim.summary import Result
 
-__all__ = ["Frames", "energy_frame", "kinds", "layers_frame", "operations_frame", "prices_frame", "ranges_frame"]
+__all__ = [
+    "Frames",
+    "energy_frame",
+    "kinds",
+    "layers_frame",
+    "operations_frame",
+    "price_group",
+    "prices_frame",
+    "ranges_frame",
+]
 
 
 class LayerRow(NamedTuple):
@@ -39,7 +51,9 @@ class LayerRow(NamedTuple):
     latency_ms: float
     bound: str
     compute_cycles: int
+    buffer_cycles: int
     dram_cycles: int
+    dram_bytes: float
     utilisation: float
     energy_pj: float
     relative_error: float | None
@@ -93,10 +107,14 @@ class RangeRow(NamedTuple):
 
 
 class PriceRow(NamedTuple):
-    """A unit price that was used, in pJ a `unit`, the table's rule for it and where it comes from."""
+    """A unit price that was used, in pJ a `unit`, the table's rule for it and where it comes from.
+
+    `group` is the operation, or the component for which words move (or which leaks): see `price_group`.
+    """
 
     network: str
     table: str
+    group: str
     what: str
     unit: str
     energy_pj: float
@@ -113,22 +131,29 @@ class Frames:
     energy: pd.DataFrame
     ranges: pd.DataFrame
     prices: pd.DataFrame
+    designs: pd.DataFrame
+    accesses: pd.DataFrame
+    tables: pd.DataFrame
+    areas: pd.DataFrame
 
     @classmethod
     def of(cls, results: Sequence[Result]) -> Frames:
         """The tables of results."""
-        makers = (layers_frame, operations_frame, energy_frame, ranges_frame, prices_frame)
+        makers = (
+            *(layers_frame, operations_frame, energy_frame, ranges_frame, prices_frame),
+            *(designs_frame, accesses_frame, tables_frame, areas_frame),
+        )
         return cls(*(maker(results) for maker in makers))
 
 
 def layers_frame(results: Sequence[Result]) -> pd.DataFrame:
     """One row a layer, see `LayerRow`."""
-    return _frame(LayerRow, (row for result in results for row in _layer_rows(result)))
+    return frame_of(LayerRow, (row for result in results for row in _layer_rows(result)))
 
 
 def operations_frame(results: Sequence[Result]) -> pd.DataFrame:
     """One row a layer, operation and width, see `OperationRow`."""
-    return _frame(
+    return frame_of(
         OperationRow,
         (
             OperationRow(result.name, layer.name, op, bits, number)
@@ -141,7 +166,7 @@ def operations_frame(results: Sequence[Result]) -> pd.DataFrame:
 
 def energy_frame(results: Sequence[Result]) -> pd.DataFrame:
     """One row a layer, component and operation or operand, see `EnergyRow`. Views, which cost nothing, have none."""
-    return _frame(
+    return frame_of(
         EnergyRow,
         (
             EnergyRow(
@@ -157,28 +182,37 @@ def energy_frame(results: Sequence[Result]) -> pd.DataFrame:
 
 def ranges_frame(results: Sequence[Result]) -> pd.DataFrame:
     """One row a layer in which overflow was possible, see `RangeRow`; empty without a run."""
-    return _frame(RangeRow, (row for result in results for row in _range_rows(result)))
+    return frame_of(RangeRow, (row for result in results for row in _range_rows(result)))
 
 
 def prices_frame(results: Sequence[Result]) -> pd.DataFrame:
     """One row a unit price, see `PriceRow`."""
-    return _frame(
+    return frame_of(
         PriceRow,
         (
-            PriceRow(result.name, result.cost.table, used.what, used.unit, *used.price)
+            PriceRow(result.name, result.cost.table, _group(used), used.what, used.unit, *used.price)
             for result in results
             for used in result.cost.prices
         ),
     )
 
 
+def price_group(component: str, of: str) -> str:
+    """The group of prices behind an energy: its operation where the array or the vector unit computes, else its component."""
+    return of if component in ("array", "vector") else component
+
+
+def _group(used: PriceUsed) -> str:
+    if used.unit == "operation":
+        return used.what.partition(" ")[0]
+    if used.unit.startswith("word"):
+        return "network" if "network" in used.what else "register"
+    return {"bit": "dram", "cycle": "leakage"}.get(used.unit, "buffer")
+
+
 def kinds(frame: pd.DataFrame) -> pd.Series[str]:
     """Kind of each row's layer, or its circuit where it is a window."""
     return frame["datapath"].where(frame["datapath"] != "", frame["kind"])
-
-
-def _frame(row: Any, rows: Iterable[NamedTuple]) -> pd.DataFrame:
-    return pd.DataFrame(list(rows), columns=row._fields)
 
 
 def _layer_rows(result: Result) -> Iterator[LayerRow]:
@@ -205,7 +239,9 @@ def _layer_rows(result: Result) -> Iterator[LayerRow]:
             latency_ms=priced.cycles / (cost.clock_mhz * 1e3),
             bound=priced.bound,
             compute_cycles=priced.compute_cycles,
+            buffer_cycles=priced.buffer_cycles,
             dram_cycles=priced.dram_cycles,
+            dram_bytes=priced.dram_bytes,
             utilisation=priced.utilisation,
             energy_pj=priced.energy_pj / cost.batch,
             relative_error=errors.get(layer.name),

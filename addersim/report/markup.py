@@ -9,12 +9,25 @@ from typing import NamedTuple
 
 import pandas as pd
 
-__all__ = ["Column", "definitions", "details", "escape", "number", "percent", "small_percent", "table", "thousandths", "whole"]
+__all__ = [
+    "Column",
+    "Html",
+    "definitions",
+    "details",
+    "escape",
+    "link",
+    "number",
+    "percent",
+    "small_percent",
+    "table",
+    "thousandths",
+    "whole",
+]
 
 
 def escape(text: object) -> str:
     """Text as HTML that shows it, quotes included, so that it may also stand in an attribute."""
-    return html.escape(str(text))
+    return text if isinstance(text, Html) else html.escape(str(text))
 
 
 def whole(value: float) -> str:
@@ -39,15 +52,41 @@ def percent(share: float | None) -> str:
     return "" if share is None or math.isnan(share) else f"{100 * share:.2f}\u00a0%"
 
 
+class Html(str):
+    """Text that is markup already; only this module makes it."""
+
+    __slots__ = ()
+
+
+def link(text: object, href: str) -> Html:
+    """A text that leads to a place on the page or a file beside it."""
+    return Html(f'<a href="{escape(href)}">{escape(text)}</a>')
+
+
 class Column(NamedTuple):
-    """A column of a printed table: its heading with the unit, and how its numbers are written; None leaves texts alone."""
+    """A column of a printed table.
+
+    Attributes
+    ----------
+    heading
+        With the unit.
+    form
+        How its numbers are written; None leaves texts alone.
+    link
+        Another column, whose texts say where this one's lead to.
+    """
 
     heading: str
     form: Callable[[float], str] | None = None
+    link: str = ""
 
 
 def table(
-    frame: pd.DataFrame, columns: Mapping[str, Column], caption: str = "", total: Mapping[str, float] | None = None
+    frame: pd.DataFrame,
+    columns: Mapping[str, Column],
+    caption: str = "",
+    total: Mapping[str, float] | None = None,
+    ids: str = "",
 ) -> str:
     """A table in a box that scrolls by itself.
 
@@ -61,10 +100,15 @@ def table(
         A line above.
     total
         Values of a last row, by column; the others stay empty.
+    ids
+        Column of names by which links find their rows; empty where a row has none.
     """
     heads = "".join(f'<th scope="col"{_flush(one)}>{escape(one.heading)}</th>' for one in columns.values())
-    values = zip(*(frame[key].tolist() for key in columns), strict=True)
-    body = "".join(f"<tr>{_cells(row, list(columns.values()))}</tr>" for row in values)
+    values = zip(*(_linked(frame, key, one) for key, one in columns.items()), strict=True)
+    names = frame[ids].tolist() if ids else [""] * len(frame)
+    body = "".join(
+        f"<tr{_id(name)}>{_cells(row, list(columns.values()))}</tr>" for name, row in zip(names, values, strict=True)
+    )
     if total is not None:
         cells = ["Total", *(total.get(key, "") for key in list(columns)[1:])]
         body += f'<tr class="total">{_cells(cells, list(columns.values()))}</tr>'
@@ -74,6 +118,11 @@ def table(
 
 def _flush(column: Column) -> str:
     return ' class="n"' if column.form else ""
+
+
+def _linked(frame: pd.DataFrame, key: str, column: Column) -> list[object]:
+    values = frame[key].tolist()
+    return values if not column.link else [link(*pair) for pair in zip(values, frame[column.link].tolist(), strict=True)]
 
 
 def _cells(row: Sequence[object], columns: Sequence[Column]) -> str:
@@ -95,6 +144,10 @@ def definitions(entries: Mapping[str, str]) -> str:
     return f"<dl>{''.join(f'<dt>{escape(key)}</dt><dd>{escape(value)}</dd>' for key, value in entries.items())}</dl>"
 
 
-def details(summary: str, content: str) -> str:
-    """Tables that open at a click, beside each other where there is room."""
-    return f'<details><summary>{escape(summary)}</summary><div class="tables">{content}</div></details>'
+def details(summary: str, content: str, key: str = "") -> str:
+    """Tables that open at a click, or by a link to `key`, beside each other where there is room."""
+    return f'<details{_id(key)}><summary>{escape(summary)}</summary><div class="tables">{content}</div></details>'
+
+
+def _id(name: str) -> str:
+    return f' id="{escape(name)}"' if name else ""

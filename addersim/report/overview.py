@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from addersim.report.markup import escape, percent, small_percent, whole
-from addersim.report.style import COMPONENTS
-from addersim.report.units import ENERGY_UNITS, TIME_UNITS, quantity
+from addersim.comparison import COMPONENTS, bounds
+from addersim.report.markup import escape, link, percent, small_percent, whole
 from addersim.simulation import Simulation
 from addersim.summary import Result
+from addersim.units import AREA_UNITS, ENERGY_UNITS, quantity
 
 __all__ = ["sentence", "summary_table"]
 
@@ -19,20 +19,14 @@ Row = Callable[[Result, Result], Cell]
 
 
 def sentence(result: Result) -> str:
-    """What the result says, in words, as HTML."""
-    found, cost = result.simulation, result.cost
-    words = []
-    if found is not None and found.accuracy is not None:
-        words.append(f"{percent(found.accuracy)} of {whole(found.images)} images are right in fixed point")
-        if found.accuracy_float is not None:
-            words[-1] += f", {percent(found.accuracy_float)} in float"
-    words.append(f"one image costs {quantity(cost.energy_pj_per_image, ENERGY_UNITS)}")
-    if cost.cycles:
-        each = "it" if cost.batch == 1 else f"a batch of {cost.batch}"
-        words[-1] += f" on {cost.accelerator}, and {each} takes {quantity(cost.latency_ms, TIME_UNITS)}"
-    else:
-        words[-1] += " of arithmetic alone"
-    return f"<li><strong>{escape(result.name)}</strong>: {escape('; '.join(words))}.</li>"
+    """How often the result is right, in words, as a list item of HTML; empty where no labelled images ran."""
+    found = result.simulation
+    if found is None or found.accuracy is None:
+        return ""
+    words = f"{percent(found.accuracy)} of {whole(found.images)} images are right in fixed point"
+    if found.accuracy_float is not None:
+        words += f", {percent(found.accuracy_float)} in float"
+    return f"<li><strong>{escape(result.name)}</strong>: {escape(words)}.</li>"
 
 
 def summary_table(results: Sequence[Result]) -> str:
@@ -106,7 +100,10 @@ def _energy(result: Result, first: Result) -> Cell:
     cost = result.cost
     parts = sorted(cost.energy_by_component().items(), key=lambda part: -part[1])
     lines = (
-        f"{COMPONENTS[name]} {quantity(energy / cost.batch, ENERGY_UNITS)}, {percent(energy / cost.energy_pj)}"
+        link(
+            f"{COMPONENTS[name]} {quantity(energy / cost.batch, ENERGY_UNITS)}, {percent(energy / cost.energy_pj)}",
+            "#numbers-parts",
+        )
         for name, energy in parts
         if energy
     )
@@ -120,10 +117,23 @@ def _latency(result: Result, first: Result) -> Cell:
         return "", ()
     return f"{cost.latency_ms:,.4g}\u00a0ms", (
         *_times(cost.latency_ms, result, first, first.cost.latency_ms),
-        f"{whole(cost.cycles)} cycles at {cost.clock_mhz:g}\u00a0MHz",
+        link(f"{whole(cost.cycles)} cycles at {cost.clock_mhz:g}\u00a0MHz", "#numbers-latency"),
+        *(f"{percent(share)} set by {COMPONENTS[bound]}" for bound, share in bounds(cost).items()),
         f"batch of {cost.batch}, {whole(cost.images_per_second)} images/s",
         f"array in use {percent(cost.utilisation)}",
     )
+
+
+def _area(result: Result, first: Result) -> Cell:
+    area = result.area
+    if area is None:
+        return "", ()
+    lines = (
+        link(f"{COMPONENTS[unit]} {quantity(part, AREA_UNITS)}, {percent(part / area.area_um2)}", "#numbers-area")
+        for unit, part in area.by_unit().items()
+    )
+    times = _times(area.area_um2, result, first, first.area.area_um2 if first.area else 0.0)
+    return quantity(area.area_um2, AREA_UNITS), (*times, *lines, f"{whole(area.elements)} processing elements")
 
 
 _ROWS: tuple[tuple[str, Row], ...] = (
@@ -137,7 +147,8 @@ _ROWS: tuple[tuple[str, Row], ...] = (
     ("operations, one image", _operations),
     ("energy, one image", _energy),
     ("latency", _latency),
+    ("area", _area),
     ("accelerator", lambda result, _: (result.cost.accelerator, ())),
-    ("energy table", lambda result, _: (result.cost.table, ())),
+    ("energy table", lambda result, _: (link(result.cost.table, "#numbers-prices"), ())),
     ("convention", lambda result, _: (result.cost.convention, ())),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -11,15 +11,16 @@ import plotly.graph_objects as go
 from addersim.report.markup import escape
 
 __all__ = [
-    "COMPONENTS",
     "FONT",
     "NETWORKS",
+    "OPERANDS",
     "PALE",
     "RESOURCES",
     "SHADES",
     "VERMILION",
     "beside",
     "finish",
+    "finish_plane",
     "label",
     "legend",
     "short",
@@ -37,28 +38,19 @@ RESOURCES: Mapping[str, str] = MappingProxyType(
         "network": "#f0e442",
         "buffer": "#009e73",
         "dram": "#e69f00",
-        "leakage": "#000000",
+        "leakage": "#24292f",
         "none": "#999999",
     }
 )
-"""Colours of Okabe and Ito, told apart by colour-blind readers; energy and latency use the same for the same resource."""
+"""Colours of Okabe and Ito, told apart by colour-blind readers: the same in every figure."""
+OPERANDS: Mapping[str, str] = MappingProxyType(
+    {"input": "#77aadd", "weight": "#ee8866", "partial_sum": "#eedd88", "output": "#bbcc33"}
+)
+"""Colours of Paul Tol's light scheme, so that operands do not look like resources."""
 NETWORKS = ("#332288", "#44aa99", "#cc6677", "#999933", "#88ccee", "#aa4499")
 """Colours of Paul Tol's muted scheme, for the same reason; they repeat beyond six networks."""
 SHADES = ("#9ecae1", "#6baed6", "#3182bd", "#08519c", "#08306b")
 """One hue from light to dark: ColorBrewer's Blues."""
-COMPONENTS: Mapping[str, str] = MappingProxyType(
-    {
-        "array": "array",
-        "vector": "vector unit",
-        "register": "register files",
-        "network": "array network",
-        "buffer": "buffers",
-        "dram": "DRAM",
-        "leakage": "leakage",
-        "none": "nothing",
-    }
-)
-"""What readers call them."""
 ROW_PX, LEGEND_PX, AXIS_PX, LABEL_CHARACTERS = 24, 36, 46, 18
 TOP_PX = 4
 
@@ -95,19 +87,8 @@ def finish(
     right_px
         Margin for them.
     """
-    figure.update_layout(
-        template="none",
-        barmode=mode,
-        bargap=0.3,
-        font={"family": FONT, "size": 12, "color": INK},
-        height=round(LEGEND_PX + ROW_PX * (rows or len(labels)) + AXIS_PX),
-        margin={"l": 4, "r": right_px, "t": LEGEND_PX, "b": AXIS_PX},
-        legend={"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "traceorder": "normal"},
-        showlegend=True,
-        dragmode=False,
-        annotations=list(annotations),
-        hoverlabel={"align": "left", "bgcolor": "white", "font": {"family": FONT, "size": 12, "color": INK}},
-    )
+    _dress(figure, round(LEGEND_PX + ROW_PX * (rows or len(labels)) + AXIS_PX), right_px, annotations)
+    figure.update_layout(barmode=mode, bargap=0.3)
     figure.update_yaxes(
         tickvals=list(range(len(labels))),
         ticktext=list(labels),
@@ -120,17 +101,43 @@ def finish(
         ticks="",
         ticklabelstandoff=6,
     )
-    figure.update_xaxes(
+    _axis(figure.update_xaxes, title)
+    figure.update_xaxes(rangemode="tozero", nticks=6)
+    return figure if limit is None else figure.update_xaxes(range=[0, 1.03 * limit or 1])
+
+
+def finish_plane(figure: go.Figure, across: str, up: str, *, height: int = 340) -> go.Figure:
+    """Two numeric axes with their titles, in the same dress."""
+    _dress(figure, height, 14, ())
+    _axis(figure.update_xaxes, across)
+    _axis(figure.update_yaxes, up)
+    figure.update_yaxes(automargin=True)
+    return figure
+
+
+def _dress(figure: go.Figure, height: int, right_px: int, annotations: Iterable[dict[str, Any]]) -> None:
+    figure.update_layout(
+        template="none",
+        font={"family": FONT, "size": 12, "color": INK},
+        height=height,
+        margin={"l": 4, "r": right_px, "t": LEGEND_PX, "b": AXIS_PX},
+        legend={"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "traceorder": "normal"},
+        showlegend=True,
+        dragmode=False,
+        annotations=list(annotations),
+        hoverlabel={"align": "left", "bgcolor": "white", "font": {"family": FONT, "size": 12, "color": INK}},
+    )
+
+
+def _axis(update: Callable[..., go.Figure], title: str) -> None:
+    update(
         title={"text": title, "font": {"size": 12}, "standoff": 8},
-        rangemode="tozero",
         fixedrange=True,
         gridcolor=GRID,
         zerolinecolor="#8c959f",
-        nticks=6,
         tickangle=0,
         ticks="",
     )
-    return figure if limit is None else figure.update_xaxes(range=[0, 1.03 * limit or 1])
 
 
 def without_legend(figure: go.Figure) -> go.Figure:
@@ -140,8 +147,8 @@ def without_legend(figure: go.Figure) -> go.Figure:
 
 
 def legend(figure: go.Figure) -> list[tuple[str, str]]:
-    """Name, as markup, and colour of each kind of bar."""
-    return [(trace.name, trace.marker.color) for trace in figure.data]
+    """Name, as markup, and colour of each kind of bar or point; traces that say ``showlegend=False`` have none."""
+    return [(trace.name, trace.marker.color) for trace in figure.data if trace.showlegend is not False]
 
 
 def beside(row: int, text: str) -> dict[str, Any]:

@@ -6,29 +6,35 @@ import json
 import re
 import shutil
 import subprocess
-from dataclasses import replace
+import zlib
+from dataclasses import fields, replace
 from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+import plotly.offline
 import pytest
 
+from addersim.comparison import COMPONENTS
 from addersim.errors import ConfigError
 from addersim.fixed import Accumulator
 from addersim.hardware import estimate
 from addersim.ops import OpCounts
 from addersim.quantization import Quantization
 from addersim.quantizer import quantize
-from addersim.report import Frames, energy_frame, figures, page, ranges_frame, render_page, write_report
+from addersim.report import Frames, document, energy_frame, figures, page, ranges_frame, render_page, write_report
+from addersim.report.figures import values
 from addersim.report.sections import sections
 from addersim.report.style import short
 from addersim.simulation import count, simulate
-from addersim.summary import Result
+from addersim.summary import Result, evaluate
 from addersim.trace import LayerTrace, Observed, Operand, Trace
 from tests.unit.networks import images, residual
 
 NASTY = '<script>alert(1)</script> & "adder"\'s'
+FIGURES = 6 + 7 * 2
+"""Of both results: energy by component, scope, part and table, ratios by table, area. Seven questions to each."""
 ABOUT = {"images": "24 made from a seed", "<b>made by</b>": "</script><img src=x onerror=alert(1)>"}
 
 
@@ -36,7 +42,7 @@ def result_of(name, arithmetic, accumulator="exact", batch=1, notes=None):
     network = residual(arithmetic=arithmetic)
     program = quantize(network, images(network), Quantization(accumulator=Accumulator.parse(accumulator)))
     found = simulate(program, images(network), np.arange(24) % 5, network, threshold=0.01)
-    return Result(name, found.trace, estimate(found.trace, "systolic-16x16", batch=batch), found, program, notes or {})
+    return evaluate(found.trace, "systolic-16x16", batch=batch, name=name, simulation=found, program=program, notes=notes)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +80,7 @@ def test_energies_are_those_of_one_image(results):
     batched = replace(results[1], cost=estimate(results[1].trace, "systolic-16x16", batch=4))
     assert energy_frame([batched])["energy_pj"].sum() == pytest.approx(batched.cost.energy_pj / 4, rel=1e-12)
     assert set(Frames.of([batched]).layers["batch"]) == {4}
-    assert "a batch of 4 takes" in render_page([batched], Frames.of([batched]), "t", {})
+    assert "an image, 4 images together, on systolic-16x16" in render_page([batched], Frames.of([batched]), "t", {})
 
 
 def test_ranges_compare_like_with_like(results):
@@ -123,7 +129,7 @@ def test_a_network_without_any_work_has_a_page():
     trace = Trace("idle", "paper", (layer,))
     idle = [Result("idle", trace, estimate(trace, "systolic-16x16"))]
     text = render_page(idle, Frames.of(idle), "t", {})
-    assert "one image costs 0\u00a0pJ of arithmetic alone" in text
+    assert "idle takes 0\u00a0pJ an image, of arithmetic alone." in text
     assert '<div class="plot"' not in text
 
 
@@ -149,14 +155,14 @@ def test_a_network_without_any_work_has_a_page():
 def test_parts_of_a_range(row, parts):
     names = ["signed", "format_minimum", "format_maximum", "minimum", "maximum"]
     one = next(pd.DataFrame([row], columns=names).itertuples())
-    assert figures._spans(one) == [("the format holds", row[1], row[2]), *parts]
+    assert values._spans(one) == [("the format holds", row[1], row[2]), *parts]
 
 
 def test_the_range_axis_counts_bits():
-    assert figures._bits(0) == 0
-    assert figures._bits(255) == 8
-    assert figures._bits(-255) == -8
-    assert figures._bits(-256) < -8
+    assert values._bits(0) == 0
+    assert values._bits(255) == 8
+    assert values._bits(-255) == -8
+    assert values._bits(-256) < -8
 
 
 def panels(results, frames):
@@ -200,7 +206,7 @@ def test_bars_of_time_add_up_and_share_their_axis(results, frames):
         for bar in figure.data:  # each bar has the colour of what bounds it
             for stage in (custom[0] for custom in bar.customdata):
                 priced = next(layer for layer in result.cost.layers if layer.name == stage)
-                assert bar.name == f"set by {figures.COMPONENTS[priced.bound]}"
+                assert bar.name == f"set by {COMPONENTS[priced.bound]}"
     assert drawn[0].layout.xaxis.range == drawn[1].layout.xaxis.range
 
 
@@ -273,7 +279,7 @@ def parsed(text):
 
 
 def test_the_page_is_whole_and_asks_for_nothing(parsed, tmp_path_factory):
-    local = {"layers.csv", "operations.csv", "energy.csv", "ranges.csv", "prices.csv", "results.json", "data:,"}
+    local = {f"{one.name}.csv" for one in fields(Frames)} | {"results.json", "data:,"}
     assert {link for link in parsed.links if not link.startswith("#")} == local
     assert {link[1:] for link in parsed.links if link.startswith("#")} <= set(parsed.ids)
     assert len(parsed.ids) == len(set(parsed.ids))
@@ -289,7 +295,10 @@ def test_nothing_that_a_user_named_becomes_markup(text, parsed):
 def test_the_policy_knows_the_scripts_of_the_page_and_no_other(text, parsed):
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)[1]
     assert policy.startswith("default-src 'none'; script-src 'sha256-")
-    run = [body for attributes, body in parsed.scripts if attributes.get("type") != "application/json"]
+    run = [body for attributes, body in parsed.scripts if "type" not in attributes]
+    (packed,) = (body for attributes, body in parsed.scripts if attributes.get("id") == "library")
+    run.append(zlib.decompress(base64.b64decode(packed)).decode())
+    assert run[1] == plotly.offline.get_plotlyjs()
     hashes = [base64.b64encode(hashlib.sha256(body.encode()).digest()).decode() for body in run]
     assert re.findall(r"'sha256-([^']*)'", policy) == hashes
     assert len(run) == 2
@@ -300,7 +309,7 @@ def test_every_figure_has_a_place_and_data(parsed):
     (data,) = (body for attributes, body in parsed.scripts if attributes.get("id") == "figures")
     drawn = json.loads(data)
     assert set(drawn) <= set(parsed.ids)
-    assert len(drawn) == 2 + 5 * 2  # energy of both by component and by part, and five questions to each
+    assert len(drawn) == FIGURES
     assert all(figure["data"] for figure in drawn.values())
 
 
@@ -330,20 +339,19 @@ def test_every_price_has_its_rule_and_source(text, results):
 def test_files_hold_the_tables(results, frames, tmp_path):
     written = write_report(results, tmp_path / "new" / "folder", title="t", about=ABOUT)
     assert written == tmp_path / "new" / "folder" / "index.html"
-    for name in ("layers", "operations", "energy", "ranges", "prices"):
+    for name in (one.name for one in fields(Frames)):
         table = pd.read_csv(written.with_name(f"{name}.csv"), keep_default_na=False, na_values={"relative_error": [""]})
         pd.testing.assert_frame_equal(table, getattr(frames, name), check_dtype=False)
     document = json.loads(written.with_name("results.json").read_text(encoding="utf-8"))
     assert document["about"] == ABOUT
     assert [one["cost"]["energy_pj"]["total"] for one in document["results"]] == [one.cost.energy_pj for one in results]
-    assert sorted(path.name for path in written.parent.iterdir()) == [
-        *("energy.csv", "index.html", "layers.csv", "operations.csv", "prices.csv", "ranges.csv", "results.json")
-    ]
+    tables = {f"{one.name}.csv" for one in fields(Frames)}
+    assert {path.name for path in written.parent.iterdir()} == tables | {"index.html", "results.json"}
 
 
 def test_no_text_of_a_figure_ends_its_script():
     figure = go.Figure(go.Bar(x=[1], name="</script><!--&")).update_layout(height=100)
-    text = page._figures_json({"a": figure})
+    text = document._figures_json({"a": figure})
     assert not set("<>") & set(text)
     assert json.loads(text)["a"]["data"][0]["name"] == "</script><!--&"
 
@@ -374,9 +382,9 @@ def test_a_full_disk_leaves_no_part_of_a_file(results, tmp_path, monkeypatch):
 
 
 def test_results_are_needed_and_told_apart(results, tmp_path):
-    with pytest.raises(ConfigError, match="^report: no results; give at least one$"):
+    with pytest.raises(ConfigError, match="^compare: no results; give at least one$"):
         write_report([], tmp_path, title="t", about={})
-    with pytest.raises(ConfigError, match="^report: two results are named 'conv'; give each a name of its own$"):
+    with pytest.raises(ConfigError, match="^compare: two results are named 'conv'; give each a name of its own$"):
         write_report([results[1], results[1]], tmp_path, title="t", about={})
     assert not list(tmp_path.iterdir())
 
@@ -390,4 +398,4 @@ def test_a_browser_draws_every_figure_without_a_complaint(results, tmp_path):
     options += ["--enable-logging=stderr", "--v=0", "--virtual-time-budget=8000", "--dump-dom"]
     run = subprocess.run(["chromium", *options, written.as_uri()], capture_output=True, text=True, timeout=120, check=True)
     assert "CONSOLE" not in run.stderr
-    assert run.stdout.count('class="plot js-plotly-plot"') == 12
+    assert run.stdout.count('class="plot js-plotly-plot"') == FIGURES

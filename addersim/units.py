@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["ENERGY_UNITS", "TIME_UNITS", "best_unit", "compact", "quantity"]
+__all__ = ["AREA_UNITS", "ENERGY_UNITS", "TIME_UNITS", "best_unit", "compact", "quantity"]
 
 Units = Sequence[tuple[float, str]]
 ENERGY_UNITS: Units = ((1.0, "pJ"), (1e3, "nJ"), (1e6, "µJ"), (1e9, "mJ"), (1e12, "J"))
 """Sizes in pJ."""
+AREA_UNITS: Units = ((1e6, "mm²"),)
+"""Sizes in um2."""
 TIME_UNITS: Units = ((1e-6, "ns"), (1e-3, "µs"), (1.0, "ms"), (1e3, "s"))
 """Sizes in ms."""
 

@@ -1,0 +1,112 @@
+"""Document: any sections as one self-contained HTML file with its figures."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+import plotly.graph_objects as go
+import plotly.offline
+
+from addersim.report.markup import escape, link
+from addersim.report.sections.base import Section
+from addersim.report.style import legend, without_legend
+
+__all__ = ["render_document"]
+
+_HERE = Path(__file__).parent
+
+
+def render_document(title: str, lead: str, parts: Sequence[Section], files: Iterable[str]) -> str:
+    """A page as HTML text.
+
+    Its policy allows no request to anywhere, and no script but the two that it carries, which it knows by their hashes. The
+    library that draws the figures is packed to a third of its size; the page's own script unpacks it.
+
+    Parameters
+    ----------
+    title
+        Heading of the page.
+    lead
+        HTML below it, before the first section.
+    parts
+        The sections in reading order.
+    files
+        Names of the files beside the page that hold its numbers.
+    """
+    script = (_HERE / "page.js").read_text(encoding="utf-8")
+    style = (_HERE / "page.css").read_text(encoding="utf-8")
+    library, packed = _library()
+    policy = f"default-src 'none'; script-src {_hash(script)} {library}; style-src 'unsafe-inline'; img-src data:"
+    panels = {key: figure for part in parts for key, _, figure in _panels(part)}
+    links = "".join(link(part.heading, f"#{part.key}") for part in parts)
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{escape(title)}</title>
+<link rel="icon" href="data:,">
+<style>
+{style}</style>
+</head>
+<body>
+<header>
+<h1>{escape(title)}</h1>
+{lead}
+<nav>{links}</nav>
+</header>
+<main>
+{"".join(map(_section, parts))}
+</main>
+<footer class="quiet">
+<p>The same numbers as files: {", ".join(link(name, name) for name in files)}.</p>
+<noscript><p>Figures need JavaScript; every number is in the tables.</p></noscript>
+</footer>
+<script type="application/json" id="figures">{_figures_json(panels)}</script>
+<script type="application/octet-stream" id="library">{packed}</script>
+<script>{script}</script>
+</body>
+</html>
+"""
+
+
+@cache
+def _library() -> tuple[str, str]:
+    """Plotly's script: its hash for the policy, and its text packed by zlib, in base 64."""
+    text = plotly.offline.get_plotlyjs()
+    return _hash(text), base64.b64encode(zlib.compress(text.encode(), 9)).decode()
+
+
+def _hash(script: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+
+
+def _panels(part: Section) -> list[tuple[str, str, go.Figure]]:
+    """Figures of a section with the keys of their places and their captions."""
+    flat = [panel for row in part.rows for panel in row]
+    return [(f"{part.key}-{place}", caption, figure) for place, (caption, figure) in enumerate(flat)]
+
+
+def _section(part: Section) -> str:
+    places = iter(_panels(part))
+    rows = "".join(f'<div class="figures">{"".join(_place(*next(places)) for _ in row)}</div>' for row in part.rows if row)
+    return f'<section id="{part.key}"><h2>{escape(part.heading)}</h2>{part.text}{rows}{part.tables}</section>\n'
+
+
+def _place(key: str, caption: str, figure: go.Figure) -> str:
+    height = without_legend(figure).layout.height
+    keys = "".join(f'<li><i style="background:{color}"></i>{name}</li>' for name, color in legend(figure))
+    plot = f'<div class="plot" id="{key}" style="height:{height}px"></div>'
+    return f'<figure><figcaption>{escape(caption)}</figcaption><ul class="legend">{keys}</ul>{plot}</figure>'
+
+
+def _figures_json(panels: Mapping[str, go.Figure]) -> str:
+    """Figures as JSON that cannot end its script element: plotly writes ``<`` and ``>`` as escapes."""
+    return "{" + ",".join(f"{json.dumps(key)}:{without_legend(figure).to_json()}" for key, figure in panels.items()) + "}"
