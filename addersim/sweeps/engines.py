@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
@@ -65,7 +66,7 @@ class Engine:
             workers = effective_n_jobs(number)
         try:
             if self.streams:
-                yield from parallel(calls)
+                yield from _quietly_closed(parallel(calls))
             else:
                 while chunk := list(itertools.islice(calls, 4 * workers)):
                     yield from parallel(chunk)
@@ -143,6 +144,17 @@ def _dask_client(address: str) -> Iterator[Any]:
         raise SweepError(f"engine dask: {reason}; start one with: dask scheduler") from None
     with client, dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 GiB"}):  # images are large
         yield client
+
+
+def _quietly_closed(results: Any) -> Iterator[Any]:
+    """Results one by one; a sweep that is interrupted ends without joblib's advice on unfinished tasks."""
+    try:
+        for result in results:  # noqa: UP028  # a plain yield from would close them before the warning is turned off
+            yield result
+    finally:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*still being processed by the workers")
+            results.close()
 
 
 def _same(value: Any) -> Any:
