@@ -78,7 +78,10 @@ def row_mapping(
     objective: Objective = "energy-delay",
     input_on_chip: bool = False,
 ) -> RowMapping:
-    """The cheapest mapping of a layer; of equals the one found first.
+    """The cheapest mapping of a layer that the search finds; of equals the first.
+
+    DRAM words come out least of all. Energy and cycles come out within 5 % of the least where tests try every mapping of small
+    layers, because not all sizes of a pass are tried here.
 
     Parameters
     ----------

@@ -195,7 +195,9 @@ def test_area_counts_the_scratchpads():
 
 def test_scale_sims_report_does_not_describe_rows():
     trace = Trace("t", "hardware", (convolution(),))
-    with pytest.raises(HardwareError, match="SCALE-Sim has no row stationary dataflow"):
+    with pytest.raises(
+        HardwareError, match="the array is row stationary: systolic folds, and SCALE-Sim.s reports, do not describe it"
+    ):
         compute_report(trace, estimate(trace, EYERISS, "eyeriss-65nm"), EYERISS)
 
 
