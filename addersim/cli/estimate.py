@@ -80,7 +80,10 @@ def run(
         print_json(cost_document(cost) | {"area": area_document(area)})
         return
     if cost.compat:
-        print_table(f"{cost.network} on {cost.accelerator} as SCALE-Sim prints it", [*map(_scalesim_row, cost.layers)])
+        print_table(
+            f"{cost.network} on {cost.accelerator} as SCALE-Sim prints it",
+            [_scalesim_row(layer) for layer in cost.layers if layer.taps],
+        )
         return
     images = "one image" if cost.batch == 1 else f"{cost.batch} images"
     spent = cost.energy_by_component()

@@ -132,7 +132,8 @@ def fold(work: MatrixWork, rows: int, columns: int, dataflow: Dataflow, parts: W
     fill = (rows if dataflow == "output" else 2 * rows) + columns - 2
     cycles = folds * (parts * fill + streamed)
     if overlapped:
-        cycles = np.minimum(cycles, folds * np.maximum(streamed, parts * rows) + fill)
+        least, most = (np.minimum, np.maximum) if isinstance(parts, np.ndarray) else (min, max)
+        cycles = least(cycles, folds * most(streamed, parts * rows) + fill)
     passes = {
         "output": (column_folds, row_folds, parts),
         "weight": (column_folds, parts, row_folds),

@@ -8,8 +8,8 @@ import pytest
 
 from addersim.hardware import estimate, load_accelerator, systolic_cycles
 from addersim.hardware.systolic import fold
-from addersim.trace import MatrixWork, Trace
-from tests.unit.hardware_traces import window
+from addersim.ops import OpCounts
+from addersim.trace import LayerTrace, MatrixWork, Operand, Trace
 
 # name, how often, (M, K, N), printed cycles at 16 x 16 and 32 x 32: output, weight, input stationary
 LAYERS = (
@@ -60,7 +60,9 @@ def test_sram_counts_are_those_of_scale_sim_with_the_output_writes_corrected(sha
 def printed(shape, side, dataflow):
     """A layer as the compat mode prints it."""
     array = msgspec.structs.replace(SQUARE.array, rows=side, columns=side, dataflow=dataflow)
-    layer = window("conv", *shape, inputs=shape[0] * shape[1])
+    m, k, n = shape
+    stored = {"inputs": (Operand(m * k, 8),), "output": Operand(m * n, 24), "weights": Operand(k * n, 8)}
+    layer = LayerTrace("conv", "window", OpCounts({("mul", 8): m * k * n}), datapath="mac", work=MatrixWork(*shape), **stored)
     cost = estimate(Trace("t", "hardware", (layer,)), msgspec.structs.replace(SQUARE, array=array), compat="scalesim")
     assert (cost.compat, cost.energy_pj, cost.prices) == ("scalesim", 0, ())
     return cost.layers[0]

@@ -95,6 +95,13 @@ def test_count_prints_totals_and_layers():
     assert document("count", "lenet5-adder")["operations"]["mul"] == 4704 + 1600 + 120 + 84 + 10  # batch norm is billed
 
 
+def test_estimate_prints_scale_sims_numbers_on_request():
+    found = document("estimate", "lenet5-conv", "--compat", "scalesim")
+    conv = next(layer for layer in found["layers"] if layer["taps"])
+    assert (found["compat"], found["energy_pj"]["total"]) == ("scalesim", 0)
+    assert conv["cycles"] == 49 * (16 + 16 + 25 - 2) - 1  # 784 pixels on 16 rows, 6 filters, 25 taps
+
+
 def test_estimate_prints_totals_parts_and_layers():
     found = document("estimate", "lenet5-conv", "--accelerator", "systolic-32x32", "--table", "qtools-45nm", "--bits", 6)
     assert {"energy_pj", "cycles", "latency_ms", "layers"} <= found.keys()
@@ -210,7 +217,7 @@ def test_nan_weights_are_refused(tmp_path):
         (("count", "lenet5-adder", "--convention", "thop"), "convention: 'thop' is not one of hardware, paper"),
         (
             ("estimate", "lenet5-adder", "--accelerator", "tpu"),
-            "'tpu': neither a bundled name (eyeriss-65nm, systolic-128x128",
+            "'tpu': neither a bundled name (edge-unified-32x32, eyeriss-65nm, systolic-128x128",
         ),
         (("estimate", "lenet5-adder", "--table", "mine"), "'mine': neither a bundled name (aladdin-cacti-22nm"),
         (("list", "cats"), "list 'cats': not one of networks, architectures"),

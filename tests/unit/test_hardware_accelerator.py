@@ -18,11 +18,18 @@ def bundled_text(name):
 
 
 def test_the_bundled_accelerators():
-    assert accelerator_names() == ("eyeriss-65nm", *NAMES)
+    assert accelerator_names() == ("edge-unified-32x32", "eyeriss-65nm", *NAMES)
     for name in NAMES:
         found = load_accelerator(name)
         assert found.name == name
         assert name == f"systolic-{found.array.rows}x{found.array.columns}"
+
+
+def test_every_kind_of_memory_and_array_is_bundled():
+    found = [load_accelerator(name) for name in accelerator_names()]
+    assert {tuple(one.buffers.memories()) for one in found} == {("unified",), ("input", "weight", "output")}
+    assert {one.array.dataflow for one in found} == {"output", "weight", "row"}
+    assert {one.array.overlapped_folds for one in found} == {True, False}
 
 
 @pytest.mark.parametrize("name", accelerator_names())
@@ -59,7 +66,7 @@ def test_every_number_of_a_bundled_accelerator_says_where_it_is_from(name):
             "array: unknown datapath 'l2' in datapaths; known: l1-2a, l1-1c1a, l1-xor, mac",
         ),
         ("[array]", "[array]\ndatapaths = []", "array.datapaths: found [], needs"),
-        ("capacity_kib = 64", "capacity_kib = 64\nbanks = 0", "buffers.input.banks: found 0, needs a whole number >= 1"),
+        ("banks = 4", "banks = 0", "buffers.input.banks: found 0, needs a whole number >= 1"),
         (
             "capacity_kib = 64",
             "capacity_kib = 64\nread_pj_per_word = 5",

@@ -1,3 +1,4 @@
+import json
 import math
 import random
 import re
@@ -25,6 +26,7 @@ from addersim.hardware.energy_file import COLUMNS
 from addersim.hardware.latency import LayerCycles, buffer_cycles, stage_cycles
 from addersim.hardware.memory import Access
 from addersim.ops import OpCounts
+from addersim.summary import cost_document
 from addersim.trace import LayerTrace, Operand, Trace
 
 EDGE = load_accelerator("systolic-16x16")
@@ -135,12 +137,12 @@ def test_without_double_buffering_the_array_waits_for_dram():
 
 
 def test_a_memory_with_few_banks_sets_the_latency():
-    memory = msgspec.structs.replace(EDGE.buffers.input, banks=3)
+    memory, free = (msgspec.structs.replace(EDGE.buffers.input, banks=banks) for banks in (3, None))
     accesses = (
         Access("buffer", "input", 81, 0, 8), Access("buffer", "weight", 800, 0, 8), Access("buffer", "partial_sum", 8, 9, 24),
         Access("dram", "input", 1000, 0, 8),
     )  # fmt: skip
-    apart = msgspec.structs.replace(EDGE.buffers, input=memory)
+    apart = msgspec.structs.replace(EDGE.buffers, input=memory, weight=free, output=free)
     assert buffer_cycles(accesses, apart) == {"input": 4}  # 11 words of 8 bytes at 3 a cycle
     whole = msgspec.structs.replace(EDGE.buffers, input=None, weight=None, output=None, unified=memory)
     assert buffer_cycles(accesses, whole) == {"unified": (11 + 100 + 4 + 5 + 2) // 3}
@@ -159,6 +161,15 @@ def test_a_unified_memory_holds_everything():
         "unified buffer of 64 KiB, write",
     }
     assert cost.energy_pj == estimate(SMALL, EDGE).energy_pj  # three memories of that size cost the same an access
+
+
+@pytest.mark.parametrize("accelerator", [name for name in accelerator_names() if "eyeriss" not in name])
+def test_a_cost_is_plain_numbers(accelerator):
+    cost = estimate(SMALL, accelerator)
+    assert json.loads(json.dumps(cost_document(cost)))["cycles"] == cost.cycles
+    for layer in cost.layers:
+        assert {type(number) for access in layer.accesses for number in (access.reads, access.writes)} <= {int}
+        assert type(layer.cycles) is type(layer.dram_cycles) is type(layer.buffer_cycles) is int
 
 
 def test_roofline_numbers():
@@ -349,4 +360,4 @@ def test_a_layer_that_does_nothing_but_store_moves_its_words():
     assert [(access.level, access.operand, access.words) for access in found.accesses] == [
         ("buffer", "input", 20), ("dram", "input", 10), ("buffer", "output", 20), ("dram", "output", 10),
     ]  # fmt: skip
-    assert (found.compute_cycles, found.utilisation, found.bound) == (0, 0, "dram")
+    assert (found.compute_cycles, found.utilisation, found.bound) == (0, 0, "buffer")  # two cycles, as long as DRAM takes
