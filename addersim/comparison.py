@@ -195,7 +195,7 @@ def headline(first: Result, result: Result | None = None) -> str:
         words = [
             f"{low.name} takes {_share(1 - less)} less energy an image than {high.name}: {energies[0]} against {energies[1]}"
         ]
-    words += _array_words(low, high) + _time_words(first, result)
+    words += _array_words(low, high) + _cause_words(contrast) + _time_words(first, result)
     ratios = contrast.ratio_by_table()
     if len(ratios) > 1:
         ends = min(ratios.values()), max(ratios.values())
@@ -271,6 +271,8 @@ def _array_words(low: Result, high: Result) -> list[str]:
     total = sum(theirs.values())
     largest = max((name for name in theirs if name != "array"), key=lambda name: theirs[name])
     change = mine["array"] / theirs["array"]
+    if abs(change - 1) < SAME:
+        return []
     share = theirs["array"] / total
     joined = "but" if change < 1 and share < 0.5 else "and"
     kept = _change(mine.get(largest, 0.0) / theirs[largest]) if theirs[largest] else "the same"
@@ -278,6 +280,15 @@ def _array_words(low: Result, high: Result) -> list[str]:
         f"Its array alone takes {_change(change)}, {joined} the array is {_share(share)} of {high.name}'s energy; "
         f"{COMPONENTS[largest]}, {_share(theirs[largest] / total)}, takes {kept}"
     ]
+
+
+def _cause_words(contrast: Contrast) -> list[str]:
+    """Where the difference is, where it is not in the array."""
+    array = contrast.ratio_by_scope().get("array")
+    if array is None or abs(array - 1) >= SAME or not (causes := contrast.causes()):
+        return []
+    more = f" and {len(causes) - 1} more" if len(causes) > 1 else ""
+    return [f"Arithmetic in the array is the same; {contrast.result.name} differs in {causes[0]}{more}"]
 
 
 def _time_words(first: Result, result: Result) -> list[str]:

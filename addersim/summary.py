@@ -9,8 +9,8 @@ from itertools import groupby
 from typing import Any, get_args
 
 from addersim.errors import NetworkError
-from addersim.hardware.accelerator import Accelerator, load_accelerator
-from addersim.hardware.area import NOT_COUNTED, Area, estimate_area
+from addersim.hardware.accelerator import Accelerator, Objective, load_accelerator
+from addersim.hardware.area import AREA_TABLE, NOT_COUNTED, Area, estimate_area
 from addersim.hardware.cost import Component, Cost
 from addersim.hardware.energy import EnergyTable
 from addersim.hardware.energy_file import load_table, table_names
@@ -124,15 +124,19 @@ def evaluate(
     simulation: Simulation | None = None,
     program: Program | None = None,
     notes: Mapping[str, str] | None = None,
+    area_table: EnergyTable | str | os.PathLike[str] = AREA_TABLE,
+    objective: Objective | None = None,
 ) -> Result:
     """All that is known of a network on an accelerator: its cost, its area, and the range of its energy over all tables.
 
     Parameters
     ----------
-    trace, accelerator, table, batch
+    trace, accelerator, table, batch, objective
         As in `estimate`. The range is over this table and every bundled one that can price the design.
     name, simulation, program, notes
         As in `Result`; without a name, the trace's own.
+    area_table
+        As in `estimate_area`.
 
     Raises
     ------
@@ -152,12 +156,12 @@ def evaluate(
     return Result(
         name=trace.name if name is None else name,
         trace=trace,
-        cost=estimate(trace, machine, prices, batch),
+        cost=estimate(trace, machine, prices, batch, objective),
         simulation=simulation,
         program=program,
         notes=notes or {},
-        area=None if trace.convention == "paper" else estimate_area(trace, machine),
-        spread=estimate_range(trace, machine, [prices, *others], batch),
+        area=None if trace.convention == "paper" else estimate_area(trace, machine, area_table),
+        spread=estimate_range(trace, machine, [prices, *others], batch, objective),
     )
 
 
@@ -264,6 +268,7 @@ def area_document(area: Area) -> Row:
         "table": area.table,
         "node_nm": area.node_nm,
         "elements": area.elements,
+        "element_um2": area.element_um2,
         "area_um2": {"total": area.area_um2} | area.by_unit(),
         "parts": [
             {
@@ -276,7 +281,7 @@ def area_document(area: Area) -> Row:
             }
             for part in area.parts
         ],
-        "not_counted": [*area.missing, *NOT_COUNTED],
+        "missing": [*area.missing, *NOT_COUNTED],
     }
 
 

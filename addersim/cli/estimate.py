@@ -11,7 +11,7 @@ import typer
 from addersim.cli import options
 from addersim.cli.count import counted
 from addersim.cli.output import print_json, print_table, show, write_csv
-from addersim.cli.silicon import area_document, print_area, show_range, unpriced
+from addersim.cli.silicon import print_area, show_range, unpriced
 from addersim.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -58,11 +58,11 @@ def run(
     from addersim.hardware.energy_file import load_table
     from addersim.hardware.energy_range import estimate_range
     from addersim.hardware.estimate import estimate
-    from addersim.summary import cost_document, cost_rows
+    from addersim.summary import area_document, cost_document, cost_rows
 
     rules = options.quantization(bits, weight_bits, activation_bits, layer, accumulator, circuit=circuit)
     trace = counted(network, rules, circuit=circuit, datapath=datapath)
-    machine = _sized(trace, load_accelerator(accelerator), batch, area_budget, pes, throughput, area_table)
+    machine = sized(trace, load_accelerator(accelerator), batch, area_budget, pes, throughput, area_table)
     area = estimate_area(trace, machine, area_table)
     if table == "all":
         if compute_report or compat:
@@ -102,7 +102,7 @@ def run(
     print(f"not priced: {unpriced(cost)}")
 
 
-def _sized(
+def sized(
     trace: Trace,
     machine: Accelerator,
     batch: int | None,

@@ -22,6 +22,8 @@ def show_range(found: EnergyRange, area: Area, csv: Path | None, json: bool) -> 
     if csv:
         write_csv(csv, tuple(rows[0]), (tuple(row.values()) for row in rows))
     if json:
+        from addersim.summary import area_document
+
         tables = [_document(cost) for cost in found.costs]
         print_json({"tables": tables, "refused": found.refused, "area": area_document(area)})
         return
@@ -45,25 +47,6 @@ def _row(cost: Cost, components: list[str]) -> dict[str, Any]:
 def _document(cost: Cost) -> dict[str, Any]:
     energies = {"total": cost.energy_pj} | cost.energy_by_component()
     return {"table": cost.table, "energy_pj": energies, "cycles": cost.cycles, "latency_ms": cost.latency_ms}
-
-
-def area_document(area: Area) -> dict[str, Any]:
-    """An area as plain values."""
-    from addersim.hardware.area import NOT_COUNTED
-
-    return {
-        "table": area.table,
-        "node_nm": area.node_nm,
-        "elements": area.elements,
-        "element_um2": area.element_um2,
-        "area_um2": {"total": area.area_um2} | area.by_unit(),
-        "missing": [*area.missing, *NOT_COUNTED],
-        "parts": [
-            {"unit": part.circuit.unit, "what": part.circuit.what, "number": part.circuit.number, "area_um2": part.area_um2}
-            | {"rule": part.figure.rule, "source": part.figure.source}
-            for part in area.parts
-        ],
-    }
 
 
 def print_area(area: Area) -> None:

@@ -108,7 +108,10 @@ def test_a_walk_over_shapes_has_no_ranges_and_says_so(results):
     assert "overflowed_share" in frames.ranges
     text = render_page(plain, frames, "t", {})
     assert "Only shapes were walked" in text
-    assert "No float network ran beside" in text
+    assert "Departure from float" not in text
+    alone = simulate(program, images(residual()), np.arange(24) % 5)
+    unlike = [evaluate(trace, "systolic-16x16", simulation=alone)]
+    assert "No float network ran beside" in render_page(unlike, Frames.of(unlike), "t", {})
     assert "accuracy in float" not in text
 
 

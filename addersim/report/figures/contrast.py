@@ -10,8 +10,9 @@ import plotly.graph_objects as go
 
 from addersim.comparison import COMPONENTS, Contrast
 from addersim.hardware.cost import Component
+from addersim.report.figures.rows import design_labels
 from addersim.report.markup import escape
-from addersim.report.style import NETWORKS, QUIET, RESOURCES, beside, finish, label, short
+from addersim.report.style import NETWORKS, QUIET, RESOURCES, beside, finish, short
 from addersim.units import AREA_UNITS, ENERGY_UNITS, best_unit
 
 __all__ = ["area_by_unit", "energy_by_table", "ratio_by_scope", "ratio_by_table"]
@@ -85,12 +86,13 @@ def energy_by_table(tables: pd.DataFrame) -> go.Figure:
         ],
     )
     spread = [f"{row['max'] / row['min']:.2g} \N{MULTIPLICATION SIGN}" if row["min"] else "" for _, row in ends.iterrows()]
+    labels, rows = design_labels(names)
     return finish(
         figure,
-        [label(name) for name in names],
+        labels,
         f"energy of one image, {unit}",
         mode="overlay",
-        rows=1.4 * len(names),
+        rows=max(rows, 1.4 * len(names)),
         limit=float(ends["max"].max()),
         annotations=[beside(row, text) for row, text in enumerate(spread)],
         right_px=52,
@@ -130,12 +132,13 @@ def ratio_by_table(contrasts: Sequence[Contrast]) -> go.Figure:
     )
     title = f"energy as a multiple of {escape(short(contrasts[0].first.name, 30))}"
     texts = [f"{low:.3g} \N{EN DASH} {high:.3g}" for low, high in zip(lows, highs, strict=True)]
+    labels, rows = design_labels([contrast.result.name for contrast in contrasts])
     finish(
         figure,
-        [label(contrast.result.name) for contrast in contrasts],
+        labels,
         title,
         mode="overlay",
-        rows=1.4 * len(contrasts),
+        rows=max(rows, 1.4 * len(contrasts)),
         annotations=[beside(row, text) for row, text in enumerate(texts)],
         right_px=84,
     )
@@ -160,11 +163,13 @@ def area_by_unit(areas: pd.DataFrame) -> go.Figure:
             customdata=[escape(network) for network in sums.index],
             hovertemplate=f"<b>%{{customdata}}</b><br>{title}: %{{x:,.4~g}} {unit}<extra></extra>",
         )
+    labels, rows = design_labels(list(sums.index))
     return finish(
         figure,
-        [label(name) for name in sums.index],
+        labels,
         f"area, {unit}",
         mode="stack",
+        rows=rows,
         limit=totals.max() / size,
         annotations=[beside(row, f"{total / size:,.4g} {unit}") for row, total in enumerate(totals)],
         right_px=96,

@@ -6,9 +6,9 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from addersim.comparison import COMPONENTS
-from addersim.report.figures.rows import of_network, stage_labels
+from addersim.report.figures.rows import design_labels, of_network, stage_labels
 from addersim.report.markup import escape
-from addersim.report.style import NETWORKS, OPERANDS, RESOURCES, beside, finish, label, short
+from addersim.report.style import NETWORKS, OPERANDS, RESOURCES, beside, finish, short
 from addersim.units import ENERGY_UNITS, best_unit, compact
 
 __all__ = ["energy_by_layer", "energy_by_level", "energy_by_network", "energy_by_part"]
@@ -24,11 +24,13 @@ def energy_by_network(energy: pd.DataFrame) -> go.Figure:
     totals = sums.sum(axis=1)
     size, unit = best_unit(totals.max(), ENERGY_UNITS)
     notes = [beside(row, f"{total / size:,.4g} {unit}") for row, total in enumerate(totals)]
+    labels, rows = design_labels(list(sums.index))
     return finish(
         _stacked(sums / size, unit),
-        [label(name) for name in sums.index],
+        labels,
         f"energy of one image, {unit}",
         mode="stack",
+        rows=rows,
         limit=totals.max() / size,
         annotations=notes,
         right_px=80,

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from addersim.report.frames import kinds
 from addersim.report.style import label
 
-__all__ = ["of_network", "stage_labels"]
+__all__ = ["design_labels", "of_network", "stage_labels"]
+
+LINE_ROWS = 0.6
+"""Height that each further line of a name takes, in rows."""
 
 
 def of_network(frame: pd.DataFrame, network: str) -> pd.DataFrame:
@@ -18,3 +23,10 @@ def stage_labels(frame: pd.DataFrame) -> list[str]:
     """Names of one network's stages, with the circuit or kind of the first layer."""
     first = frame.assign(kind=kinds(frame)).drop_duplicates("stage")
     return [label(stage, kind) for stage, kind in zip(first["stage"], first["kind"], strict=True)]
+
+
+def design_labels(names: Sequence[str]) -> tuple[list[str], float]:
+    """Names of designs, one part a line, for the left of a figure; and the height that these need, in rows."""
+    parts = [name.split(", ") for name in names]
+    lines = max(map(len, parts), default=1)
+    return ["<br>".join(map(label, one)) for one in parts], len(names) * (1 + LINE_ROWS * (lines - 1))

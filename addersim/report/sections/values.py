@@ -77,7 +77,9 @@ def ranges(results: Sequence[Result], frames: Frames) -> Section:
     )
 
 
-def errors(results: Sequence[Result], frames: Frames) -> Section:
+def errors(results: Sequence[Result], frames: Frames) -> Section | None:
+    if not any(result.simulation for result in results):
+        return None
     known = frames.layers[frames.layers["relative_error"].notna()]
     names = present(known, results)
     if not names:

@@ -1,0 +1,200 @@
+"""addersim compare: designs side by side, their ratios, and what these are due to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, get_args
+
+import typer
+
+from addersim.cli import options
+from addersim.cli.count import counted
+from addersim.cli.estimate import sized
+from addersim.cli.output import print_json, print_table, show
+from addersim.errors import ConfigError
+
+if TYPE_CHECKING:
+    from addersim.comparison import Comparison, Contrast
+    from addersim.summary import Result
+    from addersim.trace import Trace
+
+ACCELERATOR, TABLE, BITS = "systolic-16x16", "horowitz-45nm", 8
+CAUSES = 5
+
+
+class Design(NamedTuple):
+    """What the user asked for, as text."""
+
+    network: str
+    accelerator: str
+    table: str
+    bits: int
+
+
+def run(
+    designs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NETWORK[@ACCELERATOR[@TABLE]]...",
+            help="Networks as in estimate, each on an accelerator and table of its own where they follow after @. The first "
+            "design is what the others are measured by.",
+        ),
+    ],
+    accelerator: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--accelerator", help="For networks without their own; repeatable: each on each.", show_default=ACCELERATOR
+        ),
+    ] = None,
+    table: Annotated[
+        list[str] | None, typer.Option("--table", help="Energy table, in the same way.", show_default=TABLE)
+    ] = None,
+    bits: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--bits", help="Width of weights and activations, 2..16; repeatable: each design at each.", show_default="8"
+        ),
+    ] = None,
+    area_budget: options.AreaBudget = None,
+    pes: options.Elements = None,
+    throughput: options.Throughput = None,
+    area_table: options.AreaTable = "aladdin-cacti-45nm",
+    batch: Annotated[
+        int | None, typer.Option(min=1, help="Images that run together.", show_default="the accelerator's")
+    ] = None,
+    layer: options.LayerBits = None,
+    accumulator: options.AccumulatorText = None,
+    circuit: options.Circuit = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Also write the page and its tables here.")] = None,
+    json: options.Json = False,
+) -> None:
+    """Compare designs: energy, latency and area side by side, the ratios, and what they are due to."""
+    from addersim.comparison import compare, comparison_document
+    from addersim.hardware.accelerator import load_accelerator
+    from addersim.hardware.energy_file import load_table
+    from addersim.summary import evaluate
+
+    asked = _designs(designs, accelerator or [ACCELERATOR], table or [TABLE], bits or [BITS])
+    machines = {one.accelerator: load_accelerator(one.accelerator) for one in asked}
+    prices = {one.table: load_table(one.table) for one in asked}
+    traces = {
+        (name, width): counted(
+            name, options.quantization(width, None, None, layer, accumulator, circuit=circuit), circuit=circuit
+        )
+        for name, width in dict.fromkeys((one.network, one.bits) for one in asked)
+    }
+    results = [
+        evaluate(
+            trace,
+            sized(trace, machines[one.accelerator], batch, area_budget, pes, throughput, area_table),
+            prices[one.table],
+            batch,
+            name=name,
+            area_table=area_table,
+        )
+        for one, name in zip(asked, _names(asked, traces), strict=True)
+        for trace in (traces[one.network, one.bits],)
+    ]
+    found = compare(results)
+    page = None if output is None else _write(found, output)
+    if json:
+        print_json(comparison_document(found) | ({"page": str(page)} if page else {}))
+        return
+    _print(found)
+    if page:
+        print(f"\nreport: {page}")
+
+
+def _designs(texts: Sequence[str], accelerators: Sequence[str], tables: Sequence[str], widths: Sequence[int]) -> list[Design]:
+    """Every network on every accelerator, table and width, those of its own first."""
+    found = []
+    for text in texts:
+        network, *own = text.split("@")
+        if not network or len(own) > 2 or "" in own:
+            raise ConfigError(f"design {text!r}: expected NETWORK[@ACCELERATOR[@TABLE]], such as lenet5-adder@systolic-32x32")
+        on, by = own[:1] or accelerators, own[1:] or tables
+        found += [Design(network, *rest) for rest in product(on, by, widths)]
+    twice = next((one for place, one in enumerate(found) if one in found[:place]), None)
+    if twice:
+        raise ConfigError(
+            f"design {twice.network}@{twice.accelerator}@{twice.table} at {twice.bits} bits: given twice; give each once"
+        )
+    return found
+
+
+def _names(asked: Sequence[Design], traces: dict[tuple[str, int], Trace]) -> list[str]:
+    """The network's own name, and after it what differs between the designs."""
+    own = {network: trace.name for (network, _), trace in traces.items()}
+    apart = len(set(own.values())) == len(own)
+    parts = [
+        [own[one.network] if apart else one.network, Path(one.accelerator).stem, Path(one.table).stem, f"{one.bits} bit"]
+        for one in asked
+    ]
+    told = [0, *(place for place in range(1, 4) if len({design[place] for design in parts}) > 1)]
+    return [", ".join(design[place] for place in told) for design in parts]
+
+
+def _write(found: Comparison, folder: Path) -> Path:
+    from addersim import __version__
+    from addersim.report import write_report
+
+    names = [result.name for result in found.results]
+    about = {
+        "designs": "; ".join(f"{one.name}: {one.cost.network} on {one.cost.accelerator}" for one in found.results),
+        "what ran": "nothing: operations, words and cycles follow from the shapes alone",
+        "made by": f"addersim {__version__}",
+    }
+    title = " against ".join(names) if len(names) < 3 else f"{names[0]} against {len(names) - 1} other designs"
+    return write_report(found.results, folder, title=title, about=about)
+
+
+def _print(found: Comparison) -> None:
+    from addersim.comparison import headline
+
+    results, contrasts = found.results, found.contrasts
+    cells = [_cells(result, contrast) for result, contrast in zip(results, (None, *contrasts), strict=True)]
+    rows = [
+        {"one image": label} | {one.name: texts[label] for one, texts in zip(results, cells, strict=True)}
+        for label in cells[0]
+    ]
+    rows = [row for row in rows if any(list(row.values())[1:])]
+    print_table(f"{results[0].name} and what is compared with it", rows)
+    print()
+    for contrast in contrasts:
+        print(headline(contrast.first, contrast.result).replace("\N{NO-BREAK SPACE}", " "))
+        if causes := contrast.causes():
+            more = f", and {len(causes) - CAUSES} more" if len(causes) > CAUSES else ""
+            listed = ", ".join(map(str, causes[:CAUSES])).replace("\N{NO-BREAK SPACE}", " ")
+            print(f"  due to: {listed}{more}")
+    if not contrasts:
+        print(headline(results[0]).replace("\N{NO-BREAK SPACE}", " "))
+
+
+def _cells(result: Result, contrast: Contrast | None) -> dict[str, Any]:
+    """What stands in a design's column, by the row's label."""
+    from addersim.comparison import COMPONENTS, bounds
+    from addersim.hardware.cost import Component
+
+    cost, area = result.cost, result.area
+    known = {"energy": contrast.energy_ratio, "time": contrast.time_ratio, "area": contrast.area_ratio} if contrast else {}
+    ratios = {what: "" if known.get(what) is None else f", {known[what]:.3g} x" for what in ("energy", "time", "area")}
+    parts = {name: energy / cost.batch for name, energy in cost.energy_by_component().items()}
+    cells = {
+        "accelerator": cost.accelerator,
+        "energy table": cost.table,
+        "energy": f"{show(cost.energy_pj_per_image / 1e6)} uJ{ratios['energy']}",
+    }
+    cells |= {
+        f"  {COMPONENTS[name]}": f"{show(parts[name] / 1e6)} uJ" if name in parts else "" for name in get_args(Component)
+    }
+    ends = [energy / 1e6 for energy in result.energies_by_table().values()]
+    return cells | {
+        "energy, all tables": f"{show(min(ends))} to {show(max(ends))} uJ",
+        "time": f"{show(cost.latency_ms / cost.batch)} ms{ratios['time']}" if cost.cycles else "",
+        "  set by": ", ".join(f"{COMPONENTS[bound]} {100 * share:.0f} %" for bound, share in bounds(cost).items()),
+        "  array in use": f"{100 * cost.utilisation:.0f} %",
+        "area": f"{show(area.area_mm2)} mm2{ratios['area']}" if area and area.parts else "",
+        "processing elements": f"{cost.elements:,}",
+    }
