@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from addersim.bit_search import BitSearch, search_bits
     from addersim.comparison import Comparison, compare
     from addersim.datapaths import DATAPATHS, Datapath
     from addersim.datasets import load as load_images
@@ -50,6 +51,7 @@ _PLACES = {
     "Accumulator": "fixed",
     "AddersimError": "errors",
     "Area": "hardware.area",
+    "BitSearch": "bit_search",
     "Comparison": "comparison",
     "Cost": "hardware.estimate",
     "Datapath": "datapaths",
@@ -83,6 +85,7 @@ _PLACES = {
     "lower": "train.lower",
     "lower_onnx": "onnx_reader.lower",
     "quantize": "quantizer",
+    "search_bits": "bit_search",
     "simulate": "simulation",
     "sweep": "sweeps.run",
     "topology_trace": "scalesim",
@@ -96,6 +99,7 @@ __all__ = [
     "Accumulator",
     "AddersimError",
     "Area",
+    "BitSearch",
     "Comparison",
     "Cost",
     "Datapath",
@@ -130,6 +134,7 @@ __all__ = [
     "lower",
     "lower_onnx",
     "quantize",
+    "search_bits",
     "simulate",
     "sweep",
     "topology_trace",

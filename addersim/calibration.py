@@ -106,9 +106,10 @@ def _square_errors(values: Array, scale: float | Array, bits: int, signed: bool)
 
 
 CALIBRATIONS: Mapping[Calibration, Callable[[Sequence[Member], float], float]] = MappingProxyType(
-    {"mse": _mean_square_error, "percentile": _percentile, "min-max": _min_max}
+    {"mse": _mean_square_error, "percentile": _percentile, "min-max": _min_max, "output": _mean_square_error}
 )
-"""Ways to choose the one scale of values that share it: least square error, a percentile that is kept, or everything kept."""
+"""Ways to choose the one scale of values that share it: least square error, a percentile that is kept, or everything kept.
+``output`` starts from the first; `output_errors` goes on from there."""
 
 
 def choose_scale(members: Sequence[Member], method: Calibration, percentile: float = 99.99) -> float:
@@ -119,8 +120,8 @@ def choose_scale(members: Sequence[Member], method: Calibration, percentile: flo
 def channel_scales(weights: Array, bits: int, method: Calibration, per_channel: bool) -> Array:
     """Scale of each filter's weights: symmetric, signed codes of a width.
 
-    ``mse`` searches the scale of least square error; the other methods keep the largest weight, since weights have no outliers
-    that a calibration set could miss.
+    ``mse`` and ``output`` search the scale of least square error; the other methods keep the largest weight, since weights
+    have no outliers that a calibration set could miss.
 
     Returns
     -------
@@ -130,7 +131,7 @@ def channel_scales(weights: Array, bits: int, method: Calibration, per_channel: 
     largest = np.abs(groups).max(axis=1, keepdims=True) / FixedFormat(bits).maximum
     largest = np.where(largest > 0, largest, 1.0)
     best = largest[:, 0]
-    if method == "mse":
+    if method in ("mse", "output"):
         errors = np.array([_square_errors(groups, largest * step, bits, True) for step in _STEPS])
         best = best * _STEPS[errors.argmin(axis=0)]
     return np.broadcast_to(best, len(weights)).astype(np.float64)

@@ -11,11 +11,12 @@ import msgspec
 from addersim.errors import FormatError
 from addersim.fixed import MAX_BITS, MIN_BITS, Accumulator, Overflow, Rounding
 
-__all__ = ["Calibration", "Circuit", "Correction", "LayerBits", "Quantization"]
+__all__ = ["Calibration", "Circuit", "Correction", "LayerBits", "Quantization", "WeightRounding"]
 
-Calibration = Literal["mse", "percentile", "min-max"]
+Calibration = Literal["mse", "percentile", "min-max", "output"]
 Correction = Literal["none", "mean", "mean-variance"]
 Circuit = Literal["2a", "1c1a", "xor"]
+WeightRounding = Literal["nearest", "output"]
 
 
 class LayerBits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -47,7 +48,12 @@ class Quantization(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     per_channel
         One weight scale a filter in ``mac`` layers instead of one a layer; the following multiplier absorbs it.
     calibration, percentile
-        How scales are chosen from what the calibration images show.
+        How scales are chosen from what the calibration images show. ``output`` starts from ``mse`` and takes another scale
+        where that clearly lowers the error behind the windows that read the value.
+    weight_rounding
+        ``nearest`` rounds each weight by itself, as `rounding` says. ``output`` rounds those of ``mac`` windows up or down
+        such that their errors cancel in the sums of the calibration images; adder layers gain nothing from it and keep the
+        nearest codes.
     correction
         Adjust the multiply-add after each window so that each channel keeps the float network's mean (and variance) on the
         calibration images. Changes constants only, costs nothing in hardware.
@@ -70,6 +76,7 @@ class Quantization(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     per_channel: bool = True
     calibration: Calibration = "mse"
     percentile: float = 99.99
+    weight_rounding: WeightRounding = "nearest"
     correction: Correction = "mean-variance"
     power_of_two: bool = False
     multiplier_bits: int = 16

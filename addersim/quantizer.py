@@ -12,21 +12,20 @@ from msgspec.structs import replace
 
 from addersim import kernels
 from addersim.calibration import Member, Sample, channel_scales, choose_scale, sample_network
+from addersim.correction import MOST_CORRECTION, corrected
 from addersim.datapaths import DATAPATHS
 from addersim.errors import QuantizationError
 from addersim.fixed import MAX_BITS, FixedFormat
-from addersim.layers import Affine, AnyIntegerLayer, IntegerLayer, Layer, Plan, Relu, Window
+from addersim.layers import Affine, AnyIntegerLayer, IntegerLayer, IntegerWindow, Layer, Plan, Relu, Window
 from addersim.network import INPUT, Images, Network, check_images, walk
+from addersim.output_errors import Reader, find_readers, refine_scale, round_to_output
 from addersim.program import Program
-from addersim.quantization import Correction, LayerBits, Quantization
+from addersim.quantization import LayerBits, Quantization
 from addersim.rewrites import clip_weights, fold_batch_norm, pair_windows, scale_channels
 
 __all__ = ["LayerBits", "Prepared", "Quantization", "check_layer_names", "prepare", "quantize", "quantize_prepared"]
 
 Array = npt.NDArray[Any]
-
-MOST_CORRECTION = 2.0
-"""Largest factor by which a channel's spread is restored: beyond it rounding left too little to learn from."""
 
 
 def quantize(network: Network, images: Images | None, how: Quantization = Quantization()) -> Program:  # noqa: B008  # frozen
@@ -103,7 +102,10 @@ def quantize_prepared(prepared: Prepared, how: Quantization, threads: int | None
         raise QuantizationError(f"network {prepared.network.name}: prepared with another fold_batch_norm than the rules have")
     paired, samples, calibrated = prepared.network, prepared.samples, prepared.images is not None
     check_layer_names(how, paired)
-    formats = _choose_formats(paired, how, samples)
+    readers = {}
+    if prepared.images is not None and how.calibration == "output":
+        readers = find_readers(paired, prepared.images, _read_by_relu_only(paired))
+    formats = _choose_formats(paired, how, samples, readers)
     if how.clip_weights:
         paired = clip_weights(paired, _input_ranges(paired, formats))
     scales = {name: one.scale for name, one in formats.items()}
@@ -116,9 +118,9 @@ def quantize_prepared(prepared: Prepared, how: Quantization, threads: int | None
         calibrated=calibrated,
     )
     program = _assemble(paired, plan, [layer.integer(plan) for layer in paired.layers])
-    if prepared.images is None or how.correction == "none":
+    if prepared.images is None or (how.correction == "none" and how.weight_rounding == "nearest"):
         return program
-    return _correct(program, paired, plan, samples, prepared.images, threads)
+    return _adjust(program, paired, plan, samples, prepared.images, threads)
 
 
 def _assemble(network: Network, plan: Plan, layers: Sequence[IntegerLayer]) -> Program:
@@ -166,7 +168,9 @@ class _Group:
     bits: int
 
 
-def _choose_formats(network: Network, how: Quantization, samples: Mapping[str, Sample]) -> dict[str, FixedFormat]:
+def _choose_formats(
+    network: Network, how: Quantization, samples: Mapping[str, Sample], readers: Mapping[str, list[Reader]]
+) -> dict[str, FixedFormat]:
     """Format of every value but the wide sums of windows.
 
     A value without negatives is unsigned. So is one that only ReLU layers read: the clamp of its narrowing is the ReLU.
@@ -182,6 +186,7 @@ def _choose_formats(network: Network, how: Quantization, samples: Mapping[str, S
             signed = name not in unsigned
             members[name] = Member(samples[name], min(group.bits + (mixed and signed), MAX_BITS), signed)
         scale = choose_scale(_heard(network, members), how.calibration, how.percentile)
+        scale = refine_scale(scale, {name: FixedFormat(one.bits, one.signed) for name, one in members.items()}, readers, how)
         if not how.clip_weights:
             scale = max(scale, _scale_for_weights(network, how, members))
         scale = max(scale, _scale_for_multipliers(network, how, formats, members))
@@ -298,35 +303,32 @@ def _scale_weights(
     return scale_channels(network, by_filter)
 
 
-def _correct(
+def _adjust(
     program: Program, network: Network, plan: Plan, samples: Mapping[str, Sample], images: Images, threads: int | None
 ) -> Program:
-    """Run the program layer by layer and let each window's affine give every channel the float network's mean.
+    """Run the program layer by layer, and choose weight codes and affine constants by what each layer is given.
 
     Rounding moves the mean of a sum of absolute differences the same way at every output, and the next layers see it; batch
     norm's addend can take it back. With ``mean-variance`` the multiplier restores the spread as well.
     """
     floats = {layer.name: layer for layer in network.layers}
-    corrected: list[IntegerLayer] = []
+    adjusted: list[IntegerLayer] = []
 
     def run(layer: IntegerLayer, inputs: list[Array]) -> Array:
-        affine = floats[layer.name]
-        if isinstance(affine, Affine) and isinstance(floats.get(affine.inputs[0]), Window):
-            sums = inputs[0].reshape(-1, inputs[0].shape[-1]) * plan.scales[affine.inputs[0]]
-            layer = _corrected(affine, sums, samples[affine.name], plan.how.correction).integer(plan)
-        corrected.append(layer)
+        twin = floats[layer.name]
+        if isinstance(layer, IntegerWindow) and isinstance(twin, Window) and _rounds_to_output(twin, plan.how):
+            layer = round_to_output(layer, twin.weights.transpose(0, 2, 3, 1), inputs[0])
+        if isinstance(twin, Affine) and isinstance(floats.get(twin.inputs[0]), Window) and plan.how.correction != "none":
+            sums = inputs[0].reshape(-1, inputs[0].shape[-1]) * plan.scales[twin.inputs[0]]
+            target = samples[twin.name]
+            layer = corrected(twin, sums, target.mean, target.std, plan.how.correction).integer(plan)
+        adjusted.append(layer)
         return cast("Array", layer.run(kernels, *inputs, threads=threads).values)
 
     for _ in walk(program.layers, program.encode(images), run):
         pass
-    return _assemble(network, plan, corrected)
+    return _assemble(network, plan, adjusted)
 
 
-def _corrected(affine: Affine, sums: Array, target: Sample, correction: Correction) -> Affine:
-    multiplier = np.broadcast_to(affine.multiplier, sums.shape[-1:])
-    if correction == "mean-variance":
-        spread = sums.std(axis=0) * np.abs(multiplier)
-        ratio = np.divide(target.std, spread, out=np.ones_like(spread), where=spread > 0)
-        multiplier = multiplier * np.clip(ratio, 1 / MOST_CORRECTION, MOST_CORRECTION)
-    addend = target.mean - multiplier * sums.mean(axis=0)
-    return replace(affine, multiplier=multiplier.copy(), addend=addend)
+def _rounds_to_output(window: Window, how: Quantization) -> bool:
+    return how.weight_rounding == "output" and window.arithmetic == "mac"

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from addersim.cli import check, compare, count, demo, estimate, list_, lower, report, simulate, sweep, train
+from addersim.cli import check, compare, count, demo, estimate, list_, lower, report, search, simulate, sweep, train
 from addersim.errors import AddersimError
 
 __all__ = ["app", "main"]
@@ -21,7 +21,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for verb in (demo, simulate, count, estimate, compare, sweep, report, lower, train, check):
+for verb in (demo, simulate, count, estimate, compare, sweep, search, report, lower, train, check):
     app.command(verb.__name__.rpartition(".")[2])(verb.run)
 app.command("list")(list_.run)
 

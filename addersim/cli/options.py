@@ -50,13 +50,22 @@ ClipWeights = Annotated[
     bool | None, typer.Option(help="Clip adder weights to their input's range, exactly (done without it).")
 ]
 Calibration = Annotated[
-    str | None, typer.Option("--calibration", help="How scales are chosen: mse (without it), percentile, min-max.")
+    str | None, typer.Option("--calibration", help="How scales are chosen: mse (without it), percentile, min-max, output.")
+]
+WeightRounding = Annotated[
+    str | None,
+    typer.Option(help="Weights of mac layers: each to the nearest code (without it), or output: by the error of the sums."),
 ]
 Correction = Annotated[
     str | None,
     typer.Option("--correction", help="Keep each channel's float statistics: mean-variance (without it), mean, none."),
 ]
-Rules = Annotated[Path | None, typer.Option("--rules", help="TOML file of quantisation rules; other options override it.")]
+Rules = Annotated[
+    Path | None,
+    typer.Option(
+        "--rules", "--formats", help="TOML file of quantisation rules (a search writes one); other options override it."
+    ),
+]
 AcceleratorName = Annotated[
     str, typer.Option("--accelerator", help="A bundled accelerator, a TOML file, or SCALE-Sim's .cfg file.")
 ]

@@ -30,6 +30,7 @@ def run(
     circuit: options.Circuit = None,
     clip_weights: options.ClipWeights = None,
     calibration: options.Calibration = None,
+    weight_rounding: options.WeightRounding = None,
     correction: options.Correction = None,
     rules: options.Rules = None,
     save_program: Annotated[Path | None, typer.Option(help="Also save the quantised program to this .npz file.")] = None,
@@ -50,6 +51,7 @@ def run(
         circuit=circuit,
         clip_weights=clip_weights,
         calibration=calibration,
+        weight_rounding=weight_rounding,
         correction=correction,
     )
     found = load_network_or_program(network)

@@ -1,0 +1,145 @@
+"""addersim search: per-layer bit widths of least energy within an accuracy floor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from addersim.cli import options
+from addersim.cli.output import percent, print_json, print_table, stages
+from addersim.errors import ConfigError
+
+if TYPE_CHECKING:
+    from addersim.bit_search import BitSearch
+    from addersim.hardware import Cost
+    from addersim.network import Network
+
+
+def run(
+    network: options.Network_,
+    out: Annotated[Path, typer.Option("--out", help="Folder of the results; a search that was stopped goes on there.")],
+    floor: Annotated[float, typer.Option("--floor", help="Points of accuracy (of 100) that may be lost against float.")] = 1.0,
+    bits: Annotated[str, typer.Option("--bits", help="Widths to choose from, separated by commas.")] = "3,4,5,6,8",
+    trials: Annotated[int, typer.Option("--trials", help="Assignments to try after the sensitivity scan.")] = 50,
+    seed: Annotated[int, typer.Option("--seed", help="Of the sampler.")] = 0,
+    images: Annotated[
+        int, typer.Option(min=2, help="Training images; the first 256 (at most half) calibrate, the others measure.")
+    ] = 2256,
+    data: options.Data = "fashion-mnist-2000",
+    root: options.Root = None,
+    accelerator: options.AcceleratorName = "systolic-16x16",
+    table: options.Table = "horowitz-45nm",
+    accumulator: options.AccumulatorText = None,
+    circuit: options.Circuit = None,
+    calibration: options.Calibration = None,
+    weight_rounding: options.WeightRounding = None,
+    correction: options.Correction = None,
+    rules: options.Rules = None,
+    json: options.Json = False,
+) -> None:
+    """Search per-layer bit widths that take the least energy within an accuracy floor."""
+    from addersim.bit_search import search_bits
+    from addersim.library import load_network
+
+    how = options.quantization(
+        accumulator=accumulator,
+        rules=rules,
+        circuit=circuit,
+        calibration=calibration,
+        weight_rounding=weight_rounding,
+        correction=correction,
+    )
+    floats = load_network(network)
+    train = options.load_images(data, root, "train", images)
+    with stages() as advance:
+        found = search_bits(
+            floats,
+            train,
+            out,
+            floor_points=floor,
+            accelerator=accelerator,
+            table=table,
+            rules=how,
+            bits=_widths(bits),
+            trials=trials,
+            seed=seed,
+            progress=advance,
+        )
+    if json:
+        print_json(_document(found))
+        return
+    _print(floats, found, out, (accelerator, table))
+
+
+def _widths(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(one) for one in text.split(","))
+    except ValueError:
+        raise ConfigError(f"--bits {text!r}: expected whole numbers separated by commas, such as 3,4,6,8") from None
+
+
+def _document(found: BitSearch) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {
+        "floor_points": found.floor_points,
+        "accuracy_float": found.accuracy_float,
+        "calibration_images": found.calibration_images,
+        "measuring_images": found.measuring_images,
+        "best": asdict(found.best.measured),
+        "layers": [
+            {"layer": name, "weight_bits": one.weight_bits, "activation_bits": one.activation_bits}
+            for name, one in found.rules.layers.items()
+        ],
+        "uniform": {str(bits): asdict(one) for bits, one in found.uniform.items()},
+        "trials": len(found.trials),
+    }
+
+
+def _print(network: Network, found: BitSearch, out: Path, hardware: tuple[str, str]) -> None:
+    from addersim.hardware import estimate
+    from addersim.quantizer import quantize
+    from addersim.simulation import count
+
+    cost = estimate(count(quantize(network, None, found.rules)), *hardware)
+    shares = _shares(cost, list(found.rules.layers))
+    rows = [
+        {
+            "layer": name,
+            "weight bits": one.weight_bits,
+            "activation bits": one.activation_bits,
+            "energy": percent(shares[name]),
+        }
+        for name, one in found.rules.layers.items()
+    ]
+    print_table(f"{network.name}: widths of least energy, at most {found.floor_points:g} points lost", rows)
+    assignments = {f"{bits} bits": one for bits, one in sorted(found.uniform.items(), reverse=True)}
+    assignments["search"] = found.best.measured
+    print()
+    print_table(
+        f"on {found.measuring_images:,} training images that calibrated nothing; float {percent(found.accuracy_float)}",
+        [
+            {
+                "widths": name,
+                "accuracy": percent(one.accuracy),
+                "points lost": f"{one.loss_points:.2f}",
+                "agreement": percent(one.agreement),
+                "energy nJ": one.energy_pj / 1e3,
+            }
+            for name, one in assignments.items()
+        ],
+    )
+    print()
+    print(f"{out / 'formats.toml'}: for addersim simulate --formats; beside it trials.csv and scan.csv")
+
+
+def _shares(cost: Cost, windows: list[str]) -> dict[str, float]:
+    """Share of the energy by window, with all that stands between it and the next one."""
+    found = dict.fromkeys(windows, 0.0)
+    current = windows[0]
+    for layer in cost.layers:
+        current = layer.name if layer.name in found else current
+        found[current] += layer.energy_pj / cost.energy_pj
+    return found
