@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -124,7 +125,7 @@ def search_bits(
     QuantizationError
         Where even the highest width everywhere loses more than the floor allows, and for numbers out of range.
     """
-    _check(floor_points, trials)
+    _check(floor_points, trials, bits)
     optuna = _optuna()
     say = progress or (lambda what, done, total: None)
     judge = Judge(network, images, rules, accelerator, table)
@@ -149,11 +150,15 @@ def search_bits(
     return result
 
 
-def _check(floor_points: float, trials: int) -> None:
+def _check(floor_points: float, trials: int, bits: Sequence[int]) -> None:
     if not 0 <= floor_points <= 100:
         raise QuantizationError(f"floor: {floor_points:g} points; allowed are 0..100")
     if trials < 1:
         raise QuantizationError(f"trials: {trials}; needs at least 1")
+    if len(bits) < 2 or any(low >= high for low, high in pairwise(bits)):
+        raise QuantizationError(f"bits: {', '.join(map(str, bits))}; a search needs at least two widths, rising")
+    for width in bits:
+        Quantization(weight_bits=width, activation_bits=width)  # refuses widths that no format has
 
 
 def _optuna() -> Any:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Literal
 
 import numpy as np
 from msgspec.structs import replace
 
 from addersim.datasets import Images
-from addersim.errors import DataError, QuantizationError
+from addersim.errors import DataError
 from addersim.hardware import Accelerator, EnergyTable, estimate, load_accelerator, load_table
 from addersim.layers import Window
 from addersim.network import Network
@@ -151,8 +150,6 @@ def scan(judge: Judge, bits: Sequence[int], progress: Callable[[], None] | None 
     progress
         Called after each row.
     """
-    if len(bits) < 2 or any(low >= high for low, high in pairwise(bits)):
-        raise QuantizationError(f"bits: {', '.join(map(str, bits))}; a search needs at least two widths, rising")
     rows = []
     high = uniform(judge.layers, bits[-1])
     for layer, operand in high:

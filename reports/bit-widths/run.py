@@ -2,7 +2,7 @@
 
     python reports/bit-widths/run.py [--data SET] [--root FOLDER] [NETWORK ...]
 
-Scales and codes are chosen on the first 256 training images; the search measures on the 1,000 training images after them,
+Scales and codes are chosen on the first 256 training images; the search measures on the 500 training images after them,
 or where a set has fewer, calibrates on half of them and measures on the other half. Test images choose nothing. Rows that
 stand in the results are not measured again; delete the file to start anew.
 """
@@ -47,7 +47,7 @@ class Bench:
 
     def __init__(self, name, data, root):
         self.network = load_network(name)
-        self.training = load_images(data, root, "train", 1256)
+        self.training = load_images(data, root, "train", 756)
         self.test = load_images(data, root)
         self.float = self.network.run(self.test.pixels).argmax(axis=1)
         self.prepared = prepare(self.network, self.training.pixels[:256])
@@ -68,7 +68,7 @@ class Bench:
             folder,
             floor_points=floor,
             rules=Quantization(weight_rounding="output"),
-            trials=30,
+            trials=20,
         ).rules
 
 

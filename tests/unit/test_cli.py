@@ -14,7 +14,7 @@ from addersim import Network, load_network
 from addersim.cli import app
 from tests.unit.networks import residual
 
-VERBS = ("demo", "simulate", "count", "estimate", "compare", "sweep", "report", "lower", "check", "list")
+VERBS = ("demo", "simulate", "count", "estimate", "compare", "sweep", "search", "report", "lower", "check", "list")
 
 
 def run(*arguments):
