@@ -19,8 +19,11 @@ function reveal() {
 }
 
 // Paper is narrower than most windows: figures are redrawn to its width, two beside each other, and back.
+// Prices and their sources are printed, other tables only where the reader opened them.
 const PAPER_PX = 672;
 function toPaper() {
+  const prices = document.getElementById("numbers-prices");
+  if (prices) prices.open = true;
   for (const id of Object.keys(figures)) {
     const alone = document.getElementById(id).closest(".figures").children.length === 1;
     Plotly.relayout(id, { autosize: false, width: alone ? PAPER_PX : PAPER_PX / 2 - 10 });
