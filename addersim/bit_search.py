@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import numpy as np
 
 from addersim.datasets import Images
 from addersim.errors import ConfigError, QuantizationError
@@ -20,7 +18,7 @@ from addersim.hardware import Accelerator, EnergyTable
 from addersim.network import Network
 from addersim.quantization import Quantization
 from addersim.sensitivity import Judge, Measured, Operand, ScanRow, greedy_chain, scan, uniform, with_widths
-from addersim.storage import write_atomically
+from addersim.storage import record_digest, write_atomically
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -129,7 +127,8 @@ def search_bits(
     optuna = _optuna()
     say = progress or (lambda what, done, total: None)
     judge = Judge(network, images, rules, accelerator, table)
-    inputs = [network.name, rules, list(bits), floor_points, seed, str(accelerator), str(table), _digest(network, images)]
+    digests = record_digest(network), images.digest()
+    inputs = [network.name, rules, list(bits), floor_points, seed, str(accelerator), str(table), *digests]
     study = _open(optuna, Path(folder), json.dumps(msgspec.to_builtins(inputs)))
     rows = _scan(judge, bits, say)
     greedy = _last_within(judge, greedy_chain(rows, judge.measure(uniform(judge.layers, bits[-1])), bits), floor_points)
@@ -168,18 +167,6 @@ def _optuna() -> Any:
         raise ConfigError("a search needs Optuna; install it with: pip install 'addersim[search]'") from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna
-
-
-def _digest(network: Network, images: Images) -> str:
-    """Hash of all numbers that a search sees."""
-    digest = hashlib.sha256()
-    for layer in network.layers:
-        digest.update(layer.name.encode())
-        for field in layer.__struct_fields__:
-            value = getattr(layer, field)
-            digest.update(value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode())
-    digest.update(images.pixels.tobytes() + images.labels.tobytes())
-    return digest.hexdigest()
 
 
 def _open(optuna: Any, folder: Path, inputs: str) -> Study:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,6 +74,13 @@ class Images:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def digest(self) -> str:
+        """SHA-256 of pixels and labels."""
+        found = hashlib.sha256(f"{self.pixels.shape}".encode())
+        for array in (self.pixels, self.labels):
+            found.update(array.tobytes())
+        return found.hexdigest()
 
     def first(self, limit: int | None) -> Images:
         """The first `limit` images (all of them where there are fewer, or for None)."""
