@@ -69,13 +69,14 @@ def run(
     engine: Annotated[str, typer.Option(help="local, or a running cluster: dask, ray.")] = "local",
     address: Annotated[str | None, typer.Option(help="The cluster's scheduler, such as tcp://host:8786.")] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Do failed points once more.")] = False,
+    report: Annotated[bool, typer.Option("--report", help="Simulate nothing: lay out what is done in the folder.")] = False,
     json: options.Json = False,
 ) -> None:
     """Sweep bit widths, registers, circuits and accelerators; a stopped sweep goes on where it was.
 
-    Options take lists with commas and replace the study's axes.
+    Options take lists with commas and replace the study's axes. The folder gets tables and a page, index.html.
     """
-    from addersim.sweeps.run import sweep
+    from addersim.sweeps.run import recall, sweep
 
     axes = {
         "bits": bits,
@@ -91,13 +92,32 @@ def run(
         "batch": batch,
     }
     others = {"data": data, "root": root and str(root), "images": images}
-    study = make_study(what or [], axes, others)
-    with _watch() as progress:
-        found = sweep(study, output, jobs=jobs, engine=engine, address=address, retry=retry, progress=progress, note=_note)
-    if json:
-        print_json({"folder": str(output), "failed": found.failed, "files": list(map(str, found.files)), "points": found.rows})
+    if report:
+        if given := [
+            *(what or ()),
+            *(f"--{key.replace('_', '-')}" for key, value in (axes | others).items() if value is not None),
+        ]:
+            raise ConfigError(f"--report lays out the sweep that {output} holds; leave out {given[0]}")
+        found = recall(output, note=_note)
     else:
-        _print(found)
+        study = make_study(what or [], axes, others)
+        with _watch() as progress:
+            found = sweep(study, output, jobs=jobs, engine=engine, address=address, retry=retry, progress=progress, note=_note)
+    _finish(found, json)
+
+
+def _finish(found: Sweep, json: bool) -> None:
+    """Write the page and print what was found."""
+    from addersim.report.sweep_page import write_sweep_page
+
+    page = write_sweep_page(found.folder)
+    if json:
+        numbers = {"failed": found.failed, "waiting": found.waiting}
+        files = {"page": str(page), "files": list(map(str, found.files))}
+        print_json({"folder": str(found.folder), **numbers, **files, "points": found.rows})
+        return
+    _print(found)
+    print(f"page: {page}")
 
 
 def make_study(what: Sequence[str], axes: dict[str, str | None], others: dict[str, Any]) -> Study:
@@ -181,6 +201,8 @@ def _print(found: Sweep) -> None:
     if found.failed:
         first = next(row["error"] for row in rows if row["error"])
         print(f"{found.failed} points failed; the first: {first}")
+    if found.waiting:
+        print(f"{found.waiting:,} of {len(rows):,} points are not done; the same sweep goes on where it was")
     print(f"results: {' and '.join(map(str, found.files))}")
     if len(found.files) == 1:
         print("no Parquet beside it: pip install 'addersim[parquet]'")
@@ -210,7 +232,7 @@ def _line(row: Row, axes: Sequence[str], optimal: bool) -> dict[str, Any]:
         "array nJ": "" if energy is None else row["energy_array_pj"] / 1e3,
         "energy nJ": "" if energy is None else energy / 1e3,
         "latency ms": "" if energy is None else row["latency_ms"],
-        "": "failed" if row["error"] else "*" if optimal else "",
+        "": "failed" if row["error"] else "waits" if energy is None else "*" if optimal else "",
     }
 
 

@@ -9,6 +9,8 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import plotly.graph_objects as go
 import plotly.offline
@@ -20,9 +22,25 @@ from addersim.report.style import legend, without_legend
 __all__ = ["render_document"]
 
 _HERE = Path(__file__).parent
+_NONE: Mapping[str, Any] = MappingProxyType({})
+_SHAPES = MappingProxyType(
+    {
+        "line-ew": "\N{EM DASH}",
+        "circle": "\N{BLACK CIRCLE}",
+        "square": "\N{BLACK SQUARE}",
+        "diamond": "\N{BLACK DIAMOND}",
+        "triangle-up": "\N{BLACK UP-POINTING TRIANGLE}",
+        "triangle-down": "\N{BLACK DOWN-POINTING TRIANGLE}",
+        "cross": "\N{HEAVY GREEK CROSS}",
+        "x": "\N{HEAVY MULTIPLICATION X}",
+        "star": "\N{BLACK STAR}",
+    }
+)
 
 
-def render_document(title: str, lead: str, parts: Sequence[Section], files: Iterable[str]) -> str:
+def render_document(
+    title: str, lead: str, parts: Sequence[Section], files: Iterable[str], *, script: str = "", data: Mapping[str, Any] = _NONE
+) -> str:
     """A page as HTML text.
 
     Its policy allows no request to anywhere, and no script but the two that it carries, which it knows by their hashes. The
@@ -38,8 +56,12 @@ def render_document(title: str, lead: str, parts: Sequence[Section], files: Iter
         The sections in reading order.
     files
         Names of the files beside the page that hold its numbers.
+    script
+        File with what the page's own script does besides.
+    data
+        Values that it reads, by the id of the element that holds them as JSON.
     """
-    script = (_HERE / "page.js").read_text(encoding="utf-8")
+    script = "".join((_HERE / name).read_text(encoding="utf-8") for name in ("page.js", script) if name)
     style = (_HERE / "page.css").read_text(encoding="utf-8")
     library, packed = _library()
     policy = f"default-src 'none'; script-src {_hash(script)} {library}; style-src 'unsafe-inline'; img-src data:"
@@ -70,6 +92,7 @@ def render_document(title: str, lead: str, parts: Sequence[Section], files: Iter
 <noscript><p>Figures need JavaScript; every number is in the tables.</p></noscript>
 </footer>
 <script type="application/json" id="figures">{_figures_json(panels)}</script>
+{"".join(f'<script type="application/json" id="{key}">{_json(value)}</script>' for key, value in data.items())}
 <script type="application/octet-stream" id="library">{packed}</script>
 <script>{script}</script>
 </body>
@@ -102,9 +125,21 @@ def _section(part: Section) -> str:
 
 def _place(key: str, caption: str, figure: go.Figure) -> str:
     height = without_legend(figure).layout.height
-    keys = "".join(f'<li><i style="background:{color}"></i>{name}</li>' for name, color in legend(figure))
+    keys = "".join(f"<li>{_mark(color, symbol)}{name}</li>" for name, color, symbol in legend(figure))
     plot = f'<div class="plot" id="{key}" style="height:{height}px"></div>'
     return f'<figure><figcaption>{escape(caption)}</figcaption><ul class="legend">{keys}</ul>{plot}</figure>'
+
+
+def _mark(color: str, symbol: str | None) -> str:
+    """A patch of a colour, or the shape of a figure's points in it."""
+    shape = _SHAPES.get(symbol or "")
+    return f'<b style="color:{color}">{shape}</b>' if shape else f'<i style="background:{color}"></i>'
+
+
+def _json(value: Any) -> str:
+    """JSON that cannot end its script element."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e")
 
 
 def _figures_json(panels: Mapping[str, go.Figure]) -> str:

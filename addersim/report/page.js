@@ -41,6 +41,7 @@ async function draw() {
   addEventListener("beforeprint", toPaper);
   addEventListener("afterprint", toScreen);
   reveal();
+  document.dispatchEvent(new Event("drawn"));
 }
 
 addEventListener("hashchange", reveal);

@@ -146,9 +146,10 @@ def without_legend(figure: go.Figure) -> go.Figure:
     return go.Figure(figure).update_layout(showlegend=False, height=height, margin={"t": TOP_PX})
 
 
-def legend(figure: go.Figure) -> list[tuple[str, str]]:
-    """Name, as markup, and colour of each kind of bar or point; traces that say ``showlegend=False`` have none."""
-    return [(trace.name, trace.marker.color) for trace in figure.data if trace.showlegend is not False]
+def legend(figure: go.Figure) -> list[tuple[str, str, str | None]]:
+    """Name, as markup, colour and shape of each kind of bar or point; traces that say ``showlegend=False`` have none."""
+    shown = [trace for trace in figure.data if trace.showlegend is not False]
+    return [(one.name, one.marker.color, one.marker.symbol if one.type == "scatter" else None) for one in shown]
 
 
 def beside(row: int, text: str) -> dict[str, Any]:

@@ -18,9 +18,10 @@ from addersim.sweeps.plan import Plan, Point
 from addersim.sweeps.records import Failed, Priced, Simulated, digest
 from addersim.sweeps.study import Study
 
-__all__ = ["COLUMNS", "Row", "point_row", "write_results"]
+__all__ = ["COLUMNS", "Row", "point_row", "read_study", "write_results", "write_study"]
 
 Row = Mapping[str, Any]
+STUDY = "study.json"
 
 COLUMNS: Mapping[str, type] = MappingProxyType(
     {
@@ -58,7 +59,7 @@ widest register of the network, `accumulator_bits_needed` what its sums would ha
 that left it. The last two are the names of the job's files."""
 
 
-def point_row(point: Point, plan: Plan, simulated: Simulated | Failed, priced: Priced | Failed) -> Row:
+def point_row(point: Point, plan: Plan, simulated: Simulated | Failed | None, priced: Priced | Failed | None) -> Row:
     """A point and what is known of it; what is not known is None."""
     rules = point.rules
     row = dict.fromkeys(COLUMNS) | {
@@ -84,7 +85,7 @@ def point_row(point: Point, plan: Plan, simulated: Simulated | Failed, priced: P
         row |= {key: getattr(priced, key) for key in ("energy_pj", "cycles", "latency_ms", "taps")}
         parts = priced.energy_pj_by_component
         row |= {f"energy_{component}_pj": parts.get(component, 0.0) for component in get_args(Component)}
-    else:
+    elif isinstance(priced, Failed):
         row["error"] = priced.error
     return row
 
@@ -100,11 +101,34 @@ def _register(simulated: Simulated) -> dict[str, Any]:
     }
 
 
-def write_results(folder: Path, study: Study, rows: Sequence[Row]) -> tuple[Path, ...]:
-    """Write ``study.json``, ``results.csv`` and, where pyarrow is installed, ``results.parquet``; each whole or not at all."""
+def write_study(folder: Path, study: Study) -> None:
+    """Write ``study.json``, which says what the folder's sweep is."""
     try:
-        with write_atomically(folder / "study.json") as stream:
+        with write_atomically(folder / STUDY) as stream:
             stream.write(msgspec.json.format(msgspec.json.encode(study)))
+    except OSError as error:
+        raise SweepError(f"{folder}: cannot hold a sweep: {error.strerror}") from None
+
+
+def read_study(folder: Path) -> Study:
+    """The study that a folder's sweep was last begun with.
+
+    Raises
+    ------
+    SweepError
+        Where the folder holds none.
+    """
+    try:
+        return msgspec.json.decode((folder / STUDY).read_bytes(), type=Study)
+    except OSError as error:
+        raise SweepError(f"{folder}: no sweep was begun here ({STUDY}: {error.strerror})") from None
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise SweepError(f"{folder / STUDY}: not a sweep's study ({error})") from None
+
+
+def write_results(folder: Path, rows: Sequence[Row]) -> tuple[Path, ...]:
+    """Write ``results.csv`` and, where pyarrow is installed, ``results.parquet``; each whole or not at all."""
+    try:
         with write_atomically(folder / "results.csv", "w") as stream:
             writer = csv.writer(stream, lineterminator="\n")
             writer.writerow(COLUMNS)

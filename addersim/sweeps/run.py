@@ -15,11 +15,11 @@ from addersim.sweeps.jobs import Subject, simulate_rules, study_network
 from addersim.sweeps.plan import Plan, Point, make_plan
 from addersim.sweeps.prices import price
 from addersim.sweeps.records import Failed, Key, Outcome, Priced, Simulated, SimulationKey, digest
-from addersim.sweeps.results import Row, point_row, write_results
+from addersim.sweeps.results import Row, point_row, read_study, write_results, write_study
 from addersim.sweeps.store import Store
 from addersim.sweeps.study import Study, load_study
 
-__all__ = ["Progress", "Sweep", "sweep"]
+__all__ = ["Progress", "Sweep", "recall", "sweep"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,11 @@ class Sweep:
     def failed(self) -> int:
         """Points without a result; their rows say why."""
         return sum(bool(row["error"]) for row in self.rows)
+
+    @property
+    def waiting(self) -> int:
+        """Points that are still to be done."""
+        return sum(row["energy_pj"] is None and not row["error"] for row in self.rows)
 
 
 def sweep(
@@ -97,13 +102,38 @@ def sweep(
     check_engine(engine, jobs, address)
     store = Store(Path(folder), note)
     store.open()
+    write_study(store.folder, asked)
     ledger = _Ledger(plan, store, retry, progress)
     ledger.recall()
     if pending := ledger.pending():
         with open_engine(engine, jobs, address, most=len(pending)) as machines:
             _simulate(ledger, machines)
     rows = ledger.rows()
-    return Sweep(asked, Path(folder), rows, write_results(Path(folder), asked, rows))
+    return Sweep(asked, Path(folder), rows, write_results(Path(folder), rows))
+
+
+def recall(folder: str | os.PathLike[str], *, note: Callable[[str], None] = lambda _: None) -> Sweep:
+    """Lay out what is done of the sweep that a folder holds; nothing is simulated.
+
+    Parameters
+    ----------
+    folder
+        Of a sweep that was begun: one that is running, was stopped, or is done.
+    note
+        As in `sweep`.
+
+    Raises
+    ------
+    AddersimError
+        Where the folder holds no sweep, or no point of it that this version did: its results are left as they are.
+    """
+    study = read_study(Path(folder))
+    ledger = _Ledger(make_plan(study), Store(Path(folder), note), False, lambda _: None)
+    ledger.recall()
+    if not ledger.found:
+        raise SweepError(f"{folder}: none of the sweep's points was done by this version of addersim; run the sweep")
+    rows = ledger.rows()
+    return Sweep(study, Path(folder), rows, write_results(Path(folder), rows))
 
 
 class _Ledger:
@@ -159,8 +189,9 @@ class _Ledger:
             self._tell()
 
     def rows(self) -> tuple[Row, ...]:
-        """All points, in the study's order."""
-        return tuple(self.found[_name(point)] for point in self.plan.points)
+        """All points, in the study's order; those that are still to be done know their place only."""
+        found = ((point, self.found.get(_name(point))) for point in self.plan.points)
+        return tuple(point_row(point, self.plan, None, None) if row is None else row for point, row in found)
 
     def _price(self, point: Point, simulated: Simulated) -> Priced | Failed:
         outcome = self.known(point.cost)
