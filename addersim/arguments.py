@@ -116,13 +116,26 @@ def check_threads(threads: int | None) -> int:
     return int(threads)
 
 
-def check_window(x: Array, weights: Array, moves: Moves) -> tuple[Geometry, tuple[int, int, int, int]]:
-    """Geometry and output shape of a window layer."""
+def check_kind(kind: npt.DTypeLike) -> np.dtype[Any]:
+    """A type of codes, in native byte order."""
+    found = np.dtype(kind).newbyteorder("=")
+    if found.name not in CODES:
+        raise FormatError(f"kind: {found} is not {' or '.join(CODES)}")
+    return found
+
+
+def check_moves(weights: Array, moves: Moves) -> Geometry:
+    """Geometry of a window layer."""
     if weights.ndim != 4 or weights.size == 0:
         raise NetworkError(f"weights: shape {weights.shape} is not (outputs, kernel_height, kernel_width, channels / groups)")
     if weights.size // len(weights) > MAX_TAPS:
         raise NetworkError(f"weights: {weights.size // len(weights)} taps an output; the kernels sum at most {MAX_TAPS}")
-    geometry = Geometry((weights.shape[1], weights.shape[2]), *moves)
+    return Geometry((weights.shape[1], weights.shape[2]), *moves)
+
+
+def check_window(x: Array, weights: Array, moves: Moves) -> tuple[Geometry, tuple[int, int, int, int]]:
+    """Geometry and output shape of a window layer."""
+    geometry = check_moves(weights, moves)
     return geometry, geometry.output_shape(x.shape, weights.shape)
 
 

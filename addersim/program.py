@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -50,18 +51,58 @@ class _Pipeline:
     def inputs(self) -> tuple[str, ...]:
         return self.layers[0].inputs
 
-    def run(self, engine: Engine, inputs: Sequence[Any], threads: int | None) -> tuple[Run, ...]:
+    def prepared(self, engine: Engine) -> Callable[[Sequence[Any], int | None], tuple[Run, ...]]:
+        """A function of input codes and threads; what depends on neither is found out now."""
         first, *rest = self.layers
         then = rest[-1].output if rest and isinstance(rest[-1], IntegerRelu) else None
-        found: tuple[Run, ...]
+        together = single = None
         if isinstance(first, IntegerWindow) and rest:
-            found = first.run_into(cast("IntegerAffine", rest[0]), then, engine, inputs[0], threads)
-        elif isinstance(first, IntegerAffine | IntegerAdd):
-            found = (first.run(engine, *inputs, threads=threads, then=then),)
-        else:
-            found = (first.run(engine, *inputs, threads=threads),)
-        *before, last = found
-        return (*before, last) if then is None else (*before, Run(None, last.observed), Run(last.values))
+            together = first.prepared_into(cast("IntegerAffine", rest[0]), then, engine)
+        elif isinstance(first, IntegerWindow):
+            single = first.prepared(engine)
+        how: dict[str, Any] = {"then": then} if isinstance(first, IntegerAffine | IntegerAdd) else {}
+        apart = partial(first.run, engine, **how)
+
+        def run(inputs: Sequence[Any], threads: int | None) -> tuple[Run, ...]:
+            found: tuple[Run, ...]
+            if together:
+                found = together(inputs[0], threads)
+            else:
+                found = (single(inputs[0], threads) if single else apart(*inputs, threads=threads),)
+            *before, last = found
+            return found if then is None else (*before, Run(None, last.observed), Run(last.values))
+
+        return run
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A program ready to run on one engine: its weights are checked, and what follows from them is known.
+
+    Attributes
+    ----------
+    program
+        The program.
+    steps
+        Layers as they run together.
+    calls
+        One of each step.
+    """
+
+    program: Program
+    steps: tuple[_Pipeline, ...]
+    calls: tuple[Callable[[Sequence[Any], int | None], tuple[Run, ...]], ...]
+
+    def runs(self, images: Images, threads: int | None = None) -> Iterator[tuple[str, Run]]:
+        """What every layer gives for a batch, ``input`` first, in execution order."""
+        members = {INPUT: (INPUT,)} | {step.name: tuple(layer.name for layer in step.layers) for step in self.steps}
+        calls = {step.name: call for step, call in zip(self.steps, self.calls, strict=True)}
+
+        def run(step: _Pipeline, inputs: Sequence[tuple[Run, ...]]) -> tuple[Run, ...]:
+            return calls[step.name]([one[-1].values for one in inputs], threads)
+
+        for name, found in walk(self.steps, (Run(self.program.encode(images)),), run):
+            yield from zip(members[name], found, strict=True)
 
 
 class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, eq=False):
@@ -131,20 +172,18 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def runs(
         self, images: Images, engine: Engine = kernels, threads: int | None = None, stream: bool = False
     ) -> Iterator[tuple[str, Run]]:
-        """What every layer gives for a batch, ``input`` first, in execution order.
+        """What every layer gives for a batch, ``input`` first, in execution order; `stream` as in `prepared`."""
+        yield from self.prepared(engine, stream).runs(images, threads)
+
+    def prepared(self, engine: Engine = kernels, stream: bool = False) -> Prepared:
+        """This program ready for many batches: what does not depend on the images is found out once.
 
         With `stream` a window, its affine and its ReLU run as one: same numbers, and no values for the words in between.
         """
         if not self.calibrated:
             raise QuantizationError(f"program {self.name} was made without calibration images: it can be counted, not run")
         steps = self._pipelines() if stream else [_Pipeline((layer,)) for layer in self.layers]
-        members = {step.name: step.layers for step in steps}
-
-        def run(step: _Pipeline, inputs: Sequence[tuple[Run, ...]]) -> tuple[Run, ...]:
-            return step.run(engine, [one[-1].values for one in inputs], threads)
-
-        for name, found in walk(steps, (Run(self.encode(images)),), run):
-            yield from zip([layer.name for layer in members[name]] if name != INPUT else [INPUT], found, strict=True)
+        return Prepared(self, tuple(steps), tuple(step.prepared(engine) for step in steps))
 
     def run(self, images: Images, engine: Engine = kernels, threads: int | None = None) -> npt.NDArray[Any]:
         """Output codes of one batch, shape ``(images, classes)``."""

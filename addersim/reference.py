@@ -7,6 +7,7 @@ come in the order kernel row, kernel column, input channel. ``threads`` is taken
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from addersim.arguments import (
     check_constants,
     check_exact,
     check_format,
+    check_kind,
     check_lane,
     check_pool,
     check_products,
@@ -44,6 +46,8 @@ __all__ = [
     "l1_sign_filter_gradient",
     "mac_forward",
     "max_pool",
+    "prepare_window",
+    "prepare_window_affine",
     "sum_pool",
     "window",
     "window_affine",
@@ -192,6 +196,41 @@ def window_affine(
     )
     seen = (sums.minimum, sums.maximum, sums.overflowed, codes.minimum, codes.maximum, codes.overflowed)
     return FusedResult(codes.values, *seen)
+
+
+def prepare_window(
+    kind: npt.DTypeLike,
+    weights: Array,
+    *,
+    lane: Lane,
+    stride: Pair = (1, 1),
+    padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+    accumulator_bits: int | None = None,
+    overflow: AccumulatorOverflow = "exact",
+) -> partial[WindowResult]:
+    """See `addersim.kernels.prepare_window`: here everything is found out at each call, for x of any type."""
+    check_kind(kind)
+    moves: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    return partial(window, weights=weights, lane=lane, **moves, accumulator_bits=accumulator_bits, overflow=overflow)
+
+
+def prepare_window_affine(
+    layer: partial[WindowResult],
+    multiplier: Array,
+    addend: Array,
+    shift: Array,
+    *,
+    output: FixedFormat,
+    rounding: Rounding = "half-even",
+    output_overflow: Overflow = "saturate",
+    then: FixedFormat | None = None,
+) -> partial[FusedResult]:
+    """See `addersim.kernels.prepare_window_affine`."""
+    constants: dict[str, Any] = {"multiplier": multiplier, "addend": addend, "shift": shift}
+    how: dict[str, Any] = {"output": output, "rounding": rounding, "output_overflow": output_overflow, "then": then}
+    return partial(window_affine, **layer.keywords, **constants, **how)
 
 
 def add(

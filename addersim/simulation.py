@@ -142,9 +142,9 @@ def simulate(
     classes = program.static_values()[program.layers[-1].name].words
     checked = None if labels is None else check_labels(labels, len(images), classes)
     floats = None if float_predictions is None else check_labels(float_predictions, len(images), classes, "float_predictions")
-    run = _Run(program, network)
+    run = _Run(program, network, engine)
     for start in range(0, len(images), batch):
-        run.add(images[start : start + batch], engine, threads)
+        run.add(images[start : start + batch], threads)
         if progress:
             progress(min(start + batch, len(images)))
     return run.result(checked, threshold, floats)
@@ -165,15 +165,16 @@ def check_labels(labels: npt.ArrayLike, images: int, classes: int, what: str = "
 class _Run:
     """Sums over the batches of one simulation."""
 
-    def __init__(self, program: Program, network: Network | None):
+    def __init__(self, program: Program, network: Network | None, engine: Engine):
         self.program, self.network = program, network
+        self.prepared = program.prepared(engine, stream=True)
         self.scales = {name: value.scale for name, value in program.static_values().items()}
         self.observed: dict[str, Observed] = {}
         self.squares: dict[str, npt.NDArray[np.float64]] = {}
         self.choices: list[Array] = []
         self.float_choices: list[Array] = []
 
-    def add(self, images: Images, engine: Engine, threads: int | None) -> None:
+    def add(self, images: Images, threads: int | None) -> None:
         floats: dict[str, Array] = {}
         wanted = {layer.twin for layer in self.program.layers} | {INPUT}
         if self.network is not None:
@@ -183,7 +184,7 @@ class _Run:
                 last = value
             self.float_choices.append(last.argmax(axis=1))
         twins = {INPUT: INPUT} | {layer.name: layer.twin for layer in self.program.layers}
-        for name, result in self.program.runs(images, engine, threads, stream=True):
+        for name, result in self.prepared.runs(images, threads):
             if result.observed:
                 self.observed[name] = merge(self.observed.get(name), result.observed)
             if (twin := twins[name]) in floats:

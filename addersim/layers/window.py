@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -239,46 +240,66 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
         return Value(shape, self.accumulator_bits(), True, self.scale)
 
     def run(self, engine: Engine, *codes: Array, threads: int | None = None) -> Run:
-        found = engine.window(*self._operands(codes[0]), **self._options(), threads=threads)
-        seen = observe(found.minimum, found.maximum, found.overflowed, found.values.size)
-        return Run(_like_input(found.values, codes[0]), seen)
+        return self.prepared(engine)(codes[0], threads)
 
-    def run_into(
-        self, affine: IntegerAffine, then: FixedFormat | None, engine: Engine, codes: Array, threads: int | None = None
-    ) -> tuple[Run, Run]:
+    def prepared(self, engine: Engine) -> Callable[[Array, int | None], Run]:
+        """This layer's run for many batches: what does not depend on the codes is found out once."""
+        window, enter = self._prepared(engine), self._entry()
+
+        def run(codes: Array, threads: int | None) -> Run:
+            found = window(enter(codes), threads=threads)
+            seen = observe(found.minimum, found.maximum, found.overflowed, found.values.size)
+            return Run(_like_input(found.values, codes), seen)
+
+        return run
+
+    def prepared_into(
+        self, affine: IntegerAffine, then: FixedFormat | None, engine: Engine
+    ) -> Callable[[Array, int | None], tuple[Run, Run]]:
         """This layer and the affine that alone reads it as one, and the clamp to `then` of the ReLU that alone reads that.
 
         Same numbers as one after the other; the sums never leave the cache, so that the first run has no values.
         """
-        found = engine.window_affine(
-            *self._operands(codes),
+        enter = self._entry()
+        both = engine.prepare_window_affine(
+            self._prepared(engine),
             *affine.constants(len(self.weights)),
-            **self._options(),
             output=affine.output,
             rounding=affine.rounding,
             output_overflow=affine.overflow,
             then=then,
-            threads=threads,
         )
-        size = found.values.size
-        sums = observe(found.sums_minimum, found.sums_maximum, found.sums_overflowed, size)
-        narrowed = observe(found.minimum, found.maximum, found.overflowed, size)
-        return Run(None, sums), Run(_like_input(found.values, codes), narrowed)
 
-    def _operands(self, codes: Array) -> tuple[Array, Array]:
-        x_places, w_places = self._places()
-        return _as_pixels(_shift_up(codes, x_places)), _shift_up(self.weights, w_places)
+        def run(codes: Array, threads: int | None) -> tuple[Run, Run]:
+            found = both(enter(codes), threads=threads)
+            size = found.values.size
+            sums = observe(found.sums_minimum, found.sums_maximum, found.sums_overflowed, size)
+            narrowed = observe(found.minimum, found.maximum, found.overflowed, size)
+            return Run(None, sums), Run(_like_input(found.values, codes), narrowed)
 
-    def _options(self) -> dict[str, Any]:
-        return {
-            "lane": DATAPATHS[self.datapath].lane,
-            "stride": self.stride,
-            "padding": self.padding,
-            "dilation": self.dilation,
-            "groups": self.groups,
-            "accumulator_bits": self.accumulator.bits,
-            "overflow": self.accumulator.overflow,
-        }
+        return run
+
+    def _entry(self) -> Callable[[Array], Array]:
+        """Brings codes, as pixels, to the scale of the sum, in a type that holds every code of the input's format there."""
+        kind, places = self._operand_type(), self._places()[0]
+        return lambda codes: _as_pixels(codes.astype(kind) << places if places else codes)
+
+    def _operand_type(self) -> np.dtype[Any]:
+        shifted = self.input_format.bits + self._places()[0]
+        return FixedFormat(shifted, self.input_format.signed).dtype
+
+    def _prepared(self, engine: Engine) -> Any:
+        return engine.prepare_window(
+            self._operand_type(),
+            _shift_up(self.weights, self._places()[1]),
+            lane=DATAPATHS[self.datapath].lane,
+            stride=self.stride,
+            padding=self.padding,
+            dilation=self.dilation,
+            groups=self.groups,
+            accumulator_bits=self.accumulator.bits,
+            overflow=self.accumulator.overflow,
+        )
 
     def bill(self, output: Value, *inputs: Value) -> Bill:
         record = DATAPATHS[self.datapath]

@@ -1,6 +1,6 @@
 """The speed of the kernels beside PyTorch on this machine, in one run: printed, and written to reports/bench/.
 
-python -m tests.bench [--repeats 7] [--output reports/bench]
+python -m tests.bench [--repeats 7] [--seconds 2.5] [--output reports/bench]
 """
 
 from __future__ import annotations
@@ -8,6 +8,10 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,34 +19,38 @@ import numpy as np
 import torch
 
 from addersim import kernels
+from addersim.storage import write_atomically
 from tests.bench import training
+from tests.bench.aims import aims
+from tests.bench.closed_forms import closed_forms
 from tests.bench.networks import networks
-from tests.bench.timing import processor, table
-from tests.bench.windows import absolute_differences, ceilings, layers
+from tests.bench.timing import Pace, processor, table
+from tests.bench.windows import LAYERS, absolute_differences, ceilings, layers
+
+Rows = list[dict[str, Any]]
 
 HEADS = {
+    "aims": "What the kernels are to reach, and what this run measured; the tables below say how.",
     "layers": "Billions of taps a second. conv2d is float32; ratios are to the faster of its two memory layouts. "
     "The limit is the fastest instruction set's 8-bit absolute differences from registers alone, times the threads.",
     "absolute differences": "Billions of taps a second; torch.cdist takes p = 1 and windows that are already gathered.",
     "networks": "Images a second of addersim.simulate at 8 bits, random weights and images, batches of 100; ratios are to the "
     "faster memory layout of PyTorch's float32 inference of the network that multiplies.",
     "training": "Milliseconds of one layer forward and backward, batch 32: kernels, the formula by broadcasting, convolution.",
+    "closed forms": "Milliseconds. All files are loaded before; a command's time holds the start of Python.",
 }
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="The kernels beside PyTorch, in one run; ratios are ratios of medians.")
-    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--repeats", type=int, default=7, help="rounds of a row, at most")
+    parser.add_argument(
+        "--seconds", type=float, default=2.5, help="a row begins no round after so long; whole networks get 4x"
+    )
     parser.add_argument("--output", type=Path, default=Path("reports/bench"))
     given = parser.parse_args(arguments)
     info, limits = kernels.kernel_info(), ceilings()
-    counts = sorted({1, info.threads})
-    tables: dict[str, list[dict[str, Any]]] = {
-        "layers": [row for threads in counts for row in layers(threads, given.repeats, limits)],
-        "absolute differences": [absolute_differences(threads, given.repeats) for threads in counts],
-        "networks": [row for threads in counts for row in networks(threads, given.repeats)],
-        "training": training.rows(info.threads, given.repeats),
-    }
+    tables = {name: list(_told(name, calls)) for name, calls in _calls(info.threads, limits, given.repeats, given.seconds)}
     machine = {
         "processor": processor(),
         "threads": info.threads,
@@ -51,12 +59,35 @@ def main(arguments: list[str] | None = None) -> None:
         "numpy": np.__version__,
         "torch": torch.__version__,
     }
+    tables = {"aims": aims(tables), **tables}
     text = _markdown(machine, limits, tables)
     print(text)
-    given.output.mkdir(parents=True, exist_ok=True)
-    (given.output / "README.md").write_text(text, encoding="utf-8")
     record = {"machine": machine, "limits_gtaps_a_thread": limits, "tables": tables}
-    (given.output / "speed.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    for name, content in (("README.md", text), ("speed.json", json.dumps(record, indent=1) + "\n")):
+        with write_atomically(given.output / name, "w") as file:
+            file.write(content)
+
+
+def _calls(threads: int, limits: dict[str, float], repeats: int, seconds: float) -> list[tuple[str, list[Callable[[], Rows]]]]:
+    """Of each table the calls that measure its rows."""
+    counts, pace = sorted({1, threads}), Pace(repeats, seconds)
+    return [
+        ("layers", [partial(layers, count, pace, limits, (layer,)) for count in counts for layer in LAYERS]),
+        ("absolute differences", [partial(absolute_differences, count, pace) for count in counts]),
+        ("networks", [partial(networks, count, Pace(repeats, 4 * seconds)) for count in counts]),
+        ("training", [partial(training.rows, threads, pace, chosen={name: one}) for name, one in training.LAYERS.items()]),
+        ("closed forms", [partial(closed_forms, pace)]),
+    ]
+
+
+def _told(name: str, calls: list[Callable[[], Rows]]) -> Iterator[dict[str, Any]]:
+    """The rows of some calls, and a line on standard error after each."""
+    for number, call in enumerate(calls, 1):
+        start = time.perf_counter()
+        rows = call()
+        yield from rows
+        labels = ", ".join(str(next(iter(row.values()))) for row in rows)
+        print(f"{name} {number}/{len(calls)}: {labels}, {time.perf_counter() - start:.1f} s", file=sys.stderr, flush=True)
 
 
 def _markdown(machine: dict[str, Any], limits: dict[str, float], tables: dict[str, list[dict[str, Any]]]) -> str:

@@ -10,14 +10,14 @@ import torch
 
 from addersim import lower, quantize, simulate
 from addersim.train.models import build
-from tests.bench.timing import medians
+from tests.bench.timing import Pace, medians
 
 __all__ = ["networks"]
 
 BATCH = 100
 
 
-def networks(threads: int, repeats: int, images: int = 200) -> list[dict[str, Any]]:
+def networks(threads: int, pace: Pace, images: int = 200) -> list[dict[str, Any]]:
     """A row an arithmetic of ResNet-20: images a second of ours and of PyTorch, and their ratio."""
     pixels = np.random.default_rng(7).integers(0, 256, (images, 3, 32, 32)).astype(np.uint8)
     floats = torch.from_numpy(pixels / np.float32(127.5) - 1)
@@ -41,7 +41,7 @@ def networks(threads: int, repeats: int, images: int = 200) -> list[dict[str, An
         for name, program in programs.items()
     }
     layouts = {"PyTorch": by_torch(torch.contiguous_format), "PyTorch channels last": by_torch(torch.channels_last)}
-    rates = {name: images / seconds for name, seconds in medians(calls | layouts, repeats).items()}
+    rates = {name: images / seconds for name, seconds in medians(calls | layouts, pace).items()}
     fastest = max(rates[name] for name in layouts)
     return [
         {

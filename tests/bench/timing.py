@@ -6,19 +6,33 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["medians", "processor", "table"]
+__all__ = ["Pace", "medians", "processor", "table"]
 
 
-def medians(calls: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often a row's calls are timed: `repeats` rounds, or fewer once they have taken `seconds`, but at least one."""
+
+    repeats: int = 7
+    seconds: float = float("inf")
+
+
+def medians(calls: Mapping[str, Callable[[], object]], pace: Pace) -> dict[str, float]:
     """Median seconds of each call, after one turn to warm up; in every round each is called once.
 
     The pause before each lets the threads of the one before, which wait in a loop for more work, go to sleep.
     """
     times: dict[str, list[float]] = {name: [] for name in calls}
-    for turn in range(repeats + 1):
+    end = float("inf")
+    for turn in range(pace.repeats + 1):
+        if turn > 1 and time.perf_counter() > end:
+            break
+        if turn == 1:
+            end = time.perf_counter() + pace.seconds
         for name, call in calls.items():
             time.sleep(0.005)
             start = time.perf_counter()

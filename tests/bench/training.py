@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from addersim.geometry import Geometry
 from addersim.train import kernels, reference
-from tests.bench.timing import medians
+from tests.bench.timing import Pace, medians
 
 __all__ = ["LAYERS", "rows"]
 
@@ -26,12 +26,12 @@ LAYERS = {  # channels, height, width, outputs, kernel, stride, padding
 }
 
 
-def rows(threads: int, repeats: int, batch: int = 32, chosen: Mapping[str, tuple[int, ...]] = LAYERS) -> list[dict[str, Any]]:
+def rows(threads: int, pace: Pace, batch: int = 32, chosen: Mapping[str, tuple[int, ...]] = LAYERS) -> list[dict[str, Any]]:
     """A row a layer: milliseconds of the three, the formula's ratio to ours, and ours to the convolution's."""
     torch.set_num_threads(threads)
     found = []
     for name, layer in chosen.items():
-        times = {what: 1e3 * seconds for what, seconds in medians(steps(layer, batch), repeats).items()}
+        times = {what: 1e3 * seconds for what, seconds in medians(steps(layer, batch), pace).items()}
         ratios = {"formula / adder": times["formula"] / times["adder"], "adder / conv2d": times["adder"] / times["conv2d"]}
         found.append({"layer": name, "threads": threads, **times, **ratios})
     return found

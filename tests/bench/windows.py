@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from addersim import kernels
 from addersim.kernels.core import core
-from tests.bench.timing import medians
+from tests.bench.timing import Pace, medians
 
 __all__ = ["LAYERS", "Layer", "absolute_differences", "ceilings", "layers"]
 
@@ -94,13 +94,11 @@ def ceilings(steps: int = 1_000_000) -> dict[str, float]:
     return found
 
 
-def layers(
-    threads: int, repeats: int, limits: Mapping[str, float], chosen: tuple[Layer, ...] = LAYERS
-) -> list[dict[str, Any]]:
+def layers(threads: int, pace: Pace, limits: Mapping[str, float], chosen: tuple[Layer, ...] = LAYERS) -> list[dict[str, Any]]:
     """A row a layer: taps a nanosecond of each arithmetic, l1 of 8 bits against the limit, and ratios to conv2d."""
     rows = []
     for layer in chosen:
-        rates = {name: layer.taps / seconds * 1e-9 for name, seconds in medians(layer.calls(threads), repeats).items()}
+        rates = {name: layer.taps / seconds * 1e-9 for name, seconds in medians(layer.calls(threads), pace).items()}
         ours, theirs = ({name: rate for name, rate in rates.items() if ("conv2d" in name) == is_torch} for is_torch in (0, 1))
         ratios = {f"{name} / conv2d": rate / max(theirs.values()) for name, rate in ours.items()}
         limit = max(limits.values()) * threads
@@ -108,7 +106,7 @@ def layers(
     return rows
 
 
-def absolute_differences(threads: int, repeats: int, layer: Layer = LAYERS[2]) -> dict[str, Any]:
+def absolute_differences(threads: int, pace: Pace, layer: Layer = LAYERS[2]) -> list[dict[str, Any]]:
     """The l1 kernel of 16 bits beside torch.cdist with p = 1 on the same windows, already gathered for it."""
     layer = replace(layer, images=min(layer.images, 4))
     calls = layer.calls(threads)
@@ -121,6 +119,6 @@ def absolute_differences(threads: int, repeats: int, layer: Layer = LAYERS[2]) -
         torch.set_num_threads(threads)
         return torch.cdist(windows, filters, p=1)
 
-    times = medians({"l1 8": calls["l1 8"], "l1 16": calls["l1 16"], "cdist": cdist}, repeats)
+    times = medians({"l1 8": calls["l1 8"], "l1 16": calls["l1 16"], "cdist": cdist}, pace)
     rates = {name: layer.taps / seconds * 1e-9 for name, seconds in times.items()}
-    return {"layer": layer.name, "threads": threads, **rates, "l1 16 / cdist": rates["l1 16"] / rates["cdist"]}
+    return [{"layer": layer.name, "threads": threads, **rates, "l1 16 / cdist": rates["l1 16"] / rates["cdist"]}]

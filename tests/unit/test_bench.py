@@ -7,14 +7,16 @@ import pytest
 
 pytest.importorskip("torch", reason="benchmarks stand beside PyTorch")
 
-from tests.bench import __main__, networks, timing, training, windows
+from tests.bench import __main__, aims, closed_forms, networks, timing, training, windows
+
+ONCE = timing.Pace(1)
 
 
 def test_layers_and_their_limit():
     limits = windows.ceilings(steps=1000)
     assert min(limits.values()) > 0
     tiny = tuple(replace(layer, images=1, size=min(layer.size, 4)) for layer in windows.LAYERS)
-    rows = windows.layers(1, 1, limits, tiny)
+    rows = windows.layers(1, ONCE, limits, tiny)
     assert [row["layer"] for row in rows] == [layer.name for layer in windows.LAYERS]
     for row in rows:
         fastest = max(row["conv2d"], row["conv2d channels last"])
@@ -29,12 +31,12 @@ def test_taps():
 
 
 def test_absolute_differences():
-    row = windows.absolute_differences(1, 1, windows.Layer("tiny", 1, 3, 4, 5))
+    (row,) = windows.absolute_differences(1, ONCE, windows.Layer("tiny", 1, 3, 4, 5))
     assert row["l1 16 / cdist"] == pytest.approx(row["l1 16"] / row["cdist"])
 
 
 def test_networks():
-    rows = networks.networks(1, 1, images=3)
+    rows = networks.networks(1, ONCE, images=3)
     assert [row["network"] for row in rows] == ["resnet20-adder", "resnet20-conv"]
     for row in rows:
         fastest = max(row["PyTorch images/s"], row["PyTorch channels last images/s"])
@@ -43,28 +45,91 @@ def test_networks():
 
 def test_training():
     chosen = {name: training.LAYERS[name] for name in ("LeNet-5 conv2", "ResNet-20 stage 3")}
-    rows = training.rows(1, 1, 1, chosen)
+    rows = training.rows(1, ONCE, 1, chosen)
     assert [row["layer"] for row in rows] == list(chosen)
     assert all(row[name] > 0 for row in rows for name in ("adder", "formula", "conv2d"))
 
 
-def test_report(tmp_path, monkeypatch, capsys):
-    one = [{"layer": "some", "threads": 1, "l1 8": 123.4}]
-    for name in ("layers", "networks"):
-        monkeypatch.setattr(__main__, name, lambda *_: one)
-    monkeypatch.setattr(__main__, "absolute_differences", lambda *_: one[0])
-    monkeypatch.setattr(__main__.training, "rows", lambda *_: one)
+def test_closed_forms():
+    rows = closed_forms.closed_forms(ONCE, "lenet5-adder")
+    names = [f"{what} lenet5-adder" for what in ("count", "estimate", "count and estimate")]
+    assert [row["task"] for row in rows] == [*names, "addersim --help", "import addersim"]
+    assert all(row["ms"] > 0 for row in rows)
+
+
+@pytest.fixture
+def tables():
+    """Round numbers: whoever takes the wrong cell gets another ratio."""
+    return {
+        "layers": [
+            {"layer": name, "threads": threads, "l1 8": rate * threads**0.5, "l1 8 / limit": 0.5, "l1 8 / conv2d": threads}
+            for threads in (1, 2)
+            for name, rate in zip(aims.FOUR, (10, 20, 30, 40), strict=True)
+        ],
+        "absolute differences": [{"layer": "some", "threads": threads, "l1 16 / cdist": 8.0 * threads} for threads in (1, 2)],
+        "networks": [
+            {"network": name, "threads": threads, "images/s": 100 * threads, "ratio": ratio * threads}
+            for threads in (1, 2)
+            for name, ratio in (("resnet20-adder", 1.4), ("resnet20-conv", 0.6))
+        ],
+        "training": [{"layer": "some", "threads": 1, "adder": 123.4}],
+        "closed forms": [
+            {"task": "count and estimate resnet50", "ms": 10.0},
+            {"task": "addersim --help", "ms": 401.0},
+            {"task": "import addersim", "ms": 20.0},
+        ],
+    }
+
+
+def test_aims(tables):
+    found = [(row["aim"], pytest.approx(row["measured"]), row["reached"]) for row in aims.aims(tables)]
+    assert found == [
+        ("at least 3", 2.8, "NO"),
+        ("at least 1", 1.2, "yes"),
+        ("at least 1.8", 2.0, "yes"),
+        *[("at least 2", 2.0, "yes")] * 4,
+        ("at least 0.7", 0.5, "NO"),
+        ("at least 1.8", 2**0.5, "NO"),
+        ("at least 10", 16.0, "yes"),
+        ("at most 10", 10.0, "yes"),
+        ("at most 150", 20.0, "yes"),
+        ("at most 400", 401.0, "NO"),
+    ]
+
+
+def test_one_thread_has_no_gain_to_show(tables):
+    tables = {name: [row for row in rows if row.get("threads", 1) == 1] for name, rows in tables.items()}
+    assert [row["aim"] for row in aims.aims(tables)].count("at least 1.8") == 0
+
+
+def test_report(tables, tmp_path, monkeypatch, capsys):
+    for name in ("layers", "networks", "absolute_differences", "closed_forms"):
+        monkeypatch.setattr(__main__, name, lambda *_, name=name: tables[name.replace("_", " ")])
+    monkeypatch.setattr(__main__.training, "rows", lambda *_, **__: tables["training"])
     monkeypatch.setattr(__main__, "ceilings", lambda: {"portable": 1.0})
     __main__.main(["--repeats", "1", "--output", str(tmp_path)])
     text, record = (tmp_path / "README.md").read_text(), json.loads((tmp_path / "speed.json").read_text())
-    assert text in capsys.readouterr().out
-    assert "|  some |       1 |  123 |" in text
-    assert {row["l1 8"] for rows in record["tables"].values() for row in rows} == {123.4}
+    printed = capsys.readouterr()
+    assert text in printed.out
+    assert "training 7/7: some, 0.0 s" in printed.err
+    assert "|  some |       1 |   123 |" in text
+    assert list(record["tables"]) == ["aims", "layers", "absolute differences", "networks", "training", "closed forms"]
+    assert {row["adder"] for row in record["tables"]["training"]} == {123.4}
     assert set(record["machine"]) == {"processor", "threads", "instruction set", "python", "numpy", "torch"}
+    assert {path.name for path in tmp_path.iterdir()} == {"README.md", "speed.json"}
 
 
 def test_medians_take_turns():
     order = []
-    found = timing.medians({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, 3)
+    found = timing.medians({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, timing.Pace(3))
     assert order == ["a", "b"] * 4
     assert set(found) == {"a", "b"}
+
+
+def test_a_pace_ends_after_its_seconds():
+    order = []
+    timing.medians({"a": lambda: order.append("a")}, timing.Pace(1000, 0.03))
+    assert 2 <= len(order) < 20
+    order.clear()
+    timing.medians({"a": lambda: order.append("a")}, timing.Pace(1000, 0.0))
+    assert len(order) == 2

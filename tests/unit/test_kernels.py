@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from addersim import kernels, reference
+from addersim.arguments import CODES
+from addersim.datapaths import LANES
 from addersim.errors import ConfigError, FormatError, NetworkError
 from addersim.fixed import OVERFLOWS, ROUNDINGS, FixedFormat
 
@@ -425,3 +427,45 @@ def test_memory_stays_near_input_and_output():
     status, printed, _ = run_python(code)
     assert status == 0
     assert int(printed) < 4096  # KiB
+
+
+@pytest.mark.parametrize("engine", [kernels, reference])
+@pytest.mark.parametrize("register", [(None, "exact"), (14, "wrap"), (14, "saturate"), (32, "saturate")])
+@pytest.mark.parametrize("kind", CODES)
+@pytest.mark.parametrize("lane", LANES)
+def test_a_prepared_layer_gives_what_the_layer_gives_batch_after_batch(engine, register, kind, lane):
+    random = np.random.default_rng(3)
+    ends = np.iinfo(kind)
+    weights = random.integers(-128, 128, (5, 3, 3, 4)).astype(np.int8)
+    constants = random.integers(1, 100, 5).astype(np.int32), random.integers(-9, 9, 5), np.full(5, 9, np.uint8)
+    bits, overflow = register
+    how = {"lane": lane, "padding": (1, 1), "stride": (2, 1), "accumulator_bits": bits, "overflow": overflow}
+    into = {"output": FixedFormat(8), "rounding": "half-up", "then": FixedFormat(7, signed=False)}
+    given = weights.copy()
+    layer = engine.prepare_window(kind, given, **how)
+    both = engine.prepare_window_affine(layer, *constants, **into)
+    for images, share in ((2, 1), (0, 1), (3, 100), (1, 1)):
+        x = random.integers(ends.min // share, ends.max // share, (images, 5, 6, 4), endpoint=True).astype(kind)
+        pairs = (
+            (layer(x, threads=1), engine.window(x, weights, **how)),
+            (both(x, threads=2), engine.window_affine(x, weights, *constants, **how, **into)),
+        )
+        for found, expected in pairs:
+            assert found.values.dtype == expected.values.dtype
+            np.testing.assert_array_equal(found.values, expected.values)
+            fields = [name for name in expected.__dataclass_fields__ if name != "values"]
+            assert [getattr(found, name) for name in fields] == [getattr(expected, name) for name in fields]
+
+
+def test_a_prepared_layer_owns_its_weights_and_knows_its_type():
+    weights = np.full((1, 1, 1, 1), 3, np.int8)
+    layer = kernels.prepare_window("int8", weights, lane="l1")
+    weights[:] = 50
+    assert layer(np.full((1, 1, 1, 1), 1, np.int8)).values.item() == -2
+    with pytest.raises(ValueError, match="read-only"):
+        layer.weights[:] = 1
+    with pytest.raises(FormatError, match="^x: uint8 is not an array of int8$"):
+        layer(np.zeros((1, 1, 1, 1), np.uint8))
+    for engine in (kernels, reference):
+        with pytest.raises(FormatError, match="^kind: int32 is not int8 or uint8 or int16 or uint16$"):
+            engine.prepare_window("int32", weights, lane="l1")

@@ -1,0 +1,273 @@
+"""Window layers whose weights, register and moves are checked and known before any images come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from addersim.arguments import (
+    CODE_ENDS,
+    CODES,
+    NATIVE,
+    AccumulatorOverflow,
+    FusedResult,
+    Lane,
+    Moves,
+    WindowResult,
+    check_array,
+    check_constants,
+    check_exact,
+    check_format,
+    check_kind,
+    check_lane,
+    check_moves,
+    check_threads,
+)
+from addersim.fixed import Accumulator, FixedFormat, Overflow, Rounding
+from addersim.geometry import Geometry, Pair
+from addersim.kernels.core import (
+    LANES,
+    ROUNDINGS,
+    chosen_set,
+    codes_numbers,
+    core,
+    flat,
+    geometry_numbers,
+    type_number,
+)
+from addersim.kernels.elementwise import affine
+from addersim.kernels.sums import INT32, Bounds, Sums
+
+__all__ = [
+    "PreparedWindow",
+    "PreparedWindowAffine",
+    "prepare_window",
+    "prepare_window_affine",
+    "window_affine_of",
+    "window_of",
+]
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedWindow:
+    """A window layer on codes of one type: everything that does not depend on the images is checked and found out.
+
+    Call it with x and, by keyword, the number of threads. `prepare_window` makes it.
+
+    Attributes
+    ----------
+    kind
+        Type of x.
+    weights, lane, register, geometry
+        The layer.
+    word
+        Type of the accumulator words.
+    sums
+        For any x of the type.
+    values_matter
+        Whether what x really holds may prove more than its type does.
+    """
+
+    kind: np.dtype[Any]
+    weights: Array
+    lane: Lane
+    register: Accumulator
+    geometry: Geometry
+    word: type[np.signedinteger[Any]]
+    sums: Sums
+    values_matter: bool
+
+    def __call__(self, x: Array, *, threads: int | None = None) -> WindowResult:
+        x, shape, count = self.checked(x, threads)
+        y = np.empty(shape, self.word)
+        return WindowResult(y, *self.run(x, y, self.sums_of(x), count)[0]) if y.size else WindowResult(y, 0, 0, 0)
+
+    def checked(self, x: Array, threads: int | None) -> tuple[Array, tuple[int, int, int, int], int]:
+        """x as it is passed on, the shape of the output, and the number of threads."""
+        x = check_array("x", x, (NATIVE[self.kind],))
+        return x, self.geometry.output_shape(x.shape, self.weights.shape), check_threads(threads)
+
+    def sums_of(self, x: Array) -> Sums:
+        """What is known of the sums for this x."""
+        if not (self.values_matter and x.size):
+            return self.sums
+        ends = min(int(x.min()), 0), max(int(x.max()), 0)
+        return Sums.of(Bounds.of(self.weights, self.lane, ends), self.lane, self.register, ends)
+
+    def run(
+        self, x: Array, y: Array, sums: Sums, threads: int, affine_numbers: tuple[Any, ...] | None = None
+    ) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+        """Fill y; returns what was seen in the sums, and in the codes."""
+        seen = core.window(
+            flat(x),
+            type_number(x),
+            sums.ends,
+            flat(self.weights),
+            type_number(self.weights),
+            flat(y),
+            y.dtype.itemsize,
+            geometry_numbers(self.geometry, x, y),
+            LANES[self.lane],
+            sums.handling,
+            sums.narrow,
+            sums.ordered,
+            affine_numbers,
+            chosen_set(),
+            threads,
+        )
+        check_exact(self.register, *seen[0][:2])
+        return seen
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedWindowAffine:
+    """A prepared window and the affine after it; call it like the window. `prepare_window_affine` makes it.
+
+    Attributes
+    ----------
+    window
+        The window layer.
+    constants
+        Multiplier, addend and shift of each output.
+    output, rounding, overflow, then
+        As in `affine`.
+    fuses
+        Whether the affine can follow each sum at once, whatever x of its type holds.
+    """
+
+    window: PreparedWindow
+    constants: tuple[Array, Array, Array]
+    output: FixedFormat
+    rounding: Rounding
+    overflow: Overflow
+    then: FixedFormat | None
+    fuses: bool
+
+    def __call__(self, x: Array, *, threads: int | None = None) -> FusedResult:
+        x, shape, count = self.window.checked(x, threads)
+        known = self.window.sums_of(x)
+        fuses = self.fuses or (self.overflow == "saturate" and known is not self.window.sums and self._fuse(known))
+        if fuses and shape[0]:
+            y = np.empty(shape, (self.then or self.output).dtype)
+            form = codes_numbers(self.output, self.overflow, self.then)
+            numbers = (*self.constants, np.empty((2, shape[-1])), ROUNDINGS[self.rounding], form)
+            sums, codes = self.window.run(x, y, known, count, numbers)
+            return FusedResult(y, *sums, *codes)
+        words = np.empty(shape, self.window.word)
+        sums = self.window.run(x, words, known, count)[0] if words.size else (0, 0, 0)
+        how: dict[str, Any] = {"output": self.output, "rounding": self.rounding, "overflow": self.overflow, "then": self.then}
+        after = affine(words, *self.constants, **how, threads=threads)
+        return FusedResult(after.values, *sums, after.minimum, after.maximum, after.overflowed)
+
+    def _fuse(self, sums: Sums) -> bool:
+        return sums.fuses(self.constants, self.rounding)
+
+
+def window_of(kind: np.dtype[Any], weights: Array, lane: Lane, moves: Moves, register: Accumulator) -> PreparedWindow:
+    """A window that borrows its weights."""
+    weights = check_array("weights", weights, CODES)
+    geometry, ends = check_moves(weights, moves), CODE_ENDS[kind]
+    bounds = Bounds.of(weights, lane, ends)
+    small = register.overflow != "exact" and register.bits is not None and register.bits <= 32
+    word = np.int32 if small or bounds.within(*INT32) else np.int64
+    values_matter = lane == "mac" and not (bounds.within(*INT32) and bounds.held_by(register))
+    sums = Sums.of(bounds, lane, register, ends)
+    return PreparedWindow(kind, weights, lane, register, geometry, word, sums, values_matter)
+
+
+def _own(values: Array) -> Array:
+    """A copy that nobody can change."""
+    values = values.copy()
+    values.setflags(write=False)
+    return values
+
+
+def prepare_window(
+    kind: npt.DTypeLike,
+    weights: Array,
+    *,
+    lane: Lane,
+    stride: Pair = (1, 1),
+    padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+    accumulator_bits: int | None = None,
+    overflow: AccumulatorOverflow = "exact",
+) -> PreparedWindow:
+    """`window` for many x of one type: what does not depend on x is checked and found out once.
+
+    Parameters
+    ----------
+    kind
+        Type of x: int8, uint8, int16 or uint16.
+    weights, lane, stride, padding, dilation, groups, accumulator_bits, overflow
+        As in `window`. The weights are copied: changing them later changes nothing.
+
+    Returns
+    -------
+    A function of ``x`` and ``threads``, which gives what `window` gives.
+
+    Examples
+    --------
+    >>> x, w = np.array([[[[100, -2]]]], np.int8), np.array([[[[-100, 1]]]], np.int8)
+    >>> prepare_window("int8", w, lane="l1")(x).values.item()
+    -203
+    """
+    register = check_lane(lane, accumulator_bits, overflow)
+    weights = _own(check_array("weights", weights, CODES))
+    return window_of(check_kind(kind), weights, lane, (stride, padding, dilation, groups), register)
+
+
+def prepare_window_affine(
+    layer: PreparedWindow,
+    multiplier: Array,
+    addend: Array,
+    shift: Array,
+    *,
+    output: FixedFormat,
+    rounding: Rounding = "half-even",
+    output_overflow: Overflow = "saturate",
+    then: FixedFormat | None = None,
+) -> PreparedWindowAffine:
+    """`window_affine` for many x of one type.
+
+    Parameters
+    ----------
+    layer
+        What `prepare_window` gave.
+    multiplier, addend, shift, output, rounding, output_overflow, then
+        As in `window_affine`; the arrays are copied.
+
+    Returns
+    -------
+    A function of ``x`` and ``threads``, which gives what `window_affine` gives.
+
+    Examples
+    --------
+    >>> layer = prepare_window("int8", np.array([[[[-100, 1]]]], np.int8), lane="l1")
+    >>> both = prepare_window_affine(layer, np.array([-3], np.int32), np.array([100]), np.array([3], np.uint8),
+    ...                              output=FixedFormat(8))
+    >>> both(np.array([[[[100, -2]]]], np.int8)).values.item()
+    89
+    """
+    check_format(output, output_overflow, then)
+    m, a, s = check_constants(layer.weights.shape[:1], multiplier, addend, shift, rounding)
+    return window_affine_of(layer, (_own(m), _own(a), _own(s)), output, rounding, output_overflow, then)
+
+
+def window_affine_of(
+    window: PreparedWindow,
+    constants: tuple[Array, Array, Array],
+    output: FixedFormat,
+    rounding: Rounding,
+    overflow: Overflow,
+    then: FixedFormat | None,
+) -> PreparedWindowAffine:
+    """The same with an affine after it; the constants are known to be sound."""
+    fuses = overflow == "saturate" and window.sums.fuses(constants, rounding)
+    return PreparedWindowAffine(window, constants, output, rounding, overflow, then, fuses)
