@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import dataclasses
 import shutil
 import subprocess
 import tempfile
@@ -22,6 +21,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 import torch
+from msgspec.structs import replace
 from plotly.subplots import make_subplots
 from rich.console import Console
 
@@ -105,7 +105,7 @@ def keep(run: Run, recipe: Recipe, images: str) -> None:
     network = Network.load(run.folder / NETWORK)
     title = DATASETS[recipe.data].title
     about = network.about | {"origin": network.about["origin"].replace(title, images)}
-    dataclasses.replace(network, about=about).save(BUNDLED / f"{recipe.architecture}.npz")
+    replace(network, about=about).save(BUNDLED / f"{recipe.architecture}.npz")
 
 
 def picture(curves: list[dict[str, Any]], path: Path) -> None:
