@@ -11,9 +11,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import shutil
-import subprocess
-import tempfile
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +19,7 @@ from typing import Any
 import plotly.graph_objects as go
 import torch
 from msgspec.structs import replace
+from pictures import draw
 from plotly.subplots import make_subplots
 from rich.console import Console
 
@@ -110,10 +108,6 @@ def keep(run: Run, recipe: Recipe, images: str) -> None:
 
 def picture(curves: list[dict[str, Any]], path: Path) -> None:
     """Test accuracy and training loss by epoch, a line a run, as Chromium draws them."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        print(f"{path.name}: not drawn, Chromium is not installed")
-        return
     figure = make_subplots(1, 2, subplot_titles=("test accuracy, %", "training loss"), horizontal_spacing=0.08)
     names = list(dict.fromkeys(row["run"] for row in curves))
     for name in names:
@@ -125,11 +119,7 @@ def picture(curves: list[dict[str, Any]], path: Path) -> None:
             figure.add_trace(trace, 1, column)
     figure.update_layout(template="plotly_white", font={"family": FONT}, margin={"l": 40, "r": 10, "t": 30, "b": 40})
     figure.update_layout(legend={"orientation": "h", "y": -0.15}, width=1000, height=420).update_xaxes(title="epoch")
-    with tempfile.TemporaryDirectory() as folder:
-        page = Path(folder, "curves.html")
-        figure.write_html(page, config={"displayModeBar": False})
-        options = ["--headless", "--no-sandbox", "--hide-scrollbars", "--window-size=1016,436", "--virtual-time-budget=5000"]
-        subprocess.run([chromium, *options, f"--screenshot={path.resolve()}", page.as_uri()], check=True, capture_output=True)
+    draw(figure, path)
 
 
 def write(path: Path, rows: list[dict[str, Any]]) -> None:

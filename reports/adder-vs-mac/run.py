@@ -1,0 +1,152 @@
+"""Adder networks beside their multiplying twins, from the arithmetic alone to the whole system; one command, two processes.
+
+    python reports/adder-vs-mac/run.py             # everything: results.csv, the pictures, the tables of README.md
+    python reports/adder-vs-mac/run.py --written   # the pictures and tables again, from results.csv
+
+Needs the extra `train` (the architectures are torch's; counting needs shapes only, so that they stay untrained) and plotly.
+A saving is the twin's energy over the adder network's, an image. A table that cannot price a
+design leaves a row with the reason.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from itertools import product
+from pathlib import Path
+
+from addersim import Accumulator, Quantization, count, estimate, estimate_area, load_accelerator, load_network, quantize
+from addersim.errors import PriceError
+from addersim.hardware import load_table
+from addersim.hardware.compute import arithmetic_energy
+from addersim.hardware.energy_file import table_names
+from addersim.hardware.sizing import fit_area
+from addersim.storage import write_atomically
+
+HERE = Path(__file__).parent
+NETWORKS = ("resnet50", "resnet18", "resnet20", "lenet5")  # the longest first, for two processes
+BITS = (8, 16)
+ACCELERATORS = ("systolic-16x16", "systolic-32x32", "systolic-128x128", "edge-unified-32x32", "eyeriss-65nm")
+REFERENCE = "horowitz-45nm"
+EYERISS = "eyeriss-65nm"  # the accelerator needs the table of this name: it prices scratchpads and the array's network
+LARGE_BATCH = 16
+PARTS = {
+    "array": ("array",),
+    "vector": ("vector",),
+    "scratchpads": ("register", "network"),
+    "buffers": ("buffer",),
+    "dram": ("dram",),
+    "leakage": ("leakage",),
+}
+CASES = {"systolic-16x16": ("1c1a", "xor", "16-bit sums"), "edge-unified-32x32": ("32-bit sums",)}
+SUMS = {"16-bit sums": Accumulator(16, "saturate"), "32-bit sums": Accumulator(32, "saturate")}
+KEYS = ("network", "bits", "accelerator", "batch", "equal", "case", "table")
+
+
+def reference(accelerator):
+    """The table behind every single figure of an accelerator."""
+    return EYERISS if accelerator == EYERISS else REFERENCE
+
+
+def programs(network, bits, case="2a"):
+    """The adder network and its twin, in integers; uncalibrated, for only shapes and widths count here."""
+    accumulator = SUMS.get(case, Accumulator())
+    circuit = case if case in ("1c1a", "xor") else "2a"
+    rules = Quantization(weight_bits=bits, activation_bits=bits, circuit=circuit, accumulator=accumulator)
+    return [quantize(load_network(f"{network}-{arithmetic}"), None, rules) for arithmetic in ("adder", "conv")]
+
+
+def energies(cost):
+    """Energy of one image by part, in pJ."""
+    found = cost.energy_by_component()
+    return {part: sum(found.get(name, 0.0) for name in names) / cost.batch for part, names in PARTS.items()}
+
+
+def row(given, programs, machines, budget_mm2=None):
+    """One comparison: two programs on their machines, under one table and batch."""
+    found = dict(zip(KEYS, given, strict=True)) | {"refused": ""}
+    table = load_table(found["table"])
+    traces = [count(program) for program in programs]
+    try:
+        costs = [estimate(trace, machine, table, found["batch"]) for trace, machine in zip(traces, machines, strict=True)]
+    except PriceError as error:
+        return found | {"refused": str(error)}
+    paper = [sum(arithmetic_energy(count(program, "paper").operations, table).values()) for program in programs]
+    parts = [energies(cost) for cost in costs]
+    taps = traces[0].taps_by_datapath()
+    found |= {
+        "multiplied_taps_percent": f"{100 * taps.get('mac', 0) / traces[0].taps:.3f}",
+        "area_budget_mm2": f"{budget_mm2:.4f}" if budget_mm2 else "",
+        "saving_paper": f"{paper[1] / paper[0]:.4f}",
+    }
+    sums = [0.0, 0.0]
+    for part in PARTS:
+        sums = [total + one[part] for total, one in zip(sums, parts, strict=True)]
+        found[f"saving_to_{part}"] = f"{sums[1] / sums[0]:.4f}"
+    for name, machine, cost, one in zip(("adder", "conv"), machines, costs, parts, strict=True):
+        found |= {f"{name}_{part}_uj": f"{energy_pj * 1e-6:.6g}" for part, energy_pj in one.items()}
+        found |= {
+            f"{name}_uj": f"{sum(one.values()) * 1e-6:.6g}",
+            f"{name}_ms": f"{cost.latency_ms / cost.batch:.6g}",
+            f"{name}_elements": machine.array.elements,
+        }
+    return found
+
+
+def points(network, bits, accelerator):
+    """Every comparison of a pair of networks on one accelerator."""
+    pair, machine, table = programs(network, bits), load_accelerator(accelerator), reference(accelerator)
+    for name in table_names():
+        yield row((network, bits, accelerator, 1, "elements", "2a", name), pair, (machine, machine))
+    yield row((network, bits, accelerator, LARGE_BATCH, "elements", "2a", table), pair, (machine, machine))
+    adder, conv = (count(program) for program in pair)
+    budget_mm2 = estimate_area(conv, machine).area_mm2
+    sized = fit_area(adder, machine, budget_mm2), machine
+    yield row((network, bits, accelerator, 1, "area", "2a", table), pair, sized, budget_mm2)
+
+
+def job(given):
+    """All comparisons of one pair of networks on one accelerator; on some, other circuits and sums of one width too."""
+    network, bits, accelerator = given
+    rows = list(points(*given))
+    machine = load_accelerator(accelerator)
+    for case in CASES.get(accelerator, ()):
+        keys = (network, bits, accelerator, 1, "elements", case, reference(accelerator))
+        rows.append(row(keys, programs(network, bits, case), (machine, machine)))
+    return rows
+
+
+def measure():
+    """Rows of the whole study, the longest jobs first."""
+    jobs = sorted(product(NETWORKS, BITS, ACCELERATORS), key=lambda one: (NETWORKS.index(one[0]), one[2] != EYERISS))
+    found = {}
+    with ProcessPoolExecutor(2) as pool:
+        for given, rows in zip(jobs, pool.map(job, jobs), strict=True):
+            print(*given, len(rows), "rows", flush=True)
+            found[given] = rows
+    return [row for given in product(NETWORKS[::-1], BITS, ACCELERATORS) for row in found[given]]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--written", action="store_true", help="only draw and tabulate results.csv")
+    given = parser.parse_args()
+    path = HERE / "results.csv"
+    if not given.written:
+        rows = measure()
+        head = list(dict.fromkeys(key for one in rows for key in one))
+        with write_atomically(path, "w") as file:
+            writer = csv.DictWriter(file, head, restval="", lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+    sys.path.append(str(HERE.parent))  # where pictures.py is
+    from show import show
+
+    with path.open() as file:
+        show(list(csv.DictReader(file)), HERE)
+
+
+if __name__ == "__main__":
+    main()
