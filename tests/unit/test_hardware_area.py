@@ -2,7 +2,6 @@ import re
 
 import msgspec
 import pytest
-from hardware_traces import batch_norm, relu, small_residual_network, window
 
 from addersim.datapaths import DATAPATHS
 from addersim.hardware import estimate, load_accelerator, load_table, parse_table
@@ -11,6 +10,7 @@ from addersim.hardware.energy_file import COLUMNS
 from addersim.hardware.leakage import Leakage
 from addersim.ops import OpCounts
 from addersim.trace import Trace
+from tests.unit.hardware_traces import batch_norm, relu, small_residual_network, window
 
 SMALL, EDGE = small_residual_network(), load_accelerator("systolic-16x16")
 HEADER = ",".join((*COLUMNS, "area_um2", "leakage_uw"))

@@ -1,12 +1,12 @@
 import re
 
 import pytest
-from hardware_traces import small_residual_network
 
 from addersim.errors import HardwareError, PriceError
 from addersim.hardware import estimate, load_accelerator, parse_table, table_names
 from addersim.hardware.energy_file import COLUMNS
 from addersim.hardware.energy_range import estimate_range
+from tests.unit.hardware_traces import small_residual_network
 
 SMALL, EDGE = small_residual_network(), load_accelerator("systolic-16x16")
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import msgspec
 import pytest
-from hardware_traces import bottleneck_network, relu, small_residual_network, window
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,6 +27,7 @@ from addersim.hardware.memory import Access
 from addersim.ops import OpCounts
 from addersim.summary import cost_document
 from addersim.trace import LayerTrace, Operand, Trace
+from tests.unit.hardware_traces import bottleneck_network, relu, small_residual_network, window
 
 EDGE = load_accelerator("systolic-16x16")
 SYSTOLIC = tuple(name for name in accelerator_names() if load_accelerator(name).array.dataflow != "row")

@@ -5,7 +5,6 @@ from math import ceil
 
 import msgspec
 import pytest
-from hardware_traces import window
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +18,7 @@ from addersim.hardware.mapping import Placement
 from addersim.hardware.memory import ArrayWords, array_accesses, output_accesses
 from addersim.hardware.movement import MovementPrices
 from addersim.trace import MatrixWork
+from tests.unit.hardware_traces import window
 
 EDGE = load_accelerator("systolic-16x16")
 TABLE = load_table("horowitz-45nm")

@@ -3,7 +3,6 @@ from dataclasses import replace
 
 import msgspec
 import pytest
-from hardware_traces import relu, window
 
 from addersim.errors import HardwareError
 from addersim.hardware import load_accelerator
@@ -13,6 +12,7 @@ from addersim.hardware.mapping import Placement
 from addersim.hardware.memory import output_accesses, vector_accesses
 from addersim.hardware.movement import MovementPrices
 from addersim.trace import Operand
+from tests.unit.hardware_traces import relu, window
 
 EDGE = load_accelerator("systolic-16x16")
 GIVEN = {"read_pj_per_word": 10, "write_pj_per_word": 10, "source": "made up"}

@@ -4,9 +4,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from hardware_traces import window
 from msgspec.structs import replace as change
-from networks import residual
 
 from addersim import Quantization, count, quantize
 from addersim.datapaths import DATAPATHS
@@ -22,6 +20,8 @@ from addersim.hardware.row_mapper import RELATIVE_COST, RowArray, Widths, row_ma
 from addersim.hardware.row_mapper import _dram_bits as mapped_dram_bits
 from addersim.hardware.row_mapper import _on_chip as mapped_on_chip
 from addersim.trace import Operand, Trace
+from tests.unit.hardware_traces import window
+from tests.unit.networks import residual
 
 EYERISS = load_accelerator("eyeriss-65nm")
 GEOMETRY = Geometry((3, 3), padding=(1, 1))

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from row_walk import RowWalk
 
 from addersim.errors import HardwareError
 from addersim.geometry import Geometry
 from addersim.hardware import row_mapper
 from addersim.hardware.row_mapper import RowArray, Widths, row_mapping
 from addersim.hardware.row_stationary import RowMapping, RowShape, count_rows, fetched, footprints
+from tests.unit.row_walk import RowWalk
 
 EYERISS = RowArray(rows=12, columns=14, input_words=12, weight_words=224, sum_words=24)
 WORDS = Widths(16, 16, 16)

@@ -3,7 +3,6 @@ from dataclasses import replace
 
 import msgspec
 import pytest
-from hardware_traces import add, batch_norm, relu, small_residual_network, window
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,6 +11,7 @@ from addersim.hardware import load_accelerator
 from addersim.hardware.schedule import kept_on_chip, schedule
 from addersim.ops import OpCounts
 from addersim.trace import LayerTrace, Operand, Trace
+from tests.unit.hardware_traces import add, batch_norm, relu, small_residual_network, window
 
 BUFFERS = load_accelerator("systolic-16x16").buffers
 

@@ -2,7 +2,6 @@ import re
 
 import msgspec
 import pytest
-from hardware_traces import batch_norm, small_residual_network
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,6 +9,7 @@ from addersim.errors import HardwareError
 from addersim.hardware import estimate, estimate_area, fit_area, fit_elements, fit_throughput, load_accelerator, load_table
 from addersim.hardware.sizing import ASPECT_SLACK
 from addersim.trace import Trace
+from tests.unit.hardware_traces import batch_norm, small_residual_network
 
 SMALL, EDGE = small_residual_network(), load_accelerator("systolic-16x16")
 

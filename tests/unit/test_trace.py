@@ -1,10 +1,10 @@
 """Traces: what a window layer says about its shape."""
 
 import pytest
-from networks import residual
 
 from addersim import count, quantize
 from addersim.datapaths import LANES
+from tests.unit.networks import residual
 
 
 def counted(lane="l1"):
