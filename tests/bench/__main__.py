@@ -23,8 +23,8 @@ from addersim.storage import write_atomically
 from tests.bench import training
 from tests.bench.aims import aims
 from tests.bench.closed_forms import closed_forms
-from tests.bench.networks import networks
 from tests.bench.timing import Pace, processor, table
+from tests.bench.whole_networks import networks
 from tests.bench.windows import LAYERS, absolute_differences, ceilings, layers
 
 Rows = list[dict[str, Any]]

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("torch", reason="benchmarks stand beside PyTorch")
 
-from tests.bench import __main__, aims, closed_forms, networks, timing, training, windows
+from tests.bench import __main__, aims, closed_forms, timing, training, whole_networks, windows
 
 ONCE = timing.Pace(1)
 
@@ -36,7 +36,7 @@ def test_absolute_differences():
 
 
 def test_networks():
-    rows = networks.networks(1, ONCE, images=3)
+    rows = whole_networks.networks(1, ONCE, images=3)
     assert [row["network"] for row in rows] == ["resnet20-adder", "resnet20-conv"]
     for row in rows:
         fastest = max(row["PyTorch images/s"], row["PyTorch channels last images/s"])
