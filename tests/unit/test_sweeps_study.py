@@ -162,7 +162,7 @@ def test_what_does_not_exist_is_refused_with_its_place(axes, message):
 def test_networks_that_are_not_trained_are_refused():
     pytest.importorskip("torch")
     with pytest.raises(ConfigError, match="an architecture with random weights has no accuracy; give a trained file"):
-        make_plan(study(networks=("resnet20-adder",), data="cifar10"))
+        make_plan(study(networks=("vgg-small-adder",), data="cifar10"))
 
 
 def test_a_grid_too_large_to_lay_out_is_refused():
