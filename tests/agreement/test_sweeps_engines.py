@@ -124,7 +124,7 @@ def test_a_killed_worker_is_told_in_one_line_and_nothing_finished_is_lost(alone,
         os.kill(process.pid, signal.SIGSTOP)  # or a quick machine might be through before the worker is found
         before = set(done(tmp_path))
         children = subprocess.run(
-            ["ps", "-o", "pid=,args=", "--ppid", str(process.pid)], capture_output=True, text=True, check=True
+            ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(process.pid)], capture_output=True, text=True, check=True
         )
         workers = [line.split()[0] for line in children.stdout.splitlines() if "popen_loky" in line]
         os.kill(int(workers[0]), signal.SIGKILL)
