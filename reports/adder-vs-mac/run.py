@@ -1,9 +1,10 @@
 """Adder networks beside their multiplying twins, from the arithmetic alone to the whole system; one command, two processes.
 
-    python reports/adder-vs-mac/run.py             # everything: results.csv, the pictures, the tables of README.md
-    python reports/adder-vs-mac/run.py --written   # the pictures and tables again, from results.csv
+    python reports/adder-vs-mac/run.py             # everything: results.csv, the pictures, README.md
+    python reports/adder-vs-mac/run.py --written   # the pictures and README.md again, from results.csv and text.md
 
-Needs the extra `train` (the architectures are torch's; counting needs shapes only, so that they stay untrained) and plotly.
+Needs the extra `train` (architectures that are not bundled are torch's; counting needs shapes only, so that they stay
+untrained) and plotly. The text is text.md, whose figures `figures.py` takes from results.csv.
 A saving is the twin's energy over the adder network's, an image. A table that cannot price a
 design leaves a row with the reason.
 """
@@ -131,7 +132,7 @@ def measure():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--written", action="store_true", help="only draw and tabulate results.csv")
+    parser.add_argument("--written", action="store_true", help="only draw results.csv and write README.md")
     given = parser.parse_args()
     path = HERE / "results.csv"
     if not given.written:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import plotly.graph_objects as go
+from figures import fill, reference
 from pictures import draw
 from plotly.subplots import make_subplots
 
 from addersim.report.style import FONT, NETWORKS, RESOURCES
 from addersim.storage import write_atomically
 
-MARK = "<!-- tables: written by run.py -->\n"
+MARK = "\n<!-- text above: text.md with figures of results.csv; below: tables; both written by run.py -->\n"
 SCOPES = {
     "paper": "paper's count",
     "to_array": "array",
@@ -20,11 +21,6 @@ SCOPES = {
 }
 """Ever more of the system; the whole is DRAM and, where a table has it, leakage."""
 PARTS = {"array": "array", "vector": "vector", "scratchpads": "register", "buffers": "buffer", "dram": "dram"}
-
-
-def reference(row):
-    """Whether a row is priced by the table behind single figures: the Eyeriss-like array has its own."""
-    return row["table"] == ("eyeriss-65nm" if row["accelerator"] == "eyeriss-65nm" else "horowitz-45nm")
 
 
 def chosen(rows, **wanted):
@@ -117,9 +113,15 @@ def table(head, rows):
 
 
 def show(rows, folder):
-    """Draw the pictures and write the tables below the mark in README.md."""
+    """Draw the pictures and write README.md."""
     draw(scopes_figure(rows), folder / "scopes.png")
     draw(parts_figure(rows), folder / "parts.png")
+    with write_atomically(folder / "README.md", "w") as file:
+        file.write(page(rows, (folder / "text.md").read_text()))
+
+
+def page(rows, template):
+    """README.md: the text with its figures, and below the mark the tables."""
     sections = {
         "Savings, equal processing elements, batch 1": savings,
         "Where the multiplying network's energy is, 8 bits": shares,
@@ -128,10 +130,7 @@ def show(rows, folder):
         "By energy table, ResNet-18 on systolic-16x16": ranges,
         "Not priced": refused,
     }
-    readme = folder / "README.md"
-    text = readme.read_text().partition(MARK)[0]
-    with write_atomically(readme, "w") as file:
-        file.write(text + MARK + "".join(f"\n## {title}\n\n{make(rows)}" for title, make in sections.items()))
+    return fill(template, rows) + MARK + "".join(f"\n## {title}\n\n{make(rows)}" for title, make in sections.items())
 
 
 def scopes_figure(rows):

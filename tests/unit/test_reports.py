@@ -1,11 +1,14 @@
-"""The study reports/adder-vs-mac: its functions run on LeNet-5, and say what they leave out."""
+"""The study reports/adder-vs-mac: its functions run on LeNet-5; its page says what results.csv holds."""
 
+import csv
 import importlib.util
+import re
 from pathlib import Path
 
 import pytest
 
-from addersim import count, load_accelerator
+from addersim import count, estimate_area, load_accelerator
+from addersim.hardware.sizing import fit_area
 
 STUDY = Path(__file__).parents[2] / "reports" / "adder-vs-mac"
 
@@ -27,9 +30,9 @@ def pair(run):
     return run.programs("lenet5", 8)
 
 
-def compared(run, pair, accelerator, table):
+def compared(run, pair, accelerator, table, network="lenet5"):
     machine = load_accelerator(accelerator)
-    return run.row(("lenet5", 8, accelerator, 1, "elements", "2a", table), pair, (machine, machine))
+    return run.row((network, 8, accelerator, 1, "elements", "2a", table), pair, (machine, machine))
 
 
 def test_row_goes_from_the_papers_count_to_the_whole_system(run, pair):
@@ -60,11 +63,87 @@ def test_cases_change_the_bill_and_not_the_taps(run):
     assert len({trace.operations for trace in traces.values()}) == 1 + len(cases)
 
 
-def test_tables_show_priced_rows_and_list_the_others(run, pair, monkeypatch):
+@pytest.fixture
+def show(monkeypatch):
     pytest.importorskip("plotly")
     monkeypatch.syspath_prepend(STUDY.parent)
-    show = loaded("show")
+    monkeypatch.syspath_prepend(STUDY)
+    return loaded("show")
+
+
+def test_tables_show_priced_rows_and_list_the_others(run, pair, show):
     rows = [compared(run, pair, "systolic-16x16", "horowitz-45nm"), compared(run, pair, "eyeriss-65nm", "horowitz-45nm")]
     rows = [{key: str(value) for key, value in row.items()} for row in rows]
     assert "| lenet5 | systolic-16x16 | 1 |" in show.shares(rows)
     assert show.refused(rows).startswith("- eyeriss-65nm, horowitz-45nm: ")
+
+
+@pytest.fixture(scope="module")
+def results():
+    with (STUDY / "results.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def template():
+    return (STUDY / "text.md").read_text()
+
+
+def chosen(results, **wanted):
+    """Rows of equal elements, batch 1, circuit 2a and the designs' own tables, at 8 bits unless told otherwise."""
+    figures = loaded("figures")
+    return figures.select(results, [f"{key}={value}" for key, value in wanted.items()])
+
+
+def test_page_holds_the_figures_of_results(show, results, template):
+    page = show.page(results, template)
+    assert page == (STUDY / "README.md").read_text(), "run.py --written writes it anew"
+    stale = [row | {"saving_to_leakage": "9.87"} for row in results]
+    assert "9.87 times less" in show.page(stale, template)
+
+
+def test_text_has_no_figures_of_its_own(template):
+    words = re.sub(r"\{[^}]*\}", "", template)
+    assert not re.findall(r".*\d\.\d.*|.*\d %.*", words)
+
+
+def test_figures_are_one_or_a_range_and_never_none(results):
+    figures = loaded("figures")
+    fill = figures.fill
+    (row,) = chosen(results, network="lenet5", accelerator="systolic-16x16")
+    assert fill("{saving[whole lenet5 *-16x16]:.4f}", results) == row["saving_to_leakage"]
+    assert fill("{saving[whole lenet5 *-16x16]}", [row, row | {"saving_to_leakage": "2"}]) == "1.01 to 2.00"
+    assert fill("{elements[conv lenet5 eyeriss* edge*]}", results) == "168 to 1024"
+    with pytest.raises(LookupError, match=r"^time\[lenet5 bits=7\]: no row of results.csv$"):
+        fill("{time[lenet5 bits=7]}", results)
+
+
+@pytest.mark.parametrize("network", ["lenet5", "resnet20"])
+def test_results_are_what_the_code_gives(run, results, network):
+    on = "systolic-16x16"
+    found = compared(run, run.programs(network, 8), on, "horowitz-45nm", network)
+    (written,) = chosen(results, network=network, accelerator=on)
+    assert {key: str(value) for key, value in found.items()} == written
+
+
+def test_what_the_text_says_in_words_holds(results):
+    figures = loaded("figures")
+    assert len({row["table"] for row in results}) == 8  # "the eight bundled ones"
+    assert len({row["table"] for row in results if row["refused"]}) == 6  # "six of the eight ... do not price"
+    for row in chosen(results):
+        whole, narrower = (figures.saved(row, "whole"), figures.saved(row, "buffers") + figures.saved(row, "scratchpads"))
+        if figures.saving(row, "whole") > 1.1:
+            assert narrower > whole / 2, row  # "more than a tenth ...: most of that comes from narrower partial sums"
+        assert abs(figures.time(row) - 1) < 0.005, row  # "differ by less than half a per cent"
+    slowest = min((row for row in chosen(results, network="resnet*", equal="area")), key=figures.time)
+    assert (slowest["network"], slowest["accelerator"]) == ("resnet20", "systolic-32x32")  # "the worst is"
+    for bits, on in ((8, "systolic-16x16"), (16, "edge-unified-32x32")):  # "The Aladdin tables ... give the most"
+        rows = chosen(results, table="*", network="resnet18", accelerator=on, bits=bits)
+        assert max(rows, key=lambda row: figures.saving(row, "whole"))["table"].startswith("aladdin")
+
+
+def test_worst_array_of_equal_area_is_square(run):
+    adder, conv = (count(program) for program in run.programs("resnet20", 8))
+    machine = load_accelerator("systolic-32x32")
+    sized = fit_area(adder, machine, estimate_area(conv, machine).area_mm2)
+    assert (sized.array.rows, sized.array.columns) == (31, 31)  # "961 elements (31 x 31)"
