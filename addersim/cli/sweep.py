@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,29 +15,13 @@ from addersim.cli.output import percent, print_json, print_table
 from addersim.errors import ConfigError
 
 if TYPE_CHECKING:
-    from addersim.sweeps.results import Row
+    from addersim.report.sweep_points import Points
     from addersim.sweeps.run import Progress, Sweep
     from addersim.sweeps.study import Study
 
 DEFAULT = "bit-widths"
 MOST_ROWS = 100
 """Points that are printed one by one; of more, the Pareto-optimal ones."""
-NEAR = 0.01
-"""Loss against float that counts as none when the fewest bits are told. Chosen: the point that the field usually grants."""
-
-_AXES = (
-    "network",
-    "weight_bits",
-    "activation_bits",
-    "accumulator",
-    "circuit",
-    "clip_weights",
-    "calibration",
-    "correction",
-    "accelerator",
-    "table",
-    "batch",
-)
 
 
 def run(
@@ -182,69 +166,53 @@ def _watch() -> Iterator[Callable[[Progress], None]]:
 
 
 def _print(found: Sweep) -> None:
-    rows = found.rows
-    optimal = _optimal(rows)
-    axes = [axis for axis in _AXES if axis == "network" or len({row[axis] for row in rows} - {None}) > 1]
-    if all(row["weight_bits"] == row["activation_bits"] for row in rows):
-        axes = [axis for axis in axes if axis != "activation_bits"]
-    shown = [place for place in range(len(rows)) if len(rows) <= MOST_ROWS or optimal[place]]
-    same = ", ".join(f"{axis.replace('_', ' ')} {rows[0][axis]}" for axis in ("accelerator", "table") if axis not in axes)
+    from addersim.report.sweep_points import AXES, Points
+    from addersim.report.sweeps import sweep_frame
+
+    points = Points.of(sweep_frame(found.folder))
+    rows = points.frame.astype(object).where(points.frame.notna(), None).to_dict("records")
+    names = {axis: AXES[axis] for axis in dict.fromkeys(("network", *points.axes))}
+    if points.together and "weight_bits" in names:
+        names = {axis: name for axis, name in names.items() if axis != "activation_bits"} | {"weight_bits": "bits"}
+    shown = [row for row in rows if len(rows) <= MOST_ROWS or row["pareto"]]
+    same = ", ".join(f"{axis} {rows[0][axis]}" for axis in ("accelerator", "table") if axis not in names)
     title = f"{len(rows):,} points, {rows[0]['images']:,} images each{same and '; ' + same}"
     if shown:
-        print_table(title, [_line(rows[place], axes, optimal[place]) for place in shown])
+        print_table(title, [_line(row, names) for row in shown])
     if len(shown) < len(rows):
         print(f"Pareto-optimal points only; all {len(rows):,} are in {found.files[0]}")
     print()
-    for name in dict.fromkeys(row["network"] for row in rows):
-        print(_fewest(name, [row for row in rows if row["network"] == name]))
+    for name in points.frame["network"].unique():
+        print(f"{name}: {_fewest(points, name)}")
     print("* Pareto-optimal: no point of the same table takes less energy and is as accurate, or is more accurate for as much")
-    if found.failed:
-        first = next(row["error"] for row in rows if row["error"])
-        print(f"{found.failed} points failed; the first: {first}")
-    if found.waiting:
-        print(f"{found.waiting:,} of {len(rows):,} points are not done; the same sweep goes on where it was")
+    if len(points.failed):
+        print(f"{len(points.failed)} points failed; the first: {points.failed['error'].iloc[0]}")
+    if points.waiting:
+        print(f"{points.waiting:,} of {len(rows):,} points are not done; the same sweep goes on where it was")
     print(f"results: {' and '.join(map(str, found.files))}")
     if len(found.files) == 1:
         print("no Parquet beside it: pip install 'addersim[parquet]'")
 
 
-def _optimal(rows: Sequence[Row]) -> list[bool]:
-    """Pareto-optimal points; energies of different tables are not compared."""
-    from addersim.pareto import pareto
-
-    found = [False] * len(rows)
-    for table in {row["table"] for row in rows}:
-        places = [place for place, row in enumerate(rows) if row["table"] == table]
-        marks = pareto([rows[place]["energy_pj"] for place in places], [rows[place]["accuracy"] for place in places])
-        for place, mark in zip(places, marks, strict=True):
-            found[place] = mark
-    return found
-
-
-def _line(row: Row, axes: Sequence[str], optimal: bool) -> dict[str, Any]:
+def _line(row: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
     energy = row["energy_pj"]
-    names = {axis: axis.replace("_", " ") for axis in axes}
-    if "weight_bits" in names and "activation_bits" not in names:
-        names["weight_bits"] = "bits"
-    return {name: "" if row[axis] is None else row[axis] for axis, name in names.items()} | {
+    return {name: row[axis] for axis, name in names.items()} | {
         "accuracy": percent(row["accuracy"]),
         "float": percent(row["accuracy_float"]),
         "array nJ": "" if energy is None else row["energy_array_pj"] / 1e3,
         "energy nJ": "" if energy is None else energy / 1e3,
         "latency ms": "" if energy is None else row["latency_ms"],
-        "": "failed" if row["error"] else "waits" if energy is None else "*" if optimal else "",
+        "": "failed" if row["error"] else "waits" if energy is None else "*" if row["pareto"] else "",
     }
 
 
-def _fewest(name: str, rows: Sequence[Row]) -> str:
-    """The cheapest rules under which a network is nearly as good as in float."""
-    near = [row for row in rows if row["energy_pj"] is not None and row["accuracy"] >= row["accuracy_float"] - NEAR]
-    if not near:
-        return f"{name}: no point comes within {100 * NEAR:g} point of float"
-    best = min(near, key=lambda row: (row["weight_bits"] + row["activation_bits"], row["energy_pj"]))
-    widths = (
-        f"{best['weight_bits']} bits"
-        if best["weight_bits"] == best["activation_bits"]
-        else (f"{best['weight_bits']} bits for weights and {best['activation_bits']} for activations")
-    )
-    return f"{name}: {widths} come within {100 * NEAR:g} point of float ({percent(best['accuracy'])})"
+def _fewest(points: Points, network: str) -> str:
+    """The fewest bits with which a network is nearly as good as in float."""
+    from addersim.report.sweep_findings import NEAR, fewest_bits
+    from addersim.report.sweep_points import plain_bits
+
+    near = f"within {max(NEAR):g} point of float"
+    best = fewest_bits(points.done[points.done["network"] == network], max(NEAR))
+    if best is None:
+        return f"no point comes {near}"
+    return f"{plain_bits(best['weight_bits'], best['activation_bits'])} come {near} ({percent(best['accuracy'])})"

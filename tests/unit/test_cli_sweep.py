@@ -61,6 +61,17 @@ def test_the_table_marks_what_is_best(tmp_path):
     assert f"results: {out / 'results.csv'} and {out / 'results.parquet'}" in told
 
 
+def test_a_point_whose_sums_wrapped_is_never_near(tmp_path):
+    told = call(
+        "sweep", "lenet5-adder", "--bits", 4, "--accumulator", "11:wrap", "--images", 20, "--out", tmp_path, "--jobs", 1
+    )
+    with (tmp_path / "results.csv").open() as stream:
+        (row,) = csv.DictReader(stream)
+    assert row["accuracy"] == row["accuracy_float"]
+    assert float(row["overflowed_share"]) > 0
+    assert "lenet5-adder: no point comes within 1 point of float" in told
+
+
 def test_failed_points_are_told(tmp_path):
     told = call("sweep", "lenet5-adder", "--bits", "3,8", "--accumulator", "13:exact", *SMALL, "--out", tmp_path)
     assert "1 points failed; the first: layer" in told
