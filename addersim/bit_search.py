@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -18,7 +17,7 @@ from addersim.hardware import Accelerator, EnergyTable
 from addersim.network import Network
 from addersim.quantization import Quantization
 from addersim.sensitivity import Judge, Measured, Operand, ScanRow, greedy_chain, scan, uniform, with_widths
-from addersim.storage import record_digest, write_atomically
+from addersim.storage import record_digest, write_atomically, write_rows
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -277,8 +276,11 @@ def _write(folder: Path, found: BitSearch) -> None:
     )
     with write_atomically(folder / "formats.toml", "w") as stream:
         stream.write(comment + to_toml(found.rules))
-    _write_rows(folder / "scan.csv", ({**asdict(row), **asdict(row.measured)} for row in found.scan))
-    _write_rows(
+    write_rows(
+        folder / "scan.csv",
+        ({"layer": row.layer, "operand": row.operand, "bits": row.bits} | asdict(row.measured) for row in found.scan),
+    )
+    write_rows(
         folder / "trials.csv",
         (
             {"trial": one.number, **{f"{name}.{operand}": width for (name, operand), width in one.widths.items()}}
@@ -286,14 +288,6 @@ def _write(folder: Path, found: BitSearch) -> None:
             for one in found.trials
         ),
     )
-
-
-def _write_rows(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    plain = [{key: value for key, value in row.items() if key != "measured"} for row in rows]
-    with write_atomically(path, "w") as stream:
-        writer = csv.DictWriter(stream, list(plain[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(plain)
 
 
 def to_toml(rules: Quantization) -> str:

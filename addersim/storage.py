@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import os
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, TypeVar, get_origin
@@ -17,7 +18,7 @@ import numpy as np
 
 from addersim.errors import NetworkError
 
-__all__ = ["load_record", "record_digest", "save_record", "write_atomically"]
+__all__ = ["load_record", "record_digest", "save_record", "write_atomically", "write_rows"]
 
 Record = TypeVar("Record", bound=msgspec.Struct)
 
@@ -48,6 +49,24 @@ def write_atomically(path: str | Path, mode: str = "wb") -> Iterator[IO[Any]]:
     except BaseException:
         Path(beside).unlink(missing_ok=True)
         raise
+
+
+def write_rows(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write rows as CSV under the columns of all of them, in order of appearance; what a row lacks stays empty.
+
+    Examples
+    --------
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> write_rows(f"{folder.name}/rows.csv", [{"bits": 4}, {"bits": 8, "accuracy": 0.9}])
+    >>> Path(folder.name, "rows.csv").read_text()
+    'bits,accuracy\\n4,\\n8,0.9\\n'
+    >>> folder.cleanup()
+    """
+    kept = list(rows)
+    with write_atomically(path, "w") as stream:
+        writer = csv.DictWriter(stream, dict.fromkeys(key for row in kept for key in row), restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(kept)
 
 
 def save_record(path: str | Path, record: msgspec.Struct) -> None:

@@ -10,7 +10,6 @@ installed, their picture curves.png. With --keep, each trained network becomes a
 from __future__ import annotations
 
 import argparse
-import csv
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,7 +28,7 @@ from addersim.quantization import Quantization
 from addersim.quantizer import quantize
 from addersim.report.style import FONT, NETWORKS
 from addersim.simulation import simulate
-from addersim.storage import write_atomically
+from addersim.storage import write_atomically, write_rows
 from addersim.train.loop import NETWORK, Run, train
 from addersim.train.recipe import Recipe, load_recipe
 
@@ -58,8 +57,8 @@ def main() -> None:
         print(rows[-1], flush=True)
         if given.keep:
             keep(run, recipe, stated.get("images", DATASETS[recipe.data].title))
-    write(given.folder / "results.csv", rows)
-    write(given.folder / "curves.csv", curves)
+    write_rows(given.folder / "results.csv", rows)
+    write_rows(given.folder / "curves.csv", curves)
     picture(curves, given.folder / "curves.png")
     readme = given.folder / "README.md"
     text = readme.read_text().partition(MARK)[0] if readme.exists() else f"# {given.folder.name}\n\n"
@@ -120,13 +119,6 @@ def picture(curves: list[dict[str, Any]], path: Path) -> None:
     figure.update_layout(template="plotly_white", font={"family": FONT}, margin={"l": 40, "r": 10, "t": 30, "b": 40})
     figure.update_layout(legend={"orientation": "h", "y": -0.15}, width=1000, height=420).update_xaxes(title="epoch")
     draw(figure, path)
-
-
-def write(path: Path, rows: list[dict[str, Any]]) -> None:
-    with write_atomically(path, "w") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def table(rows: list[dict[str, Any]]) -> str:

@@ -10,7 +10,7 @@ import typer
 
 from addersim.cli import options
 from addersim.cli.count import counted
-from addersim.cli.output import print_json, print_table, show, write_csv
+from addersim.cli.output import print_json, print_table, show, write_like_scalesim
 from addersim.cli.silicon import print_area, show_range, unpriced
 from addersim.errors import ConfigError
 
@@ -58,6 +58,7 @@ def run(
     from addersim.hardware.energy_file import load_table
     from addersim.hardware.energy_range import estimate_range
     from addersim.hardware.estimate import estimate
+    from addersim.storage import write_rows
     from addersim.summary import area_document, cost_document, cost_rows
 
     rules = options.quantization(bits, weight_bits, activation_bits, layer, accumulator, circuit=circuit)
@@ -72,10 +73,9 @@ def run(
     prices = _at_node(load_table(table), node)
     cost = estimate(trace, machine, prices, batch, objective, compat)  # type: ignore[arg-type]  # checked there
     if csv:
-        by_layer = cost_rows(cost)
-        write_csv(csv, tuple(by_layer[0]), (tuple(row.values()) for row in by_layer))
+        write_rows(csv, cost_rows(cost))
     if compute_report:
-        write_csv(compute_report, COLUMNS, report_rows(trace, cost, machine), like_scalesim=True)
+        write_like_scalesim(compute_report, COLUMNS, report_rows(trace, cost, machine))
     if json:
         print_json(cost_document(cost) | {"area": area_document(area)})
         return

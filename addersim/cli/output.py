@@ -27,17 +27,12 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"cannot print {type(value).__name__} as JSON")
 
 
-def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]], *, like_scalesim: bool = False) -> None:
-    """A table as CSV, whole or not at all; SCALE-Sim puts a space after each comma and a comma at the end of each line."""
-    import csv
-
+def write_like_scalesim(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """A table as SCALE-Sim writes it, whole or not at all: a space after each comma, a comma at the end of each line."""
     from addersim.storage import write_atomically
 
     with write_atomically(path, "w") as file:
-        if like_scalesim:
-            file.writelines(", ".join(map(str, row)) + ",\n" for row in (header, *rows))
-        else:
-            csv.writer(file, lineterminator="\n").writerows((header, *rows))
+        file.writelines(", ".join(map(str, row)) + ",\n" for row in (header, *rows))
 
 
 def print_table(title: str, rows: Sequence[Mapping[str, Any]], total: bool = False) -> None:

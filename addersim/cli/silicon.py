@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from addersim.cli.output import print_json, print_table, show, write_csv
+from addersim.cli.output import print_json, print_table, show
 
 if TYPE_CHECKING:
     from addersim.hardware.area import Area
@@ -17,10 +17,12 @@ _COMPONENTS = ("array", "vector", "register", "network", "buffer", "dram", "leak
 
 def show_range(found: EnergyRange, area: Area, csv: Path | None, json: bool) -> None:
     """Print a range of costs, or its JSON; write its rows where a file is named."""
+    from addersim.storage import write_rows
+
     priced = {name for cost in found.costs for name in cost.energy_by_component()}
     rows = [_row(cost, [name for name in _COMPONENTS if name in priced]) for cost in found.costs]
     if csv:
-        write_csv(csv, tuple(rows[0]), (tuple(row.values()) for row in rows))
+        write_rows(csv, rows)
     if json:
         from addersim.summary import area_document
 

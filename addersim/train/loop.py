@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from torch.nn import functional
 from addersim.datasets import DATASETS, Images, load
 from addersim.errors import ConfigError, NetworkError
 from addersim.network import Network
-from addersim.storage import write_atomically
+from addersim.storage import write_rows
 from addersim.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from addersim.train.data import Batches
 from addersim.train.models import build
@@ -123,7 +122,7 @@ def train(
             history.append(_row(recipe, learner, images, held_out, team, len(history), console))
             if team.rank == 0:
                 save_checkpoint(folder / CHECKPOINT, recipe, network, optimizer, scaler, history)
-                _write_history(folder / HISTORY, history)
+                write_rows(folder / HISTORY, history)
             if console and team.rank == 0:
                 console.print(_line(history[-1], recipe.epochs), highlight=False)
         checkpoint = Checkpoint(recipe, network.state_dict(), {}, {}, history)
@@ -254,10 +253,3 @@ def _line(row: Mapping[str, float], epochs: int) -> str:
     left = f"{row['seconds']:.1f} s, {row['images_per_second']:,.0f} images/s, {minutes:.0f} min left"
     trained = f"loss {row['train_loss']:.4f}, accuracy {row['train_accuracy']:.2%}"
     return f"epoch {row['epoch']:.0f}/{epochs}: {trained}; test {row['test_loss']:.4f}, {row['test_accuracy']:.2%}; {left}"
-
-
-def _write_history(path: Path, history: Sequence[Mapping[str, float]]) -> None:
-    with write_atomically(path, "w") as file:
-        writer = csv.DictWriter(file, list(history[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(history)

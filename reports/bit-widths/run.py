@@ -16,7 +16,7 @@ from addersim import LayerBits, Quantization, count, estimate, load_images, load
 from addersim.errors import QuantizationError
 from addersim.layers import Window
 from addersim.quantizer import prepare, quantize_prepared
-from addersim.storage import write_atomically
+from addersim.storage import write_rows
 
 HERE = Path(__file__).parent
 BITS = (3, 4, 5, 6, 7, 8)
@@ -59,7 +59,7 @@ class Bench:
         shares = [(one == other).mean() for one, other in ((chosen, self.test.labels), (chosen, self.float))]
         accuracy_float = (self.float == self.test.labels).mean()
         numbers = [f"{accuracy_float:.4f}", *(f"{share:.4f}" for share in shares), f"{energy_pj / 1e6:.4f}"]
-        return [self.network.name, case, str(bits), str(len(self.test)), *numbers]
+        return dict(zip(HEAD, [self.network.name, case, str(bits), str(len(self.test)), *numbers], strict=True))
 
     def search(self, floor, folder):
         return search_bits(
@@ -91,20 +91,19 @@ def main():
     parser.add_argument("--root")
     given = parser.parse_args()
     path = HERE / f"results-{given.data}.csv"
-    rows = list(csv.reader(path.open()))[1:] if path.exists() else []
+    rows = list(csv.DictReader(path.open())) if path.exists() else []
     for name in given.networks:
         bench = Bench(name, given.data, given.root)
         for case, bits, make in points(bench, given.data):
-            if [bench.network.name, case, str(bits)] in [row[:3] for row in rows]:
+            if (bench.network.name, case, str(bits)) in [(row["network"], row["case"], row["bits"]) for row in rows]:
                 continue
             try:
                 rows.append(bench.row(case, bits, make()))
             except QuantizationError as error:  # a floor that no assignment keeps
                 print(bench.network.name, case, error)
                 continue
-            print(*rows[-1], sep="  ", flush=True)
-            with write_atomically(path, "w") as stream:
-                csv.writer(stream, lineterminator="\n").writerows([HEAD, *rows])
+            print(*rows[-1].values(), sep="  ", flush=True)
+            write_rows(path, rows)
 
 
 if __name__ == "__main__":

@@ -77,7 +77,7 @@ def test_killed_and_resumed_ends_with_the_same_bits(tmp_path, monkeypatch, place
         elif place == "while saving":
             patch.setattr("addersim.storage.os.replace", dies_on_call(4, os.replace))
         else:
-            patch.setattr(loop, "_write_history", dies_on_call(2, loop._write_history))
+            patch.setattr(loop, "write_rows", dies_on_call(2, loop.write_rows))
         with pytest.raises(Killed):
             loop.train(RECIPE, tmp_path / "killed")
     saved = len(checkpoint.load_checkpoint(tmp_path / "killed" / loop.CHECKPOINT).history)
@@ -197,7 +197,7 @@ def test_float16_goes_on_with_the_scale_it_had(tmp_path, monkeypatch):
     recipe = changed(RECIPE, epochs=3, precision="float16", ends="multiply")
     whole = loop.train(recipe, tmp_path / "whole")
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "_write_history", raise_killed)
+        patch.setattr(loop, "write_rows", raise_killed)
         with pytest.raises(Killed):
             loop.train(recipe, tmp_path / "killed")
     scale = checkpoint.load_checkpoint(tmp_path / "killed" / loop.CHECKPOINT).scaler["scale"]
