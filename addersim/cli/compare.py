@@ -61,9 +61,7 @@ def run(
     pes: options.Elements = None,
     throughput: options.Throughput = None,
     area_table: options.AreaTable = "aladdin-cacti-45nm",
-    batch: Annotated[
-        int | None, typer.Option(min=1, help="Images that run together.", show_default="the accelerator's")
-    ] = None,
+    batch: options.Batch = None,
     layer: options.LayerBits = None,
     accumulator: options.AccumulatorText = None,
     circuit: options.Circuit = None,

@@ -84,6 +84,7 @@ AreaBudget = Annotated[
 Elements = Annotated[int | None, typer.Option(help="An array of this many processing elements, nearest in shape to its own.")]
 Throughput = Annotated[float | None, typer.Option(help="The smallest array, of its own shape, that runs so many images/s.")]
 AreaTable = Annotated[str, typer.Option(help="The energy table that areas come from.")]
+Batch = Annotated[int | None, typer.Option(min=1, help="Images that run together.", show_default="the accelerator's")]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Threads; changes no result.")]
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from addersim.cli import options
-from addersim.cli.output import percent, print_json, print_table
+from addersim.cli.output import bars, percent, print_json, print_table
 from addersim.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -147,22 +147,10 @@ def _note(line: str) -> None:
 
 @contextmanager
 def _watch() -> Iterator[Callable[[Progress], None]]:
-    """A bar on standard error with points done and failed and the time left; on a terminal only."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
-
-    columns = (
-        TextColumn("points"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[failed]} failed"),
-        TimeRemainingColumn(),
-    )
-    console = Console(stderr=True)
-    with Bars(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
-        task = bars.add_task("points", total=None, failed=0)
-        yield lambda one: bars.update(task, total=one.points, completed=one.done, failed=one.failed)
+    """A bar with points done and failed."""
+    with bars("{task.fields[failed]} failed") as shown:
+        task = shown.add_task("points", total=None, failed=0)
+        yield lambda one: shown.update(task, total=one.points, completed=one.done, failed=one.failed)
 
 
 def _print(found: Sweep) -> None:
