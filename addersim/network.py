@@ -60,6 +60,29 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             raise NetworkError(f"network {self.name}: {len(self.classes)} class names for {scores[0]} outputs")
 
     @classmethod
+    def lowered(
+        cls,
+        name: str,
+        input_shape: Sequence[int],
+        layers: tuple[AnyLayer, ...],
+        mean: Sequence[float] | None,
+        std: Sequence[float] | None,
+        classes: Sequence[str],
+        about: Mapping[str, str],
+    ) -> Network:
+        """A network from what `lower` and `lower_onnx` were given; without mean and std, pixels / 255 as they are."""
+        channels = input_shape[0]
+        return cls(
+            name=name,
+            input_shape=tuple(int(size) for size in input_shape),
+            mean=tuple(float(one) for one in ([0.0] * channels if mean is None else mean)),
+            std=tuple(float(one) for one in ([1.0] * channels if std is None else std)),
+            layers=layers,
+            classes=tuple(classes),
+            about=dict(about),
+        )
+
+    @classmethod
     def load(cls, path: str | Path) -> Network:
         """Read a file that `save` wrote. Raises NetworkError for anything else; runs nothing."""
         return load_record(path, cls)

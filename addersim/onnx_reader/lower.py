@@ -55,16 +55,8 @@ def lower_onnx(
     graph = read_graph(path)
     shape = _image_shape(graph, input_shape, os.fspath(path))
     layers = _Walk(graph, shape, os.fspath(path)).layers()
-    channels = shape[0]
-    return Network(
-        name=name or Path(path).stem,
-        input_shape=shape,
-        mean=tuple(float(one) for one in ([0.0] * channels if mean is None else mean)),
-        std=tuple(float(one) for one in ([1.0] * channels if std is None else std)),
-        layers=layers,
-        classes=tuple(classes),
-        about={"origin": f"ONNX graph {graph.name}", **(about or {})},
-    )
+    origin = {"origin": f"ONNX graph {graph.name}"}
+    return Network.lowered(name or Path(path).stem, shape, layers, mean, std, classes, origin | dict(about or {}))
 
 
 def _image_shape(graph: Graph, wanted: Sequence[int] | None, where: str) -> Shape:

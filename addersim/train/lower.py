@@ -110,16 +110,8 @@ def lower(
         raise LoweringError(f"{type(module).__name__}: torch.fx cannot trace its forward ({reason})") from None
     finally:
         module.train(was_training)
-    channels = input_shape[0]
-    return Network(
-        name=name or type(module).__name__,
-        input_shape=tuple(int(size) for size in input_shape),
-        mean=tuple(float(one) for one in ([0.0] * channels if mean is None else mean)),
-        std=tuple(float(one) for one in ([1.0] * channels if std is None else std)),
-        layers=_Builder(module, graph).layers(),
-        classes=tuple(classes),
-        about=dict(about or {}),
-    )
+    layers = _Builder(module, graph).layers()
+    return Network.lowered(name or type(module).__name__, input_shape, layers, mean, std, classes, about or {})
 
 
 class _Builder:
