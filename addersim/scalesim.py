@@ -30,7 +30,7 @@ from addersim.fixed import FixedFormat
 from addersim.geometry import Geometry
 from addersim.layers import IntegerWindow
 from addersim.quantization import Quantization
-from addersim.trace import Convention, LayerTrace, MatrixWork, Operand, Trace
+from addersim.trace import Convention, LayerTrace, MatrixWork, Operand, Trace, find_convention
 
 __all__ = ["Topology", "TopologyLayer", "load_topology", "topology_trace"]
 
@@ -105,7 +105,7 @@ def topology_trace(
     topology: Topology,
     datapath: str = "mac",
     rules: Quantization = Quantization(),  # noqa: B008  # frozen
-    convention: Convention = "hardware",
+    convention: str = "hardware",
 ) -> Trace:
     """Facts of a topology whose layers all run on one circuit.
 
@@ -120,14 +120,15 @@ def topology_trace(
     ConfigError
         A layer that the rules name is not in the topology.
     NetworkError
-        An accumulator that promises to be exact and is too narrow.
+        No such convention; an accumulator that promises to be exact and is too narrow.
     """
     find_datapath(datapath)
+    billed = find_convention(convention)
     known = [layer.name for layer in topology.layers]
     if unknown := sorted(set(rules.layers) - set(known)):
         raise ConfigError(f"layers.{unknown[0]}: no such layer; known: {', '.join(known[:10])}{', ...' * (len(known) > 10)}")
-    layers = tuple(_layer_trace(layer, datapath, rules, convention) for layer in topology.layers)
-    return Trace(topology.name, convention, layers)
+    layers = tuple(_layer_trace(layer, datapath, rules, billed) for layer in topology.layers)
+    return Trace(topology.name, billed, layers)
 
 
 def _layer_trace(layer: TopologyLayer, datapath: str, rules: Quantization, convention: Convention) -> LayerTrace:

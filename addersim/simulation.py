@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from addersim import kernels
-from addersim.errors import DataError, NetworkError
+from addersim.errors import DataError
 from addersim.layers import Engine, Run
 from addersim.network import INPUT, Images, Network
 from addersim.program import Program
-from addersim.trace import Observed, Trace
+from addersim.trace import Observed, Trace, find_convention
 
 __all__ = ["LayerError", "Simulation", "check_labels", "count", "simulate"]
 
@@ -76,7 +76,7 @@ class Simulation:
     trace: Trace
 
 
-def count(program: Program, convention: Any = "hardware") -> Trace:
+def count(program: Program, convention: str = "hardware") -> Trace:
     """Facts of a program for one image, from its shapes and formats alone.
 
     Parameters
@@ -86,9 +86,7 @@ def count(program: Program, convention: Any = "hardware") -> Trace:
     convention
         ``hardware`` or ``paper``, see `Trace`.
     """
-    if convention not in ("hardware", "paper"):
-        raise NetworkError(f"convention: {convention!r} is not one of hardware, paper")
-    return program.trace(convention)
+    return program.trace(find_convention(convention))
 
 
 def simulate(

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
+from addersim.errors import NetworkError
 from addersim.geometry import Geometry, Pair
 from addersim.ops import OpCounts, sum_counts
 
-__all__ = ["Convention", "LayerTrace", "MatrixWork", "Observed", "Operand", "Trace"]
+__all__ = ["Convention", "LayerTrace", "MatrixWork", "Observed", "Operand", "Trace", "find_convention"]
 
 Convention = Literal["hardware", "paper"]
+
+
+def find_convention(name: str) -> Convention:
+    """The convention of a name. Raises NetworkError where there is none."""
+    known: dict[str, Convention] = {one: one for one in get_args(Convention)}
+    if name not in known:
+        raise NetworkError(f"convention: {name!r} is not one of {', '.join(known)}")
+    return known[name]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,8 @@ from addersim.cli.output import print_json, print_table
 from addersim.errors import ConfigError
 
 if TYPE_CHECKING:
+    from addersim.program import Program
+    from addersim.quantization import Quantization
     from addersim.trace import LayerTrace, Trace
 
 
@@ -40,7 +42,7 @@ def run(
 
 
 def counted(
-    network: str, rules: Any, *, circuit: str | None = None, datapath: str | None = None, convention: str = "hardware"
+    network: str, rules: Quantization, *, circuit: str | None = None, datapath: str | None = None, convention: str = "hardware"
 ) -> Trace:
     """Facts of a network or of a SCALE-Sim topology, from shapes alone."""
     from addersim.simulation import count
@@ -53,12 +55,10 @@ def counted(
 
     if circuit is not None:
         raise ConfigError("--circuit: a SCALE-Sim topology has no adder layers of its own; give --datapath, such as l1-2a")
-    if convention not in ("hardware", "paper"):
-        raise ConfigError(f"convention: {convention!r} is not one of hardware, paper")
-    return topology_trace(load_topology(network), datapath or "mac", rules, convention)  # type: ignore[arg-type]
+    return topology_trace(load_topology(network), datapath or "mac", rules, convention)
 
 
-def uncalibrated(network: str, rules: Any) -> Any:
+def uncalibrated(network: str, rules: Quantization) -> Program:
     """A program that can be counted and priced: as saved, or quantised without images."""
     from addersim.library import load_network_or_program
     from addersim.network import Network

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
 import typer
 
@@ -15,8 +15,8 @@ from addersim.cli.silicon import print_area, show_range, unpriced
 from addersim.errors import ConfigError
 
 if TYPE_CHECKING:
-    from addersim.hardware.accelerator import Accelerator
-    from addersim.hardware.cost import Cost, LayerCost
+    from addersim.hardware.accelerator import Accelerator, Objective
+    from addersim.hardware.cost import Compat, Cost, LayerCost
     from addersim.hardware.energy import EnergyTable
     from addersim.trace import Trace
 
@@ -63,13 +63,14 @@ def run(
     trace = counted(network, rules, circuit=circuit, datapath=datapath)
     machine = sized(trace, load_accelerator(accelerator), batch, area_budget, pes, throughput, area_table)
     area = estimate_area(trace, machine, area_table)
+    aim = cast("Objective | None", objective)  # a wrong name, of compat too, is refused by estimate
     if table == "all":
         if compute_report or compat:
             raise ConfigError(f"--{'compat' if compat else 'compute-report'}: needs one energy table; found --table all")
-        show_range(estimate_range(trace, machine, None, batch, objective, node), area, csv, json)  # type: ignore[arg-type]
+        show_range(estimate_range(trace, machine, None, batch, aim, node), area, csv, json)
         return
     prices = _at_node(load_table(table), node)
-    cost = estimate(trace, machine, prices, batch, objective, compat)  # type: ignore[arg-type]  # checked there
+    cost = estimate(trace, machine, prices, batch, aim, cast("Compat | None", compat))
     if csv:
         write_rows(csv, cost_rows(cost))
     if compute_report:

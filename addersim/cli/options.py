@@ -10,7 +10,7 @@ import typer
 from addersim.errors import ConfigError
 
 if TYPE_CHECKING:
-    from addersim.datasets import Images
+    from addersim.datasets import Images, Split
     from addersim.network import Network
     from addersim.program import Program
     from addersim.quantization import Quantization
@@ -142,8 +142,8 @@ def prepare(
     return network, quantize(network, images.pixels, rules), f"first {len(images)} training images of {images.name}"
 
 
-def load_images(data: str, root: Path | None, split: str, limit: int | None) -> Images:
+def load_images(data: str, root: Path | None, split: Split, limit: int | None) -> Images:
     """Images of a set, by the name that the user gave."""
     from addersim.datasets import load
 
-    return load(data, root, split, limit)  # type: ignore[arg-type]
+    return load(data, root, split, limit)

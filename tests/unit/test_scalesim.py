@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from addersim import AddersimError, Quantization, count, estimate, load_accelerator, quantize
-from addersim.errors import ConfigError, HardwareError
+from addersim.errors import ConfigError, HardwareError, NetworkError
 from addersim.hardware.compute_report import compute_report
 from addersim.hardware.scalesim import parse_scalesim
 from addersim.layers import Move, Relu, Window
@@ -182,6 +182,11 @@ def test_wrong_configurations_are_told_in_one_line(old, new, message):
     with pytest.raises(ConfigError, match=message) as caught:
         parse_scalesim(CONFIGURATION.replace(old, new, 1), "scale.cfg")
     assert "\n" not in str(caught.value)
+
+
+def test_a_convention_without_a_bill_is_refused():
+    with pytest.raises(NetworkError, match="convention: 'thop' is not one of hardware, paper"):
+        topology_trace(topology(HEADER + "a,9,9,3,3,3,4,1,\n"), convention="thop")
 
 
 def test_a_report_needs_scale_sims_world():
