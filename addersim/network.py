@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from addersim.errors import DataError, NetworkError
-from addersim.layers import AnyLayer, Shape, Window
+from addersim.layers import AnyLayer, Shape
 from addersim.storage import load_record, save_record
 
 __all__ = ["INPUT", "Network", "check_images", "check_order", "look_up", "normalise", "pixel_levels"]
@@ -115,11 +115,7 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         """
         check_images(images, self.input_shape, f"network {self.name}")
         start = normalise(images, self.mean, self.std)
-
-        def run(layer: AnyLayer, inputs: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
-            return layer.run(*inputs, threads=threads) if isinstance(layer, Window) else layer.run(*inputs)
-
-        yield from walk(self.layers, start, run)
+        yield from walk(self.layers, start, lambda layer, inputs: layer.run(*inputs, threads=threads))
 
     def run(self, images: Images, batch: int = 64, threads: int | None = None) -> npt.NDArray[np.float32]:
         """Scores in float, shape ``(images, classes)``."""

@@ -30,7 +30,7 @@ class Relu(Layer, frozen=True, tag="relu"):
     def shape(self, *inputs: Shape) -> Shape:
         return inputs[0]
 
-    def run(self, *values: Array) -> Array:
+    def run(self, *values: Array, threads: int | None = None) -> Array:
         above = np.maximum(values[0], np.float32(0))
         return above if self.maximum is None else np.minimum(above, np.float32(self.maximum))
 

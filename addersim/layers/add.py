@@ -28,7 +28,7 @@ class Add(Layer, frozen=True, tag="add"):
             raise NetworkError(f"layer {self.name}: adds {first} and {second}; both must have one shape")
         return first
 
-    def run(self, *values: Array) -> Array:
+    def run(self, *values: Array, threads: int | None = None) -> Array:
         return np.add(values[0], values[1], dtype=np.float32)
 
     def integer(self, plan: Plan) -> IntegerLayer:

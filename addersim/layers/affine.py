@@ -57,7 +57,7 @@ class Affine(Layer, frozen=True, tag="affine"):
             raise NetworkError(f"layer {self.name}: {self.multiplier.size} channels, the input {shape} has {shape[0]}")
         return shape
 
-    def run(self, *values: Array) -> Array:
+    def run(self, *values: Array, threads: int | None = None) -> Array:
         outputs: Array = (values[0].astype(np.float64) * self.multiplier + self.addend).astype(np.float32)
         return outputs
 

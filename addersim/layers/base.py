@@ -76,8 +76,8 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         """Shape of the output, or a NetworkError that says what does not fit."""
         raise NotImplementedError
 
-    def run(self, *values: Array) -> Array:
-        """Output in float32."""
+    def run(self, *values: Array, threads: int | None = None) -> Array:
+        """Output in float32; threads change no result."""
         raise NotImplementedError
 
     def integer(self, plan: Plan) -> IntegerLayer:

@@ -43,7 +43,7 @@ class Move(Layer, frozen=True, tag="move"):
     def shape(self, *inputs: Shape) -> Shape:
         return _target(self.name, self.target, inputs[0])
 
-    def run(self, *values: Array) -> Array:
+    def run(self, *values: Array, threads: int | None = None) -> Array:
         given = values[0].shape[1:]
         return _move(values[0], _target(self.name, self.target, given))
 

@@ -55,7 +55,7 @@ class MaxPool(Layer, frozen=True, tag="max_pool"):
         where = f"layer {self.name}"
         return (inputs[0][0], *output_size(inputs[0], self.kernel, self.stride, self.padding, self.dilation, where))
 
-    def run(self, *values: Array) -> Array:
+    def run(self, *values: Array, threads: int | None = None) -> Array:
         outputs: Array = _patches(values[0], self.kernel, self.stride, self.padding, self.dilation, -np.inf).max(axis=(-2, -1))
         return outputs
 
@@ -123,7 +123,7 @@ class AveragePool(Layer, frozen=True, tag="average_pool"):
         kernel, stride = self.window(shape)
         return (shape[0], *output_size(shape, kernel, stride, self.padding, (1, 1), f"layer {self.name}"))
 
-    def run(self, *values: Array) -> Array:
+    def run(self, *values: Array, threads: int | None = None) -> Array:
         kernel, stride = self.window((0, *values[0].shape[1:3]))
         patches = _patches(values[0], kernel, stride, self.padding, (1, 1), 0.0)
         outputs: Array = patches.mean(axis=(-2, -1), dtype=np.float32)
