@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from addersim.batches import in_batches
 from addersim.errors import DataError, NetworkError
 from addersim.layers import AnyLayer, Shape
 from addersim.storage import load_record, save_record
@@ -121,10 +122,14 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         """Scores in float, shape ``(images, classes)``."""
         check_images(images, self.input_shape, f"network {self.name}")
         scores = np.empty((len(images), self.outputs), np.float32)
-        for start in range(0, len(images), batch):
-            for _, value in self.values(images[start : start + batch], threads):
+
+        def run(part: slice, kernel_threads: int) -> None:
+            for _, value in self.values(images[part], kernel_threads):
                 last = value
-            scores[start : start + batch] = last
+            scores[part] = last
+
+        for _ in in_batches(run, len(images), batch, threads):
+            pass
         return scores
 
     def table(self) -> list[dict[str, Any]]:

@@ -31,7 +31,7 @@ from addersim.network import (
 from addersim.storage import load_record, save_record
 from addersim.trace import Convention, LayerTrace, Observed, Trace
 
-__all__ = ["Program"]
+__all__ = ["Prepared", "Program"]
 
 STREAMED_BY = frozenset({"affine", "relu", "add"})
 """Kinds that take each word of the layer before them as it comes, so that it need not be stored when they alone read it."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from addersim import kernels
+from addersim.batches import in_batches
 from addersim.errors import DataError
 from addersim.layers import Engine, Run
 from addersim.network import INPUT, Images, Network
-from addersim.program import Program
+from addersim.program import Prepared, Program
 from addersim.trace import Observed, Trace, find_convention
 
 __all__ = ["LayerError", "Simulation", "check_labels", "count", "simulate"]
@@ -115,9 +117,9 @@ def simulate(
     network
         The float network, for its accuracy, the agreement and the layers' errors.
     batch
-        Images that run together; does not change any result.
+        Images that run together, shared by the threads; does not change any result.
     threads
-        Kernel threads; does not change any result.
+        How many; None takes what OpenMP would. Does not change any result.
     engine
         `addersim.kernels`, or `addersim.reference` for its slow twin.
     threshold
@@ -140,12 +142,15 @@ def simulate(
     classes = program.static_values()[program.layers[-1].name].words
     checked = None if labels is None else check_labels(labels, len(images), classes)
     floats = None if float_predictions is None else check_labels(float_predictions, len(images), classes, "float_predictions")
-    run = _Run(program, network, engine)
-    for start in range(0, len(images), batch):
-        run.add(images[start : start + batch], threads)
+    run = _Run.of(program, network, engine)
+    parts = []
+    for done, part in in_batches(
+        lambda part, kernel_threads: run.part(images[part], kernel_threads), len(images), batch, threads
+    ):
+        parts.append(part)
         if progress:
-            progress(min(start + batch, len(images)))
-    return run.result(checked, threshold, floats)
+            progress(done)
+    return run.result(parts, checked, threshold, floats)
 
 
 def check_labels(labels: npt.ArrayLike, images: int, classes: int, what: str = "labels") -> npt.NDArray[np.int64]:
@@ -160,45 +165,64 @@ def check_labels(labels: npt.ArrayLike, images: int, classes: int, what: str = "
     return found.astype(np.int64)
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What one batch showed: squares are of the differences from float and of the float values, shape ``(2, images)``."""
+
+    observed: dict[str, Observed]
+    squares: dict[str, npt.NDArray[np.float64]]
+    choices: Array
+    float_choices: Array | None
+
+
+@dataclass(frozen=True, slots=True)
 class _Run:
-    """Sums over the batches of one simulation."""
+    """A program, ready to run beside its float network."""
 
-    def __init__(self, program: Program, network: Network | None, engine: Engine):
-        self.program, self.network = program, network
-        self.prepared = program.prepared(engine, stream=True)
-        self.scales = {name: value.scale for name, value in program.static_values().items()}
-        self.observed: dict[str, Observed] = {}
-        self.squares: dict[str, npt.NDArray[np.float64]] = {}
-        self.choices: list[Array] = []
-        self.float_choices: list[Array] = []
+    program: Program
+    network: Network | None
+    prepared: Prepared
+    scales: dict[str, float]
+    twins: dict[str, str | None]
 
-    def add(self, images: Images, threads: int | None) -> None:
+    @classmethod
+    def of(cls, program: Program, network: Network | None, engine: Engine) -> _Run:
+        scales = {name: value.scale for name, value in program.static_values().items()}
+        twins = {INPUT: INPUT} | {layer.name: layer.twin for layer in program.layers}
+        return cls(program, network, program.prepared(engine, stream=True), scales, twins)
+
+    def part(self, images: Images, threads: int) -> _Part:
         floats: dict[str, Array] = {}
-        wanted = {layer.twin for layer in self.program.layers} | {INPUT}
+        float_choices = None
         if self.network is not None:
-            for name, value in self.network.values(images):
-                if name in wanted:
+            for name, value in self.network.values(images, threads):
+                if name in self.twins.values():
                     floats[name] = value
                 last = value
-            self.float_choices.append(last.argmax(axis=1))
-        twins = {INPUT: INPUT} | {layer.name: layer.twin for layer in self.program.layers}
+            float_choices = last.argmax(axis=1)
+        observed: dict[str, Observed] = {}
+        squares: dict[str, npt.NDArray[np.float64]] = {}
         for name, result in self.prepared.runs(images, threads):
             if result.observed:
-                self.observed[name] = merge(self.observed.get(name), result.observed)
-            if (twin := twins[name]) in floats:
+                observed[name] = result.observed
+            if (twin := self.twins[name]) in floats:
                 expected = floats.pop(twin)
                 difference = _values(result) * np.float32(self.scales[name]) - expected
-                sums = np.array([np.square(difference, dtype=np.float64).sum(), np.square(expected, dtype=np.float64).sum()])
-                self.squares[name] = self.squares.get(name, np.zeros(2)) + sums
-        self.choices.append(_values(result).argmax(axis=1))
+                squares[name] = np.array([_squares(difference), _squares(expected)])
+        return _Part(observed, squares, _values(result).argmax(axis=1), float_choices)
 
-    def result(self, labels: Array | None, threshold: float, floats: Array | None) -> Simulation:
-        chosen = np.concatenate(self.choices)
-        if self.float_choices:
-            floats = np.concatenate(self.float_choices)
+    def result(self, parts: Sequence[_Part], labels: Array | None, threshold: float, floats: Array | None) -> Simulation:
+        chosen = np.concatenate([part.choices for part in parts])
+        observed: dict[str, Observed] = {}
+        for part in parts:
+            for name, found in part.observed.items():
+                observed[name] = merge(observed.get(name), found)
+        if self.network is not None:
+            floats = np.concatenate([part.float_choices for part in parts])
+        squares = {name: np.hstack([part.squares[name] for part in parts]) for name in parts[0].squares}
+        sums = {name: (math.fsum(wrong), math.fsum(right)) for name, (wrong, right) in squares.items()}
         errors = tuple(
-            LayerError(name, float(np.sqrt(wrong / right)) if right else float(wrong > 0))
-            for name, (wrong, right) in self.squares.items()
+            LayerError(name, math.sqrt(wrong / right) if right else float(wrong > 0)) for name, (wrong, right) in sums.items()
         )
         return Simulation(
             network=self.program.name,
@@ -210,7 +234,7 @@ class _Run:
             threshold=threshold,
             departure=next((error for error in errors if error.relative_error > threshold), None),
             predictions=chosen,
-            trace=self.program.trace("hardware", self.observed, len(chosen)),
+            trace=self.program.trace("hardware", observed, len(chosen)),
         )
 
 
@@ -218,6 +242,12 @@ def _values(result: Run) -> Array:
     """Codes of a layer that did not stream: one that stands for a float layer, or the last."""
     assert result.values is not None
     return result.values
+
+
+def _squares(values: Array) -> npt.NDArray[np.float64]:
+    """Sum of the squares of each image's values."""
+    squared: npt.NDArray[np.float64] = np.square(values, dtype=np.float64).reshape(len(values), -1).sum(axis=1)
+    return squared
 
 
 def merge(first: Observed | None, second: Observed) -> Observed:

@@ -26,6 +26,7 @@ FLOORS = {
     "_core": 2,
     "kernels": 2,
     "reference": 2,
+    "batches": 2,
     "datapaths": 2,
     "layouts": 3,
     "layers": 3,

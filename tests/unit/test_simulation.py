@@ -69,6 +69,18 @@ def test_the_batch_size_changes_nothing(network):
         )
 
 
+def test_threads_take_batches_and_change_nothing(network):
+    pixels = images(network, 53)
+    program = quantize(network, pixels)
+    found = [simulate(program, pixels, network=network, batch=40, threads=threads) for threads in (1, 2, 3)]
+    for other in found[1:]:
+        assert np.array_equal(other.predictions, found[0].predictions)
+        assert (other.trace, other.agreement) == (found[0].trace, found[0].agreement)
+        for one, first in zip(other.errors, found[0].errors, strict=True):
+            assert one.name == first.name
+            assert one.relative_error == pytest.approx(first.relative_error, rel=1e-5)
+
+
 def test_what_a_layer_reports_is_what_its_sums_were(network):
     pixels = images(network, 8)
     program = quantize(network, pixels)
@@ -127,7 +139,7 @@ def test_progress_counts_images(network):
     pixels = images(network, 10)
     seen = []
     simulate(quantize(network, pixels), pixels, batch=4, progress=seen.append)
-    assert seen == [4, 8, 10]
+    assert seen == [3, 6, 10]
 
 
 def test_agreement_and_accuracy_are_shares(network):
