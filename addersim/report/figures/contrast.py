@@ -17,6 +17,7 @@ from addersim.units import AREA_UNITS, ENERGY_UNITS, best_unit
 
 __all__ = ["area_by_unit", "energy_by_table", "ratio_by_scope", "ratio_by_table"]
 
+FIRST_CHARACTERS = 16
 RANGE = {"color": QUIET, "thickness": 1.5, "width": 5}
 
 
@@ -44,7 +45,7 @@ def ratio_by_scope(contrasts: Sequence[Contrast]) -> go.Figure:
             hovertemplate=f"<b>{escape(contrast.result.name)}</b><br>counting %{{customdata[0]}}: "
             f"%{{customdata[1]:.4~g}} times {escape(contrast.first.name)}<extra></extra>",
         )
-    title = f"energy as a multiple of {escape(short(contrasts[0].first.name, 30))}"
+    title = _multiple_of(contrasts[0].first.name)
     rows_high = len(scopes) * (1 + 0.5 * (len(contrasts) - 1))
     finish(figure, labels, title, mode="group", rows=rows_high, right_px=40)
     values = [value for ratios in found for value in ratios.values()]
@@ -130,7 +131,7 @@ def ratio_by_table(contrasts: Sequence[Contrast]) -> go.Figure:
         [row for row, *_ in dots],
         [f"<b>{escape(contrasts[row].result.name)}</b><br>{escape(table)}: {ratio:.4g} times" for row, table, ratio in dots],
     )
-    title = f"energy as a multiple of {escape(short(contrasts[0].first.name, 30))}"
+    title = _multiple_of(contrasts[0].first.name)
     texts = [f"{low:.3g} \N{EN DASH} {high:.3g}" for low, high in zip(lows, highs, strict=True)]
     labels, rows = design_labels([contrast.result.name for contrast in contrasts])
     finish(
@@ -174,6 +175,11 @@ def area_by_unit(areas: pd.DataFrame) -> go.Figure:
         annotations=[beside(row, f"{total / size:,.4g} {unit}") for row, total in enumerate(totals)],
         right_px=96,
     )
+
+
+def _multiple_of(first: str) -> str:
+    """Title of an axis, which is narrow on a phone and on paper: a long name stands in the page's head line already."""
+    return f"energy as a multiple of {escape(first) if len(first) <= FIRST_CHARACTERS else 'the first design'}"
 
 
 def _dots(figure: go.Figure, x: list[float], y: list[int], texts: list[str]) -> None:
