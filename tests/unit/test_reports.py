@@ -119,9 +119,9 @@ def test_figures_are_one_or_a_range_and_never_none(results):
 
 
 @pytest.mark.parametrize("network", ["lenet5", "resnet20"])
-def test_results_are_what_the_code_gives(run, results, network):
-    on = "systolic-16x16"
-    found = compared(run, run.programs(network, 8), on, "horowitz-45nm", network)
+@pytest.mark.parametrize("on", ["systolic-16x16", "edge-unified-32x32", "eyeriss-65nm"])
+def test_results_are_what_the_code_gives(run, results, network, on):
+    found = compared(run, run.programs(network, 8), on, run.reference(on), network)
     (written,) = chosen(results, network=network, accelerator=on)
     assert {key: str(value) for key, value in found.items()} == written
 
