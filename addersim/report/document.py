@@ -26,6 +26,7 @@ _NONE: Mapping[str, Any] = MappingProxyType({})
 _SHAPES = MappingProxyType(
     {
         "line-ew": "\N{EM DASH}",
+        "line-ew-open": "\N{MIDDLE DOT}\N{MIDDLE DOT}\N{MIDDLE DOT}",
         "circle": "\N{BLACK CIRCLE}",
         "square": "\N{BLACK SQUARE}",
         "diamond": "\N{BLACK DIAMOND}",

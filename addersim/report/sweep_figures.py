@@ -117,24 +117,15 @@ def _keys(figure: go.Figure, colours: dict[str, str], machines: dict[str, str]) 
 
 
 def _float_lines(figure: go.Figure, points: Points, rows: pd.DataFrame) -> go.Figure:
-    """What each float network reaches, as a dotted line in its colour."""
+    """What each float network reaches, as a dotted line in its colour; the key says so, for texts would stand on points."""
     for name, value in points.floats().items():
         mine = rows[rows["network"] == name]
         if len(mine):
             line = {"color": points.series[mine["series"].iloc[0]], "dash": "dot", "width": 1.25}
             figure.add_hline(y=100 * value, line=line, opacity=0.8)
-            figure.add_annotation(
-                text=f"{escape(short(name))} in float",
-                x=0,
-                xref="paper",
-                xanchor="left",
-                xshift=4,
-                y=100 * value,
-                yanchor="bottom" if value == max(points.floats().values()) else "top",
-                showarrow=False,
-                font={"size": 10, "color": line["color"]},
-            )
-    return figure
+    return figure.add_scatter(
+        name="in float", mode="lines", x=[None], y=[None], marker={"color": QUIET, "symbol": "line-ew-open"}
+    )
 
 
 def _best_by(rows: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:

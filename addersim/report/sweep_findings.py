@@ -77,12 +77,14 @@ def _headline(points: Points) -> str:
         parts = [
             f"{plain_bits(row['weight_bits'], row['activation_bits'])} for {name}" for name, row in found if row is not None
         ]
-        answer = f"{' and '.join(parts)} keep accuracy within {NEAR[_ALLOWED]} of float. "
+        widths = " and ".join(parts)
+        answer = f"{widths[:1].upper()}{widths[1:]} keep accuracy within {NEAR[_ALLOWED]} of float. "
     words = points.words(best, without=("table",))
     energy = quantity(float(best["energy_pj"]), ENERGY_UNITS)
     loss = float(best["loss_points"])
     lost = f"{loss:.2f} points below float" if loss > 0 else "nothing lost"
-    return f"{answer}The cheapest point that does is {words}: {energy} an image at {percent(best['accuracy'])}, {lost}."
+    which = "that does" if answer else f"within {NEAR[_ALLOWED]} of float"
+    return f"{answer}The cheapest point {which} is {words}: {energy} an image at {percent(best['accuracy'])}, {lost}."
 
 
 def _widths(points: Points) -> Iterator[str]:

@@ -93,6 +93,12 @@ def test_the_answer_is_in_words(tmp_path):
     assert "standard error of 0.94 points" in told[-1]  # sqrt(0.901 * 0.099 / 1000)
 
 
+def test_the_answer_begins_as_a_sentence_does(tmp_path):
+    rows = [row(weight_bits=bits, activation_bits=6, accuracy=accuracy) for bits, accuracy in ((2, 0.5), (3, 0.9))]
+    told = findings(points_of(tmp_path, rows))
+    assert told[0].startswith("Weights of 3 and activations of 6 bits for a keep accuracy within one point of float. ")
+
+
 def test_nothing_near_float_is_told_as_it_is(tmp_path):
     told = findings(points_of(tmp_path, [row(accuracy=0.5), row(accuracy=0.6, weight_bits=8, activation_bits=8)]))
     assert told[0] == "No point comes within one point of float."
@@ -107,6 +113,7 @@ def test_registers_are_told_by_overflow(tmp_path):
     ]
     rows.append(row(accumulator="11:wrap", overflowed_share=0.2, energy_pj=1.0))  # right by luck, below widths that are not
     points = points_of(tmp_path, rows)
+    assert findings(points)[0].startswith("The cheapest point within one point of float is a, 4 bits, 13-bit register that sat")
     assert (
         "a at 4 bits, within one point of float: registers that saturate do from 13 bits, "
         "registers that wrap do from 15 bits; sums of these images need 15 bits." in findings(points)
@@ -163,6 +170,15 @@ def test_the_front_is_that_of_the_results(swept):
     assert {(round(1e6 * x), round(y, 6)) for x, y in zip(line.x, line.y, strict=True)} == best
     drawn = [one[0] for trace in figure.data if trace.customdata is not None for one in trace.customdata]
     assert sorted(drawn) == points.done["point"].tolist()
+
+
+def test_dotted_lines_are_the_float_networks(tmp_path):
+    points = points_of(tmp_path, [row(), row(network="b", accuracy_float=0.95)])
+    for figure in (figures.front(points, "t"), figures.accuracy_by_bits(points)):
+        lines = {shape.y0: shape.line.color for shape in figure.layout.shapes if shape.line.dash == "dot"}
+        assert lines == {90: points.series["a"], 95: points.series["b"]}
+        assert "in float" in {trace.name for trace in figure.data}
+        assert not figure.layout.annotations  # they would stand on points
 
 
 def test_bars_of_designs_add_up_to_their_energy(tmp_path):
