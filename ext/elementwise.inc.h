@@ -106,25 +106,31 @@ static void add_any(Type a_type, const void *a, Type b_type, const void *b, int6
     store_any(results, count, codes, y, seen);
 }
 
-#define ADD_SAME(TYPE, C)                                             \
+#define ADD_CASE(TYPE, C)                                             \
     case TYPE:                                                        \
-        add_of(TYPE, a, TYPE, b, count, codes, y, seen);              \
+        add_of(a_type, a, TYPE, b, count, codes, y, seen);            \
+        break;
+static inline __attribute__((always_inline)) void add_to(const Type a_type, const void *a, Type b_type, const void *b, int64_t count,
+                                                         const Codes *codes, char *y, Seen *seen) {
+    switch (b_type) {
+        EACH_NARROW_TYPE(ADD_CASE)
+        ADD_CASE(S32, int32_t)
+        default: break;
+    }
+}
+
+#define ADD_TO_CASE(TYPE, C)                                          \
+    case TYPE:                                                        \
+        add_to(TYPE, a, b_type, b, count, codes, y, seen);            \
         break;
 static void add(Type a_type, const void *a, Type b_type, const void *b, int64_t count, const Codes *codes, void *y, Seen *seen) {
-    int32_t left[CHUNK], right[CHUNK];
     if (codes->overflow == WRAP || a_type == S64) {
         add_any(a_type, a, b_type, b, count, codes, y, seen);
         return;
     }
-    if (b && a_type != b_type) {
-        widen_32(a_type, a, count, left);
-        widen_32(b_type, b, count, right);
-        add_of(S32, left, S32, right, count, codes, y, seen);
-        return;
-    }
     switch (a_type) {
-        EACH_NARROW_TYPE(ADD_SAME)
-        ADD_SAME(S32, int32_t)
+        EACH_NARROW_TYPE(ADD_TO_CASE)
+        ADD_TO_CASE(S32, int32_t)
         default: break;
     }
 }
