@@ -107,6 +107,17 @@ def check_array(what: str, values: object, types: tuple[str, ...]) -> Array:
     return np.ascontiguousarray(values, values.dtype.newbyteorder("="))
 
 
+def check_levels(pixels: object, levels: object) -> tuple[Array, Array]:
+    """uint8 pixels ``(images, channels, height, width)`` and a table ``(256, channels)`` of codes or float32."""
+    found, table = check_array("pixels", pixels, ("uint8",)), check_array("levels", levels, (*CODES, "float32"))
+    if found.ndim != 4 or table.shape != (256, found.shape[1]):
+        raise NetworkError(
+            f"look_up: pixels of shape {found.shape} and levels of shape {table.shape}; expected (images, channels, height, "
+            "width) and (256, channels)"
+        )
+    return found, table
+
+
 def check_threads(threads: int | None) -> int:
     """Number of threads, 0 for the default."""
     if threads is None:

@@ -10,12 +10,13 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from addersim import kernels
 from addersim.batches import in_batches
 from addersim.errors import DataError, NetworkError
 from addersim.layers import AnyLayer, Shape
 from addersim.storage import load_record, save_record
 
-__all__ = ["INPUT", "Network", "check_images", "check_order", "look_up", "normalise", "pixel_levels"]
+__all__ = ["INPUT", "Network", "check_images", "check_order", "normalise", "pixel_levels"]
 
 INPUT = "input"
 """Name of the value that the images give."""
@@ -115,7 +116,7 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             Kernel threads; does not change any result.
         """
         check_images(images, self.input_shape, f"network {self.name}")
-        start = normalise(images, self.mean, self.std)
+        start = normalise(images, self.mean, self.std, threads)
         yield from walk(self.layers, start, lambda layer, inputs: layer.run(*inputs, threads=threads))
 
     def run(self, images: Images, batch: int = 64, threads: int | None = None) -> npt.NDArray[np.float32]:
@@ -201,26 +202,19 @@ def check_images(images: Any, input_shape: Shape, where: str) -> None:
         raise DataError(f"{where}: images hold NaN or infinite values")
 
 
-def normalise(images: Images, mean: Sequence[float], std: Sequence[float]) -> npt.NDArray[np.float32]:
+def normalise(
+    images: Images, mean: Sequence[float], std: Sequence[float], threads: int | None = None
+) -> npt.NDArray[np.float32]:
     """Images channels last in float32; uint8 pixels become ``(pixel / 255 - mean) / std``."""
     if images.dtype == np.float32:
         return np.ascontiguousarray(images.transpose(0, 2, 3, 1))
-    return look_up(cast("npt.NDArray[np.uint8]", images), pixel_levels(mean, std))
+    return kernels.look_up(cast("npt.NDArray[np.uint8]", images), pixel_levels(mean, std), threads=threads)
 
 
 def pixel_levels(mean: Sequence[float], std: Sequence[float]) -> npt.NDArray[np.float32]:
     """Value of each pixel 0..255 in each channel, shape ``(256, channels)``."""
     levels: npt.NDArray[np.float64] = (np.arange(256)[:, None] / 255 - np.asarray(mean)) / np.asarray(std)
     return levels.astype(np.float32)
-
-
-def look_up(pixels: npt.NDArray[np.uint8], levels: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Pixels channels last, each exchanged for its channel's entry in a table of shape ``(256, channels)``."""
-    images, channels, height, width = pixels.shape
-    found = np.empty((images, height, width, channels), levels.dtype)
-    for channel in range(channels):
-        found[..., channel] = levels[:, channel][pixels[:, channel]]
-    return found
 
 
 def format_table(title: str, rows: Sequence[Mapping[str, Any]]) -> str:

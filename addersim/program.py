@@ -23,7 +23,6 @@ from addersim.network import (
     check_order,
     check_preprocessing,
     format_table,
-    look_up,
     normalise,
     pixel_levels,
     walk,
@@ -81,15 +80,15 @@ class Prepared:
 
     Attributes
     ----------
-    program
-        The program.
+    encode
+        Codes of images, channels last, with some number of threads.
     steps
         Layers as they run together.
     calls
         One of each step.
     """
 
-    program: Program
+    encode: Callable[[Images, int | None], npt.NDArray[Any]]
     steps: tuple[_Pipeline, ...]
     calls: tuple[Callable[[Sequence[Any], int | None], tuple[Run, ...]], ...]
 
@@ -101,7 +100,7 @@ class Prepared:
         def run(step: _Pipeline, inputs: Sequence[tuple[Run, ...]]) -> tuple[Run, ...]:
             return calls[step.name]([one[-1].values for one in inputs], threads)
 
-        for name, found in walk(self.steps, (Run(self.program.encode(images)),), run):
+        for name, found in walk(self.steps, (Run(self.encode(images, threads)),), run):
             yield from zip(members[name], found, strict=True)
 
 
@@ -162,12 +161,18 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def encode(self, images: Images) -> npt.NDArray[Any]:
         """Codes of images, channels last."""
-        check_images(images, self.input_shape, f"program {self.name}")
-        if images.dtype == np.uint8:
-            return look_up(
-                cast("npt.NDArray[np.uint8]", images), self.input.encode(pixel_levels(self.mean, self.std), self.rounding)
-            )
-        return self.input.encode(normalise(images, self.mean, self.std), self.rounding)
+        return self._encoder(kernels)(images, None)
+
+    def _encoder(self, engine: Engine) -> Callable[[Images, int | None], npt.NDArray[Any]]:
+        levels = self.input.encode(pixel_levels(self.mean, self.std), self.rounding)
+
+        def encode(images: Images, threads: int | None) -> npt.NDArray[Any]:
+            check_images(images, self.input_shape, f"program {self.name}")
+            if images.dtype == np.uint8:
+                return cast("npt.NDArray[Any]", engine.look_up(images, levels, threads=threads))
+            return self.input.encode(normalise(images, self.mean, self.std), self.rounding)
+
+        return encode
 
     def runs(
         self, images: Images, engine: Engine = kernels, threads: int | None = None, stream: bool = False
@@ -183,7 +188,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         if not self.calibrated:
             raise QuantizationError(f"program {self.name} was made without calibration images: it can be counted, not run")
         steps = self._pipelines() if stream else [_Pipeline((layer,)) for layer in self.layers]
-        return Prepared(self, tuple(steps), tuple(step.prepared(engine) for step in steps))
+        return Prepared(self._encoder(engine), tuple(steps), tuple(step.prepared(engine) for step in steps))
 
     def run(self, images: Images, engine: Engine = kernels, threads: int | None = None) -> npt.NDArray[Any]:
         """Output codes of one batch, shape ``(images, classes)``."""

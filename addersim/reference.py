@@ -28,6 +28,7 @@ from addersim.arguments import (
     check_format,
     check_kind,
     check_lane,
+    check_levels,
     check_pool,
     check_products,
     check_threads,
@@ -44,6 +45,7 @@ __all__ = [
     "l1_forward",
     "l1_input_gradient",
     "l1_sign_filter_gradient",
+    "look_up",
     "mac_forward",
     "max_pool",
     "prepare_window",
@@ -289,6 +291,17 @@ def sum_pool(x: Array, kernel: Pair, stride: Pair, padding: Pair = (0, 0), *, th
         y += padded[(slice(None), *_slices(geometry, (shape[1], shape[2]), row, column))]
     worst = max(abs(int(np.iinfo(x.dtype).min)), int(np.iinfo(x.dtype).max)) * geometry.kernel[0] * geometry.kernel[1]
     return y.astype(np.int32 if worst < 2**31 else np.int64)
+
+
+def look_up(pixels: Array, levels: Array, *, threads: int | None = None) -> Array:
+    """As `addersim.kernels.look_up`."""
+    pixels, levels = check_levels(pixels, levels)
+    check_threads(threads)
+    images, channels, height, width = pixels.shape
+    y = np.empty((images, height, width, channels), levels.dtype)
+    for channel in range(channels):
+        y[..., channel] = levels[:, channel][pixels[:, channel]]
+    return y
 
 
 def _forward(lane: Lane, x: Floats, weights: Floats, moves: Moves, threads: int | None) -> Floats:

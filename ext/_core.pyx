@@ -76,6 +76,8 @@ cdef extern from "core.h":
                          const uint8_t *shift, Rounding rounding, double *scaled_multiplier, double *scaled_addend) nogil
     void add_codes(const Kernels *kernels, Type a_type, const void *a, Type b_type, const void *b, int64_t count,
                    const Codes *codes, void *y, int threads, Seen *seen) nogil
+    void look_up_levels(const uint8_t *x, int64_t images, int64_t channels, int64_t pixels, const void *levels, int bytes,
+                        void *y, int threads) nogil
     int pool_codes(const Kernels *kernels, int maximum, const Geometry *g, Type type, const void *x, int wide, void *y,
                    int threads) nogil
     enum:
@@ -255,3 +257,8 @@ def pool(const uint8_t[::1] x, int x_type, uint8_t[::1] y, geometry, bint maximu
     with nogil:
         status = pool_codes(table, maximum, &g, <Type>x_type, &x[0], wide, &y[0], threads)
     done(status)
+
+
+def look_up(const uint8_t[:, :, ::1] x, const uint8_t[::1] levels, int level_bytes, uint8_t[::1] y, int threads):
+    with nogil:
+        look_up_levels(&x[0, 0, 0], x.shape[0], x.shape[1], x.shape[2], &levels[0], level_bytes, &y[0], threads)

@@ -224,6 +224,9 @@ void scale_constants(int64_t count, int64_t channels, const int32_t *multiplier,
                      Rounding rounding, double *scaled_multiplier, double *scaled_addend);
 void add_codes(const Kernels *kernels, Type a_type, const void *a, Type b_type, const void *b, int64_t count, const Codes *codes,
                void *y, int threads, Seen *seen);
+/* y[image][pixel][channel] = levels[channel][x[image][channel][pixel]], of 256 levels of `bytes` a channel */
+void look_up_levels(const uint8_t *x, int64_t images, int64_t channels, int64_t pixels, const void *levels, int bytes, void *y,
+                    int threads);
 int pool_codes(const Kernels *kernels, int maximum, const Geometry *g, Type type, const void *x, int wide, void *y, int threads);
 
 #endif

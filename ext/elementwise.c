@@ -127,3 +127,26 @@ int pool_codes(const Kernels *kernels, int maximum, const Geometry *g, Type type
     free(memory);
     return 0;
 }
+
+#define LOOK_UP(C)                                                                                                              \
+    for (int64_t channel = 0; channel < channels; channel++) {                                                                  \
+        const uint8_t *from = x + (image * channels + channel) * pixels;                                                        \
+        const C *level = (const C *)levels + channel * 256;                                                                     \
+        C *to = (C *)y + image * pixels * channels + channel;                                                                   \
+        for (int64_t pixel = 0; pixel < pixels; pixel++) to[pixel * channels] = level[from[pixel]];                             \
+    }
+
+void look_up_levels(const uint8_t *x, int64_t images, int64_t channels, int64_t pixels, const void *levels, int bytes, void *y,
+                    int threads) {
+    threads = use_threads(threads, images * channels * pixels);
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (int64_t image = 0; image < images; image++) {
+        if (bytes == 1) {
+            LOOK_UP(uint8_t)
+        } else if (bytes == 2) {
+            LOOK_UP(uint16_t)
+        } else {
+            LOOK_UP(uint32_t)
+        }
+    }
+}

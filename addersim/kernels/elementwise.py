@@ -15,6 +15,7 @@ from addersim.arguments import (
     check_array,
     check_constants,
     check_format,
+    check_levels,
     check_pool,
     check_products,
     check_threads,
@@ -25,7 +26,7 @@ from addersim.fixed import FixedFormat, Overflow, Rounding
 from addersim.geometry import Pair
 from addersim.kernels.core import ROUNDINGS, chosen_set, codes_numbers, core, flat, geometry_numbers, type_number
 
-__all__ = ["add", "affine", "clamp", "max_pool", "sum_pool"]
+__all__ = ["add", "affine", "clamp", "look_up", "max_pool", "sum_pool"]
 
 Array = npt.NDArray[Any]
 
@@ -182,4 +183,30 @@ def sum_pool(x: Array, kernel: Pair, stride: Pair, padding: Pair = (0, 0), *, th
     y = np.empty(shape, np.int64 if wide else np.int32)
     if y.size:
         core.pool(flat(x), type_number(x), flat(y), geometry_numbers(geometry, x, y), False, wide, chosen_set(), count)
+    return y
+
+
+def look_up(pixels: Array, levels: Array, *, threads: int | None = None) -> Array:
+    """Pixels, channels last, each exchanged for its channel's entry in a table.
+
+    Parameters
+    ----------
+    pixels
+        uint8, shape ``(images, channels, height, width)``.
+    levels
+        Codes (int8, uint8, int16 or uint16) or float32, shape ``(256, channels)``.
+    threads
+        As in `window`.
+
+    Examples
+    --------
+    >>> look_up(np.array([[[[0, 255]]]], np.uint8), np.arange(256, dtype=np.float32)[:, None] / 255).ravel().tolist()
+    [0.0, 1.0]
+    """
+    pixels, levels = check_levels(pixels, levels)
+    images, channels, height, width = pixels.shape
+    count, y = check_threads(threads), np.empty((images, height, width, channels), levels.dtype)
+    if y.size:
+        table = flat(np.ascontiguousarray(levels.T))
+        core.look_up(pixels.reshape(images, channels, -1), table, levels.itemsize, flat(y), count)
     return y

@@ -147,6 +147,19 @@ def test_pooling(data, shape):
 
 
 @settings(max_examples=100)
+@given(data=st.data(), shape=shapes(), kind=st.sampled_from(("int8", "uint8", "int16", "uint16", "float32")))
+def test_look_up(data, shape, kind):
+    images, height, width, channels = shape.x
+    random = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    pixels = random.integers(0, 256, (images, channels, height, width), np.uint8)
+    levels = random.integers(-100, 100, (256, channels)).astype(kind)
+    expected = reference.look_up(pixels, levels)
+    for way, found in every_way(lambda threads: kernels.look_up(pixels, levels, threads=threads)):
+        assert found.dtype == expected.dtype, way
+        assert np.array_equal(found, expected), way
+
+
+@settings(max_examples=100)
 @given(shape=shapes(), seed=st.integers(0, 2**32 - 1))
 def test_floats(shape, seed):
     """Within rounding of float64; and no bit depends on the number of threads."""

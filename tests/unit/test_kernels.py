@@ -404,6 +404,7 @@ def test_nothing_is_read_beyond_the_operands(name):
             kernels.max_pool(x, (2, 2), (1, 1))
             kernels.sum_pool(x, (2, 2), (1, 1))
             kernels.add(x, x, output=FixedFormat(9))
+            kernels.look_up(at_the_end((2, channels, 4, 5), "uint8"), np.zeros((256, channels), kind))
             by = np.ones(channels, np.int32), np.ones(channels, np.int64), np.ones(channels, np.uint8)
             kernels.affine(x, *by, output=FixedFormat(9))
         print("done")
