@@ -40,10 +40,11 @@ def window(
     register: tuple[int, int, int, int],
     narrow: bool,
     ordered: _Array | None,
-    affine: tuple[_Array, _Array, _Array, _Array, int, _Numbers] | None,
+    affine: tuple[_Array, bool, _Numbers] | None,
     kernels: int,
     threads: int,
 ) -> tuple[_Seen, _Seen]: ...
+def scaled(multiplier: _Array, addend: _Array, shift: _Array, rounding: int, doubles: _Array) -> None: ...
 def affine(
     x: _Array,
     x_type: int,

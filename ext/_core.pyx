@@ -80,8 +80,6 @@ cdef extern from "core.h":
                         void *y, int threads) nogil
     int pool_codes(const Kernels *kernels, int maximum, const Geometry *g, Type type, const void *x, int wide, void *y,
                    int threads) nogil
-    enum:
-        HALF_EVEN
 
 
 cdef const Kernels *kernels_at(int index) noexcept:
@@ -183,20 +181,17 @@ def window(const uint8_t[::1] x, int x_type, ends, const uint8_t[::1] weights, i
            geometry, int lane, register, bint narrow, const uint8_t[::1] ordered, affine, int kernels, int threads):
     """A window layer, and the affine after it where there is one.
 
-    ends: codes that x can hold; register: overflow, bits, smallest and largest value; affine: None, or multiplier, addend,
-    shift, room for both as doubles, rounding and codes. Returns what was seen in the sums, and in the codes.
+    ends: codes that x can hold; register: overflow, bits, smallest and largest value; affine: None, or what scaled() gave,
+    whether ties go to even, and codes. Returns what was seen in the sums, and in the codes.
     """
     cdef Geometry g = geometry_of(geometry)
     cdef const Kernels *table = kernels_at(kernels)
     cdef int64_t x_low, x_high
-    cdef int status, overflow, rounding
+    cdef int status, overflow
     cdef Finish finish
     cdef Affine scaled
     cdef Seen seen, codes_seen
-    cdef const int32_t[::1] multiplier
-    cdef const int64_t[::1] addend
-    cdef const uint8_t[::1] shift
-    cdef double[:, ::1] doubles
+    cdef const double[:, ::1] doubles
     x_low, x_high = ends
     overflow, finish.bits, finish.low, finish.high = register
     finish.overflow = <Overflow>overflow
@@ -207,12 +202,9 @@ def window(const uint8_t[::1] x, int x_type, ends, const uint8_t[::1] weights, i
     if ordered is not None:
         finish.ordered = &ordered[0]
     if affine is not None:
-        multiplier, addend, shift, doubles, rounding, codes = affine
-        scale_constants(doubles.shape[1], doubles.shape[1], &multiplier[0], &addend[0], &shift[0], <Rounding>rounding,
-                        &doubles[0, 0], &doubles[1, 0])
+        doubles, scaled.nearest, codes = affine
         scaled.multiplier = &doubles[0, 0]
         scaled.addend = &doubles[1, 0]
-        scaled.nearest = rounding == HALF_EVEN
         scaled.codes = codes_of(codes)
         finish.affine = &scaled
     with nogil:
@@ -220,6 +212,13 @@ def window(const uint8_t[::1] x, int x_type, ends, const uint8_t[::1] weights, i
                               &finish, &y[0], threads, &seen, &codes_seen)
     done(status)
     return (seen.minimum, seen.maximum, seen.overflowed), (codes_seen.minimum, codes_seen.maximum, codes_seen.overflowed)
+
+
+def scaled(const int32_t[::1] multiplier, const int64_t[::1] addend, const uint8_t[::1] shift, int rounding,
+           double[:, ::1] doubles):
+    """Multipliers and addends as doubles, divided by 2**shift."""
+    scale_constants(multiplier.shape[0], multiplier.shape[0], &multiplier[0], &addend[0], &shift[0], <Rounding>rounding,
+                    &doubles[0, 0], &doubles[1, 0])
 
 
 def affine(const uint8_t[::1] x, int x_type, int64_t count, const int32_t[::1] multiplier, const int64_t[::1] addend,

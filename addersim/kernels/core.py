@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -85,6 +86,7 @@ NO_LEAST = -(2**31)
 """What C takes for no lower end."""
 
 
+@lru_cache(maxsize=256)
 def codes_numbers(output: FixedFormat, overflow: Overflow, then: FixedFormat | None) -> tuple[int, ...]:
     """An output format, and what it saturates to next, in the order of the C struct.
 

@@ -100,7 +100,7 @@ class PreparedWindow:
         return Sums.of(Bounds.of(self.weights, self.lane, ends), self.lane, self.register, ends)
 
     def run(
-        self, x: Array, y: Array, sums: Sums, threads: int, affine_numbers: tuple[Any, ...] | None = None
+        self, x: Array, y: Array, sums: Sums, threads: int, affine_numbers: tuple[Array, bool, tuple[int, ...]] | None = None
     ) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
         """Fill y; returns what was seen in the sums, and in the codes."""
         seen = core.window(
@@ -138,6 +138,8 @@ class PreparedWindowAffine:
         As in `affine`.
     fuses
         Whether the affine can follow each sum at once, whatever x of its type holds.
+    numbers
+        The affine as C takes it.
     """
 
     window: PreparedWindow
@@ -147,6 +149,7 @@ class PreparedWindowAffine:
     overflow: Overflow
     then: FixedFormat | None
     fuses: bool
+    numbers: tuple[Array, bool, tuple[int, ...]]
 
     def __call__(self, x: Array, *, threads: int | None = None) -> FusedResult:
         x, shape, count = self.window.checked(x, threads)
@@ -154,9 +157,7 @@ class PreparedWindowAffine:
         fuses = self.fuses or (self.overflow == "saturate" and known is not self.window.sums and self._fuse(known))
         if fuses and shape[0]:
             y = np.empty(shape, (self.then or self.output).dtype)
-            form = codes_numbers(self.output, self.overflow, self.then)
-            numbers = (*self.constants, np.empty((2, shape[-1])), ROUNDINGS[self.rounding], form)
-            sums, codes = self.window.run(x, y, known, count, numbers)
+            sums, codes = self.window.run(x, y, known, count, self.numbers)
             return FusedResult(y, *sums, *codes)
         words = np.empty(shape, self.window.word)
         sums = self.window.run(x, words, known, count)[0] if words.size else (0, 0, 0)
@@ -270,4 +271,7 @@ def window_affine_of(
 ) -> PreparedWindowAffine:
     """The same with an affine after it; the constants are known to be sound."""
     fuses = overflow == "saturate" and window.sums.fuses(constants, rounding)
-    return PreparedWindowAffine(window, constants, output, rounding, overflow, then, fuses)
+    scaled = np.empty((2, len(constants[0])))
+    core.scaled(*constants, ROUNDINGS[rounding], scaled)
+    numbers = scaled, rounding == "half-even", codes_numbers(output, overflow, then)
+    return PreparedWindowAffine(window, constants, output, rounding, overflow, then, fuses, numbers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -152,6 +153,13 @@ class AveragePool(Layer, frozen=True, tag="average_pool"):
         )
 
 
+@lru_cache(maxsize=256)
+def _fixed_factor(real: float, bits: int, where: str) -> tuple[int, int]:
+    """`fixed_multiplier` of one number, once and not once a batch."""
+    multiplier, shift = fixed_multiplier(np.array([real]), bits, np.zeros(1), where)
+    return int(multiplier[0]), int(shift[0])
+
+
 class IntegerAveragePool(IntegerLayer, frozen=True, tag="average_pool"):
     """Sum of codes, then multiply and shift into the output format: ``round(sum * multiplier / 2**shift)``.
 
@@ -170,9 +178,8 @@ class IntegerAveragePool(IntegerLayer, frozen=True, tag="average_pool"):
         kernel = self.kernel or (shape[1], shape[2])
         return kernel, self.stride or kernel
 
-    def _multiplier(self, kernel: Pair) -> tuple[Array, Array]:
-        factor = np.array([self.gain / (kernel[0] * kernel[1])])
-        return fixed_multiplier(factor, self.multiplier_bits, np.zeros(1), self.name)
+    def _multiplier(self, kernel: Pair) -> tuple[int, int]:
+        return _fixed_factor(self.gain / (kernel[0] * kernel[1]), self.multiplier_bits, self.name)
 
     def value(self, *inputs: Value) -> Value:
         (given,) = inputs
@@ -186,12 +193,12 @@ class IntegerAveragePool(IntegerLayer, frozen=True, tag="average_pool"):
         channels = codes[0].shape[-1]
         kernel, stride = self._window((channels, *codes[0].shape[1:3]))
         sums = engine.sum_pool(codes[0], kernel=kernel, stride=stride, padding=self.padding, threads=threads)
-        multiplier, shift = (np.repeat(one, channels) for one in self._multiplier(kernel))
+        multiplier, shift = self._multiplier(kernel)
         found = engine.affine(
             sums,
-            multiplier,
+            np.full(channels, multiplier, np.int32),
             np.zeros(channels, np.int64),
-            shift,
+            np.full(channels, shift, np.uint8),
             output=self.output,
             rounding=self.rounding,
             overflow="saturate",
@@ -206,10 +213,10 @@ class IntegerAveragePool(IntegerLayer, frozen=True, tag="average_pool"):
         sum_bits = given.bits + bits_for(0, taps - 1, signed=False) if taps > 1 else given.bits
         counts = OpCounts({("add", sum_bits): output.words * (taps - 1)})
         multiplier, shift = self._multiplier(kernel)
-        multiplies = bool((multiplier != 1).any())
+        multiplies = multiplier != 1
         if multiplies:
             counts += OpCounts({("mul", max(sum_bits, self.multiplier_bits)): output.words})
-        if shift.any():
+        if shift:
             counts += OpCounts({("shift", sum_bits + self.multiplier_bits * multiplies): output.words})
         return Bill(counts, accumulator_bits=sum_bits)
 
