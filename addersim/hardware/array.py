@@ -1,43 +1,40 @@
-"""The array runs a layer: one place where the dataflow decides which model does it."""
+"""The array runs layers: one place where the dataflow decides which model does it."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
 
 from addersim.errors import HardwareError
 from addersim.hardware.accelerator import Accelerator, Objective, Stored
 from addersim.hardware.footprint import Footprint
-from addersim.hardware.mapper import DIMENSIONS, Problem, best_cut, smallest_tile
+from addersim.hardware.mapper import DIMENSIONS, Found, Problem, best_cuts, smallest_tile
 from addersim.hardware.mapping import ArrayRun, Loop, Placement, Tiling
-from addersim.hardware.memory import array_accesses
+from addersim.hardware.memory import Widths, array_accesses
 from addersim.hardware.movement import MovementPrices
-from addersim.hardware.room import Room, Widths, tile_words
+from addersim.hardware.room import Room, tile_words
 from addersim.hardware.row_array import run_rows
 from addersim.hardware.score import score_of
 from addersim.hardware.systolic import mapping_efficiency
-from addersim.trace import LayerTrace
+from addersim.trace import LayerTrace, MatrixWork
 
-__all__ = ["array_problem", "run_on_array"]
+__all__ = ["array_problems", "run_on_array"]
 
 
 def run_on_array(
-    layer: LayerTrace,
+    layers: Sequence[tuple[LayerTrace, Placement]],
     accelerator: Accelerator,
     batch: int,
-    placement: Placement,
     prices: MovementPrices,
     objective: Objective | None = None,
-) -> ArrayRun:
-    """Cycles, accesses and tiles of a window layer.
+) -> list[ArrayRun]:
+    """Cycles, accesses and tiles of window layers.
 
     Parameters
     ----------
-    layer
-        A layer with a matrix product.
+    layers
+        Layers with a matrix product, and what of each is already, or stays, on chip.
     accelerator, batch
         Where, and how many images at once.
-    placement
-        What is already, or stays, on chip.
     prices
         What movement costs, for a choice of tiles by energy.
     objective
@@ -46,37 +43,47 @@ def run_on_array(
     Raises
     ------
     HardwareError
-        The array lacks the layer's datapath, a memory is too small, or the trace contradicts itself.
+        The array lacks a layer's datapath, a memory is too small, or the trace contradicts itself.
     """
-    check_layer(layer, accelerator)
+    for layer, _ in layers:
+        check_layer(layer, accelerator)
     if accelerator.array.row_stationary is not None:
-        return run_rows(layer, accelerator, batch, placement, objective)
-    problem = array_problem(layer, accelerator, batch, placement)
-    found = best_cut(problem, score_of(layer, accelerator, batch, placement, prices, objective or "energy"))
-    if found is None:
-        raise _too_small(layer, accelerator, problem)
-    cut, order, step = found
+        return [run_rows(layer, accelerator, batch, placement, objective) for layer, placement in layers]
+    problems = array_problems(layers, accelerator, batch)
+    cuts = best_cuts(problems, score_of(layers, accelerator, batch, prices, objective or "energy"))
+    found = []
+    for (layer, placement), problem, cut in zip(layers, problems, cuts, strict=True):
+        if cut is None:
+            raise _too_small(layer, accelerator, problem)
+        found.append(_run(layer, placement, problem, cut))
+    return found
+
+
+def _run(layer: LayerTrace, placement: Placement, problem: Problem, cut: Found) -> ArrayRun:
     loops = []
-    for place in order:
-        trips = int(cut.trips(problem)[place])
+    for place in cut.order:
+        trips = cut.trips[place]
         parts = -(-problem.folds[place] // trips)  # as even as can be
         loops.append(Loop(DIMENSIONS[place], trips, min(parts * problem.units[place], problem.sizes[place])))
-    accesses = tuple(access for access in array_accesses(layer, step.words, placement.input_kept) if access.words)
-    array = accelerator.array
+    accesses = array_accesses(Widths.of(layer), cut.words.with_constants(layer), placement.input_kept)
+    array = problem.array
     filled = mapping_efficiency(problem.work, array.rows, array.columns, array.systolic)
-    return ArrayRun(step.folds.cycles, filled, accesses, Tiling(tuple(loops)))
+    return ArrayRun(cut.cycles, filled, tuple(access for access in accesses if access.words), Tiling(tuple(loops)))
 
 
-def array_problem(layer: LayerTrace, accelerator: Accelerator, batch: int, placement: Placement) -> Problem:
+def array_problems(layers: Sequence[tuple[LayerTrace, Placement]], accelerator: Accelerator, batch: int) -> list[Problem]:
     """What the mapper has to place."""
-    assert layer.work is not None
-    widths = Widths(layer.inputs[0].bits, layer.weights.bits, layer.accumulator_bits or layer.output.bits)
-    return Problem(
-        work=replace(layer.work, pixels=layer.work.pixels * batch, geometry=None, image=None),
-        array=accelerator.array,
-        footprint=Footprint.of(layer.work, layer.inputs[0], batch),
-        room=Room.of(accelerator.buffers, widths, placement.input_kept),
-    )
+    rooms: dict[tuple[Widths, bool], Room] = {}
+    found = []
+    for layer, placement in layers:
+        work = layer.work
+        assert work is not None
+        key = widths, kept = Widths.of(layer), placement.input_kept
+        if key not in rooms:
+            rooms[key] = Room.of(accelerator.buffers, widths, kept)
+        products = MatrixWork(work.pixels * batch, work.window, work.filters, work.groups)
+        found.append(Problem(products, accelerator.array, Footprint.of(work, layer.inputs[0], batch), rooms[key]))
+    return found
 
 
 def check_layer(layer: LayerTrace, accelerator: Accelerator) -> None:

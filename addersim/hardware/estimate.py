@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple, get_args
 
@@ -148,7 +148,7 @@ class _Facts(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Walk:
-    """A trace on an accelerator, layer by layer; layers of one shape run on the array in one way."""
+    """A trace on an accelerator, layer by layer."""
 
     layers: tuple[LayerTrace, ...]
     order: Schedule
@@ -157,38 +157,50 @@ class _Walk:
     batch: int
     prices: MovementPrices
     objective: Objective | None
-    runs: dict[tuple[object, ...], ArrayRun] = field(default_factory=dict)
 
     def rows(self) -> list[_Row]:
         rows: list[_Row] = []
+        runs = self.array_runs()
         for _, stage in groupby(range(len(self.layers)), key=self.order.stages.__getitem__):
-            members = [self.facts(index) for index in stage]
+            members = [self.facts(index, runs.get(index)) for index in stage]
             cycles, bound = stage_cycles((member.own for member in members), self.machine.buffers.double_buffered)
             for layer, run, own, accesses in members:
                 rows.append(_Row(layer, run, cycles, bound, own, accesses))
                 cycles, bound = 0, "fused"
         return rows
 
-    def facts(self, index: int) -> _Facts:
+    def facts(self, index: int, run: ArrayRun | None) -> _Facts:
         layer = self.layers[index]
         if index in self.order.views:
             return _Facts(layer, None, _IDLE, ())
-        inputs_kept = tuple(source in self.kept for source in self.order.sources[index])
         outputs = output_accesses(layer, self.batch, index in self.kept)
-        if layer.work is None:
-            accesses = vector_accesses(layer, self.batch, inputs_kept) + outputs
+        if run is None:
+            accesses = vector_accesses(layer, self.batch, self.inputs_kept(index)) + outputs
             done = layer.operations.total() * self.batch
             return _Facts(layer, None, LayerCycles.of(0, done, accesses, self.machine), accesses)
-        run = self.run(layer, Placement(all(inputs_kept), index in self.kept or layer.fused))
         accesses = run.accesses + outputs
         return _Facts(layer, run, LayerCycles.of(run.cycles, 0, accesses, self.machine), accesses)
 
-    def run(self, layer: LayerTrace, placement: Placement) -> ArrayRun:
-        alike = (layer.work, layer.inputs, layer.weights, layer.output, layer.fused, layer.accumulator_bits, placement)
-        key = (*alike, layer.datapath)
-        if key not in self.runs:
-            self.runs[key] = run_on_array(layer, self.machine, self.batch, placement, self.prices, self.objective)
-        return self.runs[key]
+    def array_runs(self) -> dict[int, ArrayRun]:
+        """The array's run of each window layer; layers of one shape run in one way."""
+        alike: dict[tuple[object, ...], list[int]] = {}
+        chosen: list[tuple[LayerTrace, Placement]] = []
+        for index, layer in enumerate(self.layers):
+            if layer.work is None:
+                continue
+            placement = Placement(all(self.inputs_kept(index)), index in self.kept or layer.fused)
+            operands = layer.inputs, layer.weights, layer.output, layer.accumulator_bits
+            members = alike.setdefault((layer.work, *operands, layer.fused, layer.datapath, placement), [])
+            if not members:
+                chosen.append((layer, placement))
+            members.append(index)
+        if not chosen:
+            return {}
+        runs = run_on_array(chosen, self.machine, self.batch, self.prices, self.objective)
+        return {index: run for members, run in zip(alike.values(), runs, strict=True) for index in members}
+
+    def inputs_kept(self, index: int) -> tuple[bool, ...]:
+        return tuple(source in self.kept for source in self.order.sources[index])
 
 
 def _arithmetic(layer: LayerTrace, prices: Mapping[tuple[str, int], Price], batch: int) -> list[EnergyPart]:

@@ -8,7 +8,7 @@ is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,9 +19,8 @@ from addersim.trace import MatrixWork, Operand
 __all__ = ["Footprint"]
 
 
-@dataclass(frozen=True, slots=True)
-class Footprint:
-    """The inputs of one group of a layer.
+class Footprint(NamedTuple):
+    """The inputs of one group of a layer; numbers, or an array of each for many layers.
 
     Attributes
     ----------
@@ -33,16 +32,29 @@ class Footprint:
         Input channels, and taps of the window in each.
     shared
         Most words that a tile of outputs shares with the next one: fetched twice where outputs are cut there.
+    row_outputs, image_outputs
+        Outputs of a row, and of an image.
+    height, step, overlap
+        Input rows under one row of outputs, how many more each next row needs, and each next image.
+    width
+        Words of an input row.
+    per_output, per_row
+        Words of one channel that each output adds to those beside it, and each row of outputs beyond that.
     """
 
-    words: int
-    products: int
-    channels: int
-    taps: int
-    shared: int
-    _geometry: Geometry | None
-    _outputs: tuple[int, int]
-    _image: tuple[int, int]
+    words: Whole
+    products: Whole
+    channels: Whole
+    taps: Whole
+    shared: Whole
+    row_outputs: Whole
+    image_outputs: Whole
+    height: Whole
+    step: Whole
+    overlap: Whole
+    width: Whole
+    per_output: Whole
+    per_row: Whole
 
     @classmethod
     def of(cls, work: MatrixWork, inputs: Operand, batch: int) -> Footprint:
@@ -50,14 +62,29 @@ class Footprint:
         geometry, image = work.geometry, work.image
         products, stored = work.pixels * batch * work.window, -(-inputs.words * batch // work.groups)
         if geometry is None or image is None:
-            return cls(min(stored, products), products, work.window, 1, 0, None, (1, 1), (1, 1))
+            words = min(stored, products)
+            return cls(words, products, work.window, 1, 0, 1, 1, words, 0, 0, 1, 1, 0)
         taps = geometry.kernel[0] * geometry.kernel[1]
         channels, outputs = work.window // taps, geometry.output_size(*image)
         reached = batch * channels * _reached(geometry, image, 0, outputs[0]) * _reached(geometry, image, 1, outputs[1])
         words = min(stored, reached, products)
-        again = [max(0, _span(geometry, axis) - geometry.stride[axis]) for axis in (0, 1)]
-        shared = channels * (again[0] * image[1] + _span(geometry, 0) * again[1])
-        return cls(words, products, channels, taps, min(shared, words), geometry, outputs, image)
+        high, wide = _span(geometry, 0), _span(geometry, 1)
+        below, beside = max(0, high - geometry.stride[0]), max(0, wide - geometry.stride[1])
+        return cls(
+            words,
+            products,
+            channels,
+            taps,
+            shared=min(channels * (below * image[1] + high * beside), words),
+            row_outputs=outputs[1],
+            image_outputs=outputs[0] * outputs[1],
+            height=high,
+            step=geometry.stride[0],
+            overlap=below,
+            width=image[1],
+            per_output=geometry.kernel[0] * min(wide, geometry.stride[1]),
+            per_row=geometry.kernel[0] * beside,
+        )
 
     def of_tile(self, pixels: Whole, window: Whole) -> Whole:
         """Words that a tile of so many outputs and taps needs in its memory."""
@@ -66,23 +93,14 @@ class Footprint:
 
     def per_channel(self, pixels: Whole) -> Whole:
         """Words of one channel that a tile of so many outputs needs."""
-        geometry = self._geometry
-        if geometry is None:
-            return np.minimum(pixels, self.words)
-        rows = -(-(pixels - 1) // self._outputs[1]) + 1
-        images = -(-(pixels - 1) // (self._outputs[0] * self._outputs[1]))
-        high, wide = _span(geometry, 0), _span(geometry, 1)
-        below, beside = max(0, high - geometry.stride[0]), max(0, wide - geometry.stride[1])
-        whole_rows = ((rows - 1) * geometry.stride[0] + high + images * below) * self._image[1]
-        pieces = geometry.kernel[0] * (pixels * min(wide, geometry.stride[1]) + rows * beside)
-        return np.minimum(whole_rows, pieces)
+        more_rows, more_images = -(-(pixels - 1) // self.row_outputs), -(-(pixels - 1) // self.image_outputs)
+        whole_rows = (self.height + more_rows * self.step + more_images * self.overlap) * self.width
+        return np.minimum(whole_rows, pixels * self.per_output + (more_rows + 1) * self.per_row)
 
     def fetched(self, pixel_tiles: Whole, window_tiles: Whole) -> Whole:
         """Words that come once through all tiles: where outputs are cut, shared ones twice; where taps are, a channel."""
-        words = self.words + (pixel_tiles - 1) * self.shared
-        if self.taps > 1:
-            words = -(-words * (self.channels + window_tiles - 1) // self.channels)
-        return np.minimum(words, self.products)
+        words, again = self.words + (pixel_tiles - 1) * self.shared, (window_tiles - 1) * (self.taps > 1)
+        return np.minimum(-(-words * (self.channels + again) // self.channels), self.products)
 
 
 def _span(geometry: Geometry, axis: int) -> int:

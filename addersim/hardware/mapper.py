@@ -11,27 +11,27 @@ array, of any size along the one that streams. The three loops run in any order.
 
 Of two cuts into equal tiles the one with fewer is never worse, and for each cut of M and N the largest tile of K that fits is
 the best, so that few are left to compare: by the energy of all that moves, at the prices of the accelerator and its table; by
-cycles; or by bits of DRAM.
+cycles; or by bits of DRAM. Those of all layers are compared in one go, as arrays of candidates.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import permutations
+from itertools import permutations, product
 from math import isqrt
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from addersim.hardware.accelerator import SystolicArray
 from addersim.hardware.footprint import Footprint
 from addersim.hardware.memory import ArrayWords
-from addersim.hardware.room import Room
+from addersim.hardware.room import Room, gathered
 from addersim.hardware.systolic import Folds, Whole, fold
 from addersim.trace import MatrixWork
 
-__all__ = ["DIMENSIONS", "ORDERS", "Cut", "Problem", "Score", "Step", "best_cut", "smallest_tile", "steps"]
+__all__ = ["DIMENSIONS", "ORDERS", "Cut", "Found", "Problem", "Score", "Step", "best_cuts", "smallest_tile", "steps"]
 
 DIMENSIONS = ("pixels", "filters", "window")
 ORDERS: tuple[tuple[int, ...], ...] = tuple(permutations(range(3)))
@@ -43,12 +43,21 @@ _INSIDE = np.array([[[b in order[order.index(a) + 1 :] for b in range(3)] for a 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A window layer, batch included, on an array, and the room for its tiles."""
+    """A window layer, batch included, on an array, and the room for its tiles; or many, with arrays for numbers."""
 
     work: MatrixWork
     array: SystolicArray
     footprint: Footprint
     room: Room
+
+    @classmethod
+    def of_many(cls, problems: Sequence[Problem], index: Whole) -> Problem:
+        """The problems at an index as one, all on the array of the first."""
+        works = [problem.work for problem in problems]
+        products = gathered([(work.pixels, work.window, work.filters, work.groups) for work in works], index)
+        footprint = Footprint(*gathered([problem.footprint for problem in problems], index))
+        room = Room.of_many([problem.room for problem in problems], index)
+        return cls(MatrixWork(*products), problems[0].array, footprint, room)
 
     @property
     def units(self) -> tuple[int, int, int]:
@@ -57,7 +66,7 @@ class Problem:
         return {"output": (rows, columns, 1), "weight": (1, columns, rows), "input": (columns, 1, rows)}[self.array.systolic]
 
     @property
-    def sizes(self) -> tuple[int, int, int]:
+    def sizes(self) -> tuple[Whole, Whole, Whole]:
         """Pixels, filters and taps."""
         return self.work.pixels, self.work.filters, self.work.window
 
@@ -67,15 +76,15 @@ class Problem:
         return {"output": 2, "weight": 0, "input": 1}[self.array.systolic]
 
     @property
-    def folds(self) -> tuple[int, int, int]:
+    def folds(self) -> tuple[Whole, Whole, Whole]:
         """Units along each dimension."""
         pixels, filters, window = (-(-size // unit) for size, unit in zip(self.sizes, self.units, strict=True))
         return pixels, filters, window
 
     @property
-    def adds_up(self) -> bool:
+    def adds_up(self) -> Whole:
         """Whether folds along the window add to sums that wait outside the array, even where no tile is cut."""
-        return self.streamed != 2 and self.folds[2] > 1
+        return (self.streamed != 2) & (self.folds[2] > 1)
 
 
 class Cut(NamedTuple):
@@ -107,108 +116,108 @@ class Step(NamedTuple):
         return ArrayWords(*self[1:], folds.input_reads, folds.weight_reads, folds.partial_sums)
 
 
-Score = Callable[[Step], tuple[Any, ...]]
+Score = Callable[[Step, Whole], tuple[Whole, ...]]
+"""From steps of many problems, and for each cut its problem's number, to arrays that are to be made least, first things first.
+
+A step that fetches more, or folds more often, must never score less.
+"""
 
 
-def best_cut(problem: Problem, score: Score) -> tuple[Cut, tuple[int, ...], Step] | None:
-    """The cut and the loop order with the least score, of equals the one with the largest tiles; None where no tile fits.
+class Found(NamedTuple):
+    """The best cut of a problem: its loop order, tiles along each dimension, cycles of the array and words that move."""
 
-    Parameters
-    ----------
-    problem
-        What runs where.
-    score
-        Arrays to be made least, the first one first; a step that fetches more, or folds more often, must never score less.
+    order: tuple[int, ...]
+    trips: tuple[int, ...]
+    cycles: int
+    words: ArrayWords
+
+
+def best_cuts(problems: Sequence[Problem], score: Score) -> list[Found | None]:
+    """For each problem, all on one array, the cut and loop order with the least score; None where no tile fits.
+
+    Of equals it is the one with the largest tiles. All cuts of all problems are looked at together, array by array.
     """
-    cut = _candidates(problem)
-    if not len(cut.pixels):
-        return None
+    found: list[Found | None] = [None] * len(problems)
+    cut, index = _candidates(problems)
+    if not len(index):
+        return found
+    problem = Problem.of_many(problems, index)
     step = steps(problem, cut)
-    shape = len(ORDERS), len(cut.pixels)
-    allowed = np.flatnonzero(_streams_inside(problem)[:, None] | ~cut.stays)
-    values = [np.broadcast_to(value, shape).ravel()[allowed] for value in score(step)]
-    for number in range(len(values)):
-        least = np.flatnonzero(values[number] == values[number].min())
-        allowed, values = allowed[least], [value[least] for value in values]
-    place, order = min((int(one) % shape[1], int(one) // shape[1]) for one in allowed)
-    found = Cut(*(one[place].item() for one in cut))
-    parts = 1 if found.stays else found.trips(problem)[problem.streamed]
-    inputs, weights, spilled = (int(words[order, place]) for words in step[1:])
-    return found, ORDERS[order], Step(_folded(problem, parts), inputs, weights, spilled)
+    left = _streams_inside(problem)[:, None] | ~cut.stays
+    _, starts, counts = np.unique(index, return_index=True, return_counts=True)
+    for value in score(step, index):
+        least: Whole = np.where(left, value, np.inf).min(axis=0)
+        left &= value == np.repeat(np.minimum.reduceat(least, starts), counts)
+    places = np.flatnonzero(left.any(axis=0))
+    numbers, first = np.unique(index[places], return_index=True)
+    places = places[first]
+    orders = left[:, places].argmax(axis=0)
+    trips = np.stack(cut.trips(problem))[:, places].T.tolist()
+    chosen = [np.broadcast_to(one, left.shape)[orders, places].tolist() for one in (step.folds.cycles, *step.words)]
+    for number, order, tiles, cycles, *words in zip(numbers, orders, trips, *chosen, strict=True):
+        found[number] = Found(ORDERS[order], tuple(tiles), cycles, ArrayWords(*words))
+    return found
 
 
 def smallest_tile(problem: Problem) -> tuple[int, int, int]:
     """Inputs, weights and waiting sums of the smallest tile: one fold, as little as can be streamed."""
     pixels, filters, window = (min(unit, size) for unit, size in zip(problem.units, problem.sizes, strict=True))
-    return int(problem.footprint.of_tile(pixels, window)), window * filters, pixels * filters * problem.adds_up
+    return int(problem.footprint.of_tile(pixels, window)), window * filters, pixels * filters * int(problem.adds_up)
 
 
 def steps(problem: Problem, cut: Cut) -> Step:
     """What cuts make of a layer in each of `ORDERS`: arrays of orders x cuts."""
-    work, trips = problem.work, np.stack(cut.trips(problem))
+    work, array, trips = problem.work, problem.array, np.stack(cut.trips(problem))
     again = (_INSIDE[:, :, :, None] & (trips > 1)).any(axis=2)
     pixel_passes, filter_passes, window_passes = np.where(again, trips, 1).transpose(1, 0, 2)
     inputs = problem.footprint.fetched(trips[0], trips[2]) * filter_passes * work.groups
     weights = pixel_passes * (work.window * work.filters * work.groups)
     spilled = (window_passes - 1) * (work.pixels * work.filters * work.groups)
-    return Step(_folded(problem, np.where(cut.stays, 1, trips[problem.streamed])), inputs, weights, spilled)
+    parts = np.where(cut.stays, 1, trips[problem.streamed])
+    folds = fold(work, array.rows, array.columns, array.systolic, parts, array.overlapped_folds)
+    return Step(folds, inputs, weights, spilled)
 
 
-def _folded(problem: Problem, parts: Whole) -> Folds:
-    array = problem.array
-    return fold(problem.work, array.rows, array.columns, array.systolic, parts, array.overlapped_folds)
-
-
-def _streams_inside(problem: Problem) -> Any:
+def _streams_inside(problem: Problem) -> Whole:
     return np.array([order[-1] == problem.streamed for order in ORDERS])
 
 
-def _candidates(problem: Problem) -> Cut:
-    """Cuts worth a look: for each of pixels and filters the most of the window that fits, and what may stay in the array."""
-    pixels, filters = _cuts(problem.folds[0]), _cuts(problem.folds[1])
-    window = np.broadcast_to(_most_units(problem, pixels[:, None], filters), (len(pixels), len(filters)))
-    rows, columns = np.nonzero(window > 0)
-    grid = pixels[rows], filters[columns], window[rows, columns]
-    lone = _lone(problem, pixels, filters)
-    joined = [np.concatenate(pair) for pair in zip(grid, lone, strict=True)]
-    return Cut(joined[0], joined[1], joined[2], np.arange(len(joined[0])) >= len(rows))
+def _candidates(problems: Sequence[Problem]) -> tuple[Cut, Whole]:
+    """Cuts worth a look, and the number of each one's problem.
+
+    For each of pixels and filters the most of the window that fits; then single folds, beside which the stationary operand
+    may stay in the array while all else streams.
+    """
+    found: list[tuple[int, int, int, bool]] = []
+    for number, problem in enumerate(problems):
+        pixels, filters = _cuts(problem.folds[0]), _cuts(problem.folds[1])
+        lone = pixels if problem.streamed == 0 else [1], filters if problem.streamed == 1 else [1]
+        found += product([number], pixels, filters, [False])
+        found += product([number], *lone, [True])
+    index, pixels, filters, stays = np.array(found).T
+    cut = Cut(pixels, filters, 0, stays > 0)
+    window = _most_units(Problem.of_many(problems, index), cut)
+    cut = cut._replace(window=np.where(cut.stays & (problems[0].streamed != 2), 1, window))
+    fits = window > 0
+    return Cut(*(one[fits] for one in cut)), index[fits]
 
 
-def _lone(problem: Problem, pixels: Any, filters: Any) -> tuple[Any, Any, Any]:
-    """Cuts into single folds, whose stationary operand may stay in the array while all else streams."""
-    one = np.ones(1, np.int64)
-    if problem.streamed == 2:
-        found = one, one, np.atleast_1d(_most_units(problem, one, one, waiting=False))
-        fitting = found[2] > 0
-    else:
-        streamed = (pixels, filters)[problem.streamed]
-        found = tuple(streamed if place == problem.streamed else np.ones_like(streamed) for place in range(3))
-        tile = [
-            np.minimum(number * unit, size) for number, unit, size in zip(found, problem.units, problem.sizes, strict=True)
-        ]
-        sums = tile[0] * tile[1] * problem.adds_up
-        fitting = problem.room.fits(problem.footprint.of_tile(tile[0], tile[2]), tile[1] * tile[2], sums)
-    return found[0][fitting], found[1][fitting], found[2][fitting]
+def _most_units(problem: Problem, cut: Cut) -> Whole:
+    """For each cut of pixels and filters the most units of the window that fit, sums beside them where these have to wait."""
+    whole, most = problem.sizes[2], problem.folds[2]
+    pixels, filters = (np.minimum(cut[place] * problem.units[place], problem.sizes[place]) for place in (0, 1))
 
-
-def _most_units(problem: Problem, pixels: Any, filters: Any, waiting: bool = True) -> Any:
-    """For each cut of pixels and filters the most units of the window that fit, beside sums if these are `waiting`."""
-    whole, (_, _, most) = problem.work.window, problem.folds
-    sizes = np.minimum(pixels * problem.units[0], problem.sizes[0]), np.minimum(filters * problem.units[1], problem.sizes[1])
-
-    def units(sums: Any) -> Any:
-        taps = problem.room.most_window(problem.footprint, whole, *sizes, sums)
+    def units(sums: Whole) -> Whole:
+        taps = problem.room.most_window(problem.footprint, whole, pixels, filters, sums)
         return np.where(taps >= whole, most, taps // problem.units[2])
 
     if problem.streamed != 2:
-        return units(sizes[0] * sizes[1] if problem.adds_up else 0)
+        return units(pixels * filters * problem.adds_up)
     uncut = units(0)
-    if not waiting or (uncut == most).all():
-        return uncut
-    return np.where(uncut == most, most, units(sizes[0] * sizes[1]))
+    return np.where((uncut == most) | cut.stays, uncut, units(pixels * filters))
 
 
-def _cuts(folds: int) -> Any:
+def _cuts(folds: int) -> list[int]:
     """Sizes of the largest part for every number of parts, each once, from one part on."""
-    few = np.arange(1, isqrt(folds) + 2)
-    return np.unique(np.concatenate([few[few <= folds], -(-folds // few)]))[::-1]
+    few = range(1, min(isqrt(folds) + 1, folds) + 1)
+    return sorted({*few, *(-(-folds // parts) for parts in few)}, reverse=True)

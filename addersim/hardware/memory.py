@@ -24,7 +24,7 @@ from addersim.hardware.accelerator import Stored
 from addersim.hardware.systolic import Whole
 from addersim.trace import LayerTrace
 
-__all__ = ["Access", "ArrayWords", "Level", "Moved", "array_accesses", "output_accesses", "vector_accesses"]
+__all__ = ["Access", "ArrayWords", "Level", "Moved", "Widths", "array_accesses", "output_accesses", "vector_accesses"]
 
 Level = Literal["register", "network", "buffer", "dram"]
 Moved = Stored
@@ -55,6 +55,19 @@ class Access:
         return self.words * self.bits
 
 
+class Widths(NamedTuple):
+    """Bits of an input, a weight and a running sum."""
+
+    input: int
+    weight: int
+    partial_sum: int
+
+    @classmethod
+    def of(cls, layer: LayerTrace) -> Widths:
+        """Those of a window layer."""
+        return cls(layer.inputs[0].bits, layer.weights.bits, layer.accumulator_bits or layer.output.bits)
+
+
 class ArrayWords(NamedTuple):
     """Words that a window layer moves, final outputs not included; numbers or arrays.
 
@@ -77,19 +90,21 @@ class ArrayWords(NamedTuple):
     weight_reads: Whole
     partial_sums: Whole
 
+    def with_constants(self, layer: LayerTrace) -> ArrayWords:
+        """And each stored constant that no tap needs, fetched and read once."""
+        assert layer.work is not None
+        beside = layer.weights.words - layer.work.window * layer.work.filters * layer.work.groups
+        return self._replace(weights=self.weights + beside, weight_reads=self.weight_reads + beside)
 
-def array_accesses(layer: LayerTrace, words: ArrayWords, input_kept: bool) -> tuple[Access, ...]:
+
+def array_accesses(widths: Widths, words: ArrayWords, input_kept: bool) -> tuple[Access, ...]:
     """Accesses of a window layer on a systolic array, final outputs not included."""
-    assert layer.work is not None
-    (given,), weights = layer.inputs, layer.weights
-    bits = layer.accumulator_bits or layer.output.bits
-    beside = weights.words - layer.work.window * layer.work.filters * layer.work.groups  # constants that no tap needs
     waiting = words.partial_sums + words.spilled
     return (
-        *_read("input", words.input_reads, 0 if input_kept else words.inputs, given.bits),
-        *_read("weight", words.weight_reads + beside, words.weights + beside, weights.bits),
-        Access("buffer", "partial_sum", waiting, waiting, bits),
-        Access("dram", "partial_sum", words.spilled, words.spilled, bits),
+        *_read("input", words.input_reads, 0 if input_kept else words.inputs, widths.input),
+        *_read("weight", words.weight_reads, words.weights, widths.weight),
+        Access("buffer", "partial_sum", waiting, waiting, widths.partial_sum),
+        Access("dram", "partial_sum", words.spilled, words.spilled, widths.partial_sum),
     )
 
 

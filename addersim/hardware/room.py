@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import lcm
 from typing import NamedTuple
@@ -10,29 +11,21 @@ import numpy as np
 
 from addersim.hardware.accelerator import Buffers, Stored
 from addersim.hardware.footprint import Footprint
+from addersim.hardware.memory import Widths
 from addersim.hardware.systolic import Whole
 
-__all__ = ["Room", "Widths", "tile_words"]
+__all__ = ["Room", "gathered", "tile_words"]
 
 _TILED: tuple[Stored, ...] = ("input", "weight", "partial_sum")
-
-
-class Widths(NamedTuple):
-    """Bits of an input, a weight and a running sum."""
-
-    input: int
-    weight: int
-    partial_sum: int
 
 
 class _Memory(NamedTuple):
     """One memory: what it holds for tiles, and what a word of each operand takes of it; 0 where it lies elsewhere."""
 
-    name: str
-    limit: int
-    input: int
-    weight: int
-    partial_sum: int
+    limit: Whole
+    input: Whole
+    weight: Whole
+    partial_sum: Whole
 
 
 def tile_words(buffers: Buffers, name: str) -> int:
@@ -47,14 +40,14 @@ def tile_words(buffers: Buffers, name: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """Room for the tiles of one layer; an input that is kept on chip takes none of it."""
+    """Room for the tiles of one layer, or of many; an input that is kept on chip takes none of it."""
 
-    memories: tuple[_Memory, ...]
+    memories: Mapping[str, _Memory]
 
     @classmethod
     def of(cls, buffers: Buffers, widths: Widths, input_kept: bool) -> Room:
         """Room that the memories of an accelerator give to operands of some widths."""
-        found = []
+        found = {}
         for name, buffer in buffers.memories().items():
             sizes = {
                 operand: buffer.share(bits)
@@ -64,51 +57,51 @@ class Room:
             scale = lcm(*(size.denominator for size in sizes.values()))
             shares = {operand: int(size * scale) for operand, size in sizes.items()}
             limit = tile_words(buffers, name) - max(0, len(shares) - 1)  # each tile starts a word of its own
-            found.append(_Memory(name, max(0, limit) * scale, *(shares.get(operand, 0) for operand in _TILED)))
-        return cls(tuple(found))
+            found[name] = _Memory(max(0, limit) * scale, *(shares.get(operand, 0) for operand in _TILED))
+        return cls(found)
+
+    @classmethod
+    def of_many(cls, rooms: Sequence[Room], index: Whole) -> Room:
+        """Room with arrays for numbers: those of the rooms at an index."""
+        return cls({name: _Memory(*gathered([room.memories[name] for room in rooms], index)) for name in rooms[0].memories})
 
     def fits(self, inputs: Whole, weights: Whole, sums: Whole) -> Whole:
         """Whether tiles of so many words fit all memories."""
         fitting: Whole = True
-        for one in self.memories:
+        for one in self.memories.values():
             fitting = fitting & (one.input * inputs + one.weight * weights + one.partial_sum * sums <= one.limit)
         return fitting
 
     def too_small(self, inputs: int, weights: int, sums: int) -> str | None:
         """Name of the first memory that has no room for tiles of so many words."""
-        for one in self.memories:
+        for name, one in self.memories.items():
             if one.input * inputs + one.weight * weights + one.partial_sum * sums > one.limit:
-                return one.name
+                return name
         return None
 
-    def most_window(self, footprint: Footprint, window: int, pixels: Whole, filters: Whole, sums: Whole) -> Whole:
-        """Taps, up to the whole window, of the largest tile that fits beside so many pixels, filters and sums.
+    def most_window(self, footprint: Footprint, window: Whole, pixels: Whole, filters: Whole, sums: Whole) -> Whole:
+        """Taps of the largest tile that fits beside so many pixels, filters and sums: less than 1 where none does.
 
-        0 or less where none does.
+        More than the whole `window` where that fits.
         """
-        most: Whole = window
-        for one in self.memories:
-            free = one.limit - one.partial_sum * sums if one.partial_sum else one.limit
-            if one.input:
-                fitting = _most_window(footprint, pixels, one.input, one.weight * filters if one.weight else 0, free, window)
-            elif one.weight:
-                fitting = free // (one.weight * filters)
-            else:
-                fitting = np.where(free >= 0, window, 0)
-            most = np.minimum(most, fitting)
+        most, per_channel = window, footprint.per_channel(pixels)
+        for one in self.memories.values():
+            per_input, per_tap, free = one.input, one.weight * filters, one.limit - one.partial_sum * sums
+            by_pixel = _quotient(free, per_input * pixels + per_tap, window)
+            channel = per_input * per_channel
+            channels = _quotient(free, channel + footprint.taps * per_tap, window)
+            part = _quotient(free - (channels + 1) * channel, per_tap, window)  # one channel more, but not all of its taps
+            by_channel = footprint.taps * channels + np.clip(part - footprint.taps * channels, 0, footprint.taps)
+            by_image = _quotient(free - per_input * footprint.words, per_tap, window)
+            most = np.minimum(most, np.maximum(np.maximum(by_pixel, by_channel), by_image))
         return most
 
 
-def _most_window(footprint: Footprint, pixels: Whole, per_input: int, per_tap: Whole, free: Whole, window: int) -> Whole:
-    """Largest window for which inputs and weights fit, by any of the three bounds on a tile's inputs."""
-    taps, channel = footprint.taps, per_input * footprint.per_channel(pixels)
-    by_pixel = free // (per_input * pixels + per_tap)
-    channels = free // (channel + taps * per_tap)
-    by_channel = channels * taps
-    if isinstance(per_tap, int):  # weights lie elsewhere
-        by_image = np.where(free >= per_input * footprint.words, window, 0)
-    else:
-        part = (free - (channels + 1) * channel) // per_tap  # one channel more, but not all of its taps
-        by_channel = np.maximum(by_channel, np.minimum(part, by_channel + taps))
-        by_image = (free - per_input * footprint.words) // per_tap
-    return np.maximum(np.maximum(by_pixel, by_channel), by_image)
+def gathered(rows: Sequence[tuple[int, ...]], index: Whole) -> Whole:
+    """Numbers of some records as arrays: of each number those of the records at an index."""
+    return np.array(rows, np.int64).T[:, index]
+
+
+def _quotient(free: Whole, each: Whole, most: Whole) -> Whole:
+    """How many fit into what is free, if each takes so much; `most` where it takes nothing. Negative where less than none."""
+    return np.where(each > 0, free // np.maximum(each, 1), np.where(free < 0, -1, most))

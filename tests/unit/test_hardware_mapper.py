@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from addersim.errors import HardwareError
 from addersim.geometry import Geometry
 from addersim.hardware import estimate, load_accelerator, load_table
-from addersim.hardware.array import array_problem, run_on_array
+from addersim.hardware.array import array_problems, run_on_array
 from addersim.hardware.footprint import Footprint
 from addersim.hardware.mapper import DIMENSIONS
 from addersim.hardware.mapping import Placement
-from addersim.hardware.memory import ArrayWords, array_accesses, output_accesses
+from addersim.hardware.memory import ArrayWords, Widths, array_accesses, output_accesses
 from addersim.hardware.movement import MovementPrices
 from addersim.trace import MatrixWork, Trace
 from tests.unit.hardware_traces import window
@@ -37,7 +37,7 @@ def machine(dataflow, rows=3, columns=2, unified=None, double_buffered=True, ove
 
 
 def run(layer, on, objective="energy", placement=AWAY, batch=1):
-    return run_on_array(layer, on, batch, placement, MovementPrices(on, TABLE), objective)
+    return run_on_array([(layer, placement)], on, batch, MovementPrices(on, TABLE), objective)[0]
 
 
 def even(size, parts):
@@ -84,7 +84,7 @@ def tile_fits(problem, trips, parts):
 
 def all_mappings(layer, on, placement=AWAY, batch=1):
     """(energy, cycles, bits) of every cut and order that fits, by the walk."""
-    problem, prices = array_problem(layer, on, batch, placement), MovementPrices(on, TABLE)
+    (problem,), prices = array_problems([(layer, placement)], on, batch), MovementPrices(on, TABLE)
     work = problem.work
     outputs = output_accesses(layer, batch, placement.output_kept)
     for trips in product(*(range(1, folds + 1) for folds in problem.folds)):
@@ -105,7 +105,7 @@ def all_mappings(layer, on, placement=AWAY, batch=1):
                 weight_reads=work.window * work.filters * groups * reads[1],
                 partial_sums=sums * (reads[2] - 1),
             )
-            accesses = (*array_accesses(layer, words, placement.input_kept), *outputs)
+            accesses = (*array_accesses(Widths.of(layer), words.with_constants(layer), placement.input_kept), *outputs)
             yield costs(accesses, cycles, on, prices)
 
 
@@ -184,7 +184,7 @@ def test_unique_words_at_least_and_no_reuse_at_most(layer, on, objective, overla
     except HardwareError:
         return
     words = {(access.level, access.operand): access for access in found.accesses}
-    problem = array_problem(layer, on, batch, AWAY)
+    (problem,) = array_problems([(layer, AWAY)], on, batch)
     taps, sums = layer.work.taps * batch, layer.output.words * batch
     unique = problem.footprint.words * layer.work.groups
     assert unique <= words["dram", "input"].reads <= words["buffer", "input"].reads <= taps

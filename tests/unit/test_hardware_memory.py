@@ -31,7 +31,7 @@ def moved(layer, on, batch=1, kept=False, spilled=True):
     if layer.work is None:
         found = vector_accesses(layer, batch, (kept,) * len(layer.inputs))
     else:
-        found = run_on_array(layer, on, batch, Placement(kept, not spilled), MovementPrices(on, TABLE)).accesses
+        found = run_on_array([(layer, Placement(kept, not spilled))], on, batch, MovementPrices(on, TABLE))[0].accesses
     found += output_accesses(layer, batch, not spilled)
     return {(access.level, access.operand): (access.reads, access.writes, access.bits) for access in found}
 
@@ -156,5 +156,5 @@ def changed(layer, **fields):
 )
 def test_what_the_array_cannot_run_is_refused(layer, on, message):
     with pytest.raises(HardwareError, match=re.escape(message)) as caught:
-        run_on_array(layer, on, 1, Placement(False, False), MovementPrices(on, TABLE))
+        run_on_array([(layer, Placement(False, False))], on, 1, MovementPrices(on, TABLE))
     assert "\n" not in str(caught.value)
