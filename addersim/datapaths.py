@@ -54,12 +54,12 @@ class Datapath:
 
     def bill(self, taps: int, operand_bits: int, accumulator_bits: int) -> OpCounts:
         """Operations that the hardware runs for a number of taps (padded taps included)."""
-        operands = OpCounts({(op, operand_bits): self.tap_operations.count(op) for op in self.tap_operations})
-        return (operands + OpCounts({(self.accumulation, accumulator_bits): 1})) * taps
+        operands = [((op, operand_bits), taps) for op in self.tap_operations]
+        return OpCounts([*operands, ((self.accumulation, accumulator_bits), taps)])
 
     def paper_bill(self, taps: int, operand_bits: int) -> OpCounts:
         """Operations in the paper's convention, all at the operands' width, nothing else billed."""
-        return OpCounts({(op, operand_bits): self.paper_operations.count(op) for op in self.paper_operations}) * taps
+        return OpCounts([((op, operand_bits), taps) for op in self.paper_operations])
 
 
 def _l1(circuit: str, tap_operations: tuple[str, ...], about: str) -> Datapath:

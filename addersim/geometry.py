@@ -19,7 +19,7 @@ _LARGEST = 1 << 20
 
 
 def _pair(what: str, value: object, lowest: int) -> Pair:
-    if isinstance(value, (tuple, list)) and len(value) == 2 and all(_whole(item, lowest) for item in value):
+    if isinstance(value, (tuple, list)) and len(value) == 2 and _whole(value[0], lowest) and _whole(value[1], lowest):
         return int(value[0]), int(value[1])
     raise NetworkError(f"{what}: {value!r} is not a pair of whole numbers in {lowest}..{_LARGEST}, such as (1, 1)")
 

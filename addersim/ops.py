@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import ItemsView, Iterable, Iterator, Mapping
 from types import MappingProxyType
 
 from addersim.errors import AddersimError
@@ -65,6 +65,10 @@ class OpCounts(Mapping[tuple[str, int], int]):
     def __len__(self) -> int:
         return len(self._counts)
 
+    def items(self) -> ItemsView[tuple[str, int], int]:
+        """Operations with their numbers."""
+        return self._counts.items()
+
     def __add__(self, other: OpCounts) -> OpCounts:
         return OpCounts([*self.items(), *other.items()])
 
@@ -81,7 +85,7 @@ class OpCounts(Mapping[tuple[str, int], int]):
 
     def total(self, operation: str | None = None) -> int:
         """Number of operations of one kind at any width, or of every kind."""
-        return sum(number for (op, _), number in self.items() if operation in (None, op))
+        return sum(number for (op, _), number in self._counts.items() if operation in (None, op))
 
     def by_operation(self) -> dict[str, int]:
         """Number of operations by kind, widths added up."""

@@ -143,16 +143,6 @@ class Buffer(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             return Fraction(1, self.word_bits // bits) if bits else Fraction(0)
         return Fraction(-(-bits // self.word_bits))
 
-    def holds(self, operands: int, bits: int) -> bool:
-        """Whether a number of operands fits."""
-        return self.words(operands, bits) <= self.capacity_words
-
-    def room(self, bits: int) -> int:
-        """Largest number of operands that fits."""
-        if bits <= self.word_bits:
-            return self.capacity_words * (self.word_bits // bits)
-        return self.capacity_words // -(-bits // self.word_bits)
-
     @property
     def capacity_words(self) -> int:
         """Whole memory, in words."""
@@ -195,9 +185,8 @@ class Buffers(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     def of(self, operand: Stored) -> Buffer:
         """The memory that holds an operand."""
-        buffer: Buffer | None = self.unified if self.unified is not None else getattr(self, self.memory(operand))
-        assert buffer is not None, "checked when made"
-        return buffer
+        found: Buffer = getattr(self, self.memory(operand))
+        return found
 
 
 class Dram(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -50,12 +50,13 @@ def vector_cycles(operations: int, accelerator: Accelerator) -> int:
 
 def buffer_cycles(accesses: Iterable[Access], buffers: Buffers) -> dict[str, int]:
     """Cycles in which each memory with a number of banks serves its accesses, one word a bank and cycle."""
-    words = {name: 0 for name, memory in buffers.memories().items() if memory.banks is not None}
+    banks = {name: memory.banks for name, memory in buffers.memories().items() if memory.banks is not None}
+    words = dict.fromkeys(banks, 0)
     for access in accesses:
         if access.level == "buffer" and (name := buffers.memory(access.operand)) in words:
             memory = buffers.of(access.operand)
             words[name] += memory.words(access.reads, access.bits) + memory.words(access.writes, access.bits)
-    return {name: -(-number // (buffers.memories()[name].banks or 1)) for name, number in words.items()}
+    return {name: -(-number // banks[name]) for name, number in words.items()}
 
 
 def dram_cycles(bits: int, accelerator: Accelerator) -> int:

@@ -26,6 +26,7 @@ class MovementPrices:
         self._buffers, dram = accelerator.buffers, accelerator.dram
         self._table = table
         self._inside: dict[tuple[str, int], tuple[float, float]] = {}
+        self._by_operand: dict[tuple[Level, Moved, int], tuple[float, float]] = {}
         self.used: list[PriceUsed] = []
         self._word_pj = {name: self._access(name, one, table) for name, one in self._buffers.memories().items()}
         if dram.energy_pj_per_bit is None:
@@ -52,11 +53,12 @@ class MovementPrices:
 
     def per_operand(self, level: Level, operand: Moved, bits: int) -> tuple[float, float]:
         """Energy of reading and of writing one operand of a width, in pJ; operands share words of the memories."""
-        if level == "dram":
-            return bits * self._dram_pj, bits * self._dram_pj
-        share = self._buffers.of(operand).share(bits)
-        read_pj, write_pj = self._word_pj[self._buffers.memory(operand)]
-        return float(share * read_pj), float(share * write_pj)
+        key = level, operand, bits
+        if key not in self._by_operand:
+            share = 1 if level == "dram" else self._buffers.of(operand).share(bits)
+            word = (bits * self._dram_pj,) * 2 if level == "dram" else self._word_pj[self._buffers.memory(operand)]
+            self._by_operand[key] = float(share * word[0]), float(share * word[1])
+        return self._by_operand[key]
 
     def _inside_pj(self, level: Level, bits: int) -> tuple[float, float]:
         """Energy of a word read from and written to the registers, or moved by the network, of the array."""

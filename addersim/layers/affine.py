@@ -202,17 +202,15 @@ class IntegerAffine(IntegerLayer, frozen=True, tag="affine"):
 
     def bill(self, output: Value, *inputs: Value) -> Bill:
         (given,) = inputs
-        multiplies = bool((self.multiplier != 1).any())
+        multiplies, adds, shifts = (bool(one.any()) for one in (self.multiplier != 1, self.addend, self.shift))
         wide = given.bits + self.multiplier_bits if multiplies else given.bits
-        counts = OpCounts()
-        if multiplies:
-            counts += OpCounts({("mul", max(given.bits, self.multiplier_bits)): output.words})
-        if self.addend.any():
-            counts += OpCounts({("add", wide): output.words})
-        if self.shift.any():
-            counts += OpCounts({("shift", wide): output.words})
-        channel_bits = self.multiplier_bits * multiplies + wide * bool(self.addend.any()) + 6 * bool(self.shift.any())
-        return Bill(counts, weights=Operand(self.multiplier.size, channel_bits))
+        width = max(given.bits, self.multiplier_bits)
+        steps = (("mul", width, multiplies), ("add", wide, adds), ("shift", wide, shifts))
+        channel_bits = self.multiplier_bits * multiplies + wide * adds + 6 * shifts
+        return Bill(
+            OpCounts([((op, bits), output.words) for op, bits, runs in steps if runs]),
+            weights=Operand(self.multiplier.size, channel_bits),
+        )
 
 
 def _batch_norm(module: Any) -> Built:

@@ -202,7 +202,7 @@ def observe(minimum: int, maximum: int, overflowed: int, outputs: int) -> Observ
 def pair(value: Any, what: str, least: int = 0) -> Pair:
     """Two whole numbers (vertical, horizontal) from one number or two, as torch modules hold them."""
     both = (value, value) if isinstance(value, int) else tuple(value)
-    if len(both) != 2 or not all(isinstance(one, int) and one >= least for one in both):
+    if len(both) != 2 or not (isinstance(both[0], int) and isinstance(both[1], int) and min(both) >= least):
         raise NetworkError(f"{what}: {value!r} is not one or two whole numbers of at least {least}")
     return both
 

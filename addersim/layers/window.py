@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -207,7 +208,8 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
         """Places by which input and weights shift up to the common scale."""
         if not DATAPATHS[self.datapath].shared_scale:
             return 0, 0
-        return round(np.log2(self.input_format.scale / self.scale)), round(np.log2(self.weight_format.scale / self.scale))
+        scale = self.scale
+        return round(math.log2(self.input_format.scale / scale)), round(math.log2(self.weight_format.scale / scale))
 
     def operand_bits(self) -> int:
         """Width of the datapath's operands: one code type that holds both."""
@@ -313,13 +315,14 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
             geometry=Geometry((height, width), self.stride, self.padding, self.dilation, self.groups),
             image=(rows, columns),
         )
+        operand_bits = self.operand_bits()
         return Bill(
-            hardware=record.bill(work.taps, self.operand_bits(), self.accumulator_bits()),
-            paper=record.paper_bill(work.taps, self.operand_bits()),
+            hardware=record.bill(work.taps, operand_bits, output.bits),
+            paper=record.paper_bill(work.taps, operand_bits),
             weights=Operand(self.weights.size, self.weight_format.bits),
             work=work,
             datapath=self.datapath,
-            accumulator_bits=self.accumulator_bits(),
+            accumulator_bits=output.bits,
         )
 
 

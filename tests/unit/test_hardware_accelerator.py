@@ -106,14 +106,6 @@ def test_operands_lie_whole_in_words_or_take_several(operands, bits, words):
     assert Buffer(capacity_kib=1).words(operands, bits) == words
 
 
-@given(st.integers(1, 200), st.integers(1, 100), st.integers(1, 128), st.integers(0, 3000))
-def test_room_is_the_largest_number_that_a_buffer_holds(kib_by_100, bits, word_bits, more):
-    buffer = Buffer(capacity_kib=kib_by_100 / 100, word_bits=word_bits)
-    room = buffer.room(bits)
-    assert buffer.holds(room, bits)
-    assert not buffer.holds(room + 1 + more, bits)
-
-
 @given(st.integers(0, 10_000), st.integers(1, 100), st.integers(1, 128))
 def test_wider_operands_never_take_fewer_words(operands, bits, word_bits):
     buffer = Buffer(capacity_kib=1, word_bits=word_bits)
