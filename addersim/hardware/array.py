@@ -60,11 +60,10 @@ def run_on_array(
 
 
 def _run(layer: LayerTrace, placement: Placement, problem: Problem, cut: Found) -> ArrayRun:
-    loops = []
+    folds, units, sizes, loops = problem.folds, problem.units, problem.sizes, []
     for place in cut.order:
-        trips = cut.trips[place]
-        parts = -(-problem.folds[place] // trips)  # as even as can be
-        loops.append(Loop(DIMENSIONS[place], trips, min(parts * problem.units[place], problem.sizes[place])))
+        parts = -(-folds[place] // cut.trips[place])  # as even as can be
+        loops.append(Loop(DIMENSIONS[place], cut.trips[place], min(parts * units[place], sizes[place])))
     accesses = array_accesses(Widths.of(layer), cut.words.with_constants(layer), placement.input_kept)
     array = problem.array
     filled = mapping_efficiency(problem.work, array.rows, array.columns, array.systolic)

@@ -49,13 +49,15 @@ def vector_cycles(operations: int, accelerator: Accelerator) -> int:
 
 
 def buffer_cycles(accesses: Iterable[Access], buffers: Buffers) -> dict[str, int]:
-    """Cycles in which each memory with a number of banks serves its accesses, one word a bank and cycle."""
-    banks = {name: memory.banks for name, memory in buffers.memories().items() if memory.banks is not None}
-    words = dict.fromkeys(banks, 0)
+    """Cycles in which each memory that has a number of banks, and accesses, serves them, one word a bank and cycle."""
+    words: dict[str, int] = {}
+    banks: dict[str, int] = {}
     for access in accesses:
-        if access.level == "buffer" and (name := buffers.memory(access.operand)) in words:
-            memory = buffers.of(access.operand)
-            words[name] += memory.words(access.reads, access.bits) + memory.words(access.writes, access.bits)
+        memory = buffers.of(access.operand)
+        if access.level == "buffer" and memory.banks is not None:
+            name, moved = buffers.memory(access.operand), (access.reads, access.writes)
+            words[name] = words.get(name, 0) + sum(memory.words(number, access.bits) for number in moved)
+            banks[name] = memory.banks
     return {name: -(-number // banks[name]) for name, number in words.items()}
 
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import permutations, product
+from itertools import permutations
 from math import isqrt
 from typing import NamedTuple
 
@@ -188,16 +188,23 @@ def _candidates(problems: Sequence[Problem]) -> tuple[Cut, Whole]:
     For each of pixels and filters the most of the window that fits; then single folds, beside which the stationary operand
     may stay in the array while all else streams.
     """
-    found: list[tuple[int, int, int, bool]] = []
-    for number, problem in enumerate(problems):
-        pixels, filters = _cuts(problem.folds[0]), _cuts(problem.folds[1])
-        lone = pixels if problem.streamed == 0 else [1], filters if problem.streamed == 1 else [1]
-        found += product([number], pixels, filters, [False])
-        found += product([number], *lone, [True])
-    index, pixels, filters, stays = np.array(found).T
-    cut = Cut(pixels, filters, 0, stays > 0)
+    pixels: list[int] = []
+    filters: list[int] = []
+    beside: list[int] = []
+    counts: list[int] = []
+    streamed = problems[0].streamed
+    for problem in problems:
+        both = _cuts(problem.folds[0]), _cuts(problem.folds[1])
+        lone = both[0] if streamed == 0 else [1], both[1] if streamed == 1 else [1]
+        for first, second in (both, lone):
+            pixels += first
+            filters += second * len(first)
+            beside += [len(second)] * len(first)
+            counts.append(len(first) * len(second))
+    index, stays = np.divmod(np.repeat(np.arange(len(counts)), counts), 2)
+    cut = Cut(np.repeat(pixels, beside), np.array(filters), 0, stays > 0)
     window = _most_units(Problem.of_many(problems, index), cut)
-    cut = cut._replace(window=np.where(cut.stays & (problems[0].streamed != 2), 1, window))
+    cut = cut._replace(window=np.where(cut.stays & (streamed != 2), 1, window))
     fits = window > 0
     return Cut(*(one[fits] for one in cut)), index[fits]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import get_args
 
 from addersim.errors import PriceError
 from addersim.hardware.accelerator import Accelerator, Buffer
@@ -23,12 +24,13 @@ class MovementPrices:
     """
 
     def __init__(self, accelerator: Accelerator, table: EnergyTable) -> None:
-        self._buffers, dram = accelerator.buffers, accelerator.dram
+        dram = accelerator.dram
         self._table = table
         self._inside: dict[tuple[str, int], tuple[float, float]] = {}
         self._by_operand: dict[tuple[Level, Moved, int], tuple[float, float]] = {}
         self.used: list[PriceUsed] = []
-        self._word_pj = {name: self._access(name, one, table) for name, one in self._buffers.memories().items()}
+        by_name = {name: (one, *self._access(name, one, table)) for name, one in accelerator.buffers.memories().items()}
+        self._word_pj = {operand: by_name[accelerator.buffers.memory(operand)] for operand in get_args(Moved)}
         if dram.energy_pj_per_bit is None:
             price = table.dram(dram.kind)
         else:
@@ -47,17 +49,16 @@ class MovementPrices:
         if access.level != "buffer":
             read_pj, write_pj = self._inside_pj(access.level, access.bits)
             return access.reads * read_pj + access.writes * write_pj
-        memory = self._buffers.of(access.operand)
-        read_pj, write_pj = self._word_pj[self._buffers.memory(access.operand)]
+        memory, read_pj, write_pj = self._word_pj[access.operand]
         return memory.words(access.reads, access.bits) * read_pj + memory.words(access.writes, access.bits) * write_pj
 
     def per_operand(self, level: Level, operand: Moved, bits: int) -> tuple[float, float]:
         """Energy of reading and of writing one operand of a width, in pJ; operands share words of the memories."""
         key = level, operand, bits
         if key not in self._by_operand:
-            share = 1 if level == "dram" else self._buffers.of(operand).share(bits)
-            word = (bits * self._dram_pj,) * 2 if level == "dram" else self._word_pj[self._buffers.memory(operand)]
-            self._by_operand[key] = float(share * word[0]), float(share * word[1])
+            memory, *word_pj = self._word_pj[operand]
+            read_pj, write_pj = [bits * self._dram_pj] * 2 if level == "dram" else [memory.share(bits) * pj for pj in word_pj]
+            self._by_operand[key] = float(read_pj), float(write_pj)
         return self._by_operand[key]
 
     def _inside_pj(self, level: Level, bits: int) -> tuple[float, float]:
