@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from fractions import Fraction
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -137,11 +136,14 @@ class Buffer(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             return -(-operands // (self.word_bits // bits)) if bits else 0
         return operands * -(-bits // self.word_bits)
 
-    def share(self, bits: int) -> Fraction:
+    def packed(self, bits: int) -> tuple[int, int]:
+        """Words, and the operands that fill them: one of the two is 1, or no words are needed at all."""
+        return -(-bits // self.word_bits), max(1, self.word_bits // bits if bits else 1)
+
+    def share(self, bits: int) -> float:
         """Words that one operand takes, on average."""
-        if bits <= self.word_bits:
-            return Fraction(1, self.word_bits // bits) if bits else Fraction(0)
-        return Fraction(-(-bits // self.word_bits))
+        words, operands = self.packed(bits)
+        return words / operands
 
     @property
     def capacity_words(self) -> int:

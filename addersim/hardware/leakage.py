@@ -31,7 +31,8 @@ class Leakage:
         self._clock_mhz = accelerator.clock_mhz
         self.power_uw: dict[Unit, float] = {}
         missing, sources = [], dict[str, None]()
-        for circuit in inventory(trace, accelerator):
+        has_any = any(row.leakage_uw is not None for row in table.rows)
+        for circuit in inventory(trace, accelerator) if has_any else ():
             try:
                 figure = table.leakage(circuit.component, circuit.op, circuit.bits, circuit.capacity_kib)
             except PriceError:

@@ -110,11 +110,12 @@ def array_accesses(widths: Widths, words: ArrayWords, input_kept: bool) -> tuple
 
 def vector_accesses(layer: LayerTrace, batch: int, inputs_kept: tuple[bool, ...]) -> tuple[Access, ...]:
     """Accesses of a layer on the vector unit, final outputs not included; for each input whether it is on chip."""
-    found = []
+    found: list[Access] = []
     for operand, kept in zip(layer.inputs, inputs_kept, strict=True):
         words = operand.words * batch
         found += _read("input", words, 0 if kept else words, operand.bits)
-    found += _read("weight", layer.weights.words * batch, layer.weights.words, layer.weights.bits)
+    if layer.weights.words:
+        found += _read("weight", layer.weights.words * batch, layer.weights.words, layer.weights.bits)
     return tuple(access for access in found if access.words)
 
 

@@ -58,7 +58,7 @@ class MovementPrices:
         if key not in self._by_operand:
             memory, *word_pj = self._word_pj[operand]
             read_pj, write_pj = [bits * self._dram_pj] * 2 if level == "dram" else [memory.share(bits) * pj for pj in word_pj]
-            self._by_operand[key] = float(read_pj), float(write_pj)
+            self._by_operand[key] = read_pj, write_pj
         return self._by_operand[key]
 
     def _inside_pj(self, level: Level, bits: int) -> tuple[float, float]:

@@ -49,13 +49,13 @@ class Room:
         """Room that the memories of an accelerator give to operands of some widths."""
         found = {}
         for name, buffer in buffers.memories().items():
-            sizes = {
-                operand: buffer.share(bits)
+            packed = {
+                operand: buffer.packed(bits)
                 for operand, bits in zip(_TILED, widths, strict=True)
                 if buffers.memory(operand) == name and not (operand == "input" and input_kept)
             }
-            scale = lcm(*(size.denominator for size in sizes.values()))
-            shares = {operand: int(size * scale) for operand, size in sizes.items()}
+            scale = lcm(*(operands for _, operands in packed.values()))
+            shares = {operand: words * scale // operands for operand, (words, operands) in packed.items()}
             limit = tile_words(buffers, name) - max(0, len(shares) - 1)  # each tile starts a word of its own
             found[name] = _Memory(max(0, limit) * scale, *(shares.get(operand, 0) for operand in _TILED))
         return cls(found)
@@ -84,11 +84,14 @@ class Room:
 
         More than the whole `window` where that fits.
         """
-        most, per_channel = window, footprint.per_channel(pixels)
+        most = window
         for one in self.memories.values():
             per_input, per_tap, free = one.input, one.weight * filters, one.limit - one.partial_sum * sums
             by_pixel = _quotient(free, per_input * pixels + per_tap, window)
-            channel = per_input * per_channel
+            if not np.any(per_input):
+                most = np.minimum(most, by_pixel)
+                continue
+            channel = per_input * footprint.per_channel(pixels)
             channels = _quotient(free, channel + footprint.taps * per_tap, window)
             part = _quotient(free - (channels + 1) * channel, per_tap, window)  # one channel more, but not all of its taps
             by_channel = footprint.taps * channels + np.clip(part - footprint.taps * channels, 0, footprint.taps)

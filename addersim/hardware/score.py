@@ -68,5 +68,5 @@ def _rates(accesses: Iterable[Access], accelerator: Accelerator, prices: Movemen
         if access.level == "dram":
             bits += access.size_bits
         elif memory.banks is not None:
-            busy[buffers.memory(access.operand)] += access.words * (float(memory.share(access.bits)) / memory.banks)
+            busy[buffers.memory(access.operand)] += access.words * (memory.share(access.bits) / memory.banks)
     return [energy, bits, *busy.values()]
