@@ -16,7 +16,17 @@ import numpy.typing as npt
 
 from addersim.errors import FormatError
 
-__all__ = ["OVERFLOWS", "ROUNDINGS", "Accumulator", "FixedFormat", "Overflow", "Rounding", "bits_for", "shift_right"]
+__all__ = [
+    "OVERFLOWS",
+    "ROUNDINGS",
+    "Accumulator",
+    "FixedFormat",
+    "Overflow",
+    "Rounding",
+    "bits_for",
+    "format_name",
+    "shift_right",
+]
 
 Rounding = Literal["half-even", "half-up", "truncate"]
 Overflow = Literal["saturate", "wrap"]
@@ -102,6 +112,18 @@ def shift_right(values: Integers, shift: int | Integers, rounding: Rounding = "h
     return floor + up
 
 
+def format_name(bits: int, signed: bool, scale: float) -> str:
+    """A format of any width as printed: ``fx8.5``, or ``s8*0.3`` where the scale is no power of two."""
+    if (fraction := _fraction_bits(scale)) is not None:
+        return f"{'' if signed else 'u'}fx{bits}.{fraction}"
+    return f"{'s' if signed else 'u'}{bits}*{scale:.4g}"
+
+
+def _fraction_bits(scale: float) -> int | None:
+    mantissa, exponent = math.frexp(scale)
+    return 1 - exponent if mantissa == 0.5 else None
+
+
 @dataclass(frozen=True, slots=True)
 class FixedFormat:
     """A fixed-point number format without zero point.
@@ -175,8 +197,7 @@ class FixedFormat:
     @property
     def fraction_bits(self) -> int | None:
         """Fraction bits where the scale is a power of two, else None."""
-        mantissa, exponent = math.frexp(self.scale)
-        return 1 - exponent if mantissa == 0.5 else None
+        return _fraction_bits(self.scale)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -213,9 +234,7 @@ class FixedFormat:
         return np.asarray(codes, dtype=np.float64) * self.scale
 
     def __str__(self) -> str:
-        if (fraction := self.fraction_bits) is not None:
-            return f"{'' if self.signed else 'u'}fx{self.bits}.{fraction}"
-        return f"{'s' if self.signed else 'u'}{self.bits}*{self.scale:.4g}"
+        return format_name(self.bits, self.signed, self.scale)
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ class OpCounts(Mapping[tuple[str, int], int]):
 
     def __init__(self, counts: Mapping[tuple[str, int], int] | Iterable[tuple[tuple[str, int], int]] = ()):
         found: dict[tuple[str, int], int] = {}
-        pairs = counts.items() if isinstance(counts, Mapping) else counts
+        pairs = counts.items() if isinstance(counts, (dict, Mapping)) else counts
         for (op, bits), number in pairs:
             if op not in OPERATIONS:
                 raise AddersimError(f"unknown operation {op!r}; known: {', '.join(OPERATIONS)}")

@@ -9,7 +9,7 @@ from addersim.hardware.accelerator import Accelerator, Objective, Stored
 from addersim.hardware.footprint import Footprint
 from addersim.hardware.mapper import DIMENSIONS, Found, Problem, best_cuts, smallest_tile
 from addersim.hardware.mapping import ArrayRun, Loop, Placement, Tiling
-from addersim.hardware.memory import Widths, array_accesses
+from addersim.hardware.memory import Widths, array_accesses, unused_weights
 from addersim.hardware.movement import MovementPrices
 from addersim.hardware.room import Room, tile_words
 from addersim.hardware.row_array import run_rows
@@ -47,7 +47,7 @@ def run_on_array(
     """
     for layer, _ in layers:
         check_layer(layer, accelerator)
-    if accelerator.array.row_stationary is not None:
+    if not layers or accelerator.array.row_stationary is not None:
         return [run_rows(layer, accelerator, batch, placement, objective) for layer, placement in layers]
     problems = array_problems(layers, accelerator, batch)
     cuts = best_cuts(problems, score_of(layers, accelerator, batch, prices, objective or "energy"))
@@ -64,7 +64,7 @@ def _run(layer: LayerTrace, placement: Placement, problem: Problem, cut: Found) 
     for place in cut.order:
         parts = -(-folds[place] // cut.trips[place])  # as even as can be
         loops.append(Loop(DIMENSIONS[place], cut.trips[place], min(parts * units[place], sizes[place])))
-    accesses = array_accesses(Widths.of(layer), cut.words.with_constants(layer), placement.input_kept)
+    accesses = array_accesses(Widths.of(layer), cut.words.beside(unused_weights(layer)), placement.input_kept)
     array = problem.array
     filled = mapping_efficiency(problem.work, array.rows, array.columns, array.systolic)
     return ArrayRun(cut.cycles, filled, tuple(access for access in accesses if access.words), Tiling(tuple(loops)))

@@ -160,29 +160,25 @@ class _Walk:
 
     def rows(self) -> list[_Row]:
         rows: list[_Row] = []
-        runs = self.array_runs()
+        facts = self.array_facts()
         for _, stage in groupby(range(len(self.layers)), key=self.order.stages.__getitem__):
-            members = [self.facts(index, runs.get(index)) for index in stage]
+            members = [facts[index] if index in facts else self.vector_facts(index) for index in stage]
             cycles, bound = stage_cycles((member.own for member in members), self.machine.buffers.double_buffered)
             for layer, run, own, accesses in members:
                 rows.append(_Row(layer, run, cycles, bound, own, accesses))
                 cycles, bound = 0, "fused"
         return rows
 
-    def facts(self, index: int, run: ArrayRun | None) -> _Facts:
+    def vector_facts(self, index: int) -> _Facts:
         layer = self.layers[index]
         if index in self.order.views:
             return _Facts(layer, None, _IDLE, ())
-        outputs = output_accesses(layer, self.batch, index in self.kept)
-        if run is None:
-            accesses = vector_accesses(layer, self.batch, self.inputs_kept(index)) + outputs
-            done = layer.operations.total() * self.batch
-            return _Facts(layer, None, LayerCycles.of(0, done, accesses, self.machine), accesses)
-        accesses = run.accesses + outputs
-        return _Facts(layer, run, LayerCycles.of(run.cycles, 0, accesses, self.machine), accesses)
+        accesses = vector_accesses(layer, self.batch, self.inputs_kept(index)) + self.outputs(index)
+        done = layer.operations.total() * self.batch
+        return _Facts(layer, None, LayerCycles.of(0, done, accesses, self.machine), accesses)
 
-    def array_runs(self) -> dict[int, ArrayRun]:
-        """The array's run of each window layer; layers of one shape run in one way."""
+    def array_facts(self) -> dict[int, _Facts]:
+        """Those of the window layers; layers of one shape run on the array in one way."""
         alike: dict[tuple[object, ...], list[int]] = {}
         chosen: list[tuple[LayerTrace, Placement]] = []
         for index, layer in enumerate(self.layers):
@@ -194,13 +190,21 @@ class _Walk:
             if not members:
                 chosen.append((layer, placement))
             members.append(index)
-        if not chosen:
-            return {}
+        found: dict[int, _Facts] = {}
         runs = run_on_array(chosen, self.machine, self.batch, self.prices, self.objective)
-        return {index: run for members, run in zip(alike.values(), runs, strict=True) for index in members}
+        for members, run in zip(alike.values(), runs, strict=True):
+            accesses = run.accesses + self.outputs(members[0])
+            own = LayerCycles.of(run.cycles, 0, accesses, self.machine)
+            found |= {index: _Facts(self.layers[index], run, own, accesses) for index in members}
+        return found
 
     def inputs_kept(self, index: int) -> tuple[bool, ...]:
         return tuple(source in self.kept for source in self.order.sources[index])
+
+    def outputs(self, index: int) -> tuple[Access, ...]:
+        layer = self.layers[index]
+        words = 0 if layer.fused else layer.output.words * self.batch
+        return output_accesses(words, layer.output.bits, index in self.kept) if words else ()
 
 
 def _arithmetic(layer: LayerTrace, prices: Mapping[tuple[str, int], Price], batch: int) -> list[EnergyPart]:

@@ -24,7 +24,17 @@ from addersim.hardware.accelerator import Stored
 from addersim.hardware.systolic import Whole
 from addersim.trace import LayerTrace
 
-__all__ = ["Access", "ArrayWords", "Level", "Moved", "Widths", "array_accesses", "output_accesses", "vector_accesses"]
+__all__ = [
+    "Access",
+    "ArrayWords",
+    "Level",
+    "Moved",
+    "Widths",
+    "array_accesses",
+    "output_accesses",
+    "unused_weights",
+    "vector_accesses",
+]
 
 Level = Literal["register", "network", "buffer", "dram"]
 Moved = Stored
@@ -90,11 +100,9 @@ class ArrayWords(NamedTuple):
     weight_reads: Whole
     partial_sums: Whole
 
-    def with_constants(self, layer: LayerTrace) -> ArrayWords:
-        """And each stored constant that no tap needs, fetched and read once."""
-        assert layer.work is not None
-        beside = layer.weights.words - layer.work.window * layer.work.filters * layer.work.groups
-        return self._replace(weights=self.weights + beside, weight_reads=self.weight_reads + beside)
+    def beside(self, constants: Whole) -> ArrayWords:
+        """And so many stored constants that no tap needs, each fetched and read once."""
+        return self._replace(weights=self.weights + constants, weight_reads=self.weight_reads + constants)
 
 
 def array_accesses(widths: Widths, words: ArrayWords, input_kept: bool) -> tuple[Access, ...]:
@@ -119,11 +127,14 @@ def vector_accesses(layer: LayerTrace, batch: int, inputs_kept: tuple[bool, ...]
     return tuple(access for access in found if access.words)
 
 
-def output_accesses(layer: LayerTrace, batch: int, kept: bool) -> tuple[Access, ...]:
-    """Writes of a layer's final outputs, and their way to DRAM unless they are kept; none where they are fused."""
-    words, bits = layer.output.words * batch, layer.output.bits
-    if layer.fused or not words:
-        return ()
+def unused_weights(layer: LayerTrace) -> int:
+    """Stored constants of a window layer that no tap needs."""
+    assert layer.work is not None
+    return layer.weights.words - layer.work.window * layer.work.filters * layer.work.groups
+
+
+def output_accesses(words: Whole, bits: int, kept: bool) -> tuple[Access, ...]:
+    """Writes of final outputs, and their way to DRAM unless they are kept."""
     if kept:
         return (Access("buffer", "output", 0, words, bits),)
     return Access("buffer", "output", words, words, bits), Access("dram", "output", 0, words, bits)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 
 from addersim.hardware.accelerator import Accelerator, Objective
 from addersim.hardware.mapper import Score, Step
 from addersim.hardware.mapping import Placement
-from addersim.hardware.memory import Access, ArrayWords, Widths, array_accesses, output_accesses
+from addersim.hardware.memory import Access, ArrayWords, Widths, array_accesses, output_accesses, unused_weights
 from addersim.hardware.movement import MovementPrices
 from addersim.hardware.systolic import Whole
 from addersim.trace import LayerTrace
@@ -31,30 +30,35 @@ def score_of(
     operands share are counted in fractions.
     """
     overlapped, bandwidth = accelerator.buffers.double_buffered, accelerator.dram_bits_per_cycle
-    count = len(ArrayWords._fields)
-    one_of_each, none = ArrayWords(*np.eye(count)), ArrayWords(*[0] * count)
-    by_width: dict[tuple[Widths, bool], Any] = {}
-    rates, always = [], []
+    by_width: dict[tuple[object, ...], list[Whole]] = {}
+    rates, constants, outputs = [], [], []
     for layer, placement in layers:
-        key = widths, kept = Widths.of(layer), placement.input_kept
+        key = Widths.of(layer), layer.output.bits, placement
         if key not in by_width:
-            by_width[key] = _rates(array_accesses(widths, one_of_each, kept), accelerator, prices)
+            by_width[key] = _rates(_one_of_each(layer, placement), accelerator, prices)
         rates.append(by_width[key])
-        constant = array_accesses(widths, none.with_constants(layer), kept)
-        outputs = output_accesses(layer, batch, placement.output_kept)
-        always.append(_rates((*constant, *outputs), accelerator, prices))
+        constants.append(unused_weights(layer))
+        outputs.append(0 if layer.fused else layer.output.words * batch)
     each: Whole = np.array(rates)
-    fixed: Whole = np.array(always)
+    beside, stored = np.array(constants), np.array(outputs)
 
     def score(step: Step, index: Whole) -> tuple[Whole, ...]:
-        moved = zip(step.words, each[index].transpose(2, 1, 0)[:, :, None], strict=True)
-        energy, bits, *busy = sum((rate * words for words, rate in moved), fixed[index].T[:, None])
+        words = *step.words.beside(beside[index]), stored[index]
+        by_kind = each[index].transpose(2, 1, 0)[:, :, None]
+        energy, bits, *busy = sum(rate * moved for rate, moved in zip(by_kind, words, strict=True))
         on_chip = np.maximum.reduce(np.broadcast_arrays(step.folds.cycles, *busy))
         cycles = np.maximum(on_chip, bits / bandwidth) if overlapped else on_chip + bits / bandwidth
         first = {"energy": energy, "latency": cycles, "dram": bits, "energy-delay": energy * cycles}[objective]
         return first, energy, cycles, bits
 
     return score
+
+
+def _one_of_each(layer: LayerTrace, placement: Placement) -> tuple[Access, ...]:
+    """Accesses of a word of each kind that `ArrayWords` names, and of an output: arrays."""
+    *words, output = np.eye(len(ArrayWords._fields) + 1)
+    moved = array_accesses(Widths.of(layer), ArrayWords(*words), placement.input_kept)
+    return *moved, *output_accesses(output, layer.output.bits, placement.output_kept)
 
 
 def _rates(accesses: Iterable[Access], accelerator: Accelerator, prices: MovementPrices) -> list[Whole]:

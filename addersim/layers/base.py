@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from addersim.errors import NetworkError
-from addersim.fixed import FixedFormat, bits_for
+from addersim.fixed import FixedFormat, bits_for, format_name
 from addersim.ops import OpCounts
 from addersim.quantization import Quantization
 from addersim.trace import MatrixWork, Observed, Operand
@@ -144,7 +144,7 @@ class Value:
 
     def __str__(self) -> str:
         if self.bits <= 16:
-            return str(FixedFormat(self.bits, self.signed, self.scale))
+            return format_name(self.bits, self.signed, self.scale)
         return f"{'s' if self.signed else 'u'}{self.bits}*{self.scale:.4g}"
 
 

@@ -15,7 +15,7 @@ from addersim.hardware.array import array_problems, run_on_array
 from addersim.hardware.footprint import Footprint
 from addersim.hardware.mapper import DIMENSIONS
 from addersim.hardware.mapping import Placement
-from addersim.hardware.memory import ArrayWords, Widths, array_accesses, output_accesses
+from addersim.hardware.memory import ArrayWords, Widths, array_accesses, output_accesses, unused_weights
 from addersim.hardware.movement import MovementPrices
 from addersim.trace import MatrixWork, Trace
 from tests.unit.hardware_traces import window
@@ -86,7 +86,7 @@ def all_mappings(layer, on, placement=AWAY, batch=1):
     """(energy, cycles, bits) of every cut and order that fits, by the walk."""
     (problem,), prices = array_problems([(layer, placement)], on, batch), MovementPrices(on, TABLE)
     work = problem.work
-    outputs = output_accesses(layer, batch, placement.output_kept)
+    outputs = output_accesses(layer.output.words * batch, layer.output.bits, placement.output_kept)
     for trips in product(*(range(1, folds + 1) for folds in problem.folds)):
         for order in permutations(range(3)):
             passes, parts, cycles = walk(problem, trips, order)
@@ -105,7 +105,7 @@ def all_mappings(layer, on, placement=AWAY, batch=1):
                 weight_reads=work.window * work.filters * groups * reads[1],
                 partial_sums=sums * (reads[2] - 1),
             )
-            accesses = (*array_accesses(Widths.of(layer), words.with_constants(layer), placement.input_kept), *outputs)
+            accesses = (*array_accesses(Widths.of(layer), words.beside(unused_weights(layer)), placement.input_kept), *outputs)
             yield costs(accesses, cycles, on, prices)
 
 
@@ -166,7 +166,7 @@ def test_no_mapping_of_all_is_better(layer, on, objective, kept, batch):
             run(layer, on, objective, placement, batch)
         return
     found = run(layer, on, objective, placement, batch)
-    accesses = (*found.accesses, *output_accesses(layer, batch, False))
+    accesses = (*found.accesses, *output_accesses(layer.output.words * batch, layer.output.bits, False))
     ours = costs(accesses, found.cycles, on, MovementPrices(on, TABLE))
     value = {
         "energy": lambda one: one[0], "latency": lambda one: one[1], "dram": lambda one: one[2],

@@ -32,7 +32,7 @@ def moved(layer, on, batch=1, kept=False, spilled=True):
         found = vector_accesses(layer, batch, (kept,) * len(layer.inputs))
     else:
         found = run_on_array([(layer, Placement(kept, not spilled))], on, batch, MovementPrices(on, TABLE))[0].accesses
-    found += output_accesses(layer, batch, not spilled)
+    found += output_accesses(layer.output.words * batch, layer.output.bits, not spilled)
     return {(access.level, access.operand): (access.reads, access.writes, access.bits) for access in found}
 
 
