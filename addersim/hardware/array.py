@@ -47,7 +47,9 @@ def run_on_array(
     """
     for layer, _ in layers:
         check_layer(layer, accelerator)
-    if not layers or accelerator.array.row_stationary is not None:
+    if not layers:
+        return []
+    if accelerator.array.row_stationary is not None:
         return [run_rows(layer, accelerator, batch, placement, objective) for layer, placement in layers]
     problems = array_problems(layers, accelerator, batch)
     cuts = best_cuts(problems, score_of(layers, accelerator, batch, prices, objective or "energy"))

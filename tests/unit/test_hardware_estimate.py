@@ -351,7 +351,7 @@ def test_a_trace_of_160_layers_takes_milliseconds():
         estimate(LARGE, "systolic-16x16")
         return time.process_time() - start
 
-    assert min(once() for _ in range(10)) < 0.025  # 5 to 10 ms, more on a busy machine
+    assert min(once() for _ in range(20)) < 0.010  # 5 ms, twice that where another thread shares the core
 
 
 def test_a_layer_that_does_nothing_but_store_moves_its_words():
