@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 from addersim.errors import NetworkError
 from addersim.geometry import Geometry, Pair
@@ -54,8 +54,7 @@ class MatrixWork:
         return self.pixels * self.window * self.filters * self.groups
 
 
-@dataclass(frozen=True, slots=True)
-class Operand:
+class Operand(NamedTuple):
     """A stream of words of one width that a layer reads or writes for one image (weights: for any number of images)."""
 
     words: int

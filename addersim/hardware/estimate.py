@@ -79,18 +79,16 @@ def estimate(
     prices = operation_prices(trace.layers, energies)
     used = [PriceUsed(f"{op} {bits} bit", "operation", price) for (op, bits), price in sorted(prices.items())]
     if trace.convention == "paper":
-        rows = [_Row(layer, None, 0, "none", _IDLE, ()) for layer in trace.layers]
-        moved: list[list[EnergyPart]] = [[] for _ in rows]
+        rows = [_Row(layer, _Facts(None, _IDLE, (), _arithmetic(layer, prices, images)), 0, "none") for layer in trace.layers]
+        parts = on_common_grain([row.facts.parts for row in rows])
     else:
         movement = MovementPrices(machine, energies)
         order = schedule(trace)
         kept = kept_on_chip(order, trace, machine.buffers, images)
-        rows = _Walk(trace.layers, order, kept, machine, images, movement, objective).rows()
-        moved = [movement.parts(row.accesses) for row in rows]
+        rows = _Walk(trace.layers, order, kept, machine, images, prices, movement, objective).rows()
         leakage = Leakage(trace, machine, energies)
-        moved = [one + leakage.parts(row.cycles) for one, row in zip(moved, rows, strict=True)]
+        parts = on_common_grain([row.facts.parts + leakage.parts(row.cycles) for row in rows])
         used += movement.used + leakage.used
-    parts = on_common_grain([_arithmetic(row.layer, prices, images) + one for row, one in zip(rows, moved, strict=True)])
     layers = tuple(_layer_cost(row, one, machine, images) for row, one in zip(rows, parts, strict=True))
     return _cost(trace, machine, images, energies.name, layers, tuple(used), None)
 
@@ -125,86 +123,87 @@ def _one_of(name: str, value: str | None, allowed: tuple[str, ...]) -> None:
         raise HardwareError(f"{name}: found {value!r}, needs one of {', '.join(allowed)}")
 
 
-class _Row(NamedTuple):
-    """A layer on its way to a LayerCost: its run on the array, the cycles that pass, what sets them, its own cycles."""
+class _Facts(NamedTuple):
+    """What layers of one shape share: their run on the array, their own cycles, words moved, and energy without leakage."""
 
-    layer: LayerTrace
     run: ArrayRun | None
-    cycles: int
-    bound: Bound
     own: LayerCycles
     accesses: tuple[Access, ...]
+    parts: list[EnergyPart]
+
+
+class _Row(NamedTuple):
+    """A layer on its way to a LayerCost, with the cycles that pass and what sets them."""
+
+    layer: LayerTrace
+    facts: _Facts
+    cycles: int
+    bound: Bound
 
 
 _IDLE = LayerCycles()
 
 
-class _Facts(NamedTuple):
-    layer: LayerTrace
-    run: ArrayRun | None
-    own: LayerCycles
-    accesses: tuple[Access, ...]
-
-
 @dataclass(frozen=True, slots=True)
 class _Walk:
-    """A trace on an accelerator, layer by layer."""
+    """A trace on an accelerator, layer by layer; of layers of one shape only the first is worked out."""
 
     layers: tuple[LayerTrace, ...]
     order: Schedule
     kept: frozenset[int]
     machine: Accelerator
     batch: int
-    prices: MovementPrices
+    prices: Mapping[tuple[str, int], Price]
+    movement: MovementPrices
     objective: Objective | None
 
     def rows(self) -> list[_Row]:
         rows: list[_Row] = []
-        facts = self.array_facts()
+        facts = self.facts()
         for _, stage in groupby(range(len(self.layers)), key=self.order.stages.__getitem__):
-            members = [facts[index] if index in facts else self.vector_facts(index) for index in stage]
-            cycles, bound = stage_cycles((member.own for member in members), self.machine.buffers.double_buffered)
-            for layer, run, own, accesses in members:
-                rows.append(_Row(layer, run, cycles, bound, own, accesses))
+            members = tuple(stage)
+            cycles, bound = stage_cycles((facts[index].own for index in members), self.machine.buffers.double_buffered)
+            for index in members:
+                rows.append(_Row(self.layers[index], facts[index], cycles, bound))
                 cycles, bound = 0, "fused"
         return rows
 
-    def vector_facts(self, index: int) -> _Facts:
-        layer = self.layers[index]
-        if index in self.order.views:
-            return _Facts(layer, None, _IDLE, ())
-        accesses = vector_accesses(layer, self.batch, self.inputs_kept(index)) + self.outputs(index)
-        done = layer.operations.total() * self.batch
-        return _Facts(layer, None, LayerCycles.of(0, done, accesses, self.machine), accesses)
-
-    def array_facts(self) -> dict[int, _Facts]:
-        """Those of the window layers; layers of one shape run on the array in one way."""
+    def facts(self) -> dict[int, _Facts]:
         alike: dict[tuple[object, ...], list[int]] = {}
-        chosen: list[tuple[LayerTrace, Placement]] = []
-        for index, layer in enumerate(self.layers):
-            if layer.work is None:
-                continue
-            placement = Placement(all(self.inputs_kept(index)), index in self.kept or layer.fused)
-            operands = layer.inputs, layer.weights, layer.output, layer.accumulator_bits
-            members = alike.setdefault((layer.work, *operands, layer.fused, layer.datapath, placement), [])
-            if not members:
-                chosen.append((layer, placement))
-            members.append(index)
+        for index in range(len(self.layers)):
+            alike.setdefault(self.shape(index), []).append(index)
+        windows = [members[0] for members in alike.values() if self.layers[members[0]].work is not None]
+        chosen = [(self.layers[index], self.placement(index)) for index in windows]
+        runs = run_on_array(chosen, self.machine, self.batch, self.movement, self.objective)
+        run_of = dict(zip(windows, runs, strict=True))
         found: dict[int, _Facts] = {}
-        runs = run_on_array(chosen, self.machine, self.batch, self.prices, self.objective)
-        for members, run in zip(alike.values(), runs, strict=True):
-            accesses = run.accesses + self.outputs(members[0])
-            own = LayerCycles.of(run.cycles, 0, accesses, self.machine)
-            found |= {index: _Facts(self.layers[index], run, own, accesses) for index in members}
+        for members in alike.values():
+            found |= dict.fromkeys(members, self.facts_of(members[0], run_of.get(members[0])))
         return found
+
+    def shape(self, index: int) -> tuple[object, ...]:
+        """All of a layer that its facts depend on."""
+        layer = self.layers[index]
+        operands = layer.inputs, layer.weights, layer.output, layer.accumulator_bits, layer.fused
+        placed = self.inputs_kept(index), index in self.kept, index in self.order.views
+        return layer.work, layer.datapath, *operands, *placed, *layer.operations.items()
+
+    def facts_of(self, index: int, run: ArrayRun | None) -> _Facts:
+        layer, parts = self.layers[index], _arithmetic(self.layers[index], self.prices, self.batch)
+        if index in self.order.views:
+            return _Facts(None, _IDLE, (), parts)
+        written = 0 if layer.fused else layer.output.words * self.batch
+        read = vector_accesses(layer, self.batch, self.inputs_kept(index)) if run is None else run.accesses
+        stored = output_accesses(written, layer.output.bits, index in self.kept) if written else ()
+        accesses, done = read + stored, layer.operations.total() * self.batch
+        own = LayerCycles.of(run.cycles if run else 0, 0 if run else done, accesses, self.machine)
+        return _Facts(run, own, accesses, parts + self.movement.parts(accesses))
+
+    def placement(self, index: int) -> Placement:
+        return Placement(all(self.inputs_kept(index)), index in self.kept or self.layers[index].fused)
 
     def inputs_kept(self, index: int) -> tuple[bool, ...]:
         return tuple(source in self.kept for source in self.order.sources[index])
-
-    def outputs(self, index: int) -> tuple[Access, ...]:
-        layer = self.layers[index]
-        words = 0 if layer.fused else layer.output.words * self.batch
-        return output_accesses(words, layer.output.bits, index in self.kept) if words else ()
 
 
 def _arithmetic(layer: LayerTrace, prices: Mapping[tuple[str, int], Price], batch: int) -> list[EnergyPart]:
@@ -216,7 +215,7 @@ def _arithmetic(layer: LayerTrace, prices: Mapping[tuple[str, int], Price], batc
 
 
 def _layer_cost(row: _Row, parts: tuple[EnergyPart, ...], machine: Accelerator, batch: int) -> LayerCost:
-    layer, own = row.layer, row.own
+    layer, (run, own, accesses, _) = row.layer, row.facts
     done, places = layer.operations.total(), own.vector * machine.vector.lanes
     if layer.work is not None:
         done, places = layer.work.taps, own.array * machine.array.elements
@@ -231,8 +230,8 @@ def _layer_cost(row: _Row, parts: tuple[EnergyPart, ...], machine: Accelerator, 
         dram_cycles=own.dram,
         taps=layer.work.taps * batch if layer.work else 0,
         utilisation=done * batch / places if places else 0.0,
-        mapping_efficiency=row.run.mapping_efficiency if row.run else 0.0,
-        tiling=row.run.tiling if row.run else None,
+        mapping_efficiency=run.mapping_efficiency if run else 0.0,
+        tiling=run.tiling if run else None,
         parts=parts,
-        accesses=row.accesses,
+        accesses=accesses,
     )
