@@ -19,7 +19,7 @@ from addersim.hardware.energy_file import load_table
 from addersim.hardware.latency import Bound, LayerCycles, stage_cycles
 from addersim.hardware.leakage import Leakage
 from addersim.hardware.mapping import ArrayRun, Placement
-from addersim.hardware.memory import Access, output_accesses, vector_accesses
+from addersim.hardware.memory import Access, output_accesses, stored_outputs, vector_accesses
 from addersim.hardware.movement import MovementPrices
 from addersim.hardware.schedule import Schedule, kept_on_chip, schedule
 from addersim.trace import LayerTrace, Trace
@@ -192,7 +192,7 @@ class _Walk:
         layer, parts = self.layers[index], _arithmetic(self.layers[index], self.prices, self.batch)
         if index in self.order.views:
             return _Facts(None, _IDLE, (), parts)
-        written = 0 if layer.fused else layer.output.words * self.batch
+        written = stored_outputs(layer, self.batch)
         read = vector_accesses(layer, self.batch, self.inputs_kept(index)) if run is None else run.accesses
         stored = output_accesses(written, layer.output.bits, index in self.kept) if written else ()
         accesses, done = read + stored, layer.operations.total() * self.batch

@@ -32,6 +32,7 @@ __all__ = [
     "Widths",
     "array_accesses",
     "output_accesses",
+    "stored_outputs",
     "unused_weights",
     "vector_accesses",
 ]
@@ -133,8 +134,13 @@ def unused_weights(layer: LayerTrace) -> int:
     return layer.weights.words - layer.work.window * layer.work.filters * layer.work.groups
 
 
+def stored_outputs(layer: LayerTrace, batch: int) -> int:
+    """Final outputs that are stored: none where they are fused."""
+    return 0 if layer.fused else layer.output.words * batch
+
+
 def output_accesses(words: Whole, bits: int, kept: bool) -> tuple[Access, ...]:
-    """Writes of final outputs, and their way to DRAM unless they are kept."""
+    """Writes of final outputs that are stored, and their way to DRAM unless they are kept."""
     if kept:
         return (Access("buffer", "output", 0, words, bits),)
     return Access("buffer", "output", words, words, bits), Access("dram", "output", 0, words, bits)

@@ -9,7 +9,15 @@ import numpy as np
 from addersim.hardware.accelerator import Accelerator, Objective
 from addersim.hardware.mapper import Score, Step
 from addersim.hardware.mapping import Placement
-from addersim.hardware.memory import Access, ArrayWords, Widths, array_accesses, output_accesses, unused_weights
+from addersim.hardware.memory import (
+    Access,
+    ArrayWords,
+    Widths,
+    array_accesses,
+    output_accesses,
+    stored_outputs,
+    unused_weights,
+)
 from addersim.hardware.movement import MovementPrices
 from addersim.hardware.systolic import Whole
 from addersim.trace import LayerTrace
@@ -38,7 +46,7 @@ def score_of(
             by_width[key] = _rates(_one_of_each(layer, placement), accelerator, prices)
         rates.append(by_width[key])
         constants.append(unused_weights(layer))
-        outputs.append(0 if layer.fused else layer.output.words * batch)
+        outputs.append(stored_outputs(layer, batch))
     each: Whole = np.array(rates)
     beside, stored = np.array(constants), np.array(outputs)
 

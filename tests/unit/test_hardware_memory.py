@@ -9,7 +9,7 @@ from addersim.hardware import load_accelerator
 from addersim.hardware.array import run_on_array
 from addersim.hardware.energy_file import load_table
 from addersim.hardware.mapping import Placement
-from addersim.hardware.memory import output_accesses, vector_accesses
+from addersim.hardware.memory import output_accesses, stored_outputs, vector_accesses
 from addersim.hardware.movement import MovementPrices
 from addersim.trace import Operand
 from tests.unit.hardware_traces import relu, window
@@ -32,8 +32,8 @@ def moved(layer, on, batch=1, kept=False, spilled=True):
         found = vector_accesses(layer, batch, (kept,) * len(layer.inputs))
     else:
         found = run_on_array([(layer, Placement(kept, not spilled))], on, batch, MovementPrices(on, TABLE))[0].accesses
-    found += output_accesses(layer.output.words * batch, layer.output.bits, not spilled)
-    return {(access.level, access.operand): (access.reads, access.writes, access.bits) for access in found}
+    found += output_accesses(stored_outputs(layer, batch), layer.output.bits, not spilled)
+    return {(one.level, one.operand): (one.reads, one.writes, one.bits) for one in found if one.words}
 
 
 def dram_words(found):
