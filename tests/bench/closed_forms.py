@@ -19,7 +19,11 @@ IMPORT = "import time; start = time.perf_counter(); import addersim; print(time.
 
 
 def closed_forms(pace: Pace, network: str = NETWORK) -> list[dict[str, Any]]:
-    """A row a task: its median in milliseconds; a process's time holds the start of Python, an import's does not."""
+    """A row a task: its median in milliseconds; a process's time holds the start of Python, an import's does not.
+
+    Files are loaded before. Nothing of a call is kept for the next: on a systolic array each counts and estimates from the
+    start, as the first does.
+    """
     program = quantize(load_network(network), None)
     machine, prices = load_accelerator("systolic-16x16"), load_energy_table("horowitz-45nm")
     trace = count(program)

@@ -332,7 +332,7 @@ def test_partial_sums_that_go_to_dram_by_hand(objective):
         "pixels": (4, 1), "filters": (2, 2), "window": (2, 4),
     }  # fmt: skip
     assert found.tiling.loops[-1].dimension == "pixels"
-    assert words_by_level((*found.accesses, *output_accesses(SPILLING, 1, False))) == {
+    assert words_by_level((*found.accesses, *output_accesses(SPILLING.output.words, SPILLING.output.bits, False))) == {
         ("dram", "input"): (64, 0, 8),
         ("dram", "weight"): (32, 0, 8),
         ("dram", "partial_sum"): (16, 16, 16),
