@@ -107,6 +107,7 @@ int64_t tile_lay_out(const Tiling *t, char *base, Tile *tile) {
     tile->sums = (int64_t *)(base + used), used += round_up(t->windows * 8, 64);
     tile->pixel_sums = (int64_t *)(base + used), used += t->direct ? round_up(t->pixels * 8, 64) : 0;
     tile->corners = (int64_t *)(base + used), used += t->direct ? round_up(t->windows * 8, 64) : 0;
+    tile->laid_row = tile->laid_rows = tile->laid_columns = 0;
     return used;
 }
 
@@ -146,30 +147,44 @@ static char *copy_rows(const Tiling *t, const char *image, int64_t row, int64_t 
     return to;
 }
 
-static void load_rows(const Tiling *t, const char *x, int64_t number, Tile *tile) {
+/* Where the windows of `rows` output rows from row `at` of an image on start among the copied rows. */
+static void place_windows(const Tiling *t, int64_t at, int64_t rows, int64_t columns, Tile *tile) {
     const Geometry *g = t->g;
-    const int64_t to_bytes = g->channels * bytes_of(t->operand), column = number % t->pieces * t->columns;
-    const int64_t columns = smaller(t->columns, g->out_width - column);
-    const int64_t image_bytes = g->height * g->width * g->channels * bytes_of(t->type);
-    int64_t row = number / t->pieces * t->rows, left = smaller(t->rows, g->images * g->out_height - row), window = 0;
-    tile->first = row * g->out_width + column;
-    char *to = tile->operands;
-    while (left > 0) {
-        const int64_t image = row / g->out_height, at = row % g->out_height, rows = smaller(left, g->out_height - at);
-        const char *corner = to;
-        to = copy_rows(t, x + image * image_bytes, at, rows, column, to);
-        for (int64_t i = 0; i < rows; i++) {
-            const int64_t first = (corner - tile->operands + i * g->stride_height * t->row_bytes) / to_bytes;
+    const int64_t pixel_bytes = g->channels * bytes_of(t->operand), row_pixels = t->row_bytes / pixel_bytes;
+    int64_t window = 0;
+    for (int64_t corner = 0; rows > 0; at = 0) {
+        const int64_t here = smaller(rows, g->out_height - at);
+        for (int64_t i = 0; i < here; i++) {
             for (int64_t j = 0; j < columns; j++, window++) {
-                tile->corners[window] = first + j * g->stride_width;
-                tile->windows[window] = tile->operands + tile->corners[window] * to_bytes;
+                tile->corners[window] = corner + i * g->stride_height * row_pixels + j * g->stride_width;
+                tile->windows[window] = tile->operands + tile->corners[window] * pixel_bytes;
             }
         }
-        row += rows;
-        left -= rows;
+        corner += reach(here, g->stride_height, g->kernel_height, g->dilation_height) * row_pixels;
+        rows -= here;
     }
-    tile->count = window;
-    tile->pixels = (to - tile->operands) / to_bytes;
+}
+
+static void load_rows(const Tiling *t, const char *x, int64_t number, Tile *tile) {
+    const Geometry *g = t->g;
+    const int64_t column = number % t->pieces * t->columns, columns = smaller(t->columns, g->out_width - column);
+    const int64_t image_bytes = g->height * g->width * g->channels * bytes_of(t->type), end = g->images * g->out_height;
+    const int64_t first = number / t->pieces * t->rows, rows = smaller(t->rows, end - first), at = first % g->out_height;
+    char *to = tile->operands;
+    for (int64_t done = 0; done < rows;) {
+        const int64_t row = first + done, here = smaller(rows - done, g->out_height - row % g->out_height);
+        to = copy_rows(t, x + row / g->out_height * image_bytes, row % g->out_height, here, column, to);
+        done += here;
+    }
+    tile->first = first * g->out_width + column;
+    tile->count = rows * columns;
+    tile->pixels = (to - tile->operands) / (g->channels * bytes_of(t->operand));
+    const int in_one_image = larger(at, tile->laid_row) + rows <= g->out_height;
+    const int laid = tile->laid_rows == rows && tile->laid_columns == columns && (tile->laid_row == at || in_one_image);
+    if (!laid || g->groups > 1) { /* groups move the pointers on */
+        place_windows(t, at, rows, columns, tile);
+        tile->laid_row = at, tile->laid_rows = rows, tile->laid_columns = columns;
+    }
 }
 
 /* memcpy for short runs of unknown length: overlapping moves instead of a call. */

@@ -30,6 +30,7 @@ typedef struct {
     const char **windows;
     int64_t *sums, *pixel_sums, *corners; /* corners: first pixel of each window */
     int64_t first, count, pixels;
+    int64_t laid_row, laid_rows, laid_columns; /* what the pointers of copied rows were found for */
 } Tile;
 
 /* Returns 0, or -1 where memory ran out; tiling_end() frees. `unit` is the windows that a panel kernel takes at a time. */
