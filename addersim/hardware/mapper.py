@@ -37,6 +37,9 @@ DIMENSIONS = ("pixels", "filters", "window")
 ORDERS: tuple[tuple[int, ...], ...] = tuple(permutations(range(3)))
 """Loop orders, outermost first, as places in `DIMENSIONS`."""
 
+_AT_ONCE = 1 << 14
+"""Cuts that are compared at once, unless a single problem has more: arrays of so many stay in the cache."""
+
 _INSIDE = np.array([[[b in order[order.index(a) + 1 :] for b in range(3)] for a in range(3)] for order in ORDERS])
 """Whether, in an order, dimension b runs inside dimension a."""
 
@@ -135,8 +138,20 @@ class Found(NamedTuple):
 def best_cuts(problems: Sequence[Problem], score: Score) -> list[Found | None]:
     """For each problem, all on one array, the cut and loop order with the least score; None where no tile fits.
 
-    Of equals it is the one with the largest tiles. All cuts of all problems are looked at together, array by array.
+    Of equals it is the one with the largest tiles. The cuts of many problems are looked at together, as arrays.
     """
+    found: list[Found | None] = []
+    while len(found) < len(problems):
+        number = len(found) + 1
+        many = _most_cuts(problems[number - 1])
+        while number < len(problems) and many + _most_cuts(problems[number]) <= _AT_ONCE:
+            many, number = many + _most_cuts(problems[number]), number + 1
+        found += _best_cuts(problems[len(found) : number], score, len(found))
+    return found
+
+
+def _best_cuts(problems: Sequence[Problem], score: Score, first: int) -> list[Found | None]:
+    """Those of some problems, the first of which has a number."""
     found: list[Found | None] = [None] * len(problems)
     cut, index = _candidates(problems)
     if not len(index):
@@ -145,12 +160,12 @@ def best_cuts(problems: Sequence[Problem], score: Score) -> list[Found | None]:
     step = steps(problem, cut)
     left = _streams_inside(problem)[:, None] | ~cut.stays
     _, starts, counts = np.unique(index, return_index=True, return_counts=True)
-    for value in score(step, index):
+    for value in score(step, first + index):
         least: Whole = np.where(left, value, np.inf).min(axis=0)
         left &= value == np.repeat(np.minimum.reduceat(least, starts), counts)
     places = np.flatnonzero(left.any(axis=0))
-    numbers, first = np.unique(index[places], return_index=True)
-    places = places[first]
+    numbers, foremost = np.unique(index[places], return_index=True)
+    places = places[foremost]
     orders = left[:, places].argmax(axis=0)
     trips = np.stack(cut.trips(problem))[:, places].T.tolist()
     chosen = [np.broadcast_to(one, left.shape)[orders, places].tolist() for one in (step.folds.cycles, *step.words)]
@@ -222,6 +237,11 @@ def _most_units(problem: Problem, cut: Cut) -> Whole:
         return units(pixels * filters * problem.adds_up)
     uncut = units(0)
     return np.where((uncut == most) | cut.stays, uncut, units(pixels * filters))
+
+
+def _most_cuts(problem: Problem) -> int:
+    """Upper bound of the pairs of cuts of pixels and filters."""
+    return int(4 * (isqrt(problem.folds[0]) + 1) * (isqrt(problem.folds[1]) + 1))
 
 
 def _cuts(folds: int) -> list[int]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from addersim.errors import HardwareError
 from addersim.geometry import Geometry
-from addersim.hardware import estimate, load_accelerator, load_table
+from addersim.hardware import estimate, load_accelerator, load_table, mapper
 from addersim.hardware.array import array_problems, run_on_array
 from addersim.hardware.footprint import Footprint
 from addersim.hardware.mapper import DIMENSIONS
@@ -275,6 +275,19 @@ def test_without_a_geometry_only_the_stored_words_are_known():
 def test_a_stride_skips_words_that_no_window_reads():
     layer = convolution(1, 2, 0, 4, 3, 2)
     assert Footprint.of(layer.work, layer.inputs[0], 1).words == 4 * 3
+
+
+@pytest.mark.parametrize("dataflow", DATAFLOWS)
+def test_layers_together_run_as_each_does_alone(dataflow, monkeypatch):
+    layers = [
+        convolution(*shape) for shape in ((3, 1, 1, 8, 2, 4), (1, 2, 0, 4, 3, 2), (3, 2, 1, 9, 4, 8, 2), (2, 1, 0, 5, 1, 7))
+    ]
+    placed = [(layer, Placement(kept, not kept)) for layer in layers for kept in (False, True)]
+    on = machine(dataflow, input=0.1, weight=0.05, output=0.1)
+    together = run_on_array(placed, on, 2, MovementPrices(on, TABLE), "energy-delay")
+    assert together == [run(layer, on, "energy-delay", placement, 2) for layer, placement in placed]
+    monkeypatch.setattr(mapper, "_AT_ONCE", 1)
+    assert together == run_on_array(placed, on, 2, MovementPrices(on, TABLE), "energy-delay")
 
 
 @pytest.mark.parametrize("dataflow", DATAFLOWS)
