@@ -106,6 +106,7 @@ typedef struct {
     int y_bytes;            /* of a stored result: 4, 8, or a code's */
     const uint8_t *ordered; /* outputs whose register depends on the order of the taps, or NULL */
     const Affine *affine;   /* NULL, or only where narrow, not WRAP and nothing is ordered */
+    int folds;              /* raw sums and constants are no larger than results can be: doubles hold their affine, too */
 } Finish;
 
 /* The kernels of one instruction set: one row an arithmetic. */

@@ -37,10 +37,12 @@ static inline Ints rounded(Ints value, const Doubles *multiplier, const Doubles 
     return nearest ? ints_nearest(low, high) : ints_floor(low, high);
 }
 
-static inline void store_whole(const Finish *f, Ints value, char *y) {
-    if (f->affine) {
-        store_vector(f->affine->codes.type, value, y);
-    } else if (f->y_bytes == 8) {
+static inline void store_whole(int with_affine, int y_bytes, Ints value, char *y) {
+    if (with_affine && y_bytes == 1) {
+        ints_pack8(y, value);
+    } else if (with_affine) {
+        ints_pack16(y, value);
+    } else if (y_bytes == 8) {
         ints_widen((int64_t *)(void *)y, value, 0);
     } else {
         ints_store((int32_t *)(void *)y, value);
@@ -57,9 +59,10 @@ static void see_affine(const Affine *affine, int64_t channel, int64_t low, int64
     }
 }
 
-/* One vector of outputs, of which the first `valid` count, over all windows; every exact result fits 32 bits. */
+/* One vector of outputs, of which the first `valid` count, over all windows; every exact result fits 32 bits.
+   Folded: factor and constant are in the affine, and extremes are those of the raw sums until the end. */
 static inline __attribute__((always_inline)) void finish_vector(const Finish *f, const Overflow overflow, const int with_affine,
-                                                                const int32_t *sums, int64_t sums_stride, int64_t rows,
+                                                                const int folded, const int32_t *sums, int64_t sums_stride, int64_t rows,
                                                                 const int64_t *window_sums, int64_t output, int64_t valid, char *y,
                                                                 int64_t y_stride, Seen *seen, Seen *codes_seen) {
     int32_t constants[LANES] = {0};
@@ -67,7 +70,10 @@ static inline __attribute__((always_inline)) void finish_vector(const Finish *f,
     for (int64_t j = 0; j < valid; j++) {
         constants[j] = (int32_t)f->constants[output + j];
         if (with_affine) multipliers[j] = f->affine->multiplier[output + j], addends[j] = f->affine->addend[output + j];
+        if (folded) addends[j] += multipliers[j] * constants[j], multipliers[j] *= (double)f->factor;
     }
+    const int64_t window_factor = f->window_factor, y_step = y_stride * f->y_bytes;
+    const int y_bytes = f->y_bytes, nearest = with_affine && f->affine->nearest;
     const Ints constant = ints_load(constants), factor = ints_set((int32_t)f->factor);
     const Doubles multiplier[2] = {doubles_load(multipliers), doubles_load(multipliers + DOUBLES)};
     const Doubles addend[2] = {doubles_load(addends), doubles_load(addends + DOUBLES)};
@@ -76,9 +82,10 @@ static inline __attribute__((always_inline)) void finish_vector(const Finish *f,
     const int64_t whole = valid == LANES ? rows : valid == y_stride ? rows - round_up(LANES, valid) / valid : 0;
     Sink sink;
     if (with_affine) sink = sink_to(&f->affine->codes);
-    for (int64_t i = 0; i < rows; i++, sums += sums_stride, y += y_stride * f->y_bytes) {
-        Ints value = ints_add(ints_mul(ints_load(sums), factor), constant);
-        if (f->window_factor) value = ints_add(value, ints_set((int32_t)(uint32_t)(f->window_factor * window_sums[i])));
+    for (int64_t i = 0; i < rows; i++, sums += sums_stride, y += y_step) {
+        Ints value = ints_load(sums);
+        if (!folded) value = ints_add(ints_mul(value, factor), constant);
+        if (!folded && window_factor) value = ints_add(value, ints_set((int32_t)(uint32_t)(window_factor * window_sums[i])));
         low = ints_min(low, value);
         high = ints_max(high, value);
         if (overflow != EXACT) {
@@ -86,13 +93,13 @@ static inline __attribute__((always_inline)) void finish_vector(const Finish *f,
             over = ints_count(over, value, kept);
             value = kept;
         }
-        if (with_affine) value = sink_codes(&sink, rounded(value, multiplier, addend, f->affine->nearest));
+        if (with_affine) value = sink_codes(&sink, rounded(value, multiplier, addend, nearest));
         if (i < whole) {
-            store_whole(f, value, y);
+            store_whole(with_affine, y_bytes, value, y);
         } else {
             char buffer[LANES * 8];
-            store_whole(f, value, buffer);
-            memcpy(y, buffer, (size_t)(valid * f->y_bytes));
+            store_whole(with_affine, y_bytes, value, buffer);
+            memcpy(y, buffer, (size_t)(valid * y_bytes));
         }
     }
     int32_t lows[LANES], highs[LANES], overs[LANES], codes_over[LANES];
@@ -101,6 +108,11 @@ static inline __attribute__((always_inline)) void finish_vector(const Finish *f,
     ints_store(overs, over);
     if (with_affine) ints_store(codes_over, sink.over);
     for (int64_t j = 0; j < valid; j++) {
+        if (folded) {
+            const int32_t one = (int32_t)f->factor * lows[j] + constants[j], other = (int32_t)f->factor * highs[j] + constants[j];
+            lows[j] = one < other ? one : other;
+            highs[j] = one < other ? other : one;
+        }
         see(seen, &(Seen){lows[j], highs[j], f->ordered && f->ordered[output + j] ? 0 : overs[j]});
         if (with_affine) {
             const int saturates = overflow == SATURATE;
@@ -110,19 +122,20 @@ static inline __attribute__((always_inline)) void finish_vector(const Finish *f,
     }
 }
 
-#define FINISH_NARROW(NAME, OVERFLOW, WITH_AFFINE)                                                                              \
+#define FINISH_NARROW(NAME, OVERFLOW, WITH_AFFINE, FOLDED)                                                                           \
     static void NAME(const Finish *f, const int32_t *sums, int64_t sums_stride, int64_t rows, const int64_t *window_sums,       \
                      int64_t output, int64_t width, char *y, int64_t y_stride, Seen *seen, Seen *codes_seen) {                  \
         for (int64_t j = 0; j < width; j += LANES) {                                                                            \
-            finish_vector(f, OVERFLOW, WITH_AFFINE, sums + j, sums_stride, rows, window_sums, output + j,                       \
+            finish_vector(f, OVERFLOW, WITH_AFFINE, FOLDED, sums + j, sums_stride, rows, window_sums, output + j,                       \
                           smaller(LANES, width - j), y + j * f->y_bytes, y_stride, seen, codes_seen);                           \
         }                                                                                                                       \
     }
-FINISH_NARROW(finish_exact, EXACT, 0)
-FINISH_NARROW(finish_exact_affine, EXACT, 1)
-FINISH_NARROW(finish_saturate, SATURATE, 0)
-FINISH_NARROW(finish_saturate_affine, SATURATE, 1)
-FINISH_NARROW(finish_wrap, WRAP, 0)
+FINISH_NARROW(finish_exact, EXACT, 0, 0)
+FINISH_NARROW(finish_exact_affine, EXACT, 1, 0)
+FINISH_NARROW(finish_exact_folded, EXACT, 1, 1)
+FINISH_NARROW(finish_saturate, SATURATE, 0, 0)
+FINISH_NARROW(finish_saturate_affine, SATURATE, 1, 0)
+FINISH_NARROW(finish_wrap, WRAP, 0, 0)
 
 static void finish(const Finish *f, const void *sums, int sum_bytes, int64_t sums_stride, int64_t rows, const int64_t *window_sums,
                    int64_t output, int64_t width, void *y, int64_t y_stride, Seen *seen, Seen *codes_seen) {
@@ -133,6 +146,8 @@ static void finish(const Finish *f, const void *sums, int sum_bytes, int64_t sum
         } else {
             f->y_bytes == 8 ? finish_s64_64(ARGUMENTS) : finish_s64_32(ARGUMENTS);
         }
+    } else if (f->overflow == EXACT && f->folds) {
+        finish_exact_folded(ARGUMENTS, codes_seen);
     } else if (f->overflow == EXACT) {
         f->affine ? finish_exact_affine(ARGUMENTS, codes_seen) : finish_exact(ARGUMENTS, codes_seen);
     } else if (f->overflow == SATURATE) {

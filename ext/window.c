@@ -64,6 +64,7 @@ static void choose(Window *w, int64_t weights_high) {
         w->weights_offset = w->x_offset;
         w->finish.factor = x_bytes ? -1 : -2;
         w->finish.window_factor = x_bytes ? 0 : 1;
+        w->finish.folds = w->finish.affine && x_bytes;
         return;
     }
     w->finish.factor = 1;
@@ -79,6 +80,7 @@ static void choose(Window *w, int64_t weights_high) {
         w->weights_offset = weights_high > 32767 ? 32768 : 0;
     }
     w->finish.window_factor = w->weights_offset;
+    w->finish.folds = w->finish.affine && !w->x_offset && !w->weights_offset;
 }
 
 /* Weights as operands of the panel, run by run, with the constant of each output. */
@@ -333,6 +335,7 @@ static int run_depthwise(Window *w, int threads, Seen *seen) {
     char *memory = allocate(threads * own_bytes);
     w->finish.factor = w->lane == L1 ? -1 : 1;
     w->finish.window_factor = 0;
+    w->finish.folds = w->finish.affine != NULL;
     if (memory) {
         for (int64_t o = 0; o < channels; o++) {
             w->constants[o] = 0;
