@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from addersim.errors import PriceError
 from addersim.hardware.energy import EnergyTable, Price
+from addersim.hardware.users import needed_by
 from addersim.ops import OpCounts
 from addersim.trace import LayerTrace
 
@@ -58,9 +58,6 @@ def operation_prices(layers: Iterable[LayerTrace], table: EnergyTable) -> dict[t
         for key in layer.operations:
             users.setdefault(key, []).append(layer.name)
     for (op, bits), names in users.items():
-        try:
+        with needed_by(names.copy):
             prices[op, bits] = table.explain(op, bits)
-        except PriceError as error:
-            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-            raise PriceError(f"{error}; needed by layers {', '.join(names[:3])}{more}") from None
     return prices

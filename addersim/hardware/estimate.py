@@ -22,6 +22,7 @@ from addersim.hardware.mapping import ArrayRun, Placement
 from addersim.hardware.memory import Access, output_accesses, stored_outputs, vector_accesses
 from addersim.hardware.movement import MovementPrices
 from addersim.hardware.schedule import Schedule, kept_on_chip, schedule
+from addersim.hardware.users import Users
 from addersim.trace import LayerTrace, Trace
 
 __all__ = ["Cost", "estimate"]
@@ -82,9 +83,9 @@ def estimate(
         rows = [_Row(layer, _Facts(None, _IDLE, (), _arithmetic(layer, prices, images)), 0, "none") for layer in trace.layers]
         parts = on_common_grain([row.facts.parts for row in rows])
     else:
-        movement = MovementPrices(machine, energies)
         order = schedule(trace)
         kept = kept_on_chip(order, trace, machine.buffers, images)
+        movement = MovementPrices(machine, energies, Users(trace.layers, order, kept))
         rows = _Walk(trace.layers, order, kept, machine, images, prices, movement, objective).rows()
         leakage = Leakage(trace, machine, energies)
         parts = on_common_grain([row.facts.parts + leakage.parts(row.cycles) for row in rows])

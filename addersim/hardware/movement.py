@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cached_property
 from typing import get_args
 
 from addersim.errors import PriceError
@@ -10,6 +11,7 @@ from addersim.hardware.accelerator import Accelerator, Buffer
 from addersim.hardware.cost import EnergyPart, PriceUsed
 from addersim.hardware.energy import EnergyTable, Price
 from addersim.hardware.memory import Access, Level, Moved
+from addersim.hardware.users import Users, needed_by
 
 __all__ = ["MovementPrices"]
 
@@ -17,26 +19,20 @@ __all__ = ["MovementPrices"]
 class MovementPrices:
     """Unit prices of all that moves on an accelerator: words of registers, network and memories, bits of DRAM.
 
-    Attributes
-    ----------
-    used
-        The prices, for the record.
+    They are looked up when first asked for, so that what works under no table, such as a memory too small for one tile, is
+    found before. Where a price is missing, the message names the layers among `users` that need it.
     """
 
-    def __init__(self, accelerator: Accelerator, table: EnergyTable) -> None:
-        dram = accelerator.dram
-        self._table = table
+    def __init__(self, accelerator: Accelerator, table: EnergyTable, users: Users | None = None) -> None:
+        self._accelerator, self._table, self._users = accelerator, table, users
         self._inside: dict[tuple[str, int], tuple[float, float]] = {}
         self._by_operand: dict[tuple[Level, Moved, int], tuple[float, float]] = {}
-        self.used: list[PriceUsed] = []
-        by_name = {name: (one, *self._access(name, one, table)) for name, one in accelerator.buffers.memories().items()}
-        self._word_pj = {operand: by_name[accelerator.buffers.memory(operand)] for operand in get_args(Moved)}
-        if dram.energy_pj_per_bit is None:
-            price = table.dram(dram.kind)
-        else:
-            price = Price(dram.energy_pj_per_bit, "given by the accelerator", dram.source or "")
-        self._dram_pj = price.energy_pj
-        self.used.append(PriceUsed(f"DRAM {dram.kind}", "bit", price))
+        self._used_inside: list[PriceUsed] = []
+
+    @property
+    def used(self) -> list[PriceUsed]:
+        """The prices, for the record: of memories and DRAM, and those inside the array that were asked for."""
+        return [*(used for prices in self._memories.values() for used in prices), self._dram, *self._used_inside]
 
     def parts(self, accesses: Iterable[Access]) -> list[EnergyPart]:
         """Energy of accesses."""
@@ -45,7 +41,7 @@ class MovementPrices:
     def energy_pj(self, access: Access) -> float:
         """Energy of one access record, reads and writes together."""
         if access.level == "dram":
-            return access.size_bits * self._dram_pj
+            return access.size_bits * self._dram.price.energy_pj
         if access.level != "buffer":
             read_pj, write_pj = self._inside_pj(access.level, access.bits)
             return access.reads * read_pj + access.writes * write_pj
@@ -57,18 +53,43 @@ class MovementPrices:
         key = level, operand, bits
         if key not in self._by_operand:
             memory, *word_pj = self._word_pj[operand]
-            read_pj, write_pj = [bits * self._dram_pj] * 2 if level == "dram" else [memory.share(bits) * pj for pj in word_pj]
+            dram_pj = bits * self._dram.price.energy_pj
+            read_pj, write_pj = [dram_pj] * 2 if level == "dram" else [memory.share(bits) * pj for pj in word_pj]
             self._by_operand[key] = read_pj, write_pj
         return self._by_operand[key]
+
+    @cached_property
+    def _memories(self) -> dict[str, tuple[PriceUsed, PriceUsed]]:
+        """Prices of reading and of writing a word of each memory."""
+        return {name: self._access(name, memory) for name, memory in self._accelerator.buffers.memories().items()}
+
+    @cached_property
+    def _word_pj(self) -> dict[Moved, tuple[Buffer, float, float]]:
+        buffers, found = self._accelerator.buffers, {}
+        for operand in get_args(Moved):
+            read, write = self._memories[buffers.memory(operand)]
+            found[operand] = buffers.of(operand), read.price.energy_pj, write.price.energy_pj
+        return found
+
+    @cached_property
+    def _dram(self) -> PriceUsed:
+        dram = self._accelerator.dram
+        if dram.energy_pj_per_bit is not None:
+            price = Price(dram.energy_pj_per_bit, "given by the accelerator", dram.source or "")
+        else:
+            with needed_by(lambda: self._users.of_dram() if self._users else ()):
+                price = self._table.dram(dram.kind)
+        return PriceUsed(f"DRAM {dram.kind}", "bit", price)
 
     def _inside_pj(self, level: Level, bits: int) -> tuple[float, float]:
         """Energy of a word read from and written to the registers, or moved by the network, of the array."""
         if (level, bits) not in self._inside:
             try:
-                found = self._inside_prices(level, bits)
+                with needed_by(lambda: self._users.inside(bits) if self._users else ()):
+                    found = self._inside_prices(level, bits)
             except PriceError as error:
                 raise PriceError(f"{error}; this array moves words there: take a table with such rows: eyeriss-65nm") from None
-            self.used += [PriceUsed(what, f"word of {bits} bit", price) for what, price in found.items()]
+            self._used_inside += [PriceUsed(what, f"word of {bits} bit", price) for what, price in found.items()]
             read, write = (*found.values(), *found.values())[:2]
             self._inside[level, bits] = read.energy_pj, write.energy_pj
         return self._inside[level, bits]
@@ -78,13 +99,12 @@ class MovementPrices:
             return {"array network, hop": self._table.network(bits)}
         return {f"registers, {op}": self._table.register(op, bits) for op in ("read", "write")}
 
-    def _access(self, name: str, memory: Buffer, table: EnergyTable) -> tuple[float, float]:
-        """Energy of reading and of writing a word."""
+    def _access(self, name: str, memory: Buffer) -> tuple[PriceUsed, PriceUsed]:
         if memory.read_pj_per_word is not None and memory.write_pj_per_word is not None:
             given = "given by the accelerator", memory.source or ""
             read, write = Price(memory.read_pj_per_word, *given), Price(memory.write_pj_per_word, *given)
         else:
-            read, write = (table.sram(memory.capacity_kib, memory.word_bits, op) for op in ("read", "write"))
+            with needed_by(lambda: self._users.of_memory(self._accelerator.buffers, name) if self._users else ()):
+                read, write = (self._table.sram(memory.capacity_kib, memory.word_bits, op) for op in ("read", "write"))
         of, unit = f"{name} buffer of {memory.capacity_kib:g} KiB", f"access of {memory.word_bits} bit"
-        self.used += [PriceUsed(f"{of}, read", unit, read), PriceUsed(f"{of}, write", unit, write)]
-        return read.energy_pj, write.energy_pj
+        return PriceUsed(f"{of}, read", unit, read), PriceUsed(f"{of}, write", unit, write)

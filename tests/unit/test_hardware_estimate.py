@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from addersim.errors import HardwareError
+from addersim.errors import HardwareError, PriceError
 from addersim.hardware import (
     accelerator_names,
     arithmetic_energy,
@@ -295,6 +295,23 @@ def test_a_missing_price_names_the_table_the_operation_and_the_layers():
     with pytest.raises(HardwareError, match="energy table 'bare' has no row for dram of kind 'dram'; it has no dram rows"):
         memory = "sram,access,,1..99,,pJ/bit,45,0.9,polynomial 1,b"
         estimate(Trace("t", "hardware", (relu("r", 8, (Operand(8, 8),)),)), EDGE, priced("cmp", "mux", more=memory))
+
+
+def test_a_missing_price_of_a_memory_or_dram_names_the_layers_that_move_words_there():
+    bits = "sram,access,,1..99,,pJ/bit,45,0.9,polynomial 1,b"
+    larger = msgspec.structs.replace(EDGE.buffers.weight, capacity_kib=128)
+    apart = msgspec.structs.replace(EDGE, buffers=msgspec.structs.replace(EDGE.buffers, weight=larger))
+    for machine, more, message in (
+        (EDGE, "", "sram of 64 KiB, read of 64 bits; it has no sram rows; needed by layers conv1, conv2, add and 1 more"),
+        (
+            apart,
+            bits,
+            "sram of 128 KiB, read of 64 bits; it has access of 1..99 KiB; needed by layers conv1, bn1, conv2 and 2",
+        ),
+        (EDGE, bits, "dram of kind 'dram'; it has no dram rows; needed by layers conv1, bn1, conv2 and 2 more"),
+    ):
+        with pytest.raises(PriceError, match=re.escape(f"energy table 'bare' has no row for {message}")):
+            estimate(SMALL, machine, priced("add", "mul", "shift", "cmp", "mux", more=more))
 
 
 @pytest.mark.parametrize("batch", [0, -1, 1.5, True, "2"])

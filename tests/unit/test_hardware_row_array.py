@@ -180,7 +180,8 @@ def test_what_cannot_run_is_refused(layer, message):
 
 def test_a_table_without_registers_is_refused():
     trace = Trace("t", "hardware", (convolution(),))
-    message = "energy table 'horowitz-45nm' has no row for register, read of 16 bits; it has no register rows; this array"
+    message = "energy table 'horowitz-45nm' has no row for register, read of 16 bits; it has no register rows; needed by "
+    message += "layers conv; this array moves words there"
     with pytest.raises(PriceError, match=message):
         estimate(trace, EYERISS, "horowitz-45nm")
     assert {cost.table for cost in estimate_range(trace, EYERISS).costs} == {"eyeriss-65nm", "shiftaddnet-45nm"}
