@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from addersim.errors import HardwareError
+from addersim.errors import HardwareError, PriceError
 from addersim.hardware.accelerator import Accelerator, Objective, Stored
 from addersim.hardware.footprint import Footprint
 from addersim.hardware.mapper import DIMENSIONS, Found, Problem, best_cuts, smallest_tile
@@ -52,11 +52,17 @@ def run_on_array(
     if accelerator.array.row_stationary is not None:
         return [run_rows(layer, accelerator, batch, placement, objective) for layer, placement in layers]
     problems = array_problems(layers, accelerator, batch)
-    cuts = best_cuts(problems, score_of(layers, accelerator, batch, prices, objective or "energy"))
+    try:
+        score = score_of(layers, accelerator, batch, prices, objective or "energy")
+    except PriceError:
+        _check_room(layers, accelerator, problems)  # a memory too small is that under any table, so it is told first
+        raise
+    cuts = best_cuts(problems, score)
     found = []
     for (layer, placement), problem, cut in zip(layers, problems, cuts, strict=True):
         if cut is None:
-            raise _too_small(layer, accelerator, problem)
+            _check_room(layers, accelerator, problems)
+        assert cut is not None, "the smallest tile fits"
         found.append(_run(layer, placement, problem, cut))
     return found
 
@@ -103,11 +109,16 @@ def check_layer(layer: LayerTrace, accelerator: Accelerator) -> None:
         raise HardwareError(f"layer {layer.name}: {layer.weights.words} stored weights, but its matrix product takes {needed}")
 
 
-def _too_small(layer: LayerTrace, accelerator: Accelerator, problem: Problem) -> HardwareError:
-    """The memory that has no room for the smallest tile, in one line."""
-    inputs, weights, sums = smallest_tile(problem)
-    name = problem.room.too_small(inputs, weights, sums)
-    assert name is not None, "the smallest tile fits"
+def _check_room(layers: Sequence[tuple[LayerTrace, Placement]], accelerator: Accelerator, problems: Sequence[Problem]) -> None:
+    """Refuse the first layer whose smallest tile finds no room, with the memory that lacks it."""
+    for (layer, _), problem in zip(layers, problems, strict=True):
+        held = smallest_tile(problem)
+        if name := problem.room.too_small(*held):
+            raise _too_small(layer, accelerator, name, *held)
+
+
+def _too_small(layer: LayerTrace, accelerator: Accelerator, name: str, inputs: int, weights: int, sums: int) -> HardwareError:
+    """A memory that has no room for the smallest tile, in one line."""
     buffers = accelerator.buffers
     memory = buffers.memories()[name]
     bits = layer.accumulator_bits or layer.output.bits

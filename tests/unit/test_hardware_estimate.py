@@ -22,6 +22,7 @@ from addersim.hardware import (
 )
 from addersim.hardware.cost import EnergyPart, on_common_grain
 from addersim.hardware.energy_file import COLUMNS
+from addersim.hardware.energy_range import estimate_range
 from addersim.hardware.latency import LayerCycles, buffer_cycles, stage_cycles
 from addersim.hardware.memory import Access
 from addersim.ops import OpCounts
@@ -312,6 +313,18 @@ def test_a_missing_price_of_a_memory_or_dram_names_the_layers_that_move_words_th
     ):
         with pytest.raises(PriceError, match=re.escape(f"energy table 'bare' has no row for {message}")):
             estimate(SMALL, machine, priced("add", "mul", "shift", "cmp", "mux", more=more))
+
+
+def test_a_memory_too_small_for_one_tile_is_told_before_the_table_that_cannot_price_it():
+    tiny = msgspec.structs.replace(EDGE.buffers.input, capacity_kib=0.05)
+    machine = msgspec.structs.replace(EDGE, buffers=msgspec.structs.replace(EDGE.buffers, input=tiny))
+    with pytest.raises(HardwareError, match=r"layer conv1: .*buffers\.input of 0\.05 KiB gives tiles 1 words of 64 bits"):
+        estimate(SMALL, machine)
+    with pytest.raises(HardwareError, match=r"buffers\.input of 0\.05 KiB gives tiles 1 words"):
+        estimate_range(SMALL, machine)
+    no_windows = Trace("t", "hardware", (relu("r", 8, (Operand(8, 8),)),))
+    with pytest.raises(PriceError, match="sram of 0.05 KiB, read of 64 bits; it has access of .*; needed by layers r$"):
+        estimate(no_windows, machine)
 
 
 @pytest.mark.parametrize("batch", [0, -1, 1.5, True, "2"])
