@@ -1,0 +1,24 @@
+"""Instruction sets of other processors: their kernels, cross-compiled and emulated, give what portable C gives."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+COMPILER, EMULATORS = "aarch64-linux-gnu-gcc", ("qemu-aarch64", "qemu-aarch64-static")
+
+
+@pytest.mark.slow
+def test_neon_agrees_with_portable_c(tmp_path):
+    emulator = next(filter(None, map(shutil.which, EMULATORS)), None)
+    if not (shutil.which(COMPILER) and emulator):
+        pytest.skip(f"needs {COMPILER} and {' or '.join(EMULATORS)}")
+    sources = [path for path in ROOT.glob("ext/*.c") if path.stem != "_core"]
+    flags = ["-static", "-O2", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas"]
+    program = tmp_path / "sets_agree"
+    source = Path(__file__).with_name("sets_agree.c")
+    subprocess.run([COMPILER, *flags, f"-I{ROOT / 'ext'}", source, *sources, "-lm", "-o", program], check=True)
+    done = subprocess.run([emulator, program, "1000"], capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[-1:] == ["1000 layers; neon portable; 0 differences"], done.stdout + done.stderr
