@@ -8,6 +8,7 @@ import sys
 import typer
 
 from addersim.cli import check, compare, count, demo, estimate, list_, lower, report, search, simulate, sweep, train
+from addersim.cli.usage import UsageError, told
 from addersim.errors import AddersimError
 
 __all__ = ["app", "main"]
@@ -15,7 +16,6 @@ __all__ = ["app", "main"]
 app = typer.Typer(
     name="addersim",
     help="Simulate AdderNets and their multiplying rivals bit for bit; count and price what the hardware does.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -28,8 +28,12 @@ app.command("list")(list_.run)
 
 def main() -> None:
     """Run a command line; a user's mistake is one line on standard error and exit status 2."""
+    arguments = sys.argv[1:]
     try:
-        app()
+        status = app(arguments or ["--help"], prog_name="addersim", standalone_mode=False)
+        sys.exit(status or (0 if arguments else 2))
+    except UsageError as error:
+        message = " ".join(told(error, arguments).split())
     except AddersimError as error:
         message = " ".join(str(error).split())
     except MemoryError:
@@ -39,9 +43,7 @@ def main() -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains again while it exits
             sys.exit(1)
         message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
-    else:
-        return
     print(f"addersim: {message}", file=sys.stderr)
     sys.exit(2)

@@ -2,16 +2,19 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+import typing
 from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from addersim import Network, load_network
-from addersim.cli import app
+from addersim.cli import app, main
 from tests.unit.networks import residual
 
 VERBS = ("demo", "simulate", "count", "estimate", "compare", "sweep", "search", "report", "lower", "check", "list")
@@ -47,6 +50,59 @@ def test_every_verb_has_help(verb):
     assert status == 0
     assert "Usage" in output
     assert "--json" in output
+
+
+COMMANDS = typer.main.get_command(app).commands
+
+
+def numbers(verb):
+    """Options of a verb that take numbers, and the least that each allows where that is said."""
+    callback = next(one.callback for one in app.registered_commands if one.name == verb)
+    for name, hint in typing.get_type_hints(callback, include_extras=True).items():
+        kind, info = (*typing.get_args(hint), None)[:2] if typing.get_origin(hint) is typing.Annotated else (hint, None)
+        if isinstance(info, typer.models.OptionInfo) and re.search(r"\b(int|float)\b", str(kind)):
+            option = next(one for one in COMMANDS[verb].params if one.name == name)
+            yield pytest.param(verb, option.opts[0], info.min, id=f"{verb} {option.opts[0]}")
+
+
+def told(monkeypatch, capsys, *arguments):
+    """The one line of a command line that is refused, run in this process."""
+    monkeypatch.setattr(sys, "argv", ["addersim", *arguments])
+    with pytest.raises(SystemExit) as left:
+        main()
+    found = capsys.readouterr()
+    assert left.value.code == 2
+    assert found.out == ""
+    (line,) = found.err.splitlines()
+    return line
+
+
+@pytest.mark.parametrize("verb", COMMANDS)
+def test_every_verb_tells_a_wrong_option_in_one_line(verb, monkeypatch, capsys):
+    more = f"; addersim {verb} --help shows what is allowed"
+    assert told(monkeypatch, capsys, verb, "--qqqqqq") == f"addersim: {verb}: no such option: --qqqqqq{more}"
+    if any(one.required for one in COMMANDS[verb].params):
+        line = told(monkeypatch, capsys, verb)
+        assert line.startswith(f"addersim: {verb}: missing ")
+        assert line.endswith(more)
+
+
+@pytest.mark.parametrize(("verb", "option", "least"), [case for verb in COMMANDS for case in numbers(verb)])
+def test_every_number_that_is_none_or_out_of_range_is_told_with_what_was_found(verb, option, least, monkeypatch, capsys):
+    start = f"addersim: {verb}: {option}: found "
+    assert told(monkeypatch, capsys, verb, option, "nine").startswith(f"{start}'nine'; ")
+    assert told(monkeypatch, capsys, verb, f"{option}=nine").startswith(f"{start}'nine'; ")
+    if least is not None:
+        assert told(monkeypatch, capsys, verb, option, str(least - 1)).startswith(f"{start}'{least - 1}'; ")
+
+
+def test_a_wrong_verb_is_told_and_none_at_all_shows_the_help(monkeypatch, capsys):
+    assert told(monkeypatch, capsys, "nope").startswith("addersim: no such command 'nope'; addersim --help shows")
+    monkeypatch.setattr(sys, "argv", ["addersim"])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 2
+    assert "Usage: addersim" in capsys.readouterr().out
 
 
 def test_simulate_prints_what_was_promised():
