@@ -159,10 +159,10 @@ def test_a_configuration_becomes_an_accelerator():
 
 
 def test_a_bandwidth_is_read_only_where_scale_sim_reads_it():
-    for given in ("0", "0, 0, 0", "fast"):
-        ignored = CONFIGURATION.replace("10, 10, 10", given)
+    for found in ("0", "0, 0, 0", "fast"):
+        ignored = CONFIGURATION.replace("10, 10, 10", found)
         assert parse_scalesim(ignored, "scale.cfg") == parse_scalesim(CONFIGURATION, "scale.cfg")
-        with pytest.raises(ConfigError, match=rf"Bandwidth: '{given[:1]}\w*' is not a whole number in 1\.\.100000"):
+        with pytest.raises(ConfigError, match=rf"Bandwidth: '{found[:1]}\w*' is not a whole number in 1\.\.100000"):
             parse_scalesim(ignored.replace("CALC", "USER"), "scale.cfg")
 
 
