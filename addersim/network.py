@@ -16,7 +16,7 @@ from addersim.errors import DataError, NetworkError
 from addersim.layers import AnyLayer, Shape
 from addersim.storage import load_record, save_record
 
-__all__ = ["INPUT", "Network", "check_images", "check_order", "normalise", "pixel_levels"]
+__all__ = ["INPUT", "Network", "check_images", "check_order", "count_scores", "normalise", "pixel_levels", "unread"]
 
 INPUT = "input"
 """Name of the value that the images give."""
@@ -26,7 +26,10 @@ Node = TypeVar("Node")
 
 
 class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, eq=False):
-    """A trained network: float layers in execution order, the last one giving a score for each class.
+    """A trained network: float layers in execution order.
+
+    The last one gives a score for each class. A backbone, which ends in values of another shape or in several layers that
+    nothing reads, can be counted and priced, not simulated.
 
     Attributes
     ----------
@@ -55,11 +58,9 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def __post_init__(self) -> None:
         check_preprocessing(self.input_shape, self.mean, self.std)
         check_order(self.layers)
-        scores = self.shapes()[self.layers[-1].name]
-        if len(scores) != 1:
-            raise NetworkError(f"network {self.name}: its output has shape {scores}; expected (classes,)")
-        if self.classes and len(self.classes) != scores[0]:
-            raise NetworkError(f"network {self.name}: {len(self.classes)} class names for {scores[0]} outputs")
+        shapes = self.shapes()
+        if self.classes and len(self.classes) != (scores := count_scores(f"network {self.name}", self.layers, shapes)):
+            raise NetworkError(f"network {self.name}: {len(self.classes)} class names for {scores} outputs")
 
     @classmethod
     def lowered(
@@ -102,8 +103,8 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     @property
     def outputs(self) -> int:
-        """Number of scores."""
-        return self.shapes()[self.layers[-1].name][0]
+        """Number of scores; NetworkError where the network gives something else."""
+        return count_scores(f"network {self.name}", self.layers, self.shapes())
 
     def values(self, images: Images, threads: int | None = None) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
         """Every value of a batch, ``input`` first, in execution order; arrays are dropped once no layer reads them.
@@ -178,6 +179,25 @@ def check_order(layers: Sequence[Any]) -> None:
             if name not in known:
                 raise NetworkError(f"layer {layer.name}: reads {name!r}, which no layer before it gives")
         known.add(layer.name)
+
+
+def unread(layers: Sequence[Any]) -> tuple[str, ...]:
+    """Names of layers that no other layer reads; the last is always among them."""
+    read = {name for layer in layers for name in layer.inputs}
+    return tuple(layer.name for layer in layers if layer.name not in read)
+
+
+def count_scores(where: str, layers: Sequence[Any], shapes: Mapping[str, Shape]) -> int:
+    """Number of scores that layers end in; refused is any other output, and more than one."""
+    ends = unread(layers)
+    if len(ends) == 1 and len(shapes[ends[0]]) == 1:
+        return shapes[ends[0]][0]
+    found = (
+        f"it has {len(ends)} outputs ({', '.join(ends[:5])})" if len(ends) > 1 else f"its output has shape {shapes[ends[0]]}"
+    )
+    raise NetworkError(
+        f"{where}: {found}; scores have shape (classes,): a network without them can be counted and priced, not simulated"
+    )
 
 
 def check_preprocessing(input_shape: Shape, mean: Sequence[float], std: Sequence[float]) -> None:

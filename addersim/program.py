@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from addersim.network import (
     check_images,
     check_order,
     check_preprocessing,
+    count_scores,
     format_table,
     normalise,
     pixel_levels,
@@ -139,9 +140,18 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         """Refuse a program whose layers do not fit each other: names, shapes, formats, shared scales, exact accumulators."""
         check_preprocessing(self.input_shape, self.mean, self.std)
         check_order(self.layers)
-        scores = self.static_values()[self.layers[-1].name]
-        if len(scores.shape) != 1 or (self.classes and len(self.classes) != scores.shape[0]):
-            raise NetworkError(f"program {self.name}: output of shape {scores.shape} for {len(self.classes)} class names")
+        values = self.static_values()
+        if self.classes and len(self.classes) != (scores := self._scores(values)):
+            raise NetworkError(f"program {self.name}: {len(self.classes)} class names for {scores} outputs")
+
+    @property
+    def outputs(self) -> int:
+        """Number of scores; NetworkError where the program gives something else."""
+        return self._scores(self.static_values())
+
+    def _scores(self, values: Mapping[str, Value]) -> int:
+        shapes = {name: value.shape for name, value in values.items()}
+        return count_scores(f"program {self.name}", self.layers, shapes)
 
     @classmethod
     def load(cls, path: str | Path) -> Program:

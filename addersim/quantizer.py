@@ -17,7 +17,7 @@ from addersim.datapaths import DATAPATHS
 from addersim.errors import QuantizationError
 from addersim.fixed import MAX_BITS, FixedFormat
 from addersim.layers import Affine, AnyIntegerLayer, IntegerLayer, IntegerWindow, Layer, Plan, Relu, Window
-from addersim.network import INPUT, Images, Network, check_images, walk
+from addersim.network import INPUT, Images, Network, check_images, unread, walk
 from addersim.output_errors import Reader, find_readers, refine_scale, round_to_output
 from addersim.program import Program
 from addersim.quantization import LayerBits, Quantization
@@ -241,11 +241,12 @@ def _groups(network: Network, how: Quantization) -> list[_Group]:
     groups: dict[str, list[str]] = {}
     for name in leader:
         groups.setdefault(find(name), []).append(name)
-    last = find(network.layers[-1].name)
+    shapes = network.shapes()
+    scores = {find(name) for name in unread(network.layers) if len(shapes[name]) == 1}
     result = []
     for top, names in groups.items():
         asked = [bits for name in names for bits in wanted.get(name, [])]
-        result.append(_Group(tuple(names), max(asked, default=how.output_bits if top == last else how.activation_bits)))
+        result.append(_Group(tuple(names), max(asked, default=how.output_bits if top in scores else how.activation_bits)))
     return result
 
 

@@ -134,12 +134,14 @@ def simulate(
     ------
     DataError
         For images or labels of the wrong number, shape, type or range.
+    NetworkError
+        For a program that gives no scores.
     """
     if len(images) == 0:
         raise DataError(f"program {program.name}: no images to simulate")
     if network is not None and float_predictions is not None:
         raise DataError(f"program {program.name}: give the float network or its predictions, not both")
-    classes = program.static_values()[program.layers[-1].name].words
+    classes = program.outputs
     checked = None if labels is None else check_labels(labels, len(images), classes)
     floats = None if float_predictions is None else check_labels(float_predictions, len(images), classes, "float_predictions")
     run = _Run.of(program, network, engine)

@@ -81,6 +81,7 @@ def simulated(
     from addersim import reference as twins
     from addersim.simulation import simulate
 
+    _ = network.outputs  # a network without scores is refused before images are read
     images = options.load_images(data, root, "test", limit)
     floats, program, calibrated = options.prepare(network, how, data, root)
     with progress(len(images), f"simulating {program.name}") as advance:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -51,24 +51,24 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """A graph with one image input and one output, its nodes in an order in which they can run.
+    """A graph with one image input, its nodes in an order in which they can run.
 
     Attributes
     ----------
     image, sizes
         Name of the input, and its sizes, batch first; None where a size is dynamic.
-    output
-        Name of the output.
+    outputs
+        Names of the outputs, at least one.
     constants
         Initialisers that the nodes read.
     nodes
-        Those that the output depends on.
+        Those that the outputs depend on.
     """
 
     name: str
     image: str
     sizes: tuple[int | None, ...]
-    output: str
+    outputs: tuple[str, ...]
     constants: Mapping[str, Array]
     nodes: tuple[Node, ...]
 
@@ -92,22 +92,22 @@ def read_graph(path: str | os.PathLike[str]) -> Graph:
         raise LoweringError(f"{where}: {len(graph.node):,} nodes; at most {MAX_NODES:,} are read")
     if graph.sparse_initializer:
         raise LoweringError(f"{where}: sparse initialisers are not supported")
-    if len(graph.output) != 1:
-        raise LoweringError(f"{where}: the graph has {len(graph.output)} outputs; a network has one, the scores")
+    if not graph.output:
+        raise LoweringError(f"{where}: the graph has no output")
     stored = {tensor.name: tensor for tensor in graph.initializer}
     inputs = [one for one in graph.input if one.name not in stored]
     if len(inputs) != 1:
         names = ", ".join(one.name for one in inputs[:5]) or "none"
         raise LoweringError(f"{where}: the graph has {len(inputs)} inputs ({names}); a network takes one, the images")
-    output = graph.output[0].name
-    order = _ordered(graph, {inputs[0].name, *stored}, output)
-    used = {name for node in order for name in node.input} | {output}
+    outputs = tuple(one.name for one in graph.output)
+    order = _ordered(graph, {inputs[0].name, *stored}, outputs)
+    used = {name for node in order for name in node.input} | {*outputs}
     folder = Path(path).resolve().parent
     return Graph(
         name=_printable(graph.name) or Path(path).stem,
         image=inputs[0].name,
         sizes=_image_sizes(inputs[0], where),
-        output=output,
+        outputs=outputs,
         constants={name: _array(tensor, folder, f"initialiser {name!r}") for name, tensor in stored.items() if name in used},
         nodes=tuple(_plain(node, folder) for node in order),
     )
@@ -149,8 +149,8 @@ def _image_sizes(given: Any, where: str) -> tuple[int | None, ...]:
     return sizes
 
 
-def _ordered(graph: Any, given: set[str], output: str) -> list[Any]:
-    """Nodes that an output depends on, each after those that it reads; a file need not be sorted."""
+def _ordered(graph: Any, given: set[str], outputs: Sequence[str]) -> list[Any]:
+    """Nodes that the outputs depend on, each after those that it reads; a file need not be sorted."""
     nodes, makers = graph.node, {}
     for place, node in enumerate(nodes):
         for name in filter(None, node.output):
@@ -159,13 +159,17 @@ def _ordered(graph: Any, given: set[str], output: str) -> list[Any]:
                     f"node {_name(node)!r} ({_printable(node.op_type)}): writes {name!r}, which something else gives, too"
                 )
             makers[name] = place
-    if output not in makers:
-        raise LoweringError(f"output {output!r} of the graph: no node gives it")
+    for output in outputs:
+        if output not in makers:
+            raise LoweringError(f"output {output!r} of the graph: no node gives it")
     order: list[int] = []
     done: set[int] = set()
     walking: dict[int, Iterator[str]] = {}
-    stack = [makers[output]]
+    stack = [makers[output] for output in dict.fromkeys(reversed(outputs))]
     while stack:
+        if stack[-1] in done:
+            stack.pop()
+            continue
         node = nodes[stack[-1]]
         unread = walking.setdefault(stack[-1], iter([name for name in node.input if name and name not in given]))
         for name in unread:

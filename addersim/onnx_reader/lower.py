@@ -37,7 +37,8 @@ def lower_onnx(
     Parameters
     ----------
     path
-        The model; one image input of batch x channels x height x width, one output of scores. The batch may be dynamic.
+        The model; one image input of batch x channels x height x width, and an output of scores. A backbone's outputs may have
+        any shape, where no other node reads them. The batch may be dynamic.
     input_shape
         ``(channels, height, width)``, needed only where the file leaves them open.
     name
@@ -88,11 +89,17 @@ class _Walk:
     def layers(self) -> tuple[AnyLayer, ...]:
         for node in self.graph.nodes:
             self._visit(node)
-        output = self.values[self.graph.output]
-        if not isinstance(output, Flow) or not self.built:
-            raise LoweringError(f"{self.where}: output {self.graph.output!r} does not depend on the images")
-        if output.pads != NO_PADS or output.layer != next(reversed(self.built)):
-            raise LoweringError(f"{self.where}: output {self.graph.output!r} is not what the last layer gives")
+        read = {name for layer in self.built.values() for name in layer.inputs}
+        for name in self.graph.outputs:
+            output = self.values[name]
+            if not isinstance(output, Flow) or not self.built:
+                raise LoweringError(f"{self.where}: output {name!r} does not depend on the images")
+            if output.layer in read:
+                raise LoweringError(
+                    f"{self.where}: output {name!r}: other layers read it too; only outputs that nothing reads are supported"
+                )
+            if output.pads != NO_PADS or output.layer == INPUT:
+                raise LoweringError(f"{self.where}: output {name!r} is not what a layer gives")
         return cast("tuple[AnyLayer, ...]", tuple(self.built.values()))
 
     def _visit(self, node: Node) -> None:

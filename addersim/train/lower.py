@@ -14,7 +14,7 @@ from torch import nn
 from addersim.errors import AddersimError, LoweringError
 from addersim.layers import FUNCTIONS, MODULES, AnyLayer
 from addersim.layers.base import Built
-from addersim.network import INPUT, Network
+from addersim.network import INPUT, Network, unread
 
 __all__ = ["lower"]
 
@@ -122,12 +122,23 @@ class _Builder:
         self.graph = graph
         self.sources: dict[torch.fx.Node, str] = {}
         self.built: dict[str, AnyLayer] = {}
+        self.returned: list[str] = []
         self.ended: str | None = None
 
     def layers(self) -> tuple[AnyLayer, ...]:
         for node in self.graph.nodes:
             self._visit(node)
-        return tuple(self.built.values())
+        needed = set(self.returned)
+        for layer in reversed(self.built.values()):
+            needed.update(layer.inputs if layer.name in needed else ())
+        found = tuple(layer for layer in self.built.values() if layer.name in needed)
+        ends = unread(found)
+        for name in self.returned:
+            if name not in ends:
+                raise LoweringError(
+                    f"forward returns {name!r}, which other layers read or no layer gives; return only what nothing else reads"
+                )
+        return found
 
     def _visit(self, node: torch.fx.Node) -> None:
         if node.op == "placeholder":
@@ -140,6 +151,8 @@ class _Builder:
             self._place(node, target, type(module).__name__, lambda: self._from_module(target, module), node.args)
         elif node.op in {"call_function", "call_method"} and not self._is_size(node):
             self._call(node)
+        elif node.op == "output":
+            self.returned = [self.sources[one] for one in node.all_input_nodes if one in self.sources]
         elif node.op == "get_attr":
             raise LoweringError(f"forward reads the tensor {node.target!r}; only numbers and values of layers may be combined")
 

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from addersim import count, quantize
 from addersim.errors import LoweringError, NetworkError
 from addersim.train.lower import lower
 from addersim.train.models import ARCHITECTURES, build
@@ -206,6 +207,41 @@ def test_what_has_no_layer_is_named(module, message):
     with pytest.raises(LoweringError, match=message) as caught:
         lower(module, (3, 8, 8))
     assert "\n" not in str(caught.value)
+
+
+class Backbone(nn.Module):
+    """Two convolutions, what they give by a function of both, and a layer whose values nobody gets."""
+
+    def __init__(self, returned):
+        super().__init__()
+        self.first, self.second, self.unused = nn.Conv2d(3, 4, 3), nn.Conv2d(3, 5, 3), nn.Conv2d(3, 6, 3)
+        self.returned = returned
+
+    def forward(self, x):
+        first, second = self.first(x), self.second(x)
+        self.unused(x)
+        return self.returned(first, second)
+
+
+@pytest.mark.parametrize(
+    ("returned", "names"),
+    [
+        (lambda first, second: first, ["first"]),
+        (lambda first, second: (first, second), ["first", "second"]),
+        (lambda first, second: {"p3": second, "p4": [first]}, ["first", "second"]),
+    ],
+)
+def test_what_forward_returns_is_all_that_a_network_holds(returned, names):
+    network = lower(Backbone(returned), (3, 8, 8))
+    assert [layer.name for layer in network.layers] == names
+    assert count(quantize(network, None)).taps == 36 * 27 * sum({"first": 4, "second": 5}[name] for name in names)
+    with pytest.raises(NetworkError, match="network Backbone: its output has shape|network Backbone: it has 2 outputs"):
+        network.run(np.zeros((1, 3, 8, 8), np.uint8))
+
+
+def test_a_returned_value_that_another_layer_reads_is_refused():
+    with pytest.raises(LoweringError, match="forward returns 'first', which other layers read"):
+        lower(Backbone(lambda first, second: (first, F.relu(first))), (3, 8, 8))
 
 
 def test_nan_weights_and_wrong_shapes_are_refused():

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from addersim import AddersimError, load_network, lower_onnx
+from addersim import AddersimError, count, estimate, load_network, lower_onnx, quantize, simulate
 from addersim.errors import LoweringError, NetworkError
 from addersim.onnx_reader.operators import OPERATORS as LAYERS
 from tests.unit.onnx_models import model, node, saved, scores, weights, whole
@@ -363,7 +363,7 @@ REFUSED = [
     ),
     (
         lambda: changed(small(), lambda made: made.graph.output.add(name="conv_out")),
-        r"the graph has 2 outputs; a network has one",
+        r"output 'conv_out': other layers read it too; only outputs that nothing reads are supported",
     ),
     (
         lambda: changed(small(), lambda made: made.graph.input.add(name="y")),
@@ -397,9 +397,38 @@ def test_names_that_are_no_text(tmp_path):
         lower_onnx(path)
 
 
-def test_a_graph_without_scores_is_no_network(tmp_path):
-    with pytest.raises(NetworkError, match=r"its output has shape \(3, 8, 8\); expected \(classes,\)"):
-        lower_onnx(saved(tmp_path, model([node("Relu", "x")])))
+def backbone(heads=1):
+    """Two convolutions, the second once for each head, without a classifier."""
+    ends = [node("Conv", "conv_out", f"w{head}", name=f"head{head}") for head in range(heads)]
+    constants = {f"w{head}": weights(4, 5, 1, 1) for head in range(heads)} | {"w": weights(5, 3, 3, 3)}
+    made = model([node("Conv", "x", "w", name="conv"), *ends], constants, output="head0_out")
+    made.graph.output.extend(onnx.helper.make_empty_tensor_value_info(f"head{head}_out") for head in range(1, heads))
+    return made
+
+
+@pytest.mark.parametrize("heads", [1, 3])
+def test_a_backbone_is_counted_and_priced_but_not_simulated(heads, tmp_path):
+    network = lower_onnx(saved(tmp_path, backbone(heads)))
+    images = np.zeros((2, 3, 8, 8), np.uint8)
+    trace = count(quantize(network, None))
+    assert trace.taps == 36 * 27 * 5 + heads * 36 * 5 * 4
+    cost = estimate(trace, "systolic-16x16")
+    stored = {layer.name: layer.words("dram", "output") for layer in cost.layers if layer.words("dram", "output")}
+    assert stored == {f"head{head}.requantize": 36 * 4 for head in range(heads)}  # features leave the chip, and nothing else
+    assert {layer.output.bits for layer in trace.layers if layer.name in stored} == {8}  # as activations, not as scores
+    found = r"its output has shape \(4, 6, 6\)" if heads == 1 else r"it has 3 outputs \(head0.*, head1.*, head2.*\)"
+    message = found + r"; scores have shape \(classes,\): a network without them can be counted and priced, not simulated$"
+    for run in (lambda: network.run(images), lambda: simulate(quantize(network, images), images)):
+        with pytest.raises(NetworkError, match=message):
+            run()
+
+
+def test_the_command_line_prices_a_backbone_and_does_not_simulate_it(tmp_path):
+    path = saved(tmp_path, backbone())
+    assert document("count", path)["network"] == "net"
+    energy_pj = document("estimate", path)["energy_pj"]
+    assert document("compare", path)["results"][0]["cost"]["energy_pj"] == energy_pj
+    assert refused("simulate", path).startswith("network net: its output has shape (4, 6, 6); scores have shape (classes,)")
 
 
 def test_constants_that_double_at_each_node_end_before_memory_does(tmp_path):
