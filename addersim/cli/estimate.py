@@ -11,7 +11,7 @@ import typer
 from addersim.cli import options
 from addersim.cli.count import counted
 from addersim.cli.output import print_json, print_table, show, write_like_scalesim
-from addersim.cli.silicon import print_area, show_range, unpriced
+from addersim.cli.silicon import print_area, print_rules, show_range, unpriced
 from addersim.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -99,6 +99,7 @@ def run(
     print(f"{'throughput':22}{show(cost.images_per_second)} images/s")
     print_area(area)
     print(f"not priced: {unpriced(cost)}")
+    print_rules(cost, area)
 
 
 def sized(

@@ -1,7 +1,9 @@
-"""What `addersim estimate` prints of areas, and of one design under every energy table."""
+"""What `addersim estimate` prints of areas and of prices by rule, and of one design under every energy table."""
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +62,21 @@ def print_area(area: Area) -> None:
         print(f"{'area':22}{show(area.area_mm2)} mm2 at {area.node_nm:g} nm by {area.table} ({units})")
         print(f"{'processing elements':22}{show(area.elements)} of {show(area.element_um2)} um2")
     print(f"no area for: {', '.join((*area.missing, *NOT_COUNTED))}")
+
+
+def print_rules(cost: Cost, area: Area) -> None:
+    """The lines on prices and areas that are no row of a table: every fit with its error, of the others how many there are."""
+    rules = {used.what: used.price.rule for used in cost.prices if not used.what.startswith("leakage")}
+    fitted: dict[str, list[str]] = {}
+    for what, rule in (*rules.items(), *((f"area of {part.circuit.what}", part.figure.rule) for part in area.parts)):
+        if "fit " in rule:
+            fitted.setdefault(rule, []).append(what)
+    for rule, places in fitted.items():
+        print(f"fitted: {'; '.join(dict.fromkeys(places))}: {rule}")
+    kinds = Counter(re.sub(r"^as \S+: ", "", rule).split(",")[0].split()[0] for rule in rules.values())
+    others = [f"{number} {kind}" for kind, number in kinds.items() if kind not in ("exact", "fit", "given")]
+    if others:
+        print(f"prices by rule, not by row: {', '.join(others)}, of {len(rules)} (--json names each)")
 
 
 def unpriced(cost: Cost) -> str:

@@ -1,5 +1,7 @@
 import csv
 import json
+import re
+from importlib.resources import files
 
 import pytest
 from typer.testing import CliRunner
@@ -67,6 +69,25 @@ def test_a_node_that_some_tables_have_not_is_said():
 )
 def test_the_array_is_sized(arguments, said):
     assert said in words(run("lenet5-adder", *arguments))
+
+
+def test_fitted_prices_and_areas_are_told_with_their_error(tmp_path):
+    bundled = files("addersim") / "data" / "accelerators" / "systolic-16x16.toml"
+    odd = tmp_path / "odd.toml"
+    odd.write_text(bundled.read_text().replace("capacity_kib = 64", "capacity_kib = 50", 1))
+    arguments = ("lenet5-adder", "--accelerator", str(odd), "--table", "aladdin-cacti-45nm")
+    told, document = words(run(*arguments)), json.loads(run(*arguments, "--json").stdout)
+    rules = {price["what"]: price["rule"] for price in document["prices"]}
+    for op in ("read", "write"):
+        what = f"input buffer of 50 KiB, {op}"
+        assert re.search(r"^fit .* to 24 rows, error \d+ % rms, \d+ % at most$", rules[what])
+        assert f"fitted: {what}: {rules[what]}" in told
+    (area,) = (part["rule"] for part in document["area"]["parts"] if part["what"] == "input buffer of 50 KiB")
+    assert f"fitted: area of input buffer of 50 KiB: {area}" in told
+    assert "fitted: weight" not in told  # 64 KiB is a row
+    listed = words(run("lenet5-adder"))
+    assert "fitted" not in listed
+    assert re.search(r"prices by rule, not by row: \d+ linear, .* 6 power, of \d+ \(--json names each\)", listed)
 
 
 def test_what_is_not_priced_is_said():
