@@ -202,7 +202,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def run(self, images: Images, engine: Engine = kernels, threads: int | None = None) -> npt.NDArray[Any]:
         """Output codes of one batch, shape ``(images, classes)``."""
-        for _, result in self.runs(images, engine, threads):
+        for _, result in self.runs(images, engine, threads, stream=True):
             last = result
         return cast("npt.NDArray[Any]", last.values)
 

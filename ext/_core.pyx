@@ -35,16 +35,6 @@ cdef extern from "core.h":
         const double *addend
         int nearest
         Codes codes
-    ctypedef struct Codes:
-        Type type
-        Overflow overflow
-        int bits, is_signed
-        int64_t low, high, then_low, then_high
-    ctypedef struct Affine:
-        const double *multiplier
-        const double *addend
-        int nearest
-        Codes codes
     ctypedef struct Finish:
         Overflow overflow
         int64_t low, high
