@@ -52,7 +52,10 @@ def _simulated(get: Callable[[Simulation], str]) -> Row:
 
 def _times(value: float, result: Result, first: Result, first_value: float) -> tuple[str, ...]:
     """A value as a multiple of the first result's, on a line of its own."""
-    return (f"{value / first_value:.3g} \N{MULTIPLICATION SIGN} {first.name}",) if result is not first and first_value else ()
+    if result is first or not first_value:
+        return ()
+    name = "the first" if ", " in first.name else first.name  # a design of several parts would fill the cell
+    return (f"{value / first_value:.3g} \N{MULTIPLICATION SIGN} {name}",)
 
 
 def _departure(result: Result, _: Result) -> Cell:

@@ -143,7 +143,8 @@ def _rivals(points: Points) -> Iterator[str]:
         parts = []
         for row in ranked:
             energy, array = float(row["energy_pj"]), float(row["energy_array_pj"])
-            times = f", {energy / least:.3g} times" if row is not ranked[0] else ""
+            ratio = f"{energy / least:.3g}"
+            times = "" if row is ranked[0] else ", as much" if ratio == "1" else f", {ratio} times"
             words = points.words(row, without=("table", "accumulator"))
             parts.append(f"{words}: {quantity(energy, ENERGY_UNITS)}{times} (array {quantity(array, ENERGY_UNITS)})")
         under = f" under {table}" if len(tables) > 1 else ""

@@ -65,6 +65,25 @@ def test_differences_add_up_and_the_causes_are_the_largest(pair):
     assert compare([pair[0], replace(pair[0], name="twin")]).contrasts[0].causes() == ()
 
 
+def test_names_of_several_parts_are_told_once():
+    first = of("l1", name="net, small, horowitz-45nm")
+    words = headline(first, of("mac", name="twin, small, horowitz-45nm"))
+    assert words.startswith("net takes ")
+    assert "less energy an image than twin (both small, horowitz-45nm): " in words
+    assert words.count("horowitz-45nm") == words.count("small") == 1
+    words = headline(first, of("l1", "edge-unified-32x32", name="net, edge, horowitz-45nm"))
+    assert words.count("net") == words.count("horowitz-45nm") == 1
+    assert "(both net, horowitz-45nm): " in words
+    assert " with small, " in words
+    assert " with edge. " in words
+    words = headline(first, of("mac", "edge-unified-32x32", "qtools-45nm", name="twin, edge, qtools-45nm"))
+    assert "net, small, horowitz-45nm takes " in words
+    assert "less energy an image than twin, edge, qtools-45nm: " in words
+    assert words.count(", small") == words.count(", edge") == 1
+    assert headline(first, replace(first, name="other")).startswith("net, small, horowitz-45nm and other take the same energy")
+    assert headline(first, first)
+
+
 def test_the_finding_names_who_saves_how_much_and_where_it_vanishes(pair):
     first, other = pair
     words = headline(first, other).replace("\N{NO-BREAK SPACE}", " ")
@@ -87,6 +106,7 @@ def test_the_finding_says_what_is_the_same(pair):
     assert "Arithmetic in the array is the same; l1 systolic-32x32 horowitz-45nm None hardware differs in " in larger
     assert "An image takes " in larger
     assert "priced by different tables (horowitz-45nm, qtools-45nm)" in headline(pair[0], of("l1", table="qtools-45nm"))
+    assert "Under each of 8 energy tables the two take the same energy. " in headline(pair[0], of("l1", table="qtools-45nm"))
 
 
 def test_one_design_and_the_paper_convention(pair):

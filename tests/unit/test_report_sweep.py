@@ -105,6 +105,14 @@ def test_nothing_near_float_is_told_as_it_is(tmp_path):
     assert "no point within half a point, no point within one point" in told[1]
 
 
+def test_rivals_are_told_by_how_much_more_they_take(tmp_path):
+    energies = {"a": 1000.0, "b": 1002.0, "c": 2500.0}
+    told = findings(points_of(tmp_path, [row(network=name, energy_pj=energy) for name, energy in energies.items()]))
+    (line,) = (one for one in told if one.startswith("Least energy of an image"))
+    parts = [re.sub(r".*: (?=[\d.]+\s)", "", part).replace("\u00a0", " ") for part in line.split("; ")]
+    assert [part.partition(" (")[0] for part in parts] == ["1 nJ", "1.002 nJ, as much", "2.5 nJ, 2.5 times"]
+
+
 def test_registers_are_told_by_overflow(tmp_path):
     rows = [
         row(accumulator=f"{bits}:{overflow}", accuracy=0.9 if bits >= enough else 0.1, accumulator_bits_needed=15)
