@@ -81,6 +81,18 @@ static inline void sads_store(uint32_t *p, Sads a, int accumulate) {
     _mm256_storeu_si256((void *)p, sums);
 }
 
+#define SHORTS 32
+typedef __m512i Shorts;
+static inline Shorts shorts_from_S8(const void *p) { return _mm512_cvtepi8_epi16(_mm256_loadu_si256(p)); }
+static inline Shorts shorts_from_U8(const void *p) { return _mm512_cvtepu8_epi16(_mm256_loadu_si256(p)); }
+static inline Shorts shorts_l1(Shorts sum, Shorts x, const int16_t *w) {
+    return _mm512_add_epi16(sum, _mm512_abs_epi16(_mm512_sub_epi16(x, _mm512_loadu_si512(w))));
+}
+static inline void shorts_store(int32_t *p, Shorts a) {
+    _mm512_storeu_si512(p, _mm512_cvtepu16_epi32(_mm512_castsi512_si256(a)));
+    _mm512_storeu_si512(p + 16, _mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(a, 1)));
+}
+
 static inline void ints_pack8(void *p, Ints a) { _mm_storeu_si128(p, _mm512_cvtepi32_epi8(a)); }
 static inline void ints_pack16(void *p, Ints a) { _mm256_storeu_si256(p, _mm512_cvtepi32_epi16(a)); }
 

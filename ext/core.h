@@ -154,6 +154,9 @@ typedef struct {
     /* Exact sums of up to MAX_WIDTH channels of a depthwise window, its taps at `offsets`; weights (taps, channels) as int32. */
     void (*depthwise_codes)(Lane lane, Type type, int wide, const char *window, const int64_t *offsets, int64_t taps, int64_t count,
                             const int32_t *weights, int64_t channels, void *sums);
+    /* The same for l1 on bytes of up to BYTE_TAPS taps. */
+    void (*depthwise_bytes)(Type type, const char *window, const int64_t *offsets, int64_t taps, int64_t count,
+                            const int16_t *weights, int64_t channels, int32_t *sums);
     /* The same with registers that saturate at every tap, and whether one did. */
     void (*depthwise_ordered)(Type type, const char *window, const int64_t *offsets, int64_t taps, int64_t count,
                               const int32_t *weights, int64_t channels, int64_t low, int64_t high, int64_t *registers,
@@ -175,6 +178,7 @@ typedef struct {
 } Kernels;
 
 #define ORDERED 16
+#define BYTE_TAPS 171 /* of at most 255 + 128 each, which 16 bits hold */
 #define PLANE_UNITS 4
 #define MAX_LANES 16 /* floats of the widest vector */
 #define CHUNK 1024

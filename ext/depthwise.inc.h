@@ -35,6 +35,29 @@ static inline __attribute__((always_inline)) void depthwise_narrow(const Lane la
                    : depthwise_narrow(MAC, TYPE, window, offsets, taps, count, weights, channels, sums);                        \
         break;
 
+/* Sums of |x - w| of bytes in 16 bits; the last vector reads and stores too much, too. */
+static inline __attribute__((always_inline)) void depthwise_bytes_of(const Type type, const char *window, const int64_t *offsets,
+                                                                     int64_t taps, int64_t count, const int16_t *weights,
+                                                                     int64_t channels, int32_t *sums) {
+    for (int64_t at = 0; at < count; at += SHORTS) {
+        Shorts sum = {0};
+        for (int64_t tap = 0; tap < taps; tap++) {
+            const char *x = window + offsets[tap] + at;
+            sum = shorts_l1(sum, type == S8 ? shorts_from_S8(x) : shorts_from_U8(x), weights + tap * channels + at);
+        }
+        shorts_store(sums + at, sum);
+    }
+}
+
+static void depthwise_bytes(Type type, const char *window, const int64_t *offsets, int64_t taps, int64_t count,
+                            const int16_t *weights, int64_t channels, int32_t *sums) {
+    if (type == S8) {
+        depthwise_bytes_of(S8, window, offsets, taps, count, weights, channels, sums);
+    } else {
+        depthwise_bytes_of(U8, window, offsets, taps, count, weights, channels, sums);
+    }
+}
+
 static void depthwise_wide(Lane lane, Type type, const char *window, const int64_t *offsets, int64_t taps, int64_t count,
                            const int32_t *weights, int64_t channels, int64_t *sums) {
     int32_t x[MAX_WIDTH];

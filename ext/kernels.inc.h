@@ -173,6 +173,7 @@ static const Kernels TABLE = {
     .sum_operands = sum_operands,
     .finish = finish,
     .depthwise_codes = depthwise_codes,
+    .depthwise_bytes = depthwise_bytes,
     .depthwise_ordered = depthwise_ordered,
     .ordered = ordered,
     .affine = affine,

@@ -86,6 +86,18 @@ static inline void sads_store(uint32_t *p, Sads a, int accumulate) {
     _mm_storeu_si128((void *)p, sums);
 }
 
+#define SHORTS 16
+typedef __m256i Shorts;
+static inline Shorts shorts_from_S8(const void *p) { return _mm256_cvtepi8_epi16(_mm_loadu_si128(p)); }
+static inline Shorts shorts_from_U8(const void *p) { return _mm256_cvtepu8_epi16(_mm_loadu_si128(p)); }
+static inline Shorts shorts_l1(Shorts sum, Shorts x, const int16_t *w) {
+    return _mm256_add_epi16(sum, _mm256_abs_epi16(_mm256_sub_epi16(x, _mm256_loadu_si256((const void *)w))));
+}
+static inline void shorts_store(int32_t *p, Shorts a) {
+    _mm256_storeu_si256((void *)p, _mm256_cvtepu16_epi32(_mm256_castsi256_si128(a)));
+    _mm256_storeu_si256((void *)(p + 8), _mm256_cvtepu16_epi32(_mm256_extracti128_si256(a, 1)));
+}
+
 static inline void ints_pack16(void *p, Ints a) {
     const __m256i low_halves = _mm256_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, -1, -1, -1, -1, -1, -1, -1, -1, 0, 1, 4, 5, 8, 9, 12, 13, -1,
                                                 -1, -1, -1, -1, -1, -1, -1);

@@ -87,6 +87,16 @@ static inline void sads_store(uint32_t *p, Sads a, int accumulate) {
     vst1q_u32(p, accumulate ? vaddq_u32(sums, vld1q_u32(p)) : sums);
 }
 
+#define SHORTS 8
+typedef int16x8_t Shorts;
+static inline Shorts shorts_from_S8(const void *p) { return vmovl_s8(vld1_s8(p)); }
+static inline Shorts shorts_from_U8(const void *p) { return vreinterpretq_s16_u16(vmovl_u8(vld1_u8(p))); }
+static inline Shorts shorts_l1(Shorts sum, Shorts x, const int16_t *w) { return vabaq_s16(sum, x, vld1q_s16(w)); }
+static inline void shorts_store(int32_t *p, Shorts a) {
+    vst1q_u32((uint32_t *)p, vmovl_u16(vget_low_u16(vreinterpretq_u16_s16(a))));
+    vst1q_u32((uint32_t *)p + 4, vmovl_high_u16(vreinterpretq_u16_s16(a)));
+}
+
 static inline void ints_pack16(void *p, Ints a) { vst1_s16(p, vmovn_s32(a)); }
 static inline void ints_pack8(void *p, Ints a) {
     int16x4_t halves = vmovn_s32(a);

@@ -95,6 +95,16 @@ static inline void sads_store(uint32_t *p, Sads a, int accumulate) {
     for (int i = 0; i < LANES; i++) p[i] = (accumulate ? p[i] : 0) + a.at[i];
 }
 
+#define SHORTS LANES
+typedef Ints Shorts;
+static inline Shorts shorts_from_S8(const void *p) { return ints_from_S8(p); }
+static inline Shorts shorts_from_U8(const void *p) { return ints_from_U8(p); }
+static inline Shorts shorts_l1(Shorts sum, Shorts x, const int16_t *w) {
+    for (int i = 0; i < LANES; i++) sum.at[i] += (uint32_t)__builtin_abs((int32_t)x.at[i] - w[i]);
+    return sum;
+}
+static inline void shorts_store(int32_t *p, Shorts a) { ints_store(p, a); }
+
 static inline void ints_pack16(void *p, Ints a) {
     for (int i = 0; i < LANES; i++) ((int16_t *)p)[i] = (int16_t)a.at[i];
 }

@@ -285,15 +285,24 @@ static int run_windows(Window *w, int64_t weights_high, int threads, Seen *seen)
     return ready ? 0 : -1;
 }
 
+static int fits_bytes(const Window *w) {
+    return w->lane == L1 && w->x_type <= U8 && w->weights_type <= U8 && w->taps <= BYTE_TAPS;
+}
+
 /* One tile of a depthwise layer, MAX_WIDTH channels at a time. */
-static void depthwise_tile(const Window *w, const Tile *tile, const int64_t *offsets, const int32_t *weights, char *sums,
-                           Seen *seen) {
+static void depthwise_tile(const Window *w, const Tile *tile, const int64_t *offsets, const void *weights, char *sums, Seen *seen) {
     const int64_t channels = w->g->channels, taps = w->taps, sum_bytes = w->finish.narrow ? 4 : 8;
     for (int64_t channel = 0; channel < channels; channel += MAX_WIDTH) {
         const int64_t width = smaller(MAX_WIDTH, channels - channel), skip = channel * bytes_of(w->x_type);
         for (int64_t i = 0; i < tile->count; i++) {
-            w->kernels->depthwise_codes(w->lane, w->x_type, !w->finish.narrow, tile->windows[i] + skip, offsets, taps, width,
-                                        weights + channel, channels, sums + i * MAX_WIDTH * sum_bytes);
+            char *to = sums + i * MAX_WIDTH * sum_bytes;
+            if (fits_bytes(w)) {
+                w->kernels->depthwise_bytes(w->x_type, tile->windows[i] + skip, offsets, taps, width,
+                                            (const int16_t *)weights + channel, channels, (int32_t *)(void *)to);
+            } else {
+                w->kernels->depthwise_codes(w->lane, w->x_type, !w->finish.narrow, tile->windows[i] + skip, offsets, taps, width,
+                                            (const int32_t *)weights + channel, channels, to);
+            }
         }
         w->kernels->finish(&w->finish, sums, (int)sum_bytes, MAX_WIDTH, tile->count, NULL, channel, width,
                            result_at(w, tile->first * channels + channel), channels, seen, seen + 1);
@@ -339,7 +348,14 @@ static int run_depthwise(Window *w, int threads, Seen *seen) {
     if (memory) {
         for (int64_t o = 0; o < channels; o++) {
             w->constants[o] = 0;
-            for (int64_t k = 0; k < taps; k++) weights[k * channels + o] = code_at(w->weights_type, w->weights, o * taps + k);
+            for (int64_t k = 0; k < taps; k++) {
+                const int32_t weight = code_at(w->weights_type, w->weights, o * taps + k);
+                if (fits_bytes(w)) {
+                    ((int16_t *)weights)[k * channels + o] = (int16_t)weight;
+                } else {
+                    weights[k * channels + o] = weight;
+                }
+            }
         }
 #pragma omp parallel num_threads(threads) private(tile)
         {

@@ -470,3 +470,9 @@ def test_a_prepared_layer_owns_its_weights_and_knows_its_type():
     for engine in (kernels, reference):
         with pytest.raises(FormatError, match="^kind: int32 is not int8 or uint8 or int16 or uint16$"):
             engine.prepare_window("int32", weights, lane="l1")
+
+
+@pytest.mark.parametrize("kernel", [(9, 19), (4, 43), (13, 14)])
+def test_depthwise_sums_of_extreme_bytes_are_whole_for_any_window(kernel):
+    x, weights = np.full((1, *kernel, 35), 255, np.uint8), np.full((35, *kernel, 1), -128, np.int8)
+    assert (kernels.window(x, weights, lane="l1", groups=35).values == -383 * kernel[0] * kernel[1]).all()
