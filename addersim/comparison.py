@@ -297,9 +297,10 @@ def _array_words(low: Result, high: Result, high_name: str) -> list[str]:
     share = theirs["array"] / total
     joined = "but" if change < 1 and share < 0.5 else "and"
     kept = _change(mine.get(largest, 0.0) / theirs[largest]) if theirs[largest] else "the same"
+    takes = "take" if COMPONENTS[largest].endswith("s") else "takes"
     return [
         f"Its array alone takes {_change(change)}, {joined} the array is {_share(share)} of {high_name}'s energy; "
-        f"{COMPONENTS[largest]}, {_share(theirs[largest] / total)}, takes {kept}"
+        f"{COMPONENTS[largest]}, {_share(theirs[largest] / total)}, {takes} {kept}"
     ]
 
 

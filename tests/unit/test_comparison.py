@@ -1,11 +1,12 @@
 """Comparisons: ratios, their causes, and the finding in words."""
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
 
-from addersim.comparison import compare, comparison_document, headline
+from addersim.comparison import COMPONENTS, compare, comparison_document, headline
 from addersim.errors import ConfigError
 from addersim.quantizer import quantize
 from addersim.simulation import count
@@ -97,6 +98,16 @@ def test_the_finding_names_who_saves_how_much_and_where_it_vanishes(pair):
     assert f"Under {len(ratios)} energy tables {other.name} takes {min(ratios):.3g} to {max(ratios):.3g} times" in words
     assert "different tables" not in words
     assert headline(other, first).startswith(f"{first.name} takes ")
+
+
+def test_several_buffers_take_and_one_dram_takes():
+    eyeriss = [of(arithmetic, "eyeriss-65nm", "eyeriss-65nm") for arithmetic in ("l1", "mac")]
+    systolic = [of(arithmetic) for arithmetic in ("l1", "mac")]
+    for first, other in (eyeriss, systolic):
+        parts = other.cost.energy_by_component()
+        largest = COMPONENTS[max((name for name in parts if name != "array"), key=parts.__getitem__)]
+        verb = {"register files": "take", "DRAM": "takes"}[largest]
+        assert re.search(rf"; {largest}, \S+\s%, {verb} ", headline(first, other)), headline(first, other)
 
 
 def test_the_finding_says_what_is_the_same(pair):

@@ -109,6 +109,9 @@ def test_a_walk_over_shapes_has_no_ranges_and_says_so(results):
     text = render_page(plain, frames, "t", {})
     assert "Only shapes were walked" in text
     assert "Departure from float" not in text
+    assert "the clock tree, and leakage, for which the table has no rows. " in text
+    leaking = [Result("leaking", trace, estimate(trace, "systolic-16x16", "aladdin-cacti-45nm"))]
+    assert "and leakage where the table has rows for it. Not priced: " in render_page(leaking, Frames.of(leaking), "t", {})
     alone = simulate(program, images(residual()), np.arange(24) % 5)
     unlike = [evaluate(trace, "systolic-16x16", simulation=alone)]
     assert "No float network ran beside" in render_page(unlike, Frames.of(unlike), "t", {})

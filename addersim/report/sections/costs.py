@@ -19,12 +19,14 @@ __all__ = ["energy", "latency", "movement", "rooflines"]
 def energy(results: Sequence[Result], frames: Frames) -> Section:
     """Energy by component and layer, and what is left of a saving when ever more is counted."""
     priced = [result.name for result in results if result.cost.energy_pj]
-    inside, leaks = (name in set(frames.energy["component"]) for name in ("register", "leakage"))
+    found = set(frames.energy["component"])
+    inside, leaks = "register" in found, "leakage" in found
     text = (
         "Priced are the operations of the array and the vector unit, words that move in and out of "
         f"{'registers and over the network of the array, of ' if inside else ''}the on-chip buffers, and bits that move to "
-        f"and from DRAM{', and leakage' if leaks else ''}. Not priced, because no energy table has a row for them: "
-        f"{'' if inside else 'registers, wires and '}control inside the array, the clock tree{'' if leaks else ', leakage'}. "
+        f"and from DRAM{', and leakage where the table has rows for it' if leaks else ''}. Not priced: "
+        f"{'' if inside else 'registers, wires and '}control inside the array, the clock tree"
+        f"{'' if leaks else ', and leakage, for which the table has no rows'}. "
         "A bar is a window layer (convolution or linear) with what follows it in the pipeline: batch norm, ReLU, residual "
         "addition."
     )
