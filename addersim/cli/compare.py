@@ -139,8 +139,9 @@ def _write(found: Comparison, folder: Path) -> Path:
     from addersim.report import write_report
 
     names = [result.name for result in found.results]
+    designs = dict.fromkeys(f"{one.cost.network} on {one.cost.accelerator}, {one.cost.table}" for one in found.results)
     about = {
-        "designs": "; ".join(f"{one.name}: {one.cost.network} on {one.cost.accelerator}" for one in found.results),
+        "designs": "; ".join(designs),
         "what ran": "nothing: operations, words and cycles follow from the shapes alone",
         "made by": f"addersim {__version__}",
     }

@@ -55,7 +55,8 @@ def _times(value: float, result: Result, first: Result, first_value: float) -> t
     if result is first or not first_value:
         return ()
     name = "the first" if ", " in first.name else first.name  # a design of several parts would fill the cell
-    return (f"{value / first_value:.3g} \N{MULTIPLICATION SIGN} {name}",)
+    ratio = f"{value / first_value:.3g}"
+    return (f"as {name}" if ratio == "1" else f"{ratio} \N{MULTIPLICATION SIGN} {name}",)
 
 
 def _departure(result: Result, _: Result) -> Cell:

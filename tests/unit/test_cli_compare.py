@@ -61,6 +61,16 @@ def test_the_page_is_written_where_asked(tmp_path):
     assert (tmp_path / "page" / "designs.csv").exists()
 
 
+def test_cells_and_facts_of_designs_of_several_parts_stay_short(tmp_path):
+    designs = ("lenet5-adder", "lenet5-adder@systolic-32x32@qtools-45nm", "lenet5-conv")
+    assert run("compare", *designs, "--output", tmp_path / "page")[0] == 0
+    text = (tmp_path / "page" / "index.html").read_text(encoding="utf-8")
+    assert "\N{MULTIPLICATION SIGN} the first</small>" in text
+    assert "<small>as the first</small>" in text  # the twin takes as many cycles
+    first, second = "lenet5-adder on systolic-16x16, horowitz-45nm", "lenet5-adder on systolic-32x32, qtools-45nm"
+    assert f"{first}; {second}; lenet5-conv on systolic-16x16, horowitz-45nm" in text
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
