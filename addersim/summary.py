@@ -253,7 +253,7 @@ def cost_document(cost: Cost) -> Row:
                 "utilisation": layer.utilisation,
                 "mapping_efficiency": layer.mapping_efficiency,
                 "tiling": [loop._asdict() for loop in layer.tiling.loops] if layer.tiling else None,
-                "accesses": [asdict(access) for access in layer.accesses],
+                "accesses": [access._asdict() for access in layer.accesses],
                 "energy_pj": {"total": layer.energy_pj} | layer.energy_by_component(),
             }
             for layer in cost.layers

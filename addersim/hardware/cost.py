@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Literal, NamedTuple
+
+import numpy as np
 
 from addersim.hardware.energy import Price
 from addersim.hardware.latency import Bound
@@ -210,11 +213,13 @@ def on_common_grain(layers: Sequence[Sequence[EnergyPart]]) -> list[tuple[Energy
     A sum of doubles that are whole multiples of one power of two, and stay below 2^53 of it, is not rounded. What is lost lies
     below the last bit of the total.
     """
-    total = math.fsum(part.energy_pj for parts in layers for part in parts)
+    flat = [*chain.from_iterable(layers)]
+    components, names, energies = zip(*flat, strict=True) if flat else ((), (), ())
+    total = math.fsum(energies)
     grain = math.ldexp(1.0, max(math.frexp(total)[1] - 52, -1000))
-    return [
-        tuple(EnergyPart(component, of, round(energy / grain) * grain) for component, of, energy in parts) for parts in layers
-    ]
+    rounded = (np.rint(np.array(energies) / grain) * grain).tolist()
+    found = map(EnergyPart, components, names, rounded)
+    return [tuple(islice(found, len(parts))) for parts in layers]
 
 
 def _intensity(taps: int, dram_bytes: float) -> float:

@@ -33,7 +33,7 @@ class LayerCycles:
     def of(cls, array: int, operations: int, accesses: Iterable[Access], accelerator: Accelerator) -> LayerCycles:
         """Cycles of a layer: of the array, of vector operations, and of its accesses."""
         listed = tuple(accesses)
-        bits = sum(access.size_bits for access in listed if access.level == "dram")
+        bits = sum([access.size_bits for access in listed if access.level == "dram"])
         vector, dram = vector_cycles(operations, accelerator), dram_cycles(bits, accelerator)
         return cls(array, vector, dram, buffer_cycles(listed, accelerator.buffers))
 
@@ -53,11 +53,12 @@ def buffer_cycles(accesses: Iterable[Access], buffers: Buffers) -> dict[str, int
     words: dict[str, int] = {}
     banks: dict[str, int] = {}
     for access in accesses:
-        memory = buffers.of(access.operand)
-        if access.level == "buffer" and memory.banks is not None:
-            name, moved = buffers.memory(access.operand), (access.reads, access.writes)
-            words[name] = words.get(name, 0) + sum(memory.words(number, access.bits) for number in moved)
-            banks[name] = memory.banks
+        level, operand, reads, writes, bits = access
+        if level != "buffer" or (memory := buffers.of(operand)).banks is None:
+            continue
+        name = buffers.memory(operand)
+        words[name] = words.get(name, 0) + memory.words(reads, bits) + memory.words(writes, bits)
+        banks[name] = memory.banks
     return {name: -(-number // banks[name]) for name, number in words.items()}
 
 

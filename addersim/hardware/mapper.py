@@ -141,11 +141,12 @@ def best_cuts(problems: Sequence[Problem], score: Score) -> list[Found | None]:
     Of equals it is the one with the largest tiles. The cuts of many problems are looked at together, as arrays.
     """
     found: list[Found | None] = []
+    most = [_most_cuts(problem) for problem in problems]
     while len(found) < len(problems):
         number = len(found) + 1
-        many = _most_cuts(problems[number - 1])
-        while number < len(problems) and many + _most_cuts(problems[number]) <= _AT_ONCE:
-            many, number = many + _most_cuts(problems[number]), number + 1
+        many = most[number - 1]
+        while number < len(problems) and many + most[number] <= _AT_ONCE:
+            many, number = many + most[number], number + 1
         found += _best_cuts(problems[len(found) : number], score, len(found))
     return found
 
@@ -160,13 +161,14 @@ def _best_cuts(problems: Sequence[Problem], score: Score, first: int) -> list[Fo
     step = steps(problem, cut)
     left = _streams_inside(problem)[:, None] | ~cut.stays
     _, starts, counts = np.unique(index, return_index=True, return_counts=True)
-    for value in score(step, first + index):
-        least: Whole = np.where(left, value, np.inf).min(axis=0)
-        left &= value == np.repeat(np.minimum.reduceat(least, starts), counts)
-    places = np.flatnonzero(left.any(axis=0))
-    numbers, foremost = np.unique(index[places], return_index=True)
-    places = places[foremost]
-    orders = left[:, places].argmax(axis=0)
+    foremost, *others = score(step, first + index)
+    least: Whole = np.where(left, foremost, np.inf).min(axis=0)
+    left &= foremost == np.repeat(np.minimum.reduceat(least, starts), counts)
+    orders, places = np.nonzero(left)
+    ranked = np.lexsort((orders, places, *(one[orders, places] for one in reversed(others)), index[places]))
+    orders, places = orders[ranked], places[ranked]
+    numbers, best = np.unique(index[places], return_index=True)
+    orders, places = orders[best], places[best]
     trips = np.stack(cut.trips(problem))[:, places].T.tolist()
     chosen = [np.broadcast_to(one, left.shape)[orders, places].tolist() for one in (step.folds.cycles, *step.words)]
     for number, order, tiles, cycles, *words in zip(numbers, orders, trips, *chosen, strict=True):
@@ -209,7 +211,8 @@ def _candidates(problems: Sequence[Problem]) -> tuple[Cut, Whole]:
     counts: list[int] = []
     streamed = problems[0].streamed
     for problem in problems:
-        both = _cuts(problem.folds[0]), _cuts(problem.folds[1])
+        folds = problem.folds
+        both = _cuts(folds[0]), _cuts(folds[1])
         lone = both[0] if streamed == 0 else [1], both[1] if streamed == 1 else [1]
         for first, second in (both, lone):
             pixels += first
@@ -241,7 +244,8 @@ def _most_units(problem: Problem, cut: Cut) -> Whole:
 
 def _most_cuts(problem: Problem) -> int:
     """Upper bound of the pairs of cuts of pixels and filters."""
-    return int(4 * (isqrt(problem.folds[0]) + 1) * (isqrt(problem.folds[1]) + 1))
+    pixels, filters, _ = problem.folds
+    return 4 * (isqrt(pixels) + 1) * (isqrt(filters) + 1)
 
 
 def _cuts(folds: int) -> list[int]:

@@ -17,7 +17,6 @@ Rules, each simple enough to check by hand:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from addersim.hardware.accelerator import Stored
@@ -41,8 +40,7 @@ Level = Literal["register", "network", "buffer", "dram"]
 Moved = Stored
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
+class Access(NamedTuple):
     """Words of one operand, of `bits` each, that a layer reads from and writes to one level.
 
     Levels are the processing elements' registers, the network between them, the on-chip memories and DRAM. A word over the
