@@ -85,7 +85,9 @@ class OpCounts(Mapping[tuple[str, int], int]):
 
     def total(self, operation: str | None = None) -> int:
         """Number of operations of one kind at any width, or of every kind."""
-        return sum(number for (op, _), number in self._counts.items() if operation in (None, op))
+        if operation is None:
+            return sum(self._counts.values())
+        return sum(number for (op, _), number in self._counts.items() if op == operation)
 
     def by_operation(self) -> dict[str, int]:
         """Number of operations by kind, widths added up."""

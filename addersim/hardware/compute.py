@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from functools import partial
+from itertools import chain
 
 from addersim.hardware.energy import EnergyTable, Price
 from addersim.hardware.users import needed_by
@@ -44,7 +46,7 @@ def arithmetic_energy(operations: OpCounts, table: EnergyTable, component: str =
     return parts
 
 
-def operation_prices(layers: Iterable[LayerTrace], table: EnergyTable) -> dict[tuple[str, int], Price]:
+def operation_prices(layers: Sequence[LayerTrace], table: EnergyTable) -> dict[tuple[str, int], Price]:
     """Price of every operation that the layers need.
 
     Raises
@@ -53,11 +55,11 @@ def operation_prices(layers: Iterable[LayerTrace], table: EnergyTable) -> dict[t
         One that the table lacks, with the layers that need it.
     """
     prices: dict[tuple[str, int], Price] = {}
-    users: dict[tuple[str, int], list[str]] = {}
-    for layer in layers:
-        for key in layer.operations:
-            users.setdefault(key, []).append(layer.name)
-    for (op, bits), names in users.items():
-        with needed_by(names.copy):
-            prices[op, bits] = table.explain(op, bits)
+    for key in dict.fromkeys(chain.from_iterable(layer.operations for layer in layers)):
+        with needed_by(partial(_users, layers, key)):
+            prices[key] = table.explain(*key)
     return prices
+
+
+def _users(layers: Sequence[LayerTrace], operation: tuple[str, int]) -> list[str]:
+    return [layer.name for layer in layers if operation in layer.operations]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from addersim.errors import ConfigError, PriceError
-from addersim.hardware.energy_rules import PowerFit, interpolate, points_needed, polynomial
+from addersim.hardware.energy_rules import Point, PowerFit, interpolate, points_needed, polynomial
 
 __all__ = ["EnergyRow", "EnergyTable", "Figure", "Price", "Quantity", "Size", "Span"]
 
@@ -136,6 +136,7 @@ class EnergyTable:
     rows: tuple[EnergyRow, ...]
     notes: Mapping[Quantity, str] = field(default_factory=dict, hash=False)
     _by_op: Mapping[tuple[str, str], tuple[EnergyRow, ...]] = field(init=False, repr=False, compare=False)
+    _lines: Mapping[tuple[str, str, bool, Quantity], list[Point]] = field(init=False, repr=False, compare=False)
     _fits: Mapping[tuple[str, str, Quantity], PowerFit] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -146,6 +147,7 @@ class EnergyTable:
         object.__setattr__(self, "_by_op", ordered)
         for row in self.rows:
             self._check(row)
+        object.__setattr__(self, "_lines", {key: line for rule in self.rows for key, line in self._drawn(rule)})
         rules = [row for row in self.rows if row.rule == "fit"]
         object.__setattr__(self, "_fits", {key: fit for rule in rules for key, fit in self._fitted(rule)})
 
@@ -213,12 +215,12 @@ class EnergyTable:
         return f"{rule}, {self.notes[quantity]}" if quantity in self.notes and component != "dram" else rule
 
     def _find(self, quantity: Quantity, component: str, op: str, size: Size, what: str) -> tuple[float, str, str]:
-        rows = [row for row in self._by_op.get((component, op), ()) if not row.exact or getattr(row, quantity) is not None]
-        for row in rows:
-            if row.exact and row.covers(size):
+        covering = [row for row in self._by_op.get((component, op), ()) if row.covers(size)]
+        for row in covering:
+            if row.exact and (value := getattr(row, quantity)) is not None:
                 times = size.bits if row.per_bit and quantity == "energy_pj" else 1
-                return getattr(row, quantity) * times, "exact", row.source
-        rule = next((row for row in rows if not row.exact and row.covers(size)), None)
+                return value * times, "exact", row.source
+        rule = next((row for row in covering if not row.exact), None)
         if rule is None or not self._serves(rule, quantity):
             raise PriceError(f"energy table {self.name!r} has no row for {what}; it has {self._has(component, op)}")
         return self._apply(rule, quantity, size, what)
@@ -245,7 +247,7 @@ class EnergyTable:
             fit = self._fits[rule.component, rule.op, quantity]
             value, text = fit(along, size.bits), fit.describe(along, size.bits)
         elif points_needed(rule.rule):
-            value, text = interpolate(rule.rule, self._line(rule, quantity), along)
+            value, text = interpolate(rule.rule, self._lines[rule.component, rule.op, rule.by_capacity, quantity], along)
             text += " KiB" if rule.by_capacity else " bits"
         else:
             x = along * 8192 if rule.by_capacity else along
@@ -258,11 +260,13 @@ class EnergyTable:
             )
         return value * (size.bits if rule.per_bit and quantity == "energy_pj" else 1), text, rule.source
 
-    def _line(self, rule: EnergyRow, quantity: Quantity) -> list[tuple[float, float]]:
-        """The exact rows along the axis of a rule, by rising size."""
-        rows = self._points(rule, quantity)
-        spans = [(row.capacity_kib if rule.by_capacity else row.bits) or (0.0, 0.0) for row in rows]
-        return sorted((span[0], getattr(row, quantity)) for span, row in zip(spans, rows, strict=True))
+    def _drawn(self, rule: EnergyRow) -> Iterator[tuple[tuple[str, str, bool, Quantity], list[Point]]]:
+        """For each quantity the exact rows along the axis of a rule that runs along them, by rising size."""
+        for quantity in QUANTITIES if points_needed(rule.rule) else ():
+            rows = self._points(rule, quantity)
+            spans = [(row.capacity_kib if rule.by_capacity else row.bits) or (0.0, 0.0) for row in rows]
+            line = sorted((span[0], getattr(row, quantity)) for span, row in zip(spans, rows, strict=True))
+            yield (rule.component, rule.op, rule.by_capacity, quantity), line
 
     def _fitted(self, rule: EnergyRow) -> Iterator[tuple[tuple[str, str, Quantity], PowerFit]]:
         """The fit of each quantity that enough rows of a component and operation have."""

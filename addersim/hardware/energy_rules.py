@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-__all__ = ["INTERPOLATIONS", "RULES", "PowerFit", "interpolate", "points_needed", "polynomial"]
+__all__ = ["INTERPOLATIONS", "RULES", "Point", "PowerFit", "interpolate", "points_needed", "polynomial"]
 
 Point = tuple[float, float]
 

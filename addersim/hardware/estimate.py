@@ -80,7 +80,7 @@ def estimate(
     prices = operation_prices(trace.layers, energies)
     used = [PriceUsed(f"{op} {bits} bit", "operation", price) for (op, bits), price in sorted(prices.items())]
     if trace.convention == "paper":
-        rows = [_Row(layer, _Facts(None, _IDLE, (), _arithmetic(layer, prices, images)), 0, "none") for layer in trace.layers]
+        rows = [_Row(layer, _Facts(None, _IDLE, 0.0, (), _arithmetic(layer, prices, images)), 0, "none") for layer in trace.layers]
         parts = on_common_grain([row.facts.parts for row in rows])
     else:
         order = schedule(trace)
@@ -90,7 +90,7 @@ def estimate(
         leakage = Leakage(trace, machine, energies)
         parts = on_common_grain([row.facts.parts + leakage.parts(row.cycles) for row in rows])
         used += movement.used + leakage.used
-    layers = tuple(_layer_cost(row, one, machine, images) for row, one in zip(rows, parts, strict=True))
+    layers = tuple(_layer_cost(row, one, images) for row, one in zip(rows, parts, strict=True))
     return _cost(trace, machine, images, energies.name, layers, tuple(used), None)
 
 
@@ -125,10 +125,12 @@ def _one_of(name: str, value: str | None, allowed: tuple[str, ...]) -> None:
 
 
 class _Facts(NamedTuple):
-    """What layers of one shape share: their run on the array, their own cycles, words moved, and energy without leakage."""
+    """What layers of one shape share: their run on the array, their own cycles, the share of their unit that these use, words
+    moved, and energy without leakage."""
 
     run: ArrayRun | None
     own: LayerCycles
+    utilisation: float
     accesses: tuple[Access, ...]
     parts: list[EnergyPart]
 
@@ -192,13 +194,21 @@ class _Walk:
     def facts_of(self, index: int, run: ArrayRun | None) -> _Facts:
         layer, parts = self.layers[index], _arithmetic(self.layers[index], self.prices, self.batch)
         if index in self.order.views:
-            return _Facts(None, _IDLE, (), parts)
+            return _Facts(None, _IDLE, 0.0, (), parts)
         written = stored_outputs(layer, self.batch)
         read = vector_accesses(layer, self.batch, self.inputs_kept(index)) if run is None else run.accesses
         stored = output_accesses(written, layer.output.bits, index in self.kept) if written else ()
         accesses, done = read + stored, layer.operations.total() * self.batch
         own = LayerCycles.of(run.cycles if run else 0, 0 if run else done, accesses, self.machine)
-        return _Facts(run, own, accesses, parts + self.movement.parts(accesses))
+        return _Facts(run, own, self.utilisation(layer, own), accesses, parts + self.movement.parts(accesses))
+
+    def utilisation(self, layer: LayerTrace, own: LayerCycles) -> float:
+        """Taps, or operations of a vector layer, over what its unit could have run in its cycles."""
+        if layer.work is None:
+            done, places = layer.operations.total(), own.vector * self.machine.vector.lanes
+        else:
+            done, places = layer.work.taps, own.array * self.machine.array.elements
+        return done * self.batch / places if places else 0.0
 
     def placement(self, index: int) -> Placement:
         return Placement(all(self.inputs_kept(index)), index in self.kept or self.layers[index].fused)
@@ -215,11 +225,8 @@ def _arithmetic(layer: LayerTrace, prices: Mapping[tuple[str, int], Price], batc
     return [EnergyPart(unit, op, energy) for op, energy in by_op.items()]
 
 
-def _layer_cost(row: _Row, parts: tuple[EnergyPart, ...], machine: Accelerator, batch: int) -> LayerCost:
-    layer, (run, own, accesses, _) = row.layer, row.facts
-    done, places = layer.operations.total(), own.vector * machine.vector.lanes
-    if layer.work is not None:
-        done, places = layer.work.taps, own.array * machine.array.elements
+def _layer_cost(row: _Row, parts: tuple[EnergyPart, ...], batch: int) -> LayerCost:
+    layer, (run, own, utilisation, accesses, _) = row.layer, row.facts
     return LayerCost(
         name=layer.name,
         kind=layer.kind,
@@ -230,7 +237,7 @@ def _layer_cost(row: _Row, parts: tuple[EnergyPart, ...], machine: Accelerator, 
         buffer_cycles=own.buffer,
         dram_cycles=own.dram,
         taps=layer.work.taps * batch if layer.work else 0,
-        utilisation=done * batch / places if places else 0.0,
+        utilisation=utilisation,
         mapping_efficiency=run.mapping_efficiency if run else 0.0,
         tiling=run.tiling if run else None,
         parts=parts,
