@@ -25,7 +25,9 @@ def _pair(what: str, value: object, lowest: int) -> Pair:
 
 
 def _whole(value: object, lowest: int) -> bool:
-    return hasattr(value, "__index__") and not isinstance(value, bool) and lowest <= int(value) <= _LARGEST
+    if type(value) is not int:
+        return hasattr(value, "__index__") and not isinstance(value, bool) and lowest <= int(value) <= _LARGEST
+    return lowest <= value <= _LARGEST
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,8 @@ class OpCounts(Mapping[tuple[str, int], int]):
             if bits < 1 or number < 0:
                 raise AddersimError(f"operation {op}: {bits} bits, {number} times; needs bits >= 1 and number >= 0")
             if number:
-                found[op, int(bits)] = found.get((op, int(bits)), 0) + int(number)
+                key = op, int(bits)
+                found[key] = found.get(key, 0) + int(number)
         self._counts = dict(sorted(found.items()))
 
     def __getitem__(self, key: tuple[str, int]) -> int:

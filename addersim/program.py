@@ -238,21 +238,21 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         self, convention: Convention = "hardware", observed: dict[str, Observed] | None = None, images: int = 0
     ) -> Trace:
         """Facts for one image, with what a run of `images` images saw where there was one."""
-        values, fused = self.static_values(), self.fused()
+        values, fused, hardware = self.static_values(), self.fused(), convention == "hardware"
+        operands = {name: value.operand for name, value in values.items()}
         index = {INPUT: -1} | {layer.name: place for place, layer in enumerate(self.layers)}
         layers = []
         for layer in self.layers:
             output, inputs = values[layer.name], [values[name] for name in layer.inputs]
             bill = layer.bill(output, *inputs)
             stored = [name for name in layer.inputs if name not in fused]
-            hardware = convention == "hardware"
             layers.append(
                 LayerTrace(
                     name=layer.name,
                     kind=layer.kind(),
                     operations=bill.hardware if hardware else bill.paper,
-                    inputs=tuple(values[name].operand for name in stored),
-                    output=output.operand,
+                    inputs=tuple([operands[name] for name in stored]),
+                    output=operands[layer.name],
                     weights=bill.weights,
                     datapath=bill.datapath,
                     work=bill.work,
@@ -260,7 +260,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
                     output_format=str(output),
                     observed=(observed or {}).get(layer.name),
                     fused=layer.name in fused,
-                    sources=tuple(index[name] for name in stored),
+                    sources=tuple([index[name] for name in stored]),
                 )
             )
         return Trace(self.name, convention, tuple(layers), images)

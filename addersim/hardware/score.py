@@ -53,7 +53,9 @@ def score_of(
     def score(step: Step, index: Whole) -> tuple[Whole, ...]:
         words = *step.words.beside(beside[index]), stored[index]
         by_kind = each[index].transpose(2, 1, 0)[:, :, None]
-        energy, bits, *busy = sum(rate * moved for rate, moved in zip(by_kind, words, strict=True))
+        energy, bits, *busy = total = by_kind[0] * words[0]
+        for rate, moved in zip(by_kind[1:], words[1:], strict=True):
+            total += rate * moved
         on_chip = np.maximum.reduce(np.broadcast_arrays(step.folds.cycles, *busy))
         cycles = np.maximum(on_chip, bits / bandwidth) if overlapped else on_chip + bits / bandwidth
         first = {"energy": energy, "latency": cycles, "dram": bits, "energy-delay": energy * cycles}[objective]
