@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import permutations
+from itertools import chain, permutations
 from math import isqrt
 from typing import NamedTuple
 
@@ -210,9 +210,10 @@ def _candidates(problems: Sequence[Problem]) -> tuple[Cut, Whole]:
     beside: list[int] = []
     counts: list[int] = []
     streamed = problems[0].streamed
-    for problem in problems:
-        folds = problem.folds
-        both = _cuts(folds[0]), _cuts(folds[1])
+    folds = [problem.folds[:2] for problem in problems]
+    cuts = {number: _cuts(number) for number in set(chain.from_iterable(folds))}
+    for first_folds, second_folds in folds:
+        both = cuts[first_folds], cuts[second_folds]
         lone = both[0] if streamed == 0 else [1], both[1] if streamed == 1 else [1]
         for first, second in (both, lone):
             pixels += first

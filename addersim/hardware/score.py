@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
+import numpy.typing as npt
 
 from addersim.hardware.accelerator import Accelerator, Objective
 from addersim.hardware.mapper import Score, Step
@@ -12,6 +14,8 @@ from addersim.hardware.mapping import Placement
 from addersim.hardware.memory import (
     Access,
     ArrayWords,
+    Level,
+    Moved,
     Widths,
     array_accesses,
     output_accesses,
@@ -23,6 +27,8 @@ from addersim.hardware.systolic import Whole
 from addersim.trace import LayerTrace
 
 __all__ = ["score_of"]
+
+_KINDS = (*ArrayWords._fields, "output")
 
 
 def score_of(
@@ -38,17 +44,9 @@ def score_of(
     operands share are counted in fractions.
     """
     overlapped, bandwidth = accelerator.buffers.double_buffered, accelerator.dram_bits_per_cycle
-    by_width: dict[tuple[object, ...], list[Whole]] = {}
-    rates, constants, outputs = [], [], []
-    for layer, placement in layers:
-        key = Widths.of(layer), layer.output.bits, placement
-        if key not in by_width:
-            by_width[key] = _rates(_one_of_each(layer, placement), accelerator, prices)
-        rates.append(by_width[key])
-        constants.append(unused_weights(layer))
-        outputs.append(stored_outputs(layer, batch))
-    each: Whole = np.array(rates)
-    beside, stored = np.array(constants), np.array(outputs)
+    each = _rates(layers, accelerator, prices)
+    beside = np.array([unused_weights(layer) for layer, _ in layers])
+    stored = np.array([stored_outputs(layer, batch) for layer, _ in layers])
 
     def score(step: Step, index: Whole) -> tuple[Whole, ...]:
         words = *step.words.beside(beside[index]), stored[index]
@@ -64,23 +62,38 @@ def score_of(
     return score
 
 
-def _one_of_each(layer: LayerTrace, placement: Placement) -> tuple[Access, ...]:
-    """Accesses of a word of each kind that `ArrayWords` names, and of an output: arrays."""
-    *words, output = np.eye(len(ArrayWords._fields) + 1)
-    moved = array_accesses(Widths.of(layer), ArrayWords(*words), placement.input_kept)
-    return *moved, *output_accesses(output, layer.output.bits, placement.output_kept)
+def _rates(
+    layers: Sequence[tuple[LayerTrace, Placement]], accelerator: Accelerator, prices: MovementPrices
+) -> npt.NDArray[np.float64]:
+    """Energy, bits of DRAM and cycles of each memory with banks, a word of each kind that `ArrayWords` names and of an output.
+
+    An array of layers x rates x kinds.
+    """
+    banked = [name for name, memory in accelerator.buffers.memories().items() if memory.banks is not None]
+    alike: dict[Placement, list[int]] = {}
+    for index, (_, placement) in enumerate(layers):
+        alike.setdefault(placement, []).append(index)
+
+    @cache
+    def rates_of(level: Level, operand: Moved, bits: int) -> tuple[float, ...]:
+        memory, name = accelerator.buffers.of(operand), accelerator.buffers.memory(operand)
+        cycles = memory.share(bits) / memory.banks if memory.banks is not None and level == "buffer" else 0.0
+        busy = [cycles if name == one else 0.0 for one in banked]
+        return *prices.per_operand(level, operand, bits), bits if level == "dram" else 0.0, *busy
+
+    found = np.empty((len(layers), 2 + len(banked), len(_KINDS)))
+    for placement, members in alike.items():
+        moved = _one_of_each(placement)
+        reads, writes = (np.array([np.broadcast_to(one, len(_KINDS)) for one in way]) for way in zip(*(m[2:4] for m in moved)))
+        widths = [(*Widths.of(layer), layer.output.bits) for layer, _ in (layers[index] for index in members)]
+        each = np.array([[rates_of(one.level, one.operand, bits[one.bits]) for one in moved] for bits in widths])[..., None]
+        found[members, 0] = (each[:, :, 0] * reads + each[:, :, 1] * writes).sum(axis=1)
+        found[members, 1:] = (each[:, :, 2:] * (reads + writes)[:, None]).sum(axis=1)
+    return found
 
 
-def _rates(accesses: Iterable[Access], accelerator: Accelerator, prices: MovementPrices) -> list[Whole]:
-    """Energy, bits of DRAM, and cycles of each memory with banks; numbers, or arrays of them."""
-    buffers, energy, bits = accelerator.buffers, 0.0, 0.0
-    busy = {name: 0.0 for name, memory in buffers.memories().items() if memory.banks is not None}
-    for access in accesses:
-        read_pj, write_pj = prices.per_operand(access.level, access.operand, access.bits)
-        energy += access.reads * read_pj + access.writes * write_pj
-        memory = buffers.of(access.operand)
-        if access.level == "dram":
-            bits += access.size_bits
-        elif memory.banks is not None:
-            busy[buffers.memory(access.operand)] += access.words * (memory.share(access.bits) / memory.banks)
-    return [energy, bits, *busy.values()]
+def _one_of_each(placement: Placement) -> tuple[Access, ...]:
+    """Accesses of a word of each of `_KINDS`: arrays, and for bits the place of the width among those of a layer."""
+    *words, output = np.eye(len(_KINDS))
+    moved = array_accesses(Widths(0, 1, 2), ArrayWords(*words), placement.input_kept)
+    return *moved, *output_accesses(output, 3, placement.output_kept)

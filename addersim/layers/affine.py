@@ -202,7 +202,7 @@ class IntegerAffine(IntegerLayer, frozen=True, tag="affine"):
 
     def bill(self, output: Value, *inputs: Value) -> Bill:
         (given,) = inputs
-        multiplies, adds, shifts = (np.count_nonzero(one) > 0 for one in (self.multiplier != 1, self.addend, self.shift))
+        multiplies, adds, shifts = (bool(np.count_nonzero(one)) for one in (self.multiplier != 1, self.addend, self.shift))
         wide = given.bits + self.multiplier_bits if multiplies else given.bits
         width = max(given.bits, self.multiplier_bits)
         steps = (("mul", width, multiplies), ("add", wide, adds), ("shift", wide, shifts))

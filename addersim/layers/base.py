@@ -155,13 +155,12 @@ class Run:
     observed: Observed | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Bill:
+class Bill(NamedTuple):
     """What an integer layer does for one image: in hardware, and in the paper's convention (free unless said)."""
 
     hardware: OpCounts
-    paper: OpCounts = OpCounts()  # noqa: RUF009  # immutable
-    weights: Operand = Operand(0, 0)  # noqa: RUF009  # immutable
+    paper: OpCounts = OpCounts()
+    weights: Operand = Operand(0, 0)
     work: MatrixWork | None = None
     datapath: str | None = None
     accumulator_bits: int | None = None
