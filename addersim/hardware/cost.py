@@ -213,13 +213,15 @@ def on_common_grain(layers: Sequence[Sequence[EnergyPart]]) -> list[tuple[Energy
     A sum of doubles that are whole multiples of one power of two, and stay below 2^53 of it, is not rounded. What is lost lies
     below the last bit of the total.
     """
-    flat = [*chain.from_iterable(layers)]
+    distinct = {id(parts): parts for parts in layers}  # layers of one shape share theirs
+    flat = [*chain.from_iterable(distinct.values())]
     components, names, energies = zip(*flat, strict=True) if flat else ((), (), ())
-    total = math.fsum(energies)
+    total = math.fsum([part.energy_pj for parts in layers for part in parts])
     grain = math.ldexp(1.0, max(math.frexp(total)[1] - 52, -1000))
     rounded = (np.rint(np.array(energies) / grain) * grain).tolist()
     found = map(EnergyPart, components, names, rounded)
-    return [tuple(islice(found, len(parts))) for parts in layers]
+    rounded_of = {key: tuple(islice(found, len(parts))) for key, parts in distinct.items()}
+    return [rounded_of[id(parts)] for parts in layers]
 
 
 def _intensity(taps: int, dram_bytes: float) -> float:

@@ -80,7 +80,9 @@ def estimate(
     prices = operation_prices(trace.layers, energies)
     used = [PriceUsed(f"{op} {bits} bit", "operation", price) for (op, bits), price in sorted(prices.items())]
     if trace.convention == "paper":
-        rows = [_Row(layer, _Facts(None, _IDLE, 0.0, (), _arithmetic(layer, prices, images)), 0, "none") for layer in trace.layers]
+        rows = [
+            _Row(layer, _Facts(None, _IDLE, 0.0, (), _arithmetic(layer, prices, images)), 0, "none") for layer in trace.layers
+        ]
         parts = on_common_grain([row.facts.parts for row in rows])
     else:
         order = schedule(trace)
@@ -88,7 +90,10 @@ def estimate(
         movement = MovementPrices(machine, energies, Users(trace.layers, order, kept))
         rows = _Walk(trace.layers, order, kept, machine, images, prices, movement, objective).rows()
         leakage = Leakage(trace, machine, energies)
-        parts = on_common_grain([row.facts.parts + leakage.parts(row.cycles) for row in rows])
+        own = [row.facts.parts for row in rows]
+        if leakage.power_uw:
+            own = [one + leakage.parts(row.cycles) for one, row in zip(own, rows, strict=True)]
+        parts = on_common_grain(own)
         used += movement.used + leakage.used
     layers = tuple(_layer_cost(row, one, images) for row, one in zip(rows, parts, strict=True))
     return _cost(trace, machine, images, energies.name, layers, tuple(used), None)
@@ -214,7 +219,7 @@ class _Walk:
         return Placement(all(self.inputs_kept(index)), index in self.kept or self.layers[index].fused)
 
     def inputs_kept(self, index: int) -> tuple[bool, ...]:
-        return tuple(source in self.kept for source in self.order.sources[index])
+        return tuple([source in self.kept for source in self.order.sources[index]])
 
 
 def _arithmetic(layer: LayerTrace, prices: Mapping[tuple[str, int], Price], batch: int) -> list[EnergyPart]:

@@ -111,8 +111,8 @@ def _span(geometry: Geometry, axis: int) -> int:
 def _reached(geometry: Geometry, image: tuple[int, int], axis: int, outputs: int) -> int:
     """Stored rows or columns that some window reaches."""
     stride, kernel, padding, size = geometry.stride[axis], geometry.kernel[axis], geometry.padding[axis], image[axis]
-    last = (outputs - 1) * stride + _span(geometry, axis) - padding
     if geometry.dilation[axis] > 1 or stride <= kernel:
-        return min(size, last)
-    starts = np.arange(outputs) * stride - padding
-    return int(np.clip(np.minimum(starts + kernel, size) - np.maximum(starts, 0), 0, None).sum())
+        return min(size, (outputs - 1) * stride + _span(geometry, axis) - padding)
+    end = max(padding, min(padding + size, outputs * stride))
+    before, until = (place // stride * kernel + min(place % stride, kernel) for place in (padding, end))
+    return until - before

@@ -40,13 +40,14 @@ class MovementPrices:
 
     def energy_pj(self, access: Access) -> float:
         """Energy of one access record, reads and writes together."""
-        if access.level == "dram":
+        level, operand, reads, writes, bits = access
+        if level == "dram":
             return access.size_bits * self._dram.price.energy_pj
-        if access.level != "buffer":
-            read_pj, write_pj = self._inside_pj(access.level, access.bits)
-            return access.reads * read_pj + access.writes * write_pj
-        memory, read_pj, write_pj = self._word_pj[access.operand]
-        return memory.words(access.reads, access.bits) * read_pj + memory.words(access.writes, access.bits) * write_pj
+        if level != "buffer":
+            read_pj, write_pj = self._inside_pj(level, bits)
+            return reads * read_pj + writes * write_pj
+        memory, read_pj, write_pj = self._word_pj[operand]
+        return memory.words(reads, bits) * read_pj + memory.words(writes, bits) * write_pj
 
     def per_operand(self, level: Level, operand: Moved, bits: int) -> tuple[float, float]:
         """Energy of reading and of writing one operand of a width, in pJ; operands share words of the memories."""

@@ -102,7 +102,7 @@ class Room:
 
 def gathered(rows: Sequence[tuple[int, ...]], index: Whole) -> Whole:
     """Numbers of some records as arrays: of each number those of the records at an index."""
-    return np.array(rows, np.int64).T[:, index]
+    return np.take(np.array(rows, np.int64).T, index, axis=1)
 
 
 def _quotient(free: Whole, each: Whole, most: Whole) -> Whole:

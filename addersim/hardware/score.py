@@ -49,11 +49,12 @@ def score_of(
     stored = np.array([stored_outputs(layer, batch) for layer, _ in layers])
 
     def score(step: Step, index: Whole) -> tuple[Whole, ...]:
-        words = *step.words.beside(beside[index]), stored[index]
-        by_kind = each[index].transpose(2, 1, 0)[:, :, None]
-        energy, bits, *busy = total = by_kind[0] * words[0]
+        words = [one.astype(np.float64) for one in (*step.words.beside(beside[index]), stored[index])]
+        by_kind = np.take(each.T, index, axis=2)[:, :, None]
+        sums = by_kind[0] * words[0]
         for rate, moved in zip(by_kind[1:], words[1:], strict=True):
-            total += rate * moved
+            sums += rate * moved  # in place: half the time
+        energy, bits, *busy = sums
         on_chip = np.maximum.reduce(np.broadcast_arrays(step.folds.cycles, *busy))
         cycles = np.maximum(on_chip, bits / bandwidth) if overlapped else on_chip + bits / bandwidth
         first = {"energy": energy, "latency": cycles, "dram": bits, "energy-delay": energy * cycles}[objective]
@@ -84,7 +85,8 @@ def _rates(
     found = np.empty((len(layers), 2 + len(banked), len(_KINDS)))
     for placement, members in alike.items():
         moved = _one_of_each(placement)
-        reads, writes = (np.array([np.broadcast_to(one, len(_KINDS)) for one in way]) for way in zip(*(m[2:4] for m in moved)))
+        reads = np.stack(np.broadcast_arrays(*(one.reads for one in moved)))
+        writes = np.stack(np.broadcast_arrays(*(one.writes for one in moved)))
         widths = [(*Widths.of(layer), layer.output.bits) for layer, _ in (layers[index] for index in members)]
         each = np.array([[rates_of(one.level, one.operand, bits[one.bits]) for one in moved] for bits in widths])[..., None]
         found[members, 0] = (each[:, :, 0] * reads + each[:, :, 1] * writes).sum(axis=1)
