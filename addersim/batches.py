@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import TypeVar
 
 from addersim.arguments import check_threads
+from addersim.errors import ConfigError
 from addersim.kernels import kernel_info
 
 __all__ = ["in_batches"]
@@ -15,7 +16,7 @@ __all__ = ["in_batches"]
 T = TypeVar("T")
 
 LEAST = 16
-"""Images of a batch from which what is done once a batch weighs little."""
+"""Images from which what is done once a batch weighs little."""
 
 
 def in_batches(
@@ -24,7 +25,7 @@ def in_batches(
     """What `call` gives for one batch after the other, in their order, and how many images are done by then.
 
     Threads take whole batches: they wait for each other once a run and not once a layer, and each has its images in its own
-    cache. They share `batch` images, but none takes fewer than `LEAST`. A few images are left to the kernels' own threads.
+    cache. Where that would leave a thread fewer than `LEAST` images, the kernels' own threads share each batch.
 
     Parameters
     ----------
@@ -33,25 +34,26 @@ def in_batches(
     images
         Number of images.
     batch
-        Most images of a call.
+        Most images of a call; each thread takes so many.
     threads
         How many; None takes what OpenMP would.
 
     Examples
     --------
     >>> list(in_batches(lambda part, threads: (part.start, part.stop, threads), 100, batch=50, threads=2))
-    [(25, (0, 25, 1)), (50, (25, 50, 1)), (75, (50, 75, 1)), (100, (75, 100, 1))]
+    [(50, (0, 50, 1)), (100, (50, 100, 1))]
     >>> list(in_batches(lambda part, threads: (part.start, part.stop, threads), 20, batch=15, threads=2))
     [(10, (0, 10, 2)), (20, (10, 20, 2))]
     """
+    if batch < 1:
+        raise ConfigError(f"batch: {batch} is not a whole number of images, 1 or more")
     workers = check_threads(threads) or kernel_info().threads
     if workers == 1 or images < LEAST * workers:
         for part in _parts(images, batch, 1):
             yield part.stop, call(part, workers)
         return
     with ThreadPoolExecutor(workers) as pool:
-        parts = _parts(images, min(batch, max(batch // workers, LEAST)), workers)
-        found = [(part.stop, pool.submit(call, part, 1)) for part in parts]
+        found = [(part.stop, pool.submit(call, part, 1)) for part in _parts(images, batch, workers)]
         try:
             for done, result in found:
                 yield done, result.result()

@@ -22,6 +22,9 @@ __all__ = ["LayerError", "Simulation", "check_labels", "count", "simulate"]
 
 Array = npt.NDArray[Any]
 
+LARGEST_WORDS = 1 << 23
+"""Of one value of a batch."""
+
 
 @dataclass(frozen=True, slots=True)
 class LayerError:
@@ -97,7 +100,7 @@ def simulate(
     labels: npt.ArrayLike | None = None,
     network: Network | None = None,
     *,
-    batch: int = 100,
+    batch: int | None = None,
     threads: int | None = None,
     engine: Engine = kernels,
     threshold: float = 0.1,
@@ -117,7 +120,7 @@ def simulate(
     network
         The float network, for its accuracy, the agreement and the layers' errors.
     batch
-        Images that run together, shared by the threads; does not change any result.
+        Images that run together in one thread; None takes 100, or fewer where they are large. Does not change any result.
     threads
         How many; None takes what OpenMP would. Does not change any result.
     engine
@@ -145,14 +148,19 @@ def simulate(
     checked = None if labels is None else check_labels(labels, len(images), classes)
     floats = None if float_predictions is None else check_labels(float_predictions, len(images), classes, "float_predictions")
     run = _Run.of(program, network, engine)
+    together = _fitting_batch(program) if batch is None else batch
     parts = []
-    for done, part in in_batches(
-        lambda part, kernel_threads: run.part(images[part], kernel_threads), len(images), batch, threads
-    ):
+    for done, part in in_batches(lambda part, share: run.part(images[part], share), len(images), together, threads):
         parts.append(part)
         if progress:
             progress(done)
     return run.result(parts, checked, threshold, floats)
+
+
+def _fitting_batch(program: Program) -> int:
+    """As many images, 100 at most, as keep every value of a thread's batch within some megabytes."""
+    largest = max(value.words for value in program.static_values().values())
+    return min(100, max(1, LARGEST_WORDS // largest))
 
 
 def check_labels(labels: npt.ArrayLike, images: int, classes: int, what: str = "labels") -> npt.NDArray[np.int64]:

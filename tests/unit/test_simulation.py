@@ -69,6 +69,17 @@ def test_the_batch_size_changes_nothing(network):
         )
 
 
+def test_large_images_run_in_smaller_batches(network, monkeypatch):
+    pixels = images(network, 10)
+    program = quantize(network, pixels)
+    largest = max(value.words for value in program.static_values().values())
+    for words, expected in ((4 * largest, [3, 6, 10]), (1, list(range(1, 11))), (1 << 40, [10])):
+        monkeypatch.setattr("addersim.simulation.LARGEST_WORDS", words)
+        seen = []
+        simulate(program, pixels, threads=1, progress=seen.append)
+        assert seen == expected
+
+
 def test_threads_take_batches_and_change_nothing(network):
     pixels = images(network, 53)
     program = quantize(network, pixels)
