@@ -17,7 +17,7 @@ __all__ = ["networks"]
 BATCH = 100
 
 
-def networks(threads: int, pace: Pace, images: int = 1000) -> list[dict[str, Any]]:
+def networks(threads: int, pace: Pace, images: int = 2000) -> list[dict[str, Any]]:
     """A row an arithmetic of ResNet-20: images a second of ours and of PyTorch, and their ratio."""
     pixels = np.random.default_rng(7).integers(0, 256, (images, 3, 32, 32)).astype(np.uint8)
     floats = torch.from_numpy(pixels / np.float32(127.5) - 1)
