@@ -69,7 +69,8 @@ def run(
     json: options.Json = False,
 ) -> None:
     """Compare designs: energy, latency and area side by side, the ratios, and what they are due to."""
-    from addersim.comparison import compare, comparison_document
+    from addersim.comparison import compare
+    from addersim.comparison_words import comparison_document
     from addersim.hardware.accelerator import load_accelerator
     from addersim.hardware.energy_file import load_table
     from addersim.summary import evaluate
@@ -150,7 +151,7 @@ def _write(found: Comparison, folder: Path) -> Path:
 
 
 def _print(found: Comparison) -> None:
-    from addersim.comparison import headline
+    from addersim.comparison_words import headline
 
     results, contrasts = found.results, found.contrasts
     cells = [_cells(result, contrast) for result, contrast in zip(results, (None, *contrasts), strict=True)]

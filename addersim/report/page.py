@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 
-from addersim.comparison import compare, headline
+from addersim.comparison import compare
+from addersim.comparison_words import headline
 from addersim.report.document import render_document
 from addersim.report.frames import Frames
 from addersim.report.markup import definitions, escape

@@ -108,7 +108,7 @@ def layers(threads: int, pace: Pace, limits: Mapping[str, float], chosen: tuple[
 
 def absolute_differences(threads: int, pace: Pace, layer: Layer = LAYERS[2]) -> list[dict[str, Any]]:
     """The l1 kernel of 16 bits beside torch.cdist with p = 1 on the same windows, already gathered for it."""
-    layer = replace(layer, images=min(layer.images, 4))
+    layer = replace(layer, images=min(layer.images, 32))
     calls = layer.calls(threads)
     random = torch.Generator().manual_seed(7)
     window = layer.kernel**2 * layer.channels

@@ -44,6 +44,7 @@ FLOORS = {
     "hardware": 4,
     "summary": 4,
     "comparison": 4,
+    "comparison_words": 4,
     "sensitivity": 4,
     "bit_search": 4,
     "train": 5,

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from addersim.comparison import COMPONENTS, compare, comparison_document, headline
+from addersim.comparison import COMPONENTS, compare
+from addersim.comparison_words import comparison_document, headline
 from addersim.errors import ConfigError
 from addersim.quantizer import quantize
 from addersim.simulation import count
