@@ -223,10 +223,7 @@ class _Run:
 
     def result(self, parts: Sequence[_Part], labels: Array | None, threshold: float, floats: Array | None) -> Simulation:
         chosen = np.concatenate([part.choices for part in parts])
-        observed: dict[str, Observed] = {}
-        for part in parts:
-            for name, found in part.observed.items():
-                observed[name] = merge(observed.get(name), found)
+        observed = {name: _together([part.observed[name] for part in parts]) for name in parts[0].observed}
         if self.network is not None:
             floats = np.concatenate([part.float_choices for part in parts])
         squares = {name: np.hstack([part.squares[name] for part in parts]) for name in parts[0].squares}
@@ -260,14 +257,12 @@ def _squares(values: Array) -> npt.NDArray[np.float64]:
     return squared
 
 
-def merge(first: Observed | None, second: Observed) -> Observed:
-    """What two batches saw, together."""
-    if first is None:
-        return second
+def _together(found: Sequence[Observed]) -> Observed:
+    """What several batches saw."""
     return Observed(
-        minimum=min(first.minimum, second.minimum),
-        maximum=max(first.maximum, second.maximum),
-        overflowed=first.overflowed + second.overflowed,
-        outputs=first.outputs + second.outputs,
-        bits_needed=max(first.bits_needed, second.bits_needed),
+        minimum=min(one.minimum for one in found),
+        maximum=max(one.maximum for one in found),
+        overflowed=sum(one.overflowed for one in found),
+        outputs=sum(one.outputs for one in found),
+        bits_needed=max(one.bits_needed for one in found),
     )
