@@ -34,8 +34,8 @@ HEADS = {
     "layers": "Billions of taps a second. conv2d is float32; ratios are to the faster of its two memory layouts. "
     "The limit is the fastest instruction set's 8-bit absolute differences from registers alone, times the threads.",
     "absolute differences": "Billions of taps a second; torch.cdist takes p = 1 and windows that are already gathered.",
-    "networks": "Images a second of addersim.simulate at 8 bits, random weights and images, batches of 100; ratios are to the "
-    "faster memory layout of PyTorch's float32 inference of the network that multiplies.",
+    "networks": "Images a second of addersim.simulate at 8 bits, random weights and images, batches of 100 (ours one a "
+    "thread); ratios are to the faster memory layout of PyTorch's float32 inference of the network that multiplies.",
     "training": "Milliseconds of one layer forward and backward, batch 32: kernels, the formula by broadcasting, convolution.",
     "closed forms": "Milliseconds. All files are loaded before, and no call keeps anything for the next; "
     "a command's time holds the start of Python.",
