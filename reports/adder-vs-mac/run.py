@@ -24,7 +24,7 @@ from addersim.hardware import load_table
 from addersim.hardware.compute import arithmetic_energy
 from addersim.hardware.energy_file import table_names
 from addersim.hardware.sizing import fit_area
-from addersim.storage import write_atomically
+from addersim.storage import write_rows
 
 HERE = Path(__file__).parent
 NETWORKS = ("resnet50", "resnet18", "resnet20", "lenet5")  # the longest first, for two processes
@@ -136,12 +136,7 @@ def main():
     given = parser.parse_args()
     path = HERE / "results.csv"
     if not given.written:
-        rows = measure()
-        head = list(dict.fromkeys(key for one in rows for key in one))
-        with write_atomically(path, "w") as file:
-            writer = csv.DictWriter(file, head, restval="", lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+        write_rows(path, measure())
     sys.path.append(str(HERE.parent))  # where pictures.py is
     from show import show
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import plotly.graph_objects as go
-from figures import fill, reference
+from figures import DEFAULTS, fill, reference
 from pictures import draw
 from plotly.subplots import make_subplots
 
@@ -25,7 +25,7 @@ PARTS = {"array": "array", "vector": "vector", "scratchpads": "register", "buffe
 
 def chosen(rows, **wanted):
     """Priced rows under the reference table, batch 1, equal elements and circuit 2a unless another is wanted."""
-    wanted = {"batch": "1", "equal": "elements", "case": "2a"} | wanted
+    wanted = {key: DEFAULTS[key] for key in ("batch", "equal", "case")} | wanted
     return [row for row in rows if reference(row) and not row["refused"] and all(row[key] == wanted[key] for key in wanted)]
 
 
