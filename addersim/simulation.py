@@ -13,7 +13,7 @@ import numpy.typing as npt
 from addersim import kernels
 from addersim.batches import in_batches
 from addersim.errors import DataError
-from addersim.layers import Engine, Run
+from addersim.layers import Engine, Run, Value
 from addersim.network import INPUT, Images, Network
 from addersim.program import Prepared, Program
 from addersim.trace import Observed, Trace, find_convention
@@ -148,19 +148,13 @@ def simulate(
     checked = None if labels is None else check_labels(labels, len(images), classes)
     floats = None if float_predictions is None else check_labels(float_predictions, len(images), classes, "float_predictions")
     run = _Run.of(program, network, engine)
-    together = _fitting_batch(program) if batch is None else batch
+    together = run.fitting_batch() if batch is None else batch
     parts = []
     for done, part in in_batches(lambda part, share: run.part(images[part], share), len(images), together, threads):
         parts.append(part)
         if progress:
             progress(done)
     return run.result(parts, checked, threshold, floats)
-
-
-def _fitting_batch(program: Program) -> int:
-    """As many images, 100 at most, as keep every value of a thread's batch within some megabytes."""
-    largest = max(value.words for value in program.static_values().values())
-    return min(100, max(1, LARGEST_WORDS // largest))
 
 
 def check_labels(labels: npt.ArrayLike, images: int, classes: int, what: str = "labels") -> npt.NDArray[np.int64]:
@@ -192,21 +186,24 @@ class _Run:
     program: Program
     network: Network | None
     prepared: Prepared
-    scales: dict[str, float]
+    values: dict[str, Value]
     twins: dict[str, str | None]
 
     @classmethod
     def of(cls, program: Program, network: Network | None, engine: Engine) -> _Run:
-        scales = {name: value.scale for name, value in program.static_values().items()}
         twins = {INPUT: INPUT} | {layer.name: layer.twin for layer in program.layers}
-        return cls(program, network, program.prepared(engine, stream=True), scales, twins)
+        return cls(program, network, program.prepared(engine, stream=True), program.static_values(), twins)
+
+    def fitting_batch(self) -> int:
+        """As many images, 100 at most, as keep every value of a thread's batch within some megabytes."""
+        return min(100, max(1, LARGEST_WORDS // max(value.words for value in self.values.values())))
 
     def part(self, images: Images, threads: int) -> _Part:
         floats: dict[str, Array] = {}
-        float_choices = None
+        float_choices, wanted = None, set(self.twins.values())
         if self.network is not None:
             for name, value in self.network.values(images, threads):
-                if name in self.twins.values():
+                if name in wanted:
                     floats[name] = value
                 last = value
             float_choices = last.argmax(axis=1)
@@ -217,7 +214,7 @@ class _Run:
                 observed[name] = result.observed
             if (twin := self.twins[name]) in floats:
                 expected = floats.pop(twin)
-                difference = _values(result) * np.float32(self.scales[name]) - expected
+                difference = _values(result) * np.float32(self.values[name].scale) - expected
                 squares[name] = np.array([_squares(difference), _squares(expected)])
         return _Part(observed, squares, _values(result).argmax(axis=1), float_choices)
 

@@ -292,11 +292,12 @@ static int fits_bytes(const Window *w) {
 /* One tile of a depthwise layer, MAX_WIDTH channels at a time. */
 static void depthwise_tile(const Window *w, const Tile *tile, const int64_t *offsets, const void *weights, char *sums, Seen *seen) {
     const int64_t channels = w->g->channels, taps = w->taps, sum_bytes = w->finish.narrow ? 4 : 8;
+    const int bytes = fits_bytes(w);
     for (int64_t channel = 0; channel < channels; channel += MAX_WIDTH) {
         const int64_t width = smaller(MAX_WIDTH, channels - channel), skip = channel * bytes_of(w->x_type);
         for (int64_t i = 0; i < tile->count; i++) {
             char *to = sums + i * MAX_WIDTH * sum_bytes;
-            if (fits_bytes(w)) {
+            if (bytes) {
                 w->kernels->depthwise_bytes(w->x_type, tile->windows[i] + skip, offsets, taps, width,
                                             (const int16_t *)weights + channel, channels, (int32_t *)(void *)to);
             } else {

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import get_args
 
@@ -26,7 +27,6 @@ class MovementPrices:
     def __init__(self, accelerator: Accelerator, table: EnergyTable, users: Users | None = None) -> None:
         self._accelerator, self._table, self._users = accelerator, table, users
         self._inside: dict[tuple[str, int], tuple[float, float]] = {}
-        self._by_operand: dict[tuple[Level, Moved, int], tuple[float, float]] = {}
         self._used_inside: list[PriceUsed] = []
 
     @property
@@ -51,13 +51,11 @@ class MovementPrices:
 
     def per_operand(self, level: Level, operand: Moved, bits: int) -> tuple[float, float]:
         """Energy of reading and of writing one operand of a width, in pJ; operands share words of the memories."""
-        key = level, operand, bits
-        if key not in self._by_operand:
-            memory, *word_pj = self._word_pj[operand]
+        if level == "dram":
             dram_pj = bits * self._dram.price.energy_pj
-            read_pj, write_pj = [dram_pj] * 2 if level == "dram" else [memory.share(bits) * pj for pj in word_pj]
-            self._by_operand[key] = read_pj, write_pj
-        return self._by_operand[key]
+            return dram_pj, dram_pj
+        memory, read_pj, write_pj = self._word_pj[operand]
+        return memory.share(bits) * read_pj, memory.share(bits) * write_pj
 
     @cached_property
     def _memories(self) -> dict[str, tuple[PriceUsed, PriceUsed]]:
@@ -78,15 +76,20 @@ class MovementPrices:
         if dram.energy_pj_per_bit is not None:
             price = Price(dram.energy_pj_per_bit, "given by the accelerator", dram.source or "")
         else:
-            with needed_by(lambda: self._users.of_dram() if self._users else ()):
+            with self._needed_by(Users.of_dram):
                 price = self._table.dram(dram.kind)
         return PriceUsed(f"DRAM {dram.kind}", "bit", price)
+
+    def _needed_by(self, names: Callable[[Users], Sequence[str]]) -> AbstractContextManager[None]:
+        """Names those of the users who need a price, should it be missing."""
+        users = self._users
+        return needed_by(lambda: names(users) if users else ())
 
     def _inside_pj(self, level: Level, bits: int) -> tuple[float, float]:
         """Energy of a word read from and written to the registers, or moved by the network, of the array."""
         if (level, bits) not in self._inside:
             try:
-                with needed_by(lambda: self._users.inside(bits) if self._users else ()):
+                with self._needed_by(lambda users: users.inside(bits)):
                     found = self._inside_prices(level, bits)
             except PriceError as error:
                 raise PriceError(f"{error}; this array moves words there: take a table with such rows: eyeriss-65nm") from None
@@ -105,7 +108,7 @@ class MovementPrices:
             given = "given by the accelerator", memory.source or ""
             read, write = Price(memory.read_pj_per_word, *given), Price(memory.write_pj_per_word, *given)
         else:
-            with needed_by(lambda: self._users.of_memory(self._accelerator.buffers, name) if self._users else ()):
+            with self._needed_by(lambda users: users.of_memory(self._accelerator.buffers, name)):
                 read, write = (self._table.sram(memory.capacity_kib, memory.word_bits, op) for op in ("read", "write"))
         of, unit = f"{name} buffer of {memory.capacity_kib:g} KiB", f"access of {memory.word_bits} bit"
         return PriceUsed(f"{of}, read", unit, read), PriceUsed(f"{of}, write", unit, write)

@@ -102,21 +102,16 @@ def _is_view(layer: LayerTrace) -> bool:
 def _sources(layers: tuple[LayerTrace, ...], index: int) -> tuple[int, ...]:
     """Indices of the layers that wrote a layer's inputs, checked."""
     layer = layers[index]
+    where = f"layer {layer.name}"
     sources = layer.sources or ((index - 1,) if len(layer.inputs) == 1 else ())
     if len(sources) != len(layer.inputs):
-        raise HardwareError(
-            f"layer {layer.name}: {len(layer.inputs)} inputs, but the trace names the layers of {len(sources)}"
-        )
+        raise HardwareError(f"{where}: {len(layer.inputs)} inputs, but the trace names the layers of {len(sources)}")
     for source, operand in zip(sources, layer.inputs, strict=True):
         if not -1 <= source < index:
-            raise HardwareError(
-                f"layer {layer.name}: reads layer number {source}; allowed: -1 (the network's input) to {index - 1}"
-            )
+            raise HardwareError(f"{where}: reads layer number {source}; allowed: -1 (the network's input) to {index - 1}")
         if source >= 0 and layers[source].fused:
-            raise HardwareError(
-                f"layer {layer.name}: reads layer {layers[source].name}, whose output is fused and never stored"
-            )
+            raise HardwareError(f"{where}: reads layer {layers[source].name}, whose output is fused and never stored")
         if source >= 0 and layers[source].output.words != operand.words:
             written = f"{operand.words} words of layer {layers[source].name}, which writes {layers[source].output.words}"
-            raise HardwareError(f"layer {layer.name}: reads {written}")
+            raise HardwareError(f"{where}: reads {written}")
     return sources
