@@ -6,7 +6,7 @@ TORCH ?= torch==2.13.0
 BIN := .venv/bin
 SOURCES := setup.py pyproject.toml $(wildcard ext/*)
 
-.PHONY: demo test test-slow bench lint clean
+.PHONY: demo test test-slow sanitize fuzz-kernels bench lint clean
 
 demo: .venv/.installed.stamp
 	$(BIN)/addersim demo --output reports/demo
@@ -16,6 +16,12 @@ test: .venv/.test.stamp
 
 test-slow: .venv/.test.stamp
 	$(BIN)/python -m pytest -m slow
+
+sanitize: .venv/.test.stamp
+	$(BIN)/python -m tests.sanitized
+
+fuzz-kernels: .venv/.test.stamp
+	$(BIN)/python -m tests.sanitized --fuzz 600
 
 bench: .venv/.test.stamp
 	$(BIN)/python -m tests.bench

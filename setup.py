@@ -1,5 +1,6 @@
 """Builds addersim._core: Cython and C, every instruction set in one binary. The rest is in pyproject.toml."""
 
+import os
 import subprocess
 import tempfile
 from pathlib import Path
@@ -25,13 +26,13 @@ OPENMP = ["-fopenmp"]
 
 
 class BuildCore(build_ext):
-    """Adds OpenMP where the compiler has it; without it the kernels run on one thread."""
+    """Adds OpenMP where the compiler has it (without it the kernels run on one thread), and the flags of ADDERSIM_FLAGS."""
 
     def build_extensions(self) -> None:
-        openmp = OPENMP if self._compiles(OPENMP) else []
+        more = [*(OPENMP if self._compiles(OPENMP) else []), *os.environ.get("ADDERSIM_FLAGS", "").split()]
         for extension in self.extensions:
-            extension.extra_compile_args = [*FLAGS, *openmp]
-            extension.extra_link_args = openmp
+            extension.extra_compile_args = [*FLAGS, *more]
+            extension.extra_link_args = more
         super().build_extensions()
 
     def _compiles(self, flags: list[str]) -> bool:

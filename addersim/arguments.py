@@ -12,7 +12,7 @@ import numpy.typing as npt
 from addersim.datapaths import LANES
 from addersim.errors import ConfigError, FormatError, NetworkError
 from addersim.fixed import OVERFLOWS, ROUNDINGS, Accumulator, FixedFormat
-from addersim.geometry import Geometry, Pair
+from addersim.geometry import Geometry, Pair, check_work
 
 __all__ = ["CodesResult", "FusedResult", "WindowResult"]
 
@@ -28,7 +28,6 @@ CODE_ENDS = MappingProxyType({np.dtype(kind): (int(np.iinfo(kind).min), int(np.i
 """Smallest and largest value of each integer type."""
 NATIVE = MappingProxyType({np.dtype(kind): kind for kind in (*INTEGERS, "float32")})
 """Names of the types, which numpy builds anew at each call."""
-MAX_TAPS = 1 << 24
 MAX_SHIFT = 62
 MAX_PRODUCT = 1 << 62
 
@@ -98,9 +97,10 @@ class FusedResult:
 
 
 def check_array(what: str, values: object, types: tuple[str, ...]) -> Array:
-    """A contiguous array in native byte order, of one of some types."""
+    """A contiguous, aligned array in native byte order, of one of some types: what C may take by its address."""
     if isinstance(values, np.ndarray) and values.dtype in NATIVE and NATIVE[values.dtype] in types:
-        return np.ascontiguousarray(values)
+        whole = np.ascontiguousarray(values)
+        return whole if whole.flags.aligned else whole.copy()
     if not isinstance(values, np.ndarray) or values.dtype.newbyteorder("=").name not in types:
         found = values.dtype if isinstance(values, np.ndarray) else type(values).__name__
         raise FormatError(f"{what}: {found} is not an array of {' or '.join(types)}")
@@ -139,8 +139,7 @@ def check_moves(weights: Array, moves: Moves) -> Geometry:
     """Geometry of a window layer."""
     if weights.ndim != 4 or weights.size == 0:
         raise NetworkError(f"weights: shape {weights.shape} is not (outputs, kernel_height, kernel_width, channels / groups)")
-    if weights.size // len(weights) > MAX_TAPS:
-        raise NetworkError(f"weights: {weights.size // len(weights)} taps an output; the kernels sum at most {MAX_TAPS}")
+    check_work(weights.size // len(weights), 1)
     return Geometry((weights.shape[1], weights.shape[2]), *moves)
 
 
@@ -210,14 +209,8 @@ def largest_product(x: int, multiplier: Array, addend: Array) -> int:
 def check_pool(
     x: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
 ) -> tuple[Geometry, tuple[int, int, int, int]]:
-    """Geometry and output shape of pooling; every window must cover at least one pixel."""
+    """Geometry and output shape of pooling."""
     geometry = Geometry(kernel, stride, padding, dilation)
     if x.ndim != 4 or min(x.shape[1:]) < 1:
         raise NetworkError(f"x: shape {x.shape} is not (images, height, width, channels) with at least one pixel and channel")
-    sizes = geometry.output_size(x.shape[1], x.shape[2])
-    for axis, what in enumerate(("height", "width")):
-        first = np.arange(sizes[axis])[:, None] * geometry.stride[axis] - geometry.padding[axis]
-        taps = first + np.arange(geometry.kernel[axis]) * geometry.dilation[axis]
-        if not ((taps >= 0) & (taps < x.shape[1 + axis])).any(axis=1).all():
-            raise NetworkError(f"padding: {geometry.padding} lets a pooling window miss the image along its {what}")
-    return geometry, (x.shape[0], *sizes, x.shape[3])
+    return geometry, (x.shape[0], *geometry.pooled_size(x.shape[1], x.shape[2]), x.shape[3])

@@ -6,16 +6,22 @@ Values are channels last: x ``(images, height, width, channels)``, window weight
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from addersim.errors import NetworkError
 
-__all__ = ["Geometry", "Pair"]
+__all__ = ["MAX_TAPS", "MAX_WORK", "Geometry", "Pair", "check_work"]
 
 Pair = tuple[int, int]
 Shape4 = tuple[int, int, int, int]
 
 _LARGEST = 1 << 20
+
+MAX_TAPS = 1 << 24
+"""Most taps of one output: so many of any two 16-bit codes are proved to fit the kernels' sums."""
+MAX_WORK = 1 << 53
+"""Most taps of a layer, for the images of one call: doubles count so many exactly, and days do not compute them."""
 
 
 def _pair(what: str, value: object, lowest: int) -> Pair:
@@ -28,6 +34,21 @@ def _whole(value: object, lowest: int) -> bool:
     if type(value) is not int:
         return hasattr(value, "__index__") and not isinstance(value, bool) and lowest <= int(value) <= _LARGEST
     return lowest <= value <= _LARGEST
+
+
+def check_work(taps: int, outputs: int) -> None:
+    """Refuse a layer with more taps an output, or in all, than can be summed and counted.
+
+    Examples
+    --------
+    >>> check_work(20_000_000, 10)
+    Traceback (most recent call last):
+    addersim.errors.NetworkError: 20,000,000 taps an output; at most 16,777,216 are allowed
+    """
+    if taps > MAX_TAPS:
+        raise NetworkError(f"{taps:,} taps an output; at most {MAX_TAPS:,} are allowed")
+    if outputs * taps > MAX_WORK:
+        raise NetworkError(f"{outputs:,} outputs of {taps:,} taps each; at most {MAX_WORK:,} taps are allowed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +94,31 @@ class Geometry:
         """Rows and columns of windows over an image, or an error if not even one fits."""
         return self._along(0, "height", height), self._along(1, "width", width)
 
+    def pooled_size(self, height: int, width: int) -> Pair:
+        """The same for pooling, whose every window must meet at least one pixel.
+
+        Examples
+        --------
+        >>> Geometry((2, 2), (2, 2), padding=(0, 3)).pooled_size(4, 4)
+        Traceback (most recent call last):
+        addersim.errors.NetworkError: padding: (0, 3) lets a pooling window miss the image along its width
+        """
+        sizes = self.output_size(height, width)
+        for axis, (what, size) in enumerate((("height", height), ("width", width))):
+            if self._misses(axis, size, sizes[axis]):
+                raise NetworkError(f"padding: {self.padding} lets a pooling window miss the image along its {what}")
+        check_work(self.kernel[0] * self.kernel[1], sizes[0] * sizes[1])
+        return sizes
+
+    def _misses(self, axis: int, size: int, outputs: int) -> bool:
+        """Whether the taps of some window all lie outside the image: behind it, before it, or to both sides of it."""
+        stride, padding, dilation = self.stride[axis], self.padding[axis], self.dilation[axis]
+        last = (outputs - 1) * stride - padding
+        reach = (self.kernel[axis] - 1) * dilation
+        return last >= size or any(
+            start + reach < 0 or start % dilation >= size for start in range(-padding, min(last + 1, 0), stride)
+        )
+
     def _along(self, axis: int, what: str, size: int) -> int:
         kernel, stride, padding = self.kernel[axis], self.stride[axis], self.padding[axis]
         reach = self.dilation[axis] * (kernel - 1) + 1
@@ -109,4 +155,6 @@ class Geometry:
             raise NetworkError(
                 f"weights: {weights[3]} input channels; x has {channels} in {self.groups} groups: needs {wanted}"
             )
-        return (x[0], *self.output_size(x[1], x[2]), outputs)
+        shape = (x[0], *self.output_size(x[1], x[2]), outputs)
+        check_work(math.prod(weights[1:]), math.prod(shape))
+        return shape

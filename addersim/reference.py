@@ -62,15 +62,21 @@ Term = Callable[[Array, Array], Array]
 TERMS: dict[str, Term] = {"l1": lambda x, w: -abs(x - w), "mac": lambda x, w: x * w}
 
 
+def _met(x: Array, geometry: Geometry, sizes: Pair, row: int, column: int, outside: int = 0) -> Array:
+    """What one tap meets in all windows, ``(images, out_height, out_width, channels)``: pixels, or a value where none is."""
+    places, inside = [], []
+    for axis, tap in enumerate((row, column)):
+        at = np.arange(sizes[axis]) * geometry.stride[axis] - geometry.padding[axis] + tap * geometry.dilation[axis]
+        inside.append((at >= 0) & (at < x.shape[1 + axis]))
+        places.append(at.clip(0, x.shape[1 + axis] - 1))
+    return np.where((inside[0][:, None] & inside[1])[..., None], x[:, places[0][:, None], places[1]], outside)
+
+
 def _slices(geometry: Geometry, sizes: Pair, row: int, column: int) -> tuple[slice, slice]:
     """Pixels of the padded image that meet one tap, over all windows."""
     starts = row * geometry.dilation[0], column * geometry.dilation[1]
     ends = (starts[axis] + (sizes[axis] - 1) * geometry.stride[axis] + 1 for axis in range(2))
     return tuple(slice(start, end, step) for start, end, step in zip(starts, ends, geometry.stride, strict=True))  # type: ignore[return-value]
-
-
-def _pad(x: Array, padding: Pair, fill: float = 0) -> Array:
-    return np.pad(x, ((0, 0), (padding[0],) * 2, (padding[1],) * 2, (0, 0)), constant_values=fill)
 
 
 def _taps(geometry: Geometry, channels: int) -> Iterator[tuple[int, int, int]]:
@@ -80,12 +86,13 @@ def _taps(geometry: Geometry, channels: int) -> Iterator[tuple[int, int, int]]:
 
 
 def _operands(x: Array, weights: Array, geometry: Geometry, sizes: Pair) -> Iterator[tuple[Array, Array]]:
-    """Operands of each tap, x ``(images, out_height, out_width, outputs)`` and w ``(outputs,)``; x is padded."""
+    """Operands of each tap, x ``(images, out_height, out_width, outputs)`` and w ``(outputs,)``."""
     outputs = len(weights)
-    group_of = np.arange(outputs) // (outputs // geometry.groups)
-    for row, column, channel in _taps(geometry, x.shape[3]):
-        rows, columns = _slices(geometry, sizes, row, column)
-        yield x[:, rows, columns, group_of * weights.shape[3] + channel], weights[:, row, column, channel]
+    first = np.arange(outputs) // (outputs // geometry.groups) * weights.shape[3]
+    for row, column in np.ndindex(*geometry.kernel):
+        met = _met(x, geometry, sizes, row, column)
+        for channel in range(weights.shape[3]):
+            yield met[..., first + channel], weights[:, row, column, channel]
 
 
 def window(
@@ -107,8 +114,7 @@ def window(
     check_threads(threads)
     geometry, shape = check_window(x, weights, (stride, padding, dilation, groups))
     exact, held, changed = np.zeros((3, *shape), np.int64)
-    padded = _pad(x.astype(np.int64), geometry.padding)
-    for operand, weight in _operands(padded, weights.astype(np.int64), geometry, (shape[1], shape[2])):
+    for operand, weight in _operands(x.astype(np.int64), weights.astype(np.int64), geometry, (shape[1], shape[2])):
         term = TERMS[lane](operand, weight)
         exact += term
         after = _held(held + term, register)
@@ -274,10 +280,10 @@ def max_pool(
     x = check_array("x", x, CODES)
     check_threads(threads)
     geometry, shape = check_pool(x, kernel, stride, padding, dilation)
-    padded = _pad(x, geometry.padding, np.iinfo(x.dtype).min)
-    y = np.full(shape, np.iinfo(x.dtype).min, x.dtype)
+    least = int(np.iinfo(x.dtype).min)
+    y = np.full(shape, least, x.dtype)
     for row, column in np.ndindex(*geometry.kernel):
-        y = np.maximum(y, padded[(slice(None), *_slices(geometry, (shape[1], shape[2]), row, column))])
+        y = np.maximum(y, _met(x, geometry, (shape[1], shape[2]), row, column, least))
     return y
 
 
@@ -286,9 +292,9 @@ def sum_pool(x: Array, kernel: Pair, stride: Pair, padding: Pair = (0, 0), *, th
     x = check_array("x", x, CODES)
     check_threads(threads)
     geometry, shape = check_pool(x, kernel, stride, padding, (1, 1))
-    padded, y = _pad(x.astype(np.int64), geometry.padding), np.zeros(shape, np.int64)
+    y = np.zeros(shape, np.int64)
     for row, column in np.ndindex(*geometry.kernel):
-        y += padded[(slice(None), *_slices(geometry, (shape[1], shape[2]), row, column))]
+        y += _met(x, geometry, (shape[1], shape[2]), row, column)
     worst = max(abs(int(np.iinfo(x.dtype).min)), int(np.iinfo(x.dtype).max)) * geometry.kernel[0] * geometry.kernel[1]
     return y.astype(np.int32 if worst < 2**31 else np.int64)
 
@@ -309,8 +315,7 @@ def _forward(lane: Lane, x: Floats, weights: Floats, moves: Moves, threads: int 
     check_threads(threads)
     geometry, shape = check_window(x, weights, moves)
     y = np.zeros(shape)
-    padded = _pad(x.astype(np.float64), geometry.padding)
-    for operand, weight in _operands(padded, weights.astype(np.float64), geometry, (shape[1], shape[2])):
+    for operand, weight in _operands(x.astype(np.float64), weights.astype(np.float64), geometry, (shape[1], shape[2])):
         y += TERMS[lane](operand, weight)
     return y.astype(np.float32)
 
@@ -351,7 +356,7 @@ def _gradients(gradient: Floats, x: Floats, weights: Floats, moves: Moves, threa
     geometry, shape = check_window(x, weights, moves)
     if gradient.shape != shape:
         raise NetworkError(f"gradient: shape {gradient.shape}; the layer's output has {shape}")
-    padded = _pad(x.astype(np.float64), geometry.padding)
+    padded = np.pad(x.astype(np.float64), ((0, 0), *((pad, pad) for pad in geometry.padding), (0, 0)))
     for_x, for_weights = np.zeros(padded.shape), np.zeros(weights.shape)
     for output, weight in enumerate(weights.astype(np.float64)):
         first = output // (len(weights) // geometry.groups) * weights.shape[3]

@@ -25,9 +25,9 @@ import numpy as np
 
 from addersim.config import read_text
 from addersim.datapaths import datapath as find_datapath
-from addersim.errors import ConfigError
+from addersim.errors import ConfigError, NetworkError
 from addersim.fixed import FixedFormat
-from addersim.geometry import Geometry
+from addersim.geometry import Geometry, check_work
 from addersim.layers import IntegerWindow
 from addersim.quantization import Quantization
 from addersim.trace import Convention, LayerTrace, MatrixWork, Operand, Trace, find_convention
@@ -37,8 +37,6 @@ __all__ = ["Topology", "TopologyLayer", "load_topology", "topology_trace"]
 MAX_LAYERS = 10_000
 MAX_SIZE = 10**8
 MAX_SIDE = 1 << 20
-MAX_TAPS = 1 << 24
-"""Taps of one output, as the kernels allow."""
 
 _SIZES = ("IFMAP Height", "IFMAP Width", "Filter Height", "Filter Width", "Channels", "Num Filter", "Strides")
 CONVOLUTION = ("Layer name", *_SIZES)
@@ -197,7 +195,7 @@ class _Row:
 
     def _product(self, name: str) -> TopologyLayer:
         m, n, k = (self.number(column, MAX_SIZE) for column in ("M", "N", "K"))
-        self._check_taps(k)
+        self._check_work(k, m * n)
         work = MatrixWork(m, k, n, geometry=Geometry((1, 1)), image=(m, 1))  # as a 1 x 1 convolution of k channels
         return TopologyLayer(name, work, m * k)
 
@@ -212,7 +210,7 @@ class _Row:
                 )
         rows, columns = -(-(height - kernel_height) // stride) + 1, -(-(width - kernel_width) // stride_width) + 1
         groups, window = (channels, 1) if "DP" in name else (1, channels)
-        self._check_taps(kernel_height * kernel_width * window)
+        self._check_work(kernel_height * kernel_width * window, rows * columns * filters * groups)
         work = MatrixWork(
             pixels=rows * columns,
             window=kernel_height * kernel_width * window,
@@ -223,9 +221,11 @@ class _Row:
         )
         return TopologyLayer(name, work, height * width * channels)
 
-    def _check_taps(self, taps: int) -> None:
-        if taps > MAX_TAPS:
-            raise ConfigError(f"{self.where}: {taps:,} taps an output; at most {MAX_TAPS:,} are allowed")
+    def _check_work(self, taps: int, outputs: int) -> None:
+        try:
+            check_work(taps, outputs)
+        except NetworkError as error:
+            raise ConfigError(f"{self.where}: {error}") from None
 
     def _check_plain(self) -> None:
         """Refuse what would change the counts: sparse layers, and batches that stand in the file."""

@@ -18,16 +18,34 @@ typedef struct {
     int64_t groups;
 } Geometry;
 
+/* Sizes saturate: what 63 bits do not hold is INT64_MAX, and allocate() has no memory for that. Operands are not negative.
+   Whatever was allocated, and whatever array exists, is indexed without further checks: its offsets are smaller than its size. */
+#if defined(__GNUC__) || defined(__clang__)
+static inline int64_t plus(int64_t a, int64_t b) {
+    int64_t sum;
+    return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
+}
+static inline int64_t times(int64_t a, int64_t b) {
+    int64_t product;
+    return __builtin_mul_overflow(a, b, &product) ? INT64_MAX : product;
+}
+#else
+static inline int64_t plus(int64_t a, int64_t b) { return a > INT64_MAX - b ? INT64_MAX : a + b; }
+static inline int64_t times(int64_t a, int64_t b) { return a > 0 && b > INT64_MAX / a ? INT64_MAX : a * b; }
+#endif
+static inline int64_t round_up(int64_t value, int64_t unit) {
+    return value > INT64_MAX - unit ? INT64_MAX : (value + unit - 1) / unit * unit;
+}
+
 static inline int64_t taps_of(const Geometry *g) { return g->kernel_height * g->kernel_width * (g->channels / g->groups); }
 static inline int64_t pixels_of(const Geometry *g) { return g->images * g->out_height * g->out_width; }
-static inline int64_t work_of(const Geometry *g) { return pixels_of(g) * g->outputs * taps_of(g); }
+static inline int64_t work_of(const Geometry *g) { return times(pixels_of(g) * g->outputs, taps_of(g)); }
 static inline int is_depthwise(const Geometry *g) { return g->groups == g->channels && g->groups == g->outputs && g->groups > 1; }
 /* Row or column of the output that the tap of an input position belongs to, or -1. */
 static inline int64_t output_of(int64_t at, int64_t padding, int64_t tap, int64_t dilation, int64_t stride, int64_t end) {
     const int64_t scaled = at + padding - tap * dilation;
     return scaled >= 0 && scaled % stride == 0 && scaled / stride < end ? scaled / stride : -1;
 }
-static inline int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
 static inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 static inline int64_t clip(int64_t value, int64_t low, int64_t high) { return value < low ? low : value > high ? high : value; }
@@ -191,12 +209,22 @@ int use_threads(int threads, int64_t nanoseconds);
 int thread_number(void);
 
 /* tiles.c */
-void *allocate(int64_t bytes);
+void *allocate(int64_t count, int64_t size);
+/* Scratch of one thread, part after part on cache lines; without a base only its size is found. */
+typedef struct {
+    char *base;
+    int64_t bytes;
+} Layout;
+static inline void *lay_part(Layout *layout, int64_t count, int64_t size) {
+    const int64_t at = layout->bytes;
+    layout->bytes = plus(at, round_up(times(count, size), 64));
+    return layout->base ? layout->base + at : NULL;
+}
 /* Windows of one group, one after the other, zeros up to the stride; `windows` has room for 16 bytes more. */
 void gather_windows(const Geometry *g, const void *x, int element_bytes, int64_t group, int64_t first, int64_t count,
                     void *windows, int64_t window_stride);
-/* Pointers to the pixels under one window; `outside` where there is none. */
-void window_pixels(const Geometry *g, const void *x, int element_bytes, const void *outside, int64_t pixel, const void **pixels);
+/* Pointers to the pixels of the image under one window; returns how many there are. */
+int64_t window_pixels(const Geometry *g, const void *x, int element_bytes, int64_t pixel, const void **pixels);
 /* Layout of the packed weights of one group: full panels first, then one narrower panel. */
 int64_t packed_bytes(const Panel *panel, int64_t outputs, int64_t taps, int element_bytes);
 /* Bytes beyond the taps are `rest`. */

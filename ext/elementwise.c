@@ -25,14 +25,12 @@ typedef struct {
     double *scaled_multiplier, *scaled_addend;
 } Constants;
 
-static int64_t lay_out(char *base, int64_t count, Constants *c) {
-    int64_t used = 0;
-    c->multiplier = (int32_t *)(base + used), used += round_up(count * 4, 64);
-    c->addend = (int64_t *)(base + used), used += round_up(count * 8, 64);
-    c->shift = (uint8_t *)(base + used), used += round_up(count, 64);
-    c->scaled_multiplier = (double *)(base + used), used += round_up(count * 8, 64);
-    c->scaled_addend = (double *)(base + used), used += round_up(count * 8, 64);
-    return used;
+static void lay_out(Layout *layout, int64_t count, Constants *c) {
+    c->multiplier = lay_part(layout, count, sizeof(*c->multiplier));
+    c->addend = lay_part(layout, count, sizeof(*c->addend));
+    c->shift = lay_part(layout, count, sizeof(*c->shift));
+    c->scaled_multiplier = lay_part(layout, count, sizeof(*c->scaled_multiplier));
+    c->scaled_addend = lay_part(layout, count, sizeof(*c->scaled_addend));
 }
 
 int affine_codes(const Kernels *kernels, Type type, const void *x, int64_t count, int64_t channels, const int32_t *multiplier,
@@ -40,11 +38,12 @@ int affine_codes(const Kernels *kernels, Type type, const void *x, int64_t count
                  int threads, Seen *seen) {
     threads = use_threads(threads, count / 2);
     const int64_t step = chunk_of(channels), constants = step % channels ? channels + step : step;
-    static char nowhere[1];
     Constants c;
-    char *memory = allocate(lay_out(nowhere, constants, &c));
+    Layout size = {0};
+    lay_out(&size, constants, &c);
+    char *memory = allocate(1, size.bytes);
     if (!memory) return -1;
-    lay_out(memory, constants, &c);
+    lay_out(&(Layout){memory, 0}, constants, &c);
     if (doubles) {
         scale_constants(constants, channels, multiplier, addend, shift, rounding, c.scaled_multiplier, c.scaled_addend);
     } else {
@@ -102,20 +101,18 @@ void add_codes(const Kernels *kernels, Type a_type, const void *a, Type b_type, 
 
 /* Pixels of the window that lie in the image; padding never wins a maximum and adds nothing to a sum. */
 int pool_codes(const Kernels *kernels, int maximum, const Geometry *g, Type type, const void *x, int wide, void *y, int threads) {
-    threads = use_threads(threads, pixels_of(g) * (g->channels / 8 + g->kernel_height * g->kernel_width));
-    const int64_t area = g->kernel_height * g->kernel_width, own_bytes = round_up(area * (int64_t)sizeof(void *), 64);
-    char *memory = allocate(threads * own_bytes);
-    if (!memory) return -1;
+    threads = use_threads(threads, times(pixels_of(g), plus(g->channels / 8, times(g->kernel_height, g->kernel_width))));
     const int64_t y_bytes = g->channels * (maximum ? bytes_of(type) : wide ? 8 : 4), rows = g->images * g->out_height;
+    const int64_t most = times(smaller(g->kernel_height, g->height), smaller(g->kernel_width, g->width));
+    const int64_t own_bytes = round_up(times(most, sizeof(void *)), 64);
+    threads = (int)smaller(threads, rows);
+    char *memory = allocate(threads, own_bytes);
+    if (!memory) return -1;
 #pragma omp parallel for schedule(static) num_threads(threads)
     for (int64_t row = 0; row < rows; row++) {
         const void **pixels = (const void **)(memory + thread_number() * own_bytes);
         for (int64_t pixel = row * g->out_width; pixel < (row + 1) * g->out_width; pixel++) {
-            window_pixels(g, x, bytes_of(type), NULL, pixel, pixels);
-            int64_t inside = 0;
-            for (int64_t i = 0; i < area; i++) {
-                if (pixels[i]) pixels[inside++] = pixels[i];
-            }
+            const int64_t inside = window_pixels(g, x, bytes_of(type), pixel, pixels);
             char *to = (char *)y + pixel * y_bytes;
             if (maximum) {
                 kernels->max_pixels(type, pixels, inside, g->channels, to);

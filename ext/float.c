@@ -39,22 +39,22 @@ static int forward_depthwise(const Kernels *kernels, Lane lane, const Geometry *
     const int64_t taps = taps_of(g), channels = g->channels;
     Geometry all_channels;
     Tiling tiling;
-    int64_t *offsets = allocate(taps * 8);
-    float *transposed = allocate(taps * channels * 4);
+    int64_t *offsets = allocate(taps, sizeof(*offsets));
+    float *transposed = allocate(times(taps, channels), sizeof(*transposed));
     if (!offsets || !transposed || depthwise_begin(&tiling, &all_channels, g, kernels, F32, threads, offsets)) {
         free(offsets);
         free(transposed);
         return -1;
     }
     Tile tile;
-    static char nowhere[1];
-    const int64_t own_bytes = tile_lay_out(&tiling, nowhere, &tile);
-    char *memory = allocate(threads * own_bytes);
+    Layout size = {0};
+    tile_lay_out(&tiling, &size, &tile);
+    char *memory = allocate(tiling.threads, size.bytes);
     if (memory) {
         transpose_f32(weights, channels, taps, transposed);
-#pragma omp parallel for schedule(dynamic) num_threads(threads) private(tile)
+#pragma omp parallel for schedule(dynamic) num_threads(tiling.threads) private(tile)
         for (int64_t number = 0; number < tiling.tiles; number++) {
-            tile_lay_out(&tiling, memory + thread_number() * own_bytes, &tile);
+            tile_lay_out(&tiling, &(Layout){memory + thread_number() * size.bytes, 0}, &tile);
             tile_load(&tiling, x, 0, number, 0, &tile);
             for (int64_t i = 0; i < tile.count; i++) {
                 kernels->depthwise_f32(lane, tile.windows[i], offsets, taps, transposed, channels, y + (tile.first + i) * channels);
@@ -80,21 +80,21 @@ int forward_f32(const Kernels *kernels, Lane lane, const Geometry *g, const floa
     f.width = (int64_t)panel->vectors * panel->lanes;
     f.group_bytes = packed_bytes(panel, f.outputs, taps, 4);
     Tile tile;
-    static char nowhere[1];
-    const int64_t tile_bytes = tile_lay_out(&tiling, nowhere, &tile);
-    const int64_t own_bytes = tile_bytes + round_up(tiling.windows * f.width * 4, 64);
-    char *packed = allocate(g->groups * f.group_bytes), *memory = allocate(threads * own_bytes);
+    Layout size = {0};
+    tile_lay_out(&tiling, &size, &tile);
+    lay_part(&size, times(tiling.windows, f.width), sizeof(float));
+    char *packed = allocate(g->groups, f.group_bytes), *memory = allocate(tiling.threads, size.bytes);
     const int ready = packed && memory;
     if (ready) {
         for (int64_t group = 0; group < g->groups; group++) {
             pack_panels(panel, weights + group * f.outputs * taps, f.outputs, taps, 4, 0, packed + group * f.group_bytes);
         }
         f.packed = packed;
-#pragma omp parallel for schedule(dynamic) num_threads(threads) private(tile)
+#pragma omp parallel for schedule(dynamic) num_threads(tiling.threads) private(tile)
         for (int64_t number = 0; number < tiling.tiles; number++) {
-            char *own = memory + thread_number() * own_bytes;
-            tile_lay_out(&tiling, own, &tile);
-            forward_tile(&f, number, &tile, (float *)(own + tile_bytes));
+            Layout own = {memory + thread_number() * size.bytes, 0};
+            tile_lay_out(&tiling, &own, &tile);
+            forward_tile(&f, number, &tile, lay_part(&own, times(tiling.windows, f.width), sizeof(float)));
         }
     }
     free(packed);

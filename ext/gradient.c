@@ -114,18 +114,15 @@ static void depthwise_row(const Backward *b, int64_t item, Scratch *s) {
     }
 }
 
-/* Lays the parts of a thread's scratch out in one piece of memory; with a null base only its size matters. */
-static int64_t lay_out(const Backward *b, char *base, Scratch *s) {
+static void lay_out(const Backward *b, Layout *layout, Scratch *s) {
     const int64_t rows = b->kernels->gradient_rows, lanes = b->kernels->gradient_lanes;
     const int64_t taps = b->g->kernel_height * b->g->kernel_width;
-    int64_t used = 0;
-    s->x = (float *)(base + used), used += round_up(rows * lanes * 4, 64);
-    s->out = (float *)(base + used), used += round_up(rows * lanes * 4, 64);
-    s->gradients = (const float **)(base + used), used += round_up(taps * rows * (int64_t)sizeof(float *), 64);
-    s->shifted = (const float **)(base + used), used += round_up(taps * rows * (int64_t)sizeof(float *), 64);
-    s->weights = (const float **)(base + used), used += round_up(taps * (int64_t)sizeof(float *), 64);
-    s->taps = (int64_t *)(base + used), used += round_up(taps * (int64_t)sizeof(int64_t), 64);
-    return used;
+    s->x = lay_part(layout, rows * lanes, sizeof(*s->x));
+    s->out = lay_part(layout, rows * lanes, sizeof(*s->out));
+    s->gradients = lay_part(layout, times(taps, rows), sizeof(*s->gradients));
+    s->shifted = lay_part(layout, times(taps, rows), sizeof(*s->shifted));
+    s->weights = lay_part(layout, taps, sizeof(*s->weights));
+    s->taps = lay_part(layout, taps, sizeof(*s->taps));
 }
 
 /* A 1x1 kernel sees no neighbours: all pixels may stand in one row, so that small images fill the registers too. */
@@ -152,17 +149,19 @@ int l1_input_gradient_f32(const Kernels *kernels, const Geometry *geometry, cons
     b.vectors = (b.channels + kernels->gradient_lanes - 1) / kernels->gradient_lanes;
     b.piece = depthwise ? g->width : 8 * kernels->gradient_rows * g->stride_width;
     b.pieces = (g->width + b.piece - 1) / b.piece;
-    const int64_t packed_count = depthwise ? taps * g->channels : taps * b.vectors * kernels->gradient_lanes * g->outputs;
-    static char nowhere[1];
+    const int64_t packed_count = times(times(taps, depthwise ? g->channels : b.vectors * kernels->gradient_lanes), depthwise ? 1 : g->outputs);
+    const int64_t items = g->images * g->height * b.pieces;
+    threads = (int)smaller(threads, items);
     Scratch scratch;
-    const int64_t scratch_bytes = lay_out(&b, nowhere, &scratch);
-    float *packed = allocate(packed_count * 4), *zeros = allocate(g->outputs * 4);
-    char *all = allocate(threads * scratch_bytes);
+    Layout size = {0};
+    lay_out(&b, &size, &scratch);
+    float *packed = allocate(packed_count, sizeof(*packed)), *zeros = allocate(g->outputs, sizeof(*zeros));
+    char *all = allocate(threads, size.bytes);
     const int ready = packed && zeros && all;
     if (ready) {
         memset(packed, 0, (size_t)packed_count * 4);
         memset(zeros, 0, (size_t)g->outputs * 4);
-        memset(all, 0, (size_t)(threads * scratch_bytes));
+        memset(all, 0, (size_t)(threads * size.bytes));
         b.packed = packed;
         b.zeros = zeros;
         if (depthwise) {
@@ -170,10 +169,9 @@ int l1_input_gradient_f32(const Kernels *kernels, const Geometry *geometry, cons
         } else {
             pack_gradient(&b, weights, packed);
         }
-        const int64_t items = g->images * g->height * b.pieces;
 #pragma omp parallel for schedule(dynamic) num_threads(threads) private(scratch)
         for (int64_t item = 0; item < items; item++) {
-            lay_out(&b, all + thread_number() * scratch_bytes, &scratch);
+            lay_out(&b, &(Layout){all + thread_number() * size.bytes, 0}, &scratch);
             if (depthwise) {
                 depthwise_row(&b, item, &scratch);
             } else {
@@ -194,7 +192,7 @@ int l1_sign_filter_gradient_f32(const Kernels *kernels, const Geometry *g, const
     const int64_t taps = taps_of(g), outputs = g->outputs / g->groups, windows = pixels_of(g);
     /* 16 bytes between windows: threads gather neighbours, each perhaps 16 bytes too many */
     const int64_t window_bytes = round_up(taps * 4 + 16, 64), tile = larger(1, smaller(windows, 192 * 1024 / window_bytes));
-    char *gathered = allocate(tile * window_bytes + 16);
+    char *gathered = allocate(plus(times(tile, window_bytes), 16), 1);
     if (!gathered) return -1;
     memset(out, 0, (size_t)(g->outputs * taps) * 4);
 #pragma omp parallel num_threads(threads)

@@ -145,19 +145,20 @@ static int64_t l1_u8_ceiling(int64_t steps) {
 #include "depthwise.inc.h"
 #include "elementwise.inc.h"
 
+#define ROW(PANEL) {PANEL, PANEL##_rows, PANEL##_vectors, PANEL##_lanes, PANEL##_step_bytes, PANEL##_sum_bytes}
 static const Kernels TABLE = {
     .name = QUOTE(SET),
-    .l1_f32 = l1_f32_row,
-    .mac_f32 = mac_f32_row,
-    .l1_u8 = l1_u8_row,
+    .l1_f32 = ROW(l1_f32),
+    .mac_f32 = ROW(mac_f32),
+    .l1_u8 = ROW(l1_u8),
     .l1_u8_ceiling = l1_u8_ceiling,
-    .l1_s16 = l1_s16_row,
-    .l1_s16_wide = l1_s16_wide_row,
+    .l1_s16 = ROW(l1_s16),
+    .l1_s16_wide = ROW(l1_s16_wide),
 #ifdef HAS_VNNI
-    .mac_u8s8 = mac_u8s8_row,
+    .mac_u8s8 = ROW(mac_u8s8),
 #endif
-    .mac_s16 = mac_s16_row,
-    .mac_s16_wide = mac_s16_wide_row,
+    .mac_s16 = ROW(mac_s16),
+    .mac_s16_wide = ROW(mac_s16_wide),
     .gradient_rows = GRADIENT_ROWS,
     .gradient_lanes = LANES,
     .l1_gradient = l1_gradient,

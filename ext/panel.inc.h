@@ -50,7 +50,14 @@ static void PANEL(const char *const *windows, int64_t row_blocks, const int64_t 
 }
 #undef ARGUMENTS
 
-static const Panel PASTE(PANEL, row) = {PANEL, ROWS, VECTORS, PANEL_LANES, STEP_BYTES, sizeof(SUM)};
+/* For the table of kernels: numbers, since C takes no other struct for a constant. */
+enum {
+    PASTE(PANEL, rows) = ROWS,
+    PASTE(PANEL, vectors) = VECTORS,
+    PASTE(PANEL, lanes) = PANEL_LANES,
+    PASTE(PANEL, step_bytes) = STEP_BYTES,
+    PASTE(PANEL, sum_bytes) = sizeof(SUM),
+};
 
 #undef PANEL
 #undef ROWS

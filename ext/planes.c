@@ -18,7 +18,9 @@ typedef struct {
 } Taps;
 
 int fits_planes(const Kernels *kernels, const Geometry *g) {
-    return g->stride_width == 1 && 2 * (g->channels / g->groups) <= kernels->gradient_lanes && 2 * g->width >= kernels->gradient_lanes;
+    const int64_t lanes = kernels->gradient_lanes, zeros = plus(times(g->kernel_width - 1, g->dilation_width), g->padding_width);
+    /* planes hold these zeros in every row: they must not outweigh the pixels */
+    return g->stride_width == 1 && 2 * (g->channels / g->groups) <= lanes && 2 * g->width >= lanes && zeros <= 2 * g->width;
 }
 
 /* (outputs, taps, channels) -> (group, tap, output, channel) */
@@ -97,9 +99,10 @@ int l1_input_gradient_by_planes(const Kernels *kernels, const Geometry *g, const
     p.blocks = (g->width + lanes - 1) / lanes;
     p.before = (g->kernel_width - 1) * g->dilation_width;
     p.width = p.before + p.blocks * lanes + g->padding_width;
-    p.planes = allocate(g->images * g->outputs * g->out_height * p.width * 4);
-    p.packed = allocate(g->outputs * taps * p.channels * 4);
-    const float **pointers = allocate(2 * threads * taps * (int64_t)sizeof(float *));
+    p.planes = allocate(times(g->images * g->out_height * g->outputs, p.width), sizeof(*p.planes));
+    p.packed = allocate(times(g->outputs, taps * p.channels), sizeof(*p.packed));
+    threads = (int)smaller(threads, g->images * g->height);
+    const float **pointers = allocate(times(threads, taps), 2 * sizeof(*pointers));
     const int ready = p.planes && p.packed && pointers;
     if (ready) {
         pack_weights(&p, weights);

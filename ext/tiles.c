@@ -3,44 +3,54 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Scratch on cache lines; the size is rounded up, as aligned_alloc demands. */
-void *allocate(int64_t bytes) { return aligned_alloc(64, (size_t)round_up(larger(bytes, 1), 64)); }
+/* Scratch on cache lines; the size is rounded up, as aligned_alloc demands. NULL for more than an address can reach. */
+void *allocate(int64_t count, int64_t size) {
+    const int64_t bytes = round_up(larger(times(count, size), 1), 64);
+    return bytes > PTRDIFF_MAX - 64 ? NULL : aligned_alloc(64, (size_t)bytes);
+}
 
 /* About what fits the second-level cache beside a panel of weights. */
 #define TILE_BYTES (96 * 1024)
+#define LARGE_TILE_BYTES (4 * TILE_BYTES)
 #define TILE_WINDOWS 256
 
 static int64_t reach(int64_t count, int64_t stride, int64_t kernel, int64_t dilation) {
-    return (count - 1) * stride + (kernel - 1) * dilation + 1;
+    return plus(times(count - 1, stride), plus(times(kernel - 1, dilation), 1));
 }
 
 /* Rows to copy under `rows` output rows: each image among them starts anew. */
 static int64_t copied_rows(const Geometry *g, int64_t rows) {
     const int64_t images = smaller(rows, (rows + g->out_height - 2) / g->out_height + 1);
-    return rows * g->stride_height + images * reach(1, 1, g->kernel_height, g->dilation_height);
+    return plus(times(rows, g->stride_height), times(images, reach(1, 1, g->kernel_height, g->dilation_height)));
 }
 
-static void plan_direct(Tiling *t, int64_t element, int threads) {
+/* Bytes of one copied row under `columns` outputs. */
+static int64_t copied_bytes(const Geometry *g, int64_t columns, int64_t channel_bytes) {
+    return times(reach(columns, g->stride_width, g->kernel_width, g->dilation_width), channel_bytes);
+}
+
+/* Returns whether the copied rows fit the cache, or at least take no more than the windows would one by one. */
+static int plan_direct(Tiling *t, int64_t element, int threads) {
     const Geometry *g = t->g;
-    const int64_t channel_bytes = g->channels * element;
+    const int64_t channel_bytes = times(g->channels, element);
     int64_t columns = g->out_width;
-    while (columns > 16 && reach(columns, g->stride_width, g->kernel_width, g->dilation_width) * channel_bytes *
-                                   copied_rows(g, 1) > 4 * TILE_BYTES) {
+    while (columns > 16 && times(copied_bytes(g, columns, channel_bytes), copied_rows(g, 1)) > LARGE_TILE_BYTES) {
         columns = (columns + 1) / 2;
     }
     t->columns = columns;
     t->pieces = (g->out_width + columns - 1) / columns;
-    t->row_bytes = reach(columns, g->stride_width, g->kernel_width, g->dilation_width) * channel_bytes;
+    t->row_bytes = copied_bytes(g, columns, channel_bytes);
     const int64_t all_rows = g->images * g->out_height, share = larger(1, all_rows / (4 * (int64_t)threads));
     t->rows = 1;
     if (t->pieces == 1) {
-        while (t->rows < share && (t->rows + 1) * columns <= TILE_WINDOWS && copied_rows(g, t->rows + 1) * t->row_bytes <= TILE_BYTES) {
+        while (t->rows < share && (t->rows + 1) * columns <= TILE_WINDOWS && times(copied_rows(g, t->rows + 1), t->row_bytes) <= TILE_BYTES) {
             t->rows++;
         }
     }
     t->windows = t->rows * columns;
     t->tiles = (all_rows + t->rows - 1) / t->rows * t->pieces;
-    t->bytes = copied_rows(g, t->rows) * t->row_bytes;
+    t->bytes = times(copied_rows(g, t->rows), t->row_bytes);
+    if (t->bytes > larger(LARGE_TILE_BYTES, times(t->windows, times(taps_of(g), element)))) return 0;
     t->pixels = t->bytes / channel_bytes;
     for (int64_t run = 0; run < t->runs; run++) {
         const int64_t columns_a_row = t->runs / g->kernel_height; /* one where a kernel row is one run */
@@ -48,17 +58,20 @@ static void plan_direct(Tiling *t, int64_t element, int threads) {
                             run % columns_a_row * g->dilation_width;
         t->offsets[run] = t->pixels_to[run] * channel_bytes;
     }
+    return 1;
 }
 
 static void plan_gathered(Tiling *t, int64_t element, int64_t unit, int threads) {
     const Geometry *g = t->g;
     const int64_t taps = taps_of(g), share = round_up(larger(1, pixels_of(g) / (4 * (int64_t)threads)), unit);
+    t->runs = 1;
+    t->run_taps = taps;
     t->run_steps = round_up(taps * element, t->step_bytes) / t->step_bytes;
     t->window_bytes = round_up(t->run_steps * t->step_bytes, 32);
     t->windows = smaller(share, larger(unit, smaller(TILE_WINDOWS, TILE_BYTES / t->window_bytes) / unit * unit));
     t->columns = t->windows;
     t->tiles = (pixels_of(g) + t->windows - 1) / t->windows;
-    t->bytes = t->windows * t->window_bytes;
+    t->bytes = times(t->windows, t->window_bytes);
     t->raw_bytes = t->type != F32 && bytes_of(t->type) < element ? t->bytes / element : 0;
     t->offsets[0] = 0;
 }
@@ -70,19 +83,16 @@ int tiling_begin(Tiling *t, const Geometry *g, const Kernels *kernels, Type type
     const int merged = g->groups == 1 && g->dilation_width == 1;
     const int64_t run_bytes = merged ? g->kernel_width * group_bytes : group_bytes;
     const int one = g->kernel_height == 1 && g->kernel_width == 1 && (g->stride_height > 1 || g->stride_width > 1);
-    t->direct = (run_bytes % step_bytes == 0 || any_run) && !one;
-    t->runs = !t->direct ? 1 : merged ? g->kernel_height : g->kernel_height * g->kernel_width;
+    t->runs = merged ? g->kernel_height : g->kernel_height * g->kernel_width;
     t->run_steps = round_up(run_bytes, step_bytes) / step_bytes;
     t->run_taps = taps_of(g) / t->runs;
-    t->offsets = allocate(2 * t->runs * 8);
+    t->offsets = allocate(t->runs, 2 * sizeof(*t->offsets));
     if (!t->offsets) return -1;
     t->pixels_to = t->offsets + t->runs;
-    if (t->direct) {
-        plan_direct(t, element, threads);
-    } else {
-        plan_gathered(t, element, unit, threads);
-    }
+    t->direct = (run_bytes % step_bytes == 0 || any_run) && !one && plan_direct(t, element, threads);
+    if (!t->direct) plan_gathered(t, element, unit, threads);
     t->windows = round_up(t->windows, unit);
+    t->threads = (int)smaller(threads, t->tiles);
     return 0;
 }
 
@@ -99,16 +109,14 @@ int depthwise_begin(Tiling *t, Geometry *all_channels, const Geometry *g, const 
     return 0;
 }
 
-int64_t tile_lay_out(const Tiling *t, char *base, Tile *tile) {
-    int64_t used = 0;
-    tile->operands = base + used, used += round_up(t->bytes + 64, 64); /* kernels read up to a vector more */
-    tile->raw = base + used, used += round_up(t->raw_bytes + 16, 64);
-    tile->windows = (const char **)(base + used), used += round_up(t->windows * (int64_t)sizeof(char *), 64);
-    tile->sums = (int64_t *)(base + used), used += round_up(t->windows * 8, 64);
-    tile->pixel_sums = (int64_t *)(base + used), used += t->direct ? round_up(t->pixels * 8, 64) : 0;
-    tile->corners = (int64_t *)(base + used), used += t->direct ? round_up(t->windows * 8, 64) : 0;
+void tile_lay_out(const Tiling *t, Layout *layout, Tile *tile) {
+    tile->operands = lay_part(layout, plus(t->bytes, 64), 1); /* kernels read up to a vector more */
+    tile->raw = lay_part(layout, plus(t->raw_bytes, 16), 1);
+    tile->windows = lay_part(layout, t->windows, sizeof(*tile->windows));
+    tile->sums = lay_part(layout, t->windows, sizeof(*tile->sums));
+    tile->pixel_sums = lay_part(layout, t->direct ? t->pixels : 0, sizeof(*tile->pixel_sums));
+    tile->corners = lay_part(layout, t->direct ? t->windows : 0, sizeof(*tile->corners));
     tile->laid_row = tile->laid_rows = tile->laid_columns = 0;
-    return used;
 }
 
 static void fill(const Tiling *t, char *to, int64_t elements) {
@@ -238,7 +246,7 @@ void gather_windows(const Geometry *g, const void *x, int element_bytes, int64_t
                     void *windows, int64_t window_stride) {
     const int64_t pixel_bytes = g->channels * element_bytes, tap_bytes = pixel_bytes / g->groups;
     const int64_t row_bytes = g->kernel_width * tap_bytes, used = g->kernel_height * row_bytes;
-    const int64_t image_bytes = g->height * g->width * pixel_bytes;
+    const int64_t image_bytes = g->height * g->width * pixel_bytes, all_bytes = g->images * image_bytes;
     const int short_rows = row_bytes <= 16 && g->dilation_width == 1 && g->groups == 1;
     int64_t column = first % g->out_width, row = first / g->out_width % g->out_height;
     int64_t image = first / g->out_width / g->out_height;
@@ -246,10 +254,10 @@ void gather_windows(const Geometry *g, const void *x, int element_bytes, int64_t
     for (int64_t i = 0; i < count; i++, to += window_stride) {
         const char *pixels = (const char *)x + image * image_bytes + group * tap_bytes;
         const int64_t left = column * g->stride_width - g->padding_width, top = row * g->stride_height - g->padding_height;
-        /* the last rows of the last image are not read beyond their end */
+        /* a row of 16 bytes may run into the next image, not beyond the last one */
         const int64_t last = smaller(g->height - 1, top + (g->kernel_height - 1) * g->dilation_height);
-        const int64_t end = (last * g->width + left) * pixel_bytes + 16;
-        if (short_rows && left >= 0 && left + g->kernel_width <= g->width && (end <= image_bytes || image + 1 < g->images)) {
+        const int64_t end = image * image_bytes + (last * g->width + left) * pixel_bytes + 16;
+        if (short_rows && left >= 0 && left + g->kernel_width <= g->width && end <= all_bytes) {
             gather_short_rows(g, pixels + left * pixel_bytes, top, pixel_bytes, row_bytes, to);
         } else {
             for (int64_t kernel_row = 0; kernel_row < g->kernel_height; kernel_row++) {
@@ -343,21 +351,23 @@ void run_panel(const Panel *panel, const Tiling *t, const Tile *tile, const char
     } while (next_piece(t, chunk, &p));
 }
 
-void window_pixels(const Geometry *g, const void *x, int element_bytes, const void *outside, int64_t pixel, const void **pixels) {
+int64_t window_pixels(const Geometry *g, const void *x, int element_bytes, int64_t pixel, const void **pixels) {
     const int64_t column = pixel % g->out_width, row = pixel / g->out_width % g->out_height, bytes = g->channels * element_bytes;
     const char *image = (const char *)x + pixel / g->out_width / g->out_height * g->height * g->width * bytes;
+    int64_t found = 0;
     for (int64_t i = 0; i < g->kernel_height; i++) {
         const int64_t y = row * g->stride_height - g->padding_height + i * g->dilation_height;
+        if (y < 0 || y >= g->height) continue;
         for (int64_t j = 0; j < g->kernel_width; j++) {
             const int64_t z = column * g->stride_width - g->padding_width + j * g->dilation_width;
-            const int inside = y >= 0 && y < g->height && z >= 0 && z < g->width;
-            *pixels++ = inside ? image + (y * g->width + z) * bytes : outside;
+            if (z >= 0 && z < g->width) pixels[found++] = image + (y * g->width + z) * bytes;
         }
     }
+    return found;
 }
 
 int64_t packed_bytes(const Panel *panel, int64_t outputs, int64_t taps, int element_bytes) {
-    return round_up(outputs, panel->lanes) * round_up(taps * element_bytes, panel->step_bytes);
+    return times(round_up(outputs, panel->lanes), round_up(times(taps, element_bytes), panel->step_bytes));
 }
 
 void pack_panels(const Panel *panel, const void *weights, int64_t outputs, int64_t taps, int element_bytes, int rest, void *packed) {

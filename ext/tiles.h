@@ -6,8 +6,8 @@
 
 /* Where whole steps of operands lie side by side, the image rows under a tile are copied once (padding included) and every
    window is `runs` runs of `run_steps` steps, at the same offsets from its corner. Where weights beyond a run make
-   whatever follows it count for nothing, any run will do. Elsewhere windows are gathered one by one into one
-   run, with zeros up to a whole step. */
+   whatever follows it count for nothing, any run will do. Elsewhere, and where strides or dilations leave much
+   of the rows between the taps, windows are gathered one by one into one run, with zeros up to a whole step. */
 typedef struct {
     const Geometry *g;
     const Kernels *kernels;
@@ -21,6 +21,7 @@ typedef struct {
     int64_t row_bytes, window_bytes; /* of the copied rows; of a gathered window */
     int64_t windows, bytes, pixels;  /* most windows of a tile, the bytes of their operands, copied pixels */
     int64_t raw_bytes;               /* scratch for codes that widen after they are gathered */
+    int threads;                     /* as many as have a tile */
     int64_t *offsets, *pixels_to;    /* of the runs, in bytes and in pixels */
 } Tiling;
 
@@ -39,8 +40,7 @@ int tiling_begin(Tiling *t, const Geometry *g, const Kernels *kernels, Type type
 void tiling_end(Tiling *t);
 static inline int64_t tiling_steps(const Tiling *t) { return t->runs * t->run_steps; }
 
-/* Lays a tile's scratch out from `base`; returns its bytes. */
-int64_t tile_lay_out(const Tiling *t, char *base, Tile *tile);
+void tile_lay_out(const Tiling *t, Layout *layout, Tile *tile);
 /* One tile, group after group. */
 void tile_load(const Tiling *t, const void *x, int64_t group, int64_t number, int want_sums, Tile *tile);
 

@@ -21,7 +21,7 @@ static int32_t code_at(Type type, const void *codes, int64_t i) {
 
 int window_bounds(const Kernels *kernels, Lane lane, Type type, const void *weights, int64_t outputs, int64_t taps, int64_t x_low,
                   int64_t x_high, int64_t *low, int64_t *high) {
-    int32_t *row = allocate(taps * 4);
+    int32_t *row = allocate(taps, sizeof(*row));
     if (!row) return -1;
     for (int64_t o = 0; o < outputs; o++) {
         kernels->widen(type, (const char *)weights + o * taps * bytes_of(type), taps, row);
@@ -136,8 +136,8 @@ static int64_t chunk_of(const Window *w, const int16_t *prepared) {
 /* Outputs whose order of taps matters, in blocks, with their weights as they are. Returns 0 or -1. */
 static int prepare_ordered(Window *w) {
     const int64_t groups = w->g->groups, most = w->g->outputs / ORDERED + groups;
-    w->ordered_blocks = allocate((groups + 1) * 8);
-    w->ordered_outputs = allocate(most * ORDERED * 8);
+    w->ordered_blocks = allocate(groups + 1, sizeof(*w->ordered_blocks));
+    w->ordered_outputs = allocate(most, ORDERED * sizeof(*w->ordered_outputs));
     if (!w->ordered_blocks || !w->ordered_outputs) return -1;
     int64_t blocks = 0;
     for (int64_t group = 0; group < groups; group++) {
@@ -150,7 +150,7 @@ static int prepare_ordered(Window *w) {
         blocks += found / ORDERED;
     }
     w->ordered_blocks[groups] = blocks;
-    w->ordered_weights = allocate(blocks * w->taps * ORDERED * 4);
+    w->ordered_weights = allocate(times(blocks, w->taps), ORDERED * sizeof(*w->ordered_weights));
     if (!w->ordered_weights) return -1;
     for (int64_t i = 0; i < blocks * ORDERED; i++) {
         const int64_t o = w->ordered_outputs[i];
@@ -195,11 +195,10 @@ typedef struct {
     int32_t *x;
 } Scratch;
 
-static int64_t lay_out(const Window *w, char *base, Scratch *s) {
-    int64_t used = tile_lay_out(&w->tiling, base, &s->tile);
-    s->sums = base + used, used += round_up(w->tiling.windows * w->width * w->panel->sum_bytes, 64);
-    s->x = (int32_t *)(base + used), used += w->ordered_weights ? round_up(w->taps * 4, 64) : 0;
-    return used;
+static void lay_out(const Window *w, Layout *layout, Scratch *s) {
+    tile_lay_out(&w->tiling, layout, &s->tile);
+    s->sums = lay_part(layout, times(w->tiling.windows, w->width), w->panel->sum_bytes);
+    s->x = lay_part(layout, w->ordered_weights ? w->taps : 0, sizeof(*s->x));
 }
 
 /* The codes of a window, tap by tap. */
@@ -243,12 +242,13 @@ static int run_windows(Window *w, int64_t weights_high, int threads, Seen *seen)
     w->width = (int64_t)w->panel->vectors * w->panel->lanes;
     w->padded_taps = w->tiling.direct ? tiling_steps(&w->tiling) * w->panel->step_bytes / element : w->taps;
     w->group_bytes = packed_bytes(w->panel, w->outputs, w->padded_taps, (int)element);
+    threads = w->tiling.threads;
     Scratch scratch;
-    static char nowhere[1];
-    const int64_t scratch_bytes = lay_out(w, nowhere, &scratch);
-    char *prepared = allocate(g->outputs * w->padded_taps * element), *memory = allocate(threads * scratch_bytes);
-    int32_t *row = allocate(w->taps * 4);
-    w->packed = allocate(g->groups * w->group_bytes);
+    Layout size = {0};
+    lay_out(w, &size, &scratch);
+    char *prepared = allocate(times(g->outputs, w->padded_taps), element), *memory = allocate(threads, size.bytes);
+    int32_t *row = allocate(w->taps, sizeof(*row));
+    w->packed = allocate(g->groups, w->group_bytes);
     const int ready = prepared && memory && row && w->packed;
     if (ready) {
         prepare(w, prepared, row);
@@ -267,7 +267,7 @@ static int run_windows(Window *w, int64_t weights_high, int threads, Seen *seen)
 #pragma omp parallel num_threads(threads) private(scratch)
         {
             Seen own[2] = {nothing_seen(), nothing_seen()};
-            lay_out(w, memory + thread_number() * scratch_bytes, &scratch);
+            lay_out(w, &(Layout){memory + thread_number() * size.bytes, 0}, &scratch);
 #pragma omp for schedule(dynamic)
             for (int64_t number = 0; number < w->tiling.tiles; number++) window_tile(w, number, &scratch, own);
 #pragma omp critical(addersim_seen)
@@ -331,18 +331,19 @@ static void depthwise_ordered_tile(const Window *w, const Tile *tile, const int6
 static int run_depthwise(Window *w, int threads, Seen *seen) {
     const int64_t taps = w->taps, channels = w->g->channels;
     Geometry all_channels;
-    int64_t *offsets = allocate(taps * 8);
-    int32_t *weights = allocate((taps * channels + MAX_WIDTH) * 4);
+    int64_t *offsets = allocate(taps, sizeof(*offsets));
+    int32_t *weights = allocate(plus(times(taps, channels), MAX_WIDTH), sizeof(*weights));
     if (!offsets || !weights || depthwise_begin(&w->tiling, &all_channels, w->g, w->kernels, w->x_type, threads, offsets)) {
         free(offsets);
         free(weights);
         return -1;
     }
+    threads = w->tiling.threads;
     Tile tile;
-    static char nowhere[1];
-    const int64_t tile_bytes = tile_lay_out(&w->tiling, nowhere, &tile);
-    const int64_t own_bytes = tile_bytes + w->tiling.windows * MAX_WIDTH * 8;
-    char *memory = allocate(threads * own_bytes);
+    Layout size = {0};
+    tile_lay_out(&w->tiling, &size, &tile);
+    lay_part(&size, w->tiling.windows, MAX_WIDTH * sizeof(int64_t));
+    char *memory = allocate(threads, size.bytes);
     w->finish.factor = w->lane == L1 ? -1 : 1;
     w->finish.window_factor = 0;
     w->finish.folds = w->finish.affine != NULL;
@@ -361,12 +362,13 @@ static int run_depthwise(Window *w, int threads, Seen *seen) {
 #pragma omp parallel num_threads(threads) private(tile)
         {
             Seen own[2] = {nothing_seen(), nothing_seen()};
-            char *mine = memory + thread_number() * own_bytes;
-            tile_lay_out(&w->tiling, mine, &tile);
+            Layout own_scratch = {memory + thread_number() * size.bytes, 0};
+            tile_lay_out(&w->tiling, &own_scratch, &tile);
+            char *sums = lay_part(&own_scratch, w->tiling.windows, MAX_WIDTH * sizeof(int64_t));
 #pragma omp for schedule(dynamic)
             for (int64_t number = 0; number < w->tiling.tiles; number++) {
                 tile_load(&w->tiling, w->x, 0, number, 0, &tile);
-                depthwise_tile(w, &tile, offsets, weights, mine + tile_bytes, own);
+                depthwise_tile(w, &tile, offsets, weights, sums, own);
                 if (w->finish.ordered) depthwise_ordered_tile(w, &tile, offsets, weights, own);
             }
 #pragma omp critical(addersim_seen)
@@ -392,7 +394,7 @@ int window_codes(const Kernels *kernels, Lane lane, const Geometry *g, Type x_ty
     kernels->extremes(weights_type, weights, g->outputs * w.taps, &low, &high);
     const int64_t product = larger(-x_low, x_high) * larger(-low, high);
     w.ordered_narrow = finish->low >= INT32_MIN && finish->high <= INT32_MAX && finish->high + 1 + product < INT32_MAX;
-    w.constants = allocate(g->outputs * 8);
+    w.constants = allocate(g->outputs, sizeof(*w.constants));
     w.finish.constants = w.constants;
     Seen both[2] = {nothing_seen(), nothing_seen()};
     int status = w.constants && (!finish->ordered || is_depthwise(g) || prepare_ordered(&w) == 0) ? 0 : -1;

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from addersim.errors import NetworkError
 from addersim.fixed import FixedFormat, bits_for, format_name
+from addersim.geometry import Geometry
 from addersim.ops import OpCounts
 from addersim.quantization import Quantization
 from addersim.trace import MatrixWork, Observed, Operand
@@ -32,8 +33,8 @@ __all__ = [
     "Run",
     "Shape",
     "Value",
-    "output_size",
     "pair",
+    "pooled_size",
     "stored_array",
 ]
 
@@ -205,26 +206,14 @@ def pair(value: Any, what: str, least: int = 0) -> Pair:
     return both
 
 
-def output_size(shape: Shape, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, where: str) -> Pair:
-    """Height and width of the output of a sliding window, rounded down as in PyTorch."""
+def pooled_size(shape: Shape, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, where: str) -> Pair:
+    """Height and width of the output of a pooling window, rounded down as in PyTorch."""
     if len(shape) != 3:
         raise NetworkError(f"{where}: needs an input of channels x height x width, found {shape}")
-    for what, both, least in (
-        ("kernel", kernel, 1),
-        ("stride", stride, 1),
-        ("padding", padding, 0),
-        ("dilation", dilation, 1),
-    ):
-        pair(both, f"{where}: {what}", least)
-    sizes = []
-    for axis in range(2):
-        reach = dilation[axis] * (kernel[axis] - 1) + 1
-        sizes.append((shape[axis + 1] + 2 * padding[axis] - reach) // stride[axis] + 1)
-    if min(sizes) < 1:
-        raise NetworkError(
-            f"{where}: window {kernel} with dilation {dilation} does not fit input {shape} with padding {padding}"
-        )
-    return sizes[0], sizes[1]
+    try:
+        return Geometry(kernel, stride, padding, dilation).pooled_size(shape[1], shape[2])
+    except NetworkError as error:
+        raise NetworkError(f"{where}: {error}") from None
 
 
 def stored_array(tensor: Any, dtype: str = "float32") -> Array:

@@ -23,8 +23,8 @@ from addersim.layers.base import (
     Shape,
     Value,
     observe,
-    output_size,
     pair,
+    pooled_size,
 )
 from addersim.ops import OpCounts
 
@@ -54,7 +54,7 @@ class MaxPool(Layer, frozen=True, tag="max_pool"):
 
     def shape(self, *inputs: Shape) -> Shape:
         where = f"layer {self.name}"
-        return (inputs[0][0], *output_size(inputs[0], self.kernel, self.stride, self.padding, self.dilation, where))
+        return (inputs[0][0], *pooled_size(inputs[0], self.kernel, self.stride, self.padding, self.dilation, where))
 
     def run(self, *values: Array, threads: int | None = None) -> Array:
         outputs: Array = _patches(values[0], self.kernel, self.stride, self.padding, self.dilation, -np.inf).max(axis=(-2, -1))
@@ -89,7 +89,7 @@ class IntegerMaxPool(IntegerLayer, frozen=True, tag="max_pool"):
         given, expected = inputs[0], self.output
         if given != Value.of(given.shape, expected):
             raise NetworkError(f"layer {self.name}: input {given} and output {expected} must have one format")
-        size = output_size(given.shape, self.kernel, self.stride, self.padding, self.dilation, f"layer {self.name}")
+        size = pooled_size(given.shape, self.kernel, self.stride, self.padding, self.dilation, f"layer {self.name}")
         return Value.of((given.shape[0], *size), self.output)
 
     def run(self, engine: Engine, *codes: Array, threads: int | None = None) -> Run:
@@ -122,7 +122,7 @@ class AveragePool(Layer, frozen=True, tag="average_pool"):
         if len(shape) != 3:
             raise NetworkError(f"layer {self.name}: needs an input of channels x height x width, found {shape}")
         kernel, stride = self.window(shape)
-        return (shape[0], *output_size(shape, kernel, stride, self.padding, (1, 1), f"layer {self.name}"))
+        return (shape[0], *pooled_size(shape, kernel, stride, self.padding, (1, 1), f"layer {self.name}"))
 
     def run(self, *values: Array, threads: int | None = None) -> Array:
         kernel, stride = self.window((0, *values[0].shape[1:3]))
@@ -186,7 +186,7 @@ class IntegerAveragePool(IntegerLayer, frozen=True, tag="average_pool"):
         if len(given.shape) != 3:
             raise NetworkError(f"layer {self.name}: needs an input of channels x height x width, found {given.shape}")
         kernel, stride = self._window(given.shape)
-        size = output_size(given.shape, kernel, stride, self.padding, (1, 1), f"layer {self.name}")
+        size = pooled_size(given.shape, kernel, stride, self.padding, (1, 1), f"layer {self.name}")
         return Value.of((given.shape[0], *size), self.output)
 
     def run(self, engine: Engine, *codes: Array, threads: int | None = None) -> Run:

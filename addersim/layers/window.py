@@ -27,7 +27,6 @@ from addersim.layers.base import (
     Shape,
     Value,
     observe,
-    output_size,
     pair,
     stored_array,
 )
@@ -36,14 +35,22 @@ from addersim.trace import MatrixWork, Operand
 __all__ = ["FUNCTIONS", "MODULES", "IntegerWindow", "Window"]
 
 
-def _window_shape(layer: Window | IntegerWindow, filters: int, channels: int, kernel: Pair, shape: Shape) -> Shape:
-    """Output shape of a window; an input of features is one pixel of that many channels."""
+def _window_shape(layer: Window | IntegerWindow, weights: Shape, shape: Shape) -> Shape:
+    """Output shape of a window, from weights ``(filters, kernel height, kernel width, channels / groups)``.
+
+    An input of features is one pixel of that many channels.
+    """
     where = f"layer {layer.name}"
+    filters, *kernel, channels = weights
     if shape[0] != channels * layer.groups:
         raise NetworkError(
             f"{where}: weights expect {channels * layer.groups} input channels, the input {shape} has {shape[0]}"
         )
-    size = output_size((*shape, 1, 1)[:3], kernel, layer.stride, layer.padding, layer.dilation, where)
+    try:
+        geometry = Geometry((kernel[0], kernel[1]), layer.stride, layer.padding, layer.dilation, layer.groups)
+        _, *size, _ = geometry.output_shape((1, *(*shape, 1, 1)[1:3], shape[0]), weights)
+    except NetworkError as error:
+        raise NetworkError(f"{where}: {error}") from None
     return (filters, *size) if len(shape) == 3 else (filters,)
 
 
@@ -96,7 +103,8 @@ class Window(Layer, frozen=True, tag="window"):
         return self.weights.shape[2], self.weights.shape[3]
 
     def shape(self, *inputs: Shape) -> Shape:
-        return _window_shape(self, self.weights.shape[0], self.weights.shape[1], self.kernel, inputs[0])
+        filters, channels, *kernel = self.weights.shape
+        return _window_shape(self, (filters, *kernel, channels), inputs[0])
 
     def run(self, *values: Array, threads: int | None = None) -> Array:
         forward = {"l1": kernels.l1_forward, "mac": kernels.mac_forward}[self.arithmetic]
@@ -237,8 +245,7 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
         expected = self.input_format
         if given != Value.of(given.shape, expected):
             raise NetworkError(f"layer {self.name}: expects its input in {expected}, layer {self.inputs[0]} gives {given}")
-        filters, height, width, channels = self.weights.shape
-        shape = _window_shape(self, filters, channels, (height, width), given.shape)
+        shape = _window_shape(self, self.weights.shape, given.shape)
         return Value(shape, self.accumulator_bits(), True, self.scale)
 
     def run(self, engine: Engine, *codes: Array, threads: int | None = None) -> Run:

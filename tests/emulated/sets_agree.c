@@ -1,5 +1,6 @@
-/* Every instruction set of this binary against portable C, on random layers: for processors that only an emulator has at hand.
-   Where Python runs, tests/properties compare all sets with their slow twins. */
+/* Every instruction set of this binary against portable C, on random layers: for processors that only an emulator has at hand,
+   and (with FUZZER) on the layers that libFuzzer thinks of. Operands end where their memory ends, so that a sanitizer sees
+   every byte too far. Where Python runs, tests/properties compare all sets with their slow twins. */
 #include "core.h"
 
 #include <math.h>
@@ -8,16 +9,30 @@
 #include <string.h>
 
 static uint64_t state = 88172645463325252ULL;
-static int64_t draw(int64_t low, int64_t high) { /* both included */
+static uint64_t next_random(void) {
     state ^= state << 13, state ^= state >> 7, state ^= state << 17;
-    return low + (int64_t)(state % (uint64_t)(high - low + 1));
+    return state;
 }
+#ifdef FUZZER /* choices come from its input, as far as that goes */
+static const uint8_t *choices, *choices_end;
+static uint64_t next_choice(void) { return choices < choices_end ? *choices++ : 0; }
+#else
+static uint64_t next_choice(void) { return next_random(); }
+#endif
+static int64_t draw(int64_t low, int64_t high) { /* both included */
+    return low + (int64_t)(next_choice() % (uint64_t)(high - low + 1));
+}
+
+static void *exactly(int64_t count, int64_t size) { return malloc((size_t)times(larger(count, 1), size)); }
 
 static int failures;
 static void compare(const char *what, const char *set, const void *found, const void *expected, int64_t bytes, const Geometry *g) {
     if (!memcmp(found, expected, (size_t)bytes)) return;
     printf("%s differs in %s: %ldx%ldx%ldx%ld, %ld outputs of %ldx%ld, groups %ld\n", what, set, (long)g->images, (long)g->height,
            (long)g->width, (long)g->channels, (long)g->outputs, (long)g->kernel_height, (long)g->kernel_width, (long)g->groups);
+#ifdef FUZZER
+    abort();
+#endif
     failures++;
 }
 static void compare_floats(const char *what, const char *set, const float *found, const float *expected, int64_t count,
@@ -31,15 +46,18 @@ static void compare_floats(const char *what, const char *set, const float *found
 }
 
 static void *random_codes(Type type, int64_t count) {
-    unsigned char *codes = allocate(count * bytes_of(type));
-    for (int64_t i = 0; i < count * bytes_of(type); i++) codes[i] = (unsigned char)draw(0, 255);
+    unsigned char *codes = exactly(count, bytes_of(type));
+    for (int64_t i = 0; i < count * bytes_of(type); i++) codes[i] = (unsigned char)next_random();
     return codes;
 }
 static float *random_floats(int64_t count) {
-    float *values = allocate(count * 4);
-    for (int64_t i = 0; i < count; i++) values[i] = (float)draw(-4000, 4000) / 1000;
+    float *values = exactly(count, sizeof(*values));
+    for (int64_t i = 0; i < count; i++) values[i] = (float)(next_random() % 8001) / 1000 - 4;
     return values;
 }
+
+/* Mostly small; now and then as far as a geometry may go. */
+static int64_t far(int64_t low, int64_t high) { return draw(0, 15) ? draw(low, high) : (int64_t)1 << draw(0, 20); }
 
 static Geometry random_layer(void) {
     static const int64_t channels[] = {1, 2, 3, 4, 5, 8, 16, 17, 33}, outputs[] = {1, 2, 5, 8, 16, 17, 24, 40, 70};
@@ -50,14 +68,14 @@ static Geometry random_layer(void) {
         g.outputs = outputs[draw(0, 8)] * g.groups;
         if (!draw(0, 6)) g.groups = g.outputs = g.channels;
         g.kernel_height = draw(1, 3), g.kernel_width = draw(1, 3);
-        g.stride_height = draw(1, 2), g.stride_width = draw(1, 2);
-        g.padding_height = draw(0, g.kernel_height / 2), g.padding_width = draw(0, g.kernel_width / 2);
-        g.dilation_height = draw(1, 2), g.dilation_width = draw(1, 2);
+        g.stride_height = far(1, 2), g.stride_width = far(1, 2);
+        g.padding_height = far(0, g.kernel_height / 2), g.padding_width = far(0, g.kernel_width / 2);
+        g.dilation_height = far(1, 2), g.dilation_width = far(1, 2);
         const int64_t height = g.height + 2 * g.padding_height - g.dilation_height * (g.kernel_height - 1) - 1;
         const int64_t width = g.width + 2 * g.padding_width - g.dilation_width * (g.kernel_width - 1) - 1;
         if (height < 0 || width < 0) continue;
         g.out_height = height / g.stride_height + 1, g.out_width = width / g.stride_width + 1;
-        return g;
+        if (pixels_of(&g) <= 2000) return g;
     }
 }
 
@@ -67,14 +85,14 @@ static const int64_t LOW[] = {-128, 0, -32768, 0}, HIGH[] = {127, 255, 32767, 65
 static void check_codes(const Kernels *set, const Kernels *portable, const Geometry *g, Lane lane, Type type, Type weights_type) {
     const int64_t taps = taps_of(g), pixels = pixels_of(g), count = pixels * g->outputs;
     void *x = random_codes(type, g->images * g->height * g->width * g->channels), *w = random_codes(weights_type, g->outputs * taps);
-    int64_t *low = allocate(g->outputs * 8), *high = allocate(g->outputs * 8), lowest = 0, highest = 0;
-    int64_t *set_low = allocate(g->outputs * 8), *set_high = allocate(g->outputs * 8);
+    int64_t *low = exactly(g->outputs, 8), *high = exactly(g->outputs, 8), lowest = 0, highest = 0;
+    int64_t *set_low = exactly(g->outputs, 8), *set_high = exactly(g->outputs, 8);
     window_bounds(portable, lane, weights_type, w, g->outputs, taps, LOW[type], HIGH[type], low, high);
     window_bounds(set, lane, weights_type, w, g->outputs, taps, LOW[type], HIGH[type], set_low, set_high);
     compare("bounds", set->name, set_low, low, g->outputs * 8, g);
     compare("bounds", set->name, set_high, high, g->outputs * 8, g);
-    uint8_t *ordered = allocate(g->outputs);
-    double *multiplier = allocate(g->outputs * 8), *addend = allocate(g->outputs * 8);
+    uint8_t *ordered = exactly(g->outputs, 1);
+    double *multiplier = exactly(g->outputs, 8), *addend = exactly(g->outputs, 8);
     for (int64_t o = 0; o < g->outputs; o++) {
         lowest = smaller(lowest, low[o]), highest = larger(highest, high[o]);
         multiplier[o] = (double)draw(-1000, 1000) / 65536, addend[o] = (double)draw(-1000000, 1000000) / 65536;
@@ -89,7 +107,7 @@ static void check_codes(const Kernels *set, const Kernels *portable, const Geome
         for (int fused = 0; fused <= (narrow && overflow != WRAP && !finish.ordered); fused++) {
             Affine affine = {multiplier, addend, (int)draw(0, 1), {U8, SATURATE, 8, 0, INT32_MIN, 255, 0, 200}};
             if (fused) finish.affine = &affine, finish.y_bytes = 1;
-            char *found = allocate(count * finish.y_bytes), *expected = allocate(count * finish.y_bytes);
+            char *found = exactly(count, finish.y_bytes), *expected = exactly(count, finish.y_bytes);
             Seen seen[4];
             window_codes(portable, lane, g, type, x, LOW[type], HIGH[type], weights_type, w, &finish, expected, 1, seen, seen + 1);
             window_codes(set, lane, g, type, x, LOW[type], HIGH[type], weights_type, w, &finish, found, 1, seen + 2, seen + 3);
@@ -105,9 +123,9 @@ static void check_elementwise(const Kernels *set, const Kernels *portable, const
     const int64_t count = g->images * g->height * g->width * g->channels, pixels = pixels_of(g) * g->channels;
     void *a = random_codes(type, count), *b = random_codes(other, count);
     int32_t *multiplier = random_codes(S32, g->channels);
-    int64_t *addend = allocate(g->channels * 8);
-    uint8_t *shift = allocate(g->channels);
-    char *found = allocate(larger(count, pixels) * 8), *expected = allocate(larger(count, pixels) * 8);
+    int64_t *addend = exactly(g->channels, 8);
+    uint8_t *shift = exactly(g->channels, 1);
+    char *found = exactly(larger(count, pixels), 4), *expected = exactly(larger(count, pixels), 4);
     for (int64_t i = 0; i < g->channels; i++) multiplier[i] %= 1000, addend[i] = draw(-100000, 100000), shift[i] = (uint8_t)draw(0, 12);
     Seen seen[2];
     for (Overflow overflow = WRAP; overflow <= SATURATE; overflow++) {
@@ -138,7 +156,7 @@ static void check_floats(const Kernels *set, const Kernels *portable, const Geom
     const int64_t inputs = g->images * g->height * g->width * g->channels, outputs = pixels_of(g) * g->outputs;
     const int64_t taps = g->outputs * taps_of(g), most = larger(inputs, larger(outputs, taps));
     float *x = random_floats(inputs), *w = random_floats(taps), *gradient = random_floats(outputs);
-    float *found = allocate(most * 4), *expected = allocate(most * 4);
+    float *found = exactly(most, 4), *expected = exactly(most, 4);
     for (Lane lane = L1; lane <= MAC; lane++) {
         forward_f32(portable, lane, g, x, w, expected, 1);
         forward_f32(set, lane, g, x, w, found, 1);
@@ -153,28 +171,41 @@ static void check_floats(const Kernels *set, const Kernels *portable, const Geom
     free(x), free(w), free(gradient), free(found), free(expected);
 }
 
+static void check_layer(const Kernels *const *sets, int count) {
+    const Geometry g = random_layer();
+    const Lane lane = (Lane)draw(0, 1);
+    const Type type = (Type)draw(0, 3), other = (Type)draw(0, 3);
+    for (int i = 0; i < count - 1; i++) {
+        check_codes(sets[i], sets[count - 1], &g, lane, type, other);
+        Geometry pool = g; /* every window meets the image */
+        pool.groups = pool.dilation_height = pool.dilation_width = 1, pool.outputs = g.channels;
+        pool.kernel_height = smaller(g.kernel_height, g.height), pool.kernel_width = smaller(g.kernel_width, g.width);
+        pool.padding_height = pool.kernel_height / 2, pool.padding_width = pool.kernel_width / 2;
+        pool.out_height = (g.height + 2 * pool.padding_height - pool.kernel_height) / g.stride_height + 1;
+        pool.out_width = (g.width + 2 * pool.padding_width - pool.kernel_width) / g.stride_width + 1;
+        check_elementwise(sets[i], sets[count - 1], &pool, type, other);
+        check_floats(sets[i], sets[count - 1], &g);
+    }
+}
+
+#ifdef FUZZER
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
+    static const Kernels *sets[MAX_SETS];
+    choices = bytes, choices_end = bytes + length;
+    state = 88172645463325252ULL;
+    check_layer(sets, kernel_sets(sets));
+    return 0;
+}
+#else
 int main(int arguments, char **values) {
     const Kernels *sets[MAX_SETS];
     const int count = kernel_sets(sets);
     const long layers = arguments > 1 ? atol(values[1]) : 100;
-    for (long layer = 0; layer < layers; layer++) {
-        const Geometry g = random_layer();
-        const Lane lane = (Lane)draw(0, 1);
-        const Type type = (Type)draw(0, 3), other = (Type)draw(0, 3);
-        for (int i = 0; i < count - 1; i++) {
-            check_codes(sets[i], sets[count - 1], &g, lane, type, other);
-            Geometry pool = g; /* every window meets the image */
-            pool.groups = pool.dilation_height = pool.dilation_width = 1, pool.outputs = g.channels;
-            pool.kernel_height = smaller(g.kernel_height, g.height), pool.kernel_width = smaller(g.kernel_width, g.width);
-            pool.padding_height = pool.kernel_height / 2, pool.padding_width = pool.kernel_width / 2;
-            pool.out_height = (g.height + 2 * pool.padding_height - pool.kernel_height) / g.stride_height + 1;
-            pool.out_width = (g.width + 2 * pool.padding_width - pool.kernel_width) / g.stride_width + 1;
-            check_elementwise(sets[i], sets[count - 1], &pool, type, other);
-            check_floats(sets[i], sets[count - 1], &g);
-        }
-    }
+    for (long layer = 0; layer < layers; layer++) check_layer(sets, count);
     printf("%ld layers;", layers);
     for (int i = 0; i < count; i++) printf(" %s", sets[i]->name);
     printf("; %d differences\n", failures);
     return failures > 0;
 }
+#endif
