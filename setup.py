@@ -17,6 +17,7 @@ FLAGS = [
     "-std=gnu11",
     "-Wall",
     "-Wextra",
+    "-Werror=switch",
     "-fno-math-errno",
     "-fno-trapping-math",
     "-fno-strict-aliasing",

@@ -7,9 +7,12 @@ _Numbers = tuple[int, ...]
 _Seen = tuple[int, int, int]
 
 def instruction_sets() -> tuple[str, ...]: ...
+def arithmetics() -> tuple[str, ...]: ...
 def default_threads() -> int: ...
 def l1_ceiling(steps: int, kernels: int) -> int: ...
-def forward(x: _Array, weights: _Array, y: _Array, geometry: _Numbers, lane: int, kernels: int, threads: int) -> None: ...
+def forward(
+    x: _Array, weights: _Array, y: _Array, geometry: _Numbers, arithmetic: int, kernels: int, threads: int
+) -> None: ...
 def l1_input_gradient(
     gradient: _Array, x: _Array, weights: _Array, out: _Array, geometry: _Numbers, kernels: int, threads: int
 ) -> None: ...
@@ -19,7 +22,7 @@ def l1_sign_filter_gradient(
 def window_bounds(
     weights: _Array,
     weights_type: int,
-    lane: int,
+    arithmetic: int,
     taps: int,
     x_low: int,
     x_high: int,
@@ -36,7 +39,7 @@ def window(
     y: _Array,
     y_bytes: int,
     geometry: _Numbers,
-    lane: int,
+    arithmetic: int,
     register: tuple[int, int, int, int],
     narrow: bool,
     ordered: _Array | None,

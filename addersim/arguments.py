@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from addersim.datapaths import LANES
+from addersim.arithmetics import arithmetic as find_arithmetic
 from addersim.errors import ConfigError, FormatError, NetworkError
 from addersim.fixed import OVERFLOWS, ROUNDINGS, Accumulator, FixedFormat
 from addersim.geometry import Geometry, Pair, check_work
@@ -19,7 +19,6 @@ __all__ = ["CodesResult", "FusedResult", "WindowResult"]
 Array = npt.NDArray[Any]
 Moves = tuple[Pair, Pair, Pair, int]
 """stride, padding, dilation, groups"""
-Lane = Literal["l1", "mac"]
 AccumulatorOverflow = Literal["exact", "wrap", "saturate"]
 
 CODES = ("int8", "uint8", "int16", "uint16")
@@ -149,10 +148,9 @@ def check_window(x: Array, weights: Array, moves: Moves) -> tuple[Geometry, tupl
     return geometry, geometry.output_shape(x.shape, weights.shape)
 
 
-def check_lane(lane: str, accumulator_bits: int | None, overflow: AccumulatorOverflow) -> Accumulator:
+def check_arithmetic(arithmetic: str, accumulator_bits: int | None, overflow: AccumulatorOverflow) -> Accumulator:
     """The register of a window layer, after checking that its arithmetic exists."""
-    if lane not in LANES:
-        raise FormatError(f"lane: {lane!r} is not one of {', '.join(LANES)}")
+    find_arithmetic(arithmetic)
     return Accumulator(accumulator_bits, overflow)
 
 

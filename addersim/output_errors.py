@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from msgspec.structs import replace
 
+from addersim.arithmetics import ARITHMETICS
 from addersim.correction import corrected
-from addersim.datapaths import DATAPATHS
 from addersim.fixed import FixedFormat
 from addersim.layers import Affine, IntegerWindow, Window
 from addersim.network import Images, Network
@@ -69,10 +69,12 @@ class Reader:
 
     def _weights(self, fixed: FixedFormat, how: Quantization) -> Array:
         """Weights on the grid that the input's format gives them; as trained where they have a scale of their own."""
-        if not DATAPATHS[how.circuits()[self.window.arithmetic]].shared_scale:
+        if not ARITHMETICS[self.window.arithmetic].shared_scale:
             return self.window.weights
         bits = how.bits(self.window.name, "weight_bits")
-        weights = np.clip(self.window.weights, fixed.low, fixed.high) if how.clip_weights else self.window.weights
+        weights = (
+            np.clip(self.window.weights, fixed.low, fixed.high) if how.clips(self.window.arithmetic) else self.window.weights
+        )
         grid = FixedFormat(bits, fixed.signed or bool((weights < 0).any()), fixed.scale * 2.0 ** (fixed.bits - bits))
         return grid.decode(grid.encode(weights)).astype(np.float32)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Literal
 
 import msgspec
 
+from addersim.arithmetics import ARITHMETICS
+from addersim.datapaths import DATAPATHS, Datapath, datapaths_of
 from addersim.errors import FormatError
 from addersim.fixed import MAX_BITS, MIN_BITS, Accumulator, Overflow, Rounding
 
@@ -101,6 +101,10 @@ class Quantization(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         own: int | None = getattr(self.layers.get(layer, LayerBits()), what)
         return getattr(self, what) if own is None else own
 
-    def circuits(self) -> Mapping[str, str]:
-        """Datapath by lane."""
-        return MappingProxyType({"l1": f"l1-{self.circuit}", "mac": "mac"})
+    def datapath_of(self, arithmetic: str) -> Datapath:
+        """The circuit of an arithmetic: as chosen for adder layers, otherwise the usual one."""
+        return DATAPATHS[f"l1-{self.circuit}"] if arithmetic == "l1" else datapaths_of(arithmetic)[0]
+
+    def clips(self, arithmetic: str) -> bool:
+        """Whether weights are clipped to their input's range."""
+        return self.clip_weights and ARITHMETICS[arithmetic].exact_clip

@@ -11,9 +11,9 @@ import numpy.typing as npt
 from msgspec.structs import replace
 
 from addersim import kernels
+from addersim.arithmetics import ARITHMETICS
 from addersim.calibration import Member, Sample, channel_scales, choose_scale, sample_network
 from addersim.correction import MOST_CORRECTION, corrected
-from addersim.datapaths import DATAPATHS
 from addersim.errors import QuantizationError
 from addersim.fixed import MAX_BITS, FixedFormat
 from addersim.layers import Affine, AnyIntegerLayer, IntegerLayer, IntegerWindow, Layer, Plan, Relu, Window
@@ -187,8 +187,7 @@ def _choose_formats(
             members[name] = Member(samples[name], min(group.bits + (mixed and signed), MAX_BITS), signed)
         scale = choose_scale(_heard(network, members), how.calibration, how.percentile)
         scale = refine_scale(scale, {name: FixedFormat(one.bits, one.signed) for name, one in members.items()}, readers, how)
-        if not how.clip_weights:
-            scale = max(scale, _scale_for_weights(network, how, members))
+        scale = max(scale, _scale_for_weights(network, how, members))
         scale = max(scale, _scale_for_multipliers(network, how, formats, members))
         if how.power_of_two:
             scale = float(2.0 ** np.ceil(np.log2(scale)))
@@ -251,14 +250,26 @@ def _groups(network: Network, how: Quantization) -> list[_Group]:
 
 
 def _scale_for_weights(network: Network, how: Quantization, members: Mapping[str, Member]) -> float:
-    """Smallest scale of an input at which unclipped adder weights fit their codes."""
+    """Smallest scale of an input at which weights that share it, unclipped, fit their codes."""
     needed = 0.0
     for layer in network.layers:
-        if isinstance(layer, Window) and layer.arithmetic == "l1" and layer.inputs[0] in members:
+        if isinstance(layer, Window) and layer.inputs[0] in members and _shares_unclipped(layer, how):
             bits = how.bits(layer.name, "weight_bits")
             largest = float(np.abs(layer.weights).max())
             needed = max(needed, largest / FixedFormat(bits).maximum * 2.0 ** (bits - members[layer.inputs[0]].bits))
     return needed
+
+
+def _shares_unclipped(window: Window, how: Quantization) -> bool:
+    return ARITHMETICS[window.arithmetic].shared_scale and not how.clips(window.arithmetic)
+
+
+def _step(window: Window, how: Quantization, source: FixedFormat) -> float:
+    """Real value of one step of a sum: on the grid that both operands share, or on that of weights of scale one."""
+    record = ARITHMETICS[window.arithmetic]
+    if not record.shared_scale:
+        return source.scale
+    return float((source.scale * min(1.0, 2.0 ** (source.bits - how.bits(window.name, "weight_bits")))) ** record.degree)
 
 
 def _scale_for_multipliers(
@@ -273,9 +284,9 @@ def _scale_for_multipliers(
             bits = how.bits(window.name, "weight_bits")
             if (source := formats.get(window.inputs[0])) is None:  # a residual group's own branch: its scale moves along
                 continue
-            step: Array = np.array(source.scale * min(1.0, 2.0 ** (source.bits - bits)))
-            if window.arithmetic == "mac":
-                step = source.scale * np.abs(window.weights).max(axis=(1, 2, 3)) / FixedFormat(bits).maximum
+            step: Array = np.array(_step(window, how, source))
+            if not ARITHMETICS[window.arithmetic].shared_scale:
+                step = step * np.abs(window.weights).max(axis=(1, 2, 3)) / FixedFormat(bits).maximum
             needed = max(needed, float(np.abs(layer.multiplier * step).max()) / (2 ** (how.multiplier_bits - 1) - 1))
     return needed * (MOST_CORRECTION if how.correction == "mean-variance" else 1.0)
 
@@ -295,12 +306,11 @@ def _scale_weights(
             continue
         bits = how.bits(layer.name, "weight_bits")
         source = formats[layer.inputs[0]]
-        if DATAPATHS[how.circuits()[layer.arithmetic]].shared_scale:
-            scales[layer.name] = source.scale * min(1.0, 2.0 ** (source.bits - bits))
+        scales[layer.name] = _step(layer, how, source)
+        if ARITHMETICS[layer.arithmetic].shared_scale:
             continue
         found = channel_scales(layer.weights, bits, how.calibration, how.per_channel)
         by_filter[layer.name] = 2.0 ** np.ceil(np.log2(found)) if how.power_of_two else found
-        scales[layer.name] = source.scale
     return scale_channels(network, by_filter)
 
 
@@ -332,4 +342,4 @@ def _adjust(
 
 
 def _rounds_to_output(window: Window, how: Quantization) -> bool:
-    return how.weight_rounding == "output" and window.arithmetic == "mac"
+    return how.weight_rounding == "output" and ARITHMETICS[window.arithmetic].linear

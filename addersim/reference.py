@@ -6,7 +6,7 @@ come in the order kernel row, kernel column, input channel. ``threads`` is taken
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -19,21 +19,22 @@ from addersim.arguments import (
     AccumulatorOverflow,
     CodesResult,
     FusedResult,
-    Lane,
     Moves,
     WindowResult,
+    check_arithmetic,
     check_array,
     check_constants,
     check_exact,
     check_format,
     check_kind,
-    check_lane,
     check_levels,
     check_pool,
     check_products,
     check_threads,
     check_window,
 )
+from addersim.arithmetics import ARITHMETICS
+from addersim.arithmetics import arithmetic as find_arithmetic
 from addersim.errors import NetworkError
 from addersim.fixed import Accumulator, FixedFormat, Overflow, Rounding, shift_right, wrap
 from addersim.geometry import Geometry, Pair
@@ -42,6 +43,7 @@ __all__ = [
     "add",
     "affine",
     "clamp",
+    "forward",
     "l1_forward",
     "l1_input_gradient",
     "l1_sign_filter_gradient",
@@ -57,9 +59,6 @@ __all__ = [
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]
-Term = Callable[[Array, Array], Array]
-
-TERMS: dict[str, Term] = {"l1": lambda x, w: -abs(x - w), "mac": lambda x, w: x * w}
 
 
 def _met(x: Array, geometry: Geometry, sizes: Pair, row: int, column: int, outside: int = 0) -> Array:
@@ -99,7 +98,7 @@ def window(
     x: Array,
     weights: Array,
     *,
-    lane: Lane,
+    arithmetic: str,
     stride: Pair = (1, 1),
     padding: Pair = (0, 0),
     dilation: Pair = (1, 1),
@@ -110,12 +109,12 @@ def window(
 ) -> WindowResult:
     """As `addersim.kernels.window`; the register is handled after every tap."""
     x, weights = check_array("x", x, CODES), check_array("weights", weights, CODES)
-    register = check_lane(lane, accumulator_bits, overflow)
+    register = check_arithmetic(arithmetic, accumulator_bits, overflow)
     check_threads(threads)
     geometry, shape = check_window(x, weights, (stride, padding, dilation, groups))
     exact, held, changed = np.zeros((3, *shape), np.int64)
     for operand, weight in _operands(x.astype(np.int64), weights.astype(np.int64), geometry, (shape[1], shape[2])):
-        term = TERMS[lane](operand, weight)
+        term = ARITHMETICS[arithmetic].term(operand, weight)
         exact += term
         after = _held(held + term, register)
         changed |= after != held + term
@@ -123,7 +122,7 @@ def window(
     overflowed = changed if overflow == "saturate" else held != exact
     ends = (int(exact.min()), int(exact.max())) if exact.size else (0, 0)
     check_exact(register, *ends)
-    return WindowResult(held.astype(_word(x, weights, lane, register)), *ends, int(np.count_nonzero(overflowed)))
+    return WindowResult(held.astype(_word(x, weights, arithmetic, register)), *ends, int(np.count_nonzero(overflowed)))
 
 
 def _held(values: Array, register: Accumulator) -> Array:
@@ -135,12 +134,12 @@ def _held(values: Array, register: Accumulator) -> Array:
     return np.clip(values, register.minimum, register.maximum)
 
 
-def _word(x: Array, weights: Array, lane: Lane, register: Accumulator) -> type[np.signedinteger[Any]]:
+def _word(x: Array, weights: Array, arithmetic: str, register: Accumulator) -> type[np.signedinteger[Any]]:
     """int32 where no x of its type, with these weights, gives a sum beyond 32 bits, or the register is that narrow."""
     ends = np.array([np.iinfo(x.dtype).min, 0, np.iinfo(x.dtype).max], np.int64)
-    terms = TERMS[lane](ends, weights.astype(np.int64).reshape(len(weights), -1, 1))
+    terms = ARITHMETICS[arithmetic].term(ends, weights.astype(np.int64).reshape(len(weights), -1, 1))
     low, high = terms.min(axis=2).sum(axis=1).min(), terms.max(axis=2).sum(axis=1).max()
-    if lane == "l1":
+    if ARITHMETICS[arithmetic].falls:
         high = 0
     small = register.overflow != "exact" and register.bits is not None and register.bits <= 32
     return np.int32 if small or (low >= -(2**31) and high < 2**31) else np.int64
@@ -183,7 +182,7 @@ def window_affine(
     addend: Array,
     shift: Array,
     *,
-    lane: Lane,
+    arithmetic: str,
     output: FixedFormat,
     stride: Pair = (1, 1),
     padding: Pair = (0, 0),
@@ -198,7 +197,9 @@ def window_affine(
 ) -> FusedResult:
     """As `addersim.kernels.window_affine`: one after the other."""
     moves: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-    sums = window(x, weights, lane=lane, accumulator_bits=accumulator_bits, overflow=overflow, threads=threads, **moves)
+    sums = window(
+        x, weights, arithmetic=arithmetic, accumulator_bits=accumulator_bits, overflow=overflow, threads=threads, **moves
+    )
     codes = affine(
         sums.values, multiplier, addend, shift, output=output, rounding=rounding, overflow=output_overflow, then=then
     )
@@ -210,7 +211,7 @@ def prepare_window(
     kind: npt.DTypeLike,
     weights: Array,
     *,
-    lane: Lane,
+    arithmetic: str,
     stride: Pair = (1, 1),
     padding: Pair = (0, 0),
     dilation: Pair = (1, 1),
@@ -221,7 +222,9 @@ def prepare_window(
     """See `addersim.kernels.prepare_window`: here everything is found out at each call, for x of any type."""
     check_kind(kind)
     moves: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-    return partial(window, weights=weights, lane=lane, **moves, accumulator_bits=accumulator_bits, overflow=overflow)
+    return partial(
+        window, weights=weights, arithmetic=arithmetic, **moves, accumulator_bits=accumulator_bits, overflow=overflow
+    )
 
 
 def prepare_window_affine(
@@ -310,42 +313,36 @@ def look_up(pixels: Array, levels: Array, *, threads: int | None = None) -> Arra
     return y
 
 
-def _forward(lane: Lane, x: Floats, weights: Floats, moves: Moves, threads: int | None) -> Floats:
+def forward(
+    x: Floats,
+    weights: Floats,
+    *,
+    arithmetic: str,
+    stride: Pair = (1, 1),
+    padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+    threads: int | None = None,
+) -> Floats:
+    """As `addersim.kernels.forward`, summed in float64."""
     x, weights = check_array("x", x, ("float32",)), check_array("weights", weights, ("float32",))
+    term = find_arithmetic(arithmetic).term
     check_threads(threads)
-    geometry, shape = check_window(x, weights, moves)
+    geometry, shape = check_window(x, weights, (stride, padding, dilation, groups))
     y = np.zeros(shape)
     for operand, weight in _operands(x.astype(np.float64), weights.astype(np.float64), geometry, (shape[1], shape[2])):
-        y += TERMS[lane](operand, weight)
+        y += term(operand, weight)
     return y.astype(np.float32)
 
 
-def l1_forward(
-    x: Floats,
-    weights: Floats,
-    *,
-    stride: Pair = (1, 1),
-    padding: Pair = (0, 0),
-    dilation: Pair = (1, 1),
-    groups: int = 1,
-    threads: int | None = None,
-) -> Floats:
-    """As `addersim.kernels.l1_forward`, summed in float64."""
-    return _forward("l1", x, weights, (stride, padding, dilation, groups), threads)
+def l1_forward(x: Floats, weights: Floats, **how: Any) -> Floats:
+    """As `addersim.kernels.l1_forward`."""
+    return forward(x, weights, arithmetic="l1", **how)
 
 
-def mac_forward(
-    x: Floats,
-    weights: Floats,
-    *,
-    stride: Pair = (1, 1),
-    padding: Pair = (0, 0),
-    dilation: Pair = (1, 1),
-    groups: int = 1,
-    threads: int | None = None,
-) -> Floats:
-    """As `addersim.kernels.mac_forward`, summed in float64."""
-    return _forward("mac", x, weights, (stride, padding, dilation, groups), threads)
+def mac_forward(x: Floats, weights: Floats, **how: Any) -> Floats:
+    """As `addersim.kernels.mac_forward`."""
+    return forward(x, weights, arithmetic="mac", **how)
 
 
 def _gradients(gradient: Floats, x: Floats, weights: Floats, moves: Moves, threads: int | None) -> tuple[Floats, Floats]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 from msgspec.structs import replace
 
+from addersim.arithmetics import ARITHMETICS, Arithmetic
 from addersim.layers import Affine, AnyLayer, Window
 from addersim.layers.base import Array
 from addersim.network import Network
@@ -91,9 +92,11 @@ def _move_biases(layers: tuple[AnyLayer, ...]) -> tuple[AnyLayer, ...]:
     return tuple(result)
 
 
-def _pairs(network: Network, arithmetic: str) -> Iterable[tuple[Window, Affine]]:
-    """Each window of a lane with the affine that reads it."""
-    windows = {layer.name: layer for layer in network.layers if isinstance(layer, Window) and layer.arithmetic == arithmetic}
+def _pairs(network: Network, wanted: Callable[[Arithmetic], bool]) -> Iterable[tuple[Window, Affine]]:
+    """Each window of some arithmetics with the affine that reads it."""
+    windows = {
+        layer.name: layer for layer in network.layers if isinstance(layer, Window) and wanted(ARITHMETICS[layer.arithmetic])
+    }
     for layer in network.layers:
         if isinstance(layer, Affine) and layer.inputs[0] in windows:
             yield windows[layer.inputs[0]], layer
@@ -110,12 +113,12 @@ def _exchange(network: Network, pairs: Iterable[tuple[Window, Array, Affine, Arr
 
 
 def fold_batch_norm(network: Network) -> Network:
-    """Move the multiplier of the affine after each ``mac`` window into its weights; ``l1`` is not linear and stays."""
+    """Move the multiplier of the affine after each ``mac`` window into its weights; what is not linear stays."""
     return _exchange(
         network,
         (
             (window, window.weights * affine.multiplier[:, None, None, None], affine, np.ones(1), affine.addend)
-            for window, affine in _pairs(network, "mac")
+            for window, affine in _pairs(network, lambda one: one.linear)
         ),
     )
 
@@ -132,7 +135,7 @@ def scale_channels(network: Network, scales: Mapping[str, Array]) -> Network:
         network,
         (
             (window, window.weights / scale[:, None, None, None], affine, affine.multiplier * scale, affine.addend)
-            for window, affine in _pairs(network, "mac")
+            for window, affine in _pairs(network, lambda one: one.linear)
             for scale in (scales[window.name],)
         ),
     )
@@ -151,7 +154,7 @@ def clip_weights(network: Network, ranges: Mapping[str, tuple[float, float]]) ->
     """
 
     def clipped() -> Iterable[tuple[Window, Array, Affine, Array, Array]]:
-        for window, affine in _pairs(network, "l1"):
+        for window, affine in _pairs(network, lambda one: one.exact_clip):
             weights = np.clip(window.weights.astype(np.float64), *ranges[window.name])
             lost = np.abs(window.weights - weights).sum(axis=(1, 2, 3))
             yield window, weights, affine, affine.multiplier, affine.addend - affine.multiplier * lost

@@ -133,7 +133,7 @@ def _layer_trace(layer: TopologyLayer, datapath: str, rules: Quantization, conve
     record, work = find_datapath(datapath), layer.work
     inputs = FixedFormat(rules.bits(layer.name, "activation_bits"), signed=False)
     scale = inputs.scale * 2.0 ** (inputs.bits - (bits := rules.bits(layer.name, "weight_bits")))
-    constants = FixedFormat(bits, not (record.shared_scale and rules.clip_weights), scale)
+    constants = FixedFormat(bits, not rules.clips(record.arithmetic.name), scale)
     one_filter = IntegerWindow(  # knows the widths of operands and register
         name=layer.name,
         inputs=("input",),
@@ -156,6 +156,7 @@ def _layer_trace(layer: TopologyLayer, datapath: str, rules: Quantization, conve
         weights=Operand(work.window * work.filters * work.groups, constants.bits),
         work=work,
         accumulator_bits=accumulator_bits,
+        operand_bits=operand_bits,
         sources=(-1,),
     )
 

@@ -109,6 +109,8 @@ class LayerTrace:
         Stored constants (weights, or the multipliers, addends and shifts of an affine layer).
     work
         The matrix product of a window layer; None elsewhere.
+    operand_bits
+        Width of a window layer's operands on its datapath, which may be more than that of either; None elsewhere.
     accumulator_bits
         Width of the accumulator of a window or average-pooling layer; None elsewhere.
     output_format
@@ -136,6 +138,11 @@ class LayerTrace:
     observed: Observed | None = None
     fused: bool = False
     sources: tuple[int, ...] = ()
+    operand_bits: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.work is not None and self.operand_bits is None:
+            raise NetworkError(f"layer {self.name}: matrix work without operand_bits, the width of its operands")
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ cdef extern from "core.h":
         int64_t groups
     ctypedef enum Type:
         pass
-    ctypedef enum Lane:
+    ctypedef enum Arithmetic:
         pass
     ctypedef enum Overflow:
         pass
@@ -45,18 +45,20 @@ cdef extern from "core.h":
         const char *name
         int64_t (*l1_u8_ceiling)(int64_t steps) nogil
     enum:
+        ARITHMETICS
         MAX_SETS
+    const char *arithmetic_names[]
     int kernel_sets(const Kernels **sets) nogil
     int openmp_threads() nogil
-    int forward_f32(const Kernels *kernels, Lane lane, const Geometry *g, const float *x, const float *weights, float *y,
+    int forward_f32(const Kernels *kernels, Arithmetic arithmetic, const Geometry *g, const float *x, const float *weights, float *y,
                     int threads) nogil
     int l1_input_gradient_f32(const Kernels *kernels, const Geometry *g, const float *gradient, const float *x,
                               const float *weights, float *out, int threads) nogil
     int l1_sign_filter_gradient_f32(const Kernels *kernels, const Geometry *g, const float *gradient, const float *x,
                                     const float *weights, float *out, int threads) nogil
-    int c_window_bounds "window_bounds"(const Kernels *kernels, Lane lane, Type type, const void *weights, int64_t outputs,
+    int c_window_bounds "window_bounds"(const Kernels *kernels, Arithmetic arithmetic, Type type, const void *weights, int64_t outputs,
                                         int64_t taps, int64_t x_low, int64_t x_high, int64_t *low, int64_t *high) nogil
-    int window_codes(const Kernels *kernels, Lane lane, const Geometry *g, Type x_type, const void *x, int64_t x_low,
+    int window_codes(const Kernels *kernels, Arithmetic arithmetic, const Geometry *g, Type x_type, const void *x, int64_t x_low,
                      int64_t x_high, Type weights_type, const void *weights, const Finish *finish, void *y, int threads,
                      Seen *seen, Seen *codes_seen) nogil
     int affine_codes(const Kernels *kernels, Type type, const void *x, int64_t count, int64_t channels,
@@ -110,6 +112,11 @@ def instruction_sets():
     return tuple([sets[i].name.decode() for i in range(count)])
 
 
+def arithmetics():
+    """Names of the arithmetics, in the order of their numbers."""
+    return tuple([arithmetic_names[i].decode() for i in range(ARITHMETICS)])
+
+
 def default_threads():
     """Threads that OpenMP would take; 0 where the module was built without OpenMP."""
     return openmp_threads()
@@ -124,13 +131,13 @@ def l1_ceiling(int64_t steps, int kernels):
     return count
 
 
-def forward(const float[:, :, :, ::1] x, const float[:, :, :, ::1] weights, float[:, :, :, ::1] y, geometry, int lane,
+def forward(const float[:, :, :, ::1] x, const float[:, :, :, ::1] weights, float[:, :, :, ::1] y, geometry, int arithmetic,
             int kernels, int threads):
     cdef Geometry g = geometry_of(geometry)
     cdef const Kernels *table = kernels_at(kernels)
     cdef int status
     with nogil:
-        status = forward_f32(table, <Lane>lane, &g, &x[0, 0, 0, 0], &weights[0, 0, 0, 0], &y[0, 0, 0, 0], threads)
+        status = forward_f32(table, <Arithmetic>arithmetic, &g, &x[0, 0, 0, 0], &weights[0, 0, 0, 0], &y[0, 0, 0, 0], threads)
     done(status)
 
 
@@ -156,19 +163,19 @@ def l1_sign_filter_gradient(const float[:, :, :, ::1] gradient, const float[:, :
     done(status)
 
 
-def window_bounds(const uint8_t[::1] weights, int weights_type, int lane, int64_t taps, int64_t x_low, int64_t x_high,
+def window_bounds(const uint8_t[::1] weights, int weights_type, int arithmetic, int64_t taps, int64_t x_low, int64_t x_high,
                   int64_t[::1] low, int64_t[::1] high, int kernels):
     cdef const Kernels *table = kernels_at(kernels)
     cdef int64_t outputs = low.shape[0]
     cdef int status
     with nogil:
-        status = c_window_bounds(table, <Lane>lane, <Type>weights_type, &weights[0], outputs, taps, x_low, x_high, &low[0],
+        status = c_window_bounds(table, <Arithmetic>arithmetic, <Type>weights_type, &weights[0], outputs, taps, x_low, x_high, &low[0],
                                  &high[0])
     done(status)
 
 
 def window(const uint8_t[::1] x, int x_type, ends, const uint8_t[::1] weights, int weights_type, uint8_t[::1] y, int y_bytes,
-           geometry, int lane, register, bint narrow, const uint8_t[::1] ordered, affine, int kernels, int threads):
+           geometry, int arithmetic, register, bint narrow, const uint8_t[::1] ordered, affine, int kernels, int threads):
     """A window layer, and the affine after it where there is one.
 
     ends: codes that x can hold; register: overflow, bits, smallest and largest value; affine: None, or what scaled() gave,
@@ -198,7 +205,7 @@ def window(const uint8_t[::1] x, int x_type, ends, const uint8_t[::1] weights, i
         scaled.codes = codes_of(codes)
         finish.affine = &scaled
     with nogil:
-        status = window_codes(table, <Lane>lane, &g, <Type>x_type, &x[0], x_low, x_high, <Type>weights_type, &weights[0],
+        status = window_codes(table, <Arithmetic>arithmetic, &g, <Type>x_type, &x[0], x_low, x_high, <Type>weights_type, &weights[0],
                               &finish, &y[0], threads, &seen, &codes_seen)
     done(status)
     return (seen.minimum, seen.maximum, seen.overflowed), (codes_seen.minimum, codes_seen.maximum, codes_seen.overflowed)

@@ -54,21 +54,6 @@ static void extremes(Type type, const void *codes, int64_t count, int64_t *low, 
     }
 }
 
-static void bounds(Lane lane, const int32_t *weights, int64_t taps, int32_t x_low, int32_t x_high, int64_t *low, int64_t *high) {
-    int64_t least = 0, most = 0;
-    for (int64_t k = 0; k < taps; k++) {
-        const int64_t w = weights[k], one = x_low * w, other = x_high * w;
-        if (lane == L1) {
-            least -= x_high - w > w - x_low ? x_high - w : w - x_low;
-        } else {
-            least += one < other ? one : other;
-            most += one < other ? other : one;
-        }
-    }
-    *low = least;
-    *high = most;
-}
-
 static void prepare(const int32_t *weights, int64_t taps, int32_t low, int32_t high, int32_t offset, Type operand, void *to,
                     int64_t *sum, int64_t *cut) {
     int64_t total = 0, lost = 0;

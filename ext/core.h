@@ -65,7 +65,16 @@ static inline int64_t int64_at(const void *p) {
 typedef enum { S8, U8, S16, U16, S32, S64, F32 } Type;
 static inline int bytes_of(Type type) { return type <= U8 ? 1 : type <= U16 ? 2 : type == S64 ? 8 : 4; }
 
-typedef enum { L1, MAC } Lane;
+/* Arithmetics, one row each: enum, name, the term of one tap for operands x and w of any one type, and whether the sum only
+   falls (no term is above zero). generic.inc.h makes loops of every row for every set; panels are faster ones for some. */
+#define EACH_ARITHMETIC(ROW)                       \
+    ROW(L1, "l1", x < w ? x - w : w - x, 1)        \
+    ROW(MAC, "mac", x * w, 0)                      \
+    ROW(L2, "l2", (x - w) * (w - x), 1)
+#define ARITHMETIC_ENUM(ID, NAME, TERM, FALLS) ID,
+#define ARITHMETIC_ONE(ID, NAME, TERM, FALLS) +1
+typedef enum { EACH_ARITHMETIC(ARITHMETIC_ENUM) } Arithmetic;
+enum { ARITHMETICS = 0 EACH_ARITHMETIC(ARITHMETIC_ONE) };
 typedef enum { EXACT, WRAP, SATURATE } Overflow;
 typedef enum { HALF_EVEN, HALF_UP, TRUNCATE } Rounding;
 
@@ -127,12 +136,50 @@ typedef struct {
     int folds;              /* raw sums and constants are no larger than results can be: doubles hold their affine, too */
 } Finish;
 
-/* The kernels of one instruction set: one row an arithmetic. */
+/* Loops that every arithmetic has. Operands come widened; weights of a block of BLOCK outputs are (taps, BLOCK), those of a
+   depthwise layer (taps, channels). Narrow sums fit 32 bits, and so does each of their terms. */
+typedef struct {
+    void (*bounds)(const int32_t *weights, int64_t taps, int32_t x_low, int32_t x_high, int64_t *low, int64_t *high);
+    void (*narrow)(const int32_t *x, const int32_t *weights, int64_t taps, int32_t *sums);
+    void (*wide)(const int32_t *x, const int32_t *weights, int64_t taps, int64_t *sums);
+    void (*floats)(const float *x, const float *weights, int64_t taps, float *sums);
+    /* Registers that saturate at every tap, and whether one did. */
+    void (*ordered)(const int32_t *x, const int32_t *weights, int64_t taps, int64_t low, int64_t high, int64_t *registers,
+                    int64_t *clipped);
+    /* Of up to MAX_WIDTH channels of a depthwise window, its taps at `offsets`. */
+    void (*depthwise_narrow)(Type type, const char *window, const int64_t *offsets, int64_t taps, int64_t count,
+                             const int32_t *weights, int64_t channels, int32_t *sums);
+    void (*depthwise_wide)(Type type, const char *window, const int64_t *offsets, int64_t taps, int64_t count,
+                           const int32_t *weights, int64_t channels, int64_t *sums);
+    void (*depthwise_ordered)(Type type, const char *window, const int64_t *offsets, int64_t taps, int64_t count,
+                              const int32_t *weights, int64_t channels, int64_t low, int64_t high, int64_t *registers,
+                              int64_t *clipped);
+    /* Of any number of channels. */
+    void (*depthwise_floats)(const char *window, const int64_t *offsets, int64_t taps, int64_t count, const float *weights,
+                             int64_t channels, float *y);
+} Loops;
+
+/* What is faster than the loops, where an arithmetic has it: otherwise NULL, in a panel `run`. */
+typedef struct {
+    float float_sign; /* the float panel's sums times this are the arithmetic's: l1 sums |x - w| there */
+    Panel floats, bytes, shorts, shorts_wide;
+    void (*depthwise_narrow)(Type type, const char *window, const int64_t *offsets, int64_t taps, int64_t count,
+                             const int32_t *weights, int64_t channels, int32_t *sums);
+    /* Codes of bytes and at most BYTE_TAPS taps. */
+    void (*depthwise_bytes)(Type type, const char *window, const int64_t *offsets, int64_t taps, int64_t count,
+                            const int16_t *weights, int64_t channels, int32_t *sums);
+    void (*depthwise_floats)(const char *window, const int64_t *offsets, int64_t taps, int64_t count, const float *weights,
+                             int64_t channels, float *y);
+    /* A register and a term fit 32 bits together. */
+    void (*ordered_narrow)(const int32_t *x, const int32_t *weights, int64_t taps, int64_t low, int64_t high, int64_t *registers,
+                           int64_t *clipped);
+} Fast;
+
+/* The kernels of one instruction set. */
 typedef struct {
     const char *name;
-    Panel l1_f32, mac_f32;
-    Panel l1_u8, l1_s16, l1_s16_wide;
-    Panel mac_u8s8, mac_s16, mac_s16_wide; /* mac_u8s8.run may be NULL */
+    Loops loops[ARITHMETICS];
+    Fast fast[ARITHMETICS];
 
     int64_t (*l1_u8_ceiling)(int64_t steps); /* returns the absolute differences that it took */
 
@@ -145,9 +192,6 @@ typedef struct {
     void (*l1_gradient_planes)(const float *x, const int64_t *left, const int64_t *channel, const float *const *gradients,
                                int64_t plane, const float *const *weights, int64_t channels, int64_t taps, int64_t outputs,
                                float *out);
-    /* One output pixel of a depthwise layer, its taps at `offsets`; weights (taps, channels). */
-    void (*depthwise_f32)(Lane lane, const char *window, const int64_t *offsets, int64_t taps, const float *weights,
-                          int64_t channels, float *y);
     /* One input pixel; gradients and weights: `taps` pointers to `channels` values. */
     void (*depthwise_gradient)(const float *x, const float *const *gradients, const float *const *weights, int64_t taps,
                                int64_t channels, float *out);
@@ -157,8 +201,6 @@ typedef struct {
 
     void (*widen)(Type type, const void *codes, int64_t count, int32_t *to);
     void (*extremes)(Type type, const void *codes, int64_t count, int64_t *low, int64_t *high);
-    /* Smallest and largest sum of one output's taps for x in x_low..x_high. */
-    void (*bounds)(Lane lane, const int32_t *weights, int64_t taps, int32_t x_low, int32_t x_high, int64_t *low, int64_t *high);
     /* Weights of one output, clipped to low..high, minus an offset, as operands; their sum, and sum |w - clip(w)|. */
     void (*prepare)(const int32_t *weights, int64_t taps, int32_t low, int32_t high, int32_t offset, Type operand, void *to,
                     int64_t *sum, int64_t *cut);
@@ -169,21 +211,6 @@ typedef struct {
     /* `rows` raw sums of `width` outputs from `output` on to results, y_stride elements apart. */
     void (*finish)(const Finish *f, const void *sums, int sum_bytes, int64_t sums_stride, int64_t rows, const int64_t *window_sums,
                    int64_t output, int64_t width, void *y, int64_t y_stride, Seen *seen, Seen *codes_seen);
-    /* Exact sums of up to MAX_WIDTH channels of a depthwise window, its taps at `offsets`; weights (taps, channels) as int32. */
-    void (*depthwise_codes)(Lane lane, Type type, int wide, const char *window, const int64_t *offsets, int64_t taps, int64_t count,
-                            const int32_t *weights, int64_t channels, void *sums);
-    /* The same for l1 on bytes of up to BYTE_TAPS taps. */
-    void (*depthwise_bytes)(Type type, const char *window, const int64_t *offsets, int64_t taps, int64_t count,
-                            const int16_t *weights, int64_t channels, int32_t *sums);
-    /* The same with registers that saturate at every tap, and whether one did. */
-    void (*depthwise_ordered)(Type type, const char *window, const int64_t *offsets, int64_t taps, int64_t count,
-                              const int32_t *weights, int64_t channels, int64_t low, int64_t high, int64_t *registers,
-                              int64_t *clipped);
-    /* Registers of ORDERED outputs that saturate at every tap, and whether one did; weights (taps, ORDERED).
-       narrow: a register and a product fit 32 bits together. */
-    void (*ordered)(const int32_t *x, const int32_t *weights, int64_t taps, int64_t low, int64_t high, int narrow,
-                    int64_t *registers, int64_t *clipped);
-
     /* Chunks of at most CHUNK elements, the first of channel `channel`; affine_any takes any number that 64 bits hold. */
     void (*affine)(Type type, const void *x, int64_t count, const Affine *affine, int64_t channel, void *y, Seen *seen);
     void (*affine_any)(Type type, const void *x, int64_t count, const int32_t *multiplier, const int64_t *addend,
@@ -195,13 +222,15 @@ typedef struct {
     void (*sum_pixels)(Type type, const void *const *pixels, int64_t count, int64_t channels, int wide, void *y);
 } Kernels;
 
-#define ORDERED 16
+#define BLOCK 16
 #define BYTE_TAPS 171 /* of at most 255 + 128 each, which 16 bits hold */
 #define PLANE_UNITS 4
 #define MAX_LANES 16 /* floats of the widest vector */
 #define CHUNK 1024
 
-/* dispatch.c: the sets that this processor runs, best first. */
+/* dispatch.c: */
+extern const char *const arithmetic_names[ARITHMETICS];
+/* The sets that this processor runs, best first. */
 #define MAX_SETS 4
 int kernel_sets(const Kernels *sets[MAX_SETS]);
 int openmp_threads(void);
@@ -232,7 +261,7 @@ void pack_panels(const Panel *panel, const void *weights, int64_t outputs, int64
 void transpose_f32(const float *from, int64_t outputs, int64_t taps, float *to);
 
 /* Entry points return 0, or -1 where memory ran out. float.c, gradient.c: */
-int forward_f32(const Kernels *kernels, Lane lane, const Geometry *g, const float *x, const float *weights, float *y, int threads);
+int forward_f32(const Kernels *kernels, Arithmetic arithmetic, const Geometry *g, const float *x, const float *weights, float *y, int threads);
 int l1_input_gradient_f32(const Kernels *kernels, const Geometry *g, const float *gradient, const float *x,
                           const float *weights, float *out, int threads);
 /* planes.c: the same for layers that fit, with as many threads as are said. */
@@ -243,9 +272,9 @@ int l1_sign_filter_gradient_f32(const Kernels *kernels, const Geometry *g, const
                                 const float *weights, float *out, int threads);
 
 /* window.c: smallest and largest exact sum of each output for any x in x_low..x_high (which hold 0). */
-int window_bounds(const Kernels *kernels, Lane lane, Type type, const void *weights, int64_t outputs, int64_t taps, int64_t x_low,
+int window_bounds(const Kernels *kernels, Arithmetic arithmetic, Type type, const void *weights, int64_t outputs, int64_t taps, int64_t x_low,
                   int64_t x_high, int64_t *low, int64_t *high);
-int window_codes(const Kernels *kernels, Lane lane, const Geometry *g, Type x_type, const void *x, int64_t x_low, int64_t x_high,
+int window_codes(const Kernels *kernels, Arithmetic arithmetic, const Geometry *g, Type x_type, const void *x, int64_t x_low, int64_t x_high,
                  Type weights_type, const void *weights, const Finish *finish, void *y, int threads, Seen *seen, Seen *codes_seen);
 
 /* elementwise.c */

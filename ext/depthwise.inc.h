@@ -1,42 +1,48 @@
-/* Depthwise windows, one channel a lane, and registers that saturate tap by tap. */
+/* Depthwise windows, one channel a lane, and registers that saturate tap by tap: faster than the plain loops. */
 
-static inline Ints depthwise_term(Lane lane, Ints sum, Ints x, Ints w) {
-    return ints_add(sum, lane == L1 ? ints_sub(ints_max(x, w), ints_min(x, w)) : ints_mul(x, w));
-}
+static inline Ints l1_term(Ints sum, Ints x, Ints w) { return ints_add(sum, ints_sub(ints_min(x, w), ints_max(x, w))); }
+static inline Ints mac_term(Ints sum, Ints x, Ints w) { return ints_add(sum, ints_mul(x, w)); }
 
-/* Sums modulo 2**32, two vectors of channels in registers. */
-static inline __attribute__((always_inline)) void depthwise_narrow(const Lane lane, const Type type, const char *window,
-                                                                   const int64_t *offsets, int64_t taps, int64_t count,
-                                                                   const int32_t *weights, int64_t channels, int32_t *sums) {
-    int64_t at = 0;
-    for (; at + 2 * LANES <= count; at += 2 * LANES) {
-        Ints sum = ints_zero(), other = ints_zero();
-        for (int64_t tap = 0; tap < taps; tap++) {
-            const char *x = window + offsets[tap];
-            const int32_t *w = weights + tap * channels + at;
-            sum = depthwise_term(lane, sum, ints_from(type, x, at), ints_load(w));
-            other = depthwise_term(lane, other, ints_from(type, x, at + LANES), ints_load(w + LANES));
-        }
-        ints_store(sums + at, sum);
-        ints_store(sums + at + LANES, other);
+/* Sums modulo 2**32, two vectors of channels in registers; the last vector may read and store more than `count`, which nobody
+   minds. */
+#define DEPTHWISE_VECTORS(NAME, TERM)                                                                                           \
+    static inline __attribute__((always_inline)) void NAME##_of(const Type type, const char *window, const int64_t *offsets,    \
+                                                                int64_t taps, int64_t count, const int32_t *weights,            \
+                                                                int64_t channels, int32_t *sums) {                              \
+        int64_t at = 0;                                                                                                         \
+        for (; at + 2 * LANES <= count; at += 2 * LANES) {                                                                      \
+            Ints sum = ints_zero(), other = ints_zero();                                                                        \
+            for (int64_t tap = 0; tap < taps; tap++) {                                                                          \
+                const char *x = window + offsets[tap];                                                                          \
+                const int32_t *w = weights + tap * channels + at;                                                               \
+                sum = TERM(sum, ints_from(type, x, at), ints_load(w));                                                          \
+                other = TERM(other, ints_from(type, x, at + LANES), ints_load(w + LANES));                                      \
+            }                                                                                                                   \
+            ints_store(sums + at, sum);                                                                                         \
+            ints_store(sums + at + LANES, other);                                                                               \
+        }                                                                                                                       \
+        for (; at < count; at += LANES) {                                                                                       \
+            Ints sum = ints_zero();                                                                                             \
+            for (int64_t tap = 0; tap < taps; tap++) {                                                                          \
+                sum = TERM(sum, ints_from(type, window + offsets[tap], at), ints_load(weights + tap * channels + at));          \
+            }                                                                                                                   \
+            ints_store(sums + at, sum);                                                                                         \
+        }                                                                                                                       \
+    }                                                                                                                           \
+    static void NAME(Type type, const char *window, const int64_t *offsets, int64_t taps, int64_t count, const int32_t *weights, \
+                     int64_t channels, int32_t *sums) {                                                                         \
+        switch (type) {                                                                                                         \
+            case S8: NAME##_of(S8, window, offsets, taps, count, weights, channels, sums); break;                               \
+            case U8: NAME##_of(U8, window, offsets, taps, count, weights, channels, sums); break;                               \
+            case S16: NAME##_of(S16, window, offsets, taps, count, weights, channels, sums); break;                             \
+            default: NAME##_of(U16, window, offsets, taps, count, weights, channels, sums); break;                              \
+        }                                                                                                                       \
     }
-    for (; at < count; at += LANES) { /* the last vector may read and store more than `count`, which nobody minds */
-        Ints sum = ints_zero();
-        for (int64_t tap = 0; tap < taps; tap++) {
-            sum = depthwise_term(lane, sum, ints_from(type, window + offsets[tap], at), ints_load(weights + tap * channels + at));
-        }
-        ints_store(sums + at, sum);
-    }
-}
+DEPTHWISE_VECTORS(l1_depthwise, l1_term)
+DEPTHWISE_VECTORS(mac_depthwise, mac_term)
 
-#define DEPTHWISE_CASE(TYPE, C)                                                                                                 \
-    case TYPE:                                                                                                                  \
-        lane == L1 ? depthwise_narrow(L1, TYPE, window, offsets, taps, count, weights, channels, sums)                          \
-                   : depthwise_narrow(MAC, TYPE, window, offsets, taps, count, weights, channels, sums);                        \
-        break;
-
-/* Sums of |x - w| of bytes in 16 bits; the last vector reads and stores too much, too. */
-static inline __attribute__((always_inline)) void depthwise_bytes_of(const Type type, const char *window, const int64_t *offsets,
+/* Sums of |x - w|, not of its negative, of bytes in 16 bits; the last vector reads and stores too much, too. */
+static inline __attribute__((always_inline)) void l1_depthwise_bytes_of(const Type type, const char *window, const int64_t *offsets,
                                                                      int64_t taps, int64_t count, const int16_t *weights,
                                                                      int64_t channels, int32_t *sums) {
     for (int64_t at = 0; at < count; at += SHORTS) {
@@ -49,72 +55,30 @@ static inline __attribute__((always_inline)) void depthwise_bytes_of(const Type 
     }
 }
 
-static void depthwise_bytes(Type type, const char *window, const int64_t *offsets, int64_t taps, int64_t count,
+static void l1_depthwise_bytes(Type type, const char *window, const int64_t *offsets, int64_t taps, int64_t count,
                             const int16_t *weights, int64_t channels, int32_t *sums) {
     if (type == S8) {
-        depthwise_bytes_of(S8, window, offsets, taps, count, weights, channels, sums);
+        l1_depthwise_bytes_of(S8, window, offsets, taps, count, weights, channels, sums);
     } else {
-        depthwise_bytes_of(U8, window, offsets, taps, count, weights, channels, sums);
+        l1_depthwise_bytes_of(U8, window, offsets, taps, count, weights, channels, sums);
     }
 }
 
-static void depthwise_wide(Lane lane, Type type, const char *window, const int64_t *offsets, int64_t taps, int64_t count,
-                           const int32_t *weights, int64_t channels, int64_t *sums) {
-    int32_t x[MAX_WIDTH];
-    for (int64_t i = 0; i < count; i++) sums[i] = 0;
-    for (int64_t tap = 0; tap < taps; tap++, weights += channels) {
-        widen_32(type, window + offsets[tap], count, x);
-        for (int64_t i = 0; i < count; i++) {
-            const int64_t a = x[i], b = weights[i];
-            sums[i] += lane == L1 ? (a > b ? a - b : b - a) : a * b;
-        }
-    }
-}
-
-static void depthwise_codes(Lane lane, Type type, int wide, const char *window, const int64_t *offsets, int64_t taps, int64_t count,
-                            const int32_t *weights, int64_t channels, void *sums) {
-    if (wide) {
-        depthwise_wide(lane, type, window, offsets, taps, count, weights, channels, sums);
-        return;
-    }
-    switch (type) {
-        EACH_NARROW_TYPE(DEPTHWISE_CASE)
-        default: break;
-    }
-}
-
-/* Registers of up to MAX_WIDTH channels that saturate at every tap, and whether one did. */
-static void depthwise_ordered(Type type, const char *window, const int64_t *offsets, int64_t taps, int64_t count,
-                              const int32_t *weights, int64_t channels, int64_t low, int64_t high, int64_t *registers,
-                              int64_t *clipped) {
-    int32_t x[MAX_WIDTH];
-    for (int64_t i = 0; i < count; i++) registers[i] = clipped[i] = 0;
-    for (int64_t tap = 0; tap < taps; tap++, weights += channels) {
-        widen_32(type, window + offsets[tap], count, x);
-        for (int64_t i = 0; i < count; i++) {
-            const int64_t next = registers[i] + (int64_t)x[i] * weights[i], above = next > low ? next : low;
-            registers[i] = above < high ? above : high;
-            clipped[i] |= registers[i] ^ next;
-        }
-    }
-    for (int64_t i = 0; i < count; i++) clipped[i] = clipped[i] != 0;
-}
-
-#define ORDERED_VECTORS (ORDERED / LANES)
-static void ordered_32(const int32_t *x, const int32_t *weights, int64_t taps, int32_t low, int32_t high, int64_t *registers,
-                       int64_t *clipped) {
-    const Ints least = ints_set(low), most = ints_set(high);
-    Ints sum[ORDERED_VECTORS], clips[ORDERED_VECTORS];
-    UNROLL for (int j = 0; j < ORDERED_VECTORS; j++) sum[j] = clips[j] = ints_zero();
-    for (int64_t tap = 0; tap < taps; tap++, weights += ORDERED) {
+#define VECTORS_OF_BLOCK (BLOCK / LANES)
+static void mac_ordered_narrow(const int32_t *x, const int32_t *weights, int64_t taps, int64_t low, int64_t high, int64_t *registers,
+                               int64_t *clipped) {
+    const Ints least = ints_set((int32_t)low), most = ints_set((int32_t)high);
+    Ints sum[VECTORS_OF_BLOCK], clips[VECTORS_OF_BLOCK];
+    UNROLL for (int j = 0; j < VECTORS_OF_BLOCK; j++) sum[j] = clips[j] = ints_zero();
+    for (int64_t tap = 0; tap < taps; tap++, weights += BLOCK) {
         const Ints operand = ints_set(x[tap]);
-        UNROLL for (int j = 0; j < ORDERED_VECTORS; j++) {
+        UNROLL for (int j = 0; j < VECTORS_OF_BLOCK; j++) {
             const Ints next = ints_add(sum[j], ints_mul(operand, ints_load(weights + j * LANES)));
             sum[j] = ints_min(ints_max(next, least), most);
             clips[j] = ints_count(clips[j], sum[j], next);
         }
     }
-    UNROLL for (int j = 0; j < ORDERED_VECTORS; j++) {
+    UNROLL for (int j = 0; j < VECTORS_OF_BLOCK; j++) {
         int32_t sums[LANES], counts[LANES];
         ints_store(sums, sum[j]);
         ints_store(counts, clips[j]);
@@ -124,25 +88,3 @@ static void ordered_32(const int32_t *x, const int32_t *weights, int64_t taps, i
         }
     }
 }
-
-static void ordered_64(const int32_t *x, const int32_t *weights, int64_t taps, int64_t low, int64_t high, int64_t *registers,
-                       int64_t *clipped) {
-    for (int i = 0; i < ORDERED; i++) registers[i] = clipped[i] = 0;
-    for (int64_t tap = 0; tap < taps; tap++, weights += ORDERED) {
-        for (int i = 0; i < ORDERED; i++) {
-            const int64_t next = registers[i] + (int64_t)x[tap] * weights[i], above = next > low ? next : low;
-            registers[i] = above < high ? above : high;
-            clipped[i] |= registers[i] != next;
-        }
-    }
-}
-
-static void ordered(const int32_t *x, const int32_t *weights, int64_t taps, int64_t low, int64_t high, int narrow,
-                    int64_t *registers, int64_t *clipped) {
-    if (narrow) {
-        ordered_32(x, weights, taps, (int32_t)low, (int32_t)high, registers, clipped);
-    } else {
-        ordered_64(x, weights, taps, low, high, registers, clipped);
-    }
-}
-

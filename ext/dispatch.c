@@ -7,6 +7,9 @@
 #include <pthread.h>
 #endif
 
+#define ARITHMETIC_NAME(ID, NAME, TERM, FALLS) NAME,
+const char *const arithmetic_names[ARITHMETICS] = {EACH_ARITHMETIC(ARITHMETIC_NAME)};
+
 /* Best first; portable C is always last. */
 int kernel_sets(const Kernels *sets[MAX_SETS]) {
     int count = 0;

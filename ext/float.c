@@ -12,31 +12,28 @@ typedef struct {
     const Panel *panel;
     const Tiling *tiling;
     int64_t outputs, group_bytes, width; /* outputs of a group; width of a panel */
-    const float *x;
     const char *packed;
     float *y;
     float sign;
 } Forward;
 
-static void forward_tile(const Forward *f, int64_t number, Tile *tile, float *sums) {
+static void panels_tile(const Forward *f, int64_t group, const Tile *tile, float *sums) {
     const Geometry *g = f->g;
-    for (int64_t group = 0; group < g->groups; group++) {
-        tile_load(f->tiling, f->x, group, number, 0, tile);
-        for (int64_t output = 0; output < f->outputs; output += f->width) {
-            const int64_t width = smaller(f->outputs - output, f->width), columns = round_up(width, f->panel->lanes);
-            const char *panel = f->packed + group * f->group_bytes + output * tiling_steps(f->tiling) * 4;
-            run_panel(f->panel, f->tiling, tile, panel, columns, TAPS_A_BLOCK, sums, f->width);
-            for (int64_t i = 0; i < tile->count; i++) {
-                float *to = f->y + (tile->first + i) * g->outputs + group * f->outputs + output;
-                for (int64_t j = 0; j < width; j++) to[j] = f->sign * sums[i * f->width + j];
-            }
+    for (int64_t output = 0; output < f->outputs; output += f->width) {
+        const int64_t width = smaller(f->outputs - output, f->width), columns = round_up(width, f->panel->lanes);
+        const char *panel = f->packed + group * f->group_bytes + output * tiling_steps(f->tiling) * 4;
+        run_panel(f->panel, f->tiling, tile, panel, columns, TAPS_A_BLOCK, sums, f->width);
+        for (int64_t i = 0; i < tile->count; i++) {
+            float *to = f->y + (tile->first + i) * g->outputs + group * f->outputs + output;
+            for (int64_t j = 0; j < width; j++) to[j] = f->sign * sums[i * f->width + j];
         }
     }
 }
 
-static int forward_depthwise(const Kernels *kernels, Lane lane, const Geometry *g, const float *x, const float *weights, float *y,
-                             int threads) {
+static int forward_depthwise(const Kernels *kernels, Arithmetic arithmetic, const Geometry *g, const float *x, const float *weights,
+                             float *y, int threads) {
     const int64_t taps = taps_of(g), channels = g->channels;
+    const Fast *fast = kernels->fast + arithmetic;
     Geometry all_channels;
     Tiling tiling;
     int64_t *offsets = allocate(taps, sizeof(*offsets));
@@ -57,7 +54,8 @@ static int forward_depthwise(const Kernels *kernels, Lane lane, const Geometry *
             tile_lay_out(&tiling, &(Layout){memory + thread_number() * size.bytes, 0}, &tile);
             tile_load(&tiling, x, 0, number, 0, &tile);
             for (int64_t i = 0; i < tile.count; i++) {
-                kernels->depthwise_f32(lane, tile.windows[i], offsets, taps, transposed, channels, y + (tile.first + i) * channels);
+                (fast->depthwise_floats ? fast->depthwise_floats : kernels->loops[arithmetic].depthwise_floats)(
+                    tile.windows[i], offsets, taps, channels, transposed, channels, y + (tile.first + i) * channels);
             }
         }
     }
@@ -68,13 +66,32 @@ static int forward_depthwise(const Kernels *kernels, Lane lane, const Geometry *
     return memory ? 0 : -1;
 }
 
-int forward_f32(const Kernels *kernels, Lane lane, const Geometry *g, const float *x, const float *weights, float *y, int threads) {
+/* An arithmetic without panels: BLOCK outputs at a time of each window. */
+static void loops_tile(const Forward *f, const Loops *loops, int64_t group, const Tile *tile, float *row) {
+    const Tiling *t = f->tiling;
+    for (int64_t i = 0; i < tile->count; i++) {
+        for (int64_t run = 0; run < t->runs; run++) {
+            memcpy(row + run * t->run_taps, tile->windows[i] + t->offsets[run], (size_t)t->run_taps * sizeof(float));
+        }
+        for (int64_t output = 0; output < f->outputs; output += BLOCK) {
+            float sums[BLOCK];
+            loops->floats(row, (const float *)(const void *)(f->packed + group * f->group_bytes) + output * taps_of(f->g),
+                          taps_of(f->g), sums);
+            float *to = f->y + (tile->first + i) * f->g->outputs + group * f->outputs + output;
+            for (int64_t j = 0; j < smaller(BLOCK, f->outputs - output); j++) to[j] = sums[j];
+        }
+    }
+}
+
+int forward_f32(const Kernels *kernels, Arithmetic arithmetic, const Geometry *g, const float *x, const float *weights, float *y,
+                int threads) {
+    static const Panel blocks = {.rows = 1, .vectors = 1, .lanes = BLOCK, .step_bytes = 4, .sum_bytes = 4}; /* of the plain loops */
     threads = use_threads(threads, work_of(g) / 16);
-    if (is_depthwise(g)) return forward_depthwise(kernels, lane, g, x, weights, y, threads);
-    const Panel *panel = lane == L1 ? &kernels->l1_f32 : &kernels->mac_f32;
+    if (is_depthwise(g)) return forward_depthwise(kernels, arithmetic, g, x, weights, y, threads);
+    const Panel *panel = kernels->fast[arithmetic].floats.run ? &kernels->fast[arithmetic].floats : &blocks;
     Tiling tiling;
     if (tiling_begin(&tiling, g, kernels, F32, F32, 0, 4, 0, panel->rows, threads)) return -1;
-    Forward f = {.g = g, .panel = panel, .tiling = &tiling, .x = x, .y = y, .sign = lane == L1 ? -1.0f : 1.0f};
+    Forward f = {.g = g, .panel = panel, .tiling = &tiling, .y = y, .sign = kernels->fast[arithmetic].float_sign};
     const int64_t taps = taps_of(g);
     f.outputs = g->outputs / g->groups;
     f.width = (int64_t)panel->vectors * panel->lanes;
@@ -82,7 +99,7 @@ int forward_f32(const Kernels *kernels, Lane lane, const Geometry *g, const floa
     Tile tile;
     Layout size = {0};
     tile_lay_out(&tiling, &size, &tile);
-    lay_part(&size, times(tiling.windows, f.width), sizeof(float));
+    lay_part(&size, larger(times(tiling.windows, f.width), taps), sizeof(float));
     char *packed = allocate(g->groups, f.group_bytes), *memory = allocate(tiling.threads, size.bytes);
     const int ready = packed && memory;
     if (ready) {
@@ -94,7 +111,15 @@ int forward_f32(const Kernels *kernels, Lane lane, const Geometry *g, const floa
         for (int64_t number = 0; number < tiling.tiles; number++) {
             Layout own = {memory + thread_number() * size.bytes, 0};
             tile_lay_out(&tiling, &own, &tile);
-            forward_tile(&f, number, &tile, lay_part(&own, times(tiling.windows, f.width), sizeof(float)));
+            float *scratch = lay_part(&own, larger(times(tiling.windows, f.width), taps), sizeof(float));
+            for (int64_t group = 0; group < g->groups; group++) {
+                tile_load(&tiling, x, group, number, 0, &tile);
+                if (panel->run) {
+                    panels_tile(&f, group, &tile, scratch);
+                } else {
+                    loops_tile(&f, kernels->loops + arithmetic, group, &tile, scratch);
+                }
+            }
         }
     }
     free(packed);

@@ -139,8 +139,9 @@ static int64_t l1_u8_ceiling(int64_t steps) {
     return steps * 16 * U8_LANES * U8_STEP_BYTES;
 }
 
-#include "training.inc.h"
 #include "basics.inc.h"
+#include "generic.inc.h"
+#include "training.inc.h"
 #include "finish.inc.h"
 #include "depthwise.inc.h"
 #include "elementwise.inc.h"
@@ -148,35 +149,47 @@ static int64_t l1_u8_ceiling(int64_t steps) {
 #define ROW(PANEL) {PANEL, PANEL##_rows, PANEL##_vectors, PANEL##_lanes, PANEL##_step_bytes, PANEL##_sum_bytes}
 static const Kernels TABLE = {
     .name = QUOTE(SET),
-    .l1_f32 = ROW(l1_f32),
-    .mac_f32 = ROW(mac_f32),
-    .l1_u8 = ROW(l1_u8),
-    .l1_u8_ceiling = l1_u8_ceiling,
-    .l1_s16 = ROW(l1_s16),
-    .l1_s16_wide = ROW(l1_s16_wide),
+    .loops = {EACH_ARITHMETIC(LOOPS_ROW)},
+    .fast =
+        {
+            [L1] =
+                {
+                    .float_sign = -1.0f,
+                    .floats = ROW(l1_f32),
+                    .bytes = ROW(l1_u8),
+                    .shorts = ROW(l1_s16),
+                    .shorts_wide = ROW(l1_s16_wide),
+                    .depthwise_narrow = l1_depthwise,
+                    .depthwise_bytes = l1_depthwise_bytes,
+                    .depthwise_floats = l1_depthwise_floats,
+                },
+            [MAC] =
+                {
+                    .float_sign = 1.0f,
+                    .floats = ROW(mac_f32),
 #ifdef HAS_VNNI
-    .mac_u8s8 = ROW(mac_u8s8),
+                    .bytes = ROW(mac_u8s8),
 #endif
-    .mac_s16 = ROW(mac_s16),
-    .mac_s16_wide = ROW(mac_s16_wide),
+                    .shorts = ROW(mac_s16),
+                    .shorts_wide = ROW(mac_s16_wide),
+                    .depthwise_narrow = mac_depthwise,
+                    .depthwise_floats = mac_depthwise_floats,
+                    .ordered_narrow = mac_ordered_narrow,
+                },
+        },
+    .l1_u8_ceiling = l1_u8_ceiling,
     .gradient_rows = GRADIENT_ROWS,
     .gradient_lanes = LANES,
     .l1_gradient = l1_gradient,
     .l1_gradient_planes = l1_gradient_planes,
-    .depthwise_f32 = depthwise_f32,
     .depthwise_gradient = depthwise_gradient,
     .sign_gradient = sign_gradient,
     .widen = widen_32,
     .extremes = extremes,
-    .bounds = bounds,
     .prepare = prepare,
     .load_operands = load_operands,
     .sum_operands = sum_operands,
     .finish = finish,
-    .depthwise_codes = depthwise_codes,
-    .depthwise_bytes = depthwise_bytes,
-    .depthwise_ordered = depthwise_ordered,
-    .ordered = ordered,
     .affine = affine,
     .affine_any = affine_any,
     .add = add,

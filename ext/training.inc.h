@@ -39,38 +39,26 @@ static void l1_gradient_planes(const float *x, const int64_t *left, const int64_
     UNROLL for (int i = 0; i < PLANE_UNITS; i++) floats_store(out + i * LANES, sum[i]);
 }
 
-static inline __attribute__((always_inline)) void depthwise_f32_of(const Lane lane, const char *window, const int64_t *offsets,
-                                                                   int64_t taps, const float *weights, int64_t channels, float *y) {
-    int64_t at = 0;
-    for (; at + 2 * LANES <= channels; at += 2 * LANES) { /* two vectors of sums in registers */
-        Floats sum = floats_zero(), other = floats_zero();
-        for (int64_t tap = 0; tap < taps; tap++) {
-            const float *x = (const float *)(const void *)(window + offsets[tap]) + at, *w = weights + tap * channels + at;
-            const Floats a = floats_load(x), b = floats_load(w), c = floats_load(x + LANES), d = floats_load(w + LANES);
-            sum = lane == L1 ? floats_l1(sum, a, b) : floats_mac(sum, a, b);
-            other = lane == L1 ? floats_l1(other, c, d) : floats_mac(other, c, d);
-        }
-        floats_store(y + at, sum);
-        floats_store(y + at + LANES, other);
+/* Two vectors of sums in registers, whose channels SIGN brings to the arithmetic's; the rest in the plain loop. */
+#define DEPTHWISE_FLOATS(NAME, STEP, SIGN, REST)                                                                                \
+    static void NAME(const char *window, const int64_t *offsets, int64_t taps, int64_t count, const float *weights,             \
+                     int64_t channels, float *y) {                                                                              \
+        int64_t at = 0;                                                                                                         \
+        for (; at + 2 * LANES <= count; at += 2 * LANES) {                                                                      \
+            Floats sum = floats_zero(), other = floats_zero();                                                                  \
+            for (int64_t tap = 0; tap < taps; tap++) {                                                                          \
+                const float *x = (const float *)(const void *)(window + offsets[tap]) + at, *w = weights + tap * channels + at; \
+                sum = STEP(sum, floats_load(x), floats_load(w));                                                                \
+                other = STEP(other, floats_load(x + LANES), floats_load(w + LANES));                                            \
+            }                                                                                                                   \
+            floats_store(y + at, sum);                                                                                          \
+            floats_store(y + at + LANES, other);                                                                                \
+        }                                                                                                                       \
+        for (int64_t i = 0; i < at; i++) y[i] = SIGN y[i];                                                                      \
+        REST(window + at * (int64_t)sizeof(float), offsets, taps, count - at, weights + at, channels, y + at);                  \
     }
-    for (; at < channels; at++) {
-        float sum = 0.0f;
-        for (int64_t tap = 0; tap < taps; tap++) {
-            const float x = ((const float *)(const void *)(window + offsets[tap]))[at], w = weights[tap * channels + at];
-            sum += lane == L1 ? __builtin_fabsf(x - w) : x * w;
-        }
-        y[at] = sum;
-    }
-    if (lane == L1) {
-        for (int64_t i = 0; i < channels; i++) y[i] = -y[i];
-    }
-}
-
-static void depthwise_f32(Lane lane, const char *window, const int64_t *offsets, int64_t taps, const float *weights,
-                          int64_t channels, float *y) {
-    lane == L1 ? depthwise_f32_of(L1, window, offsets, taps, weights, channels, y)
-               : depthwise_f32_of(MAC, window, offsets, taps, weights, channels, y);
-}
+DEPTHWISE_FLOATS(l1_depthwise_floats, floats_l1, -, L1_depthwise_floats)
+DEPTHWISE_FLOATS(mac_depthwise_floats, floats_mac, +, MAC_depthwise_floats)
 
 static void depthwise_gradient(const float *x, const float *const *gradients, const float *const *weights, int64_t taps,
                                int64_t channels, float *out) {

@@ -93,7 +93,7 @@ def _sweeps() -> list[dict[str, Any]]:
 def _datapaths() -> list[dict[str, Any]]:
     from addersim.datapaths import DATAPATHS
 
-    return [{"name": one.name, "lane": one.lane, "about": one.about} for one in DATAPATHS.values()]
+    return [{"name": one.name, "arithmetic": one.arithmetic.name, "about": one.about} for one in DATAPATHS.values()]
 
 
 def _layers() -> list[dict[str, Any]]:

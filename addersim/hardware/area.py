@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 from addersim.datapaths import DATAPATHS
 from addersim.errors import PriceError
@@ -203,7 +203,7 @@ def _registers(windows: list[LayerTrace], accelerator: Accelerator) -> list[tupl
 
 
 def _operand_bits(windows: list[LayerTrace]) -> int:
-    return max(max(layer.inputs[0].bits, layer.weights.bits) for layer in windows)
+    return max(cast("int", layer.operand_bits) for layer in windows)
 
 
 def _sum_bits(windows: list[LayerTrace]) -> int:

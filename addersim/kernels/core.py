@@ -29,7 +29,7 @@ __all__ = ["KernelInfo", "core", "kernel_info"]
 Array = npt.NDArray[Any]
 
 KNOWN_SETS = ("portable", "avx2", "avx512", "avx512vnni", "neon")
-LANES: Mapping[str, int] = MappingProxyType({"l1": 0, "mac": 1})
+ARITHMETIC_NUMBERS: Mapping[str, int] = MappingProxyType({name: number for number, name in enumerate(core.arithmetics())})
 OVERFLOWS: Mapping[str, int] = MappingProxyType({"exact": 0, "wrap": 1, "saturate": 2})
 _NUMBERS = MappingProxyType({np.dtype(kind): number for number, kind in enumerate(INTEGERS)})
 ROUNDINGS: Mapping[str, int] = MappingProxyType({"half-even": 0, "half-up": 1, "truncate": 2})

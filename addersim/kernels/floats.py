@@ -7,27 +7,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from addersim.arguments import Lane, Moves, check_array, check_threads, check_window
+from addersim.arguments import Moves, check_array, check_threads, check_window
+from addersim.arithmetics import arithmetic as find_arithmetic
 from addersim.errors import NetworkError
 from addersim.geometry import Geometry, Pair
-from addersim.kernels.core import LANES, chosen_set, core, geometry_numbers
+from addersim.kernels.core import ARITHMETIC_NUMBERS, chosen_set, core, geometry_numbers
 
-__all__ = ["l1_forward", "l1_input_gradient", "l1_sign_filter_gradient", "mac_forward"]
+__all__ = ["forward", "l1_forward", "l1_input_gradient", "l1_sign_filter_gradient", "mac_forward"]
 
 Floats = npt.NDArray[np.float32]
 
 
 def _floats(what: str, values: npt.NDArray[Any]) -> Floats:
     return check_array(what, values, ("float32",))
-
-
-def _forward(lane: Lane, x: Floats, weights: Floats, moves: Moves, threads: int | None) -> Floats:
-    x, weights, count = _floats("x", x), _floats("weights", weights), check_threads(threads)
-    geometry, shape = check_window(x, weights, moves)
-    y = np.empty(shape, np.float32)
-    if y.size:
-        core.forward(x, weights, y, geometry_numbers(geometry, x, y), LANES[lane], chosen_set(), count)
-    return y
 
 
 def _backward(gradient: Floats, x: Floats, weights: Floats, moves: Moves) -> tuple[Floats, Floats, Floats, Geometry]:
@@ -38,17 +30,18 @@ def _backward(gradient: Floats, x: Floats, weights: Floats, moves: Moves) -> tup
     return gradient, x, weights, geometry
 
 
-def l1_forward(
+def forward(
     x: Floats,
     weights: Floats,
     *,
+    arithmetic: str,
     stride: Pair = (1, 1),
     padding: Pair = (0, 0),
     dilation: Pair = (1, 1),
     groups: int = 1,
     threads: int | None = None,
 ) -> Floats:
-    """Adder layer on floats: ``-sum |x - w|`` over each window; padding is an operand of value zero (arXiv 1912.13200, eq. 2).
+    """Window layer on floats: the sum of an arithmetic's terms over each window; padding is an operand of value zero.
 
     Parameters
     ----------
@@ -56,6 +49,8 @@ def l1_forward(
         float32 ``(images, height, width, channels)``
     weights
         float32 ``(outputs, kernel_height, kernel_width, channels / groups)``
+    arithmetic
+        A name in `addersim.arithmetics.ARITHMETICS`, such as ``l1`` for ``-sum |x - w|`` (arXiv 1912.13200, eq. 2).
     stride, padding, dilation, groups
         See `addersim.geometry.Geometry`.
     threads
@@ -65,32 +60,29 @@ def l1_forward(
     -------
     float32 ``(images, out_height, out_width, outputs)``
 
-    Raises
-    ------
-    FormatError, NetworkError, ConfigError
-        For a wrong type, shapes that do not fit, or a number of threads out of range.
-
     Examples
     --------
-    >>> x, w = np.array([[[[1, -2]]]], np.float32), np.array([[[[3, 1]]]], np.float32)
-    >>> l1_forward(x, w).item()
-    -5.0
+    >>> x, w = np.array([[[[1.0, -2.0]]]], np.float32), np.array([[[[-1.0, 1.0]]]], np.float32)
+    >>> [forward(x, w, arithmetic=name).item() for name in ("l1", "mac", "l2")]
+    [-5.0, -3.0, -13.0]
     """
-    return _forward("l1", x, weights, (stride, padding, dilation, groups), threads)
+    x, weights, count = _floats("x", x), _floats("weights", weights), check_threads(threads)
+    number = ARITHMETIC_NUMBERS[find_arithmetic(arithmetic).name]
+    geometry, shape = check_window(x, weights, (stride, padding, dilation, groups))
+    y = np.empty(shape, np.float32)
+    if y.size:
+        core.forward(x, weights, y, geometry_numbers(geometry, x, y), number, chosen_set(), count)
+    return y
 
 
-def mac_forward(
-    x: Floats,
-    weights: Floats,
-    *,
-    stride: Pair = (1, 1),
-    padding: Pair = (0, 0),
-    dilation: Pair = (1, 1),
-    groups: int = 1,
-    threads: int | None = None,
-) -> Floats:
-    """Convolution on floats: ``sum x * w`` over each window. Arguments and result as `l1_forward`."""
-    return _forward("mac", x, weights, (stride, padding, dilation, groups), threads)
+def l1_forward(x: Floats, weights: Floats, **how: Any) -> Floats:
+    """`forward` of adder layers."""
+    return forward(x, weights, arithmetic="l1", **how)
+
+
+def mac_forward(x: Floats, weights: Floats, **how: Any) -> Floats:
+    """`forward` of multiplying layers."""
+    return forward(x, weights, arithmetic="mac", **how)
 
 
 def l1_input_gradient(

@@ -14,22 +14,22 @@ from addersim.arguments import (
     NATIVE,
     AccumulatorOverflow,
     FusedResult,
-    Lane,
     Moves,
     WindowResult,
+    check_arithmetic,
     check_array,
     check_constants,
     check_exact,
     check_format,
     check_kind,
-    check_lane,
     check_moves,
     check_threads,
 )
+from addersim.arithmetics import ARITHMETICS
 from addersim.fixed import Accumulator, FixedFormat, Overflow, Rounding
 from addersim.geometry import Geometry, Pair
 from addersim.kernels.core import (
-    LANES,
+    ARITHMETIC_NUMBERS,
     ROUNDINGS,
     chosen_set,
     codes_numbers,
@@ -63,7 +63,7 @@ class PreparedWindow:
     ----------
     kind
         Type of x.
-    weights, lane, register, geometry
+    weights, arithmetic, register, geometry
         The layer.
     word
         Type of the accumulator words.
@@ -75,7 +75,7 @@ class PreparedWindow:
 
     kind: np.dtype[Any]
     weights: Array
-    lane: Lane
+    arithmetic: str
     register: Accumulator
     geometry: Geometry
     word: type[np.signedinteger[Any]]
@@ -97,7 +97,7 @@ class PreparedWindow:
         if not (self.values_matter and x.size):
             return self.sums
         ends = min(int(x.min()), 0), max(int(x.max()), 0)
-        return Sums.of(Bounds.of(self.weights, self.lane, ends), self.lane, self.register, ends)
+        return Sums.of(Bounds.of(self.weights, self.arithmetic, ends), self.arithmetic, self.register, ends)
 
     def run(
         self, x: Array, y: Array, sums: Sums, threads: int, affine_numbers: tuple[Array, bool, tuple[int, ...]] | None = None
@@ -112,7 +112,7 @@ class PreparedWindow:
             flat(y),
             y.dtype.itemsize,
             geometry_numbers(self.geometry, x, y),
-            LANES[self.lane],
+            ARITHMETIC_NUMBERS[self.arithmetic],
             sums.handling,
             sums.narrow,
             sums.ordered,
@@ -169,16 +169,16 @@ class PreparedWindowAffine:
         return sums.fuses(self.constants, self.rounding)
 
 
-def window_of(kind: np.dtype[Any], weights: Array, lane: Lane, moves: Moves, register: Accumulator) -> PreparedWindow:
+def window_of(kind: np.dtype[Any], weights: Array, arithmetic: str, moves: Moves, register: Accumulator) -> PreparedWindow:
     """A window that borrows its weights."""
     weights = check_array("weights", weights, CODES)
     geometry, ends = check_moves(weights, moves), CODE_ENDS[kind]
-    bounds = Bounds.of(weights, lane, ends)
+    bounds = Bounds.of(weights, arithmetic, ends)
     small = register.overflow != "exact" and register.bits is not None and register.bits <= 32
     word = np.int32 if small or bounds.within(*INT32) else np.int64
-    values_matter = lane == "mac" and not (bounds.within(*INT32) and bounds.held_by(register))
-    sums = Sums.of(bounds, lane, register, ends)
-    return PreparedWindow(kind, weights, lane, register, geometry, word, sums, values_matter)
+    values_matter = ARITHMETICS[arithmetic].degree > 1 and not (bounds.within(*INT32) and bounds.held_by(register))
+    sums = Sums.of(bounds, arithmetic, register, ends)
+    return PreparedWindow(kind, weights, arithmetic, register, geometry, word, sums, values_matter)
 
 
 def _own(values: Array) -> Array:
@@ -192,7 +192,7 @@ def prepare_window(
     kind: npt.DTypeLike,
     weights: Array,
     *,
-    lane: Lane,
+    arithmetic: str,
     stride: Pair = (1, 1),
     padding: Pair = (0, 0),
     dilation: Pair = (1, 1),
@@ -206,7 +206,7 @@ def prepare_window(
     ----------
     kind
         Type of x: int8, uint8, int16 or uint16.
-    weights, lane, stride, padding, dilation, groups, accumulator_bits, overflow
+    weights, arithmetic, stride, padding, dilation, groups, accumulator_bits, overflow
         As in `window`. The weights are copied: changing them later changes nothing.
 
     Returns
@@ -216,12 +216,12 @@ def prepare_window(
     Examples
     --------
     >>> x, w = np.array([[[[100, -2]]]], np.int8), np.array([[[[-100, 1]]]], np.int8)
-    >>> prepare_window("int8", w, lane="l1")(x).values.item()
+    >>> prepare_window("int8", w, arithmetic="l1")(x).values.item()
     -203
     """
-    register = check_lane(lane, accumulator_bits, overflow)
+    register = check_arithmetic(arithmetic, accumulator_bits, overflow)
     weights = _own(check_array("weights", weights, CODES))
-    return window_of(check_kind(kind), weights, lane, (stride, padding, dilation, groups), register)
+    return window_of(check_kind(kind), weights, arithmetic, (stride, padding, dilation, groups), register)
 
 
 def prepare_window_affine(
@@ -250,7 +250,7 @@ def prepare_window_affine(
 
     Examples
     --------
-    >>> layer = prepare_window("int8", np.array([[[[-100, 1]]]], np.int8), lane="l1")
+    >>> layer = prepare_window("int8", np.array([[[[-100, 1]]]], np.int8), arithmetic="l1")
     >>> both = prepare_window_affine(layer, np.array([-3], np.int32), np.array([100]), np.array([3], np.uint8),
     ...                              output=FixedFormat(8))
     >>> both(np.array([[[[100, -2]]]], np.int8)).values.item()

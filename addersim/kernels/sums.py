@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from addersim.arguments import Lane
+from addersim.arithmetics import ARITHMETICS
 from addersim.fixed import Accumulator, Rounding
 from addersim.geometry import Pair
-from addersim.kernels.core import LANES, OVERFLOWS, chosen_set, core, flat, type_number
+from addersim.kernels.core import ARITHMETIC_NUMBERS, OVERFLOWS, chosen_set, core, flat, type_number
 from addersim.kernels.elementwise import fits_doubles
 
 __all__ = ["INT32", "Bounds", "Sums"]
@@ -31,11 +31,13 @@ class Bounds:
     highest: int
 
     @classmethod
-    def of(cls, weights: Array, lane: Lane, ends: Pair) -> Bounds:
+    def of(cls, weights: Array, arithmetic: str, ends: Pair) -> Bounds:
         """Bounds of a layer's sums."""
         least, most = np.empty((2, len(weights)), np.int64)
         taps = weights.size // len(weights)
-        core.window_bounds(flat(weights), type_number(weights), LANES[lane], taps, *ends, least, most, chosen_set())
+        core.window_bounds(
+            flat(weights), type_number(weights), ARITHMETIC_NUMBERS[arithmetic], taps, *ends, least, most, chosen_set()
+        )
         return cls(least, most, int(least.min()), int(most.max()))
 
     def within(self, low: int, high: int) -> bool:
@@ -70,12 +72,12 @@ class Sums:
     ordered: Array | None
 
     @classmethod
-    def of(cls, bounds: Bounds, lane: Lane, register: Accumulator, ends: Pair) -> Sums:
+    def of(cls, bounds: Bounds, arithmetic: str, register: Accumulator, ends: Pair) -> Sums:
         """From the bounds of each output."""
         handling, ordered = (OVERFLOWS["exact"], 0, 0, 0), None
         if register.overflow != "exact" and register.bits is not None and not bounds.held_by(register):
             handling = OVERFLOWS[register.overflow], register.bits, register.minimum, register.maximum
-            if lane == "mac" and register.overflow == "saturate":
+            if not ARITHMETICS[arithmetic].falls and register.overflow == "saturate":
                 ordered = ((bounds.least < register.minimum) | (bounds.most > register.maximum)).view(np.uint8)
         return cls(ends, max(-bounds.lowest, bounds.highest), bounds.within(*INT32), handling, ordered)
 

@@ -10,12 +10,11 @@ from addersim.arguments import (
     CODES,
     AccumulatorOverflow,
     FusedResult,
-    Lane,
     WindowResult,
+    check_arithmetic,
     check_array,
     check_constants,
     check_format,
-    check_lane,
 )
 from addersim.fixed import FixedFormat, Overflow, Rounding
 from addersim.geometry import Pair
@@ -30,7 +29,7 @@ def window(
     x: Array,
     weights: Array,
     *,
-    lane: Lane,
+    arithmetic: str,
     stride: Pair = (1, 1),
     padding: Pair = (0, 0),
     dilation: Pair = (1, 1),
@@ -50,7 +49,7 @@ def window(
         Codes ``(images, height, width, channels)``, of type int8, uint8, int16 or uint16.
     weights
         Codes ``(outputs, kernel_height, kernel_width, channels / groups)``, of any of these types, for l1 on x's scale.
-    lane
+    arithmetic
         ``l1`` or ``mac``.
     stride, padding, dilation, groups
         See `addersim.geometry.Geometry`.
@@ -72,14 +71,14 @@ def window(
     --------
     >>> import numpy as np
     >>> x, w = np.array([[[[100, -2]]]], np.int8), np.array([[[[-100, 1]]]], np.int8)
-    >>> window(x, w, lane="l1").values.item(), window(x, w, lane="mac").values.item()
+    >>> window(x, w, arithmetic="l1").values.item(), window(x, w, arithmetic="mac").values.item()
     (-203, -10002)
-    >>> window(x, w, lane="l1", accumulator_bits=8, overflow="saturate").values.item()
+    >>> window(x, w, arithmetic="l1", accumulator_bits=8, overflow="saturate").values.item()
     -128
     """
-    register = check_lane(lane, accumulator_bits, overflow)
+    register = check_arithmetic(arithmetic, accumulator_bits, overflow)
     x = check_array("x", x, CODES)
-    return window_of(x.dtype, weights, lane, (stride, padding, dilation, groups), register)(x, threads=threads)
+    return window_of(x.dtype, weights, arithmetic, (stride, padding, dilation, groups), register)(x, threads=threads)
 
 
 def window_affine(
@@ -89,7 +88,7 @@ def window_affine(
     addend: Array,
     shift: Array,
     *,
-    lane: Lane,
+    arithmetic: str,
     output: FixedFormat,
     stride: Pair = (1, 1),
     padding: Pair = (0, 0),
@@ -106,7 +105,7 @@ def window_affine(
 
     Parameters
     ----------
-    x, weights, lane, stride, padding, dilation, groups, accumulator_bits, overflow, threads
+    x, weights, arithmetic, stride, padding, dilation, groups, accumulator_bits, overflow, threads
         As in `window`.
     multiplier, addend, shift, output, rounding, then
         As in `affine`, one value an output of the window layer.
@@ -117,14 +116,14 @@ def window_affine(
     --------
     >>> import numpy as np
     >>> x, w = np.array([[[[100, -2]]]], np.int8), np.array([[[[-100, 1]]]], np.int8)
-    >>> one = window_affine(x, w, np.array([-3], np.int32), np.array([100]), np.array([3], np.uint8), lane="l1",
+    >>> one = window_affine(x, w, np.array([-3], np.int32), np.array([100]), np.array([3], np.uint8), arithmetic="l1",
     ...                     output=FixedFormat(8))
     >>> one.values.item(), one.sums_minimum, one.maximum
     (89, -203, 89)
     """
-    register = check_lane(lane, accumulator_bits, overflow)
+    register = check_arithmetic(arithmetic, accumulator_bits, overflow)
     x = check_array("x", x, CODES)
-    layer = window_of(x.dtype, weights, lane, (stride, padding, dilation, groups), register)
+    layer = window_of(x.dtype, weights, arithmetic, (stride, padding, dilation, groups), register)
     x, shape, _ = layer.checked(x, threads)
     check_format(output, output_overflow, then)
     constants = check_constants(shape, multiplier, addend, shift, rounding)

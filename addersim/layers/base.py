@@ -165,6 +165,7 @@ class Bill(NamedTuple):
     work: MatrixWork | None = None
     datapath: str | None = None
     accumulator_bits: int | None = None
+    operand_bits: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from addersim import kernels
-from addersim.datapaths import DATAPATHS, LANES, datapath
+from addersim.arithmetics import ARITHMETICS, Arithmetic
+from addersim.datapaths import DATAPATHS, datapath
 from addersim.errors import LoweringError, NetworkError
 from addersim.fixed import Accumulator, FixedFormat, bits_for
 from addersim.geometry import Geometry
@@ -68,7 +70,7 @@ class Window(Layer, frozen=True, tag="window"):
     Attributes
     ----------
     arithmetic
-        Lane: ``l1`` for -sum |x - f|, ``mac`` for sum x * f.
+        A name in `addersim.arithmetics.ARITHMETICS`, such as ``l1`` for -sum |x - f|, ``mac`` for sum x * f.
     weights
         Shape ``(filters, channels / groups, kernel height, kernel width)``, as in PyTorch.
     bias
@@ -88,8 +90,8 @@ class Window(Layer, frozen=True, tag="window"):
     def __post_init__(self) -> None:
         super().__post_init__()
         where = f"layer {self.name}"
-        if self.arithmetic not in LANES:
-            raise NetworkError(f"{where}: unknown arithmetic {self.arithmetic!r}; known: {', '.join(LANES)}")
+        if self.arithmetic not in ARITHMETICS:
+            raise NetworkError(f"{where}: unknown arithmetic {self.arithmetic!r}; known: {', '.join(ARITHMETICS)}")
         if self.weights.ndim != 4 or self.weights.size == 0 or self.weights.dtype.kind != "f":
             raise NetworkError(f"{where}: weights are {self.weights.dtype} {self.weights.shape}; expected 4 axes of floats")
         if self.bias is not None and self.bias.shape != self.weights.shape[:1]:
@@ -107,11 +109,11 @@ class Window(Layer, frozen=True, tag="window"):
         return _window_shape(self, (filters, *kernel, channels), inputs[0])
 
     def run(self, *values: Array, threads: int | None = None) -> Array:
-        forward = {"l1": kernels.l1_forward, "mac": kernels.mac_forward}[self.arithmetic]
         weights = np.ascontiguousarray(self.weights.transpose(0, 2, 3, 1), dtype=np.float32)
-        outputs = forward(
+        outputs = kernels.forward(
             _as_pixels(values[0]),
             weights,
+            arithmetic=self.arithmetic,
             stride=self.stride,
             padding=self.padding,
             dilation=self.dilation,
@@ -123,11 +125,11 @@ class Window(Layer, frozen=True, tag="window"):
         return _like_input(outputs, values[0])
 
     def integer(self, plan: Plan) -> IntegerLayer:
-        record = datapath(plan.how.circuits()[self.arithmetic])
+        record = plan.how.datapath_of(self.arithmetic)
         input_format = plan.formats[self.inputs[0]]
         bits = plan.how.bits(self.name, "weight_bits")
         shape = (self.weights.shape[0], *self.kernel, self.weights.shape[1])
-        if record.shared_scale:
+        if record.arithmetic.shared_scale:
             # codes of another width than the input's sit on the same grid, whole places up or down
             signed = input_format.signed or bool((self.weights < 0).any())
             weight_format = FixedFormat(bits, signed, input_format.scale * 2.0 ** (input_format.bits - bits))
@@ -188,7 +190,7 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
         low, high = int(self.weights.min()), int(self.weights.max())
         if low < self.weight_format.minimum or high > self.weight_format.maximum:
             raise NetworkError(f"{where}: weight codes {low}..{high} leave the format {self.weight_format}")
-        if record.shared_scale and not np.log2(self.weight_format.scale / self.input_format.scale).is_integer():
+        if record.arithmetic.shared_scale and not np.log2(self.weight_format.scale / self.input_format.scale).is_integer():
             scales = f"{self.input_format} and {self.weight_format}"
             raise NetworkError(f"{where}: {self.datapath} needs one scale for input and weights, found {scales}")
         if self.accumulator.overflow == "exact" and self.accumulator.bits is not None:
@@ -202,9 +204,17 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
     @property
     def scale(self) -> float:
         """Real value of one accumulator step."""
-        if DATAPATHS[self.datapath].shared_scale:
-            return min(self.input_format.scale, self.weight_format.scale)
+        if self._arithmetic.shared_scale:
+            return self._grid() ** self._arithmetic.degree
         return self.input_format.scale * self.weight_format.scale
+
+    @property
+    def _arithmetic(self) -> Arithmetic:
+        return DATAPATHS[self.datapath].arithmetic
+
+    def _grid(self) -> float:
+        """The scale that both operands are brought to where they share one."""
+        return min(self.input_format.scale, self.weight_format.scale)
 
     def _operand_ends(self) -> tuple[tuple[int, int], tuple[int, int]]:
         """Smallest and largest code of both operands as they enter the datapath, aligned to one scale where it wants that."""
@@ -214,14 +224,14 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
 
     def _places(self) -> Pair:
         """Places by which input and weights shift up to the common scale."""
-        if not DATAPATHS[self.datapath].shared_scale:
+        if not self._arithmetic.shared_scale:
             return 0, 0
-        scale = self.scale
+        scale = self._grid()
         return round(math.log2(self.input_format.scale / scale)), round(math.log2(self.weight_format.scale / scale))
 
     def operand_bits(self) -> int:
         """Width of the datapath's operands: one code type that holds both."""
-        if not DATAPATHS[self.datapath].shared_scale:
+        if not self._arithmetic.shared_scale:
             return max(self.input_format.bits, self.weight_format.bits)
         (x_low, x_high), (w_low, w_high) = self._operand_ends()
         low, high = min(x_low, w_low), max(x_high, w_high)
@@ -229,12 +239,9 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
 
     def bits_bound(self) -> int:
         """Accumulator width that no input and no weights of these formats can overflow."""
-        (x_low, x_high), (w_low, w_high) = self._operand_ends()
+        low, high = self._arithmetic.ends(*self._operand_ends())
         taps = self.weights[0].size
-        if DATAPATHS[self.datapath].lane == "l1":
-            return bits_for(-taps * max(x_high - w_low, w_high - x_low), 0)
-        products = [x * w for x in (x_low, x_high) for w in (w_low, w_high)]
-        return bits_for(taps * min(products), taps * max(products))
+        return bits_for(taps * low, taps * high)
 
     def accumulator_bits(self) -> int:
         """Width of the register: as given, or the bound."""
@@ -301,7 +308,7 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
         return engine.prepare_window(
             self._operand_type(),
             _shift_up(self.weights, self._places()[1]),
-            lane=DATAPATHS[self.datapath].lane,
+            arithmetic=self._arithmetic.name,
             stride=self.stride,
             padding=self.padding,
             dilation=self.dilation,
@@ -330,6 +337,7 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
             work=work,
             datapath=self.datapath,
             accumulator_bits=output.bits,
+            operand_bits=operand_bits,
         )
 
 
@@ -368,26 +376,25 @@ def _linear(module: Any) -> Built:
     return Window, fields | {"bias": None if module.bias is None else stored_array(module.bias)}
 
 
-def _adder(module: Any) -> Built:
-    """Our Adder2d, or an ``adder2d`` of the official code: square parameter ``adder``, optional bias ``b``."""
+def _adder(module: Any, arithmetic: str) -> Built:
+    """Our own layers, or an ``adder2d`` of the official code: square parameter ``adder``, optional bias ``b``."""
     weights = stored_array(module.adder)
     if weights.ndim != 4:
         raise LoweringError(f"parameter adder has shape {weights.shape}; expected (out, in, kernel, kernel)")
     bias = getattr(module, "bias", None)
     bias = getattr(module, "b", None) if bias is None or isinstance(bias, bool) else bias
-    return Window, _fields(module, "l1", weights, bias)
+    return Window, _fields(module, arithmetic, weights, bias)
 
 
-def _adder_linear(module: Any) -> Built:
-    fields = {"arithmetic": "l1", "weights": stored_array(module.adder)[:, :, None, None]}
+def _adder_linear(module: Any, arithmetic: str) -> Built:
+    fields = {"arithmetic": arithmetic, "weights": stored_array(module.adder)[:, :, None, None]}
     return Window, fields | {"bias": None if module.bias is None else stored_array(module.bias)}
 
 
-MODULES = {
-    "Conv2d": _convolution,
-    "Linear": _linear,
-    "Adder2d": _adder,
-    "adder2d": _adder,
-    "AdderLinear": _adder_linear,
+MODULES = {"Conv2d": _convolution, "Linear": _linear} | {
+    name: partial(_adder_linear if name.endswith("Linear") else _adder, arithmetic=record.name)
+    for record in ARITHMETICS.values()
+    if not record.linear
+    for name in record.layers
 }
 FUNCTIONS: dict[str, Any] = {}

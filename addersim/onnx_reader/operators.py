@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from addersim.arithmetics import ARITHMETICS
 from addersim.layers import Add, Affine, AveragePool, MaxPool, Move, Relu, Window
 from addersim.onnx_reader import moves
 from addersim.onnx_reader.call import NO_PADS, Call, Flow, padding
@@ -20,7 +21,7 @@ MARGIN = 1e30
 """Beyond any activation: exporters write a missing bound of Clip as the largest number of the type."""
 
 
-def _convolution(arithmetic: str) -> Callable[[Call], Flow]:
+def _convolution(arithmetic: str) -> Callable[[Call], Flow | Array]:
     def make(call: Call) -> Flow:
         call.only(known=("auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"))
         flow, weights, bias = call.flow(padded=True), call.constant(1, "weights"), call.optional(2, "bias")
@@ -181,6 +182,10 @@ def _mean(call: Call) -> Flow:
     return pooled if call.attribute("keepdims", 1) else call.layer(Move, pooled, target=(-1,))
 
 
+_OWN: dict[str, Callable[[Call], Flow | Array]] = {
+    f"{OWN_DOMAIN}.{one.layers[0]}": _convolution(one.name) for one in ARITHMETICS.values() if not one.linear
+}
+
 OPERATORS: Mapping[str, Callable[[Call], Flow | Array]] = MappingProxyType(
     {
         "Add": _arithmetic,
@@ -211,7 +216,7 @@ OPERATORS: Mapping[str, Callable[[Call], Flow | Array]] = MappingProxyType(
         "Sub": _arithmetic,
         "Transpose": moves.transpose,
         "Unsqueeze": moves.unsqueeze,
-        f"{OWN_DOMAIN}.Adder2d": _convolution("l1"),
     }
+    | _OWN
 )
 """How an operator on values that depend on the image becomes a layer."""

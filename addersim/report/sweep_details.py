@@ -10,6 +10,7 @@ import msgspec
 import pandas as pd
 
 from addersim.comparison import COMPONENTS
+from addersim.datapaths import DATAPATHS
 from addersim.hardware.cost import Component
 from addersim.report.markup import percent, small_percent, whole
 from addersim.report.sweep_findings import cheapest
@@ -104,6 +105,11 @@ def _plain(value: object) -> str:
     return "" if pd.isna(value) else str(value)
 
 
+def _title(datapath: str | None) -> str:
+    """What people call a window layer; a circuit that is no longer known keeps its name."""
+    return DATAPATHS[datapath].arithmetic.title if datapath and datapath in DATAPATHS else str(datapath)
+
+
 def _registers(folder: Path, name: str) -> list[list[str]]:
     """One row a window layer."""
     if not _DIGEST.fullmatch(name):
@@ -116,7 +122,7 @@ def _registers(folder: Path, name: str) -> list[list[str]]:
     return [
         [
             layer.name,
-            "adder" if str(layer.datapath).startswith("l1") else str(layer.datapath),
+            _title(layer.datapath),
             str(layer.accumulator_bits or ""),
             str(seen.bits_needed),
             whole(seen.minimum),

@@ -11,6 +11,7 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from addersim import datasets
+from addersim.arithmetics import ARITHMETICS
 from addersim.datasets import DATASETS, Images
 from addersim.errors import AddersimError, ConfigError
 from addersim.hardware.accelerator import Accelerator, load_accelerator
@@ -154,8 +155,8 @@ def _points(
     contents = {name: record_digest(one) for name, one in networks.items()}
     for name, how in itertools.product(networks, list(study.rules())):
         lanes = sorted({layer.arithmetic for layer in networks[name].layers if isinstance(layer, Window)})
-        adder = "l1" in lanes
-        rules = replace(how, circuit=_PLAIN.circuit, clip_weights=how.clip_weights if adder else _PLAIN.clip_weights)
+        adder, clips = "l1" in lanes, any(ARITHMETICS[name].exact_clip for name in lanes)
+        rules = replace(how, circuit=_PLAIN.circuit, clip_weights=how.clip_weights if clips else _PLAIN.clip_weights)
         simulation = SimulationKey(
             network=contents[name], calibration_images=calibration, test_images=test, rules=rules, code=code
         )
@@ -167,7 +168,7 @@ def _points(
                     arithmetic="+".join(lanes),
                     rules=rules,
                     circuit=circuit,
-                    clip_weights=how.clip_weights if adder else None,
+                    clip_weights=how.clip_weights if clips else None,
                     accelerator=machine,
                     table=table,
                     simulation=simulation,

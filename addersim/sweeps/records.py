@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 from msgspec import Struct
@@ -133,8 +133,7 @@ def with_circuit(trace: Trace, circuit: Circuit | None) -> Trace:
 
 
 def _rebilled(layer: LayerTrace, name: str) -> LayerTrace:
-    if layer.work is None or layer.datapath is None or DATAPATHS[layer.datapath].lane != DATAPATHS[name].lane:
+    if layer.work is None or layer.datapath is None or DATAPATHS[layer.datapath].arithmetic != DATAPATHS[name].arithmetic:
         return layer
-    operand_bits = max(layer.inputs[0].bits, layer.weights.bits)
-    bill = DATAPATHS[name].bill(layer.work.taps, operand_bits, layer.accumulator_bits or 0)
+    bill = DATAPATHS[name].bill(layer.work.taps, cast("int", layer.operand_bits), layer.accumulator_bits or 0)
     return replace(layer, datapath=name, operations=bill)

@@ -17,11 +17,11 @@ import torch
 from torch import Tensor, nn
 
 from addersim.errors import NetworkError
-from addersim.train.nn import Adder2d, AdderLinear, Gradient
+from addersim.train.nn import LAYERS, Gradient
 
-__all__ = ["ARCHITECTURES", "Architecture", "Arithmetic", "Ends", "Layers", "build", "load_weights"]
+__all__ = ["ARCHITECTURES", "Architecture", "Ends", "Layers", "build", "load_weights"]
 
-Arithmetic = Literal["adder", "conv"]
+ARITHMETICS = (*LAYERS, "conv")
 Ends = Literal["adder", "multiply"]
 
 
@@ -32,14 +32,14 @@ class Layers:
     Attributes
     ----------
     arithmetic
-        ``adder`` or ``conv``.
+        ``adder``, ``euclidean`` or ``conv``.
     ends
         What the first layer and the classifier of an adder network do: ``multiply``, as in the released code, or ``adder``.
     gradient
         Rule of the adder filters' gradient.
     """
 
-    arithmetic: Arithmetic = "adder"
+    arithmetic: str = "adder"
     ends: Ends = "multiply"
     gradient: Gradient = "full"
 
@@ -51,13 +51,13 @@ class Layers:
             layer = nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False)
             nn.init.normal_(layer.weight, std=math.sqrt(2 / (kernel * kernel * outputs)))
             return layer
-        return Adder2d(inputs, outputs, kernel, stride, padding, bias=False, gradient=self.gradient)
+        return LAYERS[self.arithmetic][0](inputs, outputs, kernel, stride, padding, bias=False, gradient=self.gradient)
 
     def linear(self, inputs: int, outputs: int, *, end: bool = False) -> nn.Module:
         """A fully connected layer without bias."""
         if self.multiplies(end):
             return nn.Linear(inputs, outputs, bias=False)
-        return AdderLinear(inputs, outputs, bias=False, gradient=self.gradient)
+        return LAYERS[self.arithmetic][1](inputs, outputs, bias=False, gradient=self.gradient)
 
     def multiplies(self, end: bool) -> bool:
         """Whether a layer multiplies."""
@@ -244,7 +244,7 @@ ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
     {
         f"{family}-{arithmetic}": Architecture(f"{family}-{arithmetic}", make, Layers(arithmetic, ends), classes, shape)
         for family, make, ends, classes, shape in _FAMILIES
-        for arithmetic in get_args(Arithmetic)
+        for arithmetic in ARITHMETICS
     }
 )
 

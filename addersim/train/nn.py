@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from addersim.errors import NetworkError
 from addersim.geometry import Geometry, Pair
 from addersim.train.kernels import l1_forward
 
-__all__ = ["Adder2d", "AdderLinear", "AdderRate", "Gradient", "Rate", "adder_layers"]
+__all__ = [
+    "LAYERS",
+    "Adder2d",
+    "AdderLinear",
+    "AdderRate",
+    "Euclidean2d",
+    "EuclideanLinear",
+    "Gradient",
+    "Rate",
+    "adder_layers",
+]
 
 Gradient = Literal["full", "sign"]
 Rate = Literal["adaptive", "fixed"]
@@ -131,6 +143,44 @@ class AdderLinear(_AdderLayer):
 
     def extra_repr(self) -> str:
         return f"{self.in_features}, {self.out_features}, bias={self.bias is not None}, gradient={self.gradient}"
+
+
+def _squares(x: Tensor, filters: Tensor, *geometry: Any) -> Tensor:
+    """``-sum (X - F)^2`` as ``2 sum X F - sum X^2 - sum F^2``, each by torch, which knows their gradients."""
+    every = torch.ones_like(filters[:1]).repeat(geometry[-1], 1, 1, 1)
+    norms = functional.conv2d(x * x, every, None, *geometry).repeat_interleave(filters.shape[0] // geometry[-1], dim=1)
+    return 2 * functional.conv2d(x, filters, None, *geometry) - norms - (filters * filters).sum((1, 2, 3))[:, None, None]
+
+
+class Euclidean2d(Adder2d):
+    """Two-dimensional Euclidean layer, ``Y = -sum (X - F)^2 + bias``, with the signature of `Adder2d`.
+
+    The gradients are the full ones, ``2 (X - F)`` for the filters and ``2 (F - X)`` for the input; `gradient` is ``full``.
+
+    Examples
+    --------
+    >>> layer = Euclidean2d(1, 2, kernel_size=3, padding=1, bias=False)
+    >>> torch.allclose(layer(torch.zeros(1, 1, 4, 4))[0, :, 0, 0], -(layer.adder**2).sum((1, 2, 3)))
+    True
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = _squares(x, self.adder, self.stride, self.padding, self.dilation, self.groups)
+        return y if self.bias is None else y + self.bias[:, None, None]
+
+
+class EuclideanLinear(AdderLinear):
+    """Euclidean layer on vectors, ``Y = -sum (X - F)^2 + bias``; see `Euclidean2d`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = 2 * functional.linear(x, self.adder) - (x * x).sum(-1, keepdim=True) - (self.adder * self.adder).sum(1)
+        return y if self.bias is None else y + self.bias
+
+
+LAYERS: Mapping[str, tuple[type[Adder2d], type[AdderLinear]]] = MappingProxyType(
+    {"adder": (Adder2d, AdderLinear), "euclidean": (Euclidean2d, EuclideanLinear)}
+)
+"""Modules in place of Conv2d and Linear, by the name that their networks carry."""
 
 
 def adder_layers(module: nn.Module) -> Iterator[tuple[str, Adder2d | AdderLinear]]:

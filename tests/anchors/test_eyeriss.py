@@ -107,6 +107,7 @@ def alexnet(datapath="mac", bits=16):
                 datapath=datapath,
                 work=work,
                 accumulator_bits=bits,
+                operand_bits=bits,
                 sources=(-1,),
             )
         )

@@ -62,7 +62,9 @@ def printed(shape, side, dataflow):
     array = msgspec.structs.replace(SQUARE.array, rows=side, columns=side, dataflow=dataflow)
     m, k, n = shape
     stored = {"inputs": (Operand(m * k, 8),), "output": Operand(m * n, 24), "weights": Operand(k * n, 8)}
-    layer = LayerTrace("conv", "window", OpCounts({("mul", 8): m * k * n}), datapath="mac", work=MatrixWork(*shape), **stored)
+    layer = LayerTrace(
+        "conv", "window", OpCounts({("mul", 8): m * k * n}), datapath="mac", operand_bits=8, work=MatrixWork(*shape), **stored
+    )
     cost = estimate(Trace("t", "hardware", (layer,)), msgspec.structs.replace(SQUARE, array=array), compat="scalesim")
     assert (cost.compat, cost.energy_pj, cost.prices) == ("scalesim", 0, ())
     return cost.layers[0]

@@ -58,9 +58,11 @@ class Layer:
             return call
 
         ours = {
-            f"{lane} {bits}": (lambda lane=lane, two=two: kernels.window(*two, lane=lane, **moves))
+            f"{arithmetic} {bits}": (
+                lambda arithmetic=arithmetic, two=two: kernels.window(*two, arithmetic=arithmetic, **moves)
+            )
             for bits, two in (bytes_of | halves).items()
-            for lane in ("l1", "mac")
+            for arithmetic in ("l1", "mac")
         }
         return ours | {"conv2d": conv2d(torch.contiguous_format), "conv2d channels last": conv2d(torch.channels_last)}
 

@@ -82,13 +82,13 @@ static Geometry random_layer(void) {
 static const int64_t LOW[] = {-128, 0, -32768, 0}, HIGH[] = {127, 255, 32767, 65535};
 
 /* Sums, and codes of them where an affine may follow, in every way of a register. */
-static void check_codes(const Kernels *set, const Kernels *portable, const Geometry *g, Lane lane, Type type, Type weights_type) {
+static void check_codes(const Kernels *set, const Kernels *portable, const Geometry *g, Arithmetic arithmetic, Type type, Type weights_type) {
     const int64_t taps = taps_of(g), pixels = pixels_of(g), count = pixels * g->outputs;
     void *x = random_codes(type, g->images * g->height * g->width * g->channels), *w = random_codes(weights_type, g->outputs * taps);
     int64_t *low = exactly(g->outputs, 8), *high = exactly(g->outputs, 8), lowest = 0, highest = 0;
     int64_t *set_low = exactly(g->outputs, 8), *set_high = exactly(g->outputs, 8);
-    window_bounds(portable, lane, weights_type, w, g->outputs, taps, LOW[type], HIGH[type], low, high);
-    window_bounds(set, lane, weights_type, w, g->outputs, taps, LOW[type], HIGH[type], set_low, set_high);
+    window_bounds(portable, arithmetic, weights_type, w, g->outputs, taps, LOW[type], HIGH[type], low, high);
+    window_bounds(set, arithmetic, weights_type, w, g->outputs, taps, LOW[type], HIGH[type], set_low, set_high);
     compare("bounds", set->name, set_low, low, g->outputs * 8, g);
     compare("bounds", set->name, set_high, high, g->outputs * 8, g);
     uint8_t *ordered = exactly(g->outputs, 1);
@@ -103,14 +103,14 @@ static void check_codes(const Kernels *set, const Kernels *portable, const Geome
         Finish finish = {.overflow = overflow, .bits = bits, .low = -(1LL << (bits - 1)), .high = (1LL << (bits - 1)) - 1};
         finish.narrow = narrow, finish.y_bytes = y_bytes;
         for (int64_t o = 0; o < g->outputs; o++) ordered[o] = low[o] < finish.low || high[o] > finish.high;
-        if (lane == MAC && overflow == SATURATE) finish.ordered = ordered;
+        if (highest > 0 && overflow == SATURATE) finish.ordered = ordered;
         for (int fused = 0; fused <= (narrow && overflow != WRAP && !finish.ordered); fused++) {
             Affine affine = {multiplier, addend, (int)draw(0, 1), {U8, SATURATE, 8, 0, INT32_MIN, 255, 0, 200}};
             if (fused) finish.affine = &affine, finish.y_bytes = 1;
             char *found = exactly(count, finish.y_bytes), *expected = exactly(count, finish.y_bytes);
             Seen seen[4];
-            window_codes(portable, lane, g, type, x, LOW[type], HIGH[type], weights_type, w, &finish, expected, 1, seen, seen + 1);
-            window_codes(set, lane, g, type, x, LOW[type], HIGH[type], weights_type, w, &finish, found, 1, seen + 2, seen + 3);
+            window_codes(portable, arithmetic, g, type, x, LOW[type], HIGH[type], weights_type, w, &finish, expected, 1, seen, seen + 1);
+            window_codes(set, arithmetic, g, type, x, LOW[type], HIGH[type], weights_type, w, &finish, found, 1, seen + 2, seen + 3);
             compare(fused ? "codes" : "sums", set->name, found, expected, count * finish.y_bytes, g);
             compare("what was seen", set->name, seen + 2, seen, sizeof(Seen) * (fused ? 2 : 1), g);
             free(found), free(expected);
@@ -157,9 +157,9 @@ static void check_floats(const Kernels *set, const Kernels *portable, const Geom
     const int64_t taps = g->outputs * taps_of(g), most = larger(inputs, larger(outputs, taps));
     float *x = random_floats(inputs), *w = random_floats(taps), *gradient = random_floats(outputs);
     float *found = exactly(most, 4), *expected = exactly(most, 4);
-    for (Lane lane = L1; lane <= MAC; lane++) {
-        forward_f32(portable, lane, g, x, w, expected, 1);
-        forward_f32(set, lane, g, x, w, found, 1);
+    for (Arithmetic arithmetic = 0; arithmetic < (Arithmetic)ARITHMETICS; arithmetic++) {
+        forward_f32(portable, arithmetic, g, x, w, expected, 1);
+        forward_f32(set, arithmetic, g, x, w, found, 1);
         compare_floats("forward", set->name, found, expected, outputs, g);
     }
     l1_input_gradient_f32(portable, g, gradient, x, w, expected, 1);
@@ -173,10 +173,10 @@ static void check_floats(const Kernels *set, const Kernels *portable, const Geom
 
 static void check_layer(const Kernels *const *sets, int count) {
     const Geometry g = random_layer();
-    const Lane lane = (Lane)draw(0, 1);
+    const Arithmetic arithmetic = (Arithmetic)draw(0, ARITHMETICS - 1);
     const Type type = (Type)draw(0, 3), other = (Type)draw(0, 3);
     for (int i = 0; i < count - 1; i++) {
-        check_codes(sets[i], sets[count - 1], &g, lane, type, other);
+        check_codes(sets[i], sets[count - 1], &g, arithmetic, type, other);
         Geometry pool = g; /* every window meets the image */
         pool.groups = pool.dilation_height = pool.dilation_width = 1, pool.outputs = g.channels;
         pool.kernel_height = smaller(g.kernel_height, g.height), pool.kernel_width = smaller(g.kernel_width, g.width);

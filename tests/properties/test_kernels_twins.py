@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from addersim import kernels, reference
+from addersim.arithmetics import ARITHMETICS
 from addersim.errors import FormatError, NetworkError
 from addersim.fixed import OVERFLOWS
 from tests.properties.strategies import codes, constants, formats, outputs, registers, shapes
@@ -60,10 +61,10 @@ def assert_same(found, expected, way):
 
 @settings(max_examples=700)
 @given(data=st.data(), shape=shapes(), register=registers())
-@pytest.mark.parametrize("lane", ["l1", "mac"])
-def test_window(lane, data, shape, register):
+@pytest.mark.parametrize("arithmetic", ARITHMETICS)
+def test_window(arithmetic, data, shape, register):
     x, weights = data.draw(codes(shape.x)), data.draw(codes(shape.weights))
-    options = {"lane": lane, **shape.moves, **register}
+    options = {"arithmetic": arithmetic, **shape.moves, **register}
     expected = reference.window(x, weights, **options)
     for way, found in every_way(lambda threads: kernels.window(x, weights, threads=threads, **options)):
         assert_same(found, expected, way)
@@ -75,13 +76,13 @@ def test_window(lane, data, shape, register):
     shape=shapes(),
     register=registers(),
     output=outputs("output_overflow"),
-    lane=st.sampled_from(("l1", "mac")),
+    arithmetic=st.sampled_from(list(ARITHMETICS)),
 )
-def test_window_affine(data, shape, register, output, lane):
+def test_window_affine(data, shape, register, output, arithmetic):
     x, weights = data.draw(codes(shape.x)), data.draw(codes(shape.weights))
     by = data.draw(constants(len(weights)))
     arguments = (x, weights, by.multiplier, by.addend, by.shift)
-    options = {"lane": lane, **shape.moves, **register, **output}
+    options = {"arithmetic": arithmetic, **shape.moves, **register, **output}
     expected = outcome(reference.window_affine, *arguments, **options)
     for way, found in every_way(lambda threads: outcome(kernels.window_affine, *arguments, threads=threads, **options)):
         assert_same(found, expected, way)

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from addersim import kernels, reference
+from addersim.arithmetics import ARITHMETICS
 from addersim.errors import NetworkError
 from addersim.geometry import MAX_WORK, Geometry
 from tests.properties.strategies import CODE_TYPES
@@ -34,9 +35,9 @@ for kind in ("int8", "uint8", "int16", "uint16"):
         low, high = np.iinfo(kind).min, np.iinfo(kind).max
         x = random.integers(low, high, (images, height, width, channels), kind, endpoint=True)
         w = random.integers(low, high, (outputs, *kernel, channels), kind, endpoint=True)
-        for lane in ("l1", "mac"):
-            found = kernels.window(at_the_end_of_a_page(x), at_the_end_of_a_page(w), lane=lane)
-            assert np.array_equal(found.values, reference.window(x, w, lane=lane).values)
+        for arithmetic in ("l1", "mac"):
+            found = kernels.window(at_the_end_of_a_page(x), at_the_end_of_a_page(w), arithmetic=arithmetic)
+            assert np.array_equal(found.values, reference.window(x, w, arithmetic=arithmetic).values)
         kernels.max_pool(at_the_end_of_a_page(x), tuple(map(int, kernel)), (1, 1))
         kernels.add(at_the_end_of_a_page(x), at_the_end_of_a_page(x), output=reference.FixedFormat(16))
 print("whole")
@@ -76,9 +77,9 @@ far = st.one_of(st.integers(1, 4), st.integers(1, 20).map(lambda power: 1 << pow
     stride=st.tuples(far, far),
     dilation=st.tuples(far, far),
     groups=st.sampled_from((1, 1, 2)),
-    lane=st.sampled_from(("l1", "mac")),
+    arithmetic=st.sampled_from(list(ARITHMETICS)),
 )
-def test_far_moves_take_no_memory(data, kernel, stride, dilation, groups, lane):
+def test_far_moves_take_no_memory(data, kernel, stride, dilation, groups, arithmetic):
     """Strides, dilations and paddings up to 2**20, with few outputs: as in the twin, and in a few MB."""
     padding = tuple(  # about half of what a window spans, so that small images do
         min(1 << 20, (taps - 1) * step // 2 + data.draw(st.integers(0, 1)))
@@ -93,15 +94,15 @@ def test_far_moves_take_no_memory(data, kernel, stride, dilation, groups, lane):
     x, w = (random.integers(0, 100, shape).astype(kind) for shape in ((1, *size, 4 * groups), (2 * groups, *kernel, 4)))
     how = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    found = kernels.window(x, w, lane=lane, **how)
+    found = kernels.window(x, w, arithmetic=arithmetic, **how)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 1024
-    assert np.array_equal(found.values, reference.window(x, w, lane=lane, **how).values)
+    assert np.array_equal(found.values, reference.window(x, w, arithmetic=arithmetic, **how).values)
 
 
 def test_arrays_of_any_layout_are_copied_before_c_sees_them():
     random = np.random.default_rng(3)
     x, w = random.integers(0, 1000, (2, 4, 4, 3)).astype("int16"), random.integers(-9, 9, (5, 2, 2, 3)).astype("int16")
-    expected = reference.window(x, w, lane="mac").values
+    expected = reference.window(x, w, arithmetic="mac").values
     raw = np.zeros(x.nbytes + 1, np.uint8)[1:]
     unaligned = raw.view("int16").reshape(x.shape)
     unaligned[...] = x
@@ -109,7 +110,7 @@ def test_arrays_of_any_layout_are_copied_before_c_sees_them():
     strided = np.zeros((2, 8, 4, 6), "int16")[:, ::2, :, ::2]
     strided[...] = x
     for other in (unaligned, strided, np.asfortranarray(x), x.astype(">i2"), x[::-1, ::-1][::-1, ::-1]):
-        assert np.array_equal(kernels.window(other, w, lane="mac").values, expected)
+        assert np.array_equal(kernels.window(other, w, arithmetic="mac").values, expected)
     floats = np.zeros(x.nbytes * 2 + 1, np.uint8)[1:].view(np.float32).reshape(x.shape)
     floats[...] = x
     assert np.array_equal(
@@ -124,7 +125,7 @@ def test_more_work_than_can_be_counted_is_refused():
         Geometry((1, 1)).output_shape((1, 1, 1, (1 << 24) + 1), (1, 1, 1, (1 << 24) + 1))
     with pytest.raises(NetworkError, match="16,777,217 taps an output"):
         kernels.window(
-            np.ones((1, 1, 1, 1), np.uint8), np.broadcast_to(np.zeros(1, np.uint8), (1, 1, 1, (1 << 24) + 1)), lane="l1"
+            np.ones((1, 1, 1, 1), np.uint8), np.broadcast_to(np.zeros(1, np.uint8), (1, 1, 1, (1 << 24) + 1)), arithmetic="l1"
         )
 
 

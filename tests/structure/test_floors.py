@@ -15,6 +15,7 @@ FLOORS = {
     "errors": 1,
     "pareto": 1,
     "ops": 1,
+    "arithmetics": 1,
     "fixed": 1,
     "config": 1,
     "storage": 1,
@@ -28,7 +29,7 @@ FLOORS = {
     "kernels": 2,
     "reference": 2,
     "batches": 2,
-    "datapaths": 2,
+    "datapaths": 1,
     "layouts": 3,
     "layers": 3,
     "network": 3,
@@ -148,14 +149,22 @@ def test_every_public_name_can_be_had():
         _ = addersim.adder
 
 
-def test_every_lane_has_a_kernel_and_a_twin():
-    from addersim import kernels, reference
-    from addersim.datapaths import DATAPATHS, LANES
+def test_every_arithmetic_is_complete():
+    """One record, one row in C under the same name, a datapath; and no field of the record that nobody reads."""
+    import dataclasses
 
-    assert {record.lane for record in DATAPATHS.values()} == set(LANES)
-    for lane in LANES:
-        for engine in (kernels, reference):
-            assert callable(getattr(engine, f"{lane}_forward"))
+    from addersim import _core
+    from addersim.arithmetics import ARITHMETICS, Arithmetic
+    from addersim.datapaths import DATAPATHS
+
+    assert set(_core.arithmetics()) == set(ARITHMETICS) == {record.arithmetic.name for record in DATAPATHS.values()}
+    for name, record in ARITHMETICS.items():
+        assert record.name == name
+    code = "".join(path.read_text() for path in PACKAGE.rglob("*.py") if path.stem != "arithmetics")
+    for field in dataclasses.fields(Arithmetic):
+        assert re.search(rf"(arithmetic|record|ARITHMETICS\[[^]]*\]|one|find_arithmetic\([^)]*\))\.{field.name}\b", code), (
+            field.name
+        )
 
 
 def test_kernels_and_reference_have_the_same_functions():

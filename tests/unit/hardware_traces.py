@@ -17,6 +17,7 @@ def window(name, pixels, taps, filters, inputs, groups=1, bits=8, accumulator_bi
         datapath="mac",
         work=work,
         accumulator_bits=accumulator_bits,
+        operand_bits=bits,
         **more,
     )
 

@@ -21,13 +21,13 @@ def residual(seed=0, arithmetic="l1", classes=5):
     def weights(*shape):
         return random.normal(0, 1, shape).astype(np.float32)
 
-    def window(name, source, *shape, lane=arithmetic, **options):
-        return Window(name=name, inputs=(source,), arithmetic=lane, weights=weights(*shape), **options)
+    def window(name, source, *shape, arithmetic=arithmetic, **options):
+        return Window(name=name, inputs=(source,), arithmetic=arithmetic, weights=weights(*shape), **options)
 
-    gain, centre = (0.06, -65.0) if arithmetic == "l1" else (0.12, 0.0)
+    gain, centre = {"l1": (0.06, -65.0), "mac": (0.12, 0.0), "l2": (0.03, -130.0)}[arithmetic]
     layers = (
         Affine(name="shift", inputs=("input",), multiplier=np.array([2.0]), addend=np.array([-1.0])),
-        window("stem", "shift", 8, 2, 3, 3, lane="mac", padding=(1, 1), bias=weights(8)),
+        window("stem", "shift", 8, 2, 3, 3, arithmetic="mac", padding=(1, 1), bias=weights(8)),
         norm(random, "stem_norm", "stem", 8, 0.25),
         Relu(name="stem_relu", inputs=("stem_norm",)),
         window("first", "stem_relu", 8, 8, 3, 3, padding=(1, 1)),
@@ -43,7 +43,7 @@ def residual(seed=0, arithmetic="l1", classes=5):
         AveragePool(name="average", inputs=("depthwise_norm",), kernel=(2, 2), stride=(2, 2), padding=(1, 1)),
         AveragePool(name="global", inputs=("average",), kernel=None),
         Move(name="flatten", inputs=("global",)),
-        window("scores", "flatten", classes, 8, 1, 1, lane="mac", bias=weights(classes)),
+        window("scores", "flatten", classes, 8, 1, 1, arithmetic="mac", bias=weights(classes)),
     )
     return Network(name=f"residual-{arithmetic}", input_shape=(2, 10, 12), mean=(0.3, 0.4), std=(0.5, 0.6), layers=layers)
 

@@ -188,7 +188,7 @@ def test_a_saved_program_runs_as_it_was_saved(tmp_path):
 def test_list_knows_every_kind():
     found = document("list")
     assert {row["name"] for row in found["networks"]} >= {"lenet5-adder", "lenet5-conv"}
-    assert {row["name"] for row in found["datapaths"]} == {"l1-2a", "l1-1c1a", "l1-xor", "mac"}
+    assert {row["name"] for row in found["datapaths"]} == {"l1-2a", "l1-1c1a", "l1-xor", "mac", "l2"}
     assert sum(row["in use"] == "yes" for row in found["kernels"]) == 1
     for kind in found:
         assert run("list", kind)[0] == 0

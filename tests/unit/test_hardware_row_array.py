@@ -49,9 +49,9 @@ def moved(run, level, operand):
 
 @pytest.mark.parametrize("datapath", DATAPATHS)
 def test_networks_of_every_datapath_run(datapath):
-    lane = DATAPATHS[datapath].lane
-    how = Quantization(circuit=datapath.removeprefix("l1-")) if lane == "l1" else Quantization()
-    trace = count(quantize(residual(arithmetic=lane), None, how))
+    arithmetic = DATAPATHS[datapath].arithmetic.name
+    how = Quantization(circuit=datapath.removeprefix("l1-")) if arithmetic == "l1" else Quantization()
+    trace = count(quantize(residual(arithmetic=arithmetic), None, how))
     cost = estimate(trace, EYERISS, "eyeriss-65nm", batch=2)
     windows = [layer for layer in cost.layers if layer.taps]
     assert {datapath} <= {layer.datapath for layer in windows}

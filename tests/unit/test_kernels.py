@@ -11,7 +11,7 @@ import pytest
 
 from addersim import kernels, reference
 from addersim.arguments import CODES
-from addersim.datapaths import LANES
+from addersim.arithmetics import ARITHMETICS
 from addersim.errors import ConfigError, FormatError, NetworkError
 from addersim.fixed import OVERFLOWS, ROUNDINGS, FixedFormat
 
@@ -42,9 +42,9 @@ def codes_of(values, kind, shape=(1, 1, 1, -1)):
     return np.array(values, kind).reshape(shape)
 
 
-def linear(x, weights, lane, kind="int8", weights_kind=None, **options):
+def linear(x, weights, arithmetic, kind="int8", weights_kind=None, **options):
     """One output of a linear layer."""
-    return kernels.window(codes_of(x, kind), codes_of(weights, weights_kind or kind), lane=lane, **options)
+    return kernels.window(codes_of(x, kind), codes_of(weights, weights_kind or kind), arithmetic=arithmetic, **options)
 
 
 @pytest.mark.usefixtures("each_set")
@@ -73,17 +73,17 @@ def test_farthest_codes_are_exact(x, w, x_kind, w_kind, taps):
 
 
 @pytest.mark.usefixtures("each_set")
-@pytest.mark.parametrize("lane", ["l1", "mac"])
+@pytest.mark.parametrize("arithmetic", ARITHMETICS)
 @pytest.mark.parametrize("kind", ["int16", "uint16"])
-def test_very_long_sums_of_16_bits(lane, kind):
+def test_very_long_sums_of_16_bits(arithmetic, kind):
     """More taps than 32 bits can sum, in one run and in many."""
     random, ends = np.random.default_rng(1), np.iinfo(kind)
     for kernel, channels in ((1, 100_003), (2, 40_000)):
         x = random.integers(ends.min, ends.max, (1, kernel, kernel, channels), kind, endpoint=True)
         weights = random.integers(ends.min, ends.max, (3, kernel, kernel, channels), kind, endpoint=True)
         wide, wide_weights = x.astype(np.int64), weights.astype(np.int64)
-        terms = -abs(wide - wide_weights) if lane == "l1" else wide * wide_weights
-        found = kernels.window(x, weights, lane=lane)
+        terms = ARITHMETICS[arithmetic].term(wide, wide_weights)
+        found = kernels.window(x, weights, arithmetic=arithmetic)
         assert found.values.dtype == np.int64
         assert found.values.ravel().tolist() == terms.sum(axis=(1, 2, 3)).tolist()
 
@@ -105,7 +105,7 @@ def test_order_of_taps_is_row_column_channel():
     random = np.random.default_rng(2)
     x = random.integers(-128, 127, (2, 5, 6, 3), np.int8)
     weights = random.integers(-128, 127, (7, 2, 3, 3), np.int8)
-    found = kernels.window(x, weights, lane="mac", accumulator_bits=15, overflow="saturate", padding=(1, 0))
+    found = kernels.window(x, weights, arithmetic="mac", accumulator_bits=15, overflow="saturate", padding=(1, 0))
     padded = np.pad(x, ((0, 0), (1, 1), (0, 0), (0, 0))).astype(int)
     image, row, column, output = 1, 3, 2, 4
     total = 0
@@ -119,7 +119,7 @@ def test_order_of_taps_is_row_column_channel():
 
 
 def test_padding_is_an_operand_of_l1():
-    found = kernels.window(np.zeros((1, 1, 1, 1), np.int8), np.full((1, 3, 3, 1), 5, np.int8), lane="l1", padding=(1, 1))
+    found = kernels.window(np.zeros((1, 1, 1, 1), np.int8), np.full((1, 3, 3, 1), 5, np.int8), arithmetic="l1", padding=(1, 1))
     assert found.values.item() == -45
 
 
@@ -171,9 +171,9 @@ def test_affine_beyond_the_precision_of_doubles():
 @pytest.mark.parametrize(
     "register", [{}, {"accumulator_bits": 12, "overflow": "saturate"}, {"accumulator_bits": 12, "overflow": "wrap"}]
 )
-@pytest.mark.parametrize("lane", ["l1", "mac"])
+@pytest.mark.parametrize("arithmetic", ARITHMETICS)
 @pytest.mark.parametrize(("groups", "outputs"), [(1, 50), (1, 3), (48, 48)])
-def test_a_layer_and_its_batch_norm(lane, register, groups, outputs):
+def test_a_layer_and_its_batch_norm(arithmetic, register, groups, outputs):
     """The shapes and constants of real layers, where the affine follows each sum at once; gains of both signs."""
     random = np.random.default_rng(5)
     x = random.integers(0, 127, (2, 9, 8, 48), np.int8)
@@ -183,7 +183,7 @@ def test_a_layer_and_its_batch_norm(lane, register, groups, outputs):
         random.integers(-(2**24), 2**24, outputs),
         random.integers(18, 24, outputs).astype(np.uint8),
     )
-    options = {"lane": lane, "groups": groups, "padding": (1, 1), "output": FixedFormat(8), **register}
+    options = {"arithmetic": arithmetic, "groups": groups, "padding": (1, 1), "output": FixedFormat(8), **register}
     for then in (None, FixedFormat(7, signed=False)):
         found = kernels.window_affine(x, weights, *by, then=then, **options)
         expected = reference.window_affine(x, weights, *by, then=then, **options)
@@ -208,19 +208,19 @@ def test_a_second_saturation_is_not_counted():
 def test_word_type_depends_on_types_and_weights_alone():
     weights = np.full((1, 1, 1, 40_000), 32767, np.int16)
     for x in (np.zeros((1, 1, 1, 40_000), np.int16), np.zeros((0, 1, 1, 40_000), np.int16)):
-        assert kernels.window(x, weights, lane="l1").values.dtype == np.int64
-        assert kernels.window(x, weights, lane="mac", accumulator_bits=32, overflow="wrap").values.dtype == np.int32
-    assert kernels.window(x.astype(np.int8), weights // 300, lane="mac").values.dtype == np.int32
+        assert kernels.window(x, weights, arithmetic="l1").values.dtype == np.int64
+        assert kernels.window(x, weights, arithmetic="mac", accumulator_bits=32, overflow="wrap").values.dtype == np.int32
+    assert kernels.window(x.astype(np.int8), weights // 300, arithmetic="mac").values.dtype == np.int32
 
 
 @pytest.mark.usefixtures("each_set")
 def test_arrays_that_are_strided_or_byte_swapped():
     random = np.random.default_rng(4)
     x, weights = random.integers(-999, 999, (2, 6, 5, 8), np.int16), random.integers(-999, 999, (3, 2, 2, 8), np.int16)
-    expected = kernels.window(x, weights, lane="l1").values
+    expected = kernels.window(x, weights, arithmetic="l1").values
     turned = np.asfortranarray(x), weights[::-1][::-1]
-    np.testing.assert_array_equal(kernels.window(*turned, lane="l1").values, expected)
-    np.testing.assert_array_equal(kernels.window(x.astype(">i2"), weights.astype(">i2"), lane="l1").values, expected)
+    np.testing.assert_array_equal(kernels.window(*turned, arithmetic="l1").values, expected)
+    np.testing.assert_array_equal(kernels.window(x.astype(">i2"), weights.astype(">i2"), arithmetic="l1").values, expected)
     every_other = random.normal(size=(2, 6, 5, 16)).astype(np.float32)[..., ::2]
     real = weights.astype(np.float32)
     np.testing.assert_array_equal(kernels.l1_forward(every_other, real), kernels.l1_forward(every_other.copy(), real))
@@ -228,7 +228,7 @@ def test_arrays_that_are_strided_or_byte_swapped():
 
 def test_inputs_are_left_alone():
     x, weights = np.full((2, 4, 4, 5), -7, np.int8), np.full((6, 3, 3, 5), 9, np.int8)
-    kernels.window(x, weights, lane="l1", padding=(1, 1))
+    kernels.window(x, weights, arithmetic="l1", padding=(1, 1))
     assert (x == -7).all()
     assert (weights == 9).all()
 
@@ -236,7 +236,7 @@ def test_inputs_are_left_alone():
 @pytest.mark.parametrize("engine", [kernels, reference])
 def test_no_images(engine):
     x, weights = np.zeros((0, 4, 4, 2), np.int8), np.ones((3, 3, 3, 2), np.int8)
-    found = engine.window(x, weights, lane="mac", padding=(1, 1))
+    found = engine.window(x, weights, arithmetic="mac", padding=(1, 1))
     assert (found.values.shape, found.minimum, found.maximum, found.overflowed) == ((0, 4, 4, 3), 0, 0, 0)
     assert engine.max_pool(x, (2, 2), (2, 2)).shape == (0, 2, 2, 2)
     assert engine.l1_forward(x.astype(np.float32), weights.astype(np.float32)).shape == (0, 2, 2, 3)
@@ -250,35 +250,43 @@ ONE = np.ones(4, np.int32), np.ones(4, np.int64), np.ones(4, np.uint8)
 @pytest.mark.parametrize(
     ("call", "error", "text"),
     [
-        (lambda e: e.window(X.astype(float), W, lane="l1"), FormatError, "x: float64 is not an array of int8 or uint8 or"),
-        (lambda e: e.window(X, [1], lane="l1"), FormatError, "weights: list is not an array of int8"),
-        (lambda e: e.window(X[0], W, lane="l1"), NetworkError, r"x: shape \(4, 4, 4\) is not \(images, height"),
-        (lambda e: e.window(X, W[0], lane="l1"), NetworkError, r"weights: shape \(3, 3, 4\) is not \(outputs, kernel"),
         (
-            lambda e: e.window(X, W[..., :3], lane="l1"),
+            lambda e: e.window(X.astype(float), W, arithmetic="l1"),
+            FormatError,
+            "x: float64 is not an array of int8 or uint8 or",
+        ),
+        (lambda e: e.window(X, [1], arithmetic="l1"), FormatError, "weights: list is not an array of int8"),
+        (lambda e: e.window(X[0], W, arithmetic="l1"), NetworkError, r"x: shape \(4, 4, 4\) is not \(images, height"),
+        (lambda e: e.window(X, W[0], arithmetic="l1"), NetworkError, r"weights: shape \(3, 3, 4\) is not \(outputs, kernel"),
+        (
+            lambda e: e.window(X, W[..., :3], arithmetic="l1"),
             NetworkError,
             "weights: 3 input channels; x has 4 in 1 groups: needs 4",
         ),
         (
-            lambda e: e.window(X, W, lane="l1", groups=3),
+            lambda e: e.window(X, W, arithmetic="l1", groups=3),
             NetworkError,
             "groups: 3 does not divide 4 input and 2 output channels",
         ),
-        (lambda e: e.window(X, W, lane="sad"), FormatError, "lane: 'sad' is not one of l1, mac"),
+        (lambda e: e.window(X, W, arithmetic="sad"), FormatError, "arithmetic: 'sad' is not one of l1, mac, l2"),
         (
-            lambda e: e.window(X, W, lane="l1", stride=(0, 1)),
+            lambda e: e.window(X, W, arithmetic="l1", stride=(0, 1)),
             NetworkError,
             r"stride: \(0, 1\) is not a pair of whole numbers in 1",
         ),
-        (lambda e: e.window(X, W, lane="l1", padding=1), NetworkError, "padding: 1 is not a pair of whole numbers in 0"),
+        (lambda e: e.window(X, W, arithmetic="l1", padding=1), NetworkError, "padding: 1 is not a pair of whole numbers in 0"),
         (
-            lambda e: e.window(X, W, lane="l1", dilation=(2, 1)),
+            lambda e: e.window(X, W, arithmetic="l1", dilation=(2, 1)),
             NetworkError,
             "height: a window of 3 taps, dilation 2, spans 5",
         ),
-        (lambda e: e.window(X, W, lane="l1", threads=0), ConfigError, "threads: 0 is not a whole number in 1..1024"),
-        (lambda e: e.window(X, W, lane="l1", overflow="wrap"), FormatError, "accumulator: wrap needs a width"),
-        (lambda e: e.window(X, W + 9, lane="l1", accumulator_bits=8), FormatError, "sums of -324..-324 leave the 8 bits"),
+        (lambda e: e.window(X, W, arithmetic="l1", threads=0), ConfigError, "threads: 0 is not a whole number in 1..1024"),
+        (lambda e: e.window(X, W, arithmetic="l1", overflow="wrap"), FormatError, "accumulator: wrap needs a width"),
+        (
+            lambda e: e.window(X, W + 9, arithmetic="l1", accumulator_bits=8),
+            FormatError,
+            "sums of -324..-324 leave the 8 bits",
+        ),
         (lambda e: e.affine(X, *ONE, output=8), FormatError, "output: 8 is not a FixedFormat"),
         (
             lambda e: e.affine(X, *ONE, output=FixedFormat(8), overflow="clip"),
@@ -357,10 +365,10 @@ def test_a_forked_child_does_not_wait_for_threads():
         from addersim import kernels
         warnings.simplefilter("ignore")
         x, w = np.ones((8, 32, 32, 16), np.int8), np.zeros((16, 3, 3, 16), np.int8)
-        total = kernels.window(x, w, lane="l1", threads=2).values.sum()
+        total = kernels.window(x, w, arithmetic="l1", threads=2).values.sum()
         child = os.fork()
         if child == 0:
-            os._exit(int(kernels.window(x, w, lane="l1", threads=2).values.sum() != total))
+            os._exit(int(kernels.window(x, w, arithmetic="l1", threads=2).values.sum() != total))
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     """
     assert run_python(code)[:2] == (0, "0\n")
@@ -374,6 +382,7 @@ def test_nothing_is_read_beyond_the_operands(name):
         import ctypes, itertools, mmap
         import numpy as np
         from addersim import kernels
+        from addersim.arithmetics import ARITHMETICS
         from addersim.fixed import FixedFormat
 
         libc, page = ctypes.CDLL(None), mmap.PAGESIZE
@@ -390,9 +399,9 @@ def test_nothing_is_read_beyond_the_operands(name):
         layers = [((2, 6, 7, 1), (6, 5, 5, 1), 1), ((2, 6, 7, 3), (5, 3, 3, 3), 1), ((1, 5, 5, 16), (17, 3, 3, 16), 1)]
         layers += [((3, 1, 1, 37), (9, 1, 1, 37), 1), ((2, 5, 4, 70), (70, 3, 3, 1), 70), ((2, 5, 4, 6), (4, 3, 2, 3), 2)]
         for (shape, weights, groups), padding in itertools.product(layers, (0, 1)):
-            for lane, kind in itertools.product(("l1", "mac"), kinds):
+            for arithmetic, kind in itertools.product(ARITHMETICS, kinds):
                 x, w = at_the_end(shape, kind), at_the_end(weights, kind)
-                kernels.window(x, w, lane=lane, groups=groups, padding=(padding, padding), threads=1)
+                kernels.window(x, w, arithmetic=arithmetic, groups=groups, padding=(padding, padding), threads=1)
             x, w = at_the_end(shape, "float32"), at_the_end(weights, "float32")
             options = {"groups": groups, "padding": (padding, padding), "threads": 1}
             y = kernels.l1_forward(x, w, **options)
@@ -419,10 +428,10 @@ def test_memory_stays_near_input_and_output():
         import numpy as np
         from addersim import kernels
         x, w = np.ones((1, 224, 224, 64), np.int8), np.ones((64, 3, 3, 64), np.int8)
-        small = kernels.window(x[:, :8, :8], w, lane="l1", padding=(1, 1), threads=1).values
+        small = kernels.window(x[:, :8, :8], w, arithmetic="l1", padding=(1, 1), threads=1).values
         y = np.zeros((1, 224, 224, 64), np.int32)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        found = kernels.window(x, w, lane="l1", padding=(1, 1), threads=1).values
+        found = kernels.window(x, w, arithmetic="l1", padding=(1, 1), threads=1).values
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before - found.nbytes // 1024)
     """
     status, printed, _ = run_python(code)
@@ -433,14 +442,14 @@ def test_memory_stays_near_input_and_output():
 @pytest.mark.parametrize("engine", [kernels, reference])
 @pytest.mark.parametrize("register", [(None, "exact"), (14, "wrap"), (14, "saturate"), (32, "saturate")])
 @pytest.mark.parametrize("kind", CODES)
-@pytest.mark.parametrize("lane", LANES)
-def test_a_prepared_layer_gives_what_the_layer_gives_batch_after_batch(engine, register, kind, lane):
+@pytest.mark.parametrize("arithmetic", ARITHMETICS)
+def test_a_prepared_layer_gives_what_the_layer_gives_batch_after_batch(engine, register, kind, arithmetic):
     random = np.random.default_rng(3)
     ends = np.iinfo(kind)
     weights = random.integers(-128, 128, (5, 3, 3, 4)).astype(np.int8)
     constants = random.integers(1, 100, 5).astype(np.int32), random.integers(-9, 9, 5), np.full(5, 9, np.uint8)
     bits, overflow = register
-    how = {"lane": lane, "padding": (1, 1), "stride": (2, 1), "accumulator_bits": bits, "overflow": overflow}
+    how = {"arithmetic": arithmetic, "padding": (1, 1), "stride": (2, 1), "accumulator_bits": bits, "overflow": overflow}
     into = {"output": FixedFormat(8), "rounding": "half-up", "then": FixedFormat(7, signed=False)}
     given = weights.copy()
     layer = engine.prepare_window(kind, given, **how)
@@ -460,7 +469,7 @@ def test_a_prepared_layer_gives_what_the_layer_gives_batch_after_batch(engine, r
 
 def test_a_prepared_layer_owns_its_weights_and_knows_its_type():
     weights = np.full((1, 1, 1, 1), 3, np.int8)
-    layer = kernels.prepare_window("int8", weights, lane="l1")
+    layer = kernels.prepare_window("int8", weights, arithmetic="l1")
     weights[:] = 50
     assert layer(np.full((1, 1, 1, 1), 1, np.int8)).values.item() == -2
     with pytest.raises(ValueError, match="read-only"):
@@ -469,10 +478,10 @@ def test_a_prepared_layer_owns_its_weights_and_knows_its_type():
         layer(np.zeros((1, 1, 1, 1), np.uint8))
     for engine in (kernels, reference):
         with pytest.raises(FormatError, match="^kind: int32 is not int8 or uint8 or int16 or uint16$"):
-            engine.prepare_window("int32", weights, lane="l1")
+            engine.prepare_window("int32", weights, arithmetic="l1")
 
 
 @pytest.mark.parametrize("kernel", [(9, 19), (4, 43), (13, 14)])
 def test_depthwise_sums_of_extreme_bytes_are_whole_for_any_window(kernel):
     x, weights = np.full((1, *kernel, 35), 255, np.uint8), np.full((35, *kernel, 1), -128, np.int8)
-    assert (kernels.window(x, weights, lane="l1", groups=35).values == -383 * kernel[0] * kernel[1]).all()
+    assert (kernels.window(x, weights, arithmetic="l1", groups=35).values == -383 * kernel[0] * kernel[1]).all()

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from addersim import FixedFormat, Quantization, quantize
+from addersim.arithmetics import ARITHMETICS
 from addersim.layers import IntegerWindow, Window
 from addersim.output_errors import _window_inputs, find_readers, input_covariance, refine_scale, round_codes, round_to_output
 from addersim.rewrites import pair_windows
@@ -106,9 +107,9 @@ def test_a_window_keeps_its_grid_and_moves_codes_by_one_at_most(calibrated):
             assert (chosen.weights != layer.weights).any()
 
 
-@pytest.mark.parametrize("lane", ["l1", "mac"])
-def test_the_refined_scale_leaves_no_larger_error_and_the_given_one_stays_where_nothing_is_gained(lane):
-    network, _ = pair_windows(residual(arithmetic=lane))
+@pytest.mark.parametrize("arithmetic", ARITHMETICS)
+def test_the_refined_scale_leaves_no_larger_error_and_the_given_one_stays_where_nothing_is_gained(arithmetic):
+    network, _ = pair_windows(residual(arithmetic=arithmetic))
     pixels = images(network, 16)
     readers = find_readers(network, pixels, set())
     source = network.layers[4].inputs[0] if isinstance(network.layers[4], Window) else "stem_relu"

@@ -4,15 +4,14 @@ import numpy as np
 import pytest
 
 from addersim import Accumulator, LayerBits, Quantization, quantize, simulate
+from addersim.arithmetics import ARITHMETICS
 from addersim.errors import FormatError, NetworkError, QuantizationError
 from addersim.layers import Affine, IntegerWindow, Window
 from addersim.rewrites import clip_weights, fold_batch_norm, pair_windows, scale_channels
 from tests.unit.networks import images, residual
 
-LANES = ("l1", "mac")
 
-
-@pytest.fixture(scope="module", params=LANES)
+@pytest.fixture(scope="module", params=ARITHMETICS)
 def network(request):
     return residual(arithmetic=request.param)
 
@@ -89,7 +88,7 @@ def test_clipping_is_exact_in_integers_too(pixels):
     wide = random.integers(-40, 60, (5, 3, 3, 3)).astype(np.int8)
     from addersim import kernels
 
-    options = {"lane": "l1", "stride": (1, 1), "padding": (1, 1), "dilation": (1, 1), "groups": 1}
+    options = {"arithmetic": "l1", "stride": (1, 1), "padding": (1, 1), "dilation": (1, 1), "groups": 1}
     whole = kernels.window(x, wide, **options).values
     clipped = kernels.window(x, np.clip(wide, 0, 15), **options).values
     lost = np.abs(wide.astype(int) - np.clip(wide, 0, 15)).sum(axis=(1, 2, 3))

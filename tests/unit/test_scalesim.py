@@ -122,11 +122,11 @@ def test_wrong_topologies_are_told_in_one_line(text, message):
 @pytest.mark.parametrize("convention", ["hardware", "paper"])
 def test_a_topology_bills_as_the_network_of_the_same_shape(datapath, convention):
     """A window of a network, on unsigned inputs with signed weights, and the same window as a line of a file."""
-    lane, _, circuit = datapath.partition("-")
+    arithmetic, _, circuit = datapath.partition("-")
     weights = np.full((4, 3, 3, 3), -1, np.float32)
     layers = (
         Relu(name="r", inputs=("input",)),
-        Window(name="a", inputs=("r",), arithmetic=lane, weights=weights),
+        Window(name="a", inputs=("r",), arithmetic=arithmetic, weights=weights),
         Move(name="f", inputs=("a",)),
     )
     network = Network(name="n", input_shape=(3, 9, 9), mean=(0,) * 3, std=(1,) * 3, layers=layers)

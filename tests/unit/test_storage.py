@@ -115,7 +115,7 @@ def header(find, put):
         (header('"groups":2', '"grupen":2'), "unknown field `grupen`"),
         (
             header('"stride":[2,2]', '"stride":[0,2]'),
-            r"layer pool: stride: \(0, 2\) is not one or two whole numbers of at least 1",
+            r"layer pool: stride: \(0, 2\) is not a pair of whole numbers in 1..1048576",
         ),
         (header('"inputs":["pool"]', '"inputs":["later"]'), "layer grouped: reads 'later', which no layer before it gives"),
         (header('"arithmetic":"l1"', '"arithmetic":"l3"'), "unknown arithmetic 'l3'; known: l1, mac"),

@@ -3,17 +3,17 @@
 import pytest
 
 from addersim import count, quantize
-from addersim.datapaths import LANES
+from addersim.arithmetics import ARITHMETICS
 from tests.unit.networks import residual
 
 
-def counted(lane="l1"):
-    return count(quantize(residual(arithmetic=lane), None))
+def counted(arithmetic="l1"):
+    return count(quantize(residual(arithmetic=arithmetic), None))
 
 
-@pytest.mark.parametrize("lane", LANES)
-def test_geometry_of_every_window_layer_gives_its_pixels_and_its_window(lane):
-    windows = [layer.work for layer in counted(lane).layers if layer.work]
+@pytest.mark.parametrize("arithmetic", ARITHMETICS)
+def test_geometry_of_every_window_layer_gives_its_pixels_and_its_window(arithmetic):
+    windows = [layer.work for layer in counted(arithmetic).layers if layer.work]
     assert len(windows) == 5
     for work in windows:
         rows, columns = work.geometry.output_size(*work.image)

@@ -38,7 +38,7 @@ def weights(run):
     return run.network.state_dict()
 
 
-@pytest.mark.parametrize("architecture", ["lenet5-adder", "lenet5-conv"])
+@pytest.mark.parametrize("architecture", ["lenet5-adder", "lenet5-euclidean", "lenet5-conv"])
 def test_training_learns(tmp_path, architecture):
     run = loop.train(changed(RECIPE, architecture=architecture, epochs=8, batch=16), tmp_path)
     assert run.history[-1]["train_accuracy"] > 0.6 > run.history[0]["train_accuracy"]

@@ -1,0 +1,290 @@
+/* Window layers in plain loops: arithmetics without panels, depthwise layers, and registers that saturate at every tap. */
+#include "window.h"
+
+#include <stdlib.h>
+
+int32_t code_at(Type type, const void *codes, int64_t i) {
+    switch (type) {
+        case S8: return ((const int8_t *)codes)[i];
+        case U8: return ((const uint8_t *)codes)[i];
+        case S16: return ((const int16_t *)codes)[i];
+        default: return ((const uint16_t *)codes)[i];
+    }
+}
+
+void window_values(const Window *w, const char *window, int32_t *x) {
+    const Tiling *t = &w->tiling;
+    for (int64_t run = 0; run < t->runs; run++, x += t->run_taps) {
+        w->kernels->widen(w->operand, window + t->offsets[run], t->run_taps, x);
+        for (int64_t k = 0; k < t->run_taps; k++) x[k] += (int32_t)w->x_offset;
+    }
+}
+
+/* Weights of a block of outputs, (taps, BLOCK); zeros for the numbers below zero. */
+static void pack_block(const Window *w, const int64_t *outputs, int32_t *to) {
+    for (int64_t i = 0; i < BLOCK; i++) {
+        for (int64_t k = 0; k < w->taps; k++) {
+            to[k * BLOCK + i] = outputs[i] < 0 ? 0 : code_at(w->weights_type, w->weights, outputs[i] * w->taps + k);
+        }
+    }
+}
+
+int prepare_ordered(Window *w) {
+    const int64_t groups = w->g->groups, most = w->g->outputs / BLOCK + groups;
+    w->ordered_blocks = allocate(groups + 1, sizeof(*w->ordered_blocks));
+    w->ordered_outputs = allocate(most, BLOCK * sizeof(*w->ordered_outputs));
+    if (!w->ordered_blocks || !w->ordered_outputs) return -1;
+    int64_t blocks = 0;
+    for (int64_t group = 0; group < groups; group++) {
+        w->ordered_blocks[group] = blocks;
+        int64_t found = 0;
+        for (int64_t o = group * w->outputs; o < (group + 1) * w->outputs; o++) {
+            if (w->finish.ordered[o]) w->ordered_outputs[blocks * BLOCK + found++] = o;
+        }
+        while (found % BLOCK) w->ordered_outputs[blocks * BLOCK + found++] = -1;
+        blocks += found / BLOCK;
+    }
+    w->ordered_blocks[groups] = blocks;
+    w->ordered_weights = allocate(times(blocks, w->taps), BLOCK * sizeof(*w->ordered_weights));
+    if (!w->ordered_weights) return -1;
+    for (int64_t block = 0; block < blocks; block++) {
+        pack_block(w, w->ordered_outputs + block * BLOCK, w->ordered_weights + block * w->taps * BLOCK);
+    }
+    return 0;
+}
+
+void free_ordered(Window *w) {
+    free(w->ordered_blocks);
+    free(w->ordered_outputs);
+    free(w->ordered_weights);
+}
+
+static void store_result(const Window *w, int64_t at, int64_t value) {
+    if (w->finish.y_bytes == 8) {
+        ((int64_t *)w->y)[at] = value;
+    } else {
+        ((int32_t *)w->y)[at] = (int32_t)value;
+    }
+}
+
+static void ordered_window(const Window *w, int64_t group, int64_t pixel, const int32_t *x, Seen *seen) {
+    const int narrow = w->ordered_narrow && w->fast->ordered_narrow;
+    for (int64_t block = w->ordered_blocks[group]; block < w->ordered_blocks[group + 1]; block++) {
+        int64_t registers[BLOCK], clipped[BLOCK];
+        (narrow ? w->fast->ordered_narrow : w->loops->ordered)(x, w->ordered_weights + block * w->taps * BLOCK, w->taps,
+                                                               w->finish.low, w->finish.high, registers, clipped);
+        for (int64_t i = 0; i < BLOCK; i++) {
+            const int64_t o = w->ordered_outputs[block * BLOCK + i];
+            if (o >= 0) {
+                store_result(w, pixel * w->g->outputs + o, registers[i]);
+                seen->overflowed += clipped[i];
+            }
+        }
+    }
+}
+
+void run_ordered(const Window *w, int64_t group, const Tile *tile, int32_t *x, Seen *seen) {
+    if (!w->ordered_weights || w->ordered_blocks[group] == w->ordered_blocks[group + 1]) return;
+    for (int64_t i = 0; i < tile->count; i++) {
+        window_values(w, tile->windows[i], x);
+        ordered_window(w, group, tile->first + i, x, seen);
+    }
+}
+
+/* Scratch of one thread. */
+typedef struct {
+    Tile tile;
+    char *sums;
+    int32_t *x;
+} Scratch;
+
+static void lay_out(const Window *w, Layout *layout, Scratch *s) {
+    tile_lay_out(&w->tiling, layout, &s->tile);
+    s->sums = lay_part(layout, w->tiling.windows, MAX_WIDTH * sizeof(int64_t));
+    s->x = lay_part(layout, w->taps, sizeof(*s->x));
+}
+
+/* MAX_WIDTH outputs at a time of a tile's windows. */
+static void loops_tile(const Window *w, const int32_t *packed, int64_t group, Scratch *s, Seen *seen) {
+    const Tile *tile = &s->tile;
+    const int narrow = w->finish.narrow;
+    const int sum_bytes = narrow ? 4 : 8;
+    for (int64_t output = 0; output < w->outputs; output += MAX_WIDTH) {
+        const int64_t width = smaller(MAX_WIDTH, w->outputs - output);
+        for (int64_t i = 0; i < tile->count; i++) {
+            window_values(w, tile->windows[i], s->x);
+            for (int64_t at = 0; at < width; at += BLOCK) {
+                const int32_t *weights = packed + (output + at) * w->taps;
+                char *sums = s->sums + (i * MAX_WIDTH + at) * sum_bytes;
+                if (narrow) {
+                    w->loops->narrow(s->x, weights, w->taps, (int32_t *)(void *)sums);
+                } else {
+                    w->loops->wide(s->x, weights, w->taps, (int64_t *)(void *)sums);
+                }
+            }
+        }
+        const int64_t o = group * w->outputs + output;
+        w->kernels->finish(&w->finish, s->sums, sum_bytes, MAX_WIDTH, tile->count, NULL, o, width,
+                           result_at(w, tile->first * w->g->outputs + o), w->g->outputs, seen, seen + 1);
+    }
+}
+
+/* Sums come as the arithmetic has them: neither factor nor constants. */
+static void plain_sums(Window *w) {
+    w->finish.factor = 1;
+    w->finish.window_factor = 0;
+    w->finish.folds = w->finish.affine != NULL;
+    for (int64_t o = 0; o < w->g->outputs; o++) w->constants[o] = 0;
+}
+
+int run_loops(Window *w, int threads, Seen *seen) {
+    const Geometry *g = w->g;
+    const int element = bytes_of(w->x_type);
+    w->operand = w->x_type;
+    if (tiling_begin(&w->tiling, g, w->kernels, w->x_type, w->operand, 0, element, 0, 1, threads)) return -1;
+    plain_sums(w);
+    Scratch scratch;
+    Layout size = {0};
+    lay_out(w, &size, &scratch);
+    const int64_t padded = round_up(w->outputs, BLOCK);
+    int32_t *packed = allocate(times(times(g->groups, padded), w->taps), sizeof(*packed));
+    char *memory = allocate(w->tiling.threads, size.bytes);
+    if (packed && memory) {
+        for (int64_t block = 0; block < g->groups * padded; block += BLOCK) {
+            int64_t outputs[BLOCK];
+            for (int64_t i = 0; i < BLOCK; i++) {
+                const int64_t o = block % padded + i;
+                outputs[i] = o < w->outputs ? block / padded * w->outputs + o : -1;
+            }
+            pack_block(w, outputs, packed + block * w->taps);
+        }
+#pragma omp parallel num_threads(w->tiling.threads) private(scratch)
+        {
+            Seen own[2] = {nothing_seen(), nothing_seen()};
+            lay_out(w, &(Layout){memory + thread_number() * size.bytes, 0}, &scratch);
+#pragma omp for schedule(dynamic)
+            for (int64_t number = 0; number < w->tiling.tiles; number++) {
+                for (int64_t group = 0; group < g->groups; group++) {
+                    tile_load(&w->tiling, w->x, group, number, 0, &scratch.tile);
+                    loops_tile(w, packed + group * padded * w->taps, group, &scratch, own);
+                    run_ordered(w, group, &scratch.tile, scratch.x, own);
+                }
+            }
+#pragma omp critical(addersim_seen)
+            {
+                see(seen, own);
+                see(seen + 1, own + 1);
+            }
+        }
+    }
+    const int ready = packed && memory;
+    free(packed);
+    free(memory);
+    tiling_end(&w->tiling);
+    return ready ? 0 : -1;
+}
+
+static int takes_bytes(const Window *w) {
+    return w->fast->depthwise_bytes && w->x_type <= U8 && w->weights_type <= U8 && w->taps <= BYTE_TAPS;
+}
+
+/* One tile of a depthwise layer, MAX_WIDTH channels at a time. */
+static void depthwise_tile(const Window *w, const Tile *tile, const int64_t *offsets, const void *weights, char *sums, Seen *seen) {
+    const int64_t channels = w->g->channels, taps = w->taps, sum_bytes = w->finish.narrow ? 4 : 8;
+    const int bytes = takes_bytes(w);
+    for (int64_t channel = 0; channel < channels; channel += MAX_WIDTH) {
+        const int64_t width = smaller(MAX_WIDTH, channels - channel), skip = channel * bytes_of(w->x_type);
+        for (int64_t i = 0; i < tile->count; i++) {
+            const char *window = tile->windows[i] + skip;
+            void *to = sums + i * MAX_WIDTH * sum_bytes;
+            if (bytes) {
+                w->fast->depthwise_bytes(w->x_type, window, offsets, taps, width, (const int16_t *)weights + channel, channels, to);
+            } else if (w->finish.narrow) {
+                (w->fast->depthwise_narrow ? w->fast->depthwise_narrow : w->loops->depthwise_narrow)(
+                    w->x_type, window, offsets, taps, width, (const int32_t *)weights + channel, channels, to);
+            } else {
+                w->loops->depthwise_wide(w->x_type, window, offsets, taps, width, (const int32_t *)weights + channel, channels, to);
+            }
+        }
+        w->kernels->finish(&w->finish, sums, (int)sum_bytes, MAX_WIDTH, tile->count, NULL, channel, width,
+                           result_at(w, tile->first * channels + channel), channels, seen, seen + 1);
+    }
+}
+
+/* Registers that saturate tap by tap replace what finish() stored. */
+static void depthwise_ordered_tile(const Window *w, const Tile *tile, const int64_t *offsets, const int32_t *weights, Seen *seen) {
+    const int64_t channels = w->g->channels;
+    int64_t registers[MAX_WIDTH], clipped[MAX_WIDTH];
+    for (int64_t channel = 0; channel < channels; channel += MAX_WIDTH) {
+        const int64_t width = smaller(MAX_WIDTH, channels - channel), skip = channel * bytes_of(w->x_type);
+        for (int64_t i = 0; i < tile->count; i++) {
+            w->loops->depthwise_ordered(w->x_type, tile->windows[i] + skip, offsets, w->taps, width, weights + channel, channels,
+                                        w->finish.low, w->finish.high, registers, clipped);
+            for (int64_t j = 0; j < width; j++) {
+                if (!w->finish.ordered[channel + j]) continue;
+                store_result(w, (tile->first + i) * channels + channel + j, registers[j]);
+                seen->overflowed += clipped[j];
+            }
+        }
+    }
+}
+
+/* (channels, taps) -> (taps, channels), as the loops read them. */
+static void turn_weights(const Window *w, int32_t *weights) {
+    const int64_t channels = w->g->channels;
+    for (int64_t o = 0; o < channels; o++) {
+        for (int64_t k = 0; k < w->taps; k++) {
+            const int32_t weight = code_at(w->weights_type, w->weights, o * w->taps + k);
+            if (takes_bytes(w)) {
+                ((int16_t *)weights)[k * channels + o] = (int16_t)weight;
+            } else {
+                weights[k * channels + o] = weight;
+            }
+        }
+    }
+}
+
+int run_depthwise(Window *w, int threads, Seen *seen) {
+    const int64_t taps = w->taps, channels = w->g->channels;
+    Geometry all_channels;
+    int64_t *offsets = allocate(taps, sizeof(*offsets));
+    int32_t *weights = allocate(plus(times(taps, channels), MAX_WIDTH), sizeof(*weights));
+    if (!offsets || !weights || depthwise_begin(&w->tiling, &all_channels, w->g, w->kernels, w->x_type, threads, offsets)) {
+        free(offsets);
+        free(weights);
+        return -1;
+    }
+    plain_sums(w);
+    if (takes_bytes(w)) w->finish.factor = -1; /* sums of |x - w| */
+    Tile tile;
+    Layout size = {0};
+    tile_lay_out(&w->tiling, &size, &tile);
+    lay_part(&size, w->tiling.windows, MAX_WIDTH * sizeof(int64_t));
+    char *memory = allocate(w->tiling.threads, size.bytes);
+    if (memory) {
+        turn_weights(w, weights);
+#pragma omp parallel num_threads(w->tiling.threads) private(tile)
+        {
+            Seen own[2] = {nothing_seen(), nothing_seen()};
+            Layout own_scratch = {memory + thread_number() * size.bytes, 0};
+            tile_lay_out(&w->tiling, &own_scratch, &tile);
+            char *sums = lay_part(&own_scratch, w->tiling.windows, MAX_WIDTH * sizeof(int64_t));
+#pragma omp for schedule(dynamic)
+            for (int64_t number = 0; number < w->tiling.tiles; number++) {
+                tile_load(&w->tiling, w->x, 0, number, 0, &tile);
+                depthwise_tile(w, &tile, offsets, weights, sums, own);
+                if (w->finish.ordered) depthwise_ordered_tile(w, &tile, offsets, weights, own);
+            }
+#pragma omp critical(addersim_seen)
+            {
+                see(seen, own);
+                see(seen + 1, own + 1);
+            }
+        }
+    }
+    free(memory);
+    free(offsets);
+    free(weights);
+    tiling_end(&w->tiling);
+    return memory ? 0 : -1;
+}

@@ -1,0 +1,54 @@
+/* What the parts of a window layer on codes share: window.c (panels), loops.c (plain loops, depthwise, ordered registers). */
+#ifndef ADDERSIM_WINDOW_H
+#define ADDERSIM_WINDOW_H
+
+#include "tiles.h"
+
+typedef struct {
+    const Kernels *kernels;
+    const Loops *loops;
+    const Fast *fast;
+    const Geometry *g;
+    Arithmetic arithmetic;
+    Type x_type, weights_type, operand;
+    const void *x, *weights;
+    int64_t x_low, x_high; /* codes that x can hold, zero included */
+    int64_t taps, outputs; /* outputs of a group */
+    Finish finish;
+    Tiling tiling;
+    int64_t *constants;
+    void *y;
+
+    /* Of the panels (window.c): */
+    const Panel *panel;
+    int64_t x_offset, weights_offset; /* operand = code - offset */
+    int32_t clip_low, clip_high;      /* ends to which weights are clipped */
+    int any_run;                      /* weights beyond a run make what follows it count for nothing */
+    int16_t beyond;                   /* operand of those weights (of 16 bits unless zero), and what each such tap adds to a sum */
+    int rest;                         /* byte of a packed weight beyond the last tap of a gathered window */
+    int64_t sum_factor, tap_constant; /* constant of an output: sum_factor * (its weights' operands) + tap_constant * taps + .. */
+    int64_t padded_taps;              /* with those that fill the last step of each run */
+    int64_t width, chunk, group_bytes; /* chunk: steps between widenings */
+    char *packed;
+
+    /* Of the registers that saturate at every tap (loops.c): */
+    int32_t *ordered_weights; /* (group, blocks of ordered outputs, taps, BLOCK) */
+    int64_t *ordered_outputs; /* their numbers, -1 where a block is not full */
+    int64_t *ordered_blocks;  /* first block of each group, and the end */
+    int ordered_narrow;
+} Window;
+
+static inline char *result_at(const Window *w, int64_t at) { return (char *)w->y + at * w->finish.y_bytes; }
+
+int32_t code_at(Type type, const void *codes, int64_t i);
+/* The codes of a window, tap by tap. */
+void window_values(const Window *w, const char *window, int32_t *x);
+/* Both return 0, or -1 where memory ran out. run_loops: an arithmetic without panels; run_depthwise: one channel a group. */
+int run_loops(Window *w, int threads, Seen *seen);
+int run_depthwise(Window *w, int threads, Seen *seen);
+int prepare_ordered(Window *w);
+void free_ordered(Window *w);
+/* Registers of a tile that saturate at every tap replace what finish() stored. */
+void run_ordered(const Window *w, int64_t group, const Tile *tile, int32_t *x, Seen *seen);
+
+#endif
