@@ -15,6 +15,7 @@ from addersim.datasets import Images
 from addersim.errors import ConfigError, QuantizationError
 from addersim.hardware import Accelerator, EnergyTable
 from addersim.network import Network
+from addersim.opening import MAX_FILE_BYTES, parsing, read_file
 from addersim.quantization import Quantization
 from addersim.sensitivity import Judge, Measured, Operand, ScanRow, greedy_chain, scan, uniform, with_widths
 from addersim.storage import record_digest, write_atomically, write_rows
@@ -173,10 +174,11 @@ def _open(optuna: Any, folder: Path, inputs: str) -> Study:
     folder.mkdir(parents=True, exist_ok=True)
     journal = folder / _JOURNAL
     _drop_half_line(journal)
-    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(journal)))
-    study: Study = optuna.create_study(
-        study_name=_STUDY, storage=storage, directions=["minimize", "minimize"], load_if_exists=True
-    )
+    with parsing(str(journal), "not a search's journal, or damaged; choose another folder", ConfigError):
+        storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(journal)))
+        study: Study = optuna.create_study(
+            study_name=_STUDY, storage=storage, directions=["minimize", "minimize"], load_if_exists=True
+        )
     if study.user_attrs.setdefault("inputs", inputs) != inputs:
         raise ConfigError(f"{folder}: holds a search of another network, data, rules or seed; choose another folder")
     study.set_user_attr("inputs", inputs)
@@ -188,7 +190,7 @@ def _open(optuna: Any, folder: Path, inputs: str) -> Study:
 def _drop_half_line(journal: Path) -> None:
     """Cut off what a killed process did not write to its end."""
     if journal.exists():
-        content = journal.read_bytes()
+        content = read_file(journal, MAX_FILE_BYTES, ConfigError)
         whole = content.rfind(b"\n") + 1
         if whole < len(content):
             with journal.open("r+b") as stream:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from addersim.cli import options
-from addersim.cli.output import bars, percent, print_json, print_table
+from addersim.cli.output import bars, percent, print_json, print_table, say
+from addersim.cli.streams import complain
 from addersim.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -82,11 +82,12 @@ def run(
             *(f"--{key.replace('_', '-')}" for key, value in (axes | others).items() if value is not None),
         ]:
             raise ConfigError(f"--report lays out the sweep that {output} holds; leave out {given[0]}")
-        found = recall(output, note=_note)
+        found = recall(output, note=complain)
     else:
         study = make_study(what or [], axes, others)
         with _watch() as progress:
-            found = sweep(study, output, jobs=jobs, engine=engine, address=address, retry=retry, progress=progress, note=_note)
+            how: dict[str, Any] = {"jobs": jobs, "engine": engine, "address": address, "retry": retry}
+            found = sweep(study, output, **how, progress=progress, note=complain)
     _finish(found, json)
 
 
@@ -101,7 +102,7 @@ def _finish(found: Sweep, json: bool) -> None:
         print_json({"folder": str(found.folder), **numbers, **files, "points": found.rows})
         return
     _print(found)
-    print(f"page: {page}")
+    say(f"page: {page}")
 
 
 def make_study(what: Sequence[str], axes: dict[str, str | None], others: dict[str, Any]) -> Study:
@@ -141,10 +142,6 @@ def _values(key: str, text: str) -> Any:
     return parts
 
 
-def _note(line: str) -> None:
-    print(f"addersim: {line}", file=sys.stderr)
-
-
 @contextmanager
 def _watch() -> Iterator[Callable[[Progress], None]]:
     """A bar with points done and failed."""
@@ -168,18 +165,18 @@ def _print(found: Sweep) -> None:
     if shown:
         print_table(title, [_line(row, names) for row in shown])
     if len(shown) < len(rows):
-        print(f"Pareto-optimal points only; all {len(rows):,} are in {found.files[0]}")
-    print()
+        say(f"Pareto-optimal points only; all {len(rows):,} are in {found.files[0]}")
+    say()
     for name in points.frame["network"].unique():
-        print(f"{name}: {_fewest(points, name)}")
-    print("* Pareto-optimal: no point of the same table takes less energy and is as accurate, or is more accurate for as much")
+        say(f"{name}: {_fewest(points, name)}")
+    say("* Pareto-optimal: no point of the same table takes less energy and is as accurate, or is more accurate for as much")
     if len(points.failed):
-        print(f"{len(points.failed)} points failed; the first: {points.failed['error'].iloc[0]}")
+        say(f"{len(points.failed)} points failed; the first: {points.failed['error'].iloc[0]}")
     if points.waiting:
-        print(f"{points.waiting:,} of {len(rows):,} points are not done; the same sweep goes on where it was")
-    print(f"results: {' and '.join(map(str, found.files))}")
+        say(f"{points.waiting:,} of {len(rows):,} points are not done; the same sweep goes on where it was")
+    say(f"results: {' and '.join(map(str, found.files))}")
     if len(found.files) == 1:
-        print("no Parquet beside it: pip install 'addersim[parquet]'")
+        say("no Parquet beside it: pip install 'addersim[parquet]'")
 
 
 def _line(row: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
