@@ -57,6 +57,11 @@ def render_sweep(folder: str | os.PathLike[str]) -> str:
     """The page as HTML text."""
     place = Path(folder)
     everything = Points.of(sweep_frame(place))
+    with parsing(str(place / "results.csv"), "no results of a sweep", DataError):  # columns that lack, or hold something else
+        return _page(place, everything)
+
+
+def _page(place: Path, everything: Points) -> str:
     shown = everything.fewer(MOST_POINTS)
     study = _study(place)
     told, gaps = findings(everything), missing(everything)
