@@ -6,7 +6,7 @@ TORCH ?= torch==2.13.0
 BIN := .venv/bin
 SOURCES := setup.py pyproject.toml $(wildcard ext/*)
 
-.PHONY: demo test test-slow bench lint clean
+.PHONY: demo test test-slow fuzz-readers bench lint clean
 
 demo: .venv/.installed.stamp
 	$(BIN)/addersim demo --output reports/demo
@@ -16,6 +16,9 @@ test: .venv/.test.stamp
 
 test-slow: .venv/.test.stamp
 	$(BIN)/python -m pytest -m slow
+
+fuzz-readers: .venv/.test.stamp
+	$(BIN)/python -m pytest -m slow tests/properties/test_readers.py
 
 bench: .venv/.test.stamp
 	$(BIN)/python -m tests.bench

@@ -292,6 +292,12 @@ def _write(folder: Path, found: BitSearch) -> None:
     )
 
 
+def _quoted(name: str) -> str:
+    """A name as TOML quotes it, whatever it holds."""
+    plain = (one if one.isprintable() and one not in '"\\' else f"\\U{ord(one):08x}" for one in name)
+    return f'"{"".join(plain)}"'
+
+
 def to_toml(rules: Quantization) -> str:
     """Rules as a TOML document that `load_toml` reads back.
 
@@ -303,7 +309,7 @@ def to_toml(rules: Quantization) -> str:
     """
     found = msgspec.to_builtins(rules)
     accumulator = {key: value for key, value in found.pop("accumulator").items() if value is not None}
-    tables = {f"layers.{json.dumps(name)}": one for name, one in found.pop("layers").items()}
+    tables = {f"layers.{_quoted(name)}": one for name, one in found.pop("layers").items()}
     lines = [f"{key} = {json.dumps(value)}" for key, value in found.items()]
     for title, fields in {"accumulator": accumulator, **tables}.items():
         lines += ["", f"[{title}]", *(f"{key} = {json.dumps(value)}" for key, value in fields.items() if value is not None)]

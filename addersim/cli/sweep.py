@@ -13,6 +13,7 @@ from addersim.cli import options
 from addersim.cli.output import bars, percent, print_json, print_table, say
 from addersim.cli.streams import complain
 from addersim.errors import ConfigError
+from addersim.opening import STANDARD
 
 if TYPE_CHECKING:
     from addersim.report.sweep_points import Points
@@ -113,7 +114,7 @@ def make_study(what: Sequence[str], axes: dict[str, str | None], others: dict[st
 
     given: dict[str, Any] = {key: _values(key, text) for key, text in axes.items() if text is not None}
     given |= {key: value for key, value in others.items() if value is not None}
-    if not what or (len(what) == 1 and (what[0] in study_names() or what[0].endswith(".toml"))):
+    if not what or (len(what) == 1 and (what[0] in study_names() or what[0].endswith(".toml") or what[0] == STANDARD)):
         found = msgspec.to_builtins(load_study(what[0] if what else DEFAULT))
         if {"bits", "weight_bits", "activation_bits"} & given.keys():
             found = {key: value for key, value in found.items() if key not in ("bits", "weight_bits", "activation_bits")}

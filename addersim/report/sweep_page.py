@@ -56,9 +56,9 @@ def write_sweep_page(folder: str | os.PathLike[str]) -> Path:
 def render_sweep(folder: str | os.PathLike[str]) -> str:
     """The page as HTML text."""
     place = Path(folder)
-    everything = Points.of(sweep_frame(place))
+    frame = sweep_frame(place)
     with parsing(str(place / "results.csv"), "no results of a sweep", DataError):  # columns that lack, or hold something else
-        return _page(place, everything)
+        return _page(place, Points.of(frame))
 
 
 def _page(place: Path, everything: Points) -> str:

@@ -25,6 +25,8 @@ from addersim.train.weights import read_safetensors
 __all__ = ["Checkpoint", "load_checkpoint", "save_checkpoint"]
 
 History = list[dict[str, float]]
+SHOWN = ("train_accuracy", "test_accuracy")
+"""What is told of an epoch; a row may hold more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
         recipe = msgspec.json.decode(metadata["recipe"], type=Recipe)
         scaler = msgspec.json.decode(metadata.get("scaler", "{}"), type=dict[str, int | float])
         history = msgspec.json.decode(metadata["history"], type=History)
+        if missing := [key for row in history for key in SHOWN if key not in row]:
+            raise ValueError(f"a row of its history lacks {missing[0]}")
 
     def under(prefix: str) -> dict[str, Tensor]:
         return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -156,7 +156,7 @@ def _weights(folder):
     optimizer = torch.optim.SGD(module.parameters(), 0.1, 0.9)
     scaler = torch.amp.GradScaler("cpu", enabled=False)
     path = folder / "checkpoint.safetensors"
-    save_checkpoint(path, recipe, module, optimizer, scaler, [{"epoch": 1.0, "test_accuracy": 0.5}])
+    save_checkpoint(path, recipe, module, optimizer, scaler, [{"epoch": 1.0, "train_accuracy": 0.4, "test_accuracy": 0.5}])
     state = module.state_dict()
     saved = {}
     for name, options in (("zip", {}), ("old", {"_use_new_zipfile_serialization": False})):
@@ -203,9 +203,9 @@ def _sweeps(folder):
         ),
         target("sweep: simulation", jobs[0], whole_folder),
         target("sweep: cost", jobs[1], whole_folder),
-        target("sweep: results.csv", "results.csv", page, share=0.15),
-        target("sweep: scan.csv", "scan.csv", page, share=0.15),
-        target("sweep: page's jobs", jobs[0], page, share=0.15),
+        target("sweep: results.csv", "results.csv", page, share=0.05),
+        target("sweep: scan.csv", "scan.csv", page, share=0.05),
+        target("sweep: page's jobs", jobs[0], page, share=0.05),
     )
 
 

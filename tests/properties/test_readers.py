@@ -21,7 +21,7 @@ from addersim.errors import AddersimError
 from tests.properties.mutators import binary
 from tests.properties.reader_targets import targets
 
-MUTANTS = int(os.environ.get("READER_MUTANTS", "2500"))
+MUTANTS = int(os.environ.get("READER_MUTANTS", "2000"))
 MANY = 20_000
 MOST_SECONDS = 20
 """For one mutant, on a machine that does other things beside it; a sound file takes some milliseconds."""
