@@ -125,7 +125,7 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         check_images(images, self.input_shape, f"network {self.name}")
         start = normalise(images, self.mean, self.std, threads)
         for name, value in walk(self.layers, start, lambda layer, inputs: layer.run(*inputs, threads=threads)):
-            if not np.isfinite(value).all():
+            if not np.isfinite((value.min(initial=0), value.max(initial=0))).all():  # half the time of asking each one
                 what = "the image" if name == INPUT else f"layer {name}"
                 why = "weights, or mean and std, are too large or too small"
                 raise NetworkError(f"network {self.name}: {what} has values beyond float32 (3.4e38): {why}")

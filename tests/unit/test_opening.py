@@ -268,3 +268,18 @@ def test_sound_files_are_still_read(tmp_path):
     assert load_network_or_program(tmp_path / "a.npz").name == load_network("lenet5-adder").name
     with pytest.raises(SweepError, match="no sweep was begun here"):
         read_study(tmp_path)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_one_value_that_is_not_finite_is_enough(monkeypatch, value):
+    network = residual()
+    run = Window.run
+
+    def broken(self, *inputs, **options):
+        found = run(self, *inputs, **options)
+        found[0, 0, 0, 0] = value
+        return found
+
+    monkeypatch.setattr(Window, "run", broken)
+    with pytest.raises(NetworkError, match="layer stem has values beyond float32"):
+        network.run(np.full((2, *network.input_shape), 9, np.uint8))
