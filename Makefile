@@ -6,7 +6,7 @@ TORCH ?= torch==2.13.0
 BIN := .venv/bin
 SOURCES := setup.py pyproject.toml $(wildcard ext/*)
 
-.PHONY: demo test test-slow sanitize fuzz-kernels bench lint clean
+.PHONY: demo test test-slow sanitize fuzz-kernels fuzz-readers bench lint clean
 
 demo: .venv/.installed.stamp
 	$(BIN)/addersim demo --output reports/demo
@@ -22,6 +22,9 @@ sanitize: .venv/.test.stamp
 
 fuzz-kernels: .venv/.test.stamp
 	$(BIN)/python -m tests.sanitized --fuzz 600
+
+fuzz-readers: .venv/.test.stamp
+	$(BIN)/python -m pytest -m slow tests/properties/test_readers.py
 
 bench: .venv/.test.stamp
 	$(BIN)/python -m tests.bench

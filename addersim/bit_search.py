@@ -15,6 +15,7 @@ from addersim.datasets import Images
 from addersim.errors import ConfigError, QuantizationError
 from addersim.hardware import Accelerator, EnergyTable
 from addersim.network import Network
+from addersim.opening import MAX_FILE_BYTES, parsing, read_file
 from addersim.quantization import Quantization
 from addersim.sensitivity import Judge, Measured, Operand, ScanRow, greedy_chain, scan, uniform, with_widths
 from addersim.storage import record_digest, write_atomically, write_rows
@@ -173,10 +174,11 @@ def _open(optuna: Any, folder: Path, inputs: str) -> Study:
     folder.mkdir(parents=True, exist_ok=True)
     journal = folder / _JOURNAL
     _drop_half_line(journal)
-    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(journal)))
-    study: Study = optuna.create_study(
-        study_name=_STUDY, storage=storage, directions=["minimize", "minimize"], load_if_exists=True
-    )
+    with parsing(str(journal), "not a search's journal, or damaged; choose another folder", ConfigError):
+        storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(journal)))
+        study: Study = optuna.create_study(
+            study_name=_STUDY, storage=storage, directions=["minimize", "minimize"], load_if_exists=True
+        )
     if study.user_attrs.setdefault("inputs", inputs) != inputs:
         raise ConfigError(f"{folder}: holds a search of another network, data, rules or seed; choose another folder")
     study.set_user_attr("inputs", inputs)
@@ -188,7 +190,7 @@ def _open(optuna: Any, folder: Path, inputs: str) -> Study:
 def _drop_half_line(journal: Path) -> None:
     """Cut off what a killed process did not write to its end."""
     if journal.exists():
-        content = journal.read_bytes()
+        content = read_file(journal, MAX_FILE_BYTES, ConfigError)
         whole = content.rfind(b"\n") + 1
         if whole < len(content):
             with journal.open("r+b") as stream:
@@ -290,6 +292,12 @@ def _write(folder: Path, found: BitSearch) -> None:
     )
 
 
+def _quoted(name: str) -> str:
+    """A name as TOML quotes it, whatever it holds."""
+    plain = (one if one.isprintable() and one not in '"\\' else f"\\U{ord(one):08x}" for one in name)
+    return f'"{"".join(plain)}"'
+
+
 def to_toml(rules: Quantization) -> str:
     """Rules as a TOML document that `load_toml` reads back.
 
@@ -301,7 +309,7 @@ def to_toml(rules: Quantization) -> str:
     """
     found = msgspec.to_builtins(rules)
     accumulator = {key: value for key, value in found.pop("accumulator").items() if value is not None}
-    tables = {f"layers.{json.dumps(name)}": one for name, one in found.pop("layers").items()}
+    tables = {f"layers.{_quoted(name)}": one for name, one in found.pop("layers").items()}
     lines = [f"{key} = {json.dumps(value)}" for key, value in found.items()]
     for title, fields in {"accumulator": accumulator, **tables}.items():
         lines += ["", f"[{title}]", *(f"{key} = {json.dumps(value)}" for key, value in fields.items() if value is not None)]

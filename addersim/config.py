@@ -17,6 +17,7 @@ import msgspec
 from msgspec import inspect
 
 from addersim.errors import ConfigError
+from addersim.opening import STANDARD, parsing, read_file, source
 
 __all__ = ["MAX_FILE_BYTES", "bundled_names", "load_toml", "parse_toml", "read_text", "resolve_text"]
 
@@ -34,7 +35,7 @@ def load_toml(path: str | os.PathLike[str], record: type[Record]) -> Record:
     ConfigError
         The file is missing, too large, not text, not TOML, or does not fit the record.
     """
-    return parse_toml(read_text(path), record, os.fspath(path))
+    return parse_toml(read_text(path), record, source(path))
 
 
 def parse_toml(text: str, record: type[Record], where: str) -> Record:
@@ -64,31 +65,22 @@ def parse_toml(text: str, record: type[Record], where: str) -> Record:
     Traceback (most recent call last):
     addersim.errors.ConfigError: example: unknown key clock; known: clock_mhz
     """
-    try:
+    with parsing(where, "not valid TOML", ConfigError):
         found = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a plain ValueError
-        raise ConfigError(f"{where}: not valid TOML: {error}") from None
-    try:
-        return msgspec.convert(found, record)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{where}: {_explain(str(error), found, record)}") from None
+    with parsing(where, f"not a sound {record.__name__}", ConfigError):
+        try:
+            return msgspec.convert(found, record)
+        except msgspec.ValidationError as error:
+            raise ConfigError(f"{where}: {_explain(str(error), found, record)}") from None
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
-    """Text of a UTF-8 file of at most `MAX_FILE_BYTES`."""
-    try:
-        with open(path, "rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise ConfigError(f"{os.fspath(path)}: cannot be read: {error.strerror}") from None
-    if len(content) > MAX_FILE_BYTES:
-        raise ConfigError(
-            f"{os.fspath(path)}: larger than {MAX_FILE_BYTES} bytes, the most that a configuration or table may have"
-        )
+    """Text of a UTF-8 file, or of standard input for ``-``, of at most `MAX_FILE_BYTES`."""
+    content = read_file(path, MAX_FILE_BYTES, ConfigError)
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{os.fspath(path)}: not UTF-8 text: byte {error.start} is 0x{content[error.start]:02x}") from None
+        raise ConfigError(f"{source(path)}: not UTF-8 text: byte {error.start} is 0x{content[error.start]:02x}") from None
 
 
 def bundled_names(folder: str, suffix: str) -> tuple[str, ...]:
@@ -130,9 +122,9 @@ def resolve_text(name: str | os.PathLike[str], folder: str, suffix: str, what: s
         file = resources.files("addersim").joinpath("data", folder, name + suffix)
         return name, f"{what} {name}", file.read_text("utf-8")
     path = Path(name)
-    if not path.is_file():
+    if str(path) != STANDARD and not os.path.lexists(name):
         raise ConfigError(f"{what} {str(path)!r}: neither a bundled name ({', '.join(known)}) nor a file")
-    return path.stem, str(path), read_text(path)
+    return Path(source(path)).stem, source(path), read_text(path)
 
 
 def _explain(message: str, found: Any, record: type) -> str:

@@ -7,7 +7,6 @@ import hashlib
 import io
 import pickle
 import pickletools
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from addersim.errors import DataError
+from addersim.opening import MAX_FILE_BYTES, open_file, parsing
 
 __all__ = ["Bytes", "idx", "picture", "python_batch", "records"]
 
@@ -26,11 +26,11 @@ MOST_PIXELS = 64_000_000
 
 def _bounded(path: Path, most: int) -> bytes:
     """A file's content, unpacked; no more than one byte over `most` is ever held."""
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+    with open_file(path, MAX_FILE_BYTES, DataError) as file, parsing(str(path), "damaged or unreadable", DataError):
+        if path.suffix != ".gz":
             return file.read(most + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: damaged or unreadable: {error}") from None
+        with gzip.open(file) as unpacked:
+            return unpacked.read(most + 1)
 
 
 def _check_length(path: Path, found: int, expected: int) -> None:
@@ -76,15 +76,16 @@ def picture(path: Path, size: int) -> Bytes:
     except ImportError:
         raise DataError(f"{path}: pictures need Pillow; install it with: pip install 'addersim[images]'") from None
     scaled = round(size * 8 / 7)
-    try:
-        with Image.open(path, formats=("JPEG", "PNG")) as image:
-            if image.width * image.height > MOST_PIXELS:
-                raise ValueError(f"{image.width} x {image.height} pixels, at most {MOST_PIXELS:,} are read")
-            ratio = scaled / min(image.size)
-            whole = max(scaled, round(image.width * ratio)), max(scaled, round(image.height * ratio))
-            small = image.convert("RGB").resize(whole, Image.Resampling.BILINEAR)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path}: not a JPEG or PNG picture, or damaged: {error}") from None
+    with (
+        open_file(path, MAX_FILE_BYTES, DataError) as file,
+        parsing(str(path), "not a JPEG or PNG picture, or damaged", DataError),
+        Image.open(file, formats=("JPEG", "PNG")) as image,
+    ):
+        if image.width * image.height > MOST_PIXELS:
+            raise ValueError(f"{image.width} x {image.height} pixels, at most {MOST_PIXELS:,} are read")
+        ratio = scaled / min(image.size)
+        whole = max(scaled, round(image.width * ratio)), max(scaled, round(image.height * ratio))
+        small = image.convert("RGB").resize(whole, Image.Resampling.BILINEAR)
     left, top = (whole[0] - size) // 2, (whole[1] - size) // 2
     return np.asarray(small.crop((left, top, left + size, top + size))).transpose(2, 0, 1)
 
@@ -137,7 +138,7 @@ def python_batch(path: Path, rows: int, pixel_count: int, label_key: str, md5: s
     content = _bounded(path, most)
     if len(content) > most:
         raise DataError(f"{path}: holds more than {most} bytes, too many for {rows} images")
-    try:
+    with parsing(str(path), "not a CIFAR python batch", DataError):
         for opcode, argument, _ in pickletools.genops(content):
             if opcode.name not in _OPCODES or (isinstance(argument, int) and argument > most and "PUT" in opcode.name):
                 raise pickle.UnpicklingError(f"opcode {opcode.name} is not admitted")
@@ -149,16 +150,5 @@ def python_batch(path: Path, rows: int, pixel_count: int, label_key: str, md5: s
         if len(labels) != rows or not all(type(label) is int and 0 <= label < 256 for label in labels):
             raise ValueError(f"{label_key} are not {rows} numbers from 0 to 255")
         pixels = np.frombuffer(raw, np.uint8).reshape(shape)
-    except (
-        pickle.UnpicklingError,
-        ValueError,
-        TypeError,
-        AttributeError,
-        LookupError,
-        EOFError,
-        OverflowError,
-        MemoryError,
-    ) as error:
-        raise DataError(f"{path}: not a CIFAR python batch: {error}") from None
     _check_digest(path, content, md5)
     return pixels, np.array(labels, np.uint8)

@@ -3,6 +3,8 @@
 Every message says where, what was found, what is allowed and, where it is not obvious, what to do.
 """
 
+from addersim.text import one_line
+
 __all__ = [
     "AddersimError",
     "ConfigError",
@@ -18,7 +20,13 @@ __all__ = [
 
 
 class AddersimError(ValueError):
-    """Base of every error that a user's input can cause; the command line turns it into exit status 2."""
+    """Base of every error that a user's input can cause; the command line turns it into exit status 2.
+
+    Names in a message come from files: it is one line without control characters, whatever they hold.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(one_line(message))
 
 
 class FormatError(AddersimError):

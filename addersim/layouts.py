@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Iterable
 from itertools import chain, islice, zip_longest
 from pathlib import Path
@@ -14,6 +12,8 @@ import numpy.typing as npt
 
 from addersim.datafiles import Bytes, idx, picture, python_batch, records
 from addersim.errors import DataError
+from addersim.opening import parsing
+from addersim.storage import load_arrays
 
 if TYPE_CHECKING:
     from addersim.datasets import Dataset, Split
@@ -83,11 +83,9 @@ def cifar_layout(dataset: Dataset, root: Path, split: Split, limit: int | None) 
 def embedded_layout(dataset: Dataset, root: Path, split: Split, limit: int | None) -> tuple[Bytes, Bytes]:
     path = root / f"{dataset.name.replace('-', '_')}.npz"
     count = dataset.counts[split]
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            pixels, labels = stored[f"{split}_pixels"], stored[f"{split}_labels"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"{path}: damaged or unreadable: {error}") from None
+    stored = load_arrays(path, DataError)
+    with parsing(str(path), "damaged or unreadable: lacks an array", DataError):
+        pixels, labels = stored[f"{split}_pixels"], stored[f"{split}_labels"]
     if pixels.shape != (count, *dataset.shape) or labels.shape != (count,):
         raise DataError(f"{path}: holds {pixels.shape} and {labels.shape}, expected {(count, *dataset.shape)} and {(count,)}")
     return pixels, labels

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
 from typing import cast
@@ -9,6 +10,7 @@ from typing import cast
 from addersim.config import bundled_names
 from addersim.errors import NetworkError
 from addersim.network import Network
+from addersim.opening import STANDARD, begins
 from addersim.program import Program
 from addersim.storage import load_record
 
@@ -56,12 +58,12 @@ def load_network_or_program(name: str | Path) -> Network | Program:
     text = str(name)
     if text in bundled_networks():
         return Network.load(_FOLDER / f"{text}.npz")
-    path = Path(name)
-    if path.suffix.lower() == ".onnx":
+    path, standard = Path(name), text == STANDARD
+    if path.suffix.lower() == ".onnx" or (standard and begins(path, NetworkError)[:2] != b"PK"):
         from addersim.onnx_reader import lower_onnx
 
         return lower_onnx(path)
-    if path.suffix == ".npz" or path.exists():
+    if path.suffix == ".npz" or standard or os.path.lexists(path):
         return cast("Network | Program", load_record(path, Network, Program))
     makers = architectures()
     if text in makers:

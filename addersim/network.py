@@ -15,6 +15,7 @@ from addersim.batches import in_batches
 from addersim.errors import DataError, NetworkError
 from addersim.layers import AnyLayer, Shape
 from addersim.storage import load_record, save_record
+from addersim.text import printable
 
 __all__ = ["INPUT", "Network", "check_images", "check_order", "count_scores", "normalise", "pixel_levels", "unread"]
 
@@ -115,10 +116,20 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             uint8 pixels or normalised float32, shape ``(images, channels, height, width)``.
         threads
             Kernel threads; does not change any result.
+
+        Raises
+        ------
+        NetworkError
+            For a layer whose values are not finite: nothing after it would mean anything.
         """
         check_images(images, self.input_shape, f"network {self.name}")
         start = normalise(images, self.mean, self.std, threads)
-        yield from walk(self.layers, start, lambda layer, inputs: layer.run(*inputs, threads=threads))
+        for name, value in walk(self.layers, start, lambda layer, inputs: layer.run(*inputs, threads=threads)):
+            if not np.isfinite((value.min(initial=0), value.max(initial=0))).all():  # half the time of asking each one
+                what = "the image" if name == INPUT else f"layer {name}"
+                why = "weights, or mean and std, are too large or too small"
+                raise NetworkError(f"network {self.name}: {what} has values beyond float32 (3.4e38): {why}")
+            yield name, value
 
     def run(self, images: Images, batch: int = 64, threads: int | None = None) -> npt.NDArray[np.float32]:
         """Scores in float, shape ``(images, classes)``."""
@@ -239,9 +250,10 @@ def pixel_levels(mean: Sequence[float], std: Sequence[float]) -> npt.NDArray[np.
 
 def format_table(title: str, rows: Sequence[Mapping[str, Any]]) -> str:
     """Rows as aligned plain text under a title."""
-    cells = [list(rows[0]), *([f"{v:,}" if isinstance(v, int) else str(v) for v in row.values()] for row in rows)]
+    texts = ([f"{v:,}" if isinstance(v, int) else printable(str(v)) for v in row.values()] for row in rows)
+    cells = [list(rows[0]), *texts]
     widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
     right = [isinstance(value, int) for value in rows[0].values()]
     columns = list(zip(widths, right, strict=True))
     lines = ["  ".join(one.rjust(w) if r else one.ljust(w) for one, (w, r) in zip(row, columns, strict=True)) for row in cells]
-    return "\n".join([title, *(line.rstrip() for line in lines)])
+    return "\n".join([printable(title), *(line.rstrip() for line in lines)])

@@ -29,7 +29,9 @@ from addersim.errors import ConfigError, NetworkError
 from addersim.fixed import FixedFormat
 from addersim.geometry import Geometry, check_work
 from addersim.layers import IntegerWindow
+from addersim.opening import source
 from addersim.quantization import Quantization
+from addersim.text import printable
 from addersim.trace import Convention, LayerTrace, MatrixWork, Operand, Trace, find_convention
 
 __all__ = ["Topology", "TopologyLayer", "load_topology", "topology_trace"]
@@ -70,7 +72,7 @@ def load_topology(path: str | os.PathLike[str]) -> Topology:
     ConfigError
         A column or number that is missing or wrong, with file, line and column; a filter larger than its input; sparsity.
     """
-    return parse_topology(read_text(path), Path(path).stem, os.fspath(path))
+    return parse_topology(read_text(path), Path(source(path)).stem, source(path))
 
 
 def parse_topology(text: str, name: str, where: str) -> Topology:
@@ -189,8 +191,7 @@ class _Row:
 
     def layer(self, place: int, taken: Mapping[str, object]) -> TopologyLayer:
         self._check_plain()
-        title = self.fields[0] if self.fields[0].isprintable() else ascii(self.fields[0])[1:-1]
-        title = title or f"layer{place}"
+        title = printable(self.fields[0]) or f"layer{place}"
         name = next(one for one in _numbered(title) if one not in taken)
         return self._product(name) if "m" in self.columns else self._convolution(name)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import hashlib
 import os
+import sys
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,24 +16,57 @@ from typing import IO, Any, TypeVar, get_origin
 import msgspec
 import numpy as np
 
-from addersim.errors import NetworkError
+from addersim.errors import AddersimError, ConfigError, NetworkError
+from addersim.opening import MAX_FILE_BYTES, STANDARD, kind_of_node, open_file, parsing, source
+from addersim.text import cell
 
-__all__ = ["load_record", "record_digest", "save_record", "write_atomically", "write_rows"]
+__all__ = ["load_arrays", "load_record", "record_digest", "save_record", "write_atomically", "write_rows"]
 
 Record = TypeVar("Record", bound=msgspec.Struct)
 
 HEADER = "header"
-MAX_FILE_BYTES = 2 << 30
-"""Largest decoded size that is read: far above any network of this field, far below a machine's memory."""
 
 
 @contextmanager
 def write_atomically(path: str | Path, mode: str = "wb") -> Iterator[IO[Any]]:
     """Open a file that appears under its name only when the block ends without an error.
 
-    The text is written beside the target and renamed, so that a crash or a full disk leaves the old file as it was.
+    The text is written beside the target and renamed, so that a crash or a full disk leaves the old file as it was. A link
+    stays, and what it leads to is written. The path ``-`` is standard output. An OSError always names the file.
+
+    Raises
+    ------
+    ConfigError
+        Where a directory, device, FIFO or socket has the name: it stays what it is.
     """
-    target = Path(path)
+    if os.fspath(path) == STANDARD:
+        yield sys.stdout.buffer if "b" in mode else sys.stdout
+        sys.stdout.flush()
+        return
+    target = _target(path)
+    try:
+        with _beside(target, mode) as stream:
+            yield stream
+    except OSError as error:
+        if error.filename is not None and not Path(error.filename).name.startswith(f".{target.name}."):
+            raise
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from None
+
+
+def _target(path: str | Path) -> Path:
+    """The regular file that a path leads to, there or not."""
+    try:
+        node = kind_of_node(os.stat(path).st_mode)
+    except FileNotFoundError:
+        node = None
+    if node is not None:
+        raise ConfigError(f"{os.fspath(path)}: cannot be written: is {node}, and stays one; name a file")
+    return Path(os.path.realpath(path))
+
+
+@contextmanager
+def _beside(target: Path, mode: str) -> Iterator[IO[Any]]:
+    """A file without a name that anyone knows, which takes the target's place at the end."""
     target.parent.mkdir(parents=True, exist_ok=True)
     encoding = None if "b" in mode else "utf-8"
     handle, beside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
@@ -54,6 +87,8 @@ def write_atomically(path: str | Path, mode: str = "wb") -> Iterator[IO[Any]]:
 def write_rows(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write rows as CSV under the columns of all of them, in order of appearance; what a row lacks stays empty.
 
+    Text is written as `addersim.text.cell` says.
+
     Examples
     --------
     >>> folder = tempfile.TemporaryDirectory()
@@ -64,9 +99,10 @@ def write_rows(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """
     kept = list(rows)
     with write_atomically(path, "w") as stream:
-        writer = csv.DictWriter(stream, dict.fromkeys(key for row in kept for key in row), restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(kept)
+        columns = dict.fromkeys(key for row in kept for key in row)
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(map(cell, columns))
+        writer.writerows([cell(row.get(column, "")) for column in columns] for row in kept)
 
 
 def save_record(path: str | Path, record: msgspec.Struct) -> None:
@@ -109,7 +145,7 @@ def load_record(path: str | Path, *kinds: type[Record]) -> Record:
         Where the file is missing, truncated, altered, not an .npz, holds objects or more than 2 GiB, or holds something else
         than a valid record of these kinds. Nothing in the file is ever executed.
     """
-    where = str(path)
+    where = source(path)
     found, tree, arrays = _read(path)
     kind = next((one for one in kinds if one.__name__ == found), None)
     if kind is None:
@@ -120,59 +156,62 @@ def load_record(path: str | Path, *kinds: type[Record]) -> Record:
             raise ValueError(f"array {name!r} is missing")
         return arrays[name]
 
-    try:
-        return msgspec.convert(tree, kind, dec_hook=hook)
-    except msgspec.ValidationError as error:
-        raise NetworkError(f"{where}: {error}") from None
+    with parsing(where, f"not a sound {found}", NetworkError):
+        try:
+            return msgspec.convert(tree, kind, dec_hook=hook)
+        except msgspec.ValidationError as error:
+            raise NetworkError(f"{where}: {error}") from None
 
 
 def _read(path: str | Path) -> tuple[str, Any, dict[str, np.ndarray[Any, Any]]]:
     """Type name, plain tree and arrays of a file."""
-    where = str(path)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            arrays = _read_arrays(archive, where)
-    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
-        raise NetworkError(f"{where}: {error.strerror}") from None
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, zlib.error) as error:
-        raise NetworkError(f"{where}: not a whole .npz file, truncated or altered ({error})") from None
+    where = source(path)
+    arrays = load_arrays(path, NetworkError)
     header = arrays.pop(HEADER, None)
     if header is None or header.dtype.kind != "U" or header.ndim:
         raise NetworkError(f"{where}: an .npz file without addersim's header; expected one that addersim saved")
-    try:
+    with parsing(where, f"{HEADER} is not JSON", NetworkError):
         tree = msgspec.json.decode(header.item())
-    except msgspec.DecodeError as error:
-        raise NetworkError(f"{where}: {HEADER} is not JSON ({error})") from None
     if not isinstance(tree, dict) or len(tree) != 1:
         raise NetworkError(f"{where}: {HEADER} does not name one record")
     return (*next(iter(tree.items())), arrays)
 
 
-def _read_arrays(archive: zipfile.ZipFile, where: str) -> dict[str, np.ndarray[Any, Any]]:
-    """Arrays of an .npz, after their declared sizes have been checked against each other and the bound."""
-    members = archive.infolist()
-    total = sum(member.file_size for member in members)
-    if total > MAX_FILE_BYTES:
-        raise NetworkError(f"{where}: {total:,} bytes when unpacked; at most {MAX_FILE_BYTES:,} are read")
-    arrays = {}
-    for member in members:
-        with archive.open(member) as stream:
-            arrays[member.filename.removesuffix(".npy")] = _read_array(stream, member, where)
+def load_arrays(path: str | Path, error: type[AddersimError]) -> dict[str, np.ndarray[Any, Any]]:
+    """Arrays of an .npz by name, after their declared sizes have been checked against each other and the bound.
+
+    `error` is raised for a file that is damaged, holds objects, or is larger than `MAX_FILE_BYTES` when unpacked.
+    """
+    where = source(path)
+    with (
+        open_file(path, MAX_FILE_BYTES, error) as stream,
+        parsing(where, "not a whole .npz file, truncated or altered", error),
+        zipfile.ZipFile(stream) as archive,
+    ):
+        members = archive.infolist()
+        total = sum(member.file_size for member in members)
+        if total > MAX_FILE_BYTES:
+            raise error(f"{where}: {total:,} bytes when unpacked; at most {MAX_FILE_BYTES:,} are read")
+        arrays = {}
+        for member in members:
+            with archive.open(member) as packed:
+                arrays[member.filename.removesuffix(".npy")] = _read_array(packed, member, where, error)
+    if len(arrays) != len(members):
+        raise error(f"{where}: several members have one name; each array has its own")
     return arrays
 
 
-def _read_array(stream: IO[bytes], member: zipfile.ZipInfo, where: str) -> np.ndarray[Any, Any]:
-    try:
+def _read_array(stream: IO[bytes], member: zipfile.ZipInfo, where: str, error: type[AddersimError]) -> np.ndarray[Any, Any]:
+    where = f"{where}: member {member.filename}"
+    with parsing(where, "is not a plain array", error):
         version = np.lib.format.read_magic(stream)
         read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
         shape, fortran, dtype = read_header(stream)
-    except (ValueError, KeyError) as error:
-        raise NetworkError(f"{where}: member {member.filename} is not a plain array ({error})") from None
-    if dtype.hasobject:
-        raise NetworkError(f"{where}: member {member.filename} holds Python objects; only plain numbers are read")
-    size = int(np.prod(shape, dtype=object)) * dtype.itemsize
-    content = stream.read(size + 1) if 0 <= size <= member.file_size else b""
-    if len(content) != size:
-        raise NetworkError(f"{where}: member {member.filename} promises {size:,} bytes and holds another number of them")
-    values = np.frombuffer(content, dtype)
-    return values.reshape(shape[::-1]).T if fortran else values.reshape(shape)
+        if dtype.hasobject:
+            raise error(f"{where} holds Python objects; only plain numbers are read")
+        size = int(np.prod(shape, dtype=object)) * dtype.itemsize
+        content = stream.read(size + 1) if 0 <= size <= member.file_size else b""
+        if len(content) != size:
+            raise error(f"{where} promises {size:,} bytes and holds another number of them")
+        values = np.frombuffer(content, dtype)
+        return values.reshape(shape[::-1]).T if fortran else values.reshape(shape)

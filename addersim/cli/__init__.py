@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
+import warnings
 
 import typer
 
 from addersim.cli import check, compare, count, demo, estimate, list_, lower, report, search, simulate, sweep, train
+from addersim.cli.streams import complain, drop_output, prepare_output
 from addersim.cli.usage import UsageError, told
 from addersim.errors import AddersimError
 
@@ -29,21 +30,25 @@ app.command("list")(list_.run)
 def main() -> None:
     """Run a command line; a user's mistake is one line on standard error and exit status 2."""
     arguments = sys.argv[1:]
+    warnings.simplefilter("ignore", RuntimeWarning)  # numpy's, of overflow: what comes of it is refused by name
     try:
+        prepare_output()
         status = app(arguments or ["--help"], prog_name="addersim", standalone_mode=False)
+        sys.stdout.flush()  # what cannot be written is told here, not by Python while it exits
         sys.exit(status or (0 if arguments else 2))
     except UsageError as error:
-        message = " ".join(told(error, arguments).split())
+        message = told(error, arguments)
     except AddersimError as error:
-        message = " ".join(str(error).split())
+        message = str(error)
     except MemoryError:
         message = "not enough memory; simulate fewer images at a time (--batch) or close other programs"
+    except BrokenPipeError:
+        drop_output()
+        sys.exit(1)
     except OSError as error:
-        if isinstance(error, BrokenPipeError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains again while it exits
-            sys.exit(1)
         message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
-    print(f"addersim: {message}", file=sys.stderr)
+    complain(message)
+    drop_output()
     sys.exit(2)

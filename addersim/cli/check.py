@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from addersim.cli import options
+from addersim.cli.count import begins_as_text
 from addersim.cli.output import print_json, print_table
 from addersim.errors import ConfigError
+from addersim.opening import STANDARD, source
 
 
 def run(
@@ -22,7 +25,7 @@ def run(
     json: options.Json = False,
 ) -> None:
     """Check files: networks, programs, accelerators, sweeps and energy tables. The first fault ends it with status 2."""
-    rows = [{"file": str(path)} | _check(path) for path in files]
+    rows = [{"file": source(path)} | _check(path) for path in files]
     if json:
         print_json(rows)
     else:
@@ -30,12 +33,15 @@ def run(
 
 
 def _check(path: Path) -> dict[str, Any]:
-    if not path.exists():
+    if str(path) == STANDARD:
+        return _text(path, "") if begins_as_text(STANDARD) else _network(path)
+    if not os.path.lexists(path):
         raise ConfigError(f"{path}: no such file")
-    checks = {".npz": _network, ".onnx": _network, ".toml": _toml, ".cfg": _accelerator, ".csv": _table}
-    if path.suffix not in checks:
-        raise ConfigError(f"{path}: cannot tell what it is; known endings: {', '.join(checks)}")
-    return checks[path.suffix](path)
+    if path.suffix in (".npz", ".onnx"):
+        return _network(path)
+    if path.suffix in (".toml", ".cfg", ".csv"):
+        return _text(path, path.suffix)
+    raise ConfigError(f"{path}: cannot tell what it is; known endings: .npz, .onnx, .toml, .cfg, .csv")
 
 
 def _network(path: Path) -> dict[str, Any]:
@@ -45,35 +51,43 @@ def _network(path: Path) -> dict[str, Any]:
     return {"holds": type(found).__name__.lower(), "name": found.name, "size": f"{len(found.layers)} layers"}
 
 
-def _toml(path: Path) -> dict[str, Any]:
+def _text(path: Path, suffix: str) -> dict[str, Any]:
+    """What a text holds; where it has no ending, as on standard input, its first word tells a table."""
+    from addersim.config import read_text
+
+    text, where = read_text(path), source(path)
+    if suffix == ".csv" or (not suffix and text.lstrip().startswith("component")):
+        return _table(Path(where).stem, text, where)
+    return _sweep(Path(where).stem, text, where) if _names_networks(text) else _accelerator(text, where)
+
+
+def _names_networks(text: str) -> bool:
     """A sweep names networks, an accelerator does not."""
     import tomllib
 
-    from addersim.config import read_text
-
     try:
-        study = "networks" in tomllib.loads(read_text(path))
+        return "networks" in tomllib.loads(text)
     except (ValueError, RecursionError):
-        study = False  # told in full by the accelerator's reader
-    return _sweep(path) if study else _accelerator(path)
+        return False  # told in full by the accelerator's reader
 
 
-def _sweep(path: Path) -> dict[str, Any]:
+def _sweep(name: str, text: str, where: str) -> dict[str, Any]:
+    from addersim.config import parse_toml
     from addersim.sweeps.plan import make_plan
-    from addersim.sweeps.study import load_study
+    from addersim.sweeps.study import Study
 
-    return {"holds": "sweep", "name": path.stem, "size": f"{len(make_plan(load_study(path)).points)} points"}
+    return {"holds": "sweep", "name": name, "size": f"{len(make_plan(parse_toml(text, Study, where)).points)} points"}
 
 
-def _accelerator(path: Path) -> dict[str, Any]:
-    from addersim.hardware.accelerator import load_accelerator
+def _accelerator(text: str, where: str) -> dict[str, Any]:
+    from addersim.hardware.accelerator import parse_accelerator
 
-    found = load_accelerator(path)
+    found = parse_accelerator(text, where)
     return {"holds": "accelerator", "name": found.name, "size": f"{found.array.rows} x {found.array.columns}"}
 
 
-def _table(path: Path) -> dict[str, Any]:
-    from addersim.hardware.energy_file import load_table
+def _table(name: str, text: str, where: str) -> dict[str, Any]:
+    from addersim.hardware.energy_file import parse_table
 
-    found = load_table(path)
+    found = parse_table(text, name, where)
     return {"holds": "energy table", "name": found.name, "size": f"{len(found.rows)} rows"}

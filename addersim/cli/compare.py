@@ -12,7 +12,7 @@ import typer
 from addersim.cli import options
 from addersim.cli.count import counted
 from addersim.cli.estimate import sized
-from addersim.cli.output import print_json, print_table, show
+from addersim.cli.output import print_json, print_table, say, show
 from addersim.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -103,7 +103,8 @@ def run(
         return
     _print(found)
     if page:
-        print(f"\nreport: {page}")
+        say()
+        say(f"report: {page}")
 
 
 def _designs(texts: Sequence[str], accelerators: Sequence[str], tables: Sequence[str], widths: Sequence[int]) -> list[Design]:
@@ -161,15 +162,15 @@ def _print(found: Comparison) -> None:
     ]
     rows = [row for row in rows if any(list(row.values())[1:])]
     print_table(f"{results[0].name} and what is compared with it", rows)
-    print()
+    say()
     for contrast in contrasts:
-        print(headline(contrast.first, contrast.result).replace("\N{NO-BREAK SPACE}", " "))
+        say(headline(contrast.first, contrast.result).replace("\N{NO-BREAK SPACE}", " "))
         if causes := contrast.causes():
             more = f", and {len(causes) - CAUSES} more" if len(causes) > CAUSES else ""
             listed = ", ".join(map(str, causes[:CAUSES])).replace("\N{NO-BREAK SPACE}", " ")
-            print(f"  due to: {listed}{more}")
+            say(f"  due to: {listed}{more}")
     if not contrasts:
-        print(headline(results[0]).replace("\N{NO-BREAK SPACE}", " "))
+        say(headline(results[0]).replace("\N{NO-BREAK SPACE}", " "))
 
 
 def _cells(result: Result, contrast: Contrast | None) -> dict[str, Any]:

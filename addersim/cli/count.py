@@ -9,6 +9,7 @@ import typer
 from addersim.cli import options
 from addersim.cli.output import print_json, print_table
 from addersim.errors import ConfigError
+from addersim.opening import STANDARD, begins
 
 if TYPE_CHECKING:
     from addersim.program import Program
@@ -47,7 +48,7 @@ def counted(
     """Facts of a network or of a SCALE-Sim topology, from shapes alone."""
     from addersim.simulation import count
 
-    if not network.lower().endswith(".csv"):
+    if not (network.lower().endswith(".csv") or begins_as_text(network)):
         if datapath is not None:
             raise ConfigError("--datapath: for SCALE-Sim topologies (.csv) only; a network's layers bring their arithmetic")
         return count(uncalibrated(network, rules), convention)
@@ -56,6 +57,11 @@ def counted(
     if circuit is not None:
         raise ConfigError("--circuit: a SCALE-Sim topology has no adder layers of its own; give --datapath, such as l1-2a")
     return topology_trace(load_topology(network), datapath or "mac", rules, convention)
+
+
+def begins_as_text(network: str) -> bool:
+    """Whether standard input is a topology: arrays and ONNX begin with other bytes than text does."""
+    return network == STANDARD and begins(network, ConfigError).decode("latin-1").strip("\n\r\t\xef\xbb\xbf").isprintable()
 
 
 def uncalibrated(network: str, rules: Quantization) -> Program:

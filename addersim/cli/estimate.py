@@ -10,7 +10,7 @@ import typer
 
 from addersim.cli import options
 from addersim.cli.count import counted
-from addersim.cli.output import print_json, print_table, show, write_like_scalesim
+from addersim.cli.output import alone_on_output, print_json, print_table, say, show, write_like_scalesim
 from addersim.cli.silicon import print_area, print_rules, show_range, unpriced
 from addersim.errors import ConfigError
 
@@ -71,10 +71,13 @@ def run(
         return
     prices = _at_node(load_table(table), node)
     cost = estimate(trace, machine, prices, batch, aim, cast("Compat | None", compat))
+    alone = alone_on_output(csv, compute_report, json=json)
     if csv:
         write_rows(csv, cost_rows(cost))
     if compute_report:
         write_like_scalesim(compute_report, COLUMNS, report_rows(trace, cost, machine))
+    if alone:
+        return
     if json:
         print_json(cost_document(cost) | {"area": area_document(area)})
         return
@@ -93,12 +96,12 @@ def run(
         | _energies(cost, components)
     )
     print_table(f"{cost.network} on {cost.accelerator}, {images}, prices of {cost.table}", rows, total=True)
-    print()
-    print(f"{'energy':22}{show(cost.energy_pj / 1e6)} uJ")
-    print(f"{'latency':22}{show(cost.latency_ms)} ms at {show(cost.clock_mhz)} MHz")
-    print(f"{'throughput':22}{show(cost.images_per_second)} images/s")
+    say()
+    say(f"{'energy':22}{show(cost.energy_pj / 1e6)} uJ")
+    say(f"{'latency':22}{show(cost.latency_ms)} ms at {show(cost.clock_mhz)} MHz")
+    say(f"{'throughput':22}{show(cost.images_per_second)} images/s")
     print_area(area)
-    print(f"not priced: {unpriced(cost)}")
+    say(f"not priced: {unpriced(cost)}")
     print_rules(cost, area)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from addersim.cli import options
-from addersim.cli.output import print_json, print_table
+from addersim.cli.output import print_json, print_table, say
 from addersim.errors import ConfigError
 
 
@@ -25,11 +25,11 @@ def run(
         return
     for place, (name, rows) in enumerate(found.items()):
         if place:
-            print()
+            say()
         if rows:
             print_table(name, rows)
         else:
-            print(f"{name}: none (torch is not installed)")
+            say(f"{name}: none (torch is not installed)")
 
 
 def _networks() -> list[dict[str, Any]]:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from addersim.cli import options
-from addersim.cli.output import print_json, print_table
+from addersim.cli.output import alone_on_output, print_json, print_table
 from addersim.errors import LoweringError
+from addersim.opening import STANDARD
 
 if TYPE_CHECKING:
     from addersim.network import Network
@@ -18,9 +19,12 @@ if TYPE_CHECKING:
 
 def run(
     source: Annotated[
-        str, typer.Argument(help="An ONNX file, an architecture (addersim list architectures), or PACKAGE.MODULE:CALLABLE.")
+        str,
+        typer.Argument(
+            help="An ONNX file (-: standard input), an architecture (addersim list architectures), or PACKAGE.MODULE:CALLABLE."
+        ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="File to write, .npz.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write, .npz; - is standard output.")],
     weights: Annotated[Path | None, typer.Option(help="State dict: .pth/.pt of tensors only, or .safetensors.")] = None,
     input_shape: Annotated[
         str | None, typer.Option(help="CHANNELS,HEIGHT,WIDTH; known for architectures and most ONNX files.")
@@ -36,11 +40,14 @@ def run(
     only read.
     """
     normalisation = {"mean": _numbers("--mean", mean), "std": _numbers("--std", std)}
-    if source.lower().endswith(".onnx"):
+    if source == STANDARD or source.lower().endswith(".onnx"):
         network = _from_onnx(source, weights, input_shape, name, normalisation)
     else:
         network = _from_torch(source, weights, input_shape, name, normalisation)
+    alone = alone_on_output(output, json=json)
     network.save(output)
+    if alone:
+        return
     if json:
         print_json(
             {"network": network.name, "file": str(output), "input_shape": network.input_shape, "layers": network.table()}
@@ -64,10 +71,11 @@ def _from_torch(source: str, weights: Path | None, input_shape: str | None, name
         raise LoweringError("lowering needs torch; install it with: pip install 'addersim[train]'") from None
     from addersim.train.lower import lower
     from addersim.train.models import load_weights
+    from addersim.train.weights import read_state_dict
 
     module, shape = _build(source, input_shape)
     if weights:
-        load_weights(module, _read_weights(weights))
+        load_weights(module, read_state_dict(weights))
     about = {"origin": f"{source}, weights {weights.name if weights else 'untrained'}"}
     return lower(module, shape, name=name or source.rpartition(":")[2], about=about, **normalisation)
 
@@ -86,28 +94,6 @@ def _build(source: str, input_shape: str | None) -> tuple[Any, tuple[int, ...]]:
     except (ImportError, AttributeError) as error:
         raise LoweringError(f"{source}: cannot be imported ({error})") from None
     return make(), _shape(input_shape)
-
-
-def _read_weights(path: Path) -> Any:
-    import pickle
-
-    import torch
-
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(path)
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise LoweringError(f"{path}: no such file") from None
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise LoweringError(f"{path}: not a state dict of plain tensors ({reason})") from None
-    found = found.get("state_dict", found) if isinstance(found, dict) else found
-    if not isinstance(found, dict) or not all(isinstance(value, torch.Tensor) for value in found.values()):
-        raise LoweringError(f"{path}: holds a {type(found).__name__}; expected a state dict of tensors")
-    return found
 
 
 def _shape(text: str) -> tuple[int, ...]:

@@ -20,13 +20,15 @@ CALIBRATION_IMAGES = 256
 Network_ = Annotated[
     str,
     typer.Argument(
-        metavar="NETWORK", help="A bundled name (addersim list networks), a saved or ONNX file, or an architecture."
+        metavar="NETWORK",
+        help="A bundled name (addersim list networks), a saved or ONNX file (- is standard input), or an architecture.",
     ),
 ]
 Countable = Annotated[
     str,
     typer.Argument(
-        metavar="NETWORK", help="A bundled name, a saved or ONNX file, an architecture, or SCALE-Sim's topology (.csv)."
+        metavar="NETWORK",
+        help="A bundled name, a saved or ONNX file (- is standard input), an architecture, or SCALE-Sim's topology (.csv).",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]

@@ -1,4 +1,7 @@
-"""What the verbs print: one JSON document, or tables; and progress where a person is watching."""
+"""What the verbs print: one JSON document, or tables; and progress where a person is watching.
+
+Names come from files: whatever is printed here is free of characters that a terminal obeys.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,39 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from addersim.errors import ConfigError
+from addersim.opening import STANDARD
+from addersim.text import plain_json, printable
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
+
+
+def say(text: str = "") -> None:
+    """One line on standard output, without characters that a terminal obeys."""
+    print(printable(text))
+
+
+def alone_on_output(*files: Path | None, json: bool = False) -> bool:
+    """Whether one of the files that a verb writes is standard output (``-``), which then gets nothing else.
+
+    Raises
+    ------
+    ConfigError
+        Where two things would go there.
+    """
+    here = sum(one is not None and str(one) == STANDARD for one in files)
+    if here > 1 or (here and json):
+        raise ConfigError(f"{STANDARD}: standard output takes one file, and no --json beside it; name another file")
+    return here == 1
 
 
 def print_json(document: Any) -> None:
     """One JSON document on standard output."""
     import msgspec
 
-    sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(document, enc_hook=_plain)) + b"\n")
+    text = msgspec.json.format(msgspec.json.encode(document, enc_hook=_plain)).decode()
+    sys.stdout.buffer.write(plain_json(text + "\n").encode())
     sys.stdout.flush()
 
 
@@ -44,9 +71,10 @@ def print_table(title: str, rows: Sequence[Mapping[str, Any]], total: bool = Fal
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=Text(title, style="bold"), title_justify="left", header_style="bold", box=None, pad_edge=False)
+    heading = Text(printable(title), style="bold")
+    table = Table(title=heading, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for key, value in rows[0].items():
-        table.add_column(key, justify="right" if isinstance(value, int | float) else "left", overflow="fold")
+        table.add_column(Text(printable(key)), justify="right" if isinstance(value, int | float) else "left", overflow="fold")
     for place, row in enumerate(rows):
         last = total and place == len(rows) - 1
         table.add_row(*(Text(show(value)) for value in row.values()), style="bold" if last else None)
@@ -59,7 +87,7 @@ def show(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return str(value)
+        return printable(str(value))
     if isinstance(value, int) or abs(value) >= 1000:
         return f"{value:,.0f}"
     return f"{value:.4g}"
@@ -88,8 +116,10 @@ def bars(*columns: str) -> Progress:
 @contextmanager
 def progress(total: int, what: str) -> Iterator[Callable[[int], None]]:
     """One of the `bars`, told how much is done."""
+    from rich.markup import escape
+
     with bars() as shown:
-        task = shown.add_task(what, total=total)
+        task = shown.add_task(escape(printable(what)), total=total)
         yield lambda done: shown.update(task, completed=done)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from addersim.cli import options
-from addersim.cli.output import percent, print_json, print_table, show
+from addersim.cli.output import percent, print_json, print_table, say, show
 from addersim.cli.simulate import simulated
 
 if TYPE_CHECKING:
@@ -104,7 +104,8 @@ def finish(results: Sequence[Result], output: Path, title: str, json: bool) -> N
         print_json({"page": str(page), "results": [to_json(result) for result in results]})
         return
     print_table(f"one image on {about['accelerator']}, prices of {first.cost.table}", [_row(result) for result in results])
-    print(f"\nreport: {page}")
+    say()
+    say(f"report: {page}")
 
 
 def _row(result: Result) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from addersim.cli import options
-from addersim.cli.output import percent, print_json, print_table, stages
+from addersim.cli.output import percent, print_json, print_table, say, stages
 from addersim.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def _print(network: Network, found: BitSearch, out: Path, hardware: tuple[str, s
     print_table(f"{network.name}: widths of least energy, at most {found.floor_points:g} points lost", rows)
     assignments = {f"{bits} bits": one for bits, one in sorted(found.uniform.items(), reverse=True)}
     assignments["search"] = found.best.measured
-    print()
+    say()
     print_table(
         f"on {found.measuring_images:,} training images that calibrated nothing; float {percent(found.accuracy_float)}",
         [
@@ -131,8 +131,8 @@ def _print(network: Network, found: BitSearch, out: Path, hardware: tuple[str, s
             for name, one in assignments.items()
         ],
     )
-    print()
-    print(f"{out / 'formats.toml'}: for addersim simulate --formats; beside it trials.csv and scan.csv")
+    say()
+    say(f"{out / 'formats.toml'}: for addersim simulate --formats; beside it trials.csv and scan.csv")
 
 
 def _shares(cost: Cost, windows: list[str]) -> dict[str, float]:

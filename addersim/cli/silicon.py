@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from addersim.cli.output import print_json, print_table, show
+from addersim.cli.output import alone_on_output, print_json, print_table, say, show
 
 if TYPE_CHECKING:
     from addersim.hardware.area import Area
@@ -25,6 +25,8 @@ def show_range(found: EnergyRange, area: Area, csv: Path | None, json: bool) -> 
     rows = [_row(cost, [name for name in _COMPONENTS if name in priced]) for cost in found.costs]
     if csv:
         write_rows(csv, rows)
+    if alone_on_output(csv, json=json):
+        return
     if json:
         from addersim.summary import area_document
 
@@ -34,12 +36,12 @@ def show_range(found: EnergyRange, area: Area, csv: Path | None, json: bool) -> 
     low, high = found.lowest, found.highest
     images = "one image" if low.batch == 1 else f"{low.batch} images"
     print_table(f"{low.network} on {low.accelerator}, {images}, under every energy table", rows)
-    print()
+    say()
     ends = f"{show(low.energy_pj / 1e6)} to {show(high.energy_pj / 1e6)} uJ ({low.table} to {high.table})"
-    print(f"{'energy':22}{ends}, a factor of {found.spread:.2g}")
+    say(f"{'energy':22}{ends}, a factor of {found.spread:.2g}")
     print_area(area)
     for name, reason in found.refused.items():
-        print(f"not by {name}: {reason}")
+        say(f"not by {name}: {reason}")
 
 
 def _row(cost: Cost, components: list[str]) -> dict[str, Any]:
@@ -59,9 +61,9 @@ def print_area(area: Area) -> None:
 
     if area.parts:
         units = ", ".join(f"{name} {show(um2 / 1e6)}" for name, um2 in area.by_unit().items())
-        print(f"{'area':22}{show(area.area_mm2)} mm2 at {area.node_nm:g} nm by {area.table} ({units})")
-        print(f"{'processing elements':22}{show(area.elements)} of {show(area.element_um2)} um2")
-    print(f"no area for: {', '.join((*area.missing, *NOT_COUNTED))}")
+        say(f"{'area':22}{show(area.area_mm2)} mm2 at {area.node_nm:g} nm by {area.table} ({units})")
+        say(f"{'processing elements':22}{show(area.elements)} of {show(area.element_um2)} um2")
+    say(f"no area for: {', '.join((*area.missing, *NOT_COUNTED))}")
 
 
 def print_rules(cost: Cost, area: Area) -> None:
@@ -72,11 +74,11 @@ def print_rules(cost: Cost, area: Area) -> None:
         if "fit " in rule:
             fitted.setdefault(rule, []).append(what)
     for rule, places in fitted.items():
-        print(f"fitted: {'; '.join(dict.fromkeys(places))}: {rule}")
+        say(f"fitted: {'; '.join(dict.fromkeys(places))}: {rule}")
     kinds = Counter(re.sub(r"^as \S+: ", "", rule).split(",")[0].split()[0] for rule in rules.values())
     others = [f"{number} {kind}" for kind, number in kinds.items() if kind not in ("exact", "fit", "given")]
     if others:
-        print(f"prices by rule, not by row: {', '.join(others)}, of {len(rules)} (--json names each)")
+        say(f"prices by rule, not by row: {', '.join(others)}, of {len(rules)} (--json names each)")
 
 
 def unpriced(cost: Cost) -> str:

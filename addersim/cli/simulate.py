@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from addersim.cli import options
-from addersim.cli.output import percent, print_json, print_table, progress
+from addersim.cli.output import alone_on_output, percent, print_json, print_table, progress, say
 
 if TYPE_CHECKING:
     from addersim.network import Network
@@ -54,10 +54,13 @@ def run(
         weight_rounding=weight_rounding,
         correction=correction,
     )
+    alone = alone_on_output(save_program, json=json)
     found = load_network_or_program(network)
     program, result, calibrated = simulated(found, how, data, root, limit, reference=reference, threads=threads)
     if save_program:
         program.save(save_program)
+    if alone:
+        return
     if json:
         from addersim.summary import simulation_document
 
@@ -121,9 +124,9 @@ def _print(result: Simulation) -> None:
         "agreement": percent(result.agreement),
         "first departure": _departure(result),
     }
-    print()
+    say()
     for name, value in facts.items():
-        print(f"{name:22}{value}".rstrip())
+        say(f"{name:22}{value}".rstrip())
 
 
 def _departure(result: Simulation) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from addersim.cli import options
-from addersim.cli.output import bars, percent, print_json, print_table
+from addersim.cli.output import bars, percent, print_json, print_table, say
+from addersim.cli.streams import complain
 from addersim.errors import ConfigError
+from addersim.opening import STANDARD
 
 if TYPE_CHECKING:
     from addersim.report.sweep_points import Points
@@ -82,11 +83,12 @@ def run(
             *(f"--{key.replace('_', '-')}" for key, value in (axes | others).items() if value is not None),
         ]:
             raise ConfigError(f"--report lays out the sweep that {output} holds; leave out {given[0]}")
-        found = recall(output, note=_note)
+        found = recall(output, note=complain)
     else:
         study = make_study(what or [], axes, others)
         with _watch() as progress:
-            found = sweep(study, output, jobs=jobs, engine=engine, address=address, retry=retry, progress=progress, note=_note)
+            how: dict[str, Any] = {"jobs": jobs, "engine": engine, "address": address, "retry": retry}
+            found = sweep(study, output, **how, progress=progress, note=complain)
     _finish(found, json)
 
 
@@ -101,7 +103,7 @@ def _finish(found: Sweep, json: bool) -> None:
         print_json({"folder": str(found.folder), **numbers, **files, "points": found.rows})
         return
     _print(found)
-    print(f"page: {page}")
+    say(f"page: {page}")
 
 
 def make_study(what: Sequence[str], axes: dict[str, str | None], others: dict[str, Any]) -> Study:
@@ -112,7 +114,7 @@ def make_study(what: Sequence[str], axes: dict[str, str | None], others: dict[st
 
     given: dict[str, Any] = {key: _values(key, text) for key, text in axes.items() if text is not None}
     given |= {key: value for key, value in others.items() if value is not None}
-    if not what or (len(what) == 1 and (what[0] in study_names() or what[0].endswith(".toml"))):
+    if not what or (len(what) == 1 and (what[0] in study_names() or what[0].endswith(".toml") or what[0] == STANDARD)):
         found = msgspec.to_builtins(load_study(what[0] if what else DEFAULT))
         if {"bits", "weight_bits", "activation_bits"} & given.keys():
             found = {key: value for key, value in found.items() if key not in ("bits", "weight_bits", "activation_bits")}
@@ -141,10 +143,6 @@ def _values(key: str, text: str) -> Any:
     return parts
 
 
-def _note(line: str) -> None:
-    print(f"addersim: {line}", file=sys.stderr)
-
-
 @contextmanager
 def _watch() -> Iterator[Callable[[Progress], None]]:
     """A bar with points done and failed."""
@@ -168,18 +166,18 @@ def _print(found: Sweep) -> None:
     if shown:
         print_table(title, [_line(row, names) for row in shown])
     if len(shown) < len(rows):
-        print(f"Pareto-optimal points only; all {len(rows):,} are in {found.files[0]}")
-    print()
+        say(f"Pareto-optimal points only; all {len(rows):,} are in {found.files[0]}")
+    say()
     for name in points.frame["network"].unique():
-        print(f"{name}: {_fewest(points, name)}")
-    print("* Pareto-optimal: no point of the same table takes less energy and is as accurate, or is more accurate for as much")
+        say(f"{name}: {_fewest(points, name)}")
+    say("* Pareto-optimal: no point of the same table takes less energy and is as accurate, or is more accurate for as much")
     if len(points.failed):
-        print(f"{len(points.failed)} points failed; the first: {points.failed['error'].iloc[0]}")
+        say(f"{len(points.failed)} points failed; the first: {points.failed['error'].iloc[0]}")
     if points.waiting:
-        print(f"{points.waiting:,} of {len(rows):,} points are not done; the same sweep goes on where it was")
-    print(f"results: {' and '.join(map(str, found.files))}")
+        say(f"{points.waiting:,} of {len(rows):,} points are not done; the same sweep goes on where it was")
+    say(f"results: {' and '.join(map(str, found.files))}")
     if len(found.files) == 1:
-        print("no Parquet beside it: pip install 'addersim[parquet]'")
+        say("no Parquet beside it: pip install 'addersim[parquet]'")
 
 
 def _line(row: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:

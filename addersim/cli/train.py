@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 import typer
 
 from addersim.cli import options
-from addersim.cli.output import percent, print_json, print_table
+from addersim.cli.output import percent, print_json, print_table, say
 from addersim.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ def run(
         print_json(_document(recipe, found))
     else:
         print_table(f"{recipe.architecture} on {recipe.data}: the last epochs", list(found.history[-5:]))
-        print(f"\ntest accuracy {percent(found.history[-1]['test_accuracy'])}; the network: {found.folder / 'network.npz'}")
+        say()
+        say(f"test accuracy {percent(found.history[-1]['test_accuracy'])}; the network: {found.folder / 'network.npz'}")
 
 
 def _device(name: str | None, threads: int | None) -> str:

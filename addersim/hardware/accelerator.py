@@ -24,6 +24,7 @@ __all__ = [
     "VectorUnit",
     "accelerator_names",
     "load_accelerator",
+    "parse_accelerator",
 ]
 
 Dataflow = Literal["output", "weight", "input"]
@@ -258,7 +259,12 @@ def load_accelerator(name: str | os.PathLike[str]) -> Accelerator:
     SystolicArray(rows=16, columns=16, dataflow='output', row_stationary=None, datapaths=None, overlapped_folds=False)
     """
     _, where, text = resolve_text(name, "accelerators", ".toml", "accelerator")
-    if where.endswith(".cfg"):
+    return parse_accelerator(text, where)
+
+
+def parse_accelerator(text: str, where: str) -> Accelerator:
+    """Read TOML text, or SCALE-Sim's configuration, as an accelerator; `where` names the source in messages."""
+    if where.endswith(".cfg") or "[architecture_presets]" in text:
         from addersim.hardware.scalesim import parse_scalesim  # builds this module's record
 
         return parse_scalesim(text, where)

@@ -15,6 +15,7 @@ import msgspec
 from addersim.config import MAX_FILE_BYTES
 from addersim.errors import ConfigError
 from addersim.hardware.accelerator import Accelerator, Dataflow
+from addersim.opening import parsing
 
 __all__ = ["parse_scalesim"]
 
@@ -94,10 +95,8 @@ def _read(text: str, where: str) -> configparser.ConfigParser:
     if len(text) > MAX_FILE_BYTES:
         raise ConfigError(f"{where}: larger than {MAX_FILE_BYTES} characters")
     file = configparser.ConfigParser(interpolation=None)
-    try:
+    with parsing(where, "not a configuration file of SCALE-Sim", ConfigError):
         file.read_string(text)
-    except configparser.Error as error:
-        raise ConfigError(f"{where}: not a configuration file of SCALE-Sim: {' '.join(str(error).split())[:200]}") from None
     if not file.has_section(ARCHITECTURE):
         raise ConfigError(f"{where}: section [{ARCHITECTURE}] is missing; found: {', '.join(file.sections())[:200] or 'none'}")
     return file

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from addersim.errors import LoweringError
-from addersim.storage import MAX_FILE_BYTES
+from addersim.opening import MAX_FILE_BYTES, open_file, parsing, read_file, source
+from addersim.text import printable
 
 __all__ = ["Array", "Graph", "Node", "Unreadable", "read_graph"]
 
@@ -82,7 +83,7 @@ def read_graph(path: str | os.PathLike[str]) -> Graph:
         No package onnx; a file that is missing, too large or no model; a graph that is cyclic, reads what nothing gives, or
         has not one image input and one output; tensors of other types or sizes than they say, or outside the model's folder.
     """
-    where = os.fspath(path)
+    where = source(path)
     model = _parse(Path(path), where)
     for entry in model.opset_import:
         if entry.domain in ("", "ai.onnx") and entry.version < OLDEST_OPSET:
@@ -104,7 +105,7 @@ def read_graph(path: str | os.PathLike[str]) -> Graph:
     used = {name for node in order for name in node.input} | {*outputs}
     folder = Path(path).resolve().parent
     return Graph(
-        name=_printable(graph.name) or Path(path).stem,
+        name=_printable(graph.name) or Path(where).stem,
         image=inputs[0].name,
         sizes=_image_sizes(inputs[0], where),
         outputs=outputs,
@@ -116,20 +117,11 @@ def read_graph(path: str | os.PathLike[str]) -> Graph:
 def _parse(path: Path, where: str) -> Any:
     try:
         import onnx
-        from google.protobuf.message import DecodeError
     except ImportError:
         raise LoweringError(f"{where}: reading ONNX needs onnx; install it with: pip install 'addersim[onnx]'") from None
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise LoweringError(f"{where}: cannot be read: {error.strerror}") from None
-    if len(content) > MAX_FILE_BYTES:
-        raise LoweringError(f"{where}: larger than {MAX_FILE_BYTES:,} bytes, the most that is read")
-    try:
+    content = read_file(path, MAX_FILE_BYTES, LoweringError)
+    with parsing(where, "not an ONNX model, truncated or altered", LoweringError):
         model = onnx.ModelProto.FromString(content)
-    except (DecodeError, UnicodeDecodeError):
-        raise LoweringError(f"{where}: not an ONNX model, truncated or altered") from None
     if not model.HasField("graph") or not model.graph.node:
         raise LoweringError(f"{where}: holds no graph with nodes")
     return model
@@ -198,7 +190,7 @@ def _printable(text: str | bytes) -> str:
     """A name as it may be printed: no control characters. Protobuf gives bytes where a name is not UTF-8."""
     if isinstance(text, bytes):
         text = text.decode("utf-8", "backslashreplace")
-    return text if text.isprintable() else ascii(text)[1:-1]
+    return printable(text)
 
 
 def _plain(node: Any, folder: Path) -> Node:
@@ -258,14 +250,14 @@ def _external(tensor: Any, folder: Path, size: int, where: str) -> bytes:
     path = (folder / location).resolve()
     if not location or not path.is_relative_to(folder):
         raise LoweringError(f"{where}: external data {location!r} lie outside the model's folder, and are not read")
-    if not path.is_file():
+    if not path.exists():
         raise LoweringError(f"{where}: external data {location!r}: no such file in the model's folder")
     start, length = (entries.get(key, default) for key, default in (("offset", "0"), ("length", str(size))))
     if not (start.isascii() and start.isdigit() and len(start) < 16) or length != str(size):
         raise LoweringError(f"{where}: external data {location!r} at {start[:20]}, {length[:20]} bytes; its sizes say {size}")
-    with path.open("rb") as file:
+    with open_file(path, None, LoweringError) as file:
         file.seek(int(start))
-        content: bytes = file.read(size)
+        content = file.read(size)
     if len(content) != size:
         raise LoweringError(f"{where}: external data {location!r} end after {len(content)} of {size} bytes")
     return content

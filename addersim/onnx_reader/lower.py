@@ -17,7 +17,7 @@ from addersim.onnx_reader.call import NO_PADS, Call, Flow
 from addersim.onnx_reader.file import Array, Graph, Node, read_graph
 from addersim.onnx_reader.folding import FOLDED, fold
 from addersim.onnx_reader.operators import OPERATORS
-from addersim.storage import MAX_FILE_BYTES
+from addersim.opening import MAX_FILE_BYTES, source
 
 __all__ = ["lower_onnx"]
 
@@ -54,10 +54,10 @@ def lower_onnx(
         For what `read_graph` refuses, and for an operator, attribute or shape that has no layer, with the node's name.
     """
     graph = read_graph(path)
-    shape = _image_shape(graph, input_shape, os.fspath(path))
-    layers = _Walk(graph, shape, os.fspath(path)).layers()
+    shape = _image_shape(graph, input_shape, source(path))
+    layers = _Walk(graph, shape, source(path)).layers()
     origin = {"origin": f"ONNX graph {graph.name}"}
-    return Network.lowered(name or Path(path).stem, shape, layers, mean, std, classes, origin | dict(about or {}))
+    return Network.lowered(name or Path(source(path)).stem, shape, layers, mean, std, classes, origin | dict(about or {}))
 
 
 def _image_shape(graph: Graph, wanted: Sequence[int] | None, where: str) -> Shape:

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 
+import pandas as pd
+
 from addersim.comparison import compare
 from addersim.comparison_words import headline
 from addersim.report.document import render_document
@@ -16,6 +18,7 @@ from addersim.report.overview import sentence, summary_table
 from addersim.report.sections import Section, sections
 from addersim.storage import write_atomically
 from addersim.summary import Result, to_json
+from addersim.text import cell
 
 __all__ = ["render_page", "write_report"]
 
@@ -51,7 +54,7 @@ def write_report(results: Sequence[Result], folder: str | Path, *, title: str, a
     """
     compare(results)
     frames = Frames.of(results)
-    texts = {f"{one.name}.csv": getattr(frames, one.name).to_csv(index=False, lineterminator="\n") for one in fields(frames)}
+    texts = {f"{one.name}.csv": _csv(getattr(frames, one.name)) for one in fields(frames)}
     document = {"title": title, "about": dict(about), "results": [to_json(result) for result in results]}
     texts[RESULTS] = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     texts[PAGE] = render_page(results, frames, title, about)
@@ -59,6 +62,11 @@ def write_report(results: Sequence[Result], folder: str | Path, *, title: str, a
         with write_atomically(Path(folder, name)) as stream:
             stream.write(text.encode())
     return Path(folder, PAGE)
+
+
+def _csv(frame: pd.DataFrame) -> str:
+    texts = {name: column.map(cell) for name, column in frame.select_dtypes(exclude=["number", "bool"]).items()}
+    return str(frame.assign(**texts).to_csv(index=False, lineterminator="\n"))
 
 
 def render_page(results: Sequence[Result], frames: Frames, title: str, about: Mapping[str, str]) -> str:

@@ -11,7 +11,9 @@ import pandas as pd
 
 from addersim.comparison import COMPONENTS
 from addersim.datapaths import DATAPATHS
+from addersim.errors import DataError
 from addersim.hardware.cost import Component
+from addersim.opening import MAX_FILE_BYTES, parsing, read_file
 from addersim.report.markup import percent, small_percent, whole
 from addersim.report.sweep_findings import cheapest
 from addersim.report.sweep_points import AXES, Points, accuracy_words
@@ -114,9 +116,11 @@ def _registers(folder: Path, name: str) -> list[list[str]]:
     """One row a window layer."""
     if not _DIGEST.fullmatch(name):
         return []
+    path = folder / f"{name}.json"
     try:
-        found = msgspec.json.decode((folder / f"{name}.json").read_bytes(), type=_Job)
-    except (OSError, msgspec.MsgspecError):
+        with parsing(str(path), "not a job's file", DataError):
+            found = msgspec.json.decode(read_file(path, MAX_FILE_BYTES, DataError), type=_Job)
+    except DataError:
         return []
     layers = [(layer, layer.observed) for layer in found.outcome.trace.layers if layer.datapath]
     return [

@@ -9,6 +9,8 @@ from typing import Any
 import msgspec
 import pandas as pd
 
+from addersim.errors import DataError
+from addersim.opening import MAX_FILE_BYTES, parsing, read_file
 from addersim.report.document import render_document
 from addersim.report.markup import definitions, escape
 from addersim.report.sections.base import Section
@@ -16,7 +18,7 @@ from addersim.report.sweep_details import details_of
 from addersim.report.sweep_findings import findings, missing
 from addersim.report.sweep_points import AXES, Points
 from addersim.report.sweep_sections import sweep_sections
-from addersim.report.sweeps import sweep_frame
+from addersim.report.sweeps import read_frame, sweep_frame
 from addersim.storage import write_atomically
 
 __all__ = ["MOST_POINTS", "render_sweep", "write_sweep_page"]
@@ -54,7 +56,12 @@ def write_sweep_page(folder: str | os.PathLike[str]) -> Path:
 def render_sweep(folder: str | os.PathLike[str]) -> str:
     """The page as HTML text."""
     place = Path(folder)
-    everything = Points.of(sweep_frame(place))
+    frame = sweep_frame(place)
+    with parsing(str(place / "results.csv"), "no results of a sweep", DataError):  # columns that lack, or hold something else
+        return _page(place, Points.of(frame))
+
+
+def _page(place: Path, everything: Points) -> str:
     shown = everything.fewer(MOST_POINTS)
     study = _study(place)
     told, gaps = findings(everything), missing(everything)
@@ -71,18 +78,19 @@ def render_sweep(folder: str | os.PathLike[str]) -> str:
 
 
 def _study(folder: Path) -> dict[str, Any]:
+    path = folder / "study.json"
     try:
-        found = msgspec.json.decode((folder / "study.json").read_bytes())
-    except (OSError, msgspec.MsgspecError):
+        with parsing(str(path), "not a sweep's study", DataError):
+            return msgspec.json.decode(read_file(path, MAX_FILE_BYTES, DataError), type=dict[str, Any])
+    except DataError:
         return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _scan(folder: Path) -> pd.DataFrame | None:
     """A search's sensitivity scan, if one is there."""
     try:
-        frame = pd.read_csv(folder / "scan.csv", encoding="utf-8")
-    except (OSError, ValueError):
+        frame = read_frame(folder / "scan.csv", "no scan of a search")
+    except DataError:
         return None
     return frame if {"layer", "operand", "bits", "agreement", "loss_points"} <= set(frame) else None
 

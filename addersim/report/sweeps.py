@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from addersim.errors import DataError
+from addersim.opening import MAX_FILE_BYTES, open_file, parsing
 from addersim.pareto import pareto
 
 __all__ = ["sweep_frame"]
@@ -33,17 +35,24 @@ def sweep_frame(folder: str | os.PathLike[str]) -> pd.DataFrame:
     DataError
         Where the folder holds no results of a sweep.
     """
-    path = Path(folder) / "results.csv"
-    try:
-        frame = pd.read_csv(path, dtype_backend="numpy_nullable", keep_default_na=False, na_values=[""], encoding="utf-8")
-    except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
-        raise DataError(f"{path}: no results of a sweep ({' '.join(str(error).split())})") from None
-    if missing := [column for column in _NEEDED if column not in frame]:
-        raise DataError(f"{path}: no results of a sweep: column {missing[0]!r} is missing")
-    texts = ("circuit", "error")
-    frame = frame.assign(**{column: frame[column].astype("string").fillna("") for column in texts if column in frame})
-    optimal = pd.Series(False, index=frame.index)
-    for _, points in frame.groupby("table"):
-        costs, gains = (points[column].astype("Float64").tolist() for column in ("energy_pj", "accuracy"))
-        optimal[points.index] = pareto(*([None if value is pd.NA else value for value in one] for one in (costs, gains)))
-    return frame.assign(pareto=optimal)
+    path, what = Path(folder) / "results.csv", "no results of a sweep"
+    if not os.path.lexists(path):
+        raise DataError(f"{path}: {what} (No such file or directory)")
+    options = {"dtype_backend": "numpy_nullable", "keep_default_na": False, "na_values": [""]}
+    with parsing(str(path), what, DataError):
+        frame = read_frame(path, what, **options)
+        if missing := [column for column in _NEEDED if column not in frame]:
+            raise DataError(f"{path}: {what}: column {missing[0]!r} is missing")
+        texts = ("circuit", "error")
+        frame = frame.assign(**{column: frame[column].astype("string").fillna("") for column in texts if column in frame})
+        optimal = pd.Series(False, index=frame.index)
+        for _, points in frame.groupby("table"):
+            costs, gains = (points[column].astype("Float64").tolist() for column in ("energy_pj", "accuracy"))
+            optimal[points.index] = pareto(*([None if one is pd.NA else one for one in some] for some in (costs, gains)))
+        return frame.assign(pareto=optimal)
+
+
+def read_frame(path: Path, what: str, **options: Any) -> pd.DataFrame:
+    """A CSV file as a frame; DataError where it is none, with `what` it is then, in words."""
+    with open_file(path, MAX_FILE_BYTES, DataError) as stream, parsing(str(path), what, DataError):
+        return pd.read_csv(stream, encoding="utf-8", **options)

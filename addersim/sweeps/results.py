@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,15 +14,19 @@ import msgspec
 
 from addersim.errors import SweepError
 from addersim.hardware.cost import Component
+from addersim.opening import parsing, read_file
 from addersim.storage import write_atomically
 from addersim.sweeps.plan import Plan, Point
 from addersim.sweeps.records import Failed, Priced, Simulated, digest
 from addersim.sweeps.study import Study
+from addersim.text import cell
 
 __all__ = ["COLUMNS", "Row", "point_row", "read_study", "write_results", "write_study"]
 
 Row = Mapping[str, Any]
 STUDY = "study.json"
+MAX_STUDY_BYTES = 64_000_000
+"""Largest study that is read: a grid is laid out on a few lines."""
 
 COLUMNS: Mapping[str, type] = MappingProxyType(
     {
@@ -118,12 +123,11 @@ def read_study(folder: Path) -> Study:
     SweepError
         Where the folder holds none.
     """
-    try:
-        return msgspec.json.decode((folder / STUDY).read_bytes(), type=Study)
-    except OSError as error:
-        raise SweepError(f"{folder}: no sweep was begun here ({STUDY}: {error.strerror})") from None
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise SweepError(f"{folder / STUDY}: not a sweep's study ({error})") from None
+    path = folder / STUDY
+    if not os.path.lexists(path):
+        raise SweepError(f"{folder}: no sweep was begun here ({STUDY}: No such file or directory)")
+    with parsing(str(path), "not a sweep's study", SweepError):
+        return msgspec.json.decode(read_file(path, MAX_STUDY_BYTES, SweepError), type=Study)
 
 
 def write_results(folder: Path, rows: Sequence[Row]) -> tuple[Path, ...]:
@@ -145,7 +149,7 @@ def write_results(folder: Path, rows: Sequence[Row]) -> tuple[Path, ...]:
 
 
 def _cell(value: Any) -> Any:
-    return str(value).lower() if isinstance(value, bool) else value
+    return str(value).lower() if isinstance(value, bool) else cell(value)
 
 
 def _write_parquet(stream: Any, rows: Sequence[Row]) -> None:

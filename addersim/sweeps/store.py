@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from addersim.errors import SweepError
+from addersim.opening import parsing, read_file
 from addersim.storage import write_atomically
 from addersim.sweeps.records import CostKey, Key, Outcome, Priced, Simulated, decode, digest, encode
 
@@ -58,18 +60,13 @@ class Store:
     def read(self, key: Key) -> Outcome | None:
         """A job's outcome, or None where there is none that can be trusted."""
         path = self.path(key)
-        try:
-            with path.open("rb") as stream:
-                content = stream.read(MOST_BYTES)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            self.note(f"{path}: {error.strerror}; done again")
+        if not os.path.lexists(path):
             return None
         try:
-            return _outcome(content, key)
-        except msgspec.MsgspecError as error:
-            self.note(f"{path}: not a job that a sweep finished ({error}); done again")
+            with parsing(str(path), "not a job that a sweep finished", SweepError):
+                return _outcome(read_file(path, MOST_BYTES, SweepError), key)
+        except SweepError as error:
+            self.note(f"{error}; done again")
             return None
 
     def write(self, key: Key, outcome: Outcome) -> None:

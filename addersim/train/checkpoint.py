@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor, nn
@@ -16,14 +15,18 @@ from torch import Tensor, nn
 from addersim.datasets import DATASETS
 from addersim.errors import ConfigError, NetworkError
 from addersim.network import Network
+from addersim.opening import parsing
 from addersim.storage import write_atomically
 from addersim.train.lower import lower
 from addersim.train.models import ARCHITECTURES, build, load_weights
 from addersim.train.recipe import Recipe
+from addersim.train.weights import read_safetensors
 
 __all__ = ["Checkpoint", "load_checkpoint", "save_checkpoint"]
 
 History = list[dict[str, float]]
+SHOWN = ("train_accuracy", "test_accuracy")
+"""What is told of an epoch; a row may hold more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,15 +133,14 @@ def load_checkpoint(path: Path) -> Checkpoint:
     NetworkError
         For a file that is damaged or not a checkpoint of this package.
     """
-    try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+    what = "not a checkpoint, or damaged"
+    tensors, metadata = read_safetensors(path, what, NetworkError)
+    with parsing(str(path), what, NetworkError):
         recipe = msgspec.json.decode(metadata["recipe"], type=Recipe)
         scaler = msgspec.json.decode(metadata.get("scaler", "{}"), type=dict[str, int | float])
         history = msgspec.json.decode(metadata["history"], type=History)
-    except (OSError, KeyError, ValueError, msgspec.MsgspecError, safetensors.SafetensorError) as error:
-        raise NetworkError(f"{path}: not a checkpoint, or damaged: {error}") from None
+        if missing := [key for row in history for key in SHOWN if key not in row]:
+            raise ValueError(f"a row of its history lacks {missing[0]}")
 
     def under(prefix: str) -> dict[str, Tensor]:
         return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

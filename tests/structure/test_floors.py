@@ -13,6 +13,8 @@ PACKAGE = ROOT / "addersim"
 
 FLOORS = {
     "errors": 1,
+    "text": 1,
+    "opening": 1,
     "pareto": 1,
     "ops": 1,
     "arithmetics": 1,

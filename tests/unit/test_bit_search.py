@@ -202,3 +202,9 @@ def test_rules_survive_toml():
         with_widths(Quantization(), uniform(("x", "y"), 5)),
     ):
         assert parse_toml(to_toml(rules), Quantization, "test") == rules
+
+
+@pytest.mark.parametrize("name", ["caf\u00e9", "\U0001f600", 'a"\\b', "\x1b\x7f\u202e", "a.b]"])
+def test_rules_come_back_whatever_a_layer_is_called(name):
+    rules = Quantization(layers={name: LayerBits(weight_bits=3)})
+    assert parse_toml(to_toml(rules), Quantization, "formats") == rules

@@ -463,7 +463,7 @@ def test_the_command_line_takes_onnx_files(tmp_path):
     assert "--weights is for torch networks" in refused("lower", path, "-o", tmp_path / "x.npz", "--weights", "w.pth")
     assert not (tmp_path / "x.npz").exists()
     (tmp_path / "bad.onnx").write_bytes(b"not a model")
-    assert refused("count", tmp_path / "bad.onnx").endswith("not an ONNX model, truncated or altered")
+    assert "bad.onnx: not an ONNX model, truncated or altered: " in refused("count", tmp_path / "bad.onnx")
     assert refused("count", tmp_path / "none.onnx").endswith("none.onnx: cannot be read: No such file or directory")
 
 

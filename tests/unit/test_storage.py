@@ -177,3 +177,52 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
         raise RuntimeError("disk full")
     assert path.read_text() == "old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["table.csv"]
+
+
+def member(descr, shape, data=b"", tail="}"):
+    """A member of an .npz under a header of one's own."""
+    head = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, {tail}".encode()
+    head += b" " * (-(11 + len(head)) % 64) + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head + data
+
+
+def text_member(raw):
+    return member(f"'<U{len(raw) // 4}'", "()", raw)
+
+
+NETWORK = text_member('{"Network":{}}'.encode("utf-32-le"))
+HOSTILE = {
+    "header of an array that does not end": {"header.npy": NETWORK, "array0.npy": member("'|u1'", "(1L,", tail="")},
+    "65 axes": {"header.npy": NETWORK, "array0.npy": member("'<f4'", f"({'1,' * 65})", b"0000")},
+    "0 x 10^30": {"header.npy": NETWORK, "array0.npy": member("'|u1'", f"(0, 1{'0' * 30})")},
+    "negative size": {"header.npy": NETWORK, "array0.npy": member("'|u1'", "(-1, -4)", b"0000")},
+    "items of no bytes": {"header.npy": NETWORK, "array0.npy": member("'<U0'", "(4,)")},
+    "nested header": {"header.npy": NETWORK, "array0.npy": member("[" * 3000, "()")},
+    "impossible character": {"header.npy": text_member(b"\xff" * 4)},
+    "lone surrogate": {"header.npy": text_member('"\ud800"'.encode("utf-32-le", "surrogatepass"))},
+    "30,000 nested lists": {"header.npy": text_member("[".encode("utf-32-le") * 30_000)},
+    "no array": {"header.npy": b"{}"},
+    "not ours": {"header.npy": text_member('{"Network":{},"Program":{}}'.encode("utf-32-le"))},
+    "empty record": {"header.npy": NETWORK},
+}
+
+
+@pytest.mark.parametrize("members", HOSTILE.values(), ids=HOSTILE)
+def test_hostile_members_are_one_line(tmp_path, members):
+    path = tmp_path / "f.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    with pytest.raises(NetworkError, match=r"f\.npz: ") as refused:
+        load_network_or_program(path)
+    assert "\n" not in str(refused.value)
+    assert len(str(refused.value)) < 1000
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_two_members_of_one_name_are_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "f.npz", "w") as archive:
+        for _ in range(2):
+            archive.writestr("header.npy", NETWORK)
+    with pytest.raises(NetworkError, match="several members have one name"):
+        load_network_or_program(tmp_path / "f.npz")

@@ -78,7 +78,7 @@ def test_damaged_files_are_named_and_not_trusted(store, notes, damage, message):
     path.write_bytes(damage(path.read_bytes()))
     assert store.read(KEY) is None
     (note,) = notes
-    assert note.startswith(f"{path}: not a job that a sweep finished (")
+    assert note.startswith(f"{path}: not a job that a sweep finished: ")
     assert message in note
     assert note.endswith("done again")
     store.write(KEY, PRICED)
@@ -108,7 +108,7 @@ def test_an_outcome_of_another_kind_is_not_trusted(store, notes):
 def test_a_folder_in_the_way_is_named(store, notes):
     store.path(KEY).mkdir(parents=True)
     assert store.read(KEY) is None
-    assert "Is a directory; done again" in notes[0]
+    assert "is a directory; only regular files are; done again" in notes[0]
 
 
 def test_a_full_disk_is_one_line_and_leaves_nothing(store, monkeypatch):

@@ -1,0 +1,70 @@
+"""Text from data as people may see it: names in files can hold anything, terminals and spreadsheets obey some of it."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Any
+
+__all__ = ["cell", "one_line", "plain_json", "printable"]
+
+_FORMULA = tuple("=+-@\t\r＝＋－＠")  # noqa: RUF001  # the wide ones count in some languages of spreadsheets
+_BEYOND = re.compile("[^\n -~]")
+_SPACE = "Zs"
+"""Category of no-break and wide spaces, which do nothing but stand there."""
+
+
+def printable(text: str) -> str:
+    """A text without characters that control: escapes, line ends, directions, marks of byte order, lone surrogates.
+
+    Examples
+    --------
+    >>> printable("caf\u00e9 \\x1b[31m \\u202e")
+    'café \\\\x1b[31m \\\\u202e'
+    """
+    return text if text.isprintable() else "".join(map(_shown, text))
+
+
+def _shown(character: str) -> str:
+    if character.isprintable() or unicodedata.category(character) == _SPACE:
+        return character
+    return character.encode("unicode_escape").decode()
+
+
+def plain_json(text: str) -> str:
+    r"""A JSON document in which what is not `printable` is written as JSON's own escapes: the document is the same.
+
+    Examples
+    --------
+    >>> plain_json('{"name": "a\x9b\u202eb"}')
+    '{"name": "a\\u009b\\u202eb"}'
+    """
+    return text if text.isascii() and "\x7f" not in text else _BEYOND.sub(_json_escape, text)
+
+
+def _json_escape(found: re.Match[str]) -> str:
+    character = found[0]
+    if _shown(character) == character:
+        return character
+    units = character.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[place : place + 4]}" for place in range(0, len(units), 4))
+
+
+def one_line(text: str) -> str:
+    """A message as one `printable` line; its own line ends become spaces."""
+    return printable(re.sub(r"\s*[\r\n]+\s*", " ", text.strip()))
+
+
+def cell(value: Any) -> Any:
+    """A value as a cell of a CSV file: text is `printable`, and an apostrophe keeps it from being run as a formula.
+
+    Numbers stay numbers, also negative ones.
+
+    Examples
+    --------
+    >>> cell("=1+1"), cell(-1.5)
+    ("'=1+1", -1.5)
+    """
+    if not isinstance(value, str):
+        return value
+    return ("'" if value.startswith(_FORMULA) else "") + printable(value)
