@@ -8,8 +8,8 @@ import sys
 import typer
 
 from addersim.cli import check, compare, count, demo, estimate, list_, lower, report, search, simulate, sweep, train
-from addersim.cli.usage import UsageError, told
-from addersim.errors import AddersimError
+from addersim.cli.usage import UsageError, out_of_memory_told, told
+from addersim.errors import AddersimError, lacks_memory
 
 __all__ = ["app", "main"]
 
@@ -36,14 +36,16 @@ def main() -> None:
         message = " ".join(told(error, arguments).split())
     except AddersimError as error:
         message = " ".join(str(error).split())
-    except MemoryError:
-        message = "not enough memory; simulate fewer images at a time (--batch) or close other programs"
+    except (KeyboardInterrupt, typer.Abort):
+        sys.exit(130)
+    except (MemoryError, RuntimeError) as error:
+        if not lacks_memory(error):
+            raise
+        message = out_of_memory_told(error, arguments, app)
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains again while it exits
             sys.exit(1)
         message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-    except (KeyboardInterrupt, typer.Abort):
-        sys.exit(130)
     print(f"addersim: {message}", file=sys.stderr)
     sys.exit(2)

@@ -13,6 +13,7 @@ PACKAGE = ROOT / "addersim"
 
 FLOORS = {
     "errors": 1,
+    "limits": 1,
     "pareto": 1,
     "ops": 1,
     "fixed": 1,

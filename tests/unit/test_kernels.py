@@ -276,7 +276,7 @@ ONE = np.ones(4, np.int32), np.ones(4, np.int64), np.ones(4, np.uint8)
             NetworkError,
             "height: a window of 3 taps, dilation 2, spans 5",
         ),
-        (lambda e: e.window(X, W, lane="l1", threads=0), ConfigError, "threads: 0 is not a whole number in 1..1024"),
+        (lambda e: e.window(X, W, lane="l1", threads=0), ConfigError, "threads: found 0, needs a whole number in 1..1,024"),
         (lambda e: e.window(X, W, lane="l1", overflow="wrap"), FormatError, "accumulator: wrap needs a width"),
         (lambda e: e.window(X, W + 9, lane="l1", accumulator_bits=8), FormatError, "sums of -324..-324 leave the 8 bits"),
         (lambda e: e.affine(X, *ONE, output=8), FormatError, "output: 8 is not a FixedFormat"),
