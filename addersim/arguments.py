@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from addersim.arithmetics import arithmetic as find_arithmetic
-from addersim.errors import ConfigError, FormatError, NetworkError
+from addersim.errors import FormatError, NetworkError
 from addersim.fixed import OVERFLOWS, ROUNDINGS, Accumulator, FixedFormat
 from addersim.geometry import Geometry, Pair, check_work
+from addersim.limits import THREADS
 
 __all__ = ["CodesResult", "FusedResult", "WindowResult"]
 
@@ -121,9 +122,7 @@ def check_threads(threads: int | None) -> int:
     """Number of threads, 0 for the default."""
     if threads is None:
         return 0
-    if not isinstance(threads, (int, np.integer)) or isinstance(threads, bool) or not 1 <= threads <= 1024:
-        raise ConfigError(f"threads: {threads!r} is not a whole number in 1..1024, or None for as many as OpenMP takes")
-    return int(threads)
+    return THREADS.check(threads, "threads")
 
 
 def check_kind(kind: npt.DTypeLike) -> np.dtype[Any]:

@@ -8,8 +8,8 @@ from itertools import pairwise
 from typing import TypeVar
 
 from addersim.arguments import check_threads
-from addersim.errors import ConfigError
 from addersim.kernels import kernel_info
+from addersim.limits import BATCH
 
 __all__ = ["in_batches"]
 
@@ -45,8 +45,7 @@ def in_batches(
     >>> list(in_batches(lambda part, threads: (part.start, part.stop, threads), 20, batch=15, threads=2))
     [(10, (0, 10, 2)), (20, (10, 20, 2))]
     """
-    if batch < 1:
-        raise ConfigError(f"batch: {batch} is not a whole number of images, 1 or more")
+    BATCH.check(batch, "batch")
     workers = check_threads(threads) or kernel_info().threads
     if workers == 1 or images < LEAST * workers:
         for part in _parts(images, batch, 1):

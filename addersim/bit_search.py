@@ -14,6 +14,7 @@ import msgspec
 from addersim.datasets import Images
 from addersim.errors import ConfigError, QuantizationError
 from addersim.hardware import Accelerator, EnergyTable
+from addersim.limits import SEED, TRIALS
 from addersim.network import Network
 from addersim.opening import MAX_FILE_BYTES, parsing, read_file
 from addersim.quantization import Quantization
@@ -123,7 +124,7 @@ def search_bits(
     QuantizationError
         Where even the highest width everywhere loses more than the floor allows, and for numbers out of range.
     """
-    _check(floor_points, trials, bits)
+    _check(floor_points, trials, seed, bits)
     optuna = _optuna()
     say = progress or (lambda what, done, total: None)
     judge = Judge(network, images, rules, accelerator, table)
@@ -149,11 +150,11 @@ def search_bits(
     return result
 
 
-def _check(floor_points: float, trials: int, bits: Sequence[int]) -> None:
+def _check(floor_points: float, trials: int, seed: int, bits: Sequence[int]) -> None:
     if not 0 <= floor_points <= 100:
         raise QuantizationError(f"floor: {floor_points:g} points; allowed are 0..100")
-    if trials < 1:
-        raise QuantizationError(f"trials: {trials}; needs at least 1")
+    TRIALS.check(trials, "trials", QuantizationError)
+    SEED.check(seed, "seed", QuantizationError)
     if len(bits) < 2 or any(low >= high for low, high in pairwise(bits)):
         raise QuantizationError(f"bits: {', '.join(map(str, bits))}; a search needs at least two widths, rising")
     for width in bits:
@@ -250,7 +251,9 @@ def _try(
             study.add_trial(create(params=start, distributions=ranges, values=list(values), user_attrs=notes))
             continue
         # a sampler of its own for each trial: what it proposes depends on the trials before it, not on when they ran
-        study.sampler = optuna.samplers.TPESampler(seed=seed * 1_000_003 + done, n_startup_trials=min(10, trials // 4 + 1))
+        study.sampler = optuna.samplers.TPESampler(
+            seed=(seed * 1_000_003 + done) % (SEED.most + 1), n_startup_trials=min(10, trials // 4 + 1)
+        )
         trial = study.ask(ranges)
         values, notes = judged(trial.params)
         for key, value in notes.items():

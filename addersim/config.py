@@ -17,9 +17,10 @@ import msgspec
 from msgspec import inspect
 
 from addersim.errors import ConfigError
+from addersim.limits import Limit, shown
 from addersim.opening import STANDARD, parsing, read_file, source
 
-__all__ = ["MAX_FILE_BYTES", "bundled_names", "load_toml", "parse_toml", "read_text", "resolve_text"]
+__all__ = ["MAX_FILE_BYTES", "bundled_names", "load_toml", "make_record", "parse_toml", "read_text", "resolve_text"]
 
 MAX_FILE_BYTES = 1_000_000
 """Largest text file that is read: configurations and tables are a few kilobytes."""
@@ -67,11 +68,16 @@ def parse_toml(text: str, record: type[Record], where: str) -> Record:
     """
     with parsing(where, "not valid TOML", ConfigError):
         found = tomllib.loads(text)
+    return make_record(found, record, where)
+
+
+def make_record(values: Any, record: type[Record], where: str) -> Record:
+    """Plain values as a record; ConfigError says what does not fit, `where` before it."""
     with parsing(where, f"not a sound {record.__name__}", ConfigError):
         try:
-            return msgspec.convert(found, record)
+            return msgspec.convert(values, record)
         except msgspec.ValidationError as error:
-            raise ConfigError(f"{where}: {_explain(str(error), found, record)}") from None
+            raise ConfigError(f"{where}: {_explain(str(error), values, record)}") from None
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
@@ -145,8 +151,7 @@ def _explain(message: str, found: Any, record: type) -> str:
         name = missing[1]
         return f"key {'.'.join(filter(None, (key, name)))} is missing; needs {_allowed(_member(kind, name))}"
     if reason.startswith(("Expected", "Invalid")):
-        text = repr(found)
-        return f"{key}: found {text if len(text) <= 60 else text[:57] + '...'}, needs {_allowed(kind)}"
+        return f"{key}: found {shown(found)}, needs {_allowed(kind)}"
     return f"{key}: {reason}" if key else reason
 
 
@@ -173,7 +178,7 @@ def _allowed(kind: inspect.Type) -> str:
     """What a value of this type may be, in words."""
     match kind:
         case inspect.IntType() | inspect.FloatType():
-            words = ("a whole number" if isinstance(kind, inspect.IntType) else "a number") + _limits(kind)
+            words = _number(kind)
         case inspect.StrType():
             words = "a non-empty text" if kind.min_length else "a text"
         case inspect.BoolType():
@@ -189,6 +194,12 @@ def _allowed(kind: inspect.Type) -> str:
         case _:
             words = type(kind).__name__.removesuffix("Type").lower()
     return words
+
+
+def _number(kind: inspect.IntType | inspect.FloatType) -> str:
+    if isinstance(kind, inspect.IntType) and kind.ge is not None and kind.le is not None:
+        return str(Limit(kind.ge, kind.le))
+    return ("a whole number" if isinstance(kind, inspect.IntType) else "a number") + _limits(kind)
 
 
 def _limits(kind: inspect.IntType | inspect.FloatType) -> str:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from addersim.datafiles import Bytes
 from addersim.errors import DataError
 from addersim.layouts import cifar_layout, embedded_layout, folder_layout, idx_layout
+from addersim.limits import IMAGES
 
 __all__ = ["DATASETS", "Dataset", "Images", "Split", "load", "read"]
 
@@ -86,9 +87,8 @@ class Images:
         """The first `limit` images (all of them where there are fewer, or for None)."""
         if limit is None:
             return self
-        if limit < 1:
-            raise DataError(f"{self.name}: a limit of {limit} images; needs at least 1")
-        return Images(self.name, self.pixels[:limit], self.labels[:limit], self.classes)
+        number = IMAGES.check(limit, f"{self.name}: limit", DataError)
+        return Images(self.name, self.pixels[:number], self.labels[:number], self.classes)
 
 
 @dataclass(frozen=True, slots=True)

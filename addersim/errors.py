@@ -3,6 +3,9 @@
 Every message says where, what was found, what is allowed and, where it is not obvious, what to do.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from addersim.text import one_line
 
 __all__ = [
@@ -16,6 +19,9 @@ __all__ = [
     "PriceError",
     "QuantizationError",
     "SweepError",
+    "lacks_memory",
+    "needing_memory",
+    "out_of_memory",
 ]
 
 
@@ -63,3 +69,36 @@ class PriceError(HardwareError):
 
 class SweepError(AddersimError):
     """A sweep that had to stop; what is finished is kept, and the same command goes on from there."""
+
+
+@contextmanager
+def needing_memory(what: str) -> Iterator[None]:
+    """Note on a MemoryError what needed the memory; the note goes with it from one process to another."""
+    try:
+        yield
+    except MemoryError as error:
+        error.add_note(what)
+        raise
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Whether an error is want of memory: torch tells it as a RuntimeError."""
+    told = str(error)
+    return isinstance(error, MemoryError) or "can't allocate memory" in told or "CUDA out of memory" in told
+
+
+def out_of_memory(error: BaseException) -> str:
+    """Want of memory in words: what needed it, and how much, where that is known.
+
+    Examples
+    --------
+    >>> try:
+    ...     with needing_memory("layer conv1"):
+    ...         raise MemoryError("Unable to allocate 8 TiB")
+    ... except MemoryError as error:
+    ...     out_of_memory(error)
+    'not enough memory for layer conv1 (Unable to allocate 8 TiB)'
+    """
+    noted = "".join(f" for {note}" for note in getattr(error, "__notes__", [])[:1])
+    reason = " ".join(str(error).split())
+    return f"not enough memory{noted}" + (f" ({reason})" if reason else "")

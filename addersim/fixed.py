@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from addersim.errors import FormatError
+from addersim.limits import ACCUMULATOR_BITS, BITS
 
 __all__ = [
     "OVERFLOWS",
@@ -34,9 +35,6 @@ AccumulatorOverflow = Literal["exact", "wrap", "saturate"]
 ROUNDINGS: tuple[Rounding, ...] = get_args(Rounding)
 OVERFLOWS: tuple[Overflow, ...] = get_args(Overflow)
 
-MIN_BITS, MAX_BITS = 2, 16
-MIN_ACCUMULATOR_BITS, MAX_ACCUMULATOR_BITS = 8, 48
-
 Integers = npt.NDArray[np.integer[Any]]
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -44,10 +42,6 @@ Floats = npt.NDArray[np.floating[Any]]
 def _choice(what: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise FormatError(f"{what}: {value!r} is not one of {', '.join(allowed)}")
-
-
-def _is_integer(value: object) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
 def bits_for(minimum: int, maximum: int, signed: bool = True) -> int:
@@ -158,18 +152,17 @@ class FixedFormat:
     scale: float = 1.0
 
     def __post_init__(self) -> None:
-        if not _is_integer(self.bits) or not MIN_BITS <= self.bits <= MAX_BITS:
-            raise FormatError(f"bits: {self.bits!r} is not a whole number in {MIN_BITS}..{MAX_BITS}")
+        bits = BITS.check(self.bits, "bits", FormatError)
         if not (isinstance(self.scale, (int, float, np.floating)) and math.isfinite(self.scale) and self.scale > 0):
             raise FormatError(f"scale: {self.scale!r} is not a positive finite number")
-        object.__setattr__(self, "bits", int(self.bits))
+        object.__setattr__(self, "bits", bits)
         object.__setattr__(self, "signed", bool(self.signed))
         object.__setattr__(self, "scale", float(self.scale))
 
     @classmethod
     def parse(cls, text: str) -> FixedFormat:
         """Read ``fx8.5`` or ``ufx8.5``: bits, a dot, fraction bits (which may be negative: ``fx8.-2``)."""
-        match = re.fullmatch(r"(u?)fx(\d{1,3})\.(-?\d{1,3})", text)
+        match = re.fullmatch(r"(u?)fx([0-9]{1,3})\.(-?[0-9]{1,3})", text)
         if not match:
             raise FormatError(f"format: {text!r} is not fxBITS.FRACTION or ufxBITS.FRACTION, such as fx8.5")
         return cls(int(match[2]), not match[1], 2.0 ** -int(match[3]))
@@ -265,16 +258,15 @@ class Accumulator:
         if self.bits is None:
             if self.overflow != "exact":
                 raise FormatError(f"accumulator: {self.overflow} needs a width, such as 16:{self.overflow}")
-        elif not _is_integer(self.bits) or not MIN_ACCUMULATOR_BITS <= self.bits <= MAX_ACCUMULATOR_BITS:
-            allowed = f"{MIN_ACCUMULATOR_BITS}..{MAX_ACCUMULATOR_BITS}"
-            raise FormatError(f"accumulator: {self.bits!r} bits is not a whole number in {allowed}")
+        else:
+            ACCUMULATOR_BITS.check(self.bits, "accumulator", FormatError)
 
     @classmethod
     def parse(cls, text: str) -> Accumulator:
         """Read ``exact``, ``24``, ``24:exact``, ``16:saturate`` or ``16:wrap``."""
         if text == "exact":
             return cls()
-        match = re.fullmatch(r"(\d{1,3})(?::(exact|wrap|saturate))?", text)
+        match = re.fullmatch(r"([0-9]{1,3})(?::(exact|wrap|saturate))?", text)
         if not match:
             raise FormatError(f"accumulator: {text!r} is not exact, BITS or BITS:exact|wrap|saturate, such as 16:saturate")
         return cls(int(match[1]), match[2] or "exact")  # type: ignore[arg-type]  # the pattern allows no other

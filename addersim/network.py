@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from addersim import kernels
 from addersim.batches import in_batches
-from addersim.errors import DataError, NetworkError
+from addersim.errors import DataError, NetworkError, needing_memory
 from addersim.layers import AnyLayer, Shape
 from addersim.storage import load_record, save_record
 from addersim.text import printable
@@ -171,7 +171,8 @@ def walk(layers: Sequence[Node], start: Any, run: Any) -> Iterator[tuple[str, An
     yield INPUT, start
     for layer in layers:
         name, inputs = layer.name, layer.inputs  # type: ignore[attr-defined]
-        alive[name] = run(layer, [alive[one] for one in inputs])
+        with needing_memory(f"layer {name}"):
+            alive[name] = run(layer, [alive[one] for one in inputs])
         for one in set(inputs):
             if last_reader[one] == name:
                 del alive[one]

@@ -9,7 +9,8 @@ import msgspec
 from addersim.arithmetics import ARITHMETICS
 from addersim.datapaths import DATAPATHS, Datapath, datapaths_of
 from addersim.errors import FormatError
-from addersim.fixed import MAX_BITS, MIN_BITS, Accumulator, Overflow, Rounding
+from addersim.fixed import Accumulator, Overflow, Rounding
+from addersim.limits import BITS, MULTIPLIER_BITS
 
 __all__ = ["Calibration", "Circuit", "Correction", "LayerBits", "Quantization", "WeightRounding"]
 
@@ -89,10 +90,9 @@ class Quantization(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         for name, layer in self.layers.items():
             widths += [(f"layers.{name}.{field}", getattr(layer, field)) for field in ("weight_bits", "activation_bits")]
         for field, bits in widths:
-            if bits is not None and not MIN_BITS <= bits <= MAX_BITS:
-                raise FormatError(f"{field}: {bits} is outside {MIN_BITS}..{MAX_BITS}")
-        if not 2 <= self.multiplier_bits <= 32:
-            raise FormatError(f"multiplier_bits: {self.multiplier_bits} is outside 2..32")
+            if bits is not None:
+                BITS.check(bits, field, FormatError)
+        MULTIPLIER_BITS.check(self.multiplier_bits, "multiplier_bits", FormatError)
         if not 50.0 < self.percentile <= 100.0:
             raise FormatError(f"percentile: {self.percentile} is outside 50..100")
 

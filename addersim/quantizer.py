@@ -15,8 +15,9 @@ from addersim.arithmetics import ARITHMETICS
 from addersim.calibration import Member, Sample, channel_scales, choose_scale, sample_network
 from addersim.correction import MOST_CORRECTION, corrected
 from addersim.errors import QuantizationError
-from addersim.fixed import MAX_BITS, FixedFormat
+from addersim.fixed import FixedFormat
 from addersim.layers import Affine, AnyIntegerLayer, IntegerLayer, IntegerWindow, Layer, Plan, Relu, Window
+from addersim.limits import BITS
 from addersim.network import INPUT, Images, Network, check_images, unread, walk
 from addersim.output_errors import Reader, find_readers, refine_scale, round_to_output
 from addersim.program import Program
@@ -184,7 +185,7 @@ def _choose_formats(
         members = {}
         for name in group.names:
             signed = name not in unsigned
-            members[name] = Member(samples[name], min(group.bits + (mixed and signed), MAX_BITS), signed)
+            members[name] = Member(samples[name], min(group.bits + (mixed and signed), BITS.most), signed)
         scale = choose_scale(_heard(network, members), how.calibration, how.percentile)
         scale = refine_scale(scale, {name: FixedFormat(one.bits, one.signed) for name, one in members.items()}, readers, how)
         scale = max(scale, _scale_for_weights(network, how, members))

@@ -29,6 +29,7 @@ from addersim.errors import ConfigError, NetworkError
 from addersim.fixed import FixedFormat
 from addersim.geometry import Geometry, check_work
 from addersim.layers import IntegerWindow
+from addersim.limits import Limit
 from addersim.opening import source
 from addersim.quantization import Quantization
 from addersim.text import printable
@@ -231,7 +232,7 @@ class _Row:
 
     def _check_plain(self) -> None:
         """Refuse what would change the counts: sparse layers, and batches that stand in the file."""
-        ratio = next((one for one in self.fields[1:] if re.fullmatch(r"\d+\s*:\s*\d+", one)), "1:1")
+        ratio = next((one for one in self.fields[1:] if re.fullmatch(r"[0-9]+\s*:\s*[0-9]+", one)), "1:1")
         if len({part.strip() for part in ratio.split(":")}) > 1:
             raise ConfigError(f"{self.where}: sparsity {ratio} is not supported; only dense layers (1:1)")
         if self._text("Batch Size") not in ("", "1"):
@@ -245,9 +246,7 @@ class _Row:
         """A whole number, at least 1."""
         if not (text := self._text(column)):
             raise ConfigError(f"{self.where}: column {column!r} is missing; found {len(self.fields)} fields")
-        if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= most:
-            raise ConfigError(f"{self.where}: column {column!r}: {text[:40]!r} is not a whole number in 1..{most:,}")
-        return int(text)
+        return Limit(1, most).read(text, f"{self.where}: column {column!r}")
 
 
 def _numbered(title: str) -> Iterator[str]:

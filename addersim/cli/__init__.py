@@ -9,8 +9,8 @@ import typer
 
 from addersim.cli import check, compare, count, demo, estimate, list_, lower, report, search, simulate, sweep, train
 from addersim.cli.streams import complain, drop_output, prepare_output
-from addersim.cli.usage import UsageError, told
-from addersim.errors import AddersimError
+from addersim.cli.usage import UsageError, out_of_memory_told, told
+from addersim.errors import AddersimError, lacks_memory
 
 __all__ = ["app", "main"]
 
@@ -40,15 +40,17 @@ def main() -> None:
         message = told(error, arguments)
     except AddersimError as error:
         message = str(error)
-    except MemoryError:
-        message = "not enough memory; simulate fewer images at a time (--batch) or close other programs"
     except BrokenPipeError:
         drop_output()
         sys.exit(1)
-    except OSError as error:
-        message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
+    except (MemoryError, RuntimeError) as error:
+        if not lacks_memory(error):
+            raise
+        message = out_of_memory_told(error, arguments, app)
+    except OSError as error:
+        message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
     complain(message)
     drop_output()
     sys.exit(2)

@@ -14,13 +14,14 @@ from addersim.cli.count import counted
 from addersim.cli.estimate import sized
 from addersim.cli.output import print_json, print_table, say, show
 from addersim.errors import ConfigError
+from addersim.limits import BITS
 
 if TYPE_CHECKING:
     from addersim.comparison import Comparison, Contrast
     from addersim.summary import Result
     from addersim.trace import Trace
 
-ACCELERATOR, TABLE, BITS = "systolic-16x16", "horowitz-45nm", 8
+ACCELERATOR, TABLE, WIDTH = "systolic-16x16", "horowitz-45nm", 8
 CAUSES = 5
 
 
@@ -53,8 +54,8 @@ def run(
     ] = None,
     bits: Annotated[
         list[int] | None,
-        typer.Option(
-            "--bits", help="Width of weights and activations, 2..16; repeatable: each design at each.", show_default="8"
+        options.whole(
+            BITS, "--bits", help="Width of weights and activations; repeatable: each design at each.", show_default="8"
         ),
     ] = None,
     area_budget: options.AreaBudget = None,
@@ -75,7 +76,7 @@ def run(
     from addersim.hardware.energy_file import load_table
     from addersim.summary import evaluate
 
-    asked = _designs(designs, accelerator or [ACCELERATOR], table or [TABLE], bits or [BITS])
+    asked = _designs(designs, accelerator or [ACCELERATOR], table or [TABLE], bits or [WIDTH])
     machines = {one.accelerator: load_accelerator(one.accelerator) for one in asked}
     prices = {one.table: load_table(one.table) for one in asked}
     traces = {

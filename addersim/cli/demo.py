@@ -9,6 +9,7 @@ import typer
 
 from addersim.cli import options
 from addersim.cli.report import finish, result_of
+from addersim.limits import BITS
 
 NETWORKS = ("lenet5-adder", "lenet5-conv")
 DATA = "fashion-mnist-2000"
@@ -16,7 +17,7 @@ DATA = "fashion-mnist-2000"
 
 def run(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the page and the tables.")] = Path("reports/demo"),
-    bits: Annotated[int, typer.Option(help="Width of weights and activations, 2..16.")] = 8,
+    bits: Annotated[int, options.whole(BITS, "--bits", help="Width of weights and activations.")] = 8,
     accelerator: options.AcceleratorName = "systolic-16x16",
     table: options.Table = "horowitz-45nm",
     json: options.Json = False,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +9,9 @@ import typer
 
 from addersim.cli import options
 from addersim.cli.output import alone_on_output, print_json, print_table
+from addersim.cli.own_network import own_network
 from addersim.errors import LoweringError
+from addersim.limits import IMAGE_SIDE, read_number, shown
 from addersim.opening import STANDARD
 
 if TYPE_CHECKING:
@@ -86,25 +87,19 @@ def _build(source: str, input_shape: str | None) -> tuple[Any, tuple[int, ...]]:
     if ":" not in source:
         found = build(source, seed=0)
         return found, _shape(input_shape) if input_shape else ARCHITECTURES[source].input_shape
-    path, _, attribute = source.partition(":")
     if not input_shape:
         raise LoweringError(f"{source}: --input-shape CHANNELS,HEIGHT,WIDTH is needed for a network of your own")
-    try:
-        make = getattr(import_module(path), attribute)
-    except (ImportError, AttributeError) as error:
-        raise LoweringError(f"{source}: cannot be imported ({error})") from None
-    return make(), _shape(input_shape)
+    shape = _shape(input_shape)
+    return own_network(source), shape
 
 
 def _shape(text: str) -> tuple[int, ...]:
     parts = text.replace("x", ",").split(",")
-    if len(parts) != 3 or not all(part.strip().isdigit() for part in parts):
-        raise LoweringError(f"--input-shape {text!r}: expected CHANNELS,HEIGHT,WIDTH, such as 3,32,32")
-    return tuple(int(part) for part in parts)
+    where = f"--input-shape {shown(text)}"
+    if len(parts) != 3:
+        raise LoweringError(f"{where}: expected CHANNELS,HEIGHT,WIDTH, such as 3,32,32")
+    return tuple(IMAGE_SIDE.read(part, where) for part in parts)
 
 
 def _numbers(option: str, text: str | None) -> list[float] | None:
-    try:
-        return None if text is None else [float(part) for part in text.split(",")]
-    except ValueError:
-        raise LoweringError(f"{option} {text!r}: expected one number a channel, such as 0.49,0.48,0.45") from None
+    return None if text is None else [read_number(part, f"{option} {shown(text)}") for part in text.split(",")]

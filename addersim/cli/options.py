@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from addersim import limits
 from addersim.errors import ConfigError
+from addersim.limits import BATCH, BITS, ELEMENTS, IMAGES, THREADS, read_number, shown
 
 if TYPE_CHECKING:
     from addersim.datasets import Images, Split
@@ -16,6 +19,29 @@ if TYPE_CHECKING:
     from addersim.quantization import Quantization
 
 CALIBRATION_IMAGES = 256
+
+
+def whole(limit: limits.Limit, *names: str, **how: Any) -> Any:
+    """An option that takes a whole number within a limit."""
+    return typer.Option(*names, parser=_parser(limit.read), metavar=limit.range, **how)
+
+
+def number(*names: str, **how: Any) -> Any:
+    """An option that takes a number."""
+    return typer.Option(*names, parser=_parser(read_number), metavar="NUMBER", **how)
+
+
+def _parser(read: Callable[[str, str], Any]) -> Callable[[Any], Any]:
+    """Reads an option's text, with what is needed as the error; a default is a number already."""
+
+    def parse(text: Any) -> Any:
+        try:
+            return read(text, "") if isinstance(text, str) else text
+        except ConfigError as error:
+            raise typer.BadParameter(str(error).rpartition(", ")[2]) from None
+
+    return parse
+
 
 Network_ = Annotated[
     str,
@@ -34,10 +60,10 @@ Countable = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 Data = Annotated[str, typer.Option("--data", help="Image set (addersim list data).")]
 Root = Annotated[Path | None, typer.Option("--root", help="Folder of the image set's official files.")]
-Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Simulate the first so many test images only.")]
-Bits = Annotated[int | None, typer.Option("--bits", help="Width of weights and activations, 2..16; 8 without it.")]
-WeightBits = Annotated[int | None, typer.Option("--weight-bits", help="Width of weights, where it differs.")]
-ActivationBits = Annotated[int | None, typer.Option("--activation-bits", help="Width of activations, where it differs.")]
+Limit = Annotated[int | None, whole(IMAGES, "--limit", help="Simulate the first so many test images only.")]
+Bits = Annotated[int | None, whole(BITS, "--bits", help="Width of weights and activations; 8 without it.")]
+WeightBits = Annotated[int | None, whole(BITS, "--weight-bits", help="Width of weights, where it differs.")]
+ActivationBits = Annotated[int | None, whole(BITS, "--activation-bits", help="Width of activations, where it differs.")]
 LayerBits = Annotated[
     list[str] | None, typer.Option("--layer", metavar="NAME=W/A", help="Weight and activation bits of one layer; repeatable.")
 ]
@@ -78,16 +104,21 @@ Tables = Annotated[
 ]
 NodeNm = Annotated[
     float | None,
-    typer.Option(help="Move the energy table to a node, in nm, by Stillmaker and Baas.", show_default="the table's"),
+    number("--node", help="Move the energy table to a node, in nm, by Stillmaker and Baas.", show_default="the table's"),
 ]
 AreaBudget = Annotated[
-    float | None, typer.Option(help="The largest array that fits this many mm2, with memories and vector unit.")
+    float | None,
+    number("--area-budget", help="The largest array that fits this many mm2, with memories and vector unit."),
 ]
-Elements = Annotated[int | None, typer.Option(help="An array of this many processing elements, nearest in shape to its own.")]
-Throughput = Annotated[float | None, typer.Option(help="The smallest array, of its own shape, that runs so many images/s.")]
+Elements = Annotated[
+    int | None, whole(ELEMENTS, "--pes", help="An array of this many processing elements, nearest in shape to its own.")
+]
+Throughput = Annotated[
+    float | None, number("--throughput", help="The smallest array, of its own shape, that runs so many images/s.")
+]
 AreaTable = Annotated[str, typer.Option(help="The energy table that areas come from.")]
-Batch = Annotated[int | None, typer.Option(min=1, help="Images that run together.", show_default="the accelerator's")]
-Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Threads; changes no result.")]
+Batch = Annotated[int | None, whole(BATCH, "--batch", help="Images that run together.", show_default="the accelerator's")]
+Threads = Annotated[int | None, whole(THREADS, "--threads", help="Threads; changes no result.")]
 
 
 def quantization(
@@ -102,7 +133,7 @@ def quantization(
     """Quantisation rules from a file and options; what is None keeps the file's value or the default."""
     import msgspec
 
-    from addersim.config import load_toml
+    from addersim.config import load_toml, make_record
     from addersim.fixed import Accumulator
     from addersim.quantization import Quantization
 
@@ -113,19 +144,16 @@ def quantization(
     found["layers"] = found.get("layers", {}) | dict(_layer(text) for text in layers or [])
     if accumulator is not None:
         found["accumulator"] = msgspec.to_builtins(Accumulator.parse(accumulator))
-    try:
-        return msgspec.convert(found, Quantization)
-    except msgspec.ValidationError as error:
-        reason, _, path = str(error).partition(" - at `$.")
-        raise ConfigError(f"{path.rstrip('`').replace('_', '-') or 'options'}: {reason}") from None
+    return make_record(found, Quantization, "options")
 
 
 def _layer(text: str) -> tuple[str, dict[str, int]]:
     name, _, widths = text.rpartition("=")
     weight, _, activation = widths.partition("/")
-    if not (name and weight.isdigit() and activation.isdigit()):
-        raise ConfigError(f"--layer {text!r}: expected NAME=WEIGHT_BITS/ACTIVATION_BITS, such as conv1=8/8")
-    return name, {"weight_bits": int(weight), "activation_bits": int(activation)}
+    if not (name and weight and activation):
+        raise ConfigError(f"--layer {shown(text)}: expected NAME=WEIGHT_BITS/ACTIVATION_BITS, such as conv1=8/8")
+    given = {"weight_bits": weight, "activation_bits": activation}
+    return name, {key: BITS.read(bits, f"--layer {shown(text)}") for key, bits in given.items()}
 
 
 def prepare(

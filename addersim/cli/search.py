@@ -9,7 +9,7 @@ import typer
 
 from addersim.cli import options
 from addersim.cli.output import percent, print_json, print_table, say, stages
-from addersim.errors import ConfigError
+from addersim.limits import BITS, MEASURED_IMAGES, SEED, TRIALS, shown
 
 if TYPE_CHECKING:
     from addersim.bit_search import BitSearch
@@ -20,12 +20,17 @@ if TYPE_CHECKING:
 def run(
     network: options.Network_,
     out: Annotated[Path, typer.Option("--out", help="Folder of the results; a search that was stopped goes on there.")],
-    floor: Annotated[float, typer.Option("--floor", help="Points of accuracy (of 100) that may be lost against float.")] = 1.0,
+    floor: Annotated[
+        float, options.number("--floor", help="Points of accuracy (of 100) that may be lost against float.")
+    ] = 1.0,
     bits: Annotated[str, typer.Option("--bits", help="Widths to choose from, separated by commas.")] = "3,4,5,6,8",
-    trials: Annotated[int, typer.Option("--trials", help="Assignments to try after the sensitivity scan.")] = 50,
-    seed: Annotated[int, typer.Option("--seed", help="Of the sampler.")] = 0,
+    trials: Annotated[int, options.whole(TRIALS, "--trials", help="Assignments to try after the sensitivity scan.")] = 50,
+    seed: Annotated[int, options.whole(SEED, "--seed", help="Of the sampler.")] = 0,
     images: Annotated[
-        int, typer.Option(min=2, help="Training images; the first 256 (at most half) calibrate, the others measure.")
+        int,
+        options.whole(
+            MEASURED_IMAGES, "--images", help="Training images; the first 256 (at most half) calibrate, the others measure."
+        ),
     ] = 2256,
     data: options.Data = "fashion-mnist-2000",
     root: options.Root = None,
@@ -74,10 +79,7 @@ def run(
 
 
 def _widths(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(one) for one in text.split(","))
-    except ValueError:
-        raise ConfigError(f"--bits {text!r}: expected whole numbers separated by commas, such as 3,4,6,8") from None
+    return tuple(BITS.read(one, f"--bits {shown(text)}") for one in text.split(","))
 
 
 def _document(found: BitSearch) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from addersim.cli import options
 from addersim.cli.output import bars, percent, print_json, print_table, say
 from addersim.cli.streams import complain
 from addersim.errors import ConfigError
+from addersim.limits import BATCH, IMAGES, JOBS
 from addersim.opening import STANDARD
 
 if TYPE_CHECKING:
@@ -46,11 +47,13 @@ def run(
     batch: Annotated[str | None, typer.Option(help="Images that run together: 1,16.")] = None,
     data: Annotated[str | None, typer.Option(help="Image set (addersim list data).")] = None,
     root: options.Root = None,
-    images: Annotated[int | None, typer.Option(min=1, help="Simulate the first so many test images only.")] = None,
+    images: Annotated[
+        int | None, options.whole(IMAGES, "--images", help="Simulate the first so many test images only.")
+    ] = None,
     output: Annotated[
         Path, typer.Option("--output", "--out", "-o", help="Folder that keeps every point; a sweep in it goes on.")
     ] = Path("sweep"),
-    jobs: Annotated[int | None, typer.Option(min=1, help="Local processes; all processors without it.")] = None,
+    jobs: Annotated[int | None, options.whole(JOBS, "--jobs", help="Local processes; all processors without it.")] = None,
     engine: Annotated[str, typer.Option(help="local, or a running cluster: dask, ray.")] = "local",
     address: Annotated[str | None, typer.Option(help="The cluster's scheduler, such as tcp://host:8786.")] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Do failed points once more.")] = False,
@@ -110,6 +113,7 @@ def make_study(what: Sequence[str], axes: dict[str, str | None], others: dict[st
     """A study from a name or networks, and options that replace its axes."""
     import msgspec
 
+    from addersim.config import make_record
     from addersim.sweeps.study import Study, load_study, study_names
 
     given: dict[str, Any] = {key: _values(key, text) for key, text in axes.items() if text is not None}
@@ -120,11 +124,7 @@ def make_study(what: Sequence[str], axes: dict[str, str | None], others: dict[st
             found = {key: value for key, value in found.items() if key not in ("bits", "weight_bits", "activation_bits")}
     else:
         found = {"networks": what}
-    try:
-        return msgspec.convert(found | given, Study)
-    except msgspec.ValidationError as error:
-        reason, _, path = str(error).partition(" - at `$.")
-        raise ConfigError(f"{path.rstrip('`').partition('[')[0].replace('_', '-') or 'options'}: {reason}") from None
+    return make_record(found | given, Study, "options")
 
 
 def _values(key: str, text: str) -> Any:
@@ -137,9 +137,7 @@ def _values(key: str, text: str) -> Any:
             raise ConfigError(f"--clip-weights: {wrong[0]!r} is not yes or no")
         return [part == "yes" for part in parts]
     if key == "batch":
-        if wrong := [part for part in parts if not part.isdecimal()]:
-            raise ConfigError(f"--batch: {wrong[0]!r} is not a whole number")
-        return [int(part) for part in parts]
+        return [BATCH.read(part, "--batch") for part in parts]
     return parts
 
 
@@ -172,7 +170,7 @@ def _print(found: Sweep) -> None:
         say(f"{name}: {_fewest(points, name)}")
     say("* Pareto-optimal: no point of the same table takes less energy and is as accurate, or is more accurate for as much")
     if len(points.failed):
-        say(f"{len(points.failed)} points failed; the first: {points.failed['error'].iloc[0]}")
+        say(f"{len(points.failed)} points failed; the first: {points.failed['error'].iloc[0]}; --retry does them again")
     if points.waiting:
         say(f"{points.waiting:,} of {len(rows):,} points are not done; the same sweep goes on where it was")
     say(f"results: {' and '.join(map(str, found.files))}")

@@ -11,6 +11,7 @@ import typer
 from addersim.cli import options
 from addersim.cli.output import percent, print_json, print_table, say
 from addersim.errors import ConfigError
+from addersim.limits import THREADS
 
 if TYPE_CHECKING:
     from addersim.train.loop import Run
@@ -33,7 +34,9 @@ def run(
         typer.Option(help="Do not train; look at the first step: gradients (norms, adder beside conv) or variance."),
     ] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda; cuda where torch finds one, otherwise.")] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; their number changes the last digits.")] = None,
+    threads: Annotated[
+        int | None, options.whole(THREADS, "--threads", help="CPU threads; their number changes the last digits.")
+    ] = None,
     json: options.Json = False,
 ) -> None:
     """Train a network (needs torch); the folder then holds network.npz, ready for addersim simulate."""

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
+from types import MappingProxyType
 from typing import Any, cast
 
 import typer
 
-__all__ = ["UsageError", "told"]
+from addersim.errors import out_of_memory
+from addersim.limits import shown_text
+
+__all__ = ["UsageError", "out_of_memory_told", "told"]
 
 UsageError = cast("type[Exception]", typer.BadParameter.__base__)
 """Click's; typer's later versions bring their own click, so that `click.UsageError` would be another class."""
@@ -27,11 +32,33 @@ def told(error: Any, arguments: Sequence[str]) -> str:
     where = command.partition(" ")[2]
     if isinstance(error, typer.BadParameter) and (given := _given(error, arguments)):
         option, value = given
-        reason = f"{option}: found {value!r}; {_begun(error.message)}"
+        reason = f"{option}: found {shown_text(value)}; {_begun(error.message)}"
     else:
         reason = _begun(error.format_message())
     more = f"{command} --help shows what is allowed"
     return "; ".join((f"{where}: {reason}" if where else reason, more))
+
+
+_SAVES_MEMORY = MappingProxyType(
+    {
+        "jobs": "fewer processes (--jobs)",
+        "limit": "fewer images (--limit)",
+        "images": "fewer images (--images)",
+        "threads": "fewer threads (--threads)",
+        "changes": "a smaller batch (batch=...)",
+        "batch": "a smaller batch (--batch)",
+    }
+)
+"""What needs less memory, by the parameter of a verb that asks for it; the most useful first."""
+
+
+def out_of_memory_told(error: BaseException, arguments: Sequence[str], app: typer.Typer) -> str:
+    """Which verb lacked memory, for what, and which of its own options take less."""
+    verb = next((one for one in app.registered_commands if one.name in arguments[:1]), None)
+    known = inspect.signature(verb.callback).parameters if verb and verb.callback else {}
+    helps = [advice for name, advice in _SAVES_MEMORY.items() if name in known][:2]
+    where = f"{verb.name}: " if verb else ""
+    return f"{where}{out_of_memory(error)}; {'take ' if helps else ''}{' or '.join((*helps, 'close other programs'))}"
 
 
 def _given(error: typer.BadParameter, arguments: Sequence[str]) -> tuple[str, str] | None:

@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 from addersim.config import bundled_names, parse_toml, resolve_text
 from addersim.datapaths import DATAPATHS
 from addersim.errors import HardwareError
+from addersim.limits import BATCH, SIDE
 
 __all__ = [
     "Accelerator",
@@ -32,7 +33,7 @@ Objective = Literal["energy-delay", "energy", "latency", "dram"]
 Stored = Literal["input", "weight", "partial_sum", "output"]
 
 _Text = Annotated[str, Meta(min_length=1)]
-_Side = Annotated[int, Meta(ge=1, le=65_536)]
+_Side = Annotated[int, SIDE.meta]
 _Positive = Annotated[float, Meta(gt=0, le=1e6)]
 _Energy = Annotated[float, Meta(ge=0, le=1e6)]
 
@@ -120,7 +121,7 @@ class Buffer(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """
 
     capacity_kib: Annotated[float, Meta(gt=0, le=1_048_576)]
-    word_bits: Annotated[int, Meta(ge=1, le=65_536)] = 64
+    word_bits: _Side = 64
     banks: _Side | None = None
     read_pj_per_word: _Energy | None = None
     write_pj_per_word: _Energy | None = None
@@ -232,7 +233,7 @@ class Accelerator(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     dram: Dram
     vector: VectorUnit
     about: str = ""
-    batch: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
+    batch: Annotated[int, BATCH.meta] = 1
 
     @property
     def dram_bits_per_cycle(self) -> float:

@@ -34,13 +34,14 @@ from addersim.config import bundled_names, resolve_text
 from addersim.errors import ConfigError
 from addersim.hardware.energy import EnergyRow, EnergyTable, Span
 from addersim.hardware.energy_rules import RULES
+from addersim.limits import read_number
 from addersim.ops import OPERATIONS
 
 __all__ = ["COLUMNS", "load_table", "parse_table", "table_names"]
 
 COLUMNS = ("component", "op", "bits", "capacity_kib", "energy_pj", "unit", "node_nm", "voltage_v", "rule", "source")
 OPTIONAL = ("area_um2", "leakage_uw")
-_UNIT = re.compile(r"pJ(?:/([1-9]\d{0,3})?bit)?")
+_UNIT = re.compile(r"pJ(?:/([1-9][0-9]{0,3})?bit)?")
 _ACCESSES = MappingProxyType(dict.fromkeys(("read", "write", "access")))
 _OPS: Mapping[str, Mapping[str, object] | None] = MappingProxyType(
     {
@@ -137,10 +138,10 @@ def _one_of(value: str, allowed: Mapping[str, object], where: str) -> None:
 
 def _number(text: str, where: str, positive: bool = False) -> float:
     try:
-        value = float(text)
-    except ValueError:
+        value = read_number(text, where)
+    except ConfigError:
         value = math.nan
-    if not (0 <= value < math.inf) or (positive and value == 0):
+    if not value >= 0 or (positive and value == 0):
         raise ConfigError(f"{where}: found {text!r}, needs a number {'> 0' if positive else '>= 0'}")
     return value
 
@@ -183,13 +184,7 @@ def _arguments(rule: str, arguments: list[str], scale: float, where: str) -> tup
         raise ConfigError(f"{where}: {rule} with {len(arguments)} arguments; {rule}: {RULES[rule]}")
     if not polynomial:
         return "".join(arguments), ()
-    try:
-        coefficients = tuple(float(one) for one in arguments)
-    except ValueError:
-        coefficients = (math.nan,)
-    if not all(map(math.isfinite, coefficients)):
-        raise ConfigError(f"{where}: coefficients {' '.join(arguments)!r} are not all numbers")
-    return "", tuple(one * scale for one in coefficients)
+    return "", tuple(read_number(one, f"{where}, coefficients {' '.join(arguments)!r}") * scale for one in arguments)
 
 
 def _scale(unit: str, component: str, where: str) -> tuple[bool, float]:

@@ -23,9 +23,13 @@ from addersim.hardware.memory import Access, output_accesses, stored_outputs, ve
 from addersim.hardware.movement import MovementPrices
 from addersim.hardware.schedule import Schedule, kept_on_chip, schedule
 from addersim.hardware.users import Users
+from addersim.limits import BATCH
 from addersim.trace import LayerTrace, Trace
 
-__all__ = ["Cost", "estimate"]
+__all__ = ["MOST_TAPS", "Cost", "estimate"]
+
+MOST_TAPS = 10**15
+"""Taps of a layer in a batch: the mappers count bits of all operands, weighed by a level's cost, in 64-bit numbers."""
 
 
 def estimate(
@@ -70,9 +74,13 @@ def estimate(
     _one_of("objective", objective, get_args(Objective))
     _one_of("compat", compat, get_args(Compat))
     machine = accelerator if isinstance(accelerator, Accelerator) else load_accelerator(accelerator)
-    images = machine.batch if batch is None else batch
-    if isinstance(images, bool) or not isinstance(images, int) or images < 1:
-        raise HardwareError(f"batch: found {images!r}, needs a whole number >= 1")
+    images = BATCH.check(machine.batch if batch is None else batch, "batch", HardwareError)
+    for layer in trace.layers:
+        if layer.work and layer.work.taps * images > MOST_TAPS:
+            raise HardwareError(
+                f"layer {layer.name}: {layer.work.taps * images:,} taps in a batch of {images:,}; at most {MOST_TAPS:,}: "
+                "take a smaller batch"
+            )
     if compat == "scalesim":
         layers = tuple(scalesim_layer(layer, machine, images) for layer in trace.layers)
         return _cost(trace, machine, images, "none", layers, (), compat)

@@ -16,11 +16,11 @@ cycles; or by bits of DRAM. Those of all layers are compared in one go, as array
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, permutations
 from math import isqrt
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -39,6 +39,8 @@ ORDERS: tuple[tuple[int, ...], ...] = tuple(permutations(range(3)))
 
 _AT_ONCE = 1 << 14
 """Cuts that are compared at once, unless a single problem has more: arrays of so many stay in the cache."""
+_MOST_AT_ONCE = 1 << 17
+"""Cuts of a single problem that are compared at once: a large batch has millions, whose arrays would take gigabytes."""
 
 _INSIDE = np.array([[[b in order[order.index(a) + 1 :] for b in range(3)] for a in range(3)] for order in ORDERS])
 """Whether, in an order, dimension b runs inside dimension a."""
@@ -153,10 +155,19 @@ def best_cuts(problems: Sequence[Problem], score: Score) -> list[Found | None]:
 
 def _best_cuts(problems: Sequence[Problem], score: Score, first: int) -> list[Found | None]:
     """Those of some problems, the first of which has a number."""
-    found: list[Found | None] = [None] * len(problems)
-    cut, index = _candidates(problems)
-    if not len(index):
-        return found
+    best: list[tuple[tuple[float, ...], Found] | None] = [None] * len(problems)
+    for cut, index in _candidates(problems):
+        if len(index):
+            for number, rank, one in _ranked(problems, score, first, cut, index):
+                known = best[number]
+                best[number] = (rank, one) if known is None or rank < known[0] else known
+    return [None if one is None else one[1] for one in best]
+
+
+def _ranked(
+    problems: Sequence[Problem], score: Score, first: int, cut: Cut, index: Whole
+) -> Iterator[tuple[int, tuple[float, ...], Found]]:
+    """The numbers of some problems, each with the best of some of its cuts and what that scores."""
     problem = Problem.of_many(problems, index)
     step = steps(problem, cut)
     left = _streams_inside(problem)[:, None] | ~cut.stays
@@ -169,11 +180,15 @@ def _best_cuts(problems: Sequence[Problem], score: Score, first: int) -> list[Fo
     orders, places = orders[ranked], places[ranked]
     numbers, best = np.unique(index[places], return_index=True)
     orders, places = orders[best], places[best]
+
+    def chosen(*arrays: Whole) -> list[list[Any]]:
+        return [np.broadcast_to(one, left.shape)[orders, places].tolist() for one in arrays]
+
+    ranks = zip(*chosen(foremost, *others), strict=True)
     trips = np.stack(cut.trips(problem))[:, places].T.tolist()
-    chosen = [np.broadcast_to(one, left.shape)[orders, places].tolist() for one in (step.folds.cycles, *step.words)]
-    for number, order, tiles, cycles, *words in zip(numbers, orders, trips, *chosen, strict=True):
-        found[number] = Found(ORDERS[order], tuple(tiles), cycles, ArrayWords(*words))
-    return found
+    moved = chosen(step.folds.cycles, *step.words)
+    for number, rank, order, tiles, cycles, *words in zip(numbers, ranks, orders, trips, *moved, strict=True):
+        yield number, rank, Found(ORDERS[order], tuple(tiles), cycles, ArrayWords(*words))
 
 
 def smallest_tile(problem: Problem) -> tuple[int, int, int]:
@@ -199,8 +214,8 @@ def _streams_inside(problem: Problem) -> Whole:
     return np.array([order[-1] == problem.streamed for order in ORDERS])
 
 
-def _candidates(problems: Sequence[Problem]) -> tuple[Cut, Whole]:
-    """Cuts worth a look, and the number of each one's problem.
+def _candidates(problems: Sequence[Problem]) -> Iterator[tuple[Cut, Whole]]:
+    """Cuts worth a look, and the number of each one's problem, some at a time.
 
     For each of pixels and filters the most of the window that fits; then single folds, beside which the stationary operand
     may stay in the array while all else streams.
@@ -221,11 +236,14 @@ def _candidates(problems: Sequence[Problem]) -> tuple[Cut, Whole]:
             beside += [len(second)] * len(first)
             counts.append(len(first) * len(second))
     index, stays = np.divmod(np.repeat(np.arange(len(counts)), counts), 2)
-    cut = Cut(np.repeat(pixels, beside), np.array(filters), 0, stays > 0)
-    window = _most_units(Problem.of_many(problems, index), cut)
-    cut = cut._replace(window=np.where(cut.stays & (streamed != 2), 1, window))
-    fits = window > 0
-    return Cut(*(one[fits] for one in cut)), index[fits]
+    every = np.repeat(pixels, beside), np.array(filters), np.zeros_like(index), stays > 0
+    for start in range(0, len(index), _MOST_AT_ONCE):
+        part = slice(start, start + _MOST_AT_ONCE)
+        cut, number = Cut(*(one[part] for one in every)), index[part]
+        window = _most_units(Problem.of_many(problems, number), cut)
+        cut = cut._replace(window=np.where(cut.stays & (streamed != 2), 1, window))
+        fits = window > 0
+        yield Cut(*(one[fits] for one in cut)), number[fits]
 
 
 def _most_units(problem: Problem, cut: Cut) -> Whole:

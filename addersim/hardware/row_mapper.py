@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
+from math import isqrt
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -106,13 +108,15 @@ def row_mapping(
     """
     _check_array(shape, array)
     best: tuple[tuple[float, ...], RowMapping] | None = None
+    blocks = np.array(_cuts(shape.images))
     for mapping in _candidates(shape, array):
-        cycles, energy = _on_chip(shape, mapping, widths)
         for input_kept, weight_kept in _KEPT:
-            option = replace(mapping, input_kept=input_kept, weight_kept=weight_kept)
-            fitting = np.asarray(fits(*footprints(shape, option)))
+            option, fitting = _most_images(
+                shape, replace(mapping, input_kept=input_kept, weight_kept=weight_kept), blocks, fits
+            )
             if not fitting.any():
                 continue
+            cycles, energy = _on_chip(shape, option, widths)
             scores = _scores(cycles, energy, _dram_bits(shape, option, widths, input_on_chip), objective)
             scores = [np.broadcast_to(score, fitting.shape) for score in scores]
             first = _least(scores, np.flatnonzero(fitting))
@@ -155,12 +159,11 @@ def _candidates(shape: RowShape, array: RowArray) -> Iterator[RowMapping]:
         if not sets:
             continue
         axes = (
-            _cuts(shape.images),
             _cuts(shape.filters),
             range(1, min(turns, shape.channels) + 1),
             sorted({min(sets // other, shape.channels) for other in range(1, sets + 1)}),
         )
-        images, held, channels, channel_sets = (axis.ravel() for axis in np.meshgrid(*axes, indexing="ij"))
+        held, channels, channel_sets = (axis.ravel() for axis in np.meshgrid(*axes, indexing="ij"))
         blocks = -(-shape.channels // (channels * channel_sets))
         channel_sets = -(-shape.channels // (blocks * channels))
         room = np.minimum(array.sum_words, array.weight_words // (channels * kernel_columns))
@@ -168,13 +171,33 @@ def _candidates(shape: RowShape, array: RowArray) -> Iterator[RowMapping]:
         blocks = -(-held // (room * filter_sets))
         filters = -(-held // (blocks * filter_sets))
         filter_sets = -(-held // (blocks * filters))
-        yield RowMapping(strip, images, held, filters, channels, filter_sets, channel_sets)
-        yield RowMapping(strip, images, held, *(np.ones_like(held),) * 4)
+        yield RowMapping(strip, 1, held, filters, channels, filter_sets, channel_sets)
+        yield RowMapping(strip, 1, held, *(np.ones_like(held),) * 4)
+
+
+def _most_images(shape: RowShape, mapping: RowMapping, blocks: Whole, fits: Fits) -> tuple[RowMapping, Whole]:
+    """Mappings with the largest of some rising blocks of images that each has room for, and which of them have room for any.
+
+    More images at a time never cost more: weights come once a block, and nothing else depends on it.
+    """
+
+    def room(places: Whole) -> Whole:
+        return np.asarray(fits(*footprints(shape, replace(mapping, images=blocks[places]))))
+
+    low = np.zeros_like(mapping.held)
+    fitting = np.broadcast_to(room(low), low.shape)
+    high = np.full_like(low, len(blocks))
+    while (high - low > 1).any():
+        middle = (low + high) // 2
+        enough = room(middle)
+        low, high = np.where(enough, middle, low), np.where(enough, high, middle)
+    return replace(mapping, images=blocks[low]), fitting
 
 
 def _cuts(size: int) -> list[int]:
     """Block lengths that need different numbers of blocks, each the shortest that does."""
-    return sorted({-(-size // blocks) for blocks in range(1, size + 1)})
+    few = range(1, isqrt(size) + 2)
+    return sorted({-(-size // number) for number in chain(few, (-(-size // length) for length in few))})
 
 
 def _on_chip(shape: RowShape, mapping: RowMapping, widths: Widths) -> tuple[Whole, Whole]:

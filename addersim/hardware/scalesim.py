@@ -15,6 +15,7 @@ import msgspec
 from addersim.config import MAX_FILE_BYTES
 from addersim.errors import ConfigError
 from addersim.hardware.accelerator import Accelerator, Dataflow
+from addersim.limits import SIDE, Limit
 from addersim.opening import parsing
 
 __all__ = ["parse_scalesim"]
@@ -67,7 +68,7 @@ def parse_scalesim(text: str, where: str) -> Accelerator:
     ):
         if file.get(section, key, fallback="false").strip().lower() not in ("false", "no", "off", "0", ""):
             raise ConfigError(f"{where}: [{section}] {key}: {file.get(section, key)!r} is not supported; only False")
-    rows, columns = _number(file, where, "ArrayHeight", most=65_536), _number(file, where, "ArrayWidth", most=65_536)
+    rows, columns = _number(file, where, "ArrayHeight", most=SIDE.most), _number(file, where, "ArrayWidth", most=SIDE.most)
     dataflow = _text(file, where, "Dataflow").strip("\"'").lower()
     if dataflow not in DATAFLOWS:
         raise ConfigError(f"{where}: [{ARCHITECTURE}] Dataflow: {dataflow[:40]!r} is not one of {', '.join(DATAFLOWS)}")
@@ -114,9 +115,7 @@ def _number(file: configparser.ConfigParser, where: str, key: str, *others: str,
 
 
 def _whole(text: str, where: str, most: int) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= most):
-        raise ConfigError(f"{where}: {text[:40]!r} is not a whole number in 1..{most}")
-    return int(text)
+    return Limit(1, most).read(text, where)
 
 
 def _bandwidth_gb_s(file: configparser.ConfigParser, where: str) -> float:

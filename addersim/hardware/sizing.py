@@ -18,13 +18,13 @@ from addersim.hardware.accelerator import Accelerator, load_accelerator
 from addersim.hardware.area import AREA_TABLE, estimate_area
 from addersim.hardware.energy import EnergyTable
 from addersim.hardware.estimate import estimate
+from addersim.limits import ELEMENTS, SIDE
 from addersim.trace import Trace
 
 __all__ = ["ASPECT_SLACK", "fit_area", "fit_elements", "fit_throughput"]
 
 ASPECT_SLACK = 1.25
 """How far rows : columns may move from the given array's, as a factor: chosen, so that little of a budget stays unused."""
-_LONGEST_SIDE = 65_536
 
 
 def fit_area(
@@ -90,12 +90,11 @@ def fit_elements(accelerator: Accelerator | str | os.PathLike[str], elements: in
     16
     """
     machine = _machine(accelerator)
-    if isinstance(elements, bool) or not isinstance(elements, int) or elements < 1:
-        raise HardwareError(f"processing elements: found {elements!r}, needs a whole number >= 1")
-    sides = [(elements // columns, columns) for columns in range(1, _LONGEST_SIDE + 1) if elements % columns == 0]
-    sides = [pair for pair in sides if pair[0] <= _LONGEST_SIDE]
+    ELEMENTS.check(elements, "processing elements", HardwareError)
+    sides = [(elements // columns, columns) for columns in range(1, SIDE.most + 1) if elements % columns == 0]
+    sides = [pair for pair in sides if pair[0] <= SIDE.most]
     if not sides:
-        raise HardwareError(f"processing elements: {elements} have no two factors of at most {_LONGEST_SIDE} each")
+        raise HardwareError(f"processing elements: {elements} have no two factors of at most {SIDE.most} each")
     return _resized(machine, *min(sides, key=lambda pair: (_stretch(pair, machine), pair)))
 
 
@@ -159,8 +158,8 @@ def _largest(elements: int, machine: Accelerator) -> tuple[int, int]:
 
 def _shapes(elements: int, machine: Accelerator) -> Iterator[tuple[int, int]]:
     aspect = machine.array.rows / machine.array.columns
-    for columns in range(1, min(_LONGEST_SIDE, int((elements * ASPECT_SLACK / aspect) ** 0.5) + 1) + 1):
-        rows = min(elements // columns, int(ASPECT_SLACK * aspect * columns), _LONGEST_SIDE)
+    for columns in range(1, min(SIDE.most, int((elements * ASPECT_SLACK / aspect) ** 0.5) + 1) + 1):
+        rows = min(elements // columns, int(ASPECT_SLACK * aspect * columns), SIDE.most)
         if rows and _stretch((rows, columns), machine) <= ASPECT_SLACK:
             yield rows, columns
 

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from typing import Any, Literal, get_args
 
 from addersim.errors import ConfigError, SweepError
+from addersim.limits import JOBS
 
 __all__ = ["Engine", "EngineName", "check_engine", "open_engine"]
 
@@ -128,8 +129,8 @@ def check_engine(name: str, jobs: int | None, address: str | None) -> None:
         raise ConfigError(f"jobs: the engine {name} takes all workers of its cluster; --jobs is for the engine local")
     if name == "dask" and address is None:
         raise ConfigError("engine dask: name the address of its scheduler, such as tcp://host:8786 (--address)")
-    if jobs is not None and jobs < 1:
-        raise ConfigError(f"jobs: {jobs} is not a number of processes; at least 1")
+    if jobs is not None:
+        JOBS.check(jobs, "jobs")
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from addersim.datapaths import DATAPATHS
-from addersim.errors import AddersimError
+from addersim.errors import AddersimError, out_of_memory
 from addersim.ops import OpCounts
 from addersim.quantization import Circuit, Quantization
 from addersim.trace import LayerTrace, Trace
@@ -87,8 +87,8 @@ def attempt(run: Callable[[], Result]) -> Result | Failed:
         return run()
     except AddersimError as error:
         return Failed(error=" ".join(str(error).split()))
-    except MemoryError:
-        return Failed(error="not enough memory")
+    except MemoryError as error:
+        return Failed(error=out_of_memory(error))
     except Exception as error:
         return Failed(error=" ".join(f"{type(error).__name__}: {error}".split()))
 

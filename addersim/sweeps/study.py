@@ -14,7 +14,8 @@ from msgspec.structs import replace
 
 from addersim.config import bundled_names, parse_toml, resolve_text
 from addersim.errors import ConfigError
-from addersim.fixed import MAX_BITS, MIN_BITS, Accumulator
+from addersim.fixed import Accumulator
+from addersim.limits import BATCH, BITS, IMAGES
 from addersim.quantization import Calibration, Circuit, Correction, Quantization
 
 __all__ = ["MOST_POINTS", "Study", "load_study", "read_widths", "study_names"]
@@ -25,7 +26,8 @@ MOST_POINTS = 1_000_000
 Name = Annotated[str, Meta(min_length=1)]
 Names = Annotated[tuple[Name, ...], Meta(min_length=1)]
 Widths = int | str | Annotated[tuple[int, ...], Meta(min_length=1)]
-Whole = Annotated[int, Meta(ge=1)]
+Batch = Annotated[int, BATCH.meta]
+Images = Annotated[int, IMAGES.meta]
 Value = TypeVar("Value")
 
 
@@ -83,11 +85,11 @@ class Study(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     correction: Annotated[tuple[Correction, ...], Meta(min_length=1)] | None = None
     accelerator: Names = ("systolic-16x16",)
     table: Names = ("horowitz-45nm",)
-    batch: Annotated[tuple[Whole, ...], Meta(min_length=1)] | None = None
+    batch: Annotated[tuple[Batch, ...], Meta(min_length=1)] | None = None
     data: Name = "fashion-mnist-2000"
     root: Name | None = None
-    images: Whole | None = None
-    calibration_images: Whole = 256
+    images: Images | None = None
+    calibration_images: Images = 256
     quantization: Quantization = Quantization()
     about: str = ""
 
@@ -142,14 +144,13 @@ def read_widths(found: int | str | Sequence[int], where: str) -> tuple[int, ...]
     """
     numbers = list(_numbers(found, where)) if isinstance(found, str) else [found] if isinstance(found, int) else list(found)
     for bits in numbers:
-        if not MIN_BITS <= bits <= MAX_BITS:
-            raise ConfigError(f"{where}: {bits} is outside {MIN_BITS}..{MAX_BITS}")
+        BITS.check(bits, where)
     return once(numbers)
 
 
 def _numbers(text: str, where: str) -> Iterator[int]:
     for part in text.split(","):
-        match = re.fullmatch(r"\s*(\d{1,3})(?:\.\.(\d{1,3}))?\s*", part)
+        match = re.fullmatch(r"\s*([0-9]{1,3})(?:\.\.([0-9]{1,3}))?\s*", part)
         if not match or int(match[1]) > int(match[2] or match[1]):
             raise ConfigError(f"{where}: {part.strip()!r} is not a width or a range such as 2..8")
         yield from range(int(match[1]), int(match[2] or match[1]) + 1)

@@ -9,16 +9,16 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from addersim.config import parse_toml, resolve_text
+from addersim.config import make_record, parse_toml, resolve_text
 from addersim.datasets import DATASETS
 from addersim.errors import ConfigError
+from addersim.limits import EPOCHS, IMAGES, SEED, TRAINING_BATCH
 from addersim.train.models import ARCHITECTURES, Ends
 from addersim.train.nn import Gradient, Rate
 
 __all__ = ["Recipe", "load_recipe"]
 
 Positive = Annotated[float, Meta(gt=0)]
-Whole = Annotated[int, Meta(ge=1)]
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -55,8 +55,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     architecture: str
     data: str
-    epochs: Whole = 400
-    batch: Annotated[int, Meta(ge=2)] = 256
+    epochs: Annotated[int, EPOCHS.meta] = 400
+    batch: Annotated[int, TRAINING_BATCH.meta] = 256
     rate: Positive = 0.1
     momentum: Annotated[float, Meta(ge=0, lt=1)] = 0.9
     weight_decay: Annotated[float, Meta(ge=0)] = 5e-4
@@ -67,8 +67,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     ends: Ends | None = None
     augment: Literal["none", "crop-flip"] = "none"
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
-    seed: Annotated[int, Meta(ge=0, lt=1 << 32)] = 1
-    limit: Whole | None = None
+    seed: Annotated[int, SEED.meta] = 1
+    limit: Annotated[int, IMAGES.meta] | None = None
 
     def __post_init__(self) -> None:
         for key, value, known in (("architecture", self.architecture, ARCHITECTURES), ("data", self.data, DATASETS)):
@@ -113,15 +113,12 @@ def load_recipe(study: str, changes: Iterable[str] = ()) -> Recipe:
         values[key.strip()] = _value(value.strip())
     if not values:
         return recipe
-    try:
-        return msgspec.convert({**msgspec.to_builtins(recipe), **values}, Recipe)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{' '.join(changes)}: {error}; keys: {', '.join(Recipe.__struct_fields__)}") from None
+    return make_record({**msgspec.to_builtins(recipe), **values}, Recipe, "options")
 
 
 def _value(text: str) -> Any:
     """A number or a truth value as TOML writes it, else the text itself."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # a number of 5,000 digits is a plain ValueError
         return text

@@ -15,6 +15,7 @@ FLOORS = {
     "errors": 1,
     "text": 1,
     "opening": 1,
+    "limits": 1,
     "pareto": 1,
     "ops": 1,
     "arithmetics": 1,

@@ -56,10 +56,10 @@ def test_an_error_ends_the_run():
 
 
 def test_threads_are_checked():
-    with pytest.raises(ConfigError, match="threads: 0 is not a whole number"):
+    with pytest.raises(ConfigError, match="threads: found 0, needs a whole number"):
         next(in_batches(lambda *_: None, 5, 5, 0))
 
 
 def test_a_batch_has_images():
-    with pytest.raises(ConfigError, match="batch: 0 is not a whole number of images, 1 or more"):
+    with pytest.raises(ConfigError, match="batch: found 0, needs a whole number in 1..1,000,000"):
         next(in_batches(lambda *_: None, 5, 0))

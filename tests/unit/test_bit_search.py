@@ -143,7 +143,7 @@ def test_another_seed_is_another_search_and_needs_another_folder(found, network,
     ("options", "error", "message"),
     [
         ({"floor_points": -1.0}, QuantizationError, r"floor: -1 points; allowed are 0\.\.100"),
-        ({"trials": 0}, QuantizationError, "trials: 0; needs at least 1"),
+        ({"trials": 0}, QuantizationError, "trials: found 0, needs a whole number in 1..100,000"),
         ({"bits": (8,)}, QuantizationError, "bits: 8; a search needs at least two widths, rising"),
         ({"bits": (8, 4)}, QuantizationError, "bits: 8, 4; a search needs at least two widths, rising"),
         ({"bits": (2, 3), "floor_points": 0.0}, QuantizationError, "floor: 3 bits everywhere already lose .* more than 0"),

@@ -256,9 +256,9 @@ def test_nan_weights_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("simulate", "lenet5-adder", "--bits", 17), "weight_bits: 17 is outside 2..16"),
-        (("simulate", "lenet5-adder", "--bits", 1), "weight_bits: 1 is outside 2..16"),
-        (("simulate", "lenet5-adder", "--accumulator", "7:wrap"), "accumulator: 7 bits is not a whole number in 8..48"),
+        (("simulate", "lenet5-adder", "--bits", 17), "--bits: found 17; needs a whole number in 2..16"),
+        (("simulate", "lenet5-adder", "--bits", 1), "--bits: found 1; needs a whole number in 2..16"),
+        (("simulate", "lenet5-adder", "--accumulator", "7:wrap"), "accumulator: found 7, needs a whole number in 8..48"),
         (("simulate", "lenet5-adder", "--accumulator", "16:clip"), "accumulator: '16:clip' is not exact, BITS or BITS:exact"),
         (
             ("simulate", "lenet5-adder", "--accumulator", "12"),
@@ -266,7 +266,7 @@ def test_nan_weights_are_refused(tmp_path):
         ),
         (("simulate", "lenet5-adder", "--layer", "fc9=4/4"), "layers.fc9: no window layer has this name; known: conv1, conv2"),
         (("simulate", "lenet5-adder", "--layer", "fc1=4"), "--layer 'fc1=4': expected NAME=WEIGHT_BITS/ACTIVATION_BITS"),
-        (("simulate", "lenet5-adder", "--circuit", "3a"), "circuit: Invalid enum value '3a'"),
+        (("simulate", "lenet5-adder", "--circuit", "3a"), "circuit: found '3a', needs '1c1a' or '2a' or 'xor'"),
         (("simulate", "lenet5-adder", "--data", "svhn"), "'svhn' is not known; known: mnist, fashion-mnist"),
         (("simulate", "lenet5-adder", "--data", "mnist", "--root", "/nowhere"), "not found in /nowhere"),
         (("simulate", "lenet6"), "network 'lenet6': neither a bundled name (lenet5-adder, lenet5-conv"),

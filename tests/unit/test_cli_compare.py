@@ -83,7 +83,6 @@ def test_cells_and_facts_of_designs_of_several_parts_stay_short(tmp_path):
             ("lenet5-adder", "lenet5-adder"),
             "design lenet5-adder@systolic-16x16@horowitz-45nm at 8 bits: given twice; give each once",
         ),
-        (("lenet5-adder", "--bits", "99"), "options: weight_bits: 99 is outside 2..16"),
         (("lenet5-adder@tpu",), "accelerator 'tpu': neither a bundled name"),
         (("lenet5-adder@systolic-16x16@mine",), "energy table 'mine': neither a bundled name"),
     ],
@@ -96,3 +95,5 @@ def test_bad_designs_are_refused(arguments, message, tmp_path):
 
 def test_a_refusal_is_one_line():
     assert refused("compare", "lenet5-adder@") == MALFORMED.format("lenet5-adder@")
+    told = refused("compare", "lenet5-adder", "--bits", "99")
+    assert told.startswith("compare: --bits: found 99; needs a whole number in 2..16")

@@ -26,14 +26,14 @@ def test_what_a_search_writes_is_what_simulate_takes(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--bits", "3,x"), "--bits '3,x': expected whole numbers separated by commas, such as 3,4,6,8"),
+        (("--bits", "3,x"), "--bits '3,x': found 'x', needs a whole number in 2..16"),
         (("--bits", "8"), "bits: 8; a search needs at least two widths, rising"),
-        (("--bits", "8,17"), "17 is outside 2..16"),
+        (("--bits", "8,17"), "--bits '8,17': found 17, needs a whole number in 2..16"),
         (("--floor", "101"), "floor: 101 points; allowed are 0..100"),
-        (("--trials", "0"), "trials: 0; needs at least 1"),
+        (("--trials", "0"), "--trials: found 0; needs a whole number in 1..100,000"),
         (("--accelerator", "tpu"), "'tpu': neither a bundled name"),
         (("--table", "mine"), "'mine': neither a bundled name"),
-        (("--weight-rounding", "up"), "weight-rounding: Invalid enum value 'up'"),
+        (("--weight-rounding", "up"), "weight_rounding: found 'up', needs 'nearest' or 'output'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )

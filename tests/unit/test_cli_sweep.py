@@ -94,13 +94,13 @@ def test_options_replace_a_studys_axes():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("lenet5-adder", "--bits", "2..17"), "bits: 17 is outside 2..16"),
+        (("lenet5-adder", "--bits", "2..17"), "bits: found 17, needs a whole number in 2..16"),
         (("lenet5-adder", "--bits", "four"), "bits: 'four' is not a width or a range such as 2..8"),
-        (("lenet5-adder", "--circuit", "2a,3a"), "circuit: Invalid enum value '3a'"),
+        (("lenet5-adder", "--circuit", "2a,3a"), "circuit[1]: found '3a', needs '1c1a' or '2a' or 'xor'"),
         (("lenet5-adder", "--accumulator", "16:clip"), "accumulator: '16:clip' is not exact"),
         (("lenet5-adder", "--clip-weights", "maybe"), "--clip-weights: 'maybe' is not yes or no"),
-        (("lenet5-adder", "--batch", "0"), "batch: Expected `int` >= 1"),
-        (("lenet5-adder", "--batch", "x"), "--batch: 'x' is not a whole number"),
+        (("lenet5-adder", "--batch", "0"), "--batch: found 0, needs a whole number in 1..1,000,000"),
+        (("lenet5-adder", "--batch", "x"), "--batch: found 'x', needs a whole number"),
         (("lenet5-adder", "--accelerator", "tpu"), "accelerator: accelerator 'tpu': neither a bundled name"),
         (
             ("nothing.toml",),
@@ -123,7 +123,7 @@ def test_check_and_list_know_sweeps(study_file):
     names = {row["name"] for row in json.loads(call("list", "sweeps", "--json"))["sweeps"]}
     assert names == {"bit-widths", "adder-vs-mac", "accumulator-width"}
     study_file.write_text('networks = ["lenet5-adder"]\nbits = 17\n')
-    with pytest.raises(AddersimError, match=r"mine.toml: bits: 17 is outside 2\.\.16"):
+    with pytest.raises(AddersimError, match=r"mine.toml: bits: found 17, needs a whole number in 2\.\.16"):
         call("check", study_file)
 
 

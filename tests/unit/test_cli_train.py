@@ -64,7 +64,7 @@ def test_bad_arguments(tmp_path, monkeypatch):
     assert "name either --output DIR" in failure(*RECIPE, "--output", tmp_path, "--probe", "variance")
     assert "--probe 'all' is not one of gradients, variance" in failure(*RECIPE, "--probe", "all")
     assert "--device 'tpu' is not one of cpu, cuda" in failure(*RECIPE, "-o", tmp_path, "--device", "tpu")
-    assert "unknown field `epoch`" in failure(*RECIPE, "epoch=1", "-o", tmp_path)
+    assert "options: unknown key epoch; known: architecture, data, epochs" in failure(*RECIPE, "epoch=1", "-o", tmp_path)
     assert "name the folder that holds its files (--root)" in failure("lenet5-mnist", "-o", tmp_path)
     assert "study 'lenet6'" in failure("lenet6", "-o", tmp_path)
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)

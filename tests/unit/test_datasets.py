@@ -285,7 +285,7 @@ def test_wrong_arguments(tmp_path, random):
         load("svhn")
     with pytest.raises(DataError, match="no split 'validation'; it has train, test"):
         load("fashion-mnist-2000", split="validation")
-    with pytest.raises(DataError, match="a limit of 0 images"):
+    with pytest.raises(DataError, match="limit: found 0, needs a whole number in 1..1,000,000"):
         load("fashion-mnist-2000", limit=0)
 
 

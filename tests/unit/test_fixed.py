@@ -102,8 +102,8 @@ def test_accumulators_print_as_they_are_read(text):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: FixedFormat(1), r"bits: 1 is not a whole number in 2\.\.16"),
-        (lambda: FixedFormat(17), r"bits: 17 is not a whole number in 2\.\.16"),
+        (lambda: FixedFormat(1), r"bits: found 1, needs a whole number in 2\.\.16"),
+        (lambda: FixedFormat(17), r"bits: found 17, needs a whole number in 2\.\.16"),
         (lambda: FixedFormat(8, scale=0.0), r"scale: 0\.0 is not a positive finite number"),
         (lambda: FixedFormat(8, scale=float("nan")), r"scale: nan is not a positive finite number"),
         (lambda: FixedFormat(8).encode([float("nan"), 1.0]), r"encode: 1 of 2 values are NaN or infinite"),
@@ -113,8 +113,8 @@ def test_accumulators_print_as_they_are_read(text):
         (lambda: FixedFormat.parse("8.5"), r"format: '8\.5' is not fxBITS\.FRACTION"),
         (lambda: Accumulator.parse("16:clip"), r"accumulator: '16:clip' is not exact, BITS or BITS:exact"),
         (lambda: Accumulator(None, "wrap"), r"accumulator: wrap needs a width, such as 16:wrap"),
-        (lambda: Accumulator(7, "wrap"), r"accumulator: 7 bits is not a whole number in 8\.\.48"),
-        (lambda: Accumulator(49, "exact"), r"accumulator: 49 bits is not a whole number in 8\.\.48"),
+        (lambda: Accumulator(7, "wrap"), r"accumulator: found 7, needs a whole number in 8\.\.48"),
+        (lambda: Accumulator(49, "exact"), r"accumulator: found 49, needs a whole number in 8\.\.48"),
         (lambda: Accumulator().minimum, r"exact without a width has no ends"),
         (lambda: bits_for(-1, 3, signed=False), r"no unsigned code holds the range -1\.\.3"),
     ],

@@ -45,8 +45,8 @@ def test_every_number_of_a_bundled_accelerator_says_where_it_is_from(name):
         ("clock_mhz = 500", "clock_mhz = -5", "clock_mhz: found -5, needs a number > 0 and <= 100000"),
         ("clock_mhz = 500", "clock_mhz = nan", "clock_mhz: found nan, needs a number > 0"),
         ("clock_mhz = 500", "clok_mhz = 500", "unknown key clok_mhz; known: name, source, clock_mhz, array"),
-        ("rows = 16", "rows = 0", "array.rows: found 0, needs a whole number >= 1 and <= 65536"),
-        ("columns = 16", "", "key array.columns is missing; needs a whole number >= 1"),
+        ("rows = 16", "rows = 0", "array.rows: found 0, needs a whole number in 1..65,536"),
+        ("columns = 16", "", "key array.columns is missing; needs a whole number in 1..65,536"),
         (
             '"output"',
             '"row"',
@@ -66,7 +66,7 @@ def test_every_number_of_a_bundled_accelerator_says_where_it_is_from(name):
             "array: unknown datapath 'xnor' in datapaths; known: l1-2a, l1-1c1a, l1-xor, mac, l2",
         ),
         ("[array]", "[array]\ndatapaths = []", "array.datapaths: found [], needs"),
-        ("banks = 4", "banks = 0", "buffers.input.banks: found 0, needs a whole number >= 1"),
+        ("banks = 4", "banks = 0", "buffers.input.banks: found 0, needs a whole number in 1.."),
         (
             "capacity_kib = 64",
             "capacity_kib = 64\nread_pj_per_word = 5",

@@ -46,6 +46,6 @@ def test_no_table_at_all_is_an_error_that_names_the_first_reason():
 
 
 def test_a_design_that_cannot_work_is_no_matter_of_the_table():
-    with pytest.raises(HardwareError, match=re.escape("batch: found 0, needs a whole number >= 1")) as caught:
+    with pytest.raises(HardwareError, match=re.escape("batch: found 0, needs a whole number in 1..")) as caught:
         estimate_range(SMALL, EDGE, batch=0)
     assert not isinstance(caught.value, PriceError)

@@ -83,7 +83,7 @@ def test_the_smallest_array_that_is_fast_enough(images_per_second):
             lambda: fit_area(Trace("flat", "hardware", (batch_norm("bn", 64, 4),)), EDGE, 9),
             "network flat: no layer runs on the array",
         ),
-        (lambda: fit_elements(EDGE, 0), "processing elements: found 0, needs a whole number >= 1"),
+        (lambda: fit_elements(EDGE, 0), "processing elements: found 0, needs a whole number in 1.."),
         (lambda: fit_elements(EDGE, 1.5), "processing elements: found 1.5"),
         (lambda: fit_elements(EDGE, 65_537), "processing elements: 65537 have no two factors of at most 65536 each"),
         (lambda: fit_throughput(SMALL, EDGE, 0), "throughput: found 0 images/s, needs a number > 0"),

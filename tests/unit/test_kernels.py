@@ -280,7 +280,11 @@ ONE = np.ones(4, np.int32), np.ones(4, np.int64), np.ones(4, np.uint8)
             NetworkError,
             "height: a window of 3 taps, dilation 2, spans 5",
         ),
-        (lambda e: e.window(X, W, arithmetic="l1", threads=0), ConfigError, "threads: 0 is not a whole number in 1..1024"),
+        (
+            lambda e: e.window(X, W, arithmetic="l1", threads=0),
+            ConfigError,
+            "threads: found 0, needs a whole number in 1..1,024",
+        ),
         (lambda e: e.window(X, W, arithmetic="l1", overflow="wrap"), FormatError, "accumulator: wrap needs a width"),
         (
             lambda e: e.window(X, W + 9, arithmetic="l1", accumulator_bits=8),

@@ -171,14 +171,14 @@ def test_correction_brings_the_float_means_back(network, pixels):
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (lambda: Quantization(weight_bits=1), FormatError, r"weight_bits: 1 is outside 2\.\.16"),
-        (lambda: Quantization(activation_bits=17), FormatError, r"activation_bits: 17 is outside 2\.\.16"),
+        (lambda: Quantization(weight_bits=1), FormatError, r"weight_bits: found 1, needs a whole number in 2\.\.16"),
+        (lambda: Quantization(activation_bits=17), FormatError, r"activation_bits: found 17, needs a whole number in 2\.\.16"),
         (
             lambda: Quantization(layers={"first": LayerBits(weight_bits=99)}),
             FormatError,
-            r"layers\.first\.weight_bits: 99 is outside 2\.\.16",
+            r"layers\.first\.weight_bits: found 99, needs a whole number in 2\.\.16",
         ),
-        (lambda: Quantization(multiplier_bits=64), FormatError, r"multiplier_bits: 64 is outside 2\.\.32"),
+        (lambda: Quantization(multiplier_bits=64), FormatError, r"multiplier_bits: found 64, needs a whole number in 2\.\.32"),
         (lambda: Quantization(percentile=20), FormatError, r"percentile: 20 is outside 50\.\.100"),
         (
             lambda: quantize(residual(), None, Quantization(layers={"thirst": LayerBits(weight_bits=4)})),

@@ -227,7 +227,7 @@ def test_nothing_is_written_for_a_study_that_cannot_be(tmp_path):
         ({"engine": "dask"}, "engine dask: name the address of its scheduler, such as tcp://host:8786"),
         ({"address": "tcp://here:1"}, "address: the engine local has none"),
         ({"engine": "dask", "address": "tcp://here:1", "jobs": 2}, "jobs: the engine dask takes all workers of its cluster"),
-        ({"jobs": 0}, "jobs: 0 is not a number of processes"),
+        ({"jobs": 0}, "jobs: found 0, needs a whole number in 1..1,024"),
     ],
     ids=str,
 )

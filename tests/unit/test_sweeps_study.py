@@ -116,18 +116,18 @@ def test_files_of_one_name_are_told_apart(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("bits = 17", "bits: 17 is outside 2..16"),
+        ("bits = 17", "bits: found 17, needs a whole number in 2..16"),
         ('bits = "2..x"', "bits: '2..x' is not a width or a range such as 2..8"),
         ('bits = "8..2"', "bits: '8..2' is not a width or a range"),
-        ("bits = [1]", "bits: 1 is outside 2..16"),
+        ("bits = [1]", "bits: found 1, needs a whole number in 2..16"),
         ("bits = []", "bits"),
         ("bits = 4\nweight_bits = 4", "bits: stands for weight_bits and activation_bits together"),
         ('accumulator = ["16:clip"]', "accumulator: '16:clip' is not exact, BITS or BITS:exact"),
-        ('accumulator = ["7:wrap"]', "accumulator: 7 bits is not a whole number in 8..48"),
+        ('accumulator = ["7:wrap"]', "accumulator: found 7, needs a whole number in 8..48"),
         ('circuit = ["3a"]', "circuit[0]: found '3a', needs '1c1a' or '2a' or 'xor'"),
-        ("batch = [0]", "batch[0]: found 0, needs a whole number >= 1"),
+        ("batch = [0]", "batch[0]: found 0, needs a whole number in 1.."),
         ("accelerators = []", "unknown key accelerators; known: networks, bits"),
-        ("[quantization]\nmultiplier_bits = 1", "multiplier_bits: 1 is outside 2..32"),
+        ("[quantization]\nmultiplier_bits = 1", "multiplier_bits: found 1, needs a whole number in 2..32"),
     ],
     ids=lambda value: value.partition("\n")[0],
 )
