@@ -104,7 +104,6 @@ def test_what_is_not_priced_is_said():
     [
         (("--area-budget", "1", "--pes", "4"), "--area-budget, --pes, --throughput: each sizes the array; give one of them"),
         (("--area-budget", "0.1"), "area budget: 0.1 mm2 holds no processing element"),
-        (("--pes", "0"), "processing elements: found 0, needs a whole number in 1.."),
         (("--throughput", "1e15"), "is out of reach of accelerator 'systolic-16x16'"),
         (("--area-budget", "1", "--area-table", "qtools-45nm"), "energy table 'qtools-45nm' has no area for"),
         (("--table", "all", "--compute-report", "x.csv"), "--compute-report: needs one energy table; found --table all"),

@@ -25,7 +25,7 @@ AT_THE_END_OF_A_PAGE = """
 import sys
 import numpy as np
 from addersim import kernels, reference
-from tests.properties.test_memory import at_the_end_of_a_page
+from tests.properties.test_kernels_memory import at_the_end_of_a_page
 
 random = np.random.default_rng(1)
 for kind in ("int8", "uint8", "int16", "uint16"):
