@@ -166,7 +166,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         """Shape and format of every value, ``input`` included."""
         found = {INPUT: Value.of(self.input_shape, self.input)}
         for layer in self.layers:
-            found[layer.name] = layer.value(*(found[name] for name in layer.inputs))
+            found[layer.name] = layer.checked_value(*(found[name] for name in layer.inputs))
         return found
 
     def encode(self, images: Images) -> npt.NDArray[Any]:
