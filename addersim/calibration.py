@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from addersim.fixed import FixedFormat
+from addersim.layers import Window
 from addersim.network import Images, Network
 from addersim.quantization import Calibration
 
@@ -44,16 +45,19 @@ class Sample:
 
 
 def sample_network(network: Network, images: Images, batch: int = 32, threads: int | None = None) -> dict[str, Sample]:
-    """Run a float network and keep a sample of each value, by layer name."""
+    """Run a float network and keep a sample of each value that gets a format, by layer name; sums of windows get none."""
+    sums_of = {layer.name for layer in network.layers if isinstance(layer, Window)}
     parts: dict[str, list[tuple[float, float, Array, Array, Array, int]]] = {}
     keep = SAMPLE_VALUES * batch // len(images) + 1
     for start in range(0, len(images), batch):
         for name, value in network.values(images[start : start + batch], threads):
+            if name in sums_of:
+                continue
             flat = value.reshape(-1, value.shape[-1]).astype(np.float64)
             chosen = value.reshape(-1)[:: max(1, value.size // keep)].copy()
             sums = (flat.sum(axis=0), np.square(flat).sum(axis=0), len(flat))
             parts.setdefault(name, []).append((float(value.min()), float(value.max()), chosen, *sums))
-    return {name: _join(found) for name, found in parts.items()}
+    return {name: _join(parts.pop(name)) for name in list(parts)}
 
 
 def _join(parts: Sequence[tuple[float, float, Array, Array, Array, int]]) -> Sample:
@@ -88,18 +92,29 @@ def _percentile(members: Sequence[Member], percentile: float) -> float:
 
 
 def _mean_square_error(members: Sequence[Member], percentile: float) -> float:
-    def loss(scale: float) -> float:
-        return float(sum(_square_errors(one.sample.values, scale, one.bits, one.signed) for one in members))
-
     candidates = _min_max(members, percentile) * _STEPS
-    return float(candidates[int(np.argmin([loss(float(scale)) for scale in candidates]))]) if candidates[0] > 0 else 0.0
+    if not candidates[0] > 0:
+        return 0.0
+    losses = sum(_losses(one, candidates) for one in members)
+    return float(candidates[int(np.argmin(losses))])
+
+
+def _losses(member: Member, scales: Array) -> Array:
+    """Mean square error of a member's sample at each scale; as many scales at a time as stay in the cache."""
+    values = member.sample.values
+    together = max(1, SAMPLE_VALUES // values.size)
+    columns = scales.astype(values.dtype)[:, None]
+    starts = range(0, len(scales), together)
+    return np.concatenate(
+        [_square_errors(values, columns[start : start + together], member.bits, member.signed) for start in starts]
+    )
 
 
 _STEPS = np.arange(100, 4, -1) / 100
 """Shares of the scale that holds everything, tried from the largest down: ties go to the larger scale."""
 
 
-def _square_errors(values: Array, scale: float | Array, bits: int, signed: bool) -> Any:
+def _square_errors(values: Array, scale: Array, bits: int, signed: bool) -> Any:
     """Mean square error of codes, along the last axis."""
     unit = FixedFormat(bits, signed)
     return np.square(np.clip(np.rint(values / scale), unit.minimum, unit.maximum) * scale - values).mean(axis=-1)

@@ -172,11 +172,13 @@ def walk(layers: Sequence[Node], start: Any, run: Any) -> Iterator[tuple[str, An
     for layer in layers:
         name, inputs = layer.name, layer.inputs  # type: ignore[attr-defined]
         with needing_memory(f"layer {name}"):
-            alive[name] = run(layer, [alive[one] for one in inputs])
+            value = run(layer, [alive[one] for one in inputs])
         for one in set(inputs):
             if last_reader[one] == name:
                 del alive[one]
-        yield name, alive[name]
+        if name in last_reader:
+            alive[name] = value
+        yield name, value
 
 
 def check_order(layers: Sequence[Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,7 +79,7 @@ class Reader:
         return grid.decode(grid.encode(weights)).astype(np.float32)
 
 
-def find_readers(network: Network, images: Images, quiet: set[str]) -> dict[str, list[Reader]]:
+def find_readers(network: Network, images: Images, quiet: Set[str]) -> dict[str, list[Reader]]:
     """The windows that read each value.
 
     Parameters

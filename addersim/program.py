@@ -105,6 +105,14 @@ class Prepared:
             yield from zip(members[name], found, strict=True)
 
 
+def _runs_with(before: AnyIntegerLayer, layer: AnyIntegerLayer) -> bool:
+    """Whether the kernels have a layer together with the one that it alone reads."""
+    if isinstance(before, IntegerWindow):
+        return isinstance(layer, IntegerAffine)
+    plain = isinstance(layer, IntegerRelu) and layer.maximum is None  # they saturate at a format's end only
+    return plain and isinstance(before, IntegerAffine | IntegerAdd)
+
+
 class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, eq=False):
     """A network on integer codes.
 
@@ -166,7 +174,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         """Shape and format of every value, ``input`` included."""
         found = {INPUT: Value.of(self.input_shape, self.input)}
         for layer in self.layers:
-            found[layer.name] = layer.value(*(found[name] for name in layer.inputs))
+            found[layer.name] = layer.checked_value(*(found[name] for name in layer.inputs))
         return found
 
     def encode(self, images: Images) -> npt.NDArray[Any]:
@@ -208,20 +216,15 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def _pipelines(self) -> list[_Pipeline]:
         """Layers grouped as they run: a window with the affine that alone reads it, affine or add with such a ReLU."""
-        fused, steps = self.fused(), []
-        rest = list(self.layers)
-        while rest:
-            size = 1
-            if isinstance(rest[0], IntegerWindow) and rest[0].name in fused and isinstance(rest[1], IntegerAffine):
-                size = 2
-            last = rest[size - 1]
-            after = rest[size] if last.name in fused else None
-            plain = isinstance(after, IntegerRelu) and after.maximum is None  # the kernels saturate at a format's end only
-            if isinstance(last, IntegerAffine | IntegerAdd) and plain:
-                size += 1
-            steps.append(_Pipeline(tuple(rest[:size])))
-            rest = rest[size:]
-        return steps
+        fused = self.fused()
+        steps: list[list[AnyIntegerLayer]] = []
+        for layer in self.layers:
+            before = steps[-1][-1] if steps else None
+            if before is not None and before.name in fused and _runs_with(before, layer):
+                steps[-1].append(layer)
+            else:
+                steps.append([layer])
+        return [_Pipeline(tuple(step)) for step in steps]
 
     def fused(self) -> frozenset[str]:
         """Names of layers whose output streams into the next layer, its only reader, and is never stored."""

@@ -12,17 +12,16 @@ from msgspec.structs import replace
 
 from addersim import kernels
 from addersim.arithmetics import ARITHMETICS
-from addersim.calibration import Member, Sample, channel_scales, choose_scale, sample_network
-from addersim.correction import MOST_CORRECTION, corrected
+from addersim.calibration import Sample, channel_scales, sample_network
+from addersim.correction import corrected
 from addersim.errors import QuantizationError
-from addersim.fixed import FixedFormat
-from addersim.layers import Affine, AnyIntegerLayer, IntegerLayer, IntegerWindow, Layer, Plan, Relu, Window
-from addersim.limits import BITS
-from addersim.network import INPUT, Images, Network, check_images, unread, walk
-from addersim.output_errors import Reader, find_readers, refine_scale, round_to_output
+from addersim.layers import Affine, AnyIntegerLayer, IntegerLayer, IntegerWindow, Plan, Window
+from addersim.network import INPUT, Images, Network, check_images, walk
+from addersim.output_errors import find_readers, round_to_output
 from addersim.program import Program
 from addersim.quantization import LayerBits, Quantization
 from addersim.rewrites import clip_weights, fold_batch_norm, pair_windows, scale_channels
+from addersim.value_formats import Wiring, choose_formats, sum_step
 
 __all__ = ["LayerBits", "Prepared", "Quantization", "check_layer_names", "prepare", "quantize", "quantize_prepared"]
 
@@ -103,10 +102,11 @@ def quantize_prepared(prepared: Prepared, how: Quantization, threads: int | None
         raise QuantizationError(f"network {prepared.network.name}: prepared with another fold_batch_norm than the rules have")
     paired, samples, calibrated = prepared.network, prepared.samples, prepared.images is not None
     check_layer_names(how, paired)
+    wiring = Wiring.of(paired)
     readers = {}
     if prepared.images is not None and how.calibration == "output":
-        readers = find_readers(paired, prepared.images, _read_by_relu_only(paired))
-    formats = _choose_formats(paired, how, samples, readers)
+        readers = find_readers(paired, prepared.images, wiring.quiet)
+    formats = choose_formats(paired, wiring, how, samples, readers)
     if how.clip_weights:
         paired = clip_weights(paired, _input_ranges(paired, formats))
     scales = {name: one.scale for name, one in formats.items()}
@@ -114,7 +114,7 @@ def quantize_prepared(prepared: Prepared, how: Quantization, threads: int | None
     plan = Plan(
         formats=formats,
         scales=scales,
-        twins={name: twin for name, twin in prepared.twins.items() if name not in _read_by_relu_only(paired)},
+        twins={name: twin for name, twin in prepared.twins.items() if name not in wiring.quiet},
         how=how,
         calibrated=calibrated,
     )
@@ -148,7 +148,7 @@ def _some(images: Images, network: Network) -> Images:
 
 def check_layer_names(how: Quantization, network: Network) -> None:
     """Refuse rules with widths for a layer that is no window of the network."""
-    known = [layer.name for layer in network.layers if isinstance(layer, Window)]
+    known = dict.fromkeys(layer.name for layer in network.layers if isinstance(layer, Window))
     for name in how.layers:
         if name not in known:
             raise QuantizationError(f"layers.{name}: no window layer has this name; known: {', '.join(known)}")
@@ -159,137 +159,6 @@ def _nominal_samples(network: Network) -> dict[str, Sample]:
     ends = np.array([-1.0, 1.0], np.float32)
     one = Sample(-1.0, 1.0, ends, np.zeros(1), np.ones(1))
     return dict.fromkeys((INPUT, *(layer.name for layer in network.layers)), one)
-
-
-@dataclass(frozen=True, slots=True)
-class _Group:
-    """Values that share one scale, because layers between them only pass codes on."""
-
-    names: tuple[str, ...]
-    bits: int
-
-
-def _choose_formats(
-    network: Network, how: Quantization, samples: Mapping[str, Sample], readers: Mapping[str, list[Reader]]
-) -> dict[str, FixedFormat]:
-    """Format of every value but the wide sums of windows.
-
-    A value without negatives is unsigned. So is one that only ReLU layers read: the clamp of its narrowing is the ReLU.
-    Where a group holds both such values and signed ones (residual branches), the signed ones get one bit more at the same
-    scale, so that the range that windows read is not halved.
-    """
-    unsigned = _without_negatives(network) | _read_by_relu_only(network)
-    formats: dict[str, FixedFormat] = {}
-    for group in _groups(network, how):
-        mixed = any(name in unsigned for name in group.names)
-        members = {}
-        for name in group.names:
-            signed = name not in unsigned
-            members[name] = Member(samples[name], min(group.bits + (mixed and signed), BITS.most), signed)
-        scale = choose_scale(_heard(network, members), how.calibration, how.percentile)
-        scale = refine_scale(scale, {name: FixedFormat(one.bits, one.signed) for name, one in members.items()}, readers, how)
-        scale = max(scale, _scale_for_weights(network, how, members))
-        scale = max(scale, _scale_for_multipliers(network, how, formats, members))
-        if how.power_of_two:
-            scale = float(2.0 ** np.ceil(np.log2(scale)))
-        formats |= {name: FixedFormat(one.bits, one.signed, scale) for name, one in members.items()}
-    return formats
-
-
-def _heard(network: Network, members: Mapping[str, Member]) -> list[Member]:
-    """The members whose values matter: one that only ReLU layers read is judged by what they let through."""
-    quiet = _read_by_relu_only(network)
-    return [one for name, one in members.items() if name not in quiet] or list(members.values())
-
-
-def _without_negatives(network: Network) -> set[str]:
-    """Values that cannot be negative, whatever the image."""
-    found = set()
-    if all(mean <= 0 for mean in network.mean):
-        found.add(INPUT)
-    for layer in network.layers:
-        if isinstance(layer, Relu) or (layer.KEEPS_SIGN and found.issuperset(layer.inputs)):
-            found.add(layer.name)
-    return found
-
-
-def _read_by_relu_only(network: Network) -> set[str]:
-    readers: dict[str, list[Layer]] = {}
-    for layer in network.layers:
-        for name in layer.inputs:
-            readers.setdefault(name, []).append(layer)
-    return {name for name, found in readers.items() if all(isinstance(layer, Relu) for layer in found)}
-
-
-def _groups(network: Network, how: Quantization) -> list[_Group]:
-    """Values by shared scale, in order, with the width that their window readers ask for (the widest where they differ)."""
-    leader: dict[str, str] = {INPUT: INPUT}
-
-    def find(name: str) -> str:
-        while leader[name] != name:
-            name = leader[name]
-        return name
-
-    wanted: dict[str, list[int]] = {}
-    for layer in network.layers:
-        if isinstance(layer, Window):
-            wanted.setdefault(layer.inputs[0], []).append(how.bits(layer.name, "activation_bits"))
-            continue
-        leader[layer.name] = layer.name
-        for name in layer.inputs if layer.KEEPS_SCALE else ():
-            leader[find(name)] = find(layer.name)
-    groups: dict[str, list[str]] = {}
-    for name in leader:
-        groups.setdefault(find(name), []).append(name)
-    shapes = network.shapes()
-    scores = {find(name) for name in unread(network.layers) if len(shapes[name]) == 1}
-    result = []
-    for top, names in groups.items():
-        asked = [bits for name in names for bits in wanted.get(name, [])]
-        result.append(_Group(tuple(names), max(asked, default=how.output_bits if top in scores else how.activation_bits)))
-    return result
-
-
-def _scale_for_weights(network: Network, how: Quantization, members: Mapping[str, Member]) -> float:
-    """Smallest scale of an input at which weights that share it, unclipped, fit their codes."""
-    needed = 0.0
-    for layer in network.layers:
-        if isinstance(layer, Window) and layer.inputs[0] in members and _shares_unclipped(layer, how):
-            bits = how.bits(layer.name, "weight_bits")
-            largest = float(np.abs(layer.weights).max())
-            needed = max(needed, largest / FixedFormat(bits).maximum * 2.0 ** (bits - members[layer.inputs[0]].bits))
-    return needed
-
-
-def _shares_unclipped(window: Window, how: Quantization) -> bool:
-    return ARITHMETICS[window.arithmetic].shared_scale and not how.clips(window.arithmetic)
-
-
-def _step(window: Window, how: Quantization, source: FixedFormat) -> float:
-    """Real value of one step of a sum: on the grid that both operands share, or on that of weights of scale one."""
-    record = ARITHMETICS[window.arithmetic]
-    if not record.shared_scale:
-        return source.scale
-    return float((source.scale * min(1.0, 2.0 ** (source.bits - how.bits(window.name, "weight_bits")))) ** record.degree)
-
-
-def _scale_for_multipliers(
-    network: Network, how: Quantization, formats: Mapping[str, FixedFormat], members: Mapping[str, Member]
-) -> float:
-    """Smallest scale at which one step of a window's sum is no larger, in output codes, than the multiplier's port holds."""
-    windows = {layer.name: layer for layer in network.layers if isinstance(layer, Window)}
-    needed = 0.0
-    for layer in network.layers:
-        if isinstance(layer, Affine) and layer.name in members and layer.inputs[0] in windows:
-            window = windows[layer.inputs[0]]
-            bits = how.bits(window.name, "weight_bits")
-            if (source := formats.get(window.inputs[0])) is None:  # a residual group's own branch: its scale moves along
-                continue
-            step: Array = np.array(_step(window, how, source))
-            if not ARITHMETICS[window.arithmetic].shared_scale:
-                step = step * np.abs(window.weights).max(axis=(1, 2, 3)) / FixedFormat(bits).maximum
-            needed = max(needed, float(np.abs(layer.multiplier * step).max()) / (2 ** (how.multiplier_bits - 1) - 1))
-    return needed * (MOST_CORRECTION if how.correction == "mean-variance" else 1.0)
 
 
 def _input_ranges(network: Network, formats: Mapping[str, FixedFormat]) -> dict[str, tuple[float, float]]:
@@ -307,7 +176,7 @@ def _scale_weights(
             continue
         bits = how.bits(layer.name, "weight_bits")
         source = formats[layer.inputs[0]]
-        scales[layer.name] = _step(layer, how, source)
+        scales[layer.name] = sum_step(layer, how, source)
         if ARITHMETICS[layer.arithmetic].shared_scale:
             continue
         found = channel_scales(layer.weights, bits, how.calibration, how.per_channel)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -179,6 +179,36 @@ class _Part:
     float_choices: Array | None
 
 
+class _Beside:
+    """A float network that runs as far as the program beside it has come, so that few of its values wait for their twins."""
+
+    def __init__(self, values: Iterator[tuple[str, Array]], wanted: Set[str | None]) -> None:
+        self._values, self._wanted = values, wanted
+        self._waiting: dict[str, Array] = {}
+        self._last: Array
+
+    def take(self, name: str | None) -> Array | None:
+        """The value of a name, once; None where there is none."""
+        while name is not None and name not in self._waiting and self._advance():
+            pass
+        return self._waiting.pop(name, None) if name is not None else None
+
+    def last(self) -> Array:
+        """The value of the last layer, after all others."""
+        while self._advance():
+            pass
+        return self._last
+
+    def _advance(self) -> bool:
+        found = next(self._values, None)
+        if found is None:
+            return False
+        name, self._last = found
+        if name in self._wanted:
+            self._waiting[name] = self._last
+        return True
+
+
 @dataclass(frozen=True, slots=True)
 class _Run:
     """A program, ready to run beside its float network."""
@@ -199,23 +229,16 @@ class _Run:
         return min(100, max(1, LARGEST_WORDS // max(value.words for value in self.values.values())))
 
     def part(self, images: Images, threads: int) -> _Part:
-        floats: dict[str, Array] = {}
-        float_choices, wanted = None, set(self.twins.values())
-        if self.network is not None:
-            for name, value in self.network.values(images, threads):
-                if name in wanted:
-                    floats[name] = value
-                last = value
-            float_choices = last.argmax(axis=1)
+        floats = None if self.network is None else _Beside(self.network.values(images, threads), set(self.twins.values()))
         observed: dict[str, Observed] = {}
         squares: dict[str, npt.NDArray[np.float64]] = {}
         for name, result in self.prepared.runs(images, threads):
             if result.observed:
                 observed[name] = result.observed
-            if (twin := self.twins[name]) in floats:
-                expected = floats.pop(twin)
+            if floats is not None and (expected := floats.take(self.twins[name])) is not None:
                 difference = _values(result) * np.float32(self.values[name].scale) - expected
                 squares[name] = np.array([_squares(difference), _squares(expected)])
+        float_choices = None if floats is None else floats.last().argmax(axis=1)
         return _Part(observed, squares, _values(result).argmax(axis=1), float_choices)
 
     def result(self, parts: Sequence[_Part], labels: Array | None, threshold: float, floats: Array | None) -> Simulation:

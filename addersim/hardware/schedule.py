@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import accumulate
 
+import numpy as np
+
 from addersim.errors import HardwareError
 from addersim.hardware.accelerator import Buffers
 from addersim.trace import LayerTrace, Trace
@@ -71,14 +73,13 @@ def kept_on_chip(order: Schedule, trace: Trace, buffers: Buffers, batch: int) ->
         return frozenset()
     names = {buffers.memory("input"), buffers.memory("output")}
     capacity = 8192 * sum(buffers.memories()[name].capacity_kib for name in names) / 2
-    alive = [0] * (order.stages[-1] + 1)
+    alive = np.zeros(order.stages[-1] + 1)
     kept = set()
     lives = {index: range(order.stages[index], last + 1) for index, last in order.last_stage.items()}
     for index, life in sorted(lives.items(), key=lambda pair: (len(pair[1]), pair[0])):
-        size = _size_bits(trace.layers[index], buffers, batch)
-        for stage in life:
-            alive[stage] += size
-        if max(alive[life.start : life.stop]) <= capacity:
+        during = alive[life.start : life.stop]
+        during += _size_bits(trace.layers[index], buffers, batch)
+        if during.max() <= capacity:
             kept.add(index)
     return frozenset(kept)
 

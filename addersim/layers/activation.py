@@ -55,7 +55,10 @@ class IntegerRelu(IntegerLayer, frozen=True, tag="relu"):
     output: FixedFormat
     maximum: int | None = None
 
+    READS_SUMS = True
+
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.maximum is not None and not 1 <= self.maximum < self.output.maximum:
             raise NetworkError(f"layer {self.name}: maximum code {self.maximum} is not in 1..{self.output.maximum - 1}")
         if self.output.signed:

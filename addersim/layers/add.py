@@ -47,6 +47,8 @@ class IntegerAdd(IntegerLayer, frozen=True, tag="add"):
     output: FixedFormat
     overflow: Overflow
 
+    ARITY = Add.ARITY
+
     def value(self, *inputs: Value) -> Value:
         first, second = inputs
         if not (math.isclose(first.scale, self.output.scale) and math.isclose(second.scale, self.output.scale)):

@@ -45,7 +45,7 @@ class Affine(Layer, frozen=True, tag="affine"):
     def __post_init__(self) -> None:
         super().__post_init__()
         for field, values in (("multiplier", self.multiplier), ("addend", self.addend)):
-            if values.ndim != 1 or values.size == 0 or values.dtype.kind != "f":
+            if values.ndim != 1 or values.size == 0:
                 raise NetworkError(f"layer {self.name}: {field} is {values.dtype} {values.shape}; expected one axis of floats")
         if self.multiplier.shape != self.addend.shape:
             sizes = f"{self.multiplier.size} multipliers and {self.addend.size} addends"
@@ -162,7 +162,10 @@ class IntegerAffine(IntegerLayer, frozen=True, tag="affine"):
     rounding: Rounding
     overflow: Overflow
 
+    READS_SUMS = True
+
     def __post_init__(self) -> None:
+        super().__post_init__()
         wanted = {"multiplier": np.dtype(np.int32), "addend": np.dtype(np.int64), "shift": np.dtype(np.uint8)}
         for field, dtype in wanted.items():
             values = getattr(self, field)

@@ -29,6 +29,7 @@ __all__ = [
     "Engine",
     "IntegerLayer",
     "Layer",
+    "Node",
     "Plan",
     "Run",
     "Shape",
@@ -47,31 +48,44 @@ Built = tuple["type[Layer]", dict[str, Any]] | None
 """What a torch module becomes: a layer class and its fields, or None where the module does nothing at inference."""
 
 
-class Layer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, eq=False, tag_field="kind"):
-    """A float layer: a name, the names of the layers that it reads (``input`` is the image), and the kind's own fields."""
+class Node(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, eq=False, tag_field="kind"):
+    """What a layer is to its network, in float and on codes: a name, and the names of what it reads (``input``: the image)."""
 
     name: str
     inputs: tuple[str, ...]
 
     ARITY: ClassVar[int] = 1
+    """Number of values that a layer of this kind reads."""
+
+    def __post_init__(self) -> None:
+        if len(self.inputs) != self.ARITY:
+            raise NetworkError(f"layer {self.name}: reads {len(self.inputs)} values; a {self.kind()} layer reads {self.ARITY}")
+
+    @classmethod
+    def kind(cls) -> str:
+        """Name of the kind, as stored and printed."""
+        return str(cls.__struct_config__.tag)
+
+
+class Layer(Node, frozen=True):
+    """A float layer: what it reads, and the kind's own fields."""
+
     KEEPS_SCALE: ClassVar[bool] = False
     """Whether output codes are input codes (perhaps fewer or clamped), so that both must share a scale."""
     KEEPS_SIGN: ClassVar[bool] = False
     """Whether inputs without negative values give outputs without negative values."""
 
     def __post_init__(self) -> None:
-        if len(self.inputs) != self.ARITY:
-            raise NetworkError(f"layer {self.name}: reads {len(self.inputs)} values; a {self.kind()} layer reads {self.ARITY}")
+        super().__post_init__()
         for field in self.__struct_fields__:
             value = getattr(self, field)
-            if isinstance(value, np.ndarray) and not np.isfinite(value).all():
+            if not isinstance(value, np.ndarray):
+                continue
+            if value.dtype.kind != "f":
+                raise NetworkError(f"layer {self.name}: {field} is {value.dtype} {value.shape}; expected floats")
+            if not np.isfinite(value).all():
                 bad = int((~np.isfinite(value)).sum())
                 raise NetworkError(f"layer {self.name}: {field} holds {bad} NaN or infinite values of {value.size}")
-
-    @classmethod
-    def kind(cls) -> str:
-        """Name of the kind, as stored and printed."""
-        return str(cls.__struct_config__.tag)
 
     def shape(self, *inputs: Shape) -> Shape:
         """Shape of the output, or a NetworkError that says what does not fit."""
@@ -94,17 +108,22 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return 0
 
 
-class IntegerLayer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, eq=False, tag_field="kind"):
+class IntegerLayer(Node, frozen=True, kw_only=True):
     """A layer on integer codes. `twin` names the float layer whose output it approximates, None where there is none."""
 
-    name: str
-    inputs: tuple[str, ...]
     twin: str | None
 
-    @classmethod
-    def kind(cls) -> str:
-        """Name of the kind, as stored and printed."""
-        return str(cls.__struct_config__.tag)
+    READS_SUMS: ClassVar[bool] = False
+    """Whether it takes what a window's accumulator holds; the others take codes only."""
+
+    def checked_value(self, *inputs: Value) -> Value:
+        """As `value`, of inputs that this kind can take at all."""
+        for name, given in zip(self.inputs, inputs, strict=True):
+            if given.is_sum and not self.READS_SUMS:
+                raise NetworkError(
+                    f"layer {self.name}: reads the sums of layer {name}, {given}; it takes codes: put an affine layer between"
+                )
+        return self.value(*inputs)
 
     def value(self, *inputs: Value) -> Value:
         """What comes out, from what goes in: shape, width and scale. Raises NetworkError where the inputs do not fit."""
@@ -120,12 +139,16 @@ class IntegerLayer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class Value(NamedTuple):
-    """A value between integer layers, for one image: its shape, and the width, sign and scale of its codes."""
+    """A value between integer layers, for one image: its shape, and the width, sign and scale of its codes.
+
+    With `is_sum` they are what a window's accumulator holds, which an affine layer narrows to codes.
+    """
 
     shape: Shape
     bits: int
     signed: bool
     scale: float
+    is_sum: bool = False
 
     @classmethod
     def of(cls, shape: Shape, fixed: FixedFormat) -> Value:

@@ -56,6 +56,12 @@ def _window_shape(layer: Window | IntegerWindow, weights: Shape, shape: Shape) -
     return (filters, *size) if len(shape) == 3 else (filters,)
 
 
+def _check_groups(layer: Window | IntegerWindow) -> None:
+    filters = len(layer.weights)
+    if layer.groups < 1 or filters % layer.groups:
+        raise NetworkError(f"layer {layer.name}: {filters} filters do not divide into {layer.groups} groups")
+
+
 def _as_pixels(values: Array) -> Array:
     return values if values.ndim == 4 else values[:, None, None, :]
 
@@ -92,12 +98,11 @@ class Window(Layer, frozen=True, tag="window"):
         where = f"layer {self.name}"
         if self.arithmetic not in ARITHMETICS:
             raise NetworkError(f"{where}: unknown arithmetic {self.arithmetic!r}; known: {', '.join(ARITHMETICS)}")
-        if self.weights.ndim != 4 or self.weights.size == 0 or self.weights.dtype.kind != "f":
+        if self.weights.ndim != 4 or self.weights.size == 0:
             raise NetworkError(f"{where}: weights are {self.weights.dtype} {self.weights.shape}; expected 4 axes of floats")
         if self.bias is not None and self.bias.shape != self.weights.shape[:1]:
             raise NetworkError(f"{where}: bias has shape {self.bias.shape}, expected {self.weights.shape[:1]}")
-        if self.groups < 1 or self.weights.shape[0] % self.groups:
-            raise NetworkError(f"{where}: {self.weights.shape[0]} filters do not divide into {self.groups} groups")
+        _check_groups(self)
 
     @property
     def kernel(self) -> Pair:
@@ -182,11 +187,13 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
     groups: int = 1
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         where = f"layer {self.name}"
         record = datapath(self.datapath)
         if self.weights.ndim != 4 or self.weights.dtype != self.weight_format.dtype or self.weights.size == 0:
             found = f"{self.weights.dtype} {self.weights.shape}"
             raise NetworkError(f"{where}: weight codes are {found}, expected 4 axes of {self.weight_format.dtype}")
+        _check_groups(self)
         low, high = int(self.weights.min()), int(self.weights.max())
         if low < self.weight_format.minimum or high > self.weight_format.maximum:
             raise NetworkError(f"{where}: weight codes {low}..{high} leave the format {self.weight_format}")
@@ -253,7 +260,7 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
         if given != Value.of(given.shape, expected):
             raise NetworkError(f"layer {self.name}: expects its input in {expected}, layer {self.inputs[0]} gives {given}")
         shape = _window_shape(self, self.weights.shape, given.shape)
-        return Value(shape, self.accumulator_bits(), True, self.scale)
+        return Value(shape, self.accumulator_bits(), True, self.scale, is_sum=True)
 
     def run(self, engine: Engine, *codes: Array, threads: int | None = None) -> Run:
         return self.prepared(engine)(codes[0], threads)

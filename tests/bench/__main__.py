@@ -23,6 +23,7 @@ from addersim.storage import write_atomically
 from tests.bench import training
 from tests.bench.aims import aims
 from tests.bench.closed_forms import closed_forms
+from tests.bench.deep_networks import DEPTHS, deep_networks
 from tests.bench.timing import Pace, processor, table
 from tests.bench.whole_networks import networks
 from tests.bench.windows import LAYERS, absolute_differences, ceilings, layers
@@ -39,6 +40,8 @@ HEADS = {
     "training": "Milliseconds of one layer forward and backward, batch 32: kernels, the formula by broadcasting, convolution.",
     "closed forms": "Milliseconds. All files are loaded before, and no call keeps anything for the next; "
     "a command's time holds the start of Python.",
+    "deep networks": "Milliseconds, which should grow as the number of layers does: small layers, 8 images of 4 x 4, "
+    "one thread; the residual ones add to one stream.",
 }
 
 
@@ -78,6 +81,7 @@ def _calls(threads: int, limits: dict[str, float], repeats: int, seconds: float)
         ("networks", [partial(networks, count, Pace(repeats, 4 * seconds)) for count in counts]),
         ("training", [partial(training.rows, threads, pace, chosen={name: one}) for name, one in training.LAYERS.items()]),
         ("closed forms", [partial(closed_forms, pace)]),
+        ("deep networks", [partial(deep_networks, pace, (depth,)) for depth in DEPTHS]),
     ]
 
 

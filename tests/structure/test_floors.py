@@ -41,6 +41,7 @@ FLOORS = {
     "calibration": 4,
     "correction": 4,
     "output_errors": 4,
+    "value_formats": 4,
     "rewrites": 4,
     "scalesim": 4,
     "quantizer": 4,

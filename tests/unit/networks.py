@@ -48,6 +48,36 @@ def residual(seed=0, arithmetic="l1", classes=5):
     return Network(name=f"residual-{arithmetic}", input_shape=(2, 10, 12), mean=(0.3, 0.4), std=(0.5, 0.6), layers=layers)
 
 
+def deep(number, wiring="chain", seed=0):
+    """About `number` small layers on a tiny image.
+
+    `wiring` says what the additions read besides the layer before them: nothing (``chain``: there are none), the stream
+    (``residual``), the first value (``fan``), or, in the second half, what the first half gave, backwards (``nested``).
+    """
+    random = np.random.default_rng(seed)
+    layers, streams = [], []
+    source, size = "input", 3 if wiring == "chain" else 4
+    for place in range((number - 3) // size):
+        weights = random.normal(0, 1, (2, 2, 1, 1)).astype(np.float32)
+        layers.append(Window(name=f"window{place}", inputs=(source,), arithmetic="l1", weights=weights))
+        layers.append(norm(random, f"norm{place}", f"window{place}", 2, 0.5, -2.0))
+        before = source
+        source = f"norm{place}"
+        if wiring != "chain" and streams:
+            half = (number - 3) // size // 2
+            other = {"residual": before, "fan": streams[0], "nested": streams[max(0, min(len(streams) - 1, 2 * half - place))]}
+            layers.append(Add(name=f"add{place}", inputs=(other[wiring], source)))
+            source = f"add{place}"
+        layers.append(Relu(name=f"relu{place}", inputs=(source,)))
+        source = f"relu{place}"
+        streams.append(source)
+    weights = random.normal(0, 1, (3, 2, 1, 1)).astype(np.float32)
+    layers.append(AveragePool(name="global", inputs=(source,), kernel=None))
+    layers.append(Move(name="flatten", inputs=("global",)))
+    layers.append(Window(name="scores", inputs=("flatten",), arithmetic="mac", weights=weights))
+    return Network(name=f"deep-{wiring}", input_shape=(2, 4, 4), mean=(0, 0), std=(1, 1), layers=tuple(layers))
+
+
 def images(network, number=24, seed=1):
     """Smooth random uint8 images: pixels vary and neighbours resemble each other."""
     random = np.random.default_rng(seed)

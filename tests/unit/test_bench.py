@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("torch", reason="benchmarks stand beside PyTorch")
 
-from tests.bench import __main__, aims, closed_forms, timing, training, whole_networks, windows
+from tests.bench import __main__, aims, closed_forms, deep_networks, timing, training, whole_networks, windows
 
 ONCE = timing.Pace(1)
 
@@ -57,6 +57,15 @@ def test_closed_forms():
     assert all(row["ms"] > 0 for row in rows)
 
 
+def test_deep_networks():
+    rows = deep_networks.deep_networks(ONCE, (30, 60))
+    assert [(row["network"], row["layers"]) for row in rows] == [
+        ("chain", 30), ("chain", 60), ("residual", 26), ("residual", 58)
+    ]  # fmt: skip
+    verbs = [f"{verb}, ms" for verb in ("load", "quantize", "count", "simulate", "estimate")]
+    assert all(row[verb] > 0 for row in rows for verb in verbs)
+
+
 @pytest.fixture
 def tables():
     """Round numbers: whoever takes the wrong cell gets another ratio."""
@@ -78,6 +87,7 @@ def tables():
             {"task": "addersim --help", "ms": 401.0},
             {"task": "import addersim", "ms": 20.0},
         ],
+        "deep networks": [{"network": "chain", "layers": 30, "quantize, ms": 4.0}],
     }
 
 
@@ -103,7 +113,7 @@ def test_one_thread_has_no_gain_to_show(tables):
 
 
 def test_report(tables, tmp_path, monkeypatch, capsys):
-    for name in ("layers", "networks", "absolute_differences", "closed_forms"):
+    for name in ("layers", "networks", "absolute_differences", "closed_forms", "deep_networks"):
         monkeypatch.setattr(__main__, name, lambda *_, name=name: tables[name.replace("_", " ")])
     monkeypatch.setattr(__main__.training, "rows", lambda *_, **__: tables["training"])
     monkeypatch.setattr(__main__, "ceilings", lambda: {"portable": 1.0})
@@ -113,7 +123,15 @@ def test_report(tables, tmp_path, monkeypatch, capsys):
     assert text in printed.out
     assert "training 7/7: some, 0.0 s" in printed.err
     assert "|  some |       1 |   123 |" in text
-    assert list(record["tables"]) == ["aims", "layers", "absolute differences", "networks", "training", "closed forms"]
+    assert list(record["tables"]) == [
+        "aims",
+        "layers",
+        "absolute differences",
+        "networks",
+        "training",
+        "closed forms",
+        "deep networks",
+    ]
     assert {row["adder"] for row in record["tables"]["training"]} == {123.4}
     assert set(record["machine"]) == {"processor", "threads", "instruction set", "python", "numpy", "torch"}
     assert {path.name for path in tmp_path.iterdir()} == {"README.md", "speed.json"}
