@@ -15,6 +15,7 @@ from addersim.arithmetics import ARITHMETICS
 from addersim.calibration import Sample, channel_scales, sample_network
 from addersim.correction import corrected
 from addersim.errors import QuantizationError
+from addersim.fixed import FixedFormat
 from addersim.layers import Affine, AnyIntegerLayer, IntegerLayer, IntegerWindow, Plan, Window
 from addersim.network import INPUT, Images, Network, check_images, walk
 from addersim.output_errors import find_readers, round_to_output
