@@ -12,33 +12,34 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from addersim.bit_search import BitSearch, search_bits
-    from addersim.comparison import Comparison, compare
-    from addersim.datapaths import DATAPATHS, Datapath
-    from addersim.datasets import load as load_images
+    from addersim.arithmetic.datapaths import DATAPATHS, Datapath
+    from addersim.arithmetic.fixed import Accumulator, FixedFormat
+    from addersim.arithmetic.ops import OpCounts
+    from addersim.datasets.registry import load as load_images
     from addersim.errors import AddersimError
-    from addersim.fixed import Accumulator, FixedFormat
-    from addersim.hardware.accelerator import Accelerator, load_accelerator
+    from addersim.exploration.bit_search import BitSearch, search_bits
+    from addersim.exploration.sweeps.run import Sweep, sweep
+    from addersim.exploration.sweeps.study import Study, load_study
+    from addersim.frontends.onnx.lower import lower_onnx
+    from addersim.frontends.scalesim.topology import Topology, load_topology, topology_trace
+    from addersim.frontends.torch.lower import lower
+    from addersim.hardware.accelerator import Accelerator
     from addersim.hardware.area import Area, estimate_area
-    from addersim.hardware.energy import EnergyTable
-    from addersim.hardware.energy_file import load_table as load_energy_table
-    from addersim.hardware.energy_range import EnergyRange, estimate_range
     from addersim.hardware.estimate import Cost, estimate
-    from addersim.library import bundled_networks, load_network
+    from addersim.hardware.load import load_accelerator
+    from addersim.hardware.prices.csv_file import load_table as load_energy_table
+    from addersim.hardware.prices.table import EnergyTable
+    from addersim.hardware.table_range import EnergyRange, estimate_range
+    from addersim.model_zoo import bundled_networks, load_network
     from addersim.network import Network
-    from addersim.onnx_reader.lower import lower_onnx
-    from addersim.ops import OpCounts
     from addersim.program import Program
-    from addersim.quantization import LayerBits, Quantization
-    from addersim.quantizer import quantize
+    from addersim.quantization.pipeline import quantize
+    from addersim.quantization.rules import LayerBits, Quantization
     from addersim.report import write_report
-    from addersim.scalesim import Topology, load_topology, topology_trace
+    from addersim.results.comparison import Comparison, compare
+    from addersim.results.result import Result, evaluate
     from addersim.simulation import Simulation, count, simulate
-    from addersim.summary import Result, evaluate
-    from addersim.sweeps.run import Sweep, sweep
-    from addersim.sweeps.study import Study, load_study
     from addersim.trace import Trace
-    from addersim.train.lower import lower
 
 try:
     __version__ = version("addersim")
@@ -46,49 +47,49 @@ except PackageNotFoundError:  # a source tree on the path that was never install
     __version__ = "0+unknown"
 
 _PLACES = {
-    "DATAPATHS": "datapaths",
+    "DATAPATHS": "arithmetic.datapaths",
     "Accelerator": "hardware.accelerator",
-    "Accumulator": "fixed",
+    "Accumulator": "arithmetic.fixed",
     "AddersimError": "errors",
     "Area": "hardware.area",
-    "BitSearch": "bit_search",
-    "Comparison": "comparison",
+    "BitSearch": "exploration.bit_search",
+    "Comparison": "results.comparison",
     "Cost": "hardware.estimate",
-    "Datapath": "datapaths",
-    "EnergyRange": "hardware.energy_range",
-    "EnergyTable": "hardware.energy",
-    "FixedFormat": "fixed",
-    "LayerBits": "quantization",
+    "Datapath": "arithmetic.datapaths",
+    "EnergyRange": "hardware.table_range",
+    "EnergyTable": "hardware.prices.table",
+    "FixedFormat": "arithmetic.fixed",
+    "LayerBits": "quantization.rules",
     "Network": "network",
-    "OpCounts": "ops",
+    "OpCounts": "arithmetic.ops",
     "Program": "program",
-    "Quantization": "quantization",
-    "Result": "summary",
+    "Quantization": "quantization.rules",
+    "Result": "results.result",
     "Simulation": "simulation",
-    "Study": "sweeps.study",
-    "Sweep": "sweeps.run",
-    "Topology": "scalesim",
+    "Study": "exploration.sweeps.study",
+    "Sweep": "exploration.sweeps.run",
+    "Topology": "frontends.scalesim.topology",
     "Trace": "trace",
-    "bundled_networks": "library",
-    "compare": "comparison",
+    "bundled_networks": "model_zoo",
+    "compare": "results.comparison",
     "count": "simulation",
     "estimate": "hardware.estimate",
-    "evaluate": "summary",
+    "evaluate": "results.result",
     "estimate_area": "hardware.area",
-    "estimate_range": "hardware.energy_range",
-    "load_accelerator": "hardware.accelerator",
-    "load_energy_table": "hardware.energy_file",
-    "load_images": "datasets",
-    "load_network": "library",
-    "load_study": "sweeps.study",
-    "load_topology": "scalesim",
-    "lower": "train.lower",
-    "lower_onnx": "onnx_reader.lower",
-    "quantize": "quantizer",
-    "search_bits": "bit_search",
+    "estimate_range": "hardware.table_range",
+    "load_accelerator": "hardware.load",
+    "load_energy_table": "hardware.prices.csv_file",
+    "load_images": "datasets.registry",
+    "load_network": "model_zoo",
+    "load_study": "exploration.sweeps.study",
+    "load_topology": "frontends.scalesim.topology",
+    "lower": "frontends.torch.lower",
+    "lower_onnx": "frontends.onnx.lower",
+    "quantize": "quantization.pipeline",
+    "search_bits": "exploration.bit_search",
     "simulate": "simulation",
-    "sweep": "sweeps.run",
-    "topology_trace": "scalesim",
+    "sweep": "exploration.sweeps.run",
+    "topology_trace": "frontends.scalesim.topology",
     "write_report": "report",
 }
 _RENAMED = {"load_energy_table": "load_table", "load_images": "load"}

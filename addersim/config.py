@@ -17,8 +17,8 @@ import msgspec
 from msgspec import inspect
 
 from addersim.errors import ConfigError
-from addersim.limits import Limit, shown
-from addersim.opening import STANDARD, parsing, read_file, source
+from addersim.inputs.limits import Limit, shown
+from addersim.inputs.opening import STANDARD, parsing, read_file, source
 
 __all__ = ["MAX_FILE_BYTES", "bundled_names", "load_toml", "make_record", "parse_toml", "read_text", "resolve_text"]
 

@@ -6,7 +6,7 @@ Every message says where, what was found, what is allowed and, where it is not o
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from addersim.text import one_line
+from addersim.inputs.text import one_line
 
 __all__ = [
     "AddersimError",

@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from addersim import kernels
-from addersim.batches import in_batches
 from addersim.errors import DataError, NetworkError, needing_memory
+from addersim.inputs.text import printable
+from addersim.kernels.batches import in_batches
 from addersim.layers import AnyLayer, Shape
 from addersim.storage import load_record, save_record
-from addersim.text import printable
 
 __all__ = ["INPUT", "Network", "check_images", "check_order", "count_scores", "normalise", "pixel_levels", "unread"]
 

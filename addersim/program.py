@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from addersim import kernels
+from addersim.arithmetic.fixed import FixedFormat, Rounding
 from addersim.errors import NetworkError, QuantizationError
-from addersim.fixed import FixedFormat, Rounding
 from addersim.layers import AnyIntegerLayer, Engine, IntegerAdd, IntegerAffine, IntegerRelu, IntegerWindow, Run, Shape, Value
 from addersim.network import (
     INPUT,

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from addersim import kernels
-from addersim.batches import in_batches
 from addersim.errors import DataError
+from addersim.kernels.batches import in_batches
 from addersim.layers import Engine, Run, Value
 from addersim.network import INPUT, Images, Network
 from addersim.program import Prepared, Program
@@ -124,7 +124,7 @@ def simulate(
     threads
         How many; None takes what OpenMP would. Does not change any result.
     engine
-        `addersim.kernels`, or `addersim.reference` for its slow twin.
+        `addersim.kernels`, or `addersim.kernels.reference` for its slow twin.
     threshold
         Relative error from which a layer counts as departing from float.
     progress

@@ -17,8 +17,8 @@ import msgspec
 import numpy as np
 
 from addersim.errors import AddersimError, ConfigError, NetworkError
-from addersim.opening import MAX_FILE_BYTES, STANDARD, kind_of_node, open_file, parsing, source
-from addersim.text import cell
+from addersim.inputs.opening import MAX_FILE_BYTES, STANDARD, kind_of_node, open_file, parsing, source
+from addersim.inputs.text import cell
 
 __all__ = ["load_arrays", "load_record", "record_digest", "save_record", "write_atomically", "write_rows"]
 
@@ -87,7 +87,7 @@ def _beside(target: Path, mode: str) -> Iterator[IO[Any]]:
 def write_rows(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write rows as CSV under the columns of all of them, in order of appearance; what a row lacks stays empty.
 
-    Text is written as `addersim.text.cell` says.
+    Text is written as `addersim.inputs.text.cell` says.
 
     Examples
     --------

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, get_args
 
+from addersim.arithmetic.geometry import Geometry, Pair
+from addersim.arithmetic.ops import OpCounts, sum_counts
 from addersim.errors import NetworkError
-from addersim.geometry import Geometry, Pair
-from addersim.ops import OpCounts, sum_counts
 
 __all__ = ["Convention", "LayerTrace", "MatrixWork", "Observed", "Operand", "Trace", "find_convention"]
 

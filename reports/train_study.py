@@ -25,7 +25,7 @@ from rich.console import Console
 from addersim.datasets import DATASETS, load
 from addersim.network import Network
 from addersim.quantization import Quantization
-from addersim.quantizer import quantize
+from addersim.quantization.pipeline import quantize
 from addersim.report.style import FONT, NETWORKS
 from addersim.simulation import simulate
 from addersim.storage import write_atomically, write_rows

@@ -12,7 +12,7 @@ from addersim.cli import options
 from addersim.cli.count import begins_as_text
 from addersim.cli.output import print_json, print_table
 from addersim.errors import ConfigError
-from addersim.opening import STANDARD, source
+from addersim.inputs.opening import STANDARD, source
 
 
 def run(
@@ -45,7 +45,7 @@ def _check(path: Path) -> dict[str, Any]:
 
 
 def _network(path: Path) -> dict[str, Any]:
-    from addersim.library import load_network_or_program
+    from addersim.model_zoo import load_network_or_program
 
     found = load_network_or_program(path)
     return {"holds": type(found).__name__.lower(), "name": found.name, "size": f"{len(found.layers)} layers"}
@@ -73,21 +73,21 @@ def _names_networks(text: str) -> bool:
 
 def _sweep(name: str, text: str, where: str) -> dict[str, Any]:
     from addersim.config import parse_toml
-    from addersim.sweeps.plan import make_plan
-    from addersim.sweeps.study import Study
+    from addersim.exploration.sweeps.plan import make_plan
+    from addersim.exploration.sweeps.study import Study
 
     return {"holds": "sweep", "name": name, "size": f"{len(make_plan(parse_toml(text, Study, where)).points)} points"}
 
 
 def _accelerator(text: str, where: str) -> dict[str, Any]:
-    from addersim.hardware.accelerator import parse_accelerator
+    from addersim.hardware.load import parse_accelerator
 
     found = parse_accelerator(text, where)
     return {"holds": "accelerator", "name": found.name, "size": f"{found.array.rows} x {found.array.columns}"}
 
 
 def _table(name: str, text: str, where: str) -> dict[str, Any]:
-    from addersim.hardware.energy_file import parse_table
+    from addersim.hardware.prices.csv_file import parse_table
 
     found = parse_table(text, name, where)
     return {"holds": "energy table", "name": found.name, "size": f"{len(found.rows)} rows"}

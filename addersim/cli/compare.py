@@ -14,11 +14,11 @@ from addersim.cli.count import counted
 from addersim.cli.estimate import sized
 from addersim.cli.output import print_json, print_table, say, show
 from addersim.errors import ConfigError
-from addersim.limits import BITS
+from addersim.inputs.limits import BITS
 
 if TYPE_CHECKING:
-    from addersim.comparison import Comparison, Contrast
-    from addersim.summary import Result
+    from addersim.results.comparison import Comparison, Contrast
+    from addersim.results.result import Result
     from addersim.trace import Trace
 
 ACCELERATOR, TABLE, WIDTH = "systolic-16x16", "horowitz-45nm", 8
@@ -70,11 +70,11 @@ def run(
     json: options.Json = False,
 ) -> None:
     """Compare designs: energy, latency and area side by side, the ratios, and what they are due to."""
-    from addersim.comparison import compare
-    from addersim.comparison_words import comparison_document
-    from addersim.hardware.accelerator import load_accelerator
-    from addersim.hardware.energy_file import load_table
-    from addersim.summary import evaluate
+    from addersim.hardware.load import load_accelerator
+    from addersim.hardware.prices.csv_file import load_table
+    from addersim.results.comparison import compare
+    from addersim.results.comparison_text import comparison_document
+    from addersim.results.result import evaluate
 
     asked = _designs(designs, accelerator or [ACCELERATOR], table or [TABLE], bits or [WIDTH])
     machines = {one.accelerator: load_accelerator(one.accelerator) for one in asked}
@@ -153,7 +153,7 @@ def _write(found: Comparison, folder: Path) -> Path:
 
 
 def _print(found: Comparison) -> None:
-    from addersim.comparison_words import headline
+    from addersim.results.comparison_text import headline
 
     results, contrasts = found.results, found.contrasts
     cells = [_cells(result, contrast) for result, contrast in zip(results, (None, *contrasts), strict=True)]
@@ -176,8 +176,8 @@ def _print(found: Comparison) -> None:
 
 def _cells(result: Result, contrast: Contrast | None) -> dict[str, Any]:
     """What stands in a design's column, by the row's label."""
-    from addersim.comparison import COMPONENTS, bounds
     from addersim.hardware.cost import Component
+    from addersim.results.comparison import COMPONENTS, bounds
 
     cost, area = result.cost, result.area
     known = {"energy": contrast.energy_ratio, "time": contrast.time_ratio, "area": contrast.area_ratio} if contrast else {}

@@ -9,11 +9,11 @@ import typer
 from addersim.cli import options
 from addersim.cli.output import print_json, print_table
 from addersim.errors import ConfigError
-from addersim.opening import STANDARD, begins
+from addersim.inputs.opening import STANDARD, begins
 
 if TYPE_CHECKING:
     from addersim.program import Program
-    from addersim.quantization import Quantization
+    from addersim.quantization.rules import Quantization
     from addersim.trace import LayerTrace, Trace
 
 
@@ -30,7 +30,7 @@ def run(
     json: options.Json = False,
 ) -> None:
     """Count the operations of a network for one image."""
-    from addersim.summary import trace_document
+    from addersim.results.result import trace_document
 
     rules = options.quantization(bits, weight_bits, activation_bits, layer, accumulator, circuit=circuit)
     trace = counted(network, rules, circuit=circuit, datapath=datapath, convention=convention)
@@ -52,7 +52,7 @@ def counted(
         if datapath is not None:
             raise ConfigError("--datapath: for SCALE-Sim topologies (.csv) only; a network's layers bring their arithmetic")
         return count(uncalibrated(network, rules), convention)
-    from addersim.scalesim import load_topology, topology_trace
+    from addersim.frontends.scalesim.topology import load_topology, topology_trace
 
     if circuit is not None:
         raise ConfigError("--circuit: a SCALE-Sim topology has no adder layers of its own; give --datapath, such as l1-2a")
@@ -66,9 +66,9 @@ def begins_as_text(network: str) -> bool:
 
 def uncalibrated(network: str, rules: Quantization) -> Program:
     """A program that can be counted and priced: as saved, or quantised without images."""
-    from addersim.library import load_network_or_program
+    from addersim.model_zoo import load_network_or_program
     from addersim.network import Network
-    from addersim.quantizer import quantize
+    from addersim.quantization.pipeline import quantize
 
     found = load_network_or_program(network)
     return quantize(found, None, rules) if isinstance(found, Network) else found

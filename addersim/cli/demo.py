@@ -9,7 +9,7 @@ import typer
 
 from addersim.cli import options
 from addersim.cli.report import finish, result_of
-from addersim.limits import BITS
+from addersim.inputs.limits import BITS
 
 NETWORKS = ("lenet5-adder", "lenet5-conv")
 DATA = "fashion-mnist-2000"
@@ -23,7 +23,7 @@ def run(
     json: options.Json = False,
 ) -> None:
     """Run an AdderNet and its multiplying twin bit for bit, price both, and write the page."""
-    from addersim.library import load_network
+    from addersim.model_zoo import load_network
 
     how = options.quantization(bits)
     results = [result_of(load_network(name), how, DATA, None, None, accelerator, table) for name in NETWORKS]

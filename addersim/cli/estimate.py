@@ -17,7 +17,7 @@ from addersim.errors import ConfigError
 if TYPE_CHECKING:
     from addersim.hardware.accelerator import Accelerator, Objective
     from addersim.hardware.cost import Compat, Cost, LayerCost
-    from addersim.hardware.energy import EnergyTable
+    from addersim.hardware.prices.table import EnergyTable
     from addersim.trace import Trace
 
 
@@ -48,16 +48,16 @@ def run(
     json: options.Json = False,
 ) -> None:
     """Estimate energy and latency on an accelerator."""
-    from addersim.hardware.accelerator import load_accelerator
     from addersim.hardware.area import estimate_area
-    from addersim.hardware.compute_report import COLUMNS
-    from addersim.hardware.compute_report import compute_report as report_rows
     from addersim.hardware.cost import Component
-    from addersim.hardware.energy_file import load_table
-    from addersim.hardware.energy_range import estimate_range
     from addersim.hardware.estimate import estimate
+    from addersim.hardware.load import load_accelerator
+    from addersim.hardware.prices.csv_file import load_table
+    from addersim.hardware.scalesim.compute_report import COLUMNS
+    from addersim.hardware.scalesim.compute_report import compute_report as report_rows
+    from addersim.hardware.table_range import estimate_range
+    from addersim.results.result import area_document, cost_document, cost_rows
     from addersim.storage import write_rows
-    from addersim.summary import area_document, cost_document, cost_rows
 
     rules = options.quantization(bits, weight_bits, activation_bits, layer, accumulator, circuit=circuit)
     trace = counted(network, rules, circuit=circuit, datapath=datapath)
@@ -127,7 +127,7 @@ def sized(
 
 
 def _at_node(table: EnergyTable, node_nm: float | None) -> EnergyTable:
-    from addersim.hardware.scaling import scale_table
+    from addersim.hardware.prices.scaling import scale_table
 
     return table if node_nm is None else scale_table(table, node_nm)
 

@@ -33,7 +33,7 @@ def run(
 
 
 def _networks() -> list[dict[str, Any]]:
-    from addersim.library import bundled_networks, load_network
+    from addersim.model_zoo import bundled_networks, load_network
 
     rows = []
     for name in bundled_networks():
@@ -45,13 +45,13 @@ def _networks() -> list[dict[str, Any]]:
 
 
 def _architectures() -> list[dict[str, Any]]:
-    from addersim.library import architectures
+    from addersim.model_zoo import architectures
 
     return [{"name": name} for name in architectures()]
 
 
 def _data() -> list[dict[str, Any]]:
-    from addersim.datasets import DATASETS
+    from addersim.datasets.registry import DATASETS
 
     return [
         {
@@ -65,13 +65,13 @@ def _data() -> list[dict[str, Any]]:
 
 
 def _accelerators() -> list[dict[str, Any]]:
-    from addersim.hardware.accelerator import accelerator_names, load_accelerator
+    from addersim.hardware.load import accelerator_names, load_accelerator
 
     return [{"name": name, "about": load_accelerator(name).about} for name in accelerator_names()]
 
 
 def _tables() -> list[dict[str, Any]]:
-    from addersim.hardware.energy_file import load_table, table_names
+    from addersim.hardware.prices.csv_file import load_table, table_names
 
     rows = []
     for name in table_names():
@@ -85,13 +85,13 @@ def _tables() -> list[dict[str, Any]]:
 
 
 def _sweeps() -> list[dict[str, Any]]:
-    from addersim.sweeps.study import load_study, study_names
+    from addersim.exploration.sweeps.study import load_study, study_names
 
     return [{"name": name, "about": load_study(name).about} for name in study_names()]
 
 
 def _datapaths() -> list[dict[str, Any]]:
-    from addersim.datapaths import DATAPATHS
+    from addersim.arithmetic.datapaths import DATAPATHS
 
     return [{"name": one.name, "arithmetic": one.arithmetic.name, "about": one.about} for one in DATAPATHS.values()]
 

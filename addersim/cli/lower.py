@@ -11,8 +11,8 @@ from addersim.cli import options
 from addersim.cli.output import alone_on_output, print_json, print_table
 from addersim.cli.own_network import own_network
 from addersim.errors import LoweringError
-from addersim.limits import IMAGE_SIDE, read_number, shown
-from addersim.opening import STANDARD
+from addersim.inputs.limits import IMAGE_SIDE, read_number, shown
+from addersim.inputs.opening import STANDARD
 
 if TYPE_CHECKING:
     from addersim.network import Network
@@ -58,7 +58,7 @@ def run(
 
 
 def _from_onnx(source: str, weights: Path | None, input_shape: str | None, name: str | None, normalisation: Any) -> Network:
-    from addersim.onnx_reader import lower_onnx
+    from addersim.frontends.onnx import lower_onnx
 
     if weights:
         raise LoweringError(f"{source}: --weights is for torch networks; an ONNX file holds its own")
@@ -70,7 +70,7 @@ def _from_torch(source: str, weights: Path | None, input_shape: str | None, name
         import torch  # noqa: F401
     except ImportError:
         raise LoweringError("lowering needs torch; install it with: pip install 'addersim[train]'") from None
-    from addersim.train.lower import lower
+    from addersim.frontends.torch.lower import lower
     from addersim.train.models import load_weights
     from addersim.train.weights import read_state_dict
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from addersim import limits
 from addersim.errors import ConfigError
-from addersim.limits import BATCH, BITS, ELEMENTS, IMAGES, THREADS, read_number, shown
+from addersim.inputs import limits
+from addersim.inputs.limits import BATCH, BITS, ELEMENTS, IMAGES, THREADS, read_number, shown
 
 if TYPE_CHECKING:
-    from addersim.datasets import Images, Split
+    from addersim.datasets.records import Images, Split
     from addersim.network import Network
     from addersim.program import Program
-    from addersim.quantization import Quantization
+    from addersim.quantization.rules import Quantization
 
 CALIBRATION_IMAGES = 256
 
@@ -133,9 +133,9 @@ def quantization(
     """Quantisation rules from a file and options; what is None keeps the file's value or the default."""
     import msgspec
 
+    from addersim.arithmetic.fixed import Accumulator
     from addersim.config import load_toml, make_record
-    from addersim.fixed import Accumulator
-    from addersim.quantization import Quantization
+    from addersim.quantization.rules import Quantization
 
     found: dict[str, Any] = msgspec.to_builtins(load_toml(rules, Quantization)) if rules else {}
     weights, activations = (bits if one is None else one for one in (weight_bits, activation_bits))
@@ -164,7 +164,7 @@ def prepare(
     Calibration takes training images, so that no test image has a part in choosing a format.
     """
     from addersim.network import Network
-    from addersim.quantizer import quantize
+    from addersim.quantization.pipeline import quantize
 
     if not isinstance(network, Network):
         return None, network, "as saved"
@@ -174,6 +174,6 @@ def prepare(
 
 def load_images(data: str, root: Path | None, split: Split, limit: int | None) -> Images:
     """Images of a set, by the name that the user gave."""
-    from addersim.datasets import load
+    from addersim.datasets.registry import load
 
     return load(data, root, split, limit)

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from addersim.errors import ConfigError
-from addersim.opening import STANDARD
-from addersim.text import plain_json, printable
+from addersim.inputs.opening import STANDARD
+from addersim.inputs.text import plain_json, printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

@@ -15,8 +15,8 @@ from addersim.cli.simulate import simulated
 if TYPE_CHECKING:
     from addersim.network import Network
     from addersim.program import Program
-    from addersim.quantization import Quantization
-    from addersim.summary import Result
+    from addersim.quantization.rules import Quantization
+    from addersim.results.result import Result
 
 
 def run(
@@ -41,7 +41,7 @@ def run(
     json: options.Json = False,
 ) -> None:
     """Simulate and price networks side by side; write a page, CSV tables and JSON."""
-    from addersim.library import load_network_or_program
+    from addersim.model_zoo import load_network_or_program
 
     how = options.quantization(
         bits,
@@ -71,7 +71,7 @@ def result_of(
     threads: int | None = None,
 ) -> Result:
     """One network, simulated and priced."""
-    from addersim.summary import evaluate
+    from addersim.results.result import evaluate
 
     program, simulation, calibrated = simulated(network, how, data, root, limit, threads=threads)
     notes = {**program.about, "data": data, "calibration": calibrated}
@@ -90,7 +90,7 @@ def finish(results: Sequence[Result], output: Path, title: str, json: bool) -> N
     """Write the page and print what is in it."""
     from addersim import __version__
     from addersim.report import write_report
-    from addersim.summary import to_json
+    from addersim.results.result import to_json
 
     first = results[0]
     about = {

@@ -9,10 +9,10 @@ import typer
 
 from addersim.cli import options
 from addersim.cli.output import percent, print_json, print_table, say, stages
-from addersim.limits import BITS, MEASURED_IMAGES, SEED, TRIALS, shown
+from addersim.inputs.limits import BITS, MEASURED_IMAGES, SEED, TRIALS, shown
 
 if TYPE_CHECKING:
-    from addersim.bit_search import BitSearch
+    from addersim.exploration.bit_search import BitSearch
     from addersim.hardware import Cost
     from addersim.network import Network
 
@@ -45,8 +45,8 @@ def run(
     json: options.Json = False,
 ) -> None:
     """Search per-layer bit widths that take the least energy within an accuracy floor."""
-    from addersim.bit_search import search_bits
-    from addersim.library import load_network
+    from addersim.exploration.bit_search import search_bits
+    from addersim.model_zoo import load_network
 
     how = options.quantization(
         accumulator=accumulator,
@@ -102,7 +102,7 @@ def _document(found: BitSearch) -> dict[str, Any]:
 
 def _print(network: Network, found: BitSearch, out: Path, hardware: tuple[str, str]) -> None:
     from addersim.hardware import estimate
-    from addersim.quantizer import quantize
+    from addersim.quantization.pipeline import quantize
     from addersim.simulation import count
 
     cost = estimate(count(quantize(network, None, found.rules)), *hardware)

@@ -12,7 +12,7 @@ from addersim.cli.output import alone_on_output, print_json, print_table, say, s
 if TYPE_CHECKING:
     from addersim.hardware.area import Area
     from addersim.hardware.cost import Cost
-    from addersim.hardware.energy_range import EnergyRange
+    from addersim.hardware.table_range import EnergyRange
 
 _COMPONENTS = ("array", "vector", "register", "network", "buffer", "dram", "leakage")
 
@@ -28,7 +28,7 @@ def show_range(found: EnergyRange, area: Area, csv: Path | None, json: bool) -> 
     if alone_on_output(csv, json=json):
         return
     if json:
-        from addersim.summary import area_document
+        from addersim.results.result import area_document
 
         tables = [_document(cost) for cost in found.costs]
         print_json({"tables": tables, "refused": found.refused, "area": area_document(area)})

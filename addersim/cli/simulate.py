@@ -13,7 +13,7 @@ from addersim.cli.output import alone_on_output, percent, print_json, print_tabl
 if TYPE_CHECKING:
     from addersim.network import Network
     from addersim.program import Program
-    from addersim.quantization import Quantization
+    from addersim.quantization.rules import Quantization
     from addersim.simulation import Simulation
 
 
@@ -39,7 +39,7 @@ def run(
     json: options.Json = False,
 ) -> None:
     """Run a network bit for bit as fixed-point hardware would, and compare it with float."""
-    from addersim.library import load_network_or_program
+    from addersim.model_zoo import load_network_or_program
 
     how = options.quantization(
         bits,
@@ -62,7 +62,7 @@ def run(
     if alone:
         return
     if json:
-        from addersim.summary import simulation_document
+        from addersim.results.result import simulation_document
 
         print_json(simulation_document(result) | {"data": data, "calibration": calibrated})
     else:
@@ -81,7 +81,7 @@ def simulated(
 ) -> tuple[Program, Simulation, str]:
     """Quantise and simulate; the program, what was found, and what the program was calibrated on."""
     from addersim import kernels
-    from addersim import reference as twins
+    from addersim.kernels import reference as twins
     from addersim.simulation import simulate
 
     _ = network.outputs  # a network without scores is refused before images are read

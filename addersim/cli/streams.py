@@ -9,7 +9,7 @@ import sys
 from contextlib import suppress
 from typing import Any
 
-from addersim.text import one_line
+from addersim.inputs.text import one_line
 
 OUTPUT = "standard output"
 

@@ -13,13 +13,13 @@ from addersim.cli import options
 from addersim.cli.output import bars, percent, print_json, print_table, say
 from addersim.cli.streams import complain
 from addersim.errors import ConfigError
-from addersim.limits import BATCH, IMAGES, JOBS
-from addersim.opening import STANDARD
+from addersim.inputs.limits import BATCH, IMAGES, JOBS
+from addersim.inputs.opening import STANDARD
 
 if TYPE_CHECKING:
-    from addersim.report.sweep_points import Points
-    from addersim.sweeps.run import Progress, Sweep
-    from addersim.sweeps.study import Study
+    from addersim.exploration.sweeps.run import Progress, Sweep
+    from addersim.exploration.sweeps.study import Study
+    from addersim.report.sweep.points import Points
 
 DEFAULT = "bit-widths"
 MOST_ROWS = 100
@@ -64,7 +64,7 @@ def run(
 
     Options take lists with commas and replace the study's axes. The folder gets tables and a page, index.html.
     """
-    from addersim.sweeps.run import recall, sweep
+    from addersim.exploration.sweeps.run import recall, sweep
 
     axes = {
         "bits": bits,
@@ -97,7 +97,7 @@ def run(
 
 def _finish(found: Sweep, json: bool) -> None:
     """Write the page and print what was found."""
-    from addersim.report.sweep_page import write_sweep_page
+    from addersim.report.sweep.render import write_sweep_page
 
     page = write_sweep_page(found.folder)
     if json:
@@ -114,7 +114,7 @@ def make_study(what: Sequence[str], axes: dict[str, str | None], others: dict[st
     import msgspec
 
     from addersim.config import make_record
-    from addersim.sweeps.study import Study, load_study, study_names
+    from addersim.exploration.sweeps.study import Study, load_study, study_names
 
     given: dict[str, Any] = {key: _values(key, text) for key, text in axes.items() if text is not None}
     given |= {key: value for key, value in others.items() if value is not None}
@@ -150,8 +150,8 @@ def _watch() -> Iterator[Callable[[Progress], None]]:
 
 
 def _print(found: Sweep) -> None:
-    from addersim.report.sweep_points import AXES, Points
-    from addersim.report.sweeps import sweep_frame
+    from addersim.report.sweep.frame import sweep_frame
+    from addersim.report.sweep.points import AXES, Points
 
     points = Points.of(sweep_frame(found.folder))
     rows = points.frame.astype(object).where(points.frame.notna(), None).to_dict("records")
@@ -192,8 +192,8 @@ def _line(row: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
 
 def _fewest(points: Points, network: str) -> str:
     """The fewest bits with which a network is nearly as good as in float."""
-    from addersim.report.sweep_findings import NEAR, fewest_bits
-    from addersim.report.sweep_points import plain_bits
+    from addersim.report.sweep.findings import NEAR, fewest_bits
+    from addersim.report.sweep.points import plain_bits
 
     near = f"within {max(NEAR):g} point of float"
     best = fewest_bits(points.done[points.done["network"] == network], max(NEAR))

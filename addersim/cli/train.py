@@ -11,7 +11,7 @@ import typer
 from addersim.cli import options
 from addersim.cli.output import percent, print_json, print_table, say
 from addersim.errors import ConfigError
-from addersim.limits import THREADS
+from addersim.inputs.limits import THREADS
 
 if TYPE_CHECKING:
     from addersim.train.loop import Run

@@ -10,7 +10,7 @@ from typing import Any, cast
 import typer
 
 from addersim.errors import out_of_memory
-from addersim.limits import shown_text
+from addersim.inputs.limits import shown_text
 
 __all__ = ["UsageError", "out_of_memory_told", "told"]
 

@@ -1,17 +1,18 @@
 """Cost models: facts (a Trace) in, energy and latency (a Cost) out. They know operations, words and bits, no layer kinds."""
 
-from addersim.hardware.accelerator import Accelerator, accelerator_names, load_accelerator
+from addersim.hardware.accelerator import Accelerator
 from addersim.hardware.area import Area, estimate_area
-from addersim.hardware.compute import arithmetic_energy
-from addersim.hardware.cost import Cost, EnergyPart, LayerCost
-from addersim.hardware.energy import EnergyTable, Price
-from addersim.hardware.energy_file import load_table, parse_table, table_names
-from addersim.hardware.energy_range import EnergyRange, estimate_range
+from addersim.hardware.cost import Cost, EnergyPart, LayerCost, Price
+from addersim.hardware.dataflow.systolic import systolic_cycles
 from addersim.hardware.estimate import estimate
-from addersim.hardware.memory import Access
-from addersim.hardware.scaling import scale_table
+from addersim.hardware.load import accelerator_names, load_accelerator
+from addersim.hardware.prices.csv_file import load_table, parse_table, table_names
+from addersim.hardware.prices.operations import arithmetic_energy
+from addersim.hardware.prices.scaling import scale_table
+from addersim.hardware.prices.table import EnergyTable
 from addersim.hardware.sizing import fit_area, fit_elements, fit_throughput
-from addersim.hardware.systolic import systolic_cycles
+from addersim.hardware.table_range import EnergyRange, estimate_range
+from addersim.hardware.traffic import Access
 
 __all__ = [
     "Accelerator",

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from addersim.config import bundled_names, parse_toml, resolve_text
-from addersim.datapaths import DATAPATHS
+from addersim.arithmetic.datapaths import DATAPATHS
 from addersim.errors import HardwareError
-from addersim.limits import BATCH, SIDE
+from addersim.inputs.limits import BATCH, SIDE
 
 __all__ = [
     "Accelerator",
@@ -23,9 +21,6 @@ __all__ = [
     "Stored",
     "SystolicArray",
     "VectorUnit",
-    "accelerator_names",
-    "load_accelerator",
-    "parse_accelerator",
 ]
 
 Dataflow = Literal["output", "weight", "input"]
@@ -46,7 +41,7 @@ class RowStationary(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     input_words, weight_words, sum_words, word_bits
         Scratchpads of a processing element, in words of `word_bits`; narrower operands lie side by side, as many as fit whole.
     least
-        What the mapping of a layer makes least: see `row_mapper.row_mapping`.
+        What the mapping of a layer makes least: see `dataflow.row_mapper.row_mapping`.
     """
 
     input_words: _Side
@@ -239,34 +234,3 @@ class Accelerator(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     def dram_bits_per_cycle(self) -> float:
         """Bits that DRAM delivers or takes in one clock cycle."""
         return self.dram.bandwidth_gb_s * 8000 / self.clock_mhz
-
-
-def accelerator_names() -> tuple[str, ...]:
-    """Names of the bundled accelerators."""
-    return bundled_names("accelerators", ".toml")
-
-
-def load_accelerator(name: str | os.PathLike[str]) -> Accelerator:
-    """An accelerator by bundled name, from a TOML file, or from a configuration file of SCALE-Sim (.cfg).
-
-    Raises
-    ------
-    ConfigError
-        No such name or file, or a file that does not hold an accelerator.
-
-    Examples
-    --------
-    >>> load_accelerator("systolic-16x16").array
-    SystolicArray(rows=16, columns=16, dataflow='output', row_stationary=None, datapaths=None, overlapped_folds=False)
-    """
-    _, where, text = resolve_text(name, "accelerators", ".toml", "accelerator")
-    return parse_accelerator(text, where)
-
-
-def parse_accelerator(text: str, where: str) -> Accelerator:
-    """Read TOML text, or SCALE-Sim's configuration, as an accelerator; `where` names the source in messages."""
-    if where.endswith(".cfg") or "[architecture_presets]" in text:
-        from addersim.hardware.scalesim import parse_scalesim  # builds this module's record
-
-        return parse_scalesim(text, where)
-    return parse_toml(text, Accelerator, where)

@@ -19,11 +19,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, cast
 
-from addersim.datapaths import DATAPATHS
+from addersim.arithmetic.datapaths import DATAPATHS
 from addersim.errors import PriceError
-from addersim.hardware.accelerator import Accelerator, load_accelerator
-from addersim.hardware.energy import EnergyTable, Figure
-from addersim.hardware.energy_file import load_table
+from addersim.hardware.accelerator import Accelerator
+from addersim.hardware.load import load_accelerator
+from addersim.hardware.prices.csv_file import load_table
+from addersim.hardware.prices.table import EnergyTable, Figure
 from addersim.trace import LayerTrace, Trace
 
 __all__ = ["AREA_TABLE", "NOT_COUNTED", "Area", "AreaPart", "Circuit", "Unit", "estimate_area", "inventory"]

@@ -10,13 +10,22 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from addersim.hardware.energy import Price
-from addersim.hardware.latency import Bound
-from addersim.hardware.mapping import Tiling
-from addersim.hardware.memory import Access, Level, Moved
+from addersim.hardware.traffic import Access, Level, Moved, Tiling
 from addersim.trace import Convention
 
-__all__ = ["Compat", "Component", "Cost", "EnergyPart", "LayerCost", "PriceUsed", "on_common_grain"]
+__all__ = ["Bound", "Compat", "Component", "Cost", "EnergyPart", "LayerCost", "Price", "PriceUsed", "on_common_grain"]
+
+
+Bound = Literal["array", "vector", "buffer", "dram", "fused", "none"]
+
+
+class Price(NamedTuple):
+    """A unit price in pJ (of an operation, an access, or a bit of DRAM traffic), how it was found, and where it comes from."""
+
+    energy_pj: float
+    rule: str
+    source: str
+
 
 Compat = Literal["scalesim"]
 Component = Literal["array", "vector", "register", "network", "buffer", "dram", "leakage"]

@@ -9,21 +9,22 @@ from itertools import groupby
 from typing import NamedTuple, get_args
 
 from addersim.errors import HardwareError
-from addersim.hardware.accelerator import Accelerator, Objective, load_accelerator
-from addersim.hardware.array import run_on_array
-from addersim.hardware.compat import scalesim_layer
-from addersim.hardware.compute import operation_prices
-from addersim.hardware.cost import Compat, Component, Cost, EnergyPart, LayerCost, PriceUsed, on_common_grain
-from addersim.hardware.energy import EnergyTable, Price
-from addersim.hardware.energy_file import load_table
-from addersim.hardware.latency import Bound, LayerCycles, stage_cycles
+from addersim.hardware.accelerator import Accelerator, Objective
+from addersim.hardware.cost import Bound, Compat, Component, Cost, EnergyPart, LayerCost, Price, PriceUsed, on_common_grain
+from addersim.hardware.dataflow.array_run import ArrayRun, Placement
+from addersim.hardware.dataflow.dispatch import run_on_array
+from addersim.hardware.latency import LayerCycles, stage_cycles
 from addersim.hardware.leakage import Leakage
-from addersim.hardware.mapping import ArrayRun, Placement
-from addersim.hardware.memory import Access, output_accesses, stored_outputs, vector_accesses
-from addersim.hardware.movement import MovementPrices
+from addersim.hardware.load import load_accelerator
+from addersim.hardware.prices.csv_file import load_table
+from addersim.hardware.prices.data_movement import MovementPrices
+from addersim.hardware.prices.missing import Users
+from addersim.hardware.prices.operations import operation_prices
+from addersim.hardware.prices.table import EnergyTable
+from addersim.hardware.scalesim.compat import scalesim_layer
 from addersim.hardware.schedule import Schedule, kept_on_chip, schedule
-from addersim.hardware.users import Users
-from addersim.limits import BATCH
+from addersim.hardware.traffic import Access, output_accesses, stored_outputs, vector_accesses
+from addersim.inputs.limits import BATCH
 from addersim.trace import LayerTrace, Trace
 
 __all__ = ["MOST_TAPS", "Cost", "estimate"]
@@ -43,7 +44,7 @@ def estimate(
     """Energy and latency of a network on an accelerator.
 
     Priced are the operations of the trace, words that move between buffers and array or vector unit, and words that move to
-    and from DRAM (rules: `memory`, `schedule`, `latency`); and leakage, where the table has it (rules: `leakage`, `area`). Not
+    and from DRAM (rules: `traffic`, `schedule`, `latency`); and leakage where the table has it (rules: `leakage`, `area`). Not
     priced: registers, wires and control inside a systolic array, the clock tree. A trace in the ``paper`` convention is priced
     as arithmetic alone.
 

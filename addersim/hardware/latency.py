@@ -10,14 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 from addersim.hardware.accelerator import Accelerator, Buffers
-from addersim.hardware.memory import Access
+from addersim.hardware.cost import Bound
+from addersim.hardware.traffic import Access
 
-__all__ = ["Bound", "LayerCycles", "buffer_cycles", "dram_cycles", "stage_cycles", "vector_cycles"]
-
-Bound = Literal["array", "vector", "buffer", "dram", "fused", "none"]
+__all__ = ["LayerCycles", "buffer_cycles", "dram_cycles", "stage_cycles", "vector_cycles"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from addersim.errors import PriceError
 from addersim.hardware.accelerator import Accelerator
 from addersim.hardware.area import Unit, inventory
-from addersim.hardware.cost import EnergyPart, PriceUsed
-from addersim.hardware.energy import EnergyTable, Price
+from addersim.hardware.cost import EnergyPart, Price, PriceUsed
+from addersim.hardware.prices.table import EnergyTable
 from addersim.trace import Trace
 
 __all__ = ["Leakage"]

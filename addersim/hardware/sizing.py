@@ -14,11 +14,12 @@ from collections.abc import Iterator
 import msgspec
 
 from addersim.errors import HardwareError
-from addersim.hardware.accelerator import Accelerator, load_accelerator
+from addersim.hardware.accelerator import Accelerator
 from addersim.hardware.area import AREA_TABLE, estimate_area
-from addersim.hardware.energy import EnergyTable
 from addersim.hardware.estimate import estimate
-from addersim.limits import ELEMENTS, SIDE
+from addersim.hardware.load import load_accelerator
+from addersim.hardware.prices.table import EnergyTable
+from addersim.inputs.limits import ELEMENTS, SIDE
 from addersim.trace import Trace
 
 __all__ = ["ASPECT_SLACK", "fit_area", "fit_elements", "fit_throughput"]

@@ -1,7 +1,7 @@
 """The fast kernels. Everything is checked and allocated here; `addersim._core`, which checks nothing, makes one call of it.
 
 Values are channels last: x ``(images, height, width, channels)``, window weights
-``(outputs, kernel_height, kernel_width, channels / groups)``. `addersim.reference` holds a slow twin of each function, which
+``(outputs, kernel_height, kernel_width, channels / groups)``. `kernels.reference` holds a slow twin of each function, which
 is its specification. ``threads=None`` takes as many threads as OpenMP would (``OMP_NUM_THREADS``); no result depends on it.
 The environment variable ``ADDERSIM_KERNELS`` forces one instruction set.
 """

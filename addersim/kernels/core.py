@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from addersim.arguments import INTEGERS
+from addersim.arithmetic.fixed import FixedFormat, Overflow
+from addersim.arithmetic.geometry import Geometry
 from addersim.errors import ConfigError
-from addersim.fixed import FixedFormat, Overflow
-from addersim.geometry import Geometry
+from addersim.kernels.checks import INTEGERS
 
 try:
     from addersim import _core as core

@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from addersim.arguments import (
+from addersim.arithmetic.fixed import FixedFormat, Overflow, Rounding
+from addersim.arithmetic.geometry import Pair
+from addersim.errors import NetworkError
+from addersim.kernels.checks import (
     CODE_ENDS,
     CODES,
     INTEGERS,
@@ -21,9 +24,6 @@ from addersim.arguments import (
     check_threads,
     largest_product,
 )
-from addersim.errors import NetworkError
-from addersim.fixed import FixedFormat, Overflow, Rounding
-from addersim.geometry import Pair
 from addersim.kernels.core import ROUNDINGS, chosen_set, codes_numbers, core, flat, geometry_numbers, type_number
 
 __all__ = ["add", "affine", "clamp", "look_up", "max_pool", "sum_pool"]
@@ -57,7 +57,7 @@ def affine(
     output
         Format of the result.
     rounding
-        As in `addersim.fixed.shift_right`.
+        As in `addersim.arithmetic.fixed.shift_right`.
     overflow
         ``saturate`` or ``wrap``.
     then

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from addersim.arguments import Moves, check_array, check_threads, check_window
-from addersim.arithmetics import arithmetic as find_arithmetic
+from addersim.arithmetic.arithmetics import arithmetic as find_arithmetic
+from addersim.arithmetic.geometry import Geometry, Pair
 from addersim.errors import NetworkError
-from addersim.geometry import Geometry, Pair
+from addersim.kernels.checks import Moves, check_array, check_threads, check_window
 from addersim.kernels.core import ARITHMETIC_NUMBERS, chosen_set, core, geometry_numbers
 
 __all__ = ["forward", "l1_forward", "l1_input_gradient", "l1_sign_filter_gradient", "mac_forward"]
@@ -50,9 +50,9 @@ def forward(
     weights
         float32 ``(outputs, kernel_height, kernel_width, channels / groups)``
     arithmetic
-        A name in `addersim.arithmetics.ARITHMETICS`, such as ``l1`` for ``-sum |x - w|`` (arXiv 1912.13200, eq. 2).
+        A name in `addersim.arithmetic.arithmetics.ARITHMETICS`, such as ``l1`` for ``-sum |x - w|`` (arXiv 1912.13200, eq. 2).
     stride, padding, dilation, groups
-        See `addersim.geometry.Geometry`.
+        See `addersim.arithmetic.geometry.Geometry`.
     threads
         How many; None takes what OpenMP would. The result does not depend on it.
 

@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from addersim.arguments import (
+from addersim.arithmetic.arithmetics import ARITHMETICS
+from addersim.arithmetic.fixed import Accumulator, FixedFormat, Overflow, Rounding
+from addersim.arithmetic.geometry import Geometry, Pair
+from addersim.kernels.checks import (
     CODE_ENDS,
     CODES,
     NATIVE,
@@ -25,9 +28,6 @@ from addersim.arguments import (
     check_moves,
     check_threads,
 )
-from addersim.arithmetics import ARITHMETICS
-from addersim.fixed import Accumulator, FixedFormat, Overflow, Rounding
-from addersim.geometry import Geometry, Pair
 from addersim.kernels.core import (
     ARITHMETIC_NUMBERS,
     ROUNDINGS,

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from addersim.arithmetics import ARITHMETICS
-from addersim.fixed import Accumulator, Rounding
-from addersim.geometry import Pair
+from addersim.arithmetic.arithmetics import ARITHMETICS
+from addersim.arithmetic.fixed import Accumulator, Rounding
+from addersim.arithmetic.geometry import Pair
 from addersim.kernels.core import ARITHMETIC_NUMBERS, OVERFLOWS, chosen_set, core, flat, type_number
 from addersim.kernels.elementwise import fits_doubles
 

@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy.typing as npt
 
-from addersim.arguments import (
+from addersim.arithmetic.fixed import FixedFormat, Overflow, Rounding
+from addersim.arithmetic.geometry import Pair
+from addersim.kernels.checks import (
     CODES,
     AccumulatorOverflow,
     FusedResult,
@@ -16,8 +18,6 @@ from addersim.arguments import (
     check_constants,
     check_format,
 )
-from addersim.fixed import FixedFormat, Overflow, Rounding
-from addersim.geometry import Pair
 from addersim.kernels.prepared import window_affine_of, window_of
 
 __all__ = ["window", "window_affine"]
@@ -52,9 +52,9 @@ def window(
     arithmetic
         ``l1`` or ``mac``.
     stride, padding, dilation, groups
-        See `addersim.geometry.Geometry`.
+        See `addersim.arithmetic.geometry.Geometry`.
     accumulator_bits, overflow
-        See `addersim.fixed.Accumulator`; ``exact`` with a width refuses a sum that leaves it.
+        See `addersim.arithmetic.fixed.Accumulator`; ``exact`` with a width refuses a sum that leaves it.
     threads
         How many; None takes what OpenMP would. The result does not depend on it.
 

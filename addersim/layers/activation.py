@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from addersim.arithmetic.fixed import FixedFormat
+from addersim.arithmetic.ops import OpCounts
 from addersim.errors import NetworkError
-from addersim.fixed import FixedFormat
 from addersim.layers.base import Array, Bill, Built, Engine, IntegerLayer, Layer, Plan, Run, Shape, Value
-from addersim.ops import OpCounts
 
 __all__ = ["FUNCTIONS", "MODULES", "IntegerRelu", "Relu"]
 

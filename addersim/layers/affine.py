@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from addersim.arithmetic.fixed import FixedFormat, Overflow, Rounding
+from addersim.arithmetic.ops import OpCounts
 from addersim.errors import LoweringError, NetworkError, QuantizationError
-from addersim.fixed import FixedFormat, Overflow, Rounding
 from addersim.layers.base import (
     Array,
     Bill,
@@ -23,7 +24,6 @@ from addersim.layers.base import (
     observe,
     stored_array,
 )
-from addersim.ops import OpCounts
 from addersim.trace import Operand
 
 __all__ = ["FUNCTIONS", "MODULES", "Affine", "IntegerAffine", "fixed_multiplier"]

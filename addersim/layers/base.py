@@ -16,11 +16,11 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from addersim.arithmetic.fixed import FixedFormat, bits_for, format_name
+from addersim.arithmetic.geometry import Geometry
+from addersim.arithmetic.ops import OpCounts
 from addersim.errors import NetworkError
-from addersim.fixed import FixedFormat, bits_for, format_name
-from addersim.geometry import Geometry
-from addersim.ops import OpCounts
-from addersim.quantization import Quantization
+from addersim.quantization.rules import Quantization
 from addersim.trace import MatrixWork, Observed, Operand
 
 __all__ = [
@@ -43,7 +43,7 @@ Array = npt.NDArray[Any]
 Shape = tuple[int, ...]
 Pair = tuple[int, int]
 Engine = ModuleType
-"""`addersim.kernels` or its slow twin `addersim.reference`: both have the same functions."""
+"""`addersim.kernels` or its slow twin `addersim.kernels.reference`: both have the same functions."""
 Built = tuple["type[Layer]", dict[str, Any]] | None
 """What a torch module becomes: a layer class and its fields, or None where the module does nothing at inference."""
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from addersim.arithmetic.fixed import FixedFormat
+from addersim.arithmetic.ops import OpCounts
 from addersim.errors import LoweringError, NetworkError
-from addersim.fixed import FixedFormat
 from addersim.layers.base import Array, Bill, Built, Engine, IntegerLayer, Layer, Plan, Run, Shape, Value
-from addersim.ops import OpCounts
 
 __all__ = ["FUNCTIONS", "MODULES", "IntegerMove", "Move"]
 

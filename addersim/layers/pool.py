@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from addersim.arithmetic.fixed import FixedFormat, Rounding, bits_for
+from addersim.arithmetic.ops import OpCounts
 from addersim.errors import LoweringError, NetworkError
-from addersim.fixed import FixedFormat, Rounding, bits_for
 from addersim.layers.affine import fixed_multiplier
 from addersim.layers.base import (
     Array,
@@ -26,7 +27,6 @@ from addersim.layers.base import (
     pair,
     pooled_size,
 )
-from addersim.ops import OpCounts
 
 __all__ = ["FUNCTIONS", "MODULES", "AveragePool", "IntegerAveragePool", "IntegerMaxPool", "MaxPool"]
 

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from addersim import kernels
-from addersim.arithmetics import ARITHMETICS, Arithmetic
-from addersim.datapaths import DATAPATHS, datapath
+from addersim.arithmetic.arithmetics import ARITHMETICS, Arithmetic
+from addersim.arithmetic.datapaths import DATAPATHS, datapath
+from addersim.arithmetic.fixed import Accumulator, FixedFormat, bits_for
+from addersim.arithmetic.geometry import Geometry
 from addersim.errors import LoweringError, NetworkError
-from addersim.fixed import Accumulator, FixedFormat, bits_for
-from addersim.geometry import Geometry
 from addersim.layers.affine import IntegerAffine
 from addersim.layers.base import (
     Array,
@@ -76,7 +76,7 @@ class Window(Layer, frozen=True, tag="window"):
     Attributes
     ----------
     arithmetic
-        A name in `addersim.arithmetics.ARITHMETICS`, such as ``l1`` for -sum |x - f|, ``mac`` for sum x * f.
+        A name in `addersim.arithmetic.arithmetics.ARITHMETICS`, such as ``l1`` for -sum |x - f|, ``mac`` for sum x * f.
     weights
         Shape ``(filters, channels / groups, kernel height, kernel width)``, as in PyTorch.
     bias

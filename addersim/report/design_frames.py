@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from addersim.report.framing import frame_of
-from addersim.summary import Result
+from addersim.results.result import Result
 
 __all__ = ["accesses_frame", "areas_frame", "designs_frame", "tables_frame"]
 

@@ -16,7 +16,7 @@ import plotly.graph_objects as go
 import plotly.offline
 
 from addersim.report.markup import escape, link
-from addersim.report.sections.base import Section
+from addersim.report.section import Section
 from addersim.report.style import legend, without_legend
 
 __all__ = ["render_document"]

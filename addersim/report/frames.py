@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from addersim.fixed import bits_for
+from addersim.arithmetic.fixed import bits_for
 from addersim.hardware.cost import PriceUsed
 from addersim.report.design_frames import accesses_frame, areas_frame, designs_frame, tables_frame
 from addersim.report.framing import frame_of
-from addersim.summary import Result
+from addersim.results.result import Result
 
 __all__ = [
     "Frames",

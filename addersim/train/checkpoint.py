@@ -12,12 +12,12 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from addersim.datasets import DATASETS
+from addersim.datasets.registry import DATASETS
 from addersim.errors import ConfigError, NetworkError
+from addersim.frontends.torch.lower import lower
+from addersim.inputs.opening import parsing
 from addersim.network import Network
-from addersim.opening import parsing
 from addersim.storage import write_atomically
-from addersim.train.lower import lower
 from addersim.train.models import ARCHITECTURES, build, load_weights
 from addersim.train.recipe import Recipe
 from addersim.train.weights import read_safetensors

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from addersim.datasets import Dataset, Images
+from addersim.datasets.records import Dataset, Images
 
 __all__ = ["Batches"]
 

@@ -16,7 +16,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 from torch.nn import functional
 
-from addersim.datasets import DATASETS, Images, load
+from addersim.datasets.records import Images
+from addersim.datasets.registry import DATASETS, load
 from addersim.errors import ConfigError, NetworkError
 from addersim.network import Network
 from addersim.storage import write_rows

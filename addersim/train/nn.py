@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from addersim.arithmetic.geometry import Geometry, Pair
 from addersim.errors import NetworkError
-from addersim.geometry import Geometry, Pair
 from addersim.train.kernels import l1_forward
 
 __all__ = [

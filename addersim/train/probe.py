@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from addersim.datasets import DATASETS, load
+from addersim.datasets.registry import DATASETS, load
 from addersim.train.data import Batches
 from addersim.train.models import build
 from addersim.train.nn import Adder2d, AdderLinear

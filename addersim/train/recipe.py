@@ -10,9 +10,9 @@ import msgspec
 from msgspec import Meta
 
 from addersim.config import make_record, parse_toml, resolve_text
-from addersim.datasets import DATASETS
+from addersim.datasets.registry import DATASETS
 from addersim.errors import ConfigError
-from addersim.limits import EPOCHS, IMAGES, SEED, TRAINING_BATCH
+from addersim.inputs.limits import EPOCHS, IMAGES, SEED, TRAINING_BATCH
 from addersim.train.models import ARCHITECTURES, Ends
 from addersim.train.nn import Gradient, Rate
 

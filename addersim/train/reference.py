@@ -8,7 +8,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional
 
-from addersim.geometry import Geometry
+from addersim.arithmetic.geometry import Geometry
 
 __all__ = ["l1_filter_gradient", "l1_forward", "l1_input_gradient"]
 

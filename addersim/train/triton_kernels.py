@@ -22,8 +22,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from addersim.arithmetic.geometry import Geometry
 from addersim.errors import DataError, NetworkError
-from addersim.geometry import Geometry
 
 __all__ = ["CONFIGS", "l1_forward", "l1_input_gradient", "l1_sign_filter_gradient"]
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from addersim.errors import AddersimError, LoweringError
-from addersim.opening import MAX_FILE_BYTES, parsing, read_file, source
+from addersim.inputs.opening import MAX_FILE_BYTES, parsing, read_file, source
 
 __all__ = ["read_safetensors", "read_state_dict"]
 

@@ -21,8 +21,8 @@ from pathlib import Path
 from addersim import Accumulator, Quantization, count, estimate, estimate_area, load_accelerator, load_network, quantize
 from addersim.errors import PriceError
 from addersim.hardware import load_table
-from addersim.hardware.compute import arithmetic_energy
-from addersim.hardware.energy_file import table_names
+from addersim.hardware.prices.csv_file import table_names
+from addersim.hardware.prices.operations import arithmetic_energy
 from addersim.hardware.sizing import fit_area
 from addersim.storage import write_rows
 

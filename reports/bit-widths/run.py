@@ -15,7 +15,7 @@ from pathlib import Path
 from addersim import LayerBits, Quantization, count, estimate, load_images, load_network, search_bits, simulate
 from addersim.errors import QuantizationError
 from addersim.layers import Window
-from addersim.quantizer import prepare, quantize_prepared
+from addersim.quantization.pipeline import prepare, quantize_prepared
 from addersim.storage import write_rows
 
 HERE = Path(__file__).parent

@@ -8,13 +8,13 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from addersim import Quantization, count, estimate, lower_onnx, quantize, simulate  # noqa: E402
-from addersim.arithmetics import ARITHMETICS  # noqa: E402
-from addersim.datapaths import DATAPATHS  # noqa: E402
+from addersim.arithmetic.arithmetics import ARITHMETICS  # noqa: E402
+from addersim.arithmetic.datapaths import DATAPATHS  # noqa: E402
+from addersim.frontends.torch.lower import lower  # noqa: E402
 from addersim.layers import Window  # noqa: E402
 from addersim.train import nn as layers  # noqa: E402
-from addersim.train.lower import lower  # noqa: E402
+from tests.unit.frontends.onnx.models import node, saved, whole  # noqa: E402
 from tests.unit.networks import images  # noqa: E402
-from tests.unit.onnx_models import node, saved, whole  # noqa: E402
 
 OWN = [record for record in ARITHMETICS.values() if not record.linear]
 

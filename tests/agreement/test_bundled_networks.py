@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from addersim import datasets
+import addersim
 from addersim.datasets import DATASETS, load
-from addersim.library import bundled_networks, load_network
+from addersim.model_zoo import bundled_networks, load_network
 
-FOLDER = Path(datasets.__file__).parent / "data" / "networks"
+FOLDER = Path(addersim.__file__).parent / "data" / "networks"
 README = (FOLDER / "README.md").read_text()
 ORIGINS = {
     "lenet5": ("fashion-mnist", "the 60,000 training images of Fashion-MNIST", 50),

@@ -11,7 +11,7 @@ from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
-from addersim.geometry import Geometry  # noqa: E402
+from addersim.arithmetic.geometry import Geometry  # noqa: E402
 from addersim.train import kernels, reference  # noqa: E402
 from addersim.train.nn import Adder2d, AdderLinear  # noqa: E402
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from addersim import count, quantize
 from addersim.errors import LoweringError, NetworkError
-from addersim.train.lower import lower
+from addersim.frontends.torch.lower import lower
 from addersim.train.models import ARCHITECTURES, build
 
 TAPS = {

@@ -11,10 +11,10 @@ from onnx.reference.op_run import OpRun
 from torch import nn
 
 from addersim import count, estimate, lower_onnx, quantize, simulate
-from addersim.train.lower import lower
+from addersim.frontends.torch.lower import lower
 from addersim.train.models import ARCHITECTURES, build
 from tests.agreement.test_lowering import settled
-from tests.unit.onnx_models import node, saved, weights, whole
+from tests.unit.frontends.onnx.models import node, saved, weights, whole
 
 RANDOM = np.random.default_rng(3)
 
@@ -88,7 +88,8 @@ def test_a_network_from_onnx_is_quantised_simulated_and_priced_like_any_other(tm
     network = lower_onnx(exported(module, (3, 16, 16), tmp_path / "net.onnx"))
     images = RANDOM.random((32, 3, 16, 16), np.float32)
     program = quantize(network, images)
-    from addersim import kernels, reference
+    from addersim import kernels
+    from addersim.kernels import reference
 
     result = simulate(program, images, None, network)
     assert result.agreement >= 0.9

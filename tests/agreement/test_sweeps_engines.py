@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 
 import addersim
-from addersim.sweeps.run import sweep
-from addersim.sweeps.study import Study
+from addersim.exploration.sweeps.run import sweep
+from addersim.exploration.sweeps.study import Study
 
 IMAGES = 100
 STUDY = Study(networks=("lenet5-adder", "lenet5-conv"), bits=tuple(range(3, 9)), images=IMAGES, calibration_images=32)
 SCRIPT = """
 import json, sys
-from addersim.sweeps.run import sweep
-from addersim.sweeps.study import Study
+from addersim.exploration.sweeps.run import sweep
+from addersim.exploration.sweeps.study import Study
 import msgspec
 sweep(msgspec.convert(json.loads(sys.argv[1]), Study), sys.argv[2], **json.loads(sys.argv[3]))
 """

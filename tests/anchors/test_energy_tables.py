@@ -10,8 +10,8 @@ import math
 import pytest
 
 from addersim import count, estimate, load_network, quantize
+from addersim.arithmetic.ops import OpCounts
 from addersim.hardware import arithmetic_energy, load_table
-from addersim.ops import OpCounts
 
 HOROWITZ, QTOOLS, CACTI = (load_table(name) for name in ("horowitz-45nm", "qtools-45nm", "aladdin-cacti-45nm"))
 

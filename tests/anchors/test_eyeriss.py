@@ -24,12 +24,12 @@ from typing import NamedTuple
 
 import pytest
 
-from addersim.geometry import Geometry
+from addersim.arithmetic.geometry import Geometry
+from addersim.arithmetic.ops import OpCounts
 from addersim.hardware import estimate, load_accelerator
 from addersim.hardware.area import estimate_area
-from addersim.hardware.energy_range import estimate_range
-from addersim.hardware.row_stationary import RowMapping, RowShape, count_rows, fetched, footprints
-from addersim.ops import OpCounts
+from addersim.hardware.dataflow.row_stationary import RowMapping, RowShape, count_rows, fetched, footprints
+from addersim.hardware.table_range import estimate_range
 from addersim.trace import LayerTrace, MatrixWork, Operand, Trace
 
 BATCH, CLOCK_MHZ = 4, 200

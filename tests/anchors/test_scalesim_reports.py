@@ -9,9 +9,9 @@ test/general/golden_trace_user_{os,ws,is}/COMPUTE_REPORT.csv, whose stalls are t
 import pytest
 
 from addersim import estimate
-from addersim.hardware.compute_report import compute_report
+from addersim.frontends.scalesim.topology import parse_topology, topology_trace
 from addersim.hardware.scalesim import parse_scalesim
-from addersim.scalesim import parse_topology, topology_trace
+from addersim.hardware.scalesim.compute_report import compute_report
 from tests.anchors.test_systolic import SUMS
 
 VWW = """Layer name, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, Num Filter, Strides,

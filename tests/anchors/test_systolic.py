@@ -6,9 +6,9 @@ Batch 1, CIFAR images; the two projection shortcuts are not in the list. SCALE-S
 import msgspec
 import pytest
 
+from addersim.arithmetic.ops import OpCounts
 from addersim.hardware import estimate, load_accelerator, systolic_cycles
-from addersim.hardware.systolic import fold
-from addersim.ops import OpCounts
+from addersim.hardware.dataflow.systolic import fold
 from addersim.trace import LayerTrace, MatrixWork, Operand, Trace
 
 # name, how often, (M, K, N), printed cycles at 16 x 16 and 32 x 32: output, weight, input stationary

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from addersim.geometry import Geometry
+from addersim.arithmetic.geometry import Geometry
 from addersim.train import kernels, reference
 from tests.bench.timing import Pace, medians
 

@@ -16,26 +16,26 @@ from PIL import Image
 from safetensors.torch import save as dumped
 
 from addersim import LayerBits, Network, Program, Quantization, load_images, quantize
-from addersim.bit_search import to_toml
 from addersim.config import load_toml
-from addersim.datafiles import picture
 from addersim.datasets import DATASETS, read
-from addersim.hardware.accelerator import load_accelerator
-from addersim.hardware.energy_file import load_table
+from addersim.datasets.readers import picture
+from addersim.exploration.bit_search import to_toml
+from addersim.exploration.sweeps.results import read_study
+from addersim.exploration.sweeps.run import recall, sweep
+from addersim.exploration.sweeps.study import Study, load_study
+from addersim.frontends.onnx import lower_onnx
+from addersim.frontends.scalesim import load_topology
+from addersim.hardware.load import load_accelerator
+from addersim.hardware.prices.csv_file import load_table
 from addersim.layers import Add, Affine, AveragePool, MaxPool, Move, Relu, Window
-from addersim.onnx_reader import lower_onnx
-from addersim.report.sweep_page import render_sweep
-from addersim.scalesim import load_topology
-from addersim.sweeps.results import read_study
-from addersim.sweeps.run import recall, sweep
-from addersim.sweeps.study import Study, load_study
+from addersim.report.sweep.render import render_sweep
 from addersim.train.checkpoint import load_checkpoint, save_checkpoint
 from addersim.train.models import build
 from addersim.train.recipe import Recipe, load_recipe
 from addersim.train.weights import read_state_dict
 from tests.properties.mutators import binary, json_text, npy, pickled, protobuf, safetensors, text, zipped
-from tests.unit.onnx_models import node, weights, whole
-from tests.unit.test_scalesim import CONFIGURATION
+from tests.unit.frontends.onnx.models import node, weights, whole
+from tests.unit.frontends.scalesim.test_topology import CONFIGURATION
 
 DATA = Path(__file__).parents[2] / "addersim" / "data"
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from addersim.fixed import OVERFLOWS, ROUNDINGS, FixedFormat
+from addersim.arithmetic.fixed import OVERFLOWS, ROUNDINGS, FixedFormat
 
 CODE_TYPES = ("int8", "uint8", "int16", "uint16")
 LARGEST_CHANNELS = 70  # past one panel of any instruction set

@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from addersim import kernels, reference
-from addersim.arithmetics import ARITHMETICS
+from addersim import kernels
+from addersim.arithmetic.arithmetics import ARITHMETICS
+from addersim.arithmetic.geometry import MAX_WORK, Geometry
 from addersim.errors import NetworkError
-from addersim.geometry import MAX_WORK, Geometry
+from addersim.kernels import reference
 from tests.properties.strategies import CODE_TYPES
 
 ROOT = Path(__file__).parents[2]
@@ -24,7 +25,8 @@ ROOT = Path(__file__).parents[2]
 AT_THE_END_OF_A_PAGE = """
 import sys
 import numpy as np
-from addersim import kernels, reference
+from addersim import kernels
+from addersim.kernels import reference
 from tests.properties.test_kernels_memory import at_the_end_of_a_page
 
 random = np.random.default_rng(1)

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from addersim import kernels, reference
-from addersim.arithmetics import ARITHMETICS
+from addersim import kernels
+from addersim.arithmetic.arithmetics import ARITHMETICS
+from addersim.arithmetic.fixed import OVERFLOWS
 from addersim.errors import FormatError, NetworkError
-from addersim.fixed import OVERFLOWS
+from addersim.kernels import reference
 from tests.properties.strategies import codes, constants, formats, outputs, registers, shapes
 
 SETS = kernels.kernel_info().available

@@ -13,7 +13,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 BUILT = ROOT / "build" / "sanitized"
-TESTS = ("tests/properties/test_kernels_twins.py", "tests/properties/test_kernels_memory.py", "tests/unit/test_kernels.py")
+TESTS = (
+    "tests/properties/test_kernels_twins.py",
+    "tests/properties/test_kernels_memory.py",
+    "tests/unit/kernels/test_kernels.py",
+)
 SANITIZERS = ("-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined")
 HARNESS = ROOT / "tests" / "emulated" / "sets_agree.c"
 

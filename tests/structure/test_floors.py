@@ -11,122 +11,206 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "addersim"
 
+# Of two names that both fit, the longer one decides. A package's face, its __init__, is named as the package.
 FLOORS = {
+    "inputs": 1,
     "errors": 1,
-    "text": 1,
-    "opening": 1,
-    "limits": 1,
-    "pareto": 1,
-    "ops": 1,
-    "arithmetics": 1,
-    "fixed": 1,
     "config": 1,
     "storage": 1,
-    "geometry": 1,
-    "arguments": 2,
-    "datafiles": 1,
-    "quantization": 1,
-    "trace": 1,
-    "units": 1,
+    "format_quantity": 1,
+    "arithmetic": 1,
+    "quantization.rules": 1,
     "_core": 2,
     "kernels": 2,
-    "reference": 2,
-    "batches": 2,
-    "datapaths": 1,
-    "layouts": 3,
-    "layers": 3,
     "network": 3,
     "program": 3,
+    "trace": 3,
+    "layers": 3,
     "datasets": 3,
-    "calibration": 4,
-    "correction": 4,
-    "output_errors": 4,
-    "value_formats": 4,
-    "rewrites": 4,
-    "scalesim": 4,
-    "quantizer": 4,
     "simulation": 4,
+    "quantization": 4,
     "hardware": 4,
-    "summary": 4,
-    "comparison": 4,
-    "comparison_words": 4,
-    "sensitivity": 4,
-    "bit_search": 4,
+    "results": 4,
     "train": 5,
     "report": 5,
-    "onnx_reader": 5,
-    "library": 6,
-    "sweeps": 6,
+    "frontends": 5,
+    "model_zoo": 5,
+    "exploration": 6,
     "cli": 6,
     "__init__": 6,
     "__main__": 6,
 }
+HARDWARE = (  # the order inside hardware, lowest first
+    ("accelerator",),
+    ("schedule", "traffic", "cost"),
+    ("prices",),
+    ("dataflow",),
+    ("latency", "area", "leakage", "load", "scalesim"),
+    ("estimate", "sizing", "table_range"),
+    ("__init__",),
+)
 ONLY_IN = {
-    "torch": {"train", "cli"},
+    "torch": {"train", "frontends.torch", "cli"},
     "pandas": {"report"},
     "plotly": {"report"},
     "triton": {"train"},
     "typer": {"cli"},
-    "joblib": {"sweeps"},
-    "dask": {"sweeps"},
-    "distributed": {"sweeps"},
-    "ray": {"sweeps"},
-    "pyarrow": {"sweeps"},
-    "onnx": {"onnx_reader"},
-    "optuna": {"bit_search"},
+    "joblib": {"exploration.sweeps"},
+    "dask": {"exploration.sweeps"},
+    "distributed": {"exploration.sweeps"},
+    "ray": {"exploration.sweeps"},
+    "pyarrow": {"exploration.sweeps"},
+    "onnx": {"frontends.onnx"},
+    "optuna": {"exploration.bit_search"},
 }
+# Of this package only the rules are had from its face, so that the face stands where they do.
+FACES = {"quantization": "quantization.rules"}
 
 
 def modules():
     return sorted(path for path in PACKAGE.rglob("*.py") if "data" not in path.relative_to(PACKAGE).parts)
 
 
-def part(path):
-    """The folder or module directly under the package to which a file belongs."""
-    first = path.relative_to(PACKAGE).parts[0]
-    return first.removesuffix(".py")
+def name_of(path):
+    """The dotted name of a file's module below the package; a package's own is that of its folder, and of ours __init__."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+
+
+NAMES = {name_of(path): path for path in modules()} | {"_core": PACKAGE / "_core.pyi"}
+
+
+def within(name, places):
+    """The longest of some places, folders or modules, that a module stands in; None where it stands in none."""
+    fitting = [place for place in places if name == place or name.startswith(f"{place}.")]
+    return max(fitting, key=len, default=None)
+
+
+def floor(name):
+    return FLOORS[within(FACES.get(name, name), FLOORS)]
 
 
 def imported(tree):
-    """(line, dotted name) of every import, those inside functions and TYPE_CHECKING blocks included."""
+    """(line, dotted name) of every import, those inside functions and TYPE_CHECKING blocks included.
+
+    A name that is imported from a package is the module of that name, where there is one.
+    """
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.lineno, node.module
-            if node.module == "addersim":
-                yield from ((node.lineno, f"addersim.{alias.name}") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.module, "imports are absolute"
+            assert not node.level, "imports are absolute"
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                known = inner.startswith("addersim.") and inner.removeprefix("addersim.") in NAMES
+                yield node.lineno, inner if known else node.module
+
+
+def own_imports(path):
+    """(line, name below the package) of every import of ours; the package's own face is __init__."""
+    for line, name in imported(ast.parse(path.read_text())):
+        if name.split(".")[0] == "addersim":
+            yield line, name.removeprefix("addersim").removeprefix(".") or "__init__"
+
+
+GRAPH = {name: {target for _, target in own_imports(path)} for name, path in NAMES.items() if path.suffix == ".py"}
+
+
+def circle(graph):
+    """The modules of one circle of imports, in their order; empty where there is none."""
+    done = set()
+
+    def walk(name, way):
+        if name in way:
+            return [*way[way.index(name) :], name]
+        if name not in done:
+            for target in sorted(graph.get(name, ())):
+                if found := walk(target, [*way, name]):
+                    return found
+            done.add(name)
+        return []
+
+    return next((found for name in sorted(graph) if (found := walk(name, []))), [])
+
+
+def hardware_floor(name):
+    """A module's place in the order inside hardware; the folder's face imports what it shows and stands above all."""
+    part = name.split(".")[1] if "." in name else "__init__"
+    places = [number for number, parts in enumerate(HARDWARE) if part in parts]
+    assert len(places) == 1, f"{name} stands in {len(places)} places of the order inside hardware, expected one"
+    return places[0]
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_go_downwards(path):
-    here = FLOORS[part(path)]
-    for line, name in imported(ast.parse(path.read_text())):
-        if name.startswith("addersim."):
-            target = name.split(".")[1]
-            if target not in FLOORS:  # a public name of the package itself, such as __version__
-                assert here == 6, f"{path}:{line} imports the package's face"
-                continue
-            assert FLOORS[target] <= here, f"{path}:{line}: floor {here} imports {name} on floor {FLOORS[target]}"
-        owner = ONLY_IN.get(name.split(".")[0])
-        assert owner is None or part(path) in owner, f"{path}:{line} imports {name}; only {sorted(owner)} may"
+    name = name_of(path)
+    for line, target in own_imports(path):
+        assert target in NAMES, f"{path}:{line} imports {target}, which is no module"
+        assert floor(target) <= floor(name), f"{path}:{line}: floor {floor(name)} imports {target} on floor {floor(target)}"
+    for line, full in imported(ast.parse(path.read_text())):
+        owners = ONLY_IN.get(full.split(".")[0])
+        assert owners is None or within(name, owners), f"{path}:{line} imports {full}; only {sorted(owners)} may"
+
+
+def test_no_circle_of_imports():
+    """Circles that only a type checker or a later call would see are circles too."""
+    assert " > ".join(circle(GRAPH)) == ""
+
+
+def test_a_circle_is_found():
+    assert circle({"a": {"b"}, "b": {"c"}, "c": {"d", "b"}}) == ["b", "c", "b"]
+    assert circle({"a": {"a"}}) == ["a", "a"]
+    assert circle({"a": {"b", "c"}, "b": {"c"}}) == []
+
+
+@pytest.mark.parametrize("name", sorted(name for name in NAMES if name.split(".")[0] == "hardware"))
+def test_imports_inside_hardware_go_downwards(name):
+    here = hardware_floor(name)
+    for target in GRAPH[name]:
+        if within(target, ["hardware"]):
+            assert hardware_floor(target) <= here, f"{name} imports {target}, which stands above it"
+
+
+def test_no_module_imports_the_face_of_its_own_package():
+    """The face imports what it shows: a module behind it that asks it back is a circle that waits for its day."""
+    for name, targets in GRAPH.items():
+        folders = {name.rsplit(".", count)[0] for count in range(1, name.count(".") + 1)}
+        assert not folders & targets, f"{name} imports {sorted(folders & targets)}"
+
+
+def test_frontends_do_not_know_each_other():
+    folders = [name for name, path in NAMES.items() if re.fullmatch(r"frontends\.\w+", name) and path.stem == "__init__"]
+    assert folders
+    for name, targets in GRAPH.items():
+        if own := within(name, folders):
+            others = {within(target, folders) for target in targets} - {None, own}
+            assert not others, f"{name} imports {sorted(others)}"
 
 
 def test_every_part_has_a_floor():
-    assert {part(path) for path in modules()} <= FLOORS.keys()
+    assert [name for name in NAMES if not within(FACES.get(name, name), FLOORS)] == []
+    assert [place for place in FLOORS if place not in NAMES] == []
+    assert {part for parts in HARDWARE for part in parts} == {
+        name.split(".")[1] if "." in name else "__init__" for name in NAMES if name.split(".")[0] == "hardware"
+    }
 
 
 def test_the_guide_for_contributors_tells_the_same_floors():
-    rows = re.findall(r"^\| (\d) \w+ \| (.*) \|$", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
-    told = {name: int(floor) for floor, names in rows for name in re.findall(r"\w+", re.sub(r"\(.*?\)", "", names))}
+    guide = (ROOT / "CONTRIBUTING.md").read_text()
+    rows = re.findall(r"^\| (\d) \w+ \| (.*) \|$", guide, re.MULTILINE)
+    told = {
+        name.replace("/", "."): int(floor)
+        for floor, names in rows
+        for name in re.findall(r"[\w/]+", re.sub(r"\(.*?\)", "", names))
+    }
     assert told == {name: floor for name, floor in FLOORS.items() if name not in ("_core", "__main__")}
+    (order,) = re.findall(r"^In `hardware`: (.*)\.$", guide, re.MULTILINE)
+    assert [set(part.split(", ")) for part in order.split(" > ")] == [set(parts) for parts in reversed(HARDWARE[:-1])]
 
 
 def test_only_kernels_imports_the_compiled_module():
-    users = [
-        path for path in modules() for _, name in imported(ast.parse(path.read_text())) if name.startswith("addersim._core")
-    ]
-    assert {part(path) for path in users} == {"kernels"}
+    assert {name.split(".")[0] for name, targets in GRAPH.items() if "_core" in targets} == {"kernels"}
 
 
 def _loaded_by(statement):
@@ -158,23 +242,22 @@ def test_every_arithmetic_is_complete():
     import dataclasses
 
     from addersim import _core
-    from addersim.arithmetics import ARITHMETICS, Arithmetic
-    from addersim.datapaths import DATAPATHS
+    from addersim.arithmetic.arithmetics import ARITHMETICS, Arithmetic
+    from addersim.arithmetic.datapaths import DATAPATHS
 
     assert set(_core.arithmetics()) == set(ARITHMETICS) == {record.arithmetic.name for record in DATAPATHS.values()}
     for name, record in ARITHMETICS.items():
         assert record.name == name
     code = "".join(path.read_text() for path in PACKAGE.rglob("*.py") if path.stem != "arithmetics")
     for field in dataclasses.fields(Arithmetic):
-        assert re.search(rf"(arithmetic|record|ARITHMETICS\[[^]]*\]|one|find_arithmetic\([^)]*\))\.{field.name}\b", code), (
-            field.name
-        )
+        assert re.search(rf"(arithmetic|record|\[[^]]*\]|one|\))\.{field.name}\b", code), field.name
 
 
 def test_kernels_and_reference_have_the_same_functions():
     import inspect
 
-    from addersim import kernels, reference
+    from addersim import kernels
+    from addersim.kernels import reference
 
     public = [
         name for name, one in vars(reference).items() if inspect.isfunction(one) and one.__module__ == reference.__name__

@@ -7,12 +7,12 @@ from functools import partial
 import pytest
 
 from addersim import Quantization, count, estimate, load_network, quantize, simulate
-from addersim.onnx_reader import lower_onnx
+from addersim.frontends.onnx import lower_onnx
 from addersim.quantization import LayerBits
-from addersim.quantizer import prepare
+from addersim.quantization.pipeline import prepare
 from addersim.report import write_report
+from addersim.results.result import evaluate
 from addersim.storage import record_digest
-from addersim.summary import evaluate
 from tests.unit.networks import deep, images
 
 WIRINGS = ("chain", "residual", "fan", "nested")
@@ -139,7 +139,7 @@ def test_deep_networks_meet_no_limit_of_recursion(tmp_path):
 
 
 def test_deep_onnx_files_meet_no_limit_of_recursion(tmp_path):
-    onnx_models = pytest.importorskip("tests.unit.onnx_models", exc_type=ImportError)
+    onnx_models = pytest.importorskip("tests.unit.frontends.onnx.models", exc_type=ImportError)
     nodes = [onnx_models.node("Relu", "x", name="relu")]
     for place in range(5000):
         nodes.append(
@@ -151,7 +151,7 @@ def test_deep_onnx_files_meet_no_limit_of_recursion(tmp_path):
 
 def test_deep_torch_networks_meet_no_limit_of_recursion():
     torch = pytest.importorskip("torch")
-    from addersim.train.lower import lower
+    from addersim.frontends.torch.lower import lower
 
     class Deep(torch.nn.Module):
         def forward(self, x):

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
+from addersim.arithmetic.fixed import Accumulator, FixedFormat
 from addersim.cli import main
 from addersim.errors import AddersimError, NetworkError
-from addersim.fixed import Accumulator, FixedFormat
 from addersim.layers import (
     AnyIntegerLayer,
     AnyLayer,
@@ -22,7 +22,7 @@ from addersim.layers import (
     IntegerWindow,
 )
 from addersim.program import Program
-from addersim.quantizer import quantize
+from addersim.quantization.pipeline import quantize
 from addersim.simulation import count, simulate
 from tests.unit.networks import images, residual
 

@@ -6,9 +6,9 @@ from joblib import Parallel, delayed
 from addersim.cli import app
 from addersim.cli.usage import out_of_memory_told
 from addersim.errors import lacks_memory, needing_memory, out_of_memory
+from addersim.exploration.sweeps.job_files import attempt
 from addersim.layers import Window
-from addersim.library import load_network
-from addersim.sweeps.records import attempt
+from addersim.model_zoo import load_network
 
 VERBS = [verb.name for verb in app.registered_commands]
 

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from addersim import Accumulator, Quantization, kernels, quantize, reference, simulate
+from addersim import Accumulator, Quantization, kernels, quantize, simulate
 from addersim.errors import DataError, NetworkError
+from addersim.kernels import reference
 from addersim.layers import IntegerWindow
 from addersim.program import Program
 from addersim.simulation import count
@@ -120,7 +121,7 @@ def test_the_width_that_would_have_been_enough_is_enough(network):
 
 def test_accumulators_of_l1_are_as_wide_as_the_field_says():
     """Eight-bit operands need 17 bits for 144 taps, 19 for 576, 22 for 4,608."""
-    from addersim.fixed import FixedFormat
+    from addersim.arithmetic.fixed import FixedFormat
 
     for taps, bits in ((144, 17), (576, 19), (4608, 22)):
         operand = FixedFormat(8, False)

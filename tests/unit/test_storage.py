@@ -9,7 +9,7 @@ import pytest
 
 from addersim import Network, Program, Quantization, quantize
 from addersim.errors import NetworkError
-from addersim.library import load_network, load_network_or_program
+from addersim.model_zoo import load_network, load_network_or_program
 from addersim.storage import write_atomically
 from tests.unit.networks import images, residual
 

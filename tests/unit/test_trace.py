@@ -3,7 +3,7 @@
 import pytest
 
 from addersim import count, quantize
-from addersim.arithmetics import ARITHMETICS
+from addersim.arithmetic.arithmetics import ARITHMETICS
 from tests.unit.networks import residual
 
 

@@ -8,12 +8,12 @@ from typing import get_args
 import pandas as pd
 import plotly.graph_objects as go
 
-from addersim.comparison import COMPONENTS, Contrast
+from addersim.format_quantity import AREA_UNITS, ENERGY_UNITS, best_unit
 from addersim.hardware.cost import Component
 from addersim.report.figures.rows import design_labels
 from addersim.report.markup import escape
 from addersim.report.style import NETWORKS, QUIET, RESOURCES, beside, finish, short
-from addersim.units import AREA_UNITS, ENERGY_UNITS, best_unit
+from addersim.results.comparison import COMPONENTS, Contrast
 
 __all__ = ["area_by_unit", "energy_by_table", "ratio_by_scope", "ratio_by_table"]
 

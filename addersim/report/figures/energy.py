@@ -5,11 +5,11 @@ from __future__ import annotations
 import pandas as pd
 import plotly.graph_objects as go
 
-from addersim.comparison import COMPONENTS
+from addersim.format_quantity import ENERGY_UNITS, best_unit, compact
 from addersim.report.figures.rows import design_labels, of_network, stage_labels
 from addersim.report.markup import escape
 from addersim.report.style import NETWORKS, OPERANDS, RESOURCES, beside, finish, short
-from addersim.units import ENERGY_UNITS, best_unit, compact
+from addersim.results.comparison import COMPONENTS
 
 __all__ = ["energy_by_layer", "energy_by_level", "energy_by_network", "energy_by_part"]
 

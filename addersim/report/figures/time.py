@@ -8,11 +8,11 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from addersim.comparison import COMPONENTS
+from addersim.format_quantity import TIME_UNITS, best_unit
 from addersim.report.figures.rows import of_network, stage_labels
 from addersim.report.markup import escape
 from addersim.report.style import INK, QUIET, RESOURCES, finish, finish_plane
-from addersim.units import TIME_UNITS, best_unit
+from addersim.results.comparison import COMPONENTS
 
 __all__ = ["latency_by_layer", "roofline"]
 

@@ -10,11 +10,11 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from addersim.ops import OPERATIONS
+from addersim.arithmetic.ops import OPERATIONS
+from addersim.format_quantity import compact
 from addersim.report.figures.rows import of_network, stage_labels
 from addersim.report.markup import escape
 from addersim.report.style import PALE, RESOURCES, SHADES, VERMILION, beside, finish, label
-from addersim.units import compact
 
 __all__ = ["errors_by_layer", "operations_by_width", "ranges_by_layer"]
 

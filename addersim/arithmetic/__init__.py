@@ -1,0 +1,1 @@
+"""Arithmetic: what numbers and circuits are, whatever layer uses them."""

@@ -1,0 +1,77 @@
+"""DATAPATHS: the circuits that a window layer can run on, one record each.
+
+A datapath computes one of `addersim.arithmetic.arithmetics`; those of one give the same numbers and different bills.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from addersim.arithmetic.arithmetics import ARITHMETICS, Arithmetic
+from addersim.arithmetic.ops import OpCounts
+from addersim.errors import FormatError
+
+__all__ = ["DATAPATHS", "Datapath", "datapath", "datapaths_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Datapath:
+    """A circuit for one tap of a window layer.
+
+    Attributes
+    ----------
+    name
+        Name in `DATAPATHS`.
+    arithmetic
+        What the circuit computes.
+    tap_operations
+        Operations of one tap at the width of the wider operand, without the accumulation.
+    accumulation
+        The operation, at the width of the accumulator, that adds a term to the sum.
+    about
+        One line for people.
+    """
+
+    name: str
+    arithmetic: Arithmetic
+    tap_operations: tuple[str, ...]
+    accumulation: str
+    about: str
+
+    def bill(self, taps: int, operand_bits: int, accumulator_bits: int) -> OpCounts:
+        """Operations that the hardware runs for a number of taps (padded taps included)."""
+        operands = [((op, operand_bits), taps) for op in self.tap_operations]
+        return OpCounts([*operands, ((self.accumulation, accumulator_bits), taps)])
+
+    def paper_bill(self, taps: int, operand_bits: int) -> OpCounts:
+        """Operations in the paper's convention, all at the operands' width, nothing else billed."""
+        return OpCounts([((op, operand_bits), taps) for op in self.arithmetic.paper_operations])
+
+
+_L1, _L2, _MAC = (ARITHMETICS[name] for name in ("l1", "l2", "mac"))
+_RECORDS = (
+    Datapath("l1-2a", _L1, ("sub", "sub", "mux"), "sub", "x - f and f - x, the positive one is chosen (arXiv 2101.10015)"),
+    Datapath(
+        "l1-1c1a", _L1, ("cmp", "mux", "mux", "sub"), "sub", "a comparator orders x and f, then x - f (arXiv 2101.10015)"
+    ),
+    Datapath("l1-xor", _L1, ("sub", "xor"), "sub", "x - f, inverted where negative; the missing +1 enters as the sum's carry"),
+    Datapath("mac", _MAC, ("mul",), "add", "multiply and accumulate"),
+    Datapath("l2", _L2, ("sub", "xor", "mul"), "sub", "x - f, inverted where negative, times itself in a full multiplier"),
+)
+
+DATAPATHS: Mapping[str, Datapath] = MappingProxyType({record.name: record for record in _RECORDS})
+
+
+def datapaths_of(arithmetic: str) -> tuple[Datapath, ...]:
+    """The circuits of an arithmetic, the usual one first."""
+    return tuple(record for record in _RECORDS if record.arithmetic.name == arithmetic)
+
+
+def datapath(name: str) -> Datapath:
+    """The record of a name, or an error that lists the known ones."""
+    try:
+        return DATAPATHS[name]
+    except KeyError:
+        raise FormatError(f"unknown datapath {name!r}; known: {', '.join(DATAPATHS)}") from None

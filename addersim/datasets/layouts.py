@@ -1,0 +1,114 @@
+"""Where the files of an image set lie below its folder, and how they are put together: one function a layout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import chain, islice, zip_longest
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from addersim.datasets.readers import Bytes, idx, picture, python_batch, records
+from addersim.datasets.records import Dataset, Split
+from addersim.errors import DataError
+from addersim.inputs.opening import parsing
+from addersim.storage import load_arrays
+
+__all__ = ["cifar_layout", "embedded_layout", "folder_layout", "idx_layout"]
+
+Labels = npt.NDArray[np.int64]
+
+LARGEST_FOLDER_BYTES = 4 << 30
+"""Pictures are decoded into memory; more than this needs a limit."""
+
+SUFFIXES = frozenset({".jpeg", ".jpg", ".png"})
+
+
+def _find(dataset: Dataset, root: Path, names: Iterable[str]) -> list[Path] | None:
+    """Paths of all the names, plain or gzipped, in the root or one of the set's folders; None where one is missing."""
+    names = tuple(names)
+    for folder in (root, *(root / below for below in dataset.folders)):
+        found = [next((p for p in (folder / name, folder / f"{name}.gz") if p.is_file()), None) for name in names]
+        if all(found):
+            return [path for path in found if path]
+    return None
+
+
+def _missing(dataset: Dataset, root: Path, names: Iterable[str]) -> DataError:
+    where = " or ".join(str(folder) for folder in (root, *(root / below for below in dataset.folders)))
+    return DataError(
+        f"data set {dataset.name}: {', '.join(names)} (plain or .gz) not found in {where}; "
+        f"get the files from {dataset.source} and name their folder as root"
+    )
+
+
+def idx_layout(dataset: Dataset, root: Path, split: Split, limit: int | None) -> tuple[Bytes, Bytes]:
+    prefix = "train" if split == "train" else "t10k"
+    names = (f"{prefix}-images-idx3-ubyte", f"{prefix}-labels-idx1-ubyte")
+    paths = _find(dataset, root, names)
+    if paths is None:
+        raise _missing(dataset, root, names)
+    count = dataset.counts[split]
+    pixels = idx(paths[0], (count, *dataset.shape[1:]), dataset.checksum(paths[0]))
+    return pixels.reshape(count, *dataset.shape), idx(paths[1], (count,), dataset.checksum(paths[1]))
+
+
+def cifar_layout(dataset: Dataset, root: Path, split: Split, limit: int | None) -> tuple[Bytes, Bytes]:
+    """CIFAR's binary files, or else its python batches."""
+    hundred = len(dataset.classes) == 100
+    if hundred:
+        batches: tuple[str, ...] = (split,)
+    else:
+        batches = tuple(f"data_batch_{part}" for part in range(1, 6)) if split == "train" else ("test_batch",)
+    rows = dataset.counts[split] // len(batches)
+    pixel_count = int(np.prod(dataset.shape))
+    binaries = [f"{batch}.bin" for batch in batches]
+    if paths := _find(dataset, root, binaries):
+        label_bytes = 2 if hundred else 1  # CIFAR-100: coarse label, then fine label
+        parts = [records(path, rows, label_bytes + pixel_count, dataset.checksum(path)) for path in paths]
+        pairs = [(part[:, label_bytes:], part[:, label_bytes - 1]) for part in parts]
+    elif paths := _find(dataset, root, batches):
+        key = "fine_labels" if hundred else "labels"
+        pairs = [python_batch(path, rows, pixel_count, key, dataset.checksum(path)) for path in paths]
+    else:
+        raise _missing(dataset, root, (*binaries, *batches))
+    pixels = np.concatenate([pixels for pixels, _ in pairs]).reshape(-1, *dataset.shape)
+    return pixels, np.concatenate([labels for _, labels in pairs])
+
+
+def embedded_layout(dataset: Dataset, root: Path, split: Split, limit: int | None) -> tuple[Bytes, Bytes]:
+    path = root / f"{dataset.name.replace('-', '_')}.npz"
+    count = dataset.counts[split]
+    stored = load_arrays(path, DataError)
+    with parsing(str(path), "damaged or unreadable: lacks an array", DataError):
+        pixels, labels = stored[f"{split}_pixels"], stored[f"{split}_labels"]
+    if pixels.shape != (count, *dataset.shape) or labels.shape != (count,):
+        raise DataError(f"{path}: holds {pixels.shape} and {labels.shape}, expected {(count, *dataset.shape)} and {(count,)}")
+    return pixels, labels
+
+
+def folder_layout(dataset: Dataset, root: Path, split: Split, limit: int | None) -> tuple[Bytes, Labels]:
+    """One folder a class, below ``train`` and ``val``; classes in the order of their folders' names.
+
+    The first pictures of all classes come first, then the second ones, so that a limit leaves every class its share.
+    """
+    folder = root / ("train" if split == "train" else "val")
+    classes = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    if len(classes) != len(dataset.classes):
+        raise DataError(
+            f"data set {dataset.name}: {folder} holds {len(classes)} folders, expected one for each of "
+            f"{len(dataset.classes)} classes; get the pictures from {dataset.source}"
+        )
+    pictures = [sorted(path for path in one.iterdir() if path.suffix.lower() in SUFFIXES) for one in classes]
+    in_turn = chain.from_iterable(zip_longest(*([(path, label) for path in one] for label, one in enumerate(pictures))))
+    chosen = list(islice((pair for pair in in_turn if pair), limit))
+    if (size := len(chosen) * int(np.prod(dataset.shape))) > LARGEST_FOLDER_BYTES:
+        raise DataError(
+            f"data set {dataset.name}: {len(chosen):,} pictures take {size / (1 << 30):.1f} GiB in memory, at most "
+            f"{LARGEST_FOLDER_BYTES >> 30} are read; name a limit"
+        )
+    pixels = np.empty((len(chosen), *dataset.shape), np.uint8)
+    for place, (path, _) in enumerate(chosen):
+        pixels[place] = picture(path, dataset.shape[1])
+    return pixels, np.array([label for _, label in chosen], np.int64)

@@ -1,0 +1,124 @@
+"""Records of image sets: labelled images, and what a set must hold."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from addersim.datasets.readers import Bytes
+from addersim.errors import DataError
+from addersim.inputs.limits import IMAGES
+
+__all__ = ["Dataset", "Images", "Split"]
+
+
+Split = Literal["train", "test"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Images:
+    """Labelled images of one size.
+
+    Attributes
+    ----------
+    name
+        The set they come from.
+    pixels
+        uint8 of shape (images, channels, height, width).
+    labels
+        int64 of shape (images,), indices into `classes`.
+    classes
+        Names of the classes.
+
+    Raises
+    ------
+    DataError
+        For no images, another type or shape, or a label that names no class.
+    """
+
+    name: str
+    pixels: Bytes
+    labels: npt.NDArray[np.int64]
+    classes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        name, pixels, labels = self.name, self.pixels, self.labels
+        if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.size == 0:
+            expected = "uint8 of shape (images, channels, height, width)"
+            raise DataError(f"{name}: pixels are {pixels.dtype} of shape {pixels.shape}, expected {expected}")
+        if labels.dtype != np.int64 or labels.shape != pixels.shape[:1]:
+            expected = f"int64 of shape {pixels.shape[:1]}"
+            raise DataError(f"{name}: labels are {labels.dtype} of shape {labels.shape}, expected {expected}")
+        wrong = np.flatnonzero((labels < 0) | (labels >= len(self.classes)))
+        if wrong.size:
+            where = f"label {labels[wrong[0]]} of image {wrong[0]}"
+            raise DataError(f"{name}: {where} is outside 0..{len(self.classes) - 1} ({wrong.size} such labels)")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def digest(self) -> str:
+        """SHA-256 of pixels and labels."""
+        found = hashlib.sha256(f"{self.pixels.shape}".encode())
+        for array in (self.pixels, self.labels):
+            found.update(array.tobytes())
+        return found.hexdigest()
+
+    def first(self, limit: int | None) -> Images:
+        """The first `limit` images (all of them where there are fewer, or for None)."""
+        if limit is None:
+            return self
+        number = IMAGES.check(limit, f"{self.name}: limit", DataError)
+        return Images(self.name, self.pixels[:number], self.labels[:number], self.classes)
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """What a set must contain, how it is stored and where it comes from.
+
+    Attributes
+    ----------
+    name, title
+        Name to load it by, and its name in prose.
+    shape
+        (channels, height, width) of an image.
+    counts
+        Images by split.
+    classes
+        Names of the classes.
+    mean, std
+        Per-channel statistics of pixels/255 by which training normalises, as in the field's usual recipes.
+    layout
+        Reader of the stored files: ``layout(dataset, root, split, limit)``; it may read more than the limit.
+    folders
+        Folders under the root in which the files may also lie.
+    source
+        Where to get the set.
+    default_root
+        Folder that is read where the user names none.
+    checksums
+        MD5 of the files' content, unpacked, by name; of CIFAR's binary files none is published.
+    """
+
+    name: str
+    title: str
+    shape: tuple[int, int, int]
+    counts: Mapping[str, int]
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    layout: Callable[[Dataset, Path, Split, int | None], tuple[Bytes, npt.NDArray[Any]]]
+    folders: tuple[str, ...] = ()
+    source: str = ""
+    default_root: Path | None = None
+    checksums: Mapping[str, str] = field(default_factory=dict)
+
+    def checksum(self, path: Path) -> str | None:
+        """MD5 that a file's content must have, where one is known."""
+        return self.checksums.get(path.name.removesuffix(".gz"))

@@ -1,0 +1,1 @@
+"""Exploration: many designs in turn: sensitivity, searches of bit widths, sweeps."""

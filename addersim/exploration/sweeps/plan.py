@@ -1,0 +1,185 @@
+"""Plan: a study with everything that it names loaded, checked and hashed, and the jobs that its points share."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from msgspec.structs import replace
+
+from addersim import datasets
+from addersim.arithmetic.arithmetics import ARITHMETICS
+from addersim.datasets.records import Images
+from addersim.datasets.registry import DATASETS
+from addersim.errors import AddersimError, ConfigError
+from addersim.exploration.sweeps.fingerprint import code_digest
+from addersim.exploration.sweeps.job_files import CostKey, SimulationKey, digest
+from addersim.exploration.sweeps.study import Study, once
+from addersim.hardware.accelerator import Accelerator
+from addersim.hardware.load import load_accelerator
+from addersim.hardware.prices.csv_file import load_table
+from addersim.hardware.prices.table import EnergyTable
+from addersim.layers import Window
+from addersim.model_zoo import bundled_networks, load_network
+from addersim.network import Network
+from addersim.quantization.pipeline import check_layer_names
+from addersim.quantization.rules import Circuit, Quantization
+from addersim.storage import record_digest
+
+__all__ = ["Plan", "Point", "make_plan"]
+
+Loaded = TypeVar("Loaded")
+_PLAIN = Quantization()
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One row of the results: its place on every axis, and the two jobs behind it.
+
+    Attributes
+    ----------
+    network, accelerator, table
+        Names in the plan.
+    arithmetic
+        What its windows compute: ``l1``, ``mac`` or ``l1+mac``.
+    rules
+        How it is quantised, for circuit 2a.
+    circuit, clip_weights
+        None in a network without adder layers: points that differ in nothing else are one.
+    simulation, cost
+        Keys of its jobs.
+    """
+
+    network: str
+    arithmetic: str
+    rules: Quantization
+    circuit: Circuit | None
+    clip_weights: bool | None
+    accelerator: str
+    table: str
+    simulation: SimulationKey
+    cost: CostKey
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a sweep works on.
+
+    Attributes
+    ----------
+    study
+        The study.
+    points
+        In the order of its results.
+    networks, accelerators, tables
+        By the names that points use.
+    calibration, test
+        Images that choose scales, and images that are simulated.
+    """
+
+    study: Study
+    points: tuple[Point, ...]
+    networks: Mapping[str, Network]
+    accelerators: Mapping[str, Accelerator]
+    tables: Mapping[str, EnergyTable]
+    calibration: Images
+    test: Images
+
+
+def make_plan(study: Study) -> Plan:
+    """Load and check all that a study names, so that nothing impossible is found out after hours of work.
+
+    Raises
+    ------
+    AddersimError
+        For a network, accelerator, table or image set that does not exist or does not fit, with the study's key.
+    """
+    networks = _load("networks", study.networks, _trained)
+    accelerators = _load("accelerator", study.accelerator, load_accelerator)
+    tables = _load("table", study.table, load_table)
+    if study.data not in DATASETS:
+        raise ConfigError(f"data: {study.data!r} is not known; known: {', '.join(DATASETS)}")
+    for name, network in networks.items():
+        _check_network(name, network, study)
+    calibration = datasets.load(study.data, study.root, "train", study.calibration_images)
+    test = datasets.load(study.data, study.root, "test", study.images)
+    points = {
+        (point.network, point.accelerator, point.table, digest(point.cost)): point
+        for point in _points(study, networks, accelerators, tables, (calibration, test))
+    }
+    return Plan(study, tuple(points.values()), networks, accelerators, tables, calibration, test)
+
+
+def _load(key: str, texts: Sequence[str], load: Callable[[str], Loaded]) -> dict[str, Loaded]:
+    """What the texts name, each under its own name, or under its text where several have that name."""
+    found = []
+    for text in once(texts):
+        try:
+            found.append((text, load(text)))
+        except AddersimError as error:
+            raise type(error)(f"{key}: {error}") from None
+    names = [one.name for _, one in found]  # type: ignore[attr-defined]  # networks, accelerators and tables have names
+    return {own if names.count(own) == 1 else text: one for own, (text, one) in zip(names, found, strict=True)}
+
+
+def _trained(text: str) -> Network:
+    network = load_network(text)
+    if text not in bundled_networks() and not Path(text).exists():
+        raise ConfigError(f"network {text!r}: an architecture with random weights has no accuracy; give a trained file")
+    return network
+
+
+def _check_network(name: str, network: Network, study: Study) -> None:
+    data = DATASETS[study.data]
+    if network.input_shape != data.shape or network.outputs != len(data.classes):
+        wanted = f"images of {network.input_shape} in {network.outputs} classes"
+        raise ConfigError(f"networks: {name} takes {wanted}; data {data.name} has {data.shape} in {len(data.classes)}")
+    try:
+        check_layer_names(study.quantization, network)
+    except AddersimError as error:
+        raise type(error)(f"quantization: {error} (network {name})") from None
+
+
+def _points(
+    study: Study,
+    networks: Mapping[str, Network],
+    accelerators: Mapping[str, Accelerator],
+    tables: Mapping[str, EnergyTable],
+    images: tuple[Images, Images],
+) -> Iterator[Point]:
+    code = code_digest()
+    calibration, test = (one.digest() for one in images)
+    machines = {name: digest(one) for name, one in accelerators.items()}
+    prices = {name: digest(one.rows) for name, one in tables.items()}
+    contents = {name: record_digest(one) for name, one in networks.items()}
+    for name, how in itertools.product(networks, list(study.rules())):
+        lanes = sorted({layer.arithmetic for layer in networks[name].layers if isinstance(layer, Window)})
+        adder, clips = "l1" in lanes, any(ARITHMETICS[name].exact_clip for name in lanes)
+        rules = replace(how, circuit=_PLAIN.circuit, clip_weights=how.clip_weights if clips else _PLAIN.clip_weights)
+        simulation = SimulationKey(
+            network=contents[name], calibration_images=calibration, test_images=test, rules=rules, code=code
+        )
+        behind, circuit = digest(simulation), how.circuit if adder else None
+        for machine, table in itertools.product(machines, prices):
+            for batch in once(study.batch or (accelerators[machine].batch,)):
+                yield Point(
+                    network=name,
+                    arithmetic="+".join(lanes),
+                    rules=rules,
+                    circuit=circuit,
+                    clip_weights=how.clip_weights if clips else None,
+                    accelerator=machine,
+                    table=table,
+                    simulation=simulation,
+                    cost=CostKey(
+                        simulation=behind,
+                        circuit=circuit,
+                        accelerator=machines[machine],
+                        table=prices[table],
+                        batch=batch,
+                        code=code,
+                    ),
+                )

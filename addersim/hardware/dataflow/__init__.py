@@ -1,0 +1,1 @@
+"""Dataflow: who moves what while the array runs a layer, in the tiles that are best."""

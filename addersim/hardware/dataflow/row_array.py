@@ -1,0 +1,134 @@
+"""A layer on a row stationary array of an accelerator: its mapping, cycles and accesses at every level.
+
+Rules beside those of `row_stationary`: every tap reads an input, a weight and a running sum from the scratchpads and writes
+the sum back; every word that an element receives is written into a scratchpad; padded pixels are delivered like others but are
+no DRAM traffic. A mapping may fill what `capacity.tile_words` gives it.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from addersim.errors import HardwareError
+from addersim.hardware.accelerator import Accelerator, Buffers, Objective, Stored
+from addersim.hardware.dataflow.array_run import ArrayRun, Placement
+from addersim.hardware.dataflow.capacity import tile_words
+from addersim.hardware.dataflow.row_mapper import RowArray, Widths, row_mapping
+from addersim.hardware.dataflow.row_stationary import RowMapping, RowShape, count_rows, fetched
+from addersim.hardware.traffic import Access, Loop, Tiling, Whole
+from addersim.trace import LayerTrace
+
+__all__ = ["row_shape", "run_rows"]
+
+
+def run_rows(
+    layer: LayerTrace, accelerator: Accelerator, batch: int, placement: Placement, objective: Objective | None = None
+) -> ArrayRun:
+    """Cycles, accesses and tiles of a window layer.
+
+    Raises
+    ------
+    HardwareError
+        The trace does not say how the window moves, or the array, a scratchpad or a memory is too small.
+    """
+    shape, array = row_shape(layer, batch), accelerator.array
+    scratchpads = array.row_stationary
+    assert scratchpads is not None
+    widths = Widths(layer.inputs[0].bits, layer.weights.bits, layer.accumulator_bits or layer.output.bits)
+    words = (scratchpads.input_words, scratchpads.weight_words, scratchpads.sum_words)
+    rooms = (_room(held, scratchpads.word_bits, bits) for held, bits in zip(words, widths, strict=True))
+    elements = RowArray(array.rows, array.columns, *rooms)
+    try:
+        mapping = _mapping(shape, elements, accelerator.buffers, widths, objective or scratchpads.least, placement.input_kept)
+    except HardwareError as error:
+        raise HardwareError(f"layer {layer.name}: accelerator {accelerator.name!r}: {error}") from None
+    used = mapping.filter_sets * mapping.channel_sets * shape.geometry.kernel[0] * mapping.strip
+    return ArrayRun(
+        cycles=int(count_rows(shape, mapping).cycles),
+        mapping_efficiency=used / array.elements,
+        accesses=_accesses(shape, mapping, widths, layer.weights.words, placement.input_kept),
+        tiling=_tiling(shape, mapping),
+    )
+
+
+def row_shape(layer: LayerTrace, batch: int) -> RowShape:
+    """The shape of a layer for a batch, checked against its own numbers."""
+    work, where = layer.work, f"layer {layer.name}"
+    assert work is not None
+    if work.geometry is None or work.image is None:
+        raise HardwareError(
+            f"{where}: its trace does not say how the window moves (geometry, image); row stationary needs that"
+        )
+    height, width = work.geometry.kernel
+    shape = RowShape(batch, work.window // (height * width), work.filters, work.geometry, work.image)
+    if shape.taps != work.taps * batch:
+        raise HardwareError(f"{where}: its geometry gives {shape.taps // batch} taps, its matrix product has {work.taps}")
+    return shape
+
+
+def _room(words: int, word_bits: int, bits: int) -> int:
+    """Operands that a scratchpad holds."""
+    return words * (word_bits // bits) if bits <= word_bits else words // -(-bits // word_bits)
+
+
+@lru_cache(maxsize=1024)  # networks repeat their layers, and a search takes milliseconds
+def _mapping(
+    shape: RowShape,
+    elements: RowArray,
+    buffers: Buffers,
+    widths: Widths,
+    least: Objective,
+    input_kept: bool,
+) -> RowMapping:
+    operands: tuple[Stored, ...] = ("input", "weight", "partial_sum")
+
+    def fits(*held: Whole) -> Whole:
+        found: Whole = True
+        for name, memory in buffers.memories().items():
+            listed = zip(operands, held, widths, strict=True)
+            taken = sum(memory.words(words, bits) for operand, words, bits in listed if buffers.memory(operand) == name)
+            found = found & (taken <= tile_words(buffers, name))
+        return found
+
+    return row_mapping(shape, elements, fits, widths, least, input_kept)
+
+
+def _accesses(
+    shape: RowShape, mapping: RowMapping, widths: Widths, stored_weights: int, input_kept: bool
+) -> tuple[Access, ...]:
+    moved = count_rows(shape, mapping)
+    inputs, weights = (int(words) for words in fetched(shape, mapping))
+    inputs = 0 if input_kept else inputs
+    beside = stored_weights - shape.geometry.groups * shape.weights
+    sums = int(moved.partial_sums)
+    delivered, kernels, added = (int(words) for words in (moved.network_inputs, moved.network_weights, moved.network_sums))
+    found = (
+        Access("register", "input", shape.taps, delivered, widths.input),
+        Access("register", "weight", shape.taps, kernels, widths.weight),
+        Access("register", "partial_sum", shape.taps, shape.taps, widths.sum),
+        Access("network", "input", delivered, 0, widths.input),
+        Access("network", "weight", kernels, 0, widths.weight),
+        Access("network", "partial_sum", added, 0, widths.sum),
+        Access("buffer", "input", int(moved.input_reads), inputs, widths.input),
+        Access("buffer", "weight", int(moved.weight_reads) + beside, weights + beside, widths.weight),
+        Access("buffer", "partial_sum", sums, sums, widths.sum),
+        Access("dram", "input", inputs, 0, widths.input),
+        Access("dram", "weight", weights + beside, 0, widths.weight),
+    )
+    return tuple(access for access in found if access.words)
+
+
+def _tiling(shape: RowShape, mapping: RowMapping) -> Tiling:
+    """The loops of a mapping, outermost first; the last two are those of the passes."""
+    outer = (
+        ("filters", shape.filters, mapping.held),
+        ("rows", shape.outputs[0], mapping.strip),
+        ("images", shape.images, mapping.images),
+    )
+    if mapping.input_kept == "strip":
+        outer = (*outer[1:], outer[0])
+    inner = (
+        ("channels", shape.channels, mapping.channels * mapping.channel_sets),
+        ("filters", mapping.held, mapping.filters * mapping.filter_sets),
+    )
+    return Tiling(tuple(Loop(name, -(-size // tile), min(tile, size)) for name, size, tile in (*outer, *inner)))

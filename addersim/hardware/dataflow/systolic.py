@@ -1,0 +1,139 @@
+"""A matrix product on a systolic array: folds, cycles, and how often each operand passes through the array.
+
+The closed form is the one that SCALE-Sim 3.0.0 computes: for M output pixels, a window of K taps and N filters on R rows and
+C columns, the array holds a part of Sr x Sc in each fold and streams T steps through it.
+
+=================  ====  ====  ====  =================
+dataflow           Sr    Sc    T     cycles of a fold
+=================  ====  ====  ====  =================
+output stationary  M     N     K     R + C + T - 2
+weight stationary  K     N     M     2 R + C + T - 2
+input stationary   K     M     N     2 R + C + T - 2
+=================  ====  ====  ====  =================
+
+There are ceil(Sr / R) ceil(Sc / C) folds, one after another; a partly filled one costs as much as a full one. (SCALE-Sim
+prints the index of the last cycle, one less.) Groups, such as those of a depthwise convolution, run one after another.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from addersim.hardware.accelerator import Dataflow
+from addersim.hardware.traffic import Whole
+from addersim.trace import MatrixWork
+
+__all__ = ["Folds", "fold", "mapping_efficiency", "sides", "systolic_cycles"]
+
+
+@dataclass(frozen=True, slots=True)
+class Folds:
+    """How the array goes through the matrix products of one layer. Numbers of words are for all groups.
+
+    Attributes
+    ----------
+    work
+        The products.
+    folds
+        Of all groups.
+    cycles
+        Of the array.
+    input_passes, weight_passes
+        How often every word of the input matrix (M x K) and of the weights (K x N) goes into the array.
+    sum_passes
+        How often every sum leaves the array: partial sums are written `sum_passes` times and read back one time less.
+    """
+
+    work: MatrixWork
+    folds: int
+    cycles: Whole
+    input_passes: Whole
+    weight_passes: Whole
+    sum_passes: Whole
+
+    @property
+    def input_reads(self) -> Whole:
+        """Words that the input buffer delivers."""
+        return self.work.pixels * self.work.window * self.work.groups * self.input_passes
+
+    @property
+    def weight_reads(self) -> Whole:
+        """Words that the weight buffer delivers."""
+        return self.work.window * self.work.filters * self.work.groups * self.weight_passes
+
+    @property
+    def outputs(self) -> int:
+        """Final sums."""
+        return self.work.pixels * self.work.filters * self.work.groups
+
+    @property
+    def partial_sums(self) -> Whole:
+        """Sums that go to the output buffer and come back."""
+        return self.outputs * (self.sum_passes - 1)
+
+
+def systolic_cycles(work: MatrixWork, rows: int, columns: int, dataflow: Dataflow) -> int:
+    """Cycles of a layer on an array, by the closed form above.
+
+    Examples
+    --------
+    The first layer of a ResNet-20 on 16 x 16, for which SCALE-Sim prints 3647:
+
+    >>> systolic_cycles(MatrixWork(pixels=1024, window=27, filters=16), 16, 16, "output")
+    3648
+    """
+    return int(fold(work, rows, columns, dataflow).cycles)
+
+
+def sides(work: MatrixWork, dataflow: Dataflow) -> tuple[int, int, int]:
+    """Sr, Sc and T of a product: what lies along the rows, what along the columns, and what streams."""
+    pixels, window, filters = work.pixels, work.window, work.filters
+    if dataflow == "output":
+        return pixels, filters, window
+    return (window, filters, pixels) if dataflow == "weight" else (window, pixels, filters)
+
+
+def mapping_efficiency(work: MatrixWork, rows: int, columns: int, dataflow: Dataflow) -> float:
+    """Share of the processing elements that a fold fills, on average: Sr Sc / (folds R C), 0 to 1.
+
+    Examples
+    --------
+    >>> mapping_efficiency(MatrixWork(pixels=64, window=27, filters=16), 16, 16, "weight")
+    0.84375
+    """
+    on_rows, on_columns, _ = sides(work, dataflow)
+    return on_rows * on_columns / (-(-on_rows // rows) * rows * -(-on_columns // columns) * columns)
+
+
+def fold(work: MatrixWork, rows: int, columns: int, dataflow: Dataflow, parts: Whole = 1, overlapped: bool = False) -> Folds:
+    """Fold a layer onto an array.
+
+    Parameters
+    ----------
+    work
+        The products, `pixels` counted over the batch.
+    rows, columns, dataflow
+        The array.
+    parts
+        Equal parts into which tiles cut the streamed dimension: each fills the array anew and takes the stationary operand
+        anew, or, where sums are stationary, gives them out. 1 is the closed form.
+    overlapped
+        Whether a second set of registers loads, or drains, while a fold runs: then a fold takes max(T, R) cycles, and the
+        array fills once a layer.
+    """
+    on_rows, on_columns, streamed = sides(work, dataflow)
+    row_folds, column_folds = -(-on_rows // rows), -(-on_columns // columns)
+    folds = work.groups * row_folds * column_folds
+    fill = (rows if dataflow == "output" else 2 * rows) + columns - 2
+    cycles = folds * (parts * fill + streamed)
+    if overlapped:
+        least, most = (np.minimum, np.maximum) if isinstance(parts, np.ndarray) else (min, max)
+        cycles = least(cycles, folds * most(streamed, parts * rows) + fill)
+    passes = {
+        "output": (column_folds, row_folds, parts),
+        "weight": (column_folds, parts, row_folds),
+        "input": (parts, column_folds, row_folds),
+    }
+    return Folds(work, folds, cycles, *passes[dataflow])

@@ -1,0 +1,1 @@
+"""Prices: unit energies, and what operations and moved words cost by them."""

@@ -1,0 +1,198 @@
+"""Reading energy tables.
+
+A table is a CSV file, one row a fact or a rule:
+
+=============  ==========================================================================================================
+component      ``integer``, ``float``, ``sram``, ``register`` (a register file), ``network`` (of the array) or ``dram``
+op             operation of `addersim.arithmetic.ops.OPERATIONS`; ``add``, ``mul`` (float); ``read``, ``write`` or, for both,
+               ``access`` (sram, register); ``hop`` (network); the kind (dram)
+bits           width of an operation, or of a word whose access costs ``pJ``: one (``8``) of an exact row, a range
+               (``1..64``) of a rule; empty where the price is that of a bit
+capacity_kib   the same for the capacity of a memory: needed for sram, free for register, else empty
+energy_pj      energy of an exact row; empty in a rule
+unit           ``pJ`` an operation or an access; ``pJ/bit`` or ``pJ/64bit`` (an access of so many bits) for the price of a bit
+area_um2       area of the circuit, or of the memory; may be empty or missing
+leakage_uw     leakage of the same; may be empty or missing
+node_nm        technology, positive
+voltage_v      supply, positive; empty where the source does not say
+rule           see `addersim.hardware.prices.rules.RULES`; a rule holds for every quantity that its exact rows have
+source         where the number or the rule comes from; never empty
+=============  ==========================================================================================================
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import os
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from addersim.arithmetic.ops import OPERATIONS
+from addersim.config import bundled_names, resolve_text
+from addersim.errors import ConfigError
+from addersim.hardware.prices.rules import RULES
+from addersim.hardware.prices.table import EnergyRow, EnergyTable, Span
+from addersim.inputs.limits import read_number
+
+__all__ = ["COLUMNS", "load_table", "parse_table", "table_names"]
+
+COLUMNS = ("component", "op", "bits", "capacity_kib", "energy_pj", "unit", "node_nm", "voltage_v", "rule", "source")
+OPTIONAL = ("area_um2", "leakage_uw")
+_UNIT = re.compile(r"pJ(?:/([1-9][0-9]{0,3})?bit)?")
+_ACCESSES = MappingProxyType(dict.fromkeys(("read", "write", "access")))
+_OPS: Mapping[str, Mapping[str, object] | None] = MappingProxyType(
+    {
+        "integer": OPERATIONS,
+        "float": None,
+        "sram": _ACCESSES,
+        "register": _ACCESSES,
+        "network": MappingProxyType({"hop": None}),
+        "dram": None,
+    }
+)
+_MEMORIES = ("sram", "register")
+
+
+def table_names() -> tuple[str, ...]:
+    """Names of the bundled energy tables."""
+    return bundled_names("energy", ".csv")
+
+
+def load_table(name: str | os.PathLike[str]) -> EnergyTable:
+    """An energy table by bundled name, or from a CSV file, whose stem becomes its name.
+
+    Raises
+    ------
+    ConfigError
+        No such name or file, or a file that does not hold a table.
+    """
+    short, where, text = resolve_text(name, "energy", ".csv", "energy table")
+    return parse_table(text, short, where)
+
+
+def parse_table(text: str, name: str, where: str) -> EnergyTable:
+    """Read CSV text as an energy table; `where` names the source in messages."""
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        header = [column.strip() for column in next(reader, [])]
+        if missing := [column for column in COLUMNS if column not in header]:
+            raise ConfigError(f"{where}: column {missing[0]!r} is missing; needs {', '.join(COLUMNS)}")
+        if unknown := [column for column in header if column not in COLUMNS + OPTIONAL or header.count(column) > 1]:
+            raise ConfigError(f"{where}: unknown or repeated column {unknown[0]!r}; known: {', '.join(COLUMNS + OPTIONAL)}")
+        rows = tuple(
+            _row(fields, header, f"{where}: line {reader.line_num}", reader.line_num) for fields in reader if any(fields)
+        )
+    except csv.Error as error:
+        raise ConfigError(f"{where}: line {reader.line_num}: not CSV: {error}") from None
+    if not rows:
+        raise ConfigError(f"{where}: holds no rows")
+    return EnergyTable(name, rows)
+
+
+def _row(fields: list[str], header: list[str], where: str, line: int) -> EnergyRow:
+    if len(fields) != len(header):
+        raise ConfigError(f"{where}: {len(fields)} fields, expected {len(header)}; quote a text that holds a comma")
+    cell = dict.fromkeys(OPTIONAL, "") | {column: value.strip() for column, value in zip(header, fields, strict=True)}
+    component, op, (rule, *arguments) = cell["component"], cell["op"], cell["rule"].split() or [""]
+    _one_of(component, _OPS, f"{where}, column component")
+    _one_of(rule, RULES, f"{where}, column rule")
+    if (allowed := _OPS[component]) is not None:
+        _one_of(op, allowed, f"{where}, column op")
+    if not op or not cell["source"]:
+        raise ConfigError(f"{where}: column {'op' if not op else 'source'} is empty; every price needs one")
+    per_bit, scale = _scale(cell["unit"], component, where)
+    bits, capacity = _sizes(cell, component, per_bit, rule, where)
+    like, coefficients = _arguments(rule, arguments, scale, f"{where}, column rule")
+    numbers: dict[str, float | None] = dict.fromkeys(("energy_pj", *OPTIONAL))
+    for column in numbers:
+        if rule != "exact" and cell[column]:
+            raise ConfigError(f"{where}, column {column}: found {cell[column]!r}; empty in a row with the rule {rule}")
+        if rule == "exact" and (cell[column] or column == "energy_pj"):
+            numbers[column] = _number(cell[column], f"{where}, column {column}") * (scale if column == "energy_pj" else 1)
+    node = _number(cell["node_nm"], f"{where}, column node_nm", positive=True)
+    voltage = _number(cell["voltage_v"], f"{where}, column voltage_v", positive=True) if cell["voltage_v"] else None
+    return EnergyRow(
+        component=component,
+        op=op,
+        bits=bits,
+        capacity_kib=capacity,
+        per_bit=per_bit,
+        node_nm=node,
+        voltage_v=voltage,
+        rule=rule,
+        source=cell["source"],
+        line=line,
+        like=like,
+        coefficients=coefficients,
+        **numbers,
+    )
+
+
+def _one_of(value: str, allowed: Mapping[str, object], where: str) -> None:
+    if value not in allowed:
+        raise ConfigError(f"{where}: found {value!r}, needs one of {', '.join(allowed)}")
+
+
+def _number(text: str, where: str, positive: bool = False) -> float:
+    try:
+        value = read_number(text, where)
+    except ConfigError:
+        value = math.nan
+    if not value >= 0 or (positive and value == 0):
+        raise ConfigError(f"{where}: found {text!r}, needs a number {'> 0' if positive else '>= 0'}")
+    return value
+
+
+def _sizes(cell: Mapping[str, str], component: str, per_bit: bool, rule: str, where: str) -> tuple[Span | None, Span | None]:
+    """The widths and the capacities for which a row holds."""
+    with_capacity = component == "sram" or (component == "register" and cell["capacity_kib"] != "")
+    needed = {"bits": not per_bit, "capacity_kib": with_capacity}
+    spans = []
+    for column, wanted in needed.items():
+        if cell[column] and not wanted:
+            why = f"component {component}" + (f" in {cell['unit']}" if column == "bits" and component in _MEMORIES else "")
+            raise ConfigError(f"{where}, column {column}: found {cell[column]!r}; empty in a row of {why}")
+        spans.append(_span(cell[column], rule, f"{where}, column {column}") if wanted else None)
+    bits, capacity = spans
+    both = bits is not None and capacity is not None
+    if rule == "fit" and not both:
+        raise ConfigError(f"{where}: rule fit needs a range of bits and of capacity_kib, and the unit pJ; {RULES[rule]}")
+    if both and rule not in ("fit", "exact", "as"):
+        raise ConfigError(f"{where}: rule {rule} runs along bits or capacity_kib, not both; use fit, or a price of a bit")
+    if rule not in ("exact", "as") and bits is capacity is None:
+        raise ConfigError(f"{where}: rule {rule} needs a range of bits or of capacity_kib")
+    return bits, capacity
+
+
+def _span(text: str, rule: str, where: str) -> Span:
+    ends = text.split("..") if rule != "exact" else [text] * 2
+    if len(ends) != 2:
+        raise ConfigError(f"{where}: found {text!r}, needs a range such as 1..64")
+    low, high = (_number(end, where, positive=True) for end in ends)
+    if low > high:
+        raise ConfigError(f"{where}: found {text!r}, whose ends are in the wrong order")
+    return low, high
+
+
+def _arguments(rule: str, arguments: list[str], scale: float, where: str) -> tuple[str, tuple[float, ...]]:
+    """What follows a rule's name: the operation that `as` names, or the coefficients of a polynomial."""
+    polynomial = rule.startswith("polynomial")
+    if not (arguments if polynomial else len(arguments) == (rule == "as")):
+        raise ConfigError(f"{where}: {rule} with {len(arguments)} arguments; {rule}: {RULES[rule]}")
+    if not polynomial:
+        return "".join(arguments), ()
+    return "", tuple(read_number(one, f"{where}, coefficients {' '.join(arguments)!r}") * scale for one in arguments)
+
+
+def _scale(unit: str, component: str, where: str) -> tuple[bool, float]:
+    """Whether a row's unit is that of a bit, and the factor from it to pJ."""
+    match = _UNIT.fullmatch(unit)
+    per_bit = "/" in unit
+    if not match or (per_bit and component in ("integer", "float")) or (not per_bit and component == "dram"):
+        of_a_bit = "pJ/bit or pJ/64bit (an access of so many bits)"
+        needs = {"integer": "pJ (an operation)", "float": "pJ (an operation)", "dram": of_a_bit}
+        raise ConfigError(f"{where}, column unit: found {unit!r}, needs {needs.get(component, f'pJ (an access), {of_a_bit}')}")
+    return per_bit, 1 / int(match[1] or 1)

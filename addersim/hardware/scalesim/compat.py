@@ -1,0 +1,58 @@
+"""SCALE-Sim's own numbers: its closed form with its conventions, uncorrected, to stand beside its printed reports.
+
+It prints the index of the last cycle, one less than the number of cycles. It knows window layers alone, words of one byte, no
+padding (a padded tap is a tap here, too) and no groups (they run one after another). Output stationary layers write
+M N + folds (R + C) words (its issue 166, though only M N exist); the others write a sum in each fold along K and never read it
+back. What DRAM does depends on its simulated prefetching and has no closed form; energy it has none. Both are left out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from addersim.hardware.accelerator import Accelerator
+from addersim.hardware.cost import LayerCost
+from addersim.hardware.dataflow.systolic import fold, mapping_efficiency
+from addersim.hardware.traffic import Access
+from addersim.trace import LayerTrace
+
+__all__ = ["scalesim_layer"]
+
+WORD_BITS = 8
+
+
+def scalesim_layer(layer: LayerTrace, accelerator: Accelerator, batch: int) -> LayerCost:
+    """A layer as SCALE-Sim 3.0.0 prints it: cycles, utilisation, mapping efficiency, and words read from and written to SRAM.
+
+    Raises
+    ------
+    HardwareError
+        An array whose dataflow it does not have.
+    """
+    if layer.work is None:
+        return LayerCost(layer.name, layer.kind, layer.datapath, 0, "none", 0, 0, 0, 0, 0.0, 0.0, None, (), ())
+    array = accelerator.array
+    work = replace(layer.work, pixels=layer.work.pixels * batch)
+    folds = fold(work, array.rows, array.columns, array.systolic)
+    printed = folds.cycles - 1
+    beyond = folds.folds * (array.rows + array.columns) if array.systolic == "output" else folds.partial_sums
+    return LayerCost(
+        name=layer.name,
+        kind=layer.kind,
+        datapath=layer.datapath,
+        cycles=printed,
+        bound="array",
+        compute_cycles=printed,
+        buffer_cycles=0,
+        dram_cycles=0,
+        taps=work.taps,
+        utilisation=work.taps / (printed * array.elements) if printed else 0.0,
+        mapping_efficiency=mapping_efficiency(work, array.rows, array.columns, array.systolic),
+        tiling=None,
+        parts=(),
+        accesses=(
+            Access("buffer", "input", folds.input_reads, 0, WORD_BITS),
+            Access("buffer", "weight", folds.weight_reads, 0, WORD_BITS),
+            Access("buffer", "output", 0, folds.outputs + beyond, WORD_BITS),
+        ),
+    )

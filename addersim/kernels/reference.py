@@ -1,0 +1,397 @@
+"""The slow twins of `addersim.kernels`, from the definitions: one step of numpy int64 (or float64) a tap.
+
+These functions are the specification of the kernels. They share the checks of arguments with them and no arithmetic. Taps
+come in the order kernel row, kernel column, input channel. ``threads`` is taken and ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from addersim.arithmetic.arithmetics import ARITHMETICS
+from addersim.arithmetic.arithmetics import arithmetic as find_arithmetic
+from addersim.arithmetic.fixed import Accumulator, FixedFormat, Overflow, Rounding, shift_right, wrap
+from addersim.arithmetic.geometry import Geometry, Pair
+from addersim.errors import NetworkError
+from addersim.kernels.checks import (
+    CODES,
+    INTEGERS,
+    AccumulatorOverflow,
+    CodesResult,
+    FusedResult,
+    Moves,
+    WindowResult,
+    check_arithmetic,
+    check_array,
+    check_constants,
+    check_exact,
+    check_format,
+    check_kind,
+    check_levels,
+    check_pool,
+    check_products,
+    check_threads,
+    check_window,
+)
+
+__all__ = [
+    "add",
+    "affine",
+    "clamp",
+    "forward",
+    "l1_forward",
+    "l1_input_gradient",
+    "l1_sign_filter_gradient",
+    "look_up",
+    "mac_forward",
+    "max_pool",
+    "prepare_window",
+    "prepare_window_affine",
+    "sum_pool",
+    "window",
+    "window_affine",
+]
+
+Array = npt.NDArray[Any]
+Floats = npt.NDArray[np.float32]
+
+
+def _met(x: Array, geometry: Geometry, sizes: Pair, row: int, column: int, outside: int = 0) -> Array:
+    """What one tap meets in all windows, ``(images, out_height, out_width, channels)``: pixels, or a value where none is."""
+    places, inside = [], []
+    for axis, tap in enumerate((row, column)):
+        at = np.arange(sizes[axis]) * geometry.stride[axis] - geometry.padding[axis] + tap * geometry.dilation[axis]
+        inside.append((at >= 0) & (at < x.shape[1 + axis]))
+        places.append(at.clip(0, x.shape[1 + axis] - 1))
+    return np.where((inside[0][:, None] & inside[1])[..., None], x[:, places[0][:, None], places[1]], outside)
+
+
+def _slices(geometry: Geometry, sizes: Pair, row: int, column: int) -> tuple[slice, slice]:
+    """Pixels of the padded image that meet one tap, over all windows."""
+    starts = row * geometry.dilation[0], column * geometry.dilation[1]
+    ends = (starts[axis] + (sizes[axis] - 1) * geometry.stride[axis] + 1 for axis in range(2))
+    return tuple(slice(start, end, step) for start, end, step in zip(starts, ends, geometry.stride, strict=True))  # type: ignore[return-value]
+
+
+def _taps(geometry: Geometry, channels: int) -> Iterator[tuple[int, int, int]]:
+    """Kernel row, kernel column, input channel of a group."""
+    rows, columns = geometry.kernel
+    return iter(np.ndindex(rows, columns, channels // geometry.groups))
+
+
+def _operands(x: Array, weights: Array, geometry: Geometry, sizes: Pair) -> Iterator[tuple[Array, Array]]:
+    """Operands of each tap, x ``(images, out_height, out_width, outputs)`` and w ``(outputs,)``."""
+    outputs = len(weights)
+    first = np.arange(outputs) // (outputs // geometry.groups) * weights.shape[3]
+    for row, column in np.ndindex(*geometry.kernel):
+        met = _met(x, geometry, sizes, row, column)
+        for channel in range(weights.shape[3]):
+            yield met[..., first + channel], weights[:, row, column, channel]
+
+
+def window(
+    x: Array,
+    weights: Array,
+    *,
+    arithmetic: str,
+    stride: Pair = (1, 1),
+    padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+    accumulator_bits: int | None = None,
+    overflow: AccumulatorOverflow = "exact",
+    threads: int | None = None,
+) -> WindowResult:
+    """As `addersim.kernels.window`; the register is handled after every tap."""
+    x, weights = check_array("x", x, CODES), check_array("weights", weights, CODES)
+    register = check_arithmetic(arithmetic, accumulator_bits, overflow)
+    check_threads(threads)
+    geometry, shape = check_window(x, weights, (stride, padding, dilation, groups))
+    exact, held, changed = np.zeros((3, *shape), np.int64)
+    for operand, weight in _operands(x.astype(np.int64), weights.astype(np.int64), geometry, (shape[1], shape[2])):
+        term = ARITHMETICS[arithmetic].term(operand, weight)
+        exact += term
+        after = _held(held + term, register)
+        changed |= after != held + term
+        held = after
+    overflowed = changed if overflow == "saturate" else held != exact
+    ends = (int(exact.min()), int(exact.max())) if exact.size else (0, 0)
+    check_exact(register, *ends)
+    return WindowResult(held.astype(_word(x, weights, arithmetic, register)), *ends, int(np.count_nonzero(overflowed)))
+
+
+def _held(values: Array, register: Accumulator) -> Array:
+    """What the register keeps of values."""
+    if register.overflow == "exact" or register.bits is None:
+        return values
+    if register.overflow == "wrap":
+        return wrap(values, register.bits)
+    return np.clip(values, register.minimum, register.maximum)
+
+
+def _word(x: Array, weights: Array, arithmetic: str, register: Accumulator) -> type[np.signedinteger[Any]]:
+    """int32 where no x of its type, with these weights, gives a sum beyond 32 bits, or the register is that narrow."""
+    ends = np.array([np.iinfo(x.dtype).min, 0, np.iinfo(x.dtype).max], np.int64)
+    terms = ARITHMETICS[arithmetic].term(ends, weights.astype(np.int64).reshape(len(weights), -1, 1))
+    low, high = terms.min(axis=2).sum(axis=1).min(), terms.max(axis=2).sum(axis=1).max()
+    if ARITHMETICS[arithmetic].falls:
+        high = 0
+    small = register.overflow != "exact" and register.bits is not None and register.bits <= 32
+    return np.int32 if small or (low >= -(2**31) and high < 2**31) else np.int64
+
+
+def _into(values: Array, output: FixedFormat, overflow: Overflow, then: FixedFormat | None = None) -> CodesResult:
+    codes = wrap(values, output.bits, output.signed) if overflow == "wrap" else np.clip(values, output.minimum, output.maximum)
+    ends = (int(values.min()), int(values.max())) if values.size else (0, 0)
+    stored = then or output
+    kept = np.clip(codes, stored.minimum, stored.maximum).astype(stored.dtype)
+    relu = (values < 0) & (overflow == "saturate" and not output.signed)
+    return CodesResult(kept, *ends, int(np.count_nonzero((codes != values) & ~relu)))
+
+
+def affine(
+    x: Array,
+    multiplier: Array,
+    addend: Array,
+    shift: Array,
+    *,
+    output: FixedFormat,
+    rounding: Rounding = "half-even",
+    overflow: Overflow = "saturate",
+    then: FixedFormat | None = None,
+    threads: int | None = None,
+) -> CodesResult:
+    """As `addersim.kernels.affine`."""
+    x = check_array("x", x, INTEGERS)
+    check_format(output, overflow, then)
+    multiplier, addend, shift = check_constants(x.shape, multiplier, addend, shift, rounding)
+    check_products(x, multiplier, addend)
+    check_threads(threads)
+    return _into(shift_right(x.astype(np.int64) * multiplier + addend, shift, rounding), output, overflow, then)
+
+
+def window_affine(
+    x: Array,
+    weights: Array,
+    multiplier: Array,
+    addend: Array,
+    shift: Array,
+    *,
+    arithmetic: str,
+    output: FixedFormat,
+    stride: Pair = (1, 1),
+    padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+    accumulator_bits: int | None = None,
+    overflow: AccumulatorOverflow = "exact",
+    rounding: Rounding = "half-even",
+    output_overflow: Overflow = "saturate",
+    then: FixedFormat | None = None,
+    threads: int | None = None,
+) -> FusedResult:
+    """As `addersim.kernels.window_affine`: one after the other."""
+    moves: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    sums = window(
+        x, weights, arithmetic=arithmetic, accumulator_bits=accumulator_bits, overflow=overflow, threads=threads, **moves
+    )
+    codes = affine(
+        sums.values, multiplier, addend, shift, output=output, rounding=rounding, overflow=output_overflow, then=then
+    )
+    seen = (sums.minimum, sums.maximum, sums.overflowed, codes.minimum, codes.maximum, codes.overflowed)
+    return FusedResult(codes.values, *seen)
+
+
+def prepare_window(
+    kind: npt.DTypeLike,
+    weights: Array,
+    *,
+    arithmetic: str,
+    stride: Pair = (1, 1),
+    padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+    accumulator_bits: int | None = None,
+    overflow: AccumulatorOverflow = "exact",
+) -> partial[WindowResult]:
+    """See `addersim.kernels.prepare_window`: here everything is found out at each call, for x of any type."""
+    check_kind(kind)
+    moves: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    return partial(
+        window, weights=weights, arithmetic=arithmetic, **moves, accumulator_bits=accumulator_bits, overflow=overflow
+    )
+
+
+def prepare_window_affine(
+    layer: partial[WindowResult],
+    multiplier: Array,
+    addend: Array,
+    shift: Array,
+    *,
+    output: FixedFormat,
+    rounding: Rounding = "half-even",
+    output_overflow: Overflow = "saturate",
+    then: FixedFormat | None = None,
+) -> partial[FusedResult]:
+    """See `addersim.kernels.prepare_window_affine`."""
+    constants: dict[str, Any] = {"multiplier": multiplier, "addend": addend, "shift": shift}
+    how: dict[str, Any] = {"output": output, "rounding": rounding, "output_overflow": output_overflow, "then": then}
+    return partial(window_affine, **layer.keywords, **constants, **how)
+
+
+def add(
+    a: Array,
+    b: Array,
+    *,
+    output: FixedFormat,
+    overflow: Overflow = "saturate",
+    then: FixedFormat | None = None,
+    threads: int | None = None,
+) -> CodesResult:
+    """As `addersim.kernels.add`."""
+    a, b = check_array("a", a, CODES), check_array("b", b, CODES)
+    check_format(output, overflow)
+    check_threads(threads)
+    if a.shape != b.shape:
+        raise NetworkError(f"add: shapes {a.shape} and {b.shape} differ")
+    return _into(a.astype(np.int64) + b, output, overflow, then)
+
+
+def clamp(x: Array, *, output: FixedFormat, threads: int | None = None) -> CodesResult:
+    """As `addersim.kernels.clamp`."""
+    x = check_array("x", x, INTEGERS)
+    check_format(output, "saturate")
+    check_threads(threads)
+    return _into(x.astype(np.int64), output, "saturate")
+
+
+def max_pool(
+    x: Array,
+    kernel: Pair,
+    stride: Pair,
+    padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+    *,
+    threads: int | None = None,
+) -> Array:
+    """As `addersim.kernels.max_pool`."""
+    x = check_array("x", x, CODES)
+    check_threads(threads)
+    geometry, shape = check_pool(x, kernel, stride, padding, dilation)
+    least = int(np.iinfo(x.dtype).min)
+    y = np.full(shape, least, x.dtype)
+    for row, column in np.ndindex(*geometry.kernel):
+        y = np.maximum(y, _met(x, geometry, (shape[1], shape[2]), row, column, least))
+    return y
+
+
+def sum_pool(x: Array, kernel: Pair, stride: Pair, padding: Pair = (0, 0), *, threads: int | None = None) -> Array:
+    """As `addersim.kernels.sum_pool`."""
+    x = check_array("x", x, CODES)
+    check_threads(threads)
+    geometry, shape = check_pool(x, kernel, stride, padding, (1, 1))
+    y = np.zeros(shape, np.int64)
+    for row, column in np.ndindex(*geometry.kernel):
+        y += _met(x, geometry, (shape[1], shape[2]), row, column)
+    worst = max(abs(int(np.iinfo(x.dtype).min)), int(np.iinfo(x.dtype).max)) * geometry.kernel[0] * geometry.kernel[1]
+    return y.astype(np.int32 if worst < 2**31 else np.int64)
+
+
+def look_up(pixels: Array, levels: Array, *, threads: int | None = None) -> Array:
+    """As `addersim.kernels.look_up`."""
+    pixels, levels = check_levels(pixels, levels)
+    check_threads(threads)
+    images, channels, height, width = pixels.shape
+    y = np.empty((images, height, width, channels), levels.dtype)
+    for channel in range(channels):
+        y[..., channel] = levels[:, channel][pixels[:, channel]]
+    return y
+
+
+def forward(
+    x: Floats,
+    weights: Floats,
+    *,
+    arithmetic: str,
+    stride: Pair = (1, 1),
+    padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+    threads: int | None = None,
+) -> Floats:
+    """As `addersim.kernels.forward`, summed in float64."""
+    x, weights = check_array("x", x, ("float32",)), check_array("weights", weights, ("float32",))
+    term = find_arithmetic(arithmetic).term
+    check_threads(threads)
+    geometry, shape = check_window(x, weights, (stride, padding, dilation, groups))
+    y = np.zeros(shape)
+    for operand, weight in _operands(x.astype(np.float64), weights.astype(np.float64), geometry, (shape[1], shape[2])):
+        y += term(operand, weight)
+    return y.astype(np.float32)
+
+
+def l1_forward(x: Floats, weights: Floats, **how: Any) -> Floats:
+    """As `addersim.kernels.l1_forward`."""
+    return forward(x, weights, arithmetic="l1", **how)
+
+
+def mac_forward(x: Floats, weights: Floats, **how: Any) -> Floats:
+    """As `addersim.kernels.mac_forward`."""
+    return forward(x, weights, arithmetic="mac", **how)
+
+
+def _gradients(gradient: Floats, x: Floats, weights: Floats, moves: Moves, threads: int | None) -> tuple[Floats, Floats]:
+    """Gradients of the l1 layer for x (clipped) and for the weights (sign), summed in float64."""
+    gradient, x = check_array("gradient", gradient, ("float32",)), check_array("x", x, ("float32",))
+    weights = check_array("weights", weights, ("float32",))
+    check_threads(threads)
+    geometry, shape = check_window(x, weights, moves)
+    if gradient.shape != shape:
+        raise NetworkError(f"gradient: shape {gradient.shape}; the layer's output has {shape}")
+    padded = np.pad(x.astype(np.float64), ((0, 0), *((pad, pad) for pad in geometry.padding), (0, 0)))
+    for_x, for_weights = np.zeros(padded.shape), np.zeros(weights.shape)
+    for output, weight in enumerate(weights.astype(np.float64)):
+        first = output // (len(weights) // geometry.groups) * weights.shape[3]
+        arriving = gradient[..., output].astype(np.float64)
+        for row, column, channel in _taps(geometry, x.shape[3]):
+            seen = (slice(None), *_slices(geometry, (shape[1], shape[2]), row, column), first + channel)
+            difference = weight[row, column, channel] - padded[seen]
+            for_x[seen] += arriving * np.clip(difference, -1, 1)
+            for_weights[output, row, column, channel] = -(arriving * np.sign(difference)).sum()
+    inside = tuple(slice(pad, pad + size) for pad, size in zip(geometry.padding, x.shape[1:3], strict=True))
+    return for_x[:, inside[0], inside[1]].astype(np.float32), for_weights.astype(np.float32)
+
+
+def l1_input_gradient(
+    gradient: Floats,
+    x: Floats,
+    weights: Floats,
+    *,
+    stride: Pair = (1, 1),
+    padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+    threads: int | None = None,
+) -> Floats:
+    """As `addersim.kernels.l1_input_gradient`, summed in float64."""
+    return _gradients(gradient, x, weights, (stride, padding, dilation, groups), threads)[0]
+
+
+def l1_sign_filter_gradient(
+    gradient: Floats,
+    x: Floats,
+    weights: Floats,
+    *,
+    stride: Pair = (1, 1),
+    padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+    threads: int | None = None,
+) -> Floats:
+    """As `addersim.kernels.l1_sign_filter_gradient`, summed in float64."""
+    return _gradients(gradient, x, weights, (stride, padding, dilation, groups), threads)[1]

@@ -1,0 +1,216 @@
+"""Quantize: a float Network becomes an integer Program, after training and without retraining."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+from msgspec.structs import replace
+
+from addersim import kernels
+from addersim.arithmetic.arithmetics import ARITHMETICS
+from addersim.arithmetic.fixed import FixedFormat
+from addersim.errors import QuantizationError
+from addersim.layers import Affine, AnyIntegerLayer, IntegerLayer, IntegerWindow, Plan, Window
+from addersim.network import INPUT, Images, Network, check_images, walk
+from addersim.program import Program
+from addersim.quantization.bias_correction import corrected
+from addersim.quantization.calibration import Sample, channel_scales, sample_network
+from addersim.quantization.output_errors import find_readers, round_to_output
+from addersim.quantization.rewrites import clip_weights, fold_batch_norm, pair_windows, scale_channels
+from addersim.quantization.rules import LayerBits, Quantization
+from addersim.quantization.value_formats import Wiring, choose_formats, sum_step
+
+__all__ = ["LayerBits", "Prepared", "Quantization", "check_layer_names", "prepare", "quantize", "quantize_prepared"]
+
+Array = npt.NDArray[Any]
+
+
+def quantize(network: Network, images: Images | None, how: Quantization = Quantization()) -> Program:  # noqa: B008  # frozen
+    """Turn a trained network into a program of integer layers.
+
+    Parameters
+    ----------
+    network
+        Trained network.
+    images
+        Calibration images as `Network.values` takes them; a few hundred are enough. None makes a program that can only be
+        counted: its formats have the right widths and arbitrary scales.
+    how
+        Bit widths and rules.
+
+    Raises
+    ------
+    QuantizationError
+        For a width given to a layer that does not exist, or a network that cannot be held in the formats.
+    NetworkError
+        Where an accumulator said to be exact is too narrow for a layer.
+    """
+    check_layer_names(how, network)
+    return quantize_prepared(prepare(network, images, how.fold_batch_norm), how)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What quantising a network needs whatever the bit widths: made once, it serves any number of programs.
+
+    Attributes
+    ----------
+    network
+        Every window with its one affine layer, batch norm folded where asked.
+    twins
+        The original layer for which each of its layers stands.
+    folded
+        Whether batch norm was folded.
+    images
+        Calibration images, or None.
+    samples
+        What each value looks like on them.
+    """
+
+    network: Network
+    twins: Mapping[str, str]
+    folded: bool
+    images: Images | None
+    samples: Mapping[str, Sample]
+
+
+def prepare(network: Network, images: Images | None, folded: bool = True, threads: int | None = None) -> Prepared:
+    """Rewrite a network for integers and look at its values on calibration images; arguments as in `quantize`."""
+    paired, twins = pair_windows(network)
+    if folded:
+        paired = fold_batch_norm(paired)
+    samples = _nominal_samples(paired) if images is None else sample_network(paired, _some(images, network), threads=threads)
+    return Prepared(paired, twins, folded, images, samples)
+
+
+def quantize_prepared(prepared: Prepared, how: Quantization, threads: int | None = None) -> Program:
+    """The program that `quantize` gives, from a network that is prepared.
+
+    Parameters
+    ----------
+    prepared
+        Made with ``how.fold_batch_norm``.
+    how
+        Bit widths and rules.
+    threads
+        Kernel threads; does not change any result.
+    """
+    if prepared.folded != how.fold_batch_norm:
+        raise QuantizationError(f"network {prepared.network.name}: prepared with another fold_batch_norm than the rules have")
+    paired, samples, calibrated = prepared.network, prepared.samples, prepared.images is not None
+    check_layer_names(how, paired)
+    wiring = Wiring.of(paired)
+    readers = {}
+    if prepared.images is not None and how.calibration == "output":
+        readers = find_readers(paired, prepared.images, wiring.quiet)
+    formats = choose_formats(paired, wiring, how, samples, readers)
+    if how.clip_weights:
+        paired = clip_weights(paired, _input_ranges(paired, formats))
+    scales = {name: one.scale for name, one in formats.items()}
+    paired = _scale_weights(paired, how if calibrated else replace(how, calibration="min-max"), formats, scales)
+    plan = Plan(
+        formats=formats,
+        scales=scales,
+        twins={name: twin for name, twin in prepared.twins.items() if name not in wiring.quiet},
+        how=how,
+        calibrated=calibrated,
+    )
+    program = _assemble(paired, plan, [layer.integer(plan) for layer in paired.layers])
+    if prepared.images is None or (how.correction == "none" and how.weight_rounding == "nearest"):
+        return program
+    return _adjust(program, paired, plan, samples, prepared.images, threads)
+
+
+def _assemble(network: Network, plan: Plan, layers: Sequence[IntegerLayer]) -> Program:
+    return Program(
+        name=network.name,
+        input_shape=network.input_shape,
+        mean=network.mean,
+        std=network.std,
+        input=plan.formats[INPUT],
+        rounding=plan.how.rounding,
+        layers=cast("tuple[AnyIntegerLayer, ...]", tuple(layers)),
+        classes=network.classes,
+        about=network.about,
+        calibrated=plan.calibrated,
+    )
+
+
+def _some(images: Images, network: Network) -> Images:
+    check_images(images, network.input_shape, f"network {network.name}")
+    if len(images) == 0:
+        raise QuantizationError(f"network {network.name}: no calibration images; give at least one")
+    return images
+
+
+def check_layer_names(how: Quantization, network: Network) -> None:
+    """Refuse rules with widths for a layer that is no window of the network."""
+    known = dict.fromkeys(layer.name for layer in network.layers if isinstance(layer, Window))
+    for name in how.layers:
+        if name not in known:
+            raise QuantizationError(f"layers.{name}: no window layer has this name; known: {', '.join(known)}")
+
+
+def _nominal_samples(network: Network) -> dict[str, Sample]:
+    """Samples for a program that is only counted: every value spans -1..1."""
+    ends = np.array([-1.0, 1.0], np.float32)
+    one = Sample(-1.0, 1.0, ends, np.zeros(1), np.ones(1))
+    return dict.fromkeys((INPUT, *(layer.name for layer in network.layers)), one)
+
+
+def _input_ranges(network: Network, formats: Mapping[str, FixedFormat]) -> dict[str, tuple[float, float]]:
+    windows = [layer for layer in network.layers if isinstance(layer, Window)]
+    return {layer.name: (formats[layer.inputs[0]].low, formats[layer.inputs[0]].high) for layer in windows}
+
+
+def _scale_weights(
+    network: Network, how: Quantization, formats: Mapping[str, FixedFormat], scales: dict[str, float]
+) -> Network:
+    """Bring the filters of ``mac`` windows to weight codes of scale one, and note the scale of every window's sum."""
+    by_filter: dict[str, Array] = {}
+    for layer in network.layers:
+        if not isinstance(layer, Window):
+            continue
+        bits = how.bits(layer.name, "weight_bits")
+        source = formats[layer.inputs[0]]
+        scales[layer.name] = sum_step(layer, how, source)
+        if ARITHMETICS[layer.arithmetic].shared_scale:
+            continue
+        found = channel_scales(layer.weights, bits, how.calibration, how.per_channel)
+        by_filter[layer.name] = 2.0 ** np.ceil(np.log2(found)) if how.power_of_two else found
+    return scale_channels(network, by_filter)
+
+
+def _adjust(
+    program: Program, network: Network, plan: Plan, samples: Mapping[str, Sample], images: Images, threads: int | None
+) -> Program:
+    """Run the program layer by layer, and choose weight codes and affine constants by what each layer is given.
+
+    Rounding moves the mean of a sum of absolute differences the same way at every output, and the next layers see it; batch
+    norm's addend can take it back. With ``mean-variance`` the multiplier restores the spread as well.
+    """
+    floats = {layer.name: layer for layer in network.layers}
+    adjusted: list[IntegerLayer] = []
+
+    def run(layer: IntegerLayer, inputs: list[Array]) -> Array:
+        twin = floats[layer.name]
+        if isinstance(layer, IntegerWindow) and isinstance(twin, Window) and _rounds_to_output(twin, plan.how):
+            layer = round_to_output(layer, twin.weights.transpose(0, 2, 3, 1), inputs[0])
+        if isinstance(twin, Affine) and isinstance(floats.get(twin.inputs[0]), Window) and plan.how.correction != "none":
+            sums = inputs[0].reshape(-1, inputs[0].shape[-1]) * plan.scales[twin.inputs[0]]
+            target = samples[twin.name]
+            layer = corrected(twin, sums, target.mean, target.std, plan.how.correction).integer(plan)
+        adjusted.append(layer)
+        return cast("Array", layer.run(kernels, *inputs, threads=threads).values)
+
+    for _ in walk(program.layers, program.encode(images), run):
+        pass
+    return _assemble(network, plan, adjusted)
+
+
+def _rounds_to_output(window: Window, how: Quantization) -> bool:
+    return how.weight_rounding == "output" and ARITHMETICS[window.arithmetic].linear

@@ -1,0 +1,110 @@
+"""Quantization: the rules by which a network becomes integers."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from addersim.arithmetic.arithmetics import ARITHMETICS
+from addersim.arithmetic.datapaths import DATAPATHS, Datapath, datapaths_of
+from addersim.arithmetic.fixed import Accumulator, Overflow, Rounding
+from addersim.errors import FormatError
+from addersim.inputs.limits import BITS, MULTIPLIER_BITS
+
+__all__ = ["Calibration", "Circuit", "Correction", "LayerBits", "Quantization", "WeightRounding"]
+
+Calibration = Literal["mse", "percentile", "min-max", "output"]
+Correction = Literal["none", "mean", "mean-variance"]
+Circuit = Literal["2a", "1c1a", "xor"]
+WeightRounding = Literal["nearest", "output"]
+
+
+class LayerBits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Bit widths of one window layer; None keeps the general width."""
+
+    weight_bits: int | None = None
+    activation_bits: int | None = None
+
+
+class Quantization(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How to turn a network into integers.
+
+    Attributes
+    ----------
+    weight_bits, activation_bits
+        2..16, for all window layers; the activation width of a layer is that of its input, the image included.
+    layers
+        Other widths for single window layers, by name.
+    output_bits
+        Width of the class scores, which nothing but the final comparison reads.
+    accumulator
+        The register of every window layer.
+    circuit
+        The datapath of ``l1`` layers: 2a, 1c1a or xor (same numbers, different bills).
+    clip_weights
+        Clip adder weights to their input's range, exactly, with the constant in the following addend.
+    fold_batch_norm
+        Fold batch norm into the weights of ``mac`` layers (adder layers cannot).
+    per_channel
+        One weight scale a filter in ``mac`` layers instead of one a layer; the following multiplier absorbs it.
+    calibration, percentile
+        How scales are chosen from what the calibration images show. ``output`` starts from ``mse`` and takes another scale
+        where that clearly lowers the error behind the windows that read the value.
+    weight_rounding
+        ``nearest`` rounds each weight by itself, as `rounding` says. ``output`` rounds those of ``mac`` windows up or down
+        such that their errors cancel in the sums of the calibration images; adder layers gain nothing from it and keep the
+        nearest codes.
+    correction
+        Adjust the multiply-add after each window so that each channel keeps the float network's mean (and variance) on the
+        calibration images. Changes constants only, costs nothing in hardware.
+    power_of_two
+        Round every scale up to a power of two.
+    multiplier_bits
+        Width of the multipliers of batch norm and requantisation, 2..32.
+    rounding, overflow
+        Of every narrowing step.
+    """
+
+    weight_bits: int = 8
+    activation_bits: int = 8
+    layers: dict[str, LayerBits] = {}
+    output_bits: int = 16
+    accumulator: Accumulator = Accumulator()
+    circuit: Circuit = "2a"
+    clip_weights: bool = True
+    fold_batch_norm: bool = True
+    per_channel: bool = True
+    calibration: Calibration = "mse"
+    percentile: float = 99.99
+    weight_rounding: WeightRounding = "nearest"
+    correction: Correction = "mean-variance"
+    power_of_two: bool = False
+    multiplier_bits: int = 16
+    rounding: Rounding = "half-even"
+    overflow: Overflow = "saturate"
+
+    def __post_init__(self) -> None:
+        widths: list[tuple[str, int | None]] = [(field, getattr(self, field)) for field in ("weight_bits", "activation_bits")]
+        widths.append(("output_bits", self.output_bits))
+        for name, layer in self.layers.items():
+            widths += [(f"layers.{name}.{field}", getattr(layer, field)) for field in ("weight_bits", "activation_bits")]
+        for field, bits in widths:
+            if bits is not None:
+                BITS.check(bits, field, FormatError)
+        MULTIPLIER_BITS.check(self.multiplier_bits, "multiplier_bits", FormatError)
+        if not 50.0 < self.percentile <= 100.0:
+            raise FormatError(f"percentile: {self.percentile} is outside 50..100")
+
+    def bits(self, layer: str, what: Literal["weight_bits", "activation_bits"]) -> int:
+        """Width of a window layer's weights or input."""
+        own: int | None = getattr(self.layers.get(layer, LayerBits()), what)
+        return getattr(self, what) if own is None else own
+
+    def datapath_of(self, arithmetic: str) -> Datapath:
+        """The circuit of an arithmetic: as chosen for adder layers, otherwise the usual one."""
+        return DATAPATHS[f"l1-{self.circuit}"] if arithmetic == "l1" else datapaths_of(arithmetic)[0]
+
+    def clips(self, arithmetic: str) -> bool:
+        """Whether weights are clipped to their input's range."""
+        return self.clip_weights and ARITHMETICS[arithmetic].exact_clip

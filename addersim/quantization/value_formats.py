@@ -1,0 +1,188 @@
+"""Formats of values: which share one scale, how wide they are, with or without sign, and which scale holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from addersim.arithmetic.arithmetics import ARITHMETICS
+from addersim.arithmetic.fixed import FixedFormat
+from addersim.inputs.limits import BITS
+from addersim.layers import Affine, Layer, Relu, Window
+from addersim.network import INPUT, Network, unread
+from addersim.quantization.bias_correction import MOST_CORRECTION
+from addersim.quantization.calibration import Member, Sample, choose_scale
+from addersim.quantization.output_errors import Reader, refine_scale
+from addersim.quantization.rules import Quantization
+
+__all__ = ["Wiring", "choose_formats", "sum_step"]
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """What the layers around a value say about its format: found in one walk over a network of paired windows.
+
+    Attributes
+    ----------
+    unsigned
+        Values that are never negative, whatever the image, or whose negatives nobody reads.
+    quiet
+        Values that only ReLU layers read: what lies below zero makes no difference.
+    sharing
+        By value, the windows that read it and whose weights share its scale.
+    narrowed
+        By affine layer, itself and the window whose sums it narrows.
+    """
+
+    unsigned: frozenset[str]
+    quiet: frozenset[str]
+    sharing: Mapping[str, list[Window]]
+    narrowed: Mapping[str, tuple[Affine, Window]]
+
+    @classmethod
+    def of(cls, network: Network) -> Wiring:
+        readers: dict[str, list[Layer]] = {}
+        sharing: dict[str, list[Window]] = {}
+        narrowed: dict[str, tuple[Affine, Window]] = {}
+        windows: dict[str, Window] = {}
+        for layer in network.layers:
+            for name in layer.inputs:
+                readers.setdefault(name, []).append(layer)
+            if isinstance(layer, Window):
+                windows[layer.name] = layer
+                if ARITHMETICS[layer.arithmetic].shared_scale:
+                    sharing.setdefault(layer.inputs[0], []).append(layer)
+            elif isinstance(layer, Affine) and layer.inputs[0] in windows:
+                narrowed[layer.name] = layer, windows[layer.inputs[0]]
+        quiet = frozenset(name for name, found in readers.items() if all(isinstance(layer, Relu) for layer in found))
+        return cls(quiet | _without_negatives(network), quiet, sharing, narrowed)
+
+
+def _without_negatives(network: Network) -> set[str]:
+    """Values that cannot be negative, whatever the image."""
+    found = set()
+    if all(mean <= 0 for mean in network.mean):
+        found.add(INPUT)
+    for layer in network.layers:
+        if isinstance(layer, Relu) or (layer.KEEPS_SIGN and found.issuperset(layer.inputs)):
+            found.add(layer.name)
+    return found
+
+
+def choose_formats(
+    network: Network, wiring: Wiring, how: Quantization, samples: Mapping[str, Sample], readers: Mapping[str, list[Reader]]
+) -> dict[str, FixedFormat]:
+    """Format of every value but the wide sums of windows.
+
+    A value without negatives is unsigned. So is one that only ReLU layers read: the clamp of its narrowing is the ReLU.
+    Where a group holds both such values and signed ones (residual branches), the signed ones get one bit more at the same
+    scale, so that the range that windows read is not halved.
+
+    Parameters
+    ----------
+    network
+        With one affine behind each window.
+    wiring
+        Of this network.
+    how
+        Bit widths and rules.
+    samples
+        What each value looks like on the calibration images.
+    readers
+        From `find_readers`; empty where scales are not refined.
+    """
+    formats: dict[str, FixedFormat] = {}
+    for group in _groups(network, how):
+        mixed = any(name in wiring.unsigned for name in group.names)
+        members = {}
+        for name in group.names:
+            signed = name not in wiring.unsigned
+            members[name] = Member(samples[name], min(group.bits + (mixed and signed), BITS.most), signed)
+        heard = [one for name, one in members.items() if name not in wiring.quiet]  # ReLU cuts what else the others hold
+        scale = choose_scale(heard or list(members.values()), how.calibration, how.percentile)
+        scale = refine_scale(scale, {name: FixedFormat(one.bits, one.signed) for name, one in members.items()}, readers, how)
+        scale = max(scale, _scale_for_weights(wiring, how, members))
+        scale = max(scale, _scale_for_multipliers(wiring, how, formats, members))
+        if how.power_of_two:
+            scale = float(2.0 ** np.ceil(np.log2(scale)))
+        formats |= {name: FixedFormat(one.bits, one.signed, scale) for name, one in members.items()}
+    return formats
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Values that share one scale, because layers between them only pass codes on."""
+
+    names: tuple[str, ...]
+    bits: int
+
+
+def _groups(network: Network, how: Quantization) -> list[_Group]:
+    """Values by shared scale, in order, with the width that their window readers ask for (the widest where they differ)."""
+    leader: dict[str, str] = {INPUT: INPUT}
+
+    def find(name: str) -> str:
+        while leader[name] != name:
+            leader[name] = leader[leader[name]]  # halves the way for those who come after
+            name = leader[name]
+        return name
+
+    wanted: dict[str, list[int]] = {}
+    for layer in network.layers:
+        if isinstance(layer, Window):
+            wanted.setdefault(layer.inputs[0], []).append(how.bits(layer.name, "activation_bits"))
+            continue
+        leader[layer.name] = layer.name
+        for name in layer.inputs if layer.KEEPS_SCALE else ():
+            leader[find(name)] = find(layer.name)
+    groups: dict[str, list[str]] = {}
+    for name in leader:
+        groups.setdefault(find(name), []).append(name)
+    shapes = network.shapes()
+    scores = {find(name) for name in unread(network.layers) if len(shapes[name]) == 1}
+    result = []
+    for top, names in groups.items():
+        asked = [bits for name in names for bits in wanted.get(name, [])]
+        result.append(_Group(tuple(names), max(asked, default=how.output_bits if top in scores else how.activation_bits)))
+    return result
+
+
+def _scale_for_weights(wiring: Wiring, how: Quantization, members: Mapping[str, Member]) -> float:
+    """Smallest scale of an input at which weights that share it, unclipped, fit their codes."""
+    needed = 0.0
+    for name, member in members.items():
+        for window in (one for one in wiring.sharing.get(name, ()) if not how.clips(one.arithmetic)):
+            bits = how.bits(window.name, "weight_bits")
+            largest = float(np.abs(window.weights).max())
+            needed = max(needed, largest / FixedFormat(bits).maximum * 2.0 ** (bits - member.bits))
+    return needed
+
+
+def sum_step(window: Window, how: Quantization, source: FixedFormat) -> float:
+    """Real value of one step of a window's sum: on the grid that both operands share, or with weights of scale one."""
+    record = ARITHMETICS[window.arithmetic]
+    if not record.shared_scale:
+        return source.scale
+    return float((source.scale * min(1.0, 2.0 ** (source.bits - how.bits(window.name, "weight_bits")))) ** record.degree)
+
+
+def _scale_for_multipliers(
+    wiring: Wiring, how: Quantization, formats: Mapping[str, FixedFormat], members: Mapping[str, Member]
+) -> float:
+    """Smallest scale at which one step of a window's sum is no larger, in output codes, than the multiplier's port holds."""
+    needed = 0.0
+    for affine, window in (wiring.narrowed[name] for name in members if name in wiring.narrowed):
+        bits = how.bits(window.name, "weight_bits")
+        if (source := formats.get(window.inputs[0])) is None:  # a residual group's own branch: its scale moves along
+            continue
+        step: Array = np.array(sum_step(window, how, source))
+        if not ARITHMETICS[window.arithmetic].shared_scale:
+            step = step * np.abs(window.weights).max(axis=(1, 2, 3)) / FixedFormat(bits).maximum
+        needed = max(needed, float(np.abs(affine.multiplier * step).max()) / (2 ** (how.multiplier_bits - 1) - 1))
+    return needed * (MOST_CORRECTION if how.correction == "mean-variance" else 1.0)

@@ -1,0 +1,1 @@
+"""The page of one result or of several."""

@@ -1,0 +1,91 @@
+"""Page: one self-contained HTML file, and the numbers beside it as CSV and JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+
+import pandas as pd
+
+from addersim.inputs.text import cell
+from addersim.report.document import render_document
+from addersim.report.frames import Frames
+from addersim.report.markup import definitions, escape
+from addersim.report.page.overview import sentence, summary_table
+from addersim.report.page.sections import Section, sections
+from addersim.results.comparison import compare
+from addersim.results.comparison_text import headline
+from addersim.results.result import Result, to_json
+from addersim.storage import write_atomically
+
+__all__ = ["render_page", "write_report"]
+
+PAGE = "index.html"
+RESULTS = "results.json"
+
+
+def write_report(results: Sequence[Result], folder: str | Path, *, title: str, about: Mapping[str, str]) -> Path:
+    """Write a report of one or several results that are compared.
+
+    Everything is made before the first file is written, and every file appears whole or not at all: the tables of `Frames`
+    as CSV, ``results.json`` and, last, ``index.html``.
+
+    Parameters
+    ----------
+    results
+        In the order in which they are shown; their names differ.
+    folder
+        Where to; made where it is missing, files of these names in it are replaced.
+    title
+        Heading of the page.
+    about
+        What was run, in words, by key: images, data set, how it was quantised, package version.
+
+    Returns
+    -------
+    Path of ``index.html``, which needs no other file and no network.
+
+    Raises
+    ------
+    ConfigError
+        Where there are no results, or two of one name.
+    """
+    compare(results)
+    frames = Frames.of(results)
+    texts = {f"{one.name}.csv": _csv(getattr(frames, one.name)) for one in fields(frames)}
+    document = {"title": title, "about": dict(about), "results": [to_json(result) for result in results]}
+    texts[RESULTS] = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    texts[PAGE] = render_page(results, frames, title, about)
+    for name, text in texts.items():
+        with write_atomically(Path(folder, name)) as stream:
+            stream.write(text.encode())
+    return Path(folder, PAGE)
+
+
+def _csv(frame: pd.DataFrame) -> str:
+    texts = {name: column.map(cell) for name, column in frame.select_dtypes(exclude=["number", "bool"]).items()}
+    return str(frame.assign(**texts).to_csv(index=False, lineterminator="\n"))
+
+
+def render_page(results: Sequence[Result], frames: Frames, title: str, about: Mapping[str, str]) -> str:
+    """The page as HTML text: the finding in words, then figures with their numbers, then all results side by side."""
+    first, *others = results
+    findings = [headline(first, one) for one in others] or [headline(first)]
+    lead = f"<p class='lead'>{escape(findings[0])}</p>"
+    lead += f'<ul class="plain">{"".join(f"<li>{escape(one)}</li>" for one in findings[1:])}</ul>' if findings[1:] else ""
+    accuracies = "".join(map(sentence, results))
+    ending = (
+        Section("summary", "Side by side" if others else "Summary", "", tables=summary_table(results)),
+        Section("about", "What was run", definitions(about) + _notes(results)),
+    )
+    *parts, prices = sections(results, frames)
+    files = (*(f"{one.name}.csv" for one in fields(frames)), RESULTS)
+    return render_document(
+        title, lead + (f'<ul class="plain">{accuracies}</ul>' if accuracies else ""), (*parts, *ending, prices), files
+    )
+
+
+def _notes(results: Sequence[Result]) -> str:
+    return "".join(f"<h3>{escape(result.name)}</h3>{definitions(result.notes)}" for result in results if result.notes)

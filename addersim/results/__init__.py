@@ -1,0 +1,1 @@
+"""Results: what is known of a design, designs beside each other, and the best of many."""
