@@ -6,7 +6,6 @@ import csv
 import hashlib
 import os
 import sys
-import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ import numpy as np
 from addersim.errors import AddersimError, ConfigError, NetworkError
 from addersim.inputs.opening import MAX_FILE_BYTES, STANDARD, kind_of_node, open_file, parsing, source
 from addersim.inputs.text import cell
+from addersim.processes.unfinished import make_beside
 
 __all__ = ["load_arrays", "load_record", "record_digest", "save_record", "write_atomically", "write_rows"]
 
@@ -69,7 +69,7 @@ def _beside(target: Path, mode: str) -> Iterator[IO[Any]]:
     """A file without a name that anyone knows, which takes the target's place at the end."""
     target.parent.mkdir(parents=True, exist_ok=True)
     encoding = None if "b" in mode else "utf-8"
-    handle, beside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    handle, beside = make_beside(target)
     try:
         umask = os.umask(0)
         os.umask(umask)
@@ -78,9 +78,9 @@ def _beside(target: Path, mode: str) -> Iterator[IO[Any]]:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        os.replace(beside, target)
+            os.replace(beside, target)
     except BaseException:
-        Path(beside).unlink(missing_ok=True)
+        beside.unlink(missing_ok=True)
         raise
 
 
@@ -91,6 +91,7 @@ def write_rows(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
     Examples
     --------
+    >>> import tempfile
     >>> folder = tempfile.TemporaryDirectory()
     >>> write_rows(f"{folder.name}/rows.csv", [{"bits": 4}, {"bits": 8, "accuracy": 0.9}])
     >>> Path(folder.name, "rows.csv").read_text()

@@ -9,8 +9,9 @@ import typer
 
 from addersim.cli import check, compare, count, demo, estimate, list_, lower, report, search, simulate, sweep, train
 from addersim.cli.streams import complain, drop_output, prepare_output
-from addersim.cli.usage import UsageError, out_of_memory_told, told
+from addersim.cli.usage import UsageError, out_of_memory_told, stopped_told, told
 from addersim.errors import AddersimError, lacks_memory
+from addersim.processes.stopping import Stopped, stoppable
 
 __all__ = ["app", "main"]
 
@@ -33,9 +34,13 @@ def main() -> None:
     warnings.simplefilter("ignore", RuntimeWarning)  # numpy's, of overflow: what comes of it is refused by name
     try:
         prepare_output()
-        status = app(arguments or ["--help"], prog_name="addersim", standalone_mode=False)
+        with stoppable():
+            status = app(arguments or ["--help"], prog_name="addersim", standalone_mode=False)
         sys.stdout.flush()  # what cannot be written is told here, not by Python while it exits
         sys.exit(status or (0 if arguments else 2))
+    except Stopped as stop:
+        complain(stopped_told(stop, arguments))
+        sys.exit(stop.status)
     except UsageError as error:
         message = told(error, arguments)
     except AddersimError as error:

@@ -11,8 +11,9 @@ import typer
 
 from addersim.errors import out_of_memory
 from addersim.inputs.limits import shown_text
+from addersim.processes.stopping import Stopped
 
-__all__ = ["UsageError", "out_of_memory_told", "told"]
+__all__ = ["UsageError", "out_of_memory_told", "stopped_told", "told"]
 
 UsageError = cast("type[Exception]", typer.BadParameter.__base__)
 """Click's; typer's later versions bring their own click, so that `click.UsageError` would be another class."""
@@ -59,6 +60,16 @@ def out_of_memory_told(error: BaseException, arguments: Sequence[str], app: type
     helps = [advice for name, advice in _SAVES_MEMORY.items() if name in known][:2]
     where = f"{verb.name}: " if verb else ""
     return f"{where}{out_of_memory(error)}; {'take ' if helps else ''}{' or '.join((*helps, 'close other programs'))}"
+
+
+_GO_ON = ("sweep", "search", "train")
+
+
+def stopped_told(stop: Stopped, arguments: Sequence[str]) -> str:
+    """Which verb a signal stopped, and whether it goes on."""
+    verb = next(iter(arguments), "")
+    more = ", what is finished is kept: the same command goes on from there" if verb in _GO_ON else ""
+    return f"{verb}: stopped by {stop}{more}"
 
 
 def _given(error: typer.BadParameter, arguments: Sequence[str]) -> tuple[str, str] | None:

@@ -13,11 +13,12 @@ import msgspec
 
 from addersim.datasets.records import Images
 from addersim.errors import ConfigError, QuantizationError
+from addersim.exploration.search_journal import open_journal
 from addersim.exploration.sensitivity import Judge, Measured, Operand, ScanRow, greedy_chain, scan, uniform, with_widths
 from addersim.hardware import Accelerator, EnergyTable
 from addersim.inputs.limits import SEED, TRIALS
-from addersim.inputs.opening import MAX_FILE_BYTES, parsing, read_file
 from addersim.network import Network
+from addersim.processes.unfinished import alone_in
 from addersim.quantization.rules import Quantization
 from addersim.storage import record_digest, write_atomically, write_rows
 
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["BITS", "BitSearch", "Trial", "search_bits", "to_toml"]
 
 BITS = (3, 4, 5, 6, 8)
-_JOURNAL = "trials.journal"
-_STUDY = "bits"
 _Widths = dict[tuple[str, Operand], int]
 
 
@@ -120,7 +119,7 @@ def search_bits(
     Raises
     ------
     ConfigError
-        Where Optuna is missing, or the folder holds another search.
+        Where Optuna is missing, the folder holds another search or a damaged one, or one is running there.
     QuantizationError
         Where even the highest width everywhere loses more than the floor allows, and for numbers out of range.
     """
@@ -130,10 +129,12 @@ def search_bits(
     judge = Judge(network, images, rules, accelerator, table)
     digests = record_digest(network), images.digest()
     inputs = [network.name, rules, list(bits), floor_points, seed, str(accelerator), str(table), *digests]
-    study = _open(optuna, Path(folder), json.dumps(msgspec.to_builtins(inputs)))
-    rows = _scan(judge, bits, say)
-    greedy = _last_within(judge, greedy_chain(rows, judge.measure(uniform(judge.layers, bits[-1])), bits), floor_points)
-    found = _try(optuna, study, judge, greedy, (floor_points, list(bits), trials, seed), say)
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    with alone_in(Path(folder), "search"):
+        study = open_journal(optuna, Path(folder), json.dumps(msgspec.to_builtins(inputs)))
+        rows = _scan(judge, bits, say)
+        greedy = _last_within(judge, greedy_chain(rows, judge.measure(uniform(judge.layers, bits[-1])), bits), floor_points)
+        found = _try(optuna, study, judge, greedy, (floor_points, list(bits), trials, seed), say)
     best = min((one for one in found if one.measured.loss_points <= floor_points), key=lambda one: one.measured.energy_pj)
     result = BitSearch(
         rules=with_widths(rules, best.widths),
@@ -168,34 +169,6 @@ def _optuna() -> Any:
         raise ConfigError("a search needs Optuna; install it with: pip install 'addersim[search]'") from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna
-
-
-def _open(optuna: Any, folder: Path, inputs: str) -> Study:
-    """The study in a folder, new or begun earlier; a search of something else is refused."""
-    folder.mkdir(parents=True, exist_ok=True)
-    journal = folder / _JOURNAL
-    _drop_half_line(journal)
-    with parsing(str(journal), "not a search's journal, or damaged; choose another folder", ConfigError):
-        storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(journal)))
-        study: Study = optuna.create_study(
-            study_name=_STUDY, storage=storage, directions=["minimize", "minimize"], load_if_exists=True
-        )
-    if study.user_attrs.setdefault("inputs", inputs) != inputs:
-        raise ConfigError(f"{folder}: holds a search of another network, data, rules or seed; choose another folder")
-    study.set_user_attr("inputs", inputs)
-    for trial in study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.RUNNING]):
-        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)  # was under way when the search was stopped
-    return study
-
-
-def _drop_half_line(journal: Path) -> None:
-    """Cut off what a killed process did not write to its end."""
-    if journal.exists():
-        content = read_file(journal, MAX_FILE_BYTES, ConfigError)
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):
-            with journal.open("r+b") as stream:
-                stream.truncate(whole)
 
 
 def _scan(judge: Judge, bits: Sequence[int], say: Callable[[str, int, int], None]) -> list[ScanRow]:

@@ -24,7 +24,8 @@ from addersim.train.weights import read_safetensors
 
 __all__ = ["Checkpoint", "load_checkpoint", "save_checkpoint"]
 
-History = list[dict[str, float]]
+History = list[dict[str, int | float]]
+"""Rows as they are written: what was a whole number comes back as one."""
 SHOWN = ("train_accuracy", "test_accuracy")
 """What is told of an epoch; a row may hold more."""
 
@@ -138,7 +139,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     with parsing(str(path), what, NetworkError):
         recipe = msgspec.json.decode(metadata["recipe"], type=Recipe)
         scaler = msgspec.json.decode(metadata.get("scaler", "{}"), type=dict[str, int | float])
-        history = msgspec.json.decode(metadata["history"], type=History)
+        history = msgspec.convert(json.loads(metadata["history"]), History)  # JSON as it was written: NaN is a number there
         if missing := [key for row in history for key in SHOWN if key not in row]:
             raise ValueError(f"a row of its history lacks {missing[0]}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from addersim.datasets.records import Images
 from addersim.datasets.registry import DATASETS, load
 from addersim.errors import ConfigError, NetworkError
 from addersim.network import Network
+from addersim.processes.unfinished import alone_in
 from addersim.storage import write_rows
 from addersim.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from addersim.train.data import Batches
@@ -106,7 +107,8 @@ def train(
         Where the loss is no longer a number: the message names step and layer, and the last checkpoint is kept.
     """
     folder, dataset = Path(folder), DATASETS[recipe.data]
-    with join(device) as team:
+    folder.mkdir(parents=True, exist_ok=True)
+    with join(device) as team, alone_in(folder, "training run") if team.rank == 0 else nullcontext():
         options: dict[str, Any] = {"device": team.device, "part": (team.rank, team.size)}
         found = load(recipe.data, root, "train", recipe.limit)
         _check_batches(recipe, found, team)
@@ -118,6 +120,8 @@ def train(
         optimizer.register_step_pre_hook(AdderRate(network, recipe.adder_rate, recipe.eta, recipe.fixed_factor))
         scaler = torch.amp.GradScaler(team.device.type, enabled=recipe.precision == "float16")
         history = _resume(folder / CHECKPOINT, recipe, network, optimizer, scaler)
+        if history and team.rank == 0:
+            write_rows(folder / HISTORY, history)  # a run that was killed may have kept the epoch, and not yet its row
         learner = _Learner(team.share(network), optimizer, scaler)
         for _ in range(len(history), recipe.epochs):
             history.append(_row(recipe, learner, images, held_out, team, len(history), console))

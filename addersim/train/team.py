@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from addersim.processes.stopping import end_with
+
 __all__ = ["Team", "join"]
 
 
@@ -54,6 +56,8 @@ def join(device: str) -> Iterator[Team]:
     if size == 1:
         yield Team(0, 1, torch.device(device))
         return
+    if "TORCHELASTIC_RUN_ID" in os.environ:  # started by torchrun, which can no longer end it where that is killed
+        end_with(os.getppid())
     cuda = device == "cuda"
     here = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if cuda else torch.device(device)
     if cuda:

@@ -14,6 +14,7 @@ PACKAGE = ROOT / "addersim"
 # Of two names that both fit, the longer one decides. A package's face, its __init__, is named as the package.
 FLOORS = {
     "inputs": 1,
+    "processes": 1,
     "errors": 1,
     "config": 1,
     "storage": 1,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
@@ -10,10 +11,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from addersim.errors import ConfigError, SweepError
+from addersim.exploration.sweeps.dask_cluster import dask_client
 from addersim.inputs.limits import JOBS
+from addersim.processes.stopping import end_with
+from addersim.processes.unfinished import scratch_folder
 
 __all__ = ["Engine", "EngineName", "check_engine", "open_engine"]
 
@@ -58,13 +63,14 @@ class Engine:
         """
         from joblib import Parallel, delayed, effective_n_jobs, parallel_config
 
-        stand_ins = {id(value): self.share(value) for value in shared} if self.share else {}
-        calls = (delayed(job)(*(stand_ins.get(id(value), value) for value in one)) for one in arguments)
         number = -1 if self.jobs is None else self.jobs
         how: dict[str, Any] = {"n_jobs": number, "batch_size": 1, "max_nbytes": _SHARED_BYTES}
         with parallel_config(**self.backend):
             parallel = Parallel(**how, return_as="generator_unordered" if self.streams else "list")
             workers = effective_n_jobs(number)
+        # where there is one worker, joblib calls the job here
+        stand_ins = {id(value): self.share(value) for value in shared} if self.share and workers > 1 else {}
+        calls = (delayed(job)(*(stand_ins.get(id(value), value) for value in one)) for one in arguments)
         try:
             if self.streams:
                 yield from _quietly_closed(parallel(calls))
@@ -79,7 +85,9 @@ class Engine:
 
 
 @contextmanager
-def open_engine(name: str, jobs: int | None = None, address: str | None = None, most: int | None = None) -> Iterator[Engine]:
+def open_engine(
+    name: str, jobs: int | None = None, address: str | None = None, most: int | None = None, folder: Path = Path()
+) -> Iterator[Engine]:
     """An engine by name.
 
     Parameters
@@ -92,6 +100,8 @@ def open_engine(name: str, jobs: int | None = None, address: str | None = None, 
         Where the cluster's scheduler listens, such as ``tcp://host:8786``; needed for ``dask``, and ``local`` has none.
     most
         Number of jobs there are: no more local processes are started.
+    folder
+        Where local processes share arrays, in a folder that is removed afterwards.
 
     Raises
     ------
@@ -105,9 +115,10 @@ def open_engine(name: str, jobs: int | None = None, address: str | None = None, 
         from joblib import cpu_count
 
         number = jobs or cpu_count()
-        yield Engine(min(number, most or number), {"backend": "loky", "inner_max_num_threads": 1})
+        with _local_processes(min(number, most or number), folder) as engine:
+            yield engine
     elif name == "dask":
-        with _dask_client(str(address)) as client:
+        with dask_client(str(address)) as client:
             # a task's result, unlike scattered data, is made again where the worker that held it dies
             yield Engine(None, {"backend": "dask", "client": client}, share=partial(client.submit, _same, pure=False))
     else:
@@ -134,17 +145,20 @@ def check_engine(name: str, jobs: int | None, address: str | None) -> None:
 
 
 @contextmanager
-def _dask_client(address: str) -> Iterator[Any]:
-    import dask
-    from distributed import Client
+def _local_processes(number: int, folder: Path) -> Iterator[Engine]:
+    """Processes that end with the block, or with this process where that is killed; none beside it for a single one."""
+    from joblib.externals.loky import get_reusable_executor
 
-    try:
-        client = Client(address, timeout="5s", set_as_default=False)  # type: ignore[no-untyped-call]
-    except (OSError, ValueError) as error:
-        reason = f"no scheduler answers at {address} ({_line(error)})"
-        raise SweepError(f"engine dask: {reason}; start one with: dask scheduler") from None
-    with client, dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 GiB"}):  # images are large
-        yield client
+    how: dict[str, Any] = {"backend": "loky", "inner_max_num_threads": 1}
+    if number == 1:
+        yield Engine(1, how)
+        return
+    how |= {"initializer": end_with, "initargs": (os.getpid(),)}
+    with scratch_folder(folder, "shared") as shared:
+        try:
+            yield Engine(number, how | {"temp_folder": str(shared)})
+        finally:
+            get_reusable_executor(reuse=True).shutdown(wait=True, kill_workers=True)
 
 
 def _quietly_closed(results: Any) -> Iterator[Any]:

@@ -106,7 +106,7 @@ def sweep(
     ledger = _Ledger(plan, store, retry, progress)
     ledger.recall()
     if pending := ledger.pending():
-        with open_engine(engine, jobs, address, most=len(pending)) as machines:
+        with open_engine(engine, jobs, address, most=len(pending), folder=store.folder) as machines:
             _simulate(ledger, machines)
     rows = ledger.rows()
     return Sweep(asked, Path(folder), rows, write_results(Path(folder), rows))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import msgspec
 from addersim.errors import SweepError
 from addersim.exploration.sweeps.job_files import CostKey, Key, Outcome, Priced, Simulated, decode, digest, encode
 from addersim.inputs.opening import parsing, read_file
+from addersim.processes.unfinished import remove_unfinished
 from addersim.storage import write_atomically
 
 __all__ = ["Store"]
@@ -52,6 +54,8 @@ class Store:
                 (self.folder / "jobs" / kind).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise SweepError(f"{self.folder}: cannot hold a sweep: {error.strerror}") from None
+        for folder in (self.folder, *(self.folder / "jobs" / kind for kind in _KINDS)):
+            remove_unfinished(folder)
 
     def path(self, key: Key) -> Path:
         """Where a job's file lies."""
@@ -81,11 +85,19 @@ class Store:
         texts = encode(key), encode(outcome)
         file = _File(msgspec.Raw(texts[0]), msgspec.Raw(texts[1]), _checksum(*texts))
         try:
+            if path.is_dir():
+                _move_aside(path)
             with write_atomically(path) as stream:
                 stream.write(msgspec.json.encode(file))
         except OSError as error:
             reason = f"cannot be written: {error.strerror}; finished points are kept"
             raise SweepError(f"{path}: {reason}: put it right, then run the same command") from None
+
+
+def _move_aside(folder: Path) -> None:
+    """Give way to a job's file: a folder that stands in its place is kept under another name."""
+    name = next(name for number in itertools.count(1) if not (name := Path(f"{folder}.{number}")).exists())
+    folder.rename(name)
 
 
 def _checksum(key: bytes, outcome: bytes) -> str:

@@ -1,0 +1,60 @@
+"""How processes end: with the one that started them, or by a signal, in order."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+__all__ = ["Stopped", "end_with", "stoppable"]
+
+_LOOK_EVERY_S = 0.5
+_STOPS = (signal.SIGTERM, signal.SIGHUP)
+
+
+class Stopped(BaseException):
+    """A signal that asks this process to end. No mistake and no failure: nothing but the outermost call catches it."""
+
+    def __init__(self, number: int):
+        super().__init__(signal.Signals(number).name)
+        self.status = 128 + number
+
+
+def end_with(parent: int) -> None:
+    """End this process soon after its parent has, however that ended; for a worker, which nobody else would end then.
+
+    Not by Linux's signal at a parent's death: that comes at the end of the thread that started the process.
+    """
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_LOOK_EVERY_S)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, name="end with parent", daemon=True).start()
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Raise `Stopped` in the main thread where a signal asks to end, so that workers end and files are put in order.
+
+    A second signal ends at once. Signals that are ignored stay so, as under ``nohup``.
+    """
+
+    def stop(number: int, _: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        raise Stopped(number)
+
+    before = {number: signal.getsignal(number) for number in _STOPS}
+    taken = [number for number, handler in before.items() if handler == signal.SIG_DFL]
+    for number in taken:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, before[number])

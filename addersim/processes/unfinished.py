@@ -1,0 +1,102 @@
+"""Files and folders in the making: each belongs to the process that holds its lock, and what dead processes left is removed.
+
+They lie beside what they become, as ``.NAME.RANDOM.unfinished``. The locks of a process go when it ends, however it ends: what
+nobody holds can be removed at any time, whoever else works in the same folder.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from pathlib import Path
+
+from addersim.errors import ConfigError
+
+__all__ = ["alone_in", "make_beside", "remove_unfinished", "scratch_folder"]
+
+SUFFIX = ".unfinished"
+
+
+def make_beside(target: Path) -> tuple[int, Path]:
+    """A new file beside a target, open and locked; and its path. The first in a folder removes what dead processes left there.
+
+    It is to be renamed to the target before it is closed: after that it is nobody's.
+    """
+    _remove_once(target.parent)
+    while True:
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=SUFFIX)
+        if _held(handle, name):
+            return handle, Path(name)
+        os.close(handle)
+
+
+@contextmanager
+def scratch_folder(parent: Path, what: str) -> Iterator[Path]:
+    """A folder for the time of a block, removed with all that is in it."""
+    while True:
+        name = tempfile.mkdtemp(dir=parent, prefix=f".{what}.", suffix=SUFFIX)
+        handle = os.open(name, os.O_RDONLY)
+        if _held(handle, name):
+            break
+        os.close(handle)
+    try:
+        yield Path(name)
+    finally:
+        shutil.rmtree(name, ignore_errors=True)
+        os.close(handle)
+
+
+@contextmanager
+def alone_in(folder: Path, what: str) -> Iterator[None]:
+    """Hold a folder for the time of a block. Raises ConfigError where another process holds it for such work, too."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise ConfigError(f"{folder}: another {what} is running there; wait for it, or choose another folder") from None
+    except OSError:
+        pass  # a file system without locks
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what dead processes left in a folder; what is being made by others stays."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(".") and entry.name.endswith(SUFFIX):
+                _remove(entry)
+
+
+@lru_cache(maxsize=1024)  # what this process itself does not finish, it removes
+def _remove_once(folder: Path) -> None:
+    remove_unfinished(folder)
+
+
+def _held(handle: int, name: str) -> bool:
+    """Lock a new file or folder; whether it is still there, and was not taken for a dead process's before it was locked."""
+    with suppress(OSError):  # a file system without locks, where nothing is removed either
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    try:
+        return os.path.samestat(os.fstat(handle), os.stat(name))
+    except FileNotFoundError:
+        return False
+
+
+def _remove(entry: os.DirEntry[str]) -> None:
+    with suppress(OSError):  # in use, or another user's
+        folder = entry.is_dir(follow_symlinks=False)
+        handle = os.open(entry.path, os.O_NOFOLLOW | os.O_NONBLOCK | (os.O_RDONLY if folder else os.O_RDWR))
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            (shutil.rmtree if folder else os.unlink)(entry.path)
+        finally:
+            os.close(handle)
