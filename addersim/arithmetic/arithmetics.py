@@ -1,7 +1,7 @@
 """ARITHMETICS: what one tap of a window layer computes, one record each.
 
 The float layers, the reference kernel and every bound of a sum come from `Arithmetic.term`; the compiled loops come from the
-row of the same name in ``ext/core.h`` (a test compares the two). Circuits that compute one are `addersim.arithmetic.datapaths`.
+row of the same name in ``ext/core.h`` (a test compares them). Circuits that compute one are `addersim.arithmetic.datapaths`.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ ONLY_IN = {
     "ray": {"exploration.sweeps"},
     "pyarrow": {"exploration.sweeps"},
     "onnx": {"frontends.onnx"},
-    "optuna": {"exploration.bit_search"},
+    "optuna": {"exploration.bit_search", "exploration.search_journal"},
 }
 # Of this package only the rules are had from its face, so that the face stands where they do.
 FACES = {"quantization": "quantization.rules"}
