@@ -34,6 +34,7 @@ lint: .venv/.lint.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint --max-line-length=127 ext/_core.pyx
+	$(CC) -std=gnu11 -Wall -Wextra -Werror -Wno-unknown-pragmas -fsyntax-only -Iext $(filter-out ext/_core.c,$(wildcard ext/*.c)) tests/emulated/*.c
 
 .venv/.created.stamp:
 	$(PYTHON) -m venv .venv

@@ -23,7 +23,7 @@ cdef extern from "core.h":
         pass
     ctypedef enum Rounding:
         pass
-    ctypedef struct Seen:
+    ctypedef struct Stats:
         int64_t minimum, maximum, overflowed
     ctypedef struct Codes:
         Type type
@@ -35,7 +35,7 @@ cdef extern from "core.h":
         const double *addend
         int nearest
         Codes codes
-    ctypedef struct Finish:
+    ctypedef struct Epilogue:
         Overflow overflow
         int64_t low, high
         int bits, narrow, y_bytes
@@ -59,15 +59,15 @@ cdef extern from "core.h":
     int c_window_bounds "window_bounds"(const Kernels *kernels, Arithmetic arithmetic, Type type, const void *weights, int64_t outputs,
                                         int64_t taps, int64_t x_low, int64_t x_high, int64_t *low, int64_t *high) nogil
     int window_codes(const Kernels *kernels, Arithmetic arithmetic, const Geometry *g, Type x_type, const void *x, int64_t x_low,
-                     int64_t x_high, Type weights_type, const void *weights, const Finish *finish, void *y, int threads,
-                     Seen *seen, Seen *codes_seen) nogil
+                     int64_t x_high, Type weights_type, const void *weights, const Epilogue *epilogue, void *y, int threads,
+                     Stats *stats, Stats *codes_stats) nogil
     int affine_codes(const Kernels *kernels, Type type, const void *x, int64_t count, int64_t channels,
                      const int32_t *multiplier, const int64_t *addend, const uint8_t *shift, Rounding rounding, int doubles,
-                     const Codes *codes, void *y, int threads, Seen *seen) nogil
+                     const Codes *codes, void *y, int threads, Stats *stats) nogil
     void scale_constants(int64_t count, int64_t channels, const int32_t *multiplier, const int64_t *addend,
                          const uint8_t *shift, Rounding rounding, double *scaled_multiplier, double *scaled_addend) nogil
     void add_codes(const Kernels *kernels, Type a_type, const void *a, Type b_type, const void *b, int64_t count,
-                   const Codes *codes, void *y, int threads, Seen *seen) nogil
+                   const Codes *codes, void *y, int threads, Stats *stats) nogil
     void look_up_levels(const uint8_t *x, int64_t images, int64_t channels, int64_t pixels, const void *levels, int bytes,
                         void *y, int threads) nogil
     int pool_codes(const Kernels *kernels, int maximum, const Geometry *g, Type type, const void *x, int wide, void *y,
@@ -185,30 +185,30 @@ def window(const uint8_t[::1] x, int x_type, ends, const uint8_t[::1] weights, i
     cdef const Kernels *table = kernels_at(kernels)
     cdef int64_t x_low, x_high
     cdef int status, overflow
-    cdef Finish finish
+    cdef Epilogue epilogue
     cdef Affine scaled
-    cdef Seen seen, codes_seen
+    cdef Stats stats, codes_stats
     cdef const double[:, ::1] doubles
     x_low, x_high = ends
-    overflow, finish.bits, finish.low, finish.high = register
-    finish.overflow = <Overflow>overflow
-    finish.narrow = narrow
-    finish.y_bytes = y_bytes
-    finish.ordered = NULL
-    finish.affine = NULL
+    overflow, epilogue.bits, epilogue.low, epilogue.high = register
+    epilogue.overflow = <Overflow>overflow
+    epilogue.narrow = narrow
+    epilogue.y_bytes = y_bytes
+    epilogue.ordered = NULL
+    epilogue.affine = NULL
     if ordered is not None:
-        finish.ordered = &ordered[0]
+        epilogue.ordered = &ordered[0]
     if affine is not None:
         doubles, scaled.nearest, codes = affine
         scaled.multiplier = &doubles[0, 0]
         scaled.addend = &doubles[1, 0]
         scaled.codes = codes_of(codes)
-        finish.affine = &scaled
+        epilogue.affine = &scaled
     with nogil:
         status = window_codes(table, <Arithmetic>arithmetic, &g, <Type>x_type, &x[0], x_low, x_high, <Type>weights_type, &weights[0],
-                              &finish, &y[0], threads, &seen, &codes_seen)
+                              &epilogue, &y[0], threads, &stats, &codes_stats)
     done(status)
-    return (seen.minimum, seen.maximum, seen.overflowed), (codes_seen.minimum, codes_seen.maximum, codes_seen.overflowed)
+    return (stats.minimum, stats.maximum, stats.overflowed), (codes_stats.minimum, codes_stats.maximum, codes_stats.overflowed)
 
 
 def scaled(const int32_t[::1] multiplier, const int64_t[::1] addend, const uint8_t[::1] shift, int rounding,
@@ -224,12 +224,12 @@ def affine(const uint8_t[::1] x, int x_type, int64_t count, const int32_t[::1] m
     cdef const Kernels *table = kernels_at(kernels)
     cdef int64_t channels = multiplier.shape[0]
     cdef int status
-    cdef Seen seen
+    cdef Stats stats
     with nogil:
         status = affine_codes(table, <Type>x_type, &x[0], count, channels, &multiplier[0], &addend[0], &shift[0],
-                              <Rounding>rounding, doubles, &form, &y[0], threads, &seen)
+                              <Rounding>rounding, doubles, &form, &y[0], threads, &stats)
     done(status)
-    return seen.minimum, seen.maximum, seen.overflowed
+    return stats.minimum, stats.maximum, stats.overflowed
 
 
 def add(const uint8_t[::1] a, int a_type, const uint8_t[::1] b, int b_type, int64_t count, codes, uint8_t[::1] y, int kernels,
@@ -238,12 +238,12 @@ def add(const uint8_t[::1] a, int a_type, const uint8_t[::1] b, int b_type, int6
     cdef Codes form = codes_of(codes)
     cdef const Kernels *table = kernels_at(kernels)
     cdef const uint8_t *other = NULL
-    cdef Seen seen
+    cdef Stats stats
     if b is not None:
         other = &b[0]
     with nogil:
-        add_codes(table, <Type>a_type, &a[0], <Type>b_type, other, count, &form, &y[0], threads, &seen)
-    return seen.minimum, seen.maximum, seen.overflowed
+        add_codes(table, <Type>a_type, &a[0], <Type>b_type, other, count, &form, &y[0], threads, &stats)
+    return stats.minimum, stats.maximum, stats.overflowed
 
 
 def pool(const uint8_t[::1] x, int x_type, uint8_t[::1] y, geometry, bint maximum, bint wide, int kernels, int threads):

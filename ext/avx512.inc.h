@@ -2,7 +2,7 @@
 #include <immintrin.h>
 #include <string.h>
 
-#define KEEP(vector) __asm__ volatile("" : "+v"(vector))
+#define DO_NOT_OPTIMIZE(vector) __asm__ volatile("" : "+v"(vector))
 #define LANES 16
 #define F32_ROWS 6
 #define F32_VECTORS 4

@@ -54,7 +54,7 @@ static void extremes(Type type, const void *codes, int64_t count, int64_t *low, 
     }
 }
 
-static void prepare(const int32_t *weights, int64_t taps, int32_t low, int32_t high, int32_t offset, Type operand, void *to,
+static void convert_weights(const int32_t *weights, int64_t taps, int32_t low, int32_t high, int32_t offset, Type operand, void *to,
                     int64_t *sum, int64_t *cut) {
     int64_t total = 0, lost = 0;
     for (int64_t first = 0; first < taps; first += CHUNK) {
@@ -164,10 +164,10 @@ static inline void store_vector(Type type, Ints codes, void *to) {
 }
 
 /* What the first `valid` lanes saw. */
-static void sink_seen(const Sink *s, int64_t valid, Seen *seen) {
+static void sink_stats(const Sink *s, int64_t valid, Stats *stats) {
     int32_t lows[LANES], highs[LANES], overs[LANES];
     ints_store(lows, s->low);
     ints_store(highs, s->high);
     ints_store(overs, s->over);
-    for (int64_t lane = 0; lane < valid; lane++) see(seen, &(Seen){lows[lane], highs[lane], overs[lane]});
+    for (int64_t lane = 0; lane < valid; lane++) merge_stats(stats, &(Stats){lows[lane], highs[lane], overs[lane]});
 }

@@ -1,5 +1,5 @@
 /* What the parts of addersim._core share: geometry of a window layer, and the table of kernels of one instruction set.
-   Nothing here checks its input: addersim/kernels.py does. All arrays are contiguous, channels last. */
+   Nothing here checks its input: addersim/kernels does. All arrays are contiguous, channels last. */
 #ifndef ADDERSIM_CORE_H
 #define ADDERSIM_CORE_H
 
@@ -17,6 +17,21 @@ typedef struct {
     int64_t dilation_height, dilation_width;
     int64_t groups;
 } Geometry;
+
+/* The kernels' contract. Kernels check nothing. Arrays of callers may lie at any address that their elements may have and end at
+   their last element: no kernel touches a byte beyond. Scratch comes from allocate() on cache lines; what a panel or a depthwise
+   kernel reads of a tile it may read, and gather_windows() may write, up to SLACK_BYTES beyond the end, which every
+   tile has. Packed weights are padded to whole vectors, with operands that count for nothing. Results are stored exactly. */
+enum {
+    SLACK_BYTES = 64,
+    MAX_WIDTH = 64,  /* of any panel: vectors * lanes */
+    BLOCK = 16,      /* outputs of a plain loop */
+    BYTE_TAPS = 171, /* of at most 255 + 128 each, which 16 bits hold */
+    PLANE_UNITS = 4,
+    MAX_LANES = 16, /* floats of the widest vector */
+    CHUNK = 1024,
+    MAX_SETS = 4,
+};
 
 /* Sizes saturate: what 63 bits do not hold is INT64_MAX, and allocate() has no memory for that. Operands are not negative.
    Whatever was allocated, and whatever array exists, is indexed without further checks: its offsets are smaller than its size. */
@@ -67,24 +82,24 @@ static inline int bytes_of(Type type) { return type <= U8 ? 1 : type <= U16 ? 2 
 
 /* Arithmetics, one row each: enum, name, the term of one tap for operands x and w of any one type, and whether the sum only
    falls (no term is above zero). generic.inc.h makes loops of every row for every set; panels are faster ones for some. */
-#define EACH_ARITHMETIC(ROW)                       \
+#define ADDERSIM_EACH_ARITHMETIC(ROW)                       \
     ROW(L1, "l1", x < w ? x - w : w - x, 1)        \
     ROW(MAC, "mac", x * w, 0)                      \
     ROW(L2, "l2", (x - w) * (w - x), 1)
 #define ARITHMETIC_ENUM(ID, NAME, TERM, FALLS) ID,
 #define ARITHMETIC_ONE(ID, NAME, TERM, FALLS) +1
-typedef enum { EACH_ARITHMETIC(ARITHMETIC_ENUM) } Arithmetic;
-enum { ARITHMETICS = 0 EACH_ARITHMETIC(ARITHMETIC_ONE) };
+typedef enum { ADDERSIM_EACH_ARITHMETIC(ARITHMETIC_ENUM) } Arithmetic;
+enum { ARITHMETICS = 0 ADDERSIM_EACH_ARITHMETIC(ARITHMETIC_ONE) };
 typedef enum { EXACT, WRAP, SATURATE } Overflow;
 typedef enum { HALF_EVEN, HALF_UP, TRUNCATE } Rounding;
 
 /* Exact results before overflow handling, and how many of them it changed. */
 typedef struct {
     int64_t minimum, maximum, overflowed;
-} Seen;
+} Stats;
 
-static inline Seen nothing_seen(void) { return (Seen){INT64_MAX, INT64_MIN, 0}; }
-static inline void see(Seen *all, const Seen *one) {
+static inline Stats no_stats(void) { return (Stats){INT64_MAX, INT64_MIN, 0}; }
+static inline void merge_stats(Stats *all, const Stats *one) {
     all->minimum = smaller(all->minimum, one->minimum);
     all->maximum = larger(all->maximum, one->maximum);
     all->overflowed += one->overflowed;
@@ -102,9 +117,6 @@ typedef struct {
     PanelFunction run;
     int rows, vectors, lanes, step_bytes, sum_bytes;
 } Panel;
-
-/* Widest panel of any set: vectors * lanes. */
-#define MAX_WIDTH 64
 
 /* A format that codes saturate (or wrap) to, and perhaps a second one that they then saturate to, uncounted. */
 typedef struct {
@@ -134,7 +146,7 @@ typedef struct {
     const uint8_t *ordered; /* outputs whose register depends on the order of the taps, or NULL */
     const Affine *affine;   /* NULL, or only where narrow, not WRAP and nothing is ordered */
     int folds;              /* raw sums and constants are no larger than results can be: doubles hold their affine, too */
-} Finish;
+} Epilogue;
 
 /* Loops that every arithmetic has. Operands come widened; weights of a block of BLOCK outputs are (taps, BLOCK), those of a
    depthwise layer (taps, channels). Narrow sums fit 32 bits, and so does each of their terms. */
@@ -202,36 +214,29 @@ typedef struct {
     void (*widen)(Type type, const void *codes, int64_t count, int32_t *to);
     void (*extremes)(Type type, const void *codes, int64_t count, int64_t *low, int64_t *high);
     /* Weights of one output, clipped to low..high, minus an offset, as operands; their sum, and sum |w - clip(w)|. */
-    void (*prepare)(const int32_t *weights, int64_t taps, int32_t low, int32_t high, int32_t offset, Type operand, void *to,
+    void (*convert_weights)(const int32_t *weights, int64_t taps, int32_t low, int32_t high, int32_t offset, Type operand, void *to,
                     int64_t *sum, int64_t *cut);
     /* Codes minus an offset, as operands of type U8 or S16 (in place where the sizes agree); the sum of operands. */
     void (*load_operands)(Type type, const void *codes, int64_t count, int64_t offset, Type operand, void *to);
     /* sums[i] of `length` operands from i * stride on */
     void (*sum_operands)(Type operand, const void *operands, int64_t count, int64_t stride, int64_t length, int64_t *sums);
     /* `rows` raw sums of `width` outputs from `output` on to results, y_stride elements apart. */
-    void (*finish)(const Finish *f, const void *sums, int sum_bytes, int64_t sums_stride, int64_t rows, const int64_t *window_sums,
-                   int64_t output, int64_t width, void *y, int64_t y_stride, Seen *seen, Seen *codes_seen);
+    void (*epilogue)(const Epilogue *f, const void *sums, int sum_bytes, int64_t sums_stride, int64_t rows, const int64_t *window_sums,
+                   int64_t output, int64_t width, void *y, int64_t y_stride, Stats *stats, Stats *codes_stats);
     /* Chunks of at most CHUNK elements, the first of channel `channel`; affine_any takes any number that 64 bits hold. */
-    void (*affine)(Type type, const void *x, int64_t count, const Affine *affine, int64_t channel, void *y, Seen *seen);
+    void (*affine)(Type type, const void *x, int64_t count, const Affine *affine, int64_t channel, void *y, Stats *stats);
     void (*affine_any)(Type type, const void *x, int64_t count, const int32_t *multiplier, const int64_t *addend,
-                       const uint8_t *shift, Rounding rounding, const Codes *codes, void *y, Seen *seen);
+                       const uint8_t *shift, Rounding rounding, const Codes *codes, void *y, Stats *stats);
     /* a + b, or a alone where b is NULL */
-    void (*add)(Type a_type, const void *a, Type b_type, const void *b, int64_t count, const Codes *codes, void *y, Seen *seen);
+    void (*add)(Type a_type, const void *a, Type b_type, const void *b, int64_t count, const Codes *codes, void *y, Stats *stats);
     /* y[channel] = the largest, or the sum, over `count` pixels. */
     void (*max_pixels)(Type type, const void *const *pixels, int64_t count, int64_t channels, void *y);
     void (*sum_pixels)(Type type, const void *const *pixels, int64_t count, int64_t channels, int wide, void *y);
 } Kernels;
 
-#define BLOCK 16
-#define BYTE_TAPS 171 /* of at most 255 + 128 each, which 16 bits hold */
-#define PLANE_UNITS 4
-#define MAX_LANES 16 /* floats of the widest vector */
-#define CHUNK 1024
-
 /* dispatch.c: */
 extern const char *const arithmetic_names[ARITHMETICS];
 /* The sets that this processor runs, best first. */
-#define MAX_SETS 4
 int kernel_sets(const Kernels *sets[MAX_SETS]);
 int openmp_threads(void);
 int use_threads(int threads, int64_t nanoseconds);
@@ -249,7 +254,7 @@ static inline void *lay_part(Layout *layout, int64_t count, int64_t size) {
     layout->bytes = plus(at, round_up(times(count, size), 64));
     return layout->base ? layout->base + at : NULL;
 }
-/* Windows of one group, one after the other, zeros up to the stride; `windows` has room for 16 bytes more. */
+/* Windows of one group, one after the other, zeros up to the stride; `windows` has room for SLACK_BYTES more. */
 void gather_windows(const Geometry *g, const void *x, int element_bytes, int64_t group, int64_t first, int64_t count,
                     void *windows, int64_t window_stride);
 /* Pointers to the pixels of the image under one window; returns how many there are. */
@@ -275,17 +280,17 @@ int l1_sign_filter_gradient_f32(const Kernels *kernels, const Geometry *g, const
 int window_bounds(const Kernels *kernels, Arithmetic arithmetic, Type type, const void *weights, int64_t outputs, int64_t taps, int64_t x_low,
                   int64_t x_high, int64_t *low, int64_t *high);
 int window_codes(const Kernels *kernels, Arithmetic arithmetic, const Geometry *g, Type x_type, const void *x, int64_t x_low, int64_t x_high,
-                 Type weights_type, const void *weights, const Finish *finish, void *y, int threads, Seen *seen, Seen *codes_seen);
+                 Type weights_type, const void *weights, const Epilogue *epilogue, void *y, int threads, Stats *stats, Stats *codes_stats);
 
 /* elementwise.c */
 int affine_codes(const Kernels *kernels, Type type, const void *x, int64_t count, int64_t channels, const int32_t *multiplier,
                  const int64_t *addend, const uint8_t *shift, Rounding rounding, int doubles, const Codes *codes, void *y,
-                 int threads, Seen *seen);
+                 int threads, Stats *stats);
 /* multiplier and addend of `count` elements from channel 0 on, as struct Affine wants them */
 void scale_constants(int64_t count, int64_t channels, const int32_t *multiplier, const int64_t *addend, const uint8_t *shift,
                      Rounding rounding, double *scaled_multiplier, double *scaled_addend);
 void add_codes(const Kernels *kernels, Type a_type, const void *a, Type b_type, const void *b, int64_t count, const Codes *codes,
-               void *y, int threads, Seen *seen);
+               void *y, int threads, Stats *stats);
 /* y[image][pixel][channel] = levels[channel][x[image][channel][pixel]], of 256 levels of `bytes` a channel */
 void look_up_levels(const uint8_t *x, int64_t images, int64_t channels, int64_t pixels, const void *levels, int bytes, void *y,
                     int threads);

@@ -8,7 +8,7 @@
 #endif
 
 #define ARITHMETIC_NAME(ID, NAME, TERM, FALLS) NAME,
-const char *const arithmetic_names[ARITHMETICS] = {EACH_ARITHMETIC(ARITHMETIC_NAME)};
+const char *const arithmetic_names[ARITHMETICS] = {ADDERSIM_EACH_ARITHMETIC(ARITHMETIC_NAME)};
 
 /* Best first; portable C is always last. */
 int kernel_sets(const Kernels *sets[MAX_SETS]) {

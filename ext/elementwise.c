@@ -35,7 +35,7 @@ static void lay_out(Layout *layout, int64_t count, Constants *c) {
 
 int affine_codes(const Kernels *kernels, Type type, const void *x, int64_t count, int64_t channels, const int32_t *multiplier,
                  const int64_t *addend, const uint8_t *shift, Rounding rounding, int doubles, const Codes *codes, void *y,
-                 int threads, Seen *seen) {
+                 int threads, Stats *stats) {
     threads = use_threads(threads, count / 2);
     const int64_t step = chunk_of(channels), constants = step % channels ? channels + step : step;
     Constants c;
@@ -54,11 +54,11 @@ int affine_codes(const Kernels *kernels, Type type, const void *x, int64_t count
         }
     }
     const Affine affine = {c.scaled_multiplier, c.scaled_addend, rounding == HALF_EVEN, *codes};
-    Seen all = nothing_seen();
+    Stats all = no_stats();
     const int64_t chunks = (count + step - 1) / step;
 #pragma omp parallel num_threads(threads)
     {
-        Seen own = nothing_seen();
+        Stats own = no_stats();
 #pragma omp for schedule(static)
         for (int64_t chunk = 0; chunk < chunks; chunk++) {
             const int64_t first = chunk * step, length = smaller(step, count - first), channel = first % channels;
@@ -71,32 +71,32 @@ int affine_codes(const Kernels *kernels, Type type, const void *x, int64_t count
                                     codes, to, &own);
             }
         }
-#pragma omp critical(addersim_seen)
-        see(&all, &own);
+#pragma omp critical(addersim_stats)
+        merge_stats(&all, &own);
     }
     free(memory);
-    *seen = all;
+    *stats = all;
     return 0;
 }
 
 void add_codes(const Kernels *kernels, Type a_type, const void *a, Type b_type, const void *b, int64_t count, const Codes *codes,
-               void *y, int threads, Seen *seen) {
+               void *y, int threads, Stats *stats) {
     threads = use_threads(threads, count / 2);
-    Seen all = nothing_seen();
+    Stats all = no_stats();
     const int64_t chunks = (count + CHUNK - 1) / CHUNK;
 #pragma omp parallel num_threads(threads)
     {
-        Seen own = nothing_seen();
+        Stats own = no_stats();
 #pragma omp for schedule(static)
         for (int64_t chunk = 0; chunk < chunks; chunk++) {
             const int64_t first = chunk * CHUNK, length = smaller(CHUNK, count - first);
             kernels->add(a_type, (const char *)a + first * bytes_of(a_type), b_type,
                          b ? (const char *)b + first * bytes_of(b_type) : NULL, length, codes, (char *)y + first * bytes_of(codes->type), &own);
         }
-#pragma omp critical(addersim_seen)
-        see(&all, &own);
+#pragma omp critical(addersim_stats)
+        merge_stats(&all, &own);
     }
-    *seen = all;
+    *stats = all;
 }
 
 /* Pixels of the window that lie in the image; padding never wins a maximum and adds nothing to a sum. */

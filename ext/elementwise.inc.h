@@ -5,7 +5,7 @@ static inline int64_t wrapped_code(int64_t value, const Codes *codes) {
 }
 
 /* Any exact results to codes, with what was seen. */
-static void store_any(const int64_t *results, int64_t count, const Codes *codes, void *y, Seen *seen) {
+static void store_any(const int64_t *results, int64_t count, const Codes *codes, void *y, Stats *stats) {
     int32_t kept[CHUNK];
     const int64_t least = codes->low == INT32_MIN ? INT64_MIN : codes->low; /* an unsigned format has no lower end */
     int64_t over = 0, low = INT64_MAX, high = INT64_MIN;
@@ -19,11 +19,11 @@ static void store_any(const int64_t *results, int64_t count, const Codes *codes,
         high = value > high ? value : high;
     }
     store_codes(kept, count, codes->type, y);
-    see(seen, &(Seen){low, high, over});
+    merge_stats(stats, &(Stats){low, high, over});
 }
 
 static void affine_any(Type type, const void *x, int64_t count, const int32_t *multiplier, const int64_t *addend,
-                       const uint8_t *shift, Rounding rounding, const Codes *codes, void *y, Seen *seen) {
+                       const uint8_t *shift, Rounding rounding, const Codes *codes, void *y, Stats *stats) {
     int64_t results[CHUNK];
     widen_64(type, x, count, results);
     for (int64_t i = 0; i < count; i++) {
@@ -32,13 +32,13 @@ static void affine_any(Type type, const void *x, int64_t count, const int32_t *m
         const int at_half = (shift[i] > 0) & (rest == half), above = (shift[i] > 0) & (rest > half);
         results[i] = floor + (rounding == HALF_UP ? at_half | above : rounding == HALF_EVEN ? above | (at_half & (int)(floor & 1)) : 0);
     }
-    store_any(results, count, codes, y, seen);
+    store_any(results, count, codes, y, stats);
 }
 
 /* Where |x * multiplier| + |addend| < 2**52 every step is exact in double; here results fit 32 bits, too, and saturate.
    multiplier and addend come divided by 2**shift, and half-up as a floor after one half was added. */
 static inline __attribute__((always_inline)) void affine_of(const Type type, const void *x, int64_t count, const Affine *affine,
-                                                            int64_t channel, char *y, Seen *seen) {
+                                                            int64_t channel, char *y, Stats *stats) {
     const Codes *codes = &affine->codes;
     const double *m = affine->multiplier + channel, *a = affine->addend + channel;
     Sink sink = sink_to(codes);
@@ -49,7 +49,7 @@ static inline __attribute__((always_inline)) void affine_of(const Type type, con
         Ints value = rounded(ints_from(type, x, i), multiplier, addend, affine->nearest);
         store_vector(codes->type, sink_values(&sink, value), y + i * bytes_of(codes->type));
     }
-    if (i > 0) sink_seen(&sink, LANES, seen);
+    if (i > 0) sink_stats(&sink, LANES, stats);
     for (; i < count; i++) { /* the rest one by one, each in all lanes */
         int32_t one;
         widen_32(type, (const char *)x + i * bytes_of(type), 1, &one);
@@ -57,16 +57,16 @@ static inline __attribute__((always_inline)) void affine_of(const Type type, con
         int32_t kept[LANES];
         sink = sink_to(codes);
         ints_store(kept, sink_values(&sink, rounded(ints_set(one), multiplier, addend, affine->nearest)));
-        sink_seen(&sink, 1, seen);
+        sink_stats(&sink, 1, stats);
         store_codes(kept, 1, codes->type, y + i * bytes_of(codes->type));
     }
 }
 
 #define AFFINE_CASE(TYPE, C)                                          \
     case TYPE:                                                        \
-        affine_of(TYPE, x, count, affine, channel, y, seen);          \
+        affine_of(TYPE, x, count, affine, channel, y, stats);          \
         break;
-static void affine(Type type, const void *x, int64_t count, const Affine *affine, int64_t channel, void *y, Seen *seen) {
+static void affine(Type type, const void *x, int64_t count, const Affine *affine, int64_t channel, void *y, Stats *stats) {
     switch (type) {
         EACH_NARROW_TYPE(AFFINE_CASE)
         AFFINE_CASE(S32, int32_t)
@@ -76,7 +76,7 @@ static void affine(Type type, const void *x, int64_t count, const Affine *affine
 
 /* Values that fit 32 bits, or sums of two, to codes that saturate. */
 static inline __attribute__((always_inline)) void add_of(const Type a_type, const void *a, const Type b_type, const void *b,
-                                                         int64_t count, const Codes *codes, char *y, Seen *seen) {
+                                                         int64_t count, const Codes *codes, char *y, Stats *stats) {
     Sink sink = sink_to(codes);
     int64_t i = 0;
     for (; i + LANES <= count; i += LANES) {
@@ -84,34 +84,34 @@ static inline __attribute__((always_inline)) void add_of(const Type a_type, cons
         if (b) value = ints_add(value, ints_from(b_type, b, i));
         store_vector(codes->type, sink_values(&sink, value), y + i * bytes_of(codes->type));
     }
-    if (i > 0) sink_seen(&sink, LANES, seen);
+    if (i > 0) sink_stats(&sink, LANES, stats);
     for (; i < count; i++) {
         int32_t one, other = 0, kept[LANES];
         widen_32(a_type, (const char *)a + i * bytes_of(a_type), 1, &one);
         if (b) widen_32(b_type, (const char *)b + i * bytes_of(b_type), 1, &other);
         sink = sink_to(codes);
         ints_store(kept, sink_values(&sink, ints_set(one + other)));
-        sink_seen(&sink, 1, seen);
+        sink_stats(&sink, 1, stats);
         store_codes(kept, 1, codes->type, y + i * bytes_of(codes->type));
     }
 }
 
-static void add_any(Type a_type, const void *a, Type b_type, const void *b, int64_t count, const Codes *codes, void *y, Seen *seen) {
+static void add_any(Type a_type, const void *a, Type b_type, const void *b, int64_t count, const Codes *codes, void *y, Stats *stats) {
     int64_t results[CHUNK], other[CHUNK];
     widen_64(a_type, a, count, results);
     if (b) {
         widen_64(b_type, b, count, other);
         for (int64_t i = 0; i < count; i++) results[i] += other[i];
     }
-    store_any(results, count, codes, y, seen);
+    store_any(results, count, codes, y, stats);
 }
 
 #define ADD_CASE(TYPE, C)                                             \
     case TYPE:                                                        \
-        add_of(a_type, a, TYPE, b, count, codes, y, seen);            \
+        add_of(a_type, a, TYPE, b, count, codes, y, stats);            \
         break;
 static inline __attribute__((always_inline)) void add_to(const Type a_type, const void *a, Type b_type, const void *b, int64_t count,
-                                                         const Codes *codes, char *y, Seen *seen) {
+                                                         const Codes *codes, char *y, Stats *stats) {
     switch (b_type) {
         EACH_NARROW_TYPE(ADD_CASE)
         ADD_CASE(S32, int32_t)
@@ -121,11 +121,11 @@ static inline __attribute__((always_inline)) void add_to(const Type a_type, cons
 
 #define ADD_TO_CASE(TYPE, C)                                          \
     case TYPE:                                                        \
-        add_to(TYPE, a, b_type, b, count, codes, y, seen);            \
+        add_to(TYPE, a, b_type, b, count, codes, y, stats);            \
         break;
-static void add(Type a_type, const void *a, Type b_type, const void *b, int64_t count, const Codes *codes, void *y, Seen *seen) {
+static void add(Type a_type, const void *a, Type b_type, const void *b, int64_t count, const Codes *codes, void *y, Stats *stats) {
     if (codes->overflow == WRAP || a_type == S64) {
-        add_any(a_type, a, b_type, b, count, codes, y, seen);
+        add_any(a_type, a, b_type, b, count, codes, y, stats);
         return;
     }
     switch (a_type) {

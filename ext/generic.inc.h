@@ -110,7 +110,7 @@
         for (int64_t i = 0; i < count; i++) clipped[i] = clipped[i] != 0;                                                       \
     }
 
-EACH_ARITHMETIC(GENERIC)
+ADDERSIM_EACH_ARITHMETIC(GENERIC)
 
 #define LOOPS_ROW(ID, NAME, TERM, FALLS)                                                                                      \
     [ID] = {ID##_bounds,           ID##_narrow,         ID##_wide,              ID##_floats, ID##_ordered,                      \

@@ -192,7 +192,7 @@ int l1_sign_filter_gradient_f32(const Kernels *kernels, const Geometry *g, const
     const int64_t taps = taps_of(g), outputs = g->outputs / g->groups, windows = pixels_of(g);
     /* 16 bytes between windows: threads gather neighbours, each perhaps 16 bytes too many */
     const int64_t window_bytes = round_up(taps * 4 + 16, 64), tile = larger(1, smaller(windows, 192 * 1024 / window_bytes));
-    char *gathered = allocate(plus(times(tile, window_bytes), 16), 1);
+    char *gathered = allocate(plus(times(tile, window_bytes), SLACK_BYTES), 1);
     if (!gathered) return -1;
     memset(out, 0, (size_t)(g->outputs * taps) * 4);
 #pragma omp parallel num_threads(threads)

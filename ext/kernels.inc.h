@@ -8,121 +8,20 @@
 #define FLOATS_STORE(to, sum, accumulate) floats_store(to, (accumulate) ? floats_add(sum, floats_load(to)) : (sum))
 #define INTS_STORE(to, sum, accumulate) ints_store(to, (accumulate) ? ints_add(sum, ints_load(to)) : (sum))
 
-#define PANEL l1_f32
-#define ROWS F32_ROWS
-#define VECTORS F32_VECTORS
-#define PANEL_LANES LANES
-#define STEP_BYTES 4
-#define VECTOR Floats
-#define SUM float
-#define FIRST floats_zero
-#define LOAD floats_load
-#define ALL floats_all
-#define STEP floats_l1
-#define STORE FLOATS_STORE
 #include "panel.inc.h"
 
-#define PANEL mac_f32
-#define ROWS F32_ROWS
-#define VECTORS F32_VECTORS
-#define PANEL_LANES LANES
-#define STEP_BYTES 4
-#define VECTOR Floats
-#define SUM float
-#define FIRST floats_zero
-#define LOAD floats_load
-#define ALL floats_all
-#define STEP floats_mac
-#define STORE FLOATS_STORE
-#include "panel.inc.h"
-
+PANEL(l1_f32, F32_ROWS, F32_VECTORS, LANES, 4, Floats, float, floats_zero, floats_load, floats_all, floats_l1, FLOATS_STORE)
+PANEL(mac_f32, F32_ROWS, F32_VECTORS, LANES, 4, Floats, float, floats_zero, floats_load, floats_all, floats_mac, FLOATS_STORE)
 /* sum |x - w| on bytes */
-#define PANEL l1_u8
-#define ROWS U8_ROWS
-#define VECTORS U8_VECTORS
-#define PANEL_LANES U8_LANES
-#define STEP_BYTES U8_STEP_BYTES
-#define VECTOR Sads
-#define SUM uint32_t
-#define FIRST sads_zero
-#define LOAD sads_load
-#define ALL sads_all
-#define STEP sads_l1
-#define STORE sads_store
-#include "panel.inc.h"
-
+PANEL(l1_u8, U8_ROWS, U8_VECTORS, U8_LANES, U8_STEP_BYTES, Sads, uint32_t, sads_zero, sads_load, sads_all, sads_l1, sads_store)
 /* sum max(x, w) on 16 bits: sum |x - w| = 2 sum max(x, w) - sum x - sum w, and it never needs the 17th bit of x - w. */
-#define PANEL l1_s16
-#define ROWS INT_ROWS
-#define VECTORS INT_VECTORS
-#define PANEL_LANES LANES
-#define STEP_BYTES 4
-#define VECTOR Ints
-#define SUM int32_t
-#define FIRST ints_zero
-#define LOAD ints_load
-#define ALL ints_all
-#define STEP ints_max_s16
-#define STORE INTS_STORE
-#include "panel.inc.h"
-
-#define PANEL mac_s16
-#define ROWS INT_ROWS
-#define VECTORS INT_VECTORS
-#define PANEL_LANES LANES
-#define STEP_BYTES 4
-#define VECTOR Ints
-#define SUM int32_t
-#define FIRST ints_zero
-#define LOAD ints_load
-#define ALL ints_all
-#define STEP ints_mac_s16
-#define STORE INTS_STORE
-#include "panel.inc.h"
-
+PANEL(l1_s16, INT_ROWS, INT_VECTORS, LANES, 4, Ints, int32_t, ints_zero, ints_load, ints_all, ints_max_s16, INTS_STORE)
+PANEL(mac_s16, INT_ROWS, INT_VECTORS, LANES, 4, Ints, int32_t, ints_zero, ints_load, ints_all, ints_mac_s16, INTS_STORE)
 /* The wide ones start at -1: the sum of one pair of products is at most 2**31, one more than 32 bits hold. */
-#define PANEL l1_s16_wide
-#define ROWS INT_ROWS
-#define VECTORS INT_VECTORS
-#define PANEL_LANES LANES
-#define STEP_BYTES 4
-#define VECTOR Ints
-#define SUM int64_t
-#define FIRST ints_minus_one
-#define LOAD ints_load
-#define ALL ints_all
-#define STEP ints_max_s16
-#define STORE ints_widen
-#include "panel.inc.h"
-
-#define PANEL mac_s16_wide
-#define ROWS INT_ROWS
-#define VECTORS INT_VECTORS
-#define PANEL_LANES LANES
-#define STEP_BYTES 4
-#define VECTOR Ints
-#define SUM int64_t
-#define FIRST ints_minus_one
-#define LOAD ints_load
-#define ALL ints_all
-#define STEP ints_mac_s16
-#define STORE ints_widen
-#include "panel.inc.h"
-
+PANEL(l1_s16_wide, INT_ROWS, INT_VECTORS, LANES, 4, Ints, int64_t, ints_minus_one, ints_load, ints_all, ints_max_s16, ints_widen)
+PANEL(mac_s16_wide, INT_ROWS, INT_VECTORS, LANES, 4, Ints, int64_t, ints_minus_one, ints_load, ints_all, ints_mac_s16, ints_widen)
 #ifdef HAS_VNNI
-#define PANEL mac_u8s8
-#define ROWS INT_ROWS
-#define VECTORS INT_VECTORS
-#define PANEL_LANES LANES
-#define STEP_BYTES 4
-#define VECTOR Ints
-#define SUM int32_t
-#define FIRST ints_zero
-#define LOAD ints_load
-#define ALL ints_all
-#define STEP ints_mac_u8s8
-#define STORE INTS_STORE
-#include "panel.inc.h"
+PANEL(mac_u8s8, INT_ROWS, INT_VECTORS, LANES, 4, Ints, int32_t, ints_zero, ints_load, ints_all, ints_mac_u8s8, INTS_STORE)
 #endif
 
 /* Absolute differences as l1_u8 takes them, from registers alone and not even summed: what this machine could do at most. */
@@ -132,8 +31,8 @@ static int64_t l1_u8_ceiling(int64_t steps) {
     for (int64_t step = 0; step < steps; step++) {
         UNROLL for (int i = 0; i < 16; i++) {
             Sads found = sads_l1(sads_zero(), x, w);
-            KEEP(x); /* or the compiler would compute one for all, */
-            KEEP(found); /* or none */
+            DO_NOT_OPTIMIZE(x); /* or the compiler would compute one for all, */
+            DO_NOT_OPTIMIZE(found); /* or none */
         }
     }
     return steps * 16 * U8_LANES * U8_STEP_BYTES;
@@ -142,14 +41,14 @@ static int64_t l1_u8_ceiling(int64_t steps) {
 #include "basics.inc.h"
 #include "generic.inc.h"
 #include "training.inc.h"
-#include "finish.inc.h"
+#include "epilogue.inc.h"
 #include "depthwise.inc.h"
 #include "elementwise.inc.h"
 
 #define ROW(PANEL) {PANEL, PANEL##_rows, PANEL##_vectors, PANEL##_lanes, PANEL##_step_bytes, PANEL##_sum_bytes}
 static const Kernels TABLE = {
     .name = QUOTE(SET),
-    .loops = {EACH_ARITHMETIC(LOOPS_ROW)},
+    .loops = {ADDERSIM_EACH_ARITHMETIC(LOOPS_ROW)},
     .fast =
         {
             [L1] =
@@ -186,10 +85,10 @@ static const Kernels TABLE = {
     .sign_gradient = sign_gradient,
     .widen = widen_32,
     .extremes = extremes,
-    .prepare = prepare,
+    .convert_weights = convert_weights,
     .load_operands = load_operands,
     .sum_operands = sum_operands,
-    .finish = finish,
+    .epilogue = epilogue,
     .affine = affine,
     .affine_any = affine_any,
     .add = add,

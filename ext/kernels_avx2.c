@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define SET avx2
-#define KEEP(vector) __asm__ volatile("" : "+x"(vector))
+#define DO_NOT_OPTIMIZE(vector) __asm__ volatile("" : "+x"(vector))
 #define LANES 8
 #define F32_ROWS 4
 #define F32_VECTORS 2

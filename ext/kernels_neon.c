@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define SET neon
-#define KEEP(vector) __asm__ volatile("" : "+w"(vector))
+#define DO_NOT_OPTIMIZE(vector) __asm__ volatile("" : "+w"(vector))
 #define LANES 4
 #define F32_ROWS 4
 #define F32_VECTORS 4

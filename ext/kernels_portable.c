@@ -5,7 +5,7 @@
 #include <string.h>
 
 #define SET portable
-#define KEEP(vector) __asm__ volatile("" : "+m"(vector))
+#define DO_NOT_OPTIMIZE(vector) __asm__ volatile("" : "+m"(vector))
 #define LANES 4
 #define F32_ROWS 2
 #define F32_VECTORS 2

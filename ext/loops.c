@@ -39,7 +39,7 @@ int prepare_ordered(Window *w) {
         w->ordered_blocks[group] = blocks;
         int64_t found = 0;
         for (int64_t o = group * w->outputs; o < (group + 1) * w->outputs; o++) {
-            if (w->finish.ordered[o]) w->ordered_outputs[blocks * BLOCK + found++] = o;
+            if (w->epilogue.ordered[o]) w->ordered_outputs[blocks * BLOCK + found++] = o;
         }
         while (found % BLOCK) w->ordered_outputs[blocks * BLOCK + found++] = -1;
         blocks += found / BLOCK;
@@ -60,34 +60,34 @@ void free_ordered(Window *w) {
 }
 
 static void store_result(const Window *w, int64_t at, int64_t value) {
-    if (w->finish.y_bytes == 8) {
+    if (w->epilogue.y_bytes == 8) {
         ((int64_t *)w->y)[at] = value;
     } else {
         ((int32_t *)w->y)[at] = (int32_t)value;
     }
 }
 
-static void ordered_window(const Window *w, int64_t group, int64_t pixel, const int32_t *x, Seen *seen) {
+static void ordered_window(const Window *w, int64_t group, int64_t pixel, const int32_t *x, Stats *stats) {
     const int narrow = w->ordered_narrow && w->fast->ordered_narrow;
     for (int64_t block = w->ordered_blocks[group]; block < w->ordered_blocks[group + 1]; block++) {
         int64_t registers[BLOCK], clipped[BLOCK];
         (narrow ? w->fast->ordered_narrow : w->loops->ordered)(x, w->ordered_weights + block * w->taps * BLOCK, w->taps,
-                                                               w->finish.low, w->finish.high, registers, clipped);
+                                                               w->epilogue.low, w->epilogue.high, registers, clipped);
         for (int64_t i = 0; i < BLOCK; i++) {
             const int64_t o = w->ordered_outputs[block * BLOCK + i];
             if (o >= 0) {
                 store_result(w, pixel * w->g->outputs + o, registers[i]);
-                seen->overflowed += clipped[i];
+                stats->overflowed += clipped[i];
             }
         }
     }
 }
 
-void run_ordered(const Window *w, int64_t group, const Tile *tile, int32_t *x, Seen *seen) {
+void run_ordered(const Window *w, int64_t group, const Tile *tile, int32_t *x, Stats *stats) {
     if (!w->ordered_weights || w->ordered_blocks[group] == w->ordered_blocks[group + 1]) return;
     for (int64_t i = 0; i < tile->count; i++) {
         window_values(w, tile->windows[i], x);
-        ordered_window(w, group, tile->first + i, x, seen);
+        ordered_window(w, group, tile->first + i, x, stats);
     }
 }
 
@@ -105,9 +105,9 @@ static void lay_out(const Window *w, Layout *layout, Scratch *s) {
 }
 
 /* MAX_WIDTH outputs at a time of a tile's windows. */
-static void loops_tile(const Window *w, const int32_t *packed, int64_t group, Scratch *s, Seen *seen) {
+static void loops_tile(const Window *w, const int32_t *packed, int64_t group, Scratch *s, Stats *stats) {
     const Tile *tile = &s->tile;
-    const int narrow = w->finish.narrow;
+    const int narrow = w->epilogue.narrow;
     const int sum_bytes = narrow ? 4 : 8;
     for (int64_t output = 0; output < w->outputs; output += MAX_WIDTH) {
         const int64_t width = smaller(MAX_WIDTH, w->outputs - output);
@@ -124,20 +124,20 @@ static void loops_tile(const Window *w, const int32_t *packed, int64_t group, Sc
             }
         }
         const int64_t o = group * w->outputs + output;
-        w->kernels->finish(&w->finish, s->sums, sum_bytes, MAX_WIDTH, tile->count, NULL, o, width,
-                           result_at(w, tile->first * w->g->outputs + o), w->g->outputs, seen, seen + 1);
+        w->kernels->epilogue(&w->epilogue, s->sums, sum_bytes, MAX_WIDTH, tile->count, NULL, o, width,
+                           result_at(w, tile->first * w->g->outputs + o), w->g->outputs, stats, stats + 1);
     }
 }
 
 /* Sums come as the arithmetic has them: neither factor nor constants. */
 static void plain_sums(Window *w) {
-    w->finish.factor = 1;
-    w->finish.window_factor = 0;
-    w->finish.folds = w->finish.affine != NULL;
+    w->epilogue.factor = 1;
+    w->epilogue.window_factor = 0;
+    w->epilogue.folds = w->epilogue.affine != NULL;
     for (int64_t o = 0; o < w->g->outputs; o++) w->constants[o] = 0;
 }
 
-int run_loops(Window *w, int threads, Seen *seen) {
+int run_loops(Window *w, int threads, Stats *stats) {
     const Geometry *g = w->g;
     const int element = bytes_of(w->x_type);
     w->operand = w->x_type;
@@ -160,7 +160,7 @@ int run_loops(Window *w, int threads, Seen *seen) {
         }
 #pragma omp parallel num_threads(w->tiling.threads) private(scratch)
         {
-            Seen own[2] = {nothing_seen(), nothing_seen()};
+            Stats own[2] = {no_stats(), no_stats()};
             lay_out(w, &(Layout){memory + thread_number() * size.bytes, 0}, &scratch);
 #pragma omp for schedule(dynamic)
             for (int64_t number = 0; number < w->tiling.tiles; number++) {
@@ -170,10 +170,10 @@ int run_loops(Window *w, int threads, Seen *seen) {
                     run_ordered(w, group, &scratch.tile, scratch.x, own);
                 }
             }
-#pragma omp critical(addersim_seen)
+#pragma omp critical(addersim_stats)
             {
-                see(seen, own);
-                see(seen + 1, own + 1);
+                merge_stats(stats, own);
+                merge_stats(stats + 1, own + 1);
             }
         }
     }
@@ -189,8 +189,8 @@ static int takes_bytes(const Window *w) {
 }
 
 /* One tile of a depthwise layer, MAX_WIDTH channels at a time. */
-static void depthwise_tile(const Window *w, const Tile *tile, const int64_t *offsets, const void *weights, char *sums, Seen *seen) {
-    const int64_t channels = w->g->channels, taps = w->taps, sum_bytes = w->finish.narrow ? 4 : 8;
+static void depthwise_tile(const Window *w, const Tile *tile, const int64_t *offsets, const void *weights, char *sums, Stats *stats) {
+    const int64_t channels = w->g->channels, taps = w->taps, sum_bytes = w->epilogue.narrow ? 4 : 8;
     const int bytes = takes_bytes(w);
     for (int64_t channel = 0; channel < channels; channel += MAX_WIDTH) {
         const int64_t width = smaller(MAX_WIDTH, channels - channel), skip = channel * bytes_of(w->x_type);
@@ -199,31 +199,31 @@ static void depthwise_tile(const Window *w, const Tile *tile, const int64_t *off
             void *to = sums + i * MAX_WIDTH * sum_bytes;
             if (bytes) {
                 w->fast->depthwise_bytes(w->x_type, window, offsets, taps, width, (const int16_t *)weights + channel, channels, to);
-            } else if (w->finish.narrow) {
+            } else if (w->epilogue.narrow) {
                 (w->fast->depthwise_narrow ? w->fast->depthwise_narrow : w->loops->depthwise_narrow)(
                     w->x_type, window, offsets, taps, width, (const int32_t *)weights + channel, channels, to);
             } else {
                 w->loops->depthwise_wide(w->x_type, window, offsets, taps, width, (const int32_t *)weights + channel, channels, to);
             }
         }
-        w->kernels->finish(&w->finish, sums, (int)sum_bytes, MAX_WIDTH, tile->count, NULL, channel, width,
-                           result_at(w, tile->first * channels + channel), channels, seen, seen + 1);
+        w->kernels->epilogue(&w->epilogue, sums, (int)sum_bytes, MAX_WIDTH, tile->count, NULL, channel, width,
+                           result_at(w, tile->first * channels + channel), channels, stats, stats + 1);
     }
 }
 
-/* Registers that saturate tap by tap replace what finish() stored. */
-static void depthwise_ordered_tile(const Window *w, const Tile *tile, const int64_t *offsets, const int32_t *weights, Seen *seen) {
+/* Registers that saturate tap by tap replace what epilogue() stored. */
+static void depthwise_ordered_tile(const Window *w, const Tile *tile, const int64_t *offsets, const int32_t *weights, Stats *stats) {
     const int64_t channels = w->g->channels;
     int64_t registers[MAX_WIDTH], clipped[MAX_WIDTH];
     for (int64_t channel = 0; channel < channels; channel += MAX_WIDTH) {
         const int64_t width = smaller(MAX_WIDTH, channels - channel), skip = channel * bytes_of(w->x_type);
         for (int64_t i = 0; i < tile->count; i++) {
             w->loops->depthwise_ordered(w->x_type, tile->windows[i] + skip, offsets, w->taps, width, weights + channel, channels,
-                                        w->finish.low, w->finish.high, registers, clipped);
+                                        w->epilogue.low, w->epilogue.high, registers, clipped);
             for (int64_t j = 0; j < width; j++) {
-                if (!w->finish.ordered[channel + j]) continue;
+                if (!w->epilogue.ordered[channel + j]) continue;
                 store_result(w, (tile->first + i) * channels + channel + j, registers[j]);
-                seen->overflowed += clipped[j];
+                stats->overflowed += clipped[j];
             }
         }
     }
@@ -244,7 +244,7 @@ static void turn_weights(const Window *w, int32_t *weights) {
     }
 }
 
-int run_depthwise(Window *w, int threads, Seen *seen) {
+int run_depthwise(Window *w, int threads, Stats *stats) {
     const int64_t taps = w->taps, channels = w->g->channels;
     Geometry all_channels;
     int64_t *offsets = allocate(taps, sizeof(*offsets));
@@ -255,7 +255,7 @@ int run_depthwise(Window *w, int threads, Seen *seen) {
         return -1;
     }
     plain_sums(w);
-    if (takes_bytes(w)) w->finish.factor = -1; /* sums of |x - w| */
+    if (takes_bytes(w)) w->epilogue.factor = -1; /* sums of |x - w| */
     Tile tile;
     Layout size = {0};
     tile_lay_out(&w->tiling, &size, &tile);
@@ -265,7 +265,7 @@ int run_depthwise(Window *w, int threads, Seen *seen) {
         turn_weights(w, weights);
 #pragma omp parallel num_threads(w->tiling.threads) private(tile)
         {
-            Seen own[2] = {nothing_seen(), nothing_seen()};
+            Stats own[2] = {no_stats(), no_stats()};
             Layout own_scratch = {memory + thread_number() * size.bytes, 0};
             tile_lay_out(&w->tiling, &own_scratch, &tile);
             char *sums = lay_part(&own_scratch, w->tiling.windows, MAX_WIDTH * sizeof(int64_t));
@@ -273,12 +273,12 @@ int run_depthwise(Window *w, int threads, Seen *seen) {
             for (int64_t number = 0; number < w->tiling.tiles; number++) {
                 tile_load(&w->tiling, w->x, 0, number, 0, &tile);
                 depthwise_tile(w, &tile, offsets, weights, sums, own);
-                if (w->finish.ordered) depthwise_ordered_tile(w, &tile, offsets, weights, own);
+                if (w->epilogue.ordered) depthwise_ordered_tile(w, &tile, offsets, weights, own);
             }
-#pragma omp critical(addersim_seen)
+#pragma omp critical(addersim_stats)
             {
-                see(seen, own);
-                see(seen + 1, own + 1);
+                merge_stats(stats, own);
+                merge_stats(stats + 1, own + 1);
             }
         }
     }

@@ -110,8 +110,8 @@ int depthwise_begin(Tiling *t, Geometry *all_channels, const Geometry *g, const 
 }
 
 void tile_lay_out(const Tiling *t, Layout *layout, Tile *tile) {
-    tile->operands = lay_part(layout, plus(t->bytes, 64), 1); /* kernels read up to a vector more */
-    tile->raw = lay_part(layout, plus(t->raw_bytes, 16), 1);
+    tile->operands = lay_part(layout, plus(t->bytes, SLACK_BYTES), 1);
+    tile->raw = lay_part(layout, plus(t->raw_bytes, SLACK_BYTES), 1);
     tile->windows = lay_part(layout, t->windows, sizeof(*tile->windows));
     tile->sums = lay_part(layout, t->windows, sizeof(*tile->sums));
     tile->pixel_sums = lay_part(layout, t->direct ? t->pixels : 0, sizeof(*tile->pixel_sums));
@@ -241,7 +241,6 @@ static inline void gather_short_rows(const Geometry *g, const char *pixels, int6
     }
 }
 
-/* `windows` has room for 16 bytes more than its windows take. */
 void gather_windows(const Geometry *g, const void *x, int element_bytes, int64_t group, int64_t first, int64_t count,
                     void *windows, int64_t window_stride) {
     const int64_t pixel_bytes = g->channels * element_bytes, tap_bytes = pixel_bytes / g->groups;

@@ -4,7 +4,13 @@
      l1, x of 8 bits:  operands x - offset and clip(w) - offset as uint8;  result = -sum |.| + constant
      l1, x of 16 bits: the same as int16, sums of the larger one;          result = -2 sum max + sum x + sum w + constant
      mac:              x = x' + a and w = w' + b with x', w' signed;        result = sum x'w' + b sum x' + a sum w
-   Weights of l1 are clipped to what x can be: |x - w| = |x - clip(w)| + |w - clip(w)|, and the last term is a constant. */
+   Weights of l1 are clipped to what x can be: |x - w| = |x - clip(w)| + |w - clip(w)|, and the last term is a constant.
+
+   An example, l1 with x of int8: x = (-128, 5), w = (300, -2). The offset is -128, so that operands are x + 128 = (0, 133); w is
+   clipped to (127, -2), with operands (255, 126), and cuts 300 - 127 = 173. Raw sum |0 - 255| + |133 - 126| = 262, constant -173,
+   result -262 - 173 = -435 = -(|-128 - 300| + |5 + 2|). And mac on bytes, x of int8 (-3, 4), w of uint8 (200, 7): x' = x + 128 =
+   (125, 132), so a = -128; w' = w - 128 = (72, -121), so b = 128. sum x'w' = -6972, b sum x' = 32896, a sum w = -26496; the sum is
+   -572 = -3 * 200 + 4 * 7. */
 #include "window.h"
 
 #include <stdlib.h>
@@ -25,7 +31,7 @@ int window_bounds(const Kernels *kernels, Arithmetic arithmetic, Type type, cons
 /* Which panel, which offsets bring the codes into its operands, and what then makes results of its sums. Returns 0 where the
    arithmetic has no panels. */
 static int choose(Window *w, int64_t weights_high) {
-    const int narrow = w->finish.narrow, x_bytes = w->x_type <= U8, bytes = x_bytes && w->weights_type <= U8;
+    const int narrow = w->epilogue.narrow, x_bytes = w->x_type <= U8, bytes = x_bytes && w->weights_type <= U8;
     switch (w->arithmetic) {
         case L1: /* weights of whatever type are clipped to what x can be */
             w->operand = x_bytes ? U8 : S16;
@@ -38,8 +44,8 @@ static int choose(Window *w, int64_t weights_high) {
             w->rest = x_bytes ? (int)-w->x_offset : 0; /* a gathered window holds a code of zero there, which meets the same */
             w->sum_factor = !x_bytes;
             w->tap_constant = 0;
-            w->finish.factor = x_bytes ? -1 : -2;
-            w->finish.window_factor = !x_bytes;
+            w->epilogue.factor = x_bytes ? -1 : -2;
+            w->epilogue.window_factor = !x_bytes;
             break;
         case MAC:
             w->operand = bytes && narrow && w->fast->bytes.run ? U8 : S16;
@@ -51,13 +57,13 @@ static int choose(Window *w, int64_t weights_high) {
             w->rest = 0;
             w->sum_factor = w->x_offset;
             w->tap_constant = w->x_offset * w->weights_offset;
-            w->finish.factor = 1;
-            w->finish.window_factor = w->weights_offset;
+            w->epilogue.factor = 1;
+            w->epilogue.window_factor = w->weights_offset;
             break;
         case L2: return 0;
     }
     w->panel = w->operand == U8 ? &w->fast->bytes : narrow ? &w->fast->shorts : &w->fast->shorts_wide;
-    w->finish.folds = w->finish.affine && !w->finish.window_factor && !w->sum_factor;
+    w->epilogue.folds = w->epilogue.affine && !w->epilogue.window_factor && !w->sum_factor;
     return 1;
 }
 
@@ -75,12 +81,12 @@ static void pack_operands(Window *w, char *prepared, int32_t *row) {
         int64_t sum = 0, cut = 0;
         for (int64_t first = 0; first < taps; first += t->run_taps, to += run * element) {
             int64_t run_sum, run_cut;
-            w->kernels->prepare(row + first, t->run_taps, w->clip_low, w->clip_high, (int32_t)w->weights_offset, w->operand, to,
+            w->kernels->convert_weights(row + first, t->run_taps, w->clip_low, w->clip_high, (int32_t)w->weights_offset, w->operand, to,
                                 &run_sum, &run_cut);
             sum += run_sum;
             cut += run_cut;
         }
-        w->constants[o] = w->sum_factor * sum + w->tap_constant * taps - cut - w->finish.factor * w->beyond * (w->padded_taps - taps);
+        w->constants[o] = w->sum_factor * sum + w->tap_constant * taps - cut - w->epilogue.factor * w->beyond * (w->padded_taps - taps);
     }
 }
 
@@ -118,23 +124,23 @@ static void lay_out(const Window *w, Layout *layout, Scratch *s) {
     s->x = lay_part(layout, w->ordered_weights ? w->taps : 0, sizeof(*s->x));
 }
 
-static void window_tile(const Window *w, int64_t number, Scratch *s, Seen *seen) {
+static void window_tile(const Window *w, int64_t number, Scratch *s, Stats *stats) {
     Tile *tile = &s->tile;
     for (int64_t group = 0; group < w->g->groups; group++) {
-        tile_load(&w->tiling, w->x, group, number, w->finish.window_factor != 0, tile);
+        tile_load(&w->tiling, w->x, group, number, w->epilogue.window_factor != 0, tile);
         for (int64_t output = 0; output < w->outputs; output += w->width) {
             const int64_t width = smaller(w->outputs - output, w->width), columns = round_up(width, w->panel->lanes);
             const int64_t o = group * w->outputs + output;
             const char *panel = w->packed + group * w->group_bytes + output * tiling_steps(&w->tiling) * w->panel->step_bytes;
             run_panel(w->panel, &w->tiling, tile, panel, columns, w->chunk, s->sums, w->width);
-            w->kernels->finish(&w->finish, s->sums, w->panel->sum_bytes, w->width, tile->count, tile->sums, o, width,
-                               result_at(w, tile->first * w->g->outputs + o), w->g->outputs, seen, seen + 1);
+            w->kernels->epilogue(&w->epilogue, s->sums, w->panel->sum_bytes, w->width, tile->count, tile->sums, o, width,
+                               result_at(w, tile->first * w->g->outputs + o), w->g->outputs, stats, stats + 1);
         }
-        run_ordered(w, group, tile, s->x, seen);
+        run_ordered(w, group, tile, s->x, stats);
     }
 }
 
-static int run_panels(Window *w, int threads, Seen *seen) {
+static int run_panels(Window *w, int threads, Stats *stats) {
     const Geometry *g = w->g;
     const int64_t element = bytes_of(w->operand);
     if (tiling_begin(&w->tiling, g, w->kernels, w->x_type, w->operand, w->x_offset, w->panel->step_bytes, w->any_run,
@@ -158,7 +164,7 @@ static int run_panels(Window *w, int threads, Seen *seen) {
         w->chunk = wide ? smaller(tiling_steps(&w->tiling), chunk_of(w, (const int16_t *)prepared)) : tiling_steps(&w->tiling);
         if (wide) { /* each piece started at -1 */
             const int64_t pieces = count_pieces(&w->tiling, w->chunk);
-            for (int64_t o = 0; o < g->outputs; o++) w->constants[o] += w->finish.factor * pieces;
+            for (int64_t o = 0; o < g->outputs; o++) w->constants[o] += w->epilogue.factor * pieces;
         }
         for (int64_t group = 0; group < g->groups; group++) {
             pack_panels(w->panel, prepared + group * w->outputs * w->padded_taps * element, w->outputs, w->padded_taps,
@@ -166,14 +172,14 @@ static int run_panels(Window *w, int threads, Seen *seen) {
         }
 #pragma omp parallel num_threads(threads) private(scratch)
         {
-            Seen own[2] = {nothing_seen(), nothing_seen()};
+            Stats own[2] = {no_stats(), no_stats()};
             lay_out(w, &(Layout){memory + thread_number() * size.bytes, 0}, &scratch);
 #pragma omp for schedule(dynamic)
             for (int64_t number = 0; number < w->tiling.tiles; number++) window_tile(w, number, &scratch, own);
-#pragma omp critical(addersim_seen)
+#pragma omp critical(addersim_stats)
             {
-                see(seen, own);
-                see(seen + 1, own + 1);
+                merge_stats(stats, own);
+                merge_stats(stats + 1, own + 1);
             }
         }
     }
@@ -186,27 +192,27 @@ static int run_panels(Window *w, int threads, Seen *seen) {
 }
 
 int window_codes(const Kernels *kernels, Arithmetic arithmetic, const Geometry *g, Type x_type, const void *x, int64_t x_low,
-                 int64_t x_high, Type weights_type, const void *weights, const Finish *finish, void *y, int threads, Seen *seen,
-                 Seen *codes_seen) {
+                 int64_t x_high, Type weights_type, const void *weights, const Epilogue *epilogue, void *y, int threads, Stats *stats,
+                 Stats *codes_stats) {
     threads = use_threads(threads, work_of(g) / 64);
     Window w = {.kernels = kernels, .loops = kernels->loops + arithmetic, .fast = kernels->fast + arithmetic, .g = g,
                 .arithmetic = arithmetic, .x_type = x_type, .weights_type = weights_type, .x = x, .weights = weights, .x_low = x_low,
-                .x_high = x_high, .finish = *finish, .taps = taps_of(g), .outputs = g->outputs / g->groups, .y = y};
+                .x_high = x_high, .epilogue = *epilogue, .taps = taps_of(g), .outputs = g->outputs / g->groups, .y = y};
     int64_t low, high;
     kernels->extremes(weights_type, weights, g->outputs * w.taps, &low, &high);
     const int64_t product = larger(-x_low, x_high) * larger(-low, high);
-    w.ordered_narrow = finish->low >= INT32_MIN && finish->high <= INT32_MAX && finish->high + 1 + product < INT32_MAX;
+    w.ordered_narrow = epilogue->low >= INT32_MIN && epilogue->high <= INT32_MAX && epilogue->high + 1 + product < INT32_MAX;
     w.constants = allocate(g->outputs, sizeof(*w.constants));
-    w.finish.constants = w.constants;
-    Seen both[2] = {nothing_seen(), nothing_seen()};
-    int status = w.constants && (!finish->ordered || is_depthwise(g) || prepare_ordered(&w) == 0) ? 0 : -1;
+    w.epilogue.constants = w.constants;
+    Stats both[2] = {no_stats(), no_stats()};
+    int status = w.constants && (!epilogue->ordered || is_depthwise(g) || prepare_ordered(&w) == 0) ? 0 : -1;
     if (status == 0) {
         status = is_depthwise(g)    ? run_depthwise(&w, threads, both)
                  : choose(&w, high) ? run_panels(&w, threads, both)
                                     : run_loops(&w, threads, both);
     }
-    *seen = both[0];
-    *codes_seen = both[1];
+    *stats = both[0];
+    *codes_stats = both[1];
     free(w.constants);
     free_ordered(&w);
     return status;

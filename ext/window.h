@@ -14,7 +14,7 @@ typedef struct {
     const void *x, *weights;
     int64_t x_low, x_high; /* codes that x can hold, zero included */
     int64_t taps, outputs; /* outputs of a group */
-    Finish finish;
+    Epilogue epilogue;
     Tiling tiling;
     int64_t *constants;
     void *y;
@@ -38,17 +38,17 @@ typedef struct {
     int ordered_narrow;
 } Window;
 
-static inline char *result_at(const Window *w, int64_t at) { return (char *)w->y + at * w->finish.y_bytes; }
+static inline char *result_at(const Window *w, int64_t at) { return (char *)w->y + at * w->epilogue.y_bytes; }
 
 int32_t code_at(Type type, const void *codes, int64_t i);
 /* The codes of a window, tap by tap. */
 void window_values(const Window *w, const char *window, int32_t *x);
 /* Both return 0, or -1 where memory ran out. run_loops: an arithmetic without panels; run_depthwise: one channel a group. */
-int run_loops(Window *w, int threads, Seen *seen);
-int run_depthwise(Window *w, int threads, Seen *seen);
+int run_loops(Window *w, int threads, Stats *stats);
+int run_depthwise(Window *w, int threads, Stats *stats);
 int prepare_ordered(Window *w);
 void free_ordered(Window *w);
-/* Registers of a tile that saturate at every tap replace what finish() stored. */
-void run_ordered(const Window *w, int64_t group, const Tile *tile, int32_t *x, Seen *seen);
+/* Registers of a tile that saturate at every tap replace what epilogue() stored. */
+void run_ordered(const Window *w, int64_t group, const Tile *tile, int32_t *x, Stats *stats);
 
 #endif

@@ -100,19 +100,19 @@ static void check_codes(const Kernels *set, const Kernels *portable, const Geome
     const int narrow = lowest >= INT32_MIN && highest <= INT32_MAX;
     for (Overflow overflow = EXACT; overflow <= SATURATE; overflow++) {
         const int bits = (int)draw(8, 20), y_bytes = overflow == EXACT && !narrow ? 8 : 4;
-        Finish finish = {.overflow = overflow, .bits = bits, .low = -(1LL << (bits - 1)), .high = (1LL << (bits - 1)) - 1};
-        finish.narrow = narrow, finish.y_bytes = y_bytes;
-        for (int64_t o = 0; o < g->outputs; o++) ordered[o] = low[o] < finish.low || high[o] > finish.high;
-        if (highest > 0 && overflow == SATURATE) finish.ordered = ordered;
-        for (int fused = 0; fused <= (narrow && overflow != WRAP && !finish.ordered); fused++) {
+        Epilogue epilogue = {.overflow = overflow, .bits = bits, .low = -(1LL << (bits - 1)), .high = (1LL << (bits - 1)) - 1};
+        epilogue.narrow = narrow, epilogue.y_bytes = y_bytes;
+        for (int64_t o = 0; o < g->outputs; o++) ordered[o] = low[o] < epilogue.low || high[o] > epilogue.high;
+        if (highest > 0 && overflow == SATURATE) epilogue.ordered = ordered;
+        for (int fused = 0; fused <= (narrow && overflow != WRAP && !epilogue.ordered); fused++) {
             Affine affine = {multiplier, addend, (int)draw(0, 1), {U8, SATURATE, 8, 0, INT32_MIN, 255, 0, 200}};
-            if (fused) finish.affine = &affine, finish.y_bytes = 1;
-            char *found = exactly(count, finish.y_bytes), *expected = exactly(count, finish.y_bytes);
-            Seen seen[4];
-            window_codes(portable, arithmetic, g, type, x, LOW[type], HIGH[type], weights_type, w, &finish, expected, 1, seen, seen + 1);
-            window_codes(set, arithmetic, g, type, x, LOW[type], HIGH[type], weights_type, w, &finish, found, 1, seen + 2, seen + 3);
-            compare(fused ? "codes" : "sums", set->name, found, expected, count * finish.y_bytes, g);
-            compare("what was seen", set->name, seen + 2, seen, sizeof(Seen) * (fused ? 2 : 1), g);
+            if (fused) epilogue.affine = &affine, epilogue.y_bytes = 1;
+            char *found = exactly(count, epilogue.y_bytes), *expected = exactly(count, epilogue.y_bytes);
+            Stats stats[4];
+            window_codes(portable, arithmetic, g, type, x, LOW[type], HIGH[type], weights_type, w, &epilogue, expected, 1, stats, stats + 1);
+            window_codes(set, arithmetic, g, type, x, LOW[type], HIGH[type], weights_type, w, &epilogue, found, 1, stats + 2, stats + 3);
+            compare(fused ? "codes" : "sums", set->name, found, expected, count * epilogue.y_bytes, g);
+            compare("what was seen", set->name, stats + 2, stats, sizeof(Stats) * (fused ? 2 : 1), g);
             free(found), free(expected);
         }
     }
@@ -127,22 +127,22 @@ static void check_elementwise(const Kernels *set, const Kernels *portable, const
     uint8_t *shift = exactly(g->channels, 1);
     char *found = exactly(larger(count, pixels), 4), *expected = exactly(larger(count, pixels), 4);
     for (int64_t i = 0; i < g->channels; i++) multiplier[i] %= 1000, addend[i] = draw(-100000, 100000), shift[i] = (uint8_t)draw(0, 12);
-    Seen seen[2];
+    Stats stats[2];
     for (Overflow overflow = WRAP; overflow <= SATURATE; overflow++) {
         const Codes codes = {S16, overflow, 9, 1, -256, 255, -256, 255};
         for (Rounding rounding = HALF_EVEN; rounding <= TRUNCATE; rounding++) {
             for (int doubles = 0; doubles <= (overflow == SATURATE); doubles++) {
                 affine_codes(portable, type, a, count, g->channels, multiplier, addend, shift, rounding, doubles, &codes, expected, 1,
-                             seen);
-                affine_codes(set, type, a, count, g->channels, multiplier, addend, shift, rounding, doubles, &codes, found, 1, seen + 1);
+                             stats);
+                affine_codes(set, type, a, count, g->channels, multiplier, addend, shift, rounding, doubles, &codes, found, 1, stats + 1);
                 compare("affine", set->name, found, expected, count * 2, g);
-                compare("what affine saw", set->name, seen + 1, seen, sizeof(Seen), g);
+                compare("what affine saw", set->name, stats + 1, stats, sizeof(Stats), g);
             }
         }
-        add_codes(portable, type, a, other, b, count, &codes, expected, 1, seen);
-        add_codes(set, type, a, other, b, count, &codes, found, 1, seen + 1);
+        add_codes(portable, type, a, other, b, count, &codes, expected, 1, stats);
+        add_codes(set, type, a, other, b, count, &codes, found, 1, stats + 1);
         compare("add", set->name, found, expected, count * 2, g);
-        compare("what add saw", set->name, seen + 1, seen, sizeof(Seen), g);
+        compare("what add saw", set->name, stats + 1, stats, sizeof(Stats), g);
     }
     for (int maximum = 0; maximum <= 1; maximum++) {
         pool_codes(portable, maximum, g, type, a, 0, expected, 1);

@@ -1,9 +1,9 @@
 /* Raw sums to results, and on to codes. */
 
 /* Results of SUM sums in 64 bits, stored as Y. */
-#define FINISH_WIDE(NAME, SUM, Y)                                                                                               \
-    static void NAME(const Finish *f, const SUM *sums, int64_t sums_stride, int64_t rows, const int64_t *window_sums,           \
-                     int64_t output, int64_t width, Y *y, int64_t y_stride, Seen *seen) {                                       \
+#define EPILOGUE_WIDE(NAME, SUM, Y)                                                                                               \
+    static void NAME(const Epilogue *f, const SUM *sums, int64_t sums_stride, int64_t rows, const int64_t *window_sums,           \
+                     int64_t output, int64_t width, Y *y, int64_t y_stride, Stats *stats) {                                       \
         for (int64_t i = 0; i < rows; i++, sums += sums_stride, y += y_stride) {                                                \
             const int64_t base = f->window_factor ? f->window_factor * window_sums[i] : 0;                                      \
             for (int64_t j = 0; j < width; j++) {                                                                               \
@@ -11,21 +11,21 @@
                 int64_t kept = value;                                                                                           \
                 if (f->overflow == SATURATE) kept = clip(value, f->low, f->high);                                               \
                 if (f->overflow == WRAP) kept = wrapped(value, f->bits);                                                        \
-                seen->minimum = smaller(seen->minimum, value);                                                                  \
-                seen->maximum = larger(seen->maximum, value);                                                                   \
-                seen->overflowed += kept != value && !(f->ordered && f->ordered[output + j]);                                   \
+                stats->minimum = smaller(stats->minimum, value);                                                                  \
+                stats->maximum = larger(stats->maximum, value);                                                                   \
+                stats->overflowed += kept != value && !(f->ordered && f->ordered[output + j]);                                   \
                 y[j] = (Y)kept;                                                                                                 \
             }                                                                                                                   \
         }                                                                                                                       \
     }
 
-FINISH_WIDE(finish_u32_32, uint32_t, int32_t)
-FINISH_WIDE(finish_u32_64, uint32_t, int64_t)
-FINISH_WIDE(finish_s64_32, int64_t, int32_t)
-FINISH_WIDE(finish_s64_64, int64_t, int64_t)
+EPILOGUE_WIDE(epilogue_u32_32, uint32_t, int32_t)
+EPILOGUE_WIDE(epilogue_u32_64, uint32_t, int64_t)
+EPILOGUE_WIDE(epilogue_s64_32, int64_t, int32_t)
+EPILOGUE_WIDE(epilogue_s64_64, int64_t, int64_t)
 
 /* What the register keeps. */
-static inline Ints held(const Finish *f, Overflow overflow, Ints value) {
+static inline Ints held(const Epilogue *f, Overflow overflow, Ints value) {
     if (overflow == SATURATE) return ints_min(ints_max(value, ints_set((int32_t)f->low)), ints_set((int32_t)f->high));
     const int32_t offset = (int32_t)((uint32_t)1 << (f->bits - 1)), mask = (int32_t)(2 * (uint32_t)offset - 1);
     return ints_sub(ints_and(ints_add(value, ints_set(offset)), ints_set(mask)), ints_set(offset));
@@ -50,21 +50,21 @@ static inline void store_whole(int with_affine, int y_bytes, Ints value, char *y
 }
 
 /* Rounding is monotone: the extremes of a channel's codes are those of its sums. */
-static void see_affine(const Affine *affine, int64_t channel, int64_t low, int64_t high, int64_t over, Seen *seen) {
+static void affine_stats(const Affine *affine, int64_t channel, int64_t low, int64_t high, int64_t over, Stats *stats) {
     const double ends[2] = {(double)low * affine->multiplier[channel] + affine->addend[channel],
                             (double)high * affine->multiplier[channel] + affine->addend[channel]};
     for (int i = 0; i < 2; i++) {
         const int64_t value = (int64_t)(affine->nearest ? __builtin_rint(ends[i]) : __builtin_floor(ends[i]));
-        see(seen, &(Seen){value, value, i ? 0 : over});
+        merge_stats(stats, &(Stats){value, value, i ? 0 : over});
     }
 }
 
 /* One vector of outputs, of which the first `valid` count, over all windows; every exact result fits 32 bits.
    Folded: factor and constant are in the affine, and extremes are those of the raw sums until the end. */
-static inline __attribute__((always_inline)) void finish_vector(const Finish *f, const Overflow overflow, const int with_affine,
+static inline __attribute__((always_inline)) void epilogue_vector(const Epilogue *f, const Overflow overflow, const int with_affine,
                                                                 const int folded, const int32_t *sums, int64_t sums_stride, int64_t rows,
                                                                 const int64_t *window_sums, int64_t output, int64_t valid, char *y,
-                                                                int64_t y_stride, Seen *seen, Seen *codes_seen) {
+                                                                int64_t y_stride, Stats *stats, Stats *codes_stats) {
     int32_t constants[LANES] = {0};
     double multipliers[LANES] = {0}, addends[LANES] = {0};
     for (int64_t j = 0; j < valid; j++) {
@@ -113,47 +113,47 @@ static inline __attribute__((always_inline)) void finish_vector(const Finish *f,
             lows[j] = one < other ? one : other;
             highs[j] = one < other ? other : one;
         }
-        see(seen, &(Seen){lows[j], highs[j], f->ordered && f->ordered[output + j] ? 0 : overs[j]});
+        merge_stats(stats, &(Stats){lows[j], highs[j], f->ordered && f->ordered[output + j] ? 0 : overs[j]});
         if (with_affine) {
             const int saturates = overflow == SATURATE;
-            see_affine(f->affine, output + j, saturates ? clip(lows[j], f->low, f->high) : lows[j],
-                       saturates ? clip(highs[j], f->low, f->high) : highs[j], codes_over[j], codes_seen);
+            affine_stats(f->affine, output + j, saturates ? clip(lows[j], f->low, f->high) : lows[j],
+                       saturates ? clip(highs[j], f->low, f->high) : highs[j], codes_over[j], codes_stats);
         }
     }
 }
 
-#define FINISH_NARROW(NAME, OVERFLOW, WITH_AFFINE, FOLDED)                                                                           \
-    static void NAME(const Finish *f, const int32_t *sums, int64_t sums_stride, int64_t rows, const int64_t *window_sums,       \
-                     int64_t output, int64_t width, char *y, int64_t y_stride, Seen *seen, Seen *codes_seen) {                  \
+#define EPILOGUE_NARROW(NAME, OVERFLOW, WITH_AFFINE, FOLDED)                                                                           \
+    static void NAME(const Epilogue *f, const int32_t *sums, int64_t sums_stride, int64_t rows, const int64_t *window_sums,       \
+                     int64_t output, int64_t width, char *y, int64_t y_stride, Stats *stats, Stats *codes_stats) {                  \
         for (int64_t j = 0; j < width; j += LANES) {                                                                            \
-            finish_vector(f, OVERFLOW, WITH_AFFINE, FOLDED, sums + j, sums_stride, rows, window_sums, output + j,                       \
-                          smaller(LANES, width - j), y + j * f->y_bytes, y_stride, seen, codes_seen);                           \
+            epilogue_vector(f, OVERFLOW, WITH_AFFINE, FOLDED, sums + j, sums_stride, rows, window_sums, output + j,                       \
+                          smaller(LANES, width - j), y + j * f->y_bytes, y_stride, stats, codes_stats);                           \
         }                                                                                                                       \
     }
-FINISH_NARROW(finish_exact, EXACT, 0, 0)
-FINISH_NARROW(finish_exact_affine, EXACT, 1, 0)
-FINISH_NARROW(finish_exact_folded, EXACT, 1, 1)
-FINISH_NARROW(finish_saturate, SATURATE, 0, 0)
-FINISH_NARROW(finish_saturate_affine, SATURATE, 1, 0)
-FINISH_NARROW(finish_wrap, WRAP, 0, 0)
+EPILOGUE_NARROW(epilogue_exact, EXACT, 0, 0)
+EPILOGUE_NARROW(epilogue_exact_affine, EXACT, 1, 0)
+EPILOGUE_NARROW(epilogue_exact_folded, EXACT, 1, 1)
+EPILOGUE_NARROW(epilogue_saturate, SATURATE, 0, 0)
+EPILOGUE_NARROW(epilogue_saturate_affine, SATURATE, 1, 0)
+EPILOGUE_NARROW(epilogue_wrap, WRAP, 0, 0)
 
-static void finish(const Finish *f, const void *sums, int sum_bytes, int64_t sums_stride, int64_t rows, const int64_t *window_sums,
-                   int64_t output, int64_t width, void *y, int64_t y_stride, Seen *seen, Seen *codes_seen) {
-#define ARGUMENTS f, sums, sums_stride, rows, window_sums, output, width, y, y_stride, seen
+static void epilogue(const Epilogue *f, const void *sums, int sum_bytes, int64_t sums_stride, int64_t rows, const int64_t *window_sums,
+                   int64_t output, int64_t width, void *y, int64_t y_stride, Stats *stats, Stats *codes_stats) {
+#define ARGUMENTS f, sums, sums_stride, rows, window_sums, output, width, y, y_stride, stats
     if (!f->narrow) {
         if (sum_bytes == 4) {
-            f->y_bytes == 8 ? finish_u32_64(ARGUMENTS) : finish_u32_32(ARGUMENTS);
+            f->y_bytes == 8 ? epilogue_u32_64(ARGUMENTS) : epilogue_u32_32(ARGUMENTS);
         } else {
-            f->y_bytes == 8 ? finish_s64_64(ARGUMENTS) : finish_s64_32(ARGUMENTS);
+            f->y_bytes == 8 ? epilogue_s64_64(ARGUMENTS) : epilogue_s64_32(ARGUMENTS);
         }
     } else if (f->overflow == EXACT && f->folds) {
-        finish_exact_folded(ARGUMENTS, codes_seen);
+        epilogue_exact_folded(ARGUMENTS, codes_stats);
     } else if (f->overflow == EXACT) {
-        f->affine ? finish_exact_affine(ARGUMENTS, codes_seen) : finish_exact(ARGUMENTS, codes_seen);
+        f->affine ? epilogue_exact_affine(ARGUMENTS, codes_stats) : epilogue_exact(ARGUMENTS, codes_stats);
     } else if (f->overflow == SATURATE) {
-        f->affine ? finish_saturate_affine(ARGUMENTS, codes_seen) : finish_saturate(ARGUMENTS, codes_seen);
+        f->affine ? epilogue_saturate_affine(ARGUMENTS, codes_stats) : epilogue_saturate(ARGUMENTS, codes_stats);
     } else {
-        finish_wrap(ARGUMENTS, codes_seen);
+        epilogue_wrap(ARGUMENTS, codes_stats);
     }
 #undef ARGUMENTS
 }
