@@ -50,16 +50,16 @@ cdef extern from "core.h":
     const char *arithmetic_names[]
     int kernel_sets(const Kernels **sets) nogil
     int openmp_threads() nogil
-    int forward_f32(const Kernels *kernels, Arithmetic arithmetic, const Geometry *g, const float *x, const float *weights, float *y,
-                    int threads) nogil
+    int forward_f32(const Kernels *kernels, Arithmetic arithmetic, const Geometry *g, const float *x, const float *weights,
+                    float *y, int threads) nogil
     int l1_input_gradient_f32(const Kernels *kernels, const Geometry *g, const float *gradient, const float *x,
                               const float *weights, float *out, int threads) nogil
     int l1_sign_filter_gradient_f32(const Kernels *kernels, const Geometry *g, const float *gradient, const float *x,
                                     const float *weights, float *out, int threads) nogil
-    int c_window_bounds "window_bounds"(const Kernels *kernels, Arithmetic arithmetic, Type type, const void *weights, int64_t outputs,
-                                        int64_t taps, int64_t x_low, int64_t x_high, int64_t *low, int64_t *high) nogil
-    int window_codes(const Kernels *kernels, Arithmetic arithmetic, const Geometry *g, Type x_type, const void *x, int64_t x_low,
-                     int64_t x_high, Type weights_type, const void *weights, const Epilogue *epilogue, void *y, int threads,
+    int c_window_bounds "window_bounds"(const Kernels *kernels, Arithmetic arithmetic, Type type, const void *weights,
+                                        int64_t outputs, int64_t taps, int64_t x_low, int64_t x_high, int64_t *low, int64_t *high) nogil
+    int window_codes(const Kernels *kernels, Arithmetic arithmetic, const Geometry *g, Type x_type, const void *x,
+                     int64_t x_low, int64_t x_high, Type weights_type, const void *weights, const Epilogue *epilogue, void *y, int threads,
                      Stats *stats, Stats *codes_stats) nogil
     int affine_codes(const Kernels *kernels, Type type, const void *x, int64_t count, int64_t channels,
                      const int32_t *multiplier, const int64_t *addend, const uint8_t *shift, Rounding rounding, int doubles,
@@ -169,8 +169,8 @@ def window_bounds(const uint8_t[::1] weights, int weights_type, int arithmetic, 
     cdef int64_t outputs = low.shape[0]
     cdef int status
     with nogil:
-        status = c_window_bounds(table, <Arithmetic>arithmetic, <Type>weights_type, &weights[0], outputs, taps, x_low, x_high, &low[0],
-                                 &high[0])
+        status = c_window_bounds(table, <Arithmetic>arithmetic, <Type>weights_type, &weights[0], outputs, taps, x_low, x_high,
+                                 &low[0], &high[0])
     done(status)
 
 
@@ -205,8 +205,8 @@ def window(const uint8_t[::1] x, int x_type, ends, const uint8_t[::1] weights, i
         scaled.codes = codes_of(codes)
         epilogue.affine = &scaled
     with nogil:
-        status = window_codes(table, <Arithmetic>arithmetic, &g, <Type>x_type, &x[0], x_low, x_high, <Type>weights_type, &weights[0],
-                              &epilogue, &y[0], threads, &stats, &codes_stats)
+        status = window_codes(table, <Arithmetic>arithmetic, &g, <Type>x_type, &x[0], x_low, x_high, <Type>weights_type,
+                              &weights[0], &epilogue, &y[0], threads, &stats, &codes_stats)
     done(status)
     return (stats.minimum, stats.maximum, stats.overflowed), (codes_stats.minimum, codes_stats.maximum, codes_stats.overflowed)
 
