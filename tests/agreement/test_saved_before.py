@@ -1,6 +1,6 @@
 """Files that version 0.1.0 saved, before its modules moved into packages: they load, and their numbers are the same.
 
-`saved_before` was written by commit 14fc5a3: `residual()` of the test networks, its 6-bit program calibrated on `images()`, and a
+`saved_before` was written by commit 14fc5a3: `residual()` of the test networks, its 6-bit program calibrated on `images()`, a
 sweep of the bundled adder LeNet at 4 and 8 bits on 20 images.
 """
 
