@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +18,17 @@ from addersim.inputs.limits import THREADS
 __all__ = ["CodesResult", "FusedResult", "WindowResult"]
 
 Array = npt.NDArray[Any]
-Moves = tuple[Pair, Pair, Pair, int]
-"""stride, padding, dilation, groups"""
+
+
+class Moves(TypedDict, total=False):
+    """How a window moves, by keyword: what `Geometry` holds beside the kernel, with its defaults."""
+
+    stride: Pair
+    padding: Pair
+    dilation: Pair
+    groups: int
+
+
 AccumulatorOverflow = Literal["exact", "wrap", "saturate"]
 
 CODES = ("int8", "uint8", "int16", "uint16")
@@ -138,7 +147,7 @@ def check_moves(weights: Array, moves: Moves) -> Geometry:
     if weights.ndim != 4 or weights.size == 0:
         raise NetworkError(f"weights: shape {weights.shape} is not (outputs, kernel_height, kernel_width, channels / groups)")
     check_work(weights.size // len(weights), 1)
-    return Geometry((weights.shape[1], weights.shape[2]), *moves)
+    return Geometry((weights.shape[1], weights.shape[2]), **moves)
 
 
 def check_window(x: Array, weights: Array, moves: Moves) -> tuple[Geometry, tuple[int, int, int, int]]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
 from addersim.arithmetic.arithmetics import arithmetic as find_arithmetic
-from addersim.arithmetic.geometry import Geometry, Pair
+from addersim.arithmetic.geometry import Geometry
 from addersim.errors import NetworkError
 from addersim.kernels.checks import Moves, check_array, check_threads, check_window
 from addersim.kernels.core import ARITHMETIC_NUMBERS, chosen_set, core, geometry_numbers
@@ -35,11 +35,8 @@ def forward(
     weights: Floats,
     *,
     arithmetic: str,
-    stride: Pair = (1, 1),
-    padding: Pair = (0, 0),
-    dilation: Pair = (1, 1),
-    groups: int = 1,
     threads: int | None = None,
+    **moves: Unpack[Moves],
 ) -> Floats:
     """Window layer on floats: the sum of an arithmetic's terms over each window; padding is an operand of value zero.
 
@@ -68,7 +65,7 @@ def forward(
     """
     x, weights, count = _floats("x", x), _floats("weights", weights), check_threads(threads)
     number = ARITHMETIC_NUMBERS[find_arithmetic(arithmetic).name]
-    geometry, shape = check_window(x, weights, (stride, padding, dilation, groups))
+    geometry, shape = check_window(x, weights, moves)
     y = np.empty(shape, np.float32)
     if y.size:
         core.forward(x, weights, y, geometry_numbers(geometry, x, y), number, chosen_set(), count)
@@ -90,11 +87,8 @@ def l1_input_gradient(
     x: Floats,
     weights: Floats,
     *,
-    stride: Pair = (1, 1),
-    padding: Pair = (0, 0),
-    dilation: Pair = (1, 1),
-    groups: int = 1,
     threads: int | None = None,
+    **moves: Unpack[Moves],
 ) -> Floats:
     """Gradient of `l1_forward` for x, with the sign clipped to HardTanh (arXiv 1912.13200, eq. 6).
 
@@ -111,7 +105,7 @@ def l1_input_gradient(
     -------
     float32, of the shape of `x`
     """
-    gradient, x, weights, geometry = _backward(gradient, x, weights, (stride, padding, dilation, groups))
+    gradient, x, weights, geometry = _backward(gradient, x, weights, moves)
     out, count = np.empty(x.shape, np.float32), check_threads(threads)
     if out.size:
         core.l1_input_gradient(gradient, x, weights, out, geometry_numbers(geometry, x, gradient), chosen_set(), count)
@@ -123,17 +117,14 @@ def l1_sign_filter_gradient(
     x: Floats,
     weights: Floats,
     *,
-    stride: Pair = (1, 1),
-    padding: Pair = (0, 0),
-    dilation: Pair = (1, 1),
-    groups: int = 1,
     threads: int | None = None,
+    **moves: Unpack[Moves],
 ) -> Floats:
     """Gradient of `l1_forward` for the weights as it is, without the paper's full-precision form (arXiv 1912.13200, eq. 4).
 
     ``sum gradient * sign(x - w)`` over all windows. Arguments as in `l1_input_gradient`; the result has `weights`' shape.
     """
-    gradient, x, weights, geometry = _backward(gradient, x, weights, (stride, padding, dilation, groups))
+    gradient, x, weights, geometry = _backward(gradient, x, weights, moves)
     out, count = np.zeros(weights.shape, np.float32), check_threads(threads)
     if gradient.size:
         core.l1_sign_filter_gradient(gradient, x, weights, out, geometry_numbers(geometry, x, gradient), chosen_set(), count)

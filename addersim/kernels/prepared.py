@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
 from addersim.arithmetic.arithmetics import ARITHMETICS
 from addersim.arithmetic.fixed import Accumulator, FixedFormat, Overflow, Rounding
-from addersim.arithmetic.geometry import Geometry, Pair
+from addersim.arithmetic.geometry import Geometry
 from addersim.kernels.checks import (
     CODE_ENDS,
     CODES,
@@ -193,12 +193,9 @@ def prepare_window(
     weights: Array,
     *,
     arithmetic: str,
-    stride: Pair = (1, 1),
-    padding: Pair = (0, 0),
-    dilation: Pair = (1, 1),
-    groups: int = 1,
     accumulator_bits: int | None = None,
     overflow: AccumulatorOverflow = "exact",
+    **moves: Unpack[Moves],
 ) -> PreparedWindow:
     """`window` for many x of one type: what does not depend on x is checked and found out once.
 
@@ -221,7 +218,7 @@ def prepare_window(
     """
     register = check_arithmetic(arithmetic, accumulator_bits, overflow)
     weights = _own(check_array("weights", weights, CODES))
-    return window_of(check_kind(kind), weights, arithmetic, (stride, padding, dilation, groups), register)
+    return window_of(check_kind(kind), weights, arithmetic, moves, register)
 
 
 def prepare_window_affine(

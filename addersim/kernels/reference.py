@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -99,19 +99,16 @@ def window(
     weights: Array,
     *,
     arithmetic: str,
-    stride: Pair = (1, 1),
-    padding: Pair = (0, 0),
-    dilation: Pair = (1, 1),
-    groups: int = 1,
     accumulator_bits: int | None = None,
     overflow: AccumulatorOverflow = "exact",
     threads: int | None = None,
+    **moves: Unpack[Moves],
 ) -> WindowResult:
     """As `addersim.kernels.window`; the register is handled after every tap."""
     x, weights = check_array("x", x, CODES), check_array("weights", weights, CODES)
     register = check_arithmetic(arithmetic, accumulator_bits, overflow)
     check_threads(threads)
-    geometry, shape = check_window(x, weights, (stride, padding, dilation, groups))
+    geometry, shape = check_window(x, weights, moves)
     exact, held, changed = np.zeros((3, *shape), np.int64)
     for operand, weight in _operands(x.astype(np.int64), weights.astype(np.int64), geometry, (shape[1], shape[2])):
         term = ARITHMETICS[arithmetic].term(operand, weight)
@@ -184,19 +181,15 @@ def window_affine(
     *,
     arithmetic: str,
     output: FixedFormat,
-    stride: Pair = (1, 1),
-    padding: Pair = (0, 0),
-    dilation: Pair = (1, 1),
-    groups: int = 1,
     accumulator_bits: int | None = None,
     overflow: AccumulatorOverflow = "exact",
     rounding: Rounding = "half-even",
     output_overflow: Overflow = "saturate",
     then: FixedFormat | None = None,
     threads: int | None = None,
+    **moves: Unpack[Moves],
 ) -> FusedResult:
     """As `addersim.kernels.window_affine`: one after the other."""
-    moves: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     sums = window(
         x, weights, arithmetic=arithmetic, accumulator_bits=accumulator_bits, overflow=overflow, threads=threads, **moves
     )
@@ -212,16 +205,12 @@ def prepare_window(
     weights: Array,
     *,
     arithmetic: str,
-    stride: Pair = (1, 1),
-    padding: Pair = (0, 0),
-    dilation: Pair = (1, 1),
-    groups: int = 1,
     accumulator_bits: int | None = None,
     overflow: AccumulatorOverflow = "exact",
+    **moves: Unpack[Moves],
 ) -> partial[WindowResult]:
     """See `addersim.kernels.prepare_window`: here everything is found out at each call, for x of any type."""
     check_kind(kind)
-    moves: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     return partial(
         window, weights=weights, arithmetic=arithmetic, **moves, accumulator_bits=accumulator_bits, overflow=overflow
     )
@@ -318,17 +307,14 @@ def forward(
     weights: Floats,
     *,
     arithmetic: str,
-    stride: Pair = (1, 1),
-    padding: Pair = (0, 0),
-    dilation: Pair = (1, 1),
-    groups: int = 1,
     threads: int | None = None,
+    **moves: Unpack[Moves],
 ) -> Floats:
     """As `addersim.kernels.forward`, summed in float64."""
     x, weights = check_array("x", x, ("float32",)), check_array("weights", weights, ("float32",))
     term = find_arithmetic(arithmetic).term
     check_threads(threads)
-    geometry, shape = check_window(x, weights, (stride, padding, dilation, groups))
+    geometry, shape = check_window(x, weights, moves)
     y = np.zeros(shape)
     for operand, weight in _operands(x.astype(np.float64), weights.astype(np.float64), geometry, (shape[1], shape[2])):
         y += term(operand, weight)
@@ -372,14 +358,11 @@ def l1_input_gradient(
     x: Floats,
     weights: Floats,
     *,
-    stride: Pair = (1, 1),
-    padding: Pair = (0, 0),
-    dilation: Pair = (1, 1),
-    groups: int = 1,
     threads: int | None = None,
+    **moves: Unpack[Moves],
 ) -> Floats:
     """As `addersim.kernels.l1_input_gradient`, summed in float64."""
-    return _gradients(gradient, x, weights, (stride, padding, dilation, groups), threads)[0]
+    return _gradients(gradient, x, weights, moves, threads)[0]
 
 
 def l1_sign_filter_gradient(
@@ -387,11 +370,8 @@ def l1_sign_filter_gradient(
     x: Floats,
     weights: Floats,
     *,
-    stride: Pair = (1, 1),
-    padding: Pair = (0, 0),
-    dilation: Pair = (1, 1),
-    groups: int = 1,
     threads: int | None = None,
+    **moves: Unpack[Moves],
 ) -> Floats:
     """As `addersim.kernels.l1_sign_filter_gradient`, summed in float64."""
-    return _gradients(gradient, x, weights, (stride, padding, dilation, groups), threads)[1]
+    return _gradients(gradient, x, weights, moves, threads)[1]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Unpack
 
 import numpy.typing as npt
 
 from addersim.arithmetic.fixed import FixedFormat, Overflow, Rounding
-from addersim.arithmetic.geometry import Pair
 from addersim.kernels.checks import (
     CODES,
     AccumulatorOverflow,
     FusedResult,
+    Moves,
     WindowResult,
     check_arithmetic,
     check_array,
@@ -30,15 +30,12 @@ def window(
     weights: Array,
     *,
     arithmetic: str,
-    stride: Pair = (1, 1),
-    padding: Pair = (0, 0),
-    dilation: Pair = (1, 1),
-    groups: int = 1,
     accumulator_bits: int | None = None,
     overflow: AccumulatorOverflow = "exact",
     threads: int | None = None,
+    **moves: Unpack[Moves],
 ) -> WindowResult:
-    """Window layer on codes, bit for bit: ``-sum |x - w|`` (l1) or ``sum x * w`` (mac).
+    """Window layer on codes, bit for bit: the sum of an arithmetic's terms, such as ``-sum |x - w|`` (l1) or ``sum x * w`` (mac).
 
     The register starts at zero and takes the taps in the order kernel row, kernel column, input channel; padding is an
     operand of code zero.
@@ -50,7 +47,7 @@ def window(
     weights
         Codes ``(outputs, kernel_height, kernel_width, channels / groups)``, of any of these types, for l1 on x's scale.
     arithmetic
-        ``l1`` or ``mac``.
+        A name in `addersim.arithmetic.arithmetics.ARITHMETICS`.
     stride, padding, dilation, groups
         See `addersim.arithmetic.geometry.Geometry`.
     accumulator_bits, overflow
@@ -78,7 +75,7 @@ def window(
     """
     register = check_arithmetic(arithmetic, accumulator_bits, overflow)
     x = check_array("x", x, CODES)
-    return window_of(x.dtype, weights, arithmetic, (stride, padding, dilation, groups), register)(x, threads=threads)
+    return window_of(x.dtype, weights, arithmetic, moves, register)(x, threads=threads)
 
 
 def window_affine(
@@ -90,16 +87,13 @@ def window_affine(
     *,
     arithmetic: str,
     output: FixedFormat,
-    stride: Pair = (1, 1),
-    padding: Pair = (0, 0),
-    dilation: Pair = (1, 1),
-    groups: int = 1,
     accumulator_bits: int | None = None,
     overflow: AccumulatorOverflow = "exact",
     rounding: Rounding = "half-even",
     output_overflow: Overflow = "saturate",
     then: FixedFormat | None = None,
     threads: int | None = None,
+    **moves: Unpack[Moves],
 ) -> FusedResult:
     """`window` and then `affine` on its words, with the same results; where it can, the words never leave the cache.
 
@@ -123,7 +117,7 @@ def window_affine(
     """
     register = check_arithmetic(arithmetic, accumulator_bits, overflow)
     x = check_array("x", x, CODES)
-    layer = window_of(x.dtype, weights, arithmetic, (stride, padding, dilation, groups), register)
+    layer = window_of(x.dtype, weights, arithmetic, moves, register)
     x, shape, _ = layer.checked(x, threads)
     check_format(output, output_overflow, then)
     constants = check_constants(shape, multiplier, addend, shift, rounding)
