@@ -35,7 +35,7 @@ def window(
     threads: int | None = None,
     **moves: Unpack[Moves],
 ) -> WindowResult:
-    """Window layer on codes, bit for bit: the sum of an arithmetic's terms, such as ``-sum |x - w|`` (l1) or ``sum x * w`` (mac).
+    """Window layer on codes, bit for bit: a sum of terms such as ``-sum |x - w|`` (l1) or ``sum x * w`` (mac).
 
     The register starts at zero and takes the taps in the order kernel row, kernel column, input channel; padding is an
     operand of code zero.
