@@ -85,7 +85,7 @@ class Store:
         texts = encode(key), encode(outcome)
         file = _File(msgspec.Raw(texts[0]), msgspec.Raw(texts[1]), _checksum(*texts))
         try:
-            if path.is_dir():
+            if os.path.lexists(path) and not path.is_file():
                 _move_aside(path)
             with write_atomically(path) as stream:
                 stream.write(msgspec.json.encode(file))
@@ -94,10 +94,10 @@ class Store:
             raise SweepError(f"{path}: {reason}: put it right, then run the same command") from None
 
 
-def _move_aside(folder: Path) -> None:
-    """Give way to a job's file: a folder that stands in its place is kept under another name."""
-    name = next(name for number in itertools.count(1) if not (name := Path(f"{folder}.{number}")).exists())
-    folder.rename(name)
+def _move_aside(path: Path) -> None:
+    """Give way to a job's file: a folder, FIFO or link that stands in its place is kept under another name."""
+    name = next(name for number in itertools.count(1) if not os.path.lexists(name := Path(f"{path}.{number}")))
+    path.rename(name)
 
 
 def _checksum(key: bytes, outcome: bytes) -> str:

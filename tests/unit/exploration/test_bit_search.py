@@ -15,8 +15,10 @@ from addersim.datasets import Images
 from addersim.errors import ConfigError, DataError, QuantizationError
 from addersim.exploration.bit_search import to_toml
 from addersim.exploration.sensitivity import Judge, Measured, ScanRow, greedy_chain, scan, uniform, with_widths
+from addersim.inputs.limits import SEED
 from addersim.layers import Affine, Move, Relu, Window
 from addersim.network import Network
+from addersim.processes.unfinished import alone_in
 from addersim.quantization import LayerBits
 from tests.unit.networks import images, norm
 
@@ -126,6 +128,26 @@ def test_a_stopped_search_ends_as_one_that_was_not(found, network, training, tmp
     assert again.trials == result.trials
     for name in ("formats.toml", "trials.csv", "scan.csv"):
         assert (tmp_path / name).read_bytes() == (whole / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "content", [b"no journal\n", b"[1]\n", b"{}\n", b"\xff\xfe\n", b'{"op_code": 99}\n', b"[" * 9999 + b"\n"], ids=range(6)
+)
+def test_a_damaged_journal_is_told_in_one_line(network, training, tmp_path, content):
+    (tmp_path / "trials.journal").write_bytes(content * 2)
+    with pytest.raises(
+        ConfigError, match=r"trials\.journal: not a search's journal, or damaged; remove it to begin anew: [^\n]+$"
+    ):
+        search(network, training, tmp_path)
+
+
+def test_a_second_search_in_a_folder_is_refused(network, training, tmp_path):
+    with alone_in(tmp_path, "search"), pytest.raises(ConfigError, match="another search is running there"):
+        search(network, training, tmp_path)
+
+
+def test_the_largest_seed_is_one(network, training, tmp_path):
+    assert len(search(network, training, tmp_path, seed=SEED.most, trials=3).trials) == 3
 
 
 def test_another_seed_is_another_search_and_needs_another_folder(found, network, training, tmp_path):

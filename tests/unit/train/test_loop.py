@@ -14,6 +14,7 @@ from addersim.config import bundled_names  # noqa: E402
 from addersim.datasets import DATASETS, Images, load  # noqa: E402
 from addersim.errors import ConfigError, NetworkError  # noqa: E402
 from addersim.network import Network  # noqa: E402
+from addersim.processes.unfinished import alone_in  # noqa: E402
 from addersim.train import checkpoint, loop  # noqa: E402
 from addersim.train.data import Batches  # noqa: E402
 from addersim.train.models import build  # noqa: E402
@@ -87,8 +88,41 @@ def test_killed_and_resumed_ends_with_the_same_bits(tmp_path, monkeypatch, place
     for one, other in zip(whole.history, resumed.history, strict=True):
         assert all(one[key] == other[key] for key in one if key not in ("seconds", "images_per_second"))
     assert sorted(path.name for path in (tmp_path / "killed").iterdir()) == [loop.CHECKPOINT, loop.HISTORY, loop.NETWORK]
-    with (tmp_path / "killed" / loop.HISTORY).open() as file:
-        assert [float(row["epoch"]) for row in csv.DictReader(file)] == [1, 2, 3, 4]
+    assert history_text(tmp_path / "killed") == history_text(tmp_path / "whole")
+
+
+def history_text(folder):
+    """Rows of history.csv as they are written, but for the columns that tell how long it took."""
+    with (folder / loop.HISTORY).open(newline="") as file:
+        return [
+            [text for key, text in row.items() if key not in ("seconds", "images_per_second")] for row in csv.DictReader(file)
+        ]
+
+
+def test_killed_between_its_last_checkpoint_and_its_row_it_still_has_the_row(tmp_path, monkeypatch):
+    loop.train(RECIPE, tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "write_rows", lambda path, rows: raise_killed() if len(rows) == RECIPE.epochs else None)
+        with pytest.raises(Killed):
+            loop.train(RECIPE, tmp_path / "killed")
+    loop.train(RECIPE, tmp_path / "killed")
+    assert history_text(tmp_path / "killed") == history_text(tmp_path / "whole")
+
+
+def test_a_second_run_in_a_folder_is_refused(tmp_path):
+    with alone_in(tmp_path, "training run"), pytest.raises(ConfigError, match="another training run is running there"):
+        loop.train(RECIPE, tmp_path)
+
+
+def test_a_history_with_a_loss_that_is_no_number_comes_back(tmp_path):
+    run = loop.train(changed(RECIPE, epochs=1), tmp_path)
+    history = [dict(run.history[0]) | {"test_loss": float("nan")}]
+    network = build(RECIPE.architecture, seed=RECIPE.seed)
+    optimizer = torch.optim.SGD(network.parameters(), 0.1)
+    checkpoint.save_checkpoint(tmp_path / "c", RECIPE, network, optimizer, torch.amp.GradScaler("cpu", enabled=False), history)
+    (row,) = checkpoint.load_checkpoint(tmp_path / "c").history
+    assert row["test_loss"] != row["test_loss"]
+    assert (row["epoch"], type(row["epoch"]), type(row["train_loss"])) == (1, int, float)
 
 
 def test_finished_run_is_not_trained_again(tmp_path):

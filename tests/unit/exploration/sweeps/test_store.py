@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import threading
 
 import pytest
@@ -69,8 +70,13 @@ def _flipped(text):
         (_flipped, "its checksum is that of another content"),
         (lambda text: b'{"hello": 1}', "unknown field `hello`"),
         (lambda text: text.replace(b'"checksum":"', b'"checksum":"0'), "its checksum is that of another content"),
+        (lambda text: b"[" * 100_000, "Expected `object`, got `array`"),
+        (lambda text: b'{"key":' + b"[" * 100_000, "recursion"),
+        (lambda text: b'{"key":1,"outcome":' + b'{"a":' * 100_000, "recursion"),
+        (lambda text: b'{"checksum":"\xff\xfe"}', "utf-8"),
+        (lambda text: b"[1, 2]", "Expected `object`, got `array`"),
     ],
-    ids=["half", "empty", "zeros", "one digit", "foreign", "checksum"],
+    ids=["half", "empty", "zeros", "one digit", "foreign", "checksum", "deep", "deep key", "deep outcome", "no text", "list"],
 )
 def test_damaged_files_are_named_and_not_trusted(store, notes, damage, message):
     store.write(KEY, PRICED)
@@ -79,7 +85,7 @@ def test_damaged_files_are_named_and_not_trusted(store, notes, damage, message):
     assert store.read(KEY) is None
     (note,) = notes
     assert note.startswith(f"{path}: not a job that a sweep finished: ")
-    assert message in note
+    assert message.lower() in note.lower()
     assert note.endswith("done again")
     store.write(KEY, PRICED)
     assert store.read(KEY) == PRICED
@@ -105,10 +111,35 @@ def test_an_outcome_of_another_kind_is_not_trusted(store, notes):
     assert "missing required field" in notes[0]
 
 
-def test_a_folder_in_the_way_is_named(store, notes):
-    store.path(KEY).mkdir(parents=True)
+def test_a_folder_in_the_way_is_named_and_gives_way(store, notes):
+    for _ in range(2):
+        store.path(KEY).unlink(missing_ok=True)
+        store.path(KEY).mkdir(parents=True)
+        (store.path(KEY) / "mine").write_text("kept")
+        assert store.read(KEY) is None
+        assert "is a directory; only regular files are; done again" in notes.pop()
+        store.write(KEY, PRICED)
+        assert store.read(KEY) == PRICED
+    assert [path.read_text() for path in store.path(KEY).parent.glob("*/mine")] == ["kept", "kept"]
+
+
+@pytest.mark.parametrize("special", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_what_never_ends_is_not_read(store, notes, special):
+    store.path(KEY).parent.mkdir(parents=True)
+    special(store.path(KEY))
     assert store.read(KEY) is None
-    assert "is a directory; only regular files are; done again" in notes[0]
+    assert "only regular files are; done again" in notes[0]
+    store.write(KEY, PRICED)
+    assert store.read(KEY) == PRICED
+
+
+def test_what_killed_sweeps_left_is_removed_when_the_store_is_opened(store):
+    store.open()
+    for folder in (".", "jobs/cost", "jobs/simulation"):
+        (store.folder / folder / ".a.json.12345678.unfinished").touch()
+        (store.folder / folder / ".shared.12345678.unfinished").mkdir()
+    store.open()
+    assert not list(store.folder.rglob(".*"))
 
 
 def test_a_full_disk_is_one_line_and_leaves_nothing(store, monkeypatch):
