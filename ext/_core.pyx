@@ -16,13 +16,13 @@ cdef extern from "core.h":
         int64_t dilation_height, dilation_width
         int64_t groups
     ctypedef enum Type:
-        pass
+        S8, U8, S16, U16, S32, S64
     ctypedef enum Arithmetic:
         pass
     ctypedef enum Overflow:
-        pass
+        EXACT, WRAP, SATURATE
     ctypedef enum Rounding:
-        pass
+        HALF_EVEN, HALF_UP, TRUNCATE
     ctypedef struct Stats:
         int64_t minimum, maximum, overflowed
     ctypedef struct Codes:
@@ -115,6 +115,15 @@ def instruction_sets():
 def arithmetics():
     """Names of the arithmetics, in the order of their numbers."""
     return tuple([arithmetic_names[i].decode() for i in range(ARITHMETICS)])
+
+
+def numbers():
+    """What the enums of C hold, by the names that Python uses: a test compares them with the tables of kernels.core."""
+    return {
+        "overflow": {"exact": EXACT, "wrap": WRAP, "saturate": SATURATE},
+        "rounding": {"half-even": HALF_EVEN, "half-up": HALF_UP, "truncate": TRUNCATE},
+        "type": {"int8": S8, "uint8": U8, "int16": S16, "uint16": U16, "int32": S32, "int64": S64},
+    }
 
 
 def default_threads():

@@ -254,6 +254,16 @@ def test_every_arithmetic_is_complete():
         assert re.search(rf"(arithmetic|record|\[[^]]*\]|one|\))\.{field.name}\b", code), field.name
 
 
+def test_numbers_that_cross_into_c_are_those_of_its_enums():
+    from addersim import _core
+    from addersim.kernels import core
+
+    numbers = _core.numbers()
+    assert numbers["overflow"] == core.OVERFLOWS
+    assert numbers["rounding"] == core.ROUNDINGS
+    assert numbers["type"] == {kind.name: number for kind, number in core._NUMBERS.items()}
+
+
 def test_kernels_and_reference_have_the_same_functions():
     import inspect
 
