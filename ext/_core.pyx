@@ -57,10 +57,11 @@ cdef extern from "core.h":
     int l1_sign_filter_gradient_f32(const Kernels *kernels, const Geometry *g, const float *gradient, const float *x,
                                     const float *weights, float *out, int threads) nogil
     int c_window_bounds "window_bounds"(const Kernels *kernels, Arithmetic arithmetic, Type type, const void *weights,
-                                        int64_t outputs, int64_t taps, int64_t x_low, int64_t x_high, int64_t *low, int64_t *high) nogil
+                                        int64_t outputs, int64_t taps, int64_t x_low, int64_t x_high, int64_t *low,
+                                        int64_t *high) nogil
     int window_codes(const Kernels *kernels, Arithmetic arithmetic, const Geometry *g, Type x_type, const void *x,
-                     int64_t x_low, int64_t x_high, Type weights_type, const void *weights, const Epilogue *epilogue, void *y, int threads,
-                     Stats *stats, Stats *codes_stats) nogil
+                     int64_t x_low, int64_t x_high, Type weights_type, const void *weights, const Epilogue *epilogue,
+                     void *y, int threads, Stats *stats, Stats *codes_stats) nogil
     int affine_codes(const Kernels *kernels, Type type, const void *x, int64_t count, int64_t channels,
                      const int32_t *multiplier, const int64_t *addend, const uint8_t *shift, Rounding rounding, int doubles,
                      const Codes *codes, void *y, int threads, Stats *stats) nogil
