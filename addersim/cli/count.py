@@ -30,12 +30,10 @@ def run(
     json: options.Json = False,
 ) -> None:
     """Count the operations of a network for one image."""
-    from addersim.results.result import trace_document
-
     rules = options.quantization(bits, weight_bits, activation_bits, layer, accumulator, circuit=circuit)
     trace = counted(network, rules, circuit=circuit, datapath=datapath, convention=convention)
     if json:
-        print_json(trace_document(trace))
+        print_json(trace.to_dict())
         return
     rows = [_row(one) for one in trace.layers]
     rows.append({"layer": "total", "kind": "", "datapath": "", "taps": trace.taps, "operations": _words(trace)})

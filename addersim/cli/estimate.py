@@ -10,9 +10,10 @@ import typer
 
 from addersim.cli import options
 from addersim.cli.count import counted
-from addersim.cli.output import alone_on_output, print_json, print_table, say, show, write_like_scalesim
+from addersim.cli.output import alone_on_output, print_json, print_table, say, write_like_scalesim
 from addersim.cli.silicon import print_area, print_rules, show_range, unpriced
 from addersim.errors import ConfigError
+from addersim.tabular import show
 
 if TYPE_CHECKING:
     from addersim.hardware.accelerator import Accelerator, Objective
@@ -56,7 +57,6 @@ def run(
     from addersim.hardware.scalesim.compute_report import COLUMNS
     from addersim.hardware.scalesim.compute_report import compute_report as report_rows
     from addersim.hardware.table_range import estimate_range
-    from addersim.results.result import area_document, cost_document, cost_rows
     from addersim.storage import write_rows
 
     rules = options.quantization(bits, weight_bits, activation_bits, layer, accumulator, circuit=circuit)
@@ -73,13 +73,13 @@ def run(
     cost = estimate(trace, machine, prices, batch, aim, cast("Compat | None", compat))
     alone = alone_on_output(csv, compute_report, json=json)
     if csv:
-        write_rows(csv, cost_rows(cost))
+        write_rows(csv, cost.to_rows())
     if compute_report:
         write_like_scalesim(compute_report, COLUMNS, report_rows(trace, cost, machine))
     if alone:
         return
     if json:
-        print_json(cost_document(cost) | {"area": area_document(area)})
+        print_json(cost.to_dict() | {"area": area.to_dict()})
         return
     if cost.compat:
         print_table(

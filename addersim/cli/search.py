@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from addersim.cli import options
-from addersim.cli.output import percent, print_json, print_table, say, stages
+from addersim.cli.output import print_json, print_table, say, stages
 from addersim.inputs.limits import BITS, MEASURED_IMAGES, SEED, TRIALS, shown
+from addersim.tabular import percent
 
 if TYPE_CHECKING:
     from addersim.exploration.bit_search import BitSearch

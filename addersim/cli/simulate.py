@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from addersim.cli import options
-from addersim.cli.output import alone_on_output, percent, print_json, print_table, progress, say
+from addersim.cli.output import alone_on_output, print_json, print_table, progress, say
+from addersim.tabular import percent
 
 if TYPE_CHECKING:
     from addersim.network import Network
@@ -62,9 +63,7 @@ def run(
     if alone:
         return
     if json:
-        from addersim.results.result import simulation_document
-
-        print_json(simulation_document(result) | {"data": data, "calibration": calibrated})
+        print_json(result.to_dict() | {"data": data, "calibration": calibrated})
     else:
         _print(result)
 

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from addersim.cli import options
-from addersim.cli.output import bars, percent, print_json, print_table, say
+from addersim.cli.output import bars, print_json, print_table, say
 from addersim.cli.streams import complain
 from addersim.errors import ConfigError
 from addersim.inputs.limits import BATCH, IMAGES, JOBS
 from addersim.inputs.opening import STANDARD
+from addersim.tabular import percent
 
 if TYPE_CHECKING:
     from addersim.exploration.sweeps.run import Progress, Sweep
@@ -101,9 +102,7 @@ def _finish(found: Sweep, json: bool) -> None:
 
     page = write_sweep_page(found.folder)
     if json:
-        numbers = {"failed": found.failed, "waiting": found.waiting}
-        files = {"page": str(page), "files": list(map(str, found.files))}
-        print_json({"folder": str(found.folder), **numbers, **files, "points": found.rows})
+        print_json(found.to_dict() | {"page": str(page)})
         return
     _print(found)
     say(f"page: {page}")

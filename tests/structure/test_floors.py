@@ -18,6 +18,7 @@ FLOORS = {
     "config": 1,
     "storage": 1,
     "format_quantity": 1,
+    "tabular": 1,
     "arithmetic": 1,
     "quantization.rules": 1,
     "_core": 2,
@@ -51,7 +52,7 @@ HARDWARE = (  # the order inside hardware, lowest first
 )
 ONLY_IN = {
     "torch": {"train", "frontends.torch", "cli"},
-    "pandas": {"report"},
+    "pandas": {"report", "tabular"},
     "plotly": {"report"},
     "triton": {"train"},
     "typer": {"cli"},
