@@ -9,10 +9,8 @@ import typer
 from addersim.cli import options
 from addersim.cli.output import print_json, print_table
 from addersim.errors import ConfigError
-from addersim.inputs.opening import STANDARD, begins
 
 if TYPE_CHECKING:
-    from addersim.program import Program
     from addersim.quantization.rules import Quantization
     from addersim.trace import LayerTrace, Trace
 
@@ -44,32 +42,20 @@ def counted(
     network: str, rules: Quantization, *, circuit: str | None = None, datapath: str | None = None, convention: str = "hardware"
 ) -> Trace:
     """Facts of a network or of a SCALE-Sim topology, from shapes alone."""
-    from addersim.simulation import count
-
-    if not (network.lower().endswith(".csv") or begins_as_text(network)):
-        if datapath is not None:
-            raise ConfigError("--datapath: for SCALE-Sim topologies (.csv) only; a network's layers bring their arithmetic")
-        return count(uncalibrated(network, rules), convention)
-    from addersim.frontends.scalesim.topology import load_topology, topology_trace
-
-    if circuit is not None:
-        raise ConfigError("--circuit: a SCALE-Sim topology has no adder layers of its own; give --datapath, such as l1-2a")
-    return topology_trace(load_topology(network), datapath or "mac", rules, convention)
-
-
-def begins_as_text(network: str) -> bool:
-    """Whether standard input is a topology: arrays and ONNX begin with other bytes than text does."""
-    return network == STANDARD and begins(network, ConfigError).decode("latin-1").strip("\n\r\t\xef\xbb\xbf").isprintable()
-
-
-def uncalibrated(network: str, rules: Quantization) -> Program:
-    """A program that can be counted and priced: as saved, or quantised without images."""
-    from addersim.model_zoo import load_network_or_program
+    from addersim.frontends.scalesim.topology import Topology, topology_trace
+    from addersim.model_zoo import load
     from addersim.network import Network
     from addersim.quantization.pipeline import quantize
+    from addersim.simulation import count
 
-    found = load_network_or_program(network)
-    return quantize(found, None, rules) if isinstance(found, Network) else found
+    found = load(network)
+    if isinstance(found, Topology):
+        if circuit is not None:
+            raise ConfigError("--circuit: a SCALE-Sim topology has no adder layers of its own; give --datapath, such as l1-2a")
+        return topology_trace(found, datapath or "mac", rules, convention)
+    if datapath is not None:
+        raise ConfigError("--datapath: for SCALE-Sim topologies (.csv) only; a network's layers bring their arithmetic")
+    return count(quantize(found, None, rules) if isinstance(found, Network) else found, convention)
 
 
 def _words(one: LayerTrace | Trace) -> str:
