@@ -67,6 +67,7 @@ def run(
     batch: options.Batch = None,
     layer: options.LayerBits = None,
     accumulator: options.AccumulatorText = None,
+    datapath: options.Datapath = None,
     circuit: options.Circuit = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Also write the page and its tables here.")] = None,
     json: options.Json = False,
@@ -80,12 +81,16 @@ def run(
     asked = _designs(designs, accelerator or [ACCELERATOR], table or [TABLE], bits or [WIDTH])
     machines = {one.accelerator: load_accelerator(one.accelerator) for one in asked}
     prices = {one.table: load_table(one.table) for one in asked}
+    chosen = options.datapaths(datapath, circuit)
     traces = {
         (name, width): counted(
-            name, options.quantization(width, None, None, layer, accumulator, circuit=circuit), circuit=circuit
+            name,
+            options.quantization(width, None, None, layer, accumulator, circuit=options.adder_circuit(chosen)),
+            chosen,
         )
         for name, width in dict.fromkeys((one.network, one.bits) for one in asked)
     }
+    options.check_used(options.datapaths(datapath), traces.values())
     results = [
         evaluate(
             trace,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -23,13 +24,15 @@ def run(
     activation_bits: options.ActivationBits = None,
     layer: options.LayerBits = None,
     accumulator: options.AccumulatorText = None,
+    datapath: options.Datapath = None,
     circuit: options.Circuit = None,
-    datapath: options.Circuits = None,
     json: options.Json = False,
 ) -> None:
     """Count the operations of a network for one image."""
-    rules = options.quantization(bits, weight_bits, activation_bits, layer, accumulator, circuit=circuit)
-    trace = counted(network, rules, circuit=circuit, datapath=datapath, convention=convention)
+    chosen = options.datapaths(datapath, circuit)
+    rules = options.quantization(bits, weight_bits, activation_bits, layer, accumulator, circuit=options.adder_circuit(chosen))
+    trace = counted(network, rules, chosen, convention=convention)
+    options.check_used(options.datapaths(datapath), [trace])
     if json:
         print_json(trace.to_dict())
         return
@@ -38,9 +41,7 @@ def run(
     print_table(f"{trace.name}: operations for one image, convention {trace.convention}", rows, total=True)
 
 
-def counted(
-    network: str, rules: Quantization, *, circuit: str | None = None, datapath: str | None = None, convention: str = "hardware"
-) -> Trace:
+def counted(network: str, rules: Quantization, datapaths: Sequence[str] = (), *, convention: str = "hardware") -> Trace:
     """Facts of a network or of a SCALE-Sim topology, from shapes alone."""
     from addersim.frontends.scalesim.topology import Topology, topology_trace
     from addersim.model_zoo import load
@@ -50,11 +51,9 @@ def counted(
 
     found = load(network)
     if isinstance(found, Topology):
-        if circuit is not None:
-            raise ConfigError("--circuit: a SCALE-Sim topology has no adder layers of its own; give --datapath, such as l1-2a")
-        return topology_trace(found, datapath or "mac", rules, convention)
-    if datapath is not None:
-        raise ConfigError("--datapath: for SCALE-Sim topologies (.csv) only; a network's layers bring their arithmetic")
+        if len(datapaths) > 1:
+            raise ConfigError(f"--datapath: found {', '.join(datapaths)}; a SCALE-Sim topology takes one for all its layers")
+        return topology_trace(found, datapaths[0] if datapaths else "mac", rules, convention)
     return count(quantize(found, None, rules) if isinstance(found, Network) else found, convention)
 
 

@@ -37,8 +37,8 @@ def run(
     activation_bits: options.ActivationBits = None,
     layer: options.LayerBits = None,
     accumulator: options.AccumulatorText = None,
+    datapath: options.Datapath = None,
     circuit: options.Circuit = None,
-    datapath: options.Circuits = None,
     objective: Annotated[
         str | None,
         typer.Option(help="What the choice of tiles makes least: energy (without it), latency, dram, energy-delay."),
@@ -59,8 +59,10 @@ def run(
     from addersim.hardware.table_range import estimate_range
     from addersim.storage import write_rows
 
-    rules = options.quantization(bits, weight_bits, activation_bits, layer, accumulator, circuit=circuit)
-    trace = counted(network, rules, circuit=circuit, datapath=datapath)
+    chosen = options.datapaths(datapath, circuit)
+    rules = options.quantization(bits, weight_bits, activation_bits, layer, accumulator, circuit=options.adder_circuit(chosen))
+    trace = counted(network, rules, chosen)
+    options.check_used(options.datapaths(datapath), [trace])
     machine = sized(trace, load_accelerator(accelerator), batch, area_budget, pes, throughput, area_table)
     area = estimate_area(trace, machine, area_table)
     aim = cast("Objective | None", objective)  # a wrong name, of compat too, is refused by estimate

@@ -38,6 +38,7 @@ def run(
     accelerator: options.AcceleratorName = "systolic-16x16",
     table: options.Table = "horowitz-45nm",
     accumulator: options.AccumulatorText = None,
+    datapath: options.Datapath = None,
     circuit: options.Circuit = None,
     calibration: options.Calibration = None,
     weight_rounding: options.WeightRounding = None,
@@ -52,7 +53,7 @@ def run(
     how = options.quantization(
         accumulator=accumulator,
         rules=rules,
-        circuit=circuit,
+        circuit=options.adder_circuit(options.datapaths(datapath, circuit)),
         calibration=calibration,
         weight_rounding=weight_rounding,
         correction=correction,

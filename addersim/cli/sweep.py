@@ -39,7 +39,10 @@ def run(
     weight_bits: Annotated[str | None, typer.Option(help="Widths of weights, apart.")] = None,
     activation_bits: Annotated[str | None, typer.Option(help="Widths of activations, apart.")] = None,
     accumulator: Annotated[str | None, typer.Option(help="Registers, such as exact,16:saturate,16:wrap.")] = None,
-    circuit: Annotated[str | None, typer.Option(help="Circuits of adder layers: 2a,1c1a,xor.")] = None,
+    datapath: Annotated[
+        list[str] | None, typer.Option(help="Datapaths of adder layers: 2a,1c1a,xor, or their full names.")
+    ] = None,
+    circuit: options.Circuit = None,
     clip_weights: Annotated[str | None, typer.Option(help="Exact clipping of adder weights: yes,no.")] = None,
     calibration: Annotated[str | None, typer.Option(help="How scales are chosen: mse,percentile,min-max.")] = None,
     correction: Annotated[str | None, typer.Option(help="Statistics that are kept: mean-variance,mean,none.")] = None,
@@ -72,7 +75,7 @@ def run(
         "weight_bits": weight_bits,
         "activation_bits": activation_bits,
         "accumulator": accumulator,
-        "circuit": circuit,
+        "datapath": ",".join([*(datapath or ()), *(circuit or ())]) or None,
         "clip_weights": clip_weights,
         "calibration": calibration,
         "correction": correction,
@@ -121,6 +124,8 @@ def make_study(what: Sequence[str], axes: dict[str, str | None], others: dict[st
         found = msgspec.to_builtins(load_study(what[0] if what else DEFAULT))
         if {"bits", "weight_bits", "activation_bits"} & given.keys():
             found = {key: value for key, value in found.items() if key not in ("bits", "weight_bits", "activation_bits")}
+        if {"datapath", "circuit"} & given.keys():
+            found = {key: value for key, value in found.items() if key not in ("datapath", "circuit")}
     else:
         found = {"networks": what}
     return make_record(found | given, Study, "options")

@@ -12,9 +12,10 @@ from typing import Annotated, Any, TypeVar
 from msgspec import Meta, Struct, defstruct
 from msgspec.structs import fields, force_setattr, replace
 
+from addersim.arithmetic.datapaths import adder_circuits
 from addersim.arithmetic.fixed import Accumulator
 from addersim.config import bundled_names, make_record, parse_toml, resolve_text
-from addersim.errors import ConfigError
+from addersim.errors import ConfigError, FormatError
 from addersim.inputs.limits import BATCH, BITS, IMAGES
 from addersim.quantization.rules import Calibration, Circuit, Correction, Quantization
 
@@ -46,13 +47,16 @@ class Study(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         Widths of either apart, in place of `bits`: every weight width with every activation width.
     accumulator
         ``exact``, ``24:exact``, ``16:saturate``, ``16:wrap``, ...; see `Accumulator`.
-    circuit, clip_weights
-        Of adder layers. They make no difference to a network without such layers, which has one point for all of them.
+    datapath, clip_weights
+        Of adder layers: ``l1-2a`` or in short ``2a``, and so on. They make no difference to a network without such layers,
+        which has one point for all of them.
     calibration, correction
         See `Quantization`.
     accelerator, table, batch
         What the facts of a network are priced on; without `batch` each accelerator takes its own. None of them, nor the
-        circuit, needs another simulation.
+        datapath, needs another simulation.
+    circuit
+        The former name of `datapath`; one of the two is given.
     data, root, images
         Image set, the folder of its files, and how many of its test images are simulated (None: all).
     calibration_images
@@ -81,6 +85,7 @@ class Study(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     weight_bits: Widths | None = None
     activation_bits: Widths | None = None
     accumulator: Names | None = None
+    datapath: Names | None = None
     circuit: Annotated[tuple[Circuit, ...], Meta(min_length=1)] | None = None
     clip_weights: Annotated[tuple[bool, ...], Meta(min_length=1)] | None = None
     calibration: Annotated[tuple[Calibration, ...], Meta(min_length=1)] | None = None
@@ -100,6 +105,8 @@ class Study(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             force_setattr(self, key, value)
         if self.bits is not None and (self.weight_bits is not None or self.activation_bits is not None):
             raise ConfigError("bits: stands for weight_bits and activation_bits together; give it or them, not both")
+        if self.datapath is not None and self.circuit is not None:
+            raise ConfigError("datapath: circuit is its former name; give one of them")
         for text in self.accumulator or ():
             Accumulator.parse(text)
         costs = (self.accelerator, self.table, self.batch or (1,))
@@ -129,9 +136,16 @@ class Study(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     def _choices(self) -> list[tuple[Any, ...]]:
         base = self.quantization
         accumulators = tuple(map(Accumulator.parse, self.accumulator or ())) or (base.accumulator,)
-        others = ("clip_weights", "calibration", "correction", "circuit")
-        given = ((getattr(self, key), getattr(base, key)) for key in others)
+        given = [(getattr(self, key), getattr(base, key)) for key in ("clip_weights", "calibration", "correction")]
+        given.append((self._circuits() or None, base.circuit))
         return [once(accumulators), *(once((shared,) if values is None else values) for values, shared in given)]
+
+    def _circuits(self) -> tuple[str, ...]:
+        """Circuits of adder layers, whichever name they were given under."""
+        try:
+            return self.circuit or adder_circuits(self.datapath or ())
+        except FormatError as error:
+            raise ConfigError(f"datapath: {error}") from None
 
 
 def _checked(study: Study) -> dict[str, Any]:
@@ -154,7 +168,18 @@ def _plain(key: str, value: Any) -> Any:
 
 
 _AXES = frozenset(
-    ("networks", "accumulator", "circuit", "clip_weights", "calibration", "correction", "accelerator", "table", "batch")
+    (
+        "networks",
+        "accumulator",
+        "datapath",
+        "circuit",
+        "clip_weights",
+        "calibration",
+        "correction",
+        "accelerator",
+        "table",
+        "batch",
+    )
 )
 """Keys that take a list of values; the widths also take a number or a text."""
 
