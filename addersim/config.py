@@ -9,21 +9,31 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 from msgspec import inspect
 
-from addersim.errors import ConfigError
+from addersim.errors import AddersimError, ConfigError
 from addersim.inputs.limits import Limit, shown
 from addersim.inputs.opening import STANDARD, parsing, read_file, source
 
-__all__ = ["MAX_FILE_BYTES", "bundled_names", "load_toml", "make_record", "parse_toml", "read_text", "resolve_text"]
+__all__ = [
+    "MAX_FILE_BYTES",
+    "bundled_names",
+    "find_file",
+    "load_toml",
+    "make_record",
+    "parse_toml",
+    "read_text",
+    "resolve_text",
+]
 
 MAX_FILE_BYTES = 1_000_000
 """Largest text file that is read: configurations and tables are a few kilobytes."""
+
+_DATA = Path(__file__).parent / "data"
 
 Record = TypeVar("Record", bound=msgspec.Struct)
 
@@ -97,7 +107,7 @@ def bundled_names(folder: str, suffix: str) -> tuple[str, ...]:
     >>> "systolic-16x16" in bundled_names("accelerators", ".toml")
     True
     """
-    files = resources.files("addersim").joinpath("data", folder).iterdir()
+    files = (_DATA / folder).iterdir()
     return tuple(sorted(file.name.removesuffix(suffix) for file in files if file.name.endswith(suffix)))
 
 
@@ -123,14 +133,34 @@ def resolve_text(name: str | os.PathLike[str], folder: str, suffix: str, what: s
     ConfigError
         Neither a bundled name nor a readable file.
     """
+    file, bundled = find_file(name, folder, suffix, what)
+    text = file.read_text("utf-8") if bundled else read_text(file)
+    return Path(source(file)).stem, f"{what} {name}" if bundled else source(file), text
+
+
+def find_file(
+    name: str | os.PathLike[str],
+    folder: str,
+    suffix: str,
+    what: str,
+    error: type[AddersimError] = ConfigError,
+    others: str = "",
+) -> tuple[Path, bool]:
+    """Path of a bundled data file by its name, or of a user's file; and whether it is bundled.
+
+    Parameters
+    ----------
+    name, folder, suffix, what
+        As in `resolve_text`.
+    error, others
+        What is raised where there is neither, and what else has a name, for its message.
+    """
     known = bundled_names(folder, suffix)
     if isinstance(name, str) and name in known:
-        file = resources.files("addersim").joinpath("data", folder, name + suffix)
-        return name, f"{what} {name}", file.read_text("utf-8")
-    path = Path(name)
-    if str(path) != STANDARD and not os.path.lexists(name):
-        raise ConfigError(f"{what} {str(path)!r}: neither a bundled name ({', '.join(known)}) nor a file")
-    return Path(source(path)).stem, source(path), read_text(path)
+        return _DATA / folder / f"{name}{suffix}", True
+    if os.fspath(name) != STANDARD and not os.path.lexists(name):
+        raise error(f"{what} {shown(os.fspath(name))}: neither a bundled name ({', '.join(known)}) nor a file{others}")
+    return Path(name), False
 
 
 def _explain(message: str, found: Any, record: type) -> str:

@@ -1,22 +1,24 @@
-"""Library: networks by bundled name, by file, or by architecture where torch is installed."""
+"""Model zoo: networks, programs and topologies by bundled name, by file, or by architecture where torch is installed."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 from typing import cast
 
-from addersim.config import bundled_names
+from addersim.config import bundled_names, find_file
 from addersim.errors import NetworkError
-from addersim.inputs.opening import STANDARD, begins
+from addersim.frontends.scalesim.topology import Topology, load_topology
+from addersim.inputs.limits import shown
+from addersim.inputs.opening import STANDARD, begins, source
 from addersim.network import Network
 from addersim.program import Program
 from addersim.storage import load_record
 
-__all__ = ["architectures", "bundled_networks", "load_network", "load_network_or_program"]
-
-_FOLDER = Path(__file__).parent / "data" / "networks"
+__all__ = ["architectures", "bundled_networks", "file_kind", "load", "load_network", "load_network_or_program"]
 
 
 def bundled_networks() -> tuple[str, ...]:
@@ -33,44 +35,89 @@ def architectures() -> tuple[str, ...]:
     return tuple(ARCHITECTURES)
 
 
-def load_network(name: str | Path) -> Network:
-    """A network by name or file.
+def load(name: str | os.PathLike[str]) -> Network | Program | Topology:
+    """Whatever a name or a file holds that can be counted.
 
     Parameters
     ----------
     name
-        A bundled name; the path of a file that `Network.save` wrote, or of an ONNX file; or, where torch is installed, an
-        architecture such as ``resnet20-adder``, which comes with random weights: good for counting, not for accuracy.
+        A bundled network; the path of a file that `Network.save` or `Program.save` wrote, of an ONNX file, or of SCALE-Sim's
+        topology (.csv); ``-`` for any of them on standard input; or, where torch is installed, an architecture such as
+        ``resnet20-adder``, which comes with random weights: good for counting, not for accuracy.
 
     Raises
     ------
     NetworkError
-        For anything else, with the names that are known.
+        For anything else, with what was found and what is allowed.
+    AddersimError
+        For a file of these kinds that is damaged, or that says what this package does not have.
+
+    Examples
+    --------
+    >>> load("lenet5-adder").input_shape
+    (1, 28, 28)
     """
-    found = load_network_or_program(name)
-    if isinstance(found, Program):
-        raise NetworkError(f"{name}: holds a quantised program; expected a network in float")
+    text, makers = os.fspath(name), architectures()
+    if text in makers and text not in bundled_networks() and not os.path.lexists(text):
+        return _untrained(text)
+    more = f"; architectures: {', '.join(makers)}" if makers else "; architectures such as resnet20-adder need torch"
+    path = Path(name)
+    if path.suffix.lower() not in _READERS:  # a file for sure, whose reader says what is amiss with it
+        path, _ = find_file(name, "networks", ".npz", "network", NetworkError, more)
+    return _READERS[file_kind(path)](path)
+
+
+def load_network(name: str | os.PathLike[str]) -> Network:
+    """A network by name or file, as `load` finds it.
+
+    Raises
+    ------
+    NetworkError
+        As `load`; and for a program or a topology.
+    """
+    found = load(name)
+    if isinstance(found, Network):
+        return found
+    held = "a quantised program" if isinstance(found, Program) else "a SCALE-Sim topology, which has no weights"
+    raise NetworkError(f"{source(name)}: holds {held}; expected a network in float")
+
+
+def load_network_or_program(name: str | os.PathLike[str]) -> Network | Program:
+    """As `load_network`, and also a file that `Program.save` wrote."""
+    found = load(name)
+    if isinstance(found, Topology):
+        raise NetworkError(f"{source(name)}: holds a SCALE-Sim topology, which has no weights; count and estimate take it")
     return found
 
 
-def load_network_or_program(name: str | Path) -> Network | Program:
-    """As `load_network`, and also a file that `Program.save` wrote."""
-    text = str(name)
-    if text in bundled_networks():
-        return Network.load(_FOLDER / f"{text}.npz")
-    path, standard = Path(name), text == STANDARD
-    if path.suffix.lower() == ".onnx" or (standard and begins(path, NetworkError)[:2] != b"PK"):
-        from addersim.frontends.onnx import lower_onnx
+def file_kind(path: Path) -> str:
+    """Suffix of the kind of a file: its own, or that of what begins as the file does."""
+    suffix = path.suffix.lower()
+    if suffix in _READERS:
+        return suffix
+    head = begins(path, NetworkError)
+    if head.startswith(b"PK"):
+        return ".npz"
+    if os.fspath(path) != STANDARD:
+        allowed = ".npz (a saved network or program), .onnx, or .csv (a SCALE-Sim topology)"
+        raise NetworkError(f"{source(path)}: found {f'a file {shown(suffix)}' if suffix else 'a file'}; allowed are {allowed}")
+    return ".csv" if head.decode("latin-1").strip("\n\r\t\xef\xbb\xbf").isprintable() else ".onnx"
 
-        return lower_onnx(path)
-    if path.suffix == ".npz" or standard or os.path.lexists(path):
-        return cast("Network | Program", load_record(path, Network, Program))
-    makers = architectures()
-    if text in makers:
-        return _untrained(text)
-    known = ", ".join(bundled_networks())
-    more = f"; architectures: {', '.join(makers)}" if makers else "; architectures such as resnet20-adder need torch"
-    raise NetworkError(f"network {text!r}: neither a bundled name ({known}) nor a file{more}")
+
+def _lowered(path: Path) -> Network:
+    from addersim.frontends.onnx import lower_onnx
+
+    return lower_onnx(path)
+
+
+def _saved(path: Path) -> Network | Program:
+    return cast("Network | Program", load_record(path, Network, Program))
+
+
+_READERS: Mapping[str, Callable[[Path], Network | Program | Topology]] = MappingProxyType(
+    {".npz": _saved, ".onnx": _lowered, ".csv": load_topology}
+)
+"""What reads a file, by its suffix."""
 
 
 def _untrained(name: str) -> Network:

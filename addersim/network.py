@@ -12,10 +12,10 @@ import numpy.typing as npt
 
 from addersim import kernels
 from addersim.errors import DataError, NetworkError, needing_memory
-from addersim.inputs.text import printable
 from addersim.kernels.batches import in_batches
 from addersim.layers import AnyLayer, Shape
 from addersim.storage import load_record, save_record
+from addersim.tabular import format_table
 
 __all__ = ["INPUT", "Network", "check_images", "check_order", "count_scores", "normalise", "pixel_levels", "unread"]
 
@@ -249,14 +249,3 @@ def pixel_levels(mean: Sequence[float], std: Sequence[float]) -> npt.NDArray[np.
     """Value of each pixel 0..255 in each channel, shape ``(256, channels)``."""
     levels: npt.NDArray[np.float64] = (np.arange(256)[:, None] / 255 - np.asarray(mean)) / np.asarray(std)
     return levels.astype(np.float32)
-
-
-def format_table(title: str, rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows as aligned plain text under a title."""
-    texts = ([f"{v:,}" if isinstance(v, int) else printable(str(v)) for v in row.values()] for row in rows)
-    cells = [list(rows[0]), *texts]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
-    right = [isinstance(value, int) for value in rows[0].values()]
-    columns = list(zip(widths, right, strict=True))
-    lines = ["  ".join(one.rjust(w) if r else one.ljust(w) for one, (w, r) in zip(row, columns, strict=True)) for row in cells]
-    return "\n".join([printable(title), *(line.rstrip() for line in lines)])

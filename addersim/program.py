@@ -23,12 +23,12 @@ from addersim.network import (
     check_order,
     check_preprocessing,
     count_scores,
-    format_table,
     normalise,
     pixel_levels,
     walk,
 )
 from addersim.storage import load_record, save_record
+from addersim.tabular import format_table
 from addersim.trace import Convention, LayerTrace, Observed, Trace
 
 __all__ = ["Prepared", "Program"]

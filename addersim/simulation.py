@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from addersim.kernels.batches import in_batches
 from addersim.layers import Engine, Run, Value
 from addersim.network import INPUT, Images, Network
 from addersim.program import Prepared, Program
+from addersim.tabular import Row, Tabular, layer_rows, percent
 from addersim.trace import Observed, Trace, find_convention
 
 __all__ = ["LayerError", "Simulation", "check_labels", "count", "simulate"]
@@ -42,8 +43,8 @@ class LayerError:
     relative_error: float
 
 
-@dataclass(frozen=True, slots=True)
-class Simulation:
+@dataclass(frozen=True, slots=True, repr=False)
+class Simulation(Tabular):
     """What a simulation found.
 
     Attributes
@@ -67,6 +68,21 @@ class Simulation:
         The program's choices, int64, shape ``(images,)``.
     trace
         Operations, words, ranges and overflows, layer by layer.
+
+    Examples
+    --------
+    >>> from addersim import load_images, load_network, quantize
+    >>> network, images = load_network("lenet5-adder"), load_images("fashion-mnist-2000", limit=50)
+    >>> found = simulate(quantize(network, images.pixels), images.pixels, images.labels, network)
+    >>> found
+    <Simulation lenet5-adder, 50 images, bit for bit: accuracy 88.00 %, float 88.00 %, agreement 100.00 %, overflows 6>
+    >>> print(found)  # doctest: +ELLIPSIS
+    lenet5-adder, 50 images, bit for bit
+    layer       kind      minimum  maximum  overflowed  bits needed     error
+    ...
+    accuracy 88.00 %, float 88.00 %, agreement 100.00 %, overflows 6
+    >>> found.to_dict()["accuracy"] == found.accuracy, len(found.to_frame()) == len(found.trace.layers)
+    (True, True)
     """
 
     network: str
@@ -79,6 +95,46 @@ class Simulation:
     departure: LayerError | None
     predictions: npt.NDArray[np.int64]
     trace: Trace
+
+    def to_dict(self) -> Row:
+        """Plain values, ready for JSON, without the choice for each image."""
+        plain = ("network", "images", "accuracy_float", "accuracy", "agreement", "threshold")
+        errors = {error.name: error.relative_error for error in self.errors}
+        facts = ("name", "kind", "datapath", "output_format", "accumulator_bits")
+        return {key: getattr(self, key) for key in plain} | {
+            "departure": self.departure and asdict(self.departure),
+            "layers": [
+                {key: getattr(layer, key) for key in facts}
+                | {"observed": layer.observed and asdict(layer.observed), "relative_error": errors.get(layer.name)}
+                for layer in self.trace.layers
+            ],
+        }
+
+    def to_rows(self) -> list[Row]:
+        """One row a layer; what was observed in columns of its own, None where nothing was."""
+        rows = layer_rows(self.to_dict(), ("network", "images"))
+        for row, layer in zip(rows, self.trace.layers, strict=True):
+            row |= {one.name: layer.observed and getattr(layer.observed, one.name) for one in fields(Observed)}
+        return rows
+
+    def _title(self) -> str:
+        return f"{self.network}, {self.images:,} images, bit for bit"
+
+    def _figures(self) -> dict[str, str]:
+        shares = {"accuracy": self.accuracy, "float": self.accuracy_float, "agreement": self.agreement}
+        overflowed = sum(layer.observed.overflowed for layer in self.trace.layers if layer.observed)
+        return {name: percent(one) for name, one in shares.items() if one is not None} | {"overflows": f"{overflowed:,}"}
+
+    def _lines(self) -> list[Row]:
+        return [
+            {
+                "layer": row["layer"],
+                "kind": row["datapath"] or row["kind"],
+                **{key.replace("_", " "): row[key] for key in ("minimum", "maximum", "overflowed", "bits_needed")},
+                "error": row["relative_error"],
+            }
+            for row in self.to_rows()
+        ]
 
 
 def count(program: Program, convention: str = "hardware") -> Trace:

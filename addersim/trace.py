@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, get_args
 
 from addersim.arithmetic.geometry import Geometry, Pair
-from addersim.arithmetic.ops import OpCounts, sum_counts
+from addersim.arithmetic.ops import OPERATIONS, OpCounts, sum_counts
 from addersim.errors import NetworkError
+from addersim.format_quantity import compact
+from addersim.tabular import Row, Tabular, layer_rows
 
 __all__ = ["Convention", "LayerTrace", "MatrixWork", "Observed", "Operand", "Trace", "find_convention"]
 
@@ -144,9 +146,24 @@ class LayerTrace:
         if self.work is not None and self.operand_bits is None:
             raise NetworkError(f"layer {self.name}: matrix work without operand_bits, the width of its operands")
 
+    def to_dict(self) -> Row:
+        """Plain values: what is counted of the layer, for one image."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "datapath": self.datapath,
+            "taps": self.work.taps if self.work else 0,
+            "operations": self.operations.by_operation(),
+            "operations_by_bits": _by_bits(self.operations),
+            "output_format": self.output_format,
+            "accumulator_bits": self.accumulator_bits,
+            "weight_words": self.weights.words,
+            "weight_bits": self.weights.bits,
+        }
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Trace(Tabular):
     """Facts of a program, layer by layer, for one image.
 
     Attributes
@@ -160,6 +177,21 @@ class Trace:
         In execution order.
     images
         Number of images behind `LayerTrace.observed`; 0 where only shapes were walked.
+
+    Examples
+    --------
+    >>> from addersim import count, load_network, quantize
+    >>> trace = count(quantize(load_network("lenet5-adder"), None))
+    >>> trace
+    <Trace lenet5-adder, one image, convention hardware: taps 417k, operations 1.71M>
+    >>> print(trace)  # doctest: +ELLIPSIS
+    lenet5-adder, one image, convention hardware
+    layer       kind         taps  operations
+    conv1       l1-2a     117,600  353k sub, 118k mux
+    ...
+    taps 417k, operations 1.71M
+    >>> trace.to_dict()["operations"]["mul"] == int(trace.to_frame()["mul"].sum())
+    True
     """
 
     name: str
@@ -184,3 +216,43 @@ class Trace:
             if layer.work and layer.datapath:
                 found[layer.datapath] = found.get(layer.datapath, 0) + layer.work.taps
         return found
+
+    def to_dict(self) -> Row:
+        """Plain values, ready for JSON: what is counted, for one image."""
+        return {
+            "network": self.name,
+            "convention": self.convention,
+            "images": 1,
+            "operations": self.operations.by_operation(),
+            "operations_by_bits": _by_bits(self.operations),
+            "taps": self.taps,
+            "taps_by_datapath": self.taps_by_datapath(),
+            "layers": [layer.to_dict() for layer in self.layers],
+        }
+
+    def to_rows(self) -> list[Row]:
+        """One row a layer, for one image; each operation in a column of its own."""
+        rows = layer_rows(self.to_dict(), ("network", "convention"))
+        counts = ({op: layer.operations.total(op) for op in OPERATIONS} for layer in self.layers)
+        return [row | numbers for row, numbers in zip(rows, counts, strict=True)]
+
+    def _title(self) -> str:
+        return f"{self.name}, one image, convention {self.convention}"
+
+    def _figures(self) -> dict[str, str]:
+        return {"taps": compact(self.taps), "operations": compact(self.operations.total())}
+
+    def _lines(self) -> list[Row]:
+        return [
+            {
+                "layer": layer.name,
+                "kind": layer.datapath or layer.kind,
+                "taps": layer.work.taps if layer.work else 0,
+                "operations": ", ".join(f"{compact(times)} {op}" for op, times in layer.operations.by_operation().items()),
+            }
+            for layer in self.layers
+        ]
+
+
+def _by_bits(counts: OpCounts) -> dict[str, int]:
+    return {f"{op}{bits}": number for (op, bits), number in counts.items()}

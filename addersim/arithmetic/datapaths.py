@@ -5,7 +5,7 @@ A datapath computes one of `addersim.arithmetic.arithmetics`; those of one give 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -13,7 +13,9 @@ from addersim.arithmetic.arithmetics import ARITHMETICS, Arithmetic
 from addersim.arithmetic.ops import OpCounts
 from addersim.errors import FormatError
 
-__all__ = ["DATAPATHS", "Datapath", "datapath", "datapaths_of"]
+__all__ = ["DATAPATHS", "Datapath", "adder_circuits", "datapath", "datapaths_of"]
+
+_ADDER = "l1-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +72,21 @@ def datapaths_of(arithmetic: str) -> tuple[Datapath, ...]:
 
 
 def datapath(name: str) -> Datapath:
-    """The record of a name, or an error that lists the known ones."""
-    try:
-        return DATAPATHS[name]
-    except KeyError:
-        raise FormatError(f"unknown datapath {name!r}; known: {', '.join(DATAPATHS)}") from None
+    """The record of a name, or of the short name of an adder datapath; an error lists the known ones.
+
+    Examples
+    --------
+    >>> datapath("mac").name, datapath("xor").name
+    ('mac', 'l1-xor')
+    """
+    found = DATAPATHS.get(name) or DATAPATHS.get(_ADDER + name)
+    if found is None:
+        short = ", ".join(one.removeprefix(_ADDER) for one in DATAPATHS if one.startswith(_ADDER))
+        raise FormatError(f"unknown datapath {name!r}; known: {', '.join(DATAPATHS)}; in short {short}")
+    return found
+
+
+def adder_circuits(names: Iterable[str]) -> tuple[str, ...]:
+    """Short names of the adder datapaths among some, each once; other arithmetics have one datapath, so nothing to choose."""
+    found = (datapath(name).name for name in names)
+    return tuple(dict.fromkeys(name.removeprefix(_ADDER) for name in found if name.startswith(_ADDER)))

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 
 from addersim.cli import options
-from addersim.cli.count import begins_as_text
 from addersim.cli.output import print_json, print_table
 from addersim.errors import ConfigError
 from addersim.inputs.opening import STANDARD, source
@@ -33,8 +32,10 @@ def run(
 
 
 def _check(path: Path) -> dict[str, Any]:
+    from addersim.model_zoo import file_kind
+
     if str(path) == STANDARD:
-        return _text(path, "") if begins_as_text(STANDARD) else _network(path)
+        return _text(path, "") if file_kind(path) == ".csv" else _network(path)
     if not os.path.lexists(path):
         raise ConfigError(f"{path}: no such file")
     if path.suffix in (".npz", ".onnx"):

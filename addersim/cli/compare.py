@@ -12,12 +12,14 @@ import typer
 from addersim.cli import options
 from addersim.cli.count import counted
 from addersim.cli.estimate import sized
-from addersim.cli.output import print_json, print_table, say, show
+from addersim.cli.output import print_json, print_table, say
 from addersim.errors import ConfigError
 from addersim.inputs.limits import BITS
+from addersim.tabular import show
 
 if TYPE_CHECKING:
-    from addersim.results.comparison import Comparison, Contrast
+    from addersim.results.comparison import Comparison
+    from addersim.results.contrast import Contrast
     from addersim.results.result import Result
     from addersim.trace import Trace
 
@@ -65,6 +67,7 @@ def run(
     batch: options.Batch = None,
     layer: options.LayerBits = None,
     accumulator: options.AccumulatorText = None,
+    datapath: options.Datapath = None,
     circuit: options.Circuit = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Also write the page and its tables here.")] = None,
     json: options.Json = False,
@@ -73,18 +76,21 @@ def run(
     from addersim.hardware.load import load_accelerator
     from addersim.hardware.prices.csv_file import load_table
     from addersim.results.comparison import compare
-    from addersim.results.comparison_text import comparison_document
     from addersim.results.result import evaluate
 
     asked = _designs(designs, accelerator or [ACCELERATOR], table or [TABLE], bits or [WIDTH])
     machines = {one.accelerator: load_accelerator(one.accelerator) for one in asked}
     prices = {one.table: load_table(one.table) for one in asked}
+    chosen = options.datapaths(datapath, circuit)
     traces = {
         (name, width): counted(
-            name, options.quantization(width, None, None, layer, accumulator, circuit=circuit), circuit=circuit
+            name,
+            options.quantization(width, None, None, layer, accumulator, circuit=options.adder_circuit(chosen)),
+            chosen,
         )
         for name, width in dict.fromkeys((one.network, one.bits) for one in asked)
     }
+    options.check_used(options.datapaths(datapath), traces.values())
     results = [
         evaluate(
             trace,
@@ -100,7 +106,7 @@ def run(
     found = compare(results)
     page = None if output is None else _write(found, output)
     if json:
-        print_json(comparison_document(found) | ({"page": str(page)} if page else {}))
+        print_json(found.to_dict() | ({"page": str(page)} if page else {}))
         return
     _print(found)
     if page:
@@ -177,7 +183,7 @@ def _print(found: Comparison) -> None:
 def _cells(result: Result, contrast: Contrast | None) -> dict[str, Any]:
     """What stands in a design's column, by the row's label."""
     from addersim.hardware.cost import Component
-    from addersim.results.comparison import COMPONENTS, bounds
+    from addersim.results.contrast import COMPONENTS, bounds
 
     cost, area = result.cost, result.area
     known = {"energy": contrast.energy_ratio, "time": contrast.time_ratio, "area": contrast.area_ratio} if contrast else {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -9,10 +10,8 @@ import typer
 from addersim.cli import options
 from addersim.cli.output import print_json, print_table
 from addersim.errors import ConfigError
-from addersim.inputs.opening import STANDARD, begins
 
 if TYPE_CHECKING:
-    from addersim.program import Program
     from addersim.quantization.rules import Quantization
     from addersim.trace import LayerTrace, Trace
 
@@ -25,53 +24,37 @@ def run(
     activation_bits: options.ActivationBits = None,
     layer: options.LayerBits = None,
     accumulator: options.AccumulatorText = None,
+    datapath: options.Datapath = None,
     circuit: options.Circuit = None,
-    datapath: options.Circuits = None,
     json: options.Json = False,
 ) -> None:
     """Count the operations of a network for one image."""
-    from addersim.results.result import trace_document
-
-    rules = options.quantization(bits, weight_bits, activation_bits, layer, accumulator, circuit=circuit)
-    trace = counted(network, rules, circuit=circuit, datapath=datapath, convention=convention)
+    chosen = options.datapaths(datapath, circuit)
+    rules = options.quantization(bits, weight_bits, activation_bits, layer, accumulator, circuit=options.adder_circuit(chosen))
+    trace = counted(network, rules, chosen, convention=convention)
+    options.check_used(options.datapaths(datapath), [trace])
     if json:
-        print_json(trace_document(trace))
+        print_json(trace.to_dict())
         return
     rows = [_row(one) for one in trace.layers]
     rows.append({"layer": "total", "kind": "", "datapath": "", "taps": trace.taps, "operations": _words(trace)})
     print_table(f"{trace.name}: operations for one image, convention {trace.convention}", rows, total=True)
 
 
-def counted(
-    network: str, rules: Quantization, *, circuit: str | None = None, datapath: str | None = None, convention: str = "hardware"
-) -> Trace:
+def counted(network: str, rules: Quantization, datapaths: Sequence[str] = (), *, convention: str = "hardware") -> Trace:
     """Facts of a network or of a SCALE-Sim topology, from shapes alone."""
-    from addersim.simulation import count
-
-    if not (network.lower().endswith(".csv") or begins_as_text(network)):
-        if datapath is not None:
-            raise ConfigError("--datapath: for SCALE-Sim topologies (.csv) only; a network's layers bring their arithmetic")
-        return count(uncalibrated(network, rules), convention)
-    from addersim.frontends.scalesim.topology import load_topology, topology_trace
-
-    if circuit is not None:
-        raise ConfigError("--circuit: a SCALE-Sim topology has no adder layers of its own; give --datapath, such as l1-2a")
-    return topology_trace(load_topology(network), datapath or "mac", rules, convention)
-
-
-def begins_as_text(network: str) -> bool:
-    """Whether standard input is a topology: arrays and ONNX begin with other bytes than text does."""
-    return network == STANDARD and begins(network, ConfigError).decode("latin-1").strip("\n\r\t\xef\xbb\xbf").isprintable()
-
-
-def uncalibrated(network: str, rules: Quantization) -> Program:
-    """A program that can be counted and priced: as saved, or quantised without images."""
-    from addersim.model_zoo import load_network_or_program
+    from addersim.frontends.scalesim.topology import Topology, topology_trace
+    from addersim.model_zoo import load
     from addersim.network import Network
     from addersim.quantization.pipeline import quantize
+    from addersim.simulation import count
 
-    found = load_network_or_program(network)
-    return quantize(found, None, rules) if isinstance(found, Network) else found
+    found = load(network)
+    if isinstance(found, Topology):
+        if len(datapaths) > 1:
+            raise ConfigError(f"--datapath: found {', '.join(datapaths)}; a SCALE-Sim topology takes one for all its layers")
+        return topology_trace(found, datapaths[0] if datapaths else "mac", rules, convention)
+    return count(quantize(found, None, rules) if isinstance(found, Network) else found, convention)
 
 
 def _words(one: LayerTrace | Trace) -> str:

@@ -10,9 +10,10 @@ import typer
 
 from addersim.cli import options
 from addersim.cli.count import counted
-from addersim.cli.output import alone_on_output, print_json, print_table, say, show, write_like_scalesim
+from addersim.cli.output import alone_on_output, print_json, print_table, say, write_like_scalesim
 from addersim.cli.silicon import print_area, print_rules, show_range, unpriced
 from addersim.errors import ConfigError
+from addersim.tabular import show
 
 if TYPE_CHECKING:
     from addersim.hardware.accelerator import Accelerator, Objective
@@ -36,8 +37,8 @@ def run(
     activation_bits: options.ActivationBits = None,
     layer: options.LayerBits = None,
     accumulator: options.AccumulatorText = None,
+    datapath: options.Datapath = None,
     circuit: options.Circuit = None,
-    datapath: options.Circuits = None,
     objective: Annotated[
         str | None,
         typer.Option(help="What the choice of tiles makes least: energy (without it), latency, dram, energy-delay."),
@@ -56,11 +57,12 @@ def run(
     from addersim.hardware.scalesim.compute_report import COLUMNS
     from addersim.hardware.scalesim.compute_report import compute_report as report_rows
     from addersim.hardware.table_range import estimate_range
-    from addersim.results.result import area_document, cost_document, cost_rows
     from addersim.storage import write_rows
 
-    rules = options.quantization(bits, weight_bits, activation_bits, layer, accumulator, circuit=circuit)
-    trace = counted(network, rules, circuit=circuit, datapath=datapath)
+    chosen = options.datapaths(datapath, circuit)
+    rules = options.quantization(bits, weight_bits, activation_bits, layer, accumulator, circuit=options.adder_circuit(chosen))
+    trace = counted(network, rules, chosen)
+    options.check_used(options.datapaths(datapath), [trace])
     machine = sized(trace, load_accelerator(accelerator), batch, area_budget, pes, throughput, area_table)
     area = estimate_area(trace, machine, area_table)
     aim = cast("Objective | None", objective)  # a wrong name, of compat too, is refused by estimate
@@ -73,13 +75,13 @@ def run(
     cost = estimate(trace, machine, prices, batch, aim, cast("Compat | None", compat))
     alone = alone_on_output(csv, compute_report, json=json)
     if csv:
-        write_rows(csv, cost_rows(cost))
+        write_rows(csv, cost.to_rows())
     if compute_report:
         write_like_scalesim(compute_report, COLUMNS, report_rows(trace, cost, machine))
     if alone:
         return
     if json:
-        print_json(cost_document(cost) | {"area": area_document(area)})
+        print_json(cost.to_dict() | {"area": area.to_dict()})
         return
     if cost.compat:
         print_table(

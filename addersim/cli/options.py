@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from addersim.errors import ConfigError
+from addersim.errors import ConfigError, FormatError
 from addersim.inputs import limits
 from addersim.inputs.limits import BATCH, BITS, ELEMENTS, IMAGES, THREADS, read_number, shown
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from addersim.network import Network
     from addersim.program import Program
     from addersim.quantization.rules import Quantization
+    from addersim.trace import Trace
 
 CALIBRATION_IMAGES = 256
 
@@ -70,10 +71,15 @@ LayerBits = Annotated[
 AccumulatorText = Annotated[
     str | None, typer.Option("--accumulator", help="exact (without it), or BITS:exact, BITS:saturate, BITS:wrap; 8..48 bits.")
 ]
-Circuit = Annotated[str | None, typer.Option("--circuit", help="Circuit of adder layers: 2a (without it), 1c1a or xor.")]
-Circuits = Annotated[
-    str | None, typer.Option("--datapath", help="Circuit of all layers of a SCALE-Sim topology: mac (without it), l1-2a, ...")
+Datapath = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--datapath",
+        help="Datapath of an arithmetic's layers (addersim list datapaths), in short 2a (without it), 1c1a or xor for adder "
+        "layers; several with commas. A SCALE-Sim topology takes one for all layers: mac without it.",
+    ),
 ]
+Circuit = Annotated[list[str] | None, typer.Option("--circuit", hidden=True, help="Former name of --datapath.")]
 ClipWeights = Annotated[
     bool | None, typer.Option(help="Clip adder weights to their input's range, exactly (done without it).")
 ]
@@ -145,6 +151,39 @@ def quantization(
     if accumulator is not None:
         found["accumulator"] = msgspec.to_builtins(Accumulator.parse(accumulator))
     return make_record(found, Quantization, "options")
+
+
+def datapaths(*given: list[str] | None) -> tuple[str, ...]:
+    """Full names of the datapaths that options name, one an arithmetic. Raises ConfigError."""
+    from addersim.arithmetic.datapaths import DATAPATHS, datapath
+
+    found: dict[str, str] = {}
+    for text in (part.strip() for texts in given for one in texts or () for part in one.split(",")):
+        try:
+            name = datapath(text).name
+        except FormatError as error:
+            raise ConfigError(f"--datapath: {error}") from None
+        arithmetic = DATAPATHS[name].arithmetic.name
+        if found.setdefault(arithmetic, name) != name:
+            raise ConfigError(f"--datapath: found {found[arithmetic]} and {name}, which both compute {arithmetic}; give one")
+    return tuple(found.values())
+
+
+def check_used(chosen: Sequence[str], traces: Iterable[Trace]) -> None:
+    """Refuse a datapath that no layer could run on: it would change nothing, and seem to."""
+    from addersim.arithmetic.datapaths import DATAPATHS
+
+    runs_on = sorted({name for trace in traces for name in trace.taps_by_datapath()})
+    computed = {DATAPATHS[name].arithmetic for name in runs_on}
+    if idle := [name for name in chosen if DATAPATHS[name].arithmetic not in computed]:
+        raise ConfigError(f"--datapath: found {idle[0]}, which no layer computes; the layers run on {', '.join(runs_on)}")
+
+
+def adder_circuit(chosen: Sequence[str]) -> str | None:
+    """What the rules call the datapath of adder layers; None where none was chosen."""
+    from addersim.arithmetic.datapaths import adder_circuits
+
+    return next(iter(adder_circuits(chosen)), None)
 
 
 def _layer(text: str) -> tuple[str, dict[str, int]]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from addersim.errors import ConfigError
 from addersim.inputs.opening import STANDARD
 from addersim.inputs.text import plain_json, printable
+from addersim.tabular import show
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -80,22 +81,6 @@ def print_table(title: str, rows: Sequence[Mapping[str, Any]], total: bool = Fal
         table.add_row(*(Text(show(value)) for value in row.values()), style="bold" if last else None)
     console = Console(width=None if sys.stdout.isatty() else 200)
     console.print(table)
-
-
-def show(value: Any) -> str:
-    """A value for people: thousands apart, four significant digits, no exponents."""
-    if value is None:
-        return ""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return printable(str(value))
-    if isinstance(value, int) or abs(value) >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.4g}"
-
-
-def percent(share: float | None) -> str:
-    """A share in per cent, with two decimals."""
-    return "" if share is None else f"{100 * share:.2f} %"
 
 
 def bars(*columns: str) -> Progress:

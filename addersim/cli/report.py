@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from addersim.cli import options
-from addersim.cli.output import percent, print_json, print_table, say, show
+from addersim.cli.output import print_json, print_table, say
 from addersim.cli.simulate import simulated
+from addersim.tabular import percent, show
 
 if TYPE_CHECKING:
     from addersim.network import Network
@@ -30,6 +31,7 @@ def run(
     activation_bits: options.ActivationBits = None,
     layer: options.LayerBits = None,
     accumulator: options.AccumulatorText = None,
+    datapath: options.Datapath = None,
     circuit: options.Circuit = None,
     clip_weights: options.ClipWeights = None,
     calibration: options.Calibration = None,
@@ -50,7 +52,7 @@ def run(
         layer,
         accumulator,
         rules,
-        circuit=circuit,
+        circuit=options.adder_circuit(options.datapaths(datapath, circuit)),
         clip_weights=clip_weights,
         calibration=calibration,
         correction=correction,
@@ -90,7 +92,6 @@ def finish(results: Sequence[Result], output: Path, title: str, json: bool) -> N
     """Write the page and print what is in it."""
     from addersim import __version__
     from addersim.report import write_report
-    from addersim.results.result import to_json
 
     first = results[0]
     about = {
@@ -101,7 +102,7 @@ def finish(results: Sequence[Result], output: Path, title: str, json: bool) -> N
     }
     page = write_report(results, output, title=title, about=about)
     if json:
-        print_json({"page": str(page), "results": [to_json(result) for result in results]})
+        print_json({"page": str(page), "results": [result.to_dict() for result in results]})
         return
     print_table(f"one image on {about['accelerator']}, prices of {first.cost.table}", [_row(result) for result in results])
     say()

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from addersim.cli import options
-from addersim.cli.output import percent, print_json, print_table, say, stages
+from addersim.cli.output import print_json, print_table, say, stages
 from addersim.inputs.limits import BITS, MEASURED_IMAGES, SEED, TRIALS, shown
+from addersim.tabular import percent
 
 if TYPE_CHECKING:
     from addersim.exploration.bit_search import BitSearch
@@ -37,6 +38,7 @@ def run(
     accelerator: options.AcceleratorName = "systolic-16x16",
     table: options.Table = "horowitz-45nm",
     accumulator: options.AccumulatorText = None,
+    datapath: options.Datapath = None,
     circuit: options.Circuit = None,
     calibration: options.Calibration = None,
     weight_rounding: options.WeightRounding = None,
@@ -51,7 +53,7 @@ def run(
     how = options.quantization(
         accumulator=accumulator,
         rules=rules,
-        circuit=circuit,
+        circuit=options.adder_circuit(options.datapaths(datapath, circuit)),
         calibration=calibration,
         weight_rounding=weight_rounding,
         correction=correction,

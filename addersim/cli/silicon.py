@@ -7,7 +7,8 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from addersim.cli.output import alone_on_output, print_json, print_table, say, show
+from addersim.cli.output import alone_on_output, print_json, print_table, say
+from addersim.tabular import show
 
 if TYPE_CHECKING:
     from addersim.hardware.area import Area
@@ -28,10 +29,8 @@ def show_range(found: EnergyRange, area: Area, csv: Path | None, json: bool) -> 
     if alone_on_output(csv, json=json):
         return
     if json:
-        from addersim.results.result import area_document
-
         tables = [_document(cost) for cost in found.costs]
-        print_json({"tables": tables, "refused": found.refused, "area": area_document(area)})
+        print_json({"tables": tables, "refused": found.refused, "area": area.to_dict()})
         return
     low, high = found.lowest, found.highest
     images = "one image" if low.batch == 1 else f"{low.batch} images"

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from addersim.cli import options
-from addersim.cli.output import alone_on_output, percent, print_json, print_table, progress, say
+from addersim.cli.output import alone_on_output, print_json, print_table, progress, say
+from addersim.tabular import percent
 
 if TYPE_CHECKING:
     from addersim.network import Network
@@ -27,6 +28,7 @@ def run(
     activation_bits: options.ActivationBits = None,
     layer: options.LayerBits = None,
     accumulator: options.AccumulatorText = None,
+    datapath: options.Datapath = None,
     circuit: options.Circuit = None,
     clip_weights: options.ClipWeights = None,
     calibration: options.Calibration = None,
@@ -48,7 +50,7 @@ def run(
         layer,
         accumulator,
         rules,
-        circuit=circuit,
+        circuit=options.adder_circuit(options.datapaths(datapath, circuit)),
         clip_weights=clip_weights,
         calibration=calibration,
         weight_rounding=weight_rounding,
@@ -62,9 +64,7 @@ def run(
     if alone:
         return
     if json:
-        from addersim.results.result import simulation_document
-
-        print_json(simulation_document(result) | {"data": data, "calibration": calibrated})
+        print_json(result.to_dict() | {"data": data, "calibration": calibrated})
     else:
         _print(result)
 

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from addersim.cli import options
-from addersim.cli.output import bars, percent, print_json, print_table, say
+from addersim.cli.output import bars, print_json, print_table, say
 from addersim.cli.streams import complain
 from addersim.errors import ConfigError
 from addersim.inputs.limits import BATCH, IMAGES, JOBS
 from addersim.inputs.opening import STANDARD
+from addersim.tabular import percent
 
 if TYPE_CHECKING:
     from addersim.exploration.sweeps.run import Progress, Sweep
@@ -38,7 +39,10 @@ def run(
     weight_bits: Annotated[str | None, typer.Option(help="Widths of weights, apart.")] = None,
     activation_bits: Annotated[str | None, typer.Option(help="Widths of activations, apart.")] = None,
     accumulator: Annotated[str | None, typer.Option(help="Registers, such as exact,16:saturate,16:wrap.")] = None,
-    circuit: Annotated[str | None, typer.Option(help="Circuits of adder layers: 2a,1c1a,xor.")] = None,
+    datapath: Annotated[
+        list[str] | None, typer.Option(help="Datapaths of adder layers: 2a,1c1a,xor, or their full names.")
+    ] = None,
+    circuit: options.Circuit = None,
     clip_weights: Annotated[str | None, typer.Option(help="Exact clipping of adder weights: yes,no.")] = None,
     calibration: Annotated[str | None, typer.Option(help="How scales are chosen: mse,percentile,min-max.")] = None,
     correction: Annotated[str | None, typer.Option(help="Statistics that are kept: mean-variance,mean,none.")] = None,
@@ -71,7 +75,7 @@ def run(
         "weight_bits": weight_bits,
         "activation_bits": activation_bits,
         "accumulator": accumulator,
-        "circuit": circuit,
+        "datapath": ",".join([*(datapath or ()), *(circuit or ())]) or None,
         "clip_weights": clip_weights,
         "calibration": calibration,
         "correction": correction,
@@ -101,9 +105,7 @@ def _finish(found: Sweep, json: bool) -> None:
 
     page = write_sweep_page(found.folder)
     if json:
-        numbers = {"failed": found.failed, "waiting": found.waiting}
-        files = {"page": str(page), "files": list(map(str, found.files))}
-        print_json({"folder": str(found.folder), **numbers, **files, "points": found.rows})
+        print_json(found.to_dict() | {"page": str(page)})
         return
     _print(found)
     say(f"page: {page}")
@@ -122,6 +124,8 @@ def make_study(what: Sequence[str], axes: dict[str, str | None], others: dict[st
         found = msgspec.to_builtins(load_study(what[0] if what else DEFAULT))
         if {"bits", "weight_bits", "activation_bits"} & given.keys():
             found = {key: value for key, value in found.items() if key not in ("bits", "weight_bits", "activation_bits")}
+        if {"datapath", "circuit"} & given.keys():
+            found = {key: value for key, value in found.items() if key not in ("datapath", "circuit")}
     else:
         found = {"networks": what}
     return make_record(found | given, Study, "options")

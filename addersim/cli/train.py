@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 import typer
 
 from addersim.cli import options
-from addersim.cli.output import percent, print_json, print_table, say
+from addersim.cli.output import print_json, print_table, say
 from addersim.errors import ConfigError
 from addersim.inputs.limits import THREADS
+from addersim.tabular import percent
 
 if TYPE_CHECKING:
     from addersim.train.loop import Run

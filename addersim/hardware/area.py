@@ -21,10 +21,12 @@ from typing import Literal, NamedTuple, cast
 
 from addersim.arithmetic.datapaths import DATAPATHS
 from addersim.errors import PriceError
+from addersim.format_quantity import AREA_UNITS, quantity
 from addersim.hardware.accelerator import Accelerator
 from addersim.hardware.load import load_accelerator
 from addersim.hardware.prices.csv_file import load_table
 from addersim.hardware.prices.table import EnergyTable, Figure
+from addersim.tabular import Row, Tabular
 from addersim.trace import LayerTrace, Trace
 
 __all__ = ["AREA_TABLE", "NOT_COUNTED", "Area", "AreaPart", "Circuit", "Unit", "estimate_area", "inventory"]
@@ -32,6 +34,8 @@ __all__ = ["AREA_TABLE", "NOT_COUNTED", "Area", "AreaPart", "Circuit", "Unit", "
 Unit = Literal["array", "vector", "buffer"]
 AREA_TABLE = "aladdin-cacti-45nm"
 """The table that gives areas unless another is asked for: of the bundled ones, the reference node."""
+_GRAIN_UM2 = 2.0**-16
+"""Areas are whole multiples of it, so that sums of them, up to 100,000 mm2, are exact in any order and grouping."""
 NOT_COUNTED = ("control", "clock tree", "wires", "DRAM interface")
 
 
@@ -55,8 +59,8 @@ class AreaPart(NamedTuple):
     figure: Figure
 
 
-@dataclass(frozen=True, slots=True)
-class Area:
+@dataclass(frozen=True, slots=True, repr=False)
+class Area(Tabular):
     """Area of an accelerator.
 
     Attributes
@@ -69,6 +73,21 @@ class Area:
         What the table has a figure for.
     missing
         What it has none for, in words; besides these, `NOT_COUNTED` is never counted.
+
+    Examples
+    --------
+    >>> from addersim import count, load_network, quantize
+    >>> area = estimate_area(count(quantize(load_network("lenet5-adder"), None)), "systolic-16x16")
+    >>> area
+    <Area systolic-16x16, areas of aladdin-cacti-45nm: area 0.8792 mm², element 747.1 µm², node 45 nm>
+    >>> print(area)  # doctest: +ELLIPSIS
+    systolic-16x16, areas of aladdin-cacti-45nm
+    unit    what                        number  area um2  share
+    array   sub of 8 bits                  512    52,007  5.9 %
+    ...
+    area 0.8792 mm², element 747.1 µm², node 45 nm
+    >>> area.to_dict()["area_um2"]["total"] == area.area_um2
+    True
     """
 
     accelerator: str
@@ -99,6 +118,53 @@ class Area:
         for part in self.parts:
             found[part.circuit.unit] = found.get(part.circuit.unit, 0.0) + part.area_um2
         return found
+
+    def to_dict(self) -> Row:
+        """Plain values, ready for JSON."""
+        return {
+            "accelerator": self.accelerator,
+            "table": self.table,
+            "node_nm": self.node_nm,
+            "elements": self.elements,
+            "element_um2": self.element_um2,
+            "area_um2": {"total": self.area_um2} | self.by_unit(),
+            "parts": [
+                {
+                    "unit": part.circuit.unit,
+                    "what": part.circuit.what,
+                    "number": part.circuit.number,
+                    "area_um2": part.area_um2,
+                    "rule": part.figure.rule,
+                    "source": part.figure.source,
+                }
+                for part in self.parts
+            ],
+            "missing": [*self.missing, *NOT_COUNTED],
+        }
+
+    def to_rows(self) -> list[Row]:
+        """One row a kind of circuit."""
+        same = {"accelerator": self.accelerator, "table": self.table, "node_nm": self.node_nm}
+        return [same | part for part in self.to_dict()["parts"]]
+
+    def _title(self) -> str:
+        return f"{self.accelerator}, areas of {self.table}"
+
+    def _figures(self) -> dict[str, str]:
+        found = {"area": quantity(self.area_um2, AREA_UNITS), "element": f"{self.element_um2:,.4g} µm²"}
+        return found | {"node": f"{self.node_nm:g} nm"}
+
+    def _lines(self) -> list[Row]:
+        return [
+            {
+                "unit": part.circuit.unit,
+                "what": part.circuit.what,
+                "number": part.circuit.number,
+                "area um2": part.area_um2,
+                "share": f"{100 * part.area_um2 / self.area_um2:.1f} %" if self.area_um2 else "",
+            }
+            for part in self.parts
+        ]
 
 
 def estimate_area(
@@ -139,7 +205,7 @@ def estimate_area(
         except PriceError:
             missing.append(f"{circuit.what} ({circuit.unit})")
             continue
-        parts.append(AreaPart(circuit, figure.value * circuit.number, figure))
+        parts.append(AreaPart(circuit, round(figure.value * circuit.number / _GRAIN_UM2) * _GRAIN_UM2, figure))
     node = prices.rows[0].node_nm
     return Area(machine.name, prices.name, node, machine.array.elements, tuple(parts), tuple(missing))
 

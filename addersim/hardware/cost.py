@@ -6,11 +6,13 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
+from addersim.format_quantity import ENERGY_UNITS, TIME_UNITS, quantity
 from addersim.hardware.traffic import Access, Level, Moved, Tiling
+from addersim.tabular import Row, Tabular, layer_rows
 from addersim.trace import Convention
 
 __all__ = ["Bound", "Compat", "Component", "Cost", "EnergyPart", "LayerCost", "Price", "PriceUsed", "on_common_grain"]
@@ -117,9 +119,18 @@ class LayerCost:
         """Energy in pJ by component."""
         return _by_component(self.parts)
 
+    def to_dict(self) -> Row:
+        """Plain values, for the whole batch."""
+        plain = ("name", "kind", "datapath", "cycles", "bound", "compute_cycles", "buffer_cycles", "dram_cycles")
+        return {key: getattr(self, key) for key in (*plain, "taps", "utilisation", "mapping_efficiency")} | {
+            "tiling": [loop._asdict() for loop in self.tiling.loops] if self.tiling else None,
+            "accesses": [access._asdict() for access in self.accesses],
+            "energy_pj": {"total": self.energy_pj} | self.energy_by_component(),
+        }
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Cost(Tabular):
     """Cost of a network on an accelerator, for one batch; with the default batch of 1, for one image.
 
     Parts add up to totals exactly, in any order and grouping: see `on_common_grain`.
@@ -144,6 +155,21 @@ class Cost:
         Every unit price that was used.
     compat
         The tool whose printed numbers these are, without energy; None for our own.
+
+    Examples
+    --------
+    >>> from addersim import count, estimate, load_network, quantize
+    >>> cost = estimate(count(quantize(load_network("lenet5-adder"), None)), "systolic-16x16")
+    >>> cost
+    <Cost lenet5-adder on systolic-16x16, one image, prices of horowitz-45nm: energy 11.15 µJ, latency 18 µs>
+    >>> print(cost)  # doctest: +ELLIPSIS
+    lenet5-adder on systolic-16x16, one image, prices of horowitz-45nm
+    layer       kind      cycles  set by  use    energy nJ  share
+    conv1       l1-2a      2,695  array   17 %       264.1  2.4 %
+    ...
+    energy 11.15 µJ, latency 18 µs
+    >>> cost.to_dict()["energy_pj"]["total"] == float(cost.to_frame()["energy_pj"].sum()) == cost.energy_pj
+    True
     """
 
     network: str
@@ -214,6 +240,57 @@ class Cost:
             for part in layer.parts:
                 found[part.component, part.of] = found.get((part.component, part.of), 0.0) + part.energy_pj
         return found
+
+    def to_dict(self) -> Row:
+        """Plain values, ready for JSON, for the whole batch."""
+        return {key: getattr(self, key) for key in ("network", "accelerator", "table", "convention", "batch", "compat")} | {
+            "clock_mhz": self.clock_mhz,
+            "energy_pj": {"total": self.energy_pj} | self.energy_by_component(),
+            "energy_pj_by_part": {f"{component} {of}": pj for (component, of), pj in self.energy_by_part().items()},
+            "cycles": self.cycles,
+            "latency_ms": self.latency_ms,
+            "images_per_second": self.images_per_second,
+            "utilisation": self.utilisation,
+            "taps": self.taps,
+            "peak_taps_per_cycle": self.elements,
+            "dram_bytes": self.dram_bytes,
+            "dram_bytes_per_cycle": self.dram_bytes_per_cycle,
+            "layers": [layer.to_dict() for layer in self.layers],
+            "prices": [{"what": used.what, "unit": used.unit, **used.price._asdict()} for used in self.prices],
+        }
+
+    def to_rows(self) -> list[Row]:
+        """One row a layer, for the whole batch; energy by component in columns of their own."""
+        document = self.to_dict()
+        rows = layer_rows(document, ("network", "accelerator", "table", "batch"))
+        energies = [layer["energy_pj"] for layer in document["layers"]]
+        return [
+            row | {"energy_pj": one["total"]} | {f"{name}_pj": one.get(name, 0.0) for name in get_args(Component)}
+            for row, one in zip(rows, energies, strict=True)
+        ]
+
+    def _title(self) -> str:
+        images = "one image" if self.batch == 1 else f"{self.batch:,} images"
+        return f"{self.network} on {self.accelerator}, {images}, prices of {self.table}"
+
+    def _figures(self) -> dict[str, str]:
+        spent = {"energy": quantity(self.energy_pj, ENERGY_UNITS)}
+        return spent | ({"latency": quantity(self.latency_ms, TIME_UNITS)} if self.cycles else {})
+
+    def _lines(self) -> list[Row]:
+        total = self.energy_pj
+        return [
+            {
+                "layer": layer.name,
+                "kind": layer.datapath or layer.kind,
+                "cycles": layer.cycles,
+                "set by": layer.bound,
+                "use": f"{100 * layer.utilisation:.0f} %" if layer.compute_cycles else "",
+                "energy nJ": layer.energy_pj / 1e3,
+                "share": f"{100 * layer.energy_pj / total:.1f} %" if total else "",
+            }
+            for layer in self.layers
+        ]
 
 
 def on_common_grain(layers: Sequence[Sequence[EnergyPart]]) -> list[tuple[EnergyPart, ...]]:

@@ -1,136 +1,22 @@
-"""Comparison: results beside the first of them, and what the differences are due to."""
+"""Comparison: results beside the first of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import get_args
 
 from addersim.errors import ConfigError
 from addersim.format_quantity import ENERGY_UNITS, quantity
-from addersim.hardware.cost import Component, Cost
+from addersim.results.comparison_text import headline
+from addersim.results.contrast import Contrast, time_ms_per_image
 from addersim.results.result import Result
+from addersim.tabular import Row, Tabular
 
-__all__ = ["COMPONENTS", "SAME", "Comparison", "Contrast", "Difference", "bounds", "compare", "time_ms_per_image"]
-
-COMPONENTS: Mapping[str, str] = MappingProxyType(
-    {
-        "array": "array",
-        "vector": "vector unit",
-        "register": "register files",
-        "network": "array network",
-        "buffer": "buffers",
-        "dram": "DRAM",
-        "leakage": "leakage",
-        "none": "nothing",
-    }
-)
-"""What readers call components and resources."""
-SAME = 5e-4
-"""Relative difference below which two energies are called the same."""
-EXPLAINED = 0.9
-"""Share of all differences that the named causes make up."""
+__all__ = ["Comparison", "compare"]
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """What one operation or operand adds to the difference in energy of one image, in pJ: result minus first."""
-
-    component: str
-    of: str
-    energy_pj: float
-
-    def __str__(self) -> str:
-        sign = "+" if self.energy_pj > 0 else "\N{MINUS SIGN}"
-        return f"{COMPONENTS[self.component]} {self.of.replace('_', ' ')} {sign}{quantity(abs(self.energy_pj), ENERGY_UNITS)}"
-
-
-@dataclass(frozen=True, slots=True)
-class Contrast:
-    """One result beside the first; ratios are result over first, for one image."""
-
-    first: Result
-    result: Result
-
-    @property
-    def energy_ratio(self) -> float | None:
-        """Ratio of the energies; None where the first has none."""
-        return _ratio(self.result.cost.energy_pj_per_image, self.first.cost.energy_pj_per_image)
-
-    @property
-    def time_ratio(self) -> float | None:
-        """Ratio of the times an image, batches taken into account; None where the convention has no cycles."""
-        return _ratio(time_ms_per_image(self.result.cost), time_ms_per_image(self.first.cost))
-
-    @property
-    def area_ratio(self) -> float | None:
-        """Ratio of the areas, where both are known."""
-        one, other = self.result.area, self.first.area
-        return _ratio(one.area_um2, other.area_um2) if one and other else None
-
-    def ratio_by_scope(self) -> dict[Component, float]:
-        """Ratio of the energies when ever more is counted: the array alone, the vector unit too, and so on to all.
-
-        Examples
-        --------
-        >>> from addersim import count, evaluate, load_network, quantize
-        >>> traces = (count(quantize(load_network(name), None)) for name in ("lenet5-adder", "lenet5-conv"))
-        >>> first, other = (evaluate(trace, "systolic-16x16") for trace in traces)
-        >>> {scope: round(ratio, 1) for scope, ratio in Contrast(first, other).ratio_by_scope().items() if scope == "array"}
-        {'array': 1.9}
-        """
-        one, other = self.result.cost, self.first.cost
-        parts, bases = one.energy_by_component(), other.energy_by_component()
-        found: dict[Component, float] = {}
-        upper = lower = 0.0
-        for component in get_args(Component):
-            if parts.get(component) or bases.get(component):
-                upper += parts.get(component, 0.0) / one.batch
-                lower += bases.get(component, 0.0) / other.batch
-                if lower:
-                    found[component] = upper / lower
-        return found
-
-    def ratio_by_table(self) -> dict[str, float]:
-        """Ratio of the energies under each energy table that prices both designs."""
-        ours, theirs = self.result.energies_by_table(), self.first.energies_by_table()
-        return {name: ours[name] / theirs[name] for name in ours if theirs.get(name)}
-
-    def differences(self) -> tuple[Difference, ...]:
-        """Differences in energy by operation and operand, the largest first; parts that are the same have none."""
-        one, other = self.result.cost, self.first.cost
-        parts, bases = one.energy_by_part(), other.energy_by_part()
-        found = (
-            Difference(
-                component, of, parts.get((component, of), 0.0) / one.batch - bases.get((component, of), 0.0) / other.batch
-            )
-            for component, of in dict.fromkeys((*bases, *parts))
-        )
-        return tuple(sorted((one for one in found if one.energy_pj), key=lambda one: -abs(one.energy_pj)))
-
-    def causes(self) -> tuple[Difference, ...]:
-        """The largest differences, which together make up `EXPLAINED` of all."""
-        listed = self.differences()
-        left = (1 - EXPLAINED) * sum(abs(one.energy_pj) for one in listed)
-        rest = 0.0
-        for place in range(len(listed) - 1, 0, -1):
-            rest += abs(listed[place].energy_pj)
-            if rest > left:
-                return listed[: place + 1]
-        return listed[:1]
-
-    def differs_in(self) -> dict[str, tuple[str, str]]:
-        """What the two designs differ in: first's and result's value, by name."""
-        return {
-            what: (mine, other)
-            for (what, mine), other in zip(_design(self.first).items(), _design(self.result).values(), strict=True)
-            if mine != other
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
+@dataclass(frozen=True, slots=True, repr=False)
+class Comparison(Tabular):
     """Several results, and each but the first beside the first."""
 
     results: tuple[Result, ...]
@@ -140,14 +26,71 @@ class Comparison:
         """Every result but the first beside the first."""
         return tuple(Contrast(self.results[0], result) for result in self.results[1:])
 
+    def to_dict(self) -> Row:
+        """Plain values, ready for JSON, the results included."""
+        return {
+            "results": [result.to_dict() for result in self.results],
+            "against_first": [_against_first(contrast) for contrast in self.contrasts],
+        }
 
-def bounds(cost: Cost) -> dict[str, float]:
-    """Share of the time that each resource sets, the largest first; empty where the convention has no cycles."""
-    cycles: dict[str, int] = {}
-    for layer in cost.layers:
-        if layer.cycles:
-            cycles[layer.bound] = cycles.get(layer.bound, 0) + layer.cycles
-    return {bound: part / cost.cycles for bound, part in sorted(cycles.items(), key=lambda one: -one[1])}
+    def to_rows(self) -> list[Row]:
+        """One row a design, for one image; the ratios are to the first."""
+        return [
+            {
+                "name": one.result.name,
+                "network": one.result.cost.network,
+                "accelerator": one.result.cost.accelerator,
+                "table": one.result.cost.table,
+                "energy_pj": one.result.cost.energy_pj_per_image,
+                "time_ms": time_ms_per_image(one.result.cost),
+                "area_um2": one.result.area.area_um2 if one.result.area else None,
+                "energy_ratio": one.energy_ratio,
+                "time_ratio": one.time_ratio,
+                "area_ratio": one.area_ratio,
+            }
+            for one in (Contrast(self.results[0], result) for result in self.results)
+        ]
+
+    def _title(self) -> str:
+        first, *others = (result.name for result in self.results)
+        return f"{first} against {others[0] if len(others) == 1 else f'{len(others)} others'}"
+
+    def _figures(self) -> dict[str, str]:
+        found = {"energy": quantity(self.results[0].cost.energy_pj_per_image, ENERGY_UNITS)}
+        if len(self.results) != 2:
+            return found
+        row = self.to_rows()[1]
+        return found | {f"{what} ratio": f"{row[f'{what}_ratio']:.3g}" for what in ("energy", "time") if row[f"{what}_ratio"]}
+
+    def _lines(self) -> list[Row]:
+        return [
+            {
+                "design": row["name"],
+                "energy nJ": row["energy_pj"] / 1e3,
+                "ratio": row["energy_ratio"],
+                "time ms": row["time_ms"],
+                "ratio of times": row["time_ratio"],
+                "area mm2": "" if row["area_um2"] is None else row["area_um2"] * 1e-6,
+            }
+            for row in self.to_rows()
+        ]
+
+
+def _against_first(one: Contrast) -> Row:
+    return {
+        "name": one.result.name,
+        "first": one.first.name,
+        "differs_in": {what: list(values) for what, values in one.differs_in().items()},
+        "energy_ratio": one.energy_ratio,
+        "time_ratio": one.time_ratio,
+        "area_ratio": one.area_ratio,
+        "energy_ratio_by_scope": one.ratio_by_scope(),
+        "energy_ratio_by_table": one.ratio_by_table(),
+        "differences": [
+            {"component": part.component, "of": part.of, "energy_pj": part.energy_pj} for part in one.differences()
+        ],
+        "headline": headline(one.first, one.result),
+    }
 
 
 def compare(results: Sequence[Result]) -> Comparison:
@@ -171,6 +114,14 @@ def compare(results: Sequence[Result]) -> Comparison:
     >>> contrast, = found.contrasts
     >>> contrast.time_ratio, contrast.differs_in()
     (1.0, {'network': ('lenet5-adder', 'lenet5-conv')})
+    >>> found
+    <Comparison lenet5-adder against lenet5-conv: energy 11.15 µJ, energy ratio 1.01, time ratio 1>
+    >>> print(found)
+    lenet5-adder against lenet5-conv
+    design        energy nJ  ratio  time ms  ratio of times  area mm2
+    lenet5-adder     11,148      1    0.018               1    0.8792
+    lenet5-conv      11,239  1.008    0.018               1     1.056
+    energy 11.15 µJ, energy ratio 1.01, time ratio 1
     """
     names = [result.name for result in results]
     if not names:
@@ -179,24 +130,3 @@ def compare(results: Sequence[Result]) -> Comparison:
     if twice is not None:
         raise ConfigError(f"compare: two results are named {twice!r}; give each a name of its own")
     return Comparison(tuple(results))
-
-
-def _ratio(value: float, base: float) -> float | None:
-    return value / base if base else None
-
-
-def time_ms_per_image(cost: Cost) -> float:
-    return cost.latency_ms / cost.batch
-
-
-def _design(result: Result) -> dict[str, str]:
-    cost, windows = result.cost, [layer for layer in result.trace.layers if layer.work]
-    bits = sorted({(layer.weights.bits, layer.inputs[0].bits) for layer in windows})
-    return {
-        "network": cost.network,
-        "accelerator": cost.accelerator,
-        "energy table": cost.table,
-        "bits of weights and activations": ", ".join(f"{weight}/{activation}" for weight, activation in bits),
-        "batch": str(cost.batch),
-        "convention": cost.convention,
-    }

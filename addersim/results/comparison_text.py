@@ -1,15 +1,14 @@
-"""A comparison told in words, and as a document."""
+"""A comparison told in words."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from addersim.format_quantity import ENERGY_UNITS, TIME_UNITS, quantity
-from addersim.results.comparison import COMPONENTS, SAME, Comparison, Contrast, time_ms_per_image
-from addersim.results.result import Result, to_json
+from addersim.results.contrast import COMPONENTS, SAME, Contrast, time_ms_per_image
+from addersim.results.result import Result
 
-__all__ = ["comparison_document", "headline"]
+__all__ = ["headline"]
 
 
 def headline(first: Result, result: Result | None = None) -> str:
@@ -42,30 +41,6 @@ def headline(first: Result, result: Result | None = None) -> str:
     if tables := contrast.differs_in().get("energy table"):
         words.append(f"They are priced by different tables ({tables[0]}, {tables[1]}), which is part of the difference")
     return ". ".join(words) + "."
-
-
-def comparison_document(comparison: Comparison) -> dict[str, Any]:
-    """A comparison as plain values, the results included."""
-    return {
-        "results": [to_json(result) for result in comparison.results],
-        "against_first": [
-            {
-                "name": one.result.name,
-                "first": one.first.name,
-                "differs_in": {what: list(values) for what, values in one.differs_in().items()},
-                "energy_ratio": one.energy_ratio,
-                "time_ratio": one.time_ratio,
-                "area_ratio": one.area_ratio,
-                "energy_ratio_by_scope": one.ratio_by_scope(),
-                "energy_ratio_by_table": one.ratio_by_table(),
-                "differences": [
-                    {"component": part.component, "of": part.of, "energy_pj": part.energy_pj} for part in one.differences()
-                ],
-                "headline": headline(one.first, one.result),
-            }
-            for one in comparison.contrasts
-        ],
-    }
 
 
 def _alone(result: Result) -> str:

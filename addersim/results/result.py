@@ -1,17 +1,18 @@
-"""Summary: what is known of a network on an accelerator, in one record, and as plain values ready for JSON."""
+"""Result: what is known of a network on an accelerator, in one record."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any, get_args
+from typing import Any
 
 from addersim.errors import NetworkError
+from addersim.format_quantity import AREA_UNITS, quantity
 from addersim.hardware.accelerator import Accelerator, Objective
-from addersim.hardware.area import AREA_TABLE, NOT_COUNTED, Area, estimate_area
-from addersim.hardware.cost import Component, Cost
+from addersim.hardware.area import AREA_TABLE, Area, estimate_area
+from addersim.hardware.cost import Cost
 from addersim.hardware.estimate import estimate
 from addersim.hardware.load import load_accelerator
 from addersim.hardware.prices.csv_file import load_table, table_names
@@ -20,24 +21,14 @@ from addersim.hardware.schedule import schedule
 from addersim.hardware.table_range import EnergyRange, estimate_range
 from addersim.program import Program
 from addersim.simulation import Simulation
+from addersim.tabular import Row, Tabular, percent
 from addersim.trace import LayerTrace, Trace
 
-__all__ = [
-    "Result",
-    "area_document",
-    "cost_document",
-    "cost_rows",
-    "evaluate",
-    "simulation_document",
-    "to_json",
-    "trace_document",
-]
-
-Row = dict[str, Any]
+__all__ = ["Result", "evaluate"]
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+@dataclass(frozen=True, slots=True, repr=False)
+class Result(Tabular):
     """What is known of one network on one accelerator.
 
     Attributes
@@ -114,6 +105,36 @@ class Result:
                 found.append((self.trace.layers[head].name, stage))
         return found
 
+    def to_dict(self) -> Row:
+        """Plain values, ready for JSON."""
+        return {
+            "name": self.name,
+            "notes": dict(self.notes),
+            "simulation": self.simulation and self.simulation.to_dict(),
+            "count": self.trace.to_dict(),
+            "cost": self.cost.to_dict(),
+            "area": self.area and self.area.to_dict(),
+            "energy_pj_per_image_by_table": self.energies_by_table(),
+            "tables_without_a_price": dict(self.spread.refused) if self.spread else {},
+        }
+
+    def to_rows(self) -> list[Row]:
+        """One row a layer: the cost's, for the whole batch, and the relative error where there was a simulation."""
+        errors = self.errors
+        return [{"name": self.name} | row | {"relative_error": errors.get(row["layer"])} for row in self.cost.to_rows()]
+
+    def _title(self) -> str:
+        return f"{self.name} on {self.cost.accelerator}, prices of {self.cost.table}"
+
+    def _figures(self) -> dict[str, str]:
+        accuracy = None if self.simulation is None else self.simulation.accuracy
+        found = {} if accuracy is None else {"accuracy": percent(accuracy)}
+        found |= self.cost._figures()
+        return found | ({"area": quantity(self.area.area_um2, AREA_UNITS)} if self.area else {})
+
+    def _lines(self) -> list[Row]:
+        return self.cost._lines()
+
 
 def evaluate(
     trace: Trace,
@@ -164,150 +185,3 @@ def evaluate(
         area=None if trace.convention == "paper" else estimate_area(trace, machine, area_table),
         spread=estimate_range(trace, machine, [prices, *others], batch, objective),
     )
-
-
-def trace_document(trace: Trace) -> Row:
-    """A trace's counts as plain values."""
-    return {
-        "network": trace.name,
-        "convention": trace.convention,
-        "images": 1,
-        "operations": trace.operations.by_operation(),
-        "operations_by_bits": {f"{op}{bits}": number for (op, bits), number in trace.operations.items()},
-        "taps": trace.taps,
-        "taps_by_datapath": trace.taps_by_datapath(),
-        "layers": [
-            {
-                "name": layer.name,
-                "kind": layer.kind,
-                "datapath": layer.datapath,
-                "taps": layer.work.taps if layer.work else 0,
-                "operations": layer.operations.by_operation(),
-                "operations_by_bits": {f"{op}{bits}": number for (op, bits), number in layer.operations.items()},
-                "output_format": layer.output_format,
-                "accumulator_bits": layer.accumulator_bits,
-                "weight_words": layer.weights.words,
-                "weight_bits": layer.weights.bits,
-            }
-            for layer in trace.layers
-        ],
-    }
-
-
-def simulation_document(simulation: Simulation) -> Row:
-    """A simulation as plain values, without the choice for each image."""
-    errors = {error.name: error.relative_error for error in simulation.errors}
-    return {
-        "network": simulation.network,
-        "images": simulation.images,
-        "accuracy_float": simulation.accuracy_float,
-        "accuracy": simulation.accuracy,
-        "agreement": simulation.agreement,
-        "threshold": simulation.threshold,
-        "departure": simulation.departure and asdict(simulation.departure),
-        "layers": [
-            {
-                "name": layer.name,
-                "kind": layer.kind,
-                "datapath": layer.datapath,
-                "output_format": layer.output_format,
-                "accumulator_bits": layer.accumulator_bits,
-                "observed": layer.observed and asdict(layer.observed),
-                "relative_error": errors.get(layer.name),
-            }
-            for layer in simulation.trace.layers
-        ],
-    }
-
-
-def cost_document(cost: Cost) -> Row:
-    """A cost as plain values, for the whole batch."""
-    return {
-        "network": cost.network,
-        "accelerator": cost.accelerator,
-        "table": cost.table,
-        "convention": cost.convention,
-        "batch": cost.batch,
-        "compat": cost.compat,
-        "clock_mhz": cost.clock_mhz,
-        "energy_pj": {"total": cost.energy_pj} | cost.energy_by_component(),
-        "energy_pj_by_part": {f"{component} {of}": pj for (component, of), pj in cost.energy_by_part().items()},
-        "cycles": cost.cycles,
-        "latency_ms": cost.latency_ms,
-        "images_per_second": cost.images_per_second,
-        "utilisation": cost.utilisation,
-        "taps": cost.taps,
-        "peak_taps_per_cycle": cost.elements,
-        "dram_bytes": cost.dram_bytes,
-        "dram_bytes_per_cycle": cost.dram_bytes_per_cycle,
-        "layers": [
-            {
-                "name": layer.name,
-                "kind": layer.kind,
-                "datapath": layer.datapath,
-                "cycles": layer.cycles,
-                "bound": layer.bound,
-                "compute_cycles": layer.compute_cycles,
-                "buffer_cycles": layer.buffer_cycles,
-                "dram_cycles": layer.dram_cycles,
-                "taps": layer.taps,
-                "utilisation": layer.utilisation,
-                "mapping_efficiency": layer.mapping_efficiency,
-                "tiling": [loop._asdict() for loop in layer.tiling.loops] if layer.tiling else None,
-                "accesses": [access._asdict() for access in layer.accesses],
-                "energy_pj": {"total": layer.energy_pj} | layer.energy_by_component(),
-            }
-            for layer in cost.layers
-        ],
-        "prices": [{"what": used.what, "unit": used.unit, **used.price._asdict()} for used in cost.prices],
-    }
-
-
-def area_document(area: Area) -> Row:
-    """An area as plain values."""
-    return {
-        "table": area.table,
-        "node_nm": area.node_nm,
-        "elements": area.elements,
-        "element_um2": area.element_um2,
-        "area_um2": {"total": area.area_um2} | area.by_unit(),
-        "parts": [
-            {
-                "unit": part.circuit.unit,
-                "what": part.circuit.what,
-                "number": part.circuit.number,
-                "area_um2": part.area_um2,
-                "rule": part.figure.rule,
-                "source": part.figure.source,
-            }
-            for part in area.parts
-        ],
-        "missing": [*area.missing, *NOT_COUNTED],
-    }
-
-
-def cost_rows(cost: Cost) -> list[Row]:
-    """A cost as a tidy table, one row a layer, for the whole batch; energy by component in columns of their own."""
-    same = {"network": cost.network, "accelerator": cost.accelerator, "table": cost.table, "batch": cost.batch}
-    rows = []
-    for layer in cost_document(cost)["layers"]:
-        energies = layer.pop("energy_pj")
-        parts = {f"{name}_pj": energies.get(name, 0.0) for name in get_args(Component)}
-        layer["layer"] = layer.pop("name")
-        plain = {key: value for key, value in layer.items() if key != "layer" and not isinstance(value, dict | list)}
-        rows.append({**same, "layer": layer["layer"], **plain, "energy_pj": energies["total"], **parts})
-    return rows
-
-
-def to_json(result: Result) -> Row:
-    """A result as plain values: numbers, strings, lists and dicts by string."""
-    return {
-        "name": result.name,
-        "notes": dict(result.notes),
-        "simulation": result.simulation and simulation_document(result.simulation),
-        "count": trace_document(result.trace),
-        "cost": cost_document(result.cost),
-        "area": result.area and area_document(result.area),
-        "energy_pj_per_image_by_table": result.energies_by_table(),
-        "tables_without_a_price": dict(result.spread.refused) if result.spread else {},
-    }

@@ -19,6 +19,7 @@ FLOORS = {
     "config": 1,
     "storage": 1,
     "format_quantity": 1,
+    "tabular": 1,
     "arithmetic": 1,
     "quantization.rules": 1,
     "_core": 2,
@@ -52,7 +53,7 @@ HARDWARE = (  # the order inside hardware, lowest first
 )
 ONLY_IN = {
     "torch": {"train", "frontends.torch", "cli"},
-    "pandas": {"report"},
+    "pandas": {"report", "tabular"},
     "plotly": {"report"},
     "triton": {"train"},
     "typer": {"cli"},
@@ -233,7 +234,10 @@ def test_every_public_name_can_be_had():
     for name in addersim.__all__:
         if name != "lower":  # needs torch
             assert getattr(addersim, name) is not None
-    assert sorted(addersim._PLACES) == sorted(set(addersim.__all__) - {"__version__"})
+    assert {"Network", "load", "simulate", "__version__"} < set(addersim.__all__) == set(dir(addersim))
+    stub = (PACKAGE / "__init__.pyi").read_text()
+    assert stub.count("import") == len(addersim._PLACES), "a line of the stub that is no `from MODULE import NAME as NAME`"
+    assert {module.removeprefix("addersim.") for module, _ in addersim._PLACES.values()} <= set(NAMES)
     with pytest.raises(AttributeError, match="no attribute 'adder'"):
         _ = addersim.adder
 

@@ -7,6 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 
+import addersim
 from addersim import Network, Program, Quantization, quantize
 from addersim.errors import NetworkError
 from addersim.model_zoo import load_network, load_network_or_program
@@ -155,6 +156,62 @@ def test_a_size_bomb_is_refused_before_memory_is_taken(tmp_path):
         archive.writestr("header.npy", member.getvalue())
     with pytest.raises(NetworkError, match="promises 8,796,093,022,208 bytes and holds another number"):
         Network.load(path)
+
+
+TOPOLOGY = "Layer name, M, N, K,\nfc, 4, 5, 6,\n"
+
+
+def test_one_door_for_everything_that_can_be_counted(tmp_path):
+    network = load_network("lenet5-adder")
+    network.save(tmp_path / "network.npz")
+    quantize(network, None).save(tmp_path / "PROGRAM.NPZ")
+    network.save(tmp_path / "no-ending")
+    (tmp_path / "topology.CSV").write_text(TOPOLOGY)
+    found = [
+        addersim.load(one)
+        for one in ("lenet5-conv", *(tmp_path / name for name in ("network.npz", "PROGRAM.NPZ", "no-ending", "topology.CSV")))
+    ]
+    assert [type(one).__name__ for one in found] == ["Network", "Network", "Program", "Network", "Topology"]
+    assert [one.name for one in found] == ["lenet5-conv", "lenet5-adder", "lenet5-adder", "lenet5-adder", "topology"]
+
+
+def test_one_door_takes_onnx(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    from tests.unit.frontends.onnx.models import node, whole
+
+    onnx.save(whole([node("Relu", "x", output="y")]), tmp_path / "net.ONNX")
+    assert isinstance(addersim.load(tmp_path / "net.ONNX"), Network)
+
+
+def test_one_door_takes_architectures():
+    pytest.importorskip("torch")
+    assert "untrained" in addersim.load("vgg-small-adder").about["origin"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "found"),
+    [
+        ("net.pth", b"\x80\x04", "found a file '.pth'"),
+        ("net.toml", b"networks = []", "found a file '.toml'"),
+        ("net", b"text", "found a file"),
+        ("net", b"", "found a file"),
+    ],
+)
+def test_a_file_of_another_kind_is_told_what_is_allowed(name, content, found, tmp_path):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(NetworkError) as caught:
+        addersim.load(path)
+    allowed = "allowed are .npz (a saved network or program), .onnx, or .csv (a SCALE-Sim topology)"
+    assert str(caught.value) == f"{path}: {found}; {allowed}"
+
+
+def test_a_topology_has_no_weights(tmp_path):
+    (tmp_path / "net.csv").write_text(TOPOLOGY)
+    with pytest.raises(NetworkError, match=r"net.csv: holds a SCALE-Sim topology, which has no weights; expected a network"):
+        load_network(tmp_path / "net.csv")
+    with pytest.raises(NetworkError, match=r"net.csv: holds a SCALE-Sim topology, .*; count and estimate take it"):
+        load_network_or_program(tmp_path / "net.csv")
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,8 @@ from addersim.exploration.sweeps.results import Row, point_row, read_study, writ
 from addersim.exploration.sweeps.store import Store
 from addersim.exploration.sweeps.study import Study, load_study
 from addersim.quantization.rules import Quantization
+from addersim.tabular import Row as PlainRow
+from addersim.tabular import Tabular, percent
 
 __all__ = ["Progress", "Sweep", "recall", "sweep"]
 
@@ -31,8 +33,8 @@ class Progress:
     failed: int
 
 
-@dataclass(frozen=True, slots=True)
-class Sweep:
+@dataclass(frozen=True, slots=True, repr=False)
+class Sweep(Tabular):
     """A finished sweep.
 
     Attributes
@@ -61,6 +63,43 @@ class Sweep:
     def waiting(self) -> int:
         """Points that are still to be done."""
         return sum(row["energy_pj"] is None and not row["error"] for row in self.rows)
+
+    def to_dict(self) -> PlainRow:
+        """Plain values, ready for JSON."""
+        files = list(map(str, self.files))
+        return {
+            "folder": str(self.folder),
+            "failed": self.failed,
+            "waiting": self.waiting,
+            "files": files,
+            "points": self.to_rows(),
+        }
+
+    def to_rows(self) -> list[PlainRow]:
+        """One row a point."""
+        return [dict(row) for row in self.rows]
+
+    def _title(self) -> str:
+        return f"{len(self.rows):,} points in {self.folder}"
+
+    def _figures(self) -> dict[str, str]:
+        best = max((row["accuracy"] for row in self.rows if row["accuracy"] is not None), default=None)
+        found = {} if best is None else {"best accuracy": percent(best)}
+        return found | {"failed": f"{self.failed:,}", "waiting": f"{self.waiting:,}"}
+
+    def _lines(self) -> list[PlainRow]:
+        return [
+            {
+                "network": row["network"],
+                "bits": f"{row['weight_bits']}/{row['activation_bits']}",
+                "register": row["accumulator"],
+                "circuit": row["circuit"],
+                "accelerator": row["accelerator"],
+                "accuracy": "failed" if row["error"] else percent(row["accuracy"]) or "waits",
+                "energy nJ": None if row["energy_pj"] is None else row["energy_pj"] / 1e3,
+            }
+            for row in self.rows
+        ]
 
 
 def sweep(

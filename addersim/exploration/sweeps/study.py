@@ -9,12 +9,13 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, TypeVar
 
-from msgspec import Meta, Struct
-from msgspec.structs import replace
+from msgspec import Meta, Struct, defstruct
+from msgspec.structs import fields, force_setattr, replace
 
+from addersim.arithmetic.datapaths import adder_circuits
 from addersim.arithmetic.fixed import Accumulator
-from addersim.config import bundled_names, parse_toml, resolve_text
-from addersim.errors import ConfigError
+from addersim.config import bundled_names, make_record, parse_toml, resolve_text
+from addersim.errors import ConfigError, FormatError
 from addersim.inputs.limits import BATCH, BITS, IMAGES
 from addersim.quantization.rules import Calibration, Circuit, Correction, Quantization
 
@@ -34,7 +35,7 @@ Value = TypeVar("Value")
 class Study(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A grid of points: every network with every rule, accelerator, energy table and batch.
 
-    An axis that is not given has one value, that of `quantization`.
+    An axis that is not given has one value, that of `quantization`. From Python, one value may stand for an axis of it alone.
 
     Attributes
     ----------
@@ -46,13 +47,16 @@ class Study(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         Widths of either apart, in place of `bits`: every weight width with every activation width.
     accumulator
         ``exact``, ``24:exact``, ``16:saturate``, ``16:wrap``, ...; see `Accumulator`.
-    circuit, clip_weights
-        Of adder layers. They make no difference to a network without such layers, which has one point for all of them.
+    datapath, clip_weights
+        Of adder layers: ``l1-2a`` or in short ``2a``, and so on. They make no difference to a network without such layers,
+        which has one point for all of them.
     calibration, correction
         See `Quantization`.
     accelerator, table, batch
         What the facts of a network are priced on; without `batch` each accelerator takes its own. None of them, nor the
-        circuit, needs another simulation.
+        datapath, needs another simulation.
+    circuit
+        The former name of `datapath`; one of the two is given.
     data, root, images
         Image set, the folder of its files, and how many of its test images are simulated (None: all).
     calibration_images
@@ -65,13 +69,15 @@ class Study(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     Raises
     ------
     ConfigError, FormatError
-        For an axis without values, a width outside 2..16, or an accumulator that cannot exist.
+        For an axis without values or with one of another type, a width outside 2..16, or an accumulator that cannot exist.
 
     Examples
     --------
     >>> study = Study(networks=("lenet5-adder",), bits="2..4,8", accumulator=("exact", "16:wrap"))
     >>> [rules.weight_bits for rules in study.rules()]
     [2, 2, 3, 3, 4, 4, 8, 8]
+    >>> Study(networks="lenet5-adder", clip_weights=False).clip_weights
+    (False,)
     """
 
     networks: Names
@@ -79,6 +85,7 @@ class Study(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     weight_bits: Widths | None = None
     activation_bits: Widths | None = None
     accumulator: Names | None = None
+    datapath: Names | None = None
     circuit: Annotated[tuple[Circuit, ...], Meta(min_length=1)] | None = None
     clip_weights: Annotated[tuple[bool, ...], Meta(min_length=1)] | None = None
     calibration: Annotated[tuple[Calibration, ...], Meta(min_length=1)] | None = None
@@ -94,8 +101,12 @@ class Study(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     about: str = ""
 
     def __post_init__(self) -> None:
+        for key, value in _checked(self).items():
+            force_setattr(self, key, value)
         if self.bits is not None and (self.weight_bits is not None or self.activation_bits is not None):
             raise ConfigError("bits: stands for weight_bits and activation_bits together; give it or them, not both")
+        if self.datapath is not None and self.circuit is not None:
+            raise ConfigError("datapath: circuit is its former name; give one of them")
         for text in self.accumulator or ():
             Accumulator.parse(text)
         costs = (self.accelerator, self.table, self.batch or (1,))
@@ -125,8 +136,52 @@ class Study(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     def _choices(self) -> list[tuple[Any, ...]]:
         base = self.quantization
         accumulators = tuple(map(Accumulator.parse, self.accumulator or ())) or (base.accumulator,)
-        others = ("clip_weights", "calibration", "correction", "circuit")
-        return [once(accumulators), *(once(getattr(self, key) or (getattr(base, key),)) for key in others)]
+        given = [(getattr(self, key), getattr(base, key)) for key in ("clip_weights", "calibration", "correction")]
+        given.append((self._circuits() or None, base.circuit))
+        return [once(accumulators), *(once((shared,) if values is None else values) for values, shared in given)]
+
+    def _circuits(self) -> tuple[str, ...]:
+        """Circuits of adder layers, whichever name they were given under."""
+        try:
+            return self.circuit or adder_circuits(self.datapath or ())
+        except FormatError as error:
+            raise ConfigError(f"datapath: {error}") from None
+
+
+def _checked(study: Study) -> dict[str, Any]:
+    """The values of a study, each as its type says: msgspec checks what a file holds, and not what Python code gives."""
+    plain = {key: _plain(key, getattr(study, key)) for key in study.__struct_fields__}
+    unchecked = defstruct("Study", [(one.name, one.type) for one in fields(study)], forbid_unknown_fields=True, kw_only=True)
+    found = make_record(plain, unchecked, "study")
+    return {key: getattr(found, key) for key in plain}
+
+
+def _plain(key: str, value: Any) -> Any:
+    """A value as a file would hold it: numpy's scalars and paths as plain values, an axis as a list."""
+    if isinstance(value, list | tuple | range):
+        return [_plain("", one) for one in value]
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
+    elif getattr(value, "shape", None) == ():
+        value = value.item()
+    return [value] if key in _AXES and value is not None else value
+
+
+_AXES = frozenset(
+    (
+        "networks",
+        "accumulator",
+        "datapath",
+        "circuit",
+        "clip_weights",
+        "calibration",
+        "correction",
+        "accelerator",
+        "table",
+        "batch",
+    )
+)
+"""Keys that take a list of values; the widths also take a number or a text."""
 
 
 def once(values: Sequence[Value]) -> tuple[Value, ...]:

@@ -123,7 +123,7 @@ def topology_trace(
     NetworkError
         No such convention; an accumulator that promises to be exact and is too narrow.
     """
-    find_datapath(datapath)
+    datapath = find_datapath(datapath).name
     billed = find_convention(convention)
     known = [layer.name for layer in topology.layers]
     if unknown := sorted(set(rules.layers) - set(known)):

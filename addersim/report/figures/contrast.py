@@ -13,7 +13,7 @@ from addersim.hardware.cost import Component
 from addersim.report.figures.rows import design_labels
 from addersim.report.markup import escape
 from addersim.report.style import NETWORKS, QUIET, RESOURCES, beside, finish, short
-from addersim.results.comparison import COMPONENTS, Contrast
+from addersim.results.contrast import COMPONENTS, Contrast
 
 __all__ = ["area_by_unit", "energy_by_table", "ratio_by_scope", "ratio_by_table"]
 

@@ -9,7 +9,7 @@ from addersim.format_quantity import ENERGY_UNITS, best_unit, compact
 from addersim.report.figures.rows import design_labels, of_network, stage_labels
 from addersim.report.markup import escape
 from addersim.report.style import NETWORKS, OPERANDS, RESOURCES, beside, finish, short
-from addersim.results.comparison import COMPONENTS
+from addersim.results.contrast import COMPONENTS
 
 __all__ = ["energy_by_layer", "energy_by_level", "energy_by_network", "energy_by_part"]
 

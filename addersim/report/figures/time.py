@@ -12,7 +12,7 @@ from addersim.format_quantity import TIME_UNITS, best_unit
 from addersim.report.figures.rows import of_network, stage_labels
 from addersim.report.markup import escape
 from addersim.report.style import INK, QUIET, RESOURCES, finish, finish_plane
-from addersim.results.comparison import COMPONENTS
+from addersim.results.contrast import COMPONENTS
 
 __all__ = ["latency_by_layer", "roofline"]
 

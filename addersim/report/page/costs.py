@@ -10,7 +10,8 @@ from addersim.report.markup import Column, details, escape, percent, thousandths
 from addersim.report.page.prices import price_anchors
 from addersim.report.section import KIND, LAYER, Panel, Section, batched, network_table, present
 from addersim.report.style import RESOURCES
-from addersim.results.comparison import COMPONENTS, compare
+from addersim.results.comparison import compare
+from addersim.results.contrast import COMPONENTS
 from addersim.results.result import Result
 
 __all__ = ["energy", "latency", "movement", "rooflines"]

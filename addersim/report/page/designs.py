@@ -9,7 +9,8 @@ from addersim.report import figures
 from addersim.report.frames import Frames
 from addersim.report.markup import Column, details, escape, table, thousandths, whole
 from addersim.report.section import Panel, Section, network_table, present
-from addersim.results.comparison import COMPONENTS, compare
+from addersim.results.comparison import compare
+from addersim.results.contrast import COMPONENTS
 from addersim.results.result import Result
 
 __all__ = ["area", "tables"]

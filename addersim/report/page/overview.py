@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from addersim.format_quantity import AREA_UNITS, ENERGY_UNITS, quantity
 from addersim.report.markup import escape, link, percent, small_percent, whole
-from addersim.results.comparison import COMPONENTS, bounds
+from addersim.results.contrast import COMPONENTS, bounds
 from addersim.results.result import Result
 from addersim.simulation import Simulation
 

@@ -17,7 +17,7 @@ from addersim.report.page.overview import sentence, summary_table
 from addersim.report.page.sections import Section, sections
 from addersim.results.comparison import compare
 from addersim.results.comparison_text import headline
-from addersim.results.result import Result, to_json
+from addersim.results.result import Result
 from addersim.storage import write_atomically
 
 __all__ = ["render_page", "write_report"]
@@ -55,7 +55,7 @@ def write_report(results: Sequence[Result], folder: str | Path, *, title: str, a
     compare(results)
     frames = Frames.of(results)
     texts = {f"{one.name}.csv": _csv(getattr(frames, one.name)) for one in fields(frames)}
-    document = {"title": title, "about": dict(about), "results": [to_json(result) for result in results]}
+    document = {"title": title, "about": dict(about), "results": [result.to_dict() for result in results]}
     texts[RESULTS] = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     texts[PAGE] = render_page(results, frames, title, about)
     for name, text in texts.items():

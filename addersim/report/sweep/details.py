@@ -17,7 +17,7 @@ from addersim.inputs.opening import MAX_FILE_BYTES, parsing, read_file
 from addersim.report.markup import percent, small_percent, whole
 from addersim.report.sweep.findings import cheapest
 from addersim.report.sweep.points import AXES, Points, accuracy_words
-from addersim.results.comparison import COMPONENTS
+from addersim.results.contrast import COMPONENTS
 
 __all__ = ["details_of"]
 

@@ -13,7 +13,7 @@ from addersim.format_quantity import ENERGY_UNITS, TIME_UNITS, best_unit, quanti
 from addersim.report.markup import escape, percent
 from addersim.report.style import PALE, QUIET, RESOURCES, SHADES, beside, finish, finish_plane, label, short
 from addersim.report.sweep.points import AXES, Points
-from addersim.results.comparison import COMPONENTS
+from addersim.results.contrast import COMPONENTS
 from addersim.results.pareto import pareto
 
 __all__ = [

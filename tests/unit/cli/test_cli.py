@@ -266,7 +266,10 @@ def test_nan_weights_are_refused(tmp_path):
         ),
         (("simulate", "lenet5-adder", "--layer", "fc9=4/4"), "layers.fc9: no window layer has this name; known: conv1, conv2"),
         (("simulate", "lenet5-adder", "--layer", "fc1=4"), "--layer 'fc1=4': expected NAME=WEIGHT_BITS/ACTIVATION_BITS"),
-        (("simulate", "lenet5-adder", "--circuit", "3a"), "circuit: found '3a', needs '1c1a' or '2a' or 'xor'"),
+        (
+            ("simulate", "lenet5-adder", "--circuit", "3a"),
+            "--datapath: unknown datapath '3a'; known: l1-2a, l1-1c1a, l1-xor, mac",
+        ),
         (("simulate", "lenet5-adder", "--data", "svhn"), "'svhn' is not known; known: mnist, fashion-mnist"),
         (("simulate", "lenet5-adder", "--data", "mnist", "--root", "/nowhere"), "not found in /nowhere"),
         (("simulate", "lenet6"), "network 'lenet6': neither a bundled name (lenet5-adder, lenet5-conv"),

@@ -96,7 +96,7 @@ def test_options_replace_a_studys_axes():
     [
         (("lenet5-adder", "--bits", "2..17"), "bits: found 17, needs a whole number in 2..16"),
         (("lenet5-adder", "--bits", "four"), "bits: 'four' is not a width or a range such as 2..8"),
-        (("lenet5-adder", "--circuit", "2a,3a"), "circuit[1]: found '3a', needs '1c1a' or '2a' or 'xor'"),
+        (("lenet5-adder", "--circuit", "2a,3a"), "datapath: unknown datapath '3a'; known: l1-2a, l1-1c1a, l1-xor, mac"),
         (("lenet5-adder", "--accumulator", "16:clip"), "accumulator: '16:clip' is not exact"),
         (("lenet5-adder", "--clip-weights", "maybe"), "--clip-weights: 'maybe' is not yes or no"),
         (("lenet5-adder", "--batch", "0"), "--batch: found 0, needs a whole number in 1..1,000,000"),

@@ -26,7 +26,6 @@ from addersim.hardware.latency import LayerCycles, buffer_cycles, stage_cycles
 from addersim.hardware.prices.csv_file import COLUMNS
 from addersim.hardware.table_range import estimate_range
 from addersim.hardware.traffic import Access
-from addersim.results.result import cost_document
 from addersim.trace import LayerTrace, Operand, Trace
 from tests.unit.hardware.traces import bottleneck_network, relu, small_residual_network, window
 
@@ -167,7 +166,7 @@ def test_a_unified_memory_holds_everything():
 @pytest.mark.parametrize("accelerator", [name for name in accelerator_names() if "eyeriss" not in name])
 def test_a_cost_is_plain_numbers(accelerator):
     cost = estimate(SMALL, accelerator)
-    assert json.loads(json.dumps(cost_document(cost)))["cycles"] == cost.cycles
+    assert json.loads(json.dumps(cost.to_dict()))["cycles"] == cost.cycles
     for layer in cost.layers:
         assert {type(number) for access in layer.accesses for number in (access.reads, access.writes)} <= {int}
         assert type(layer.cycles) is type(layer.dram_cycles) is type(layer.buffer_cycles) is int

@@ -27,7 +27,7 @@ from addersim.report.figures import values
 from addersim.report.page import render
 from addersim.report.page.sections import sections
 from addersim.report.style import short
-from addersim.results.comparison import COMPONENTS
+from addersim.results.contrast import COMPONENTS
 from addersim.results.result import Result, evaluate
 from addersim.simulation import count, simulate
 from addersim.trace import LayerTrace, Observed, Operand, Trace

@@ -8,8 +8,9 @@ import pytest
 
 from addersim.errors import ConfigError
 from addersim.quantization.pipeline import quantize
-from addersim.results.comparison import COMPONENTS, compare
-from addersim.results.comparison_text import comparison_document, headline
+from addersim.results.comparison import compare
+from addersim.results.comparison_text import headline
+from addersim.results.contrast import COMPONENTS
 from addersim.results.result import Result, evaluate
 from addersim.simulation import count
 from tests.unit.networks import residual
@@ -135,7 +136,7 @@ def test_one_design_and_the_paper_convention(pair):
 
 
 def test_the_document_is_plain(pair):
-    document = json.loads(json.dumps(comparison_document(compare(pair)), allow_nan=False))
+    document = json.loads(json.dumps(compare(pair).to_dict(), allow_nan=False))
     (against,) = document["against_first"]
     assert against["energy_ratio"] == pair[1].cost.energy_pj / pair[0].cost.energy_pj
     assert against["differs_in"] == {"network": ["residual-l1", "residual-mac"]}

@@ -6,7 +6,7 @@ import pytest
 from addersim.errors import NetworkError
 from addersim.hardware import estimate
 from addersim.quantization.pipeline import quantize
-from addersim.results.result import Result, to_json
+from addersim.results.result import Result
 from addersim.simulation import count, simulate
 from tests.unit.networks import images, residual
 
@@ -20,7 +20,7 @@ def result():
 
 
 def test_json_holds_the_numbers_and_nothing_that_json_cannot(result):
-    document = json.loads(json.dumps(to_json(result), allow_nan=False))
+    document = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     assert document["name"] == "r"
     assert document["notes"] == {"seed": "0"}
     assert document["simulation"]["accuracy"] == result.simulation.accuracy
@@ -34,13 +34,13 @@ def test_json_holds_the_numbers_and_nothing_that_json_cannot(result):
 
 
 def test_json_without_a_simulation(result):
-    assert to_json(Result("r", result.trace, result.cost))["simulation"] is None
+    assert Result("r", result.trace, result.cost).to_dict()["simulation"] is None
 
 
 def test_a_departure_is_named(result):
     program = quantize(residual(), images(residual(), 16))
     found = simulate(program, images(residual(), 8), None, residual(), threshold=1e-6)
-    document = to_json(Result("r", found.trace, estimate(found.trace, "systolic-16x16"), found))["simulation"]
+    document = Result("r", found.trace, estimate(found.trace, "systolic-16x16"), found).to_dict()["simulation"]
     assert document["departure"]["name"] == found.departure.name
     assert document["threshold"] == 1e-6
     assert document["accuracy"] is None

@@ -1,7 +1,9 @@
 """Studies: what a grid is, and what is refused before anything runs."""
 
 import itertools
+import re
 
+import numpy as np
 import pytest
 
 from addersim import Accumulator, Quantization, load_network
@@ -48,6 +50,55 @@ def test_an_axis_that_is_not_given_has_the_value_of_the_rules_that_all_points_sh
     assert rules == shared
     (rules,) = study(quantization=shared, clip_weights=(True,), accumulator=("exact",)).rules()
     assert rules == Quantization(weight_bits=5, multiplier_bits=12)
+
+
+@pytest.mark.parametrize(
+    ("axis", "value"),
+    [
+        ("networks", "lenet5-conv"),
+        ("accumulator", "16:wrap"),
+        ("circuit", "xor"),
+        ("clip_weights", False),
+        ("clip_weights", True),
+        ("clip_weights", np.bool_(False)),
+        ("calibration", "min-max"),
+        ("correction", "none"),
+        ("accelerator", "systolic-32x32"),
+        ("table", "qtools-45nm"),
+        ("batch", 4),
+    ],
+    ids=str,
+)
+def test_one_value_given_for_an_axis_is_an_axis_of_one_value(axis, value):
+    assert study(**{axis: value}) == study(**{axis: (value,)}) == study(**{axis: [value]})
+    assert getattr(study(**{axis: value}), axis) == (value,)
+    if axis == "clip_weights":
+        assert [rules.clip_weights for rules in study(clip_weights=value).rules()] == [bool(value)]
+
+
+@pytest.mark.parametrize(
+    ("axis", "value", "message"),
+    [
+        ("networks", 3, "networks[0]: found 3, needs a non-empty text"),
+        ("networks", (), "networks: found [], needs a list, each item a non-empty text"),
+        ("bits", 4.5, "bits: found 4.5, needs a whole number or a text or a list, each item a whole number"),
+        ("weight_bits", True, "weight_bits: found True, needs a whole number"),
+        ("accumulator", 16, "accumulator[0]: found 16, needs a non-empty text"),
+        ("circuit", "3a", "circuit[0]: found '3a', needs '1c1a' or '2a' or 'xor'"),
+        ("clip_weights", "no", "clip_weights[0]: found 'no', needs true or false"),
+        ("clip_weights", 0, "clip_weights[0]: found 0, needs true or false"),
+        ("clip_weights", (), "clip_weights: found [], needs a list, each item true or false"),
+        ("calibration", ("mse", "best"), "calibration[1]: found 'best', needs"),
+        ("accelerator", None, "accelerator: found None, needs a list"),
+        ("batch", 0, "batch[0]: found 0, needs a whole number in 1.."),
+        ("images", True, "images: found True, needs a whole number"),
+        ("quantization", 8, "quantization: found 8, needs a table with the keys"),
+    ],
+    ids=str,
+)
+def test_a_value_of_a_wrong_type_from_python_is_refused_by_name(axis, value, message):
+    with pytest.raises(ConfigError, match=re.escape(f"study: {message}")):
+        study(**{axis: value})
 
 
 def test_points_come_in_a_fixed_order_and_axes_without_effect_make_none():

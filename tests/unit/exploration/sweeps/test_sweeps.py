@@ -43,6 +43,19 @@ def done(tmp_path_factory):
     return folder, sweep(STUDY, folder, jobs=1)
 
 
+@pytest.mark.parametrize("clips", [False, True])
+def test_a_sweep_prices_adder_weights_as_estimate_does_clipped_or_not(clips, tmp_path):
+    """Operands of mixed sign, which unclipped weights make, are one bit wider on every circuit."""
+    calibration = load_images("fashion-mnist-2000", None, "train", 8)
+    study = Study(networks="lenet5-adder", circuit=("2a", "1c1a", "xor"), clip_weights=clips, images=4, calibration_images=8)
+    network, found = load_network("lenet5-adder"), sweep(study, tmp_path, jobs=1)
+    assert [(row["circuit"], row["clip_weights"]) for row in found.rows] == [(one, clips) for one in study.circuit]
+    for row in found.rows:
+        how = Quantization(circuit=row["circuit"], clip_weights=clips)
+        cost = estimate(addersim.count(quantize(network, calibration.pixels, how)), row["accelerator"], row["table"])
+        assert row["energy_pj"] == cost.energy_pj
+
+
 @pytest.fixture
 def calls(monkeypatch):
     """Names of the jobs that were run, in this process."""

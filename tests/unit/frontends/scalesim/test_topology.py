@@ -236,8 +236,12 @@ def test_the_command_line_takes_both_files_and_writes_both_tables(tmp_path):
 
 def test_the_command_line_refuses_what_does_not_go_together(tmp_path):
     (tmp_path / "net.csv").write_text(HEADER + "a,34,34,3,3,3,16,1,\n")
-    assert "--circuit: a SCALE-Sim topology has no adder layers" in refused("count", tmp_path / "net.csv", "--circuit", "2a")
-    assert "--datapath: for SCALE-Sim topologies" in refused("count", "lenet5-conv", "--datapath", "mac")
+    two = refused("count", tmp_path / "net.csv", "--datapath", "2a,mac")
+    assert two == "addersim: --datapath: found l1-2a, mac; a SCALE-Sim topology takes one for all its layers"
+    assert document("count", tmp_path / "net.csv", "--circuit", "2a") == document(
+        "count", tmp_path / "net.csv", "--datapath", "l1-2a"
+    )
+    assert document("count", "lenet5-conv", "--datapath", "mac") == document("count", "lenet5-conv")
     assert refused("count", tmp_path / "none.csv").endswith("cannot be read: No such file or directory")
     (tmp_path / "scale.cfg").write_text(CONFIGURATION.replace("8", "no", 1))
     bad = refused("estimate", tmp_path / "net.csv", "--accelerator", tmp_path / "scale.cfg", "--csv", tmp_path / "out.csv")

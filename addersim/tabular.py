@@ -1,0 +1,179 @@
+"""Results for people and for other programs: a table, one line, HTML, plain values, a frame.
+
+A result inherits `Tabular` and says its title, its key figures, a few columns for people, its plain values and its rows. All
+names may come from files: text is printed without control characters, and HTML escapes it.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from textwrap import shorten, wrap
+from typing import TYPE_CHECKING, Any
+
+from addersim.inputs.text import printable
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["WIDTH", "Row", "Tabular", "format_table", "layer_rows", "percent", "show"]
+
+Row = dict[str, Any]
+WIDTH = 80
+"""Columns of a terminal that is as wide as any."""
+MOST_LINES = 250
+"""Rows that are printed: ResNet-50 has fewer layers. A frame has all of them."""
+_LEAST = 8
+"""Letters of a text that are left where a table is too wide."""
+
+
+class Tabular:
+    """A result that prints as a table of `WIDTH` columns and converts to plain values, rows and a frame."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def to_dict(self) -> Row:
+        """Plain values, ready for JSON; units in the keys."""
+
+    @abstractmethod
+    def to_rows(self) -> list[Row]:
+        """Tidy rows, such as one a layer; units in the keys."""
+
+    def to_frame(self) -> pd.DataFrame:
+        """`to_rows` as a frame of pandas, which is imported only now."""
+        import pandas as pd
+
+        return pd.DataFrame(self.to_rows())
+
+    @abstractmethod
+    def _title(self) -> str:
+        """What this is a result of."""
+
+    @abstractmethod
+    def _figures(self) -> dict[str, str]:
+        """Key figures with their units, by name."""
+
+    @abstractmethod
+    def _lines(self) -> list[Row]:
+        """Rows with the few columns that people look at first."""
+
+    def __str__(self) -> str:
+        return "\n".join([format_table(self._title(), self._lines(), WIDTH), *wrap(self._facts(), WIDTH)])
+
+    def __repr__(self) -> str:
+        title = shorten(_plain(self._title()), WIDTH, placeholder="…")
+        return f"<{type(self).__name__} {title}: {self._facts()}>"
+
+    def _repr_html_(self) -> str:
+        lines = self._lines()
+        shown, left = lines[:MOST_LINES], len(lines) - MOST_LINES
+        head = "".join(f"<th>{_markup(key)}</th>" for key in (lines[0] if lines else ()))
+        body = "".join(f"<tr>{''.join(map(_cell, row.values()))}</tr>" for row in shown)
+        more = f"<tfoot><tr><td>{_more(left)}</td></tr></tfoot>" if left > 0 else ""
+        caption = f"<caption>{_markup(f'{self._title()}: {self._facts()}')}</caption>"
+        return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody>{more}</table>"
+
+    def _facts(self) -> str:
+        return _plain(", ".join(f"{name} {value}" for name, value in self._figures().items()))
+
+
+def format_table(title: str, rows: Sequence[Mapping[str, Any]], width: int | None = None) -> str:
+    """Rows as aligned plain text under a title; with a width, texts are cut so that no line is longer.
+
+    Examples
+    --------
+    >>> print(format_table("two layers", [{"layer": "conv1", "taps": 117600}, {"layer": "fc", "taps": 48}]))
+    two layers
+    layer     taps
+    conv1  117,600
+    fc          48
+    """
+    heading = [_plain(title)] if width is None else wrap(_plain(title), width)
+    if not rows:
+        return "\n".join(heading)
+    shown = rows if width is None else rows[:MOST_LINES]
+    cells = [[_plain(key) for key in rows[0]], *([show(value) for value in row.values()] for row in shown)]
+    right = [any(_is_number(row[key]) for row in shown) for key in rows[0]]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(right))]
+    if width is not None:
+        widths = _fitting(widths, right, width)
+    lines = [
+        "  ".join(_placed(text, size, flush) for text, size, flush in zip(row, widths, right, strict=True)).rstrip()
+        for row in cells
+    ]
+    more = [_more(len(rows) - len(shown))] if len(shown) < len(rows) else []
+    return "\n".join([*heading, *lines, *more])
+
+
+def layer_rows(document: Row, shared: Iterable[str]) -> list[Row]:
+    """One row a layer of a document: what all layers share, the layer's name, and the values that are nested in no layer."""
+    same, layers = {key: document[key] for key in shared}, document["layers"]
+    nested = {key for layer in layers for key, value in layer.items() if isinstance(value, dict | list)} | {"name"}
+    return [
+        same | {"layer": layer["name"]} | {key: value for key, value in layer.items() if key not in nested} for layer in layers
+    ]
+
+
+def show(value: Any) -> str:
+    """A value for people: thousands apart, four significant digits, no exponents.
+
+    Examples
+    --------
+    >>> show(1234567), show(0.123456), show(None), show("a\\nb")
+    ('1,234,567', '0.1235', '', 'a\\\\nb')
+    """
+    if value is None:
+        return ""
+    if not _is_number(value):
+        return printable(str(value))
+    if isinstance(value, int) or abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.4g}"
+
+
+def percent(share: float | None) -> str:
+    """A share in per cent, with two decimals."""
+    return "" if share is None else f"{100 * share:.2f} %"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _plain(text: str) -> str:
+    """Text as printed; a no-break space is for pages, where lines break."""
+    return printable(text.replace("\N{NO-BREAK SPACE}", " "))
+
+
+def _markup(text: str) -> str:
+    return escape(_plain(text))
+
+
+def _cell(value: Any) -> str:
+    place = ' style="text-align: right"' if _is_number(value) else ""
+    return f"<td{place}>{escape(show(value))}</td>"
+
+
+def _more(left: int) -> str:
+    return f"and {left:,} more; to_frame() has all"
+
+
+def _fitting(widths: Sequence[int], right: Sequence[bool], width: int) -> list[int]:
+    """Widths of columns that fit together: the widest text gives way, down to `_LEAST`; numbers stay whole."""
+    found = list(widths)
+    while (excess := sum(found) + 2 * (len(found) - 1) - width) > 0:
+        texts = [place for place, flush in enumerate(right) if not flush and found[place] > _LEAST]
+        if not texts:
+            break
+        widest = max(texts, key=found.__getitem__)
+        second = max((found[place] for place in texts if place != widest), default=0)
+        found[widest] -= min(excess, found[widest] - _LEAST, max(1, found[widest] - second))
+    return found
+
+
+def _placed(text: str, width: int, flush_right: bool) -> str:
+    if flush_right:
+        return text.rjust(width)
+    return (text if len(text) <= width else f"{text[: width - 1]}…").ljust(width)
