@@ -4,12 +4,15 @@ Windows of the table see 2 channels of 3 x 3 pixels, 4 filters of 2 x 2: 4 pixel
 the vector unit gives 32 words (2 channels of 4 x 4) or, pooled by two, 8.
 """
 
+import re
+
 import numpy as np
 import pytest
 
 from addersim.arithmetic.fixed import Accumulator, FixedFormat
-from addersim.errors import QuantizationError
+from addersim.errors import NetworkError, QuantizationError
 from addersim.layers import (
+    Affine,
     IntegerAdd,
     IntegerAffine,
     IntegerAveragePool,
@@ -17,9 +20,12 @@ from addersim.layers import (
     IntegerMove,
     IntegerRelu,
     IntegerWindow,
+    Plan,
+    Relu,
 )
 from addersim.layers.affine import fixed_multiplier
 from addersim.layers.base import Value
+from addersim.quantization.rules import Quantization
 from addersim.trace import Operand
 
 
@@ -206,6 +212,48 @@ def test_what_runs_on_the_vector_unit(row):
     assert found.work is found.datapath is found.operand_bits is None
 
 
+def test_the_register_of_an_average_holds_its_sum():
+    assert bill_of(average(1.0), CODES).accumulator_bits == 10
+    assert bill_of(average(1.0, (3, 3)), SMALL).accumulator_bits == 12
+    assert bill_of(average(1.0, (1, 1)), CODES).accumulator_bits == 8
+
+
+@pytest.mark.parametrize(
+    ("datapath", "x", "w", "scale"),
+    [
+        ("l1-2a", u(8, 0.5), u(8, 0.5), 0.5),
+        ("l1-2a", u(8, 0.5), u(4, 8.0), 0.5),  # the finer grid
+        ("l1-2a", u(4, 8.0), u(8, 0.5), 0.5),
+        ("l2", u(4, 8.0), u(8, 0.5), 0.25),
+        ("mac", u(8, 0.5), s(8, 0.25), 0.125),
+    ],
+)
+def test_one_step_of_a_sum(datapath, x, w, scale):
+    found = window(datapath, x, w).value(Value.of((2, 3, 3), x))
+    assert (found.scale, found.is_sum, found.shape) == (scale, True, (4, 2, 2))
+
+
+def test_a_register_that_is_just_wide_enough_is_exact():
+    assert window("l1-2a", U8, U8, Accumulator(12)).accumulator_bits() == 12
+    with pytest.raises(NetworkError, match="the accumulator has 11 bits and its worst case needs 12"):
+        window("l1-2a", U8, U8, Accumulator(11))
+
+
+@pytest.mark.parametrize(("scale", "bound"), [(2**-5, 192), (6 / 255, None), (5.9 / 255, None), (1.0, 6), (100.0, 1)])
+def test_a_bound_of_relu_in_codes(scale, bound):
+    """6 in steps of the output; none where it is the format's own end or beyond."""
+    plan = Plan({"r": u(8, scale)}, {"r": scale}, Quantization(), {})
+    assert Relu(name="r", inputs=("x",), maximum=6.0).integer(plan).maximum == bound
+
+
+def test_a_program_that_is_only_counted_bills_multipliers_unless_scales_are_powers_of_two():
+    """Fresh constants may be ones; trained ones are not. A pure change of scale by powers of two only shifts."""
+    one = Affine(name="a", inputs=("x",), multiplier=np.ones(1), addend=np.zeros(1))
+    for powers, multiplier in ((False, 3), (True, 1)):
+        plan = Plan({"a": U8}, {"x": 1.0}, Quantization(power_of_two=powers), {}, calibrated=False)
+        assert one.integer(plan).multiplier.tolist() == [multiplier]
+
+
 FACTORS = [
     # real factor, bits of the port, addend in output codes, multiplier, shift
     (1.0, 16, 0, 1, 0),
@@ -232,8 +280,9 @@ def test_factors_as_multiplier_and_shift(row):
     assert [one.tolist() for one in found] == [[multiplier], [shift]]
 
 
-def test_a_factor_beyond_the_port_is_refused():
-    with pytest.raises(
-        QuantizationError, match=r"layer a: a gain of 4e\+04 output codes a step does not fit 16 multiplier bits"
-    ):
-        fixed_multiplier(np.array([40000.0]), 16, np.zeros(1), "a")
+@pytest.mark.parametrize(
+    ("real", "shown"), [(40000.0, "4e+04"), (-40000.0, "4e+04"), (32767.9, "3.277e+04")]
+)  # 32768 does not fit
+def test_a_factor_beyond_the_port_is_refused(real, shown):
+    with pytest.raises(QuantizationError, match=f"layer a: a gain of {re.escape(shown)} output codes a step does not fit 16"):
+        fixed_multiplier(np.array([real]), 16, np.zeros(1), "a")

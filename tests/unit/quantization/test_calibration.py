@@ -52,7 +52,9 @@ def test_without_correction_constants_stay_as_trained_whatever_rounds_the_weight
 
     def constants(rounding):
         program = quantize(network, pixels, Quantization(weight_bits=4, correction="none", weight_rounding=rounding))
-        return [one for layer in program.layers if isinstance(layer, IntegerAffine) for one in (layer.multiplier, layer.addend)]
+        return [
+            one for layer in program.layers if isinstance(layer, IntegerAffine) for one in (layer.multiplier, layer.addend)
+        ]
 
     for plain, adjusted in zip(constants("nearest"), constants("output"), strict=True):
         assert np.array_equal(plain, adjusted)

@@ -14,7 +14,10 @@ from tests.unit.hardware.dataflow.test_systolic_mapper import AWAY, machine
 from tests.unit.hardware.traces import window
 
 WIDTHS = Widths(8, 8, 24)  # two inputs or weights in a word of 16 bits; two words a sum
-APART, UNIFIED = machine("weight").buffers, machine("weight", unified=1).buffers  # memories of 512 words, half of them for a tile
+APART, UNIFIED = (
+    machine("weight").buffers,
+    machine("weight", unified=1).buffers,
+)  # memories of 512 words, half of them for a tile
 
 
 def test_what_a_tile_may_take_of_a_memory():
@@ -22,7 +25,11 @@ def test_what_a_tile_may_take_of_a_memory():
     waiting = msgspec.structs.replace(APART, double_buffered=False)
     assert [tile_words(APART, name) for name in ("input", "weight", "output")] == [256, 256, 256]
     assert [tile_words(waiting, name) for name in ("input", "weight", "output")] == [512, 512, 512]
-    assert [tile_words(keeping, name) for name in ("input", "weight", "output")] == [128, 256, 128]  # weights are not activations
+    assert [tile_words(keeping, name) for name in ("input", "weight", "output")] == [
+        128,
+        256,
+        128,
+    ]  # weights are not activations
 
 
 ROOMS = [
