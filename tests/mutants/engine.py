@@ -4,7 +4,7 @@ RULES = "unit/quantization/test_rules_table.py"
 PIPELINE = (
     f"{RULES} unit/quantization/test_calibration.py unit/quantization/test_rewrites.py unit/quantization/test_pipeline.py"
 )
-BILLS = "unit/layers"
+BILLS = "unit/layers/test_bills.py"
 
 CHANGES = {
     "quantization/pipeline.py": (
@@ -180,7 +180,7 @@ CHANGES = {
         ),
     ),
     "arithmetic/fixed.py": (
-        "unit/arithmetic unit/layers/test_bills.py",
+        "unit/arithmetic",
         (
             ("-int(minimum) - 1 if minimum < 0", "-int(minimum) if minimum < 0"),
             ("remainder >= half if", "remainder > half if"),
@@ -191,7 +191,7 @@ CHANGES = {
         ),
     ),
     "arithmetic/geometry.py": (
-        "unit/arithmetic unit/layers",
+        "unit/arithmetic",
         (
             ("room // stride + 1", "-(-room // stride) + 1"),
             # ``last >= size`` -> ``last > size`` is equal: padding is the same on both sides, so that where the last window

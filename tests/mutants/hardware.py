@@ -1,7 +1,7 @@
 """Faults of the hardware models: by file the tests that are to notice, and pairs of old and new text."""
 
 DATAFLOW = "unit/hardware/dataflow"
-MAPPER = f"{DATAFLOW}/test_systolic_mapper.py {DATAFLOW}/test_systolic.py"
+MAPPER = f"{DATAFLOW}/test_capacity.py {DATAFLOW}/test_systolic.py {DATAFLOW}/test_systolic_mapper.py"
 ROWS = f"{DATAFLOW}/test_row_stationary.py {DATAFLOW}/test_row_array.py"
 PRICES = "unit/hardware/prices"
 
@@ -187,7 +187,7 @@ CHANGES = {
         ),
     ),
     "hardware/latency.py": (
-        "unit/hardware/test_estimate.py unit/hardware/test_traffic.py",
+        "unit/hardware/test_latency.py",
         (
             ("-(-operations // accelerator.vector.lanes)", "operations // accelerator.vector.lanes"),
             ("-(-number // banks[name])", "number // banks[name]"),
