@@ -1,7 +1,7 @@
 """Faults of the hardware models: by file the tests that are to notice, and pairs of old and new text."""
 
 DATAFLOW = "unit/hardware/dataflow"
-MAPPER = f"{DATAFLOW}/test_capacity.py {DATAFLOW}/test_systolic.py {DATAFLOW}/test_systolic_mapper.py"
+MAPPER = f"{DATAFLOW}/test_capacity.py {DATAFLOW}/test_steps.py {DATAFLOW}/test_systolic.py"
 ROWS = f"{DATAFLOW}/test_row_stationary.py {DATAFLOW}/test_row_array.py"
 PRICES = "unit/hardware/prices"
 

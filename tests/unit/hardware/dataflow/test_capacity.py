@@ -1,14 +1,13 @@
 """Room for tiles and the pixels under them, by hand."""
 
 import msgspec
-import numpy as np
 import pytest
 
 from addersim.arithmetic.geometry import Geometry
 from addersim.hardware.dataflow.capacity import Room, tile_words
 from addersim.hardware.dataflow.dispatch import array_problems
 from addersim.hardware.dataflow.footprint import Footprint
-from addersim.hardware.dataflow.systolic_mapper import ORDERS, Cut, smallest_tile, steps
+from addersim.hardware.dataflow.systolic_mapper import smallest_tile
 from addersim.hardware.traffic import Widths
 from addersim.trace import MatrixWork, Operand
 from tests.unit.hardware.dataflow.test_systolic_mapper import AWAY, machine
@@ -105,26 +104,3 @@ def test_a_cut_of_the_window_fetches_a_channel_twice_but_not_where_taps_are_chan
     rows, columns = geometry.output_size(4, 4)
     work = MatrixWork(rows * columns, kernel * kernel * 2, 2, geometry=geometry, image=(4, 4))
     assert Footprint.of(work, Operand(32, 8), 1).fetched(1, 2) == words
-
-
-def test_nothing_is_fetched_again_where_nothing_moves_inside():
-    """Two tiles of pixels, one of filters and of taps: weights and sums stay, whatever the order of the loops."""
-    layer = window("w", 6, 4, 2, inputs=24)
-    (problem,) = array_problems([(layer, AWAY)], machine("output"), 1)
-    one = np.array([1])
-    found = steps(problem, Cut(one, one, np.array([4]), np.array([False])))
-    assert problem.folds == (2, 1, 4)
-    assert set(found.weights.ravel().tolist()) == {8}
-    assert set(found.spilled.ravel().tolist()) == {0}
-    assert set(found.inputs.ravel().tolist()) == {24}
-
-
-def test_loops_inside_fetch_again():
-    """Two tiles of pixels and two of taps: weights come twice where taps run inside pixels, sums leave where pixels do."""
-    layer = window("w", 6, 4, 2, inputs=24)
-    (problem,) = array_problems([(layer, AWAY)], machine("output"), 1)
-    one = np.array([1])
-    found = steps(problem, Cut(one, one, np.array([2]), np.array([False])))
-    for order, weights, spilled in zip(ORDERS, found.weights[:, 0], found.spilled[:, 0], strict=True):
-        pixels_outside = order.index(0) < order.index(2)
-        assert (weights, spilled) == ((16, 0) if pixels_outside else (8, 12))
