@@ -6,7 +6,7 @@ TORCH ?= torch==2.13.0
 BIN := .venv/bin
 SOURCES := setup.py pyproject.toml $(wildcard ext/*)
 
-.PHONY: demo test test-slow sanitize fuzz-kernels fuzz-readers bench lint clean
+.PHONY: demo test test-slow sanitize fuzz-kernels fuzz-readers mutants bench lint clean
 
 demo: .venv/.installed.stamp
 	$(BIN)/addersim demo --output reports/demo
@@ -25,6 +25,9 @@ fuzz-kernels: .venv/.test.stamp
 
 fuzz-readers: .venv/.test.stamp
 	$(BIN)/python -m pytest -m slow tests/properties/test_readers.py
+
+mutants: .venv/.test.stamp
+	$(BIN)/python -m tests.mutants $(ONLY)
 
 bench: .venv/.test.stamp
 	$(BIN)/python -m tests.bench

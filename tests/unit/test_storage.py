@@ -4,6 +4,7 @@ import io
 import pickle
 import zipfile
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -11,7 +12,7 @@ import addersim
 from addersim import Network, Program, Quantization, quantize
 from addersim.errors import NetworkError
 from addersim.model_zoo import load_network, load_network_or_program
-from addersim.storage import write_atomically
+from addersim.storage import load_arrays, record_digest, write_atomically
 from tests.unit.networks import images, residual
 
 
@@ -283,3 +284,38 @@ def test_two_members_of_one_name_are_refused(tmp_path):
             archive.writestr("header.npy", NETWORK)
     with pytest.raises(NetworkError, match="several members have one name"):
         load_network_or_program(tmp_path / "f.npz")
+
+
+def test_a_written_file_has_the_rights_that_others_have(tmp_path):
+    with write_atomically(tmp_path / "ours") as stream:
+        stream.write(b"x")
+    (tmp_path / "plain").write_bytes(b"x")
+    assert (tmp_path / "ours").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_arrays_in_columns_come_back_as_they_were(tmp_path):
+    array = np.asfortranarray(np.arange(6.0).reshape(2, 3))
+    np.savez(tmp_path / "a.npz", a=array)
+    assert load_arrays(tmp_path / "a.npz", NetworkError)["a"].tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+def test_a_file_is_bounded_by_what_it_unpacks_to(tmp_path, monkeypatch):
+    np.savez_compressed(tmp_path / "a.npz", a=np.zeros(1000, np.uint8))
+    size = 1000 + 128  # npy's header
+    monkeypatch.setattr("addersim.storage.MAX_FILE_BYTES", size)
+    assert load_arrays(tmp_path / "a.npz", NetworkError)["a"].size == 1000
+    monkeypatch.setattr("addersim.storage.MAX_FILE_BYTES", size - 1)
+    with pytest.raises(NetworkError, match="1,128 bytes when unpacked; at most 1,127 are read"):
+        load_arrays(tmp_path / "a.npz", NetworkError)
+
+
+def test_a_digest_tells_types_and_shapes_apart():
+    """The same bytes, as another type or in another shape, are another record."""
+
+    class Kept(msgspec.Struct):
+        array: np.ndarray
+
+    same = np.arange(4, dtype=np.int32)
+    others = (same.view(np.uint32), same.reshape(2, 2), same[::-1].copy())
+    assert record_digest(Kept(same)) == record_digest(Kept(same.copy()))
+    assert len({record_digest(Kept(one)) for one in (same, *others)}) == 4

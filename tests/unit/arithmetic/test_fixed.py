@@ -122,3 +122,39 @@ def test_accumulators_print_as_they_are_read(text):
 def test_impossible_formats_are_refused_in_one_line(make, message):
     with pytest.raises(FormatError, match=message):
         make()
+
+
+SHIFTED = [
+    # code, places, half to even, half up, truncated
+    (3, 1, 2, 2, 1),
+    (1, 1, 0, 1, 0),
+    (5, 1, 2, 3, 2),
+    (-1, 1, 0, 0, -1),
+    (-3, 1, -2, -1, -2),
+    (5, 2, 1, 1, 1),
+    (6, 2, 2, 2, 1),
+    (10, 2, 2, 3, 2),
+    (7, 0, 7, 7, 7),
+]
+
+
+@pytest.mark.parametrize(("code", "places", "even", "up", "down"), SHIFTED)
+def test_dropped_bits_round_by_hand(code, places, even, up, down):
+    for rounding, expected in (("half-even", even), ("half-up", up), ("truncate", down)):
+        assert shift_right(np.array([code]), places, rounding).tolist() == [expected]
+
+
+@pytest.mark.parametrize(
+    ("bits", "signed", "dtype"),
+    [
+        (2, True, "i1"),
+        (8, True, "i1"),
+        (9, True, "i2"),
+        (8, False, "u1"),
+        (9, False, "u2"),
+        (16, True, "i2"),
+        (16, False, "u2"),
+    ],
+)
+def test_codes_take_the_smallest_type(bits, signed, dtype):
+    assert FixedFormat(bits, signed).dtype == np.dtype(dtype)

@@ -55,3 +55,9 @@ def test_the_paper_bills_an_adder_tap_as_two_additions():
 def test_an_unknown_datapath_lists_the_known():
     with pytest.raises(FormatError, match="unknown datapath 'l3'; known: l1-2a, l1-1c1a, l1-xor, mac, l2"):
         datapath("l3")
+
+
+def test_what_never_runs_is_not_kept():
+    assert OpCounts({("add", 8): 0}) == OpCounts()
+    assert list(OpCounts([(("add", 8), 0), (("mul", 8), 2), (("mul", 8), 3)]).items()) == [(("mul", 8), 5)]
+    assert repr(OpCounts({("add", 8): 0})) == "OpCounts()"

@@ -128,3 +128,18 @@ def test_bundled_tables_with_areas_price_a_whole_accelerator():
         assert not found.missing
         assert found.node_nm == node
     assert re.match("mul", estimate_area(SMALL, EDGE, load_table("shiftaddnet-45nm")).missing[0])
+
+
+def test_a_datapath_that_no_layer_runs_on_is_as_wide_as_the_widest_layer():
+    wide, narrow = window("wide", 4, 9, 2, inputs=36, bits=12), window("narrow", 4, 9, 2, inputs=36, bits=6)
+    for layers in ((wide, narrow), (narrow, wide)):
+        found = inventory(Trace("t", "hardware", layers), with_array(datapaths=("mac", "l1-xor")))
+        array = [(one.op, one.bits) for one in found if one.unit == "array" and one.component == "integer"]
+        assert array == [("mul", 12), ("sub", 12), ("xor", 12), ("add", 24)]
+
+
+def test_each_datapath_is_as_wide_as_its_own_layers():
+    wide, narrow = window("wide", 4, 9, 2, inputs=36, bits=12), adder(window("narrow", 4, 9, 2, inputs=36, bits=6), "l1-xor")
+    found = inventory(Trace("t", "hardware", (wide, narrow)), EDGE)
+    array = {one.op: one.bits for one in found if one.unit == "array" and one.component == "integer"}
+    assert array == {"mul": 12, "sub": 6, "xor": 6, "add": 24}

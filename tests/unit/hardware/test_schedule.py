@@ -116,3 +116,13 @@ def test_a_stored_value_that_the_network_puts_out_is_never_kept():
     flat = LayerTrace("flat", "move", OpCounts(), (words,), words)
     trace = Trace("t", "hardware", (relu("a", 16, (words,)), flat))
     assert kept_on_chip(schedule(trace), trace, BUFFERS, 1) == set()
+
+
+def test_values_take_whole_words_of_the_memory():
+    """Seven codes of 9 bits lie in a word of 64: 1024 of them take 147 words, 9408 bits, not 9216."""
+    layers = (relu("a", 1024, (Operand(1024, 8),), bits=9), relu("b", 1024, (Operand(1024, 9),), bits=9))
+    trace = Trace("t", "hardware", layers)
+    assert BUFFERS.input.word_bits == BUFFERS.output.word_bits == 64
+    for bits, kept in ((9216, set()), (9407, set()), (9408, {0})):
+        kib = bits / 8192 / 2
+        assert kept_on_chip(schedule(trace), trace, buffers(kib, kib), 1) == kept

@@ -66,6 +66,14 @@ def test_the_smallest_array_that_is_fast_enough(images_per_second):
         assert estimate(SMALL, shaped(side - 1, side - 1)).images_per_second < images_per_second
 
 
+@pytest.mark.parametrize("side", [1, 2, 3, 4, 6, 8])
+def test_an_array_that_is_just_fast_enough_is_taken(side):
+    speeds = [estimate(SMALL, shaped(one, one)).images_per_second for one in (side, side - 1) if one]
+    assert len(speeds) == 1 or speeds[0] > speeds[1]
+    found = fit_throughput(SMALL, EDGE, speeds[0]).array
+    assert (found.rows, found.columns) == (side, side)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

@@ -167,3 +167,11 @@ def test_a_layer_too_large_to_be_counted_in_64_bits_is_refused(tmp_path, refused
                     "big, 1002, 1002, 3, 3, 100, 100, 1,\n")  # fmt: skip
     told = refused("estimate", path, "--batch", 1_000_000)
     assert "layer big: 90,000,000,000,000,000 taps in a batch of 1,000,000; at most 1,000,000,000,000,000: take a" in told
+
+
+def test_eighteen_digits_are_read_and_no_more():
+    one = Limit(0, 10**30)
+    assert one.read("9" * 18, "here") == int("9" * 18)
+    assert one.read("0" * 50 + "9" * 18, "here") == int("9" * 18)
+    with pytest.raises(ConfigError, match="here: found 9999999999999999999, needs a whole number in 0"):
+        one.read("9" * 19, "here")

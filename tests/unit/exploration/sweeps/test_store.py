@@ -7,12 +7,13 @@ import threading
 
 import pytest
 
-from addersim import quantize
+from addersim import count, quantize
 from addersim.errors import SweepError
 from addersim.exploration.sweeps.job_files import CostKey, Failed, Priced, Simulated, SimulationKey, encode, with_circuit
 from addersim.exploration.sweeps.store import Store
 from addersim.quantization import Quantization
 from addersim.simulation import simulate
+from tests.unit.hardware.traces import small_residual_network
 from tests.unit.networks import images, residual
 
 KEY = CostKey(simulation="a", circuit="2a", accelerator="b", table="c", batch=1, code="d")
@@ -168,3 +169,25 @@ def test_many_writers_of_one_job_leave_one_whole_file(store, notes):
     assert seen == [PRICED] * 80
     assert [path.name for path in store.path(KEY).parent.iterdir()] == [store.path(KEY).name]
     assert notes == []
+
+
+SIMULATED = Simulated(accuracy_float=0.1, accuracy=0.2, agreement=0.3, images=6, trace=small_residual_network())
+SIMULATION = SimulationKey(network="a", calibration_images="b", test_images="c", rules=Quantization(), code="d")
+
+
+@pytest.mark.parametrize(("key", "outcome"), [(KEY, SIMULATED), (SIMULATION, PRICED)])
+def test_a_sound_outcome_of_another_kind_of_job_is_not_trusted(store, notes, key, outcome):
+    store.write(key, outcome)
+    assert store.read(key) is None
+    assert "its outcome is that of another kind of job; done again" in notes[0]
+
+
+def test_another_circuit_is_billed_at_the_width_of_the_operands():
+    """Weights that nobody clipped make operands of 9 bits of codes of 8."""
+    network = residual()
+    how = Quantization(clip_weights=False)
+    trace = count(quantize(network, None, how))
+    assert 9 in {layer.operand_bits for layer in trace.layers}
+    for circuit in ("1c1a", "xor"):
+        twin = count(quantize(network, None, Quantization(clip_weights=False, circuit=circuit)))
+        assert with_circuit(trace, circuit) == twin

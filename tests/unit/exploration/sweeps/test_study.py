@@ -225,3 +225,16 @@ def test_a_network_that_does_not_fit_the_images_is_refused(tmp_path):
     residual().save(tmp_path / "small.npz")
     with pytest.raises(ConfigError, match=r"takes images of \(2, 10, 12\) in 5 classes"):
         make_plan(study(networks=(str(tmp_path / "small.npz"),)))
+
+
+def test_a_million_points_are_a_study_and_one_axis_more_is_none():
+    machines, tables = (tuple(f"{what}{number}" for number in range(1000)) for what in ("machine", "table"))
+    assert Study(networks=("n",), accelerator=machines, table=tables).networks == ("n",)
+    with pytest.raises(ConfigError, match="1,001,000 points; a study has at most 1,000,000"):
+        Study(networks=("n",), accelerator=(*machines, "one more"), table=tables)
+
+
+def test_widths_that_are_named_twice_count_once():
+    assert read_widths("2..4,3,8", "bits") == (2, 3, 4, 8)
+    assert read_widths([8, 2, 8], "bits") == (8, 2)
+    assert read_widths("5..5", "bits") == (5,)

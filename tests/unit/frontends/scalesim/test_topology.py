@@ -2,6 +2,7 @@
 
 import json
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
@@ -84,6 +85,47 @@ def test_headers_that_exist():
 
 def test_depthwise_layers_run_channel_by_channel():
     assert work_of("DP1, 10, 10, 3, 3, 6, 1, 1,\n") == (64, 9, 1, 6)
+    (layer,) = topology(HEADER + "DP1, 10, 10, 3, 3, 6, 1, 1,\n").layers
+    assert (layer.work.geometry.groups, layer.input_words) == (6, 600)
+
+
+UNCLIPPED = [
+    # datapath, clipped, operand bits, accumulator bits of 27 taps
+    ("l1-2a", True, 8, 14),  # 27 x 255 = 6885
+    ("l1-2a", False, 9, 15),  # weights of -128..127 beside inputs of 0..255: 27 x 383 = 10,341
+    ("l2", True, 9, 23),  # cannot be clipped exactly: 27 x 383^2 = 3,960,603
+    ("l2", False, 9, 23),
+    ("mac", True, 8, 21),  # 27 x 255 x 128 = 881,280
+    ("mac", False, 8, 21),
+]
+
+
+@pytest.mark.parametrize(("datapath", "clipped", "operand_bits", "accumulator_bits"), UNCLIPPED)
+def test_weights_are_signed_where_nothing_clips_them(datapath, clipped, operand_bits, accumulator_bits):
+    rules = Quantization(clip_weights=clipped)
+    (layer,) = topology_trace(topology(HEADER + "a,9,9,3,3,3,4,1,\n"), datapath, rules).layers
+    assert (layer.operand_bits, layer.accumulator_bits) == (operand_bits, accumulator_bits)
+
+
+def test_a_report_of_a_batch_has_all_its_pixels():
+    """7 x 7 pixels of 3 images are 147: ten folds of 16 rows, each with 4 of 16 columns filled and 27 + 30 cycles."""
+    trace, machine = topology_trace(topology(HEADER + "a,9,9,3,3,3,4,1,\n")), load_accelerator("systolic-16x16")
+    ((number, total, _, overall, mapping, compute),) = compute_report(trace, estimate(trace, machine, batch=3), machine)
+    assert number == 0
+    assert mapping == pytest.approx(100 * 147 * 4 / (10 * 16 * 16))
+    assert compute == pytest.approx(mapping * 27 / 57)
+    assert overall == pytest.approx(100 * 147 * 27 * 4 / (total * 256))
+
+
+def test_a_report_of_a_weight_stationary_array():
+    """27 taps in two folds of 16 rows; SCALE-Sim counts C - 1 cycles a fold more here than in its total: 32 + 32 + 49 - 3."""
+    trace = topology_trace(topology(HEADER + "a,9,9,3,3,3,4,1,\n"))
+    machine = load_accelerator("systolic-16x16")
+    machine = msgspec.structs.replace(machine, array=msgspec.structs.replace(machine.array, dataflow="weight"))
+    ((_, total, _, _, mapping, compute),) = compute_report(trace, estimate(trace, machine, compat="scalesim"), machine)
+    assert mapping == pytest.approx(100 * 27 * 4 / (2 * 16 * 16))
+    assert compute == pytest.approx(mapping * 49 / 110)
+    assert total == 2 * (32 + 16 + 49 - 2) - 1
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from addersim.arithmetic.ops import OPERATIONS
-from addersim.errors import ConfigError, HardwareError
+from addersim.errors import ConfigError, HardwareError, PriceError
 from addersim.hardware import load_table, parse_table, table_names
 from addersim.hardware.prices.csv_file import COLUMNS
 from addersim.hardware.prices.rules import INTERPOLATIONS, RULES
@@ -258,3 +258,53 @@ def test_a_users_file_works_as_a_bundled_one_and_a_table_survives_pickling(tmp_p
     assert (found.name, found.price("add", 8)) == ("lab", 0.5)
     with pytest.raises(ConfigError, match="energy table 'horowitz': neither a bundled name"):
         load_table("horowitz")
+
+
+def test_the_nearest_row_of_a_proportion_is_nearest_by_factor():
+    """7 bits are 3.5 times 2 and less than 2.3 times below 16."""
+    rows = (
+        arithmetic(bits="2", energy="1"),
+        arithmetic(bits="16", energy="32"),
+        arithmetic(bits="1..64", energy="", rule="proportional"),
+    )
+    assert table(*rows).price("add", 7) == pytest.approx(14.0)
+    assert table(*rows).explain("add", 7).rule == "proportional to 16 bits"
+    assert table(*rows).price("add", 4) == pytest.approx(2.0)
+
+
+def test_a_price_of_a_bit_is_no_area_of_a_bit():
+    header = HEADER + ",area_um2"
+    rows = (
+        "sram,access,,64,1,pJ/bit,45,0.9,exact,book,1000",
+        "sram,access,,1..128,,pJ/bit,45,0.9,proportional,book,",
+    )
+    mine = parse_table("\n".join((header, *rows)), "mine", "mine.csv")
+    assert (mine.sram(64, 8).energy_pj, mine.sram(32, 8).energy_pj) == (8, 4)
+    assert mine.area("sram", "read", 8, 64).value == 1000
+    assert mine.area("sram", "read", 8, 32).value == 500
+
+
+def test_a_rule_holds_at_both_of_its_ends_and_not_beyond():
+    mine = table(arithmetic(bits="8", energy="8"), arithmetic(bits="4..16", energy="", rule="proportional"))
+    assert [mine.price("add", bits) for bits in (4, 16)] == [4, 16]
+    for bits in (3, 17):
+        with pytest.raises(PriceError, match=f"has no row for integer add of {bits} bits; it has add of 4..16 bits, 8 bits"):
+            mine.price("add", bits)
+
+
+def test_a_negative_price_is_refused_and_not_used():
+    rows = (
+        arithmetic(bits="8", energy="1"),
+        arithmetic(bits="16", energy="9"),
+        arithmetic(bits="1..64", energy="", rule="linear"),
+    )
+    with pytest.raises(PriceError, match="its linear rule gives -3 pJ for integer add of 4 bits; needs 0 or more"):
+        table(*rows).price("add", 4)
+
+
+def test_polynomials_run_along_bits_of_capacity():
+    """4 KiB are 32,768 bits, 2 to the power of 15."""
+    plain = table("sram,access,,1..64,,pJ/bit,45,0.9,polynomial 1 0.001,book")
+    logarithmic = table("sram,access,,1..64,,pJ/bit,45,0.9,polynomial-log2 1 2,book")
+    assert plain.sram(4, 2).energy_pj == pytest.approx(2 * (1 + 32.768))
+    assert logarithmic.sram(4, 2).energy_pj == pytest.approx(2 * (1 + 2 * 15))

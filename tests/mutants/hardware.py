@@ -1,0 +1,206 @@
+"""Faults of the hardware models: by file the tests that are to notice, and pairs of old and new text."""
+
+DATAFLOW = "unit/hardware/dataflow"
+MAPPER = f"{DATAFLOW}/test_capacity.py {DATAFLOW}/test_steps.py {DATAFLOW}/test_systolic.py"
+ROWS = f"{DATAFLOW}/test_row_stationary.py {DATAFLOW}/test_row_array.py"
+PRICES = "unit/hardware/prices"
+
+CHANGES = {
+    "hardware/dataflow/systolic_mapper.py": (
+        MAPPER,
+        (
+            ("& (self.folds[2] > 1)", "& (self.folds[2] > 0)"),
+            ("& (trips > 1))", "& (trips > 0))"),
+            ("(window_passes - 1) *", "window_passes *"),
+            ("np.where(cut.stays, 1, trips[problem.streamed])", "trips[problem.streamed]"),
+            ("np.where((uncut == most) | cut.stays, uncut,", "np.where(cut.stays, uncut,"),
+            (" * int(problem.adds_up)", ""),
+            ("filter_passes * work.groups", "filter_passes"),
+            ("units(pixels * filters * problem.adds_up)", "units(0)"),
+        ),
+    ),
+    "hardware/dataflow/dispatch.py": (
+        f"{MAPPER} unit/hardware/test_estimate.py",
+        (
+            ("if layer.weights.words < needed:", "if layer.weights.words <= needed:"),
+            ("if layer.weights.words < needed:", "if False:"),
+            ("work.pixels * batch, work.window", "work.pixels, work.window"),
+            ("if len(layer.inputs) != 1:", "if False:"),
+            ("datapaths is not None and layer.datapath not in datapaths", "False"),
+        ),
+    ),
+    "hardware/dataflow/capacity.py": (
+        MAPPER,
+        (
+            (" - max(0, len(shares) - 1)", ""),
+            (' and name != "weight")', ")"),
+            ("// (share * (1 + buffers.double_buffered))", "// share"),
+            (' and not (operand == "input" and input_kept)', ""),
+            (" > one.limit:", " >= one.limit:"),
+        ),
+    ),
+    "hardware/dataflow/footprint.py": (
+        MAPPER,
+        (
+            ("max(0, wide - geometry.stride[1])", "wide - geometry.stride[1]"),
+            ("max(0, high - geometry.stride[0])", "high - geometry.stride[0]"),
+            ("min(wide, geometry.stride[1])", "geometry.stride[1]"),
+            ("if geometry.dilation[axis] > 1 or stride <= kernel:", "if True:"),
+            ("min(stored, reached, products)", "min(stored, products)"),
+            ("(window_tiles - 1) * (self.taps > 1)", "(window_tiles - 1)"),
+            ("(pixel_tiles - 1) * self.shared", "pixel_tiles * self.shared"),
+            ("_span(geometry, axis) - padding", "_span(geometry, axis)"),
+        ),
+    ),
+    "hardware/dataflow/systolic.py": (
+        MAPPER,
+        (
+            ('(rows if dataflow == "output" else 2 * rows)', "rows"),
+            ("most(streamed, parts * rows)", "most(streamed, rows)"),
+            ("self.outputs * (self.sum_passes - 1)", "self.outputs * self.sum_passes"),
+            ('"weight": (column_folds, parts, row_folds)', '"weight": (column_folds, 1, row_folds)'),
+            ('"input": (parts, column_folds, row_folds)', '"input": (parts, row_folds, column_folds)'),
+        ),
+    ),
+    "hardware/dataflow/row_stationary.py": (
+        ROWS,
+        (
+            ("shape.sums * (channel_blocks - 1)", "shape.sums * channel_blocks"),
+            ("return full + (rest > 0),", "return full + 1,"),
+            ('if mapping.weight_kept == "pass" else', 'if mapping.weight_kept != "all" else'),
+            ("several * (mapping.held - pass_filters)", "(mapping.held - pass_filters)"),
+            ("kernel_rows * channel_sets + channel_blocks - 1", "kernel_rows * channel_sets + channel_blocks"),
+        ),
+    ),
+    "hardware/dataflow/row_array.py": (
+        ROWS,
+        (
+            ("0 if input_kept else inputs", "inputs"),
+            ("words // -(-bits // word_bits)", "words"),
+            ("taken <= tile_words(buffers, name)", "taken < tile_words(buffers, name)"),
+            ("if shape.taps != work.taps * batch:", "if False:"),
+        ),
+    ),
+    "hardware/dataflow/objective.py": (
+        MAPPER,
+        (
+            ("else on_chip + bits / bandwidth", "else on_chip"),
+            ('"energy-delay": energy * cycles', '"energy-delay": energy'),
+            ('"dram": bits,', '"dram": energy,'),
+        ),
+    ),
+    "hardware/traffic.py": (
+        f"unit/hardware/test_traffic.py {MAPPER}",
+        (
+            ("words.partial_sums + words.spilled", "words.partial_sums"),
+            ("0 if input_kept else words.inputs", "words.inputs"),
+            ("0 if layer.fused else layer.output.words * batch", "layer.output.words * batch"),
+            ("layer.weights.words * batch, layer.weights.words,", "layer.weights.words, layer.weights.words,"),
+        ),
+    ),
+    "hardware/prices/rules.py": (
+        PRICES,
+        (
+            ("abs(math.log(point[0] / x))", "abs(point[0] - x)"),
+            ("if size >= x)", "if size > x)"),
+            ("value * (x / size)", "value"),
+            ("return x * _linear(", "return x0 * _linear("),
+        ),
+    ),
+    "hardware/prices/data_movement.py": (
+        f"{PRICES} unit/hardware/test_traffic.py",
+        (
+            ("memory.words(writes, bits) * write_pj", "memory.words(writes, bits) * read_pj"),
+            ("return reads * read_pj + writes * write_pj", "return (reads + writes) * read_pj"),
+            ("memory.share(bits) * write_pj", "memory.share(bits) * read_pj"),
+            ("access.size_bits * self._dram", "access.words * self._dram"),
+        ),
+    ),
+    "hardware/prices/scaling.py": (
+        PRICES,
+        (
+            ("after.area / before.area", "1.0"),
+            ("row.area_um2 * area", "row.area_um2 * energy"),
+            ("tuple(one * energy for one in row.coefficients)", "row.coefficients"),
+            ("leakage_uw=None", "leakage_uw=row.leakage_uw"),
+        ),
+    ),
+    "hardware/prices/table.py": (
+        PRICES,
+        (
+            ('times = size.bits if row.per_bit and quantity == "energy_pj"', "times = size.bits if row.per_bit"),
+            ('(size.bits if rule.per_bit and quantity == "energy_pj"', "(size.bits if rule.per_bit"),
+            ("span[0] <= value <= span[1]", "span[0] < value <= span[1]"),
+            ("math.log2(x) if", "math.log(x) if"),
+            ("along * 8192 if", "along * 1024 if"),
+            ("if not 0 <= value < math.inf:", "if not value < math.inf:"),
+            ("if len(twins) > 1:", "if False:"),
+        ),
+    ),
+    "hardware/prices/csv_file.py": (
+        PRICES,
+        (
+            ("1 / int(match[1] or 1)", "1.0"),
+            ("not value >= 0 or (positive and value == 0)", "not value >= 0"),
+            ('* (scale if column == "energy_pj" else 1)', "* scale"),
+            ("if low > high:", "if False:"),
+        ),
+    ),
+    "hardware/prices/operations.py": (
+        PRICES,
+        (("parts.get(op, 0.0) + number", "number"),),
+    ),
+    "hardware/area.py": (
+        "unit/hardware/test_area.py",
+        (
+            ("2 + (twice and not of_sums)", "2 + twice"),
+            ("1 + (twice and of_sums)", "1"),
+            (" if layer.datapath == name] or windows)", "])"),
+            ("== name] or windows)", "== name] or windows[-1:])"),
+            ("record.tap_operations.count(op)", "1"),
+            ("max(bits, found.get(op, 0))", "bits"),
+            ("max(layer.accumulator_bits or layer.output.bits", "max(layer.output.bits"),
+            ("figure.value * circuit.number", "figure.value"),
+        ),
+    ),
+    "hardware/sizing.py": (
+        "unit/hardware/test_sizing.py",
+        (
+            ("if speed(middle) >= images_per_second", "if speed(middle) > images_per_second"),
+            ("while reached < images_per_second:", "while reached <= images_per_second:"),
+            ("(budget_mm2 * 1e6 - fixed) / area", "budget_mm2 * 1e6 / area"),
+            ("if elements < 1:", "if elements < 0:"),
+            ("max(ratio, 1 / ratio)", "ratio"),
+        ),
+    ),
+    "hardware/schedule.py": (
+        "unit/hardware/test_schedule.py",
+        (
+            ("buffer.words(words, bits) * buffer.word_bits", "words * bits"),
+            ("layer.output.words * batch, layer", "layer.output.words, layer"),
+            ("during.max() <= capacity", "during.max() < capacity"),
+            ("order.stages[index], last + 1)", "order.stages[index], last)"),
+            ("(len(pair[1]), pair[0])", "(pair[0],)"),
+            ("source >= 0 and layers[source].fused", "False"),
+            ("for name in names) / 2", "for name in names)"),
+            ("if not -1 <= source < index:", "if not -1 <= source <= index:"),
+        ),
+    ),
+    "hardware/latency.py": (
+        "unit/hardware/test_latency.py",
+        (
+            ("-(-operations // accelerator.vector.lanes)", "operations // accelerator.vector.lanes"),
+            ("-(-number // banks[name])", "number // banks[name]"),
+            ("math.ceil(bits / accelerator", "math.floor(bits / accelerator"),
+            ("max(busy for busy, _ in on_chip) + dram", "max(busy for busy, _ in on_chip)"),
+        ),
+    ),
+    "hardware/scalesim/compute_report.py": (
+        "unit/frontends/scalesim",
+        (
+            ("layer.work.pixels * cost.batch", "layer.work.pixels"),
+            ("2 * columns + streamed - 3", "2 * columns + streamed - 2"),
+            ("priced.cycles - (cost.compat is None)", "priced.cycles"),
+        ),
+    ),
+}

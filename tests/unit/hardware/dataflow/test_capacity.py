@@ -1,0 +1,106 @@
+"""Room for tiles and the pixels under them, by hand."""
+
+import msgspec
+import pytest
+
+from addersim.arithmetic.geometry import Geometry
+from addersim.hardware.dataflow.capacity import Room, tile_words
+from addersim.hardware.dataflow.dispatch import array_problems
+from addersim.hardware.dataflow.footprint import Footprint
+from addersim.hardware.dataflow.systolic_mapper import smallest_tile
+from addersim.hardware.traffic import Widths
+from addersim.trace import MatrixWork, Operand
+from tests.unit.hardware.dataflow.test_systolic_mapper import AWAY, machine
+from tests.unit.hardware.traces import window
+
+WIDTHS = Widths(8, 8, 24)  # two inputs or weights in a word of 16 bits; two words a sum
+APART, UNIFIED = (
+    machine("weight").buffers,
+    machine("weight", unified=1).buffers,
+)  # memories of 512 words, half of them for a tile
+
+
+def test_what_a_tile_may_take_of_a_memory():
+    keeping = msgspec.structs.replace(APART, keep_activations=True)
+    waiting = msgspec.structs.replace(APART, double_buffered=False)
+    assert [tile_words(APART, name) for name in ("input", "weight", "output")] == [256, 256, 256]
+    assert [tile_words(waiting, name) for name in ("input", "weight", "output")] == [512, 512, 512]
+    assert [tile_words(keeping, name) for name in ("input", "weight", "output")] == [
+        128,
+        256,
+        128,
+    ]  # weights are not activations
+
+
+ROOMS = [
+    # memories, input kept, what fits and one word more, memory that is then too small
+    (APART, False, (512, 0, 0), (513, 0, 0), "input"),
+    (APART, False, (512, 512, 128), (512, 512, 129), "output"),
+    (APART, False, (0, 512, 0), (0, 513, 0), "weight"),
+    (APART, True, (10**6, 512, 0), (10**6, 513, 0), "weight"),
+    # three tiles in one memory each begin a word of their own: 254 words are left
+    (UNIFIED, False, (508, 0, 0), (509, 0, 0), "unified"),
+    (UNIFIED, False, (200, 108, 50), (200, 109, 50), "unified"),
+    # an input that is there already takes no room: two tiles, 255 words
+    (UNIFIED, True, (10**6, 510, 0), (10**6, 511, 0), "unified"),
+]
+
+
+@pytest.mark.parametrize(("buffers", "kept", "most", "more", "name"), ROOMS)
+def test_room(buffers, kept, most, more, name):
+    room = Room.of(buffers, WIDTHS, kept)
+    assert room.fits(*most)
+    assert room.too_small(*most) is None
+    assert not room.fits(*more)
+    assert room.too_small(*more) == name
+
+
+SMALLEST = [
+    # dataflow, taps, words of input, weights and waiting sums of one fold on 3 x 2 elements
+    ("weight", 3, (3, 6, 0)),  # one fold along the window: its sums leave at once
+    ("weight", 4, (3, 6, 2)),
+    ("input", 3, (6, 3, 0)),
+    ("input", 4, (6, 3, 2)),
+    ("output", 4, (3, 2, 0)),
+]
+
+
+@pytest.mark.parametrize(("dataflow", "taps", "held"), SMALLEST)
+def test_sums_wait_only_where_several_folds_add_to_them(dataflow, taps, held):
+    layer = window("w", 4, taps, 2, inputs=4 * taps)
+    (problem,) = array_problems([(layer, AWAY)], machine(dataflow), 1)
+    assert smallest_tile(problem) == held
+    assert bool(problem.adds_up) == (held[2] > 0)
+
+
+FOOTPRINTS = [
+    # kernel, stride, padding, rows and columns, channels, words, shared, words of an output, words of a row beside
+    ((3, 1, 0), 4, 2, 32, 28, 3, 6),  # 2 rows of 4 and 3 rows of 2, twice; 3 rows of 1; 3 rows of 2
+    # windows three apart and two wide miss every third row and column: 6 of 8; neighbours share nothing
+    ((2, 3, 0), 8, 1, 36, 0, 4, 0),
+    ((2, 3, 1), 8, 1, 25, 0, 4, 0),  # one row of padding under the first: 5
+    # as wide as they are apart: all but the last row, which no window reaches
+    ((3, 3, 1), 9, 1, 64, 0, 9, 0),
+    ((1, 2, 0), 5, 4, 36, 0, 1, 0),
+]
+
+
+@pytest.mark.parametrize(("moves", "side", "channels", "words", "shared", "per_output", "per_row"), FOOTPRINTS)
+def test_pixels_under_windows(moves, side, channels, words, shared, per_output, per_row):
+    kernel, stride, padding = moves
+    geometry = Geometry((kernel, kernel), (stride, stride), (padding, padding))
+    rows, columns = geometry.output_size(side, side)
+    work = MatrixWork(rows * columns, kernel * kernel * channels, 2, geometry=geometry, image=(side, side))
+    found = Footprint.of(work, Operand(side * side * channels, 8), 1)
+    assert (found.words, found.shared, found.per_output, found.per_row) == (words, shared, per_output, per_row)
+    assert found.overlap == max(0, kernel - stride)
+    assert found.fetched(1, 1) == words
+    assert found.fetched(2, 1) == min(words + shared, found.products)
+
+
+@pytest.mark.parametrize(("kernel", "words"), [(3, 48), (1, 32)])
+def test_a_cut_of_the_window_fetches_a_channel_twice_but_not_where_taps_are_channels(kernel, words):
+    geometry = Geometry((kernel, kernel))
+    rows, columns = geometry.output_size(4, 4)
+    work = MatrixWork(rows * columns, kernel * kernel * 2, 2, geometry=geometry, image=(4, 4))
+    assert Footprint.of(work, Operand(32, 8), 1).fetched(1, 2) == words

@@ -1,0 +1,288 @@
+"""The specification of bills: one row a layer and a situation, every number worked out by hand.
+
+Windows of the table see 2 channels of 3 x 3 pixels, 4 filters of 2 x 2: 4 pixels x 8 taps x 4 filters = 128 taps. What runs on
+the vector unit gives 32 words (2 channels of 4 x 4) or, pooled by two, 8.
+"""
+
+import re
+
+import numpy as np
+import pytest
+
+from addersim.arithmetic.fixed import Accumulator, FixedFormat
+from addersim.errors import NetworkError, QuantizationError
+from addersim.layers import (
+    Affine,
+    IntegerAdd,
+    IntegerAffine,
+    IntegerAveragePool,
+    IntegerMaxPool,
+    IntegerMove,
+    IntegerRelu,
+    IntegerWindow,
+    Plan,
+    Relu,
+)
+from addersim.layers.affine import fixed_multiplier
+from addersim.layers.base import Value
+from addersim.quantization.rules import Quantization
+from addersim.trace import Operand
+
+
+def u(bits, scale=1.0):
+    return FixedFormat(bits, False, scale)
+
+
+def s(bits, scale=1.0):
+    return FixedFormat(bits, True, scale)
+
+
+def bill_of(layer, *inputs):
+    return layer.bill(layer.value(*inputs), *inputs)
+
+
+EXACT = Accumulator()
+U8, S8 = u(8), s(8)
+WINDOWS = [
+    # what, datapath, input, weights, accumulator, hardware, paper, operand bits, accumulator bits
+    # 8 x |0 - 255| = 2040: 11 bits and a sign
+    ("two subtractors", "l1-2a", U8, U8, EXACT, "sub8=256 mux8=128 sub12=128", "add8=256", 8, 12),
+    ("comparator", "l1-1c1a", U8, U8, EXACT, "cmp8=128 mux8=256 sub8=128 sub12=128", "add8=256", 8, 12),
+    ("invert", "l1-xor", U8, U8, EXACT, "sub8=128 xor8=128 sub12=128", "add8=256", 8, 12),
+    # 8 x 255^2 = 520,200: 19 bits and a sign
+    ("squares", "l2", U8, U8, EXACT, "sub8=128 xor8=128 mul8=128 sub20=128", "add8=256 mul8=128", 8, 20),
+    # 8 x 255 x 128 = 261,120: 18 bits and a sign
+    ("products", "mac", U8, S8, EXACT, "mul8=128 add19=128", "add8=128 mul8=128", 8, 19),
+    # the register as given
+    ("narrow register", "l1-2a", U8, U8, Accumulator(9, "wrap"), "sub8=256 mux8=128 sub9=128", "add8=256", 8, 9),
+    ("wide register", "mac", U8, S8, Accumulator(24), "mul8=128 add24=128", "add8=128 mul8=128", 8, 24),
+    # signed weights that nobody clipped beside unsigned inputs, -128..255: one bit more; 8 x 383 = 3064
+    ("unclipped", "l1-2a", U8, S8, EXACT, "sub9=256 mux9=128 sub13=128", "add9=256", 9, 13),
+    ("unclipped, invert", "l1-xor", U8, S8, EXACT, "sub9=128 xor9=128 sub13=128", "add9=256", 9, 13),
+    # 8 x 383^2 = 1,173,512: 21 bits and a sign
+    ("unclipped squares", "l2", U8, S8, EXACT, "sub9=128 xor9=128 mul9=128 sub22=128", "add9=256 mul9=128", 9, 22),
+    # both signed: -128..127 stays 8 bits; 8 x 255
+    ("both signed", "l1-2a", S8, S8, EXACT, "sub8=256 mux8=128 sub12=128", "add8=256", 8, 12),
+    ("input signed", "l1-2a", S8, U8, EXACT, "sub9=256 mux9=128 sub13=128", "add9=256", 9, 13),
+    # the coarser operand is shifted to the finer grid: 15 x 16 = 240 beside 255
+    ("narrow weights", "l1-2a", U8, u(4, 16.0), EXACT, "sub8=256 mux8=128 sub12=128", "add8=256", 8, 12),
+    ("narrow inputs", "l1-2a", u(4, 16.0), U8, EXACT, "sub8=256 mux8=128 sub12=128", "add8=256", 8, 12),
+    # of one width, four places apart: 255 x 16 = 4080 in 12 bits; 8 x 4080 = 32,640: 15 bits and a sign
+    ("places apart", "l1-2a", u(8, 16.0), U8, EXACT, "sub12=256 mux12=128 sub16=128", "add12=256", 12, 16),
+    # -8 x 16 = -128 beside 255
+    ("narrow, unclipped", "l1-2a", U8, s(4, 16.0), EXACT, "sub9=256 mux9=128 sub13=128", "add9=256", 9, 13),
+    # -128 beside 15 x 16 = 240; 8 x 368 = 2944: 12 bits and a sign
+    ("wide, unclipped", "l1-2a", u(4, 16.0), S8, EXACT, "sub9=256 mux9=128 sub13=128", "add9=256", 9, 13),
+    # products take each operand as it is, whichever is the wider; 8 x 15 x 128 = 15,360 and 8 x 255 x 8 = 16,320
+    ("wide weights", "mac", u(4), S8, EXACT, "mul8=128 add15=128", "add8=128 mul8=128", 8, 15),
+    ("wide inputs", "mac", U8, s(4), EXACT, "mul8=128 add15=128", "add8=128 mul8=128", 8, 15),
+]
+
+
+def counts(text):
+    """``add8=24`` as OpCounts print it."""
+    return dict(part.split("=") for part in text.split())
+
+
+def same(found, text):
+    assert {f"{op}{bits}": str(number) for (op, bits), number in found.items()} == counts(text)
+
+
+def window(datapath, x, w, accumulator=EXACT, shape=(4, 2, 2, 2), **fields):
+    weights = np.zeros(shape, w.dtype)
+    return IntegerWindow(
+        name="w", inputs=("x",), twin=None, datapath=datapath, weights=weights, input_format=x, weight_format=w,
+        accumulator=accumulator, **fields,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("row", WINDOWS, ids=lambda row: row[0])
+def test_windows(row):
+    _, datapath, x, w, accumulator, hardware, paper, operand_bits, accumulator_bits = row
+    found = bill_of(window(datapath, x, w, accumulator), Value.of((2, 3, 3), x))
+    same(found.hardware, hardware)
+    same(found.paper, paper)
+    assert (found.operand_bits, found.accumulator_bits, found.datapath) == (operand_bits, accumulator_bits, datapath)
+    assert found.weights == Operand(32, w.bits)
+    work = found.work
+    assert (work.pixels, work.window, work.filters, work.groups, work.image) == (4, 8, 4, 1, (3, 3))
+
+
+MOVES = [
+    # padded taps cost: 4 x 4 pixels
+    ("padding", (2, 3, 3), (4, 2, 2, 2), {"padding": (1, 1)}, "sub8=1024 mux8=512 sub12=512", 32),
+    # 2 x 2 windows two apart in 4 x 4: 4 pixels
+    ("stride", (2, 4, 4), (4, 2, 2, 2), {"stride": (2, 2)}, "sub8=256 mux8=128 sub12=128", 32),
+    # 2 taps a side, 2 apart, span 3: one pixel
+    ("dilation", (2, 3, 3), (4, 2, 2, 2), {"dilation": (2, 2)}, "sub8=64 mux8=32 sub12=32", 32),
+    # 4 pixels x 4 taps x 4 filters; 4 x 255 = 1020: 10 bits and a sign
+    ("groups", (2, 3, 3), (4, 2, 2, 1), {"groups": 2}, "sub8=128 mux8=64 sub11=64", 16),
+    ("features", (8,), (4, 1, 1, 8), {}, "sub8=64 mux8=32 sub12=32", 32),
+]
+
+
+@pytest.mark.parametrize("row", MOVES, ids=lambda row: row[0])
+def test_how_windows_move(row):
+    _, shape, weights, fields, hardware, stored = row
+    found = bill_of(window("l1-2a", U8, U8, shape=weights, **fields), Value.of(shape, U8))
+    same(found.hardware, hardware)
+    assert found.weights == Operand(stored, 8)
+    assert found.work.taps * 2 == found.paper.total("add")
+
+
+def max_pool(*kernel, output=U8, **fields):
+    return IntegerMaxPool(name="p", inputs=("x",), twin=None, output=output, kernel=kernel, **fields)
+
+
+def average(gain, kernel=(2, 2), multiplier_bits=16, **fields):
+    return IntegerAveragePool(
+        name="p", inputs=("x",), twin=None, gain=gain, multiplier_bits=multiplier_bits, output=U8, rounding="half-even",
+        kernel=kernel, **fields,
+    )  # fmt: skip
+
+
+def affine(multiplier, addend, shift, multiplier_bits=16):
+    return IntegerAffine(
+        name="a", inputs=("x",), twin=None, multiplier=np.array(multiplier, np.int32), addend=np.array(addend, np.int64),
+        shift=np.array(shift, np.uint8), multiplier_bits=multiplier_bits, output=U8, rounding="half-even", overflow="saturate",
+    )  # fmt: skip
+
+
+ADD = IntegerAdd(name="s", inputs=("x", "y"), twin=None, output=U8, overflow="saturate")
+RELU = IntegerRelu(name="r", inputs=("x",), twin=None, output=U8)
+CODES, SUMS = Value.of((2, 4, 4), U8), Value((2, 4, 4), 20, True, 1.0, is_sum=True)
+SMALL = Value.of((2, 3, 3), U8)
+VECTOR = [
+    # what, layer, inputs, hardware, stored constants
+    # one comparison and one choice for each code of the window but the first
+    ("max 2 x 2", max_pool(2, 2, stride=(2, 2)), [CODES], "cmp8=24 mux8=24", (0, 0)),
+    ("max 3 x 3", max_pool(3, 3, stride=(2, 2), padding=(1, 1)), [CODES], "cmp8=64 mux8=64", (0, 0)),
+    ("max 2 x 3", max_pool(2, 3, stride=(2, 4)), [CODES], "cmp8=20 mux8=20", (0, 0)),
+    ("max 1 x 1", max_pool(1, 1, stride=(2, 2)), [CODES], "", (0, 0)),
+    ("max of 5 bits", max_pool(2, 2, stride=(2, 2), output=s(5)), [Value.of((2, 4, 4), s(5))], "cmp5=24 mux5=24", (0, 0)),
+    # four codes of 8 bits sum to 10 bits, by 3 additions; then x 1 / 4, x 1, x 3, x 3 / 4
+    ("average, shift", average(1.0), [CODES], "add10=24 shift10=8", (0, 0)),
+    ("average, neither", average(4.0), [CODES], "add10=24", (0, 0)),
+    ("average, multiplier", average(12.0), [CODES], "add10=24 mul16=8", (0, 0)),
+    ("average, both", average(3.0), [CODES], "add10=24 mul16=8 shift26=8", (0, 0)),
+    # nine codes need 4 bits more; a product of 12-bit sums is 12 bits wide even at an 8-bit port
+    ("average 3 x 3", average(1.0, (3, 3)), [SMALL], "add12=16 mul16=2 shift28=2", (0, 0)),
+    ("average, narrow port", average(1.0, (3, 3), 8), [SMALL], "add12=16 mul12=2 shift20=2", (0, 0)),
+    ("average of all", average(16.0, None), [CODES], "add12=30", (0, 0)),
+    ("average of one", average(1.0, (1, 1)), [CODES], "", (0, 0)),
+    ("average of one, scaled", average(3.0, (1, 1)), [CODES], "mul16=32", (0, 0)),
+    # one bit more than the wider
+    ("addition", ADD, [CODES, CODES], "add9=32", (0, 0)),
+    ("addition, second wider", ADD, [CODES, Value((2, 4, 4), 9, True, 1.0)], "add10=32", (0, 0)),
+    ("addition, first wider", ADD, [Value((2, 4, 4), 11, True, 1.0), CODES], "add12=32", (0, 0)),
+    # a sum of 20 bits times 16 bits gives 36; constants: 16 bits, 36 bits, 6 bits of shift
+    ("affine", affine([3, 5], [1, 2], [4, 4]), [SUMS], "mul20=32 add36=32 shift36=32", (2, 58)),
+    ("affine, multiplier all 1", affine([1, 1], [1, 2], [4, 4]), [SUMS], "add20=32 shift20=32", (2, 26)),
+    ("affine, addend all 0", affine([3, 5], [0, 0], [4, 4]), [SUMS], "mul20=32 shift36=32", (2, 22)),
+    ("affine, shift all 0", affine([3, 5], [1, 2], [0, 0]), [SUMS], "mul20=32 add36=32", (2, 52)),
+    ("affine, multiplier alone", affine([3, 5], [0, 0], [0, 0]), [SUMS], "mul20=32", (2, 16)),
+    ("affine, addend alone", affine([1, 1], [1, 2], [0, 0]), [SUMS], "add20=32", (2, 20)),
+    ("affine, shift alone", affine([1, 1], [0, 0], [4, 4]), [SUMS], "shift20=32", (2, 6)),
+    ("affine, nothing", affine([1, 1], [0, 0], [0, 0]), [SUMS], "", (2, 0)),
+    # one channel that needs a step makes all pay for it
+    ("affine, one of each", affine([1, 5], [0, 2], [0, 4]), [SUMS], "mul20=32 add36=32 shift36=32", (2, 58)),
+    ("affine, minus one", affine([-1], [0], [0]), [SUMS], "mul20=32", (1, 16)),
+    ("affine, one for all", affine([3], [1], [4]), [SUMS], "mul20=32 add36=32 shift36=32", (1, 58)),
+    # a port wider than the sum: products of 24 bits, 44 bits wide
+    ("affine, wide port", affine([3, 5], [1, 2], [4, 4], 24), [SUMS], "mul24=32 add44=32 shift44=32", (2, 74)),
+    ("relu", RELU, [Value((2, 4, 4), 9, True, 1.0)], "cmp9=32 mux9=32", (0, 0)),
+    (
+        "relu with a bound",
+        IntegerRelu(name="r", inputs=("x",), twin=None, output=U8, maximum=6),
+        [CODES],
+        "cmp8=64 mux8=64",
+        (0, 0),
+    ),
+    ("move", IntegerMove(name="m", inputs=("x",), twin=None, output=U8), [CODES], "", (0, 0)),
+]
+
+
+@pytest.mark.parametrize("row", VECTOR, ids=lambda row: row[0])
+def test_what_runs_on_the_vector_unit(row):
+    _, layer, inputs, hardware, stored = row
+    found = bill_of(layer, *inputs)
+    same(found.hardware, hardware)
+    assert not found.paper, "free in the paper's convention"
+    assert found.weights == Operand(*stored)
+    assert found.work is found.datapath is found.operand_bits is None
+
+
+def test_the_register_of_an_average_holds_its_sum():
+    assert bill_of(average(1.0), CODES).accumulator_bits == 10
+    assert bill_of(average(1.0, (3, 3)), SMALL).accumulator_bits == 12
+    assert bill_of(average(1.0, (1, 1)), CODES).accumulator_bits == 8
+
+
+@pytest.mark.parametrize(
+    ("datapath", "x", "w", "scale"),
+    [
+        ("l1-2a", u(8, 0.5), u(8, 0.5), 0.5),
+        ("l1-2a", u(8, 0.5), u(4, 8.0), 0.5),  # the finer grid
+        ("l1-2a", u(4, 8.0), u(8, 0.5), 0.5),
+        ("l2", u(4, 8.0), u(8, 0.5), 0.25),
+        ("mac", u(8, 0.5), s(8, 0.25), 0.125),
+    ],
+)
+def test_one_step_of_a_sum(datapath, x, w, scale):
+    found = window(datapath, x, w).value(Value.of((2, 3, 3), x))
+    assert (found.scale, found.is_sum, found.shape) == (scale, True, (4, 2, 2))
+
+
+def test_a_register_that_is_just_wide_enough_is_exact():
+    assert window("l1-2a", U8, U8, Accumulator(12)).accumulator_bits() == 12
+    with pytest.raises(NetworkError, match="the accumulator has 11 bits and its worst case needs 12"):
+        window("l1-2a", U8, U8, Accumulator(11))
+
+
+@pytest.mark.parametrize(("scale", "bound"), [(2**-5, 192), (6 / 255, None), (5.9 / 255, None), (1.0, 6), (100.0, 1)])
+def test_a_bound_of_relu_in_codes(scale, bound):
+    """6 in steps of the output; none where it is the format's own end or beyond."""
+    plan = Plan({"r": u(8, scale)}, {"r": scale}, Quantization(), {})
+    assert Relu(name="r", inputs=("x",), maximum=6.0).integer(plan).maximum == bound
+
+
+def test_a_program_that_is_only_counted_bills_multipliers_unless_scales_are_powers_of_two():
+    """Fresh constants may be ones; trained ones are not. A pure change of scale by powers of two only shifts."""
+    one = Affine(name="a", inputs=("x",), multiplier=np.ones(1), addend=np.zeros(1))
+    for powers, multiplier in ((False, 3), (True, 1)):
+        plan = Plan({"a": U8}, {"x": 1.0}, Quantization(power_of_two=powers), {}, calibrated=False)
+        assert one.integer(plan).multiplier.tolist() == [multiplier]
+
+
+FACTORS = [
+    # real factor, bits of the port, addend in output codes, multiplier, shift
+    (1.0, 16, 0, 1, 0),
+    (0.25, 16, 0, 1, 2),
+    (-0.25, 16, 0, -1, 2),
+    (0.75, 16, 0, 3, 2),
+    (6.0, 16, 0, 6, 0),
+    (0.0, 16, 0, 0, 0),
+    (1 / 3, 16, 0, 21845, 16),  # 65536 / 3, an odd number
+    (1 / 3, 8, 0, 85, 8),
+    (1 - 2**-20, 16, 0, 1, 0),  # 32768 would not fit
+    (0.3, 16, 0, 19661, 16),
+    (0.3, 16, 2**50, 307, 10),  # 2**50 x 2**10 is all that 64-bit sums have room for: 0.3 x 1024
+    (0.3, 16, -(2**50), 307, 10),
+    (2.0**-60, 16, 0, 1, 60),
+    (32767.0, 16, 0, 32767, 0),
+]
+
+
+@pytest.mark.parametrize("row", FACTORS, ids=str)
+def test_factors_as_multiplier_and_shift(row):
+    real, bits, addend, multiplier, shift = row
+    found = fixed_multiplier(np.array([real]), bits, np.array([float(addend)]), "a")
+    assert [one.tolist() for one in found] == [[multiplier], [shift]]
+
+
+@pytest.mark.parametrize(
+    ("real", "shown"), [(40000.0, "4e+04"), (-40000.0, "4e+04"), (32767.9, "3.277e+04")]
+)  # 32768 does not fit
+def test_a_factor_beyond_the_port_is_refused(real, shown):
+    with pytest.raises(QuantizationError, match=f"layer a: a gain of {re.escape(shown)} output codes a step does not fit 16"):
+        fixed_multiplier(np.array([real]), 16, np.zeros(1), "a")
