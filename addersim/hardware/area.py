@@ -23,6 +23,7 @@ from addersim.arithmetic.datapaths import DATAPATHS
 from addersim.errors import PriceError
 from addersim.format_quantity import AREA_UNITS, quantity
 from addersim.hardware.accelerator import Accelerator
+from addersim.hardware.dataflow.stationary import STATIONARY
 from addersim.hardware.load import load_accelerator
 from addersim.hardware.prices.csv_file import load_table
 from addersim.hardware.prices.table import EnergyTable, Figure
@@ -265,7 +266,7 @@ def _registers(windows: list[LayerTrace], accelerator: Accelerator) -> list[tupl
         return [(f"{name} scratchpad", pads.word_bits, words) for name, words in named]
     operand, total = _operand_bits(windows), _sum_bits(windows)
     twice = accelerator.array.overlapped_folds
-    of_sums = accelerator.array.dataflow == "output"
+    of_sums = not STATIONARY[accelerator.array.systolic].loads
     return [("operand", operand, 2 + (twice and not of_sums)), ("sum", total, 1 + (twice and of_sums))]
 
 

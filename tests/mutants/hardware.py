@@ -1,7 +1,7 @@
 """Faults of the hardware models: by file the tests that are to notice, and pairs of old and new text."""
 
 DATAFLOW = "unit/hardware/dataflow"
-MAPPER = f"{DATAFLOW}/test_capacity.py {DATAFLOW}/test_steps.py {DATAFLOW}/test_systolic.py"
+MAPPER = f"{DATAFLOW}/test_stationary.py {DATAFLOW}/test_capacity.py {DATAFLOW}/test_steps.py {DATAFLOW}/test_systolic.py"
 ROWS = f"{DATAFLOW}/test_row_stationary.py {DATAFLOW}/test_row_array.py"
 PRICES = "unit/hardware/prices"
 
@@ -52,14 +52,24 @@ CHANGES = {
             ("_span(geometry, axis) - padding", "_span(geometry, axis)"),
         ),
     ),
+    "hardware/dataflow/stationary.py": (
+        MAPPER,
+        (
+            ("(2 * rows if self.loads else rows)", "rows"),
+            ("if self.rows not in sizes else parts", "if self.rows not in sizes else 1"),
+            (
+                "column_folds if self.columns not in sizes else row_folds",
+                "row_folds if self.columns not in sizes else column_folds",
+            ),
+            ('rows="window", columns="pixels", streams="filters"', 'rows="pixels", columns="window", streams="filters"'),
+            ('self.stays != "partial_sum"', 'self.stays == "weight"'),
+        ),
+    ),
     "hardware/dataflow/systolic.py": (
         MAPPER,
         (
-            ('(rows if dataflow == "output" else 2 * rows)', "rows"),
             ("most(streamed, parts * rows)", "most(streamed, rows)"),
             ("self.outputs * (self.sum_passes - 1)", "self.outputs * self.sum_passes"),
-            ('"weight": (column_folds, parts, row_folds)', '"weight": (column_folds, 1, row_folds)'),
-            ('"input": (parts, column_folds, row_folds)', '"input": (parts, row_folds, column_folds)'),
         ),
     ),
     "hardware/dataflow/row_stationary.py": (

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from addersim.hardware.accelerator import Dataflow
+from addersim.hardware.dataflow.stationary import STATIONARY
 from addersim.hardware.traffic import Whole
 from addersim.trace import MatrixWork
 
@@ -89,10 +90,7 @@ def systolic_cycles(work: MatrixWork, rows: int, columns: int, dataflow: Dataflo
 
 def sides(work: MatrixWork, dataflow: Dataflow) -> tuple[int, int, int]:
     """Sr, Sc and T of a product: what lies along the rows, what along the columns, and what streams."""
-    pixels, window, filters = work.pixels, work.window, work.filters
-    if dataflow == "output":
-        return pixels, filters, window
-    return (window, filters, pixels) if dataflow == "weight" else (window, pixels, filters)
+    return STATIONARY[dataflow].sides(work)
 
 
 def mapping_efficiency(work: MatrixWork, rows: int, columns: int, dataflow: Dataflow) -> float:
@@ -126,14 +124,9 @@ def fold(work: MatrixWork, rows: int, columns: int, dataflow: Dataflow, parts: W
     on_rows, on_columns, streamed = sides(work, dataflow)
     row_folds, column_folds = -(-on_rows // rows), -(-on_columns // columns)
     folds = work.groups * row_folds * column_folds
-    fill = (rows if dataflow == "output" else 2 * rows) + columns - 2
+    fill = STATIONARY[dataflow].fill(rows, columns)
     cycles = folds * (parts * fill + streamed)
     if overlapped:
         least, most = (np.minimum, np.maximum) if isinstance(parts, np.ndarray) else (min, max)
         cycles = least(cycles, folds * most(streamed, parts * rows) + fill)
-    passes = {
-        "output": (column_folds, row_folds, parts),
-        "weight": (column_folds, parts, row_folds),
-        "input": (parts, column_folds, row_folds),
-    }
-    return Folds(work, folds, cycles, *passes[dataflow])
+    return Folds(work, folds, cycles, *STATIONARY[dataflow].passes(row_folds, column_folds, parts))

@@ -16,6 +16,7 @@ from __future__ import annotations
 from addersim.errors import HardwareError
 from addersim.hardware.accelerator import Accelerator
 from addersim.hardware.cost import Cost
+from addersim.hardware.dataflow.stationary import STATIONARY
 from addersim.hardware.dataflow.systolic import mapping_efficiency, sides
 from addersim.trace import MatrixWork, Trace
 
@@ -59,6 +60,6 @@ def _percentages(work: MatrixWork, accelerator: Accelerator) -> tuple[float, flo
     """Mapping efficiency and compute utilisation."""
     rows, columns, dataflow = accelerator.array.rows, accelerator.array.columns, accelerator.array.systolic
     _, _, streamed = sides(work, dataflow)
-    fold_cycles = rows + columns + streamed - 2 if dataflow == "output" else 2 * rows + 2 * columns + streamed - 3
+    fold_cycles = 2 * rows + 2 * columns + streamed - 3 if STATIONARY[dataflow].loads else rows + columns + streamed - 2
     mapping = 100 * mapping_efficiency(work, rows, columns, dataflow)
     return mapping, mapping * streamed / fold_cycles
