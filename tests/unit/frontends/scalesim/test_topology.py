@@ -279,7 +279,7 @@ def test_the_command_line_takes_both_files_and_writes_both_tables(tmp_path):
 def test_the_command_line_refuses_what_does_not_go_together(tmp_path):
     (tmp_path / "net.csv").write_text(HEADER + "a,34,34,3,3,3,16,1,\n")
     two = refused("count", tmp_path / "net.csv", "--datapath", "2a,mac")
-    assert two == "addersim: --datapath: found l1-2a, mac; a SCALE-Sim topology takes one for all its layers"
+    assert two == "--datapath: found l1-2a, mac; a SCALE-Sim topology takes one for all its layers"
     assert document("count", tmp_path / "net.csv", "--circuit", "2a") == document(
         "count", tmp_path / "net.csv", "--datapath", "l1-2a"
     )
