@@ -1,12 +1,13 @@
 # Two commands from a fresh clone, with Python 3.11+, pip and a C compiler:  make demo  and  make test
-# Everything is installed into .venv, nothing elsewhere.
+# Everything is installed into .venv, nothing elsewhere; make test-minimum has a .venv-minimum of its own.
 
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
 BIN := .venv/bin
+LOWEST := .venv-minimum/bin
 SOURCES := setup.py pyproject.toml $(wildcard ext/*)
 
-.PHONY: demo test test-slow sanitize fuzz-kernels fuzz-readers mutants bench lint clean
+.PHONY: demo test test-slow test-minimum sanitize fuzz-kernels fuzz-readers mutants bench lint clean
 
 demo: .venv/.installed.stamp
 	$(BIN)/addersim demo --output reports/demo
@@ -28,6 +29,10 @@ fuzz-readers: .venv/.test.stamp
 
 mutants: .venv/.test.stamp
 	$(BIN)/python -m tests.mutants $(ONLY)
+
+# The versions are those of pyproject.toml, each the lowest that it allows. The extension is built in place, as for make test.
+test-minimum: .venv-minimum/.installed.stamp
+	$(LOWEST)/python -m pytest -m "not slow"
 
 bench: .venv/.test.stamp
 	$(BIN)/python -m tests.bench
@@ -57,5 +62,13 @@ lint: .venv/.lint.stamp
 	$(BIN)/python -m pip install -qq --editable '.[dev]'
 	@touch $@
 
+.venv-minimum/.installed.stamp: tests/minimum_versions.py $(SOURCES)
+	$(PYTHON) -m venv --clear .venv-minimum
+	$(LOWEST)/python -m pip install -qq --upgrade pip
+	$(LOWEST)/python tests/minimum_versions.py build run test train > .venv-minimum/lowest.txt
+	$(LOWEST)/python -m pip install -qq -r .venv-minimum/lowest.txt
+	$(LOWEST)/python -m pip install -qq --no-build-isolation --no-deps --editable .
+	@touch $@
+
 clean:
-	rm -rf .venv build addersim.egg-info addersim/_core*.so ext/_core.c
+	rm -rf .venv .venv-minimum build addersim.egg-info addersim/_core*.so ext/_core.c
