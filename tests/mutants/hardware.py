@@ -20,7 +20,7 @@ CHANGES = {
         ),
     ),
     "hardware/dataflow/dispatch.py": (
-        f"{MAPPER} unit/hardware/test_estimate.py",
+        f"{MAPPER} unit/hardware/test_traffic.py",
         (
             ("if layer.weights.words < needed:", "if layer.weights.words <= needed:"),
             ("if layer.weights.words < needed:", "if False:"),
