@@ -139,7 +139,7 @@ CHANGES = {
         ),
     ),
     "exploration/sweeps/plan.py": (
-        SWEEPS,
+        "unit/exploration/sweeps/test_study.py",
         (
             ("rules = replace(how, circuit=_PLAIN.circuit,", "rules = replace(how, circuit=how.circuit,"),
             ("how.circuit if adder else None", "how.circuit"),
