@@ -20,7 +20,7 @@ CHANGES = {
         ),
     ),
     "hardware/dataflow/dispatch.py": (
-        f"{MAPPER} unit/hardware/test_estimate.py",
+        f"{MAPPER} unit/hardware/test_traffic.py",
         (
             ("if layer.weights.words < needed:", "if layer.weights.words <= needed:"),
             ("if layer.weights.words < needed:", "if False:"),
@@ -112,7 +112,7 @@ CHANGES = {
         PRICES,
         (
             ("abs(math.log(point[0] / x))", "abs(point[0] - x)"),
-            ("if size >= x)", "if size > x)"),
+            # ``size >= x`` -> ``size > x`` is equal: at an exact row both lines meet, and its number comes first.
             ("value * (x / size)", "value"),
             ("return x * _linear(", "return x0 * _linear("),
         ),

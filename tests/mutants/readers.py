@@ -139,7 +139,7 @@ CHANGES = {
         ),
     ),
     "exploration/sweeps/plan.py": (
-        SWEEPS,
+        "unit/exploration/sweeps/test_study.py",
         (
             ("rules = replace(how, circuit=_PLAIN.circuit,", "rules = replace(how, circuit=how.circuit,"),
             ("how.circuit if adder else None", "how.circuit"),
@@ -155,7 +155,7 @@ CHANGES = {
         ),
     ),
     "exploration/sweeps/results.py": (
-        SWEEPS,
+        "unit/exploration/sweeps/test_results.py",
         (
             ("max(one.bits_needed for", "min(one.bits_needed for"),
             ("sum(one.overflowed for one in seen) /", "max(one.overflowed for one in seen) /"),

@@ -132,6 +132,7 @@ class Huge:
         (lambda r: pickle.dumps([1, 2]), "'list' object has no attribute 'items'"),
         (lambda r: pickle.dumps(batch(r, rows=3)), r"data are 'u1' of shape \(3, 3072\), expected uint8 of \(4, 3072\)"),
         (lambda r: pickle.dumps(batch(r) | {b"data": np.zeros((4, 768), "f4")}), "data are 'f4'"),
+        (lambda r: pickle.dumps(batch(r) | {b"data": np.zeros((4, 3072), "u1", "F")}), "data are 'u1' of shape"),
         (lambda r: pickle.dumps(batch(r) | {b"labels": [3, 3, 3, 256]}), "labels are not 4 numbers"),
         (lambda r: pickle.dumps(batch(r) | {b"labels": [3]}), "labels are not 4 numbers"),
         (lambda r: pickle.dumps(batch(r) | {b"data": 5}), "'int' object has no attribute 'state'"),

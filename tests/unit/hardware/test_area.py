@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -9,7 +10,7 @@ from addersim.hardware import estimate, load_accelerator, load_table, parse_tabl
 from addersim.hardware.area import estimate_area, inventory
 from addersim.hardware.leakage import Leakage
 from addersim.hardware.prices.csv_file import COLUMNS
-from addersim.trace import Trace
+from addersim.trace import Operand, Trace
 from tests.unit.hardware.traces import batch_norm, relu, small_residual_network, window
 
 SMALL, EDGE = small_residual_network(), load_accelerator("systolic-16x16")
@@ -143,3 +144,12 @@ def test_each_datapath_is_as_wide_as_its_own_layers():
     found = inventory(Trace("t", "hardware", (wide, narrow)), EDGE)
     array = {one.op: one.bits for one in found if one.unit == "array" and one.component == "integer"}
     assert array == {"mul": 12, "sub": 6, "xor": 6, "add": 24}
+
+
+def test_the_sums_adder_is_as_wide_as_the_register_not_as_what_is_written():
+    """Topologies write codes of 8 bits from registers of 24."""
+    layer = replace(window("w", 4, 9, 2, inputs=36), output=Operand(8, 8))
+    found = inventory(Trace("t", "hardware", (layer,)), EDGE)
+    assert {one.what for one in found if one.unit == "array"} == {
+        "mul of 8 bits", "add of 24 bits", "operand register of 8 bits", "sum register of 24 bits",
+    }  # fmt: skip

@@ -105,3 +105,14 @@ def test_what_cannot_be_built_is_told_in_one_line(call, message):
     with pytest.raises(HardwareError, match=re.escape(message)) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("elements", "fits"), [(1.001, True), (0.999, False), (0.001, False)])
+def test_a_budget_holds_one_element_or_none(elements, fits):
+    area = estimate_area(SMALL, EDGE, AREAS)
+    budget_mm2 = (area.area_um2 - area.by_unit()["array"] + elements * area.element_um2) / 1e6
+    if fits:
+        assert fit_area(SMALL, EDGE, budget_mm2, AREAS).array.elements == 1
+    else:
+        with pytest.raises(HardwareError, match=r"area budget: .* mm2 holds no processing element"):
+            fit_area(SMALL, EDGE, budget_mm2, AREAS)

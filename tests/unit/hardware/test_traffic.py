@@ -10,9 +10,17 @@ from addersim.hardware.dataflow.array_run import Placement
 from addersim.hardware.dataflow.dispatch import run_on_array
 from addersim.hardware.prices.csv_file import load_table
 from addersim.hardware.prices.data_movement import MovementPrices
-from addersim.hardware.traffic import output_accesses, stored_outputs, vector_accesses
+from addersim.hardware.traffic import (
+    Access,
+    ArrayWords,
+    Widths,
+    array_accesses,
+    output_accesses,
+    stored_outputs,
+    vector_accesses,
+)
 from addersim.trace import Operand
-from tests.unit.hardware.traces import relu, window
+from tests.unit.hardware.traces import batch_norm, relu, window
 
 EDGE = load_accelerator("systolic-16x16")
 GIVEN = {"read_pj_per_word": 10, "write_pj_per_word": 10, "source": "made up"}
@@ -152,9 +160,36 @@ def changed(layer, **fields):
             EDGE,
             "layer conv: 10 stored weights, but its matrix product takes 36864",
         ),
+        (
+            LAYER,
+            msgspec.structs.replace(EDGE, array=msgspec.structs.replace(EDGE.array, datapaths=("l1-2a", "l1-xor"))),
+            "layer conv: needs the datapath mac, but the array of accelerator 'systolic-16x16' has l1-2a, l1-xor; allowed:",
+        ),
     ],
 )
 def test_what_the_array_cannot_run_is_refused(layer, on, message):
     with pytest.raises(HardwareError, match=re.escape(message)) as caught:
         run_on_array([(layer, Placement(False, False))], on, 1, MovementPrices(on, TABLE))
     assert "\n" not in str(caught.value)
+
+
+def test_sums_that_leave_wait_in_the_output_memory_too():
+    """Five sums between folds and three between tiles: all pass the memory both ways, the three DRAM as well."""
+    moved_words = ArrayWords(inputs=1, weights=2, spilled=3, input_reads=10, weight_reads=20, partial_sums=5)
+    assert array_accesses(Widths(8, 6, 24), moved_words, input_kept=False) == (
+        Access("buffer", "input", 10, 1, 8),
+        Access("dram", "input", 1, 0, 8),
+        Access("buffer", "weight", 20, 2, 6),
+        Access("dram", "weight", 2, 0, 6),
+        Access("buffer", "partial_sum", 8, 8, 24),
+        Access("dram", "partial_sum", 3, 3, 24),
+    )
+
+
+def test_constants_of_a_vector_layer_are_fetched_once_and_read_by_every_image():
+    layer = batch_norm("bn", 64, 4, inputs=(Operand(64, 20),))
+    assert vector_accesses(layer, 3, (True,)) == (
+        Access("buffer", "input", 192, 0, 20),
+        Access("buffer", "weight", 12, 4, 54),
+        Access("dram", "weight", 4, 0, 54),
+    )

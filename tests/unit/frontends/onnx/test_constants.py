@@ -46,13 +46,13 @@ def test_epsilon_of_batch_norm_is_a_hundred_thousandth_unless_given(tmp_path):
 
 
 def test_two_pads_in_a_row_add_up(tmp_path):
-    """One row above and below by the first, two columns left and right by the second, and one more of each."""
-    pads = {name: np.array([0, 0, *one, 0, 0, *one], np.int64) for name, one in (("p", (1, 0)), ("q", (1, 2)))}
+    """A row above and below by each of them, three columns left and right by the second."""
+    pads = {name: np.array([0, 0, *one, 0, 0, *one], np.int64) for name, one in (("p", (1, 0)), ("q", (1, 3)))}
     nodes = [node("Pad", "x", "p", name="one"), node("Pad", "one_out", "q", name="two"), node("Conv", "two_out", "w")]
-    made = whole(nodes, pads | {"w": weights(4, 3, 3, 3)}, shape=(4, 10, 10))
+    made = whole(nodes, pads | {"w": weights(4, 3, 3, 3)}, shape=(4, 10, 12))
     found = lower_onnx(saved(tmp_path, made))
-    assert found.layers[0].padding == (2, 2)
-    assert found.shapes()["conv"] == (4, 10, 10)
+    assert found.layers[0].padding == (2, 3)
+    assert found.shapes()["conv"] == (4, 10, 12)
 
 
 def test_weights_of_all_nodes_together_have_one_bound(tmp_path, monkeypatch):
@@ -75,3 +75,24 @@ def test_a_computed_constant_has_a_bound(monkeypatch):
     assert fold(add, [np.ones((4, 1)), np.ones(2)]).shape == (4, 2)
     with pytest.raises(LoweringError, match=r"node 'a' \(Add\): would compute a constant of 12 values; at most 8 are allowed"):
         fold(add, [np.ones((4, 1)), np.ones(3)])
+
+
+def test_a_constant_keeps_its_size_where_the_shape_says_zero():
+    reshape = Node("r", "Reshape", ("a", "b"), ("c",), {})
+    assert fold(reshape, [np.zeros((2, 6)), np.array([0, 3, 2])]).shape == (2, 3, 2)
+    assert fold(reshape, [np.zeros((2, 6)), np.array([0, -1])]).shape == (2, 6)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "pads"),
+    [
+        ({"auto_pad": "VALID", "pads": [1, 1, 1, 1]}, (0, 0)),
+        ({"auto_pad": "NOTSET", "pads": [1, 2, 1, 2]}, (1, 2)),
+        ({"auto_pad": "SAME_UPPER"}, (1, 1)),
+        ({"auto_pad": "SAME_UPPER", "dilations": [2, 3]}, (2, 3)),  # spans of 5 and 7 pixels
+    ],
+)
+def test_padding_of_a_convolution(tmp_path, attributes, pads):
+    sizes = [8 + 2 * pad - dilation * 2 for pad, dilation in zip(pads, attributes.get("dilations", (1, 1)), strict=True)]
+    made = whole([node("Conv", "x", "w", **attributes)], {"w": weights(4, 3, 3, 3)}, shape=(4, *sizes))
+    assert lower_onnx(saved(tmp_path, made)).layers[0].padding == pads

@@ -104,3 +104,9 @@ def test_a_cut_of_the_window_fetches_a_channel_twice_but_not_where_taps_are_chan
     rows, columns = geometry.output_size(4, 4)
     work = MatrixWork(rows * columns, kernel * kernel * 2, 2, geometry=geometry, image=(4, 4))
     assert Footprint.of(work, Operand(32, 8), 1).fetched(1, 2) == words
+
+
+def test_words_of_an_unknown_geometry_are_not_shared():
+    """Ten stored words under 6 x 4 operands: no window is known, so that a cut of the taps fetches none of them twice."""
+    found = Footprint.of(MatrixWork(6, 4, 2), Operand(10, 8), 1)
+    assert [found.fetched(pixels, taps) for pixels, taps in ((1, 1), (1, 2), (2, 1))] == [10, 10, 10]

@@ -11,6 +11,7 @@ from addersim.arithmetic.datapaths import DATAPATHS
 from addersim.arithmetic.geometry import Geometry
 from addersim.errors import HardwareError, PriceError
 from addersim.hardware import estimate, load_accelerator
+from addersim.hardware.accelerator import Buffer, Buffers
 from addersim.hardware.area import inventory
 from addersim.hardware.dataflow.array_run import Placement
 from addersim.hardware.dataflow.row_array import row_shape, run_rows
@@ -206,3 +207,17 @@ def test_a_linear_layer_has_a_shape_of_one_pixel():
     layer = convolution(channels=64, filters=10, side=1, geometry=Geometry((1, 1)))
     assert row_shape(layer, 5).outputs == (1, 1)
     assert row_shape(layer, 5).taps == 5 * 640
+
+
+@pytest.mark.parametrize(("words", "fits"), [(9, True), (8, False)])
+def test_a_mapping_may_fill_a_memory_to_its_last_word(words, fits):
+    """The least that a pass can hold of a 3 x 3 kernel is one filter of one channel: nine weights, a word each."""
+    memories = {name: Buffer(capacity_kib=64, word_bits=16) for name in ("input", "output")}
+    weight = Buffer(capacity_kib=words * 16 / 8192, word_bits=16)
+    buffers = Buffers(**memories, weight=weight, keep_activations=False, double_buffered=False)
+    on = change(EYERISS, buffers=buffers)
+    if fits:
+        assert run_rows(convolution(), on, 1, AWAY).cycles > 0
+    else:
+        with pytest.raises(HardwareError, match="layer conv: accelerator 'eyeriss-65nm'"):
+            run_rows(convolution(), on, 1, AWAY)

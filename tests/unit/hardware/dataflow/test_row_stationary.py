@@ -246,3 +246,11 @@ def test_what_cannot_run_is_refused(kernel, array, words, message):
     with pytest.raises(HardwareError) as found:
         row_mapping(shape, array, room(words), WORDS)
     assert str(found.value) == message
+
+
+@pytest.mark.parametrize(("channels", "sums"), [(2, 18), (1, 72)])
+def test_sums_of_all_held_filters_wait_only_where_a_pass_leaves_channels_out(channels, sums):
+    """Strips of 3 x 3 outputs, two filters a pass, eight held: 2 x 9 sums, or 8 x 9 where a channel comes later."""
+    shape = RowShape(1, 2, 8, Geometry((3, 3)), (5, 5))
+    mapping = RowMapping(strip=3, images=1, held=8, filters=2, channels=channels, filter_sets=1, channel_sets=1)
+    assert footprints(shape, mapping)[2] == sums

@@ -61,6 +61,9 @@ def test_an_uncut_window_needs_no_room_for_sums():
     """Output stationary: sums leave as outputs, so that a memory of two words, less than one sum, is enough."""
     found = run(window("w", 6, 4, 2, inputs=24), machine("output", output=0.005))
     assert all(access.operand != "partial_sum" for access in found.accesses)
+    assert {loop.dimension: (loop.trips, loop.tile) for loop in found.tiling.loops} == {
+        "pixels": (1, 6), "filters": (1, 2), "window": (1, 4),
+    }  # fmt: skip
 
 
 def test_sums_of_several_folds_need_room():

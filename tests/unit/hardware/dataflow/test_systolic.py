@@ -59,6 +59,8 @@ def test_overlapped_weight_stationary_folds_take_their_pixels_or_the_loading_of_
     # 4 x 2 folds of 100 pixels, then of 10 pixels on 16 rows; the array fills once: 2 x 16 + 16 - 2
     assert fold(MatrixWork(100, 64, 32), 16, 16, "weight", overlapped=True).cycles == 8 * 100 + 46
     assert fold(MatrixWork(10, 64, 32), 16, 16, "weight", overlapped=True).cycles == 8 * 16 + 46
+    # in ten tiles of ten pixels the weights of each are loaded anew, 16 rows at a time
+    assert fold(MatrixWork(100, 64, 32), 16, 16, "weight", parts=10, overlapped=True).cycles == 8 * 10 * 16 + 46
 
 
 @given(WORKS, SIDES, SIDES, DATAFLOWS)

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from addersim.arithmetic.ops import OPERATIONS
+from addersim.arithmetic.ops import OPERATIONS, OpCounts
 from addersim.errors import ConfigError, HardwareError, PriceError
 from addersim.hardware import load_table, parse_table, table_names
 from addersim.hardware.prices.csv_file import COLUMNS
+from addersim.hardware.prices.operations import arithmetic_energy
 from addersim.hardware.prices.rules import INTERPOLATIONS, RULES
 
 TABLES = {name: load_table(name) for name in table_names()}
@@ -308,3 +309,16 @@ def test_polynomials_run_along_bits_of_capacity():
     logarithmic = table("sram,access,,1..64,,pJ/bit,45,0.9,polynomial-log2 1 2,book")
     assert plain.sram(4, 2).energy_pj == pytest.approx(2 * (1 + 32.768))
     assert logarithmic.sram(4, 2).energy_pj == pytest.approx(2 * (1 + 2 * 15))
+
+
+def test_the_unit_of_a_price_does_not_scale_the_area():
+    """64 pJ an access of 64 bits are 1 pJ a bit; 1000 um2 are those of the memory."""
+    row = "sram,access,,64,64,pJ/64bit,45,0.9,exact,book,1000"
+    mine = parse_table(f"{HEADER},area_um2\n{row}", "mine", "mine.csv")
+    assert (mine.sram(64).energy_pj, mine.area("sram", "read", 64, 64).value) == (1, 1000)
+
+
+def test_energy_of_an_operation_at_several_widths_adds_up():
+    rows = arithmetic(bits="8", energy="1"), arithmetic(bits="16", energy="3"), arithmetic("mul", energy="7")
+    counts = OpCounts({("add", 8): 10, ("add", 16): 100, ("mul", 8): 2})
+    assert arithmetic_energy(counts, table(*rows)) == {"add": 10 * 1 + 100 * 3, "mul": 2 * 7}
