@@ -18,7 +18,7 @@ import numpy as np
 from addersim.errors import AddersimError, ConfigError, NetworkError
 from addersim.inputs.opening import MAX_FILE_BYTES, STANDARD, kind_of_node, open_file, parsing, source
 from addersim.inputs.text import cell
-from addersim.processes.unfinished import make_beside
+from addersim.processes.unfinished import file_beside
 
 __all__ = ["load_arrays", "load_record", "record_digest", "save_record", "write_atomically", "write_rows"]
 
@@ -68,20 +68,11 @@ def _target(path: str | Path) -> Path:
 def _beside(target: Path, mode: str) -> Iterator[IO[Any]]:
     """A file without a name that anyone knows, which takes the target's place at the end."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    encoding = None if "b" in mode else "utf-8"
-    handle, beside = make_beside(target)
-    try:
-        umask = os.umask(0)
-        os.umask(umask)
-        os.fchmod(handle, 0o666 & ~umask)  # a temporary file is private; the finished one should not be
-        with os.fdopen(handle, mode, encoding=encoding) as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-            os.replace(beside, target)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
+    with file_beside(target, mode) as (stream, beside):
+        yield stream
+        stream.flush()
+        os.fsync(stream.fileno())
+        os.replace(beside, target)
 
 
 def write_rows(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> None:

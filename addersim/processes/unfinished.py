@@ -8,64 +8,66 @@ from __future__ import annotations
 
 import fcntl
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
+from typing import IO, Any
 
 from addersim.errors import ConfigError
 
-__all__ = ["alone_in", "make_beside", "remove_unfinished", "scratch_folder"]
+__all__ = ["alone_in", "file_beside", "remove_unfinished", "scratch_folder"]
 
 SUFFIX = ".unfinished"
 
 
-def make_beside(target: Path) -> tuple[int, Path]:
+@contextmanager
+def file_beside(target: Path, mode: str) -> Iterator[tuple[IO[Any], Path]]:
     """A new file beside a target, open and locked; and its path. The first in a folder removes what dead processes left there.
 
-    It is to be renamed to the target before it is closed: after that it is nobody's.
+    It is to be renamed to the target within the block, or is removed at its end.
     """
     _remove_once(target.parent)
+    encoding = None if "b" in mode else "utf-8"
     while True:
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=SUFFIX)
-        if _held(handle, name):
-            return handle, Path(name)
-        os.close(handle)
+        path = _name(target.parent, target.name)
+        try:
+            with open(path, mode.replace("w", "x"), encoding=encoding) as stream:
+                if _held(stream.fileno(), path):
+                    yield stream, path
+                    return
+        finally:
+            path.unlink(missing_ok=True)
 
 
 @contextmanager
 def scratch_folder(parent: Path, what: str) -> Iterator[Path]:
     """A folder for the time of a block, removed with all that is in it."""
     while True:
-        name = tempfile.mkdtemp(dir=parent, prefix=f".{what}.", suffix=SUFFIX)
-        handle = os.open(name, os.O_RDONLY)
-        if _held(handle, name):
-            break
-        os.close(handle)
-    try:
-        yield Path(name)
-    finally:
-        shutil.rmtree(name, ignore_errors=True)
-        os.close(handle)
+        path = _name(parent, what)
+        try:
+            path.mkdir()
+            with _opened(path) as handle:
+                if _held(handle, path):
+                    yield path
+                    return
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 @contextmanager
 def alone_in(folder: Path, what: str) -> Iterator[None]:
     """Hold a folder for the time of a block. Raises ConfigError where another process holds it for such work, too."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        raise ConfigError(f"{folder}: another {what} is running there; wait for it, or choose another folder") from None
-    except OSError:
-        pass  # a file system without locks
-    try:
+    with _opened(folder) as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(f"{folder}: another {what} is running there; wait for it, or choose another folder") from None
+        except OSError:
+            pass  # a file system without locks
         yield
-    finally:
-        os.close(handle)
 
 
 def remove_unfinished(folder: Path) -> None:
@@ -81,7 +83,20 @@ def _remove_once(folder: Path) -> None:
     remove_unfinished(folder)
 
 
-def _held(handle: int, name: str) -> bool:
+def _name(folder: Path, what: str) -> Path:
+    return folder / f".{what}.{secrets.token_hex(4)}{SUFFIX}"
+
+
+@contextmanager
+def _opened(path: str | Path, how: int = os.O_RDONLY) -> Iterator[int]:
+    handle = os.open(path, how)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _held(handle: int, name: Path) -> bool:
     """Lock a new file or folder; whether it is still there, and was not taken for a dead process's before it was locked."""
     with suppress(OSError):  # a file system without locks, where nothing is removed either
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -94,9 +109,6 @@ def _held(handle: int, name: str) -> bool:
 def _remove(entry: os.DirEntry[str]) -> None:
     with suppress(OSError):  # in use, or another user's
         folder = entry.is_dir(follow_symlinks=False)
-        handle = os.open(entry.path, os.O_NOFOLLOW | os.O_NONBLOCK | (os.O_RDONLY if folder else os.O_RDWR))
-        try:
+        with _opened(entry.path, os.O_NOFOLLOW | os.O_NONBLOCK | (os.O_RDONLY if folder else os.O_RDWR)) as handle:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             (shutil.rmtree if folder else os.unlink)(entry.path)
-        finally:
-            os.close(handle)

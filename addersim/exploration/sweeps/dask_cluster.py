@@ -27,12 +27,12 @@ def dask_client(address: str) -> Iterator[Any]:
     import distributed
     from distributed.comm.core import CommClosedError
 
-    where = f"engine dask, {address}"
     try:
         client: Any = distributed.Client(address, timeout="5s", set_as_default=False)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise SweepError(f"{where}: no scheduler answers there ({reason}); start one with: dask scheduler") from None
+        what = f"no scheduler answers at {address} ({reason})"
+        raise SweepError(f"engine dask: {what}; start one with: dask scheduler") from None
     lost = (
         asyncio.CancelledError,
         concurrent.futures.CancelledError,
@@ -42,16 +42,18 @@ def dask_client(address: str) -> Iterator[Any]:
     missing = threading.Event()
     with _quiet(), client, dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 GiB"}):  # images are large
         try:
-            client.wait_for_workers(1, timeout=_WITHIN_S)
-            threading.Thread(target=_watch, args=(client, missing), daemon=True).start()
-            yield client
-        except TimeoutError:
-            missing.set()
+            if _has_workers(client):
+                threading.Thread(target=_watch, args=(client, missing), daemon=True).start()
+                yield client
+            else:
+                missing.set()
         except lost:
             if not missing.is_set():
-                raise SweepError(f"{where}: the scheduler, or a worker that held a job, was lost; {_AGAIN}") from None
+                what = f"the scheduler at {address}, or a worker that held a job"
+                raise SweepError(f"engine dask: {what}, was lost; {_AGAIN}") from None
     if missing.is_set():
-        raise SweepError(f"{where}: no workers for {_WITHIN_S} s; start some with: dask worker {address}; {_AGAIN}")
+        reason = f"the scheduler at {address} has had no workers for {_WITHIN_S} s"
+        raise SweepError(f"engine dask: {reason}; start some with: dask worker {address}; {_AGAIN}")
 
 
 @contextmanager
@@ -66,6 +68,15 @@ def _quiet() -> Iterator[None]:
     finally:
         for one, level in zip(loggers, levels, strict=True):
             one.setLevel(level)
+
+
+def _has_workers(client: Any) -> bool:
+    """Whether there is a worker, or comes one within a while."""
+    try:
+        client.wait_for_workers(1, timeout=_WITHIN_S)
+    except TimeoutError:
+        return False
+    return True
 
 
 def _watch(client: Any, missing: threading.Event) -> None:

@@ -11,14 +11,15 @@ import pytest
 
 from addersim.errors import ConfigError
 from addersim.processes.stopping import Stopped, stoppable
-from addersim.processes.unfinished import alone_in, make_beside, remove_unfinished, scratch_folder
+from addersim.processes.unfinished import alone_in, file_beside, remove_unfinished, scratch_folder
 from addersim.storage import write_atomically
 
 WRITER = """
 import sys
+from pathlib import Path
 from addersim.storage import write_atomically
 from addersim.processes.unfinished import scratch_folder
-with scratch_folder({folder!r}, "shared"), write_atomically({folder!r} + "/table.csv") as stream:
+with scratch_folder(Path({folder!r}), "shared"), write_atomically({folder!r} + "/table.csv") as stream:
     stream.write(b"half")
     stream.flush()
     print("writing", flush=True)
@@ -79,23 +80,26 @@ def test_files_of_others_stay(tmp_path):
     remove_unfinished(tmp_path / "nowhere")
 
 
-def test_a_file_that_was_taken_for_a_dead_one_is_made_again(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "make", [lambda folder: file_beside(folder / "table", "w"), lambda folder: scratch_folder(folder, "s")]
+)
+def test_what_was_taken_for_a_dead_process_is_made_again(tmp_path, monkeypatch, make):
     import addersim.processes.unfinished as module
 
-    real, calls = module.tempfile.mkstemp, []
+    real, calls = module.fcntl.flock, []
 
-    def taken(**options):
-        handle, name = real(**options)
+    def taken(handle, how):
         if not calls:
-            os.unlink(name)
-        calls.append(name)
-        return handle, name
+            (path,) = tmp_path.glob(".*")
+            path.rmdir() if path.is_dir() else path.unlink()
+        calls.append(handle)
+        real(handle, how)
 
-    monkeypatch.setattr(module.tempfile, "mkstemp", taken)
-    handle, path = make_beside(tmp_path / "table.csv")
-    os.close(handle)
-    assert len(calls) == 2
-    assert path.exists()
+    monkeypatch.setattr(module.fcntl, "flock", taken)
+    with make(tmp_path):
+        assert len(calls) == 2
+        assert len(list(tmp_path.glob(".*"))) == 1
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_a_scratch_folder_goes_with_its_block(tmp_path):
