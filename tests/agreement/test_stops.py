@@ -141,7 +141,8 @@ def test_a_cluster_without_workers_is_told_and_the_same_command_goes_on_when_it_
         address = json.loads(where.read_text())["address"]
         how = {"engine": "dask", "address": address}
         with pytest.raises(
-            addersim.errors.SweepError, match=rf"engine dask, {address}: no workers for 1 s; start some with: "
+            addersim.errors.SweepError,
+            match=rf"engine dask: the scheduler at {address} has had no workers for 1 s; start some with: ",
         ):
             sweep(study, tmp_path / "out", **how)
         more = ["--nthreads", 1, "--no-nanny", "--local-directory", tmp_path]

@@ -43,8 +43,8 @@ def dask_client(address: str) -> Iterator[Any]:
     with _quiet(), client, dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 GiB"}):  # images are large
         try:
             if _has_workers(client):
-                threading.Thread(target=_watch, args=(client, missing), daemon=True).start()
-                yield client
+                with _watched(client, missing):
+                    yield client
             else:
                 missing.set()
         except lost:
@@ -79,14 +79,25 @@ def _has_workers(client: Any) -> bool:
     return True
 
 
-def _watch(client: Any, missing: threading.Event) -> None:
+@contextmanager
+def _watched(client: Any, missing: threading.Event) -> Iterator[None]:
     """Give up a cluster that has had no workers for a while: its jobs are cancelled, or the sweep would wait for ever."""
-    seen = time.monotonic()
-    while client.status == "running":
-        if client.scheduler_info()["workers"]:
-            seen = time.monotonic()
-        elif time.monotonic() - seen > _WITHIN_S:
-            missing.set()
-            with suppress(OSError):
-                client.close(timeout=1)
-        time.sleep(1)
+    done = threading.Event()
+
+    def watch() -> None:
+        seen = time.monotonic()
+        while not done.wait(1) and client.status == "running":
+            with suppress(Exception):  # it may be closed in the midst of the question
+                if client.scheduler_info(n_workers=1)["workers"]:
+                    seen = time.monotonic()
+                elif time.monotonic() - seen > _WITHIN_S:
+                    missing.set()
+                    client.close(timeout=1)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join(timeout=2)
