@@ -25,9 +25,15 @@ MAX_WORK = 1 << 53
 
 
 def _pair(what: str, value: object, lowest: int) -> Pair:
+    if type(value) is tuple and len(value) == 2 and _plain(value[0], lowest) and _plain(value[1], lowest):
+        return value  # as layers hold them: nothing to convert
     if isinstance(value, (tuple, list)) and len(value) == 2 and _whole(value[0], lowest) and _whole(value[1], lowest):
         return int(value[0]), int(value[1])
     raise NetworkError(f"{what}: {value!r} is not a pair of whole numbers in {lowest}..{_LARGEST}, such as (1, 1)")
+
+
+def _plain(value: object, lowest: int) -> bool:
+    return type(value) is int and lowest <= value <= _LARGEST
 
 
 def _whole(value: object, lowest: int) -> bool:
@@ -85,7 +91,9 @@ class Geometry:
 
     def __post_init__(self) -> None:
         for name, lowest in (("kernel", 1), ("stride", 1), ("padding", 0), ("dilation", 1)):
-            object.__setattr__(self, name, _pair(name, getattr(self, name), lowest))
+            given = getattr(self, name)
+            if (pair := _pair(name, given, lowest)) is not given:
+                object.__setattr__(self, name, pair)
         if not _whole(self.groups, 1):
             raise NetworkError(f"groups: {self.groups!r} is not a whole number in 1..{_LARGEST}")
         object.__setattr__(self, "groups", int(self.groups))
