@@ -26,6 +26,7 @@ enum {
     SLACK_BYTES = 64,
     MAX_WIDTH = 64,  /* of any panel: vectors * lanes */
     BLOCK = 16,      /* outputs of a plain loop */
+    FLOAT_TAPS = 512, /* floats summed before the partial sum joins the total: bounds the rounding error, keeps a panel in cache */
     BYTE_TAPS = 171, /* of at most 255 + 128 each, which 16 bits hold */
     PLANE_UNITS = 4,
     MAX_LANES = 16, /* floats of the widest vector */

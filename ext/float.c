@@ -4,9 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Taps summed before the partial sum joins the total: bounds the rounding error and keeps a panel in cache. */
-#define TAPS_A_BLOCK 512
-
 typedef struct {
     const Geometry *g;
     const Panel *panel;
@@ -22,7 +19,7 @@ static void panels_tile(const Forward *f, int64_t group, const Tile *tile, float
     for (int64_t output = 0; output < f->outputs; output += f->width) {
         const int64_t width = smaller(f->outputs - output, f->width), columns = round_up(width, f->panel->lanes);
         const char *panel = f->packed + group * f->group_bytes + output * tiling_steps(f->tiling) * 4;
-        run_panel(f->panel, f->tiling, tile, panel, columns, TAPS_A_BLOCK, sums, f->width);
+        run_panel(f->panel, f->tiling, tile, panel, columns, FLOAT_TAPS, sums, f->width);
         for (int64_t i = 0; i < tile->count; i++) {
             float *to = f->y + (tile->first + i) * g->outputs + group * f->outputs + output;
             for (int64_t j = 0; j < width; j++) to[j] = f->sign * sums[i * f->width + j];

@@ -1,7 +1,5 @@
 /* Plain loops of every arithmetic, which the compiler turns into the instructions of each set. */
 
-#define FLOAT_TAPS 512 /* partial sums of so many bound the rounding error */
-
 /* Sums of BLOCK outputs, terms computed and added as T. */
 #define BLOCK_SUMS(NAME, T, TERM)                                                                                               \
     static void NAME(const int32_t *operands, const int32_t *weights, int64_t taps, T *sums) {                                  \
