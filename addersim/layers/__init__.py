@@ -12,6 +12,8 @@ from addersim.layers.affine import Affine, IntegerAffine
 from addersim.layers.base import Builder, Engine, IntegerLayer, Layer, Plan, Run, Shape, Value
 from addersim.layers.move import IntegerMove, Move
 from addersim.layers.pool import AveragePool, IntegerAveragePool, IntegerMaxPool, MaxPool
+from addersim.layers._shim import Clip, Concat, Product, Table
+from addersim.layers.unknown import IntegerUnknown, Unknown
 from addersim.layers.window import IntegerWindow, Window
 
 __all__ = [
@@ -42,8 +44,8 @@ __all__ = [
     "Window",
 ]
 
-AnyLayer = Window | Affine | Relu | MaxPool | AveragePool | Add | Move
-AnyIntegerLayer = IntegerWindow | IntegerAffine | IntegerRelu | IntegerMaxPool | IntegerAveragePool | IntegerAdd | IntegerMove
+AnyLayer = Window | Affine | Relu | MaxPool | AveragePool | Add | Move | Concat | Clip | Product | Table | Unknown
+AnyIntegerLayer = IntegerWindow | IntegerAffine | IntegerRelu | IntegerMaxPool | IntegerAveragePool | IntegerAdd | IntegerMove | IntegerUnknown
 
 _KINDS = (window, affine, activation, pool, add, move)
 

@@ -54,11 +54,11 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     name: str
     inputs: tuple[str, ...]
 
-    ARITY: ClassVar[int] = 1
+    ARITY: ClassVar[int | None] = 1
     """Number of values that a layer of this kind reads."""
 
     def __post_init__(self) -> None:
-        if len(self.inputs) != self.ARITY:
+        if self.ARITY is not None and len(self.inputs) != self.ARITY:
             raise NetworkError(f"layer {self.name}: reads {len(self.inputs)} values; a {self.kind()} layer reads {self.ARITY}")
 
     @classmethod

@@ -3,74 +3,33 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 import torch.fx
-import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from addersim.errors import AddersimError, LoweringError
-from addersim.layers import FUNCTIONS, MODULES, AnyLayer
-from addersim.layers.base import Built
-from addersim.network import INPUT, Network, unread
+from addersim.frontends.flow import Flow
+from addersim.frontends.proof import NOT_CHECKED, PROOF
+from addersim.frontends.graph import Graph, Missing, refuse_missing
+from addersim.frontends.torch.aten import OPERATORS
+from addersim.frontends.torch.call import Batch, Call
+from addersim.frontends.torch.capture import Captured, capture, unwrapped
+from addersim.frontends.torch.proof import proved
+from addersim.layers import AnyLayer, Shape
+from addersim.network import Network
 
 __all__ = ["lower"]
 
-DROPPED = frozenset({"Dropout", "Dropout1d", "Dropout2d", "Identity", "Softmax", "LogSoftmax"})
-"""Modules without effect on the choice of a class at inference; the last two only at the end."""
-
-ENDINGS = frozenset({"Softmax", "LogSoftmax", "softmax", "log_softmax"})
-DROPPED_FUNCTIONS = frozenset({"dropout", "softmax", "log_softmax", "contiguous", "clone", "detach", "float"})
-
-CALLED: Mapping[Any, str] = {
-    F.relu: "relu",
-    F.relu6: "relu6",
-    torch.relu: "relu",
-    torch.relu_: "relu",
-    F.max_pool2d: "max_pool2d",
-    torch.max_pool2d: "max_pool2d",
-    F.avg_pool2d: "avg_pool2d",
-    F.adaptive_avg_pool2d: "adaptive_avg_pool2d",
-    torch.flatten: "flatten",
-    torch.reshape: "reshape",
-    torch.add: "add",
-    torch.sub: "sub",
-    torch.mul: "mul",
-    torch.div: "div",
-    torch.neg: "neg",
-    operator.add: "add",
-    operator.iadd: "add",
-    operator.sub: "sub",
-    operator.isub: "sub",
-    operator.mul: "mul",
-    operator.imul: "mul",
-    operator.truediv: "div",
-    operator.itruediv: "div",
-    operator.neg: "neg",
-    F.dropout: "dropout",
-    F.softmax: "softmax",
-    F.log_softmax: "log_softmax",
-    torch.softmax: "softmax",
-    torch.log_softmax: "log_softmax",
-}
-"""Names of the functions that `FUNCTIONS` knows; methods of a tensor go by their own name."""
-
-METHODS = {"add_": "add", "sub_": "sub", "mul_": "mul", "div_": "div", "true_divide": "div"}
-ARITHMETIC = frozenset({"add", "sub", "mul", "div"})
-
-
-class _Tracer(torch.fx.Tracer):
-    """Stops at every module that has a layer, so that an ``adder2d`` is one node whatever its forward does."""
-
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        known = type(m).__name__ in MODULES or type(m).__name__ in DROPPED
-        return known or (super().is_leaf_module(m, module_qualified_name) and not isinstance(m, nn.Sequential))
+LARGEST_CONSTANT = 1 << 28
+"""Values of a constant that is computed while lowering."""
 
 
 def lower(
-    module: nn.Module,
+    module: nn.Module | torch.export.ExportedProgram,
     input_shape: Sequence[int],
     *,
     name: str | None = None,
@@ -78,153 +37,198 @@ def lower(
     std: Sequence[float] | None = None,
     classes: Sequence[str] = (),
     about: Mapping[str, str] | None = None,
+    adders: Collection[str] = (),
+    images: np.ndarray | None = None,
+    check: bool = True,
+    countable: bool = False,
 ) -> Network:
-    """Lower a torch network.
+    """Lower a torch network, and prove that the result gives what the module gives.
 
     Parameters
     ----------
     module
-        Network in evaluation form; it is traced with torch.fx and not changed. Convolution, linear, batch norm, ReLU, pooling,
-        flatten and reshape, ``+``, arithmetic with numbers, our `Adder2d` and `AdderLinear`, and any module of a class named
-        ``adder2d`` in the layout of the official AdderNet code.
+        Network, or what torch.export has made of one. It is captured by torch.export in evaluation mode and is afterwards
+        what it was. DataParallel, DistributedDataParallel and compiled modules give what is inside them. Adder layers are our
+        own, any module that computes ``-sum |x - f|`` of a parameter ``adder``, and those of `adders`.
     input_shape
-        ``(channels, height, width)`` of an image.
+        ``(channels, height, width)`` of an image, ``(channels, length)`` of a signal or ``(features,)``.
     name
         Name of the network; the module's class otherwise.
     mean, std
         Per channel, the normalisation ``(pixel / 255 - mean) / std`` that training used; 0 and 1 otherwise.
     classes, about
         Names of the scores, and free text by key, kept in the network.
+    adders
+        Classes of yours that are adder layers: each is run beside the formula of its own parameter ``adder`` or ``weight``.
+    images
+        Images for the proof, as `Network.values` takes them; otherwise some are made up.
+    check
+        Whether module and network run on the same images and must agree to 1e-4 of the largest value; a network that was not
+        checked says so.
+    countable
+        Whether operations that have no layer may stay, as layers that can be counted around and not run.
 
     Raises
     ------
     LoweringError
-        For a module or function that has no layer: its name, its class and the known ones.
+        For what has no layer, all of it in one message with the path of each; for a module that torch.export cannot follow;
+        and for a network that differs from its module, with the first layer that does.
     """
-    was_training = module.training
-    module.eval()
-    try:
-        graph = _Tracer().trace(module)
-    except (torch.fx.proxy.TraceError, TypeError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise LoweringError(f"{type(module).__name__}: torch.fx cannot trace its forward ({reason})") from None
-    finally:
-        module.train(was_training)
-    layers = _Builder(module, graph).layers()
-    return Network.lowered(name or type(module).__name__, input_shape, layers, mean, std, classes, about or {})
+    inside = unwrapped(module)
+    captured = capture(inside, input_shape, adders)
+    walk = Walk(captured, tuple(int(size) for size in input_shape))
+    title = name or (type(inside).__name__ if isinstance(inside, nn.Module) else "exported")
+    layers, ends = walk.layers()
+    if not countable:
+        refuse_missing(title, walk.graph.missing)
+    notes = dict(about or {})
+    if captured.unproved:
+        notes["taken at their layout's word"] = ", ".join(layer.path for layer in captured.unproved)
+    network = Network.lowered(title, input_shape, layers, mean, std, classes, notes | {PROOF: NOT_CHECKED})
+    if not check or walk.graph.missing or captured.unproved:
+        return network
+    return proved(network, inside, walk, ends, images)
 
 
-class _Builder:
-    """Walks a traced graph; `sources` maps each node to the name of the layer that gives its value."""
+class Walk:
+    """Visits the nodes of a captured graph in order.
 
-    def __init__(self, module: nn.Module, graph: torch.fx.Graph):
-        self.modules = dict(module.named_modules())
-        self.graph = graph
-        self.sources: dict[torch.fx.Node, str] = {}
-        self.built: dict[str, AnyLayer] = {}
-        self.returned: list[str] = []
-        self.ended: str | None = None
+    Attributes
+    ----------
+    values
+        What each node gives: a flow, a tensor that does not depend on the images, numbers, or lists of these.
+    """
 
-    def layers(self) -> tuple[AnyLayer, ...]:
-        for node in self.graph.nodes:
-            self._visit(node)
-        needed = set(self.returned)
-        for layer in reversed(self.built.values()):
-            needed.update(layer.inputs if layer.name in needed else ())
-        found = tuple(layer for layer in self.built.values() if layer.name in needed)
-        ends = unread(found)
-        for name in self.returned:
-            if name not in ends:
-                raise LoweringError(
-                    f"forward returns {name!r}, which other layers read or no layer gives; return only what nothing else reads"
-                )
-        return found
+    def __init__(self, captured: Captured, image: Shape):
+        self.captured, self.graph = captured, Graph(image)
+        self.values: dict[torch.fx.Node, Any] = {}
+        self.batch = captured.image.meta["val"].shape[0]
 
-    def _visit(self, node: torch.fx.Node) -> None:
-        if node.op == "placeholder":
-            if self.sources and not node.args:
-                raise LoweringError(f"forward takes a second argument {node.name!r}; a network takes images only")
-            self.sources[node] = INPUT
-        elif node.op == "call_module":
-            target = str(node.target)
-            module = self.modules[target]
-            self._place(node, target, type(module).__name__, lambda: self._from_module(target, module), node.args)
-        elif node.op in {"call_function", "call_method"} and not self._is_size(node):
-            self._call(node)
-        elif node.op == "output":
-            self.returned = [self.sources[one] for one in node.all_input_nodes if one in self.sources]
-        elif node.op == "get_attr":
-            raise LoweringError(f"forward reads the tensor {node.target!r}; only numbers and values of layers may be combined")
+    def layers(self) -> tuple[tuple[AnyLayer, ...], tuple[str, ...]]:
+        """Layers in order, and the one that gives each output."""
+        for node in self.captured.graph.nodes:
+            if node.op == "placeholder":
+                self.values[node] = self._placeholder(node)
+            elif node.op == "call_function":
+                self.values[node] = self._called(node)
+        flows = [self.values[node] for node in self.returned()]
+        if not flows:
+            raise LoweringError("forward returns nothing that depends on the images")
+        return self.graph.finished(flows)
 
-    def _is_size(self, node: torch.fx.Node) -> bool:
-        """Whether a node only asks for sizes, such as ``x.size(0)``, ``x.shape[0]``."""
-        if node.op == "call_method":
-            return node.target in {"size", "dim"}
-        if node.target is getattr:
-            return node.args[1] == "shape"
-        return node.target is operator.getitem and isinstance(node.args[0], torch.fx.Node) and self._is_size(node.args[0])
+    def returned(self) -> list[torch.fx.Node]:
+        """Nodes that forward returns and that depend on the images."""
+        return [node for node in self.captured.outputs if isinstance(self.values[node], Flow)]
 
-    def _from_module(self, target: str, module: nn.Module) -> Built:
-        kind = type(module).__name__
-        if kind in DROPPED:
-            return None
-        if kind not in MODULES:
-            known = ", ".join(sorted([*MODULES, *DROPPED]))
-            raise LoweringError(f"module {target!r} of class {kind} has no layer; known classes: {known}")
-        return MODULES[kind](module)
+    def _placeholder(self, node: torch.fx.Node) -> Any:
+        return self.graph.image if node is self.captured.image else self.captured.constants.get(node.name)
 
-    def _call(self, node: torch.fx.Node) -> None:
-        if node.op == "call_method":
-            name = METHODS.get(str(node.target), str(node.target))
-        else:
-            name = CALLED.get(node.target, getattr(node.target, "__name__", str(node.target)))
-        values = [one for one in node.args if isinstance(one, torch.fx.Node) and not self._is_size(one)]
-        rest: list[Any] = list(node.args[1:])
-        if name in ARITHMETIC and len(values) < 2:
-            number = next((one for one in node.args if not isinstance(one, torch.fx.Node)), None)
-            backwards = not isinstance(node.args[0], torch.fx.Node) and name in {"sub", "div"}
-            name, rest = f"{'r' if backwards else ''}{name} scalar", [number]
-        elif name == "add":
-            rest = []
-        options = {key: value for key, value in node.kwargs.items() if key != "input"}
-        values = values or [node.kwargs["input"]]  # type: ignore[list-item]
-        self._place(node, str(node.name), name, lambda: self._from_function(name, rest, options), values)
-
-    def _from_function(self, name: str, arguments: list[Any], options: Mapping[str, Any]) -> Built:
-        if name in DROPPED_FUNCTIONS:
-            return None
-        if name not in FUNCTIONS:
-            known = ", ".join(sorted([*FUNCTIONS, *DROPPED_FUNCTIONS]))
-            raise LoweringError(f"function {name!r} has no layer; known functions: {known}")
-        plain = [_without_nodes(one) for one in arguments]
-        return FUNCTIONS[name](*plain, **options)
-
-    def _place(self, node: torch.fx.Node, name: str, kind: str, build: Callable[[], Built], values: Sequence[Any]) -> None:
-        """Append the layer of a node, or let its value pass where it has none."""
-        inputs = tuple(self.sources[one] for one in values if isinstance(one, torch.fx.Node) and one in self.sources)
-        if self.ended and kind not in DROPPED_FUNCTIONS:
-            raise LoweringError(f"{self.ended} stands before {name!r}; softmax is dropped and may only stand at the end")
+    def _called(self, node: torch.fx.Node) -> Any:
+        arguments, options = (torch.fx.node.map_arg(given, self.values.get) for given in (node.args, dict(node.kwargs)))
+        read = [self.values.get(one) for one in node.all_input_nodes]
+        if node.target is operator.getitem:
+            return arguments[0][arguments[1]]
+        if not any(_has_flow(one) for one in read):
+            return self._constant(node, arguments, options)
+        if not isinstance(node.target, torch._ops.OpOverload):
+            return Batch(node) if isinstance(node.meta.get("val"), (torch.SymInt, int)) else None
+        kind = node.target._schema.name.removeprefix("aten::")
         try:
-            built = build()
-            if built is None:
-                self.sources[node] = inputs[0]
-                self.ended = kind if kind in ENDINGS else self.ended
-                return
-            layer, fields = built
-            unique = name if name not in self.built and name != INPUT else f"{name}.{len(self.built)}"
-            self.built[unique] = layer(name=unique, inputs=inputs, **fields)  # type: ignore[assignment]
-            self.sources[node] = unique
+            return self._layer(node, kind, arguments, options)
         except AddersimError as error:
-            where = f"{name!r} ({kind})"
-            raise LoweringError(str(error) if repr(name) in str(error) else f"{where}: {error}") from None
-        except TypeError as error:
-            raise LoweringError(f"{name!r} ({kind}): arguments that are not supported ({error})") from None
+            return self._missing(node, kind, str(error), read)
+
+    def _layer(self, node: torch.fx.Node, kind: str, arguments: Sequence[Any], options: Mapping[str, Any]) -> Any:
+        if kind in ("sym_size", "sym_numel"):
+            found = node.meta["val"]
+            return found if isinstance(found, int) else Batch(node)
+        row = OPERATORS.get(kind.removesuffix("_") if kind not in OPERATORS else kind)
+        if row is None:
+            raise LoweringError("has no layer")
+        schema = node.target._schema.arguments  # type: ignore[union-attr]
+        named = {one.name: one.default_value for one in schema if one.has_default_value()}
+        named |= dict(zip((one.name for one in schema), arguments, strict=False)) | options
+        return row(Call(self.graph, node, self._name(node, kind), named, self._shapes(node)))
+
+    def _constant(self, node: torch.fx.Node, arguments: Sequence[Any], options: Mapping[str, Any]) -> Any:
+        """What does not depend on the images, computed by torch itself, for one image where their number matters."""
+        found = node.meta.get("val")
+        if isinstance(found, (torch.SymInt, torch.SymFloat, torch.SymBool)):
+            return Batch(node)
+        tags = getattr(node.target, "tags", ())
+        if torch.Tag.nondeterministic_seeded in tags:
+            raise LoweringError(f"{self.path(node)}: {node.target} draws random numbers; a network at inference has none")
+        if isinstance(found, Tensor) and sum(0 if isinstance(size, torch.SymInt) else int(size) for size in found.shape) > LARGEST_CONSTANT:
+            raise LoweringError(f"{self.path(node)}: computes a constant of shape {tuple(found.shape)}")
+        one_image = lambda value: torch.utils._pytree.tree_map(lambda one: 1 if isinstance(one, Batch) else one, value)  # noqa: E731
+        with torch.no_grad():
+            return node.target(*one_image(arguments), **one_image(options))  # type: ignore[operator]
+
+    def _missing(self, node: torch.fx.Node, kind: str, why: str, read: Sequence[Any]) -> Any:
+        """Go on behind an operation without a layer, if its shapes are known."""
+        missing = Missing(kind.removesuffix("_"), self.path(node), why)
+        try:
+            shapes = self._shapes(node)
+        except LoweringError as error:
+            self.graph.missing.append(missing)
+            raise LoweringError(str(error)) from None
+        flows = [one for value in read for one in _flows(value)]
+        found = [self.graph.unknown(missing, self._name(node, kind), shape, *flows) for shape in shapes]
+        return found if isinstance(node.meta["val"], (tuple, list)) else found[0]
+
+    def _shapes(self, node: torch.fx.Node) -> tuple[Shape, ...]:
+        """Shapes of a node's tensors without images; refused is what is not one tensor an image."""
+        found = node.meta.get("val")
+        return tuple(self._shape(one) for one in (found if isinstance(found, (tuple, list)) else [found]))
+
+    def _shape(self, tensor: Any) -> Shape:
+        if not isinstance(tensor, Tensor):
+            raise LoweringError("gives numbers that depend on the images")
+        sizes = tuple(tensor.shape)
+        if not sizes or str(sizes[0]) != str(self.batch):
+            raise LoweringError(f"gives a value of shape {_shown(sizes)}; the first axis must stay that of the images")
+        if any(isinstance(size, torch.SymInt) for size in sizes[1:]):
+            raise LoweringError(f"gives a value of shape {_shown(sizes)}: a size that depends on the number of images or on values")
+        return tuple(int(size) for size in sizes[1:]) or (1,)
+
+    def path(self, node: torch.fx.Node) -> str:
+        """Path and class of the module that a node belongs to, or the line of code."""
+        stack = list((node.meta.get("nn_module_stack") or {}).values())
+        if stack and _inside(stack[-1][0]):
+            kind = stack[-1][1]
+            return f"{_inside(stack[-1][0])} ({(kind if isinstance(kind, str) else kind.__name__).rpartition('.')[2]})"
+        lines = [line.strip() for line in (node.meta.get("stack_trace") or "").splitlines() if line.strip().startswith("File")]
+        user = [line for line in lines if "/torch/" not in line and "/addersim/frontends/" not in line]
+        if not user:
+            return "forward"
+        file, line = user[-1].split(", ")[:2]
+        return f"forward, {file.removeprefix('File ').strip(chr(34)).rpartition('/')[2]} {line}"
+
+    def _name(self, node: torch.fx.Node, kind: str) -> str:
+        """The module's path for what a torch or adder module does by itself, else with the operation behind it."""
+        stack = list((node.meta.get("nn_module_stack") or {}).values())
+        path = _inside(stack[-1][0]) if stack else ""
+        kind = kind.removesuffix("_").rpartition("::")[2]
+        classname = str(stack[-1][1]) if stack else ""
+        single = "torch.nn.modules" in classname or kind == "window"
+        return path if path and single else f"{path}.{kind}" if path else kind
 
 
-def _without_nodes(value: Any) -> Any:
-    """Sizes that the graph computes (``x.size(0)``) as -2: the batch, whatever it is."""
-    if isinstance(value, torch.fx.Node):
-        return -2
-    if isinstance(value, (tuple, list)):
-        return tuple(_without_nodes(one) for one in value)
-    return value
+def _inside(path: str) -> str:
+    """A module's path in the user's network, without what capturing put around it."""
+    path = path.removeprefix("L['self'].")
+    return "" if path in ("", "inside", "L['self']") else path.removeprefix("inside.")
+
+
+def _shown(sizes: Sequence[Any]) -> str:
+    return " x ".join("images" if place == 0 and isinstance(size, torch.SymInt) else str(size) for place, size in enumerate(sizes))
+
+
+def _has_flow(value: Any) -> bool:
+    return next(iter(_flows(value)), None) is not None
+
+
+def _flows(value: Any) -> list[Flow]:
+    if isinstance(value, Flow):
+        return [value]
+    return [one for part in value for one in _flows(part)] if isinstance(value, (tuple, list)) else []

@@ -1,0 +1,150 @@
+"""The graph that a front end builds: layers in order, and what the source holds that has no layer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn, cast
+
+import numpy as np
+
+from addersim.errors import AddersimError, LoweringError
+from addersim.frontends.flow import Flow
+from addersim.inputs.opening import MAX_FILE_BYTES
+from addersim.layers import AnyLayer, Layer, Move, Shape, Unknown
+from addersim.network import INPUT
+
+__all__ = ["Graph", "Missing"]
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Something of the source that has no layer.
+
+    Attributes
+    ----------
+    operation
+        How the source calls it.
+    where
+        Module path, node or line.
+    why
+        What about it is not supported, and what would help.
+    """
+
+    operation: str
+    where: str
+    why: str
+
+
+class Graph:
+    """Layers in the making.
+
+    Attributes
+    ----------
+    missing
+        What has no layer, in order. Its values go on as those of `Unknown` layers, so that everything missing is found at once.
+    """
+
+    def __init__(self, image: Shape) -> None:
+        self.image = Flow(INPUT, image)
+        self.missing: list[Missing] = []
+        self._built: dict[str, Layer] = {}
+        self._moved: dict[tuple[Any, ...], Flow] = {}
+        self._taken_bytes = 0
+
+    def layer(self, kind: type[Layer], name: str, *flows: Flow, **fields: Any) -> Flow:
+        """Append a layer that reads values as they are, each rearranged by a layer of its own where that is due."""
+        self.take(sum(one.nbytes for one in fields.values() if isinstance(one, np.ndarray)))
+        placed = [self.placed(flow, name) for flow in flows]
+        return self._append(kind, self._unique(name), placed, fields)
+
+    def _append(self, kind: type[Layer], name: str, flows: Sequence[Flow], fields: dict[str, Any]) -> Flow:
+        try:
+            layer = kind(name=name, inputs=tuple(flow.layer for flow in flows), **fields)
+            shape = layer.shape(*(flow.given for flow in flows))
+        except AddersimError as error:
+            raise LoweringError(str(error).removeprefix(f"layer {name}: ")) from None
+        if math.prod(shape) > MAX_FILE_BYTES:
+            raise LoweringError(f"gives {math.prod(shape):,} values an image; at most {MAX_FILE_BYTES:,} are allowed")
+        self._built[name] = layer
+        return Flow(name, shape)
+
+    def unknown(self, missing: Missing, name: str, shape: Shape, *flows: Flow, products: int = 0) -> Flow:
+        """Note that something has no layer, and go on with its value."""
+        self.missing.append(missing)
+        placed = [Flow(flow.layer, flow.given) for flow in flows] or [self.image]
+        fields = {"operation": missing.operation, "output": shape, "products": products}
+        return self._append(Unknown, self._unique(name), placed, fields)
+
+    def placed(self, flow: Flow, name: str) -> Flow:
+        """The value as a layer gives it: its steps become a layer, unless they only rename axes that nothing tells apart."""
+        if not flow.steps:
+            return flow
+        key = (flow.layer, flow.steps)
+        if key not in self._moved:
+            target = flow.shape
+            steps = flow.steps
+            if flow.renames():
+                steps = ()
+            self._moved[key] = self._move(flow, self._unique(f"{name}.input"), steps, target)
+        return self._moved[key]
+
+    def _move(self, flow: Flow, name: str, steps: tuple[Any, ...], target: Shape) -> Flow:
+        if not steps and math.prod(target) == target[0] and len(target) == 1:
+            return self._append(Move, name, [Flow(flow.layer, flow.given)], {"target": (-1,)})
+        return self._append(Move, name, [Flow(flow.layer, flow.given)], {"target": target, "steps": steps})
+
+    def take(self, size_bytes: int) -> None:
+        """Note that weights or computed constants take memory."""
+        self._taken_bytes += size_bytes
+        if self._taken_bytes > MAX_FILE_BYTES:
+            raise LoweringError(f"weights and computed constants take more than {MAX_FILE_BYTES:,} bytes")
+
+    def _unique(self, name: str) -> str:
+        base = name or "layer"
+        if base not in self._built and base != INPUT:
+            return base
+        number = 2
+        while f"{base}.{number}" in self._built:
+            number += 1
+        return f"{base}.{number}"
+
+    def finished(self, outputs: Sequence[Flow]) -> tuple[tuple[AnyLayer, ...], tuple[str, ...]]:
+        """The layers that the outputs need, in order, and the one that gives each output."""
+        ends = [self.placed(flow, "output") for flow in outputs]
+        needed = {flow.layer for flow in ends}
+        for layer in reversed(self._built.values()):
+            needed.update(layer.inputs if layer.name in needed else ())
+        found = tuple(layer for layer in self._built.values() if layer.name in needed)
+        read = {name for layer in found for name in layer.inputs}
+        for flow in ends:
+            if flow.layer in read or flow.layer == INPUT:
+                raise LoweringError(
+                    f"the output {flow.layer!r} is read by other layers too, or given by none; only outputs that nothing reads "
+                    "are supported"
+                )
+        return cast("tuple[AnyLayer, ...]", found), tuple(flow.layer for flow in ends)
+
+
+def refuse(why: str) -> NoReturn:
+    """Say why an operation has no layer."""
+    raise LoweringError(why)
+
+
+def refuse_missing(title: str, missing: Sequence[Missing]) -> None:
+    """Refuse a network that holds what has no layer: every kind of it, how often, where first, and why."""
+    kinds: dict[tuple[str, str], list[str]] = {}
+    for one in missing:
+        kinds.setdefault((one.operation, one.why), []).append(one.where)
+    if kinds:
+        shown = [
+            f"{operation} at {where[0]}{f' and {len(where) - 1} more' if len(where) > 1 else ''}: {why}"
+            for (operation, why), where in kinds.items()
+        ]
+        raise LoweringError(
+            f"{title}: {len(missing)} operations have no layer: {'; '.join(shown)}. With countable=True (lower --countable) "
+            "the network can be counted, with these left out"
+        )

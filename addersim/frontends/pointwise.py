@@ -1,0 +1,141 @@
+"""Operations of either front end that treat every value, or every channel, alike; and those of two values."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import numpy as np
+
+from addersim.errors import LoweringError
+from addersim.frontends.flow import Flow
+from addersim.frontends.graph import Graph
+from addersim.frontends.rearranging import expand
+from addersim.layers import Add, Affine, Clip, Layer, Product, Relu, Table
+
+__all__ = ["affine", "batch_norm", "binary", "clip", "each", "function", "scaled"]
+
+Array = np.ndarray[Any, Any]
+
+
+def each(graph: Graph, name: str, flow: Flow, kind: type[Layer], *, keeps_zero: bool, **fields: Any) -> Flow:
+    """A layer that treats every value alike: before any rearrangement that waits, unless that has put zeros in."""
+    if flow.fills() and not keeps_zero:
+        return graph.layer(kind, name, flow, **fields)
+    found = graph.layer(kind, name, Flow(flow.layer, flow.given), **fields)
+    return Flow(found.layer, found.given, flow.steps)
+
+
+def function(graph: Graph, name: str, flow: Flow, what: str, *parameters: float, slopes: Array | None = None) -> Flow:
+    """A named function of one value; `slopes`: one a channel, the first axis."""
+    fields: dict[str, Any] = {"function": what, "parameters": tuple(float(one) for one in parameters)}
+    if slopes is None or slopes.size == 1:
+        if slopes is not None:
+            fields = {"function": "leaky_relu", "parameters": (float(slopes.reshape(())),)}
+        return each(graph, name, flow, Table, keeps_zero=False, **fields)
+    fields["slopes"] = np.ascontiguousarray(slopes.reshape(-1), np.float32)
+    return _each_channel(graph, name, flow, Table, fields)
+
+
+def _each_channel(graph: Graph, name: str, flow: Flow, kind: type[Layer], fields: dict[str, Any]) -> Flow:
+    if not flow.keeps_channels():
+        return graph.layer(kind, name, flow, **fields)
+    found = graph.layer(kind, name, Flow(flow.layer, flow.given), **fields)
+    return Flow(found.layer, found.given, flow.steps)
+
+
+def clip(graph: Graph, name: str, flow: Flow, low: float | None, high: float | None) -> Flow:
+    """Values cut at one or both ends; a lower end of zero is a ReLU."""
+    low = None if low is None or low == -math.inf else float(low)
+    high = None if high is None or high == math.inf else float(high)
+    if low is None and high is None:
+        return flow
+    if low == 0 and (high is None or high > 0):
+        return each(graph, name, flow, Relu, keeps_zero=True, maximum=high)
+    if low is not None and high is not None and low > high:
+        low = high  # as torch: the upper end wins
+    zero = (low is None or low <= 0) and (high is None or high >= 0)
+    return each(graph, name, flow, Clip, keeps_zero=zero, low=low, high=high)
+
+
+def scaled(graph: Graph, name: str, flow: Flow, multiplier: float, addend: float = 0.0) -> Flow:
+    """``multiplier * x + addend``."""
+    return affine(graph, name, flow, np.array(multiplier), np.array(addend))
+
+
+def affine(graph: Graph, name: str, flow: Flow, multiplier: Array, addend: Array) -> Flow:
+    """``multiplier * x + addend`` with constants as they broadcast against the value, which has no image axis."""
+    constants = [np.asarray(one, np.float64) for one in np.broadcast_arrays(multiplier, addend)]
+    shape = constants[0].shape
+    if len(shape) > flow.rank:
+        raise LoweringError(f"combines a constant of shape {shape} with values of shape {flow.shape}")
+    shape = (1,) * (flow.rank - len(shape)) + shape
+    constants = [one.reshape(shape) for one in constants]
+    if any(size not in (1, have) and have != 1 for size, have in zip(shape, flow.shape, strict=True)):
+        raise LoweringError(f"combines a constant of shape {shape} with values of shape {flow.shape}")
+    wanted = tuple(max(pair) for pair in zip(shape, flow.shape, strict=True))
+    flow = expand(flow, wanted)
+    axes = [axis for axis in range(flow.rank) if any(_varies(one, axis) for one in constants)]
+    if not axes:
+        fields = {name: one.reshape(-1)[:1].copy() for name, one in zip(("multiplier", "addend"), constants, strict=True)}
+        if fields["multiplier"][0] == 1 and fields["addend"][0] == 0:
+            return flow
+        return each(graph, name, flow, Affine, keeps_zero=not fields["addend"].any(), **fields)
+    if len(axes) == 1:
+        fields = _along(constants, axes[0], wanted[axes[0]])
+        return _each_channel(graph, name, flow.front(axes[0]), Affine, fields).back(axes[0])
+    words = math.prod(wanted)
+    graph.take(16 * words)
+    fields = {
+        name: np.ascontiguousarray(np.broadcast_to(one, wanted)).reshape(-1)
+        for name, one in zip(("multiplier", "addend"), constants, strict=True)
+    }
+    return graph.layer(Affine, name, flow.reshape((words,)), **fields).reshape(wanted)
+
+
+def _varies(values: Array, axis: int) -> bool:
+    return values.shape[axis] > 1 and bool((values != values.take([0], axis)).any())
+
+
+def _along(constants: list[Array], axis: int, size: int) -> dict[str, Array]:
+    """Constants that vary along one axis only, as one value a position."""
+    cut = [np.moveaxis(one, axis, 0).reshape(one.shape[axis], -1)[:, 0] for one in constants]
+    both = [np.ascontiguousarray(np.broadcast_to(one, size), np.float64) for one in cut]
+    return {"multiplier": both[0], "addend": both[1]}
+
+
+def batch_norm(
+    graph: Graph, name: str, flow: Flow, gamma: Array | None, beta: Array | None, mean: Array, variance: Array, epsilon: float
+) -> Flow:
+    """Batch norm at inference, on the first axis."""
+    mean, variance = mean.astype(np.float64), variance.astype(np.float64)
+    if mean.ndim != 1 or mean.shape != (flow.shape[0],) or variance.shape != mean.shape or (variance < 0).any():
+        raise LoweringError(
+            f"mean {mean.shape} and variance {variance.shape} for values of shape {flow.shape}; expected one a channel, "
+            "and no negative variance"
+        )
+    multiplier = (1.0 if gamma is None else gamma.astype(np.float64)) / np.sqrt(variance + epsilon)
+    addend = (0.0 if beta is None else beta.astype(np.float64)) - mean * multiplier
+    return _each_channel(graph, name, flow, Affine, {"multiplier": multiplier, "addend": addend})
+
+
+Binary = Literal["add", "sub", "mul", "div", "max", "min"]
+
+
+def binary(graph: Graph, name: str, what: Binary, first: Flow, second: Flow) -> Flow:
+    """An operation of two values, axes of size 1 repeated where the other's is longer."""
+    if first.rank != second.rank:
+        raise LoweringError(
+            f"combines values of shapes {first.shape} and {second.shape} beside the image axis; give both as many axes"
+        )
+    if what == "div":
+        return binary(graph, name, "mul", first, function(graph, f"{name}.reciprocal", second, "reciprocal"))
+    if what in ("max", "min"):  # max(a, b) = relu(a - b) + b, min(a, b) = a - relu(a - b)
+        more = clip(graph, f"{name}.more", binary(graph, f"{name}.difference", "sub", first, second), 0.0, None)
+        return binary(graph, name, "add", more, second) if what == "max" else binary(graph, name, "sub", first, more)
+    kind: type[Layer] = Product if what == "mul" else Add
+    fields = {"subtract": True} if what == "sub" else {}
+    if first.steps and first.steps == second.steps and first.given == second.given:
+        found = graph.layer(kind, name, Flow(first.layer, first.given), Flow(second.layer, second.given), **fields)
+        return Flow(found.layer, found.given, first.steps)
+    return graph.layer(kind, name, first, second, **fields)

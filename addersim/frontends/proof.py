@@ -1,0 +1,148 @@
+"""The proof of a lowering: source and network run on the same images, and the first layer that differs is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from addersim.errors import LoweringError
+from addersim.frontends.flow import Flow
+from addersim.layers.move import rearrange
+from addersim.network import Images, Network, normalise
+
+__all__ = ["NOT_CHECKED", "PROOF", "Agreement", "compare", "made_up_images", "network_values", "nchw", "prove"]
+
+Array = np.ndarray[Any, Any]
+Source = Callable[[Array], Sequence[Array]]
+
+PROOF = "proof"
+"""Key of the network's notes under which the result of the comparison stands."""
+NOT_CHECKED = "not checked"
+
+TOLERANCE = 1e-4
+"""Largest difference that rounding may make, of the largest value."""
+ZERO = 1e-6
+"""Largest difference where all values are zero."""
+BATCHES = (1, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How far a network is from its source.
+
+    Attributes
+    ----------
+    difference
+        Largest difference of outputs, of the largest value; where all are zero, as it is.
+    images
+        Number of images.
+    """
+
+    difference: float
+    images: int
+
+    def __str__(self) -> str:
+        return f"largest difference {self.difference:.1e} of the largest value, {self.images} images"
+
+
+def made_up_images(network: Network, seed: int = 0) -> Array:
+    """Images that fill the declared range, float32 and normalised: a few, some of them out of the ordinary."""
+    numbers = np.random.default_rng(seed)
+    shape = (sum(BATCHES), *network.input_shape)
+    if any(network.mean) or any(one != 1 for one in network.std):
+        by_channel = (1, -1, *[1] * (len(network.input_shape) - 1))
+        mean, std = (np.asarray(one).reshape(by_channel) for one in (network.mean, network.std))
+        return np.asarray((numbers.random(shape) - mean) / std, np.float32)
+    return numbers.standard_normal(shape, np.float32)
+
+
+def nchw(network: Network, images: Images) -> Array:
+    """Images as the source takes them: normalised float32, channels first."""
+    return np.ascontiguousarray(np.moveaxis(normalise(images, network.mean, network.std), -1, 1))
+
+
+def prove(network: Network, source: Source, outputs: Sequence[str], images: Images, tolerance: float = TOLERANCE) -> Agreement | str:
+    """Run source and network on images, in batches of several sizes.
+
+    Parameters
+    ----------
+    source
+        Its outputs for normalised images, channels first.
+    outputs
+        The layer that gives each.
+    tolerance
+        Largest difference that is let pass, of the largest value.
+
+    Returns
+    -------
+    How far they are apart, or, where that is too far, what was found.
+
+    Raises
+    ------
+    LoweringError
+        Where the source gives NaN or infinite values, or values of other shapes.
+    """
+    worst = 0.0
+    for part in _batches(len(images)):
+        given = nchw(network, images[part])
+        wanted = source(given)
+        found = network_values(network, given, outputs)
+        for name, one in zip(outputs, wanted, strict=True):
+            if not np.isfinite(one).all():
+                raise LoweringError(f"{network.name}: the source itself gives NaN or infinite values for its images")
+            if one.shape != found[name].shape:
+                return f"output {name!r} has shape {found[name].shape[1:]} and the source gives {one.shape[1:]}"
+            worst = max(worst, compare(one, found[name]))
+            if worst > tolerance:
+                return f"output {name!r} differs by {worst:.1e} of the largest value in a batch of {len(given)}"
+    return Agreement(worst, len(images))
+
+
+def _batches(images: int) -> Iterator[slice]:
+    start = 0
+    sizes = iter(BATCHES)
+    while start < images:
+        size = next(sizes, images - start)
+        yield slice(start, start + size)
+        start += size
+
+
+def compare(wanted: Array, found: Array) -> float:
+    """Largest difference, of the largest value; as it is, against `ZERO`, where all wanted values are zero."""
+    largest = float(np.abs(wanted).max(initial=0.0))
+    difference = float(np.abs(wanted.astype(np.float64) - found).max(initial=0.0))
+    return difference / largest if largest else difference * (TOLERANCE / ZERO)
+
+
+def network_values(network: Network, given: Array, names: Iterable[str] | None = None) -> dict[str, Array]:
+    """Values of layers by name, channels first; all of them without `names`."""
+    wanted = None if names is None else set(names)
+    return {
+        name: np.moveaxis(value, -1, 1)
+        for name, value in network.values(np.ascontiguousarray(given, np.float32))
+        if wanted is None or name in wanted
+    }
+
+
+def first_difference(
+    values: Mapping[str, Array], steps: Iterable[tuple[Flow, str, Array]], tolerance: float = TOLERANCE
+) -> str | None:
+    """Where source and network part: the layer, and what of the source it stands for.
+
+    Parameters
+    ----------
+    values
+        Of the network, by layer.
+    steps
+        In the order of the source: a flow, where it stands there, and the source's own value.
+    """
+    for flow, where, wanted in steps:
+        if flow.layer not in values:
+            continue
+        found = rearrange(flow.steps, values[flow.layer])
+        if found.shape != wanted.shape or compare(wanted, found) > tolerance:
+            return f"the first layer that differs is {flow.layer!r}, for {where}"
+    return None

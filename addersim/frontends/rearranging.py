@@ -1,0 +1,114 @@
+"""Operations of either front end that only move values: concatenation, padding, cutting, repeating."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from addersim.errors import LoweringError
+from addersim.frontends.flow import Flow
+from addersim.frontends.graph import Graph
+from addersim.layers import Affine, Concat
+from addersim.layers.move import ZERO
+
+__all__ = ["concatenate", "constant", "expand", "pad", "pad_with", "pixel_shuffle", "pixel_unshuffle", "positions", "repeat"]
+
+Array = np.ndarray[Any, Any]
+Fill = Literal["constant", "reflect", "replicate", "circular"]
+
+
+def positions(size: int, start: int | None, stop: int | None, step: int) -> Array:
+    """What a slice takes of an axis, with Python's rules for ends beyond it."""
+    return np.arange(size)[slice(start, stop, step)]
+
+
+def concatenate(graph: Graph, name: str, parts: Sequence[Flow | Array], axis: int) -> Flow:
+    """Values and constants joined along an axis; constants have no image axis, or shape 1 there."""
+    flows = [part for part in parts if isinstance(part, Flow)]
+    if len(flows) == 1 and all(isinstance(part, Flow) or not part.any() for part in parts):
+        return _with_zeros(flows[0], parts, axis)
+    placed = [part if isinstance(part, Flow) else constant(graph, name, flows[0], part) for part in parts]
+    shapes = {part.shape[:axis] + part.shape[axis + 1 :] for part in placed}
+    if len(shapes) != 1:
+        raise LoweringError(f"joins {', '.join(str(part.shape) for part in placed)} along axis {axis + 1}")
+    return graph.layer(Concat, name, *(part.front(axis) for part in placed)).back(axis)
+
+
+def _with_zeros(flow: Flow, parts: Sequence[Flow | Array], axis: int) -> Flow:
+    found = [np.arange(flow.shape[axis]) if isinstance(part, Flow) else np.full(part.shape[axis], ZERO) for part in parts]
+    return flow.take(axis, np.concatenate(found))
+
+
+def constant(graph: Graph, name: str, like: Flow, values: Array) -> Flow:
+    """A constant as a value: what is computed from any other, times zero, plus the constant."""
+    words = math.prod(values.shape)
+    nothing = like.reshape((math.prod(like.shape),)).take(0, np.full(words, ZERO))
+    zeros = graph.placed(nothing, name)
+    addend = np.ascontiguousarray(values, np.float64).reshape(-1)
+    return graph.layer(Affine, f"{name}.constant", zeros, multiplier=np.ones(words), addend=addend).reshape(values.shape)
+
+
+def pad(flow: Flow, pads: Sequence[tuple[int, int]], mode: Fill = "constant") -> Flow:
+    """Positions added before and after each axis, or, where negative, cut off."""
+    for axis, (before, after) in enumerate(pads):
+        if before or after:
+            flow = flow.take(axis, _padded(flow.shape[axis], before, after, mode))
+    return flow
+
+
+def _padded(size: int, before: int, after: int, mode: Fill) -> Array:
+    cut = np.arange(max(0, -before), size - max(0, -after))
+    edges = (max(0, before), max(0, after))
+    if not cut.size:
+        raise LoweringError(f"pads {before} and {after} cut off all {size} positions of an axis")
+    if mode == "constant":
+        return np.pad(cut, edges, constant_values=ZERO)
+    if mode == "reflect" and max(edges) >= cut.size:
+        raise LoweringError(f"reflects {max(edges)} positions at an end of {cut.size}; fewer than the axis has are allowed")
+    named: dict[str, Any] = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+    return np.pad(cut, edges, mode=named[mode])
+
+
+def expand(flow: Flow, shape: tuple[int, ...]) -> Flow:
+    """Axes of size 1 repeated to a shape of the same number of axes."""
+    for axis, (have, want) in enumerate(zip(flow.shape, shape, strict=True)):
+        if have != want:
+            if have != 1:
+                raise LoweringError(f"cannot expand {flow.shape} to {shape}")
+            flow = flow.take(axis, np.zeros(want, np.int64))
+    return flow
+
+
+def repeat(flow: Flow, times: Sequence[int]) -> Flow:
+    """Each axis tiled some times."""
+    for axis, number in enumerate(times):
+        if number != 1:
+            flow = flow.take(axis, np.tile(np.arange(flow.shape[axis]), number))
+    return flow
+
+
+def pixel_shuffle(flow: Flow, factor: int) -> Flow:
+    """``(channels x factor^2, height, width)`` to ``(channels, height x factor, width x factor)``, as torch orders them."""
+    channels, height, width = flow.shape
+    parts = flow.reshape((channels // factor**2, factor, factor, height, width))
+    return parts.permute((0, 3, 1, 4, 2)).reshape((channels // factor**2, height * factor, width * factor))
+
+
+def pixel_unshuffle(flow: Flow, factor: int) -> Flow:
+    """The way back."""
+    channels, height, width = flow.shape
+    parts = flow.reshape((channels, height // factor, factor, width // factor, factor))
+    return parts.permute((0, 2, 4, 1, 3)).reshape((channels * factor**2, height // factor, width // factor))
+
+
+def pad_with(graph: Graph, name: str, flow: Flow, pads: Sequence[tuple[int, int]], value: float) -> Flow:
+    """Positions of a number other than zero around the values: zeros, and a constant added there alone."""
+    padded = pad(flow, pads)
+    around = np.full(padded.shape, value)
+    around[tuple(slice(before, before + size) for (before, _), size in zip(pads, flow.shape, strict=True))] = 0.0
+    placed = graph.placed(padded.reshape((math.prod(padded.shape),)), name)
+    fields = {"multiplier": np.ones(around.size), "addend": around.reshape(-1)}
+    return graph.layer(Affine, name, placed, **fields).reshape(padded.shape)

@@ -1,0 +1,475 @@
+"""ATen operators that become layers: a row each, from a `Call` to the value that it gives."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Literal
+
+import numpy as np
+
+from addersim.errors import LoweringError
+from addersim.frontends import pointwise, rearranging, reductions, windows
+from addersim.frontends.flow import Flow
+from addersim.frontends.torch import moves
+from addersim.frontends.torch.call import Array, Call, Sizes, image_free
+from addersim.layers import AveragePool, MaxPool
+
+__all__ = ["OPERATORS"]
+
+Row = Callable[[Call], Any]
+
+
+def _convolution(call: Call) -> Flow:
+    weights = call.array("weight")
+    axes = weights.ndim - 2
+    if call.get("transposed"):
+        return _transposed(call)
+    flow = call.flow("input")
+    stride, dilation = call.sizes("stride", axes), call.sizes("dilation", axes)
+    near, far = _pads(call, weights.shape[2:], dilation)
+    bias = call.optional("bias")
+    settings: Any = {"stride": stride, "near": near, "far": far, "dilation": dilation, "groups": call["groups"]}
+    return windows.convolution(call.graph, call.name, flow, weights, bias, **settings)
+
+
+def _pads(call: Call, kernel: Sizes, dilation: Sizes) -> tuple[Sizes, Sizes]:
+    """Zeros before and after each axis; ``same`` puts the odd one behind, as torch does."""
+    given = call["padding"]
+    if given == "same":
+        total = [spread * (taps - 1) for taps, spread in zip(kernel, dilation, strict=True)]
+        return tuple(one // 2 for one in total), tuple(one - one // 2 for one in total)
+    pads = (0,) * len(kernel) if given == "valid" else call.sizes("padding", len(kernel))
+    return pads, pads
+
+
+def _transposed(call: Call) -> Flow:
+    weights = call.array("weight")
+    axes = weights.ndim - 2
+    names = ("stride", "padding", "output_padding", "dilation")
+    settings = {name: call.sizes(name, axes) for name in names}
+    return windows.transposed(
+        call.graph, call.name, call.flow("input"), weights, call.optional("bias"), groups=call["groups"], **settings
+    )
+
+
+def _adder(call: Call) -> Flow:
+    pads = tuple(call["padding"])
+    return windows.convolution(
+        call.graph,
+        call.name,
+        call.flow("x"),
+        call.array("weights"),
+        call.optional("bias"),
+        stride=tuple(call["stride"]),
+        near=pads,
+        far=pads,
+        dilation=tuple(call["dilation"]),
+        groups=call["groups"],
+        arithmetic=call["arithmetic"],
+    )
+
+
+def _linear(call: Call) -> Flow:
+    return windows.linear(call.graph, call.name, call.flow("input"), call.array("weight"), call.optional("bias"))
+
+
+def _matrix_product(first: str, second: str) -> Row:
+    def row(call: Call) -> Flow:
+        one, other = call[first], call[second]
+        if isinstance(one, Flow) and isinstance(other, Flow):
+            raise LoweringError("a product of two matrices that both depend on the image, as in attention, has no layer yet")
+        if isinstance(one, Flow):
+            matrix = call.array(second)
+            if matrix.ndim == 1:
+                found = windows.linear(call.graph, call.name, one, matrix[None], None)
+                return found.reshape(one.shape[:-1] or (1,))
+            return windows.linear(call.graph, call.name, one, _matrix(matrix).T, None)
+        flow, matrix = call.flow(second), _matrix(call.array(first))
+        if flow.rank < 2:
+            raise LoweringError("multiplies along the images' axis")
+        swapped = tuple(range(flow.rank - 2)) + (flow.rank - 1, flow.rank - 2)
+        return windows.linear(call.graph, call.name, flow.permute(swapped), matrix, None).permute(swapped)
+
+    return row
+
+
+def _matrix(values: Array) -> Array:
+    while values.ndim > 2 and values.shape[0] == 1:
+        values = values[0]
+    if values.ndim != 2:
+        raise LoweringError(f"multiplies by a constant of shape {values.shape}; one matrix for all is supported")
+    return values
+
+
+def _added_product(call: Call) -> Flow:
+    found = _matrix_product("mat1", "mat2")(call)
+    if call["alpha"] != 1:
+        found = pointwise.scaled(call.graph, f"{call.name}.alpha", found, call["alpha"])
+    bias = call["self"]
+    if isinstance(bias, Flow):
+        raise LoweringError("adds a value that depends on the image to a product; write it as a sum")
+    return pointwise.affine(call.graph, f"{call.name}.bias", found, np.array(1.0), image_free(call.array("self"), found.rank) * call["beta"])
+
+
+def _batch_norm(call: Call) -> Any:
+    mean, variance = call.optional("running_mean"), call.optional("running_var")
+    if call.get("training") or mean is None or variance is None:
+        raise LoweringError("batch norm with the statistics of the batch makes images depend on each other; train with running statistics")
+    epsilon = call.get("eps", 1e-5)
+    found = pointwise.batch_norm(
+        call.graph, call.name, call.flow("input"), call.optional("weight"), call.optional("bias"), mean, variance, epsilon
+    )
+    return (found, None, None) if "native" in call.node.target._schema.name else found  # type: ignore[union-attr]
+
+
+def _function(what: str, *arguments: str) -> Row:
+    """A pointwise function; `arguments` are its parameters' names."""
+
+    def row(call: Call) -> Flow:
+        parameters = [call.number(name) for name in arguments]
+        return pointwise.function(call.graph, call.name, _operand(call), what, *parameters)
+
+    return row
+
+
+def _operand(call: Call) -> Flow:
+    return call.flow("self" if "self" in call.arguments else "input")
+
+
+def _gelu(call: Call) -> Flow:
+    what = "gelu" if call["approximate"] == "none" else "gelu_tanh"
+    return pointwise.function(call.graph, call.name, _operand(call), what)
+
+
+def _prelu(call: Call) -> Flow:
+    return pointwise.function(call.graph, call.name, _operand(call), "prelu", slopes=call.array("weight"))
+
+
+def _elu(call: Call) -> Flow:
+    if call["input_scale"] != 1:
+        raise LoweringError("ELU with an input scale is not supported")
+    flow = _operand(call)
+    if call["scale"] == 1:
+        return pointwise.function(call.graph, call.name, flow, "elu", call.number("alpha"))
+    return pointwise.function(call.graph, call.name, flow, "selu", call.number("alpha"), call.number("scale"))
+
+
+def _power(call: Call) -> Flow:
+    exponent = call.number("exponent")
+    named = {2.0: "square", 0.5: "sqrt", -0.5: "rsqrt", -1.0: "reciprocal"}
+    if exponent == 1:
+        return _operand(call)
+    if exponent in named:
+        return pointwise.function(call.graph, call.name, _operand(call), named[exponent])
+    return pointwise.function(call.graph, call.name, _operand(call), "power", exponent)
+
+
+def _clip(low: float | str | None, high: float | str | None) -> Row:
+    """A clip between numbers or arguments of some names."""
+
+    def end(call: Call, given: float | str | None) -> float | None:
+        if isinstance(given, str):
+            return None if call.arguments.get(given) is None else call.number(given)
+        return given
+
+    return lambda call: pointwise.clip(call.graph, call.name, _operand(call), end(call, low), end(call, high))
+
+
+def _arithmetic(what: pointwise.Binary) -> Row:
+    def row(call: Call) -> Flow:
+        first, second, factor = call["self"], call["other"], call.get("alpha", 1)
+        if call.get("rounding_mode") is not None:
+            raise LoweringError(f"division that rounds ({call['rounding_mode']}) is not supported")
+        if isinstance(first, Flow) and isinstance(second, Flow):
+            if factor != 1:
+                second = pointwise.scaled(call.graph, f"{call.name}.alpha", second, factor)
+            return pointwise.binary(call.graph, call.name, what, first, second)
+        return _with_constant(call, what, first, second, factor)
+
+    return row
+
+
+def _with_constant(call: Call, what: pointwise.Binary, first: Any, second: Any, factor: float) -> Flow:
+    flow = first if isinstance(first, Flow) else second
+    constant = image_free(call.array("other" if flow is first else "self"), flow.rank).astype(np.float64)
+    one, zero = np.ones(1), np.zeros(1)
+    graph, name = call.graph, call.name
+    match what:
+        case "add":
+            own, other = (1, factor) if flow is first else (factor, 1)
+            return pointwise.affine(graph, name, flow, one * own, constant * other)
+        case "sub":
+            return pointwise.affine(graph, name, flow, *((one, -factor * constant) if flow is first else (-factor * one, constant)))
+        case "mul":
+            return pointwise.affine(graph, name, flow, constant, zero)
+        case "div" if flow is first:
+            if not constant.all():
+                raise LoweringError("division by zero")
+            return pointwise.affine(graph, name, flow, 1 / constant, zero)
+        case "div":
+            inverse = pointwise.function(graph, f"{name}.reciprocal", flow, "reciprocal")
+            return pointwise.affine(graph, name, inverse, constant, zero)
+    if constant.size != 1:
+        raise LoweringError(f"the {what}imum of values and a constant of shape {constant.shape}; one number is supported")
+    number = float(constant.reshape(()))
+    return pointwise.clip(graph, name, flow, number if what == "max" else None, number if what == "min" else None)
+
+
+def _reversed_subtraction(call: Call) -> Flow:
+    constant = image_free(call.array("other"), call.flow("self").rank)
+    return pointwise.affine(call.graph, call.name, call.flow("self"), -np.ones(1) * call["alpha"], constant)
+
+
+def _fill(call: Call) -> Flow:
+    flow = call.flow("self")
+    mask = image_free(call.array("mask"), flow.rank).astype(bool)
+    value = call.number("value")
+    if not math.isfinite(value):
+        raise LoweringError(f"fills with {value}; only finite numbers have codes")
+    return pointwise.affine(call.graph, call.name, flow, np.where(mask, 0.0, 1.0), np.where(mask, value, 0.0))
+
+
+def _max_pool(axes: int) -> Row:
+    def row(call: Call) -> Any:
+        kernel = call.sizes("kernel_size", axes)
+        fields = {
+            "kernel": kernel,
+            "stride": call.sizes("stride", axes) if call["stride"] not in ([], None) else kernel,
+            "padding": call.sizes("padding", axes),
+            "dilation": call.sizes("dilation", axes),
+        }
+        found = reductions.pooled(call.graph, call.name, MaxPool, _operand(call), **fields, **_ceil(call))
+        return (found, None) if "indices" in call.node.target._schema.name else found  # type: ignore[union-attr]
+
+    return row
+
+
+def _ceil(call: Call) -> dict[str, Any]:
+    return {"ceil_mode": True} if call["ceil_mode"] else {}
+
+
+def _average_pool(axes: int) -> Row:
+    def row(call: Call) -> Flow:
+        kernel = call.sizes("kernel_size", axes)
+        padding = call.sizes("padding", axes)
+        fields: dict[str, Any] = {
+            "kernel": kernel,
+            "stride": call.sizes("stride", axes) if call["stride"] not in ([], None) else kernel,
+            "padding": padding,
+        }
+        if any(padding) and not call["count_include_pad"]:
+            fields["count_padding"] = False
+        if call.get("divisor_override") is not None:
+            fields["divisor"] = call["divisor_override"]
+        return reductions.pooled(call.graph, call.name, AveragePool, _operand(call), **fields, **_ceil(call))
+
+    return row
+
+
+def _adaptive(kind: Any, axes: int) -> Row:
+    def row(call: Call) -> Any:
+        output = call.sizes("output_size", axes)
+        flow = _operand(call)
+        found = reductions.adaptive(call.graph, call.name, kind, flow, output)
+        return (found, None) if len(call.node.target._schema.returns) == 2 else found  # type: ignore[union-attr]
+
+    return row
+
+
+def _reduce(what: reductions.Reduction) -> Row:
+    def row(call: Call) -> Flow:
+        flow = _operand(call)
+        return reductions.reduce(call.graph, call.name, what, flow, call.axes(call.get("dim")), bool(call.get("keepdim")))
+
+    return row
+
+
+def _extreme(what: Literal["max", "min"]) -> Row:
+    """``max`` and ``min``: of two values, or along one axis, whose second result (places) nothing may read."""
+    two = _arithmetic(what)
+
+    def row(call: Call) -> Any:
+        if "other" in call.arguments:
+            return two(call)
+        flow = call.flow("self")
+        return reductions.reduce(call.graph, call.name, what, flow, call.axes(call.get("dim")), bool(call["keepdim"])), None
+
+    return row
+
+
+def _variance(root: bool) -> Row:
+    def row(call: Call) -> Flow:
+        flow = _operand(call)
+        axes = call.axes(call.get("dim"))
+        correction = call.get("correction", 1 if call.get("unbiased", True) else 0)
+        correction = 1 if correction is None else correction
+        found = reductions.variance(call.graph, call.name, flow, axes, bool(call["keepdim"]), correction)
+        return pointwise.function(call.graph, f"{call.name}.root", found, "sqrt") if root else found
+
+    return row
+
+
+def _length(call: Call) -> Flow:
+    """The Euclidean length along axes."""
+    if call.get("ord", call.get("p")) not in (2, 2.0, None):
+        raise LoweringError("only the Euclidean norm (2) is supported")
+    flow = _operand(call)
+    squares = pointwise.function(call.graph, f"{call.name}.squares", flow, "square")
+    total = reductions.reduce(call.graph, f"{call.name}.sum", "sum", squares, call.axes(call["dim"]), bool(call["keepdim"]))
+    return pointwise.function(call.graph, call.name, total, "sqrt")
+
+
+def _layer_norm(call: Call) -> Any:
+    flow = call.flow("input")
+    count = len(call["normalized_shape"])
+    axes = tuple(range(flow.rank - count, flow.rank))
+    epsilon = call.get("eps")
+    root = "rms" in call.node.target._schema.name  # type: ignore[union-attr]
+    epsilon = float(np.finfo(np.float32).eps) if epsilon is None else epsilon
+    found = reductions.normalise(call.graph, call.name, flow, axes, epsilon, centred=not root)
+    found = _gained(call, found, call.optional("weight"), None if root else call.optional("bias"))
+    return (found, None, None) if "native" in call.node.target._schema.name else found  # type: ignore[union-attr]
+
+
+def _gained(call: Call, flow: Flow, weight: Array | None, bias: Array | None) -> Flow:
+    if weight is None and bias is None:
+        return flow
+    multiplier = np.ones(1) if weight is None else weight
+    addend = np.zeros(1) if bias is None else bias
+    return pointwise.affine(call.graph, f"{call.name}.gain", flow, multiplier, addend)
+
+
+def _group_norm(call: Call) -> Flow:
+    flow, groups = call.flow("input"), call["num_groups"]
+    return _by_channel(call, reductions.normalise_groups(call.graph, call.name, flow, groups, call["eps"]))
+
+
+def _by_channel(call: Call, flow: Flow) -> Flow:
+    constants = [call.optional(name) for name in ("weight", "bias")]
+    shape = (-1, *[1] * (flow.rank - 1))
+    return _gained(call, flow, *(None if one is None else one.reshape(shape) for one in constants))
+
+
+def _instance_norm(call: Call) -> Flow:
+    flow = call.flow("input")
+    if not call["use_input_stats"]:
+        mean, variance = call.array("running_mean"), call.array("running_var")
+        constants = (call.optional("weight"), call.optional("bias"), mean, variance)
+        return pointwise.batch_norm(call.graph, call.name, flow, *constants, call["eps"])
+    return _by_channel(call, reductions.normalise_groups(call.graph, call.name, flow, flow.shape[0], call["eps"]))
+
+
+def _softmax(log: bool) -> Row:
+    def row(call: Call) -> Flow:
+        flow = _operand(call)
+        return reductions.softmax(call.graph, call.name, flow, call.axes(call["dim"])[0], log=log)
+
+    return row
+
+
+def _bilinear(call: Call) -> Flow:
+    factors = call.get("scale_factors") or [call.get("scales_h"), call.get("scales_w"), call.get("scales")]
+    return reductions.resized(
+        call.graph, call.name, call.flow("input" if "input" in call.arguments else "self"), call.shape[1:], bool(call["align_corners"]), factors
+    )
+
+
+OPERATORS: Mapping[str, Row] = MappingProxyType(
+    {
+        "conv1d": _convolution,
+        "conv2d": _convolution,
+        "convolution": _convolution,
+        "conv_transpose1d": _transposed,
+        "conv_transpose2d": _transposed,
+        "addersim::window": _adder,
+        "linear": _linear,
+        "matmul": _matrix_product("self", "other"),
+        "mm": _matrix_product("self", "mat2"),
+        "bmm": _matrix_product("self", "mat2"),
+        "addmm": _added_product,
+        "batch_norm": _batch_norm,
+        "_native_batch_norm_legit_no_training": _batch_norm,
+        "layer_norm": _layer_norm,
+        "native_layer_norm": _layer_norm,
+        "rms_norm": _layer_norm,
+        "group_norm": _group_norm,
+        "instance_norm": _instance_norm,
+        "softmax": _softmax(False),
+        "_softmax": _softmax(False),
+        "log_softmax": _softmax(True),
+        "_log_softmax": _softmax(True),
+        "relu": _clip(0.0, None),
+        "relu6": _clip(0.0, 6.0),
+        "hardtanh": _clip("min_val", "max_val"),
+        "clamp": _clip("min", "max"),
+        "clip": _clip("min", "max"),
+        "clamp_min": _clip("min", None),
+        "clamp_max": _clip(None, "max"),
+        "gelu": _gelu,
+        "prelu": _prelu,
+        "elu": _elu,
+        "selu": lambda call: pointwise.function(
+            call.graph, call.name, _operand(call), "selu", 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
+        ),
+        "pow": _power,
+        "add": _arithmetic("add"),
+        "sub": _arithmetic("sub"),
+        "subtract": _arithmetic("sub"),
+        "rsub": _reversed_subtraction,
+        "mul": _arithmetic("mul"),
+        "multiply": _arithmetic("mul"),
+        "div": _arithmetic("div"),
+        "divide": _arithmetic("div"),
+        "true_divide": _arithmetic("div"),
+        "maximum": _arithmetic("max"),
+        "minimum": _arithmetic("min"),
+        "neg": lambda call: pointwise.scaled(call.graph, call.name, _operand(call), -1.0),
+        "masked_fill": _fill,
+        "max_pool1d": _max_pool(1),
+        "max_pool2d": _max_pool(2),
+        "max_pool1d_with_indices": _max_pool(1),
+        "max_pool2d_with_indices": _max_pool(2),
+        "avg_pool1d": _average_pool(1),
+        "avg_pool2d": _average_pool(2),
+        "adaptive_avg_pool1d": _adaptive(AveragePool, 1),
+        "adaptive_avg_pool2d": _adaptive(AveragePool, 2),
+        "_adaptive_avg_pool2d": _adaptive(AveragePool, 2),
+        "adaptive_max_pool1d": _adaptive(MaxPool, 1),
+        "adaptive_max_pool2d": _adaptive(MaxPool, 2),
+        "mean": _reduce("mean"),
+        "sum": _reduce("sum"),
+        "amax": _reduce("max"),
+        "amin": _reduce("min"),
+        "max": _extreme("max"),
+        "min": _extreme("min"),
+        "var": _variance(False),
+        "std": _variance(True),
+        "linalg_vector_norm": _length,
+        "norm": _length,
+        "upsample_linear1d": _bilinear,
+        "upsample_bilinear2d": _bilinear,
+    }
+    | {
+        name: _function(name)
+        for name in (
+            *("sigmoid", "tanh", "silu", "mish", "exp", "log", "sqrt", "rsqrt", "reciprocal", "abs", "sign", "square", "erf"),
+            *("sin", "cos", "floor", "ceil", "log1p", "expm1", "atan"),
+        )
+    }
+    | {
+        "round": _function("round"),
+        "hardswish": _function("hard_swish"),
+        "hardsigmoid": lambda call: pointwise.function(call.graph, call.name, _operand(call), "hard_sigmoid", 1 / 6, 0.5),
+        "leaky_relu": _function("leaky_relu", "negative_slope"),
+        "celu": _function("celu", "alpha"),
+        "softplus": _function("softplus", "beta", "threshold"),
+        "log_sigmoid": _function("logsigmoid"),
+        "hardshrink": _function("hard_shrink", "lambd"),
+        "softshrink": _function("soft_shrink", "lambd"),
+        "threshold": _function("threshold", "threshold", "value"),
+    }
+    | moves.OPERATORS
+)
+"""How an ATen operator on values that depend on the images becomes layers, whatever its overload or in-place form."""

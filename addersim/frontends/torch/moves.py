@@ -1,0 +1,249 @@
+"""ATen operators that only move values, or hand them on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import torch
+
+from addersim.errors import LoweringError
+from addersim.frontends import rearranging
+from addersim.frontends.flow import Flow
+from addersim.frontends.torch.call import Array, Batch, Call, as_array
+from addersim.layers.move import ZERO
+
+__all__ = ["OPERATORS"]
+
+LARGEST_MOVED = 1 << 24
+"""Values of an image whose every place is looked up one by one."""
+
+
+def _own(call: Call) -> Flow:
+    return call.flow("self" if "self" in call.arguments else "input")
+
+
+def _same(call: Call) -> Flow:
+    if call.get("train"):
+        raise LoweringError("dropout that stays active at inference is not supported")
+    if not call.node.meta["val"].dtype.is_floating_point:
+        raise LoweringError(f"turns values into {call.node.meta['val'].dtype}; only floats have layers")
+    return _own(call)
+
+
+def _reshape(call: Call) -> Flow:
+    return _own(call).reshape(call.shape)
+
+
+def _permute(call: Call) -> Flow:
+    """Any order of axes, found from strides of a tensor that has a different size along each."""
+    flow = _own(call)
+    probe = torch.empty(*range(2, flow.rank + 3), device="meta")
+    found = call.node.target(probe, *_rest(call))  # type: ignore[operator]
+    order = [int(size) - 2 for size in found.shape]
+    if order[0] != 0:
+        raise LoweringError("moves the images' axis; it must stay the first")
+    return flow.permute(tuple(axis - 1 for axis in order[1:]))
+
+
+def _rest(call: Call) -> list[Any]:
+    """Arguments behind the value, in the order of the operator."""
+    names = [one.name for one in call.node.target._schema.arguments][1:]  # type: ignore[union-attr]
+    return [call.arguments[name] for name in names if name in call.arguments]
+
+
+def _slice(call: Call) -> Flow:
+    flow = _own(call)
+    rank = flow.rank + 1
+    start, stop, step = call["start"], call["end"], call["step"]
+    if call["dim"] % rank == 0:
+        if start in (0, None) and step == 1 and (isinstance(stop, Batch) or stop is None or stop >= 1 << 62):
+            return flow
+        raise LoweringError("takes some of the images; every image goes through the whole network")
+    axis = call.axis("dim")
+    if isinstance(start, Batch) or isinstance(stop, Batch):
+        raise LoweringError("cuts at a place that depends on the number of images")
+    return flow.take(axis, rearranging.positions(flow.shape[axis], start, stop, step))
+
+
+def _select(call: Call) -> Flow:
+    flow, axis = _own(call), call.axis("dim")
+    taken = flow.take(axis, np.arange(flow.shape[axis])[[call["index"]]])
+    return taken.reshape(_without(taken.shape, axis))
+
+
+def _without(shape: Sequence[int], axis: int) -> tuple[int, ...]:
+    return (*shape[:axis], *shape[axis + 1 :]) or (1,)
+
+
+def _narrow(call: Call) -> Flow:
+    axis = call.axis("dim")
+    return _own(call).take(axis, call["start"] + np.arange(call["length"]))
+
+
+def _parts(call: Call) -> tuple[Flow, ...]:
+    """Pieces along an axis, whose sizes torch has worked out."""
+    flow, axis = _own(call), call.axis("dim")
+    ends = np.cumsum([0, *(shape[axis] for shape in call.shapes)])
+    return tuple(flow.take(axis, np.arange(one, two)) for one, two in zip(ends, ends[1:], strict=False))
+
+
+def _unbind(call: Call) -> tuple[Flow, ...]:
+    flow, axis = _own(call), call.axis("dim")
+    shape = _without(flow.shape, axis)
+    return tuple(flow.take(axis, np.array([place])).reshape(shape) for place in range(flow.shape[axis]))
+
+
+def _expand(call: Call) -> Flow:
+    flow, shape = _own(call), call.shape
+    if len(shape) != flow.rank:
+        raise LoweringError(f"expands {flow.shape} to more axes; give it the axes first")
+    return rearranging.expand(flow, shape)
+
+
+def _repeat(call: Call) -> Flow:
+    flow, times = _own(call), call["repeats" if "repeats" in call.arguments else "dims"]
+    times = [1] * (flow.rank + 1 - len(times)) + list(times)
+    if len(times) != flow.rank + 1 or times[0] != 1:
+        raise LoweringError("repeats images, or adds axes before them")
+    return rearranging.repeat(flow, times[1:])
+
+
+def _concatenate(call: Call) -> Flow:
+    parts = call["tensors"]
+    flow = next(part for part in parts if isinstance(part, Flow))
+    axis = call.axes(call.get("dim", 0), flow.rank + 1)[0]
+    parts = [part for part in parts if isinstance(part, Flow) or part.numel()]
+    return rearranging.concatenate(call.graph, call.name, [_part(part, flow.rank) for part in parts], axis)
+
+
+def _part(part: Any, rank: int) -> Flow | Array:
+    if isinstance(part, Flow):
+        return part
+    values = as_array(part)
+    if values.ndim != rank + 1 or values.shape[0] != 1:
+        raise LoweringError(f"joins values and a constant of shape {values.shape}, which must have as many axes and one image")
+    return values[0]
+
+
+def _stack(call: Call) -> Flow:
+    parts = call["tensors"]
+    flow = next(part for part in parts if isinstance(part, Flow))
+    axis = call.axes(call["dim"], flow.rank + 2)[0]
+    shape = (*flow.shape[:axis], 1, *flow.shape[axis:])
+    placed = [part.reshape(shape) if isinstance(part, Flow) else _part(part, flow.rank).reshape(shape) for part in parts]
+    return rearranging.concatenate(call.graph, call.name, placed, axis)
+
+
+def _pad(call: Call) -> Flow:
+    flow, given = _own(call), call["pad" if "pad" in call.arguments else "padding"]
+    kind = call.node.target._schema.name  # type: ignore[union-attr]
+    mode = call.get("mode") or ("reflect" if "reflection" in kind else "replicate" if "replication" in kind else "constant")
+    pairs = [(given[place], given[place + 1]) for place in range(0, len(given), 2)][::-1]
+    pads = [(0, 0)] * (flow.rank + 1 - len(pairs)) + pairs
+    if len(pads) != flow.rank + 1 or any(pads[0]):
+        raise LoweringError("pads the images' axis")
+    value = call.get("value")
+    if mode != "constant" or not value:
+        return rearranging.pad(flow, pads[1:], mode)
+    return rearranging.pad_with(call.graph, call.name, flow, pads[1:], float(value))
+
+
+def _pixel_shuffle(call: Call) -> Flow:
+    return rearranging.pixel_shuffle(_own(call), call["upscale_factor"])
+
+
+def _pixel_unshuffle(call: Call) -> Flow:
+    return rearranging.pixel_unshuffle(_own(call), call["downscale_factor"])
+
+
+def _channel_shuffle(call: Call) -> Flow:
+    flow, groups = _own(call), call["groups"]
+    channels, *rest = flow.shape
+    split = flow.reshape((groups, channels // groups, *rest))
+    return split.permute((1, 0, *range(2, split.rank))).reshape(flow.shape)
+
+
+def _nearest(call: Call) -> Flow:
+    """Each axis by the positions that torch itself takes."""
+    flow = _own(call)
+    for axis in range(1, flow.rank):
+        probe = torch.arange(flow.shape[axis], dtype=torch.float64).reshape(1, 1, -1)
+        factor = (call.get("scale_factors") or [None] * flow.rank)[axis - 1]
+        wanted: dict[str, Any] = {"size": call.shape[axis]} if factor is None else {"scale_factor": factor}
+        exact = "exact" in call.node.target._schema.name  # type: ignore[union-attr]
+        found = torch.nn.functional.interpolate(probe, mode="nearest-exact" if exact else "nearest", **wanted)
+        flow = flow.take(axis, found.reshape(-1).numpy().astype(np.int64))
+    return flow
+
+
+def _looked_up(call: Call) -> Flow:
+    """An operator that only moves values, run by torch on the places of two images' values: where each result comes from."""
+    flow = _own(call)
+    words = math.prod(flow.shape)
+    if words > LARGEST_MOVED or math.prod(call.shape) > LARGEST_MOVED:
+        raise LoweringError(f"moves {words:,} values one by one; at most {LARGEST_MOVED:,} are supported")
+    places = torch.arange(1, 2 * words + 1, dtype=torch.float64).reshape(2, *flow.shape)
+    names = [one.name for one in call.node.target._schema.arguments]  # type: ignore[union-attr]
+    own = "self" if "self" in call.arguments else "input"
+    given = {name: 2 if isinstance(call.arguments[name], Batch) else call.arguments[name] for name in names if name in call.arguments}
+    if any(isinstance(one, Flow) for name, one in given.items() if name != own):
+        raise LoweringError("moves values to places that depend on the image")
+    found = call.node.target(**(given | {own: places})).numpy()  # type: ignore[operator]
+    first, second = found[0], found[1]
+    if not np.array_equal(second, np.where(first > 0, first + words, 0)):
+        raise LoweringError("mixes images")
+    indices = first.astype(np.int64).reshape(-1) - 1
+    return flow.reshape((words,)).take(0, np.where(indices < 0, ZERO, indices)).reshape(call.shape)
+
+
+OPERATORS: Mapping[str, Callable[[Call], Any]] = MappingProxyType(
+    dict.fromkeys(
+        (
+            *("dropout", "feature_dropout", "alpha_dropout", "contiguous", "clone", "detach", "alias", "to", "_to_copy"),
+            *("type_as", "lift_fresh_copy", "lift_fresh", "positive", "float", "double", "bfloat16", "half", "_conj"),
+        ),
+        _same,
+    )
+    | dict.fromkeys(
+        (
+            *("view", "reshape", "_unsafe_view", "flatten", "unflatten", "squeeze", "unsqueeze", "view_as", "reshape_as"),
+            *("ravel", "_reshape_alias"),
+        ),
+        _reshape,
+    )
+    | dict.fromkeys(
+        ("permute", "transpose", "movedim", "moveaxis", "swapaxes", "swapdims", "mT", "adjoint"),
+        _permute,
+    )
+    | dict.fromkeys(("split", "split_with_sizes", "chunk", "tensor_split", "unsafe_chunk", "unsafe_split"), _parts)
+    | dict.fromkeys(("hsplit", "vsplit", "dsplit"), _parts)
+    | dict.fromkeys(("expand", "expand_as", "broadcast_to"), _expand)
+    | dict.fromkeys(("repeat", "tile"), _repeat)
+    | dict.fromkeys(("cat", "concat", "concatenate"), _concatenate)
+    | dict.fromkeys(
+        ("pad", "constant_pad_nd", "reflection_pad1d", "reflection_pad2d", "replication_pad1d", "replication_pad2d"), _pad
+    )
+    | dict.fromkeys(("upsample_nearest1d", "upsample_nearest2d", "_upsample_nearest_exact1d", "_upsample_nearest_exact2d"), _nearest)
+    | dict.fromkeys(
+        (
+            *("unfold", "im2col", "roll", "flip", "index", "index_select", "repeat_interleave", "gather", "rot90", "tril"),
+            *("triu", "diagonal", "diag_embed", "take_along_dim", "fliplr", "flipud"),
+        ),
+        _looked_up,
+    )
+    | {
+        "slice": _slice,
+        "select": _select,
+        "narrow": _narrow,
+        "unbind": _unbind,
+        "stack": _stack,
+        "pixel_shuffle": _pixel_shuffle,
+        "pixel_unshuffle": _pixel_unshuffle,
+        "channel_shuffle": _channel_shuffle,
+    }
+)
+"""A row an operator, as in `addersim.frontends.torch.aten`."""

@@ -1,0 +1,106 @@
+"""The proof of a torch module's lowering."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import torch.fx
+from msgspec.structs import replace
+from torch import Tensor, nn
+
+from addersim.errors import LoweringError
+from addersim.frontends.flow import Flow
+from addersim.frontends.proof import PROOF, TOLERANCE, Agreement, first_difference, made_up_images, nchw, network_values, prove
+from addersim.frontends.torch.inference import as_inference
+from addersim.network import Images, Network
+
+if TYPE_CHECKING:
+    from addersim.frontends.torch.lower import Walk
+
+__all__ = ["proved"]
+
+Array = np.ndarray[Any, Any]
+
+
+def proved(network: Network, module: Any, walk: Walk, outputs: Sequence[str], images: Images | None) -> Network:
+    """The network with a note of how far it is from its module, which stays as it is.
+
+    Raises
+    ------
+    LoweringError
+        Where they differ: by how much, and from which layer on; where the module does not run.
+    """
+    given = made_up_images(network) if images is None else images
+    source = _source(module, walk)
+    kind = _type(module)
+    tolerance = max(TOLERANCE, 32 * torch.finfo(kind).eps) if kind in (torch.float16, torch.bfloat16) else TOLERANCE
+    found = prove(network, source, outputs, given, tolerance)
+    if isinstance(found, Agreement):
+        beside = f"{found}, beside torch {torch.__version__.partition('+')[0]}"
+        return replace(network, about=network.about | {PROOF: beside})
+    part = nchw(network, given[:1])
+    place = first_difference(network_values(network, part), _steps(walk, _tensor(module, part)), tolerance)
+    reason = place or "the graph that torch.export captured differs from the module: its forward does other things when it is run"
+    raise LoweringError(f"{network.name}: the lowered network differs from the module: {found}; {reason}")
+
+
+def _type(module: Any) -> torch.dtype:
+    floats = [one for one in module.parameters() if one.is_floating_point()] if isinstance(module, nn.Module) else []
+    return floats[0].dtype if floats else torch.float32
+
+
+def _tensor(module: Any, images: Array) -> Tensor:
+    own = next((one for one in module.parameters()), None) if isinstance(module, nn.Module) else None
+    x = torch.from_numpy(images)
+    return x if own is None else x.to(own.device, own.dtype if own.is_floating_point() else x.dtype)
+
+
+def _source(module: Any, walk: Walk) -> Callable[[Array], Sequence[Array]]:
+    """The module's outputs that depend on the images."""
+    wanted = set(walk.returned())
+    places = [place for place, node in enumerate(walk.captured.outputs) if node in wanted]
+    run = module if isinstance(module, nn.Module) else module.module()
+
+    def source(images: Array) -> Sequence[Array]:
+        try:
+            if isinstance(module, nn.Module):
+                with as_inference(module):
+                    given = run(_tensor(module, images))
+            else:
+                with torch.no_grad():
+                    given = run(torch.from_numpy(images))
+        except Exception as error:
+            reason = str(error).strip().splitlines() or [type(error).__name__]
+            raise LoweringError(f"the module fails on {len(images)} images: {reason[0][:200]}") from None
+        tensors = [one for one in torch.utils._pytree.tree_leaves(given) if isinstance(one, Tensor)]
+        return [_plain(tensors[place]) for place in places]
+
+    return source
+
+
+def _plain(tensor: Tensor) -> Array:
+    found = tensor.detach().cpu().float().numpy()
+    return found.reshape(len(found), -1) if found.ndim < 2 else found
+
+
+def _steps(walk: Walk, images: Tensor) -> Iterator[tuple[Flow, str, Array]]:
+    """Every value of the captured graph, run by torch node by node, beside the flow that stands for it."""
+    found: list[tuple[Flow, str, Array]] = []
+
+    class Interpreter(torch.fx.Interpreter):
+        def run_node(self, node: torch.fx.Node) -> Any:
+            value = super().run_node(node)
+            flow = walk.values.get(node)
+            if isinstance(flow, Flow) and isinstance(value, Tensor):
+                found.append((flow, f"{node.name} at {walk.path(node)}", _plain(value.clone())))
+            return value
+
+    graph = walk.captured.graph
+    own = {node.name: node for node in graph.nodes if node.op == "placeholder"}
+    given = [images if node is walk.captured.image else walk.captured.constants.get(name) for name, node in own.items()]
+    with torch.no_grad():
+        Interpreter(torch.fx.GraphModule(nn.Module(), graph)).run(*given)
+    yield from found
