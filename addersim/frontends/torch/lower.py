@@ -145,10 +145,13 @@ class Walk:
         row = OPERATORS.get(kind.removesuffix("_") if kind not in OPERATORS else kind)
         if row is None:
             raise LoweringError("has no layer")
+        given = node.meta.get("val")
+        if isinstance(given, Tensor) and not given.is_floating_point():
+            raise LoweringError(f"gives {str(given.dtype).removeprefix('torch.')} values; only floats have layers")
         schema = node.target._schema.arguments  # type: ignore[union-attr]
         named = {one.name: one.default_value for one in schema if one.has_default_value()}
         named |= dict(zip((one.name for one in schema), arguments, strict=False)) | options
-        return row(Call(self.graph, node, self._name(node, kind), named, self._shapes(node)))
+        return row(Call(self.graph, node, self._name(node, kind), named, lambda: self._shapes(node)))
 
     def _constant(self, node: torch.fx.Node, arguments: Sequence[Any], options: Mapping[str, Any]) -> Any:
         """What does not depend on the images, computed by torch itself, for one image where their number matters."""
