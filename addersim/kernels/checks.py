@@ -27,6 +27,7 @@ class Moves(TypedDict, total=False):
     padding: Pair
     dilation: Pair
     groups: int
+    far_padding: Pair | None
 
 
 AccumulatorOverflow = Literal["exact", "wrap", "saturate"]

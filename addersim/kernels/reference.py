@@ -339,7 +339,7 @@ def _gradients(gradient: Floats, x: Floats, weights: Floats, moves: Moves, threa
     geometry, shape = check_window(x, weights, moves)
     if gradient.shape != shape:
         raise NetworkError(f"gradient: shape {gradient.shape}; the layer's output has {shape}")
-    padded = np.pad(x.astype(np.float64), ((0, 0), *((pad, pad) for pad in geometry.padding), (0, 0)))
+    padded = np.pad(x.astype(np.float64), ((0, 0), geometry.sides(0), geometry.sides(1), (0, 0)))
     for_x, for_weights = np.zeros(padded.shape), np.zeros(weights.shape)
     for output, weight in enumerate(weights.astype(np.float64)):
         first = output // (len(weights) // geometry.groups) * weights.shape[3]

@@ -34,6 +34,7 @@ __all__ = [
     "Run",
     "Shape",
     "Value",
+    "moves_in_words",
     "pair",
     "pooled_size",
     "stored_array",
@@ -228,6 +229,24 @@ def pair(value: Any, what: str, least: int = 0) -> Pair:
     if len(both) != 2 or not (isinstance(both[0], int) and isinstance(both[1], int) and min(both) >= least):
         raise NetworkError(f"{what}: {value!r} is not one or two whole numbers of at least {least}")
     return both
+
+
+def moves_in_words(geometry: Geometry) -> list[str]:
+    """What of a window's moves is not as usual; ``pad 0,1`` is none before and one after the image, ``pad 0x1`` by axis."""
+    sides = [geometry.sides(axis) for axis in range(2)]
+    padding = _by_axis(*(f"{before}" if before == after else f"{before},{after}" for before, after in sides))
+    stride, dilation = _by_axis(*geometry.stride), _by_axis(*geometry.dilation)
+    usual = {
+        "stride": (stride, "1"),
+        "pad": (padding, "0"),
+        "dilation": (dilation, "1"),
+        "groups": (str(geometry.groups), "1"),
+    }
+    return [f"{what} {found}" for what, (found, common) in usual.items() if found != common]
+
+
+def _by_axis(vertical: object, horizontal: object) -> str:
+    return str(vertical) if vertical == horizontal else f"{vertical}x{horizontal}"
 
 
 def pooled_size(shape: Shape, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, where: str) -> Pair:

@@ -15,6 +15,7 @@ from addersim.arithmetic.datapaths import DATAPATHS, datapath
 from addersim.arithmetic.fixed import Accumulator, FixedFormat, bits_for
 from addersim.arithmetic.geometry import Geometry
 from addersim.errors import LoweringError, NetworkError
+from addersim.kernels.checks import Moves
 from addersim.layers.affine import IntegerAffine
 from addersim.layers.base import (
     Array,
@@ -28,6 +29,7 @@ from addersim.layers.base import (
     Run,
     Shape,
     Value,
+    moves_in_words,
     observe,
     pair,
     stored_array,
@@ -49,11 +51,22 @@ def _window_shape(layer: Window | IntegerWindow, weights: Shape, shape: Shape) -
             f"{where}: weights expect {channels * layer.groups} input channels, the input {shape} has {shape[0]}"
         )
     try:
-        geometry = Geometry((kernel[0], kernel[1]), layer.stride, layer.padding, layer.dilation, layer.groups)
+        geometry = Geometry((kernel[0], kernel[1]), **_moves(layer))
         _, *size, _ = geometry.output_shape((1, *(*shape, 1, 1)[1:3], shape[0]), weights)
     except NetworkError as error:
         raise NetworkError(f"{where}: {error}") from None
     return (filters, *size) if len(shape) == 3 else (filters,)
+
+
+def _moves(layer: Window | IntegerWindow) -> Moves:
+    """How a layer's window moves, as kernels and `Geometry` take it."""
+    return {
+        "stride": layer.stride,
+        "padding": layer.padding,
+        "far_padding": layer.far_padding,
+        "dilation": layer.dilation,
+        "groups": layer.groups,
+    }
 
 
 def _check_groups(layer: Window | IntegerWindow) -> None:
@@ -92,6 +105,7 @@ class Window(Layer, frozen=True, tag="window"):
     padding: Pair = (0, 0)
     dilation: Pair = (1, 1)
     groups: int = 1
+    far_padding: Pair | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -119,11 +133,8 @@ class Window(Layer, frozen=True, tag="window"):
             _as_pixels(values[0]),
             weights,
             arithmetic=self.arithmetic,
-            stride=self.stride,
-            padding=self.padding,
-            dilation=self.dilation,
-            groups=self.groups,
             threads=threads,
+            **_moves(self),
         )
         if self.bias is not None:
             outputs += self.bias.astype(np.float32)
@@ -153,16 +164,14 @@ class Window(Layer, frozen=True, tag="window"):
             input_format=input_format,
             weight_format=weight_format,
             accumulator=plan.how.accumulator,
-            stride=self.stride,
-            padding=self.padding,
-            dilation=self.dilation,
-            groups=self.groups,
+            **_moves(self),
         )
 
     def details(self) -> str:
-        words = [f"{self.arithmetic} {self.kernel[0]}x{self.kernel[1]}"]
-        words += [f"stride {self.stride[0]}"] * (self.stride != (1, 1)) + [f"pad {self.padding[0]}"] * (self.padding != (0, 0))
-        words += [f"dilation {self.dilation[0]}"] * (self.dilation != (1, 1)) + [f"groups {self.groups}"] * (self.groups != 1)
+        words = [
+            f"{self.arithmetic} {self.kernel[0]}x{self.kernel[1]}",
+            *moves_in_words(Geometry(self.kernel, **_moves(self))),
+        ]
         return " ".join(words + ["bias"] * (self.bias is not None))
 
     def parameters(self) -> int:
@@ -185,6 +194,7 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
     padding: Pair = (0, 0)
     dilation: Pair = (1, 1)
     groups: int = 1
+    far_padding: Pair | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -316,12 +326,9 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
             self._operand_type(),
             _shift_up(self.weights, self._places()[1]),
             arithmetic=self._arithmetic.name,
-            stride=self.stride,
-            padding=self.padding,
-            dilation=self.dilation,
-            groups=self.groups,
             accumulator_bits=self.accumulator.bits,
             overflow=self.accumulator.overflow,
+            **_moves(self),
         )
 
     def bill(self, output: Value, *inputs: Value) -> Bill:
@@ -333,7 +340,7 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
             window=height * width * channels,
             filters=filters // self.groups,
             groups=self.groups,
-            geometry=Geometry((height, width), self.stride, self.padding, self.dilation, self.groups),
+            geometry=Geometry((height, width), **_moves(self)),
             image=(rows, columns),
         )
         operand_bits = self.operand_bits()

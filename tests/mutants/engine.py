@@ -193,10 +193,11 @@ CHANGES = {
     "arithmetic/geometry.py": (
         "unit/arithmetic",
         (
-            ("room // stride + 1", "-(-room // stride) + 1"),
-            # ``last >= size`` -> ``last > size`` is equal: padding is the same on both sides, so that where the last window
-            # begins just behind the image the first one ends before it.
-            ("outputs * stride < size + padding", "outputs * stride <= size + padding"),
+            ("        outputs = room // stride + 1", "        outputs = -(-room // stride) + 1"),
+            ("last >= size or", "last > size or"),
+            (" * stride >= size + before", " * stride > size + before"),
+            ("stride >= size + before", "stride >= size + after"),
+            ("(self.far_padding or self.padding)[axis]", "self.padding[axis]"),
             ("if taps > MAX_TAPS:", "if taps >= MAX_TAPS:"),
             ("if outputs * taps > MAX_WORK:", "if outputs * taps >= MAX_WORK:"),
             ("start + reach < 0 or", "start + reach <= 0 or"),

@@ -161,13 +161,11 @@ def test_look_up(data, shape, kind):
         assert np.array_equal(found, expected), way
 
 
-@settings(max_examples=100)
-@given(shape=shapes(), seed=st.integers(0, 2**32 - 1))
-def test_floats(shape, seed):
+def assert_floats_as_the_twin(x_shape, weights_shape, moves, seed):
     """Within rounding of float64; and no bit depends on the number of threads."""
     random = np.random.default_rng(seed)
-    x, weights = (random.normal(size=size).astype(np.float32) for size in (shape.x, shape.weights))
-    twin = reference.l1_forward(x, weights, **shape.moves)
+    x, weights = (random.normal(size=size).astype(np.float32) for size in (x_shape, weights_shape))
+    twin = reference.l1_forward(x, weights, **moves)
     gradient = random.normal(size=twin.shape).astype(np.float32)
     calls = {
         "l1_forward": (x, weights),
@@ -176,9 +174,43 @@ def test_floats(shape, seed):
         "l1_sign_filter_gradient": (gradient, x, weights),
     }
     for name, arguments in calls.items():
-        expected = getattr(reference, name)(*arguments, **shape.moves)
+        expected = getattr(reference, name)(*arguments, **moves)
         for chosen in SETS:
             with forced(chosen):
-                one, two = (getattr(kernels, name)(*arguments, threads=threads, **shape.moves) for threads in (1, 2))
+                one, two = (getattr(kernels, name)(*arguments, threads=threads, **moves) for threads in (1, 2))
             np.testing.assert_array_equal(one, two, err_msg=f"{name} {chosen}")
             np.testing.assert_allclose(one, expected, rtol=1e-4, atol=1e-4, err_msg=f"{name} {chosen}")
+
+
+@settings(max_examples=100)
+@given(shape=shapes(), seed=st.integers(0, 2**32 - 1))
+def test_floats(shape, seed):
+    assert_floats_as_the_twin(shape.x, shape.weights, shape.moves, seed)
+
+
+SIDES = st.tuples(st.integers(0, 2), st.integers(0, 2))
+
+
+@settings(max_examples=60)
+@given(
+    padding=SIDES,
+    far_padding=SIDES,
+    size=st.tuples(st.integers(1, 3), st.integers(1, 9)),
+    channels=st.sampled_from(((1, 1, 1), (5, 3, 1), (17, 20, 1), (2, 2, 2))),
+    stride=st.sampled_from(((1, 1), (1, 2))),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_pointwise_windows_with_padding_on_any_side(padding, far_padding, size, channels, stride, seed):
+    """A 1x1 kernel has paths of its own for pixels in one row: padding anywhere ends them."""
+    inputs, outputs, groups = channels
+    moves = {"padding": padding, "far_padding": far_padding, "stride": stride, "groups": groups}
+    x, weights = (2, *size, inputs * groups), (outputs * groups, 1, 1, inputs)
+    assert_floats_as_the_twin(x, weights, moves, seed)
+    random = np.random.default_rng(seed)
+    codes_x, codes_weights = (random.integers(-128, 128, shape).astype(np.int8) for shape in (x, weights))
+    for arithmetic in ARITHMETICS:
+        expected = reference.window(codes_x, codes_weights, arithmetic=arithmetic, **moves)
+        for way, found in every_way(
+            lambda threads, name=arithmetic: kernels.window(codes_x, codes_weights, arithmetic=name, threads=threads, **moves)
+        ):
+            assert_same(found, expected, way)
