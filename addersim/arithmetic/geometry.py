@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from addersim.errors import NetworkError
 
-__all__ = ["MAX_TAPS", "MAX_WORK", "Geometry", "Pair", "check_work"]
+__all__ = ["MAX_TAPS", "MAX_WORK", "Geometry", "Pair", "check_pair", "check_work"]
 
 Pair = tuple[int, int]
 Shape4 = tuple[int, int, int, int]
@@ -24,7 +24,8 @@ MAX_WORK = 1 << 53
 """Most taps of a layer, for the images of one call: doubles count so many exactly, and days do not compute them."""
 
 
-def _pair(what: str, value: object, lowest: int) -> Pair:
+def check_pair(what: str, value: object, lowest: int) -> Pair:
+    """Two whole numbers of at least `lowest`, or an error that says what they are."""
     if type(value) is tuple and len(value) == 2 and _plain(value[0], lowest) and _plain(value[1], lowest):
         return value  # as layers hold them: nothing to convert
     if isinstance(value, (tuple, list)) and len(value) == 2 and _whole(value[0], lowest) and _whole(value[1], lowest):
@@ -98,7 +99,7 @@ class Geometry:
     def __post_init__(self) -> None:
         for name, lowest in (("kernel", 1), ("stride", 1), ("padding", 0), ("dilation", 1), ("far_padding", 0)):
             given = getattr(self, name)
-            if (given, name) != (None, "far_padding") and (pair := _pair(name, given, lowest)) is not given:
+            if (given, name) != (None, "far_padding") and (pair := check_pair(name, given, lowest)) is not given:
                 object.__setattr__(self, name, pair)
         if self.far_padding == self.padding:  # one way to say it: equal moves are equal records
             object.__setattr__(self, "far_padding", None)

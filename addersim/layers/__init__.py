@@ -9,9 +9,10 @@ from addersim.layers import activation, add, affine, move, pool, window
 from addersim.layers.activation import IntegerRelu, Relu
 from addersim.layers.add import Add, IntegerAdd
 from addersim.layers.affine import Affine, IntegerAffine
+from addersim.layers.average_pool import AveragePool, IntegerAveragePool
 from addersim.layers.base import Builder, Engine, IntegerLayer, Layer, Plan, Run, Shape, Value
+from addersim.layers.max_pool import IntegerMaxPool, MaxPool
 from addersim.layers.move import IntegerMove, Move
-from addersim.layers.pool import AveragePool, IntegerAveragePool, IntegerMaxPool, MaxPool
 from addersim.layers.window import IntegerWindow, Window
 
 __all__ = [

@@ -36,7 +36,6 @@ __all__ = [
     "Value",
     "moves_in_words",
     "pair",
-    "pooled_size",
     "stored_array",
 ]
 
@@ -247,16 +246,6 @@ def moves_in_words(geometry: Geometry) -> list[str]:
 
 def _by_axis(vertical: object, horizontal: object) -> str:
     return str(vertical) if vertical == horizontal else f"{vertical}x{horizontal}"
-
-
-def pooled_size(shape: Shape, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, where: str) -> Pair:
-    """Height and width of the output of a pooling window, rounded down as in PyTorch."""
-    if len(shape) != 3:
-        raise NetworkError(f"{where}: needs an input of channels x height x width, found {shape}")
-    try:
-        return Geometry(kernel, stride, padding, dilation).pooled_size(shape[1], shape[2])
-    except NetworkError as error:
-        raise NetworkError(f"{where}: {error}") from None
 
 
 def stored_array(tensor: Any, dtype: str = "float32") -> Array:

@@ -133,19 +133,42 @@ def test_add_and_clamp(data, shape, output, overflow, then):
             assert_same(one, wanted, way)
 
 
-@settings(max_examples=300)
-@given(data=st.data(), shape=shapes())
-def test_pooling(data, shape):
+@settings(max_examples=400)
+@given(data=st.data(), shape=shapes(), ceil_mode=st.booleans())
+def test_pooling(data, shape, ceil_mode):
     x, kernel = data.draw(codes(shape.x)), shape.weights[1:3]
-    stride, padding, dilation = (shape.moves.get(name, (n, n)) for name, n in (("stride", 1), ("padding", 0), ("dilation", 1)))
-    expected = outcome(reference.max_pool, x, kernel, stride, padding, dilation)
-    for way, found in every_way(
-        lambda threads: outcome(kernels.max_pool, x, kernel, stride, padding, dilation, threads=threads)
-    ):
-        assert_same(found, expected, way)
-    expected = outcome(reference.sum_pool, x, kernel, stride, padding)
-    for way, found in every_way(lambda threads: outcome(kernels.sum_pool, x, kernel, stride, padding, threads=threads)):
-        assert_same(found, expected, way)
+    moves = {name: shape.moves[name] for name in ("padding", "far_padding", "dilation") if name in shape.moves}
+    moves |= {"stride": shape.moves.get("stride", (1, 1)), "ceil_mode": ceil_mode}
+    for name in ("max_pool", "sum_pool"):
+        expected = outcome(getattr(reference, name), x, kernel, **moves)
+        for way, found in every_way(
+            lambda threads, name=name: outcome(getattr(kernels, name), x, kernel, threads=threads, **moves)
+        ):
+            assert_same(found, expected, f"{name} {way}")
+
+
+@settings(max_examples=200)
+@given(
+    data=st.data(),
+    shape=st.tuples(st.integers(0, 3), st.integers(1, 9), st.integers(1, 9), st.integers(1, 5)),
+    output_size=st.tuples(st.integers(1, 11), st.integers(1, 11)),
+)
+def test_adaptive_pooling(data, shape, output_size):
+    """To sizes that divide the image, that do not, and that are larger."""
+    x = data.draw(codes(shape))
+    for name in ("adaptive_max_pool", "adaptive_sum_pool"):
+        expected = getattr(reference, name)(x, output_size)
+        for way, found in every_way(lambda threads, name=name: getattr(kernels, name)(x, output_size, threads=threads)):
+            assert_same(found, expected, f"{name} {way}")
+
+
+def test_sums_of_adaptive_pooling_that_32_bits_do_not_hold():
+    """Of 2 ** 15 + 1 codes of 65,535 in the larger part."""
+    x = np.full((1, 1, (1 << 16) + 1, 1), 65535, np.uint16)
+    for engine in (kernels, reference):
+        found = engine.adaptive_sum_pool(x, (1, 2))
+        assert (found.dtype, found.ravel().tolist()) == (np.int64, [65535 * ((1 << 15) + 1)] * 2)
+        assert engine.adaptive_sum_pool(x[:, :, : 1 << 15], (1, 1)).dtype == np.int32
 
 
 @settings(max_examples=100)
