@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from addersim.errors import LoweringError
-from addersim.frontends import pointwise, rearranging, reductions, windows
+from addersim.frontends import pointwise, reductions, windows
 from addersim.frontends.flow import Flow
 from addersim.frontends.torch import moves
 from addersim.frontends.torch.call import Array, Call, Sizes, image_free

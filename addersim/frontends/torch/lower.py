@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from addersim.errors import AddersimError, LoweringError
 from addersim.frontends.flow import Flow
-from addersim.frontends.proof import NOT_CHECKED, PROOF
 from addersim.frontends.graph import Graph, Missing, refuse_missing
+from addersim.frontends.proof import NOT_CHECKED, PROOF
 from addersim.frontends.torch.aten import OPERATORS
 from addersim.frontends.torch.call import Batch, Call
 from addersim.frontends.torch.capture import Captured, capture, unwrapped
