@@ -100,7 +100,7 @@ class Maker:
             net.statements.append(made.eval())
             found = run(net, torch.randn(2, *shape))
             fine = all(torch.isfinite(one).all() and one.numel() <= MOST_VALUES and one.dtype == torch.float32 for one in found)
-            fine = fine and float(found[-1].abs().max()) < 1e3 and found[-1].shape[0] == 2
+            fine = fine and float(found[-1].abs().max()) < 1e3 and found[-1].shape[0] == 2 and all(one.ndim > 1 for one in found)
         except (RuntimeError, ValueError, IndexError, TypeError, AssertionError):
             fine = False
         if not fine:

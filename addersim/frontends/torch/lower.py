@@ -130,6 +130,8 @@ class Walk:
             return arguments[0][arguments[1]]
         if not any(_has_flow(one) for one in read):
             return self._constant(node, arguments, options)
+        if node.meta.get("val") is None:  # a check of types or sizes, which gives nothing
+            return None
         if not isinstance(node.target, torch._ops.OpOverload):
             return Batch(node) if isinstance(node.meta.get("val"), (torch.SymInt, int)) else None
         kind = node.target._schema.name.removeprefix("aten::")

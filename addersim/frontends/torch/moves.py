@@ -60,13 +60,18 @@ def _slice(call: Call) -> Flow:
     rank = flow.rank + 1
     start, stop, step = call["start"], call["end"], call["step"]
     if call["dim"] % rank == 0:
-        if start in (0, None) and step == 1 and (isinstance(stop, Batch) or stop is None or stop >= 1 << 62):
+        if _all_images(call):
             return flow
         raise LoweringError("takes some of the images; every image goes through the whole network")
     axis = call.axis("dim")
     if isinstance(start, Batch) or isinstance(stop, Batch):
         raise LoweringError("cuts at a place that depends on the number of images")
     return flow.take(axis, rearranging.positions(flow.shape[axis], start, stop, step))
+
+
+def _all_images(call: Call) -> bool:
+    start, stop, step = call["start"], call["end"], call["step"]
+    return start in (0, None) and step == 1 and (isinstance(stop, Batch) or stop is None or stop >= 1 << 62)
 
 
 def _select(call: Call) -> Flow:
@@ -152,7 +157,9 @@ def _pad(call: Call) -> Flow:
     return rearranging.pad_with(call.graph, call.name, flow, pads[1:], float(value))
 
 
-def _slice_scatter(call: Call) -> Flow:
+def _slice_scatter(call: Call) -> Any:
+    if call["dim"] == 0 and _all_images(call):
+        return call["src"]
     flow, axis = call.flow("self"), call.axes([call["dim"]], len(call.shape) + 1)[0]
     places = rearranging.positions(call.shape[axis], call["start"], call["end"], call["step"])
     return rearranging.overwrite(call.graph, call.name, flow, _part(call["src"], flow.rank), axis, places)
