@@ -49,9 +49,24 @@ class MatrixWork:
     image: Pair | None = None
 
     @property
+    def m(self) -> int:
+        """Rows of the inputs and of the sums in a matrix product (GEMM): `pixels`."""
+        return self.pixels
+
+    @property
+    def k(self) -> int:
+        """Columns of the inputs and rows of the weights: `window`."""
+        return self.window
+
+    @property
+    def n(self) -> int:
+        """Columns of the weights and of the sums: `filters`."""
+        return self.filters
+
+    @property
     def taps(self) -> int:
         """Terms that are computed and summed for one image, padded ones included."""
-        return self.pixels * self.window * self.filters * self.groups
+        return self.m * self.k * self.n * self.groups
 
 
 class Operand(NamedTuple):

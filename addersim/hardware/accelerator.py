@@ -70,7 +70,7 @@ class SystolicArray(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     rows: _Side
     columns: _Side
-    dataflow: Literal["output", "weight", "input", "row"]
+    dataflow: Literal[Dataflow, "row"]
     row_stationary: RowStationary | None = None
     datapaths: Annotated[tuple[_Text, ...], Meta(min_length=1)] | None = None
     overlapped_folds: bool = False

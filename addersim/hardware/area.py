@@ -22,6 +22,7 @@ from typing import Literal, NamedTuple, cast
 from addersim.arithmetic.datapaths import DATAPATHS
 from addersim.errors import PriceError
 from addersim.hardware.accelerator import Accelerator
+from addersim.hardware.dataflow.stationary import systolic_dataflow
 from addersim.hardware.load import load_accelerator
 from addersim.hardware.prices.csv_file import load_table
 from addersim.hardware.prices.table import EnergyTable, Figure
@@ -199,8 +200,8 @@ def _registers(windows: list[LayerTrace], accelerator: Accelerator) -> list[tupl
         return [(f"{name} scratchpad", pads.word_bits, words) for name, words in named]
     operand, total = _operand_bits(windows), _sum_bits(windows)
     twice = accelerator.array.overlapped_folds
-    of_sums = accelerator.array.dataflow == "output"
-    return [("operand", operand, 2 + (twice and not of_sums)), ("sum", total, 1 + (twice and of_sums))]
+    preloaded = systolic_dataflow(accelerator.array.systolic).preloaded
+    return [("operand", operand, 2 + (twice and preloaded)), ("sum", total, 1 + (twice and not preloaded))]
 
 
 def _operand_bits(windows: list[LayerTrace]) -> int:

@@ -22,10 +22,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from addersim.hardware.accelerator import Dataflow
+from addersim.hardware.dataflow.stationary import systolic_dataflow
 from addersim.hardware.traffic import Whole
 from addersim.trace import MatrixWork
 
-__all__ = ["Folds", "fold", "mapping_efficiency", "sides", "systolic_cycles"]
+__all__ = ["Folds", "fold", "mapping_efficiency", "systolic_cycles"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +57,17 @@ class Folds:
     @property
     def input_reads(self) -> Whole:
         """Words that the input buffer delivers."""
-        return self.work.pixels * self.work.window * self.work.groups * self.input_passes
+        return self.work.m * self.work.k * self.work.groups * self.input_passes
 
     @property
     def weight_reads(self) -> Whole:
         """Words that the weight buffer delivers."""
-        return self.work.window * self.work.filters * self.work.groups * self.weight_passes
+        return self.work.k * self.work.n * self.work.groups * self.weight_passes
 
     @property
     def outputs(self) -> int:
         """Final sums."""
-        return self.work.pixels * self.work.filters * self.work.groups
+        return self.work.m * self.work.n * self.work.groups
 
     @property
     def partial_sums(self) -> Whole:
@@ -87,14 +88,6 @@ def systolic_cycles(work: MatrixWork, rows: int, columns: int, dataflow: Dataflo
     return int(fold(work, rows, columns, dataflow).cycles)
 
 
-def sides(work: MatrixWork, dataflow: Dataflow) -> tuple[int, int, int]:
-    """Sr, Sc and T of a product: what lies along the rows, what along the columns, and what streams."""
-    pixels, window, filters = work.pixels, work.window, work.filters
-    if dataflow == "output":
-        return pixels, filters, window
-    return (window, filters, pixels) if dataflow == "weight" else (window, pixels, filters)
-
-
 def mapping_efficiency(work: MatrixWork, rows: int, columns: int, dataflow: Dataflow) -> float:
     """Share of the processing elements that a fold fills, on average: Sr Sc / (folds R C), 0 to 1.
 
@@ -103,7 +96,7 @@ def mapping_efficiency(work: MatrixWork, rows: int, columns: int, dataflow: Data
     >>> mapping_efficiency(MatrixWork(pixels=64, window=27, filters=16), 16, 16, "weight")
     0.84375
     """
-    on_rows, on_columns, _ = sides(work, dataflow)
+    on_rows, on_columns, _ = systolic_dataflow(dataflow).sides(work)
     return on_rows * on_columns / (-(-on_rows // rows) * rows * -(-on_columns // columns) * columns)
 
 
@@ -123,17 +116,13 @@ def fold(work: MatrixWork, rows: int, columns: int, dataflow: Dataflow, parts: W
         Whether a second set of registers loads, or drains, while a fold runs: then a fold takes max(T, R) cycles, and the
         array fills once a layer.
     """
-    on_rows, on_columns, streamed = sides(work, dataflow)
+    how = systolic_dataflow(dataflow)
+    on_rows, on_columns, streamed = how.sides(work)
     row_folds, column_folds = -(-on_rows // rows), -(-on_columns // columns)
     folds = work.groups * row_folds * column_folds
-    fill = (rows if dataflow == "output" else 2 * rows) + columns - 2
+    fill = how.fill_cycles(rows, columns)
     cycles = folds * (parts * fill + streamed)
     if overlapped:
         least, most = (np.minimum, np.maximum) if isinstance(parts, np.ndarray) else (min, max)
         cycles = least(cycles, folds * most(streamed, parts * rows) + fill)
-    passes = {
-        "output": (column_folds, row_folds, parts),
-        "weight": (column_folds, parts, row_folds),
-        "input": (parts, column_folds, row_folds),
-    }
-    return Folds(work, folds, cycles, *passes[dataflow])
+    return Folds(work, folds, cycles, *how.passes(row_folds, column_folds, parts))

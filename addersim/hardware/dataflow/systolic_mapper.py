@@ -27,6 +27,7 @@ import numpy as np
 from addersim.hardware.accelerator import SystolicArray
 from addersim.hardware.dataflow.capacity import Room, gathered
 from addersim.hardware.dataflow.footprint import Footprint
+from addersim.hardware.dataflow.stationary import GEMM_DIMENSIONS, systolic_dataflow
 from addersim.hardware.dataflow.systolic import Folds, fold
 from addersim.hardware.traffic import ArrayWords, Whole
 from addersim.trace import MatrixWork
@@ -67,8 +68,7 @@ class Problem:
     @property
     def units(self) -> tuple[int, int, int]:
         """Pixels, filters and taps of one fold; 1 along the streamed dimension."""
-        rows, columns = self.array.rows, self.array.columns
-        return {"output": (rows, columns, 1), "weight": (1, columns, rows), "input": (columns, 1, rows)}[self.array.systolic]
+        return systolic_dataflow(self.array.systolic).fold_size(self.array.rows, self.array.columns)
 
     @property
     def sizes(self) -> tuple[Whole, Whole, Whole]:
@@ -78,7 +78,7 @@ class Problem:
     @property
     def streamed(self) -> int:
         """Place in `DIMENSIONS` of the one that streams."""
-        return {"output": 2, "weight": 0, "input": 1}[self.array.systolic]
+        return GEMM_DIMENSIONS.index(systolic_dataflow(self.array.systolic).time)
 
     @property
     def folds(self) -> tuple[Whole, Whole, Whole]:
@@ -89,7 +89,7 @@ class Problem:
     @property
     def adds_up(self) -> Whole:
         """Whether folds along the window add to sums that wait outside the array, even where no tile is cut."""
-        return (self.streamed != 2) & (self.folds[2] > 1)
+        return systolic_dataflow(self.array.systolic).preloaded & (self.folds[2] > 1)
 
 
 class Cut(NamedTuple):

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from addersim.hardware.accelerator import Accelerator
 from addersim.hardware.cost import LayerCost
+from addersim.hardware.dataflow.stationary import systolic_dataflow
 from addersim.hardware.dataflow.systolic import fold, mapping_efficiency
 from addersim.hardware.traffic import Access
 from addersim.trace import LayerTrace
@@ -35,7 +36,8 @@ def scalesim_layer(layer: LayerTrace, accelerator: Accelerator, batch: int) -> L
     work = replace(layer.work, pixels=layer.work.pixels * batch)
     folds = fold(work, array.rows, array.columns, array.systolic)
     printed = folds.cycles - 1
-    beyond = folds.folds * (array.rows + array.columns) if array.systolic == "output" else folds.partial_sums
+    preloaded = systolic_dataflow(array.systolic).preloaded
+    beyond = folds.partial_sums if preloaded else folds.folds * (array.rows + array.columns)
     return LayerCost(
         name=layer.name,
         kind=layer.kind,

@@ -16,7 +16,8 @@ from __future__ import annotations
 from addersim.errors import HardwareError
 from addersim.hardware.accelerator import Accelerator
 from addersim.hardware.cost import Cost
-from addersim.hardware.dataflow.systolic import mapping_efficiency, sides
+from addersim.hardware.dataflow.stationary import systolic_dataflow
+from addersim.hardware.dataflow.systolic import mapping_efficiency
 from addersim.trace import MatrixWork, Trace
 
 __all__ = ["COLUMNS", "compute_report"]
@@ -58,7 +59,8 @@ def compute_report(trace: Trace, cost: Cost, accelerator: Accelerator) -> list[t
 def _percentages(work: MatrixWork, accelerator: Accelerator) -> tuple[float, float]:
     """Mapping efficiency and compute utilisation."""
     rows, columns, dataflow = accelerator.array.rows, accelerator.array.columns, accelerator.array.systolic
-    _, _, streamed = sides(work, dataflow)
-    fold_cycles = rows + columns + streamed - 2 if dataflow == "output" else 2 * rows + 2 * columns + streamed - 3
+    how = systolic_dataflow(dataflow)
+    _, _, streamed = how.sides(work)
+    fold_cycles = how.fill_cycles(rows, columns) + streamed + (columns - 1 if how.preloaded else 0)
     mapping = 100 * mapping_efficiency(work, rows, columns, dataflow)
     return mapping, mapping * streamed / fold_cycles

@@ -93,10 +93,8 @@ def all_mappings(layer, on, placement=AWAY, batch=1):
             passes, parts, cycles = walk(problem, trips, order)
             if not tile_fits(problem, trips, parts):
                 continue
-            folds_m, folds_n, folds_k = problem.folds
-            reads = {
-                "output": (folds_n, folds_m, parts), "weight": (folds_n, parts, folds_k), "input": (parts, folds_m, folds_k)
-            }[on.array.dataflow]  # fmt: skip
+            lacking = (1, 0, 2)  # places of the dimension that inputs, weights and sums do not have
+            reads = [parts if place == problem.streamed else problem.folds[place] for place in lacking]
             sums, groups = work.pixels * work.filters * work.groups, work.groups
             words = ArrayWords(
                 inputs=int(problem.footprint.fetched(trips[0], trips[2])) * passes["input"] * groups,
@@ -160,7 +158,10 @@ MACHINES = st.builds(
     CONVOLUTIONS, MACHINES, st.sampled_from(("energy", "latency", "dram", "energy-delay")), st.booleans(), st.integers(1, 2)
 )
 def test_no_mapping_of_all_is_better(layer, on, objective, kept, batch):
-    placement = Placement(kept, False)
+    check_that_none_is_better(layer, on, objective, Placement(kept, False), batch)
+
+
+def check_that_none_is_better(layer, on, objective, placement=AWAY, batch=1):
     everything = list(all_mappings(layer, on, placement, batch))
     if not everything:
         with pytest.raises(HardwareError, match="the smallest, one fold, holds"):
