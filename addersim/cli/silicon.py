@@ -68,7 +68,7 @@ def print_area(area: Area) -> None:
 
 def print_rules(cost: Cost, area: Area) -> None:
     """The lines on prices and areas that are no row of a table: every fit with its error, of the others how many there are."""
-    rules = {used.what: used.price.rule for used in cost.prices if not used.what.startswith("leakage")}
+    rules = {used.what: used.energy.rule for used in cost.prices if not used.what.startswith("leakage")}
     fitted: dict[str, list[str]] = {}
     for what, rule in (*rules.items(), *((f"area of {part.circuit.what}", part.figure.rule) for part in area.parts)):
         if "fit " in rule:
@@ -88,6 +88,6 @@ def unpriced(cost: Cost) -> str:
     without += ["control", "clock tree"]
     if "leakage" not in parts:
         return ", ".join((*without, "leakage (no rows for it)"))
-    rule = next(used.price.rule for used in cost.prices if used.what.startswith("leakage"))
+    rule = next(used.energy.rule for used in cost.prices if used.what.startswith("leakage"))
     left_out = rule.partition("; no figure for ")[2]
     return ", ".join((*without, *([f"leakage of {left_out}"] if left_out else [])))

@@ -112,7 +112,7 @@ class Buffer(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     banks
         Words that it reads or writes in one cycle, all ports together; they bound latency. None: as many as are asked for.
     read_pj_per_word, write_pj_per_word, source
-        Energy of an access, given with its source. Without them the energy table prices it by capacity and word.
+        Energy of an access, given with its source. Without them the energy table gives it by capacity and word.
     """
 
     capacity_kib: Annotated[float, Meta(gt=0, le=1_048_576)]

@@ -131,18 +131,18 @@ def estimate_area(
     [747, 1256]
     """
     machine = accelerator if isinstance(accelerator, Accelerator) else load_accelerator(accelerator)
-    prices = table if isinstance(table, EnergyTable) else load_table(table)
+    figures = table if isinstance(table, EnergyTable) else load_table(table)
     parts: list[AreaPart] = []
     missing: list[str] = []
     for circuit in inventory(trace, machine):
         try:
-            figure = prices.area(circuit.component, circuit.op, circuit.bits, circuit.capacity_kib)
+            figure = figures.area(circuit.component, circuit.op, circuit.bits, circuit.capacity_kib)
         except PriceError:
             missing.append(f"{circuit.what} ({circuit.unit})")
             continue
         parts.append(AreaPart(circuit, figure.value * circuit.number, figure))
-    node = prices.rows[0].node_nm
-    return Area(machine.name, prices.name, node, machine.array.elements, tuple(parts), tuple(missing))
+    node = figures.rows[0].node_nm
+    return Area(machine.name, figures.name, node, machine.array.elements, tuple(parts), tuple(missing))
 
 
 def inventory(trace: Trace, accelerator: Accelerator) -> tuple[Circuit, ...]:

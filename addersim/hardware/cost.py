@@ -13,14 +13,24 @@ import numpy as np
 from addersim.hardware.traffic import Access, Level, Moved, Tiling
 from addersim.trace import Convention
 
-__all__ = ["Bound", "Compat", "Component", "Cost", "EnergyPart", "LayerCost", "Price", "PriceUsed", "on_common_grain"]
+__all__ = [
+    "Bound",
+    "Compat",
+    "Component",
+    "Cost",
+    "EnergyPart",
+    "LayerCost",
+    "UnitEnergy",
+    "UnitEnergyUsed",
+    "on_common_grain",
+]
 
 
 Bound = Literal["array", "vector", "buffer", "dram", "fused", "none"]
 
 
-class Price(NamedTuple):
-    """A unit price in pJ (of an operation, an access, or a bit of DRAM traffic), how it was found, and where it comes from."""
+class UnitEnergy(NamedTuple):
+    """Energy in pJ of one operation, one access or one bit of DRAM traffic, the table's rule for it, and its source."""
 
     energy_pj: float
     rule: str
@@ -40,12 +50,17 @@ class EnergyPart(NamedTuple):
     energy_pj: float
 
 
-class PriceUsed(NamedTuple):
-    """A unit price behind a cost: what it is for, per what, and the table's price with rule and source."""
+class UnitEnergyUsed(NamedTuple):
+    """A unit energy behind a cost: of what, per which unit, and the energy with rule and source."""
 
     what: str
     unit: str
-    price: Price
+    energy: UnitEnergy
+
+    @property
+    def price(self) -> UnitEnergy:
+        """`energy`, by its name until now."""
+        return self.energy
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +156,7 @@ class Cost:
     layers
         In execution order.
     prices
-        Every unit price that was used.
+        Every unit energy that was used.
     compat
         The tool whose printed numbers these are, without energy; None for our own.
     """
@@ -156,7 +171,7 @@ class Cost:
     dram_bytes_per_cycle: float
     taps: int
     layers: tuple[LayerCost, ...]
-    prices: tuple[PriceUsed, ...]
+    prices: tuple[UnitEnergyUsed, ...]
     compat: Compat | None = None
 
     @property

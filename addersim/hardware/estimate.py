@@ -10,16 +10,26 @@ from typing import NamedTuple, get_args
 
 from addersim.errors import HardwareError
 from addersim.hardware.accelerator import Accelerator, Objective
-from addersim.hardware.cost import Bound, Compat, Component, Cost, EnergyPart, LayerCost, Price, PriceUsed, on_common_grain
+from addersim.hardware.cost import (
+    Bound,
+    Compat,
+    Component,
+    Cost,
+    EnergyPart,
+    LayerCost,
+    UnitEnergy,
+    UnitEnergyUsed,
+    on_common_grain,
+)
 from addersim.hardware.dataflow.array_run import ArrayRun, Placement
 from addersim.hardware.dataflow.dispatch import run_on_array
 from addersim.hardware.latency import LayerCycles, stage_cycles
 from addersim.hardware.leakage import Leakage
 from addersim.hardware.load import load_accelerator
 from addersim.hardware.prices.csv_file import load_table
-from addersim.hardware.prices.data_movement import MovementPrices
-from addersim.hardware.prices.missing import Users
-from addersim.hardware.prices.operations import operation_prices
+from addersim.hardware.prices.data_movement import MovementEnergy
+from addersim.hardware.prices.missing import LayersNeeding
+from addersim.hardware.prices.operations import operation_energies
 from addersim.hardware.prices.table import EnergyTable
 from addersim.hardware.scalesim.compat import scalesim_layer
 from addersim.hardware.schedule import Schedule, kept_on_chip, schedule
@@ -43,10 +53,10 @@ def estimate(
 ) -> Cost:
     """Energy and latency of a network on an accelerator.
 
-    Priced are the operations of the trace, words that move between buffers and array or vector unit, and words that move to
-    and from DRAM (rules: `traffic`, `schedule`, `latency`); and leakage where the table has it (rules: `leakage`, `area`). Not
-    priced: registers, wires and control inside a systolic array, the clock tree. A trace in the ``paper`` convention is priced
-    as arithmetic alone.
+    Energy is that of the trace's operations, of words that move between buffers and array or vector unit, and of words that
+    move to and from DRAM (rules: `traffic`, `schedule`, `latency`); and leakage where the table has it (rules: `leakage`,
+    `area`). Not included: registers, wires and control inside a systolic array, the clock tree. A trace in the ``paper``
+    convention has the energy of its arithmetic alone.
 
     Parameters
     ----------
@@ -70,7 +80,7 @@ def estimate(
     ConfigError
         An accelerator or table that does not exist or does not parse.
     HardwareError
-        The table lacks a needed price, a memory is too small, or the trace contradicts itself.
+        The table lacks a needed unit energy, a memory is too small, or the trace contradicts itself.
     """
     _one_of("objective", objective, get_args(Objective))
     _one_of("compat", compat, get_args(Compat))
@@ -86,18 +96,17 @@ def estimate(
         layers = tuple(scalesim_layer(layer, machine, images) for layer in trace.layers)
         return _cost(trace, machine, images, "none", layers, (), compat)
     energies = table if isinstance(table, EnergyTable) else load_table(table)
-    prices = operation_prices(trace.layers, energies)
-    used = [PriceUsed(f"{op} {bits} bit", "operation", price) for (op, bits), price in sorted(prices.items())]
+    per_operation = operation_energies(trace.layers, energies)
+    used = [UnitEnergyUsed(f"{op} {bits} bit", "operation", energy) for (op, bits), energy in sorted(per_operation.items())]
     if trace.convention == "paper":
-        rows = [
-            _Row(layer, _Facts(None, _IDLE, 0.0, (), _arithmetic(layer, prices, images)), 0, "none") for layer in trace.layers
-        ]
+        arithmetic = [_Facts(None, _IDLE, 0.0, (), _arithmetic(layer, per_operation, images)) for layer in trace.layers]
+        rows = [_TimedLayer(layer, facts, 0, "none") for layer, facts in zip(trace.layers, arithmetic, strict=True)]
         parts = on_common_grain([row.facts.parts for row in rows])
     else:
         order = schedule(trace)
         kept = kept_on_chip(order, trace, machine.buffers, images)
-        movement = MovementPrices(machine, energies, Users(trace.layers, order, kept))
-        rows = _Walk(trace.layers, order, kept, machine, images, prices, movement, objective).rows()
+        movement = MovementEnergy(machine, energies, LayersNeeding(trace.layers, order, kept))
+        rows = _Walk(trace.layers, order, kept, machine, images, per_operation, movement, objective).rows()
         leakage = Leakage(trace, machine, energies)
         own = [row.facts.parts for row in rows]
         if leakage.power_uw:
@@ -114,7 +123,7 @@ def _cost(
     batch: int,
     table: str,
     layers: tuple[LayerCost, ...],
-    prices: tuple[PriceUsed, ...],
+    unit_energies: tuple[UnitEnergyUsed, ...],
     compat: Compat | None,
 ) -> Cost:
     return Cost(
@@ -128,7 +137,7 @@ def _cost(
         dram_bytes_per_cycle=machine.dram_bits_per_cycle / 8,
         taps=trace.taps * batch,
         layers=layers,
-        prices=prices,
+        prices=unit_energies,
         compat=compat,
     )
 
@@ -149,7 +158,7 @@ class _Facts(NamedTuple):
     parts: list[EnergyPart]
 
 
-class _Row(NamedTuple):
+class _TimedLayer(NamedTuple):
     """A layer on its way to a LayerCost, with the cycles that pass and what sets them."""
 
     layer: LayerTrace
@@ -170,18 +179,18 @@ class _Walk:
     kept: frozenset[int]
     machine: Accelerator
     batch: int
-    prices: Mapping[tuple[str, int], Price]
-    movement: MovementPrices
+    per_operation: Mapping[tuple[str, int], UnitEnergy]
+    movement: MovementEnergy
     objective: Objective | None
 
-    def rows(self) -> list[_Row]:
-        rows: list[_Row] = []
+    def rows(self) -> list[_TimedLayer]:
+        rows: list[_TimedLayer] = []
         facts = self.facts()
         for _, stage in groupby(range(len(self.layers)), key=self.order.stages.__getitem__):
             members = tuple(stage)
             cycles, bound = stage_cycles((facts[index].own for index in members), self.machine.buffers.double_buffered)
             for index in members:
-                rows.append(_Row(self.layers[index], facts[index], cycles, bound))
+                rows.append(_TimedLayer(self.layers[index], facts[index], cycles, bound))
                 cycles, bound = 0, "fused"
         return rows
 
@@ -206,7 +215,7 @@ class _Walk:
         return layer.work, layer.datapath, *operands, *placed, *layer.operations.items()
 
     def facts_of(self, index: int, run: ArrayRun | None) -> _Facts:
-        layer, parts = self.layers[index], _arithmetic(self.layers[index], self.prices, self.batch)
+        layer, parts = self.layers[index], _arithmetic(self.layers[index], self.per_operation, self.batch)
         if index in self.order.views:
             return _Facts(None, _IDLE, 0.0, (), parts)
         written = stored_outputs(layer, self.batch)
@@ -231,15 +240,15 @@ class _Walk:
         return tuple([source in self.kept for source in self.order.sources[index]])
 
 
-def _arithmetic(layer: LayerTrace, prices: Mapping[tuple[str, int], Price], batch: int) -> list[EnergyPart]:
+def _arithmetic(layer: LayerTrace, per_operation: Mapping[tuple[str, int], UnitEnergy], batch: int) -> list[EnergyPart]:
     by_op: dict[str, float] = {}
     for (op, bits), number in layer.operations.items():
-        by_op[op] = by_op.get(op, 0.0) + number * batch * prices[op, bits].energy_pj
+        by_op[op] = by_op.get(op, 0.0) + number * batch * per_operation[op, bits].energy_pj
     unit: Component = "vector" if layer.work is None else "array"
     return [EnergyPart(unit, op, energy) for op, energy in by_op.items()]
 
 
-def _layer_cost(row: _Row, parts: tuple[EnergyPart, ...], batch: int) -> LayerCost:
+def _layer_cost(row: _TimedLayer, parts: tuple[EnergyPart, ...], batch: int) -> LayerCost:
     layer, (run, own, utilisation, accesses, _) = row.layer, row.facts
     return LayerCost(
         name=layer.name,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from addersim.errors import PriceError
 from addersim.hardware.accelerator import Accelerator
 from addersim.hardware.area import Unit, inventory
-from addersim.hardware.cost import EnergyPart, Price, PriceUsed
+from addersim.hardware.cost import EnergyPart, UnitEnergy, UnitEnergyUsed
 from addersim.hardware.prices.table import EnergyTable
 from addersim.trace import Trace
 
@@ -48,14 +48,14 @@ class Leakage:
         return [EnergyPart("leakage", unit, power / self._clock_mhz * cycles) for unit, power in self.power_uw.items()]
 
     @property
-    def used(self) -> list[PriceUsed]:
-        """The price of a cycle by unit, for the record."""
+    def used(self) -> list[UnitEnergyUsed]:
+        """The energy of a cycle by unit, as unit energies of a cost."""
         without = f"; no figure for {', '.join(self.missing)}" if self.missing else ""
         return [
-            PriceUsed(
+            UnitEnergyUsed(
                 f"leakage of {'memories' if unit == 'buffer' else unit}",
                 "cycle",
-                Price(power / self._clock_mhz, f"{power:.4g} uW at {self._clock_mhz:g} MHz{without}", self._source),
+                UnitEnergy(power / self._clock_mhz, f"{power:.4g} uW at {self._clock_mhz:g} MHz{without}", self._source),
             )
             for unit, power in self.power_uw.items()
         ]

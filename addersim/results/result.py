@@ -259,7 +259,7 @@ def cost_document(cost: Cost) -> Row:
             }
             for layer in cost.layers
         ],
-        "prices": [{"what": used.what, "unit": used.unit, **used.price._asdict()} for used in cost.prices],
+        "prices": [{"what": used.what, "unit": used.unit, **used.energy._asdict()} for used in cost.prices],
     }
 
 

@@ -13,7 +13,7 @@ from addersim.hardware.dataflow.objective import score_of
 from addersim.hardware.dataflow.row_array import run_rows
 from addersim.hardware.dataflow.systolic import mapping_efficiency
 from addersim.hardware.dataflow.systolic_mapper import DIMENSIONS, Found, Problem, best_cuts, smallest_tile
-from addersim.hardware.prices.data_movement import MovementPrices
+from addersim.hardware.prices.data_movement import MovementEnergy
 from addersim.hardware.traffic import Loop, Tiling, Widths, array_accesses, unused_weights
 from addersim.trace import LayerTrace, MatrixWork
 
@@ -24,7 +24,7 @@ def run_on_array(
     layers: Sequence[tuple[LayerTrace, Placement]],
     accelerator: Accelerator,
     batch: int,
-    prices: MovementPrices,
+    energies: MovementEnergy,
     objective: Objective | None = None,
 ) -> list[ArrayRun]:
     """Cycles, accesses and tiles of window layers.
@@ -35,8 +35,8 @@ def run_on_array(
         Layers with a matrix product, and what of each is already, or stays, on chip.
     accelerator, batch
         Where, and how many images at once.
-    prices
-        What movement costs, for a choice of tiles by energy.
+    energies
+        Unit energies of what moves, for a choice of tiles by energy.
     objective
         What the choice of tiles makes least; None for energy, or what a row stationary array says.
 
@@ -53,7 +53,7 @@ def run_on_array(
         return [run_rows(layer, accelerator, batch, placement, objective) for layer, placement in layers]
     problems = array_problems(layers, accelerator, batch)
     try:
-        score = score_of(layers, accelerator, batch, prices, objective or "energy")
+        score = score_of(layers, accelerator, batch, energies, objective or "energy")
     except PriceError:
         _check_room(layers, accelerator, problems)  # a memory too small is that under any table, so it is told first
         raise

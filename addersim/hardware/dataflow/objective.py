@@ -11,7 +11,7 @@ import numpy.typing as npt
 from addersim.hardware.accelerator import Accelerator, Objective
 from addersim.hardware.dataflow.array_run import Placement
 from addersim.hardware.dataflow.systolic_mapper import Score, Step
-from addersim.hardware.prices.data_movement import MovementPrices
+from addersim.hardware.prices.data_movement import MovementEnergy
 from addersim.hardware.traffic import (
     Access,
     ArrayWords,
@@ -35,7 +35,7 @@ def score_of(
     layers: Sequence[tuple[LayerTrace, Placement]],
     accelerator: Accelerator,
     batch: int,
-    prices: MovementPrices,
+    energies: MovementEnergy,
     objective: Objective,
 ) -> Score:
     """The score of steps of layers: energy in pJ, cycles and bits of DRAM; what the objective asks for comes first.
@@ -44,7 +44,7 @@ def score_of(
     operands share are counted in fractions.
     """
     overlapped, bandwidth = accelerator.buffers.double_buffered, accelerator.dram_bits_per_cycle
-    each = _rates(layers, accelerator, prices)
+    each = _rates(layers, accelerator, energies)
     beside = np.array([unused_weights(layer) for layer, _ in layers])
     stored = np.array([stored_outputs(layer, batch) for layer, _ in layers])
 
@@ -64,7 +64,7 @@ def score_of(
 
 
 def _rates(
-    layers: Sequence[tuple[LayerTrace, Placement]], accelerator: Accelerator, prices: MovementPrices
+    layers: Sequence[tuple[LayerTrace, Placement]], accelerator: Accelerator, energies: MovementEnergy
 ) -> npt.NDArray[np.float64]:
     """Energy, bits of DRAM and cycles of each memory with banks, a word of each kind that `ArrayWords` names and of an output.
 
@@ -80,7 +80,7 @@ def _rates(
         memory, name = accelerator.buffers.of(operand), accelerator.buffers.memory(operand)
         cycles = memory.share(bits) / memory.banks if memory.banks is not None and level == "buffer" else 0.0
         busy = [cycles if name == one else 0.0 for one in banked]
-        return *prices.per_operand(level, operand, bits), bits if level == "dram" else 0.0, *busy
+        return *energies.per_operand(level, operand, bits), bits if level == "dram" else 0.0, *busy
 
     found = np.empty((len(layers), 2 + len(banked), len(_KINDS)))
     for placement, members in alike.items():

@@ -3,7 +3,7 @@
 Of the cuts of a dimension only those are tried that need different numbers of blocks, each with blocks as even as can be. What
 is compared is the normalised cost of Eyeriss (ISCA 2016, from a 65 nm process): with a 16-bit multiply-accumulate as
 1, a scratchpad access costs 1, a word on the array's network 2, a buffer access 6, a DRAM access 200; here in proportion to an
-operand's width. The mapping is thus the array's own, and does not change with the energy table that prices it afterwards.
+operand's width. The mapping is thus the array's own, and does not change with the energy table of the estimate.
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ array, of any size along the one that streams. The three loops run in any order.
   several folds add to wait in the output memory, where their tile must fit.
 
 Of two cuts into equal tiles the one with fewer is never worse, and for each cut of M and N the largest tile of K that fits is
-the best, so that few are left to compare: by the energy of all that moves, at the prices of the accelerator and its table; by
-cycles; or by bits of DRAM. Those of all layers are compared in one go, as arrays of candidates.
+the best, so that few are left to compare: by the energy of all that moves; by cycles; or by bits of DRAM. Those of all layers
+are compared in one go, as arrays of candidates.
 """
 
 from __future__ import annotations

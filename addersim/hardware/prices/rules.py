@@ -1,4 +1,4 @@
-"""The rules by which an energy table prices what it has no exact row for: lines, parabolas, power laws, polynomials, fits."""
+"""Rules for sizes between the exact rows of an energy table: lines, parabolas, power laws, polynomials, least-squares fits."""
 
 from __future__ import annotations
 

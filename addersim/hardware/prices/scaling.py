@@ -2,9 +2,9 @@
 
 Energy of a switching gate is E ~ a2 V^2 + a1 V + a0 with a node's three coefficients, and area falls by a factor a node
 (A. Stillmaker, B. Baas, "Scaling equations for the accurate prediction of CMOS device performance from 180 nm to 7 nm",
-Integration 58, 2017). Every price of a scaled table says so in its rule. The fits are of logic: memories scale less than
+Integration 58, 2017). Every unit energy of a scaled table says so in its rule. The fits are of logic: memories scale less than
 logic, and published operations of 7 nm chips cost a third or a quarter of those at 45 nm where the fits say a fifteenth. DRAM
-is another chip and keeps its price; leakage does not follow these fits and is left out.
+is another chip and keeps its energy; leakage does not follow these fits and is left out.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def nodes() -> dict[float, Node]:
 
 
 def scale_table(table: EnergyTable, node_nm: float, voltage_v: float | None = None) -> EnergyTable:
-    """A table at another node; the prices' rules name the factor, the nodes and the voltages.
+    """A table at another node; the rules of its unit energies name the factor, the nodes and the voltages.
 
     Parameters
     ----------

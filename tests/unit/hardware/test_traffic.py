@@ -9,7 +9,7 @@ from addersim.hardware import load_accelerator
 from addersim.hardware.dataflow.array_run import Placement
 from addersim.hardware.dataflow.dispatch import run_on_array
 from addersim.hardware.prices.csv_file import load_table
-from addersim.hardware.prices.data_movement import MovementPrices
+from addersim.hardware.prices.data_movement import MovementEnergy
 from addersim.hardware.traffic import output_accesses, stored_outputs, vector_accesses
 from addersim.trace import Operand
 from tests.unit.hardware.traces import relu, window
@@ -31,7 +31,7 @@ def moved(layer, on, batch=1, kept=False, spilled=True):
     if layer.work is None:
         found = vector_accesses(layer, batch, (kept,) * len(layer.inputs))
     else:
-        found = run_on_array([(layer, Placement(kept, not spilled))], on, batch, MovementPrices(on, TABLE))[0].accesses
+        found = run_on_array([(layer, Placement(kept, not spilled))], on, batch, MovementEnergy(on, TABLE))[0].accesses
     found += output_accesses(stored_outputs(layer, batch), layer.output.bits, not spilled)
     return {(one.level, one.operand): (one.reads, one.writes, one.bits) for one in found if one.words}
 
@@ -156,5 +156,5 @@ def changed(layer, **fields):
 )
 def test_what_the_array_cannot_run_is_refused(layer, on, message):
     with pytest.raises(HardwareError, match=re.escape(message)) as caught:
-        run_on_array([(layer, Placement(False, False))], on, 1, MovementPrices(on, TABLE))
+        run_on_array([(layer, Placement(False, False))], on, 1, MovementEnergy(on, TABLE))
     assert "\n" not in str(caught.value)

@@ -16,7 +16,7 @@ from addersim.hardware.dataflow.array_run import Placement
 from addersim.hardware.dataflow.dispatch import array_problems, run_on_array
 from addersim.hardware.dataflow.footprint import Footprint
 from addersim.hardware.dataflow.systolic_mapper import DIMENSIONS
-from addersim.hardware.prices.data_movement import MovementPrices
+from addersim.hardware.prices.data_movement import MovementEnergy
 from addersim.hardware.traffic import ArrayWords, Widths, array_accesses, output_accesses, unused_weights
 from addersim.trace import MatrixWork, Trace
 from tests.unit.hardware.traces import window
@@ -38,7 +38,7 @@ def machine(dataflow, rows=3, columns=2, unified=None, double_buffered=True, ove
 
 
 def run(layer, on, objective="energy", placement=AWAY, batch=1):
-    return run_on_array([(layer, placement)], on, batch, MovementPrices(on, TABLE), objective)[0]
+    return run_on_array([(layer, placement)], on, batch, MovementEnergy(on, TABLE), objective)[0]
 
 
 def even(size, parts):
@@ -85,7 +85,7 @@ def tile_fits(problem, trips, parts):
 
 def all_mappings(layer, on, placement=AWAY, batch=1):
     """(energy, cycles, bits) of every cut and order that fits, by the walk."""
-    (problem,), prices = array_problems([(layer, placement)], on, batch), MovementPrices(on, TABLE)
+    (problem,), prices = array_problems([(layer, placement)], on, batch), MovementEnergy(on, TABLE)
     work = problem.work
     outputs = output_accesses(layer.output.words * batch, layer.output.bits, placement.output_kept)
     for trips in product(*(range(1, folds + 1) for folds in problem.folds)):
@@ -169,7 +169,7 @@ def check_that_none_is_better(layer, on, objective, placement=AWAY, batch=1):
         return
     found = run(layer, on, objective, placement, batch)
     accesses = (*found.accesses, *output_accesses(layer.output.words * batch, layer.output.bits, False))
-    ours = costs(accesses, found.cycles, on, MovementPrices(on, TABLE))
+    ours = costs(accesses, found.cycles, on, MovementEnergy(on, TABLE))
     value = {
         "energy": lambda one: one[0], "latency": lambda one: one[1], "dram": lambda one: one[2],
         "energy-delay": lambda one: one[0] * one[1],
@@ -286,10 +286,10 @@ def test_layers_together_run_as_each_does_alone(dataflow, monkeypatch):
     ]
     placed = [(layer, Placement(kept, not kept)) for layer in layers for kept in (False, True)]
     on = machine(dataflow, input=0.1, weight=0.05, output=0.1)
-    together = run_on_array(placed, on, 2, MovementPrices(on, TABLE), "energy-delay")
+    together = run_on_array(placed, on, 2, MovementEnergy(on, TABLE), "energy-delay")
     assert together == [run(layer, on, "energy-delay", placement, 2) for layer, placement in placed]
     monkeypatch.setattr(systolic_mapper, "_AT_ONCE", 1)
-    assert together == run_on_array(placed, on, 2, MovementPrices(on, TABLE), "energy-delay")
+    assert together == run_on_array(placed, on, 2, MovementEnergy(on, TABLE), "energy-delay")
 
 
 @pytest.mark.parametrize("dataflow", DATAFLOWS)
