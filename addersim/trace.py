@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple, get_args
 
 from addersim.arithmetic.geometry import Geometry, Pair
@@ -62,6 +62,15 @@ class MatrixWork:
     def n(self) -> int:
         """Columns of the weights and of the sums: `filters`."""
         return self.filters
+
+    @property
+    def weights(self) -> int:
+        """Weights of all groups."""
+        return self.k * self.n * self.groups
+
+    def batched(self, images: int) -> MatrixWork:
+        """The products of a number of images: the rows of all under each other."""
+        return replace(self, pixels=self.pixels * images)
 
     @property
     def taps(self) -> int:

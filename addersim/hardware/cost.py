@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from addersim.hardware.traffic import Access, Level, Moved, Tiling
+from addersim.hardware.traffic import Access, Level, Stored, Tiling
 from addersim.trace import Convention
 
 __all__ = [
@@ -107,7 +107,7 @@ class LayerCost:
     parts: tuple[EnergyPart, ...]
     accesses: tuple[Access, ...]
 
-    def words(self, level: Level | None = None, operand: Moved | None = None) -> int:
+    def words(self, level: Level | None = None, operand: Stored | None = None) -> int:
         """Words read and written, of one level and operand or of all."""
         return sum(
             access.words for access in self.accesses if level in (None, access.level) and operand in (None, access.operand)

@@ -33,7 +33,7 @@ from addersim.hardware.prices.operations import operation_energies
 from addersim.hardware.prices.table import EnergyTable
 from addersim.hardware.scalesim.compat import scalesim_layer
 from addersim.hardware.schedule import Schedule, kept_on_chip, schedule
-from addersim.hardware.traffic import Access, output_accesses, stored_outputs, vector_accesses
+from addersim.hardware.traffic import Access, output_traffic, stored_outputs, vector_traffic
 from addersim.inputs.limits import BATCH
 from addersim.trace import LayerTrace, Trace
 
@@ -219,8 +219,8 @@ class _Walk:
         if index in self.order.views:
             return _Facts(None, _IDLE, 0.0, (), parts)
         written = stored_outputs(layer, self.batch)
-        read = vector_accesses(layer, self.batch, self.inputs_kept(index)) if run is None else run.accesses
-        stored = output_accesses(written, layer.output.bits, index in self.kept) if written else ()
+        read = vector_traffic(layer, self.batch, self.inputs_kept(index)) if run is None else run.accesses
+        stored = output_traffic(written, layer.output.bits, index in self.kept) if written else ()
         accesses, done = read + stored, layer.operations.total() * self.batch
         own = LayerCycles.of(run.cycles if run else 0, 0 if run else done, accesses, self.machine)
         return _Facts(run, own, self.utilisation(layer, own), accesses, parts + self.movement.parts(accesses))

@@ -12,17 +12,47 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, NamedTuple, Protocol
 
 from addersim.hardware.accelerator import Dataflow
-from addersim.hardware.traffic import Whole
-from addersim.trace import MatrixWork
+from addersim.hardware.arrays import IntOrArray
 
-__all__ = ["GEMM_DIMENSIONS", "REUSED_ALONG", "SYSTOLIC_DATAFLOWS", "Dimension", "SystolicDataflow", "systolic_dataflow"]
+__all__ = [
+    "GEMM_DIMENSIONS",
+    "REUSED_ALONG",
+    "SYSTOLIC_DATAFLOWS",
+    "Gemm",
+    "GemmSizes",
+    "SystolicDataflow",
+    "systolic_dataflow",
+]
 
 Dimension = Literal["m", "n", "k"]
 GEMM_DIMENSIONS: tuple[Dimension, ...] = ("m", "n", "k")
 """Output pixels, filters, and taps of one output: the order of every tuple of numbers by dimension."""
+
+
+class Gemm(Protocol):
+    """Sizes of `groups` equal matrix products: those of a `trace.MatrixWork`, or arrays of them for many layers."""
+
+    @property
+    def m(self) -> IntOrArray: ...
+    @property
+    def n(self) -> IntOrArray: ...
+    @property
+    def k(self) -> IntOrArray: ...
+    @property
+    def groups(self) -> IntOrArray: ...
+
+
+class GemmSizes(NamedTuple):
+    """A `Gemm` of numbers or arrays."""
+
+    m: IntOrArray
+    n: IntOrArray
+    k: IntOrArray
+    groups: IntOrArray
+
 
 GemmOperand = Literal["input", "weight", "partial_sum"]
 REUSED_ALONG: Mapping[GemmOperand, Dimension] = MappingProxyType({"input": "n", "weight": "m", "partial_sum": "k"})
@@ -58,7 +88,7 @@ class SystolicDataflow:
         """Cycles that a fold takes beyond its steps in time: to cross the array, and to load what is stationary."""
         return (2 * rows if self.preloaded else rows) + columns - 2
 
-    def sides(self, work: MatrixWork) -> tuple[int, int, int]:
+    def sides(self, work: Gemm) -> tuple[IntOrArray, IntOrArray, IntOrArray]:
         """Sr, Sc and T of a product: its sizes on the rows, on the columns and in time."""
         size = {"m": work.m, "n": work.n, "k": work.k}
         return size[self.rows], size[self.columns], size[self.time]
@@ -68,7 +98,9 @@ class SystolicDataflow:
         size = {self.rows: rows, self.columns: columns, self.time: 1}
         return size["m"], size["n"], size["k"]
 
-    def passes(self, row_folds: Whole, column_folds: Whole, time_parts: Whole) -> tuple[Whole, Whole, Whole]:
+    def passes(
+        self, row_folds: IntOrArray, column_folds: IntOrArray, time_parts: IntOrArray
+    ) -> tuple[IntOrArray, IntOrArray, IntOrArray]:
         """How often every input, weight and sum goes through the array: once for each part of the dimension it lacks."""
         parts = {self.rows: row_folds, self.columns: column_folds, self.time: time_parts}
         return parts[REUSED_ALONG["input"]], parts[REUSED_ALONG["weight"]], parts[REUSED_ALONG["partial_sum"]]

@@ -12,7 +12,7 @@ from addersim.hardware.accelerator import Accelerator, Buffer
 from addersim.hardware.cost import EnergyPart, UnitEnergy, UnitEnergyUsed
 from addersim.hardware.prices.missing import LayersNeeding, naming_layers
 from addersim.hardware.prices.table import EnergyTable
-from addersim.hardware.traffic import Access, Level, Moved
+from addersim.hardware.traffic import Access, Level, Stored
 
 __all__ = ["MovementEnergy"]
 
@@ -49,7 +49,7 @@ class MovementEnergy:
         memory, read_pj, write_pj = self._word_pj[operand]
         return memory.words(reads, bits) * read_pj + memory.words(writes, bits) * write_pj
 
-    def per_operand(self, level: Level, operand: Moved, bits: int) -> tuple[float, float]:
+    def per_operand(self, level: Level, operand: Stored, bits: int) -> tuple[float, float]:
         """Energy of reading and of writing one operand of a width, in pJ; operands share words of the memories."""
         if level == "dram":
             dram_pj = bits * self._dram.energy.energy_pj
@@ -63,9 +63,9 @@ class MovementEnergy:
         return {name: self._access(name, memory) for name, memory in self._accelerator.buffers.memories().items()}
 
     @cached_property
-    def _word_pj(self) -> dict[Moved, tuple[Buffer, float, float]]:
+    def _word_pj(self) -> dict[Stored, tuple[Buffer, float, float]]:
         buffers, by_operand = self._accelerator.buffers, {}
-        for operand in get_args(Moved):
+        for operand in get_args(Stored):
             read, write = self._memories[buffers.memory(operand)]
             by_operand[operand] = buffers.of(operand), read.energy.energy_pj, write.energy.energy_pj
         return by_operand

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from addersim.errors import PriceError
 from addersim.hardware.accelerator import Buffers
 from addersim.hardware.schedule import Schedule
-from addersim.hardware.traffic import Moved, Widths
+from addersim.hardware.traffic import Stored, Widths
 from addersim.trace import LayerTrace
 
 __all__ = ["LayersNeeding", "naming_layers"]
@@ -63,7 +63,7 @@ class LayersNeeding:
         return [(index, layer) for index, layer in enumerate(self.layers) if index not in self.order.views]
 
 
-def _stored_operands(layer: LayerTrace) -> Iterator[Moved]:
+def _stored_operands(layer: LayerTrace) -> Iterator[Stored]:
     if layer.inputs:
         yield "input"
     if layer.weights.words:

@@ -48,7 +48,7 @@ def compute_report(trace: Trace, cost: Cost, accelerator: Accelerator) -> list[t
     for layer, priced in zip(trace.layers, cost.layers, strict=True):
         if layer.work is None:
             continue
-        work = MatrixWork(layer.work.pixels * cost.batch, layer.work.window, layer.work.filters, layer.work.groups)
+        work = layer.work.batched(cost.batch)
         mapping, compute = _percentages(work, accelerator)
         total = priced.cycles - (cost.compat is None)  # the index of the last cycle
         overall = 100 * work.taps / (total * accelerator.array.elements) if total else 0.0
@@ -60,7 +60,7 @@ def _percentages(work: MatrixWork, accelerator: Accelerator) -> tuple[float, flo
     """Mapping efficiency and compute utilisation."""
     rows, columns, dataflow = accelerator.array.rows, accelerator.array.columns, accelerator.array.systolic
     how = systolic_dataflow(dataflow)
-    _, _, streamed = how.sides(work)
-    fold_cycles = how.fill_cycles(rows, columns) + streamed + (columns - 1 if how.preloaded else 0)
+    steps = int(how.sides(work)[2])
+    fold_cycles = how.fill_cycles(rows, columns) + steps + (columns - 1 if how.preloaded else 0)
     mapping = 100 * mapping_efficiency(work, rows, columns, dataflow)
-    return mapping, mapping * streamed / fold_cycles
+    return mapping, mapping * steps / fold_cycles

@@ -10,7 +10,7 @@ from addersim.hardware.dataflow.array_run import Placement
 from addersim.hardware.dataflow.dispatch import run_on_array
 from addersim.hardware.prices.csv_file import load_table
 from addersim.hardware.prices.data_movement import MovementEnergy
-from addersim.hardware.traffic import output_accesses, stored_outputs, vector_accesses
+from addersim.hardware.traffic import output_traffic, stored_outputs, vector_traffic
 from addersim.trace import Operand
 from tests.unit.hardware.traces import relu, window
 
@@ -29,10 +29,10 @@ def machine(dataflow="output", side=16, **kib):
 
 def moved(layer, on, batch=1, kept=False, spilled=True):
     if layer.work is None:
-        found = vector_accesses(layer, batch, (kept,) * len(layer.inputs))
+        found = vector_traffic(layer, batch, (kept,) * len(layer.inputs))
     else:
         found = run_on_array([(layer, Placement(kept, not spilled))], on, batch, MovementEnergy(on, TABLE))[0].accesses
-    found += output_accesses(stored_outputs(layer, batch), layer.output.bits, not spilled)
+    found += output_traffic(stored_outputs(layer, batch), layer.output.bits, not spilled)
     return {(one.level, one.operand): (one.reads, one.writes, one.bits) for one in found if one.words}
 
 

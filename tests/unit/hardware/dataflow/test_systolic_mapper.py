@@ -13,11 +13,11 @@ from addersim.errors import HardwareError
 from addersim.hardware import estimate, load_accelerator, load_table
 from addersim.hardware.dataflow import systolic_mapper
 from addersim.hardware.dataflow.array_run import Placement
-from addersim.hardware.dataflow.dispatch import array_problems, run_on_array
+from addersim.hardware.dataflow.dispatch import layers_on_array, run_on_array
 from addersim.hardware.dataflow.footprint import Footprint
-from addersim.hardware.dataflow.systolic_mapper import DIMENSIONS
+from addersim.hardware.dataflow.systolic_mapper import LOOPS
 from addersim.hardware.prices.data_movement import MovementEnergy
-from addersim.hardware.traffic import ArrayWords, Widths, array_accesses, output_accesses, unused_weights
+from addersim.hardware.traffic import ArrayTraffic, Widths, array_traffic, output_traffic, unused_weights
 from addersim.trace import MatrixWork, Trace
 from tests.unit.hardware.traces import window
 
@@ -45,13 +45,13 @@ def even(size, parts):
     return [size * (part + 1) // parts - size * part // parts for part in range(parts)]
 
 
-def walk(problem, trips, order):
+def walk(tiled, trips, order):
     """Slow twin: every tile of one group is visited in order; what is not the tile before is fetched, sums come and go."""
-    units = [even(folds, number) for folds, number in zip(problem.folds, trips, strict=True)]
-    array, held = problem.array, {}
-    held_dimensions = [dimension for dimension in range(3) if dimension != problem.streamed]
-    lone = all(trips[dimension] == problem.folds[dimension] for dimension in held_dimensions)
-    stays = lone and order[-1] == problem.streamed
+    units = [even(folds, number) for folds, number in zip(tiled.folds, trips, strict=True)]
+    array, held = tiled.array, {}
+    held_dimensions = [dimension for dimension in range(3) if dimension != tiled.time]
+    lone = all(trips[dimension] == tiled.folds[dimension] for dimension in held_dimensions)
+    stays = lone and order[-1] == tiled.time
     fetched = {"input": 0, "weight": 0, "sum": 0}
     cycles = 0
     begun = set()
@@ -64,47 +64,50 @@ def walk(problem, trips, order):
                 fetched[operand] += operand != "sum" or tile in begun
         begun.add(tiles["sum"])
         sides = [units[dimension][at[dimension]] for dimension in held_dimensions]
-        fill = (array.rows if problem.streamed == 2 else 2 * array.rows) + array.columns - 2
-        new = not stays or at[problem.streamed] == 0
-        cycles += sides[0] * sides[1] * (fill * new + units[problem.streamed][at[problem.streamed]])
-    parts = 1 if stays else trips[problem.streamed]
+        fill = (array.rows if tiled.time == 2 else 2 * array.rows) + array.columns - 2
+        new = not stays or at[tiled.time] == 0
+        cycles += sides[0] * sides[1] * (fill * new + units[tiled.time][at[tiled.time]])
+    parts = 1 if stays else trips[tiled.time]
     share = {"input": trips[0] * trips[2], "weight": trips[2] * trips[1], "sum": trips[0] * trips[1]}
     passes = {operand: ceil(number / share[operand]) for operand, number in fetched.items()}
-    return passes, parts, cycles * problem.work.groups
+    return passes, parts, cycles * tiled.work.groups
 
 
-def tile_fits(problem, trips, parts):
+def tile_fits(tiled, trips, parts):
     """Whether the largest tile fits the memories."""
     pixels, filters, taps = (
         min(size, max(even(folds, number)) * unit)
-        for folds, number, unit, size in zip(problem.folds, trips, problem.units, problem.sizes, strict=True)
+        for folds, number, unit, size in zip(tiled.folds, trips, tiled.fold_size, tiled.sizes, strict=True)
     )
-    waiting = parts > 1 if problem.streamed == 2 else problem.folds[2] > 1
-    return problem.room.fits(int(problem.footprint.of_tile(pixels, taps)), taps * filters, pixels * filters * waiting)
+    waiting = parts > 1 if tiled.time == 2 else tiled.folds[2] > 1
+    return tiled.capacity.fits(int(tiled.footprint.of_tile(pixels, taps)), taps * filters, pixels * filters * waiting)
 
 
 def all_mappings(layer, on, placement=AWAY, batch=1):
     """(energy, cycles, bits) of every cut and order that fits, by the walk."""
-    (problem,), prices = array_problems([(layer, placement)], on, batch), MovementEnergy(on, TABLE)
-    work = problem.work
-    outputs = output_accesses(layer.output.words * batch, layer.output.bits, placement.output_kept)
-    for trips in product(*(range(1, folds + 1) for folds in problem.folds)):
+    (tiled,), prices = layers_on_array([(layer, placement)], on, batch), MovementEnergy(on, TABLE)
+    work = tiled.work
+    outputs = output_traffic(layer.output.words * batch, layer.output.bits, placement.output_kept)
+    for trips in product(*(range(1, folds + 1) for folds in tiled.folds)):
         for order in permutations(range(3)):
-            passes, parts, cycles = walk(problem, trips, order)
-            if not tile_fits(problem, trips, parts):
+            passes, parts, cycles = walk(tiled, trips, order)
+            if not tile_fits(tiled, trips, parts):
                 continue
             lacking = (1, 0, 2)  # places of the dimension that inputs, weights and sums do not have
-            reads = [parts if place == problem.streamed else problem.folds[place] for place in lacking]
-            sums, groups = work.pixels * work.filters * work.groups, work.groups
-            words = ArrayWords(
-                inputs=int(problem.footprint.fetched(trips[0], trips[2])) * passes["input"] * groups,
-                weights=work.window * work.filters * groups * passes["weight"],
-                spilled=sums * passes["sum"],
-                input_reads=work.pixels * work.window * groups * reads[0],
-                weight_reads=work.window * work.filters * groups * reads[1],
+            reads = [parts if place == tiled.time else tiled.folds[place] for place in lacking]
+            sums, groups = work.m * work.n * work.groups, work.groups
+            words = ArrayTraffic(
+                input_fills=int(tiled.footprint.fetched(trips[0], trips[2])) * passes["input"] * groups,
+                weight_fills=work.k * work.n * groups * passes["weight"],
+                spilled_sums=sums * passes["sum"],
+                input_reads=work.m * work.k * groups * reads[0],
+                weight_reads=work.k * work.n * groups * reads[1],
                 partial_sums=sums * (reads[2] - 1),
             )
-            accesses = (*array_accesses(Widths.of(layer), words.beside(unused_weights(layer)), placement.input_kept), *outputs)
+            accesses = (
+                *array_traffic(Widths.of(layer), words.with_constants(unused_weights(layer)), placement.input_kept),
+                *outputs,
+            )
             yield costs(accesses, cycles, on, prices)
 
 
@@ -168,7 +171,7 @@ def check_that_none_is_better(layer, on, objective, placement=AWAY, batch=1):
             run(layer, on, objective, placement, batch)
         return
     found = run(layer, on, objective, placement, batch)
-    accesses = (*found.accesses, *output_accesses(layer.output.words * batch, layer.output.bits, False))
+    accesses = (*found.accesses, *output_traffic(layer.output.words * batch, layer.output.bits, False))
     ours = costs(accesses, found.cycles, on, MovementEnergy(on, TABLE))
     value = {
         "energy": lambda one: one[0], "latency": lambda one: one[1], "dram": lambda one: one[2],
@@ -186,9 +189,9 @@ def test_unique_words_at_least_and_no_reuse_at_most(layer, on, objective, overla
     except HardwareError:
         return
     words = {(access.level, access.operand): access for access in found.accesses}
-    (problem,) = array_problems([(layer, AWAY)], on, batch)
+    (tiled,) = layers_on_array([(layer, AWAY)], on, batch)
     taps, sums = layer.work.taps * batch, layer.output.words * batch
-    unique = problem.footprint.words * layer.work.groups
+    unique = tiled.footprint.words * layer.work.groups
     assert unique <= words["dram", "input"].reads <= words["buffer", "input"].reads <= taps
     assert layer.weights.words <= words["dram", "weight"].reads <= words["buffer", "weight"].reads <= taps
     assert words["buffer", "input"].writes == words["dram", "input"].reads
@@ -228,7 +231,7 @@ def test_the_chosen_tiles_cover_the_layer(layer, on, objective):
         loops = run(layer, on, objective).tiling.loops
     except HardwareError:
         return
-    sizes = dict(zip(DIMENSIONS, (layer.work.pixels, layer.work.filters, layer.work.window), strict=True))
+    sizes = dict(zip(LOOPS, (layer.work.pixels, layer.work.filters, layer.work.window), strict=True))
     assert {loop.dimension for loop in loops} == set(sizes)
     for loop in loops:
         assert loop.tile <= sizes[loop.dimension] <= loop.trips * loop.tile
@@ -347,7 +350,7 @@ def test_partial_sums_that_go_to_dram_by_hand(objective):
         "pixels": (4, 1), "filters": (2, 2), "window": (2, 4),
     }  # fmt: skip
     assert found.tiling.loops[-1].dimension == "pixels"
-    assert words_by_level((*found.accesses, *output_accesses(SPILLING.output.words, SPILLING.output.bits, False))) == {
+    assert words_by_level((*found.accesses, *output_traffic(SPILLING.output.words, SPILLING.output.bits, False))) == {
         ("dram", "input"): (64, 0, 8),
         ("dram", "weight"): (32, 0, 8),
         ("dram", "partial_sum"): (16, 16, 16),
