@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple, get_args
 
 from addersim.arithmetic.geometry import Geometry, Pair
-from addersim.arithmetic.ops import OpCounts, sum_counts
+from addersim.arithmetic.ops import OpCounts, sum_by_key, sum_counts
 from addersim.errors import NetworkError
 
 __all__ = ["Convention", "LayerTrace", "MatrixWork", "Observed", "Operand", "Trace", "find_convention"]
@@ -203,8 +203,4 @@ class Trace:
 
     def taps_by_datapath(self) -> dict[str, int]:
         """Taps by circuit, for one image."""
-        found: dict[str, int] = {}
-        for layer in self.layers:
-            if layer.work and layer.datapath:
-                found[layer.datapath] = found.get(layer.datapath, 0) + layer.work.taps
-        return found
+        return sum_by_key((layer.datapath, layer.work.taps) for layer in self.layers if layer.work and layer.datapath)

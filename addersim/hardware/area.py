@@ -20,12 +20,14 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, cast
 
 from addersim.arithmetic.datapaths import DATAPATHS
+from addersim.arithmetic.ops import sum_by_key
 from addersim.errors import PriceError
 from addersim.hardware.accelerator import Accelerator
 from addersim.hardware.dataflow.stationary import systolic_dataflow
 from addersim.hardware.load import load_accelerator
 from addersim.hardware.prices.csv_file import load_table
 from addersim.hardware.prices.table import EnergyTable, Figure
+from addersim.hardware.traffic import sum_bits
 from addersim.trace import LayerTrace, Trace
 
 __all__ = ["AREA_TABLE", "NOT_COUNTED", "Area", "AreaPart", "Circuit", "Unit", "estimate_area", "inventory"]
@@ -94,12 +96,9 @@ class Area:
         """Area of one processing element."""
         return self.by_unit().get("array", 0.0) / self.elements
 
-    def by_unit(self) -> dict[str, float]:
+    def by_unit(self) -> dict[Unit, float]:
         """Area in um2 of array, vector unit and memories."""
-        found: dict[str, float] = {}
-        for part in self.parts:
-            found[part.circuit.unit] = found.get(part.circuit.unit, 0.0) + part.area_um2
-        return found
+        return sum_by_key((part.circuit.unit, part.area_um2) for part in self.parts)
 
 
 def estimate_area(
@@ -209,4 +208,4 @@ def _operand_bits(windows: list[LayerTrace]) -> int:
 
 
 def _sum_bits(windows: list[LayerTrace]) -> int:
-    return max(layer.accumulator_bits or layer.output.bits for layer in windows)
+    return max(map(sum_bits, windows))

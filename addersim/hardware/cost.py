@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from addersim.arithmetic.ops import sum_by_key
 from addersim.hardware.traffic import Access, Level, Stored, Tiling
 from addersim.trace import Convention
 
@@ -224,11 +225,7 @@ class Cost:
 
     def energy_by_part(self) -> dict[tuple[str, str], float]:
         """Energy in pJ by component and operation or operand."""
-        found: dict[tuple[str, str], float] = {}
-        for layer in self.layers:
-            for part in layer.parts:
-                found[part.component, part.of] = found.get((part.component, part.of), 0.0) + part.energy_pj
-        return found
+        return sum_by_key(((part.component, part.of), part.energy_pj) for layer in self.layers for part in layer.parts)
 
 
 def on_common_grain(layers: Sequence[Sequence[EnergyPart]]) -> list[tuple[EnergyPart, ...]]:
@@ -253,7 +250,4 @@ def _intensity(taps: int, dram_bytes: float) -> float:
 
 
 def _by_component(parts: Iterable[EnergyPart]) -> dict[str, float]:
-    found: dict[str, float] = {}
-    for part in parts:
-        found[part.component] = found.get(part.component, 0.0) + part.energy_pj
-    return found
+    return sum_by_key((part.component, part.energy_pj) for part in parts)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple, get_args
 
+from addersim.arithmetic.ops import sum_by_key
 from addersim.errors import HardwareError
 from addersim.hardware.accelerator import Accelerator, Objective
 from addersim.hardware.cost import (
@@ -241,9 +242,9 @@ class _Walk:
 
 
 def _arithmetic(layer: LayerTrace, per_operation: Mapping[tuple[str, int], UnitEnergy], batch: int) -> list[EnergyPart]:
-    by_op: dict[str, float] = {}
-    for (op, bits), number in layer.operations.items():
-        by_op[op] = by_op.get(op, 0.0) + number * batch * per_operation[op, bits].energy_pj
+    by_op = sum_by_key(
+        (op, number * batch * per_operation[op, bits].energy_pj) for (op, bits), number in layer.operations.items()
+    )
     unit: Component = "vector" if layer.work is None else "array"
     return [EnergyPart(unit, op, energy) for op, energy in by_op.items()]
 

@@ -17,6 +17,7 @@ from addersim.errors import HardwareError
 from addersim.hardware.accelerator import Accelerator
 from addersim.hardware.area import AREA_TABLE, estimate_area
 from addersim.hardware.estimate import estimate
+from addersim.hardware.even_parts import divisors
 from addersim.hardware.load import load_accelerator
 from addersim.hardware.prices.table import EnergyTable
 from addersim.inputs.limits import ELEMENTS, SIDE
@@ -92,8 +93,8 @@ def fit_elements(accelerator: Accelerator | str | os.PathLike[str], elements: in
     """
     machine = _machine(accelerator)
     ELEMENTS.check(elements, "processing elements", HardwareError)
-    sides = [(elements // columns, columns) for columns in range(1, SIDE.most + 1) if elements % columns == 0]
-    sides = [pair for pair in sides if pair[0] <= SIDE.most]
+    pairs = [(elements // columns, columns) for columns in divisors(elements)]
+    sides = [pair for pair in pairs if max(pair) <= SIDE.most]
     if not sides:
         raise HardwareError(f"processing elements: {elements} have no two factors of at most {SIDE.most} each")
     return _resized(machine, *min(sides, key=lambda pair: (_stretch(pair, machine), pair)))

@@ -35,6 +35,7 @@ __all__ = [
     "array_traffic",
     "output_traffic",
     "stored_outputs",
+    "sum_bits",
     "unused_weights",
     "vector_traffic",
 ]
@@ -91,6 +92,11 @@ class Access(NamedTuple):
         return self.words * self.bits
 
 
+def sum_bits(layer: LayerTrace) -> int:
+    """Width of a window layer's running sums."""
+    return layer.accumulator_bits or layer.output.bits
+
+
 class Widths(NamedTuple):
     """Bits of an input, a weight and a running sum."""
 
@@ -101,7 +107,7 @@ class Widths(NamedTuple):
     @classmethod
     def of(cls, layer: LayerTrace) -> Widths:
         """Widths in which a window layer's operands are stored, and that of its accumulator."""
-        return cls(layer.inputs[0].bits, layer.weights.bits, layer.accumulator_bits or layer.output.bits)
+        return cls(layer.inputs[0].bits, layer.weights.bits, sum_bits(layer))
 
 
 class ArrayTraffic(NamedTuple):

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from itertools import chain
-from math import isqrt
 from types import MappingProxyType
 from typing import Any
 
@@ -30,6 +28,7 @@ from addersim.hardware.dataflow.row_stationary import (
     fetched,
     footprints,
 )
+from addersim.hardware.even_parts import largest_parts
 from addersim.hardware.traffic import Widths
 
 __all__ = ["RELATIVE_COST", "Fits", "RowArray", "row_mapping"]
@@ -103,7 +102,7 @@ def row_mapping(
     """
     _check_array(shape, array)
     best: tuple[tuple[float, ...], RowMapping] | None = None
-    blocks = np.array(_cuts(shape.images))
+    blocks = np.array(largest_parts(shape.images))
     for mapping in _candidates(shape, array):
         for input_kept, weight_kept in _KEPT:
             option, fitting = _most_images(
@@ -148,12 +147,12 @@ def _candidates(shape: RowShape, array: RowArray) -> Iterator[RowMapping]:
     """All mappings worth a look, as arrays: of each strip those that fill the array, and those that need least buffer."""
     kernel_rows, kernel_columns = shape.geometry.kernel
     turns = min(array.input_words, array.weight_words) // kernel_columns
-    for strip in _cuts(shape.outputs[0]):
+    for strip in largest_parts(shape.outputs[0]):
         sets = array.sets(kernel_rows, strip)
         if not sets:
             continue
         axes = (
-            _cuts(shape.filters),
+            largest_parts(shape.filters),
             range(1, min(turns, shape.channels) + 1),
             sorted({min(sets // other, shape.channels) for other in range(1, sets + 1)}),
         )
@@ -188,12 +187,6 @@ def _most_images(
         fit = held(middle)
         low, high = np.where(fit, middle, low), np.where(fit, high, middle)
     return replace(mapping, images=blocks[low]), fitting
-
-
-def _cuts(size: int) -> list[int]:
-    """Block lengths that need different numbers of blocks, each the shortest that does."""
-    few = range(1, isqrt(size) + 2)
-    return sorted({-(-size // number) for number in chain(few, (-(-size // length) for length in few))})
 
 
 def _on_chip(shape: RowShape, mapping: RowMapping, widths: Widths) -> tuple[IntOrArray, IntOrArray]:

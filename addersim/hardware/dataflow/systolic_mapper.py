@@ -14,7 +14,7 @@ the numbers of tiles along each dimension, and none falls when one of these rise
 when its size along a dimension rises.* Hence
 
 1. of the sizes along a dimension that give the same number of tiles, the smallest costs as much as the others and fits
-   wherever they fit, so that it alone is tried: about 2 sqrt(F) sizes of F folds;
+   wherever they fit: only `even_parts.largest_parts` are tried, about 2 sqrt(F) sizes of F folds;
 2. for each pair of sizes of M and N, the largest size of K that fits has the fewest tiles along K: no other costs less. (Where
    sums are stationary, an uncut K needs no memory for waiting sums and is tried first.)
 
@@ -43,6 +43,7 @@ from addersim.hardware.dataflow.capacity import BufferCapacity, at_index
 from addersim.hardware.dataflow.footprint import Footprint
 from addersim.hardware.dataflow.stationary import GEMM_DIMENSIONS, Gemm, GemmSizes, systolic_dataflow
 from addersim.hardware.dataflow.systolic import Folds, fold
+from addersim.hardware.even_parts import largest_parts
 from addersim.hardware.traffic import ArrayTraffic
 
 __all__ = [
@@ -252,7 +253,7 @@ def _candidates(layers: Sequence[LayerOnArray]) -> Iterator[tuple[TileSizes, Int
     counts: list[int] = []
     time, preloaded = layers[0].time, layers[0].preloaded
     folds = [(int(layer.folds[0]), int(layer.folds[1])) for layer in layers]
-    sizes = {number: _cuts(number) for number in set(chain.from_iterable(folds))}
+    sizes = {number: largest_parts(number)[::-1] for number in set(chain.from_iterable(folds))}
     for m_folds, n_folds in folds:
         both = sizes[m_folds], sizes[n_folds]
         single = both[0] if time == 0 else [1], both[1] if time == 1 else [1]
@@ -290,9 +291,3 @@ def _most_candidates(layer: LayerOnArray) -> int:
     """Upper bound of the pairs of sizes of m and n."""
     m, n = int(layer.folds[0]), int(layer.folds[1])
     return 4 * (isqrt(m) + 1) * (isqrt(n) + 1)
-
-
-def _cuts(folds: int) -> list[int]:
-    """Sizes of the largest part for every number of parts, each once, from one part on."""
-    few = range(1, min(isqrt(folds) + 1, folds) + 1)
-    return sorted({*few, *(-(-folds // parts) for parts in few)}, reverse=True)

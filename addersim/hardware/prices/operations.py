@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from itertools import chain
 
-from addersim.arithmetic.ops import OpCounts
+from addersim.arithmetic.ops import OpCounts, sum_by_key
 from addersim.hardware.cost import UnitEnergy
 from addersim.hardware.prices.missing import naming_layers
 from addersim.hardware.prices.table import EnergyTable
@@ -41,10 +41,7 @@ def arithmetic_energy(operations: OpCounts, table: EnergyTable, component: str =
     >>> round(sum(parts.values()) * 1e-6, 2)
     9.47
     """
-    parts: dict[str, float] = {}
-    for (op, bits), number in operations.items():
-        parts[op] = parts.get(op, 0.0) + number * table.price(op, bits, component)
-    return parts
+    return sum_by_key((op, number * table.price(op, bits, component)) for (op, bits), number in operations.items())
 
 
 def operation_energies(layers: Sequence[LayerTrace], table: EnergyTable) -> dict[tuple[str, int], UnitEnergy]:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from addersim.arithmetic.datapaths import DATAPATHS, datapath
-from addersim.arithmetic.ops import OPERATIONS, OpCounts, sum_counts
+from addersim.arithmetic.ops import OPERATIONS, OpCounts, sum_by_key, sum_counts
 from addersim.errors import AddersimError, FormatError
 
 counts = st.dictionaries(
@@ -55,3 +55,10 @@ def test_the_paper_bills_an_adder_tap_as_two_additions():
 def test_an_unknown_datapath_lists_the_known():
     with pytest.raises(FormatError, match="unknown datapath 'l3'; known: l1-2a, l1-1c1a, l1-xor, mac, l2"):
         datapath("l3")
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(-9, 9))))
+def test_sums_by_key_keep_every_key_in_the_order_in_which_it_came(pairs):
+    totals = sum_by_key(pairs)
+    assert list(totals) == list(dict.fromkeys(key for key, _ in pairs))
+    assert totals == {key: sum(number for other, number in pairs if other == key) for key, _ in pairs}
