@@ -66,7 +66,7 @@ class SystolicArray(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         as in a design made for it.
     overlapped_folds
         Whether a second set of registers takes the next stationary operand, or drains the sums, while a fold runs. If not,
-        each fold fills and drains the array anew, as in SCALE-Sim.
+        the array fills and drains for each fold, as in SCALE-Sim.
     """
 
     rows: _Side
@@ -135,7 +135,7 @@ class Buffer(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         return operands * -(-bits // self.word_bits)
 
     def packed(self, bits: int) -> tuple[int, int]:
-        """Words, and the operands that fill them: one of the two is 1, or no words are needed at all."""
+        """The smallest whole numbers of words and of operands that fill each other; no words for operands of 0 bits."""
         return -(-bits // self.word_bits), max(1, self.word_bits // bits if bits else 1)
 
     def share(self, bits: int) -> float:
@@ -185,8 +185,8 @@ class Buffers(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     def of(self, operand: Stored) -> Buffer:
         """The memory that holds an operand."""
-        found: Buffer = getattr(self, self.memory(operand))
-        return found
+        memory: Buffer = getattr(self, self.memory(operand))
+        return memory
 
 
 class Dram(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -39,7 +39,7 @@ NOT_COUNTED = ("control", "clock tree", "wires", "DRAM interface")
 
 
 class Circuit(NamedTuple):
-    """So many equal circuits or memories of an accelerator, as a table knows them."""
+    """A number of equal circuits or memories of an accelerator, as an energy table names them."""
 
     unit: Unit
     what: str
@@ -169,24 +169,24 @@ def _register(what: str, bits: int, count: int) -> Circuit:
 
 def _widest(layers: Iterable[LayerTrace]) -> dict[str, int]:
     """The greatest width of each operation that the layers run."""
-    found: dict[str, int] = {}
+    widest: dict[str, int] = {}
     for layer in layers:
         for op, bits in layer.operations:
-            found[op] = max(bits, found.get(op, 0))
-    return found
+            widest[op] = max(bits, widest.get(op, 0))
+    return widest
 
 
 def _tap_circuits(windows: list[LayerTrace], accelerator: Accelerator) -> list[tuple[str, int, int]]:
     """Operation, width and number of the circuits of one processing element."""
     needed = {layer.datapath for layer in windows if layer.datapath}
-    found = []
+    circuits = []
     for name in accelerator.array.datapaths or sorted(needed):
         record = DATAPATHS[name]
         bits = _operand_bits([layer for layer in windows if layer.datapath == name] or windows)
-        found += [(op, bits, record.tap_operations.count(op)) for op in dict.fromkeys(record.tap_operations)]
+        circuits += [(op, bits, record.tap_operations.count(op)) for op in dict.fromkeys(record.tap_operations)]
     if windows:
-        found.append(("add", _sum_bits(windows), 1))
-    return found
+        circuits.append(("add", _sum_bits(windows), 1))
+    return circuits
 
 
 def _registers(windows: list[LayerTrace], accelerator: Accelerator) -> list[tuple[str, int, int]]:

@@ -240,8 +240,8 @@ def on_common_grain(layers: Sequence[Sequence[EnergyPart]]) -> list[tuple[Energy
     total = math.fsum([part.energy_pj for parts in layers for part in parts])
     grain = math.ldexp(1.0, max(math.frexp(total)[1] - 52, -1000))
     rounded = (np.rint(np.array(energies) / grain) * grain).tolist()
-    found = map(EnergyPart, components, names, rounded)
-    rounded_of = {key: tuple(islice(found, len(parts))) for key, parts in distinct.items()}
+    new = map(EnergyPart, components, names, rounded)
+    rounded_of = {key: tuple(islice(new, len(parts))) for key, parts in distinct.items()}
     return [rounded_of[id(parts)] for parts in layers]
 
 

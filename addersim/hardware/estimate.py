@@ -196,17 +196,17 @@ class _Walk:
         return rows
 
     def facts(self) -> dict[int, _Facts]:
-        alike: dict[tuple[object, ...], list[int]] = {}
+        by_shape: dict[tuple[object, ...], list[int]] = {}
         for index in range(len(self.layers)):
-            alike.setdefault(self.shape(index), []).append(index)
-        windows = [members[0] for members in alike.values() if self.layers[members[0]].work is not None]
+            by_shape.setdefault(self.shape(index), []).append(index)
+        windows = [members[0] for members in by_shape.values() if self.layers[members[0]].work is not None]
         chosen = [(self.layers[index], self.placement(index)) for index in windows]
         runs = run_on_array(chosen, self.machine, self.batch, self.movement, self.objective)
         run_of = dict(zip(windows, runs, strict=True))
-        found: dict[int, _Facts] = {}
-        for members in alike.values():
-            found |= dict.fromkeys(members, self.facts_of(members[0], run_of.get(members[0])))
-        return found
+        facts: dict[int, _Facts] = {}
+        for members in by_shape.values():
+            facts |= dict.fromkeys(members, self.facts_of(members[0], run_of.get(members[0])))
+        return facts
 
     def shape(self, index: int) -> tuple[object, ...]:
         """All of a layer that its facts depend on."""

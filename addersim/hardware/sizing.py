@@ -79,12 +79,12 @@ def fit_area(
 
 
 def fit_elements(accelerator: Accelerator | str | os.PathLike[str], elements: int) -> Accelerator:
-    """The accelerator with exactly so many processing elements, in the shape nearest to its array's.
+    """The accelerator with a given number of processing elements, in the shape nearest to its array's.
 
     Raises
     ------
     HardwareError
-        Less than 1, or a number that no sides within 65,536 give.
+        Less than 1, or a number that is no product of two sides of at most 65,536.
 
     Examples
     --------
@@ -151,9 +151,9 @@ def _stretch(sides: tuple[int, int], machine: Accelerator) -> float:
 
 def _largest(elements: int, machine: Accelerator) -> tuple[int, int]:
     """Sides with the most elements, within a number, of a shape within `ASPECT_SLACK`; else those nearest to the shape."""
-    found = list(_shapes(elements, machine))
-    if found:
-        return min(found, key=lambda pair: (-pair[0] * pair[1], _stretch(pair, machine), pair))
+    shapes = list(_shapes(elements, machine))
+    if shapes:
+        return min(shapes, key=lambda pair: (-pair[0] * pair[1], _stretch(pair, machine), pair))
     sides = [(max(1, elements // columns), columns) for columns in range(1, elements + 1)]
     return min(sides, key=lambda pair: (_stretch(pair, machine), -pair[0] * pair[1], pair))
 

@@ -3,11 +3,12 @@
 Rules, each simple enough to check by hand:
 
 - The array reads its operands from the buffers as often as the closed form says (`dataflow.systolic.Folds`): output stationary
-  M K ceil(N/C) inputs and K N ceil(M/R) weights; weight stationary M K ceil(N/C) and K N; input stationary M K and
-  K N ceil(M/C); a cut of the streamed dimension adds to that. It writes M N sums. (SCALE-Sim adds folds (R + C) to the output
-  stationary writes, its issue 166.)
+  M K ceil(N/C) inputs and K N ceil(M/R) weights; weight stationary M K ceil(N/C) and K N; input stationary M K and K N
+  ceil(M/C); a cut of the dimension that passes in time adds to that. It writes M N sums. (SCALE-Sim adds folds (R + C) to the
+  output stationary writes, its issue 166.)
 - Sums that need several folds along K stay on chip: each fold but the last writes M N partial sums of the accumulator's width
-  to the output memory, and each but the first reads them back. Only tiles that have to leave go to DRAM (`systolic_mapper`).
+  to the output memory, and each but the first reads them back. Only tiles of sums that the mapper evicts go to DRAM
+  (`systolic_mapper`).
 - A layer on the vector unit reads every input and constant once and writes every output once.
 - A fused output is never stored, and its reader reads nothing for it.
 - An activation that stays on chip (`schedule.kept_on_chip`) causes no DRAM traffic. The others are written once, and fetched
@@ -71,7 +72,8 @@ Level = Literal["register", "network", "buffer", "dram"]
 class Access(NamedTuple):
     """Words of one operand, of `bits` each, that a layer reads from and writes to one level.
 
-    Levels are the processing elements' registers, the network between them, the on-chip memories and DRAM. A word over the
+    Levels are the processing elements' registers, the network between them, the on-chip memories and DRAM. A write to an
+    on-chip memory is a fill where DRAM delivers it, a read of the output memory a drain where DRAM takes it. A word over the
     network counts as one read for each hop.
     """
 

@@ -1,8 +1,8 @@
 """A layer on a row stationary array of an accelerator: its mapping, cycles and accesses at every level.
 
-Rules beside those of `row_stationary`: every tap reads an input, a weight and a running sum from the scratchpads and writes
+Rules beyond those of `row_stationary`: every tap reads an input, a weight and a running sum from the scratchpads and writes
 the sum back; every word that an element receives is written into a scratchpad; padded pixels are delivered like others but are
-no DRAM traffic. A mapping may fill what `capacity.tile_words` gives it.
+no DRAM traffic. The buffers hold as many words of a mapping as `capacity.tile_words` says.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 The dataflow of Eyeriss (Chen et al., ISCA 2016 and JSSC 2017). One processing element slides one row of a kernel along one row
 of the image and keeps the kernel row, a window of pixels and the running sums in its scratchpads. A set of kernel height x
 `strip` elements makes a strip of output rows: kernel rows are shared along its rows, image rows along its diagonals, and sums
-run up its columns. A set wider than the array is cut into parts that stand on top of each other; where there is room, several
-sets run side by side, on other channels or other filters. The papers' letters are
+run up its columns. A set wider than the array is cut into parts that stand on top of each other; where the array has space,
+several sets run side by side, on other channels or other filters. The papers' letters are
 
 ======  ==================  ================================================================
 letter  field               meaning

@@ -41,11 +41,11 @@ def nodes() -> dict[float, Node]:
     """The technologies that can be scaled between, by nm."""
     _, _, text = resolve_text("stillmaker-baas", "scaling", ".csv", "scaling")
     rows = list(csv.reader(io.StringIO(text, newline="")))[1:]
-    found = []
+    known = []
     for *numbers, source in rows:
         node_nm, voltage_v, a2, a1, a0, area = map(float, numbers)
-        found.append(Node(node_nm, voltage_v, a2, a1, a0, area, source))
-    return {node.node_nm: node for node in found}
+        known.append(Node(node_nm, voltage_v, a2, a1, a0, area, source))
+    return {node.node_nm: node for node in known}
 
 
 def scale_table(table: EnergyTable, node_nm: float, voltage_v: float | None = None) -> EnergyTable:

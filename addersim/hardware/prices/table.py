@@ -23,7 +23,7 @@ QUANTITIES: tuple[Quantity, ...] = ("energy_pj", "area_um2", "leakage_uw")
 
 
 class Figure(NamedTuple):
-    """The area in um2 or the leakage in uW of one component, how it was found, and where it comes from."""
+    """The area in um2 or the leakage in uW of one component, the table's rule for it, and its source."""
 
     value: float
     rule: str
