@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 from addersim.arithmetic.datapaths import DATAPATHS
 from addersim.errors import HardwareError
-from addersim.hardware.arrays import Integers
+from addersim.hardware.arrays import IntLike
 from addersim.inputs.limits import BATCH, SIDE
 
 __all__ = [
@@ -128,7 +128,7 @@ class Buffer(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         if len(given) > 1:
             raise ValueError("read_pj_per_word, write_pj_per_word and source come together: a number needs its source")
 
-    def words(self, operands: Integers, bits: int) -> Integers:
+    def words(self, operands: IntLike, bits: int) -> IntLike:
         """Memory words that hold, or accesses that move, a number of operands."""
         if bits <= self.word_bits:
             return -(-operands // (self.word_bits // bits)) if bits else 0

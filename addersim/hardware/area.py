@@ -30,7 +30,7 @@ from addersim.hardware.prices.table import EnergyTable, Figure
 from addersim.hardware.traffic import sum_bits
 from addersim.trace import LayerTrace, Trace
 
-__all__ = ["AREA_TABLE", "NOT_COUNTED", "Area", "AreaPart", "Circuit", "Unit", "estimate_area", "inventory"]
+__all__ = ["AREA_TABLE", "NOT_COUNTED", "Area", "AreaPart", "EqualCircuits", "Unit", "estimate_area", "inventory"]
 
 Unit = Literal["array", "vector", "buffer"]
 AREA_TABLE = "aladdin-cacti-45nm"
@@ -38,7 +38,7 @@ AREA_TABLE = "aladdin-cacti-45nm"
 NOT_COUNTED = ("control", "clock tree", "wires", "DRAM interface")
 
 
-class Circuit(NamedTuple):
+class EqualCircuits(NamedTuple):
     """A number of equal circuits or memories of an accelerator, as an energy table names them."""
 
     unit: Unit
@@ -53,7 +53,7 @@ class Circuit(NamedTuple):
 class AreaPart(NamedTuple):
     """Area of all circuits of one kind."""
 
-    circuit: Circuit
+    circuit: EqualCircuits
     area_um2: float
     figure: Figure
 
@@ -144,7 +144,7 @@ def estimate_area(
     return Area(machine.name, figures.name, node, machine.array.elements, tuple(parts), tuple(missing))
 
 
-def inventory(trace: Trace, accelerator: Accelerator) -> tuple[Circuit, ...]:
+def inventory(trace: Trace, accelerator: Accelerator) -> tuple[EqualCircuits, ...]:
     """Every circuit and memory of an accelerator that is made for a network."""
     windows = [layer for layer in trace.layers if layer.work is not None]
     others = [layer for layer in trace.layers if layer.work is None]
@@ -153,18 +153,20 @@ def inventory(trace: Trace, accelerator: Accelerator) -> tuple[Circuit, ...]:
     array += [_register(what, bits, times * elements) for what, bits, times in _registers(windows, accelerator)]
     vector = [_circuit("vector", op, bits, lanes) for op, bits in _widest(others).items()]
     memories = [
-        Circuit("buffer", f"{name} buffer of {one.capacity_kib:g} KiB", "sram", "read", one.word_bits, one.capacity_kib, 1)
+        EqualCircuits(
+            "buffer", f"{name} buffer of {one.capacity_kib:g} KiB", "sram", "read", one.word_bits, one.capacity_kib, 1
+        )
         for name, one in accelerator.buffers.memories().items()
     ]
     return tuple(array + vector + memories)
 
 
-def _circuit(unit: Unit, op: str, bits: int, count: int) -> Circuit:
-    return Circuit(unit, f"{op} of {bits} bits", "integer", op, bits, None, count)
+def _circuit(unit: Unit, op: str, bits: int, count: int) -> EqualCircuits:
+    return EqualCircuits(unit, f"{op} of {bits} bits", "integer", op, bits, None, count)
 
 
-def _register(what: str, bits: int, count: int) -> Circuit:
-    return Circuit("array", f"{what} register of {bits} bits", "register", "read", bits, None, count)
+def _register(what: str, bits: int, count: int) -> EqualCircuits:
+    return EqualCircuits("array", f"{what} register of {bits} bits", "register", "read", bits, None, count)
 
 
 def _widest(layers: Iterable[LayerTrace]) -> dict[str, int]:

@@ -7,11 +7,11 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["BoolOrArray", "FloatArray", "IntArray", "IntOrArray", "Integers"]
+__all__ = ["BoolOrArray", "FloatArray", "IntArray", "IntLike", "IntOrArray"]
 
 IntArray: TypeAlias = npt.NDArray[np.signedinteger[Any]]
 IntOrArray: TypeAlias = int | IntArray
 BoolOrArray: TypeAlias = bool | npt.NDArray[np.bool_]
 FloatArray: TypeAlias = npt.NDArray[np.float64]
-Integers = TypeVar("Integers", int, IntOrArray)
+IntLike = TypeVar("IntLike", int, IntOrArray)
 """Of a function that gives numbers for numbers, and arrays for arrays."""

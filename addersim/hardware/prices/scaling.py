@@ -18,10 +18,10 @@ from addersim.config import resolve_text
 from addersim.errors import ConfigError, PriceError
 from addersim.hardware.prices.table import EnergyRow, EnergyTable, Quantity
 
-__all__ = ["Node", "nodes", "scale_table"]
+__all__ = ["TechnologyNode", "nodes", "scale_table"]
 
 
-class Node(NamedTuple):
+class TechnologyNode(NamedTuple):
     """A technology of the fits: usual supply, coefficients of energy, area as a multiple of 45 nm's, and source."""
 
     node_nm: float
@@ -37,14 +37,14 @@ class Node(NamedTuple):
         return self.a2 * voltage_v**2 + self.a1 * voltage_v + self.a0
 
 
-def nodes() -> dict[float, Node]:
+def nodes() -> dict[float, TechnologyNode]:
     """The technologies that can be scaled between, by nm."""
     _, _, text = resolve_text("stillmaker-baas", "scaling", ".csv", "scaling")
     rows = list(csv.reader(io.StringIO(text, newline="")))[1:]
     known = []
     for *numbers, source in rows:
         node_nm, voltage_v, a2, a1, a0, area = map(float, numbers)
-        known.append(Node(node_nm, voltage_v, a2, a1, a0, area, source))
+        known.append(TechnologyNode(node_nm, voltage_v, a2, a1, a0, area, source))
     return {node.node_nm: node for node in known}
 
 
