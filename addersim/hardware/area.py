@@ -22,7 +22,7 @@ from typing import Literal, NamedTuple, cast
 from addersim.arithmetic.datapaths import DATAPATHS
 from addersim.arithmetic.ops import sum_by_key
 from addersim.errors import PriceError
-from addersim.hardware.accelerator import Accelerator
+from addersim.hardware.accelerator import Accelerator, Buffer
 from addersim.hardware.dataflow.stationary import systolic_dataflow
 from addersim.hardware.load import load_accelerator
 from addersim.hardware.prices.csv_file import load_table
@@ -152,13 +152,13 @@ def inventory(trace: Trace, accelerator: Accelerator) -> tuple[EqualCircuits, ..
     array = [_circuit("array", op, bits, times * elements) for op, bits, times in _tap_circuits(windows, accelerator)]
     array += [_register(what, bits, times * elements) for what, bits, times in _registers(windows, accelerator)]
     vector = [_circuit("vector", op, bits, lanes) for op, bits in _widest(others).items()]
-    memories = [
-        EqualCircuits(
-            "buffer", f"{name} buffer of {one.capacity_kib:g} KiB", "sram", "read", one.word_bits, one.capacity_kib, 1
-        )
-        for name, one in accelerator.buffers.memories().items()
-    ]
+    memories = [_memory(name, buffer) for name, buffer in accelerator.buffers.memories().items()]
     return tuple(array + vector + memories)
+
+
+def _memory(name: str, buffer: Buffer) -> EqualCircuits:
+    what = f"{name} buffer of {buffer.capacity_kib:g} KiB"
+    return EqualCircuits("buffer", what, "sram", "read", buffer.word_bits, buffer.capacity_kib, 1)
 
 
 def _circuit(unit: Unit, op: str, bits: int, count: int) -> EqualCircuits:
