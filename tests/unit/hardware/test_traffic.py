@@ -4,13 +4,13 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from addersim.errors import HardwareError
+from addersim.errors import HardwareError, PriceError
 from addersim.hardware import load_accelerator
 from addersim.hardware.dataflow.array_run import Placement
 from addersim.hardware.dataflow.dispatch import run_on_array
 from addersim.hardware.prices.csv_file import load_table
 from addersim.hardware.prices.data_movement import MovementEnergy
-from addersim.hardware.traffic import output_traffic, stored_outputs, vector_traffic
+from addersim.hardware.traffic import Access, output_traffic, stored_outputs, vector_traffic
 from addersim.trace import Operand
 from tests.unit.hardware.traces import relu, window
 
@@ -158,3 +158,9 @@ def test_what_the_array_cannot_run_is_refused(layer, on, message):
     with pytest.raises(HardwareError, match=re.escape(message)) as caught:
         run_on_array([(layer, Placement(False, False))], on, 1, MovementEnergy(on, TABLE))
     assert "\n" not in str(caught.value)
+
+
+def test_a_missing_unit_energy_names_no_layers_where_none_are_known():
+    energies = MovementEnergy(EDGE, TABLE)
+    with pytest.raises(PriceError, match=r"it has no register rows; this array moves words there"):
+        energies.energy_pj(Access("register", "input", 1, 0, 8))

@@ -388,3 +388,11 @@ def test_a_mapping_says_its_loops_outermost_first():
     layer = convolution(1, 1, 0, 4, 3, 5)
     tiling = run(layer, machine("output", input=0.01, weight=0.01)).tiling
     assert str(tiling) == ", ".join(f"{loop.dimension} {loop.trips} x {loop.tile}" for loop in tiling.loops)
+
+
+def test_a_memory_that_the_smallest_tile_just_fills_is_not_the_one_that_is_too_small():
+    # one fold is 2 x 2 weights of 8 bits beside two inputs: two words of 16 bits and one
+    sizes = {"double_buffered": False, "input": 2 / 1024, "output": 1}
+    with pytest.raises(HardwareError, match=r"buffers\.weight of .* the smallest, one fold, holds 4 weights of 8 bits"):
+        run(SPILLING, machine("weight", 2, 2, weight=2 / 1024, **sizes))
+    assert run(SPILLING, machine("weight", 2, 2, weight=4 / 1024, **sizes)).cycles
