@@ -1,7 +1,7 @@
 """Faults of the hardware models: by file the tests that are to notice, and pairs of old and new text."""
 
 DATAFLOW = "unit/hardware/dataflow"
-MAPPER = f"{DATAFLOW}/test_stationary.py {DATAFLOW}/test_capacity.py {DATAFLOW}/test_tiling_costs.py {DATAFLOW}/test_systolic.py"
+MAPPER = " ".join(f"{DATAFLOW}/test_{name}.py" for name in ("stationary", "capacity", "tiling_costs", "systolic"))
 ROWS = f"{DATAFLOW}/test_row_stationary.py {DATAFLOW}/test_row_array.py"
 PRICES = "unit/hardware/prices"
 
