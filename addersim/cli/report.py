@@ -58,6 +58,7 @@ def run(
         correction=correction,
     )
     loaded = [load_network_or_program(name) for name in networks]  # all of them before the first hour of work
+    options.check_computed(options.datapaths(datapath), loaded, how)
     results = [result_of(network, how, data, root, limit, accelerator, table, threads) for network in loaded]
     finish(results, output, "addersim report", json)
 
