@@ -138,5 +138,5 @@ def _untrained(name: str) -> Network:
     from addersim.frontends.torch.lower import lower
     from addersim.train.models import ARCHITECTURES, build
 
-    about = {"origin": "untrained architecture, random weights of seed 0"}
-    return lower(build(name, seed=0), ARCHITECTURES[name].input_shape, name=name, about=about)
+    metadata = {"origin": "untrained architecture, random weights of seed 0"}
+    return lower(build(name, seed=0), ARCHITECTURES[name].input_shape, name=name, metadata=metadata)

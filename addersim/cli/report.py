@@ -77,7 +77,7 @@ def result_of(
     from addersim.results.result import evaluate
 
     program, simulation, calibrated = simulated(network, how, data, root, limit, threads=threads)
-    notes = {**program.about, "data": data, "calibration": calibrated}
+    notes = {**program.metadata, "data": data, "calibration": calibrated}
     return evaluate(
         simulation.trace,
         accelerator,

@@ -77,7 +77,7 @@ def lower(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     classes: Sequence[str] = (),
-    about: Mapping[str, str] | None = None,
+    metadata: Mapping[str, str] | None = None,
 ) -> Network:
     """Lower a torch network.
 
@@ -93,7 +93,7 @@ def lower(
         Name of the network; the module's class otherwise.
     mean, std
         Per channel, the normalisation ``(pixel / 255 - mean) / std`` that training used; 0 and 1 otherwise.
-    classes, about
+    classes, metadata
         Names of the scores, and free text by key, kept in the network.
 
     Raises
@@ -111,7 +111,7 @@ def lower(
     finally:
         module.train(was_training)
     layers = _Builder(module, graph).layers()
-    return Network.lowered(name or type(module).__name__, input_shape, layers, mean, std, classes, about or {})
+    return Network.lowered(name or type(module).__name__, input_shape, layers, mean, std, classes, metadata or {})
 
 
 class _Builder:

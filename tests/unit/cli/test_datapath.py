@@ -76,7 +76,8 @@ def test_several_arithmetics_take_one_each(given):
     ],
     ids=str,
 )
-def test_what_no_layer_can_run_on_is_refused_in_one_line(arguments, message):
+def test_what_no_layer_can_run_on_is_refused_in_one_line(arguments, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     found = refusal(*arguments)
     assert found.startswith(message)
     assert "\n" not in found
