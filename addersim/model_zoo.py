@@ -18,7 +18,15 @@ from addersim.network import Network
 from addersim.program import Program
 from addersim.storage import load_record
 
-__all__ = ["architectures", "bundled_networks", "file_kind", "load", "load_network", "load_network_or_program"]
+__all__ = [
+    "architectures",
+    "bundled_networks",
+    "file_kind",
+    "is_architecture",
+    "load",
+    "load_network",
+    "load_network_or_program",
+]
 
 
 def bundled_networks() -> tuple[str, ...]:
@@ -33,6 +41,12 @@ def architectures() -> tuple[str, ...]:
     from addersim.train.models import ARCHITECTURES
 
     return tuple(ARCHITECTURES)
+
+
+def is_architecture(name: str | os.PathLike[str]) -> bool:
+    """Whether `load` takes a name for an architecture, with random weights: no trained network or file is called so."""
+    text = os.fspath(name)
+    return text in architectures() and text not in bundled_networks() and not os.path.lexists(text)
 
 
 def load(name: str | os.PathLike[str]) -> Network | Program | Topology:
@@ -57,9 +71,9 @@ def load(name: str | os.PathLike[str]) -> Network | Program | Topology:
     >>> load("lenet5-adder").input_shape
     (1, 28, 28)
     """
-    text, makers = os.fspath(name), architectures()
-    if text in makers and text not in bundled_networks() and not os.path.lexists(text):
-        return _untrained(text)
+    if is_architecture(name):
+        return _untrained(os.fspath(name))
+    makers = architectures()
     more = f"; architectures: {', '.join(makers)}" if makers else "; architectures such as resnet20-adder need torch"
     path = Path(name)
     if path.suffix.lower() not in _READERS:  # a file for sure, whose reader says what is amiss with it
@@ -124,5 +138,5 @@ def _untrained(name: str) -> Network:
     from addersim.frontends.torch.lower import lower
     from addersim.train.models import ARCHITECTURES, build
 
-    about = {"origin": "untrained architecture, random weights of seed 0"}
-    return lower(build(name, seed=0), ARCHITECTURES[name].input_shape, name=name, about=about)
+    metadata = {"origin": "untrained architecture, random weights of seed 0"}
+    return lower(build(name, seed=0), ARCHITECTURES[name].input_shape, name=name, metadata=metadata)

@@ -26,15 +26,11 @@ MAX_WORK = 1 << 53
 
 def check_pair(what: str, value: object, lowest: int) -> Pair:
     """Two whole numbers of at least `lowest`, or an error that says what they are."""
-    if type(value) is tuple and len(value) == 2 and _plain(value[0], lowest) and _plain(value[1], lowest):
+    if not (isinstance(value, (tuple, list)) and len(value) == 2 and _whole(value[0], lowest) and _whole(value[1], lowest)):
+        raise NetworkError(f"{what}: {value!r} is not a pair of whole numbers in {lowest}..{_LARGEST}, such as (1, 1)")
+    if type(value) is tuple and type(value[0]) is type(value[1]) is int:
         return value  # as layers hold them: nothing to convert
-    if isinstance(value, (tuple, list)) and len(value) == 2 and _whole(value[0], lowest) and _whole(value[1], lowest):
-        return int(value[0]), int(value[1])
-    raise NetworkError(f"{what}: {value!r} is not a pair of whole numbers in {lowest}..{_LARGEST}, such as (1, 1)")
-
-
-def _plain(value: object, lowest: int) -> bool:
-    return type(value) is int and lowest <= value <= _LARGEST
+    return int(value[0]), int(value[1])
 
 
 def _whole(value: object, lowest: int) -> bool:

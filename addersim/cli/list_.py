@@ -39,7 +39,7 @@ def _networks() -> list[dict[str, Any]]:
     for name in bundled_networks():
         network = load_network(name)
         rows.append(
-            {"name": name, "input": " x ".join(map(str, network.input_shape)), "about": network.about.get("origin", "")}
+            {"name": name, "input": " x ".join(map(str, network.input_shape)), "about": network.metadata.get("origin", "")}
         )
     return rows
 

@@ -169,6 +169,21 @@ def datapaths(*given: list[str] | None) -> tuple[str, ...]:
     return tuple(found.values())
 
 
+def check_computed(chosen: Sequence[str], networks: Iterable[Network | Program], rules: Quantization) -> None:
+    """As `check_used`, from the shapes of networks that are yet to be simulated."""
+    if chosen:
+        check_used(chosen, [counts(network, rules) for network in networks])
+
+
+def counts(network: Network | Program, rules: Quantization, convention: str = "hardware") -> Trace:
+    """Facts of a network, which the rules quantise, or of a program, from shapes alone."""
+    from addersim.network import Network
+    from addersim.quantization.pipeline import quantize
+    from addersim.simulation import count
+
+    return count(quantize(network, None, rules) if isinstance(network, Network) else network, convention)
+
+
 def check_used(chosen: Sequence[str], traces: Iterable[Trace]) -> None:
     """Refuse a datapath that no layer could run on: it would change nothing, and seem to."""
     from addersim.arithmetic.datapaths import DATAPATHS

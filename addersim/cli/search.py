@@ -59,6 +59,7 @@ def run(
         correction=correction,
     )
     floats = load_network(network)
+    options.check_computed(options.datapaths(datapath), [floats], how)
     train = options.load_images(data, root, "train", images)
     with stages() as advance:
         found = search_bits(

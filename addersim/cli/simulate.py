@@ -58,6 +58,7 @@ def run(
     )
     alone = alone_on_output(save_program, json=json)
     found = load_network_or_program(network)
+    options.check_computed(options.datapaths(datapath), [found], how)
     program, result, calibrated = simulated(found, how, data, root, limit, reference=reference, threads=threads)
     if save_program:
         program.save(save_program)

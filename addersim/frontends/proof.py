@@ -64,7 +64,9 @@ def nchw(network: Network, images: Images) -> Array:
     return np.ascontiguousarray(np.moveaxis(normalise(images, network.mean, network.std), -1, 1))
 
 
-def prove(network: Network, source: Source, outputs: Sequence[str], images: Images, tolerance: float = TOLERANCE) -> Agreement | str:
+def prove(
+    network: Network, source: Source, outputs: Sequence[str], images: Images, tolerance: float = TOLERANCE
+) -> Agreement | str:
     """Run source and network on images, in batches of several sizes.
 
     Parameters

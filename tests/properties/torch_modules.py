@@ -99,8 +99,12 @@ class Maker:
         try:
             net.statements.append(made.eval())
             found = run(net, torch.randn(2, *shape))
-            fine = all(torch.isfinite(one).all() and one.numel() <= MOST_VALUES and one.dtype == torch.float32 for one in found)
-            fine = fine and float(found[-1].abs().max()) < 1e3 and found[-1].shape[0] == 2 and all(one.ndim > 1 for one in found)
+            fine = all(
+                torch.isfinite(one).all() and one.numel() <= MOST_VALUES and one.dtype == torch.float32 for one in found
+            )
+            fine = (
+                fine and float(found[-1].abs().max()) < 1e3 and found[-1].shape[0] == 2 and all(one.ndim > 1 for one in found)
+            )
         except (RuntimeError, ValueError, IndexError, TypeError, AssertionError):
             fine = False
         if not fine:
@@ -276,7 +280,9 @@ def pool(maker, values):
     module = dice.choice(
         [
             nn.MaxPool2d(kernel, stride, min(padding, min(kernel) // 2), dice.randint(1, 2), ceil_mode=ceil),
-            nn.AvgPool2d(kernel, stride, min(padding, min(kernel) // 2), ceil, dice.random() < 0.5, dice.choice([None, None, 3])),
+            nn.AvgPool2d(
+                kernel, stride, min(padding, min(kernel) // 2), ceil, dice.random() < 0.5, dice.choice([None, None, 3])
+            ),
             nn.AdaptiveAvgPool2d((dice.randint(1, 4), dice.randint(1, 4))),
             nn.AdaptiveMaxPool2d(dice.randint(1, 3)),
             nn.Upsample(scale_factor=dice.choice([2, 1.5, 0.5]), mode="nearest"),
@@ -428,7 +434,10 @@ def examine(seed):
         text = str(error)
         if "differs from the module" in text:
             return f"WRONG seed {seed}: {net}: {text}"
-        return "refused: " + re.sub(r"[\d(].*", "", text.partition("no layer: ")[2].partition(":")[2] or text.partition(":")[2])[:60]
+        return (
+            "refused: "
+            + re.sub(r"[\d(].*", "", text.partition("no layer: ")[2].partition(":")[2] or text.partition(":")[2])[:60]
+        )
     except AddersimError as error:
         return f"RAW seed {seed}: {net}: {type(error).__name__}: {error}"
     except Exception as error:  # that is what is looked for

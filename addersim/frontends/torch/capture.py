@@ -142,7 +142,9 @@ def _refuse(name: str, error: Exception) -> NoReturn:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     reason = next(iter(lines), type(error).__name__)
     where = _where(error)
-    raise LoweringError(f"{name}: torch.export cannot follow its forward: {type(error).__name__}: {reason[:200]}{where}") from None
+    raise LoweringError(
+        f"{name}: torch.export cannot follow its forward: {type(error).__name__}: {reason[:200]}{where}"
+    ) from None
 
 
 def _where(error: BaseException) -> str:

@@ -7,10 +7,10 @@ component      ``integer``, ``float``, ``sram``, ``register`` (a register file),
 op             operation of `addersim.arithmetic.ops.OPERATIONS`; ``add``, ``mul`` (float); ``read``, ``write`` or, for both,
                ``access`` (sram, register); ``hop`` (network); the kind (dram)
 bits           width of an operation, or of a word whose access costs ``pJ``: one (``8``) of an exact row, a range
-               (``1..64``) of a rule; empty where the price is that of a bit
+               (``1..64``) of a rule; empty where the energy is that of a bit
 capacity_kib   the same for the capacity of a memory: needed for sram, free for register, else empty
 energy_pj      energy of an exact row; empty in a rule
-unit           ``pJ`` an operation or an access; ``pJ/bit`` or ``pJ/64bit`` (an access of so many bits) for the price of a bit
+unit           ``pJ`` an operation or an access; ``pJ/bit`` or ``pJ/64bit`` (an access of so many bits) for the energy of a bit
 area_um2       area of the circuit, or of the memory; may be empty or missing
 leakage_uw     leakage of the same; may be empty or missing
 node_nm        technology, positive

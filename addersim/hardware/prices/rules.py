@@ -1,4 +1,4 @@
-"""The rules by which an energy table prices what it has no exact row for: lines, parabolas, power laws, polynomials, fits."""
+"""Rules for sizes between the exact rows of an energy table: lines, parabolas, power laws, polynomials, least-squares fits."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def polynomial(x: float, coefficients: Sequence[float]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class PowerFit:
-    """y = scale x capacity^a x width^b, found by least squares of the logarithms, with its relative errors at the points.
+    """y = scale x capacity^a x width^b, fitted by least squares of the logarithms, with its relative errors at the points.
 
     Attributes
     ----------
@@ -123,11 +123,11 @@ class PowerFit:
 
         capacity, width, y = np.asarray(points, dtype=np.float64).T
         logs = np.stack((np.ones_like(y), np.log(capacity), np.log(width)), axis=1)
-        found = np.linalg.lstsq(logs, np.log(y), rcond=None)[0]
-        errors = np.expm1(logs @ found - np.log(y))
+        fitted = np.linalg.lstsq(logs, np.log(y), rcond=None)[0]
+        errors = np.expm1(logs @ fitted - np.log(y))
         rms, worst = float(np.sqrt(np.mean(errors**2))), float(np.max(np.abs(errors)))
         hull = [(float(axis.min()), float(axis.max())) for axis in (capacity, width)]
-        return cls(math.exp(found[0]), float(found[1]), float(found[2]), len(points), hull[0], hull[1], rms, worst)
+        return cls(math.exp(fitted[0]), float(fitted[1]), float(fitted[2]), len(points), hull[0], hull[1], rms, worst)
 
     def __call__(self, capacity_kib: float, width_bits: float) -> float:
         """The law's value."""

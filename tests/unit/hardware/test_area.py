@@ -72,6 +72,12 @@ def test_an_element_of_a_mixed_network_holds_both_circuits_and_one_accumulator()
     assert estimate_area(trace, alone, table(*ROUND)).element_um2 == 100 + 24 + 2 * 16 + 48
 
 
+@pytest.mark.parametrize("widths", [(16, 24), (24, 16)])
+def test_an_element_adds_in_the_width_of_the_widest_sums(widths):
+    layers = (replace(window(f"conv{bits}", 64, 27, 16, inputs=192, sources=(-1,)), accumulator_bits=bits) for bits in widths)
+    assert estimate_area(Trace("both", "hardware", tuple(layers)), EDGE, table(*ROUND)).element_um2 == 100 + 24 + 2 * 16 + 48
+
+
 @pytest.mark.parametrize(("dataflow", "more"), [("output", 48), ("weight", 16), ("input", 16)])
 def test_overlapped_folds_hold_the_stationary_value_twice(dataflow, more):
     plain, overlapped = (with_array(dataflow=dataflow, overlapped_folds=twice) for twice in (False, True))

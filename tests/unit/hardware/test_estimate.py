@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from addersim.arithmetic.ops import OpCounts
 from addersim.errors import HardwareError, PriceError
 from addersim.hardware import (
+    Price,
+    UnitEnergy,
     accelerator_names,
     arithmetic_energy,
     estimate,
@@ -21,7 +23,7 @@ from addersim.hardware import (
     parse_table,
     table_names,
 )
-from addersim.hardware.cost import EnergyPart, on_common_grain
+from addersim.hardware.cost import EnergyPart, UnitEnergyUsed, on_common_grain
 from addersim.hardware.latency import LayerCycles, buffer_cycles, stage_cycles
 from addersim.hardware.prices.csv_file import COLUMNS
 from addersim.hardware.table_range import estimate_range
@@ -390,3 +392,9 @@ def test_a_layer_that_does_nothing_but_store_moves_its_words():
         ("buffer", "input", 20), ("dram", "input", 10), ("buffer", "output", 20), ("dram", "output", 10),
     ]  # fmt: skip
     assert (found.compute_cycles, found.utilisation, found.bound) == (0, 0, "buffer")  # two cycles, as long as DRAM takes
+
+
+def test_unit_energies_are_had_by_their_old_names_too():
+    assert Price is UnitEnergy
+    used = UnitEnergyUsed("add 8 bit", "operation", UnitEnergy(0.03, "exact", "a book"))
+    assert used.price == used.energy == (0.03, "exact", "a book")
