@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Annotated, Any
 
 import typer
@@ -97,10 +98,14 @@ def _datapaths() -> list[dict[str, Any]]:
 
 
 def _layers() -> list[dict[str, Any]]:
-    from addersim.layers import FUNCTIONS, MODULES
+    from addersim.frontends.onnx.operators import OPERATORS
 
-    rows = [{"torch": name, "as": "module"} for name in MODULES]
-    return rows + [{"torch": name, "as": "function or method"} for name in FUNCTIONS]
+    rows = [{"source": "ONNX", "operator": name} for name in sorted(OPERATORS)]
+    if find_spec("torch") is None:
+        return rows
+    from addersim.frontends.torch.aten import OPERATORS as ATEN
+
+    return rows + [{"source": "torch", "operator": f"aten.{name}"} for name in sorted(ATEN)]
 
 
 def _kernels() -> list[dict[str, Any]]:

@@ -13,7 +13,17 @@ from addersim.frontends.flow import Flow
 from addersim.layers.move import rearrange
 from addersim.network import Images, Network, normalise
 
-__all__ = ["NOT_CHECKED", "PROOF", "Agreement", "compare", "made_up_images", "nchw", "network_values", "prove"]
+__all__ = [
+    "NOT_CHECKED",
+    "PROOF",
+    "Agreement",
+    "compare",
+    "first_difference",
+    "made_up_images",
+    "nchw",
+    "network_values",
+    "prove",
+]
 
 Array = np.ndarray[Any, Any]
 Source = Callable[[Array], Sequence[Array]]

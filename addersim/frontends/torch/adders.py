@@ -187,8 +187,8 @@ def _judged(layer: AdderLayer, found: Mapping[nn.Module, Mapping[str, float]], n
         return dataclasses.replace(layer, arithmetic=best)
     if named:
         raise LoweringError(
-            f"module {layer.path!r} of class {kind}: differs from -sum |x - f| of its weights by {differences['l1']:.2g} of the "
-            "largest value; it is no adder layer: leave its name out, and it is captured as what it is"
+            f"module {layer.path!r} of class {kind}: differs from -sum |x - f| of its weights by {differences['l1']:.2g} of "
+            "the largest value; it is no adder layer: leave its name out, and it is captured as what it is"
         )
     return None
 

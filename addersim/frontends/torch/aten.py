@@ -89,7 +89,7 @@ def _matrix_product(first: str, second: str) -> Row:
         flow, matrix = call.flow(second), _matrix(call.array(first))
         if flow.rank < 2:
             raise LoweringError("multiplies along the images' axis")
-        swapped = tuple(range(flow.rank - 2)) + (flow.rank - 1, flow.rank - 2)
+        swapped = (*range(flow.rank - 2), flow.rank - 1, flow.rank - 2)
         return windows.linear(call.graph, call.name, flow.permute(swapped), matrix, None).permute(swapped)
 
     return row
@@ -242,7 +242,7 @@ def _where(call: Call) -> Flow:
     condition = call["condition"]
     if isinstance(condition, Flow):
         raise LoweringError("chooses by a condition that depends on the image; write it with clamp, relu or hard sigmoid")
-    parts = []
+    parts: list[Flow | Array] = []
     for name, keeps in (("self", True), ("other", False)):
         value = call[name]
         rank = len(call.shape)
@@ -503,6 +503,6 @@ OPERATORS: Mapping[str, Row] = MappingProxyType(
         "softshrink": _function("soft_shrink", "lambd"),
         "threshold": _function("threshold", "threshold", "value"),
     }
-    | moves.OPERATORS
+    | dict(moves.OPERATORS)
 )
 """How an ATen operator on values that depend on the images becomes layers, whatever its overload or in-place form."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
@@ -93,7 +94,7 @@ def _parts(call: Call) -> tuple[Flow, ...]:
     """Pieces along an axis, whose sizes torch has worked out."""
     flow, axis = _own(call), call.axis("dim")
     ends = np.cumsum([0, *(shape[axis] for shape in call.shapes)])
-    return tuple(flow.take(axis, np.arange(one, two)) for one, two in zip(ends, ends[1:], strict=False))
+    return tuple(flow.take(axis, np.arange(one, two)) for one, two in itertools.pairwise(ends))
 
 
 def _unbind(call: Call) -> tuple[Flow, ...]:

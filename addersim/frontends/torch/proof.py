@@ -41,9 +41,7 @@ def proved(network: Network, module: Any, walk: Walk, outputs: Sequence[str], im
         return replace(network, metadata=network.metadata | {PROOF: beside})
     part = nchw(network, given[:1])
     place = first_difference(network_values(network, part), _steps(walk, _tensor(module, part)), tolerance)
-    reason = (
-        place or "the graph that torch.export captured differs from the module: its forward does other things when it is run"
-    )
+    reason = place or "the captured graph itself differs from the module: its forward does other things when it is run"
     raise LoweringError(f"{network.name}: the lowered network differs from the module: {found}; {reason}")
 
 

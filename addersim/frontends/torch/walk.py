@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import torch
 import torch.fx
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 from addersim.errors import AddersimError, LoweringError
 from addersim.frontends.flow import Flow
@@ -58,7 +60,8 @@ class Walk:
         return self.graph.image if node is self.captured.image else self.captured.constants.get(node.name)
 
     def _called(self, node: torch.fx.Node) -> Any:
-        arguments, options = (torch.fx.node.map_arg(given, self.values.get) for given in (node.args, dict(node.kwargs)))
+        arguments: Any = torch.fx.node.map_arg(node.args, self.values.get)
+        options: Any = torch.fx.node.map_arg(dict(node.kwargs), self.values.get)
         read = [self.values.get(one) for one in node.all_input_nodes]
         if node.target is operator.getitem:
             return arguments[0][arguments[1]]
@@ -86,7 +89,7 @@ class Walk:
             raise LoweringError(f"gives {str(given.dtype).removeprefix('torch.')} values; only floats have layers")
         schema = node.target._schema.arguments  # type: ignore[union-attr]
         named = {one.name: one.default_value for one in schema if one.has_default_value()}
-        named |= dict(zip((one.name for one in schema), arguments, strict=False)) | options
+        named |= {**dict(zip((one.name for one in schema), arguments, strict=False)), **options}
         return row(Call(self.graph, node, self._name(node, kind), named, lambda: self._shapes(node)))
 
     def _constant(self, node: torch.fx.Node, arguments: Sequence[Any], options: Mapping[str, Any]) -> Any:
@@ -97,14 +100,10 @@ class Walk:
         tags = getattr(node.target, "tags", ())
         if torch.Tag.nondeterministic_seeded in tags:
             raise LoweringError(f"{self.path(node)}: {node.target} draws random numbers; a network at inference has none")
-        if (
-            isinstance(found, Tensor)
-            and sum(0 if isinstance(size, torch.SymInt) else int(size) for size in found.shape) > LARGEST_CONSTANT
-        ):
-            raise LoweringError(f"{self.path(node)}: computes a constant of shape {tuple(found.shape)}")
-        one_image = lambda value: torch.utils._pytree.tree_map(lambda one: 1 if isinstance(one, Batch) else one, value)  # noqa: E731
+        if isinstance(found, Tensor) and _words(found) > LARGEST_CONSTANT:
+            raise LoweringError(f"{self.path(node)}: computes a constant of shape {_shown(found.shape)}")
         with torch.no_grad():
-            return node.target(*one_image(arguments), **one_image(options))  # type: ignore[operator]
+            return node.target(*_for_one_image(arguments), **_for_one_image(options))  # type: ignore[operator]
 
     def _missing(self, node: torch.fx.Node, kind: str, why: str, read: Sequence[Any]) -> Any:
         """Go on behind an operation without a layer, if its shapes are known."""
@@ -168,6 +167,16 @@ def _shown(sizes: Sequence[Any]) -> str:
     return " x ".join(
         "images" if place == 0 and isinstance(size, torch.SymInt) else str(size) for place, size in enumerate(sizes)
     )
+
+
+def _words(tensor: Tensor) -> int:
+    """Values of a tensor for one image."""
+    return math.prod(1 if isinstance(size, torch.SymInt) else int(size) for size in tensor.shape)
+
+
+def _for_one_image(value: Any) -> Any:
+    """Arguments with one for every size that depends on the number of images."""
+    return tree_map(lambda one: 1 if isinstance(one, Batch) else one, value)
 
 
 def _has_flow(value: Any) -> bool:
