@@ -45,10 +45,14 @@ __all__ = [
 AnyLayer = Window | Affine | Relu | MaxPool | AveragePool | Add | Move
 AnyIntegerLayer = IntegerWindow | IntegerAffine | IntegerRelu | IntegerMaxPool | IntegerAveragePool | IntegerAdd | IntegerMove
 
-_KINDS = (window, affine, activation, pool, add, move)
+_LAYER_MODULES = (window, affine, activation, pool, add, move)
 
-MODULES: Mapping[str, Builder] = MappingProxyType({name: build for kind in _KINDS for name, build in kind.MODULES.items()})
+MODULES: Mapping[str, Builder] = MappingProxyType(
+    {name: build for kind in _LAYER_MODULES for name, build in kind.MODULES.items()}
+)
 """How a torch module becomes a layer, by the name of its class; torch is not imported."""
 
-FUNCTIONS: Mapping[str, Builder] = MappingProxyType({name: build for kind in _KINDS for name, build in kind.FUNCTIONS.items()})
+FUNCTIONS: Mapping[str, Builder] = MappingProxyType(
+    {name: build for kind in _LAYER_MODULES for name, build in kind.FUNCTIONS.items()}
+)
 """How a call in ``forward`` becomes a layer, by the function's name; its arguments after the value are passed on."""

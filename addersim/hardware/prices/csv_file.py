@@ -33,13 +33,13 @@ from types import MappingProxyType
 from addersim.arithmetic.ops import OPERATIONS
 from addersim.config import bundled_names, resolve_text
 from addersim.errors import ConfigError
-from addersim.hardware.prices.rules import RULES
-from addersim.hardware.prices.table import EnergyRow, EnergyTable, Span
+from addersim.hardware.prices.rules import RULES, Span
+from addersim.hardware.prices.table import EnergyRow, EnergyTable
 from addersim.inputs.limits import read_number
 
-__all__ = ["COLUMNS", "load_table", "parse_table", "table_names"]
+__all__ = ["TABLE_COLUMNS", "load_table", "parse_table", "table_names"]
 
-COLUMNS = ("component", "op", "bits", "capacity_kib", "energy_pj", "unit", "node_nm", "voltage_v", "rule", "source")
+TABLE_COLUMNS = ("component", "op", "bits", "capacity_kib", "energy_pj", "unit", "node_nm", "voltage_v", "rule", "source")
 OPTIONAL = ("area_um2", "leakage_uw")
 _UNIT = re.compile(r"pJ(?:/([1-9][0-9]{0,3})?bit)?")
 _ACCESSES = MappingProxyType(dict.fromkeys(("read", "write", "access")))
@@ -78,10 +78,12 @@ def parse_table(text: str, name: str, where: str) -> EnergyTable:
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         header = [column.strip() for column in next(reader, [])]
-        if missing := [column for column in COLUMNS if column not in header]:
-            raise ConfigError(f"{where}: column {missing[0]!r} is missing; needs {', '.join(COLUMNS)}")
-        if unknown := [column for column in header if column not in COLUMNS + OPTIONAL or header.count(column) > 1]:
-            raise ConfigError(f"{where}: unknown or repeated column {unknown[0]!r}; known: {', '.join(COLUMNS + OPTIONAL)}")
+        if missing := [column for column in TABLE_COLUMNS if column not in header]:
+            raise ConfigError(f"{where}: column {missing[0]!r} is missing; needs {', '.join(TABLE_COLUMNS)}")
+        if unknown := [column for column in header if column not in TABLE_COLUMNS + OPTIONAL or header.count(column) > 1]:
+            raise ConfigError(
+                f"{where}: unknown or repeated column {unknown[0]!r}; known: {', '.join(TABLE_COLUMNS + OPTIONAL)}"
+            )
         rows = tuple(
             _row(fields, header, f"{where}: line {reader.line_num}", reader.line_num) for fields in reader if any(fields)
         )

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from addersim.arithmetic.ops import OPERATIONS, OpCounts
 from addersim.errors import ConfigError, HardwareError, PriceError
 from addersim.hardware import load_table, parse_table, table_names
-from addersim.hardware.prices.csv_file import COLUMNS
+from addersim.hardware.prices.csv_file import TABLE_COLUMNS
 from addersim.hardware.prices.operations import arithmetic_energy
 from addersim.hardware.prices.rules import INTERPOLATIONS, RULES
 
 TABLES = {name: load_table(name) for name in table_names()}
-HEADER = ",".join(COLUMNS)
+HEADER = ",".join(TABLE_COLUMNS)
 
 
 def table(*rows):
