@@ -61,7 +61,7 @@ Countable = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 Data = Annotated[str, typer.Option("--data", help="Image set (addersim list data).")]
 Root = Annotated[Path | None, typer.Option("--root", help="Folder of the image set's official files.")]
-Limit = Annotated[int | None, whole(IMAGES, "--limit", help="Simulate the first so many test images only.")]
+Limit = Annotated[int | None, whole(IMAGES, "--limit", help="Simulate only this number of test images, from the first on.")]
 Bits = Annotated[int | None, whole(BITS, "--bits", help="Width of weights and activations; 8 without it.")]
 WeightBits = Annotated[int | None, whole(BITS, "--weight-bits", help="Width of weights, where it differs.")]
 ActivationBits = Annotated[int | None, whole(BITS, "--activation-bits", help="Width of activations, where it differs.")]
@@ -120,7 +120,7 @@ Elements = Annotated[
     int | None, whole(ELEMENTS, "--pes", help="An array of this many processing elements, nearest in shape to its own.")
 ]
 Throughput = Annotated[
-    float | None, number("--throughput", help="The smallest array, of its own shape, that runs so many images/s.")
+    float | None, number("--throughput", help="The smallest array of this shape that runs at this rate, in images/s.")
 ]
 AreaTable = Annotated[str, typer.Option(help="The energy table that areas come from.")]
 Batch = Annotated[int | None, whole(BATCH, "--batch", help="Images that run together.", show_default="the accelerator's")]

@@ -52,7 +52,7 @@ def run(
     data: Annotated[str | None, typer.Option(help="Image set (addersim list data).")] = None,
     root: options.Root = None,
     images: Annotated[
-        int | None, options.whole(IMAGES, "--images", help="Simulate the first so many test images only.")
+        int | None, options.whole(IMAGES, "--images", help="Simulate only this number of test images, from the first on.")
     ] = None,
     output: Annotated[
         Path, typer.Option("--output", "--out", "-o", help="Folder that keeps every point; a sweep in it goes on.")

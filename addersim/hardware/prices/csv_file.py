@@ -10,7 +10,7 @@ bits           width of an operation, or of a word whose access costs ``pJ``: on
                (``1..64``) of a rule; empty where the energy is that of a bit
 capacity_kib   the same for the capacity of a memory: needed for sram, free for register, else empty
 energy_pj      energy of an exact row; empty in a rule
-unit           ``pJ`` an operation or an access; ``pJ/bit`` or ``pJ/64bit`` (an access of so many bits) for the energy of a bit
+unit           ``pJ`` an operation or an access; ``pJ/bit`` or ``pJ/64bit`` (an access of 64 bits) for the energy of a bit
 area_um2       area of the circuit, or of the memory; may be empty or missing
 leakage_uw     leakage of the same; may be empty or missing
 node_nm        technology, positive
@@ -175,7 +175,7 @@ def _span(text: str, rule: str, where: str) -> Span:
         raise ConfigError(f"{where}: found {text!r}, needs a range such as 1..64")
     low, high = (_number(end, where, positive=True) for end in ends)
     if low > high:
-        raise ConfigError(f"{where}: found {text!r}, whose ends are in the wrong order")
+        raise ConfigError(f"{where}: found {text!r}, whose limits are in the wrong order: the smaller one comes first")
     return low, high
 
 
@@ -194,7 +194,7 @@ def _scale(unit: str, component: str, where: str) -> tuple[bool, float]:
     match = _UNIT.fullmatch(unit)
     per_bit = "/" in unit
     if not match or (per_bit and component in ("integer", "float")) or (not per_bit and component == "dram"):
-        of_a_bit = "pJ/bit or pJ/64bit (an access of so many bits)"
+        of_a_bit = "pJ/bit or pJ/64bit (an access of 64 bits)"
         needs = {"integer": "pJ (an operation)", "float": "pJ (an operation)", "dram": of_a_bit}
         raise ConfigError(f"{where}, column unit: found {unit!r}, needs {needs.get(component, f'pJ (an access), {of_a_bit}')}")
     return per_bit, 1 / int(match[1] or 1)
