@@ -41,7 +41,7 @@ def run(
     circuit: options.Circuit = None,
     objective: Annotated[
         str | None,
-        typer.Option(help="What the choice of tiles makes least: energy (without it), latency, dram, energy-delay."),
+        typer.Option(help="What the tiling of each layer minimises: energy (default), latency, dram, energy-delay."),
     ] = None,
     compat: Annotated[str | None, typer.Option(help="scalesim: what SCALE-Sim prints, without energy.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Also write one row a layer to this CSV file.")] = None,

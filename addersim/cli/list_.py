@@ -12,7 +12,7 @@ from addersim.errors import ConfigError
 
 
 def run(
-    what: Annotated[str | None, typer.Argument(help="One of the kinds below; all of them without it.")] = None,
+    what: Annotated[str | None, typer.Argument(help="One of the kinds below; all kinds by default.")] = None,
     json: options.Json = False,
 ) -> None:
     """List networks, architectures, data, accelerators, tables, sweeps, datapaths, layers and kernels."""

@@ -175,7 +175,7 @@ def _span(text: str, rule: str, where: str) -> Span:
         raise ConfigError(f"{where}: found {text!r}, needs a range such as 1..64")
     low, high = (_number(end, where, positive=True) for end in ends)
     if low > high:
-        raise ConfigError(f"{where}: found {text!r}, whose limits are in the wrong order: the smaller one comes first")
+        raise ConfigError(f"{where}: found {text!r}, whose limits are in the wrong order; the smaller limit comes first")
     return low, high
 
 

@@ -53,7 +53,7 @@ def fewest_bits(rows: pd.DataFrame, loss_points: float) -> pd.Series | None:
 
 
 def cheapest(rows: pd.DataFrame, loss_points: float = _ALLOWED) -> pd.Series | None:
-    """The point of least energy within `loss_points` of the float accuracy, the most accurate of equals; None where there is none."""
+    """The point of least energy within `loss_points` of the float accuracy, the most accurate of equals; or None."""
     near = within(rows, loss_points)
     if near.empty:
         return None
