@@ -19,9 +19,9 @@ Shape4 = tuple[int, int, int, int]
 _LARGEST = 1 << 20
 
 MAX_TAPS = 1 << 24
-"""Most taps of one output: so many of any two 16-bit codes are proved to fit the kernels' sums."""
+"""Most taps of one output: a sum of that many terms of 16-bit codes provably fits the kernels' 64-bit sums."""
 MAX_WORK = 1 << 53
-"""Most taps of a layer, for the images of one call: doubles count so many exactly, and days do not compute them."""
+"""Most taps of a layer, for the images of one call: doubles are exact up to it, and computing more would take days."""
 
 
 def check_pair(what: str, value: object, lowest: int) -> Pair:

@@ -13,13 +13,13 @@ from addersim.errors import ConfigError
 
 
 def run(
-    what: Annotated[str | None, typer.Argument(help="One of the kinds below; all of them without it.")] = None,
+    what: Annotated[str | None, typer.Argument(help="One of the kinds below; all kinds by default.")] = None,
     json: options.Json = False,
 ) -> None:
     """List networks, architectures, data, accelerators, tables, sweeps, datapaths, layers and kernels."""
-    kinds = _KINDS if what is None else {what: _KINDS[what]} if what in _KINDS else {}
+    kinds = _LISTS if what is None else {what: _LISTS[what]} if what in _LISTS else {}
     if not kinds:
-        raise ConfigError(f"list {what!r}: not one of {', '.join(_KINDS)}")
+        raise ConfigError(f"list {what!r}: not one of {', '.join(_LISTS)}")
     found = {name: rows() for name, rows in kinds.items()}
     if json:
         print_json(found)
@@ -118,7 +118,7 @@ def _kernels() -> list[dict[str, Any]]:
     ]
 
 
-_KINDS = {
+_LISTS = {
     "networks": _networks,
     "architectures": _architectures,
     "data": _data,

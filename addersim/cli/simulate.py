@@ -36,7 +36,9 @@ def run(
     correction: options.Correction = None,
     rules: options.Rules = None,
     save_program: Annotated[Path | None, typer.Option(help="Also save the quantised program to this .npz file.")] = None,
-    reference: Annotated[bool, typer.Option(help="Run the slow numpy twins instead of the kernels.")] = False,
+    reference: Annotated[
+        bool, typer.Option(help="Run the numpy reference kernels, slowly, instead of the compiled kernels.")
+    ] = False,
     threads: options.Threads = None,
     json: options.Json = False,
 ) -> None:

@@ -107,7 +107,7 @@ def estimate(
         order = schedule(trace)
         kept = kept_on_chip(order, trace, machine.buffers, images)
         movement = MovementEnergy(machine, energies, LayersNeeding(trace.layers, order, kept))
-        rows = _Walk(trace.layers, order, kept, machine, images, per_operation, movement, objective).rows()
+        rows = _CostWalk(trace.layers, order, kept, machine, images, per_operation, movement, objective).rows()
         leakage = Leakage(trace, machine, energies)
         own = [row.facts.parts for row in rows]
         if leakage.power_uw:
@@ -172,7 +172,7 @@ _IDLE = LayerCycles()
 
 
 @dataclass(frozen=True, slots=True)
-class _Walk:
+class _CostWalk:
     """A trace on an accelerator, layer by layer; of layers of one shape only the first is worked out."""
 
     layers: tuple[LayerTrace, ...]

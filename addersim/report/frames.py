@@ -69,7 +69,7 @@ class OperationRow(NamedTuple):
     number: int
 
 
-class EnergyRow(NamedTuple):
+class LayerEnergyRow(NamedTuple):
     """Energy of an operation, or of moving an operand, in one component and layer, for one image."""
 
     network: str
@@ -165,11 +165,11 @@ def operations_frame(results: Sequence[Result]) -> pd.DataFrame:
 
 
 def energy_frame(results: Sequence[Result]) -> pd.DataFrame:
-    """One row a layer, component and operation or operand, see `EnergyRow`. Views, which cost nothing, have none."""
+    """One row a layer, component and operation or operand, see `LayerEnergyRow`. Views, which cost nothing, have none."""
     return frame_of(
-        EnergyRow,
+        LayerEnergyRow,
         (
-            EnergyRow(
+            LayerEnergyRow(
                 result.name, layer.name, stage, layer.kind, layer.datapath or "", *part[:2], part.energy_pj / result.cost.batch
             )
             for result in results

@@ -55,7 +55,7 @@ def lower_onnx(
     """
     graph = read_graph(path)
     shape = _image_shape(graph, input_shape, source(path))
-    layers = _Walk(graph, shape, source(path)).layers()
+    layers = _GraphWalk(graph, shape, source(path)).layers()
     origin = {"origin": f"ONNX graph {graph.name}"}
     return Network.lowered(name or Path(source(path)).stem, shape, layers, mean, std, classes, origin | dict(metadata or {}))
 
@@ -77,7 +77,7 @@ def _image_shape(graph: Graph, wanted: Sequence[int] | None, where: str) -> Shap
     return shape
 
 
-class _Walk:
+class _GraphWalk:
     """Visits the nodes in order; `values` holds a constant or a `Flow` for each name."""
 
     def __init__(self, graph: Graph, image: Shape, where: str):

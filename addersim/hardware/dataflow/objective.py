@@ -26,7 +26,7 @@ from addersim.trace import LayerTrace
 
 __all__ = ["objective_function"]
 
-_KINDS = (*ArrayTraffic._fields, "output")
+_WORD_KINDS = (*ArrayTraffic._fields, "output")
 
 
 def objective_function(
@@ -79,9 +79,9 @@ def _rates(layers: Sequence[tuple[LayerTrace, Placement]], accelerator: Accelera
         busy = [cycles if name == one else 0.0 for one in banked]
         return *energies.per_operand(level, operand, bits), bits if level == "dram" else 0.0, *busy
 
-    rates = np.empty((len(layers), 2 + len(banked), len(_KINDS)))
+    rates = np.empty((len(layers), 2 + len(banked), len(_WORD_KINDS)))
     for placement, members in by_placement.items():
-        by_kind = [_traffic_of_a_word(kind, placement) for kind in range(len(_KINDS))]
+        by_kind = [_traffic_of_a_word(kind, placement) for kind in range(len(_WORD_KINDS))]
         moved = by_kind[0]
         reads = np.array([[one.reads for one in same] for same in zip(*by_kind, strict=True)], np.float64)
         writes = np.array([[one.writes for one in same] for same in zip(*by_kind, strict=True)], np.float64)
@@ -93,7 +93,7 @@ def _rates(layers: Sequence[tuple[LayerTrace, Placement]], accelerator: Accelera
 
 
 def _traffic_of_a_word(kind: int, placement: Placement) -> tuple[Access, ...]:
-    """Traffic of one word of one of `_KINDS`, the same accesses for each; for bits the place of the width in a layer's."""
-    *words, output = (int(kind == other) for other in range(len(_KINDS)))
+    """Traffic of one word of one of `_WORD_KINDS`, the same accesses for each; for bits the width's place in a layer's."""
+    *words, output = (int(kind == other) for other in range(len(_WORD_KINDS)))
     moved = array_traffic(Widths(0, 1, 2), ArrayTraffic(*words), placement.input_kept)
     return *moved, *output_traffic(output, 3, placement.output_kept)

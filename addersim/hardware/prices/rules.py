@@ -7,9 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-__all__ = ["INTERPOLATIONS", "RULES", "Point", "PowerFit", "interpolate", "points_needed", "polynomial"]
+__all__ = ["INTERPOLATIONS", "RULES", "DataPoint", "PowerFit", "Span", "interpolate", "points_needed", "polynomial"]
 
-Point = tuple[float, float]
+DataPoint = tuple[float, float]
+"""A size, and the number of a row that has it."""
+Span = tuple[float, float]
+"""The smallest and the largest of something."""
 
 RULES: Mapping[str, str] = MappingProxyType(
     {
@@ -26,30 +29,30 @@ RULES: Mapping[str, str] = MappingProxyType(
 )
 
 
-def _linear(x: float, low: Point, high: Point) -> float:
+def _linear(x: float, low: DataPoint, high: DataPoint) -> float:
     """Ordinate at x of the straight line through two points."""
     (x0, y0), (x1, y1) = low, high
     return y0 + (y1 - y0) * (x - x0) / (x1 - x0)
 
 
-def _quadratic(x: float, low: Point, high: Point) -> float:
+def _quadratic(x: float, low: DataPoint, high: DataPoint) -> float:
     """Parabola through zero and two points: y / x is a straight line."""
     (x0, y0), (x1, y1) = low, high
     return x * _linear(x, (x0, y0 / x0), (x1, y1 / x1))
 
 
-def _power(x: float, low: Point, high: Point) -> float:
+def _power(x: float, low: DataPoint, high: DataPoint) -> float:
     """Power law through two points with positive ordinates: a straight line between logarithms."""
     (x0, y0), (x1, y1) = low, high
     return y0 * math.pow(x / x0, math.log(y1 / y0) / math.log(x1 / x0))
 
 
-INTERPOLATIONS: Mapping[str, Callable[[float, Point, Point], float]] = MappingProxyType(
+INTERPOLATIONS: Mapping[str, Callable[[float, DataPoint, DataPoint], float]] = MappingProxyType(
     {"linear": _linear, "quadratic": _quadratic, "power": _power}
 )
 
 
-def interpolate(rule: str, points: Sequence[Point], x: float) -> tuple[float, str]:
+def interpolate(rule: str, points: Sequence[DataPoint], x: float) -> tuple[float, str]:
     """Ordinate by the two points around x, or by the outermost two on its side, and the rule in words.
 
     Parameters
@@ -111,8 +114,8 @@ class PowerFit:
     capacity_power: float
     width_power: float
     points: int
-    capacities: Point
-    widths: Point
+    capacities: Span
+    widths: Span
     rms: float
     worst: float
 

@@ -12,12 +12,11 @@ from typing import Literal, NamedTuple
 
 from addersim.errors import ConfigError, PriceError
 from addersim.hardware.cost import UnitEnergy
-from addersim.hardware.prices.rules import Point, PowerFit, interpolate, points_needed, polynomial
+from addersim.hardware.prices.rules import DataPoint, PowerFit, Span, interpolate, points_needed, polynomial
 
-__all__ = ["EnergyRow", "EnergyTable", "Figure", "Quantity", "Size", "Span"]
+__all__ = ["EnergyRow", "EnergyTable", "Figure", "Quantity", "Size"]
 
 Quantity = Literal["energy_pj", "area_um2", "leakage_uw"]
-Span = tuple[float, float]
 
 QUANTITIES: tuple[Quantity, ...] = ("energy_pj", "area_um2", "leakage_uw")
 
@@ -129,7 +128,7 @@ class EnergyTable:
     rows: tuple[EnergyRow, ...]
     notes: Mapping[Quantity, str] = field(default_factory=dict, hash=False)
     _by_op: Mapping[tuple[str, str], tuple[EnergyRow, ...]] = field(init=False, repr=False, compare=False)
-    _lines: Mapping[tuple[str, str, bool, Quantity], list[Point]] = field(init=False, repr=False, compare=False)
+    _lines: Mapping[tuple[str, str, bool, Quantity], list[DataPoint]] = field(init=False, repr=False, compare=False)
     _fits: Mapping[tuple[str, str, Quantity], PowerFit] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -253,7 +252,7 @@ class EnergyTable:
             )
         return value * (size.bits if rule.per_bit and quantity == "energy_pj" else 1), text, rule.source
 
-    def _drawn(self, rule: EnergyRow) -> Iterator[tuple[tuple[str, str, bool, Quantity], list[Point]]]:
+    def _drawn(self, rule: EnergyRow) -> Iterator[tuple[tuple[str, str, bool, Quantity], list[DataPoint]]]:
         """For each quantity the exact rows along the axis of a rule that runs along them, by rising size."""
         for quantity in QUANTITIES if points_needed(rule.rule) else ():
             rows = self._points(rule, quantity)

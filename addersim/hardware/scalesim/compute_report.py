@@ -20,13 +20,13 @@ from addersim.hardware.dataflow.stationary import systolic_dataflow
 from addersim.hardware.dataflow.systolic import mapping_efficiency
 from addersim.trace import MatrixWork, Trace
 
-__all__ = ["COLUMNS", "compute_report"]
+__all__ = ["REPORT_COLUMNS", "compute_report"]
 
-COLUMNS = ("LayerID", "Total Cycles", "Stall Cycles", "Overall Util %", "Mapping Efficiency %", "Compute Util %")
+REPORT_COLUMNS = ("LayerID", "Total Cycles", "Stall Cycles", "Overall Util %", "Mapping Efficiency %", "Compute Util %")
 
 
 def compute_report(trace: Trace, cost: Cost, accelerator: Accelerator) -> list[tuple[int | float, ...]]:
-    """Rows of `COLUMNS`.
+    """Rows of `REPORT_COLUMNS`.
 
     Parameters
     ----------

@@ -9,12 +9,12 @@ from addersim.arithmetic.ops import OpCounts
 from addersim.hardware import estimate, load_accelerator, load_table, parse_table
 from addersim.hardware.area import estimate_area, inventory
 from addersim.hardware.leakage import Leakage
-from addersim.hardware.prices.csv_file import COLUMNS
+from addersim.hardware.prices.csv_file import TABLE_COLUMNS
 from addersim.trace import Operand, Trace
 from tests.unit.hardware.traces import batch_norm, relu, small_residual_network, window
 
 SMALL, EDGE = small_residual_network(), load_accelerator("systolic-16x16")
-HEADER = ",".join((*COLUMNS, "area_um2", "leakage_uw"))
+HEADER = ",".join((*TABLE_COLUMNS, "area_um2", "leakage_uw"))
 
 
 def row(component, op, bits, area, leakage="", capacity="", rule="exact"):

@@ -25,7 +25,7 @@ from addersim.hardware import (
 )
 from addersim.hardware.cost import EnergyPart, UnitEnergyUsed, on_common_grain
 from addersim.hardware.latency import LayerCycles, buffer_cycles, stage_cycles
-from addersim.hardware.prices.csv_file import COLUMNS
+from addersim.hardware.prices.csv_file import TABLE_COLUMNS
 from addersim.hardware.table_range import estimate_range
 from addersim.hardware.traffic import Access
 from addersim.trace import LayerTrace, Operand, Trace
@@ -38,7 +38,7 @@ SMALL, LARGE = small_residual_network(), bottleneck_network()
 
 def priced(*operations, more=""):
     rows = [f"integer,{op},1..64,,,pJ,45,0.9,polynomial 0 1,b" for op in operations]
-    return parse_table("\n".join((",".join(COLUMNS), *rows, more)), "bare", "bare.csv")
+    return parse_table("\n".join((",".join(TABLE_COLUMNS), *rows, more)), "bare", "bare.csv")
 
 
 def grouped(cost, by):
@@ -254,7 +254,7 @@ def test_activations_that_stay_on_chip_spare_dram():
 def test_the_paper_convention_is_arithmetic_alone():
     conv = replace(window("conv", 64, 27, 16, inputs=192), operations=OpCounts({("add", 8): 2 * 27648}))
     trace = Trace("t", "paper", (conv, replace(relu("relu", 1024), operations=OpCounts())))
-    arithmetic_only = parse_table(f"{','.join(COLUMNS)}\ninteger,add,8,,0.03,pJ,45,0.9,exact,b", "mine", "mine.csv")
+    arithmetic_only = parse_table(f"{','.join(TABLE_COLUMNS)}\ninteger,add,8,,0.03,pJ,45,0.9,exact,b", "mine", "mine.csv")
     for table in ("horowitz-45nm", arithmetic_only):
         cost = estimate(trace, EDGE, table)
         assert cost.energy_by_part() == {("array", "add"): pytest.approx(2 * 27648 * 0.03)}
