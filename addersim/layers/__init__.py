@@ -10,6 +10,7 @@ from addersim.layers.activation import IntegerRelu, Relu
 from addersim.layers.add import Add, IntegerAdd
 from addersim.layers.affine import Affine, IntegerAffine
 from addersim.layers.base import Builder, Engine, IntegerLayer, Layer, Plan, Run, Shape, Value
+from addersim.layers.concat import Concat, IntegerConcat
 from addersim.layers.move import IntegerMove, Move
 from addersim.layers.pool import AveragePool, IntegerAveragePool, IntegerMaxPool, MaxPool
 from addersim.layers.window import IntegerWindow, Window
@@ -22,10 +23,12 @@ __all__ = [
     "AnyIntegerLayer",
     "AnyLayer",
     "AveragePool",
+    "Concat",
     "Engine",
     "IntegerAdd",
     "IntegerAffine",
     "IntegerAveragePool",
+    "IntegerConcat",
     "IntegerLayer",
     "IntegerMaxPool",
     "IntegerMove",
@@ -42,8 +45,17 @@ __all__ = [
     "Window",
 ]
 
-AnyLayer = Window | Affine | Relu | MaxPool | AveragePool | Add | Move
-AnyIntegerLayer = IntegerWindow | IntegerAffine | IntegerRelu | IntegerMaxPool | IntegerAveragePool | IntegerAdd | IntegerMove
+AnyLayer = Window | Affine | Relu | MaxPool | AveragePool | Add | Move | Concat
+AnyIntegerLayer = (
+    IntegerWindow
+    | IntegerAffine
+    | IntegerRelu
+    | IntegerMaxPool
+    | IntegerAveragePool
+    | IntegerAdd
+    | IntegerMove
+    | IntegerConcat
+)
 
 _KINDS = (window, affine, activation, pool, add, move)
 

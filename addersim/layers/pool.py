@@ -51,6 +51,7 @@ class MaxPool(Layer, frozen=True, tag="max_pool"):
 
     KEEPS_SCALE = True
     KEEPS_SIGN = True
+    PASSES_CODES = True
 
     def shape(self, *inputs: Shape) -> Shape:
         where = f"layer {self.name}"

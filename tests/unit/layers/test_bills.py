@@ -16,6 +16,7 @@ from addersim.layers import (
     IntegerAdd,
     IntegerAffine,
     IntegerAveragePool,
+    IntegerConcat,
     IntegerMaxPool,
     IntegerMove,
     IntegerRelu,
@@ -149,6 +150,7 @@ def affine(multiplier, addend, shift, multiplier_bits=16):
 
 
 ADD = IntegerAdd(name="s", inputs=("x", "y"), twin=None, output=U8, overflow="saturate")
+JOIN = IntegerConcat(name="c", inputs=("x", "y", "z"), twin=None, output=s(9))
 RELU = IntegerRelu(name="r", inputs=("x",), twin=None, output=U8)
 CODES, SUMS = Value.of((2, 4, 4), U8), Value((2, 4, 4), 20, True, 1.0, is_sum=True)
 SMALL = Value.of((2, 3, 3), U8)
@@ -198,6 +200,10 @@ VECTOR = [
         "cmp8=64 mux8=64",
         (0, 0),
     ),
+    # codes that fit lie side by side; of 16 bits, unsigned ones beside signed ones stop at the upper end
+    ("concat", JOIN, [CODES, CODES, Value((2, 4, 4), 9, True, 1.0)], "", (0, 0)),
+    ("concat, clamped", JOIN, [CODES, CODES, Value((2, 4, 4), 9, False, 1.0)], "cmp9=32 mux9=32", (0, 0)),
+    ("concat, both ends", JOIN, [Value((2, 4, 4), 11, True, 1.0), CODES, CODES], "cmp11=64 mux11=64", (0, 0)),
     ("move", IntegerMove(name="m", inputs=("x",), twin=None, output=U8), [CODES], "", (0, 0)),
 ]
 
