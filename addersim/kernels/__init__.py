@@ -7,7 +7,7 @@ The environment variable ``ADDERSIM_KERNELS`` forces one instruction set.
 """
 
 from addersim.kernels.core import KernelInfo, chosen_set, kernel_info
-from addersim.kernels.elementwise import add, affine, clamp, look_up, max_pool, sum_pool
+from addersim.kernels.elementwise import add, affine, clamp, look_up, max_pool, multiply, sum_pool
 from addersim.kernels.floats import forward, l1_forward, l1_input_gradient, l1_sign_filter_gradient, mac_forward
 from addersim.kernels.prepared import PreparedWindow, PreparedWindowAffine, prepare_window, prepare_window_affine
 from addersim.kernels.windows import window, window_affine
@@ -27,6 +27,7 @@ __all__ = [
     "look_up",
     "mac_forward",
     "max_pool",
+    "multiply",
     "prepare_window",
     "prepare_window_affine",
     "sum_pool",

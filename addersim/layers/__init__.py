@@ -10,9 +10,11 @@ from addersim.layers.activation import IntegerRelu, Relu
 from addersim.layers.add import Add, IntegerAdd
 from addersim.layers.affine import Affine, IntegerAffine
 from addersim.layers.base import Builder, Engine, IntegerLayer, Layer, Plan, Run, Shape, Value
+from addersim.layers.clip import Clip, IntegerClip
 from addersim.layers.concat import Concat, IntegerConcat
 from addersim.layers.move import IntegerMove, Move
 from addersim.layers.pool import AveragePool, IntegerAveragePool, IntegerMaxPool, MaxPool
+from addersim.layers.product import IntegerProduct, Product
 from addersim.layers.window import IntegerWindow, Window
 
 __all__ = [
@@ -23,21 +25,25 @@ __all__ = [
     "AnyIntegerLayer",
     "AnyLayer",
     "AveragePool",
+    "Clip",
     "Concat",
     "Engine",
     "IntegerAdd",
     "IntegerAffine",
     "IntegerAveragePool",
+    "IntegerClip",
     "IntegerConcat",
     "IntegerLayer",
     "IntegerMaxPool",
     "IntegerMove",
+    "IntegerProduct",
     "IntegerRelu",
     "IntegerWindow",
     "Layer",
     "MaxPool",
     "Move",
     "Plan",
+    "Product",
     "Relu",
     "Run",
     "Shape",
@@ -45,7 +51,7 @@ __all__ = [
     "Window",
 ]
 
-AnyLayer = Window | Affine | Relu | MaxPool | AveragePool | Add | Move | Concat
+AnyLayer = Window | Affine | Relu | MaxPool | AveragePool | Add | Move | Concat | Product | Clip
 AnyIntegerLayer = (
     IntegerWindow
     | IntegerAffine
@@ -55,6 +61,8 @@ AnyIntegerLayer = (
     | IntegerAdd
     | IntegerMove
     | IntegerConcat
+    | IntegerProduct
+    | IntegerClip
 )
 
 _KINDS = (window, affine, activation, pool, add, move)

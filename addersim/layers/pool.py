@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,6 @@ import numpy as np
 from addersim.arithmetic.fixed import FixedFormat, Rounding, bits_for
 from addersim.arithmetic.ops import OpCounts
 from addersim.errors import LoweringError, NetworkError
-from addersim.layers.affine import fixed_multiplier
 from addersim.layers.base import (
     Array,
     Bill,
@@ -23,10 +21,10 @@ from addersim.layers.base import (
     Run,
     Shape,
     Value,
-    observe,
     pair,
     pooled_size,
 )
+from addersim.layers.narrowing import Factor, factor_counts, fixed_factor, narrow, planned_gain
 
 __all__ = ["FUNCTIONS", "MODULES", "AveragePool", "IntegerAveragePool", "IntegerMaxPool", "MaxPool"]
 
@@ -132,14 +130,11 @@ class AveragePool(Layer, frozen=True, tag="average_pool"):
         return outputs
 
     def integer(self, plan: Plan) -> IntegerLayer:
-        gain = plan.scales[self.inputs[0]] / plan.formats[self.name].scale
-        if not (plan.calibrated or plan.how.power_of_two):
-            gain *= 1.1  # arbitrary scales may differ by a power of two; those of a calibrated program do not
         return IntegerAveragePool(
             name=self.name,
             inputs=self.inputs,
             twin=plan.twins.get(self.name),
-            gain=gain,
+            gain=planned_gain(plan.scales[self.inputs[0]] / plan.formats[self.name].scale, plan),
             multiplier_bits=plan.how.multiplier_bits,
             output=plan.formats[self.name],
             rounding=plan.how.rounding,
@@ -152,13 +147,6 @@ class AveragePool(Layer, frozen=True, tag="average_pool"):
         return (
             "global" if self.kernel is None else f"{self.kernel[0]}x{self.kernel[1]} stride {(self.stride or self.kernel)[0]}"
         )
-
-
-@lru_cache(maxsize=256)
-def _fixed_factor(real: float, bits: int, where: str) -> tuple[int, int]:
-    """`fixed_multiplier` of one number, once and not once a batch."""
-    multiplier, shift = fixed_multiplier(np.array([real]), bits, np.zeros(1), where)
-    return int(multiplier[0]), int(shift[0])
 
 
 class IntegerAveragePool(IntegerLayer, frozen=True, tag="average_pool"):
@@ -179,8 +167,8 @@ class IntegerAveragePool(IntegerLayer, frozen=True, tag="average_pool"):
         kernel = self.kernel or (shape[1], shape[2])
         return kernel, self.stride or kernel
 
-    def _multiplier(self, kernel: Pair) -> tuple[int, int]:
-        return _fixed_factor(self.gain / (kernel[0] * kernel[1]), self.multiplier_bits, self.name)
+    def _multiplier(self, kernel: Pair) -> Factor:
+        return fixed_factor(self.gain / (kernel[0] * kernel[1]), self.multiplier_bits, self.name)
 
     def value(self, *inputs: Value) -> Value:
         (given,) = inputs
@@ -191,21 +179,9 @@ class IntegerAveragePool(IntegerLayer, frozen=True, tag="average_pool"):
         return Value.of((given.shape[0], *size), self.output)
 
     def run(self, engine: Engine, *codes: Array, threads: int | None = None) -> Run:
-        channels = codes[0].shape[-1]
-        kernel, stride = self._window((channels, *codes[0].shape[1:3]))
+        kernel, stride = self._window((0, *codes[0].shape[1:3]))
         sums = engine.sum_pool(codes[0], kernel=kernel, stride=stride, padding=self.padding, threads=threads)
-        multiplier, shift = self._multiplier(kernel)
-        found = engine.affine(
-            sums,
-            np.full(channels, multiplier, np.int32),
-            np.zeros(channels, np.int64),
-            np.full(channels, shift, np.uint8),
-            output=self.output,
-            rounding=self.rounding,
-            overflow="saturate",
-            threads=threads,
-        )
-        return Run(found.values, observe(found.minimum, found.maximum, found.overflowed, found.values.size))
+        return narrow(engine, sums, self._multiplier(kernel), self.output, self.rounding, threads=threads)
 
     def bill(self, output: Value, *inputs: Value) -> Bill:
         (given,) = inputs
@@ -213,12 +189,7 @@ class IntegerAveragePool(IntegerLayer, frozen=True, tag="average_pool"):
         taps = kernel[0] * kernel[1]
         sum_bits = given.bits + bits_for(0, taps - 1, signed=False) if taps > 1 else given.bits
         counts = OpCounts({("add", sum_bits): output.words * (taps - 1)})
-        multiplier, shift = self._multiplier(kernel)
-        multiplies = multiplier != 1
-        if multiplies:
-            counts += OpCounts({("mul", max(sum_bits, self.multiplier_bits)): output.words})
-        if shift:
-            counts += OpCounts({("shift", sum_bits + self.multiplier_bits * multiplies): output.words})
+        counts += factor_counts(self._multiplier(kernel), sum_bits, self.multiplier_bits, output.words)
         return Bill(counts, accumulator_bits=sum_bits)
 
 

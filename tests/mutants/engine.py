@@ -126,12 +126,17 @@ CHANGES = {
             ("(self.kernel[0] * self.kernel[1] - 1)", "(self.kernel[0] * self.kernel[1])"),
             ("bits_for(0, taps - 1, signed=False)", "bits_for(0, taps, signed=False)"),
             ("output.words * (taps - 1)", "output.words * taps"),
-            ("multiplies = multiplier != 1", "multiplies = True"),
-            ("        if shift:", "        if True:"),
-            ("sum_bits + self.multiplier_bits * multiplies", "sum_bits"),
-            ("max(sum_bits, self.multiplier_bits)", "self.multiplier_bits"),
             ("self.gain / (kernel[0] * kernel[1])", "self.gain / kernel[0]"),
             ("Bill(counts, accumulator_bits=sum_bits)", "Bill(counts)"),
+        ),
+    ),
+    "layers/narrowing.py": (
+        BILLS,
+        (
+            ("multiplies = multiplier != 1", "multiplies = True"),
+            ("    if shift:", "    if True:"),
+            ("bits + multiplier_bits * multiplies", "bits"),
+            ("max(bits, multiplier_bits)", "multiplier_bits"),
         ),
     ),
     "layers/add.py": (

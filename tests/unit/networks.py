@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from addersim.layers import Add, Affine, AveragePool, Concat, MaxPool, Move, Relu, Window
+from addersim.layers import Add, Affine, AveragePool, Clip, Concat, MaxPool, Move, Product, Relu, Window
 from addersim.network import Network
 
 
@@ -61,7 +61,14 @@ def branches(seed=0):
         window("right", "input", 3, 2, 3),
         Relu(name="right_relu", inputs=("right",)),
         Concat(name="join", inputs=("left", "right_relu", "input")),
-        AveragePool(name="global", inputs=("join",), kernel=None),
+        Clip(name="clip", inputs=("join",), low=-1.5, high=2.0),
+        AveragePool(name="gate", inputs=("clip",), kernel=None),
+        Product(name="gated", inputs=("gate", "clip")),
+        Add(name="less", inputs=("clip", "gate"), subtract=True),
+        Product(name="square", inputs=("less", "less")),
+        Add(name="twice", inputs=("square", "square")),
+        Add(name="all", inputs=("gated", "twice")),
+        AveragePool(name="global", inputs=("all",), kernel=None),
         Move(name="flatten", inputs=("global",)),
         window("scores", "flatten", 4, 9),
     )
