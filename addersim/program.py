@@ -33,7 +33,7 @@ from addersim.trace import Convention, LayerTrace, Observed, Trace
 
 __all__ = ["Prepared", "Program"]
 
-STREAMED_BY = frozenset({"affine", "relu", "add", "product", "clip"})
+STREAMED_BY = frozenset({"affine", "relu", "add", "product", "clip", "table"})
 """Kinds that take each word of the layer before them as it comes, so that it need not be stored when they alone read it."""
 
 

@@ -10,6 +10,7 @@ from addersim.kernels.core import KernelInfo, chosen_set, kernel_info
 from addersim.kernels.elementwise import add, affine, clamp, look_up, max_pool, multiply, sum_pool
 from addersim.kernels.floats import forward, l1_forward, l1_input_gradient, l1_sign_filter_gradient, mac_forward
 from addersim.kernels.prepared import PreparedWindow, PreparedWindowAffine, prepare_window, prepare_window_affine
+from addersim.kernels.tables import look_up_codes, look_up_pieces
 from addersim.kernels.windows import window, window_affine
 
 __all__ = [
@@ -25,6 +26,8 @@ __all__ = [
     "l1_input_gradient",
     "l1_sign_filter_gradient",
     "look_up",
+    "look_up_codes",
+    "look_up_pieces",
     "mac_forward",
     "max_pool",
     "multiply",

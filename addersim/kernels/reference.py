@@ -40,6 +40,7 @@ from addersim.kernels.checks import (
     check_threads,
     check_window,
 )
+from addersim.kernels.reference_tables import look_up_codes, look_up_pieces
 
 __all__ = [
     "add",
@@ -50,6 +51,8 @@ __all__ = [
     "l1_input_gradient",
     "l1_sign_filter_gradient",
     "look_up",
+    "look_up_codes",
+    "look_up_pieces",
     "mac_forward",
     "max_pool",
     "multiply",

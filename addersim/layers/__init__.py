@@ -15,6 +15,7 @@ from addersim.layers.concat import Concat, IntegerConcat
 from addersim.layers.move import IntegerMove, Move
 from addersim.layers.pool import AveragePool, IntegerAveragePool, IntegerMaxPool, MaxPool
 from addersim.layers.product import IntegerProduct, Product
+from addersim.layers.table import IntegerTable, Table
 from addersim.layers.window import IntegerWindow, Window
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "IntegerMove",
     "IntegerProduct",
     "IntegerRelu",
+    "IntegerTable",
     "IntegerWindow",
     "Layer",
     "MaxPool",
@@ -47,11 +49,12 @@ __all__ = [
     "Relu",
     "Run",
     "Shape",
+    "Table",
     "Value",
     "Window",
 ]
 
-AnyLayer = Window | Affine | Relu | MaxPool | AveragePool | Add | Move | Concat | Product | Clip
+AnyLayer = Window | Affine | Relu | MaxPool | AveragePool | Add | Move | Concat | Product | Clip | Table
 AnyIntegerLayer = (
     IntegerWindow
     | IntegerAffine
@@ -63,6 +66,7 @@ AnyIntegerLayer = (
     | IntegerConcat
     | IntegerProduct
     | IntegerClip
+    | IntegerTable
 )
 
 _KINDS = (window, affine, activation, pool, add, move)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from addersim.layers import Add, Affine, AveragePool, Clip, Concat, MaxPool, Move, Product, Relu, Window
+from addersim.layers import Add, Affine, AveragePool, Clip, Concat, MaxPool, Move, Product, Relu, Table, Window
 from addersim.network import Network
 
 
@@ -68,9 +68,12 @@ def branches(seed=0):
         Product(name="square", inputs=("less", "less")),
         Add(name="twice", inputs=("square", "square")),
         Add(name="all", inputs=("gated", "twice")),
-        AveragePool(name="global", inputs=("all",), kernel=None),
+        Table(name="gelu", inputs=("all",), function="gelu"),
+        Table(name="prelu", inputs=("gelu",), function="prelu", slopes=random.normal(0, 1, 9).astype(np.float32)),
+        AveragePool(name="global", inputs=("prelu",), kernel=None),
         Move(name="flatten", inputs=("global",)),
-        window("scores", "flatten", 4, 9),
+        Table(name="sigmoid", inputs=("flatten",), function="sigmoid"),
+        window("scores", "sigmoid", 4, 9),
     )
     return Network(name="branches", input_shape=(2, 6, 8), mean=(0.4, 0.5), std=(0.3, 0.4), layers=layers)
 

@@ -22,12 +22,14 @@ from addersim.layers import (
     IntegerMove,
     IntegerProduct,
     IntegerRelu,
+    IntegerTable,
     IntegerWindow,
     Plan,
     Relu,
 )
 from addersim.layers.affine import fixed_multiplier
 from addersim.layers.base import Value
+from addersim.layers.pieces import Pieces
 from addersim.quantization.rules import Quantization
 from addersim.trace import Operand
 
@@ -168,6 +170,21 @@ def clip(output, low, high):
     return IntegerClip(name="c", inputs=("x",), twin=None, output=output, low=low, high=high)
 
 
+def pieces(columns=1, **fields):
+    base, slope = np.full((16, columns), -512, np.int32), np.full((16, columns), 3, np.int32)
+    fitted = {"base": base, "slope": slope, "place_bits": 8, "shift": 4, "multiplier_bits": 10, "largest_error": 1}
+    return IntegerTable(
+        name="t", inputs=("x",), twin=None, function="f", source=s(12), output=U8, pieces=Pieces(**fitted | fields)
+    )
+
+
+TABLE, TABLES = (
+    IntegerTable(
+        name="t", inputs=("x",), twin=None, function="f", source=U8, output=s(6), codes=np.zeros((256, columns), np.int8)
+    )
+    for columns in (1, 2)
+)
+LONG = Value.of((2, 4, 4), s(12))
 GATE = Value.of((2, 1, 1), U8)
 CODES, SUMS = Value.of((2, 4, 4), U8), Value((2, 4, 4), 20, True, 1.0, is_sum=True)
 SMALL = Value.of((2, 3, 3), U8)
@@ -208,6 +225,13 @@ VECTOR = [
     ("clip up to", clip(U8, None, 254), [CODES], "cmp8=32 mux8=32", (0, 0)),
     ("clip to zero", clip(U8, None, 200), [Value((2, 4, 4), 8, True, 1.0)], "cmp8=32 mux8=32", (0, 0)),
     ("clip, nothing", clip(s(9), -300 + 50, None), [CODES], "", (0, 0)),
+    # a table answers without an operation; every entry is stored
+    ("table", TABLE, [CODES], "", (256, 6)),
+    ("tables", TABLES, [CODES], "", (512, 6)),
+    # slopes of 10 bits times places of 8; the product of 18 bits beside bases of 11; stored: 11 + 10 bits a piece
+    ("pieces", pieces(), [LONG], "mul10=32 add18=32 shift18=32", (16, 21)),
+    ("pieces a channel", pieces(2), [LONG], "mul10=32 add18=32 shift18=32", (32, 21)),
+    ("pieces, narrow port", pieces(multiplier_bits=4, shift=0), [LONG], "mul8=32 add12=32", (16, 15)),
     # a sum of 20 bits times 16 bits gives 36; constants: 16 bits, 36 bits, 6 bits of shift
     ("affine", affine([3, 5], [1, 2], [4, 4]), [SUMS], "mul20=32 add36=32 shift36=32", (2, 58)),
     ("affine, multiplier all 1", affine([1, 1], [1, 2], [4, 4]), [SUMS], "add20=32 shift20=32", (2, 26)),
