@@ -284,7 +284,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
                 "layer": layer.name,
                 "kind": layer.kind(),
                 "input": " + ".join(str(values[name]) for name in layer.inputs),
-                "weights": str(getattr(layer, "weight_format", "")),
+                "weights": str(getattr(layer, "weight_format", layer.details())),
                 "output": str(values[layer.name]),
                 "shape": " x ".join(map(str, values[layer.name].shape)),
             }

@@ -6,6 +6,7 @@ is its specification. ``threads=None`` takes as many threads as OpenMP would (``
 The environment variable ``ADDERSIM_KERNELS`` forces one instruction set.
 """
 
+from addersim.kernels.blending import blend
 from addersim.kernels.core import KernelInfo, chosen_set, kernel_info
 from addersim.kernels.elementwise import add, affine, clamp, look_up, max_pool, multiply, sum_pool
 from addersim.kernels.floats import forward, l1_forward, l1_input_gradient, l1_sign_filter_gradient, mac_forward
@@ -19,6 +20,7 @@ __all__ = [
     "PreparedWindowAffine",
     "add",
     "affine",
+    "blend",
     "clamp",
     "forward",
     "kernel_info",

@@ -40,11 +40,13 @@ from addersim.kernels.checks import (
     check_threads,
     check_window,
 )
+from addersim.kernels.reference_blending import blend
 from addersim.kernels.reference_tables import look_up_codes, look_up_pieces
 
 __all__ = [
     "add",
     "affine",
+    "blend",
     "clamp",
     "forward",
     "l1_forward",

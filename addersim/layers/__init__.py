@@ -12,6 +12,7 @@ from addersim.layers.affine import Affine, IntegerAffine
 from addersim.layers.base import Builder, Engine, IntegerLayer, Layer, Plan, Run, Shape, Value
 from addersim.layers.clip import Clip, IntegerClip
 from addersim.layers.concat import Concat, IntegerConcat
+from addersim.layers.interpolate import IntegerInterpolate, Interpolate, Taps
 from addersim.layers.move import IntegerMove, Move
 from addersim.layers.pool import AveragePool, IntegerAveragePool, IntegerMaxPool, MaxPool
 from addersim.layers.product import IntegerProduct, Product
@@ -34,6 +35,7 @@ __all__ = [
     "IntegerAveragePool",
     "IntegerClip",
     "IntegerConcat",
+    "IntegerInterpolate",
     "IntegerLayer",
     "IntegerMaxPool",
     "IntegerMove",
@@ -41,6 +43,7 @@ __all__ = [
     "IntegerRelu",
     "IntegerTable",
     "IntegerWindow",
+    "Interpolate",
     "Layer",
     "MaxPool",
     "Move",
@@ -50,11 +53,12 @@ __all__ = [
     "Run",
     "Shape",
     "Table",
+    "Taps",
     "Value",
     "Window",
 ]
 
-AnyLayer = Window | Affine | Relu | MaxPool | AveragePool | Add | Move | Concat | Product | Clip | Table
+AnyLayer = Window | Affine | Relu | MaxPool | AveragePool | Add | Move | Concat | Product | Clip | Table | Interpolate
 AnyIntegerLayer = (
     IntegerWindow
     | IntegerAffine
@@ -67,6 +71,7 @@ AnyIntegerLayer = (
     | IntegerProduct
     | IntegerClip
     | IntegerTable
+    | IntegerInterpolate
 )
 
 _KINDS = (window, affine, activation, pool, add, move)

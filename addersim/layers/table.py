@@ -165,6 +165,11 @@ class IntegerTable(IntegerLayer, frozen=True, tag="table"):
         """How far any output code is from the function, rounded: zero for a table."""
         return 0 if self.pieces is None else self.pieces.largest_error
 
+    def details(self) -> str:
+        if self.pieces is None:
+            return f"{self.function}, {len(self._rows)} entries"
+        return f"{self.function}, {len(self._rows)} pieces, at most {self.largest_error} codes off"
+
     def value(self, *inputs: Value) -> Value:
         (given,) = inputs
         if given != Value.of(given.shape, self.source):

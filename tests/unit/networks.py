@@ -2,7 +2,21 @@
 
 import numpy as np
 
-from addersim.layers import Add, Affine, AveragePool, Clip, Concat, MaxPool, Move, Product, Relu, Table, Window
+from addersim.layers import (
+    Add,
+    Affine,
+    AveragePool,
+    Clip,
+    Concat,
+    Interpolate,
+    MaxPool,
+    Move,
+    Product,
+    Relu,
+    Table,
+    Taps,
+    Window,
+)
 from addersim.network import Network
 
 
@@ -48,6 +62,13 @@ def residual(seed=0, arithmetic="l1", classes=5):
     return Network(name=f"residual-{arithmetic}", input_shape=(2, 10, 12), mean=(0.3, 0.4), std=(0.5, 0.6), layers=layers)
 
 
+def taps(given, wanted):
+    """Linear resizing of an axis, its ends on the ends, as torch's with ``align_corners``."""
+    at = np.linspace(0, given - 1, wanted)
+    first = np.minimum(at.astype(int), given - 2)
+    return Taps(first=tuple(first.tolist()), second=tuple((first + 1).tolist()), share=tuple((at - first).tolist()))
+
+
 def branches(seed=0):
     """Image 2 x 6 x 8; the layer kinds that `residual` has not, on branches that part and join."""
     random = np.random.default_rng(seed)
@@ -70,7 +91,8 @@ def branches(seed=0):
         Add(name="all", inputs=("gated", "twice")),
         Table(name="gelu", inputs=("all",), function="gelu"),
         Table(name="prelu", inputs=("gelu",), function="prelu", slopes=random.normal(0, 1, 9).astype(np.float32)),
-        AveragePool(name="global", inputs=("prelu",), kernel=None),
+        Interpolate(name="resize", inputs=("prelu",), axes=(taps(6, 9), taps(8, 4))),
+        AveragePool(name="global", inputs=("resize",), kernel=None),
         Move(name="flatten", inputs=("global",)),
         Table(name="sigmoid", inputs=("flatten",), function="sigmoid"),
         window("scores", "sigmoid", 4, 9),

@@ -18,6 +18,7 @@ from addersim.layers import (
     IntegerAveragePool,
     IntegerClip,
     IntegerConcat,
+    IntegerInterpolate,
     IntegerMaxPool,
     IntegerMove,
     IntegerProduct,
@@ -26,6 +27,7 @@ from addersim.layers import (
     IntegerWindow,
     Plan,
     Relu,
+    Taps,
 )
 from addersim.layers.affine import fixed_multiplier
 from addersim.layers.base import Value
@@ -178,6 +180,14 @@ def pieces(columns=1, **fields):
     )
 
 
+def resize(*axes, bits=15):
+    return IntegerInterpolate(
+        name="i", inputs=("x",), twin=None, axes=axes, fraction_bits=bits, output=U8, rounding="half-even"
+    )
+
+
+HALVES = Taps(first=(0, 0, 1, 1, 2, 2, 3), second=(1, 1, 2, 2, 3, 3, 3), share=(0.0, 0.5, 0.0, 0.5, 0.0, 0.5, 0.0))
+ENDS = Taps(first=(0, 2), second=(1, 3), share=(0.0, 1.0))
 TABLE, TABLES = (
     IntegerTable(
         name="t", inputs=("x",), twin=None, function="f", source=U8, output=s(6), codes=np.zeros((256, columns), np.int8)
@@ -225,6 +235,11 @@ VECTOR = [
     ("clip up to", clip(U8, None, 254), [CODES], "cmp8=32 mux8=32", (0, 0)),
     ("clip to zero", clip(U8, None, 200), [Value((2, 4, 4), 8, True, 1.0)], "cmp8=32 mux8=32", (0, 0)),
     ("clip, nothing", clip(s(9), -300 + 50, None), [CODES], "", (0, 0)),
+    # 7 rows of which 3 lie between: 3 x 4 columns x 2 channels, two products and a sum of 8 + 15 bits each; then 7 x 7 pixels,
+    # of which 7 x 3, with products of 23 bits and sums of 38; all 98 outputs are shifted; 6 fractions stored
+    ("resize", resize(HALVES, HALVES), [CODES], "mul15=48 add23=24 mul23=84 add38=42 shift38=98", (6, 15)),
+    ("resize columns alone", resize(ENDS, HALVES, bits=7), [CODES], "mul8=24 add15=12 shift15=28", (3, 7)),
+    ("resize, nothing between", resize(ENDS, ENDS), [CODES], "", (0, 0)),
     # a table answers without an operation; every entry is stored
     ("table", TABLE, [CODES], "", (256, 6)),
     ("tables", TABLES, [CODES], "", (512, 6)),
