@@ -46,7 +46,7 @@ class Wiring:
     narrowed: Mapping[str, tuple[Affine, Window]]
 
     @classmethod
-    def of(cls, network: Network) -> Wiring:
+    def of(cls, network: Network, signed_input: bool = False) -> Wiring:
         readers: dict[str, list[Layer]] = {}
         sharing: dict[str, list[Window]] = {}
         narrowed: dict[str, tuple[Affine, Window]] = {}
@@ -61,13 +61,13 @@ class Wiring:
             elif isinstance(layer, Affine) and layer.inputs[0] in windows:
                 narrowed[layer.name] = layer, windows[layer.inputs[0]]
         quiet = frozenset(name for name, found in readers.items() if all(isinstance(layer, Relu) for layer in found))
-        return cls(quiet | _without_negatives(network), quiet, sharing, narrowed)
+        return cls(quiet | _without_negatives(network, signed_input), quiet, sharing, narrowed)
 
 
-def _without_negatives(network: Network) -> set[str]:
-    """Values that cannot be negative, whatever the image."""
+def _without_negatives(network: Network, signed_input: bool) -> set[str]:
+    """Values that cannot be negative, whatever the image; float images may be, where those of the calibration were."""
     found = set()
-    if all(mean <= 0 for mean in network.mean):
+    if not signed_input and all(mean <= 0 for mean in network.mean):
         found.add(INPUT)
     for layer in network.layers:
         if isinstance(layer, Relu) or (layer.KEEPS_SIGN and found.issuperset(layer.inputs)):

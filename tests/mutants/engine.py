@@ -51,7 +51,7 @@ CHANGES = {
     "quantization/value_formats.py": (
         PIPELINE,
         (
-            ("if all(mean <= 0 for", "if any(mean <= 0 for"),
+            ("and all(mean <= 0 for", "and any(mean <= 0 for"),
             ("mean <= 0 for", "mean < 0 for"),
             ("(layer.KEEPS_SIGN and found.issuperset(layer.inputs))", "layer.KEEPS_SIGN"),
             ("group.bits + (mixed and signed)", "group.bits"),
