@@ -28,10 +28,16 @@ def run(
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write, .npz; - is standard output.")],
     weights: Annotated[Path | None, typer.Option(help="State dict: .pth/.pt of tensors only, or .safetensors.")] = None,
     input_shape: Annotated[
-        str | None, typer.Option(help="CHANNELS,HEIGHT,WIDTH; known for architectures and most ONNX files.")
+        str | None,
+        typer.Option(
+            help="CHANNELS,HEIGHT,WIDTH, or CHANNELS,LENGTH, or FEATURES; known for architectures and most ONNX files."
+        ),
     ] = None,
-    mean: Annotated[str | None, typer.Option(help="Mean of pixel/255 per channel, as in training: 0.49,0.48,0.45")] = None,
-    std: Annotated[str | None, typer.Option(help="Standard deviation per channel, as in training.")] = None,
+    mean: Annotated[
+        str | None,
+        typer.Option(help="Mean of pixel/255, as in training: one a channel, or one for all; 0 with --std 1: none needed."),
+    ] = None,
+    std: Annotated[str | None, typer.Option(help="Standard deviation, as in training: one a channel, or one for all.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the network.")] = None,
     json: options.Json = False,
 ) -> None:
@@ -96,8 +102,8 @@ def _build(source: str, input_shape: str | None) -> tuple[Any, tuple[int, ...]]:
 def _shape(text: str) -> tuple[int, ...]:
     parts = text.replace("x", ",").split(",")
     where = f"--input-shape {shown(text)}"
-    if len(parts) != 3:
-        raise LoweringError(f"{where}: expected CHANNELS,HEIGHT,WIDTH, such as 3,32,32")
+    if len(parts) > 3:
+        raise LoweringError(f"{where}: expected CHANNELS,HEIGHT,WIDTH, such as 3,32,32; or CHANNELS,LENGTH; or FEATURES")
     return tuple(IMAGE_SIDE.read(part, where) for part in parts)
 
 

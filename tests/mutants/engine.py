@@ -51,7 +51,7 @@ CHANGES = {
     "quantization/value_formats.py": (
         PIPELINE,
         (
-            ("or all(mean <= 0 for", "or any(mean <= 0 for"),
+            ("and all(mean <= 0 for", "and any(mean <= 0 for"),
             ("mean <= 0 for", "mean < 0 for"),
             ("layer.is_never_negative(*(name in found for name in layer.inputs))", "layer.KEEPS_SIGN"),
             (" and not _passes_codes(layer)", ""),
