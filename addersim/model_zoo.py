@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from addersim.config import bundled_names, find_file
 from addersim.errors import NetworkError
@@ -18,6 +18,9 @@ from addersim.network import Network
 from addersim.program import Program
 from addersim.storage import load_record
 
+if TYPE_CHECKING:
+    from addersim.train.models import Architecture
+
 __all__ = ["architectures", "bundled_networks", "file_kind", "load", "load_network", "load_network_or_program"]
 
 
@@ -26,13 +29,13 @@ def bundled_networks() -> tuple[str, ...]:
     return bundled_names("networks", ".npz")
 
 
-def architectures() -> tuple[str, ...]:
-    """Names of the architectures that torch can build; empty where torch is not installed."""
+def architectures() -> Mapping[str, Architecture]:
+    """Architectures that torch can build, by name; empty where torch is not installed."""
     if find_spec("torch") is None:
-        return ()
+        return {}
     from addersim.train.models import ARCHITECTURES
 
-    return tuple(ARCHITECTURES)
+    return ARCHITECTURES
 
 
 def load(name: str | os.PathLike[str]) -> Network | Program | Topology:
@@ -60,7 +63,7 @@ def load(name: str | os.PathLike[str]) -> Network | Program | Topology:
     text, makers = os.fspath(name), architectures()
     if text in makers and text not in bundled_networks() and not os.path.lexists(text):
         return _untrained(text)
-    more = f"; architectures: {', '.join(makers)}" if makers else "; architectures such as resnet20-adder need torch"
+    more = "; architectures: addersim list architectures" if makers else "; architectures such as resnet20-adder need torch"
     path = Path(name)
     if path.suffix.lower() not in _READERS:  # a file for sure, whose reader says what is amiss with it
         path, _ = find_file(name, "networks", ".npz", "network", NetworkError, more)
