@@ -13,7 +13,7 @@ typedef struct {
     int64_t out_height, out_width, outputs;
     int64_t kernel_height, kernel_width;
     int64_t stride_height, stride_width;
-    int64_t padding_height, padding_width;
+    int64_t padding_height, padding_width; /* before the first row and column; out_* tell what lies after the last ones */
     int64_t dilation_height, dilation_width;
     int64_t groups;
 } Geometry;

@@ -128,8 +128,9 @@ static void lay_out(const Backward *b, Layout *layout, Scratch *s) {
 /* A 1x1 kernel sees no neighbours: all pixels may stand in one row, so that small images fill the registers too. */
 static Geometry one_row(const Geometry *g) {
     Geometry flat = *g;
-    const int moves = g->stride_height > 1 || g->stride_width > 1 || g->padding_height || g->padding_width;
-    if (g->kernel_height == 1 && g->kernel_width == 1 && !moves) {
+    const int strides = g->stride_height > 1 || g->stride_width > 1; /* without them, as many outputs as pixels is no padding */
+    const int same = g->out_height == g->height && g->out_width == g->width;
+    if (g->kernel_height == 1 && g->kernel_width == 1 && !strides && same) {
         flat.images = flat.height = flat.out_height = 1;
         flat.width = flat.out_width = pixels_of(g);
     }

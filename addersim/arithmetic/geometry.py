@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from addersim.errors import NetworkError
 
-__all__ = ["MAX_TAPS", "MAX_WORK", "Geometry", "Pair", "check_work"]
+__all__ = ["MAX_TAPS", "MAX_WORK", "Geometry", "Pair", "check_pair", "check_work"]
 
 Pair = tuple[int, int]
 Shape4 = tuple[int, int, int, int]
@@ -24,7 +24,8 @@ MAX_WORK = 1 << 53
 """Most taps of a layer, for the images of one call: doubles count so many exactly, and days do not compute them."""
 
 
-def _pair(what: str, value: object, lowest: int) -> Pair:
+def check_pair(what: str, value: object, lowest: int) -> Pair:
+    """Two whole numbers of at least `lowest`, or an error that says what they are."""
     if type(value) is tuple and len(value) == 2 and _plain(value[0], lowest) and _plain(value[1], lowest):
         return value  # as layers hold them: nothing to convert
     if isinstance(value, (tuple, list)) and len(value) == 2 and _whole(value[0], lowest) and _whole(value[1], lowest):
@@ -64,12 +65,15 @@ class Geometry:
     Parameters
     ----------
     kernel, stride, padding, dilation
-        ``(height, width)`` in pixels. Padding is added on both sides.
+        ``(height, width)`` in pixels. Padding is added before the first row and column and, without `far_padding`, after the
+        last ones too.
     groups
         Input and output channels are cut into as many groups, each connected only to itself.
     ceil_mode
         Whether a window that sticks out at the far end yields an output (as in torch: only if it starts inside the image or
         its near padding).
+    far_padding
+        ``(height, width)`` in pixels after the last row and column; None, or the same, is as `padding`.
 
     Raises
     ------
@@ -80,6 +84,8 @@ class Geometry:
     --------
     >>> Geometry((3, 3), padding=(1, 1)).output_size(32, 32)
     (32, 32)
+    >>> Geometry((2, 2), padding=(0, 0), far_padding=(1, 1)).output_size(32, 32)
+    (32, 32)
     """
 
     kernel: Pair
@@ -88,15 +94,22 @@ class Geometry:
     dilation: Pair = (1, 1)
     groups: int = 1
     ceil_mode: bool = False
+    far_padding: Pair | None = None
 
     def __post_init__(self) -> None:
-        for name, lowest in (("kernel", 1), ("stride", 1), ("padding", 0), ("dilation", 1)):
+        for name, lowest in (("kernel", 1), ("stride", 1), ("padding", 0), ("dilation", 1), ("far_padding", 0)):
             given = getattr(self, name)
-            if (pair := _pair(name, given, lowest)) is not given:
+            if (given, name) != (None, "far_padding") and (pair := check_pair(name, given, lowest)) is not given:
                 object.__setattr__(self, name, pair)
+        if self.far_padding == self.padding:  # one way to say it: equal moves are equal records
+            object.__setattr__(self, "far_padding", None)
         if not _whole(self.groups, 1):
             raise NetworkError(f"groups: {self.groups!r} is not a whole number in 1..{_LARGEST}")
         object.__setattr__(self, "groups", int(self.groups))
+
+    def sides(self, axis: int) -> Pair:
+        """Padding before and after the image along its height (axis 0) or width (axis 1)."""
+        return self.padding[axis], (self.far_padding or self.padding)[axis]
 
     def output_size(self, height: int, width: int) -> Pair:
         """Rows and columns of windows over an image, or an error if not even one fits."""
@@ -114,7 +127,8 @@ class Geometry:
         sizes = self.output_size(height, width)
         for axis, (what, size) in enumerate((("height", height), ("width", width))):
             if self._misses(axis, size, sizes[axis]):
-                raise NetworkError(f"padding: {self.padding} lets a pooling window miss the image along its {what}")
+                found = f"{self.padding} before and {self.far_padding} after" if self.far_padding else f"{self.padding}"
+                raise NetworkError(f"padding: {found} lets a pooling window miss the image along its {what}")
         check_work(self.kernel[0] * self.kernel[1], sizes[0] * sizes[1])
         return sizes
 
@@ -128,17 +142,19 @@ class Geometry:
         )
 
     def _along(self, axis: int, what: str, size: int) -> int:
-        kernel, stride, padding = self.kernel[axis], self.stride[axis], self.padding[axis]
+        kernel, stride, (before, after) = self.kernel[axis], self.stride[axis], self.sides(axis)
         reach = self.dilation[axis] * (kernel - 1) + 1
-        if size + 2 * padding < reach:
+        room = size + before + after - reach
+        outputs = room // stride + 1
+        if self.ceil_mode:
+            outputs = -(-room // stride) + 1
+            outputs -= (outputs - 1) * stride >= size + before
+        if outputs < 1:
+            padding = f"{before} on each side" if before == after else f"{before} before and {after} after it"
             raise NetworkError(
                 f"{what}: a window of {kernel} taps, dilation {self.dilation[axis]}, spans {reach} pixels; "
-                f"the image has {size} and padding {padding} on each side"
+                f"the image has {size} and padding {padding}"
             )
-        room = size + 2 * padding - reach
-        outputs = room // stride + 1
-        if self.ceil_mode and room % stride and outputs * stride < size + padding:
-            outputs += 1
         return outputs
 
     def output_shape(self, x: tuple[int, ...], weights: tuple[int, ...]) -> Shape4:

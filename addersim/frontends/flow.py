@@ -87,7 +87,7 @@ class Flow:
         return bool((found == own.reshape(channels, *[1] * (len(shape) - 1))).all())
 
     def renames(self) -> bool:
-        """Whether the steps move nothing: same values, same order channels last, only other names for the axes."""
-        places = np.arange(int(np.prod(self.given))).reshape(1, *self.given[1:], self.given[0])
-        found = np.moveaxis(rearrange(self.steps, np.moveaxis(places, -1, 1)), 1, -1)
-        return bool(np.array_equal(found.ravel(), places.ravel()))
+        """Whether the steps move nothing: the same values in the same order, in another shape."""
+        places = np.arange(int(np.prod(self.given)))
+        found = rearrange(self.steps, places.reshape(1, *self.given))
+        return bool(np.array_equal(found.ravel(), places))

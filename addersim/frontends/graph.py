@@ -85,17 +85,10 @@ class Graph:
             return flow
         key = (flow.layer, flow.steps)
         if key not in self._moved:
-            target = flow.shape
-            steps = flow.steps
-            if flow.renames():
-                steps = ()
-            self._moved[key] = self._move(flow, self._unique(f"{name}.input"), steps, target)
+            steps, target = (() if flow.renames() else flow.steps), flow.shape
+            fields = {"target": (-1,) if not steps and len(target) == 1 else target, "steps": steps}
+            self._moved[key] = self._append(Move, self._unique(f"{name}.input"), [Flow(flow.layer, flow.given)], fields)
         return self._moved[key]
-
-    def _move(self, flow: Flow, name: str, steps: tuple[Any, ...], target: Shape) -> Flow:
-        if not steps and math.prod(target) == target[0] and len(target) == 1:
-            return self._append(Move, name, [Flow(flow.layer, flow.given)], {"target": (-1,)})
-        return self._append(Move, name, [Flow(flow.layer, flow.given)], {"target": target, "steps": steps})
 
     def take(self, size_bytes: int) -> None:
         """Note that weights or computed constants take memory."""

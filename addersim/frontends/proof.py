@@ -13,7 +13,7 @@ from addersim.frontends.flow import Flow
 from addersim.layers.move import rearrange
 from addersim.network import Images, Network, normalise
 
-__all__ = ["NOT_CHECKED", "PROOF", "Agreement", "compare", "made_up_images", "network_values", "nchw", "prove"]
+__all__ = ["NOT_CHECKED", "PROOF", "Agreement", "compare", "made_up_images", "nchw", "network_values", "prove"]
 
 Array = np.ndarray[Any, Any]
 Source = Callable[[Array], Sequence[Array]]

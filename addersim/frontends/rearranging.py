@@ -14,7 +14,7 @@ from addersim.frontends.graph import Graph
 from addersim.layers import Affine, Concat
 from addersim.layers.move import ZERO
 
-__all__ = ["concatenate", "constant", "expand", "pad", "pad_with", "pixel_shuffle", "pixel_unshuffle", "positions", "repeat"]
+__all__ = ["concatenate", "constant", "expand", "overwrite", "pad", "pad_with", "pixel_shuffle", "pixel_unshuffle", "positions", "repeat"]
 
 Array = np.ndarray[Any, Any]
 Fill = Literal["constant", "reflect", "replicate", "circular"]
@@ -49,6 +49,14 @@ def constant(graph: Graph, name: str, like: Flow, values: Array) -> Flow:
     zeros = graph.placed(nothing, name)
     addend = np.ascontiguousarray(values, np.float64).reshape(-1)
     return graph.layer(Affine, f"{name}.constant", zeros, multiplier=np.ones(words), addend=addend).reshape(values.shape)
+
+
+def overwrite(graph: Graph, name: str, flow: Flow, values: Flow | Array, axis: int, places: Array) -> Flow:
+    """A value with those at some places of an axis exchanged for others."""
+    size = flow.shape[axis]
+    indices = np.arange(size)
+    indices[places] = size + np.arange(len(places))
+    return concatenate(graph, name, [flow, values], axis).take(axis, indices)
 
 
 def pad(flow: Flow, pads: Sequence[tuple[int, int]], mode: Fill = "constant") -> Flow:

@@ -61,15 +61,15 @@ def adaptive(graph: Graph, name: str, kind: type[Layer], flow: Flow, output: tup
     """Pooling to a size: as few windows as give it."""
     if output == flow.shape[1:]:
         return flow
-    if set(output) == {1} and kind is AveragePool:
-        return pooled(graph, name, kind, flow, kernel=None)
     wide = output if len(output) == 2 else (1, *output)
     own = flow if flow.rank == 3 else flow.reshape((flow.shape[0], 1, flow.shape[1]))
-    if all(size % wanted == 0 for size, wanted in zip(own.shape[1:], wide, strict=True)):
+    if kind is AveragePool and wide == (1, 1):
+        found = graph.layer(kind, name, own, kernel=None)
+    elif all(size % wanted == 0 for size, wanted in zip(own.shape[1:], wide, strict=True)):
         kernel = tuple(size // wanted for size, wanted in zip(own.shape[1:], wide, strict=True))
         found = graph.layer(kind, name, own, kernel=kernel, stride=kernel)
     else:
-        found = graph.layer(kind, name, own, output=wide, **({"kernel": None} if kind is AveragePool else {"kernel": (1, 1), "stride": (1, 1)}))
+        found = graph.layer(kind, name, own, output_size=wide)
     return found if flow.rank == 3 else found.reshape((flow.shape[0], found.shape[2]))
 
 

@@ -10,10 +10,11 @@ import numpy as np
 from addersim.errors import LoweringError
 from addersim.frontends.flow import Flow
 from addersim.frontends.graph import Graph
+from addersim.frontends.transposed import transposed_window
 from addersim.layers import Window
 from addersim.layers.move import ZERO, Step, Take
 
-__all__ = ["convolution", "linear"]
+__all__ = ["convolution", "linear", "transposed"]
 
 Array = np.ndarray[Any, Any]
 Sizes = tuple[int, ...]
@@ -67,7 +68,7 @@ def convolution(
         bias=None if bias is None else np.ascontiguousarray(bias, np.float32),
         stride=stride,
         padding=near,
-        **({} if far == near else {"far_padding": far}),
+        far_padding=None if far == near else far,
         dilation=dilation,
         groups=groups,
     )
@@ -110,3 +111,51 @@ def linear(graph: Graph, name: str, flow: Flow, weights: Array, bias: Array | No
         flow = flow.front(flow.rank - 1).reshape((weights.shape[1], 1, math.prod(rest)))
     found = graph.layer(Window, name, flow, arithmetic=arithmetic, weights=filters, bias=constant)
     return found.reshape((len(weights), *rest)).back(len(rest)) if rest else found
+
+
+def transposed(
+    graph: Graph,
+    name: str,
+    flow: Flow,
+    weights: Array,
+    bias: Array | None,
+    *,
+    stride: Sizes,
+    padding: Sizes,
+    far_padding: Sizes | None = None,
+    output_padding: Sizes,
+    dilation: Sizes,
+    groups: int,
+) -> Flow:
+    """A transposed convolution over one or two axes: zeros between the values, then a window, which pays for them.
+
+    Parameters
+    ----------
+    weights
+        ``(channels, filters / groups, [height,] width)``.
+    """
+    axes = weights.ndim - 2
+    if axes not in (1, 2) or flow.rank != axes + 1:
+        raise LoweringError(f"a transposed window of {max(axes, 0)} axes over values of shape {flow.shape}")
+    names = {"stride": (stride, 1), "padding": (padding, 0), "output_padding": (output_padding, 0), "dilation": (dilation, 1)}
+    settings = {key: given if axes == 2 else (one, *given) for key, (given, one) in names.items()}
+    if far_padding is not None:
+        settings["far_padding"] = far_padding if axes == 2 else (0, *far_padding)
+    wide = flow if axes == 2 else flow.reshape((flow.shape[0], 1, flow.shape[1]))
+    kernels = weights if axes == 2 else weights[:, :, None]
+    size: Any = wide.shape[1:]
+    turned = transposed_window(kernels, size, groups=groups, **settings)  # type: ignore[arg-type]
+    seen = wide.take(1, np.array(turned.rows)).take(2, np.array(turned.columns))
+    found = convolution(
+        graph,
+        name,
+        seen,
+        turned.weights,
+        bias,
+        stride=(1, 1),
+        near=turned.padding,
+        far=turned.far_padding,
+        dilation=settings["dilation"],
+        groups=groups,
+    )
+    return found if axes == 2 else found.reshape((found.shape[0], found.shape[2]))

@@ -7,8 +7,9 @@ The environment variable ``ADDERSIM_KERNELS`` forces one instruction set.
 """
 
 from addersim.kernels.core import KernelInfo, chosen_set, kernel_info
-from addersim.kernels.elementwise import add, affine, clamp, look_up, max_pool, sum_pool
+from addersim.kernels.elementwise import add, affine, clamp, look_up
 from addersim.kernels.floats import forward, l1_forward, l1_input_gradient, l1_sign_filter_gradient, mac_forward
+from addersim.kernels.pooling import adaptive_max_pool, adaptive_sum_pool, max_pool, sum_pool
 from addersim.kernels.prepared import PreparedWindow, PreparedWindowAffine, prepare_window, prepare_window_affine
 from addersim.kernels.windows import window, window_affine
 
@@ -16,6 +17,8 @@ __all__ = [
     "KernelInfo",
     "PreparedWindow",
     "PreparedWindowAffine",
+    "adaptive_max_pool",
+    "adaptive_sum_pool",
     "add",
     "affine",
     "clamp",

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from addersim.arithmetic.arithmetics import arithmetic as find_arithmetic
 from addersim.arithmetic.fixed import OVERFLOWS, ROUNDINGS, Accumulator, FixedFormat
-from addersim.arithmetic.geometry import Geometry, Pair, check_work
+from addersim.arithmetic.geometry import Geometry, Pair, check_pair, check_work
+from addersim.arithmetic.pooling import PoolAxis, adaptive_axes
 from addersim.errors import FormatError, NetworkError
 from addersim.inputs.limits import THREADS
 
@@ -27,6 +28,7 @@ class Moves(TypedDict, total=False):
     padding: Pair
     dilation: Pair
     groups: int
+    far_padding: Pair | None
 
 
 AccumulatorOverflow = Literal["exact", "wrap", "saturate"]
@@ -213,10 +215,20 @@ def largest_product(x: int, multiplier: Array, addend: Array) -> int:
 
 
 def check_pool(
-    x: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
+    x: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, far_padding: Pair | None, ceil_mode: bool
 ) -> tuple[Geometry, tuple[int, int, int, int]]:
     """Geometry and output shape of pooling."""
-    geometry = Geometry(kernel, stride, padding, dilation)
+    geometry = Geometry(kernel, stride, padding, dilation, ceil_mode=ceil_mode, far_padding=far_padding)
+    _check_pixels(x)
+    return geometry, (x.shape[0], *geometry.pooled_size(x.shape[1], x.shape[2]), x.shape[3])
+
+
+def check_adaptive(x: Array, output_size: Pair) -> tuple[PoolAxis, PoolAxis]:
+    """The parts that an image is shared out in."""
+    _check_pixels(x)
+    return adaptive_axes(check_pair("output_size", output_size, 1), x.shape[1], x.shape[2])
+
+
+def _check_pixels(x: Array) -> None:
     if x.ndim != 4 or min(x.shape[1:]) < 1:
         raise NetworkError(f"x: shape {x.shape} is not (images, height, width, channels) with at least one pixel and channel")
-    return geometry, (x.shape[0], *geometry.pooled_size(x.shape[1], x.shape[2]), x.shape[3])

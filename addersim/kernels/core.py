@@ -77,7 +77,7 @@ def chosen_set() -> int:
 
 
 def geometry_numbers(geometry: Geometry, x: Array, y: Array) -> tuple[int, ...]:
-    """Geometry in the order of the C struct."""
+    """Geometry in the order of the C struct; of the far padding, C sees the number of outputs."""
     sizes = (*x.shape, *y.shape[1:], *geometry.kernel)
     return (*sizes, *geometry.stride, *geometry.padding, *geometry.dilation, geometry.groups)
 

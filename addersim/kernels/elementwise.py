@@ -1,4 +1,4 @@
-"""Affine, addition, saturation and pooling on codes."""
+"""Affine, addition, saturation and tables on codes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from addersim.arithmetic.fixed import FixedFormat, Overflow, Rounding
-from addersim.arithmetic.geometry import Pair
 from addersim.errors import NetworkError
 from addersim.kernels.checks import (
     CODE_ENDS,
@@ -19,14 +18,13 @@ from addersim.kernels.checks import (
     check_constants,
     check_format,
     check_levels,
-    check_pool,
     check_products,
     check_threads,
     largest_product,
 )
-from addersim.kernels.core import ROUNDINGS, chosen_set, codes_numbers, core, flat, geometry_numbers, type_number
+from addersim.kernels.core import ROUNDINGS, chosen_set, codes_numbers, core, flat, type_number
 
-__all__ = ["add", "affine", "clamp", "look_up", "max_pool", "sum_pool"]
+__all__ = ["add", "affine", "clamp", "look_up"]
 
 Array = npt.NDArray[Any]
 
@@ -151,39 +149,6 @@ def clamp(x: Array, *, output: FixedFormat, threads: int | None = None) -> Codes
         return CodesResult(y, 0, 0, 0)
     kind, form = type_number(x), codes_numbers(output, "saturate", None)
     return CodesResult(y, *core.add(flat(x), kind, None, kind, x.size, form, flat(y), chosen_set(), count))
-
-
-def max_pool(
-    x: Array,
-    kernel: Pair,
-    stride: Pair,
-    padding: Pair = (0, 0),
-    dilation: Pair = (1, 1),
-    *,
-    threads: int | None = None,
-) -> Array:
-    """Largest code under each window, a channel; padding never wins. Shapes as in `window`, type as `x`."""
-    x, count = check_array("x", x, CODES), check_threads(threads)
-    geometry, shape = check_pool(x, kernel, stride, padding, dilation)
-    y = np.empty(shape, x.dtype)
-    if y.size:
-        core.pool(flat(x), type_number(x), flat(y), geometry_numbers(geometry, x, y), True, False, chosen_set(), count)
-    return y
-
-
-def sum_pool(x: Array, kernel: Pair, stride: Pair, padding: Pair = (0, 0), *, threads: int | None = None) -> Array:
-    """Sum of the codes under each window, a channel; padding adds zeros. An `affine` makes an average of it.
-
-    The sums are int32, or int64 where the window and the type of `x` could leave 32 bits.
-    """
-    x, count = check_array("x", x, CODES), check_threads(threads)
-    geometry, shape = check_pool(x, kernel, stride, padding, (1, 1))
-    largest = max(-CODE_ENDS[x.dtype][0], CODE_ENDS[x.dtype][1])
-    wide = geometry.kernel[0] * geometry.kernel[1] * largest > _INT32_MAX
-    y = np.empty(shape, np.int64 if wide else np.int32)
-    if y.size:
-        core.pool(flat(x), type_number(x), flat(y), geometry_numbers(geometry, x, y), False, wide, chosen_set(), count)
-    return y
 
 
 def look_up(pixels: Array, levels: Array, *, threads: int | None = None) -> Array:

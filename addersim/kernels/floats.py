@@ -48,7 +48,7 @@ def forward(
         float32 ``(outputs, kernel_height, kernel_width, channels / groups)``
     arithmetic
         A name in `addersim.arithmetic.arithmetics.ARITHMETICS`, such as ``l1`` for ``-sum |x - w|`` (arXiv 1912.13200, eq. 2).
-    stride, padding, dilation, groups
+    stride, padding, far_padding, dilation, groups
         See `addersim.arithmetic.geometry.Geometry`.
     threads
         How many; None takes what OpenMP would. The result does not depend on it.
@@ -98,7 +98,7 @@ def l1_input_gradient(
     ----------
     gradient
         float32 ``(images, out_height, out_width, outputs)``
-    x, weights, stride, padding, dilation, groups, threads
+    x, weights, stride, padding, far_padding, dilation, groups, threads
         As in `l1_forward`.
 
     Returns

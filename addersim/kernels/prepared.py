@@ -203,7 +203,7 @@ def prepare_window(
     ----------
     kind
         Type of x: int8, uint8, int16 or uint16.
-    weights, arithmetic, stride, padding, dilation, groups, accumulator_bits, overflow
+    weights, arithmetic, stride, padding, far_padding, dilation, groups, accumulator_bits, overflow
         As in `window`. The weights are copied: changing them later changes nothing.
 
     Returns

@@ -26,6 +26,7 @@ from addersim.kernels.checks import (
     FusedResult,
     Moves,
     WindowResult,
+    check_adaptive,
     check_arithmetic,
     check_array,
     check_constants,
@@ -40,6 +41,8 @@ from addersim.kernels.checks import (
 )
 
 __all__ = [
+    "adaptive_max_pool",
+    "adaptive_sum_pool",
     "add",
     "affine",
     "clamp",
@@ -266,12 +269,14 @@ def max_pool(
     padding: Pair = (0, 0),
     dilation: Pair = (1, 1),
     *,
+    far_padding: Pair | None = None,
+    ceil_mode: bool = False,
     threads: int | None = None,
 ) -> Array:
     """As `addersim.kernels.max_pool`."""
     x = check_array("x", x, CODES)
     check_threads(threads)
-    geometry, shape = check_pool(x, kernel, stride, padding, dilation)
+    geometry, shape = check_pool(x, kernel, stride, padding, dilation, far_padding, ceil_mode)
     least = int(np.iinfo(x.dtype).min)
     y = np.full(shape, least, x.dtype)
     for row, column in np.ndindex(*geometry.kernel):
@@ -279,16 +284,62 @@ def max_pool(
     return y
 
 
-def sum_pool(x: Array, kernel: Pair, stride: Pair, padding: Pair = (0, 0), *, threads: int | None = None) -> Array:
+def sum_pool(
+    x: Array,
+    kernel: Pair,
+    stride: Pair,
+    padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+    *,
+    far_padding: Pair | None = None,
+    ceil_mode: bool = False,
+    threads: int | None = None,
+) -> Array:
     """As `addersim.kernels.sum_pool`."""
     x = check_array("x", x, CODES)
     check_threads(threads)
-    geometry, shape = check_pool(x, kernel, stride, padding, (1, 1))
+    geometry, shape = check_pool(x, kernel, stride, padding, dilation, far_padding, ceil_mode)
     y = np.zeros(shape, np.int64)
     for row, column in np.ndindex(*geometry.kernel):
         y += _met(x, geometry, (shape[1], shape[2]), row, column)
-    worst = max(abs(int(np.iinfo(x.dtype).min)), int(np.iinfo(x.dtype).max)) * geometry.kernel[0] * geometry.kernel[1]
-    return y.astype(np.int32 if worst < 2**31 else np.int64)
+    return y.astype(_sum_type(x, geometry.kernel[0] * geometry.kernel[1]))
+
+
+def _sum_type(x: Array, taps: int) -> type[np.signedinteger[Any]]:
+    worst = max(abs(int(np.iinfo(x.dtype).min)), int(np.iinfo(x.dtype).max)) * taps
+    return np.int32 if worst < 2**31 else np.int64
+
+
+def _parts(x: Array, output_size: Pair) -> Iterator[tuple[int, int, Array]]:
+    """Output row and column, and the codes that they see."""
+    height, width = x.shape[1:3]
+    for row, column in np.ndindex(*output_size):
+        top, bottom = row * height // output_size[0], -(-(row + 1) * height // output_size[0])
+        left, right = column * width // output_size[1], -(-(column + 1) * width // output_size[1])
+        yield row, column, x[:, top:bottom, left:right]
+
+
+def adaptive_max_pool(x: Array, output_size: Pair, *, threads: int | None = None) -> Array:
+    """As `addersim.kernels.adaptive_max_pool`."""
+    x = check_array("x", x, CODES)
+    check_threads(threads)
+    check_adaptive(x, output_size)
+    y = np.empty((x.shape[0], *output_size, x.shape[3]), x.dtype)
+    for row, column, part in _parts(x, output_size):
+        y[:, row, column] = part.max(axis=(1, 2))
+    return y
+
+
+def adaptive_sum_pool(x: Array, output_size: Pair, *, threads: int | None = None) -> Array:
+    """As `addersim.kernels.adaptive_sum_pool`."""
+    x = check_array("x", x, CODES)
+    check_threads(threads)
+    check_adaptive(x, output_size)
+    y, taps = np.empty((x.shape[0], *output_size, x.shape[3]), np.int64), 0
+    for row, column, part in _parts(x, output_size):
+        y[:, row, column] = part.sum(axis=(1, 2), dtype=np.int64)
+        taps = max(taps, part.shape[1] * part.shape[2])
+    return y.astype(_sum_type(x, taps))
 
 
 def look_up(pixels: Array, levels: Array, *, threads: int | None = None) -> Array:
@@ -339,7 +390,7 @@ def _gradients(gradient: Floats, x: Floats, weights: Floats, moves: Moves, threa
     geometry, shape = check_window(x, weights, moves)
     if gradient.shape != shape:
         raise NetworkError(f"gradient: shape {gradient.shape}; the layer's output has {shape}")
-    padded = np.pad(x.astype(np.float64), ((0, 0), *((pad, pad) for pad in geometry.padding), (0, 0)))
+    padded = np.pad(x.astype(np.float64), ((0, 0), geometry.sides(0), geometry.sides(1), (0, 0)))
     for_x, for_weights = np.zeros(padded.shape), np.zeros(weights.shape)
     for output, weight in enumerate(weights.astype(np.float64)):
         first = output // (len(weights) // geometry.groups) * weights.shape[3]

@@ -48,7 +48,7 @@ def window(
         Codes ``(outputs, kernel_height, kernel_width, channels / groups)``, of any of these types, for l1 on x's scale.
     arithmetic
         A name in `addersim.arithmetic.arithmetics.ARITHMETICS`.
-    stride, padding, dilation, groups
+    stride, padding, far_padding, dilation, groups
         See `addersim.arithmetic.geometry.Geometry`.
     accumulator_bits, overflow
         See `addersim.arithmetic.fixed.Accumulator`; ``exact`` with a width refuses a sum that leaves it.
@@ -99,7 +99,7 @@ def window_affine(
 
     Parameters
     ----------
-    x, weights, arithmetic, stride, padding, dilation, groups, accumulator_bits, overflow, threads
+    x, weights, arithmetic, stride, padding, far_padding, dilation, groups, accumulator_bits, overflow, threads
         As in `window`.
     multiplier, addend, shift, output, rounding, then
         As in `affine`, one value an output of the window layer.

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
-from addersim.layers import activation, add, affine, move, pool, window
+from addersim.layers._shim import Clip, Concat, Product, Table
 from addersim.layers.activation import IntegerRelu, Relu
 from addersim.layers.add import Add, IntegerAdd
 from addersim.layers.affine import Affine, IntegerAffine
-from addersim.layers.base import Builder, Engine, IntegerLayer, Layer, Plan, Run, Shape, Value
+from addersim.layers.average_pool import AveragePool, IntegerAveragePool
+from addersim.layers.base import Engine, IntegerLayer, Layer, Plan, Run, Shape, Value
+from addersim.layers.max_pool import IntegerMaxPool, MaxPool
 from addersim.layers.move import IntegerMove, Move
-from addersim.layers.pool import AveragePool, IntegerAveragePool, IntegerMaxPool, MaxPool
-from addersim.layers._shim import Clip, Concat, Product, Table
 from addersim.layers.unknown import IntegerUnknown, Unknown
 from addersim.layers.window import IntegerWindow, Window
 
 __all__ = [
-    "FUNCTIONS",
-    "MODULES",
     "Add",
     "Affine",
     "AnyIntegerLayer",
@@ -46,11 +41,3 @@ __all__ = [
 
 AnyLayer = Window | Affine | Relu | MaxPool | AveragePool | Add | Move | Concat | Clip | Product | Table | Unknown
 AnyIntegerLayer = IntegerWindow | IntegerAffine | IntegerRelu | IntegerMaxPool | IntegerAveragePool | IntegerAdd | IntegerMove | IntegerUnknown
-
-_KINDS = (window, affine, activation, pool, add, move)
-
-MODULES: Mapping[str, Builder] = MappingProxyType({name: build for kind in _KINDS for name, build in kind.MODULES.items()})
-"""How a torch module becomes a layer, by the name of its class; torch is not imported."""
-
-FUNCTIONS: Mapping[str, Builder] = MappingProxyType({name: build for kind in _KINDS for name, build in kind.FUNCTIONS.items()})
-"""How a call in ``forward`` becomes a layer, by the function's name; its arguments after the value are passed on."""

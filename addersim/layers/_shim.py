@@ -1,6 +1,10 @@
-import numpy as np, torch
+import numpy as np
+import torch
 import torch.nn.functional as F
+
 from addersim.layers.base import Layer
+
+
 class Concat(Layer, frozen=True, tag="concat"):
     ARITY=None
     def shape(self,*i): return (sum(s[0] for s in i),*i[0][1:])

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 from addersim.arithmetic.fixed import FixedFormat
 from addersim.arithmetic.ops import OpCounts
 from addersim.errors import NetworkError
-from addersim.layers.base import Array, Bill, Built, Engine, IntegerLayer, Layer, Plan, Run, Shape, Value
+from addersim.layers.base import Array, Bill, Engine, IntegerLayer, Layer, Plan, Run, Shape, Value
 
-__all__ = ["FUNCTIONS", "MODULES", "IntegerRelu", "Relu"]
+__all__ = ["IntegerRelu", "Relu"]
 
 
 class Relu(Layer, frozen=True, tag="relu"):
@@ -76,15 +75,3 @@ class IntegerRelu(IntegerLayer, frozen=True, tag="relu"):
     def bill(self, output: Value, *inputs: Value) -> Bill:
         ends = 1 if self.maximum is None else 2
         return Bill(OpCounts({("cmp", inputs[0].bits): ends * output.words, ("mux", inputs[0].bits): ends * output.words}))
-
-
-def _relu(inplace: bool = False) -> Built:
-    return Relu, {}
-
-
-def _relu6(inplace: bool = False) -> Built:
-    return Relu, {"maximum": 6.0}
-
-
-MODULES: dict[str, Any] = {"ReLU": lambda module: _relu(), "ReLU6": lambda module: _relu6()}
-FUNCTIONS = {"relu": _relu, "relu_": _relu, "relu6": _relu6}

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 from addersim.arithmetic.fixed import FixedFormat, Overflow
 from addersim.arithmetic.ops import OpCounts
 from addersim.errors import NetworkError
-from addersim.layers.base import Array, Bill, Built, Engine, IntegerLayer, Layer, Plan, Run, Shape, Value, observe
+from addersim.layers.base import Array, Bill, Engine, IntegerLayer, Layer, Plan, Run, Shape, Value, observe
 
-__all__ = ["FUNCTIONS", "MODULES", "Add", "IntegerAdd"]
+__all__ = ["Add", "IntegerAdd"]
 
 
 class Add(Layer, frozen=True, tag="add"):
@@ -64,11 +63,3 @@ class IntegerAdd(IntegerLayer, frozen=True, tag="add"):
 
     def bill(self, output: Value, *inputs: Value) -> Bill:
         return Bill(OpCounts({("add", max(one.bits for one in inputs) + 1): output.words}))
-
-
-def _add() -> Built:
-    return Add, {}
-
-
-MODULES: dict[str, Any] = {}
-FUNCTIONS = {"add": _add}

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any
-
 import numpy as np
 
 from addersim.arithmetic.fixed import FixedFormat, Overflow, Rounding
 from addersim.arithmetic.ops import OpCounts
-from addersim.errors import LoweringError, NetworkError, QuantizationError
+from addersim.errors import NetworkError, QuantizationError
 from addersim.layers.base import (
     Array,
     Bill,
-    Built,
     Engine,
     IntegerLayer,
     Layer,
@@ -22,11 +18,10 @@ from addersim.layers.base import (
     Shape,
     Value,
     observe,
-    stored_array,
 )
 from addersim.trace import Operand
 
-__all__ = ["FUNCTIONS", "MODULES", "Affine", "IntegerAffine", "fixed_multiplier"]
+__all__ = ["Affine", "IntegerAffine", "fixed_multiplier"]
 
 MAX_SHIFT = 62
 _ADDEND_LIMIT = 2.0**60
@@ -214,37 +209,3 @@ class IntegerAffine(IntegerLayer, frozen=True, tag="affine"):
             OpCounts([((op, bits), output.words) for op, bits, runs in steps if runs]),
             weights=Operand(self.multiplier.size, channel_bits),
         )
-
-
-def _batch_norm(module: Any) -> Built:
-    if module.running_mean is None:
-        raise LoweringError("batch norm without running statistics (track_running_stats=False) has no fixed form")
-    variance, mean = stored_array(module.running_var, "float64"), stored_array(module.running_mean, "float64")
-    gamma = 1.0 if module.weight is None else stored_array(module.weight, "float64")
-    beta = 0.0 if module.bias is None else stored_array(module.bias, "float64")
-    multiplier = gamma / np.sqrt(variance + module.eps)
-    return Affine, {"multiplier": multiplier, "addend": beta - mean * multiplier}
-
-
-def _scalar(multiplier: float = 1.0, addend: float = 0.0) -> Built:
-    for number in (multiplier, addend):
-        if isinstance(number, bool) or not isinstance(number, (int, float)) or not math.isfinite(number):
-            raise LoweringError(f"{number!r} is not a finite number; values combine with numbers or with each other by +")
-    return Affine, {"multiplier": np.array([float(multiplier)]), "addend": np.array([float(addend)])}
-
-
-def _divide(scalar: float) -> Built:
-    if scalar == 0:
-        raise LoweringError("division by zero")
-    return _scalar(multiplier=1.0 / scalar)
-
-
-MODULES = {"BatchNorm1d": _batch_norm, "BatchNorm2d": _batch_norm}
-FUNCTIONS = {
-    "add scalar": lambda scalar: _scalar(addend=scalar),
-    "sub scalar": lambda scalar: _scalar(addend=-scalar),
-    "rsub scalar": lambda scalar: _scalar(multiplier=-1.0, addend=scalar),
-    "mul scalar": lambda scalar: _scalar(multiplier=scalar),
-    "div scalar": _divide,
-    "neg": lambda: _scalar(multiplier=-1.0),
-}

@@ -7,7 +7,7 @@ Shapes are named without images and channels first, as in PyTorch: ``(channels, 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, ClassVar, NamedTuple
@@ -25,7 +25,6 @@ from addersim.trace import MatrixWork, Observed, Operand
 
 __all__ = [
     "Bill",
-    "Built",
     "Engine",
     "IntegerLayer",
     "Layer",
@@ -34,8 +33,8 @@ __all__ = [
     "Run",
     "Shape",
     "Value",
+    "moves_in_words",
     "pair",
-    "pooled_size",
     "stored_array",
 ]
 
@@ -44,8 +43,6 @@ Shape = tuple[int, ...]
 Pair = tuple[int, int]
 Engine = ModuleType
 """`addersim.kernels` or its slow twin `addersim.kernels.reference`: both have the same functions."""
-Built = tuple["type[Layer]", dict[str, Any]] | None
-"""What a torch module becomes: a layer class and its fields, or None where the module does nothing at inference."""
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, eq=False, tag_field="kind"):
@@ -230,14 +227,22 @@ def pair(value: Any, what: str, least: int = 0) -> Pair:
     return both
 
 
-def pooled_size(shape: Shape, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, where: str) -> Pair:
-    """Height and width of the output of a pooling window, rounded down as in PyTorch."""
-    if len(shape) != 3:
-        raise NetworkError(f"{where}: needs an input of channels x height x width, found {shape}")
-    try:
-        return Geometry(kernel, stride, padding, dilation).pooled_size(shape[1], shape[2])
-    except NetworkError as error:
-        raise NetworkError(f"{where}: {error}") from None
+def moves_in_words(geometry: Geometry) -> list[str]:
+    """What of a window's moves is not as usual; ``pad 0,1`` is none before and one after the image, ``pad 0x1`` by axis."""
+    sides = [geometry.sides(axis) for axis in range(2)]
+    padding = _by_axis(*(f"{before}" if before == after else f"{before},{after}" for before, after in sides))
+    stride, dilation = _by_axis(*geometry.stride), _by_axis(*geometry.dilation)
+    usual = {
+        "stride": (stride, "1"),
+        "pad": (padding, "0"),
+        "dilation": (dilation, "1"),
+        "groups": (str(geometry.groups), "1"),
+    }
+    return [f"{what} {found}" for what, (found, common) in usual.items() if found != common]
+
+
+def _by_axis(vertical: object, horizontal: object) -> str:
+    return str(vertical) if vertical == horizontal else f"{vertical}x{horizontal}"
 
 
 def stored_array(tensor: Any, dtype: str = "float32") -> Array:
@@ -246,5 +251,3 @@ def stored_array(tensor: Any, dtype: str = "float32") -> Array:
         tensor = tensor.detach().cpu().numpy()
     return np.array(tensor, dtype=dtype, order="C")
 
-
-Builder = Callable[..., Built]

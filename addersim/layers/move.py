@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -226,7 +225,3 @@ def _does_nothing(step: Step, given: Shape) -> bool:
     if isinstance(step, Permute):
         return all(one < two for one, two in pairwise(step.axes))
     return step.indices.size == given[step.axis] and bool((step.indices == np.arange(given[step.axis])).all())
-
-
-MODULES: dict[str, Any] = {}
-FUNCTIONS: dict[str, Any] = {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,12 +13,12 @@ from addersim.arithmetic.arithmetics import ARITHMETICS, Arithmetic
 from addersim.arithmetic.datapaths import DATAPATHS, datapath
 from addersim.arithmetic.fixed import Accumulator, FixedFormat, bits_for
 from addersim.arithmetic.geometry import Geometry
-from addersim.errors import LoweringError, NetworkError
+from addersim.errors import NetworkError
+from addersim.kernels.checks import Moves
 from addersim.layers.affine import IntegerAffine
 from addersim.layers.base import (
     Array,
     Bill,
-    Built,
     Engine,
     IntegerLayer,
     Layer,
@@ -28,13 +27,12 @@ from addersim.layers.base import (
     Run,
     Shape,
     Value,
+    moves_in_words,
     observe,
-    pair,
-    stored_array,
 )
 from addersim.trace import MatrixWork, Operand
 
-__all__ = ["FUNCTIONS", "MODULES", "IntegerWindow", "Window"]
+__all__ = ["IntegerWindow", "Window"]
 
 
 def _window_shape(layer: Window | IntegerWindow, weights: Shape, shape: Shape) -> Shape:
@@ -49,11 +47,22 @@ def _window_shape(layer: Window | IntegerWindow, weights: Shape, shape: Shape) -
             f"{where}: weights expect {channels * layer.groups} input channels, the input {shape} has {shape[0]}"
         )
     try:
-        geometry = Geometry((kernel[0], kernel[1]), layer.stride, layer.padding, layer.dilation, layer.groups)
+        geometry = Geometry((kernel[0], kernel[1]), **_moves(layer))
         _, *size, _ = geometry.output_shape((1, *(*shape, 1, 1)[1:3], shape[0]), weights)
     except NetworkError as error:
         raise NetworkError(f"{where}: {error}") from None
     return (filters, *size) if len(shape) == 3 else (filters,)
+
+
+def _moves(layer: Window | IntegerWindow) -> Moves:
+    """How a layer's window moves, as kernels and `Geometry` take it."""
+    return {
+        "stride": layer.stride,
+        "padding": layer.padding,
+        "far_padding": layer.far_padding,
+        "dilation": layer.dilation,
+        "groups": layer.groups,
+    }
 
 
 def _check_groups(layer: Window | IntegerWindow) -> None:
@@ -92,6 +101,7 @@ class Window(Layer, frozen=True, tag="window"):
     padding: Pair = (0, 0)
     dilation: Pair = (1, 1)
     groups: int = 1
+    far_padding: Pair | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -119,11 +129,8 @@ class Window(Layer, frozen=True, tag="window"):
             _as_pixels(values[0]),
             weights,
             arithmetic=self.arithmetic,
-            stride=self.stride,
-            padding=self.padding,
-            dilation=self.dilation,
-            groups=self.groups,
             threads=threads,
+            **_moves(self),
         )
         if self.bias is not None:
             outputs += self.bias.astype(np.float32)
@@ -153,16 +160,14 @@ class Window(Layer, frozen=True, tag="window"):
             input_format=input_format,
             weight_format=weight_format,
             accumulator=plan.how.accumulator,
-            stride=self.stride,
-            padding=self.padding,
-            dilation=self.dilation,
-            groups=self.groups,
+            **_moves(self),
         )
 
     def details(self) -> str:
-        words = [f"{self.arithmetic} {self.kernel[0]}x{self.kernel[1]}"]
-        words += [f"stride {self.stride[0]}"] * (self.stride != (1, 1)) + [f"pad {self.padding[0]}"] * (self.padding != (0, 0))
-        words += [f"dilation {self.dilation[0]}"] * (self.dilation != (1, 1)) + [f"groups {self.groups}"] * (self.groups != 1)
+        words = [
+            f"{self.arithmetic} {self.kernel[0]}x{self.kernel[1]}",
+            *moves_in_words(Geometry(self.kernel, **_moves(self))),
+        ]
         return " ".join(words + ["bias"] * (self.bias is not None))
 
     def parameters(self) -> int:
@@ -185,6 +190,7 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
     padding: Pair = (0, 0)
     dilation: Pair = (1, 1)
     groups: int = 1
+    far_padding: Pair | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -316,12 +322,9 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
             self._operand_type(),
             _shift_up(self.weights, self._places()[1]),
             arithmetic=self._arithmetic.name,
-            stride=self.stride,
-            padding=self.padding,
-            dilation=self.dilation,
-            groups=self.groups,
             accumulator_bits=self.accumulator.bits,
             overflow=self.accumulator.overflow,
+            **_moves(self),
         )
 
     def bill(self, output: Value, *inputs: Value) -> Bill:
@@ -333,7 +336,7 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
             window=height * width * channels,
             filters=filters // self.groups,
             groups=self.groups,
-            geometry=Geometry((height, width), self.stride, self.padding, self.dilation, self.groups),
+            geometry=Geometry((height, width), **_moves(self)),
             image=(rows, columns),
         )
         operand_bits = self.operand_bits()
@@ -356,52 +359,3 @@ def _shift_up(codes: Array, places: int) -> Array:
     kinds = ("i1", "i2") if codes.dtype.kind == "i" else ("u1", "u2")
     low, high = wide.min(initial=0), wide.max(initial=0)
     return wide.astype(next(kind for kind in kinds if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max))
-
-
-def _fields(module: Any, arithmetic: str, weights: Any, bias: Any) -> dict[str, Any]:
-    return {
-        "arithmetic": arithmetic,
-        "weights": stored_array(weights),
-        "bias": None if bias is None else stored_array(bias),
-        "stride": pair(module.stride, "stride", 1),
-        "padding": pair(module.padding, "padding"),
-        "dilation": pair(getattr(module, "dilation", 1), "dilation", 1),
-        "groups": getattr(module, "groups", 1),
-    }
-
-
-def _convolution(module: Any) -> Built:
-    if module.padding_mode != "zeros":
-        raise LoweringError(f"padding mode {module.padding_mode!r} is not supported; only zeros")
-    if isinstance(module.padding, str):
-        raise LoweringError(f"padding {module.padding!r} is not supported; give it as numbers")
-    return Window, _fields(module, "mac", module.weight, module.bias)
-
-
-def _linear(module: Any) -> Built:
-    fields = {"arithmetic": "mac", "weights": stored_array(module.weight)[:, :, None, None]}
-    return Window, fields | {"bias": None if module.bias is None else stored_array(module.bias)}
-
-
-def _adder(module: Any, arithmetic: str) -> Built:
-    """Our own layers, or an ``adder2d`` of the official code: square parameter ``adder``, optional bias ``b``."""
-    weights = stored_array(module.adder)
-    if weights.ndim != 4:
-        raise LoweringError(f"parameter adder has shape {weights.shape}; expected (out, in, kernel, kernel)")
-    bias = getattr(module, "bias", None)
-    bias = getattr(module, "b", None) if bias is None or isinstance(bias, bool) else bias
-    return Window, _fields(module, arithmetic, weights, bias)
-
-
-def _adder_linear(module: Any, arithmetic: str) -> Built:
-    fields = {"arithmetic": arithmetic, "weights": stored_array(module.adder)[:, :, None, None]}
-    return Window, fields | {"bias": None if module.bias is None else stored_array(module.bias)}
-
-
-MODULES = {"Conv2d": _convolution, "Linear": _linear} | {
-    name: partial(_adder_linear if name.endswith("Linear") else _adder, arithmetic=record.name)
-    for record in ARITHMETICS.values()
-    if not record.linear
-    for name in record.layers
-}
-FUNCTIONS: dict[str, Any] = {}

@@ -160,8 +160,8 @@ def round_to_output(layer: IntegerWindow, weights: Array, codes: Array) -> Integ
 def _window_inputs(layer: IntegerWindow, codes: Array) -> Array:
     """Operands of evenly spaced outputs of a window: shape ``(outputs, taps)``, in the order of the weights."""
     codes = codes if codes.ndim == 4 else codes[:, None, None, :]
-    (above, left), (down, right) = layer.padding, layer.stride
-    padded = np.pad(codes, ((0, 0), (above, above), (left, left), (0, 0)))
+    down, right = layer.stride
+    padded = np.pad(codes, ((0, 0), *zip(layer.padding, layer.far_padding or layer.padding, strict=True), (0, 0)))
     rows, columns = (np.arange(size) * step for size, step in zip(layer.weights.shape[1:3], layer.dilation, strict=True))
     height = (padded.shape[1] - rows[-1] - 1) // down + 1
     width = (padded.shape[2] - columns[-1] - 1) // right + 1

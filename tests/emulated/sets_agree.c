@@ -71,8 +71,9 @@ static Geometry random_layer(void) {
         g.stride_height = far(1, 2), g.stride_width = far(1, 2);
         g.padding_height = far(0, g.kernel_height / 2), g.padding_width = far(0, g.kernel_width / 2);
         g.dilation_height = far(1, 2), g.dilation_width = far(1, 2);
-        const int64_t height = g.height + 2 * g.padding_height - g.dilation_height * (g.kernel_height - 1) - 1;
-        const int64_t width = g.width + 2 * g.padding_width - g.dilation_width * (g.kernel_width - 1) - 1;
+        const int64_t below = draw(0, 2) ? g.padding_height : draw(0, 3), right = draw(0, 2) ? g.padding_width : draw(0, 3);
+        const int64_t height = g.height + g.padding_height + below - g.dilation_height * (g.kernel_height - 1) - 1;
+        const int64_t width = g.width + g.padding_width + right - g.dilation_width * (g.kernel_width - 1) - 1;
         if (height < 0 || width < 0) continue;
         g.out_height = height / g.stride_height + 1, g.out_width = width / g.stride_width + 1;
         if (pixels_of(&g) <= 2000) return g;

@@ -118,18 +118,36 @@ CHANGES = {
             ("record.bill(work.taps, operand_bits, output.bits)", "record.bill(work.taps, operand_bits, operand_bits)"),
         ),
     ),
-    "layers/pool.py": (
+    "layers/max_pool.py": (
         BILLS,
         (
-            ("(self.kernel[0] * self.kernel[1] - 1)", "(self.kernel[0] * self.kernel[1])"),
-            ("bits_for(0, taps - 1, signed=False)", "bits_for(0, taps, signed=False)"),
-            ("output.words * (taps - 1)", "output.words * taps"),
-            ("multiplies = multiplier != 1", "multiplies = True"),
-            ("        if shift:", "        if True:"),
+            ("rows * columns - output.words", "rows * columns"),
+            ("sum(axis.taps)", "sum(axis.inside)"),
+        ),
+    ),
+    "layers/average_pool.py": (
+        f"{BILLS} unit/layers/test_pooling.py",
+        (
+            ("bits_for(0, most - 1, signed=False)", "bits_for(0, most, signed=False)"),
+            ("* taps - output.words", "* taps"),
+            ("multiplies = bool((multiplier != 1).any())", "multiplies = True"),
+            ("        if shift.any():", "        if True:"),
             ("sum_bits + self.multiplier_bits * multiplies", "sum_bits"),
             ("max(sum_bits, self.multiplier_bits)", "self.multiplier_bits"),
-            ("self.gain / (kernel[0] * kernel[1])", "self.gain / kernel[0]"),
+            ("self.gain / int(one)", "self.gain / int(divisors[0])"),
             ("Bill(counts, accumulator_bits=sum_bits)", "Bill(counts)"),
+            ("axis.taps if layer.count_padding else axis.inside", "axis.inside"),
+            ("axis.taps if layer.count_padding else axis.inside", "axis.taps"),
+            ("np.repeat(multiplier, channels)", "np.tile(multiplier, channels)"),
+            ("if layer.divisor is None else", "if True else"),
+        ),
+    ),
+    "arithmetic/pooling.py": (
+        f"{BILLS} unit/layers/test_pooling.py",
+        (
+            ("min(stop, size + after)", "stop"),
+            ("start if start >= 0 else start % dilation", "max(start, 0)"),
+            ("-(-(i + 1) * size // outputs)", "(i + 1) * size // outputs"),
         ),
     ),
     "layers/add.py": (
@@ -193,10 +211,11 @@ CHANGES = {
     "arithmetic/geometry.py": (
         "unit/arithmetic",
         (
-            ("room // stride + 1", "-(-room // stride) + 1"),
-            # ``last >= size`` -> ``last > size`` is equal: padding is the same on both sides, so that where the last window
-            # begins just behind the image the first one ends before it.
-            ("outputs * stride < size + padding", "outputs * stride <= size + padding"),
+            ("        outputs = room // stride + 1", "        outputs = -(-room // stride) + 1"),
+            ("last >= size or", "last > size or"),
+            (" * stride >= size + before", " * stride > size + before"),
+            ("stride >= size + before", "stride >= size + after"),
+            ("(self.far_padding or self.padding)[axis]", "self.padding[axis]"),
             ("if taps > MAX_TAPS:", "if taps >= MAX_TAPS:"),
             ("if outputs * taps > MAX_WORK:", "if outputs * taps >= MAX_WORK:"),
             ("start + reach < 0 or", "start + reach <= 0 or"),

@@ -44,7 +44,7 @@ class Shapes:
 
 @st.composite
 def shapes(draw):
-    """Any geometry that has an output: strides, padding beyond the kernel, dilation, groups, depthwise, linear, no image."""
+    """Any geometry that has an output: strides, padding (unequal, beyond the kernel), dilation, groups, depthwise, linear."""
     kind = draw(st.sampled_from(("plain", "plain", "wide", "grouped", "depthwise", "linear")))
     groups, channels, outputs = 1, draw(st.integers(1, 12)), draw(st.integers(1, 20))
     if kind == "wide":
@@ -58,13 +58,15 @@ def shapes(draw):
         return Shapes((images, 1, 1, channels), (outputs, 1, 1, channels), {})
     pair = st.tuples(st.integers(1, 3), st.integers(1, 3))
     kernel, stride, dilation = draw(pair), draw(pair), draw(st.tuples(st.integers(1, 2), st.integers(1, 2)))
-    padding = draw(st.tuples(st.integers(0, 3), st.integers(0, 3)))
-    reach = [(kernel[axis] - 1) * dilation[axis] + 1 - 2 * padding[axis] for axis in range(2)]
+    sides = st.tuples(st.integers(0, 3), st.integers(0, 3))
+    padding, far_padding = draw(sides), draw(st.one_of(st.none(), sides))
+    far = padding if far_padding is None else far_padding
+    reach = [(kernel[axis] - 1) * dilation[axis] + 1 - padding[axis] - far[axis] for axis in range(2)]
     height, width = (draw(st.integers(max(1, least), max(1, least) + 4)) for least in reach)
     return Shapes(
         (images, height, width, groups * channels),
         (groups * outputs, *kernel, channels),
-        {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups},
+        {"stride": stride, "padding": padding, "far_padding": far_padding, "dilation": dilation, "groups": groups},
     )
 
 

@@ -38,8 +38,10 @@ for kind in ("int8", "uint8", "int16", "uint16"):
         x = random.integers(low, high, (images, height, width, channels), kind, endpoint=True)
         w = random.integers(low, high, (outputs, *kernel, channels), kind, endpoint=True)
         for arithmetic in ("l1", "mac"):
-            found = kernels.window(at_the_end_of_a_page(x), at_the_end_of_a_page(w), arithmetic=arithmetic)
-            assert np.array_equal(found.values, reference.window(x, w, arithmetic=arithmetic).values)
+            for after in (0, 2):
+                how = {"arithmetic": arithmetic, "far_padding": (after, after)}
+                found = kernels.window(at_the_end_of_a_page(x), at_the_end_of_a_page(w), **how)
+                assert np.array_equal(found.values, reference.window(x, w, **how).values)
         kernels.max_pool(at_the_end_of_a_page(x), tuple(map(int, kernel)), (1, 1))
         kernels.add(at_the_end_of_a_page(x), at_the_end_of_a_page(x), output=reference.FixedFormat(16))
 print("whole")
@@ -83,18 +85,21 @@ far = st.one_of(st.integers(1, 4), st.integers(1, 20).map(lambda power: 1 << pow
 )
 def test_far_moves_take_no_memory(data, kernel, stride, dilation, groups, arithmetic):
     """Strides, dilations and paddings up to 2**20, with few outputs: as in the twin, and in a few MB."""
-    padding = tuple(  # about half of what a window spans, so that small images do
-        min(1 << 20, (taps - 1) * step // 2 + data.draw(st.integers(0, 1)))
-        for taps, step in zip(kernel, dilation, strict=True)
+    padding, far_padding = (
+        tuple(  # each about half of what a window spans, so that small images do
+            min(1 << 20, (taps - 1) * step // 2 + data.draw(st.integers(0, 1)))
+            for taps, step in zip(kernel, dilation, strict=True)
+        )
+        for _ in range(2)
     )
-    geometry = Geometry(kernel, stride, padding, dilation, groups)
-    size = tuple(max(1, (taps - 1) * step + 1 - 2 * pad) for taps, step, pad in zip(kernel, dilation, padding, strict=True))
+    geometry = Geometry(kernel, stride, padding, dilation, groups, far_padding=far_padding)
+    size = tuple(max(1, (kernel[axis] - 1) * dilation[axis] + 1 - sum(geometry.sides(axis))) for axis in range(2))
     if np.prod(geometry.output_size(*size), dtype=object) > 100 or np.prod(size, dtype=object) > 10_000:
         return
     random = np.random.default_rng(0)
     kind = data.draw(st.sampled_from(CODE_TYPES))
     x, w = (random.integers(0, 100, shape).astype(kind) for shape in ((1, *size, 4 * groups), (2 * groups, *kernel, 4)))
-    how = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    how = {"stride": stride, "padding": padding, "far_padding": far_padding, "dilation": dilation, "groups": groups}
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     found = kernels.window(x, w, arithmetic=arithmetic, **how)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 1024
@@ -136,13 +141,14 @@ def test_more_work_than_can_be_counted_is_refused():
     kernel=st.integers(1, 5),
     stride=st.integers(1, 6),
     padding=st.integers(0, 12),
+    far_padding=st.integers(0, 12),
     dilation=st.integers(1, 5),
     size=st.integers(1, 9),
 )
-def test_pooling_windows_that_miss_the_image(kernel, stride, padding, dilation, size):
+def test_pooling_windows_that_miss_the_image(kernel, stride, padding, far_padding, dilation, size):
     """In closed form as by looking at every tap."""
-    geometry = Geometry((kernel, 1), (stride, 1), (padding, 0), (dilation, 1))
-    if size + 2 * padding < (kernel - 1) * dilation + 1:
+    geometry = Geometry((kernel, 1), (stride, 1), (padding, 0), (dilation, 1), far_padding=(far_padding, 0))
+    if size + padding + far_padding < (kernel - 1) * dilation + 1:
         return
     outputs, _ = geometry.output_size(size, 1)
     taps = [[window * stride - padding + tap * dilation for tap in range(kernel)] for window in range(outputs)]

@@ -133,19 +133,42 @@ def test_add_and_clamp(data, shape, output, overflow, then):
             assert_same(one, wanted, way)
 
 
-@settings(max_examples=300)
-@given(data=st.data(), shape=shapes())
-def test_pooling(data, shape):
+@settings(max_examples=400)
+@given(data=st.data(), shape=shapes(), ceil_mode=st.booleans())
+def test_pooling(data, shape, ceil_mode):
     x, kernel = data.draw(codes(shape.x)), shape.weights[1:3]
-    stride, padding, dilation = (shape.moves.get(name, (n, n)) for name, n in (("stride", 1), ("padding", 0), ("dilation", 1)))
-    expected = outcome(reference.max_pool, x, kernel, stride, padding, dilation)
-    for way, found in every_way(
-        lambda threads: outcome(kernels.max_pool, x, kernel, stride, padding, dilation, threads=threads)
-    ):
-        assert_same(found, expected, way)
-    expected = outcome(reference.sum_pool, x, kernel, stride, padding)
-    for way, found in every_way(lambda threads: outcome(kernels.sum_pool, x, kernel, stride, padding, threads=threads)):
-        assert_same(found, expected, way)
+    moves = {name: shape.moves[name] for name in ("padding", "far_padding", "dilation") if name in shape.moves}
+    moves |= {"stride": shape.moves.get("stride", (1, 1)), "ceil_mode": ceil_mode}
+    for name in ("max_pool", "sum_pool"):
+        expected = outcome(getattr(reference, name), x, kernel, **moves)
+        for way, found in every_way(
+            lambda threads, name=name: outcome(getattr(kernels, name), x, kernel, threads=threads, **moves)
+        ):
+            assert_same(found, expected, f"{name} {way}")
+
+
+@settings(max_examples=200)
+@given(
+    data=st.data(),
+    shape=st.tuples(st.integers(0, 3), st.integers(1, 9), st.integers(1, 9), st.integers(1, 5)),
+    output_size=st.tuples(st.integers(1, 11), st.integers(1, 11)),
+)
+def test_adaptive_pooling(data, shape, output_size):
+    """To sizes that divide the image, that do not, and that are larger."""
+    x = data.draw(codes(shape))
+    for name in ("adaptive_max_pool", "adaptive_sum_pool"):
+        expected = getattr(reference, name)(x, output_size)
+        for way, found in every_way(lambda threads, name=name: getattr(kernels, name)(x, output_size, threads=threads)):
+            assert_same(found, expected, f"{name} {way}")
+
+
+def test_sums_of_adaptive_pooling_that_32_bits_do_not_hold():
+    """Of 2 ** 15 + 1 codes of 65,535 in the larger part."""
+    x = np.full((1, 1, (1 << 16) + 1, 1), 65535, np.uint16)
+    for engine in (kernels, reference):
+        found = engine.adaptive_sum_pool(x, (1, 2))
+        assert (found.dtype, found.ravel().tolist()) == (np.int64, [65535 * ((1 << 15) + 1)] * 2)
+        assert engine.adaptive_sum_pool(x[:, :, : 1 << 15], (1, 1)).dtype == np.int32
 
 
 @settings(max_examples=100)
@@ -161,13 +184,11 @@ def test_look_up(data, shape, kind):
         assert np.array_equal(found, expected), way
 
 
-@settings(max_examples=100)
-@given(shape=shapes(), seed=st.integers(0, 2**32 - 1))
-def test_floats(shape, seed):
+def assert_floats_as_the_twin(x_shape, weights_shape, moves, seed):
     """Within rounding of float64; and no bit depends on the number of threads."""
     random = np.random.default_rng(seed)
-    x, weights = (random.normal(size=size).astype(np.float32) for size in (shape.x, shape.weights))
-    twin = reference.l1_forward(x, weights, **shape.moves)
+    x, weights = (random.normal(size=size).astype(np.float32) for size in (x_shape, weights_shape))
+    twin = reference.l1_forward(x, weights, **moves)
     gradient = random.normal(size=twin.shape).astype(np.float32)
     calls = {
         "l1_forward": (x, weights),
@@ -176,9 +197,43 @@ def test_floats(shape, seed):
         "l1_sign_filter_gradient": (gradient, x, weights),
     }
     for name, arguments in calls.items():
-        expected = getattr(reference, name)(*arguments, **shape.moves)
+        expected = getattr(reference, name)(*arguments, **moves)
         for chosen in SETS:
             with forced(chosen):
-                one, two = (getattr(kernels, name)(*arguments, threads=threads, **shape.moves) for threads in (1, 2))
+                one, two = (getattr(kernels, name)(*arguments, threads=threads, **moves) for threads in (1, 2))
             np.testing.assert_array_equal(one, two, err_msg=f"{name} {chosen}")
             np.testing.assert_allclose(one, expected, rtol=1e-4, atol=1e-4, err_msg=f"{name} {chosen}")
+
+
+@settings(max_examples=100)
+@given(shape=shapes(), seed=st.integers(0, 2**32 - 1))
+def test_floats(shape, seed):
+    assert_floats_as_the_twin(shape.x, shape.weights, shape.moves, seed)
+
+
+SIDES = st.tuples(st.integers(0, 2), st.integers(0, 2))
+
+
+@settings(max_examples=60)
+@given(
+    padding=SIDES,
+    far_padding=SIDES,
+    size=st.tuples(st.integers(1, 3), st.integers(1, 9)),
+    channels=st.sampled_from(((1, 1, 1), (5, 3, 1), (17, 20, 1), (2, 2, 2))),
+    stride=st.sampled_from(((1, 1), (1, 2))),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_pointwise_windows_with_padding_on_any_side(padding, far_padding, size, channels, stride, seed):
+    """A 1x1 kernel has paths of its own for pixels in one row: padding anywhere ends them."""
+    inputs, outputs, groups = channels
+    moves = {"padding": padding, "far_padding": far_padding, "stride": stride, "groups": groups}
+    x, weights = (2, *size, inputs * groups), (outputs * groups, 1, 1, inputs)
+    assert_floats_as_the_twin(x, weights, moves, seed)
+    random = np.random.default_rng(seed)
+    codes_x, codes_weights = (random.integers(-128, 128, shape).astype(np.int8) for shape in (x, weights))
+    for arithmetic in ARITHMETICS:
+        expected = reference.window(codes_x, codes_weights, arithmetic=arithmetic, **moves)
+        for way, found in every_way(
+            lambda threads, name=arithmetic: kernels.window(codes_x, codes_weights, arithmetic=name, threads=threads, **moves)
+        ):
+            assert_same(found, expected, way)

@@ -48,6 +48,38 @@ def residual(seed=0, arithmetic="l1", classes=5):
     return Network(name=f"residual-{arithmetic}", input_shape=(2, 10, 12), mean=(0.3, 0.4), std=(0.5, 0.6), layers=layers)
 
 
+def uneven(seed=0, arithmetic="l1"):
+    """Image 2 x 9 x 10; windows whose padding differs from side to side and axis to axis, and all that pooling can do."""
+    random = np.random.default_rng(seed)
+
+    def window(name, source, *shape, arithmetic=arithmetic, **options):
+        weights = random.normal(0, 1, shape).astype(np.float32)
+        return Window(name=name, inputs=(source,), arithmetic=arithmetic, weights=weights, **options)
+
+    layers = (
+        window("stem", "input", 4, 2, 2, 2, arithmetic="mac", far_padding=(1, 1)),
+        norm(random, "stem_norm", "stem", 4, 0.25),
+        Relu(name="stem_relu", inputs=("stem_norm",)),
+        window("stride", "stem_relu", 6, 4, 3, 4, stride=(2, 2), padding=(0, 1), far_padding=(1, 2)),
+        norm(random, "stride_norm", "stride", 6, 0.06, -40.0 if arithmetic == "l1" else 0.0),
+        Relu(name="stride_relu", inputs=("stride_norm",)),
+        window("depthwise", "stride_relu", 6, 1, 2, 3, padding=(2, 0), far_padding=(0, 2), dilation=(2, 1), groups=6),
+        norm(random, "depthwise_norm", "depthwise", 6, 0.2, -6.0 if arithmetic == "l1" else 0.0),
+        window("point", "depthwise_norm", 5, 6, 1, 1, arithmetic="mac", padding=(0, 0), far_padding=(0, 1)),
+        norm(random, "point_norm", "point", 5, 0.3),
+        MaxPool(name="max", inputs=("point_norm",), kernel=(2, 2), stride=(1, 1), far_padding=(1, 0), ceil_mode=True),
+        AveragePool(name="edges", inputs=("max",), kernel=(2, 3), stride=(1, 2), padding=(1, 1), count_padding=False),
+        AveragePool(name="ceil", inputs=("edges",), kernel=(2, 2), stride=(2, 2), padding=(0, 1), ceil_mode=True),
+        Relu(name="ceil_relu", inputs=("ceil",)),
+        MaxPool(name="shared", inputs=("ceil_relu",), output_size=(2, 2)),
+        AveragePool(name="parts", inputs=("shared",), output_size=(3, 2)),
+        AveragePool(name="sum", inputs=("parts",), kernel=(3, 2), divisor=2),
+        Move(name="flatten", inputs=("sum",)),
+        window("scores", "flatten", 3, 5, 1, 1, arithmetic="mac"),
+    )
+    return Network(name=f"uneven-{arithmetic}", input_shape=(2, 9, 10), mean=(0.3, 0.4), std=(0.5, 0.6), layers=layers)
+
+
 def deep(number, wiring="chain", seed=0):
     """About `number` small layers on a tiny image.
 

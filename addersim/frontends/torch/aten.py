@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from addersim.errors import LoweringError
-from addersim.frontends import pointwise, rearranging, reductions, windows
+from addersim.frontends import pointwise, reductions, windows
 from addersim.frontends.flow import Flow
 from addersim.frontends.torch import moves
 from addersim.frontends.torch.call import Array, Call, Sizes, image_free
@@ -231,6 +231,27 @@ def _fill(call: Call) -> Flow:
     return pointwise.affine(call.graph, call.name, flow, np.where(mask, 0.0, 1.0), np.where(mask, value, 0.0))
 
 
+def _where(call: Call) -> Flow:
+    """A choice by a mask that does not depend on the images."""
+    condition = call["condition"]
+    if isinstance(condition, Flow):
+        raise LoweringError("chooses by a condition that depends on the image; write it with clamp, relu or hard sigmoid")
+    parts = []
+    for name, keeps in (("self", True), ("other", False)):
+        value = call[name]
+        rank = len(call.shape)
+        mask = image_free(call.array("condition"), rank).astype(bool) == keeps
+        if isinstance(value, Flow):
+            parts.append(pointwise.affine(call.graph, f"{call.name}.{name}", value, mask.astype(np.float64), np.zeros(1)))
+        else:
+            parts.append(np.where(mask, image_free(call.array(name), rank), 0.0))
+    first, second = parts
+    if isinstance(first, Flow) and isinstance(second, Flow):
+        return pointwise.binary(call.graph, call.name, "add", first, second)
+    flow, constant = (first, second) if isinstance(first, Flow) else (second, first)
+    return pointwise.affine(call.graph, call.name, flow, np.ones(1), constant)
+
+
 def _max_pool(axes: int) -> Row:
     def row(call: Call) -> Any:
         kernel = call.sizes("kernel_size", axes)
@@ -427,6 +448,7 @@ OPERATORS: Mapping[str, Row] = MappingProxyType(
         "minimum": _arithmetic("min"),
         "neg": lambda call: pointwise.scaled(call.graph, call.name, _operand(call), -1.0),
         "masked_fill": _fill,
+        "where": _where,
         "max_pool1d": _max_pool(1),
         "max_pool2d": _max_pool(2),
         "max_pool1d_with_indices": _max_pool(1),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,15 +37,20 @@ class Call:
     ----------
     arguments
         Flows, tensors that do not depend on the images, numbers, lists; defaults filled in.
-    shapes
-        Shapes of what it gives, without images.
+    find_shapes
+        Gives `shapes`; asked only where they matter, since not every result is one tensor an image.
     """
 
     graph: Graph
     node: torch.fx.Node
     name: str
     arguments: Mapping[str, Any]
-    shapes: tuple[Shape, ...]
+    find_shapes: Callable[[], tuple[Shape, ...]]
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        """Shapes of what it gives, without images."""
+        return self.find_shapes()
 
     @property
     def shape(self) -> Shape:

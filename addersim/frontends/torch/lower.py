@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from addersim.errors import AddersimError, LoweringError
 from addersim.frontends.flow import Flow
-from addersim.frontends.proof import NOT_CHECKED, PROOF
 from addersim.frontends.graph import Graph, Missing, refuse_missing
+from addersim.frontends.proof import NOT_CHECKED, PROOF
 from addersim.frontends.torch.aten import OPERATORS
 from addersim.frontends.torch.call import Batch, Call
 from addersim.frontends.torch.capture import Captured, capture, unwrapped
@@ -130,6 +130,8 @@ class Walk:
             return arguments[0][arguments[1]]
         if not any(_has_flow(one) for one in read):
             return self._constant(node, arguments, options)
+        if node.meta.get("val") is None:  # a check of types or sizes, which gives nothing
+            return None
         if not isinstance(node.target, torch._ops.OpOverload):
             return Batch(node) if isinstance(node.meta.get("val"), (torch.SymInt, int)) else None
         kind = node.target._schema.name.removeprefix("aten::")
@@ -145,10 +147,13 @@ class Walk:
         row = OPERATORS.get(kind.removesuffix("_") if kind not in OPERATORS else kind)
         if row is None:
             raise LoweringError("has no layer")
+        given = node.meta.get("val")
+        if isinstance(given, Tensor) and not given.is_floating_point():
+            raise LoweringError(f"gives {str(given.dtype).removeprefix('torch.')} values; only floats have layers")
         schema = node.target._schema.arguments  # type: ignore[union-attr]
         named = {one.name: one.default_value for one in schema if one.has_default_value()}
         named |= dict(zip((one.name for one in schema), arguments, strict=False)) | options
-        return row(Call(self.graph, node, self._name(node, kind), named, self._shapes(node)))
+        return row(Call(self.graph, node, self._name(node, kind), named, lambda: self._shapes(node)))
 
     def _constant(self, node: torch.fx.Node, arguments: Sequence[Any], options: Mapping[str, Any]) -> Any:
         """What does not depend on the images, computed by torch itself, for one image where their number matters."""

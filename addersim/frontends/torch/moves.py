@@ -60,13 +60,18 @@ def _slice(call: Call) -> Flow:
     rank = flow.rank + 1
     start, stop, step = call["start"], call["end"], call["step"]
     if call["dim"] % rank == 0:
-        if start in (0, None) and step == 1 and (isinstance(stop, Batch) or stop is None or stop >= 1 << 62):
+        if _all_images(call):
             return flow
         raise LoweringError("takes some of the images; every image goes through the whole network")
     axis = call.axis("dim")
     if isinstance(start, Batch) or isinstance(stop, Batch):
         raise LoweringError("cuts at a place that depends on the number of images")
     return flow.take(axis, rearranging.positions(flow.shape[axis], start, stop, step))
+
+
+def _all_images(call: Call) -> bool:
+    start, stop, step = call["start"], call["end"], call["step"]
+    return start in (0, None) and step == 1 and (isinstance(stop, Batch) or stop is None or stop >= 1 << 62)
 
 
 def _select(call: Call) -> Flow:
@@ -150,6 +155,36 @@ def _pad(call: Call) -> Flow:
     if mode != "constant" or not value:
         return rearranging.pad(flow, pads[1:], mode)
     return rearranging.pad_with(call.graph, call.name, flow, pads[1:], float(value))
+
+
+def _slice_scatter(call: Call) -> Any:
+    if call["dim"] == 0 and _all_images(call):
+        return call["src"]
+    flow, axis = call.flow("self"), call.axes([call["dim"]], len(call.shape) + 1)[0]
+    places = rearranging.positions(call.shape[axis], call["start"], call["end"], call["step"])
+    return rearranging.overwrite(call.graph, call.name, flow, _part(call["src"], flow.rank), axis, places)
+
+
+def _select_scatter(call: Call) -> Flow:
+    flow, axis = call.flow("self"), call.axes([call["dim"]], len(call.shape) + 1)[0]
+    shape = (*call.shape[:axis], 1, *call.shape[axis + 1 :])
+    source = call["src"]
+    values = source.reshape(shape) if isinstance(source, Flow) else as_array(source).reshape(shape)
+    return rearranging.overwrite(call.graph, call.name, flow, values, axis, np.array([call["index"] % call.shape[axis]]))
+
+
+def _copy(call: Call) -> Any:
+    source = call["src"]
+    return rearranging.expand(source, call.shape) if isinstance(source, Flow) else source
+
+
+def _filled(value: float | str) -> Callable[[Call], torch.Tensor]:
+    """A constant in the shape of a value, for one image."""
+
+    def row(call: Call) -> torch.Tensor:
+        return torch.full((1, *call.shape), call.number(value) if isinstance(value, str) else value)
+
+    return row
 
 
 def _pixel_shuffle(call: Call) -> Flow:
@@ -241,6 +276,17 @@ OPERATORS: Mapping[str, Callable[[Call], Any]] = MappingProxyType(
         "narrow": _narrow,
         "unbind": _unbind,
         "stack": _stack,
+        "slice_scatter": _slice_scatter,
+        "select_scatter": _select_scatter,
+        "copy": _copy,
+        "zeros_like": _filled(0.0),
+        "new_zeros": _filled(0.0),
+        "ones_like": _filled(1.0),
+        "new_ones": _filled(1.0),
+        "full_like": _filled("fill_value"),
+        "new_full": _filled("fill_value"),
+        "fill": _filled("value"),
+        "zero": _filled(0.0),
         "pixel_shuffle": _pixel_shuffle,
         "pixel_unshuffle": _pixel_unshuffle,
         "channel_shuffle": _channel_shuffle,

@@ -54,7 +54,7 @@ def _type(module: Any) -> torch.dtype:
 
 def _tensor(module: Any, images: Array) -> Tensor:
     own = next((one for one in module.parameters()), None) if isinstance(module, nn.Module) else None
-    x = torch.from_numpy(images)
+    x = torch.from_numpy(images.copy())  # forward may change its input in place
     return x if own is None else x.to(own.device, own.dtype if own.is_floating_point() else x.dtype)
 
 
@@ -71,7 +71,7 @@ def _source(module: Any, walk: Walk) -> Callable[[Array], Sequence[Array]]:
                     given = run(_tensor(module, images))
             else:
                 with torch.no_grad():
-                    given = run(torch.from_numpy(images))
+                    given = run(_tensor(module, images))
         except Exception as error:
             reason = str(error).strip().splitlines() or [type(error).__name__]
             raise LoweringError(f"the module fails on {len(images)} images: {reason[0][:200]}") from None

@@ -112,7 +112,7 @@ def _reached(geometry: Geometry, image: tuple[int, int], axis: int, outputs: int
     """Stored rows or columns that some window reaches."""
     stride, kernel, padding, size = geometry.stride[axis], geometry.kernel[axis], geometry.padding[axis], image[axis]
     if geometry.dilation[axis] > 1 or stride <= kernel:
-        return min(size, (outputs - 1) * stride + _span(geometry, axis) - padding)
+        return min(size, max(0, (outputs - 1) * stride + _span(geometry, axis) - padding))
     end = max(padding, min(padding + size, outputs * stride))
     before, until = (place // stride * kernel + min(place % stride, kernel) for place in (padding, end))
     return until - before

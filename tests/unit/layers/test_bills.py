@@ -131,7 +131,7 @@ def test_how_windows_move(row):
 
 
 def max_pool(*kernel, output=U8, **fields):
-    return IntegerMaxPool(name="p", inputs=("x",), twin=None, output=output, kernel=kernel, **fields)
+    return IntegerMaxPool(name="p", inputs=("x",), twin=None, output=output, kernel=kernel or None, **fields)
 
 
 def average(gain, kernel=(2, 2), multiplier_bits=16, **fields):
@@ -160,6 +160,13 @@ VECTOR = [
     ("max 2 x 3", max_pool(2, 3, stride=(2, 4)), [CODES], "cmp8=20 mux8=20", (0, 0)),
     ("max 1 x 1", max_pool(1, 1, stride=(2, 2)), [CODES], "", (0, 0)),
     ("max of 5 bits", max_pool(2, 2, stride=(2, 2), output=s(5)), [Value.of((2, 4, 4), s(5))], "cmp5=24 mux5=24", (0, 0)),
+    # 4 x 4 outputs, those in the far padding as the others
+    ("max, far padding", max_pool(2, 2, stride=(1, 1), far_padding=(1, 1)), [CODES], "cmp8=96 mux8=96", (0, 0)),
+    # 3 and 2 taps a side: 25 less the first of 4 windows; what lies beyond the image is no tap
+    ("max, ceil", max_pool(3, 3, stride=(2, 2), ceil_mode=True), [CODES], "cmp8=42 mux8=42", (0, 0)),
+    # rows and columns 0-1, 1-2, 2-3: 9 windows of 4
+    ("max to 3 x 3", max_pool(output_size=(3, 3)), [CODES], "cmp8=54 mux8=54", (0, 0)),
+    ("max of all", max_pool(), [CODES], "cmp8=30 mux8=30", (0, 0)),
     # four codes of 8 bits sum to 10 bits, by 3 additions; then x 1 / 4, x 1, x 3, x 3 / 4
     ("average, shift", average(1.0), [CODES], "add10=24 shift10=8", (0, 0)),
     ("average, neither", average(4.0), [CODES], "add10=24", (0, 0)),
@@ -169,6 +176,22 @@ VECTOR = [
     ("average 3 x 3", average(1.0, (3, 3)), [SMALL], "add12=16 mul16=2 shift28=2", (0, 0)),
     ("average, narrow port", average(1.0, (3, 3), 8), [SMALL], "add12=16 mul12=2 shift20=2", (0, 0)),
     ("average of all", average(16.0, None), [CODES], "add12=30", (0, 0)),
+    ("average, far padding", average(1.0, stride=(1, 1), far_padding=(1, 1)), [CODES], "add10=96 shift10=32", (0, 0)),
+    # 2, 2, 2 and 1 taps a side: 49 less the first of 16 windows; by 4, 2 and 1, and all have a shifter
+    (
+        "average, padding not counted",
+        average(1.0, stride=(1, 1), far_padding=(1, 1), count_padding=False),
+        [CODES],
+        "add10=66 shift10=32",
+        (0, 0),
+    ),
+    # 3 and 2 taps a side: by 9, 6 and 4, and all have a multiplier
+    ("average, ceil", average(1.0, (3, 3), stride=(2, 2), ceil_mode=True), [CODES], "add12=42 mul16=8 shift28=8", (0, 0)),
+    ("average, a sum", average(1.0, divisor=1), [CODES], "add10=24", (0, 0)),
+    ("average by 4 of 9", average(1.0, (3, 3), divisor=4), [SMALL], "add12=16 shift12=2", (0, 0)),
+    # 2 rows of 4: 8 taps of 3 windows
+    ("average to 3 x 1", average(1.0, None, output_size=(3, 1)), [CODES], "add11=42 shift11=6", (0, 0)),
+    ("average to 3 x 3", average(1.0, None, output_size=(3, 3)), [CODES], "add10=54 shift10=18", (0, 0)),
     ("average of one", average(1.0, (1, 1)), [CODES], "", (0, 0)),
     ("average of one, scaled", average(3.0, (1, 1)), [CODES], "mul16=32", (0, 0)),
     # one bit more than the wider

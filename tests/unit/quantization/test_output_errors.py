@@ -20,7 +20,7 @@ from addersim.quantization.output_errors import (
     round_to_output,
 )
 from addersim.quantization.rewrites import pair_windows
-from tests.unit.networks import images, residual
+from tests.unit.networks import images, residual, uneven
 
 FINE = Quantization(weight_bits=3, activation_bits=3, calibration="output", weight_rounding="output")
 
@@ -82,9 +82,12 @@ def calibrated():
     return network, pixels, quantize(network, pixels, Quantization(weight_bits=3, activation_bits=3))
 
 
-def test_inputs_of_a_window_give_its_sums(calibrated):
+@pytest.mark.parametrize("make", [residual, uneven])
+def test_inputs_of_a_window_give_its_sums(make):
     """Operands gathered with stride, padding, dilation and groups, times the weights, are what the kernel computes."""
-    _, pixels, program = calibrated
+    network = make(arithmetic="mac")
+    pixels = images(network, 32)
+    program = quantize(network, pixels, Quantization(weight_bits=3, activation_bits=3))
     values = {name: run.values for name, run in program.runs(pixels[:3])}
     seen = 0
     for layer in program.layers:

@@ -32,8 +32,9 @@ def shapes(draw, largest):
         padding=(draw(st.integers(0, 1)), draw(st.integers(0, 1))),
         dilation=(draw(st.integers(1, 2)), draw(st.integers(1, 2))),
         groups=draw(st.integers(1, 2)),
+        far_padding=draw(st.none() | st.tuples(st.integers(0, 2), st.integers(0, 2))),
     )
-    reach = [geometry.dilation[axis] * (geometry.kernel[axis] - 1) + 1 - 2 * geometry.padding[axis] for axis in (0, 1)]
+    reach = [geometry.dilation[axis] * (geometry.kernel[axis] - 1) + 1 - sum(geometry.sides(axis)) for axis in (0, 1)]
     image = (max(draw(size), reach[0], 1), max(draw(size), reach[1], 1))
     return RowShape(draw(st.integers(1, 3)), draw(size), draw(size), geometry, image)
 

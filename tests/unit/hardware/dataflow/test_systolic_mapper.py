@@ -18,7 +18,7 @@ from addersim.hardware.dataflow.footprint import Footprint
 from addersim.hardware.dataflow.systolic_mapper import DIMENSIONS
 from addersim.hardware.prices.data_movement import MovementPrices
 from addersim.hardware.traffic import ArrayWords, Widths, array_accesses, output_accesses, unused_weights
-from addersim.trace import MatrixWork, Trace
+from addersim.trace import MatrixWork, Operand, Trace
 from tests.unit.hardware.traces import window
 
 EDGE = load_accelerator("systolic-16x16")
@@ -128,16 +128,17 @@ def costs(accesses, cycles, on, prices):
 
 
 CONVOLUTIONS = st.builds(
-    lambda kernel, stride, padding, size, channels, filters, groups: convolution(
-        kernel, stride, min(padding, kernel - 1), max(size, kernel), channels, filters, groups
+    lambda kernel, stride, padding, after, size, channels, filters, groups: convolution(
+        kernel, stride, min(padding, kernel - 1), max(size, kernel), channels, filters, groups, after=min(after, kernel - 1)
     ),
-    st.integers(1, 3), st.integers(1, 2), st.integers(0, 1), st.integers(2, 4), st.integers(1, 3), st.integers(1, 5),
-    st.integers(1, 2),
+    st.integers(1, 3), st.integers(1, 2), st.integers(0, 1), st.integers(0, 2), st.integers(2, 4), st.integers(1, 3),
+    st.integers(1, 5), st.integers(1, 2),
 )  # fmt: skip
 
 
-def convolution(kernel, stride, padding, size, channels, filters, groups=1, bits=8, known=True):
-    geometry = Geometry((kernel, kernel), (stride, stride), (padding, padding), groups=groups)
+def convolution(kernel, stride, padding, size, channels, filters, groups=1, bits=8, known=True, after=None):
+    far = None if after is None else (after, after)
+    geometry = Geometry((kernel, kernel), (stride, stride), (padding, padding), groups=groups, far_padding=far)
     rows, columns = geometry.output_size(size, size)
     layer = window(
         "conv", rows * columns, kernel * kernel * channels, filters, inputs=size * size * channels * groups, groups=groups,
@@ -276,6 +277,12 @@ def test_without_a_geometry_only_the_stored_words_are_known():
 def test_a_stride_skips_words_that_no_window_reads():
     layer = convolution(1, 2, 0, 4, 3, 2)
     assert Footprint.of(layer.work, layer.inputs[0], 1).words == 4 * 3
+
+
+def test_windows_that_all_lie_in_the_padding_read_nothing():
+    """Rows -5 and -3: the next window would begin behind all padding."""
+    geometry = Geometry((2, 1), (20, 1), (5, 0), (2, 1), far_padding=(0, 0))
+    assert Footprint.of(MatrixWork(1, 2, 1, geometry=geometry, image=(3, 1)), Operand(3, 8), 1).words == 0
 
 
 @pytest.mark.parametrize("dataflow", DATAFLOWS)
