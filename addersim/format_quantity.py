@@ -1,4 +1,4 @@
-"""Units: the scale at which a number is pleasant to read."""
+"""Quantities as text: a number in the unit, or with the SI prefix, that leaves few digits before the point."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def quantity(value: float, units: Units) -> str:
 
 
 def compact(number: float) -> str:
-    """Three digits and a letter for thousands, millions and milliards.
+    """Three digits and a letter for thousands (k), millions (M) and billions (G).
 
     Examples
     --------

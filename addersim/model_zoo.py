@@ -21,7 +21,15 @@ from addersim.storage import load_record
 if TYPE_CHECKING:
     from addersim.train.models import Architecture
 
-__all__ = ["architectures", "bundled_networks", "file_kind", "load", "load_network", "load_network_or_program"]
+__all__ = [
+    "architectures",
+    "bundled_networks",
+    "file_kind",
+    "is_architecture",
+    "load",
+    "load_network",
+    "load_network_or_program",
+]
 
 
 def bundled_networks() -> tuple[str, ...]:
@@ -36,6 +44,12 @@ def architectures() -> Mapping[str, Architecture]:
     from addersim.train.models import ARCHITECTURES
 
     return ARCHITECTURES
+
+
+def is_architecture(name: str | os.PathLike[str]) -> bool:
+    """Whether `load` takes a name for an architecture, with random weights: no trained network or file is called so."""
+    text = os.fspath(name)
+    return text in architectures() and text not in bundled_networks() and not os.path.lexists(text)
 
 
 def load(name: str | os.PathLike[str]) -> Network | Program | Topology:
@@ -60,10 +74,13 @@ def load(name: str | os.PathLike[str]) -> Network | Program | Topology:
     >>> load("lenet5-adder").input_shape
     (1, 28, 28)
     """
-    text, makers = os.fspath(name), architectures()
-    if text in makers and text not in bundled_networks() and not os.path.lexists(text):
-        return _untrained(text)
-    more = "; architectures: addersim list architectures" if makers else "; architectures such as resnet20-adder need torch"
+    if is_architecture(name):
+        return _untrained(os.fspath(name))
+    more = (
+        "; architectures: addersim list architectures"
+        if architectures()
+        else "; architectures such as resnet20-adder need torch"
+    )
     path = Path(name)
     if path.suffix.lower() not in _READERS:  # a file for sure, whose reader says what is amiss with it
         path, _ = find_file(name, "networks", ".npz", "network", NetworkError, more)
@@ -127,5 +144,5 @@ def _untrained(name: str) -> Network:
     from addersim.frontends.torch.lower import lower
     from addersim.train.models import ARCHITECTURES, build
 
-    about = {"origin": "untrained architecture, random weights of seed 0"}
-    return lower(build(name, seed=0), ARCHITECTURES[name].input_shape, name=name, about=about)
+    metadata = {"origin": "untrained architecture, random weights of seed 0"}
+    return lower(build(name, seed=0), ARCHITECTURES[name].input_shape, name=name, metadata=metadata)

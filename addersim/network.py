@@ -44,8 +44,8 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         Each reads layers before it, or ``input``.
     classes
         Names of the scores, or empty.
-    about
-        Where the network comes from: free text by key.
+    metadata
+        Where the network comes from: free text by key; files hold it as ``about``.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     std: tuple[float, ...]
     layers: tuple[AnyLayer, ...]
     classes: tuple[str, ...] = ()
-    about: dict[str, str] = {}
+    metadata: dict[str, str] = msgspec.field(default_factory=dict, name="about")
 
     def __post_init__(self) -> None:
         check_preprocessing(self.input_shape, self.mean, self.std)
@@ -62,6 +62,11 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         shapes = self.shapes()
         if self.classes and len(self.classes) != (scores := count_scores(f"network {self.name}", self.layers, shapes)):
             raise NetworkError(f"network {self.name}: {len(self.classes)} class names for {scores} outputs")
+
+    @property
+    def about(self) -> dict[str, str]:
+        """Former name of `metadata`."""
+        return self.metadata
 
     @classmethod
     def lowered(
@@ -72,7 +77,7 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         mean: Sequence[float] | None,
         std: Sequence[float] | None,
         classes: Sequence[str],
-        about: Mapping[str, str],
+        metadata: Mapping[str, str],
     ) -> Network:
         """A network from what `lower` and `lower_onnx` were given; without mean and std, pixels / 255 as they are."""
         channels = input_shape[0]
@@ -83,7 +88,7 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             std=tuple(float(one) for one in ([1.0] * channels if std is None else std)),
             layers=layers,
             classes=tuple(classes),
-            about=dict(about),
+            metadata=dict(metadata),
         )
 
     @classmethod

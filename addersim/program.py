@@ -118,7 +118,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     Attributes
     ----------
-    name, input_shape, mean, std, classes, about
+    name, input_shape, mean, std, classes, metadata
         As in `Network`. The host normalises the image and rounds it into `input`; this is not billed.
     input
         Format of the image's codes.
@@ -138,7 +138,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     rounding: Rounding
     layers: tuple[AnyIntegerLayer, ...]
     classes: tuple[str, ...] = ()
-    about: dict[str, str] = {}
+    metadata: dict[str, str] = msgspec.field(default_factory=dict, name="about")
     calibrated: bool = True
 
     def __post_init__(self) -> None:
@@ -151,6 +151,11 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         values = self.static_values()
         if self.classes and len(self.classes) != (scores := self._scores(values)):
             raise NetworkError(f"program {self.name}: {len(self.classes)} class names for {scores} outputs")
+
+    @property
+    def about(self) -> dict[str, str]:
+        """Former name of `metadata`."""
+        return self.metadata
 
     @property
     def outputs(self) -> int:

@@ -281,7 +281,7 @@ class _Run:
         return cls(program, network, program.prepared(engine, stream=True), program.static_values(), twins)
 
     def fitting_batch(self) -> int:
-        """As many images, 100 at most, as keep every value of a thread's batch within some megabytes."""
+        """Images of a batch: at most 100, and few enough that the values of one thread take some megabytes at most."""
         return min(100, max(1, LARGEST_WORDS // max(value.words for value in self.values.values())))
 
     def part(self, images: Images, threads: int) -> _Part:

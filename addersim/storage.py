@@ -129,7 +129,7 @@ def _apart(record: msgspec.Struct) -> tuple[bytes, dict[str, np.ndarray[Any, Any
 
 
 def load_record(path: str | Path, *kinds: type[Record]) -> Record:
-    """Read a record of one of some kinds that `save_record` wrote.
+    """Read a record that `save_record` wrote, of any of the given kinds.
 
     Raises
     ------

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple, get_args
 
 from addersim.arithmetic.geometry import Geometry, Pair
-from addersim.arithmetic.ops import OPERATIONS, OpCounts, sum_counts
+from addersim.arithmetic.ops import OPERATIONS, OpCounts, sum_by_key, sum_counts
 from addersim.errors import NetworkError
 from addersim.format_quantity import compact
 from addersim.tabular import Row, Tabular, layer_rows
@@ -51,9 +51,33 @@ class MatrixWork:
     image: Pair | None = None
 
     @property
+    def m(self) -> int:
+        """Rows of the inputs and of the sums in a matrix product (GEMM): `pixels`."""
+        return self.pixels
+
+    @property
+    def k(self) -> int:
+        """Columns of the inputs and rows of the weights: `window`."""
+        return self.window
+
+    @property
+    def n(self) -> int:
+        """Columns of the weights and of the sums: `filters`."""
+        return self.filters
+
+    @property
+    def weights(self) -> int:
+        """Weights of all groups."""
+        return self.k * self.n * self.groups
+
+    def batched(self, images: int) -> MatrixWork:
+        """The products of a number of images: the rows of all under each other."""
+        return replace(self, pixels=self.pixels * images)
+
+    @property
     def taps(self) -> int:
         """Terms that are computed and summed for one image, padded ones included."""
-        return self.pixels * self.window * self.filters * self.groups
+        return self.m * self.k * self.n * self.groups
 
 
 class Operand(NamedTuple):
@@ -211,11 +235,7 @@ class Trace(Tabular):
 
     def taps_by_datapath(self) -> dict[str, int]:
         """Taps by circuit, for one image."""
-        found: dict[str, int] = {}
-        for layer in self.layers:
-            if layer.work and layer.datapath:
-                found[layer.datapath] = found.get(layer.datapath, 0) + layer.work.taps
-        return found
+        return sum_by_key((layer.datapath, layer.work.taps) for layer in self.layers if layer.work and layer.datapath)
 
     def to_dict(self) -> Row:
         """Plain values, ready for JSON: what is counted, for one image."""

@@ -101,8 +101,8 @@ def keep(run: Run, recipe: Recipe, images: str) -> None:
     """Bundle a trained network, with what its images are called."""
     network = Network.load(run.folder / NETWORK)
     title = DATASETS[recipe.data].title
-    about = network.about | {"origin": network.about["origin"].replace(title, images)}
-    replace(network, about=about).save(BUNDLED / f"{recipe.architecture}.npz")
+    metadata = network.metadata | {"origin": network.metadata["origin"].replace(title, images)}
+    replace(network, metadata=metadata).save(BUNDLED / f"{recipe.architecture}.npz")
 
 
 def picture(curves: list[dict[str, Any]], path: Path) -> None:

@@ -45,7 +45,7 @@ def _choice(what: str, value: str, allowed: tuple[str, ...]) -> None:
 
 
 def bits_for(minimum: int, maximum: int, signed: bool = True) -> int:
-    """Smallest number of bits whose codes hold both ends of a range.
+    """Smallest number of bits whose codes hold the limits of a range.
 
     Examples
     --------
@@ -283,7 +283,7 @@ class Accumulator:
 
     def _width(self) -> int:
         if self.bits is None:
-            raise FormatError("accumulator: exact without a width has no ends")
+            raise FormatError("accumulator: exact without a width has no smallest or largest code")
         return self.bits
 
     def __str__(self) -> str:

@@ -19,22 +19,18 @@ Shape4 = tuple[int, int, int, int]
 _LARGEST = 1 << 20
 
 MAX_TAPS = 1 << 24
-"""Most taps of one output: so many of any two 16-bit codes are proved to fit the kernels' sums."""
+"""Most taps of one output: a sum of that many terms of 16-bit codes provably fits the kernels' 64-bit sums."""
 MAX_WORK = 1 << 53
-"""Most taps of a layer, for the images of one call: doubles count so many exactly, and days do not compute them."""
+"""Most taps of a layer, for the images of one call: doubles are exact up to it, and computing more would take days."""
 
 
 def check_pair(what: str, value: object, lowest: int) -> Pair:
     """Two whole numbers of at least `lowest`, or an error that says what they are."""
-    if type(value) is tuple and len(value) == 2 and _plain(value[0], lowest) and _plain(value[1], lowest):
+    if not (isinstance(value, (tuple, list)) and len(value) == 2 and _whole(value[0], lowest) and _whole(value[1], lowest)):
+        raise NetworkError(f"{what}: {value!r} is not a pair of whole numbers in {lowest}..{_LARGEST}, such as (1, 1)")
+    if type(value) is tuple and type(value[0]) is type(value[1]) is int:
         return value  # as layers hold them: nothing to convert
-    if isinstance(value, (tuple, list)) and len(value) == 2 and _whole(value[0], lowest) and _whole(value[1], lowest):
-        return int(value[0]), int(value[1])
-    raise NetworkError(f"{what}: {value!r} is not a pair of whole numbers in {lowest}..{_LARGEST}, such as (1, 1)")
-
-
-def _plain(value: object, lowest: int) -> bool:
-    return type(value) is int and lowest <= value <= _LARGEST
+    return int(value[0]), int(value[1])
 
 
 def _whole(value: object, lowest: int) -> bool:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import ItemsView, Iterable, Iterator, Mapping
 from types import MappingProxyType
+from typing import TypeVar
 
 from addersim.errors import AddersimError
 
-__all__ = ["OPERATIONS", "OpCounts"]
+__all__ = ["OPERATIONS", "OpCounts", "sum_by_key", "sum_counts"]
+
+Key = TypeVar("Key")
+Number = TypeVar("Number", int, float)
 
 OPERATIONS: Mapping[str, str] = MappingProxyType(
     {
@@ -45,17 +49,14 @@ class OpCounts(Mapping[tuple[str, int], int]):
     __slots__ = ("_counts",)
 
     def __init__(self, counts: Mapping[tuple[str, int], int] | Iterable[tuple[tuple[str, int], int]] = ()):
-        found: dict[tuple[str, int], int] = {}
-        pairs = counts.items() if isinstance(counts, (dict, Mapping)) else counts
+        pairs = [*(counts.items() if isinstance(counts, (dict, Mapping)) else counts)]
         for (op, bits), number in pairs:
             if op not in OPERATIONS:
                 raise AddersimError(f"unknown operation {op!r}; known: {', '.join(OPERATIONS)}")
             if bits < 1 or number < 0:
                 raise AddersimError(f"operation {op}: {bits} bits, {number} times; needs bits >= 1 and number >= 0")
-            if number:
-                key = op, int(bits)
-                found[key] = found.get(key, 0) + int(number)
-        self._counts = dict(sorted(found.items()))
+        totals = sum_by_key(((op, int(bits)), int(number)) for (op, bits), number in pairs if number)
+        self._counts = dict(sorted(totals.items()))
 
     def __getitem__(self, key: tuple[str, int]) -> int:
         return self._counts[key]
@@ -98,3 +99,17 @@ class OpCounts(Mapping[tuple[str, int], int]):
 def sum_counts(counts: Iterable[OpCounts]) -> OpCounts:
     """Sum of any number of counts (the empty sum is free: ``OpCounts()``)."""
     return OpCounts(pair for one in counts for pair in one.items())
+
+
+def sum_by_key(pairs: Iterable[tuple[Key, Number]]) -> dict[Key, Number]:
+    """Sum of the numbers of each key, in the order of the pairs.
+
+    Examples
+    --------
+    >>> sum_by_key([("add", 2), ("mul", 1), ("add", 3)])
+    {'add': 5, 'mul': 1}
+    """
+    totals: dict[Key, Number] = {}
+    for key, number in pairs:
+        totals[key] = totals.get(key, 0) + number
+    return totals

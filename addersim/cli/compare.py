@@ -48,7 +48,9 @@ def run(
     accelerator: Annotated[
         list[str] | None,
         typer.Option(
-            "--accelerator", help="For networks without their own; repeatable: each on each.", show_default=ACCELERATOR
+            "--accelerator",
+            help="For networks without their own; repeatable: every network runs on every accelerator.",
+            show_default=ACCELERATOR,
         ),
     ] = None,
     table: Annotated[
@@ -57,7 +59,7 @@ def run(
     bits: Annotated[
         list[int] | None,
         options.whole(
-            BITS, "--bits", help="Width of weights and activations; repeatable: each design at each.", show_default="8"
+            BITS, "--bits", help="Width of weights and activations; repeatable: every design at every width.", show_default="8"
         ),
     ] = None,
     area_budget: options.AreaBudget = None,

@@ -45,16 +45,13 @@ def counted(network: str, rules: Quantization, datapaths: Sequence[str] = (), *,
     """Facts of a network or of a SCALE-Sim topology, from shapes alone."""
     from addersim.frontends.scalesim.topology import Topology, topology_trace
     from addersim.model_zoo import load
-    from addersim.network import Network
-    from addersim.quantization.pipeline import quantize
-    from addersim.simulation import count
 
     found = load(network)
     if isinstance(found, Topology):
         if len(datapaths) > 1:
             raise ConfigError(f"--datapath: found {', '.join(datapaths)}; a SCALE-Sim topology takes one for all its layers")
         return topology_trace(found, datapaths[0] if datapaths else "mac", rules, convention)
-    return count(quantize(found, None, rules) if isinstance(found, Network) else found, convention)
+    return options.counts(found, rules, convention)
 
 
 def _words(one: LayerTrace | Trace) -> str:

@@ -41,7 +41,7 @@ def run(
     circuit: options.Circuit = None,
     objective: Annotated[
         str | None,
-        typer.Option(help="What the choice of tiles makes least: energy (without it), latency, dram, energy-delay."),
+        typer.Option(help="What the tiling of each layer minimises: energy (default), latency, dram, energy-delay."),
     ] = None,
     compat: Annotated[str | None, typer.Option(help="scalesim: what SCALE-Sim prints, without energy.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Also write one row a layer to this CSV file.")] = None,
@@ -54,7 +54,7 @@ def run(
     from addersim.hardware.estimate import estimate
     from addersim.hardware.load import load_accelerator
     from addersim.hardware.prices.csv_file import load_table
-    from addersim.hardware.scalesim.compute_report import COLUMNS
+    from addersim.hardware.scalesim.compute_report import REPORT_COLUMNS
     from addersim.hardware.scalesim.compute_report import compute_report as report_rows
     from addersim.hardware.table_range import estimate_range
     from addersim.storage import write_rows
@@ -77,7 +77,7 @@ def run(
     if csv:
         write_rows(csv, cost.to_rows())
     if compute_report:
-        write_like_scalesim(compute_report, COLUMNS, report_rows(trace, cost, machine))
+        write_like_scalesim(compute_report, REPORT_COLUMNS, report_rows(trace, cost, machine))
     if alone:
         return
     if json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Annotated, Any
 
 import typer
@@ -12,13 +13,13 @@ from addersim.errors import ConfigError
 
 
 def run(
-    what: Annotated[str | None, typer.Argument(help="One of the kinds below; all of them without it.")] = None,
+    what: Annotated[str | None, typer.Argument(help="One of the kinds below; all kinds by default.")] = None,
     json: options.Json = False,
 ) -> None:
     """List networks, architectures, data, accelerators, tables, sweeps, datapaths, layers and kernels."""
-    kinds = _KINDS if what is None else {what: _KINDS[what]} if what in _KINDS else {}
+    kinds = _LISTS if what is None else {what: _LISTS[what]} if what in _LISTS else {}
     if not kinds:
-        raise ConfigError(f"list {what!r}: not one of {', '.join(_KINDS)}")
+        raise ConfigError(f"list {what!r}: not one of {', '.join(_LISTS)}")
     found = {name: rows() for name, rows in kinds.items()}
     if json:
         print_json(found)
@@ -39,7 +40,7 @@ def _networks() -> list[dict[str, Any]]:
     for name in bundled_networks():
         network = load_network(name)
         rows.append(
-            {"name": name, "input": " x ".join(map(str, network.input_shape)), "about": network.about.get("origin", "")}
+            {"name": name, "input": " x ".join(map(str, network.input_shape)), "about": network.metadata.get("origin", "")}
         )
     return rows
 
@@ -100,10 +101,14 @@ def _datapaths() -> list[dict[str, Any]]:
 
 
 def _layers() -> list[dict[str, Any]]:
-    from addersim.layers import FUNCTIONS, MODULES
+    from addersim.frontends.onnx.operators import OPERATORS
 
-    rows = [{"torch": name, "as": "module"} for name in MODULES]
-    return rows + [{"torch": name, "as": "function or method"} for name in FUNCTIONS]
+    rows = [{"source": "ONNX", "operator": name} for name in sorted(OPERATORS)]
+    if find_spec("torch") is None:
+        return rows
+    from addersim.frontends.torch.aten import OPERATORS as ATEN
+
+    return rows + [{"source": "torch", "operator": f"aten.{name}"} for name in sorted(ATEN)]
 
 
 def _kernels() -> list[dict[str, Any]]:
@@ -116,7 +121,7 @@ def _kernels() -> list[dict[str, Any]]:
     ]
 
 
-_KINDS = {
+_LISTS = {
     "networks": _networks,
     "architectures": _architectures,
     "data": _data,

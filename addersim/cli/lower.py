@@ -77,8 +77,8 @@ def _from_torch(source: str, weights: Path | None, input_shape: str | None, name
     module, shape = _build(source, input_shape)
     if weights:
         load_weights(module, read_state_dict(weights))
-    about = {"origin": f"{source}, weights {weights.name if weights else 'untrained'}"}
-    return lower(module, shape, name=name or source.rpartition(":")[2], about=about, **normalisation)
+    metadata = {"origin": f"{source}, weights {weights.name if weights else 'untrained'}"}
+    return lower(module, shape, name=name or source.rpartition(":")[2], metadata=metadata, **normalisation)
 
 
 def _build(source: str, input_shape: str | None) -> tuple[Any, tuple[int, ...]]:

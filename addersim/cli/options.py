@@ -61,38 +61,36 @@ Countable = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 Data = Annotated[str, typer.Option("--data", help="Image set (addersim list data).")]
 Root = Annotated[Path | None, typer.Option("--root", help="Folder of the image set's official files.")]
-Limit = Annotated[int | None, whole(IMAGES, "--limit", help="Simulate the first so many test images only.")]
-Bits = Annotated[int | None, whole(BITS, "--bits", help="Width of weights and activations; 8 without it.")]
+Limit = Annotated[int | None, whole(IMAGES, "--limit", help="Simulate only this number of test images, from the first on.")]
+Bits = Annotated[int | None, whole(BITS, "--bits", help="Width of weights and activations; 8 by default.")]
 WeightBits = Annotated[int | None, whole(BITS, "--weight-bits", help="Width of weights, where it differs.")]
 ActivationBits = Annotated[int | None, whole(BITS, "--activation-bits", help="Width of activations, where it differs.")]
 LayerBits = Annotated[
     list[str] | None, typer.Option("--layer", metavar="NAME=W/A", help="Weight and activation bits of one layer; repeatable.")
 ]
 AccumulatorText = Annotated[
-    str | None, typer.Option("--accumulator", help="exact (without it), or BITS:exact, BITS:saturate, BITS:wrap; 8..48 bits.")
+    str | None, typer.Option("--accumulator", help="exact (default), or BITS:exact, BITS:saturate, BITS:wrap; 8..48 bits.")
 ]
 Datapath = Annotated[
     list[str] | None,
     typer.Option(
         "--datapath",
-        help="Datapath of an arithmetic's layers (addersim list datapaths), in short 2a (without it), 1c1a or xor for adder "
+        help="Datapath of an arithmetic's layers (addersim list datapaths), in short 2a (default), 1c1a or xor for adder "
         "layers; several with commas. A SCALE-Sim topology takes one for all layers: mac without it.",
     ),
 ]
 Circuit = Annotated[list[str] | None, typer.Option("--circuit", hidden=True, help="Former name of --datapath.")]
-ClipWeights = Annotated[
-    bool | None, typer.Option(help="Clip adder weights to their input's range, exactly (done without it).")
-]
+ClipWeights = Annotated[bool | None, typer.Option(help="Clip adder weights to their input's range, exactly (default: yes).")]
 Calibration = Annotated[
-    str | None, typer.Option("--calibration", help="How scales are chosen: mse (without it), percentile, min-max, output.")
+    str | None, typer.Option("--calibration", help="How scales are chosen: mse (default), percentile, min-max, output.")
 ]
 WeightRounding = Annotated[
     str | None,
-    typer.Option(help="Weights of mac layers: each to the nearest code (without it), or output: by the error of the sums."),
+    typer.Option(help="Weights of mac layers: each to the nearest code (default), or output: by the error of the sums."),
 ]
 Correction = Annotated[
     str | None,
-    typer.Option("--correction", help="Keep each channel's float statistics: mean-variance (without it), mean, none."),
+    typer.Option("--correction", help="Keep each channel's float statistics: mean-variance (default), mean, none."),
 ]
 Rules = Annotated[
     Path | None,
@@ -120,10 +118,10 @@ Elements = Annotated[
     int | None, whole(ELEMENTS, "--pes", help="An array of this many processing elements, nearest in shape to its own.")
 ]
 Throughput = Annotated[
-    float | None, number("--throughput", help="The smallest array, of its own shape, that runs so many images/s.")
+    float | None, number("--throughput", help="The smallest array of this shape that runs at this rate, in images/s.")
 ]
-AreaTable = Annotated[str, typer.Option(help="The energy table that areas come from.")]
-Batch = Annotated[int | None, whole(BATCH, "--batch", help="Images that run together.", show_default="the accelerator's")]
+AreaTable = Annotated[str, typer.Option(help="Energy table that gives the areas.")]
+Batch = Annotated[int | None, whole(BATCH, "--batch", help="Images that run as one batch.", show_default="the accelerator's")]
 Threads = Annotated[int | None, whole(THREADS, "--threads", help="Threads; changes no result.")]
 
 
@@ -167,6 +165,21 @@ def datapaths(*given: list[str] | None) -> tuple[str, ...]:
         if found.setdefault(arithmetic, name) != name:
             raise ConfigError(f"--datapath: found {found[arithmetic]} and {name}, which both compute {arithmetic}; give one")
     return tuple(found.values())
+
+
+def check_computed(chosen: Sequence[str], networks: Iterable[Network | Program], rules: Quantization) -> None:
+    """As `check_used`, from the shapes of networks that are yet to be simulated."""
+    if chosen:
+        check_used(chosen, [counts(network, rules) for network in networks])
+
+
+def counts(network: Network | Program, rules: Quantization, convention: str = "hardware") -> Trace:
+    """Facts of a network, which the rules quantise, or of a program, from shapes alone."""
+    from addersim.network import Network
+    from addersim.quantization.pipeline import quantize
+    from addersim.simulation import count
+
+    return count(quantize(network, None, rules) if isinstance(network, Network) else network, convention)
 
 
 def check_used(chosen: Sequence[str], traces: Iterable[Trace]) -> None:

@@ -58,6 +58,7 @@ def run(
         correction=correction,
     )
     loaded = [load_network_or_program(name) for name in networks]  # all of them before the first hour of work
+    options.check_computed(options.datapaths(datapath), loaded, how)
     results = [result_of(network, how, data, root, limit, accelerator, table, threads) for network in loaded]
     finish(results, output, "addersim report", json)
 
@@ -76,7 +77,7 @@ def result_of(
     from addersim.results.result import evaluate
 
     program, simulation, calibrated = simulated(network, how, data, root, limit, threads=threads)
-    notes = {**program.about, "data": data, "calibration": calibrated}
+    notes = {**program.metadata, "data": data, "calibration": calibrated}
     return evaluate(
         simulation.trace,
         accelerator,

@@ -26,7 +26,7 @@ def run(
     ] = 1.0,
     bits: Annotated[str, typer.Option("--bits", help="Widths to choose from, separated by commas.")] = "3,4,5,6,8",
     trials: Annotated[int, options.whole(TRIALS, "--trials", help="Assignments to try after the sensitivity scan.")] = 50,
-    seed: Annotated[int, options.whole(SEED, "--seed", help="Of the sampler.")] = 0,
+    seed: Annotated[int, options.whole(SEED, "--seed", help="Seed of the sampler.")] = 0,
     images: Annotated[
         int,
         options.whole(
@@ -59,6 +59,7 @@ def run(
         correction=correction,
     )
     floats = load_network(network)
+    options.check_computed(options.datapaths(datapath), [floats], how)
     train = options.load_images(data, root, "train", images)
     with stages() as advance:
         found = search_bits(

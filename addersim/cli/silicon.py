@@ -1,4 +1,4 @@
-"""What `addersim estimate` prints of areas and of prices by rule, and of one design under every energy table."""
+"""What `addersim estimate` prints of areas, of unit energies by rule, and of one design under every energy table."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ def print_area(area: Area) -> None:
 
 
 def print_rules(cost: Cost, area: Area) -> None:
-    """The lines on prices and areas that are no row of a table: every fit with its error, of the others how many there are."""
-    rules = {used.what: used.price.rule for used in cost.prices if not used.what.startswith("leakage")}
+    """The lines on unit energies and areas that a rule of the table gives: each fit with its error, other rules by number."""
+    rules = {used.what: used.energy.rule for used in cost.prices if not used.what.startswith("leakage")}
     fitted: dict[str, list[str]] = {}
     for what, rule in (*rules.items(), *((f"area of {part.circuit.what}", part.figure.rule) for part in area.parts)):
         if "fit " in rule:
@@ -77,7 +77,7 @@ def print_rules(cost: Cost, area: Area) -> None:
     kinds = Counter(re.sub(r"^as \S+: ", "", rule).split(",")[0].split()[0] for rule in rules.values())
     others = [f"{number} {kind}" for kind, number in kinds.items() if kind not in ("exact", "fit", "given")]
     if others:
-        say(f"prices by rule, not by row: {', '.join(others)}, of {len(rules)} (--json names each)")
+        say(f"unit energies computed by a rule of the table: {', '.join(others)}, of {len(rules)} (--json names each)")
 
 
 def unpriced(cost: Cost) -> str:
@@ -87,6 +87,6 @@ def unpriced(cost: Cost) -> str:
     without += ["control", "clock tree"]
     if "leakage" not in parts:
         return ", ".join((*without, "leakage (no rows for it)"))
-    rule = next(used.price.rule for used in cost.prices if used.what.startswith("leakage"))
+    rule = next(used.energy.rule for used in cost.prices if used.what.startswith("leakage"))
     left_out = rule.partition("; no figure for ")[2]
     return ", ".join((*without, *([f"leakage of {left_out}"] if left_out else [])))

@@ -36,7 +36,9 @@ def run(
     correction: options.Correction = None,
     rules: options.Rules = None,
     save_program: Annotated[Path | None, typer.Option(help="Also save the quantised program to this .npz file.")] = None,
-    reference: Annotated[bool, typer.Option(help="Run the slow numpy twins instead of the kernels.")] = False,
+    reference: Annotated[
+        bool, typer.Option(help="Run the numpy reference kernels, slowly, instead of the compiled kernels.")
+    ] = False,
     threads: options.Threads = None,
     json: options.Json = False,
 ) -> None:
@@ -58,6 +60,7 @@ def run(
     )
     alone = alone_on_output(save_program, json=json)
     found = load_network_or_program(network)
+    options.check_computed(options.datapaths(datapath), [found], how)
     program, result, calibrated = simulated(found, how, data, root, limit, reference=reference, threads=threads)
     if save_program:
         program.save(save_program)

@@ -32,12 +32,12 @@ def run(
         list[str] | None,
         typer.Argument(
             metavar="[STUDY | NETWORK...]",
-            help="A bundled study (addersim list sweeps) or a TOML file; or networks. Without it: bit-widths.",
+            help="A bundled study (addersim list sweeps) or a TOML file; or networks. Default: bit-widths.",
         ),
     ] = None,
     bits: Annotated[str | None, typer.Option(help="Widths of weights and activations together: 2..8,12,16.")] = None,
-    weight_bits: Annotated[str | None, typer.Option(help="Widths of weights, apart.")] = None,
-    activation_bits: Annotated[str | None, typer.Option(help="Widths of activations, apart.")] = None,
+    weight_bits: Annotated[str | None, typer.Option(help="Widths of weights, where activations have others.")] = None,
+    activation_bits: Annotated[str | None, typer.Option(help="Widths of activations, where weights have others.")] = None,
     accumulator: Annotated[str | None, typer.Option(help="Registers, such as exact,16:saturate,16:wrap.")] = None,
     datapath: Annotated[
         list[str] | None, typer.Option(help="Datapaths of adder layers: 2a,1c1a,xor, or their full names.")
@@ -48,20 +48,22 @@ def run(
     correction: Annotated[str | None, typer.Option(help="Statistics that are kept: mean-variance,mean,none.")] = None,
     accelerator: Annotated[str | None, typer.Option(help="Accelerators: bundled names or TOML files.")] = None,
     table: Annotated[str | None, typer.Option(help="Energy tables: bundled names or CSV files.")] = None,
-    batch: Annotated[str | None, typer.Option(help="Images that run together: 1,16.")] = None,
+    batch: Annotated[str | None, typer.Option(help="Images that run as one batch: 1,16.")] = None,
     data: Annotated[str | None, typer.Option(help="Image set (addersim list data).")] = None,
     root: options.Root = None,
     images: Annotated[
-        int | None, options.whole(IMAGES, "--images", help="Simulate the first so many test images only.")
+        int | None, options.whole(IMAGES, "--images", help="Simulate only this number of test images, from the first on.")
     ] = None,
     output: Annotated[
         Path, typer.Option("--output", "--out", "-o", help="Folder that keeps every point; a sweep in it goes on.")
     ] = Path("sweep"),
-    jobs: Annotated[int | None, options.whole(JOBS, "--jobs", help="Local processes; all processors without it.")] = None,
+    jobs: Annotated[int | None, options.whole(JOBS, "--jobs", help="Local processes; all processors by default.")] = None,
     engine: Annotated[str, typer.Option(help="local, or a running cluster: dask, ray.")] = "local",
     address: Annotated[str | None, typer.Option(help="The cluster's scheduler, such as tcp://host:8786.")] = None,
-    retry: Annotated[bool, typer.Option("--retry", help="Do failed points once more.")] = False,
-    report: Annotated[bool, typer.Option("--report", help="Simulate nothing: lay out what is done in the folder.")] = False,
+    retry: Annotated[bool, typer.Option("--retry", help="Run failed points again.")] = False,
+    report: Annotated[
+        bool, typer.Option("--report", help="Simulate nothing: write the page of the points that are done.")
+    ] = False,
     json: options.Json = False,
 ) -> None:
     """Sweep bit widths, registers, circuits and accelerators; a stopped sweep goes on where it was.

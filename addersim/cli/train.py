@@ -34,7 +34,7 @@ def run(
         str | None,
         typer.Option(help="Do not train; look at the first step: gradients (norms, adder beside conv) or variance."),
     ] = None,
-    device: Annotated[str | None, typer.Option(help="cpu or cuda; cuda where torch finds one, otherwise.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda; by default cuda where torch finds a GPU.")] = None,
     threads: Annotated[
         int | None, options.whole(THREADS, "--threads", help="CPU threads; their number changes the last digits.")
     ] = None,

@@ -62,7 +62,7 @@ def idx(path: Path, shape: tuple[int, ...], md5: str | None = None) -> Bytes:
 
 
 def records(path: Path, rows: int, row_bytes: int, md5: str | None = None) -> Bytes:
-    """A file of so many records of so many bytes, and nothing else; shape (rows, row_bytes)."""
+    """A file of exactly `rows` records of `row_bytes` bytes each; shape (rows, row_bytes)."""
     content = _bounded(path, rows * row_bytes)
     _check_length(path, len(content), rows * row_bytes)
     _check_digest(path, content, md5)

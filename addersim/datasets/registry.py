@@ -41,7 +41,7 @@ def load(name: str, root: str | Path | None = None, split: Split = "test", limit
     split
         ``train`` or ``test``.
     limit
-        Keep the first so many images; None keeps all.
+        Number of images to keep, from the first on; None keeps all.
 
     Raises
     ------

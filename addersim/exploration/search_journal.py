@@ -21,7 +21,7 @@ def open_journal(optuna: Any, folder: Path, inputs: str) -> Study:
     """The study in a folder, new or begun earlier; a search of something else is refused."""
     journal = folder / _JOURNAL
     _drop_half_line(journal)
-    with parsing(str(journal), "not a search's journal, or damaged; remove it to begin anew", ConfigError):
+    with parsing(str(journal), "not a search's journal, or damaged; remove it to start over", ConfigError):
         backend = optuna.storages.journal.JournalFileBackend(str(journal), _NoLock())
         storage = optuna.storages.JournalStorage(backend)
         study: Study = optuna.create_study(

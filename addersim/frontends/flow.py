@@ -78,7 +78,7 @@ class Flow:
         return any(isinstance(step, Take) and bool((step.indices == ZERO).any()) for step in self.steps)
 
     def keeps_channels(self) -> bool:
-        """Whether the first axis is the layer's, each channel in its place, so that what is done a channel may be done before."""
+        """Whether the first axis is the layer's, each channel in its place: what is done a channel may then be done before."""
         shape, channels = self.shape, self.given[0]
         if shape[0] != channels or self.fills():
             return False

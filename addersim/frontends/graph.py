@@ -45,7 +45,7 @@ class Graph:
     Attributes
     ----------
     missing
-        What has no layer, in order. Its values go on as those of `Unknown` layers, so that everything missing is found at once.
+        What has no layer, in order. Its values go on as those of `Unknown` layers: everything missing is found at once.
     """
 
     def __init__(self, image: Shape) -> None:
@@ -116,8 +116,8 @@ class Graph:
         for flow in ends:
             if flow.layer in read or flow.layer == INPUT:
                 raise LoweringError(
-                    f"the output {flow.layer!r} is read by other layers too, or given by none; only outputs that nothing reads "
-                    "are supported"
+                    f"the output {flow.layer!r} is read by other layers too, or given by none; only outputs that nothing "
+                    "reads are supported"
                 )
         return cast("tuple[AnyLayer, ...]", found), tuple(flow.layer for flow in ends)
 

@@ -13,7 +13,17 @@ from addersim.frontends.flow import Flow
 from addersim.layers.move import rearrange
 from addersim.network import Images, Network, normalise
 
-__all__ = ["NOT_CHECKED", "PROOF", "Agreement", "compare", "made_up_images", "nchw", "network_values", "prove"]
+__all__ = [
+    "NOT_CHECKED",
+    "PROOF",
+    "Agreement",
+    "compare",
+    "first_difference",
+    "made_up_images",
+    "nchw",
+    "network_values",
+    "prove",
+]
 
 Array = np.ndarray[Any, Any]
 Source = Callable[[Array], Sequence[Array]]
@@ -64,7 +74,9 @@ def nchw(network: Network, images: Images) -> Array:
     return np.ascontiguousarray(np.moveaxis(normalise(images, network.mean, network.std), -1, 1))
 
 
-def prove(network: Network, source: Source, outputs: Sequence[str], images: Images, tolerance: float = TOLERANCE) -> Agreement | str:
+def prove(
+    network: Network, source: Source, outputs: Sequence[str], images: Images, tolerance: float = TOLERANCE
+) -> Agreement | str:
     """Run source and network on images, in batches of several sizes.
 
     Parameters

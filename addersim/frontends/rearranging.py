@@ -14,7 +14,18 @@ from addersim.frontends.graph import Graph
 from addersim.layers import Affine, Concat
 from addersim.layers.move import ZERO
 
-__all__ = ["concatenate", "constant", "expand", "overwrite", "pad", "pad_with", "pixel_shuffle", "pixel_unshuffle", "positions", "repeat"]
+__all__ = [
+    "concatenate",
+    "constant",
+    "expand",
+    "overwrite",
+    "pad",
+    "pad_with",
+    "pixel_shuffle",
+    "pixel_unshuffle",
+    "positions",
+    "repeat",
+]
 
 Array = np.ndarray[Any, Any]
 Fill = Literal["constant", "reflect", "replicate", "circular"]

@@ -22,11 +22,15 @@ def reduce(graph: Graph, name: str, what: Reduction, flow: Flow, axes: Sequence[
     axes = sorted(set(axes))
     rest = [axis for axis in range(flow.rank) if axis not in axes]
     shape = flow.shape
-    kept = tuple(1 if axis in axes else size for axis, size in enumerate(shape)) if keep else tuple(shape[axis] for axis in rest)
+    kept = (
+        tuple(1 if axis in axes else size for axis, size in enumerate(shape)) if keep else tuple(shape[axis] for axis in rest)
+    )
     if not axes:
         return flow
     if what == "min":
-        return scaled(graph, name, reduce(graph, f"{name}.max", "max", scaled(graph, f"{name}.minus", flow, -1), axes, keep), -1)
+        return scaled(
+            graph, name, reduce(graph, f"{name}.max", "max", scaled(graph, f"{name}.minus", flow, -1), axes, keep), -1
+        )
     if (flow.rank, axes) != (3, [1, 2]):
         rows = math.prod(shape[axis] for axis in axes)
         flow = flow.permute((*rest, *axes)).reshape((math.prod(shape[axis] for axis in rest), 1, rows))

@@ -54,9 +54,7 @@ def convolution(
     if axes == 1:
         wide = flow.reshape((flow.shape[0], 1, flow.shape[1]))
         options = {"stride": (1, *stride), "near": (0, *near), "far": (0, *far), "dilation": (1, *dilation)}
-        found = convolution(
-            graph, name, wide, weights[:, :, None], bias, **options, groups=groups, arithmetic=arithmetic
-        )
+        found = convolution(graph, name, wide, weights[:, :, None], bias, **options, groups=groups, arithmetic=arithmetic)
         return found.reshape((found.shape[0], found.shape[2]))
     flow, near, far = _with_padding(flow, near, far)
     return graph.layer(

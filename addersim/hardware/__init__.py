@@ -2,7 +2,7 @@
 
 from addersim.hardware.accelerator import Accelerator
 from addersim.hardware.area import Area, estimate_area
-from addersim.hardware.cost import Cost, EnergyPart, LayerCost, Price
+from addersim.hardware.cost import Cost, EnergyPart, LayerCost, UnitEnergy
 from addersim.hardware.dataflow.systolic import systolic_cycles
 from addersim.hardware.estimate import estimate
 from addersim.hardware.load import accelerator_names, load_accelerator
@@ -14,6 +14,8 @@ from addersim.hardware.sizing import fit_area, fit_elements, fit_throughput
 from addersim.hardware.table_range import EnergyRange, estimate_range
 from addersim.hardware.traffic import Access
 
+Price = UnitEnergy  # its name until now
+
 __all__ = [
     "Accelerator",
     "Access",
@@ -24,6 +26,7 @@ __all__ = [
     "EnergyTable",
     "LayerCost",
     "Price",
+    "UnitEnergy",
     "accelerator_names",
     "arithmetic_energy",
     "estimate",

@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 
 from addersim.arithmetic.datapaths import DATAPATHS
 from addersim.errors import HardwareError
+from addersim.hardware.arrays import IntLike
 from addersim.inputs.limits import BATCH, SIDE
 
 __all__ = [
@@ -65,12 +66,12 @@ class SystolicArray(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         as in a design made for it.
     overlapped_folds
         Whether a second set of registers takes the next stationary operand, or drains the sums, while a fold runs. If not,
-        each fold fills and drains the array anew, as in SCALE-Sim.
+        the array fills and drains for each fold, as in SCALE-Sim.
     """
 
     rows: _Side
     columns: _Side
-    dataflow: Literal["output", "weight", "input", "row"]
+    dataflow: Literal[Dataflow, "row"]
     row_stationary: RowStationary | None = None
     datapaths: Annotated[tuple[_Text, ...], Meta(min_length=1)] | None = None
     overlapped_folds: bool = False
@@ -112,7 +113,7 @@ class Buffer(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     banks
         Words that it reads or writes in one cycle, all ports together; they bound latency. None: as many as are asked for.
     read_pj_per_word, write_pj_per_word, source
-        Energy of an access, given with its source. Without them the energy table prices it by capacity and word.
+        Energy of an access, given with its source. Without them the energy table gives it by capacity and word.
     """
 
     capacity_kib: Annotated[float, Meta(gt=0, le=1_048_576)]
@@ -127,14 +128,14 @@ class Buffer(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         if len(given) > 1:
             raise ValueError("read_pj_per_word, write_pj_per_word and source come together: a number needs its source")
 
-    def words(self, operands: int, bits: int) -> int:
+    def words(self, operands: IntLike, bits: int) -> IntLike:
         """Memory words that hold, or accesses that move, a number of operands."""
         if bits <= self.word_bits:
             return -(-operands // (self.word_bits // bits)) if bits else 0
         return operands * -(-bits // self.word_bits)
 
     def packed(self, bits: int) -> tuple[int, int]:
-        """Words, and the operands that fill them: one of the two is 1, or no words are needed at all."""
+        """The smallest whole numbers of words and of operands that fill each other; no words for operands of 0 bits."""
         return -(-bits // self.word_bits), max(1, self.word_bits // bits if bits else 1)
 
     def share(self, bits: int) -> float:
@@ -184,8 +185,8 @@ class Buffers(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     def of(self, operand: Stored) -> Buffer:
         """The memory that holds an operand."""
-        found: Buffer = getattr(self, self.memory(operand))
-        return found
+        memory: Buffer = getattr(self, self.memory(operand))
+        return memory
 
 
 class Dram(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

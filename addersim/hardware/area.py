@@ -20,17 +20,19 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, cast
 
 from addersim.arithmetic.datapaths import DATAPATHS
+from addersim.arithmetic.ops import sum_by_key
 from addersim.errors import PriceError
 from addersim.format_quantity import AREA_UNITS, quantity
-from addersim.hardware.accelerator import Accelerator
-from addersim.hardware.dataflow.stationary import STATIONARY
+from addersim.hardware.accelerator import Accelerator, Buffer
+from addersim.hardware.dataflow.stationary import systolic_dataflow
 from addersim.hardware.load import load_accelerator
 from addersim.hardware.prices.csv_file import load_table
 from addersim.hardware.prices.table import EnergyTable, Figure
+from addersim.hardware.traffic import sum_bits
 from addersim.tabular import Row, Tabular
 from addersim.trace import LayerTrace, Trace
 
-__all__ = ["AREA_TABLE", "NOT_COUNTED", "Area", "AreaPart", "Circuit", "Unit", "estimate_area", "inventory"]
+__all__ = ["AREA_TABLE", "NOT_COUNTED", "Area", "AreaPart", "EqualCircuits", "Unit", "estimate_area", "inventory"]
 
 Unit = Literal["array", "vector", "buffer"]
 AREA_TABLE = "aladdin-cacti-45nm"
@@ -40,8 +42,8 @@ _GRAIN_UM2 = 2.0**-16
 NOT_COUNTED = ("control", "clock tree", "wires", "DRAM interface")
 
 
-class Circuit(NamedTuple):
-    """So many equal circuits or memories of an accelerator, as a table knows them."""
+class EqualCircuits(NamedTuple):
+    """A number of equal circuits or memories of an accelerator, as an energy table names them."""
 
     unit: Unit
     what: str
@@ -55,7 +57,7 @@ class Circuit(NamedTuple):
 class AreaPart(NamedTuple):
     """Area of all circuits of one kind."""
 
-    circuit: Circuit
+    circuit: EqualCircuits
     area_um2: float
     figure: Figure
 
@@ -113,12 +115,9 @@ class Area(Tabular):
         """Area of one processing element."""
         return self.by_unit().get("array", 0.0) / self.elements
 
-    def by_unit(self) -> dict[str, float]:
+    def by_unit(self) -> dict[Unit, float]:
         """Area in um2 of array, vector unit and memories."""
-        found: dict[str, float] = {}
-        for part in self.parts:
-            found[part.circuit.unit] = found.get(part.circuit.unit, 0.0) + part.area_um2
-        return found
+        return sum_by_key((part.circuit.unit, part.area_um2) for part in self.parts)
 
     def to_dict(self) -> Row:
         """Plain values, ready for JSON."""
@@ -197,21 +196,21 @@ def estimate_area(
     [747, 1256]
     """
     machine = accelerator if isinstance(accelerator, Accelerator) else load_accelerator(accelerator)
-    prices = table if isinstance(table, EnergyTable) else load_table(table)
+    figures = table if isinstance(table, EnergyTable) else load_table(table)
     parts: list[AreaPart] = []
     missing: list[str] = []
     for circuit in inventory(trace, machine):
         try:
-            figure = prices.area(circuit.component, circuit.op, circuit.bits, circuit.capacity_kib)
+            figure = figures.area(circuit.component, circuit.op, circuit.bits, circuit.capacity_kib)
         except PriceError:
             missing.append(f"{circuit.what} ({circuit.unit})")
             continue
         parts.append(AreaPart(circuit, round(figure.value * circuit.number / _GRAIN_UM2) * _GRAIN_UM2, figure))
-    node = prices.rows[0].node_nm
-    return Area(machine.name, prices.name, node, machine.array.elements, tuple(parts), tuple(missing))
+    node = figures.rows[0].node_nm
+    return Area(machine.name, figures.name, node, machine.array.elements, tuple(parts), tuple(missing))
 
 
-def inventory(trace: Trace, accelerator: Accelerator) -> tuple[Circuit, ...]:
+def inventory(trace: Trace, accelerator: Accelerator) -> tuple[EqualCircuits, ...]:
     """Every circuit and memory of an accelerator that is made for a network."""
     windows = [layer for layer in trace.layers if layer.work is not None]
     others = [layer for layer in trace.layers if layer.work is None]
@@ -219,41 +218,43 @@ def inventory(trace: Trace, accelerator: Accelerator) -> tuple[Circuit, ...]:
     array = [_circuit("array", op, bits, times * elements) for op, bits, times in _tap_circuits(windows, accelerator)]
     array += [_register(what, bits, times * elements) for what, bits, times in _registers(windows, accelerator)]
     vector = [_circuit("vector", op, bits, lanes) for op, bits in _widest(others).items()]
-    memories = [
-        Circuit("buffer", f"{name} buffer of {one.capacity_kib:g} KiB", "sram", "read", one.word_bits, one.capacity_kib, 1)
-        for name, one in accelerator.buffers.memories().items()
-    ]
+    memories = [_memory(name, buffer) for name, buffer in accelerator.buffers.memories().items()]
     return tuple(array + vector + memories)
 
 
-def _circuit(unit: Unit, op: str, bits: int, count: int) -> Circuit:
-    return Circuit(unit, f"{op} of {bits} bits", "integer", op, bits, None, count)
+def _memory(name: str, buffer: Buffer) -> EqualCircuits:
+    what = f"{name} buffer of {buffer.capacity_kib:g} KiB"
+    return EqualCircuits("buffer", what, "sram", "read", buffer.word_bits, buffer.capacity_kib, 1)
 
 
-def _register(what: str, bits: int, count: int) -> Circuit:
-    return Circuit("array", f"{what} register of {bits} bits", "register", "read", bits, None, count)
+def _circuit(unit: Unit, op: str, bits: int, count: int) -> EqualCircuits:
+    return EqualCircuits(unit, f"{op} of {bits} bits", "integer", op, bits, None, count)
+
+
+def _register(what: str, bits: int, count: int) -> EqualCircuits:
+    return EqualCircuits("array", f"{what} register of {bits} bits", "register", "read", bits, None, count)
 
 
 def _widest(layers: Iterable[LayerTrace]) -> dict[str, int]:
     """The greatest width of each operation that the layers run."""
-    found: dict[str, int] = {}
+    widest: dict[str, int] = {}
     for layer in layers:
         for op, bits in layer.operations:
-            found[op] = max(bits, found.get(op, 0))
-    return found
+            widest[op] = max(bits, widest.get(op, 0))
+    return widest
 
 
 def _tap_circuits(windows: list[LayerTrace], accelerator: Accelerator) -> list[tuple[str, int, int]]:
     """Operation, width and number of the circuits of one processing element."""
     needed = {layer.datapath for layer in windows if layer.datapath}
-    found = []
+    circuits = []
     for name in accelerator.array.datapaths or sorted(needed):
         record = DATAPATHS[name]
         bits = _operand_bits([layer for layer in windows if layer.datapath == name] or windows)
-        found += [(op, bits, record.tap_operations.count(op)) for op in dict.fromkeys(record.tap_operations)]
+        circuits += [(op, bits, record.tap_operations.count(op)) for op in dict.fromkeys(record.tap_operations)]
     if windows:
-        found.append(("add", _sum_bits(windows), 1))
-    return found
+        circuits.append(("add", _sum_bits(windows), 1))
+    return circuits
 
 
 def _registers(windows: list[LayerTrace], accelerator: Accelerator) -> list[tuple[str, int, int]]:
@@ -266,8 +267,8 @@ def _registers(windows: list[LayerTrace], accelerator: Accelerator) -> list[tupl
         return [(f"{name} scratchpad", pads.word_bits, words) for name, words in named]
     operand, total = _operand_bits(windows), _sum_bits(windows)
     twice = accelerator.array.overlapped_folds
-    of_sums = not STATIONARY[accelerator.array.systolic].loads
-    return [("operand", operand, 2 + (twice and not of_sums)), ("sum", total, 1 + (twice and of_sums))]
+    preloaded = systolic_dataflow(accelerator.array.systolic).preloaded
+    return [("operand", operand, 2 + (twice and preloaded)), ("sum", total, 1 + (twice and not preloaded))]
 
 
 def _operand_bits(windows: list[LayerTrace]) -> int:
@@ -275,4 +276,4 @@ def _operand_bits(windows: list[LayerTrace]) -> int:
 
 
 def _sum_bits(windows: list[LayerTrace]) -> int:
-    return max(layer.accumulator_bits or layer.output.bits for layer in windows)
+    return max(map(sum_bits, windows))

@@ -10,19 +10,30 @@ from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
+from addersim.arithmetic.ops import sum_by_key
 from addersim.format_quantity import ENERGY_UNITS, TIME_UNITS, quantity
-from addersim.hardware.traffic import Access, Level, Moved, Tiling
+from addersim.hardware.traffic import Access, Level, Stored, Tiling
 from addersim.tabular import Row, Tabular, layer_rows
 from addersim.trace import Convention
 
-__all__ = ["Bound", "Compat", "Component", "Cost", "EnergyPart", "LayerCost", "Price", "PriceUsed", "on_common_grain"]
+__all__ = [
+    "Bound",
+    "Compat",
+    "Component",
+    "Cost",
+    "EnergyPart",
+    "LayerCost",
+    "UnitEnergy",
+    "UnitEnergyUsed",
+    "on_common_grain",
+]
 
 
 Bound = Literal["array", "vector", "buffer", "dram", "fused", "none"]
 
 
-class Price(NamedTuple):
-    """A unit price in pJ (of an operation, an access, or a bit of DRAM traffic), how it was found, and where it comes from."""
+class UnitEnergy(NamedTuple):
+    """Energy in pJ of one operation, one access or one bit of DRAM traffic, the table's rule for it, and its source."""
 
     energy_pj: float
     rule: str
@@ -42,12 +53,17 @@ class EnergyPart(NamedTuple):
     energy_pj: float
 
 
-class PriceUsed(NamedTuple):
-    """A unit price behind a cost: what it is for, per what, and the table's price with rule and source."""
+class UnitEnergyUsed(NamedTuple):
+    """A unit energy behind a cost: of what, per which unit, and the energy with rule and source."""
 
     what: str
     unit: str
-    price: Price
+    energy: UnitEnergy
+
+    @property
+    def price(self) -> UnitEnergy:
+        """`energy`, by its name until now."""
+        return self.energy
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +110,7 @@ class LayerCost:
     parts: tuple[EnergyPart, ...]
     accesses: tuple[Access, ...]
 
-    def words(self, level: Level | None = None, operand: Moved | None = None) -> int:
+    def words(self, level: Level | None = None, operand: Stored | None = None) -> int:
         """Words read and written, of one level and operand or of all."""
         return sum(
             access.words for access in self.accesses if level in (None, access.level) and operand in (None, access.operand)
@@ -152,7 +168,7 @@ class Cost(Tabular):
     layers
         In execution order.
     prices
-        Every unit price that was used.
+        Every unit energy that was used.
     compat
         The tool whose printed numbers these are, without energy; None for our own.
 
@@ -182,7 +198,7 @@ class Cost(Tabular):
     dram_bytes_per_cycle: float
     taps: int
     layers: tuple[LayerCost, ...]
-    prices: tuple[PriceUsed, ...]
+    prices: tuple[UnitEnergyUsed, ...]
     compat: Compat | None = None
 
     @property
@@ -235,11 +251,7 @@ class Cost(Tabular):
 
     def energy_by_part(self) -> dict[tuple[str, str], float]:
         """Energy in pJ by component and operation or operand."""
-        found: dict[tuple[str, str], float] = {}
-        for layer in self.layers:
-            for part in layer.parts:
-                found[part.component, part.of] = found.get((part.component, part.of), 0.0) + part.energy_pj
-        return found
+        return sum_by_key(((part.component, part.of), part.energy_pj) for layer in self.layers for part in layer.parts)
 
     def to_dict(self) -> Row:
         """Plain values, ready for JSON, for the whole batch."""
@@ -256,7 +268,7 @@ class Cost(Tabular):
             "dram_bytes": self.dram_bytes,
             "dram_bytes_per_cycle": self.dram_bytes_per_cycle,
             "layers": [layer.to_dict() for layer in self.layers],
-            "prices": [{"what": used.what, "unit": used.unit, **used.price._asdict()} for used in self.prices],
+            "prices": [{"what": used.what, "unit": used.unit, **used.energy._asdict()} for used in self.prices],
         }
 
     def to_rows(self) -> list[Row]:
@@ -305,8 +317,8 @@ def on_common_grain(layers: Sequence[Sequence[EnergyPart]]) -> list[tuple[Energy
     total = math.fsum([part.energy_pj for parts in layers for part in parts])
     grain = math.ldexp(1.0, max(math.frexp(total)[1] - 52, -1000))
     rounded = (np.rint(np.array(energies) / grain) * grain).tolist()
-    found = map(EnergyPart, components, names, rounded)
-    rounded_of = {key: tuple(islice(found, len(parts))) for key, parts in distinct.items()}
+    new = map(EnergyPart, components, names, rounded)
+    rounded_of = {key: tuple(islice(new, len(parts))) for key, parts in distinct.items()}
     return [rounded_of[id(parts)] for parts in layers]
 
 
@@ -315,7 +327,4 @@ def _intensity(taps: int, dram_bytes: float) -> float:
 
 
 def _by_component(parts: Iterable[EnergyPart]) -> dict[str, float]:
-    found: dict[str, float] = {}
-    for part in parts:
-        found[part.component] = found.get(part.component, 0.0) + part.energy_pj
-    return found
+    return sum_by_key((part.component, part.energy_pj) for part in parts)

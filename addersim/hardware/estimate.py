@@ -8,22 +8,33 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple, get_args
 
+from addersim.arithmetic.ops import sum_by_key
 from addersim.errors import HardwareError
 from addersim.hardware.accelerator import Accelerator, Objective
-from addersim.hardware.cost import Bound, Compat, Component, Cost, EnergyPart, LayerCost, Price, PriceUsed, on_common_grain
+from addersim.hardware.cost import (
+    Bound,
+    Compat,
+    Component,
+    Cost,
+    EnergyPart,
+    LayerCost,
+    UnitEnergy,
+    UnitEnergyUsed,
+    on_common_grain,
+)
 from addersim.hardware.dataflow.array_run import ArrayRun, Placement
 from addersim.hardware.dataflow.dispatch import run_on_array
 from addersim.hardware.latency import LayerCycles, stage_cycles
 from addersim.hardware.leakage import Leakage
 from addersim.hardware.load import load_accelerator
 from addersim.hardware.prices.csv_file import load_table
-from addersim.hardware.prices.data_movement import MovementPrices
-from addersim.hardware.prices.missing import Users
-from addersim.hardware.prices.operations import operation_prices
+from addersim.hardware.prices.data_movement import MovementEnergy
+from addersim.hardware.prices.missing import LayersNeeding
+from addersim.hardware.prices.operations import operation_energies
 from addersim.hardware.prices.table import EnergyTable
 from addersim.hardware.scalesim.compat import scalesim_layer
 from addersim.hardware.schedule import Schedule, kept_on_chip, schedule
-from addersim.hardware.traffic import Access, output_accesses, stored_outputs, vector_accesses
+from addersim.hardware.traffic import Access, output_traffic, stored_outputs, vector_traffic
 from addersim.inputs.limits import BATCH
 from addersim.trace import LayerTrace, Trace
 
@@ -43,10 +54,10 @@ def estimate(
 ) -> Cost:
     """Energy and latency of a network on an accelerator.
 
-    Priced are the operations of the trace, words that move between buffers and array or vector unit, and words that move to
-    and from DRAM (rules: `traffic`, `schedule`, `latency`); and leakage where the table has it (rules: `leakage`, `area`). Not
-    priced: registers, wires and control inside a systolic array, the clock tree. A trace in the ``paper`` convention is priced
-    as arithmetic alone.
+    Energy is that of the trace's operations, of words that move between buffers and array or vector unit, and of words that
+    move to and from DRAM (rules: `traffic`, `schedule`, `latency`); and leakage where the table has it (rules: `leakage`,
+    `area`). Not included: registers, wires and control inside a systolic array, the clock tree. A trace in the ``paper``
+    convention has the energy of its arithmetic alone.
 
     Parameters
     ----------
@@ -70,7 +81,7 @@ def estimate(
     ConfigError
         An accelerator or table that does not exist or does not parse.
     HardwareError
-        The table lacks a needed price, a memory is too small, or the trace contradicts itself.
+        The table lacks a needed unit energy, a memory is too small, or the trace contradicts itself.
     """
     _one_of("objective", objective, get_args(Objective))
     _one_of("compat", compat, get_args(Compat))
@@ -86,18 +97,17 @@ def estimate(
         layers = tuple(scalesim_layer(layer, machine, images) for layer in trace.layers)
         return _cost(trace, machine, images, "none", layers, (), compat)
     energies = table if isinstance(table, EnergyTable) else load_table(table)
-    prices = operation_prices(trace.layers, energies)
-    used = [PriceUsed(f"{op} {bits} bit", "operation", price) for (op, bits), price in sorted(prices.items())]
+    per_operation = operation_energies(trace.layers, energies)
+    used = [UnitEnergyUsed(f"{op} {bits} bit", "operation", energy) for (op, bits), energy in sorted(per_operation.items())]
     if trace.convention == "paper":
-        rows = [
-            _Row(layer, _Facts(None, _IDLE, 0.0, (), _arithmetic(layer, prices, images)), 0, "none") for layer in trace.layers
-        ]
+        arithmetic = [_Facts(None, _IDLE, 0.0, (), _arithmetic(layer, per_operation, images)) for layer in trace.layers]
+        rows = [_TimedLayer(layer, facts, 0, "none") for layer, facts in zip(trace.layers, arithmetic, strict=True)]
         parts = on_common_grain([row.facts.parts for row in rows])
     else:
         order = schedule(trace)
         kept = kept_on_chip(order, trace, machine.buffers, images)
-        movement = MovementPrices(machine, energies, Users(trace.layers, order, kept))
-        rows = _Walk(trace.layers, order, kept, machine, images, prices, movement, objective).rows()
+        movement = MovementEnergy(machine, energies, LayersNeeding(trace.layers, order, kept))
+        rows = _CostWalk(trace.layers, order, kept, machine, images, per_operation, movement, objective).rows()
         leakage = Leakage(trace, machine, energies)
         own = [row.facts.parts for row in rows]
         if leakage.power_uw:
@@ -114,7 +124,7 @@ def _cost(
     batch: int,
     table: str,
     layers: tuple[LayerCost, ...],
-    prices: tuple[PriceUsed, ...],
+    unit_energies: tuple[UnitEnergyUsed, ...],
     compat: Compat | None,
 ) -> Cost:
     return Cost(
@@ -128,7 +138,7 @@ def _cost(
         dram_bytes_per_cycle=machine.dram_bits_per_cycle / 8,
         taps=trace.taps * batch,
         layers=layers,
-        prices=prices,
+        prices=unit_energies,
         compat=compat,
     )
 
@@ -149,7 +159,7 @@ class _Facts(NamedTuple):
     parts: list[EnergyPart]
 
 
-class _Row(NamedTuple):
+class _TimedLayer(NamedTuple):
     """A layer on its way to a LayerCost, with the cycles that pass and what sets them."""
 
     layer: LayerTrace
@@ -162,7 +172,7 @@ _IDLE = LayerCycles()
 
 
 @dataclass(frozen=True, slots=True)
-class _Walk:
+class _CostWalk:
     """A trace on an accelerator, layer by layer; of layers of one shape only the first is worked out."""
 
     layers: tuple[LayerTrace, ...]
@@ -170,33 +180,33 @@ class _Walk:
     kept: frozenset[int]
     machine: Accelerator
     batch: int
-    prices: Mapping[tuple[str, int], Price]
-    movement: MovementPrices
+    per_operation: Mapping[tuple[str, int], UnitEnergy]
+    movement: MovementEnergy
     objective: Objective | None
 
-    def rows(self) -> list[_Row]:
-        rows: list[_Row] = []
+    def rows(self) -> list[_TimedLayer]:
+        rows: list[_TimedLayer] = []
         facts = self.facts()
         for _, stage in groupby(range(len(self.layers)), key=self.order.stages.__getitem__):
             members = tuple(stage)
             cycles, bound = stage_cycles((facts[index].own for index in members), self.machine.buffers.double_buffered)
             for index in members:
-                rows.append(_Row(self.layers[index], facts[index], cycles, bound))
+                rows.append(_TimedLayer(self.layers[index], facts[index], cycles, bound))
                 cycles, bound = 0, "fused"
         return rows
 
     def facts(self) -> dict[int, _Facts]:
-        alike: dict[tuple[object, ...], list[int]] = {}
+        by_shape: dict[tuple[object, ...], list[int]] = {}
         for index in range(len(self.layers)):
-            alike.setdefault(self.shape(index), []).append(index)
-        windows = [members[0] for members in alike.values() if self.layers[members[0]].work is not None]
+            by_shape.setdefault(self.shape(index), []).append(index)
+        windows = [members[0] for members in by_shape.values() if self.layers[members[0]].work is not None]
         chosen = [(self.layers[index], self.placement(index)) for index in windows]
         runs = run_on_array(chosen, self.machine, self.batch, self.movement, self.objective)
         run_of = dict(zip(windows, runs, strict=True))
-        found: dict[int, _Facts] = {}
-        for members in alike.values():
-            found |= dict.fromkeys(members, self.facts_of(members[0], run_of.get(members[0])))
-        return found
+        facts: dict[int, _Facts] = {}
+        for members in by_shape.values():
+            facts |= dict.fromkeys(members, self.facts_of(members[0], run_of.get(members[0])))
+        return facts
 
     def shape(self, index: int) -> tuple[object, ...]:
         """All of a layer that its facts depend on."""
@@ -206,12 +216,12 @@ class _Walk:
         return layer.work, layer.datapath, *operands, *placed, *layer.operations.items()
 
     def facts_of(self, index: int, run: ArrayRun | None) -> _Facts:
-        layer, parts = self.layers[index], _arithmetic(self.layers[index], self.prices, self.batch)
+        layer, parts = self.layers[index], _arithmetic(self.layers[index], self.per_operation, self.batch)
         if index in self.order.views:
             return _Facts(None, _IDLE, 0.0, (), parts)
         written = stored_outputs(layer, self.batch)
-        read = vector_accesses(layer, self.batch, self.inputs_kept(index)) if run is None else run.accesses
-        stored = output_accesses(written, layer.output.bits, index in self.kept) if written else ()
+        read = vector_traffic(layer, self.batch, self.inputs_kept(index)) if run is None else run.accesses
+        stored = output_traffic(written, layer.output.bits, index in self.kept) if written else ()
         accesses, done = read + stored, layer.operations.total() * self.batch
         own = LayerCycles.of(run.cycles if run else 0, 0 if run else done, accesses, self.machine)
         return _Facts(run, own, self.utilisation(layer, own), accesses, parts + self.movement.parts(accesses))
@@ -231,15 +241,15 @@ class _Walk:
         return tuple([source in self.kept for source in self.order.sources[index]])
 
 
-def _arithmetic(layer: LayerTrace, prices: Mapping[tuple[str, int], Price], batch: int) -> list[EnergyPart]:
-    by_op: dict[str, float] = {}
-    for (op, bits), number in layer.operations.items():
-        by_op[op] = by_op.get(op, 0.0) + number * batch * prices[op, bits].energy_pj
+def _arithmetic(layer: LayerTrace, per_operation: Mapping[tuple[str, int], UnitEnergy], batch: int) -> list[EnergyPart]:
+    by_op = sum_by_key(
+        (op, number * batch * per_operation[op, bits].energy_pj) for (op, bits), number in layer.operations.items()
+    )
     unit: Component = "vector" if layer.work is None else "array"
     return [EnergyPart(unit, op, energy) for op, energy in by_op.items()]
 
 
-def _layer_cost(row: _Row, parts: tuple[EnergyPart, ...], batch: int) -> LayerCost:
+def _layer_cost(row: _TimedLayer, parts: tuple[EnergyPart, ...], batch: int) -> LayerCost:
     layer, (run, own, utilisation, accesses, _) = row.layer, row.facts
     return LayerCost(
         name=layer.name,

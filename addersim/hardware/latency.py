@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from addersim.arithmetic.ops import sum_by_key
 from addersim.hardware.accelerator import Accelerator, Buffers
 from addersim.hardware.cost import Bound
 from addersim.hardware.traffic import Access
@@ -48,16 +49,13 @@ def vector_cycles(operations: int, accelerator: Accelerator) -> int:
 
 def buffer_cycles(accesses: Iterable[Access], buffers: Buffers) -> dict[str, int]:
     """Cycles in which each memory that has a number of banks, and accesses, serves them, one word a bank and cycle."""
-    words: dict[str, int] = {}
-    banks: dict[str, int] = {}
-    for access in accesses:
-        level, operand, reads, writes, bits = access
-        if level != "buffer" or (memory := buffers.of(operand)).banks is None:
-            continue
-        name = buffers.memory(operand)
-        words[name] = words.get(name, 0) + memory.words(reads, bits) + memory.words(writes, bits)
-        banks[name] = memory.banks
-    return {name: -(-number // banks[name]) for name, number in words.items()}
+    words = sum_by_key(
+        (buffers.memory(operand), buffers.of(operand).words(reads, bits) + buffers.of(operand).words(writes, bits))
+        for level, operand, reads, writes, bits in accesses
+        if level == "buffer"
+    )
+    banks = {name: memory.banks for name, memory in buffers.memories().items() if memory.banks is not None}
+    return {name: -(-number // banks[name]) for name, number in words.items() if name in banks}
 
 
 def dram_cycles(bits: int, accelerator: Accelerator) -> int:
@@ -70,12 +68,11 @@ def stage_cycles(layers: Iterable[LayerCycles], overlapped: bool = True) -> tupl
 
     Where transfers do not overlap with computing (`overlapped` false), the cycles of DRAM come on top.
     """
-    array = vector = dram = 0
-    memories: dict[str, int] = {}
-    for layer in layers:
-        array, vector, dram = array + layer.array, vector + layer.vector, dram + layer.dram
-        for name, busy in layer.buffers.items():
-            memories[name] = memories.get(name, 0) + busy
+    stage = tuple(layers)
+    array = sum(layer.array for layer in stage)
+    vector = sum(layer.vector for layer in stage)
+    dram = sum(layer.dram for layer in stage)
+    memories = sum_by_key(pair for layer in stage for pair in layer.buffers.items())
     on_chip: tuple[tuple[int, Bound], ...] = (
         (array, "array"), (vector, "vector"), (max(memories.values(), default=0), "buffer"),
     )  # fmt: skip

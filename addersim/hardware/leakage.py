@@ -6,10 +6,11 @@ without any gives no leakage at all. Energy of a layer is power times the cycles
 
 from __future__ import annotations
 
+from addersim.arithmetic.ops import sum_by_key
 from addersim.errors import PriceError
 from addersim.hardware.accelerator import Accelerator
 from addersim.hardware.area import Unit, inventory
-from addersim.hardware.cost import EnergyPart, Price, PriceUsed
+from addersim.hardware.cost import EnergyPart, UnitEnergy, UnitEnergyUsed
 from addersim.hardware.prices.table import EnergyTable
 from addersim.trace import Trace
 
@@ -29,7 +30,7 @@ class Leakage:
 
     def __init__(self, trace: Trace, accelerator: Accelerator, table: EnergyTable) -> None:
         self._clock_mhz = accelerator.clock_mhz
-        self.power_uw: dict[Unit, float] = {}
+        powers: list[tuple[Unit, float]] = []
         missing, sources = [], dict[str, None]()
         has_any = any(row.leakage_uw is not None for row in table.rows)
         for circuit in inventory(trace, accelerator) if has_any else ():
@@ -38,8 +39,9 @@ class Leakage:
             except PriceError:
                 missing.append(circuit.what)
                 continue
-            self.power_uw[circuit.unit] = self.power_uw.get(circuit.unit, 0.0) + figure.value * circuit.number
+            powers.append((circuit.unit, figure.value * circuit.number))
             sources[figure.source] = None
+        self.power_uw = sum_by_key(powers)
         self.missing = tuple(dict.fromkeys(missing)) if self.power_uw else ()
         self._source = "; ".join(sources)
 
@@ -48,14 +50,14 @@ class Leakage:
         return [EnergyPart("leakage", unit, power / self._clock_mhz * cycles) for unit, power in self.power_uw.items()]
 
     @property
-    def used(self) -> list[PriceUsed]:
-        """The price of a cycle by unit, for the record."""
+    def used(self) -> list[UnitEnergyUsed]:
+        """The energy of a cycle by unit, as unit energies of a cost."""
         without = f"; no figure for {', '.join(self.missing)}" if self.missing else ""
         return [
-            PriceUsed(
+            UnitEnergyUsed(
                 f"leakage of {'memories' if unit == 'buffer' else unit}",
                 "cycle",
-                Price(power / self._clock_mhz, f"{power:.4g} uW at {self._clock_mhz:g} MHz{without}", self._source),
+                UnitEnergy(power / self._clock_mhz, f"{power:.4g} uW at {self._clock_mhz:g} MHz{without}", self._source),
             )
             for unit, power in self.power_uw.items()
         ]

@@ -26,7 +26,8 @@ class Schedule:
     sources
         For each layer, the layers whose stored values it reads; -1 is the network's input. Views are looked through.
     views
-        Layers that only name a value anew: no operations, no constants, one input, as many words out as in. They cost nothing.
+        Layers that only give a value another shape or name: no operations, no constants, one input, as many words out as in.
+        They cost nothing.
     last_stage
         For each layer whose value is stored and read: the stage of its last reader.
     """
@@ -49,12 +50,12 @@ def schedule(trace: Trace) -> Schedule:
     last_stage: dict[int, int] = {}
     sources = []
     for index, layer in enumerate(layers):
-        found = tuple([views.get(source, source) for source in _sources(layers, index)])
-        sources.append(found)
+        read = tuple([views.get(source, source) for source in _sources(layers, index)])
+        sources.append(read)
         if _is_view(layer):
-            views[index] = found[0]
+            views[index] = read[0]
         else:
-            last_stage.update(dict.fromkeys(found, stages[index]))
+            last_stage.update(dict.fromkeys(read, stages[index]))
     last_stage.pop(-1, None)
     return Schedule(stages, tuple(sources), frozenset(views), last_stage)
 
@@ -63,21 +64,21 @@ def kept_on_chip(order: Schedule, trace: Trace, buffers: Buffers, batch: int) ->
     """Layers whose stored value never goes to DRAM.
 
     Half of the input and output memories together (or of the unified one) holds activations, for the whole batch; the other
-    half is for tiles in flight and partial sums. A value is alive from the stage that writes it
-    to the stage that reads it last, so that a residual branch takes room while it waits. Short lives come first, then earlier
-    values: a value is kept if, in each of its stages, it fits beside all living ones that come before it, kept or not; else it
-    goes to DRAM once and every reader fetches it from there. (Asking all, not only the kept, makes sure that a larger buffer
-    never keeps less.) The network's input and outputs live in DRAM.
+    half is for tiles in flight and partial sums. A value is live from the stage that writes it to the stage that reads it
+    last, so that a residual branch takes capacity while it waits. Values are looked at by the length of their lifetime,
+    shortest first, then by layer: a value is kept if, in each stage of its lifetime, it fits beside all live values that were
+    looked at before it, kept or not; else it goes to DRAM once and every reader fetches it from there. (Counting those that
+    are not kept makes sure that a larger buffer never keeps less.) The network's input and outputs are in DRAM.
     """
     if not buffers.keep_activations:
         return frozenset()
     names = {buffers.memory("input"), buffers.memory("output")}
     capacity = 8192 * sum(buffers.memories()[name].capacity_kib for name in names) / 2
-    alive = np.zeros(order.stages[-1] + 1)
+    occupied = np.zeros(order.stages[-1] + 1)
     kept = set()
-    lives = {index: range(order.stages[index], last + 1) for index, last in order.last_stage.items()}
-    for index, life in sorted(lives.items(), key=lambda pair: (len(pair[1]), pair[0])):
-        during = alive[life.start : life.stop]
+    lifetimes = {index: range(order.stages[index], last + 1) for index, last in order.last_stage.items()}
+    for index, lifetime in sorted(lifetimes.items(), key=lambda pair: (len(pair[1]), pair[0])):
+        during = occupied[lifetime.start : lifetime.stop]
         during += _size_bits(trace.layers[index], buffers, batch)
         if during.max() <= capacity:
             kept.add(index)

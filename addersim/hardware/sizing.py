@@ -17,6 +17,7 @@ from addersim.errors import HardwareError
 from addersim.hardware.accelerator import Accelerator
 from addersim.hardware.area import AREA_TABLE, estimate_area
 from addersim.hardware.estimate import estimate
+from addersim.hardware.even_parts import divisors
 from addersim.hardware.load import load_accelerator
 from addersim.hardware.prices.table import EnergyTable
 from addersim.inputs.limits import ELEMENTS, SIDE
@@ -78,12 +79,12 @@ def fit_area(
 
 
 def fit_elements(accelerator: Accelerator | str | os.PathLike[str], elements: int) -> Accelerator:
-    """The accelerator with exactly so many processing elements, in the shape nearest to its array's.
+    """The accelerator with a given number of processing elements, in the shape nearest to its array's.
 
     Raises
     ------
     HardwareError
-        Less than 1, or a number that no sides within 65,536 give.
+        Less than 1, or a number that is no product of two sides of at most 65,536.
 
     Examples
     --------
@@ -92,8 +93,8 @@ def fit_elements(accelerator: Accelerator | str | os.PathLike[str], elements: in
     """
     machine = _machine(accelerator)
     ELEMENTS.check(elements, "processing elements", HardwareError)
-    sides = [(elements // columns, columns) for columns in range(1, SIDE.most + 1) if elements % columns == 0]
-    sides = [pair for pair in sides if pair[0] <= SIDE.most]
+    pairs = [(elements // columns, columns) for columns in divisors(elements)]
+    sides = [pair for pair in pairs if max(pair) <= SIDE.most]
     if not sides:
         raise HardwareError(f"processing elements: {elements} have no two factors of at most {SIDE.most} each")
     return _resized(machine, *min(sides, key=lambda pair: (_stretch(pair, machine), pair)))
@@ -150,9 +151,9 @@ def _stretch(sides: tuple[int, int], machine: Accelerator) -> float:
 
 def _largest(elements: int, machine: Accelerator) -> tuple[int, int]:
     """Sides with the most elements, within a number, of a shape within `ASPECT_SLACK`; else those nearest to the shape."""
-    found = list(_shapes(elements, machine))
-    if found:
-        return min(found, key=lambda pair: (-pair[0] * pair[1], _stretch(pair, machine), pair))
+    shapes = list(_shapes(elements, machine))
+    if shapes:
+        return min(shapes, key=lambda pair: (-pair[0] * pair[1], _stretch(pair, machine), pair))
     sides = [(max(1, elements // columns), columns) for columns in range(1, elements + 1)]
     return min(sides, key=lambda pair: (_stretch(pair, machine), -pair[0] * pair[1], pair))
 

@@ -26,9 +26,9 @@ class EnergyRange:
     Attributes
     ----------
     costs
-        By table, those that can price the design, the cheapest first.
+        By table, of those that have every unit energy of the design, the lowest energy first.
     refused
-        Why each of the other tables cannot, by name.
+        Which unit energy each of the other tables lacks, by name.
 
     Examples
     --------
@@ -44,12 +44,12 @@ class EnergyRange:
 
     @property
     def lowest(self) -> Cost:
-        """The cost under the cheapest table."""
+        """The cost under the table of least energy."""
         return self.costs[0]
 
     @property
     def highest(self) -> Cost:
-        """The cost under the dearest table."""
+        """The cost under the table of most energy."""
         return self.costs[-1]
 
     @property
@@ -83,7 +83,7 @@ def estimate_range(
     Raises
     ------
     PriceError
-        No table can price the design; the message is that of the first.
+        Every table lacks a unit energy of the design; the message is that of the first.
     HardwareError
         The design itself does not work, whatever the table.
     ConfigError

@@ -3,11 +3,12 @@
 Rules, each simple enough to check by hand:
 
 - The array reads its operands from the buffers as often as the closed form says (`dataflow.systolic.Folds`): output stationary
-  M K ceil(N/C) inputs and K N ceil(M/R) weights; weight stationary M K ceil(N/C) and K N; input stationary M K and
-  K N ceil(M/C); a cut of the streamed dimension adds to that. It writes M N sums. (SCALE-Sim adds folds (R + C) to the output
-  stationary writes, its issue 166.)
+  M K ceil(N/C) inputs and K N ceil(M/R) weights; weight stationary M K ceil(N/C) and K N; input stationary M K and K N
+  ceil(M/C); a cut of the dimension that passes in time adds to that. It writes M N sums. (SCALE-Sim adds folds (R + C) to the
+  output stationary writes, its issue 166.)
 - Sums that need several folds along K stay on chip: each fold but the last writes M N partial sums of the accumulator's width
-  to the output memory, and each but the first reads them back. Only tiles that have to leave go to DRAM (`systolic_mapper`).
+  to the output memory, and each but the first reads them back. Only tiles of sums that the mapper evicts go to DRAM
+  (`systolic_mapper`).
 - A layer on the vector unit reads every input and constant once and writes every output once.
 - A fused output is never stored, and its reader reads nothing for it.
 - An activation that stays on chip (`schedule.kept_on_chip`) causes no DRAM traffic. The others are written once, and fetched
@@ -18,29 +19,27 @@ Rules, each simple enough to check by hand:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from addersim.hardware.accelerator import Stored
+from addersim.hardware.arrays import IntOrArray
 from addersim.trace import LayerTrace
 
 __all__ = [
     "Access",
-    "ArrayWords",
+    "ArrayTraffic",
     "Level",
     "Loop",
-    "Moved",
+    "Stored",
     "Tiling",
-    "Whole",
     "Widths",
-    "array_accesses",
-    "output_accesses",
+    "array_traffic",
+    "output_traffic",
     "stored_outputs",
+    "sum_bits",
     "unused_weights",
-    "vector_accesses",
+    "vector_traffic",
 ]
-
-
-Whole = Any  # an int, or an array of them: the mapper folds all its candidates in one call
 
 
 class Loop(NamedTuple):
@@ -68,18 +67,18 @@ class Tiling:
 
 
 Level = Literal["register", "network", "buffer", "dram"]
-Moved = Stored
 
 
 class Access(NamedTuple):
     """Words of one operand, of `bits` each, that a layer reads from and writes to one level.
 
-    Levels are the processing elements' registers, the network between them, the on-chip memories and DRAM. A word over the
+    Levels are the processing elements' registers, the network between them, the on-chip memories and DRAM. A write to an
+    on-chip memory is a fill where DRAM delivers it, a read of the output memory a drain where DRAM takes it. A word over the
     network counts as one read for each hop.
     """
 
     level: Level
-    operand: Moved
+    operand: Stored
     reads: int
     writes: int
     bits: int
@@ -95,6 +94,11 @@ class Access(NamedTuple):
         return self.words * self.bits
 
 
+def sum_bits(layer: LayerTrace) -> int:
+    """Width of a window layer's running sums."""
+    return layer.accumulator_bits or layer.output.bits
+
+
 class Widths(NamedTuple):
     """Bits of an input, a weight and a running sum."""
 
@@ -104,63 +108,64 @@ class Widths(NamedTuple):
 
     @classmethod
     def of(cls, layer: LayerTrace) -> Widths:
-        """Those of a window layer."""
-        return cls(layer.inputs[0].bits, layer.weights.bits, layer.accumulator_bits or layer.output.bits)
+        """Widths in which a window layer's operands are stored, and that of its accumulator."""
+        return cls(layer.inputs[0].bits, layer.weights.bits, sum_bits(layer))
 
 
-class ArrayWords(NamedTuple):
-    """Words that a window layer moves, final outputs not included; numbers or arrays.
+class ArrayTraffic(NamedTuple):
+    """Words that a window layer moves, final outputs not included: numbers, or arrays for many tilings.
 
     Attributes
     ----------
-    inputs, weights
-        From DRAM; an input that is kept on chip comes from nowhere.
-    spilled
-        Sums that go to DRAM and come back.
+    input_fills, weight_fills
+        From DRAM into the on-chip memories; an input that is kept on chip is there already.
+    spilled_sums
+        Partial sums that go to DRAM and come back.
     input_reads, weight_reads
         From the on-chip memories into the array.
     partial_sums
         Sums that go to the output memory and come back.
     """
 
-    inputs: Whole
-    weights: Whole
-    spilled: Whole
-    input_reads: Whole
-    weight_reads: Whole
-    partial_sums: Whole
+    input_fills: IntOrArray
+    weight_fills: IntOrArray
+    spilled_sums: IntOrArray
+    input_reads: IntOrArray
+    weight_reads: IntOrArray
+    partial_sums: IntOrArray
 
-    def beside(self, constants: Whole) -> ArrayWords:
-        """And so many stored constants that no tap needs, each fetched and read once."""
-        return self._replace(weights=self.weights + constants, weight_reads=self.weight_reads + constants)
+    def with_constants(self, constants: IntOrArray) -> ArrayTraffic:
+        """The same traffic and stored constants that are no weights of a tap: each is filled in and read once."""
+        return self._replace(weight_fills=self.weight_fills + constants, weight_reads=self.weight_reads + constants)
 
 
-def array_accesses(widths: Widths, words: ArrayWords, input_kept: bool) -> tuple[Access, ...]:
-    """Accesses of a window layer on a systolic array, final outputs not included."""
-    waiting = words.partial_sums + words.spilled
+def array_traffic(widths: Widths, words: ArrayTraffic, input_kept: bool) -> tuple[Access, ...]:
+    """Reads and writes of a window layer on a systolic array, final outputs not included."""
+    input_fills, weight_fills, spilled, input_reads, weight_reads, partial_sums = map(int, words)
+    waiting = partial_sums + spilled
     return (
-        *_read("input", words.input_reads, 0 if input_kept else words.inputs, widths.input),
-        *_read("weight", words.weight_reads, words.weights, widths.weight),
+        *_read("input", input_reads, 0 if input_kept else input_fills, widths.input),
+        *_read("weight", weight_reads, weight_fills, widths.weight),
         Access("buffer", "partial_sum", waiting, waiting, widths.partial_sum),
-        Access("dram", "partial_sum", words.spilled, words.spilled, widths.partial_sum),
+        Access("dram", "partial_sum", spilled, spilled, widths.partial_sum),
     )
 
 
-def vector_accesses(layer: LayerTrace, batch: int, inputs_kept: tuple[bool, ...]) -> tuple[Access, ...]:
-    """Accesses of a layer on the vector unit, final outputs not included; for each input whether it is on chip."""
-    found: list[Access] = []
+def vector_traffic(layer: LayerTrace, batch: int, inputs_kept: tuple[bool, ...]) -> tuple[Access, ...]:
+    """Reads and writes of a layer on the vector unit, final outputs not included; for each input whether it is on chip."""
+    traffic: list[Access] = []
     for operand, kept in zip(layer.inputs, inputs_kept, strict=True):
         words = operand.words * batch
-        found += _read("input", words, 0 if kept else words, operand.bits)
+        traffic += _read("input", words, 0 if kept else words, operand.bits)
     if layer.weights.words:
-        found += _read("weight", layer.weights.words * batch, layer.weights.words, layer.weights.bits)
-    return tuple(access for access in found if access.words)
+        traffic += _read("weight", layer.weights.words * batch, layer.weights.words, layer.weights.bits)
+    return tuple(access for access in traffic if access.words)
 
 
 def unused_weights(layer: LayerTrace) -> int:
-    """Stored constants of a window layer that no tap needs."""
+    """Stored constants of a window layer beyond the weights of its matrix products."""
     assert layer.work is not None
-    return layer.weights.words - layer.work.window * layer.work.filters * layer.work.groups
+    return layer.weights.words - layer.work.weights
 
 
 def stored_outputs(layer: LayerTrace, batch: int) -> int:
@@ -168,13 +173,13 @@ def stored_outputs(layer: LayerTrace, batch: int) -> int:
     return 0 if layer.fused else layer.output.words * batch
 
 
-def output_accesses(words: Whole, bits: int, kept: bool) -> tuple[Access, ...]:
+def output_traffic(words: int, bits: int, kept: bool) -> tuple[Access, ...]:
     """Writes of final outputs that are stored, and their way to DRAM unless they are kept."""
     if kept:
         return (Access("buffer", "output", 0, words, bits),)
     return Access("buffer", "output", words, words, bits), Access("dram", "output", 0, words, bits)
 
 
-def _read(operand: Moved, reads: Whole, fetched: Whole, bits: int) -> list[Access]:
-    """Reads from a buffer into which `fetched` words came from DRAM."""
-    return [Access("buffer", operand, reads, fetched, bits), Access("dram", operand, fetched, 0, bits)]
+def _read(operand: Stored, reads: int, fills: int, bits: int) -> list[Access]:
+    """Reads from an on-chip memory, and the words that DRAM fills into it before."""
+    return [Access("buffer", operand, reads, fills, bits), Access("dram", operand, fills, 0, bits)]

@@ -44,7 +44,7 @@ class Limit:
 
     @property
     def range(self) -> str:
-        """Both ends, as text."""
+        """Lower and upper limit, as text."""
         return f"{self.least:,}..{self.most:,}"
 
     @property

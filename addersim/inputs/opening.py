@@ -81,7 +81,7 @@ def open_file(path: str | os.PathLike[str], most: int | None, error: type[Adders
 
 
 def read_file(path: str | os.PathLike[str], most: int, error: type[AddersimError]) -> bytes:
-    """Content of a regular file, or of standard input, of at most so many bytes; otherwise as `open_file`."""
+    """Content of a regular file, or of standard input, of at most `most` bytes; otherwise as `open_file`."""
     with open_file(path, most, error) as stream:
         return _bounded(stream, most, source(path), error)
 

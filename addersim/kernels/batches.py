@@ -34,7 +34,7 @@ def in_batches(
     images
         Number of images.
     batch
-        Most images of a call; each thread takes so many.
+        Most images of a call, each of which runs in one thread.
     threads
         How many; None takes what OpenMP would.
 
@@ -61,7 +61,7 @@ def in_batches(
 
 
 def _parts(images: int, most: int, unit: int) -> list[slice]:
-    """Parts of about equal size, a multiple of `unit` in number where there are so many images."""
+    """Parts of about equal size, their number a multiple of `unit` where there are at least `unit` images."""
     count = min(images, -(-images // (most * unit)) * unit)
     ends = [images * number // count for number in range(count + 1)]
     return [slice(start, end) for start, end in pairwise(ends)]

@@ -38,7 +38,7 @@ INTEGERS = (*CODES, "int32", "int64")
 CODE_ENDS = MappingProxyType({np.dtype(kind): (int(np.iinfo(kind).min), int(np.iinfo(kind).max)) for kind in INTEGERS})
 """Smallest and largest value of each integer type."""
 NATIVE = MappingProxyType({np.dtype(kind): kind for kind in (*INTEGERS, "float32")})
-"""Names of the types, which numpy builds anew at each call."""
+"""Names of the types, kept because numpy builds them at each call."""
 MAX_SHIFT = 62
 MAX_PRODUCT = 1 << 62
 

@@ -83,7 +83,7 @@ def geometry_numbers(geometry: Geometry, x: Array, y: Array) -> tuple[int, ...]:
 
 
 NO_LEAST = -(2**31)
-"""What C takes for no lower end."""
+"""The lower bound that tells C of none."""
 
 
 @lru_cache(maxsize=256)

@@ -40,4 +40,13 @@ __all__ = [
 ]
 
 AnyLayer = Window | Affine | Relu | MaxPool | AveragePool | Add | Move | Concat | Clip | Product | Table | Unknown
-AnyIntegerLayer = IntegerWindow | IntegerAffine | IntegerRelu | IntegerMaxPool | IntegerAveragePool | IntegerAdd | IntegerMove | IntegerUnknown
+AnyIntegerLayer = (
+    IntegerWindow
+    | IntegerAffine
+    | IntegerRelu
+    | IntegerMaxPool
+    | IntegerAveragePool
+    | IntegerAdd
+    | IntegerMove
+    | IntegerUnknown
+)

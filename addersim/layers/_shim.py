@@ -6,28 +6,67 @@ from addersim.layers.base import Layer
 
 
 class Concat(Layer, frozen=True, tag="concat"):
-    ARITY=None
-    def shape(self,*i): return (sum(s[0] for s in i),*i[0][1:])
-    def run(self,*v,threads=None): return np.concatenate(v,-1)
+    ARITY = None
+
+    def shape(self, *i):
+        return (sum(s[0] for s in i), *i[0][1:])
+
+    def run(self, *v, threads=None):
+        return np.concatenate(v, -1)
+
+
 class Clip(Layer, frozen=True, tag="clip"):
-    low: float|None=None
-    high: float|None=None
-    def shape(self,*i): return i[0]
-    def run(self,*v,threads=None): return np.clip(v[0], self.low, self.high).astype(np.float32)
+    low: float | None = None
+    high: float | None = None
+
+    def shape(self, *i):
+        return i[0]
+
+    def run(self, *v, threads=None):
+        return np.clip(v[0], self.low, self.high).astype(np.float32)
+
+
 class Product(Layer, frozen=True, tag="product"):
-    ARITY=2
-    def shape(self,*i): return tuple(max(a) for a in zip(*i))
-    def run(self,*v,threads=None): return v[0]*v[1]
+    ARITY = 2
+
+    def shape(self, *i):
+        return tuple(max(a) for a in zip(*i))
+
+    def run(self, *v, threads=None):
+        return v[0] * v[1]
+
+
 class Table(Layer, frozen=True, tag="table"):
     function: str
-    parameters: tuple[float,...]=()
-    slopes: np.ndarray|None=None
-    def shape(self,*i): return i[0]
-    def run(self,*v,threads=None):
-        x=torch.from_numpy(np.ascontiguousarray(v[0])); p=self.parameters
-        f={"hard_swish":F.hardswish,"silu":F.silu,"sigmoid":torch.sigmoid,"gelu":F.gelu,"reciprocal":torch.reciprocal,"square":torch.square,"sqrt":torch.sqrt,"abs":torch.abs,"tanh":torch.tanh,"round":torch.round,"floor":torch.floor,"exp":torch.exp}
-        if self.function=="leaky_relu": y=F.leaky_relu(x,p[0])
-        elif self.function=="hard_sigmoid": y=F.hardsigmoid(x)
-        elif self.function=="prelu": y=torch.where(x>0,x,x*torch.from_numpy(self.slopes))
-        else: y=f[self.function](x)
+    parameters: tuple[float, ...] = ()
+    slopes: np.ndarray | None = None
+
+    def shape(self, *i):
+        return i[0]
+
+    def run(self, *v, threads=None):
+        x = torch.from_numpy(np.ascontiguousarray(v[0]))
+        p = self.parameters
+        f = {
+            "hard_swish": F.hardswish,
+            "silu": F.silu,
+            "sigmoid": torch.sigmoid,
+            "gelu": F.gelu,
+            "reciprocal": torch.reciprocal,
+            "square": torch.square,
+            "sqrt": torch.sqrt,
+            "abs": torch.abs,
+            "tanh": torch.tanh,
+            "round": torch.round,
+            "floor": torch.floor,
+            "exp": torch.exp,
+        }
+        if self.function == "leaky_relu":
+            y = F.leaky_relu(x, p[0])
+        elif self.function == "hard_sigmoid":
+            y = F.hardsigmoid(x)
+        elif self.function == "prelu":
+            y = torch.where(x > 0, x, x * torch.from_numpy(self.slopes))
+        else:
+            y = f[self.function](x)
         return y.numpy()

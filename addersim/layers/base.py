@@ -250,4 +250,3 @@ def stored_array(tensor: Any, dtype: str = "float32") -> Array:
     if hasattr(tensor, "detach"):
         tensor = tensor.detach().cpu().numpy()
     return np.array(tensor, dtype=dtype, order="C")
-

@@ -1,4 +1,4 @@
-"""Layers that only rename, reorder, repeat or leave out positions: flatten, reshape, permute, slice, shuffle, pad with zeros."""
+"""Layers that only rename, reorder, repeat or leave out positions: reshape, permute, slice, shuffle, pad with zeros."""
 
 from __future__ import annotations
 

@@ -135,7 +135,7 @@ def _assemble(network: Network, plan: Plan, layers: Sequence[IntegerLayer]) -> P
         rounding=plan.how.rounding,
         layers=cast("tuple[AnyIntegerLayer, ...]", tuple(layers)),
         classes=network.classes,
-        about=network.about,
+        metadata=network.metadata,
         calibrated=plan.calibrated,
     )
 

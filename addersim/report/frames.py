@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from addersim.arithmetic.fixed import bits_for
-from addersim.hardware.cost import PriceUsed
+from addersim.hardware.cost import UnitEnergyUsed
 from addersim.report.design_frames import accesses_frame, areas_frame, designs_frame, tables_frame
 from addersim.report.framing import frame_of
 from addersim.results.result import Result
@@ -69,7 +69,7 @@ class OperationRow(NamedTuple):
     number: int
 
 
-class EnergyRow(NamedTuple):
+class LayerEnergyRow(NamedTuple):
     """Energy of an operation, or of moving an operand, in one component and layer, for one image."""
 
     network: str
@@ -165,11 +165,11 @@ def operations_frame(results: Sequence[Result]) -> pd.DataFrame:
 
 
 def energy_frame(results: Sequence[Result]) -> pd.DataFrame:
-    """One row a layer, component and operation or operand, see `EnergyRow`. Views, which cost nothing, have none."""
+    """One row a layer, component and operation or operand, see `LayerEnergyRow`. Views, which cost nothing, have none."""
     return frame_of(
-        EnergyRow,
+        LayerEnergyRow,
         (
-            EnergyRow(
+            LayerEnergyRow(
                 result.name, layer.name, stage, layer.kind, layer.datapath or "", *part[:2], part.energy_pj / result.cost.batch
             )
             for result in results
@@ -190,7 +190,7 @@ def prices_frame(results: Sequence[Result]) -> pd.DataFrame:
     return frame_of(
         PriceRow,
         (
-            PriceRow(result.name, result.cost.table, _group(used), used.what, used.unit, *used.price)
+            PriceRow(result.name, result.cost.table, _group(used), used.what, used.unit, *used.energy)
             for result in results
             for used in result.cost.prices
         ),
@@ -202,7 +202,7 @@ def price_group(component: str, of: str) -> str:
     return of if component in ("array", "vector") else component
 
 
-def _group(used: PriceUsed) -> str:
+def _group(used: UnitEnergyUsed) -> str:
     if used.unit == "operation":
         return used.what.partition(" ")[0]
     if used.unit.startswith("word"):

@@ -71,7 +71,7 @@ class Checkpoint:
         accuracy = (
             f"{self.history[-1]['test_accuracy']:.2%} of {images['test']:,} test images" if self.history else "untrained"
         )
-        about = {
+        metadata = {
             "origin": f"{kind}, trained from random weights on {the}{images['train']:,} training images of {dataset.title}",
             "recipe": str(recipe),
             "float accuracy": f"{accuracy} after {len(self.history)} epochs",
@@ -83,7 +83,7 @@ class Checkpoint:
             mean=dataset.mean,
             std=dataset.std,
             classes=dataset.classes,
-            about=about,
+            metadata=metadata,
         )
 
     def restore(self, network: nn.Module, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler) -> None:

@@ -51,7 +51,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     seed
         Of the weights, the order of images and the augmentation.
     limit
-        Use only the first so many images of either split; None takes all.
+        Number of images of either split to use, from the first on; None takes all.
     """
 
     architecture: str

@@ -4,7 +4,7 @@
 
 Scales and codes are chosen on the first 256 training images; the search measures on the 500 training images after them,
 or where a set has fewer, calibrates on half of them and measures on the other half. Test images choose nothing. Rows that
-stand in the results are not measured again; delete the file to start anew.
+stand in the results are not measured again; delete the file to measure all of them again.
 """
 
 import argparse

@@ -26,8 +26,8 @@ def stated(name):
 def test_origin_and_size(name):
     network = load_network(name)
     data, origin, epochs = ORIGINS[name.partition("-")[0]]
-    assert network.about["origin"].endswith(origin)
-    assert network.about["float accuracy"] == f"{stated(name)[0]}% of 10,000 test images after {epochs} epochs"
+    assert network.metadata["origin"].endswith(origin)
+    assert network.metadata["float accuracy"] == f"{stated(name)[0]}% of 10,000 test images after {epochs} epochs"
     assert (network.input_shape, network.classes) == (DATASETS[data].shape, DATASETS[data].classes)
     assert (FOLDER / f"{name}.npz").stat().st_size < 1.5e6
 

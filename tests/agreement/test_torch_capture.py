@@ -13,7 +13,7 @@ from torch import nn
 
 from addersim.errors import LoweringError
 from addersim.frontends.proof import NOT_CHECKED, PROOF
-from addersim.frontends.torch import lower as lowering
+from addersim.frontends.torch import walk
 from addersim.frontends.torch.lower import lower
 from addersim.train.nn import Adder2d, AdderLinear
 from tests.properties.torch_modules import OfficialAdder, shaken
@@ -172,6 +172,12 @@ class Optional(nn.Module):
         return y if features else self.head(y)
 
 
+def hooked_adder():
+    layer = OfficialAdder(3, 6, 3)
+    layer.register_forward_hook(lambda m, i, o: o / 10)
+    return nn.Sequential(layer, head())
+
+
 MODULES = {
     "in place, then read": lambda: Net(changed_in_place),
     "slices in place": lambda: Net(slices_in_place),
@@ -193,7 +199,7 @@ MODULES = {
     "optional arguments": Optional,
     "data parallel": lambda: nn.DataParallel(Net(gated)),
     "adder layers": lambda: nn.Sequential(Adder2d(3, 6, 3, 2, 1), nn.BatchNorm2d(6), head(), nn.Flatten(), AdderLinear(10, 4)),
-    "an adder layer with a hook": lambda: hooked_adder(),
+    "an adder layer with a hook": hooked_adder,
     "linear on maps": lambda: nn.Sequential(convolution(), nn.Linear(8, 5), head()),
     "padding modes": lambda: nn.Sequential(convolution(padding_mode="reflect"), nn.Conv2d(6, 6, 2, padding="same"), head()),
     "synchronised batch norm": lambda: nn.Sequential(convolution(), shaken(nn.SyncBatchNorm(6)), head()),
@@ -205,17 +211,11 @@ MODULES = {
 }
 
 
-def hooked_adder():
-    layer = OfficialAdder(3, 6, 3)
-    layer.register_forward_hook(lambda m, i, o: o / 10)
-    return nn.Sequential(layer, head())
-
-
 @pytest.mark.parametrize("name", MODULES)
 def test_a_module_comes_in_as_torch_computes_it(name):
     torch.manual_seed(0)
     network = agrees(MODULES[name]())
-    assert network.about[PROOF].startswith("largest difference")
+    assert network.metadata[PROOF].startswith("largest difference")
 
 
 def test_nothing_about_the_module_changes():
@@ -296,15 +296,18 @@ def test_an_adder_layer_that_cannot_run_here_is_taken_at_its_layouts_word_and_th
 
     module = nn.Sequential(adder2d(3, 4, 3), head(4)).eval()
     network = lower(module, SHAPE)
-    assert network.about[PROOF] == NOT_CHECKED
-    assert network.about["taken at their layout's word"] == "0"
+    assert network.metadata[PROOF] == NOT_CHECKED
+    assert network.metadata["taken at their layout's word"] == "0"
     adder2d.forward = OfficialAdder.forward
     x = torch.randn(2, *SHAPE)
     assert np.allclose(network.run(x.numpy()), module(x).detach().numpy(), atol=1e-3)
 
 
 REFUSED = {
-    "values decide": (lambda self, y: y if y.sum() > 0 else -y, r"torch.export cannot follow its forward: .*test_torch_capture"),
+    "values decide": (
+        lambda self, y: y if y.sum() > 0 else -y,
+        r"cannot follow its forward: .*test_torch_capture",
+    ),
     "the batch's statistics": (lambda self, y: F.batch_norm(y, None, None, training=True), "statistics of the batch"),
     "over images": (lambda self, y: y.softmax(0), "works along the images' axis"),
     "some images": (lambda self, y: y[:1] + y[1:], "images|cannot follow"),
@@ -376,11 +379,11 @@ def test_nan_weights_are_refused_by_name():
 def test_a_wrong_lowering_is_caught_and_the_first_layer_that_differs_is_named(monkeypatch):
     torch.manual_seed(0)
     module = nn.Sequential(convolution(), nn.Sigmoid(), convolution(6, 6), nn.Hardswish(), head()).eval()
-    wrong = dict(lowering.OPERATORS) | {"hardswish": lowering.OPERATORS["relu"]}
-    monkeypatch.setattr(lowering, "OPERATORS", wrong)
+    wrong = dict(walk.OPERATORS) | {"hardswish": walk.OPERATORS["relu"]}
+    monkeypatch.setattr(walk, "OPERATORS", wrong)
     with pytest.raises(LoweringError, match=r"differs from the module: .*the first layer that differs is '3', for hardswish"):
         lower(module, SHAPE)
-    assert lower(module, SHAPE, check=False).about[PROOF] == NOT_CHECKED
+    assert lower(module, SHAPE, check=False).metadata[PROOF] == NOT_CHECKED
 
 
 def test_a_forward_that_does_other_things_when_run_is_caught():

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from addersim.errors import NetworkError
-from addersim.layers import Window
 from addersim.frontends.transposed import MAX_LINES, ZERO, transposed_window
+from addersim.layers import Window
 
 PAIRS = st.tuples(st.integers(1, 3), st.integers(1, 3))
 

@@ -224,8 +224,8 @@ CHANGES = {
     "arithmetic/ops.py": (
         "unit/arithmetic",
         (
-            ("            if number:", "            if True:"),
-            ("found.get(key, 0) + int(number)", "int(number)"),
+            (" in pairs if number)", " in pairs)"),
+            ("totals.get(key, 0) + number", "number"),
             ("if bits < 1 or number < 0:", "if bits < 1:"),
         ),
     ),

@@ -1,7 +1,7 @@
 """Faults of the hardware models: by file the tests that are to notice, and pairs of old and new text."""
 
 DATAFLOW = "unit/hardware/dataflow"
-MAPPER = f"{DATAFLOW}/test_stationary.py {DATAFLOW}/test_capacity.py {DATAFLOW}/test_steps.py {DATAFLOW}/test_systolic.py"
+MAPPER = " ".join(f"{DATAFLOW}/test_{name}.py" for name in ("stationary", "capacity", "tiling_costs", "systolic"))
 ROWS = f"{DATAFLOW}/test_row_stationary.py {DATAFLOW}/test_row_array.py"
 PRICES = "unit/hardware/prices"
 
@@ -11,12 +11,19 @@ CHANGES = {
         (
             ("& (self.folds[2] > 1)", "& (self.folds[2] > 0)"),
             ("& (trips > 1))", "& (trips > 0))"),
-            ("(window_passes - 1) *", "window_passes *"),
-            ("np.where(cut.stays, 1, trips[problem.streamed])", "trips[problem.streamed]"),
-            ("np.where((uncut == most) | cut.stays, uncut,", "np.where(cut.stays, uncut,"),
-            (" * int(problem.adds_up)", ""),
-            ("filter_passes * work.groups", "filter_passes"),
-            ("units(pixels * filters * problem.adds_up)", "units(0)"),
+            ("(k_passes - 1) *", "k_passes *"),
+            ("np.where(tiles.stays, 1, trips[layer.time])", "trips[layer.time]"),
+            ("np.where((uncut == folds) | stays, uncut,", "np.where(stays, uncut,"),
+            (" * int(layer.adds_up)", ""),
+            ("n_passes * work.groups", "n_passes"),
+            ("fitting(pixels * filters * layer.adds_up)", "fitting(0)"),
+        ),
+    ),
+    "hardware/even_parts.py": (
+        "unit/hardware/test_even_parts.py",
+        (
+            ("isqrt(size) + 2", "isqrt(size)"),
+            ("if size % part == 0", ""),
         ),
     ),
     "hardware/dataflow/dispatch.py": (
@@ -24,7 +31,7 @@ CHANGES = {
         (
             ("if layer.weights.words < needed:", "if layer.weights.words <= needed:"),
             ("if layer.weights.words < needed:", "if False:"),
-            ("work.pixels * batch, work.window", "work.pixels, work.window"),
+            ("LayerOnArray(work.batched(batch),", "LayerOnArray(work,"),
             ("if len(layer.inputs) != 1:", "if False:"),
             ("datapaths is not None and layer.datapath not in datapaths", "False"),
         ),
@@ -36,7 +43,8 @@ CHANGES = {
             (' and name != "weight")', ")"),
             ("// (share * (1 + buffers.double_buffered))", "// share"),
             (' and not (operand == "input" and input_kept)', ""),
-            (" > one.limit:", " >= one.limit:"),
+            ("sums) >= 0)", "sums) > 0)"),
+            ("sums) < 0)", "sums) <= 0)"),
         ),
     ),
     "hardware/dataflow/footprint.py": (
@@ -55,20 +63,17 @@ CHANGES = {
     "hardware/dataflow/stationary.py": (
         MAPPER,
         (
-            ("(2 * rows if self.loads else rows)", "rows"),
-            ("if self.rows not in sizes else parts", "if self.rows not in sizes else 1"),
-            (
-                "column_folds if self.columns not in sizes else row_folds",
-                "row_folds if self.columns not in sizes else column_folds",
-            ),
-            ('rows="window", columns="pixels", streams="filters"', 'rows="pixels", columns="window", streams="filters"'),
-            ('self.stays != "partial_sum"', 'self.stays == "weight"'),
+            ("(2 * rows if self.preloaded else rows)", "rows"),
+            ("self.time: time_parts}", "self.time: 1}"),
+            ("self.rows: row_folds, self.columns: column_folds", "self.rows: column_folds, self.columns: row_folds"),
+            ('rows="k", columns="m", time="n"', 'rows="m", columns="k", time="n"'),
+            ('self.stationary != "partial_sum"', 'self.stationary == "weight"'),
         ),
     ),
     "hardware/dataflow/systolic.py": (
         MAPPER,
         (
-            ("most(streamed, parts * rows)", "most(streamed, rows)"),
+            ("_most(in_time, parts * rows)", "_most(in_time, rows)"),
             ("self.outputs * (self.sum_passes - 1)", "self.outputs * self.sum_passes"),
         ),
     ),
@@ -78,7 +83,7 @@ CHANGES = {
             ("shape.sums * (channel_blocks - 1)", "shape.sums * channel_blocks"),
             ("return full + (rest > 0),", "return full + 1,"),
             ('if mapping.weight_kept == "pass" else', 'if mapping.weight_kept != "all" else'),
-            ("several * (mapping.held - pass_filters)", "(mapping.held - pass_filters)"),
+            ("np.where(pass_channels < shape.channels, mapping.held, pass_filters)", "mapping.held"),
             ("kernel_rows * channel_sets + channel_blocks - 1", "kernel_rows * channel_sets + channel_blocks"),
         ),
     ),
@@ -100,10 +105,11 @@ CHANGES = {
         ),
     ),
     "hardware/traffic.py": (
-        f"unit/hardware/test_traffic.py {MAPPER}",
+        f"unit/hardware/test_traffic.py unit/hardware/test_area.py {MAPPER}",
         (
-            ("words.partial_sums + words.spilled", "words.partial_sums"),
-            ("0 if input_kept else words.inputs", "words.inputs"),
+            ("partial_sums + spilled", "partial_sums"),
+            ("return layer.accumulator_bits or layer.output.bits", "return layer.output.bits"),
+            ("0 if input_kept else input_fills", "input_fills"),
             ("0 if layer.fused else layer.output.words * batch", "layer.output.words * batch"),
             ("layer.weights.words * batch, layer.weights.words,", "layer.weights.words, layer.weights.words,"),
         ),
@@ -158,18 +164,18 @@ CHANGES = {
     ),
     "hardware/prices/operations.py": (
         PRICES,
-        (("parts.get(op, 0.0) + number", "number"),),
+        (("number * table.price(op, bits, component)", "table.price(op, bits, component)"),),
     ),
     "hardware/area.py": (
         "unit/hardware/test_area.py",
         (
-            ("2 + (twice and not of_sums)", "2 + twice"),
-            ("1 + (twice and of_sums)", "1"),
+            ("2 + (twice and preloaded)", "2 + twice"),
+            ("1 + (twice and not preloaded)", "1"),
             (" if layer.datapath == name] or windows)", "])"),
             ("== name] or windows)", "== name] or windows[-1:])"),
             ("record.tap_operations.count(op)", "1"),
-            ("max(bits, found.get(op, 0))", "bits"),
-            ("max(layer.accumulator_bits or layer.output.bits", "max(layer.output.bits"),
+            ("max(bits, widest.get(op, 0))", "bits"),
+            ("max(map(sum_bits, windows))", "sum_bits(windows[0])"),
             ("figure.value * circuit.number", "figure.value"),
         ),
     ),
@@ -208,8 +214,8 @@ CHANGES = {
     "hardware/scalesim/compute_report.py": (
         "unit/frontends/scalesim",
         (
-            ("layer.work.pixels * cost.batch", "layer.work.pixels"),
-            ("2 * columns + streamed - 3", "2 * columns + streamed - 2"),
+            ("layer.work.batched(cost.batch)", "layer.work"),
+            ("columns - 1 if how.preloaded", "columns if how.preloaded"),
             ("priced.cycles - (cost.compat is None)", "priced.cycles"),
         ),
     ),

@@ -1,7 +1,7 @@
-"""Random torch modules over what lowering knows, with in-place forms, hooks, branches and shared modules: equal to torch, or refused.
+"""Random torch modules over what lowering knows, with in-place forms, hooks, branches, shared modules: as torch, or refused.
 
-python -m tests.properties.torch_modules COUNT [SEED] prints how many were lowered, refused (by reason) and wrong; status 1 if any
-was wrong or raised anything else than a LoweringError.
+python -m tests.properties.torch_modules COUNT [SEED] prints how many were lowered, refused (by reason) and wrong; status 1 if
+any was wrong or raised anything else than a LoweringError.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import torch.nn.functional as F
 import torch.nn.utils.prune
 from torch import nn
 
-from addersim.errors import AddersimError, LoweringError
+from addersim.errors import LoweringError
 from addersim.frontends.torch.lower import lower
 from addersim.train.nn import Adder2d
 
@@ -41,7 +41,7 @@ class OfficialAdder(nn.Module):
 
 
 class Statement(nn.Module):
-    """One step: a module or None, and a function of it and the values so far; it returns the new value, or changes one in place."""
+    """One step: a module or None, and a function of it and the values so far, which gives a new value or changes one."""
 
     def __init__(self, text, act, module=None):
         super().__init__()
@@ -99,8 +99,7 @@ class Maker:
         try:
             net.statements.append(made.eval())
             found = run(net, torch.randn(2, *shape))
-            fine = all(torch.isfinite(one).all() and one.numel() <= MOST_VALUES and one.dtype == torch.float32 for one in found)
-            fine = fine and float(found[-1].abs().max()) < 1e3 and found[-1].shape[0] == 2 and all(one.ndim > 1 for one in found)
+            fine = all(map(is_plain, found)) and float(found[-1].abs().max()) < 1e3
         except (RuntimeError, ValueError, IndexError, TypeError, AssertionError):
             fine = False
         if not fine:
@@ -128,6 +127,12 @@ class Maker:
         """Place of a value of four axes, or None."""
         fitting = [place for place, one in enumerate(values) if one.ndim == 4]
         return self.dice.choice(fitting[-2:]) if fitting else None
+
+
+def is_plain(value):
+    """Whether a value is small, finite, float, and one for each of two images."""
+    small = value.numel() <= MOST_VALUES and value.ndim > 1 and len(value) == 2
+    return small and value.dtype == torch.float32 and bool(torch.isfinite(value).all())
 
 
 def run(net, x):
@@ -276,7 +281,9 @@ def pool(maker, values):
     module = dice.choice(
         [
             nn.MaxPool2d(kernel, stride, min(padding, min(kernel) // 2), dice.randint(1, 2), ceil_mode=ceil),
-            nn.AvgPool2d(kernel, stride, min(padding, min(kernel) // 2), ceil, dice.random() < 0.5, dice.choice([None, None, 3])),
+            nn.AvgPool2d(
+                kernel, stride, min(padding, min(kernel) // 2), ceil, dice.random() < 0.5, dice.choice([None, None, 3])
+            ),
             nn.AdaptiveAvgPool2d((dice.randint(1, 4), dice.randint(1, 4))),
             nn.AdaptiveMaxPool2d(dice.randint(1, 3)),
             nn.Upsample(scale_factor=dice.choice([2, 1.5, 0.5]), mode="nearest"),
@@ -418,28 +425,24 @@ def examine(seed):
         return "empty"
     x = torch.randn(3, *shape)
     with torch.no_grad():
-        try:
-            wanted = net(x.clone())
-        except RuntimeError:
-            return "empty"
+        wanted = net(x.clone()).numpy()
     try:
         network = lower(net, shape)
     except LoweringError as error:
-        text = str(error)
-        if "differs from the module" in text:
-            return f"WRONG seed {seed}: {net}: {text}"
-        return "refused: " + re.sub(r"[\d(].*", "", text.partition("no layer: ")[2].partition(":")[2] or text.partition(":")[2])[:60]
-    except AddersimError as error:
-        return f"RAW seed {seed}: {net}: {type(error).__name__}: {error}"
+        return f"WRONG seed {seed}: {net}: {error}" if "differs from the module" in str(error) else reason(str(error))
     except Exception as error:  # that is what is looked for
         return f"RAW seed {seed}: {net}: {type(error).__name__}: {error}"
     values = [value for _, value in network.values(x.numpy())][-1]
     found = np.moveaxis(values, -1, 1)
-    wanted = wanted.numpy().reshape(len(x), -1) if wanted.ndim == 1 else wanted.numpy()
     largest = float(np.abs(wanted).max()) or 1.0
-    if found.shape != wanted.shape or float(np.abs(found - wanted).max()) > 1e-4 * largest:
-        return f"WRONG seed {seed}: {net}: {found.shape} {wanted.shape}"
-    return "lowered"
+    fine = found.shape == wanted.shape and float(np.abs(found - wanted).max()) <= 1e-4 * largest
+    return "lowered" if fine else f"WRONG seed {seed}: {net}: {found.shape} {wanted.shape}"
+
+
+def reason(text):
+    """A refusal without what differs from one to the next."""
+    what = text.partition("no layer: ")[2].partition(":")[2] or text.partition(":")[2]
+    return "refused: " + re.sub(r"[\d(].*", "", what)[:60]
 
 
 def main():

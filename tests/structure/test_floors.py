@@ -43,7 +43,7 @@ FLOORS = {
     "__main__": 6,
 }
 HARDWARE = (  # the order inside hardware, lowest first
-    ("accelerator",),
+    ("accelerator", "arrays", "even_parts"),
     ("schedule", "traffic", "cost"),
     ("prices",),
     ("dataflow",),

@@ -10,7 +10,7 @@ from tests.mutants.listed import MUTANTS, ROOT
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda one: one.name)
 def test_a_mutant_applies(mutant):
     changed = mutant.applied()
-    assert changed is not None, f"{mutant.name}: its old text is not found exactly once in {mutant.file}: write it anew"
+    assert changed is not None, f"{mutant.name}: its old text is not found exactly once in {mutant.file}: update its entry"
     assert changed != (ROOT / mutant.file).read_text()
     ast.parse(changed)
     assert mutant.tests

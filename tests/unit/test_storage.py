@@ -47,6 +47,18 @@ def test_a_program_comes_back_with_the_same_codes(network, tmp_path):
         Network.load(tmp_path / "program.npz")
 
 
+def test_metadata_is_kept_and_read_under_its_former_name(network, tmp_path):
+    """Files hold it as ``about``, as ever, so that files of before load, and digests of what is stored stay."""
+    told = msgspec.structs.replace(network, metadata={"origin": "a test"})
+    for kind, record in ((Network, told), (Program, quantize(told, None))):
+        record.save(tmp_path / "record.npz")
+        with np.load(tmp_path / "record.npz") as stored:
+            tree = msgspec.json.decode(stored["header"].item())[kind.__name__]
+        assert (tree["about"], "metadata" in tree) == ({"origin": "a test"}, False)
+        again = kind.load(tmp_path / "record.npz")
+        assert again.metadata == again.about == {"origin": "a test"}
+
+
 def test_numpy_reads_the_file_without_pickle(saved):
     with np.load(saved, allow_pickle=False) as stored:
         assert all(stored[name].dtype.kind in "fU" for name in stored.files)
@@ -186,7 +198,7 @@ def test_one_door_takes_onnx(tmp_path):
 
 def test_one_door_takes_architectures():
     pytest.importorskip("torch")
-    assert "untrained" in addersim.load("vgg-small-adder").about["origin"]
+    assert "untrained" in addersim.load("vgg-small-adder").metadata["origin"]
 
 
 @pytest.mark.parametrize(

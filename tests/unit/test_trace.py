@@ -1,9 +1,11 @@
 """Traces: what a window layer says about its shape."""
 
+import msgspec
 import pytest
 
 from addersim import count, quantize
 from addersim.arithmetic.arithmetics import ARITHMETICS
+from addersim.trace import MatrixWork
 from tests.unit.networks import residual
 
 
@@ -26,3 +28,13 @@ def test_geometry_of_every_window_layer_gives_its_pixels_and_its_window(arithmet
 def test_a_linear_layer_is_a_window_over_one_pixel():
     work = [layer.work for layer in counted().layers if layer.work][-1]
     assert (work.geometry.kernel, work.image, work.pixels, work.window) == ((1, 1), (1, 1), 1, 8)
+
+
+def test_a_matrix_product_has_the_names_of_the_field_and_is_stored_under_its_own():
+    work = MatrixWork(pixels=64, window=27, filters=16, groups=2)
+    assert (work.m, work.k, work.n, work.groups) == (work.pixels, work.window, work.filters, 2) == (64, 27, 16, 2)
+    assert (work.weights, work.taps) == (27 * 16 * 2, 64 * 27 * 16 * 2)
+    assert work.batched(3) == MatrixWork(192, 27, 16, 2)
+    stored = b'{"pixels":64,"window":27,"filters":16,"groups":2,"geometry":null,"image":null}'
+    assert msgspec.json.encode(work) == stored
+    assert msgspec.json.decode(stored, type=MatrixWork) == work

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 from msgspec.structs import replace
@@ -23,7 +22,7 @@ from addersim.hardware.load import load_accelerator
 from addersim.hardware.prices.csv_file import load_table
 from addersim.hardware.prices.table import EnergyTable
 from addersim.layers import Window
-from addersim.model_zoo import bundled_networks, load_network
+from addersim.model_zoo import is_architecture, load_network
 from addersim.network import Network
 from addersim.quantization.pipeline import check_layer_names
 from addersim.quantization.rules import Circuit, Quantization
@@ -126,10 +125,9 @@ def _load(key: str, texts: Sequence[str], load: Callable[[str], Loaded]) -> dict
 
 
 def _trained(text: str) -> Network:
-    network = load_network(text)
-    if text not in bundled_networks() and not Path(text).exists():
+    if is_architecture(text):
         raise ConfigError(f"network {text!r}: an architecture with random weights has no accuracy; give a trained file")
-    return network
+    return load_network(text)
 
 
 def _check_network(name: str, network: Network, study: Study) -> None:

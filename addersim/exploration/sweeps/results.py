@@ -21,14 +21,14 @@ from addersim.inputs.opening import parsing, read_file
 from addersim.inputs.text import cell
 from addersim.storage import write_atomically
 
-__all__ = ["COLUMNS", "Row", "point_row", "read_study", "write_results", "write_study"]
+__all__ = ["RESULT_COLUMNS", "Row", "point_row", "read_study", "write_results", "write_study"]
 
 Row = Mapping[str, Any]
 STUDY = "study.json"
 MAX_STUDY_BYTES = 64_000_000
 """Largest study that is read: a grid is laid out on a few lines."""
 
-COLUMNS: Mapping[str, type] = MappingProxyType(
+RESULT_COLUMNS: Mapping[str, type] = MappingProxyType(
     {
         "network": str,
         "arithmetic": str,
@@ -67,7 +67,7 @@ that left it. The last two are the names of the job's files."""
 def point_row(point: Point, plan: Plan, simulated: Simulated | Failed | None, priced: Priced | Failed | None) -> Row:
     """A point and what is known of it; what is not known is None."""
     rules = point.rules
-    row = dict.fromkeys(COLUMNS) | {
+    row = dict.fromkeys(RESULT_COLUMNS) | {
         "network": point.network,
         "arithmetic": point.arithmetic,
         "weight_bits": rules.weight_bits,
@@ -135,8 +135,8 @@ def write_results(folder: Path, rows: Sequence[Row]) -> tuple[Path, ...]:
     try:
         with write_atomically(folder / "results.csv", "w") as stream:
             writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow(COLUMNS)
-            writer.writerows([_cell(row[column]) for column in COLUMNS] for row in rows)
+            writer.writerow(RESULT_COLUMNS)
+            writer.writerows([_cell(row[column]) for column in RESULT_COLUMNS] for row in rows)
         if find_spec("pyarrow") is None:
             return (folder / "results.csv",)
         with write_atomically(folder / "results.parquet") as stream:
@@ -157,5 +157,5 @@ def _write_parquet(stream: Any, rows: Sequence[Row]) -> None:
     from pyarrow import parquet
 
     types = {str: pyarrow.string(), int: pyarrow.int64(), float: pyarrow.float64(), bool: pyarrow.bool_()}
-    schema = pyarrow.schema([(column, types[kind]) for column, kind in COLUMNS.items()])
+    schema = pyarrow.schema([(column, types[kind]) for column, kind in RESULT_COLUMNS.items()])
     parquet.write_table(pyarrow.Table.from_pylist([dict(row) for row in rows], schema), stream)

@@ -44,7 +44,7 @@ class Sweep(Tabular):
     folder
         Where its jobs and results lie.
     rows
-        One a point, in the study's order; keys as in `addersim.exploration.sweeps.results.COLUMNS`.
+        One a point, in the study's order; keys as in `addersim.exploration.sweeps.results.RESULT_COLUMNS`.
     files
         The tables that were written.
     """

@@ -19,7 +19,7 @@ from addersim.storage import write_atomically
 
 __all__ = ["Store"]
 
-_KINDS = ("simulation", "cost")
+_JOB_KINDS = ("simulation", "cost")
 MOST_BYTES = 16_000_000
 """Largest file that is read: the trace of a network of a thousand layers takes a twentieth of it."""
 
@@ -50,16 +50,16 @@ class Store:
     def open(self) -> None:
         """Make the folder, or raise SweepError where there can be none: before the first hour of work, not after it."""
         try:
-            for kind in _KINDS:
+            for kind in _JOB_KINDS:
                 (self.folder / "jobs" / kind).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise SweepError(f"{self.folder}: cannot hold a sweep: {error.strerror}") from None
-        for folder in (self.folder, *(self.folder / "jobs" / kind for kind in _KINDS)):
+        for folder in (self.folder, *(self.folder / "jobs" / kind for kind in _JOB_KINDS)):
             remove_unfinished(folder)
 
     def path(self, key: Key) -> Path:
         """Where a job's file lies."""
-        return self.folder / "jobs" / _KINDS[isinstance(key, CostKey)] / f"{digest(key)}.json"
+        return self.folder / "jobs" / _JOB_KINDS[isinstance(key, CostKey)] / f"{digest(key)}.json"
 
     def read(self, key: Key) -> Outcome | None:
         """A job's outcome, or None where there is none that can be trusted."""

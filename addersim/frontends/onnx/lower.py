@@ -30,7 +30,7 @@ def lower_onnx(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     classes: Sequence[str] = (),
-    about: Mapping[str, str] | None = None,
+    metadata: Mapping[str, str] | None = None,
 ) -> Network:
     """Lower an ONNX file (needs the extra ``onnx``). Nothing in the file is executed.
 
@@ -45,7 +45,7 @@ def lower_onnx(
         Name of the network; the file's otherwise.
     mean, std
         Per channel, the normalisation ``(pixel / 255 - mean) / std`` that training used; 0 and 1 otherwise.
-    classes, about
+    classes, metadata
         Names of the scores, and free text by key, kept in the network.
 
     Raises
@@ -55,9 +55,9 @@ def lower_onnx(
     """
     graph = read_graph(path)
     shape = _image_shape(graph, input_shape, source(path))
-    layers = _Walk(graph, shape, source(path)).layers()
+    layers = _GraphWalk(graph, shape, source(path)).layers()
     origin = {"origin": f"ONNX graph {graph.name}"}
-    return Network.lowered(name or Path(source(path)).stem, shape, layers, mean, std, classes, origin | dict(about or {}))
+    return Network.lowered(name or Path(source(path)).stem, shape, layers, mean, std, classes, origin | dict(metadata or {}))
 
 
 def _image_shape(graph: Graph, wanted: Sequence[int] | None, where: str) -> Shape:
@@ -77,7 +77,7 @@ def _image_shape(graph: Graph, wanted: Sequence[int] | None, where: str) -> Shap
     return shape
 
 
-class _Walk:
+class _GraphWalk:
     """Visits the nodes in order; `values` holds a constant or a `Flow` for each name."""
 
     def __init__(self, graph: Graph, image: Shape, where: str):

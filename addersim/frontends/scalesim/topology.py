@@ -5,7 +5,7 @@ each line may end in a comma. SCALE-Sim drops what stands behind the last comma,
 
 - Convolutions: layer name, IFMAP height and width (padding included, for there is no field for it), filter height and width,
   channels, filters, stride. It has (in - filter + stride) / stride outputs a side, rounded *up*: a window that sticks out at
-  the far end counts. A name with ``DP`` in it is a depthwise convolution: so many channels, one after another.
+  the far end counts. A name with ``DP`` in it is a depthwise convolution: one product a channel, one after another.
 - Matrix products: layer name, M, N, K.
 
 Columns that newer versions append are read by their names: stride width, batch size (1 only; a batch is an option here) and

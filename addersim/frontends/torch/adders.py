@@ -56,7 +56,8 @@ def _(
 ) -> Tensor:
     filters, _, *kernel = weights.shape
     sizes = [
-        (x.shape[axis + 2] + 2 * padding[axis] - dilation[axis] * (kernel[axis] - 1) - 1) // stride[axis] + 1 for axis in range(2)
+        (x.shape[axis + 2] + 2 * padding[axis] - dilation[axis] * (kernel[axis] - 1) - 1) // stride[axis] + 1
+        for axis in range(2)
     ]
     return x.new_empty((x.shape[0], filters, *sizes))
 
@@ -117,7 +118,9 @@ def find_adders(module: nn.Module, names: Collection[str], images: Tensor) -> li
     """
     present = {type(one).__name__ for one in module.modules()}
     if unseen := set(names) - present:
-        raise LoweringError(f"adders: no module of class {', '.join(sorted(unseen))}; the network holds {', '.join(sorted(present))}")
+        raise LoweringError(
+            f"adders: no module of class {', '.join(sorted(unseen))}; the network holds {', '.join(sorted(present))}"
+        )
     candidates = [found for path, one in module.named_modules() if (found := _candidate(path, one, names))]
     if not candidates:
         return []
@@ -184,8 +187,8 @@ def _judged(layer: AdderLayer, found: Mapping[nn.Module, Mapping[str, float]], n
         return dataclasses.replace(layer, arithmetic=best)
     if named:
         raise LoweringError(
-            f"module {layer.path!r} of class {kind}: differs from -sum |x - f| of its weights by {differences['l1']:.2g} of the "
-            "largest value; it is no adder layer: leave its name out, and it is captured as what it is"
+            f"module {layer.path!r} of class {kind}: differs from -sum |x - f| of its weights by {differences['l1']:.2g} of "
+            "the largest value; it is no adder layer: leave its name out, and it is captured as what it is"
         )
     return None
 

@@ -89,7 +89,7 @@ def _matrix_product(first: str, second: str) -> Row:
         flow, matrix = call.flow(second), _matrix(call.array(first))
         if flow.rank < 2:
             raise LoweringError("multiplies along the images' axis")
-        swapped = tuple(range(flow.rank - 2)) + (flow.rank - 1, flow.rank - 2)
+        swapped = (*range(flow.rank - 2), flow.rank - 1, flow.rank - 2)
         return windows.linear(call.graph, call.name, flow.permute(swapped), matrix, None).permute(swapped)
 
     return row
@@ -110,13 +110,17 @@ def _added_product(call: Call) -> Flow:
     bias = call["self"]
     if isinstance(bias, Flow):
         raise LoweringError("adds a value that depends on the image to a product; write it as a sum")
-    return pointwise.affine(call.graph, f"{call.name}.bias", found, np.array(1.0), image_free(call.array("self"), found.rank) * call["beta"])
+    return pointwise.affine(
+        call.graph, f"{call.name}.bias", found, np.array(1.0), image_free(call.array("self"), found.rank) * call["beta"]
+    )
 
 
 def _batch_norm(call: Call) -> Any:
     mean, variance = call.optional("running_mean"), call.optional("running_var")
     if call.get("training") or mean is None or variance is None:
-        raise LoweringError("batch norm with the statistics of the batch makes images depend on each other; train with running statistics")
+        raise LoweringError(
+            "batch norm with the statistics of the batch makes images depend on each other; train with running statistics"
+        )
     epsilon = call.get("eps", 1e-5)
     found = pointwise.batch_norm(
         call.graph, call.name, call.flow("input"), call.optional("weight"), call.optional("bias"), mean, variance, epsilon
@@ -201,7 +205,9 @@ def _with_constant(call: Call, what: pointwise.Binary, first: Any, second: Any, 
             own, other = (1, factor) if flow is first else (factor, 1)
             return pointwise.affine(graph, name, flow, one * own, constant * other)
         case "sub":
-            return pointwise.affine(graph, name, flow, *((one, -factor * constant) if flow is first else (-factor * one, constant)))
+            return pointwise.affine(
+                graph, name, flow, *((one, -factor * constant) if flow is first else (-factor * one, constant))
+            )
         case "mul":
             return pointwise.affine(graph, name, flow, constant, zero)
         case "div" if flow is first:
@@ -236,7 +242,7 @@ def _where(call: Call) -> Flow:
     condition = call["condition"]
     if isinstance(condition, Flow):
         raise LoweringError("chooses by a condition that depends on the image; write it with clamp, relu or hard sigmoid")
-    parts = []
+    parts: list[Flow | Array] = []
     for name, keeps in (("self", True), ("other", False)):
         value = call[name]
         rank = len(call.shape)
@@ -393,7 +399,12 @@ def _softmax(log: bool) -> Row:
 def _bilinear(call: Call) -> Flow:
     factors = call.get("scale_factors") or [call.get("scales_h"), call.get("scales_w"), call.get("scales")]
     return reductions.resized(
-        call.graph, call.name, call.flow("input" if "input" in call.arguments else "self"), call.shape[1:], bool(call["align_corners"]), factors
+        call.graph,
+        call.name,
+        call.flow("input" if "input" in call.arguments else "self"),
+        call.shape[1:],
+        bool(call["align_corners"]),
+        factors,
     )
 
 
@@ -492,6 +503,6 @@ OPERATORS: Mapping[str, Row] = MappingProxyType(
         "softshrink": _function("soft_shrink", "lambd"),
         "threshold": _function("threshold", "threshold", "value"),
     }
-    | moves.OPERATORS
+    | dict(moves.OPERATORS)
 )
 """How an ATen operator on values that depend on the images becomes layers, whatever its overload or in-place form."""

@@ -84,8 +84,8 @@ def capture(module: Any, input_shape: Sequence[int], adders: Collection[str] = (
         return _read(module, ())
     if isinstance(module, torch.jit.ScriptModule):
         raise LoweringError(
-            f"{type(module).__name__}: a scripted or traced module holds no Python code that torch.export can follow; give the "
-            "module that it was made from, or an ONNX file"
+            f"{type(module).__name__}: a scripted or traced module holds no Python code that torch.export can follow; give "
+            "the module that it was made from, or an ONNX file"
         )
     if not isinstance(module, nn.Module):
         raise LoweringError(f"{type(module).__name__} is not a torch module")
@@ -142,7 +142,9 @@ def _refuse(name: str, error: Exception) -> NoReturn:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     reason = next(iter(lines), type(error).__name__)
     where = _where(error)
-    raise LoweringError(f"{name}: torch.export cannot follow its forward: {type(error).__name__}: {reason[:200]}{where}") from None
+    raise LoweringError(
+        f"{name}: torch.export cannot follow its forward: {type(error).__name__}: {reason[:200]}{where}"
+    ) from None
 
 
 def _where(error: BaseException) -> str:
@@ -158,7 +160,7 @@ def _where(error: BaseException) -> str:
 
 
 def _is_functional(graph: torch.fx.Graph) -> bool:
-    """Whether in-place operators, if there are any, change values that nothing sees afterwards, so that they need no rewriting."""
+    """Whether in-place operators, if there are any, change values that nothing sees afterwards: they need no rewriting."""
     place = {node: number for number, node in enumerate(graph.nodes)}
     for node in graph.nodes:
         if node.op == "call_function" and isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable:

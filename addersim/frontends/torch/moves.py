@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
@@ -93,7 +94,7 @@ def _parts(call: Call) -> tuple[Flow, ...]:
     """Pieces along an axis, whose sizes torch has worked out."""
     flow, axis = _own(call), call.axis("dim")
     ends = np.cumsum([0, *(shape[axis] for shape in call.shapes)])
-    return tuple(flow.take(axis, np.arange(one, two)) for one, two in zip(ends, ends[1:], strict=False))
+    return tuple(flow.take(axis, np.arange(one, two)) for one, two in itertools.pairwise(ends))
 
 
 def _unbind(call: Call) -> tuple[Flow, ...]:
@@ -224,7 +225,11 @@ def _looked_up(call: Call) -> Flow:
     places = torch.arange(1, 2 * words + 1, dtype=torch.float64).reshape(2, *flow.shape)
     names = [one.name for one in call.node.target._schema.arguments]  # type: ignore[union-attr]
     own = "self" if "self" in call.arguments else "input"
-    given = {name: 2 if isinstance(call.arguments[name], Batch) else call.arguments[name] for name in names if name in call.arguments}
+    given = {
+        name: 2 if isinstance(call.arguments[name], Batch) else call.arguments[name]
+        for name in names
+        if name in call.arguments
+    }
     if any(isinstance(one, Flow) for name, one in given.items() if name != own):
         raise LoweringError("moves values to places that depend on the image")
     found = call.node.target(**(given | {own: places})).numpy()  # type: ignore[operator]
@@ -262,7 +267,9 @@ OPERATORS: Mapping[str, Callable[[Call], Any]] = MappingProxyType(
     | dict.fromkeys(
         ("pad", "constant_pad_nd", "reflection_pad1d", "reflection_pad2d", "replication_pad1d", "replication_pad2d"), _pad
     )
-    | dict.fromkeys(("upsample_nearest1d", "upsample_nearest2d", "_upsample_nearest_exact1d", "_upsample_nearest_exact2d"), _nearest)
+    | dict.fromkeys(
+        ("upsample_nearest1d", "upsample_nearest2d", "_upsample_nearest_exact1d", "_upsample_nearest_exact2d"), _nearest
+    )
     | dict.fromkeys(
         (
             *("unfold", "im2col", "roll", "flip", "index", "index_select", "repeat_interleave", "gather", "rot90", "tril"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,10 +15,8 @@ from addersim.errors import LoweringError
 from addersim.frontends.flow import Flow
 from addersim.frontends.proof import PROOF, TOLERANCE, Agreement, first_difference, made_up_images, nchw, network_values, prove
 from addersim.frontends.torch.inference import as_inference
+from addersim.frontends.torch.walk import Walk
 from addersim.network import Images, Network
-
-if TYPE_CHECKING:
-    from addersim.frontends.torch.lower import Walk
 
 __all__ = ["proved"]
 
@@ -40,10 +38,10 @@ def proved(network: Network, module: Any, walk: Walk, outputs: Sequence[str], im
     found = prove(network, source, outputs, given, tolerance)
     if isinstance(found, Agreement):
         beside = f"{found}, beside torch {torch.__version__.partition('+')[0]}"
-        return replace(network, about=network.about | {PROOF: beside})
+        return replace(network, metadata=network.metadata | {PROOF: beside})
     part = nchw(network, given[:1])
     place = first_difference(network_values(network, part), _steps(walk, _tensor(module, part)), tolerance)
-    reason = place or "the graph that torch.export captured differs from the module: its forward does other things when it is run"
+    reason = place or "the captured graph itself differs from the module: its forward does other things when it is run"
     raise LoweringError(f"{network.name}: the lowered network differs from the module: {found}; {reason}")
 
 

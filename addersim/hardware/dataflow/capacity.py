@@ -1,52 +1,57 @@
-"""Room for tiles: what the on-chip memories hold of a layer's inputs, weights and sums at a time."""
+"""Capacity for tiles: what the on-chip memories hold of a layer's inputs, weights and sums at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import lcm
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from addersim.hardware.accelerator import Buffers, Stored
+from addersim.hardware.arrays import BoolOrArray, IntArray, IntOrArray
 from addersim.hardware.dataflow.footprint import Footprint
-from addersim.hardware.traffic import Whole, Widths
+from addersim.hardware.traffic import Widths
 
-__all__ = ["Room", "gathered", "tile_words"]
+__all__ = ["BufferCapacity", "at_index", "tile_words"]
 
 _TILED: tuple[Stored, ...] = ("input", "weight", "partial_sum")
 
 
 class _Memory(NamedTuple):
-    """One memory: what it holds for tiles, and what a word of each operand takes of it; 0 where it lies elsewhere."""
+    """Capacity of one memory, and what a word of each operand takes of it; 0 where the operand is in another memory."""
 
-    limit: Whole
-    input: Whole
-    weight: Whole
-    partial_sum: Whole
+    limit: IntOrArray
+    input: IntOrArray
+    weight: IntOrArray
+    partial_sum: IntOrArray
+
+    def free(self, inputs: IntOrArray, weights: IntOrArray, sums: IntOrArray) -> IntOrArray:
+        """Capacity that a tile leaves; negative where the tile does not fit."""
+        return self.limit - (self.input * inputs + self.weight * weights + self.partial_sum * sums)
 
 
 def tile_words(buffers: Buffers, name: str) -> int:
-    """Memory words that the tiles of one step may take.
+    """Memory words that the tiles in flight may take.
 
-    Half of a memory that also keeps activations is theirs. Where transfers overlap, half of what is left is filled while the
-    other half is in use.
+    Half of a memory that also keeps activations is for tiles. Where transfers overlap with computing, half of the rest is
+    filled while the other half is in use.
     """
     share = 1 + (buffers.keep_activations and name != "weight")
     return buffers.memories()[name].capacity_words // (share * (1 + buffers.double_buffered))
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
-    """Room for the tiles of one layer, or of many; an input that is kept on chip takes none of it."""
+class BufferCapacity:
+    """Capacity for the tiles of one layer, or arrays for many; an input that is kept on chip takes none of it."""
 
     memories: Mapping[str, _Memory]
 
     @classmethod
-    def of(cls, buffers: Buffers, widths: Widths, input_kept: bool) -> Room:
-        """Room that the memories of an accelerator give to operands of some widths."""
-        found = {}
+    def of(cls, buffers: Buffers, widths: Widths, input_kept: bool) -> BufferCapacity:
+        """Capacity of the memories of an accelerator for operands of some widths."""
+        memories = {}
         for name, buffer in buffers.memories().items():
             packed = {
                 operand: buffer.packed(bits)
@@ -56,54 +61,55 @@ class Room:
             scale = lcm(*(operands for _, operands in packed.values()))
             shares = {operand: words * scale // operands for operand, (words, operands) in packed.items()}
             limit = tile_words(buffers, name) - max(0, len(shares) - 1)  # each tile starts a word of its own
-            found[name] = _Memory(max(0, limit) * scale, *(shares.get(operand, 0) for operand in _TILED))
-        return cls(found)
+            memories[name] = _Memory(max(0, limit) * scale, *(shares.get(operand, 0) for operand in _TILED))
+        return cls(memories)
 
     @classmethod
-    def of_many(cls, rooms: Sequence[Room], index: Whole) -> Room:
-        """Room with arrays for numbers: those of the rooms at an index."""
-        return cls({name: _Memory(*gathered([room.memories[name] for room in rooms], index)) for name in rooms[0].memories})
+    def of_many(cls, capacities: Sequence[BufferCapacity], index: IntArray) -> BufferCapacity:
+        """Arrays in place of numbers: for each entry of `index` those of the capacity with that number."""
+        return cls(
+            {name: _Memory(*at_index([one.memories[name] for one in capacities], index)) for name in capacities[0].memories}
+        )
 
-    def fits(self, inputs: Whole, weights: Whole, sums: Whole) -> Whole:
-        """Whether tiles of so many words fit all memories."""
-        fitting: Whole = True
-        for one in self.memories.values():
-            fitting = fitting & (one.input * inputs + one.weight * weights + one.partial_sum * sums <= one.limit)
+    def fits(self, inputs: IntOrArray, weights: IntOrArray, sums: IntOrArray) -> BoolOrArray:
+        """Whether tiles of these numbers of words fit all memories."""
+        fitting: BoolOrArray = True
+        for memory in self.memories.values():
+            fitting = fitting & (memory.free(inputs, weights, sums) >= 0)
         return fitting
 
     def too_small(self, inputs: int, weights: int, sums: int) -> str | None:
-        """Name of the first memory that has no room for tiles of so many words."""
-        for name, one in self.memories.items():
-            if one.input * inputs + one.weight * weights + one.partial_sum * sums > one.limit:
-                return name
-        return None
+        """Name of the first memory that does not hold tiles of these numbers of words."""
+        return next((name for name, one in self.memories.items() if np.any(one.free(inputs, weights, sums) < 0)), None)
 
-    def most_window(self, footprint: Footprint, window: Whole, pixels: Whole, filters: Whole, sums: Whole) -> Whole:
-        """Taps of the largest tile that fits beside so many pixels, filters and sums: less than 1 where none does.
+    def largest_window(
+        self, footprint: Footprint, window: IntOrArray, pixels: IntOrArray, filters: IntOrArray, sums: IntOrArray
+    ) -> IntOrArray:
+        """Taps of the largest tile that fits beside a number of pixels, filters and sums: less than 1 where none does.
 
         More than the whole `window` where that fits.
         """
-        most = window
-        for one in self.memories.values():
-            per_input, per_tap, free = one.input, one.weight * filters, one.limit - one.partial_sum * sums
+        largest = window
+        for memory in self.memories.values():
+            per_input, per_tap, free = memory.input, memory.weight * filters, memory.free(0, 0, sums)
             by_pixel = _quotient(free, per_input * pixels + per_tap, window)
             if not np.any(per_input):
-                most = np.minimum(most, by_pixel)
+                largest = np.minimum(largest, by_pixel)
                 continue
             channel = per_input * footprint.per_channel(pixels)
             channels = _quotient(free, channel + footprint.taps * per_tap, window)
             part = _quotient(free - (channels + 1) * channel, per_tap, window)  # one channel more, but not all of its taps
             by_channel = footprint.taps * channels + np.clip(part - footprint.taps * channels, 0, footprint.taps)
             by_image = _quotient(free - per_input * footprint.words, per_tap, window)
-            most = np.minimum(most, np.maximum(np.maximum(by_pixel, by_channel), by_image))
-        return most
+            largest = np.minimum(largest, np.maximum(np.maximum(by_pixel, by_channel), by_image))
+        return largest
 
 
-def gathered(rows: Sequence[tuple[int, ...]], index: Whole) -> Whole:
-    """Numbers of some records as arrays: of each number those of the records at an index."""
+def at_index(rows: Sequence[tuple[Any, ...]], index: IntArray) -> IntArray:
+    """Arrays of records of numbers: one array a field, and in it for each entry of `index` the record with that number."""
     return np.take(np.array(rows, np.int64).T, index, axis=1)
 
 
-def _quotient(free: Whole, each: Whole, most: Whole) -> Whole:
-    """How many fit into what is free, if each takes so much; `most` where it takes nothing. Negative where less than none."""
-    return np.where(each > 0, free // np.maximum(each, 1), np.where(free < 0, -1, most))
+def _quotient(free: IntOrArray, each: IntOrArray, if_free: IntOrArray) -> IntOrArray:
+    """How many of a size fit into a free capacity; `if_free` where they take nothing, negative where not even none fits."""
+    return np.where(each > 0, free // np.maximum(each, 1), np.where(free < 0, -1, if_free))

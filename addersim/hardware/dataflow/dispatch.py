@@ -7,24 +7,24 @@ from collections.abc import Sequence
 from addersim.errors import HardwareError, PriceError
 from addersim.hardware.accelerator import Accelerator, Objective, Stored
 from addersim.hardware.dataflow.array_run import ArrayRun, Placement
-from addersim.hardware.dataflow.capacity import Room, tile_words
+from addersim.hardware.dataflow.capacity import BufferCapacity, tile_words
 from addersim.hardware.dataflow.footprint import Footprint
-from addersim.hardware.dataflow.objective import score_of
+from addersim.hardware.dataflow.objective import objective_function
 from addersim.hardware.dataflow.row_array import run_rows
 from addersim.hardware.dataflow.systolic import mapping_efficiency
-from addersim.hardware.dataflow.systolic_mapper import DIMENSIONS, Found, Problem, best_cuts, smallest_tile
-from addersim.hardware.prices.data_movement import MovementPrices
-from addersim.hardware.traffic import Loop, Tiling, Widths, array_accesses, unused_weights
-from addersim.trace import LayerTrace, MatrixWork
+from addersim.hardware.dataflow.systolic_mapper import LOOPS, ChosenTiling, LayerOnArray, choose_tilings, smallest_tile
+from addersim.hardware.prices.data_movement import MovementEnergy
+from addersim.hardware.traffic import Loop, Tiling, Widths, array_traffic, unused_weights
+from addersim.trace import LayerTrace
 
-__all__ = ["array_problems", "run_on_array"]
+__all__ = ["layers_on_array", "run_on_array"]
 
 
 def run_on_array(
     layers: Sequence[tuple[LayerTrace, Placement]],
     accelerator: Accelerator,
     batch: int,
-    prices: MovementPrices,
+    energies: MovementEnergy,
     objective: Objective | None = None,
 ) -> list[ArrayRun]:
     """Cycles, accesses and tiles of window layers.
@@ -35,8 +35,8 @@ def run_on_array(
         Layers with a matrix product, and what of each is already, or stays, on chip.
     accelerator, batch
         Where, and how many images at once.
-    prices
-        What movement costs, for a choice of tiles by energy.
+    energies
+        Unit energies of what moves, for a choice of tiles by energy.
     objective
         What the choice of tiles makes least; None for energy, or what a row stationary array says.
 
@@ -51,46 +51,49 @@ def run_on_array(
         return []
     if accelerator.array.row_stationary is not None:
         return [run_rows(layer, accelerator, batch, placement, objective) for layer, placement in layers]
-    problems = array_problems(layers, accelerator, batch)
+    on_array = layers_on_array(layers, accelerator, batch)
     try:
-        score = score_of(layers, accelerator, batch, prices, objective or "energy")
+        minimised = objective_function(layers, accelerator, batch, energies, objective or "energy")
     except PriceError:
-        _check_room(layers, accelerator, problems)  # a memory too small is that under any table, so it is told first
+        _check_capacity(layers, accelerator, on_array)  # a memory is too small under any table, so that is said first
         raise
-    cuts = best_cuts(problems, score)
-    found = []
-    for (layer, placement), problem, cut in zip(layers, problems, cuts, strict=True):
-        if cut is None:
-            _check_room(layers, accelerator, problems)
-        assert cut is not None, "the smallest tile fits"
-        found.append(_run(layer, placement, problem, cut))
-    return found
+    runs = []
+    for (layer, placement), own, tiling in zip(layers, on_array, choose_tilings(on_array, minimised), strict=True):
+        if tiling is None:
+            _check_capacity(layers, accelerator, on_array)
+        assert tiling is not None, "the smallest tile fits"
+        runs.append(_run(layer, placement, own, tiling))
+    return runs
 
 
-def _run(layer: LayerTrace, placement: Placement, problem: Problem, cut: Found) -> ArrayRun:
-    folds, units, sizes, loops = problem.folds, problem.units, problem.sizes, []
-    for place in cut.order:
-        parts = -(-folds[place] // cut.trips[place])  # as even as can be
-        loops.append(Loop(DIMENSIONS[place], cut.trips[place], min(parts * units[place], sizes[place])))
-    accesses = array_accesses(Widths.of(layer), cut.words.beside(unused_weights(layer)), placement.input_kept)
-    array = problem.array
-    filled = mapping_efficiency(problem.work, array.rows, array.columns, array.systolic)
-    return ArrayRun(cut.cycles, filled, tuple(access for access in accesses if access.words), Tiling(tuple(loops)))
+def _run(layer: LayerTrace, placement: Placement, on_array: LayerOnArray, tiling: ChosenTiling) -> ArrayRun:
+    folds, fold_size, sizes, loops = on_array.folds, on_array.fold_size, on_array.sizes, []
+    for place in tiling.order:
+        trips = tiling.trips[place]
+        parts = -(-int(folds[place]) // trips)  # as even as possible
+        loops.append(Loop(LOOPS[place], trips, min(parts * fold_size[place], int(sizes[place]))))
+    words = tiling.words.with_constants(unused_weights(layer))
+    accesses = array_traffic(Widths.of(layer), words, placement.input_kept)
+    array = on_array.array
+    filled = mapping_efficiency(on_array.work, array.rows, array.columns, array.systolic)
+    return ArrayRun(tiling.cycles, filled, tuple(access for access in accesses if access.words), Tiling(tuple(loops)))
 
 
-def array_problems(layers: Sequence[tuple[LayerTrace, Placement]], accelerator: Accelerator, batch: int) -> list[Problem]:
-    """What the mapper has to place."""
-    rooms: dict[tuple[Widths, bool], Room] = {}
-    found = []
+def layers_on_array(
+    layers: Sequence[tuple[LayerTrace, Placement]], accelerator: Accelerator, batch: int
+) -> list[LayerOnArray]:
+    """Window layers of a batch, with the footprints and capacities that the mapper needs."""
+    capacities: dict[tuple[Widths, bool], BufferCapacity] = {}
+    on_array = []
     for layer, placement in layers:
         work = layer.work
         assert work is not None
         key = widths, kept = Widths.of(layer), placement.input_kept
-        if key not in rooms:
-            rooms[key] = Room.of(accelerator.buffers, widths, kept)
-        products = MatrixWork(work.pixels * batch, work.window, work.filters, work.groups)
-        found.append(Problem(products, accelerator.array, Footprint.of(work, layer.inputs[0], batch), rooms[key]))
-    return found
+        if key not in capacities:
+            capacities[key] = BufferCapacity.of(accelerator.buffers, widths, kept)
+        footprint = Footprint.of(work, layer.inputs[0], batch)
+        on_array.append(LayerOnArray(work.batched(batch), accelerator.array, footprint, capacities[key]))
+    return on_array
 
 
 def check_layer(layer: LayerTrace, accelerator: Accelerator) -> None:
@@ -104,26 +107,28 @@ def check_layer(layer: LayerTrace, accelerator: Accelerator) -> None:
         )
     if len(layer.inputs) != 1:
         raise HardwareError(f"layer {layer.name}: a matrix product of {len(layer.inputs)} stored inputs; the array takes 1")
-    needed = layer.work.window * layer.work.filters * layer.work.groups
+    needed = layer.work.weights
     if layer.weights.words < needed:
         raise HardwareError(f"layer {layer.name}: {layer.weights.words} stored weights, but its matrix product takes {needed}")
 
 
-def _check_room(layers: Sequence[tuple[LayerTrace, Placement]], accelerator: Accelerator, problems: Sequence[Problem]) -> None:
-    """Refuse the first layer whose smallest tile finds no room, with the memory that lacks it."""
-    for (layer, _), problem in zip(layers, problems, strict=True):
-        held = smallest_tile(problem)
-        if name := problem.room.too_small(*held):
-            raise _too_small(layer, accelerator, name, *held)
+def _check_capacity(
+    layers: Sequence[tuple[LayerTrace, Placement]], accelerator: Accelerator, on_array: Sequence[LayerOnArray]
+) -> None:
+    """Refuse the first layer whose smallest tile does not fit, with the memory that is too small."""
+    for (layer, _), own in zip(layers, on_array, strict=True):
+        tile = smallest_tile(own)
+        if name := own.capacity.too_small(*tile):
+            raise _too_small(layer, accelerator, name, *tile)
 
 
 def _too_small(layer: LayerTrace, accelerator: Accelerator, name: str, inputs: int, weights: int, sums: int) -> HardwareError:
-    """A memory that has no room for the smallest tile, in one line."""
+    """A memory that does not hold the smallest tile, in one line."""
     buffers = accelerator.buffers
     memory = buffers.memories()[name]
-    bits = layer.accumulator_bits or layer.output.bits
+    widths = Widths.of(layer)
     operands: tuple[tuple[Stored, int, int], ...] = (
-        ("input", inputs, layer.inputs[0].bits), ("weight", weights, layer.weights.bits), ("partial_sum", sums, bits),
+        ("input", inputs, widths.input), ("weight", weights, widths.weight), ("partial_sum", sums, widths.partial_sum),
     )  # fmt: skip
     here = [operand for operand in operands if operand[1] and buffers.memory(operand[0]) == name]
     needed = [f"{words} {operand.replace('_', ' ')}s of {width} bits" for operand, words, width in here]

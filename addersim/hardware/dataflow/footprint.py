@@ -1,9 +1,9 @@
 """Input pixels under a window layer: how many there are, how many one tile needs, and how many two neighbours share.
 
-A tile of T outputs is a run of them in raster order, images stacked on each other; a tile of taps holds whole channels, but
-for its ends. All are upper bounds that grow with the tile, equal to the truth where a tile holds whole rows of one image.
-Without a geometry only the number of stored words is known: then neighbours share nothing, and a tile needs no more than there
-is.
+A tile of T outputs is T of them in raster order, images stacked on each other; a tile of taps holds whole channels, except the
+first and the last one. All numbers are upper bounds that grow with the tile, and exact where a tile holds whole rows of one
+image. Without a geometry only the number of stored words is known: then neighbours share nothing, and a tile needs at most all
+stored words.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from addersim.arithmetic.geometry import Geometry
-from addersim.hardware.traffic import Whole
+from addersim.hardware.arrays import IntOrArray
 from addersim.trace import MatrixWork, Operand
 
 __all__ = ["Footprint"]
@@ -42,30 +42,30 @@ class Footprint(NamedTuple):
         Words of one channel that each output adds to those beside it, and each row of outputs beyond that.
     """
 
-    words: Whole
-    products: Whole
-    channels: Whole
-    taps: Whole
-    shared: Whole
-    row_outputs: Whole
-    image_outputs: Whole
-    height: Whole
-    step: Whole
-    overlap: Whole
-    width: Whole
-    per_output: Whole
-    per_row: Whole
+    words: IntOrArray
+    products: IntOrArray
+    channels: IntOrArray
+    taps: IntOrArray
+    shared: IntOrArray
+    row_outputs: IntOrArray
+    image_outputs: IntOrArray
+    height: IntOrArray
+    step: IntOrArray
+    overlap: IntOrArray
+    width: IntOrArray
+    per_output: IntOrArray
+    per_row: IntOrArray
 
     @classmethod
     def of(cls, work: MatrixWork, inputs: Operand, batch: int) -> Footprint:
         """Inputs of a layer; `work` and `inputs` are those of one image."""
         geometry, image = work.geometry, work.image
-        products, stored = work.pixels * batch * work.window, -(-inputs.words * batch // work.groups)
+        products, stored = work.m * batch * work.k, -(-inputs.words * batch // work.groups)
         if geometry is None or image is None:
             words = min(stored, products)
-            return cls(words, products, work.window, 1, 0, 1, 1, words, 0, 0, 1, 1, 0)
+            return cls(words, products, work.k, 1, 0, 1, 1, words, 0, 0, 1, 1, 0)
         taps = geometry.kernel[0] * geometry.kernel[1]
-        channels, outputs = work.window // taps, geometry.output_size(*image)
+        channels, outputs = work.k // taps, geometry.output_size(*image)
         reached = batch * channels * _reached(geometry, image, 0, outputs[0]) * _reached(geometry, image, 1, outputs[1])
         words = min(stored, reached, products)
         high, wide = _span(geometry, 0), _span(geometry, 1)
@@ -86,21 +86,22 @@ class Footprint(NamedTuple):
             per_row=geometry.kernel[0] * beside,
         )
 
-    def of_tile(self, pixels: Whole, window: Whole) -> Whole:
-        """Words that a tile of so many outputs and taps needs in its memory."""
+    def of_tile(self, pixels: IntOrArray, window: IntOrArray) -> IntOrArray:
+        """Words that a tile of `pixels` outputs and `window` taps needs in its memory."""
         channels = -(-window // self.taps)
         return np.minimum(np.minimum(pixels * window, channels * self.per_channel(pixels)), self.words)
 
-    def per_channel(self, pixels: Whole) -> Whole:
-        """Words of one channel that a tile of so many outputs needs."""
+    def per_channel(self, pixels: IntOrArray) -> IntOrArray:
+        """Words of one channel that a tile of `pixels` outputs needs."""
         more_rows, more_images = -(-(pixels - 1) // self.row_outputs), -(-(pixels - 1) // self.image_outputs)
         whole_rows = (self.height + more_rows * self.step + more_images * self.overlap) * self.width
         return np.minimum(whole_rows, pixels * self.per_output + (more_rows + 1) * self.per_row)
 
-    def fetched(self, pixel_tiles: Whole, window_tiles: Whole) -> Whole:
-        """Words that come once through all tiles: where outputs are cut, shared ones twice; where taps are, a channel."""
-        words, again = self.words + (pixel_tiles - 1) * self.shared, (window_tiles - 1) * (self.taps > 1)
-        return np.minimum(-(-words * (self.channels + again) // self.channels), self.products)
+    def fetched(self, pixel_tiles: IntOrArray, window_tiles: IntOrArray) -> IntOrArray:
+        """Words that all tiles fetch: those that two tiles of outputs share twice, and twice a channel that is cut."""
+        words = self.words + (pixel_tiles - 1) * self.shared
+        cut_channels = (window_tiles - 1) * (self.taps > 1)
+        return np.minimum(-(-words * (self.channels + cut_channels) // self.channels), self.products)
 
 
 def _span(geometry: Geometry, axis: int) -> int:

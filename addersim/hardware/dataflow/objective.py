@@ -1,4 +1,4 @@
-"""What the mapper compares: energy of all that moves, cycles and bits of DRAM, each linear in a few numbers of words."""
+"""What the mapper makes least: energy of all that moves, cycles and bits of DRAM, each linear in a few numbers of words."""
 
 from __future__ import annotations
 
@@ -6,96 +6,94 @@ from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
-import numpy.typing as npt
 
-from addersim.hardware.accelerator import Accelerator, Objective
+from addersim.hardware.accelerator import Accelerator, Objective, Stored
+from addersim.hardware.arrays import FloatArray, IntArray
 from addersim.hardware.dataflow.array_run import Placement
-from addersim.hardware.dataflow.systolic_mapper import Score, Step
-from addersim.hardware.prices.data_movement import MovementPrices
+from addersim.hardware.dataflow.systolic_mapper import ObjectiveFunction, TilingCost
+from addersim.hardware.prices.data_movement import MovementEnergy
 from addersim.hardware.traffic import (
     Access,
-    ArrayWords,
+    ArrayTraffic,
     Level,
-    Moved,
-    Whole,
     Widths,
-    array_accesses,
-    output_accesses,
+    array_traffic,
+    output_traffic,
     stored_outputs,
     unused_weights,
 )
 from addersim.trace import LayerTrace
 
-__all__ = ["score_of"]
+__all__ = ["objective_function"]
 
-_KINDS = (*ArrayWords._fields, "output")
+_WORD_KINDS = (*ArrayTraffic._fields, "output")
 
 
-def score_of(
+def objective_function(
     layers: Sequence[tuple[LayerTrace, Placement]],
     accelerator: Accelerator,
     batch: int,
-    prices: MovementPrices,
+    energies: MovementEnergy,
     objective: Objective,
-) -> Score:
-    """The score of steps of layers: energy in pJ, cycles and bits of DRAM; what the objective asks for comes first.
+) -> ObjectiveFunction:
+    """Energy in pJ, cycles and bits of DRAM of tilings of layers; before them what the objective asks for.
 
     Final outputs are included, since they share DRAM and memories with all that the choice moves. Words of a memory that two
     operands share are counted in fractions.
     """
     overlapped, bandwidth = accelerator.buffers.double_buffered, accelerator.dram_bits_per_cycle
-    each = _rates(layers, accelerator, prices)
-    beside = np.array([unused_weights(layer) for layer, _ in layers])
-    stored = np.array([stored_outputs(layer, batch) for layer, _ in layers])
+    rates = _rates(layers, accelerator, energies)
+    constants = np.array([unused_weights(layer) for layer, _ in layers])
+    outputs = np.array([stored_outputs(layer, batch) for layer, _ in layers])
 
-    def score(step: Step, index: Whole) -> tuple[Whole, ...]:
-        words = [one.astype(np.float64) for one in (*step.words.beside(beside[index]), stored[index])]
-        by_kind = np.take(each.T, index, axis=2)[:, :, None]
+    def value(cost: TilingCost, index: IntArray) -> tuple[FloatArray, ...]:
+        kinds = (*cost.words.with_constants(constants[index]), outputs[index])
+        words = [np.asarray(kind).astype(np.float64) for kind in kinds]
+        by_kind = np.take(rates.T, index, axis=2)[:, :, None]
         sums = by_kind[0] * words[0]
         for rate, moved in zip(by_kind[1:], words[1:], strict=True):
             sums += rate * moved  # in place: half the time
         energy, bits, *busy = sums
-        on_chip = np.maximum.reduce(np.broadcast_arrays(step.folds.cycles, *busy))
+        on_chip = np.maximum.reduce(np.broadcast_arrays(cost.folds.cycles, *busy))
         cycles = np.maximum(on_chip, bits / bandwidth) if overlapped else on_chip + bits / bandwidth
         first = {"energy": energy, "latency": cycles, "dram": bits, "energy-delay": energy * cycles}[objective]
         return first, energy, cycles, bits
 
-    return score
+    return value
 
 
-def _rates(
-    layers: Sequence[tuple[LayerTrace, Placement]], accelerator: Accelerator, prices: MovementPrices
-) -> npt.NDArray[np.float64]:
-    """Energy, bits of DRAM and cycles of each memory with banks, a word of each kind that `ArrayWords` names and of an output.
+def _rates(layers: Sequence[tuple[LayerTrace, Placement]], accelerator: Accelerator, energies: MovementEnergy) -> FloatArray:
+    """Energy, bits of DRAM and cycles of each memory with banks, a word of each kind of `ArrayTraffic` and of an output.
 
     An array of layers x rates x kinds.
     """
     banked = [name for name, memory in accelerator.buffers.memories().items() if memory.banks is not None]
-    alike: dict[Placement, list[int]] = {}
+    by_placement: dict[Placement, list[int]] = {}
     for index, (_, placement) in enumerate(layers):
-        alike.setdefault(placement, []).append(index)
+        by_placement.setdefault(placement, []).append(index)
 
     @cache
-    def rates_of(level: Level, operand: Moved, bits: int) -> tuple[float, ...]:
+    def rates_of(level: Level, operand: Stored, bits: int) -> tuple[float, ...]:
         memory, name = accelerator.buffers.of(operand), accelerator.buffers.memory(operand)
         cycles = memory.share(bits) / memory.banks if memory.banks is not None and level == "buffer" else 0.0
         busy = [cycles if name == one else 0.0 for one in banked]
-        return *prices.per_operand(level, operand, bits), bits if level == "dram" else 0.0, *busy
+        return *energies.per_operand(level, operand, bits), bits if level == "dram" else 0.0, *busy
 
-    found = np.empty((len(layers), 2 + len(banked), len(_KINDS)))
-    for placement, members in alike.items():
-        moved = _one_of_each(placement)
-        reads = np.stack(np.broadcast_arrays(*(one.reads for one in moved)))
-        writes = np.stack(np.broadcast_arrays(*(one.writes for one in moved)))
+    rates = np.empty((len(layers), 2 + len(banked), len(_WORD_KINDS)))
+    for placement, members in by_placement.items():
+        by_kind = [_traffic_of_a_word(kind, placement) for kind in range(len(_WORD_KINDS))]
+        moved = by_kind[0]
+        reads = np.array([[one.reads for one in same] for same in zip(*by_kind, strict=True)], np.float64)
+        writes = np.array([[one.writes for one in same] for same in zip(*by_kind, strict=True)], np.float64)
         widths = [(*Widths.of(layer), layer.output.bits) for layer, _ in (layers[index] for index in members)]
         each = np.array([[rates_of(one.level, one.operand, bits[one.bits]) for one in moved] for bits in widths])[..., None]
-        found[members, 0] = (each[:, :, 0] * reads + each[:, :, 1] * writes).sum(axis=1)
-        found[members, 1:] = (each[:, :, 2:] * (reads + writes)[:, None]).sum(axis=1)
-    return found
+        rates[members, 0] = (each[:, :, 0] * reads + each[:, :, 1] * writes).sum(axis=1)
+        rates[members, 1:] = (each[:, :, 2:] * (reads + writes)[:, None]).sum(axis=1)
+    return rates
 
 
-def _one_of_each(placement: Placement) -> tuple[Access, ...]:
-    """Accesses of a word of each of `_KINDS`: arrays, and for bits the place of the width among those of a layer."""
-    *words, output = np.eye(len(_KINDS))
-    moved = array_accesses(Widths(0, 1, 2), ArrayWords(*words), placement.input_kept)
-    return *moved, *output_accesses(output, 3, placement.output_kept)
+def _traffic_of_a_word(kind: int, placement: Placement) -> tuple[Access, ...]:
+    """Traffic of one word of one of `_WORD_KINDS`, the same accesses for each; for bits the width's place in a layer's."""
+    *words, output = (int(kind == other) for other in range(len(_WORD_KINDS)))
+    moved = array_traffic(Widths(0, 1, 2), ArrayTraffic(*words), placement.input_kept)
+    return *moved, *output_traffic(output, 3, placement.output_kept)

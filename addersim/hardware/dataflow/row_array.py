@@ -1,8 +1,8 @@
 """A layer on a row stationary array of an accelerator: its mapping, cycles and accesses at every level.
 
-Rules beside those of `row_stationary`: every tap reads an input, a weight and a running sum from the scratchpads and writes
+Rules beyond those of `row_stationary`: every tap reads an input, a weight and a running sum from the scratchpads and writes
 the sum back; every word that an element receives is written into a scratchpad; padded pixels are delivered like others but are
-no DRAM traffic. A mapping may fill what `capacity.tile_words` gives it.
+no DRAM traffic. The buffers hold as many words of a mapping as `capacity.tile_words` says.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from functools import lru_cache
 
 from addersim.errors import HardwareError
 from addersim.hardware.accelerator import Accelerator, Buffers, Objective, Stored
+from addersim.hardware.arrays import BoolOrArray, IntOrArray
 from addersim.hardware.dataflow.array_run import ArrayRun, Placement
 from addersim.hardware.dataflow.capacity import tile_words
-from addersim.hardware.dataflow.row_mapper import RowArray, Widths, row_mapping
+from addersim.hardware.dataflow.row_mapper import RowArray, row_mapping
 from addersim.hardware.dataflow.row_stationary import RowMapping, RowShape, count_rows, fetched
-from addersim.hardware.traffic import Access, Loop, Tiling, Whole
+from addersim.hardware.traffic import Access, Loop, Tiling, Widths
 from addersim.trace import LayerTrace
 
 __all__ = ["row_shape", "run_rows"]
@@ -34,10 +35,10 @@ def run_rows(
     shape, array = row_shape(layer, batch), accelerator.array
     scratchpads = array.row_stationary
     assert scratchpads is not None
-    widths = Widths(layer.inputs[0].bits, layer.weights.bits, layer.accumulator_bits or layer.output.bits)
+    widths = Widths.of(layer)
     words = (scratchpads.input_words, scratchpads.weight_words, scratchpads.sum_words)
-    rooms = (_room(held, scratchpads.word_bits, bits) for held, bits in zip(words, widths, strict=True))
-    elements = RowArray(array.rows, array.columns, *rooms)
+    operands = (_scratchpad_operands(held, scratchpads.word_bits, bits) for held, bits in zip(words, widths, strict=True))
+    elements = RowArray(array.rows, array.columns, *operands)
     try:
         mapping = _mapping(shape, elements, accelerator.buffers, widths, objective or scratchpads.least, placement.input_kept)
     except HardwareError as error:
@@ -45,7 +46,7 @@ def run_rows(
     used = mapping.filter_sets * mapping.channel_sets * shape.geometry.kernel[0] * mapping.strip
     return ArrayRun(
         cycles=int(count_rows(shape, mapping).cycles),
-        mapping_efficiency=used / array.elements,
+        mapping_efficiency=int(used) / array.elements,
         accesses=_accesses(shape, mapping, widths, layer.weights.words, placement.input_kept),
         tiling=_tiling(shape, mapping),
     )
@@ -60,13 +61,13 @@ def row_shape(layer: LayerTrace, batch: int) -> RowShape:
             f"{where}: its trace does not say how the window moves (geometry, image); row stationary needs that"
         )
     height, width = work.geometry.kernel
-    shape = RowShape(batch, work.window // (height * width), work.filters, work.geometry, work.image)
+    shape = RowShape(batch, work.k // (height * width), work.n, work.geometry, work.image)
     if shape.taps != work.taps * batch:
         raise HardwareError(f"{where}: its geometry gives {shape.taps // batch} taps, its matrix product has {work.taps}")
     return shape
 
 
-def _room(words: int, word_bits: int, bits: int) -> int:
+def _scratchpad_operands(words: int, word_bits: int, bits: int) -> int:
     """Operands that a scratchpad holds."""
     return words * (word_bits // bits) if bits <= word_bits else words // -(-bits // word_bits)
 
@@ -82,13 +83,15 @@ def _mapping(
 ) -> RowMapping:
     operands: tuple[Stored, ...] = ("input", "weight", "partial_sum")
 
-    def fits(*held: Whole) -> Whole:
-        found: Whole = True
+    def fits(*held: IntOrArray) -> BoolOrArray:
+        fitting: BoolOrArray = True
         for name, memory in buffers.memories().items():
-            listed = zip(operands, held, widths, strict=True)
-            taken = sum(memory.words(words, bits) for operand, words, bits in listed if buffers.memory(operand) == name)
-            found = found & (taken <= tile_words(buffers, name))
-        return found
+            taken: IntOrArray = 0
+            for operand, words, bits in zip(operands, held, widths, strict=True):
+                if buffers.memory(operand) == name:
+                    taken = taken + memory.words(words, bits)
+            fitting = fitting & (taken <= tile_words(buffers, name))
+        return fitting
 
     return row_mapping(shape, elements, fits, widths, least, input_kept)
 
@@ -99,28 +102,28 @@ def _accesses(
     moved = count_rows(shape, mapping)
     inputs, weights = (int(words) for words in fetched(shape, mapping))
     inputs = 0 if input_kept else inputs
-    beside = stored_weights - shape.geometry.groups * shape.weights
+    constants = stored_weights - shape.geometry.groups * shape.weights
     sums = int(moved.partial_sums)
     delivered, kernels, added = (int(words) for words in (moved.network_inputs, moved.network_weights, moved.network_sums))
-    found = (
+    accesses = (
         Access("register", "input", shape.taps, delivered, widths.input),
         Access("register", "weight", shape.taps, kernels, widths.weight),
-        Access("register", "partial_sum", shape.taps, shape.taps, widths.sum),
+        Access("register", "partial_sum", shape.taps, shape.taps, widths.partial_sum),
         Access("network", "input", delivered, 0, widths.input),
         Access("network", "weight", kernels, 0, widths.weight),
-        Access("network", "partial_sum", added, 0, widths.sum),
+        Access("network", "partial_sum", added, 0, widths.partial_sum),
         Access("buffer", "input", int(moved.input_reads), inputs, widths.input),
-        Access("buffer", "weight", int(moved.weight_reads) + beside, weights + beside, widths.weight),
-        Access("buffer", "partial_sum", sums, sums, widths.sum),
+        Access("buffer", "weight", int(moved.weight_reads) + constants, weights + constants, widths.weight),
+        Access("buffer", "partial_sum", sums, sums, widths.partial_sum),
         Access("dram", "input", inputs, 0, widths.input),
-        Access("dram", "weight", weights + beside, 0, widths.weight),
+        Access("dram", "weight", weights + constants, 0, widths.weight),
     )
-    return tuple(access for access in found if access.words)
+    return tuple(access for access in accesses if access.words)
 
 
 def _tiling(shape: RowShape, mapping: RowMapping) -> Tiling:
     """The loops of a mapping, outermost first; the last two are those of the passes."""
-    outer = (
+    outer: tuple[tuple[str, int, IntOrArray], ...] = (
         ("filters", shape.filters, mapping.held),
         ("rows", shape.outputs[0], mapping.strip),
         ("images", shape.images, mapping.images),
@@ -129,6 +132,7 @@ def _tiling(shape: RowShape, mapping: RowMapping) -> Tiling:
         outer = (*outer[1:], outer[0])
     inner = (
         ("channels", shape.channels, mapping.channels * mapping.channel_sets),
-        ("filters", mapping.held, mapping.filters * mapping.filter_sets),
+        ("filters", int(mapping.held), mapping.filters * mapping.filter_sets),
     )
-    return Tiling(tuple(Loop(name, -(-size // tile), min(tile, size)) for name, size, tile in (*outer, *inner)))
+    loops = ((name, size, int(tile)) for name, size, tile in (*outer, *inner))
+    return Tiling(tuple(Loop(name, -(-size // tile), min(tile, size)) for name, size, tile in loops))

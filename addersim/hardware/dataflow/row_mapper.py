@@ -3,22 +3,22 @@
 Of the cuts of a dimension only those are tried that need different numbers of blocks, each with blocks as even as can be. What
 is compared is the normalised cost of Eyeriss (ISCA 2016, from a 65 nm process): with a 16-bit multiply-accumulate as
 1, a scratchpad access costs 1, a word on the array's network 2, a buffer access 6, a DRAM access 200; here in proportion to an
-operand's width. The mapping is thus the array's own, and does not change with the energy table that prices it afterwards.
+operand's width. The mapping is thus the array's own, and does not change with the energy table of the estimate.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from itertools import chain
-from math import isqrt
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from addersim.errors import HardwareError
 from addersim.hardware.accelerator import Objective
+from addersim.hardware.arrays import BoolOrArray, IntArray, IntOrArray
 from addersim.hardware.dataflow.row_stationary import (
     InputKept,
     RowMapping,
@@ -28,11 +28,13 @@ from addersim.hardware.dataflow.row_stationary import (
     fetched,
     footprints,
 )
-from addersim.hardware.traffic import Whole
+from addersim.hardware.even_parts import largest_parts
+from addersim.hardware.traffic import Widths
 
-__all__ = ["RELATIVE_COST", "Fits", "RowArray", "Widths", "row_mapping"]
+__all__ = ["RELATIVE_COST", "Fits", "RowArray", "row_mapping"]
 
-Fits = Callable[[Whole, Whole, Whole], Whole]
+Fits = Callable[[IntOrArray, IntOrArray, IntOrArray], BoolOrArray]
+"""Whether the buffers hold numbers of inputs, weights and sums at a time."""
 
 RELATIVE_COST = MappingProxyType({"register": 1, "network": 2, "buffer": 6, "dram": 200})
 
@@ -46,14 +48,6 @@ _KEPT: tuple[tuple[InputKept, WeightKept], ...] = (
     ("all", "held"),
     ("all", "all"),
 )
-
-
-class Widths(NamedTuple):
-    """Bits of an input, a weight and a running sum."""
-
-    input: int
-    weight: int
-    sum: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +84,8 @@ def row_mapping(
     shape, array
         What runs where.
     fits
-        Whether so many words of input, weights and sums find room in the buffers at a time; larger buffers must never say no
-        where smaller ones say yes.
+        Whether the buffers hold numbers of words of input, weights and sums at a time; larger buffers must never say no where
+        smaller ones say yes.
     widths
         Of the operands.
     objective
@@ -108,7 +102,7 @@ def row_mapping(
     """
     _check_array(shape, array)
     best: tuple[tuple[float, ...], RowMapping] | None = None
-    blocks = np.array(_cuts(shape.images))
+    blocks = np.array(largest_parts(shape.images))
     for mapping in _candidates(shape, array):
         for input_kept, weight_kept in _KEPT:
             option, fitting = _most_images(
@@ -117,18 +111,17 @@ def row_mapping(
             if not fitting.any():
                 continue
             cycles, energy = _on_chip(shape, option, widths)
-            scores = _scores(cycles, energy, _dram_bits(shape, option, widths, input_on_chip), objective)
-            scores = [np.broadcast_to(score, fitting.shape) for score in scores]
-            first = _least(scores, np.flatnonzero(fitting))
-            found = tuple(float(score[first]) for score in scores)
-            if best is None or found < best[0]:
-                best = found, _one(option, first)
+            values = _objective_values(cycles, energy, _dram_bits(shape, option, widths, input_on_chip), objective)
+            values = [np.broadcast_to(value, fitting.shape) for value in values]
+            first = _least(values, np.flatnonzero(fitting))
+            least = tuple(float(value[first]) for value in values)
+            if best is None or least < best[0]:
+                best = least, _at(option, first)
     if best is None:
-        least = footprints(shape, RowMapping(1, 1, 1, 1, 1, 1, 1))
-        inputs, weights, sums = (int(words) for words in least)
+        inputs, weights, sums = (int(words) for words in footprints(shape, RowMapping(1, 1, 1, 1, 1, 1, 1)))
         raise HardwareError(
             f"the buffers do not hold one row stationary pass: at least {inputs} inputs of {widths.input} bits, "
-            f"{weights} weights of {widths.weight} and {sums} sums of {widths.sum} at a time; enlarge them"
+            f"{weights} weights of {widths.weight} and {sums} sums of {widths.partial_sum} at a time; enlarge them"
         )
     return best[1]
 
@@ -154,93 +147,97 @@ def _candidates(shape: RowShape, array: RowArray) -> Iterator[RowMapping]:
     """All mappings worth a look, as arrays: of each strip those that fill the array, and those that need least buffer."""
     kernel_rows, kernel_columns = shape.geometry.kernel
     turns = min(array.input_words, array.weight_words) // kernel_columns
-    for strip in _cuts(shape.outputs[0]):
+    for strip in largest_parts(shape.outputs[0]):
         sets = array.sets(kernel_rows, strip)
         if not sets:
             continue
         axes = (
-            _cuts(shape.filters),
+            largest_parts(shape.filters),
             range(1, min(turns, shape.channels) + 1),
             sorted({min(sets // other, shape.channels) for other in range(1, sets + 1)}),
         )
         held, channels, channel_sets = (axis.ravel() for axis in np.meshgrid(*axes, indexing="ij"))
         blocks = -(-shape.channels // (channels * channel_sets))
         channel_sets = -(-shape.channels // (blocks * channels))
-        room = np.minimum(array.sum_words, array.weight_words // (channels * kernel_columns))
+        most_filters = np.minimum(array.sum_words, array.weight_words // (channels * kernel_columns))
         filter_sets = sets // channel_sets
-        blocks = -(-held // (room * filter_sets))
+        blocks = -(-held // (most_filters * filter_sets))
         filters = -(-held // (blocks * filter_sets))
         filter_sets = -(-held // (blocks * filters))
         yield RowMapping(strip, 1, held, filters, channels, filter_sets, channel_sets)
         yield RowMapping(strip, 1, held, *(np.ones_like(held),) * 4)
 
 
-def _most_images(shape: RowShape, mapping: RowMapping, blocks: Whole, fits: Fits) -> tuple[RowMapping, Whole]:
-    """Mappings with the largest of some rising blocks of images that each has room for, and which of them have room for any.
+def _most_images(
+    shape: RowShape, mapping: RowMapping, blocks: IntArray, fits: Fits
+) -> tuple[RowMapping, npt.NDArray[np.bool_]]:
+    """Mappings with the largest of some rising blocks of images that the buffers hold, and whether they hold any.
 
     More images at a time never cost more: weights come once a block, and nothing else depends on it.
     """
 
-    def room(places: Whole) -> Whole:
+    def held(places: IntArray) -> npt.NDArray[np.bool_]:
         return np.asarray(fits(*footprints(shape, replace(mapping, images=blocks[places]))))
 
     low = np.zeros_like(mapping.held)
-    fitting = np.broadcast_to(room(low), low.shape)
+    fitting = np.broadcast_to(held(low), low.shape)
     high = np.full_like(low, len(blocks))
     while (high - low > 1).any():
         middle = (low + high) // 2
-        enough = room(middle)
-        low, high = np.where(enough, middle, low), np.where(enough, high, middle)
+        fit = held(middle)
+        low, high = np.where(fit, middle, low), np.where(fit, high, middle)
     return replace(mapping, images=blocks[low]), fitting
 
 
-def _cuts(size: int) -> list[int]:
-    """Block lengths that need different numbers of blocks, each the shortest that does."""
-    few = range(1, isqrt(size) + 2)
-    return sorted({-(-size // number) for number in chain(few, (-(-size // length) for length in few))})
-
-
-def _on_chip(shape: RowShape, mapping: RowMapping, widths: Widths) -> tuple[Whole, Whole]:
+def _on_chip(shape: RowShape, mapping: RowMapping, widths: Widths) -> tuple[IntOrArray, IntOrArray]:
     """Cycles, and normalised energy of all that moves between scratchpads, network and buffer, in bits."""
-    found = count_rows(shape, mapping)
-    received = found.network_inputs * widths.input + found.network_weights * widths.weight
+    counts = count_rows(shape, mapping)
+    received = counts.network_inputs * widths.input + counts.network_weights * widths.weight
     bits = {
-        "register": received + shape.taps * (widths.input + widths.weight + 2 * widths.sum),
-        "network": received + found.network_sums * widths.sum,
-        "buffer": found.input_reads * widths.input + found.weight_reads * widths.weight + 2 * found.partial_sums * widths.sum,
+        "register": received + shape.taps * (widths.input + widths.weight + 2 * widths.partial_sum),
+        "network": received + counts.network_sums * widths.partial_sum,
+        "buffer": counts.input_reads * widths.input
+        + counts.weight_reads * widths.weight
+        + 2 * counts.partial_sums * widths.partial_sum,
     }
-    return found.cycles, sum(RELATIVE_COST[level] * moved for level, moved in bits.items())
+    return counts.cycles, sum(RELATIVE_COST[level] * moved for level, moved in bits.items())
 
 
-def _dram_bits(shape: RowShape, mapping: RowMapping, widths: Widths, input_on_chip: bool) -> Whole:
+def _dram_bits(shape: RowShape, mapping: RowMapping, widths: Widths, input_on_chip: bool) -> IntOrArray:
     inputs, weights = fetched(shape, mapping)
     return (0 if input_on_chip else inputs * widths.input) + weights * widths.weight
 
 
-def _scores(cycles: Whole, on_chip: Whole, dram_bits: Whole, objective: Objective) -> list[Whole]:
-    """What is to be least, first things first. What DRAM delivers is also written into the buffer."""
+def _objective_values(
+    cycles: IntOrArray, on_chip: IntOrArray, dram_bits: IntOrArray, objective: Objective
+) -> list[npt.NDArray[Any]]:
+    """What to minimise, the most important first. What DRAM delivers is also written into the buffer."""
     energy = on_chip + (RELATIVE_COST["dram"] + RELATIVE_COST["buffer"]) * dram_bits
     product = np.asarray(energy, dtype=float) * cycles
     first = {"energy-delay": product, "energy": energy, "latency": cycles, "dram": dram_bits}[objective]
-    return [first, product, energy, cycles]
+    return [np.asarray(value) for value in (first, product, energy, cycles)]
 
 
-def _least(scores: list[Whole], among: Whole) -> int:
-    """Index of the smallest first score, of those with the smallest second score, and so on; the first of equals."""
-    for score in scores:
-        found = score[among]
-        among = among[found == found.min()]
+def _least(values: list[npt.NDArray[Any]], among: IntArray) -> int:
+    """Index of the smallest first value, of those with the smallest second value, and so on; the first of equals."""
+    for value in values:
+        left = value[among]
+        among = among[left == left.min()]
     return int(among[0])
 
 
-def _one(batch: RowMapping, index: int) -> RowMapping:
-    """One of the mappings of a batch."""
+def _at(mappings: RowMapping, index: int) -> RowMapping:
+    """The mapping at an index of arrays of mappings."""
+
+    def number(values: IntOrArray) -> int:
+        return int(np.asarray(values)[index])
+
     return replace(
-        batch,
-        images=int(batch.images[index]),
-        held=int(batch.held[index]),
-        filters=int(batch.filters[index]),
-        channels=int(batch.channels[index]),
-        filter_sets=int(batch.filter_sets[index]),
-        channel_sets=int(batch.channel_sets[index]),
+        mappings,
+        images=number(mappings.images),
+        held=number(mappings.held),
+        filters=number(mappings.filters),
+        channels=number(mappings.channels),
+        filter_sets=number(mappings.filter_sets),
+        channel_sets=number(mappings.channel_sets),
     )

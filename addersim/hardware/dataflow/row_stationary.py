@@ -3,8 +3,8 @@
 The dataflow of Eyeriss (Chen et al., ISCA 2016 and JSSC 2017). One processing element slides one row of a kernel along one row
 of the image and keeps the kernel row, a window of pixels and the running sums in its scratchpads. A set of kernel height x
 `strip` elements makes a strip of output rows: kernel rows are shared along its rows, image rows along its diagonals, and sums
-run up its columns. A set wider than the array is cut into parts that stand on top of each other; where there is room, several
-sets run side by side, on other channels or other filters. The papers' letters are
+run up its columns. A set wider than the array is cut into parts that stand on top of each other; where the array has space,
+several sets run side by side, on other channels or other filters. The papers' letters are
 
 ======  ==================  ================================================================
 letter  field               meaning
@@ -34,7 +34,7 @@ from typing import Literal
 import numpy as np
 
 from addersim.arithmetic.geometry import Geometry, Pair
-from addersim.hardware.traffic import Whole
+from addersim.hardware.arrays import IntOrArray
 
 __all__ = ["RowCounts", "RowMapping", "RowShape", "count_rows", "fetched", "footprints"]
 
@@ -118,13 +118,13 @@ class RowMapping:
     strips are kept, filters run inside strips; else strips run inside groups of held filters.
     """
 
-    strip: Whole
-    images: Whole
-    held: Whole
-    filters: Whole
-    channels: Whole
-    filter_sets: Whole
-    channel_sets: Whole
+    strip: int
+    images: IntOrArray
+    held: IntOrArray
+    filters: IntOrArray
+    channels: IntOrArray
+    filter_sets: IntOrArray
+    channel_sets: IntOrArray
     input_kept: InputKept = "pass"
     weight_kept: WeightKept = "pass"
 
@@ -148,13 +148,13 @@ class RowCounts:
         back to it.
     """
 
-    cycles: Whole
-    input_reads: Whole
-    weight_reads: Whole
-    partial_sums: Whole
-    network_inputs: Whole
-    network_weights: Whole
-    network_sums: Whole
+    cycles: IntOrArray
+    input_reads: IntOrArray
+    weight_reads: IntOrArray
+    partial_sums: IntOrArray
+    network_inputs: IntOrArray
+    network_weights: IntOrArray
+    network_sums: IntOrArray
 
 
 def count_rows(shape: RowShape, mapping: RowMapping) -> RowCounts:
@@ -192,7 +192,7 @@ def count_rows(shape: RowShape, mapping: RowMapping) -> RowCounts:
     )
 
 
-def fetched(shape: RowShape, mapping: RowMapping) -> tuple[Whole, Whole]:
+def fetched(shape: RowShape, mapping: RowMapping) -> tuple[IntOrArray, IntOrArray]:
     """Words of input and of weights that come from DRAM, where the input is not on chip already. Padding is made on chip."""
     geometry, (rows, columns) = shape.geometry, shape.outputs
     lines = geometry.groups * shape.images * shape.channels * shape.reach(1, columns).stored
@@ -206,7 +206,7 @@ def fetched(shape: RowShape, mapping: RowMapping) -> tuple[Whole, Whole]:
     return inputs[mapping.input_kept], geometry.groups * shape.weights * visits
 
 
-def footprints(shape: RowShape, mapping: RowMapping) -> tuple[Whole, Whole, Whole]:
+def footprints(shape: RowShape, mapping: RowMapping) -> tuple[IntOrArray, IntOrArray, IntOrArray]:
     """Words of input, weights and sums that the buffers hold at a time.
 
     Sums of one pass are enough where a single pass takes all channels.
@@ -223,13 +223,12 @@ def footprints(shape: RowShape, mapping: RowMapping) -> tuple[Whole, Whole, Whol
         "held": mapping.held * shape.channels * taps,
         "all": shape.weights,
     }
-    several = pass_channels < shape.channels
-    summed = pass_filters + several * (mapping.held - pass_filters)
+    summed = np.where(pass_channels < shape.channels, mapping.held, pass_filters)
     sums = mapping.images * summed * mapping.strip * columns
     return inputs[mapping.input_kept], weights[mapping.weight_kept], sums
 
 
-def _blocks(total: Whole, each: Whole, sets: Whole) -> tuple[Whole, Whole, Whole]:
+def _blocks(total: IntOrArray, each: IntOrArray, sets: IntOrArray) -> tuple[IntOrArray, IntOrArray, IntOrArray]:
     """Cut filters or channels into passes of `each` on `sets`: passes, longest turns, sets in use, all summed."""
     full, rest = total // (each * sets), total % (each * sets)
     turns = -(-rest // sets)

@@ -22,11 +22,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from addersim.hardware.accelerator import Dataflow
-from addersim.hardware.dataflow.stationary import STATIONARY
-from addersim.hardware.traffic import Whole
+from addersim.hardware.arrays import IntOrArray
+from addersim.hardware.dataflow.stationary import Gemm, systolic_dataflow
 from addersim.trace import MatrixWork
 
-__all__ = ["Folds", "fold", "mapping_efficiency", "sides", "systolic_cycles"]
+__all__ = ["Folds", "fold", "mapping_efficiency", "systolic_cycles"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,30 +47,30 @@ class Folds:
         How often every sum leaves the array: partial sums are written `sum_passes` times and read back one time less.
     """
 
-    work: MatrixWork
-    folds: int
-    cycles: Whole
-    input_passes: Whole
-    weight_passes: Whole
-    sum_passes: Whole
+    work: Gemm
+    folds: IntOrArray
+    cycles: IntOrArray
+    input_passes: IntOrArray
+    weight_passes: IntOrArray
+    sum_passes: IntOrArray
 
     @property
-    def input_reads(self) -> Whole:
+    def input_reads(self) -> IntOrArray:
         """Words that the input buffer delivers."""
-        return self.work.pixels * self.work.window * self.work.groups * self.input_passes
+        return self.work.m * self.work.k * self.work.groups * self.input_passes
 
     @property
-    def weight_reads(self) -> Whole:
+    def weight_reads(self) -> IntOrArray:
         """Words that the weight buffer delivers."""
-        return self.work.window * self.work.filters * self.work.groups * self.weight_passes
+        return self.work.k * self.work.n * self.work.groups * self.weight_passes
 
     @property
-    def outputs(self) -> int:
+    def outputs(self) -> IntOrArray:
         """Final sums."""
-        return self.work.pixels * self.work.filters * self.work.groups
+        return self.work.m * self.work.n * self.work.groups
 
     @property
-    def partial_sums(self) -> Whole:
+    def partial_sums(self) -> IntOrArray:
         """Sums that go to the output buffer and come back."""
         return self.outputs * (self.sum_passes - 1)
 
@@ -88,12 +88,7 @@ def systolic_cycles(work: MatrixWork, rows: int, columns: int, dataflow: Dataflo
     return int(fold(work, rows, columns, dataflow).cycles)
 
 
-def sides(work: MatrixWork, dataflow: Dataflow) -> tuple[int, int, int]:
-    """Sr, Sc and T of a product: what lies along the rows, what along the columns, and what streams."""
-    return STATIONARY[dataflow].sides(work)
-
-
-def mapping_efficiency(work: MatrixWork, rows: int, columns: int, dataflow: Dataflow) -> float:
+def mapping_efficiency(work: Gemm, rows: int, columns: int, dataflow: Dataflow) -> float:
     """Share of the processing elements that a fold fills, on average: Sr Sc / (folds R C), 0 to 1.
 
     Examples
@@ -101,32 +96,40 @@ def mapping_efficiency(work: MatrixWork, rows: int, columns: int, dataflow: Data
     >>> mapping_efficiency(MatrixWork(pixels=64, window=27, filters=16), 16, 16, "weight")
     0.84375
     """
-    on_rows, on_columns, _ = sides(work, dataflow)
-    return on_rows * on_columns / (-(-on_rows // rows) * rows * -(-on_columns // columns) * columns)
+    on_rows, on_columns, _ = systolic_dataflow(dataflow).sides(work)
+    return int(on_rows * on_columns) / int(-(-on_rows // rows) * rows * -(-on_columns // columns) * columns)
 
 
-def fold(work: MatrixWork, rows: int, columns: int, dataflow: Dataflow, parts: Whole = 1, overlapped: bool = False) -> Folds:
+def fold(work: Gemm, rows: int, columns: int, dataflow: Dataflow, parts: IntOrArray = 1, overlapped: bool = False) -> Folds:
     """Fold a layer onto an array.
 
     Parameters
     ----------
     work
-        The products, `pixels` counted over the batch.
+        The products, M counted over the batch.
     rows, columns, dataflow
         The array.
     parts
-        Equal parts into which tiles cut the streamed dimension: each fills the array anew and takes the stationary operand
-        anew, or, where sums are stationary, gives them out. 1 is the closed form.
+        Equal parts into which tiles cut the dimension that passes in time: for each the array fills again and takes the
+        stationary operand again, or, where sums are stationary, gives them out. 1 is the closed form.
     overlapped
         Whether a second set of registers loads, or drains, while a fold runs: then a fold takes max(T, R) cycles, and the
         array fills once a layer.
     """
-    on_rows, on_columns, streamed = sides(work, dataflow)
+    how = systolic_dataflow(dataflow)
+    on_rows, on_columns, in_time = how.sides(work)
     row_folds, column_folds = -(-on_rows // rows), -(-on_columns // columns)
     folds = work.groups * row_folds * column_folds
-    fill = STATIONARY[dataflow].fill(rows, columns)
-    cycles = folds * (parts * fill + streamed)
+    fill = how.fill_cycles(rows, columns)
+    cycles = folds * (parts * fill + in_time)
     if overlapped:
-        least, most = (np.minimum, np.maximum) if isinstance(parts, np.ndarray) else (min, max)
-        cycles = least(cycles, folds * most(streamed, parts * rows) + fill)
-    return Folds(work, folds, cycles, *STATIONARY[dataflow].passes(row_folds, column_folds, parts))
+        cycles = _least(cycles, folds * _most(in_time, parts * rows) + fill)
+    return Folds(work, folds, cycles, *how.passes(row_folds, column_folds, parts))
+
+
+def _least(a: IntOrArray, b: IntOrArray) -> IntOrArray:
+    return min(a, b) if isinstance(a, int) and isinstance(b, int) else np.minimum(a, b)
+
+
+def _most(a: IntOrArray, b: IntOrArray) -> IntOrArray:
+    return max(a, b) if isinstance(a, int) and isinstance(b, int) else np.maximum(a, b)

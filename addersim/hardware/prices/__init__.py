@@ -1,1 +1,1 @@
-"""Prices: unit energies, and what operations and moved words cost by them."""
+"""Unit energies: tables of them, and the energy of operations and of moved words."""

@@ -7,10 +7,10 @@ component      ``integer``, ``float``, ``sram``, ``register`` (a register file),
 op             operation of `addersim.arithmetic.ops.OPERATIONS`; ``add``, ``mul`` (float); ``read``, ``write`` or, for both,
                ``access`` (sram, register); ``hop`` (network); the kind (dram)
 bits           width of an operation, or of a word whose access costs ``pJ``: one (``8``) of an exact row, a range
-               (``1..64``) of a rule; empty where the price is that of a bit
+               (``1..64``) of a rule; empty where the energy is that of a bit
 capacity_kib   the same for the capacity of a memory: needed for sram, free for register, else empty
 energy_pj      energy of an exact row; empty in a rule
-unit           ``pJ`` an operation or an access; ``pJ/bit`` or ``pJ/64bit`` (an access of so many bits) for the price of a bit
+unit           ``pJ`` an operation or an access; ``pJ/bit`` or ``pJ/64bit`` (an access of 64 bits) for the energy of a bit
 area_um2       area of the circuit, or of the memory; may be empty or missing
 leakage_uw     leakage of the same; may be empty or missing
 node_nm        technology, positive
@@ -33,13 +33,13 @@ from types import MappingProxyType
 from addersim.arithmetic.ops import OPERATIONS
 from addersim.config import bundled_names, resolve_text
 from addersim.errors import ConfigError
-from addersim.hardware.prices.rules import RULES
-from addersim.hardware.prices.table import EnergyRow, EnergyTable, Span
+from addersim.hardware.prices.rules import RULES, Span
+from addersim.hardware.prices.table import EnergyRow, EnergyTable
 from addersim.inputs.limits import read_number
 
-__all__ = ["COLUMNS", "load_table", "parse_table", "table_names"]
+__all__ = ["TABLE_COLUMNS", "load_table", "parse_table", "table_names"]
 
-COLUMNS = ("component", "op", "bits", "capacity_kib", "energy_pj", "unit", "node_nm", "voltage_v", "rule", "source")
+TABLE_COLUMNS = ("component", "op", "bits", "capacity_kib", "energy_pj", "unit", "node_nm", "voltage_v", "rule", "source")
 OPTIONAL = ("area_um2", "leakage_uw")
 _UNIT = re.compile(r"pJ(?:/([1-9][0-9]{0,3})?bit)?")
 _ACCESSES = MappingProxyType(dict.fromkeys(("read", "write", "access")))
@@ -78,10 +78,12 @@ def parse_table(text: str, name: str, where: str) -> EnergyTable:
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         header = [column.strip() for column in next(reader, [])]
-        if missing := [column for column in COLUMNS if column not in header]:
-            raise ConfigError(f"{where}: column {missing[0]!r} is missing; needs {', '.join(COLUMNS)}")
-        if unknown := [column for column in header if column not in COLUMNS + OPTIONAL or header.count(column) > 1]:
-            raise ConfigError(f"{where}: unknown or repeated column {unknown[0]!r}; known: {', '.join(COLUMNS + OPTIONAL)}")
+        if missing := [column for column in TABLE_COLUMNS if column not in header]:
+            raise ConfigError(f"{where}: column {missing[0]!r} is missing; needs {', '.join(TABLE_COLUMNS)}")
+        if unknown := [column for column in header if column not in TABLE_COLUMNS + OPTIONAL or header.count(column) > 1]:
+            raise ConfigError(
+                f"{where}: unknown or repeated column {unknown[0]!r}; known: {', '.join(TABLE_COLUMNS + OPTIONAL)}"
+            )
         rows = tuple(
             _row(fields, header, f"{where}: line {reader.line_num}", reader.line_num) for fields in reader if any(fields)
         )
@@ -173,7 +175,7 @@ def _span(text: str, rule: str, where: str) -> Span:
         raise ConfigError(f"{where}: found {text!r}, needs a range such as 1..64")
     low, high = (_number(end, where, positive=True) for end in ends)
     if low > high:
-        raise ConfigError(f"{where}: found {text!r}, whose ends are in the wrong order")
+        raise ConfigError(f"{where}: found {text!r}, whose limits are in the wrong order; the smaller limit comes first")
     return low, high
 
 
@@ -192,7 +194,7 @@ def _scale(unit: str, component: str, where: str) -> tuple[bool, float]:
     match = _UNIT.fullmatch(unit)
     per_bit = "/" in unit
     if not match or (per_bit and component in ("integer", "float")) or (not per_bit and component == "dram"):
-        of_a_bit = "pJ/bit or pJ/64bit (an access of so many bits)"
+        of_a_bit = "pJ/bit or pJ/64bit (an access of 64 bits)"
         needs = {"integer": "pJ (an operation)", "float": "pJ (an operation)", "dram": of_a_bit}
         raise ConfigError(f"{where}, column unit: found {unit!r}, needs {needs.get(component, f'pJ (an access), {of_a_bit}')}")
     return per_bit, 1 / int(match[1] or 1)

@@ -1,4 +1,4 @@
-"""Energy of movement: accesses to registers, array network, on-chip memories and DRAM, times their prices."""
+"""Energy of data movement: reads and writes of registers, array network, on-chip memories and DRAM, times unit energies."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from typing import get_args
 
 from addersim.errors import PriceError
 from addersim.hardware.accelerator import Accelerator, Buffer
-from addersim.hardware.cost import EnergyPart, Price, PriceUsed
-from addersim.hardware.prices.missing import Users, needed_by
+from addersim.hardware.cost import EnergyPart, UnitEnergy, UnitEnergyUsed
+from addersim.hardware.prices.missing import LayersNeeding, naming_layers
 from addersim.hardware.prices.table import EnergyTable
-from addersim.hardware.traffic import Access, Level, Moved
+from addersim.hardware.traffic import Access, Level, Stored
 
-__all__ = ["MovementPrices"]
+__all__ = ["MovementEnergy"]
 
 
-class MovementPrices:
-    """Unit prices of all that moves on an accelerator: words of registers, network and memories, bits of DRAM.
+class MovementEnergy:
+    """Unit energies of all that moves on an accelerator: words of registers, network and memories, bits of DRAM.
 
     They are looked up when first asked for, so that what works under no table, such as a memory too small for one tile, is
-    found before. Where a price is missing, the message names the layers among `users` that need it.
+    refused before. Where the table lacks one, the message names the layers that need it, if `needing` knows them.
     """
 
-    def __init__(self, accelerator: Accelerator, table: EnergyTable, users: Users | None = None) -> None:
-        self._accelerator, self._table, self._users = accelerator, table, users
+    def __init__(self, accelerator: Accelerator, table: EnergyTable, needing: LayersNeeding | None = None) -> None:
+        self._accelerator, self._table, self._needing = accelerator, table, needing
         self._inside: dict[tuple[str, int], tuple[float, float]] = {}
-        self._used_inside: list[PriceUsed] = []
+        self._used_inside: list[UnitEnergyUsed] = []
 
     @property
-    def used(self) -> list[PriceUsed]:
-        """The prices, for the record: of memories and DRAM, and those inside the array that were asked for."""
-        return [*(used for prices in self._memories.values() for used in prices), self._dram, *self._used_inside]
+    def used(self) -> list[UnitEnergyUsed]:
+        """The unit energies of memories and DRAM, and those inside the array that were asked for."""
+        return [*(used for both in self._memories.values() for used in both), self._dram, *self._used_inside]
 
     def parts(self, accesses: Iterable[Access]) -> list[EnergyPart]:
         """Energy of accesses."""
@@ -42,73 +42,73 @@ class MovementPrices:
         """Energy of one access record, reads and writes together."""
         level, operand, reads, writes, bits = access
         if level == "dram":
-            return access.size_bits * self._dram.price.energy_pj
+            return access.size_bits * self._dram.energy.energy_pj
         if level != "buffer":
             read_pj, write_pj = self._inside_pj(level, bits)
             return reads * read_pj + writes * write_pj
         memory, read_pj, write_pj = self._word_pj[operand]
         return memory.words(reads, bits) * read_pj + memory.words(writes, bits) * write_pj
 
-    def per_operand(self, level: Level, operand: Moved, bits: int) -> tuple[float, float]:
+    def per_operand(self, level: Level, operand: Stored, bits: int) -> tuple[float, float]:
         """Energy of reading and of writing one operand of a width, in pJ; operands share words of the memories."""
         if level == "dram":
-            dram_pj = bits * self._dram.price.energy_pj
+            dram_pj = bits * self._dram.energy.energy_pj
             return dram_pj, dram_pj
         memory, read_pj, write_pj = self._word_pj[operand]
         return memory.share(bits) * read_pj, memory.share(bits) * write_pj
 
     @cached_property
-    def _memories(self) -> dict[str, tuple[PriceUsed, PriceUsed]]:
-        """Prices of reading and of writing a word of each memory."""
+    def _memories(self) -> dict[str, tuple[UnitEnergyUsed, UnitEnergyUsed]]:
+        """Unit energies of reading and of writing a word of each memory."""
         return {name: self._access(name, memory) for name, memory in self._accelerator.buffers.memories().items()}
 
     @cached_property
-    def _word_pj(self) -> dict[Moved, tuple[Buffer, float, float]]:
-        buffers, found = self._accelerator.buffers, {}
-        for operand in get_args(Moved):
+    def _word_pj(self) -> dict[Stored, tuple[Buffer, float, float]]:
+        buffers, by_operand = self._accelerator.buffers, {}
+        for operand in get_args(Stored):
             read, write = self._memories[buffers.memory(operand)]
-            found[operand] = buffers.of(operand), read.price.energy_pj, write.price.energy_pj
-        return found
+            by_operand[operand] = buffers.of(operand), read.energy.energy_pj, write.energy.energy_pj
+        return by_operand
 
     @cached_property
-    def _dram(self) -> PriceUsed:
+    def _dram(self) -> UnitEnergyUsed:
         dram = self._accelerator.dram
         if dram.energy_pj_per_bit is not None:
-            price = Price(dram.energy_pj_per_bit, "given by the accelerator", dram.source or "")
+            energy = UnitEnergy(dram.energy_pj_per_bit, "given by the accelerator", dram.source or "")
         else:
-            with self._needed_by(Users.of_dram):
-                price = self._table.dram(dram.kind)
-        return PriceUsed(f"DRAM {dram.kind}", "bit", price)
+            with self._naming(LayersNeeding.dram):
+                energy = self._table.dram(dram.kind)
+        return UnitEnergyUsed(f"DRAM {dram.kind}", "bit", energy)
 
-    def _needed_by(self, names: Callable[[Users], Sequence[str]]) -> AbstractContextManager[None]:
-        """Names those of the users who need a price, should it be missing."""
-        users = self._users
-        return needed_by(lambda: names(users) if users else ())
+    def _naming(self, names: Callable[[LayersNeeding], Sequence[str]]) -> AbstractContextManager[None]:
+        """Name the layers that need a unit energy, should the table lack it."""
+        needing = self._needing
+        return naming_layers(lambda: names(needing) if needing else ())
 
     def _inside_pj(self, level: Level, bits: int) -> tuple[float, float]:
         """Energy of a word read from and written to the registers, or moved by the network, of the array."""
         if (level, bits) not in self._inside:
             try:
-                with self._needed_by(lambda users: users.inside(bits)):
-                    found = self._inside_prices(level, bits)
+                with self._naming(lambda needing: needing.word_in_array(bits)):
+                    energies = self._inside_energies(level, bits)
             except PriceError as error:
                 raise PriceError(f"{error}; this array moves words there: take a table with such rows: eyeriss-65nm") from None
-            self._used_inside += [PriceUsed(what, f"word of {bits} bit", price) for what, price in found.items()]
-            read, write = (*found.values(), *found.values())[:2]
+            self._used_inside += [UnitEnergyUsed(what, f"word of {bits} bit", energy) for what, energy in energies.items()]
+            read, write = (*energies.values(), *energies.values())[:2]
             self._inside[level, bits] = read.energy_pj, write.energy_pj
         return self._inside[level, bits]
 
-    def _inside_prices(self, level: Level, bits: int) -> dict[str, Price]:
+    def _inside_energies(self, level: Level, bits: int) -> dict[str, UnitEnergy]:
         if level == "network":
             return {"array network, hop": self._table.network(bits)}
         return {f"registers, {op}": self._table.register(op, bits) for op in ("read", "write")}
 
-    def _access(self, name: str, memory: Buffer) -> tuple[PriceUsed, PriceUsed]:
+    def _access(self, name: str, memory: Buffer) -> tuple[UnitEnergyUsed, UnitEnergyUsed]:
         if memory.read_pj_per_word is not None and memory.write_pj_per_word is not None:
             given = "given by the accelerator", memory.source or ""
-            read, write = Price(memory.read_pj_per_word, *given), Price(memory.write_pj_per_word, *given)
+            read, write = UnitEnergy(memory.read_pj_per_word, *given), UnitEnergy(memory.write_pj_per_word, *given)
         else:
-            with self._needed_by(lambda users: users.of_memory(self._accelerator.buffers, name)):
+            with self._naming(lambda needing: needing.memory(self._accelerator.buffers, name)):
                 read, write = (self._table.sram(memory.capacity_kib, memory.word_bits, op) for op in ("read", "write"))
         of, unit = f"{name} buffer of {memory.capacity_kib:g} KiB", f"access of {memory.word_bits} bit"
-        return PriceUsed(f"{of}, read", unit, read), PriceUsed(f"{of}, write", unit, write)
+        return UnitEnergyUsed(f"{of}, read", unit, read), UnitEnergyUsed(f"{of}, write", unit, write)

@@ -1,4 +1,4 @@
-"""Who needs a price: the layers that a message about a missing one names."""
+"""A missing unit energy: which layers of a trace need it, for the message."""
 
 from __future__ import annotations
 
@@ -9,54 +9,61 @@ from dataclasses import dataclass
 from addersim.errors import PriceError
 from addersim.hardware.accelerator import Buffers
 from addersim.hardware.schedule import Schedule
-from addersim.hardware.traffic import Moved, Widths
+from addersim.hardware.traffic import Stored, Widths
 from addersim.trace import LayerTrace
 
-__all__ = ["Users", "needed_by"]
+__all__ = ["LayersNeeding", "naming_layers"]
 
 
 @contextmanager
-def needed_by(names: Callable[[], Sequence[str]]) -> Iterator[None]:
-    """Add the layers that need it to the message about a missing price; they are worked out only then."""
+def naming_layers(needing: Callable[[], Sequence[str]]) -> Iterator[None]:
+    """Append the names of the layers that need a unit energy to the message that the table lacks it.
+
+    `needing` gives the names, and is called only if the unit energy is missing.
+    """
     try:
         yield
     except PriceError as error:
-        found = names()
-        more = f" and {len(found) - 3} more" if len(found) > 3 else ""
-        raise PriceError(f"{error}; needed by layers {', '.join(found[:3])}{more}" if found else str(error)) from None
+        names = needing()
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        raise PriceError(f"{error}; needed by layers {', '.join(names[:3])}{more}" if names else str(error)) from None
 
 
 @dataclass(frozen=True, slots=True)
-class Users:
-    """The layers of a trace that move words to and from a place."""
+class LayersNeeding:
+    """The layers of a trace that need the unit energy of a memory, of DRAM or a word inside the array."""
 
     layers: tuple[LayerTrace, ...]
     order: Schedule
     kept: frozenset[int]
 
-    def of_memory(self, buffers: Buffers, name: str) -> list[str]:
+    def memory(self, buffers: Buffers, name: str) -> list[str]:
         """Layers with an operand in an on-chip memory."""
-        return [layer.name for _, layer in self._moving() if any(buffers.memory(one) == name for one in _operands(layer))]
+        return [
+            layer.name
+            for _, layer in self._not_views()
+            if any(buffers.memory(operand) == name for operand in _stored_operands(layer))
+        ]
 
-    def of_dram(self) -> list[str]:
+    def dram(self) -> list[str]:
         """Layers with constants, or with an input or output that does not stay on chip."""
         return [
             layer.name
-            for index, layer in self._moving()
+            for index, layer in self._not_views()
             if layer.weights.words
             or not self.kept.issuperset(self.order.sources[index])
             or not (layer.fused or index in self.kept)
         ]
 
-    def inside(self, bits: int) -> list[str]:
+    def word_in_array(self, bits: int) -> list[str]:
         """Layers with an operand of a width in the array."""
         return [layer.name for layer in self.layers if layer.work is not None and bits in Widths.of(layer)]
 
-    def _moving(self) -> list[tuple[int, LayerTrace]]:
+    def _not_views(self) -> list[tuple[int, LayerTrace]]:
         return [(index, layer) for index, layer in enumerate(self.layers) if index not in self.order.views]
 
 
-def _operands(layer: LayerTrace) -> Iterator[Moved]:
+def _stored_operands(layer: LayerTrace) -> Iterator[Stored]:
     if layer.inputs:
         yield "input"
     if layer.weights.words:

@@ -1,4 +1,4 @@
-"""Energy of operations: counts times the table's prices."""
+"""Energy of operations: counts times the table's unit energies."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from functools import partial
 from itertools import chain
 
-from addersim.arithmetic.ops import OpCounts
-from addersim.hardware.cost import Price
-from addersim.hardware.prices.missing import needed_by
+from addersim.arithmetic.ops import OpCounts, sum_by_key
+from addersim.hardware.cost import UnitEnergy
+from addersim.hardware.prices.missing import naming_layers
 from addersim.hardware.prices.table import EnergyTable
 from addersim.trace import LayerTrace
 
-__all__ = ["arithmetic_energy", "operation_prices"]
+__all__ = ["arithmetic_energy", "operation_energies"]
 
 
 def arithmetic_energy(operations: OpCounts, table: EnergyTable, component: str = "integer") -> dict[str, float]:
@@ -30,7 +30,7 @@ def arithmetic_energy(operations: OpCounts, table: EnergyTable, component: str =
     Raises
     ------
     PriceError
-        The table lacks a price.
+        The table lacks a unit energy.
 
     Examples
     --------
@@ -41,26 +41,23 @@ def arithmetic_energy(operations: OpCounts, table: EnergyTable, component: str =
     >>> round(sum(parts.values()) * 1e-6, 2)
     9.47
     """
-    parts: dict[str, float] = {}
-    for (op, bits), number in operations.items():
-        parts[op] = parts.get(op, 0.0) + number * table.price(op, bits, component)
-    return parts
+    return sum_by_key((op, number * table.price(op, bits, component)) for (op, bits), number in operations.items())
 
 
-def operation_prices(layers: Sequence[LayerTrace], table: EnergyTable) -> dict[tuple[str, int], Price]:
-    """Price of every operation that the layers need.
+def operation_energies(layers: Sequence[LayerTrace], table: EnergyTable) -> dict[tuple[str, int], UnitEnergy]:
+    """Unit energy of every operation that the layers need.
 
     Raises
     ------
     PriceError
         One that the table lacks, with the layers that need it.
     """
-    prices: dict[tuple[str, int], Price] = {}
+    energies: dict[tuple[str, int], UnitEnergy] = {}
     for key in dict.fromkeys(chain.from_iterable(layer.operations for layer in layers)):
-        with needed_by(partial(_users, layers, key)):
-            prices[key] = table.explain(*key)
-    return prices
+        with naming_layers(partial(_layers_with, layers, key)):
+            energies[key] = table.explain(*key)
+    return energies
 
 
-def _users(layers: Sequence[LayerTrace], operation: tuple[str, int]) -> list[str]:
+def _layers_with(layers: Sequence[LayerTrace], operation: tuple[str, int]) -> list[str]:
     return [layer.name for layer in layers if operation in layer.operations]

@@ -1,4 +1,4 @@
-"""The rules by which an energy table prices what it has no exact row for: lines, parabolas, power laws, polynomials, fits."""
+"""Rules for sizes between the exact rows of an energy table: lines, parabolas, power laws, polynomials, least-squares fits."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-__all__ = ["INTERPOLATIONS", "RULES", "Point", "PowerFit", "interpolate", "points_needed", "polynomial"]
+__all__ = ["INTERPOLATIONS", "RULES", "DataPoint", "PowerFit", "Span", "interpolate", "points_needed", "polynomial"]
 
-Point = tuple[float, float]
+DataPoint = tuple[float, float]
+"""A size, and the number of a row that has it."""
+Span = tuple[float, float]
+"""The smallest and the largest of something."""
 
 RULES: Mapping[str, str] = MappingProxyType(
     {
@@ -26,30 +29,30 @@ RULES: Mapping[str, str] = MappingProxyType(
 )
 
 
-def _linear(x: float, low: Point, high: Point) -> float:
+def _linear(x: float, low: DataPoint, high: DataPoint) -> float:
     """Ordinate at x of the straight line through two points."""
     (x0, y0), (x1, y1) = low, high
     return y0 + (y1 - y0) * (x - x0) / (x1 - x0)
 
 
-def _quadratic(x: float, low: Point, high: Point) -> float:
+def _quadratic(x: float, low: DataPoint, high: DataPoint) -> float:
     """Parabola through zero and two points: y / x is a straight line."""
     (x0, y0), (x1, y1) = low, high
     return x * _linear(x, (x0, y0 / x0), (x1, y1 / x1))
 
 
-def _power(x: float, low: Point, high: Point) -> float:
+def _power(x: float, low: DataPoint, high: DataPoint) -> float:
     """Power law through two points with positive ordinates: a straight line between logarithms."""
     (x0, y0), (x1, y1) = low, high
     return y0 * math.pow(x / x0, math.log(y1 / y0) / math.log(x1 / x0))
 
 
-INTERPOLATIONS: Mapping[str, Callable[[float, Point, Point], float]] = MappingProxyType(
+INTERPOLATIONS: Mapping[str, Callable[[float, DataPoint, DataPoint], float]] = MappingProxyType(
     {"linear": _linear, "quadratic": _quadratic, "power": _power}
 )
 
 
-def interpolate(rule: str, points: Sequence[Point], x: float) -> tuple[float, str]:
+def interpolate(rule: str, points: Sequence[DataPoint], x: float) -> tuple[float, str]:
     """Ordinate by the two points around x, or by the outermost two on its side, and the rule in words.
 
     Parameters
@@ -89,7 +92,7 @@ def polynomial(x: float, coefficients: Sequence[float]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class PowerFit:
-    """y = scale x capacity^a x width^b, found by least squares of the logarithms, with its relative errors at the points.
+    """y = scale x capacity^a x width^b, fitted by least squares of the logarithms, with its relative errors at the points.
 
     Attributes
     ----------
@@ -111,8 +114,8 @@ class PowerFit:
     capacity_power: float
     width_power: float
     points: int
-    capacities: Point
-    widths: Point
+    capacities: Span
+    widths: Span
     rms: float
     worst: float
 
@@ -123,11 +126,11 @@ class PowerFit:
 
         capacity, width, y = np.asarray(points, dtype=np.float64).T
         logs = np.stack((np.ones_like(y), np.log(capacity), np.log(width)), axis=1)
-        found = np.linalg.lstsq(logs, np.log(y), rcond=None)[0]
-        errors = np.expm1(logs @ found - np.log(y))
+        fitted = np.linalg.lstsq(logs, np.log(y), rcond=None)[0]
+        errors = np.expm1(logs @ fitted - np.log(y))
         rms, worst = float(np.sqrt(np.mean(errors**2))), float(np.max(np.abs(errors)))
         hull = [(float(axis.min()), float(axis.max())) for axis in (capacity, width)]
-        return cls(math.exp(found[0]), float(found[1]), float(found[2]), len(points), hull[0], hull[1], rms, worst)
+        return cls(math.exp(fitted[0]), float(fitted[1]), float(fitted[2]), len(points), hull[0], hull[1], rms, worst)
 
     def __call__(self, capacity_kib: float, width_bits: float) -> float:
         """The law's value."""

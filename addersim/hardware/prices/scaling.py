@@ -2,9 +2,9 @@
 
 Energy of a switching gate is E ~ a2 V^2 + a1 V + a0 with a node's three coefficients, and area falls by a factor a node
 (A. Stillmaker, B. Baas, "Scaling equations for the accurate prediction of CMOS device performance from 180 nm to 7 nm",
-Integration 58, 2017). Every price of a scaled table says so in its rule. The fits are of logic: memories scale less than
+Integration 58, 2017). Every unit energy of a scaled table says so in its rule. The fits are of logic: memories scale less than
 logic, and published operations of 7 nm chips cost a third or a quarter of those at 45 nm where the fits say a fifteenth. DRAM
-is another chip and keeps its price; leakage does not follow these fits and is left out.
+is another chip and keeps its energy; leakage does not follow these fits and is left out.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from addersim.config import resolve_text
 from addersim.errors import ConfigError, PriceError
 from addersim.hardware.prices.table import EnergyRow, EnergyTable, Quantity
 
-__all__ = ["Node", "nodes", "scale_table"]
+__all__ = ["TechnologyNode", "nodes", "scale_table"]
 
 
-class Node(NamedTuple):
+class TechnologyNode(NamedTuple):
     """A technology of the fits: usual supply, coefficients of energy, area as a multiple of 45 nm's, and source."""
 
     node_nm: float
@@ -37,19 +37,19 @@ class Node(NamedTuple):
         return self.a2 * voltage_v**2 + self.a1 * voltage_v + self.a0
 
 
-def nodes() -> dict[float, Node]:
+def nodes() -> dict[float, TechnologyNode]:
     """The technologies that can be scaled between, by nm."""
     _, _, text = resolve_text("stillmaker-baas", "scaling", ".csv", "scaling")
     rows = list(csv.reader(io.StringIO(text, newline="")))[1:]
-    found = []
+    known = []
     for *numbers, source in rows:
         node_nm, voltage_v, a2, a1, a0, area = map(float, numbers)
-        found.append(Node(node_nm, voltage_v, a2, a1, a0, area, source))
-    return {node.node_nm: node for node in found}
+        known.append(TechnologyNode(node_nm, voltage_v, a2, a1, a0, area, source))
+    return {node.node_nm: node for node in known}
 
 
 def scale_table(table: EnergyTable, node_nm: float, voltage_v: float | None = None) -> EnergyTable:
-    """A table at another node; the prices' rules name the factor, the nodes and the voltages.
+    """A table at another node; the rules of its unit energies name the factor, the nodes and the voltages.
 
     Parameters
     ----------

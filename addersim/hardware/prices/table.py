@@ -1,4 +1,4 @@
-"""Energy tables: what an operation, an access or a bit of DRAM traffic costs, each price with its rule and its source.
+"""Energy tables: the unit energy of an operation, an access or a bit of DRAM traffic, with its rule and its source.
 
 The file format is described in `addersim.hardware.prices.csv_file`.
 """
@@ -11,19 +11,18 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from addersim.errors import ConfigError, PriceError
-from addersim.hardware.cost import Price
-from addersim.hardware.prices.rules import Point, PowerFit, interpolate, points_needed, polynomial
+from addersim.hardware.cost import UnitEnergy
+from addersim.hardware.prices.rules import DataPoint, PowerFit, Span, interpolate, points_needed, polynomial
 
-__all__ = ["EnergyRow", "EnergyTable", "Figure", "Quantity", "Size", "Span"]
+__all__ = ["EnergyRow", "EnergyTable", "Figure", "Quantity", "Size"]
 
 Quantity = Literal["energy_pj", "area_um2", "leakage_uw"]
-Span = tuple[float, float]
 
 QUANTITIES: tuple[Quantity, ...] = ("energy_pj", "area_um2", "leakage_uw")
 
 
 class Figure(NamedTuple):
-    """The area in um2 or the leakage in uW of one component, how it was found, and where it comes from."""
+    """The area in um2 or the leakage in uW of one component, the table's rule for it, and its source."""
 
     value: float
     rule: str
@@ -31,7 +30,7 @@ class Figure(NamedTuple):
 
 
 class Size(NamedTuple):
-    """What a price is asked for: a width, and the capacity of the memory where there is one."""
+    """The size of a component: a width, and the capacity of the memory where there is one."""
 
     bits: float
     capacity_kib: float | None = None
@@ -44,7 +43,7 @@ class EnergyRow:
     Attributes
     ----------
     component, op
-        What is priced.
+        What the row is for.
     bits, capacity_kib
         Smallest and largest size for which the row holds, equal in an exact row; None where any size will do.
     energy_pj
@@ -111,7 +110,7 @@ class EnergyTable:
     rows
         The rows of the file, in its order.
     notes
-        What the rule of every price that is not DRAM's says beside, by quantity: how a scaled table came about.
+        What is added to the rule of every figure that is not DRAM's, by quantity: how a scaled table was scaled.
 
     Examples
     --------
@@ -129,7 +128,7 @@ class EnergyTable:
     rows: tuple[EnergyRow, ...]
     notes: Mapping[Quantity, str] = field(default_factory=dict, hash=False)
     _by_op: Mapping[tuple[str, str], tuple[EnergyRow, ...]] = field(init=False, repr=False, compare=False)
-    _lines: Mapping[tuple[str, str, bool, Quantity], list[Point]] = field(init=False, repr=False, compare=False)
+    _lines: Mapping[tuple[str, str, bool, Quantity], list[DataPoint]] = field(init=False, repr=False, compare=False)
     _fits: Mapping[tuple[str, str, Quantity], PowerFit] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -154,27 +153,27 @@ class EnergyTable:
         """
         return self.explain(op, bits, component).energy_pj
 
-    def explain(self, op: str, bits: int, component: str = "integer") -> Price:
+    def explain(self, op: str, bits: int, component: str = "integer") -> UnitEnergy:
         """Energy of one operation with its rule and source."""
-        return self._price(component, op, Size(bits), f"{component} {op} of {bits} bits")
+        return self._unit_energy(component, op, Size(bits), f"{component} {op} of {bits} bits")
 
-    def sram(self, capacity_kib: float, word_bits: int = 1, op: str = "read") -> Price:
+    def sram(self, capacity_kib: float, word_bits: int = 1, op: str = "read") -> UnitEnergy:
         """Energy of reading (or, with `op` ``write``, writing) a word of an SRAM; by default one bit."""
         what = f"sram of {capacity_kib:g} KiB, {op} of {_count(word_bits)}"
-        return self._price("sram", self._access("sram", op), Size(word_bits, capacity_kib), what)
+        return self._unit_energy("sram", self._access("sram", op), Size(word_bits, capacity_kib), what)
 
-    def register(self, op: str, bits: int, capacity_kib: float | None = None) -> Price:
+    def register(self, op: str, bits: int, capacity_kib: float | None = None) -> UnitEnergy:
         """Energy of reading or writing a word of a register file (of a capacity, where the table's rows depend on it)."""
         what = "register" + (f" of {capacity_kib:g} KiB" if capacity_kib is not None else "") + f", {op} of {_count(bits)}"
-        return self._price("register", self._access("register", op), Size(bits, capacity_kib), what)
+        return self._unit_energy("register", self._access("register", op), Size(bits, capacity_kib), what)
 
-    def network(self, bits: int, op: str = "hop") -> Price:
+    def network(self, bits: int, op: str = "hop") -> UnitEnergy:
         """Energy of moving a word from one processing element to the next, over the array's network."""
-        return self._price("network", op, Size(bits), f"network {op} of {_count(bits)}")
+        return self._unit_energy("network", op, Size(bits), f"network {op} of {_count(bits)}")
 
-    def dram(self, kind: str = "dram") -> Price:
+    def dram(self, kind: str = "dram") -> UnitEnergy:
         """Energy of a bit that goes to or comes from DRAM."""
-        return self._price("dram", kind, Size(1), f"dram of kind {kind!r}")
+        return self._unit_energy("dram", kind, Size(1), f"dram of kind {kind!r}")
 
     def area(self, component: str, op: str, bits: int, capacity_kib: float | None = None) -> Figure:
         """Area of a component in um2: of one circuit for an operation, of one memory of a capacity.
@@ -193,9 +192,9 @@ class EnergyTable:
     def _access(self, component: str, op: str) -> str:
         return op if (component, op) in self._by_op else "access"
 
-    def _price(self, component: str, op: str, size: Size, what: str) -> Price:
+    def _unit_energy(self, component: str, op: str, size: Size, what: str) -> UnitEnergy:
         value, rule, source = self._find("energy_pj", component, op, size, what)
-        return Price(value, self._noted(rule, "energy_pj", component), source)
+        return UnitEnergy(value, self._noted(rule, "energy_pj", component), source)
 
     def _figure(self, quantity: Quantity, component: str, op: str, size: Size) -> Figure:
         op = self._access(component, op) if component in ("sram", "register") else op
@@ -253,7 +252,7 @@ class EnergyTable:
             )
         return value * (size.bits if rule.per_bit and quantity == "energy_pj" else 1), text, rule.source
 
-    def _drawn(self, rule: EnergyRow) -> Iterator[tuple[tuple[str, str, bool, Quantity], list[Point]]]:
+    def _drawn(self, rule: EnergyRow) -> Iterator[tuple[tuple[str, str, bool, Quantity], list[DataPoint]]]:
         """For each quantity the exact rows along the axis of a rule that runs along them, by rising size."""
         for quantity in QUANTITIES if points_needed(rule.rule) else ():
             rows = self._points(rule, quantity)

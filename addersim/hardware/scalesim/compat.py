@@ -8,11 +8,9 @@ back. What DRAM does depends on its simulated prefetching and has no closed form
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from addersim.hardware.accelerator import Accelerator
 from addersim.hardware.cost import LayerCost
-from addersim.hardware.dataflow.stationary import STATIONARY
+from addersim.hardware.dataflow.stationary import systolic_dataflow
 from addersim.hardware.dataflow.systolic import fold, mapping_efficiency
 from addersim.hardware.traffic import Access
 from addersim.trace import LayerTrace
@@ -33,10 +31,11 @@ def scalesim_layer(layer: LayerTrace, accelerator: Accelerator, batch: int) -> L
     if layer.work is None:
         return LayerCost(layer.name, layer.kind, layer.datapath, 0, "none", 0, 0, 0, 0, 0.0, 0.0, None, (), ())
     array = accelerator.array
-    work = replace(layer.work, pixels=layer.work.pixels * batch)
+    work = layer.work.batched(batch)
     folds = fold(work, array.rows, array.columns, array.systolic)
-    printed = folds.cycles - 1
-    beyond = folds.partial_sums if STATIONARY[array.systolic].loads else folds.folds * (array.rows + array.columns)
+    printed = int(folds.cycles) - 1
+    preloaded = systolic_dataflow(array.systolic).preloaded
+    beyond = folds.partial_sums if preloaded else folds.folds * (array.rows + array.columns)
     return LayerCost(
         name=layer.name,
         kind=layer.kind,
@@ -52,8 +51,8 @@ def scalesim_layer(layer: LayerTrace, accelerator: Accelerator, batch: int) -> L
         tiling=None,
         parts=(),
         accesses=(
-            Access("buffer", "input", folds.input_reads, 0, WORD_BITS),
-            Access("buffer", "weight", folds.weight_reads, 0, WORD_BITS),
-            Access("buffer", "output", 0, folds.outputs + beyond, WORD_BITS),
+            Access("buffer", "input", int(folds.input_reads), 0, WORD_BITS),
+            Access("buffer", "weight", int(folds.weight_reads), 0, WORD_BITS),
+            Access("buffer", "output", 0, int(folds.outputs + beyond), WORD_BITS),
         ),
     )

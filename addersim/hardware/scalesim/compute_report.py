@@ -16,17 +16,17 @@ from __future__ import annotations
 from addersim.errors import HardwareError
 from addersim.hardware.accelerator import Accelerator
 from addersim.hardware.cost import Cost
-from addersim.hardware.dataflow.stationary import STATIONARY
-from addersim.hardware.dataflow.systolic import mapping_efficiency, sides
+from addersim.hardware.dataflow.stationary import systolic_dataflow
+from addersim.hardware.dataflow.systolic import mapping_efficiency
 from addersim.trace import MatrixWork, Trace
 
-__all__ = ["COLUMNS", "compute_report"]
+__all__ = ["REPORT_COLUMNS", "compute_report"]
 
-COLUMNS = ("LayerID", "Total Cycles", "Stall Cycles", "Overall Util %", "Mapping Efficiency %", "Compute Util %")
+REPORT_COLUMNS = ("LayerID", "Total Cycles", "Stall Cycles", "Overall Util %", "Mapping Efficiency %", "Compute Util %")
 
 
 def compute_report(trace: Trace, cost: Cost, accelerator: Accelerator) -> list[tuple[int | float, ...]]:
-    """Rows of `COLUMNS`.
+    """Rows of `REPORT_COLUMNS`.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def compute_report(trace: Trace, cost: Cost, accelerator: Accelerator) -> list[t
     for layer, priced in zip(trace.layers, cost.layers, strict=True):
         if layer.work is None:
             continue
-        work = MatrixWork(layer.work.pixels * cost.batch, layer.work.window, layer.work.filters, layer.work.groups)
+        work = layer.work.batched(cost.batch)
         mapping, compute = _percentages(work, accelerator)
         total = priced.cycles - (cost.compat is None)  # the index of the last cycle
         overall = 100 * work.taps / (total * accelerator.array.elements) if total else 0.0
@@ -59,7 +59,8 @@ def compute_report(trace: Trace, cost: Cost, accelerator: Accelerator) -> list[t
 def _percentages(work: MatrixWork, accelerator: Accelerator) -> tuple[float, float]:
     """Mapping efficiency and compute utilisation."""
     rows, columns, dataflow = accelerator.array.rows, accelerator.array.columns, accelerator.array.systolic
-    _, _, streamed = sides(work, dataflow)
-    fold_cycles = 2 * rows + 2 * columns + streamed - 3 if STATIONARY[dataflow].loads else rows + columns + streamed - 2
+    how = systolic_dataflow(dataflow)
+    steps = int(how.sides(work)[2])
+    fold_cycles = how.fill_cycles(rows, columns) + steps + (columns - 1 if how.preloaded else 0)
     mapping = 100 * mapping_efficiency(work, rows, columns, dataflow)
-    return mapping, mapping * streamed / fold_cycles
+    return mapping, mapping * steps / fold_cycles

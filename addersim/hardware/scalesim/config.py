@@ -15,7 +15,7 @@ import msgspec
 from addersim.config import MAX_FILE_BYTES
 from addersim.errors import ConfigError
 from addersim.hardware.accelerator import Accelerator, Dataflow
-from addersim.hardware.dataflow.stationary import STATIONARY
+from addersim.hardware.dataflow.stationary import SYSTOLIC_DATAFLOWS
 from addersim.inputs.limits import SIDE, Limit
 from addersim.inputs.opening import parsing
 
@@ -29,7 +29,7 @@ NEVER_STALLS_GB_S = 1e6
 """Chosen: the largest bandwidth that the record allows."""
 MAX_BANDWIDTH = 100_000
 
-DATAFLOWS: Mapping[str, Dataflow] = {f"{name[0]}s": name for name in STATIONARY}
+DATAFLOWS: Mapping[str, Dataflow] = {f"{name[0]}s": name for name in SYSTOLIC_DATAFLOWS}
 ARCHITECTURE = "architecture_presets"
 
 

@@ -38,13 +38,13 @@ def missing(points: Points) -> list[str]:
 
 
 def within(rows: pd.DataFrame, loss_points: float) -> pd.DataFrame:
-    """Rows that lose at most so many points against float; none whose sums wrapped, which is luck."""
+    """Rows within `loss_points` of the float accuracy, without those whose sums wrapped, which is luck."""
     lucky = rows["accumulator"].str.endswith("wrap") & (rows["overflowed_share"] > 0)
     return rows[(rows["loss_points"] <= loss_points) & ~lucky]
 
 
 def fewest_bits(rows: pd.DataFrame, loss_points: float) -> pd.Series | None:
-    """The point with the fewest bits, of those the cheapest, that loses at most so many points; None where all lose more."""
+    """The point with the fewest bits, of those the cheapest, within `loss_points` of the float accuracy, or None."""
     near = within(rows, loss_points)
     if near.empty:
         return None
@@ -53,7 +53,7 @@ def fewest_bits(rows: pd.DataFrame, loss_points: float) -> pd.Series | None:
 
 
 def cheapest(rows: pd.DataFrame, loss_points: float = _ALLOWED) -> pd.Series | None:
-    """The point of least energy that loses at most so many points, the most accurate of equals; None where all lose more."""
+    """The point of least energy within `loss_points` of the float accuracy, the most accurate of equals; or None."""
     near = within(rows, loss_points)
     if near.empty:
         return None
@@ -152,7 +152,7 @@ def _rivals(points: Points) -> Iterator[str]:
 
 
 def _precision(points: Points) -> str:
-    """How far accuracies of so many images can be trusted."""
+    """How far accuracies on this number of images can be trusted."""
     rows = points.done
     images, share = int(rows["images"].min()), float(rows["accuracy"].max())
     error = 100 * math.sqrt(share * (1 - share) / images)

@@ -74,7 +74,7 @@ class Points:
         return cls(everything, known.astype(dict.fromkeys(numbers, "float64")), axes)
 
     def fewer(self, most: int) -> Points:
-        """At most so many points: the Pareto-optimal ones first, and of the others evenly many from the study's order."""
+        """At most `most` points: the Pareto-optimal points first, then others at even distances in the study's order."""
         if len(self.frame) <= most:
             return self
         first = self.frame[self.frame["pareto"]].head(most)

@@ -115,7 +115,7 @@ def test_accumulators_print_as_they_are_read(text):
         (lambda: Accumulator(None, "wrap"), r"accumulator: wrap needs a width, such as 16:wrap"),
         (lambda: Accumulator(7, "wrap"), r"accumulator: found 7, needs a whole number in 8\.\.48"),
         (lambda: Accumulator(49, "exact"), r"accumulator: found 49, needs a whole number in 8\.\.48"),
-        (lambda: Accumulator().minimum, r"exact without a width has no ends"),
+        (lambda: Accumulator().minimum, r"exact without a width has no smallest or largest code"),
         (lambda: bits_for(-1, 3, signed=False), r"no unsigned code holds the range -1\.\.3"),
     ],
 )

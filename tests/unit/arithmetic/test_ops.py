@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from addersim.arithmetic.datapaths import DATAPATHS, datapath
-from addersim.arithmetic.ops import OPERATIONS, OpCounts, sum_counts
+from addersim.arithmetic.ops import OPERATIONS, OpCounts, sum_by_key, sum_counts
 from addersim.errors import AddersimError, FormatError
 
 counts = st.dictionaries(
@@ -61,3 +61,10 @@ def test_what_never_runs_is_not_kept():
     assert OpCounts({("add", 8): 0}) == OpCounts()
     assert list(OpCounts([(("add", 8), 0), (("mul", 8), 2), (("mul", 8), 3)]).items()) == [(("mul", 8), 5)]
     assert repr(OpCounts({("add", 8): 0})) == "OpCounts()"
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(-9, 9))))
+def test_sums_by_key_keep_every_key_in_the_order_in_which_it_came(pairs):
+    totals = sum_by_key(pairs)
+    assert list(totals) == list(dict.fromkeys(key for key, _ in pairs))
+    assert totals == {key: sum(number for other, number in pairs if other == key) for key, _ in pairs}

@@ -57,10 +57,27 @@ def test_several_arithmetics_take_one_each(given):
             ("compare", "lenet5-conv", "lenet5-conv@systolic-32x32", "--datapath", "xor"),
             "--datapath: found l1-xor, which no layer computes; the layers run on mac",
         ),
+        (
+            ("simulate", "lenet5-conv", "--limit", "4", "--datapath", "xor"),
+            "--datapath: found l1-xor, which no layer computes; the layers run on mac",
+        ),
+        (
+            ("simulate", "lenet5-adder", "--limit", "4", "--datapath", "2a,mac"),
+            "--datapath: found mac, which no layer computes; the layers run on l1-2a",
+        ),
+        (
+            ("report", "lenet5-conv", "lenet5-conv", "--limit", "4", "--datapath", "xor"),
+            "--datapath: found l1-xor, which no layer computes; the layers run on mac",
+        ),
+        (
+            ("search", "lenet5-adder", "--datapath", "mac", "--out", "never-made"),
+            "--datapath: found mac, which no layer computes; the layers run on l1-2a",
+        ),
     ],
     ids=str,
 )
-def test_what_no_layer_can_run_on_is_refused_in_one_line(arguments, message):
+def test_what_no_layer_can_run_on_is_refused_in_one_line(arguments, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     found = refusal(*arguments)
     assert found.startswith(message)
     assert "\n" not in found

@@ -87,7 +87,9 @@ def test_fitted_prices_and_areas_are_told_with_their_error(tmp_path):
     assert "fitted: weight" not in told  # 64 KiB is a row
     listed = words(run("lenet5-adder"))
     assert "fitted" not in listed
-    assert re.search(r"prices by rule, not by row: \d+ linear, .* 6 power, of \d+ \(--json names each\)", listed)
+    assert re.search(
+        r"unit energies computed by a rule of the table: \d+ linear, .* 6 power, of \d+ \(--json names each\)", listed
+    )
 
 
 def test_what_is_not_priced_is_said():

@@ -136,7 +136,7 @@ def test_a_stopped_search_ends_as_one_that_was_not(found, network, training, tmp
 def test_a_damaged_journal_is_told_in_one_line(network, training, tmp_path, content):
     (tmp_path / "trials.journal").write_bytes(content * 2)
     with pytest.raises(
-        ConfigError, match=r"trials\.journal: not a search's journal, or damaged; remove it to begin anew: [^\n]+$"
+        ConfigError, match=r"trials\.journal: not a search's journal, or damaged; remove it to start over: [^\n]+$"
     ):
         search(network, training, tmp_path)
 

@@ -9,12 +9,12 @@ from addersim.arithmetic.ops import OpCounts
 from addersim.hardware import estimate, load_accelerator, load_table, parse_table
 from addersim.hardware.area import estimate_area, inventory
 from addersim.hardware.leakage import Leakage
-from addersim.hardware.prices.csv_file import COLUMNS
+from addersim.hardware.prices.csv_file import TABLE_COLUMNS
 from addersim.trace import Operand, Trace
 from tests.unit.hardware.traces import batch_norm, relu, small_residual_network, window
 
 SMALL, EDGE = small_residual_network(), load_accelerator("systolic-16x16")
-HEADER = ",".join((*COLUMNS, "area_um2", "leakage_uw"))
+HEADER = ",".join((*TABLE_COLUMNS, "area_um2", "leakage_uw"))
 
 
 def row(component, op, bits, area, leakage="", capacity="", rule="exact"):
@@ -70,6 +70,12 @@ def test_an_element_of_a_mixed_network_holds_both_circuits_and_one_accumulator()
     assert estimate_area(trace, EDGE, table(*ROUND)).element_um2 == 100 + 3 * 4 + 24 + 2 * 16 + 48
     alone = with_array(datapaths=("mac",))
     assert estimate_area(trace, alone, table(*ROUND)).element_um2 == 100 + 24 + 2 * 16 + 48
+
+
+@pytest.mark.parametrize("widths", [(16, 24), (24, 16)])
+def test_an_element_adds_in_the_width_of_the_widest_sums(widths):
+    layers = (replace(window(f"conv{bits}", 64, 27, 16, inputs=192, sources=(-1,)), accumulator_bits=bits) for bits in widths)
+    assert estimate_area(Trace("both", "hardware", tuple(layers)), EDGE, table(*ROUND)).element_um2 == 100 + 24 + 2 * 16 + 48
 
 
 @pytest.mark.parametrize(("dataflow", "more"), [("output", 48), ("weight", 16), ("input", 16)])

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from addersim.arithmetic.ops import OpCounts
 from addersim.errors import HardwareError, PriceError
 from addersim.hardware import (
+    Price,
+    UnitEnergy,
     accelerator_names,
     arithmetic_energy,
     estimate,
@@ -21,9 +23,9 @@ from addersim.hardware import (
     parse_table,
     table_names,
 )
-from addersim.hardware.cost import EnergyPart, on_common_grain
+from addersim.hardware.cost import EnergyPart, UnitEnergyUsed, on_common_grain
 from addersim.hardware.latency import LayerCycles, buffer_cycles, stage_cycles
-from addersim.hardware.prices.csv_file import COLUMNS
+from addersim.hardware.prices.csv_file import TABLE_COLUMNS
 from addersim.hardware.table_range import estimate_range
 from addersim.hardware.traffic import Access
 from addersim.trace import LayerTrace, Operand, Trace
@@ -36,7 +38,7 @@ SMALL, LARGE = small_residual_network(), bottleneck_network()
 
 def priced(*operations, more=""):
     rows = [f"integer,{op},1..64,,,pJ,45,0.9,polynomial 0 1,b" for op in operations]
-    return parse_table("\n".join((",".join(COLUMNS), *rows, more)), "bare", "bare.csv")
+    return parse_table("\n".join((",".join(TABLE_COLUMNS), *rows, more)), "bare", "bare.csv")
 
 
 def grouped(cost, by):
@@ -252,7 +254,7 @@ def test_activations_that_stay_on_chip_spare_dram():
 def test_the_paper_convention_is_arithmetic_alone():
     conv = replace(window("conv", 64, 27, 16, inputs=192), operations=OpCounts({("add", 8): 2 * 27648}))
     trace = Trace("t", "paper", (conv, replace(relu("relu", 1024), operations=OpCounts())))
-    arithmetic_only = parse_table(f"{','.join(COLUMNS)}\ninteger,add,8,,0.03,pJ,45,0.9,exact,b", "mine", "mine.csv")
+    arithmetic_only = parse_table(f"{','.join(TABLE_COLUMNS)}\ninteger,add,8,,0.03,pJ,45,0.9,exact,b", "mine", "mine.csv")
     for table in ("horowitz-45nm", arithmetic_only):
         cost = estimate(trace, EDGE, table)
         assert cost.energy_by_part() == {("array", "add"): pytest.approx(2 * 27648 * 0.03)}
@@ -390,3 +392,9 @@ def test_a_layer_that_does_nothing_but_store_moves_its_words():
         ("buffer", "input", 20), ("dram", "input", 10), ("buffer", "output", 20), ("dram", "output", 10),
     ]  # fmt: skip
     assert (found.compute_cycles, found.utilisation, found.bound) == (0, 0, "buffer")  # two cycles, as long as DRAM takes
+
+
+def test_unit_energies_are_had_by_their_old_names_too():
+    assert Price is UnitEnergy
+    used = UnitEnergyUsed("add 8 bit", "operation", UnitEnergy(0.03, "exact", "a book"))
+    assert used.price == used.energy == (0.03, "exact", "a book")

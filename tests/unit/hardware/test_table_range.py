@@ -4,7 +4,7 @@ import pytest
 
 from addersim.errors import HardwareError, PriceError
 from addersim.hardware import estimate, load_accelerator, parse_table, table_names
-from addersim.hardware.prices.csv_file import COLUMNS
+from addersim.hardware.prices.csv_file import TABLE_COLUMNS
 from addersim.hardware.table_range import estimate_range
 from tests.unit.hardware.traces import small_residual_network
 
@@ -12,7 +12,7 @@ SMALL, EDGE = small_residual_network(), load_accelerator("systolic-16x16")
 
 
 def bare(name):
-    return parse_table(",".join(COLUMNS) + "\ninteger,add,8,,1,pJ,45,0.9,exact,book", name, "bare.csv")
+    return parse_table(",".join(TABLE_COLUMNS) + "\ninteger,add,8,,1,pJ,45,0.9,exact,book", name, "bare.csv")
 
 
 def test_every_bundled_table_prices_a_plain_design_and_the_cheapest_comes_first():

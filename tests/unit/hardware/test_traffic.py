@@ -4,20 +4,20 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from addersim.errors import HardwareError
+from addersim.errors import HardwareError, PriceError
 from addersim.hardware import load_accelerator
 from addersim.hardware.dataflow.array_run import Placement
 from addersim.hardware.dataflow.dispatch import run_on_array
 from addersim.hardware.prices.csv_file import load_table
-from addersim.hardware.prices.data_movement import MovementPrices
+from addersim.hardware.prices.data_movement import MovementEnergy
 from addersim.hardware.traffic import (
     Access,
-    ArrayWords,
+    ArrayTraffic,
     Widths,
-    array_accesses,
-    output_accesses,
+    array_traffic,
+    output_traffic,
     stored_outputs,
-    vector_accesses,
+    vector_traffic,
 )
 from addersim.trace import Operand
 from tests.unit.hardware.traces import batch_norm, relu, window
@@ -37,10 +37,10 @@ def machine(dataflow="output", side=16, **kib):
 
 def moved(layer, on, batch=1, kept=False, spilled=True):
     if layer.work is None:
-        found = vector_accesses(layer, batch, (kept,) * len(layer.inputs))
+        found = vector_traffic(layer, batch, (kept,) * len(layer.inputs))
     else:
-        found = run_on_array([(layer, Placement(kept, not spilled))], on, batch, MovementPrices(on, TABLE))[0].accesses
-    found += output_accesses(stored_outputs(layer, batch), layer.output.bits, not spilled)
+        found = run_on_array([(layer, Placement(kept, not spilled))], on, batch, MovementEnergy(on, TABLE))[0].accesses
+    found += output_traffic(stored_outputs(layer, batch), layer.output.bits, not spilled)
     return {(one.level, one.operand): (one.reads, one.writes, one.bits) for one in found if one.words}
 
 
@@ -169,14 +169,14 @@ def changed(layer, **fields):
 )
 def test_what_the_array_cannot_run_is_refused(layer, on, message):
     with pytest.raises(HardwareError, match=re.escape(message)) as caught:
-        run_on_array([(layer, Placement(False, False))], on, 1, MovementPrices(on, TABLE))
+        run_on_array([(layer, Placement(False, False))], on, 1, MovementEnergy(on, TABLE))
     assert "\n" not in str(caught.value)
 
 
 def test_sums_that_leave_wait_in_the_output_memory_too():
     """Five sums between folds and three between tiles: all pass the memory both ways, the three DRAM as well."""
-    moved_words = ArrayWords(inputs=1, weights=2, spilled=3, input_reads=10, weight_reads=20, partial_sums=5)
-    assert array_accesses(Widths(8, 6, 24), moved_words, input_kept=False) == (
+    traffic = ArrayTraffic(input_fills=1, weight_fills=2, spilled_sums=3, input_reads=10, weight_reads=20, partial_sums=5)
+    assert array_traffic(Widths(8, 6, 24), traffic, input_kept=False) == (
         Access("buffer", "input", 10, 1, 8),
         Access("dram", "input", 1, 0, 8),
         Access("buffer", "weight", 20, 2, 6),
@@ -188,8 +188,14 @@ def test_sums_that_leave_wait_in_the_output_memory_too():
 
 def test_constants_of_a_vector_layer_are_fetched_once_and_read_by_every_image():
     layer = batch_norm("bn", 64, 4, inputs=(Operand(64, 20),))
-    assert vector_accesses(layer, 3, (True,)) == (
+    assert vector_traffic(layer, 3, (True,)) == (
         Access("buffer", "input", 192, 0, 20),
         Access("buffer", "weight", 12, 4, 54),
         Access("dram", "weight", 4, 0, 54),
     )
+
+
+def test_a_missing_unit_energy_names_no_layers_where_none_are_known():
+    energies = MovementEnergy(EDGE, TABLE)
+    with pytest.raises(PriceError, match=r"it has no register rows; this array moves words there"):
+        energies.energy_pj(Access("register", "input", 1, 0, 8))

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from addersim import count, estimate, quantize
 from addersim.cli.output import print_json, print_table, say
 from addersim.errors import NetworkError, SweepError
-from addersim.exploration.sweeps.results import COLUMNS, write_results
+from addersim.exploration.sweeps.results import RESULT_COLUMNS, write_results
 from addersim.inputs.text import cell, one_line, plain_json, printable
 from addersim.report import write_report
 from addersim.results.result import evaluate
@@ -85,7 +85,7 @@ def test_whatever_is_printed_or_written_is_plain(capsys, tmp_path):
     assert not obeyed(found)
     cost = estimate(trace, "systolic-16x16", "horowitz-45nm")
     write_report([evaluate(trace, "systolic-16x16", "horowitz-45nm", name=network.name)], tmp_path, title="t", about={})
-    write_results(tmp_path, [dict.fromkeys(COLUMNS) | {"network": network.name, "error": "-1"}])
+    write_results(tmp_path, [dict.fromkeys(RESULT_COLUMNS) | {"network": network.name, "error": "-1"}])
     assert cost.network == network.name
     files = list(tmp_path.glob("*.csv"))
     assert len(files) > 3

@@ -145,10 +145,11 @@ def test_end_of_a_run_is_a_lowered_network(tmp_path, architecture):
     assert right.mean() == run.history[-1]["test_accuracy"]
     ends = ", first and last layer adder" if architecture == "lenet5-adder" else ""
     assert (
-        lowered.about["origin"] == f"{architecture}{ends}, trained from random weights on 128 training images of Fashion-MNIST"
+        lowered.metadata["origin"]
+        == f"{architecture}{ends}, trained from random weights on 128 training images of Fashion-MNIST"
     )
-    assert lowered.about["float accuracy"] == f"{right.mean():.2%} of 128 test images after 2 epochs"
-    assert load_recipe("lenet5-mnist", lowered.about["recipe"].split()) == run_recipe(tmp_path)
+    assert lowered.metadata["float accuracy"] == f"{right.mean():.2%} of 128 test images after 2 epochs"
+    assert load_recipe("lenet5-mnist", lowered.metadata["recipe"].split()) == run_recipe(tmp_path)
 
 
 def run_recipe(folder):

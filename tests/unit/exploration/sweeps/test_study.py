@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from addersim import Accumulator, Quantization, load_network
+from addersim import Accumulator, Quantization, load_network, model_zoo
 from addersim.config import parse_toml
 from addersim.errors import AddersimError, ConfigError
 from addersim.exploration.sweeps.plan import make_plan
@@ -210,8 +210,9 @@ def test_what_does_not_exist_is_refused_with_its_place(axes, message):
         make_plan(study(**axes))
 
 
-def test_networks_that_are_not_trained_are_refused():
+def test_networks_that_are_not_trained_are_refused_before_they_are_built(monkeypatch):
     pytest.importorskip("torch")
+    monkeypatch.setattr(model_zoo, "_untrained", lambda name: pytest.fail(f"{name} was built"))
     with pytest.raises(ConfigError, match="an architecture with random weights has no accuracy; give a trained file"):
         make_plan(study(networks=("vgg-small-adder",), data="cifar10"))
 

@@ -11,7 +11,7 @@ import addersim
 from addersim import Accumulator, Quantization, load_images, load_network, quantize, simulate
 from addersim.errors import ConfigError, SweepError
 from addersim.exploration.sweeps import jobs, run
-from addersim.exploration.sweeps.results import COLUMNS
+from addersim.exploration.sweeps.results import RESULT_COLUMNS
 from addersim.exploration.sweeps.run import Progress, sweep
 from addersim.exploration.sweeps.study import Study
 from addersim.hardware.estimate import estimate
@@ -104,9 +104,9 @@ def test_tables_hold_the_rows(done):
     folder, found = done
     with (folder / "results.csv").open(newline="") as stream:
         read = list(csv.DictReader(stream))
-    assert list(read[0]) == list(COLUMNS)
+    assert list(read[0]) == list(RESULT_COLUMNS)
     for row, text in zip(found.rows, read, strict=True):
-        for column, kind in COLUMNS.items():
+        for column, kind in RESULT_COLUMNS.items():
             if row[column] is None:
                 assert text[column] == ""
             else:

@@ -1,11 +1,11 @@
-"""Room for tiles and the pixels under them, by hand."""
+"""Capacity for tiles, and the pixels under them, by hand."""
 
 import msgspec
 import pytest
 
 from addersim.arithmetic.geometry import Geometry
-from addersim.hardware.dataflow.capacity import Room, tile_words
-from addersim.hardware.dataflow.dispatch import array_problems
+from addersim.hardware.dataflow.capacity import BufferCapacity, tile_words
+from addersim.hardware.dataflow.dispatch import layers_on_array
 from addersim.hardware.dataflow.footprint import Footprint
 from addersim.hardware.dataflow.systolic_mapper import smallest_tile
 from addersim.hardware.traffic import Widths
@@ -32,7 +32,7 @@ def test_what_a_tile_may_take_of_a_memory():
     ]  # weights are not activations
 
 
-ROOMS = [
+CAPACITIES = [
     # memories, input kept, what fits and one word more, memory that is then too small
     (APART, False, (512, 0, 0), (513, 0, 0), "input"),
     (APART, False, (512, 512, 128), (512, 512, 129), "output"),
@@ -46,13 +46,13 @@ ROOMS = [
 ]
 
 
-@pytest.mark.parametrize(("buffers", "kept", "most", "more", "name"), ROOMS)
-def test_room(buffers, kept, most, more, name):
-    room = Room.of(buffers, WIDTHS, kept)
-    assert room.fits(*most)
-    assert room.too_small(*most) is None
-    assert not room.fits(*more)
-    assert room.too_small(*more) == name
+@pytest.mark.parametrize(("buffers", "kept", "most", "more", "name"), CAPACITIES)
+def test_which_tiles_fit(buffers, kept, most, more, name):
+    capacity = BufferCapacity.of(buffers, WIDTHS, kept)
+    assert capacity.fits(*most)
+    assert capacity.too_small(*most) is None
+    assert not capacity.fits(*more)
+    assert capacity.too_small(*more) == name
 
 
 SMALLEST = [
@@ -68,9 +68,9 @@ SMALLEST = [
 @pytest.mark.parametrize(("dataflow", "taps", "held"), SMALLEST)
 def test_sums_wait_only_where_several_folds_add_to_them(dataflow, taps, held):
     layer = window("w", 4, taps, 2, inputs=4 * taps)
-    (problem,) = array_problems([(layer, AWAY)], machine(dataflow), 1)
-    assert smallest_tile(problem) == held
-    assert bool(problem.adds_up) == (held[2] > 0)
+    (on_array,) = layers_on_array([(layer, AWAY)], machine(dataflow), 1)
+    assert smallest_tile(on_array) == held
+    assert bool(on_array.adds_up) == (held[2] > 0)
 
 
 FOOTPRINTS = [

@@ -15,11 +15,12 @@ from addersim.hardware.accelerator import Buffer, Buffers
 from addersim.hardware.area import inventory
 from addersim.hardware.dataflow.array_run import Placement
 from addersim.hardware.dataflow.row_array import row_shape, run_rows
-from addersim.hardware.dataflow.row_mapper import RELATIVE_COST, RowArray, Widths, row_mapping
+from addersim.hardware.dataflow.row_mapper import RELATIVE_COST, RowArray, row_mapping
 from addersim.hardware.dataflow.row_mapper import _dram_bits as mapped_dram_bits
 from addersim.hardware.dataflow.row_mapper import _on_chip as mapped_on_chip
 from addersim.hardware.scalesim.compute_report import compute_report
 from addersim.hardware.table_range import estimate_range
+from addersim.hardware.traffic import Widths
 from addersim.trace import Operand, Trace
 from tests.unit.hardware.traces import window
 from tests.unit.networks import residual

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from addersim.arithmetic.geometry import Geometry
 from addersim.errors import HardwareError
 from addersim.hardware.dataflow import row_mapper
-from addersim.hardware.dataflow.row_mapper import RowArray, Widths, row_mapping
+from addersim.hardware.dataflow.row_mapper import RowArray, row_mapping
 from addersim.hardware.dataflow.row_stationary import RowMapping, RowShape, count_rows, fetched, footprints
+from addersim.hardware.traffic import Widths
 from tests.unit.hardware.dataflow.row_walk import RowWalk
 
 EYERISS = RowArray(rows=12, columns=14, input_words=12, weight_words=224, sum_words=24)
@@ -111,7 +112,7 @@ def test_larger_buffers_never_cost_more(shape, words, more):
             mapping = row_mapping(shape, EYERISS, room(size), WORDS, objective)
             cycles, energy = row_mapper._on_chip(shape, mapping, WORDS)
             dram = row_mapper._dram_bits(shape, mapping, WORDS, False)
-            found.append(row_mapper._scores(cycles, energy, dram, objective)[0])
+            found.append(row_mapper._objective_values(cycles, energy, dram, objective)[0])
         assert found[1] <= found[0], objective
 
 
@@ -151,7 +152,7 @@ def least_of_all(shape, array, fits, objective):
         for input_kept, weight_kept in row_mapper._KEPT:
             option = replace(mapping, input_kept=input_kept, weight_kept=weight_kept)
             dram = row_mapper._dram_bits(shape, option, WORDS, False)
-            score = row_mapper._scores(cycles, energy, dram, objective)[0]
+            score = row_mapper._objective_values(cycles, energy, dram, objective)[0]
             best = min(best, np.where(fits(*footprints(shape, option)), score, np.inf).min(initial=np.inf))
     return best
 
@@ -166,7 +167,7 @@ def test_the_search_comes_within_5_percent_of_the_best_of_all(objective, seed):
     fits = room(draw.randint(200, 900))
     mapping = row_mapping(shape, array, fits, WORDS, objective)
     cycles, energy = row_mapper._on_chip(shape, mapping, WORDS)
-    found = row_mapper._scores(cycles, energy, row_mapper._dram_bits(shape, mapping, WORDS, False), objective)[0]
+    found = row_mapper._objective_values(cycles, energy, row_mapper._dram_bits(shape, mapping, WORDS, False), objective)[0]
     assert 1 <= found / least_of_all(shape, array, fits, objective) <= 1.05
 
 

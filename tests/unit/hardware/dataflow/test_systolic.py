@@ -2,12 +2,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from addersim.hardware.dataflow import stationary
 from addersim.hardware.dataflow.systolic import fold, systolic_cycles
 from addersim.trace import MatrixWork
 
 WORKS = st.builds(MatrixWork, st.integers(1, 60), st.integers(1, 60), st.integers(1, 60), st.integers(1, 3))
 SIDES = st.integers(1, 20)
-DATAFLOWS = st.sampled_from(("output", "weight", "input"))
+PLACES = {"output": "mnk", "weight": "knm", "input": "kmn", "transposed": "nkm"}  # on rows, on columns, in time
+DATAFLOWS = st.sampled_from(tuple(PLACES))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def a_fourth_dataflow():
+    """Weight stationary with the sides of the array exchanged: all that follows from a row follows from this one, too."""
+    with pytest.MonkeyPatch.context() as patch:
+        more = {"transposed": stationary.SystolicDataflow(*PLACES["transposed"])}
+        patch.setattr(stationary, "SYSTOLIC_DATAFLOWS", stationary.SYSTOLIC_DATAFLOWS | more)
+        yield
 
 
 def tiles(size, tile):
@@ -20,30 +31,30 @@ def even(size, parts):
 
 def walk(work, rows, columns, dataflow, parts=1):
     """Slow twin: every fold is walked and its words are counted as they pass."""
-    m, k, n = work.pixels, work.window, work.filters
-    held_rows, held_columns, streamed = {"output": (m, n, k), "weight": (k, n, m), "input": (k, m, n)}[dataflow]
+    sizes = {"m": work.m, "k": work.k, "n": work.n}
+    on_rows, on_columns, in_time = PLACES[dataflow]
     cycles = inputs = weights = sums = 0
     for _ in range(work.groups):
-        for steps in even(streamed, parts):
-            for column_tile in tiles(held_columns, columns):
-                for row_tile in tiles(held_rows, rows):
-                    fill = 0 if dataflow == "output" else rows  # stationary operands are shifted in row by row
+        for steps in even(sizes[in_time], parts):
+            for column_tile in tiles(sizes[on_columns], columns):
+                for row_tile in tiles(sizes[on_rows], rows):
+                    fill = 0 if in_time == "k" else rows  # inputs or weights that stay are shifted in row by row
                     cycles += fill + rows + columns + steps - 2
-                    moving, staying = row_tile * steps, row_tile * column_tile
-                    inputs += {"output": moving, "weight": moving, "input": staying}[dataflow]
-                    weights += {"output": column_tile * steps, "weight": staying, "input": moving}[dataflow]
-                    sums += staying if dataflow == "output" else column_tile * steps
-    return cycles, inputs, weights, sums - m * n * work.groups
+                    part = {on_rows: row_tile, on_columns: column_tile, in_time: steps}
+                    inputs += part["m"] * part["k"]
+                    weights += part["k"] * part["n"]
+                    sums += part["m"] * part["n"]
+    return cycles, inputs, weights, sums - work.m * work.n * work.groups
 
 
 @given(WORKS, SIDES, SIDES, DATAFLOWS, st.integers(1, 9))
 def test_the_closed_form_equals_a_walk_over_the_folds(work, rows, columns, dataflow, parts):
-    parts = min(parts, {"output": work.window, "weight": work.pixels, "input": work.filters}[dataflow])
+    parts = min(parts, getattr(work, PLACES[dataflow][2]))
     found = fold(work, rows, columns, dataflow, parts)
     assert (found.cycles, found.input_reads, found.weight_reads, found.partial_sums) == walk(
         work, rows, columns, dataflow, parts
     )
-    assert found.outputs == work.pixels * work.filters * work.groups
+    assert found.outputs == work.m * work.n * work.groups
     if parts == 1:
         assert found.cycles == systolic_cycles(work, rows, columns, dataflow)
 
@@ -68,7 +79,7 @@ def test_the_array_never_does_more_than_its_elements_can(work, rows, columns, da
     assert work.taps <= systolic_cycles(work, rows, columns, dataflow) * rows * columns
 
 
-@pytest.mark.parametrize("dataflow", ["output", "weight", "input"])
+@pytest.mark.parametrize("dataflow", PLACES)
 def test_groups_run_one_after_another(dataflow):
     one = systolic_cycles(MatrixWork(100, 9, 1), 16, 16, dataflow)
     assert systolic_cycles(MatrixWork(100, 9, 1, groups=32), 16, 16, dataflow) == 32 * one

@@ -13,11 +13,11 @@ from addersim.errors import HardwareError
 from addersim.hardware import estimate, load_accelerator, load_table
 from addersim.hardware.dataflow import systolic_mapper
 from addersim.hardware.dataflow.array_run import Placement
-from addersim.hardware.dataflow.dispatch import array_problems, run_on_array
+from addersim.hardware.dataflow.dispatch import layers_on_array, run_on_array
 from addersim.hardware.dataflow.footprint import Footprint
-from addersim.hardware.dataflow.systolic_mapper import DIMENSIONS
-from addersim.hardware.prices.data_movement import MovementPrices
-from addersim.hardware.traffic import ArrayWords, Widths, array_accesses, output_accesses, unused_weights
+from addersim.hardware.dataflow.systolic_mapper import LOOPS
+from addersim.hardware.prices.data_movement import MovementEnergy
+from addersim.hardware.traffic import ArrayTraffic, Widths, array_traffic, output_traffic, unused_weights
 from addersim.trace import MatrixWork, Operand, Trace
 from tests.unit.hardware.traces import window
 
@@ -38,20 +38,20 @@ def machine(dataflow, rows=3, columns=2, unified=None, double_buffered=True, ove
 
 
 def run(layer, on, objective="energy", placement=AWAY, batch=1):
-    return run_on_array([(layer, placement)], on, batch, MovementPrices(on, TABLE), objective)[0]
+    return run_on_array([(layer, placement)], on, batch, MovementEnergy(on, TABLE), objective)[0]
 
 
 def even(size, parts):
     return [size * (part + 1) // parts - size * part // parts for part in range(parts)]
 
 
-def walk(problem, trips, order):
+def walk(tiled, trips, order):
     """Slow twin: every tile of one group is visited in order; what is not the tile before is fetched, sums come and go."""
-    units = [even(folds, number) for folds, number in zip(problem.folds, trips, strict=True)]
-    array, held = problem.array, {}
-    held_dimensions = [dimension for dimension in range(3) if dimension != problem.streamed]
-    lone = all(trips[dimension] == problem.folds[dimension] for dimension in held_dimensions)
-    stays = lone and order[-1] == problem.streamed
+    units = [even(folds, number) for folds, number in zip(tiled.folds, trips, strict=True)]
+    array, held = tiled.array, {}
+    held_dimensions = [dimension for dimension in range(3) if dimension != tiled.time]
+    lone = all(trips[dimension] == tiled.folds[dimension] for dimension in held_dimensions)
+    stays = lone and order[-1] == tiled.time
     fetched = {"input": 0, "weight": 0, "sum": 0}
     cycles = 0
     begun = set()
@@ -64,49 +64,50 @@ def walk(problem, trips, order):
                 fetched[operand] += operand != "sum" or tile in begun
         begun.add(tiles["sum"])
         sides = [units[dimension][at[dimension]] for dimension in held_dimensions]
-        fill = (array.rows if problem.streamed == 2 else 2 * array.rows) + array.columns - 2
-        new = not stays or at[problem.streamed] == 0
-        cycles += sides[0] * sides[1] * (fill * new + units[problem.streamed][at[problem.streamed]])
-    parts = 1 if stays else trips[problem.streamed]
+        fill = (array.rows if tiled.time == 2 else 2 * array.rows) + array.columns - 2
+        new = not stays or at[tiled.time] == 0
+        cycles += sides[0] * sides[1] * (fill * new + units[tiled.time][at[tiled.time]])
+    parts = 1 if stays else trips[tiled.time]
     share = {"input": trips[0] * trips[2], "weight": trips[2] * trips[1], "sum": trips[0] * trips[1]}
     passes = {operand: ceil(number / share[operand]) for operand, number in fetched.items()}
-    return passes, parts, cycles * problem.work.groups
+    return passes, parts, cycles * tiled.work.groups
 
 
-def tile_fits(problem, trips, parts):
+def tile_fits(tiled, trips, parts):
     """Whether the largest tile fits the memories."""
     pixels, filters, taps = (
         min(size, max(even(folds, number)) * unit)
-        for folds, number, unit, size in zip(problem.folds, trips, problem.units, problem.sizes, strict=True)
+        for folds, number, unit, size in zip(tiled.folds, trips, tiled.fold_size, tiled.sizes, strict=True)
     )
-    waiting = parts > 1 if problem.streamed == 2 else problem.folds[2] > 1
-    return problem.room.fits(int(problem.footprint.of_tile(pixels, taps)), taps * filters, pixels * filters * waiting)
+    waiting = parts > 1 if tiled.time == 2 else tiled.folds[2] > 1
+    return tiled.capacity.fits(int(tiled.footprint.of_tile(pixels, taps)), taps * filters, pixels * filters * waiting)
 
 
 def all_mappings(layer, on, placement=AWAY, batch=1):
     """(energy, cycles, bits) of every cut and order that fits, by the walk."""
-    (problem,), prices = array_problems([(layer, placement)], on, batch), MovementPrices(on, TABLE)
-    work = problem.work
-    outputs = output_accesses(layer.output.words * batch, layer.output.bits, placement.output_kept)
-    for trips in product(*(range(1, folds + 1) for folds in problem.folds)):
+    (tiled,), prices = layers_on_array([(layer, placement)], on, batch), MovementEnergy(on, TABLE)
+    work = tiled.work
+    outputs = output_traffic(layer.output.words * batch, layer.output.bits, placement.output_kept)
+    for trips in product(*(range(1, folds + 1) for folds in tiled.folds)):
         for order in permutations(range(3)):
-            passes, parts, cycles = walk(problem, trips, order)
-            if not tile_fits(problem, trips, parts):
+            passes, parts, cycles = walk(tiled, trips, order)
+            if not tile_fits(tiled, trips, parts):
                 continue
-            folds_m, folds_n, folds_k = problem.folds
-            reads = {
-                "output": (folds_n, folds_m, parts), "weight": (folds_n, parts, folds_k), "input": (parts, folds_m, folds_k)
-            }[on.array.dataflow]  # fmt: skip
-            sums, groups = work.pixels * work.filters * work.groups, work.groups
-            words = ArrayWords(
-                inputs=int(problem.footprint.fetched(trips[0], trips[2])) * passes["input"] * groups,
-                weights=work.window * work.filters * groups * passes["weight"],
-                spilled=sums * passes["sum"],
-                input_reads=work.pixels * work.window * groups * reads[0],
-                weight_reads=work.window * work.filters * groups * reads[1],
+            lacking = (1, 0, 2)  # places of the dimension that inputs, weights and sums do not have
+            reads = [parts if place == tiled.time else tiled.folds[place] for place in lacking]
+            sums, groups = work.m * work.n * work.groups, work.groups
+            words = ArrayTraffic(
+                input_fills=int(tiled.footprint.fetched(trips[0], trips[2])) * passes["input"] * groups,
+                weight_fills=work.k * work.n * groups * passes["weight"],
+                spilled_sums=sums * passes["sum"],
+                input_reads=work.m * work.k * groups * reads[0],
+                weight_reads=work.k * work.n * groups * reads[1],
                 partial_sums=sums * (reads[2] - 1),
             )
-            accesses = (*array_accesses(Widths.of(layer), words.beside(unused_weights(layer)), placement.input_kept), *outputs)
+            accesses = (
+                *array_traffic(Widths.of(layer), words.with_constants(unused_weights(layer)), placement.input_kept),
+                *outputs,
+            )
             yield costs(accesses, cycles, on, prices)
 
 
@@ -161,15 +162,18 @@ MACHINES = st.builds(
     CONVOLUTIONS, MACHINES, st.sampled_from(("energy", "latency", "dram", "energy-delay")), st.booleans(), st.integers(1, 2)
 )
 def test_no_mapping_of_all_is_better(layer, on, objective, kept, batch):
-    placement = Placement(kept, False)
+    check_that_none_is_better(layer, on, objective, Placement(kept, False), batch)
+
+
+def check_that_none_is_better(layer, on, objective, placement=AWAY, batch=1):
     everything = list(all_mappings(layer, on, placement, batch))
     if not everything:
         with pytest.raises(HardwareError, match="the smallest, one fold, holds"):
             run(layer, on, objective, placement, batch)
         return
     found = run(layer, on, objective, placement, batch)
-    accesses = (*found.accesses, *output_accesses(layer.output.words * batch, layer.output.bits, False))
-    ours = costs(accesses, found.cycles, on, MovementPrices(on, TABLE))
+    accesses = (*found.accesses, *output_traffic(layer.output.words * batch, layer.output.bits, False))
+    ours = costs(accesses, found.cycles, on, MovementEnergy(on, TABLE))
     value = {
         "energy": lambda one: one[0], "latency": lambda one: one[1], "dram": lambda one: one[2],
         "energy-delay": lambda one: one[0] * one[1],
@@ -186,9 +190,9 @@ def test_unique_words_at_least_and_no_reuse_at_most(layer, on, objective, overla
     except HardwareError:
         return
     words = {(access.level, access.operand): access for access in found.accesses}
-    (problem,) = array_problems([(layer, AWAY)], on, batch)
+    (tiled,) = layers_on_array([(layer, AWAY)], on, batch)
     taps, sums = layer.work.taps * batch, layer.output.words * batch
-    unique = problem.footprint.words * layer.work.groups
+    unique = tiled.footprint.words * layer.work.groups
     assert unique <= words["dram", "input"].reads <= words["buffer", "input"].reads <= taps
     assert layer.weights.words <= words["dram", "weight"].reads <= words["buffer", "weight"].reads <= taps
     assert words["buffer", "input"].writes == words["dram", "input"].reads
@@ -228,7 +232,7 @@ def test_the_chosen_tiles_cover_the_layer(layer, on, objective):
         loops = run(layer, on, objective).tiling.loops
     except HardwareError:
         return
-    sizes = dict(zip(DIMENSIONS, (layer.work.pixels, layer.work.filters, layer.work.window), strict=True))
+    sizes = dict(zip(LOOPS, (layer.work.pixels, layer.work.filters, layer.work.window), strict=True))
     assert {loop.dimension for loop in loops} == set(sizes)
     for loop in loops:
         assert loop.tile <= sizes[loop.dimension] <= loop.trips * loop.tile
@@ -292,10 +296,10 @@ def test_layers_together_run_as_each_does_alone(dataflow, monkeypatch):
     ]
     placed = [(layer, Placement(kept, not kept)) for layer in layers for kept in (False, True)]
     on = machine(dataflow, input=0.1, weight=0.05, output=0.1)
-    together = run_on_array(placed, on, 2, MovementPrices(on, TABLE), "energy-delay")
+    together = run_on_array(placed, on, 2, MovementEnergy(on, TABLE), "energy-delay")
     assert together == [run(layer, on, "energy-delay", placement, 2) for layer, placement in placed]
     monkeypatch.setattr(systolic_mapper, "_AT_ONCE", 1)
-    assert together == run_on_array(placed, on, 2, MovementPrices(on, TABLE), "energy-delay")
+    assert together == run_on_array(placed, on, 2, MovementEnergy(on, TABLE), "energy-delay")
 
 
 @pytest.mark.parametrize("dataflow", DATAFLOWS)
@@ -353,7 +357,7 @@ def test_partial_sums_that_go_to_dram_by_hand(objective):
         "pixels": (4, 1), "filters": (2, 2), "window": (2, 4),
     }  # fmt: skip
     assert found.tiling.loops[-1].dimension == "pixels"
-    assert words_by_level((*found.accesses, *output_accesses(SPILLING.output.words, SPILLING.output.bits, False))) == {
+    assert words_by_level((*found.accesses, *output_traffic(SPILLING.output.words, SPILLING.output.bits, False))) == {
         ("dram", "input"): (64, 0, 8),
         ("dram", "weight"): (32, 0, 8),
         ("dram", "partial_sum"): (16, 16, 16),
@@ -391,3 +395,11 @@ def test_a_mapping_says_its_loops_outermost_first():
     layer = convolution(1, 1, 0, 4, 3, 5)
     tiling = run(layer, machine("output", input=0.01, weight=0.01)).tiling
     assert str(tiling) == ", ".join(f"{loop.dimension} {loop.trips} x {loop.tile}" for loop in tiling.loops)
+
+
+def test_a_memory_that_the_smallest_tile_just_fills_is_not_the_one_that_is_too_small():
+    # one fold is 2 x 2 weights of 8 bits beside two inputs: two words of 16 bits and one
+    sizes = {"double_buffered": False, "input": 2 / 1024, "output": 1}
+    with pytest.raises(HardwareError, match=r"buffers\.weight of .* the smallest, one fold, holds 4 weights of 8 bits"):
+        run(SPILLING, machine("weight", 2, 2, weight=2 / 1024, **sizes))
+    assert run(SPILLING, machine("weight", 2, 2, weight=4 / 1024, **sizes)).cycles

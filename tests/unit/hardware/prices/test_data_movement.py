@@ -4,8 +4,8 @@ import msgspec
 import pytest
 
 from addersim.hardware import load_accelerator, parse_table
-from addersim.hardware.prices.csv_file import COLUMNS
-from addersim.hardware.prices.data_movement import MovementPrices
+from addersim.hardware.prices.csv_file import TABLE_COLUMNS
+from addersim.hardware.prices.data_movement import MovementEnergy
 from addersim.hardware.traffic import Access
 
 EDGE = load_accelerator("systolic-16x16")
@@ -13,10 +13,10 @@ ROWS = (
     "register,read,8,,1,pJ,45,0.9,exact,book", "register,write,8,,2,pJ,45,0.9,exact,book",
     "network,hop,8,,4,pJ,45,0.9,exact,book", "dram,dram,,,0.5,pJ/bit,45,0.9,exact,book",
 )  # fmt: skip
-TABLE = parse_table("\n".join((",".join(COLUMNS), *ROWS)), "round", "round.csv")
+TABLE = parse_table("\n".join((",".join(TABLE_COLUMNS), *ROWS)), "round", "round.csv")
 MEMORY = {"word_bits": 16, "read_pj_per_word": 6.0, "write_pj_per_word": 5.0, "source": "made up"}
 PARTS = {name: msgspec.structs.replace(getattr(EDGE.buffers, name), **MEMORY) for name in ("input", "weight", "output")}
-PRICES = MovementPrices(msgspec.structs.replace(EDGE, buffers=msgspec.structs.replace(EDGE.buffers, **PARTS)), TABLE)
+PRICES = MovementEnergy(msgspec.structs.replace(EDGE, buffers=msgspec.structs.replace(EDGE.buffers, **PARTS)), TABLE)
 
 MOVED = [
     (Access("buffer", "input", 4, 2, 16), 4 * 6 + 2 * 5),

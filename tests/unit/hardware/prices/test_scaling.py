@@ -4,7 +4,7 @@ import pytest
 
 from addersim.errors import ConfigError, PriceError
 from addersim.hardware import load_table, parse_table, scale_table
-from addersim.hardware.prices.csv_file import COLUMNS
+from addersim.hardware.prices.csv_file import TABLE_COLUMNS
 from addersim.hardware.prices.scaling import nodes
 
 HOROWITZ, CACTI = load_table("horowitz-45nm"), load_table("aladdin-cacti-45nm")
@@ -85,4 +85,4 @@ def test_what_cannot_be_scaled_is_told_in_one_line():
         scale_table(load_table("aladdin-cacti-22nm"), 7)
     rows = [f"integer,add,{bits},,1,pJ,{node},0.9,exact,b" for bits, node in ((8, 45), (9, 32))]
     with pytest.raises(PriceError, match="energy table 'mixed': holds rows of several nodes or supplies; scaling needs one"):
-        scale_table(parse_table("\n".join((",".join(COLUMNS), *rows)), "mixed", "mixed.csv"), 7)
+        scale_table(parse_table("\n".join((",".join(TABLE_COLUMNS), *rows)), "mixed", "mixed.csv"), 7)

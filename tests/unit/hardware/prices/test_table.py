@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from addersim.arithmetic.ops import OPERATIONS, OpCounts
 from addersim.errors import ConfigError, HardwareError, PriceError
 from addersim.hardware import load_table, parse_table, table_names
-from addersim.hardware.prices.csv_file import COLUMNS
+from addersim.hardware.prices.csv_file import TABLE_COLUMNS
 from addersim.hardware.prices.operations import arithmetic_energy
 from addersim.hardware.prices.rules import INTERPOLATIONS, RULES
 
 TABLES = {name: load_table(name) for name in table_names()}
-HEADER = ",".join(COLUMNS)
+HEADER = ",".join(TABLE_COLUMNS)
 
 
 def table(*rows):
@@ -201,7 +201,7 @@ def test_a_memory_outside_the_rule_is_an_error():
         (file(arithmetic(bits="0")), "column bits: found '0', needs a number > 0"),
         (file(arithmetic(bits="1..8")), "column bits: found '1..8', needs a number > 0"),
         (file(ruled("as mul", bits="8")), "column bits: found '8', needs a range such as 1..64"),
-        (file(ruled("as mul", bits="9..8")), "column bits: found '9..8', whose ends are in the wrong order"),
+        (file(ruled("as mul", bits="9..8")), "column bits: found '9..8', whose limits are in the wrong order"),
         (file(arithmetic(op="div")), "column op: found 'div', needs one of add, sub"),
         (file(arithmetic(component="rom")), "column component: found 'rom', needs one of integer, float, sram, register"),
         (file(arithmetic(rule="cubic")), "column rule: found 'cubic', needs one of exact, proportional"),

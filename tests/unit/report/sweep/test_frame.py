@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from addersim.errors import DataError
-from addersim.exploration.sweeps.results import COLUMNS
+from addersim.exploration.sweeps.results import RESULT_COLUMNS
 from addersim.exploration.sweeps.run import sweep
 from addersim.exploration.sweeps.study import Study
 from addersim.report.sweep.frame import sweep_frame
@@ -23,10 +23,10 @@ def swept(tmp_path_factory):
 def test_the_frame_holds_the_rows_with_their_types(swept):
     folder, found = swept
     frame = sweep_frame(folder)
-    assert list(frame.columns) == [*COLUMNS, "pareto"]
+    assert list(frame.columns) == [*RESULT_COLUMNS, "pareto"]
     assert 0 < found.failed < len(found.rows)
     for row, (_, read) in zip(found.rows, frame.iterrows(), strict=True):
-        for column, kind in COLUMNS.items():
+        for column, kind in RESULT_COLUMNS.items():
             if row[column] is None:
                 assert read[column] == "" if column in ("circuit", "error") else pd.isna(read[column])
             else:

@@ -12,7 +12,7 @@ import plotly.offline
 import pytest
 
 from addersim.errors import DataError, SweepError
-from addersim.exploration.sweeps.results import COLUMNS, read_study
+from addersim.exploration.sweeps.results import RESULT_COLUMNS, read_study
 from addersim.exploration.sweeps.run import recall, sweep
 from addersim.exploration.sweeps.study import Study
 from addersim.report.sweep import figures, render
@@ -54,11 +54,11 @@ def row(**values):
         "cycles": 5, "latency_ms": 0.1,
         "energy_array_pj": 10.0, "energy_dram_pj": 990.0, "simulation": "0" * 64, "cost": "1" * 64,
     }  # fmt: skip
-    return {name: 0.0 if name.startswith("energy_") else None for name in COLUMNS} | found | values
+    return {name: 0.0 if name.startswith("energy_") else None for name in RESULT_COLUMNS} | found | values
 
 
 def points_of(tmp_path, rows):
-    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    frame = pd.DataFrame(rows, columns=list(RESULT_COLUMNS))
     frame["clip_weights"] = frame["clip_weights"].map({True: "true", False: "false"})
     for column in ("cycles", "taps"):
         frame[column] = frame[column].astype("Int64")

@@ -1,0 +1,17 @@
+"""The number types of closed forms that hold for one layer, and element by element for arrays of layers or candidates."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["BoolOrArray", "FloatArray", "IntArray", "IntLike", "IntOrArray"]
+
+IntArray: TypeAlias = npt.NDArray[np.signedinteger[Any]]
+IntOrArray: TypeAlias = int | IntArray
+BoolOrArray: TypeAlias = bool | npt.NDArray[np.bool_]
+FloatArray: TypeAlias = npt.NDArray[np.float64]
+IntLike = TypeVar("IntLike", int, IntOrArray)
+"""Of a function that gives numbers for numbers, and arrays for arrays."""
