@@ -25,8 +25,8 @@ __all__ = ["ARCHITECTURES", "KNOWN", "Architecture", "build", "load_weights"]
 
 Make = Callable[[Layers, int, int], nn.Module]
 Shape = tuple[int, ...]
-SMALLEST_SIDE = 28
-"""Of the images that networks for any size take: that of MNIST, at which no pooling runs out of pixels."""
+MNIST_SIDE = 28
+"""The smallest image that most networks are for; all but one have pixels left for their poolings there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,8 @@ class Architecture:
         Number of classes of its usual data set.
     input_shape
         (channels, height, width) of an image of that set.
-    any_size
-        Whether it takes other images too, for its last average is over whatever is left of them.
+    smallest
+        Least height and width of other images that it takes, of any number of channels; None where it takes no others.
     about
         What it is, and where it comes from.
     """
@@ -56,18 +56,19 @@ class Architecture:
     layers: Layers
     classes: int
     input_shape: Shape
-    any_size: bool
+    smallest: int | None
     about: str
 
     def takes(self, shape: Sequence[int]) -> bool:
         """Whether it can be built for images of this shape."""
-        adaptable = self.any_size and len(shape) == 3 and shape[0] >= 1 and min(shape[1:]) >= SMALLEST_SIDE
-        return adaptable or tuple(shape) == self.input_shape
+        if self.smallest is None or len(shape) != 3:
+            return tuple(shape) == self.input_shape
+        return shape[0] >= 1 and min(shape[1:]) >= self.smallest
 
     def images(self) -> str:
         """The images that it takes, in words."""
         own = str(self.input_shape)
-        return f"{own}, or any channels of at least {SMALLEST_SIDE} x {SMALLEST_SIDE}" if self.any_size else own
+        return f"{own}, or any channels of at least {self.smallest} x {self.smallest}" if self.smallest else own
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +81,12 @@ class _Family:
     classes: int = 10
     input_shape: Shape = (3, 32, 32)
     ends: Ends = "multiply"
-    any_size: bool = True
+    smallest: int | None = MNIST_SIDE
 
     def with_arithmetic(self, arithmetic: str) -> Architecture:
         layers = Layers(arithmetic, self.ends)
         name = f"{self.name}-{arithmetic}"
-        return Architecture(name, self.make, layers, self.classes, self.input_shape, self.any_size, self.about)
+        return Architecture(name, self.make, layers, self.classes, self.input_shape, self.smallest, self.about)
 
 
 def _resnet(name: str, paper: str, depths: tuple[int, ...], block: Callable[..., nn.Module] = BasicBlock) -> _Family:
@@ -93,7 +94,7 @@ def _resnet(name: str, paper: str, depths: tuple[int, ...], block: Callable[...,
     expansion = 1 if block is BasicBlock else 4
     make = partial(ResNet, block=block, expansion=expansion, depths=depths, imagenet=imagenet)
     classes, shape = (1000, _IMAGENET) if imagenet else (10, _CIFAR)
-    return _Family(name, make, paper, classes, shape, any_size=False)
+    return _Family(name, make, paper, classes, shape, smallest=None)
 
 
 def _both(name: str, make: Callable[..., nn.Module], paper: str) -> tuple[_Family, _Family]:
@@ -107,8 +108,8 @@ _MNIST, _CIFAR, _IMAGENET = (1, 28, 28), (3, 32, 32), (3, 224, 224)
 _ADDERNET = "AdderNet, arXiv 1912.13200"
 _FAMILIES: tuple[_Family, ...] = (
     # the paper's MNIST table counts no multiplication
-    _Family("lenet5", LeNet5, f"LeNet-5-BN of {_ADDERNET}", 10, _MNIST, "adder", any_size=False),
-    _Family("vgg-small", VGGSmall, f"VGG-small of {_ADDERNET}", any_size=False),
+    _Family("lenet5", LeNet5, f"LeNet-5-BN of {_ADDERNET}", 10, _MNIST, "adder", smallest=None),
+    _Family("vgg-small", VGGSmall, f"VGG-small of {_ADDERNET}", smallest=None),
     _resnet("resnet20", _RESNET := "ResNet, arXiv 1512.03385", (3, 3, 3)),
     _resnet("resnet32", _RESNET, (5, 5, 5)),
     _resnet("resnet18", _RESNET, (2, 2, 2, 2)),
@@ -131,6 +132,7 @@ _FAMILIES: tuple[_Family, ...] = (
         _DENSE := "DenseNet-BC, arXiv 1608.06993",
         1000,
         _IMAGENET,
+        smallest=29,
     ),
     _Family(
         "densenet-bc-100",

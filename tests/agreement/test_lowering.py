@@ -10,16 +10,7 @@ from addersim import count, quantize
 from addersim.errors import LoweringError, NetworkError
 from addersim.frontends.torch.lower import lower
 from addersim.train.models import ARCHITECTURES, build
-
-TAPS = {
-    "lenet5": 416_520,
-    "resnet20": 40_813_184,  # 442,368 + 40,370,176 + 640; a note that gives 40,813,824 for these parts adds 640 twice
-    "resnet32": 69_124_736,
-    "resnet18": 1_814_073_344,
-    "resnet50": 4_089_184_256,
-    "resnet50-v1": 3_857_973_248,
-    "vgg-small": 607_600_640,
-}
+from tests.taps import TAPS
 
 
 class adder2d(nn.Module):  # the official code's name, which is what is recognised

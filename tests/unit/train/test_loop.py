@@ -352,6 +352,7 @@ def test_changes_replace_single_values():
         ("gradient=half", "gradient: found 'half', needs 'full' or 'sign'"),
         ("architecture=alexnet", "'alexnet' is not known; known: lenet5, vgg-small"),
         ("data=svhn", "'svhn' is not known; known: mnist, fashion-mnist"),
+        ("architecture=resnet20-conv", r"resnet20-conv takes images of \(3, 32, 32\), data mnist has \(1, 28, 28\)"),
         ("data=cifar10", r"lenet5-adder takes images of \(1, 28, 28\), data cifar10 has \(3, 32, 32\)"),
     ],
 )
