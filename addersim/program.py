@@ -33,7 +33,7 @@ from addersim.trace import Convention, LayerTrace, Observed, Trace
 
 __all__ = ["Prepared", "Program"]
 
-STREAMED_BY = frozenset({"affine", "relu", "add"})
+STREAMED_BY = frozenset({"affine", "relu", "add", "product", "clip"})
 """Kinds that take each word of the layer before them as it comes, so that it need not be stored when they alone read it."""
 
 
@@ -231,22 +231,29 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
                 steps.append([layer])
         return [_Pipeline(tuple(step)) for step in steps]
 
-    def fused(self) -> frozenset[str]:
-        """Names of layers whose output streams into the next layer, its only reader, and is never stored."""
+    def fused(self, values: Mapping[str, Value] | None = None) -> frozenset[str]:
+        """Names of layers whose output streams into the next layer, its only reader, and is never stored.
+
+        What the next layer repeats, a gate beside an image, is stored. `values` are the `static_values`, where known.
+        """
         readers: dict[str, list[str]] = {}
         for layer in self.layers:
             for name in layer.inputs:
                 readers.setdefault(name, []).append(layer.name)
+        shapes = {name: value.shape for name, value in (values or self.static_values()).items()}
         following = zip(self.layers, self.layers[1:], strict=False)
         return frozenset(
-            one.name for one, nxt in following if readers.get(one.name) == [nxt.name] and nxt.kind() in STREAMED_BY
+            one.name
+            for one, nxt in following
+            if readers.get(one.name) == [nxt.name] and nxt.kind() in STREAMED_BY and shapes[one.name] == shapes[nxt.name]
         )
 
     def trace(
         self, convention: Convention = "hardware", observed: dict[str, Observed] | None = None, images: int = 0
     ) -> Trace:
         """Facts for one image, with what a run of `images` images saw where there was one."""
-        values, fused, hardware = self.static_values(), self.fused(), convention == "hardware"
+        values, hardware = self.static_values(), convention == "hardware"
+        fused = self.fused(values)
         operands = {name: value.operand for name, value in values.items()}
         index = {INPUT: -1} | {layer.name: place for place, layer in enumerate(self.layers)}
         layers = []

@@ -291,8 +291,9 @@ class _Run:
         for name, result in self.prepared.runs(images, threads):
             if result.observed:
                 observed[name] = result.observed
-            if floats is not None and (expected := floats.take(self.twins[name])) is not None:
-                difference = _values(result) * np.float32(self.values[name].scale) - expected
+            expected = None if floats is None else floats.take(self.twins[name])
+            if expected is not None and result.values is not None:
+                difference = result.values * np.float32(self.values[name].scale) - expected
                 squares[name] = np.array([_squares(difference), _squares(expected)])
         float_choices = None if floats is None else floats.last().argmax(axis=1)
         return _Part(observed, squares, _values(result).argmax(axis=1), float_choices)

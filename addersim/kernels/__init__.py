@@ -7,7 +7,7 @@ The environment variable ``ADDERSIM_KERNELS`` forces one instruction set.
 """
 
 from addersim.kernels.core import KernelInfo, chosen_set, kernel_info
-from addersim.kernels.elementwise import add, affine, clamp, look_up
+from addersim.kernels.elementwise import add, affine, clamp, look_up, multiply
 from addersim.kernels.floats import forward, l1_forward, l1_input_gradient, l1_sign_filter_gradient, mac_forward
 from addersim.kernels.pooling import adaptive_max_pool, adaptive_sum_pool, max_pool, sum_pool
 from addersim.kernels.prepared import PreparedWindow, PreparedWindowAffine, prepare_window, prepare_window_affine
@@ -30,6 +30,7 @@ __all__ = [
     "look_up",
     "mac_forward",
     "max_pool",
+    "multiply",
     "prepare_window",
     "prepare_window_affine",
     "sum_pool",

@@ -208,6 +208,19 @@ def check_products(x: Array, multiplier: Array, addend: Array) -> None:
         raise FormatError(f"affine: |x * multiplier| + |addend| reaches {worst}; the arithmetic holds less than {MAX_PRODUCT}")
 
 
+def check_shapes(what: str, a: Array, b: Array) -> None:
+    """One shape for both operands."""
+    if a.shape != b.shape:
+        raise NetworkError(f"{what}: shapes {a.shape} and {b.shape} differ")
+
+
+def check_product(a: Array, b: Array) -> type[np.signedinteger[Any]]:
+    """Type of the products of two arrays of codes of one shape."""
+    check_shapes("multiply", a, b)
+    worst = max(abs(x * y) for x in CODE_ENDS[a.dtype] for y in CODE_ENDS[b.dtype])
+    return np.int32 if worst < 1 << 31 else np.int64
+
+
 def largest_product(x: int, multiplier: Array, addend: Array) -> int:
     """Largest ``|x * multiplier| + |addend|`` of a channel, for one largest ``|x|``."""
     pairs: list[tuple[int, int]] = list(zip(multiplier.tolist(), addend.tolist(), strict=True))

@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from addersim.arithmetic.fixed import FixedFormat, Overflow, Rounding
-from addersim.errors import NetworkError
 from addersim.kernels.checks import (
     CODE_ENDS,
     CODES,
@@ -18,13 +17,15 @@ from addersim.kernels.checks import (
     check_constants,
     check_format,
     check_levels,
+    check_product,
     check_products,
+    check_shapes,
     check_threads,
     largest_product,
 )
 from addersim.kernels.core import ROUNDINGS, chosen_set, codes_numbers, core, flat, type_number
 
-__all__ = ["add", "affine", "clamp", "look_up"]
+__all__ = ["add", "affine", "clamp", "look_up", "multiply"]
 
 Array = npt.NDArray[Any]
 
@@ -113,9 +114,12 @@ def add(
     output: FixedFormat,
     overflow: Overflow = "saturate",
     then: FixedFormat | None = None,
+    subtract: bool = False,
     threads: int | None = None,
 ) -> CodesResult:
-    """Sum of two arrays of codes (int8, uint8, int16 or uint16), of one shape and scale, into a format; `then` as in `affine`.
+    """Sum, or difference, of two arrays of codes (int8, uint8, int16 or uint16) into a format; `then` as in `affine`.
+
+    Both have one shape and scale.
 
     Examples
     --------
@@ -124,14 +128,30 @@ def add(
     """
     a, b, count = check_array("a", a, CODES), check_array("b", b, CODES), check_threads(threads)
     check_format(output, overflow, then)
-    if a.shape != b.shape:
-        raise NetworkError(f"add: shapes {a.shape} and {b.shape} differ")
+    check_shapes("add", a, b)
     y = np.empty(a.shape, (then or output).dtype)
     if not y.size:
         return CodesResult(y, 0, 0, 0)
     form = codes_numbers(output, overflow, then)
+    if subtract:
+        difference = np.subtract(a, b, dtype=np.int32)
+        kind = type_number(difference)
+        return CodesResult(y, *core.add(flat(difference), kind, None, kind, a.size, form, flat(y), chosen_set(), count))
     seen = core.add(flat(a), type_number(a), flat(b), type_number(b), a.size, form, flat(y), chosen_set(), count)
     return CodesResult(y, *seen)
+
+
+def multiply(a: Array, b: Array, *, threads: int | None = None) -> Array:
+    """Exact products of two arrays of codes of one shape: int32, or int64 where their types could leave 32 bits.
+
+    Examples
+    --------
+    >>> multiply(np.array([-3, 5], np.int8), np.array([200, 2], np.uint8)).tolist()
+    [-600, 10]
+    """
+    a, b = check_array("a", a, CODES), check_array("b", b, CODES)
+    check_threads(threads)
+    return np.multiply(a, b, dtype=check_product(a, b))
 
 
 def clamp(x: Array, *, output: FixedFormat, threads: int | None = None) -> CodesResult:

@@ -35,7 +35,9 @@ from addersim.kernels.checks import (
     check_kind,
     check_levels,
     check_pool,
+    check_product,
     check_products,
+    check_shapes,
     check_threads,
     check_window,
 )
@@ -53,6 +55,7 @@ __all__ = [
     "look_up",
     "mac_forward",
     "max_pool",
+    "multiply",
     "prepare_window",
     "prepare_window_affine",
     "sum_pool",
@@ -243,15 +246,22 @@ def add(
     output: FixedFormat,
     overflow: Overflow = "saturate",
     then: FixedFormat | None = None,
+    subtract: bool = False,
     threads: int | None = None,
 ) -> CodesResult:
     """As `addersim.kernels.add`."""
     a, b = check_array("a", a, CODES), check_array("b", b, CODES)
     check_format(output, overflow)
     check_threads(threads)
-    if a.shape != b.shape:
-        raise NetworkError(f"add: shapes {a.shape} and {b.shape} differ")
-    return _into(a.astype(np.int64) + b, output, overflow, then)
+    check_shapes("add", a, b)
+    return _into(a.astype(np.int64) + (-1 if subtract else 1) * b.astype(np.int64), output, overflow, then)
+
+
+def multiply(a: Array, b: Array, *, threads: int | None = None) -> Array:
+    """As `addersim.kernels.multiply`."""
+    a, b = check_array("a", a, CODES), check_array("b", b, CODES)
+    check_threads(threads)
+    return (a.astype(np.int64) * b.astype(np.int64)).astype(check_product(a, b))
 
 
 def clamp(x: Array, *, output: FixedFormat, threads: int | None = None) -> CodesResult:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from addersim.layers._shim import Clip, Concat, Product, Table
+from addersim.layers._shim import Table
 from addersim.layers.activation import IntegerRelu, Relu
 from addersim.layers.add import Add, IntegerAdd
 from addersim.layers.affine import Affine, IntegerAffine
 from addersim.layers.average_pool import AveragePool, IntegerAveragePool
 from addersim.layers.base import Engine, IntegerLayer, Layer, Plan, Run, Shape, Value
+from addersim.layers.clip import Clip, IntegerClip
+from addersim.layers.concat import Concat, IntegerConcat
 from addersim.layers.max_pool import IntegerMaxPool, MaxPool
 from addersim.layers.move import IntegerMove, Move
+from addersim.layers.product import IntegerProduct, Product
 from addersim.layers.unknown import IntegerUnknown, Unknown
 from addersim.layers.window import IntegerWindow, Window
 
@@ -19,19 +22,25 @@ __all__ = [
     "AnyIntegerLayer",
     "AnyLayer",
     "AveragePool",
+    "Clip",
+    "Concat",
     "Engine",
     "IntegerAdd",
     "IntegerAffine",
     "IntegerAveragePool",
+    "IntegerClip",
+    "IntegerConcat",
     "IntegerLayer",
     "IntegerMaxPool",
     "IntegerMove",
+    "IntegerProduct",
     "IntegerRelu",
     "IntegerWindow",
     "Layer",
     "MaxPool",
     "Move",
     "Plan",
+    "Product",
     "Relu",
     "Run",
     "Shape",
@@ -39,7 +48,7 @@ __all__ = [
     "Window",
 ]
 
-AnyLayer = Window | Affine | Relu | MaxPool | AveragePool | Add | Move | Concat | Clip | Product | Table | Unknown
+AnyLayer = Window | Affine | Relu | MaxPool | AveragePool | Add | Move | Concat | Product | Clip | Table | Unknown
 AnyIntegerLayer = (
     IntegerWindow
     | IntegerAffine
@@ -48,5 +57,8 @@ AnyIntegerLayer = (
     | IntegerAveragePool
     | IntegerAdd
     | IntegerMove
+    | IntegerConcat
+    | IntegerProduct
+    | IntegerClip
     | IntegerUnknown
 )

@@ -5,37 +5,6 @@ import torch.nn.functional as F
 from addersim.layers.base import Layer
 
 
-class Concat(Layer, frozen=True, tag="concat"):
-    ARITY = None
-
-    def shape(self, *i):
-        return (sum(s[0] for s in i), *i[0][1:])
-
-    def run(self, *v, threads=None):
-        return np.concatenate(v, -1)
-
-
-class Clip(Layer, frozen=True, tag="clip"):
-    low: float | None = None
-    high: float | None = None
-
-    def shape(self, *i):
-        return i[0]
-
-    def run(self, *v, threads=None):
-        return np.clip(v[0], self.low, self.high).astype(np.float32)
-
-
-class Product(Layer, frozen=True, tag="product"):
-    ARITY = 2
-
-    def shape(self, *i):
-        return tuple(max(a) for a in zip(*i))
-
-    def run(self, *v, threads=None):
-        return v[0] * v[1]
-
-
 class Table(Layer, frozen=True, tag="table"):
     function: str
     parameters: tuple[float, ...] = ()

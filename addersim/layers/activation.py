@@ -26,6 +26,12 @@ class Relu(Layer, frozen=True, tag="relu"):
         if self.maximum is not None and not 0 < self.maximum < math.inf:
             raise NetworkError(f"layer {self.name}: maximum {self.maximum} is not a positive number")
 
+    def is_never_negative(self, *inputs: bool) -> bool:
+        return True
+
+    def cuts_negatives(self) -> bool:
+        return True
+
     def shape(self, *inputs: Shape) -> Shape:
         return inputs[0]
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 
 from addersim.arithmetic.fixed import FixedFormat, Rounding, bits_for
@@ -11,8 +9,8 @@ from addersim.arithmetic.ops import OpCounts
 from addersim.arithmetic.pooling import PoolAxis
 from addersim.errors import NetworkError
 from addersim.kernels.pooling import reduce_axes
-from addersim.layers.affine import fixed_multiplier
 from addersim.layers.base import Array, Bill, Engine, IntegerLayer, Layer, Pair, Plan, Run, Shape, Value, observe
+from addersim.layers.narrowing import fixed_factor, planned_gain
 from addersim.layers.pool_windows import check_windows, pool_shape, pooled, windows_in_words, windows_of
 
 __all__ = ["AveragePool", "IntegerAveragePool"]
@@ -73,14 +71,11 @@ class AveragePool(Layer, frozen=True, tag="average_pool"):
         return means
 
     def integer(self, plan: Plan) -> IntegerLayer:
-        gain = plan.scales[self.inputs[0]] / plan.formats[self.name].scale
-        if not (plan.calibrated or plan.how.power_of_two):
-            gain *= 1.1  # arbitrary scales may differ by a power of two; those of a calibrated program do not
         return IntegerAveragePool(
             name=self.name,
             inputs=self.inputs,
             twin=plan.twins.get(self.name),
-            gain=gain,
+            gain=planned_gain(plan.scales[self.inputs[0]] / plan.formats[self.name].scale, plan),
             multiplier_bits=plan.how.multiplier_bits,
             output=plan.formats[self.name],
             rounding=plan.how.rounding,
@@ -99,13 +94,6 @@ class AveragePool(Layer, frozen=True, tag="average_pool"):
         words = [windows_in_words(self)]
         words += ["padding not counted"] * (not self.count_padding) + [f"divisor {self.divisor}"] * (self.divisor is not None)
         return " ".join(words)
-
-
-@lru_cache(maxsize=1024)
-def _fixed_factor(real: float, bits: int, where: str) -> tuple[int, int]:
-    """`fixed_multiplier` of one number, once and not once a batch."""
-    multiplier, shift = fixed_multiplier(np.array([real]), bits, np.zeros(1), where)
-    return int(multiplier[0]), int(shift[0])
 
 
 class IntegerAveragePool(IntegerLayer, frozen=True, tag="average_pool"):
@@ -136,7 +124,7 @@ class IntegerAveragePool(IntegerLayer, frozen=True, tag="average_pool"):
     def _factors(self, shape: Shape) -> tuple[Array, Array]:
         """Multiplier and shift of each output place in raster order, or of the first alone where all are the same."""
         divisors, place = np.unique(_divisors(self, shape), return_inverse=True)
-        factors = np.array([_fixed_factor(self.gain / int(one), self.multiplier_bits, self.name) for one in divisors])
+        factors = np.array([fixed_factor(self.gain / int(one), self.multiplier_bits, self.name) for one in divisors])
         multiplier, shift = factors[place.ravel() if len(divisors) > 1 else [0]].T
         return multiplier.astype(np.int32), shift.astype(np.uint8)
 

@@ -51,12 +51,16 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     name: str
     inputs: tuple[str, ...]
 
-    ARITY: ClassVar[int | None] = 1
+    ARITY: ClassVar[int] = 1
     """Number of values that a layer of this kind reads."""
+    READS_MORE: ClassVar[bool] = False
+    """Whether it also takes any larger number of them."""
 
     def __post_init__(self) -> None:
-        if self.ARITY is not None and len(self.inputs) != self.ARITY:
-            raise NetworkError(f"layer {self.name}: reads {len(self.inputs)} values; a {self.kind()} layer reads {self.ARITY}")
+        given = len(self.inputs)
+        if given < self.ARITY or (given > self.ARITY and not self.READS_MORE):
+            allowed = f"at least {self.ARITY}" if self.READS_MORE else self.ARITY
+            raise NetworkError(f"layer {self.name}: reads {given} values; a {self.kind()} layer reads {allowed}")
 
     @classmethod
     def kind(cls) -> str:
@@ -71,6 +75,8 @@ class Layer(Node, frozen=True):
     """Whether output codes are input codes (perhaps fewer or clamped), so that both must share a scale."""
     KEEPS_SIGN: ClassVar[bool] = False
     """Whether inputs without negative values give outputs without negative values."""
+    PASSES_CODES: ClassVar[bool] = False
+    """Whether outputs are a choice among the inputs that a clamp may precede or follow: both then have one sign."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -83,6 +89,14 @@ class Layer(Node, frozen=True):
             if not np.isfinite(value).all():
                 bad = int((~np.isfinite(value)).sum())
                 raise NetworkError(f"layer {self.name}: {field} holds {bad} NaN or infinite values of {value.size}")
+
+    def is_never_negative(self, *inputs: bool) -> bool:
+        """Whether no output can be negative, from whether that is so of each input."""
+        return self.KEEPS_SIGN and all(inputs)
+
+    def cuts_negatives(self) -> bool:
+        """Whether inputs below zero give what zero gives."""
+        return False
 
     def shape(self, *inputs: Shape) -> Shape:
         """Shape of the output, or a NetworkError that says what does not fit."""

@@ -31,6 +31,7 @@ class MaxPool(Layer, frozen=True, tag="max_pool"):
 
     KEEPS_SCALE = True
     KEEPS_SIGN = True
+    PASSES_CODES = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -156,6 +156,7 @@ class Move(Layer, frozen=True, tag="move"):
 
     KEEPS_SCALE = True
     KEEPS_SIGN = True
+    PASSES_CODES = True
 
     def shape(self, *inputs: Shape) -> Shape:
         return _shape(self, inputs[0])

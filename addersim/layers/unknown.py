@@ -33,7 +33,7 @@ class Unknown(Layer, frozen=True, tag="unknown"):
     output: Shape
     products: int = 0
 
-    ARITY = None
+    READS_MORE = True
 
     def shape(self, *inputs: Shape) -> Shape:
         return self.output
@@ -64,7 +64,7 @@ class IntegerUnknown(IntegerLayer, frozen=True, tag="unknown"):
     output: FixedFormat
     products: int = 0
 
-    ARITY = None
+    READS_MORE = True
 
     def value(self, *inputs: Value) -> Value:
         return Value.of(self.shape, self.output)

@@ -103,7 +103,7 @@ def quantize_prepared(prepared: Prepared, how: Quantization, threads: int | None
         raise QuantizationError(f"network {prepared.network.name}: prepared with another fold_batch_norm than the rules have")
     paired, samples, calibrated = prepared.network, prepared.samples, prepared.images is not None
     check_layer_names(how, paired)
-    wiring = Wiring.of(paired)
+    wiring = Wiring.of(paired, how.overflow)
     readers = {}
     if prepared.images is not None and how.calibration == "output":
         readers = find_readers(paired, prepared.images, wiring.quiet)

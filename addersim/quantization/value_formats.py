@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from addersim.arithmetic.arithmetics import ARITHMETICS
-from addersim.arithmetic.fixed import FixedFormat
+from addersim.arithmetic.fixed import FixedFormat, Overflow
 from addersim.inputs.limits import BITS
-from addersim.layers import Affine, Layer, Relu, Window
+from addersim.layers import Affine, Layer, Move, Window
 from addersim.network import INPUT, Network, unread
 from addersim.quantization.bias_correction import MOST_CORRECTION
 from addersim.quantization.calibration import Member, Sample, choose_scale
@@ -33,7 +33,7 @@ class Wiring:
     unsigned
         Values that are never negative, whatever the image, or whose negatives nobody reads.
     quiet
-        Values that only ReLU layers read: what lies below zero makes no difference.
+        Values that only ReLU layers read, perhaps behind layers that pass codes on: what lies below zero makes no difference.
     sharing
         By value, the windows that read it and whose weights share its scale.
     narrowed
@@ -46,7 +46,8 @@ class Wiring:
     narrowed: Mapping[str, tuple[Affine, Window]]
 
     @classmethod
-    def of(cls, network: Network) -> Wiring:
+    def of(cls, network: Network, overflow: Overflow = "saturate") -> Wiring:
+        """Of a network whose narrowing steps treat overflow so. Where they wrap, none of them is a ReLU: no value is quiet."""
         readers: dict[str, list[Layer]] = {}
         sharing: dict[str, list[Window]] = {}
         narrowed: dict[str, tuple[Affine, Window]] = {}
@@ -60,19 +61,34 @@ class Wiring:
                     sharing.setdefault(layer.inputs[0], []).append(layer)
             elif isinstance(layer, Affine) and layer.inputs[0] in windows:
                 narrowed[layer.name] = layer, windows[layer.inputs[0]]
-        quiet = frozenset(name for name, found in readers.items() if all(isinstance(layer, Relu) for layer in found))
-        return cls(quiet | _without_negatives(network), quiet, sharing, narrowed)
+        quiet = _quiet(network, readers) if overflow == "saturate" else frozenset()
+        return cls(_unsigned(network, quiet), quiet, sharing, narrowed)
 
 
-def _without_negatives(network: Network) -> set[str]:
-    """Values that cannot be negative, whatever the image."""
-    found = set()
-    if all(mean <= 0 for mean in network.mean):
+def _passes_codes(layer: Layer) -> bool:
+    return layer.PASSES_CODES or isinstance(layer, Move)
+
+
+def _quiet(network: Network, readers: Mapping[str, list[Layer]]) -> frozenset[str]:
+    """Values of which nobody reads what lies below zero: last ones first, for readers may pass codes on to a ReLU."""
+    found: set[str] = set()
+    for name in (*(layer.name for layer in reversed(network.layers)), INPUT):
+        reading = readers.get(name, ())
+        if reading and all(one.cuts_negatives() or (_passes_codes(one) and one.name in found) for one in reading):
+            found.add(name)
+    return frozenset(found)
+
+
+def _unsigned(network: Network, quiet: frozenset[str]) -> frozenset[str]:
+    """Values that are held without sign. Layers that pass codes on do not clamp: their output has their input's sign."""
+    found: set[str] = set()
+    if INPUT in quiet or all(mean <= 0 for mean in network.mean):
         found.add(INPUT)
     for layer in network.layers:
-        if isinstance(layer, Relu) or (layer.KEEPS_SIGN and found.issuperset(layer.inputs)):
+        clamped = layer.name in quiet and not _passes_codes(layer)
+        if clamped or layer.is_never_negative(*(name in found for name in layer.inputs)):
             found.add(layer.name)
-    return found
+    return frozenset(found)
 
 
 def choose_formats(

@@ -51,9 +51,11 @@ CHANGES = {
     "quantization/value_formats.py": (
         PIPELINE,
         (
-            ("if all(mean <= 0 for", "if any(mean <= 0 for"),
+            ("or all(mean <= 0 for", "or any(mean <= 0 for"),
             ("mean <= 0 for", "mean < 0 for"),
-            ("(layer.KEEPS_SIGN and found.issuperset(layer.inputs))", "layer.KEEPS_SIGN"),
+            ("layer.is_never_negative(*(name in found for name in layer.inputs))", "layer.KEEPS_SIGN"),
+            (" and not _passes_codes(layer)", ""),
+            ("(_passes_codes(one) and one.name in found)", "False"),
             ("group.bits + (mixed and signed)", "group.bits"),
             ("min(group.bits + (mixed and signed), BITS.most)", "group.bits + (mixed and signed)"),
             ("members.items() if name not in wiring.quiet]", "members.items()]"),
@@ -68,7 +70,7 @@ CHANGES = {
             (") ** record.degree)", "))"),
             ("np.abs(affine.multiplier * step).max()", "np.abs(affine.multiplier * step).min()"),
             ("(2 ** (how.multiplier_bits - 1) - 1)", "(2**how.multiplier_bits - 1)"),
-            ("all(isinstance(layer, Relu) for layer in found)", "any(isinstance(layer, Relu) for layer in found)"),
+            ("all(one.cuts_negatives() or", "any(one.cuts_negatives() or"),
             ("scale = max(scale, _scale_for_multipliers", "scale = min(scale, _scale_for_multipliers"),
         ),
     ),
@@ -148,6 +150,15 @@ CHANGES = {
             ("min(stop, size + after)", "stop"),
             ("start if start >= 0 else start % dilation", "max(start, 0)"),
             ("-(-(i + 1) * size // outputs)", "(i + 1) * size // outputs"),
+        ),
+    ),
+    "layers/narrowing.py": (
+        BILLS,
+        (
+            ("multiplies = multiplier != 1", "multiplies = True"),
+            ("    if shift:", "    if True:"),
+            ("bits + multiplier_bits * multiplies", "bits"),
+            ("max(bits, multiplier_bits)", "multiplier_bits"),
         ),
     ),
     "layers/add.py": (

@@ -117,6 +117,25 @@ def test_affine(data, rows, channels, type_and_bits, output):
     overflow=st.sampled_from(OVERFLOWS),
     then=st.one_of(st.none(), formats()),
 )
+def test_subtract_and_multiply(data, shape, output, overflow, then):
+    a, b = data.draw(codes(shape)), data.draw(codes(shape))
+    options = {"output": output, "overflow": overflow, "then": then, "subtract": True}
+    for name, fixed in (("add", options), ("multiply", {})):
+        expected = getattr(reference, name)(a, b, **fixed)
+        for way, found in every_way(
+            lambda threads, name=name, fixed=fixed: getattr(kernels, name)(a, b, threads=threads, **fixed)
+        ):
+            assert_same(found, expected, way)
+
+
+@settings(max_examples=300)
+@given(
+    data=st.data(),
+    shape=st.tuples(st.integers(0, 3), st.integers(1, 5), st.integers(1, 300)),
+    output=formats(),
+    overflow=st.sampled_from(OVERFLOWS),
+    then=st.one_of(st.none(), formats()),
+)
 def test_add_and_clamp(data, shape, output, overflow, then):
     a, b = data.draw(codes(shape)), data.draw(codes(shape))
     wide = a.astype(np.int64) * data.draw(st.sampled_from((1, 1000, 2**40)))

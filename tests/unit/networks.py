@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from addersim.layers import Add, Affine, AveragePool, MaxPool, Move, Relu, Window
+from addersim.layers import Add, Affine, AveragePool, Clip, Concat, MaxPool, Move, Product, Relu, Window
 from addersim.network import Network
 
 
@@ -78,6 +78,33 @@ def uneven(seed=0, arithmetic="l1"):
         window("scores", "flatten", 3, 5, 1, 1, arithmetic="mac"),
     )
     return Network(name=f"uneven-{arithmetic}", input_shape=(2, 9, 10), mean=(0.3, 0.4), std=(0.5, 0.6), layers=layers)
+
+
+def branches(seed=0):
+    """Image 2 x 6 x 8; the layer kinds that `residual` has not, on branches that part and join."""
+    random = np.random.default_rng(seed)
+
+    def window(name, source, outputs, inputs, size=1):
+        weights = random.normal(0, 0.5, (outputs, inputs, size, size)).astype(np.float32)
+        return Window(name=name, inputs=(source,), arithmetic="mac", weights=weights, padding=(size // 2, size // 2))
+
+    layers = (
+        window("left", "input", 4, 2, 3),
+        window("right", "input", 3, 2, 3),
+        Relu(name="right_relu", inputs=("right",)),
+        Concat(name="join", inputs=("left", "right_relu", "input")),
+        Clip(name="clip", inputs=("join",), low=-1.5, high=2.0),
+        AveragePool(name="gate", inputs=("clip",), kernel=None),
+        Product(name="gated", inputs=("gate", "clip")),
+        Add(name="less", inputs=("clip", "gate"), subtract=True),
+        Product(name="square", inputs=("less", "less")),
+        Add(name="twice", inputs=("square", "square")),
+        Add(name="all", inputs=("gated", "twice")),
+        AveragePool(name="global", inputs=("all",), kernel=None),
+        Move(name="flatten", inputs=("global",)),
+        window("scores", "flatten", 4, 9),
+    )
+    return Network(name="branches", input_shape=(2, 6, 8), mean=(0.4, 0.5), std=(0.3, 0.4), layers=layers)
 
 
 def deep(number, wiring="chain", seed=0):

@@ -24,12 +24,12 @@ from addersim.layers import (
 from addersim.program import Program
 from addersim.quantization.pipeline import quantize
 from addersim.simulation import count, simulate
-from tests.unit.networks import images, residual
+from tests.unit.networks import branches, images, residual
 
-NETWORK = residual()
-PIXELS = images(NETWORK, 4)
-PROGRAM = quantize(NETWORK, PIXELS)
-PLACES = [(base, place) for base in (NETWORK, PROGRAM) for place in range(len(base.layers))]
+NETWORK, BRANCHES = residual(), branches()
+PROGRAM, BRANCHED = (quantize(one, images(one, 4)) for one in (NETWORK, BRANCHES))
+ALL = (NETWORK, PROGRAM, BRANCHES, BRANCHED)
+PLACES = [(base, place) for base in ALL for place in range(len(base.layers))]
 NAMES = [f"{type(base).__name__} {base.layers[place].name}" for base, place in PLACES]
 
 
@@ -40,14 +40,16 @@ def with_layer(base, place, **changes):
 def test_both_forms_of_a_kind_read_as_many_values():
     floats, integers = ({kind.kind(): kind.ARITY for kind in get_args(union)} for union in (AnyLayer, AnyIntegerLayer))
     assert floats == integers
-    assert {layer.kind() for layer in NETWORK.layers} == {layer.kind() for layer in PROGRAM.layers} == set(floats)
+    stand = [{layer.kind() for base in bases for layer in base.layers} for bases in ((NETWORK, BRANCHES), (PROGRAM, BRANCHED))]
+    assert stand == [set(floats), set(floats)]
 
 
 @pytest.mark.parametrize(("base", "place"), PLACES, ids=NAMES)
 def test_another_number_of_inputs_is_refused(base, place):
     layer = base.layers[place]
-    for number in {0, 1, 2, 3} - {layer.ARITY}:
-        message = f"^layer {layer.name}: reads {number} values; a {layer.kind()} layer reads {layer.ARITY}$"
+    allowed = f"at least {layer.ARITY}" if layer.READS_MORE else layer.ARITY
+    for number in range(layer.ARITY) if layer.READS_MORE else {0, 1, 2, 3} - {layer.ARITY}:
+        message = f"^layer {layer.name}: reads {number} values; a {layer.kind()} layer reads {allowed}$"
         with pytest.raises(NetworkError, match=message):
             with_layer(base, place, inputs=(layer.inputs * 3)[:number])
 
@@ -77,13 +79,14 @@ def test_another_number_of_inputs_in_a_file_is_refused_in_one_line(base, number,
 @pytest.mark.parametrize(("base", "place"), PLACES, ids=NAMES)
 def test_any_other_wiring_is_refused_or_runs(base, place):
     layer, known = base.layers[place], {"input", *(one.name for one in base.layers[:place])}
+    pixels = images(base, 4)
     for source in ("input", "", "nothing", *(one.name for one in base.layers)):
-        for inputs in {(source,) * layer.ARITY, (source, *layer.inputs[1:]), (*layer.inputs[:-1], source)}:
+        for inputs in {(source,) * len(layer.inputs), (source, *layer.inputs[1:]), (*layer.inputs[:-1], source)}:
             try:
                 wired = with_layer(base, place, inputs=inputs)
-                program = wired if isinstance(wired, Program) else quantize(wired, PIXELS)
+                program = wired if isinstance(wired, Program) else quantize(wired, pixels)
                 count(program)
-                simulate(program, PIXELS)
+                simulate(program, pixels)
             except AddersimError as error:
                 assert "layer" in str(error) or "outputs" in str(error)
                 if source not in known:

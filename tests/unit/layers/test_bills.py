@@ -16,8 +16,11 @@ from addersim.layers import (
     IntegerAdd,
     IntegerAffine,
     IntegerAveragePool,
+    IntegerClip,
+    IntegerConcat,
     IntegerMaxPool,
     IntegerMove,
+    IntegerProduct,
     IntegerRelu,
     IntegerWindow,
     Plan,
@@ -149,7 +152,23 @@ def affine(multiplier, addend, shift, multiplier_bits=16):
 
 
 ADD = IntegerAdd(name="s", inputs=("x", "y"), twin=None, output=U8, overflow="saturate")
+JOIN = IntegerConcat(name="c", inputs=("x", "y", "z"), twin=None, output=s(9))
+TAKE = IntegerAdd(name="s", inputs=("x", "y"), twin=None, output=U8, overflow="saturate", subtract=True)
 RELU = IntegerRelu(name="r", inputs=("x",), twin=None, output=U8)
+
+
+def product(gain, multiplier_bits=16):
+    return IntegerProduct(
+        name="p", inputs=("x", "y"), twin=None, gain=gain, multiplier_bits=multiplier_bits, output=U8, rounding="half-even",
+        overflow="saturate",
+    )  # fmt: skip
+
+
+def clip(output, low, high):
+    return IntegerClip(name="c", inputs=("x",), twin=None, output=output, low=low, high=high)
+
+
+GATE = Value.of((2, 1, 1), U8)
 CODES, SUMS = Value.of((2, 4, 4), U8), Value((2, 4, 4), 20, True, 1.0, is_sum=True)
 SMALL = Value.of((2, 3, 3), U8)
 VECTOR = [
@@ -198,6 +217,20 @@ VECTOR = [
     ("addition", ADD, [CODES, CODES], "add9=32", (0, 0)),
     ("addition, second wider", ADD, [CODES, Value((2, 4, 4), 9, True, 1.0)], "add10=32", (0, 0)),
     ("addition, first wider", ADD, [Value((2, 4, 4), 11, True, 1.0), CODES], "add12=32", (0, 0)),
+    ("difference", TAKE, [CODES, Value((2, 4, 4), 9, True, 1.0)], "sub10=32", (0, 0)),
+    # a gate is repeated: as many additions as outputs
+    ("addition of a gate", ADD, [GATE, CODES], "add9=32", (0, 0)),
+    # a product at the wider operand, then x 1, x 1 / 4, x 3 / 4 of 16 bits; of 8 + 5 bits at an 8-bit port, x 3
+    ("product", product(1.0), [CODES, CODES], "mul8=32", (0, 0)),
+    ("product, shift", product(0.25), [CODES, Value((2, 4, 4), 5, True, 1.0)], "mul8=32 shift13=32", (0, 0)),
+    ("product, both", product(0.75), [GATE, CODES], "mul8=32 mul16=32 shift32=32", (0, 0)),
+    ("product, port", product(3.0, 8), [Value((2, 4, 4), 5, True, 1.0), CODES], "mul8=32 mul13=32", (0, 0)),
+    # each bound that some input passes; the end of a narrower format is one, that of a wider is none
+    ("clip", clip(U8, 3, 200), [CODES], "cmp8=64 mux8=64", (0, 0)),
+    ("clip from", clip(U8, 3, None), [CODES], "cmp8=32 mux8=32", (0, 0)),
+    ("clip up to", clip(U8, None, 254), [CODES], "cmp8=32 mux8=32", (0, 0)),
+    ("clip to zero", clip(U8, None, 200), [Value((2, 4, 4), 8, True, 1.0)], "cmp8=32 mux8=32", (0, 0)),
+    ("clip, nothing", clip(s(9), -300 + 50, None), [CODES], "", (0, 0)),
     # a sum of 20 bits times 16 bits gives 36; constants: 16 bits, 36 bits, 6 bits of shift
     ("affine", affine([3, 5], [1, 2], [4, 4]), [SUMS], "mul20=32 add36=32 shift36=32", (2, 58)),
     ("affine, multiplier all 1", affine([1, 1], [1, 2], [4, 4]), [SUMS], "add20=32 shift20=32", (2, 26)),
@@ -221,6 +254,10 @@ VECTOR = [
         "cmp8=64 mux8=64",
         (0, 0),
     ),
+    # codes that fit lie side by side; of 16 bits, unsigned ones beside signed ones stop at the upper end
+    ("concat", JOIN, [CODES, CODES, Value((2, 4, 4), 9, True, 1.0)], "", (0, 0)),
+    ("concat, clamped", JOIN, [CODES, CODES, Value((2, 4, 4), 9, False, 1.0)], "cmp9=32 mux9=32", (0, 0)),
+    ("concat, both ends", JOIN, [Value((2, 4, 4), 11, True, 1.0), CODES, CODES], "cmp11=64 mux11=64", (0, 0)),
     ("move", IntegerMove(name="m", inputs=("x",), twin=None, output=U8), [CODES], "", (0, 0)),
 ]
 
