@@ -91,8 +91,8 @@ def _build(source: str, input_shape: str | None) -> tuple[Any, tuple[int, ...]]:
     from addersim.train.models import ARCHITECTURES, build
 
     if ":" not in source:
-        found = build(source, seed=0)
-        return found, _shape(input_shape) if input_shape else ARCHITECTURES[source].input_shape
+        wanted = _shape(input_shape) if input_shape else None
+        return build(source, input_shape=wanted, seed=0), wanted or ARCHITECTURES[source].input_shape
     if not input_shape:
         raise LoweringError(f"{source}: --input-shape CHANNELS,HEIGHT,WIDTH is needed for a network of your own")
     shape = _shape(input_shape)
