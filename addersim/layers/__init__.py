@@ -14,6 +14,7 @@ from addersim.layers.clip import Clip, IntegerClip
 from addersim.layers.concat import Concat, IntegerConcat
 from addersim.layers.interpolate import IntegerInterpolate, Interpolate, Taps
 from addersim.layers.move import IntegerMove, Move
+from addersim.layers.normalise import IntegerNormalise, Normalise
 from addersim.layers.pool import AveragePool, IntegerAveragePool, IntegerMaxPool, MaxPool
 from addersim.layers.product import IntegerProduct, Product
 from addersim.layers.table import IntegerTable, Table
@@ -39,6 +40,7 @@ __all__ = [
     "IntegerLayer",
     "IntegerMaxPool",
     "IntegerMove",
+    "IntegerNormalise",
     "IntegerProduct",
     "IntegerRelu",
     "IntegerTable",
@@ -47,6 +49,7 @@ __all__ = [
     "Layer",
     "MaxPool",
     "Move",
+    "Normalise",
     "Plan",
     "Product",
     "Relu",
@@ -58,7 +61,9 @@ __all__ = [
     "Window",
 ]
 
-AnyLayer = Window | Affine | Relu | MaxPool | AveragePool | Add | Move | Concat | Product | Clip | Table | Interpolate
+AnyLayer = (
+    Window | Affine | Relu | MaxPool | AveragePool | Add | Move | Concat | Product | Clip | Table | Interpolate | Normalise
+)
 AnyIntegerLayer = (
     IntegerWindow
     | IntegerAffine
@@ -72,6 +77,7 @@ AnyIntegerLayer = (
     | IntegerClip
     | IntegerTable
     | IntegerInterpolate
+    | IntegerNormalise
 )
 
 _KINDS = (window, affine, activation, pool, add, move)
