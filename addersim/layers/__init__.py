@@ -17,6 +17,7 @@ from addersim.layers.move import IntegerMove, Move
 from addersim.layers.normalise import IntegerNormalise, Normalise
 from addersim.layers.pool import AveragePool, IntegerAveragePool, IntegerMaxPool, MaxPool
 from addersim.layers.product import IntegerProduct, Product
+from addersim.layers.softmax import IntegerSoftmax, Softmax
 from addersim.layers.table import IntegerTable, Table
 from addersim.layers.window import IntegerWindow, Window
 
@@ -43,6 +44,7 @@ __all__ = [
     "IntegerNormalise",
     "IntegerProduct",
     "IntegerRelu",
+    "IntegerSoftmax",
     "IntegerTable",
     "IntegerWindow",
     "Interpolate",
@@ -55,6 +57,7 @@ __all__ = [
     "Relu",
     "Run",
     "Shape",
+    "Softmax",
     "Table",
     "Taps",
     "Value",
@@ -62,7 +65,20 @@ __all__ = [
 ]
 
 AnyLayer = (
-    Window | Affine | Relu | MaxPool | AveragePool | Add | Move | Concat | Product | Clip | Table | Interpolate | Normalise
+    Window
+    | Affine
+    | Relu
+    | MaxPool
+    | AveragePool
+    | Add
+    | Move
+    | Concat
+    | Product
+    | Clip
+    | Table
+    | Interpolate
+    | Normalise
+    | Softmax
 )
 AnyIntegerLayer = (
     IntegerWindow
@@ -78,6 +94,7 @@ AnyIntegerLayer = (
     | IntegerTable
     | IntegerInterpolate
     | IntegerNormalise
+    | IntegerSoftmax
 )
 
 _KINDS = (window, affine, activation, pool, add, move)
