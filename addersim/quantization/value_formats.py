@@ -113,21 +113,36 @@ def choose_formats(
         From `find_readers`; empty where scales are not refined.
     """
     formats: dict[str, FixedFormat] = {}
+    own_layers = _own_layers(network)
     for group in _groups(network, how):
         mixed = any(name in wiring.unsigned for name in group.names)
         members = {}
         for name in group.names:
             signed = name not in wiring.unsigned
             members[name] = Member(samples[name], min(group.bits + (mixed and signed), BITS.most), signed)
-        heard = [one for name, one in members.items() if name not in wiring.quiet]  # ReLU cuts what else the others hold
-        scale = choose_scale(heard or list(members.values()), how.calibration, how.percentile)
-        scale = refine_scale(scale, {name: FixedFormat(one.bits, one.signed) for name, one in members.items()}, readers, how)
+        own = [own_layers[name].own_scale(one.bits) for name, one in members.items() if name in own_layers]
+        others = {name: one for name, one in members.items() if name not in own_layers}
+        heard = [one for name, one in others.items() if name not in wiring.quiet]  # ReLU cuts what else the others hold
+        found = choose_scale(heard or list(others.values()), how.calibration, how.percentile) if others else 0.0
+        found = refine_scale(found, {name: FixedFormat(one.bits, one.signed) for name, one in others.items()}, readers, how)
+        scale = max(found, *own) if own else found
         scale = max(scale, _scale_for_weights(wiring, how, members))
         scale = max(scale, _scale_for_multipliers(wiring, how, formats, members))
         if how.power_of_two:
             scale = float(2.0 ** np.ceil(np.log2(scale)))
         formats |= {name: FixedFormat(one.bits, one.signed, scale) for name, one in members.items()}
     return formats
+
+
+def _own_layers(network: Network) -> dict[str, Layer]:
+    """The layer from whose kind alone the range of a value follows, for values of which that is so, passed on or not."""
+    found: dict[str, Layer] = {}
+    for layer in network.layers:
+        if layer.HAS_OWN_SCALE:
+            found[layer.name] = layer
+        elif _passes_codes(layer) and all(name in found for name in layer.inputs):
+            found[layer.name] = found[layer.inputs[0]]
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ CHANGES = {
             ("(_passes_codes(one) and one.name in found)", "False"),
             ("group.bits + (mixed and signed)", "group.bits"),
             ("min(group.bits + (mixed and signed), BITS.most)", "group.bits + (mixed and signed)"),
-            ("members.items() if name not in wiring.quiet]", "members.items()]"),
+            ("others.items() if name not in wiring.quiet]", "others.items()]"),
             ("2.0 ** np.ceil(np.log2(scale))", "2.0 ** np.floor(np.log2(scale))"),
             ("max(asked, default=", "min(asked, default="),
             ("how.output_bits if top in scores else how.activation_bits", "how.activation_bits"),
