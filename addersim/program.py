@@ -285,6 +285,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
                     work=bill.work,
                     accumulator_bits=bill.accumulator_bits,
                     operand_bits=bill.operand_bits,
+                    left_out=bill.left_out,
                     output_format=str(output),
                     observed=(observed or {}).get(layer.name),
                     fused=layer.name in fused,

@@ -201,7 +201,10 @@ class Run:
 
 
 class Bill(NamedTuple):
-    """What an integer layer does for one image: in hardware, and in the paper's convention (free unless said)."""
+    """What an integer layer does for one image: in hardware, and in the paper's convention (free unless said).
+
+    `left_out`: products of an operation that no layer computes, so that nothing is billed; 0 where they are not known.
+    """
 
     hardware: OpCounts
     paper: OpCounts = OpCounts()
@@ -210,6 +213,7 @@ class Bill(NamedTuple):
     datapath: str | None = None
     accumulator_bits: int | None = None
     operand_bits: int | None = None
+    left_out: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

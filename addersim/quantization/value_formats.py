@@ -140,7 +140,7 @@ def _own_layers(network: Network) -> dict[str, Layer]:
     for layer in network.layers:
         if layer.HAS_OWN_SCALE:
             found[layer.name] = layer
-        elif _passes_codes(layer) and all(name in found for name in layer.inputs):
+        elif layer.PASSES_CODES and all(name in found for name in layer.inputs):
             found[layer.name] = found[layer.inputs[0]]
     return found
 
