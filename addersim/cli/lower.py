@@ -24,7 +24,8 @@ def run(
     source: Annotated[
         str,
         typer.Argument(
-            help="An ONNX file (-: standard input), an architecture (addersim list architectures), or PACKAGE.MODULE:CALLABLE."
+            help="An ONNX file (-: standard input), an architecture (addersim list architectures), PACKAGE.MODULE:CALLABLE, "
+            "or FILE.py:CALLABLE."
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write, .npz; - is standard output.")],
@@ -53,8 +54,8 @@ def run(
 ) -> None:
     """Lower a network to one .npz of plain arrays: an ONNX file (needs onnx), or a torch network (needs torch).
 
-    PACKAGE.MODULE:CALLABLE is your own code: it is imported and called without arguments to build the network. ONNX files are
-    only read.
+    PACKAGE.MODULE:CALLABLE and FILE.py:CALLABLE are your own code: it is imported and called without arguments to build the
+    network. ONNX files are only read.
     """
     normalisation = {"mean": _numbers("--mean", mean), "std": _numbers("--std", std)}
     if source == STANDARD or source.lower().endswith(".onnx"):
@@ -92,7 +93,7 @@ def _from_torch(
 
     module, shape = _build(source, input_shape)
     about = {"origin": f"{source}, weights {_load(module, weights, prefix) if weights else 'untrained'}"}
-    return lower(module, shape, name=name or source.rpartition(":")[2], about=about, **normalisation)
+    return lower(module, shape, name=name or (source if ":" not in source else None), about=about, **normalisation)
 
 
 def _load(module: Any, weights: str, prefix: str) -> str:
@@ -112,7 +113,7 @@ def _load(module: Any, weights: str, prefix: str) -> str:
 def _build(source: str, input_shape: str | None) -> tuple[Any, tuple[int, ...]]:
     from addersim.train.models import ARCHITECTURES, build
 
-    if ":" not in source:
+    if ":" not in source and not source.endswith(".py"):
         found = build(source, seed=0)
         return found, _shape(input_shape) if input_shape else ARCHITECTURES[source].input_shape
     if not input_shape:
