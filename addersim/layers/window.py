@@ -83,6 +83,8 @@ class Window(Layer, frozen=True, tag="window"):
         Shape ``(filters,)``, or None.
     stride, padding, dilation
         Vertical and horizontal. Padded zeros are operands: in ``l1`` each contributes ``-|0 - f|``.
+    shared
+        Name of the layer before it whose weights it uses: they, and a bias equal to that layer's, are counted there.
     """
 
     arithmetic: str
@@ -92,6 +94,7 @@ class Window(Layer, frozen=True, tag="window"):
     padding: Pair = (0, 0)
     dilation: Pair = (1, 1)
     groups: int = 1
+    shared: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -157,6 +160,7 @@ class Window(Layer, frozen=True, tag="window"):
             padding=self.padding,
             dilation=self.dilation,
             groups=self.groups,
+            shared=self.shared,
         )
 
     def details(self) -> str:
@@ -166,7 +170,7 @@ class Window(Layer, frozen=True, tag="window"):
         return " ".join(words + ["bias"] * (self.bias is not None))
 
     def parameters(self) -> int:
-        return self.weights.size + (0 if self.bias is None else self.bias.size)
+        return (0 if self.shared else self.weights.size) + (0 if self.bias is None else self.bias.size)
 
 
 class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
@@ -185,6 +189,7 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
     padding: Pair = (0, 0)
     dilation: Pair = (1, 1)
     groups: int = 1
+    shared: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
