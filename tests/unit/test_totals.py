@@ -62,10 +62,10 @@ def test_shared_codes_are_stored_once_and_run_each_time(arithmetic):
     assert [layer.shared for layer in together.layers if layer.kind() == "window"] == [None, "one", None]
 
 
-def test_weights_that_rewrites_or_widths_set_apart_are_stored_twice():
+def test_weights_of_two_widths_are_stored_twice_and_a_folded_factor_leaves_the_codes_shared():
     images = RNG.integers(0, 256, (8, 2, 3, 3), dtype=np.uint8)
-    for how in (Quantization(), Quantization(fold_batch_norm=False, layers={"two": LayerBits(4, 8)})):
-        assert not any(layer.weights_shared for layer in count(quantize(network(), images, how)).layers)
+    for how, shared in ((Quantization(), True), (Quantization(layers={"two": LayerBits(weight_bits=4)}), False)):
+        assert any(layer.weights_shared for layer in count(quantize(network(), images, how)).layers) is shared
 
 
 def test_a_layer_shares_what_is_there(tmp_path):
