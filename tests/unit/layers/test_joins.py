@@ -261,3 +261,11 @@ def test_a_bound_from_zero_on_is_a_relu_too(low, signed):
     program = quantize(network, pixels)
     assert program.static_values()["w.requantize"].signed == signed
     assert error_of(program, pixels, network, "relu") < 0.02
+
+
+def test_bounds_beyond_any_code_do_nothing():
+    plan = Plan({"c": FixedFormat(8, True, 1e-3)}, {"x": 1e-3}, Quantization(), {})
+    found = Clip(name="c", inputs=("x",), low=-1e308, high=1e308).integer(plan)
+    assert (found.low, found.high) == (None, None)
+    unsigned = Plan({"c": FixedFormat(8, False, 1e-3)}, {"x": 1e-3}, Quantization(), {})
+    assert Relu(name="c", inputs=("x",), maximum=1e308).integer(unsigned).maximum is None

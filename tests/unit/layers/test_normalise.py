@@ -137,6 +137,8 @@ def test_what_cannot_be_is_refused():
     assert made.value(Value.of((2, 255, 256), wide)).shape == (2, 255, 256)
     with pytest.raises(NetworkError, match=r"^layer n: epsilon is 1e\+20 squared input steps; at most 2\*\*61 / 8\*\*2$"):
         layer(epsilon=1e14).integer(plan).value(Value.of((2, 8), wide))
+    with pytest.raises(NetworkError, match=r"^layer n: epsilon is 1e\+306 squared input steps; at most"):
+        layer(epsilon=1e300).integer(plan).value(Value.of((2, 8), wide))
     fine = Plan({"x": wide, "n": FixedFormat(8, True, 2.0**-20)}, {}, Quantization(), {})
     with pytest.raises(NetworkError, match="^layer n: output scale 9.54e-07 is too fine for mantissas of 24 bits"):
         layer(epsilon=0.0).integer(fine).value(Value.of((2, 8), wide))

@@ -143,3 +143,8 @@ def test_a_table_serves_the_format_that_it_was_made_for():
 def test_details_and_parameters():
     assert table("elu", constants=(0.5,)).details() == "elu 0.5"
     assert (table("prelu").parameters(), table("tanh").parameters()) == (3, 0)
+
+
+def test_constants_that_give_no_number_are_refused():
+    with pytest.raises(NetworkError, match="^layer t: celu 0 gives no number at 0$"):
+        integer(table("celu", constants=(0.0,)), FixedFormat(8), FixedFormat(8))
