@@ -33,7 +33,7 @@ from addersim.trace import Convention, LayerTrace, Observed, Trace
 
 __all__ = ["Prepared", "Program"]
 
-STREAMED_BY = frozenset({"affine", "relu", "add", "product", "clip"})
+STREAMED_BY = frozenset({"affine", "relu", "add", "product", "clip", "table"})
 """Kinds that take each word of the layer before them as it comes, so that it need not be stored when they alone read it."""
 
 
@@ -289,7 +289,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
                 "layer": layer.name,
                 "kind": layer.kind(),
                 "input": " + ".join(str(values[name]) for name in layer.inputs),
-                "weights": str(getattr(layer, "weight_format", "")),
+                "weights": str(getattr(layer, "weight_format", layer.details())),
                 "output": str(values[layer.name]),
                 "shape": " x ".join(map(str, values[layer.name].shape)),
             }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from addersim.layers._shim import Table
 from addersim.layers.activation import IntegerRelu, Relu
 from addersim.layers.add import Add, IntegerAdd
 from addersim.layers.affine import Affine, IntegerAffine
@@ -10,9 +9,11 @@ from addersim.layers.average_pool import AveragePool, IntegerAveragePool
 from addersim.layers.base import Engine, IntegerLayer, Layer, Plan, Run, Shape, Value
 from addersim.layers.clip import Clip, IntegerClip
 from addersim.layers.concat import Concat, IntegerConcat
+from addersim.layers.interpolate import IntegerInterpolate, Interpolate, Taps
 from addersim.layers.max_pool import IntegerMaxPool, MaxPool
 from addersim.layers.move import IntegerMove, Move
 from addersim.layers.product import IntegerProduct, Product
+from addersim.layers.table import IntegerTable, Table
 from addersim.layers.unknown import IntegerUnknown, Unknown
 from addersim.layers.window import IntegerWindow, Window
 
@@ -30,12 +31,15 @@ __all__ = [
     "IntegerAveragePool",
     "IntegerClip",
     "IntegerConcat",
+    "IntegerInterpolate",
     "IntegerLayer",
     "IntegerMaxPool",
     "IntegerMove",
     "IntegerProduct",
     "IntegerRelu",
+    "IntegerTable",
     "IntegerWindow",
+    "Interpolate",
     "Layer",
     "MaxPool",
     "Move",
@@ -44,11 +48,15 @@ __all__ = [
     "Relu",
     "Run",
     "Shape",
+    "Table",
+    "Taps",
     "Value",
     "Window",
 ]
 
-AnyLayer = Window | Affine | Relu | MaxPool | AveragePool | Add | Move | Concat | Product | Clip | Table | Unknown
+AnyLayer = (
+    Window | Affine | Relu | MaxPool | AveragePool | Add | Move | Concat | Product | Clip | Table | Interpolate | Unknown
+)
 AnyIntegerLayer = (
     IntegerWindow
     | IntegerAffine
@@ -60,5 +68,7 @@ AnyIntegerLayer = (
     | IntegerConcat
     | IntegerProduct
     | IntegerClip
+    | IntegerTable
+    | IntegerInterpolate
     | IntegerUnknown
 )

@@ -140,6 +140,10 @@ class IntegerLayer(Node, frozen=True, kw_only=True):
         """What comes out, from what goes in: shape, width and scale. Raises NetworkError where the inputs do not fit."""
         raise NotImplementedError
 
+    def details(self) -> str:
+        """What is stored beside the codes, in a few words, for tables."""
+        return ""
+
     def run(self, engine: Engine, *codes: Array, threads: int | None = None) -> Run:
         """Output codes, and what was seen on the way."""
         raise NotImplementedError

@@ -18,16 +18,20 @@ from addersim.layers import (
     IntegerAveragePool,
     IntegerClip,
     IntegerConcat,
+    IntegerInterpolate,
     IntegerMaxPool,
     IntegerMove,
     IntegerProduct,
     IntegerRelu,
+    IntegerTable,
     IntegerWindow,
     Plan,
     Relu,
+    Taps,
 )
 from addersim.layers.affine import fixed_multiplier
 from addersim.layers.base import Value
+from addersim.layers.pieces import Pieces
 from addersim.quantization.rules import Quantization
 from addersim.trace import Operand
 
@@ -168,6 +172,29 @@ def clip(output, low, high):
     return IntegerClip(name="c", inputs=("x",), twin=None, output=output, low=low, high=high)
 
 
+def pieces(columns=1, **fields):
+    base, slope = np.full((16, columns), -512, np.int32), np.full((16, columns), 3, np.int32)
+    fitted = {"base": base, "slope": slope, "place_bits": 8, "shift": 4, "multiplier_bits": 10, "largest_error": 1}
+    return IntegerTable(
+        name="t", inputs=("x",), twin=None, function="f", source=s(12), output=U8, pieces=Pieces(**fitted | fields)
+    )
+
+
+def resize(*axes, bits=15):
+    return IntegerInterpolate(
+        name="i", inputs=("x",), twin=None, axes=axes, fraction_bits=bits, output=U8, rounding="half-even"
+    )
+
+
+HALVES = Taps(first=(0, 0, 1, 1, 2, 2, 3), second=(1, 1, 2, 2, 3, 3, 3), share=(0.0, 0.5, 0.0, 0.5, 0.0, 0.5, 0.0))
+ENDS = Taps(first=(0, 2), second=(1, 3), share=(0.0, 1.0))
+TABLE, TABLES = (
+    IntegerTable(
+        name="t", inputs=("x",), twin=None, function="f", source=U8, output=s(6), codes=np.zeros((256, columns), np.int8)
+    )
+    for columns in (1, 2)
+)
+LONG = Value.of((2, 4, 4), s(12))
 GATE = Value.of((2, 1, 1), U8)
 CODES, SUMS = Value.of((2, 4, 4), U8), Value((2, 4, 4), 20, True, 1.0, is_sum=True)
 SMALL = Value.of((2, 3, 3), U8)
@@ -231,6 +258,18 @@ VECTOR = [
     ("clip up to", clip(U8, None, 254), [CODES], "cmp8=32 mux8=32", (0, 0)),
     ("clip to zero", clip(U8, None, 200), [Value((2, 4, 4), 8, True, 1.0)], "cmp8=32 mux8=32", (0, 0)),
     ("clip, nothing", clip(s(9), -300 + 50, None), [CODES], "", (0, 0)),
+    # 7 rows of which 3 lie between: 3 x 4 columns x 2 channels, two products and a sum of 8 + 15 bits each; then 7 x 7 pixels,
+    # of which 7 x 3, with products of 23 bits and sums of 38; all 98 outputs are shifted; 6 fractions stored
+    ("resize", resize(HALVES, HALVES), [CODES], "mul15=48 add23=24 mul23=84 add38=42 shift38=98", (6, 15)),
+    ("resize columns alone", resize(ENDS, HALVES, bits=7), [CODES], "mul8=24 add15=12 shift15=28", (3, 7)),
+    ("resize, nothing between", resize(ENDS, ENDS), [CODES], "", (0, 0)),
+    # a table answers without an operation; every entry is stored
+    ("table", TABLE, [CODES], "", (256, 6)),
+    ("tables", TABLES, [CODES], "", (512, 6)),
+    # slopes of 10 bits times places of 8; the product of 18 bits beside bases of 11; stored: 11 + 10 bits a piece
+    ("pieces", pieces(), [LONG], "mul10=32 add18=32 shift18=32", (16, 21)),
+    ("pieces a channel", pieces(2), [LONG], "mul10=32 add18=32 shift18=32", (32, 21)),
+    ("pieces, narrow port", pieces(multiplier_bits=4, shift=0), [LONG], "mul8=32 add12=32", (16, 15)),
     # a sum of 20 bits times 16 bits gives 36; constants: 16 bits, 36 bits, 6 bits of shift
     ("affine", affine([3, 5], [1, 2], [4, 4]), [SUMS], "mul20=32 add36=32 shift36=32", (2, 58)),
     ("affine, multiplier all 1", affine([1, 1], [1, 2], [4, 4]), [SUMS], "add20=32 shift20=32", (2, 26)),
