@@ -41,6 +41,8 @@ NATIVE = MappingProxyType({np.dtype(kind): kind for kind in (*INTEGERS, "float32
 """Names of the types, kept because numpy builds them at each call."""
 MAX_SHIFT = 62
 MAX_PRODUCT = 1 << 62
+PIECE_BITS, PLACE_BITS = 8, 16
+"""Of a mantissa: what chooses one of a table's pieces of an octave, and its place within it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +255,16 @@ def check_blend(x: Array, first: Array, second: Array, fraction: Array, axis: in
     if x.size and (worst := max(-int(x.min()), int(x.max())) << bits) >= MAX_PRODUCT:
         raise FormatError(f"blend: |x| * 2**{bits} reaches {worst}; the arithmetic holds less than {MAX_PRODUCT}")
     return x, *taps
+
+
+def check_mantissas(x: Array, base: Array, slope: Array) -> tuple[Array, Array, Array]:
+    """Positive whole numbers, and a table of one octave or two."""
+    x, base, slope = (check_array(what, one, ("int64",)) for what, one in (("x", x), ("base", base), ("slope", slope)))
+    if base.shape != slope.shape or base.shape not in ((1 << PIECE_BITS,), (2 << PIECE_BITS,)):
+        raise NetworkError(f"mantissas: base {base.shape}, slope {slope.shape}; expected 256 or 512 of each")
+    if x.size and x.min() < 1:
+        raise FormatError(f"mantissas: x holds {x.min()}; expected numbers from 1 on")
+    return x, base, slope
 
 
 def largest_product(x: int, multiplier: Array, addend: Array) -> int:

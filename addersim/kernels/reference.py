@@ -42,6 +42,7 @@ from addersim.kernels.checks import (
     check_window,
 )
 from addersim.kernels.reference_blending import blend
+from addersim.kernels.reference_mantissas import mantissas
 from addersim.kernels.reference_tables import look_up_codes, look_up_pieces
 
 __all__ = [
@@ -59,6 +60,7 @@ __all__ = [
     "look_up_codes",
     "look_up_pieces",
     "mac_forward",
+    "mantissas",
     "max_pool",
     "multiply",
     "prepare_window",

@@ -12,7 +12,9 @@ from addersim.layers.concat import Concat, IntegerConcat
 from addersim.layers.interpolate import IntegerInterpolate, Interpolate, Taps
 from addersim.layers.max_pool import IntegerMaxPool, MaxPool
 from addersim.layers.move import IntegerMove, Move
+from addersim.layers.normalise import IntegerNormalise, Normalise
 from addersim.layers.product import IntegerProduct, Product
+from addersim.layers.softmax import IntegerSoftmax, Softmax
 from addersim.layers.table import IntegerTable, Table
 from addersim.layers.unknown import IntegerUnknown, Unknown
 from addersim.layers.window import IntegerWindow, Window
@@ -35,19 +37,23 @@ __all__ = [
     "IntegerLayer",
     "IntegerMaxPool",
     "IntegerMove",
+    "IntegerNormalise",
     "IntegerProduct",
     "IntegerRelu",
+    "IntegerSoftmax",
     "IntegerTable",
     "IntegerWindow",
     "Interpolate",
     "Layer",
     "MaxPool",
     "Move",
+    "Normalise",
     "Plan",
     "Product",
     "Relu",
     "Run",
     "Shape",
+    "Softmax",
     "Table",
     "Taps",
     "Value",
@@ -55,7 +61,21 @@ __all__ = [
 ]
 
 AnyLayer = (
-    Window | Affine | Relu | MaxPool | AveragePool | Add | Move | Concat | Product | Clip | Table | Interpolate | Unknown
+    Window
+    | Affine
+    | Relu
+    | MaxPool
+    | AveragePool
+    | Add
+    | Move
+    | Concat
+    | Product
+    | Clip
+    | Table
+    | Interpolate
+    | Normalise
+    | Softmax
+    | Unknown
 )
 AnyIntegerLayer = (
     IntegerWindow
@@ -70,5 +90,7 @@ AnyIntegerLayer = (
     | IntegerClip
     | IntegerTable
     | IntegerInterpolate
+    | IntegerNormalise
+    | IntegerSoftmax
     | IntegerUnknown
 )

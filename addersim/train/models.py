@@ -20,6 +20,7 @@ from addersim.train.architectures.mobilenet import MobileNetV1, MobileNetV2, Mob
 from addersim.train.architectures.shufflenet import ShuffleNetV2
 from addersim.train.architectures.squeezenet import SqueezeNet
 from addersim.train.nn import Gradient
+from addersim.train.state_dicts import Fit, load_fitting
 
 __all__ = ["ARCHITECTURES", "KNOWN", "Architecture", "build", "load_weights"]
 
@@ -202,25 +203,11 @@ def build(
 
 
 def load_weights(network: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Load a state dict, of this package or of the released AdderNet code (with or without DataParallel's ``module.``).
+    """Load a state dict, of this package or of the released AdderNet code, wrapped by DataParallel or not.
 
     Raises
     ------
     NetworkError
         Where names or shapes do not match; the message lists them, and the network keeps its weights.
     """
-    state = {name.removeprefix("module."): tensor for name, tensor in state.items()}
-    expected = network.state_dict()
-    renamed = {name.removesuffix(".b") + ".bias" if name.endswith(".b") else name for name in state}
-    optional = {name for name in expected if name.endswith("num_batches_tracked")}
-    faults = [f"missing {name}" for name in sorted(expected.keys() - renamed - optional)]
-    faults += [f"unknown {name}" for name in sorted(renamed - expected.keys())]
-    faults += [
-        f"{name} {tuple(tensor.shape)} instead of {tuple(expected[name].shape)}"
-        for name, tensor in state.items()
-        if name in expected and tensor.shape != expected[name].shape
-    ]
-    if faults:
-        more = f" and {len(faults) - 8} more" if len(faults) > 8 else ""
-        raise NetworkError(f"weights do not fit {type(network).__name__}: {'; '.join(faults[:8])}{more}")
-    network.load_state_dict(state, strict=False)
+    load_fitting(network, Fit.of(network, state))

@@ -21,8 +21,10 @@ from addersim.layers import (
     IntegerInterpolate,
     IntegerMaxPool,
     IntegerMove,
+    IntegerNormalise,
     IntegerProduct,
     IntegerRelu,
+    IntegerSoftmax,
     IntegerTable,
     IntegerWindow,
     Plan,
@@ -31,6 +33,7 @@ from addersim.layers import (
 )
 from addersim.layers.affine import fixed_multiplier
 from addersim.layers.base import Value
+from addersim.layers.falling import reciprocal, reciprocal_root
 from addersim.layers.pieces import Pieces
 from addersim.quantization.rules import Quantization
 from addersim.trace import Operand
@@ -186,6 +189,20 @@ def resize(*axes, bits=15):
     )
 
 
+def normalise(kept, centre=True, epsilon=1.0):
+    return IntegerNormalise(
+        name="n", inputs=("x",), twin=None, kept=kept, centre=centre, epsilon=epsilon, table=reciprocal_root(16.0), source=U8,
+        output=s(8),
+    )  # fmt: skip
+
+
+def softmax(source, axis, upper, lower):
+    exponentials = {key: np.full(size, 1 << 24, np.int32) for key, size in (("upper", upper), ("lower", lower))}
+    return IntegerSoftmax(
+        name="s", inputs=("x",), twin=None, axis=axis, **exponentials, table=reciprocal(256.0), source=source, output=U8
+    )
+
+
 HALVES = Taps(first=(0, 0, 1, 1, 2, 2, 3), second=(1, 1, 2, 2, 3, 3, 3), share=(0.0, 0.5, 0.0, 0.5, 0.0, 0.5, 0.0))
 ENDS = Taps(first=(0, 2), second=(1, 3), share=(0.0, 1.0))
 TABLE, TABLES = (
@@ -263,6 +280,42 @@ VECTOR = [
     ("resize", resize(HALVES, HALVES), [CODES], "mul15=48 add23=24 mul23=84 add38=42 shift38=98", (6, 15)),
     ("resize columns alone", resize(ENDS, HALVES, bits=7), [CODES], "mul8=24 add15=12 shift15=28", (3, 7)),
     ("resize, nothing between", resize(ENDS, ENDS), [CODES], "", (0, 0)),
+    # 2 groups of 16 codes up to 255: sums of 12 bits, sums of squares of 20, their products of 24, differences of 13 and 24.
+    # Each of 32 words: its square, 16 times itself, less the sum, times a mantissa of 24 bits, shifted; 30 additions to either
+    # sum. Each group: 16 times the squares, the square of the sum, their difference, epsilon; in the table a shift, a product
+    # and a difference
+    (
+        "normalise",
+        normalise(1),
+        [CODES],
+        "mul8=64 add20=30 mul20=2 add12=30 mul12=2 sub24=4 sub13=32 add24=2 shift24=2 mul24=34 shift37=32",
+        (512, 48),
+    ),
+    # one group of 32: sums of squares of 21 bits, their products of 26; no sum, no epsilon
+    (
+        "normalise by squares",
+        normalise(0, False, 0.0),
+        [CODES],
+        "mul8=64 add21=31 mul21=1 shift26=1 mul24=33 sub24=1 shift37=32",
+        (512, 48),
+    ),
+    # 8 groups of 4: 24 comparisons, 32 differences, 24 additions to sums of 27 bits; each sum a shift, a product and a
+    # difference in the table of reciprocals, each word times a mantissa. Stored: 256 x 25 bits and 256 x 48
+    (
+        "softmax",
+        softmax(U8, 1, 256, 1),
+        [CODES],
+        "cmp8=24 mux8=24 sub8=32 add27=24 shift27=8 mul24=8 sub24=8 mul25=32 shift49=32",
+        (748, 25),
+    ),
+    # 16 pairs, sums of 26 bits; two exponentials are multiplied; stored 2 x 64 x 25 and 256 x 48 bits
+    (
+        "softmax of wide codes",
+        softmax(s(12), 0, 64, 64),
+        [LONG],
+        "cmp12=16 mux12=16 sub12=32 add26=16 mul25=64 shift50=32 shift26=16 mul24=16 sub24=16 shift49=32",
+        (620, 25),
+    ),
     # a table answers without an operation; every entry is stored
     ("table", TABLE, [CODES], "", (256, 6)),
     ("tables", TABLES, [CODES], "", (512, 6)),

@@ -222,7 +222,9 @@ def test_state_dicts_of_the_released_code_load(prefix):
 def test_state_dict_of_another_network_lists_what_differs():
     network = build("resnet20-adder", seed=1)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    message = r"do not fit ResNet: missing layer1.0.conv1.adder; .* and \d+ more"
+    message = (
+        r"do not fit ResNet: 20 missing: layer1.0.conv1.adder \(nearest layer1.0.conv1.weight\), .* and 15 more; 20 unknown: "
+    )
     with pytest.raises(NetworkError, match=message):
         load_weights(network, build("resnet20-conv").state_dict())
     with pytest.raises(NetworkError, match=r"fc.weight \(100, 64, 1, 1\) instead of \(10, 64, 1, 1\)"):
