@@ -88,6 +88,6 @@ class Flow:
 
     def renames(self) -> bool:
         """Whether the steps move nothing: the same values in the same order, in another shape."""
-        places = np.arange(int(np.prod(self.given)))
+        places = np.arange(1, int(np.prod(self.given)) + 1)  # 0 is what a zero that was put in gives
         found = rearrange(self.steps, places.reshape(1, *self.given))
         return bool(np.array_equal(found.ravel(), places))

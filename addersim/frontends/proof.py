@@ -50,10 +50,13 @@ class Agreement:
         Largest difference of outputs, of the largest value; where all are zero, as it is.
     images
         Number of images.
+    silent
+        Whether all outputs were zero, so that their equality says nothing of the layers before them.
     """
 
     difference: float
     images: int
+    silent: bool = False
 
     def __str__(self) -> str:
         return f"largest difference {self.difference:.1e} of the largest value, {self.images} images"
@@ -100,7 +103,7 @@ def prove(
     LoweringError
         Where the source gives NaN or infinite values, or values of other shapes.
     """
-    worst = 0.0
+    worst, silent = 0.0, True
     for part in _batches(len(images)):
         given = nchw(network, images[part])
         wanted = source(given)
@@ -110,10 +113,10 @@ def prove(
         for name, one in zip(outputs, wanted, strict=True):
             if one.shape != found[name].shape:
                 return f"output {name!r} has shape {found[name].shape[1:]} and the source gives {one.shape[1:]}"
-            worst = max(worst, compare(one, found[name]))
+            worst, silent = max(worst, compare(one, found[name])), silent and not one.any()
             if worst > tolerance:
                 return f"output {name!r} differs by {worst:.1e} of the largest value in a batch of {len(given)}"
-    return Agreement(worst, len(images))
+    return Agreement(worst, len(images), silent)
 
 
 def _batches(images: int) -> Iterator[slice]:

@@ -77,9 +77,15 @@ class Walk:
             return Batch(node) if isinstance(node.meta.get("val"), (torch.SymInt, int)) else None
         kind = node.target._schema.name.removeprefix("aten::")
         try:
-            return self._layer(node, kind, arguments, options)
+            found = self._layer(node, kind, arguments, options)
+            self._check(node, found)
         except AddersimError as error:
             return self._missing(node, kind, str(error), read)
+        except (TypeError, ValueError, IndexError, KeyError, RuntimeError) as error:
+            if not self.graph.missing:
+                raise
+            return self._missing(node, kind, f"reads what has no layer ({type(error).__name__})", read)
+        return found
 
     def _layer(self, node: torch.fx.Node, kind: str, arguments: Sequence[Any], options: Mapping[str, Any]) -> Any:
         if kind in ("sym_size", "sym_numel"):
@@ -122,15 +128,20 @@ class Walk:
     def _missing(self, node: torch.fx.Node, kind: str, why: str, read: Sequence[Any]) -> Any:
         """Go on behind an operation without a layer, if its shapes are known."""
         missing = Missing(kind.removesuffix("_"), self.path(node), why)
-        try:
-            shapes = self._shapes(node)
-        except LoweringError as error:
-            self.graph.missing.append(missing)
-            raise LoweringError(str(error)) from None
         flows = [one for value in read for one in _flows(value)]
+        given = node.meta["val"]
+        shapes = [_shape_of_one(one) for one in (given if isinstance(given, (tuple, list)) else [given])]
+        if None in shapes:
+            self.graph.missing.append(missing)
+            return None
         products = _products(kind, flows, shapes[0])
         found = [self.graph.unknown(missing, self._name(node, kind), shape, *flows, products=products) for shape in shapes]
         return found if isinstance(node.meta["val"], (tuple, list)) else found[0]
+
+    def _check(self, node: torch.fx.Node, found: Any) -> None:
+        """Refuse a value of another shape than torch's: it would be another value."""
+        if isinstance(found, Flow) and not self.graph.missing and found.shape != self._shapes(node)[0]:
+            raise LoweringError(f"gives a value of shape {found.shape}, torch one of {self._shapes(node)[0]}")
 
     def _shapes(self, node: torch.fx.Node) -> tuple[Shape, ...]:
         """Shapes of a node's tensors without images; refused is what is not one tensor an image."""
@@ -179,9 +190,22 @@ def _inside(path: str) -> str:
 
 
 def _shown(sizes: Sequence[Any]) -> str:
-    return " x ".join(
-        "images" if place == 0 and isinstance(size, torch.SymInt) else str(size) for place, size in enumerate(sizes)
-    )
+    return " x ".join(str(size) if isinstance(size, int) else _images(size) for size in sizes)
+
+
+def _images(size: torch.SymInt) -> str:
+    """A size that depends on the number of images, in words."""
+    times = size.node.expr.as_coeff_Mul()[0]
+    return "images" if times == 1 else f"{times} images"
+
+
+def _shape_of_one(tensor: Any) -> Shape | None:
+    """Shape of what stands for one image, wherever its axis is; None where it is no tensor of known sizes."""
+    if not isinstance(tensor, Tensor):
+        return None
+    sizes = [size for size in tensor.shape if isinstance(size, int)]
+    mixed = [size.node.expr.as_coeff_Mul()[0] for size in tensor.shape if not isinstance(size, int)]
+    return (*(int(one) for one in mixed if one != 1), *sizes) or (1,)
 
 
 def _products(kind: str, flows: Sequence[Flow], shape: Shape) -> int:
