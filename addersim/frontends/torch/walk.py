@@ -75,6 +75,10 @@ class Walk:
             return None
         if not isinstance(node.target, torch._ops.OpOverload):
             return Batch(node) if isinstance(node.meta.get("val"), (torch.SymInt, int)) else None
+        return self._operation(node, arguments, options, read)
+
+    def _operation(self, node: torch.fx.Node, arguments: Any, options: Any, read: Sequence[Any]) -> Any:
+        """What an ATen operator gives, or an unknown value in its place."""
         kind = node.target._schema.name.removeprefix("aten::")
         try:
             found = self._layer(node, kind, arguments, options)
