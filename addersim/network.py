@@ -17,10 +17,23 @@ from addersim.layers import AnyLayer, Shape
 from addersim.storage import load_record, save_record
 from addersim.tabular import format_table
 
-__all__ = ["INPUT", "Network", "check_images", "check_order", "count_scores", "normalise", "pixel_levels", "unread"]
+__all__ = [
+    "INPUT",
+    "MISSING",
+    "WEIGHTS",
+    "Network",
+    "check_images",
+    "check_order",
+    "count_scores",
+    "normalise",
+    "pixel_levels",
+    "unread",
+]
 
 INPUT = "input"
 """Name of the value that the images give."""
+WEIGHTS, MISSING = "weights", "missing"
+"""Key and value in the metadata of a network whose weights are not there: it can be counted and priced, not run."""
 
 Images = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 Node = TypeVar("Node")
@@ -127,6 +140,8 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         NetworkError
             For a layer whose values are not finite: nothing after it would mean anything.
         """
+        if self.metadata.get(WEIGHTS) == MISSING:
+            raise NetworkError(f"network {self.name}: its weights are missing; it can be counted and priced, not run")
         check_images(images, self.input_shape, f"network {self.name}")
         start = normalise(images, self.mean, self.std, threads)
         for name, value in walk(self.layers, start, lambda layer, inputs: layer.run(*inputs, threads=threads)):

@@ -12,7 +12,7 @@ from addersim.frontends.graph import Graph
 from addersim.frontends.pointwise import binary, function, scaled
 from addersim.layers import AveragePool, Layer, MaxPool
 
-__all__ = ["adaptive", "pooled", "reduce", "variance"]
+__all__ = ["adaptive", "normalise", "normalise_groups", "pooled", "reduce", "softmax", "variance"]
 
 Reduction = Literal["mean", "sum", "max", "min"]
 
@@ -87,3 +87,42 @@ def variance(graph: Graph, name: str, flow: Flow, axes: Sequence[int], keep: boo
     if count <= correction:
         raise LoweringError(f"variance of {count} values with a correction of {correction}")
     return scaled(graph, f"{name}.correction", found, count / (count - correction)) if correction else found
+
+
+def normalise(
+    graph: Graph, name: str, flow: Flow, axes: Sequence[int], epsilon: float, *, centred: bool = True, outside: bool = False
+) -> Flow:
+    """Values over their root mean square along axes, about their mean where `centred`.
+
+    `outside` adds epsilon to the root instead of to what is under it.
+    """
+    distance = flow
+    if centred:
+        mean = reduce(graph, f"{name}.mean", "mean", flow, axes, True)
+        distance = binary(graph, f"{name}.distance", "sub", flow, mean)
+    squares = function(graph, f"{name}.squares", distance, "square")
+    spread = reduce(graph, f"{name}.spread", "mean", squares, axes, True)
+    if outside:
+        root = scaled(graph, f"{name}.root.epsilon", function(graph, f"{name}.root", spread, "sqrt"), 1.0, epsilon)
+        return binary(graph, name, "div", distance, root)
+    spread = scaled(graph, f"{name}.spread.epsilon", spread, 1.0, epsilon)
+    return binary(graph, name, "mul", distance, function(graph, f"{name}.root", spread, "rsqrt"))
+
+
+def normalise_groups(graph: Graph, name: str, flow: Flow, groups: int, epsilon: float) -> Flow:
+    """Groups of channels, each normalised as a whole."""
+    if groups < 1 or flow.shape[0] % groups:
+        raise LoweringError(f"{groups} groups of {flow.shape[0]} channels")
+    parts = flow.reshape((groups, math.prod(flow.shape) // groups))
+    return normalise(graph, name, parts, (1,), epsilon).reshape(flow.shape)
+
+
+def softmax(graph: Graph, name: str, flow: Flow, axis: int, *, log: bool = False) -> Flow:
+    """Exponentials over their sum along an axis, or the logarithm of that."""
+    largest = reduce(graph, f"{name}.max", "max", flow, (axis,), True)
+    below = binary(graph, f"{name}.below", "sub", flow, largest)
+    powers = function(graph, f"{name}.exp", below, "exp")
+    total = reduce(graph, f"{name}.sum", "sum", powers, (axis,), True)
+    if log:
+        return binary(graph, name, "sub", below, function(graph, f"{name}.log", total, "log"))
+    return binary(graph, name, "div", powers, total)

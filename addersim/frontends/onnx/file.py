@@ -25,7 +25,10 @@ OLDEST_OPSET = 7
 """Older operators broadcast by other rules."""
 OWN_DOMAIN = "addersim"
 IMAGE_TYPES = frozenset({"FLOAT", "FLOAT16", "DOUBLE"})
-TENSOR_TYPES = frozenset({*IMAGE_TYPES, "BFLOAT16", "INT64", "INT32", "BOOL"})
+FLOAT_TYPES = frozenset({*IMAGE_TYPES, "BFLOAT16"})
+TENSOR_TYPES = frozenset({*FLOAT_TYPES, "INT64", "INT32", "BOOL"})
+CODE_TYPES = frozenset({"INT8", "UINT8", "INT4", "UINT4", "INT2", "UINT2", "INT16", "UINT16"})
+QUANTISED_DOMAINS = ("qonnx.", "onnx.brevitas", "finn.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,12 @@ class Graph:
         Initialisers that the nodes read.
     nodes
         Those that the outputs depend on.
+    opset
+        Version of ONNX's own operators.
+    absent
+        Constants whose values lie in a file that is not there: zeros of their sizes that take no memory stand for them.
+    model
+        What was read, for onnx's own tools.
     """
 
     name: str
@@ -72,6 +81,9 @@ class Graph:
     outputs: tuple[str, ...]
     constants: Mapping[str, Array]
     nodes: tuple[Node, ...]
+    opset: int
+    absent: tuple[str, ...]
+    model: Any
 
 
 def read_graph(path: str | os.PathLike[str]) -> Graph:
@@ -85,9 +97,9 @@ def read_graph(path: str | os.PathLike[str]) -> Graph:
     """
     where = source(path)
     model = _parse(Path(path), where)
-    for entry in model.opset_import:
-        if entry.domain in ("", "ai.onnx") and entry.version < OLDEST_OPSET:
-            raise LoweringError(f"{where}: opset {entry.version}; at least {OLDEST_OPSET} is needed")
+    opset = max([entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")], default=OLDEST_OPSET)
+    if opset < OLDEST_OPSET:
+        raise LoweringError(f"{where}: opset {opset}; at least {OLDEST_OPSET} is needed")
     graph = model.graph
     if len(graph.node) > MAX_NODES:
         raise LoweringError(f"{where}: {len(graph.node):,} nodes; at most {MAX_NODES:,} are read")
@@ -95,23 +107,50 @@ def read_graph(path: str | os.PathLike[str]) -> Graph:
         raise LoweringError(f"{where}: sparse initialisers are not supported")
     if not graph.output:
         raise LoweringError(f"{where}: the graph has no output")
+    _refuse_quantised(graph, where)
     stored = {tensor.name: tensor for tensor in graph.initializer}
     inputs = [one for one in graph.input if one.name not in stored]
     if len(inputs) != 1:
-        names = ", ".join(one.name for one in inputs[:5]) or "none"
+        names = ", ".join(_printable(one.name) for one in inputs[:5]) or "none"
         raise LoweringError(f"{where}: the graph has {len(inputs)} inputs ({names}); a network takes one, the images")
     outputs = tuple(one.name for one in graph.output)
     order = _ordered(graph, {inputs[0].name, *stored}, outputs)
     used = {name for node in order for name in node.input} | {*outputs}
     folder = Path(path).resolve().parent
+    read = {name: tensor for name, tensor in stored.items() if name in used}
     return Graph(
         name=_printable(graph.name) or Path(where).stem,
         image=inputs[0].name,
         sizes=_image_sizes(inputs[0], where),
         outputs=outputs,
-        constants={name: _array(tensor, folder, f"initialiser {name!r}") for name, tensor in stored.items() if name in used},
+        constants={name: _array(tensor, folder, f"initialiser {name!r}") for name, tensor in read.items()},
         nodes=tuple(_plain(node, folder) for node in order),
+        opset=opset,
+        absent=tuple(name for name, tensor in read.items() if _is_absent(tensor, folder)),
+        model=model,
     )
+
+
+def _refuse_quantised(graph: Any, where: str) -> None:
+    """Refuse a network of codes, naming what says so."""
+    import onnx
+
+    found: dict[str, list[str]] = {}
+    for node in graph.node:
+        operator = _printable(node.op_type)
+        words = ("Quantize", "QLinear", "Integer", "BipolarQuant", "MultiThreshold")
+        if any(word in operator for word in words) or node.domain.startswith(QUANTISED_DOMAINS):
+            found.setdefault(operator, []).append(f"node {_name(node)!r} ({operator})")
+    shown = [f"{one[0]}{f' and {len(one) - 1} more' if len(one) > 1 else ''}" for one in found.values()]
+    types = onnx.TensorProto.DataType
+    for tensor in graph.initializer:
+        if not shown and tensor.data_type in types.values() and types.Name(tensor.data_type) in CODE_TYPES:
+            shown.append(f"initialiser {_printable(tensor.name)!r} of type {types.Name(tensor.data_type)}")
+    if shown:
+        raise LoweringError(
+            f"{where}: a quantised network: {', '.join(shown)}; give the float model that it was made from, which addersim "
+            "quantises itself: networks that are quantised already are not read yet"
+        )
 
 
 def _parse(path: Path, where: str) -> Any:
@@ -135,9 +174,12 @@ def _image_sizes(given: Any, where: str) -> tuple[int | None, ...]:
     if kind not in IMAGE_TYPES:
         raise LoweringError(f"{where}: input {given.name!r} is of type {kind}; expected {', '.join(sorted(IMAGE_TYPES))}")
     sizes = tuple(one.dim_value if one.HasField("dim_value") and one.dim_value > 0 else None for one in tensor.shape.dim)
-    if len(sizes) != 4:
-        shown = "x".join("?" if one is None else str(one) for one in sizes) or "unknown"
-        raise LoweringError(f"{where}: input {given.name!r} has shape {shown}; expected batch x channels x height x width")
+    if not 2 <= len(sizes) <= 4:
+        shown = " x ".join("?" if one is None else str(one) for one in sizes) or "unknown"
+        raise LoweringError(
+            f"{where}: input {given.name!r} has shape {shown}; expected batch x channels x height x width, "
+            "batch x channels x length or batch x features"
+        )
     return sizes
 
 
@@ -232,6 +274,8 @@ def _array(tensor: Any, folder: Path, where: str) -> Array:
     if min(sizes, default=0) < 0 or math.prod(sizes) * stored.itemsize > MAX_FILE_BYTES:
         raise LoweringError(f"{where}: sizes {sizes}; at most {MAX_FILE_BYTES:,} bytes are read")
     outside = tensor.data_location == onnx.TensorProto.EXTERNAL
+    if _is_absent(tensor, folder):
+        return np.broadcast_to(np.zeros(1, np.float32), sizes)
     content = _external(tensor, folder, math.prod(sizes) * stored.itemsize, where) if outside else b""
     try:
         found: Array = np.frombuffer(content, stored.newbyteorder("<")) if outside else onnx.numpy_helper.to_array(tensor)
@@ -243,12 +287,30 @@ def _array(tensor: Any, folder: Path, where: str) -> Array:
     return found.astype({"i": np.int64, "b": np.bool_}.get(found.dtype.kind, found.dtype.newbyteorder("=")), copy=False)
 
 
+def _is_absent(tensor: Any, folder: Path) -> bool:
+    """Whether weights lie in a file of the model's folder that is not there, as in workloads that carry shapes only."""
+    import onnx
+
+    types = onnx.TensorProto.DataType
+    if tensor.data_location != onnx.TensorProto.EXTERNAL or types.Name(tensor.data_type) not in FLOAT_TYPES:
+        return False
+    path = _external_path(tensor, folder)
+    return path is not None and not path.exists()
+
+
+def _external_path(tensor: Any, folder: Path) -> Path | None:
+    """Where the bytes of a tensor lie, or None outside the model's folder."""
+    location = next((_printable(one.value) for one in tensor.external_data if one.key == "location"), "")
+    path = (folder / location).resolve()
+    return path if location and path.is_relative_to(folder) else None
+
+
 def _external(tensor: Any, folder: Path, size: int, where: str) -> bytes:
     """Bytes of a tensor that lie in a file of their own, which must be in the model's folder or below it."""
     entries = {_printable(one.key): _printable(one.value) for one in tensor.external_data}
     location = entries.get("location", "")
-    path = (folder / location).resolve()
-    if not location or not path.is_relative_to(folder):
+    path = _external_path(tensor, folder)
+    if path is None:
         raise LoweringError(f"{where}: external data {location!r} lie outside the model's folder, and are not read")
     if not path.exists():
         raise LoweringError(f"{where}: external data {location!r}: no such file in the model's folder")
