@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import onnx
+import pytest
 from onnx import numpy_helper
 from onnx.backend.test.case.node import collect_testcases
 
@@ -64,3 +65,12 @@ def survey(path):
         if operators & set(OPERATORS):
             seen["+".join(sorted(operators))][outcome(case, path)] += 1
     return seen
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_no_case_of_onnx_itself_gives_anything_but_its_answer(tmp_path):
+    seen = survey(tmp_path / "case.onnx")
+    found = collections.Counter(result for each in seen.values() for result in each.elements())
+    print(*(f"{number:5} {result}" for result, number in found.most_common()), sep="\n")
+    assert not [result for result in found if result.startswith("WRONG")]
+    assert found["right"] >= 100

@@ -11,7 +11,7 @@ from addersim.arithmetic.arithmetics import ARITHMETICS, Arithmetic
 from addersim.errors import LoweringError
 from addersim.frontends.onnx.file import OWN_DOMAIN, Array, Graph
 
-__all__ = ["EvaluatorFails", "evaluator", "has_runtime"]
+__all__ = ["EvaluatorFails", "definitions", "evaluator", "has_runtime"]
 
 
 class EvaluatorFails(Exception):
@@ -32,7 +32,7 @@ def evaluator(graph: Graph, last: bool, outputs: Sequence[str]) -> tuple[Callabl
 
     Where the file is for a certain number of images, it is run on as many at a time, some of them again where there are fewer.
     """
-    session, name = _session(_with_outputs(graph.model, outputs))
+    session, name = _session(_with_outputs(graph.model, outputs), graph.opset)
     element = next(one.type.tensor_type.elem_type for one in graph.model.graph.input if one.name == graph.image)
     dtype = {10: np.float16, 11: np.float64}.get(element, np.float32)
     batch = graph.sizes[0]
@@ -77,7 +77,7 @@ def _with_outputs(given: Any, names: Sequence[str]) -> Any:
     return model
 
 
-def _session(model: Any) -> tuple[Any, str]:
+def _session(model: Any, opset: int) -> tuple[Any, str]:
     import onnx
 
     own = any(node.domain == OWN_DOMAIN for node in model.graph.node)
@@ -89,25 +89,89 @@ def _session(model: Any) -> tuple[Any, str]:
             return session, f"onnxruntime {onnxruntime.__version__}"
         from onnx.reference import ReferenceEvaluator
 
-        return ReferenceEvaluator(model, new_ops=_definitions()), f"onnx {onnx.__version__}"
+        return ReferenceEvaluator(model, new_ops=definitions(opset)), f"onnx {onnx.__version__}"
     except Exception as error:  # as above
         reason = " ".join(str(error).split()) or type(error).__name__
         raise EvaluatorFails(f"the evaluator cannot read the file: {reason[:160]}") from None
 
 
-def _definitions() -> list[Any]:
-    """What onnx's evaluator does not know, our own operators, or takes for training: batch norm of old versions."""
+def definitions(opset: int) -> list[Any]:
+    """Operators that onnx's evaluator does not know, our own, or computes in other ways than ONNX defines."""
+    from onnx import defs
     from onnx.reference.op_run import OpRun
 
-    class BatchNormalization(OpRun):
-        op_domain = ""
+    operators: dict[str, Callable[..., tuple[Array, ...]]] = {
+        "LRN": _local_response,
+        "LpNormalization": _length,
+        "MaxPool": _max_pool,
+        "GlobalMaxPool": lambda self, x: (x.max(tuple(range(2, x.ndim)), keepdims=True),),
+    }
+    if opset < 14:
+        operators["BatchNormalization"] = _batch_norm  # which it trains
+    if opset < 13:
+        operators |= {"Softmax": _softmax, "LogSoftmax": _log_softmax}  # along one axis instead of all that follow
+    schemas = {name: defs.get_schema(name, opset, "") for name in operators}
+    known = [
+        type(name, (OpRun,), {"op_domain": "", "op_schema": schemas[name], "_run": run}) for name, run in operators.items()
+    ]
+    return [*known, *(_window(OpRun, one) for one in ARITHMETICS.values() if not one.linear)]
 
-        def _run(self, x: Array, scale: Array, bias: Array, mean: Array, variance: Array, **settings: Any) -> tuple[Array]:
-            one, shift, middle, spread = (values.reshape(-1, *[1] * (x.ndim - 2)) for values in (scale, bias, mean, variance))
-            found = one * (x - middle) / np.sqrt(spread + np.float32(settings["epsilon"])) + shift
-            return (found.astype(x.dtype),)
 
-    return [BatchNormalization, *(_window(OpRun, one) for one in ARITHMETICS.values() if not one.linear)]
+def _batch_norm(
+    self: Any, x: Array, scale: Array, bias: Array, mean: Array, variance: Array, **settings: Any
+) -> tuple[Array, ...]:
+    one, shift, middle, spread = (values.reshape(-1, *[1] * (x.ndim - 2)) for values in (scale, bias, mean, variance))
+    found = one * (x - middle) / np.sqrt(spread + np.float32(settings["epsilon"])) + shift
+    return (found.astype(x.dtype),)
+
+
+def _local_response(
+    self: Any, x: Array, alpha: Any = None, beta: Any = None, bias: Any = None, size: Any = None
+) -> tuple[Array, ...]:
+    padded = np.pad(x * x, [(0, 0), ((size - 1) // 2, size - 1 - (size - 1) // 2), *[(0, 0)] * (x.ndim - 2)])
+    sums = sum(padded[:, place : place + x.shape[1]] for place in range(size))
+    return ((x / (bias + alpha / size * sums) ** beta).astype(x.dtype),)
+
+
+def _max_pool(self: Any, x: Array, **settings: Any) -> tuple[Array, ...]:
+    axes = x.ndim - 2
+    kernel = settings["kernel_shape"]
+    stride, spread = (settings.get(name) or [1] * axes for name in ("strides", "dilations"))
+    reach = [step * (taps - 1) + 1 for step, taps in zip(spread, kernel, strict=True)]
+    pads = settings.get("pads") or [0] * (2 * axes)
+    mode = settings.get("auto_pad") or "NOTSET"
+    around, places = [], []
+    for axis, size in enumerate(x.shape[2:]):
+        before, after = pads[axis], pads[axis + axes]
+        if mode.startswith("SAME"):
+            total = max(0, (-(-size // stride[axis]) - 1) * stride[axis] + reach[axis] - size)
+            before = total // 2 if mode == "SAME_UPPER" else total - total // 2
+            after = total - before
+        room = size + before + after - reach[axis]
+        count = (-(-room // stride[axis]) if settings.get("ceil_mode") else room // stride[axis]) + 1
+        count -= (count - 1) * stride[axis] >= size + before  # no window starts behind the values
+        around.append((before, max(after, (count - 1) * stride[axis] + reach[axis] - size - before)))
+        places.append(slice(0, (count - 1) * stride[axis] + 1, stride[axis]))
+    padded = np.pad(x, [(0, 0), (0, 0), *around], constant_values=-np.inf)
+    seen = np.lib.stride_tricks.sliding_window_view(padded, reach, axis=tuple(range(2, x.ndim)))
+    taps = tuple(slice(None, None, step) for step in spread)
+    found = seen[(slice(None), slice(None), *places, *taps)].max(tuple(range(-axes, 0)))
+    return (found.astype(x.dtype),)
+
+
+def _length(self: Any, x: Array, axis: Any = None, p: Any = None) -> tuple[Array, ...]:
+    length = np.linalg.norm(x, p, axis, keepdims=True)
+    return (np.divide(x, length, out=np.zeros_like(x), where=length != 0),)
+
+
+def _softmax(self: Any, x: Array, axis: Any = None) -> tuple[Array, ...]:
+    return (np.exp(_log_softmax(self, x, axis)[0]),)
+
+
+def _log_softmax(self: Any, x: Array, axis: Any = None) -> tuple[Array, ...]:
+    rows = x.reshape(int(np.prod(x.shape[: axis % x.ndim])), -1)
+    below = rows - rows.max(1, keepdims=True)
+    return ((below - np.log(np.exp(below).sum(1, keepdims=True))).reshape(x.shape),)
 
 
 def _window(base: Any, arithmetic: Arithmetic) -> Any:
