@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from addersim.config import bundled_names, find_file
 from addersim.errors import NetworkError
@@ -17,6 +17,9 @@ from addersim.inputs.opening import STANDARD, begins, source
 from addersim.network import Network
 from addersim.program import Program
 from addersim.storage import load_record
+
+if TYPE_CHECKING:
+    from addersim.train.models import Architecture
 
 __all__ = [
     "architectures",
@@ -34,13 +37,13 @@ def bundled_networks() -> tuple[str, ...]:
     return bundled_names("networks", ".npz")
 
 
-def architectures() -> tuple[str, ...]:
-    """Names of the architectures that torch can build; empty where torch is not installed."""
+def architectures() -> Mapping[str, Architecture]:
+    """Architectures that torch can build, by name; empty where torch is not installed."""
     if find_spec("torch") is None:
-        return ()
+        return {}
     from addersim.train.models import ARCHITECTURES
 
-    return tuple(ARCHITECTURES)
+    return ARCHITECTURES
 
 
 def is_architecture(name: str | os.PathLike[str]) -> bool:
@@ -73,8 +76,11 @@ def load(name: str | os.PathLike[str]) -> Network | Program | Topology:
     """
     if is_architecture(name):
         return _untrained(os.fspath(name))
-    makers = architectures()
-    more = f"; architectures: {', '.join(makers)}" if makers else "; architectures such as resnet20-adder need torch"
+    more = (
+        "; architectures: addersim list architectures"
+        if architectures()
+        else "; architectures such as resnet20-adder need torch"
+    )
     path = Path(name)
     if path.suffix.lower() not in _READERS:  # a file for sure, whose reader says what is amiss with it
         path, _ = find_file(name, "networks", ".npz", "network", NetworkError, more)

@@ -4,38 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from addersim import kernels
-from addersim.errors import DataError, NetworkError, needing_memory
+from addersim.errors import NetworkError, needing_memory
+from addersim.images import Images, Preprocessing, channels_last, check_images, look_up
 from addersim.kernels.batches import in_batches
 from addersim.layers import AnyLayer, Shape
 from addersim.storage import load_record, save_record
 from addersim.tabular import format_table
 
-__all__ = [
-    "INPUT",
-    "MISSING",
-    "WEIGHTS",
-    "Network",
-    "check_images",
-    "check_order",
-    "count_scores",
-    "normalise",
-    "pixel_levels",
-    "unread",
-]
+__all__ = ["INPUT", "MISSING", "WEIGHTS", "Network", "check_order", "count_scores", "unread"]
 
 INPUT = "input"
 """Name of the value that the images give."""
 WEIGHTS, MISSING = "weights", "missing"
 """Key and value in the metadata of a network whose weights are not there: it can be counted and priced, not run."""
 
-Images = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 Node = TypeVar("Node")
 
 
@@ -50,15 +38,17 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     name
         For tables and files.
     input_shape
-        ``(channels, height, width)`` of an image.
+        ``(channels, height, width)`` of an image, ``(channels, length)`` of a signal, or ``(features,)``.
     mean, std
-        Per channel: the host turns a pixel of 0..255 into ``(pixel / 255 - mean) / std``.
+        As in `Preprocessing`: the host turns a pixel of 0..255 into ``(pixel / 255 - mean) / std``.
     layers
         Each reads layers before it, or ``input``.
     classes
         Names of the scores, or empty.
     metadata
         Where the network comes from: free text by key; files hold it as ``about``.
+    preprocessing_known
+        False where nobody said how training prepared its images: mean and std are then a guess.
     """
 
     name: str
@@ -68,9 +58,10 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     layers: tuple[AnyLayer, ...]
     classes: tuple[str, ...] = ()
     metadata: dict[str, str] = msgspec.field(default_factory=dict, name="about")
+    preprocessing_known: bool = True
 
     def __post_init__(self) -> None:
-        check_preprocessing(self.input_shape, self.mean, self.std)
+        self.preprocessing.check(self.input_shape)
         check_order(self.layers)
         shapes = self.shapes()
         if self.classes and len(self.classes) != (scores := count_scores(f"network {self.name}", self.layers, shapes)):
@@ -91,14 +82,17 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         std: Sequence[float] | None,
         classes: Sequence[str],
         metadata: Mapping[str, str],
+        preprocessing: Preprocessing | None = None,
     ) -> Network:
-        """A network from what `lower` and `lower_onnx` were given; without mean and std, pixels / 255 as they are."""
-        channels = input_shape[0]
+        """A network from what `lower` and `lower_onnx` were given: `preprocessing`, or mean and std, or nothing."""
+        shape = tuple(int(size) for size in input_shape)
+        given = preprocessing or Preprocessing.of(shape, mean, std)
         return cls(
             name=name,
-            input_shape=tuple(int(size) for size in input_shape),
-            mean=tuple(float(one) for one in ([0.0] * channels if mean is None else mean)),
-            std=tuple(float(one) for one in ([1.0] * channels if std is None else std)),
+            input_shape=shape,
+            mean=given.mean,
+            std=given.std,
+            preprocessing_known=given.known,
             layers=layers,
             classes=tuple(classes),
             metadata=dict(metadata),
@@ -112,6 +106,11 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def save(self, path: str | Path) -> None:
         """Write one .npz, whole or not at all."""
         save_record(path, self)
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How the host prepares images."""
+        return Preprocessing(mean=self.mean, std=self.std, known=self.preprocessing_known)
 
     def shapes(self) -> dict[str, Shape]:
         """Shape of every value, without the image axis."""
@@ -131,7 +130,7 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         Parameters
         ----------
         images
-            uint8 pixels or normalised float32, shape ``(images, channels, height, width)``.
+            uint8 pixels or normalised float32, shape ``(images, *input_shape)``.
         threads
             Kernel threads; does not change any result.
 
@@ -142,8 +141,9 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         """
         if self.metadata.get(WEIGHTS) == MISSING:
             raise NetworkError(f"network {self.name}: its weights are missing; it can be counted and priced, not run")
-        check_images(images, self.input_shape, f"network {self.name}")
-        start = normalise(images, self.mean, self.std, threads)
+        check_images(images, self.input_shape, self.preprocessing, f"network {self.name}")
+        pixels = images.dtype == np.uint8
+        start = look_up(images, self.preprocessing.levels(self.input_shape), threads) if pixels else channels_last(images)
         for name, value in walk(self.layers, start, lambda layer, inputs: layer.run(*inputs, threads=threads)):
             if not np.isfinite((value.min(initial=0), value.max(initial=0))).all():  # half the time of asking each one
                 what = "the image" if name == INPUT else f"layer {name}"
@@ -153,7 +153,9 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def run(self, images: Images, batch: int = 64, threads: int | None = None) -> npt.NDArray[np.float32]:
         """Scores in float, shape ``(images, classes)``."""
-        check_images(images, self.input_shape, f"network {self.name}")
+        if self.metadata.get(WEIGHTS) == MISSING:
+            raise NetworkError(f"network {self.name}: its weights are missing; it can be counted and priced, not run")
+        check_images(images, self.input_shape, self.preprocessing, f"network {self.name}")
         scores = np.empty((len(images), self.outputs), np.float32)
 
         def run(part: slice, kernel_threads: int) -> None:
@@ -232,40 +234,3 @@ def count_scores(where: str, layers: Sequence[Any], shapes: Mapping[str, Shape])
     raise NetworkError(
         f"{where}: {found}; scores have shape (classes,): a network without them can be counted and priced, not simulated"
     )
-
-
-def check_preprocessing(input_shape: Shape, mean: Sequence[float], std: Sequence[float]) -> None:
-    """Refuse an impossible image shape, or a normalisation that does not fit it."""
-    if len(input_shape) != 3 or min(input_shape) < 1:
-        raise NetworkError(f"input_shape: {input_shape} is not (channels, height, width)")
-    if len(mean) != input_shape[0] or len(std) != input_shape[0]:
-        raise NetworkError(f"mean and std: {len(mean)} and {len(std)} values for {input_shape[0]} channels")
-    if not np.isfinite([*mean, *std]).all() or min(std) <= 0:
-        raise NetworkError(f"mean {tuple(mean)} and std {tuple(std)}: all must be finite, and std positive")
-
-
-def check_images(images: Any, input_shape: Shape, where: str) -> None:
-    """Refuse images that are not uint8 or finite float32 of a shape."""
-    if not isinstance(images, np.ndarray) or images.dtype not in (np.uint8, np.float32):
-        found = f"{images.dtype} array" if isinstance(images, np.ndarray) else type(images).__name__
-        raise DataError(f"{where}: images are a {found}; expected uint8 pixels or normalised float32")
-    if images.ndim != 4 or images.shape[1:] != tuple(input_shape):
-        wanted = ", ".join(map(str, input_shape))
-        raise DataError(f"{where}: images have shape {images.shape}; expected (images, {wanted})")
-    if images.dtype == np.float32 and not np.isfinite(images).all():
-        raise DataError(f"{where}: images hold NaN or infinite values")
-
-
-def normalise(
-    images: Images, mean: Sequence[float], std: Sequence[float], threads: int | None = None
-) -> npt.NDArray[np.float32]:
-    """Images channels last in float32; uint8 pixels become ``(pixel / 255 - mean) / std``."""
-    if images.dtype == np.float32:
-        return np.ascontiguousarray(images.transpose(0, 2, 3, 1))
-    return kernels.look_up(cast("npt.NDArray[np.uint8]", images), pixel_levels(mean, std), threads=threads)
-
-
-def pixel_levels(mean: Sequence[float], std: Sequence[float]) -> npt.NDArray[np.float32]:
-    """Value of each pixel 0..255 in each channel, shape ``(256, channels)``."""
-    levels: npt.NDArray[np.float64] = (np.arange(256)[:, None] / 255 - np.asarray(mean)) / np.asarray(std)
-    return levels.astype(np.float32)

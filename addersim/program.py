@@ -15,25 +15,19 @@ import numpy.typing as npt
 from addersim import kernels
 from addersim.arithmetic.fixed import FixedFormat, Rounding
 from addersim.errors import NetworkError, QuantizationError
+from addersim.images import Images, Preprocessing, channels_last, check_images, look_up
 from addersim.layers import AnyIntegerLayer, Engine, IntegerAdd, IntegerAffine, IntegerRelu, IntegerWindow, Run, Shape, Value
-from addersim.network import (
-    INPUT,
-    Images,
-    check_images,
-    check_order,
-    check_preprocessing,
-    count_scores,
-    normalise,
-    pixel_levels,
-    walk,
-)
+from addersim.network import INPUT, check_order, count_scores, walk
 from addersim.storage import load_record, save_record
 from addersim.tabular import format_table
 from addersim.trace import Convention, LayerTrace, Observed, Trace
 
-__all__ = ["Prepared", "Program"]
+__all__ = ["SIGNED_INPUT", "Prepared", "Program"]
 
-STREAMED_BY = frozenset({"affine", "relu", "add", "product", "clip"})
+SIGNED_INPUT = "input sign"
+"""Key in `Program.metadata` of why the input is signed, where pixels alone would not make it so."""
+
+STREAMED_BY = frozenset({"affine", "relu", "add", "product", "clip", "table"})
 """Kinds that take each word of the layer before them as it comes, so that it need not be stored when they alone read it."""
 
 
@@ -118,7 +112,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     Attributes
     ----------
-    name, input_shape, mean, std, classes, metadata
+    name, input_shape, mean, std, classes, metadata, preprocessing_known
         As in `Network`. The host normalises the image and rounds it into `input`; this is not billed.
     input
         Format of the image's codes.
@@ -140,13 +134,14 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     classes: tuple[str, ...] = ()
     metadata: dict[str, str] = msgspec.field(default_factory=dict, name="about")
     calibrated: bool = True
+    preprocessing_known: bool = True
 
     def __post_init__(self) -> None:
         self.check()
 
     def check(self) -> None:
         """Refuse a program whose layers do not fit each other: names, shapes, formats, shared scales, exact accumulators."""
-        check_preprocessing(self.input_shape, self.mean, self.std)
+        self.preprocessing.check(self.input_shape)
         check_order(self.layers)
         values = self.static_values()
         if self.classes and len(self.classes) != (scores := self._scores(values)):
@@ -156,6 +151,11 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def about(self) -> dict[str, str]:
         """Former name of `metadata`."""
         return self.metadata
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How the host prepares images."""
+        return Preprocessing(mean=self.mean, std=self.std, known=self.preprocessing_known)
 
     @property
     def outputs(self) -> int:
@@ -187,15 +187,27 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return self._encoder(kernels)(images, None)
 
     def _encoder(self, engine: Engine) -> Callable[[Images, int | None], npt.NDArray[Any]]:
-        levels = self.input.encode(pixel_levels(self.mean, self.std), self.rounding)
+        levels = self.input.encode(self.preprocessing.levels(self.input_shape), self.rounding)
 
         def encode(images: Images, threads: int | None) -> npt.NDArray[Any]:
-            check_images(images, self.input_shape, f"program {self.name}")
+            check_images(images, self.input_shape, self.preprocessing, f"program {self.name}")
             if images.dtype == np.uint8:
-                return cast("npt.NDArray[Any]", engine.look_up(images, levels, threads=threads))
-            return self.input.encode(normalise(images, self.mean, self.std), self.rounding)
+                return look_up(images, levels, threads, engine.look_up)
+            return self.input.encode(channels_last(images), self.rounding)
 
         return encode
+
+    def count_clipped(self, images: Images) -> int:
+        """Number of the images' values that lie beyond the input's format, and saturate there."""
+
+        def beyond(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+            middle, reach = (self.input.high + self.input.low) / 2, (self.input.high - self.input.low + self.input.scale) / 2
+            return (np.abs(values - middle) > reach * (1 + 1e-6)).astype(np.uint8)  # rounding of the last code is none
+
+        if images.dtype != np.uint8:
+            return int(np.count_nonzero(beyond(images)))
+        levels = beyond(self.preprocessing.levels(self.input_shape))
+        return int(look_up(images, levels).sum(dtype=np.int64)) if levels.any() else 0
 
     def runs(
         self, images: Images, engine: Engine = kernels, threads: int | None = None, stream: bool = False
@@ -273,6 +285,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
                     work=bill.work,
                     accumulator_bits=bill.accumulator_bits,
                     operand_bits=bill.operand_bits,
+                    left_out=bill.left_out,
                     output_format=str(output),
                     observed=(observed or {}).get(layer.name),
                     fused=layer.name in fused,
@@ -289,7 +302,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
                 "layer": layer.name,
                 "kind": layer.kind(),
                 "input": " + ".join(str(values[name]) for name in layer.inputs),
-                "weights": str(getattr(layer, "weight_format", "")),
+                "weights": str(getattr(layer, "weight_format", layer.details())),
                 "output": str(values[layer.name]),
                 "shape": " x ".join(map(str, values[layer.name].shape)),
             }
@@ -297,4 +310,5 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         ]
 
     def __str__(self) -> str:
-        return format_table(f"{self.name}: input {self.input}, rounding {self.rounding}", self.table())
+        why = f" ({self.metadata[SIGNED_INPUT]})" if SIGNED_INPUT in self.metadata else ""
+        return format_table(f"{self.name}: input {self.input}{why}, rounding {self.rounding}", self.table())

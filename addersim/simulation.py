@@ -12,10 +12,11 @@ import numpy.typing as npt
 
 from addersim import kernels
 from addersim.errors import DataError
+from addersim.images import Images
 from addersim.kernels.batches import in_batches
 from addersim.layers import Engine, Run, Value
-from addersim.network import INPUT, Images, Network
-from addersim.program import Prepared, Program
+from addersim.network import INPUT, Network
+from addersim.program import SIGNED_INPUT, Prepared, Program
 from addersim.tabular import Row, Tabular, layer_rows, percent
 from addersim.trace import Observed, Trace, find_convention
 
@@ -25,6 +26,8 @@ Array = npt.NDArray[Any]
 
 LARGEST_WORDS = 1 << 23
 """Of one value of a batch."""
+MUCH_CLIPPED = 0.01
+"""Share of input values beyond the calibrated range from which a result is doubtful."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,14 @@ class Simulation(Tabular):
         The program's choices, int64, shape ``(images,)``.
     trace
         Operations, words, ranges and overflows, layer by layer.
+    preprocessing
+        How the images were prepared, in words.
+    input
+        Format of the input's codes.
+    input_clipped
+        Share of the images' values beyond that format: they saturated.
+    warnings
+        What makes these figures doubtful, a line each.
 
     Examples
     --------
@@ -95,10 +106,18 @@ class Simulation(Tabular):
     departure: LayerError | None
     predictions: npt.NDArray[np.int64]
     trace: Trace
+    preprocessing: str = ""
+    input: str = ""
+    input_clipped: float = 0.0
+    warnings: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return "\n".join([Tabular.__str__(self), *(f"warning: {one}" for one in self.warnings)])
 
     def to_dict(self) -> Row:
         """Plain values, ready for JSON, without the choice for each image."""
-        plain = ("network", "images", "accuracy_float", "accuracy", "agreement", "threshold")
+        accuracies = ("network", "images", "accuracy_float", "accuracy", "agreement", "threshold")
+        plain = (*accuracies, "preprocessing", "input", "input_clipped", "warnings")
         errors = {error.name: error.relative_error for error in self.errors}
         facts = ("name", "kind", "datapath", "output_format", "accumulator_bits")
         return {key: getattr(self, key) for key in plain} | {
@@ -210,7 +229,7 @@ def simulate(
         parts.append(part)
         if progress:
             progress(done)
-    return run.result(parts, checked, threshold, floats)
+    return run.result(parts, checked, threshold, floats, images.dtype == np.uint8)
 
 
 def check_labels(labels: npt.ArrayLike, images: int, classes: int, what: str = "labels") -> npt.NDArray[np.int64]:
@@ -233,6 +252,7 @@ class _Part:
     squares: dict[str, npt.NDArray[np.float64]]
     choices: Array
     float_choices: Array | None
+    clipped: int
 
 
 class _Beside:
@@ -296,9 +316,11 @@ class _Run:
                 difference = result.values * np.float32(self.values[name].scale) - expected
                 squares[name] = np.array([_squares(difference), _squares(expected)])
         float_choices = None if floats is None else floats.last().argmax(axis=1)
-        return _Part(observed, squares, _values(result).argmax(axis=1), float_choices)
+        return _Part(observed, squares, _values(result).argmax(axis=1), float_choices, self.program.count_clipped(images))
 
-    def result(self, parts: Sequence[_Part], labels: Array | None, threshold: float, floats: Array | None) -> Simulation:
+    def result(
+        self, parts: Sequence[_Part], labels: Array | None, threshold: float, floats: Array | None, pixels: bool
+    ) -> Simulation:
         chosen = np.concatenate([part.choices for part in parts])
         observed = {name: _together([part.observed[name] for part in parts]) for name in parts[0].observed}
         if self.network is not None:
@@ -308,6 +330,7 @@ class _Run:
         errors = tuple(
             LayerError(name, math.sqrt(wrong / right) if right else float(wrong > 0)) for name, (wrong, right) in sums.items()
         )
+        clipped = sum(part.clipped for part in parts) / (len(chosen) * self.values[INPUT].words)
         return Simulation(
             network=self.program.name,
             images=len(chosen),
@@ -319,7 +342,27 @@ class _Run:
             departure=next((error for error in errors if error.relative_error > threshold), None),
             predictions=chosen,
             trace=self.program.trace("hardware", observed, len(chosen)),
+            preprocessing=str(self.program.preprocessing) if pixels else "float images, prepared before",
+            input=" ".join(filter(None, (str(self.program.input), self.program.metadata.get(SIGNED_INPUT, "")))),
+            input_clipped=clipped,
+            warnings=_warnings(self.program, pixels, clipped),
         )
+
+
+def _warnings(program: Program, pixels: bool, clipped: float) -> tuple[str, ...]:
+    found = []
+    if pixels and not program.preprocessing.known:
+        told = (
+            "preprocessing of the images is not known: accuracy may be wrong; lower with --mean and --std as in training "
+            "(none needed: --mean 0 --std 1)"
+        )
+        found.append(told)
+    if clipped > MUCH_CLIPPED:
+        found.append(
+            f"{100 * clipped:.1f} % of the input values lie beyond the input's format {program.input} and were clipped: "
+            "calibrate on images like these"
+        )
+    return tuple(found)
 
 
 def _values(result: Run) -> Array:

@@ -149,6 +149,8 @@ class LayerTrace:
     sources
         For each of `inputs`, the index in `Trace.layers` of the layer that wrote it, -1 for the network's own input. Empty
         where each layer reads the one before it.
+    left_out
+        Products of an operation that no layer computes, 0 where they are not known; None where everything is counted.
     """
 
     name: str
@@ -165,6 +167,7 @@ class LayerTrace:
     fused: bool = False
     sources: tuple[int, ...] = ()
     operand_bits: int | None = None
+    left_out: int | None = None
 
     def __post_init__(self) -> None:
         if self.work is not None and self.operand_bits is None:
@@ -233,6 +236,11 @@ class Trace(Tabular):
         """Taps of all window layers, for one image."""
         return sum(layer.work.taps for layer in self.layers if layer.work)
 
+    @property
+    def left_out(self) -> tuple[LayerTrace, ...]:
+        """Operations that no layer computes: nothing of them is counted or billed."""
+        return tuple(layer for layer in self.layers if layer.left_out is not None)
+
     def taps_by_datapath(self) -> dict[str, int]:
         """Taps by circuit, for one image."""
         return sum_by_key((layer.datapath, layer.work.taps) for layer in self.layers if layer.work and layer.datapath)
@@ -247,6 +255,7 @@ class Trace(Tabular):
             "operations_by_bits": _by_bits(self.operations),
             "taps": self.taps,
             "taps_by_datapath": self.taps_by_datapath(),
+            "left_out": {layer.name: layer.left_out for layer in self.left_out},
             "layers": [layer.to_dict() for layer in self.layers],
         }
 
@@ -260,7 +269,17 @@ class Trace(Tabular):
         return f"{self.name}, one image, convention {self.convention}"
 
     def _figures(self) -> dict[str, str]:
-        return {"taps": compact(self.taps), "operations": compact(self.operations.total())}
+        return {"taps": compact(self.taps), "operations": compact(self.operations.total())} | self.left_out_in_words()
+
+    def left_out_in_words(self) -> dict[str, str]:
+        """What is not counted, by name and share, for tables; empty where everything is."""
+        if not self.left_out:
+            return {}
+        products = sum(layer.left_out or 0 for layer in self.left_out)
+        shown = [layer.name for layer in self.left_out]
+        names = f"{', '.join(shown[:3])}{f' and {len(shown) - 3} more' if len(shown) > 3 else ''}"
+        share = f", {products / (products + self.taps):.1%} of all products" if products else ""
+        return {"left out": f"{names}{share}"}
 
     def _lines(self) -> list[Row]:
         return [

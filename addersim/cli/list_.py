@@ -48,7 +48,10 @@ def _networks() -> list[dict[str, Any]]:
 def _architectures() -> list[dict[str, Any]]:
     from addersim.model_zoo import architectures
 
-    return [{"name": name} for name in architectures()]
+    return [
+        {"name": one.name, "input": " x ".join(map(str, one.input_shape)), "classes": one.classes, "about": one.about}
+        for one in architectures().values()
+    ]
 
 
 def _data() -> list[dict[str, Any]]:

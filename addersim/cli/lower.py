@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +14,7 @@ from addersim.cli.own_network import own_network
 from addersim.errors import LoweringError
 from addersim.inputs.limits import IMAGE_SIDE, read_number, shown
 from addersim.inputs.opening import STANDARD
+from addersim.inputs.text import printable
 
 if TYPE_CHECKING:
     from addersim.network import Network
@@ -22,29 +24,44 @@ def run(
     source: Annotated[
         str,
         typer.Argument(
-            help="An ONNX file (-: standard input), an architecture (addersim list architectures), or PACKAGE.MODULE:CALLABLE."
+            help="An ONNX file (-: standard input), an architecture (addersim list architectures), PACKAGE.MODULE:CALLABLE, "
+            "or FILE.py:CALLABLE."
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write, .npz; - is standard output.")],
-    weights: Annotated[Path | None, typer.Option(help="State dict: .pth/.pt of tensors only, or .safetensors.")] = None,
-    input_shape: Annotated[
-        str | None, typer.Option(help="CHANNELS,HEIGHT,WIDTH; known for architectures and most ONNX files.")
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE[::KEY]", help="Checkpoint of plain tensors, .pth/.pt or .safetensors; KEY where several fit: ::ema."
+        ),
     ] = None,
-    mean: Annotated[str | None, typer.Option(help="Mean of pixel/255 per channel, as in training: 0.49,0.48,0.45")] = None,
-    std: Annotated[str | None, typer.Option(help="Standard deviation per channel, as in training.")] = None,
+    prefix: Annotated[
+        str, typer.Option(help="Of the weights' names in the checkpoint, such as backbone.; others are left.")
+    ] = "",
+    input_shape: Annotated[
+        str | None,
+        typer.Option(
+            help="CHANNELS,HEIGHT,WIDTH, or CHANNELS,LENGTH, or FEATURES; known for architectures and most ONNX files."
+        ),
+    ] = None,
+    mean: Annotated[
+        str | None,
+        typer.Option(help="Mean of pixel/255, as in training: one a channel, or one for all; 0 with --std 1: none needed."),
+    ] = None,
+    std: Annotated[str | None, typer.Option(help="Standard deviation, as in training: one a channel, or one for all.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the network.")] = None,
     json: options.Json = False,
 ) -> None:
     """Lower a network to one .npz of plain arrays: an ONNX file (needs onnx), or a torch network (needs torch).
 
-    PACKAGE.MODULE:CALLABLE is your own code: it is imported and called without arguments to build the network. ONNX files are
-    only read.
+    PACKAGE.MODULE:CALLABLE and FILE.py:CALLABLE are your own code: it is imported and called without arguments to build the
+    network. ONNX files are only read.
     """
     normalisation = {"mean": _numbers("--mean", mean), "std": _numbers("--std", std)}
     if source == STANDARD or source.lower().endswith(".onnx"):
         network = _from_onnx(source, weights, input_shape, name, normalisation)
     else:
-        network = _from_torch(source, weights, input_shape, name, normalisation)
+        network = _from_torch(source, weights, prefix, input_shape, name, normalisation)
     alone = alone_on_output(output, json=json)
     network.save(output)
     if alone:
@@ -57,7 +74,7 @@ def run(
         print_table(f"{network.name} -> {output}", network.table())
 
 
-def _from_onnx(source: str, weights: Path | None, input_shape: str | None, name: str | None, normalisation: Any) -> Network:
+def _from_onnx(source: str, weights: str | None, input_shape: str | None, name: str | None, normalisation: Any) -> Network:
     from addersim.frontends.onnx import lower_onnx
 
     if weights:
@@ -65,28 +82,40 @@ def _from_onnx(source: str, weights: Path | None, input_shape: str | None, name:
     return lower_onnx(source, _shape(input_shape) if input_shape else None, name=name, **normalisation)
 
 
-def _from_torch(source: str, weights: Path | None, input_shape: str | None, name: str | None, normalisation: Any) -> Network:
+def _from_torch(
+    source: str, weights: str | None, prefix: str, input_shape: str | None, name: str | None, normalisation: Any
+) -> Network:
     try:
         import torch  # noqa: F401
     except ImportError:
         raise LoweringError("lowering needs torch; install it with: pip install 'addersim[train]'") from None
     from addersim.frontends.torch.lower import lower
-    from addersim.train.models import load_weights
-    from addersim.train.weights import read_state_dict
 
     module, shape = _build(source, input_shape)
-    if weights:
-        load_weights(module, read_state_dict(weights))
-    metadata = {"origin": f"{source}, weights {weights.name if weights else 'untrained'}"}
-    return lower(module, shape, name=name or source.rpartition(":")[2], metadata=metadata, **normalisation)
+    metadata = {"origin": f"{source}, weights {_load(module, weights, prefix) if weights else 'untrained'}"}
+    return lower(module, shape, name=name or (source if ":" not in source else None), metadata=metadata, **normalisation)
+
+
+def _load(module: Any, weights: str, prefix: str) -> str:
+    """Give a module the weights of FILE or FILE::KEY; where they came from."""
+    from addersim.train.state_dicts import load_checkpoint
+
+    file, mark, key = weights.rpartition("::")
+    path, chosen = (Path(weights), None) if not mark or Path(weights).exists() else (Path(file), key)
+    found, counters = load_checkpoint(module, path, chosen, prefix)
+    if counters:
+        more = f" and {len(counters) - 1} more" if len(counters) > 1 else ""
+        note = f"{path}: counters left out: {counters[0]}{more}"
+        print(printable(note), file=sys.stderr)
+    return path.name + (f"::{found}" if found else "")
 
 
 def _build(source: str, input_shape: str | None) -> tuple[Any, tuple[int, ...]]:
     from addersim.train.models import ARCHITECTURES, build
 
-    if ":" not in source:
-        found = build(source, seed=0)
-        return found, _shape(input_shape) if input_shape else ARCHITECTURES[source].input_shape
+    if ":" not in source and not source.endswith(".py"):
+        wanted = _shape(input_shape) if input_shape else None
+        return build(source, input_shape=wanted, seed=0), wanted or ARCHITECTURES[source].input_shape
     if not input_shape:
         raise LoweringError(f"{source}: --input-shape CHANNELS,HEIGHT,WIDTH is needed for a network of your own")
     shape = _shape(input_shape)
@@ -96,8 +125,8 @@ def _build(source: str, input_shape: str | None) -> tuple[Any, tuple[int, ...]]:
 def _shape(text: str) -> tuple[int, ...]:
     parts = text.replace("x", ",").split(",")
     where = f"--input-shape {shown(text)}"
-    if len(parts) != 3:
-        raise LoweringError(f"{where}: expected CHANNELS,HEIGHT,WIDTH, such as 3,32,32")
+    if len(parts) > 3:
+        raise LoweringError(f"{where}: expected CHANNELS,HEIGHT,WIDTH, such as 3,32,32; or CHANNELS,LENGTH; or FEATURES")
     return tuple(IMAGE_SIDE.read(part, where) for part in parts)
 
 

@@ -76,7 +76,7 @@ Datapath = Annotated[
     typer.Option(
         "--datapath",
         help="Datapath of an arithmetic's layers (addersim list datapaths), in short 2a (default), 1c1a or xor for adder "
-        "layers; several with commas. A SCALE-Sim topology takes one for all layers: mac without it.",
+        "layers; several with commas. A SCALE-Sim topology takes one for all layers: mac by default.",
     ),
 ]
 Circuit = Annotated[list[str] | None, typer.Option("--circuit", hidden=True, help="Former name of --datapath.")]

@@ -122,6 +122,8 @@ def _print(result: Simulation) -> None:
         )
     print_table(f"{result.network}: {result.images:,} images, bit for bit", rows)
     facts = {
+        "preprocessing": result.preprocessing,
+        "input": f"{result.input}, {percent(result.input_clipped)} of its values clipped",
         "float accuracy": percent(result.accuracy_float),
         "fixed-point accuracy": percent(result.accuracy),
         "agreement": percent(result.agreement),
@@ -130,6 +132,8 @@ def _print(result: Simulation) -> None:
     say()
     for name, value in facts.items():
         say(f"{name:22}{value}".rstrip())
+    for warning in result.warnings:
+        say(f"warning: {warning}")
 
 
 def _departure(result: Simulation) -> str:

@@ -75,7 +75,8 @@ class Graph:
     def unknown(self, missing: Missing, name: str, shape: Shape, *flows: Flow, products: int = 0) -> Flow:
         """Note that something has no layer, and go on with its value."""
         self.missing.append(missing)
-        placed = [Flow(flow.layer, flow.given) for flow in flows] or [self.image]
+        read = {flow.layer: Flow(flow.layer, flow.given) for flow in flows}
+        placed = list(read.values()) or [self.image]
         fields = {"operation": missing.operation, "output": shape, "products": products}
         return self._append(Unknown, self._unique(name), placed, fields)
 

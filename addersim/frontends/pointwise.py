@@ -37,12 +37,12 @@ def each(graph: Graph, name: str, flow: Flow, kind: type[Layer], *, keeps_zero: 
     return Flow(found.layer, found.given, flow.steps)
 
 
-def function(graph: Graph, name: str, flow: Flow, what: str, *parameters: float, slopes: Array | None = None) -> Flow:
+def function(graph: Graph, name: str, flow: Flow, what: str, *constants: float, slopes: Array | None = None) -> Flow:
     """A named function of one value; `slopes`: one a channel, the first axis."""
-    fields: dict[str, Any] = {"function": what, "parameters": tuple(float(one) for one in parameters)}
+    fields: dict[str, Any] = {"function": what, "constants": tuple(float(one) for one in constants)}
     if slopes is None or slopes.size == 1:
         if slopes is not None:
-            fields = {"function": "leaky_relu", "parameters": (float(slopes.reshape(())),)}
+            fields = {"function": "leaky_relu", "constants": (float(slopes.reshape(())),)}
         return each(graph, name, flow, Table, keeps_zero=False, **fields)
     fields["slopes"] = np.ascontiguousarray(slopes.reshape(-1), np.float32)
     return _each_channel(graph, name, flow, Table, fields)

@@ -10,8 +10,9 @@ import numpy as np
 
 from addersim.errors import LoweringError
 from addersim.frontends.flow import Flow
+from addersim.images import Images, look_up
 from addersim.layers.move import rearrange
-from addersim.network import Images, Network, normalise
+from addersim.network import Network
 
 __all__ = [
     "NOT_CHECKED",
@@ -62,7 +63,7 @@ def made_up_images(network: Network, seed: int = 0) -> Array:
     """Images that fill the declared range, float32 and normalised: a few, some of them out of the ordinary."""
     numbers = np.random.default_rng(seed)
     shape = (sum(BATCHES), *network.input_shape)
-    if any(network.mean) or any(one != 1 for one in network.std):
+    if network.preprocessing_known:
         by_channel = (1, -1, *[1] * (len(network.input_shape) - 1))
         mean, std = (np.asarray(one).reshape(by_channel) for one in (network.mean, network.std))
         return np.asarray((numbers.random(shape) - mean) / std, np.float32)
@@ -71,7 +72,9 @@ def made_up_images(network: Network, seed: int = 0) -> Array:
 
 def nchw(network: Network, images: Images) -> Array:
     """Images as the source takes them: normalised float32, channels first."""
-    return np.ascontiguousarray(np.moveaxis(normalise(images, network.mean, network.std), -1, 1))
+    if images.dtype != np.uint8:
+        return images
+    return np.ascontiguousarray(np.moveaxis(look_up(images, network.preprocessing.levels(network.input_shape)), -1, 1))
 
 
 def prove(

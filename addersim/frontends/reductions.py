@@ -6,13 +6,18 @@ import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import numpy as np
+
 from addersim.errors import LoweringError
 from addersim.frontends.flow import Flow
 from addersim.frontends.graph import Graph
 from addersim.frontends.pointwise import binary, function, scaled
-from addersim.layers import AveragePool, Layer, MaxPool
+from addersim.layers import AveragePool, Interpolate, Layer, MaxPool, Normalise, Softmax
+from addersim.layers.interpolate import Taps
 
-__all__ = ["adaptive", "normalise", "normalise_groups", "pooled", "reduce", "softmax", "variance"]
+__all__ = ["adaptive", "normalise", "normalise_groups", "pooled", "reduce", "resized", "softmax", "variance"]
+
+Array = np.ndarray[Any, Any]
 
 Reduction = Literal["mean", "sum", "max", "min"]
 
@@ -89,40 +94,43 @@ def variance(graph: Graph, name: str, flow: Flow, axes: Sequence[int], keep: boo
     return scaled(graph, f"{name}.correction", found, count / (count - correction)) if correction else found
 
 
-def normalise(
-    graph: Graph, name: str, flow: Flow, axes: Sequence[int], epsilon: float, *, centred: bool = True, outside: bool = False
-) -> Flow:
-    """Values over their root mean square along axes, about their mean where `centred`.
+def resized(graph: Graph, name: str, flow: Flow, matrices: Sequence[Array]) -> Flow:
+    """Linear resizing along each spatial axis, by what each of its outputs is of its inputs.
 
-    `outside` adds epsilon to the root instead of to what is under it.
+    Parameters
+    ----------
+    matrices
+        Of an axis, ``(inputs, outputs)``: columns that add up to one, with two neighbours at most that are not zero.
     """
-    distance = flow
-    if centred:
-        mean = reduce(graph, f"{name}.mean", "mean", flow, axes, True)
-        distance = binary(graph, f"{name}.distance", "sub", flow, mean)
-    squares = function(graph, f"{name}.squares", distance, "square")
-    spread = reduce(graph, f"{name}.spread", "mean", squares, axes, True)
-    if outside:
-        root = scaled(graph, f"{name}.root.epsilon", function(graph, f"{name}.root", spread, "sqrt"), 1.0, epsilon)
-        return binary(graph, name, "div", distance, root)
-    spread = scaled(graph, f"{name}.spread.epsilon", spread, 1.0, epsilon)
-    return binary(graph, name, "mul", distance, function(graph, f"{name}.root", spread, "rsqrt"))
+    return graph.layer(Interpolate, name, flow, axes=tuple(_taps(one) for one in matrices))
+
+
+def _taps(matrix: Array) -> Taps:
+    first, second, share = [], [], []
+    for column in matrix.T:
+        places = np.flatnonzero(column)
+        if not 1 <= len(places) <= 2 or abs(float(column.sum()) - 1) > 1e-6 or (column < 0).any():
+            raise LoweringError("resizes by more than two inputs an output; linear and nearest are supported")
+        first.append(int(places[0]))
+        second.append(int(places[-1]))
+        share.append(float(min(1.0, column[places[-1]] / column.sum())) if len(places) == 2 else 0.0)
+    return Taps(first=tuple(first), second=tuple(second), share=tuple(share))
+
+
+def normalise(graph: Graph, name: str, flow: Flow, axes: Sequence[int], epsilon: float, centred: bool = True) -> Flow:
+    """Values less their mean over axes, over their spread there; not `centred`: over their root mean square."""
+    rest = [axis for axis in range(flow.rank) if axis not in axes]
+    order = (*rest, *axes)
+    found = graph.layer(Normalise, name, flow.permute(order), kept=len(rest), epsilon=epsilon, centre=centred)
+    return found.permute(tuple(int(place) for place in np.argsort(order)))
 
 
 def normalise_groups(graph: Graph, name: str, flow: Flow, groups: int, epsilon: float) -> Flow:
-    """Groups of channels, each normalised as a whole."""
-    if groups < 1 or flow.shape[0] % groups:
-        raise LoweringError(f"{groups} groups of {flow.shape[0]} channels")
+    """The same over each of some equal parts of the first axis, and over all others."""
     parts = flow.reshape((groups, math.prod(flow.shape) // groups))
     return normalise(graph, name, parts, (1,), epsilon).reshape(flow.shape)
 
 
-def softmax(graph: Graph, name: str, flow: Flow, axis: int, *, log: bool = False) -> Flow:
+def softmax(graph: Graph, name: str, flow: Flow, axis: int, log: bool = False) -> Flow:
     """Exponentials over their sum along an axis, or the logarithm of that."""
-    largest = reduce(graph, f"{name}.max", "max", flow, (axis,), True)
-    below = binary(graph, f"{name}.below", "sub", flow, largest)
-    powers = function(graph, f"{name}.exp", below, "exp")
-    total = reduce(graph, f"{name}.sum", "sum", powers, (axis,), True)
-    if log:
-        return binary(graph, name, "sub", below, function(graph, f"{name}.log", total, "log"))
-    return binary(graph, name, "div", powers, total)
+    return graph.layer(Softmax, name, flow.front(axis), axis=0, log=log).back(axis)

@@ -8,8 +8,6 @@ import numpy as np
 
 from addersim.errors import LoweringError
 from addersim.frontends.flow import Flow
-from addersim.frontends.graph import Graph
-from addersim.frontends.pointwise import affine, binary
 
 __all__ = ["coordinates", "linear", "nearest"]
 
@@ -52,18 +50,12 @@ def nearest(flow: Flow, axis: int, places: Array, rounding: str) -> Flow:
     return flow.take(axis, np.clip(found, 0, flow.shape[axis] - 1).astype(np.int64))
 
 
-def linear(graph: Graph, name: str, flow: Flow, axis: int, places: Array) -> Flow:
-    """A straight line between the two positions around each place; beyond the ends the last one."""
-    size = flow.shape[axis]
+def linear(size: int, places: Array) -> Array:
+    """What each place is of an axis of a size, ``(inputs, outputs)``: of two neighbours; beyond the ends the last one."""
     places = np.clip(places, 0, size - 1)
     before = np.floor(places).astype(np.int64)
-    share = (places - before).reshape(-1, *[1] * (flow.rank - 1 - axis))
-    first = flow.take(axis, before)
-    if not share.any():
-        return first
-    second = flow.take(axis, np.minimum(before + 1, size - 1))
-    parts = [
-        affine(graph, f"{name}.{which}", part, weight, np.zeros(1))
-        for which, part, weight in (("before", first, 1 - share), ("after", second, share))
-    ]
-    return binary(graph, name, "add", parts[0], parts[1])
+    found = np.zeros((size, len(places)))
+    outputs = np.arange(len(places))
+    found[before, outputs] = 1 - (places - before)
+    found[np.minimum(before + 1, size - 1), outputs] += places - before
+    return found

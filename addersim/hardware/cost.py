@@ -287,7 +287,9 @@ class Cost(Tabular):
 
     def _figures(self) -> dict[str, str]:
         spent = {"energy": quantity(self.energy_pj, ENERGY_UNITS)}
-        return spent | ({"latency": quantity(self.latency_ms, TIME_UNITS)} if self.cycles else {})
+        spent |= {"latency": quantity(self.latency_ms, TIME_UNITS)} if self.cycles else {}
+        unknown = [layer.name for layer in self.layers if layer.kind == "unknown"]
+        return spent | ({"left out": f"{len(unknown)} operations that have no layer, {unknown[0]} first"} if unknown else {})
 
     def _lines(self) -> list[Row]:
         total = self.energy_pj

@@ -6,11 +6,14 @@ is its specification. ``threads=None`` takes as many threads as OpenMP would (``
 The environment variable ``ADDERSIM_KERNELS`` forces one instruction set.
 """
 
+from addersim.kernels.blending import blend
 from addersim.kernels.core import KernelInfo, chosen_set, kernel_info
 from addersim.kernels.elementwise import add, affine, clamp, look_up, multiply
 from addersim.kernels.floats import forward, l1_forward, l1_input_gradient, l1_sign_filter_gradient, mac_forward
+from addersim.kernels.mantissas import mantissas
 from addersim.kernels.pooling import adaptive_max_pool, adaptive_sum_pool, max_pool, sum_pool
 from addersim.kernels.prepared import PreparedWindow, PreparedWindowAffine, prepare_window, prepare_window_affine
+from addersim.kernels.tables import look_up_codes, look_up_pieces
 from addersim.kernels.windows import window, window_affine
 
 __all__ = [
@@ -21,6 +24,7 @@ __all__ = [
     "adaptive_sum_pool",
     "add",
     "affine",
+    "blend",
     "clamp",
     "forward",
     "kernel_info",
@@ -28,7 +32,10 @@ __all__ = [
     "l1_input_gradient",
     "l1_sign_filter_gradient",
     "look_up",
+    "look_up_codes",
+    "look_up_pieces",
     "mac_forward",
+    "mantissas",
     "max_pool",
     "multiply",
     "prepare_window",

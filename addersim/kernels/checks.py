@@ -41,6 +41,8 @@ NATIVE = MappingProxyType({np.dtype(kind): kind for kind in (*INTEGERS, "float32
 """Names of the types, kept because numpy builds them at each call."""
 MAX_SHIFT = 62
 MAX_PRODUCT = 1 << 62
+PIECE_BITS, PLACE_BITS = 8, 16
+"""Of a mantissa: what chooses one of a table's pieces of an octave, and its place within it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +221,50 @@ def check_product(a: Array, b: Array) -> type[np.signedinteger[Any]]:
     check_shapes("multiply", a, b)
     worst = max(abs(x * y) for x in CODE_ENDS[a.dtype] for y in CODE_ENDS[b.dtype])
     return np.int32 if worst < 1 << 31 else np.int64
+
+
+def check_table(x: Array, table: Array, least: int, codes: int) -> None:
+    """A table with a row for each of some codes from a smallest on, and all of x among them."""
+    if table.ndim != 2 or not table.size or not x.ndim or table.shape[1] not in (1, x.shape[-1]):
+        raise NetworkError(f"table: shape {table.shape}; x of shape {x.shape} needs rows of one entry, or of one a channel")
+    if x.size and not least <= int(x.min()) <= int(x.max()) < least + codes:
+        raise FormatError(f"x: codes {x.min()}..{x.max()}; the table holds {least}..{least + codes - 1}")
+
+
+def check_pieces(x: Array, base: Array, slope: Array, least: int, place_bits: int) -> tuple[Array, Array, Array]:
+    """Codes, and the int32 tables of their pieces."""
+    x, base, slope = check_array("x", x, CODES), check_array("base", base, ("int32",)), check_array("slope", slope, ("int32",))
+    if base.shape != slope.shape or not 0 <= place_bits <= 16:
+        found = f"base {base.shape}, slope {slope.shape} and {place_bits} bits of place"
+        raise NetworkError(f"pieces: {found}; expected one shape, and 0..16 bits")
+    check_table(x, base, least, len(base) << place_bits)
+    return x, base, slope
+
+
+def check_blend(x: Array, first: Array, second: Array, fraction: Array, axis: int, bits: int) -> tuple[Array, ...]:
+    """Integers, and for each output along one of their axes two places and the fraction of the second."""
+    x = check_array("x", x, INTEGERS)
+    taps = [check_array(what, one, ("int64",)) for what, one in (("first", first), ("second", second), ("fraction", fraction))]
+    if not 1 <= axis < x.ndim or {one.shape for one in taps} != {(taps[0].size,)} or not 0 <= bits <= 46:
+        shapes = ", ".join(str(one.shape) for one in taps)
+        found = f"taps of shapes {shapes} along axis {axis} of {x.shape}, {bits} bits"
+        raise NetworkError(f"blend: {found}; expected one length, and 0..46 bits")
+    ends = ((taps[0], x.shape[axis] - 1), (taps[1], x.shape[axis] - 1), (taps[2], 1 << bits))
+    if any(one.size and not 0 <= one.min() <= one.max() <= end for one, end in ends):
+        raise NetworkError(f"blend: places or fractions beyond 0..{x.shape[axis] - 1} and 0..{1 << bits}")
+    if x.size and (worst := max(-int(x.min()), int(x.max())) << bits) >= MAX_PRODUCT:
+        raise FormatError(f"blend: |x| * 2**{bits} reaches {worst}; the arithmetic holds less than {MAX_PRODUCT}")
+    return x, *taps
+
+
+def check_mantissas(x: Array, base: Array, slope: Array) -> tuple[Array, Array, Array]:
+    """Positive whole numbers, and a table of one octave or two."""
+    x, base, slope = (check_array(what, one, ("int64",)) for what, one in (("x", x), ("base", base), ("slope", slope)))
+    if base.shape != slope.shape or base.shape not in ((1 << PIECE_BITS,), (2 << PIECE_BITS,)):
+        raise NetworkError(f"mantissas: base {base.shape}, slope {slope.shape}; expected 256 or 512 of each")
+    if x.size and x.min() < 1:
+        raise FormatError(f"mantissas: x holds {x.min()}; expected numbers from 1 on")
+    return x, base, slope
 
 
 def largest_product(x: int, multiplier: Array, addend: Array) -> int:

@@ -41,19 +41,26 @@ from addersim.kernels.checks import (
     check_threads,
     check_window,
 )
+from addersim.kernels.reference_blending import blend
+from addersim.kernels.reference_mantissas import mantissas
+from addersim.kernels.reference_tables import look_up_codes, look_up_pieces
 
 __all__ = [
     "adaptive_max_pool",
     "adaptive_sum_pool",
     "add",
     "affine",
+    "blend",
     "clamp",
     "forward",
     "l1_forward",
     "l1_input_gradient",
     "l1_sign_filter_gradient",
     "look_up",
+    "look_up_codes",
+    "look_up_pieces",
     "mac_forward",
+    "mantissas",
     "max_pool",
     "multiply",
     "prepare_window",

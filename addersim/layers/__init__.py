@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from addersim.layers._shim import Table
 from addersim.layers.activation import IntegerRelu, Relu
 from addersim.layers.add import Add, IntegerAdd
 from addersim.layers.affine import Affine, IntegerAffine
@@ -10,9 +9,13 @@ from addersim.layers.average_pool import AveragePool, IntegerAveragePool
 from addersim.layers.base import Engine, IntegerLayer, Layer, Plan, Run, Shape, Value
 from addersim.layers.clip import Clip, IntegerClip
 from addersim.layers.concat import Concat, IntegerConcat
+from addersim.layers.interpolate import IntegerInterpolate, Interpolate, Taps
 from addersim.layers.max_pool import IntegerMaxPool, MaxPool
 from addersim.layers.move import IntegerMove, Move
+from addersim.layers.normalise import IntegerNormalise, Normalise
 from addersim.layers.product import IntegerProduct, Product
+from addersim.layers.softmax import IntegerSoftmax, Softmax
+from addersim.layers.table import IntegerTable, Table
 from addersim.layers.unknown import IntegerUnknown, Unknown
 from addersim.layers.window import IntegerWindow, Window
 
@@ -30,25 +33,50 @@ __all__ = [
     "IntegerAveragePool",
     "IntegerClip",
     "IntegerConcat",
+    "IntegerInterpolate",
     "IntegerLayer",
     "IntegerMaxPool",
     "IntegerMove",
+    "IntegerNormalise",
     "IntegerProduct",
     "IntegerRelu",
+    "IntegerSoftmax",
+    "IntegerTable",
     "IntegerWindow",
+    "Interpolate",
     "Layer",
     "MaxPool",
     "Move",
+    "Normalise",
     "Plan",
     "Product",
     "Relu",
     "Run",
     "Shape",
+    "Softmax",
+    "Table",
+    "Taps",
     "Value",
     "Window",
 ]
 
-AnyLayer = Window | Affine | Relu | MaxPool | AveragePool | Add | Move | Concat | Product | Clip | Table | Unknown
+AnyLayer = (
+    Window
+    | Affine
+    | Relu
+    | MaxPool
+    | AveragePool
+    | Add
+    | Move
+    | Concat
+    | Product
+    | Clip
+    | Table
+    | Interpolate
+    | Normalise
+    | Softmax
+    | Unknown
+)
 AnyIntegerLayer = (
     IntegerWindow
     | IntegerAffine
@@ -60,5 +88,9 @@ AnyIntegerLayer = (
     | IntegerConcat
     | IntegerProduct
     | IntegerClip
+    | IntegerTable
+    | IntegerInterpolate
+    | IntegerNormalise
+    | IntegerSoftmax
     | IntegerUnknown
 )

@@ -75,6 +75,8 @@ class Layer(Node, frozen=True):
     """Whether output codes are input codes (perhaps fewer or clamped), so that both must share a scale."""
     KEEPS_SIGN: ClassVar[bool] = False
     """Whether inputs without negative values give outputs without negative values."""
+    HAS_OWN_SCALE: ClassVar[bool] = False
+    """Whether the range of the outputs follows from the kind, so that no calibration is needed for it."""
     PASSES_CODES: ClassVar[bool] = False
     """Whether outputs are a choice among the inputs that a clamp may precede or follow: both then have one sign."""
 
@@ -93,6 +95,10 @@ class Layer(Node, frozen=True):
     def is_never_negative(self, *inputs: bool) -> bool:
         """Whether no output can be negative, from whether that is so of each input."""
         return self.KEEPS_SIGN and all(inputs)
+
+    def own_scale(self, bits: int) -> float:
+        """With `HAS_OWN_SCALE`: a scale at which unsigned codes of a width hold whatever comes out."""
+        raise NotImplementedError
 
     def cuts_negatives(self) -> bool:
         """Whether inputs below zero give what zero gives."""
@@ -139,6 +145,10 @@ class IntegerLayer(Node, frozen=True, kw_only=True):
     def value(self, *inputs: Value) -> Value:
         """What comes out, from what goes in: shape, width and scale. Raises NetworkError where the inputs do not fit."""
         raise NotImplementedError
+
+    def details(self) -> str:
+        """What is stored beside the codes, in a few words, for tables."""
+        return ""
 
     def run(self, engine: Engine, *codes: Array, threads: int | None = None) -> Run:
         """Output codes, and what was seen on the way."""
@@ -191,7 +201,10 @@ class Run:
 
 
 class Bill(NamedTuple):
-    """What an integer layer does for one image: in hardware, and in the paper's convention (free unless said)."""
+    """What an integer layer does for one image: in hardware, and in the paper's convention (free unless said).
+
+    `left_out`: products of an operation that no layer computes, so that nothing is billed; 0 where they are not known.
+    """
 
     hardware: OpCounts
     paper: OpCounts = OpCounts()
@@ -200,6 +213,7 @@ class Bill(NamedTuple):
     datapath: str | None = None
     accumulator_bits: int | None = None
     operand_bits: int | None = None
+    left_out: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,4 +73,4 @@ class IntegerUnknown(IntegerLayer, frozen=True, tag="unknown"):
         _refuse(self)
 
     def bill(self, output: Value, *inputs: Value) -> Bill:
-        return Bill(OpCounts())
+        return Bill(OpCounts(), left_out=self.products)

@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from addersim.arithmetic.fixed import FixedFormat
+from addersim.images import Images
 from addersim.layers import Window
-from addersim.network import Images, Network
+from addersim.network import Network
 from addersim.quantization.rules import Calibration
 
 __all__ = ["CALIBRATIONS", "Member", "Sample", "channel_scales", "choose_scale", "sample_network"]

@@ -12,8 +12,9 @@ from msgspec.structs import replace
 
 from addersim.arithmetic.arithmetics import ARITHMETICS
 from addersim.arithmetic.fixed import FixedFormat
+from addersim.images import Images
 from addersim.layers import Affine, IntegerWindow, Window
-from addersim.network import Images, Network
+from addersim.network import Network
 from addersim.quantization.bias_correction import corrected
 from addersim.quantization.rules import Quantization
 

@@ -14,13 +14,14 @@ from addersim import kernels
 from addersim.arithmetic.arithmetics import ARITHMETICS
 from addersim.arithmetic.fixed import FixedFormat
 from addersim.errors import QuantizationError
+from addersim.images import Images, check_images
 from addersim.layers import Affine, AnyIntegerLayer, IntegerLayer, IntegerWindow, Plan, Window
-from addersim.network import INPUT, Images, Network, check_images, walk
-from addersim.program import Program
+from addersim.network import INPUT, Network, walk
+from addersim.program import SIGNED_INPUT, Program
 from addersim.quantization.bias_correction import corrected
 from addersim.quantization.calibration import Sample, channel_scales, sample_network
 from addersim.quantization.output_errors import find_readers, round_to_output
-from addersim.quantization.rewrites import clip_weights, fold_batch_norm, pair_windows, scale_channels
+from addersim.quantization.rewrites import clip_weights, fold_batch_norm, pair_windows, scale_channels, without_final_softmax
 from addersim.quantization.rules import LayerBits, Quantization
 from addersim.quantization.value_formats import Wiring, choose_formats, sum_step
 
@@ -80,7 +81,7 @@ class Prepared:
 
 def prepare(network: Network, images: Images | None, folded: bool = True, threads: int | None = None) -> Prepared:
     """Rewrite a network for integers and look at its values on calibration images; arguments as in `quantize`."""
-    paired, twins = pair_windows(network)
+    paired, twins = pair_windows(without_final_softmax(network))
     if folded:
         paired = fold_batch_norm(paired)
     samples = _nominal_samples(paired) if images is None else sample_network(paired, _some(images, network), threads=threads)
@@ -103,7 +104,8 @@ def quantize_prepared(prepared: Prepared, how: Quantization, threads: int | None
         raise QuantizationError(f"network {prepared.network.name}: prepared with another fold_batch_norm than the rules have")
     paired, samples, calibrated = prepared.network, prepared.samples, prepared.images is not None
     check_layer_names(how, paired)
-    wiring = Wiring.of(paired, how.overflow)
+    below_zero = calibrated and samples[INPUT].minimum < 0
+    wiring = Wiring.of(paired, how.overflow, signed_input=below_zero)
     readers = {}
     if prepared.images is not None and how.calibration == "output":
         readers = find_readers(paired, prepared.images, wiring.quiet)
@@ -135,13 +137,20 @@ def _assemble(network: Network, plan: Plan, layers: Sequence[IntegerLayer]) -> P
         rounding=plan.how.rounding,
         layers=cast("tuple[AnyIntegerLayer, ...]", tuple(layers)),
         classes=network.classes,
-        metadata=network.metadata,
+        metadata=network.metadata | _input_sign(network, plan.formats[INPUT]),
         calibrated=plan.calibrated,
+        preprocessing_known=network.preprocessing_known,
     )
 
 
+def _input_sign(network: Network, chosen: FixedFormat) -> dict[str, str]:
+    """Why an input is signed that pixels would leave unsigned."""
+    surprising = chosen.signed and all(mean <= 0 for mean in network.mean)
+    return {SIGNED_INPUT: "signed: the calibration images hold negative values"} if surprising else {}
+
+
 def _some(images: Images, network: Network) -> Images:
-    check_images(images, network.input_shape, f"network {network.name}")
+    check_images(images, network.input_shape, network.preprocessing, f"network {network.name}")
     if len(images) == 0:
         raise QuantizationError(f"network {network.name}: no calibration images; give at least one")
     return images

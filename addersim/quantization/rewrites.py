@@ -8,13 +8,23 @@ import numpy as np
 from msgspec.structs import replace
 
 from addersim.arithmetic.arithmetics import ARITHMETICS, Arithmetic
-from addersim.layers import Affine, AnyLayer, Window
+from addersim.layers import Affine, AnyLayer, Softmax, Window
 from addersim.layers.base import Array
-from addersim.network import Network
+from addersim.network import INPUT, Network, unread
 
-__all__ = ["clip_weights", "fold_batch_norm", "pair_windows", "scale_channels"]
+__all__ = ["clip_weights", "fold_batch_norm", "pair_windows", "scale_channels", "without_final_softmax"]
 
 SUFFIX = ".requantize"
+
+
+def without_final_softmax(network: Network) -> Network:
+    """The network without a softmax of its scores at the end: hardware chooses the largest score, which is the same one."""
+    *before, last = network.layers
+    read = {name for layer in before for name in layer.inputs}
+    whole = before and isinstance(last, Softmax) and len(network.shapes()[last.name]) == 1
+    if not whole or last.inputs[0] == INPUT or last.inputs[0] in read or len(unread(network.layers)) > 1:
+        return network
+    return without_final_softmax(replace(network, layers=tuple(before)))
 
 
 def pair_windows(network: Network) -> tuple[Network, dict[str, str]]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from addersim.arithmetic.arithmetics import ARITHMETICS
 from addersim.arithmetic.fixed import FixedFormat, Overflow
 from addersim.inputs.limits import BITS
-from addersim.layers import Affine, Layer, Move, Window
+from addersim.layers import Affine, Layer, Window
 from addersim.network import INPUT, Network, unread
 from addersim.quantization.bias_correction import MOST_CORRECTION
 from addersim.quantization.calibration import Member, Sample, choose_scale
@@ -46,7 +46,7 @@ class Wiring:
     narrowed: Mapping[str, tuple[Affine, Window]]
 
     @classmethod
-    def of(cls, network: Network, overflow: Overflow = "saturate") -> Wiring:
+    def of(cls, network: Network, overflow: Overflow = "saturate", signed_input: bool = False) -> Wiring:
         """Of a network whose narrowing steps treat overflow so. Where they wrap, none of them is a ReLU: no value is quiet."""
         readers: dict[str, list[Layer]] = {}
         sharing: dict[str, list[Window]] = {}
@@ -62,11 +62,7 @@ class Wiring:
             elif isinstance(layer, Affine) and layer.inputs[0] in windows:
                 narrowed[layer.name] = layer, windows[layer.inputs[0]]
         quiet = _quiet(network, readers) if overflow == "saturate" else frozenset()
-        return cls(_unsigned(network, quiet), quiet, sharing, narrowed)
-
-
-def _passes_codes(layer: Layer) -> bool:
-    return layer.PASSES_CODES or isinstance(layer, Move)
+        return cls(_unsigned(network, quiet, signed_input), quiet, sharing, narrowed)
 
 
 def _quiet(network: Network, readers: Mapping[str, list[Layer]]) -> frozenset[str]:
@@ -74,18 +70,21 @@ def _quiet(network: Network, readers: Mapping[str, list[Layer]]) -> frozenset[st
     found: set[str] = set()
     for name in (*(layer.name for layer in reversed(network.layers)), INPUT):
         reading = readers.get(name, ())
-        if reading and all(one.cuts_negatives() or (_passes_codes(one) and one.name in found) for one in reading):
+        if reading and all(one.cuts_negatives() or (one.PASSES_CODES and one.name in found) for one in reading):
             found.add(name)
     return frozenset(found)
 
 
-def _unsigned(network: Network, quiet: frozenset[str]) -> frozenset[str]:
-    """Values that are held without sign. Layers that pass codes on do not clamp: their output has their input's sign."""
+def _unsigned(network: Network, quiet: frozenset[str], signed_input: bool) -> frozenset[str]:
+    """Values that are held without sign; float images may be negative, where those of the calibration were.
+
+    Layers that pass codes on do not clamp: their output has their input's sign.
+    """
     found: set[str] = set()
-    if INPUT in quiet or all(mean <= 0 for mean in network.mean):
+    if INPUT in quiet or (not signed_input and all(mean <= 0 for mean in network.mean)):
         found.add(INPUT)
     for layer in network.layers:
-        clamped = layer.name in quiet and not _passes_codes(layer)
+        clamped = layer.name in quiet and not layer.PASSES_CODES
         if clamped or layer.is_never_negative(*(name in found for name in layer.inputs)):
             found.add(layer.name)
     return frozenset(found)
@@ -114,21 +113,36 @@ def choose_formats(
         From `find_readers`; empty where scales are not refined.
     """
     formats: dict[str, FixedFormat] = {}
+    own_layers = _own_layers(network)
     for group in _groups(network, how):
         mixed = any(name in wiring.unsigned for name in group.names)
         members = {}
         for name in group.names:
             signed = name not in wiring.unsigned
             members[name] = Member(samples[name], min(group.bits + (mixed and signed), BITS.most), signed)
-        heard = [one for name, one in members.items() if name not in wiring.quiet]  # ReLU cuts what else the others hold
-        scale = choose_scale(heard or list(members.values()), how.calibration, how.percentile)
-        scale = refine_scale(scale, {name: FixedFormat(one.bits, one.signed) for name, one in members.items()}, readers, how)
+        own = [own_layers[name].own_scale(one.bits) for name, one in members.items() if name in own_layers]
+        others = {name: one for name, one in members.items() if name not in own_layers}
+        heard = [one for name, one in others.items() if name not in wiring.quiet]  # ReLU cuts what else the others hold
+        found = choose_scale(heard or list(others.values()), how.calibration, how.percentile) if others else 0.0
+        found = refine_scale(found, {name: FixedFormat(one.bits, one.signed) for name, one in others.items()}, readers, how)
+        scale = max(found, *own) if own else found
         scale = max(scale, _scale_for_weights(wiring, how, members))
         scale = max(scale, _scale_for_multipliers(wiring, how, formats, members))
         if how.power_of_two:
             scale = float(2.0 ** np.ceil(np.log2(scale)))
         formats |= {name: FixedFormat(one.bits, one.signed, scale) for name, one in members.items()}
     return formats
+
+
+def _own_layers(network: Network) -> dict[str, Layer]:
+    """The layer from whose kind alone the range of a value follows, for values of which that is so, passed on or not."""
+    found: dict[str, Layer] = {}
+    for layer in network.layers:
+        if layer.HAS_OWN_SCALE:
+            found[layer.name] = layer
+        elif layer.PASSES_CODES and all(name in found for name in layer.inputs):
+            found[layer.name] = found[layer.inputs[0]]
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,7 @@ class Checkpoint:
 
     def network(self) -> nn.Module:
         """The network as it was, in evaluation mode."""
-        network = build(self.recipe.architecture, ends=self.recipe.ends, gradient=self.recipe.gradient)
+        network = build(**self.recipe.network())
         load_weights(network, self.weights)
         return network.eval()
 

@@ -114,7 +114,7 @@ def train(
         _check_batches(recipe, found, team)
         images = Batches(found, dataset, recipe.batch, augment=recipe.augment == "crop-flip", **options)
         held_out = Batches(load(recipe.data, root, "test", recipe.limit), dataset, 500, **options)
-        network = build(recipe.architecture, ends=recipe.ends, gradient=recipe.gradient, seed=recipe.seed)
+        network = build(**recipe.network(), seed=recipe.seed)
         network.to(device=team.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimizer = torch.optim.SGD(network.parameters(), recipe.rate, recipe.momentum, weight_decay=recipe.weight_decay)
         optimizer.register_step_pre_hook(AdderRate(network, recipe.adder_rate, recipe.eta, recipe.fixed_factor))

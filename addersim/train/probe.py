@@ -88,7 +88,7 @@ def output_variances(recipe: Recipe, root: str | Path | None = None) -> Rows:
 
 def _twin(recipe: Recipe, arithmetic: str) -> nn.Module:
     architecture = f"{recipe.architecture.rsplit('-', 1)[0]}-{arithmetic}"
-    network = build(architecture, ends=recipe.ends, gradient=recipe.gradient, seed=recipe.seed)
+    network = build(**recipe.network() | {"name": architecture}, seed=recipe.seed)
     return network.train()
 
 

@@ -13,7 +13,8 @@ from addersim.config import make_record, parse_toml, resolve_text
 from addersim.datasets.registry import DATASETS
 from addersim.errors import ConfigError
 from addersim.inputs.limits import EPOCHS, IMAGES, SEED, TRAINING_BATCH
-from addersim.train.models import ARCHITECTURES, Ends
+from addersim.train.architectures.layers import Ends
+from addersim.train.models import ARCHITECTURES, KNOWN
 from addersim.train.nn import Gradient, Rate
 
 __all__ = ["Recipe", "load_recipe"]
@@ -27,7 +28,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     Attributes
     ----------
     architecture
-        A key of `addersim.train.models.ARCHITECTURES`.
+        A key of `addersim.train.models.ARCHITECTURES`, which takes images of that size.
     data
         A key of `addersim.datasets.DATASETS`.
     epochs, batch
@@ -71,12 +72,21 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     limit: Annotated[int, IMAGES.meta] | None = None
 
     def __post_init__(self) -> None:
-        for key, value, known in (("architecture", self.architecture, ARCHITECTURES), ("data", self.data, DATASETS)):
-            if value not in known:
-                raise ConfigError(f"{key}: {value!r} is not known; known: {', '.join(known)}")
-        wanted, given = ARCHITECTURES[self.architecture].input_shape, DATASETS[self.data].shape
-        if wanted != given:
-            raise ConfigError(f"architecture {self.architecture} takes images of {wanted}, data {self.data} has {given}")
+        if self.architecture not in ARCHITECTURES:
+            raise ConfigError(f"architecture: {self.architecture!r} is not known; known: {KNOWN}")
+        if self.data not in DATASETS:
+            raise ConfigError(f"data: {self.data!r} is not known; known: {', '.join(DATASETS)}")
+        found, given = ARCHITECTURES[self.architecture], DATASETS[self.data].shape
+        if not found.takes(given):
+            raise ConfigError(
+                f"architecture {self.architecture} takes images of {found.images()}, data {self.data} has {given}"
+            )
+
+    def network(self) -> dict[str, Any]:
+        """What `addersim.train.models.build` takes of it, but for the seed."""
+        shape, classes = DATASETS[self.data].shape, len(DATASETS[self.data].classes)
+        options = {"classes": classes, "input_shape": shape, "ends": self.ends, "gradient": self.gradient}
+        return {"name": self.architecture, **options}
 
     def __str__(self) -> str:
         """The values as ``addersim train`` takes them, key=value."""

@@ -51,14 +51,14 @@ CHANGES = {
     "quantization/value_formats.py": (
         PIPELINE,
         (
-            ("or all(mean <= 0 for", "or any(mean <= 0 for"),
+            ("and all(mean <= 0 for", "and any(mean <= 0 for"),
             ("mean <= 0 for", "mean < 0 for"),
             ("layer.is_never_negative(*(name in found for name in layer.inputs))", "layer.KEEPS_SIGN"),
             (" and not _passes_codes(layer)", ""),
             ("(_passes_codes(one) and one.name in found)", "False"),
             ("group.bits + (mixed and signed)", "group.bits"),
             ("min(group.bits + (mixed and signed), BITS.most)", "group.bits + (mixed and signed)"),
-            ("members.items() if name not in wiring.quiet]", "members.items()]"),
+            ("others.items() if name not in wiring.quiet]", "others.items()]"),
             ("2.0 ** np.ceil(np.log2(scale))", "2.0 ** np.floor(np.log2(scale))"),
             ("max(asked, default=", "min(asked, default="),
             ("how.output_bits if top in scores else how.activation_bits", "how.activation_bits"),

@@ -2,7 +2,23 @@
 
 import numpy as np
 
-from addersim.layers import Add, Affine, AveragePool, Clip, Concat, MaxPool, Move, Product, Relu, Window
+from addersim.layers import (
+    Add,
+    Affine,
+    AveragePool,
+    Clip,
+    Concat,
+    Interpolate,
+    MaxPool,
+    Move,
+    Normalise,
+    Product,
+    Relu,
+    Softmax,
+    Table,
+    Taps,
+    Window,
+)
 from addersim.network import Network
 
 
@@ -80,6 +96,13 @@ def uneven(seed=0, arithmetic="l1"):
     return Network(name=f"uneven-{arithmetic}", input_shape=(2, 9, 10), mean=(0.3, 0.4), std=(0.5, 0.6), layers=layers)
 
 
+def taps(given, wanted):
+    """Linear resizing of an axis, its ends on the ends, as torch's with ``align_corners``."""
+    at = np.linspace(0, given - 1, wanted)
+    first = np.minimum(at.astype(int), given - 2)
+    return Taps(first=tuple(first.tolist()), second=tuple((first + 1).tolist()), share=tuple((at - first).tolist()))
+
+
 def branches(seed=0):
     """Image 2 x 6 x 8; the layer kinds that `residual` has not, on branches that part and join."""
     random = np.random.default_rng(seed)
@@ -100,9 +123,18 @@ def branches(seed=0):
         Product(name="square", inputs=("less", "less")),
         Add(name="twice", inputs=("square", "square")),
         Add(name="all", inputs=("gated", "twice")),
-        AveragePool(name="global", inputs=("all",), kernel=None),
+        Table(name="gelu", inputs=("all",), function="gelu"),
+        Table(name="prelu", inputs=("gelu",), function="prelu", slopes=random.normal(0, 1, 9).astype(np.float32)),
+        Interpolate(name="resize", inputs=("prelu",), axes=(taps(6, 9), taps(8, 4))),
+        Normalise(name="instance", inputs=("resize",), kept=1),
+        Add(name="shifted", inputs=("instance", "resize")),
+        Normalise(name="root mean square", inputs=("shifted",), kept=0, centre=False),
+        Softmax(name="attention", inputs=("root mean square",), axis=2),
+        Product(name="attended", inputs=("attention", "root mean square")),
+        AveragePool(name="global", inputs=("attended",), kernel=None),
         Move(name="flatten", inputs=("global",)),
-        window("scores", "flatten", 4, 9),
+        Table(name="sigmoid", inputs=("flatten",), function="sigmoid"),
+        window("scores", "sigmoid", 4, 9),
     )
     return Network(name="branches", input_shape=(2, 6, 8), mean=(0.4, 0.5), std=(0.3, 0.4), layers=layers)
 

@@ -156,8 +156,8 @@ def test_deep_torch_networks_meet_no_limit_of_recursion():
     class Deep(torch.nn.Module):
         def forward(self, x):
             before = x
-            for _ in range(5000):
-                before, x = x, x + before
+            for _ in range(1000):
+                before, x = x, (x + before) * 0.5
             return x
 
-    assert len(lower(Deep(), (2, 4, 4)).layers) == 5000
+    assert len(lower(Deep(), (2, 4, 4)).layers) == 2_000

@@ -12,8 +12,9 @@ from addersim.frontends.onnx.image import channels_last, image_shape
 from addersim.frontends.onnx.proof import proved
 from addersim.frontends.onnx.walk import Walk
 from addersim.frontends.proof import NOT_CHECKED, PROOF
+from addersim.images import Images, Preprocessing
 from addersim.inputs.opening import source
-from addersim.network import MISSING, WEIGHTS, Images, Network
+from addersim.network import MISSING, WEIGHTS, Network
 
 __all__ = ["lower_onnx"]
 
@@ -25,6 +26,7 @@ def lower_onnx(
     name: str | None = None,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
+    preprocessing: Preprocessing | None = None,
     classes: Sequence[str] = (),
     metadata: Mapping[str, str] | None = None,
     images: Images | None = None,
@@ -45,7 +47,10 @@ def lower_onnx(
     name
         Name of the network; the file's otherwise.
     mean, std
-        Per channel, the normalisation ``(pixel / 255 - mean) / std`` that training used; 0 and 1 otherwise.
+        Per channel, or one number for all, the normalisation ``(pixel / 255 - mean) / std`` that training used. Without both
+        nothing is known of it, and accuracies carry a warning; ``mean=[0], std=[1]`` says that there is none.
+    preprocessing
+        The same as one record.
     classes, metadata
         Names of the scores, and free text by key, kept in the network.
     images
@@ -75,7 +80,7 @@ def lower_onnx(
         notes["layout"] = "the file takes images height x width x channels; this network takes channels x height x width"
     if graph.absent:
         notes[WEIGHTS] = MISSING
-    network = Network.lowered(name or Path(where).stem, shape, layers, mean, std, classes, notes)
+    network = Network.lowered(name or Path(where).stem, shape, layers, mean, std, classes, notes, preprocessing)
     if not check or walk.layers.missing or graph.absent:
         return network
     return proved(network, walk, ends, images)

@@ -109,7 +109,7 @@ def _layer_norm(centred: bool) -> Row:
 def _mean_variance(call: Call) -> Flow:
     call.only("axes")
     axes = call.axes(call.attribute("axes", (0, 2, 3)))
-    return reductions.normalise(call.graph, call.name, call.flow(), axes, 1e-9, outside=True)
+    return reductions.normalise(call.graph, call.name, call.flow(), axes, 1e-18)
 
 
 def _length(call: Call) -> Flow:

@@ -23,8 +23,9 @@ from addersim.frontends.proof import (
     network_values,
     prove,
 )
+from addersim.images import Images
 from addersim.layers import Window
-from addersim.network import Images, Network
+from addersim.network import Network
 
 __all__ = ["proved"]
 

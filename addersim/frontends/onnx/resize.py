@@ -6,7 +6,9 @@ import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from addersim.frontends import resizing
+import numpy as np
+
+from addersim.frontends import reductions, resizing
 from addersim.frontends.flow import Flow
 from addersim.frontends.onnx.call import Call
 from addersim.frontends.onnx.folding import BATCH
@@ -93,15 +95,21 @@ def _resized(call: Call, wanted: Wanted, place: str, rounding: str) -> Flow:
     flow, mode = call.flow(), call.attribute("mode", "nearest")
     if mode not in ("nearest", "linear", "bilinear"):
         call.fail(f"attribute mode: {mode!r} is not supported; nearest and linear are")
-    for axis, (size, scale) in enumerate(wanted):
-        if scale == 1 and size == flow.shape[axis]:
-            continue
-        found = resizing.coordinates(place, flow.shape[axis], size, scale)
-        if mode == "nearest":
-            flow = resizing.nearest(flow, axis, found, rounding)
-        else:
-            flow = resizing.linear(call.graph, f"{call.name}.axis{axis + 1}", flow, axis, found)
-    return flow
+    places = [
+        None if scale == 1 and size == have else resizing.coordinates(place, have, size, scale)
+        for have, (size, scale) in zip(flow.shape, wanted, strict=True)
+    ]
+    if mode == "nearest":
+        for axis, found in enumerate(places):
+            flow = flow if found is None else resizing.nearest(flow, axis, found, rounding)
+        return flow
+    if places[0] is not None or flow.rank not in (2, 3):
+        call.fail(f"linear resizing of {flow.shape} to {[size for size, _ in wanted]}; only along height and width, or length")
+    matrices = [
+        np.eye(size) if found is None else resizing.linear(size, found)
+        for size, found in zip(flow.shape[1:], places[1:], strict=True)
+    ]
+    return reductions.resized(call.graph, call.name, flow, matrices) if any(one is not None for one in places) else flow
 
 
 OPERATORS: Mapping[str, Callable[[Call], Flow]] = MappingProxyType({"Resize": _resize, "Upsample": _upsample})

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
+import torch
 
 from addersim.errors import LoweringError
 from addersim.frontends import pointwise, reductions, windows
@@ -396,16 +397,18 @@ def _softmax(log: bool) -> Row:
     return row
 
 
-def _bilinear(call: Call) -> Flow:
-    factors = call.get("scale_factors") or [call.get("scales_h"), call.get("scales_w"), call.get("scales")]
-    return reductions.resized(
-        call.graph,
-        call.name,
-        call.flow("input" if "input" in call.arguments else "self"),
-        call.shape[1:],
-        bool(call["align_corners"]),
-        factors,
-    )
+def _linear_resize(call: Call) -> Flow:
+    """Each axis by what torch itself makes of single ones."""
+    flow = _operand(call)
+    factors = call.get("scale_factors") or [None] * flow.rank
+    matrices = []
+    for axis in range(1, flow.rank):
+        ones = torch.eye(flow.shape[axis], dtype=torch.float64)[None]
+        factor = factors[axis - 1]
+        wanted: dict[str, Any] = {"size": call.shape[axis]} if factor is None else {"scale_factor": factor}
+        found = torch.nn.functional.interpolate(ones, mode="linear", align_corners=bool(call["align_corners"]), **wanted)
+        matrices.append(found[0].numpy())
+    return reductions.resized(call.graph, call.name, flow, matrices)
 
 
 OPERATORS: Mapping[str, Row] = MappingProxyType(
@@ -481,8 +484,8 @@ OPERATORS: Mapping[str, Row] = MappingProxyType(
         "std": _variance(True),
         "linalg_vector_norm": _length,
         "norm": _length,
-        "upsample_linear1d": _bilinear,
-        "upsample_bilinear2d": _bilinear,
+        "upsample_linear1d": _linear_resize,
+        "upsample_bilinear2d": _linear_resize,
     }
     | {
         name: _function(name)

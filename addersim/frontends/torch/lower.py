@@ -12,7 +12,8 @@ from addersim.frontends.proof import NOT_CHECKED, PROOF
 from addersim.frontends.torch.capture import capture, unwrapped
 from addersim.frontends.torch.proof import proved
 from addersim.frontends.torch.walk import Walk
-from addersim.network import Images, Network
+from addersim.images import Images, Preprocessing
+from addersim.network import Network
 
 __all__ = ["lower"]
 
@@ -24,6 +25,7 @@ def lower(
     name: str | None = None,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
+    preprocessing: Preprocessing | None = None,
     classes: Sequence[str] = (),
     metadata: Mapping[str, str] | None = None,
     adders: Collection[str] = (),
@@ -44,7 +46,10 @@ def lower(
     name
         Name of the network; the module's class otherwise.
     mean, std
-        Per channel, the normalisation ``(pixel / 255 - mean) / std`` that training used; 0 and 1 otherwise.
+        Per channel, or one number for all, the normalisation ``(pixel / 255 - mean) / std`` that training used. Without both
+        nothing is known of it, and accuracies carry a warning; ``mean=[0], std=[1]`` says that there is none.
+    preprocessing
+        The same as one record.
     classes, metadata
         Names of the scores, and free text by key, kept in the network.
     adders
@@ -73,7 +78,7 @@ def lower(
     notes = dict(metadata or {})
     if captured.unproved:
         notes["taken at their layout's word"] = ", ".join(layer.path for layer in captured.unproved)
-    network = Network.lowered(title, input_shape, layers, mean, std, classes, notes | {PROOF: NOT_CHECKED})
+    network = Network.lowered(title, input_shape, layers, mean, std, classes, notes | {PROOF: NOT_CHECKED}, preprocessing)
     if not check or walk.graph.missing or captured.unproved:
         return network
     return proved(network, inside, walk, ends, images)

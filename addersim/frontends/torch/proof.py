@@ -16,7 +16,8 @@ from addersim.frontends.flow import Flow
 from addersim.frontends.proof import PROOF, TOLERANCE, Agreement, first_difference, made_up_images, nchw, network_values, prove
 from addersim.frontends.torch.inference import as_inference
 from addersim.frontends.torch.walk import Walk
-from addersim.network import Images, Network
+from addersim.images import Images
+from addersim.network import Network
 
 __all__ = ["proved"]
 

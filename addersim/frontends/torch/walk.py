@@ -114,7 +114,8 @@ class Walk:
             self.graph.missing.append(missing)
             raise LoweringError(str(error)) from None
         flows = [one for value in read for one in _flows(value)]
-        found = [self.graph.unknown(missing, self._name(node, kind), shape, *flows) for shape in shapes]
+        products = _products(kind, flows, shapes[0])
+        found = [self.graph.unknown(missing, self._name(node, kind), shape, *flows, products=products) for shape in shapes]
         return found if isinstance(node.meta["val"], (tuple, list)) else found[0]
 
     def _shapes(self, node: torch.fx.Node) -> tuple[Shape, ...]:
@@ -167,6 +168,15 @@ def _shown(sizes: Sequence[Any]) -> str:
     return " x ".join(
         "images" if place == 0 and isinstance(size, torch.SymInt) else str(size) for place, size in enumerate(sizes)
     )
+
+
+def _products(kind: str, flows: Sequence[Flow], shape: Shape) -> int:
+    """Multiply-accumulates of a product of two values, or of attention, for one image; 0 where none are known."""
+    if kind in ("matmul", "bmm") and len(flows) == 2:
+        return math.prod(shape) * flows[0].shape[-1]
+    if kind == "scaled_dot_product_attention" and len(flows) >= 3:
+        return math.prod(flows[0].shape[:-1]) * flows[1].shape[-2] * (flows[0].shape[-1] + flows[2].shape[-1])
+    return 0
 
 
 def _words(tensor: Tensor) -> int:

@@ -26,7 +26,8 @@ def sentence(result: Result) -> str:
     words = f"{percent(found.accuracy)} of {whole(found.images)} images are right in fixed point"
     if found.accuracy_float is not None:
         words += f", {percent(found.accuracy_float)} in float"
-    return f"<li><strong>{escape(result.name)}</strong>: {escape(words)}.</li>"
+    warned = "".join(f" <strong>Warning</strong>: {escape(one)}." for one in found.warnings)
+    return f"<li><strong>{escape(result.name)}</strong>: {escape(words)}.{warned}</li>"
 
 
 def summary_table(results: Sequence[Result]) -> str:
@@ -146,6 +147,7 @@ _ROWS: tuple[tuple[str, Row], ...] = (
     ("accuracy in fixed point", _simulated(lambda found: percent(found.accuracy))),
     ("agreement with float", _simulated(lambda found: percent(found.agreement))),
     ("departs from float at", _departure),
+    ("preprocessing", _simulated(lambda found: found.preprocessing)),
     ("formats", _bits),
     ("taps, one image", _taps),
     ("operations, one image", _operations),

@@ -190,6 +190,10 @@ def test_list_knows_every_kind():
     assert {row["name"] for row in found["networks"]} >= {"lenet5-adder", "lenet5-conv"}
     assert {row["name"] for row in found["datapaths"]} == {"l1-2a", "l1-1c1a", "l1-xor", "mac", "l2"}
     assert sum(row["in use"] == "yes" for row in found["kernels"]) == 1
+    rows = {row.pop("name"): row for row in found["architectures"]}  # none where torch is not installed
+    if rows:
+        about = "MobileNetV2, arXiv 1801.04381"
+        assert rows["mobilenetv2-adder"] == {"input": "3 x 224 x 224", "classes": 1000, "about": about}
     for kind in found:
         assert run("list", kind)[0] == 0
 

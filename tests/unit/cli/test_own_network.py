@@ -17,15 +17,19 @@ MODULES = {
     "broken": "def f(:\n",
     "wants": "def make(width): return None\nasync def later(): pass\nNUMBER = 7\nnothing = lambda: None\n",
     "calls": "import sys\ndef make(): sys.exit(3)\ndef fails(): raise KeyError('x')\n",
-    "lacks": "import no_such_package\n",
+    "lacks": "\nimport no_such_package\n",
+    "pairs": "from torch import nn\nboth = lambda: (nn.ReLU(), 3)\nclass Net:\n    def __init__(self, depth): pass\n",
+    "torch": "import torch\ndef make():\n    return torch.ones(2) @ torch.ones(3)\n",
+    "sibling": "from own_fine import make\nfrom torch import nn\nclass Small(nn.Sequential):\n    @classmethod\n"
+    "    def make(cls): return cls(*make())\n",
 }
 
 
-def lower(folder, source, *more):
+def lower(folder, source, *more, start=(sys.executable, "-W", "ignore", "-m", "addersim")):
     for name, text in MODULES.items():
         (folder / f"own_{name}.py").write_text(text)
     options = ("-o", folder / "net.npz", "--input-shape", "1,5,5", *more)
-    command = [sys.executable, "-W", "ignore", "-m", "addersim", "lower", source, *map(str, options)]
+    command = [*start, "lower", source, *map(str, options)]
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
 
 
@@ -39,6 +43,28 @@ def lower(folder, source, *more):
         ("a:b:c", "'a:b:c': needs PACKAGE.MODULE:CALLABLE"),
         ("a.b:c.d", "a.b:c.d: cannot be imported (No module named 'a')"),
         ("own_lacks:f", "own_lacks:f: cannot be imported (No module named 'no_such_package')"),
+        (
+            "own_lacks:f",
+            "own_lacks:f: cannot be imported (No module named 'no_such_package') at {folder}/own_lacks.py, line 2; install",
+        ),
+        (
+            "own_absent:f",
+            "own_absent:f: cannot be imported (No module named 'own_absent'); stand in its folder, or give FILE.py",
+        ),
+        ("own_torch:make", "own_torch:make: the call failed (RuntimeError: "),
+        (
+            "own_raises.py:f",
+            "own_raises.py:f: its import failed (RuntimeError: no weights here) at {folder}/own_raises.py, line 2",
+        ),
+        ("own_absent.py:f", "own_absent.py:f: there is no file own_absent.py; needs"),
+        ("own_fine.py", "'own_fine.py': needs PACKAGE.MODULE:CALLABLE, such as my.package:make_network, or FILE.py:CALLABLE"),
+        ("own_fine.py:absent", "own_fine.py:absent: own_fine.py has no absent; needs"),
+        ("own_pairs.py:both", "own_pairs.py:both: gives a tuple of ReLU, int; needs a torch.nn.Module"),
+        (
+            "own_pairs:Net",
+            "own_pairs:Net: cannot be called without arguments (missing a required argument: 'depth'); needs a callable that "
+            "can: def network(): return Net(...)",
+        ),
         ("os:getcwd", "os:getcwd: gives a str; needs a torch.nn.Module, or what returns one"),
         ("os:path", "os:path: is the module posixpath; needs a torch.nn.Module"),
         ("os:nothing", "os:nothing: os has no nothing; needs PACKAGE"),
@@ -49,7 +75,7 @@ def lower(folder, source, *more):
         ("own_wants:make", "own_wants:make: cannot be called without arguments (missing a required argument: 'width'); needs"),
         ("own_wants:NUMBER", "own_wants:NUMBER: is a int; needs a torch.nn.Module"),
         ("own_wants:later", "own_wants:later: gives a coroutine; needs a torch.nn.Module"),
-        ("own_wants:nothing", "own_wants:nothing: gives a NoneType; needs a torch.nn.Module"),
+        ("own_wants:nothing", "own_wants:nothing: gives None; needs a torch.nn.Module"),
         ("own_calls:make", "own_calls:make: the call ends the program (exit status 3)"),
         ("own_calls:fails", "own_calls:fails: the call failed (KeyError: 'x')"),
     ],
@@ -57,7 +83,7 @@ def lower(folder, source, *more):
 def test_what_gives_no_network_is_told_in_one_line(source, told, tmp_path):
     found = lower(tmp_path, source)
     assert (found.returncode, found.stdout) == (2, "")
-    assert found.stderr.startswith(f"addersim: {told}")
+    assert found.stderr.startswith(f"addersim: {told.replace('{folder}', str(tmp_path))}")
     assert found.stderr.count("\n") == 1
 
 
@@ -67,3 +93,21 @@ def test_a_network_is_lowered_and_only_its_document_is_printed(source, tmp_path)
     assert found.returncode == 0, found.stderr
     assert json.loads(found.stdout)["layers"][0]["kind"] == "window"
     assert found.stderr == ("hello\n" if "fine" in source else "")
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [("own_fine.py:make", "Sequential"), ("own_sibling:Small.make", "Small"), ("{folder}/own_ready.py:net", "Sequential")],
+)
+def test_the_folder_is_on_the_path_of_the_installed_command_too_and_the_class_names_the_network(source, name, tmp_path):
+    script = "import sys; sys.path[:] = [one for one in sys.path if one]; from addersim.cli import main; main()"
+    source = source.replace("{folder}", str(tmp_path))
+    found = lower(tmp_path, source, "--json", start=(sys.executable, "-W", "ignore", "-c", script))
+    assert found.returncode == 0, found.stderr
+    assert json.loads(found.stdout)["network"] == name
+    named = lower(tmp_path, source, "--json", "--name", "mine")
+    assert json.loads(named.stdout)["network"] == "mine"
+
+
+def test_an_error_inside_a_library_is_told_at_the_line_of_the_users_file(tmp_path):
+    assert lower(tmp_path, "own_torch:make").stderr.endswith(f"at {tmp_path}/own_torch.py, line 3\n")

@@ -18,16 +18,23 @@ from addersim.layers import (
     IntegerAveragePool,
     IntegerClip,
     IntegerConcat,
+    IntegerInterpolate,
     IntegerMaxPool,
     IntegerMove,
+    IntegerNormalise,
     IntegerProduct,
     IntegerRelu,
+    IntegerSoftmax,
+    IntegerTable,
     IntegerWindow,
     Plan,
     Relu,
+    Taps,
 )
 from addersim.layers.affine import fixed_multiplier
 from addersim.layers.base import Value
+from addersim.layers.falling import reciprocal, reciprocal_root
+from addersim.layers.pieces import Pieces
 from addersim.quantization.rules import Quantization
 from addersim.trace import Operand
 
@@ -168,6 +175,43 @@ def clip(output, low, high):
     return IntegerClip(name="c", inputs=("x",), twin=None, output=output, low=low, high=high)
 
 
+def pieces(columns=1, **fields):
+    base, slope = np.full((16, columns), -512, np.int32), np.full((16, columns), 3, np.int32)
+    fitted = {"base": base, "slope": slope, "place_bits": 8, "shift": 4, "multiplier_bits": 10, "largest_error": 1}
+    return IntegerTable(
+        name="t", inputs=("x",), twin=None, function="f", source=s(12), output=U8, pieces=Pieces(**fitted | fields)
+    )
+
+
+def resize(*axes, bits=15):
+    return IntegerInterpolate(
+        name="i", inputs=("x",), twin=None, axes=axes, fraction_bits=bits, output=U8, rounding="half-even"
+    )
+
+
+def normalise(kept, centre=True, epsilon=1.0):
+    return IntegerNormalise(
+        name="n", inputs=("x",), twin=None, kept=kept, centre=centre, epsilon=epsilon, table=reciprocal_root(16.0), source=U8,
+        output=s(8),
+    )  # fmt: skip
+
+
+def softmax(source, axis, upper, lower):
+    exponentials = {key: np.full(size, 1 << 24, np.int32) for key, size in (("upper", upper), ("lower", lower))}
+    return IntegerSoftmax(
+        name="s", inputs=("x",), twin=None, axis=axis, **exponentials, table=reciprocal(256.0), source=source, output=U8
+    )
+
+
+HALVES = Taps(first=(0, 0, 1, 1, 2, 2, 3), second=(1, 1, 2, 2, 3, 3, 3), share=(0.0, 0.5, 0.0, 0.5, 0.0, 0.5, 0.0))
+ENDS = Taps(first=(0, 2), second=(1, 3), share=(0.0, 1.0))
+TABLE, TABLES = (
+    IntegerTable(
+        name="t", inputs=("x",), twin=None, function="f", source=U8, output=s(6), codes=np.zeros((256, columns), np.int8)
+    )
+    for columns in (1, 2)
+)
+LONG = Value.of((2, 4, 4), s(12))
 GATE = Value.of((2, 1, 1), U8)
 CODES, SUMS = Value.of((2, 4, 4), U8), Value((2, 4, 4), 20, True, 1.0, is_sum=True)
 SMALL = Value.of((2, 3, 3), U8)
@@ -231,6 +275,54 @@ VECTOR = [
     ("clip up to", clip(U8, None, 254), [CODES], "cmp8=32 mux8=32", (0, 0)),
     ("clip to zero", clip(U8, None, 200), [Value((2, 4, 4), 8, True, 1.0)], "cmp8=32 mux8=32", (0, 0)),
     ("clip, nothing", clip(s(9), -300 + 50, None), [CODES], "", (0, 0)),
+    # 7 rows of which 3 lie between: 3 x 4 columns x 2 channels, two products and a sum of 8 + 15 bits each; then 7 x 7 pixels,
+    # of which 7 x 3, with products of 23 bits and sums of 38; all 98 outputs are shifted; 6 fractions stored
+    ("resize", resize(HALVES, HALVES), [CODES], "mul15=48 add23=24 mul23=84 add38=42 shift38=98", (6, 15)),
+    ("resize columns alone", resize(ENDS, HALVES, bits=7), [CODES], "mul8=24 add15=12 shift15=28", (3, 7)),
+    ("resize, nothing between", resize(ENDS, ENDS), [CODES], "", (0, 0)),
+    # 2 groups of 16 codes up to 255: sums of 12 bits, sums of squares of 20, their products of 24, differences of 13 and 24.
+    # Each of 32 words: its square, 16 times itself, less the sum, times a mantissa of 24 bits, shifted; 30 additions to either
+    # sum. Each group: 16 times the squares, the square of the sum, their difference, epsilon; in the table a shift, a product
+    # and a difference
+    (
+        "normalise",
+        normalise(1),
+        [CODES],
+        "mul8=64 add20=30 mul20=2 add12=30 mul12=2 sub24=4 sub13=32 add24=2 shift24=2 mul24=34 shift37=32",
+        (512, 48),
+    ),
+    # one group of 32: sums of squares of 21 bits, their products of 26; no sum, no epsilon
+    (
+        "normalise by squares",
+        normalise(0, False, 0.0),
+        [CODES],
+        "mul8=64 add21=31 mul21=1 shift26=1 mul24=33 sub24=1 shift37=32",
+        (512, 48),
+    ),
+    # 8 groups of 4: 24 comparisons, 32 differences, 24 additions to sums of 27 bits; each sum a shift, a product and a
+    # difference in the table of reciprocals, each word times a mantissa. Stored: 256 x 25 bits and 256 x 48
+    (
+        "softmax",
+        softmax(U8, 1, 256, 1),
+        [CODES],
+        "cmp8=24 mux8=24 sub8=32 add27=24 shift27=8 mul24=8 sub24=8 mul25=32 shift49=32",
+        (748, 25),
+    ),
+    # 16 pairs, sums of 26 bits; two exponentials are multiplied; stored 2 x 64 x 25 and 256 x 48 bits
+    (
+        "softmax of wide codes",
+        softmax(s(12), 0, 64, 64),
+        [LONG],
+        "cmp12=16 mux12=16 sub12=32 add26=16 mul25=64 shift50=32 shift26=16 mul24=16 sub24=16 shift49=32",
+        (620, 25),
+    ),
+    # a table answers without an operation; every entry is stored
+    ("table", TABLE, [CODES], "", (256, 6)),
+    ("tables", TABLES, [CODES], "", (512, 6)),
+    # slopes of 10 bits times places of 8; the product of 18 bits beside bases of 11; stored: 11 + 10 bits a piece
+    ("pieces", pieces(), [LONG], "mul10=32 add18=32 shift18=32", (16, 21)),
+    ("pieces a channel", pieces(2), [LONG], "mul10=32 add18=32 shift18=32", (32, 21)),
+    ("pieces, narrow port", pieces(multiplier_bits=4, shift=0), [LONG], "mul8=32 add12=32", (16, 15)),
     # a sum of 20 bits times 16 bits gives 36; constants: 16 bits, 36 bits, 6 bits of shift
     ("affine", affine([3, 5], [1, 2], [4, 4]), [SUMS], "mul20=32 add36=32 shift36=32", (2, 58)),
     ("affine, multiplier all 1", affine([1, 1], [1, 2], [4, 4]), [SUMS], "add20=32 shift20=32", (2, 26)),

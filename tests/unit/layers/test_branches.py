@@ -51,7 +51,7 @@ def test_codes_have_the_shape_and_lie_in_the_format_that_is_told(program):
             assert ends[0] <= run.values.min() <= run.values.max() <= ends[1], name
 
 
-@pytest.mark.parametrize(("name", "worst"), [("8 bits", 0.06), ("16 bits", 0.002), ("wide multipliers", 0.1)])
+@pytest.mark.parametrize(("name", "worst"), [("8 bits", 0.08), ("16 bits", 0.002), ("wide multipliers", 0.15)])
 def test_codes_stay_near_the_float_network(name, worst):
     found = simulate(PROGRAMS[name], PIXELS, None, NETWORK)
     assert {error.name for error in found.errors} >= {layer.name for layer in NETWORK.layers if layer.kind() != "window"} - {

@@ -249,3 +249,15 @@ def test_a_gate_is_stored_and_what_it_meets_streams():
     assert "gate" not in program.fused(), "a product repeats it"
     assert "square" not in program.fused(), "an addition reads it twice"
     assert "join" in program.fused(), "the clip takes each word as it comes"
+
+
+@pytest.mark.parametrize(("low", "signed"), [(0.0, False), (0.5, False), (-0.5, True), (None, True)])
+def test_a_bound_from_zero_on_is_a_relu_too(low, signed):
+    """The narrowing in front of it clamps at zero and spends no code on what is cut."""
+    network = through(Move(name="m", inputs=("w",)))
+    clip = Clip(name="m", inputs=("w",), low=low, high=6.0)
+    network = replace(network, layers=(network.layers[0], clip, *network.layers[2:]))
+    pixels = np.random.default_rng(1).integers(0, 256, (32, 1, 4, 4)).astype(np.uint8)
+    program = quantize(network, pixels)
+    assert program.static_values()["w.requantize"].signed == signed
+    assert error_of(program, pixels, network, "relu") < 0.02

@@ -350,8 +350,9 @@ def test_changes_replace_single_values():
         ("rate=-1", "rate: found -1, needs a number > 0"),
         ("rate=fast", "rate: found 'fast', needs a number > 0"),
         ("gradient=half", "gradient: found 'half', needs 'full' or 'sign'"),
-        ("architecture=alexnet", "'alexnet' is not known; known: lenet5-adder"),
+        ("architecture=alexnet", "'alexnet' is not known; known: lenet5, vgg-small"),
         ("data=svhn", "'svhn' is not known; known: mnist, fashion-mnist"),
+        ("architecture=resnet20-conv", r"resnet20-conv takes images of \(3, 32, 32\), data mnist has \(1, 28, 28\)"),
         ("data=cifar10", r"lenet5-adder takes images of \(1, 28, 28\), data cifar10 has \(3, 32, 32\)"),
     ],
 )

@@ -1,0 +1,142 @@
+"""Images: the contract between a network and what it is given. Shape, type, range, and how the host prepares them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from addersim import kernels
+from addersim.errors import DataError, NetworkError
+
+__all__ = ["Images", "Preprocessing", "channels_last", "check_images", "look_up"]
+
+Array = npt.NDArray[Any]
+Images = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
+Shape = tuple[int, ...]
+
+RANKS = {1: "features", 2: "channels, length", 3: "channels, height, width"}
+"""What the sizes of an input mean, by their number."""
+TOO_WIDE = 8
+"""Float images this many times wider than their network's own range are of another preprocessing."""
+
+
+class Preprocessing(msgspec.Struct, frozen=True, kw_only=True):
+    """How the host prepares pixels of 0..255: ``(pixel / 255 - mean) / std``.
+
+    Attributes
+    ----------
+    mean, std
+        Per channel (the input's first axis), or one number that serves all channels.
+    known
+        False where nobody said: pixels are then given as ``pixel / 255``, which may not be what training used.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    known: bool = True
+
+    @classmethod
+    def of(cls, shape: Shape, mean: Sequence[float] | None = None, std: Sequence[float] | None = None) -> Preprocessing:
+        """From what a user said of images of a shape; without both, it is not known."""
+        channels = shape[0] if len(shape) > 1 else 1
+        known = mean is not None or std is not None
+        chosen = ([0.0] * channels if mean is None else mean, [1.0] * channels if std is None else std)
+        means, stds = (tuple(float(one) for one in numbers) for numbers in chosen)
+        return cls(mean=means, std=stds, known=known)
+
+    def check(self, shape: Shape) -> None:
+        """Refuse an impossible image shape, or a normalisation that does not fit it."""
+        if len(shape) not in RANKS or min(shape) < 1:
+            allowed = " or ".join(f"({words})" for words in RANKS.values())
+            raise NetworkError(f"input_shape: {shape} is not {allowed}")
+        if not {len(self.mean), len(self.std)} <= {1, shape[0]}:
+            told = f"mean and std: {len(self.mean)} and {len(self.std)} values for {shape[0]} channels"
+            raise NetworkError(told if shape[0] == 1 else f"{told}; give one a channel, or one for all")
+        if not np.isfinite([*self.mean, *self.std]).all() or min(self.std) <= 0:
+            raise NetworkError(f"mean {self.mean} and std {self.std}: all must be finite, and std positive")
+
+    def levels(self, shape: Shape) -> npt.NDArray[np.float32]:
+        """Value of each pixel 0..255, shape ``(256, channels)``, or ``(256, 1)`` for features that share one."""
+        found: npt.NDArray[np.float64] = (np.arange(256)[:, None] / 255 - np.asarray(self.mean)) / np.asarray(self.std)
+        columns = shape[0] if len(shape) > 1 else found.shape[1]
+        return np.ascontiguousarray(np.broadcast_to(found.astype(np.float32), (256, columns)))
+
+    def __str__(self) -> str:
+        if not self.known:
+            return "not known; pixels / 255 as they are"
+        mean, std = (", ".join(f"{one:g}" for one in dict.fromkeys(numbers)) for numbers in (self.mean, self.std))
+        return f"(pixel / 255 - mean) / std, mean {mean}, std {std}"
+
+
+def check_images(images: Any, shape: Shape, preprocessing: Preprocessing, where: str) -> None:
+    """Refuse images that are not uint8 or finite float32, of another shape, or of a range far beyond the network's."""
+    if not isinstance(images, np.ndarray) or images.dtype not in (np.uint8, np.float32):
+        found = f"{images.dtype} array" if isinstance(images, np.ndarray) else type(images).__name__
+        raise DataError(f"{where}: images are a {found}; expected uint8 pixels or normalised float32")
+    if images.shape[1:] != tuple(shape) or images.ndim < 2:
+        wanted = ", ".join(map(str, shape))
+        raise DataError(
+            f"{where}: images have shape {images.shape}; expected (images, {wanted}){_advice(images.shape, shape)}"
+        )
+    if images.dtype == np.float32 and images.size:
+        _check_range(cast("npt.NDArray[np.float32]", images), preprocessing, where)
+
+
+def _advice(found: Shape, wanted: Shape) -> str:
+    """What to do with images of another shape, where that can be guessed."""
+    channels, *rest = wanted
+    size, one = tuple(rest), found[1:]
+    if found == wanted:
+        return "; for one image, give images[None]"
+    if math.prod(one) == math.prod(wanted) and one and 1 in (len(one), len(wanted)):
+        return f"; reshape them to (-1, {', '.join(map(str, wanted))})"
+    if not size:
+        return ""
+    turn, channel = "", ""
+    if len(one) == len(wanted) and one[1:] != size and one[:-1] == size:
+        turn, one = f".transpose(0, {len(wanted)}, {', '.join(map(str, range(1, len(wanted))))})", (one[-1], *size)
+    elif one == size:
+        turn, one = "[:, None]", (1, *size)
+    if one[1:] != size:
+        return ""
+    if channels == 1 and one[0] in (3, 4):
+        channel = "the network takes grey images: convert them as in training"
+    elif one[0] == 1 and channels > 1:
+        turn += f".repeat({channels}, axis=1)"
+    elif one[0] != channels:
+        return ""
+    return "; " + ", then ".join(filter(None, (turn and f"channels stand second: images{turn}", channel)))
+
+
+def _check_range(images: npt.NDArray[np.float32], preprocessing: Preprocessing, where: str) -> None:
+    low, high = float(images.min()), float(images.max())
+    if not math.isfinite(low) or not math.isfinite(high):  # NaN comes out of both
+        raise DataError(f"{where}: images hold NaN or infinite values")
+    mean, std = np.asarray(preprocessing.mean), np.asarray(preprocessing.std)
+    first, last = float((-mean / std).min()), float(((1 - mean) / std).max())
+    if max(-low, high) <= TOO_WIDE * max(-first, last):
+        return
+    pixels = low >= 0 and high <= 255
+    if preprocessing.known or (pixels and (images.ndim == 4 or not (images % 1).any())):
+        raise DataError(
+            f"{where}: float images span {low:.4g}..{high:.4g}, the network's are {first:.4g}..{last:.4g}; "
+            "give uint8 pixels, or divide by 255 and normalise as in training"
+        )
+
+
+def channels_last(images: Array) -> Array:
+    """Float images, ``(images, *shape)``, as values are held: the channels' axis last."""
+    return np.ascontiguousarray(np.moveaxis(images, 1, -1))
+
+
+def look_up(images: Array, levels: Array, threads: int | None = None, kernel: Callable[..., Any] = kernels.look_up) -> Array:
+    """Pixels of any rank, channels last, each exchanged for its channel's entry in `levels`."""
+    count, channels, *size = images.shape
+    pixels = math.prod((channels, *size)) // levels.shape[1]
+    found: Array = kernel(images.reshape(count, levels.shape[1], pixels, 1), levels, threads=threads)
+    return found.reshape(count, *size, channels)

@@ -1,0 +1,1 @@
+"""Networks as torch modules, each taking its window layers from `layers.Layers`."""

@@ -1,0 +1,113 @@
+"""Window layers of a network, by arithmetic: every one an adder layer or a multiplying one."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import nn
+
+from addersim.train.nn import LAYERS, Gradient
+
+__all__ = ["ARITHMETICS", "Ends", "Layers", "divisible", "shrunk"]
+
+ARITHMETICS = (*LAYERS, "conv")
+Ends = Literal["adder", "multiply"]
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """Which arithmetic the window layers of a network use.
+
+    Attributes
+    ----------
+    arithmetic
+        ``adder``, ``euclidean`` or ``conv``.
+    ends
+        What the first layer and the classifier of an adder network do: ``multiply``, as in the released code, or ``adder``.
+    gradient
+        Rule of the adder filters' gradient.
+    """
+
+    arithmetic: str = "adder"
+    ends: Ends = "multiply"
+    gradient: Gradient = "full"
+
+    def conv(
+        self, inputs: int, outputs: int, kernel: int, stride: int = 1, padding: int = 0, *, groups: int = 1, end: bool = False
+    ) -> nn.Module:
+        """A window layer without bias; `end` marks the first layer and the classifier."""
+        if self.multiplies(end):
+            layer = nn.Conv2d(inputs, outputs, kernel, stride, padding, groups=groups, bias=False)
+            nn.init.normal_(layer.weight, std=math.sqrt(2 * groups / (kernel * kernel * outputs)))
+            return layer
+        made = LAYERS[self.arithmetic][0]
+        return made(inputs, outputs, kernel, stride, padding, groups=groups, bias=False, gradient=self.gradient)
+
+    def linear(self, inputs: int, outputs: int, *, end: bool = False) -> nn.Module:
+        """A fully connected layer without bias."""
+        if self.multiplies(end):
+            return nn.Linear(inputs, outputs, bias=False)
+        return LAYERS[self.arithmetic][1](inputs, outputs, bias=False, gradient=self.gradient)
+
+    def unit(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int = 1,
+        stride: int = 1,
+        *,
+        groups: int = 1,
+        activation: type[nn.Module] = nn.ReLU,
+        end: bool = False,
+    ) -> nn.Sequential:
+        """A window layer, padded so that stride 1 keeps the size, then batch norm and activation."""
+        conv = self.conv(inputs, outputs, kernel, stride, kernel // 2, groups=groups, end=end)
+        return nn.Sequential(conv, nn.BatchNorm2d(outputs), activation())
+
+    def biased_conv(
+        self, inputs: int, outputs: int, kernel: int = 1, stride: int = 1, padding: int = 0, *, end: bool = False
+    ) -> nn.Module:
+        """A window layer with a bias and no batch norm; where it adds, batch norm stands for the bias.
+
+        The sums of an adder layer are never positive: without batch norm a ReLU or a gate behind them would stay shut.
+        """
+        if self.multiplies(end):
+            return nn.Conv2d(inputs, outputs, kernel, stride, padding)
+        return nn.Sequential(self.conv(inputs, outputs, kernel, stride, padding), nn.BatchNorm2d(outputs))
+
+    def biased_linear(self, inputs: int, outputs: int, *, end: bool = False) -> nn.Module:
+        """A fully connected layer with a bias; where it adds, batch norm stands for the bias."""
+        if self.multiplies(end):
+            return nn.Linear(inputs, outputs)
+        return nn.Sequential(self.linear(inputs, outputs), nn.BatchNorm1d(outputs))
+
+    def multiplies(self, end: bool) -> bool:
+        """Whether a layer multiplies."""
+        return self.arithmetic == "conv" or (end and self.ends == "multiply")
+
+
+def divisible(channels: float, divisor: int = 8) -> int:
+    """A number of channels as a multiple of `divisor`, rounded, never below nine tenths of it: a rule of the released code.
+
+    Examples
+    --------
+    >>> divisible(32 * 0.35), divisible(18)
+    (16, 24)
+    """
+    found = max(divisor, int(channels + divisor / 2) // divisor * divisor)
+    return found + divisor if found < 0.9 * channels else found
+
+
+def shrunk(strides: list[int], small_images: bool) -> list[int]:
+    """Strides of a network's stages in order; for small images the first two that halve the image are left out.
+
+    Examples
+    --------
+    >>> shrunk([2, 1, 2, 2, 1, 2], small_images=True)
+    [1, 1, 1, 2, 1, 2]
+    """
+    left = 2 if small_images else 0
+    halving = [place for place, stride in enumerate(strides) if stride == 2]
+    return [1 if place in halving[:left] else stride for place, stride in enumerate(strides)]
