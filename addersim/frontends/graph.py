@@ -14,6 +14,7 @@ from addersim.frontends.flow import Flow
 from addersim.inputs.opening import MAX_FILE_BYTES
 from addersim.layers import AnyLayer, Layer, Move, Shape, Unknown
 from addersim.network import INPUT
+from addersim.storage import stands_in
 
 __all__ = ["Graph", "Missing"]
 
@@ -57,7 +58,7 @@ class Graph:
 
     def layer(self, kind: type[Layer], name: str, *flows: Flow, **fields: Any) -> Flow:
         """Append a layer that reads values as they are, each rearranged by a layer of its own where that is due."""
-        self.take(sum(one.nbytes for one in fields.values() if isinstance(one, np.ndarray)))
+        self.take(sum(one.nbytes for one in fields.values() if isinstance(one, np.ndarray) and not stands_in(one)))
         placed = [self.placed(flow, name) for flow in flows]
         return self._append(kind, self._unique(name), placed, fields)
 

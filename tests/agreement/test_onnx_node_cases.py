@@ -41,7 +41,7 @@ def outcome(case, path):
         return "no image"
     onnx.save(model, path)
     try:
-        network = lower_onnx(path, check=False)
+        network = lower_onnx(path, mean=[0.5], std=[0.001], check=False)  # of a range that holds all values
         given = x if network.input_shape == x.shape[1:] else np.ascontiguousarray(np.moveaxis(x, -1, 1))
         found = [value for _, value in network.values(given)]
     except LoweringError as error:
@@ -73,4 +73,4 @@ def test_no_case_of_onnx_itself_gives_anything_but_its_answer(tmp_path):
     found = collections.Counter(result for each in seen.values() for result in each.elements())
     print(*(f"{number:5} {result}" for result, number in found.most_common()), sep="\n")
     assert not [result for result in found if result.startswith("WRONG")]
-    assert found["right"] >= 100
+    assert found["right"] >= 300

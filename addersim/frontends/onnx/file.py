@@ -138,8 +138,8 @@ def _refuse_quantised(graph: Any, where: str) -> None:
     found: dict[str, list[str]] = {}
     for node in graph.node:
         operator = _printable(node.op_type)
-        words = ("Quantize", "QLinear", "Integer", "BipolarQuant", "MultiThreshold")
-        if any(word in operator for word in words) or node.domain.startswith(QUANTISED_DOMAINS):
+        words = ("quantize", "qlinear", "integer", "bipolarquant", "multithreshold")
+        if any(word in operator.lower() for word in words) or node.domain.startswith(QUANTISED_DOMAINS):
             found.setdefault(operator, []).append(f"node {_name(node)!r} ({operator})")
     shown = [f"{one[0]}{f' and {len(one) - 1} more' if len(one) > 1 else ''}" for one in found.values()]
     types = onnx.TensorProto.DataType

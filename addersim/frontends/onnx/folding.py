@@ -241,7 +241,7 @@ def _scatter(node: Node, inputs: list[Any]) -> Array:
     if node.attributes.get("reduction", "none") != "none":
         raise ValueError("reduction")
     _room(node, data.size)
-    found = data.copy()
+    found: Array = data.copy()
     found[tuple(np.moveaxis(places, -1, 0))] = updates
     return found
 

@@ -47,7 +47,8 @@ def proved(network: Network, walk: Walk, outputs: Sequence[str], images: Images 
     given = made_up_images(network) if images is None else images
     try:
         run, beside = evaluator(walk.graph, walk.last, walk.graph.outputs)
-        found = prove(network, lambda part: _rows(run(part)), outputs, given)
+        with np.errstate(all="ignore"):
+            found = prove(network, lambda part: _finite(_rows(run(part)), images is None), outputs, given)
     except EvaluatorFails as error:
         return replace(network, metadata=network.metadata | {PROOF: f"{NOT_CHECKED}: {error}"})
     except LoweringError:
@@ -69,6 +70,13 @@ def _products(network: Network) -> int:
 def _rows(found: Sequence[Array]) -> list[Array]:
     """Outputs with an axis for values: one number an image has one of size 1."""
     return [one.reshape(len(one), -1) if one.ndim == 1 else one for one in found]
+
+
+def _finite(found: list[Array], made_up: bool) -> list[Array]:
+    """Values that can be compared; made-up images may be such that there are none, such as logarithms of negative ones."""
+    if made_up and not all(np.isfinite(one).all() for one in found):
+        raise EvaluatorFails("the file gives NaN or infinite values for made-up images; give images")
+    return found
 
 
 def _first_difference(network: Network, walk: Walk, part: Array) -> str:

@@ -109,6 +109,7 @@ class Walk:
         flows = [one.flow if isinstance(one, Number) else one for one in inputs if isinstance(one, (Flow, Number))]
         name = node.name.strip("/") or node.operator
         found = {one: self.layers.unknown(missing, name, self._shapes[one], *flows) for one in wanted}
+        del self.layers.missing[len(self.layers.missing) - len(wanted) + 1 :]  # one node is missing once
         return tuple(found.get(one) for one in node.outputs)
 
     @functools.cached_property
