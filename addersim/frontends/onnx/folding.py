@@ -12,6 +12,7 @@ import numpy as np
 
 from addersim.errors import LoweringError
 from addersim.frontends.onnx.file import Array, Node, Unreadable
+from addersim.inputs.opening import MAX_FILE_BYTES
 
 __all__ = ["BATCH", "FOLDED", "fold"]
 
@@ -20,6 +21,9 @@ BATCH = -2_000_000_011
 
 MAX_VALUES = 1 << 24
 """Values of a constant that is computed; weights that are only renamed or transposed take no memory and may be larger."""
+
+MOST_REPEATED = MAX_FILE_BYTES // 8
+"""Values of a constant that repeats others, which takes no memory of its own."""
 
 
 def fold(node: Node, inputs: list[Array | None]) -> Array | tuple[Array, ...]:
@@ -52,9 +56,10 @@ def _axes(node: Node, inputs: list[Any], place: int = 1) -> tuple[int, ...] | No
     return None if given is None else tuple(int(one) for one in given.reshape(-1))
 
 
-def _room(node: Node, values: int) -> None:
-    if values > MAX_VALUES:
-        node.fail(f"would compute a constant of {values:,} values; at most {MAX_VALUES:,} are allowed")
+def _room(node: Node, values: int, most: int | None = None) -> None:
+    most = MAX_VALUES if most is None else most
+    if values > most:
+        node.fail(f"would compute a constant of {values:,} values; at most {most:,} are allowed")
 
 
 def _constant(node: Node, inputs: list[Any]) -> Array:
@@ -147,14 +152,14 @@ def _one_image(sizes: Array) -> list[int]:
 
 def _full(node: Node, inputs: list[Any]) -> Array:
     sizes = _one_image(inputs[0])
-    _room(node, math.prod(sizes))
+    _room(node, math.prod(sizes), MOST_REPEATED)
     value = node.attributes.get("value", np.zeros(1, np.float32))
-    return np.full(sizes, value.reshape(()), value.dtype)
+    return np.broadcast_to(value.reshape(()), sizes)
 
 
 def _expand(node: Node, inputs: list[Any]) -> Array:
     shape = np.broadcast_shapes(inputs[0].shape, tuple(_one_image(inputs[1])))
-    _room(node, math.prod(shape))
+    _room(node, math.prod(shape), MOST_REPEATED)
     return np.broadcast_to(inputs[0], shape)
 
 
