@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-import numpy as np
-import numpy.typing as npt
-
 from addersim.errors import LoweringError
-from addersim.inputs.opening import MAX_FILE_BYTES, open_file, parsing, read_file, source
-from addersim.inputs.text import printable
+from addersim.frontends.onnx.tensors import IMAGE_TYPES, Array, as_text, is_absent, read_array
+from addersim.inputs.opening import MAX_FILE_BYTES, parsing, read_file, source
 
 __all__ = ["Array", "Graph", "Node", "Unreadable", "read_graph"]
-
-Array = npt.NDArray[Any]
 
 MAX_NODES = 100_000
 OLDEST_OPSET = 7
 """Older operators broadcast by other rules."""
 OWN_DOMAIN = "addersim"
-IMAGE_TYPES = frozenset({"FLOAT", "FLOAT16", "DOUBLE"})
-FLOAT_TYPES = frozenset({*IMAGE_TYPES, "BFLOAT16"})
-TENSOR_TYPES = frozenset({*FLOAT_TYPES, "INT64", "INT32", "BOOL"})
 CODE_TYPES = frozenset({"INT8", "UINT8", "INT4", "UINT4", "INT2", "UINT2", "INT16", "UINT16"})
 QUANTISED_DOMAINS = ("qonnx.", "onnx.brevitas", "finn.")
 
@@ -111,7 +102,7 @@ def read_graph(path: str | os.PathLike[str]) -> Graph:
     stored = {tensor.name: tensor for tensor in graph.initializer}
     inputs = [one for one in graph.input if one.name not in stored]
     if len(inputs) != 1:
-        names = ", ".join(_printable(one.name) for one in inputs[:5]) or "none"
+        names = ", ".join(as_text(one.name) for one in inputs[:5]) or "none"
         raise LoweringError(f"{where}: the graph has {len(inputs)} inputs ({names}); a network takes one, the images")
     outputs = tuple(one.name for one in graph.output)
     order = _ordered(graph, {inputs[0].name, *stored}, outputs)
@@ -119,14 +110,14 @@ def read_graph(path: str | os.PathLike[str]) -> Graph:
     folder = Path(path).resolve().parent
     read = {name: tensor for name, tensor in stored.items() if name in used}
     return Graph(
-        name=_printable(graph.name) or Path(where).stem,
+        name=as_text(graph.name) or Path(where).stem,
         image=inputs[0].name,
         sizes=_image_sizes(inputs[0], where),
         outputs=outputs,
-        constants={name: _array(tensor, folder, f"initialiser {name!r}") for name, tensor in read.items()},
+        constants={name: read_array(tensor, folder, f"initialiser {name!r}") for name, tensor in read.items()},
         nodes=tuple(_plain(node, folder) for node in order),
         opset=opset,
-        absent=tuple(name for name, tensor in read.items() if _is_absent(tensor, folder)),
+        absent=tuple(name for name, tensor in read.items() if is_absent(tensor, folder)),
         model=model,
     )
 
@@ -137,7 +128,7 @@ def _refuse_quantised(graph: Any, where: str) -> None:
 
     found: dict[str, list[str]] = {}
     for node in graph.node:
-        operator = _printable(node.op_type)
+        operator = as_text(node.op_type)
         words = ("quantize", "qlinear", "integer", "bipolarquant", "multithreshold")
         if any(word in operator.lower() for word in words) or node.domain.startswith(QUANTISED_DOMAINS):
             found.setdefault(operator, []).append(f"node {_name(node)!r} ({operator})")
@@ -145,7 +136,7 @@ def _refuse_quantised(graph: Any, where: str) -> None:
     types = onnx.TensorProto.DataType
     for tensor in graph.initializer:
         if not shown and tensor.data_type in types.values() and types.Name(tensor.data_type) in CODE_TYPES:
-            shown.append(f"initialiser {_printable(tensor.name)!r} of type {types.Name(tensor.data_type)}")
+            shown.append(f"initialiser {as_text(tensor.name)!r} of type {types.Name(tensor.data_type)}")
     if shown:
         raise LoweringError(
             f"{where}: a quantised network: {', '.join(shown)}; give the float model that it was made from, which addersim "
@@ -190,7 +181,7 @@ def _ordered(graph: Any, given: set[str], outputs: Sequence[str]) -> list[Any]:
         for name in filter(None, node.output):
             if name in makers or name in given:
                 raise LoweringError(
-                    f"node {_name(node)!r} ({_printable(node.op_type)}): writes {name!r}, which something else gives, too"
+                    f"node {_name(node)!r} ({as_text(node.op_type)}): writes {name!r}, which something else gives, too"
                 )
             makers[name] = place
     for output in outputs:
@@ -209,12 +200,12 @@ def _ordered(graph: Any, given: set[str], outputs: Sequence[str]) -> list[Any]:
         for name in unread:
             if name not in makers:
                 why = f"reads {name!r}, which no node, input or initialiser gives"
-                raise LoweringError(f"node {_name(node)!r} ({_printable(node.op_type)}): {why}")
+                raise LoweringError(f"node {_name(node)!r} ({as_text(node.op_type)}): {why}")
             if makers[name] in done:
                 continue
             if makers[name] in walking:
                 raise LoweringError(
-                    f"node {_name(node)!r} ({_printable(node.op_type)}): the graph is cyclic, {name!r} depends on itself"
+                    f"node {_name(node)!r} ({as_text(node.op_type)}): the graph is cyclic, {name!r} depends on itself"
                 )
             stack.append(makers[name])
             break
@@ -225,21 +216,14 @@ def _ordered(graph: Any, given: set[str], outputs: Sequence[str]) -> list[Any]:
 
 
 def _name(node: Any) -> str:
-    return _printable(node.name or next(filter(None, node.output), "") or node.op_type)
-
-
-def _printable(text: str | bytes) -> str:
-    """A name as it may be printed: no control characters. Protobuf gives bytes where a name is not UTF-8."""
-    if isinstance(text, bytes):
-        text = text.decode("utf-8", "backslashreplace")
-    return printable(text)
+    return as_text(node.name or next(filter(None, node.output), "") or node.op_type)
 
 
 def _plain(node: Any, folder: Path) -> Node:
     own = node.domain == OWN_DOMAIN
     operator = f"{node.domain}.{node.op_type}" if node.domain not in ("", "ai.onnx") and not own else node.op_type
-    operator = _printable(f"{OWN_DOMAIN}.{operator}" if own else operator)
-    attributes = {_printable(one.name): _attribute(one, folder, _name(node)) for one in node.attribute}
+    operator = as_text(f"{OWN_DOMAIN}.{operator}" if own else operator)
+    attributes = {as_text(one.name): _attribute(one, folder, _name(node)) for one in node.attribute}
     return Node(_name(node), operator, tuple(node.input), tuple(node.output), attributes)
 
 
@@ -248,7 +232,7 @@ def _attribute(attribute: Any, folder: Path, node: str) -> Any:
 
     kinds = onnx.AttributeProto
     if attribute.type == kinds.TENSOR:
-        return _array(attribute.t, folder, f"node {node!r}: attribute {attribute.name!r}")
+        return read_array(attribute.t, folder, f"node {node!r}: attribute {attribute.name!r}")
     plain: dict[int, Callable[[], Any]] = {
         kinds.INT: lambda: int(attribute.i),
         kinds.FLOAT: lambda: float(attribute.f),
@@ -259,67 +243,3 @@ def _attribute(attribute: Any, folder: Path, node: str) -> Any:
     if attribute.type in plain:
         return plain[attribute.type]()
     return Unreadable(kinds.AttributeType.Name(attribute.type))
-
-
-def _array(tensor: Any, folder: Path, where: str) -> Array:
-    """A tensor as float32 or float64, int64 or bool; its bytes must be as many as its sizes say."""
-    import onnx
-
-    types = onnx.TensorProto.DataType
-    kind = types.Name(tensor.data_type) if tensor.data_type in types.values() else str(tensor.data_type)
-    if kind not in TENSOR_TYPES:
-        raise LoweringError(f"{where}: is of type {kind}; known: {', '.join(sorted(TENSOR_TYPES))}")
-    sizes = tuple(int(one) for one in tensor.dims)
-    stored = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type))
-    if min(sizes, default=0) < 0 or math.prod(sizes) * stored.itemsize > MAX_FILE_BYTES:
-        raise LoweringError(f"{where}: sizes {sizes}; at most {MAX_FILE_BYTES:,} bytes are read")
-    outside = tensor.data_location == onnx.TensorProto.EXTERNAL
-    if _is_absent(tensor, folder):
-        return np.broadcast_to(np.zeros(1, np.float32), sizes)
-    content = _external(tensor, folder, math.prod(sizes) * stored.itemsize, where) if outside else b""
-    try:
-        found: Array = np.frombuffer(content, stored.newbyteorder("<")) if outside else onnx.numpy_helper.to_array(tensor)
-        found = found.reshape(sizes)
-    except (ValueError, TypeError):
-        raise LoweringError(f"{where}: holds another number of values than its sizes {sizes} say") from None
-    if kind in ("FLOAT16", "BFLOAT16"):
-        return found.astype(np.float32)
-    return found.astype({"i": np.int64, "b": np.bool_}.get(found.dtype.kind, found.dtype.newbyteorder("=")), copy=False)
-
-
-def _is_absent(tensor: Any, folder: Path) -> bool:
-    """Whether weights lie in a file of the model's folder that is not there, as in workloads that carry shapes only."""
-    import onnx
-
-    types = onnx.TensorProto.DataType
-    if tensor.data_location != onnx.TensorProto.EXTERNAL or types.Name(tensor.data_type) not in FLOAT_TYPES:
-        return False
-    path = _external_path(tensor, folder)
-    return path is not None and not path.exists()
-
-
-def _external_path(tensor: Any, folder: Path) -> Path | None:
-    """Where the bytes of a tensor lie, or None outside the model's folder."""
-    location = next((_printable(one.value) for one in tensor.external_data if one.key == "location"), "")
-    path = (folder / location).resolve()
-    return path if location and path.is_relative_to(folder) else None
-
-
-def _external(tensor: Any, folder: Path, size: int, where: str) -> bytes:
-    """Bytes of a tensor that lie in a file of their own, which must be in the model's folder or below it."""
-    entries = {_printable(one.key): _printable(one.value) for one in tensor.external_data}
-    location = entries.get("location", "")
-    path = _external_path(tensor, folder)
-    if path is None:
-        raise LoweringError(f"{where}: external data {location!r} lie outside the model's folder, and are not read")
-    if not path.exists():
-        raise LoweringError(f"{where}: external data {location!r}: no such file in the model's folder")
-    start, length = (entries.get(key, default) for key, default in (("offset", "0"), ("length", str(size))))
-    if not (start.isascii() and start.isdigit() and len(start) < 16) or length != str(size):
-        raise LoweringError(f"{where}: external data {location!r} at {start[:20]}, {length[:20]} bytes; its sizes say {size}")
-    with open_file(path, None, LoweringError) as file:
-        file.seek(int(start))
-        content = file.read(size)
-    if len(content) != size:
-        raise LoweringError(f"{where}: external data {location!r} end after {len(content)} of {size} bytes")
-    return content
