@@ -19,10 +19,12 @@ from addersim.storage import load_record, save_record
 from addersim.tabular import format_table
 from addersim.totals import Totals, largest_live
 
-__all__ = ["INPUT", "Network", "check_order", "count_scores", "unread"]
+__all__ = ["INPUT", "MISSING", "WEIGHTS", "Network", "check_order", "count_scores", "unread"]
 
 INPUT = "input"
 """Name of the value that the images give."""
+WEIGHTS, MISSING = "weights", "missing"
+"""Key and value in the metadata of a network whose weights are not there: it can be counted and priced, not run."""
 
 Node = TypeVar("Node")
 
@@ -161,6 +163,8 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         NetworkError
             For a layer whose values are not finite: nothing after it would mean anything.
         """
+        if self.metadata.get(WEIGHTS) == MISSING:
+            raise NetworkError(f"network {self.name}: its weights are missing; it can be counted and priced, not run")
         check_images(images, self.input_shape, self.preprocessing, f"network {self.name}")
         pixels = images.dtype == np.uint8
         start = look_up(images, self.preprocessing.levels(self.input_shape), threads) if pixels else channels_last(images)
@@ -173,6 +177,8 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def run(self, images: Images, batch: int = 64, threads: int | None = None) -> npt.NDArray[np.float32]:
         """Scores in float, shape ``(images, classes)``."""
+        if self.metadata.get(WEIGHTS) == MISSING:
+            raise NetworkError(f"network {self.name}: its weights are missing; it can be counted and priced, not run")
         check_images(images, self.input_shape, self.preprocessing, f"network {self.name}")
         scores = np.empty((len(images), self.outputs), np.float32)
 

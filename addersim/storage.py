@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import math
 import os
 import sys
 import zipfile
@@ -20,7 +21,7 @@ from addersim.inputs.opening import MAX_FILE_BYTES, STANDARD, kind_of_node, open
 from addersim.inputs.text import cell
 from addersim.processes.unfinished import file_beside
 
-__all__ = ["load_arrays", "load_record", "record_digest", "save_record", "write_atomically", "write_rows"]
+__all__ = ["load_arrays", "load_record", "record_digest", "save_record", "stands_in", "write_atomically", "write_rows"]
 
 Record = TypeVar("Record", bound=msgspec.Struct)
 
@@ -97,9 +98,14 @@ def write_rows(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> None:
         writer.writerows([cell(row.get(column, "")) for column in columns] for row in kept)
 
 
+def stands_in(values: np.ndarray[Any, Any]) -> bool:
+    """Whether one number stands for a whole array without memory of its own, as for weights that are missing."""
+    return values.size > 1 and all(size == 1 or stride == 0 for size, stride in zip(values.shape, values.strides, strict=True))
+
+
 def save_record(path: str | Path, record: msgspec.Struct) -> None:
     """Write a record to one compressed .npz: its arrays by dotted name, everything else as JSON text in ``header``."""
-    text, arrays = _apart(record)
+    text, arrays = _apart(record, compact=True)
     with write_atomically(path) as stream:
         np.savez_compressed(stream, allow_pickle=False, **{HEADER: np.array(text.decode())}, **arrays)
 
@@ -114,14 +120,15 @@ def record_digest(record: msgspec.Struct) -> str:
     return found.hexdigest()
 
 
-def _apart(record: msgspec.Struct) -> tuple[bytes, dict[str, np.ndarray[Any, Any]]]:
-    """A record as JSON text, and the arrays that it names there."""
+def _apart(record: msgspec.Struct, compact: bool = False) -> tuple[bytes, dict[str, np.ndarray[Any, Any]]]:
+    """A record as JSON text, and the arrays that it names there; `compact`: one number may stand for an array."""
     arrays: dict[str, np.ndarray[Any, Any]] = {}
 
     def hook(value: Any) -> Any:
         if isinstance(value, np.ndarray):
-            arrays[f"array{len(arrays)}"] = value
-            return f"array{len(arrays) - 1}"
+            name, alike = f"array{len(arrays)}", compact and stands_in(value)
+            arrays[name] = value[(slice(0, 1),) * value.ndim] if alike else value
+            return " ".join([name, *map(str, value.shape)]) if alike else name
         raise TypeError(f"cannot store {type(value).__name__}")
 
     tree = {type(record).__name__: msgspec.to_builtins(record, enc_hook=hook)}
@@ -144,15 +151,22 @@ def load_record(path: str | Path, *kinds: type[Record]) -> Record:
         raise NetworkError(f"{where}: holds a {found}, expected a {' or '.join(one.__name__ for one in kinds)}")
 
     def hook(wanted: Any, name: Any) -> Any:
-        if (get_origin(wanted) or wanted) is not np.ndarray or name not in arrays:
+        key, *sizes = name.split(" ") if isinstance(name, str) else [name]
+        if (get_origin(wanted) or wanted) is not np.ndarray or key not in arrays:
             raise ValueError(f"array {name!r} is missing")
-        return arrays[name]
+        return _whole(arrays[key], tuple(map(int, sizes))) if sizes else arrays[key]
 
     with parsing(where, f"not a sound {found}", NetworkError):
         try:
             return msgspec.convert(tree, kind, dec_hook=hook)
         except msgspec.ValidationError as error:
             raise NetworkError(f"{where}: {error}") from None
+
+
+def _whole(one: np.ndarray[Any, Any], sizes: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    if one.size != 1 or math.prod(sizes) * one.itemsize > MAX_FILE_BYTES:
+        raise ValueError(f"sizes {sizes} of one number; at most {MAX_FILE_BYTES:,} bytes are read")
+    return np.broadcast_to(one, sizes)
 
 
 def _read(path: str | Path) -> tuple[str, Any, dict[str, np.ndarray[Any, Any]]]:

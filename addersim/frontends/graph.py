@@ -15,6 +15,7 @@ from addersim.frontends.flow import Flow
 from addersim.inputs.opening import MAX_FILE_BYTES
 from addersim.layers import Affine, AnyLayer, Layer, Move, Shape, Unknown, Window
 from addersim.network import INPUT
+from addersim.storage import stands_in
 
 __all__ = ["Graph", "Missing"]
 
@@ -55,7 +56,6 @@ class Graph:
         self._built: dict[str, Layer] = {}
         self._moved: dict[tuple[Any, ...], Flow] = {}
         self._arrays: dict[tuple[Any, ...], tuple[Array, Array]] = {}  # the given one is kept, so that its place stays its own
-        self._owners: dict[int, str] = {}
         self._numbers: dict[str, int] = {}
         self._taken_bytes = 0
 
@@ -64,18 +64,14 @@ class Graph:
         placed = [self.placed(flow, name) for flow in flows]
         unique = self._unique(name)
         kept = {key: self._kept(one) if isinstance(one, np.ndarray) else one for key, one in fields.items()}
-        if kind is Window:
-            owner = self._owners.setdefault(id(kept["weights"]), unique)
-            kept["shared"] = None if owner == unique else owner
         return self._append(kind, unique, placed, kept)
 
     def _kept(self, given: Array) -> Array:
         """An array of the network's own; one for all layers that are given the same memory, as shared modules are."""
         place = (given.__array_interface__["data"][0], given.dtype.str, given.shape, given.strides)
         if place not in self._arrays:
-            whole = 0 in given.strides and given.size > 1  # one number that stands for all takes no memory, and stays so
-            self.take(0 if whole else given.nbytes)
-            self._arrays[place] = given, given if whole else given.copy(order="C")
+            self.take(0 if stands_in(given) else given.nbytes)
+            self._arrays[place] = given, given if stands_in(given) else given.copy(order="C")
         return self._arrays[place][1]
 
     def trained(self, start: int, values: int) -> None:
@@ -118,6 +114,17 @@ class Graph:
             self._moved[key] = self._append(Move, self._unique(f"{name}.input"), [Flow(flow.layer, flow.given)], fields)
         return self._moved[key]
 
+    def _with_owners(self, layers: Sequence[Layer]) -> list[Layer]:
+        """Layers whose weights another one holds, pointed to the first of those that are left."""
+        owners: dict[int, str] = {}
+        found = []
+        for layer in layers:
+            if isinstance(layer, Window):
+                owner = owners.setdefault(id(layer.weights), layer.name)
+                layer = replace(layer, shared=None if owner == layer.name else owner)
+            found.append(layer)
+        return found
+
     def take(self, size_bytes: int) -> None:
         """Note that weights or computed constants take memory."""
         self._taken_bytes += size_bytes
@@ -140,7 +147,7 @@ class Graph:
         needed = {flow.layer for flow in ends}
         for layer in reversed(self._built.values()):
             needed.update(layer.inputs if layer.name in needed else ())
-        found = tuple(layer for layer in self._built.values() if layer.name in needed)
+        found = self._with_owners([layer for layer in self._built.values() if layer.name in needed])
         read = {name for layer in found for name in layer.inputs}
         for flow in ends:
             if flow.layer in read or flow.layer == INPUT:
@@ -148,7 +155,7 @@ class Graph:
                     f"the output {flow.layer!r} is read by other layers too, or given by none; only outputs that nothing "
                     "reads are supported"
                 )
-        return cast("tuple[AnyLayer, ...]", found), tuple(flow.layer for flow in ends)
+        return cast("tuple[AnyLayer, ...]", tuple(found)), tuple(flow.layer for flow in ends)
 
 
 def refuse(why: str) -> NoReturn:

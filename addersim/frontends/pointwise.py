@@ -13,7 +13,18 @@ from addersim.frontends.graph import Graph
 from addersim.frontends.rearranging import expand
 from addersim.layers import Add, Affine, Clip, Layer, Product, Relu, Table
 
-__all__ = ["affine", "batch_norm", "binary", "clip", "each", "function", "scaled"]
+__all__ = [
+    "affine",
+    "batch_norm",
+    "binary",
+    "clip",
+    "each",
+    "function",
+    "image_free",
+    "power",
+    "scaled",
+    "with_constant",
+]
 
 Array = np.ndarray[Any, Any]
 
@@ -140,3 +151,53 @@ def binary(graph: Graph, name: str, what: Binary, first: Flow, second: Flow) -> 
         found = graph.layer(kind, name, Flow(first.layer, first.given), Flow(second.layer, second.given), **fields)
         return Flow(found.layer, found.given, first.steps)
     return graph.layer(kind, name, first, second, **fields)
+
+
+def image_free(values: Array, rank: int) -> Array:
+    """A constant without the images' axis, where it has one (of size 1), to go with values of some axes."""
+    if values.ndim == rank + 1:
+        if values.shape[0] != 1:
+            raise LoweringError(f"a constant of shape {values.shape} differs from image to image")
+        return np.asarray(values[0])
+    if values.ndim > rank + 1:
+        raise LoweringError(f"a constant of shape {values.shape} has more axes than the values that it goes with")
+    return values
+
+
+def with_constant(graph: Graph, name: str, what: Binary, flow: Flow, constant: Array, swapped: bool = False) -> Flow:
+    """An operation of a value and a constant, or, `swapped`, of a constant and a value."""
+    constant = image_free(constant, flow.rank).astype(np.float64)
+    one, zero = np.ones(1), np.zeros(1)
+    if what in ("max", "min"):
+        return _extreme(graph, name, what, flow, constant)
+    if what == "add":
+        return affine(graph, name, flow, one, constant)
+    if what == "sub":
+        return affine(graph, name, flow, *((-one, constant) if swapped else (one, -constant)))
+    if what == "div" and swapped:
+        flow = function(graph, f"{name}.reciprocal", flow, "reciprocal")
+    elif what == "div":
+        if not constant.all():
+            raise LoweringError("division by zero")
+        constant = 1 / constant
+    return affine(graph, name, flow, constant, zero)
+
+
+def _extreme(graph: Graph, name: str, what: Literal["max", "min"], flow: Flow, constant: Array) -> Flow:
+    """The larger or smaller of a value and a constant: beside one number a clip, else a ReLU of their difference."""
+    if constant.size == 1:
+        number = float(constant.reshape(()))
+        return clip(graph, name, flow, number if what == "max" else None, number if what == "min" else None)
+    sign = 1.0 if what == "max" else -1.0
+    more = affine(graph, f"{name}.difference", flow, np.array(sign), -sign * constant)
+    return affine(graph, name, clip(graph, f"{name}.more", more, 0.0, None), np.array(sign), constant)
+
+
+def power(graph: Graph, name: str, flow: Flow, exponent: float) -> Flow:
+    """A value to a constant power."""
+    named = {2.0: "square", 0.5: "sqrt", -0.5: "rsqrt", -1.0: "reciprocal"}
+    if exponent == 1:
+        return flow
+    if exponent in named:
+        return function(graph, name, flow, named[exponent])
+    return function(graph, name, flow, "power", exponent)

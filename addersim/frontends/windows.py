@@ -13,6 +13,7 @@ from addersim.frontends.graph import Graph
 from addersim.frontends.transposed import transposed_window
 from addersim.layers import Window
 from addersim.layers.move import ZERO, Step, Take
+from addersim.storage import stands_in
 
 __all__ = ["convolution", "linear", "transposed"]
 
@@ -62,14 +63,19 @@ def convolution(
         name,
         flow,
         arithmetic=arithmetic,
-        weights=np.ascontiguousarray(weights, np.float32),
-        bias=None if bias is None else np.ascontiguousarray(bias, np.float32),
+        weights=_plain(weights),
+        bias=None if bias is None else _plain(bias),
         stride=stride,
         padding=near,
         far_padding=None if far == near else far,
         dilation=dilation,
         groups=groups,
     )
+
+
+def _plain(values: Array) -> Array:
+    """Weights as layers hold them; stand-ins for weights that are missing stay as they are, and take no memory."""
+    return values if stands_in(values) and values.dtype == np.float32 else np.ascontiguousarray(values, np.float32)
 
 
 def _with_padding(flow: Flow, near: Sizes, far: Sizes) -> tuple[Flow, Sizes, Sizes]:
@@ -102,7 +108,7 @@ def linear(graph: Graph, name: str, flow: Flow, weights: Array, bias: Array | No
     """A product of the last axis by a matrix of shape ``(outputs, inputs)``, at every place of the other axes."""
     if weights.ndim != 2 or weights.shape[1] != flow.shape[-1]:
         raise LoweringError(f"multiplies the last axis of {flow.shape} by a matrix of shape {weights.shape}")
-    filters = np.ascontiguousarray(weights, np.float32)[:, :, None, None]
+    filters = _plain(weights)[:, :, None, None]
     constant = None if bias is None else np.ascontiguousarray(np.broadcast_to(bias, weights.shape[:1]), np.float32)
     rest = flow.shape[:-1]
     if flow.rank > 1:

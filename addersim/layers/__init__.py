@@ -56,6 +56,7 @@ __all__ = [
     "Softmax",
     "Table",
     "Taps",
+    "Unknown",
     "Value",
     "Window",
 ]

@@ -21,6 +21,7 @@ from addersim.arithmetic.geometry import Geometry
 from addersim.arithmetic.ops import OpCounts
 from addersim.errors import NetworkError
 from addersim.quantization.rules import Quantization
+from addersim.storage import stands_in
 from addersim.trace import MatrixWork, Observed, Operand
 
 __all__ = [
@@ -88,6 +89,7 @@ class Layer(Node, frozen=True):
                 continue
             if value.dtype.kind != "f":
                 raise NetworkError(f"layer {self.name}: {field} is {value.dtype} {value.shape}; expected floats")
+            value = value[(slice(0, 1),) * value.ndim] if stands_in(value) else value
             if not np.isfinite(value).all():
                 bad = int((~np.isfinite(value)).sum())
                 raise NetworkError(f"layer {self.name}: {field} holds {bad} NaN or infinite values of {value.size}")

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
 
-import numpy as np
-
-from addersim.errors import AddersimError, LoweringError
-from addersim.frontends.onnx.call import NO_PADS, Call, Flow
-from addersim.frontends.onnx.file import Array, Graph, Node, read_graph
-from addersim.frontends.onnx.folding import FOLDED, fold
-from addersim.frontends.onnx.operators import OPERATORS
-from addersim.inputs.opening import MAX_FILE_BYTES, source
-from addersim.layers import AnyLayer, Layer, Shape
-from addersim.network import INPUT, Network
+from addersim.frontends.graph import refuse_missing
+from addersim.frontends.onnx.file import read_graph
+from addersim.frontends.onnx.image import channels_last, image_shape
+from addersim.frontends.onnx.proof import proved
+from addersim.frontends.onnx.walk import Walk
+from addersim.frontends.proof import NOT_CHECKED, PROOF
+from addersim.images import Images, Preprocessing
+from addersim.inputs.opening import source
+from addersim.network import MISSING, WEIGHTS, Network
 
 __all__ = ["lower_onnx"]
 
@@ -29,118 +26,61 @@ def lower_onnx(
     name: str | None = None,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
+    preprocessing: Preprocessing | None = None,
     classes: Sequence[str] = (),
     metadata: Mapping[str, str] | None = None,
+    images: Images | None = None,
+    check: bool = True,
+    countable: bool = False,
 ) -> Network:
-    """Lower an ONNX file (needs the extra ``onnx``). Nothing in the file is executed.
+    """Lower an ONNX file (needs the extra ``onnx``), and prove that the result gives what the file gives.
 
     Parameters
     ----------
     path
-        The model; one image input of batch x channels x height x width, and an output of scores. A backbone's outputs may have
-        any shape, where no other node reads them. The batch may be dynamic.
+        The model; one input of batch x channels x height x width, batch x channels x length or batch x features, and an output
+        of scores. A backbone's outputs may have any shape, where no other node reads them. The batch may be dynamic. Where the
+        file takes images with channels last, and brings them to the front at once, the network takes them with channels first.
+        A file whose weights are not there, or a ``countable`` network with something left out, can be counted and priced.
     input_shape
-        ``(channels, height, width)``, needed only where the file leaves them open.
+        ``(channels, height, width)``, ``(channels, length)`` or ``(features,)``; needed only where the file leaves them open.
     name
         Name of the network; the file's otherwise.
     mean, std
-        Per channel, the normalisation ``(pixel / 255 - mean) / std`` that training used; 0 and 1 otherwise.
+        Per channel, or one number for all, the normalisation ``(pixel / 255 - mean) / std`` that training used. Without both
+        nothing is known of it, and accuracies carry a warning; ``mean=[0], std=[1]`` says that there is none.
+    preprocessing
+        The same as one record.
     classes, metadata
         Names of the scores, and free text by key, kept in the network.
+    images
+        Images for the proof, as `Network.values` takes them; otherwise some are made up.
+    check
+        Whether file and network run on the same images and must agree to 1e-4 of the largest value, beside onnxruntime or,
+        where that is not installed, onnx's own evaluator; a network that was not checked says so.
+    countable
+        Whether operators that have no layer may stay, as layers that can be counted around and not run.
 
     Raises
     ------
     LoweringError
-        For what `read_graph` refuses, and for an operator, attribute or shape that has no layer, with the node's name.
+        For what `read_graph` refuses; for operators, attributes and shapes that have no layer, all of them in one message; and
+        for a network that differs from its file, with the first layer that does.
     """
+    where = source(path)
     graph = read_graph(path)
-    shape = _image_shape(graph, input_shape, source(path))
-    layers = _GraphWalk(graph, shape, source(path)).layers()
-    origin = {"origin": f"ONNX graph {graph.name}"}
-    return Network.lowered(name or Path(source(path)).stem, shape, layers, mean, std, classes, origin | dict(metadata or {}))
-
-
-def _image_shape(graph: Graph, wanted: Sequence[int] | None, where: str) -> Shape:
-    stored = graph.sizes[1:]
-    if wanted is None:
-        if None in stored:
-            shown = " x ".join("?" if one is None else str(one) for one in stored)
-            raise LoweringError(
-                f"{where}: input {graph.image!r} is batch x {shown}; give input_shape (channels, height, width)"
-            )
-        return tuple(one for one in stored if one is not None)
-    shape = tuple(int(one) for one in wanted)
-    if len(shape) != 3 or any(one not in (None, given) for one, given in zip(stored, shape, strict=False)):
-        raise LoweringError(
-            f"{where}: input_shape {shape}; the file says batch x {' x '.join(str(one or '?') for one in stored)}"
-        )
-    return shape
-
-
-class _GraphWalk:
-    """Visits the nodes in order; `values` holds a constant or a `Flow` for each name."""
-
-    def __init__(self, graph: Graph, image: Shape, where: str):
-        self.graph, self.where = graph, where
-        self.values: dict[str, Array | Flow] = {**graph.constants, graph.image: Flow(INPUT, image)}
-        self.built: dict[str, Layer] = {}
-        self.taken_bytes = 0
-
-    def layers(self) -> tuple[AnyLayer, ...]:
-        for node in self.graph.nodes:
-            self._visit(node)
-        read = {name for layer in self.built.values() for name in layer.inputs}
-        for name in self.graph.outputs:
-            output = self.values[name]
-            if not isinstance(output, Flow) or not self.built:
-                raise LoweringError(f"{self.where}: output {name!r} does not depend on the images")
-            if output.layer in read:
-                raise LoweringError(
-                    f"{self.where}: output {name!r}: other layers read it too; only outputs that nothing reads are supported"
-                )
-            if output.pads != NO_PADS or output.layer == INPUT:
-                raise LoweringError(f"{self.where}: output {name!r} is not what a layer gives")
-        return cast("tuple[AnyLayer, ...]", tuple(self.built.values()))
-
-    def _visit(self, node: Node) -> None:
-        inputs = [self.values[one] if one else None for one in node.inputs]
-        constants = [one for one in inputs if not isinstance(one, Flow)]
-        if len(constants) == len(inputs) and node.operator in FOLDED:
-            found: Array | Flow = fold(node, constants)
-            self._take(node, 0 if not isinstance(found, np.ndarray) or found.base is not None else found.nbytes)
-        elif node.operator in OPERATORS:
-            found = self._call(node, tuple(inputs))
-        else:
-            raise LoweringError(f"node {node.name!r}: operator {node.operator} has no layer; known: {', '.join(OPERATORS)}")
-        self.values[node.outputs[0]] = found
-
-    def _call(self, node: Node, inputs: tuple[Any, ...]) -> Array | Flow:
-        def emit(kind: type[Layer], flows: tuple[Flow, ...], fields: dict[str, Any]) -> Flow:
-            return self._emit(node, kind, flows, fields)
-
-        try:
-            with np.errstate(all="ignore"):
-                return OPERATORS[node.operator](Call(node, inputs, emit, self.graph.sizes[0]))
-        except (TypeError, ValueError, IndexError, OverflowError) as error:
-            if isinstance(error, AddersimError):
-                raise
-            return node.fail(f"attributes or constants that do not fit ({' '.join(str(error).split())[:120]})")
-
-    def _emit(self, node: Node, kind: type[Layer], flows: tuple[Flow, ...], fields: dict[str, Any]) -> Flow:
-        self._take(node, sum(one.nbytes for one in fields.values() if isinstance(one, np.ndarray)))
-        base = node.name.strip("/") or node.operator
-        name = base if base not in self.built and base != INPUT else f"{base}.{len(self.built)}"
-        try:
-            layer = kind(name=name, inputs=tuple(flow.layer for flow in flows), **fields)
-            shape = layer.shape(*(flow.shape for flow in flows))
-        except AddersimError as error:
-            node.fail(str(error).removeprefix(f"layer {name}: "))
-        if math.prod(shape) > MAX_FILE_BYTES:
-            node.fail(f"gives {math.prod(shape):,} values an image; at most {MAX_FILE_BYTES:,} are allowed")
-        self.built[name] = layer
-        return Flow(name, shape)
-
-    def _take(self, node: Node, size_bytes: int) -> None:
-        self.taken_bytes += size_bytes
-        if self.taken_bytes > MAX_FILE_BYTES:
-            node.fail(f"weights and computed constants take more than {MAX_FILE_BYTES:,} bytes")
+    last = channels_last(graph)
+    shape = image_shape(graph, last, input_shape, where)
+    walk = Walk(graph, shape, last, where)
+    layers, ends = walk.finished()
+    if not countable:
+        refuse_missing(where, walk.layers.missing)
+    notes = {"origin": f"ONNX graph {graph.name}"} | dict(metadata or {}) | {PROOF: NOT_CHECKED}
+    if last:
+        notes["layout"] = "the file takes images height x width x channels; this network takes channels x height x width"
+    if graph.absent:
+        notes[WEIGHTS] = MISSING
+    network = Network.lowered(name or Path(where).stem, shape, layers, mean, std, classes, notes, preprocessing)
+    if not check or walk.layers.missing or graph.absent:
+        return network
+    return proved(network, walk, ends, images)

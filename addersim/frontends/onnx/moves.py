@@ -1,128 +1,312 @@
-"""Operators that only move, name or pad values, and softmax, which does not change the choice of a class."""
+"""Operators that only move, name, repeat, leave out or pad values."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
-from addersim.frontends.onnx.call import Call, Flow
+from addersim.frontends import rearranging
+from addersim.frontends.flow import Flow
+from addersim.frontends.onnx.call import Call, Number, Sizes
 from addersim.frontends.onnx.file import Array
-from addersim.frontends.onnx.folding import BATCH, axes_of
-from addersim.layers import Move, Shape
+from addersim.frontends.onnx.folding import BATCH
+from addersim.layers import Shape
 
-__all__ = ["cast", "flatten", "pad", "reshape", "same", "shape", "softmax", "squeeze", "transpose", "unsqueeze"]
+__all__ = ["OPERATORS"]
 
+Row = Callable[[Call], Any]
 
-def flatten(call: Call) -> Flow:
-    call.only(known=("axis",))
-    flow = call.flow()
-    axis = call.attribute("axis", 1)
-    if axis not in (1, -len(flow.shape)):
-        call.fail(f"attribute axis: {axis} is not supported; only 1, which keeps the images apart")
-    return _move(call, flow, (-1,))
+MODES: Mapping[str, rearranging.Fill] = MappingProxyType(
+    {"constant": "constant", "reflect": "reflect", "edge": "replicate", "wrap": "circular"}
+)
 
 
-def reshape(call: Call) -> Flow:
-    call.only(known=("allowzero",))
-    flow, target = call.flow(), [int(one) for one in call.constant(1, "the shape").reshape(-1)]
+def _shaped(flow: Flow, shape: Shape) -> Flow | Number:
+    return flow.reshape(shape) if shape else Number(flow.reshape((1,)))
+
+
+def _flatten(call: Call) -> Flow:
+    call.only("axis")
+    flow = call.anything()
+    axis, rank = call.attribute("axis", 1), flow.rank + 1
+    if not -rank <= axis <= rank:
+        call.fail(f"attribute axis: {axis} of a value of {rank} axes")
+    axis = axis + rank if axis < 0 else axis
+    if axis == 0 or math.prod(flow.shape[: axis - 1]) != 1:
+        call.fail(f"attribute axis: {axis} mixes images with other axes; 1 keeps the images apart")
+    return flow.reshape((math.prod(flow.shape),))
+
+
+def _reshape(call: Call) -> Flow | Number:
+    call.only("allowzero", "shape", "consumed_inputs")
+    flow, target = call.anything(), call.whole_numbers(1, "shape") or ()
+    if isinstance(call.input(0), Number) and 0 in target[1:]:
+        call.fail("keeps an axis that one number an image does not have")
     rest = [
-        flow.shape[place] if size == 0 and place < len(flow.shape) and not call.attribute("allowzero", 0) else size
+        flow.shape[place] if size == 0 and place < flow.rank and not call.attribute("allowzero", 0) else size
         for place, size in enumerate(target[1:])
     ]
-    shown = ["batch" if size == BATCH else size for size in target]
     if (
-        len(target) < 2
+        not target
         or target[0] not in (0, -1, BATCH, call.batch)
-        or (target[0] == -1 and -1 in rest)
-        or min(rest) < -1
-        or 0 in rest
+        or min(rest, default=1) < -1
+        or [target[0], *rest].count(-1) > 1
     ):
-        call.fail(f"to {shown} is not supported; the first size must be the batch, the others sizes or one -1")
-    return _move(call, flow, tuple(rest))
+        why = "the first size must be the number of images, the others sizes or one -1"
+        call.fail(f"to {_in_words(target)} is not supported; {why}")
+    known = math.prod(size for size in rest if size != -1)
+    values = math.prod(flow.shape)
+    if rest.count(-1) > 1 or not known or values % known or (known != values and -1 not in rest):
+        call.fail(f"cannot give {flow.shape} the shape {tuple(rest)}")
+    return _shaped(flow, tuple(values // known if size == -1 else size for size in rest))
 
 
-def _move(call: Call, flow: Flow, target: Shape) -> Flow:
-    return flow if target in (flow.shape, (-1,)) and len(flow.shape) == len(target) else call.layer(Move, flow, target=target)
+def _squeeze(call: Call) -> Flow | Number:
+    call.only("axes")
+    flow, axes = call.flow(), call.whole_numbers(1, "axes")
+    if axes is None:
+        if call.batch == 1:
+            call.fail("takes away every axis of size 1, the images' among them; name the axes")
+        axes = tuple(axis + 1 for axis, size in enumerate(flow.shape) if size == 1)
+    places = call.axes(axes)
+    if any(flow.shape[place] != 1 for place in places):
+        call.fail(f"squeezes axes {axes} of images x {flow.shape}; only axes of size 1 can go")
+    return _shaped(flow, tuple(size for place, size in enumerate(flow.shape) if place not in places))
 
 
-def squeeze(call: Call) -> Flow:
-    call.only(known=("axes",))
-    flow, axes = call.flow(), axes_of(call.node, list(call.inputs))
-    rank = len(flow.shape) + 1
-    places = {axis % rank for axis in axes} if axes else set(range(1, rank))
-    if 0 in places or any(flow.shape[place - 1] != 1 for place in places if place):
-        call.fail(f"squeezes axes {sorted(places)} of batch x {flow.shape}; only axes of size 1 after the batch")
-    return _move(call, flow, tuple(size for place, size in enumerate(flow.shape, 1) if place not in places))
+def _unsqueeze(call: Call) -> Flow:
+    call.only("axes")
+    given, flow = call.whole_numbers(1, "axes") or (), call.anything()
+    shape = () if isinstance(call.input(0), Number) else flow.shape
+    rank = len(shape) + 1 + len(given)
+    places = call.axes(given, rank)
+    if len(set(places)) != len(places):
+        call.fail(f"puts axes {given} into images x {shape}")
+    sizes = iter(shape)
+    return flow.reshape(tuple(1 if place in places else next(sizes) for place in range(rank - 1)))
 
 
-def unsqueeze(call: Call) -> Flow:
-    call.only(known=("axes",))
-    flow, axes = call.flow(), axes_of(call.node, list(call.inputs)) or ()
-    rank = len(flow.shape) + 1 + len(axes)
-    places = {axis % rank for axis in axes}
-    if 0 in places or len(places) != len(axes):
-        call.fail(f"puts axes {axes} into batch x {flow.shape}; only after the batch")
-    sizes = iter(flow.shape)
-    return _move(call, flow, tuple(1 if place in places else next(sizes) for place in range(1, rank)))
-
-
-def transpose(call: Call) -> Flow:
-    call.only(known=("perm",))
+def _transpose(call: Call) -> Flow:
+    call.only("perm")
     flow = call.flow()
-    order = call.attribute("perm", tuple(reversed(range(len(flow.shape) + 1))))
-    moved = [axis for axis in order if axis == 0 or flow.shape[axis - 1] != 1] if set(order) == set(range(len(order))) else []
-    if len(order) != len(flow.shape) + 1 or order[0] != 0 or moved != sorted(moved):
-        call.fail(f"perm {order} moves values; values are batch x channels x height x width from the input on")
-    return _move(call, flow, tuple(flow.shape[axis - 1] for axis in order[1:]))
+    order = call.attribute("perm", tuple(reversed(range(flow.rank + 1))))
+    if sorted(order) != list(range(flow.rank + 1)):
+        call.fail(f"perm {order} is no order of the axes of images x {flow.shape}")
+    if order[0] != 0:
+        call.fail(f"perm {order} moves the images' axis, which must stay the first")
+    return flow.permute(tuple(axis - 1 for axis in order[1:]))
 
 
-def pad(call: Call) -> Flow:
-    call.only(known=("pads", "value"), mode="constant")
-    flow = call.flow(padded=True)
-    given = call.node.attributes["pads"] if "pads" in call.node.attributes else tuple(call.constant(1, "pads").tolist())
-    axes, value = call.optional(3, "axes"), call.number(2, "value", 0.0)
-    rank = len(flow.shape) + 1
-    places = list(range(rank)) if axes is None else [int(axis) % rank for axis in axes.reshape(-1)]
-    if not isinstance(given, tuple) or len(given) != 2 * len(places):
-        call.fail(f"pads {given} for {len(places)} axes; expected a number before and one after each")
-    pads = dict.fromkeys(range(rank), (0, 0)) | dict(
-        zip(places, zip(given[: len(places)], given[len(places) :], strict=True), strict=True)
-    )
-    if rank != 4 or value != 0 or any(any(pads[axis]) for axis in (0, 1)) or min(given) < 0:
-        call.fail(f"pads {given} with {value:g}; only zeros around height and width, at least 0 of them")
-    added = (pads[2][0], pads[3][0], pads[2][1], pads[3][1])
-    return replace(flow, pads=tuple(a + b for a, b in zip(flow.pads, added, strict=True)))
-
-
-def same(call: Call) -> Flow:
+def _same(call: Call) -> Flow | Number:
     """Identity, and Dropout at inference."""
-    call.only(known=("ratio", "seed"))
-    call.one_output()
+    call.only("ratio", "seed", "is_test")
     training = call.optional(2, "training_mode") if call.node.operator == "Dropout" else None
     if training is not None and training.any():
         call.fail("training_mode is true; only inference is supported")
-    return call.flow(padded=True)
+    return _unchanged(call)
 
 
-def cast(call: Call) -> Flow:
-    call.only(known=("to", "saturate"))
-    if call.attribute("to", 0) not in (1, 10, 11):  # FLOAT, FLOAT16, DOUBLE
+def _unchanged(call: Call) -> Flow | Number:
+    found = call.input(0)
+    return found if isinstance(found, Number) else call.flow()
+
+
+def _cast(call: Call) -> Flow | Number:
+    call.only("to", "saturate", "round_mode")
+    if call.attribute("to", 0) not in (1, 10, 11, 16):  # FLOAT, FLOAT16, DOUBLE, BFLOAT16
         call.fail(f"to type {call.attribute('to', 0)}; values that depend on the image are floats")
-    return call.flow(padded=True)
+    return _unchanged(call)
 
 
-def softmax(call: Call) -> Flow:
-    call.only(known=("axis",))
-    flow = call.flow()
-    axis = call.attribute("axis", 1)
-    if len(flow.shape) != 1 or axis not in (1, -1):
-        call.fail(f"over axis {axis} of {flow.shape}; only over the scores, at the end")
-    return replace(flow, ended=call.node.name)
+def _cast_like(call: Call) -> Flow | Number | Array:
+    """Values that depend on the image are floats already; constants beside them become floats."""
+    call.only("saturate", "round_mode")
+    found = call.input(0)
+    return found.astype(np.float32) if isinstance(found, np.ndarray) else _unchanged(call)
 
 
-def shape(call: Call) -> Array:
-    call.only(known=("start", "end"))
-    flow = call.flow()
-    sizes = np.array([BATCH, *flow.shape], np.int64)
+def _shape(call: Call) -> Array:
+    call.only("start", "end")
+    flow = call.input(0)
+    sizes = np.array([BATCH, *(() if isinstance(flow, Number) else call.flow().shape)], np.int64)
     return sizes[call.attribute("start", 0) : call.attribute("end", len(sizes))]
+
+
+def _size(call: Call) -> Array:
+    call.only()
+    return np.array(BATCH * math.prod(call.flow().shape), np.int64)
+
+
+def _concatenate(call: Call) -> Flow:
+    call.only("axis")
+    flow = next(one for one in call.inputs if isinstance(one, Flow))
+    axis = call.axis(call.attribute("axis", 1), flow.rank + 1)
+    parts = [_part(call, place, flow) for place in range(len(call.inputs))]
+    return rearranging.concatenate(call.graph, call.name, parts, axis) if len(parts) > 1 else flow
+
+
+def _part(call: Call, place: int, flow: Flow) -> Flow | Array:
+    found = call.input(place)
+    if not isinstance(found, np.ndarray):
+        return call.flow(place)
+    if found.ndim != flow.rank + 1 or found.shape[0] != 1:
+        call.fail(f"joins values and a constant of shape {found.shape}, which must have as many axes, the first of size 1")
+    return np.asarray(found[0])
+
+
+def _split(call: Call) -> tuple[Flow, ...]:
+    call.only("axis", "split", "num_outputs")
+    flow, parts = call.flow(), len(call.node.outputs)
+    axis = call.axis(call.attribute("axis", 0))
+    sizes = call.whole_numbers(1, "split")
+    if not sizes:
+        each = -(-flow.shape[axis] // parts)
+        sizes = (*[each] * (parts - 1), flow.shape[axis] - each * (parts - 1))
+    if len(sizes) != parts or min(sizes) < 1 or sum(sizes) != flow.shape[axis]:
+        call.fail(f"splits {flow.shape[axis]} positions into {sizes}, for {parts} outputs")
+    ends = np.cumsum([0, *sizes])
+    return tuple(flow.take(axis, np.arange(start, stop)) for start, stop in pairwise(ends))
+
+
+def _slice(call: Call) -> Flow:
+    call.only("axes", "ends", "starts")
+    flow, rank = call.flow(), call.flow().rank + 1
+    starts, stops = call.whole_numbers(1, "starts"), call.whole_numbers(2, "ends")
+    if starts is None or stops is None:
+        call.fail("starts or ends are missing")
+    axes, steps = call.whole_numbers(3, "axes"), call.whole_numbers(4, "steps")
+    axes = tuple(range(len(starts))) if axes is None else axes
+    steps = (1,) * len(starts) if steps is None else steps
+    for axis, start, stop, step in zip(axes, starts, stops, steps, strict=True):
+        if axis in (0, -rank) and (start, step) == (0, 1) and (stop in (BATCH, call.batch) or stop >= (1 << 31) - 1):
+            continue
+        place = call.axis(axis)
+        if BATCH in (start, stop):
+            call.fail("cuts at a place that depends on the number of images")
+        flow = flow.take(place, rearranging.positions(flow.shape[place], start, stop, step))
+    return flow
+
+
+def _gather(call: Call) -> Flow | Number:
+    call.only("axis")
+    flow, indices = call.flow(), call.constant(1, "indices")
+    axis = call.axis(call.attribute("axis", 0))
+    size = flow.shape[axis]
+    if indices.dtype.kind != "i" or not indices.size or indices.min() < -size or indices.max() >= size:
+        call.fail(f"takes positions {indices.reshape(-1)[:8].tolist()} of {size}")
+    taken = flow.take(axis, indices.reshape(-1) % size)
+    return _shaped(taken, (*flow.shape[:axis], *indices.shape, *flow.shape[axis + 1 :]))
+
+
+def _expand(call: Call) -> Flow:
+    call.only()
+    flow, target = call.flow(), call.whole_numbers(1, "the shape") or ()
+    if len(target) > flow.rank + 1 or (len(target) == flow.rank + 1 and target[0] not in (1, BATCH, call.batch)):
+        call.fail(f"expands images x {flow.shape} to {_in_words(target)}; the first size must be the number of images")
+    sizes = (*[1] * (flow.rank - len(target)), *target[-flow.rank :])
+    if min(sizes) < 1:
+        call.fail(f"expands images x {flow.shape} to {_in_words(target)}")
+    return rearranging.expand(flow, tuple(have if want == 1 else want for have, want in zip(flow.shape, sizes, strict=True)))
+
+
+def _in_words(sizes: Sequence[int]) -> list[int | str]:
+    return ["images" if size == BATCH else size for size in sizes]
+
+
+def _tile(call: Call) -> Flow:
+    call.only()
+    flow, times = call.flow(), call.whole_numbers(1, "repeats") or ()
+    if len(times) != flow.rank + 1 or times[0] != 1 or min(times) < 1:
+        call.fail(f"repeats images x {flow.shape} {times} times; the images' axis must stay as it is")
+    return rearranging.repeat(flow, times[1:])
+
+
+def _pad(call: Call) -> Flow:
+    call.only("pads", "value", "mode")
+    flow, mode = call.flow(), call.attribute("mode", "constant")
+    given, axes = call.whole_numbers(1, "pads") or (), call.whole_numbers(3, "axes")
+    rank = flow.rank + 1
+    places = tuple(range(rank)) if axes is None else tuple(axis % rank for axis in axes)
+    if mode not in MODES:
+        call.fail(f"attribute mode: {mode!r} is not one of {', '.join(MODES)}")
+    if len(given) != 2 * len(places) or len(set(places)) != len(places):
+        call.fail(f"pads {given} for {len(places)} axes; expected a number before and one after each")
+    pads = [(0, 0)] * rank
+    for place, before, after in zip(places, given, given[len(places) :], strict=False):
+        pads[place] = (before, after)
+    if any(pads[0]):
+        call.fail(f"pads {given} add images or take some away")
+    value = call.number(2, "value", 0.0) if mode == "constant" else 0.0
+    if not math.isfinite(value):
+        call.fail(f"pads with {value}; only finite numbers have codes")
+    return _padded(call, flow, pads[1:], mode, value)
+
+
+def _padded(call: Call, flow: Flow, pads: list[tuple[int, int]], mode: str, value: float) -> Flow:
+    if not value:
+        return rearranging.pad(flow, pads, MODES[mode])
+    cut = rearranging.pad(flow, [(min(before, 0), min(after, 0)) for before, after in pads])
+    added = [(max(before, 0), max(after, 0)) for before, after in pads]
+    return rearranging.pad_with(call.graph, call.name, cut, added, value) if any(map(any, added)) else cut
+
+
+def _blocks(call: Call) -> tuple[Flow, int, Sizes]:
+    flow, block = call.flow(), call.attribute("blocksize", 0)
+    if flow.rank != 3 or block < 1:
+        call.fail(f"blocks of {block} of a value of shape {flow.shape}; expected channels x height x width")
+    return flow, block, flow.shape
+
+
+def _depth_to_space(call: Call) -> Flow:
+    call.only("blocksize", "mode")
+    flow, block, (channels, height, width) = _blocks(call)
+    mode = call.attribute("mode", "DCR")
+    if channels % block**2 or mode not in ("DCR", "CRD"):
+        call.fail(f"blocks of {block} of {channels} channels, mode {mode!r}; DCR and CRD are supported")
+    if mode == "CRD":
+        return rearranging.pixel_shuffle(flow, block)
+    parts = flow.reshape((block, block, channels // block**2, height, width)).permute((2, 3, 0, 4, 1))
+    return parts.reshape((channels // block**2, height * block, width * block))
+
+
+def _space_to_depth(call: Call) -> Flow:
+    call.only("blocksize", "mode")
+    flow, block, (channels, height, width) = _blocks(call)
+    mode = call.attribute("mode", "DCR")
+    if height % block or width % block or mode not in ("DCR", "CRD"):
+        call.fail(f"blocks of {block} of {height} x {width} pixels, mode {mode!r}; DCR and CRD are supported")
+    if mode == "CRD":
+        return rearranging.pixel_unshuffle(flow, block)
+    parts = flow.reshape((channels, height // block, block, width // block, block)).permute((2, 4, 0, 1, 3))
+    return parts.reshape((channels * block**2, height // block, width // block))
+
+
+OPERATORS: Mapping[str, Row] = MappingProxyType(
+    {
+        "Cast": _cast,
+        "CastLike": _cast_like,
+        "Concat": _concatenate,
+        "DepthToSpace": _depth_to_space,
+        "Dropout": _same,
+        "Expand": _expand,
+        "Flatten": _flatten,
+        "Gather": _gather,
+        "Identity": _same,
+        "Pad": _pad,
+        "Reshape": _reshape,
+        "Shape": _shape,
+        "Size": _size,
+        "Slice": _slice,
+        "SpaceToDepth": _space_to_depth,
+        "Split": _split,
+        "Squeeze": _squeeze,
+        "Tile": _tile,
+        "Transpose": _transpose,
+        "Unsqueeze": _unsqueeze,
+    }
+)

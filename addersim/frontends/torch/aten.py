@@ -14,7 +14,7 @@ from addersim.errors import LoweringError
 from addersim.frontends import pointwise, reductions, windows
 from addersim.frontends.flow import Flow
 from addersim.frontends.torch import moves
-from addersim.frontends.torch.call import Array, Call, Sizes, image_free
+from addersim.frontends.torch.call import Array, Call, Sizes
 from addersim.layers import AveragePool, MaxPool
 
 __all__ = ["OPERATORS"]
@@ -112,7 +112,7 @@ def _added_product(call: Call) -> Flow:
     if isinstance(bias, Flow):
         raise LoweringError("adds a value that depends on the image to a product; write it as a sum")
     return pointwise.affine(
-        call.graph, f"{call.name}.bias", found, np.array(1.0), image_free(call.array("self"), found.rank) * call["beta"]
+        call.graph, f"{call.name}.bias", found, np.array(1.0), pointwise.image_free(call.array("self"), found.rank) * call["beta"]
     )
 
 
@@ -162,13 +162,7 @@ def _elu(call: Call) -> Flow:
 
 
 def _power(call: Call) -> Flow:
-    exponent = call.number("exponent")
-    named = {2.0: "square", 0.5: "sqrt", -0.5: "rsqrt", -1.0: "reciprocal"}
-    if exponent == 1:
-        return _operand(call)
-    if exponent in named:
-        return pointwise.function(call.graph, call.name, _operand(call), named[exponent])
-    return pointwise.function(call.graph, call.name, _operand(call), "power", exponent)
+    return pointwise.power(call.graph, call.name, _operand(call), call.number("exponent"))
 
 
 def _clip(low: float | str | None, high: float | str | None) -> Row:
@@ -197,41 +191,21 @@ def _arithmetic(what: pointwise.Binary) -> Row:
 
 
 def _with_constant(call: Call, what: pointwise.Binary, first: Any, second: Any, factor: float) -> Flow:
-    flow = first if isinstance(first, Flow) else second
-    constant = image_free(call.array("other" if flow is first else "self"), flow.rank).astype(np.float64)
-    one, zero = np.ones(1), np.zeros(1)
-    graph, name = call.graph, call.name
-    match what:
-        case "add":
-            own, other = (1, factor) if flow is first else (factor, 1)
-            return pointwise.affine(graph, name, flow, one * own, constant * other)
-        case "sub":
-            return pointwise.affine(
-                graph, name, flow, *((one, -factor * constant) if flow is first else (-factor * one, constant))
-            )
-        case "mul":
-            return pointwise.affine(graph, name, flow, constant, zero)
-        case "div" if flow is first:
-            if not constant.all():
-                raise LoweringError("division by zero")
-            return pointwise.affine(graph, name, flow, 1 / constant, zero)
-        case "div":
-            inverse = pointwise.function(graph, f"{name}.reciprocal", flow, "reciprocal")
-            return pointwise.affine(graph, name, inverse, constant, zero)
-    if constant.size != 1:
-        raise LoweringError(f"the {what}imum of values and a constant of shape {constant.shape}; one number is supported")
-    number = float(constant.reshape(()))
-    return pointwise.clip(graph, name, flow, number if what == "max" else None, number if what == "min" else None)
+    swapped = not isinstance(first, Flow)
+    flow, constant = (second, call.array("self")) if swapped else (first, call.array("other") * factor)
+    if swapped and factor != 1:
+        flow = pointwise.scaled(call.graph, f"{call.name}.alpha", flow, factor)
+    return pointwise.with_constant(call.graph, call.name, what, flow, constant, swapped)
 
 
 def _reversed_subtraction(call: Call) -> Flow:
-    constant = image_free(call.array("other"), call.flow("self").rank)
+    constant = pointwise.image_free(call.array("other"), call.flow("self").rank)
     return pointwise.affine(call.graph, call.name, call.flow("self"), -np.ones(1) * call["alpha"], constant)
 
 
 def _fill(call: Call) -> Flow:
     flow = call.flow("self")
-    mask = image_free(call.array("mask"), flow.rank).astype(bool)
+    mask = pointwise.image_free(call.array("mask"), flow.rank).astype(bool)
     value = call.number("value")
     if not math.isfinite(value):
         raise LoweringError(f"fills with {value}; only finite numbers have codes")
@@ -240,23 +214,21 @@ def _fill(call: Call) -> Flow:
 
 def _where(call: Call) -> Flow:
     """A choice by a mask that does not depend on the images."""
-    condition = call["condition"]
-    if isinstance(condition, Flow):
+    if isinstance(call["condition"], Flow):
         raise LoweringError("chooses by a condition that depends on the image; write it with clamp, relu or hard sigmoid")
-    parts: list[Flow | Array] = []
-    for name, keeps in (("self", True), ("other", False)):
-        value = call[name]
-        rank = len(call.shape)
-        mask = image_free(call.array("condition"), rank).astype(bool) == keeps
-        if isinstance(value, Flow):
-            parts.append(pointwise.affine(call.graph, f"{call.name}.{name}", value, mask.astype(np.float64), np.zeros(1)))
+    rank = len(call.shape)
+    mask = pointwise.image_free(call.array("condition"), rank).astype(bool)
+    flows: list[Flow] = []
+    addend = np.zeros(1)
+    for name, chosen in (("self", mask), ("other", ~mask)):
+        if isinstance(call[name], Flow):
+            factor = chosen.astype(np.float64)
+            flows.append(pointwise.affine(call.graph, f"{call.name}.{name}", call[name], factor, np.zeros(1)))
         else:
-            parts.append(np.where(mask, image_free(call.array(name), rank), 0.0))
-    first, second = parts
-    if isinstance(first, Flow) and isinstance(second, Flow):
-        return pointwise.binary(call.graph, call.name, "add", first, second)
-    flow, constant = (first, second) if isinstance(first, Flow) else (second, first)
-    return pointwise.affine(call.graph, call.name, flow, np.ones(1), constant)
+            addend = np.where(chosen, pointwise.image_free(call.array(name), rank), 0.0)
+    if len(flows) == 2:
+        return pointwise.binary(call.graph, call.name, "add", *flows)
+    return pointwise.affine(call.graph, call.name, flows[0], np.ones(1), addend)
 
 
 def _max_pool(axes: int) -> Row:

@@ -16,7 +16,7 @@ from addersim.frontends.flow import Flow
 from addersim.frontends.graph import Graph
 from addersim.layers import Shape
 
-__all__ = ["Batch", "Call", "as_array", "image_free"]
+__all__ = ["Batch", "Call", "as_array"]
 
 Array = np.ndarray[Any, Any]
 Sizes = tuple[int, ...]
@@ -127,14 +127,3 @@ def as_array(value: Any) -> Array:
         value = value.detach().cpu()
         return np.asarray(value.float().numpy() if value.dtype in (torch.bfloat16, torch.float16) else value.numpy())
     return np.asarray(value)
-
-
-def image_free(values: Array, rank: int) -> Array:
-    """A constant without the images' axis, where it has one (of size 1), to go with values of some axes."""
-    if values.ndim == rank + 1:
-        if values.shape[0] != 1:
-            raise LoweringError(f"a constant of shape {values.shape} differs from image to image")
-        return values[0]
-    if values.ndim > rank + 1:
-        raise LoweringError(f"a constant of shape {values.shape} has more axes than the values that it goes with")
-    return values

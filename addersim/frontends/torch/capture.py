@@ -103,7 +103,7 @@ def capture(module: Any, input_shape: Sequence[int], adders: Collection[str] = (
 def _check_values(module: nn.Module) -> None:
     """Refuse parameters and buffers that are not finite, and those that are not there."""
     for name, one in [*module.named_parameters(), *module.named_buffers()]:
-        if one.is_meta or isinstance(one, nn.parameter.UninitializedTensorMixin):
+        if one.is_meta or isinstance(one, nn.parameter.UninitializedParameter | nn.parameter.UninitializedBuffer):
             raise LoweringError(f"{name!r} has no values; load weights, or run the module once, before it is lowered")
         if one.is_floating_point() and not torch.isfinite(one).all():
             raise LoweringError(f"{name!r} holds NaN or infinite values")

@@ -147,7 +147,7 @@ def _stack(call: Call) -> Flow:
 def _pad(call: Call) -> Flow:
     flow, given = _own(call), call["pad" if "pad" in call.arguments else "padding"]
     kind = call.node.target._schema.name  # type: ignore[union-attr]
-    mode = call.get("mode") or ("reflect" if "reflection" in kind else "replicate" if "replication" in kind else "constant")
+    mode: Any = call.get("mode") or ("reflect" if "reflection" in kind else "replicate" if "replication" in kind else "constant")
     pairs = [(given[place], given[place + 1]) for place in range(0, len(given), 2)][::-1]
     pads = [(0, 0)] * (flow.rank + 1 - len(pairs)) + pairs
     if len(pads) != flow.rank + 1 or any(pads[0]):

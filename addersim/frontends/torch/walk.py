@@ -79,7 +79,7 @@ class Walk:
 
     def _operation(self, node: torch.fx.Node, arguments: Any, options: Any, read: Sequence[Any]) -> Any:
         """What an ATen operator gives, or an unknown value in its place."""
-        kind = node.target._schema.name.removeprefix("aten::")
+        kind = str(node.target._schema.name).removeprefix("aten::")
         try:
             found = self._layer(node, kind, arguments, options)
             self._check(node, found)
@@ -134,8 +134,9 @@ class Walk:
         missing = Missing(kind.removesuffix("_"), self.path(node), why)
         flows = [one for value in read for one in _flows(value)]
         given = node.meta["val"]
-        shapes = [_shape_of_one(one) for one in (given if isinstance(given, (tuple, list)) else [given])]
-        if None in shapes:
+        values = given if isinstance(given, (tuple, list)) else [given]
+        shapes = [shape for one in values if (shape := _shape_of_one(one)) is not None]
+        if len(shapes) < len(values):
             self.graph.missing.append(missing)
             return None
         products = _products(kind, flows, shapes[0])
@@ -199,8 +200,13 @@ def _shown(sizes: Sequence[Any]) -> str:
 
 def _images(size: torch.SymInt) -> str:
     """A size that depends on the number of images, in words."""
-    times = size.node.expr.as_coeff_Mul()[0]
-    return "images" if times == 1 else f"{times} images"
+    times = _coefficient(size)
+    return "images" if times == 1 else f"{times} x images"
+
+
+def _coefficient(size: Any) -> int:
+    """How many times the number of images a size is."""
+    return max(1, int(size.node.expr.as_coeff_Mul()[0]))
 
 
 def _shape_of_one(tensor: Any) -> Shape | None:
@@ -208,8 +214,8 @@ def _shape_of_one(tensor: Any) -> Shape | None:
     if not isinstance(tensor, Tensor):
         return None
     sizes = [size for size in tensor.shape if isinstance(size, int)]
-    mixed = [size.node.expr.as_coeff_Mul()[0] for size in tensor.shape if not isinstance(size, int)]
-    return (*(int(one) for one in mixed if one != 1), *sizes) or (1,)
+    mixed = [_coefficient(size) for size in tensor.shape if not isinstance(size, int)]
+    return (*(one for one in mixed if one != 1), *sizes) or (1,)
 
 
 def _products(kind: str, flows: Sequence[Flow], shape: Shape) -> int:
