@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,9 +14,10 @@ import numpy.typing as npt
 from addersim.errors import NetworkError, needing_memory
 from addersim.images import Images, Preprocessing, channels_last, check_images, look_up
 from addersim.kernels.batches import in_batches
-from addersim.layers import AnyLayer, Shape
+from addersim.layers import AnyLayer, Shape, Window
 from addersim.storage import load_record, save_record
 from addersim.tabular import format_table
+from addersim.totals import Totals, largest_live
 
 __all__ = ["INPUT", "MISSING", "WEIGHTS", "Network", "check_order", "count_scores", "unread"]
 
@@ -63,6 +65,7 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def __post_init__(self) -> None:
         self.preprocessing.check(self.input_shape)
         check_order(self.layers)
+        check_shared(f"network {self.name}", self.layers)
         shapes = self.shapes()
         if self.classes and len(self.classes) != (scores := count_scores(f"network {self.name}", self.layers, shapes)):
             raise NetworkError(f"network {self.name}: {len(self.classes)} class names for {scores} outputs")
@@ -97,6 +100,27 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             classes=tuple(classes),
             metadata=dict(metadata),
         )
+
+    def parameters(self, layer: AnyLayer) -> int:
+        """Number of trained values of a layer that no layer before it has."""
+        if not isinstance(layer, Window) or layer.shared is None or layer.bias is None:
+            return layer.parameters()
+        owner = next(one for one in self.layers if one.name == layer.shared)
+        bias = owner.bias if isinstance(owner, Window) else None
+        return layer.parameters() - (layer.bias.size if bias is not None and np.array_equal(bias, layer.bias) else 0)
+
+    def totals(self) -> Totals:
+        """Taps, parameters and bytes, in float32, for one image."""
+        words = {name: math.prod(shape) for name, shape in self.shapes().items()}
+        place = {name: index for index, name in enumerate(words)}
+        macs: dict[str, int] = {}
+        for layer in self.layers:
+            if isinstance(layer, Window):
+                taps = words[layer.name] * layer.weights[0].size
+                macs[layer.arithmetic] = macs.get(layer.arithmetic, 0) + taps
+        parameters = sum(map(self.parameters, self.layers))
+        live = largest_live(list(words.values()), [[place[name] for name in layer.inputs] for layer in self.layers])
+        return Totals(macs, parameters, 4 * parameters, 4 * sum(words.values()), 4 * live)
 
     @classmethod
     def load(cls, path: str | Path) -> Network:
@@ -177,7 +201,7 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
                 "details": layer.details(),
                 "inputs": ", ".join(layer.inputs),
                 "output": " x ".join(map(str, shapes[layer.name])),
-                "parameters": layer.parameters(),
+                "parameters": self.parameters(layer),
             }
             for layer in self.layers
         ]
@@ -215,6 +239,18 @@ def check_order(layers: Sequence[Any]) -> None:
             if name not in known:
                 raise NetworkError(f"layer {layer.name}: reads {name!r}, which no layer before it gives")
         known.add(layer.name)
+
+
+def check_shared(where: str, layers: Sequence[Any]) -> None:
+    """Refuse a window that shares the weights of no window before it, or other weights."""
+    known: dict[str, Any] = {}
+    for layer in layers:
+        if (name := getattr(layer, "shared", None)) is not None:
+            owner = known.get(name)
+            if owner is None or not (owner.weights is layer.weights or np.array_equal(owner.weights, layer.weights)):
+                raise NetworkError(f"{where}: layer {layer.name} shares the weights of {name!r}, which no layer before it has")
+        if hasattr(layer, "weights"):
+            known[layer.name] = layer
 
 
 def unread(layers: Sequence[Any]) -> tuple[str, ...]:

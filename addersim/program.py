@@ -17,7 +17,7 @@ from addersim.arithmetic.fixed import FixedFormat, Rounding
 from addersim.errors import NetworkError, QuantizationError
 from addersim.images import Images, Preprocessing, channels_last, check_images, look_up
 from addersim.layers import AnyIntegerLayer, Engine, IntegerAdd, IntegerAffine, IntegerRelu, IntegerWindow, Run, Shape, Value
-from addersim.network import INPUT, check_order, count_scores, walk
+from addersim.network import INPUT, check_order, check_shared, count_scores, walk
 from addersim.storage import load_record, save_record
 from addersim.tabular import format_table
 from addersim.trace import Convention, LayerTrace, Observed, Trace
@@ -143,6 +143,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         """Refuse a program whose layers do not fit each other: names, shapes, formats, shared scales, exact accumulators."""
         self.preprocessing.check(self.input_shape)
         check_order(self.layers)
+        check_shared(f"program {self.name}", self.layers)
         values = self.static_values()
         if self.classes and len(self.classes) != (scores := self._scores(values)):
             raise NetworkError(f"program {self.name}: {len(self.classes)} class names for {scores} outputs")
@@ -281,6 +282,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
                     inputs=tuple([operands[name] for name in stored]),
                     output=operands[layer.name],
                     weights=bill.weights,
+                    weights_shared=isinstance(layer, IntegerWindow) and layer.shared is not None,
                     datapath=bill.datapath,
                     work=bill.work,
                     accumulator_bits=bill.accumulator_bits,

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple, get_args
 
+from addersim.arithmetic.datapaths import DATAPATHS
 from addersim.arithmetic.geometry import Geometry, Pair
 from addersim.arithmetic.ops import OPERATIONS, OpCounts, sum_by_key, sum_counts
 from addersim.errors import NetworkError
 from addersim.format_quantity import compact
 from addersim.tabular import Row, Tabular, layer_rows
+from addersim.totals import Totals, largest_live
 
 __all__ = ["Convention", "LayerTrace", "MatrixWork", "Observed", "Operand", "Trace", "find_convention"]
 
@@ -151,6 +153,8 @@ class LayerTrace:
         where each layer reads the one before it.
     left_out
         Products of an operation that no layer computes, 0 where they are not known; None where everything is counted.
+    weights_shared
+        True where a layer before it stores the same weights.
     """
 
     name: str
@@ -168,6 +172,7 @@ class LayerTrace:
     sources: tuple[int, ...] = ()
     operand_bits: int | None = None
     left_out: int | None = None
+    weights_shared: bool = False
 
     def __post_init__(self) -> None:
         if self.work is not None and self.operand_bits is None:
@@ -241,6 +246,23 @@ class Trace(Tabular):
         """Operations that no layer computes: nothing of them is counted or billed."""
         return tuple(layer for layer in self.layers if layer.left_out is not None)
 
+    def totals(self, parameters: int | None = None) -> Totals:
+        """Taps, stored words and what must be held at one time, for one image; trained values where the caller knows them."""
+        macs: dict[str, int] = {}
+        for name, taps in self.taps_by_datapath().items():
+            arithmetic = DATAPATHS[name].arithmetic.name
+            macs[arithmetic] = macs.get(arithmetic, 0) + taps
+        reads = [
+            [source + 1 for source in layer.sources] or [place] * len(layer.inputs) for place, layer in enumerate(self.layers)
+        ]
+        image = next(
+            (one.inputs[read.index(0)].size_bits for one, read in zip(self.layers, reads, strict=True) if 0 in read), 0
+        )
+        bits = [image, *(0 if layer.fused else layer.output.size_bits for layer in self.layers)]
+        weights = sum(layer.weights.size_bits for layer in self.layers if not layer.weights_shared)
+        in_bytes = [-(-size // 8) for size in (weights, sum(bits), largest_live(bits, reads))]
+        return Totals(macs, parameters, *in_bytes)
+
     def taps_by_datapath(self) -> dict[str, int]:
         """Taps by circuit, for one image."""
         return sum_by_key((layer.datapath, layer.work.taps) for layer in self.layers if layer.work and layer.datapath)
@@ -256,6 +278,7 @@ class Trace(Tabular):
             "taps": self.taps,
             "taps_by_datapath": self.taps_by_datapath(),
             "left_out": {layer.name: layer.left_out for layer in self.left_out},
+            "totals": self.totals().to_dict(),
             "layers": [layer.to_dict() for layer in self.layers],
         }
 

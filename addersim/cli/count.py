@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from addersim.cli import options
-from addersim.cli.output import print_json, print_table
+from addersim.cli.output import print_json, print_table, say
 from addersim.errors import ConfigError
 
 if TYPE_CHECKING:
+    from addersim.frontends.scalesim.topology import Topology
+    from addersim.network import Network
+    from addersim.program import Program
     from addersim.quantization.rules import Quantization
     from addersim.trace import LayerTrace, Trace
 
@@ -31,22 +34,34 @@ def run(
     """Count the operations of a network for one image."""
     chosen = options.datapaths(datapath, circuit)
     rules = options.quantization(bits, weight_bits, activation_bits, layer, accumulator, circuit=options.adder_circuit(chosen))
-    trace = counted(network, rules, chosen, convention=convention)
+    from addersim.model_zoo import load
+    from addersim.network import Network
+
+    found = load(network)
+    trace = counted(found, rules, chosen, convention=convention)
+    totals = trace.totals(found.totals().parameters if isinstance(found, Network) else None)
     options.check_used(options.datapaths(datapath), [trace])
     if json:
-        print_json(trace.to_dict())
+        print_json(trace.to_dict() | {"totals": totals.to_dict()})
         return
     rows = [_row(one) for one in trace.layers]
     rows.append({"layer": "total", "kind": "", "datapath": "", "taps": trace.taps, "operations": _words(trace)})
     print_table(f"{trace.name}: operations for one image, convention {trace.convention}", rows, total=True)
+    say(str(totals))
 
 
-def counted(network: str, rules: Quantization, datapaths: Sequence[str] = (), *, convention: str = "hardware") -> Trace:
+def counted(
+    network: str | Network | Program | Topology,
+    rules: Quantization,
+    datapaths: Sequence[str] = (),
+    *,
+    convention: str = "hardware",
+) -> Trace:
     """Facts of a network or of a SCALE-Sim topology, from shapes alone."""
     from addersim.frontends.scalesim.topology import Topology, topology_trace
     from addersim.model_zoo import load
 
-    found = load(network)
+    found = load(network) if isinstance(network, str) else network
     if isinstance(found, Topology):
         if len(datapaths) > 1:
             raise ConfigError(f"--datapath: found {', '.join(datapaths)}; a SCALE-Sim topology takes one for all its layers")

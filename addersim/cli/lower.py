@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from addersim.cli import options
-from addersim.cli.output import alone_on_output, print_json, print_table
+from addersim.cli.output import alone_on_output, print_json, print_table, say
 from addersim.cli.own_network import own_network
 from addersim.errors import LoweringError
 from addersim.inputs.limits import IMAGE_SIDE, read_number, shown
@@ -69,9 +69,12 @@ def run(
     if json:
         print_json(
             {"network": network.name, "file": str(output), "input_shape": network.input_shape, "layers": network.table()}
+            | {"preprocessing": str(network.preprocessing), "totals": network.totals().to_dict()}
         )
     else:
         print_table(f"{network.name} -> {output}", network.table())
+        say(str(network.totals()))
+        say(f"preprocessing of images: {network.preprocessing}")
 
 
 def _from_onnx(source: str, weights: str | None, input_shape: str | None, name: str | None, normalisation: Any) -> Network:

@@ -61,7 +61,8 @@ def _import(source: str, path: str) -> ModuleType:
         raise LoweringError(f"{source}: there is no file {path}; needs {_FORM}")
     name = os.path.basename(path).removesuffix(".py")
     spec = spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None  # it ends in .py
+    assert spec is not None
+    assert spec.loader is not None  # it ends in .py
     module = sys.modules[name] = module_from_spec(spec)  # classes find the module that they stand in
     spec.loader.exec_module(module)
     return module

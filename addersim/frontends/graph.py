@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any, NoReturn, cast
 
 import numpy as np
+from msgspec.structs import replace
 
 from addersim.errors import AddersimError, LoweringError
 from addersim.frontends.flow import Flow
 from addersim.inputs.opening import MAX_FILE_BYTES
-from addersim.layers import AnyLayer, Layer, Move, Shape, Unknown
+from addersim.layers import Affine, AnyLayer, Layer, Move, Shape, Unknown, Window
 from addersim.network import INPUT
 from addersim.storage import stands_in
 
@@ -54,13 +55,39 @@ class Graph:
         self.missing: list[Missing] = []
         self._built: dict[str, Layer] = {}
         self._moved: dict[tuple[Any, ...], Flow] = {}
+        self._arrays: dict[tuple[Any, ...], tuple[Array, Array]] = {}  # the given one is kept, so that its place stays its own
+        self._owners: dict[int, str] = {}
+        self._numbers: dict[str, int] = {}
         self._taken_bytes = 0
 
     def layer(self, kind: type[Layer], name: str, *flows: Flow, **fields: Any) -> Flow:
         """Append a layer that reads values as they are, each rearranged by a layer of its own where that is due."""
-        self.take(sum(one.nbytes for one in fields.values() if isinstance(one, np.ndarray) and not stands_in(one)))
         placed = [self.placed(flow, name) for flow in flows]
-        return self._append(kind, self._unique(name), placed, fields)
+        unique = self._unique(name)
+        kept = {key: self._kept(one) if isinstance(one, np.ndarray) else one for key, one in fields.items()}
+        if kind is Window:
+            owner = self._owners.setdefault(id(kept["weights"]), unique)
+            kept["shared"] = None if owner == unique else owner
+        return self._append(kind, unique, placed, kept)
+
+    def _kept(self, given: Array) -> Array:
+        """An array of the network's own; one for all layers that are given the same memory, as shared modules are."""
+        place = (given.__array_interface__["data"][0], given.dtype.str, given.shape, given.strides)
+        if place not in self._arrays:
+            whole = stands_in(given)  # takes no memory, and stays so
+            self.take(0 if whole else given.nbytes)
+            self._arrays[place] = given, given if whole else given.copy(order="C")
+        return self._arrays[place][1]
+
+    def trained(self, start: int, values: int) -> None:
+        """Note how many trained values are behind the affine layers appended since there were `start` layers."""
+        for name in list(self._built)[start:]:
+            layer = self._built[name]
+            if isinstance(layer, Affine):
+                self._built[name], values = replace(layer, trained=values), 0
+
+    def __len__(self) -> int:
+        return len(self._built)
 
     def _append(self, kind: type[Layer], name: str, flows: Sequence[Flow], fields: dict[str, Any]) -> Flow:
         try:
@@ -102,9 +129,10 @@ class Graph:
         base = name or "layer"
         if base not in self._built and base != INPUT:
             return base
-        number = 2
+        number = self._numbers.get(base, 1) + 1
         while f"{base}.{number}" in self._built:
             number += 1
+        self._numbers[base] = number
         return f"{base}.{number}"
 
     def finished(self, outputs: Sequence[Flow]) -> tuple[tuple[AnyLayer, ...], tuple[str, ...]]:

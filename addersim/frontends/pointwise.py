@@ -91,17 +91,17 @@ def affine(graph: Graph, name: str, flow: Flow, multiplier: Array, addend: Array
         fields = {name: one.reshape(-1)[:1].copy() for name, one in zip(("multiplier", "addend"), constants, strict=True)}
         if fields["multiplier"][0] == 1 and fields["addend"][0] == 0:
             return flow
-        return each(graph, name, flow, Affine, keeps_zero=not fields["addend"].any(), **fields)
+        return each(graph, name, flow, Affine, keeps_zero=not fields["addend"].any(), trained=0, **fields)
     if len(axes) == 1:
         fields = _along(constants, axes[0], wanted[axes[0]])
-        return _each_channel(graph, name, flow.front(axes[0]), Affine, fields).back(axes[0])
+        return _each_channel(graph, name, flow.front(axes[0]), Affine, fields | {"trained": 0}).back(axes[0])
     words = math.prod(wanted)
     graph.take(16 * words)
     fields = {
         name: np.ascontiguousarray(np.broadcast_to(one, wanted)).reshape(-1)
         for name, one in zip(("multiplier", "addend"), constants, strict=True)
     }
-    return graph.layer(Affine, name, flow.reshape((words,)), **fields).reshape(wanted)
+    return graph.layer(Affine, name, flow.reshape((words,)), trained=0, **fields).reshape(wanted)
 
 
 def _varies(values: Array, axis: int) -> bool:
@@ -125,9 +125,10 @@ def batch_norm(
             f"mean {mean.shape} and variance {variance.shape} for values of shape {flow.shape}; expected one a channel, "
             "and no negative variance"
         )
+    trained = sum(one.size for one in (gamma, beta) if one is not None)
     multiplier = (1.0 if gamma is None else gamma.astype(np.float64)) / np.sqrt(variance + epsilon)
     addend = (0.0 if beta is None else beta.astype(np.float64)) - mean * multiplier
-    return _each_channel(graph, name, flow, Affine, {"multiplier": multiplier, "addend": addend})
+    return _each_channel(graph, name, flow, Affine, {"multiplier": multiplier, "addend": addend, "trained": trained})
 
 
 Binary = Literal["add", "sub", "mul", "div", "max", "min"]

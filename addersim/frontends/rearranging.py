@@ -59,7 +59,8 @@ def constant(graph: Graph, name: str, like: Flow, values: Array) -> Flow:
     nothing = like.reshape((math.prod(like.shape),)).take(0, np.full(words, ZERO))
     zeros = graph.placed(nothing, name)
     addend = np.ascontiguousarray(values, np.float64).reshape(-1)
-    return graph.layer(Affine, f"{name}.constant", zeros, multiplier=np.ones(words), addend=addend).reshape(values.shape)
+    found = graph.layer(Affine, f"{name}.constant", zeros, multiplier=np.ones(words), addend=addend, trained=0)
+    return found.reshape(values.shape)
 
 
 def overwrite(graph: Graph, name: str, flow: Flow, values: Flow | Array, axis: int, places: Array) -> Flow:
@@ -129,5 +130,5 @@ def pad_with(graph: Graph, name: str, flow: Flow, pads: Sequence[tuple[int, int]
     around = np.full(padded.shape, value)
     around[tuple(slice(before, before + size) for (before, _), size in zip(pads, flow.shape, strict=True))] = 0.0
     placed = graph.placed(padded.reshape((math.prod(padded.shape),)), name)
-    fields = {"multiplier": np.ones(around.size), "addend": around.reshape(-1)}
+    fields = {"multiplier": np.ones(around.size), "addend": around.reshape(-1), "trained": 0}
     return graph.layer(Affine, name, placed, **fields).reshape(padded.shape)

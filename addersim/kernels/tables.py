@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from addersim.kernels.checks import CODES, check_array, check_pieces, check_table, check_threads
+from addersim.kernels.core import core, flat
 
 __all__ = ["look_up_codes", "look_up_pieces"]
 
@@ -35,8 +36,18 @@ def look_up_codes(x: Array, table: Array, *, least: int, threads: int | None = N
     """
     x, table = check_array("x", x, CODES), check_array("table", table, CODES)
     check_table(x, table, least, len(table))
-    check_threads(threads)
+    count = check_threads(threads)
+    if x.dtype.itemsize == 1 and table.shape[1] == 1 and x.size:
+        return _bytes_looked_up(x, table, least, count)
     return _entries(x.astype(np.int32) - least, table)
+
+
+def _bytes_looked_up(x: Array, table: Array, least: int, count: int) -> Array:
+    """As `look_up_codes` for codes of one byte: the entries stand where the byte, read without sign, finds them."""
+    whole, y = np.zeros(256, table.dtype), np.empty(x.shape, table.dtype)
+    whole[np.arange(least, least + len(table)) % 256] = table[:, 0]
+    core.look_up(x.view(np.uint8).reshape(len(x), 1, -1), flat(whole), whole.itemsize, flat(y), count)
+    return y
 
 
 def _entries(places: Array, table: Array) -> Array:
@@ -44,7 +55,7 @@ def _entries(places: Array, table: Array) -> Array:
     channels = table.shape[1]
     if channels > 1:
         places = places * channels + np.arange(channels, dtype=np.int32)
-    return table.reshape(-1).take(places)
+    return table.reshape(-1).take(places, mode="clip")  # they were checked
 
 
 def look_up_pieces(x: Array, base: Array, slope: Array, *, least: int, place_bits: int, threads: int | None = None) -> Array:

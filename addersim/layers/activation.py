@@ -41,7 +41,7 @@ class Relu(Layer, frozen=True, tag="relu"):
 
     def integer(self, plan: Plan) -> IntegerLayer:
         output = plan.formats[self.name]
-        bound = None if self.maximum is None else max(1, round(self.maximum / output.scale))
+        bound = None if self.maximum is None else max(1, round(min(self.maximum / output.scale, output.maximum)))
         return IntegerRelu(
             name=self.name,
             inputs=self.inputs,

@@ -31,14 +31,18 @@ _ADDEND_LIMIT = 2.0**60
 class Affine(Layer, frozen=True, tag="affine"):
     """``y = multiplier * x + addend``, both of shape ``(channels,)`` or ``(1,)``, in float64.
 
-    Batch norm at inference: multiplier ``gamma / sqrt(variance + epsilon)``, addend ``beta - mean * multiplier``.
+    Batch norm at inference: multiplier ``gamma / sqrt(variance + epsilon)``, addend ``beta - mean * multiplier``. `trained`
+    is how many trained values are behind these; None: as many as they are.
     """
 
     multiplier: np.ndarray
     addend: np.ndarray
+    trained: int | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.trained is not None and self.trained < 0:
+            raise NetworkError(f"layer {self.name}: {self.trained} trained values; expected at least 0")
         for field, values in (("multiplier", self.multiplier), ("addend", self.addend)):
             if values.ndim != 1 or values.size == 0:
                 raise NetworkError(f"layer {self.name}: {field} is {values.dtype} {values.shape}; expected one axis of floats")
@@ -61,7 +65,8 @@ class Affine(Layer, frozen=True, tag="affine"):
         multiplier, addend = np.broadcast_arrays(
             self.multiplier * first.multiplier, self.multiplier * first.addend + self.addend
         )
-        return Affine(name=self.name, inputs=first.inputs, multiplier=multiplier.copy(), addend=addend.copy())
+        trained = self.parameters() + first.parameters()
+        return Affine(name=self.name, inputs=first.inputs, multiplier=multiplier.copy(), addend=addend.copy(), trained=trained)
 
     def integer(self, plan: Plan) -> IntegerLayer:
         output = plan.formats[self.name]
@@ -97,7 +102,7 @@ class Affine(Layer, frozen=True, tag="affine"):
         return f"x * {self.multiplier[0]:.6g} + {self.addend[0]:.6g}"
 
     def parameters(self) -> int:
-        return self.multiplier.size + self.addend.size
+        return self.multiplier.size + self.addend.size if self.trained is None else self.trained
 
 
 def fixed_multiplier(reals: Array, bits: int, addends: Array, where: str) -> tuple[Array, Array]:

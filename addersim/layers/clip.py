@@ -63,7 +63,7 @@ class Clip(Layer, frozen=True, tag="clip"):
             return None
         if not calibrated:
             return output.minimum + 1
-        return min(max(round(end / output.scale), output.minimum), output.maximum)
+        return round(min(max(end / output.scale, output.minimum), output.maximum))
 
     def details(self) -> str:
         return " ".join(f"{word} {end:g}" for word, end in (("from", self.low), ("up to", self.high)) if end is not None)

@@ -18,7 +18,7 @@ from addersim.trace import Operand
 __all__ = ["ERROR", "Falling", "reciprocal", "reciprocal_root"]
 
 MANTISSA_BITS = 24
-ERROR = 2.0**-18
+ERROR = 0.7 * 2.0**-18
 """Largest relative error of a table's answer, the bits that it drops from a number included."""
 
 

@@ -129,7 +129,7 @@ class IntegerNormalise(IntegerLayer, frozen=True, tag="normalise"):
 
     def _added(self, group: int) -> int:
         """What epsilon adds to ``v``, in its steps."""
-        return round(self.epsilon * group * group * 4.0 ** self._fraction_bits(group))
+        return round(min(self.epsilon * group * group * 4.0 ** self._fraction_bits(group), 2.0**61))
 
     def value(self, *inputs: Value) -> Value:
         (given,) = inputs

@@ -20,7 +20,6 @@ class Product(Layer, frozen=True, tag="product"):
     """``a * b``, of two values of one shape or of shapes with size 1 where they differ."""
 
     ARITY = 2
-    KEEPS_SIGN = True
 
     def is_never_negative(self, *inputs: bool) -> bool:
         return all(inputs) or self.inputs[0] == self.inputs[1]

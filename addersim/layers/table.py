@@ -104,6 +104,8 @@ class Table(Layer, frozen=True, tag="table"):
         """Output code of every input code, ``(codes, 1)`` or ``(codes, channels)``: the function, rounded and saturated."""
         reals = np.arange(source.minimum, source.maximum + 1)[:, None] * source.scale
         found = self.record.nearest(reals, *self._arguments())
+        if (wrong := np.isnan(found).any(axis=1)).any():
+            raise NetworkError(f"layer {self.name}: {self.details()} gives no number at {reals[wrong][0, 0]:g}")
         return np.clip(np.rint(found / output.scale), output.minimum, output.maximum).astype(output.dtype)
 
     def details(self) -> str:

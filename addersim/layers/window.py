@@ -92,6 +92,8 @@ class Window(Layer, frozen=True, tag="window"):
         Shape ``(filters,)``, or None.
     stride, padding, dilation
         Vertical and horizontal. Padded zeros are operands: in ``l1`` each contributes ``-|0 - f|``.
+    shared
+        Name of the layer before it whose weights it uses: they, and a bias equal to that layer's, are counted there.
     """
 
     arithmetic: str
@@ -102,6 +104,7 @@ class Window(Layer, frozen=True, tag="window"):
     dilation: Pair = (1, 1)
     groups: int = 1
     far_padding: Pair | None = None
+    shared: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -161,6 +164,7 @@ class Window(Layer, frozen=True, tag="window"):
             weight_format=weight_format,
             accumulator=plan.how.accumulator,
             **_moves(self),
+            shared=self.shared,
         )
 
     def details(self) -> str:
@@ -171,7 +175,7 @@ class Window(Layer, frozen=True, tag="window"):
         return " ".join(words + ["bias"] * (self.bias is not None))
 
     def parameters(self) -> int:
-        return self.weights.size + (0 if self.bias is None else self.bias.size)
+        return (0 if self.shared else self.weights.size) + (0 if self.bias is None else self.bias.size)
 
 
 class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
@@ -191,6 +195,7 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
     dilation: Pair = (1, 1)
     groups: int = 1
     far_padding: Pair | None = None
+    shared: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -70,6 +70,8 @@ class Prepared:
         Calibration images, or None.
     samples
         What each value looks like on them.
+    shared
+        By window that shares weights, the window that has them.
     """
 
     network: Network
@@ -77,6 +79,7 @@ class Prepared:
     folded: bool
     images: Images | None
     samples: Mapping[str, Sample]
+    shared: Mapping[str, str]
 
 
 def prepare(network: Network, images: Images | None, folded: bool = True, threads: int | None = None) -> Prepared:
@@ -85,7 +88,8 @@ def prepare(network: Network, images: Images | None, folded: bool = True, thread
     if folded:
         paired = fold_batch_norm(paired)
     samples = _nominal_samples(paired) if images is None else sample_network(paired, _some(images, network), threads=threads)
-    return Prepared(paired, twins, folded, images, samples)
+    shared = {layer.name: layer.shared for layer in network.layers if isinstance(layer, Window) and layer.shared}
+    return Prepared(paired, twins, folded, images, samples, shared)
 
 
 def quantize_prepared(prepared: Prepared, how: Quantization, threads: int | None = None) -> Program:
@@ -114,6 +118,7 @@ def quantize_prepared(prepared: Prepared, how: Quantization, threads: int | None
         paired = clip_weights(paired, _input_ranges(paired, formats))
     scales = {name: one.scale for name, one in formats.items()}
     paired = _scale_weights(paired, how if calibrated else replace(how, calibration="min-max"), formats, scales)
+    paired = _shared(paired, prepared.shared, formats, how)
     plan = Plan(
         formats=formats,
         scales=scales,
@@ -192,6 +197,22 @@ def _scale_weights(
         found = channel_scales(layer.weights, bits, how.calibration, how.per_channel)
         by_filter[layer.name] = 2.0 ** np.ceil(np.log2(found)) if how.power_of_two else found
     return scale_channels(network, by_filter)
+
+
+def _shared(network: Network, shared: Mapping[str, str], formats: Mapping[str, FixedFormat], how: Quantization) -> Network:
+    """Windows share weights as in the original where rewrites left them equal, on one grid, in one width: so are codes."""
+    windows = {layer.name: layer for layer in network.layers if isinstance(layer, Window)}
+
+    def same(one: Window, owner: Window) -> bool:
+        alike = how.bits(one.name, "weight_bits") == how.bits(owner.name, "weight_bits") and how.weight_rounding == "nearest"
+        grids = not ARITHMETICS[one.arithmetic].shared_scale or formats[one.inputs[0]] == formats[owner.inputs[0]]
+        return alike and grids and one.arithmetic == owner.arithmetic and np.array_equal(one.weights, owner.weights)
+
+    kept = {name: owner for name, owner in shared.items() if same(windows[name], windows[owner])}
+    layers = tuple(
+        replace(one, shared=kept[one.name]) if isinstance(one, Window) and one.name in kept else one for one in network.layers
+    )
+    return replace(network, layers=layers)
 
 
 def _adjust(

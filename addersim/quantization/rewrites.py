@@ -92,7 +92,7 @@ def _move_biases(layers: tuple[AnyLayer, ...]) -> tuple[AnyLayer, ...]:
     result: list[AnyLayer] = []
     for layer in layers:
         if isinstance(layer, Window):
-            result.append(replace(layer, bias=None))
+            result.append(replace(layer, bias=None, shared=None))  # what follows may change each alone
         elif isinstance(layer, Affine) and layer.inputs[0] in biases:
             bias = biases[layer.inputs[0]].astype(np.float64)
             multiplier, addend = np.broadcast_arrays(layer.multiplier, layer.addend + layer.multiplier * bias)

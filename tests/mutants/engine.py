@@ -4,6 +4,7 @@ RULES = "unit/quantization/test_rules_table.py"
 PIPELINE = (
     f"{RULES} unit/quantization/test_calibration.py unit/quantization/test_rewrites.py unit/quantization/test_pipeline.py"
 )
+LAYERS = "unit/layers"
 BILLS = "unit/layers/test_bills.py"
 
 CHANGES = {
@@ -151,6 +152,79 @@ CHANGES = {
             ("start if start >= 0 else start % dilation", "max(start, 0)"),
             ("-(-(i + 1) * size // outputs)", "(i + 1) * size // outputs"),
         ),
+    ),
+    "layers/concat.py": (
+        f"{BILLS} {LAYERS}/test_joins.py",
+        (
+            ("(codes.minimum < output.minimum) + ", ""),
+            ("min(one.minimum for one in found)", "max(one.minimum for one in found)"),
+        ),
+    ),
+    "layers/product.py": (
+        f"{BILLS} {LAYERS}/test_joins.py",
+        (
+            ("max(first.bits, second.bits)", "first.bits"),
+            (" or self.inputs[0] == self.inputs[1]", ""),
+            ("min(plan.how.multiplier_bits, MOST_MULTIPLIER_BITS)", "plan.how.multiplier_bits"),
+        ),
+    ),
+    "layers/clip.py": (
+        f"{BILLS} {LAYERS}/test_joins.py",
+        (
+            ("(given.minimum < low) + ", ""),
+            ("self.low is not None and self.low >= 0", "self.low is not None and self.low > 0"),
+            ("self.high is None or self.high >= 0", "True"),
+        ),
+    ),
+    "layers/table.py": (
+        f"{LAYERS}/test_table.py",
+        (
+            ("np.rint(found / output.scale)", "np.floor(found / output.scale)"),
+            ("source.minimum, source.maximum + 1)", "0, source.maximum - source.minimum + 1)"),
+        ),
+    ),
+    "layers/pieces.py": (
+        f"{BILLS} {LAYERS}/test_table.py",
+        (
+            ("(left.max(axis=1) + left.min(axis=1)) // 2", "left.max(axis=1)"),
+            ("max(self.multiplier_bits, self.place_bits)", "self.multiplier_bits"),
+        ),
+    ),
+    "layers/interpolate.py": (
+        f"{BILLS} {LAYERS}/test_interpolate.py",
+        (
+            ("2 * words", "words"),
+            ("            bits += self.fraction_bits\n", ""),
+            ("np.where(fractions > 0, places[1], places[0])", "places[0]"),
+        ),
+    ),
+    "layers/normalise.py": (
+        f"{BILLS} {LAYERS}/test_normalise.py",
+        (
+            ("squares - total * total", "squares"),
+            ("(squares << 2 * bits)", "squares"),
+            ("self.epsilon * group * group", "self.epsilon * group"),
+            ("return max(-self.source.minimum, self.source.maximum)", "return self.source.maximum"),
+        ),
+    ),
+    "layers/softmax.py": (
+        f"{BILLS} {LAYERS}/test_softmax.py",
+        (
+            ("HAS_OWN_SCALE = True", "HAS_OWN_SCALE = False"),
+            ("self.lower[below % self.lower.size]", "self.lower[0]"),
+            ("if source.bits <= LARGEST_TABLE_BITS else", "if True else"),
+        ),
+    ),
+    "layers/falling.py": (
+        f"{LAYERS}/test_normalise.py {LAYERS}/test_softmax.py",
+        (
+            ("((first + last) / 2 - middle) / 2", "0 * first"),
+            ("np.minimum(self.shift + exponent, 62)", "self.shift + exponent"),
+        ),
+    ),
+    "kernels/mantissas.py": (
+        f"{LAYERS}/test_normalise.py",
+        (("    exponent -= x >> exponent == 0", "    exponent -= 0"),),
     ),
     "layers/narrowing.py": (
         BILLS,

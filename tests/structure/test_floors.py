@@ -25,6 +25,7 @@ FLOORS = {
     "_core": 2,
     "kernels": 2,
     "images": 3,
+    "totals": 3,
     "network": 3,
     "program": 3,
     "trace": 3,

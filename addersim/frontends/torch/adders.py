@@ -151,7 +151,8 @@ def _run_beside(module: nn.Module, candidates: Sequence[AdderLayer], images: Ten
     def watched(layer: AdderLayer, forward: Any) -> Any:
         def run(*given: Any, **options: Any) -> Any:
             y = forward(*given, **options)
-            if layer.module not in found and len(given) == 1 and not options:
+            plain = len(given) == 1 and not options and isinstance(y, Tensor) and bool(torch.isfinite(y).all())
+            if layer.module not in found and plain:
                 found[layer.module] = _differences(layer, given[0], y)
             return y
 

@@ -39,6 +39,8 @@ class Walk:
         self.captured, self.graph = captured, Graph(image)
         self.values: dict[torch.fx.Node, Any] = {}
         self.batch = captured.image.meta["val"].shape[0]
+        self.behind: dict[torch.fx.Node, frozenset[str]] = {}
+        self.counted: set[str] = set()
 
     def layers(self) -> tuple[tuple[AnyLayer, ...], tuple[str, ...]]:
         """Layers in order, and the one that gives each output."""
@@ -57,6 +59,7 @@ class Walk:
         return [node for node in self.captured.outputs if isinstance(self.values[node], Flow)]
 
     def _placeholder(self, node: torch.fx.Node) -> Any:
+        self.behind[node] = frozenset({node.name})
         return self.graph.image if node is self.captured.image else self.captured.constants.get(node.name)
 
     def _called(self, node: torch.fx.Node) -> Any:
@@ -66,6 +69,7 @@ class Walk:
         if node.target is operator.getitem:
             return arguments[0][arguments[1]]
         if not any(_has_flow(one) for one in read):
+            self.behind[node] = frozenset().union(*(self.behind.get(one, ()) for one in node.all_input_nodes))
             return self._constant(node, arguments, options)
         if node.meta.get("val") is None:  # a check of types or sizes, which gives nothing
             return None
@@ -90,7 +94,17 @@ class Walk:
         schema = node.target._schema.arguments  # type: ignore[union-attr]
         named = {one.name: one.default_value for one in schema if one.has_default_value()}
         named |= {**dict(zip((one.name for one in schema), arguments, strict=False)), **options}
-        return row(Call(self.graph, node, self._name(node, kind), named, lambda: self._shapes(node)))
+        start = len(self.graph)
+        found = row(Call(self.graph, node, self._name(node, kind), named, lambda: self._shapes(node)))
+        self._note_trained(node, start)
+        return found
+
+    def _note_trained(self, node: torch.fx.Node, start: int) -> None:
+        """Parameters that a node is the first to read are those of the layers that it became."""
+        read: set[str] = set().union(*(self.behind.get(one, ()) for one in node.all_input_nodes))
+        new = (read & self.captured.trained) - self.counted
+        self.counted |= new
+        self.graph.trained(start, sum(self.captured.constants[name].numel() for name in new))
 
     def _constant(self, node: torch.fx.Node, arguments: Sequence[Any], options: Mapping[str, Any]) -> Any:
         """What does not depend on the images, computed by torch itself, for one image where their number matters."""

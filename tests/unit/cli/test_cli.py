@@ -284,6 +284,11 @@ def test_nan_weights_are_refused(tmp_path):
         ),
         (("estimate", "lenet5-adder", "--table", "mine"), "'mine': neither a bundled name (aladdin-cacti-22nm"),
         (("list", "cats"), "list 'cats': not one of networks, architectures"),
+        (("count", "mobilenetv9"), "nor a file; architectures: addersim list architectures"),
+        (
+            ("lower", "resnet20-conv", "-o", "x.npz", "--input-shape", "3,64,64"),
+            "resnet20-conv: takes images of (3, 32, 32); found (3, 64, 64)",
+        ),
         (("check", "nothing.npz"), "nothing.npz: no such file"),
         (("check", "README.md"), "README.md: cannot tell what it is; known endings: .npz, .onnx, .toml, .cfg, .csv"),
     ],

@@ -187,11 +187,11 @@ def test_shapes_that_do_not_meet_are_refused(first, second):
 def test_the_widest_products_are_exact(bits):
     codes = np.array([[0, 1, (1 << bits) - 1]], np.uint16)
     layer = Product(name="p", inputs=("x", "x")).integer(
-        Plan({"p": FixedFormat(16, False, 65536.0)}, {"x": 1.0}, Quantization(multiplier_bits=32), {})
+        Plan({"p": FixedFormat(16, False, 66000.0)}, {"x": 1.0}, Quantization(multiplier_bits=32), {})
     )
     for engine in ENGINES:
         found = layer.run(engine, codes, codes)
-        assert found.values.tolist() == [[0, 0, round(((1 << bits) - 1) ** 2 / 65536)]]
+        assert found.values.tolist() == [[0, 0, round(((1 << bits) - 1) ** 2 / 66000)]]
 
 
 @pytest.mark.parametrize(
@@ -261,3 +261,11 @@ def test_a_bound_from_zero_on_is_a_relu_too(low, signed):
     program = quantize(network, pixels)
     assert program.static_values()["w.requantize"].signed == signed
     assert error_of(program, pixels, network, "relu") < 0.02
+
+
+def test_bounds_beyond_any_code_do_nothing():
+    plan = Plan({"c": FixedFormat(8, True, 1e-3)}, {"x": 1e-3}, Quantization(), {})
+    found = Clip(name="c", inputs=("x",), low=-1e308, high=1e308).integer(plan)
+    assert (found.low, found.high) == (None, None)
+    unsigned = Plan({"c": FixedFormat(8, False, 1e-3)}, {"x": 1e-3}, Quantization(), {})
+    assert Relu(name="c", inputs=("x",), maximum=1e308).integer(unsigned).maximum is None

@@ -58,6 +58,7 @@ def test_values_are_torchs():
 )
 def test_tables_are_as_near_as_they_say_and_both_engines_agree(numbers, constant, make):
     numbers += [1, 2**62, 2**53 - 1, 2**54 - 1, 2**61 - 1]
+    numbers += [2**30, 2**30 + 2**21, 2**30 + 2**22 - 1]  # both ends and the middle of the steepest piece
     x, table = np.array(numbers, np.int64), make(constant)
     table.check("layer t", 1 if make is reciprocal else 2)
     found, expected = (engine.mantissas(x, table.base, table.slope) for engine in ENGINES)
@@ -67,6 +68,12 @@ def test_tables_are_as_near_as_they_say_and_both_engines_agree(numbers, constant
     mantissa, exponent = found
     real = constant / (x.astype(float) if make is reciprocal else np.sqrt(x.astype(float)))
     np.testing.assert_allclose(mantissa * 2.0 ** -(table.shift + exponent), real, rtol=ERROR)
+
+
+def test_a_product_that_is_shifted_beyond_64_bits_is_zero():
+    table, values = reciprocal(2.0**-20), np.array([(1 << 37), -(1 << 37)])
+    for engine in ENGINES:
+        assert table.times(engine, np.array([1 << 62, 1 << 40]), values, FixedFormat(8)).tolist() == [0, 0]
 
 
 def test_numbers_below_one_have_no_mantissa():
@@ -130,6 +137,8 @@ def test_what_cannot_be_is_refused():
     assert made.value(Value.of((2, 255, 256), wide)).shape == (2, 255, 256)
     with pytest.raises(NetworkError, match=r"^layer n: epsilon is 1e\+20 squared input steps; at most 2\*\*61 / 8\*\*2$"):
         layer(epsilon=1e14).integer(plan).value(Value.of((2, 8), wide))
+    with pytest.raises(NetworkError, match=r"^layer n: epsilon is 1e\+306 squared input steps; at most"):
+        layer(epsilon=1e300).integer(plan).value(Value.of((2, 8), wide))
     fine = Plan({"x": wide, "n": FixedFormat(8, True, 2.0**-20)}, {}, Quantization(), {})
     with pytest.raises(NetworkError, match="^layer n: output scale 9.54e-07 is too fine for mantissas of 24 bits"):
         layer(epsilon=0.0).integer(fine).value(Value.of((2, 8), wide))

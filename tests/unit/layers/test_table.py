@@ -89,11 +89,13 @@ def test_kernels_are_their_twins(data, bits, signed, place_bits, columns):
     source = FixedFormat(bits, signed)
     random = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
     x = random.integers(source.minimum, source.maximum + 1, (data.draw(st.integers(0, 3)), 5, 4)).astype(source.dtype)
-    entries = random.integers(-128, 128, (1 << bits, columns)).astype(np.int8)
+    kind = data.draw(st.sampled_from(("int8", "uint8", "int16", "uint16")))
+    ends = np.iinfo(kind)
+    entries = random.integers(ends.min, ends.max, (1 << bits, columns), endpoint=True).astype(kind)
     base, slope = random.integers(-(2**31), 2**31, (2, 1 << (bits - min(bits, place_bits)), columns)).astype(np.int32)
     for engine in ENGINES:
         found = engine.look_up_codes(x, entries, least=source.minimum, threads=2)
-        assert found.dtype == np.int8
+        assert found.dtype == kind
         np.testing.assert_array_equal(found, reference.look_up_codes(x, entries, least=source.minimum))
         pieces = {"least": source.minimum, "place_bits": min(bits, place_bits)}
         found = engine.look_up_pieces(x, base, slope, **pieces)
@@ -141,3 +143,8 @@ def test_a_table_serves_the_format_that_it_was_made_for():
 def test_details_and_parameters():
     assert table("elu", constants=(0.5,)).details() == "elu 0.5"
     assert (table("prelu").parameters(), table("tanh").parameters()) == (3, 0)
+
+
+def test_constants_that_give_no_number_are_refused():
+    with pytest.raises(NetworkError, match="^layer t: celu 0 gives no number at 0$"):
+        integer(table("celu", constants=(0.0,)), FixedFormat(8), FixedFormat(8))
