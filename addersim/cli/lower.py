@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,7 @@ from addersim.cli import options
 from addersim.cli.output import alone_on_output, print_json, print_table, say
 from addersim.cli.own_network import own_network
 from addersim.errors import LoweringError
+from addersim.frontends.proof import PROOF
 from addersim.inputs.limits import IMAGE_SIDE, read_number, shown
 from addersim.inputs.opening import STANDARD
 from addersim.inputs.text import printable
@@ -50,6 +52,19 @@ def run(
     ] = None,
     std: Annotated[str | None, typer.Option(help="Standard deviation, as in training: one a channel, or one for all.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the network.")] = None,
+    adder: Annotated[
+        list[str] | None, typer.Option(help="Class of yours that is an adder layer, -sum |x - f|; repeatable.")
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check/--no-check", help="Run source and network on the same images; they must agree.")
+    ] = True,
+    countable: Annotated[
+        bool, typer.Option("--countable", help="Keep operations that have no layer, to count around them.")
+    ] = False,
+    channels_first: Annotated[
+        bool,
+        typer.Option("--channels-first", help="Take images as channels x height x width where an ONNX file has them last."),
+    ] = False,
     json: options.Json = False,
 ) -> None:
     """Lower a network to one .npz of plain arrays: an ONNX file (needs onnx), or a torch network (needs torch).
@@ -57,11 +72,15 @@ def run(
     PACKAGE.MODULE:CALLABLE and FILE.py:CALLABLE are your own code: it is imported and called without arguments to build the
     network. ONNX files are only read.
     """
-    normalisation = {"mean": _numbers("--mean", mean), "std": _numbers("--std", std)}
+    how = {"mean": _numbers("--mean", mean), "std": _numbers("--std", std), "check": check, "countable": countable}
     if source == STANDARD or source.lower().endswith(".onnx"):
-        network = _from_onnx(source, weights, input_shape, name, normalisation)
+        if weights or adder:
+            raise LoweringError(f"{source}: --weights and --adder are for torch networks; an ONNX file holds its own")
+        network = _from_onnx(source, input_shape, name, how | {"channels_first": channels_first})
     else:
-        network = _from_torch(source, weights, prefix, input_shape, name, normalisation)
+        if channels_first:
+            raise LoweringError(f"{source}: --channels-first is for ONNX files; torch networks take channels first")
+        network = _from_torch(source, weights, prefix, input_shape, name, how | {"adders": adder or ()})
     alone = alone_on_output(output, json=json)
     network.save(output)
     if alone:
@@ -70,23 +89,23 @@ def run(
         print_json(
             {"network": network.name, "file": str(output), "input_shape": network.input_shape, "layers": network.table()}
             | {"preprocessing": str(network.preprocessing), "totals": network.totals().to_dict()}
+            | {"proof": network.metadata[PROOF]}
         )
     else:
         print_table(f"{network.name} -> {output}", network.table())
         say(str(network.totals()))
         say(f"preprocessing of images: {network.preprocessing}")
+        say(f"beside its source: {network.metadata[PROOF]}")
 
 
-def _from_onnx(source: str, weights: str | None, input_shape: str | None, name: str | None, normalisation: Any) -> Network:
+def _from_onnx(source: str, input_shape: str | None, name: str | None, how: Mapping[str, Any]) -> Network:
     from addersim.frontends.onnx import lower_onnx
 
-    if weights:
-        raise LoweringError(f"{source}: --weights is for torch networks; an ONNX file holds its own")
-    return lower_onnx(source, _shape(input_shape) if input_shape else None, name=name, **normalisation)
+    return lower_onnx(source, _shape(input_shape) if input_shape else None, name=name, **how)
 
 
 def _from_torch(
-    source: str, weights: str | None, prefix: str, input_shape: str | None, name: str | None, normalisation: Any
+    source: str, weights: str | None, prefix: str, input_shape: str | None, name: str | None, how: Mapping[str, Any]
 ) -> Network:
     try:
         import torch  # noqa: F401
@@ -96,7 +115,7 @@ def _from_torch(
 
     module, shape = _build(source, input_shape)
     metadata = {"origin": f"{source}, weights {_load(module, weights, prefix) if weights else 'untrained'}"}
-    return lower(module, shape, name=name or (source if ":" not in source else None), metadata=metadata, **normalisation)
+    return lower(module, shape, name=name or (source if ":" not in source else None), metadata=metadata, **how)
 
 
 def _load(module: Any, weights: str, prefix: str) -> str:

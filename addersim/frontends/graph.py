@@ -119,10 +119,8 @@ class Graph:
         owners: dict[int, str] = {}
         found = []
         for layer in layers:
-            if isinstance(layer, Window):
-                owner = owners.setdefault(id(layer.weights), layer.name)
-                layer = replace(layer, shared=None if owner == layer.name else owner)
-            found.append(layer)
+            owner = owners.setdefault(id(layer.weights), layer.name) if isinstance(layer, Window) else layer.name
+            found.append(layer if owner == layer.name else replace(layer, shared=owner))
         return found
 
     def take(self, size_bytes: int) -> None:

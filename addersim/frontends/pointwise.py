@@ -12,6 +12,7 @@ from addersim.frontends.flow import Flow
 from addersim.frontends.graph import Graph
 from addersim.frontends.rearranging import expand
 from addersim.layers import Add, Affine, Clip, Layer, Product, Relu, Table
+from addersim.layers.move import Take
 
 __all__ = [
     "affine",
@@ -28,6 +29,11 @@ __all__ = [
 
 Array = np.ndarray[Any, Any]
 
+PARTIAL = frozenset(
+    {"sqrt", "rsqrt", "log", "log2", "log10", "log1p", "reciprocal", "power", "acos", "asin", "acosh", "atanh"}
+)
+"""Functions that are not defined for every number."""
+
 
 def each(graph: Graph, name: str, flow: Flow, kind: type[Layer], *, keeps_zero: bool, **fields: Any) -> Flow:
     """A layer that treats every value alike: before any rearrangement that waits, unless that has put zeros in."""
@@ -43,6 +49,8 @@ def function(graph: Graph, name: str, flow: Flow, what: str, *constants: float, 
     if slopes is None or slopes.size == 1:
         if slopes is not None:
             fields = {"function": "leaky_relu", "constants": (float(slopes.reshape(())),)}
+        if what in PARTIAL and any(isinstance(step, Take) for step in flow.steps):
+            return graph.layer(Table, name, flow, **fields)  # of what was left out it might give NaN
         return each(graph, name, flow, Table, keeps_zero=False, **fields)
     fields["slopes"] = np.ascontiguousarray(slopes.reshape(-1), np.float32)
     return _each_channel(graph, name, flow, Table, fields)

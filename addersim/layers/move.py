@@ -78,8 +78,9 @@ class Take(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="s
     def run(self, values: Array) -> Array:
         regular = self._slice()
         if regular is not None:
-            return values[(slice(None),) * (self.axis + 1) + (regular,)]
-        taken = np.take(values, np.maximum(self.indices, 0), axis=self.axis + 1)
+            cut: Array = values[(slice(None),) * (self.axis + 1) + (regular,)]
+            return cut
+        taken: Array = np.take(values, np.maximum(self.indices, 0), axis=self.axis + 1)
         if self.indices.min() == ZERO:
             taken[(slice(None),) * (self.axis + 1) + (self.indices == ZERO,)] = 0
         return taken

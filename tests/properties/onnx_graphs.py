@@ -414,15 +414,8 @@ def resize(maker):
         return None
     size = maker.values[name].shape[2:]
     attributes = {"mode": maker.dice.choice(["nearest", "linear"])}
-    places = [
-        "half_pixel",
-        "pytorch_half_pixel",
-        "align_corners",
-        "asymmetric",
-        *["half_pixel_symmetric"] * (maker.opset > 18),
-    ]
-    if attributes["mode"] == "nearest":
-        places = places[:4]  # the last one's places are whole numbers but for rounding, which evaluators see differently
+    # Not half_pixel_symmetric: its places are whole numbers but for rounding, which evaluators see differently.
+    places = ["half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric"]
     attributes["coordinate_transformation_mode"] = maker.dice.choice(places)
     if attributes["mode"] == "nearest":
         attributes["nearest_mode"] = maker.dice.choice(["round_prefer_floor", "round_prefer_ceil", "floor", "ceil"])

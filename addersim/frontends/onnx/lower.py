@@ -32,6 +32,7 @@ def lower_onnx(
     images: Images | None = None,
     check: bool = True,
     countable: bool = False,
+    channels_first: bool = False,
 ) -> Network:
     """Lower an ONNX file (needs the extra ``onnx``), and prove that the result gives what the file gives.
 
@@ -39,8 +40,7 @@ def lower_onnx(
     ----------
     path
         The model; one input of batch x channels x height x width, batch x channels x length or batch x features, and an output
-        of scores. A backbone's outputs may have any shape, where no other node reads them. The batch may be dynamic. Where the
-        file takes images with channels last, and brings them to the front at once, the network takes them with channels first.
+        of scores. A backbone's outputs may have any shape, where no other node reads them. The batch may be dynamic.
         A file whose weights are not there, or a ``countable`` network with something left out, can be counted and priced.
     input_shape
         ``(channels, height, width)``, ``(channels, length)`` or ``(features,)``; needed only where the file leaves them open.
@@ -60,6 +60,9 @@ def lower_onnx(
         where that is not installed, onnx's own evaluator; a network that was not checked says so.
     countable
         Whether operators that have no layer may stay, as layers that can be counted around and not run.
+    channels_first
+        Whether the network shall take images as channels x height x width where the file takes them as height x width x
+        channels and brings the channels to the front at once. Otherwise it takes them as the file does.
 
     Raises
     ------
@@ -69,7 +72,7 @@ def lower_onnx(
     """
     where = source(path)
     graph = read_graph(path)
-    last = channels_last(graph)
+    last = channels_first and channels_last(graph)
     shape = image_shape(graph, last, input_shape, where)
     walk = Walk(graph, shape, last, where)
     layers, ends = walk.finished()

@@ -39,6 +39,7 @@ class Walk:
         self.graph, self.where, self.layers = graph, where, Layers(image)
         self.last, self._shape = last, image
         self.values: dict[str, Value] = {**graph.constants, graph.image: image_value(self.layers.image, last), "": None}
+        self._counted: set[str] = set()
         self._read = {name for node in graph.nodes for name in node.inputs} | {*graph.outputs}
 
     def finished(self) -> tuple[tuple[AnyLayer, ...], tuple[str, ...]]:
@@ -93,11 +94,22 @@ class Walk:
             raise LoweringError("is computed from constants, which is not supported")
         try:
             with np.errstate(all="ignore"):
-                return OPERATORS[node.operator](Call(self.layers, node, inputs, self.graph.opset, self.graph.sizes[0]))
+                start = len(self.layers)
+                found = OPERATORS[node.operator](Call(self.layers, node, inputs, self.graph.opset, self.graph.sizes[0]))
+                self._note_trained(node, start)
+                return found
         except (TypeError, ValueError, IndexError, OverflowError) as error:
             if isinstance(error, AddersimError):
                 raise
             raise LoweringError(f"attributes or constants that do not fit ({' '.join(str(error).split())[:120]})") from None
+
+    def _note_trained(self, node: Node, start: int) -> None:
+        """Initialisers that a node is the first to read are trained, but for single numbers and the statistics of a norm."""
+        read = node.inputs[:3] if node.operator == "BatchNormalization" else node.inputs
+        sizes = {name: self.graph.constants[name].size for name in read if name in self.graph.constants}
+        new = {name: size for name, size in sizes.items() if size > 1 and name not in self._counted}
+        self._counted.update(new)
+        self.layers.trained(start, sum(new.values()))
 
     def _missing(self, node: Node, why: str, inputs: tuple[Any, ...]) -> Any:
         """Go on behind an operator without a layer, if the shapes that it gives are known."""

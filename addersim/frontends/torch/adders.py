@@ -95,7 +95,7 @@ class AdderLayer:
         """What it computes, as one operator."""
         moves = (self.geometry.stride, self.geometry.padding, self.geometry.dilation)
         pixels = x.reshape(-1, self.weights.shape[1], 1, 1) if self.linear else x
-        y = window(pixels, self.weights, self.bias, self.arithmetic, *map(list, moves), self.geometry.groups)
+        y: Tensor = window(pixels, self.weights, self.bias, self.arithmetic, *map(list, moves), self.geometry.groups)
         return y.reshape(*x.shape[:-1], self.weights.shape[0]) if self.linear else y
 
 
@@ -159,7 +159,7 @@ def _run_beside(module: nn.Module, candidates: Sequence[AdderLayer], images: Ten
         return run
 
     for layer in candidates:
-        layer.module.forward = watched(layer, layer.module.forward)  # type: ignore[method-assign]
+        layer.module.forward = watched(layer, layer.module.forward)
     with contextlib.suppress(Exception):  # what cannot run here is told when it is captured
         module(images)
     for layer in candidates:

@@ -111,9 +111,8 @@ def _added_product(call: Call) -> Flow:
     bias = call["self"]
     if isinstance(bias, Flow):
         raise LoweringError("adds a value that depends on the image to a product; write it as a sum")
-    return pointwise.affine(
-        call.graph, f"{call.name}.bias", found, np.array(1.0), pointwise.image_free(call.array("self"), found.rank) * call["beta"]
-    )
+    addend = pointwise.image_free(call.array("self"), found.rank) * call["beta"]
+    return pointwise.affine(call.graph, f"{call.name}.bias", found, np.ones(1), addend)
 
 
 def _batch_norm(call: Call) -> Any:

@@ -95,7 +95,7 @@ def capture(module: Any, input_shape: Sequence[int], adders: Collection[str] = (
         images = _example(module, input_shape)
         layers = find_adders(module, adders, torch.rand_like(images[:1]))
         for layer in layers:
-            layer.module.forward = layer.formula  # type: ignore[method-assign]  # as_inference takes it back
+            layer.module.forward = layer.formula  # as_inference takes it back
         program = _export(module, images)
     return _read(program, tuple(layer for layer in layers if not layer.ran))
 

@@ -132,7 +132,8 @@ def _part(part: Any, rank: int) -> Flow | Array:
     values = as_array(part)
     if values.ndim != rank + 1 or values.shape[0] != 1:
         raise LoweringError(f"joins values and a constant of shape {values.shape}, which must have as many axes and one image")
-    return values[0]
+    one: Array = values[0]
+    return one
 
 
 def _stack(call: Call) -> Flow:
@@ -147,7 +148,8 @@ def _stack(call: Call) -> Flow:
 def _pad(call: Call) -> Flow:
     flow, given = _own(call), call["pad" if "pad" in call.arguments else "padding"]
     kind = call.node.target._schema.name  # type: ignore[union-attr]
-    mode: Any = call.get("mode") or ("reflect" if "reflection" in kind else "replicate" if "replication" in kind else "constant")
+    named = "reflect" if "reflection" in kind else "replicate" if "replication" in kind else "constant"
+    mode: Any = call.get("mode") or named
     pairs = [(given[place], given[place + 1]) for place in range(0, len(given), 2)][::-1]
     pads = [(0, 0)] * (flow.rank + 1 - len(pairs)) + pairs
     if len(pads) != flow.rank + 1 or any(pads[0]):

@@ -79,7 +79,7 @@ class Walk:
 
     def _operation(self, node: torch.fx.Node, arguments: Any, options: Any, read: Sequence[Any]) -> Any:
         """What an ATen operator gives, or an unknown value in its place."""
-        kind = str(node.target._schema.name).removeprefix("aten::")
+        kind = str(node.target._schema.name).removeprefix("aten::")  # type: ignore[union-attr]
         try:
             found = self._layer(node, kind, arguments, options)
             self._check(node, found)

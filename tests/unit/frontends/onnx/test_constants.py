@@ -100,3 +100,10 @@ def test_padding_of_a_convolution(tmp_path, attributes, pads):
     sizes = [8 + 2 * pad - dilation * 2 for pad, dilation in zip(pads, attributes.get("dilations", (1, 1)), strict=True)]
     made = whole([node("Conv", "x", "w", **attributes)], {"w": weights(4, 3, 3, 3)}, shape=(4, *sizes))
     assert lower_onnx(saved(tmp_path, made)).layers[0].padding == pads
+
+
+def test_a_norm_has_two_trained_values_a_channel_and_a_factor_none(tmp_path):
+    norm = {name: np.full(3, value, np.float32) for name, value in (("s", 1), ("o", 0), ("m", 0), ("v", 1))}
+    nodes = [node("BatchNormalization", "x", "s", "o", "m", "v"), node("Mul", "batchnormalization_out", "k")]
+    found = lower_onnx(saved(tmp_path, whole(nodes, norm | {"k": np.float32(0.5)})))
+    assert [layer.parameters() for layer in found.layers[:2]] == [6, 0]

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from addersim import AddersimError, count, estimate, load_network, lower_onnx, quantize, simulate
-from addersim.errors import LoweringError, NetworkError
+from addersim.errors import DataError, LoweringError
 from addersim.frontends import pointwise
 from addersim.frontends.onnx.operators import OPERATORS as LAYERS
 from tests.unit.cli.test_cli import document, refused
@@ -288,7 +288,7 @@ def test_what_the_evaluator_cannot_run_is_said_and_not_refused(tmp_path):
 
 
 @pytest.mark.parametrize("batch", ["batch", 1, 3])
-def test_images_with_channels_last_are_given_with_channels_first(batch, tmp_path):
+def test_images_with_channels_last_are_given_so_or_where_asked_with_channels_first(batch, tmp_path):
     nodes = [node("Sub", "x", "mean"), node("Transpose", "sub_out", perm=[0, 3, 1, 2]), conv(source="transpose_out")]
     made = whole(
         nodes,
@@ -296,13 +296,19 @@ def test_images_with_channels_last_are_given_with_channels_first(batch, tmp_path
         shape=(4, 4, 6),
     )
     made.graph.input[0].CopyFrom(helper.make_tensor_value_info("x", TensorProto.FLOAT, [batch, 6, 8, 3]))
-    network = lower_onnx(saved(tmp_path, made))
+    network = lower_onnx(saved(tmp_path, made), channels_first=True)
     assert network.input_shape == (3, 6, 8)
     assert network.metadata["layout"].startswith("the file takes images height x width x channels")
     x = np.random.default_rng(5).normal(size=(3, 3, 6, 8)).astype(np.float32)
     made.graph.input[0].CopyFrom(helper.make_tensor_value_info("x", TensorProto.FLOAT, [3, 6, 8, 3]))
     (expected,) = ReferenceEvaluator(made).run(None, {"x": np.ascontiguousarray(x.transpose(0, 2, 3, 1))})
     assert np.abs(network.run(x) - expected).max() < 1e-5
+    as_it_is = lower_onnx(saved(tmp_path, made))
+    assert as_it_is.input_shape == (6, 8, 3)
+    assert "layout" not in as_it_is.metadata
+    assert np.abs(as_it_is.run(np.ascontiguousarray(x.transpose(0, 2, 3, 1))) - expected).max() < 1e-5
+    with pytest.raises(DataError, match=r"expected \(images, 6, 8, 3\); the network takes channels last: .*channels_first"):
+        as_it_is.run(x)
 
 
 @pytest.mark.parametrize("shape", [(16,), (4, 9)])
