@@ -80,11 +80,19 @@ def check_images(images: Any, shape: Shape, preprocessing: Preprocessing, where:
         raise DataError(f"{where}: images are a {found}; expected uint8 pixels or normalised float32")
     if images.shape[1:] != tuple(shape) or images.ndim < 2:
         wanted = ", ".join(map(str, shape))
-        raise DataError(
-            f"{where}: images have shape {images.shape}; expected (images, {wanted}){_advice(images.shape, shape)}"
-        )
+        what = _last(images.shape, tuple(shape)) or _advice(images.shape, shape)
+        raise DataError(f"{where}: images have shape {images.shape}; expected (images, {wanted}){what}")
     if images.dtype == np.float32 and images.size:
         _check_range(cast("npt.NDArray[np.float32]", images), preprocessing, where)
+
+
+def _last(found: Shape, wanted: Shape) -> str:
+    """What to do with images whose channels come first where the network, as its file, takes them last."""
+    if len(found) != 4 or found[1] not in (1, 3, 4) or found[1:] != (wanted[-1], *wanted[:-1]):
+        return ""
+    return (
+        "; the network takes channels last: images.transpose(0, 2, 3, 1), or lower it with channels_first (--channels-first)"
+    )
 
 
 def _advice(found: Shape, wanted: Shape) -> str:

@@ -62,8 +62,7 @@ def run(
         bool, typer.Option("--countable", help="Keep operations that have no layer, to count around them.")
     ] = False,
     channels_first: Annotated[
-        bool,
-        typer.Option("--channels-first", help="Take images as channels x height x width where an ONNX file has them last."),
+        bool, typer.Option("--channels-first", help="Take images with channels first where an ONNX file has them last.")
     ] = False,
     json: options.Json = False,
 ) -> None:

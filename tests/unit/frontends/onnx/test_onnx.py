@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from addersim import AddersimError, count, estimate, load_network, lower_onnx, quantize, simulate
-from addersim.errors import DataError, LoweringError
+from addersim.errors import DataError, LoweringError, NetworkError
 from addersim.frontends import pointwise
 from addersim.frontends.onnx.operators import OPERATORS as LAYERS
 from tests.unit.cli.test_cli import document, refused
