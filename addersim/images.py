@@ -97,10 +97,6 @@ def _last(found: Shape, wanted: Shape) -> str:
 
 def _advice(found: Shape, wanted: Shape) -> str:
     """What to do with images of another shape, where that can be guessed."""
-    if len(found) == 4 and found[1:] == (wanted[-1], *wanted[:-1]) and found[1] in (1, 3, 4):
-        return (
-            "; the network takes channels last: images.transpose(0, 2, 3, 1), or lower with channels_first (--channels-first)"
-        )
     channels, *rest = wanted
     size, one = tuple(rest), found[1:]
     if found == wanted:

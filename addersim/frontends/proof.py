@@ -36,7 +36,7 @@ NOT_CHECKED = "not checked"
 TOLERANCE = 1e-4
 """Largest difference that rounding may make, of the largest value."""
 ZERO = 1e-6
-"""Largest difference where all values are zero."""
+"""Largest difference where all values are zero, but for rounding."""
 BATCHES = (1, 2)
 
 
@@ -129,10 +129,10 @@ def _batches(images: int) -> Iterator[slice]:
 
 
 def compare(wanted: Array, found: Array) -> float:
-    """Largest difference, of the largest value; as it is, against `ZERO`, where all wanted values are zero."""
+    """Largest difference, of the largest value; as it is, against `ZERO`, where no wanted value is beyond that."""
     largest = float(np.abs(wanted).max(initial=0.0))
     difference = float(np.abs(wanted.astype(np.float64) - found).max(initial=0.0))
-    return difference / largest if largest else difference * (TOLERANCE / ZERO)
+    return difference / largest if largest > ZERO else difference * (TOLERANCE / ZERO)
 
 
 def network_values(network: Network, given: Array, names: Iterable[str] | None = None) -> dict[str, Array]:
