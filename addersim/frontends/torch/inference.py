@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import warnings
 from collections.abc import Iterator
 
 import torch
@@ -20,7 +21,8 @@ def as_inference(module: nn.Module) -> Iterator[None]:
     states = [{key: copy.copy(value) if key in inner else value for key, value in vars(one).items()} for one in modules]
     buffers = [(one, one.detach().clone()) for one in module.buffers()]
     try:
-        with torch.random.fork_rng(devices=[]), torch.no_grad():
+        with torch.random.fork_rng(devices=[]), torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's own, of what the user wrote and nothing here can change
             module.eval()
             yield
     finally:
