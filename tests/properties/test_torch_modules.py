@@ -7,6 +7,6 @@ from tests.properties.torch_modules import examine
 
 @pytest.mark.parametrize("seed", [*range(40), 100_249, 101_348, 102_329])
 def test_a_random_module_is_lowered_right_or_refused(seed):
-    """The named seeds were wrong once: an owner of shared weights left out, a zero taken for the value at place zero, noise."""
+    """The named seeds were wrong once: an owner of shared weights left out, a zero taken for the value at place 0, noise."""
     result = examine(seed)
     assert result in ("lowered", "empty") or result.startswith("refused"), result
