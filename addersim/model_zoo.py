@@ -52,7 +52,7 @@ def is_architecture(name: str | os.PathLike[str]) -> bool:
     return text in architectures() and text not in bundled_networks() and not os.path.lexists(text)
 
 
-def load(name: str | os.PathLike[str]) -> Network | Program | Topology:
+def load(name: str | os.PathLike[str], *, countable: bool = False) -> Network | Program | Topology:
     """Whatever a name or a file holds that can be counted.
 
     Parameters
@@ -61,6 +61,8 @@ def load(name: str | os.PathLike[str]) -> Network | Program | Topology:
         A bundled network; the path of a file that `Network.save` or `Program.save` wrote, of an ONNX file, or of SCALE-Sim's
         topology (.csv); ``-`` for any of them on standard input; or, where torch is installed, an architecture such as
         ``resnet20-adder``, which comes with random weights: good for counting, not for accuracy.
+    countable
+        Whether it is only counted: an ONNX file may then hold what has no layer, and is not run beside its network.
 
     Raises
     ------
@@ -84,7 +86,8 @@ def load(name: str | os.PathLike[str]) -> Network | Program | Topology:
     path = Path(name)
     if path.suffix.lower() not in _READERS:  # a file for sure, whose reader says what is amiss with it
         path, _ = find_file(name, "networks", ".npz", "network", NetworkError, more)
-    return _READERS[file_kind(path)](path)
+    kind = file_kind(path)
+    return _lowered(path, countable=True) if countable and kind == ".onnx" else _READERS[kind](path)
 
 
 def load_network(name: str | os.PathLike[str]) -> Network:
@@ -124,10 +127,10 @@ def file_kind(path: Path) -> str:
     return ".csv" if head.decode("latin-1").strip("\n\r\t\xef\xbb\xbf").isprintable() else ".onnx"
 
 
-def _lowered(path: Path) -> Network:
+def _lowered(path: Path, countable: bool = False) -> Network:
     from addersim.frontends.onnx import lower_onnx
 
-    return lower_onnx(path)
+    return lower_onnx(path, countable=countable, check=not countable)
 
 
 def _saved(path: Path) -> Network | Program:

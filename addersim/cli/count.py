@@ -37,7 +37,7 @@ def run(
     from addersim.model_zoo import load
     from addersim.network import Network
 
-    found = load(network)
+    found = load(network, countable=True)
     trace = counted(found, rules, chosen, convention=convention)
     totals = trace.totals(found.totals().parameters if isinstance(found, Network) else None)
     options.check_used(options.datapaths(datapath), [trace])
@@ -48,6 +48,8 @@ def run(
     rows.append({"layer": "total", "kind": "", "datapath": "", "taps": trace.taps, "operations": _words(trace)})
     print_table(f"{trace.name}: operations for one image, convention {trace.convention}", rows, total=True)
     say(str(totals))
+    for what, shown in trace.left_out_in_words().items():
+        say(f"{what}: {shown}")
 
 
 def counted(
@@ -61,7 +63,7 @@ def counted(
     from addersim.frontends.scalesim.topology import Topology, topology_trace
     from addersim.model_zoo import load
 
-    found = load(network) if isinstance(network, str) else network
+    found = load(network, countable=True) if isinstance(network, str) else network
     if isinstance(found, Topology):
         if len(datapaths) > 1:
             raise ConfigError(f"--datapath: found {', '.join(datapaths)}; a SCALE-Sim topology takes one for all its layers")

@@ -17,7 +17,7 @@ from addersim.layers import Affine, AnyLayer, Layer, Move, Shape, Unknown, Windo
 from addersim.network import INPUT
 from addersim.storage import stands_in
 
-__all__ = ["Graph", "Missing"]
+__all__ = ["Graph", "Missing", "products_of"]
 
 Array = np.ndarray[Any, Any]
 
@@ -175,3 +175,12 @@ def refuse_missing(title: str, missing: Sequence[Missing]) -> None:
             f"{title}: {len(missing)} operations have no layer: {'; '.join(shown)}. With countable=True (lower --countable) "
             "the network can be counted, with these left out"
         )
+
+
+def products_of(kind: str, flows: Sequence[Flow], shape: Shape) -> int:
+    """Multiply-accumulates of a product of two values, or of attention, for one image; 0 where none are known."""
+    if kind in ("matmul", "bmm", "MatMul") and len(flows) == 2:
+        return math.prod(shape) * flows[0].shape[-1]
+    if kind == "scaled_dot_product_attention" and len(flows) >= 3:
+        return math.prod(flows[0].shape[:-1]) * flows[1].shape[-2] * (flows[0].shape[-1] + flows[2].shape[-1])
+    return 0

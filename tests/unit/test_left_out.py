@@ -74,3 +74,23 @@ def test_a_softmax_that_is_read_or_not_of_scores_stays():
     with pytest.raises(QuantizationError, match="layer soft: a logarithm of softmax has no integer form, except at the end"):
         quantize(log, images)
     assert quantize(network(Relu(name="relu", inputs=("input",)), Move(name="flat", inputs=("relu",))), images)
+
+
+def test_an_onnx_file_with_attention_is_counted_and_named(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    from addersim.model_zoo import load
+
+    make, sizes = onnx.helper, onnx.numpy_helper.from_array(np.array([0, 4, 36]), "sizes")
+    nodes = [
+        make.make_node("Conv", ["x", "weights"], ["a"]),
+        make.make_node("Reshape", ["a", "sizes"], ["b"]),
+        make.make_node("Transpose", ["b"], ["c"], perm=[0, 2, 1]),
+        make.make_node("MatMul", ["c", "b"], ["d"], name="product"),
+    ]
+    ends = [make.make_tensor_value_info(name, 1, shape) for name, shape in (("x", ["n", 3, 8, 8]), ("d", None))]
+    weights = onnx.numpy_helper.from_array(np.ones((4, 3, 3, 3), np.float32), "weights")
+    graph = make.make_graph(nodes, "g", ends[:1], ends[1:], [weights, sizes])
+    onnx.save(make.make_model(graph, opset_imports=[make.make_opsetid("", 13)], ir_version=8), tmp_path / "net.onnx")
+    trace = count(quantize(load(tmp_path / "net.onnx", countable=True), None))
+    assert trace.taps == 36 * 27 * 4
+    assert {layer.name: layer.left_out for layer in trace.left_out} == {"product": 36 * 36 * 4}

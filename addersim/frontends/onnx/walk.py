@@ -11,7 +11,7 @@ import numpy as np
 from addersim.errors import AddersimError, LoweringError
 from addersim.frontends.flow import Flow
 from addersim.frontends.graph import Graph as Layers
-from addersim.frontends.graph import Missing, refuse_missing
+from addersim.frontends.graph import Missing, products_of, refuse_missing
 from addersim.frontends.onnx.call import Call, Number
 from addersim.frontends.onnx.file import Array, Graph, Node
 from addersim.frontends.onnx.folding import FOLDED, fold
@@ -120,7 +120,11 @@ class Walk:
             refuse_missing(self.where, [*self.layers.missing, Missing(node.operator, f"node {node.name!r}", why + behind)])
         flows = [one.flow if isinstance(one, Number) else one for one in inputs if isinstance(one, (Flow, Number))]
         name = node.name.strip("/") or node.operator
-        found = {one: self.layers.unknown(missing, name, self._shapes[one], *flows) for one in wanted}
+        found = {}
+        for one in wanted:
+            shape = self._shapes[one]
+            products = products_of(node.operator, flows, shape)
+            found[one] = self.layers.unknown(missing, name, shape, *flows, products=products)
         del self.layers.missing[len(self.layers.missing) - len(wanted) + 1 :]  # one node is missing once
         return tuple(found.get(one) for one in node.outputs)
 

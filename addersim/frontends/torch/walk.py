@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_map
 
 from addersim.errors import AddersimError, LoweringError
 from addersim.frontends.flow import Flow
-from addersim.frontends.graph import Graph, Missing
+from addersim.frontends.graph import Graph, Missing, products_of
 from addersim.frontends.torch.aten import OPERATORS
 from addersim.frontends.torch.call import Batch, Call
 from addersim.frontends.torch.capture import Captured
@@ -139,7 +139,7 @@ class Walk:
         if len(shapes) < len(values):
             self.graph.missing.append(missing)
             return None
-        products = _products(kind, flows, shapes[0])
+        products = products_of(kind, flows, shapes[0])
         found = [self.graph.unknown(missing, self._name(node, kind), shape, *flows, products=products) for shape in shapes]
         return found if isinstance(node.meta["val"], (tuple, list)) else found[0]
 
@@ -216,15 +216,6 @@ def _shape_of_one(tensor: Any) -> Shape | None:
     sizes = [size for size in tensor.shape if isinstance(size, int)]
     mixed = [_coefficient(size) for size in tensor.shape if not isinstance(size, int)]
     return (*(one for one in mixed if one != 1), *sizes) or (1,)
-
-
-def _products(kind: str, flows: Sequence[Flow], shape: Shape) -> int:
-    """Multiply-accumulates of a product of two values, or of attention, for one image; 0 where none are known."""
-    if kind in ("matmul", "bmm") and len(flows) == 2:
-        return math.prod(shape) * flows[0].shape[-1]
-    if kind == "scaled_dot_product_attention" and len(flows) >= 3:
-        return math.prod(flows[0].shape[:-1]) * flows[1].shape[-2] * (flows[0].shape[-1] + flows[2].shape[-1])
-    return 0
 
 
 def _words(tensor: Tensor) -> int:
