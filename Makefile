@@ -7,7 +7,7 @@ BIN := .venv/bin
 LOWEST := .venv-minimum/bin
 SOURCES := setup.py pyproject.toml $(wildcard ext/*)
 
-.PHONY: demo test test-slow test-minimum sanitize fuzz-kernels fuzz-readers mutants bench lint clean
+.PHONY: demo test test-slow test-minimum sanitize fuzz-kernels fuzz-readers fuzz-lowering mutants bench lint clean
 
 demo: .venv/.installed.stamp
 	$(BIN)/addersim demo --output reports/demo
@@ -26,6 +26,10 @@ fuzz-kernels: .venv/.test.stamp
 
 fuzz-readers: .venv/.test.stamp
 	$(BIN)/python -m pytest -m slow tests/properties/test_readers.py
+
+fuzz-lowering: .venv/.test.stamp
+	$(BIN)/python -m tests.properties.torch_modules 10000
+	$(BIN)/python -m tests.properties.onnx_graphs 10000 0
 
 mutants: .venv/.test.stamp
 	$(BIN)/python -m tests.mutants $(ONLY)

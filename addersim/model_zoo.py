@@ -49,7 +49,7 @@ def architectures() -> Mapping[str, Architecture]:
 def is_architecture(name: str | os.PathLike[str]) -> bool:
     """Whether `load` takes a name for an architecture, with random weights: no trained network or file is called so."""
     text = os.fspath(name)
-    return text in architectures() and text not in bundled_networks() and not os.path.lexists(text)
+    return text not in bundled_networks() and not os.path.lexists(text) and text in architectures()  # the last imports torch
 
 
 def load(name: str | os.PathLike[str], *, countable: bool = False) -> Network | Program | Topology:
@@ -80,7 +80,7 @@ def load(name: str | os.PathLike[str], *, countable: bool = False) -> Network | 
         return _untrained(os.fspath(name))
     more = (
         "; architectures: addersim list architectures"
-        if architectures()
+        if find_spec("torch")
         else "; architectures such as resnet20-adder need torch"
     )
     path = Path(name)

@@ -13,7 +13,6 @@ from addersim.cli import options
 from addersim.cli.output import alone_on_output, print_json, print_table, say
 from addersim.cli.own_network import own_network
 from addersim.errors import LoweringError
-from addersim.frontends.proof import PROOF
 from addersim.inputs.limits import IMAGE_SIDE, read_number, shown
 from addersim.inputs.opening import STANDARD
 from addersim.inputs.text import printable
@@ -71,6 +70,8 @@ def run(
     PACKAGE.MODULE:CALLABLE and FILE.py:CALLABLE are your own code: it is imported and called without arguments to build the
     network. ONNX files are only read.
     """
+    from addersim.frontends.proof import PROOF
+
     how = {"mean": _numbers("--mean", mean), "std": _numbers("--std", std), "check": check, "countable": countable}
     if source == STANDARD or source.lower().endswith(".onnx"):
         if weights or adder:

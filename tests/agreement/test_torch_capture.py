@@ -188,6 +188,9 @@ MODULES = {
     "modules made in forward": lambda: Net(made_inside),
     "parts": lambda: Net(many_parts),
     "gate": lambda: Net(gated),
+    "cut and padded before a window": lambda: Net(lambda self, y: self.more(F.pad(y, (-1, 1, 2, 0))), more=convolution(6, 6)),
+    "added to what was padded": lambda: Net(lambda self, y: F.pad(y, (1, 2)) + 1),
+    "clamp with its ends exchanged": lambda: Net(lambda self, y: torch.clamp(y, 1.0, -1.0) + y),
     "forward hook": lambda: hooked("stem", ("hook", lambda m, i, o: o * 2 + 1)),
     "pre-hook of the network": lambda: hooked("net", ("pre_hook", lambda m, i: ((i[0] - 0.5) / 0.25,))),
     "weight norm": lambda: reweighted(nn.utils.parametrizations.weight_norm),
@@ -373,6 +376,29 @@ def test_nan_weights_are_refused_by_name():
     with torch.no_grad():
         module.stem.weight[0, 0, 0, 0] = float("nan")
     with pytest.raises(LoweringError, match="'stem.weight' holds NaN or infinite values"):
+        lower(module, SHAPE)
+
+
+def test_zeros_around_pixels_become_the_windows_padding():
+    torch.manual_seed(0)
+    network = agrees(nn.Sequential(nn.ZeroPad2d((0, 1, 2, 0)), convolution(), head()))
+    assert (network.layers[0].padding, network.layers[0].far_padding) == ((3, 1), (1, 2))
+
+
+def test_a_constant_that_is_one_number_everywhere_is_one_number():
+    network = agrees(Net(lambda self, y: y * torch.full((1, 6, 1, 1), 0.5)))
+    assert [layer.multiplier.size for layer in network.layers if layer.kind() == "affine"] == [1]
+
+
+def test_outputs_that_are_all_zero_prove_nothing_and_every_layer_is_compared(monkeypatch):
+    torch.manual_seed(0)
+    module = nn.Sequential(convolution(), nn.Hardswish(), head()).eval()
+    with torch.no_grad():
+        module[2][2].weight.zero_()
+        module[2][2].bias.zero_()
+    assert lower(module, SHAPE).metadata[PROOF].startswith("all outputs are zero; every layer agrees")
+    monkeypatch.setattr(walk, "OPERATORS", dict(walk.OPERATORS) | {"hardswish": walk.OPERATORS["relu"]})
+    with pytest.raises(LoweringError, match="the first layer that differs is '1', for hardswish"):
         lower(module, SHAPE)
 
 

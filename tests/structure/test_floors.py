@@ -223,11 +223,17 @@ def _loaded_by(statement):
 
 
 @pytest.mark.parametrize(
-    "statement", ["import addersim", "import addersim.cli", "from addersim import simulate, estimate, sweep"]
+    ("statement", "more"),
+    [
+        ("import addersim", {"numpy"}),
+        ("import addersim.cli, addersim.cli.lower", {"numpy"}),
+        ("from addersim import simulate, estimate, sweep", set()),
+        ("import addersim; addersim.load('lenet5-adder')", set()),
+    ],
 )
-def test_imports_stay_light(statement):
+def test_imports_stay_light(statement, more):
     heavy = {"torch", "pandas", "plotly", "triton", "onnx", "joblib", "distributed", "pyarrow", "optuna"}
-    assert not heavy & _loaded_by(statement)
+    assert not (heavy | more) & _loaded_by(statement)
 
 
 def test_every_public_name_can_be_had():

@@ -578,7 +578,9 @@ def test_the_command_line_takes_onnx_files(tmp_path):
     assert document("estimate", path)["cycles"] > 0
     assert load_network(path).name == "net"
     assert document("check", path)[0]["holds"] == "network"
-    assert "--weights and --adder are for torch networks" in refused("lower", path, "-o", tmp_path / "x.npz", "--weights", "w.pth")
+    assert "--weights and --adder are for torch networks" in refused(
+        "lower", path, "-o", tmp_path / "x.npz", "--weights", "w.pth"
+    )
     assert not (tmp_path / "x.npz").exists()
     (tmp_path / "bad.onnx").write_bytes(b"not a model")
     assert "bad.onnx: not an ONNX model, truncated or altered: " in refused("count", tmp_path / "bad.onnx")
