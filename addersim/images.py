@@ -13,7 +13,7 @@ import numpy.typing as npt
 from addersim import kernels
 from addersim.errors import DataError, NetworkError
 
-__all__ = ["Images", "Preprocessing", "channels_last", "check_images", "look_up"]
+__all__ = ["Images", "Preprocessing", "channels_last", "check_images", "checked_shape", "look_up"]
 
 Array = npt.NDArray[Any]
 Images = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
@@ -21,8 +21,20 @@ Shape = tuple[int, ...]
 
 RANKS = {1: "features", 2: "channels, length", 3: "channels, height, width"}
 """What the sizes of an input mean, by their number."""
+LARGEST_INPUT = 1 << 28
+"""Values of one image."""
 TOO_WIDE = 8
 """Float images this many times wider than their network's own range are of another preprocessing."""
+
+
+def checked_shape(given: Any) -> Shape:
+    """An input's shape as whole numbers, or a NetworkError that says what is allowed."""
+    allowed = " or ".join(f"({words})" for words in RANKS.values())
+    sizes = tuple(given) if isinstance(given, (tuple, list)) else ()
+    whole = all(hasattr(one, "__index__") and not isinstance(one, bool) and int(one) >= 1 for one in sizes)
+    if len(sizes) not in RANKS or not whole or math.prod(map(int, sizes)) > LARGEST_INPUT:
+        raise NetworkError(f"input_shape: {given!r} is not {allowed} of whole numbers, {LARGEST_INPUT:,} values at most")
+    return tuple(int(one) for one in sizes)
 
 
 class Preprocessing(msgspec.Struct, frozen=True, kw_only=True):

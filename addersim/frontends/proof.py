@@ -103,6 +103,10 @@ def prove(
     LoweringError
         Where the source gives NaN or infinite values, or values of other shapes.
     """
+    if not len(images):
+        raise LoweringError(f"{network.name}: no images to run it on beside its source; give at least one")
+    if len(images) == 1:
+        images = np.concatenate([images] * sum(BATCHES))  # what depends on their number shows in a second batch
     worst, silent = 0.0, True
     for part in _batches(len(images)):
         given = nchw(network, images[part])

@@ -1,5 +1,6 @@
 """What people's torch modules do comes in as torch computes it, or is refused by name; the module stays what it was."""
 
+import contextlib
 import copy
 import re
 import warnings
@@ -11,7 +12,7 @@ import torch.nn.functional as F
 import torch.nn.utils.prune
 from torch import nn
 
-from addersim.errors import LoweringError
+from addersim.errors import AddersimError, LoweringError
 from addersim.frontends.proof import NOT_CHECKED, PROOF
 from addersim.frontends.torch import walk
 from addersim.frontends.torch.lower import lower
@@ -190,6 +191,9 @@ MODULES = {
     "gate": lambda: Net(gated),
     "cut and padded before a window": lambda: Net(lambda self, y: self.more(F.pad(y, (-1, 1, 2, 0))), more=convolution(6, 6)),
     "added to what was padded": lambda: Net(lambda self, y: F.pad(y, (1, 2)) + 1),
+    "blocks without autocast": lambda: Net(in_a_block),
+    "gathered by constants": lambda: Net(by_constant_places),
+    "a sparse buffer": lambda: Net(lambda self, y: y @ torch.eye(8).to_sparse().to_dense()),
     "clamp with its ends exchanged": lambda: Net(lambda self, y: torch.clamp(y, 1.0, -1.0) + y),
     "forward hook": lambda: hooked("stem", ("hook", lambda m, i, o: o * 2 + 1)),
     "pre-hook of the network": lambda: hooked("net", ("pre_hook", lambda m, i: ((i[0] - 0.5) / 0.25,))),
@@ -240,6 +244,57 @@ def test_nothing_about_the_module_changes():
     assert all(type(parameter) is nn.Parameter and parameter.requires_grad for parameter in module.parameters())
 
 
+def cached(self, y):
+    if 8 not in self.cache:
+        self.cache[8] = torch.arange(8.0)
+    self.seen.append(y)
+    self.counter += 1
+    return y + self.cache[8]
+
+
+def test_what_forward_fills_and_counts_is_taken_back():
+    torch.manual_seed(0)
+    net = Net(cached)
+    net.cache, net.seen = {}, []
+    net.register_buffer("counter", torch.zeros(1))
+    agrees(net)  # which runs it once itself
+    assert all(type(one) is torch.Tensor for one in (*net.cache.values(), *net.seen))
+    assert (len(net.seen), float(net.counter)) == (1, 1.0)
+    lower(net, SHAPE)
+    assert (len(net.cache), len(net.seen), float(net.counter)) == (1, 1, 1.0)
+
+
+def rescaled(self, y):
+    with torch.no_grad():
+        self.stem.weight.copy_(self.stem.weight * 0.5)
+    self.stem.weight.requires_grad_(False)
+    return y
+
+
+def test_parameters_that_forward_writes_to_are_taken_back():
+    net = Net(rescaled).eval()
+    before = net.stem.weight.detach().clone()
+    with contextlib.suppress(LoweringError):
+        lower(net, SHAPE)
+    assert torch.equal(net.stem.weight, before)
+    assert net.stem.weight.requires_grad
+
+
+def test_what_forward_prints_stays_off_standard_output(capsys):
+    lower(Net(lambda self, y: (print("hello"), y)[1]), SHAPE)
+    assert capsys.readouterr().out == ""
+
+
+def in_a_block(self, y):
+    with torch.autocast("cpu", enabled=False), torch.enable_grad():
+        return y * 2 + self.stem.bias[:, None, None]
+
+
+def by_constant_places(self, y):
+    places = torch.tensor([2, 0, 5]).view(1, 3, 1, 1).expand(y.size(0), -1, 10, 8)
+    return torch.cat([y.gather(1, places), y[:, 3:]], 1)
+
+
 def test_an_exported_program_comes_in_directly():
     torch.manual_seed(0)
     module = Net(gated).eval()
@@ -247,6 +302,10 @@ def test_an_exported_program_comes_in_directly():
     network = lower(program, SHAPE)
     x = torch.randn(2, *SHAPE)
     assert np.allclose(values(network, x), module(x).detach().numpy(), atol=1e-5)
+    in_place = torch.export.export(Net(changed_in_place).eval(), (x,), dynamic_shapes=({0: torch.export.Dim("n")},))
+    assert lower(in_place, SHAPE).metadata[PROOF].startswith("largest difference")
+    with pytest.raises(LoweringError, match="exported for 2 images; export it for any number"):
+        lower(torch.export.export(module, (x,)), SHAPE)
 
 
 class Quantising(nn.Module):
@@ -306,6 +365,11 @@ def test_an_adder_layer_that_cannot_run_here_is_taken_at_its_layouts_word_and_th
     assert np.allclose(network.run(x.numpy()), module(x).detach().numpy(), atol=1e-3)
 
 
+def half_block(self, y):
+    with torch.autocast("cpu", torch.bfloat16):
+        return self.stem(y[:, :3])
+
+
 REFUSED = {
     "values decide": (
         lambda self, y: y if y.sum() > 0 else -y,
@@ -318,6 +382,8 @@ REFUSED = {
     "random": (lambda self, y: y + torch.rand(8), "draws random numbers"),
     "dropout that stays": (lambda self, y: F.dropout(y, 0.5, True), "dropout that stays active|random"),
     "whole numbers": (lambda self, y: y * y.long(), "gives int64 values"),
+    "mapped over images": (lambda self, y: torch.vmap(lambda z: z * 2)(y), "is not supported|cannot follow"),
+    "narrow blocks": (half_block, "blocks that change types"),
     "attention": (lambda self, y: F.scaled_dot_product_attention(y, y, y), "scaled_dot_product_attention at forward"),
 }
 
@@ -412,10 +478,43 @@ def test_a_wrong_lowering_is_caught_and_the_first_layer_that_differs_is_named(mo
     assert lower(module, SHAPE, check=False).metadata[PROOF] == NOT_CHECKED
 
 
-def test_a_forward_that_does_other_things_when_run_is_caught():
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64, torch.float16, torch.bfloat16])
+def test_a_forward_that_does_other_things_when_run_is_caught(kind):
     class Sly(nn.Module):
+        def __init__(self, factor):
+            super().__init__()
+            self.factor = factor
+
         def forward(self, x):
-            return x * (1.0 if torch.compiler.is_exporting() else 2.0)
+            return x * (1.0 if torch.compiler.is_exporting() else self.factor)
 
     with pytest.raises(LoweringError, match="forward does other things when it is run"):
-        lower(nn.Sequential(Sly(), convolution()), SHAPE)
+        lower(nn.Sequential(Sly(1.01), convolution()).to(kind), SHAPE)
+    assert lower(nn.Sequential(Sly(1.0), convolution()).to(kind), SHAPE).metadata[PROOF].startswith("largest difference")
+
+
+def test_what_depends_on_the_number_of_images_is_caught_with_one_image_too():
+    net = Net(lambda self, y: y * torch.ones(y.size(0), 1).sum())
+    for images in (None, np.ones((1, *SHAPE), np.float32)):
+        with pytest.raises(LoweringError, match=r"differs|depends on the number of images"):
+            lower(net, SHAPE, images=images)
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (np.zeros((0, *SHAPE), np.float32), "no images to run it on"),
+        (np.zeros((2, 3, 4, 4), np.float32), r"images have shape \(2, 3, 4, 4\); expected \(images, 3, 10, 8\)"),
+        ([1, 2], "images are a list"),
+        (torch.zeros(2, *SHAPE), "images are a Tensor"),
+    ],
+)
+def test_images_that_do_not_fit_are_refused(images, message):
+    with pytest.raises(AddersimError, match=message):
+        lower(Net(gated), SHAPE, images=images)
+
+
+@pytest.mark.parametrize("shape", [(-3, 10, 8), (3.0, 10, 8), "3,10,8", 3, None, (0, 10, 8), (3, 10**6, 10**6), (1, 2, 3, 4)])
+def test_shapes_that_are_none_are_refused(shape):
+    with pytest.raises(AddersimError, match=r"input_shape: .* is not \(features\) or"):
+        lower(Net(gated), shape)

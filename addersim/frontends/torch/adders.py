@@ -105,7 +105,7 @@ def find_adders(module: nn.Module, names: Collection[str], images: Tensor) -> li
     Parameters
     ----------
     module
-        In evaluation mode; it runs once, and whoever calls restores its attributes.
+        In evaluation mode; it runs once, which also fills what it computes on its first run and keeps.
     names
         Classes that the user says are adder layers, beside ours and those in the layout of the official code.
     images
@@ -122,8 +122,6 @@ def find_adders(module: nn.Module, names: Collection[str], images: Tensor) -> li
             f"adders: no module of class {', '.join(sorted(unseen))}; the network holds {', '.join(sorted(present))}"
         )
     candidates = [found for path, one in module.named_modules() if (found := _candidate(path, one, names))]
-    if not candidates:
-        return []
     with as_inference(module):
         differences = _run_beside(module, candidates, images)
     return [found for one in candidates if (found := _judged(one, differences, type(one.module).__name__ in names))]

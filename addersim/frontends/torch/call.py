@@ -125,5 +125,6 @@ def as_array(value: Any) -> Array:
         raise LoweringError("its result depends on the number of images")
     if isinstance(value, Tensor):
         value = value.detach().cpu()
+        value = value if value.layout is torch.strided else value.to_dense()
         return np.asarray(value.float().numpy() if value.dtype in (torch.bfloat16, torch.float16) else value.numpy())
     return np.asarray(value)

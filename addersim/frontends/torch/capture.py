@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -81,7 +82,7 @@ def capture(module: Any, input_shape: Sequence[int], adders: Collection[str] = (
         Where torch.export refuses, with its reason and the line.
     """
     if isinstance(module, torch.export.ExportedProgram):
-        return _read(module, ())
+        return _read(_functional(module), ())
     if isinstance(module, torch.jit.ScriptModule):
         raise LoweringError(
             f"{type(module).__name__}: a scripted or traced module holds no Python code that torch.export can follow; give "
@@ -116,15 +117,22 @@ def _example(module: nn.Module, input_shape: Sequence[int]) -> Tensor:
 
 
 def _export(module: nn.Module, images: Tensor) -> torch.export.ExportedProgram:
-    name = type(module).__name__
+    name, told = type(module).__name__, logging.root.manager.disable
+    logging.disable(logging.CRITICAL)  # torch logs whole graphs beside the error that tells the reason
+    try:
+        shapes = ({0: torch.export.Dim("batch")},)
+        return _functional(torch.export.export(_AsFunction(module), (images,), dynamic_shapes=shapes, strict=False))
+    except Exception as error:  # whatever the user's code raises: its own line is the message
+        _refuse(name, error)
+    finally:
+        logging.disable(told)
+
+
+def _functional(program: torch.export.ExportedProgram) -> torch.export.ExportedProgram:
+    """The program without in-place operators that anyone could notice."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        try:
-            shapes = ({0: torch.export.Dim("batch")},)
-            program = torch.export.export(_AsFunction(module), (images,), dynamic_shapes=shapes, strict=False)
-            return program if _is_functional(program.graph) else program.run_decompositions({})
-        except Exception as error:  # whatever the user's code raises: its own line is the message
-            _refuse(name, error)
+        return program if _is_functional(program.graph) else program.run_decompositions({})
 
 
 class _AsFunction(nn.Module):
@@ -208,6 +216,9 @@ def _read(program: torch.export.ExportedProgram, unproved: tuple[AdderLayer, ...
     images = [name for name in signature.user_inputs if isinstance(name, str) and name in nodes]
     if len(images) != 1:
         raise LoweringError(f"forward takes {len(images)} tensors ({', '.join(images)}); a network takes one, the images")
+    first = nodes[images[0]].meta["val"].shape[:1]
+    if first and isinstance(first[0], int):
+        raise LoweringError(f"exported for {first[0]} images; export it for any number: dynamic_shapes=({{0: Dim('batch')}},)")
     outputs = tuple(nodes[name] for name in signature.user_outputs if isinstance(name, str) and name in nodes)
     return Captured(
         graph=program.graph,

@@ -12,7 +12,7 @@ from addersim.frontends.proof import NOT_CHECKED, PROOF
 from addersim.frontends.torch.capture import capture, unwrapped
 from addersim.frontends.torch.proof import proved
 from addersim.frontends.torch.walk import Walk
-from addersim.images import Images, Preprocessing
+from addersim.images import Images, Preprocessing, checked_shape
 from addersim.network import Network
 
 __all__ = ["lower"]
@@ -69,16 +69,17 @@ def lower(
         and for a network that differs from its module, with the first layer that does.
     """
     inside = unwrapped(module)
-    captured = capture(inside, input_shape, adders)
-    walk = Walk(captured, tuple(int(size) for size in input_shape))
+    shape = checked_shape(input_shape)
+    captured = capture(inside, shape, adders)
+    walk = Walk(captured, shape).run()
     title = name or (type(inside).__name__ if isinstance(inside, nn.Module) else "exported")
-    layers, ends = walk.layers()
     if not countable:
         refuse_missing(title, walk.graph.missing)
+    layers, ends = walk.layers()
     notes = dict(metadata or {})
     if captured.unproved:
         notes["taken at their layout's word"] = ", ".join(layer.path for layer in captured.unproved)
-    network = Network.lowered(title, input_shape, layers, mean, std, classes, notes | {PROOF: NOT_CHECKED}, preprocessing)
+    network = Network.lowered(title, shape, layers, mean, std, classes, notes | {PROOF: NOT_CHECKED}, preprocessing)
     if not check or walk.graph.missing or captured.unproved:
         return network
     return proved(network, inside, walk, ends, images)

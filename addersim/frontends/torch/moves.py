@@ -234,12 +234,20 @@ def _looked_up(call: Call) -> Flow:
     }
     if any(isinstance(one, Flow) for name, one in given.items() if name != own):
         raise LoweringError("moves values to places that depend on the image")
+    given = {name: _for_two(one, flow.rank) for name, one in given.items()}
     found = call.node.target(**(given | {own: places})).numpy()  # type: ignore[operator]
     first, second = found[0], found[1]
     if not np.array_equal(second, np.where(first > 0, first + words, 0)):
         raise LoweringError("mixes images")
     indices = first.astype(np.int64).reshape(-1) - 1
     return flow.reshape((words,)).take(0, np.where(indices < 0, ZERO, indices)).reshape(call.shape)
+
+
+def _for_two(value: Any, rank: int) -> Any:
+    """A constant that was computed for one image, for two."""
+    if isinstance(value, torch.Tensor) and value.ndim == rank + 1 and len(value) == 1:
+        return value.expand(2, *value.shape[1:])
+    return value
 
 
 OPERATORS: Mapping[str, Callable[[Call], Any]] = MappingProxyType(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ from addersim.frontends.flow import Flow
 from addersim.frontends.proof import PROOF, TOLERANCE, Agreement, first_difference, made_up_images, nchw, network_values, prove
 from addersim.frontends.torch.inference import as_inference
 from addersim.frontends.torch.walk import Walk
-from addersim.images import Images
+from addersim.images import Images, check_images
 from addersim.network import Network
 
 __all__ = ["proved"]
@@ -33,9 +34,11 @@ def proved(network: Network, module: Any, walk: Walk, outputs: Sequence[str], im
         Where they differ: by how much, and from which layer on; where the module does not run.
     """
     given = made_up_images(network) if images is None else images
+    check_images(given, network.input_shape, network.preprocessing, f"network {network.name}")
+    module = _in_single_precision(module)
     source = _source(module, walk)
     kind = _type(module)
-    tolerance = max(TOLERANCE, 32 * torch.finfo(kind).eps) if kind in (torch.float16, torch.bfloat16) else TOLERANCE
+    tolerance = 4 * torch.finfo(kind).eps if kind in (torch.float16, torch.bfloat16) else TOLERANCE
     found = prove(network, source, outputs, given, tolerance)
     if isinstance(found, Agreement) and not found.silent:
         beside = f"{found}, beside torch {torch.__version__.partition('+')[0]}"
@@ -46,6 +49,16 @@ def proved(network: Network, module: Any, walk: Walk, outputs: Sequence[str], im
         return replace(network, metadata=network.metadata | {PROOF: f"all outputs are zero; every layer agrees, {found}"})
     reason = place or "the captured graph itself differs from the module: its forward does other things when it is run"
     raise LoweringError(f"{network.name}: the lowered network differs from the module: {found}; {reason}")
+
+
+def _in_single_precision(module: Any) -> Any:
+    """A copy of a module of narrow floats in float32, where it can be copied: its own rounding would hide differences."""
+    if _type(module) not in (torch.float16, torch.bfloat16):
+        return module
+    try:
+        return copy.deepcopy(module).float()
+    except Exception:  # what a module holds may forbid a copy; its own type then bounds the comparison
+        return module
 
 
 def _type(module: Any) -> torch.dtype:
@@ -101,7 +114,10 @@ def _steps(walk: Walk, images: Tensor) -> Iterator[tuple[Flow, str, Array]]:
 
     graph = walk.captured.graph
     own = {node.name: node for node in graph.nodes if node.op == "placeholder"}
-    given = [images if node is walk.captured.image else walk.captured.constants.get(name) for name, node in own.items()]
+    constants = {
+        name: one.to(images.dtype) if one.is_floating_point() else one for name, one in walk.captured.constants.items()
+    }
+    given = [images if node is walk.captured.image else constants.get(name) for name, node in own.items()]
     with torch.no_grad():
         Interpreter(torch.fx.GraphModule(nn.Module(), graph)).run(*given)
     yield from found

@@ -22,6 +22,8 @@ from addersim.layers import AnyLayer, Shape
 
 __all__ = ["Walk"]
 
+PLAIN = frozenset({"_operator", "math", "builtins"})
+"""Modules of functions on numbers, which constants may be computed with beside torch's own operators."""
 LARGEST_CONSTANT = 1 << 28
 """Values of a constant that is computed while lowering."""
 
@@ -42,13 +44,17 @@ class Walk:
         self.behind: dict[torch.fx.Node, frozenset[str]] = {}
         self.counted: set[str] = set()
 
-    def layers(self) -> tuple[tuple[AnyLayer, ...], tuple[str, ...]]:
-        """Layers in order, and the one that gives each output."""
+    def run(self) -> Walk:
+        """Visit all nodes; what has no layer is then known."""
         for node in self.captured.graph.nodes:
             if node.op == "placeholder":
                 self.values[node] = self._placeholder(node)
-            elif node.op == "call_function":
-                self.values[node] = self._called(node)
+            else:
+                self._visit(node)
+        return self
+
+    def layers(self) -> tuple[tuple[AnyLayer, ...], tuple[str, ...]]:
+        """Layers in order, and the one that gives each output."""
         flows = [self.values[node] for node in self.returned()]
         if not flows:
             raise LoweringError("forward returns nothing that depends on the images")
@@ -57,6 +63,24 @@ class Walk:
     def returned(self) -> list[torch.fx.Node]:
         """Nodes that forward returns and that depend on the images."""
         return [node for node in self.captured.outputs if isinstance(self.values[node], Flow)]
+
+    def _visit(self, node: torch.fx.Node) -> None:
+        if node.op == "get_attr":
+            self.values[node] = getattr(node.graph.owning_module, str(node.target), None)
+        elif node.op == "call_function":
+            self.values[node] = self._called(node)
+
+    def _inlined(self, inside: torch.fx.GraphModule, given: Sequence[Any]) -> Any:
+        """What a part of the graph gives that stands in a block of its own, such as ``with torch.no_grad()``."""
+        waiting = iter(given)
+        for node in inside.graph.nodes:
+            if node.op == "placeholder":
+                self.values[node] = next(waiting)
+            elif node.op == "output":
+                return torch.fx.node.map_arg(node.args[0], self.values.get)
+            else:
+                self._visit(node)
+        return None
 
     def _placeholder(self, node: torch.fx.Node) -> Any:
         self.behind[node] = frozenset({node.name})
@@ -67,7 +91,10 @@ class Walk:
         options: Any = torch.fx.node.map_arg(dict(node.kwargs), self.values.get)
         read = [self.values.get(one) for one in node.all_input_nodes]
         if node.target is operator.getitem:
-            return arguments[0][arguments[1]]
+            return arguments[0][arguments[1]] if isinstance(arguments[0], (tuple, list)) else None
+        inside = next((one for one in arguments if isinstance(one, torch.fx.GraphModule)), None)
+        if inside is not None:
+            return self._block(node, inside, arguments)
         if not any(_has_flow(one) for one in read):
             self.behind[node] = frozenset().union(*(self.behind.get(one, ()) for one in node.all_input_nodes))
             return self._constant(node, arguments, options)
@@ -76,6 +103,15 @@ class Walk:
         if not isinstance(node.target, torch._ops.OpOverload):
             return Batch(node) if isinstance(node.meta.get("val"), (torch.SymInt, int)) else None
         return self._operation(node, arguments, options, read)
+
+    def _block(self, node: torch.fx.Node, inside: torch.fx.GraphModule, arguments: Sequence[Any]) -> Any:
+        kind, place = str(node.target), list(arguments).index(inside)
+        settings = arguments[:place]
+        plain = "set_grad_enabled" in kind or ("autocast" in kind and False in settings[2:3])
+        if not plain:
+            read = [self.values.get(one) for one in node.all_input_nodes]
+            return self._missing(node, kind, "blocks that change types, or that values decide on, have no layer", read)
+        return self._inlined(inside, arguments[place + 1 :])
 
     def _operation(self, node: torch.fx.Node, arguments: Any, options: Any, read: Sequence[Any]) -> Any:
         """What an ATen operator gives, or an unknown value in its place."""
@@ -86,9 +122,8 @@ class Walk:
         except AddersimError as error:
             return self._missing(node, kind, str(error), read)
         except (TypeError, ValueError, IndexError, KeyError, RuntimeError) as error:
-            if not self.graph.missing:
-                raise
-            return self._missing(node, kind, f"reads what has no layer ({type(error).__name__})", read)
+            reason = " ".join(str(error).split())[:120]
+            return self._missing(node, kind, f"arguments that are not supported ({type(error).__name__}: {reason})", read)
         return found
 
     def _layer(self, node: torch.fx.Node, kind: str, arguments: Sequence[Any], options: Mapping[str, Any]) -> Any:
@@ -121,6 +156,8 @@ class Walk:
         found = node.meta.get("val")
         if isinstance(found, (torch.SymInt, torch.SymFloat, torch.SymBool)):
             return Batch(node)
+        if not isinstance(node.target, torch._ops.OpOverload) and getattr(node.target, "__module__", "") not in PLAIN:
+            raise LoweringError(f"{self.path(node)}: {getattr(node.target, '__name__', node.target)} is not supported")
         tags = getattr(node.target, "tags", ())
         if torch.Tag.nondeterministic_seeded in tags:
             raise LoweringError(f"{self.path(node)}: {node.target} draws random numbers; a network at inference has none")
