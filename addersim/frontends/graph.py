@@ -150,8 +150,8 @@ class Graph:
         for flow in ends:
             if flow.layer in read or flow.layer == INPUT:
                 raise LoweringError(
-                    f"the output {flow.layer!r} is read by other layers too, or given by none; only outputs that nothing "
-                    "reads are supported"
+                    f"the output {flow.layer!r} is read by other layers too, or given by none; return only what nothing else "
+                    "reads, such as the scores alone"
                 )
         return cast("tuple[AnyLayer, ...]", tuple(found)), tuple(flow.layer for flow in ends)
 

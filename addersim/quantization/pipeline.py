@@ -21,7 +21,14 @@ from addersim.program import SIGNED_INPUT, Program
 from addersim.quantization.bias_correction import corrected
 from addersim.quantization.calibration import Sample, channel_scales, sample_network
 from addersim.quantization.output_errors import find_readers, round_to_output
-from addersim.quantization.rewrites import clip_weights, fold_batch_norm, pair_windows, scale_channels, without_final_softmax
+from addersim.quantization.rewrites import (
+    clip_weights,
+    fold_batch_norm,
+    pair_windows,
+    scale_channels,
+    split_log_softmax,
+    without_final_softmax,
+)
 from addersim.quantization.rules import LayerBits, Quantization
 from addersim.quantization.value_formats import Wiring, choose_formats, sum_step
 
@@ -84,7 +91,9 @@ class Prepared:
 
 def prepare(network: Network, images: Images | None, folded: bool = True, threads: int | None = None) -> Prepared:
     """Rewrite a network for integers and look at its values on calibration images; arguments as in `quantize`."""
-    paired, twins = pair_windows(without_final_softmax(network))
+    paired, twins = pair_windows(split_log_softmax(without_final_softmax(network)))
+    own = {INPUT, *(layer.name for layer in network.layers)}
+    twins = {name: twin for name, twin in twins.items() if twin in own}
     if folded:
         paired = fold_batch_norm(paired)
     samples = _nominal_samples(paired) if images is None else sample_network(paired, _some(images, network), threads=threads)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 from msgspec.structs import replace
 
 from addersim.arithmetic.arithmetics import ARITHMETICS, Arithmetic
-from addersim.layers import Affine, AnyLayer, Softmax, Window
+from addersim.layers import Add, Affine, AnyLayer, AveragePool, MaxPool, Move, Shape, Softmax, Table, Window
 from addersim.layers.base import Array
+from addersim.layers.move import Permute
 from addersim.network import INPUT, Network, unread
 
-__all__ = ["clip_weights", "fold_batch_norm", "pair_windows", "scale_channels", "without_final_softmax"]
+__all__ = ["clip_weights", "fold_batch_norm", "pair_windows", "scale_channels", "split_log_softmax", "without_final_softmax"]
 
 SUFFIX = ".requantize"
 
@@ -25,6 +27,37 @@ def without_final_softmax(network: Network) -> Network:
     if not whole or last.inputs[0] == INPUT or last.inputs[0] in read or len(unread(network.layers)) > 1:
         return network
     return without_final_softmax(replace(network, layers=tuple(before)))
+
+
+def split_log_softmax(network: Network) -> Network:
+    """Logarithms of softmax inside a network as steps that hardware has: ``d - log(sum(exp(d)))`` with ``d = x - max(x)``."""
+    shapes = network.shapes()
+    result: list[AnyLayer] = []
+    for layer in network.layers:
+        split = isinstance(layer, Softmax) and layer.log and layer.axis == 0
+        result.extend(_log_softmax(layer.name, layer.inputs[0], shapes[layer.name]) if split else [layer])
+    return replace(network, layers=tuple(result))
+
+
+def _log_softmax(name: str, source: str, shape: Shape) -> list[AnyLayer]:
+    rest = shape[1:]
+    target = (math.prod(rest), 1, shape[0])
+    steps = (Permute((*range(1, len(shape)), 0)),) if rest else ()
+
+    def over_channels(what: str, given: str, pool: AnyLayer) -> list[AnyLayer]:
+        before = Move(name=f"{name}.{what}.input", inputs=(given,), target=target, steps=steps)
+        return [before, pool, Move(name=f"{name}.{what}", inputs=(pool.name,), target=(1, *rest))]
+
+    largest = MaxPool(name=f"{name}.maximum", inputs=(f"{name}.largest.input",))
+    total = AveragePool(name=f"{name}.total", inputs=(f"{name}.sum.input",), divisor=1)
+    return [
+        *over_channels("largest", source, largest),
+        Add(name=f"{name}.distance", inputs=(source, f"{name}.largest"), subtract=True),
+        Table(name=f"{name}.exp", inputs=(f"{name}.distance",), function="exp"),
+        *over_channels("sum", f"{name}.exp", total),
+        Table(name=f"{name}.log", inputs=(f"{name}.sum",), function="log"),
+        Add(name=name, inputs=(f"{name}.distance", f"{name}.log"), subtract=True),
+    ]
 
 
 def pair_windows(network: Network) -> tuple[Network, dict[str, str]]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from addersim import count, estimate, load_accelerator, quantize, simulate
-from addersim.errors import NetworkError, QuantizationError
+from addersim.errors import NetworkError
 from addersim.layers import Move, Relu, Softmax, Unknown, Window
 from addersim.network import Network
 
@@ -70,10 +70,24 @@ def test_a_softmax_that_is_read_or_not_of_scores_stays():
     images = np.random.default_rng(0).integers(0, 255, (10, 2, 4, 4), np.uint8)
     kept = network(Softmax(name="soft", inputs=("input",)), Move(name="flat", inputs=("soft",)))
     assert "softmax" in [layer.kind() for layer in quantize(kept, images).layers]
-    log = network(Softmax(name="soft", inputs=("input",), log=True), Move(name="flat", inputs=("soft",)))
-    with pytest.raises(QuantizationError, match="layer soft: a logarithm of softmax has no integer form, except at the end"):
-        quantize(log, images)
     assert quantize(network(Relu(name="relu", inputs=("input",)), Move(name="flat", inputs=("relu",))), images)
+
+
+@pytest.mark.parametrize("shape", [(4,), (3, 2, 5)])
+def test_a_logarithm_of_softmax_inside_is_done_in_steps(shape):
+    inputs = int(np.prod(shape))
+    images = np.random.default_rng(0).integers(0, 255, (30, *shape), np.uint8)
+    net = network(
+        Softmax(name="log", inputs=("input",), log=True),
+        Move(name="flat", inputs=("log",)),
+        window("last", "flat", 3, inputs),
+        shape=shape,
+    )
+    whole = quantize(net, images)
+    assert not {layer.kind() for layer in whole.layers} & {"softmax"}
+    found = simulate(whole, images, network=net)
+    assert {error.name: error.relative_error < 0.02 for error in found.errors}["log"]
+    assert count(quantize(net, None)).taps == inputs * 3
 
 
 def test_an_onnx_file_with_attention_is_counted_and_named(tmp_path):
