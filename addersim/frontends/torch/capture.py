@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import torch
 import torch.fx
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensor
 
 from addersim.errors import LoweringError
 from addersim.frontends.torch.adders import AdderLayer, find_adders
@@ -98,6 +99,9 @@ def capture(module: Any, input_shape: Sequence[int], adders: Collection[str] = (
         for layer in layers:
             layer.module.forward = layer.formula  # as_inference takes it back
         program = _export(module, images)
+        if any(isinstance(one, FakeTensor) for one in program.constants.values()):
+            module(torch.rand_like(images[:1]))  # fills what forward computes once and keeps, which then is a constant
+            program = _export(module, images)
     return _read(program, tuple(layer for layer in layers if not layer.ran))
 
 
