@@ -20,6 +20,7 @@ from addersim.frontends.torch.inference import as_inference
 __all__ = ["Captured", "capture", "unwrapped"]
 
 EXAMPLE_IMAGES = 2
+DROPOUTS = frozenset({nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout})
 
 
 @dataclass(frozen=True)
@@ -98,11 +99,18 @@ def capture(module: Any, input_shape: Sequence[int], adders: Collection[str] = (
         layers = find_adders(module, adders, torch.rand_like(images[:1]))
         for layer in layers:
             layer.module.forward = layer.formula  # as_inference takes it back
+        for one in module.modules():
+            if type(one) in DROPOUTS and not one._forward_hooks and not one._forward_pre_hooks:
+                one.forward = _same  # at inference it gives its very input, which may be changed in place afterwards
         program = _export(module, images)
         if any(isinstance(one, FakeTensor) for one in program.constants.values()):
             module(torch.rand_like(images[:1]))  # fills what forward computes once and keeps, which then is a constant
             program = _export(module, images)
     return _read(program, tuple(layer for layer in layers if not layer.ran))
+
+
+def _same(x: Tensor) -> Tensor:
+    return x
 
 
 def _check_values(module: nn.Module) -> None:
