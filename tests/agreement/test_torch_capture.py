@@ -189,7 +189,7 @@ MODULES = {
     "modules made in forward": lambda: Net(made_inside),
     "parts": lambda: Net(many_parts),
     "gate": lambda: Net(gated),
-    "cut and padded before a window": lambda: Net(lambda self, y: self.more(F.pad(y, (-1, 1, 2, 0))), more=convolution(6, 6)),
+    "cut and padded before a window": lambda: Net(lambda self, y: self.more(F.pad(y, (1, -1, 2, 0))), more=convolution(6, 6)),
     "added to what was padded": lambda: Net(lambda self, y: F.pad(y, (1, 2)) + 1),
     "blocks without autocast": lambda: Net(in_a_block),
     "gathered by constants": lambda: Net(by_constant_places),
@@ -454,6 +454,13 @@ def test_zeros_around_pixels_become_the_windows_padding():
 def test_a_constant_that_is_one_number_everywhere_is_one_number():
     network = agrees(Net(lambda self, y: y * torch.full((1, 6, 1, 1), 0.5)))
     assert [layer.multiplier.size for layer in network.layers if layer.kind() == "affine"] == [1]
+
+
+def test_parameters_that_are_read_twice_count_once():
+    net = Net(lambda self, y: self.again(self.again(y) * self.gate) * self.gate + 0.5, again=convolution(6, 6))
+    net.gate = nn.Parameter(torch.rand(6, 1, 1))
+    network = agrees(net)
+    assert network.totals().parameters == sum(parameter.numel() for parameter in net.parameters())
 
 
 def test_outputs_that_are_all_zero_prove_nothing_and_every_layer_is_compared(monkeypatch):

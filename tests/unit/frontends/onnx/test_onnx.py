@@ -640,3 +640,9 @@ def test_any_attributes_and_inputs_give_a_network_or_one_line(tmp_path_factory, 
         lower_onnx(path)
     except AddersimError as error:
         assert "\n" not in str(error)
+
+
+def test_a_bound_as_large_as_the_type_holds_is_none(tmp_path):
+    ends = {"low": np.array(0, np.float32), "high": np.array(np.finfo(np.float32).max)}
+    network = lower_onnx(saved(tmp_path, whole([node("Clip", "x", "low", "high")], ends)))
+    assert [layer.maximum for layer in network.layers if layer.kind() == "relu"] == [None]
