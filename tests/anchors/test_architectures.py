@@ -43,13 +43,6 @@ def test_keras_counts_running_statistics_too():
     assert statistics == 21_888 == 4_253_864 - 4_231_976
 
 
-def test_densenet_bc_of_the_papers_table():
-    """Table 2 of arXiv 1608.06993: DenseNet-BC with L = 100 and k = 12 has 0.8M parameters."""
-    with torch.device("meta"):
-        network = build("densenet-bc-100-conv")
-    assert round(sum(parameter.numel() for parameter in network.parameters()) / 1e6, 1) == 0.8
-
-
 @pytest.mark.parametrize(
     ("family", "published", "unit", "source"),
     [
@@ -61,7 +54,6 @@ def test_densenet_bc_of_the_papers_table():
         ("shufflenetv2-x1.0", 0.145, 1e9, "torchvision"),
         ("squeezenet1.0", 0.819, 1e9, "torchvision"),
         ("squeezenet1.1", 0.349, 1e9, "torchvision"),
-        ("ghostnet", 141, 1e6, "arXiv 1911.11907, table 7"),
         ("densenet121", 2.834, 1e9, "torchvision"),
     ],
 )
@@ -69,20 +61,6 @@ def test_multiply_accumulates_to_the_digits_that_are_printed(family, published, 
     """Taps of convolutions and linear layers, gates included; batch norm, activations and pooling are not counted."""
     digits = len(str(published).partition(".")[2])
     assert round(TAPS[family] / unit, digits) == published, source
-
-
-@pytest.mark.parametrize(
-    ("family", "printed", "ratio"),
-    [
-        ("mobilenetv3-large", 219e6, 1.0111),  # arXiv 1905.02244, table 3
-        ("mobilenetv3-small", 56e6, 0.9910),
-        ("shufflenetv2-x0.5", 41e6, 1.0129),  # arXiv 1807.11164, table 8
-        ("shufflenetv2-x1.0", 146e6, 1.0075),
-    ],
-)
-def test_the_gap_to_numbers_that_papers_print(family, printed, ratio):
-    """The papers do not say what they count beside windows; MobileNetV3-Small's 56 may be 56.5 rounded down."""
-    assert printed / TAPS[family] == pytest.approx(ratio, abs=1e-4)
 
 
 @pytest.mark.parametrize("name", ["mobilenetv2-conv", "mobilenetv1-adder"])
