@@ -60,7 +60,7 @@ CHANGES = {
     ),
     "frontends/torch/inference.py": (
         TORCH,
-        (("            vars(one).update(state)", "            vars(one).update(vars(one))"),),
+        (("        vars(module).update(state)", "        vars(module).update(vars(module))"),),
     ),
     "frontends/torch/walk.py": (
         TORCH,
