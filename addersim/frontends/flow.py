@@ -64,6 +64,24 @@ class Flow:
             raise LoweringError(f"takes no position along axis {axis + 1}; values without elements are not supported")
         return self.then(Take(axis, np.asarray(indices, np.int64)))
 
+    def expand(self, shape: Shape) -> Flow:
+        """Axes of size 1 repeated to a shape of the same number of axes."""
+        found = self
+        for axis, (have, want) in enumerate(zip(self.shape, shape, strict=True)):
+            if have != want:
+                if have != 1:
+                    raise LoweringError(f"cannot expand {self.shape} to {shape}")
+                found = found.take(axis, np.zeros(want, np.int64))
+        return found
+
+    def image(self) -> Flow:
+        """A signal, ``(channels, length)``, as an image of one row; any other value as it is."""
+        return self.reshape((self.shape[0], 1, self.shape[1])) if self.rank == 2 else self
+
+    def like(self, source: Flow) -> Flow:
+        """What a layer gives for `image` of a value, with as many axes as the value has: undoes it."""
+        return self.reshape((self.shape[0], self.shape[2])) if source.rank == 2 else self
+
     def front(self, axis: int) -> Flow:
         """The value with an axis moved to the front, where channels are."""
         return self.permute((axis, *(one for one in range(self.rank) if one != axis)))

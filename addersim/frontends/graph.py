@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
 import numpy as np
 from msgspec.structs import replace
@@ -17,7 +18,7 @@ from addersim.layers import Affine, AnyLayer, Layer, Move, Shape, Unknown, Windo
 from addersim.network import INPUT
 from addersim.storage import stands_in
 
-__all__ = ["Graph", "Missing", "products_of"]
+__all__ = ["Graph", "Missing", "products_of", "refuse_missing"]
 
 Array = np.ndarray[Any, Any]
 
@@ -66,6 +67,11 @@ class Graph:
         kept = {key: self._kept(one) if isinstance(one, np.ndarray) else one for key, one in fields.items()}
         return self._append(kind, unique, placed, kept)
 
+    def beneath(self, kind: type[Layer], name: str, *flows: Flow, **fields: Any) -> Flow:
+        """Append a layer that reads values before the rearrangements that wait, which all of them share; these follow it."""
+        found = self.layer(kind, name, *(Flow(flow.layer, flow.given) for flow in flows), **fields)
+        return Flow(found.layer, found.given, flows[0].steps)
+
     def _kept(self, given: Array) -> Array:
         """An array of the network's own; one for all layers that are given the same memory, as shared modules are."""
         place = (given.__array_interface__["data"][0], given.dtype.str, given.shape, given.strides)
@@ -76,7 +82,8 @@ class Graph:
 
     def trained(self, start: int, values: int) -> None:
         """Note how many trained values are behind the affine layers appended since there were `start` layers."""
-        for name in list(self._built)[start:]:
+        new = list(itertools.islice(reversed(self._built), len(self._built) - start))
+        for name in reversed(new):
             layer = self._built[name]
             if isinstance(layer, Affine):
                 self._built[name], values = replace(layer, trained=values), 0
@@ -154,11 +161,6 @@ class Graph:
                     "reads, such as the scores alone"
                 )
         return cast("tuple[AnyLayer, ...]", tuple(found)), tuple(flow.layer for flow in ends)
-
-
-def refuse(why: str) -> NoReturn:
-    """Say why an operation has no layer."""
-    raise LoweringError(why)
 
 
 def refuse_missing(title: str, missing: Sequence[Missing]) -> None:

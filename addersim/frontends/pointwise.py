@@ -10,7 +10,6 @@ import numpy as np
 from addersim.errors import LoweringError
 from addersim.frontends.flow import Flow
 from addersim.frontends.graph import Graph
-from addersim.frontends.rearranging import expand
 from addersim.layers import Add, Affine, Clip, Layer, Product, Relu, Table
 from addersim.layers.move import Take
 
@@ -39,8 +38,7 @@ def each(graph: Graph, name: str, flow: Flow, kind: type[Layer], *, keeps_zero: 
     """A layer that treats every value alike: before any rearrangement that waits, unless that has put zeros in."""
     if flow.fills() and not keeps_zero:
         return graph.layer(kind, name, flow, **fields)
-    found = graph.layer(kind, name, Flow(flow.layer, flow.given), **fields)
-    return Flow(found.layer, found.given, flow.steps)
+    return graph.beneath(kind, name, flow, **fields)
 
 
 def function(graph: Graph, name: str, flow: Flow, what: str, *constants: float, slopes: Array | None = None) -> Flow:
@@ -57,10 +55,8 @@ def function(graph: Graph, name: str, flow: Flow, what: str, *constants: float, 
 
 
 def _each_channel(graph: Graph, name: str, flow: Flow, kind: type[Layer], fields: dict[str, Any]) -> Flow:
-    if not flow.keeps_channels():
-        return graph.layer(kind, name, flow, **fields)
-    found = graph.layer(kind, name, Flow(flow.layer, flow.given), **fields)
-    return Flow(found.layer, found.given, flow.steps)
+    append = graph.beneath if flow.keeps_channels() else graph.layer
+    return append(kind, name, flow, **fields)
 
 
 def clip(graph: Graph, name: str, flow: Flow, low: float | None, high: float | None) -> Flow:
@@ -93,7 +89,7 @@ def affine(graph: Graph, name: str, flow: Flow, multiplier: Array, addend: Array
     if any(size not in (1, have) and have != 1 for size, have in zip(shape, flow.shape, strict=True)):
         raise LoweringError(f"combines a constant of shape {shape} with values of shape {flow.shape}")
     wanted = tuple(max(pair) for pair in zip(shape, flow.shape, strict=True))
-    flow = expand(flow, wanted)
+    flow = flow.expand(wanted)
     axes = [axis for axis in range(flow.rank) if any(_varies(one, axis) for one in constants)]
     if not axes:
         fields = {name: one.reshape(-1)[:1].copy() for name, one in zip(("multiplier", "addend"), constants, strict=True)}
@@ -156,8 +152,7 @@ def binary(graph: Graph, name: str, what: Binary, first: Flow, second: Flow) -> 
     kind: type[Layer] = Product if what == "mul" else Add
     fields = {"subtract": True} if what == "sub" else {}
     if first.steps and first.steps == second.steps and first.given == second.given:
-        found = graph.layer(kind, name, Flow(first.layer, first.given), Flow(second.layer, second.given), **fields)
-        return Flow(found.layer, found.given, first.steps)
+        return graph.beneath(kind, name, first, second, **fields)
     return graph.layer(kind, name, first, second, **fields)
 
 

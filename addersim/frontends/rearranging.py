@@ -11,13 +11,13 @@ import numpy as np
 from addersim.errors import LoweringError
 from addersim.frontends.flow import Flow
 from addersim.frontends.graph import Graph
-from addersim.layers import Affine, Concat
+from addersim.frontends.pointwise import affine
+from addersim.layers import Concat
 from addersim.layers.move import ZERO
 
 __all__ = [
     "concatenate",
     "constant",
-    "expand",
     "overwrite",
     "pad",
     "pad_with",
@@ -54,13 +54,9 @@ def _with_zeros(flow: Flow, parts: Sequence[Flow | Array], axis: int) -> Flow:
 
 
 def constant(graph: Graph, name: str, like: Flow, values: Array) -> Flow:
-    """A constant as a value: what is computed from any other, times zero, plus the constant."""
-    words = math.prod(values.shape)
-    nothing = like.reshape((math.prod(like.shape),)).take(0, np.full(words, ZERO))
-    zeros = graph.placed(nothing, name)
-    addend = np.ascontiguousarray(values, np.float64).reshape(-1)
-    found = graph.layer(Affine, f"{name}.constant", zeros, multiplier=np.ones(words), addend=addend, trained=0)
-    return found.reshape(values.shape)
+    """A constant as a value: zeros in place of what is computed from any other, plus the constant."""
+    zeros = like.reshape((math.prod(like.shape),)).take(0, np.full(math.prod(values.shape), ZERO)).reshape(values.shape)
+    return affine(graph, f"{name}.constant", zeros, np.ones(1), values)
 
 
 def overwrite(graph: Graph, name: str, flow: Flow, values: Flow | Array, axis: int, places: Array) -> Flow:
@@ -92,16 +88,6 @@ def _padded(size: int, before: int, after: int, mode: Fill) -> Array:
     return np.pad(cut, edges, mode=named[mode])
 
 
-def expand(flow: Flow, shape: tuple[int, ...]) -> Flow:
-    """Axes of size 1 repeated to a shape of the same number of axes."""
-    for axis, (have, want) in enumerate(zip(flow.shape, shape, strict=True)):
-        if have != want:
-            if have != 1:
-                raise LoweringError(f"cannot expand {flow.shape} to {shape}")
-            flow = flow.take(axis, np.zeros(want, np.int64))
-    return flow
-
-
 def repeat(flow: Flow, times: Sequence[int]) -> Flow:
     """Each axis tiled some times."""
     for axis, number in enumerate(times):
@@ -129,6 +115,4 @@ def pad_with(graph: Graph, name: str, flow: Flow, pads: Sequence[tuple[int, int]
     padded = pad(flow, pads)
     around = np.full(padded.shape, value)
     around[tuple(slice(before, before + size) for (before, _), size in zip(pads, flow.shape, strict=True))] = 0.0
-    placed = graph.placed(padded.reshape((math.prod(padded.shape),)), name)
-    fields = {"multiplier": np.ones(around.size), "addend": around.reshape(-1), "trained": 0}
-    return graph.layer(Affine, name, placed, **fields).reshape(padded.shape)
+    return affine(graph, name, padded, np.ones(1), around)

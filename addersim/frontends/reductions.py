@@ -39,24 +39,18 @@ def reduce(graph: Graph, name: str, what: Reduction, flow: Flow, axes: Sequence[
     if (flow.rank, axes) != (3, [1, 2]):
         rows = math.prod(shape[axis] for axis in axes)
         flow = flow.permute((*rest, *axes)).reshape((math.prod(shape[axis] for axis in rest), 1, rows))
-    whole: tuple[int, int] = flow.shape[1:]  # type: ignore[assignment]
-    if what == "max":
-        found = graph.layer(MaxPool, name, flow, kernel=whole, stride=whole)
-    else:
-        found = graph.layer(AveragePool, name, flow, kernel=None, **({"divisor": 1} if what == "sum" else {}))
+    kind: type[Layer] = MaxPool if what == "max" else AveragePool
+    found = graph.layer(kind, name, flow, **({"divisor": 1} if what == "sum" else {}))
     return found.reshape(kept or (1,))
 
 
 def pooled(graph: Graph, name: str, kind: type[Layer], flow: Flow, **fields: Any) -> Flow:
     """A pooling layer over one or two spatial axes; settings of one axis have one number each."""
-    if flow.rank == 2:
-        channels, length = flow.shape
-        wide = {key: _with_row(key, value) for key, value in fields.items()}
-        found = graph.layer(kind, name, flow.reshape((channels, 1, length)), **wide)
-        return found.reshape((channels, found.shape[2]))
-    if flow.rank != 3:
+    if flow.rank not in (2, 3):
         raise LoweringError(f"pools values of shape {flow.shape}; supported are (channels, length), (channels, height, width)")
-    return graph.layer(kind, name, flow, **fields)
+    if flow.rank == 2:
+        fields = {key: _with_row(key, value) for key, value in fields.items()}
+    return graph.layer(kind, name, flow.image(), **fields).like(flow)
 
 
 def _with_row(key: str, value: Any) -> Any:
@@ -71,7 +65,7 @@ def adaptive(graph: Graph, name: str, kind: type[Layer], flow: Flow, output: tup
     if output == flow.shape[1:]:
         return flow
     wide = output if len(output) == 2 else (1, *output)
-    own = flow if flow.rank == 3 else flow.reshape((flow.shape[0], 1, flow.shape[1]))
+    own = flow.image()
     if kind is AveragePool and wide == (1, 1):
         found = graph.layer(kind, name, own, kernel=None)
     elif all(size % wanted == 0 for size, wanted in zip(own.shape[1:], wide, strict=True)):
@@ -79,7 +73,7 @@ def adaptive(graph: Graph, name: str, kind: type[Layer], flow: Flow, output: tup
         found = graph.layer(kind, name, own, kernel=kernel, stride=kernel)
     else:
         found = graph.layer(kind, name, own, output_size=wide)
-    return found if flow.rank == 3 else found.reshape((flow.shape[0], found.shape[2]))
+    return found.like(flow)
 
 
 def variance(graph: Graph, name: str, flow: Flow, axes: Sequence[int], keep: bool, correction: float) -> Flow:

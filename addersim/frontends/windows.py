@@ -53,10 +53,10 @@ def convolution(
             "(channels, length) and two over (channels, height, width)"
         )
     if axes == 1:
-        wide = flow.reshape((flow.shape[0], 1, flow.shape[1]))
         options = {"stride": (1, *stride), "near": (0, *near), "far": (0, *far), "dilation": (1, *dilation)}
-        found = convolution(graph, name, wide, weights[:, :, None], bias, **options, groups=groups, arithmetic=arithmetic)
-        return found.reshape((found.shape[0], found.shape[2]))
+        row = weights[:, :, None]
+        found = convolution(graph, name, flow.image(), row, bias, **options, groups=groups, arithmetic=arithmetic)
+        return found.like(flow)
     flow, near, far = _with_padding(flow, near, far)
     return graph.layer(
         Window,
@@ -145,7 +145,7 @@ def transposed(
     settings = {key: given if axes == 2 else (one, *given) for key, (given, one) in names.items()}
     if far_padding is not None:
         settings["far_padding"] = far_padding if axes == 2 else (0, *far_padding)
-    wide = flow if axes == 2 else flow.reshape((flow.shape[0], 1, flow.shape[1]))
+    wide = flow.image()
     kernels = weights if axes == 2 else weights[:, :, None]
     size: Any = wide.shape[1:]
     turned = transposed_window(kernels, size, groups=groups, **settings)  # type: ignore[arg-type]
@@ -162,4 +162,4 @@ def transposed(
         dilation=settings["dilation"],
         groups=groups,
     )
-    return found if axes == 2 else found.reshape((found.shape[0], found.shape[2]))
+    return found.like(flow)

@@ -10,8 +10,8 @@ from addersim.arithmetic.pooling import PoolAxis
 from addersim.errors import NetworkError
 from addersim.kernels.pooling import reduce_axes
 from addersim.layers.base import Array, Bill, Engine, IntegerLayer, Layer, Pair, Plan, Run, Shape, Value, observe
-from addersim.layers.narrowing import fixed_factor, planned_gain
-from addersim.layers.pool_windows import check_windows, pool_shape, pooled, windows_in_words, windows_of
+from addersim.layers.narrowing import factor_counts, fixed_factor, planned_gain
+from addersim.layers.pool_windows import check_windows, moves_of, pool_shape, pooled, windows_in_words, windows_of
 
 __all__ = ["AveragePool", "IntegerAveragePool"]
 
@@ -79,15 +79,9 @@ class AveragePool(Layer, frozen=True, tag="average_pool"):
             multiplier_bits=plan.how.multiplier_bits,
             output=plan.formats[self.name],
             rounding=plan.how.rounding,
-            kernel=self.kernel,
-            stride=self.stride,
-            padding=self.padding,
-            dilation=self.dilation,
-            far_padding=self.far_padding,
-            ceil_mode=self.ceil_mode,
             count_padding=self.count_padding,
             divisor=self.divisor,
-            output_size=self.output_size,
+            **moves_of(self),
         )
 
     def details(self) -> str:
@@ -156,10 +150,6 @@ class IntegerAveragePool(IntegerLayer, frozen=True, tag="average_pool"):
         most, taps = int(rows.max() * columns.max()), int(rows.sum() * columns.sum())
         sum_bits = given.bits + bits_for(0, most - 1, signed=False) if most > 1 else given.bits
         counts = OpCounts({("add", sum_bits): output.shape[0] * taps - output.words})
-        multiplier, shift = self._factors(given.shape)
-        multiplies = bool((multiplier != 1).any())
-        if multiplies:
-            counts += OpCounts({("mul", max(sum_bits, self.multiplier_bits)): output.words})
-        if shift.any():
-            counts += OpCounts({("shift", sum_bits + self.multiplier_bits * multiplies): output.words})
+        factors = zip(*(one.tolist() for one in self._factors(given.shape)), strict=True)
+        counts += factor_counts(factors, sum_bits, self.multiplier_bits, output.words)
         return Bill(counts, accumulator_bits=sum_bits)

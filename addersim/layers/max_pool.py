@@ -9,7 +9,7 @@ from addersim.arithmetic.ops import OpCounts
 from addersim.errors import NetworkError
 from addersim.kernels.pooling import reduce_axes
 from addersim.layers.base import Array, Bill, Engine, IntegerLayer, Layer, Pair, Plan, Run, Shape, Value
-from addersim.layers.pool_windows import check_windows, pool_shape, pooled, windows_in_words, windows_of
+from addersim.layers.pool_windows import check_windows, moves_of, pool_shape, pooled, windows_in_words, windows_of
 
 __all__ = ["IntegerMaxPool", "MaxPool"]
 
@@ -50,13 +50,7 @@ class MaxPool(Layer, frozen=True, tag="max_pool"):
             inputs=self.inputs,
             twin=plan.twins.get(self.name),
             output=plan.formats[self.name],
-            kernel=self.kernel,
-            stride=self.stride,
-            padding=self.padding,
-            dilation=self.dilation,
-            far_padding=self.far_padding,
-            ceil_mode=self.ceil_mode,
-            output_size=self.output_size,
+            **moves_of(self),
         )
 
     def details(self) -> str:

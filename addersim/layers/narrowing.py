@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 
 import numpy as np
@@ -56,12 +57,12 @@ def narrow(
     return Run(found.values, observe(found.minimum, found.maximum, found.overflowed, found.values.size))
 
 
-def factor_counts(factor: Factor, bits: int, multiplier_bits: int, words: int) -> OpCounts:
-    """What it costs to multiply words of a width by a factor: each of both steps only where it does something."""
-    counts, (multiplier, shift) = OpCounts(), factor
-    multiplies = multiplier != 1
+def factor_counts(factors: Iterable[Factor], bits: int, multiplier_bits: int, words: int) -> OpCounts:
+    """What it costs to multiply words of a width by factors: each of both steps only where it does something to any."""
+    counts, (multipliers, shifts) = OpCounts(), zip(*factors, strict=True)
+    multiplies = any(multiplier != 1 for multiplier in multipliers)
     if multiplies:
         counts += OpCounts({("mul", max(bits, multiplier_bits)): words})
-    if shift:
+    if any(shifts):
         counts += OpCounts({("shift", bits + multiplier_bits * multiplies): words})
     return counts

@@ -10,7 +10,7 @@ from addersim.arithmetic.pooling import PoolAxis, adaptive_axes, pool_axes
 from addersim.errors import NetworkError
 from addersim.layers.base import Array, Pair, Shape, moves_in_words
 
-__all__ = ["PoolLayer", "check_windows", "pool_shape", "pooled", "windows_in_words", "windows_of"]
+__all__ = ["PoolLayer", "check_windows", "moves_of", "pool_shape", "pooled", "windows_in_words", "windows_of"]
 
 
 class PoolLayer(Protocol):
@@ -32,6 +32,14 @@ class PoolLayer(Protocol):
     def ceil_mode(self) -> bool: ...
     @property
     def output_size(self) -> Pair | None: ...
+
+
+MOVES = ("kernel", "stride", "padding", "dilation", "far_padding", "ceil_mode", "output_size")
+
+
+def moves_of(layer: PoolLayer) -> dict[str, Any]:
+    """The fields that say where windows lie, for the layer's other form."""
+    return {name: getattr(layer, name) for name in MOVES}
 
 
 def check_windows(layer: PoolLayer) -> None:

@@ -71,4 +71,4 @@ class IntegerProduct(IntegerLayer, frozen=True, tag="product"):
         first, second = inputs
         factor = fixed_factor(self.gain, self.multiplier_bits, self.name)
         counts = OpCounts({("mul", max(first.bits, second.bits)): output.words})
-        return Bill(counts + factor_counts(factor, first.bits + second.bits, self.multiplier_bits, output.words))
+        return Bill(counts + factor_counts([factor], first.bits + second.bits, self.multiplier_bits, output.words))

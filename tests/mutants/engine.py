@@ -133,10 +133,7 @@ CHANGES = {
         (
             ("bits_for(0, most - 1, signed=False)", "bits_for(0, most, signed=False)"),
             ("* taps - output.words", "* taps"),
-            ("multiplies = bool((multiplier != 1).any())", "multiplies = True"),
-            ("        if shift.any():", "        if True:"),
-            ("sum_bits + self.multiplier_bits * multiplies", "sum_bits"),
-            ("max(sum_bits, self.multiplier_bits)", "self.multiplier_bits"),
+            ("factor_counts(factors, sum_bits,", "factor_counts(factors, given.bits,"),
             ("self.gain / int(one)", "self.gain / int(divisors[0])"),
             ("Bill(counts, accumulator_bits=sum_bits)", "Bill(counts)"),
             ("axis.taps if layer.count_padding else axis.inside", "axis.inside"),
@@ -227,10 +224,11 @@ CHANGES = {
         (("    exponent -= x >> exponent == 0", "    exponent -= 0"),),
     ),
     "layers/narrowing.py": (
-        BILLS,
+        f"{BILLS} unit/layers/test_pooling.py",
         (
-            ("multiplies = multiplier != 1", "multiplies = True"),
-            ("    if shift:", "    if True:"),
+            ("multiplies = any(multiplier != 1 for multiplier in multipliers)", "multiplies = True"),
+            ("    if any(shifts):", "    if True:"),
+            ("any(multiplier != 1 for", "all(multiplier != 1 for"),
             ("bits + multiplier_bits * multiplies", "bits"),
             ("max(bits, multiplier_bits)", "multiplier_bits"),
         ),

@@ -211,7 +211,7 @@ def _expand(call: Call) -> Flow:
     sizes = (*[1] * (flow.rank - len(target)), *target[-flow.rank :])
     if min(sizes) < 1:
         call.fail(f"expands images x {flow.shape} to {_in_words(target)}")
-    return rearranging.expand(flow, tuple(have if want == 1 else want for have, want in zip(flow.shape, sizes, strict=True)))
+    return flow.expand(tuple(have if want == 1 else want for have, want in zip(flow.shape, sizes, strict=True)))
 
 
 def _in_words(sizes: Sequence[int]) -> list[int | str]:

@@ -8,8 +8,9 @@ from types import MappingProxyType
 
 import numpy as np
 
-from addersim.frontends import reductions, resizing
+from addersim.frontends import reductions
 from addersim.frontends.flow import Flow
+from addersim.frontends.onnx import coordinates
 from addersim.frontends.onnx.call import Call
 from addersim.frontends.onnx.folding import BATCH
 
@@ -96,17 +97,17 @@ def _resized(call: Call, wanted: Wanted, place: str, rounding: str) -> Flow:
     if mode not in ("nearest", "linear", "bilinear"):
         call.fail(f"attribute mode: {mode!r} is not supported; nearest and linear are")
     places = [
-        None if scale == 1 and size == have else resizing.coordinates(place, have, size, scale)
+        None if scale == 1 and size == have else coordinates.places_of(place, have, size, scale)
         for have, (size, scale) in zip(flow.shape, wanted, strict=True)
     ]
     if mode == "nearest":
         for axis, found in enumerate(places):
-            flow = flow if found is None else resizing.nearest(flow, axis, found, rounding)
+            flow = flow if found is None else coordinates.nearest(flow, axis, found, rounding)
         return flow
     if places[0] is not None or flow.rank not in (2, 3):
         call.fail(f"linear resizing of {flow.shape} to {[size for size, _ in wanted]}; only along height and width, or length")
     matrices = [
-        np.eye(size) if found is None else resizing.linear(size, found)
+        np.eye(size) if found is None else coordinates.linear(size, found)
         for size, found in zip(flow.shape[1:], places[1:], strict=True)
     ]
     return reductions.resized(call.graph, call.name, flow, matrices) if any(one is not None for one in places) else flow

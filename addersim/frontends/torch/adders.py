@@ -15,12 +15,14 @@ from addersim import kernels
 from addersim.arithmetic.arithmetics import ARITHMETICS
 from addersim.arithmetic.geometry import Geometry, Pair
 from addersim.errors import LoweringError
+from addersim.frontends.proof import TOLERANCE
 from addersim.frontends.torch.inference import as_inference
 from addersim.layers.base import pair, stored_array
 
 __all__ = ["AdderLayer", "find_adders", "window"]
 
-TOLERANCE = 1e-4
+CLASSES = {name: one.name for one in ARITHMETICS.values() for name in one.layers}
+"""Arithmetic of window layers by the name of their class."""
 
 
 @torch.library.custom_op("addersim::window", mutates_args=())
@@ -118,12 +120,12 @@ def find_adders(module: nn.Module, names: Collection[str], images: Tensor) -> li
     """
     present = {type(one).__name__ for one in module.modules()}
     if unseen := set(names) - present:
-        raise LoweringError(
-            f"adders: no module of class {', '.join(sorted(unseen))}; the network holds {', '.join(sorted(present))}"
-        )
+        held = ", ".join(sorted(present))
+        raise LoweringError(f"adders: no module of class {', '.join(sorted(unseen))}; the network holds {held}")
     candidates = [found for path, one in module.named_modules() if (found := _candidate(path, one, names))]
-    own = {name: one.name for one in ARITHMETICS.values() for name in one.layers}
-    ours = [dataclasses.replace(one, arithmetic=own[type(one.module).__name__]) for one in candidates if _is_ours(one.module)]
+    ours = [
+        dataclasses.replace(one, arithmetic=CLASSES[type(one.module).__name__]) for one in candidates if _is_ours(one.module)
+    ]
     others = [one for one in candidates if not _is_ours(one.module)]
     if not others:
         return ours
@@ -187,9 +189,8 @@ def _differences(layer: AdderLayer, x: Tensor, given: Any) -> dict[str, float]:
 def _judged(layer: AdderLayer, found: Mapping[nn.Module, Mapping[str, float]], named: bool) -> AdderLayer | None:
     kind = type(layer.module).__name__
     if layer.module not in found:
-        known = {name: one.name for one in ARITHMETICS.values() for name in one.layers}
-        if named or kind in known:
-            return dataclasses.replace(layer, arithmetic=known.get(kind, "l1"), ran=False)
+        if named or kind in CLASSES:
+            return dataclasses.replace(layer, arithmetic=CLASSES.get(kind, "l1"), ran=False)
         return None
     differences = found[layer.module]
     best = min(differences, key=lambda name: differences[name])

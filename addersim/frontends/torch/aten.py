@@ -125,7 +125,7 @@ def _batch_norm(call: Call) -> Any:
     found = pointwise.batch_norm(
         call.graph, call.name, call.flow("input"), call.optional("weight"), call.optional("bias"), mean, variance, epsilon
     )
-    return (found, None, None) if "native" in call.node.target._schema.name else found  # type: ignore[union-attr]
+    return (found, None, None) if "native" in call.operator else found
 
 
 def _function(what: str, *arguments: str) -> Row:
@@ -133,35 +133,31 @@ def _function(what: str, *arguments: str) -> Row:
 
     def row(call: Call) -> Flow:
         parameters = [call.number(name) for name in arguments]
-        return pointwise.function(call.graph, call.name, _operand(call), what, *parameters)
+        return pointwise.function(call.graph, call.name, call.operand, what, *parameters)
 
     return row
 
 
-def _operand(call: Call) -> Flow:
-    return call.flow("self" if "self" in call.arguments else "input")
-
-
 def _gelu(call: Call) -> Flow:
     what = "gelu" if call["approximate"] == "none" else "gelu_tanh"
-    return pointwise.function(call.graph, call.name, _operand(call), what)
+    return pointwise.function(call.graph, call.name, call.operand, what)
 
 
 def _prelu(call: Call) -> Flow:
-    return pointwise.function(call.graph, call.name, _operand(call), "prelu", slopes=call.array("weight"))
+    return pointwise.function(call.graph, call.name, call.operand, "prelu", slopes=call.array("weight"))
 
 
 def _elu(call: Call) -> Flow:
     if call["input_scale"] != 1:
         raise LoweringError("ELU with an input scale is not supported")
-    flow = _operand(call)
+    flow = call.operand
     if call["scale"] == 1:
         return pointwise.function(call.graph, call.name, flow, "elu", call.number("alpha"))
     return pointwise.function(call.graph, call.name, flow, "selu", call.number("alpha"), call.number("scale"))
 
 
 def _power(call: Call) -> Flow:
-    return pointwise.power(call.graph, call.name, _operand(call), call.number("exponent"))
+    return pointwise.power(call.graph, call.name, call.operand, call.number("exponent"))
 
 
 def _clip(low: float | str | None, high: float | str | None) -> Row:
@@ -172,7 +168,7 @@ def _clip(low: float | str | None, high: float | str | None) -> Row:
             return None if call.arguments.get(given) is None else call.number(given)
         return given
 
-    return lambda call: pointwise.clip(call.graph, call.name, _operand(call), end(call, low), end(call, high))
+    return lambda call: pointwise.clip(call.graph, call.name, call.operand, end(call, low), end(call, high))
 
 
 def _arithmetic(what: pointwise.Binary) -> Row:
@@ -232,37 +228,31 @@ def _where(call: Call) -> Flow:
 
 def _max_pool(axes: int) -> Row:
     def row(call: Call) -> Any:
-        kernel = call.sizes("kernel_size", axes)
-        fields = {
-            "kernel": kernel,
-            "stride": call.sizes("stride", axes) if call["stride"] not in ([], None) else kernel,
-            "padding": call.sizes("padding", axes),
-            "dilation": call.sizes("dilation", axes),
-        }
-        found = reductions.pooled(call.graph, call.name, MaxPool, _operand(call), **fields, **_ceil(call))
-        return (found, None) if "indices" in call.node.target._schema.name else found  # type: ignore[union-attr]
+        found = reductions.pooled(
+            call.graph, call.name, MaxPool, call.operand, **_pool_moves(call, axes), dilation=call.sizes("dilation", axes)
+        )
+        return (found, None) if "indices" in call.operator else found
 
     return row
 
 
-def _ceil(call: Call) -> dict[str, Any]:
-    return {"ceil_mode": True} if call["ceil_mode"] else {}
+def _pool_moves(call: Call, axes: int) -> dict[str, Any]:
+    """How the windows of a pooling layer move; without a stride they stand side by side."""
+    kernel = call.sizes("kernel_size", axes)
+    return {
+        "kernel": kernel,
+        "stride": kernel if call["stride"] in ([], None) else call.sizes("stride", axes),
+        "padding": call.sizes("padding", axes),
+        "ceil_mode": bool(call["ceil_mode"]),
+    }
 
 
 def _average_pool(axes: int) -> Row:
     def row(call: Call) -> Flow:
-        kernel = call.sizes("kernel_size", axes)
-        padding = call.sizes("padding", axes)
-        fields: dict[str, Any] = {
-            "kernel": kernel,
-            "stride": call.sizes("stride", axes) if call["stride"] not in ([], None) else kernel,
-            "padding": padding,
-        }
-        if any(padding) and not call["count_include_pad"]:
-            fields["count_padding"] = False
-        if call.get("divisor_override") is not None:
-            fields["divisor"] = call["divisor_override"]
-        return reductions.pooled(call.graph, call.name, AveragePool, _operand(call), **fields, **_ceil(call))
+        fields = _pool_moves(call, axes)
+        counted = bool(call["count_include_pad"]) or not any(fields["padding"])
+        fields |= {"count_padding": counted, "divisor": call.get("divisor_override")}
+        return reductions.pooled(call.graph, call.name, AveragePool, call.operand, **fields)
 
     return row
 
@@ -270,7 +260,7 @@ def _average_pool(axes: int) -> Row:
 def _adaptive(kind: Any, axes: int) -> Row:
     def row(call: Call) -> Any:
         output = call.sizes("output_size", axes)
-        flow = _operand(call)
+        flow = call.operand
         found = reductions.adaptive(call.graph, call.name, kind, flow, output)
         return (found, None) if len(call.node.target._schema.returns) == 2 else found  # type: ignore[union-attr]
 
@@ -279,7 +269,7 @@ def _adaptive(kind: Any, axes: int) -> Row:
 
 def _reduce(what: reductions.Reduction) -> Row:
     def row(call: Call) -> Flow:
-        flow = _operand(call)
+        flow = call.operand
         return reductions.reduce(call.graph, call.name, what, flow, call.axes(call.get("dim")), bool(call.get("keepdim")))
 
     return row
@@ -300,7 +290,7 @@ def _extreme(what: Literal["max", "min"]) -> Row:
 
 def _variance(root: bool) -> Row:
     def row(call: Call) -> Flow:
-        flow = _operand(call)
+        flow = call.operand
         axes = call.axes(call.get("dim"))
         correction = call.get("correction", 1 if call.get("unbiased", True) else 0)
         correction = 1 if correction is None else correction
@@ -314,7 +304,7 @@ def _length(call: Call) -> Flow:
     """The Euclidean length along axes."""
     if call.get("ord", call.get("p")) not in (2, 2.0, None):
         raise LoweringError("only the Euclidean norm (2) is supported")
-    flow = _operand(call)
+    flow = call.operand
     squares = pointwise.function(call.graph, f"{call.name}.squares", flow, "square")
     total = reductions.reduce(call.graph, f"{call.name}.sum", "sum", squares, call.axes(call["dim"]), bool(call["keepdim"]))
     return pointwise.function(call.graph, call.name, total, "sqrt")
@@ -325,11 +315,11 @@ def _layer_norm(call: Call) -> Any:
     count = len(call["normalized_shape"])
     axes = tuple(range(flow.rank - count, flow.rank))
     epsilon = call.get("eps")
-    root = "rms" in call.node.target._schema.name  # type: ignore[union-attr]
+    root = "rms" in call.operator
     epsilon = float(np.finfo(np.float32).eps) if epsilon is None else epsilon
     found = reductions.normalise(call.graph, call.name, flow, axes, epsilon, centred=not root)
     found = _gained(call, found, call.optional("weight"), None if root else call.optional("bias"))
-    return (found, None, None) if "native" in call.node.target._schema.name else found  # type: ignore[union-attr]
+    return (found, None, None) if "native" in call.operator else found
 
 
 def _gained(call: Call, flow: Flow, weight: Array | None, bias: Array | None) -> Flow:
@@ -362,7 +352,7 @@ def _instance_norm(call: Call) -> Flow:
 
 def _softmax(log: bool) -> Row:
     def row(call: Call) -> Flow:
-        flow = _operand(call)
+        flow = call.operand
         return reductions.softmax(call.graph, call.name, flow, call.axes(call["dim"])[0], log=log)
 
     return row
@@ -370,7 +360,7 @@ def _softmax(log: bool) -> Row:
 
 def _linear_resize(call: Call) -> Flow:
     """Each axis by what torch itself makes of single ones."""
-    flow = _operand(call)
+    flow = call.operand
     factors = call.get("scale_factors") or [None] * flow.rank
     matrices = []
     for axis in range(1, flow.rank):
@@ -417,7 +407,7 @@ OPERATORS: Mapping[str, Row] = MappingProxyType(
         "prelu": _prelu,
         "elu": _elu,
         "selu": lambda call: pointwise.function(
-            call.graph, call.name, _operand(call), "selu", 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
+            call.graph, call.name, call.operand, "selu", 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
         ),
         "pow": _power,
         "add": _arithmetic("add"),
@@ -431,7 +421,7 @@ OPERATORS: Mapping[str, Row] = MappingProxyType(
         "true_divide": _arithmetic("div"),
         "maximum": _arithmetic("max"),
         "minimum": _arithmetic("min"),
-        "neg": lambda call: pointwise.scaled(call.graph, call.name, _operand(call), -1.0),
+        "neg": lambda call: pointwise.scaled(call.graph, call.name, call.operand, -1.0),
         "masked_fill": _fill,
         "where": _where,
         "max_pool1d": _max_pool(1),
@@ -468,7 +458,7 @@ OPERATORS: Mapping[str, Row] = MappingProxyType(
     | {
         "round": _function("round"),
         "hardswish": _function("hard_swish"),
-        "hardsigmoid": lambda call: pointwise.function(call.graph, call.name, _operand(call), "hard_sigmoid", 1 / 6, 0.5),
+        "hardsigmoid": lambda call: pointwise.function(call.graph, call.name, call.operand, "hard_sigmoid", 1 / 6, 0.5),
         "leaky_relu": _function("leaky_relu", "negative_slope"),
         "celu": _function("celu", "alpha"),
         "softplus": _function("softplus", "beta", "threshold"),

@@ -48,6 +48,21 @@ class Call:
     find_shapes: Callable[[], tuple[Shape, ...]]
 
     @property
+    def operator(self) -> str:
+        """The operator's name."""
+        return str(self.node.target._schema.name)  # type: ignore[union-attr]
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the operator's arguments, in order."""
+        return [one.name for one in self.node.target._schema.arguments]  # type: ignore[union-attr]
+
+    @property
+    def operand(self) -> Flow:
+        """The value that operators of one value work on, which they call one of two names."""
+        return self.flow("self" if "self" in self.arguments else "input")
+
+    @property
     def shapes(self) -> tuple[Shape, ...]:
         """Shapes of what it gives, without images."""
         return self.find_shapes()

@@ -23,25 +23,21 @@ LARGEST_MOVED = 1 << 24
 """Values of an image whose every place is looked up one by one."""
 
 
-def _own(call: Call) -> Flow:
-    return call.flow("self" if "self" in call.arguments else "input")
-
-
 def _same(call: Call) -> Flow:
     if call.get("train"):
         raise LoweringError("dropout that stays active at inference is not supported")
     if not call.node.meta["val"].dtype.is_floating_point:
         raise LoweringError(f"turns values into {call.node.meta['val'].dtype}; only floats have layers")
-    return _own(call)
+    return call.operand
 
 
 def _reshape(call: Call) -> Flow:
-    return _own(call).reshape(call.shape)
+    return call.operand.reshape(call.shape)
 
 
 def _permute(call: Call) -> Flow:
     """Any order of axes, found from strides of a tensor that has a different size along each."""
-    flow = _own(call)
+    flow = call.operand
     probe = torch.empty(*range(2, flow.rank + 3), device="meta")
     found = call.node.target(probe, *_rest(call))  # type: ignore[operator]
     order = [int(size) - 2 for size in found.shape]
@@ -52,12 +48,11 @@ def _permute(call: Call) -> Flow:
 
 def _rest(call: Call) -> list[Any]:
     """Arguments behind the value, in the order of the operator."""
-    names = [one.name for one in call.node.target._schema.arguments][1:]  # type: ignore[union-attr]
-    return [call.arguments[name] for name in names if name in call.arguments]
+    return [call.arguments[name] for name in call.names[1:] if name in call.arguments]
 
 
 def _slice(call: Call) -> Flow:
-    flow = _own(call)
+    flow = call.operand
     rank = flow.rank + 1
     start, stop, step = call["start"], call["end"], call["step"]
     if call["dim"] % rank == 0:
@@ -76,7 +71,7 @@ def _all_images(call: Call) -> bool:
 
 
 def _select(call: Call) -> Flow:
-    flow, axis = _own(call), call.axis("dim")
+    flow, axis = call.operand, call.axis("dim")
     taken = flow.take(axis, np.arange(flow.shape[axis])[[call["index"]]])
     return taken.reshape(_without(taken.shape, axis))
 
@@ -87,31 +82,31 @@ def _without(shape: Sequence[int], axis: int) -> tuple[int, ...]:
 
 def _narrow(call: Call) -> Flow:
     axis = call.axis("dim")
-    return _own(call).take(axis, call["start"] + np.arange(call["length"]))
+    return call.operand.take(axis, call["start"] + np.arange(call["length"]))
 
 
 def _parts(call: Call) -> tuple[Flow, ...]:
     """Pieces along an axis, whose sizes torch has worked out."""
-    flow, axis = _own(call), call.axis("dim")
+    flow, axis = call.operand, call.axis("dim")
     ends = np.cumsum([0, *(shape[axis] for shape in call.shapes)])
     return tuple(flow.take(axis, np.arange(one, two)) for one, two in itertools.pairwise(ends))
 
 
 def _unbind(call: Call) -> tuple[Flow, ...]:
-    flow, axis = _own(call), call.axis("dim")
+    flow, axis = call.operand, call.axis("dim")
     shape = _without(flow.shape, axis)
     return tuple(flow.take(axis, np.array([place])).reshape(shape) for place in range(flow.shape[axis]))
 
 
 def _expand(call: Call) -> Flow:
-    flow, shape = _own(call), call.shape
+    flow, shape = call.operand, call.shape
     if len(shape) != flow.rank:
         raise LoweringError(f"expands {flow.shape} to more axes; give it the axes first")
-    return rearranging.expand(flow, shape)
+    return flow.expand(shape)
 
 
 def _repeat(call: Call) -> Flow:
-    flow, times = _own(call), call["repeats" if "repeats" in call.arguments else "dims"]
+    flow, times = call.operand, call["repeats" if "repeats" in call.arguments else "dims"]
     times = [1] * (flow.rank + 1 - len(times)) + list(times)
     if len(times) != flow.rank + 1 or times[0] != 1:
         raise LoweringError("repeats images, or adds axes before them")
@@ -146,8 +141,8 @@ def _stack(call: Call) -> Flow:
 
 
 def _pad(call: Call) -> Flow:
-    flow, given = _own(call), call["pad" if "pad" in call.arguments else "padding"]
-    kind = call.node.target._schema.name  # type: ignore[union-attr]
+    flow, given = call.operand, call["pad" if "pad" in call.arguments else "padding"]
+    kind = call.operator
     named = "reflect" if "reflection" in kind else "replicate" if "replication" in kind else "constant"
     mode: Any = call.get("mode") or named
     pairs = [(given[place], given[place + 1]) for place in range(0, len(given), 2)][::-1]
@@ -178,7 +173,7 @@ def _select_scatter(call: Call) -> Flow:
 
 def _copy(call: Call) -> Any:
     source = call["src"]
-    return rearranging.expand(source, call.shape) if isinstance(source, Flow) else source
+    return source.expand(call.shape) if isinstance(source, Flow) else source
 
 
 def _filled(value: float | str) -> Callable[[Call], torch.Tensor]:
@@ -191,15 +186,15 @@ def _filled(value: float | str) -> Callable[[Call], torch.Tensor]:
 
 
 def _pixel_shuffle(call: Call) -> Flow:
-    return rearranging.pixel_shuffle(_own(call), call["upscale_factor"])
+    return rearranging.pixel_shuffle(call.operand, call["upscale_factor"])
 
 
 def _pixel_unshuffle(call: Call) -> Flow:
-    return rearranging.pixel_unshuffle(_own(call), call["downscale_factor"])
+    return rearranging.pixel_unshuffle(call.operand, call["downscale_factor"])
 
 
 def _channel_shuffle(call: Call) -> Flow:
-    flow, groups = _own(call), call["groups"]
+    flow, groups = call.operand, call["groups"]
     channels, *rest = flow.shape
     split = flow.reshape((groups, channels // groups, *rest))
     return split.permute((1, 0, *range(2, split.rank))).reshape(flow.shape)
@@ -207,12 +202,12 @@ def _channel_shuffle(call: Call) -> Flow:
 
 def _nearest(call: Call) -> Flow:
     """Each axis by the positions that torch itself takes."""
-    flow = _own(call)
+    flow = call.operand
     for axis in range(1, flow.rank):
         probe = torch.arange(flow.shape[axis], dtype=torch.float64).reshape(1, 1, -1)
         factor = (call.get("scale_factors") or [None] * flow.rank)[axis - 1]
         wanted: dict[str, Any] = {"size": call.shape[axis]} if factor is None else {"scale_factor": factor}
-        exact = "exact" in call.node.target._schema.name  # type: ignore[union-attr]
+        exact = "exact" in call.operator
         found = torch.nn.functional.interpolate(probe, mode="nearest-exact" if exact else "nearest", **wanted)
         flow = flow.take(axis, found.reshape(-1).numpy().astype(np.int64))
     return flow
@@ -220,18 +215,13 @@ def _nearest(call: Call) -> Flow:
 
 def _looked_up(call: Call) -> Flow:
     """An operator that only moves values, run by torch on the places of two images' values: where each result comes from."""
-    flow = _own(call)
+    flow = call.operand
     words = math.prod(flow.shape)
     if words > LARGEST_MOVED or math.prod(call.shape) > LARGEST_MOVED:
         raise LoweringError(f"moves {words:,} values one by one; at most {LARGEST_MOVED:,} are supported")
     places = torch.arange(1, 2 * words + 1, dtype=torch.float64).reshape(2, *flow.shape)
-    names = [one.name for one in call.node.target._schema.arguments]  # type: ignore[union-attr]
     own = "self" if "self" in call.arguments else "input"
-    given = {
-        name: 2 if isinstance(call.arguments[name], Batch) else call.arguments[name]
-        for name in names
-        if name in call.arguments
-    }
+    given = {name: 2 if isinstance(one, Batch) else one for name, one in call.arguments.items()}
     if any(isinstance(one, Flow) for name, one in given.items() if name != own):
         raise LoweringError("moves values to places that depend on the image")
     given = {name: _for_two(one, flow.rank) for name, one in given.items()}

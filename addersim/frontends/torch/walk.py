@@ -182,8 +182,8 @@ class Walk:
 
     def _check(self, node: torch.fx.Node, found: Any) -> None:
         """Refuse a value of another shape than torch's: it would be another value."""
-        if isinstance(found, Flow) and not self.graph.missing and found.shape != self._shapes(node)[0]:
-            raise LoweringError(f"gives a value of shape {found.shape}, torch one of {self._shapes(node)[0]}")
+        if isinstance(found, Flow) and not self.graph.missing and found.shape != (wanted := self._shapes(node)[0]):
+            raise LoweringError(f"gives a value of shape {found.shape}, torch one of {wanted}")
 
     def _shapes(self, node: torch.fx.Node) -> tuple[Shape, ...]:
         """Shapes of a node's tensors without images; refused is what is not one tensor an image."""

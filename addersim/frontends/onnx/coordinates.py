@@ -1,4 +1,4 @@
-"""Resizing of either front end: each position of an axis is one position of the input's, or two of them with weights."""
+"""Resizing in ONNX: each position of an axis is one position of the input's, or two of them with weights."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import numpy as np
 from addersim.errors import LoweringError
 from addersim.frontends.flow import Flow
 
-__all__ = ["coordinates", "linear", "nearest"]
+__all__ = ["linear", "nearest", "places_of"]
 
 Array = np.ndarray[Any, Any]
 
 
-def coordinates(mode: str, size: int, wanted: int, scale: float) -> Array:
+def places_of(mode: str, size: int, wanted: int, scale: float) -> Array:
     """Where each output position lies on the input's axis, by the name that ONNX has for the rule."""
     places = np.arange(wanted, dtype=np.float64)
     exact = scale * size
