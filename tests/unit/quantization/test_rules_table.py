@@ -85,6 +85,10 @@ def window(name, source, arithmetic="mac", weight=1.0, filters=1):
     return Window(name=name, inputs=(source,), arithmetic=arithmetic, weights=np.full((filters, 1, 1, 1), weight, np.float32))
 
 
+def pool(name, source):
+    return MaxPool(name=name, inputs=(source,), kernel=(2, 2), stride=(2, 2))
+
+
 def affine(name, source, multiplier=1.0):
     return Affine(name=name, inputs=(source,), multiplier=np.atleast_1d(np.array(multiplier, np.float64)), addend=np.zeros(1))
 
@@ -108,7 +112,7 @@ RESIDUAL = network(
     affine("branch_norm", "branch"),
     Add(name="s", inputs=("r", "branch_norm")),
     Relu(name="t", inputs=("s",)),
-    MaxPool(name="m", inputs=("t",), kernel=(2, 2), stride=(2, 2)),
+    pool("m", "t"),
     window("last", "m"),
     affine("last_norm", "last"),
 )
@@ -163,13 +167,21 @@ SIGNS = [
     (RESIDUAL, {"input", "stem_norm", "r", "s", "t", "m"}, {"branch_norm", "last_norm"}),
     (network(window("w", "input"), affine("a", "w"), mean=0.1), set(), {"input", "a"}),
     (network(window("w", "input"), affine("a", "w"), mean=-0.1), {"input"}, {"a"}),
-    (network(MaxPool(name="m", inputs=("input",), kernel=(2, 2), stride=(2, 2))), {"input", "m"}, set()),
+    (network(pool("m", "input")), {"input", "m"}, set()),
     (network(AveragePool(name="g", inputs=("input",), kernel=None), mean=0.1), set(), {"input", "g"}),
     (network(AveragePool(name="g", inputs=("input",), kernel=None)), {"input", "g"}, set()),
     # of two values that both have none, and of one that has
     (network(Add(name="s", inputs=("input", "input"))), {"input", "s"}, set()),
     # read by ReLU and by another: its negatives are heard
     (network(affine("a", "input"), Relu(name="r", inputs=("a",)), Add(name="s", inputs=("a", "r"))), {"r"}, {"a", "s"}),
+    # a layer that passes codes on stands between a value and its ReLU: its input's negatives are not heard either
+    (network(affine("a", "input"), pool("p", "a"), Relu(name="r", inputs=("p",))), {"a", "p", "r"}, set()),
+    # it clamps nothing itself: where its input's negatives are heard elsewhere, it holds them too
+    (
+        network(affine("a", "input"), pool("p", "a"), Relu(name="r", inputs=("p",)), window("w", "a"), affine("b", "w")),
+        {"r"},
+        {"a", "p", "b"},
+    ),
 ]  # fmt: skip
 
 
@@ -177,6 +189,12 @@ SIGNS = [
 def test_signs(net, unsigned, signed):
     found = formats(net)
     assert {name for name in unsigned | signed if not found[name].signed} == unsigned
+
+
+def test_a_value_whose_negatives_nobody_hears_is_compared_with_no_float_value():
+    net = network(affine("a", "input"), Relu(name="r", inputs=("a",)), affine("b", "r"))
+    program = quantize(net, np.ones((2, 1, 4, 4), np.float32), Quantization())
+    assert {layer.name: layer.twin for layer in program.layers} == {"a": None, "r": "r", "b": "b"}
 
 
 def test_one_channel_with_negatives_makes_an_image_signed():
