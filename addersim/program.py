@@ -188,18 +188,21 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return self._encoder(kernels)(images, None)
 
     def _encoder(self, engine: Engine) -> Callable[[Images, int | None], npt.NDArray[Any]]:
-        levels = self.input.encode(self.preprocessing.levels(self.input_shape), self.rounding)
+        rounding = self.input.rounding_for(self.rounding)
+        levels = self.input.encode(self.preprocessing.levels(self.input_shape), rounding)
 
         def encode(images: Images, threads: int | None) -> npt.NDArray[Any]:
             check_images(images, self.input_shape, self.preprocessing, f"program {self.name}")
             if images.dtype == np.uint8:
                 return look_up(images, levels, threads, engine.look_up)
-            return self.input.encode(channels_last(images), self.rounding)
+            return self.input.encode(channels_last(images), rounding)
 
         return encode
 
     def count_clipped(self, images: Images) -> int:
-        """Number of the images' values that lie beyond the input's format, and saturate there."""
+        """Number of the images' values that lie beyond the input's format, and saturate there; where it holds signs, none."""
+        if self.input.bits == 1:
+            return 0
 
         def beyond(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
             middle, reach = (self.input.high + self.input.low) / 2, (self.input.high - self.input.low + self.input.scale) / 2

@@ -297,7 +297,7 @@ class _Run:
 
     @classmethod
     def of(cls, program: Program, network: Network | None, engine: Engine) -> _Run:
-        twins = {INPUT: INPUT} | {layer.name: layer.twin for layer in program.layers}
+        twins = {INPUT: INPUT if program.input.bits > 1 else None} | {layer.name: layer.twin for layer in program.layers}
         return cls(program, network, program.prepared(engine, stream=True), program.static_values(), twins)
 
     def fitting_batch(self) -> int:

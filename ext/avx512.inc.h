@@ -1,4 +1,4 @@
-/* AVX-512 F, BW, VL and DQ; with VNNI where the includer says so. */
+/* AVX-512 F, BW, VL and DQ; with VNNI and VPOPCNTDQ where the includer says so. */
 #include <immintrin.h>
 #include <string.h>
 
@@ -68,6 +68,19 @@ static inline Ints ints_mac_s16(Ints sum, Ints x, Ints w) { return _mm512_add_ep
 #endif
 static inline Ints ints_max_s16(Ints sum, Ints x, Ints w) {
     return ints_mac_s16(sum, _mm512_max_epi16(x, w), _mm512_set1_epi16(1));
+}
+/* The sum, and how many bits of each lane differ. */
+static inline Ints ints_mismatches(Ints sum, Ints x, Ints w) {
+#ifdef HAS_POPCNT
+    return _mm512_add_epi32(sum, _mm512_popcnt_epi32(_mm512_xor_si512(x, w)));
+#else
+    const Ints nibble = _mm512_set1_epi8(15), bits = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4));
+    const Ints differ = _mm512_xor_si512(x, w);
+    const Ints low = _mm512_shuffle_epi8(bits, _mm512_and_si512(differ, nibble));
+    const Ints high = _mm512_shuffle_epi8(bits, _mm512_and_si512(_mm512_srli_epi16(differ, 4), nibble));
+    const Ints pairs = _mm512_maddubs_epi16(_mm512_add_epi8(low, high), _mm512_set1_epi8(1));
+    return ints_mac_s16(sum, pairs, _mm512_set1_epi16(1));
+#endif
 }
 
 typedef __m512i Sads;

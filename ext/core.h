@@ -31,7 +31,8 @@ enum {
     PLANE_UNITS = 4,
     MAX_LANES = 16, /* floats of the widest vector */
     CHUNK = 1024,
-    MAX_SETS = 4,
+    MAX_SETS = 5,
+    SIGNS = 8, /* of operands in one byte of bits */
 };
 
 /* Sizes saturate: what 63 bits do not hold is INT64_MAX, and allocate() has no memory for that. Operands are not negative.
@@ -86,7 +87,8 @@ static inline int bytes_of(Type type) { return type <= U8 ? 1 : type <= U16 ? 2 
 #define ADDERSIM_EACH_ARITHMETIC(ROW)                       \
     ROW(L1, "l1", x < w ? x - w : w - x, 1)        \
     ROW(MAC, "mac", x * w, 0)                      \
-    ROW(L2, "l2", (x - w) * (w - x), 1)
+    ROW(L2, "l2", (x - w) * (w - x), 1)            \
+    ROW(XNOR, "xnor", (x < 0) == (w < 0) ? 1 : -1, 0)
 #define ARITHMETIC_ENUM(ID, NAME, TERM, FALLS) ID,
 #define ARITHMETIC_ONE(ID, NAME, TERM, FALLS) +1
 typedef enum { ADDERSIM_EACH_ARITHMETIC(ARITHMETIC_ENUM) } Arithmetic;
@@ -282,6 +284,10 @@ int window_bounds(const Kernels *kernels, Arithmetic arithmetic, Type type, cons
                   int64_t x_high, int64_t *low, int64_t *high);
 int window_codes(const Kernels *kernels, Arithmetic arithmetic, const Geometry *g, Type x_type, const void *x, int64_t x_low, int64_t x_high,
                  Type weights_type, const void *weights, const Epilogue *epilogue, void *y, int threads, Stats *stats, Stats *codes_stats);
+
+/* signs.c: the sign bits of codes, SIGNS in a byte, pixel by pixel and group by group; bits beyond the channels of a group are 0. */
+int64_t sign_bytes(const Geometry *g);
+void pack_signs(Type type, const void *codes, int64_t parts, int64_t channels, int64_t bytes, uint8_t *signs, int threads);
 
 /* elementwise.c */
 int affine_codes(const Kernels *kernels, Type type, const void *x, int64_t count, int64_t channels, const int32_t *multiplier,

@@ -20,6 +20,8 @@ PANEL(mac_s16, INT_ROWS, INT_VECTORS, LANES, 4, Ints, int32_t, ints_zero, ints_l
 /* The wide ones start at -1: the sum of one pair of products is at most 2**31, one more than 32 bits hold. */
 PANEL(l1_s16_wide, INT_ROWS, INT_VECTORS, LANES, 4, Ints, int64_t, ints_minus_one, ints_load, ints_all, ints_max_s16, ints_widen)
 PANEL(mac_s16_wide, INT_ROWS, INT_VECTORS, LANES, 4, Ints, int64_t, ints_minus_one, ints_load, ints_all, ints_mac_s16, ints_widen)
+/* how many of a step's 32 pairs of sign bits differ */
+PANEL(xnor_signs, INT_ROWS, INT_VECTORS, LANES, 4, Ints, int32_t, ints_zero, ints_load, ints_all, ints_mismatches, INTS_STORE)
 #ifdef HAS_VNNI
 PANEL(mac_u8s8, INT_ROWS, INT_VECTORS, LANES, 4, Ints, int32_t, ints_zero, ints_load, ints_all, ints_mac_u8s8, INTS_STORE)
 #endif
@@ -75,6 +77,7 @@ static const Kernels TABLE = {
                     .depthwise_floats = mac_depthwise_floats,
                     .ordered_narrow = mac_ordered_narrow,
                 },
+            [XNOR] = {.bytes = ROW(xnor_signs)},
         },
     .l1_u8_ceiling = l1_u8_ceiling,
     .gradient_rows = GRADIENT_ROWS,

@@ -73,6 +73,16 @@ static inline Ints ints_mac_s16(Ints sum, Ints x, Ints w) { return _mm256_add_ep
 static inline Ints ints_max_s16(Ints sum, Ints x, Ints w) {
     return ints_mac_s16(sum, _mm256_max_epi16(x, w), _mm256_set1_epi16(1));
 }
+/* The sum, and how many bits of each lane differ. */
+static inline Ints ints_mismatches(Ints sum, Ints x, Ints w) {
+    const Ints nibble = _mm256_set1_epi8(15);
+    const Ints bits = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4));
+    const Ints differ = _mm256_xor_si256(x, w);
+    const Ints low = _mm256_shuffle_epi8(bits, _mm256_and_si256(differ, nibble));
+    const Ints high = _mm256_shuffle_epi8(bits, _mm256_and_si256(_mm256_srli_epi16(differ, 4), nibble));
+    const Ints pairs = _mm256_maddubs_epi16(_mm256_add_epi8(low, high), _mm256_set1_epi8(1));
+    return ints_mac_s16(sum, pairs, _mm256_set1_epi16(1));
+}
 
 typedef __m256i Sads;
 static inline Sads sads_zero(void) { return _mm256_setzero_si256(); }

@@ -73,6 +73,11 @@ static inline Ints ints_mac_s16(Ints sum, Ints x, Ints w) {
 static inline Ints ints_max_s16(Ints sum, Ints x, Ints w) {
     return vpadalq_s16(sum, vmaxq_s16(vreinterpretq_s16_s32(x), vreinterpretq_s16_s32(w)));
 }
+/* The sum, and how many bits of each lane differ. */
+static inline Ints ints_mismatches(Ints sum, Ints x, Ints w) {
+    uint8x16_t bits = vcntq_u8(vreinterpretq_u8_s32(veorq_s32(x, w)));
+    return vreinterpretq_s32_u32(vpadalq_u16(vreinterpretq_u32_s32(sum), vpaddlq_u8(bits)));
+}
 
 typedef int32x4_t Sads;
 static inline Sads sads_zero(void) { return vdupq_n_s32(0); }

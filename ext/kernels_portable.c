@@ -79,6 +79,13 @@ static inline uint32_t larger_half(int16_t a, int16_t b) { return (uint32_t)(int
 static inline Ints ints_max_s16(Ints sum, Ints x, Ints w) {
     EACH(Ints, sum.at[i] + larger_half(x.half[2 * i], w.half[2 * i]) + larger_half(x.half[2 * i + 1], w.half[2 * i + 1]));
 }
+/* The sum, and how many bits of each lane differ. */
+static inline uint32_t bits_of(uint32_t word) {
+    word -= word >> 1 & 0x55555555u;
+    word = (word & 0x33333333u) + (word >> 2 & 0x33333333u);
+    return ((word + (word >> 4)) & 0x0f0f0f0fu) * 0x01010101u >> 24;
+}
+static inline Ints ints_mismatches(Ints sum, Ints x, Ints w) { EACH(Ints, sum.at[i] + bits_of(x.at[i] ^ w.at[i])); }
 
 typedef Ints Sads;
 static inline Sads sads_zero(void) { return ints_zero(); }

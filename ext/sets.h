@@ -9,6 +9,7 @@
 const Kernels *avx2_kernels(void);
 const Kernels *avx512_kernels(void);
 const Kernels *avx512vnni_kernels(void);
+const Kernels *avx512popcnt_kernels(void);
 #elif defined(__ARM_NEON) && defined(__aarch64__)
 #define ADDERSIM_NEON 1
 const Kernels *neon_kernels(void);

@@ -4,6 +4,7 @@
      l1, x of 8 bits:  operands x - offset and clip(w) - offset as uint8;  result = -sum |.| + constant
      l1, x of 16 bits: the same as int16, sums of the larger one;          result = -2 sum max + sum x + sum w + constant
      mac:              x = x' + a and w = w' + b with x', w' signed;        result = sum x'w' + b sum x' + a sum w
+     xnor:             sign bits of both, 8 in a byte;                     result = taps - 2 (bits that differ)
    Weights of l1 are clipped to what x can be: |x - w| = |x - clip(w)| + |w - clip(w)|, and the last term is a constant.
 
    An example, l1 with x of int8: x = (-128, 5), w = (300, -2). The offset is -128, so that operands are x + 128 = (0, 133); w is
@@ -43,7 +44,7 @@ static int choose(Window *w, int64_t weights_high) {
             w->beyond = INT16_MAX; /* whatever x is there, it is the larger one */
             w->rest = x_bytes ? (int)-w->x_offset : 0; /* a gathered window holds a code of zero there, which meets the same */
             w->sum_factor = !x_bytes;
-            w->tap_constant = 0;
+            w->constant = 0;
             w->epilogue.factor = x_bytes ? -1 : -2;
             w->epilogue.window_factor = !x_bytes;
             break;
@@ -56,10 +57,18 @@ static int choose(Window *w, int64_t weights_high) {
             w->beyond = 0;
             w->rest = 0;
             w->sum_factor = w->x_offset;
-            w->tap_constant = w->x_offset * w->weights_offset;
+            w->constant = w->x_offset * w->weights_offset * w->taps;
             w->epilogue.factor = 1;
             w->epilogue.window_factor = w->weights_offset;
             break;
+        case XNOR:
+            if (w->epilogue.ordered) return 0;
+            w->operand = U8;
+            w->clip_low = 0, w->clip_high = 255;
+            w->constant = w->taps;
+            w->epilogue.factor = -2;
+            w->epilogue.window_factor = 0;
+            break; /* offsets, sum_factor, beyond and rest stay zero, and bits beyond a run would count */
         case L2: return 0;
     }
     w->panel = w->operand == U8 ? &w->fast->bytes : narrow ? &w->fast->shorts : &w->fast->shorts_wide;
@@ -86,7 +95,7 @@ static void pack_operands(Window *w, char *prepared, int32_t *row) {
             sum += run_sum;
             cut += run_cut;
         }
-        w->constants[o] = w->sum_factor * sum + w->tap_constant * taps - cut - w->epilogue.factor * w->beyond * (w->padded_taps - taps);
+        w->constants[o] = w->sum_factor * sum + w->constant - cut - w->epilogue.factor * w->beyond * (w->padded_taps - taps);
     }
 }
 
@@ -191,6 +200,30 @@ static int run_panels(Window *w, int threads, Stats *stats) {
     return ready ? 0 : -1;
 }
 
+/* The same layer on sign bits: an image of bytes, each of which holds eight operands. */
+static int run_signs(Window *w, int threads, Stats *stats) {
+    const Geometry *g = w->g;
+    const int64_t bytes = sign_bytes(g), channels = g->channels / g->groups, pixels = g->images * g->height * g->width;
+    const int64_t windows = g->outputs * g->kernel_height * g->kernel_width;
+    Geometry bits = *g;
+    bits.channels = g->groups * bytes;
+    uint8_t *x = allocate(pixels * g->groups, bytes), *weights = allocate(windows, bytes);
+    int status = -1;
+    if (x && weights) {
+        pack_signs(w->x_type, w->x, pixels * g->groups, channels, bytes, x, threads);
+        pack_signs(w->weights_type, w->weights, windows, channels, bytes, weights, threads);
+        w->g = &bits;
+        w->x_type = w->weights_type = U8;
+        w->x = x;
+        w->weights = weights;
+        w->taps = taps_of(&bits);
+        status = run_panels(w, threads, stats);
+    }
+    free(x);
+    free(weights);
+    return status;
+}
+
 int window_codes(const Kernels *kernels, Arithmetic arithmetic, const Geometry *g, Type x_type, const void *x, int64_t x_low,
                  int64_t x_high, Type weights_type, const void *weights, const Epilogue *epilogue, void *y, int threads, Stats *stats,
                  Stats *codes_stats) {
@@ -207,9 +240,10 @@ int window_codes(const Kernels *kernels, Arithmetic arithmetic, const Geometry *
     Stats both[2] = {no_stats(), no_stats()};
     int status = w.constants && (!epilogue->ordered || is_depthwise(g) || prepare_ordered(&w) == 0) ? 0 : -1;
     if (status == 0) {
-        status = is_depthwise(g)    ? run_depthwise(&w, threads, both)
-                 : choose(&w, high) ? run_panels(&w, threads, both)
-                                    : run_loops(&w, threads, both);
+        status = is_depthwise(g)      ? run_depthwise(&w, threads, both)
+                 : !choose(&w, high)  ? run_loops(&w, threads, both)
+                 : arithmetic == XNOR ? run_signs(&w, threads, both)
+                                      : run_panels(&w, threads, both);
     }
     *stats = both[0];
     *codes_stats = both[1];

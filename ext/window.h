@@ -26,7 +26,7 @@ typedef struct {
     int any_run;                      /* weights beyond a run make what follows it count for nothing */
     int16_t beyond;                   /* operand of those weights (of 16 bits unless zero), and what each such tap adds to a sum */
     int rest;                         /* byte of a packed weight beyond the last tap of a gathered window */
-    int64_t sum_factor, tap_constant; /* constant of an output: sum_factor * (its weights' operands) + tap_constant * taps + .. */
+    int64_t sum_factor, constant;     /* constant of an output: sum_factor * (its weights' operands) + constant + .. */
     int64_t padded_taps;              /* with those that fill the last step of each run */
     int64_t width, chunk, group_bytes; /* chunk: steps between widenings */
     char *packed;

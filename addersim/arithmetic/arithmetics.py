@@ -1,7 +1,8 @@
 """ARITHMETICS: what one tap of a window layer computes, one record each.
 
 The float layers, the reference kernel and every bound of a sum come from `Arithmetic.term`; the compiled loops come from the
-row of the same name in ``ext/core.h`` (a test compares them). Circuits that compute one are `addersim.arithmetic.datapaths`.
+row of the name `Arithmetic.kernel` in ``ext/core.h`` (a test compares them). Circuits that compute one are
+`addersim.arithmetic.datapaths`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from addersim.arithmetic.codecs import CODECS, Codec
 from addersim.errors import FormatError
 
 __all__ = ["ARITHMETICS", "Arithmetic", "arithmetic"]
@@ -29,8 +31,12 @@ class Arithmetic:
     term
         One tap: a function of operands ``x`` and ``w`` (numbers or arrays). Between two values of either operand it is never
         smaller than at both ends, so that bounds need look at no others.
+    kernel
+        Row of the compiled kernels that computes the term.
+    codec
+        How its weights are stored.
     degree
-        Terms of operands times s are the terms times s**degree.
+        Terms of operands times s are the terms times s**degree; 0 where only signs count.
     shared_scale
         Whether both operands must have one scale: a difference of codes means nothing otherwise.
     linear
@@ -41,9 +47,11 @@ class Arithmetic:
     exact_clip
         Whether weights outside the input's range may be clipped to it, at a constant that the following addend takes:
         ``|x - w| = |x - clip(w)| + |w - clip(w)|``.
+    activation_bits
+        Bits that it reads of an input, or None where it takes any width.
     paper_operations
         Operations of one tap in the convention of the AdderNet paper (arXiv 1912.13200): two additions, or a multiplication
-        and an addition.
+        and an addition, or an exclusive nor and an addition.
     layers
         Torch modules of this arithmetic by class name, two-dimensional ones first; the first is also the operator in ONNX
         (domain ``addersim``) where ONNX has none of its own.
@@ -52,6 +60,8 @@ class Arithmetic:
     name: str
     title: str
     term: Callable[[Any, Any], Any]
+    kernel: str
+    codec: Codec
     degree: int
     shared_scale: bool
     linear: bool
@@ -59,6 +69,12 @@ class Arithmetic:
     exact_clip: bool
     paper_operations: tuple[str, ...]
     layers: tuple[str, ...]
+    activation_bits: int | None = None
+
+    @property
+    def has_own_operator(self) -> bool:
+        """Whether ONNX has no operator of it, so that ours stands in the domain ``addersim``."""
+        return self.layers[0] != "Conv2d"
 
     def ends(self, x: tuple[int, int], w: tuple[int, int]) -> tuple[int, int]:
         """Smallest and largest term, zero included, of operands between two codes each.
@@ -72,11 +88,31 @@ class Arithmetic:
         return min(0, *terms), 0 if self.falls else max(0, *terms)
 
 
+def _products(name: str, title: str, codec: str, paper_operations: tuple[str, ...], layers: tuple[str, ...]) -> Arithmetic:
+    """Products with weights of a codec: the same sums, of other weights, by other circuits."""
+    return Arithmetic(
+        name=name,
+        title=title,
+        term=lambda x, w: x * w,
+        kernel="mac",
+        codec=CODECS[codec],
+        degree=2,
+        shared_scale=False,
+        linear=True,
+        falls=False,
+        exact_clip=False,
+        paper_operations=paper_operations,
+        layers=layers,
+    )
+
+
 _RECORDS = (
     Arithmetic(
         name="l1",
         title="adder",
         term=lambda x, w: -abs(x - w),
+        kernel="l1",
+        codec=CODECS["uniform"],
         degree=1,
         shared_scale=True,
         linear=False,
@@ -85,22 +121,13 @@ _RECORDS = (
         paper_operations=("add", "add"),
         layers=("Adder2d", "adder2d", "AdderLinear"),
     ),
-    Arithmetic(
-        name="mac",
-        title="multiplying",
-        term=lambda x, w: x * w,
-        degree=2,
-        shared_scale=False,
-        linear=True,
-        falls=False,
-        exact_clip=False,
-        paper_operations=("mul", "add"),
-        layers=("Conv2d", "Linear"),
-    ),
+    _products("mac", "multiplying", "uniform", ("mul", "add"), ("Conv2d", "Linear")),
     Arithmetic(
         name="l2",
         title="Euclidean",
         term=lambda x, w: (x - w) * (w - x),
+        kernel="l2",
+        codec=CODECS["uniform"],
         degree=2,
         shared_scale=True,
         linear=False,
@@ -108,6 +135,24 @@ _RECORDS = (
         exact_clip=False,
         paper_operations=("add", "mul", "add"),
         layers=("Euclidean2d", "EuclideanLinear"),
+    ),
+    _products("ternary", "ternary", "ternary", ("add",), ("Ternary2d", "TernaryLinear")),
+    _products("shift", "shift", "power-of-two", ("shift", "add"), ("Shift2d", "ShiftLinear")),
+    _products("apot", "two-shift", "two-powers", ("shift", "shift", "add", "add"), ("Apot2d", "ApotLinear")),
+    Arithmetic(
+        name="xnor",
+        title="binary",
+        term=lambda x, w: 1 - 2 * ((x < 0) != (w < 0)),  # a padded tap is a sign like all others: that of zero, +1
+        kernel="xnor",
+        codec=CODECS["sign"],
+        degree=0,
+        shared_scale=False,
+        linear=False,
+        falls=False,
+        exact_clip=False,
+        paper_operations=("xor", "add"),
+        layers=("Xnor2d", "XnorLinear"),
+        activation_bits=1,
     ),
 )
 

@@ -29,9 +29,11 @@ class Datapath:
     arithmetic
         What the circuit computes.
     tap_operations
-        Operations of one tap at the width of the wider operand, without the accumulation.
+        Operations of one tap at the width of the operands, without the accumulation.
     accumulation
         The operation, at the width of the accumulator, that adds a term to the sum.
+    together
+        Taps whose terms are summed before the accumulator takes them, by an adder tree that `tap_operations` bills.
     about
         One line for people.
     """
@@ -41,18 +43,27 @@ class Datapath:
     tap_operations: tuple[str, ...]
     accumulation: str
     about: str
+    together: int = 1
 
-    def bill(self, taps: int, operand_bits: int, accumulator_bits: int) -> OpCounts:
-        """Operations that the hardware runs for a number of taps (padded taps included)."""
+    def bill(self, taps: int, operand_bits: int, accumulator_bits: int, window: int = 1) -> OpCounts:
+        """Operations that the hardware runs for a number of taps (padded taps included), of which each output has `window`.
+
+        Examples
+        --------
+        >>> DATAPATHS["xnor"].bill(800, 1, 12, window=40)
+        OpCounts(add1=800, add12=40, xor1=800)
+        """
         operands = [((op, operand_bits), taps) for op in self.tap_operations]
-        return OpCounts([*operands, ((self.accumulation, accumulator_bits), taps)])
+        sums = taps if self.together == 1 else taps // window * -(-window // self.together)
+        return OpCounts([*operands, ((self.accumulation, accumulator_bits), sums)])
 
     def paper_bill(self, taps: int, operand_bits: int) -> OpCounts:
         """Operations in the paper's convention, all at the operands' width, nothing else billed."""
         return OpCounts([((op, operand_bits), taps) for op in self.arithmetic.paper_operations])
 
 
-_L1, _L2, _MAC = (ARITHMETICS[name] for name in ("l1", "l2", "mac"))
+_L1, _L2, _MAC, _XNOR = (ARITHMETICS[name] for name in ("l1", "l2", "mac", "xnor"))
+_TERNARY, _SHIFT, _APOT = (ARITHMETICS[name] for name in ("ternary", "shift", "apot"))
 _RECORDS = (
     Datapath("l1-2a", _L1, ("sub", "sub", "mux"), "sub", "x - f and f - x, the positive one is chosen (arXiv 2101.10015)"),
     Datapath(
@@ -61,6 +72,20 @@ _RECORDS = (
     Datapath("l1-xor", _L1, ("sub", "xor"), "sub", "x - f, inverted where negative; the missing +1 enters as the sum's carry"),
     Datapath("mac", _MAC, ("mul",), "add", "multiply and accumulate"),
     Datapath("l2", _L2, ("sub", "xor", "mul"), "sub", "x - f, inverted where negative, times itself in a full multiplier"),
+    # One of three: a choice between x and 0, and an inversion whose missing +1 enters as the sum's carry.
+    Datapath("ternary", _TERNARY, ("mux", "xor"), "add", "x, its inverse or nothing is added"),
+    Datapath("shift", _SHIFT, ("shift", "mux", "xor"), "add", "x is shifted, and it, its inverse or nothing is added"),
+    Datapath(
+        "apot",
+        _APOT,
+        ("shift", "shift", "mux", "mux", "add", "xor"),
+        "add",
+        "x is shifted twice, each or neither is taken, and their sum or its inverse is added",
+    ),
+    # A tree that counts n bits has about one full adder a bit.
+    Datapath(
+        "xnor", _XNOR, ("xor", "add"), "add", "signs are compared and counted, 32 at a time, by a tree of full adders", 32
+    ),
 )
 
 DATAPATHS: Mapping[str, Datapath] = MappingProxyType({record.name: record for record in _RECORDS})

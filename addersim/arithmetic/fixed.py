@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from addersim.errors import FormatError
-from addersim.inputs.limits import ACCUMULATOR_BITS, BITS
+from addersim.inputs.limits import ACCUMULATOR_BITS, CODE_BITS
 
 __all__ = [
     "OVERFLOWS",
@@ -26,6 +26,7 @@ __all__ = [
     "Rounding",
     "bits_for",
     "format_name",
+    "round_real",
     "shift_right",
 ]
 
@@ -125,7 +126,8 @@ class FixedFormat:
     Parameters
     ----------
     bits
-        Width of a code, 2..16, sign included.
+        Width of a code, 1..16, sign included. The codes of one bit with a sign are -1 and 0: those are told apart by the sign
+        alone, so that reals become one of them by rounding down (`rounding_for`).
     signed
         Two's complement where true; codes from zero up otherwise.
     scale
@@ -134,7 +136,7 @@ class FixedFormat:
     Raises
     ------
     FormatError
-        For a width outside 2..16 or a scale that is not positive and finite.
+        For a width outside 1..16 or a scale that is not positive and finite.
 
     Examples
     --------
@@ -152,7 +154,7 @@ class FixedFormat:
     scale: float = 1.0
 
     def __post_init__(self) -> None:
-        bits = BITS.check(self.bits, "bits", FormatError)
+        bits = CODE_BITS.check(self.bits, "bits", FormatError)
         if not (isinstance(self.scale, (int, float, np.floating)) and math.isfinite(self.scale) and self.scale > 0):
             raise FormatError(f"scale: {self.scale!r} is not a positive finite number")
         object.__setattr__(self, "bits", bits)
@@ -186,6 +188,10 @@ class FixedFormat:
     def high(self) -> float:
         """Largest real value."""
         return self.maximum * self.scale
+
+    def rounding_for(self, rounding: Rounding) -> Rounding:
+        """How reals become codes where a rounding is asked for: a sign bit is that of the real, so it is never rounded up."""
+        return "truncate" if self.bits == 1 else rounding
 
     @property
     def fraction_bits(self) -> int | None:

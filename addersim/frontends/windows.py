@@ -34,6 +34,7 @@ def convolution(
     dilation: Sizes,
     groups: int = 1,
     arithmetic: str = "mac",
+    weight_bits: int | None = None,
 ) -> Flow:
     """A window over one or two spatial axes.
 
@@ -45,7 +46,10 @@ def convolution(
         ``(filters,)`` or None.
     stride, near, far, dilation
         A number a spatial axis; padding before and after.
+    arithmetic, weight_bits
+        As `Window` has them.
     """
+    own: dict[str, Any] = {"arithmetic": arithmetic, "weight_bits": weight_bits}
     axes = weights.ndim - 2
     if axes not in (1, 2) or flow.rank != axes + 1:
         raise LoweringError(
@@ -53,16 +57,16 @@ def convolution(
             "(channels, length) and two over (channels, height, width)"
         )
     if axes == 1:
-        options = {"stride": (1, *stride), "near": (0, *near), "far": (0, *far), "dilation": (1, *dilation)}
+        options: dict[str, Any] = {"stride": (1, *stride), "near": (0, *near), "far": (0, *far), "dilation": (1, *dilation)}
         row = weights[:, :, None]
-        found = convolution(graph, name, flow.image(), row, bias, **options, groups=groups, arithmetic=arithmetic)
+        found = convolution(graph, name, flow.image(), row, bias, **options, groups=groups, **own)
         return found.like(flow)
     flow, near, far = _with_padding(flow, near, far)
     return graph.layer(
         Window,
         name,
         flow,
-        arithmetic=arithmetic,
+        **own,
         weights=_plain(weights),
         bias=None if bias is None else _plain(bias),
         stride=stride,

@@ -120,7 +120,9 @@ JOBS = Limit(1, 1_024)
 SEED = Limit(0, (1 << 32) - 1)
 """Seeds: what numpy's generators take."""
 BITS = Limit(2, 16)
-"""Widths of codes: the kernels hold codes in 8 or 16 bits, and one bit is no number with a sign."""
+"""Widths that rules ask for: the kernels hold codes in 8 or 16 bits, and one bit is no number with a sign."""
+CODE_BITS = Limit(1, BITS.most)
+"""Widths of formats: of one bit with a sign, codes are -1 and 0, which tell no more than the sign."""
 ACCUMULATOR_BITS = Limit(8, 48)
 """Widths of registers: below, one product of codes does not fit; above, 64-bit sums leave no room to see an overflow."""
 MULTIPLIER_BITS = Limit(2, 32)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from addersim.arithmetic.arithmetics import ARITHMETICS
 from addersim.arithmetic.fixed import FixedFormat, Overflow
 from addersim.arithmetic.geometry import Geometry
 from addersim.errors import ConfigError
@@ -28,8 +29,11 @@ __all__ = ["KernelInfo", "core", "kernel_info"]
 
 Array = npt.NDArray[Any]
 
-KNOWN_SETS = ("portable", "avx2", "avx512", "avx512vnni", "neon")
-ARITHMETIC_NUMBERS: Mapping[str, int] = MappingProxyType({name: number for number, name in enumerate(core.arithmetics())})
+KNOWN_SETS = ("portable", "avx2", "avx512", "avx512vnni", "avx512popcnt", "neon")
+ARITHMETIC_NUMBERS: Mapping[str, int] = MappingProxyType(
+    {name: core.arithmetics().index(record.kernel) for name, record in ARITHMETICS.items()}
+)
+"""The compiled row of each arithmetic; some share one."""
 OVERFLOWS: Mapping[str, int] = MappingProxyType({"exact": 0, "wrap": 1, "saturate": 2})
 _NUMBERS = MappingProxyType({np.dtype(kind): number for number, kind in enumerate(INTEGERS)})
 ROUNDINGS: Mapping[str, int] = MappingProxyType({"half-even": 0, "half-up": 1, "truncate": 2})

@@ -80,7 +80,7 @@ class Affine(Layer, frozen=True, tag="affine"):
             shift=shift,
             multiplier_bits=plan.how.multiplier_bits,
             output=output,
-            rounding=plan.how.rounding,
+            rounding=plan.rounding(self.name),
             overflow=plan.how.overflow,
         )
 
@@ -205,6 +205,10 @@ class IntegerAffine(IntegerLayer, frozen=True, tag="affine"):
 
     def bill(self, output: Value, *inputs: Value) -> Bill:
         (given,) = inputs
+        if (
+            self.output.bits == 1
+        ):  # the sign of a multiply-add is a comparison with a constant, and perhaps the other way round
+            return Bill(OpCounts({("cmp", given.bits): output.words}), weights=Operand(self.multiplier.size, given.bits + 1))
         multiplies, adds, shifts = (bool(np.count_nonzero(one)) for one in (self.multiplier != 1, self.addend, self.shift))
         wide = given.bits + self.multiplier_bits if multiplies else given.bits
         width = max(given.bits, self.multiplier_bits)

@@ -78,7 +78,7 @@ class AveragePool(Layer, frozen=True, tag="average_pool"):
             gain=planned_gain(plan.scales[self.inputs[0]] / plan.formats[self.name].scale, plan),
             multiplier_bits=plan.how.multiplier_bits,
             output=plan.formats[self.name],
-            rounding=plan.how.rounding,
+            rounding=plan.rounding(self.name),
             count_padding=self.count_padding,
             divisor=self.divisor,
             **moves_of(self),

@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from addersim.arithmetic.fixed import FixedFormat, bits_for, format_name
+from addersim.arithmetic.fixed import FixedFormat, Rounding, bits_for, format_name
 from addersim.arithmetic.geometry import Geometry
 from addersim.arithmetic.ops import OpCounts
 from addersim.errors import NetworkError
@@ -242,6 +242,10 @@ class Plan:
     how: Quantization
     twins: Mapping[str, str]
     calibrated: bool = True
+
+    def rounding(self, name: str) -> Rounding:
+        """How a value becomes the codes of its format."""
+        return self.formats[name].rounding_for(self.how.rounding)
 
 
 def observe(minimum: int, maximum: int, overflowed: int, outputs: int) -> Observed:

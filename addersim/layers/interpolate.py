@@ -90,7 +90,7 @@ class Interpolate(Layer, frozen=True, tag="interpolate"):
             axes=self.axes,
             fraction_bits=bits,
             output=plan.formats[self.name],
-            rounding=plan.how.rounding,
+            rounding=plan.rounding(self.name),
         )
 
     def details(self) -> str:

@@ -39,7 +39,7 @@ class Product(Layer, frozen=True, tag="product"):
             gain=planned_gain(first * second / plan.formats[self.name].scale, plan),
             multiplier_bits=min(plan.how.multiplier_bits, MOST_MULTIPLIER_BITS),
             output=plan.formats[self.name],
-            rounding=plan.how.rounding,
+            rounding=plan.rounding(self.name),
             overflow=plan.how.overflow,
         )
 

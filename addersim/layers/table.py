@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from addersim.arithmetic.fixed import FixedFormat
+from addersim.arithmetic.fixed import FixedFormat, round_real
 from addersim.arithmetic.functions import FUNCTIONS, Function
 from addersim.arithmetic.ops import OpCounts
 from addersim.errors import NetworkError
@@ -106,7 +106,8 @@ class Table(Layer, frozen=True, tag="table"):
         found = self.record.nearest(reals, *self._arguments())
         if (wrong := np.isnan(found).any(axis=1)).any():
             raise NetworkError(f"layer {self.name}: {self.details()} gives no number at {reals[wrong][0, 0]:g}")
-        return np.clip(np.rint(found / output.scale), output.minimum, output.maximum).astype(output.dtype)
+        codes = round_real(found / output.scale, output.rounding_for("half-even"))
+        return np.clip(codes, output.minimum, output.maximum).astype(output.dtype)
 
     def details(self) -> str:
         return " ".join([self.function, *(f"{number:g}" for number in self.constants)])

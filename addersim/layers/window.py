@@ -30,6 +30,8 @@ from addersim.layers.base import (
     moves_in_words,
     observe,
 )
+from addersim.quantization.rules import Quantization
+from addersim.storage import stands_in
 from addersim.trace import MatrixWork, Operand
 
 __all__ = ["IntegerWindow", "Window"]
@@ -94,6 +96,8 @@ class Window(Layer, frozen=True, tag="window"):
         Vertical and horizontal. Padded zeros are operands: in ``l1`` each contributes ``-|0 - f|``.
     shared
         Name of the layer before it whose weights it uses: they, and a bias equal to that layer's, are counted there.
+    weight_bits
+        Stored width that its weights were trained for, where their codec has several; quantisation takes no wider one.
     """
 
     arithmetic: str
@@ -105,6 +109,7 @@ class Window(Layer, frozen=True, tag="window"):
     groups: int = 1
     far_padding: Pair | None = None
     shared: str | None = None
+    weight_bits: int | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -115,12 +120,18 @@ class Window(Layer, frozen=True, tag="window"):
             raise NetworkError(f"{where}: weights are {self.weights.dtype} {self.weights.shape}; expected 4 axes of floats")
         if self.bias is not None and self.bias.shape != self.weights.shape[:1]:
             raise NetworkError(f"{where}: bias has shape {self.bias.shape}, expected {self.weights.shape[:1]}")
+        if self.weight_bits is not None:
+            ARITHMETICS[self.arithmetic].codec.bits(self.weight_bits, where)
         _check_groups(self)
 
     @property
     def kernel(self) -> Pair:
         """Height and width of the window."""
         return self.weights.shape[2], self.weights.shape[3]
+
+    def stored_bits(self, how: Quantization) -> int:
+        """Width in which rules store a weight."""
+        return how.weight_bits_of(self.name, self.arithmetic, self.weight_bits)
 
     def shape(self, *inputs: Shape) -> Shape:
         filters, channels, *kernel = self.weights.shape
@@ -142,18 +153,21 @@ class Window(Layer, frozen=True, tag="window"):
     def integer(self, plan: Plan) -> IntegerLayer:
         record = plan.how.datapath_of(self.arithmetic)
         input_format = plan.formats[self.inputs[0]]
-        bits = plan.how.bits(self.name, "weight_bits")
+        bits = self.stored_bits(plan.how)
         shape = (self.weights.shape[0], *self.kernel, self.weights.shape[1])
         if record.arithmetic.shared_scale:
             # codes of another width than the input's sit on the same grid, whole places up or down
             signed = input_format.signed or bool((self.weights < 0).any())
             weight_format = FixedFormat(bits, signed, input_format.scale * 2.0 ** (input_format.bits - bits))
         else:
-            weight_format = FixedFormat(bits)  # filters were brought to scale one
-        if plan.calibrated:
-            weights = weight_format.encode(self.weights.transpose(0, 2, 3, 1), plan.how.rounding)
-        else:
+            weight_format = record.arithmetic.codec.format(bits)  # linear filters were brought to scale one
+        reals = self.weights.transpose(0, 2, 3, 1)
+        if not plan.calibrated:
             weights = np.broadcast_to(np.zeros(1, weight_format.dtype), shape)
+        elif record.arithmetic.codec.uniform:
+            weights = weight_format.encode(reals, plan.how.rounding)
+        else:
+            weights = record.arithmetic.codec.nearest(reals, bits).astype(weight_format.dtype)
         return IntegerWindow(
             name=self.name,
             inputs=self.inputs,
@@ -208,6 +222,7 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
         low, high = int(self.weights.min()), int(self.weights.max())
         if low < self.weight_format.minimum or high > self.weight_format.maximum:
             raise NetworkError(f"{where}: weight codes {low}..{high} leave the format {self.weight_format}")
+        self._check_values(where)
         if record.arithmetic.shared_scale and not np.log2(self.weight_format.scale / self.input_format.scale).is_integer():
             scales = f"{self.input_format} and {self.weight_format}"
             raise NetworkError(f"{where}: {self.datapath} needs one scale for input and weights, found {scales}")
@@ -219,12 +234,22 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
                     f"widen it, or say what overflow does: {self.accumulator.bits}:saturate or {self.accumulator.bits}:wrap"
                 )
 
+    def _check_values(self, where: str) -> None:
+        """Refuse weights that are no values of their codec; those of a layer that is only counted are no weights."""
+        codec = self._arithmetic.codec
+        if codec.uniform or stands_in(self.weights):
+            return
+        allowed = codec.levels(self._weight_bits())
+        if strange := sorted(set(np.unique(np.abs(self.weights)).tolist()) - set(allowed)):
+            held = ", ".join(map(str, allowed))
+            raise NetworkError(f"{where}: weight of magnitude {strange[0]}; {codec.name} weights have magnitudes {held}")
+
     @property
     def scale(self) -> float:
         """Real value of one accumulator step."""
-        if self._arithmetic.shared_scale:
-            return self._grid() ** self._arithmetic.degree
-        return self.input_format.scale * self.weight_format.scale
+        if self._arithmetic.linear:
+            return self.input_format.scale * self.weight_format.scale
+        return self._grid() ** self._arithmetic.degree
 
     @property
     def _arithmetic(self) -> Arithmetic:
@@ -238,7 +263,14 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
         """Smallest and largest code of both operands as they enter the datapath, aligned to one scale where it wants that."""
         x, w = self.input_format, self.weight_format
         x_places, w_places = self._places()
-        return (x.minimum << x_places, x.maximum << x_places), (w.minimum << w_places, w.maximum << w_places)
+        codec = self._arithmetic.codec
+        most = codec.largest(self._weight_bits())
+        weights = (w.minimum << w_places, w.maximum << w_places) if codec.uniform else (-most, most)
+        return (x.minimum << x_places, x.maximum << x_places), weights
+
+    def _weight_bits(self) -> int:
+        """Bits in which a weight is stored."""
+        return self._arithmetic.codec.stored_bits(self.weight_format)
 
     def _places(self) -> Pair:
         """Places by which input and weights shift up to the common scale."""
@@ -248,8 +280,13 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
         return round(math.log2(self.input_format.scale / scale)), round(math.log2(self.weight_format.scale / scale))
 
     def operand_bits(self) -> int:
-        """Width of the datapath's operands: one code type that holds both."""
-        if not self._arithmetic.shared_scale:
+        """Width of the datapath's operands: one code type that holds both, or an input shifted by the largest weight."""
+        record = self._arithmetic
+        if record.activation_bits is not None:
+            return record.activation_bits
+        if not record.codec.uniform:
+            return self.input_format.bits + (record.codec.largest(self._weight_bits()) - 1).bit_length()
+        if not record.shared_scale:
             return max(self.input_format.bits, self.weight_format.bits)
         (x_low, x_high), (w_low, w_high) = self._operand_ends()
         low, high = min(x_low, w_low), max(x_high, w_high)
@@ -346,9 +383,9 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
         )
         operand_bits = self.operand_bits()
         return Bill(
-            hardware=record.bill(work.taps, operand_bits, output.bits),
+            hardware=record.bill(work.taps, operand_bits, output.bits, work.window),
             paper=record.paper_bill(work.taps, operand_bits),
-            weights=Operand(self.weights.size, self.weight_format.bits),
+            weights=Operand(self.weights.size, self._weight_bits()),
             work=work,
             datapath=self.datapath,
             accumulator_bits=output.bits,

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from addersim.arithmetic.codecs import Codec
 from addersim.arithmetic.fixed import FixedFormat
 from addersim.images import Images
 from addersim.layers import Window
@@ -80,7 +81,7 @@ class Member:
     def needed_scale(self, low: float, high: float) -> float:
         """Smallest scale that holds a range."""
         unit = FixedFormat(self.bits, self.signed)
-        return max(high / unit.maximum, low / unit.minimum if unit.minimum else 0.0)
+        return max(high / unit.maximum if unit.maximum else 0.0, low / unit.minimum if unit.minimum else 0.0)
 
 
 def _min_max(members: Sequence[Member], percentile: float) -> float:
@@ -129,25 +130,30 @@ CALIBRATIONS: Mapping[Calibration, Callable[[Sequence[Member], float], float]] =
 
 
 def choose_scale(members: Sequence[Member], method: Calibration, percentile: float = 99.99) -> float:
-    """Scale for values that share it; 1.0 where all of them are zero."""
+    """Scale for values that share it; 1.0 where all of them are zero. To sign bits any scale will do."""
+    if all(one.bits == 1 for one in members):
+        return max(max(-one.sample.minimum, one.sample.maximum) for one in members) or 1.0
     return CALIBRATIONS[method](members, percentile) or 1.0
 
 
-def channel_scales(weights: Array, bits: int, method: Calibration, per_channel: bool) -> Array:
-    """Scale of each filter's weights: symmetric, signed codes of a width.
+def channel_scales(weights: Array, codec: Codec, bits: int, method: Calibration, per_channel: bool) -> Array:
+    """Scale of each filter's weights, which become values of a codec in a stored width.
 
     ``mse`` and ``output`` search the scale of least square error; the other methods keep the largest weight, since weights
-    have no outliers that a calibration set could miss.
+    have no outliers that a calibration set could miss. Weights of few values are brought to the level of least error.
 
     Returns
     -------
     Array of shape ``(filters,)``, all positive; one number repeated where not `per_channel`.
     """
     groups = weights.reshape(len(weights) if per_channel else 1, -1)
-    largest = np.abs(groups).max(axis=1, keepdims=True) / FixedFormat(bits).maximum
+    largest = np.abs(groups).max(axis=1, keepdims=True) / codec.largest(bits)
     largest = np.where(largest > 0, largest, 1.0)
-    best = largest[:, 0]
-    if method in ("mse", "output"):
-        errors = np.array([_square_errors(groups, largest * step, bits, True) for step in _STEPS])
-        best = best * _STEPS[errors.argmin(axis=0)]
+    best, steps = largest[:, 0], _STEPS if method in ("mse", "output") else _STEPS[:1]
+    if not codec.uniform:  # the largest weight may stand on any level: that of trained ones is where they have no error
+        steps = np.concatenate((codec.largest(bits) / np.array(codec.levels(bits)[:0:-1]), steps))
+    if len(steps) > 1:
+        scales = [largest * step for step in steps]
+        errors = np.array([np.square(codec.nearest(groups / one, bits) * one - groups).mean(axis=-1) for one in scales])
+        best = best * steps[errors.argmin(axis=0)]
     return np.broadcast_to(best, len(weights)).astype(np.float64)

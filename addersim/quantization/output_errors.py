@@ -72,7 +72,7 @@ class Reader:
         """Weights on the grid that the input's format gives them; as trained where they have a scale of their own."""
         if not ARITHMETICS[self.window.arithmetic].shared_scale:
             return self.window.weights
-        bits = how.bits(self.window.name, "weight_bits")
+        bits = self.window.stored_bits(how)
         weights = (
             np.clip(self.window.weights, fixed.low, fixed.high) if how.clips(self.window.arithmetic) else self.window.weights
         )

@@ -131,7 +131,9 @@ def quantize_prepared(prepared: Prepared, how: Quantization, threads: int | None
     plan = Plan(
         formats=formats,
         scales=scales,
-        twins={name: twin for name, twin in prepared.twins.items() if name not in wiring.quiet},
+        twins={
+            name: twin for name, twin in prepared.twins.items() if name not in wiring.quiet and _is_compared(name, formats)
+        },
         how=how,
         calibrated=calibrated,
     )
@@ -139,6 +141,11 @@ def quantize_prepared(prepared: Prepared, how: Quantization, threads: int | None
     if prepared.images is None or (how.correction == "none" and how.weight_rounding == "nearest"):
         return program
     return _adjust(program, paired, plan, samples, prepared.images, threads)
+
+
+def _is_compared(name: str, formats: Mapping[str, FixedFormat]) -> bool:
+    """Whether codes stand for the float values: a sign alone does not."""
+    return name not in formats or formats[name].bits > 1
 
 
 def _assemble(network: Network, plan: Plan, layers: Sequence[IntegerLayer]) -> Program:
@@ -193,17 +200,17 @@ def _input_ranges(network: Network, formats: Mapping[str, FixedFormat]) -> dict[
 def _scale_weights(
     network: Network, how: Quantization, formats: Mapping[str, FixedFormat], scales: dict[str, float]
 ) -> Network:
-    """Bring the filters of ``mac`` windows to weight codes of scale one, and note the scale of every window's sum."""
+    """Bring the filters of linear windows to weight codes of scale one, and note the scale of every window's sum."""
     by_filter: dict[str, Array] = {}
     for layer in network.layers:
         if not isinstance(layer, Window):
             continue
-        bits = how.bits(layer.name, "weight_bits")
+        record, bits = ARITHMETICS[layer.arithmetic], layer.stored_bits(how)
         source = formats[layer.inputs[0]]
         scales[layer.name] = sum_step(layer, how, source)
-        if ARITHMETICS[layer.arithmetic].shared_scale:
+        if not record.linear:
             continue
-        found = channel_scales(layer.weights, bits, how.calibration, how.per_channel)
+        found = channel_scales(layer.weights, record.codec, bits, how.calibration, how.per_channel)
         by_filter[layer.name] = 2.0 ** np.ceil(np.log2(found)) if how.power_of_two else found
     return scale_channels(network, by_filter)
 
@@ -213,7 +220,8 @@ def _shared(network: Network, shared: Mapping[str, str], formats: Mapping[str, F
     windows = {layer.name: layer for layer in network.layers if isinstance(layer, Window)}
 
     def same(one: Window, owner: Window) -> bool:
-        alike = how.bits(one.name, "weight_bits") == how.bits(owner.name, "weight_bits") and how.weight_rounding == "nearest"
+        widths = {layer.stored_bits(how) for layer in (one, owner)}
+        alike = len(widths) == 1 and how.weight_rounding == "nearest"
         grids = not ARITHMETICS[one.arithmetic].shared_scale or formats[one.inputs[0]] == formats[owner.inputs[0]]
         return alike and grids and one.arithmetic == owner.arithmetic and np.array_equal(one.weights, owner.weights)
 
@@ -252,4 +260,5 @@ def _adjust(
 
 
 def _rounds_to_output(window: Window, how: Quantization) -> bool:
-    return how.weight_rounding == "output" and ARITHMETICS[window.arithmetic].linear
+    record = ARITHMETICS[window.arithmetic]
+    return how.weight_rounding == "output" and record.linear and record.codec.uniform

@@ -156,18 +156,21 @@ def _exchange(network: Network, pairs: Iterable[tuple[Window, Array, Affine, Arr
 
 
 def fold_batch_norm(network: Network) -> Network:
-    """Move the multiplier of the affine after each ``mac`` window into its weights; what is not linear stays."""
+    """Move the multiplier of the affine after each ``mac`` window into its weights; what is not linear stays.
+
+    So does what stands behind weights of few values: they would leave them.
+    """
     return _exchange(
         network,
         (
             (window, window.weights * affine.multiplier[:, None, None, None], affine, np.ones(1), affine.addend)
-            for window, affine in _pairs(network, lambda one: one.linear)
+            for window, affine in _pairs(network, lambda one: one.linear and one.codec.uniform)
         ),
     )
 
 
 def scale_channels(network: Network, scales: Mapping[str, Array]) -> Network:
-    """Divide each filter of ``mac`` windows by its own scale, and let the following affine multiply by it.
+    """Divide each filter of linear windows by its own scale, and let the following affine multiply by it.
 
     Parameters
     ----------

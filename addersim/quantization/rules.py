@@ -33,7 +33,9 @@ class Quantization(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     Attributes
     ----------
     weight_bits, activation_bits
-        2..16, for all window layers; the activation width of a layer is that of its input, the image included.
+        2..16, for all window layers; the activation width of a layer is that of its input, the image included. A wider wish
+        than the codec of a layer's weights has gets the widest: 1 bit for ``xnor`` (inputs, too), 2 for ``ternary``, 5 for
+        ``shift`` and ``apot``.
     layers
         Other widths for single window layers, by name.
     output_bits
@@ -96,10 +98,16 @@ class Quantization(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         if not 50.0 < self.percentile <= 100.0:
             raise FormatError(f"percentile: {self.percentile} is outside 50..100")
 
-    def bits(self, layer: str, what: Literal["weight_bits", "activation_bits"]) -> int:
-        """Width of a window layer's weights or input."""
-        own: int | None = getattr(self.layers.get(layer, LayerBits()), what)
-        return getattr(self, what) if own is None else own
+    def weight_bits_of(self, layer: str, arithmetic: str, trained: int | None = None) -> int:
+        """Stored width of a window layer's weights: as asked, but no more than its codec has and it was trained for."""
+        own = self.layers.get(layer, LayerBits()).weight_bits
+        asked = self.weight_bits if own is None else own
+        return ARITHMETICS[arithmetic].codec.bits(min(asked, trained or asked), f"layer {layer}")
+
+    def activation_bits_of(self, layer: str, arithmetic: str) -> int:
+        """Width of a window layer's input: as asked, but where its arithmetic reads signs alone."""
+        own = self.layers.get(layer, LayerBits()).activation_bits
+        return ARITHMETICS[arithmetic].activation_bits or (self.activation_bits if own is None else own)
 
     def datapath_of(self, arithmetic: str) -> Datapath:
         """The circuit of an arithmetic: as chosen for adder layers, otherwise the usual one."""

@@ -166,7 +166,7 @@ def _groups(network: Network, how: Quantization) -> list[_Group]:
     wanted: dict[str, list[int]] = {}
     for layer in network.layers:
         if isinstance(layer, Window):
-            wanted.setdefault(layer.inputs[0], []).append(how.bits(layer.name, "activation_bits"))
+            wanted.setdefault(layer.inputs[0], []).append(how.activation_bits_of(layer.name, layer.arithmetic))
             continue
         leader[layer.name] = layer.name
         for name in layer.inputs if layer.KEEPS_SCALE else ():
@@ -188,7 +188,7 @@ def _scale_for_weights(wiring: Wiring, how: Quantization, members: Mapping[str, 
     needed = 0.0
     for name, member in members.items():
         for window in (one for one in wiring.sharing.get(name, ()) if not how.clips(one.arithmetic)):
-            bits = how.bits(window.name, "weight_bits")
+            bits = window.stored_bits(how)
             largest = float(np.abs(window.weights).max())
             needed = max(needed, largest / FixedFormat(bits).maximum * 2.0 ** (bits - member.bits))
     return needed
@@ -197,9 +197,10 @@ def _scale_for_weights(wiring: Wiring, how: Quantization, members: Mapping[str, 
 def sum_step(window: Window, how: Quantization, source: FixedFormat) -> float:
     """Real value of one step of a window's sum: on the grid that both operands share, or with weights of scale one."""
     record = ARITHMETICS[window.arithmetic]
-    if not record.shared_scale:
+    if record.linear:
         return source.scale
-    return float((source.scale * min(1.0, 2.0 ** (source.bits - how.bits(window.name, "weight_bits")))) ** record.degree)
+    bits = window.stored_bits(how)
+    return float((source.scale * min(1.0, 2.0 ** (source.bits - bits))) ** record.degree)
 
 
 def _scale_for_multipliers(
@@ -208,11 +209,11 @@ def _scale_for_multipliers(
     """Smallest scale at which one step of a window's sum is no larger, in output codes, than the multiplier's port holds."""
     needed = 0.0
     for affine, window in (wiring.narrowed[name] for name in members if name in wiring.narrowed):
-        bits = how.bits(window.name, "weight_bits")
+        bits = window.stored_bits(how)
         if (source := formats.get(window.inputs[0])) is None:  # a residual group's own branch: its scale moves along
             continue
         step: Array = np.array(sum_step(window, how, source))
-        if not ARITHMETICS[window.arithmetic].shared_scale:
-            step = step * np.abs(window.weights).max(axis=(1, 2, 3)) / FixedFormat(bits).maximum
+        if (record := ARITHMETICS[window.arithmetic]).linear:
+            step = step * np.abs(window.weights).max(axis=(1, 2, 3)) / record.codec.largest(bits)
         needed = max(needed, float(np.abs(affine.multiplier * step).max()) / (2 ** (how.multiplier_bits - 1) - 1))
     return needed * (MOST_CORRECTION if how.correction == "mean-variance" else 1.0)

@@ -19,7 +19,7 @@ from addersim.train.architectures.layers import ARITHMETICS, Ends, Layers
 from addersim.train.architectures.mobilenet import MobileNetV1, MobileNetV2, MobileNetV3
 from addersim.train.architectures.shufflenet import ShuffleNetV2
 from addersim.train.architectures.squeezenet import SqueezeNet
-from addersim.train.nn import Gradient
+from addersim.train.nn import LAYERS, Gradient
 from addersim.train.state_dicts import Fit, load_fitting
 
 __all__ = ["ARCHITECTURES", "KNOWN", "Architecture", "build", "load_weights"]
@@ -85,7 +85,7 @@ class _Family:
     smallest: int | None = MNIST_SIDE
 
     def with_arithmetic(self, arithmetic: str) -> Architecture:
-        layers = Layers(arithmetic, self.ends)
+        layers = Layers(arithmetic, self.ends if arithmetic in LAYERS else "multiply")
         name = f"{self.name}-{arithmetic}"
         return Architecture(name, self.make, layers, self.classes, self.input_shape, self.smallest, self.about)
 

@@ -135,5 +135,6 @@ def with_circuit(trace: Trace, circuit: Circuit | None) -> Trace:
 def _rebilled(layer: LayerTrace, name: str) -> LayerTrace:
     if layer.work is None or layer.datapath is None or DATAPATHS[layer.datapath].arithmetic != DATAPATHS[name].arithmetic:
         return layer
-    bill = DATAPATHS[name].bill(layer.work.taps, cast("int", layer.operand_bits), layer.accumulator_bits or 0)
+    widths = cast("int", layer.operand_bits), layer.accumulator_bits or 0
+    bill = DATAPATHS[name].bill(layer.work.taps, *widths, layer.work.window)
     return replace(layer, datapath=name, operations=bill)

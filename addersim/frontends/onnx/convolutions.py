@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from addersim.arithmetic.arithmetics import ARITHMETICS
+from addersim.arithmetic.arithmetics import ARITHMETICS, Arithmetic
 from addersim.frontends import pointwise, reductions, windows
 from addersim.frontends.flow import Flow
 from addersim.frontends.onnx.call import Call, Number, Sizes
@@ -31,7 +31,7 @@ def _kernels(call: Call) -> Array:
     return weights
 
 
-def _window(call: Call, arithmetic: str = "mac") -> Flow:
+def _window(call: Call, **own: Any) -> Flow:
     flow, weights = call.flow(), _kernels(call)
     axes = weights.ndim - 2
     stride, dilation = call.sizes("strides", axes), call.sizes("dilations", axes)
@@ -47,17 +47,24 @@ def _window(call: Call, arithmetic: str = "mac") -> Flow:
         far=far,
         dilation=dilation,
         groups=call.attribute("group", 1),
-        arithmetic=arithmetic,
+        **own,
     )
 
 
 SETTINGS = ("auto_pad", "dilations", "kernel_shape", "pads", "strides")
 
 
-def _convolution(arithmetic: str) -> Row:
+def _convolution(call: Call) -> Flow:
+    call.only(*SETTINGS, "group")
+    return _window(call)
+
+
+def _own(record: Arithmetic) -> Row:
+    """A window of another arithmetic; the attribute weight_bits tells for which stored width its weights were trained."""
+
     def row(call: Call) -> Flow:
-        call.only(*SETTINGS, "group")
-        return _window(call, arithmetic)
+        call.only(*SETTINGS, "group", "weight_bits")
+        return _window(call, arithmetic=record.name, weight_bits=call.attribute("weight_bits", 0) or None)
 
     return row
 
@@ -228,13 +235,11 @@ def _whole(what: reductions.Reduction) -> Row:
     return row
 
 
-_OWN: dict[str, Row] = {
-    f"{OWN_DOMAIN}.{one.layers[0]}": _convolution(one.name) for one in ARITHMETICS.values() if not one.linear
-}
+_OWN: dict[str, Row] = {f"{OWN_DOMAIN}.{one.layers[0]}": _own(one) for one in ARITHMETICS.values() if one.has_own_operator}
 
 OPERATORS: Mapping[str, Row] = MappingProxyType(
     {
-        "Conv": _convolution("mac"),
+        "Conv": _convolution,
         "ConvTranspose": _transposed,
         "com.microsoft.FusedConv": _fused,
         "Gemm": _gemm,

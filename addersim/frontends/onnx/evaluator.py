@@ -114,7 +114,7 @@ def definitions(opset: int) -> list[Any]:
     known = [
         type(name, (OpRun,), {"op_domain": "", "op_schema": schemas[name], "_run": run}) for name, run in operators.items()
     ]
-    return [*known, *(_window(OpRun, one) for one in ARITHMETICS.values() if not one.linear)]
+    return [*known, *(_window(OpRun, one) for one in ARITHMETICS.values() if one.has_own_operator)]
 
 
 def _batch_norm(

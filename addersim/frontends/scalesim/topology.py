@@ -134,9 +134,12 @@ def topology_trace(
 
 def _layer_trace(layer: TopologyLayer, datapath: str, rules: Quantization, convention: Convention) -> LayerTrace:
     record, work = find_datapath(datapath), layer.work
-    inputs = FixedFormat(rules.bits(layer.name, "activation_bits"), signed=False)
-    scale = inputs.scale * 2.0 ** (inputs.bits - (bits := rules.bits(layer.name, "weight_bits")))
-    constants = FixedFormat(bits, not rules.clips(record.arithmetic.name), scale)
+    inputs = FixedFormat(rules.activation_bits_of(layer.name, record.arithmetic.name), signed=False)
+    bits = rules.weight_bits_of(layer.name, record.arithmetic.name)
+    if record.arithmetic.shared_scale:
+        constants = FixedFormat(bits, not rules.clips(record.arithmetic.name), inputs.scale * 2.0 ** (inputs.bits - bits))
+    else:
+        constants = record.arithmetic.codec.format(bits)
     one_filter = IntegerWindow(  # knows the widths of operands and register
         name=layer.name,
         inputs=("input",),
@@ -148,7 +151,10 @@ def _layer_trace(layer: TopologyLayer, datapath: str, rules: Quantization, conve
         accumulator=rules.accumulator,
     )
     operand_bits, accumulator_bits = one_filter.operand_bits(), one_filter.accumulator_bits()
-    hardware, paper = record.bill(work.taps, operand_bits, accumulator_bits), record.paper_bill(work.taps, operand_bits)
+    hardware, paper = (
+        record.bill(work.taps, operand_bits, accumulator_bits, work.window),
+        record.paper_bill(work.taps, operand_bits),
+    )
     return LayerTrace(
         name=layer.name,
         kind="window",
@@ -156,7 +162,7 @@ def _layer_trace(layer: TopologyLayer, datapath: str, rules: Quantization, conve
         operations=hardware if convention == "hardware" else paper,
         inputs=(Operand(layer.input_words, inputs.bits),),
         output=Operand(work.pixels * work.filters * work.groups, rules.activation_bits),
-        weights=Operand(work.window * work.filters * work.groups, constants.bits),
+        weights=Operand(work.window * work.filters * work.groups, bits),
         work=work,
         accumulator_bits=accumulator_bits,
         operand_bits=operand_bits,

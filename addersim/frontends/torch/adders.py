@@ -35,6 +35,7 @@ def window(
     padding: list[int],
     dilation: list[int],
     groups: int,
+    weight_bits: int | None = None,
 ) -> Tensor:
     """A window of an arithmetic, as one operator of a captured graph; for floats on the CPU."""
     pixels = x.detach().cpu().float().permute(0, 2, 3, 1).contiguous().numpy()
@@ -55,6 +56,7 @@ def _(
     padding: list[int],
     dilation: list[int],
     groups: int,
+    weight_bits: int | None = None,
 ) -> Tensor:
     filters, _, *kernel = weights.shape
     sizes = [
@@ -80,6 +82,10 @@ class AdderLayer:
         How its window moves.
     linear
         Whether it works on features in place of pixels.
+    weight_bits
+        Stored width that its weights are made for, where it has one.
+    threshold, scale
+        What is taken from each input channel before, and the factor of each output channel behind, where there are such.
     ran
         Whether it was run beside its formula; its forward may need what is not here.
     """
@@ -92,12 +98,21 @@ class AdderLayer:
     geometry: Geometry
     linear: bool
     ran: bool = True
+    weight_bits: int | None = None
+    threshold: Tensor | None = None
+    scale: Tensor | None = None
 
     def formula(self, x: Tensor) -> Tensor:
-        """What it computes, as one operator."""
+        """What it computes, as one operator, between a subtraction and a multiplication where it has those."""
         moves = (self.geometry.stride, self.geometry.padding, self.geometry.dilation)
         pixels = x.reshape(-1, self.weights.shape[1], 1, 1) if self.linear else x
-        y: Tensor = window(pixels, self.weights, self.bias, self.arithmetic, *map(list, moves), self.geometry.groups)
+        if self.threshold is not None:
+            pixels = pixels - self.threshold[:, None, None]
+        bias = self.bias if self.scale is None else None
+        rest = (*map(list, moves), self.geometry.groups, self.weight_bits)
+        y: Tensor = window(pixels, self.weights, bias, self.arithmetic, *rest)
+        if self.scale is not None:
+            y = y * self.scale[:, None, None] + (0 if self.bias is None else self.bias[:, None, None])
         return y.reshape(*x.shape[:-1], self.weights.shape[0]) if self.linear else y
 
 
@@ -137,12 +152,15 @@ def find_adders(module: nn.Module, names: Collection[str], images: Tensor) -> li
 
 def _is_ours(module: nn.Module) -> bool:
     """Whether a module is a layer of this package, whose tests show what it computes."""
-    return type(module).__module__ == "addersim.train.nn"
+    return type(module).__module__ in ("addersim.train.nn", "addersim.train.coded")
 
 
 def _candidate(path: str, module: nn.Module, names: Collection[str]) -> AdderLayer | None:
     kind = type(module).__name__
-    filters = getattr(module, "adder", getattr(module, "weight", None) if kind in names else None)
+    coded: Any = module if _is_ours(module) and hasattr(module, "parts") else None
+    parts = coded and coded.parts()
+    own = parts.weights if parts else getattr(module, "weight", None) if kind in names else None
+    filters = getattr(module, "adder", own)
     if not isinstance(filters, Tensor) or filters.ndim not in (2, 4):
         if kind in names:
             raise LoweringError(f"module {path!r} of class {kind}: no parameter adder or weight of 2 or 4 axes was found")
@@ -152,7 +170,11 @@ def _candidate(path: str, module: nn.Module, names: Collection[str]) -> AdderLay
     linear = filters.ndim == 2
     weights = filters.detach()[:, :, None, None] if linear else filters.detach()
     geometry = _geometry(module, filters, f"module {path!r} of class {kind}")
-    return AdderLayer(path, module, "l1", weights, bias, geometry, linear)
+    layer = AdderLayer(path, module, "l1", weights, bias, geometry, linear)
+    if coded is None:
+        return layer
+    around = {name: one.detach() for name in ("threshold", "scale") if (one := getattr(parts, name)) is not None}
+    return dataclasses.replace(layer, weight_bits=coded.weight_bits, **around)
 
 
 def _run_beside(module: nn.Module, candidates: Sequence[AdderLayer], images: Tensor) -> dict[nn.Module, dict[str, float]]:

@@ -69,6 +69,7 @@ def _adder(call: Call) -> Flow:
         dilation=tuple(call["dilation"]),
         groups=call["groups"],
         arithmetic=call["arithmetic"],
+        weight_bits=call["weight_bits"],
     )
 
 

@@ -24,7 +24,7 @@ class LeNet5(nn.Sequential):
             modules |= {
                 f"conv{place}": layers.conv(inputs, outputs, 5, padding=padding, end=place == 1),
                 f"conv{place}_bn": nn.BatchNorm2d(outputs),
-                f"conv{place}_relu": nn.ReLU(),
+                f"conv{place}_relu": layers.activation(),
                 f"conv{place}_pool": nn.MaxPool2d(2),
             }
         modules["flatten"] = nn.Flatten()
@@ -32,7 +32,7 @@ class LeNet5(nn.Sequential):
             modules |= {
                 f"fc{place}": layers.linear(inputs, outputs),
                 f"fc{place}_bn": nn.BatchNorm1d(outputs),
-                f"fc{place}_relu": nn.ReLU(),
+                f"fc{place}_relu": layers.activation(),
             }
         modules |= {"fc3": layers.linear(84, classes, end=True), "fc3_bn": nn.BatchNorm1d(classes)}
         super().__init__(OrderedDict(modules))
@@ -49,7 +49,7 @@ class VGGSmall(nn.Sequential):
                 modules += [
                     layers.conv(inputs, outputs, 3, padding=1, end=inputs == channels),
                     nn.BatchNorm2d(outputs),
-                    nn.ReLU(),
+                    layers.activation(),
                 ]
                 inputs = outputs
             modules.append(nn.MaxPool2d(2))
@@ -72,7 +72,7 @@ class BasicBlock(nn.Module):
         super().__init__()
         self.conv1 = layers.conv(inputs, width, 3, stride, 1)
         self.bn1 = nn.BatchNorm2d(width)
-        self.relu = nn.ReLU()
+        self.relu = layers.activation()
         self.conv2 = layers.conv(width, width, 3, 1, 1)
         self.bn2 = nn.BatchNorm2d(width)
         self.downsample = _projection(layers, inputs, width, stride)
@@ -98,7 +98,7 @@ class Bottleneck(nn.Module):
         self.bn2 = nn.BatchNorm2d(width)
         self.conv3 = layers.conv(width, 4 * width, 1)
         self.bn3 = nn.BatchNorm2d(4 * width)
-        self.relu = nn.ReLU()
+        self.relu = layers.activation()
         self.downsample = _projection(layers, inputs, 4 * width, stride)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -130,7 +130,7 @@ class ResNet(nn.Module):
         width = 64 if imagenet else 16
         self.conv1 = layers.conv(channels, width, 7 if imagenet else 3, 2 if imagenet else 1, 3 if imagenet else 1, end=True)
         self.bn1 = nn.BatchNorm2d(width)
-        self.relu = nn.ReLU()
+        self.relu = layers.activation()
         self.maxpool = nn.MaxPool2d(3, 2, 1) if imagenet else nn.Identity()
         inputs = width
         for stage, depth in enumerate(depths):

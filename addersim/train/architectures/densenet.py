@@ -19,8 +19,8 @@ class DenseLayer(nn.Module):
         super().__init__()
         inside = 4 * growth
         self.body = nn.Sequential(
-            *(nn.BatchNorm2d(inputs), nn.ReLU(), layers.conv(inputs, inside, 1)),
-            *(nn.BatchNorm2d(inside), nn.ReLU(), layers.conv(inside, growth, 3, padding=1)),
+            *(nn.BatchNorm2d(inputs), layers.activation(), layers.conv(inputs, inside, 1)),
+            *(nn.BatchNorm2d(inside), layers.activation(), layers.conv(inside, growth, 3, padding=1)),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -51,10 +51,10 @@ class DenseNetBC(nn.Sequential):
             modules = [layers.unit(channels, width, 7, 2, end=True), nn.MaxPool2d(3, 2, 1)]
         for place, depth in enumerate(depths):
             if place:
-                modules += [nn.BatchNorm2d(width), nn.ReLU(), layers.conv(width, width // 2, 1), nn.AvgPool2d(2)]
+                modules += [nn.BatchNorm2d(width), layers.activation(), layers.conv(width, width // 2, 1), nn.AvgPool2d(2)]
                 width //= 2
             for _ in range(depth):
                 modules.append(DenseLayer(layers, width, growth))
                 width += growth
-        modules += [nn.BatchNorm2d(width), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+        modules += [nn.BatchNorm2d(width), layers.activation(), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
         super().__init__(*modules, layers.biased_linear(width, classes, end=True))

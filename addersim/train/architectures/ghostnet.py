@@ -69,5 +69,5 @@ class GhostNet(nn.Sequential):
             modules.append(block)
             inputs = outputs
         modules += [layers.unit(inputs, 960), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
-        modules += [layers.biased_linear(960, 1280), nn.ReLU(), nn.Dropout(0.2)]
+        modules += [layers.biased_linear(960, 1280), layers.activation(), nn.Dropout(0.2)]
         super().__init__(*modules, layers.biased_linear(1280, classes, end=True))

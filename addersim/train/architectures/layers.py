@@ -1,18 +1,21 @@
-"""Window layers of a network, by arithmetic: every one an adder layer or a multiplying one."""
+"""Window layers of a network, by arithmetic: adder layers, multiplying ones, or any other."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 from torch import nn
 
+from addersim.train.coded import CODED_LAYERS
 from addersim.train.nn import LAYERS, Gradient
 
 __all__ = ["ARITHMETICS", "Ends", "Layers", "divisible", "shrunk"]
 
-ARITHMETICS = (*LAYERS, "conv")
+ARITHMETICS = (*LAYERS, *CODED_LAYERS, "shiftadd", "conv")
 Ends = Literal["adder", "multiply"]
 
 
@@ -23,9 +26,10 @@ class Layers:
     Attributes
     ----------
     arithmetic
-        ``adder``, ``euclidean`` or ``conv``.
+        ``adder``, ``euclidean``, ``conv``, those of `addersim.train.coded`, or ``shiftadd``: a shift layer and then an adder
+        layer of the same kernel, batch norm between them (after ShiftAddNet, arXiv 2010.12785).
     ends
-        What the first layer and the classifier of an adder network do: ``multiply``, as in the released code, or ``adder``.
+        What the first layer and the classifier do: ``multiply``, as in the released code, or ``adder``: what the others do.
     gradient
         Rule of the adder filters' gradient.
     """
@@ -42,14 +46,31 @@ class Layers:
             layer = nn.Conv2d(inputs, outputs, kernel, stride, padding, groups=groups, bias=False)
             nn.init.normal_(layer.weight, std=math.sqrt(2 * groups / (kernel * kernel * outputs)))
             return layer
-        made = LAYERS[self.arithmetic][0]
-        return made(inputs, outputs, kernel, stride, padding, groups=groups, bias=False, gradient=self.gradient)
+        if self.arithmetic == "shiftadd":
+            shift, add = (replace(self, arithmetic=one) for one in ("shift", "adder"))
+            first = shift.conv(inputs, outputs, kernel, stride, padding, groups=groups)
+            second = add.conv(outputs, outputs, kernel, padding=kernel // 2, groups=outputs if groups == inputs else groups)
+            return nn.Sequential(first, nn.BatchNorm2d(outputs), second)
+        return self._made(0)(inputs, outputs, kernel, stride, padding, groups=groups, bias=False)
 
     def linear(self, inputs: int, outputs: int, *, end: bool = False) -> nn.Module:
         """A fully connected layer without bias."""
         if self.multiplies(end):
             return nn.Linear(inputs, outputs, bias=False)
-        return LAYERS[self.arithmetic][1](inputs, outputs, bias=False, gradient=self.gradient)
+        if self.arithmetic == "shiftadd":
+            shift, add = (replace(self, arithmetic=one) for one in ("shift", "adder"))
+            return nn.Sequential(shift.linear(inputs, outputs), nn.BatchNorm1d(outputs), add.linear(outputs, outputs))
+        return self._made(1)(inputs, outputs, bias=False)
+
+    def _made(self, place: int) -> Callable[..., nn.Module]:
+        """The module in place of Conv2d (0) or Linear (1)."""
+        if self.arithmetic in CODED_LAYERS:
+            return CODED_LAYERS[self.arithmetic][place]
+        return partial(LAYERS[self.arithmetic][place], gradient=self.gradient)
+
+    def activation(self, usual: type[nn.Module] = nn.ReLU) -> nn.Module:
+        """The usual activation; none where the next layer reads signs alone, which a ReLU would all make positive."""
+        return nn.Identity() if self.arithmetic == "xnor" else usual()
 
     def unit(
         self,
@@ -64,7 +85,7 @@ class Layers:
     ) -> nn.Sequential:
         """A window layer, padded so that stride 1 keeps the size, then batch norm and activation."""
         conv = self.conv(inputs, outputs, kernel, stride, kernel // 2, groups=groups, end=end)
-        return nn.Sequential(conv, nn.BatchNorm2d(outputs), activation())
+        return nn.Sequential(conv, nn.BatchNorm2d(outputs), self.activation(activation))
 
     def biased_conv(
         self, inputs: int, outputs: int, kernel: int = 1, stride: int = 1, padding: int = 0, *, end: bool = False

@@ -20,7 +20,7 @@ class SqueezeExcite(nn.Module):
         super().__init__()
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.reduce = layers.biased_conv(channels, squeezed)
-        self.relu = nn.ReLU()
+        self.relu = layers.activation()
         self.expand = layers.biased_conv(squeezed, channels)
         self.gate = nn.Hardsigmoid()
 

@@ -20,7 +20,7 @@ class Fire(nn.Module):
         self.squeeze = layers.biased_conv(inputs, squeezed)
         self.expand1 = layers.biased_conv(squeezed, expanded)
         self.expand3 = layers.biased_conv(squeezed, expanded, 3, padding=1)
-        self.relu = nn.ReLU()
+        self.relu = layers.activation()
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.relu(self.squeeze(x))
@@ -57,11 +57,14 @@ class SqueezeNet(nn.Sequential):
     ):
         inputs, kernel = first
         stride, padding = (1, kernel // 2) if small_images else (2, 0)
-        modules: list[nn.Module] = [layers.biased_conv(channels, inputs, kernel, stride, padding, end=True), nn.ReLU()]
+        modules: list[nn.Module] = [
+            layers.biased_conv(channels, inputs, kernel, stride, padding, end=True),
+            layers.activation(),
+        ]
         for place, (squeezed, expanded) in enumerate(self.FIRES):
             if place in pools and not (small_images and place == pools[0]):
                 modules.append(nn.MaxPool2d(3, 2, ceil_mode=True))
             modules.append(Fire(layers, inputs, squeezed, expanded))
             inputs = 2 * expanded
-        modules += [nn.Dropout(0.5), layers.biased_conv(inputs, classes, end=True), nn.ReLU()]
+        modules += [nn.Dropout(0.5), layers.biased_conv(inputs, classes, end=True), layers.activation()]
         super().__init__(*modules, nn.AdaptiveAvgPool2d(1), nn.Flatten())

@@ -1,0 +1,128 @@
+"""CODECS: how a trained weight becomes the few bits that hardware stores, one record each.
+
+A weight is a *value* on an integer grid times the scale of its filter. A uniform codec stores the value itself in two's
+complement; the others store an index of one of a few values (levels): a sign, a power of two, a sum of two powers.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from addersim.arithmetic.fixed import FixedFormat, bits_for
+from addersim.errors import FormatError
+
+__all__ = ["CODECS", "Codec"]
+
+Array = npt.NDArray[Any]
+
+
+def _uniform(bits: int) -> tuple[int, ...]:
+    return tuple(range((1 << (bits - 1)) + 1))
+
+
+def _powers(bits: int) -> tuple[int, ...]:
+    return (0, *(1 << power for power in range((1 << (bits - 1)) - 1)))
+
+
+_TERMS: Mapping[int, tuple[tuple[int, ...], tuple[int, ...]]] = MappingProxyType(
+    {3: ((0, 4, 2, 1), (0,)), 4: ((0, 8, 4, 1), (0, 2)), 5: ((0, 32, 8, 2), (0, 16, 4, 1))}
+)
+"""The two sets of which an additive power of two has one member each, by stored width."""
+
+
+def _two_powers(bits: int) -> tuple[int, ...]:
+    return tuple(sorted({one + other for one, other in itertools.product(*_TERMS[bits])}))
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """Which values a weight can take in a number of stored bits.
+
+    Attributes
+    ----------
+    name
+        Name in `CODECS`.
+    about
+        One line for people, with its source.
+    fewest, most
+        Stored widths that it has. A wider wish gets `most`; a narrower one is refused.
+    levels
+        Magnitudes of the values for a stored width, rising; of those above zero, the negatives are values too.
+    """
+
+    name: str
+    about: str
+    fewest: int
+    most: int
+    levels: Callable[[int], tuple[int, ...]]
+
+    @property
+    def uniform(self) -> bool:
+        """Whether every integer of a width is a value, so that weights may be rounded up or down, or shifted to a grid."""
+        return self.levels is _uniform
+
+    def bits(self, asked: int, where: str) -> int:
+        """Stored width for a wish.
+
+        Raises
+        ------
+        FormatError
+            For fewer bits than its values need.
+        """
+        if asked < self.fewest:
+            held = f"{self.fewest}..{self.most}" if self.fewest < self.most else f"{self.most}"
+            raise FormatError(f"{where}: weight_bits {asked}; {self.name} weights are stored in {held} bits")
+        return min(asked, self.most)
+
+    def format(self, bits: int) -> FixedFormat:
+        """Fixed-point format of scale one that holds the values of a stored width, as kernels take them."""
+        if self.uniform:
+            return FixedFormat(bits)
+        most = self.levels(bits)[-1]
+        return FixedFormat(max(2, bits_for(-most, most)))
+
+    def stored_bits(self, held: FixedFormat) -> int:
+        """The stored width whose values are in a format."""
+        if self.uniform:
+            return held.bits
+        return next(bits for bits in range(self.fewest, self.most + 1) if self.format(bits).bits >= held.bits)
+
+    def nearest(self, values: Array, bits: int) -> Array:
+        """The value next to each real; of two as near the smaller one in magnitude, or with uniform values the even one.
+
+        Examples
+        --------
+        >>> CODECS["power-of-two"].nearest(np.array([0.4, 2.9, -3.1, 99.0]), 4).tolist()
+        [0.0, 2.0, -4.0, 64.0]
+        >>> CODECS["sign"].nearest(np.array([-0.2, 0.0]), 1).tolist()
+        [-1.0, 1.0]
+        """
+        if self.uniform:
+            held = self.format(bits)
+            return np.clip(np.rint(values), held.minimum, held.maximum)
+        levels = np.array(self.levels(bits), np.float64)
+        chosen = levels[np.searchsorted((levels[1:] + levels[:-1]) / 2, np.abs(values), side="left")]
+        found: Array = np.where(values < 0, -chosen, chosen).astype(np.result_type(values, np.float32))
+        return found
+
+    def largest(self, bits: int) -> int:
+        """The largest value."""
+        return self.format(bits).maximum if self.uniform else self.levels(bits)[-1]
+
+
+_RECORDS = (
+    Codec("uniform", "two's complement integers", 2, 16, _uniform),
+    Codec("sign", "-1 or 1; zero counts as 1 (XNOR-Net, arXiv 1603.05279)", 1, 1, lambda bits: (1,)),
+    Codec("ternary", "-1, 0 or 1 (ternary weight networks, arXiv 1605.04711)", 2, 2, lambda bits: (0, 1)),
+    Codec("power-of-two", "zero, or a signed power of two (DeepShift, arXiv 1905.13298)", 2, 5, _powers),
+    Codec("two-powers", "a signed sum of two powers of two (APoT, arXiv 1909.13144)", 3, 5, _two_powers),
+)
+
+CODECS: Mapping[str, Codec] = MappingProxyType({record.name: record for record in _RECORDS})
