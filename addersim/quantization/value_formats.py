@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -154,7 +154,10 @@ class _Group:
 
 
 def _groups(network: Network, how: Quantization) -> list[_Group]:
-    """Values by shared scale, in order, with the width that their window readers ask for (the widest where they differ)."""
+    """Values by shared scale, in order, with the width that their window readers ask for (the widest where they differ).
+
+    A window that reads signs alone gets them where nobody reads more: the choice of the largest among signs is one.
+    """
     leader: dict[str, str] = {INPUT: INPUT}
 
     def find(name: str) -> str:
@@ -168,6 +171,8 @@ def _groups(network: Network, how: Quantization) -> list[_Group]:
         if isinstance(layer, Window):
             wanted.setdefault(layer.inputs[0], []).append(how.activation_bits_of(layer.name, layer.arithmetic))
             continue
+        for name in () if layer.PASSES_CODES else layer.inputs:
+            wanted.setdefault(name, []).append(0)
         leader[layer.name] = layer.name
         for name in layer.inputs if layer.KEEPS_SCALE else ():
             leader[find(name)] = find(layer.name)
@@ -179,8 +184,15 @@ def _groups(network: Network, how: Quantization) -> list[_Group]:
     result = []
     for top, names in groups.items():
         asked = [bits for name in names for bits in wanted.get(name, [])]
-        result.append(_Group(tuple(names), max(asked, default=how.output_bits if top in scores else how.activation_bits)))
+        usual = how.output_bits if top in scores else how.activation_bits
+        result.append(_Group(tuple(names), _widest(asked, usual)))
     return result
+
+
+def _widest(asked: Sequence[int], usual: int) -> int:
+    """Width for windows' wishes; 0 stands for a reader that takes any width, but not a sign in place of a number."""
+    widest = max(asked, default=0)
+    return usual if widest == 0 or (widest == 1 and 0 in asked) else widest
 
 
 def _scale_for_weights(wiring: Wiring, how: Quantization, members: Mapping[str, Member]) -> float:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from addersim.arithmetic.arithmetics import ARITHMETICS
 from addersim.layers import (
     Add,
     Affine,
@@ -30,6 +31,22 @@ def norm(random, name, source, channels, gain, centre=0.0):
     )
 
 
+def values(codec, weights):
+    """Weights as values of a codec, whose filters have scales of their own."""
+    if codec.uniform:
+        return weights
+    bits = min(codec.most, 4)
+    largest = codec.largest(bits)
+    return codec.nearest(weights * largest / 2, bits) / largest * 2
+
+
+def activation(arithmetic, name, source):
+    """A ReLU, or where only signs are read what leaves some of them negative."""
+    if arithmetic == "xnor":
+        return Clip(name=name, inputs=(source,), low=-1.0, high=1.0)
+    return Relu(name=name, inputs=(source,))
+
+
 def residual(seed=0, arithmetic="l1", classes=5):
     """Image 2 x 10 x 12; a mac stem, a residual block, grouped and depthwise windows, all poolings, a linear end."""
     random = np.random.default_rng(seed)
@@ -38,22 +55,25 @@ def residual(seed=0, arithmetic="l1", classes=5):
         return random.normal(0, 1, shape).astype(np.float32)
 
     def window(name, source, *shape, arithmetic=arithmetic, **options):
-        return Window(name=name, inputs=(source,), arithmetic=arithmetic, weights=weights(*shape), **options)
+        own_codec = ARITHMETICS[arithmetic].codec
+        own = values(own_codec, weights(*shape))
+        bits = None if own_codec.uniform else min(own_codec.most, 4)
+        return Window(name=name, inputs=(source,), arithmetic=arithmetic, weights=own, weight_bits=bits, **options)
 
-    gain, centre = {"l1": (0.06, -65.0), "mac": (0.12, 0.0), "l2": (0.03, -130.0)}[arithmetic]
+    gain, centre = {"l1": (0.06, -65.0), "l2": (0.03, -130.0)}.get(arithmetic, (0.12, 0.0))
     layers = (
         Affine(name="shift", inputs=("input",), multiplier=np.array([2.0]), addend=np.array([-1.0])),
         window("stem", "shift", 8, 2, 3, 3, arithmetic="mac", padding=(1, 1), bias=weights(8)),
         norm(random, "stem_norm", "stem", 8, 0.25),
-        Relu(name="stem_relu", inputs=("stem_norm",)),
+        activation(arithmetic, "stem_relu", "stem_norm"),
         window("first", "stem_relu", 8, 8, 3, 3, padding=(1, 1)),
         norm(random, "first_norm", "first", 8, gain, centre),
         Add(name="add", inputs=("stem_relu", "first_norm")),
-        Relu(name="add_relu", inputs=("add",)),
+        activation(arithmetic, "add_relu", "add"),
         MaxPool(name="pool", inputs=("add_relu",), kernel=(3, 3), stride=(2, 2), padding=(1, 1)),
         window("grouped", "pool", 8, 4, 3, 3, padding=(2, 2), dilation=(2, 2), groups=2),
         norm(random, "grouped_norm", "grouped", 8, gain * 1.5, centre / 2),
-        Relu(name="grouped_relu", inputs=("grouped_norm",)),
+        activation(arithmetic, "grouped_relu", "grouped_norm"),
         window("depthwise", "grouped_relu", 8, 1, 3, 3, padding=(1, 1), groups=8),
         norm(random, "depthwise_norm", "depthwise", 8, gain * 4, centre / 8),
         AveragePool(name="average", inputs=("depthwise_norm",), kernel=(2, 2), stride=(2, 2), padding=(1, 1)),
@@ -69,7 +89,7 @@ def uneven(seed=0, arithmetic="l1"):
     random = np.random.default_rng(seed)
 
     def window(name, source, *shape, arithmetic=arithmetic, **options):
-        weights = random.normal(0, 1, shape).astype(np.float32)
+        weights = values(ARITHMETICS[arithmetic].codec, random.normal(0, 1, shape).astype(np.float32))
         return Window(name=name, inputs=(source,), arithmetic=arithmetic, weights=weights, **options)
 
     layers = (

@@ -102,8 +102,8 @@ def test_accumulators_print_as_they_are_read(text):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: FixedFormat(1), r"bits: found 1, needs a whole number in 2\.\.16"),
-        (lambda: FixedFormat(17), r"bits: found 17, needs a whole number in 2\.\.16"),
+        (lambda: FixedFormat(0), r"bits: found 0, needs a whole number in 1\.\.16"),
+        (lambda: FixedFormat(17), r"bits: found 17, needs a whole number in 1\.\.16"),
         (lambda: FixedFormat(8, scale=0.0), r"scale: 0\.0 is not a positive finite number"),
         (lambda: FixedFormat(8, scale=float("nan")), r"scale: nan is not a positive finite number"),
         (lambda: FixedFormat(8).encode([float("nan"), 1.0]), r"encode: 1 of 2 values are NaN or infinite"),

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from addersim import Quantization, quantize
+from addersim.arithmetic.codecs import CODECS
 from addersim.arithmetic.fixed import FixedFormat
 from addersim.layers import Add, Affine, AveragePool, MaxPool, Move, Relu, Window
 from addersim.network import Network
@@ -77,7 +78,7 @@ CHANNELS = [
 @pytest.mark.parametrize("row", CHANNELS, ids=lambda row: f"{row[0]}, {'per' if row[1] else 'no'} channel, {len(row[2])}")
 def test_scales_of_filters(row):
     rule, per_channel, filters, scales = row
-    found = channel_scales(np.array(filters, np.float32)[:, None, None, :], 3, rule, per_channel)
+    found = channel_scales(np.array(filters, np.float32)[:, None, None, :], CODECS["uniform"], 3, rule, per_channel)
     assert found.tolist() == pytest.approx(list(scales))
 
 
