@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -55,10 +56,18 @@ def sample_network(network: Network, images: Images, batch: int = 32, threads: i
             if name in sums_of:
                 continue
             flat = value.reshape(-1, value.shape[-1]).astype(np.float64)
-            chosen = value.reshape(-1)[:: max(1, value.size // keep)].copy()
+            chosen = value.reshape(-1)[:: _stride(value.size, keep)].copy()
             sums = (flat.sum(axis=0), np.square(flat).sum(axis=0), len(flat))
             parts.setdefault(name, []).append((float(value.min()), float(value.max()), chosen, *sums))
     return {name: _join(parts.pop(name)) for name in list(parts)}
+
+
+def _stride(size: int, keep: int) -> int:
+    """Steps between the values that are kept: without a factor of their number, so that no channel or column is missed."""
+    found = max(1, size // keep)
+    while math.gcd(found, size) > 1:
+        found += 1
+    return found
 
 
 def _join(parts: Sequence[tuple[float, float, Array, Array, Array, int]]) -> Sample:
