@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -17,7 +19,7 @@ from addersim.layers import Window
 from addersim.network import Network
 from addersim.quantization.rules import Calibration
 
-__all__ = ["CALIBRATIONS", "Member", "Sample", "channel_scales", "choose_scale", "sample_network"]
+__all__ = ["CALIBRATIONS", "Member", "Sample", "channel_scales", "choose_scale", "coprime_step", "sample_network"]
 
 Array = npt.NDArray[Any]
 
@@ -56,10 +58,15 @@ def sample_network(network: Network, images: Images, batch: int = 32, threads: i
             if name in sums_of:
                 continue
             flat = value.reshape(-1, value.shape[-1]).astype(np.float64)
-            chosen = value.reshape(-1)[:: max(1, value.size // keep)].copy()
+            chosen = value.reshape(-1)[:: coprime_step(value.size // keep, value.size)].copy()
             sums = (flat.sum(axis=0), np.square(flat).sum(axis=0), len(flat))
             parts.setdefault(name, []).append((float(value.min()), float(value.max()), chosen, *sums))
     return {name: _join(parts.pop(name)) for name in list(parts)}
+
+
+def coprime_step(least: int, size: int) -> int:
+    """Smallest step from `least` on without a factor of the size: by such steps no axis of an array is seen in part alone."""
+    return next(step for step in itertools.count(max(1, least)) if math.gcd(step, size) == 1)
 
 
 def _join(parts: Sequence[tuple[float, float, Array, Array, Array, int]]) -> Sample:

@@ -16,6 +16,7 @@ from addersim.images import Images
 from addersim.layers import Affine, IntegerWindow, Window
 from addersim.network import Network
 from addersim.quantization.bias_correction import corrected
+from addersim.quantization.calibration import coprime_step
 from addersim.quantization.rules import Quantization
 
 __all__ = ["Reader", "find_readers", "input_covariance", "refine_scale", "round_codes", "round_to_output"]
@@ -167,9 +168,8 @@ def _window_inputs(layer: IntegerWindow, codes: Array) -> Array:
     height = (padded.shape[1] - rows[-1] - 1) // down + 1
     width = (padded.shape[2] - columns[-1] - 1) // right + 1
     total = len(codes) * height * width
-    image, row, column = np.unravel_index(
-        np.linspace(0, total - 1, min(total, MOST_OUTPUTS)).astype(np.int64), (len(codes), height, width)
-    )
+    seen = np.arange(0, total, coprime_step(-(-total // MOST_OUTPUTS), total))
+    image, row, column = np.unravel_index(seen, (len(codes), height, width))
     taken = padded[
         image[:, None, None], (row[:, None] * down + rows)[:, :, None], (column[:, None] * right + columns)[:, None]
     ]

@@ -35,7 +35,9 @@ def test_a_program_gives_the_same_codes():
     assert found.agreement == 1.0
 
 
-def test_a_sweep_goes_on_in_its_folder_to_the_same_results(tmp_path):
+def test_a_sweep_goes_on_in_its_folder_to_the_same_results_but_for_the_mended_calibration(tmp_path):
+    """A sweep takes no results of other code: all are computed again. Calibration saw some channels alone in 0.1.0; 19 of
+    20 images were right with its scales of 4 bits, 17 are with those of all channels (89.42 and 89.54 % of 10,000)."""
     folder = tmp_path / "sweep"
     shutil.copytree(SAVED / "sweep", folder)
     with (SAVED / "sweep" / "results.csv").open() as file:
@@ -45,5 +47,6 @@ def test_a_sweep_goes_on_in_its_folder_to_the_same_results(tmp_path):
     rows = addersim.sweep(study, folder).rows
     for row, old in zip(rows, before, strict=True):
         assert row["energy_pj"] == pytest.approx(float(old["energy_pj"]), rel=1e-12)
-        assert row["accuracy"] == float(old["accuracy"])
+        assert float(old["accuracy"]) == 0.95
+        assert row["accuracy"] == {4: 0.85, 8: 0.95}[row["weight_bits"]]
         assert row["accumulator_bits_needed"] == int(old["accumulator_bits_needed"])

@@ -57,6 +57,7 @@ CHANGES = {
             ("Sample(min(minima), max(maxima)", "Sample(min(minima), maxima[-1]"),
             ("np.where(largest > 0, largest, 1.0)", "largest"),
             ("np.concatenate(values), mean", "values[0], mean"),
+            ("math.gcd(step, size) == 1", "step"),
         ),
     ),
     "quantization/value_formats.py": (
@@ -116,6 +117,8 @@ CHANGES = {
             ("(1 - LEAST_GAIN) * error(1.0)", "error(1.0)"),
             ("slice(group * filters, (group + 1) * filters)", "slice(0, filters)"),
             ("centred.T @ centred / len(inputs)", "inputs.T @ inputs / len(inputs)"),
+            ("coprime_step(-(-total // MOST_OUTPUTS), total)", "-(-total // MOST_OUTPUTS)"),
+            ("coprime_step(-(-total // MOST_OUTPUTS), total)", "coprime_step(total // MOST_OUTPUTS, total)"),
         ),
     ),
     "layers/window.py": (

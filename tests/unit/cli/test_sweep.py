@@ -63,7 +63,7 @@ def test_the_table_marks_what_is_best(tmp_path):
 
 def test_a_point_whose_sums_wrapped_is_never_near(tmp_path):
     told = call(
-        "sweep", "lenet5-adder", "--bits", 4, "--accumulator", "11:wrap", "--images", 20, "--out", tmp_path, "--jobs", 1
+        "sweep", "lenet5-adder", "--bits", 6, "--accumulator", "13:wrap", "--images", 20, "--out", tmp_path, "--jobs", 1
     )
     with (tmp_path / "results.csv").open() as stream:
         (row,) = csv.DictReader(stream)

@@ -24,6 +24,19 @@ def test_a_sample_is_of_all_batches():
     assert found.std == pytest.approx([np.std([1, 2, 3, 4, 7, 9])], rel=1e-5)
 
 
+@pytest.mark.parametrize(("channels", "side"), [(24, 64), (30, 60), (7, 182), (1, 448)])
+def test_a_sample_is_of_all_channels_and_columns_alike(channels, side):
+    """Values 2, 3, 7 and 6 apart, as many as are kept, would be those of some channels or columns alone."""
+    layer = Affine(name="a", inputs=("input",), multiplier=np.full(channels, 255.0), addend=np.zeros(channels))
+    shape = (channels, side, side)
+    network = Network(name="n", input_shape=shape, mean=(0.0,) * channels, std=(1.0,) * channels, layers=(layer,))
+    for ramp in (np.arange(channels)[:, None, None], np.arange(side) % 4):
+        pixels = np.broadcast_to(ramp, (1, *shape)).astype(np.uint8)
+        _, counts = np.unique(sample_network(network, pixels, batch=1)["a"].values.round(), return_counts=True)
+        assert len(counts) == ramp.max() + 1
+        assert counts.max() <= 1.1 * counts.min()
+
+
 def test_the_least_error_is_that_of_all_values_that_share_a_scale():
     """Two bits without sign: all threes are exact at 1.5 and 1, all twos at 2 and 1."""
     threes, twos = (

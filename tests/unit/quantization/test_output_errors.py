@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from addersim import FixedFormat, Quantization, quantize
+from addersim import Accumulator, FixedFormat, Quantization, quantize
 from addersim.arithmetic.arithmetics import ARITHMETICS
 from addersim.layers import IntegerWindow, Window
 from addersim.quantization.output_errors import (
@@ -102,6 +102,23 @@ def test_inputs_of_a_window_give_its_sums(make):
             assert np.array_equal(np.concatenate(sums, axis=1), values[layer.name].reshape(-1, len(layer.weights)))
             seen += 1
     assert seen == 5
+
+
+@pytest.mark.parametrize(("number", "height", "width"), [(256, 16, 16), (32, 32, 32), (256, 15, 8), (33, 16, 16)])
+def test_inputs_of_a_window_are_those_of_all_rows_and_columns_alike(number, height, width):
+    """Outputs at even distances, as many as are kept, would be those of a few columns alone."""
+    numbers = FixedFormat(8, signed=False)
+    weights = np.ones((1, 1, 1, 1), numbers.dtype)
+    layer = IntegerWindow(
+        name="w", inputs=("input",), twin=None, datapath="mac", weights=weights, input_format=numbers, weight_format=numbers,
+        accumulator=Accumulator(),
+    )  # fmt: skip
+    for places in (np.arange(height)[:, None], np.arange(width)):
+        codes = np.broadcast_to(places, (number, height, width))[..., None]
+        found, counts = np.unique(_window_inputs(layer, codes), return_counts=True)
+        assert len(found) == places.size
+        assert counts.max() <= 1.1 * counts.min()
+        assert 1500 <= counts.sum() <= 4096
 
 
 def test_a_window_keeps_its_grid_and_moves_codes_by_one_at_most(calibrated):
