@@ -16,7 +16,7 @@ def run(
     what: Annotated[str | None, typer.Argument(help="One of the kinds below; all kinds by default.")] = None,
     json: options.Json = False,
 ) -> None:
-    """List networks, architectures, data, accelerators, tables, sweeps, datapaths, layers and kernels."""
+    """List networks, architectures, arithmetics, data, accelerators, tables, sweeps, datapaths, layers and kernels."""
     kinds = _LISTS if what is None else {what: _LISTS[what]} if what in _LISTS else {}
     if not kinds:
         raise ConfigError(f"list {what!r}: not one of {', '.join(_LISTS)}")
@@ -48,10 +48,25 @@ def _networks() -> list[dict[str, Any]]:
 def _architectures() -> list[dict[str, Any]]:
     from addersim.model_zoo import architectures
 
+    end = "-conv"
     return [
-        {"name": one.name, "input": " x ".join(map(str, one.input_shape)), "classes": one.classes, "about": one.about}
+        {
+            "name": one.name.removesuffix(end),
+            "input": " x ".join(map(str, one.input_shape)),
+            "classes": one.classes,
+            "about": one.about,
+        }
         for one in architectures().values()
+        if one.name.endswith(end)
     ]
+
+
+def _arithmetics() -> list[dict[str, Any]]:
+    if find_spec("torch") is None:
+        return []
+    from addersim.train.architectures.layers import ARITHMETICS
+
+    return [{"name": f"ARCHITECTURE-{name}", "computes": computes} for name, computes in ARITHMETICS.items()]
 
 
 def _data() -> list[dict[str, Any]]:
@@ -124,6 +139,7 @@ def _kernels() -> list[dict[str, Any]]:
 _LISTS = {
     "networks": _networks,
     "architectures": _architectures,
+    "arithmetics": _arithmetics,
     "data": _data,
     "accelerators": _accelerators,
     "tables": _tables,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from types import MappingProxyType
 from typing import Literal
 
 from torch import nn
@@ -15,7 +16,19 @@ from addersim.train.nn import LAYERS, Gradient
 
 __all__ = ["ARITHMETICS", "Ends", "Layers", "divisible", "shrunk"]
 
-ARITHMETICS = (*LAYERS, *CODED_LAYERS, "shiftadd", "conv")
+ARITHMETICS: Mapping[str, str] = MappingProxyType(
+    {
+        "adder": "-sum |x - f|",
+        "euclidean": "-sum (x - f)^2",
+        "xnor": "a sum of products of signs, times one factor a filter",
+        "ternary": "sum x * f with f of -a, 0 or a, one a each filter",
+        "shift": "sum x * f with f zero or a signed power of two",
+        "apot": "sum x * f with f a sum of two powers of two",
+        "shiftadd": "a shift layer, batch norm and an adder layer in place of each",
+        "conv": "sum x * f",
+    }
+)
+"""What the window layers of a network compute, by the last word of its name."""
 Ends = Literal["adder", "multiply"]
 
 

@@ -14,6 +14,7 @@ import typer
 from typer.testing import CliRunner
 
 from addersim import Network, load_network
+from addersim.arithmetic.datapaths import DATAPATHS
 from addersim.cli import app, main
 from tests.unit.networks import residual
 
@@ -188,12 +189,13 @@ def test_a_saved_program_runs_as_it_was_saved(tmp_path):
 def test_list_knows_every_kind():
     found = document("list")
     assert {row["name"] for row in found["networks"]} >= {"lenet5-adder", "lenet5-conv"}
-    assert {row["name"] for row in found["datapaths"]} == {"l1-2a", "l1-1c1a", "l1-xor", "mac", "l2"}
+    assert {row["name"] for row in found["datapaths"]} == set(DATAPATHS)
     assert sum(row["in use"] == "yes" for row in found["kernels"]) == 1
     rows = {row.pop("name"): row for row in found["architectures"]}  # none where torch is not installed
     if rows:
         about = "MobileNetV2, arXiv 1801.04381"
-        assert rows["mobilenetv2-adder"] == {"input": "3 x 224 x 224", "classes": 1000, "about": about}
+        assert rows["mobilenetv2"] == {"input": "3 x 224 x 224", "classes": 1000, "about": about}
+        assert "ARCHITECTURE-xnor" in {row["name"] for row in found["arithmetics"]}
     for kind in found:
         assert run("list", kind)[0] == 0
 

@@ -62,8 +62,8 @@ def test_every_number_of_a_bundled_accelerator_says_where_it_is_from(name):
         ),
         (
             "[array]",
-            '[array]\ndatapaths = ["mac", "xnor"]',
-            "array: unknown datapath 'xnor' in datapaths; known: l1-2a, l1-1c1a, l1-xor, mac, l2",
+            '[array]\ndatapaths = ["mac", "xor2"]',
+            "array: unknown datapath 'xor2' in datapaths; known: l1-2a, l1-1c1a, l1-xor, mac, l2",
         ),
         ("[array]", "[array]\ndatapaths = []", "array.datapaths: found [], needs"),
         ("banks = 4", "banks = 0", "buffers.input.banks: found 0, needs a whole number in 1.."),
