@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from addersim.arithmetic.arithmetics import ARITHMETICS
 from addersim.arithmetic.fixed import Accumulator
 from addersim.report.markup import percent
 from addersim.report.style import NETWORKS
@@ -36,9 +37,11 @@ _COLOURS: Mapping[str, Sequence[str]] = MappingProxyType(
     {
         "l1": (NETWORKS[0], NETWORKS[1], NETWORKS[4], NETWORKS[5]),
         "mac": (NETWORKS[2], NETWORKS[3], "#882255", "#ddcc77"),
+        "coded": ("#117733", "#997700", "#6699cc", "#994455"),
     }
 )
-"""Colours of Paul Tol's muted scheme: cold and violet ones for additions, warm ones for multiplications and mixtures."""
+"""Colours of Paul Tol's muted scheme: cold and violet ones for additions, warm ones for multiplications and mixtures of them;
+of his others for networks some of whose weights take few values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +106,8 @@ class Points:
         """Colour of each series, in order."""
         found: dict[str, str] = {}
         for name, arithmetic in self.frame.drop_duplicates("series")[["series", "arithmetic"]].itertuples(index=False):
-            kind = arithmetic if arithmetic == "l1" else "mac"
-            family = _COLOURS[kind]
+            coded = any(not ARITHMETICS[one].codec.uniform for one in arithmetic.split("+"))
+            family = _COLOURS["coded" if coded else "l1" if arithmetic == "l1" else "mac"]
             found[name] = family[sum(colour in family for colour in found.values()) % len(family)]
         return found
 
