@@ -26,7 +26,7 @@ from addersim.storage import write_rows
 from addersim.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from addersim.train.data import Batches
 from addersim.train.models import build
-from addersim.train.nn import AdderRate
+from addersim.train.rate import AdderRate, adder_filters
 from addersim.train.recipe import Recipe
 from addersim.train.statistics import reestimate_batch_norm
 from addersim.train.team import Team, join
@@ -124,7 +124,8 @@ def train(
         network = build(**recipe.network(), seed=recipe.seed)
         network.to(device=team.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimizer = torch.optim.SGD(network.parameters(), recipe.rate, recipe.momentum, weight_decay=recipe.weight_decay)
-        optimizer.register_step_pre_hook(AdderRate(network, recipe.adder_rate, recipe.eta, recipe.fixed_factor))
+        if any(adder_filters(network)):
+            optimizer.register_step_pre_hook(AdderRate(network, recipe.adder_rate, recipe.eta, recipe.fixed_factor))
         scaler = torch.amp.GradScaler(team.device.type, enabled=recipe.precision == "float16")
         history = _resume(folder / CHECKPOINT, recipe, network, optimizer, scaler)
         if history and team.rank == 0:

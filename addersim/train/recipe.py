@@ -15,7 +15,8 @@ from addersim.errors import ConfigError
 from addersim.inputs.limits import EPOCHS, IMAGES, NORM_BATCHES, SEED, TRAINING_BATCH
 from addersim.train.architectures.layers import Ends
 from addersim.train.models import ARCHITECTURES, KNOWN
-from addersim.train.nn import Gradient, Rate
+from addersim.train.nn import Gradient
+from addersim.train.rate import Rate
 
 __all__ = ["Recipe", "load_recipe"]
 
@@ -39,7 +40,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     momentum, weight_decay
         Of the stochastic gradient descent, on every parameter.
     adder_rate, eta, fixed_factor
-        Per-layer learning rate of adder filters, see `addersim.train.nn.AdderRate`.
+        Per-layer learning rate of adder filters, see `addersim.train.rate.AdderRate`.
     gradient
         Gradient of the adder filters: ``full`` or ``sign``.
     ends
