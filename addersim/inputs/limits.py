@@ -109,6 +109,8 @@ TRAINING_BATCH = Limit(2, BATCH.most)
 """Images of a training step: batch norm needs two."""
 EPOCHS = Limit(1, 100_000)
 """Epochs of training: the whole history is written after each."""
+NORM_BATCHES = Limit(0, 100_000)
+"""Batches on which batch norm's statistics are taken anew: at most an epoch of them is there."""
 TRIALS = Limit(1, 100_000)
 """Trials of a search: its sampler looks at all earlier ones before each."""
 MEASURED_IMAGES = Limit(2, IMAGES.most)

@@ -5,7 +5,7 @@ Memory stays within inputs, filters and outputs: nothing of the size outputs x w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,39 +13,59 @@ import torch
 from torch import Tensor
 
 from addersim import kernels
+from addersim.arithmetic.geometry import Geometry
 from addersim.errors import DataError
+from addersim.train import doubles
+from addersim.train.transforms import transformable
 
-__all__ = ["l1_filter_gradient", "l1_forward", "l1_input_gradient", "l1_sign_filter_gradient"]
+__all__ = ["l1", "l1_filter_gradient", "l1_forward", "l1_input_gradient", "l1_sign_filter_gradient", "widened"]
 
 Pair = Sequence[int]
+KINDS = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 
 
-def _array(name: str, tensor: Tensor, *, filters: bool = False) -> np.ndarray[Any, Any]:
-    """A float32 tensor's channels-last form as an array: a view where it is stored so, else a copy."""
-    if tensor.device.type != "cpu" or tensor.dtype != torch.float32:
-        raise DataError(f"adder layer: {name} is {tensor.dtype} on {tensor.device}; the kernels run float32 on cpu")
-    return tensor.detach().permute(0, 2, 3, 1).contiguous().numpy()
+def _kind(**operands: Tensor) -> torch.dtype:
+    """The one floating type of all operands."""
+    (first, one), *others = operands.items()
+    if one.dtype not in KINDS:
+        raise DataError(f"adder layer: {first} is {one.dtype}; needs one of {', '.join(map(str, KINDS))}")
+    for name, other in others:
+        if other.dtype != one.dtype:
+            raise DataError(
+                f"adder layer: {first} is {one.dtype} and {name} {other.dtype}; give both one type, as by x.to(adder.dtype)"
+            )
+    return one.dtype
 
 
-def _tensor(array: np.ndarray[Any, Any]) -> Tensor:
-    return torch.from_numpy(array).permute(0, 3, 1, 2)
+def _array(tensor: Tensor) -> np.ndarray[Any, Any]:
+    """A tensor's channels-last form as a float32 array: a view where it is stored so, else a copy; halves lose nothing."""
+    return tensor.detach().permute(0, 2, 3, 1).float().contiguous().numpy()
 
 
-def _geometry(stride: Pair, padding: Pair, dilation: Pair, groups: int) -> dict[str, Any]:
-    return {
-        "stride": tuple(stride),
-        "padding": tuple(padding),
-        "dilation": tuple(dilation),
-        "groups": groups,
-        "threads": torch.get_num_threads(),
-    }
+def _tensor(array: np.ndarray[Any, Any], kind: torch.dtype) -> Tensor:
+    return torch.from_numpy(array).permute(0, 3, 1, 2).to(kind)
+
+
+def _run(run: Callable[..., Any], in_doubles: Callable[..., Tensor], geometry: tuple[Any, ...], **operands: Tensor) -> Tensor:
+    """A float32 kernel on operands of one type, rounded once to it; float64 by the twin, for it would lose its digits."""
+    kind, tensors = _kind(**operands), operands.values()
+    stride, padding, dilation, groups = geometry
+    moves = {"stride": tuple(stride), "padding": tuple(padding), "dilation": tuple(dilation), "groups": groups}
+    if kind == torch.float64:
+        x, adder = operands["input"], operands["filters"]
+        window = Geometry((adder.shape[2], adder.shape[3]), **moves)
+        window.output_shape(
+            *(tuple(one.movedim(1, -1).shape) for one in (x, adder))
+        )  # what fits not is told as by the kernels
+        return in_doubles(*(one.detach() for one in tensors), window).contiguous(memory_format=torch.channels_last)
+    return _tensor(run(*map(_array, tensors), **moves, threads=torch.get_num_threads()), kind)
 
 
 @torch.library.custom_op("addersim::l1_forward", mutates_args=(), device_types="cpu")
 def l1_forward(x: Tensor, adder: Tensor, stride: Pair, padding: Pair, dilation: Pair, groups: int, sign: bool) -> Tensor:
     """``Y = -sum |X - F|``; `sign` chooses the filter gradient. Shapes as in `addersim.train.reference.l1_forward`."""
-    geometry = _geometry(stride, padding, dilation, groups)
-    return _tensor(kernels.l1_forward(_array("input", x), _array("filters", adder), **geometry))
+    geometry = stride, padding, dilation, groups
+    return _run(kernels.l1_forward, doubles.l1_forward, geometry, input=x, filters=adder)
 
 
 @l1_forward.register_fake
@@ -67,8 +87,8 @@ def l1_input_gradient(
     gradient: Tensor, x: Tensor, adder: Tensor, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Tensor:
     """Sum of ``HardTanh(F - X) g`` over outputs and windows; the shape of `x`."""
-    arrays = _array("gradient", gradient), _array("input", x), _array("filters", adder)
-    return _tensor(kernels.l1_input_gradient(*arrays, **_geometry(stride, padding, dilation, groups)))
+    geometry, operands = (stride, padding, dilation, groups), {"gradient": gradient, "input": x, "filters": adder}
+    return _run(kernels.l1_input_gradient, doubles.l1_input_gradient, geometry, **operands)
 
 
 @l1_input_gradient.register_fake
@@ -88,8 +108,8 @@ def l1_sign_filter_gradient(
     gradient: Tensor, x: Tensor, adder: Tensor, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Tensor:
     """Sum of ``sgn(X - F) g`` over images and pixels; the shape of `adder`."""
-    arrays = _array("gradient", gradient), _array("input", x), _array("filters", adder)
-    return _tensor(kernels.l1_sign_filter_gradient(*arrays, **_geometry(stride, padding, dilation, groups)))
+    geometry, operands = (stride, padding, dilation, groups), {"gradient": gradient, "input": x, "filters": adder}
+    return _run(kernels.l1_sign_filter_gradient, doubles.l1_sign_filter_gradient, geometry, **operands)
 
 
 @l1_sign_filter_gradient.register_fake
@@ -104,11 +124,13 @@ def _(gradient: Tensor, x: Tensor, adder: Tensor, stride: Pair, padding: Pair, d
     return triton_kernels.l1_sign_filter_gradient(gradient, x, adder, stride, padding, dilation, groups)
 
 
+@torch.library.custom_op("addersim::l1_filter_gradient", mutates_args=())
 def l1_filter_gradient(
     gradient: Tensor, x: Tensor, adder: Tensor, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Tensor:
     """Sum of ``(X - F) g`` over images and pixels: a convolution's weight gradient less ``F`` times the sum of ``g``."""
-    values, filters = x.to(gradient.dtype), adder.to(gradient.dtype)
+    wide = torch.promote_types(gradient.dtype, torch.float32)  # two large sums are subtracted: halves would leave no digit
+    gradient, values, filters = gradient.to(wide), x.to(wide), adder.to(wide)
     products: Tensor
     if (*adder.shape[2:], *stride, *padding, groups) == (1, 1, 1, 1, 0, 0, 1):  # one matrix product: less to set up
         by_output, by_input = (one.movedim(1, -1).flatten(0, -2) for one in (gradient, values))
@@ -120,6 +142,11 @@ def l1_filter_gradient(
     return (products - filters * gradient.sum((0, 2, 3))[:, None, None, None]).to(adder.dtype)
 
 
+@l1_filter_gradient.register_fake
+def _(gradient: Tensor, x: Tensor, adder: Tensor, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Tensor:
+    return torch.empty_like(adder)
+
+
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     x, adder, *ctx.geometry, ctx.sign = inputs
     ctx.save_for_backward(x, adder)
@@ -129,14 +156,31 @@ def _backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
     x, adder = ctx.saved_tensors
     input_gradient = filter_gradient = None
     if ctx.needs_input_grad[0]:
-        input_gradient = l1_input_gradient(gradient, x, adder, *ctx.geometry)
+        input_gradient = by_input(gradient, x, adder, *ctx.geometry)
     if ctx.needs_input_grad[1]:
-        rule = l1_sign_filter_gradient if ctx.sign else l1_filter_gradient
+        rule = by_filters_sign if ctx.sign else by_filters
         filter_gradient = rule(gradient, x, adder, *ctx.geometry)
     return input_gradient, filter_gradient, None, None, None, None, None
 
 
+by_input = transformable(l1_input_gradient, 2)
+by_filters = transformable(l1_filter_gradient, 2, gives_filters=True)
+by_filters_sign = transformable(l1_sign_filter_gradient, 2, gives_filters=True)
+_l1 = transformable(l1_forward, 1, keep=_keep, backward=_backward)
 l1_forward.register_autograd(_backward, setup_context=_keep)
-# The CPU kernels run float32 only. Those for CUDA read float16 and bfloat16 as they are: no rule is needed there, and the
-# output takes the wider type of input and filters, float32 under autocast, because sums outgrow float16.
-l1_forward.register_autocast("cpu", torch.float32)
+
+
+def l1(x: Tensor, adder: Tensor, *geometry: Any) -> Tensor:
+    """`l1_forward` as layers call it: in transforms of torch.func, and in float32 where autocast has made halves on the CPU.
+
+    Those for CUDA read float16 and bfloat16 as they are: no rule is needed there, and the output takes the wider type of input
+    and filters, float32 under autocast, because sums outgrow float16.
+    """
+    if x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+        x, adder = widened(x), widened(adder)
+    return _l1(x, adder, *geometry)
+
+
+def widened(tensor: Tensor) -> Tensor:
+    """Halves as float32; others as they are."""
+    return tensor.float() if tensor.dtype in (torch.bfloat16, torch.float16) else tensor

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,9 @@ from addersim.storage import write_rows
 from addersim.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from addersim.train.data import Batches
 from addersim.train.models import build
-from addersim.train.nn import AdderRate
+from addersim.train.rate import AdderRate, adder_filters
 from addersim.train.recipe import Recipe
+from addersim.train.statistics import reestimate_batch_norm
 from addersim.train.team import Team, join
 
 __all__ = ["Run", "evaluate", "train"]
@@ -43,7 +45,9 @@ class Run:
     network
         The trained network, on the CPU, in evaluation mode.
     history
-        One row an epoch: epoch, rate, train_loss, train_accuracy, test_loss, test_accuracy, seconds, images_per_second.
+        One row an epoch: epoch, rate, train_loss, train_accuracy, test_loss, test_accuracy, seconds, images_per_second, and
+        norm_batches, on how many training batches the statistics behind test_loss and test_accuracy were taken anew; 0 where
+        they are the running ones.
     lowered
         The same as plain arrays, ready to simulate.
     folder
@@ -86,6 +90,9 @@ def train(
     the same number of threads. Started by ``torchrun``, every process takes its share of each batch; batch norm and learning
     rates see the whole batch, so that the steps are those of one process but for rounding. All must see the same folder.
 
+    Before a network with adder layers is evaluated, and so before it is written, batch norm's statistics are taken anew on
+    some training batches (`Recipe.norm_batches`); lines and history say on how many.
+
     Parameters
     ----------
     recipe
@@ -104,7 +111,7 @@ def train(
     DataError, ConfigError
         For data that cannot be read, a folder that holds another run, and a last batch too small for batch norm.
     NetworkError
-        Where the loss is no longer a number: the message names step and layer, and the last checkpoint is kept.
+        Where loss or weights are no longer numbers: the message names step and layer; the last sound checkpoint is kept.
     """
     folder, dataset = Path(folder), DATASETS[recipe.data]
     folder.mkdir(parents=True, exist_ok=True)
@@ -117,7 +124,8 @@ def train(
         network = build(**recipe.network(), seed=recipe.seed)
         network.to(device=team.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimizer = torch.optim.SGD(network.parameters(), recipe.rate, recipe.momentum, weight_decay=recipe.weight_decay)
-        optimizer.register_step_pre_hook(AdderRate(network, recipe.adder_rate, recipe.eta, recipe.fixed_factor))
+        if any(adder_filters(network)):
+            optimizer.register_step_pre_hook(AdderRate(network, recipe.adder_rate, recipe.eta, recipe.fixed_factor))
         scaler = torch.amp.GradScaler(team.device.type, enabled=recipe.precision == "float16")
         history = _resume(folder / CHECKPOINT, recipe, network, optimizer, scaler)
         if history and team.rank == 0:
@@ -164,10 +172,21 @@ def _row(
     with _progress(console if team.rank == 0 else None, f"epoch {epoch + 1}/{recipe.epochs}", len(images)) as report:
         loss, accuracy = _epoch(recipe, learner, images, team, epoch, report)
     seconds = time.perf_counter() - begin
+    taken = _take_statistics(recipe, learner.network, images, epoch)
     test_loss, test_accuracy = evaluate(learner.network, held_out, team)
     row = {"epoch": epoch + 1, "rate": rate, "train_loss": loss, "train_accuracy": accuracy}
     row |= {"test_loss": test_loss, "test_accuracy": test_accuracy}
-    return row | {"seconds": seconds, "images_per_second": len(images.labels) / seconds}
+    return row | {"seconds": seconds, "images_per_second": len(images.labels) / seconds, "norm_batches": taken}
+
+
+def _take_statistics(recipe: Recipe, network: nn.Module, images: Batches, epoch: int) -> int:
+    """Batch norm's statistics anew, on the batches with which the epoch began; how many these were.
+
+    They stay in the network, and so in its checkpoint: training normalises by its batches and never reads them.
+    """
+    if not (count := recipe.batches_for_norms()):
+        return 0
+    return reestimate_batch_norm(network, (pixels for pixels, _ in islice(images.epoch(recipe.seed, epoch), count)))
 
 
 def _resume(
@@ -192,16 +211,23 @@ def _epoch(recipe: Recipe, learner: _Learner, images: Batches, team: Team, epoch
             scores = network(pixels)
         loss = functional.cross_entropy(scores.float(), labels)
         if not math.isfinite(value := loss.item()):
-            where = f"step {epoch * len(images) + number + 1}: the loss is {value}"
-            raise NetworkError(f"{where}; {_first_broken(network, pixels)}; the last checkpoint is kept")
+            raise _diverged(network, pixels, epoch, epoch * len(images) + number + 1, f"the loss is {value}")
         # Gradients are averaged over processes; of unequal shares, each counts by its size.
         learner.step(loss * (len(labels) * team.size / images.count(number)))
         total += value * len(labels)
         right += int((scores.argmax(1) == labels).sum())
         seen += len(labels)
         report(total / seen, right / seen, seen * team.size)
+    if not all(parameter.isfinite().all() for parameter in network.parameters()):  # the last step: no loss has seen it
+        raise _diverged(network, pixels, epoch, (epoch + 1) * len(images), "the last of its epoch broke the weights")
     total, hits, count = team.sum([total, right, seen])
     return total / count, hits / count
+
+
+def _diverged(network: nn.Module, pixels: Tensor, epoch: int, step: int, what: str) -> NetworkError:
+    """Where a run broke, and what is left of it."""
+    left = f"the checkpoint of epoch {epoch} is kept" if epoch else "it is the first epoch, so that no checkpoint is there yet"
+    return NetworkError(f"step {step}: {what}; {_first_broken(network, pixels)}; {left}")
 
 
 @torch.no_grad()
@@ -257,4 +283,7 @@ def _line(row: Mapping[str, float], epochs: int) -> str:
     minutes = (epochs - row["epoch"]) * row["seconds"] / 60
     left = f"{row['seconds']:.1f} s, {row['images_per_second']:,.0f} images/s, {minutes:.0f} min left"
     trained = f"loss {row['train_loss']:.4f}, accuracy {row['train_accuracy']:.2%}"
-    return f"epoch {row['epoch']:.0f}/{epochs}: {trained}; test {row['test_loss']:.4f}, {row['test_accuracy']:.2%}; {left}"
+    tested = f"test {row['test_loss']:.4f}, {row['test_accuracy']:.2%}"
+    if row["norm_batches"]:
+        tested += f" (batch norm re-estimated on {row['norm_batches']} batches)"
+    return f"epoch {row['epoch']:.0f}/{epochs}: {trained}; {tested}; {left}"

@@ -1,8 +1,7 @@
-"""Adder layers as torch modules: `Adder2d` and `AdderLinear` in place of Conv2d and Linear, and their learning rate."""
+"""Adder layers as torch modules: `Adder2d` and `AdderLinear` in place of Conv2d and Linear."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Literal, get_args
@@ -13,7 +12,8 @@ from torch.nn import functional
 
 from addersim.arithmetic.geometry import Geometry, Pair
 from addersim.errors import NetworkError
-from addersim.train.kernels import l1_forward
+from addersim.train.kernels import l1
+from addersim.train.rate import AdderRate, Rate, watch
 
 __all__ = [
     "LAYERS",
@@ -28,7 +28,6 @@ __all__ = [
 ]
 
 Gradient = Literal["full", "sign"]
-Rate = Literal["adaptive", "fixed"]
 
 
 def _pair(value: int | Pair) -> Pair:
@@ -46,6 +45,11 @@ class _AdderLayer(nn.Module):
         self.adder = nn.Parameter(torch.empty(shape))
         self.bias = nn.Parameter(torch.empty(shape[0])) if bias else None
         self.reset_parameters()
+        watch(self)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        watch(self)  # copies, too
 
     def reset_parameters(self) -> None:
         """Draw filters from N(0, 1), as the released code does; the bias is zero."""
@@ -113,7 +117,7 @@ class Adder2d(_AdderLayer):
         self.padding, self.dilation = geometry.padding, geometry.dilation
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = l1_forward(x, self.adder, self.stride, self.padding, self.dilation, self.groups, self.gradient == "sign")
+        y: Tensor = l1(x, self.adder, self.stride, self.padding, self.dilation, self.groups, self.gradient == "sign")
         return y if self.bias is None else y + self.bias[:, None, None]
 
     def extra_repr(self) -> str:
@@ -137,7 +141,7 @@ class AdderLinear(_AdderLayer):
     def forward(self, x: Tensor) -> Tensor:
         pixels = x.reshape(-1, self.in_features, 1, 1)
         filters = self.adder[:, :, None, None]
-        y: Tensor = l1_forward(pixels, filters, (1, 1), (0, 0), (1, 1), 1, self.gradient == "sign")
+        y: Tensor = l1(pixels, filters, (1, 1), (0, 0), (1, 1), 1, self.gradient == "sign")
         y = y.reshape(x.shape[:-1] + (self.out_features,))  # noqa: RUF005 (torch.fx cannot unpack a shape)
         return y if self.bias is None else y + self.bias
 
@@ -188,52 +192,3 @@ def adder_layers(module: nn.Module) -> Iterator[tuple[str, Adder2d | AdderLinear
     for name, layer in module.named_modules():
         if isinstance(layer, (Adder2d, AdderLinear)):
             yield name, layer
-
-
-class AdderRate:
-    """Per-layer learning rate of adder filters, applied to their gradients just before the optimizer's step.
-
-    Adaptive: ``alpha = eta sqrt(k) / ||g||``, k the number of the layer's filter elements and g their gradient
-    (arXiv 1912.13200). Weight decay and momentum act on the scaled gradient, as in the released code.
-    Scaling here and not in backward keeps raw gradients visible and, with several processes, averaged first.
-
-    Parameters
-    ----------
-    module
-        Network whose adder layers are scaled.
-    mode
-        ``adaptive``, or ``fixed``: gradients times `factor`.
-    eta
-        0.2 in the released code, 0.1 in the paper's text.
-    factor
-        Multiplier of the fixed mode; the paper's increased learning rate is 100.
-
-    Examples
-    --------
-    >>> layer = Adder2d(1, 2, 3)
-    >>> optimizer = torch.optim.SGD(layer.parameters(), lr=1.0)
-    >>> hook = optimizer.register_step_pre_hook(AdderRate(layer))
-    >>> layer(torch.ones(1, 1, 5, 5)).sum().backward()
-    >>> optimizer.step()
-    >>> float(torch.linalg.vector_norm(layer.adder.grad)) / (0.2 * 18**0.5)  # doctest: +ELLIPSIS
-    1.0...
-    """
-
-    def __init__(self, module: nn.Module, mode: Rate = "adaptive", eta: float = 0.2, factor: float = 1.0):
-        if mode not in get_args(Rate) or not (eta > 0 and factor > 0):
-            raise NetworkError(
-                f"AdderRate: mode {mode!r}, eta {eta}, factor {factor}; needs {get_args(Rate)} and positive numbers"
-            )
-        self.filters = [layer.adder for _, layer in adder_layers(module)]
-        self.mode, self.eta, self.factor = mode, eta, factor
-
-    @torch.no_grad()
-    def __call__(self, *_: Any) -> None:
-        for filters in self.filters:
-            if filters.grad is None:
-                continue
-            if self.mode == "fixed":
-                filters.grad.mul_(self.factor)
-            else:
-                norm = torch.linalg.vector_norm(filters.grad).clamp_min(1e-12)
-                filters.grad.mul_(self.eta * math.sqrt(filters.numel()) / norm)

@@ -12,13 +12,15 @@ from msgspec import Meta
 from addersim.config import make_record, parse_toml, resolve_text
 from addersim.datasets.registry import DATASETS
 from addersim.errors import ConfigError
-from addersim.inputs.limits import EPOCHS, IMAGES, SEED, TRAINING_BATCH
+from addersim.inputs.limits import EPOCHS, IMAGES, NORM_BATCHES, SEED, TRAINING_BATCH
 from addersim.train.architectures.layers import Ends
 from addersim.train.models import ARCHITECTURES, KNOWN
-from addersim.train.nn import Gradient, Rate
+from addersim.train.nn import Gradient
+from addersim.train.rate import Rate
 
 __all__ = ["Recipe", "load_recipe"]
 
+NORM_BATCHES_DEFAULT = 20
 Positive = Annotated[float, Meta(gt=0)]
 
 
@@ -38,7 +40,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     momentum, weight_decay
         Of the stochastic gradient descent, on every parameter.
     adder_rate, eta, fixed_factor
-        Per-layer learning rate of adder filters, see `addersim.train.nn.AdderRate`.
+        Per-layer learning rate of adder filters, see `addersim.train.rate.AdderRate`.
     gradient
         Gradient of the adder filters: ``full`` or ``sign``.
     ends
@@ -48,6 +50,10 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     precision
         ``float32``; or ``bfloat16`` or ``float16`` (with a scaled gradient) where torch's autocast admits it. Adder layers
         sum in float32 either way.
+    norm_batches
+        Training batches on which batch norm's statistics are taken anew before each evaluation, see
+        `addersim.train.statistics`; 0 keeps the running ones. None takes 20 where layers do more than multiply, for their sums
+        move faster than running statistics follow, and 0 elsewhere. No step of the training depends on it.
     seed
         Of the weights, the order of images and the augmentation.
     limit
@@ -68,6 +74,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     ends: Ends | None = None
     augment: Literal["none", "crop-flip"] = "none"
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    norm_batches: Annotated[int, NORM_BATCHES.meta] | None = None
     seed: Annotated[int, SEED.meta] = 1
     limit: Annotated[int, IMAGES.meta] | None = None
 
@@ -87,6 +94,12 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         shape, classes = DATASETS[self.data].shape, len(DATASETS[self.data].classes)
         options = {"classes": classes, "input_shape": shape, "ends": self.ends, "gradient": self.gradient}
         return {"name": self.architecture, **options}
+
+    def batches_for_norms(self) -> int:
+        """`norm_batches`, or its default for this architecture."""
+        if self.norm_batches is not None:
+            return self.norm_batches
+        return 0 if ARCHITECTURES[self.architecture].layers.multiplies(end=False) else NORM_BATCHES_DEFAULT
 
     def __str__(self) -> str:
         """The values as ``addersim train`` takes them, key=value."""

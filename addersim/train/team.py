@@ -106,13 +106,13 @@ class _SharedBatchNorm(nn.modules.batchnorm._BatchNorm):
         return centred * (self.weight * (variance + self.eps).rsqrt()).view(shape) + self.bias.view(shape)
 
     def _remember(self, mean: Tensor, variance: Tensor) -> None:
-        assert self.momentum is not None
         assert self.running_mean is not None
         assert self.running_var is not None
         assert self.num_batches_tracked is not None
         self.num_batches_tracked.add_(1)
-        self.running_mean.lerp_(mean, self.momentum)
-        self.running_var.lerp_(variance, self.momentum)
+        share = 1 / int(self.num_batches_tracked) if self.momentum is None else self.momentum
+        self.running_mean.lerp_(mean, share)
+        self.running_var.lerp_(variance, share)
 
 
 def _share_norms(module: nn.Module) -> None:

@@ -12,8 +12,9 @@ from hypothesis import strategies as st  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
 from addersim.arithmetic.geometry import Geometry  # noqa: E402
+from addersim.errors import NetworkError  # noqa: E402
 from addersim.train import kernels, reference  # noqa: E402
-from addersim.train.nn import Adder2d, AdderLinear  # noqa: E402
+from addersim.train.nn import Adder2d, AdderLinear, Euclidean2d  # noqa: E402
 
 
 @st.composite
@@ -42,7 +43,7 @@ def layer_of(geometry, adder, gradient="full"):
 
 def assert_near(found, expected):
     assert found.shape == expected.shape
-    assert float((found - expected).abs().max()) <= 1e-5 * (1 + float(expected.abs().max()))
+    assert float((found - expected).detach().abs().max()) <= 1e-5 * (1 + float(expected.detach().abs().max()))
 
 
 @given(problems(), st.sampled_from(["full", "sign"]))
@@ -135,10 +136,80 @@ def test_compiled_and_eager_agree():
 
 
 def test_no_gradient_is_computed_that_nobody_wants(monkeypatch):
-    monkeypatch.setattr(kernels, "l1_input_gradient", None)
+    monkeypatch.setattr(kernels, "by_input", None)
     layer = Adder2d(1, 2, 3)
     layer(torch.randn(2, 1, 5, 5)).sum().backward()
     assert layer.adder.grad is not None
+
+
+@pytest.mark.parametrize("rule", ["full", "sign"])
+@pytest.mark.parametrize("by", ["input", "filters"])
+def test_a_second_derivative_is_refused_and_a_first_by_create_graph_is_not(rule, by):
+    layer = Adder2d(2, 3, 3, gradient=rule)
+    x = torch.randn(2, 2, 6, 6, requires_grad=True)
+    chosen = x if by == "input" else layer.adder
+    (plain,) = torch.autograd.grad(layer(x).square().sum(), chosen)
+    (found,) = torch.autograd.grad(layer(x).square().sum(), chosen, create_graph=True)
+    assert torch.equal(found, plain)
+    with pytest.raises(NetworkError, match=r"adder layer: has no second derivative, .*; leave out create_graph"):
+        found.square().sum().backward()
+
+
+def test_euclidean_layers_have_second_derivatives():
+    layer, x = Euclidean2d(2, 3, 3).double(), torch.randn(1, 2, 4, 4, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradgradcheck(lambda x, f: torch.func.functional_call(layer, {"adder": f}, x), (x, layer.adder))
+
+
+def jacobian(layer, x, inputs):
+    """By plain autograd, an output at a time."""
+    y = layer(x)
+    rows = [torch.autograd.grad(one, inputs, retain_graph=True)[0] for one in y.flatten()]
+    return torch.stack(rows).reshape(*y.shape, *inputs.shape).detach()
+
+
+@pytest.mark.parametrize("rule", ["full", "sign"])
+def test_transforms_of_torch_func_give_what_loops_give(rule):
+    torch.manual_seed(0)
+    layer = Adder2d(4, 6, (3, 2), stride=(2, 1), padding=1, groups=2, gradient=rule)
+    x, weights = torch.randn(5, 4, 6, 5), {name: one.detach() for name, one in layer.named_parameters()}
+
+    def run(weights, x):
+        return torch.func.functional_call(layer, weights, (x,))
+
+    def loss(weights, image):
+        return run(weights, image[None]).square().sum()
+
+    mapped = torch.func.vmap(lambda image: run(weights, image[None])[0])(x)
+    assert torch.equal(mapped, layer(x))
+    each = [torch.func.grad(loss)(weights, image) for image in x]
+    together = torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0))(weights, x)
+    for name, found in together.items():
+        assert_near(found, torch.stack([one[name] for one in each]))
+    layer.zero_grad()
+    layer(x[:1]).square().sum().backward()
+    assert_near(each[0]["adder"], layer.adder.grad)
+    several = {name: torch.stack([one, 2 * one, -one], dim=-1) for name, one in weights.items()}
+    ensemble = torch.func.vmap(run, in_dims=(-1, None))(several, x)
+    assert_near(ensemble[1], run({name: 2 * one for name, one in weights.items()}, x))
+    inputs = torch.func.vmap(torch.func.grad(lambda image, weights: loss(weights, image)), in_dims=(None, -1))(x[0], several)
+    assert_near(inputs[2], torch.func.grad(lambda image: loss({k: -v for k, v in weights.items()}, image))(x[0]))
+    two = x[:2].clone().requires_grad_()
+    by_weights, by_input = torch.func.jacrev(run, argnums=(0, 1))(weights, two.detach())
+    assert_near(by_input, jacobian(layer, two, two))
+    assert_near(by_weights["adder"], jacobian(layer, two, layer.adder))
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")  # torch's own use of it
+@pytest.mark.parametrize("layer", [Adder2d(2, 3, 3), AdderLinear(6, 3)])
+def test_forward_derivatives_are_refused_and_never_zero(layer):
+    x = torch.randn(2, 2, 6, 6)
+    for transform in (lambda: torch.func.jvp(layer, (x,), (x,)), lambda: torch.func.jacfwd(layer)(x)):
+        with pytest.raises(
+            NetworkError, match=r"adder layer: has no forward derivative \(jvp, jacfwd, forward_ad\); take the"
+        ):
+            transform()
+    with torch.autograd.forward_ad.dual_level(), pytest.raises(NetworkError, match="has no forward derivative"):
+        layer(torch.autograd.forward_ad.make_dual(x, x))
 
 
 MEMORY = """

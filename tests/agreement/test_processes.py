@@ -24,6 +24,7 @@ from torch.nn import functional
 from addersim.datasets import DATASETS, load
 from addersim.train.data import Batches
 from addersim.train.models import build
+from addersim.train.statistics import reestimate_batch_norm
 from addersim.train.team import join
 
 images = load("fashion-mnist-2000", limit=75)
@@ -36,8 +37,12 @@ with join("cpu") as team:
         (functional.cross_entropy(called(pixels.double()), labels) * share).backward()
     pairs = zip(alone.named_parameters(), network.parameters(), strict=True)
     differences = {name: float((one.grad - two.grad).norm() / one.grad.norm()) for (name, one), two in pairs}
-    for (name, one), two in zip(alone.named_buffers(), network.buffers(), strict=True):
-        differences[name] = float((one - two).abs().max())
+    for anew in ("", "anew "):
+        for (name, one), two in zip(alone.named_buffers(), network.buffers(), strict=True):
+            differences[anew + name] = float((one - two).abs().max())
+        for called, part in ((alone, (0, 1)), (shared, (team.rank, team.size))):
+            batches = Batches(images, DATASETS["fashion-mnist"], 25, part=part).in_order()
+            reestimate_batch_norm(called, (pixels.double() for pixels, _ in batches))
     if team.rank == 0:
         print(json.dumps([team.size, team.sum([1.0, team.rank]), differences]))
     else:
@@ -79,5 +84,5 @@ def test_gradients_and_statistics_of_a_step_are_those_of_the_whole_batch(tmp_pat
     """In float64, where rounding hides nothing; shares of 38 and 37 images."""
     size, sums, differences = json.loads(start(tmp_path, STEP, processes=2).stdout)
     assert (size, sums) == (2, [2.0, 1.0])
-    assert len(differences) == 5 + 10 + 15
+    assert len(differences) == 5 + 10 + 2 * 15
     assert max(differences.values()) < 1e-9

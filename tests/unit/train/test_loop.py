@@ -191,9 +191,12 @@ def test_damaged_checkpoint(tmp_path, damage):
 def test_loss_that_is_no_number_names_step_and_parameter_and_keeps_the_checkpoint(tmp_path):
     recipe = changed(RECIPE, architecture="lenet5-conv", rate=1e38, weight_decay=1e3)
     with pytest.raises(
-        NetworkError, match=r"step 2: the loss is nan; parameter conv1.weight is not finite since the step before"
+        NetworkError,
+        match=r"step 2: the loss is nan; parameter conv1.weight is not finite since the step before; "
+        r"it is the first epoch, so that no checkpoint is there yet$",
     ):
         loop.train(recipe, tmp_path)
+    assert not list(tmp_path.iterdir())
     good = loop.train(changed(RECIPE, epochs=2), tmp_path)
 
     class Breaks(torch.nn.Module):
@@ -204,9 +207,29 @@ def test_loss_that_is_no_number_names_step_and_parameter_and_keeps_the_checkpoin
     images = Batches(PIXELS, DATASETS["fashion-mnist"], 32)
     optimizer, alone = torch.optim.SGD(good.network.parameters(), 0.1), Team(0, 1, torch.device("cpu"))
     learner = loop._Learner(good.network, optimizer, torch.amp.GradScaler("cpu", enabled=False))
-    message = r"step 17: the loss is nan; the first output that is not finite is that of fc1_relu"
+    message = r"step 17: .* nan; the first output that is not finite is that of fc1_relu; the checkpoint of epoch 2 is kept$"
     with pytest.raises(NetworkError, match=message):
         loop._epoch(RECIPE, learner, images, alone, 2, lambda *_: None)
+
+
+@pytest.mark.parametrize("epoch", [0, 1])
+def test_weights_that_the_last_step_of_an_epoch_breaks_never_reach_the_checkpoint(tmp_path, monkeypatch, epoch):
+    recipe, steps = changed(RECIPE, epochs=2), 4
+    step, calls = loop._Learner.step, iter(range(100))
+
+    def breaks(learner, loss):
+        step(learner, loss)
+        if next(calls) == epoch * steps + steps - 1:
+            learner.network.conv2.adder.data[0, 0, 0, 0] = float("inf")
+
+    monkeypatch.setattr(loop._Learner, "step", breaks)
+    left = "the checkpoint of epoch 1 is kept" if epoch else "it is the first epoch, so that no checkpoint is there yet"
+    message = f"step {steps * (epoch + 1)}: the last .* broke the weights; parameter conv2.adder is not finite .*; {left}$"
+    with pytest.raises(NetworkError, match=message):
+        loop.train(recipe, tmp_path)
+    monkeypatch.setattr(loop._Learner, "step", step)
+    assert (tmp_path / loop.CHECKPOINT).exists() == bool(epoch)
+    assert len(loop.train(recipe, tmp_path).history) == 2
 
 
 def test_last_batch_that_batch_norm_cannot_take(tmp_path):
@@ -263,6 +286,7 @@ def test_console_gets_a_line_an_epoch_and_a_terminal_a_bar(tmp_path):
     lines = text.getvalue().splitlines()
     assert len(lines) == 2
     assert lines[1].startswith("epoch 2/2: loss ")
+    assert "(batch norm re-estimated on 4 batches); " in lines[1]
     assert "images/s, 0 min left" in lines[1]
     text = io.StringIO()
     loop.train(changed(RECIPE, epochs=1), tmp_path / "b", console=Console(file=text, width=200, force_terminal=True))

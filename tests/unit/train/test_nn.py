@@ -49,7 +49,7 @@ def test_bad_arguments(make, message):
 
 
 def test_other_types_and_shapes_of_input():
-    with pytest.raises(DataError, match=r"input is torch.float64 on cpu; the kernels run float32"):
+    with pytest.raises(DataError, match=r"input is torch.float64 and filters torch.float32; give both one type, as by x.to"):
         Adder2d(1, 1, 1)(torch.zeros(1, 1, 2, 2, dtype=torch.float64))
     with pytest.raises(NetworkError, match="3 input channels; x has 2"):
         Adder2d(3, 1, 1)(torch.zeros(1, 2, 2, 2))
