@@ -33,7 +33,7 @@ def run(
             MEASURED_IMAGES, "--images", help="Training images; the first 256 (at most half) calibrate, the others measure."
         ),
     ] = 2256,
-    data: options.Data = "fashion-mnist-2000",
+    data: options.Data = None,
     root: options.Root = None,
     accelerator: options.AcceleratorName = "systolic-16x16",
     table: options.Table = "horowitz-45nm",
@@ -47,6 +47,7 @@ def run(
     json: options.Json = False,
 ) -> None:
     """Search per-layer bit widths that take the least energy within an accuracy floor."""
+    from addersim.datasets.find import find_images
     from addersim.exploration.bit_search import search_bits
     from addersim.model_zoo import load_network
 
@@ -60,7 +61,8 @@ def run(
     )
     floats = load_network(network)
     options.check_computed(options.datapaths(datapath), [floats], how)
-    train = options.load_images(data, root, "train", images)
+    train = find_images(data, root, floats, "train", images).images
+    train.needed_labels("a search")
     with stages() as advance:
         found = search_bits(
             floats,
@@ -78,7 +80,7 @@ def run(
     if json:
         print_json(_document(found))
         return
-    _print(floats, found, out, (accelerator, table))
+    _print(floats, found, train.name, out, (accelerator, table))
 
 
 def _widths(text: str) -> tuple[int, ...]:
@@ -103,7 +105,7 @@ def _document(found: BitSearch) -> dict[str, Any]:
     }
 
 
-def _print(network: Network, found: BitSearch, out: Path, hardware: tuple[str, str]) -> None:
+def _print(network: Network, found: BitSearch, data: str, out: Path, hardware: tuple[str, str]) -> None:
     from addersim.hardware import estimate
     from addersim.quantization.pipeline import quantize
     from addersim.simulation import count
@@ -124,7 +126,7 @@ def _print(network: Network, found: BitSearch, out: Path, hardware: tuple[str, s
     assignments["search"] = found.best.measured
     say()
     print_table(
-        f"on {found.measuring_images:,} training images that calibrated nothing; float {percent(found.accuracy_float)}",
+        f"on {found.measuring_images:,} images of {data} that calibrated nothing; float {percent(found.accuracy_float)}",
         [
             {
                 "widths": name,

@@ -49,7 +49,10 @@ def run(
     accelerator: Annotated[str | None, typer.Option(help="Accelerators: bundled names or TOML files.")] = None,
     table: Annotated[str | None, typer.Option(help="Energy tables: bundled names or CSV files.")] = None,
     batch: Annotated[str | None, typer.Option(help="Images that run as one batch: 1,16.")] = None,
-    data: Annotated[str | None, typer.Option(help="Image set (addersim list data).")] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(metavar="SET|FILE|FOLDER", help="Image set, or your own labelled images, as in addersim simulate."),
+    ] = None,
     root: options.Root = None,
     images: Annotated[
         int | None, options.whole(IMAGES, "--images", help="Simulate only this number of test images, from the first on.")

@@ -138,6 +138,8 @@ def sweep(
     """
     asked = study if isinstance(study, Study) else load_study(study)
     plan = make_plan(asked)
+    for one in plan.warnings:
+        note(f"warning: {one}")
     check_engine(engine, jobs, address)
     store = Store(Path(folder), note)
     store.open()
