@@ -38,6 +38,11 @@ def test_folders_that_are_called_as_classes_are_these_classes(tmp_path):
     np.testing.assert_array_equal(found.images.pixels, GREY[[2, 0, 3, 1]])
 
 
+def test_classes_that_differ_in_signs_alone_are_told_apart(tmp_path):
+    classes(tmp_path, ["c", "c++"])
+    assert load_own(tmp_path, Net(classes=("c", "b", "c++"))).images.labels.tolist() == [0, 2, 0, 2]
+
+
 def test_folders_with_other_names_are_told_or_refused(tmp_path):
     classes(tmp_path, ["boot", "bag", "shirt"])
     (warned,) = load_own(tmp_path, Net(classes=("x", "y", "z"))).warnings
