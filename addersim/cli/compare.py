@@ -92,7 +92,7 @@ def run(
         )
         for name, width in dict.fromkeys((one.network, one.bits) for one in asked)
     }
-    options.check_used(options.datapaths(datapath), traces.values())
+    options.check_used(chosen, traces.values())
     results = [
         evaluate(
             trace,

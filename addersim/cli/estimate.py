@@ -62,7 +62,7 @@ def run(
     chosen = options.datapaths(datapath, circuit)
     rules = options.quantization(bits, weight_bits, activation_bits, layer, accumulator, circuit=options.adder_circuit(chosen))
     trace = counted(network, rules, chosen)
-    options.check_used(options.datapaths(datapath), [trace])
+    options.check_used(chosen, [trace])
     machine = sized(trace, load_accelerator(accelerator), batch, area_budget, pes, throughput, area_table)
     area = estimate_area(trace, machine, area_table)
     aim = cast("Objective | None", objective)  # a wrong name, of compat too, is refused by estimate

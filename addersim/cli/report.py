@@ -11,6 +11,7 @@ import typer
 from addersim.cli import options
 from addersim.cli.output import print_json, print_table, say
 from addersim.cli.simulate import simulated
+from addersim.format_quantity import how_many
 from addersim.tabular import percent, show
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def run(
     """
     from addersim.model_zoo import load_network_or_program
 
+    chosen = options.datapaths(datapath, circuit)
     how = options.quantization(
         bits,
         weight_bits,
@@ -57,13 +59,13 @@ def run(
         layer,
         accumulator,
         rules,
-        circuit=options.adder_circuit(options.datapaths(datapath, circuit)),
+        circuit=options.adder_circuit(chosen),
         clip_weights=clip_weights,
         calibration=calibration,
         correction=correction,
     )
     loaded = [load_network_or_program(name) for name in networks]  # all of them before the first hour of work
-    options.check_computed(options.datapaths(datapath), loaded, how)
+    options.check_computed(chosen, loaded, how)
     results = [result_of(network, how, data, root, limit, accelerator, table, threads) for network in loaded]
     finish(results, output, "addersim report", json)
 
@@ -105,7 +107,9 @@ def finish(results: Sequence[Result], output: Path, title: str, json: bool) -> N
 
     first = results[0]
     ran = next((result for result in results if result.simulation), None)
-    images = f"{ran.simulation.images:,} test images of {ran.notes['data']}" if ran and ran.simulation else NO_IMAGES
+    images = (
+        f"{how_many(ran.simulation.images, 'test images')} of {ran.notes['data']}" if ran and ran.simulation else NO_IMAGES
+    )
     about = {
         "images": images,
         "accelerator": f"{first.cost.accelerator} at {show(first.cost.clock_mhz)} MHz",

@@ -9,6 +9,7 @@ import typer
 
 from addersim.cli import options
 from addersim.cli.output import print_json, print_table, say, stages
+from addersim.format_quantity import how_many
 from addersim.inputs.limits import BITS, MEASURED_IMAGES, SEED, TRIALS, shown
 from addersim.tabular import percent
 
@@ -51,16 +52,17 @@ def run(
     from addersim.exploration.bit_search import search_bits
     from addersim.model_zoo import load_network
 
+    chosen = options.datapaths(datapath, circuit)
     how = options.quantization(
         accumulator=accumulator,
         rules=rules,
-        circuit=options.adder_circuit(options.datapaths(datapath, circuit)),
+        circuit=options.adder_circuit(chosen),
         calibration=calibration,
         weight_rounding=weight_rounding,
         correction=correction,
     )
     floats = load_network(network)
-    options.check_computed(options.datapaths(datapath), [floats], how)
+    options.check_computed(chosen, [floats], how)
     train = find_images(data, root, floats, "train", images).images
     train.needed_labels("a search")
     with stages() as advance:
@@ -124,9 +126,10 @@ def _print(network: Network, found: BitSearch, data: str, out: Path, hardware: t
     print_table(f"{network.name}: widths of least energy, at most {found.floor_points:g} points lost", rows)
     assignments = {f"{bits} bits": one for bits, one in sorted(found.uniform.items(), reverse=True)}
     assignments["search"] = found.best.measured
+    measured = how_many(found.measuring_images, "images")
     say()
     print_table(
-        f"on {found.measuring_images:,} images of {data} that calibrated nothing; float {percent(found.accuracy_float)}",
+        f"on {measured} of {data} that calibrated nothing; float {percent(found.accuracy_float)}",
         [
             {
                 "widths": name,

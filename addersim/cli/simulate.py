@@ -11,6 +11,7 @@ import typer
 
 from addersim.cli import options
 from addersim.cli.output import alone_on_output, print_json, print_table, progress, say
+from addersim.format_quantity import how_many
 from addersim.tabular import percent
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def run(
     """Run a network bit for bit as fixed-point hardware would, and compare it with float."""
     from addersim.model_zoo import load_network_or_program
 
+    chosen = options.datapaths(datapath, circuit)
     how = options.quantization(
         bits,
         weight_bits,
@@ -59,7 +61,7 @@ def run(
         layer,
         accumulator,
         rules,
-        circuit=options.adder_circuit(options.datapaths(datapath, circuit)),
+        circuit=options.adder_circuit(chosen),
         clip_weights=clip_weights,
         calibration=calibration,
         weight_rounding=weight_rounding,
@@ -67,15 +69,15 @@ def run(
     )
     alone = alone_on_output(save_program, json=json)
     found = load_network_or_program(network)
-    options.check_computed(options.datapaths(datapath), [found], how)
+    options.check_computed(chosen, [found], how)
     program, result, test, calibrated = simulated(found, how, data, root, limit, reference=reference, threads=threads)
     if save_program:
         program.save(save_program)
     if alone:
         return
     if json:
-        chosen = {} if result.accuracy is not None else {"predictions": _predictions(result, test.images)}
-        print_json(result.to_dict() | {"data": test.images.name, "calibration": calibrated} | chosen)
+        more = {} if result.accuracy is not None else {"predictions": _predictions(result, test.images)}
+        print_json(result.to_dict() | {"data": test.images.name, "calibration": calibrated} | more)
     else:
         _print(result, test, calibrated)
 
@@ -145,7 +147,7 @@ def _print(result: Simulation, test: FoundImages, calibrated: str) -> None:
                 "relative error": f"{errors[layer.name]:.4f}" if layer.name in errors else "",
             }
         )
-    print_table(f"{result.network}: {result.images:,} images, bit for bit", rows)
+    print_table(f"{result.network}: {how_many(result.images, 'images')}, bit for bit", rows)
     facts = {
         "images": test.words,
         "calibration": calibrated,

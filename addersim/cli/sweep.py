@@ -13,6 +13,7 @@ from addersim.cli import options
 from addersim.cli.output import bars, print_json, print_table, say
 from addersim.cli.streams import complain
 from addersim.errors import ConfigError
+from addersim.format_quantity import how_many
 from addersim.inputs.limits import BATCH, IMAGES, JOBS
 from addersim.inputs.opening import STANDARD
 from addersim.tabular import percent
@@ -169,7 +170,7 @@ def _print(found: Sweep) -> None:
         names = {axis: name for axis, name in names.items() if axis != "activation_bits"} | {"weight_bits": "bits"}
     shown = [row for row in rows if len(rows) <= MOST_ROWS or row["pareto"]]
     same = ", ".join(f"{axis} {rows[0][axis]}" for axis in ("accelerator", "table") if axis not in names)
-    title = f"{len(rows):,} points, {rows[0]['images']:,} images each{same and '; ' + same}"
+    title = f"{how_many(len(rows), 'points')}, {how_many(rows[0]['images'], 'images')} each{same and '; ' + same}"
     if shown:
         print_table(title, [_line(row, names) for row in shown])
     if len(shown) < len(rows):
@@ -179,7 +180,8 @@ def _print(found: Sweep) -> None:
         say(f"{name}: {_fewest(points, name)}")
     say("* Pareto-optimal: no point of the same table takes less energy and is as accurate, or is more accurate for as much")
     if len(points.failed):
-        say(f"{len(points.failed)} points failed; the first: {points.failed['error'].iloc[0]}; --retry does them again")
+        first = points.failed["error"].iloc[0]
+        say(f"{how_many(len(points.failed), 'points')} failed; the first: {first}; --retry does them again")
     if points.waiting:
         say(f"{points.waiting:,} of {len(rows):,} points are not done; the same sweep goes on where it was")
     say(f"results: {' and '.join(map(str, found.files))}")

@@ -9,6 +9,7 @@ from addersim.datasets.own import FoundImages, Takes, load_own
 from addersim.datasets.records import Split
 from addersim.datasets.registry import DATASETS, load
 from addersim.errors import DataError
+from addersim.format_quantity import how_many
 from addersim.inputs.limits import shown
 
 __all__ = ["CALIBRATION_IMAGES", "DEFAULT", "NO_DATA", "default_data", "find_images"]
@@ -60,7 +61,7 @@ def find_images(
         kind = "training" if split == "train" else "test"
         guessed = data is None and not network.classes
         warned = (f"{network.name} does not say what its classes are: {name} is a guess (--data)",) if guessed else ()
-        return FoundImages(images, f"first {len(images)} {kind} images of {name}", warned)
+        return FoundImages(images, f"first {how_many(len(images), f'{kind} images')} of {name}", warned)
     if root is not None:
         raise DataError(f"root: {shown(str(root))} is a folder of a known set's files, and {shown(name)} is no known set")
     if not os.path.lexists(name):

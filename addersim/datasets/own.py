@@ -19,6 +19,7 @@ from addersim.datasets.layouts import decoded, in_turn, pictures_in
 from addersim.datasets.readers import picture_as_it_is
 from addersim.datasets.records import Images, Split
 from addersim.errors import DataError
+from addersim.format_quantity import how_many
 from addersim.images import Preprocessing, Shape, arranged, check_declared, check_images
 from addersim.inputs.limits import shown
 from addersim.inputs.text import printable
@@ -102,11 +103,11 @@ def load_own(path: str | Path, network: Takes, split: Split = "test", limit: int
     warned: list[str] = []
     if split == "train":
         if (found := read(where, network, split, limit, warned)) is not None:
-            return FoundImages(found, f"first {len(found):,} training images of {where}", tuple(warned))
+            return FoundImages(found, f"first {how_many(len(found), 'training images')} of {where}", tuple(warned))
         warned.append(f"{where} has no training images: its first ones choose the scales and are tested too; {_ADVICE}")
     if (found := read(where, network, "test", limit, warned)) is None:
         raise DataError(f"{where}: holds no images")
-    return FoundImages(found, f"first {len(found):,} images of {where}", tuple(warned))
+    return FoundImages(found, f"first {how_many(len(found), 'images')} of {where}", tuple(warned))
 
 
 _ADVICE = "give others as train_images in an .npz, or folders train and test"

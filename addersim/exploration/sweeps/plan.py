@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from msgspec.structs import replace
 
 from addersim.arithmetic.arithmetics import ARITHMETICS
+from addersim.arithmetic.datapaths import datapath
 from addersim.datasets.find import find_images
 from addersim.datasets.records import Images
 from addersim.datasets.registry import DATASETS
@@ -105,6 +106,7 @@ def make_plan(study: Study) -> Plan:
     tables = _load("table", study.table, load_table)
     for name, network in networks.items():
         _check_network(name, network, study)
+    _check_datapaths(study, networks.values())
     calibration, test, warned = _images(study, networks)
     points = {
         (point.network, point.accelerator, point.table, digest(point.cost)): point
@@ -141,6 +143,15 @@ def _check_network(name: str, network: Network, study: Study) -> None:
         check_layer_names(study.quantization, network)
     except AddersimError as error:
         raise type(error)(f"quantization: {error} (network {name})") from None
+
+
+def _check_datapaths(study: Study, networks: Iterable[Network]) -> None:
+    """Refuse a datapath that no network could run on: it would change nothing, and seem to."""
+    computed = {layer.arithmetic for network in networks for layer in network.layers if isinstance(layer, Window)}
+    named = [datapath(one) for one in study.datapath or study.circuit or ()]
+    if idle := [one.name for one in named if one.arithmetic.name not in computed]:
+        told = f"no layer of the networks computes; they compute {', '.join(sorted(computed))}"
+        raise ConfigError(f"datapath: found {idle[0]}, which {told}")
 
 
 def _taken(network: Network) -> str:

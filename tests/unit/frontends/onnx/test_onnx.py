@@ -359,7 +359,7 @@ REFUSED = [
     (lambda: model([node("Add", "add_out", "x")]), r"node 'add' \(Add\): the graph is cyclic"),
     (
         lambda: whole([node("Hardmax", "x")]),
-        r"1 operations have no layer: Hardmax at node 'hardmax': has no layer\. With countable",
+        r"1 operation has no layer: Hardmax at node 'hardmax': has no layer\. With countable",
     ),
     (
         lambda: whole([node("Relu", "x", domain="com.microsoft")]),
