@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from addersim.cli import options
-from addersim.cli.output import print_json, print_table, say
+from addersim.cli.output import print_json, print_table, say, say_file
 from addersim.cli.simulate import simulated
 from addersim.format_quantity import how_many
 from addersim.tabular import percent, show
@@ -129,7 +129,7 @@ def finish(results: Sequence[Result], output: Path, title: str, json: bool) -> N
     for result in results:
         for one in result.simulation.warnings if result.simulation else ():
             say(f"warning: {result.name}: {one}")
-    say(f"report: {page}")
+    say_file("report", page)
 
 
 def _row(result: Result, simulated: bool) -> dict[str, Any]:

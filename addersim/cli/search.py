@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from addersim.cli import options
-from addersim.cli.output import print_json, print_table, say, stages
+from addersim.cli.output import print_json, print_table, say, say_file, stages
 from addersim.format_quantity import how_many
 from addersim.inputs.limits import BITS, MEASURED_IMAGES, SEED, TRIALS, shown
 from addersim.tabular import percent
@@ -142,7 +142,8 @@ def _print(network: Network, found: BitSearch, data: str, out: Path, hardware: t
         ],
     )
     say()
-    say(f"{out / 'formats.toml'}: for addersim simulate --formats; beside it trials.csv and scan.csv")
+    say_file("formats, for addersim simulate --formats", out / "formats.toml")
+    say("beside it: trials.csv and scan.csv")
 
 
 def _shares(cost: Cost, windows: list[str]) -> dict[str, float]:

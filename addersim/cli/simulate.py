@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from addersim.cli import options
-from addersim.cli.output import alone_on_output, print_json, print_table, progress, say
+from addersim.cli.output import alone_on_output, print_json, print_table, progress, say, say_fact
 from addersim.format_quantity import how_many
 from addersim.tabular import percent
 
@@ -144,7 +144,7 @@ def _print(result: Simulation, test: FoundImages, calibrated: str) -> None:
                 "maximum": seen.maximum if seen else "",
                 "overflowed": seen.overflowed if seen else "",
                 "bits needed": seen.bits_needed if seen else "",
-                "relative error": f"{errors[layer.name]:.4f}" if layer.name in errors else "",
+                "error": f"{errors[layer.name]:.4f}" if layer.name in errors else "",
             }
         )
     print_table(f"{result.network}: {how_many(result.images, 'images')}, bit for bit", rows)
@@ -162,7 +162,7 @@ def _print(result: Simulation, test: FoundImages, calibrated: str) -> None:
     say()
     for name, value in facts.items():
         if value:
-            say(f"{name:22}{value}")
+            say_fact(name, value)
     for warning in result.warnings:
         say(f"warning: {warning}")
 

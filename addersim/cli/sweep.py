@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from addersim.cli import options
-from addersim.cli.output import bars, print_json, print_table, say
+from addersim.cli.output import bars, print_json, print_table, say, say_file
 from addersim.cli.streams import complain
 from addersim.errors import ConfigError
 from addersim.format_quantity import how_many
@@ -114,7 +114,7 @@ def _finish(found: Sweep, json: bool) -> None:
         print_json(found.to_dict() | {"page": str(page)})
         return
     _print(found)
-    say(f"page: {page}")
+    say_file("page", page)
 
 
 def make_study(what: Sequence[str], axes: dict[str, str | None], others: dict[str, Any]) -> Study:
@@ -172,7 +172,7 @@ def _print(found: Sweep) -> None:
     same = ", ".join(f"{axis} {rows[0][axis]}" for axis in ("accelerator", "table") if axis not in names)
     title = f"{how_many(len(rows), 'points')}, {how_many(rows[0]['images'], 'images')} each{same and '; ' + same}"
     if shown:
-        print_table(title, [_line(row, names) for row in shown])
+        print_table(title, [_line(row, names) for row in shown], lead=len(names))
     if len(shown) < len(rows):
         say(f"Pareto-optimal points only; all {len(rows):,} are in {found.files[0]}")
     say()
@@ -184,7 +184,8 @@ def _print(found: Sweep) -> None:
         say(f"{how_many(len(points.failed), 'points')} failed; the first: {first}; --retry does them again")
     if points.waiting:
         say(f"{points.waiting:,} of {len(rows):,} points are not done; the same sweep goes on where it was")
-    say(f"results: {' and '.join(map(str, found.files))}")
+    for file in found.files:
+        say_file("results", file)
     if len(found.files) == 1:
         say("no Parquet beside it: pip install 'addersim[parquet]'")
 
