@@ -65,9 +65,7 @@ def find_images(
     if root is not None:
         raise DataError(f"root: {shown(str(root))} is a folder of a known set's files, and {shown(name)} is no known set")
     if not os.path.lexists(name):
-        raise DataError(
-            f"data: {shown(name)} is not known; known: {', '.join(DATASETS)}; nor is it a file or a folder: {_OWN}"
-        )
+        raise DataError(f"data: {shown(name)} is not known; known: {', '.join(DATASETS)}; nor is there such a file or folder")
     return load_own(name, network, split, limit)
 
 

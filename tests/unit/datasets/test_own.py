@@ -219,5 +219,7 @@ def test_a_set_of_another_shape_and_a_root_of_no_set_are_refused(tmp_path):
         find_images("cifar10", None, Net((1, 28, 28)))
     with pytest.raises(DataError, match="is a folder of a known set's files, and .* is no known set"):
         find_images(str(saved(tmp_path, images=GREY)), tmp_path, Net())
-    with pytest.raises(DataError, match=r"data: 'lost.npz' is not known; known: mnist, .*; nor is it a file or a folder"):
+    with pytest.raises(
+        DataError, match=r"data: 'lost.npz' is not known; known: mnist, .*; nor is there such a file or folder"
+    ):
         find_images("lost.npz", None, Net())
