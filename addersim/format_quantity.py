@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["AREA_UNITS", "ENERGY_UNITS", "TIME_UNITS", "best_unit", "compact", "quantity"]
+__all__ = ["AREA_UNITS", "ENERGY_UNITS", "TIME_UNITS", "best_unit", "compact", "how_many", "quantity"]
 
 Units = Sequence[tuple[float, str]]
 ENERGY_UNITS: Units = ((1.0, "pJ"), (1e3, "nJ"), (1e6, "µJ"), (1e9, "mJ"), (1e12, "J"))
@@ -50,3 +50,14 @@ def compact(number: float) -> str:
         if abs(number) >= size:
             return f"{number / size:.3g}{letter}"
     return f"{number:.3g}"
+
+
+def how_many(number: int, things: str) -> str:
+    """A number of things, of which one is said without its s.
+
+    Examples
+    --------
+    >>> how_many(1, "test images"), how_many(2000, "points")
+    ('1 test image', '2,000 points')
+    """
+    return f"{number:,} {things.removesuffix('s') if number == 1 else things}"

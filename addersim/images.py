@@ -13,7 +13,16 @@ import numpy.typing as npt
 from addersim import kernels
 from addersim.errors import DataError, NetworkError
 
-__all__ = ["Images", "Preprocessing", "channels_last", "check_images", "checked_shape", "look_up"]
+__all__ = [
+    "Images",
+    "Preprocessing",
+    "arranged",
+    "channels_last",
+    "check_declared",
+    "check_images",
+    "checked_shape",
+    "look_up",
+]
 
 Array = npt.NDArray[Any]
 Images = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
@@ -23,6 +32,8 @@ RANKS = {1: "features", 2: "channels, length", 3: "channels, height, width"}
 """What the sizes of an input mean, by their number."""
 LARGEST_INPUT = 1 << 28
 """Values of one image."""
+RANGE_SLACK = 1e-3
+"""Share of the declared range by which float images may leave it: rounding in another program."""
 TOO_WIDE = 8
 """Float images this many times wider than their network's own range are of another preprocessing."""
 
@@ -71,6 +82,12 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True):
             raise NetworkError(told if shape[0] == 1 else f"{told}; give one a channel, or one for all")
         if not np.isfinite([*self.mean, *self.std]).all() or min(self.std) <= 0:
             raise NetworkError(f"mean {self.mean} and std {self.std}: all must be finite, and std positive")
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Least and largest value that pixels of 0..255 become."""
+        mean, std = np.asarray(self.mean), np.asarray(self.std)
+        return float((-mean / std).min()), float(((1 - mean) / std).max())
 
     def levels(self, shape: Shape) -> npt.NDArray[np.float32]:
         """Value of each pixel 0..255, shape ``(256, channels)``, or ``(256, 1)`` for features that share one."""
@@ -137,8 +154,7 @@ def _check_range(images: npt.NDArray[np.float32], preprocessing: Preprocessing, 
     low, high = float(images.min()), float(images.max())
     if not math.isfinite(low) or not math.isfinite(high):  # NaN comes out of both
         raise DataError(f"{where}: images hold NaN or infinite values")
-    mean, std = np.asarray(preprocessing.mean), np.asarray(preprocessing.std)
-    first, last = float((-mean / std).min()), float(((1 - mean) / std).max())
+    first, last = preprocessing.range
     if max(-low, high) <= TOO_WIDE * max(-first, last):
         return
     pixels = low >= 0 and high <= 255
@@ -146,6 +162,47 @@ def _check_range(images: npt.NDArray[np.float32], preprocessing: Preprocessing, 
         raise DataError(
             f"{where}: float images span {low:.4g}..{high:.4g}, the network's are {first:.4g}..{last:.4g}; "
             "give uint8 pixels, or divide by 255 and normalise as in training"
+        )
+
+
+def arranged(images: Array, shape: Shape, where: str) -> Array:
+    """Images with channels last, or without the one channel, in the shape that a network takes; others as they are.
+
+    Raises
+    ------
+    DataError
+        Where channels first and last look alike, and are not.
+    """
+    channels, *size = shape
+    one = images.shape[1:]
+    if size and one == tuple(size) and channels == 1:
+        return images[:, None]
+    if not size or one != (*size, channels):
+        return images
+    if one == tuple(shape) and channels > 1:
+        raise DataError(
+            f"{where}: images of shape {images.shape} may have channels first or last; the network takes {tuple(shape)}: "
+            "from Python, addersim.simulate takes channels first"
+        )
+    return np.ascontiguousarray(np.moveaxis(images, -1, 1))
+
+
+def check_declared(images: Array, preprocessing: Preprocessing, where: str) -> None:
+    """Refuse float images that are no pixels prepared as a network's are, where it is known how.
+
+    Those of 0..1 are refused too where prepared ones would reach below: they are pixels / 255 that wait for mean and std.
+    """
+    if images.dtype == np.uint8 or not preprocessing.known or not images.size:
+        return
+    low, high = float(images.min()), float(images.max())
+    first, last = preprocessing.range
+    slack = RANGE_SLACK * (last - first)
+    waits = low >= 0 and high <= 1 and first < -slack
+    if waits or low < first - slack or high > last + slack:
+        found = f"{low:.4g}..{high:.4g}" + (", as pixels / 255 do" if waits else "")
+        raise DataError(
+            f"{where}: float images span {found}; the network's are {first:.4g}..{last:.4g}: {preprocessing}; "
+            "give uint8 pixels of 0..255, or prepare them so"
         )
 
 

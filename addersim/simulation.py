@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from addersim import kernels
 from addersim.errors import DataError
+from addersim.format_quantity import how_many
 from addersim.images import Images
 from addersim.kernels.batches import in_batches
 from addersim.layers import Engine, Run, Value
@@ -137,7 +138,7 @@ class Simulation(Tabular):
         return rows
 
     def _title(self) -> str:
-        return f"{self.network}, {self.images:,} images, bit for bit"
+        return f"{self.network}, {how_many(self.images, 'images')}, bit for bit"
 
     def _figures(self) -> dict[str, str]:
         shares = {"accuracy": self.accuracy, "float": self.accuracy_float, "agreement": self.agreement}

@@ -21,7 +21,16 @@ from addersim.inputs.opening import MAX_FILE_BYTES, STANDARD, kind_of_node, open
 from addersim.inputs.text import cell
 from addersim.processes.unfinished import file_beside
 
-__all__ = ["load_arrays", "load_record", "record_digest", "save_record", "stands_in", "write_atomically", "write_rows"]
+__all__ = [
+    "load_array",
+    "load_arrays",
+    "load_record",
+    "record_digest",
+    "save_record",
+    "stands_in",
+    "write_atomically",
+    "write_rows",
+]
 
 Record = TypeVar("Record", bound=msgspec.Struct)
 
@@ -201,14 +210,21 @@ def load_arrays(path: str | Path, error: type[AddersimError]) -> dict[str, np.nd
         arrays = {}
         for member in members:
             with archive.open(member) as packed:
-                arrays[member.filename.removesuffix(".npy")] = _read_array(packed, member, where, error)
+                name = f"{where}: member {member.filename}"
+                arrays[member.filename.removesuffix(".npy")] = _read_array(packed, member.file_size, name, error)
     if len(arrays) != len(members):
         raise error(f"{where}: several members have one name; each array has its own")
     return arrays
 
 
-def _read_array(stream: IO[bytes], member: zipfile.ZipInfo, where: str, error: type[AddersimError]) -> np.ndarray[Any, Any]:
-    where = f"{where}: member {member.filename}"
+def load_array(path: str | Path, error: type[AddersimError]) -> np.ndarray[Any, Any]:
+    """The array of an .npy, read as `load_arrays` reads each of its own."""
+    with open_file(path, MAX_FILE_BYTES, error) as stream:
+        return _read_array(stream, MAX_FILE_BYTES, source(path), error)
+
+
+def _read_array(stream: IO[bytes], most: int, where: str, error: type[AddersimError]) -> np.ndarray[Any, Any]:
+    """An array of at most `most` bytes, none of which is allocated before the stream has shown them."""
     with parsing(where, "is not a plain array", error):
         version = np.lib.format.read_magic(stream)
         read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
@@ -216,7 +232,7 @@ def _read_array(stream: IO[bytes], member: zipfile.ZipInfo, where: str, error: t
         if dtype.hasobject:
             raise error(f"{where} holds Python objects; only plain numbers are read")
         size = int(np.prod(shape, dtype=object)) * dtype.itemsize
-        content = stream.read(size + 1) if 0 <= size <= member.file_size else b""
+        content = stream.read(size + 1) if 0 <= size <= most else b""
         if len(content) != size:
             raise error(f"{where} promises {size:,} bytes and holds another number of them")
         values = np.frombuffer(content, dtype)

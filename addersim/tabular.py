@@ -17,7 +17,7 @@ from addersim.inputs.text import printable
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["WIDTH", "Row", "Tabular", "format_table", "layer_rows", "percent", "show"]
+__all__ = ["WIDTH", "Row", "Tabular", "format_table", "is_number", "layer_rows", "narrowed", "percent", "show"]
 
 Row = dict[str, Any]
 WIDTH = 80
@@ -95,10 +95,11 @@ def format_table(title: str, rows: Sequence[Mapping[str, Any]], width: int | Non
         return "\n".join(heading)
     shown = rows if width is None else rows[:MOST_LINES]
     cells = [[_plain(key) for key in rows[0]], *([show(value) for value in row.values()] for row in shown)]
-    right = [any(_is_number(row[key]) for row in shown) for key in rows[0]]
+    right = [any(is_number(row[key]) for row in shown) for key in rows[0]]
     widths = [max(len(row[column]) for row in cells) for column in range(len(right))]
     if width is not None:
-        widths = _fitting(widths, right, width)
+        least = [size if flush else _LEAST for size, flush in zip(widths, right, strict=True)]
+        widths = narrowed(widths, least, width)
     lines = [
         "  ".join(_placed(text, size, flush) for text, size, flush in zip(row, widths, right, strict=True)).rstrip()
         for row in cells
@@ -126,7 +127,7 @@ def show(value: Any) -> str:
     """
     if value is None:
         return ""
-    if not _is_number(value):
+    if not is_number(value):
         return printable(str(value))
     if isinstance(value, int) or abs(value) >= 1000:
         return f"{value:,.0f}"
@@ -138,7 +139,8 @@ def percent(share: float | None) -> str:
     return "" if share is None else f"{100 * share:.2f} %"
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether a value is shown as a number."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -152,7 +154,7 @@ def _markup(text: str) -> str:
 
 
 def _cell(value: Any) -> str:
-    place = ' style="text-align: right"' if _is_number(value) else ""
+    place = ' style="text-align: right"' if is_number(value) else ""
     return f"<td{place}>{escape(show(value))}</td>"
 
 
@@ -160,16 +162,22 @@ def _more(left: int) -> str:
     return f"and {left:,} more; to_frame() has all"
 
 
-def _fitting(widths: Sequence[int], right: Sequence[bool], width: int) -> list[int]:
-    """Widths of columns that fit together: the widest text gives way, down to `_LEAST`; numbers stay whole."""
+def narrowed(widths: Sequence[int], least: Sequence[int], width: int, gap: int = 2) -> list[int]:
+    """Widths of columns that fit together: the widest gives way, none below its least.
+
+    Examples
+    --------
+    >>> narrowed([30, 20, 9], [8, 8, 9], 40)
+    [14, 13, 9]
+    """
     found = list(widths)
-    while (excess := sum(found) + 2 * (len(found) - 1) - width) > 0:
-        texts = [place for place, flush in enumerate(right) if not flush and found[place] > _LEAST]
-        if not texts:
+    while (excess := sum(found) + gap * (len(found) - 1) - width) > 0:
+        wide = [place for place, size in enumerate(found) if size > least[place]]
+        if not wide:
             break
-        widest = max(texts, key=found.__getitem__)
-        second = max((found[place] for place in texts if place != widest), default=0)
-        found[widest] -= min(excess, found[widest] - _LEAST, max(1, found[widest] - second))
+        widest = max(wide, key=found.__getitem__)
+        second = max((found[place] for place in wide if place != widest), default=0)
+        found[widest] -= min(excess, found[widest] - least[widest], max(1, found[widest] - second))
     return found
 
 

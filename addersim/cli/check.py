@@ -11,6 +11,7 @@ import typer
 from addersim.cli import options
 from addersim.cli.output import print_json, print_table
 from addersim.errors import ConfigError
+from addersim.format_quantity import how_many
 from addersim.inputs.opening import STANDARD, source
 
 
@@ -49,7 +50,7 @@ def _network(path: Path) -> dict[str, Any]:
     from addersim.model_zoo import load_network_or_program
 
     found = load_network_or_program(path)
-    return {"holds": type(found).__name__.lower(), "name": found.name, "size": f"{len(found.layers)} layers"}
+    return {"holds": type(found).__name__.lower(), "name": found.name, "size": how_many(len(found.layers), "layers")}
 
 
 def _text(path: Path, suffix: str) -> dict[str, Any]:
@@ -77,7 +78,7 @@ def _sweep(name: str, text: str, where: str) -> dict[str, Any]:
     from addersim.exploration.sweeps.plan import make_plan
     from addersim.exploration.sweeps.study import Study
 
-    return {"holds": "sweep", "name": name, "size": f"{len(make_plan(parse_toml(text, Study, where)).points)} points"}
+    return {"holds": "sweep", "name": name, "size": how_many(len(make_plan(parse_toml(text, Study, where)).points), "points")}
 
 
 def _accelerator(text: str, where: str) -> dict[str, Any]:
@@ -91,4 +92,4 @@ def _table(name: str, text: str, where: str) -> dict[str, Any]:
     from addersim.hardware.prices.csv_file import parse_table
 
     found = parse_table(text, name, where)
-    return {"holds": "energy table", "name": found.name, "size": f"{len(found.rows)} rows"}
+    return {"holds": "energy table", "name": found.name, "size": how_many(len(found.rows), "rows")}

@@ -12,7 +12,7 @@ import typer
 from addersim.cli import options
 from addersim.cli.count import counted
 from addersim.cli.estimate import sized
-from addersim.cli.output import print_json, print_table, say
+from addersim.cli.output import print_json, print_table, say, say_file
 from addersim.errors import ConfigError
 from addersim.inputs.limits import BITS
 from addersim.tabular import show
@@ -92,7 +92,7 @@ def run(
         )
         for name, width in dict.fromkeys((one.network, one.bits) for one in asked)
     }
-    options.check_used(options.datapaths(datapath), traces.values())
+    options.check_used(chosen, traces.values())
     results = [
         evaluate(
             trace,
@@ -113,7 +113,7 @@ def run(
     _print(found)
     if page:
         say()
-        say(f"report: {page}")
+        say_file("report", page)
 
 
 def _designs(texts: Sequence[str], accelerators: Sequence[str], tables: Sequence[str], widths: Sequence[int]) -> list[Design]:

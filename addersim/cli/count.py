@@ -40,7 +40,7 @@ def run(
     found = load(network, countable=True)
     trace = counted(found, rules, chosen, convention=convention)
     totals = trace.totals(found.totals().parameters if isinstance(found, Network) else None)
-    options.check_used(options.datapaths(datapath), [trace])
+    options.check_used(chosen, [trace])
     if json:
         print_json(trace.to_dict() | {"totals": totals.to_dict()})
         return

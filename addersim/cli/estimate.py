@@ -10,7 +10,7 @@ import typer
 
 from addersim.cli import options
 from addersim.cli.count import counted
-from addersim.cli.output import alone_on_output, print_json, print_table, say, write_like_scalesim
+from addersim.cli.output import alone_on_output, print_json, print_table, say, say_fact, write_like_scalesim
 from addersim.cli.silicon import print_area, print_rules, show_range, unpriced
 from addersim.errors import ConfigError
 from addersim.tabular import show
@@ -62,7 +62,7 @@ def run(
     chosen = options.datapaths(datapath, circuit)
     rules = options.quantization(bits, weight_bits, activation_bits, layer, accumulator, circuit=options.adder_circuit(chosen))
     trace = counted(network, rules, chosen)
-    options.check_used(options.datapaths(datapath), [trace])
+    options.check_used(chosen, [trace])
     machine = sized(trace, load_accelerator(accelerator), batch, area_budget, pes, throughput, area_table)
     area = estimate_area(trace, machine, area_table)
     aim = cast("Objective | None", objective)  # a wrong name, of compat too, is refused by estimate
@@ -99,9 +99,9 @@ def run(
     )
     print_table(f"{cost.network} on {cost.accelerator}, {images}, prices of {cost.table}", rows, total=True)
     say()
-    say(f"{'energy':22}{show(cost.energy_pj / 1e6)} uJ")
-    say(f"{'latency':22}{show(cost.latency_ms)} ms at {show(cost.clock_mhz)} MHz")
-    say(f"{'throughput':22}{show(cost.images_per_second)} images/s")
+    say_fact("energy", f"{show(cost.energy_pj / 1e6)} uJ")
+    say_fact("latency", f"{show(cost.latency_ms)} ms at {show(cost.clock_mhz)} MHz")
+    say_fact("throughput", f"{show(cost.images_per_second)} images/s")
     print_area(area)
     say(f"not priced: {unpriced(cost)}")
     print_rules(cost, area)

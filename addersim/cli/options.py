@@ -13,13 +13,10 @@ from addersim.inputs import limits
 from addersim.inputs.limits import BATCH, BITS, ELEMENTS, IMAGES, THREADS, read_number, shown
 
 if TYPE_CHECKING:
-    from addersim.datasets.records import Images, Split
     from addersim.network import Network
     from addersim.program import Program
     from addersim.quantization.rules import Quantization
     from addersim.trace import Trace
-
-CALIBRATION_IMAGES = 256
 
 
 def whole(limit: limits.Limit, *names: str, **how: Any) -> Any:
@@ -59,7 +56,17 @@ Countable = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
-Data = Annotated[str, typer.Option("--data", help="Image set (addersim list data).")]
+Data = Annotated[
+    str | None,
+    typer.Option(
+        "--data",
+        metavar="SET|FILE|FOLDER",
+        help="Image set (addersim list data); or your own .npz (images, labels), .npy (images) or folder of pictures (one "
+        "folder a class): uint8, or floats normalised as in training. train_images or a folder train calibrate; else the first "
+        "256 images do, and a warning says so.",
+        show_default="fashion-mnist-2000, where the network takes it",
+    ),
+]
 Root = Annotated[Path | None, typer.Option("--root", help="Folder of the image set's official files.")]
 Limit = Annotated[int | None, whole(IMAGES, "--limit", help="Simulate only this number of test images, from the first on.")]
 Bits = Annotated[int | None, whole(BITS, "--bits", help="Width of weights and activations; 8 by default.")]
@@ -206,26 +213,3 @@ def _layer(text: str) -> tuple[str, dict[str, int]]:
         raise ConfigError(f"--layer {shown(text)}: expected NAME=WEIGHT_BITS/ACTIVATION_BITS, such as conv1=8/8")
     given = {"weight_bits": weight, "activation_bits": activation}
     return name, {key: BITS.read(bits, f"--layer {shown(text)}") for key, bits in given.items()}
-
-
-def prepare(
-    network: Network | Program, rules: Quantization, data: str, root: Path | None
-) -> tuple[Network | None, Program, str]:
-    """The float network where there is one, the program to run, and what it was calibrated on.
-
-    Calibration takes training images, so that no test image has a part in choosing a format.
-    """
-    from addersim.network import Network
-    from addersim.quantization.pipeline import quantize
-
-    if not isinstance(network, Network):
-        return None, network, "as saved"
-    images = load_images(data, root, "train", CALIBRATION_IMAGES)
-    return network, quantize(network, images.pixels, rules), f"first {len(images)} training images of {images.name}"
-
-
-def load_images(data: str, root: Path | None, split: Split, limit: int | None) -> Images:
-    """Images of a set, by the name that the user gave."""
-    from addersim.datasets.registry import load
-
-    return load(data, root, split, limit)

@@ -11,18 +11,45 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from addersim.cli.tables import lines_of, print_table, width_of_output
 from addersim.errors import ConfigError
 from addersim.inputs.opening import STANDARD
 from addersim.inputs.text import plain_json, printable
-from addersim.tabular import show
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+__all__ = [
+    "alone_on_output",
+    "bars",
+    "print_json",
+    "print_table",
+    "progress",
+    "say",
+    "say_fact",
+    "say_file",
+    "stages",
+    "write_like_scalesim",
+]
 
-def say(text: str = "") -> None:
-    """One line on standard output, without characters that a terminal obeys."""
-    print(printable(text))
+_NAMES = 22
+"""Letters for the names of facts."""
+
+
+def say(text: str = "", indent: int = 2) -> None:
+    """A text on standard output, without characters that a terminal obeys; lines after the first are indented."""
+    for line in lines_of(printable(text), width_of_output(), indent):
+        print(line)
+
+
+def say_fact(name: str, value: str) -> None:
+    """A value beside its name."""
+    say(f"{name:{_NAMES}}{value}", indent=_NAMES)
+
+
+def say_file(what: str, path: Path) -> None:
+    """Where something was written: a path stays in one piece, whatever its length."""
+    print(printable(f"{what}: {path}"))
 
 
 def alone_on_output(*files: Path | None, json: bool = False) -> bool:
@@ -64,23 +91,6 @@ def write_like_scalesim(path: Path, header: Sequence[str], rows: Iterable[Sequen
 
     with write_atomically(path, "w") as file:
         file.writelines(", ".join(map(str, row)) + ",\n" for row in (header, *rows))
-
-
-def print_table(title: str, rows: Sequence[Mapping[str, Any]], total: bool = False) -> None:
-    """Rows under a title; numbers flush right, the last row set off where it is a total."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    heading = Text(printable(title), style="bold")
-    table = Table(title=heading, title_justify="left", header_style="bold", box=None, pad_edge=False)
-    for key, value in rows[0].items():
-        table.add_column(Text(printable(key)), justify="right" if isinstance(value, int | float) else "left", overflow="fold")
-    for place, row in enumerate(rows):
-        last = total and place == len(rows) - 1
-        table.add_row(*(Text(show(value)) for value in row.values()), style="bold" if last else None)
-    console = Console(width=None if sys.stdout.isatty() else 200)
-    console.print(table)
 
 
 def bars(*columns: str) -> Progress:

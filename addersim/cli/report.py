@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from addersim.cli import options
-from addersim.cli.output import print_json, print_table, say
+from addersim.cli.output import print_json, print_table, say, say_file
 from addersim.cli.simulate import simulated
+from addersim.format_quantity import how_many
 from addersim.tabular import percent, show
 
 if TYPE_CHECKING:
@@ -19,11 +20,13 @@ if TYPE_CHECKING:
     from addersim.quantization.rules import Quantization
     from addersim.results.result import Result
 
+NO_IMAGES = "none: operations, words and cycles follow from the shapes alone"
+
 
 def run(
     networks: Annotated[list[str], typer.Argument(metavar="NETWORK...", help="Bundled names, saved files or architectures.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the page and the tables.")] = Path("report"),
-    data: options.Data = "fashion-mnist-2000",
+    data: options.Data = None,
     root: options.Root = None,
     limit: options.Limit = None,
     bits: options.Bits = None,
@@ -42,9 +45,13 @@ def run(
     threads: options.Threads = None,
     json: options.Json = False,
 ) -> None:
-    """Simulate and price networks side by side; write a page, CSV tables and JSON."""
+    """Simulate and price networks side by side; write a page, CSV tables and JSON.
+
+    Without images (--data none, or a network that takes others than the package has) the page has no accuracies.
+    """
     from addersim.model_zoo import load_network_or_program
 
+    chosen = options.datapaths(datapath, circuit)
     how = options.quantization(
         bits,
         weight_bits,
@@ -52,13 +59,13 @@ def run(
         layer,
         accumulator,
         rules,
-        circuit=options.adder_circuit(options.datapaths(datapath, circuit)),
+        circuit=options.adder_circuit(chosen),
         clip_weights=clip_weights,
         calibration=calibration,
         correction=correction,
     )
     loaded = [load_network_or_program(name) for name in networks]  # all of them before the first hour of work
-    options.check_computed(options.datapaths(datapath), loaded, how)
+    options.check_computed(chosen, loaded, how)
     results = [result_of(network, how, data, root, limit, accelerator, table, threads) for network in loaded]
     finish(results, output, "addersim report", json)
 
@@ -66,18 +73,22 @@ def run(
 def result_of(
     network: Network | Program,
     how: Quantization,
-    data: str,
+    data: str | None,
     root: Path | None,
     limit: int | None,
     accelerator: str,
     table: str,
     threads: int | None = None,
 ) -> Result:
-    """One network, simulated and priced."""
+    """One network, simulated and priced; or counted and priced, where there are no images."""
+    from addersim.datasets.find import NO_DATA, default_data
     from addersim.results.result import evaluate
 
-    program, simulation, calibrated = simulated(network, how, data, root, limit, threads=threads)
-    notes = {**program.metadata, "data": data, "calibration": calibrated}
+    if data == NO_DATA or (data is None and default_data(network) == NO_DATA):
+        counted = options.counts(network, how)
+        return evaluate(counted, accelerator, table, name=network.name, notes={**network.metadata, "images": NO_IMAGES})
+    program, simulation, test, calibrated = simulated(network, how, data, root, limit, threads=threads)
+    notes = {**program.metadata, "data": test.images.name, "calibration": calibrated}
     return evaluate(
         simulation.trace,
         accelerator,
@@ -95,8 +106,12 @@ def finish(results: Sequence[Result], output: Path, title: str, json: bool) -> N
     from addersim.report import write_report
 
     first = results[0]
+    ran = next((result for result in results if result.simulation), None)
+    images = (
+        f"{how_many(ran.simulation.images, 'test images')} of {ran.notes['data']}" if ran and ran.simulation else NO_IMAGES
+    )
     about = {
-        "images": f"{first.simulation.images:,} test images of {first.notes['data']}" if first.simulation else "",
+        "images": images,
         "accelerator": f"{first.cost.accelerator} at {show(first.cost.clock_mhz)} MHz",
         "energy table": first.cost.table,
         "made by": f"addersim {__version__}",
@@ -105,21 +120,29 @@ def finish(results: Sequence[Result], output: Path, title: str, json: bool) -> N
     if json:
         print_json({"page": str(page), "results": [result.to_dict() for result in results]})
         return
-    print_table(f"one image on {about['accelerator']}, prices of {first.cost.table}", [_row(result) for result in results])
+    rows = [_row(result, simulated=ran is not None) for result in results]
+    print_table(f"one image on {about['accelerator']}, prices of {first.cost.table}", rows)
     say()
-    say(f"report: {page}")
+    without = [result.name for result in results if result.simulation is None]
+    if without:
+        say(f"no accuracy of {', '.join(without)}: no images ran; --data takes a set (addersim list data) or your own")
+    for result in results:
+        for one in result.simulation.warnings if result.simulation else ():
+            say(f"warning: {result.name}: {one}")
+    say_file("report", page)
 
 
-def _row(result: Result) -> dict[str, Any]:
+def _row(result: Result, simulated: bool) -> dict[str, Any]:
+    """One line of the table; `simulated`: whether any of the results was, so that all have the same columns."""
     simulation, cost, operations = result.simulation, result.cost, result.trace.operations
-    if simulation is None:
-        return {"network": result.name}
+    shares = ("accuracy_float", "accuracy", "agreement")
+    found = [percent(getattr(simulation, share)) if simulation else "" for share in shares]
+    ran = {"images": simulation.images if simulation else 0} | dict(
+        zip(("float", "fixed point", "agreement"), found, strict=True)
+    )
     return {
         "network": result.name,
-        "images": simulation.images,
-        "float": percent(simulation.accuracy_float),
-        "fixed point": percent(simulation.accuracy),
-        "agreement": percent(simulation.agreement),
+        **(ran if simulated else {}),
         "taps": result.trace.taps,
         "mul": operations.total("mul"),
         "add + sub": operations.total("add") + operations.total("sub"),

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from addersim.cli import options
-from addersim.cli.output import print_json, print_table, say, stages
+from addersim.cli.output import print_json, print_table, say, say_file, stages
+from addersim.format_quantity import how_many
 from addersim.inputs.limits import BITS, MEASURED_IMAGES, SEED, TRIALS, shown
 from addersim.tabular import percent
 
@@ -33,7 +34,7 @@ def run(
             MEASURED_IMAGES, "--images", help="Training images; the first 256 (at most half) calibrate, the others measure."
         ),
     ] = 2256,
-    data: options.Data = "fashion-mnist-2000",
+    data: options.Data = None,
     root: options.Root = None,
     accelerator: options.AcceleratorName = "systolic-16x16",
     table: options.Table = "horowitz-45nm",
@@ -47,20 +48,23 @@ def run(
     json: options.Json = False,
 ) -> None:
     """Search per-layer bit widths that take the least energy within an accuracy floor."""
+    from addersim.datasets.find import find_images
     from addersim.exploration.bit_search import search_bits
     from addersim.model_zoo import load_network
 
+    chosen = options.datapaths(datapath, circuit)
     how = options.quantization(
         accumulator=accumulator,
         rules=rules,
-        circuit=options.adder_circuit(options.datapaths(datapath, circuit)),
+        circuit=options.adder_circuit(chosen),
         calibration=calibration,
         weight_rounding=weight_rounding,
         correction=correction,
     )
     floats = load_network(network)
-    options.check_computed(options.datapaths(datapath), [floats], how)
-    train = options.load_images(data, root, "train", images)
+    options.check_computed(chosen, [floats], how)
+    train = find_images(data, root, floats, "train", images).images
+    train.needed_labels("a search")
     with stages() as advance:
         found = search_bits(
             floats,
@@ -78,7 +82,7 @@ def run(
     if json:
         print_json(_document(found))
         return
-    _print(floats, found, out, (accelerator, table))
+    _print(floats, found, train.name, out, (accelerator, table))
 
 
 def _widths(text: str) -> tuple[int, ...]:
@@ -103,7 +107,7 @@ def _document(found: BitSearch) -> dict[str, Any]:
     }
 
 
-def _print(network: Network, found: BitSearch, out: Path, hardware: tuple[str, str]) -> None:
+def _print(network: Network, found: BitSearch, data: str, out: Path, hardware: tuple[str, str]) -> None:
     from addersim.hardware import estimate
     from addersim.quantization.pipeline import quantize
     from addersim.simulation import count
@@ -122,9 +126,10 @@ def _print(network: Network, found: BitSearch, out: Path, hardware: tuple[str, s
     print_table(f"{network.name}: widths of least energy, at most {found.floor_points:g} points lost", rows)
     assignments = {f"{bits} bits": one for bits, one in sorted(found.uniform.items(), reverse=True)}
     assignments["search"] = found.best.measured
+    measured = how_many(found.measuring_images, "images")
     say()
     print_table(
-        f"on {found.measuring_images:,} training images that calibrated nothing; float {percent(found.accuracy_float)}",
+        f"on {measured} of {data} that calibrated nothing; float {percent(found.accuracy_float)}",
         [
             {
                 "widths": name,
@@ -137,7 +142,8 @@ def _print(network: Network, found: BitSearch, out: Path, hardware: tuple[str, s
         ],
     )
     say()
-    say(f"{out / 'formats.toml'}: for addersim simulate --formats; beside it trials.csv and scan.csv")
+    say_file("formats, for addersim simulate --formats", out / "formats.toml")
+    say("beside it: trials.csv and scan.csv")
 
 
 def _shares(cost: Cost, windows: list[str]) -> dict[str, float]:

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from addersim.cli.output import alone_on_output, print_json, print_table, say
+from addersim.cli.output import alone_on_output, print_json, print_table, say, say_fact
 from addersim.tabular import show
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def show_range(found: EnergyRange, area: Area, csv: Path | None, json: bool) -> 
     print_table(f"{low.network} on {low.accelerator}, {images}, under every energy table", rows)
     say()
     ends = f"{show(low.energy_pj / 1e6)} to {show(high.energy_pj / 1e6)} uJ ({low.table} to {high.table})"
-    say(f"{'energy':22}{ends}, a factor of {found.spread:.2g}")
+    say_fact("energy", f"{ends}, a factor of {found.spread:.2g}")
     print_area(area)
     for name, reason in found.refused.items():
         say(f"not by {name}: {reason}")
@@ -60,8 +60,8 @@ def print_area(area: Area) -> None:
 
     if area.parts:
         units = ", ".join(f"{name} {show(um2 / 1e6)}" for name, um2 in area.by_unit().items())
-        say(f"{'area':22}{show(area.area_mm2)} mm2 at {area.node_nm:g} nm by {area.table} ({units})")
-        say(f"{'processing elements':22}{show(area.elements)} of {show(area.element_um2)} um2")
+        say_fact("area", f"{show(area.area_mm2)} mm2 at {area.node_nm:g} nm by {area.table} ({units})")
+        say_fact("processing elements", f"{show(area.elements)} of {show(area.element_um2)} um2")
     say(f"no area for: {', '.join((*area.missing, *NOT_COUNTED))}")
 
 

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from addersim.cli import options
-from addersim.cli.output import alone_on_output, print_json, print_table, progress, say
+from addersim.cli.output import alone_on_output, print_json, print_table, progress, say, say_fact
+from addersim.format_quantity import how_many
 from addersim.tabular import percent
 
 if TYPE_CHECKING:
+    from addersim.datasets.own import FoundImages
+    from addersim.datasets.records import Images
     from addersim.network import Network
     from addersim.program import Program
     from addersim.quantization.rules import Quantization
     from addersim.simulation import Simulation
 
+MOST_CLASSES = 5
+"""Classes that are named where there are no labels."""
+
 
 def run(
     network: options.Network_,
-    data: options.Data = "fashion-mnist-2000",
+    data: options.Data = None,
     root: options.Root = None,
     limit: options.Limit = None,
     bits: options.Bits = None,
@@ -45,6 +53,7 @@ def run(
     """Run a network bit for bit as fixed-point hardware would, and compare it with float."""
     from addersim.model_zoo import load_network_or_program
 
+    chosen = options.datapaths(datapath, circuit)
     how = options.quantization(
         bits,
         weight_bits,
@@ -52,7 +61,7 @@ def run(
         layer,
         accumulator,
         rules,
-        circuit=options.adder_circuit(options.datapaths(datapath, circuit)),
+        circuit=options.adder_circuit(chosen),
         clip_weights=clip_weights,
         calibration=calibration,
         weight_rounding=weight_rounding,
@@ -60,36 +69,46 @@ def run(
     )
     alone = alone_on_output(save_program, json=json)
     found = load_network_or_program(network)
-    options.check_computed(options.datapaths(datapath), [found], how)
-    program, result, calibrated = simulated(found, how, data, root, limit, reference=reference, threads=threads)
+    options.check_computed(chosen, [found], how)
+    program, result, test, calibrated = simulated(found, how, data, root, limit, reference=reference, threads=threads)
     if save_program:
         program.save(save_program)
     if alone:
         return
     if json:
-        print_json(result.to_dict() | {"data": data, "calibration": calibrated})
+        more = {} if result.accuracy is not None else {"predictions": _predictions(result, test.images)}
+        print_json(result.to_dict() | {"data": test.images.name, "calibration": calibrated} | more)
     else:
-        _print(result)
+        _print(result, test, calibrated)
 
 
 def simulated(
     network: Network | Program,
     how: Quantization,
-    data: str,
+    data: str | None,
     root: Path | None,
     limit: int | None,
     *,
     reference: bool = False,
     threads: int | None = None,
-) -> tuple[Program, Simulation, str]:
-    """Quantise and simulate; the program, what was found, and what the program was calibrated on."""
+) -> tuple[Program, Simulation, FoundImages, str]:
+    """Quantise and simulate; the program, what was found, on which images, and on which it was calibrated."""
     from addersim import kernels
+    from addersim.datasets.find import CALIBRATION_IMAGES, find_images
     from addersim.kernels import reference as twins
+    from addersim.network import Network
+    from addersim.quantization.pipeline import quantize
     from addersim.simulation import simulate
 
     _ = network.outputs  # a network without scores is refused before images are read
-    images = options.load_images(data, root, "test", limit)
-    floats, program, calibrated = options.prepare(network, how, data, root)
+    test = find_images(data, root, network, "test", limit)
+    images, warned, calibrated = test.images, test.warnings, "as saved"
+    if isinstance(network, Network):
+        chosen = find_images(data, root, network, "train", CALIBRATION_IMAGES)
+        floats, program = network, quantize(network, chosen.images.pixels, how)
+        warned, calibrated = tuple(dict.fromkeys((*warned, *chosen.warnings))), chosen.words
+    else:
+        floats, program = None, network
     with progress(len(images), f"simulating {program.name}") as advance:
         result = simulate(
             program,
@@ -100,10 +119,18 @@ def simulated(
             threads=threads,
             progress=advance,
         )
-    return program, result, calibrated
+    return program, replace(result, warnings=(*result.warnings, *warned)), test, calibrated
 
 
-def _print(result: Simulation) -> None:
+def _predictions(result: Simulation, images: Images) -> dict[str, int]:
+    """How often each class was chosen, the most frequent first: what there is to see without labels."""
+    import numpy as np
+
+    found = np.bincount(result.predictions, minlength=len(images.classes))
+    return {images.classes[place]: int(found[place]) for place in np.argsort(-found, kind="stable") if found[place]}
+
+
+def _print(result: Simulation, test: FoundImages, calibrated: str) -> None:
     errors = {error.name: error.relative_error for error in result.errors}
     rows = []
     for layer in result.trace.layers:
@@ -117,23 +144,32 @@ def _print(result: Simulation) -> None:
                 "maximum": seen.maximum if seen else "",
                 "overflowed": seen.overflowed if seen else "",
                 "bits needed": seen.bits_needed if seen else "",
-                "relative error": f"{errors[layer.name]:.4f}" if layer.name in errors else "",
+                "error": f"{errors[layer.name]:.4f}" if layer.name in errors else "",
             }
         )
-    print_table(f"{result.network}: {result.images:,} images, bit for bit", rows)
+    print_table(f"{result.network}: {how_many(result.images, 'images')}, bit for bit", rows)
     facts = {
+        "images": test.words,
+        "calibration": calibrated,
         "preprocessing": result.preprocessing,
         "input": f"{result.input}, {percent(result.input_clipped)} of its values clipped",
         "float accuracy": percent(result.accuracy_float),
-        "fixed-point accuracy": percent(result.accuracy),
+        "fixed-point accuracy": percent(result.accuracy) or "not known: the images have no labels",
+        "predictions": "" if result.accuracy is not None else _most_frequent(_predictions(result, test.images)),
         "agreement": percent(result.agreement),
         "first departure": _departure(result),
     }
     say()
     for name, value in facts.items():
-        say(f"{name:22}{value}".rstrip())
+        if value:
+            say_fact(name, value)
     for warning in result.warnings:
         say(f"warning: {warning}")
+
+
+def _most_frequent(found: Mapping[str, int]) -> str:
+    listed = ", ".join(f"{name} {number:,} times" for name, number in list(found.items())[:MOST_CLASSES])
+    return listed + (f", {len(found) - MOST_CLASSES} more classes" if len(found) > MOST_CLASSES else "")
 
 
 def _departure(result: Simulation) -> str:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from addersim.cli import options
-from addersim.cli.output import bars, print_json, print_table, say
+from addersim.cli.output import bars, print_json, print_table, say, say_file
 from addersim.cli.streams import complain
 from addersim.errors import ConfigError
+from addersim.format_quantity import how_many
 from addersim.inputs.limits import BATCH, IMAGES, JOBS
 from addersim.inputs.opening import STANDARD
 from addersim.tabular import percent
@@ -49,7 +50,10 @@ def run(
     accelerator: Annotated[str | None, typer.Option(help="Accelerators: bundled names or TOML files.")] = None,
     table: Annotated[str | None, typer.Option(help="Energy tables: bundled names or CSV files.")] = None,
     batch: Annotated[str | None, typer.Option(help="Images that run as one batch: 1,16.")] = None,
-    data: Annotated[str | None, typer.Option(help="Image set (addersim list data).")] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(metavar="SET|FILE|FOLDER", help="Image set, or your own labelled images, as in addersim simulate."),
+    ] = None,
     root: options.Root = None,
     images: Annotated[
         int | None, options.whole(IMAGES, "--images", help="Simulate only this number of test images, from the first on.")
@@ -110,7 +114,7 @@ def _finish(found: Sweep, json: bool) -> None:
         print_json(found.to_dict() | {"page": str(page)})
         return
     _print(found)
-    say(f"page: {page}")
+    say_file("page", page)
 
 
 def make_study(what: Sequence[str], axes: dict[str, str | None], others: dict[str, Any]) -> Study:
@@ -166,9 +170,9 @@ def _print(found: Sweep) -> None:
         names = {axis: name for axis, name in names.items() if axis != "activation_bits"} | {"weight_bits": "bits"}
     shown = [row for row in rows if len(rows) <= MOST_ROWS or row["pareto"]]
     same = ", ".join(f"{axis} {rows[0][axis]}" for axis in ("accelerator", "table") if axis not in names)
-    title = f"{len(rows):,} points, {rows[0]['images']:,} images each{same and '; ' + same}"
+    title = f"{how_many(len(rows), 'points')}, {how_many(rows[0]['images'], 'images')} each{same and '; ' + same}"
     if shown:
-        print_table(title, [_line(row, names) for row in shown])
+        print_table(title, [_line(row, names) for row in shown], lead=len(names))
     if len(shown) < len(rows):
         say(f"Pareto-optimal points only; all {len(rows):,} are in {found.files[0]}")
     say()
@@ -176,10 +180,12 @@ def _print(found: Sweep) -> None:
         say(f"{name}: {_fewest(points, name)}")
     say("* Pareto-optimal: no point of the same table takes less energy and is as accurate, or is more accurate for as much")
     if len(points.failed):
-        say(f"{len(points.failed)} points failed; the first: {points.failed['error'].iloc[0]}; --retry does them again")
+        first = points.failed["error"].iloc[0]
+        say(f"{how_many(len(points.failed), 'points')} failed; the first: {first}; --retry does them again")
     if points.waiting:
         say(f"{points.waiting:,} of {len(rows):,} points are not done; the same sweep goes on where it was")
-    say(f"results: {' and '.join(map(str, found.files))}")
+    for file in found.files:
+        say_file("results", file)
     if len(found.files) == 1:
         say("no Parquet beside it: pip install 'addersim[parquet]'")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 import typer
 
 from addersim.cli import options
-from addersim.cli.output import print_json, print_table, say
+from addersim.cli.output import print_json, print_table, say, say_file
 from addersim.errors import ConfigError
 from addersim.inputs.limits import THREADS
 from addersim.tabular import percent
@@ -61,7 +61,8 @@ def run(
     else:
         print_table(f"{recipe.architecture} on {recipe.data}: the last epochs", list(found.history[-5:]))
         say()
-        say(f"test accuracy {percent(found.history[-1]['test_accuracy'])}; the network: {found.folder / 'network.npz'}")
+        say(f"test accuracy {percent(found.history[-1]['test_accuracy'])}")
+        say_file("network", found.folder / "network.npz")
 
 
 def _device(name: str | None, threads: int | None) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice, zip_longest
 from pathlib import Path
 
@@ -15,7 +16,16 @@ from addersim.errors import DataError
 from addersim.inputs.opening import parsing
 from addersim.storage import load_arrays
 
-__all__ = ["cifar_layout", "embedded_layout", "folder_layout", "idx_layout"]
+__all__ = [
+    "SUFFIXES",
+    "cifar_layout",
+    "decoded",
+    "embedded_layout",
+    "folder_layout",
+    "idx_layout",
+    "in_turn",
+    "pictures_in",
+]
 
 Labels = npt.NDArray[np.int64]
 
@@ -89,10 +99,7 @@ def embedded_layout(dataset: Dataset, root: Path, split: Split, limit: int | Non
 
 
 def folder_layout(dataset: Dataset, root: Path, split: Split, limit: int | None) -> tuple[Bytes, Labels]:
-    """One folder a class, below ``train`` and ``val``; classes in the order of their folders' names.
-
-    The first pictures of all classes come first, then the second ones, so that a limit leaves every class its share.
-    """
+    """One folder a class, below ``train`` and ``val``; classes in the order of their folders' names."""
     folder = root / ("train" if split == "train" else "val")
     classes = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
     if len(classes) != len(dataset.classes):
@@ -100,15 +107,32 @@ def folder_layout(dataset: Dataset, root: Path, split: Split, limit: int | None)
             f"data set {dataset.name}: {folder} holds {len(classes)} folders, expected one for each of "
             f"{len(dataset.classes)} classes; get the pictures from {dataset.source}"
         )
-    pictures = [sorted(path for path in one.iterdir() if path.suffix.lower() in SUFFIXES) for one in classes]
-    in_turn = chain.from_iterable(zip_longest(*([(path, label) for path in one] for label, one in enumerate(pictures))))
-    chosen = list(islice((pair for pair in in_turn if pair), limit))
-    if (size := len(chosen) * int(np.prod(dataset.shape))) > LARGEST_FOLDER_BYTES:
+    chosen = list(islice(in_turn(map(pictures_in, classes)), limit))
+    pixels = decoded(
+        f"data set {dataset.name}", [path for path, _ in chosen], dataset.shape, lambda path: picture(path, dataset.shape[1])
+    )
+    return pixels, np.array([label for _, label in chosen], np.int64)
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """Pictures of a folder, in the order of their names."""
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
+
+
+def in_turn(classes: Iterable[Iterable[Path]]) -> Iterator[tuple[Path, int]]:
+    """The first pictures of all classes with the class, then the second ones, so that a limit leaves every class its share."""
+    together = zip_longest(*([(path, label) for path in one] for label, one in enumerate(classes)))
+    return (pair for pair in chain.from_iterable(together) if pair)
+
+
+def decoded(where: str, paths: Sequence[Path], shape: tuple[int, ...], read: Callable[[Path], Bytes]) -> Bytes:
+    """Pictures of one shape in one array, after its size has been checked."""
+    if (size := len(paths) * math.prod(shape)) > LARGEST_FOLDER_BYTES:
         raise DataError(
-            f"data set {dataset.name}: {len(chosen):,} pictures take {size / (1 << 30):.1f} GiB in memory, at most "
+            f"{where}: {len(paths):,} pictures take {size / (1 << 30):.1f} GiB in memory, at most "
             f"{LARGEST_FOLDER_BYTES >> 30} are read; name a limit"
         )
-    pixels = np.empty((len(chosen), *dataset.shape), np.uint8)
-    for place, (path, _) in enumerate(chosen):
-        pixels[place] = picture(path, dataset.shape[1])
-    return pixels, np.array([label for _, label in chosen], np.int64)
+    pixels = np.empty((len(paths), *shape), np.uint8)
+    for place, path in enumerate(paths):
+        pixels[place] = read(path)
+    return pixels

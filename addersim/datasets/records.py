@@ -1,4 +1,4 @@
-"""Records of image sets: labelled images, and what a set must hold."""
+"""Records of image sets: images with their labels, and what a set must hold."""
 
 from __future__ import annotations
 
@@ -23,16 +23,17 @@ Split = Literal["train", "test"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Images:
-    """Labelled images of one size.
+    """Images of one size, with their labels where these are known.
 
     Attributes
     ----------
     name
-        The set they come from.
+        The set or the file they come from.
     pixels
-        uint8 of shape (images, channels, height, width).
+        uint8, or float32 as a network takes them, of shape (images, channels, height, width); other inputs have one or two
+        axes after the first.
     labels
-        int64 of shape (images,), indices into `classes`.
+        int64 of shape (images,), indices into `classes`; None where nobody said.
     classes
         Names of the classes.
 
@@ -43,15 +44,17 @@ class Images:
     """
 
     name: str
-    pixels: Bytes
-    labels: npt.NDArray[np.int64]
+    pixels: Bytes | npt.NDArray[np.float32]
+    labels: npt.NDArray[np.int64] | None
     classes: tuple[str, ...]
 
     def __post_init__(self) -> None:
         name, pixels, labels = self.name, self.pixels, self.labels
-        if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.size == 0:
-            expected = "uint8 of shape (images, channels, height, width)"
+        if pixels.dtype not in (np.uint8, np.float32) or not 2 <= pixels.ndim <= 4 or pixels.size == 0:
+            expected = "uint8 or float32 of shape (images, channels, height, width)"
             raise DataError(f"{name}: pixels are {pixels.dtype} of shape {pixels.shape}, expected {expected}")
+        if labels is None:
+            return
         if labels.dtype != np.int64 or labels.shape != pixels.shape[:1]:
             expected = f"int64 of shape {pixels.shape[:1]}"
             raise DataError(f"{name}: labels are {labels.dtype} of shape {labels.shape}, expected {expected}")
@@ -61,13 +64,22 @@ class Images:
             raise DataError(f"{name}: {where} is outside 0..{len(self.classes) - 1} ({wrong.size} such labels)")
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.pixels)
+
+    def needed_labels(self, what: str) -> npt.NDArray[np.int64]:
+        """The labels, for what cannot do without them. Raises DataError."""
+        if self.labels is None:
+            raise DataError(
+                f"{self.name}: the images have no labels, and {what} needs them; give an array of labels beside the images "
+                "(.npz), or a folder a class"
+            )
+        return self.labels
 
     def digest(self) -> str:
         """SHA-256 of pixels and labels."""
-        found = hashlib.sha256(f"{self.pixels.shape}".encode())
+        found = hashlib.sha256(f"{self.pixels.dtype} {self.pixels.shape}".encode())
         for array in (self.pixels, self.labels):
-            found.update(array.tobytes())
+            found.update(b"none" if array is None else array.tobytes())
         return found.hexdigest()
 
     def first(self, limit: int | None) -> Images:
@@ -75,7 +87,8 @@ class Images:
         if limit is None:
             return self
         number = IMAGES.check(limit, f"{self.name}: limit", DataError)
-        return Images(self.name, self.pixels[:number], self.labels[:number], self.classes)
+        labels = None if self.labels is None else self.labels[:number]
+        return Images(self.name, self.pixels[:number], labels, self.classes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,13 +87,14 @@ class Judge:
             raise DataError(
                 f"{images.name}: {len(images)} training image; a search needs some to calibrate and some to measure"
             )
+        labels = images.needed_labels("a search")
         self.network, self.rules = network, rules
         self.calibration = min(calibration, len(images) // 2)
         self.images = len(images) - self.calibration
         self._machine = accelerator if isinstance(accelerator, Accelerator) else load_accelerator(accelerator)
         self._prices = table if isinstance(table, EnergyTable) else load_table(table)
         self._prepared = prepare(network, images.pixels[: self.calibration], rules.fold_batch_norm)
-        self._pixels, self._labels = images.pixels[self.calibration :], images.labels[self.calibration :]
+        self._pixels, self._labels = images.pixels[self.calibration :], labels[self.calibration :]
         self._float = network.run(self._pixels).argmax(axis=1)
         self._known: dict[tuple[int, ...], Measured] = {}
 

@@ -12,6 +12,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from addersim.errors import AddersimError, LoweringError
+from addersim.format_quantity import how_many
 from addersim.frontends.flow import Flow
 from addersim.inputs.opening import MAX_FILE_BYTES
 from addersim.layers import Affine, AnyLayer, Layer, Move, Shape, Unknown, Window
@@ -173,9 +174,10 @@ def refuse_missing(title: str, missing: Sequence[Missing]) -> None:
             f"{operation} at {where[0]}{f' and {len(where) - 1} more' if len(where) > 1 else ''}: {why}"
             for (operation, why), where in kinds.items()
         ]
+        number = f"{how_many(len(missing), 'operations')} {'has' if len(missing) == 1 else 'have'} no layer"
         raise LoweringError(
-            f"{title}: {len(missing)} operations have no layer: {'; '.join(shown)}. With countable=True (lower --countable) "
-            "the network can be counted, with these left out"
+            f"{title}: {number}: {'; '.join(shown)}. With countable=True (lower --countable) the network can be counted, with "
+            "what has none left out"
         )
 
 

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 
 from addersim.arithmetic.ops import sum_by_key
-from addersim.format_quantity import ENERGY_UNITS, TIME_UNITS, quantity
+from addersim.format_quantity import ENERGY_UNITS, TIME_UNITS, how_many, quantity
 from addersim.hardware.traffic import Access, Level, Stored, Tiling
 from addersim.tabular import Row, Tabular, layer_rows
 from addersim.trace import Convention
@@ -289,7 +289,8 @@ class Cost(Tabular):
         spent = {"energy": quantity(self.energy_pj, ENERGY_UNITS)}
         spent |= {"latency": quantity(self.latency_ms, TIME_UNITS)} if self.cycles else {}
         unknown = [layer.name for layer in self.layers if layer.kind == "unknown"]
-        return spent | ({"left out": f"{len(unknown)} operations that have no layer, {unknown[0]} first"} if unknown else {})
+        number = how_many(len(unknown), "operations")
+        return spent | ({"left out": f"{number} without a layer, {unknown[0]} first"} if unknown else {})
 
     def _lines(self) -> list[Row]:
         total = self.energy_pj

@@ -44,7 +44,7 @@ class Batches:
         part: tuple[int, int] = (0, 1),
     ):
         self.pixels = torch.from_numpy(images.pixels.copy()).to(device)
-        self.labels = torch.from_numpy(images.labels).to(device)
+        self.labels = torch.from_numpy(images.needed_labels("training")).to(device)
         self.mean = torch.tensor(dataset.mean, device=device)[:, None, None] * 255
         self.std = torch.tensor(dataset.std, device=device)[:, None, None] * 255
         self.batch, self.augment = batch, augment

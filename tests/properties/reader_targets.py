@@ -17,7 +17,7 @@ from safetensors.torch import save as dumped
 
 from addersim import LayerBits, Network, Program, Quantization, load_images, quantize
 from addersim.config import load_toml
-from addersim.datasets import DATASETS, read
+from addersim.datasets import DATASETS, load_own, read
 from addersim.datasets.readers import picture
 from addersim.exploration.bit_search import to_toml
 from addersim.exploration.sweeps.results import read_study
@@ -229,6 +229,11 @@ def _images(folder):
         made = io.BytesIO()
         Image.fromarray(rows[0, 1:].reshape(32, 32, 3)).save(made, kind)
         pictures[kind] = made.getvalue()
+    network, own, alone, large = small_network(), io.BytesIO(), io.BytesIO(), io.BytesIO()
+    np.savez_compressed(own, images=pixels, labels=labels)
+    np.save(alone, pixels)
+    Image.fromarray(pixels[0]).save(large, "PNG")
+    own_verbs = (("simulate", str(folder / "sound.npz"), "--data", "{}"),)
     names = {"images": "t10k-images-idx3-ubyte", "labels": "t10k-labels-idx1-ubyte"}
     beside = MappingProxyType({names["images"]: image_file, names["labels"]: label_file})
 
@@ -243,6 +248,9 @@ def _images(folder):
         Target("CIFAR binary", "test_batch.bin", rows.tobytes(), binary, reader("cifar10")),
         Target("CIFAR batch", "test_batch", batch, pickled, reader("cifar10")),
         Target("images .npz", "fashion_mnist_2000.npz", stored.getvalue(), zipped(npy), reader("fashion-mnist-2000")),
+        Target("own images .npz", "a.npz", own.getvalue(), zipped(npy), lambda path: load_own(path, network), own_verbs),
+        Target("own images .npy", "a.npy", alone.getvalue(), npy, lambda path: load_own(path, network), own_verbs),
+        Target("own picture .png", "0.png", large.getvalue(), binary, lambda path: load_own(path.parent, network)),
         Target("picture .png", "a.png", pictures["PNG"], binary, lambda path: picture(path, 8)),
         Target("picture .jpeg", "a.jpeg", pictures["JPEG"], binary, lambda path: picture(path, 8)),
     )  # fmt: skip

@@ -33,7 +33,7 @@ def test_it_is_counted_around_and_told_with_its_share():
     assert str(trace).endswith(f"left out attention, {96 / (96 + 106):.1%} of all products")
     assert trace.to_dict()["left_out"] == {"attention": 96}
     cost = estimate(trace, load_accelerator("systolic-16x16"))
-    assert "left out 1 operations that have no layer, attention first" in " ".join(str(cost).split())
+    assert "left out 1 operation without a layer, attention first" in " ".join(str(cost).split())
 
 
 def test_without_known_products_no_share_is_made_up():

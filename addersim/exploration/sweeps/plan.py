@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from msgspec.structs import replace
 
-from addersim import datasets
 from addersim.arithmetic.arithmetics import ARITHMETICS
+from addersim.arithmetic.datapaths import datapath
+from addersim.datasets.find import find_images
 from addersim.datasets.records import Images
 from addersim.datasets.registry import DATASETS
 from addersim.errors import AddersimError, ConfigError
@@ -21,6 +22,7 @@ from addersim.hardware.accelerator import Accelerator
 from addersim.hardware.load import load_accelerator
 from addersim.hardware.prices.csv_file import load_table
 from addersim.hardware.prices.table import EnergyTable
+from addersim.images import check_declared
 from addersim.layers import Window
 from addersim.model_zoo import is_architecture, load_network
 from addersim.network import Network
@@ -77,6 +79,8 @@ class Plan:
         By the names that points use.
     calibration, test
         Images that choose scales, and images that are simulated.
+    warnings
+        What makes accuracies on these images doubtful, a line each.
     """
 
     study: Study
@@ -86,6 +90,7 @@ class Plan:
     tables: Mapping[str, EnergyTable]
     calibration: Images
     test: Images
+    warnings: tuple[str, ...] = ()
 
 
 def make_plan(study: Study) -> Plan:
@@ -99,17 +104,15 @@ def make_plan(study: Study) -> Plan:
     networks = _load("networks", study.networks, _trained)
     accelerators = _load("accelerator", study.accelerator, load_accelerator)
     tables = _load("table", study.table, load_table)
-    if study.data not in DATASETS:
-        raise ConfigError(f"data: {study.data!r} is not known; known: {', '.join(DATASETS)}")
     for name, network in networks.items():
         _check_network(name, network, study)
-    calibration = datasets.load(study.data, study.root, "train", study.calibration_images)
-    test = datasets.load(study.data, study.root, "test", study.images)
+    _check_datapaths(study, networks.values())
+    calibration, test, warned = _images(study, networks)
     points = {
         (point.network, point.accelerator, point.table, digest(point.cost)): point
         for point in _points(study, networks, accelerators, tables, (calibration, test))
     }
-    return Plan(study, tuple(points.values()), networks, accelerators, tables, calibration, test)
+    return Plan(study, tuple(points.values()), networks, accelerators, tables, calibration, test, warned)
 
 
 def _load(key: str, texts: Sequence[str], load: Callable[[str], Loaded]) -> dict[str, Loaded]:
@@ -131,14 +134,46 @@ def _trained(text: str) -> Network:
 
 
 def _check_network(name: str, network: Network, study: Study) -> None:
-    data = DATASETS[study.data]
-    if network.input_shape != data.shape or network.outputs != len(data.classes):
-        wanted = f"images of {network.input_shape} in {network.outputs} classes"
-        raise ConfigError(f"networks: {name} takes {wanted}; data {data.name} has {data.shape} in {len(data.classes)}")
+    data = DATASETS.get(study.data)
+    if data and (network.input_shape != data.shape or network.outputs != len(data.classes)):
+        raise ConfigError(
+            f"networks: {name} takes {_taken(network)}; data {data.name} has {data.shape} in {len(data.classes)}"
+        )
     try:
         check_layer_names(study.quantization, network)
     except AddersimError as error:
         raise type(error)(f"quantization: {error} (network {name})") from None
+
+
+def _check_datapaths(study: Study, networks: Iterable[Network]) -> None:
+    """Refuse a datapath that no network could run on: it would change nothing, and seem to."""
+    computed = {layer.arithmetic for network in networks for layer in network.layers if isinstance(layer, Window)}
+    named = [datapath(one) for one in study.datapath or study.circuit or ()]
+    if idle := [one.name for one in named if one.arithmetic.name not in computed]:
+        told = f"no layer of the networks computes; they compute {', '.join(sorted(computed))}"
+        raise ConfigError(f"datapath: found {idle[0]}, which {told}")
+
+
+def _taken(network: Network) -> str:
+    return f"images of {network.input_shape} in {network.outputs} classes"
+
+
+def _images(study: Study, networks: Mapping[str, Network]) -> tuple[Images, Images, tuple[str, ...]]:
+    """Images that calibrate and labelled images to test, the same for all networks; and what is doubtful about them."""
+    first, *others = networks.values()
+    for one in others:
+        if (one.input_shape, one.outputs) != (first.input_shape, first.outputs) or (
+            one.classes and first.classes and one.classes != first.classes
+        ):
+            told = f"{one.name} takes {_taken(one)}, {first.name} takes {_taken(first)}"
+            raise ConfigError(f"networks: {told}; one sweep runs all of them on the same images and classes")
+    train = find_images(study.data, study.root, first, "train", study.calibration_images)
+    test = find_images(study.data, study.root, first, "test", study.images)
+    test.images.needed_labels("a sweep")
+    for one in others:
+        for found in (train, test):
+            check_declared(found.images.pixels, one.preprocessing, f"{found.images.name}, network {one.name}")
+    return train.images, test.images, tuple(dict.fromkeys((*test.warnings, *train.warnings)))
 
 
 def _points(

@@ -17,6 +17,7 @@ from addersim.exploration.sweeps.prices import price
 from addersim.exploration.sweeps.results import Row, point_row, read_study, write_results, write_study
 from addersim.exploration.sweeps.store import Store
 from addersim.exploration.sweeps.study import Study, load_study
+from addersim.format_quantity import how_many
 from addersim.quantization.rules import Quantization
 from addersim.tabular import Row as PlainRow
 from addersim.tabular import Tabular, percent
@@ -80,7 +81,7 @@ class Sweep(Tabular):
         return [dict(row) for row in self.rows]
 
     def _title(self) -> str:
-        return f"{len(self.rows):,} points in {self.folder}"
+        return f"{how_many(len(self.rows), 'points')} in {self.folder}"
 
     def _figures(self) -> dict[str, str]:
         best = max((row["accuracy"] for row in self.rows if row["accuracy"] is not None), default=None)
@@ -138,6 +139,8 @@ def sweep(
     """
     asked = study if isinstance(study, Study) else load_study(study)
     plan = make_plan(asked)
+    for one in plan.warnings:
+        note(f"warning: {one}")
     check_engine(engine, jobs, address)
     store = Store(Path(folder), note)
     store.open()

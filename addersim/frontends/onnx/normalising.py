@@ -91,6 +91,8 @@ def _instance_norm(call: Call) -> Flow:
 def _group_norm(call: Call) -> Flow:
     call.only("epsilon", "num_groups", "stash_type")
     flow, groups = call.flow(), call.attribute("num_groups", 0)
+    if groups < 1 or flow.shape[0] % groups:
+        call.fail(f"num_groups {groups} for {flow.shape[0]} channels; expected a number that divides them")
     found = reductions.normalise_groups(call.graph, call.name, flow, groups, call.attribute("epsilon", 1e-5))
     return _gained(call, found, *_by_channel(call, flow, groups if call.opset < 21 else flow.shape[0]))
 

@@ -19,11 +19,14 @@ Row = Callable[[Result, Result], Cell]
 
 
 def sentence(result: Result) -> str:
-    """How often the result is right, in words, as a list item of HTML; empty where no labelled images ran."""
+    """How often the result is right, or as float has it where there are no labels, as a list item of HTML."""
     found = result.simulation
-    if found is None or found.accuracy is None:
+    if found is None or (found.accuracy is None and found.agreement is None):
         return ""
-    words = f"{percent(found.accuracy)} of {whole(found.images)} images are right in fixed point"
+    if found.accuracy is None:
+        words = f"{percent(found.agreement)} of {whole(found.images)} images, which have no labels, are seen as in float"
+    else:
+        words = f"{percent(found.accuracy)} of {whole(found.images)} images are right in fixed point"
     if found.accuracy_float is not None:
         words += f", {percent(found.accuracy_float)} in float"
     warned = "".join(f" <strong>Warning</strong>: {escape(one)}." for one in found.warnings)

@@ -10,6 +10,7 @@ import msgspec
 import pandas as pd
 
 from addersim.errors import DataError
+from addersim.format_quantity import how_many
 from addersim.inputs.opening import MAX_FILE_BYTES, parsing, read_file
 from addersim.report.document import render_document
 from addersim.report.markup import definitions, escape
@@ -98,7 +99,7 @@ def _scan(folder: Path) -> pd.DataFrame | None:
 def _about(points: Points, study: dict[str, Any]) -> dict[str, str]:
     frame = points.frame
     swept = {AXES[axis]: ", ".join(_texts(frame[axis])) for axis in AXES}
-    images = f"{int(frame['images'].max()):,} test images of {study.get('data', 'the data set')}"
+    images = f"{how_many(int(frame['images'].max()), 'test images')} of {study.get('data', 'the data set')}"
     calibration = f"chosen on {study['calibration_images']:,} training images" if "calibration_images" in study else ""
     return {"points": f"{len(frame):,}", "images": images, "scales": calibration, **swept}
 

@@ -245,7 +245,7 @@ def test_bad_files_are_refused_in_one_line(tmp_path, network_file):
     objects = tmp_path / "objects.npz"
     np.savez(objects, a=np.array([{}], dtype=object), allow_pickle=True)
     assert "holds Python objects" in refused("count", objects)
-    assert "images have shape (256, 1, 28, 28); expected (images, 2, 10, 12)" in refused("simulate", network_file)
+    assert "takes images of 2 x 10 x 12 in 5 classes; name some with --data: your own" in refused("simulate", network_file)
     assert not (tmp_path / "pwned").exists()
 
 

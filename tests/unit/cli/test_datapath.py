@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 from addersim.cli import app
 from addersim.cli.sweep import make_study
 from addersim.errors import AddersimError, ConfigError
+from addersim.exploration.sweeps.plan import make_plan
 from addersim.exploration.sweeps.results import read_study, write_study
 from addersim.exploration.sweeps.study import Study
 
@@ -109,3 +110,43 @@ def test_a_study_that_names_both_or_an_unknown_datapath_is_refused():
 def test_an_option_replaces_a_studys_axis_under_its_former_name():
     found = make_study(["adder-vs-mac"], {"datapath": "xor"}, {})
     assert {rules.circuit for rules in found.rules()} == {"xor"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("simulate", "lenet5-conv", "--limit", "4"),
+        ("report", "lenet5-conv"),
+        ("search", "lenet5-conv", "--out", "never-made"),
+        ("count", "lenet5-conv"),
+        ("estimate", "lenet5-conv"),
+        ("compare", "lenet5-conv"),
+    ],
+    ids=lambda one: one[0],
+)
+def test_the_former_name_is_checked_as_the_new_one(arguments, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    told = "--datapath: found l1-xor, which no layer computes; the layers run on mac"
+    assert refusal(*arguments, "--circuit", "xor") == refusal(*arguments, "--datapath", "xor") == told
+
+
+@pytest.mark.parametrize("option", ["--datapath", "--circuit"])
+@pytest.mark.parametrize(
+    ("network", "given", "told"),
+    [
+        ("lenet5-conv", "2a,xor", "found l1-2a, which no layer of the networks computes; they compute mac"),
+        ("lenet5-adder", "xor,mac", "found mac, which no layer of the networks computes; they compute l1"),
+    ],
+)
+def test_a_sweep_refuses_datapaths_that_no_network_computes(option, network, given, told, tmp_path):
+    assert refusal("sweep", network, "--bits", "8", option, given, "--out", str(tmp_path / "s")) == f"datapath: {told}"
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_sweep_takes_datapaths_of_some_of_its_networks():
+    plan = make_plan(Study(networks=("lenet5-adder", "lenet5-conv"), bits=8, datapath=("2a", "xor", "mac"), images=2))
+    assert [(point.network, point.circuit) for point in plan.points] == [
+        ("lenet5-adder", "2a"),
+        ("lenet5-adder", "xor"),
+        ("lenet5-conv", None),
+    ]

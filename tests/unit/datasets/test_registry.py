@@ -293,7 +293,8 @@ def test_wrong_arguments(tmp_path, random):
     ("pixels", "labels", "message"),
     [
         (np.zeros((2, 1, 4, 4)), np.zeros(2, np.int64), "pixels are float64"),
-        (np.zeros((2, 4, 4), np.uint8), np.zeros(2, np.int64), r"shape \(2, 4, 4\)"),
+        (np.zeros((2, 1, 1, 4, 4), np.uint8), np.zeros(2, np.int64), r"shape \(2, 1, 1, 4, 4\)"),
+        (np.zeros(2, np.uint8), np.zeros(2, np.int64), r"shape \(2,\)"),
         (np.zeros((0, 1, 4, 4), np.uint8), np.zeros(0, np.int64), r"shape \(0, 1, 4, 4\)"),
         (np.zeros((2, 1, 4, 4), np.uint8), np.zeros(3, np.int64), r"labels are int64 of shape \(3,\)"),
         (np.zeros((2, 1, 4, 4), np.uint8), np.array([0, -1]), "label -1 of image 1"),

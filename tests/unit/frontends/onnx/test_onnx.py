@@ -359,7 +359,7 @@ REFUSED = [
     (lambda: model([node("Add", "add_out", "x")]), r"node 'add' \(Add\): the graph is cyclic"),
     (
         lambda: whole([node("Hardmax", "x")]),
-        r"1 operations have no layer: Hardmax at node 'hardmax': has no layer\. With countable",
+        r"1 operation has no layer: Hardmax at node 'hardmax': has no layer\. With countable",
     ),
     (
         lambda: whole([node("Relu", "x", domain="com.microsoft")]),
@@ -646,3 +646,10 @@ def test_a_bound_as_large_as_the_type_holds_is_none(tmp_path):
     ends = {"low": np.array(0, np.float32), "high": np.array(np.finfo(np.float32).max)}
     network = lower_onnx(saved(tmp_path, whole([node("Clip", "x", "low", "high")], ends)))
     assert [layer.maximum for layer in network.layers if layer.kind() == "relu"] == [None]
+
+
+@pytest.mark.parametrize("groups", [0, -1, 2])
+def test_groups_of_a_norm_that_do_not_divide_the_channels_are_refused(groups, tmp_path):
+    made = whole([node("GroupNormalization", "x", "g", "g", num_groups=groups)], {"g": np.ones(3, np.float32)}, opset=21)
+    with pytest.raises(LoweringError, match=rf"num_groups {groups} for 3 channels; expected a number that divides them"):
+        lower_onnx(saved(tmp_path, made))
