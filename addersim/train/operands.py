@@ -1,4 +1,4 @@
-"""What the kernels for CUDA, in whichever language, expect of their operands: channels last, sizes checked, below 2^31 values."""
+"""What the kernels for CUDA, in whichever language, expect of their operands: channels last, fewer than 2^31 values."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def channels_last(tensor: Tensor) -> Tensor:
 
 def geometry_of(adder: Tensor, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Geometry:
     """The window's moves, checked."""
-    kernel = adder.shape[2:]
-    return Geometry(*((pair[0], pair[1]) for pair in (kernel, stride, padding, dilation)), groups)
+    kernel, steps, sides, spread = ((pair[0], pair[1]) for pair in (adder.shape[2:], stride, padding, dilation))
+    return Geometry(kernel, steps, sides, spread, groups)
 
 
 def output_shape(x: Tensor, adder: Tensor, geometry: Geometry) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""The CUDA kernels' own source, compiled as C++, run on CPU tensors: every thread, block, barrier and copy, in shuffled order."""
+"""The CUDA kernels' own source, compiled as C++, run on CPU tensors: every thread, barrier and copy, in shuffled order."""
 
 import ctypes
 import subprocess
@@ -23,11 +23,7 @@ class Emulator:
         if not names:
             return
         path = self.folder / f"kernels{len(self.found)}"
-        entries = "\n".join(
-            f'extern "C" const char* entry{number}(unsigned x, unsigned y, unsigned count, int given, void** arguments, int ranges, '
-            f"const uintptr_t* range, unsigned seed) {{ return launch({name}, x, y, count, given, arguments, ranges, range, seed); }}"
-            for number, name in enumerate(names)
-        )
+        entries = "\n".join(f"ENTRY({number}, {name})" for number, name in enumerate(names))
         path.with_suffix(".cpp").write_text(kernels_source(PRIMITIVES) + "\n" + entries + "\n")
         flags = ["-std=c++17", "-O1", "-shared", "-fPIC", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror"]
         quiet = ["-Wno-unknown-pragmas", "-Wno-unused-function", "-Wno-unused-variable", "-Wno-clobbered"]

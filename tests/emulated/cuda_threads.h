@@ -157,7 +157,8 @@ static void call(void (*kernel)(ARGUMENTS...), void** arguments, std::index_sequ
 
 // Runs a kernel with arguments as cuLaunchKernel takes them; the answer is what went wrong, or nothing.
 template <typename... ARGUMENTS>
-static const char* launch(void (*kernel)(ARGUMENTS...), unsigned columns, unsigned rows, unsigned count, int given, void** arguments, int ranges, const uintptr_t* range, unsigned seed) {
+static const char* launch(void (*kernel)(ARGUMENTS...), unsigned columns, unsigned rows, unsigned count, int given, void** arguments,
+                          int ranges, const uintptr_t* range, unsigned seed) {
   if (given != (int)sizeof...(ARGUMENTS)) return "another number of arguments than the kernel has";
   std::mt19937 random(seed);
   std::vector<char> stacks;
@@ -173,3 +174,10 @@ static const char* launch(void (*kernel)(ARGUMENTS...), unsigned columns, unsign
     }
   return fault.c_str();
 }
+
+// A name of C for an instance of a kernel, whose own name has commas.
+#define ENTRY(NUMBER, ...)                                                                                                              \
+  extern "C" const char* entry##NUMBER(unsigned columns, unsigned rows, unsigned count, int given, void** arguments, int ranges,          \
+                                       const uintptr_t* range, unsigned seed) {                                                           \
+    return launch(__VA_ARGS__, columns, rows, count, given, arguments, ranges, range, seed);                                             \
+  }
