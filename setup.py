@@ -55,6 +55,6 @@ setup(
     ext_modules=cythonize([core], compiler_directives={"language_level": "3"}),
     cmdclass={"build_ext": BuildCore},
     packages=find_namespace_packages(include=["addersim", "addersim.*"]),
-    package_data={"": ["*.csv", "*.css", "*.js", "*.md", "*.npz", "*.pyi", "*.toml", "py.typed"]},
+    package_data={"": ["*.csv", "*.css", "*.cu", "*.cuh", "*.js", "*.md", "*.npz", "*.pyi", "*.toml", "py.typed"]},
     zip_safe=False,
 )

@@ -6,6 +6,7 @@ Memory stays within inputs, filters and outputs: nothing of the size outputs x w
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,22 @@ def _run(run: Callable[..., Any], in_doubles: Callable[..., Tensor], geometry: t
     return _tensor(run(*map(_array, tensors), **moves, threads=torch.get_num_threads()), kind)
 
 
+def _for_cuda(x: Tensor) -> Any:
+    """The kernels for a tensor on a GPU: those in CUDA C++ where they can be compiled for it, else Triton's."""
+    from addersim.train.cuda import device, launches
+
+    if device.is_usable(x.device):
+        return launches
+    if not find_spec("triton"):
+        raise DataError(
+            f"adder layer: input is on {x.device}, for which no kernels can be compiled: pip install 'addersim[cuda]' "
+            f"(compute capability 8.0 or newer) or triton, or move the layer to the cpu"
+        )
+    from addersim.train import triton_kernels
+
+    return triton_kernels
+
+
 @torch.library.custom_op("addersim::l1_forward", mutates_args=(), device_types="cpu")
 def l1_forward(x: Tensor, adder: Tensor, stride: Pair, padding: Pair, dilation: Pair, groups: int, sign: bool) -> Tensor:
     """``Y = -sum |X - F|``; `sign` chooses the filter gradient. Shapes as in `addersim.train.reference.l1_forward`."""
@@ -77,9 +94,8 @@ def _(x: Tensor, adder: Tensor, stride: Pair, padding: Pair, dilation: Pair, gro
 
 @l1_forward.register_kernel("cuda")
 def _(x: Tensor, adder: Tensor, stride: Pair, padding: Pair, dilation: Pair, groups: int, sign: bool) -> Tensor:
-    from addersim.train import triton_kernels
-
-    return triton_kernels.l1_forward(x, adder, stride, padding, dilation, groups)
+    result: Tensor = _for_cuda(x).l1_forward(x, adder, stride, padding, dilation, groups)
+    return result
 
 
 @torch.library.custom_op("addersim::l1_input_gradient", mutates_args=(), device_types="cpu")
@@ -98,9 +114,8 @@ def _(gradient: Tensor, x: Tensor, adder: Tensor, stride: Pair, padding: Pair, d
 
 @l1_input_gradient.register_kernel("cuda")
 def _(gradient: Tensor, x: Tensor, adder: Tensor, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Tensor:
-    from addersim.train import triton_kernels
-
-    return triton_kernels.l1_input_gradient(gradient, x, adder, stride, padding, dilation, groups)
+    result: Tensor = _for_cuda(x).l1_input_gradient(gradient, x, adder, stride, padding, dilation, groups)
+    return result
 
 
 @torch.library.custom_op("addersim::l1_sign_filter_gradient", mutates_args=(), device_types="cpu")
@@ -119,9 +134,8 @@ def _(gradient: Tensor, x: Tensor, adder: Tensor, stride: Pair, padding: Pair, d
 
 @l1_sign_filter_gradient.register_kernel("cuda")
 def _(gradient: Tensor, x: Tensor, adder: Tensor, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Tensor:
-    from addersim.train import triton_kernels
-
-    return triton_kernels.l1_sign_filter_gradient(gradient, x, adder, stride, padding, dilation, groups)
+    result: Tensor = _for_cuda(x).l1_sign_filter_gradient(gradient, x, adder, stride, padding, dilation, groups)
+    return result
 
 
 @torch.library.custom_op("addersim::l1_filter_gradient", mutates_args=())

@@ -14,7 +14,6 @@ that they compile for compute capability 8.0 and 9.0. They have not run on a GPU
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -22,12 +21,9 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from addersim.arithmetic.geometry import Geometry
-from addersim.errors import DataError, NetworkError
+from addersim.train.operands import Pair, channels_last, check_size, geometry_of, output_shape
 
 __all__ = ["CONFIGS", "l1_forward", "l1_input_gradient", "l1_sign_filter_gradient"]
-
-Pair = Sequence[int]
 
 UNROLL = tl.constexpr(4)
 """Steps of the innermost loop that are unrolled, so that loads are under way while sums are added."""
@@ -160,11 +156,11 @@ def l1_forward(
 
     `kernel` is the autotuned kernel; tests put one tile after the other in its place.
     """
-    x, filters = _channels_last(x), adder.detach().permute(2, 3, 1, 0).contiguous()
+    x, filters = channels_last(x), adder.detach().permute(2, 3, 1, 0).contiguous()
     shape, sizes = _sizes(x, adder, stride, padding, dilation, groups)
     y = torch.empty(shape, dtype=torch.promote_types(x.dtype, adder.dtype), device=x.device).permute(0, 3, 1, 2)
     pixels = math.prod(shape[:3])
-    _check_size(x, y)
+    check_size(x, y)
     grid = _grid(pixels, shape[3] // groups, groups)
     with torch.cuda.device_of(x):  # Triton launches on the current device, whichever the tensors are on
         kernel[grid](x, filters, x.new_zeros(adder.shape[1]), y, pixels, *sizes)
@@ -183,11 +179,11 @@ def l1_input_gradient(
     kernel: Any = _INPUT_GRADIENT,
 ) -> Tensor:
     """Sum of ``HardTanh(F - X) g`` over outputs and windows, in the shape and type of `x`; `kernel` as in `l1_forward`."""
-    gradient, x = _channels_last(gradient), _channels_last(x)
+    gradient, x = channels_last(gradient), channels_last(x)
     result, filters = torch.empty_like(x), adder.detach().permute(2, 3, 0, 1).contiguous()
     outputs, channels, pixels = adder.shape[0] // groups, adder.shape[1], x[:, 0].numel()
     shape, sizes = _sizes(x, adder, stride, padding, dilation, groups)
-    _check_size(x, gradient, shape=shape)
+    check_size(x, gradient, shape=shape)
     grid = _grid(pixels, channels, groups)
     with torch.cuda.device_of(x):
         kernel[grid](gradient, x, filters, gradient.new_zeros(outputs), result, pixels, *sizes)
@@ -206,12 +202,12 @@ def l1_sign_filter_gradient(
     kernel: Any = _SIGN_FILTER_GRADIENT,
 ) -> Tensor:
     """Sum of ``sgn(X - F) g`` over images and pixels, in the shape and type of `adder`; `kernel` as in `l1_forward`."""
-    gradient, x = _channels_last(gradient), _channels_last(x)
+    gradient, x = channels_last(gradient), channels_last(x)
     filters, pixels = adder.detach().permute(2, 3, 1, 0).contiguous(), gradient[:, 0].numel()
     splits = triton.cdiv(pixels, SPLIT)
     parts = torch.empty((splits, *filters.shape), dtype=torch.float32, device=x.device)
     shape, sizes = _sizes(x, adder, stride, padding, dilation, groups)
-    _check_size(x, gradient, parts, shape=shape)
+    check_size(x, gradient, parts, shape=shape)
     grid = _grid(adder[0].numel(), adder.shape[0] // groups, groups * splits)
     with torch.cuda.device_of(x):
         kernel[grid](gradient, x, filters, parts, pixels, *sizes, SPLIT)
@@ -219,25 +215,14 @@ def l1_sign_filter_gradient(
     return result.contiguous(memory_format=torch.channels_last)
 
 
-def _channels_last(tensor: Tensor) -> Tensor:
-    """A tensor stored channels last for certain: torch calls other layouts so too, where sizes are 1."""
-    return tensor.detach().permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
-
-
-def _pair(values: Pair) -> tuple[int, int]:
-    return values[0], values[1]
-
-
 def _sizes(
     x: Tensor, adder: Tensor, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Channels-last shape of the output, checked; and the sizes as every kernel takes them, from `channels` on."""
-    images, channels, height, width = x.shape
-    outputs, channels_of_group, *kernel = adder.shape
-    geometry = Geometry(_pair(kernel), _pair(stride), _pair(padding), _pair(dilation), groups)
-    shape = geometry.output_shape((images, height, width, channels), (outputs, *geometry.kernel, channels_of_group))
+    geometry = geometry_of(adder, stride, padding, dilation, groups)
+    shape = output_shape(x, adder, geometry)
     moves = *geometry.kernel, *geometry.stride, *geometry.padding, *geometry.dilation
-    return shape, (channels_of_group, outputs // geometry.groups, geometry.groups, height, width, *shape[1:3], *moves)
+    return shape, (adder.shape[1], adder.shape[0] // geometry.groups, geometry.groups, *x.shape[2:], *shape[1:3], *moves)
 
 
 def _grid(rows: int, columns: int, others: int) -> Any:
@@ -248,15 +233,3 @@ def _grid(rows: int, columns: int, others: int) -> Any:
         return triton.cdiv(rows, height), triton.cdiv(columns, width), others
 
     return count
-
-
-def _check_size(x: Tensor, upstream: Tensor, *tensors: Tensor, shape: tuple[int, ...] = ()) -> None:
-    """Refuse a gradient of another shape than the output's, and sizes beyond 32 bits, in which the kernels count."""
-    found = upstream.permute(0, 2, 3, 1).shape
-    if shape and found != shape:
-        raise NetworkError(f"gradient: shape {tuple(found)}, channels last; the layer's output has {shape}")
-    largest = max(tensor.numel() for tensor in (x, upstream, *tensors))
-    if largest >= 1 << 31:
-        raise DataError(
-            f"adder layer: {largest:,} values in one tensor; the CUDA kernels take fewer than 2^31: use a smaller batch"
-        )

@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 triton = pytest.importorskip("triton", reason="Triton is not installed")
 
 from addersim.errors import DataError, NetworkError  # noqa: E402
-from addersim.train import kernels  # noqa: E402
+from addersim.train import kernels, operands  # noqa: E402
 
 if os.environ.get("TRITON_INTERPRET") != "1":
     pytest.skip("TRITON_INTERPRET is not 1: the kernels would need a GPU", allow_module_level=True)
@@ -126,7 +126,7 @@ def test_bad_shapes_never_reach_a_kernel(monkeypatch):
     ):
         triton_kernels.l1_input_gradient(gradient[..., :-1], x, adder, *geometry)
     with pytest.raises(DataError, match=r"2,147,483,648 values in one tensor; the CUDA kernels take fewer than 2\^31"):
-        triton_kernels._check_size(x, torch.empty(1 << 31, 1, 1, 1, device="meta"))
+        operands.check_size(x, torch.empty(1 << 31, 1, 1, 1, device="meta"))
 
 
 COMPILE = """

@@ -58,6 +58,7 @@ ONLY_IN = {
     "pandas": {"report", "tabular"},
     "plotly": {"report"},
     "triton": {"train"},
+    "cuda": {"train.cuda"},
     "typer": {"cli"},
     "joblib": {"exploration.sweeps"},
     "dask": {"exploration.sweeps"},
@@ -232,7 +233,7 @@ def _loaded_by(statement):
     ],
 )
 def test_imports_stay_light(statement, more):
-    heavy = {"torch", "pandas", "plotly", "triton", "onnx", "joblib", "distributed", "pyarrow", "optuna"}
+    heavy = {"torch", "pandas", "plotly", "triton", "cuda", "onnx", "joblib", "distributed", "pyarrow", "optuna"}
     assert not (heavy | more) & _loaded_by(statement)
 
 

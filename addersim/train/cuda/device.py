@@ -1,0 +1,103 @@
+"""Compiles the kernels by NVRTC, times their tiles once for each shape, and launches on torch's current stream.
+
+Nothing of this has run on a GPU yet: tests compile the kernels, read their machine code, and run their source on a CPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from addersim.train.cuda.launch import Launch
+from addersim.train.cuda.source import kernels_source
+
+__all__ = ["compile_kernel", "is_usable", "run"]
+
+OLDEST = (8, 0)
+"""Compute capability from which on copies to shared memory pass the registers by."""
+REPEATS = 3
+"""Launches of a tile that are timed, after one that is not."""
+
+
+@cache
+def has_compiler() -> bool:
+    """Whether cuda-core and an NVRTC library are there: neither needs a GPU."""
+    try:
+        import cuda.core
+        from cuda.bindings import nvrtc
+
+        cuda.core.Program  # noqa: B018
+        status, *_ = nvrtc.nvrtcVersion()
+    except (ImportError, AttributeError, RuntimeError):  # cuda.pathfinder's error for a library that is not there is the last
+        return False
+    return int(status) == 0
+
+
+def is_usable(device: torch.device) -> bool:
+    """Whether tensors on a device can take these kernels; where not, Triton's are the fallback."""
+    return device.type == "cuda" and torch.cuda.get_device_capability(device) >= OLDEST and has_compiler()
+
+
+def compile_kernel(name: str, architecture: str) -> Any:
+    """Machine code of one kernel, such as ``l1_forward<float,float,4,Tile<8,8,8,16>>``, for one of ``sm_80``, ``sm_90``..."""
+    from cuda.core import Program, ProgramOptions
+
+    program = Program(kernels_source(), "c++", ProgramOptions(arch=architecture, std="c++17", name=name))
+    return program.compile("cubin", name_expressions=[name])
+
+
+@cache
+def _kernel(name: str, index: int) -> Any:
+    major, minor = torch.cuda.get_device_capability(index)
+    return compile_kernel(name, f"sm_{major}{minor}").get_kernel(name)
+
+
+def run(candidates: Sequence[Launch]) -> None:
+    """Run one of several launches that give the same: the one that was fastest for such sizes."""
+    (first, *_), tensors = candidates, [one for one in candidates[0].arguments if isinstance(one, Tensor)]
+    index = tensors[0].device.index
+    with torch.cuda.device(index):  # a stream is the current one of the current device
+        if len(candidates) > 1 and not torch.cuda.is_current_stream_capturing():
+            sizes = tuple(one for one in first.arguments if isinstance(one, int))
+            known, key = _fastest(index), (tuple(one.kernel for one in candidates), sizes)
+            if key not in known:
+                times = [_milliseconds(one, index) for one in candidates]
+                known[key] = times.index(min(times))
+            first = candidates[known[key]]
+        _launch(first, index)
+
+
+@cache
+def _fastest(index: int) -> dict[object, int]:
+    """Of a device, the place of the fastest among the candidates for given sizes."""
+    return {}
+
+
+def _milliseconds(one: Launch, index: int) -> float:
+    begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
+    _launch(one, index)
+    begin.record()
+    for _ in range(REPEATS):
+        _launch(one, index)
+    end.record()
+    end.synchronize()
+    return float(begin.elapsed_time(end))
+
+
+def _launch(one: Launch, index: int) -> None:
+    from cuda.core import Device, LaunchConfig, launch
+
+    kernel, device = _kernel(one.kernel, index), Device(index)
+    device.set_current()  # the thread may be autograd's
+    stream = device.create_stream(torch.cuda.current_stream(index))
+    launch(stream, LaunchConfig(grid=one.grid, block=one.threads), kernel, *_arguments(one))
+
+
+def _arguments(one: Launch) -> list[Any]:
+    """Addresses as Python's integers, which are passed as pointers, and numbers of 32 bits."""
+    return [value.data_ptr() if isinstance(value, Tensor) else np.int32(value) for value in one.arguments]

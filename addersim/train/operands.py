@@ -1,0 +1,43 @@
+"""What the kernels for CUDA, in whichever language, expect of their operands: channels last, fewer than 2^31 values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from addersim.arithmetic.geometry import Geometry
+from addersim.errors import DataError, NetworkError
+
+__all__ = ["Pair", "channels_last", "check_size", "geometry_of", "output_shape"]
+
+Pair = Sequence[int]
+
+
+def channels_last(tensor: Tensor) -> Tensor:
+    """A tensor stored channels last for certain: torch calls other layouts so too, where sizes are 1."""
+    return tensor.detach().permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
+
+
+def geometry_of(adder: Tensor, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Geometry:
+    """The window's moves, checked."""
+    kernel, steps, sides, spread = ((pair[0], pair[1]) for pair in (adder.shape[2:], stride, padding, dilation))
+    return Geometry(kernel, steps, sides, spread, groups)
+
+
+def output_shape(x: Tensor, adder: Tensor, geometry: Geometry) -> tuple[int, ...]:
+    """Channels-last shape of the output, checked."""
+    images, channels, height, width = x.shape
+    return geometry.output_shape((images, height, width, channels), (adder.shape[0], *geometry.kernel, adder.shape[1]))
+
+
+def check_size(x: Tensor, upstream: Tensor, *tensors: Tensor, shape: tuple[int, ...] = ()) -> None:
+    """Refuse a gradient of another shape than the output's, and sizes beyond 32 bits, in which the kernels count."""
+    found = upstream.permute(0, 2, 3, 1).shape
+    if shape and found != shape:
+        raise NetworkError(f"gradient: shape {tuple(found)}, channels last; the layer's output has {shape}")
+    largest = max(tensor.numel() for tensor in (x, upstream, *tensors))
+    if largest >= 1 << 31:
+        raise DataError(
+            f"adder layer: {largest:,} values in one tensor; the CUDA kernels take fewer than 2^31: use a smaller batch"
+        )
