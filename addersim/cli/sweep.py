@@ -74,7 +74,10 @@ def run(
 
     Options take lists with commas and replace the study's axes. The folder gets tables and a page, index.html.
     """
+    from rich.console import Console
+
     from addersim.exploration.sweeps.run import recall, sweep
+    from addersim.exploration.sweeps.training import train_networks
 
     axes = {
         "bits": bits,
@@ -98,7 +101,7 @@ def run(
             raise ConfigError(f"--report lays out the sweep that {output} holds; leave out {given[0]}")
         found = recall(output, note=complain)
     else:
-        study = make_study(what or [], axes, others)
+        study = train_networks(make_study(what or [], axes, others), output, console=Console(stderr=True), note=complain)
         with _watch() as progress:
             how: dict[str, Any] = {"jobs": jobs, "engine": engine, "address": address, "retry": retry}
             found = sweep(study, output, **how, progress=progress, note=complain)

@@ -93,6 +93,12 @@ class Plan:
     warnings: tuple[str, ...] = ()
 
 
+def check_costs(study: Study) -> None:
+    """Refuse a study whose accelerators or tables do not exist, in the same words."""
+    _load("accelerator", study.accelerator, load_accelerator)
+    _load("table", study.table, load_table)
+
+
 def make_plan(study: Study) -> Plan:
     """Load and check all that a study names, so that nothing impossible is found out after hours of work.
 

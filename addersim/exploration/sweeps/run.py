@@ -17,6 +17,7 @@ from addersim.exploration.sweeps.prices import price
 from addersim.exploration.sweeps.results import Row, point_row, read_study, write_results, write_study
 from addersim.exploration.sweeps.store import Store
 from addersim.exploration.sweeps.study import Study, load_study
+from addersim.exploration.sweeps.training import train_networks
 from addersim.format_quantity import how_many
 from addersim.quantization.rules import Quantization
 from addersim.tabular import Row as PlainRow
@@ -137,7 +138,7 @@ def sweep(
     AddersimError
         For a point that cannot exist, before anything is done; and a `SweepError` where the sweep has to stop.
     """
-    asked = study if isinstance(study, Study) else load_study(study)
+    asked = train_networks(study if isinstance(study, Study) else load_study(study), folder, note=note)
     plan = make_plan(asked)
     for one in plan.warnings:
         note(f"warning: {one}")

@@ -40,7 +40,10 @@ class Study(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     Attributes
     ----------
     networks
-        Bundled names, files or architectures.
+        Bundled names or files of trained networks.
+    training
+        Networks that are trained first (needs torch): ``recipe``, a bundled training study or a TOML file, and any key of
+        `addersim.train.recipe.Recipe` with one value or a list: one network for each combination.
     bits
         Widths of weights and activations together: a number, a list, or a text such as ``2..8,12,16``.
     weight_bits, activation_bits
@@ -78,9 +81,12 @@ class Study(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     [2, 2, 3, 3, 4, 4, 8, 8]
     >>> Study(networks="lenet5-adder", clip_weights=False).clip_weights
     (False,)
+    >>> Study(training={"recipe": "lenet5-mnist", "architecture": ["lenet5-adder", "lenet5-xnor"]}).networks
+    ()
     """
 
-    networks: Names
+    networks: tuple[Name, ...] = ()
+    training: dict[str, Any] | None = None
     bits: Widths | None = None
     weight_bits: Widths | None = None
     activation_bits: Widths | None = None
@@ -103,6 +109,8 @@ class Study(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     def __post_init__(self) -> None:
         for key, value in _checked(self).items():
             force_setattr(self, key, value)
+        if not self.networks and not self.training:
+            raise ConfigError("networks: found none, needs at least one, or a table [training] that makes some")
         if self.bits is not None and (self.weight_bits is not None or self.activation_bits is not None):
             raise ConfigError("bits: stands for weight_bits and activation_bits together; give it or them, not both")
         if self.datapath is not None and self.circuit is not None:
@@ -110,7 +118,7 @@ class Study(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         for text in self.accumulator or ():
             Accumulator.parse(text)
         costs = (self.accelerator, self.table, self.batch or (1,))
-        if (total := math.prod(map(len, (self.networks, self._widths(), *self._choices(), *costs)))) > MOST_POINTS:
+        if (total := math.prod(map(len, (self.networks or (1,), self._widths(), *self._choices(), *costs)))) > MOST_POINTS:
             raise ConfigError(f"{total:,} points; a study has at most {MOST_POINTS:,}")
 
     def rules(self) -> Iterator[Quantization]:

@@ -80,7 +80,7 @@ def test_one_value_given_for_an_axis_is_an_axis_of_one_value(axis, value):
     ("axis", "value", "message"),
     [
         ("networks", 3, "networks[0]: found 3, needs a non-empty text"),
-        ("networks", (), "networks: found [], needs a list, each item a non-empty text"),
+        ("networks", (), "networks: found none, needs at least one, or a table"),
         ("bits", 4.5, "bits: found 4.5, needs a whole number or a text or a list, each item a whole number"),
         ("weight_bits", True, "weight_bits: found True, needs a whole number"),
         ("accumulator", 16, "accumulator[0]: found 16, needs a non-empty text"),
@@ -177,7 +177,7 @@ def test_files_of_one_name_are_told_apart(tmp_path):
         ('accumulator = ["7:wrap"]', "accumulator: found 7, needs a whole number in 8..48"),
         ('circuit = ["3a"]', "circuit[0]: found '3a', needs '1c1a' or '2a' or 'xor'"),
         ("batch = [0]", "batch[0]: found 0, needs a whole number in 1.."),
-        ("accelerators = []", "unknown key accelerators; known: networks, bits"),
+        ("accelerators = []", "unknown key accelerators; known: networks, training"),
         ("[quantization]\nmultiplier_bits = 1", "multiplier_bits: found 1, needs a whole number in 2..32"),
     ],
     ids=lambda value: value.partition("\n")[0],
