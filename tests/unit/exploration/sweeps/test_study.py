@@ -80,7 +80,6 @@ def test_one_value_given_for_an_axis_is_an_axis_of_one_value(axis, value):
     ("axis", "value", "message"),
     [
         ("networks", 3, "networks[0]: found 3, needs a non-empty text"),
-        ("networks", (), "networks: found none, needs at least one, or a table"),
         ("bits", 4.5, "bits: found 4.5, needs a whole number or a text or a list, each item a whole number"),
         ("weight_bits", True, "weight_bits: found True, needs a whole number"),
         ("accumulator", 16, "accumulator[0]: found 16, needs a non-empty text"),
