@@ -168,7 +168,7 @@ def narrowed(widths: Sequence[int], least: Sequence[int], width: int, gap: int =
     Examples
     --------
     >>> narrowed([30, 20, 9], [8, 8, 9], 40)
-    [14, 13, 9]
+    [13, 14, 9]
     """
     found = list(widths)
     while (excess := sum(found) + gap * (len(found) - 1) - width) > 0:

@@ -173,13 +173,13 @@ def _print(found: Comparison) -> None:
     print_table(f"{results[0].name} and what is compared with it", rows)
     say()
     for contrast in contrasts:
-        say(headline(contrast.first, contrast.result).replace("\N{NO-BREAK SPACE}", " "))
+        say(headline(contrast.first, contrast.result))
         if causes := contrast.causes():
             more = f", and {len(causes) - CAUSES} more" if len(causes) > CAUSES else ""
-            listed = ", ".join(map(str, causes[:CAUSES])).replace("\N{NO-BREAK SPACE}", " ")
+            listed = ", ".join(map(str, causes[:CAUSES]))
             say(f"  due to: {listed}{more}")
     if not contrasts:
-        say(headline(results[0]).replace("\N{NO-BREAK SPACE}", " "))
+        say(headline(results[0]))
 
 
 def _cells(result: Result, contrast: Contrast | None) -> dict[str, Any]:

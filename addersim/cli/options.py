@@ -61,7 +61,7 @@ Data = Annotated[
     typer.Option(
         "--data",
         metavar="SET|FILE|FOLDER",
-        help="Image set (addersim list data); or your own .npz (images, labels), .npy (images) or folder of pictures (one "
+        help="Image set (addersim list data); or your own .npz (images, labels), .npy (images) or folder of pictures (a "
         "folder a class): uint8, or floats normalised as in training. train_images or a folder train calibrate; else the "
         "first 256 images do, and a warning says so.",
         show_default="fashion-mnist-2000, where the network takes it",

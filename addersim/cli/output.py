@@ -37,9 +37,12 @@ _NAMES = 22
 
 
 def say(text: str = "", indent: int = 2) -> None:
-    """A text on standard output, without characters that a terminal obeys; lines after the first are indented."""
+    """A text on standard output, without characters that a terminal obeys; lines after the first are indented.
+
+    What a no-break space holds together stays on one line.
+    """
     for line in lines_of(printable(text), width_of_output(), indent):
-        print(line)
+        print(line.replace("\N{NO-BREAK SPACE}", " "))
 
 
 def say_fact(name: str, value: str) -> None:

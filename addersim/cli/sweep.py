@@ -177,7 +177,7 @@ def _print(found: Sweep) -> None:
     if shown:
         print_table(title, [_line(row, names) for row in shown], lead=len(names))
     if len(shown) < len(rows):
-        say(f"Pareto-optimal points only; all {len(rows):,} are in {found.files[0]}")
+        say(f"Pareto-optimal points only; all {len(rows):,} are in {found.files[0].name}")
     say()
     for name in points.frame["network"].unique():
         say(f"{name}: {_fewest(points, name)}")

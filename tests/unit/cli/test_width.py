@@ -141,6 +141,12 @@ def test_lines_keep_every_word(text, width):
     assert all(len(line) <= width or len(line.split()) == 1 for line in lines)
 
 
+def test_a_number_stays_beside_its_unit(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "20")
+    say("an image takes 11.15\N{NO-BREAK SPACE}uJ of it")
+    assert capsys.readouterr().out == "an image takes\n  11.15 uJ of it\n"
+
+
 def test_a_path_stays_in_one_piece_and_a_sentence_does_not(capsys, tmp_path):
     path = tmp_path / ("a folder " * 20).strip()
     say_file("report", path)
