@@ -89,10 +89,20 @@ class Codec:
         return FixedFormat(max(2, bits_for(-most, most)))
 
     def stored_bits(self, held: FixedFormat) -> int:
-        """The stored width whose values are in a format."""
+        """The stored width whose values a format is for.
+
+        Raises
+        ------
+        FormatError
+            For a format of another width than those of `format`.
+        """
         if self.uniform:
             return held.bits
-        return next(bits for bits in range(self.fewest, self.most + 1) if self.format(bits).bits >= held.bits)
+        widths = {self.format(bits).bits: bits for bits in range(self.fewest, self.most + 1)}
+        if held.bits not in widths or not held.signed:
+            allowed = ", ".join(f"s{bits}" for bits in widths)
+            raise FormatError(f"{self.name} weights in the format {held}; they are held in {allowed}")
+        return widths[held.bits]
 
     def nearest(self, values: Array, bits: int) -> Array:
         """The value next to each real; of two as near the smaller one in magnitude, or with uniform values the even one.

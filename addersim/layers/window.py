@@ -13,7 +13,7 @@ from addersim.arithmetic.arithmetics import ARITHMETICS, Arithmetic
 from addersim.arithmetic.datapaths import DATAPATHS, datapath
 from addersim.arithmetic.fixed import Accumulator, FixedFormat, bits_for
 from addersim.arithmetic.geometry import Geometry
-from addersim.errors import NetworkError
+from addersim.errors import FormatError, NetworkError
 from addersim.kernels.checks import Moves
 from addersim.layers.affine import IntegerAffine
 from addersim.layers.base import (
@@ -237,9 +237,13 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
     def _check_values(self, where: str) -> None:
         """Refuse weights that are no values of their codec; those of a layer that is only counted are no weights."""
         codec = self._arithmetic.codec
+        try:
+            bits = self._weight_bits()
+        except FormatError as error:
+            raise NetworkError(f"{where}: {error}") from None
         if codec.uniform or stands_in(self.weights):
             return
-        allowed = codec.levels(self._weight_bits())
+        allowed = codec.levels(bits)
         if strange := sorted(set(np.unique(np.abs(self.weights)).tolist()) - set(allowed)):
             held = ", ".join(map(str, allowed))
             raise NetworkError(f"{where}: weight of magnitude {strange[0]}; {codec.name} weights have magnitudes {held}")

@@ -89,6 +89,22 @@ WINDOWS = [
 ]
 
 
+CODED = [
+    # what, datapath, input, weights, hardware, paper, operand bits, accumulator bits, stored bits of a weight
+    # 8 x 1, either sign: 4 bits and a sign; 16 outputs take one sum of a tree each
+    ("signs", "xnor", s(1), s(2), "xor1=128 add1=128 add5=16", "xor1=128 add1=128", 1, 5, 1),
+    ("signs of wide inputs", "xnor", S8, s(2), "xor1=128 add1=128 add5=16", "xor1=128 add1=128", 1, 5, 1),
+    # 8 x 255: 11 bits and a sign
+    ("ternary", "ternary", U8, s(2), "mux8=128 xor8=128 add12=128", "add8=128", 8, 12, 2),
+    # x shifted by up to 6 places; 8 x 255 x 64 = 130,560: 17 bits and a sign
+    ("shift", "shift", U8, s(8), "shift14=128 mux14=128 xor14=128 add18=128", "shift14=128 add14=128", 14, 18, 4),
+    # by up to 14 places; 8 x 255 x 16384 = 33,423,360: 25 bits and a sign
+    ("wide shift", "shift", U8, s(16), "shift22=128 mux22=128 xor22=128 add26=128", "shift22=128 add22=128", 22, 26, 5),
+    # 10 x fits 4 more bits; 8 x 255 x 10 = 20,400: 15 bits and a sign
+    ("two shifts", "apot", U8, s(5), "shift12=256 mux12=256 add12=128 xor12=128 add16=128", "shift12=256 add12=256", 12, 16, 4),
+]  # fmt: skip
+
+
 def counts(text):
     """``add8=24`` as OpCounts print it."""
     return dict(part.split("=") for part in text.split())
@@ -98,12 +114,43 @@ def same(found, text):
     assert {f"{op}{bits}": str(number) for (op, bits), number in found.items()} == counts(text)
 
 
-def window(datapath, x, w, accumulator=EXACT, shape=(4, 2, 2, 2), **fields):
-    weights = np.zeros(shape, w.dtype)
+def window(datapath, x, w, accumulator=EXACT, shape=(4, 2, 2, 2), weight=0, **fields):
+    weights = np.full(shape, weight, w.dtype)
     return IntegerWindow(
         name="w", inputs=("x",), twin=None, datapath=datapath, weights=weights, input_format=x, weight_format=w,
         accumulator=accumulator, **fields,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("row", CODED, ids=lambda row: row[0])
+def test_windows_of_few_values(row):
+    _, datapath, x, w, hardware, paper, operand_bits, accumulator_bits, stored = row
+    found = bill_of(window(datapath, x, w, weight=1), Value.of((2, 3, 3), x))
+    same(found.hardware, hardware)
+    same(found.paper, paper)
+    assert (found.operand_bits, found.accumulator_bits, found.weights) == (operand_bits, accumulator_bits, Operand(32, stored))
+
+
+def test_a_tree_of_signs_takes_32_at_a_time():
+    for taps, sums in ((32, 1), (33, 2), (64, 2)):
+        found = bill_of(window("xnor", s(1), s(2), shape=(3, 1, 1, taps), weight=-1), Value.of((taps, 2, 2), s(1)))
+        same(found.hardware, f"xor1={12 * taps} add1={12 * taps} add{found.accumulator_bits}={12 * sums}")
+
+
+@pytest.mark.parametrize(
+    ("datapath", "held", "weight", "message"),
+    [
+        ("xnor", s(2), 0, r"layer w: weight of magnitude 0; sign weights have magnitudes 1"),
+        ("xnor", S8, 1, r"layer w: sign weights in the format fx8\.0; they are held in s2"),
+        ("shift", s(3), 1, r"layer w: power-of-two weights in the format fx3\.0; they are held in s2, s4, s8, s16"),
+        ("ternary", s(2), -2, r"layer w: weight of magnitude 2; ternary weights have magnitudes 0, 1"),
+        ("shift", S8, 3, r"layer w: weight of magnitude 3; power-of-two weights have magnitudes 0, 1, 2, 4, 8, 16, 32, 64"),
+        ("apot", s(5), 5, r"layer w: weight of magnitude 5; two-powers weights have magnitudes 0, 1, 2, 3, 4, 6, 8, 10"),
+    ],
+)
+def test_weights_that_are_no_values_of_their_codec_are_refused(datapath, held, weight, message):
+    with pytest.raises(NetworkError, match=f"^{message}$"):
+        window(datapath, U8, held, weight=weight)
 
 
 @pytest.mark.parametrize("row", WINDOWS, ids=lambda row: row[0])
@@ -151,10 +198,10 @@ def average(gain, kernel=(2, 2), multiplier_bits=16, **fields):
     )  # fmt: skip
 
 
-def affine(multiplier, addend, shift, multiplier_bits=16):
+def affine(multiplier, addend, shift, multiplier_bits=16, output=U8):
     return IntegerAffine(
         name="a", inputs=("x",), twin=None, multiplier=np.array(multiplier, np.int32), addend=np.array(addend, np.int64),
-        shift=np.array(shift, np.uint8), multiplier_bits=multiplier_bits, output=U8, rounding="half-even", overflow="saturate",
+        shift=np.array(shift, np.uint8), multiplier_bits=multiplier_bits, output=output, rounding="half-even", overflow="saturate",
     )  # fmt: skip
 
 
@@ -338,6 +385,8 @@ VECTOR = [
     ("affine, one for all", affine([3], [1], [4]), [SUMS], "mul20=32 add36=32 shift36=32", (1, 58)),
     # a port wider than the sum: products of 24 bits, 44 bits wide
     ("affine, wide port", affine([3, 5], [1, 2], [4, 4], 24), [SUMS], "mul24=32 add44=32 shift44=32", (2, 74)),
+    # the sign of a multiply-add is a comparison with a constant of the sum's width, or its opposite: a bit says which
+    ("affine, into a sign", affine([3, 5], [1, 2], [4, 4], output=s(1)), [SUMS], "cmp20=32", (2, 21)),
     ("relu", RELU, [Value((2, 4, 4), 9, True, 1.0)], "cmp9=32 mux9=32", (0, 0)),
     (
         "relu with a bound",
