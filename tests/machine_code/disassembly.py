@@ -40,7 +40,7 @@ class Code:
 
     @property
     def warps(self):
-        """Warps that a multiprocessor holds: registers are given out by 256 a warp, and a block takes 1 KiB of shared memory more."""
+        """Warps that a multiprocessor holds: registers come by 256 a warp, and a block takes 1 KiB of shared memory more."""
         most, shared = ARCHITECTURES[self.architecture]
         each = self.threads // 32
         by_registers = 65536 // (-(-self.registers * 32 // 256) * 256) // each

@@ -278,6 +278,20 @@ CHANGES = {
             ("bound < output.maximum else None", "bound <= output.maximum else None"),
         ),
     ),
+    "arithmetic/codecs.py": (
+        "unit/arithmetic/test_codecs.py unit/layers/test_bills.py",
+        (
+            ('side="left"', 'side="right"'),
+            ("(levels[1:] + levels[:-1]) / 2", "levels[1:]"),
+            ("np.where(values < 0, -chosen, chosen)", "np.where(values <= 0, -chosen, chosen)"),
+            ("if asked < self.fewest:", "if asked <= self.fewest:"),
+            ("return min(asked, self.most)", "return asked"),
+            ("range((1 << (bits - 1)) - 1))", "range(1 << (bits - 1)))"),
+            ("max(2, bits_for(-most, most))", "bits_for(-most, most) + 1"),
+            ("if held.bits not in widths or not held.signed:", "if held.bits not in widths:"),
+            ("else self.levels(bits)[-1]", "else self.format(bits).maximum"),
+        ),
+    ),
     "arithmetic/datapaths.py": (
         BILLS,
         (
@@ -287,6 +301,8 @@ CHANGES = {
             ('("sub", "xor", "mul"), "sub"', '("sub", "mul"), "sub"'),
             ("((self.accumulation, accumulator_bits), sums)", "((self.accumulation, operand_bits), sums)"),
             ("-(-window // self.together)", "window // self.together"),
+            ('_TERNARY, ("mux", "xor")', '_TERNARY, ("xor",)'),
+            ('_SHIFT, ("shift", "mux", "xor")', '_SHIFT, ("mux", "xor")'),
         ),
     ),
     "arithmetic/arithmetics.py": (

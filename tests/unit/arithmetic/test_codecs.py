@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from addersim.arithmetic.codecs import CODECS
+from addersim.arithmetic.fixed import FixedFormat
 from addersim.errors import FormatError
 
 WIDTHS = [(codec, bits) for codec in CODECS.values() for bits in range(codec.fewest, min(codec.most, 8) + 1)]
@@ -57,3 +58,18 @@ def test_a_width_is_cut_to_what_there_is_and_refused_where_it_holds_too_little()
         CODECS["two-powers"].bits(2, "layer a")
     with pytest.raises(FormatError, match=r"^layer a: weight_bits 1; ternary weights are stored in 2 bits$"):
         CODECS["ternary"].bits(1, "layer a")
+
+
+def test_of_two_values_as_near_the_smaller_is_taken():
+    assert CODECS["power-of-two"].nearest(np.array([0.5, 1.5, -3.0, 6.0]), 4).tolist() == [0, 1, -2, 4]
+    assert CODECS["uniform"].nearest(np.array([0.5, 1.5, -2.5]), 4).tolist() == [0, 2, -2]
+
+
+@each_width
+def test_each_width_may_be_asked_for(codec, bits):
+    assert codec.bits(bits, "layer a") == bits
+
+
+def test_values_are_held_with_a_sign():
+    with pytest.raises(FormatError, match=r"^ternary weights in the format ufx2\.0; they are held in s2$"):
+        CODECS["ternary"].stored_bits(FixedFormat(2, signed=False))

@@ -101,7 +101,7 @@ CODED = [
     # by up to 14 places; 8 x 255 x 16384 = 33,423,360: 25 bits and a sign
     ("wide shift", "shift", U8, s(16), "shift22=128 mux22=128 xor22=128 add26=128", "shift22=128 add22=128", 22, 26, 5),
     # 10 x fits 4 more bits; 8 x 255 x 10 = 20,400: 15 bits and a sign
-    ("two shifts", "apot", U8, s(5), "shift12=256 mux12=256 add12=128 xor12=128 add16=128", "shift12=256 add12=256", 12, 16, 4),
+    ("two", "apot", U8, s(5), "shift12=256 mux12=256 add12=128 xor12=128 add16=128", "shift12=256 add12=256", 12, 16, 4),
 ]  # fmt: skip
 
 
@@ -201,7 +201,8 @@ def average(gain, kernel=(2, 2), multiplier_bits=16, **fields):
 def affine(multiplier, addend, shift, multiplier_bits=16, output=U8):
     return IntegerAffine(
         name="a", inputs=("x",), twin=None, multiplier=np.array(multiplier, np.int32), addend=np.array(addend, np.int64),
-        shift=np.array(shift, np.uint8), multiplier_bits=multiplier_bits, output=output, rounding="half-even", overflow="saturate",
+        shift=np.array(shift, np.uint8), multiplier_bits=multiplier_bits, output=output, rounding="half-even",
+        overflow="saturate",
     )  # fmt: skip
 
 
