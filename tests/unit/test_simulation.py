@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from addersim import Accumulator, Quantization, kernels, quantize, simulate
+from addersim.arithmetic.arithmetics import ARITHMETICS
 from addersim.errors import DataError, NetworkError
 from addersim.kernels import reference
 from addersim.layers import IntegerWindow
@@ -19,12 +20,17 @@ def network(request):
     return residual(arithmetic=request.param)
 
 
+@pytest.fixture(scope="module", params=ARITHMETICS)
+def any_network(request):
+    return residual(arithmetic=request.param)
+
+
 @pytest.mark.parametrize("bits", [(8, 8), (3, 3), (5, 9), (16, 16), (12, 4)], ids=str)
 @pytest.mark.parametrize("accumulator", ACCUMULATORS, ids=str)
-def test_kernels_and_twins_give_the_same_codes_and_the_same_observations(network, bits, accumulator):
-    pixels = images(network, 6)
+def test_kernels_and_twins_give_the_same_codes_and_the_same_observations(any_network, bits, accumulator):
+    pixels = images(any_network, 6)
     rules = Quantization(weight_bits=bits[0], activation_bits=bits[1], accumulator=accumulator, correction="none")
-    program = quantize(network, pixels, rules)
+    program = quantize(any_network, pixels, rules)
     fast, slow = (list(program.runs(pixels, engine)) for engine in (kernels, reference))
     for (name, ours), (twin_name, twin) in zip(fast, slow, strict=True):
         assert name == twin_name
@@ -35,10 +41,10 @@ def test_kernels_and_twins_give_the_same_codes_and_the_same_observations(network
 
 @pytest.mark.parametrize("accumulator", ACCUMULATORS, ids=str)
 @pytest.mark.parametrize("engine", [kernels, reference], ids=lambda engine: engine.__name__.rpartition(".")[2])
-def test_layers_that_run_as_one_give_what_they_give_one_by_one(network, engine, accumulator):
-    pixels = images(network, 6)
+def test_layers_that_run_as_one_give_what_they_give_one_by_one(any_network, engine, accumulator):
+    pixels = images(any_network, 6)
     program = quantize(
-        network, pixels, Quantization(weight_bits=6, activation_bits=6, accumulator=accumulator, correction="none")
+        any_network, pixels, Quantization(weight_bits=6, activation_bits=6, accumulator=accumulator, correction="none")
     )
     apart, joined = (dict(program.runs(pixels, engine, stream=stream)) for stream in (False, True))
     assert list(apart) == list(joined)
