@@ -28,7 +28,7 @@ def __getattr__(name: str) -> Any:
         value: Any = _version()
     elif name in _PLACES:
         module, there = _PLACES[name]
-        value = getattr(import_module(module), there)
+        value = import_module(f"{module}.{there}") if module == __name__ else getattr(import_module(module), there)
     else:
         raise AttributeError(f"module 'addersim' has no attribute {name!r}")
     globals()[name] = value

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from addersim.errors import NetworkError
 
-__all__ = ["MAX_TAPS", "MAX_WORK", "Geometry", "Pair", "check_pair", "check_work"]
+__all__ = ["MAX_TAPS", "MAX_WORK", "Geometry", "Pair", "check_pair", "check_work", "same_padding"]
 
 Pair = tuple[int, int]
 Shape4 = tuple[int, int, int, int]
@@ -52,6 +52,18 @@ def check_work(taps: int, outputs: int) -> None:
         raise NetworkError(f"{taps:,} taps an output; at most {MAX_TAPS:,} are allowed")
     if outputs * taps > MAX_WORK:
         raise NetworkError(f"{outputs:,} outputs of {taps:,} taps each; at most {MAX_WORK:,} taps are allowed")
+
+
+def same_padding(kernel: tuple[int, ...], dilation: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Padding before and after each axis that keeps an image's size at stride 1; the odd one stands behind, as in torch.
+
+    Examples
+    --------
+    >>> same_padding((3, 4), (2, 1))
+    ((2, 1), (2, 2))
+    """
+    total = [spread * (taps - 1) for taps, spread in zip(kernel, dilation, strict=True)]
+    return tuple(one // 2 for one in total), tuple(one - one // 2 for one in total)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from addersim.arithmetic.geometry import Geometry, Pair
+from addersim.arithmetic.geometry import Geometry, Pair, same_padding
 from addersim.errors import NetworkError
-from addersim.train.kernels import l1
+from addersim.train import functional
+from addersim.train.functional import MODES
 from addersim.train.rate import AdderRate, Rate, watch
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 Gradient = Literal["full", "sign"]
+PADDINGS = ("same", "valid")
 
 
 def _pair(value: int | Pair) -> Pair:
@@ -37,13 +38,22 @@ def _pair(value: int | Pair) -> Pair:
 class _AdderLayer(nn.Module):
     """Filters `adder`, an optional `bias`, and the rule for the filters' gradient."""
 
-    def __init__(self, shape: tuple[int, ...], bias: bool, gradient: Gradient):
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        bias: bool,
+        gradient: Gradient,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ):
         super().__init__()
         if gradient not in get_args(Gradient):
             raise NetworkError(f"{type(self).__name__}: gradient {gradient!r} is not one of {', '.join(get_args(Gradient))}")
+        if dtype is not None and not dtype.is_floating_point:
+            raise NetworkError(f"{type(self).__name__}: dtype {dtype} is no floating type, such as torch.float32")
         self.gradient: Gradient = gradient
-        self.adder = nn.Parameter(torch.empty(shape))
-        self.bias = nn.Parameter(torch.empty(shape[0])) if bias else None
+        self.adder = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
+        self.bias = nn.Parameter(torch.empty(shape[0], device=device, dtype=dtype)) if bias else None
         self.reset_parameters()
         watch(self)
 
@@ -71,8 +81,9 @@ class Adder2d(_AdderLayer):
 
     Parameters
     ----------
-    in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias
-        As in `torch.nn.Conv2d`; padding is with zeros, which count: a padded tap adds ``-|0 - F|``.
+    in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, device, dtype
+        As in `torch.nn.Conv2d`. Padding counts: with zeros, a padded tap adds ``-|0 - F|``. On the CPU, float64 is computed in
+        float64, slowly; bfloat16 and float16 are summed in float32 and rounded once.
     gradient
         ``full`` for ``X - F``, ``sign`` for ``sgn(X - F)``.
 
@@ -84,7 +95,7 @@ class Adder2d(_AdderLayer):
     Raises
     ------
     NetworkError
-        For channels that the groups do not divide, and for geometry out of range.
+        For channels that the groups do not divide, and for geometry out of range; for a second or a forward derivative.
 
     Examples
     --------
@@ -101,28 +112,49 @@ class Adder2d(_AdderLayer):
         out_channels: int,
         kernel_size: int | Pair,
         stride: int | Pair = 1,
-        padding: int | Pair = 0,
+        padding: int | Pair | Literal["same", "valid"] = 0,
         dilation: int | Pair = 1,
         groups: int = 1,
         bias: bool = True,
+        padding_mode: Literal["zeros", "reflect", "replicate", "circular"] = "zeros",
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
         *,
         gradient: Gradient = "full",
     ):
         if groups < 1 or in_channels < 1 or out_channels < 1 or in_channels % groups or out_channels % groups:
             raise NetworkError(f"Adder2d: {in_channels} -> {out_channels} channels cannot be divided into {groups} groups")
-        geometry = Geometry(_pair(kernel_size), _pair(stride), _pair(padding), _pair(dilation), groups)
-        super().__init__((out_channels, in_channels // groups, *geometry.kernel), bias, gradient)
+        if isinstance(padding, str) and padding not in PADDINGS:
+            raise NetworkError(f"Adder2d: padding {padding!r} is not one of {', '.join(PADDINGS)}, or whole numbers")
+        pixels = (0, 0) if isinstance(padding, str) else _pair(padding)
+        geometry = Geometry(_pair(kernel_size), _pair(stride), pixels, _pair(dilation), groups)
+        if padding == "same" and geometry.stride != (1, 1):
+            raise NetworkError(f"Adder2d: padding 'same' keeps the size at stride 1 alone; stride is {geometry.stride}")
+        if padding_mode not in MODES:
+            raise NetworkError(f"Adder2d: padding_mode {padding_mode!r} is not one of {', '.join(MODES)}")
+        super().__init__((out_channels, in_channels // groups, *geometry.kernel), bias, gradient, device, dtype)
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
         self.kernel_size, self.stride = geometry.kernel, geometry.stride
-        self.padding, self.dilation = geometry.padding, geometry.dilation
+        self.padding = padding if isinstance(padding, str) else geometry.padding
+        self.padding_mode, self.dilation = padding_mode, geometry.dilation
+
+    def _moves(self) -> dict[str, Any]:
+        if self.padding == "same":
+            near, far = same_padding(self.kernel_size, self.dilation)
+        else:
+            near = far = (0, 0) if isinstance(self.padding, str) else self.padding
+        names = ("stride", "dilation", "groups", "padding_mode")
+        return {name: getattr(self, name) for name in names} | {"near": near, "far": far}
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = l1(x, self.adder, self.stride, self.padding, self.dilation, self.groups, self.gradient == "sign")
+        y = functional.adder2d(x, self.adder, **self._moves(), sign=self.gradient == "sign")
         return y if self.bias is None else y + self.bias[:, None, None]
 
     def extra_repr(self) -> str:
         geometry = f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, dilation={self.dilation}"
-        rest = f"groups={self.groups}, bias={self.bias is not None}, gradient={self.gradient}"
+        rest = (
+            f"groups={self.groups}, bias={self.bias is not None}, padding_mode={self.padding_mode}, gradient={self.gradient}"
+        )
         return f"{self.in_channels}, {self.out_channels}, {geometry}, {rest}"
 
 
@@ -132,28 +164,27 @@ class AdderLinear(_AdderLayer):
     Gradients and errors as in `Adder2d`; `adder` has shape (out_features, in_features).
     """
 
-    def __init__(self, in_features: int, out_features: int, bias: bool = True, *, gradient: Gradient = "full"):
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        gradient: Gradient = "full",
+    ):
         if in_features < 1 or out_features < 1:
             raise NetworkError(f"AdderLinear: {in_features} -> {out_features} features; needs at least one of each")
-        super().__init__((out_features, in_features), bias, gradient)
+        super().__init__((out_features, in_features), bias, gradient, device, dtype)
         self.in_features, self.out_features = in_features, out_features
 
     def forward(self, x: Tensor) -> Tensor:
-        pixels = x.reshape(-1, self.in_features, 1, 1)
-        filters = self.adder[:, :, None, None]
-        y: Tensor = l1(pixels, filters, (1, 1), (0, 0), (1, 1), 1, self.gradient == "sign")
-        y = y.reshape(x.shape[:-1] + (self.out_features,))  # noqa: RUF005 (torch.fx cannot unpack a shape)
+        y = functional.adder_linear(x, self.adder, self.gradient == "sign")
         return y if self.bias is None else y + self.bias
 
     def extra_repr(self) -> str:
         return f"{self.in_features}, {self.out_features}, bias={self.bias is not None}, gradient={self.gradient}"
-
-
-def _squares(x: Tensor, filters: Tensor, *geometry: Any) -> Tensor:
-    """``-sum (X - F)^2`` as ``2 sum X F - sum X^2 - sum F^2``, each by torch, which knows their gradients."""
-    every = torch.ones_like(filters[:1]).repeat(geometry[-1], 1, 1, 1)
-    norms = functional.conv2d(x * x, every, None, *geometry).repeat_interleave(filters.shape[0] // geometry[-1], dim=1)
-    return 2 * functional.conv2d(x, filters, None, *geometry) - norms - (filters * filters).sum((1, 2, 3))[:, None, None]
 
 
 class Euclidean2d(Adder2d):
@@ -169,7 +200,7 @@ class Euclidean2d(Adder2d):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        y = _squares(x, self.adder, self.stride, self.padding, self.dilation, self.groups)
+        y = functional.euclidean2d(x, self.adder, **self._moves())
         return y if self.bias is None else y + self.bias[:, None, None]
 
 
@@ -177,7 +208,7 @@ class EuclideanLinear(AdderLinear):
     """Euclidean layer on vectors, ``Y = -sum (X - F)^2 + bias``; see `Euclidean2d`."""
 
     def forward(self, x: Tensor) -> Tensor:
-        y = 2 * functional.linear(x, self.adder) - (x * x).sum(-1, keepdim=True) - (self.adder * self.adder).sum(1)
+        y = functional.euclidean_linear(x, self.adder)
         return y if self.bias is None else y + self.bias
 
 

@@ -73,7 +73,8 @@ def transformable(
             return _mapped(run, images, gives_filters, info.batch_size, in_dims, arguments)
 
     def run(*arguments: Any) -> Tensor:
-        if torch.compiler.is_compiling():  # torch.compile knows operators, and no such functions
+        tracing = torch.jit.is_tracing()  # type: ignore[attr-defined,no-untyped-call]
+        if torch.compiler.is_compiling() or tracing:  # they keep operators, and no such functions
             return operator(*arguments)
         found: Tensor = Transformable.apply(*arguments)  # type: ignore[no-untyped-call]
         return found

@@ -10,10 +10,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from addersim import kernels
 from addersim.arithmetic.arithmetics import ARITHMETICS
-from addersim.arithmetic.geometry import Geometry, Pair
+from addersim.arithmetic.geometry import Geometry, Pair, same_padding
 from addersim.errors import LoweringError
 from addersim.frontends.proof import TOLERANCE
 from addersim.frontends.torch.inference import as_inference
@@ -23,6 +24,8 @@ __all__ = ["AdderLayer", "find_adders", "window"]
 
 CLASSES = {name: one.name for one in ARITHMETICS.values() for name in one.layers}
 """Arithmetic of window layers by the name of their class."""
+MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "replicate", "circular": "circular"}
+"""What padding holds, by torch's names for layers and for its function."""
 
 
 @torch.library.custom_op("addersim::window", mutates_args=())
@@ -80,6 +83,8 @@ class AdderLayer:
         Its parameters, filters of four axes.
     geometry
         How its window moves.
+    padding_mode
+        What its padding holds, in torch's words.
     linear
         Whether it works on features in place of pixels.
     weight_bits
@@ -96,6 +101,7 @@ class AdderLayer:
     weights: Tensor
     bias: Tensor | None
     geometry: Geometry
+    padding_mode: str
     linear: bool
     ran: bool = True
     weight_bits: int | None = None
@@ -104,12 +110,14 @@ class AdderLayer:
 
     def formula(self, x: Tensor) -> Tensor:
         """What it computes, as one operator, between a subtraction and a multiplication where it has those."""
-        moves = (self.geometry.stride, self.geometry.padding, self.geometry.dilation)
-        pixels = x.reshape(-1, self.weights.shape[1], 1, 1) if self.linear else x
+        pixels, padding = x.reshape(-1, self.weights.shape[1], 1, 1) if self.linear else x, self.geometry.padding
         if self.threshold is not None:
             pixels = pixels - self.threshold[:, None, None]
+        if self.padding_mode != "zeros" or self.geometry.far_padding is not None:
+            around = (*self.geometry.sides(1), *self.geometry.sides(0))
+            pixels, padding = functional.pad(pixels, around, MODES[self.padding_mode]), (0, 0)
         bias = self.bias if self.scale is None else None
-        rest = (*map(list, moves), self.geometry.groups, self.weight_bits)
+        rest = (*map(list, (self.geometry.stride, padding, self.geometry.dilation)), self.geometry.groups, self.weight_bits)
         y: Tensor = window(pixels, self.weights, bias, self.arithmetic, *rest)
         if self.scale is not None:
             y = y * self.scale[:, None, None] + (0 if self.bias is None else self.bias[:, None, None])
@@ -169,8 +177,10 @@ def _candidate(path: str, module: nn.Module, names: Collection[str]) -> AdderLay
     bias = next((one.detach() for one in both if isinstance(one, Tensor)), None)
     linear = filters.ndim == 2
     weights = filters.detach()[:, :, None, None] if linear else filters.detach()
-    geometry = _geometry(module, filters, f"module {path!r} of class {kind}")
-    layer = AdderLayer(path, module, "l1", weights, bias, geometry, linear)
+    where, mode = f"module {path!r} of class {kind}", getattr(module, "padding_mode", "zeros")
+    if mode not in MODES:
+        raise LoweringError(f"{where}: padding_mode {mode!r} is not one of {', '.join(MODES)}")
+    layer = AdderLayer(path, module, "l1", weights, bias, _geometry(module, filters, where), mode, linear)
     if coded is None:
         return layer
     around = {name: one.detach() for name in ("threshold", "scale") if (one := getattr(parts, name)) is not None}
@@ -233,9 +243,13 @@ def _geometry(module: nn.Module, filters: Tensor, where: str) -> Geometry:
     def both(name: str, default: int, least: int) -> Pair:
         return pair(getattr(module, name, default), f"{where}: {name}", least)
 
-    kernel = (int(filters.shape[2]), int(filters.shape[3]))
-    groups = getattr(module, "groups", 1)
-    return Geometry(kernel, both("stride", 1, 1), both("padding", 0, 0), both("dilation", 1, 1), groups)
+    kernel, dilation = (int(filters.shape[2]), int(filters.shape[3])), both("dilation", 1, 1)
+    given, groups = getattr(module, "padding", 0), getattr(module, "groups", 1)
+    stride = both("stride", 1, 1)
+    if given == "same":
+        (top, left), (bottom, right) = same_padding(kernel, dilation)
+        return Geometry(kernel, stride, (top, left), dilation, groups, far_padding=(bottom, right))
+    return Geometry(kernel, stride, (0, 0) if given == "valid" else both("padding", 0, 0), dilation, groups)
 
 
 def _example(layer: AdderLayer) -> Tensor:

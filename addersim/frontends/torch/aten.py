@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from addersim.arithmetic.geometry import same_padding
 from addersim.errors import LoweringError
 from addersim.frontends import pointwise, reductions, windows
 from addersim.frontends.flow import Flow
@@ -36,11 +37,10 @@ def _convolution(call: Call) -> Flow:
 
 
 def _pads(call: Call, kernel: Sizes, dilation: Sizes) -> tuple[Sizes, Sizes]:
-    """Zeros before and after each axis; ``same`` puts the odd one behind, as torch does."""
+    """Zeros before and after each axis."""
     given = call["padding"]
     if given == "same":
-        total = [spread * (taps - 1) for taps, spread in zip(kernel, dilation, strict=True)]
-        return tuple(one // 2 for one in total), tuple(one - one // 2 for one in total)
+        return same_padding(kernel, dilation)
     pads = (0,) * len(kernel) if given == "valid" else call.sizes("padding", len(kernel))
     return pads, pads
 

@@ -36,7 +36,7 @@ def test_signature_shapes_and_attributes_are_those_of_conv2d(arguments):
         (lambda: Adder2d(4, 4, 0), r"kernel: \(0, 0\)"),
         (lambda: Adder2d(4, 4, 3, stride=0), r"stride: \(0, 0\)"),
         (lambda: Adder2d(4, 4, 3, padding=-1), r"padding: \(-1, -1\)"),
-        (lambda: Adder2d(4, 4, 3, padding="same"), "padding: 'same'"),
+        (lambda: Adder2d(4, 4, 3, padding="full"), "padding 'full' is not one of same, valid, or whole"),
         (lambda: Adder2d(4, 4, 3, gradient="half"), "gradient 'half' is not one of full, sign"),
         (lambda: AdderLinear(0, 3), "0 -> 3 features"),
         (lambda: AdderRate(nn.Identity(), "slow"), "mode 'slow'"),
