@@ -26,7 +26,7 @@ class Emulator:
         entries = "\n".join(f"ENTRY({number}, {name})" for number, name in enumerate(names))
         path.with_suffix(".cpp").write_text(kernels_source(PRIMITIVES) + "\n" + entries + "\n")
         flags = ["-std=c++17", "-O1", "-shared", "-fPIC", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror"]
-        quiet = ["-Wno-unknown-pragmas", "-Wno-unused-function", "-Wno-unused-variable", "-Wno-clobbered"]
+        quiet = ["-Wno-unknown-warning-option", "-Wno-unknown-pragmas", "-Wno-unused-function", "-Wno-unused-variable", "-Wno-clobbered"]
         command = [self.compiler, *flags, *quiet, path.with_suffix(".cpp"), "-o", path.with_suffix(".so")]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr

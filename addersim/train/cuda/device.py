@@ -16,7 +16,7 @@ from torch import Tensor
 from addersim.train.cuda.launch import Launch
 from addersim.train.cuda.source import kernels_source
 
-__all__ = ["compile_kernel", "is_usable", "run"]
+__all__ = ["arguments", "compile_kernel", "has_compiler", "is_usable", "launch_kernel", "run"]
 
 OLDEST = (8, 0)
 """Compute capability from which on copies to shared memory pass the registers by."""
@@ -43,11 +43,11 @@ def is_usable(device: torch.device) -> bool:
     return device.type == "cuda" and torch.cuda.get_device_capability(device) >= OLDEST and has_compiler()
 
 
-def compile_kernel(name: str, architecture: str) -> Any:
+def compile_kernel(name: str, architecture: str, source: str | None = None) -> Any:
     """Machine code of one kernel, such as ``l1_forward<float,float,4,Tile<8,8,8,16>>``, for one of ``sm_80``, ``sm_90``..."""
     from cuda.core import Program, ProgramOptions
 
-    program = Program(kernels_source(), "c++", ProgramOptions(arch=architecture, std="c++17", name=name))
+    program = Program(source or kernels_source(), "c++", ProgramOptions(arch=architecture, std="c++17", name=name))
     return program.compile("cubin", name_expressions=[name])
 
 
@@ -90,14 +90,19 @@ def _milliseconds(one: Launch, index: int) -> float:
 
 
 def _launch(one: Launch, index: int) -> None:
+    launch_kernel(_kernel(one.kernel, index), one, index)
+
+
+def launch_kernel(kernel: Any, one: Launch, index: int) -> None:
+    """Launch a compiled kernel on torch's current stream of a device."""
     from cuda.core import Device, LaunchConfig, launch
 
-    kernel, device = _kernel(one.kernel, index), Device(index)
+    device = Device(index)
     device.set_current()  # the thread may be autograd's
     stream = device.create_stream(torch.cuda.current_stream(index))
-    launch(stream, LaunchConfig(grid=one.grid, block=one.threads), kernel, *_arguments(one))
+    launch(stream, LaunchConfig(grid=one.grid, block=one.threads), kernel, *arguments(one))
 
 
-def _arguments(one: Launch) -> list[Any]:
+def arguments(one: Launch) -> list[Any]:
     """Addresses as Python's integers, which are passed as pointers, and numbers of 32 bits."""
     return [value.data_ptr() if isinstance(value, Tensor) else np.int32(value) for value in one.arguments]
