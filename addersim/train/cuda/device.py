@@ -58,18 +58,24 @@ def _kernel(name: str, index: int) -> Any:
 
 
 def run(candidates: Sequence[Launch]) -> None:
-    """Run one of several launches that give the same: the one that was fastest for such sizes."""
-    (first, *_), tensors = candidates, [one for one in candidates[0].arguments if isinstance(one, Tensor)]
+    """Run one of several launches that give the same: the one that was fastest for such sizes.
+
+    While a graph is captured nothing can be timed: then the first runs, unless the sizes were met before.
+    """
+    tensors, sizes = _sorted(candidates[0])
     index = tensors[0].device.index
+    known, key = _fastest(index), (tuple(one.kernel for one in candidates), sizes)
     with torch.cuda.device(index):  # a stream is the current one of the current device
-        if len(candidates) > 1 and not torch.cuda.is_current_stream_capturing():
-            sizes = tuple(one for one in first.arguments if isinstance(one, int))
-            known, key = _fastest(index), (tuple(one.kernel for one in candidates), sizes)
-            if key not in known:
-                times = [_milliseconds(one, index) for one in candidates]
-                known[key] = times.index(min(times))
-            first = candidates[known[key]]
-        _launch(first, index)
+        if len(candidates) > 1 and key not in known and not torch.cuda.is_current_stream_capturing():
+            times = [_milliseconds(one, index) for one in candidates]
+            known[key] = times.index(min(times))
+        _launch(candidates[known.get(key, 0)], index)
+
+
+def _sorted(one: Launch) -> tuple[list[Tensor], tuple[int, ...]]:
+    """A launch's tensors, and its numbers."""
+    tensors = [value for value in one.arguments if isinstance(value, Tensor)]
+    return tensors, tuple(value for value in one.arguments if not isinstance(value, Tensor))
 
 
 @cache
