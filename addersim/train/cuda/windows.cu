@@ -60,7 +60,7 @@ struct Phase {
   __device__ __forceinline__ Phase(int phase, int size, int kernel, int stride, int padding, int dilation, int repeat) {
     first = 0;
     while (first < repeat && (phase + padding - first * dilation) % stride != 0) ++first;
-    count = first < repeat && first < kernel ? parts(kernel - first, repeat) : 0;
+    count = first < repeat ? parts(kernel - first, repeat) : 0;  // none, too, where the kernel has no such tap
     base = (phase + padding - first * dilation) / stride;
     step = -(repeat * dilation / stride);
     pixels = phase < size ? parts(size - phase, stride) : 0;
