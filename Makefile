@@ -7,7 +7,7 @@ BIN := .venv/bin
 LOWEST := .venv-minimum/bin
 SOURCES := setup.py pyproject.toml $(wildcard ext/*)
 
-.PHONY: demo test test-slow test-minimum sanitize fuzz-kernels fuzz-readers fuzz-lowering mutants bench lint clean
+.PHONY: demo test test-slow test-minimum sanitize fuzz-kernels fuzz-readers fuzz-lowering mutants bench bench-cuda test-cuda lint clean
 
 demo: .venv/.installed.stamp
 	$(BIN)/addersim demo --output reports/demo
@@ -41,6 +41,14 @@ test-minimum: .venv-minimum/.installed.stamp
 bench: .venv/.test.stamp
 	$(BIN)/python -m tests.bench
 
+# Measures on a machine with a GPU; on any other it says so, and claims nothing.
+bench-cuda: .venv/.cuda.stamp
+	$(BIN)/python -m tests.bench.cuda
+
+# No GPU is needed: NVRTC compiles the CUDA kernels for four architectures, and their machine code is read.
+test-cuda: .venv/.cuda.stamp
+	$(BIN)/python -m pytest tests/machine_code tests/emulated/test_cuda.py
+
 lint: .venv/.lint.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -60,6 +68,10 @@ lint: .venv/.lint.stamp
 .venv/.test.stamp: .venv/.installed.stamp
 	$(BIN)/python -m pip install -qq $(TORCH)
 	$(BIN)/python -m pip install -qq --editable '.[test]'
+	@touch $@
+
+.venv/.cuda.stamp: .venv/.test.stamp
+	$(BIN)/python -m pip install -qq --editable '.[cuda]'
 	@touch $@
 
 .venv/.lint.stamp: .venv/.test.stamp

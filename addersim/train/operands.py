@@ -13,6 +13,9 @@ __all__ = ["Pair", "channels_last", "check_size", "geometry_of", "output_shape"]
 
 Pair = Sequence[int]
 
+LARGEST = (1 << 31) - (1 << 12)
+"""Values of one tensor, at most: the kernels count in 32 bits, and up to the end of a tile that the last value lies in."""
+
 
 def channels_last(tensor: Tensor) -> Tensor:
     """A tensor stored channels last for certain: torch calls other layouts so too, where sizes are 1."""
@@ -37,7 +40,7 @@ def check_size(x: Tensor, upstream: Tensor, *tensors: Tensor, shape: tuple[int, 
     if shape and found != shape:
         raise NetworkError(f"gradient: shape {tuple(found)}, channels last; the layer's output has {shape}")
     largest = max(tensor.numel() for tensor in (x, upstream, *tensors))
-    if largest >= 1 << 31:
+    if largest > LARGEST:
         raise DataError(
-            f"adder layer: {largest:,} values in one tensor; the CUDA kernels take fewer than 2^31: use a smaller batch"
+            f"adder layer: {largest:,} values in one tensor; the CUDA kernels take at most {LARGEST:,}: use a smaller batch"
         )

@@ -125,8 +125,10 @@ def test_bad_shapes_never_reach_a_kernel(monkeypatch):
         NetworkError, match=r"gradient: shape \(2, 9, 7, 6\), channels last; the layer's output has \(2, 9, 8, 6\)"
     ):
         triton_kernels.l1_input_gradient(gradient[..., :-1], x, adder, *geometry)
-    with pytest.raises(DataError, match=r"2,147,483,648 values in one tensor; the CUDA kernels take fewer than 2\^31"):
-        operands.check_size(x, torch.empty(1 << 31, 1, 1, 1, device="meta"))
+    with pytest.raises(
+        DataError, match=r"2,147,479,553 values in one tensor; the CUDA kernels take at most 2,147,479,552: use"
+    ):
+        operands.check_size(x, torch.empty(operands.LARGEST + 1, 1, 1, 1, device="meta"))
 
 
 COMPILE = """

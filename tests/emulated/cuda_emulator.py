@@ -8,6 +8,8 @@ from torch import Tensor
 
 from addersim.train.cuda.source import kernels_source
 
+UNASKED = ("unknown-pragmas", "unused-function", "unused-variable", "clobbered")
+"""Warnings of what CUDA's pragmas, and threads that take turns, mean to a C++ compiler."""
 PRIMITIVES = Path(__file__).with_name("cuda_threads.h")
 
 
@@ -26,7 +28,7 @@ class Emulator:
         entries = "\n".join(f"ENTRY({number}, {name})" for number, name in enumerate(names))
         path.with_suffix(".cpp").write_text(kernels_source(PRIMITIVES) + "\n" + entries + "\n")
         flags = ["-std=c++17", "-O1", "-shared", "-fPIC", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror"]
-        quiet = ["-Wno-unknown-pragmas", "-Wno-unused-function", "-Wno-unused-variable", "-Wno-clobbered"]
+        quiet = [f"-Wno-{name}" for name in ("unknown-warning-option", *UNASKED)]
         command = [self.compiler, *flags, *quiet, path.with_suffix(".cpp"), "-o", path.with_suffix(".so")]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr

@@ -311,6 +311,14 @@ def test_bad_shapes_never_reach_a_kernel():
             getattr(launches, name)(gradient[..., :-1], x, adder, *geometry)
 
 
+def test_sizes_that_32_bits_do_not_count_are_refused():
+    x, adder = torch.empty(1, 1, 1 << 16, 1 << 15, device="meta"), torch.empty(1, 1, 1, 1, device="meta")
+    with pytest.raises(
+        DataError, match="2,147,483,648 values in one tensor; the CUDA kernels take at most 2,147,479,552: use a"
+    ):
+        launches.l1_forward(x, adder, (1, 1), (0, 0), (1, 1), 1)
+
+
 def test_source_and_launches_agree_on_their_constants():
     places = {"STEP": filters, "EIGHT": filters}
     for name, place in places.items():

@@ -7,12 +7,15 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["ARCHITECTURES", "FLOATING", "Code", "read", "tool"]
+__all__ = ["ARCHITECTURES", "FLOATING", "Code", "main_loop", "read", "tool"]
 
 ARCHITECTURES = {80: (64, 164), 90: (64, 228), 100: (64, 228), 120: (48, 100)}
 """Warps, and KiB of shared memory, of one multiprocessor (CUDA C++ Programming Guide, compute capabilities)."""
 
-FLOATING = {"FADD", "FFMA", "FMUL", "FMNMX", "FSETP", "FSEL", "HADD2", "HFMA2", "HMNMX2", "HMUL2"}
+FLOATING = {
+    *("FADD", "FADD2", "FFMA", "FFMA2", "FHADD", "FMUL", "FMUL2", "FMNMX", "FSETP", "FSEL"),
+    *("HADD2", "HFMA2", "HMUL2", "HMNMX2"),
+}
 """Instructions that compute with floating-point operands: comparisons and choices belong to the terms of the gradients."""
 SPILLS = {"LDL", "STL"}
 
@@ -69,10 +72,10 @@ def read(cubin, threads, architecture):
     )
     found = {name: int(number) for name, number in re.findall(r"(REG|STACK|SHARED):(\d+)", resources)}
     spills = sum(Counter(_names(listing.splitlines()))[name] for name in SPILLS)
-    return Code(_main_loop(listing), found["REG"], found["STACK"], found["SHARED"], spills, threads, architecture)
+    return Code(main_loop(listing), found["REG"], found["STACK"], found["SHARED"], spills, threads, architecture)
 
 
-def _main_loop(listing):
+def main_loop(listing):
     """Instructions of the innermost loop with the most floating-point work: no other loop that counts lies within it."""
     lines = listing.splitlines()
     labels = {match.group(1): number for number, line in enumerate(lines) if (match := re.match(r"\s*(\.L\w+):", line))}

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("torch", reason="benchmarks stand beside PyTorch")
 
-from tests.bench import __main__, aims, closed_forms, deep_networks, timing, training, whole_networks, windows
+from tests.bench import __main__, aims, closed_forms, cuda, deep_networks, timing, training, whole_networks, windows
 
 ONCE = timing.Pace(1)
 
@@ -151,3 +151,32 @@ def test_a_pace_ends_after_its_seconds():
     order.clear()
     timing.medians({"a": lambda: order.append("a")}, timing.Pace(1000, 0.0))
     assert len(order) == 2
+
+
+def test_without_a_gpu_nothing_is_claimed(monkeypatch, capsys):
+    monkeypatch.setattr(cuda.torch.cuda, "is_available", lambda: False)
+    cuda.main()
+    told = "bench-cuda: torch finds no CUDA device here: nothing was measured, and no speed is claimed\n"
+    assert capsys.readouterr() == (told, "")
+
+
+def test_passes_on_a_gpu_and_their_rates():
+    """The calls run, here on the CPU; each is said to take two seconds, and the convolution's one."""
+    seconds = iter([2.0, 1.0] * 6)
+
+    def clock(call):
+        assert call() is not None
+        return next(seconds)
+
+    tiny = {"dense": (2, 3, 5, 4, 3, 2, 1), "depthwise": (1, 4, 3, 4, 3, 1, 4)}
+    rows = cuda.rows(cuda.torch.device("cpu"), cuda.torch.float32, clock, 1e3, tiny)
+    assert [(row["layer"], row["pass"]) for row in rows[:3]] == [
+        ("dense", "forward"), ("dense", "input gradient"), ("dense", "gradient by sign")
+    ]  # fmt: skip
+    taps = 2 * 4 * 3 * 3 * 9 * 3
+    for row in rows[:3]:
+        assert row["taps"] == pytest.approx(taps / 2 / 1e9)
+        assert row["conv2d taps"] == pytest.approx(taps / 1e9)
+        assert row["share of ceiling"] == pytest.approx(2 * taps / 2 / 1e3)
+        assert row["ours / conv2d"] == 0.5
+    assert rows[3]["taps"] == pytest.approx(4 * 3 * 3 * 9 / 2 / 1e9)

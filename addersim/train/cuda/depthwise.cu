@@ -12,7 +12,7 @@ __global__ void __launch_bounds__(256) l1_depthwise_forward(
     int kernel_height, int stride_y, int stride_x, int padding_y, int padding_x, int dilation_y, int dilation_x) {
   constexpr int span = (RUN - 1) * STRIDE + KERNEL;
   const int runs = parts(out_width, RUN), channels = outputs / repeat;
-  const long long thread = (long long)blockIdx.x * blockDim.x + threadIdx.x;
+  const unsigned thread = blockIdx.x * blockDim.x + threadIdx.x;
   const int output = thread % outputs, run = thread / outputs, line = run / runs, first = run % runs * RUN;
   const int image = line / out_height, top = line % out_height * stride_y - padding_y, left = first * stride_x - padding_x;
   if (image >= images) return;
@@ -45,7 +45,7 @@ __global__ void __launch_bounds__(256) l1_depthwise_input_gradient(
     int out_height, int out_width, int kernel_height, int kernel_width, int stride_y, int stride_x, int padding_y, int padding_x,
     int dilation_y, int dilation_x) {
   const int channels = outputs / repeat;
-  const long long at = (long long)blockIdx.x * blockDim.x + threadIdx.x;
+  const unsigned at = blockIdx.x * blockDim.x + threadIdx.x;
   const int channel = at % channels, pixel = at / channels, line = pixel / width, image = line / height;
   if (image >= images) return;
   const float value = widen(fetch(x + at));

@@ -16,7 +16,7 @@ from torch import Tensor
 from addersim.train.cuda.launch import Launch
 from addersim.train.cuda.source import kernels_source
 
-__all__ = ["compile_kernel", "is_usable", "run"]
+__all__ = ["arguments", "compile_kernel", "has_compiler", "is_usable", "launch_kernel", "run"]
 
 OLDEST = (8, 0)
 """Compute capability from which on copies to shared memory pass the registers by."""
@@ -43,11 +43,11 @@ def is_usable(device: torch.device) -> bool:
     return device.type == "cuda" and torch.cuda.get_device_capability(device) >= OLDEST and has_compiler()
 
 
-def compile_kernel(name: str, architecture: str) -> Any:
+def compile_kernel(name: str, architecture: str, source: str | None = None) -> Any:
     """Machine code of one kernel, such as ``l1_forward<float,float,4,Tile<8,8,8,16>>``, for one of ``sm_80``, ``sm_90``..."""
     from cuda.core import Program, ProgramOptions
 
-    program = Program(kernels_source(), "c++", ProgramOptions(arch=architecture, std="c++17", name=name))
+    program = Program(source or kernels_source(), "c++", ProgramOptions(arch=architecture, std="c++17", name=name))
     return program.compile("cubin", name_expressions=[name])
 
 
@@ -58,18 +58,24 @@ def _kernel(name: str, index: int) -> Any:
 
 
 def run(candidates: Sequence[Launch]) -> None:
-    """Run one of several launches that give the same: the one that was fastest for such sizes."""
-    (first, *_), tensors = candidates, [one for one in candidates[0].arguments if isinstance(one, Tensor)]
+    """Run one of several launches that give the same: the one that was fastest for such sizes.
+
+    While a graph is captured nothing can be timed: then the first runs, unless the sizes were met before.
+    """
+    tensors, sizes = _sorted(candidates[0])
     index = tensors[0].device.index
+    known, key = _fastest(index), (tuple(one.kernel for one in candidates), sizes)
     with torch.cuda.device(index):  # a stream is the current one of the current device
-        if len(candidates) > 1 and not torch.cuda.is_current_stream_capturing():
-            sizes = tuple(one for one in first.arguments if isinstance(one, int))
-            known, key = _fastest(index), (tuple(one.kernel for one in candidates), sizes)
-            if key not in known:
-                times = [_milliseconds(one, index) for one in candidates]
-                known[key] = times.index(min(times))
-            first = candidates[known[key]]
-        _launch(first, index)
+        if len(candidates) > 1 and key not in known and not torch.cuda.is_current_stream_capturing():
+            times = [_milliseconds(one, index) for one in candidates]
+            known[key] = times.index(min(times))
+        _launch(candidates[known.get(key, 0)], index)
+
+
+def _sorted(one: Launch) -> tuple[list[Tensor], tuple[int, ...]]:
+    """A launch's tensors, and its numbers."""
+    tensors = [value for value in one.arguments if isinstance(value, Tensor)]
+    return tensors, tuple(value for value in one.arguments if not isinstance(value, Tensor))
 
 
 @cache
@@ -90,14 +96,19 @@ def _milliseconds(one: Launch, index: int) -> float:
 
 
 def _launch(one: Launch, index: int) -> None:
+    launch_kernel(_kernel(one.kernel, index), one, index)
+
+
+def launch_kernel(kernel: Any, one: Launch, index: int) -> None:
+    """Launch a compiled kernel on torch's current stream of a device."""
     from cuda.core import Device, LaunchConfig, launch
 
-    kernel, device = _kernel(one.kernel, index), Device(index)
+    device = Device(index)
     device.set_current()  # the thread may be autograd's
     stream = device.create_stream(torch.cuda.current_stream(index))
-    launch(stream, LaunchConfig(grid=one.grid, block=one.threads), kernel, *_arguments(one))
+    launch(stream, LaunchConfig(grid=one.grid, block=one.threads), kernel, *arguments(one))
 
 
-def _arguments(one: Launch) -> list[Any]:
+def arguments(one: Launch) -> list[Any]:
     """Addresses as Python's integers, which are passed as pointers, and numbers of 32 bits."""
     return [value.data_ptr() if isinstance(value, Tensor) else np.int32(value) for value in one.arguments]

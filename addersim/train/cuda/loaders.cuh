@@ -39,6 +39,8 @@ template <typename T, int VECTOR, typename TILE>
 struct WindowRows {
   static constexpr int slots = STEP / VECTOR, apart = TILE::threads / slots, loads = TILE::height / apart;
   static_assert(loads * apart == TILE::height, "each thread loads as many rows");
+  static constexpr int registers = loads * (3 + (sizeof(T) < sizeof(float) ? parts(VECTOR * (int)sizeof(T), 4) : 0));
+  static constexpr int blocks = registers > 32 ? TILE::blocks * 2 / 3 : TILE::blocks;  // fewer where sums would be spilled
   const T* values;
   const Windows& windows;
   int term = (int)threadIdx.x % slots * VECTOR;

@@ -12,7 +12,7 @@ template <int ROWS, int COLUMNS, int ACROSS, int DOWN>
 struct Tile {
   static constexpr int rows = ROWS, columns = COLUMNS, across = ACROSS, down = DOWN, threads = ACROSS * DOWN;
   static constexpr int height = ROWS * DOWN, width = COLUMNS * ACROSS;
-  static constexpr int blocks = largest(1, 384 / threads);  // on a multiprocessor, at least: up to 168 registers a thread
+  static constexpr int blocks = 384 / threads;  // on a multiprocessor, at least: up to 168 registers a thread
 
   static __device__ __forceinline__ int row(int i) { return i / BESIDE * (BESIDE * DOWN) + (int)threadIdx.x / ACROSS * BESIDE + i % BESIDE; }
   static __device__ __forceinline__ int column(int j) { return j / BESIDE * (BESIDE * ACROSS) + (int)threadIdx.x % ACROSS * BESIDE + j % BESIDE; }

@@ -24,7 +24,7 @@ struct SignedGradient {
 
 // Rows are output pixels, columns the outputs of a group; filters (groups, terms, columns), padded with zeros.
 template <typename T, typename OUT, int VECTOR, typename TILE>
-__global__ void __launch_bounds__(TILE::threads, TILE::blocks) l1_forward(
+__global__ void __launch_bounds__(TILE::threads, WindowRows<T, VECTOR, TILE>::blocks) l1_forward(
     const T* x, const float* filters, OUT* y, int images, int height, int width, int channels, int outputs, int groups, int out_height,
     int out_width, int kernel_height, int kernel_width, int stride_y, int stride_x, int padding_y, int padding_x, int dilation_y,
     int dilation_x, int filter_terms, int filter_columns) {
@@ -60,7 +60,7 @@ struct Phase {
   __device__ __forceinline__ Phase(int phase, int size, int kernel, int stride, int padding, int dilation, int repeat) {
     first = 0;
     while (first < repeat && (phase + padding - first * dilation) % stride != 0) ++first;
-    count = first < repeat && first < kernel ? parts(kernel - first, repeat) : 0;
+    count = first < repeat ? parts(kernel - first, repeat) : 0;  // none, too, where the kernel has no such tap
     base = (phase + padding - first * dilation) / stride;
     step = -(repeat * dilation / stride);
     pixels = phase < size ? parts(size - phase, stride) : 0;
@@ -70,7 +70,7 @@ struct Phase {
 // Rows are the input pixels of one phase, columns the channels of a group; filters (groups, classes of taps, terms, columns), padded
 // with zeros: taps of a class meet the same phase. `repeat` is the stride less what it shares with the dilation.
 template <typename G, typename T, int VECTOR, typename TILE>
-__global__ void __launch_bounds__(TILE::threads, TILE::blocks) l1_input_gradient(
+__global__ void __launch_bounds__(TILE::threads, WindowRows<G, VECTOR, TILE>::blocks) l1_input_gradient(
     const G* gradient, const T* x, const float* filters, T* result, int images, int height, int width, int channels, int outputs,
     int groups, int out_height, int out_width, int kernel_height, int kernel_width, int stride_y, int stride_x, int padding_y,
     int padding_x, int dilation_y, int dilation_x, int filter_terms, int filter_columns, int repeat_y, int repeat_x) {

@@ -1,0 +1,142 @@
+"""What runs on a GPU, as far as it goes without one: which tile is taken, what is passed, where the fallback steps in."""
+
+import contextlib
+import ctypes
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from addersim.train.cuda import device  # noqa: E402
+from addersim.train.cuda.launch import Launch  # noqa: E402
+
+
+def launches_of(*names, sizes=(4,)):
+    return [Launch(name, (2, 3), 128, (torch.zeros(4), *sizes)) for name in names]
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """A device that keeps what is launched, and times kernels by the number in their names."""
+    device._fastest.cache_clear()
+    ran = SimpleNamespace(launched=[], timed=[], is_capturing=False)
+
+    def milliseconds(one, index):
+        ran.timed.append(one.kernel)
+        return float(one.kernel[1:])
+
+    monkeypatch.setattr(torch.cuda, "device", lambda index: contextlib.nullcontext())
+    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: ran.is_capturing)
+    monkeypatch.setattr(device, "_launch", lambda one, index: ran.launched.append(one.kernel))
+    monkeypatch.setattr(device, "_milliseconds", milliseconds)
+    yield ran
+    device._fastest.cache_clear()
+
+
+def test_the_fastest_tile_is_found_once_for_each_size(gpu):
+    for sizes in ((4,), (4,), (5,)):
+        device.run(launches_of("k3", "k1", "k2", sizes=sizes))
+    assert gpu.launched == ["k1"] * 3
+    assert gpu.timed == ["k3", "k1", "k2"] * 2
+    device.run(launches_of("k5", "k4", sizes=(4,)))  # kernels for other types
+    assert gpu.launched[-1] == "k4"
+
+
+def test_a_single_kernel_is_not_timed(gpu):
+    device.run(launches_of("k7"))
+    assert (gpu.launched, gpu.timed) == (["k7"], [])
+
+
+def test_nothing_is_timed_while_a_graph_is_captured(gpu):
+    gpu.is_capturing = True
+    device.run(launches_of("k3", "k1"))
+    assert (gpu.launched, gpu.timed) == (["k3"], [])
+    gpu.is_capturing = False
+    device.run(launches_of("k3", "k1"))
+    gpu.is_capturing = True
+    device.run(launches_of("k3", "k1"))
+    assert gpu.launched == ["k3", "k1", "k1"]  # what was found before is taken
+    assert gpu.timed == ["k3", "k1"]
+
+
+def test_a_kernel_goes_to_the_current_stream_with_its_operands(monkeypatch):
+    seen = {}
+
+    class Device:
+        def __init__(self, index):
+            seen["index"] = index
+
+        def set_current(self):
+            seen["current"] = True
+
+        def create_stream(self, foreign):
+            return "wrapped", foreign
+
+    def launch(stream, config, kernel, *arguments):
+        seen.update(stream=stream, config=config, kernel=kernel, arguments=arguments)
+
+    core = SimpleNamespace(Device=Device, LaunchConfig=lambda **options: options, launch=launch)
+    monkeypatch.setitem(sys.modules, "cuda", SimpleNamespace(core=core))
+    monkeypatch.setitem(sys.modules, "cuda.core", core)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda index: f"stream of {index}")
+    (one,) = launches_of("k1", sizes=(-3,))
+    device.launch_kernel("compiled", one, 1)
+    assert seen == {
+        "index": 1,
+        "current": True,
+        "stream": ("wrapped", "stream of 1"),
+        "config": {"grid": (2, 3), "block": 128},
+        "kernel": "compiled",
+        "arguments": (one.arguments[0].data_ptr(), np.int32(-3)),
+    }
+
+
+def test_arguments_are_addresses_and_numbers_of_32_bits():
+    tensor, (one,) = torch.zeros(3), launches_of("k1", sizes=(-3, 2**31 - 1))
+    address, *numbers = device.arguments(Launch(one.kernel, one.grid, one.threads, (tensor, -3, 2**31 - 1)))
+    assert (address, type(address)) == (tensor.data_ptr(), int)
+    assert [(int(number), number.dtype) for number in numbers] == [(-3, np.int32), (2**31 - 1, np.int32)]
+    holder = pytest.importorskip("cuda.core._kernel_arg_handler", reason="cuda-core is not installed")
+    held = holder.ParamHolder([address, *numbers])
+    places = (ctypes.c_void_p * 3).from_address(held.ptr)
+    assert ctypes.c_uint64.from_address(places[0]).value == tensor.data_ptr()
+    assert [ctypes.c_int32.from_address(place).value for place in places[1:]] == [-3, 2**31 - 1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "capability", "has_compiler", "usable"),
+    [
+        ("cuda", (8, 0), True, True),
+        ("cuda", (7, 5), True, False),
+        ("cuda", (9, 0), False, False),
+        ("cpu", (8, 0), True, False),
+    ],
+)
+def test_where_these_kernels_are_taken(monkeypatch, kind, capability, has_compiler, usable):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
+    monkeypatch.setattr(device, "has_compiler", lambda: has_compiler)
+    assert device.is_usable(torch.device(kind)) == usable
+
+
+def test_without_cuda_core_there_is_no_compiler(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cuda.core", None)
+    assert not device.has_compiler.__wrapped__()
+
+
+def test_without_the_library_there_is_no_compiler(monkeypatch):
+    def version():
+        raise RuntimeError("libnvrtc.so.13 was not found")
+
+    nvrtc = SimpleNamespace(nvrtcVersion=version)
+    for name, module in {
+        "cuda": SimpleNamespace(core=SimpleNamespace(Program=None), bindings=SimpleNamespace(nvrtc=nvrtc)),
+        "cuda.core": SimpleNamespace(Program=None),
+        "cuda.bindings": SimpleNamespace(nvrtc=nvrtc),
+    }.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    assert not device.has_compiler.__wrapped__()
+    nvrtc.nvrtcVersion = lambda: (0, 13, 5)
+    assert device.has_compiler.__wrapped__()
