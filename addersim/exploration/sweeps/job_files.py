@@ -66,13 +66,14 @@ class Simulated(Struct, frozen=True, forbid_unknown_fields=True, tag="simulated"
 
 
 class Priced(Struct, frozen=True, forbid_unknown_fields=True, tag="priced", kw_only=True):
-    """What a trace costs: energies of one image; cycles and latency of a batch."""
+    """What a trace costs: energies of one image; cycles and latency of a batch; area where its table has all circuits."""
 
     energy_pj: float
     energy_pj_by_component: dict[str, float]
     cycles: int
     latency_ms: float
     taps: int
+    area_mm2: float | None = None
 
 
 class Failed(Struct, frozen=True, forbid_unknown_fields=True, tag="failed", kw_only=True):
