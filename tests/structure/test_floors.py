@@ -33,6 +33,7 @@ FLOORS = {
     "datasets": 3,
     "simulation": 4,
     "quantization": 4,
+    "pruning": 4,
     "hardware": 4,
     "results": 4,
     "train": 5,
