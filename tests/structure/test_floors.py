@@ -47,7 +47,7 @@ FLOORS = {
 }
 HARDWARE = (  # the order inside hardware, lowest first
     ("accelerator", "arrays", "even_parts"),
-    ("schedule", "traffic", "cost"),
+    ("schedule", "traffic", "cost", "sparsity"),
     ("prices",),
     ("dataflow",),
     ("latency", "area", "leakage", "load", "scalesim"),
