@@ -291,6 +291,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
                     accumulator_bits=bill.accumulator_bits,
                     operand_bits=bill.operand_bits,
                     left_out=bill.left_out,
+                    nonzero=bill.nonzero,
                     output_format=str(output),
                     observed=(observed or {}).get(layer.name),
                     fused=layer.name in fused,

@@ -13,9 +13,13 @@ from addersim.format_quantity import compact
 from addersim.tabular import Row, Tabular, layer_rows
 from addersim.totals import Totals, largest_live
 
-__all__ = ["Convention", "LayerTrace", "MatrixWork", "Observed", "Operand", "Trace", "find_convention"]
+__all__ = ["GROUPS", "Convention", "LayerTrace", "MatrixWork", "Observed", "Operand", "Trace", "find_convention"]
 
 Convention = Literal["hardware", "paper"]
+
+
+GROUPS = (2, 4, 8, 16)
+"""Weights of a group, in the order of a filter's sum, of which hardware may skip those that are zero."""
 
 
 def find_convention(name: str) -> Convention:
@@ -43,6 +47,8 @@ class MatrixWork:
     geometry, image
         How the window moves, and over how many rows and columns of input pixels: what a dataflow needs that keeps rows of the
         image together. None where only the product is known.
+    kept
+        Taps of one output that are stored and computed where hardware skips zero weights; None: all of the window.
     """
 
     pixels: int
@@ -51,6 +57,7 @@ class MatrixWork:
     groups: int = 1
     geometry: Geometry | None = None
     image: Pair | None = None
+    kept: int | None = None
 
     @property
     def m(self) -> int:
@@ -59,8 +66,8 @@ class MatrixWork:
 
     @property
     def k(self) -> int:
-        """Columns of the inputs and rows of the weights: `window`."""
-        return self.window
+        """Rows of the weights, and taps of a sum: `window`, or what is kept of it."""
+        return self.window if self.kept is None else self.kept
 
     @property
     def n(self) -> int:
@@ -155,6 +162,9 @@ class LayerTrace:
         Products of an operation that no layer computes, 0 where they are not known; None where everything is counted.
     weights_shared
         True where a layer before it stores the same weights.
+    nonzero
+        For each size in `GROUPS`, the most weights of a group that are not zero. Known of multiplying layers with zeros; else
+        empty.
     """
 
     name: str
@@ -173,6 +183,7 @@ class LayerTrace:
     operand_bits: int | None = None
     left_out: int | None = None
     weights_shared: bool = False
+    nonzero: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
         if self.work is not None and self.operand_bits is None:

@@ -10,6 +10,7 @@ from addersim.arithmetic.datapaths import DATAPATHS
 from addersim.errors import HardwareError
 from addersim.hardware.arrays import IntLike
 from addersim.inputs.limits import BATCH, SIDE
+from addersim.trace import GROUPS
 
 __all__ = [
     "Accelerator",
@@ -22,6 +23,7 @@ __all__ = [
     "Stored",
     "SystolicArray",
     "VectorUnit",
+    "read_pattern",
 ]
 
 Dataflow = Literal["output", "weight", "input"]
@@ -52,6 +54,22 @@ class RowStationary(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     least: Objective = "energy-delay"
 
 
+def read_pattern(text: str) -> tuple[int, int]:
+    """N and M of ``N:M``. Raises ValueError for anything else.
+
+    Examples
+    --------
+    >>> read_pattern("2:4")
+    (2, 4)
+    """
+    for group in GROUPS:
+        for most in range(1, group):
+            if text == f"{most}:{group}":
+                return most, group
+    sizes = ", ".join(map(str, GROUPS))
+    raise ValueError(f"sparsity {text!r}; needs N:M with M one of {sizes} and N from 1 to M - 1, as 2:4")
+
+
 class SystolicArray(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The array: `rows` x `columns` processing elements, each one tap a cycle, and the operand that stays in them.
 
@@ -67,6 +85,11 @@ class SystolicArray(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     overlapped_folds
         Whether a second set of registers takes the next stationary operand, or drains the sums, while a fold runs. If not,
         the array fills and drains for each fold, as in SCALE-Sim.
+    sparsity
+        ``N:M``, as ``2:4``: multiplying layers of whose filters, in the order of their sum (kernel row, kernel column, input
+        channel), no M weights hold more than N that are not zero store and compute N of each M, and at most N of those that
+        remain. A stored weight has the bits of its place in the group beside it; all inputs are still read. Other layers run
+        as they are. None: zeros are weights like others.
     """
 
     rows: _Side
@@ -75,8 +98,13 @@ class SystolicArray(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     row_stationary: RowStationary | None = None
     datapaths: Annotated[tuple[_Text, ...], Meta(min_length=1)] | None = None
     overlapped_folds: bool = False
+    sparsity: _Text | None = None
 
     def __post_init__(self) -> None:
+        if self.sparsity is not None:
+            read_pattern(self.sparsity)
+            if self.dataflow == "row":
+                raise ValueError("sparsity is for systolic arrays; a row stationary one takes whole rows of weights")
         for name in self.datapaths or ():
             if name not in DATAPATHS:
                 raise ValueError(f"unknown datapath {name!r} in datapaths; known: {', '.join(DATAPATHS)}")

@@ -34,6 +34,7 @@ from addersim.hardware.prices.operations import operation_energies
 from addersim.hardware.prices.table import EnergyTable
 from addersim.hardware.scalesim.compat import scalesim_layer
 from addersim.hardware.schedule import Schedule, kept_on_chip, schedule
+from addersim.hardware.sparsity import skipping_zeros
 from addersim.hardware.traffic import Access, output_traffic, stored_outputs, vector_traffic
 from addersim.inputs.limits import BATCH
 from addersim.trace import LayerTrace, Trace
@@ -86,6 +87,11 @@ def estimate(
     _one_of("objective", objective, get_args(Objective))
     _one_of("compat", compat, get_args(Compat))
     machine = accelerator if isinstance(accelerator, Accelerator) else load_accelerator(accelerator)
+    if machine.array.sparsity is not None and compat is not None:
+        raise HardwareError(
+            f"compat {compat}: accelerator {machine.name!r} skips zeros {machine.array.sparsity}, which it does not model"
+        )
+    trace = skipping_zeros(trace, machine.array)
     images = BATCH.check(machine.batch if batch is None else batch, "batch", HardwareError)
     for layer in trace.layers:
         if layer.work and layer.work.taps * images > MOST_TAPS:

@@ -26,8 +26,8 @@ def load_accelerator(name: str | os.PathLike[str]) -> Accelerator:
 
     Examples
     --------
-    >>> load_accelerator("systolic-16x16").array
-    SystolicArray(rows=16, columns=16, dataflow='output', row_stationary=None, datapaths=None, overlapped_folds=False)
+    >>> load_accelerator("systolic-16x16").array.dataflow
+    'output'
     """
     _, where, text = resolve_text(name, "accelerators", ".toml", "accelerator")
     return parse_accelerator(text, where)

@@ -206,6 +206,7 @@ class Bill(NamedTuple):
     """What an integer layer does for one image: in hardware, and in the paper's convention (free unless said).
 
     `left_out`: products of an operation that no layer computes, so that nothing is billed; 0 where they are not known.
+    `nonzero`: as in `addersim.trace.LayerTrace`.
     """
 
     hardware: OpCounts
@@ -216,6 +217,7 @@ class Bill(NamedTuple):
     accumulator_bits: int | None = None
     operand_bits: int | None = None
     left_out: int | None = None
+    nonzero: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ from addersim.layers.base import (
 )
 from addersim.quantization.rules import Quantization
 from addersim.storage import stands_in
-from addersim.trace import MatrixWork, Operand
+from addersim.trace import GROUPS, MatrixWork, Operand
 
 __all__ = ["IntegerWindow", "Window"]
 
@@ -394,7 +394,17 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
             datapath=self.datapath,
             accumulator_bits=output.bits,
             operand_bits=operand_bits,
+            nonzero=_nonzero(self.weights) if self._arithmetic.linear and self._arithmetic.codec.uniform else (),
         )
+
+
+def _nonzero(weights: Array) -> tuple[tuple[int, int], ...]:
+    """For each size of a group of weights in the order of the sum, the most that are not zero; empty where few are."""
+    if stands_in(weights) or np.count_nonzero(weights) > (1 - 1 / max(GROUPS)) * weights.size:
+        return ()
+    rows = weights.reshape(len(weights), -1) != 0
+    padded = [np.pad(rows, ((0, 0), (0, -rows.shape[1] % group))).reshape(-1, group) for group in GROUPS]
+    return tuple((group, int(one.sum(1).max())) for group, one in zip(GROUPS, padded, strict=True))
 
 
 def _shift_up(codes: Array, places: int) -> Array:

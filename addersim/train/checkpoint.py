@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -17,12 +17,16 @@ from addersim.errors import ConfigError, NetworkError
 from addersim.frontends.torch.lower import lower
 from addersim.inputs.opening import parsing
 from addersim.network import Network
+from addersim.pruning import remove_channels
 from addersim.storage import write_atomically
 from addersim.train.models import ARCHITECTURES, build, load_weights
 from addersim.train.recipe import Recipe
 from addersim.train.weights import read_safetensors
 
-__all__ = ["Checkpoint", "load_checkpoint", "save_checkpoint"]
+__all__ = ["FILE", "Checkpoint", "load_checkpoint", "load_run", "save_checkpoint"]
+
+FILE = "checkpoint.safetensors"
+"""Its name in the folder of a run."""
 
 History = list[dict[str, int | float]]
 """Rows as they are written: what was a whole number comes back as one."""
@@ -46,6 +50,8 @@ class Checkpoint:
         State of the gradient's scale; empty but in float16.
     history
         One row for each finished epoch.
+    companion
+        Weights and momentum of what learns beside the network, as ``weights/...`` and ``momentum/...``.
     """
 
     recipe: Recipe
@@ -53,6 +59,7 @@ class Checkpoint:
     momentum: Mapping[str, Tensor]
     scaler: Mapping[str, float]
     history: History
+    companion: Mapping[str, Tensor] = field(default_factory=dict)
 
     def network(self) -> nn.Module:
         """The network as it was, in evaluation mode."""
@@ -67,16 +74,17 @@ class Checkpoint:
         the = "" if recipe.limit else "the "
         architecture = ARCHITECTURES[recipe.architecture]
         ends = recipe.ends or architecture.layers.ends
+        begin = f"the weights of {recipe.start}" if recipe.start else "random weights"
         kind = recipe.architecture + (f", first and last layer {ends}" if architecture.layers.arithmetic == "adder" else "")
         accuracy = (
             f"{self.history[-1]['test_accuracy']:.2%} of {images['test']:,} test images" if self.history else "untrained"
         )
         metadata = {
-            "origin": f"{kind}, trained from random weights on {the}{images['train']:,} training images of {dataset.title}",
+            "origin": f"{kind}, trained from {begin} on {the}{images['train']:,} training images of {dataset.title}",
             "recipe": str(recipe),
             "float accuracy": f"{accuracy} after {len(self.history)} epochs",
         }
-        return lower(
+        whole = lower(
             self.network(),
             dataset.shape,
             name=recipe.architecture,
@@ -85,15 +93,22 @@ class Checkpoint:
             classes=dataset.classes,
             metadata=metadata,
         )
+        pruning = recipe.pruning()
+        return remove_channels(whole) if pruning is not None and pruning.what == "channels" else whole
 
-    def restore(self, network: nn.Module, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler) -> None:
+    def restore(
+        self,
+        network: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        scaler: torch.amp.GradScaler,
+        companion: nn.Module | None = None,
+    ) -> None:
         """Put weights, momentum and scale back, so that training goes on as if it had never stopped."""
         if self.scaler:
             scaler.load_state_dict(dict(self.scaler))
-        load_weights(network, self.weights)
-        for name, parameter in network.named_parameters():
-            if name in self.momentum:
-                optimizer.state[parameter]["momentum_buffer"] = self.momentum[name].to(parameter.device)
+        _put_back(network, self.weights, self.momentum, optimizer)
+        if companion is not None:
+            _put_back(companion, _under(self.companion, "weights/"), _under(self.companion, "momentum/"), optimizer)
 
     def require(self, recipe: Recipe, path: Path) -> None:
         """Refuse to go on with another recipe."""
@@ -106,6 +121,28 @@ class Checkpoint:
             raise ConfigError(f"{path}: belongs to another run ({'; '.join(differences)}); choose another folder")
 
 
+def _put_back(
+    module: nn.Module, weights: Mapping[str, Tensor], momentum: Mapping[str, Tensor], optimizer: torch.optim.Optimizer
+) -> None:
+    load_weights(module, weights)
+    for name, parameter in module.named_parameters():
+        if name in momentum:
+            optimizer.state[parameter]["momentum_buffer"] = momentum[name].to(parameter.device)
+
+
+def _tensors(module: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Weights and momentum of a module, as a file names them."""
+    tensors = {f"weights/{name}": tensor.contiguous() for name, tensor in module.state_dict().items()}
+    for name, parameter in module.named_parameters():
+        if (buffer := optimizer.state[parameter].get("momentum_buffer")) is not None:
+            tensors[f"momentum/{name}"] = buffer.contiguous()
+    return tensors
+
+
+def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
 def save_checkpoint(
     path: Path,
     recipe: Recipe,
@@ -113,12 +150,12 @@ def save_checkpoint(
     optimizer: torch.optim.Optimizer,
     scaler: torch.amp.GradScaler,
     history: Sequence[Mapping[str, float]],
+    companion: nn.Module | None = None,
 ) -> None:
     """Write a checkpoint; the previous one stays whole until the new one is complete."""
-    tensors = {f"weights/{name}": tensor.contiguous() for name, tensor in network.state_dict().items()}
-    for name, parameter in network.named_parameters():
-        if (buffer := optimizer.state[parameter].get("momentum_buffer")) is not None:
-            tensors[f"momentum/{name}"] = buffer.contiguous()
+    tensors = _tensors(network, optimizer)
+    if companion is not None:
+        tensors |= {f"companion/{name}": tensor for name, tensor in _tensors(companion, optimizer).items()}
     parts = {"recipe": msgspec.to_builtins(recipe), "scaler": scaler.state_dict(), "history": list(history)}
     metadata = {name: json.dumps(part) for name, part in parts.items()}
     content = safetensors.torch.save(tensors, metadata)
@@ -143,7 +180,27 @@ def load_checkpoint(path: Path) -> Checkpoint:
         if missing := [key for row in history for key in SHOWN if key not in row]:
             raise ValueError(f"a row of its history lacks {missing[0]}")
 
-    def under(prefix: str) -> dict[str, Tensor]:
-        return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    parts = (_under(tensors, f"{part}/") for part in ("weights", "momentum", "companion"))
+    weights, momentum, companion = parts
+    return Checkpoint(recipe, weights, momentum, scaler, history, companion)
 
-    return Checkpoint(recipe, under("weights/"), under("momentum/"), scaler, history)
+
+def load_run(path: str, recipe: Recipe, key: str) -> Checkpoint:
+    """The checkpoint of another run, named by its folder or its file, of the same images and classes as this recipe's.
+
+    Raises
+    ------
+    ConfigError
+        For a file that is not there, and a run on other images or classes; the message begins with `key`.
+    """
+    file = Path(path) / FILE if Path(path).is_dir() else Path(path)
+    if not file.is_file():
+        raise ConfigError(f"{key}: no file {file}; name the folder of a training run, or its {FILE}")
+    found = load_checkpoint(file)
+    theirs, ours = DATASETS[found.recipe.data], DATASETS[recipe.data]
+    if theirs.shape != ours.shape:
+        raise ConfigError(f"{key}: {path} takes images {theirs.shape}, data {recipe.data} has {ours.shape}")
+    if theirs.classes != ours.classes:
+        what = f"{len(theirs.classes)} classes of {found.recipe.data}, not the {len(ours.classes)} of {recipe.data}"
+        raise ConfigError(f"{key}: {path} tells apart the {what}; choose a run on the same classes")
+    return found

@@ -23,9 +23,11 @@ from addersim.errors import ConfigError, NetworkError
 from addersim.network import Network
 from addersim.processes.unfinished import alone_in
 from addersim.storage import write_rows
-from addersim.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from addersim.train.checkpoint import FILE, Checkpoint, load_checkpoint, load_run, save_checkpoint
 from addersim.train.data import Batches
-from addersim.train.models import build
+from addersim.train.distillation import Distiller, distiller
+from addersim.train.models import build, load_weights
+from addersim.train.pruning import masks
 from addersim.train.rate import AdderRate, adder_filters
 from addersim.train.recipe import Recipe
 from addersim.train.statistics import reestimate_batch_norm
@@ -33,7 +35,7 @@ from addersim.train.team import Team, join
 
 __all__ = ["Run", "evaluate", "train"]
 
-CHECKPOINT, HISTORY, NETWORK = "checkpoint.safetensors", "history.csv", "network.npz"
+CHECKPOINT, HISTORY, NETWORK = FILE, "history.csv", "network.npz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class _Learner:
     network: nn.Module
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
+    distiller: Distiller | None = None
 
     def step(self, loss: Tensor) -> None:
         """One step down the gradient of the loss; left out, and the scale lowered, where a scaled gradient overflows."""
@@ -121,20 +124,26 @@ def train(
         _check_batches(recipe, found, team)
         images = Batches(found, dataset, recipe.batch, augment=recipe.augment == "crop-flip", **options)
         held_out = Batches(load(recipe.data, root, "test", recipe.limit), dataset, 500, **options)
-        network = build(**recipe.network(), seed=recipe.seed)
+        network = _first(recipe)
         network.to(device=team.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        optimizer = torch.optim.SGD(network.parameters(), recipe.rate, recipe.momentum, weight_decay=recipe.weight_decay)
+        beside = distiller(recipe, network, team.size)
+        beside = None if beside is None else beside.to(device=team.device)
+        companion = beside if beside is not None and beside.progressive else None
+        learning = [*network.parameters(), *(companion.trained() if companion is not None else ())]
+        optimizer = torch.optim.SGD(learning, recipe.rate, recipe.momentum, weight_decay=recipe.weight_decay)
         if any(adder_filters(network)):
             optimizer.register_step_pre_hook(AdderRate(network, recipe.adder_rate, recipe.eta, recipe.fixed_factor))
+        if (pruning := recipe.pruning()) is not None:
+            optimizer.register_step_post_hook(masks(pruning, network, dataset.shape))
         scaler = torch.amp.GradScaler(team.device.type, enabled=recipe.precision == "float16")
-        history = _resume(folder / CHECKPOINT, recipe, network, optimizer, scaler)
+        history = _resume(folder / CHECKPOINT, recipe, network, optimizer, scaler, companion)
         if history and team.rank == 0:
             write_rows(folder / HISTORY, history)  # a run that was killed may have kept the epoch, and not yet its row
-        learner = _Learner(team.share(network), optimizer, scaler)
+        learner = _Learner(team.share(network), optimizer, scaler, beside)
         for _ in range(len(history), recipe.epochs):
             history.append(_row(recipe, learner, images, held_out, team, len(history), console))
             if team.rank == 0:
-                save_checkpoint(folder / CHECKPOINT, recipe, network, optimizer, scaler, history)
+                save_checkpoint(folder / CHECKPOINT, recipe, network, optimizer, scaler, history, companion)
                 write_rows(folder / HISTORY, history)
             if console and team.rank == 0:
                 console.print(_line(history[-1], recipe.epochs), highlight=False)
@@ -143,6 +152,17 @@ def train(
         if team.rank == 0:
             lowered.save(folder / NETWORK)
     return Run(checkpoint.network(), tuple(history), lowered, folder)
+
+
+def _first(recipe: Recipe) -> nn.Module:
+    """The network before its first step."""
+    network = build(**recipe.network(), seed=recipe.seed)
+    if recipe.start is not None:
+        found = load_run(recipe.start, recipe, "start")
+        if found.recipe.architecture != recipe.architecture:
+            raise ConfigError(f"start: {recipe.start} is a {found.recipe.architecture}, architecture is {recipe.architecture}")
+        load_weights(network, found.weights)
+    return network
 
 
 def _check_batches(recipe: Recipe, images: Images, team: Team) -> None:
@@ -190,14 +210,19 @@ def _take_statistics(recipe: Recipe, network: nn.Module, images: Batches, epoch:
 
 
 def _resume(
-    path: Path, recipe: Recipe, network: nn.Module, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler
+    path: Path,
+    recipe: Recipe,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+    companion: nn.Module | None,
 ) -> list[dict[str, float]]:
     """Continue from a checkpoint where there is one; the history so far."""
     if not path.exists():
         return []
     checkpoint = load_checkpoint(path)
     checkpoint.require(recipe, path)
-    checkpoint.restore(network, optimizer, scaler)
+    checkpoint.restore(network, optimizer, scaler, companion)
     return list(checkpoint.history)
 
 
@@ -212,6 +237,8 @@ def _epoch(recipe: Recipe, learner: _Learner, images: Batches, team: Team, epoch
         loss = functional.cross_entropy(scores.float(), labels)
         if not math.isfinite(value := loss.item()):
             raise _diverged(network, pixels, epoch, epoch * len(images) + number + 1, f"the loss is {value}")
+        if learner.distiller is not None:
+            loss = learner.distiller.loss(loss, scores.float(), pixels, labels)
         # Gradients are averaged over processes; of unequal shares, each counts by its size.
         learner.step(loss * (len(labels) * team.size / images.count(number)))
         total += value * len(labels)

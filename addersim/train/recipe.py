@@ -15,13 +15,15 @@ from addersim.errors import ConfigError
 from addersim.inputs.limits import EPOCHS, IMAGES, NORM_BATCHES, SEED, TRAINING_BATCH
 from addersim.train.architectures.layers import Ends
 from addersim.train.models import ARCHITECTURES, KNOWN
-from addersim.train.nn import Gradient
+from addersim.train.nn import LAYERS, Gradient
+from addersim.train.pruning import Pruning, read_pruning
 from addersim.train.rate import Rate
 
 __all__ = ["Recipe", "load_recipe"]
 
 NORM_BATCHES_DEFAULT = 20
 Positive = Annotated[float, Meta(gt=0)]
+Share = Annotated[float, Meta(ge=0, le=1)]
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -58,6 +60,16 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         Of the weights, the order of images and the augmentation.
     limit
         Number of images of either split to use, from the first on; None takes all.
+    teacher
+        Folder, or checkpoint, of a run on the same data whose scores are learned too; under ``pkkd`` where the teacher starts.
+    distill
+        ``logits`` (what None means where there is a teacher) or ``pkkd``: see `addersim.train.distillation`.
+    temperature, distill_weight, feature_weight
+        By which scores are softened; share of the loss that is the teacher's; weight of the features' distance.
+    start
+        Folder, or checkpoint, of a run of the same architecture on the same data whose weights are the first ones.
+    prune
+        ``channels:S``, ``weights:S`` or ``N:M``: what of those weights is zero and stays so, see `addersim.train.pruning`.
     """
 
     architecture: str
@@ -77,6 +89,13 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     norm_batches: Annotated[int, NORM_BATCHES.meta] | None = None
     seed: Annotated[int, SEED.meta] = 1
     limit: Annotated[int, IMAGES.meta] | None = None
+    teacher: str | None = None
+    distill: Literal["logits", "pkkd"] | None = None
+    temperature: Positive = 4.0
+    distill_weight: Share = 0.9
+    feature_weight: Annotated[float, Meta(ge=0)] = 1.0
+    start: str | None = None
+    prune: str | None = None
 
     def __post_init__(self) -> None:
         if self.architecture not in ARCHITECTURES:
@@ -88,6 +107,21 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             raise ConfigError(
                 f"architecture {self.architecture} takes images of {found.images()}, data {self.data} has {given}"
             )
+        if self.distill == "logits" and self.teacher is None:
+            raise ConfigError("distill logits: needs a teacher, the folder of a training run: teacher=FOLDER")
+        if self.distill == "pkkd" and found.layers.arithmetic not in LAYERS:
+            allowed = ", ".join(f"-{one}" for one in LAYERS)
+            raise ConfigError(f"distill pkkd: is for architectures in {allowed}; found {self.architecture}")
+        if self.pruning() is not None and self.start is None:
+            raise ConfigError("prune: needs the trained run whose weights are pruned: start=FOLDER")
+
+    def pruning(self) -> Pruning | None:
+        """What is pruned."""
+        return None if self.prune is None else read_pruning(self.prune)
+
+    def twin(self) -> str:
+        """The multiplying network of the same architecture."""
+        return f"{self.architecture.rpartition('-')[0]}-conv"
 
     def network(self) -> dict[str, Any]:
         """What `addersim.train.models.build` takes of it, but for the seed."""

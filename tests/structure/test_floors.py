@@ -33,6 +33,7 @@ FLOORS = {
     "datasets": 3,
     "simulation": 4,
     "quantization": 4,
+    "pruning": 4,
     "hardware": 4,
     "results": 4,
     "train": 5,
@@ -47,7 +48,7 @@ FLOORS = {
 }
 HARDWARE = (  # the order inside hardware, lowest first
     ("accelerator", "arrays", "even_parts"),
-    ("schedule", "traffic", "cost"),
+    ("schedule", "traffic", "cost", "sparsity"),
     ("prices",),
     ("dataflow",),
     ("latency", "area", "leakage", "load", "scalesim"),

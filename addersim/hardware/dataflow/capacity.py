@@ -92,7 +92,7 @@ class BufferCapacity:
         largest = window
         for memory in self.memories.values():
             per_input, per_tap, free = memory.input, memory.weight * filters, memory.free(0, 0, sums)
-            by_pixel = _quotient(free, per_input * pixels + per_tap, window)
+            by_pixel = _quotient(free, per_input * pixels * footprint.spread + per_tap, window)
             if not np.any(per_input):
                 largest = np.minimum(largest, by_pixel)
                 continue

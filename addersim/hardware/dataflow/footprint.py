@@ -8,6 +8,7 @@ stored words.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -40,6 +41,8 @@ class Footprint(NamedTuple):
         Words of an input row.
     per_output, per_row
         Words of one channel that each output adds to those beside it, and each row of outputs beyond that.
+    spread
+        Most taps of the window for one that is computed, where zero weights are skipped: each is one more word of an output.
     """
 
     words: IntOrArray
@@ -55,10 +58,13 @@ class Footprint(NamedTuple):
     width: IntOrArray
     per_output: IntOrArray
     per_row: IntOrArray
+    spread: IntOrArray = 1
 
     @classmethod
     def of(cls, work: MatrixWork, inputs: Operand, batch: int) -> Footprint:
         """Inputs of a layer; `work` and `inputs` are those of one image."""
+        if work.kept is not None:
+            return cls.of(replace(work, kept=None), inputs, batch)._skipping(-(-work.window // work.kept))
         geometry, image = work.geometry, work.image
         products, stored = work.m * batch * work.k, -(-inputs.words * batch // work.groups)
         if geometry is None or image is None:
@@ -86,10 +92,18 @@ class Footprint(NamedTuple):
             per_row=geometry.kernel[0] * beside,
         )
 
+    def _skipping(self, spread: int) -> Footprint:
+        """The same words under the taps that are kept: these differ from filter to filter, so that rows tell nothing.
+
+        Where the window is cut, every part may need every channel.
+        """
+        lone = self._replace(channels=1, taps=1, row_outputs=1, image_outputs=1, height=self.words, step=0, overlap=0)
+        return lone._replace(width=1, per_output=spread, per_row=0, spread=spread)
+
     def of_tile(self, pixels: IntOrArray, window: IntOrArray) -> IntOrArray:
         """Words that a tile of `pixels` outputs and `window` taps needs in its memory."""
         channels = -(-window // self.taps)
-        return np.minimum(np.minimum(pixels * window, channels * self.per_channel(pixels)), self.words)
+        return np.minimum(np.minimum(pixels * window * self.spread, channels * self.per_channel(pixels)), self.words)
 
     def per_channel(self, pixels: IntOrArray) -> IntOrArray:
         """Words of one channel that a tile of `pixels` outputs needs."""
@@ -100,7 +114,7 @@ class Footprint(NamedTuple):
     def fetched(self, pixel_tiles: IntOrArray, window_tiles: IntOrArray) -> IntOrArray:
         """Words that all tiles fetch: those that two tiles of outputs share twice, and twice a channel that is cut."""
         words = self.words + (pixel_tiles - 1) * self.shared
-        cut_channels = (window_tiles - 1) * (self.taps > 1)
+        cut_channels = (window_tiles - 1) * ((self.taps > 1) | (self.spread > 1))
         return np.minimum(-(-words * (self.channels + cut_channels) // self.channels), self.products)
 
 

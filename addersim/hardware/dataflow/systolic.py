@@ -45,6 +45,8 @@ class Folds:
         How often every word of the input matrix (M x K) and of the weights (K x N) goes into the array.
     sum_passes
         How often every sum leaves the array: partial sums are written `sum_passes` times and read back one time less.
+    window
+        Inputs of one output that the array is given: more than its taps where it skips zero weights.
     """
 
     work: Gemm
@@ -53,11 +55,12 @@ class Folds:
     input_passes: IntOrArray
     weight_passes: IntOrArray
     sum_passes: IntOrArray
+    window: IntOrArray
 
     @property
     def input_reads(self) -> IntOrArray:
         """Words that the input buffer delivers."""
-        return self.work.m * self.work.k * self.work.groups * self.input_passes
+        return self.work.m * self.window * self.work.groups * self.input_passes
 
     @property
     def weight_reads(self) -> IntOrArray:
@@ -100,7 +103,15 @@ def mapping_efficiency(work: Gemm, rows: int, columns: int, dataflow: Dataflow) 
     return int(on_rows * on_columns) / int(-(-on_rows // rows) * rows * -(-on_columns // columns) * columns)
 
 
-def fold(work: Gemm, rows: int, columns: int, dataflow: Dataflow, parts: IntOrArray = 1, overlapped: bool = False) -> Folds:
+def fold(
+    work: Gemm,
+    rows: int,
+    columns: int,
+    dataflow: Dataflow,
+    parts: IntOrArray = 1,
+    overlapped: bool = False,
+    window: IntOrArray | None = None,
+) -> Folds:
     """Fold a layer onto an array.
 
     Parameters
@@ -115,6 +126,8 @@ def fold(work: Gemm, rows: int, columns: int, dataflow: Dataflow, parts: IntOrAr
     overlapped
         Whether a second set of registers loads, or drains, while a fold runs: then a fold takes max(T, R) cycles, and the
         array fills once a layer.
+    window
+        Inputs of one output, where they are more than its taps.
     """
     how = systolic_dataflow(dataflow)
     on_rows, on_columns, in_time = how.sides(work)
@@ -124,7 +137,8 @@ def fold(work: Gemm, rows: int, columns: int, dataflow: Dataflow, parts: IntOrAr
     cycles = folds * (parts * fill + in_time)
     if overlapped:
         cycles = _least(cycles, folds * _most(in_time, parts * rows) + fill)
-    return Folds(work, folds, cycles, *how.passes(row_folds, column_folds, parts))
+    passes = how.passes(row_folds, column_folds, parts)
+    return Folds(work, folds, cycles, *passes, work.k if window is None else window)
 
 
 def _least(a: IntOrArray, b: IntOrArray) -> IntOrArray:

@@ -107,6 +107,11 @@ class LayerOnArray:
         return GEMM_DIMENSIONS.index(systolic_dataflow(self.array.systolic).time)
 
     @property
+    def window(self) -> IntOrArray:
+        """Inputs of one output."""
+        return self.footprint.products // self.work.m
+
+    @property
     def folds(self) -> tuple[IntOrArray, IntOrArray, IntOrArray]:
         """Folds along m, n and k."""
         m, n, k = (-(-size // unit) for size, unit in zip(self.sizes, self.fold_size, strict=True))
@@ -237,7 +242,7 @@ def tiling_costs(layer: LayerOnArray, tiles: TileSizes) -> TilingCost:
     weights = m_passes * (work.k * work.n * work.groups)
     spilled = (k_passes - 1) * (work.m * work.n * work.groups)
     parts = np.where(tiles.stays, 1, trips[layer.time])
-    folds = fold(work, array.rows, array.columns, array.systolic, parts, array.overlapped_folds)
+    folds = fold(work, array.rows, array.columns, array.systolic, parts, array.overlapped_folds, layer.window)
     return TilingCost(folds, inputs, weights, spilled)
 
 
