@@ -337,7 +337,7 @@ FAULTS = {
         "nothing waited for",
     ),
     "a read past the end": ("loaders.cuh", "place.left + tap.x < (unsigned)windows.width", "true", "outside of the operands"),
-    "a write past the end": ("windows.cu", "if (row < pixels) store", "store", "outside of the operands"),
+    "a write past the end": ("windows.cu", "if (row < pixels)\n        store", "store", "outside of the operands"),
 }
 
 

@@ -13,7 +13,7 @@ from tests.machine_code.disassembly import ARCHITECTURES, Code, main_loop, read,
 from tests.machine_code.listed import KERNELS
 
 needs_compiler = pytest.mark.skipif(
-    not (device.has_compiler() and tool("nvdisasm") and tool("cuobjdump")),
+    not (device.compiler_version() and tool("nvdisasm") and tool("cuobjdump")),
     reason="needs NVRTC (make test-cuda installs the extra cuda) and the disassembler, which Triton ships",
 )
 FAMILIES = [next(kernels) for _, kernels in itertools.groupby(KERNELS, lambda one: one.name.split("Tile")[0])]

@@ -12,7 +12,8 @@ def test_a_mutant_applies(mutant):
     changed = mutant.applied()
     assert changed is not None, f"{mutant.name}: its old text is not found exactly once in {mutant.file}: update its entry"
     assert changed != (ROOT / mutant.file).read_text()
-    ast.parse(changed)
+    if mutant.file.endswith(".py"):
+        ast.parse(changed)
     assert mutant.tests
     for tests in mutant.tests:
         assert (ROOT / tests).exists(), f"{mutant.name}: {tests} is not there"

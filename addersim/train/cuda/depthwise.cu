@@ -1,15 +1,17 @@
-// Layers whose groups have one channel: `repeat` outputs for each. Neighbouring threads take neighbouring channels; filters lie as
-// (taps, outputs). A tap is used once, so that memory and not arithmetic is the bound: 8 bytes a pixel against two additions a tap.
+// Layers whose groups have one channel: `repeat` outputs for each. Neighbouring threads take neighbouring channels; filters
+// lie as (taps, outputs). A tap is used once, so that memory and not arithmetic is the bound: 8 bytes a pixel against two
+// additions a tap.
 
-constexpr int WORKERS = 8;  // threads that share the pixels of one filter
+constexpr int WORKERS = 8;    // threads that share the pixels of one filter
 constexpr int CHANNELS = 32;  // that a block works on
 
-// RUN outputs along a row share the values that their windows share; KERNEL is the width of the filters, STRIDE that of the steps
-// from one window to the next. Where the dilation is not 1, RUN is 1.
+// RUN outputs along a row share the values that their windows share; KERNEL is the width of the filters, STRIDE that of the
+// steps from one window to the next. Where the dilation is not 1, RUN is 1.
 template <typename T, typename OUT, int KERNEL, int STRIDE, int RUN>
-__global__ void __launch_bounds__(256) l1_depthwise_forward(
-    const T* x, const float* filters, OUT* y, int images, int height, int width, int repeat, int outputs, int out_height, int out_width,
-    int kernel_height, int stride_y, int stride_x, int padding_y, int padding_x, int dilation_y, int dilation_x) {
+__global__ void __launch_bounds__(256)
+    l1_depthwise_forward(const T* x, const float* filters, OUT* y, int images, int height, int width, int repeat, int outputs,
+                         int out_height, int out_width, int kernel_height, int stride_y, int stride_x, int padding_y,
+                         int padding_x, int dilation_y, int dilation_x) {
   constexpr int span = (RUN - 1) * STRIDE + KERNEL;
   const int runs = parts(out_width, RUN), channels = outputs / repeat;
   const unsigned thread = blockIdx.x * blockDim.x + threadIdx.x;
@@ -31,7 +33,8 @@ __global__ void __launch_bounds__(256) l1_depthwise_forward(
     for (int column = 0; column < KERNEL; ++column) {
       const float filter = fetch(filters + (long long)(tap * KERNEL + column) * outputs + output);
 #pragma unroll
-      for (int r = 0; r < RUN; ++r) sum[r] += fabsf(values[r * STRIDE + column] - filter);
+      for (int r = 0; r < RUN; ++r)
+        sum[r] += fabsf(values[r * STRIDE + column] - filter);
     }
   }
 #pragma unroll
@@ -40,10 +43,11 @@ __global__ void __launch_bounds__(256) l1_depthwise_forward(
 }
 
 template <typename G, typename T>
-__global__ void __launch_bounds__(256) l1_depthwise_input_gradient(
-    const G* gradient, const T* x, const float* filters, T* result, int images, int height, int width, int repeat, int outputs,
-    int out_height, int out_width, int kernel_height, int kernel_width, int stride_y, int stride_x, int padding_y, int padding_x,
-    int dilation_y, int dilation_x) {
+__global__ void __launch_bounds__(256)
+    l1_depthwise_input_gradient(const G* gradient, const T* x, const float* filters, T* result, int images, int height,
+                                int width, int repeat, int outputs, int out_height, int out_width, int kernel_height,
+                                int kernel_width, int stride_y, int stride_x, int padding_y, int padding_x, int dilation_y,
+                                int dilation_x) {
   const int channels = outputs / repeat;
   const unsigned at = blockIdx.x * blockDim.x + threadIdx.x;
   const int channel = at % channels, pixel = at / channels, line = pixel / width, image = line / height;
@@ -65,15 +69,19 @@ __global__ void __launch_bounds__(256) l1_depthwise_input_gradient(
   keep_narrow(result + at, sum);
 }
 
-// A block takes CHANNELS outputs, one row of taps and `split` pixels; result (splits, taps, outputs), of which the caller takes the sum.
+// A block takes CHANNELS outputs, one row of taps and `split` pixels; result (splits, taps, outputs), of which the caller
+// takes the sum.
 template <typename G, typename T, int KERNEL>
-__global__ void __launch_bounds__(CHANNELS * WORKERS) l1_depthwise_sign_filter_gradient(
-    const G* gradient, const T* x, const float* filters, float* result, int images, int height, int width, int repeat, int outputs,
-    int out_height, int out_width, int kernel_height, int stride_y, int stride_x, int padding_y, int padding_x, int dilation_y,
-    int dilation_x, int split) {
+__global__ void __launch_bounds__(CHANNELS* WORKERS)
+    l1_depthwise_sign_filter_gradient(const G* gradient, const T* x, const float* filters, float* result, int images,
+                                      int height, int width, int repeat, int outputs, int out_height, int out_width,
+                                      int kernel_height, int stride_y, int stride_x, int padding_y, int padding_x,
+                                      int dilation_y, int dilation_x, int split) {
   __shared__ float sums[WORKERS][CHANNELS];
-  const int lane = threadIdx.x % CHANNELS, worker = threadIdx.x / CHANNELS, blocks = parts(outputs, CHANNELS), channels = outputs / repeat;
-  const int output = blockIdx.x % blocks * CHANNELS + lane, tap = blockIdx.x / blocks % kernel_height, part = blockIdx.x / blocks / kernel_height;
+  const int lane = threadIdx.x % CHANNELS, worker = threadIdx.x / CHANNELS, blocks = parts(outputs, CHANNELS),
+            channels = outputs / repeat;
+  const int output = blockIdx.x % blocks * CHANNELS + lane, tap = blockIdx.x / blocks % kernel_height,
+            part = blockIdx.x / blocks / kernel_height;
   const int pixels = images * out_height * out_width, last = min(part * split + split, pixels);
   const bool is_output = output < outputs;
   float sum[KERNEL] = {}, filter[KERNEL];
@@ -96,13 +104,15 @@ __global__ void __launch_bounds__(CHANNELS * WORKERS) l1_depthwise_sign_filter_g
   for (int column = 0; column < KERNEL; ++column) {
     float own = 0.0f;
 #pragma unroll
-    for (int c = 0; c < KERNEL; ++c) own = c == column ? sum[c] : own;  // keeps the sums in registers
+    for (int c = 0; c < KERNEL; ++c)
+      own = c == column ? sum[c] : own;  // keeps the sums in registers
     sums[worker][lane] = own;
     __syncthreads();
     if (worker == 0 && is_output) {
       float total = 0.0f;
 #pragma unroll
-      for (int w = 0; w < WORKERS; ++w) total += sums[w][lane];
+      for (int w = 0; w < WORKERS; ++w)
+        total += sums[w][lane];
       keep(result + ((long long)part * kernel_height * KERNEL + tap * KERNEL + column) * outputs + output, total);
     }
     __syncthreads();

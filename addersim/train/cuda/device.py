@@ -16,7 +16,7 @@ from torch import Tensor
 from addersim.train.cuda.launch import Launch
 from addersim.train.cuda.source import kernels_source
 
-__all__ = ["arguments", "compile_kernel", "has_compiler", "is_usable", "launch_kernel", "run"]
+__all__ = ["arguments", "compile_kernel", "compiler_version", "is_usable", "launch_kernel", "run"]
 
 OLDEST = (8, 0)
 """Compute capability from which on copies to shared memory pass the registers by."""
@@ -25,22 +25,33 @@ REPEATS = 3
 
 
 @cache
-def has_compiler() -> bool:
-    """Whether cuda-core and an NVRTC library are there: neither needs a GPU."""
+def compiler_version() -> int:
+    """CUDA's version, such as 13, of the NVRTC library that cuda-core finds; 0 without either. Neither needs a GPU."""
     try:
         import cuda.core
         from cuda.bindings import nvrtc
 
         cuda.core.Program  # noqa: B018
-        status, *_ = nvrtc.nvrtcVersion()
+        status, major, _ = nvrtc.nvrtcVersion()
     except (ImportError, AttributeError, RuntimeError):  # cuda.pathfinder's error for a library that is not there is the last
-        return False
-    return int(status) == 0
+        return 0
+    return 0 if int(status) else int(major)
+
+
+@cache
+def _driver_version() -> int:
+    """CUDA's version up to which the driver loads machine code."""
+    from cuda.bindings import driver
+
+    status, version = driver.cuDriverGetVersion()
+    return 0 if int(status) else int(version) // 1000
 
 
 def is_usable(device: torch.device) -> bool:
     """Whether tensors on a device can take these kernels; where not, Triton's are the fallback."""
-    return device.type == "cuda" and torch.cuda.get_device_capability(device) >= OLDEST and has_compiler()
+    if device.type != "cuda" or torch.cuda.get_device_capability(device) < OLDEST or not compiler_version():
+        return False
+    return _driver_version() >= compiler_version()
 
 
 def compile_kernel(name: str, architecture: str, source: str | None = None) -> Any:

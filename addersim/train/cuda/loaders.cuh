@@ -1,12 +1,14 @@
 // Where a step's operands come from: load() reads the next step's into registers, store() puts them into shared memory.
 
-// What the windows over an image of `stride` channels a pixel see: term k is value k % channels of tap k / channels. A tap, or a
-// whole row, that lies outside the image reads zeros; unsigned sums wrap around, so that one comparison finds both sides.
+// What the windows over an image of `stride` channels a pixel see: term k is value k % channels of tap k / channels. A tap, or
+// a whole row, that lies outside the image reads zeros; unsigned sums wrap around, so that one comparison finds both sides.
 struct Windows {
   int height, width, channels, stride, terms, step_y, step_x;
   Divisor by_channels, by_columns;  // values of a tap, taps of a row
 
-  struct Tap { unsigned y, x, offset; };
+  struct Tap {
+    unsigned y, x, offset;
+  };
 
   __device__ __forceinline__ Tap tap(int term) const {
     const int number = by_channels.quotient(term), row = by_columns.quotient(number);
@@ -15,7 +17,9 @@ struct Windows {
   }
 };
 
-struct Place { unsigned top, left, offset; };  // of a row's first tap
+struct Place {
+  unsigned top, left, offset;
+};  // of a row's first tap
 
 __device__ __forceinline__ Place place_of(const Windows& windows, int image, int top, int left, int first, bool is_row) {
   const unsigned offset = (((unsigned)image * windows.height + top) * windows.width + left) * windows.stride + first;
@@ -27,10 +31,10 @@ __device__ __forceinline__ bool sees(const Windows& windows, const Place& place,
 }
 
 template <typename T, int VECTOR>
-__device__ __forceinline__ Vector<T, VECTOR> read(const T* values, const Windows& windows, const Place& place, const Windows::Tap& tap) {
+__device__ __forceinline__ Vector<T, VECTOR> read(const T* values, const Windows& windows, const Place& place,
+                                                  const Windows::Tap& tap) {
   Vector<T, VECTOR> found = {};
-  if (sees(windows, place, tap))
-    found = fetch((const Vector<T, VECTOR>*)(values + (place.offset + tap.offset)));
+  if (sees(windows, place, tap)) found = fetch((const Vector<T, VECTOR>*)(values + (place.offset + tap.offset)));
   return found;
 }
 
@@ -51,7 +55,8 @@ struct WindowRows {
   template <typename PLACE>
   __device__ __forceinline__ WindowRows(const T* from, const Windows& seen, PLACE place) : values(from), windows(seen) {
 #pragma unroll
-    for (int l = 0; l < loads; ++l) places[l] = place((int)threadIdx.x / slots + l * apart);
+    for (int l = 0; l < loads; ++l)
+      places[l] = place((int)threadIdx.x / slots + l * apart);
   }
   __device__ __forceinline__ void load(float (*to)[TILE::height + PAD]) {
     const Windows::Tap tap = windows.tap(term);
@@ -63,7 +68,8 @@ struct WindowRows {
         const bool is_there = sees(windows, places[l], tap);
         const T* from = values + (places[l].offset + tap.offset);
 #pragma unroll
-        for (int e = 0; e < VECTOR; ++e) send<1>(&to[slot + e][row + l * apart], from + e, is_there);
+        for (int e = 0; e < VECTOR; ++e)
+          send<1>(&to[slot + e][row + l * apart], from + e, is_there);
       } else {
         held[l] = read<T, VECTOR>(values, windows, places[l], tap);
       }
@@ -74,7 +80,8 @@ struct WindowRows {
 #pragma unroll
     for (int l = 0; l < loads; ++l)
 #pragma unroll
-      for (int e = 0; e < VECTOR; ++e) to[slot + e][row + l * apart] = widen(held[l].at[e]);
+      for (int e = 0; e < VECTOR; ++e)
+        to[slot + e][row + l * apart] = widen(held[l].at[e]);
   }
 };
 
@@ -115,7 +122,8 @@ struct PixelSlots {
     for (int l = 0; l < loads; ++l) {
       Vector<float, VECTOR> wide;
 #pragma unroll
-      for (int e = 0; e < VECTOR; ++e) wide.at[e] = widen(held[l].at[e]);
+      for (int e = 0; e < VECTOR; ++e)
+        wide.at[e] = widen(held[l].at[e]);
       *(Vector<float, VECTOR>*)&to[pixel(l)][column()] = wide;
     }
   }
@@ -138,7 +146,8 @@ struct WindowValues {
       const int at = pixel + Slots::pixel(l), image = by_image.quotient(at), rest = at - image * by_image.by;
       const int row = by_row.quotient(rest), column = rest - row * by_row.by;
       const bool is_row = at < last && Slots::is_mine();
-      const Place place = place_of(windows, image, row * stride_y - padding_y, column * stride_x - padding_x, first_channel, is_row);
+      const Place place =
+          place_of(windows, image, row * stride_y - padding_y, column * stride_x - padding_x, first_channel, is_row);
       held[l] = read<T, VECTOR>(values, windows, place, tap);
     }
     pixel += STEP;

@@ -1,7 +1,11 @@
-// What only a GPU has: types of two bytes and two of them in one register. tests/emulated/cuda_threads.h gives the same to a CPU.
+// What only a GPU has: types of two bytes, two of them in one register. tests/emulated/cuda_threads.h gives it to a CPU.
 
-struct float16 { unsigned short bits; };
-struct bfloat16 { unsigned short bits; };
+struct float16 {
+  unsigned short bits;
+};
+struct bfloat16 {
+  unsigned short bits;
+};
 
 __device__ __forceinline__ float widen(float value) { return value; }
 
@@ -15,7 +19,9 @@ __device__ __forceinline__ float widen(bfloat16 value) { return __uint_as_float(
 
 __device__ __forceinline__ void narrow(float value, float& to) { to = value; }
 
-__device__ __forceinline__ void narrow(float value, float16& to) { asm("cvt.rn.f16.f32 %0, %1;" : "=h"(to.bits) : "f"(value)); }
+__device__ __forceinline__ void narrow(float value, float16& to) {
+  asm("cvt.rn.f16.f32 %0, %1;" : "=h"(to.bits) : "f"(value));
+}
 
 __device__ __forceinline__ void narrow(float value, bfloat16& to) {
   asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(to.bits) : "f"(value));
@@ -51,15 +57,21 @@ __device__ __forceinline__ float pair_total(unsigned a) {
 template <int COUNT>
 __device__ __forceinline__ void send(float* to, const float* from, bool is_there) {
   const unsigned at = (unsigned)__cvta_generic_to_shared(to);
-  asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(at), "l"(from), "n"(COUNT * 4), "r"(is_there ? COUNT * 4 : 0) : "memory");
+  asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(at), "l"(from), "n"(COUNT * 4),
+               "r"(is_there ? COUNT * 4 : 0)
+               : "memory");
 }
 
 __device__ __forceinline__ void wait_for_sent() { asm volatile("cp.async.wait_all;" ::: "memory"); }
 
 // Every value that comes from global memory into registers comes through here.
 template <typename VALUE>
-__device__ __forceinline__ VALUE fetch(const VALUE* from) { return *from; }
+__device__ __forceinline__ VALUE fetch(const VALUE* from) {
+  return *from;
+}
 
 // Every value that goes to global memory goes through here.
 template <typename VALUE>
-__device__ __forceinline__ void keep(VALUE* to, const VALUE& value) { *to = value; }
+__device__ __forceinline__ void keep(VALUE* to, const VALUE& value) {
+  *to = value;
+}

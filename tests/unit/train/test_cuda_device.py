@@ -107,36 +107,42 @@ def test_arguments_are_addresses_and_numbers_of_32_bits():
 
 
 @pytest.mark.parametrize(
-    ("kind", "capability", "has_compiler", "usable"),
+    ("kind", "capability", "compiler", "driver", "usable"),
     [
-        ("cuda", (8, 0), True, True),
-        ("cuda", (7, 5), True, False),
-        ("cuda", (9, 0), False, False),
-        ("cpu", (8, 0), True, False),
+        ("cuda", (8, 0), 13, 13, True),
+        ("cuda", (12, 0), 12, 13, True),
+        ("cuda", (7, 5), 13, 13, False),
+        ("cuda", (9, 0), 0, 13, False),
+        ("cuda", (9, 0), 13, 12, False),  # a driver that does not load what the compiler makes
+        ("cpu", (8, 0), 13, 13, False),
     ],
 )
-def test_where_these_kernels_are_taken(monkeypatch, kind, capability, has_compiler, usable):
+def test_where_these_kernels_are_taken(monkeypatch, kind, capability, compiler, driver, usable):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
-    monkeypatch.setattr(device, "has_compiler", lambda: has_compiler)
+    monkeypatch.setattr(device, "compiler_version", lambda: compiler)
+    monkeypatch.setattr(device, "_driver_version", lambda: driver)
     assert device.is_usable(torch.device(kind)) == usable
 
 
 def test_without_cuda_core_there_is_no_compiler(monkeypatch):
     monkeypatch.setitem(sys.modules, "cuda.core", None)
-    assert not device.has_compiler.__wrapped__()
+    assert device.compiler_version.__wrapped__() == 0
 
 
-def test_without_the_library_there_is_no_compiler(monkeypatch):
-    def version():
+def test_versions_of_compiler_and_driver(monkeypatch):
+    def missing():
         raise RuntimeError("libnvrtc.so.13 was not found")
 
-    nvrtc = SimpleNamespace(nvrtcVersion=version)
-    for name, module in {
-        "cuda": SimpleNamespace(core=SimpleNamespace(Program=None), bindings=SimpleNamespace(nvrtc=nvrtc)),
-        "cuda.core": SimpleNamespace(Program=None),
-        "cuda.bindings": SimpleNamespace(nvrtc=nvrtc),
-    }.items():
-        monkeypatch.setitem(sys.modules, name, module)
-    assert not device.has_compiler.__wrapped__()
+    nvrtc, driver = SimpleNamespace(nvrtcVersion=missing), SimpleNamespace(cuDriverGetVersion=lambda: (0, 13010))
+    bindings, core = SimpleNamespace(nvrtc=nvrtc, driver=driver), SimpleNamespace(Program=None)
+    monkeypatch.setitem(sys.modules, "cuda", SimpleNamespace(core=core, bindings=bindings))
+    monkeypatch.setitem(sys.modules, "cuda.core", core)
+    monkeypatch.setitem(sys.modules, "cuda.bindings", bindings)
+    assert device.compiler_version.__wrapped__() == 0
     nvrtc.nvrtcVersion = lambda: (0, 13, 5)
-    assert device.has_compiler.__wrapped__()
+    assert device.compiler_version.__wrapped__() == 13
+    nvrtc.nvrtcVersion = lambda: (1, 0, 0)
+    assert device.compiler_version.__wrapped__() == 0
+    assert device._driver_version.__wrapped__() == 13
+    driver.cuDriverGetVersion = lambda: (3, 0)
+    assert device._driver_version.__wrapped__() == 0
