@@ -55,7 +55,7 @@ CHANGES = {
             ("min(wide, geometry.stride[1])", "geometry.stride[1]"),
             ("if geometry.dilation[axis] > 1 or stride <= kernel:", "if True:"),
             ("min(stored, reached, products)", "min(stored, products)"),
-            ("(window_tiles - 1) * (self.taps > 1)", "(window_tiles - 1)"),
+            ("(window_tiles - 1) * ((self.taps > 1) | (self.spread > 1))", "(window_tiles - 1)"),
             ("(pixel_tiles - 1) * self.shared", "pixel_tiles * self.shared"),
             ("_span(geometry, axis) - padding", "_span(geometry, axis)"),
         ),

@@ -22,14 +22,15 @@ def price(
     """What a simulated network costs."""
 
     def run() -> Priced:
-        cost = estimate(with_circuit(simulated.trace, circuit), accelerator, table, batch)
+        trace = with_circuit(simulated.trace, circuit)
+        cost = estimate(trace, accelerator, table, batch)
         return Priced(
             energy_pj=cost.energy_pj / batch,
             energy_pj_by_component={name: pj / batch for name, pj in cost.energy_by_component().items()},
             cycles=cost.cycles,
             latency_ms=cost.latency_ms,
-            taps=simulated.trace.taps,
-            area_mm2=_area_mm2(with_circuit(simulated.trace, circuit), accelerator),
+            taps=trace.taps,
+            area_mm2=_area_mm2(trace, accelerator),
         )
 
     return attempt(run)
