@@ -179,6 +179,7 @@ class Window(Layer, frozen=True, tag="window"):
             accumulator=plan.how.accumulator,
             **_moves(self),
             shared=self.shared,
+            nonzero=_nonzero(reals) if _skips_zeros(record.arithmetic) and not plan.calibrated else (),
         )
 
     def details(self) -> str:
@@ -197,6 +198,7 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
 
     The register starts at zero and takes the taps in the order kernel row, kernel column, input channel. Where the datapath
     wants one scale for both operands, the finer one is the scale of the sum and the coarser operand is shifted to it.
+    Where only shapes matter the weights are zeros without memory; what is known of theirs is `nonzero`, as in `LayerTrace`.
     """
 
     datapath: str
@@ -210,6 +212,7 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
     groups: int = 1
     far_padding: Pair | None = None
     shared: str | None = None
+    nonzero: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -394,13 +397,22 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
             datapath=self.datapath,
             accumulator_bits=output.bits,
             operand_bits=operand_bits,
-            nonzero=_nonzero(self.weights) if self._arithmetic.linear and self._arithmetic.codec.uniform else (),
+            nonzero=self.nonzero or (_nonzero(self.weights) if _skips_zeros(self._arithmetic) else ()),
         )
 
 
+def _skips_zeros(arithmetic: Arithmetic) -> bool:
+    """Whether a zero weight adds nothing, and is stored as a number like others."""
+    return arithmetic.linear and arithmetic.codec.uniform
+
+
 def _nonzero(weights: Array) -> tuple[tuple[int, int], ...]:
-    """For each size of a group of weights in the order of the sum, the most that are not zero; empty where few are."""
-    if stands_in(weights) or np.count_nonzero(weights) > (1 - 1 / max(GROUPS)) * weights.size:
+    """For each size of a group of weights in the order of the sum, the most that are not zero.
+
+    Empty where few are zero, and where all are: such weights stand for some that are not there.
+    """
+    found = 0 if stands_in(weights) else np.count_nonzero(weights)
+    if not 0 < found <= (1 - 1 / max(GROUPS)) * weights.size:
         return ()
     rows = weights.reshape(len(weights), -1) != 0
     padded = [np.pad(rows, ((0, 0), (0, -rows.shape[1] % group))).reshape(-1, group) for group in GROUPS]

@@ -71,6 +71,31 @@ def test_bad_arguments(tmp_path, monkeypatch):
     assert "--device cuda: torch finds no CUDA device" in failure(*RECIPE, "-o", tmp_path, "--device", "cuda")
 
 
+def test_a_trained_run_is_pruned_and_teaches(tmp_path):
+    pytest.importorskip("torch")
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert call(*RECIPE, "--output", first, "--threads", "1").exit_code == 0
+    changes = [f"start={first}", f"teacher={first}", "prune=channels:0.5"]
+    result = call(*RECIPE, *changes, "--output", second, "--threads", "1")
+    assert result.exit_code == 0, result.stderr
+    whole, small = (Network.load(folder / "network.npz").totals() for folder in (first, second))
+    assert small.parameters < 0.4 * whole.parameters
+    assert small.macs["l1"] < 0.4 * whole.macs["l1"]
+
+
+def test_what_cannot_teach_or_be_pruned_is_one_line(tmp_path):
+    pytest.importorskip("torch")
+    none = tmp_path / "none"
+    run = [*RECIPE, "-o", tmp_path / "run"]
+    assert f"teacher: no file {none}; name the folder of a training run" in failure(*run, f"teacher={none}")
+    assert "distill logits: needs a teacher" in failure(*run, "distill=logits")
+    assert "distill: found 'soft', needs 'logits' or 'pkkd'" in failure(*run, "distill=soft")
+    assert "prune: needs the trained run whose weights are pruned: start=FOLDER" in failure(*run, "prune=2:4")
+    assert f"start: no file {none}" in failure(*run, f"start={none}", "prune=2:4")
+    assert "prune: 'channels'; takes channels:S" in failure(*run, f"start={none}", "prune=channels")
+    assert not (tmp_path / "run" / "checkpoint.safetensors").exists()
+
+
 def test_without_torch_one_line_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setattr(train, "find_spec", lambda name: None)
     with pytest.raises(

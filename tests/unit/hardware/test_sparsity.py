@@ -69,7 +69,7 @@ def test_layers_without_the_pattern_and_other_arithmetics_run_as_they_are():
         trace(network("l1", 2, 4)),
         trace(network("mac", 3, 4)),
         trace(network("mac", 4, 4)),
-        count(quantize(network("mac", 2, 4), None)),  # nobody knows the weights
+        count(quantize(network("ternary", 2, 4), None)),
     ):
         dense, sparse = (estimate(facts, with_array(sparsity=one)) for one in (None, "2:4"))
         assert dense.to_dict() == sparse.to_dict()
@@ -129,6 +129,14 @@ def test_a_row_stationary_array_and_scalesim_are_refused():
         AddersimError, match="compat scalesim: accelerator 'systolic-16x16' skips zeros 2:4, which it does not"
     ):
         estimate(facts, with_array(sparsity="2:4"), compat="scalesim")
+
+
+def test_the_zeros_are_known_where_nothing_is_calibrated_unless_the_weights_are_not_there():
+    net = network("mac", 2, 4)
+    (window,) = net.layers
+    absent = replace(net, layers=(replace(window, weights=np.broadcast_to(np.zeros(1, np.float32), window.weights.shape)),))
+    kept = [estimate(count(quantize(one, None)), with_array(sparsity="2:4")).taps for one in (net, absent)]
+    assert kept == [64 * 24 * 36, 64 * 24 * 72]
 
 
 def test_stored_weights_of_a_trace_stay_those_of_the_network():
