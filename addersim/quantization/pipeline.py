@@ -32,7 +32,18 @@ from addersim.quantization.rewrites import (
 from addersim.quantization.rules import LayerBits, Quantization
 from addersim.quantization.value_formats import Wiring, choose_formats, sum_step
 
-__all__ = ["LayerBits", "Prepared", "Quantization", "check_layer_names", "prepare", "quantize", "quantize_prepared"]
+__all__ = [
+    "Laid",
+    "LayerBits",
+    "Prepared",
+    "Quantization",
+    "assemble",
+    "check_layer_names",
+    "lay_out",
+    "prepare",
+    "quantize",
+    "quantize_prepared",
+]
 
 Array = npt.NDArray[Any]
 
@@ -113,6 +124,32 @@ def quantize_prepared(prepared: Prepared, how: Quantization, threads: int | None
     threads
         Kernel threads; does not change any result.
     """
+    laid = lay_out(prepared, how)
+    network, plan = laid.network, laid.plan
+    program = assemble(network, plan, [layer.integer(plan) for layer in network.layers])
+    if prepared.images is None or (how.correction == "none" and how.weight_rounding == "nearest"):
+        return program
+    return _adjust(program, network, plan, prepared.samples, prepared.images, threads)
+
+
+@dataclass(frozen=True, slots=True)
+class Laid:
+    """A prepared network with every format chosen: what integer layers are made from.
+
+    Attributes
+    ----------
+    network
+        Weights are clipped to their inputs, and those of linear windows divided by the scales of their filters.
+    plan
+        Formats and scales.
+    """
+
+    network: Network
+    plan: Plan
+
+
+def lay_out(prepared: Prepared, how: Quantization) -> Laid:
+    """Choose the formats of a prepared network, and bring its weights to their grids; arguments as `quantize_prepared`."""
     if prepared.folded != how.fold_batch_norm:
         raise QuantizationError(f"network {prepared.network.name}: prepared with another fold_batch_norm than the rules have")
     paired, samples, calibrated = prepared.network, prepared.samples, prepared.images is not None
@@ -137,10 +174,7 @@ def quantize_prepared(prepared: Prepared, how: Quantization, threads: int | None
         how=how,
         calibrated=calibrated,
     )
-    program = _assemble(paired, plan, [layer.integer(plan) for layer in paired.layers])
-    if prepared.images is None or (how.correction == "none" and how.weight_rounding == "nearest"):
-        return program
-    return _adjust(program, paired, plan, samples, prepared.images, threads)
+    return Laid(paired, plan)
 
 
 def _is_compared(name: str, formats: Mapping[str, FixedFormat]) -> bool:
@@ -148,7 +182,8 @@ def _is_compared(name: str, formats: Mapping[str, FixedFormat]) -> bool:
     return name not in formats or formats[name].bits > 1
 
 
-def _assemble(network: Network, plan: Plan, layers: Sequence[IntegerLayer]) -> Program:
+def assemble(network: Network, plan: Plan, layers: Sequence[IntegerLayer]) -> Program:
+    """The program of a network's integer layers."""
     return Program(
         name=network.name,
         input_shape=network.input_shape,
@@ -256,7 +291,7 @@ def _adjust(
 
     for _ in walk(program.layers, program.encode(images), run):
         pass
-    return _assemble(network, plan, adjusted)
+    return assemble(network, plan, adjusted)
 
 
 def _rounds_to_output(window: Window, how: Quantization) -> bool:

@@ -29,6 +29,7 @@ __all__ = [
     "TernaryLinear",
     "Xnor2d",
     "XnorLinear",
+    "signs",
 ]
 
 TERNARY_THRESHOLD = 0.7
@@ -139,7 +140,7 @@ def _xnor(layer: Any) -> Parts:
     return Parts(_through(weights.clamp(-1, 1), signs), layer.threshold, _per_filter(weights).mean(1))
 
 
-def _signs(x: Tensor) -> Tensor:
+def signs(x: Tensor) -> Tensor:
     """Signs of inputs, zero counting as 1; the gradient passes where ``|x| <= 1``."""
     return _through(x.clamp(-1, 1), torch.where(x < 0, -1.0, 1.0).to(x))
 
@@ -261,8 +262,8 @@ class Xnor2d(_Coded2d):
         weights, threshold, scale = self.parts()
         moved = x - _by_channel(threshold, x)  # type: ignore[arg-type]
         mode = "constant" if self.padding_mode == "zeros" else self.padding_mode
-        signs = _signs(functional.pad(moved, self._reversed_padding_repeated_twice, mode))
-        y = functional.conv2d(signs, weights, None, self.stride, 0, self.dilation, self.groups)
+        inputs = signs(functional.pad(moved, self._reversed_padding_repeated_twice, mode))
+        y = functional.conv2d(inputs, weights, None, self.stride, 0, self.dilation, self.groups)
         y = y * _by_channel(scale, y)  # type: ignore[arg-type]
         return y if self.bias is None else y + _by_channel(self.bias, y)
 
@@ -279,7 +280,7 @@ class XnorLinear(_CodedLinear):
 
     def forward(self, x: Tensor) -> Tensor:
         weights, threshold, scale = self.parts()
-        y = functional.linear(_signs(x - threshold), weights) * scale  # type: ignore[operator]
+        y = functional.linear(signs(x - threshold), weights) * scale  # type: ignore[operator]
         return y if self.bias is None else y + self.bias
 
 

@@ -1,0 +1,182 @@
+"""Finetune: train a network on its own fixed-point datapath, from what quantisation after training gives."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from addersim.errors import ConfigError, NetworkError
+from addersim.images import Images
+from addersim.inputs.limits import EPOCHS, TRAINING_BATCH
+from addersim.network import Network
+from addersim.program import Program
+from addersim.quantization.rules import Quantization
+from addersim.train.qat.module import QuantisedNetwork, layer_of
+
+__all__ = ["CALIBRATION_IMAGES", "STATISTICS_IMAGES", "Epoch", "finetune"]
+
+Labels = npt.NDArray[np.integer]
+
+CALIBRATION_IMAGES = 256
+"""Training images that choose formats, the first ones."""
+STATISTICS_IMAGES = 2048
+"""Training images, the first ones, on whose sums the constants behind windows are taken anew after an epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """What one pass over the images gave.
+
+    Attributes
+    ----------
+    number
+        From 1 on.
+    loss, accuracy
+        Means over the steps, as the program was at each.
+    network, program
+        What is trained so far, in float and on codes.
+    """
+
+    number: int
+    loss: float
+    accuracy: float
+    network: Network
+    program: Program
+
+
+def finetune(
+    network: Network,
+    images: Images,
+    labels: Labels,
+    how: Quantization = Quantization(),  # noqa: B008  # frozen
+    epochs: int = 3,
+    *,
+    rate: float = 1e-3,
+    batch: int = 128,
+    seed: int = 0,
+    progress: Callable[[int, int, float], None] | None = None,
+    each_epoch: Callable[[Epoch], None] | None = None,
+) -> tuple[Network, Program]:
+    """Train a network on the codes that the simulator gives: quantisation-aware training.
+
+    Formats are those of `quantize`; weights and the multiply-adds behind windows are trained by Adam, whose step falls to
+    zero as half a cosine. What is learned there are step sizes, too: a value's is the multiplier before it over those behind.
+
+    Parameters
+    ----------
+    network
+        Trained network.
+    images, labels
+        Training images, as `Network.values` takes them, and their classes.
+    how
+        Bit widths and rules.
+    epochs
+        Passes over the images.
+    rate
+        First step of a weight, as a share of the largest that its codec holds, and of a multiplier, as a share of itself.
+    batch
+        Images in a step; fewer that remain at an epoch's end are left out.
+    seed
+        Of the order of images.
+    progress
+        Told after each step: steps done, steps in all, loss.
+    each_epoch
+        Told after each epoch. What it was given stays good when a later epoch fails.
+
+    Returns
+    -------
+    network
+        The float network that has the program's numbers.
+    program
+        The trained program: the same codes, layer by layer, as training saw.
+
+    Raises
+    ------
+    ConfigError
+        For images and labels that do not fit each other or the network, and numbers out of range.
+    NetworkError
+        Where training diverges: the message names step and layer. And where `quantize` refuses the network.
+
+    Examples
+    --------
+    >>> import addersim
+    >>> found = addersim.load_images("fashion-mnist-2000", split="train", limit=64)
+    >>> rules = addersim.Quantization(weight_bits=3, activation_bits=3)
+    >>> lenet = addersim.load_network("lenet5-conv")
+    >>> network, program = finetune(lenet, found.pixels, found.labels, rules, epochs=1, batch=32)
+    >>> program.run(found.pixels).shape
+    (64, 10)
+    """
+    EPOCHS.check(epochs, "epochs")
+    TRAINING_BATCH.check(batch, "batch")
+    if not 0 < rate <= 1:
+        raise ConfigError(f"rate: found {rate}, needs a number above 0 and up to 1")
+    _check_images(network, images, labels, batch)
+    module = QuantisedNetwork(network, images[:CALIBRATION_IMAGES], how)
+    optimizer = torch.optim.Adam(module.parameters(), rate)
+    steps = len(labels) // batch
+    for epoch in range(epochs):
+        total = right = 0.0
+        for place, chosen in enumerate(_shuffled(len(labels), batch, seed, epoch), epoch * steps):
+            optimizer.param_groups[0]["lr"] = rate * 0.5 * (1 + math.cos(math.pi * place / (epochs * steps)))
+            wanted = torch.from_numpy(labels[chosen].astype(np.int64))
+            _check_finite(module, place + 1)
+            scores = module(images[chosen])
+            loss = functional.cross_entropy(scores, wanted)
+            _step(module, optimizer, loss, place + 1)
+            total += loss.item()
+            right += float((scores.argmax(1) == wanted).double().mean())
+            if progress:
+                progress(place + 1, epochs * steps, loss.item())
+        _check_finite(module, (epoch + 1) * steps)
+        found = module.trained(images[:STATISTICS_IMAGES])
+        if each_epoch:
+            each_epoch(Epoch(epoch + 1, total / steps, right / steps, *found))
+    return found
+
+
+def _check_images(network: Network, images: Images, labels: Labels, batch: int) -> None:
+    where = f"network {network.name}"
+    if labels.shape != (len(images),):
+        raise ConfigError(f"{where}: {len(images)} images and labels of shape {labels.shape}; needs a label an image")
+    if labels.dtype.kind not in "iu":
+        raise ConfigError(f"{where}: labels are {labels.dtype}; needs whole numbers")
+    if len(images) < batch:
+        raise ConfigError(f"{where}: {len(images)} images are fewer than one batch of {batch}; give more, or a smaller batch")
+    low, high, classes = labels.min(), labels.max(), network.outputs
+    if low < 0 or high >= classes:
+        raise ConfigError(f"{where}: labels {low}..{high}; its {classes} scores are of classes 0..{classes - 1}")
+
+
+def _shuffled(images: int, batch: int, seed: int, epoch: int) -> Iterator[npt.NDArray[np.int64]]:
+    """Places of the images of each whole batch, in an order that follows from seed and epoch."""
+    order = np.random.default_rng((seed, epoch)).permutation(images)
+    for start in range(0, images - batch + 1, batch):
+        yield order[start : start + batch]
+
+
+def _step(module: QuantisedNetwork, optimizer: torch.optim.Optimizer, loss: Tensor, step: int) -> None:
+    """One step down the gradient."""
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    _check_finite(module, step)
+    optimizer.step()
+    module.project()
+
+
+def _check_finite(module: nn.Module, step: int) -> None:
+    """Refuse numbers that are none any more: codes would hide them."""
+    for name, parameter in module.named_parameters():
+        for what, values in (("trained values", parameter), ("gradient", parameter.grad)):
+            if values is not None and not bool(values.isfinite().all()):
+                raise NetworkError(
+                    f"step {step}: training diverged: layer {layer_of(name)}: {what} beyond float32; "
+                    "what the last epoch gave is kept; take a smaller rate"
+                )

@@ -1,0 +1,103 @@
+import numpy as np
+import pytest
+from msgspec.structs import replace
+
+from addersim.arithmetic.fixed import Accumulator
+from addersim.errors import ConfigError, NetworkError
+from addersim.quantization.pipeline import quantize
+from addersim.quantization.rules import Quantization
+from tests.unit import networks
+
+torch = pytest.importorskip("torch")
+
+from addersim.train.qat import finetune  # noqa: E402
+from addersim.train.qat.module import QuantisedNetwork  # noqa: E402
+
+NARROW = Quantization(weight_bits=2, activation_bits=2)
+
+
+def task(network, number=64):
+    """Images, and classes."""
+    return networks.images(network, number), np.arange(number) % network.outputs
+
+
+def balanced(arithmetic):
+    """A network that tells classes apart, images, and its choices among them."""
+    network = networks.residual(arithmetic=arithmetic)
+    images = networks.images(network, 64)
+    scores = network.run(images)
+    *before, last = network.layers
+    spread = scores.std(0)
+    weights = (last.weights / spread[:, None, None, None]).astype(np.float32)
+    bias = ((last.bias - scores.mean(0)) / spread).astype(np.float32)
+    network = replace(network, layers=(*before, replace(last, weights=weights, bias=bias)))
+    return network, images, network.run(images).argmax(1)
+
+
+@pytest.mark.parametrize("arithmetic", ["l1", "mac"])
+def test_training_lowers_the_loss_of_the_program(arithmetic):
+    network, images, labels = balanced(arithmetic)
+    epochs, steps = [], []
+    told = {"each_epoch": epochs.append, "progress": lambda *one: steps.append(one)}
+    _, program = finetune(network, images, labels, NARROW, 6, rate=0.02, batch=16, **told)
+    before = (quantize(network, images, NARROW).run(images).argmax(1) == labels).mean()
+    after = (program.run(images).argmax(1) == labels).mean()
+    assert after > before + 0.1
+    assert epochs[-1].loss < epochs[0].loss
+    assert [one.number for one in epochs] == [1, 2, 3, 4, 5, 6]
+    assert [one[:2] for one in steps] == [(place, 24) for place in range(1, 25)]
+    assert epochs[-1].program is program
+    assert program.metadata == network.metadata
+    again = finetune(network, images, labels, NARROW, 6, rate=0.02, batch=16)[1]
+    np.testing.assert_array_equal(again.run(images), program.run(images))
+
+
+def test_a_run_that_diverges_says_where_and_what_it_gave_stays():
+    network = networks.residual()
+    images, labels = task(network)
+    epochs = []
+
+    def stop(done, of, loss):
+        if done == 5:  # the first step of the second epoch
+            next(iter(modules[0].norms["first_norm"].parameters())).data.fill_(float("nan"))
+
+    modules = []
+    make = QuantisedNetwork.__init__
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(QuantisedNetwork, "__init__", lambda self, *how: (make(self, *how), modules.append(self))[0])
+        with pytest.raises(NetworkError) as told:
+            finetune(network, images, labels, NARROW, 2, batch=16, progress=stop, each_epoch=epochs.append)
+    assert str(told.value).startswith("step 6: training diverged: layer first_norm: ")
+    assert "\n" not in str(told.value)
+    assert [one.number for one in epochs] == [1]
+    assert epochs[0].program.run(images).shape == (64, 5)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"epochs": 0}, "epochs: found 0, needs a whole number in 1..100,000"),
+        ({"batch": 1}, "batch: found 1, needs a whole number in 2..1,000,000"),
+        ({"batch": 65}, "64 images are fewer than one batch of 65"),
+        ({"rate": 0.0}, "rate: found 0.0, needs a number above 0 and up to 1"),
+        ({"rate": 1.5}, "rate: found 1.5"),
+        ({"rate": float("nan")}, "rate: found nan"),
+        ({"labels": np.zeros(63, int)}, r"64 images and labels of shape \(63,\); needs a label an image"),
+        ({"labels": np.full(64, 5)}, r"labels 5..5; its 5 scores are of classes 0..4"),
+        ({"labels": np.full(64, -1)}, r"labels -1..-1"),
+        ({"labels": np.zeros(64)}, "labels are float64; needs whole numbers"),
+    ],
+)
+def test_bad_arguments_are_told_before_training(change, message):
+    network = networks.residual()
+    images, labels = task(network)
+    with pytest.raises(ConfigError, match=message):
+        finetune(network, **{"images": images, "labels": labels, "how": NARROW, "batch": 16} | change)
+
+
+def test_an_accumulator_that_is_too_narrow_is_told_before_training():
+    network = networks.residual()
+    images, labels = task(network)
+    how = Quantization(accumulator=Accumulator(8, "exact"), weight_bits=4, activation_bits=4)
+    with pytest.raises(NetworkError, match=r"layer \w+: the accumulator has 8 bits and its worst case needs \d+; widen it"):
+        finetune(network, images, labels, how, batch=16)
