@@ -38,7 +38,7 @@ def euclidean2d(
     x: Tensor, filters: Tensor, stride: Pair, near: Pair, far: Pair, dilation: Pair, groups: int, padding_mode: str
 ) -> Tensor:
     """``-sum (X - F)^2``; otherwise as `adder2d`."""
-    return _windows(_squares, x, filters, stride, near, far, dilation, groups, padding_mode)
+    return _windows(squares, x, filters, stride, near, far, dilation, groups, padding_mode)
 
 
 def adder_linear(x: Tensor, filters: Tensor, sign: bool) -> Tensor:
@@ -90,7 +90,7 @@ def _surrounded(x: Tensor, near: Pair, far: Pair, mode: str) -> Tensor:
     return functional.pad(x, (near[1], far[1], near[0], far[0]), "constant" if mode == "zeros" else mode)
 
 
-def _squares(x: Tensor, filters: Tensor, *geometry: Any) -> Tensor:
+def squares(x: Tensor, filters: Tensor, *geometry: Any) -> Tensor:
     """``-sum (X - F)^2`` as ``2 sum X F - sum X^2 - sum F^2``, each by torch, which knows their gradients."""
 
     def sums(x: Tensor, filters: Tensor) -> Tensor:

@@ -31,8 +31,8 @@ from addersim.layers import (
 from addersim.layers.base import Array
 from addersim.layers.pool_windows import windows_of
 from addersim.train.coded import signs
+from addersim.train.functional import squares
 from addersim.train.kernels import l1_forward
-from addersim.train.nn import _squares
 
 __all__ = ["FORMS", "SUMS", "array", "form", "tensor", "window_sums"]
 
@@ -77,7 +77,7 @@ SUMS: Mapping[str, Callable[..., Tensor]] = MappingProxyType(
     {
         "mac": lambda x, weights, *moves: functional.conv2d(x, weights, None, *moves),
         "l1": lambda x, weights, *moves: l1_forward(x, weights, *moves, False),
-        "l2": _squares,
+        "l2": squares,
         "xnor": lambda x, weights, *moves: functional.conv2d(x, signs(weights), None, *moves),
     }
 )
