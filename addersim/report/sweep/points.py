@@ -37,7 +37,7 @@ _COLOURS: Mapping[str, Sequence[str]] = MappingProxyType(
     {
         "l1": (NETWORKS[0], NETWORKS[1], NETWORKS[4], NETWORKS[5]),
         "mac": (NETWORKS[2], NETWORKS[3], "#882255", "#ddcc77"),
-        "coded": ("#117733", "#997700", "#6699cc", "#994455"),
+        "coded": ("#117733", "#997700", "#6699cc", "#994455", "#ee99aa", "#004488"),
     }
 )
 """Colours of Paul Tol's muted scheme: cold and violet ones for additions, warm ones for multiplications and mixtures of them;
