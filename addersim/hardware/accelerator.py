@@ -88,8 +88,8 @@ class SystolicArray(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     sparsity
         ``N:M``, as ``2:4``: multiplying layers of whose filters, in the order of their sum (kernel row, kernel column, input
         channel), no M weights hold more than N that are not zero store and compute N of each M, and at most N of those that
-        remain. A stored weight has the bits of its place in the group beside it; all inputs are still read. Other layers run
-        as they are. None: zeros are weights like others.
+        remain. A stored weight has the bits of its place in the group beside it; all inputs are still read, and
+        what chooses among them is not priced. Other layers run as they are. None: zeros are weights like others.
     """
 
     rows: _Side

@@ -1,7 +1,8 @@
 """Distillation: a student learns from a teacher's scores, and an adder student from a multiplying twin's features too.
 
 *Logits* (Hinton et al., arXiv 1503.02531): ``(1 - w) CE(student, labels) + w T^2 KL(teacher / T || student / T)``, the teacher
-a finished run that stays as it is. T = 4 and w = 0.9 are usual (both of the benchmark hobbitlong/repdistiller).
+a finished run that stays as it is. T = 4 is what the benchmark hobbitlong/repdistiller takes for all its pairs (its issue 6);
+w = 0.9 is chosen.
 
 *PKKD* (Xu et al., Kernel Based Progressive Distillation for Adder Neural Networks, NeurIPS 2020, arXiv 2009.13044): a
 multiplying network of the same architecture starts and learns beside the student, so that what it teaches grows harder as the
