@@ -1,0 +1,122 @@
+"""addersim finetune: train a network on its own fixed-point datapath."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from addersim.cli import options
+from addersim.cli.output import alone_on_output, print_json, print_table, progress, say
+from addersim.errors import ConfigError
+from addersim.inputs.limits import EPOCHS, IMAGES, SEED, TRAINING_BATCH
+from addersim.tabular import percent
+
+if TYPE_CHECKING:
+    from addersim.datasets.records import Images
+    from addersim.network import Network
+    from addersim.program import Program
+    from addersim.quantization.rules import Quantization
+    from addersim.train.qat import Epoch
+
+
+def run(
+    network: options.Network_,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The trained program, a .npz that simulate, count and report take.")
+    ],
+    save_network: Annotated[Path | None, typer.Option(help="Also save its numbers as a float network to this .npz.")] = None,
+    data: options.Data = "fashion-mnist-2000",
+    root: options.Root = None,
+    images: Annotated[
+        int | None, options.whole(IMAGES, "--images", help="Training images, from the first on; all by default.")
+    ] = None,
+    epochs: Annotated[int, options.whole(EPOCHS, "--epochs", help="Passes over the training images.")] = 3,
+    rate: Annotated[
+        float, options.number("--rate", help="First step of a weight, as a share of the largest that its codec holds.")
+    ] = 1e-3,
+    batch: Annotated[int, options.whole(TRAINING_BATCH, "--batch", help="Images in a step.")] = 128,
+    seed: Annotated[int, options.whole(SEED, "--seed", help="Of the order of images.")] = 0,
+    bits: options.Bits = None,
+    weight_bits: options.WeightBits = None,
+    activation_bits: options.ActivationBits = None,
+    layer: options.LayerBits = None,
+    accumulator: options.AccumulatorText = None,
+    rules: options.Rules = None,
+    threads: options.Threads = None,
+    json: options.Json = False,
+) -> None:
+    """Train a network on the codes that the simulator gives (needs torch); the file holds the last whole epoch."""
+    if find_spec("torch") is None:
+        raise ConfigError("training needs torch; install with: pip install 'addersim[train]'")
+    if alone_on_output(output, save_network):
+        raise ConfigError("--output -: a program is written after every epoch; name a file")
+    import torch
+
+    from addersim.model_zoo import load_network
+
+    if threads:
+        torch.set_num_threads(threads)
+    how = options.quantization(bits, weight_bits, activation_bits, layer, accumulator, rules)
+    floats = load_network(network)
+    _ = floats.outputs  # a network without scores is refused before images are read
+    found = options.load_images(data, root, "train", images)
+    test = options.load_images(data, root, "test", None)
+    rows = _train(floats, found, test, how, (output, save_network), epochs=epochs, rate=rate, batch=batch, seed=seed)
+    if json:
+        print_json({"network": floats.name, "data": data, "program": str(output), "epochs": rows})
+        return
+    print_table(floats.name, [_shown(row) for row in rows])
+    say()
+    say(f"weights of {how.weight_bits} bits, activations of {how.activation_bits}")
+    say(f"float {percent(_accuracy(floats, test))}; the program: {output}")
+
+
+def _train(
+    network: Network, images: Images, test: Images, how: Quantization, files: tuple[Path, Path | None], **options: Any
+) -> list[dict[str, Any]]:
+    """A row an epoch, the first of quantisation after training; files hold the last epoch."""
+    from addersim.quantization.pipeline import quantize
+    from addersim.train.qat import finetune
+    from addersim.train.qat.tuning import CALIBRATION_IMAGES
+
+    start = quantize(network, images.pixels[:CALIBRATION_IMAGES], how)
+    rows: list[dict[str, Any]] = [{"epoch": 0, "loss": None, "accuracy": None, "test_accuracy": _accuracy(start, test)}]
+
+    def keep(epoch: Epoch) -> None:
+        epoch.program.save(files[0])
+        if files[1]:
+            epoch.network.save(files[1])
+        trained = {"epoch": epoch.number, "loss": epoch.loss, "accuracy": epoch.accuracy}
+        rows.append(trained | {"test_accuracy": _accuracy(epoch.program, test)})
+
+    steps = options["epochs"] * (len(images) // options["batch"])
+    with progress(steps, f"training {network.name}") as advance:
+        finetune(
+            network,
+            images.pixels,
+            images.labels,
+            how,
+            progress=lambda done, _of, _loss: advance(done),
+            each_epoch=keep,
+            **options,
+        )
+    return rows
+
+
+def _accuracy(network: Network | Program, images: Images) -> float:
+    """Share of images whose largest score is at the label, a batch at a time."""
+    starts = range(0, len(images), 500)
+    right = sum(
+        int((network.run(images.pixels[at : at + 500]).argmax(1) == images.labels[at : at + 500]).sum()) for at in starts
+    )
+    return right / len(images)
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    if row["epoch"] == 0:
+        return {"epoch": "before", "loss": "", "training": "", "test": percent(row["test_accuracy"])}
+    accuracies = {"training": percent(row["accuracy"]), "test": percent(row["test_accuracy"])}
+    return {"epoch": str(row["epoch"]), "loss": f"{row['loss']:.4f}"} | accuracies
