@@ -37,6 +37,7 @@ def run(
     root: options.Root = None,
     accelerator: options.AcceleratorName = "systolic-16x16",
     table: options.Table = "horowitz-45nm",
+    ends: options.Ends = None,
     accumulator: options.AccumulatorText = None,
     datapath: options.Datapath = None,
     circuit: options.Circuit = None,
@@ -53,6 +54,7 @@ def run(
     how = options.quantization(
         accumulator=accumulator,
         rules=rules,
+        ends_bits=ends,
         circuit=options.adder_circuit(options.datapaths(datapath, circuit)),
         calibration=calibration,
         weight_rounding=weight_rounding,
