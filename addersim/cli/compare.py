@@ -68,6 +68,7 @@ def run(
     area_table: options.AreaTable = "aladdin-cacti-45nm",
     batch: options.Batch = None,
     layer: options.LayerBits = None,
+    ends: options.Ends = None,
     accumulator: options.AccumulatorText = None,
     datapath: options.Datapath = None,
     circuit: options.Circuit = None,
@@ -84,10 +85,11 @@ def run(
     machines = {one.accelerator: load_accelerator(one.accelerator) for one in asked}
     prices = {one.table: load_table(one.table) for one in asked}
     chosen = options.datapaths(datapath, circuit)
+    circuits = options.adder_circuit(chosen)
     traces = {
         (name, width): counted(
             name,
-            options.quantization(width, None, None, layer, accumulator, circuit=options.adder_circuit(chosen)),
+            options.quantization(width, None, None, layer, accumulator, circuit=circuits, ends_bits=ends),
             chosen,
         )
         for name, width in dict.fromkeys((one.network, one.bits) for one in asked)

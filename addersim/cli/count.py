@@ -26,6 +26,7 @@ def run(
     weight_bits: options.WeightBits = None,
     activation_bits: options.ActivationBits = None,
     layer: options.LayerBits = None,
+    ends: options.Ends = None,
     accumulator: options.AccumulatorText = None,
     datapath: options.Datapath = None,
     circuit: options.Circuit = None,
@@ -33,7 +34,8 @@ def run(
 ) -> None:
     """Count the operations of a network for one image."""
     chosen = options.datapaths(datapath, circuit)
-    rules = options.quantization(bits, weight_bits, activation_bits, layer, accumulator, circuit=options.adder_circuit(chosen))
+    circuits = options.adder_circuit(chosen)
+    rules = options.quantization(bits, weight_bits, activation_bits, layer, accumulator, circuit=circuits, ends_bits=ends)
     from addersim.model_zoo import load
     from addersim.network import Network
 

@@ -36,6 +36,7 @@ def run(
     weight_bits: options.WeightBits = None,
     activation_bits: options.ActivationBits = None,
     layer: options.LayerBits = None,
+    ends: options.Ends = None,
     accumulator: options.AccumulatorText = None,
     datapath: options.Datapath = None,
     circuit: options.Circuit = None,
@@ -60,7 +61,8 @@ def run(
     from addersim.storage import write_rows
 
     chosen = options.datapaths(datapath, circuit)
-    rules = options.quantization(bits, weight_bits, activation_bits, layer, accumulator, circuit=options.adder_circuit(chosen))
+    circuits = options.adder_circuit(chosen)
+    rules = options.quantization(bits, weight_bits, activation_bits, layer, accumulator, circuit=circuits, ends_bits=ends)
     trace = counted(network, rules, chosen)
     options.check_used(chosen, [trace])
     machine = sized(trace, load_accelerator(accelerator), batch, area_budget, pes, throughput, area_table)

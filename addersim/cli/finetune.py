@@ -43,6 +43,7 @@ def run(
     weight_bits: options.WeightBits = None,
     activation_bits: options.ActivationBits = None,
     layer: options.LayerBits = None,
+    ends: options.Ends = None,
     accumulator: options.AccumulatorText = None,
     rules: options.Rules = None,
     threads: options.Threads = None,
@@ -59,7 +60,7 @@ def run(
 
     if threads:
         torch.set_num_threads(threads)
-    how = options.quantization(bits, weight_bits, activation_bits, layer, accumulator, rules)
+    how = options.quantization(bits, weight_bits, activation_bits, layer, accumulator, rules, ends_bits=ends)
     floats = load_network(network)
     _ = floats.outputs  # a network without scores is refused before images are read
     found = options.load_images(data, root, "train", images)

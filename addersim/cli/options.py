@@ -75,6 +75,9 @@ ActivationBits = Annotated[int | None, whole(BITS, "--activation-bits", help="Wi
 LayerBits = Annotated[
     list[str] | None, typer.Option("--layer", metavar="NAME=W/A", help="Weight and activation bits of one layer; repeatable.")
 ]
+Ends = Annotated[
+    int | None, whole(BITS, "--ends", help="Width of the first and the last window layer, such as 8; --layer overrides it.")
+]
 AccumulatorText = Annotated[
     str | None, typer.Option("--accumulator", help="exact (default), or BITS:exact, BITS:saturate, BITS:wrap; 8..48 bits.")
 ]

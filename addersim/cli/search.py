@@ -38,6 +38,7 @@ def run(
     root: options.Root = None,
     accelerator: options.AcceleratorName = "systolic-16x16",
     table: options.Table = "horowitz-45nm",
+    ends: options.Ends = None,
     accumulator: options.AccumulatorText = None,
     datapath: options.Datapath = None,
     circuit: options.Circuit = None,
@@ -56,6 +57,7 @@ def run(
     how = options.quantization(
         accumulator=accumulator,
         rules=rules,
+        ends_bits=ends,
         circuit=options.adder_circuit(chosen),
         calibration=calibration,
         weight_rounding=weight_rounding,

@@ -39,6 +39,7 @@ def run(
     bits: Annotated[str | None, typer.Option(help="Widths of weights and activations together: 2..8,12,16.")] = None,
     weight_bits: Annotated[str | None, typer.Option(help="Widths of weights, where activations have others.")] = None,
     activation_bits: Annotated[str | None, typer.Option(help="Widths of activations, where weights have others.")] = None,
+    ends: options.Ends = None,
     accumulator: Annotated[str | None, typer.Option(help="Registers, such as exact,16:saturate,16:wrap.")] = None,
     datapath: Annotated[
         list[str] | None, typer.Option(help="Datapaths of adder layers: 2a,1c1a,xor, or their full names.")
@@ -92,7 +93,7 @@ def run(
         "table": table,
         "batch": batch,
     }
-    others = {"data": data, "root": root and str(root), "images": images}
+    others = {"data": data, "root": root and str(root), "images": images, "ends": ends}
     if report:
         if given := [
             *(what or ()),
@@ -137,6 +138,8 @@ def make_study(what: Sequence[str], axes: dict[str, str | None], others: dict[st
             found = {key: value for key, value in found.items() if key not in ("datapath", "circuit")}
     else:
         found = {"networks": what}
+    if (ends := given.pop("ends", None)) is not None:
+        found["quantization"] = found.get("quantization", {}) | {"ends_bits": ends}
     return make_record(found | given, Study, "options")
 
 

@@ -286,7 +286,7 @@ def to_toml(rules: Quantization) -> str:
     found = msgspec.to_builtins(rules)
     accumulator = {key: value for key, value in found.pop("accumulator").items() if value is not None}
     tables = {f"layers.{_quoted(name)}": one for name, one in found.pop("layers").items()}
-    lines = [f"{key} = {json.dumps(value)}" for key, value in found.items()]
+    lines = [f"{key} = {json.dumps(value)}" for key, value in found.items() if value is not None]
     for title, fields in {"accumulator": accumulator, **tables}.items():
         lines += ["", f"[{title}]", *(f"{key} = {json.dumps(value)}" for key, value in fields.items() if value is not None)]
     return "\n".join(lines) + "\n"

@@ -10,7 +10,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from addersim.datasets.records import Images
-from addersim.errors import DataError
+from addersim.errors import ConfigError, DataError
 from addersim.hardware import Accelerator, EnergyTable, estimate, load_accelerator, load_table
 from addersim.layers import Window
 from addersim.network import Network
@@ -100,8 +100,13 @@ class Judge:
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """Names of the window layers."""
-        return tuple(layer.name for layer in self.network.layers if isinstance(layer, Window))
+        """Names of the window layers whose widths are sought: all, but for ends of a width of their own."""
+        windows = tuple(layer.name for layer in self.network.layers if isinstance(layer, Window))
+        if self.rules.ends_bits is None:
+            return windows
+        if len(windows) < 3:
+            raise ConfigError(f"ends_bits {self.rules.ends_bits}: network {self.network.name} has no window between its ends")
+        return windows[1:-1]
 
     @property
     def accuracy_float(self) -> float:

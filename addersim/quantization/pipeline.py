@@ -154,6 +154,7 @@ def lay_out(prepared: Prepared, how: Quantization) -> Laid:
         raise QuantizationError(f"network {prepared.network.name}: prepared with another fold_batch_norm than the rules have")
     paired, samples, calibrated = prepared.network, prepared.samples, prepared.images is not None
     check_layer_names(how, paired)
+    how = how.for_windows([layer.name for layer in paired.layers if isinstance(layer, Window)])
     below_zero = calibrated and samples[INPUT].minimum < 0
     wiring = Wiring.of(paired, how.overflow, signed_input=below_zero)
     readers = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -38,6 +39,9 @@ class Quantization(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         ``shift`` and ``apot``.
     layers
         Other widths for single window layers, by name.
+    ends_bits
+        Width of weights and activations in the first and the last window layer, where `layers` does not say otherwise; None
+        is the general width.
     output_bits
         Width of the class scores, which nothing but the final comparison reads.
     accumulator
@@ -71,6 +75,7 @@ class Quantization(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     weight_bits: int = 8
     activation_bits: int = 8
     layers: dict[str, LayerBits] = {}
+    ends_bits: int | None = None
     output_bits: int = 16
     accumulator: Accumulator = Accumulator()
     circuit: Circuit = "2a"
@@ -88,7 +93,7 @@ class Quantization(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     def __post_init__(self) -> None:
         widths: list[tuple[str, int | None]] = [(field, getattr(self, field)) for field in ("weight_bits", "activation_bits")]
-        widths.append(("output_bits", self.output_bits))
+        widths += [("output_bits", self.output_bits), ("ends_bits", self.ends_bits)]
         for name, layer in self.layers.items():
             widths += [(f"layers.{name}.{field}", getattr(layer, field)) for field in ("weight_bits", "activation_bits")]
         for field, bits in widths:
@@ -97,6 +102,17 @@ class Quantization(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         MULTIPLIER_BITS.check(self.multiplier_bits, "multiplier_bits", FormatError)
         if not 50.0 < self.percentile <= 100.0:
             raise FormatError(f"percentile: {self.percentile} is outside 50..100")
+
+    def for_windows(self, names: Sequence[str]) -> Quantization:
+        """The same rules for a network whose window layers have these names, in order: the ends are layers like others."""
+        if self.ends_bits is None or not names:
+            return self
+        layers = dict(self.layers)
+        for name in (names[0], names[-1]):
+            own = layers.get(name, LayerBits())
+            weights, activations = (self.ends_bits if one is None else one for one in (own.weight_bits, own.activation_bits))
+            layers[name] = LayerBits(weight_bits=weights, activation_bits=activations)
+        return msgspec.structs.replace(self, layers=layers, ends_bits=None)
 
     def weight_bits_of(self, layer: str, arithmetic: str, trained: int | None = None) -> int:
         """Stored width of a window layer's weights: as asked, but no more than its codec has and it was trained for."""

@@ -128,6 +128,7 @@ def topology_trace(
     known = [layer.name for layer in topology.layers]
     if unknown := sorted(set(rules.layers) - set(known)):
         raise ConfigError(f"layers.{unknown[0]}: no such layer; known: {', '.join(known[:10])}{', ...' * (len(known) > 10)}")
+    rules = rules.for_windows(known)
     layers = tuple(_layer_trace(layer, datapath, rules, billed) for layer in topology.layers)
     return Trace(topology.name, billed, layers)
 

@@ -158,7 +158,7 @@ class QuantisedNetwork(nn.Module):
         laid = lay_out(prepared, how)
         twins = {layer.name: layer.name for layer in laid.network.layers if layer.name in laid.plan.twins}
         self.network = laid.network
-        self.plan = Plan(laid.plan.formats, laid.plan.scales, how, twins)
+        self.plan = Plan(laid.plan.formats, laid.plan.scales, laid.plan.how, twins)
         self.encode = start.encode
         self.start = {layer.name: layer for layer in start.layers}
         self.owner: dict[str, str] = {}
