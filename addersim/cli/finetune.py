@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from addersim.cli import options
 from addersim.cli.output import alone_on_output, print_json, print_table, progress, say
+from addersim.cli.streams import complain
 from addersim.errors import ConfigError
 from addersim.inputs.limits import EPOCHS, IMAGES, SEED, TRAINING_BATCH
 from addersim.tabular import percent
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from addersim.datasets.own import FoundImages
     from addersim.datasets.records import Images
     from addersim.network import Network
     from addersim.program import Program
@@ -28,7 +33,7 @@ def run(
         Path, typer.Option("--output", "-o", help="The trained program, a .npz that simulate, count and report take.")
     ],
     save_network: Annotated[Path | None, typer.Option(help="Also save its numbers as a float network to this .npz.")] = None,
-    data: options.Data = "fashion-mnist-2000",
+    data: options.Data = None,
     root: options.Root = None,
     images: Annotated[
         int | None, options.whole(IMAGES, "--images", help="Training images, from the first on; all by default.")
@@ -56,6 +61,7 @@ def run(
         raise ConfigError("--output -: a program is written after every epoch; name a file")
     import torch
 
+    from addersim.datasets.find import find_images
     from addersim.model_zoo import load_network
 
     if threads:
@@ -63,11 +69,10 @@ def run(
     how = options.quantization(bits, weight_bits, activation_bits, layer, accumulator, rules, ends_bits=ends)
     floats = load_network(network)
     _ = floats.outputs  # a network without scores is refused before images are read
-    found = options.load_images(data, root, "train", images)
-    test = options.load_images(data, root, "test", None)
+    found, test = (_labelled(find_images(data, root, floats, *part)) for part in (("train", images), ("test", None)))
     rows = _train(floats, found, test, how, (output, save_network), epochs=epochs, rate=rate, batch=batch, seed=seed)
     if json:
-        print_json({"network": floats.name, "data": data, "program": str(output), "epochs": rows})
+        print_json({"network": floats.name, "data": test.name, "program": str(output), "epochs": rows})
         return
     print_table(floats.name, [_shown(row) for row in rows])
     say()
@@ -98,7 +103,7 @@ def _train(
         finetune(
             network,
             images.pixels,
-            images.labels,
+            cast("npt.NDArray[np.integer[Any]]", images.labels),
             how,
             progress=lambda done, _of, _loss: advance(done),
             each_epoch=keep,
@@ -107,13 +112,21 @@ def _train(
     return rows
 
 
+def _labelled(found: FoundImages) -> Images:
+    """Images that can be learned from and judged by; what was amiss with them is told."""
+    for warning in found.warnings:
+        complain(f"warning: {warning}")
+    if found.images.labels is None:
+        raise ConfigError(f"--data {found.images.name}: has no labels, which training needs")
+    return found.images
+
+
 def _accuracy(network: Network | Program, images: Images) -> float:
     """Share of images whose largest score is at the label, a batch at a time."""
+    labels = cast("npt.NDArray[np.integer[Any]]", images.labels)
     starts = range(0, len(images), 500)
-    right = sum(
-        int((network.run(images.pixels[at : at + 500]).argmax(1) == images.labels[at : at + 500]).sum()) for at in starts
-    )
-    return right / len(images)
+    right = (int((network.run(images.pixels[at : at + 500]).argmax(1) == labels[at : at + 500]).sum()) for at in starts)
+    return sum(right) / len(images)
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
