@@ -40,9 +40,10 @@ VERBS = {
     "lower": [("lenet5-adder", "-o", "made.npz"), ("resnet20-conv", "-o", "made.npz")],
     "check": [("colour.toml",), ("net.npz",)],
     "list": [()],
+    "finetune": [("lenet5-adder", "--bits", "4", "--epochs", "1", "--images", "64", "--batch", "32", "-o", "tuned.npz")],
     "train": [("lenet5-mnist", "data=fashion-mnist-2000", "epochs=1", "limit=64", "batch=32", "--output", "run")],
 }
-NEEDS = {"lower": "torch", "train": "torch", "search": "optuna"}
+NEEDS = {"lower": "torch", "train": "torch", "finetune": "torch", "search": "optuna"}
 NUMBER = re.compile(r"\d[\d,.]*")
 
 
