@@ -18,7 +18,7 @@ if not torch.distributed.is_available() or not torch.distributed.is_gloo_availab
 
 MAIN = "from addersim.cli import main\nmain()\n"
 STEP = """
-import copy, json, sys
+import copy, json, os, sys
 import torch
 from torch.nn import functional
 from addersim.datasets import DATASETS, load
@@ -47,6 +47,9 @@ with join("cpu") as team:
         print(json.dumps([team.size, team.sum([1.0, team.rank]), differences]))
     else:
         team.sum([1.0, team.rank])
+# On a busy machine torch's own threads may outlive the interpreter, which then aborts: nothing that is looked at here.
+sys.stdout.flush()
+os._exit(0)
 """
 
 
