@@ -8,7 +8,7 @@ row of the name `Arithmetic.kernel` in ``ext/core.h`` (a test compares them). Ci
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -88,24 +88,25 @@ class Arithmetic:
         return min(0, *terms), 0 if self.falls else max(0, *terms)
 
 
-def _products(name: str, title: str, codec: str, paper_operations: tuple[str, ...], layers: tuple[str, ...]) -> Arithmetic:
-    """Products with weights of a codec: the same sums, of other weights, by other circuits."""
-    return Arithmetic(
-        name=name,
-        title=title,
-        term=lambda x, w: x * w,
-        kernel="mac",
-        codec=CODECS[codec],
-        degree=2,
-        shared_scale=False,
-        linear=True,
-        falls=False,
-        exact_clip=False,
-        paper_operations=paper_operations,
-        layers=layers,
-    )
-
-
+_MAC = Arithmetic(
+    name="mac",
+    title="multiplying",
+    term=lambda x, w: x * w,
+    kernel="mac",
+    codec=CODECS["uniform"],
+    degree=2,
+    shared_scale=False,
+    linear=True,
+    falls=False,
+    exact_clip=False,
+    paper_operations=("mul", "add"),
+    layers=("Conv2d", "Linear"),
+)
+_OF_FEW_VALUES = (  # the same sums, of other weights, by other circuits
+    ("ternary", "ternary", "ternary", ("add",), ("Ternary2d", "TernaryLinear")),
+    ("shift", "shift", "power-of-two", ("shift", "add"), ("Shift2d", "ShiftLinear")),
+    ("apot", "two-shift", "two-powers", ("shift", "shift", "add", "add"), ("Apot2d", "ApotLinear")),
+)
 _RECORDS = (
     Arithmetic(
         name="l1",
@@ -121,7 +122,7 @@ _RECORDS = (
         paper_operations=("add", "add"),
         layers=("Adder2d", "adder2d", "AdderLinear"),
     ),
-    _products("mac", "multiplying", "uniform", ("mul", "add"), ("Conv2d", "Linear")),
+    _MAC,
     Arithmetic(
         name="l2",
         title="Euclidean",
@@ -136,9 +137,10 @@ _RECORDS = (
         paper_operations=("add", "mul", "add"),
         layers=("Euclidean2d", "EuclideanLinear"),
     ),
-    _products("ternary", "ternary", "ternary", ("add",), ("Ternary2d", "TernaryLinear")),
-    _products("shift", "shift", "power-of-two", ("shift", "add"), ("Shift2d", "ShiftLinear")),
-    _products("apot", "two-shift", "two-powers", ("shift", "shift", "add", "add"), ("Apot2d", "ApotLinear")),
+    *(
+        replace(_MAC, name=name, title=title, codec=CODECS[codec], paper_operations=paper_operations, layers=layers)
+        for name, title, codec, paper_operations, layers in _OF_FEW_VALUES
+    ),
     Arithmetic(
         name="xnor",
         title="binary",

@@ -270,10 +270,11 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
         """Smallest and largest code of both operands as they enter the datapath, aligned to one scale where it wants that."""
         x, w = self.input_format, self.weight_format
         x_places, w_places = self._places()
-        codec = self._arithmetic.codec
-        most = codec.largest(self._weight_bits())
-        weights = (w.minimum << w_places, w.maximum << w_places) if codec.uniform else (-most, most)
-        return (x.minimum << x_places, x.maximum << x_places), weights
+        inputs = x.minimum << x_places, x.maximum << x_places
+        if self._arithmetic.codec.uniform:
+            return inputs, (w.minimum << w_places, w.maximum << w_places)
+        most = self._arithmetic.codec.largest(self._weight_bits())
+        return inputs, (-most, most)
 
     def _weight_bits(self) -> int:
         """Bits in which a weight is stored."""

@@ -73,7 +73,12 @@ def _per_filter(weights: Tensor) -> Tensor:
     return weights.abs().flatten(1)
 
 
-class CodedLayer:
+def signs(x: Tensor) -> Tensor:
+    """Signs, zero counting as 1; the gradient passes where ``|x| <= 1``."""
+    return _through(x.clamp(-1, 1), torch.where(x < 0, -1.0, 1.0).to(x))
+
+
+class CodedLayer(nn.Module):
     """What the layers share: an arithmetic and the values of its codec.
 
     Attributes
@@ -81,76 +86,31 @@ class CodedLayer:
     arithmetic
         Name in `addersim.arithmetic.arithmetics.ARITHMETICS`.
     weight_bits
-        Stored width of a weight.
+        Stored width of a weight; `usual_bits` where the caller does not choose.
     """
 
     arithmetic: ClassVar[str]
+    usual_bits: ClassVar[int]
+    weight: Any
 
-    def set_width(self, weight_bits: int) -> None:
+    def __init__(self, *arguments: Any, weight_bits: int | None = None, **options: Any):
+        super().__init__(*arguments, **options)
+        self.weight_bits = self.usual_bits if weight_bits is None else weight_bits
         codec = ARITHMETICS[self.arithmetic].codec
-        if not codec.fewest <= weight_bits <= codec.most:
+        if not codec.fewest <= self.weight_bits <= codec.most:
             allowed = f"{codec.fewest}..{codec.most}"
-            raise NetworkError(f"{type(self).__name__}: weight_bits {weight_bits}; {codec.name} weights take {allowed} bits")
-        self.weight_bits = weight_bits
-        self.levels = torch.tensor(codec.levels(weight_bits), dtype=torch.float64) / codec.largest(weight_bits)
+            raise NetworkError(
+                f"{type(self).__name__}: weight_bits {self.weight_bits}; {codec.name} weights take {allowed} bits"
+            )
+        self.levels = torch.tensor(codec.levels(self.weight_bits), dtype=torch.float64) / codec.largest(self.weight_bits)
 
     def parts(self) -> Parts:
         """Values of the weights and what stands around the window, with their gradients."""
         raise NotImplementedError
 
-    def nearest_level(self, magnitudes: Tensor) -> Tensor:
-        """Of magnitudes from 0 to 1, the codec's nearest one; the smaller of two as near."""
-        levels = self.levels.to(magnitudes)
-        return levels[torch.bucketize(magnitudes, (levels[1:] + levels[:-1]) / 2)]
-
-
-def _ternary(layer: Any) -> Parts:
-    """Magnitudes above the threshold become the mean of those, a filter at a time."""
-    weights: Tensor = layer.weight
-    magnitudes = _per_filter(weights).detach()
-    large = magnitudes > TERNARY_THRESHOLD * magnitudes.mean(1, keepdim=True)
-    mean = (magnitudes * large).sum(1) / large.sum(1).clamp_min(1)
-    values = weights.sign() * (large * mean[:, None]).view_as(weights)
-    return Parts(_through(weights, values))
-
-
-def _shift(layer: Any) -> Parts:
-    """The power of two next to a weight in the exponent (DeepShift-Q), from 1 down to the codec's smallest; zero below."""
-    weights: Tensor = layer.weight
-    powers = len(layer.levels) - 1  # 1, 1/2, ... of which the codec has so many
-    exponents = weights.detach().abs().log2().round().clamp_max(0)
-    values = torch.where(exponents < 1 - powers, 0.0, exponents.exp2() * weights.sign())
-    return Parts(_through(weights, values.to(weights.dtype)))
-
-
-def _apot(layer: Any) -> Parts:
-    """Weights of mean 0 and deviation 1, clipped at a trained number, each a sum of two powers of two (APoT)."""
-    clip: Tensor = layer.clip
-    weights: Tensor = (layer.weight - layer.weight.mean()) / layer.weight.std(correction=0).clamp_min(1e-12)
-    inside = (weights / clip).clamp(-1, 1)
-    # Beyond the clip a weight keeps its gradient, as in the released code: it may come back.
-    values = inside.sign() * layer.nearest_level(inside.detach().abs())
-    return Parts(clip * _through(inside, values) + (weights - weights.detach()) * (weights.detach().abs() > clip.detach()))
-
-
-def _xnor(layer: Any) -> Parts:
-    """Signs, each filter times its mean magnitude (XNOR-Net); inputs are compared with a trained threshold (ReActNet)."""
-    weights: Tensor = layer.weight
-    signs = torch.where(weights < 0, -1.0, 1.0).to(weights)
-    return Parts(_through(weights.clamp(-1, 1), signs), layer.threshold, _per_filter(weights).mean(1))
-
-
-def signs(x: Tensor) -> Tensor:
-    """Signs of inputs, zero counting as 1; the gradient passes where ``|x| <= 1``."""
-    return _through(x.clamp(-1, 1), torch.where(x < 0, -1.0, 1.0).to(x))
-
 
 class _Coded2d(CodedLayer, nn.Conv2d):
     """With the signature of `torch.nn.Conv2d`, and the stored width of a weight."""
-
-    def __init__(self, *arguments: Any, weight_bits: int | None = None, **options: Any):
-        super().__init__(*arguments, **options)
-        self.set_width(ARITHMETICS[self.arithmetic].codec.most if weight_bits is None else weight_bits)
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self._conv_forward(x, self.parts().weights, self.bias)
@@ -160,15 +120,73 @@ class _Coded2d(CodedLayer, nn.Conv2d):
 class _CodedLinear(CodedLayer, nn.Linear):
     """With the signature of `torch.nn.Linear`, and the stored width of a weight."""
 
-    def __init__(self, *arguments: Any, weight_bits: int | None = None, **options: Any):
-        super().__init__(*arguments, **options)
-        self.set_width(ARITHMETICS[self.arithmetic].codec.most if weight_bits is None else weight_bits)
-
     def forward(self, x: Tensor) -> Tensor:
         return functional.linear(x, self.parts().weights, self.bias)
 
 
-class Ternary2d(_Coded2d):
+class _Ternary(CodedLayer):
+    arithmetic, usual_bits = "ternary", 2
+
+    def parts(self) -> Parts:
+        """Magnitudes above the threshold become the mean of those, a filter at a time."""
+        magnitudes = _per_filter(self.weight).detach()
+        large = magnitudes > TERNARY_THRESHOLD * magnitudes.mean(1, keepdim=True)
+        mean = (magnitudes * large).sum(1) / large.sum(1).clamp_min(1)
+        values = self.weight.sign() * (large * mean[:, None]).view_as(self.weight)
+        return Parts(_through(self.weight, values))
+
+
+class _Shift(CodedLayer):
+    arithmetic, usual_bits = "shift", SHIFT_BITS
+
+    def parts(self) -> Parts:
+        """The power of two next to a weight in the exponent (DeepShift-Q), from 1 down to the codec's smallest; zero below."""
+        powers = len(self.levels) - 1  # 1, 1/2, ... of which the codec has so many
+        exponents = self.weight.detach().abs().log2().round().clamp_max(0)
+        values = torch.where(exponents < 1 - powers, 0.0, exponents.exp2() * self.weight.sign())
+        return Parts(_through(self.weight, values.to(self.weight.dtype)))
+
+
+class _Apot(CodedLayer):
+    arithmetic, usual_bits = "apot", APOT_BITS
+
+    def __init__(self, *arguments: Any, **options: Any):
+        super().__init__(*arguments, **options)
+        self.clip = nn.Parameter(self.weight.new_full((), APOT_CLIP))
+
+    def parts(self) -> Parts:
+        """Weights of mean 0 and deviation 1, clipped at a trained number, each a sum of two powers of two (APoT)."""
+        weights: Tensor = (self.weight - self.weight.mean()) / self.weight.std(correction=0).clamp_min(1e-12)
+        inside = (weights / self.clip).clamp(-1, 1)
+        values = inside.sign() * self._nearest_level(inside.detach().abs())
+        # Beyond the clip a weight keeps its gradient, as in the released code: it may come back.
+        beyond = (weights - weights.detach()) * (weights.detach().abs() > self.clip.detach())
+        return Parts(self.clip * _through(inside, values) + beyond)
+
+    def _nearest_level(self, magnitudes: Tensor) -> Tensor:
+        """Of magnitudes from 0 to 1, the codec's nearest one; the smaller of two as near."""
+        levels = self.levels.to(magnitudes)
+        return levels[torch.bucketize(magnitudes, (levels[1:] + levels[:-1]) / 2)]
+
+
+class _Xnor(CodedLayer):
+    arithmetic, usual_bits = "xnor", 1
+
+    def __init__(self, *arguments: Any, **options: Any):
+        super().__init__(*arguments, **options)
+        channels = self.weight.shape[1] * getattr(self, "groups", 1)
+        self.threshold = nn.Parameter(self.weight.new_zeros(channels))
+
+    def parts(self) -> Parts:
+        """Signs, each filter times its mean magnitude (XNOR-Net); inputs are compared with a trained threshold (ReActNet)."""
+        return Parts(signs(self.weight), self.threshold, self.scale())
+
+    def scale(self) -> Tensor:
+        """Factor of each output channel."""
+        return _per_filter(self.weight).mean(1)
+
+
+class Ternary2d(_Ternary, _Coded2d):
     """A convolution with weights of -a, 0 and a, one a filter (ternary weight networks, arXiv 1605.04711).
 
     Examples
@@ -178,18 +196,12 @@ class Ternary2d(_Coded2d):
     [True, True]
     """
 
-    arithmetic = "ternary"
-    parts = _ternary
 
-
-class TernaryLinear(_CodedLinear):
+class TernaryLinear(_Ternary, _CodedLinear):
     """A fully connected layer with weights of -a, 0 and a; see `Ternary2d`."""
 
-    arithmetic = "ternary"
-    parts = _ternary
 
-
-class Shift2d(_Coded2d):
+class Shift2d(_Shift, _Coded2d):
     """A convolution with weights that are zero or signed powers of two (DeepShift-Q, arXiv 1905.13298).
 
     Examples
@@ -200,43 +212,23 @@ class Shift2d(_Coded2d):
     True
     """
 
-    arithmetic = "shift"
-    parts = _shift
 
-
-class ShiftLinear(_CodedLinear):
+class ShiftLinear(_Shift, _CodedLinear):
     """A fully connected layer with weights that are zero or signed powers of two; see `Shift2d`."""
 
-    arithmetic = "shift"
-    parts = _shift
 
-
-class Apot2d(_Coded2d):
+class Apot2d(_Apot, _Coded2d):
     """A convolution with weights that are sums of two powers of two (APoT, arXiv 1909.13144); batch norm should follow.
 
     Weights are brought to mean 0 and deviation 1 first; `clip`, trained, is the largest magnitude.
     """
 
-    arithmetic = "apot"
-    parts = _apot
 
-    def __init__(self, *arguments: Any, weight_bits: int = APOT_BITS, **options: Any):
-        super().__init__(*arguments, weight_bits=weight_bits, **options)
-        self.clip = nn.Parameter(torch.full((), APOT_CLIP, dtype=self.weight.dtype, device=self.weight.device))
-
-
-class ApotLinear(_CodedLinear):
+class ApotLinear(_Apot, _CodedLinear):
     """A fully connected layer with weights that are sums of two powers of two; see `Apot2d`."""
 
-    arithmetic = "apot"
-    parts = _apot
 
-    def __init__(self, *arguments: Any, weight_bits: int = APOT_BITS, **options: Any):
-        super().__init__(*arguments, weight_bits=weight_bits, **options)
-        self.clip = nn.Parameter(torch.full((), APOT_CLIP, dtype=self.weight.dtype, device=self.weight.device))
-
-
-class Xnor2d(_Coded2d):
+class Xnor2d(_Xnor, _Coded2d):
     """A convolution of signs: of the weights, and of the inputs less a trained threshold (XNOR-Net, ReActNet).
 
     ``y = mean |w| * sum sign(x - t) sign(w) + bias``, the mean and `threshold` t one a filter and one an input channel.
@@ -251,36 +243,20 @@ class Xnor2d(_Coded2d):
     3.5
     """
 
-    arithmetic = "xnor"
-    parts = _xnor
-
-    def __init__(self, *arguments: Any, weight_bits: int = 1, **options: Any):
-        super().__init__(*arguments, weight_bits=weight_bits, **options)
-        self.threshold = nn.Parameter(torch.zeros(self.in_channels, dtype=self.weight.dtype, device=self.weight.device))
-
     def forward(self, x: Tensor) -> Tensor:
-        weights, threshold, scale = self.parts()
-        moved = x - _by_channel(threshold, x)  # type: ignore[arg-type]
+        moved = x - _by_channel(self.threshold, x)
         mode = "constant" if self.padding_mode == "zeros" else self.padding_mode
         inputs = signs(functional.pad(moved, self._reversed_padding_repeated_twice, mode))
-        y = functional.conv2d(inputs, weights, None, self.stride, 0, self.dilation, self.groups)
-        y = y * _by_channel(scale, y)  # type: ignore[arg-type]
+        y = functional.conv2d(inputs, signs(self.weight), None, self.stride, 0, self.dilation, self.groups)
+        y = y * _by_channel(self.scale(), y)
         return y if self.bias is None else y + _by_channel(self.bias, y)
 
 
-class XnorLinear(_CodedLinear):
+class XnorLinear(_Xnor, _CodedLinear):
     """A fully connected layer of signs; see `Xnor2d`."""
 
-    arithmetic = "xnor"
-    parts = _xnor
-
-    def __init__(self, *arguments: Any, weight_bits: int = 1, **options: Any):
-        super().__init__(*arguments, weight_bits=weight_bits, **options)
-        self.threshold = nn.Parameter(torch.zeros(self.in_features, dtype=self.weight.dtype, device=self.weight.device))
-
     def forward(self, x: Tensor) -> Tensor:
-        weights, threshold, scale = self.parts()
-        y = functional.linear(signs(x - threshold), weights) * scale  # type: ignore[operator]
+        y = functional.linear(signs(x - self.threshold), signs(self.weight)) * self.scale()
         return y if self.bias is None else y + self.bias
 
 
