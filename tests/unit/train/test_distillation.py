@@ -13,25 +13,22 @@ from addersim.train.distillation import Distiller, distiller  # noqa: E402
 from addersim.train.models import build  # noqa: E402
 from addersim.train.nn import adder_layers  # noqa: E402
 from addersim.train.recipe import Recipe  # noqa: E402
+from tests.unit.train.embedded import embedded  # noqa: E402
 
 PIXELS = load("fashion-mnist-2000", limit=64)
 SMALL = {"data": "fashion-mnist", "epochs": 2, "batch": 32}
 
 
 @pytest.fixture(autouse=True)
-def embedded_images(monkeypatch):
-    monkeypatch.setattr(loop, "load", lambda name, root, split, limit: PIXELS.first(limit))
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+def embedded_images():
+    with embedded(PIXELS):
+        yield
 
 
 @pytest.fixture(scope="module")
 def teacher(tmp_path_factory):
     folder = tmp_path_factory.mktemp("teacher")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "load", lambda name, root, split, limit: PIXELS.first(limit))
+    with embedded(PIXELS):
         loop.train(Recipe(architecture="lenet5-conv", **SMALL), folder)
     return folder
 

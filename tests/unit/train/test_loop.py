@@ -20,19 +20,17 @@ from addersim.train.data import Batches  # noqa: E402
 from addersim.train.models import build  # noqa: E402
 from addersim.train.recipe import Recipe, load_recipe  # noqa: E402
 from addersim.train.team import Team  # noqa: E402
+from tests.unit.train.embedded import embedded  # noqa: E402
 
 RECIPE = Recipe(architecture="lenet5-adder", data="fashion-mnist", epochs=4, batch=64, rate=0.1)
 PIXELS = load("fashion-mnist-2000", limit=256)
 
 
 @pytest.fixture(autouse=True)
-def embedded_images(monkeypatch):
+def embedded_images():
     """Both splits are the embedded images, so that nothing has to be installed."""
-    monkeypatch.setattr(loop, "load", lambda name, root, split, limit: PIXELS.first(limit))
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+    with embedded(PIXELS):
+        yield
 
 
 def weights(run):

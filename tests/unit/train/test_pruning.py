@@ -15,26 +15,23 @@ from addersim.train.checkpoint import load_checkpoint  # noqa: E402
 from addersim.train.models import build  # noqa: E402
 from addersim.train.pruning import Pruning, masks, read_pruning  # noqa: E402
 from addersim.train.recipe import Recipe, load_recipe  # noqa: E402
+from tests.unit.train.embedded import embedded  # noqa: E402
 
 PIXELS = load("fashion-mnist-2000", limit=64)
 SMALL = {"data": "fashion-mnist", "epochs": 2, "batch": 32}
 
 
 @pytest.fixture(autouse=True)
-def embedded_images(monkeypatch):
-    monkeypatch.setattr(loop, "load", lambda name, root, split, limit: PIXELS.first(limit))
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+def embedded_images():
+    with embedded(PIXELS):
+        yield
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     """Folders of trained runs, by architecture."""
     folder = tmp_path_factory.mktemp("runs")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "load", lambda name, root, split, limit: PIXELS.first(limit))
+    with embedded(PIXELS):
         for architecture in ("lenet5-adder", "lenet5-conv"):
             loop.train(Recipe(architecture=architecture, **SMALL), folder / architecture)
     return folder
