@@ -10,14 +10,18 @@ import numpy as np
 
 from addersim.errors import LoweringError
 from addersim.frontends.flow import Flow
-from addersim.images import Images, look_up
+from addersim.images import Images, channels_last, look_up
 from addersim.layers.move import rearrange
-from addersim.network import Network
+from addersim.network import Network, walk
 
 __all__ = [
+    "IN_DOUBLE",
     "NOT_CHECKED",
     "PROOF",
+    "TOLERANCE",
     "Agreement",
+    "Source",
+    "batches",
     "compare",
     "first_difference",
     "made_up_images",
@@ -37,6 +41,8 @@ TOLERANCE = 1e-4
 """Largest difference that rounding may make, of the largest value."""
 ZERO = 1e-6
 """Largest difference where all values are zero, but for rounding."""
+IN_DOUBLE = 1e-7
+"""Largest difference, of the largest value, that rounding may make in float64: far below what any mistake makes."""
 BATCHES = (1, 2)
 
 
@@ -105,11 +111,9 @@ def prove(
     """
     if not len(images):
         raise LoweringError(f"{network.name}: no images to run it on beside its source; give at least one")
-    if len(images) == 1:
-        images = np.concatenate([images] * sum(BATCHES))  # what depends on their number shows in a second batch
-    worst, silent = 0.0, True
-    for part in _batches(len(images)):
-        given = nchw(network, images[part])
+    worst, silent, count = 0.0, True, 0
+    for given in batches(network, images):
+        count += len(given)
         wanted = source(given)
         if not all(np.isfinite(one).all() for one in wanted):
             raise LoweringError(f"{network.name}: the source itself gives NaN or infinite values for its images")
@@ -120,15 +124,17 @@ def prove(
             worst, silent = max(worst, compare(one, found[name])), silent and not one.any()
             if worst > tolerance:
                 return f"output {name!r} differs by {worst:.1e} of the largest value in a batch of {len(given)}"
-    return Agreement(worst, len(images), silent)
+    return Agreement(worst, count, silent)
 
 
-def _batches(images: int) -> Iterator[slice]:
-    start = 0
-    sizes = iter(BATCHES)
-    while start < images:
-        size = next(sizes, images - start)
-        yield slice(start, start + size)
+def batches(network: Network, images: Images) -> Iterator[Array]:
+    """Images as `nchw` gives them, in batches of several sizes; a single one comes again in a batch of two."""
+    if len(images) == 1:
+        images = np.concatenate([images] * sum(BATCHES))
+    start, sizes = 0, iter(BATCHES)
+    while start < len(images):
+        size = next(sizes, len(images) - start)
+        yield nchw(network, images[start : start + size])
         start += size
 
 
@@ -140,14 +146,14 @@ def compare(wanted: Array, found: Array) -> float:
 
 
 def network_values(network: Network, given: Array, names: Iterable[str] | None = None) -> dict[str, Array]:
-    """Values of layers by name, channels first; all of them without `names`."""
+    """Values of layers by name, channels first; all of them without `names`. Images in float64 give values in float64."""
     wanted = None if names is None else set(names)
+    if given.dtype == np.float64:
+        steps = walk(network.layers, channels_last(given), lambda layer, inputs: layer.run(*inputs))
+    else:
+        steps = network.values(np.ascontiguousarray(given, np.float32))
     with np.errstate(all="ignore"):  # what overflows is refused by the network itself
-        return {
-            name: np.moveaxis(value, -1, 1)
-            for name, value in network.values(np.ascontiguousarray(given, np.float32))
-            if wanted is None or name in wanted
-        }
+        return {name: np.moveaxis(value, -1, 1) for name, value in steps if wanted is None or name in wanted}
 
 
 def first_difference(

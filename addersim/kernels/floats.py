@@ -10,6 +10,7 @@ import numpy.typing as npt
 from addersim.arithmetic.arithmetics import arithmetic as find_arithmetic
 from addersim.arithmetic.geometry import Geometry
 from addersim.errors import NetworkError
+from addersim.kernels import reference
 from addersim.kernels.checks import Moves, check_array, check_threads, check_window
 from addersim.kernels.core import ARITHMETIC_NUMBERS, chosen_set, core, geometry_numbers
 
@@ -55,7 +56,7 @@ def forward(
 
     Returns
     -------
-    float32 ``(images, out_height, out_width, outputs)``
+    float32 ``(images, out_height, out_width, outputs)``. Operands in float64 are summed by the slow twin, in float64.
 
     Examples
     --------
@@ -63,6 +64,8 @@ def forward(
     >>> [forward(x, w, arithmetic=name).item() for name in ("l1", "mac", "l2")]
     [-5.0, -3.0, -13.0]
     """
+    if getattr(x, "dtype", None) == np.float64:
+        return reference.forward(x, weights, arithmetic=arithmetic, threads=threads, **moves)
     x, weights, count = _floats("x", x), _floats("weights", weights), check_threads(threads)
     number = ARITHMETIC_NUMBERS[find_arithmetic(arithmetic).name]
     geometry, shape = check_window(x, weights, moves)

@@ -98,13 +98,14 @@ def _taps(geometry: Geometry, channels: int) -> Iterator[tuple[int, int, int]]:
 
 
 def _operands(x: Array, weights: Array, geometry: Geometry, sizes: Pair) -> Iterator[tuple[Array, Array]]:
-    """Operands of each tap, x ``(images, out_height, out_width, outputs)`` and w ``(outputs,)``."""
+    """Operands of each tap, x ``(images, out_height, out_width, outputs)``, or one for all outputs, and w ``(outputs,)``."""
     outputs = len(weights)
     first = np.arange(outputs) // (outputs // geometry.groups) * weights.shape[3]
     for row, column in np.ndindex(*geometry.kernel):
         met = _met(x, geometry, sizes, row, column)
         for channel in range(weights.shape[3]):
-            yield met[..., first + channel], weights[:, row, column, channel]
+            operand = met[..., channel, None] if geometry.groups == 1 else met[..., first + channel]
+            yield operand, weights[:, row, column, channel]
 
 
 def window(
@@ -378,15 +379,15 @@ def forward(
     threads: int | None = None,
     **moves: Unpack[Moves],
 ) -> Floats:
-    """As `addersim.kernels.forward`, summed in float64."""
-    x, weights = check_array("x", x, ("float32",)), check_array("weights", weights, ("float32",))
+    """As `addersim.kernels.forward`, summed in float64, which operands and result may be too."""
+    x, weights = check_array("x", x, ("float32", "float64")), check_array("weights", weights, (str(x.dtype),))
     term = find_arithmetic(arithmetic).term
     check_threads(threads)
     geometry, shape = check_window(x, weights, moves)
     y = np.zeros(shape)
     for operand, weight in _operands(x.astype(np.float64), weights.astype(np.float64), geometry, (shape[1], shape[2])):
         y += term(operand, weight)
-    return y.astype(np.float32)
+    return y.astype(x.dtype, copy=False)
 
 
 def l1_forward(x: Floats, weights: Floats, **how: Any) -> Floats:

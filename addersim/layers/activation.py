@@ -36,8 +36,8 @@ class Relu(Layer, frozen=True, tag="relu"):
         return inputs[0]
 
     def run(self, *values: Array, threads: int | None = None) -> Array:
-        above = np.maximum(values[0], np.float32(0))
-        return above if self.maximum is None else np.minimum(above, np.float32(self.maximum))
+        above = np.maximum(values[0], 0)
+        return above if self.maximum is None else np.minimum(above, float(self.maximum))
 
     def integer(self, plan: Plan) -> IntegerLayer:
         output = plan.formats[self.name]

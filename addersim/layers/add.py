@@ -31,7 +31,7 @@ class Add(Layer, frozen=True, tag="add"):
 
     def run(self, *values: Array, threads: int | None = None) -> Array:
         combine = np.subtract if self.subtract else np.add
-        return combine(values[0], values[1], dtype=np.float32)
+        return combine(values[0], values[1])
 
     def integer(self, plan: Plan) -> IntegerLayer:
         return IntegerAdd(

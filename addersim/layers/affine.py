@@ -57,7 +57,7 @@ class Affine(Layer, frozen=True, tag="affine"):
         return shape
 
     def run(self, *values: Array, threads: int | None = None) -> Array:
-        outputs: Array = (values[0].astype(np.float64) * self.multiplier + self.addend).astype(np.float32)
+        outputs: Array = (values[0].astype(np.float64) * self.multiplier + self.addend).astype(values[0].dtype)
         return outputs
 
     def after(self, first: Affine) -> Affine:

@@ -67,7 +67,7 @@ class AveragePool(Layer, frozen=True, tag="average_pool"):
         (x,) = values
         shape = (x.shape[3], *x.shape[1:3])
         sums = reduce_axes(x, windows_of(self, shape), np.add, np.float64)
-        means: Array = (sums / _divisors(self, shape)[..., None]).astype(np.float32)
+        means: Array = (sums / _divisors(self, shape)[..., None]).astype(x.dtype)
         return means
 
     def integer(self, plan: Plan) -> IntegerLayer:

@@ -111,7 +111,7 @@ class Layer(Node, frozen=True):
         raise NotImplementedError
 
     def run(self, *values: Array, threads: int | None = None) -> Array:
-        """Output in float32; threads change no result."""
+        """Output in the type of the values, float32 or, for proofs, float64; threads change no result."""
         raise NotImplementedError
 
     def integer(self, plan: Plan) -> IntegerLayer:

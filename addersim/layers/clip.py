@@ -42,8 +42,8 @@ class Clip(Layer, frozen=True, tag="clip"):
     def run(self, *values: Array, threads: int | None = None) -> Array:
         found = values[0]
         if self.low is not None:
-            found = np.maximum(found, np.float32(self.low))
-        return found if self.high is None else np.minimum(found, np.float32(self.high))
+            found = np.maximum(found, float(self.low))
+        return found if self.high is None else np.minimum(found, float(self.high))
 
     def integer(self, plan: Plan) -> IntegerLayer:
         output = plan.formats[self.name]

@@ -79,7 +79,7 @@ class Interpolate(Layer, frozen=True, tag="interpolate"):
         for axis, one in enumerate(self.axes, 1):
             share = _along(np.array(one.share), len(self.axes) + 1 - axis)
             found = found.take(one.first, axis) * (1 - share) + found.take(one.second, axis) * share
-        return found.astype(np.float32)
+        return found.astype(values[0].dtype)
 
     def integer(self, plan: Plan) -> IntegerLayer:
         bits = min(plan.how.multiplier_bits - 1, MOST_FRACTION_BITS // len(self.axes))

@@ -64,7 +64,7 @@ class Normalise(Layer, frozen=True, tag="normalise"):
         spread = np.sqrt(np.square(x).mean(axis=axes, keepdims=True) + self.epsilon)
         # a group of equal values has nothing to divide where epsilon is zero
         found: Array = np.divide(x, spread, out=np.zeros_like(x), where=spread > 0)
-        return found.astype(np.float32, copy=False)
+        return found.astype(values[0].dtype, copy=False)
 
     def integer(self, plan: Plan) -> IntegerLayer:
         source, output = plan.formats[self.inputs[0]], plan.formats[self.name]

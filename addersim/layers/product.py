@@ -28,7 +28,7 @@ class Product(Layer, frozen=True, tag="product"):
         return common_shape(self.name, "multiplies", *inputs)
 
     def run(self, *values: Array, threads: int | None = None) -> Array:
-        return np.multiply(values[0], values[1], dtype=np.float32)
+        return np.multiply(values[0], values[1])
 
     def integer(self, plan: Plan) -> IntegerLayer:
         first, second = (plan.scales[name] for name in self.inputs)

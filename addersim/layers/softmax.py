@@ -58,9 +58,9 @@ class Softmax(Layer, frozen=True, tag="softmax"):
         powers = np.exp(x)
         if self.log:
             found: Array = x - np.log(powers.sum(axis=axis, keepdims=True))
-            return found.astype(np.float32)
+            return found.astype(values[0].dtype)
         shares: Array = powers / powers.sum(axis=axis, keepdims=True)
-        return shares.astype(np.float32, copy=False)
+        return shares.astype(values[0].dtype, copy=False)
 
     def integer(self, plan: Plan) -> IntegerLayer:
         if self.log:

@@ -78,7 +78,7 @@ class Table(Layer, frozen=True, tag="table"):
     def run(self, *values: Array, threads: int | None = None) -> Array:
         found = self.record(values[0], *self._arguments())
         with np.errstate(over="ignore"):  # the network says which layer left float32
-            return found.astype(np.float32)
+            return found.astype(values[0].dtype)
 
     def _arguments(self) -> tuple[float | Array, ...]:
         return self.numbers if self.slopes is None else (self.slopes.astype(np.float64),)

@@ -138,17 +138,12 @@ class Window(Layer, frozen=True, tag="window"):
         return _window_shape(self, (filters, *kernel, channels), inputs[0])
 
     def run(self, *values: Array, threads: int | None = None) -> Array:
-        weights = np.ascontiguousarray(self.weights.transpose(0, 2, 3, 1), dtype=np.float32)
-        outputs = kernels.forward(
-            _as_pixels(values[0]),
-            weights,
-            arithmetic=self.arithmetic,
-            threads=threads,
-            **_moves(self),
-        )
+        x = values[0]
+        weights = np.ascontiguousarray(self.weights.transpose(0, 2, 3, 1), dtype=x.dtype)
+        outputs = kernels.forward(_as_pixels(x), weights, arithmetic=self.arithmetic, threads=threads, **_moves(self))
         if self.bias is not None:
-            outputs += self.bias.astype(np.float32)
-        return _like_input(outputs, values[0])
+            outputs += self.bias.astype(x.dtype)
+        return _like_input(outputs, x)
 
     def integer(self, plan: Plan) -> IntegerLayer:
         record = plan.how.datapath_of(self.arithmetic)

@@ -485,6 +485,41 @@ def test_a_wrong_lowering_is_caught_and_the_first_layer_that_differs_is_named(mo
     assert lower(module, SHAPE, check=False).metadata[PROOF] == NOT_CHECKED
 
 
+def of_few_digits():
+    """Adder sums around -2700 that differ by thousandths, which the norm behind them makes ones."""
+    torch.manual_seed(0)
+    module = nn.Sequential(Scaled(1e-3), Adder2d(3, 6, 3), nn.BatchNorm2d(6), nn.Hardswish()).eval()
+    with torch.no_grad():
+        module[1].adder.abs_().add_(100)
+        sums = module[1](module[0](torch.rand(64, *SHAPE)))
+        module[2].running_mean[:], module[2].running_var[:] = sums.mean((0, 2, 3)), sums.var((0, 2, 3)) + 1e-6
+    return module
+
+
+class Scaled(nn.Module):
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x):
+        return x * self.factor
+
+
+def test_where_float32_rounds_too_coarsely_every_layer_is_compared_in_float64():
+    found = lower(of_few_digits(), SHAPE).metadata[PROOF]
+    assert re.match(
+        r"float32 rounds too coarsely here \(.* differs by .*\); in float64 every layer agrees, largest diff", found
+    )
+    assert float(re.findall("largest difference ([^ ]*)", found)[0]) < 1e-9
+
+
+def test_a_wrong_lowering_is_not_taken_for_coarse_rounding(monkeypatch):
+    wrong = dict(walk.OPERATORS) | {"hardswish": walk.OPERATORS["silu"]}
+    monkeypatch.setattr(walk, "OPERATORS", wrong)
+    with pytest.raises(LoweringError, match="differs from the module: .*the first layer that differs is"):
+        lower(of_few_digits(), SHAPE)
+
+
 @pytest.mark.parametrize("kind", [torch.float32, torch.float64, torch.float16, torch.bfloat16])
 def test_a_forward_that_does_other_things_when_run_is_caught(kind):
     class Sly(nn.Module):

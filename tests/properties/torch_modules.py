@@ -7,6 +7,7 @@ any was wrong or raised anything else than a LoweringError.
 from __future__ import annotations
 
 import collections
+import copy
 import random
 import re
 import sys
@@ -19,7 +20,7 @@ import torch.nn.utils.prune
 from torch import nn
 
 from addersim.errors import LoweringError
-from addersim.frontends.proof import TOLERANCE, compare
+from addersim.frontends.proof import IN_DOUBLE, TOLERANCE, compare, network_values
 from addersim.frontends.torch.lower import lower
 from addersim.train.nn import Adder2d
 
@@ -440,8 +441,15 @@ def examine(seed):
         return f"RAW seed {seed}: {net}: {type(error).__name__}: {error}"
     values = [value for _, value in network.values(x.numpy())][-1]
     found = np.moveaxis(values, -1, 1)
-    fine = found.shape == wanted.shape and compare(wanted, found) <= TOLERANCE
+    fine = found.shape == wanted.shape and (compare(wanted, found) <= TOLERANCE or agrees_in_double(net, network, x))
     return "lowered" if fine else f"WRONG seed {seed}: {net}: {found.shape} {wanted.shape}"
+
+
+def agrees_in_double(net, network, x):
+    """Whether only float32 rounds so much, as it does in a norm of what is hardly spread."""
+    with torch.no_grad():
+        wanted = copy.deepcopy(net).double()(x.double()).numpy()
+    return compare(wanted, list(network_values(network, x.double().numpy()).values())[-1]) <= IN_DOUBLE
 
 
 def reason(text):

@@ -41,8 +41,8 @@ def window(
     weight_bits: int | None = None,
 ) -> Tensor:
     """A window of an arithmetic, as one operator of a captured graph; for floats on the CPU."""
-    pixels = x.detach().cpu().float().permute(0, 2, 3, 1).contiguous().numpy()
-    filters = weights.detach().cpu().float().permute(0, 2, 3, 1).contiguous().numpy()
+    kind = torch.float64 if x.dtype == torch.float64 else torch.float32
+    pixels, filters = (one.detach().cpu().to(kind).permute(0, 2, 3, 1).contiguous().numpy() for one in (x, weights))
     moves: Any = {"stride": tuple(stride), "padding": tuple(padding), "dilation": tuple(dilation), "groups": groups}
     sums = torch.from_numpy(kernels.forward(pixels, filters, arithmetic=arithmetic, **moves)).to(x)
     y = sums.permute(0, 3, 1, 2).contiguous()

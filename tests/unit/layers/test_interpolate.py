@@ -62,7 +62,7 @@ def test_codes_are_the_exact_blend_rounded_once(given, wanted, aligned, bits):
         found = layer.run(engine, x).values
         assert found.dtype == np.uint16
         np.testing.assert_array_equal(found, expected)
-    reals = Interpolate(name="i", inputs=("x",), axes=axes).run(x)
+    reals = Interpolate(name="i", inputs=("x",), axes=axes).run(x.astype(np.float32))
     bound = 0.5 + len(axes) * 65535 * 2.0 ** -(layer.fraction_bits + 1) + 65535 * 2.0**-23
     assert np.abs(found - reals.astype(np.float64)).max() <= bound
 
