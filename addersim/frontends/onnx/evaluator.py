@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -104,6 +105,7 @@ def definitions(opset: int) -> list[Any]:
         "LRN": _local_response,
         "LpNormalization": _length,
         "MaxPool": _max_pool,
+        "Resize": _resize,
         "GlobalMaxPool": lambda self, x: (x.max(tuple(range(2, x.ndim)), keepdims=True),),
     }
     if opset < 14:
@@ -157,6 +159,38 @@ def _max_pool(self: Any, x: Array, **settings: Any) -> tuple[Array, ...]:
     taps = tuple(slice(None, None, step) for step in spread)
     found = seen[(slice(None), slice(None), *places, *taps)].max(tuple(range(-axes, 0)))
     return (found.astype(x.dtype),)
+
+
+def _resize(self: Any, x: Array, roi: Any = None, scales: Any = None, sizes: Any = None, **settings: Any) -> tuple[Array, ...]:
+    """Linear resizing; onnx's own takes the pixel before the right one where rounding puts a place just below it."""
+    from onnx.reference.ops.op_resize import Resize
+
+    way = settings.get("coordinate_transformation_mode") or "half_pixel"
+    odd = [name for name in ("antialias", "exclude_outside") if settings.get(name)]
+    if settings.get("mode") != "linear" or odd or way not in PLACES or settings.get("keep_aspect_ratio_policy") not in STRETCH:
+        found: tuple[Array, ...] = Resize._run(self, x, roi, scales, sizes, **settings)
+        return found
+    y = x.astype(np.float64)
+    axes = settings.get("axes") or range(x.ndim)
+    for number, axis in enumerate(axes):
+        width = x.shape[axis]
+        scale = float(scales[number]) if scales is not None and len(scales) else sizes[number] / width
+        wanted = math.floor(width * scale) if sizes is None or not len(sizes) else int(sizes[number])
+        places = np.clip(PLACES[way](np.arange(wanted), scale, width), 0, width - 1)
+        first = np.floor(places).astype(int)
+        share = (places - first).reshape(-1, *[1] * (x.ndim - 1 - axis % x.ndim))
+        y = y.take(first, axis) * (1 - share) + y.take(np.minimum(first + 1, width - 1), axis) * share
+    return (y.astype(x.dtype),)
+
+
+PLACES: Mapping[str, Callable[[Array, float, int], Array]] = {
+    "half_pixel": lambda x, scale, width: (x + 0.5) / scale - 0.5,
+    "pytorch_half_pixel": lambda x, scale, width: x * 0.0 if scale * width == 1 else (x + 0.5) / scale - 0.5,
+    "asymmetric": lambda x, scale, width: x / scale,
+    "align_corners": lambda x, scale, width: x * 0.0 if scale * width == 1 else x * (width - 1) / (scale * width - 1),
+}
+"""Where between the values of an axis each output lies, by ONNX's names."""
+STRETCH = (None, "stretch")
 
 
 def _length(self: Any, x: Array, axis: Any = None, p: Any = None) -> tuple[Array, ...]:

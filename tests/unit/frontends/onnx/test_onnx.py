@@ -16,6 +16,7 @@ from onnx.reference import ReferenceEvaluator
 from addersim import AddersimError, count, estimate, load_network, lower_onnx, quantize, simulate
 from addersim.errors import DataError, LoweringError, NetworkError
 from addersim.frontends import pointwise
+from addersim.frontends.onnx import evaluator
 from addersim.frontends.onnx.operators import OPERATORS as LAYERS
 from tests.unit.cli.test_cli import document, refused
 from tests.unit.frontends.onnx.models import model, node, saved, scores, weights, whole
@@ -278,9 +279,11 @@ def test_a_network_is_proved_beside_its_file(tmp_path, monkeypatch):
         lower_onnx(path)
 
 
-def test_what_the_evaluator_cannot_run_is_said_and_not_refused(tmp_path):
+def test_what_the_evaluator_cannot_run_is_said_and_not_refused(tmp_path, monkeypatch):
     path = saved(tmp_path, whole([node("QuickGelu", "x", domain="com.microsoft")], domains=("com.microsoft",)))
-    assert re.match(r"not checked: the evaluator ", lower_onnx(path).metadata["proof"])
+    with monkeypatch.context() as without:
+        without.setattr(evaluator, "has_runtime", lambda: False)  # onnxruntime runs it
+        assert re.match(r"not checked: the evaluator ", lower_onnx(path).metadata["proof"])
     path = saved(tmp_path, whole([node("Log", "x")]))
     assert "NaN or infinite values for made-up images; give images" in lower_onnx(path).metadata["proof"]
     images = np.random.default_rng(1).random((3, 3, 8, 8), np.float32) + 0.5
@@ -653,3 +656,15 @@ def test_groups_of_a_norm_that_do_not_divide_the_channels_are_refused(groups, tm
     made = whole([node("GroupNormalization", "x", "g", "g", num_groups=groups)], {"g": np.ones(3, np.float32)}, opset=21)
     with pytest.raises(LoweringError, match=rf"num_groups {groups} for 3 channels; expected a number that divides them"):
         lower_onnx(saved(tmp_path, made))
+
+
+@pytest.mark.parametrize("ways", [{}, {"coordinate_transformation_mode": "align_corners"}])
+@pytest.mark.parametrize("size", [(8, 14), (5, 3), (1, 10), (16, 15)])
+def test_linear_resizing_is_proved_beside_what_torch_computes(size, ways):
+    """onnx's own evaluator misses where rounding puts a place just below a value, such as 7.0 of 10 values made 14."""
+    torch = pytest.importorskip("torch")
+    images = np.random.default_rng(0).standard_normal((2, 4, 8, 10), np.float32)
+    made = model([node("Resize", "x", "", "", "s", mode="linear", **ways)], {"s": np.array((2, 4, *size))})
+    (found,) = ReferenceEvaluator(made, new_ops=evaluator.definitions(17)).run(None, {"x": images})
+    wanted = torch.nn.functional.interpolate(torch.from_numpy(images), size, mode="bilinear", align_corners=bool(ways))
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
