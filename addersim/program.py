@@ -20,7 +20,7 @@ from addersim.layers import AnyIntegerLayer, Engine, IntegerAdd, IntegerAffine, 
 from addersim.network import INPUT, check_order, check_shared, count_scores, walk
 from addersim.storage import load_record, save_record
 from addersim.tabular import format_table
-from addersim.trace import Convention, LayerTrace, Observed, Trace
+from addersim.trace import Convention, LayerTrace, Observed, Trace, Zeros
 
 __all__ = ["SIGNED_INPUT", "Prepared", "Program"]
 
@@ -265,9 +265,13 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         )
 
     def trace(
-        self, convention: Convention = "hardware", observed: dict[str, Observed] | None = None, images: int = 0
+        self,
+        convention: Convention = "hardware",
+        observed: Mapping[str, Observed] | None = None,
+        images: int = 0,
+        zeros: Mapping[str, Zeros] | None = None,
     ) -> Trace:
-        """Facts for one image, with what a run of `images` images saw where there was one."""
+        """Facts for one image, with what a run of `images` images saw where there was one: of layers, and of stored values."""
         values, hardware = self.static_values(), convention == "hardware"
         fused = self.fused(values)
         operands = {name: value.operand for name, value in values.items()}
@@ -294,6 +298,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
                     nonzero=bill.nonzero,
                     output_format=str(output),
                     observed=(observed or {}).get(layer.name),
+                    zeros=tuple([zeros[name] for name in stored]) if zeros else (),
                     fused=layer.name in fused,
                     sources=tuple([index[name] for name in stored]),
                 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import asdict, dataclass, fields
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from addersim.layers import Engine, Run, Value
 from addersim.network import INPUT, Network
 from addersim.program import SIGNED_INPUT, Prepared, Program
 from addersim.tabular import Row, Tabular, layer_rows, percent
-from addersim.trace import Observed, Trace, find_convention
+from addersim.trace import Observed, Trace, Zeros, find_convention
 
 __all__ = ["LayerError", "Simulation", "check_labels", "count", "simulate"]
 
@@ -126,6 +127,7 @@ class Simulation(Tabular):
             "layers": [
                 {key: getattr(layer, key) for key in facts}
                 | {"observed": layer.observed and asdict(layer.observed), "relative_error": errors.get(layer.name)}
+                | {"input_zeros": [one.share for one in layer.zeros], "zero_taps": layer.zero_taps}
                 for layer in self.trace.layers
             ],
         }
@@ -250,6 +252,7 @@ class _Part:
     """What one batch showed: squares are of the differences from float and of the float values, shape ``(2, images)``."""
 
     observed: dict[str, Observed]
+    zeros: dict[str, Zeros]
     squares: dict[str, npt.NDArray[np.float64]]
     choices: Array
     float_choices: Array | None
@@ -295,11 +298,13 @@ class _Run:
     prepared: Prepared
     values: dict[str, Value]
     twins: dict[str, str | None]
+    streamed: frozenset[str]
 
     @classmethod
     def of(cls, program: Program, network: Network | None, engine: Engine) -> _Run:
         twins = {INPUT: INPUT if program.input.bits > 1 else None} | {layer.name: layer.twin for layer in program.layers}
-        return cls(program, network, program.prepared(engine, stream=True), program.static_values(), twins)
+        values = program.static_values()
+        return cls(program, network, program.prepared(engine, stream=True), values, twins, program.fused(values))
 
     def fitting_batch(self) -> int:
         """Images of a batch: at most 100, and few enough that the values of one thread take some megabytes at most."""
@@ -308,16 +313,21 @@ class _Run:
     def part(self, images: Images, threads: int) -> _Part:
         floats = None if self.network is None else _Beside(self.network.values(images, threads), set(self.twins.values()))
         observed: dict[str, Observed] = {}
+        zeros: dict[str, Zeros] = {}
         squares: dict[str, npt.NDArray[np.float64]] = {}
         for name, result in self.prepared.runs(images, threads):
             if result.observed:
                 observed[name] = result.observed
+            if result.values is not None and name not in self.streamed:
+                zeros[name] = _zeros(result.values)
             expected = None if floats is None else floats.take(self.twins[name])
             if expected is not None and result.values is not None:
                 difference = result.values * np.float32(self.values[name].scale) - expected
                 squares[name] = np.array([_squares(difference), _squares(expected)])
         float_choices = None if floats is None else floats.last().argmax(axis=1)
-        return _Part(observed, squares, _values(result).argmax(axis=1), float_choices, self.program.count_clipped(images))
+        return _Part(
+            observed, zeros, squares, _values(result).argmax(axis=1), float_choices, self.program.count_clipped(images)
+        )
 
     def result(
         self, parts: Sequence[_Part], labels: Array | None, threshold: float, floats: Array | None, pixels: bool
@@ -326,6 +336,7 @@ class _Run:
         observed = {name: _together([part.observed[name] for part in parts]) for name in parts[0].observed}
         if self.network is not None:
             floats = np.concatenate([part.float_choices for part in parts])
+        zeros = {name: reduce(Zeros.__add__, [part.zeros[name] for part in parts]) for name in parts[0].zeros}
         squares = {name: np.hstack([part.squares[name] for part in parts]) for name in parts[0].squares}
         sums = {name: (math.fsum(wrong), math.fsum(right)) for name, (wrong, right) in squares.items()}
         errors = tuple(
@@ -342,7 +353,7 @@ class _Run:
             threshold=threshold,
             departure=next((error for error in errors if error.relative_error > threshold), None),
             predictions=chosen,
-            trace=self.program.trace("hardware", observed, len(chosen)),
+            trace=self.program.trace("hardware", observed, len(chosen), zeros),
             preprocessing=str(self.program.preprocessing) if pixels else "float images, prepared before",
             input=" ".join(filter(None, (str(self.program.input), self.program.metadata.get(SIGNED_INPUT, "")))),
             input_clipped=clipped,
@@ -370,6 +381,13 @@ def _values(result: Run) -> Array:
     """Codes of a layer that did not stream: one that stands for a float layer, or the last."""
     assert result.values is not None
     return result.values
+
+
+def _zeros(codes: Array) -> Zeros:
+    """Zeros among codes, ``(images, ...)``."""
+    zero = (codes == 0).reshape(len(codes), -1)
+    runs = np.count_nonzero(zero[:, 1:] > zero[:, :-1]) + np.count_nonzero(zero[:, :1])
+    return Zeros(zero.size, int(np.count_nonzero(zero)), int(runs))
 
 
 def _squares(values: Array) -> npt.NDArray[np.float64]:

@@ -13,7 +13,7 @@ from addersim.format_quantity import compact
 from addersim.tabular import Row, Tabular, layer_rows
 from addersim.totals import Totals, largest_live
 
-__all__ = ["GROUPS", "Convention", "LayerTrace", "MatrixWork", "Observed", "Operand", "Trace", "find_convention"]
+__all__ = ["GROUPS", "Convention", "LayerTrace", "MatrixWork", "Observed", "Operand", "Trace", "Zeros", "find_convention"]
 
 Convention = Literal["hardware", "paper"]
 
@@ -79,6 +79,16 @@ class MatrixWork:
         """Weights of all groups."""
         return self.k * self.n * self.groups
 
+    @property
+    def padded(self) -> float:
+        """Of all taps, those that meet padding; 0 where the geometry is not known."""
+        if self.geometry is None or self.image is None:
+            return 0.0
+        inside = 1.0
+        for axis, outputs in enumerate(self.geometry.output_size(*self.image)):
+            inside *= self.geometry.taps_inside(axis, self.image[axis]) / (outputs * self.geometry.kernel[axis])
+        return 1.0 - inside
+
     def batched(self, images: int) -> MatrixWork:
         """The products of a number of images: the rows of all under each other."""
         return replace(self, pixels=self.pixels * images)
@@ -124,6 +134,32 @@ class Observed:
     bits_needed: int
 
 
+class Zeros(NamedTuple):
+    """Zeros among the words of one operand, as a run saw them over all its images.
+
+    Attributes
+    ----------
+    words
+        Words in all.
+    zeros
+        Words whose code is zero.
+    runs
+        Zeros in a row, channels first and images apart, count once: `zeros` over `runs` is their mean length.
+    """
+
+    words: int
+    zeros: int
+    runs: int
+
+    @property
+    def share(self) -> float:
+        """Of all words, those that are zero."""
+        return self.zeros / self.words if self.words else 0.0
+
+    def __add__(self, other: Zeros) -> Zeros:  # type: ignore[override]
+        return Zeros(self.words + other.words, self.zeros + other.zeros, self.runs + other.runs)
+
+
 @dataclass(frozen=True, slots=True)
 class LayerTrace:
     """Facts of one integer layer, for one image.
@@ -162,6 +198,8 @@ class LayerTrace:
         Products of an operation that no layer computes, 0 where they are not known; None where everything is counted.
     weights_shared
         True where a layer before it stores the same weights.
+    zeros
+        For each of `inputs` the zeros that a run saw in it; empty where only shapes were walked.
     nonzero
         For each size in `GROUPS`, the most weights of a group that are not zero. Known of multiplying layers with zeros; else
         empty.
@@ -184,10 +222,21 @@ class LayerTrace:
     left_out: int | None = None
     weights_shared: bool = False
     nonzero: tuple[tuple[int, int], ...] = ()
+    zeros: tuple[Zeros, ...] = ()
 
     def __post_init__(self) -> None:
+        if len(self.zeros) not in (0, len(self.inputs)):
+            raise NetworkError(f"layer {self.name}: zeros of {len(self.zeros)} operands; it reads {len(self.inputs)}")
         if self.work is not None and self.operand_bits is None:
             raise NetworkError(f"layer {self.name}: matrix work without operand_bits, the width of its operands")
+
+    @property
+    def zero_taps(self) -> float | None:
+        """Share of a window layer's taps that meet a zero or padding, as if zeros lay evenly; None where no run saw them."""
+        if self.work is None or not self.zeros:
+            return None
+        padded = self.work.padded
+        return padded + (1 - padded) * self.zeros[0].share
 
     def to_dict(self) -> Row:
         """Plain values: what is counted of the layer, for one image."""

@@ -123,6 +123,21 @@ class Geometry:
         """Rows and columns of windows over an image, or an error if not even one fits."""
         return self._along(0, "height", height), self._along(1, "width", width)
 
+    def taps_inside(self, axis: int, size: int) -> int:
+        """Taps of all windows along one axis that meet the image, not its padding.
+
+        Examples
+        --------
+        >>> Geometry((3, 3), padding=(1, 1)).taps_inside(0, 4)  # 4 outputs of 3 taps; the first and the last miss one
+        10
+        """
+        last = self._along(axis, ("height", "width")[axis], size) - 1
+        stride, found = self.stride[axis], 0
+        for tap in range(self.kernel[axis]):
+            start = tap * self.dilation[axis] - self.padding[axis]
+            found += max(0, min(last, (size - 1 - start) // stride) - max(0, -(start // stride)) + 1)
+        return found
+
     def pooled_size(self, height: int, width: int) -> Pair:
         """The same for pooling, whose every window must meet at least one pixel.
 

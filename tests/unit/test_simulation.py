@@ -1,5 +1,9 @@
 """Simulation: kernels and twins agree over whole networks, batches do not matter, what is seen is what happened."""
 
+import itertools
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -212,6 +216,43 @@ def test_residual_streams_and_pipelines_are_told_apart():
     layers = {layer.name: layer for layer in count(program).layers}
     assert layers["stem_norm"].inputs == ()
     assert [operand.words for operand in layers["add"].inputs] == [8 * 10 * 12]
+
+
+def test_zeros_of_what_layers_read_are_those_of_their_codes(any_network):
+    pixels = images(any_network, 7)
+    program = quantize(any_network, pixels)
+    codes = {name: run.values for name, run in program.runs(pixels)}
+    names = ["input", *(layer.name for layer in program.layers)]
+    for batch in (7, 2):
+        trace = simulate(program, pixels, batch=batch, threads=1).trace
+        for layer in trace.layers:
+            assert len(layer.zeros) == len(layer.inputs), layer.name
+            for source, found in zip(layer.sources, layer.zeros, strict=True):
+                rows = codes[names[source + 1]].reshape(7, -1) == 0
+                runs = sum(bool(row[place]) and not (place and row[place - 1]) for row in rows for place in range(len(row)))
+                assert found == (rows.size, rows.sum(), runs), layer.name
+    assert not any(layer.zeros for layer in count(program).layers)
+
+
+def test_taps_on_zeros_are_those_on_padding_and_those_on_zeros(network):
+    pixels = images(network, 4)
+    trace = simulate(quantize(network, pixels), pixels).trace
+    for layer in trace.layers:
+        if layer.work is None:
+            assert layer.zero_taps is None
+            continue
+        geometry, image = layer.work.geometry, layer.work.image
+        inside, where = 0, [range(size) for size in (*geometry.output_size(*image), *geometry.kernel)]
+        for place in itertools.product(*where):
+            at = [
+                place[axis] * geometry.stride[axis] + place[axis + 2] * geometry.dilation[axis] - geometry.padding[axis]
+                for axis in range(2)
+            ]
+            inside += all(0 <= one < size for one, size in zip(at, image, strict=True))
+        padded = 1 - inside / math.prod(map(len, where))
+        assert layer.work.padded == pytest.approx(padded)
+        assert layer.zero_taps == pytest.approx(padded + (1 - padded) * layer.zeros[0].share)
+        assert replace(layer, zeros=()).zero_taps is None
 
 
 def test_conventions_are_named(network):
