@@ -90,6 +90,8 @@ def _accelerator(text: str, where: str) -> dict[str, Any]:
 
 def _table(name: str, text: str, where: str) -> dict[str, Any]:
     from addersim.hardware.prices.csv_file import parse_table
+    from addersim.hardware.prices.soundness import check_sizes
 
     found = parse_table(text, name, where)
+    check_sizes(found, where)
     return {"holds": "energy table", "name": found.name, "size": how_many(len(found.rows), "rows")}

@@ -11,7 +11,7 @@ import typer
 from addersim.cli import options
 from addersim.cli.count import counted
 from addersim.cli.output import alone_on_output, print_json, print_table, say, say_fact, write_like_scalesim
-from addersim.cli.silicon import print_area, print_rules, show_range, unpriced
+from addersim.cli.silicon import print_area, print_notes, print_rules, show_range, unpriced
 from addersim.errors import ConfigError
 from addersim.tabular import show
 
@@ -106,6 +106,7 @@ def run(
     say_fact("throughput", f"{show(cost.images_per_second)} images/s")
     print_area(area)
     say(f"not priced: {unpriced(cost)}")
+    print_notes(cost)
     print_rules(cost, area)
 
 

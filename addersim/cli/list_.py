@@ -95,12 +95,26 @@ def _tables() -> list[dict[str, Any]]:
     rows = []
     for name in table_names():
         found = load_table(name).rows
-        node, voltage = (
-            " ".join(f"{one:g}" for one in sorted({getattr(row, key) for row in found} - {None}))
-            for key in ("node_nm", "voltage_v")
+        said = {key: dict.fromkeys(getattr(row, key) for row in found if getattr(row, key)) for key in _CIRCUMSTANCES}
+        contents = dict.fromkeys(one for row in found for one in row.contains)
+        rows.append(
+            {"name": name, "rows": len(found)}
+            | {
+                label: " ".join(f"{one:g}" if isinstance(one, float) else one for one in said[key])
+                for key, label in _CIRCUMSTANCES.items()
+            }
+            | {"contains": " + ".join(contents), "main source": found[0].source}
         )
-        rows.append({"name": name, "rows": len(found), "node nm": node, "voltage V": voltage, "main source": found[0].source})
     return rows
+
+
+_CIRCUMSTANCES = {
+    "node_nm": "node nm",
+    "voltage_v": "voltage V",
+    "device": "device",
+    "temperature_k": "temperature K",
+    "corner": "corner",
+}
 
 
 def _sweeps() -> list[dict[str, Any]]:

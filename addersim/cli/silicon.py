@@ -39,6 +39,12 @@ def show_range(found: EnergyRange, area: Area, csv: Path | None, json: bool) -> 
     ends = f"{show(low.energy_pj / 1e6)} to {show(high.energy_pj / 1e6)} uJ ({low.table} to {high.table})"
     say_fact("energy", f"{ends}, a factor of {found.spread:.2g}")
     print_area(area)
+    by_note: dict[str, list[str]] = {}
+    for cost in found.costs:
+        for note in cost.notes():
+            by_note.setdefault(note, []).append(cost.table)
+    for note, names in by_note.items():
+        say(f"{note}: {', '.join(names)}")
     for name, reason in found.refused.items():
         say(f"not by {name}: {reason}")
 
@@ -78,6 +84,13 @@ def print_rules(cost: Cost, area: Area) -> None:
     others = [f"{number} {kind}" for kind, number in kinds.items() if kind not in ("exact", "fit", "given")]
     if others:
         say(f"unit energies computed by a rule of the table: {', '.join(others)}, of {len(rules)} (--json names each)")
+
+
+def print_notes(cost: Cost) -> None:
+    """A line for each thing that must be known of the unit energies, with the first of those it holds for."""
+    for note, whats in cost.notes().items():
+        more = f" and {len(whats) - 3} more" if len(whats) > 3 else ""
+        say(f"{note}: {', '.join(whats[:3])}{more}")
 
 
 def unpriced(cost: Cost) -> str:

@@ -139,7 +139,11 @@ class Buffer(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     capacity_kib, word_bits
         Size and access width.
     banks
-        Words that it reads or writes in one cycle, all ports together; they bound latency. None: as many as are asked for.
+        Words that it reads or writes in one cycle, all ports together; they bound latency. Each is a macro of an equal part of
+        the capacity (`prices.macros`). None: as many words as are asked for, from one macro.
+    device
+        Kind of its transistors, of those that the energy table has: ``itrs-lstp``, ``itrs-lop`` or ``itrs-hp`` in the tables
+        of CACTI. None: the table's first.
     read_pj_per_word, write_pj_per_word, source
         Energy of an access, given with its source. Without them the energy table gives it by capacity and word.
     """
@@ -147,6 +151,7 @@ class Buffer(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     capacity_kib: Annotated[float, Meta(gt=0, le=1_048_576)]
     word_bits: _Side = 64
     banks: _Side | None = None
+    device: _Text | None = None
     read_pj_per_word: _Energy | None = None
     write_pj_per_word: _Energy | None = None
     source: _Text | None = None
@@ -187,6 +192,8 @@ class Buffers(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     double_buffered
         Whether transfers overlap with computing: one half of a memory is filled or emptied while the array uses the other, so
         that a tile may take half of it. If not, tiles may take all, and the array waits for DRAM.
+    monolithic
+        Whether each memory is priced as one macro of its whole capacity, whatever its banks: for a true multi-port memory.
     """
 
     input: Buffer | None = None
@@ -195,6 +202,7 @@ class Buffers(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     unified: Buffer | None = None
     keep_activations: bool
     double_buffered: bool = True
+    monolithic: bool = False
 
     def __post_init__(self) -> None:
         names = {name for name in ("input", "weight", "output", "unified") if getattr(self, name) is not None}

@@ -7,7 +7,7 @@ What is counted (`inventory`):
   accumulator, which the datapaths share; and two operand registers. With overlapped folds the stationary value is held twice.
   In a row stationary array the scratchpads, a register a word, stand for all registers.
 - A lane of the vector unit has one circuit for each operation of the layers that run there, as wide as the widest.
-- The on-chip memories, each as one memory of its whole capacity.
+- The on-chip memories, each as the macros that its energy is priced by (`prices.macros`): one a bank.
 
 What no table has a row for is not counted, and named: control, clock tree, wires and the interface to DRAM always.
 """
@@ -27,6 +27,7 @@ from addersim.hardware.accelerator import Accelerator, Buffer
 from addersim.hardware.dataflow.stationary import systolic_dataflow
 from addersim.hardware.load import load_accelerator
 from addersim.hardware.prices.csv_file import load_table
+from addersim.hardware.prices.macros import Macros, macros_of
 from addersim.hardware.prices.table import EnergyTable, Figure
 from addersim.hardware.traffic import sum_bits
 from addersim.tabular import Row, Tabular
@@ -52,6 +53,7 @@ class EqualCircuits(NamedTuple):
     bits: int
     capacity_kib: float | None
     number: int
+    device: str | None = None
 
 
 class AreaPart(NamedTuple):
@@ -199,9 +201,9 @@ def estimate_area(
     figures = table if isinstance(table, EnergyTable) else load_table(table)
     parts: list[AreaPart] = []
     missing: list[str] = []
-    for circuit in inventory(trace, machine):
+    for circuit in inventory(trace, machine, figures):
         try:
-            figure = figures.area(circuit.component, circuit.op, circuit.bits, circuit.capacity_kib)
+            figure = figures.area(circuit.component, circuit.op, circuit.bits, circuit.capacity_kib, circuit.device)
         except PriceError:
             missing.append(f"{circuit.what} ({circuit.unit})")
             continue
@@ -210,21 +212,26 @@ def estimate_area(
     return Area(machine.name, figures.name, node, machine.array.elements, tuple(parts), tuple(missing))
 
 
-def inventory(trace: Trace, accelerator: Accelerator) -> tuple[EqualCircuits, ...]:
-    """Every circuit and memory of an accelerator that is made for a network."""
+def inventory(trace: Trace, accelerator: Accelerator, table: EnergyTable | None = None) -> tuple[EqualCircuits, ...]:
+    """Every circuit of an accelerator that is made for a network, and the macros of its memories, as far as a table has them.
+
+    Without a table each memory is one macro.
+    """
     windows = [layer for layer in trace.layers if layer.work is not None]
     others = [layer for layer in trace.layers if layer.work is None]
     elements, lanes = accelerator.array.elements, accelerator.vector.lanes
     array = [_circuit("array", op, bits, times * elements) for op, bits, times in _tap_circuits(windows, accelerator)]
     array += [_register(what, bits, times * elements) for what, bits, times in _registers(windows, accelerator)]
     vector = [_circuit("vector", op, bits, lanes) for op, bits in _widest(others).items()]
-    memories = [_memory(name, buffer) for name, buffer in accelerator.buffers.memories().items()]
+    memories = [_memory(name, one, accelerator, table) for name, one in accelerator.buffers.memories().items()]
     return tuple(array + vector + memories)
 
 
-def _memory(name: str, buffer: Buffer) -> EqualCircuits:
+def _memory(name: str, buffer: Buffer, accelerator: Accelerator, table: EnergyTable | None) -> EqualCircuits:
+    whole = Macros(1, buffer.capacity_kib)
+    macros = whole if table is None else macros_of(buffer, table, accelerator.buffers.monolithic)
     what = f"{name} buffer of {buffer.capacity_kib:g} KiB"
-    return EqualCircuits("buffer", what, "sram", "read", buffer.word_bits, buffer.capacity_kib, 1)
+    return EqualCircuits("buffer", what, "sram", "read", buffer.word_bits, macros.capacity_kib, macros.number, buffer.device)
 
 
 def _circuit(unit: Unit, op: str, bits: int, count: int) -> EqualCircuits:

@@ -33,11 +33,20 @@ Bound = Literal["array", "vector", "buffer", "dram", "fused", "none"]
 
 
 class UnitEnergy(NamedTuple):
-    """Energy in pJ of one operation, one access or one bit of DRAM traffic, the table's rule for it, and its source."""
+    """Energy in pJ of one operation, one access or one bit of DRAM traffic, the table's rule for it, and its source.
+
+    Behind the first semicolon a rule says what a reader must know to trust it (`note`): that a size lies outside the table's
+    evidence, or that a memory was not priced by its banks.
+    """
 
     energy_pj: float
     rule: str
     source: str
+
+    @property
+    def note(self) -> str:
+        """What must be known of it; empty where there is nothing."""
+        return self.rule.partition("; ")[2]
 
 
 Compat = Literal["scalesim"]
@@ -244,6 +253,15 @@ class Cost(Tabular):
     def images_per_second(self) -> float:
         """Throughput, one batch after another; 0 where the convention has no cycles."""
         return self.batch * self.clock_mhz * 1e6 / self.cycles if self.cycles else 0.0
+
+    def notes(self) -> dict[str, tuple[str, ...]]:
+        """What must be known of unit energies, and of which: outside the table's evidence, memories priced as one."""
+        noted: dict[str, list[str]] = {}
+        for used in self.prices:
+            for note in filter(None, used.energy.note.split("; ")):
+                if not used.what.startswith("leakage"):  # its rule names the circuits without a figure
+                    noted.setdefault(note, []).append(used.what)
+        return {note: tuple(whats) for note, whats in noted.items()}
 
     def energy_by_component(self) -> dict[str, float]:
         """Energy in pJ by component: ``array``, ``vector``, ``buffer``, ``dram``."""

@@ -33,9 +33,9 @@ class Leakage:
         powers: list[tuple[Unit, float]] = []
         missing, sources = [], dict[str, None]()
         has_any = any(row.leakage_uw is not None for row in table.rows)
-        for circuit in inventory(trace, accelerator) if has_any else ():
+        for circuit in inventory(trace, accelerator, table) if has_any else ():
             try:
-                figure = table.leakage(circuit.component, circuit.op, circuit.bits, circuit.capacity_kib)
+                figure = table.leakage(circuit.component, circuit.op, circuit.bits, circuit.capacity_kib, circuit.device)
             except PriceError:
                 missing.append(circuit.what)
                 continue

@@ -12,6 +12,7 @@ import pytest
 from addersim import count, estimate, load_network, quantize
 from addersim.arithmetic.ops import OpCounts
 from addersim.hardware import arithmetic_energy, load_table
+from addersim.hardware.prices.grid import Grid
 
 HOROWITZ, QTOOLS, CACTI = (load_table(name) for name in ("horowitz-45nm", "qtools-45nm", "aladdin-cacti-45nm"))
 
@@ -172,20 +173,30 @@ def test_dram_of_cacti_a_bit():
 
 @pytest.mark.parametrize(
     ("node", "read", "write", "area", "leakage"),
-    [(65, (17, 47), (10, 26), (9, 24), (9, 25)), (45, (12, 23), (8, 22), (10, 24), (5, 9)),
-     (32, (10, 17), (8, 21), (9, 22), (6, 14)), (22, (14, 38), (9, 22), (8, 20), (10, 23))],
+    [(65, (14, 25), (7, 17), (5, 12), (6, 13)), (45, (14, 24), (7, 15), (7, 17), (3, 6)),
+     (32, (12, 23), (6, 15), (9, 17), (3, 6)), (22, (10, 18), (5, 13), (8, 14), (4, 9))],
 )  # fmt: skip
-def test_the_fit_to_cacti_and_its_error_in_per_cent(node, read, write, area, leakage):
-    """No published value: the root mean square and the worst error of the power law at the 24 rows that it is fitted to.
+def test_what_lies_between_the_rows_of_cacti_and_its_error_in_per_cent(node, read, write, area, leakage):
+    """No published value: root mean square and worst error at every second capacity, from a grid of the others.
 
-    CACTI picks another organisation at each size, so its energies jump; between rows, trust a fitted price to about a quarter.
+    CACTI picks another organisation at each size, so its energies jump. Between rows twice as far apart as in the tables the
+    error is what stands here; the power law of the tables before was off by 8 to 17 % rms, 47 % at worst, at its own rows.
     """
-    table = load_table(f"aladdin-cacti-{node}nm")
-    found = [table.sram(48, 64, "read"), table.sram(48, 64, "write"), table.area("sram", "read", 64, 48)]
-    found.append(table.leakage("sram", "read", 64, 48))
-    texts = [one.rule.split("error ")[1] for one in found]
-    assert texts == [f"{rms} % rms, {worst} % at most" for rms, worst in (read, write, area, leakage)]
-    assert all(" to 24 rows" in one.rule for one in found)
+    found = []
+    for op, quantity in (("read", "energy_pj"), ("write", "energy_pj"), ("read", "area_um2"), ("read", "leakage_uw")):
+        rows = [row for row in load_table(f"aladdin-cacti-{node}nm").rows if row.exact and row.component == "sram"]
+        points = [
+            (row.capacity_kib[0], row.bits[0], getattr(row, quantity))
+            for row in rows
+            if (row.op, row.device) == (op, "itrs-lstp")
+        ]
+        known = [point for point in points if math.log2(point[0]) % 2]
+        grid = Grid.of(known)
+        errors = [grid(capacity, bits) / value - 1 for capacity, bits, value in points if math.log2(capacity) % 2 == 0]
+        assert (len(known), len(errors)) == (21, 18)
+        rms = math.sqrt(sum(error**2 for error in errors) / len(errors))
+        found.append((round(100 * rms), round(100 * max(map(abs, errors)))))
+    assert found == [read, write, area, leakage]
 
 
 def test_shiftaddnet_rows():

@@ -212,7 +212,7 @@ def test_area():
     area = estimate_area(alexnet(), "eyeriss-65nm", "aladdin-cacti-65nm")
     found = sum(part.figure.value * part.circuit.number for part in area.parts) * 1e-6
     assert not area.missing
-    assert found == pytest.approx(10.48, abs=0.01)
+    assert found == pytest.approx(10.49, abs=0.005)  # 10.48 with the buffer as one memory instead of eight macros
     assert 0.85 < found / 3.5**2 < 0.86
 
 

@@ -144,13 +144,44 @@ CHANGES = {
     "hardware/prices/table.py": (
         PRICES,
         (
-            ('times = size.bits if row.per_bit and quantity == "energy_pj"', "times = size.bits if row.per_bit"),
-            ('(size.bits if rule.per_bit and quantity == "energy_pj"', "(size.bits if rule.per_bit"),
-            ("span[0] <= value <= span[1]", "span[0] < value <= span[1]"),
+            ('return size.bits if row.per_bit and quantity == "energy_pj"', "return size.bits if row.per_bit"),
+            ("if exact is not None and (rule is None or rule.rule not in SURFACES):", "if exact is not None:"),
+            ("along < evidence[0] or", "along <= evidence[0] or"),
             ("math.log2(x) if", "math.log(x) if"),
             ("along * 8192 if", "along * 1024 if"),
             ("if not 0 <= value < math.inf:", "if not value < math.inf:"),
-            ("if len(twins) > 1:", "if False:"),
+        ),
+    ),
+    "hardware/prices/row.py": (PRICES, (("span[0] <= value <= span[1]", "span[0] < value <= span[1]"),)),
+    "hardware/prices/consistency.py": (
+        PRICES,
+        (("if len(twins) > 1:", "if False:"), ("(gap := grid_gap(", "(gap := not grid_gap(")),
+    ),
+    "hardware/prices/grid.py": (
+        PRICES,
+        (
+            ("key=own.__getitem__)", "key=lambda node: -own[node])"),
+            ("math.log(x / low) / math.log(high / low)", "(x - low) / (high - low)"),
+            ("min(max(math.exp(_between(low, high, at.share)), least), most)", "least"),
+            ("self.capacity_slopes[at.beyond > 0]", "self.capacity_slopes[at.beyond < 0]"),
+            ("for low, high in ((0, 1), (-2, -1))", "for low, high in ((0, -1), (0, -1))"),
+        ),
+    ),
+    "hardware/prices/macros.py": (
+        PRICES,
+        (
+            ("max(memory.capacity_kib / banks, smallest)", "memory.capacity_kib / banks"),
+            ("(banks * one_um2) ** 0.5", "one_um2**0.5"),
+            ("UnitEnergy(one.energy_pj + wire_pj,", "UnitEnergy(one.energy_pj,"),
+            ("if banks == 1 or monolithic:", "if banks == 1:"),
+        ),
+    ),
+    "hardware/prices/soundness.py": (
+        PRICES,
+        (
+            ("if one.key != other.key or one.per_bit", "if one.op != other.op or one.per_bit"),
+            ("(one, other) if _within(one, other) else (other, one)", "(one, other)"),
+            ("if more < less * (1 - _TOLERANCE):", "if False:"),
         ),
     ),
     "hardware/prices/csv_file.py": (

@@ -3,16 +3,22 @@
 A table is a CSV file, one row a fact or a rule:
 
 =============  ==========================================================================================================
-component      ``integer``, ``float``, ``sram``, ``register`` (a register file), ``network`` (of the array) or ``dram``
+component      ``integer``, ``float``, ``sram``, ``register`` (a register file), ``network`` (of the array), ``wire``, ``dram``
 op             operation of `addersim.arithmetic.ops.OPERATIONS`; ``add``, ``mul`` (float); ``read``, ``write`` or, for both,
-               ``access`` (sram, register); ``hop`` (network); the kind (dram)
+               ``access`` (sram, register); ``hop`` (network); ``on-chip`` (wire); the kind (dram)
 bits           width of an operation, or of a word whose access costs ``pJ``: one (``8``) of an exact row, a range
                (``1..64``) of a rule; empty where the energy is that of a bit
 capacity_kib   the same for the capacity of a memory: needed for sram, free for register, else empty
 energy_pj      energy of an exact row; empty in a rule
-unit           ``pJ`` an operation or an access; ``pJ/bit`` or ``pJ/64bit`` (an access of 64 bits) for the energy of a bit
+unit           ``pJ`` an operation or an access; ``pJ/bit`` or ``pJ/64bit`` (an access of 64 bits) for the energy of a bit;
+               ``pJ/bit/mm`` (wire)
 area_um2       area of the circuit, or of the memory; may be empty or missing
 leakage_uw     leakage of the same; may be empty or missing
+device         kind of transistors (sram, wire), where a table has several: the first is the default; may be empty or missing
+temperature_k  temperature; may be empty or missing, as the three columns below
+corner         process corner, or the clock period that a circuit was made for
+contains       what the energy holds, of ``dynamic``, ``clock`` and ``static``, joined by `` + ``
+evidence       sizes that a polynomial was fitted to: ``8..32``
 node_nm        technology, positive
 voltage_v      supply, positive; empty where the source does not say
 rule           see `addersim.hardware.prices.rules.RULES`; a rule holds for every quantity that its exact rows have
@@ -29,19 +35,22 @@ import os
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 from addersim.arithmetic.ops import OPERATIONS
 from addersim.config import bundled_names, resolve_text
 from addersim.errors import ConfigError
-from addersim.hardware.prices.rules import RULES, Span
-from addersim.hardware.prices.table import EnergyRow, EnergyTable
+from addersim.hardware.prices.row import CONTENTS, EnergyRow
+from addersim.hardware.prices.rules import RULES, SURFACES, Span
+from addersim.hardware.prices.table import EnergyTable
 from addersim.inputs.limits import read_number
 
 __all__ = ["TABLE_COLUMNS", "load_table", "parse_table", "table_names"]
 
 TABLE_COLUMNS = ("component", "op", "bits", "capacity_kib", "energy_pj", "unit", "node_nm", "voltage_v", "rule", "source")
-OPTIONAL = ("area_um2", "leakage_uw")
-_UNIT = re.compile(r"pJ(?:/([1-9][0-9]{0,3})?bit)?")
+_FIGURES = ("area_um2", "leakage_uw")
+OPTIONAL = (*_FIGURES, "device", "temperature_k", "corner", "contains", "evidence")
+_UNIT = re.compile(r"pJ(?:/([1-9][0-9]{0,3})?bit(?:/mm)?)?")
 _ACCESSES = MappingProxyType(dict.fromkeys(("read", "write", "access")))
 _OPS: Mapping[str, Mapping[str, object] | None] = MappingProxyType(
     {
@@ -50,10 +59,12 @@ _OPS: Mapping[str, Mapping[str, object] | None] = MappingProxyType(
         "sram": _ACCESSES,
         "register": _ACCESSES,
         "network": MappingProxyType({"hop": None}),
+        "wire": MappingProxyType({"on-chip": None}),
         "dram": None,
     }
 )
 _MEMORIES = ("sram", "register")
+_WITH_DEVICES = ("sram", "wire")
 
 
 def table_names() -> tuple[str, ...]:
@@ -108,7 +119,7 @@ def _row(fields: list[str], header: list[str], where: str, line: int) -> EnergyR
     per_bit, scale = _scale(cell["unit"], component, where)
     bits, capacity = _sizes(cell, component, per_bit, rule, where)
     like, coefficients = _arguments(rule, arguments, scale, f"{where}, column rule")
-    numbers: dict[str, float | None] = dict.fromkeys(("energy_pj", *OPTIONAL))
+    numbers: dict[str, Any] = dict.fromkeys(("energy_pj", *_FIGURES))
     for column in numbers:
         if rule != "exact" and cell[column]:
             raise ConfigError(f"{where}, column {column}: found {cell[column]!r}; empty in a row with the rule {rule}")
@@ -130,7 +141,30 @@ def _row(fields: list[str], header: list[str], where: str, line: int) -> EnergyR
         like=like,
         coefficients=coefficients,
         **numbers,
+        **_circumstances(cell, rule, where),
     )
+
+
+def _circumstances(cell: Mapping[str, str], rule: str, where: str) -> dict[str, Any]:
+    """What a row's figure holds for, as far as the file says it."""
+    if cell["device"] and cell["component"] not in _WITH_DEVICES:
+        raise ConfigError(
+            f"{where}, column device: found {cell['device']!r}; empty in a row of component {cell['component']}: only "
+            f"{' and '.join(_WITH_DEVICES)} are chosen by it"
+        )
+    if cell["evidence"] and not rule.startswith("polynomial"):
+        raise ConfigError(f"{where}, column evidence: found {cell['evidence']!r}; empty in a row with the rule {rule}")
+    contains = tuple(cell["contains"].split(" + ")) if cell["contains"] else ()
+    for one in contains:
+        _one_of(one, dict.fromkeys(CONTENTS), f"{where}, column contains")
+    kelvin, evidence = cell["temperature_k"], cell["evidence"]
+    return {
+        "device": cell["device"],
+        "temperature_k": _number(kelvin, f"{where}, column temperature_k", positive=True) if kelvin else None,
+        "corner": cell["corner"],
+        "contains": contains,
+        "evidence": _span(evidence, rule, f"{where}, column evidence") if evidence else None,
+    }
 
 
 def _one_of(value: str, allowed: Mapping[str, object], where: str) -> None:
@@ -160,10 +194,12 @@ def _sizes(cell: Mapping[str, str], component: str, per_bit: bool, rule: str, wh
         spans.append(_span(cell[column], rule, f"{where}, column {column}") if wanted else None)
     bits, capacity = spans
     both = bits is not None and capacity is not None
-    if rule == "fit" and not both:
-        raise ConfigError(f"{where}: rule fit needs a range of bits and of capacity_kib, and the unit pJ; {RULES[rule]}")
-    if both and rule not in ("fit", "exact", "as"):
-        raise ConfigError(f"{where}: rule {rule} runs along bits or capacity_kib, not both; use fit, or a price of a bit")
+    if rule in SURFACES and not both:
+        raise ConfigError(f"{where}: rule {rule} needs a range of bits and of capacity_kib, and the unit pJ; {RULES[rule]}")
+    if both and rule not in (*SURFACES, "exact", "as"):
+        raise ConfigError(
+            f"{where}: rule {rule} runs along bits or capacity_kib, not both; use grid, fit, or a price of a bit"
+        )
     if rule not in ("exact", "as") and bits is capacity is None:
         raise ConfigError(f"{where}: rule {rule} needs a range of bits or of capacity_kib")
     return bits, capacity
@@ -193,8 +229,10 @@ def _scale(unit: str, component: str, where: str) -> tuple[bool, float]:
     """Whether a row's unit is that of a bit, and the factor from it to pJ."""
     match = _UNIT.fullmatch(unit)
     per_bit = "/" in unit
-    if not match or (per_bit and component in ("integer", "float")) or (not per_bit and component == "dram"):
+    by_length = component == "wire"
+    mismatched = per_bit and component in ("integer", "float"), not per_bit and component == "dram"
+    if not match or any(mismatched) or by_length != unit.endswith("/mm"):
         of_a_bit = "pJ/bit or pJ/64bit (an access of 64 bits)"
-        needs = {"integer": "pJ (an operation)", "float": "pJ (an operation)", "dram": of_a_bit}
+        needs = {"integer": "pJ (an operation)", "float": "pJ (an operation)", "dram": of_a_bit, "wire": "pJ/bit/mm"}
         raise ConfigError(f"{where}, column unit: found {unit!r}, needs {needs.get(component, f'pJ (an access), {of_a_bit}')}")
     return per_bit, 1 / int(match[1] or 1)

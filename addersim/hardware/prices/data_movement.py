@@ -10,6 +10,7 @@ from typing import get_args
 from addersim.errors import PriceError
 from addersim.hardware.accelerator import Accelerator, Buffer
 from addersim.hardware.cost import EnergyPart, UnitEnergy, UnitEnergyUsed
+from addersim.hardware.prices.macros import access_energy, macros_of
 from addersim.hardware.prices.missing import LayersNeeding, naming_layers
 from addersim.hardware.prices.table import EnergyTable
 from addersim.hardware.traffic import Access, Level, Stored
@@ -109,6 +110,7 @@ class MovementEnergy:
             read, write = UnitEnergy(memory.read_pj_per_word, *given), UnitEnergy(memory.write_pj_per_word, *given)
         else:
             with self._naming(lambda needing: needing.memory(self._accelerator.buffers, name)):
-                read, write = (self._table.sram(memory.capacity_kib, memory.word_bits, op) for op in ("read", "write"))
+                macros = macros_of(memory, self._table, self._accelerator.buffers.monolithic)
+                read, write = (access_energy(memory, macros, self._table, op) for op in ("read", "write"))
         of, unit = f"{name} buffer of {memory.capacity_kib:g} KiB", f"access of {memory.word_bits} bit"
         return UnitEnergyUsed(f"{of}, read", unit, read), UnitEnergyUsed(f"{of}, write", unit, write)

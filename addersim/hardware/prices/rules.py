@@ -1,4 +1,7 @@
-"""Rules for sizes between the exact rows of an energy table: lines, parabolas, power laws, polynomials, least-squares fits."""
+"""Rules for sizes between the exact rows of an energy table: lines, parabolas, power laws, polynomials, least-squares fits.
+
+What runs along capacity and width at once, without falling with either, is a `grid.Grid`.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-__all__ = ["INTERPOLATIONS", "RULES", "DataPoint", "PowerFit", "Span", "interpolate", "points_needed", "polynomial"]
+__all__ = [
+    "INTERPOLATIONS",
+    "RULES",
+    "SURFACES",
+    "DataPoint",
+    "PowerFit",
+    "Span",
+    "interpolate",
+    "outside_rows",
+    "points_needed",
+    "polynomial",
+]
 
 DataPoint = tuple[float, float]
 """A size, and the number of a row that has it."""
@@ -23,10 +37,13 @@ RULES: Mapping[str, str] = MappingProxyType(
         "power": "power law between the two nearest exact rows",
         "polynomial": "coefficients of x^0, x^1, ..., x the bits or the capacity in bits",
         "polynomial-log2": "the same with x the base-2 logarithm of them",
-        "fit": "capacity^a x width^b, least squares of the logarithms of all exact rows",
+        "grid": "straight lines between the logarithms of exact rows of every capacity at every width, never falling",
+        "fit": "capacity^a x width^b, least squares of the logarithms of all exact rows, at these too",
         "as": "priced as another operation of the same width: as add",
     }
 )
+SURFACES = ("grid", "fit")
+"""The rules along capacity and width at once. They hold at the exact rows' sizes too, so that no row stands out."""
 
 
 def _linear(x: float, low: DataPoint, high: DataPoint) -> float:
@@ -140,8 +157,11 @@ class PowerFit:
         """The law, its error and, for a size outside the points, the warning that says so."""
         law = f"{self.scale:.4g} KiB^{self.capacity_power:.3f} bits^{self.width_power:.3f}"
         text = f"fit {law} to {self.points} rows, error {100 * self.rms:.0f} % rms, {100 * self.worst:.0f} % at most"
-        inside = self.capacities[0] <= capacity_kib <= self.capacities[1] and self.widths[0] <= width_bits <= self.widths[1]
-        if inside:
-            return text
-        (smallest, largest), (narrowest, widest) = self.capacities, self.widths
-        return f"{text}; outside its rows of {smallest:g}..{largest:g} KiB, {narrowest:g}..{widest:g} bits"
+        return text + outside_rows((capacity_kib, width_bits), self.capacities, self.widths)
+
+
+def outside_rows(size: tuple[float, float], capacities: Span, widths: Span) -> str:
+    """The words that a capacity and width lie outside those of the rows; empty where they do not."""
+    if capacities[0] <= size[0] <= capacities[1] and widths[0] <= size[1] <= widths[1]:
+        return ""
+    return f"; outside its rows of {capacities[0]:g}..{capacities[1]:g} KiB, {widths[0]:g}..{widths[1]:g} bits"

@@ -4,7 +4,9 @@ Energy of a switching gate is E ~ a2 V^2 + a1 V + a0 with a node's three coeffic
 (A. Stillmaker, B. Baas, "Scaling equations for the accurate prediction of CMOS device performance from 180 nm to 7 nm",
 Integration 58, 2017). Every unit energy of a scaled table says so in its rule. The fits are of logic: memories scale less than
 logic, and published operations of 7 nm chips cost a third or a quarter of those at 45 nm where the fits say a fifteenth. DRAM
-is another chip and keeps its energy; leakage does not follow these fits and is left out.
+is another chip and keeps its energy; leakage does not follow these fits and is left out. A wire's capacitance a mm stays about
+the same (S. Keckler, W. Dally et al., "GPUs and the future of parallel computing", IEEE Micro 31(5), 2011), so that wires go
+with the square of the supply.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ from typing import NamedTuple
 
 from addersim.config import resolve_text
 from addersim.errors import ConfigError, PriceError
-from addersim.hardware.prices.table import EnergyRow, EnergyTable, Quantity
+from addersim.hardware.prices.row import EnergyRow
+from addersim.hardware.prices.table import EnergyTable
 
 __all__ = ["TechnologyNode", "nodes", "scale_table"]
 
@@ -88,14 +91,16 @@ def scale_table(table: EnergyTable, node_nm: float, voltage_v: float | None = No
     energies = before.energy(old_v), after.energy(new_v)
     if not (0.3 <= new_v <= 3) or min(energies) <= 0:
         raise ConfigError(f"supply {new_v:g} V at {node_nm:g} nm: outside the fits; usual there: {after.voltage_v:g} V")
-    energy, area = energies[1] / energies[0], after.area / before.area
-    rows = tuple(row if row.component == "dram" else _scaled(row, energy, area, after.node_nm, new_v) for row in table.rows)
-    note = f"x {{factor:.3g}} from {old_nm:g} nm {old_v:g} V to {node_nm:g} nm {new_v:g} V by Stillmaker and Baas"
-    notes: dict[Quantity, str] = {"energy_pj": note.format(factor=energy), "area_um2": note.format(factor=area)}
-    return EnergyTable(f"{table.name} at {node_nm:g} nm", rows, notes)
+    energy, area, wire = energies[1] / energies[0], after.area / before.area, (new_v / old_v) ** 2
+    rows = tuple(_scaled(row, wire if row.component == "wire" else energy, area, after.node_nm, new_v) for row in table.rows)
+    step = f"from {old_nm:g} nm {old_v:g} V to {node_nm:g} nm {new_v:g} V"
+    notes = {name: f"x {by:.3g} {step} by Stillmaker and Baas" for name, by in (("energy_pj", energy), ("area_um2", area))}
+    return EnergyTable(f"{table.name} at {node_nm:g} nm", rows, notes | {"wire": f"x {wire:.3g} {step} by the supply squared"})
 
 
 def _scaled(row: EnergyRow, energy: float, area: float, node_nm: float, voltage_v: float) -> EnergyRow:
+    if row.component == "dram":
+        return row
     return replace(
         row,
         energy_pj=None if row.energy_pj is None else row.energy_pj * energy,

@@ -86,7 +86,7 @@ def test_overlapped_folds_hold_the_stationary_value_twice(dataflow, more):
 
 
 def test_what_no_row_has_an_area_for_is_named():
-    found = estimate_area(SMALL, EDGE, "horowitz-45nm")
+    found = estimate_area(SMALL, EDGE, "qtools-45nm")
     assert found.area_um2 == 0
     assert found.missing[0] == "mul of 8 bits (array)"
     assert {"sum register of 24 bits (array)", "input buffer of 64 KiB (buffer)"} < set(found.missing)

@@ -1,0 +1,116 @@
+"""Rows of an energy table: what each is for, for which sizes it holds, and where it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal, NamedTuple
+
+from addersim.hardware.prices.rules import Span
+
+__all__ = ["CONTENTS", "QUANTITIES", "UNITS", "EnergyRow", "Quantity", "Size"]
+
+Quantity = Literal["energy_pj", "area_um2", "leakage_uw"]
+
+QUANTITIES: tuple[Quantity, ...] = ("energy_pj", "area_um2", "leakage_uw")
+UNITS: Mapping[Quantity, str] = MappingProxyType({"energy_pj": "pJ", "area_um2": "um2", "leakage_uw": "uW"})
+CONTENTS = ("dynamic", "clock", "static")
+"""What an energy may contain: switching of what it is named after, its share of the clock, and leakage meanwhile."""
+
+
+class Size(NamedTuple):
+    """The size of a component: a width, and the capacity of the memory where there is one."""
+
+    bits: float
+    capacity_kib: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EnergyRow:
+    """One row of a table.
+
+    Attributes
+    ----------
+    component, op
+        What the row is for.
+    bits, capacity_kib
+        Smallest and largest size for which the row holds, equal in an exact row; None where any size will do.
+    energy_pj
+        Energy of an exact row, of an operation, an access or (where `per_bit`) a bit; None in a rule.
+    per_bit
+        Whether the energy, or what a polynomial gives, is that of a bit.
+    area_um2, leakage_uw
+        Area and leakage of the component, where the row has them.
+    rule, like, coefficients
+        The rule's name, the operation that `as` names, and the coefficients of a polynomial.
+    node_nm, voltage_v, source
+        Technology, supply (None where the source does not say) and origin.
+    device, temperature_k, corner, contains
+        Kind of transistors, temperature, and process corner or clock period of the row's number, and which of `CONTENTS` it
+        holds; empty or None where the source does not say.
+    evidence
+        Smallest and largest size of what a polynomial was fitted to, where that is known.
+    line
+        Where in the file.
+    """
+
+    component: str
+    op: str
+    bits: Span | None
+    capacity_kib: Span | None
+    energy_pj: float | None
+    per_bit: bool
+    node_nm: float
+    voltage_v: float | None
+    rule: str
+    source: str
+    line: int
+    area_um2: float | None = None
+    leakage_uw: float | None = None
+    like: str = ""
+    coefficients: tuple[float, ...] = ()
+    device: str = ""
+    temperature_k: float | None = None
+    corner: str = ""
+    contains: tuple[str, ...] = ()
+    evidence: Span | None = None
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What rows have in common that one price may come from: component, operation and device."""
+        return self.component, self.op, self.device
+
+    @property
+    def exact(self) -> bool:
+        """Whether the row is a number, not a rule."""
+        return self.rule == "exact"
+
+    @property
+    def by_capacity(self) -> bool:
+        """Whether a rule runs along the capacity, not the width."""
+        return self.capacity_kib is not None
+
+    def covers(self, size: Size) -> bool:
+        """Whether the row holds for a size."""
+        return _within(size.bits, self.bits) and _within(size.capacity_kib, self.capacity_kib)
+
+    def overlaps(self, other: EnergyRow) -> bool:
+        """Whether some size is covered by both rows."""
+        return _meet(self.bits, other.bits) and _meet(self.capacity_kib, other.capacity_kib)
+
+    def __str__(self) -> str:
+        units = ((self.capacity_kib, "KiB"), (self.bits, "bits"))
+        return " x ".join(f"{_ends(span)} {unit}" for span, unit in units if span is not None) or "any size"
+
+
+def _within(value: float | None, span: Span | None) -> bool:
+    return span is None or (value is not None and span[0] <= value <= span[1])
+
+
+def _meet(one: Span | None, other: Span | None) -> bool:
+    return one is None or other is None or (one[0] <= other[1] and other[0] <= one[1])
+
+
+def _ends(span: Span) -> str:
+    return f"{span[0]:g}" if span[0] == span[1] else f"{span[0]:g}..{span[1]:g}"
