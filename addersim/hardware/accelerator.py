@@ -189,6 +189,9 @@ class Buffers(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     ----------
     keep_activations
         Whether what a layer writes stays on chip whenever everything that is alive fits (see `schedule.kept_on_chip`).
+    keep_weights
+        Whether all weights are fetched once, before the first image, and stay on chip; refused where they do not fit. None:
+        where they fit, in a memory of their own, or in the unified one if that is better for the whole (see `residency`).
     double_buffered
         Whether transfers overlap with computing: one half of a memory is filled or emptied while the array uses the other, so
         that a tile may take half of it. If not, tiles may take all, and the array waits for DRAM.
@@ -201,6 +204,7 @@ class Buffers(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     output: Buffer | None = None
     unified: Buffer | None = None
     keep_activations: bool
+    keep_weights: bool | None = None
     double_buffered: bool = True
     monolithic: bool = False
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import chain, islice
 from typing import Literal, NamedTuple, get_args
 
@@ -18,6 +18,7 @@ from addersim.trace import Convention
 
 __all__ = [
     "Bound",
+    "ColdStart",
     "Compat",
     "Component",
     "Cost",
@@ -154,6 +155,25 @@ class LayerCost:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class ColdStart:
+    """What is paid once, before the first image: the weights that then stay on chip.
+
+    Attributes
+    ----------
+    energy_pj
+        Of fetching them from DRAM and of writing them into their memory.
+    cycles
+        In which DRAM delivers them.
+    dram_bytes
+        Their size.
+    """
+
+    energy_pj: float
+    cycles: int
+    dram_bytes: float
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Cost(Tabular):
     """Cost of a network on an accelerator, for one batch; with the default batch of 1, for one image.
@@ -178,6 +198,8 @@ class Cost(Tabular):
         In execution order.
     prices
         Every unit energy that was used.
+    cold_start
+        What is paid once and is in no other figure, where the weights stay on chip; None where they are fetched again.
     compat
         The tool whose printed numbers these are, without energy; None for our own.
 
@@ -209,6 +231,7 @@ class Cost(Tabular):
     layers: tuple[LayerCost, ...]
     prices: tuple[UnitEnergyUsed, ...]
     compat: Compat | None = None
+    cold_start: ColdStart | None = None
 
     @property
     def energy_pj(self) -> float:
@@ -284,6 +307,7 @@ class Cost(Tabular):
             "taps": self.taps,
             "peak_taps_per_cycle": self.elements,
             "dram_bytes": self.dram_bytes,
+            "cold_start": self.cold_start and asdict(self.cold_start),
             "dram_bytes_per_cycle": self.dram_bytes_per_cycle,
             "layers": [layer.to_dict() for layer in self.layers],
             "prices": [{"what": used.what, "unit": used.unit, **used.energy._asdict()} for used in self.prices],
@@ -306,6 +330,8 @@ class Cost(Tabular):
     def _figures(self) -> dict[str, str]:
         spent = {"energy": quantity(self.energy_pj, ENERGY_UNITS)}
         spent |= {"latency": quantity(self.latency_ms, TIME_UNITS)} if self.cycles else {}
+        if self.cold_start:
+            spent["weights loaded once"] = quantity(self.cold_start.energy_pj, ENERGY_UNITS)
         unknown = [layer.name for layer in self.layers if layer.kind == "unknown"]
         number = how_many(len(unknown), "operations")
         return spent | ({"left out": f"{number} without a layer, {unknown[0]} first"} if unknown else {})

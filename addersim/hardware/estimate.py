@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import NamedTuple, get_args
 
@@ -13,6 +13,7 @@ from addersim.errors import HardwareError
 from addersim.hardware.accelerator import Accelerator, Objective
 from addersim.hardware.cost import (
     Bound,
+    ColdStart,
     Compat,
     Component,
     Cost,
@@ -24,7 +25,7 @@ from addersim.hardware.cost import (
 )
 from addersim.hardware.dataflow.array_run import ArrayRun, Placement
 from addersim.hardware.dataflow.dispatch import run_on_array
-from addersim.hardware.latency import LayerCycles, stage_cycles
+from addersim.hardware.latency import LayerCycles, dram_cycles, stage_cycles
 from addersim.hardware.leakage import Leakage
 from addersim.hardware.load import load_accelerator
 from addersim.hardware.prices.csv_file import load_table
@@ -32,6 +33,7 @@ from addersim.hardware.prices.data_movement import MovementEnergy
 from addersim.hardware.prices.missing import LayersNeeding
 from addersim.hardware.prices.operations import operation_energies
 from addersim.hardware.prices.table import EnergyTable
+from addersim.hardware.residency import Residency, residencies
 from addersim.hardware.scalesim.compat import scalesim_layer
 from addersim.hardware.schedule import Schedule, kept_on_chip, schedule
 from addersim.hardware.sparsity import skipping_zeros
@@ -56,9 +58,9 @@ def estimate(
     """Energy and latency of a network on an accelerator.
 
     Energy is that of the trace's operations, of words that move between buffers and array or vector unit, and of words that
-    move to and from DRAM (rules: `traffic`, `schedule`, `latency`); and leakage where the table has it (rules: `leakage`,
-    `area`). Not included: registers, wires and control inside a systolic array, the clock tree. A trace in the ``paper``
-    convention has the energy of its arithmetic alone.
+    move to and from DRAM (rules: `traffic`, `schedule`, `residency`, `latency`); and leakage where the table has it (rules:
+    `leakage`, `area`). Not included: registers, wires and control inside a systolic array, the clock tree. A trace in the
+    ``paper`` convention has the energy of its arithmetic alone.
 
     Parameters
     ----------
@@ -110,18 +112,54 @@ def estimate(
         rows = [_TimedLayer(layer, facts, 0, "none") for layer, facts in zip(trace.layers, arithmetic, strict=True)]
         parts = on_common_grain([row.facts.parts for row in rows])
     else:
-        order = schedule(trace)
-        kept = kept_on_chip(order, trace, machine.buffers, images)
-        movement = MovementEnergy(machine, energies, LayersNeeding(trace.layers, order, kept))
-        rows = _CostWalk(trace.layers, order, kept, machine, images, per_operation, movement, objective).rows()
-        leakage = Leakage(trace, machine, energies)
-        own = [row.facts.parts for row in rows]
-        if leakage.power_uw:
-            own = [one + leakage.parts(row.cycles) for one, row in zip(own, rows, strict=True)]
-        parts = on_common_grain(own)
-        used += movement.used + leakage.used
+        costs, ways = [], residencies(trace, machine)
+        for residency in ways:
+            try:
+                costs.append(_in_hardware(trace, machine, residency, images, energies, per_operation, used, objective))
+            except HardwareError:  # a unified memory that the weights fill may have no room for a tile
+                if residency is ways[-1] and not costs:
+                    raise
+        return min(costs, key=lambda cost: _value(cost, objective))
     layers = tuple(_layer_cost(row, one, images) for row, one in zip(rows, parts, strict=True))
     return _cost(trace, machine, images, energies.name, layers, tuple(used), None)
+
+
+def _in_hardware(
+    trace: Trace,
+    machine: Accelerator,
+    residency: Residency,
+    images: int,
+    energies: EnergyTable,
+    per_operation: Mapping[tuple[str, int], UnitEnergy],
+    used: Sequence[UnitEnergyUsed],
+    objective: Objective | None,
+) -> Cost:
+    """The cost with weights where `residency` says; unit energies are those of the whole memories."""
+    order = schedule(trace)
+    kept = kept_on_chip(order, trace, residency.machine.buffers, images)
+    movement = MovementEnergy(machine, energies, LayersNeeding(trace.layers, order, kept))
+    rows = _CostWalk(trace.layers, order, kept, residency, images, per_operation, movement, objective).rows()
+    leakage = Leakage(trace, machine, energies)
+    own = [row.facts.parts for row in rows]
+    if leakage.power_uw:
+        own = [one + leakage.parts(row.cycles) for one, row in zip(own, rows, strict=True)]
+    parts = on_common_grain(own)
+    layers = tuple(_layer_cost(row, one, images) for row, one in zip(rows, parts, strict=True))
+    cost = _cost(trace, machine, images, energies.name, layers, (*used, *movement.used, *leakage.used), None)
+    return replace(cost, cold_start=_cold_start(residency, movement)) if residency.weights_kept else cost
+
+
+def _cold_start(residency: Residency, movement: MovementEnergy) -> ColdStart:
+    bits = sum(access.size_bits for access in residency.loads if access.level == "dram")
+    energy = sum(movement.energy_pj(access) for access in residency.loads)
+    return ColdStart(energy, dram_cycles(bits, residency.machine), bits / 8)
+
+
+def _value(cost: Cost, objective: Objective | None) -> tuple[float, ...]:
+    """What the objective makes least, of a whole cost."""
+    energy, cycles, dram = cost.energy_pj, float(cost.cycles), cost.dram_bytes
+    first = {"latency": cycles, "dram": dram, "energy-delay": energy * cycles}.get(objective or "energy", energy)
+    return first, energy, cycles, dram
 
 
 def _cost(
@@ -184,11 +222,16 @@ class _CostWalk:
     layers: tuple[LayerTrace, ...]
     order: Schedule
     kept: frozenset[int]
-    machine: Accelerator
+    residency: Residency
     batch: int
     per_operation: Mapping[tuple[str, int], UnitEnergy]
     movement: MovementEnergy
     objective: Objective | None
+
+    @property
+    def machine(self) -> Accelerator:
+        """The accelerator with what its memories have left."""
+        return self.residency.machine
 
     def rows(self) -> list[_TimedLayer]:
         rows: list[_TimedLayer] = []
@@ -226,7 +269,7 @@ class _CostWalk:
         if index in self.order.views:
             return _Facts(None, _IDLE, 0.0, (), parts)
         written = stored_outputs(layer, self.batch)
-        read = vector_traffic(layer, self.batch, self.inputs_kept(index)) if run is None else run.accesses
+        read = run.accesses if run else vector_traffic(layer, self.batch, self.inputs_kept(index), self.residency.weights_kept)
         stored = output_traffic(written, layer.output.bits, index in self.kept) if written else ()
         accesses, done = read + stored, layer.operations.total() * self.batch
         own = LayerCycles.of(run.cycles if run else 0, 0 if run else done, accesses, self.machine)
@@ -241,7 +284,8 @@ class _CostWalk:
         return done * self.batch / places if places else 0.0
 
     def placement(self, index: int) -> Placement:
-        return Placement(all(self.inputs_kept(index)), index in self.kept or self.layers[index].fused)
+        output_kept = index in self.kept or self.layers[index].fused
+        return Placement(all(self.inputs_kept(index)), output_kept, self.residency.weights_kept)
 
     def inputs_kept(self, index: int) -> tuple[bool, ...]:
         return tuple([source in self.kept for source in self.order.sources[index]])

@@ -12,7 +12,8 @@ Rules, each simple enough to check by hand:
 - A layer on the vector unit reads every input and constant once and writes every output once.
 - A fused output is never stored, and its reader reads nothing for it.
 - An activation that stays on chip (`schedule.kept_on_chip`) causes no DRAM traffic. The others are written once, and fetched
-  by every reader. Weights are fetched once a layer and batch, or as often as the tile loop needs them.
+  by every reader. Weights are fetched once a layer and batch, or as often as the tile loop needs them; never where
+  all of a network stay on chip (`residency`).
 - A word from DRAM is written into its buffer before it is read there; a word to DRAM is read from the output buffer.
 """
 
@@ -139,26 +140,29 @@ class ArrayTraffic(NamedTuple):
         return self._replace(weight_fills=self.weight_fills + constants, weight_reads=self.weight_reads + constants)
 
 
-def array_traffic(widths: Widths, words: ArrayTraffic, input_kept: bool) -> tuple[Access, ...]:
+def array_traffic(widths: Widths, words: ArrayTraffic, input_kept: bool, weights_kept: bool = False) -> tuple[Access, ...]:
     """Reads and writes of a window layer on a systolic array, final outputs not included."""
     input_fills, weight_fills, spilled, input_reads, weight_reads, partial_sums = map(int, words)
     waiting = partial_sums + spilled
     return (
         *_read("input", input_reads, 0 if input_kept else input_fills, widths.input),
-        *_read("weight", weight_reads, weight_fills, widths.weight),
+        *_read("weight", weight_reads, 0 if weights_kept else weight_fills, widths.weight),
         Access("buffer", "partial_sum", waiting, waiting, widths.partial_sum),
         Access("dram", "partial_sum", spilled, spilled, widths.partial_sum),
     )
 
 
-def vector_traffic(layer: LayerTrace, batch: int, inputs_kept: tuple[bool, ...]) -> tuple[Access, ...]:
+def vector_traffic(
+    layer: LayerTrace, batch: int, inputs_kept: tuple[bool, ...], weights_kept: bool = False
+) -> tuple[Access, ...]:
     """Reads and writes of a layer on the vector unit, final outputs not included; for each input whether it is on chip."""
     traffic: list[Access] = []
     for operand, kept in zip(layer.inputs, inputs_kept, strict=True):
         words = operand.words * batch
         traffic += _read("input", words, 0 if kept else words, operand.bits)
     if layer.weights.words:
-        traffic += _read("weight", layer.weights.words * batch, layer.weights.words, layer.weights.bits)
+        fills = 0 if weights_kept else layer.weights.words
+        traffic += _read("weight", layer.weights.words * batch, fills, layer.weights.bits)
     return tuple(access for access in traffic if access.words)
 
 

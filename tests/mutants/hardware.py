@@ -42,7 +42,7 @@ CHANGES = {
             (" - max(0, len(shares) - 1)", ""),
             (' and name != "weight")', ")"),
             ("// (share * (1 + buffers.double_buffered))", "// share"),
-            (' and not (operand == "input" and input_kept)', ""),
+            ("if not kept.get(operand)}", "}"),
             ("sums) >= 0)", "sums) > 0)"),
             ("sums) < 0)", "sums) <= 0)"),
         ),
@@ -90,7 +90,8 @@ CHANGES = {
     "hardware/dataflow/row_array.py": (
         ROWS,
         (
-            ("0 if input_kept else inputs", "inputs"),
+            ("0 if placement.input_kept else inputs", "inputs"),
+            ("0 if placement.weights_kept else weights + constants", "weights + constants"),
             ("words // -(-bits // word_bits)", "words"),
             ("taken <= tile_words(buffers, name)", "taken < tile_words(buffers, name)"),
             ("if shape.taps != work.taps * batch:", "if False:"),
@@ -111,7 +112,19 @@ CHANGES = {
             ("return layer.accumulator_bits or layer.output.bits", "return layer.output.bits"),
             ("0 if input_kept else input_fills", "input_fills"),
             ("0 if layer.fused else layer.output.words * batch", "layer.output.words * batch"),
-            ("layer.weights.words * batch, layer.weights.words,", "layer.weights.words, layer.weights.words,"),
+            ("layer.weights.words * batch, fills,", "layer.weights.words, fills,"),
+            ("0 if weights_kept else layer.weights.words", "layer.weights.words"),
+            ("0 if weights_kept else weight_fills", "weight_fills"),
+        ),
+    ),
+    "hardware/residency.py": (
+        "unit/hardware/test_residency.py",
+        (
+            ("if not layer.weights_shared]", "]"),
+            ("words > memory.capacity_words", "words >= memory.capacity_words"),
+            ("(memory.capacity_words - words)", "memory.capacity_words"),
+            ("[kept] if wanted else [kept, away]", "[kept]"),
+            ("wanted is False or not words", "not words"),
         ),
     ),
     "hardware/prices/rules.py": (

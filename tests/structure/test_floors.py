@@ -48,7 +48,7 @@ FLOORS = {
 }
 HARDWARE = (  # the order inside hardware, lowest first
     ("accelerator", "arrays", "even_parts"),
-    ("schedule", "traffic", "cost", "sparsity"),
+    ("schedule", "traffic", "cost", "sparsity", "residency"),
     ("prices",),
     ("dataflow",),
     ("latency", "area", "leakage", "load", "scalesim"),

@@ -11,10 +11,12 @@ __all__ = ["ArrayRun", "Placement"]
 
 
 class Placement(NamedTuple):
-    """Whether a layer's input is already on chip, and whether its output stays there (or is fused and never stored)."""
+    """Whether a layer's input is already on chip, whether its output stays there (or is fused and never stored), and whether
+    its weights are there from the start."""
 
     input_kept: bool
     output_kept: bool
+    weights_kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)

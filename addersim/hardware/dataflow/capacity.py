@@ -44,20 +44,17 @@ def tile_words(buffers: Buffers, name: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class BufferCapacity:
-    """Capacity for the tiles of one layer, or arrays for many; an input that is kept on chip takes none of it."""
+    """Capacity for the tiles of one layer, or arrays for many; an operand that is kept on chip takes none of it."""
 
     memories: Mapping[str, _Memory]
 
     @classmethod
-    def of(cls, buffers: Buffers, widths: Widths, input_kept: bool) -> BufferCapacity:
+    def of(cls, buffers: Buffers, widths: Widths, input_kept: bool, weights_kept: bool = False) -> BufferCapacity:
         """Capacity of the memories of an accelerator for operands of some widths."""
-        memories = {}
+        memories, kept = {}, {"input": input_kept, "weight": weights_kept}
+        tiled = {operand: bits for operand, bits in zip(_TILED, widths, strict=True) if not kept.get(operand)}
         for name, buffer in buffers.memories().items():
-            packed = {
-                operand: buffer.packed(bits)
-                for operand, bits in zip(_TILED, widths, strict=True)
-                if buffers.memory(operand) == name and not (operand == "input" and input_kept)
-            }
+            packed = {operand: buffer.packed(bits) for operand, bits in tiled.items() if buffers.memory(operand) == name}
             scale = lcm(*(operands for _, operands in packed.values()))
             shares = {operand: words * scale // operands for operand, (words, operands) in packed.items()}
             limit = tile_words(buffers, name) - max(0, len(shares) - 1)  # each tile starts a word of its own

@@ -73,7 +73,7 @@ def _run(layer: LayerTrace, placement: Placement, on_array: LayerOnArray, tiling
         parts = -(-int(folds[place]) // trips)  # as even as possible
         loops.append(Loop(LOOPS[place], trips, min(parts * fold_size[place], int(sizes[place]))))
     words = tiling.words.with_constants(unused_weights(layer))
-    accesses = array_traffic(Widths.of(layer), words, placement.input_kept)
+    accesses = array_traffic(Widths.of(layer), words, placement.input_kept, placement.weights_kept)
     array = on_array.array
     filled = mapping_efficiency(on_array.work, array.rows, array.columns, array.systolic)
     return ArrayRun(tiling.cycles, filled, tuple(access for access in accesses if access.words), Tiling(tuple(loops)))
@@ -83,14 +83,14 @@ def layers_on_array(
     layers: Sequence[tuple[LayerTrace, Placement]], accelerator: Accelerator, batch: int
 ) -> list[LayerOnArray]:
     """Window layers of a batch, with the footprints and capacities that the mapper needs."""
-    capacities: dict[tuple[Widths, bool], BufferCapacity] = {}
+    capacities: dict[tuple[Widths, bool, bool], BufferCapacity] = {}
     on_array = []
     for layer, placement in layers:
         work = layer.work
         assert work is not None
-        key = widths, kept = Widths.of(layer), placement.input_kept
+        key = Widths.of(layer), placement.input_kept, placement.weights_kept
         if key not in capacities:
-            capacities[key] = BufferCapacity.of(accelerator.buffers, widths, kept)
+            capacities[key] = BufferCapacity.of(accelerator.buffers, *key)
         footprint = Footprint.of(work, layer.inputs[0], batch)
         on_array.append(LayerOnArray(work.batched(batch), accelerator.array, footprint, capacities[key]))
     return on_array

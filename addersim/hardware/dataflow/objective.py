@@ -95,5 +95,5 @@ def _rates(layers: Sequence[tuple[LayerTrace, Placement]], accelerator: Accelera
 def _traffic_of_a_word(kind: int, placement: Placement) -> tuple[Access, ...]:
     """Traffic of one word of one of `_WORD_KINDS`, the same accesses for each; for bits the width's place in a layer's."""
     *words, output = (int(kind == other) for other in range(len(_WORD_KINDS)))
-    moved = array_traffic(Widths(0, 1, 2), ArrayTraffic(*words), placement.input_kept)
+    moved = array_traffic(Widths(0, 1, 2), ArrayTraffic(*words), placement.input_kept, placement.weights_kept)
     return *moved, *output_traffic(output, 3, placement.output_kept)

@@ -40,14 +40,14 @@ def run_rows(
     operands = (_scratchpad_operands(held, scratchpads.word_bits, bits) for held, bits in zip(words, widths, strict=True))
     elements = RowArray(array.rows, array.columns, *operands)
     try:
-        mapping = _mapping(shape, elements, accelerator.buffers, widths, objective or scratchpads.least, placement.input_kept)
+        mapping = _mapping(shape, elements, accelerator.buffers, widths, objective or scratchpads.least, *placement[::2])
     except HardwareError as error:
         raise HardwareError(f"layer {layer.name}: accelerator {accelerator.name!r}: {error}") from None
     used = mapping.filter_sets * mapping.channel_sets * shape.geometry.kernel[0] * mapping.strip
     return ArrayRun(
         cycles=int(count_rows(shape, mapping).cycles),
         mapping_efficiency=int(used) / array.elements,
-        accesses=_accesses(shape, mapping, widths, layer.weights.words, placement.input_kept),
+        accesses=_accesses(shape, mapping, widths, layer.weights.words, placement),
         tiling=_tiling(shape, mapping),
     )
 
@@ -80,6 +80,7 @@ def _mapping(
     widths: Widths,
     least: Objective,
     input_kept: bool,
+    weights_kept: bool,
 ) -> RowMapping:
     operands: tuple[Stored, ...] = ("input", "weight", "partial_sum")
 
@@ -88,7 +89,7 @@ def _mapping(
         for name, memory in buffers.memories().items():
             taken: IntOrArray = 0
             for operand, words, bits in zip(operands, held, widths, strict=True):
-                if buffers.memory(operand) == name:
+                if buffers.memory(operand) == name and not (operand == "weight" and weights_kept):
                     taken = taken + memory.words(words, bits)
             fitting = fitting & (taken <= tile_words(buffers, name))
         return fitting
@@ -97,12 +98,12 @@ def _mapping(
 
 
 def _accesses(
-    shape: RowShape, mapping: RowMapping, widths: Widths, stored_weights: int, input_kept: bool
+    shape: RowShape, mapping: RowMapping, widths: Widths, stored_weights: int, placement: Placement
 ) -> tuple[Access, ...]:
     moved = count_rows(shape, mapping)
     inputs, weights = (int(words) for words in fetched(shape, mapping))
-    inputs = 0 if input_kept else inputs
     constants = stored_weights - shape.geometry.groups * shape.weights
+    inputs, fills = 0 if placement.input_kept else inputs, 0 if placement.weights_kept else weights + constants
     sums = int(moved.partial_sums)
     delivered, kernels, added = (int(words) for words in (moved.network_inputs, moved.network_weights, moved.network_sums))
     accesses = (
@@ -113,10 +114,10 @@ def _accesses(
         Access("network", "weight", kernels, 0, widths.weight),
         Access("network", "partial_sum", added, 0, widths.partial_sum),
         Access("buffer", "input", int(moved.input_reads), inputs, widths.input),
-        Access("buffer", "weight", int(moved.weight_reads) + constants, weights + constants, widths.weight),
+        Access("buffer", "weight", int(moved.weight_reads) + constants, fills, widths.weight),
         Access("buffer", "partial_sum", sums, sums, widths.partial_sum),
         Access("dram", "input", inputs, 0, widths.input),
-        Access("dram", "weight", weights + constants, 0, widths.weight),
+        Access("dram", "weight", fills, 0, widths.weight),
     )
     return tuple(access for access in accesses if access.words)
 

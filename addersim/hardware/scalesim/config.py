@@ -83,7 +83,7 @@ def parse_scalesim(text: str, where: str) -> Accelerator:
         "source": f"{where}; chosen, for the file has none: clock, word width, vector lanes, DRAM kind",
         "clock_mhz": CLOCK_MHZ,
         "array": {"rows": rows, "columns": columns, "dataflow": DATAFLOWS[dataflow]},
-        "buffers": {**buffers, "keep_activations": False},  # layer by layer, through DRAM
+        "buffers": {**buffers, "keep_activations": False, "keep_weights": False},  # layer by layer, through DRAM
         "dram": {"bandwidth_gb_s": _bandwidth_gb_s(file, where)},
         "vector": {"lanes": columns},
     }

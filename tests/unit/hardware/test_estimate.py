@@ -29,9 +29,9 @@ from addersim.hardware.prices.csv_file import TABLE_COLUMNS
 from addersim.hardware.table_range import estimate_range
 from addersim.hardware.traffic import Access
 from addersim.trace import LayerTrace, Operand, Trace
-from tests.unit.hardware.traces import bottleneck_network, relu, small_residual_network, window
+from tests.unit.hardware.traces import bottleneck_network, fetching_weights, relu, small_residual_network, window
 
-EDGE = load_accelerator("systolic-16x16")
+EDGE = fetching_weights(load_accelerator("systolic-16x16"))
 SYSTOLIC = tuple(name for name in accelerator_names() if load_accelerator(name).array.dataflow != "row")
 SMALL, LARGE = small_residual_network(), bottleneck_network()
 
@@ -80,7 +80,7 @@ def test_rounding_to_the_common_grain_loses_less_than_the_last_bit_of_the_total(
 def test_a_layer_by_hand():
     # 64 pixels, 27 taps, 16 filters on 16 x 16: 4 folds of 16 + 16 + 27 - 2 cycles
     layer = window("conv", 64, 27, 16, inputs=192, accumulator_bits=16)
-    cost = estimate(Trace("t", "hardware", (layer,)), "systolic-16x16")
+    cost = estimate(Trace("t", "hardware", (layer,)), EDGE)
     (found,) = cost.layers
     assert (found.compute_cycles, found.cycles, found.bound) == (228, 228, "array")
     assert found.dram_cycles == math.ceil((192 * 8 + 432 * 8 + 1024 * 16) / 204.8)

@@ -10,9 +10,10 @@ from addersim.hardware.load import parse_accelerator
 from addersim.layers import Window
 from addersim.network import Network
 from addersim.trace import Operand
+from tests.unit.hardware.traces import fetching_weights
 from tests.unit.networks import images
 
-DENSE = load_accelerator("systolic-16x16")
+DENSE = fetching_weights(load_accelerator("systolic-16x16"))
 RANDOM = np.random.default_rng(0)
 
 

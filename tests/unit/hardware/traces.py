@@ -1,5 +1,7 @@
 """Traces for the tests of the cost models."""
 
+import msgspec
+
 from addersim.arithmetic.ops import OpCounts
 from addersim.trace import LayerTrace, MatrixWork, Operand, Trace
 
@@ -78,3 +80,8 @@ def bottleneck_network(blocks=16):
             layers.append(relu(f"{name}.relu{part}", outputs))
             words, last = outputs, len(layers) - 1
     return Trace("bottleneck", "hardware", tuple(layers))
+
+
+def fetching_weights(machine):
+    """A machine that fetches the weights of every image anew, whether or not they would fit."""
+    return msgspec.structs.replace(machine, buffers=msgspec.structs.replace(machine.buffers, keep_weights=False))
