@@ -284,7 +284,7 @@ def test_nan_weights_are_refused(tmp_path):
             ("estimate", "lenet5-adder", "--accelerator", "tpu"),
             "'tpu': neither a bundled name (edge-unified-32x32, eyeriss-65nm, systolic-128x128",
         ),
-        (("estimate", "lenet5-adder", "--table", "mine"), "'mine': neither a bundled name (aladdin-cacti-22nm"),
+        (("estimate", "lenet5-adder", "--table", "mine"), "'mine': neither a bundled name (aladdin-cacti-16nm"),
         (("list", "cats"), "list 'cats': not one of networks, architectures"),
         (("count", "mobilenetv9"), "nor a file; architectures: addersim list architectures"),
         (

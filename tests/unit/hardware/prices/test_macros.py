@@ -16,7 +16,7 @@ from tests.unit.hardware.traces import small_residual_network
 
 SMALL = small_residual_network()
 EDGE = load_accelerator("edge-unified-32x32")
-BANKED = ("horowitz-45nm", *(f"aladdin-cacti-{node}nm" for node in (22, 32, 45, 65)))
+BANKED = ("horowitz-45nm", *(f"aladdin-cacti-{node}nm" for node in (7, 16, 22, 28, 32, 45, 65)))
 TABLES = {name: load_table(name) for name in (*BANKED, "qtools-45nm")}
 ROWS = (
     "sram,access,,1,1,pJ/bit,10000,45,,exact,book", "sram,access,,16,4,pJ/bit,160000,45,,exact,book",

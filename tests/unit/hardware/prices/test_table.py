@@ -34,7 +34,7 @@ def file(*rows):
 
 
 def test_the_bundled_tables():
-    scaled = tuple(f"aladdin-cacti-{node}nm" for node in (22, 32, 45, 65))
+    scaled = tuple(f"aladdin-cacti-{node}nm" for node in (16, 22, 28, 32, 45, 65, 7))
     assert table_names() == (*scaled, "eyeriss-65nm", "horowitz-45nm", "qtools-45nm", "shiftaddnet-45nm")
 
 
