@@ -110,6 +110,15 @@ def test_what_lies_outside_a_tables_evidence_is_said_in_one_line():
     assert document["notes"] == {"outside the table's evidence of 4..32 bits": ["cmp 2 bit", "sub 2 bit"]}
 
 
+def test_full_words_are_said_to_be_assumed_where_layers_spread_their_operands(tmp_path):
+    topology = tmp_path / "two.csv"
+    head = "Layer name, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, Num Filter, Strides,\n"
+    topology.write_text(head + "dense, 18, 18, 3, 3, 8, 8, 1,\nstrided, 18, 18, 3, 3, 8, 8, 2,\n")
+    said = "accesses of memories are taken to use full words; grouped and strided layers may use a part of each: strided"
+    assert said in words(run(str(topology)))
+    assert "full words" not in words(run("lenet5-adder"))
+
+
 def test_memories_that_are_not_priced_by_their_banks_are_named():
     note = "priced as one memory, not by banks: the table lacks areas of memories or the energy of wires: "
     told = words(run("lenet5-adder", "--table", "qtools-45nm"))

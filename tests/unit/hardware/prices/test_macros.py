@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from addersim import count, load_network, quantize
 from addersim.hardware import estimate, load_accelerator, load_table, parse_table
 from addersim.hardware.accelerator import Buffer
 from addersim.hardware.area import estimate_area
@@ -138,6 +139,17 @@ lanes = 8
     assert reads[1].energy_pj < reads[0].energy_pj
     areas = [estimate_area(SMALL, machine, cacti).by_unit()["buffer"] for machine in (whole, banked)]
     assert areas[0] == pytest.approx(cacti.area("sram", "read", 64, 64).value) != areas[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "before"), [("systolic-16x16", 11.148), ("edge-unified-32x32", 5.912), ("systolic-128x128", 13.686)]
+)
+def test_monolithic_memories_give_the_figures_as_they_were(name, before):
+    """LeNet-5 with adders under Horowitz' figures, in uJ, before memories were priced by their banks."""
+    trace, machine = count(quantize(load_network("lenet5-adder"), None)), load_accelerator(name)
+    whole = msgspec.structs.replace(machine, buffers=msgspec.structs.replace(machine.buffers, monolithic=True))
+    assert estimate(trace, whole).energy_pj / 1e6 == pytest.approx(before, abs=5e-4)
+    assert estimate(trace, machine).energy_pj / 1e6 < before - 0.2
 
 
 def test_a_memory_may_name_its_transistors():
