@@ -76,6 +76,14 @@ def test_a_grid_by_hand():
     assert grid(128, 256) == pytest.approx(16 * 4**0.75 * 4**1.5)
 
 
+def test_a_grid_goes_on_with_the_pieces_at_its_own_ends():
+    """Along the capacity 1, 2, 8 at 1, 4, 16 KiB: exponents 1/2 below and 1 above; along the width none."""
+    grid = Grid.of([(capacity, width, y) for capacity, y in ((1, 1.0), (4, 2.0), (16, 8.0)) for width in (32, 64)])
+    assert (grid.capacity_slopes, grid.width_slopes) == ((pytest.approx(0.5), pytest.approx(1)), (0, 0))
+    assert (grid(0.25, 32), grid(64, 32)) == (pytest.approx(0.5), pytest.approx(32))
+    assert grid(16, 512) == 8
+
+
 def test_a_grid_says_which_rows_a_price_is_from():
     cacti = CACTI["aladdin-cacti-45nm"]
     assert cacti.sram(64, 64).rule == "exact"
