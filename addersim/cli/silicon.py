@@ -81,7 +81,7 @@ def print_rules(cost: Cost, area: Area) -> None:
             fitted.setdefault(rule, []).append(what)
     for rule, places in fitted.items():
         say(f"fitted: {'; '.join(dict.fromkeys(places))}: {rule}")
-    kinds = Counter(re.sub(r"^as \S+: ", "", rule).split(",")[0].split()[0] for rule in rules.values())
+    kinds = Counter(re.split("[,; ]", re.sub(r"^as \S+: ", "", rule))[0] for rule in rules.values())
     others = [f"{number} {kind}" for kind, number in kinds.items() if kind not in ("exact", "fit", "given")]
     if others:
         say(f"unit energies computed by a rule of the table: {', '.join(others)}, of {len(rules)} (--json names each)")

@@ -81,10 +81,13 @@ def test_prices_and_areas_between_rows_are_told(tmp_path):
     for op in ("read", "write"):
         found = rules[f"input buffer of 50 KiB, {op}"]
         assert found.startswith("grid, between rows of 8 and 16 KiB, 64 bits, one of 4 macros of 12.5 KiB: ")
-        assert re.search(r" pJ, and 0\.\d+ mm of wire \(exact\): [\d.]+ pJ$", found)
+        assert re.search(r" pJ, and 0\.\d+ mm of wire \(exact\): [\d.]+ pJ; of transistors itrs-lstp", found)
     (area,) = (part["rule"] for part in document["area"]["parts"] if part["what"] == "input buffer of 50 KiB")
     assert area == "grid, between rows of 8 and 16 KiB, 64 bits"
     assert "2 grid" in told  # of 64 KiB the macros are of a row's size
+    odd.write_text(odd.read_text().replace("[buffers]", "[buffers]\nmonolithic = true"))
+    assert "2 grid" in words(run(*arguments))
+    assert "exact" not in words(run(*arguments))
     listed = words(run("lenet5-adder"))
     assert "grid" not in listed
     assert re.search(
@@ -107,7 +110,7 @@ def test_what_lies_outside_a_tables_evidence_is_said_in_one_line():
     assert "outside the table's evidence of 8..32 bits: cmp 2 bit, mux 2 bit, sub 2 bit" in told
     assert "outside" not in words(run("lenet5-adder"))
     document = json.loads(run("lenet5-adder", "--bits", "2", "--table", "aladdin-cacti-45nm", "--json").stdout)
-    assert document["notes"] == {"outside the table's evidence of 4..32 bits": ["cmp 2 bit", "sub 2 bit"]}
+    assert document["notes"]["outside the table's evidence of 4..32 bits"] == ["cmp 2 bit", "sub 2 bit"]
 
 
 def test_full_words_are_said_to_be_assumed_where_layers_spread_their_operands(tmp_path):

@@ -135,7 +135,8 @@ lanes = 8
     cacti = TABLES["aladdin-cacti-45nm"]
     costs = [estimate(SMALL, machine, cacti) for machine in (whole, banked)]
     reads = [next(used.energy for used in cost.prices if used.what.endswith("KiB, read")) for cost in costs]
-    assert reads[0] == cacti.sram(64, 64)
+    assert reads[0].energy_pj == cacti.sram(64, 64).energy_pj
+    assert reads[0].rule.startswith("exact; of transistors itrs-lstp")
     assert reads[1].energy_pj < reads[0].energy_pj
     areas = [estimate_area(SMALL, machine, cacti).by_unit()["buffer"] for machine in (whole, banked)]
     assert areas[0] == pytest.approx(cacti.area("sram", "read", 64, 64).value) != areas[1]
@@ -163,3 +164,15 @@ def test_a_memory_may_name_its_transistors():
             cacti.sram(9.6, 64, "read", device).energy_pj + macros.wire_mm * cacti.wire(64, device).energy_pj
         )
     assert leaks[None] == leaks["itrs-lstp"] < leaks["itrs-hp"] / 10_000
+
+
+def test_a_cost_names_the_transistors_that_no_accelerator_chose():
+    """CACTI's leak a thousand times more or less, by what they are made for."""
+    said = "of transistors itrs-lstp, where the table has itrs-lop and itrs-hp too"
+    assert estimate(SMALL, EDGE, "aladdin-cacti-45nm").notes() == {
+        said: ("unified buffer of 384 KiB, read", "unified buffer of 384 KiB, write")
+    }
+    assert list(estimate(SMALL, EDGE, "aladdin-cacti-16nm").notes()) == ["of transistors itrs-lstp"]
+    unified = msgspec.structs.replace(EDGE.buffers.unified, device="itrs-lop")
+    chosen = msgspec.structs.replace(EDGE, buffers=msgspec.structs.replace(EDGE.buffers, unified=unified))
+    assert not estimate(SMALL, chosen, "aladdin-cacti-45nm").notes()
