@@ -11,7 +11,7 @@ import typer
 from addersim.cli import options
 from addersim.cli.count import counted
 from addersim.cli.output import alone_on_output, print_json, print_table, say, say_fact, write_like_scalesim
-from addersim.cli.silicon import print_area, print_notes, print_rules, show_range, unpriced
+from addersim.cli.silicon import print_area, print_notes, print_packing, print_rules, show_range, unpriced
 from addersim.errors import ConfigError
 from addersim.tabular import show
 
@@ -107,6 +107,7 @@ def run(
     print_area(area)
     say(f"not priced: {unpriced(cost)}")
     print_notes(cost)
+    print_packing(trace)
     print_rules(cost, area)
 
 

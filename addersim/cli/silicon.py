@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from addersim.hardware.area import Area
     from addersim.hardware.cost import Cost
     from addersim.hardware.table_range import EnergyRange
+    from addersim.trace import Trace
 
 _COMPONENTS = ("array", "vector", "register", "network", "buffer", "dram", "leakage")
 
@@ -80,7 +81,7 @@ def print_rules(cost: Cost, area: Area) -> None:
             fitted.setdefault(rule, []).append(what)
     for rule, places in fitted.items():
         say(f"fitted: {'; '.join(dict.fromkeys(places))}: {rule}")
-    kinds = Counter(re.sub(r"^as \S+: ", "", rule).split(",")[0].split()[0] for rule in rules.values())
+    kinds = Counter(re.split("[,; ]", re.sub(r"^as \S+: ", "", rule))[0] for rule in rules.values())
     others = [f"{number} {kind}" for kind, number in kinds.items() if kind not in ("exact", "fit", "given")]
     if others:
         say(f"unit energies computed by a rule of the table: {', '.join(others)}, of {len(rules)} (--json names each)")
@@ -91,6 +92,18 @@ def print_notes(cost: Cost) -> None:
     for note, whats in cost.notes().items():
         more = f" and {len(whats) - 3} more" if len(whats) > 3 else ""
         say(f"{note}: {', '.join(whats[:3])}{more}")
+
+
+def print_packing(trace: Trace) -> None:
+    """A line where the words of memories may hold less that is used than is taken."""
+    works = [(layer.name, layer.work) for layer in trace.layers if layer.work is not None]
+    spread = [name for name, work in works if work.groups > 1 or (work.geometry and max(work.geometry.stride) > 1)]
+    if spread:
+        more = f" and {len(spread) - 3} more" if len(spread) > 3 else ""
+        say(
+            "accesses of memories are taken to use full words; grouped and strided layers may use a part of each: "
+            f"{', '.join(spread[:3])}{more}"
+        )
 
 
 def unpriced(cost: Cost) -> str:

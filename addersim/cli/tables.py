@@ -19,7 +19,7 @@ __all__ = ["Column", "beside", "lines_of", "print_table", "width_of_output"]
 _GAP = 2
 _WIDEST = 1_000_000
 """Of the console, which breaks what is wider: here each column has its width, and lines are broken before."""
-_SHORT = 16
+_SHORT = 18
 """Letters that stay on one line: codes, formats, percentages, whatever is one thing to the eye."""
 
 

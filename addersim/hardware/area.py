@@ -84,13 +84,13 @@ class Area(Tabular):
     >>> from addersim import count, load_network, quantize
     >>> area = estimate_area(count(quantize(load_network("lenet5-adder"), None)), "systolic-16x16")
     >>> area
-    <Area systolic-16x16, areas of aladdin-cacti-45nm: area 0.8792 mm², element 747.1 µm², node 45 nm>
+    <Area systolic-16x16, areas of aladdin-cacti-45nm: area 0.8599 mm², element 747.1 µm², node 45 nm>
     >>> print(area)  # doctest: +ELLIPSIS
     systolic-16x16, areas of aladdin-cacti-45nm
     unit    what                        number  area um2  share
-    array   sub of 8 bits                  512    52,007  5.9 %
+    array   sub of 8 bits                  512    52,007  6.0 %
     ...
-    area 0.8792 mm², element 747.1 µm², node 45 nm
+    area 0.8599 mm², element 747.1 µm², node 45 nm
     >>> area.to_dict()["area_um2"]["total"] == area.area_um2
     True
     """

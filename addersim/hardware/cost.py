@@ -208,13 +208,13 @@ class Cost(Tabular):
     >>> from addersim import count, estimate, load_network, quantize
     >>> cost = estimate(count(quantize(load_network("lenet5-adder"), None)), "systolic-16x16")
     >>> cost
-    <Cost lenet5-adder on systolic-16x16, one image, prices of horowitz-45nm: energy 11.15 µJ, latency 18 µs>
+    <Cost lenet5-adder on systolic-16x16, one image, prices of horowitz-45nm: energy 10.85 µJ, latency 18 µs>
     >>> print(cost)  # doctest: +ELLIPSIS
     lenet5-adder on systolic-16x16, one image, prices of horowitz-45nm
     layer       kind      cycles  set by  use    energy nJ  share
-    conv1       l1-2a      2,695  array   17 %       264.1  2.4 %
+    conv1       l1-2a      2,695  array   17 %       223.3  2.1 %
     ...
-    energy 11.15 µJ, latency 18 µs
+    energy 10.85 µJ, latency 18 µs
     >>> cost.to_dict()["energy_pj"]["total"] == float(cost.to_frame()["energy_pj"].sum()) == cost.energy_pj
     True
     """
@@ -310,6 +310,7 @@ class Cost(Tabular):
             "cold_start": self.cold_start and asdict(self.cold_start),
             "dram_bytes_per_cycle": self.dram_bytes_per_cycle,
             "layers": [layer.to_dict() for layer in self.layers],
+            "notes": {note: list(whats) for note, whats in self.notes().items()},
             "prices": [{"what": used.what, "unit": used.unit, **used.energy._asdict()} for used in self.prices],
         }
 

@@ -115,13 +115,13 @@ def compare(results: Sequence[Result]) -> Comparison:
     >>> contrast.time_ratio, contrast.differs_in()
     (1.0, {'network': ('lenet5-adder', 'lenet5-conv')})
     >>> found
-    <Comparison lenet5-adder against lenet5-conv: energy 11.15 µJ, energy ratio 1.01, time ratio 1>
+    <Comparison lenet5-adder against lenet5-conv: energy 10.85 µJ, energy ratio 1.01, time ratio 1>
     >>> print(found)
     lenet5-adder against lenet5-conv
     design        energy nJ  ratio  time ms  ratio of times  area mm2
-    lenet5-adder     11,148      1    0.018               1    0.8792
-    lenet5-conv      11,239  1.008    0.018               1     1.056
-    energy 11.15 µJ, energy ratio 1.01, time ratio 1
+    lenet5-adder     10,852      1    0.018               1    0.8599
+    lenet5-conv      10,943  1.008    0.018               1     1.036
+    energy 10.85 µJ, energy ratio 1.01, time ratio 1
     """
     names = [result.name for result in results]
     if not names:

@@ -167,6 +167,29 @@ def test_cacti_rows_at_45_nm(capacity_kib, bits, read_pj, write_pj):
     assert {price.rule for price in found} == {"exact"}
 
 
+@pytest.mark.parametrize(
+    ("node", "add_pj", "mul_pj", "read_pj", "area_um2", "leakage_uw"),
+    [(28, 0.0310083, 0.468077, None, None, None), (16, 0.010485, 0.158274, 4.83504, 42619.2, 6.58189),
+     (7, 0.00569776, 0.086009, 3.19808, 18645.9, 4.35351)],
+)  # fmt: skip
+def test_smaller_nodes_as_hwcomponents_gives_them(node, add_pj, mul_pj, read_pj, area_um2, leakage_uw):
+    """hwcomponents, run: operations of 8 bits, and an SRAM of 64 KiB with words of 64 bits (at 28 nm between 22 and 32)."""
+    table = load_table(f"aladdin-cacti-{node}nm")
+    assert (table.price("add", 8), table.price("mul", 8)) == (add_pj, mul_pj)
+    row = next(row for row in table.rows if row.op == "read" and (row.bits, row.capacity_kib) == ((64, 64), (64, 64)))
+    if read_pj is None:
+        small, large = (load_table(f"aladdin-cacti-{other}nm").sram(64, 64).energy_pj for other in (22, 32))
+        assert row.energy_pj == pytest.approx(0.4 * small + 0.6 * large, rel=1e-5)
+    else:
+        assert (row.energy_pj, row.area_um2, row.leakage_uw) == (read_pj, area_um2, leakage_uw)
+
+
+@pytest.mark.parametrize("table", ["horowitz-45nm", "aladdin-cacti-45nm"])
+def test_wires_of_both_sources_agree_within_a_third(table):
+    """Keckler, Dally et al. (40 nm, 0.9 V) print 0.121 pJ for a random bit and mm; CACTI's at 45 nm and 1.1 V give 0.094."""
+    assert load_table(table).wire(1).energy_pj == pytest.approx(0.1075, rel=0.13)
+
+
 def test_dram_of_cacti_a_bit():
     assert [CACTI.dram(kind).energy_pj for kind in ("lpddr4", "ddr3", "hbm2", "dram")] == [8, 70, 6.25, 8]
 

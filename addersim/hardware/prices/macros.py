@@ -56,7 +56,7 @@ def access_energy(memory: Buffer, macros: Macros, table: EnergyTable, op: str) -
     """
     one = table.sram(macros.capacity_kib, memory.word_bits, op, memory.device)
     rule, _, note = one.rule.partition("; ")
-    notes = "; ".join(["", *filter(None, (note, macros.note))])
+    notes = "; ".join(["", *filter(None, (note, macros.note, _transistors(memory, table)))])
     if macros.number == 1:
         return one._replace(rule=rule + notes)
     wire = table.wire(memory.word_bits, memory.device)
@@ -64,3 +64,11 @@ def access_energy(memory: Buffer, macros: Macros, table: EnergyTable, op: str) -
     built = f"one of {macros.number} macros of {macros.capacity_kib:g} KiB: {one.energy_pj:.4g} pJ"
     way = f"{macros.wire_mm:.3g} mm of wire ({wire.rule}): {wire_pj:.3g} pJ"
     return UnitEnergy(one.energy_pj + wire_pj, f"{rule}, {built}, and {way}{notes}", f"{one.source}; {wire.source}")
+
+
+def _transistors(memory: Buffer, table: EnergyTable) -> str:
+    """The words which transistors a memory is made of, where the table names them and the accelerator does not."""
+    first, *others = table.devices() or ("",)
+    if memory.device is not None or not first:
+        return ""
+    return f"of transistors {first}" + (f", where the table has {' and '.join(others)} too" if others else "")

@@ -60,6 +60,7 @@ class EnergyTable:
     notes: Mapping[str, str] = field(default_factory=dict, hash=False)
     _by_key: Mapping[_Key, tuple[EnergyRow, ...]] = field(init=False, repr=False, compare=False)
     _devices: Mapping[str, str] = field(init=False, repr=False, compare=False)
+    _smallest: Mapping[str, float] = field(init=False, repr=False, compare=False)
     _lines: Mapping[tuple[_Key, bool, Quantity], list[DataPoint]] = field(init=False, repr=False, compare=False)
     _surfaces: Mapping[tuple[_Key, Quantity], Grid | PowerFit] = field(init=False, repr=False, compare=False)
 
@@ -71,6 +72,9 @@ class EnergyTable:
         check_rows(self.name, self.rows, ordered)
         object.__setattr__(self, "_by_key", ordered)
         object.__setattr__(self, "_devices", {row.component: row.device for row in reversed(self.rows)})
+        spans = [(row.device, row.capacity_kib) for row in self.rows if row.component == "sram" and row.capacity_kib]
+        smallest = {name: min(span[0] for device, span in spans if device == name) for name, _ in spans}
+        object.__setattr__(self, "_smallest", smallest)
         object.__setattr__(self, "_lines", {key: line for rule in self.rows for key, line in self._drawn(rule)})
         surfaces = [row for row in self.rows if row.rule in SURFACES]
         object.__setattr__(self, "_surfaces", {key: surface for rule in surfaces for key, surface in self._spanned(rule)})
@@ -137,9 +141,7 @@ class EnergyTable:
 
     def smallest_kib(self, device: str | None = None) -> float:
         """The smallest capacity of an SRAM that some row holds for; infinite where there is none."""
-        name = self._devices.get("sram", "") if device is None else device
-        spans = [row.capacity_kib for row in self.rows if row.component == "sram" and row.device == name]
-        return min((span[0] for span in spans if span is not None), default=math.inf)
+        return self._smallest.get(self._devices.get("sram", "") if device is None else device, math.inf)
 
     def _key(self, component: str, op: str, device: str | None) -> _Key:
         key = component, op, self._devices.get(component, "") if device is None else device

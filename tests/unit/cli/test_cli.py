@@ -284,7 +284,7 @@ def test_nan_weights_are_refused(tmp_path):
             ("estimate", "lenet5-adder", "--accelerator", "tpu"),
             "'tpu': neither a bundled name (edge-unified-32x32, eyeriss-65nm, systolic-128x128",
         ),
-        (("estimate", "lenet5-adder", "--table", "mine"), "'mine': neither a bundled name (aladdin-cacti-22nm"),
+        (("estimate", "lenet5-adder", "--table", "mine"), "'mine': neither a bundled name (aladdin-cacti-16nm"),
         (("list", "cats"), "list 'cats': not one of networks, architectures"),
         (("count", "mobilenetv9"), "nor a file; architectures: addersim list architectures"),
         (
@@ -350,3 +350,24 @@ def test_a_pixel_too_many_and_a_label_out_of_range():
     with pytest.raises(DataError, match="no images to simulate"):
         simulate(program, images.pixels[:0])
     assert isinstance(network, Network)
+
+
+def test_a_table_under_which_larger_is_cheaper_is_refused(tmp_path):
+    rows = ("sram,access,,8,20,pJ/64bit,45,,exact,lab", "sram,access,,64,10,pJ/64bit,45,,exact,lab")
+    header = "component,op,bits,capacity_kib,energy_pj,unit,node_nm,voltage_v,rule,source"
+    path = tmp_path / "lab.csv"
+    path.write_text("\n".join((header, *rows)))
+    assert refused("check", path) == (
+        f"{path}: lines 2 and 3: sram access of 64 KiB costs 0.15625 pJ a bit, that of 8 KiB 0.3125 pJ a bit: "
+        "larger is cheaper; correct it, or lower the smaller one to what can stand in for it"
+    )
+    path.write_text("\n".join((header, *rows)).replace(",8,20,", ",8,5,"))
+    assert document("check", path)[0]["holds"] == "energy table"
+
+
+def test_tables_are_listed_with_what_their_prices_hold_for():
+    listed = {row["name"]: row for row in document("list", "tables")["tables"]}
+    cacti = listed["aladdin-cacti-45nm"]
+    assert (cacti["device"], cacti["temperature K"], cacti["corner"]) == ("itrs-lstp itrs-lop itrs-hp", "300", "1 ns")
+    assert cacti["contains"] == "dynamic"
+    assert (listed["horowitz-45nm"]["voltage V"], listed["horowitz-45nm"]["device"]) == ("0.9", "")

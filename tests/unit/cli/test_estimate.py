@@ -32,8 +32,8 @@ def test_all_tables_are_a_range_with_its_ends_and_the_area():
     for table in ("aladdin-cacti-22nm", "horowitz-45nm", "qtools-45nm", "shiftaddnet-45nm"):
         assert table in text
     assert "under every energy table" in text
-    assert "(aladdin-cacti-22nm to eyeriss-65nm), a factor of" in text
-    assert "area 0.8792 mm2 at 45 nm by aladdin-cacti-45nm" in text
+    assert "(aladdin-cacti-7nm to eyeriss-65nm), a factor of" in text
+    assert "area 0.8599 mm2 at 45 nm by aladdin-cacti-45nm" in text
     assert "no area for: control, clock tree, wires, DRAM interface" in text
 
 
@@ -62,7 +62,7 @@ def test_a_node_that_some_tables_have_not_is_said():
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--area-budget", "1"), "processing elements 400 of 747.1 um2"),
+        (("--area-budget", "1"), "processing elements 441 of 747.1 um2"),
         (("--pes", "64"), "processing elements 64 of 747.1 um2"),
         (("--throughput", "30000"), "lenet5-adder on systolic-16x16, array 8x8, one image"),
     ],
@@ -71,7 +71,7 @@ def test_the_array_is_sized(arguments, said):
     assert said in words(run("lenet5-adder", *arguments))
 
 
-def test_fitted_prices_and_areas_are_told_with_their_error(tmp_path):
+def test_prices_and_areas_between_rows_are_told(tmp_path):
     bundled = files("addersim") / "data" / "accelerators" / "systolic-16x16.toml"
     odd = tmp_path / "odd.toml"
     odd.write_text(bundled.read_text().replace("capacity_kib = 64", "capacity_kib = 50", 1))
@@ -79,17 +79,55 @@ def test_fitted_prices_and_areas_are_told_with_their_error(tmp_path):
     told, document = words(run(*arguments)), json.loads(run(*arguments, "--json").stdout)
     rules = {price["what"]: price["rule"] for price in document["prices"]}
     for op in ("read", "write"):
-        what = f"input buffer of 50 KiB, {op}"
-        assert re.search(r"^fit .* to 24 rows, error \d+ % rms, \d+ % at most$", rules[what])
-        assert f"fitted: {what}: {rules[what]}" in told
+        found = rules[f"input buffer of 50 KiB, {op}"]
+        assert found.startswith("grid, between rows of 8 and 16 KiB, 64 bits, one of 4 macros of 12.5 KiB: ")
+        assert re.search(r" pJ, and 0\.\d+ mm of wire \(exact\): [\d.]+ pJ; of transistors itrs-lstp", found)
     (area,) = (part["rule"] for part in document["area"]["parts"] if part["what"] == "input buffer of 50 KiB")
-    assert f"fitted: area of input buffer of 50 KiB: {area}" in told
-    assert "fitted: weight" not in told  # 64 KiB is a row
+    assert area == "grid, between rows of 8 and 16 KiB, 64 bits"
+    assert "2 grid" in told  # of 64 KiB the macros are of a row's size
+    odd.write_text(odd.read_text().replace("[buffers]", "[buffers]\nmonolithic = true"))
+    assert "2 grid" in words(run(*arguments))
+    assert "exact" not in words(run(*arguments))
     listed = words(run("lenet5-adder"))
-    assert "fitted" not in listed
+    assert "grid" not in listed
     assert re.search(
         r"unit energies computed by a rule of the table: \d+ linear, .* 6 power, of \d+ \(--json names each\)", listed
     )
+
+
+def test_a_fit_of_a_users_table_is_told_with_its_error(tmp_path):
+    bundled = (files("addersim") / "data" / "energy" / "aladdin-cacti-45nm.csv").read_text()
+    fitted = tmp_path / "fitted.csv"
+    fitted.write_text(bundled.replace(",grid,", ",fit,"))
+    told = words(run("lenet5-adder", "--table", str(fitted)))
+    assert re.search(
+        r"fitted: input buffer of 64 KiB, read; .*: fit .* to 39 rows, error \d+ % rms, \d+ % at most, one of 4", told
+    )
+
+
+def test_what_lies_outside_a_tables_evidence_is_said_in_one_line():
+    told = words(run("lenet5-adder", "--bits", "2"))
+    assert "outside the table's evidence of 8..32 bits: cmp 2 bit, mux 2 bit, sub 2 bit" in told
+    assert "outside" not in words(run("lenet5-adder"))
+    document = json.loads(run("lenet5-adder", "--bits", "2", "--table", "aladdin-cacti-45nm", "--json").stdout)
+    assert document["notes"]["outside the table's evidence of 4..32 bits"] == ["cmp 2 bit", "sub 2 bit"]
+
+
+def test_full_words_are_said_to_be_assumed_where_layers_spread_their_operands(tmp_path):
+    topology = tmp_path / "two.csv"
+    head = "Layer name, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, Num Filter, Strides,\n"
+    topology.write_text(head + "dense, 18, 18, 3, 3, 8, 8, 1,\nstrided, 18, 18, 3, 3, 8, 8, 2,\n")
+    said = "accesses of memories are taken to use full words; grouped and strided layers may use a part of each: strided"
+    assert said in words(run(str(topology)))
+    assert "full words" not in words(run("lenet5-adder"))
+
+
+def test_memories_that_are_not_priced_by_their_banks_are_named():
+    note = "priced as one memory, not by banks: the table lacks areas of memories or the energy of wires: "
+    told = words(run("lenet5-adder", "--table", "qtools-45nm"))
+    assert f"{note}input buffer of 64 KiB, read, input buffer of 64 KiB, write, weight buffer" in told
+    assert note not in words(run("lenet5-adder"))
+    assert f"{note}shiftaddnet-45nm, qtools-45nm, eyeriss-65nm" in words(run("lenet5-adder", "--table", "all"))
 
 
 def test_what_is_not_priced_is_said():
@@ -97,7 +135,7 @@ def test_what_is_not_priced_is_said():
         run("lenet5-adder")
     )
     cacti = words(run("lenet5-adder", "--table", "aladdin-cacti-45nm"))
-    assert "clock tree, leakage of mux of 8 bits, operand register of 8 bits, sum register of 18 bits" in cacti
+    assert "clock tree, leakage of operand register of 8 bits, sum register of 18 bits" in cacti
     assert "leakage nJ" in cacti
 
 

@@ -130,7 +130,7 @@ def test_a_wide_multiplier_by_the_tables_own_rule():
 
 
 def test_bundled_tables_with_areas_price_a_whole_accelerator():
-    for node in (22, 32, 45, 65):
+    for node in (7, 16, 22, 28, 32, 45, 65):
         found = estimate_area(SMALL, EDGE, f"aladdin-cacti-{node}nm")
         assert not found.missing
         assert found.node_nm == node

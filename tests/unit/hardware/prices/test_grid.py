@@ -11,7 +11,7 @@ from addersim.hardware import load_table, parse_table
 from addersim.hardware.prices.csv_file import TABLE_COLUMNS
 from addersim.hardware.prices.grid import Grid
 
-CACTI = {name: load_table(name) for name in (f"aladdin-cacti-{node}nm" for node in (22, 32, 45, 65))}
+CACTI = {name: load_table(name) for name in (f"aladdin-cacti-{node}nm" for node in (7, 16, 22, 28, 32, 45, 65))}
 DEVICES = ("itrs-lstp", "itrs-lop", "itrs-hp")
 CAPACITIES = [2.0**power for power in range(-1, 12)]
 WIDTHS = (32, 64, 128)
@@ -25,17 +25,19 @@ def figure(table, quantity, capacity, bits, device):
 
 
 one_size = st.floats(0.125, 65536), st.integers(8, 1024)
-tables = st.sampled_from(sorted(CACTI)), st.sampled_from(DEVICES)
+cells = st.sampled_from([(name, device) for name in sorted(CACTI) for device in CACTI[name].devices()])
 
 
-@given(*tables, st.sampled_from(("read", "write", "area", "leakage")), *one_size, *one_size)
-def test_a_larger_or_wider_memory_is_never_cheaper(name, device, quantity, one, bits, other, others_bits):
+@given(cells, st.sampled_from(("read", "write", "area", "leakage")), *one_size, *one_size)
+def test_a_larger_or_wider_memory_is_never_cheaper(cell, quantity, one, bits, other, others_bits):
+    name, device = cell
     small, large = (min(one, other), min(bits, others_bits)), (max(one, other), max(bits, others_bits))
     assert figure(CACTI[name], quantity, *small, device) <= figure(CACTI[name], quantity, *large, device) * ulp
 
 
-@given(*tables, st.sampled_from(("read", "write", "area", "leakage")), st.sampled_from(CAPACITIES), st.sampled_from(WIDTHS))
-def test_prices_are_continuous_at_rows(name, device, quantity, capacity, bits):
+@given(cells, st.sampled_from(("read", "write", "area", "leakage")), st.sampled_from(CAPACITIES), st.sampled_from(WIDTHS))
+def test_prices_are_continuous_at_rows(cell, quantity, capacity, bits):
+    name, device = cell
     table = CACTI[name]
     row = figure(table, quantity, capacity, bits, device)
     for factor in (1 - 1e-9, 1 + 1e-9):
@@ -72,6 +74,14 @@ def test_a_grid_by_hand():
     assert grid(2, 32) == pytest.approx(2 * 4**-0.75)
     assert grid(32, 256) == pytest.approx(16 * 4**1.5)
     assert grid(128, 256) == pytest.approx(16 * 4**0.75 * 4**1.5)
+
+
+def test_a_grid_goes_on_with_the_pieces_at_its_own_ends():
+    """Along the capacity 1, 2, 8 at 1, 4, 16 KiB: exponents 1/2 below and 1 above; along the width none."""
+    grid = Grid.of([(capacity, width, y) for capacity, y in ((1, 1.0), (4, 2.0), (16, 8.0)) for width in (32, 64)])
+    assert (grid.capacity_slopes, grid.width_slopes) == ((pytest.approx(0.5), pytest.approx(1)), (0, 0))
+    assert (grid(0.25, 32), grid(64, 32)) == (pytest.approx(0.5), pytest.approx(32))
+    assert grid(16, 512) == 8
 
 
 def test_a_grid_says_which_rows_a_price_is_from():

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from addersim import count, load_network, quantize
 from addersim.hardware import estimate, load_accelerator, load_table, parse_table
 from addersim.hardware.accelerator import Buffer
 from addersim.hardware.area import estimate_area
@@ -16,7 +17,7 @@ from tests.unit.hardware.traces import small_residual_network
 
 SMALL = small_residual_network()
 EDGE = load_accelerator("edge-unified-32x32")
-BANKED = ("horowitz-45nm", *(f"aladdin-cacti-{node}nm" for node in (22, 32, 45, 65)))
+BANKED = ("horowitz-45nm", *(f"aladdin-cacti-{node}nm" for node in (7, 16, 22, 28, 32, 45, 65)))
 TABLES = {name: load_table(name) for name in (*BANKED, "qtools-45nm")}
 ROWS = (
     "sram,access,,1,1,pJ/bit,10000,45,,exact,book", "sram,access,,16,4,pJ/bit,160000,45,,exact,book",
@@ -134,10 +135,22 @@ lanes = 8
     cacti = TABLES["aladdin-cacti-45nm"]
     costs = [estimate(SMALL, machine, cacti) for machine in (whole, banked)]
     reads = [next(used.energy for used in cost.prices if used.what.endswith("KiB, read")) for cost in costs]
-    assert reads[0] == cacti.sram(64, 64)
+    assert reads[0].energy_pj == cacti.sram(64, 64).energy_pj
+    assert reads[0].rule.startswith("exact; of transistors itrs-lstp")
     assert reads[1].energy_pj < reads[0].energy_pj
     areas = [estimate_area(SMALL, machine, cacti).by_unit()["buffer"] for machine in (whole, banked)]
     assert areas[0] == pytest.approx(cacti.area("sram", "read", 64, 64).value) != areas[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "before"), [("systolic-16x16", 11.148), ("edge-unified-32x32", 5.912), ("systolic-128x128", 13.686)]
+)
+def test_monolithic_memories_give_the_figures_as_they_were(name, before):
+    """LeNet-5 with adders under Horowitz' figures, in uJ, before memories were priced by their banks."""
+    trace, machine = count(quantize(load_network("lenet5-adder"), None)), load_accelerator(name)
+    whole = msgspec.structs.replace(machine, buffers=msgspec.structs.replace(machine.buffers, monolithic=True))
+    assert estimate(trace, whole).energy_pj / 1e6 == pytest.approx(before, abs=5e-4)
+    assert estimate(trace, machine).energy_pj / 1e6 < before - 0.2
 
 
 def test_a_memory_may_name_its_transistors():
@@ -151,3 +164,15 @@ def test_a_memory_may_name_its_transistors():
             cacti.sram(9.6, 64, "read", device).energy_pj + macros.wire_mm * cacti.wire(64, device).energy_pj
         )
     assert leaks[None] == leaks["itrs-lstp"] < leaks["itrs-hp"] / 10_000
+
+
+def test_a_cost_names_the_transistors_that_no_accelerator_chose():
+    """CACTI's leak a thousand times more or less, by what they are made for."""
+    said = "of transistors itrs-lstp, where the table has itrs-lop and itrs-hp too"
+    assert estimate(SMALL, EDGE, "aladdin-cacti-45nm").notes() == {
+        said: ("unified buffer of 384 KiB, read", "unified buffer of 384 KiB, write")
+    }
+    assert list(estimate(SMALL, EDGE, "aladdin-cacti-16nm").notes()) == ["of transistors itrs-lstp"]
+    unified = msgspec.structs.replace(EDGE.buffers.unified, device="itrs-lop")
+    chosen = msgspec.structs.replace(EDGE, buffers=msgspec.structs.replace(EDGE.buffers, unified=unified))
+    assert not estimate(SMALL, chosen, "aladdin-cacti-45nm").notes()

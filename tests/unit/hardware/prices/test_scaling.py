@@ -50,6 +50,17 @@ def test_area_scales_and_leakage_is_left_out():
     assert all(row.leakage_uw is None for row in scaled.rows)
 
 
+def test_wires_go_with_the_square_of_the_supply():
+    scaled = scale_table(HOROWITZ, 7)
+    assert scaled.wire(1).energy_pj == pytest.approx(0.121 * (0.7 / 0.9) ** 2)
+    assert scaled.wire(1).rule == "exact, x 0.605 from 45 nm 0.9 V to 7 nm 0.7 V by the supply squared"
+
+
+def test_what_must_be_known_stays_behind_the_factor():
+    rule = "linear, continued from 8 and 32 bits, x 0.0684 from 45 nm 0.9 V to 7 nm 0.7 V by Stillmaker and Baas"
+    assert scale_table(HOROWITZ, 7).explain("add", 2).rule == f"{rule}; outside the table's evidence of 8..32 bits"
+
+
 def test_scaling_there_and_back_changes_nothing():
     back = scale_table(scale_table(HOROWITZ, 16), 45, 0.9)
     for op in ("add", "mul"):

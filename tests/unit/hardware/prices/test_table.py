@@ -34,7 +34,7 @@ def file(*rows):
 
 
 def test_the_bundled_tables():
-    scaled = tuple(f"aladdin-cacti-{node}nm" for node in (22, 32, 45, 65))
+    scaled = tuple(f"aladdin-cacti-{node}nm" for node in (16, 22, 28, 32, 45, 65, 7))
     assert table_names() == (*scaled, "eyeriss-65nm", "horowitz-45nm", "qtools-45nm", "shiftaddnet-45nm")
 
 
@@ -226,13 +226,19 @@ def test_a_memory_outside_the_rule_is_an_error():
         (file(arithmetic().replace(",book", ",")), "column source is empty; every price needs one"),
         (HEADER + "\nnetwork,jump,,,70,pJ/bit,45,0.9,exact,b", "column op: found 'jump', needs one of hop"),
         (HEADER + "\nregister,get,8,,70,pJ,45,0.9,exact,b", "column op: found 'get', needs one of read, write, access"),
-        (HEADER + "\nregister,read,8,,70,J,45,0.9,exact,b", "column unit: found 'J', needs pJ (an access), pJ/bit"),
+        (HEADER + "\nregister,read,8,,70,J,45,0.9,exact,b", "column unit: found 'J', needs pJ (an access)"),
         (HEADER + "\nsram,read,,8,70,pJ,45,0.9,exact,b", "column bits: found '', needs a number > 0"),
         (HEADER + "\nsram,read,1..8,1..8,,pJ,45,0.9,power,b", "runs along bits or capacity_kib, not both; use grid, fit, or"),
         (HEADER + "\nsram,read,,1..8,,pJ/bit,45,0.9,fit,b", "rule fit needs a range of bits and of capacity_kib"),
         (HEADER + "\nnetwork,hop,,,,pJ/bit,45,0.9,linear,b", "rule linear needs a range of bits or of capacity_kib"),
         (HEADER + "\nsram,read,1..8,1..8,,pJ,45,0.9,fit,b", "line 2: rule fit needs exact rows of read, two"),
         (HEADER + '\n"integer,add', "mine.csv: line 2: not CSV"),
+        (HEADER + "\nwire,on-chip,,,1,pJ/bit,45,0.9,exact,b", "column unit: found 'pJ/bit', needs pJ/bit/mm"),
+        (HEADER + "\nnetwork,hop,,,1,pJ/bit/mm,45,0.9,exact,b", "column unit: found 'pJ/bit/mm', needs pJ (an access)"),
+        (HEADER + ",device\n" + arithmetic() + ",fast", "column device: found 'fast'; empty in a row of component integer"),
+        (HEADER + ",contains\n" + arithmetic() + ",heat", "column contains: found 'heat', needs one of dynamic, clock"),
+        (HEADER + ",temperature_k\n" + arithmetic() + ",0", "column temperature_k: found '0', needs a number > 0"),
+        (HEADER + ",evidence\n" + arithmetic() + ",8..32", "column evidence: found '8..32'; empty in a row with the rule"),
     ],
 )  # fmt: skip
 def test_a_bad_table_is_told_in_one_line(text, message):
@@ -324,3 +330,29 @@ def test_energy_of_an_operation_at_several_widths_adds_up():
     rows = arithmetic(bits="8", energy="1"), arithmetic(bits="16", energy="3"), arithmetic("mul", energy="7")
     counts = OpCounts({("add", 8): 10, ("add", 16): 100, ("mul", 8): 2})
     assert arithmetic_energy(counts, table(*rows)) == {"add": 10 * 1 + 100 * 3, "mul": 2 * 7}
+
+
+def test_rows_say_what_their_figures_hold_for():
+    header = HEADER + ",device,temperature_k,corner,contains"
+    rows = (
+        "sram,read,64,8,2,pJ,45,,exact,lab,fast,358,slow-slow,dynamic + clock",
+        "wire,on-chip,,,1,pJ/bit/mm,45,,exact,lab,,,,",
+    )
+    found = parse_table("\n".join((header, *rows)), "mine", "mine.csv")
+    memory, wire = found.rows
+    assert (memory.device, memory.temperature_k, memory.corner) == ("fast", 358, "slow-slow")
+    assert memory.contains == ("dynamic", "clock")
+    assert (wire.device, wire.temperature_k, wire.contains) == ("", None, ())
+    assert found.sram(8, 64).energy_pj == found.sram(8, 64, device="fast").energy_pj == 2
+    assert found.wire(64).energy_pj == found.wire(64, "fast").energy_pj == 64
+
+
+@pytest.mark.parametrize(("bits", "outside"), [(2, True), (4, True), (8, False), (40, False)])
+def test_operations_narrower_than_the_evidence_are_said_to_be(bits, outside):
+    """Horowitz' figure has 8 and 32 bits, and QKeras fits it; wider adders and multipliers go on as they were."""
+    for name in ("horowitz-45nm", "qtools-45nm"):
+        for op in ("add", "sub", "mul"):
+            note = TABLES[name].explain(op, bits).note
+            assert note == ("outside the table's evidence of 8..32 bits" if outside else "")
+    assert TABLES["aladdin-cacti-45nm"].explain("mul", 2).note == "outside the table's evidence of 4..32 bits"
+    assert TABLES["aladdin-cacti-45nm"].explain("mul", 4).note == ""
