@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple, get_args
 
 from addersim.arithmetic.datapaths import DATAPATHS
 from addersim.arithmetic.geometry import Geometry, Pair
+from addersim.arithmetic.multiplier import MultiplierPrice
 from addersim.arithmetic.ops import OPERATIONS, OpCounts, sum_by_key, sum_counts
 from addersim.errors import NetworkError
 from addersim.format_quantity import compact
@@ -165,6 +166,8 @@ class LayerTrace:
     nonzero
         For each size in `GROUPS`, the most weights of a group that are not zero. Known of multiplying layers with zeros; else
         empty.
+    multiplier
+        What is known of the circuit whose products a table gives; None where layers multiply exactly or not at all.
     """
 
     name: str
@@ -184,6 +187,7 @@ class LayerTrace:
     left_out: int | None = None
     weights_shared: bool = False
     nonzero: tuple[tuple[int, int], ...] = ()
+    multiplier: MultiplierPrice | None = None
 
     def __post_init__(self) -> None:
         if self.work is not None and self.operand_bits is None:

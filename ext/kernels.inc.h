@@ -51,6 +51,7 @@ static int64_t l1_u8_ceiling(int64_t steps) {
 static const Kernels TABLE = {
     .name = QUOTE(SET),
     .loops = {ADDERSIM_EACH_ARITHMETIC(LOOPS_ROW)},
+    .table = TABLE_LOOPS,
     .fast =
         {
             [L1] =

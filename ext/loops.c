@@ -71,8 +71,12 @@ static void ordered_window(const Window *w, int64_t group, int64_t pixel, const 
     const int narrow = w->ordered_narrow && w->fast->ordered_narrow;
     for (int64_t block = w->ordered_blocks[group]; block < w->ordered_blocks[group + 1]; block++) {
         int64_t registers[BLOCK], clipped[BLOCK];
-        (narrow ? w->fast->ordered_narrow : w->loops->ordered)(x, w->ordered_weights + block * w->taps * BLOCK, w->taps,
-                                                               w->epilogue.low, w->epilogue.high, registers, clipped);
+        const int32_t *weights = w->ordered_weights + block * w->taps * BLOCK;
+        if (narrow) {
+            w->fast->ordered_narrow(x, weights, w->taps, w->epilogue.low, w->epilogue.high, registers, clipped);
+        } else {
+            w->loops->ordered(w->products, x, weights, w->taps, w->epilogue.low, w->epilogue.high, registers, clipped);
+        }
         for (int64_t i = 0; i < BLOCK; i++) {
             const int64_t o = w->ordered_outputs[block * BLOCK + i];
             if (o >= 0) {
@@ -117,9 +121,9 @@ static void loops_tile(const Window *w, const int32_t *packed, int64_t group, Sc
                 const int32_t *weights = packed + (output + at) * w->taps;
                 char *sums = s->sums + (i * MAX_WIDTH + at) * sum_bytes;
                 if (narrow) {
-                    w->loops->narrow(s->x, weights, w->taps, (int32_t *)(void *)sums);
+                    w->loops->narrow(w->products, s->x, weights, w->taps, (int32_t *)(void *)sums);
                 } else {
-                    w->loops->wide(s->x, weights, w->taps, (int64_t *)(void *)sums);
+                    w->loops->wide(w->products, s->x, weights, w->taps, (int64_t *)(void *)sums);
                 }
             }
         }
@@ -199,11 +203,15 @@ static void depthwise_tile(const Window *w, const Tile *tile, const int64_t *off
             void *to = sums + i * MAX_WIDTH * sum_bytes;
             if (bytes) {
                 w->fast->depthwise_bytes(w->x_type, window, offsets, taps, width, (const int16_t *)weights + channel, channels, to);
-            } else if (w->epilogue.narrow) {
-                (w->fast->depthwise_narrow ? w->fast->depthwise_narrow : w->loops->depthwise_narrow)(
-                    w->x_type, window, offsets, taps, width, (const int32_t *)weights + channel, channels, to);
+            } else if (w->epilogue.narrow && w->fast->depthwise_narrow) {
+                w->fast->depthwise_narrow(w->x_type, window, offsets, taps, width, (const int32_t *)weights + channel, channels, to);
             } else {
-                w->loops->depthwise_wide(w->x_type, window, offsets, taps, width, (const int32_t *)weights + channel, channels, to);
+                const int32_t *of_channels = (const int32_t *)weights + channel;
+                if (w->epilogue.narrow) {
+                    w->loops->depthwise_narrow(w->products, w->x_type, window, offsets, taps, width, of_channels, channels, to);
+                } else {
+                    w->loops->depthwise_wide(w->products, w->x_type, window, offsets, taps, width, of_channels, channels, to);
+                }
             }
         }
         w->kernels->epilogue(&w->epilogue, sums, (int)sum_bytes, MAX_WIDTH, tile->count, NULL, channel, width,
@@ -218,8 +226,8 @@ static void depthwise_ordered_tile(const Window *w, const Tile *tile, const int6
     for (int64_t channel = 0; channel < channels; channel += MAX_WIDTH) {
         const int64_t width = smaller(MAX_WIDTH, channels - channel), skip = channel * bytes_of(w->x_type);
         for (int64_t i = 0; i < tile->count; i++) {
-            w->loops->depthwise_ordered(w->x_type, tile->windows[i] + skip, offsets, w->taps, width, weights + channel, channels,
-                                        w->epilogue.low, w->epilogue.high, registers, clipped);
+            w->loops->depthwise_ordered(w->products, w->x_type, tile->windows[i] + skip, offsets, w->taps, width, weights + channel,
+                                        channels, w->epilogue.low, w->epilogue.high, registers, clipped);
             for (int64_t j = 0; j < width; j++) {
                 if (!w->epilogue.ordered[channel + j]) continue;
                 store_result(w, (tile->first + i) * channels + channel + j, registers[j]);

@@ -10,6 +10,7 @@ typedef struct {
     const Fast *fast;
     const Geometry *g;
     Arithmetic arithmetic;
+    const int32_t *products; /* of a multiplier's table, or NULL */
     Type x_type, weights_type, operand;
     const void *x, *weights;
     int64_t x_low, x_high; /* codes that x can hold, zero included */

@@ -24,6 +24,7 @@ RULES: Mapping[str, str] = MappingProxyType(
         "polynomial": "coefficients of x^0, x^1, ..., x the bits or the capacity in bits",
         "polynomial-log2": "the same with x the base-2 logarithm of them",
         "fit": "capacity^a x width^b, least squares of the logarithms of all exact rows",
+        "fraction": "a fraction of the energy of another operation of the same width: fraction mul 0.5",
         "as": "priced as another operation of the same width: as add",
     }
 )

@@ -53,7 +53,9 @@ class EnergyRow:
     area_um2, leakage_uw
         Area and leakage of the component, where the row has them.
     rule, like, coefficients
-        The rule's name, the operation that `as` names, and the coefficients of a polynomial.
+        The rule's name, the operation that `as` or `fraction` names, and the coefficients of a polynomial.
+    fractions
+        What a row of the rule `fraction` has of that operation, by quantity.
     node_nm, voltage_v, source
         Technology, supply (None where the source does not say) and origin.
     line
@@ -75,6 +77,7 @@ class EnergyRow:
     leakage_uw: float | None = None
     like: str = ""
     coefficients: tuple[float, ...] = ()
+    fractions: tuple[tuple[Quantity, float], ...] = ()
 
     @property
     def exact(self) -> bool:
@@ -219,6 +222,8 @@ class EnergyTable:
 
     def _serves(self, rule: EnergyRow, quantity: Quantity) -> bool:
         """Whether a rule can tell a quantity: polynomials are of energies, interpolations need the rows' numbers."""
+        if rule.rule == "fraction":
+            return quantity in dict(rule.fractions)
         if quantity == "energy_pj" or rule.rule == "as":
             return True
         if rule.rule == "fit":
@@ -230,9 +235,11 @@ class EnergyTable:
         return [row for row in rows if row.exact and getattr(row, quantity)]
 
     def _apply(self, rule: EnergyRow, quantity: Quantity, size: Size, what: str) -> tuple[float, str, str]:
-        if rule.rule == "as":
+        if rule.like:
             value, text, source = self._find(quantity, rule.component, rule.like, size, what)
-            return value, f"as {rule.like}: {text}", f"{rule.source}; {source}"
+            share = dict(rule.fractions).get(quantity, 1.0)
+            how = f"fraction {share:g} of {rule.like}" if rule.rule == "fraction" else f"as {rule.like}"
+            return value * share, f"{how}: {text}", f"{rule.source}; {source}"
         along = size.capacity_kib if rule.by_capacity else size.bits
         assert along is not None
         if rule.rule == "fit":
@@ -296,10 +303,10 @@ class EnergyTable:
             capacities, widths = ({getattr(other, axis) for other in points} - {None} for axis in ("capacity_kib", "bits"))
             if min(len(capacities), len(widths)) < 2 or not positive:
                 raise ConfigError(f"{where}: rule fit needs exact rows of {row.op}, two capacities and two widths, above zero")
-        if row.rule == "as":
+        if row.like:
             target = self._by_op.get((row.component, row.like), ())
-            if not target or any(other.rule == "as" for other in target):
-                raise ConfigError(f"{where}: as {row.like}, which has no price of its own")
+            if not target or any(other.like for other in target):
+                raise ConfigError(f"{where}: {row.rule} {row.like}, which has no price of its own")
 
 
 def _within(value: float | None, span: Span | None) -> bool:
