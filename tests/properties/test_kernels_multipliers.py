@@ -54,12 +54,11 @@ def test_window(data, shape, register, table):
 @given(data=st.data(), shape=shapes(), register=registers(), output=outputs("output_overflow"), table=products())
 def test_window_and_affine(data, shape, register, output, table):
     x, weights = data.draw(bytes_of(shape.x)), data.draw(bytes_of(shape.weights))
-    numbers = data.draw(constants(len(weights)))
+    by = data.draw(constants(len(weights)))
+    arguments = (x, weights, by.multiplier, by.addend, by.shift)
     options = {"arithmetic": "mac", "products": table, **shape.moves, **register, **output}
-    expected = outcome(reference.window_affine, x, weights, *numbers, **options)
-    for way, found in every_way(
-        lambda threads: outcome(kernels.window_affine, x, weights, *numbers, threads=threads, **options)
-    ):
+    expected = outcome(reference.window_affine, *arguments, **options)
+    for way, found in every_way(lambda threads: outcome(kernels.window_affine, *arguments, threads=threads, **options)):
         assert_same(found, expected, way)
 
 
@@ -69,10 +68,8 @@ def test_an_exact_table_is_mac(data, shape, register):
     x, weights = data.draw(bytes_of(shape.x)), data.draw(bytes_of(shape.weights))
     options = {"arithmetic": "mac", **shape.moves, **register}
     expected = outcome(kernels.window, x, weights, **options)
-    table = exact_products(x, weights)
-    for way, found in every_way(
-        lambda threads: outcome(kernels.window, x, weights, products=table, threads=threads, **options)
-    ):
+    by_table = options | {"products": exact_products(x, weights)}
+    for way, found in every_way(lambda threads: outcome(kernels.window, x, weights, threads=threads, **by_table)):
         assert_same(found, expected, way)
 
 
