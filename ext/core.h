@@ -33,6 +33,9 @@ enum {
     CHUNK = 1024,
     MAX_SETS = 5,
     SIGNS = 8, /* of operands in one byte of bits */
+    ROW_PLANES = 2 * 256, /* bytes of one weight's products: the low ones by the code of x, then the high ones */
+    TABLE_WINDOWS = 64,
+    SHORT_TAPS = 256, /* bytes that 16 bits sum */
     PRODUCTS = 256 * 256, /* of a multiplier's table: rows for the low byte of x, columns for that of w */
 };
 
@@ -196,6 +199,11 @@ typedef struct {
 typedef struct {
     const char *name;
     Loops loops[ARITHMETICS];
+    /* Sums modulo 2**32 of one output for TABLE_WINDOWS windows, whose codes lie (taps, TABLE_WINDOWS); rows: products by the byte
+       of w, then that of x. */
+    void (*table_sums)(const uint8_t *codes, const uint8_t *weights, int64_t taps, const int32_t *rows, uint32_t *sums);
+    /* The same of products of 16 bits in planes, ROW_PLANES for each byte of w; NULL where that is not faster. */
+    void (*table_plane_sums)(const uint8_t *codes, const uint8_t *weights, int64_t taps, const uint8_t *planes, uint32_t *sums);
     Loops table; /* of a multiplier's table in place of MAC: codes only, neither bounds nor floats */
     Fast fast[ARITHMETICS];
 

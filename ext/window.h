@@ -11,6 +11,9 @@ typedef struct {
     const Geometry *g;
     Arithmetic arithmetic;
     const int32_t *products; /* of a multiplier's table, or NULL */
+    int32_t *rows;           /* the same by w, then x, where table_sums() serves, or NULL */
+    uint8_t *planes;         /* of them less the smallest, where table_plane_sums() serves, or NULL */
+    uint32_t least;
     Type x_type, weights_type, operand;
     const void *x, *weights;
     int64_t x_low, x_high; /* codes that x can hold, zero included */
