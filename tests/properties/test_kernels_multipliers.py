@@ -73,6 +73,37 @@ def test_an_exact_table_is_mac(data, shape, register):
         assert_same(found, expected, way)
 
 
+LARGE = (  # of work enough for kernels that take many windows at a time: whole and broken blocks of them, of taps, of outputs
+    ((3, 17, 13, 24), (40, 3, 3, 24), {"padding": (1, 1)}),
+    ((2, 24, 24, 33), (50, 3, 2, 33), {"stride": (2, 1), "padding": (1, 0), "far_padding": (0, 1), "dilation": (1, 2)}),
+    ((2, 20, 20, 40), (70, 3, 3, 20), {"padding": (1, 1), "groups": 2}),
+    ((150, 1, 1, 301), (65, 1, 1, 301), {}),
+    ((30, 20, 20, 16), (16, 3, 3, 1), {"groups": 16}),
+)
+TABLES = {
+    "of 16 bits": (-40_000, 25_535),
+    "of 17 bits": (-40_000, 25_536),
+    "of 18 bits": (-100_000, 100_000),
+    "wide": (-(2**31), 2**31 - 1),
+}
+
+
+@pytest.mark.parametrize("register", [{}, {"accumulator_bits": 20, "overflow": "saturate"}], ids=["exact", "saturate"])
+@pytest.mark.parametrize("ends", TABLES.values(), ids=TABLES)
+@pytest.mark.parametrize("layer", LARGE, ids=["padded", "moved", "grouped", "linear", "depthwise"])
+def test_large_layers(layer, ends, register):
+    x_shape, weights_shape, moves = layer
+    random = np.random.default_rng(7)
+    x = random.integers(0, 255, x_shape, np.uint8, endpoint=True)
+    weights = random.integers(-128, 127, weights_shape, np.int8, endpoint=True)
+    table = random.integers(*ends, (256, 256), np.int32, endpoint=True)
+    table.flat[:2] = ends
+    options = {"arithmetic": "mac", "products": table, **moves, **register}
+    expected = reference.window(x, weights, **options)
+    for way, found in every_way(lambda threads: kernels.window(x, weights, threads=threads, **options)):
+        assert_same(found, expected, way)
+
+
 def test_padding_is_a_code_of_zero_whose_products_a_table_may_not_have_zero():
     table = np.full((256, 256), 7, np.int32)
     x, weights = np.ones((1, 1, 1, 1), np.uint8), np.ones((1, 3, 3, 1), np.int8)
