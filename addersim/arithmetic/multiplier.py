@@ -195,7 +195,7 @@ def whole(found: Array, where: str) -> Array:
     if found.dtype.kind not in "iuf":
         raise ConfigError(f"{where}: {found.dtype} is no type of numbers; a table holds whole numbers")
     with np.errstate(invalid="ignore"):
-        sound = (found == np.rint(found)) & (np.abs(found) <= LARGEST)
+        sound = (found == np.rint(found)) & (found >= -LARGEST) & (found <= LARGEST)
     if not sound.all():
         place = int(np.argmin(sound.reshape(-1)))
         row, column = divmod(place, CODES)
