@@ -95,8 +95,7 @@ def test_refusals_are_one_line(folder):
 
 
 def test_a_topology_has_no_codes(folder, tmp_path):
-    (tmp_path / "one.csv").write_text(
-        "Layer name, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, Num Filter, Strides,\nconv,8,8,3,3,4,8,1,\n"
-    )
+    columns = "Layer name, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, Num Filter, Strides,"
+    (tmp_path / "one.csv").write_text(f"{columns}\nconv,8,8,3,3,4,8,1,\n")
     told = refusal("count", tmp_path / "one.csv", "--multiplier", folder / "cut.bin")
     assert told == "--multiplier: a SCALE-Sim topology has no weights and codes to multiply; name a network"
