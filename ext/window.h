@@ -52,6 +52,11 @@ int run_loops(Window *w, int threads, Stats *stats);
 int run_depthwise(Window *w, int threads, Stats *stats);
 int prepare_ordered(Window *w);
 void free_ordered(Window *w);
+/* table.c: what is faster than the loops where a multiplier's table serves a layer; 0, or -1 where memory ran out. */
+int prepare_table(Window *w);
+int takes_table(const Window *w, const Tile *tile);
+void turn_codes(const Window *w, const Tile *tile, uint8_t *turned);
+void table_sums(const Window *w, const Tile *tile, const uint8_t *turned, int64_t output, int64_t width, int32_t *sums);
 /* Registers of a tile that saturate at every tap replace what epilogue() stored. */
 void run_ordered(const Window *w, int64_t group, const Tile *tile, int32_t *x, Stats *stats);
 
