@@ -5,6 +5,8 @@ from addersim.arithmetic.datapaths import DATAPATHS as DATAPATHS
 from addersim.arithmetic.datapaths import Datapath as Datapath
 from addersim.arithmetic.fixed import Accumulator as Accumulator
 from addersim.arithmetic.fixed import FixedFormat as FixedFormat
+from addersim.arithmetic.multiplier import MultiplierTable as MultiplierTable
+from addersim.arithmetic.multiplier_files import load_multiplier as load_multiplier
 from addersim.arithmetic.ops import OpCounts as OpCounts
 from addersim.datasets.registry import load as _load_images
 from addersim.errors import AddersimError as AddersimError

@@ -41,6 +41,7 @@ def window(
     y_bytes: int,
     geometry: _Numbers,
     arithmetic: int,
+    products: _Array | None,
     register: tuple[int, int, int, int],
     narrow: bool,
     ordered: _Array | None,

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from addersim import kernels
 from addersim.arithmetic.fixed import FixedFormat, Rounding
+from addersim.arithmetic.multiplier import MultiplierTable
 from addersim.errors import NetworkError, QuantizationError
 from addersim.images import Images, Preprocessing, channels_last, check_images, look_up
 from addersim.layers import AnyIntegerLayer, Engine, IntegerAdd, IntegerAffine, IntegerRelu, IntegerWindow, Run, Shape, Value
@@ -176,6 +177,32 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         """Write one .npz, whole or not at all."""
         save_record(path, self)
 
+    def with_multiplier(self, table: MultiplierTable, layers: Sequence[str] | None = None) -> Program:
+        """The program with the products of multiplying window layers taken from a table; everything else as it is.
+
+        Parameters
+        ----------
+        table
+            The multiplier.
+        layers
+            Names of the layers; None takes all that multiply.
+
+        Raises
+        ------
+        NetworkError
+            For a name that is no multiplying layer's, operands that the table has no products of, or nothing that multiplies.
+        """
+        exact = [one.name for one in self.layers if isinstance(one, IntegerWindow) and one.multiplies]
+        if not exact:
+            raise NetworkError(f"program {self.name}: no layer multiplies, so that a multiplier would change nothing")
+        if strange := [name for name in layers or () if name not in exact]:
+            raise NetworkError(f"layer {strange[0]}: no multiplying layer has this name; known: {', '.join(exact)}")
+        chosen = exact if layers is None else layers
+        changed = tuple(
+            one.with_multiplier(table) if isinstance(one, IntegerWindow) and one.name in chosen else one for one in self.layers
+        )
+        return msgspec.structs.replace(self, layers=changed)
+
     def static_values(self) -> dict[str, Value]:
         """Shape and format of every value, ``input`` included."""
         found = {INPUT: Value.of(self.input_shape, self.input)}
@@ -296,6 +323,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
                     operand_bits=bill.operand_bits,
                     left_out=bill.left_out,
                     nonzero=bill.nonzero,
+                    multiplier=bill.multiplier,
                     output_format=str(output),
                     observed=(observed or {}).get(layer.name),
                     zeros=tuple([zeros[name] for name in stored]) if zeros else (),

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from addersim import kernels
+from addersim.arithmetic.multiplier import MultiplierTable
 from addersim.errors import DataError
 from addersim.format_quantity import how_many
 from addersim.images import Images
@@ -184,6 +185,7 @@ def simulate(
     threshold: float = 0.1,
     progress: Callable[[int], None] | None = None,
     float_predictions: npt.ArrayLike | None = None,
+    multiplier: MultiplierTable | None = None,
 ) -> Simulation:
     """Run a program on images bit for bit.
 
@@ -210,16 +212,20 @@ def simulate(
     float_predictions
         The float network's choice for each image, shape ``(images,)``, in place of `network`: many programs of one network
         then share one float run, ``network.run(images).argmax(axis=1)``. There are no errors of layers.
+    multiplier
+        Multiplies in all multiplying window layers, as `Program.with_multiplier` says, which also takes single layers.
 
     Raises
     ------
     DataError
         For images or labels of the wrong number, shape, type or range.
     NetworkError
-        For a program that gives no scores.
+        For a program that gives no scores, or layers that a multiplier cannot take.
     """
     if len(images) == 0:
         raise DataError(f"program {program.name}: no images to simulate")
+    if multiplier is not None:
+        program = program.with_multiplier(multiplier)
     if network is not None and float_predictions is not None:
         raise DataError(f"program {program.name}: give the float network or its predictions, not both")
     classes = program.outputs

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple, get_args
 
 from addersim.arithmetic.datapaths import DATAPATHS
 from addersim.arithmetic.geometry import Geometry, Pair
+from addersim.arithmetic.multiplier import MultiplierPrice
 from addersim.arithmetic.ops import OPERATIONS, OpCounts, sum_by_key, sum_counts
 from addersim.errors import NetworkError
 from addersim.format_quantity import compact
@@ -203,6 +204,8 @@ class LayerTrace:
     nonzero
         For each size in `GROUPS`, the most weights of a group that are not zero. Known of multiplying layers with zeros; else
         empty.
+    multiplier
+        What is known of the circuit whose products a table gives; None where layers multiply exactly or not at all.
     """
 
     name: str
@@ -223,6 +226,7 @@ class LayerTrace:
     weights_shared: bool = False
     nonzero: tuple[tuple[int, int], ...] = ()
     zeros: tuple[Zeros, ...] = ()
+    multiplier: MultiplierPrice | None = None
 
     def __post_init__(self) -> None:
         if len(self.zeros) not in (0, len(self.inputs)):

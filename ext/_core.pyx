@@ -59,9 +59,9 @@ cdef extern from "core.h":
     int c_window_bounds "window_bounds"(const Kernels *kernels, Arithmetic arithmetic, Type type, const void *weights,
                                         int64_t outputs, int64_t taps, int64_t x_low, int64_t x_high, int64_t *low,
                                         int64_t *high) nogil
-    int window_codes(const Kernels *kernels, Arithmetic arithmetic, const Geometry *g, Type x_type, const void *x,
-                     int64_t x_low, int64_t x_high, Type weights_type, const void *weights, const Epilogue *epilogue,
-                     void *y, int threads, Stats *stats, Stats *codes_stats) nogil
+    int window_codes(const Kernels *kernels, Arithmetic arithmetic, const int32_t *products, const Geometry *g, Type x_type,
+                     const void *x, int64_t x_low, int64_t x_high, Type weights_type, const void *weights,
+                     const Epilogue *epilogue, void *y, int threads, Stats *stats, Stats *codes_stats) nogil
     int affine_codes(const Kernels *kernels, Type type, const void *x, int64_t count, int64_t channels,
                      const int32_t *multiplier, const int64_t *addend, const uint8_t *shift, Rounding rounding, int doubles,
                      const Codes *codes, void *y, int threads, Stats *stats) nogil
@@ -185,11 +185,13 @@ def window_bounds(const uint8_t[::1] weights, int weights_type, int arithmetic, 
 
 
 def window(const uint8_t[::1] x, int x_type, ends, const uint8_t[::1] weights, int weights_type, uint8_t[::1] y, int y_bytes,
-           geometry, int arithmetic, register, bint narrow, const uint8_t[::1] ordered, affine, int kernels, int threads):
+           geometry, int arithmetic, const int32_t[:, ::1] products, register, bint narrow, const uint8_t[::1] ordered, affine,
+           int kernels, int threads):
     """A window layer, and the affine after it where there is one.
 
-    ends: codes that x can hold; register: overflow, bits, smallest and largest value; affine: None, or what scaled() gave,
-    whether ties go to even, and codes. Returns what was seen in the sums, and in the codes.
+    ends: codes that x can hold; products: None, or the terms by the low bytes of x and w; register: overflow, bits, smallest
+    and largest value; affine: None, or what scaled() gave, whether ties go to even, and codes. Returns what was seen in the
+    sums, and in the codes.
     """
     cdef Geometry g = geometry_of(geometry)
     cdef const Kernels *table = kernels_at(kernels)
@@ -199,7 +201,10 @@ def window(const uint8_t[::1] x, int x_type, ends, const uint8_t[::1] weights, i
     cdef Affine scaled
     cdef Stats stats, codes_stats
     cdef const double[:, ::1] doubles
+    cdef const int32_t *terms = NULL
     x_low, x_high = ends
+    if products is not None:
+        terms = &products[0, 0]
     overflow, epilogue.bits, epilogue.low, epilogue.high = register
     epilogue.overflow = <Overflow>overflow
     epilogue.narrow = narrow
@@ -215,7 +220,7 @@ def window(const uint8_t[::1] x, int x_type, ends, const uint8_t[::1] weights, i
         scaled.codes = codes_of(codes)
         epilogue.affine = &scaled
     with nogil:
-        status = window_codes(table, <Arithmetic>arithmetic, &g, <Type>x_type, &x[0], x_low, x_high, <Type>weights_type,
+        status = window_codes(table, <Arithmetic>arithmetic, terms, &g, <Type>x_type, &x[0], x_low, x_high, <Type>weights_type,
                               &weights[0], &epilogue, &y[0], threads, &stats, &codes_stats)
     done(status)
     return (stats.minimum, stats.maximum, stats.overflowed), (codes_stats.minimum, codes_stats.maximum, codes_stats.overflowed)

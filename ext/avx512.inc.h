@@ -1,4 +1,4 @@
-/* AVX-512 F, BW, VL and DQ; with VNNI and VPOPCNTDQ where the includer says so. */
+/* AVX-512 F, BW, VL and DQ; with VNNI, VPOPCNTDQ and VBMI where the includer says so. */
 #include <immintrin.h>
 #include <string.h>
 
@@ -49,6 +49,10 @@ static inline Ints ints_count(Ints count, Ints a, Ints b) {
 }
 static inline Ints ints_from_S8(const void *p) { return _mm512_cvtepi8_epi32(_mm_loadu_si128(p)); }
 static inline Ints ints_from_U8(const void *p) { return _mm512_cvtepu8_epi32(_mm_loadu_si128(p)); }
+/* Into zeros: a gather waits for what its target held. */
+static inline Ints ints_look_up(const int32_t *row, const uint8_t *codes) {
+    return _mm512_mask_i32gather_epi32(ints_zero(), 0xFFFF, ints_from_U8(codes), row, 4);
+}
 static inline Ints ints_from_S16(const void *p) { return _mm512_cvtepi16_epi32(_mm256_loadu_si256(p)); }
 static inline Ints ints_from_U16(const void *p) { return _mm512_cvtepu16_epi32(_mm256_loadu_si256(p)); }
 static inline void ints_widen(int64_t *p, Ints a, int accumulate) {

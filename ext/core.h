@@ -33,6 +33,10 @@ enum {
     CHUNK = 1024,
     MAX_SETS = 5,
     SIGNS = 8, /* of operands in one byte of bits */
+    ROW_PLANES = 2 * 256, /* bytes of one weight's products: the low ones by the code of x, then the high ones */
+    TABLE_WINDOWS = 64,
+    SHORT_TAPS = 256, /* bytes that 16 bits sum */
+    PRODUCTS = 256 * 256, /* of a multiplier's table: rows for the low byte of x, columns for that of w */
 };
 
 /* Sizes saturate: what 63 bits do not hold is INT64_MAX, and allocate() has no memory for that. Operands are not negative.
@@ -152,23 +156,24 @@ typedef struct {
 } Epilogue;
 
 /* Loops that every arithmetic has. Operands come widened; weights of a block of BLOCK outputs are (taps, BLOCK), those of a
-   depthwise layer (taps, channels). Narrow sums fit 32 bits, and so does each of their terms. */
+   depthwise layer (taps, channels). Narrow sums fit 32 bits, and so does each of their terms. `products` is the table of
+   PRODUCTS that the loops of a multiplier's table read, and NULL for all others. */
 typedef struct {
     void (*bounds)(const int32_t *weights, int64_t taps, int32_t x_low, int32_t x_high, int64_t *low, int64_t *high);
-    void (*narrow)(const int32_t *x, const int32_t *weights, int64_t taps, int32_t *sums);
-    void (*wide)(const int32_t *x, const int32_t *weights, int64_t taps, int64_t *sums);
+    void (*narrow)(const int32_t *products, const int32_t *x, const int32_t *weights, int64_t taps, int32_t *sums);
+    void (*wide)(const int32_t *products, const int32_t *x, const int32_t *weights, int64_t taps, int64_t *sums);
     void (*floats)(const float *x, const float *weights, int64_t taps, float *sums);
     /* Registers that saturate at every tap, and whether one did. */
-    void (*ordered)(const int32_t *x, const int32_t *weights, int64_t taps, int64_t low, int64_t high, int64_t *registers,
-                    int64_t *clipped);
+    void (*ordered)(const int32_t *products, const int32_t *x, const int32_t *weights, int64_t taps, int64_t low, int64_t high,
+                    int64_t *registers, int64_t *clipped);
     /* Of up to MAX_WIDTH channels of a depthwise window, its taps at `offsets`. */
-    void (*depthwise_narrow)(Type type, const char *window, const int64_t *offsets, int64_t taps, int64_t count,
-                             const int32_t *weights, int64_t channels, int32_t *sums);
-    void (*depthwise_wide)(Type type, const char *window, const int64_t *offsets, int64_t taps, int64_t count,
-                           const int32_t *weights, int64_t channels, int64_t *sums);
-    void (*depthwise_ordered)(Type type, const char *window, const int64_t *offsets, int64_t taps, int64_t count,
-                              const int32_t *weights, int64_t channels, int64_t low, int64_t high, int64_t *registers,
-                              int64_t *clipped);
+    void (*depthwise_narrow)(const int32_t *products, Type type, const char *window, const int64_t *offsets, int64_t taps,
+                             int64_t count, const int32_t *weights, int64_t channels, int32_t *sums);
+    void (*depthwise_wide)(const int32_t *products, Type type, const char *window, const int64_t *offsets, int64_t taps,
+                           int64_t count, const int32_t *weights, int64_t channels, int64_t *sums);
+    void (*depthwise_ordered)(const int32_t *products, Type type, const char *window, const int64_t *offsets, int64_t taps,
+                              int64_t count, const int32_t *weights, int64_t channels, int64_t low, int64_t high,
+                              int64_t *registers, int64_t *clipped);
     /* Of any number of channels. */
     void (*depthwise_floats)(const char *window, const int64_t *offsets, int64_t taps, int64_t count, const float *weights,
                              int64_t channels, float *y);
@@ -194,6 +199,12 @@ typedef struct {
 typedef struct {
     const char *name;
     Loops loops[ARITHMETICS];
+    /* Sums modulo 2**32 of one output for TABLE_WINDOWS windows, whose codes lie (taps, TABLE_WINDOWS); rows: products by the byte
+       of w, then that of x. */
+    void (*table_sums)(const uint8_t *codes, const uint8_t *weights, int64_t taps, const int32_t *rows, uint32_t *sums);
+    /* The same of products of 16 bits in planes, ROW_PLANES for each byte of w; NULL where that is not faster. */
+    void (*table_plane_sums)(const uint8_t *codes, const uint8_t *weights, int64_t taps, const uint8_t *planes, uint32_t *sums);
+    Loops table; /* of a multiplier's table in place of MAC: codes only, neither bounds nor floats */
     Fast fast[ARITHMETICS];
 
     int64_t (*l1_u8_ceiling)(int64_t steps); /* returns the absolute differences that it took */
@@ -282,8 +293,10 @@ int l1_sign_filter_gradient_f32(const Kernels *kernels, const Geometry *g, const
 /* window.c: smallest and largest exact sum of each output for any x in x_low..x_high (which hold 0). */
 int window_bounds(const Kernels *kernels, Arithmetic arithmetic, Type type, const void *weights, int64_t outputs, int64_t taps, int64_t x_low,
                   int64_t x_high, int64_t *low, int64_t *high);
-int window_codes(const Kernels *kernels, Arithmetic arithmetic, const Geometry *g, Type x_type, const void *x, int64_t x_low, int64_t x_high,
-                 Type weights_type, const void *weights, const Epilogue *epilogue, void *y, int threads, Stats *stats, Stats *codes_stats);
+/* With products, whose operands are bytes, a term is products[low byte of x][low byte of w] in place of the arithmetic's. */
+int window_codes(const Kernels *kernels, Arithmetic arithmetic, const int32_t *products, const Geometry *g, Type x_type, const void *x,
+                 int64_t x_low, int64_t x_high, Type weights_type, const void *weights, const Epilogue *epilogue, void *y, int threads,
+                 Stats *stats, Stats *codes_stats);
 
 /* signs.c: the sign bits of codes, SIGNS in a byte, pixel by pixel and group by group; bits beyond the channels of a group are 0. */
 int64_t sign_bytes(const Geometry *g);

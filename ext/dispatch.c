@@ -18,7 +18,7 @@ int kernel_sets(const Kernels *sets[MAX_SETS]) {
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("fma")) {
         if (__builtin_cpu_supports("avx512vnni")) {
-            if (__builtin_cpu_supports("avx512vpopcntdq")) sets[count++] = avx512popcnt_kernels();
+            if (__builtin_cpu_supports("avx512vpopcntdq") && __builtin_cpu_supports("avx512vbmi")) sets[count++] = avx512popcnt_kernels();
             sets[count++] = avx512vnni_kernels();
         }
         sets[count++] = avx512_kernels();

@@ -42,6 +42,7 @@ static int64_t l1_u8_ceiling(int64_t steps) {
 
 #include "basics.inc.h"
 #include "generic.inc.h"
+#include "table.inc.h"
 #include "training.inc.h"
 #include "epilogue.inc.h"
 #include "depthwise.inc.h"
@@ -51,6 +52,11 @@ static int64_t l1_u8_ceiling(int64_t steps) {
 static const Kernels TABLE = {
     .name = QUOTE(SET),
     .loops = {ADDERSIM_EACH_ARITHMETIC(LOOPS_ROW)},
+    .table = TABLE_LOOPS,
+    .table_sums = table_sums,
+#ifdef HAS_VBMI
+    .table_plane_sums = table_plane_sums,
+#endif
     .fast =
         {
             [L1] =

@@ -58,6 +58,10 @@ static inline Ints ints_count(Ints count, Ints a, Ints b) {
 }
 static inline Ints ints_from_S8(const void *p) { return _mm256_cvtepi8_epi32(_mm_loadl_epi64(p)); }
 static inline Ints ints_from_U8(const void *p) { return _mm256_cvtepu8_epi32(_mm_loadl_epi64(p)); }
+/* Into zeros: a gather waits for what its target held. */
+static inline Ints ints_look_up(const int32_t *row, const uint8_t *codes) {
+    return _mm256_mask_i32gather_epi32(ints_zero(), row, ints_from_U8(codes), ints_minus_one(), 4);
+}
 static inline Ints ints_from_S16(const void *p) { return _mm256_cvtepi16_epi32(_mm_loadu_si128(p)); }
 static inline Ints ints_from_U16(const void *p) { return _mm256_cvtepu16_epi32(_mm_loadu_si128(p)); }
 static inline void ints_widen(int64_t *p, Ints a, int accumulate) {

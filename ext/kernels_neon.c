@@ -53,6 +53,10 @@ static inline Ints ints_from_S8(const void *p) {
 static inline Ints ints_from_U8(const void *p) {
     return vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(vmovl_u8(vreinterpret_u8_u32(vld1_dup_u32(p))))));
 }
+static inline Ints ints_look_up(const int32_t *row, const uint8_t *codes) {
+    const int32_t found[LANES] = {row[codes[0]], row[codes[1]], row[codes[2]], row[codes[3]]};
+    return ints_load(found);
+}
 static inline Ints ints_from_S16(const void *p) { return vmovl_s16(vld1_s16(p)); }
 static inline Ints ints_from_U16(const void *p) { return vreinterpretq_s32_u32(vmovl_u16(vld1_u16(p))); }
 static inline void ints_widen(int64_t *p, Ints a, int accumulate) {

@@ -66,6 +66,7 @@ static inline Ints ints_and(Ints a, Ints b) { EACH(Ints, a.at[i] & b.at[i]); }
 static inline Ints ints_count(Ints count, Ints a, Ints b) { EACH(Ints, count.at[i] + (a.at[i] != b.at[i])); }
 static inline Ints ints_from_S8(const void *p) { EACH(Ints, (uint32_t)((const int8_t *)p)[i]); }
 static inline Ints ints_from_U8(const void *p) { EACH(Ints, ((const uint8_t *)p)[i]); }
+static inline Ints ints_look_up(const int32_t *row, const uint8_t *codes) { EACH(Ints, (uint32_t)row[codes[i]]); }
 static inline Ints ints_from_S16(const void *p) { EACH(Ints, (uint32_t)((const int16_t *)p)[i]); }
 static inline Ints ints_from_U16(const void *p) { EACH(Ints, ((const uint16_t *)p)[i]); }
 static inline void ints_widen(int64_t *p, Ints a, int accumulate) {

@@ -71,8 +71,12 @@ static void ordered_window(const Window *w, int64_t group, int64_t pixel, const 
     const int narrow = w->ordered_narrow && w->fast->ordered_narrow;
     for (int64_t block = w->ordered_blocks[group]; block < w->ordered_blocks[group + 1]; block++) {
         int64_t registers[BLOCK], clipped[BLOCK];
-        (narrow ? w->fast->ordered_narrow : w->loops->ordered)(x, w->ordered_weights + block * w->taps * BLOCK, w->taps,
-                                                               w->epilogue.low, w->epilogue.high, registers, clipped);
+        const int32_t *weights = w->ordered_weights + block * w->taps * BLOCK;
+        if (narrow) {
+            w->fast->ordered_narrow(x, weights, w->taps, w->epilogue.low, w->epilogue.high, registers, clipped);
+        } else {
+            w->loops->ordered(w->products, x, weights, w->taps, w->epilogue.low, w->epilogue.high, registers, clipped);
+        }
         for (int64_t i = 0; i < BLOCK; i++) {
             const int64_t o = w->ordered_outputs[block * BLOCK + i];
             if (o >= 0) {
@@ -96,30 +100,34 @@ typedef struct {
     Tile tile;
     char *sums;
     int32_t *x;
+    uint8_t *codes; /* of table_sums() */
 } Scratch;
 
 static void lay_out(const Window *w, Layout *layout, Scratch *s) {
     tile_lay_out(&w->tiling, layout, &s->tile);
     s->sums = lay_part(layout, w->tiling.windows, MAX_WIDTH * sizeof(int64_t));
     s->x = lay_part(layout, w->taps, sizeof(*s->x));
+    s->codes = lay_part(layout, w->rows ? round_up(w->tiling.windows, TABLE_WINDOWS) : 0, w->taps);
 }
 
 /* MAX_WIDTH outputs at a time of a tile's windows. */
 static void loops_tile(const Window *w, const int32_t *packed, int64_t group, Scratch *s, Stats *stats) {
     const Tile *tile = &s->tile;
     const int narrow = w->epilogue.narrow;
-    const int sum_bytes = narrow ? 4 : 8;
+    const int sum_bytes = narrow ? 4 : 8, table = takes_table(w, tile);
+    if (table) turn_codes(w, tile, s->codes);
     for (int64_t output = 0; output < w->outputs; output += MAX_WIDTH) {
         const int64_t width = smaller(MAX_WIDTH, w->outputs - output);
-        for (int64_t i = 0; i < tile->count; i++) {
+        if (table) table_sums(w, tile, s->codes, group * w->outputs + output, width, (int32_t *)(void *)s->sums);
+        for (int64_t i = 0; i < (table ? 0 : tile->count); i++) {
             window_values(w, tile->windows[i], s->x);
             for (int64_t at = 0; at < width; at += BLOCK) {
                 const int32_t *weights = packed + (output + at) * w->taps;
                 char *sums = s->sums + (i * MAX_WIDTH + at) * sum_bytes;
                 if (narrow) {
-                    w->loops->narrow(s->x, weights, w->taps, (int32_t *)(void *)sums);
+                    w->loops->narrow(w->products, s->x, weights, w->taps, (int32_t *)(void *)sums);
                 } else {
-                    w->loops->wide(s->x, weights, w->taps, (int64_t *)(void *)sums);
+                    w->loops->wide(w->products, s->x, weights, w->taps, (int64_t *)(void *)sums);
                 }
             }
         }
@@ -143,13 +151,14 @@ int run_loops(Window *w, int threads, Stats *stats) {
     w->operand = w->x_type;
     if (tiling_begin(&w->tiling, g, w->kernels, w->x_type, w->operand, 0, element, 0, 1, threads)) return -1;
     plain_sums(w);
+    const int planned = prepare_table(w) == 0;
     Scratch scratch;
     Layout size = {0};
     lay_out(w, &size, &scratch);
     const int64_t padded = round_up(w->outputs, BLOCK);
     int32_t *packed = allocate(times(times(g->groups, padded), w->taps), sizeof(*packed));
     char *memory = allocate(w->tiling.threads, size.bytes);
-    if (packed && memory) {
+    if (planned && packed && memory) {
         for (int64_t block = 0; block < g->groups * padded; block += BLOCK) {
             int64_t outputs[BLOCK];
             for (int64_t i = 0; i < BLOCK; i++) {
@@ -177,9 +186,11 @@ int run_loops(Window *w, int threads, Stats *stats) {
             }
         }
     }
-    const int ready = packed && memory;
+    const int ready = planned && packed && memory;
     free(packed);
     free(memory);
+    free(w->rows);
+    free(w->planes);
     tiling_end(&w->tiling);
     return ready ? 0 : -1;
 }
@@ -199,11 +210,15 @@ static void depthwise_tile(const Window *w, const Tile *tile, const int64_t *off
             void *to = sums + i * MAX_WIDTH * sum_bytes;
             if (bytes) {
                 w->fast->depthwise_bytes(w->x_type, window, offsets, taps, width, (const int16_t *)weights + channel, channels, to);
-            } else if (w->epilogue.narrow) {
-                (w->fast->depthwise_narrow ? w->fast->depthwise_narrow : w->loops->depthwise_narrow)(
-                    w->x_type, window, offsets, taps, width, (const int32_t *)weights + channel, channels, to);
+            } else if (w->epilogue.narrow && w->fast->depthwise_narrow) {
+                w->fast->depthwise_narrow(w->x_type, window, offsets, taps, width, (const int32_t *)weights + channel, channels, to);
             } else {
-                w->loops->depthwise_wide(w->x_type, window, offsets, taps, width, (const int32_t *)weights + channel, channels, to);
+                const int32_t *of_channels = (const int32_t *)weights + channel;
+                if (w->epilogue.narrow) {
+                    w->loops->depthwise_narrow(w->products, w->x_type, window, offsets, taps, width, of_channels, channels, to);
+                } else {
+                    w->loops->depthwise_wide(w->products, w->x_type, window, offsets, taps, width, of_channels, channels, to);
+                }
             }
         }
         w->kernels->epilogue(&w->epilogue, sums, (int)sum_bytes, MAX_WIDTH, tile->count, NULL, channel, width,
@@ -218,8 +233,8 @@ static void depthwise_ordered_tile(const Window *w, const Tile *tile, const int6
     for (int64_t channel = 0; channel < channels; channel += MAX_WIDTH) {
         const int64_t width = smaller(MAX_WIDTH, channels - channel), skip = channel * bytes_of(w->x_type);
         for (int64_t i = 0; i < tile->count; i++) {
-            w->loops->depthwise_ordered(w->x_type, tile->windows[i] + skip, offsets, w->taps, width, weights + channel, channels,
-                                        w->epilogue.low, w->epilogue.high, registers, clipped);
+            w->loops->depthwise_ordered(w->products, w->x_type, tile->windows[i] + skip, offsets, w->taps, width, weights + channel,
+                                        channels, w->epilogue.low, w->epilogue.high, registers, clipped);
             for (int64_t j = 0; j < width; j++) {
                 if (!w->epilogue.ordered[channel + j]) continue;
                 store_result(w, (tile->first + i) * channels + channel + j, registers[j]);

@@ -32,6 +32,7 @@ int window_bounds(const Kernels *kernels, Arithmetic arithmetic, Type type, cons
 /* Which panel, which offsets bring the codes into its operands, and what then makes results of its sums. Returns 0 where the
    arithmetic has no panels. */
 static int choose(Window *w, int64_t weights_high) {
+    if (w->products) return 0;
     const int narrow = w->epilogue.narrow, x_bytes = w->x_type <= U8, bytes = x_bytes && w->weights_type <= U8;
     switch (w->arithmetic) {
         case L1: /* weights of whatever type are clipped to what x can be */
@@ -224,12 +225,13 @@ static int run_signs(Window *w, int threads, Stats *stats) {
     return status;
 }
 
-int window_codes(const Kernels *kernels, Arithmetic arithmetic, const Geometry *g, Type x_type, const void *x, int64_t x_low,
-                 int64_t x_high, Type weights_type, const void *weights, const Epilogue *epilogue, void *y, int threads, Stats *stats,
-                 Stats *codes_stats) {
+int window_codes(const Kernels *kernels, Arithmetic arithmetic, const int32_t *products, const Geometry *g, Type x_type, const void *x,
+                 int64_t x_low, int64_t x_high, Type weights_type, const void *weights, const Epilogue *epilogue, void *y, int threads,
+                 Stats *stats, Stats *codes_stats) {
+    static const Fast none = {0};
     threads = use_threads(threads, work_of(g) / 64);
-    Window w = {.kernels = kernels, .loops = kernels->loops + arithmetic, .fast = kernels->fast + arithmetic, .g = g,
-                .arithmetic = arithmetic, .x_type = x_type, .weights_type = weights_type, .x = x, .weights = weights, .x_low = x_low,
+    Window w = {.kernels = kernels, .loops = products ? &kernels->table : kernels->loops + arithmetic,
+                .fast = products ? &none : kernels->fast + arithmetic, .g = g, .arithmetic = arithmetic, .products = products, .x_type = x_type, .weights_type = weights_type, .x = x, .weights = weights, .x_low = x_low,
                 .x_high = x_high, .epilogue = *epilogue, .taps = taps_of(g), .outputs = g->outputs / g->groups, .y = y};
     int64_t low, high;
     kernels->extremes(weights_type, weights, g->outputs * w.taps, &low, &high);

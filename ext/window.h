@@ -10,6 +10,10 @@ typedef struct {
     const Fast *fast;
     const Geometry *g;
     Arithmetic arithmetic;
+    const int32_t *products; /* of a multiplier's table, or NULL */
+    int32_t *rows;           /* the same by w, then x, where table_sums() serves, or NULL */
+    uint8_t *planes;         /* of them less the smallest, where table_plane_sums() serves, or NULL */
+    uint32_t least;
     Type x_type, weights_type, operand;
     const void *x, *weights;
     int64_t x_low, x_high; /* codes that x can hold, zero included */
@@ -48,6 +52,11 @@ int run_loops(Window *w, int threads, Stats *stats);
 int run_depthwise(Window *w, int threads, Stats *stats);
 int prepare_ordered(Window *w);
 void free_ordered(Window *w);
+/* table.c: what is faster than the loops where a multiplier's table serves a layer; 0, or -1 where memory ran out. */
+int prepare_table(Window *w);
+int takes_table(const Window *w, const Tile *tile);
+void turn_codes(const Window *w, const Tile *tile, uint8_t *turned);
+void table_sums(const Window *w, const Tile *tile, const uint8_t *turned, int64_t output, int64_t width, int32_t *sums);
 /* Registers of a tile that saturate at every tap replace what epilogue() stored. */
 void run_ordered(const Window *w, int64_t group, const Tile *tile, int32_t *x, Stats *stats);
 

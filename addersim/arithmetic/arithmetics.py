@@ -15,7 +15,7 @@ from typing import Any
 from addersim.arithmetic.codecs import CODECS, Codec
 from addersim.errors import FormatError
 
-__all__ = ["ARITHMETICS", "Arithmetic", "arithmetic"]
+__all__ = ["ARITHMETICS", "BY_TABLE", "Arithmetic", "arithmetic"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +102,9 @@ _MAC = Arithmetic(
     paper_operations=("mul", "add"),
     layers=("Conv2d", "Linear"),
 )
+BY_TABLE = replace(_MAC, name="table", title="multiplying by a table", paper_operations=("amul", "add"), layers=())
+"""What a layer of codes sums whose multiplier is a table (`addersim.arithmetic.multiplier`), in place of ``mac``; float layers
+do not have it."""
 _OF_FEW_VALUES = (  # the same sums, of other weights, by other circuits
     ("ternary", "ternary", "ternary", ("add",), ("Ternary2d", "TernaryLinear")),
     ("shift", "shift", "power-of-two", ("shift", "add"), ("Shift2d", "ShiftLinear")),

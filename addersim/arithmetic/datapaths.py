@@ -9,13 +9,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from addersim.arithmetic.arithmetics import ARITHMETICS, Arithmetic
+from addersim.arithmetic.arithmetics import ARITHMETICS, BY_TABLE, Arithmetic
 from addersim.arithmetic.ops import OpCounts
 from addersim.errors import FormatError
 
-__all__ = ["DATAPATHS", "Datapath", "adder_circuits", "datapath", "datapaths_of"]
+__all__ = ["DATAPATHS", "TABLE_BITS", "Datapath", "adder_circuits", "datapath", "datapaths_of", "table_datapath"]
 
 _ADDER = "l1-"
+_TABLE, _TABLE_OF_MAGNITUDES = "table", "table-magnitude"
+TABLE_BITS = 8
+"""Operands of a multiplier's table: however few the codes' bits are, the circuit is that wide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,11 @@ class Datapath:
         return OpCounts([((op, operand_bits), taps) for op in self.arithmetic.paper_operations])
 
 
+def table_datapath(signed: bool) -> str:
+    """Name of the datapath of a multiplier that is a table."""
+    return _TABLE if signed else _TABLE_OF_MAGNITUDES
+
+
 _L1, _L2, _MAC, _XNOR = (ARITHMETICS[name] for name in ("l1", "l2", "mac", "xnor"))
 _TERNARY, _SHIFT, _APOT = (ARITHMETICS[name] for name in ("ternary", "shift", "apot"))
 _RECORDS = (
@@ -81,6 +89,15 @@ _RECORDS = (
         ("shift", "shift", "mux", "mux", "add", "xor"),
         "add",
         "x is shifted twice, each or neither is taken, and their sum or its inverse is added",
+    ),
+    Datapath(_TABLE, BY_TABLE, ("amul",), "add", "a multiplier of signed bytes, known by its table of products"),
+    # The product is twice as wide as its operands; the missing +1 of its inverse enters as the sum's carry.
+    Datapath(
+        _TABLE_OF_MAGNITUDES,
+        BY_TABLE,
+        ("amul", "xor", "xor"),
+        "add",
+        "a multiplier of unsigned bytes, known by its table, on magnitudes; the product is inverted where signs differ",
     ),
     # A tree that counts n bits has about one full adder a bit.
     Datapath(

@@ -21,6 +21,7 @@ OPERATIONS: Mapping[str, str] = MappingProxyType(
         "mux": "choice of one of two words",
         "xor": "bitwise exclusive or of two words (conditional inversion)",
         "mul": "integer multiplication; the bits are those of the wider operand",
+        "amul": "product from a multiplier's own table, such as an approximate one's; 8 bits wide",
         "shift": "arithmetic shift by a variable amount, with rounding",
     }
 )

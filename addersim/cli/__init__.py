@@ -7,7 +7,22 @@ import warnings
 
 import typer
 
-from addersim.cli import check, compare, count, demo, estimate, finetune, list_, lower, report, search, simulate, sweep, train
+from addersim.cli import (
+    check,
+    compare,
+    count,
+    demo,
+    estimate,
+    finetune,
+    list_,
+    lower,
+    multiplier,
+    report,
+    search,
+    simulate,
+    sweep,
+    train,
+)
 from addersim.cli.streams import complain, drop_output, prepare_output
 from addersim.cli.usage import UsageError, out_of_memory_told, stopped_told, told
 from addersim.errors import AddersimError, lacks_memory
@@ -23,7 +38,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for verb in (demo, simulate, count, estimate, compare, sweep, search, report, lower, train, finetune, check):
+for verb in (demo, simulate, count, estimate, compare, sweep, search, report, lower, train, finetune, multiplier, check):
     app.command(verb.__name__.rpartition(".")[2])(verb.run)
 app.command("list")(list_.run)
 

@@ -72,6 +72,7 @@ def run(
     accumulator: options.AccumulatorText = None,
     datapath: options.Datapath = None,
     circuit: options.Circuit = None,
+    multiplier: options.Multiplier = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Also write the page and its tables here.")] = None,
     json: options.Json = False,
 ) -> None:
@@ -86,11 +87,13 @@ def run(
     prices = {one.table: load_table(one.table) for one in asked}
     chosen = options.datapaths(datapath, circuit)
     circuits = options.adder_circuit(chosen)
+    tables = options.multipliers(multiplier)
     traces = {
         (name, width): counted(
             name,
             options.quantization(width, None, None, layer, accumulator, circuit=circuits, ends_bits=ends),
             chosen,
+            tables,
         )
         for name, width in dict.fromkeys((one.network, one.bits) for one in asked)
     }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,6 +13,7 @@ from addersim.cli.output import print_json, print_table, say
 from addersim.errors import ConfigError
 
 if TYPE_CHECKING:
+    from addersim.arithmetic.multiplier import MultiplierTable
     from addersim.frontends.scalesim.topology import Topology
     from addersim.network import Network
     from addersim.program import Program
@@ -30,6 +32,7 @@ def run(
     accumulator: options.AccumulatorText = None,
     datapath: options.Datapath = None,
     circuit: options.Circuit = None,
+    multiplier: options.Multiplier = None,
     json: options.Json = False,
 ) -> None:
     """Count the operations of a network for one image."""
@@ -40,7 +43,7 @@ def run(
     from addersim.network import Network
 
     found = load(network, countable=True)
-    trace = counted(found, rules, chosen, convention=convention)
+    trace = counted(found, rules, chosen, options.multipliers(multiplier), convention=convention)
     totals = trace.totals(found.totals().parameters if isinstance(found, Network) else None)
     options.check_used(chosen, [trace])
     if json:
@@ -58,6 +61,7 @@ def counted(
     network: str | Network | Program | Topology,
     rules: Quantization,
     datapaths: Sequence[str] = (),
+    multipliers: Mapping[str, MultiplierTable] = MappingProxyType({}),
     *,
     convention: str = "hardware",
 ) -> Trace:
@@ -67,10 +71,12 @@ def counted(
 
     found = load(network, countable=True) if isinstance(network, str) else network
     if isinstance(found, Topology):
+        if multipliers:
+            raise ConfigError("--multiplier: a SCALE-Sim topology has no weights and codes to multiply; name a network")
         if len(datapaths) > 1:
             raise ConfigError(f"--datapath: found {', '.join(datapaths)}; a SCALE-Sim topology takes one for all its layers")
         return topology_trace(found, datapaths[0] if datapaths else "mac", rules, convention)
-    return options.counts(found, rules, convention)
+    return options.counts(found, rules, convention, multipliers)
 
 
 def _words(one: LayerTrace | Trace) -> str:

@@ -40,6 +40,7 @@ def run(
     accumulator: options.AccumulatorText = None,
     datapath: options.Datapath = None,
     circuit: options.Circuit = None,
+    multiplier: options.Multiplier = None,
     objective: Annotated[
         str | None,
         typer.Option(help="What the tiling of each layer minimises: energy (default), latency, dram, energy-delay."),
@@ -63,7 +64,7 @@ def run(
     chosen = options.datapaths(datapath, circuit)
     circuits = options.adder_circuit(chosen)
     rules = options.quantization(bits, weight_bits, activation_bits, layer, accumulator, circuit=circuits, ends_bits=ends)
-    trace = counted(network, rules, chosen)
+    trace = counted(network, rules, chosen, options.multipliers(multiplier))
     options.check_used(chosen, [trace])
     machine = sized(trace, load_accelerator(accelerator), batch, area_budget, pes, throughput, area_table)
     area = estimate_area(trace, machine, area_table)

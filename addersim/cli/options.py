@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,6 +15,7 @@ from addersim.inputs import limits
 from addersim.inputs.limits import BATCH, BITS, ELEMENTS, IMAGES, THREADS, read_number, shown
 
 if TYPE_CHECKING:
+    from addersim.arithmetic.multiplier import MultiplierTable
     from addersim.network import Network
     from addersim.program import Program
     from addersim.quantization.rules import Quantization
@@ -87,6 +90,15 @@ Datapath = Annotated[
         "--datapath",
         help="Datapath of an arithmetic's layers (addersim list datapaths), in short 2a (default), 1c1a or xor for adder "
         "layers; several with commas. A SCALE-Sim topology takes one for all layers: mac by default.",
+    ),
+]
+Multiplier = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--multiplier",
+        metavar="[LAYER=]FILE",
+        help="Products of all multiplying layers, or of one, from a table of 256 x 256: .npy, .npz, .csv, raw numbers, or a "
+        "TOML file that names one and states its energy; repeatable.",
     ),
 ]
 Circuit = Annotated[list[str] | None, typer.Option("--circuit", hidden=True, help="Former name of --datapath.")]
@@ -183,13 +195,40 @@ def check_computed(chosen: Sequence[str], networks: Iterable[Network | Program],
         check_used(chosen, [counts(network, rules) for network in networks])
 
 
-def counts(network: Network | Program, rules: Quantization, convention: str = "hardware") -> Trace:
+def multipliers(given: list[str] | None) -> dict[str, MultiplierTable]:
+    """Tables by layer, that of all layers first and under an empty name. Raises ConfigError."""
+    from addersim.arithmetic.multiplier_files import load_multiplier
+
+    found: dict[str, MultiplierTable] = {}
+    for text in given or ():
+        layer, equals, path = ("", "", text) if os.path.lexists(text) else text.partition("=")
+        layer, path = (layer, path) if equals else ("", text)
+        if layer in found:
+            raise ConfigError(f"--multiplier: given twice for {f'layer {layer}' if layer else 'all layers'}; give one table")
+        found[layer] = load_multiplier(path)
+    return dict(sorted(found.items()))
+
+
+def with_multipliers(program: Program, chosen: Mapping[str, MultiplierTable]) -> Program:
+    """A program whose layers multiply as options say."""
+    for layer, table in chosen.items():
+        program = program.with_multiplier(table, [layer] if layer else None)
+    return program
+
+
+def counts(
+    network: Network | Program,
+    rules: Quantization,
+    convention: str = "hardware",
+    multipliers: Mapping[str, MultiplierTable] = MappingProxyType({}),
+) -> Trace:
     """Facts of a network, which the rules quantise, or of a program, from shapes alone."""
     from addersim.network import Network
     from addersim.quantization.pipeline import quantize
     from addersim.simulation import count
 
-    return count(quantize(network, None, rules) if isinstance(network, Network) else network, convention)
+    program = quantize(network, None, rules) if isinstance(network, Network) else network
+    return count(with_multipliers(program, multipliers), convention)
 
 
 def check_used(chosen: Sequence[str], traces: Iterable[Trace]) -> None:

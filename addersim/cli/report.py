@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,6 +16,7 @@ from addersim.format_quantity import how_many
 from addersim.tabular import percent, show
 
 if TYPE_CHECKING:
+    from addersim.arithmetic.multiplier import MultiplierTable
     from addersim.network import Network
     from addersim.program import Program
     from addersim.quantization.rules import Quantization
@@ -37,6 +39,7 @@ def run(
     accumulator: options.AccumulatorText = None,
     datapath: options.Datapath = None,
     circuit: options.Circuit = None,
+    multiplier: options.Multiplier = None,
     clip_weights: options.ClipWeights = None,
     calibration: options.Calibration = None,
     correction: options.Correction = None,
@@ -68,7 +71,8 @@ def run(
     )
     loaded = [load_network_or_program(name) for name in networks]  # all of them before the first hour of work
     options.check_computed(chosen, loaded, how)
-    results = [result_of(network, how, data, root, limit, accelerator, table, threads) for network in loaded]
+    tables = options.multipliers(multiplier)
+    results = [result_of(network, how, data, root, limit, accelerator, table, threads, tables) for network in loaded]
     finish(results, output, "addersim report", json)
 
 
@@ -81,15 +85,16 @@ def result_of(
     accelerator: str,
     table: str,
     threads: int | None = None,
+    multipliers: Mapping[str, MultiplierTable] = MappingProxyType({}),
 ) -> Result:
     """One network, simulated and priced; or counted and priced, where there are no images."""
     from addersim.datasets.find import NO_DATA, default_data
     from addersim.results.result import evaluate
 
     if data == NO_DATA or (data is None and default_data(network) == NO_DATA):
-        counted = options.counts(network, how)
+        counted = options.counts(network, how, multipliers=multipliers)
         return evaluate(counted, accelerator, table, name=network.name, notes={**network.metadata, "images": NO_IMAGES})
-    program, simulation, test, calibrated = simulated(network, how, data, root, limit, threads=threads)
+    program, simulation, test, calibrated = simulated(network, how, data, root, limit, multipliers, threads=threads)
     notes = {**program.metadata, "data": test.images.name, "calibration": calibrated}
     return evaluate(
         simulation.trace,

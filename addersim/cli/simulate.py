@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,6 +16,7 @@ from addersim.format_quantity import how_many
 from addersim.tabular import percent
 
 if TYPE_CHECKING:
+    from addersim.arithmetic.multiplier import MultiplierTable
     from addersim.datasets.own import FoundImages
     from addersim.datasets.records import Images
     from addersim.network import Network
@@ -39,6 +41,7 @@ def run(
     accumulator: options.AccumulatorText = None,
     datapath: options.Datapath = None,
     circuit: options.Circuit = None,
+    multiplier: options.Multiplier = None,
     clip_weights: options.ClipWeights = None,
     calibration: options.Calibration = None,
     weight_rounding: options.WeightRounding = None,
@@ -72,14 +75,17 @@ def run(
     alone = alone_on_output(save_program, json=json)
     found = load_network_or_program(network)
     options.check_computed(chosen, [found], how)
-    program, result, test, calibrated = simulated(found, how, data, root, limit, reference=reference, threads=threads)
+    program, result, test, calibrated = simulated(
+        found, how, data, root, limit, options.multipliers(multiplier), reference=reference, threads=threads
+    )
     if save_program:
         program.save(save_program)
     if alone:
         return
     if json:
         more = {} if result.accuracy is not None else {"predictions": _predictions(result, test.images)}
-        print_json(result.to_dict() | {"data": test.images.name, "calibration": calibrated} | more)
+        told = {"data": test.images.name, "calibration": calibrated, "multipliers": _multipliers(result)}
+        print_json(result.to_dict() | told | more)
     else:
         _print(result, test, calibrated)
 
@@ -90,6 +96,7 @@ def simulated(
     data: str | None,
     root: Path | None,
     limit: int | None,
+    multipliers: Mapping[str, MultiplierTable] = MappingProxyType({}),
     *,
     reference: bool = False,
     threads: int | None = None,
@@ -111,6 +118,7 @@ def simulated(
         warned, calibrated = tuple(dict.fromkeys((*warned, *chosen.warnings))), chosen.words
     else:
         floats, program = None, network
+    program = options.with_multipliers(program, multipliers)
     with progress(len(images), f"simulating {program.name}") as advance:
         result = simulate(
             program,
@@ -154,6 +162,7 @@ def _print(result: Simulation, test: FoundImages, calibrated: str) -> None:
         "images": test.words,
         "calibration": calibrated,
         "preprocessing": result.preprocessing,
+        "multiplier": "; ".join(f"{name} in {', '.join(layers)}" for name, layers in _multipliers(result).items()),
         "input": f"{result.input}, {percent(result.input_clipped)} of its values clipped",
         "float accuracy": percent(result.accuracy_float),
         "fixed-point accuracy": percent(result.accuracy) or "not known: the images have no labels",
@@ -167,6 +176,15 @@ def _print(result: Simulation, test: FoundImages, calibrated: str) -> None:
             say_fact(name, value)
     for warning in result.warnings:
         say(f"warning: {warning}")
+
+
+def _multipliers(result: Simulation) -> dict[str, list[str]]:
+    """Layers by the name of the table that multiplies in them."""
+    found: dict[str, list[str]] = {}
+    for layer in result.trace.layers:
+        if layer.multiplier is not None:
+            found.setdefault(layer.multiplier.name, []).append(layer.name)
+    return found
 
 
 def _most_frequent(found: Mapping[str, int]) -> str:

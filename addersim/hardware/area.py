@@ -28,6 +28,7 @@ from addersim.hardware.dataflow.stationary import systolic_dataflow
 from addersim.hardware.load import load_accelerator
 from addersim.hardware.prices.csv_file import load_table
 from addersim.hardware.prices.macros import Macros, macros_of
+from addersim.hardware.prices.multipliers import with_multiplier
 from addersim.hardware.prices.table import EnergyTable, Figure
 from addersim.hardware.traffic import sum_bits
 from addersim.tabular import Row, Tabular
@@ -198,7 +199,7 @@ def estimate_area(
     [747, 1256]
     """
     machine = accelerator if isinstance(accelerator, Accelerator) else load_accelerator(accelerator)
-    figures = table if isinstance(table, EnergyTable) else load_table(table)
+    figures = with_multiplier(table if isinstance(table, EnergyTable) else load_table(table), trace.layers)
     parts: list[AreaPart] = []
     missing: list[str] = []
     for circuit in inventory(trace, machine, figures):

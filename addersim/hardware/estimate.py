@@ -31,6 +31,7 @@ from addersim.hardware.load import load_accelerator
 from addersim.hardware.prices.csv_file import load_table
 from addersim.hardware.prices.data_movement import MovementEnergy
 from addersim.hardware.prices.missing import LayersNeeding
+from addersim.hardware.prices.multipliers import check_energy_stated, with_multiplier
 from addersim.hardware.prices.operations import operation_energies
 from addersim.hardware.prices.table import EnergyTable
 from addersim.hardware.residency import Residency, residencies
@@ -104,7 +105,8 @@ def estimate(
     if compat == "scalesim":
         layers = tuple(scalesim_layer(layer, machine, images) for layer in trace.layers)
         return _cost(trace, machine, images, "none", layers, (), compat)
-    energies = table if isinstance(table, EnergyTable) else load_table(table)
+    energies = with_multiplier(table if isinstance(table, EnergyTable) else load_table(table), trace.layers)
+    check_energy_stated(energies, trace.layers)
     per_operation = operation_energies(trace.layers, energies)
     used = [UnitEnergyUsed(f"{op} {bits} bit", "operation", energy) for (op, bits), energy in sorted(per_operation.items())]
     if trace.convention == "paper":

@@ -166,6 +166,20 @@ def check_arithmetic(arithmetic: str, accumulator_bits: int | None, overflow: Ac
     return Accumulator(accumulator_bits, overflow)
 
 
+def check_products(products: object, arithmetic: str, *operands: npt.DTypeLike) -> Array | None:
+    """The table of a multiplier, int32 ``(256, 256)``, whose rows and columns codes of one byte find whatever they hold."""
+    if products is None:
+        return None
+    found = check_array("products", products, ("int32",))
+    if found.shape != (256, 256):
+        raise FormatError(f"products: shape {found.shape}; a multiplier's table has (256, 256)")
+    if arithmetic != "mac":
+        raise FormatError(f"products: a multiplier's table takes the place of mac, not of {arithmetic}")
+    if wide := [kind for one in operands if (kind := np.dtype(one)).itemsize > 1]:
+        raise FormatError(f"products: a multiplier's table takes codes of int8 or uint8, found {wide[0].name}")
+    return found
+
+
 def check_exact(register: Accumulator, minimum: int, maximum: int) -> None:
     """Refuse sums that left a register which promised to hold them."""
     if register.overflow == "exact" and register.bits and not register.minimum <= minimum <= maximum <= register.maximum:
@@ -201,7 +215,7 @@ def check_constants(
     return found[0], found[1], found[2]
 
 
-def check_products(x: Array, multiplier: Array, addend: Array) -> None:
+def check_affine_products(x: Array, multiplier: Array, addend: Array) -> None:
     """64 bits for every product of an affine."""
     low, high = CODE_ENDS[x.dtype]
     if not x.size or largest_product(max(-low, high), multiplier, addend) < MAX_PRODUCT:

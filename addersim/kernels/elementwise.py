@@ -13,12 +13,12 @@ from addersim.kernels.checks import (
     CODES,
     INTEGERS,
     CodesResult,
+    check_affine_products,
     check_array,
     check_constants,
     check_format,
     check_levels,
     check_product,
-    check_products,
     check_shapes,
     check_threads,
     largest_product,
@@ -74,7 +74,7 @@ def affine(
     x = check_array("x", x, INTEGERS)
     check_format(output, overflow, then)
     multiplier, addend, shift = check_constants(x.shape, multiplier, addend, shift, rounding)
-    check_products(x, multiplier, addend)
+    check_affine_products(x, multiplier, addend)
     count, y = check_threads(threads), np.empty(x.shape, (then or output).dtype)
     if not y.size:
         return CodesResult(y, 0, 0, 0)

@@ -26,6 +26,7 @@ from addersim.kernels.checks import (
     check_format,
     check_kind,
     check_moves,
+    check_products,
     check_threads,
 )
 from addersim.kernels.core import (
@@ -63,7 +64,7 @@ class PreparedWindow:
     ----------
     kind
         Type of x.
-    weights, arithmetic, register, geometry
+    weights, arithmetic, products, register, geometry
         The layer.
     word
         Type of the accumulator words.
@@ -76,6 +77,7 @@ class PreparedWindow:
     kind: np.dtype[Any]
     weights: Array
     arithmetic: str
+    products: Array | None
     register: Accumulator
     geometry: Geometry
     word: type[np.signedinteger[Any]]
@@ -97,7 +99,8 @@ class PreparedWindow:
         if not (self.values_matter and x.size):
             return self.sums
         ends = min(int(x.min()), 0), max(int(x.max()), 0)
-        return Sums.of(Bounds.of(self.weights, self.arithmetic, ends), self.arithmetic, self.register, ends)
+        bounds = Bounds.of(self.weights, self.arithmetic, ends, self.products)
+        return Sums.of(bounds, self.arithmetic, self.register, ends)
 
     def run(
         self, x: Array, y: Array, sums: Sums, threads: int, affine_numbers: tuple[Array, bool, tuple[int, ...]] | None = None
@@ -113,6 +116,7 @@ class PreparedWindow:
             y.dtype.itemsize,
             geometry_numbers(self.geometry, x, y),
             ARITHMETIC_NUMBERS[self.arithmetic],
+            self.products,
             sums.handling,
             sums.narrow,
             sums.ordered,
@@ -169,16 +173,24 @@ class PreparedWindowAffine:
         return sums.fuses(self.constants, self.rounding)
 
 
-def window_of(kind: np.dtype[Any], weights: Array, arithmetic: str, moves: Moves, register: Accumulator) -> PreparedWindow:
-    """A window that borrows its weights."""
+def window_of(
+    kind: np.dtype[Any],
+    weights: Array,
+    arithmetic: str,
+    moves: Moves,
+    register: Accumulator,
+    products: Array | None = None,
+) -> PreparedWindow:
+    """A window that borrows its weights and its multiplier's table."""
     weights = check_array("weights", weights, CODES)
+    products = check_products(products, arithmetic, kind, weights.dtype)
     geometry, ends = check_moves(weights, moves), CODE_ENDS[kind]
-    bounds = Bounds.of(weights, arithmetic, ends)
+    bounds = Bounds.of(weights, arithmetic, ends, products)
     small = register.overflow != "exact" and register.bits is not None and register.bits <= 32
     word = np.int32 if small or bounds.within(*INT32) else np.int64
     values_matter = ARITHMETICS[arithmetic].degree > 1 and not (bounds.within(*INT32) and bounds.held_by(register))
     sums = Sums.of(bounds, arithmetic, register, ends)
-    return PreparedWindow(kind, weights, arithmetic, register, geometry, word, sums, values_matter)
+    return PreparedWindow(kind, weights, arithmetic, products, register, geometry, word, sums, values_matter)
 
 
 def _own(values: Array) -> Array:
@@ -193,6 +205,7 @@ def prepare_window(
     weights: Array,
     *,
     arithmetic: str,
+    products: Array | None = None,
     accumulator_bits: int | None = None,
     overflow: AccumulatorOverflow = "exact",
     **moves: Unpack[Moves],
@@ -203,8 +216,8 @@ def prepare_window(
     ----------
     kind
         Type of x: int8, uint8, int16 or uint16.
-    weights, arithmetic, stride, padding, far_padding, dilation, groups, accumulator_bits, overflow
-        As in `window`. The weights are copied: changing them later changes nothing.
+    weights, arithmetic, products, stride, padding, far_padding, dilation, groups, accumulator_bits, overflow
+        As in `window`. The arrays are copied: changing them later changes nothing.
 
     Returns
     -------
@@ -218,7 +231,8 @@ def prepare_window(
     """
     register = check_arithmetic(arithmetic, accumulator_bits, overflow)
     weights = _own(check_array("weights", weights, CODES))
-    return window_of(check_kind(kind), weights, arithmetic, moves, register)
+    own = None if products is None else _own(check_array("products", products, ("int32",)))
+    return window_of(check_kind(kind), weights, arithmetic, moves, register, own)
 
 
 def prepare_window_affine(

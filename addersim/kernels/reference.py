@@ -6,7 +6,7 @@ come in the order kernel row, kernel column, input channel. ``threads`` is taken
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, Unpack
 
@@ -27,6 +27,7 @@ from addersim.kernels.checks import (
     Moves,
     WindowResult,
     check_adaptive,
+    check_affine_products,
     check_arithmetic,
     check_array,
     check_constants,
@@ -108,11 +109,19 @@ def _operands(x: Array, weights: Array, geometry: Geometry, sizes: Pair) -> Iter
             yield operand, weights[:, row, column, channel]
 
 
+def _term(arithmetic: str, products: Array | None) -> Callable[[Array, Array], Array]:
+    """One tap: the arithmetic's, or what a multiplier's table has for the low bytes of its operands."""
+    if products is None:
+        return ARITHMETICS[arithmetic].term
+    return lambda x, w: products[x & 255, w & 255].astype(np.int64)
+
+
 def window(
     x: Array,
     weights: Array,
     *,
     arithmetic: str,
+    products: Array | None = None,
     accumulator_bits: int | None = None,
     overflow: AccumulatorOverflow = "exact",
     threads: int | None = None,
@@ -121,19 +130,21 @@ def window(
     """As `addersim.kernels.window`; the register is handled after every tap."""
     x, weights = check_array("x", x, CODES), check_array("weights", weights, CODES)
     register = check_arithmetic(arithmetic, accumulator_bits, overflow)
+    term = _term(arithmetic, check_products(products, arithmetic, x.dtype, weights.dtype))
     check_threads(threads)
     geometry, shape = check_window(x, weights, moves)
     exact, held, changed = np.zeros((3, *shape), np.int64)
     for operand, weight in _operands(x.astype(np.int64), weights.astype(np.int64), geometry, (shape[1], shape[2])):
-        term = ARITHMETICS[arithmetic].term(operand, weight)
-        exact += term
-        after = _held(held + term, register)
-        changed |= after != held + term
+        one = term(operand, weight)
+        exact += one
+        after = _held(held + one, register)
+        changed |= after != held + one
         held = after
     overflowed = changed if overflow == "saturate" else held != exact
     ends = (int(exact.min()), int(exact.max())) if exact.size else (0, 0)
     check_exact(register, *ends)
-    return WindowResult(held.astype(_word(x, weights, arithmetic, register)), *ends, int(np.count_nonzero(overflowed)))
+    word = _word(x, weights, term, ARITHMETICS[arithmetic].falls, register)
+    return WindowResult(held.astype(word), *ends, int(np.count_nonzero(overflowed)))
 
 
 def _held(values: Array, register: Accumulator) -> Array:
@@ -145,13 +156,15 @@ def _held(values: Array, register: Accumulator) -> Array:
     return np.clip(values, register.minimum, register.maximum)
 
 
-def _word(x: Array, weights: Array, arithmetic: str, register: Accumulator) -> type[np.signedinteger[Any]]:
+def _word(
+    x: Array, weights: Array, term: Callable[[Array, Array], Array], falls: bool, register: Accumulator
+) -> type[np.signedinteger[Any]]:
     """int32 where no x of its type, with these weights, gives a sum beyond 32 bits, or the register is that narrow."""
-    ends = np.array([np.iinfo(x.dtype).min, 0, np.iinfo(x.dtype).max], np.int64)
-    terms = ARITHMETICS[arithmetic].term(ends, weights.astype(np.int64).reshape(len(weights), -1, 1))
-    low, high = terms.min(axis=2).sum(axis=1).min(), terms.max(axis=2).sum(axis=1).max()
-    if ARITHMETICS[arithmetic].falls:
-        high = 0
+    least, most = np.iinfo(x.dtype).min, np.iinfo(x.dtype).max
+    codes = np.arange(least, most + 1) if x.dtype.itemsize == 1 else np.array([least, 0, most], np.int64)
+    terms = term(codes, weights.astype(np.int64).reshape(len(weights), -1, 1))
+    lows, highs = np.minimum(terms.min(axis=2), 0), np.maximum(terms.max(axis=2), 0)
+    low, high = lows.sum(axis=1).min(), 0 if falls else highs.sum(axis=1).max()
     small = register.overflow != "exact" and register.bits is not None and register.bits <= 32
     return np.int32 if small or (low >= -(2**31) and high < 2**31) else np.int64
 
@@ -181,7 +194,7 @@ def affine(
     x = check_array("x", x, INTEGERS)
     check_format(output, overflow, then)
     multiplier, addend, shift = check_constants(x.shape, multiplier, addend, shift, rounding)
-    check_products(x, multiplier, addend)
+    check_affine_products(x, multiplier, addend)
     check_threads(threads)
     return _into(shift_right(x.astype(np.int64) * multiplier + addend, shift, rounding), output, overflow, then)
 
@@ -195,6 +208,7 @@ def window_affine(
     *,
     arithmetic: str,
     output: FixedFormat,
+    products: Array | None = None,
     accumulator_bits: int | None = None,
     overflow: AccumulatorOverflow = "exact",
     rounding: Rounding = "half-even",
@@ -204,9 +218,8 @@ def window_affine(
     **moves: Unpack[Moves],
 ) -> FusedResult:
     """As `addersim.kernels.window_affine`: one after the other."""
-    sums = window(
-        x, weights, arithmetic=arithmetic, accumulator_bits=accumulator_bits, overflow=overflow, threads=threads, **moves
-    )
+    how: dict[str, Any] = {"arithmetic": arithmetic, "products": products}
+    sums = window(x, weights, **how, accumulator_bits=accumulator_bits, overflow=overflow, threads=threads, **moves)
     codes = affine(
         sums.values, multiplier, addend, shift, output=output, rounding=rounding, overflow=output_overflow, then=then
     )
@@ -219,15 +232,15 @@ def prepare_window(
     weights: Array,
     *,
     arithmetic: str,
+    products: Array | None = None,
     accumulator_bits: int | None = None,
     overflow: AccumulatorOverflow = "exact",
     **moves: Unpack[Moves],
 ) -> partial[WindowResult]:
     """See `addersim.kernels.prepare_window`: here everything is found out at each call, for x of any type."""
     check_kind(kind)
-    return partial(
-        window, weights=weights, arithmetic=arithmetic, **moves, accumulator_bits=accumulator_bits, overflow=overflow
-    )
+    how: dict[str, Any] = {"arithmetic": arithmetic, "products": products}
+    return partial(window, weights=weights, **how, **moves, accumulator_bits=accumulator_bits, overflow=overflow)
 
 
 def prepare_window_affine(

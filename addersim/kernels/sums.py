@@ -31,8 +31,13 @@ class Bounds:
     highest: int
 
     @classmethod
-    def of(cls, weights: Array, arithmetic: str, ends: Pair) -> Bounds:
-        """Bounds of a layer's sums."""
+    def of(cls, weights: Array, arithmetic: str, ends: Pair, products: Array | None = None) -> Bounds:
+        """Bounds of a layer's sums, and where a multiplier's table gives the terms of those of any number of its taps."""
+        if products is not None:
+            rows, columns = products[np.arange(ends[0], ends[1] + 1) & 255], weights.reshape(len(weights), -1).view(np.uint8)
+            lows, highs = rows.min(axis=0).clip(max=0), rows.max(axis=0).clip(min=0)
+            least, most = (end[columns].sum(axis=1, dtype=np.int64) for end in (lows, highs))
+            return cls(least, most, int(least.min()), int(most.max()))
         least, most = np.empty((2, len(weights)), np.int64)
         taps = weights.size // len(weights)
         core.window_bounds(

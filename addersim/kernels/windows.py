@@ -30,6 +30,7 @@ def window(
     weights: Array,
     *,
     arithmetic: str,
+    products: Array | None = None,
     accumulator_bits: int | None = None,
     overflow: AccumulatorOverflow = "exact",
     threads: int | None = None,
@@ -48,6 +49,9 @@ def window(
         Codes ``(outputs, kernel_height, kernel_width, channels / groups)``, of any of these types, for l1 on x's scale.
     arithmetic
         A name in `addersim.arithmetic.arithmetics.ARITHMETICS`.
+    products
+        What a multiplier gives in place of ``x * w``, for ``mac`` on codes of one byte: int32 ``(256, 256)``, a row for each
+        low byte of x (of -1 it is 255) and a column for each of w. None multiplies.
     stride, padding, far_padding, dilation, groups
         See `addersim.arithmetic.geometry.Geometry`.
     accumulator_bits, overflow
@@ -75,7 +79,7 @@ def window(
     """
     register = check_arithmetic(arithmetic, accumulator_bits, overflow)
     x = check_array("x", x, CODES)
-    return window_of(x.dtype, weights, arithmetic, moves, register)(x, threads=threads)
+    return window_of(x.dtype, weights, arithmetic, moves, register, products)(x, threads=threads)
 
 
 def window_affine(
@@ -87,6 +91,7 @@ def window_affine(
     *,
     arithmetic: str,
     output: FixedFormat,
+    products: Array | None = None,
     accumulator_bits: int | None = None,
     overflow: AccumulatorOverflow = "exact",
     rounding: Rounding = "half-even",
@@ -99,7 +104,7 @@ def window_affine(
 
     Parameters
     ----------
-    x, weights, arithmetic, stride, padding, far_padding, dilation, groups, accumulator_bits, overflow, threads
+    x, weights, arithmetic, products, stride, padding, far_padding, dilation, groups, accumulator_bits, overflow, threads
         As in `window`.
     multiplier, addend, shift, output, rounding, then
         As in `affine`, one value an output of the window layer.
@@ -117,7 +122,7 @@ def window_affine(
     """
     register = check_arithmetic(arithmetic, accumulator_bits, overflow)
     x = check_array("x", x, CODES)
-    layer = window_of(x.dtype, weights, arithmetic, moves, register)
+    layer = window_of(x.dtype, weights, arithmetic, moves, register, products)
     x, shape, _ = layer.checked(x, threads)
     check_format(output, output_overflow, then)
     constants = check_constants(shape, multiplier, addend, shift, rounding)

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from addersim.arithmetic.fixed import FixedFormat, Rounding, bits_for, format_name
 from addersim.arithmetic.geometry import Geometry
+from addersim.arithmetic.multiplier import MultiplierPrice
 from addersim.arithmetic.ops import OpCounts
 from addersim.errors import NetworkError
 from addersim.quantization.rules import Quantization
@@ -206,7 +207,7 @@ class Bill(NamedTuple):
     """What an integer layer does for one image: in hardware, and in the paper's convention (free unless said).
 
     `left_out`: products of an operation that no layer computes, so that nothing is billed; 0 where they are not known.
-    `nonzero`: as in `addersim.trace.LayerTrace`.
+    `nonzero`, `multiplier`: as in `addersim.trace.LayerTrace`.
     """
 
     hardware: OpCounts
@@ -218,6 +219,7 @@ class Bill(NamedTuple):
     operand_bits: int | None = None
     left_out: int | None = None
     nonzero: tuple[tuple[int, int], ...] = ()
+    multiplier: MultiplierPrice | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,15 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from addersim import kernels
-from addersim.arithmetic.arithmetics import ARITHMETICS, Arithmetic
-from addersim.arithmetic.datapaths import DATAPATHS, datapath
+from addersim.arithmetic.arithmetics import ARITHMETICS, BY_TABLE, Arithmetic
+from addersim.arithmetic.datapaths import DATAPATHS, TABLE_BITS, datapath, table_datapath
 from addersim.arithmetic.fixed import Accumulator, FixedFormat, bits_for
 from addersim.arithmetic.geometry import Geometry
+from addersim.arithmetic.multiplier import MultiplierTable
 from addersim.errors import FormatError, NetworkError
 from addersim.kernels.checks import Moves
 from addersim.layers.affine import IntegerAffine
@@ -194,6 +196,7 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
     The register starts at zero and takes the taps in the order kernel row, kernel column, input channel. Where the datapath
     wants one scale for both operands, the finer one is the scale of the sum and the coarser operand is shifted to it.
     Where only shapes matter the weights are zeros without memory; what is known of theirs is `nonzero`, as in `LayerTrace`.
+    With a `multiplier` the products are those of its table: see `with_multiplier`.
     """
 
     datapath: str
@@ -208,11 +211,13 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
     far_padding: Pair | None = None
     shared: str | None = None
     nonzero: tuple[tuple[int, int], ...] = ()
+    multiplier: MultiplierTable | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         where = f"layer {self.name}"
         record = datapath(self.datapath)
+        self._check_multiplier(where)
         if self.weights.ndim != 4 or self.weights.dtype != self.weight_format.dtype or self.weights.size == 0:
             found = f"{self.weights.dtype} {self.weights.shape}"
             raise NetworkError(f"{where}: weight codes are {found}, expected 4 axes of {self.weight_format.dtype}")
@@ -231,6 +236,35 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
                     f"{where}: the accumulator has {self.accumulator.bits} bits and its worst case needs {needed}; "
                     f"widen it, or say what overflow does: {self.accumulator.bits}:saturate or {self.accumulator.bits}:wrap"
                 )
+
+    def _check_multiplier(self, where: str) -> None:
+        """Refuse a table's datapath without the table, and operands that the table has no row or column for."""
+        table = self.multiplier
+        wanted = table and table_datapath(table.signed)
+        if wanted != self.datapath and (table or self._arithmetic is BY_TABLE):
+            raise NetworkError(f"{where}: datapath {self.datapath} with {'no multiplier' if table is None else wanted}")
+        for what, form in (("input", self.input_format), ("weights", self.weight_format)):
+            if table and (why := table.refuses(form)):
+                raise NetworkError(f"{where}: {what}: {why}")
+
+    @property
+    def multiplies(self) -> bool:
+        """Whether it has a multiplier for any two codes, exact or from a table."""
+        return self._arithmetic is ARITHMETICS["mac"] or self._arithmetic is BY_TABLE
+
+    def with_multiplier(self, table: MultiplierTable) -> IntegerWindow:
+        """The same layer, a multiplying one, with products from a table.
+
+        Raises
+        ------
+        NetworkError
+            For another layer, or operands that the table has no products of.
+        """
+        if not self.multiplies:
+            raise NetworkError(
+                f"layer {self.name}: is {self._arithmetic.title}; a multiplier's table is for multiplying layers"
+            )
+        return msgspec.structs.replace(self, datapath=table_datapath(table.signed), multiplier=table)
 
     def _check_values(self, where: str) -> None:
         """Refuse weights that are no values of their codec; those of a layer that is only counted are no weights."""
@@ -285,6 +319,8 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
     def operand_bits(self) -> int:
         """Width of the datapath's operands: one code type that holds both, or an input shifted by the largest weight."""
         record = self._arithmetic
+        if self.multiplier is not None:
+            return TABLE_BITS
         if record.activation_bits is not None:
             return record.activation_bits
         if not record.codec.uniform:
@@ -297,9 +333,13 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
 
     def bits_bound(self) -> int:
         """Accumulator width that no input and no weights of these formats can overflow."""
-        low, high = self._arithmetic.ends(*self._operand_ends())
+        table = self.multiplier
+        low, high = table.ends(*self._formats()) if table else self._arithmetic.ends(*self._operand_ends())
         taps = self.weights[0].size
         return bits_for(taps * low, taps * high)
+
+    def _formats(self) -> tuple[FixedFormat, FixedFormat]:
+        return self.input_format, self.weight_format
 
     def accumulator_bits(self) -> int:
         """Width of the register: as given, or the bound."""
@@ -366,7 +406,8 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
         return engine.prepare_window(
             self._operand_type(),
             _shift_up(self.weights, self._places()[1]),
-            arithmetic=self._arithmetic.name,
+            arithmetic=self._arithmetic.name if self.multiplier is None else "mac",
+            products=None if self.multiplier is None else self.multiplier.by_bytes(*self._formats()),
             accumulator_bits=self.accumulator.bits,
             overflow=self.accumulator.overflow,
             **_moves(self),
@@ -393,8 +434,12 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
             datapath=self.datapath,
             accumulator_bits=output.bits,
             operand_bits=operand_bits,
-            nonzero=self.nonzero or (_nonzero(self.weights) if _skips_zeros(self._arithmetic) else ()),
+            nonzero=() if self.multiplier else self._nonzero(),
+            multiplier=self.multiplier.price if self.multiplier else None,
         )
+
+    def _nonzero(self) -> tuple[tuple[int, int], ...]:
+        return self.nonzero or (_nonzero(self.weights) if _skips_zeros(self._arithmetic) else ())
 
 
 def _skips_zeros(arithmetic: Arithmetic) -> bool:

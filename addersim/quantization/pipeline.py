@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from addersim import kernels
 from addersim.arithmetic.arithmetics import ARITHMETICS
 from addersim.arithmetic.fixed import FixedFormat
+from addersim.arithmetic.multiplier import MultiplierTable
 from addersim.errors import QuantizationError
 from addersim.images import Images, check_images
 from addersim.layers import Affine, AnyIntegerLayer, IntegerLayer, IntegerWindow, Plan, Window
@@ -48,7 +49,13 @@ __all__ = [
 Array = npt.NDArray[Any]
 
 
-def quantize(network: Network, images: Images | None, how: Quantization = Quantization()) -> Program:  # noqa: B008  # frozen
+def quantize(
+    network: Network,
+    images: Images | None,
+    how: Quantization = Quantization(),  # noqa: B008  # frozen
+    *,
+    multiplier: MultiplierTable | None = None,
+) -> Program:
     """Turn a trained network into a program of integer layers.
 
     Parameters
@@ -60,6 +67,9 @@ def quantize(network: Network, images: Images | None, how: Quantization = Quanti
         counted: its formats have the right widths and arbitrary scales.
     how
         Bit widths and rules.
+    multiplier
+        Multiplies in all multiplying window layers; `Quantization.correction` then restores each channel's statistics from the
+        sums of its products. `Program.with_multiplier` leaves the constants as they are for exact ones.
 
     Raises
     ------
@@ -69,7 +79,7 @@ def quantize(network: Network, images: Images | None, how: Quantization = Quanti
         Where an accumulator said to be exact is too narrow for a layer.
     """
     check_layer_names(how, network)
-    return quantize_prepared(prepare(network, images, how.fold_batch_norm), how)
+    return quantize_prepared(prepare(network, images, how.fold_batch_norm), how, multiplier=multiplier)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +122,9 @@ def prepare(network: Network, images: Images | None, folded: bool = True, thread
     return Prepared(paired, twins, folded, images, samples, shared)
 
 
-def quantize_prepared(prepared: Prepared, how: Quantization, threads: int | None = None) -> Program:
+def quantize_prepared(
+    prepared: Prepared, how: Quantization, threads: int | None = None, multiplier: MultiplierTable | None = None
+) -> Program:
     """The program that `quantize` gives, from a network that is prepared.
 
     Parameters
@@ -123,10 +135,14 @@ def quantize_prepared(prepared: Prepared, how: Quantization, threads: int | None
         Bit widths and rules.
     threads
         Kernel threads; does not change any result.
+    multiplier
+        As in `quantize`.
     """
     laid = lay_out(prepared, how)
     network, plan = laid.network, laid.plan
     program = assemble(network, plan, [layer.integer(plan) for layer in network.layers])
+    if multiplier is not None:
+        program = program.with_multiplier(multiplier)
     if prepared.images is None or (how.correction == "none" and how.weight_rounding == "nearest"):
         return program
     return _adjust(program, network, plan, prepared.samples, prepared.images, threads)

@@ -82,8 +82,9 @@ static Geometry random_layer(void) {
 
 static const int64_t LOW[] = {-128, 0, -32768, 0}, HIGH[] = {127, 255, 32767, 65535};
 
-/* Sums, and codes of them where an affine may follow, in every way of a register. */
-static void check_codes(const Kernels *set, const Kernels *portable, const Geometry *g, Arithmetic arithmetic, Type type, Type weights_type) {
+/* Sums, and codes of them where an affine may follow, in every way of a register; with products those of a multiplier's table. */
+static void check_codes(const Kernels *set, const Kernels *portable, const Geometry *g, Arithmetic arithmetic, const int32_t *products,
+                        Type type, Type weights_type) {
     const int64_t taps = taps_of(g), pixels = pixels_of(g), count = pixels * g->outputs;
     void *x = random_codes(type, g->images * g->height * g->width * g->channels), *w = random_codes(weights_type, g->outputs * taps);
     int64_t *low = exactly(g->outputs, 8), *high = exactly(g->outputs, 8), lowest = 0, highest = 0;
@@ -92,6 +93,7 @@ static void check_codes(const Kernels *set, const Kernels *portable, const Geome
     window_bounds(set, arithmetic, weights_type, w, g->outputs, taps, LOW[type], HIGH[type], set_low, set_high);
     compare("bounds", set->name, set_low, low, g->outputs * 8, g);
     compare("bounds", set->name, set_high, high, g->outputs * 8, g);
+    for (int64_t o = 0; products && o < g->outputs; o++) low[o] = INT16_MIN * taps, high[o] = INT16_MAX * taps;
     uint8_t *ordered = exactly(g->outputs, 1);
     double *multiplier = exactly(g->outputs, 8), *addend = exactly(g->outputs, 8);
     for (int64_t o = 0; o < g->outputs; o++) {
@@ -110,8 +112,10 @@ static void check_codes(const Kernels *set, const Kernels *portable, const Geome
             if (fused) epilogue.affine = &affine, epilogue.y_bytes = 1;
             char *found = exactly(count, epilogue.y_bytes), *expected = exactly(count, epilogue.y_bytes);
             Stats stats[4];
-            window_codes(portable, arithmetic, g, type, x, LOW[type], HIGH[type], weights_type, w, &epilogue, expected, 1, stats, stats + 1);
-            window_codes(set, arithmetic, g, type, x, LOW[type], HIGH[type], weights_type, w, &epilogue, found, 1, stats + 2, stats + 3);
+            window_codes(portable, arithmetic, products, g, type, x, LOW[type], HIGH[type], weights_type, w, &epilogue, expected, 1,
+                         stats, stats + 1);
+            window_codes(set, arithmetic, products, g, type, x, LOW[type], HIGH[type], weights_type, w, &epilogue, found, 1, stats + 2,
+                         stats + 3);
             compare(fused ? "codes" : "sums", set->name, found, expected, count * epilogue.y_bytes, g);
             compare("what was seen", set->name, stats + 2, stats, sizeof(Stats) * (fused ? 2 : 1), g);
             free(found), free(expected);
@@ -176,8 +180,11 @@ static void check_layer(const Kernels *const *sets, int count) {
     const Geometry g = random_layer();
     const Arithmetic arithmetic = (Arithmetic)draw(0, ARITHMETICS - 1);
     const Type type = (Type)draw(0, 3), other = (Type)draw(0, 3);
+    int32_t *products = exactly(PRODUCTS, sizeof(*products));
+    for (int i = 0; i < PRODUCTS; i++) products[i] = (int16_t)next_random();
     for (int i = 0; i < count - 1; i++) {
-        check_codes(sets[i], sets[count - 1], &g, arithmetic, type, other);
+        check_codes(sets[i], sets[count - 1], &g, arithmetic, NULL, type, other);
+        check_codes(sets[i], sets[count - 1], &g, MAC, products, type % 2, other % 2);
         Geometry pool = g; /* every window meets the image */
         pool.groups = pool.dilation_height = pool.dilation_width = 1, pool.outputs = g.channels;
         pool.kernel_height = smaller(g.kernel_height, g.height), pool.kernel_width = smaller(g.kernel_width, g.width);
@@ -187,6 +194,7 @@ static void check_layer(const Kernels *const *sets, int count) {
         check_elementwise(sets[i], sets[count - 1], &pool, type, other);
         check_floats(sets[i], sets[count - 1], &g);
     }
+    free(products);
 }
 
 #ifdef FUZZER

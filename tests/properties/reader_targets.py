@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save as dumped
 
-from addersim import LayerBits, Network, Program, Quantization, load_images, quantize
+from addersim import LayerBits, Network, Program, Quantization, load_images, load_multiplier, quantize
 from addersim.config import load_toml
 from addersim.datasets import DATASETS, load_own, read
 from addersim.datasets.readers import picture
@@ -36,6 +36,7 @@ from addersim.train.weights import read_state_dict
 from tests.properties.mutators import binary, json_text, npy, pickled, protobuf, safetensors, text, zipped
 from tests.unit.frontends.onnx.models import node, weights, whole
 from tests.unit.frontends.scalesim.test_topology import CONFIGURATION
+from tests.unit.multipliers import multiplier
 
 DATA = Path(__file__).parents[2] / "addersim" / "data"
 
@@ -81,7 +82,7 @@ def small_network():
 
 def targets(folder):
     """All of them; their sound files are made in a folder."""
-    return (*_networks(folder), *_texts(folder), *_weights(folder), *_sweeps(folder), *_images(folder))
+    return (*_networks(folder), *_texts(folder), *_weights(folder), *_sweeps(folder), *_images(folder), *_multipliers())
 
 
 def _networks(folder):
@@ -148,6 +149,22 @@ weight_bits = 3
         Target("topology .csv", "a.csv", topology.encode(), text, load_topology, (("count", "{}"), ("estimate", "{}"))),
         Target("SCALE-Sim .cfg", "a.cfg", CONFIGURATION.encode(), text, load_accelerator, machine),
     )  # fmt: skip
+
+
+def _multipliers():
+    products, array, archive, table = multiplier(5).products, io.BytesIO(), io.BytesIO(), "table.bin"
+    np.save(array, products)
+    np.savez_compressed(archive, products=products)
+    numbers, short = "\n".join(",".join(map(str, row)) for row in products.tolist()), products.astype("<u2").tobytes()
+    said = f'products = "{table}"\noperands = "unsigned"\nrelative_energy = 0.5\nrelative_area = 0.6\nsource = "a book"\n'
+    verbs = (("multiplier", "{}"), ("count", "lenet5-conv", "--multiplier", "{}"))
+    return (
+        Target("multiplier .npy", "a.npy", array.getvalue(), npy, load_multiplier, verbs, share=0.3),
+        Target("multiplier .npz", "a.npz", archive.getvalue(), zipped(npy), load_multiplier, verbs, share=0.3),
+        Target("multiplier .csv", "a.csv", numbers.encode(), text, load_multiplier, verbs, share=0.05),
+        Target("multiplier .bin", "a.bin", short, binary, load_multiplier, verbs, share=0.3),
+        Target("multiplier .toml", "a.toml", said.encode(), text, load_multiplier, verbs, MappingProxyType({table: short})),
+    )
 
 
 def _weights(folder):

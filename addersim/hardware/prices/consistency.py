@@ -44,10 +44,10 @@ def _lacking(row: EnergyRow, exact: Sequence[EnergyRow], by_key: Mapping[tuple[s
             return f"rule {row.rule} needs exact rows of {row.op}, two capacities and two widths, above zero"
         if row.rule == "grid" and (gap := grid_gap([(*node, 1.0) for node in nodes])):
             return f"rule grid needs an exact row of {row.op} for every capacity at every width; {gap} is missing"
-    if row.rule == "as":
+    if row.like:
         target = by_key.get((row.component, row.like, row.device), ())
-        if not target or any(other.rule == "as" for other in target):
-            return f"as {row.like}, which has no price of its own"
+        if not target or any(other.like for other in target):
+            return f"{row.rule} {row.like}, which has no price of its own"
     return ""
 
 

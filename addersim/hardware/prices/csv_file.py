@@ -40,7 +40,7 @@ from typing import Any
 from addersim.arithmetic.ops import OPERATIONS
 from addersim.config import bundled_names, resolve_text
 from addersim.errors import ConfigError
-from addersim.hardware.prices.row import CONTENTS, EnergyRow
+from addersim.hardware.prices.row import CONTENTS, EnergyRow, Quantity
 from addersim.hardware.prices.rules import RULES, SURFACES, Span
 from addersim.hardware.prices.table import EnergyTable
 from addersim.inputs.limits import read_number
@@ -118,7 +118,7 @@ def _row(fields: list[str], header: list[str], where: str, line: int) -> EnergyR
         raise ConfigError(f"{where}: column {'op' if not op else 'source'} is empty; every price needs one")
     per_bit, scale = _scale(cell["unit"], component, where)
     bits, capacity = _sizes(cell, component, per_bit, rule, where)
-    like, coefficients = _arguments(rule, arguments, scale, f"{where}, column rule")
+    like, coefficients, fractions = _arguments(rule, arguments, scale, f"{where}, column rule")
     numbers: dict[str, Any] = dict.fromkeys(("energy_pj", *_FIGURES))
     for column in numbers:
         if rule != "exact" and cell[column]:
@@ -140,6 +140,7 @@ def _row(fields: list[str], header: list[str], where: str, line: int) -> EnergyR
         line=line,
         like=like,
         coefficients=coefficients,
+        fractions=fractions,
         **numbers,
         **_circumstances(cell, rule, where),
     )
@@ -196,11 +197,11 @@ def _sizes(cell: Mapping[str, str], component: str, per_bit: bool, rule: str, wh
     both = bits is not None and capacity is not None
     if rule in SURFACES and not both:
         raise ConfigError(f"{where}: rule {rule} needs a range of bits and of capacity_kib, and the unit pJ; {RULES[rule]}")
-    if both and rule not in (*SURFACES, "exact", "as"):
+    if both and rule not in (*SURFACES, "exact", "as", "fraction"):
         raise ConfigError(
             f"{where}: rule {rule} runs along bits or capacity_kib, not both; use grid, fit, or a price of a bit"
         )
-    if rule not in ("exact", "as") and bits is capacity is None:
+    if rule not in ("exact", "as", "fraction") and bits is capacity is None:
         raise ConfigError(f"{where}: rule {rule} needs a range of bits or of capacity_kib")
     return bits, capacity
 
@@ -215,14 +216,18 @@ def _span(text: str, rule: str, where: str) -> Span:
     return low, high
 
 
-def _arguments(rule: str, arguments: list[str], scale: float, where: str) -> tuple[str, tuple[float, ...]]:
-    """What follows a rule's name: the operation that `as` names, or the coefficients of a polynomial."""
+def _arguments(
+    rule: str, arguments: list[str], scale: float, where: str
+) -> tuple[str, tuple[float, ...], tuple[tuple[Quantity, float], ...]]:
+    """What follows a rule's name: the operation that it names, the coefficients of a polynomial, a fraction of the energy."""
     polynomial = rule.startswith("polynomial")
-    if not (arguments if polynomial else len(arguments) == (rule == "as")):
+    if not (arguments if polynomial else len(arguments) == {"as": 1, "fraction": 2}.get(rule, 0)):
         raise ConfigError(f"{where}: {rule} with {len(arguments)} arguments; {rule}: {RULES[rule]}")
-    if not polynomial:
-        return "".join(arguments), ()
-    return "", tuple(read_number(one, f"{where}, coefficients {' '.join(arguments)!r}") * scale for one in arguments)
+    if polynomial:
+        named = f"{where}, coefficients {' '.join(arguments)!r}"
+        return "", tuple(read_number(one, named) * scale for one in arguments), ()
+    like, *shares = arguments or [""]
+    return like, (), tuple(("energy_pj", _number(one, f"{where}, fraction")) for one in shares)
 
 
 def _scale(unit: str, component: str, where: str) -> tuple[bool, float]:

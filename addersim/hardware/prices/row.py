@@ -43,7 +43,9 @@ class EnergyRow:
     area_um2, leakage_uw
         Area and leakage of the component, where the row has them.
     rule, like, coefficients
-        The rule's name, the operation that `as` names, and the coefficients of a polynomial.
+        The rule's name, the operation that `as` or `fraction` names, and the coefficients of a polynomial.
+    fractions
+        What a row of the rule `fraction` has of that operation, by quantity.
     node_nm, voltage_v, source
         Technology, supply (None where the source does not say) and origin.
     device, temperature_k, corner, contains
@@ -75,6 +77,7 @@ class EnergyRow:
     corner: str = ""
     contains: tuple[str, ...] = ()
     evidence: Span | None = None
+    fractions: tuple[tuple[Quantity, float], ...] = ()
 
     @property
     def key(self) -> tuple[str, str, str]:

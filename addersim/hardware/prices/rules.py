@@ -39,6 +39,7 @@ RULES: Mapping[str, str] = MappingProxyType(
         "polynomial-log2": "the same with x the base-2 logarithm of them",
         "grid": "straight lines between the logarithms of exact rows of every capacity at every width, never falling",
         "fit": "capacity^a x width^b, least squares of the logarithms of all exact rows, at these too",
+        "fraction": "a fraction of the energy of another operation of the same width: fraction mul 0.5",
         "as": "priced as another operation of the same width: as add",
     }
 )

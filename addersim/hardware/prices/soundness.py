@@ -53,7 +53,7 @@ def _within(small: EnergyRow, large: EnergyRow) -> bool:
 def _rules_that_fall(table: EnergyTable) -> Iterator[str]:
     """Faults of rules along one size; a grid cannot fall, and a fit falls where its exponents are negative."""
     for rule in table.rows:
-        if rule.exact or rule.component not in _SIZED or rule.rule in ("as", "grid"):
+        if rule.exact or rule.component not in _SIZED or rule.rule in ("as", "fraction", "grid"):
             continue
         what = f"{rule.component} {rule.op}"
         for sizes in _lines(rule, table):

@@ -177,6 +177,8 @@ class EnergyTable:
 
     def _serves(self, rule: EnergyRow, quantity: Quantity) -> bool:
         """Whether a rule can tell a quantity: polynomials are of energies, interpolations need the rows' numbers."""
+        if rule.rule == "fraction":
+            return quantity in dict(rule.fractions)
         if quantity == "energy_pj" or rule.rule == "as":
             return True
         if rule.rule in SURFACES:
@@ -187,9 +189,11 @@ class EnergyTable:
         return [row for row in self._by_key[rule.key] if row.exact and getattr(row, quantity)]
 
     def _apply(self, rule: EnergyRow, quantity: Quantity, size: Size, what: str) -> Figure:
-        if rule.rule == "as":
+        if rule.like:
             found = self._find(quantity, (rule.component, rule.like, rule.device), size, what)
-            return found._replace(rule=f"as {rule.like}: {found.rule}", source=f"{rule.source}; {found.source}")
+            share = dict(rule.fractions).get(quantity, 1.0)
+            how = f"fraction {share:g} of {rule.like}" if rule.rule == "fraction" else f"as {rule.like}"
+            return Figure(found.value * share, f"{how}: {found.rule}", f"{rule.source}; {found.source}")
         along = size.capacity_kib if rule.by_capacity else size.bits
         assert along is not None
         unit, evidence = "KiB" if rule.by_capacity else "bits", rule.evidence

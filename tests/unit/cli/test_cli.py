@@ -18,7 +18,20 @@ from addersim.arithmetic.datapaths import DATAPATHS
 from addersim.cli import app, main
 from tests.unit.networks import residual
 
-VERBS = ("demo", "simulate", "count", "estimate", "compare", "sweep", "search", "report", "lower", "check", "list")
+VERBS = (
+    "demo",
+    "simulate",
+    "count",
+    "estimate",
+    "compare",
+    "sweep",
+    "search",
+    "report",
+    "lower",
+    "multiplier",
+    "check",
+    "list",
+)
 
 
 def run(*arguments):

@@ -17,6 +17,7 @@ from addersim.cli.output import say, say_file
 from addersim.cli.tables import Column, beside, lines_of, print_table
 from addersim.inputs.text import printable
 from addersim.tabular import show
+from tests.unit.multipliers import multiplier
 
 NETWORKS = ("lenet5-adder", "lenet5-conv", "resnet20-adder", "resnet20-conv")
 VERBS = {
@@ -24,6 +25,7 @@ VERBS = {
     "simulate": [
         *((name, "--limit", "8") for name in NETWORKS[:2]),
         *((name, "--data", "colour.npy", "--limit", "4") for name in NETWORKS[2:]),
+        ("lenet5-conv", "--multiplier", "cut.toml", "--limit", "4"),
     ],
     "count": [*((name,) for name in NETWORKS), ("resnet20-adder", "--convention", "paper"), ("topology.csv",)],
     "estimate": [
@@ -38,6 +40,7 @@ VERBS = {
     "search": [("lenet5-conv", "--out", "found", "--bits", "6,8", "--trials", "1", "--images", "40", "--floor", "60")],
     "report": [("lenet5-adder", "--limit", "8"), ("resnet20-adder", "lenet5-conv", "--limit", "8")],
     "lower": [("lenet5-adder", "-o", "made.npz"), ("resnet20-conv", "-o", "made.npz")],
+    "multiplier": [("cut.toml",)],
     "check": [("colour.toml",), ("net.npz",)],
     "list": [()],
     "finetune": [("lenet5-adder", "--bits", "4", "--epochs", "1", "--images", "64", "--batch", "32", "-o", "tuned.npz")],
@@ -61,6 +64,8 @@ def folder(tmp_path_factory):
         "FilterSramSzkB: 64\nOfmapSramSzkB: 64\nIfmapOffset: 0\nFilterOffset: 10000000\nOfmapOffset: 20000000\n"
         "Dataflow : os\nBandwidth : 10\n[run_presets]\nInterfaceBandwidth: CALC\n"
     )
+    np.save(found / "cut.npy", multiplier(6).products)
+    (found / "cut.toml").write_text('products = "cut.npy"\nrelative_energy = 0.5\nsource = "a book that is long to name"\n')
     return found
 
 

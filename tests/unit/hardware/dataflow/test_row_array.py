@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace as change
 
 from addersim import Quantization, count, quantize
+from addersim.arithmetic.arithmetics import BY_TABLE
 from addersim.arithmetic.datapaths import DATAPATHS
 from addersim.arithmetic.geometry import Geometry
 from addersim.errors import HardwareError, PriceError
@@ -23,6 +24,7 @@ from addersim.hardware.table_range import estimate_range
 from addersim.hardware.traffic import Widths
 from addersim.trace import Operand, Trace
 from tests.unit.hardware.traces import window
+from tests.unit.multipliers import multiplier
 from tests.unit.networks import residual
 
 EYERISS = load_accelerator("eyeriss-65nm")
@@ -52,9 +54,13 @@ def moved(run, level, operand):
 @pytest.mark.parametrize("datapath", DATAPATHS)
 def test_networks_of_every_datapath_run(datapath):
     arithmetic = DATAPATHS[datapath].arithmetic.name
-    how = Quantization(circuit=datapath.removeprefix("l1-")) if arithmetic == "l1" else Quantization()
-    trace = count(quantize(residual(arithmetic=arithmetic), None, how))
-    cost = estimate(trace, EYERISS, "eyeriss-65nm", batch=2)
+    how = Quantization(circuit=datapath.removeprefix("l1-")) if arithmetic == "l1" else Quantization(activation_bits=7)
+    if arithmetic == BY_TABLE.name:
+        table = multiplier(signed=datapath == "table", relative_energy=0.5)
+        program = quantize(residual(arithmetic="mac"), None, how).with_multiplier(table)
+    else:
+        program = quantize(residual(arithmetic=arithmetic), None, how)
+    cost = estimate(count(program), EYERISS, "eyeriss-65nm", batch=2)
     windows = [layer for layer in cost.layers if layer.taps]
     assert {datapath} <= {layer.datapath for layer in windows}
     assert all(0 < layer.utilisation <= layer.mapping_efficiency <= 1 for layer in windows)
