@@ -79,7 +79,8 @@ static inline int64_t int64_at(const void *p) {
     return value;
 }
 
-typedef enum { S8, U8, S16, U16, S32, S64, F32 } Type;
+/* F32_PAIRS: of two neighbours a, b the sum and the difference, as operands of l1. */
+typedef enum { S8, U8, S16, U16, S32, S64, F32, F32_PAIRS } Type;
 static inline int bytes_of(Type type) { return type <= U8 ? 1 : type <= U16 ? 2 : type == S64 ? 8 : 4; }
 
 /* Arithmetics, one row each: enum, name, the term of one tap for operands x and w of any one type, and whether the sum only
@@ -176,8 +177,7 @@ typedef struct {
 
 /* What is faster than the loops, where an arithmetic has it: otherwise NULL, in a panel `run`. */
 typedef struct {
-    float float_sign; /* the float panel's sums times this are the arithmetic's: l1 sums |x - w| there */
-    Panel floats, bytes, shorts, shorts_wide;
+    Panel floats, pairs, bytes, shorts, shorts_wide; /* pairs: of F32_PAIRS, two taps a step */
     void (*depthwise_narrow)(Type type, const char *window, const int64_t *offsets, int64_t taps, int64_t count,
                              const int32_t *weights, int64_t channels, int32_t *sums);
     /* Codes of bytes and at most BYTE_TAPS taps. */
@@ -219,8 +219,10 @@ typedef struct {
     /* Weights of one output, clipped to low..high, minus an offset, as operands; their sum, and sum |w - clip(w)|. */
     void (*convert_weights)(const int32_t *weights, int64_t taps, int32_t low, int32_t high, int32_t offset, Type operand, void *to,
                     int64_t *sum, int64_t *cut);
-    /* Codes minus an offset, as operands of type U8 or S16 (in place where the sizes agree); the sum of operands. */
+    /* Codes minus an offset, as operands of type U8 or S16, or floats as F32_PAIRS (in place where the sizes agree). */
     void (*load_operands)(Type type, const void *codes, int64_t count, int64_t offset, Type operand, void *to);
+    /* Packed weights of `steps` steps of the panel on pairs, in place: all sums of a vector's pairs, then all differences. */
+    void (*pair_weights)(float *packed, int64_t steps);
     /* sums[i] of `length` operands from i * stride on */
     void (*sum_operands)(Type operand, const void *operands, int64_t count, int64_t stride, int64_t length, int64_t *sums);
     /* `rows` raw sums of `width` outputs from `output` on to results, y_stride elements apart. */

@@ -39,8 +39,8 @@ static void l1_gradient_planes(const float *x, const int64_t *left, const int64_
     UNROLL for (int i = 0; i < PLANE_UNITS; i++) floats_store(out + i * LANES, sum[i]);
 }
 
-/* Two vectors of sums in registers, whose channels SIGN brings to the arithmetic's; the rest in the plain loop. */
-#define DEPTHWISE_FLOATS(NAME, STEP, SIGN, REST)                                                                                \
+/* Two vectors of sums in registers; the rest in the plain loop. */
+#define DEPTHWISE_FLOATS(NAME, STEP, REST)                                                                                      \
     static void NAME(const char *window, const int64_t *offsets, int64_t taps, int64_t count, const float *weights,             \
                      int64_t channels, float *y) {                                                                              \
         int64_t at = 0;                                                                                                         \
@@ -54,11 +54,10 @@ static void l1_gradient_planes(const float *x, const int64_t *left, const int64_
             floats_store(y + at, sum);                                                                                          \
             floats_store(y + at + LANES, other);                                                                                \
         }                                                                                                                       \
-        for (int64_t i = 0; i < at; i++) y[i] = SIGN y[i];                                                                      \
         REST(window + at * (int64_t)sizeof(float), offsets, taps, count - at, weights + at, channels, y + at);                  \
     }
-DEPTHWISE_FLOATS(l1_depthwise_floats, floats_l1, -, L1_depthwise_floats)
-DEPTHWISE_FLOATS(mac_depthwise_floats, floats_mac, +, MAC_depthwise_floats)
+DEPTHWISE_FLOATS(l1_depthwise_floats, floats_l1, L1_depthwise_floats)
+DEPTHWISE_FLOATS(mac_depthwise_floats, floats_mac, MAC_depthwise_floats)
 
 static void depthwise_gradient(const float *x, const float *const *gradients, const float *const *weights, int64_t taps,
                                int64_t channels, float *out) {
