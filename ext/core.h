@@ -30,6 +30,7 @@ enum {
     BYTE_TAPS = 171, /* of at most 255 + 128 each, which 16 bits hold */
     PLANE_UNITS = 4,
     MAX_LANES = 16, /* floats of the widest vector */
+    MAX_GRADIENT_ROWS = 8,
     CHUNK = 1024,
     MAX_SETS = 5,
     SIGNS = 8, /* of operands in one byte of bits */
@@ -63,6 +64,11 @@ static inline int64_t output_of(int64_t at, int64_t padding, int64_t tap, int64_
     const int64_t scaled = at + padding - tap * dilation;
     return scaled >= 0 && scaled % stride == 0 && scaled / stride < end ? scaled / stride : -1;
 }
+#if defined(__GNUC__) || defined(__clang__)
+#define PREFETCH(address) __builtin_prefetch(address)
+#else
+#define PREFETCH(address) ((void)(address))
+#endif
 static inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 static inline int64_t clip(int64_t value, int64_t low, int64_t high) { return value < low ? low : value > high ? high : value; }
@@ -199,9 +205,10 @@ typedef struct {
     int64_t (*l1_u8_ceiling)(int64_t steps); /* returns the absolute differences that it took */
 
     int gradient_rows, gradient_lanes;
-    /* out[row][lane] = sum over taps and outputs of gradient * clamp(w - x, -1, 1) */
-    void (*l1_gradient)(const float *x, const float *const *gradients, const float *const *weights, int64_t taps,
-                        int64_t outputs, float *out);
+    /* Of each row a vector of sums of gradient * clamp(w - x, -1, 1), for gradients in `runs` runs of `steps`, from windows[row] +
+       offsets[run] on, and as many vectors of weights. */
+    void (*l1_gradient)(const float *const *x, const char *const *windows, const int64_t *offsets, int64_t runs, int64_t steps,
+                        const float *weights, float *const *out);
     /* The same for PLANE_UNITS vectors of pixels, each of one channel, from column `left` on: gradients are `outputs` planes,
        `plane` floats apart, weights (outputs, channels). */
     void (*l1_gradient_planes)(const float *x, const int64_t *left, const int64_t *channel, const float *const *gradients,

@@ -1,23 +1,24 @@
 /* Kernels on floats beside the panels: gradients and depthwise layers. */
 
-/* GRADIENT_ROWS pixels x one vector of input channels; weights[tap]: outputs x LANES. */
-static void l1_gradient(const float *x, const float *const *gradients, const float *const *weights, int64_t taps,
-                        int64_t outputs, float *out) {
+/* GRADIENT_ROWS pixels x one vector of input channels. */
+static void l1_gradient(const float *const *x, const char *const *windows, const int64_t *offsets, int64_t runs, int64_t steps,
+                        const float *weights, float *const *out) {
     Floats sum[GRADIENT_ROWS], pixel[GRADIENT_ROWS];
+    const char *gradient[GRADIENT_ROWS];
     UNROLL for (int i = 0; i < GRADIENT_ROWS; i++) {
         sum[i] = floats_zero();
-        pixel[i] = floats_load(x + i * LANES);
+        pixel[i] = floats_load(x[i]);
+        gradient[i] = windows[i];
     }
-    for (int64_t tap = 0; tap < taps; tap++, gradients += GRADIENT_ROWS) {
-        const float *w = weights[tap];
-        for (int64_t output = 0; output < outputs; output++, w += LANES) {
-            Floats weight = floats_load(w);
+    for (int64_t run = 0; run < runs; run++) {
+        for (int64_t at = offsets[run]; at < offsets[run] + steps * 4; at += 4, weights += LANES) {
+            Floats weight = floats_load(weights);
             UNROLL for (int i = 0; i < GRADIENT_ROWS; i++) {
-                sum[i] = floats_clamped_mac(sum[i], floats_all(gradients[i] + output), weight, pixel[i]);
+                sum[i] = floats_clamped_mac(sum[i], floats_all(gradient[i] + at), weight, pixel[i]);
             }
         }
     }
-    UNROLL for (int i = 0; i < GRADIENT_ROWS; i++) floats_store(out + i * LANES, sum[i]);
+    UNROLL for (int i = 0; i < GRADIENT_ROWS; i++) floats_store(out[i], sum[i]);
 }
 
 static void l1_gradient_planes(const float *x, const int64_t *left, const int64_t *channel, const float *const *gradients,
