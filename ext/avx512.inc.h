@@ -24,12 +24,32 @@ static inline Floats floats_mac(Floats sum, Floats x, Floats w) { return _mm512_
 /* x * 1 - w rounds as x - w does and leaves the adders to the sum where multipliers have ports of their own. */
 static inline Floats floats_l1(Floats sum, Floats x, Floats w) {
     Floats difference = _mm512_fmsub_ps(x, _mm512_set1_ps(1.0f), w);
-    return _mm512_add_ps(sum, _mm512_andnot_ps(_mm512_set1_ps(-0.0f), difference));
+    return _mm512_sub_ps(sum, _mm512_andnot_ps(_mm512_set1_ps(-0.0f), difference));
 }
+/* The number nearer to zero with the first one's sign: a clamp to -1..1 in one instruction. */
+#define NEARER_ZERO 2
 static inline Floats floats_clamped_mac(Floats sum, Floats gradient, Floats w, Floats x) {
-    Floats slope = _mm512_min_ps(_mm512_max_ps(_mm512_sub_ps(w, x), _mm512_set1_ps(-1.0f)), _mm512_set1_ps(1.0f));
-    return _mm512_fmadd_ps(gradient, slope, sum);
+    return _mm512_fmadd_ps(gradient, _mm512_range_ps(_mm512_sub_ps(w, x), _mm512_set1_ps(1.0f), NEARER_ZERO), sum);
 }
+
+/* |a| + |b| = max(|a + b|, |a - b|): two taps in four instructions, of which one takes the larger magnitude. */
+#define HAS_PAIRS
+#define PAIR_ROWS 8
+#define PAIR_VECTORS 2
+#define LARGER_MAGNITUDE 11
+typedef struct {
+    Floats sum, difference;
+} Pair;
+static inline Pair pair_load(const void *p) { return (Pair){_mm512_loadu_ps(p), _mm512_loadu_ps((const float *)p + LANES)}; }
+static inline Pair pair_all(const void *p) {
+    return (Pair){_mm512_set1_ps(*(const float *)p), _mm512_set1_ps(((const float *)p)[1])};
+}
+static inline Floats pair_l1(Floats sum, Pair x, Pair w) {
+    return _mm512_sub_ps(
+        sum, _mm512_range_ps(_mm512_sub_ps(x.sum, w.sum), _mm512_sub_ps(x.difference, w.difference), LARGER_MAGNITUDE));
+}
+/* a, b -> a + b, a - b */
+static inline Floats floats_paired(Floats a) { return _mm512_fmsubadd_ps(_mm512_permute_ps(a, 0xb1), _mm512_set1_ps(1.0f), a); }
 
 typedef __m512i Ints;
 static inline Ints ints_zero(void) { return _mm512_setzero_si512(); }

@@ -75,6 +75,30 @@ static void convert_weights(const int32_t *weights, int64_t taps, int32_t low, i
     *cut = lost;
 }
 
+#ifdef HAS_PAIRS
+static void load_pairs(const float *from, int64_t count, float *to) {
+    int64_t i = 0;
+    for (; i + LANES <= count; i += LANES) floats_store(to + i, floats_paired(floats_load(from + i)));
+    for (; i < count; i += 2) {
+        const float a = from[i], b = from[i + 1];
+        to[i] = a + b;
+        to[i + 1] = a - b;
+    }
+}
+
+static void pair_weights(float *packed, int64_t steps) {
+    for (int64_t step = 0; step < steps; step++, packed += 2 * LANES) {
+        float sums[LANES], differences[LANES];
+        for (int i = 0; i < LANES; i++) {
+            sums[i] = packed[2 * i] + packed[2 * i + 1];
+            differences[i] = packed[2 * i] - packed[2 * i + 1];
+        }
+        memcpy(packed, sums, sizeof sums);
+        memcpy(packed + LANES, differences, sizeof differences);
+    }
+}
+#endif
+
 /* operand = code - offset; in place where the sizes agree */
 #define OPERAND_CASE(TYPE, C)                                                                                                   \
     case TYPE:                                                                                                                  \
@@ -88,6 +112,9 @@ static void convert_weights(const int32_t *weights, int64_t taps, int32_t low, i
 static void load_operands(Type type, const void *codes, int64_t count, int64_t offset, Type operand, void *to) {
     switch (type) {
         EACH_NARROW_TYPE(OPERAND_CASE)
+#ifdef HAS_PAIRS
+        case F32: load_pairs(codes, count, to); break;
+#endif
         default: break;
     }
 }

@@ -30,6 +30,7 @@ enum {
     BYTE_TAPS = 171, /* of at most 255 + 128 each, which 16 bits hold */
     PLANE_UNITS = 4,
     MAX_LANES = 16, /* floats of the widest vector */
+    MAX_GRADIENT_ROWS = 8,
     CHUNK = 1024,
     MAX_SETS = 5,
     SIGNS = 8, /* of operands in one byte of bits */
@@ -67,6 +68,11 @@ static inline int64_t output_of(int64_t at, int64_t padding, int64_t tap, int64_
     const int64_t scaled = at + padding - tap * dilation;
     return scaled >= 0 && scaled % stride == 0 && scaled / stride < end ? scaled / stride : -1;
 }
+#if defined(__GNUC__) || defined(__clang__)
+#define PREFETCH(address) __builtin_prefetch(address)
+#else
+#define PREFETCH(address) ((void)(address))
+#endif
 static inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 static inline int64_t clip(int64_t value, int64_t low, int64_t high) { return value < low ? low : value > high ? high : value; }
@@ -83,7 +89,8 @@ static inline int64_t int64_at(const void *p) {
     return value;
 }
 
-typedef enum { S8, U8, S16, U16, S32, S64, F32 } Type;
+/* F32_PAIRS: of two neighbours a, b the sum and the difference, as operands of l1. */
+typedef enum { S8, U8, S16, U16, S32, S64, F32, F32_PAIRS } Type;
 static inline int bytes_of(Type type) { return type <= U8 ? 1 : type <= U16 ? 2 : type == S64 ? 8 : 4; }
 
 /* Arithmetics, one row each: enum, name, the term of one tap for operands x and w of any one type, and whether the sum only
@@ -181,8 +188,7 @@ typedef struct {
 
 /* What is faster than the loops, where an arithmetic has it: otherwise NULL, in a panel `run`. */
 typedef struct {
-    float float_sign; /* the float panel's sums times this are the arithmetic's: l1 sums |x - w| there */
-    Panel floats, bytes, shorts, shorts_wide;
+    Panel floats, pairs, bytes, shorts, shorts_wide; /* pairs: of F32_PAIRS, two taps a step */
     void (*depthwise_narrow)(Type type, const char *window, const int64_t *offsets, int64_t taps, int64_t count,
                              const int32_t *weights, int64_t channels, int32_t *sums);
     /* Codes of bytes and at most BYTE_TAPS taps. */
@@ -210,9 +216,10 @@ typedef struct {
     int64_t (*l1_u8_ceiling)(int64_t steps); /* returns the absolute differences that it took */
 
     int gradient_rows, gradient_lanes;
-    /* out[row][lane] = sum over taps and outputs of gradient * clamp(w - x, -1, 1) */
-    void (*l1_gradient)(const float *x, const float *const *gradients, const float *const *weights, int64_t taps,
-                        int64_t outputs, float *out);
+    /* Of each row a vector of sums of gradient * clamp(w - x, -1, 1), for gradients in `runs` runs of `steps`, from windows[row] +
+       offsets[run] on, and as many vectors of weights. */
+    void (*l1_gradient)(const float *const *x, const char *const *windows, const int64_t *offsets, int64_t runs, int64_t steps,
+                        const float *weights, float *const *out);
     /* The same for PLANE_UNITS vectors of pixels, each of one channel, from column `left` on: gradients are `outputs` planes,
        `plane` floats apart, weights (outputs, channels). */
     void (*l1_gradient_planes)(const float *x, const int64_t *left, const int64_t *channel, const float *const *gradients,
@@ -230,8 +237,10 @@ typedef struct {
     /* Weights of one output, clipped to low..high, minus an offset, as operands; their sum, and sum |w - clip(w)|. */
     void (*convert_weights)(const int32_t *weights, int64_t taps, int32_t low, int32_t high, int32_t offset, Type operand, void *to,
                     int64_t *sum, int64_t *cut);
-    /* Codes minus an offset, as operands of type U8 or S16 (in place where the sizes agree); the sum of operands. */
+    /* Codes minus an offset, as operands of type U8 or S16, or floats as F32_PAIRS (in place where the sizes agree). */
     void (*load_operands)(Type type, const void *codes, int64_t count, int64_t offset, Type operand, void *to);
+    /* Packed weights of `steps` steps of the panel on pairs, in place: all sums of a vector's pairs, then all differences. */
+    void (*pair_weights)(float *packed, int64_t steps);
     /* sums[i] of `length` operands from i * stride on */
     void (*sum_operands)(Type operand, const void *operands, int64_t count, int64_t stride, int64_t length, int64_t *sums);
     /* `rows` raw sums of `width` outputs from `output` on to results, y_stride elements apart. */

@@ -11,18 +11,20 @@ typedef struct {
     int64_t outputs, group_bytes, width; /* outputs of a group; width of a panel */
     const char *packed;
     float *y;
-    float sign;
 } Forward;
 
 static void panels_tile(const Forward *f, int64_t group, const Tile *tile, float *sums) {
     const Geometry *g = f->g;
+    const int64_t step_bytes = f->panel->step_bytes;
     for (int64_t output = 0; output < f->outputs; output += f->width) {
         const int64_t width = smaller(f->outputs - output, f->width), columns = round_up(width, f->panel->lanes);
-        const char *panel = f->packed + group * f->group_bytes + output * tiling_steps(f->tiling) * 4;
-        run_panel(f->panel, f->tiling, tile, panel, columns, FLOAT_TAPS, sums, f->width);
-        for (int64_t i = 0; i < tile->count; i++) {
-            float *to = f->y + (tile->first + i) * g->outputs + group * f->outputs + output;
-            for (int64_t j = 0; j < width; j++) to[j] = f->sign * sums[i * f->width + j];
+        const char *panel = f->packed + group * f->group_bytes + output * tiling_steps(f->tiling) * step_bytes;
+        float *to = f->y + tile->first * g->outputs + group * f->outputs + output;
+        const int whole = width == columns && tile->count % f->panel->rows == 0; /* no sum is beyond the results */
+        run_panel(f->panel, f->tiling, tile, panel, columns, FLOAT_TAPS * 4 / step_bytes, whole ? to : sums,
+                  whole ? g->outputs : f->width);
+        for (int64_t i = 0; i < (whole ? 0 : tile->count); i++) {
+            memcpy(to + i * g->outputs, sums + i * f->width, (size_t)width * 4);
         }
     }
 }
@@ -85,10 +87,12 @@ int forward_f32(const Kernels *kernels, Arithmetic arithmetic, const Geometry *g
     static const Panel blocks = {.rows = 1, .vectors = 1, .lanes = BLOCK, .step_bytes = 4, .sum_bytes = 4}; /* of the plain loops */
     threads = use_threads(threads, work_of(g) / 16);
     if (is_depthwise(g)) return forward_depthwise(kernels, arithmetic, g, x, weights, y, threads);
-    const Panel *panel = kernels->fast[arithmetic].floats.run ? &kernels->fast[arithmetic].floats : &blocks;
+    const Fast *fast = kernels->fast + arithmetic;
+    const int pairs = fast->pairs.run && g->channels / g->groups % 2 == 0; /* else windows would start between two pairs */
+    const Panel *panel = pairs ? &fast->pairs : fast->floats.run ? &fast->floats : &blocks;
     Tiling tiling;
-    if (tiling_begin(&tiling, g, kernels, F32, F32, 0, 4, 0, panel->rows, threads)) return -1;
-    Forward f = {.g = g, .panel = panel, .tiling = &tiling, .y = y, .sign = kernels->fast[arithmetic].float_sign};
+    if (tiling_begin(&tiling, g, kernels, F32, pairs ? F32_PAIRS : F32, 0, panel->step_bytes, 0, panel->rows, threads)) return -1;
+    Forward f = {.g = g, .panel = panel, .tiling = &tiling, .y = y};
     const int64_t taps = taps_of(g);
     f.outputs = g->outputs / g->groups;
     f.width = (int64_t)panel->vectors * panel->lanes;
@@ -103,6 +107,7 @@ int forward_f32(const Kernels *kernels, Arithmetic arithmetic, const Geometry *g
         for (int64_t group = 0; group < g->groups; group++) {
             pack_panels(panel, weights + group * f.outputs * taps, f.outputs, taps, 4, 0, packed + group * f.group_bytes);
         }
+        if (pairs) kernels->pair_weights((float *)(void *)packed, g->groups * f.group_bytes / (panel->lanes * panel->step_bytes));
         f.packed = packed;
 #pragma omp parallel for schedule(dynamic) num_threads(tiling.threads) private(tile)
         for (int64_t number = 0; number < tiling.tiles; number++) {

@@ -12,6 +12,9 @@
 
 PANEL(l1_f32, F32_ROWS, F32_VECTORS, LANES, 4, Floats, float, floats_zero, floats_load, floats_all, floats_l1, FLOATS_STORE)
 PANEL(mac_f32, F32_ROWS, F32_VECTORS, LANES, 4, Floats, float, floats_zero, floats_load, floats_all, floats_mac, FLOATS_STORE)
+#ifdef HAS_PAIRS
+PANEL(l1_pairs, PAIR_ROWS, PAIR_VECTORS, LANES, 8, Floats, float, floats_zero, pair_load, pair_all, pair_l1, FLOATS_STORE)
+#endif
 /* sum |x - w| on bytes */
 PANEL(l1_u8, U8_ROWS, U8_VECTORS, U8_LANES, U8_STEP_BYTES, Sads, uint32_t, sads_zero, sads_load, sads_all, sads_l1, sads_store)
 /* sum max(x, w) on 16 bits: sum |x - w| = 2 sum max(x, w) - sum x - sum w, and it never needs the 17th bit of x - w. */
@@ -61,8 +64,10 @@ static const Kernels TABLE = {
         {
             [L1] =
                 {
-                    .float_sign = -1.0f,
                     .floats = ROW(l1_f32),
+#ifdef HAS_PAIRS
+                    .pairs = ROW(l1_pairs),
+#endif
                     .bytes = ROW(l1_u8),
                     .shorts = ROW(l1_s16),
                     .shorts_wide = ROW(l1_s16_wide),
@@ -72,7 +77,6 @@ static const Kernels TABLE = {
                 },
             [MAC] =
                 {
-                    .float_sign = 1.0f,
                     .floats = ROW(mac_f32),
 #ifdef HAS_VNNI
                     .bytes = ROW(mac_u8s8),
@@ -96,6 +100,9 @@ static const Kernels TABLE = {
     .extremes = extremes,
     .convert_weights = convert_weights,
     .load_operands = load_operands,
+#ifdef HAS_PAIRS
+    .pair_weights = pair_weights,
+#endif
     .sum_operands = sum_operands,
     .epilogue = epilogue,
     .affine = affine,

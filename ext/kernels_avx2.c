@@ -33,7 +33,7 @@ static inline Floats floats_mac(Floats sum, Floats x, Floats w) { return _mm256_
 /* x * 1 - w rounds as x - w does and leaves the adders to the sum where multipliers have ports of their own. */
 static inline Floats floats_l1(Floats sum, Floats x, Floats w) {
     Floats difference = _mm256_fmsub_ps(x, _mm256_set1_ps(1.0f), w);
-    return _mm256_add_ps(sum, _mm256_andnot_ps(_mm256_set1_ps(-0.0f), difference));
+    return _mm256_sub_ps(sum, _mm256_andnot_ps(_mm256_set1_ps(-0.0f), difference));
 }
 static inline Floats floats_clamped_mac(Floats sum, Floats gradient, Floats w, Floats x) {
     Floats slope = _mm256_min_ps(_mm256_max_ps(_mm256_sub_ps(w, x), _mm256_set1_ps(-1.0f)), _mm256_set1_ps(1.0f));

@@ -31,7 +31,7 @@ static inline Floats floats_all(const void *p) { EACH(Floats, *(const float *)p)
 static inline void floats_store(float *p, Floats a) { memcpy(p, a.at, sizeof a.at); }
 static inline Floats floats_add(Floats a, Floats b) { EACH(Floats, a.at[i] + b.at[i]); }
 static inline Floats floats_mac(Floats sum, Floats x, Floats w) { EACH(Floats, sum.at[i] + x.at[i] * w.at[i]); }
-static inline Floats floats_l1(Floats sum, Floats x, Floats w) { EACH(Floats, sum.at[i] + fabsf(x.at[i] - w.at[i])); }
+static inline Floats floats_l1(Floats sum, Floats x, Floats w) { EACH(Floats, sum.at[i] - fabsf(x.at[i] - w.at[i])); }
 static inline float clamped(float slope) { return slope < -1.0f ? -1.0f : slope > 1.0f ? 1.0f : slope; }
 static inline Floats floats_clamped_mac(Floats sum, Floats gradient, Floats w, Floats x) {
     EACH(Floats, sum.at[i] + gradient.at[i] * clamped(w.at[i] - x.at[i]));

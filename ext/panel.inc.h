@@ -1,6 +1,6 @@
 /* One panel kernel (see core.h), by one line: PANEL(name, ROWS, VECTORS, lanes of a vector, STEP_BYTES, VECTOR type, SUM type, and
    the operations ZERO() the sum before the first tap, LOAD(bytes), BROADCAST(bytes) one step in every lane,
-   ACCUMULATE(sum, x, w), STORE(to, sum, accumulate)). `vectors` is a constant in every call, so that the sums live in registers. */
+   ACCUMULATE(sum, x, w), STORE(to, sum, accumulate)); operands are of the type that LOAD gives. `vectors` is a constant in every call, so that the sums live in registers. */
 
 #define PANEL_ARGUMENTS(VECTORS) windows, row_blocks, offsets, runs, start, steps, panel, VECTORS, sums, sums_stride, accumulate
 #define PANEL_CASE(NAME, VECTORS, N) NAME##_of(PANEL_ARGUMENTS((N) <= (VECTORS) ? (N) : 1))
@@ -20,10 +20,10 @@ static inline __attribute__((always_inline)) void NAME##_of(const char *const *w
         for (int64_t run = 0; run < runs; run++) {                                                                             \
             const int64_t first = offsets[run] + start, end = first + steps * (STEP_BYTES);                                    \
             for (int64_t at = first; at < end; at += (STEP_BYTES), w += vectors * vector_bytes) {                              \
-                VECTOR weights[VECTORS];                                                                                       \
+                __typeof__(LOAD(w)) weights[VECTORS];                                                                          \
                 UNROLL for (int j = 0; j < vectors; j++) weights[j] = LOAD(w + j * vector_bytes);                              \
                 UNROLL for (int i = 0; i < (ROWS); i++) {                                                                      \
-                    VECTOR operand = BROADCAST(x[i] + at);                                                                     \
+                    __typeof__(LOAD(w)) operand = BROADCAST(x[i] + at);                                                        \
                     UNROLL for (int j = 0; j < vectors; j++) sum[i][j] = ACCUMULATE(sum[i][j], operand, weights[j]);           \
                 }                                                                                                              \
             }                                                                                                                  \

@@ -287,7 +287,7 @@ static void load_windows(const Tiling *t, const void *x, int64_t group, int64_t 
     tile->count = smaller(t->columns, pixels_of(t->g) - tile->first);
     char *gathered = t->raw_bytes ? tile->raw : tile->operands;
     gather_windows(t->g, x, bytes_of(t->type), group, tile->first, tile->count, gathered, elements * bytes_of(t->type));
-    if (t->raw_bytes || t->offset) {
+    if (t->type != t->operand || t->offset) {
         t->kernels->load_operands(t->type, gathered, tile->count * elements, t->offset, t->operand, tile->operands);
     }
     for (int64_t i = 0; i < tile->count; i++) tile->windows[i] = tile->operands + i * t->window_bytes;

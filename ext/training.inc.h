@@ -1,23 +1,24 @@
 /* Kernels on floats beside the panels: gradients and depthwise layers. */
 
-/* GRADIENT_ROWS pixels x one vector of input channels; weights[tap]: outputs x LANES. */
-static void l1_gradient(const float *x, const float *const *gradients, const float *const *weights, int64_t taps,
-                        int64_t outputs, float *out) {
+/* GRADIENT_ROWS pixels x one vector of input channels. */
+static void l1_gradient(const float *const *x, const char *const *windows, const int64_t *offsets, int64_t runs, int64_t steps,
+                        const float *weights, float *const *out) {
     Floats sum[GRADIENT_ROWS], pixel[GRADIENT_ROWS];
+    const char *gradient[GRADIENT_ROWS];
     UNROLL for (int i = 0; i < GRADIENT_ROWS; i++) {
         sum[i] = floats_zero();
-        pixel[i] = floats_load(x + i * LANES);
+        pixel[i] = floats_load(x[i]);
+        gradient[i] = windows[i];
     }
-    for (int64_t tap = 0; tap < taps; tap++, gradients += GRADIENT_ROWS) {
-        const float *w = weights[tap];
-        for (int64_t output = 0; output < outputs; output++, w += LANES) {
-            Floats weight = floats_load(w);
+    for (int64_t run = 0; run < runs; run++) {
+        for (int64_t at = offsets[run]; at < offsets[run] + steps * 4; at += 4, weights += LANES) {
+            Floats weight = floats_load(weights);
             UNROLL for (int i = 0; i < GRADIENT_ROWS; i++) {
-                sum[i] = floats_clamped_mac(sum[i], floats_all(gradients[i] + output), weight, pixel[i]);
+                sum[i] = floats_clamped_mac(sum[i], floats_all(gradient[i] + at), weight, pixel[i]);
             }
         }
     }
-    UNROLL for (int i = 0; i < GRADIENT_ROWS; i++) floats_store(out + i * LANES, sum[i]);
+    UNROLL for (int i = 0; i < GRADIENT_ROWS; i++) floats_store(out[i], sum[i]);
 }
 
 static void l1_gradient_planes(const float *x, const int64_t *left, const int64_t *channel, const float *const *gradients,
@@ -39,8 +40,8 @@ static void l1_gradient_planes(const float *x, const int64_t *left, const int64_
     UNROLL for (int i = 0; i < PLANE_UNITS; i++) floats_store(out + i * LANES, sum[i]);
 }
 
-/* Two vectors of sums in registers, whose channels SIGN brings to the arithmetic's; the rest in the plain loop. */
-#define DEPTHWISE_FLOATS(NAME, STEP, SIGN, REST)                                                                                \
+/* Two vectors of sums in registers; the rest in the plain loop. */
+#define DEPTHWISE_FLOATS(NAME, STEP, REST)                                                                                      \
     static void NAME(const char *window, const int64_t *offsets, int64_t taps, int64_t count, const float *weights,             \
                      int64_t channels, float *y) {                                                                              \
         int64_t at = 0;                                                                                                         \
@@ -54,11 +55,10 @@ static void l1_gradient_planes(const float *x, const int64_t *left, const int64_
             floats_store(y + at, sum);                                                                                          \
             floats_store(y + at + LANES, other);                                                                                \
         }                                                                                                                       \
-        for (int64_t i = 0; i < at; i++) y[i] = SIGN y[i];                                                                      \
         REST(window + at * (int64_t)sizeof(float), offsets, taps, count - at, weights + at, channels, y + at);                  \
     }
-DEPTHWISE_FLOATS(l1_depthwise_floats, floats_l1, -, L1_depthwise_floats)
-DEPTHWISE_FLOATS(mac_depthwise_floats, floats_mac, +, MAC_depthwise_floats)
+DEPTHWISE_FLOATS(l1_depthwise_floats, floats_l1, L1_depthwise_floats)
+DEPTHWISE_FLOATS(mac_depthwise_floats, floats_mac, MAC_depthwise_floats)
 
 static void depthwise_gradient(const float *x, const float *const *gradients, const float *const *weights, int64_t taps,
                                int64_t channels, float *out) {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
@@ -72,14 +73,23 @@ def transformable(
         def vmap(info: Any, in_dims: Sequence[int | None], *arguments: Any) -> tuple[Tensor, int]:
             return _mapped(run, images, gives_filters, info.batch_size, in_dims, arguments)
 
+    # torch asks for it at each call, and inspect would look it up anew.
+    Transformable.forward.__signature__ = inspect.signature(Transformable.forward)  # type: ignore[attr-defined]
+
     def run(*arguments: Any) -> Tensor:
         tracing = torch.jit.is_tracing()  # type: ignore[attr-defined,no-untyped-call]
-        if torch.compiler.is_compiling() or tracing:  # they keep operators, and no such functions
+        if torch.compiler.is_compiling() or tracing or _is_plain():  # tracers keep operators, and no such functions
             return operator(*arguments)
         found: Tensor = Transformable.apply(*arguments)  # type: ignore[no-untyped-call]
         return found
 
     return run
+
+
+def _is_plain() -> bool:
+    """Whether nobody derives or maps what is computed now, as within an ordinary backward: an operator alone is faster."""
+    derived = torch.is_grad_enabled() or torch._C._are_functorch_transforms_active()
+    return not derived and torch.autograd.forward_ad._current_level < 0
 
 
 def _mapped(

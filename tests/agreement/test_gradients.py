@@ -210,6 +210,12 @@ def test_forward_derivatives_are_refused_and_never_zero(layer):
             transform()
     with torch.autograd.forward_ad.dual_level(), pytest.raises(NetworkError, match="has no forward derivative"):
         layer(torch.autograd.forward_ad.make_dual(x, x))
+    with (
+        torch.no_grad(),
+        torch.autograd.forward_ad.dual_level(),
+        pytest.raises(NetworkError, match="has no forward derivative"),
+    ):
+        layer(torch.autograd.forward_ad.make_dual(x, x))
 
 
 MEMORY = """

@@ -37,7 +37,9 @@ HEADS = {
     "absolute differences": "Billions of taps a second; torch.cdist takes p = 1 and windows that are already gathered.",
     "networks": "Images a second of addersim.simulate at 8 bits, random weights and images, batches of 100 (ours one a "
     "thread); ratios are to the faster memory layout of PyTorch's float32 inference of the network that multiplies.",
-    "training": "Milliseconds of one layer forward and backward, batch 32: kernels, the formula by broadcasting, convolution.",
+    "training": "Milliseconds of one layer forward and backward, batch 32: kernels, the formula by broadcasting, convolution. "
+    "With AVX-512 a tap takes two vector operations forward, three for the input's gradient and one for the filters', a "
+    "convolution's one each: at equal shares of their ceilings adder / conv2d is 2.",
     "closed forms": "Milliseconds. All files are loaded before, and no call keeps anything for the next; "
     "a command's time holds the start of Python.",
     "deep networks": "Milliseconds, which should grow as the number of layers does: small layers, 8 images of 4 x 4, "
@@ -79,7 +81,14 @@ def _calls(threads: int, limits: dict[str, float], repeats: int, seconds: float)
         ("layers", [partial(layers, count, pace, limits, (layer,)) for count in counts for layer in LAYERS]),
         ("absolute differences", [partial(absolute_differences, count, pace) for count in counts]),
         ("networks", [partial(networks, count, Pace(repeats, 4 * seconds)) for count in counts]),
-        ("training", [partial(training.rows, threads, pace, chosen={name: one}) for name, one in training.LAYERS.items()]),
+        (
+            "training",
+            [
+                partial(training.rows, count, pace, chosen={name: layer})
+                for count in counts
+                for name, layer in training.LAYERS.items()
+            ],
+        ),
         ("closed forms", [partial(closed_forms, pace)]),
         ("deep networks", [partial(deep_networks, pace, (depth,)) for depth in DEPTHS]),
     ]

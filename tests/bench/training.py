@@ -22,7 +22,10 @@ LAYERS = {  # channels, height, width, outputs, kernel, stride, padding
     "ResNet-20 stage 1": (16, 32, 32, 16, 3, 1, 1),
     "ResNet-20 stage 2": (32, 16, 16, 32, 3, 1, 1),
     "ResNet-20 stage 3": (64, 8, 8, 64, 3, 1, 1),
+    "ResNet-20 into stage 2": (16, 32, 32, 32, 3, 2, 1),
     "ResNet-20 into stage 3": (32, 16, 16, 64, 3, 2, 1),
+    "ResNet-20 shortcut 2": (16, 32, 32, 32, 1, 2, 0),
+    "ResNet-20 shortcut 3": (32, 16, 16, 64, 1, 2, 0),
 }
 
 

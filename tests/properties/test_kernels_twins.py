@@ -230,6 +230,30 @@ def test_floats(shape, seed):
     assert_floats_as_the_twin(shape.x, shape.weights, shape.moves, seed)
 
 
+@settings(max_examples=60)
+@given(shape=shapes(), low=st.sampled_from((-128, 0)), scale=st.sampled_from((1.0, 2.0**-7)), seed=st.integers(0, 2**32 - 1))
+def test_floats_that_are_codes_give_exact_sums(shape, low, scale, seed):
+    """However taps are brought together: sums and differences of codes are codes, too."""
+    random = np.random.default_rng(seed)
+    codes = [random.integers(low, low + 256, size) for size in (shape.x, shape.weights)]
+    x, weights = (scale * code.astype(np.float32) for code in codes)
+    expected = scale * reference.window(*(code.astype(np.int16) for code in codes), arithmetic="l1", **shape.moves).values
+    for way, found in every_way(lambda threads: kernels.l1_forward(x, weights, threads=threads, **shape.moves)):
+        np.testing.assert_array_equal(found, expected, err_msg=way)
+
+
+@pytest.mark.parametrize("channels", [3, 6, 32])
+def test_floats_far_from_zero_lose_what_one_rounding_of_two_of_them_loses(channels):
+    """Neighbouring taps may be added before they are subtracted; a window that equals a filter is at no distance from it."""
+    random = np.random.default_rng(1)
+    x, weights = ((1e4 + random.normal(size=size)).astype(np.float32) for size in ((2, 7, 9, channels), (20, 3, 3, channels)))
+    weights[5] = x[1, 2:5, 3:6]
+    expected = reference.l1_forward(x, weights)
+    for way, found in every_way(lambda threads: kernels.l1_forward(x, weights, threads=threads)):
+        assert found[1, 2, 3, 5] == 0, way
+        assert np.abs(found - expected).max() <= 9 * channels * 4 * np.spacing(np.float32(1e4)), way
+
+
 SIDES = st.tuples(st.integers(0, 2), st.integers(0, 2))
 
 

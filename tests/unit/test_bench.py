@@ -7,6 +7,7 @@ import pytest
 
 pytest.importorskip("torch", reason="benchmarks stand beside PyTorch")
 
+from addersim import kernels
 from tests.bench import __main__, aims, closed_forms, cuda, deep_networks, timing, training, whole_networks, windows
 
 ONCE = timing.Pace(1)
@@ -81,7 +82,11 @@ def tables():
             for threads in (1, 2)
             for name, ratio in (("resnet20-adder", 1.4), ("resnet20-conv", 0.6))
         ],
-        "training": [{"layer": "some", "threads": 1, "adder": 123.4}],
+        "training": [
+            {"layer": layer, "threads": threads, "adder": 123.4, "adder / conv2d": ratio * threads}
+            for threads in (1, 2)
+            for layer, ratio in (("LeNet-5 conv1", 9.0), ("ResNet-20 stage 1", 1.5), ("ResNet-20 stage 2", 1.25))
+        ],
         "closed forms": [
             {"task": "count and estimate resnet50", "ms": 10.0},
             {"task": "addersim --help", "ms": 401.0},
@@ -100,6 +105,8 @@ def test_aims(tables):
         *[("at least 2", 2.0, "yes")] * 4,
         ("at least 0.7", 0.5, "NO"),
         ("at least 1.8", 2**0.5, "NO"),
+        ("at most 1.5", 1.5, "yes"),
+        ("at most 1.5", 3.0, "NO"),
         ("at least 10", 16.0, "yes"),
         ("at most 10", 10.0, "yes"),
         ("at most 150", 20.0, "yes"),
@@ -121,8 +128,9 @@ def test_report(tables, tmp_path, monkeypatch, capsys):
     text, record = (tmp_path / "README.md").read_text(), json.loads((tmp_path / "speed.json").read_text())
     printed = capsys.readouterr()
     assert text in printed.out
-    assert "training 7/7: some, 0.0 s" in printed.err
-    assert "|  some |       1 |   123 |" in text
+    calls = len(training.LAYERS) * len({1, kernels.kernel_info().threads})
+    assert f"training {calls}/{calls}: LeNet-5 conv1, ResNet-20 stage 1, " in printed.err
+    assert "|     LeNet-5 conv1 |       1 |   123 |" in text
     assert list(record["tables"]) == [
         "aims",
         "layers",

@@ -13,7 +13,7 @@ from addersim.hardware.leakage import Leakage
 from addersim.hardware.load import parse_accelerator
 from addersim.hardware.prices.csv_file import TABLE_COLUMNS
 from addersim.hardware.prices.macros import Macros, access_energy, macros_of
-from tests.unit.hardware.traces import small_residual_network
+from tests.unit.hardware.traces import fetching_weights, small_residual_network
 
 SMALL = small_residual_network()
 EDGE = load_accelerator("edge-unified-32x32")
@@ -148,6 +148,7 @@ lanes = 8
 def test_monolithic_memories_give_the_figures_as_they_were(name, before):
     """LeNet-5 with adders under Horowitz' figures, in uJ, before memories were priced by their banks."""
     trace, machine = count(quantize(load_network("lenet5-adder"), None)), load_accelerator(name)
+    machine = fetching_weights(machine)
     whole = msgspec.structs.replace(machine, buffers=msgspec.structs.replace(machine.buffers, monolithic=True))
     assert estimate(trace, whole).energy_pj / 1e6 == pytest.approx(before, abs=5e-4)
     assert estimate(trace, machine).energy_pj / 1e6 < before - 0.2
