@@ -78,13 +78,16 @@ def test_rounding_to_the_common_grain_loses_less_than_the_last_bit_of_the_total(
 
 
 def test_a_layer_by_hand():
-    # 64 pixels, 27 taps, 16 filters on 16 x 16: 4 folds of 16 + 16 + 27 - 2 cycles
+    # 64 pixels, 27 taps, 16 filters on 16 x 16: 4 folds of 16 + 16 + 27 - 2 cycles. 204.8 bits of DRAM a cycle: before the
+    # first of
+    # four tiles come 432 weights and 48 inputs, 16.875 + 1.875 cycles; after the last 256 sums go, 20 cycles
     layer = window("conv", 64, 27, 16, inputs=192, accumulator_bits=16)
     cost = estimate(Trace("t", "hardware", (layer,)), "systolic-16x16")
     (found,) = cost.layers
-    assert (found.compute_cycles, found.cycles, found.bound) == (228, 228, "array")
+    assert (found.compute_cycles, found.cycles, found.bound) == (228, 267, "array")
     assert found.dram_cycles == math.ceil((192 * 8 + 432 * 8 + 1024 * 16) / 204.8)
-    assert found.utilisation == 64 * 27 * 16 / (228 * 256) == cost.utilisation
+    assert found.utilisation == 64 * 27 * 16 / (228 * 256)
+    assert cost.utilisation == 64 * 27 * 16 / (267 * 256)
     sram_pj = load_table("horowitz-45nm").sram(64).energy_pj * 64
     expected = {
         ("array", "mul"): 27648 * 0.2,
@@ -98,7 +101,7 @@ def test_a_layer_by_hand():
     }
     assert cost.energy_by_part() == pytest.approx(expected, rel=1e-12)
     assert cost.energy_pj == pytest.approx(sum(expected.values()), rel=1e-12)
-    assert cost.latency_ms == 228 / 500e3
+    assert cost.latency_ms == 267 / 500e3
     assert cost.images_per_second == pytest.approx(1000 / cost.latency_ms)
 
 
@@ -107,7 +110,10 @@ def test_a_slow_dram_sets_the_latency():
     cost = estimate(SMALL, slow)
     assert {layer.bound for layer in cost.layers} == {"dram", "fused", "none"}
     first = cost.layers[:3]
-    assert first[0].cycles == sum(layer.dram_cycles for layer in first)
+    vector = (
+        first[1].compute_cycles + first[2].compute_cycles
+    )  # the last of four tiles: what was there is computed, none is loaded
+    assert first[0].cycles == sum(layer.dram_cycles for layer in first) + vector / 4
     assert cost.energy_pj == estimate(SMALL, EDGE).energy_pj
 
 
@@ -135,7 +141,7 @@ def test_without_double_buffering_the_array_waits_for_dram():
     cost = estimate(SMALL, single)
     first = cost.layers[:3]
     compute = max(first[0].compute_cycles, first[1].compute_cycles + first[2].compute_cycles)
-    assert first[0].cycles == compute + sum(layer.dram_cycles for layer in first)
+    assert first[0].cycles == math.ceil(compute + sum(layer.dram_bytes for layer in first) * 8 / EDGE.dram_bits_per_cycle)
 
 
 def test_a_memory_with_few_banks_sets_the_latency():
@@ -152,7 +158,8 @@ def test_a_memory_with_few_banks_sets_the_latency():
         EDGE, buffers=msgspec.structs.replace(apart, input=msgspec.structs.replace(memory, banks=1))
     )
     conv, _, addition, _ = estimate(SMALL, slow).layers[3:7]
-    assert (conv.bound, conv.cycles) == ("buffer", conv.buffer_cycles + addition.buffer_cycles)
+    before = math.ceil((144 * 16 * 8 + 16 * 54) / EDGE.dram_bits_per_cycle)  # weights and multipliers; activations are on chip
+    assert (conv.bound, conv.cycles) == ("buffer", conv.buffer_cycles + addition.buffer_cycles + before)
 
 
 def test_a_unified_memory_holds_everything():
@@ -317,14 +324,14 @@ def test_a_missing_price_of_a_memory_or_dram_names_the_layers_that_move_words_th
 
 
 def test_a_memory_too_small_for_one_tile_is_told_before_the_table_that_cannot_price_it():
-    tiny = msgspec.structs.replace(EDGE.buffers.input, capacity_kib=0.05)
+    tiny = msgspec.structs.replace(EDGE.buffers.input, capacity_kib=0.01)
     machine = msgspec.structs.replace(EDGE, buffers=msgspec.structs.replace(EDGE.buffers, input=tiny))
-    with pytest.raises(HardwareError, match=r"layer conv1: .*buffers\.input of 0\.05 KiB gives tiles 1 words of 64 bits"):
+    with pytest.raises(HardwareError, match=r"layer conv1: .*buffers\.input of 0\.01 KiB gives tiles 0 words of 64 bits"):
         estimate(SMALL, machine)
-    with pytest.raises(HardwareError, match=r"buffers\.input of 0\.05 KiB gives tiles 1 words"):
+    with pytest.raises(HardwareError, match=r"buffers\.input of 0\.01 KiB gives tiles 0 words"):
         estimate_range(SMALL, machine)
     no_windows = Trace("t", "hardware", (relu("r", 8, (Operand(8, 8),)),))
-    with pytest.raises(PriceError, match="sram of 0.05 KiB, read of 64 bits; it has access of .*; needed by layers r$"):
+    with pytest.raises(PriceError, match="sram of 0.01 KiB, read of 64 bits; it has access of .*; needed by layers r$"):
         estimate(no_windows, machine)
 
 
