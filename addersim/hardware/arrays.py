@@ -7,11 +7,13 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["BoolOrArray", "FloatArray", "IntArray", "IntLike", "IntOrArray"]
+__all__ = ["AnyArray", "BoolOrArray", "FloatArray", "IntArray", "IntLike", "IntOrArray"]
 
 IntArray: TypeAlias = npt.NDArray[np.signedinteger[Any]]
 IntOrArray: TypeAlias = int | IntArray
-BoolOrArray: TypeAlias = bool | npt.NDArray[np.bool_]
+BoolOrArray: TypeAlias = bool | np.bool_ | npt.NDArray[np.bool_]
+AnyArray: TypeAlias = Any
+"""Numbers or arrays whose type numpy's own annotations lose."""
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 IntLike = TypeVar("IntLike", int, IntOrArray)
 """Of a function that gives numbers for numbers, and arrays for arrays."""

@@ -202,6 +202,8 @@ class Cost(Tabular):
         What is paid once and is in no other figure, where the weights stay on chip; None where they are fetched again.
     compat
         The tool whose printed numbers these are, without energy; None for our own.
+    batch_parts
+        Parts of the batch that run one after another: images, and how many such parts.
 
     Examples
     --------
@@ -232,6 +234,7 @@ class Cost(Tabular):
     prices: tuple[UnitEnergyUsed, ...]
     compat: Compat | None = None
     cold_start: ColdStart | None = None
+    batch_parts: tuple[tuple[int, int], ...] = ()
 
     @property
     def energy_pj(self) -> float:
@@ -297,6 +300,7 @@ class Cost(Tabular):
     def to_dict(self) -> Row:
         """Plain values, ready for JSON, for the whole batch."""
         return {key: getattr(self, key) for key in ("network", "accelerator", "table", "convention", "batch", "compat")} | {
+            "batch_parts": [{"images": images, "times": times} for images, times in self.batch_parts],
             "clock_mhz": self.clock_mhz,
             "energy_pj": {"total": self.energy_pj} | self.energy_by_component(),
             "energy_pj_by_part": {f"{component} {of}": pj for (component, of), pj in self.energy_by_part().items()},

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import chain, groupby, pairwise, takewhile
 from typing import NamedTuple, get_args
 
 from addersim.arithmetic.ops import sum_by_key
-from addersim.errors import HardwareError
+from addersim.errors import HardwareError, PriceError
 from addersim.hardware.accelerator import Accelerator, Objective
+from addersim.hardware.batches import Parts, added, best_parts
 from addersim.hardware.cost import (
     Bound,
     ColdStart,
@@ -23,8 +25,9 @@ from addersim.hardware.cost import (
     UnitEnergyUsed,
     on_common_grain,
 )
-from addersim.hardware.dataflow.array_run import ArrayRun, Placement
-from addersim.hardware.dataflow.dispatch import run_on_array
+from addersim.hardware.dataflow.array_run import ArrayRun, Beside, Placement
+from addersim.hardware.dataflow.dispatch import check_on_array, run_on_array
+from addersim.hardware.dataflow.objective import objective_value
 from addersim.hardware.latency import LayerCycles, dram_cycles, stage_cycles
 from addersim.hardware.leakage import Leakage
 from addersim.hardware.load import load_accelerator
@@ -73,9 +76,10 @@ def estimate(
         An energy table, a bundled name or a CSV file.
     batch
         Images that are run together, layer by layer: weights are fetched once for all, but the activations of all have to
-        fit to stay on chip. The cost is that of the batch. None: the accelerator's own.
+        fit to stay on chip; or in parts, one after another, where that is better (rules: `batches`). The cost is that of the
+        batch. None: the accelerator's own.
     objective
-        What the choice of tiles makes least, layer by layer: ``energy`` of all that moves, ``latency`` in cycles, bits to and
+        What the choice of tiles makes least, stage by stage: ``energy``, ``latency`` in cycles, bits to and
         from ``dram``, or ``energy-delay``, the product of the first two; None for energy, or what a row stationary array says.
     compat
         ``scalesim`` gives what SCALE-Sim 3.0.0 prints, without energy or DRAM: see `compat`. None: with its faults corrected.
@@ -114,54 +118,29 @@ def estimate(
         rows = [_TimedLayer(layer, facts, 0, "none") for layer, facts in zip(trace.layers, arithmetic, strict=True)]
         parts = on_common_grain([row.facts.parts for row in rows])
     else:
-        costs, ways = [], residencies(trace, machine)
-        for residency in ways:
-            try:
-                costs.append(_in_hardware(trace, machine, residency, images, energies, per_operation, used, objective))
-            except HardwareError:  # a unified memory that the weights fill may have no room for a tile
-                if residency is ways[-1] and not costs:
-                    raise
-        return min(costs, key=lambda cost: _value(cost, objective))
+        runs = [_Runs(trace, machine, one, energies, per_operation, objective) for one in residencies(trace, machine)]
+        best, batch_parts = _least(runs, images)
+        layers = best.layers(batch_parts)
+        cost = _cost(trace, machine, images, energies.name, layers, (*used, *best.used), None, batch_parts)
+        return replace(cost, cold_start=best.cold_start())
     layers = tuple(_layer_cost(row, one, images) for row, one in zip(rows, parts, strict=True))
     return _cost(trace, machine, images, energies.name, layers, tuple(used), None)
 
 
-def _in_hardware(
-    trace: Trace,
-    machine: Accelerator,
-    residency: Residency,
-    images: int,
-    energies: EnergyTable,
-    per_operation: Mapping[tuple[str, int], UnitEnergy],
-    used: Sequence[UnitEnergyUsed],
-    objective: Objective | None,
-) -> Cost:
-    """The cost with weights where `residency` says; unit energies are those of the whole memories."""
-    order = schedule(trace)
-    kept = kept_on_chip(order, trace, residency.machine.buffers, images)
-    movement = MovementEnergy(machine, energies, LayersNeeding(trace.layers, order, kept))
-    rows = _CostWalk(trace.layers, order, kept, residency, images, per_operation, movement, objective).rows()
-    leakage = Leakage(trace, machine, energies)
-    own = [row.facts.parts for row in rows]
-    if leakage.power_uw:
-        own = [one + leakage.parts(row.cycles) for one, row in zip(own, rows, strict=True)]
-    parts = on_common_grain(own)
-    layers = tuple(_layer_cost(row, one, images) for row, one in zip(rows, parts, strict=True))
-    cost = _cost(trace, machine, images, energies.name, layers, (*used, *movement.used, *leakage.used), None)
-    return replace(cost, cold_start=_cold_start(residency, movement)) if residency.weights_kept else cost
-
-
-def _cold_start(residency: Residency, movement: MovementEnergy) -> ColdStart:
-    bits = sum(access.size_bits for access in residency.loads if access.level == "dram")
-    energy = sum(movement.energy_pj(access) for access in residency.loads)
-    return ColdStart(energy, dram_cycles(bits, residency.machine), bits / 8)
-
-
-def _value(cost: Cost, objective: Objective | None) -> tuple[float, ...]:
-    """What the objective makes least, of a whole cost."""
-    energy, cycles, dram = cost.energy_pj, float(cost.cycles), cost.dram_bytes
-    first = {"latency": cycles, "dram": dram, "energy-delay": energy * cycles}.get(objective or "energy", energy)
-    return first, energy, cycles, dram
+def _least(ways: Sequence[_Runs], images: int) -> tuple[_Runs, Parts]:
+    """Of the ways in which weights may lie on chip and a batch be cut, the one with the least value of the objective."""
+    found: list[tuple[tuple[float, ...], _Runs, Parts]] = []
+    for runs in ways:
+        try:
+            parts = runs.best_parts(images)
+            found.append((runs.value(parts), runs, parts))
+        except HardwareError as error:  # a unified memory that the weights fill may have no room for a tile
+            if runs is ways[-1] and not found:
+                if runs.residency.machine is runs.machine:
+                    raise
+                raise HardwareError(f"{error}; the rest holds the weights, which keep_weights wants to stay") from None
+    _, best, parts = min(found, key=lambda one: one[0])
+    return best, parts
 
 
 def _cost(
@@ -172,7 +151,9 @@ def _cost(
     layers: tuple[LayerCost, ...],
     unit_energies: tuple[UnitEnergyUsed, ...],
     compat: Compat | None,
+    batch_parts: Parts | None = None,
 ) -> Cost:
+    sizes = {batch: 1} if batch_parts is None else batch_parts
     return Cost(
         network=trace.name,
         accelerator=machine.name,
@@ -186,6 +167,7 @@ def _cost(
         layers=layers,
         prices=unit_energies,
         compat=compat,
+        batch_parts=tuple((size, number) for size, number in sizes.items()),
     )
 
 
@@ -217,6 +199,95 @@ class _TimedLayer(NamedTuple):
 _IDLE = LayerCycles()
 
 
+class _Runs:
+    """A trace on an accelerator for any number of images together, each number worked out once."""
+
+    def __init__(
+        self,
+        trace: Trace,
+        machine: Accelerator,
+        residency: Residency,
+        energies: EnergyTable,
+        per_operation: Mapping[tuple[str, int], UnitEnergy],
+        objective: Objective | None,
+    ) -> None:
+        self.trace, self.machine, self.residency, self.objective = trace, machine, residency, objective
+        self.energies, self.per_operation = energies, per_operation
+        self.order = schedule(trace)
+        self.leakage = Leakage(trace, machine, energies)
+        self.leaking_pj = sum(part.energy_pj for part in self.leakage.parts(1))
+        self.found: dict[int, tuple[list[_TimedLayer], list[list[EnergyPart]]]] = {}
+        self.movements: list[MovementEnergy] = []
+        self.summed: dict[int, tuple[float, int, int]] = {}
+
+    def together(self, images: int) -> tuple[list[_TimedLayer], list[list[EnergyPart]]]:
+        """Layers of a number of images together, and their parts of energy, not rounded."""
+        if images not in self.found:
+            kept = kept_on_chip(self.order, self.trace, self.residency.machine.buffers, images)
+            movement = MovementEnergy(self.machine, self.energies, LayersNeeding(self.trace.layers, self.order, kept))
+            walk = _CostWalk(
+                self.trace.layers, self.order, kept, self.residency, images, self.per_operation, movement, self.objective,
+                self.leaking_pj,
+            )  # fmt: skip
+            rows = walk.rows()
+            parts = [row.facts.parts for row in rows]
+            if self.leakage.power_uw:
+                parts = [one + self.leakage.parts(row.cycles) for one, row in zip(parts, rows, strict=True)]
+            self.movements.append(movement)
+            self.found[images] = rows, parts
+        return self.found[images]
+
+    def best_parts(self, batch: int) -> Parts:
+        """How to run a batch, by the value of the objective for the whole network."""
+        return {1: 1} if batch == 1 else best_parts(batch, self.value)
+
+    def value(self, batch_parts: Parts) -> tuple[float, ...]:
+        """What is to be least of a batch in parts, the most important first."""
+        energy = cycles = bits = 0.0
+        for images, number in batch_parts.items():
+            one_energy, one_cycles, one_bits = self.totals(images)
+            energy, cycles, bits = energy + number * one_energy, cycles + number * one_cycles, bits + number * one_bits
+        scratchpads = self.machine.array.row_stationary
+        least = self.objective or (scratchpads.least if scratchpads else "energy")
+        return objective_value(least, energy, cycles, bits)
+
+    def totals(self, images: int) -> tuple[float, int, int]:
+        """Energy, cycles and bits of DRAM of a number of images together."""
+        if images not in self.summed:
+            rows, parts = self.together(images)
+            energy = math.fsum(part.energy_pj for one in parts for part in one)
+            accesses = (access for row in rows for access in row.facts.accesses if access.level == "dram")
+            self.summed[images] = energy, sum(row.cycles for row in rows), sum(access.size_bits for access in accesses)
+        return self.summed[images]
+
+    def layers(self, batch_parts: Parts) -> tuple[LayerCost, ...]:
+        """Layers of a batch in parts, with energies on a common grain."""
+        whole = [self.together(images) for images in batch_parts]
+        if list(batch_parts.values()) == [1]:
+            (images,), ((rows, parts),) = batch_parts, whole
+            return tuple(_layer_cost(row, one, images) for row, one in zip(rows, on_common_grain(parts), strict=True))
+        costs = [
+            [_layer_cost(row, tuple(one), images) for row, one in zip(rows, parts, strict=True)]
+            for images, (rows, parts) in zip(batch_parts, whole, strict=True)
+        ]
+        layers = [added([*zip(same, batch_parts.values(), strict=True)]) for same in zip(*costs, strict=True)]
+        rounded = on_common_grain([layer.parts for layer in layers])
+        return tuple(replace(layer, parts=parts) for layer, parts in zip(layers, rounded, strict=True))
+
+    def cold_start(self) -> ColdStart | None:
+        """What is paid before the first image, where the weights then stay."""
+        if not self.residency.weights_kept:
+            return None
+        bits = sum(access.size_bits for access in self.residency.loads if access.level == "dram")
+        energy = sum(self.movements[0].energy_pj(access) for access in self.residency.loads)
+        return ColdStart(energy, dram_cycles(bits, self.machine), bits / 8)
+
+    @property
+    def used(self) -> list[UnitEnergyUsed]:
+        """Unit energies of all that moves and leaks, each once."""
+        return [*dict.fromkeys(used for movement in self.movements for used in movement.used), *self.leakage.used]
+
+
 @dataclass(frozen=True, slots=True)
 class _CostWalk:
     """A trace on an accelerator, layer by layer; of layers of one shape only the first is worked out."""
@@ -229,6 +300,7 @@ class _CostWalk:
     per_operation: Mapping[tuple[str, int], UnitEnergy]
     movement: MovementEnergy
     objective: Objective | None
+    leakage_pj: float
 
     @property
     def machine(self) -> Accelerator:
@@ -238,26 +310,66 @@ class _CostWalk:
     def rows(self) -> list[_TimedLayer]:
         rows: list[_TimedLayer] = []
         facts = self.facts()
-        for _, stage in groupby(range(len(self.layers)), key=self.order.stages.__getitem__):
-            members = tuple(stage)
-            cycles, bound = stage_cycles((facts[index].own for index in members), self.machine.buffers.double_buffered)
+        for members in self.stages():
+            cycles, bound = self.stage_cycles([facts[index] for index in members])
             for index in members:
                 rows.append(_TimedLayer(self.layers[index], facts[index], cycles, bound))
                 cycles, bound = 0, "fused"
         return rows
 
+    def stages(self) -> list[tuple[int, ...]]:
+        """Layers of each stage."""
+        return [tuple(members) for _, members in groupby(range(len(self.layers)), key=self.order.stages.__getitem__)]
+
+    def stage_cycles(self, stage: Sequence[_Facts]) -> tuple[int, Bound]:
+        """Cycles that pass for a stage, and what sets them: window layers wait for their first and last tiles."""
+        cycles, bound = stage_cycles([facts.own for facts in stage], self.machine.buffers.double_buffered)
+        runs = [facts.run.stage_cycles for facts in stage if facts.run is not None]
+        if not runs:
+            return cycles, bound
+        before = takewhile(lambda facts: facts.run is None, stage)
+        return sum(runs) + stage_cycles([facts.own for facts in before], self.machine.buffers.double_buffered)[0], bound
+
     def facts(self) -> dict[int, _Facts]:
-        by_shape: dict[tuple[object, ...], list[int]] = {}
-        for index in range(len(self.layers)):
-            by_shape.setdefault(self.shape(index), []).append(index)
-        windows = [members[0] for members in by_shape.values() if self.layers[members[0]].work is not None]
-        chosen = [(self.layers[index], self.placement(index)) for index in windows]
-        runs = run_on_array(chosen, self.machine, self.batch, self.movement, self.objective)
-        run_of = dict(zip(windows, runs, strict=True))
-        facts: dict[int, _Facts] = {}
-        for members in by_shape.values():
-            facts |= dict.fromkeys(members, self.facts_of(members[0], run_of.get(members[0])))
+        shapes = [self.shape(index) for index in range(len(self.layers))]
+        together: dict[tuple[object, ...], list[tuple[int, ...]]] = {}
+        for members in chain.from_iterable(map(self.by_window, self.stages())):
+            together.setdefault(tuple([shapes[index] for index in members]), []).append(members)
+        first = [same[0] for same in together.values()]
+        chosen = [(self.layers[index], self.placement(index)) for index, *_ in first]
+        try:
+            facts = self.facts_of_others(shapes)
+        except PriceError:
+            check_on_array(chosen, self.machine, self.batch)  # what runs under no table is said first
+            raise
+        besides = [self.beside(members, facts) for members in first]
+        runs = run_on_array(chosen, self.machine, self.batch, self.movement, self.objective, besides)
+        for same, run in zip(together.values(), runs, strict=True):
+            facts |= dict.fromkeys([members[0] for members in same], self.facts_of(same[0][0], run))
         return facts
+
+    def facts_of_others(self, shapes: Sequence[tuple[object, ...]]) -> dict[int, _Facts]:
+        """Facts of the layers that are no window layers."""
+        others = [index for index, layer in enumerate(self.layers) if layer.work is None]
+        by_shape = {shapes[index]: index for index in reversed(others)}
+        found = {shape: self.facts_of(index, None) for shape, index in reversed(by_shape.items())}
+        return {index: found[shapes[index]] for index in others}
+
+    def by_window(self, stage: tuple[int, ...]) -> list[tuple[int, ...]]:
+        """Window layers of a stage, each with those after it up to the next."""
+        windows = [at for at, index in enumerate(stage) if self.layers[index].work is not None]
+        return [stage[start:end] for start, end in pairwise([*windows, len(stage)])]
+
+    def beside(self, members: tuple[int, ...], facts: Mapping[int, _Facts]) -> Beside:
+        """What shares a stage with a window layer, the first of the members."""
+        others = members[1:]
+        arithmetic = (_arithmetic(self.layers[one], self.per_operation, self.batch) for one in members)
+        return Beside(
+            accesses=tuple(access for one in others for access in facts[one].accesses),
+            vector=sum(facts[one].own.vector for one in others),
+            energy_pj=sum(part.energy_pj for parts in arithmetic for part in parts),
+            leakage_pj=self.leakage_pj,
+        )
 
     def shape(self, index: int) -> tuple[object, ...]:
         """All of a layer that its facts depend on."""

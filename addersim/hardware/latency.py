@@ -1,8 +1,9 @@
 """Cycles: array, vector unit, on-chip memories and DRAM of each layer, and of each stage.
 
 A stage (`schedule.Schedule.stages`: layers joined by fused outputs) lasts as long as its busiest resource: the vector unit
-takes the array's results as they drain, and with double buffering transfers overlap with computing. Stages run one after
-another.
+takes the array's results as they drain, and with double buffering transfers overlap with computing. A window layer's tiles run
+in a pipeline besides, whose first load and last store are waited for: its mapper gives the cycles of its stage
+(`dataflow.tile_pipeline`). Stages run one after another.
 """
 
 from __future__ import annotations

@@ -49,6 +49,7 @@ FLOORS = {
 HARDWARE = (  # the order inside hardware, lowest first
     ("accelerator", "arrays", "even_parts"),
     ("schedule", "traffic", "cost", "sparsity", "residency"),
+    ("batches",),
     ("prices",),
     ("dataflow",),
     ("latency", "area", "leakage", "load", "scalesim"),

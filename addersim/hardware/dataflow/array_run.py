@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+import numpy as np
+
+from addersim.arithmetic.ops import sum_by_key
+from addersim.hardware.accelerator import Buffers
+from addersim.hardware.arrays import FloatArray
 from addersim.hardware.traffic import Access, Tiling
 
-__all__ = ["ArrayRun", "Placement"]
+__all__ = ["ArrayRun", "Beside", "Placement", "whole_cycles"]
 
 
 class Placement(NamedTuple):
@@ -20,6 +26,50 @@ class Placement(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """What shares a stage with a window layer and does not depend on its tiles.
+
+    Attributes
+    ----------
+    accesses
+        Reads and writes of the layers that are fused to it.
+    vector
+        Cycles of the vector unit.
+    energy_pj
+        Of all arithmetic of the stage.
+    leakage_pj
+        Of the whole accelerator in a cycle.
+    """
+
+    accesses: tuple[Access, ...] = ()
+    vector: int = 0
+    energy_pj: float = 0.0
+    leakage_pj: float = 0.0
+
+    def with_outputs(self, accesses: tuple[Access, ...]) -> Beside:
+        """With the accesses of the window layer's own final outputs."""
+        return replace(self, accesses=self.accesses + accesses)
+
+    @property
+    def constant_bits(self) -> int:
+        """Bits of stored constants that DRAM delivers: they are there before the first tile."""
+        return sum(one.size_bits for one in self.accesses if one.level == "dram" and one.operand == "weight")
+
+    @property
+    def activation_bits(self) -> int:
+        """Bits of activations that DRAM moves: they follow each tile of finished sums."""
+        return sum(one.size_bits for one in self.accesses if one.level == "dram" and one.operand != "weight")
+
+    def memory_words(self, buffers: Buffers) -> Mapping[str, int]:
+        """Words that each memory reads and writes."""
+        return sum_by_key(
+            (buffers.memory(one.operand), buffers.of(one.operand).words(one.reads, one.bits)
+             + buffers.of(one.operand).words(one.writes, one.bits))
+            for one in self.accesses if one.level == "buffer"
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
 class ArrayRun:
     """What the array does for one layer and batch.
 
@@ -27,6 +77,8 @@ class ArrayRun:
     ----------
     cycles
         Of the array.
+    stage_cycles
+        That pass for the layer and those fused to it, waiting for DRAM and other units included.
     mapping_efficiency
         Share of the processing elements that the folds fill, 0 to 1.
     accesses
@@ -36,6 +88,12 @@ class ArrayRun:
     """
 
     cycles: int
+    stage_cycles: int
     mapping_efficiency: float
     accesses: tuple[Access, ...]
     tiling: Tiling
+
+
+def whole_cycles(cycles: FloatArray) -> FloatArray:
+    """Cycles rounded up: a cycle that is begun is finished, but what only rounding of floating point adds is no cycle."""
+    return np.ceil(cycles * (1 - 2.0**-40))

@@ -6,18 +6,20 @@ from collections.abc import Sequence
 
 from addersim.errors import HardwareError, PriceError
 from addersim.hardware.accelerator import Accelerator, Objective, Stored
-from addersim.hardware.dataflow.array_run import ArrayRun, Placement
+from addersim.hardware.dataflow.array_run import ArrayRun, Beside, Placement
 from addersim.hardware.dataflow.capacity import BufferCapacity, tile_words
 from addersim.hardware.dataflow.footprint import Footprint
-from addersim.hardware.dataflow.objective import objective_function
-from addersim.hardware.dataflow.row_array import run_rows
+from addersim.hardware.dataflow.objective import StageCosts
+from addersim.hardware.dataflow.row_array import check_rows, run_rows
 from addersim.hardware.dataflow.systolic import mapping_efficiency
-from addersim.hardware.dataflow.systolic_mapper import LOOPS, ChosenTiling, LayerOnArray, choose_tilings, smallest_tile
+from addersim.hardware.dataflow.systolic_mapper import ChosenTiling, choose_tilings
+from addersim.hardware.dataflow.tile_candidates import smallest_tile
+from addersim.hardware.dataflow.tiling_costs import LOOPS, LayerOnArray
 from addersim.hardware.prices.data_movement import MovementEnergy
 from addersim.hardware.traffic import Loop, Tiling, Widths, array_traffic, unused_weights
 from addersim.trace import LayerTrace
 
-__all__ = ["layers_on_array", "run_on_array"]
+__all__ = ["check_on_array", "layers_on_array", "run_on_array"]
 
 
 def run_on_array(
@@ -26,6 +28,7 @@ def run_on_array(
     batch: int,
     energies: MovementEnergy,
     objective: Objective | None = None,
+    besides: Sequence[Beside] | None = None,
 ) -> list[ArrayRun]:
     """Cycles, accesses and tiles of window layers.
 
@@ -39,6 +42,8 @@ def run_on_array(
         Unit energies of what moves, for a choice of tiles by energy.
     objective
         What the choice of tiles makes least; None for energy, or what a row stationary array says.
+    besides
+        What else is in the stage of each; None where nothing is.
 
     Raises
     ------
@@ -49,16 +54,18 @@ def run_on_array(
         check_layer(layer, accelerator)
     if not layers:
         return []
+    beside = [Beside()] * len(layers) if besides is None else besides
     if accelerator.array.row_stationary is not None:
-        return [run_rows(layer, accelerator, batch, placement, objective) for layer, placement in layers]
+        pairs = zip(layers, beside, strict=True)
+        return [run_rows(layer, accelerator, batch, placement, energies, objective, one) for (layer, placement), one in pairs]
     on_array = layers_on_array(layers, accelerator, batch)
     try:
-        minimised = objective_function(layers, accelerator, batch, energies, objective or "energy")
+        costs = StageCosts(layers, beside, accelerator, batch, energies, objective or "energy")
     except PriceError:
         _check_capacity(layers, accelerator, on_array)  # a memory is too small under any table, so that is said first
         raise
     runs = []
-    for (layer, placement), own, tiling in zip(layers, on_array, choose_tilings(on_array, minimised), strict=True):
+    for (layer, placement), own, tiling in zip(layers, on_array, choose_tilings(on_array, costs), strict=True):
         if tiling is None:
             _check_capacity(layers, accelerator, on_array)
         assert tiling is not None, "the smallest tile fits"
@@ -66,17 +73,27 @@ def run_on_array(
     return runs
 
 
+def check_on_array(layers: Sequence[tuple[LayerTrace, Placement]], accelerator: Accelerator, batch: int) -> None:
+    """Refuse layers that do not run on the array whatever energies are."""
+    for layer, _ in layers:
+        check_layer(layer, accelerator)
+    if accelerator.array.row_stationary is not None:
+        for layer, placement in layers:
+            check_rows(layer, accelerator, batch, placement)
+    else:
+        _check_capacity(layers, accelerator, layers_on_array(layers, accelerator, batch))
+
+
 def _run(layer: LayerTrace, placement: Placement, on_array: LayerOnArray, tiling: ChosenTiling) -> ArrayRun:
-    folds, fold_size, sizes, loops = on_array.folds, on_array.fold_size, on_array.sizes, []
-    for place in tiling.order:
-        trips = tiling.trips[place]
-        parts = -(-int(folds[place]) // trips)  # as even as possible
-        loops.append(Loop(LOOPS[place], trips, min(parts * fold_size[place], int(sizes[place]))))
+    sizes = zip(LOOPS, on_array.sizes, tiling.tile, strict=True)
+    loops = [Loop(name, -(-int(size) // tile), tile) for name, size, tile in sizes]
     words = tiling.words.with_constants(unused_weights(layer))
     accesses = array_traffic(Widths.of(layer), words, placement.input_kept, placement.weights_kept)
     array = on_array.array
     filled = mapping_efficiency(on_array.work, array.rows, array.columns, array.systolic)
-    return ArrayRun(tiling.cycles, filled, tuple(access for access in accesses if access.words), Tiling(tuple(loops)))
+    moved = tuple(access for access in accesses if access.words)
+    ordered = Tiling(tuple(loops[place] for place in tiling.order))
+    return ArrayRun(tiling.cycles, tiling.stage_cycles, filled, moved, ordered)
 
 
 def layers_on_array(
@@ -92,7 +109,8 @@ def layers_on_array(
         if key not in capacities:
             capacities[key] = BufferCapacity.of(accelerator.buffers, *key)
         footprint = Footprint.of(work, layer.inputs[0], batch)
-        on_array.append(LayerOnArray(work.batched(batch), accelerator.array, footprint, capacities[key]))
+        doubled = accelerator.buffers.double_buffered
+        on_array.append(LayerOnArray(work.batched(batch), accelerator.array, footprint, capacities[key], doubled))
     return on_array
 
 
@@ -116,10 +134,10 @@ def _check_capacity(
     layers: Sequence[tuple[LayerTrace, Placement]], accelerator: Accelerator, on_array: Sequence[LayerOnArray]
 ) -> None:
     """Refuse the first layer whose smallest tile does not fit, with the memory that is too small."""
-    for (layer, _), own in zip(layers, on_array, strict=True):
-        tile = smallest_tile(own)
-        if name := own.capacity.too_small(*tile):
-            raise _too_small(layer, accelerator, name, *tile)
+    for (layer, placement), own in zip(layers, on_array, strict=True):
+        inputs, weights, sums = smallest_tile(own)
+        if name := own.capacity.too_small(inputs, weights, sums):
+            raise _too_small(layer, accelerator, name, inputs, 0 if placement.weights_kept else weights, sums)
 
 
 def _too_small(layer: LayerTrace, accelerator: Accelerator, name: str, inputs: int, weights: int, sums: int) -> HardwareError:
@@ -134,5 +152,6 @@ def _too_small(layer: LayerTrace, accelerator: Accelerator, name: str, inputs: i
     needed = [f"{words} {operand.replace('_', ' ')}s of {width} bits" for operand, words, width in here]
     return HardwareError(
         f"layer {layer.name}: accelerator {accelerator.name!r}: buffers.{name} of {memory.capacity_kib:g} KiB gives tiles "
-        f"{tile_words(buffers, name)} words of {memory.word_bits} bits; the smallest, one fold, holds {' and '.join(needed)}"
+        f"{tile_words(buffers, name)} words of {memory.word_bits} bits; the smallest, at most one fold, "
+        f"holds {' and '.join(needed)}"
     )

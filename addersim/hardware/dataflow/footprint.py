@@ -15,6 +15,7 @@ import numpy as np
 
 from addersim.arithmetic.geometry import Geometry
 from addersim.hardware.arrays import IntOrArray
+from addersim.hardware.dataflow.row_stationary import reach
 from addersim.trace import MatrixWork, Operand
 
 __all__ = ["Footprint"]
@@ -126,8 +127,10 @@ def _span(geometry: Geometry, axis: int) -> int:
 def _reached(geometry: Geometry, image: tuple[int, int], axis: int, outputs: int) -> int:
     """Stored rows or columns that some window reaches."""
     stride, kernel, padding, size = geometry.stride[axis], geometry.kernel[axis], geometry.padding[axis], image[axis]
-    if geometry.dilation[axis] > 1 or stride <= kernel:
-        return min(size, max(0, (outputs - 1) * stride + _span(geometry, axis) - padding))
+    if geometry.dilation[axis] > 1:  # taps apart may leave out rows between them, or fall on those of another window
+        return reach(geometry, image, axis, outputs).stored
+    if stride <= kernel:
+        return min(size, max(0, (outputs - 1) * stride + kernel - padding))
     end = max(padding, min(padding + size, outputs * stride))
     before, until = (place // stride * kernel + min(place % stride, kernel) for place in (padding, end))
     return until - before

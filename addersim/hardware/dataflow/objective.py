@@ -1,99 +1,159 @@
-"""What the mapper makes least: energy of all that moves, cycles and bits of DRAM, each linear in a few numbers of words."""
+"""What the mapper makes least: energy, cycles and bits of DRAM of the whole stage of a layer, as `estimate` tells them.
+
+A stage is a layer and those fused to it: what these read, write and compute beside it does not depend on its tiles, but shares
+memories, DRAM and time with them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from addersim.hardware.accelerator import Accelerator, Objective, Stored
-from addersim.hardware.arrays import FloatArray, IntArray
-from addersim.hardware.dataflow.array_run import Placement
-from addersim.hardware.dataflow.systolic_mapper import ObjectiveFunction, TilingCost
+from addersim.hardware.arrays import AnyArray, FloatArray, IntArray, IntOrArray
+from addersim.hardware.dataflow.array_run import Beside, Placement
+from addersim.hardware.dataflow.systolic_pipeline import Streams
+from addersim.hardware.dataflow.tiling_costs import TilingCost
 from addersim.hardware.prices.data_movement import MovementEnergy
-from addersim.hardware.traffic import (
-    Access,
-    ArrayTraffic,
-    Level,
-    Widths,
-    array_traffic,
-    output_traffic,
-    stored_outputs,
-    unused_weights,
-)
+from addersim.hardware.traffic import Widths, output_traffic, stored_outputs, unused_weights
 from addersim.trace import LayerTrace
 
-__all__ = ["objective_function"]
+__all__ = ["StageCosts", "StageLoad", "counts_cycles", "objective_value"]
 
-_WORD_KINDS = (*ArrayTraffic._fields, "output")
-
-
-def objective_function(
-    layers: Sequence[tuple[LayerTrace, Placement]],
-    accelerator: Accelerator,
-    batch: int,
-    energies: MovementEnergy,
-    objective: Objective,
-) -> ObjectiveFunction:
-    """Energy in pJ, cycles and bits of DRAM of tilings of layers; before them what the objective asks for.
-
-    Final outputs are included, since they share DRAM and memories with all that the choice moves. Words of a memory that two
-    operands share are counted in fractions.
-    """
-    overlapped, bandwidth = accelerator.buffers.double_buffered, accelerator.dram_bits_per_cycle
-    rates = _rates(layers, accelerator, energies)
-    constants = np.array([unused_weights(layer) for layer, _ in layers])
-    outputs = np.array([stored_outputs(layer, batch) for layer, _ in layers])
-
-    def value(cost: TilingCost, index: IntArray) -> tuple[FloatArray, ...]:
-        kinds = (*cost.words.with_constants(constants[index]), outputs[index])
-        words = [np.asarray(kind).astype(np.float64) for kind in kinds]
-        by_kind = np.take(rates.T, index, axis=2)[:, :, None]
-        sums = by_kind[0] * words[0]
-        for rate, moved in zip(by_kind[1:], words[1:], strict=True):
-            sums += rate * moved  # in place: half the time
-        energy, bits, *busy = sums
-        on_chip = np.maximum.reduce(np.broadcast_arrays(cost.folds.cycles, *busy))
-        cycles = np.maximum(on_chip, bits / bandwidth) if overlapped else on_chip + bits / bandwidth
-        first = {"energy": energy, "latency": cycles, "dram": bits, "energy-delay": energy * cycles}[objective]
-        return first, energy, cycles, bits
-
-    return value
+_MOVED: tuple[Stored, ...] = ("input", "weight", "partial_sum")
 
 
-def _rates(layers: Sequence[tuple[LayerTrace, Placement]], accelerator: Accelerator, energies: MovementEnergy) -> FloatArray:
-    """Energy, bits of DRAM and cycles of each memory with banks, a word of each kind of `ArrayTraffic` and of an output.
+class StageLoad(NamedTuple):
+    """What tilings of a layer make of its stage: energy without leakage, bits of DRAM, and cycles of the busiest unit or
+    memory
+    beside the array."""
 
-    An array of layers x rates x kinds.
-    """
-    banked = [name for name, memory in accelerator.buffers.memories().items() if memory.banks is not None]
-    by_placement: dict[Placement, list[int]] = {}
-    for index, (_, placement) in enumerate(layers):
-        by_placement.setdefault(placement, []).append(index)
-
-    @cache
-    def rates_of(level: Level, operand: Stored, bits: int) -> tuple[float, ...]:
-        memory, name = accelerator.buffers.of(operand), accelerator.buffers.memory(operand)
-        cycles = memory.share(bits) / memory.banks if memory.banks is not None and level == "buffer" else 0.0
-        busy = [cycles if name == one else 0.0 for one in banked]
-        return *energies.per_operand(level, operand, bits), bits if level == "dram" else 0.0, *busy
-
-    rates = np.empty((len(layers), 2 + len(banked), len(_WORD_KINDS)))
-    for placement, members in by_placement.items():
-        by_kind = [_traffic_of_a_word(kind, placement) for kind in range(len(_WORD_KINDS))]
-        moved = by_kind[0]
-        reads = np.array([[one.reads for one in same] for same in zip(*by_kind, strict=True)], np.float64)
-        writes = np.array([[one.writes for one in same] for same in zip(*by_kind, strict=True)], np.float64)
-        widths = [(*Widths.of(layer), layer.output.bits) for layer, _ in (layers[index] for index in members)]
-        each = np.array([[rates_of(one.level, one.operand, bits[one.bits]) for one in moved] for bits in widths])[..., None]
-        rates[members, 0] = (each[:, :, 0] * reads + each[:, :, 1] * writes).sum(axis=1)
-        rates[members, 1:] = (each[:, :, 2:] * (reads + writes)[:, None]).sum(axis=1)
-    return rates
+    energy_pj: FloatArray
+    dram_bits: FloatArray
+    units: FloatArray
 
 
-def _traffic_of_a_word(kind: int, placement: Placement) -> tuple[Access, ...]:
-    """Traffic of one word of one of `_WORD_KINDS`, the same accesses for each; for bits the width's place in a layer's."""
-    *words, output = (int(kind == other) for other in range(len(_WORD_KINDS)))
-    moved = array_traffic(Widths(0, 1, 2), ArrayTraffic(*words), placement.input_kept, placement.weights_kept)
-    return *moved, *output_traffic(output, 3, placement.output_kept)
+def counts_cycles(objective: Objective, besides: Sequence[Beside]) -> bool:
+    """Whether an objective's own value depends on cycles; energy does where the accelerator leaks."""
+    return objective in ("latency", "energy-delay") or (objective == "energy" and any(one.leakage_pj for one in besides))
+
+
+def objective_value(
+    objective: Objective, energy: AnyArray, cycles: AnyArray, bits: AnyArray
+) -> tuple[AnyArray, AnyArray, AnyArray, AnyArray]:
+    """What is to be least, the most important first; then energy, cycles and bits decide among equals."""
+    first = {"energy": energy, "latency": cycles, "dram": bits, "energy-delay": energy * cycles}[objective]
+    return first, energy, cycles, bits
+
+
+@dataclass(frozen=True, slots=True)
+class _Operand:
+    """One operand of each layer: the memory that holds it, what a word of that costs, and how its words are packed."""
+
+    memory: str
+    read_pj: FloatArray
+    write_pj: FloatArray
+    memory_words: FloatArray
+    packed: FloatArray
+    bits: FloatArray
+
+    def words(self, operands: IntOrArray, index: IntArray) -> FloatArray:
+        """Words of the memory for a number of operands."""
+        return np.ceil(operands / self.packed[index]) * self.memory_words[index]
+
+
+class StageCosts:
+    """Costs of stages on an accelerator, for layers that the mapper knows by their numbers."""
+
+    def __init__(
+        self,
+        layers: Sequence[tuple[LayerTrace, Placement]],
+        besides: Sequence[Beside],
+        accelerator: Accelerator,
+        batch: int,
+        energies: MovementEnergy,
+        objective: Objective,
+    ) -> None:
+        self.objective = objective
+        self.counts_cycles = counts_cycles(objective, besides)
+        self.pipelined = accelerator.buffers.double_buffered
+        self._bandwidth = accelerator.dram_bits_per_cycle
+        buffers = accelerator.buffers
+        self._banks = {name: memory.banks for name, memory in buffers.memories().items() if memory.banks is not None}
+        fixed = [
+            beside.with_outputs(output_traffic(stored_outputs(layer, batch), layer.output.bits, placement.output_kept))
+            for (layer, placement), beside in zip(layers, besides, strict=True)
+        ]
+        self._energy = np.array([one.energy_pj + sum(map(energies.energy_pj, one.accesses)) for one in fixed])
+        self._start_bits = np.array([one.constant_bits for one in fixed], np.float64)
+        self._finished_bits = np.array([one.activation_bits for one in fixed], np.float64)
+        self._fixed_bits = self._start_bits + self._finished_bits
+        self._dram_pj = energies.per_operand("dram", "input", 1)[0]
+        self._vector = np.array([one.vector for one in fixed], np.float64)
+        self._leakage = np.array([one.leakage_pj for one in fixed])
+        words = [one.memory_words(buffers) for one in fixed]
+        self._fixed_words = {name: np.array([one.get(name, 0) for one in words], np.float64) for name in self._banks}
+        self._constants = np.array([unused_weights(layer) for layer, _ in layers])
+        self._arriving = np.array([not placement.input_kept for _, placement in layers])
+        self._fetched = np.array([not placement.weights_kept for _, placement in layers])
+        widths = np.array([Widths.of(layer) for layer, _ in layers]).T
+        self._operands = {name: _operand(name, bits, accelerator, energies) for name, bits in zip(_MOVED, widths, strict=True)}
+
+    def load(self, cost: TilingCost, index: IntArray) -> StageLoad:
+        """Energy, bits and busy cycles of tilings, by the numbers of their layers."""
+        words = cost.words.with_constants(self._constants[index])
+        inputs, weights = words.input_fills * self._arriving[index], words.weight_fills * self._fetched[index]
+        waiting = words.partial_sums + words.spilled_sums
+        passing: dict[Stored, tuple[IntOrArray, IntOrArray, IntOrArray]] = {
+            "input": (words.input_reads, inputs, inputs),
+            "weight": (words.weight_reads, weights, weights),
+            "partial_sum": (waiting, waiting, 2 * words.spilled_sums),
+        }
+        energy, bits = self._energy[index], self._fixed_bits[index]
+        busy = {name: fixed[index] for name, fixed in self._fixed_words.items()}
+        for passed, (read, written, moved) in passing.items():
+            operand = self._operands[passed]
+            reads, writes = operand.words(read, index), operand.words(written, index)
+            moved_bits = moved * operand.bits[index]
+            energy = energy + reads * operand.read_pj[index] + writes * operand.write_pj[index] + moved_bits * self._dram_pj
+            bits = bits + moved_bits
+            if operand.memory in busy:
+                busy[operand.memory] = busy[operand.memory] + reads + writes
+        units = self._vector[index]
+        for name, number in busy.items():
+            units = np.maximum(units, np.ceil(number / self._banks[name]))
+        return StageLoad(energy, bits, units)
+
+    def dram_cycles(self, bits: FloatArray) -> FloatArray:
+        """Cycles in which DRAM moves bits."""
+        return bits / self._bandwidth
+
+    def streams(self, swept: IntOrArray, index: IntArray) -> Streams:
+        """Cycles of DRAM for what tilings move, by what it is for; `swept` are the inputs that one sweep fetches."""
+        bits = {name: operand.bits[index] / self._bandwidth for name, operand in self._operands.items()}
+        weight_word = bits["weight"] * self._fetched[index]
+        return Streams(
+            start=self._start_bits[index] / self._bandwidth + self._constants[index] * weight_word,
+            input=swept * self._arriving[index] * bits["input"],
+            weight_word=weight_word,
+            sum_word=bits["partial_sum"],
+            finished=self._finished_bits[index] / self._bandwidth,
+        )
+
+    def values(self, load: StageLoad, cycles: FloatArray, index: IntArray) -> tuple[FloatArray, ...]:
+        """What is to be least, the most important first, for stages of some cycles."""
+        return objective_value(self.objective, load.energy_pj + cycles * self._leakage[index], cycles, load.dram_bits)
+
+
+def _operand(name: Stored, widths: IntArray, accelerator: Accelerator, energies: MovementEnergy) -> _Operand:
+    buffers, rows = accelerator.buffers, {}
+    for bits in {int(one) for one in widths}:
+        words, operands = buffers.of(name).packed(bits)
+        share = buffers.of(name).share(bits) or 1.0
+        read, write = energies.per_operand("buffer", name, bits)
+        rows[bits] = read / share, write / share, words, operands, bits
+    columns = np.array([rows[int(one)] for one in widths], np.float64).T
+    return _Operand(buffers.memory(name), *columns)

@@ -7,23 +7,36 @@ no DRAM traffic. The buffers hold as many words of a mapping as `capacity.tile_w
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 
-from addersim.errors import HardwareError
+import numpy as np
+
+from addersim.errors import HardwareError, PriceError
 from addersim.hardware.accelerator import Accelerator, Buffers, Objective, Stored
 from addersim.hardware.arrays import BoolOrArray, IntOrArray
-from addersim.hardware.dataflow.array_run import ArrayRun, Placement
+from addersim.hardware.dataflow.array_run import ArrayRun, Beside, Placement
 from addersim.hardware.dataflow.capacity import tile_words
-from addersim.hardware.dataflow.row_mapper import RowArray, row_mapping
-from addersim.hardware.dataflow.row_stationary import RowMapping, RowShape, count_rows, fetched
-from addersim.hardware.traffic import Access, Loop, Tiling, Widths
+from addersim.hardware.dataflow.row_costs import RowCosts, row_accesses
+from addersim.hardware.dataflow.row_mapper import Fits, RowArray, check_room, check_row_array, row_mapping
+from addersim.hardware.dataflow.row_stationary import RowMapping, RowShape, count_rows
+from addersim.hardware.prices.data_movement import MovementEnergy
+from addersim.hardware.traffic import Loop, Tiling, Widths, output_traffic, stored_outputs
 from addersim.trace import LayerTrace
 
-__all__ = ["row_shape", "run_rows"]
+__all__ = ["check_rows", "row_shape", "run_rows"]
 
 
 def run_rows(
-    layer: LayerTrace, accelerator: Accelerator, batch: int, placement: Placement, objective: Objective | None = None
+    layer: LayerTrace,
+    accelerator: Accelerator,
+    batch: int,
+    placement: Placement,
+    energies: MovementEnergy,
+    objective: Objective | None = None,
+    beside: Beside | None = None,
 ) -> ArrayRun:
     """Cycles, accesses and tiles of a window layer.
 
@@ -32,24 +45,55 @@ def run_rows(
     HardwareError
         The trace does not say how the window moves, or the array, a scratchpad or a memory is too small.
     """
-    shape, array = row_shape(layer, batch), accelerator.array
-    scratchpads = array.row_stationary
-    assert scratchpads is not None
-    widths = Widths.of(layer)
-    words = (scratchpads.input_words, scratchpads.weight_words, scratchpads.sum_words)
-    operands = (_scratchpad_operands(held, scratchpads.word_bits, bits) for held, bits in zip(words, widths, strict=True))
-    elements = RowArray(array.rows, array.columns, *operands)
+    shape, array, widths = row_shape(layer, batch), accelerator.array, Widths.of(layer)
+    assert array.row_stationary is not None
+    stored = output_traffic(stored_outputs(layer, batch), layer.output.bits, placement.output_kept)
+    constants = layer.weights.words - shape.geometry.groups * shape.weights
+    together, least = (beside or Beside()).with_outputs(stored), objective or array.row_stationary.least
+    costs = RowCosts(shape, widths, constants, placement, together, accelerator, least, energies)
     try:
-        mapping = _mapping(shape, elements, accelerator.buffers, widths, objective or scratchpads.least, *placement[::2])
-    except HardwareError as error:
-        raise HardwareError(f"layer {layer.name}: accelerator {accelerator.name!r}: {error}") from None
+        costs = costs.priced()
+    except PriceError:
+        check_rows(layer, accelerator, batch, placement)  # what runs under no table is said first
+        raise
+    with _naming(layer, accelerator):
+        mapping = _mapping(_elements(accelerator, widths), costs)
     used = mapping.filter_sets * mapping.channel_sets * shape.geometry.kernel[0] * mapping.strip
+    moved = row_accesses(shape, mapping, widths, constants, placement)
+    accesses = (access._replace(reads=int(access.reads), writes=int(access.writes)) for access in moved)
     return ArrayRun(
         cycles=int(count_rows(shape, mapping).cycles),
+        stage_cycles=int(costs.values(_one(mapping))[2, 0]),
         mapping_efficiency=int(used) / array.elements,
-        accesses=_accesses(shape, mapping, widths, layer.weights.words, placement),
+        accesses=tuple(access for access in accesses if access.words),
         tiling=_tiling(shape, mapping),
     )
+
+
+def check_rows(layer: LayerTrace, accelerator: Accelerator, batch: int, placement: Placement) -> None:
+    """Refuse a layer that does not fit the array, its scratchpads or the memories."""
+    shape, widths = row_shape(layer, batch), Widths.of(layer)
+    with _naming(layer, accelerator):
+        check_row_array(shape, _elements(accelerator, widths))
+        check_room(shape, _fits(accelerator.buffers, widths, placement), widths)
+
+
+@contextmanager
+def _naming(layer: LayerTrace, accelerator: Accelerator) -> Iterator[None]:
+    """Errors say of which layer and accelerator they are."""
+    try:
+        yield
+    except HardwareError as error:
+        raise HardwareError(f"layer {layer.name}: accelerator {accelerator.name!r}: {error}") from None
+
+
+def _elements(accelerator: Accelerator, widths: Widths) -> RowArray:
+    """The array, with its scratchpads in operands."""
+    array, scratchpads = accelerator.array, accelerator.array.row_stationary
+    assert scratchpads is not None
+    words = (scratchpads.input_words, scratchpads.weight_words, scratchpads.sum_words)
+    operands = (_scratchpad_operands(held, scratchpads.word_bits, bits) for held, bits in zip(words, widths, strict=True))
+    return RowArray(array.rows, array.columns, *operands)
 
 
 def row_shape(layer: LayerTrace, batch: int) -> RowShape:
@@ -73,15 +117,11 @@ def _scratchpad_operands(words: int, word_bits: int, bits: int) -> int:
 
 
 @lru_cache(maxsize=1024)  # networks repeat their layers, and a search takes milliseconds
-def _mapping(
-    shape: RowShape,
-    elements: RowArray,
-    buffers: Buffers,
-    widths: Widths,
-    least: Objective,
-    input_kept: bool,
-    weights_kept: bool,
-) -> RowMapping:
+def _mapping(elements: RowArray, costs: RowCosts) -> RowMapping:
+    return row_mapping(costs.shape, elements, _fits(costs.accelerator.buffers, costs.widths, costs.placement), costs)
+
+
+def _fits(buffers: Buffers, widths: Widths, placement: Placement) -> Fits:
     operands: tuple[Stored, ...] = ("input", "weight", "partial_sum")
 
     def fits(*held: IntOrArray) -> BoolOrArray:
@@ -89,37 +129,17 @@ def _mapping(
         for name, memory in buffers.memories().items():
             taken: IntOrArray = 0
             for operand, words, bits in zip(operands, held, widths, strict=True):
-                if buffers.memory(operand) == name and not (operand == "weight" and weights_kept):
+                if buffers.memory(operand) == name and not (operand == "weight" and placement.weights_kept):
                     taken = taken + memory.words(words, bits)
             fitting = fitting & (taken <= tile_words(buffers, name))
         return fitting
 
-    return row_mapping(shape, elements, fits, widths, least, input_kept)
+    return fits
 
 
-def _accesses(
-    shape: RowShape, mapping: RowMapping, widths: Widths, stored_weights: int, placement: Placement
-) -> tuple[Access, ...]:
-    moved = count_rows(shape, mapping)
-    inputs, weights = (int(words) for words in fetched(shape, mapping))
-    constants = stored_weights - shape.geometry.groups * shape.weights
-    inputs, fills = 0 if placement.input_kept else inputs, 0 if placement.weights_kept else weights + constants
-    sums = int(moved.partial_sums)
-    delivered, kernels, added = (int(words) for words in (moved.network_inputs, moved.network_weights, moved.network_sums))
-    accesses = (
-        Access("register", "input", shape.taps, delivered, widths.input),
-        Access("register", "weight", shape.taps, kernels, widths.weight),
-        Access("register", "partial_sum", shape.taps, shape.taps, widths.partial_sum),
-        Access("network", "input", delivered, 0, widths.input),
-        Access("network", "weight", kernels, 0, widths.weight),
-        Access("network", "partial_sum", added, 0, widths.partial_sum),
-        Access("buffer", "input", int(moved.input_reads), inputs, widths.input),
-        Access("buffer", "weight", int(moved.weight_reads) + constants, fills, widths.weight),
-        Access("buffer", "partial_sum", sums, sums, widths.partial_sum),
-        Access("dram", "input", inputs, 0, widths.input),
-        Access("dram", "weight", fills, 0, widths.weight),
-    )
-    return tuple(access for access in accesses if access.words)
+def _one(mapping: RowMapping) -> RowMapping:
+    """A mapping as arrays of one."""
+    return replace(mapping, images=np.array([mapping.images]), held=np.array([mapping.held]))
 
 
 def _tiling(shape: RowShape, mapping: RowMapping) -> Tiling:

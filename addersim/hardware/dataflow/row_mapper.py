@@ -1,42 +1,36 @@
 """The row stationary mapping that costs least: a search over all the cuts that differ, without chance.
 
-Of the cuts of a dimension only those are tried that need different numbers of blocks, each with blocks as even as can be. What
-is compared is the normalised cost of Eyeriss (ISCA 2016, from a 65 nm process): with a 16-bit multiply-accumulate as
-1, a scratchpad access costs 1, a word on the array's network 2, a buffer access 6, a DRAM access 200; here in proportion to an
-operand's width. The mapping is thus the array's own, and does not change with the energy table of the estimate.
+Of the cuts of a dimension only those are tried that need different numbers of blocks, each with blocks as even as can be.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from types import MappingProxyType
-from typing import Any
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from addersim.errors import HardwareError
-from addersim.hardware.accelerator import Objective
-from addersim.hardware.arrays import BoolOrArray, IntArray, IntOrArray
+from addersim.hardware.arrays import BoolOrArray, FloatArray, IntArray, IntOrArray
 from addersim.hardware.dataflow.row_stationary import (
     InputKept,
     RowMapping,
     RowShape,
     WeightKept,
-    count_rows,
-    fetched,
     footprints,
 )
 from addersim.hardware.even_parts import largest_parts
 from addersim.hardware.traffic import Widths
 
-__all__ = ["RELATIVE_COST", "Fits", "RowArray", "row_mapping"]
+__all__ = ["Fits", "MappingCosts", "RowArray", "check_room", "check_row_array", "row_mapping"]
 
 Fits = Callable[[IntOrArray, IntOrArray, IntOrArray], BoolOrArray]
 """Whether the buffers hold numbers of inputs, weights and sums at a time."""
 
-RELATIVE_COST = MappingProxyType({"register": 1, "network": 2, "buffer": 6, "dram": 200})
+_AT_ONCE = 32
+"""Mappings whose exact values are found at once."""
 
 _KEPT: tuple[tuple[InputKept, WeightKept], ...] = (
     ("pass", "pass"),
@@ -66,14 +60,24 @@ class RowArray:
         return above * (self.columns // strip) if strip <= self.columns else above // -(-strip // self.columns)
 
 
-def row_mapping(
-    shape: RowShape,
-    array: RowArray,
-    fits: Fits,
-    widths: Widths,
-    objective: Objective = "energy-delay",
-    input_on_chip: bool = False,
-) -> RowMapping:
+_Valued: TypeAlias = tuple[list[float], RowMapping]
+"""Values of a mapping, and the mapping."""
+
+
+class MappingCosts(Protocol):
+    """What mappings cost: rows of values, the most important first, a column a mapping; smaller ones are better.
+
+    Where transfers overlap (`pipelined`), `exact` values take longer to find than bounds that they are never below.
+    """
+
+    @property
+    def pipelined(self) -> bool: ...
+    @property
+    def widths(self) -> Widths: ...
+    def values(self, mapping: RowMapping, exact: bool = True) -> FloatArray: ...
+
+
+def row_mapping(shape: RowShape, array: RowArray, fits: Fits, costs: MappingCosts) -> RowMapping:
     """The cheapest mapping of a layer that the search finds; of equals the first.
 
     DRAM words come out least of all. Energy and cycles come out within 5 % of the least where tests try every mapping of small
@@ -86,13 +90,8 @@ def row_mapping(
     fits
         Whether the buffers hold numbers of words of input, weights and sums at a time; larger buffers must never say no where
         smaller ones say yes.
-    widths
-        Of the operands.
-    objective
-        What is least: normalised energy times cycles, normalised energy, cycles, or DRAM bits; the next in line of energy
-        times cycles, energy and cycles decides between equals.
-    input_on_chip
-        Whether the input is in the buffer and costs no DRAM traffic.
+    costs
+        Of mappings.
 
     Raises
     ------
@@ -100,33 +99,53 @@ def row_mapping(
         The kernel is taller than the array, a kernel row does not fit the scratchpads, or not even one row of outputs fits the
         buffers.
     """
-    _check_array(shape, array)
-    best: tuple[tuple[float, ...], RowMapping] | None = None
+    check_row_array(shape, array)
+    best: _Valued | None = None
     blocks = np.array(largest_parts(shape.images))
     for mapping in _candidates(shape, array):
         for input_kept, weight_kept in _KEPT:
-            option, fitting = _most_images(
-                shape, replace(mapping, input_kept=input_kept, weight_kept=weight_kept), blocks, fits
-            )
-            if not fitting.any():
-                continue
-            cycles, energy = _on_chip(shape, option, widths)
-            values = _objective_values(cycles, energy, _dram_bits(shape, option, widths, input_on_chip), objective)
-            values = [np.broadcast_to(value, fitting.shape) for value in values]
-            first = _least(values, np.flatnonzero(fitting))
-            least = tuple(float(value[first]) for value in values)
-            if best is None or least < best[0]:
-                best = least, _at(option, first)
+            kept = replace(mapping, input_kept=input_kept, weight_kept=weight_kept)
+            for option, fitting in _images(shape, kept, blocks, fits, costs.pipelined):
+                best = _better(option, np.flatnonzero(fitting), costs, best)
     if best is None:
-        inputs, weights, sums = (int(words) for words in footprints(shape, RowMapping(1, 1, 1, 1, 1, 1, 1)))
+        check_room(shape, fits, costs.widths)
+    assert best is not None, "the smallest pass fits"
+    return best[1]
+
+
+def _better(option: RowMapping, among: IntArray, costs: MappingCosts, best: _Valued | None) -> _Valued | None:
+    """The best of some mappings, or the best before if none is better."""
+    if not len(among):
+        return best
+    bounds = np.broadcast_to(costs.values(option, exact=False), (4, len(np.asarray(option.held))))
+    ranked = among[np.lexsort(bounds[::-1, among])]
+    at_once = _AT_ONCE if costs.pipelined else 1
+    for start in range(0, len(ranked), at_once):
+        some = ranked[start : start + at_once]
+        if best is not None and bounds[:, some[0]].tolist() >= best[0]:
+            return best
+        values = bounds[:, some] if not costs.pipelined else costs.values(_some(option, some))
+        least = np.lexsort(values[::-1])[0]
+        if best is None or values[:, least].tolist() < best[0]:
+            best = values[:, least].tolist(), _at(option, int(some[least]))
+        if not costs.pipelined:
+            return best
+    return best
+
+
+def check_room(shape: RowShape, fits: Fits, widths: Widths) -> None:
+    """Refuse a layer of which the buffers do not hold the smallest pass."""
+    smallest = footprints(shape, RowMapping(1, 1, 1, 1, 1, 1, 1))
+    if not np.all(fits(*smallest)):
+        inputs, weights, sums = (int(words) for words in smallest)
         raise HardwareError(
             f"the buffers do not hold one row stationary pass: at least {inputs} inputs of {widths.input} bits, "
             f"{weights} weights of {widths.weight} and {sums} sums of {widths.partial_sum} at a time; enlarge them"
         )
-    return best[1]
 
 
-def _check_array(shape: RowShape, array: RowArray) -> None:
+def check_row_array(shape: RowShape, array: RowArray) -> None:
+    """Refuse a layer whose kernel does not fit the array or its scratchpads."""
     kernel_rows, kernel_columns = shape.geometry.kernel
     if kernel_rows > array.rows:
         raise HardwareError(
@@ -168,62 +187,61 @@ def _candidates(shape: RowShape, array: RowArray) -> Iterator[RowMapping]:
         yield RowMapping(strip, 1, held, *(np.ones_like(held),) * 4)
 
 
-def _most_images(
-    shape: RowShape, mapping: RowMapping, blocks: IntArray, fits: Fits
-) -> tuple[RowMapping, npt.NDArray[np.bool_]]:
-    """Mappings with the largest of some rising blocks of images that the buffers hold, and whether they hold any.
+def _images(
+    shape: RowShape, mapping: RowMapping, blocks: IntArray, fits: Fits, pipelined: bool
+) -> Iterator[tuple[RowMapping, npt.NDArray[np.bool_]]]:
+    """Mappings with blocks of images, and whether the buffers hold them: the largest blocks that fit, or all where transfers
+    overlap.
 
-    More images at a time never cost more: weights come once a block, and nothing else depends on it.
+    More images at a time never cost more words: weights come once a block, and nothing else depends on it. But where transfers
+    overlap a smaller first block is there sooner.
     """
 
-    def held(places: IntArray) -> npt.NDArray[np.bool_]:
-        return np.asarray(fits(*footprints(shape, replace(mapping, images=blocks[places]))))
+    def held(images: IntArray) -> npt.NDArray[np.bool_]:
+        option = replace(mapping, images=images)
+        words = footprints(shape, option)
+        return np.broadcast_to(np.asarray(fits(*(_exchanged(shape, option, words) if pipelined else words))), images.shape)
 
+    if pipelined:
+        for images in blocks.tolist():
+            every = np.full_like(mapping.held, images)
+            yield replace(mapping, images=every), held(every)
+        return
     low = np.zeros_like(mapping.held)
-    fitting = np.broadcast_to(held(low), low.shape)
+    fitting = held(blocks[low])
     high = np.full_like(low, len(blocks))
     while (high - low > 1).any():
         middle = (low + high) // 2
-        fit = held(middle)
+        fit = held(blocks[middle])
         low, high = np.where(fit, middle, low), np.where(fit, high, middle)
-    return replace(mapping, images=blocks[low]), fitting
+    yield replace(mapping, images=blocks[low]), fitting
 
 
-def _on_chip(shape: RowShape, mapping: RowMapping, widths: Widths) -> tuple[IntOrArray, IntOrArray]:
-    """Cycles, and normalised energy of all that moves between scratchpads, network and buffer, in bits."""
-    counts = count_rows(shape, mapping)
-    received = counts.network_inputs * widths.input + counts.network_weights * widths.weight
-    bits = {
-        "register": received + shape.taps * (widths.input + widths.weight + 2 * widths.partial_sum),
-        "network": received + counts.network_sums * widths.partial_sum,
-        "buffer": counts.input_reads * widths.input
-        + counts.weight_reads * widths.weight
-        + 2 * counts.partial_sums * widths.partial_sum,
-    }
-    return counts.cycles, sum(RELATIVE_COST[level] * moved for level, moved in bits.items())
+def _exchanged(
+    shape: RowShape, mapping: RowMapping, words: tuple[IntOrArray, IntOrArray, IntOrArray]
+) -> tuple[IntOrArray, IntOrArray, IntOrArray]:
+    """Words that each half of double-buffered memories holds: what stays for the whole layer lies in both halves."""
+    inputs, weights, sums = words
+    alone = shape.geometry.groups == 1
+    inputs = -(-inputs // 2) if alone and mapping.input_kept == "all" else inputs
+    return inputs, -(-weights // 2) if alone and mapping.weight_kept == "all" else weights, sums
 
 
-def _dram_bits(shape: RowShape, mapping: RowMapping, widths: Widths, input_on_chip: bool) -> IntOrArray:
-    inputs, weights = fetched(shape, mapping)
-    return (0 if input_on_chip else inputs * widths.input) + weights * widths.weight
+def _some(mappings: RowMapping, places: IntArray) -> RowMapping:
+    """The mappings at some places of arrays of mappings."""
 
+    def picked(values: IntOrArray) -> IntArray:
+        return np.broadcast_to(values, np.shape(mappings.held))[places]
 
-def _objective_values(
-    cycles: IntOrArray, on_chip: IntOrArray, dram_bits: IntOrArray, objective: Objective
-) -> list[npt.NDArray[Any]]:
-    """What to minimise, the most important first. What DRAM delivers is also written into the buffer."""
-    energy = on_chip + (RELATIVE_COST["dram"] + RELATIVE_COST["buffer"]) * dram_bits
-    product = np.asarray(energy, dtype=float) * cycles
-    first = {"energy-delay": product, "energy": energy, "latency": cycles, "dram": dram_bits}[objective]
-    return [np.asarray(value) for value in (first, product, energy, cycles)]
-
-
-def _least(values: list[npt.NDArray[Any]], among: IntArray) -> int:
-    """Index of the smallest first value, of those with the smallest second value, and so on; the first of equals."""
-    for value in values:
-        left = value[among]
-        among = among[left == left.min()]
-    return int(among[0])
+    return replace(
+        mappings,
+        images=picked(mappings.images),
+        held=picked(mappings.held),
+        filters=picked(mappings.filters),
+        channels=picked(mappings.channels),
+        filter_sets=picked(mappings.filter_sets),
+        channel_sets=picked(mappings.channel_sets),
+    )
 
 
 def _at(mappings: RowMapping, index: int) -> RowMapping:

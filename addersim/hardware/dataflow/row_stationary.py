@@ -36,7 +36,7 @@ import numpy as np
 from addersim.arithmetic.geometry import Geometry, Pair
 from addersim.hardware.arrays import IntOrArray
 
-__all__ = ["RowCounts", "RowMapping", "RowShape", "count_rows", "fetched", "footprints"]
+__all__ = ["RowCounts", "RowMapping", "RowShape", "count_rows", "fetched", "footprints", "reach"]
 
 
 InputKept = Literal["pass", "strip", "all"]
@@ -86,7 +86,7 @@ class RowShape:
 
     def reach(self, axis: int, strip: int) -> Reach:
         """Rows (axis 0) or columns (axis 1) under strips of `strip` outputs."""
-        return _reach(self.geometry, self.image, axis, strip)
+        return reach(self.geometry, self.image, axis, strip)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,8 @@ class Reach:
 
 
 @lru_cache(maxsize=4096)  # the mapper asks for the same few strips again and again
-def _reach(geometry: Geometry, image: Pair, axis: int, strip: int) -> Reach:
+def reach(geometry: Geometry, image: Pair, axis: int, strip: int) -> Reach:
+    """Rows (axis 0) or columns (axis 1) of an image under strips of `strip` outputs."""
     starts = np.arange(geometry.output_size(*image)[axis])[:, None]
     places = starts * geometry.stride[axis] + np.arange(geometry.kernel[axis]) * geometry.dilation[axis]
     strips = np.broadcast_to(starts // strip, places.shape)

@@ -80,6 +80,12 @@ class SystolicDataflow:
         return next(operand for operand, dimension in REUSED_ALONG.items() if dimension == self.time)
 
     @property
+    def places(self) -> tuple[int, int, int]:
+        """Places of the dimensions on the rows, on the columns and in time among `GEMM_DIMENSIONS`."""
+        rows, columns, time = (GEMM_DIMENSIONS.index(one) for one in (self.rows, self.columns, self.time))
+        return rows, columns, time
+
+    @property
     def preloaded(self) -> bool:
         """Whether the stationary operand is filled in, row by row, before a fold; if not, sums drain after it."""
         return self.stationary != "partial_sum"

@@ -78,13 +78,16 @@ def test_rounding_to_the_common_grain_loses_less_than_the_last_bit_of_the_total(
 
 
 def test_a_layer_by_hand():
-    # 64 pixels, 27 taps, 16 filters on 16 x 16: 4 folds of 16 + 16 + 27 - 2 cycles
+    # 64 pixels, 27 taps, 16 filters on 16 x 16: 4 folds of 16 + 16 + 27 - 2 cycles. 204.8 bits of DRAM a cycle: before the
+    # first of
+    # four tiles come 432 weights and 48 inputs, 16.875 + 1.875 cycles; after the last 256 sums go, 20 cycles
     layer = window("conv", 64, 27, 16, inputs=192, accumulator_bits=16)
     cost = estimate(Trace("t", "hardware", (layer,)), EDGE)
     (found,) = cost.layers
-    assert (found.compute_cycles, found.cycles, found.bound) == (228, 228, "array")
+    assert (found.compute_cycles, found.cycles, found.bound) == (228, 267, "array")
     assert found.dram_cycles == math.ceil((192 * 8 + 432 * 8 + 1024 * 16) / 204.8)
-    assert found.utilisation == 64 * 27 * 16 / (228 * 256) == cost.utilisation
+    assert found.utilisation == 64 * 27 * 16 / (228 * 256)
+    assert cost.utilisation == 64 * 27 * 16 / (267 * 256)
     # each memory is 4 macros of 16 KiB, 14.1 pJ a word, and half of the side of all four: 0.223 mm at 7.74 pJ a word and mm
     side_mm = (4 * (26267.3 * 94859.7) ** 0.5 * 1e-6) ** 0.5
     sram_pj = (10 * 20) ** 0.5 + side_mm / 2 * 64 * 0.121
@@ -100,7 +103,7 @@ def test_a_layer_by_hand():
     }
     assert cost.energy_by_part() == pytest.approx(expected, rel=1e-12)
     assert cost.energy_pj == pytest.approx(sum(expected.values()), rel=1e-12)
-    assert cost.latency_ms == 228 / 500e3
+    assert cost.latency_ms == 267 / 500e3
     assert cost.images_per_second == pytest.approx(1000 / cost.latency_ms)
 
 
@@ -109,7 +112,10 @@ def test_a_slow_dram_sets_the_latency():
     cost = estimate(SMALL, slow)
     assert {layer.bound for layer in cost.layers} == {"dram", "fused", "none"}
     first = cost.layers[:3]
-    assert first[0].cycles == sum(layer.dram_cycles for layer in first)
+    vector = (
+        first[1].compute_cycles + first[2].compute_cycles
+    )  # the last of four tiles: what was there is computed, none is loaded
+    assert first[0].cycles == sum(layer.dram_cycles for layer in first) + vector / 4
     assert cost.energy_pj == estimate(SMALL, EDGE).energy_pj
 
 
@@ -137,7 +143,7 @@ def test_without_double_buffering_the_array_waits_for_dram():
     cost = estimate(SMALL, single)
     first = cost.layers[:3]
     compute = max(first[0].compute_cycles, first[1].compute_cycles + first[2].compute_cycles)
-    assert first[0].cycles == compute + sum(layer.dram_cycles for layer in first)
+    assert first[0].cycles == math.ceil(compute + sum(layer.dram_bytes for layer in first) * 8 / EDGE.dram_bits_per_cycle)
 
 
 def test_a_memory_with_few_banks_sets_the_latency():
@@ -154,7 +160,8 @@ def test_a_memory_with_few_banks_sets_the_latency():
         EDGE, buffers=msgspec.structs.replace(apart, input=msgspec.structs.replace(memory, banks=1))
     )
     conv, _, addition, _ = estimate(SMALL, slow).layers[3:7]
-    assert (conv.bound, conv.cycles) == ("buffer", conv.buffer_cycles + addition.buffer_cycles)
+    before = math.ceil((144 * 16 * 8 + 16 * 54) / EDGE.dram_bits_per_cycle)  # weights and multipliers; activations are on chip
+    assert (conv.bound, conv.cycles) == ("buffer", conv.buffer_cycles + addition.buffer_cycles + before)
 
 
 def test_a_unified_memory_holds_everything():
@@ -319,14 +326,14 @@ def test_a_missing_price_of_a_memory_or_dram_names_the_layers_that_move_words_th
 
 
 def test_a_memory_too_small_for_one_tile_is_told_before_the_table_that_cannot_price_it():
-    tiny = msgspec.structs.replace(EDGE.buffers.input, capacity_kib=0.05)
+    tiny = msgspec.structs.replace(EDGE.buffers.input, capacity_kib=0.01)
     machine = msgspec.structs.replace(EDGE, buffers=msgspec.structs.replace(EDGE.buffers, input=tiny))
-    with pytest.raises(HardwareError, match=r"layer conv1: .*buffers\.input of 0\.05 KiB gives tiles 1 words of 64 bits"):
+    with pytest.raises(HardwareError, match=r"layer conv1: .*buffers\.input of 0\.01 KiB gives tiles 0 words of 64 bits"):
         estimate(SMALL, machine)
-    with pytest.raises(HardwareError, match=r"buffers\.input of 0\.05 KiB gives tiles 1 words"):
+    with pytest.raises(HardwareError, match=r"buffers\.input of 0\.01 KiB gives tiles 0 words"):
         estimate_range(SMALL, machine)
     no_windows = Trace("t", "hardware", (relu("r", 8, (Operand(8, 8),)),))
-    with pytest.raises(PriceError, match="sram of 0.05 KiB, read of 64 bits; it has access of .*; needed by layers r$"):
+    with pytest.raises(PriceError, match="sram of 0.01 KiB, read of 64 bits; it has access of .*; needed by layers r$"):
         estimate(no_windows, machine)
 
 
@@ -367,7 +374,7 @@ def test_what_is_made_least_is_least():
 def test_more_bits_never_cost_less(bits, table, accelerator):
     def cost(width):
         layer = window("conv", 256, 288, 32, inputs=8192, bits=width, accumulator_bits=2 * width + 8)
-        return estimate(Trace("t", "hardware", (layer,)), accelerator, table)
+        return estimate(Trace("t", "hardware", (layer,)), fetching_weights(load_accelerator(accelerator)), table)
 
     narrow, wide = cost(bits), cost(bits + 1)
     assert narrow.energy_pj <= wide.energy_pj * (1 + 1e-12)

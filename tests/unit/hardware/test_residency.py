@@ -98,10 +98,10 @@ def test_weights_that_leave_no_room_for_a_tile_are_fetched():
     layer = window("conv", 64, 32, 1024, inputs=192)
     trace = Trace("t", "hardware", (layer,))
     memory = UNIFIED.buffers.unified
-    exact = msgspec.structs.replace(memory, capacity_kib=memory.words(layer.weights.words, 8) * memory.word_bits / 8192 + 0.1)
+    exact = msgspec.structs.replace(memory, capacity_kib=memory.words(layer.weights.words, 8) * memory.word_bits / 8192 + 0.01)
     machine = with_buffers(UNIFIED, unified=exact)
     assert estimate(trace, machine) == estimate(trace, fetching_weights(machine))
-    with pytest.raises(HardwareError, match="the smallest, one fold, holds"):
+    with pytest.raises(HardwareError, match="holds 1 inputs of 8 bits; the rest holds the weights, which keep_weights wants"):
         estimate(trace, with_buffers(machine, keep_weights=True))
 
 

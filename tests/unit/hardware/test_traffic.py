@@ -128,31 +128,34 @@ def changed(layer, **fields):
     return replace(layer, **fields)
 
 
+LARGE = window("conv", 256, 576, 64, inputs=4096, accumulator_bits=20)  # tiles of so many sums are whole folds
+
+
 @pytest.mark.parametrize(
     ("layer", "on", "message"),
     [
         (
-            LAYER,
+            LARGE,
             smaller(machine("weight"), weight=0.1),
             "layer conv: accelerator 'systolic-16x16': buffers.weight of 0.1 KiB gives tiles 6 words of 64 bits; "
-            "the smallest, one fold, holds 256 weights of 8 bits",
+            "the smallest, at most one fold, holds 256 weights of 8 bits",
         ),
         (
-            LAYER,
+            LARGE,
             smaller(machine("weight"), output=0.1),
             "buffers.output of 0.1 KiB gives tiles 3 words of 64 bits",
         ),
-        (LAYER, smaller(machine("weight"), output=0.1), "holds 16 partial sums of 20 bits"),
+        (LARGE, smaller(machine("weight"), output=0.1), "holds 16 partial sums of 20 bits"),
         (
-            LAYER,
+            LARGE,
             smaller(machine("output"), input=0.01),
             "buffers.input of 0.01 KiB gives tiles 0 words of 64 bits",
         ),
         (
-            LAYER,
+            LARGE,
             unified(machine("weight"), 1),
-            "buffers.unified of 1 KiB gives tiles 32 words of 64 bits; the smallest, one fold, holds 16 inputs of 8 bits and "
-            "256 weights of 8 bits and 16 partial sums of 20 bits",
+            "buffers.unified of 1 KiB gives tiles 32 words of 64 bits; the smallest, at most one fold, holds 16 inputs of 8 "
+            "bits and 256 weights of 8 bits and 16 partial sums of 20 bits",
         ),
         (changed(LAYER, inputs=()), EDGE, "layer conv: a matrix product of 0 stored inputs; the array takes 1"),
         (
@@ -161,7 +164,7 @@ def changed(layer, **fields):
             "layer conv: 10 stored weights, but its matrix product takes 36864",
         ),
         (
-            LAYER,
+            LARGE,
             msgspec.structs.replace(EDGE, array=msgspec.structs.replace(EDGE.array, datapaths=("l1-2a", "l1-xor"))),
             "layer conv: needs the datapath mac, but the array of accelerator 'systolic-16x16' has l1-2a, l1-xor; allowed:",
         ),

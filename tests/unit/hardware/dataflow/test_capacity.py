@@ -7,7 +7,7 @@ from addersim.arithmetic.geometry import Geometry
 from addersim.hardware.dataflow.capacity import BufferCapacity, tile_words
 from addersim.hardware.dataflow.dispatch import layers_on_array
 from addersim.hardware.dataflow.footprint import Footprint
-from addersim.hardware.dataflow.systolic_mapper import smallest_tile
+from addersim.hardware.dataflow.tile_candidates import smallest_tile
 from addersim.hardware.traffic import Widths
 from addersim.trace import MatrixWork, Operand
 from tests.unit.hardware.dataflow.test_systolic_mapper import AWAY, machine
@@ -56,21 +56,42 @@ def test_which_tiles_fit(buffers, kept, most, more, name):
 
 
 SMALLEST = [
-    # dataflow, taps, words of input, weights and waiting sums of one fold on 3 x 2 elements
-    ("weight", 3, (3, 6, 0)),  # one fold along the window: its sums leave at once
-    ("weight", 4, (3, 6, 2)),
-    ("input", 3, (6, 3, 0)),
-    ("input", 4, (6, 3, 2)),
-    ("output", 4, (3, 2, 0)),
+    # dataflow, taps, words of input, weights and waiting sums of the smallest tile of 100 x 100 sums on 3 x 2 elements:
+    # dimensions
+    # up to 32 are cut to the last, larger ones into whole folds
+    ("weight", 3, (1, 2, 0)),  # one fold along the window: its sums leave at once
+    ("weight", 40, (3, 6, 2)),
+    ("input", 40, (6, 3, 2)),
+    ("output", 40, (3, 2, 0)),
 ]
 
 
 @pytest.mark.parametrize(("dataflow", "taps", "held"), SMALLEST)
 def test_sums_wait_only_where_several_folds_add_to_them(dataflow, taps, held):
-    layer = window("w", 4, taps, 2, inputs=4 * taps)
+    layer = window("w", 100, taps, 100, inputs=100 * taps)
     (on_array,) = layers_on_array([(layer, AWAY)], machine(dataflow), 1)
     assert smallest_tile(on_array) == held
     assert bool(on_array.adds_up) == (held[2] > 0)
+
+
+HELD = [
+    # m, n, k of a tile of 4 x 2 x 3, groups, words of input, weights and sums that one half of a memory holds
+    ((4, 2, 3), 1, (6, 3, 4)),  # nothing is exchanged: half of 12, 6 and 8
+    ((2, 2, 3), 1, (6, 3, 4)),  # the weights stay, inputs and sums do not
+    ((4, 1, 3), 1, (6, 3, 4)),  # the inputs stay
+    ((4, 2, 2), 1, (8, 4, 4)),  # the sums stay
+    ((4, 2, 3), 2, (12, 6, 8)),  # another group follows
+]
+
+
+@pytest.mark.parametrize(("tile", "groups", "held"), HELD)
+def test_what_stays_for_the_whole_layer_lies_in_both_halves(tile, groups, held):
+    layer = window("w", 4, 3, 2, inputs=12 * groups, groups=groups)
+    m, n, k = tile
+    for doubled in (True, False):
+        (on_array,) = layers_on_array([(layer, AWAY)], machine("output", double_buffered=doubled), 1)
+        found = tuple(int(words) for words in on_array.held(m, n, k, m * n))
+        assert found == (held if doubled else (m * k, n * k, m * n))
 
 
 FOOTPRINTS = [

@@ -14,6 +14,7 @@ from addersim.hardware.dataflow import row_mapper
 from addersim.hardware.dataflow.row_mapper import RowArray, row_mapping
 from addersim.hardware.dataflow.row_stationary import RowMapping, RowShape, count_rows, fetched, footprints
 from addersim.hardware.traffic import Widths
+from tests.unit.hardware.dataflow.normalised import Normalised
 from tests.unit.hardware.dataflow.row_walk import RowWalk
 
 EYERISS = RowArray(rows=12, columns=14, input_words=12, weight_words=224, sum_words=24)
@@ -95,12 +96,12 @@ def feasible(shape, array, mapping):
 def test_the_search_respects_array_scratchpads_and_buffers(shape, words, objective):
     small = RowArray(rows=5, columns=4, input_words=7, weight_words=20, sum_words=6)
     fits = room(words)
-    mapping = row_mapping(shape, small, fits, WORDS, objective)
+    mapping = row_mapping(shape, small, fits, Normalised(shape, WORDS, objective))
     assert feasible(shape, small, mapping)
     assert fits(*footprints(shape, mapping))
     taken = count_rows(shape, mapping).cycles * small.rows * small.columns
     assert taken >= shape.taps
-    assert mapping == row_mapping(shape, small, fits, WORDS, objective)
+    assert mapping == row_mapping(shape, small, fits, Normalised(shape, WORDS, objective))
 
 
 @settings(max_examples=20, deadline=None)
@@ -109,10 +110,8 @@ def test_larger_buffers_never_cost_more(shape, words, more):
     for objective in ("dram", "energy", "latency", "energy-delay"):
         found = []
         for size in (words, words + more):
-            mapping = row_mapping(shape, EYERISS, room(size), WORDS, objective)
-            cycles, energy = row_mapper._on_chip(shape, mapping, WORDS)
-            dram = row_mapper._dram_bits(shape, mapping, WORDS, False)
-            found.append(row_mapper._objective_values(cycles, energy, dram, objective)[0])
+            mapping = row_mapping(shape, EYERISS, room(size), Normalised(shape, WORDS, objective))
+            found.append(float(Normalised(shape, WORDS, objective).values(mapping)[0]))
         assert found[1] <= found[0], objective
 
 
@@ -134,7 +133,7 @@ def exhaustive(shape, array, fits):
 @settings(max_examples=40, deadline=None)
 @given(shapes(8), st.integers(80, 600))
 def test_the_search_for_dram_words_finds_the_best_of_all(shape, words):
-    mapping = row_mapping(shape, EYERISS, room(words), WORDS, "dram")
+    mapping = row_mapping(shape, EYERISS, room(words), Normalised(shape, WORDS, "dram"))
     assert sum(fetched(shape, mapping)) == exhaustive(shape, EYERISS, room(words))
 
 
@@ -148,11 +147,9 @@ def least_of_all(shape, array, fits, objective):
         filters, channels, filter_sets, channel_sets = grid[2:]
         works = (filter_sets * channel_sets <= sets) & (filters * channels * kernel_columns <= array.weight_words)
         mapping = RowMapping(strip, *(axis[works] for axis in grid))
-        cycles, energy = row_mapper._on_chip(shape, mapping, WORDS)
         for input_kept, weight_kept in row_mapper._KEPT:
             option = replace(mapping, input_kept=input_kept, weight_kept=weight_kept)
-            dram = row_mapper._dram_bits(shape, option, WORDS, False)
-            score = row_mapper._objective_values(cycles, energy, dram, objective)[0]
+            score = Normalised(shape, WORDS, objective).values(option)[0]
             best = min(best, np.where(fits(*footprints(shape, option)), score, np.inf).min(initial=np.inf))
     return best
 
@@ -165,9 +162,8 @@ def test_the_search_comes_within_5_percent_of_the_best_of_all(objective, seed):
     image = (draw.randint(3, 5), draw.randint(3, 5))
     shape = RowShape(2, draw.randint(1, 4), draw.randint(1, 6), Geometry((kernel, kernel), padding=(1, 1)), image)
     fits = room(draw.randint(200, 900))
-    mapping = row_mapping(shape, array, fits, WORDS, objective)
-    cycles, energy = row_mapper._on_chip(shape, mapping, WORDS)
-    found = row_mapper._objective_values(cycles, energy, row_mapper._dram_bits(shape, mapping, WORDS, False), objective)[0]
+    mapping = row_mapping(shape, array, fits, Normalised(shape, WORDS, objective))
+    found = float(Normalised(shape, WORDS, objective).values(mapping)[0])
     assert 1 <= found / least_of_all(shape, array, fits, objective) <= 1.05
 
 
@@ -182,7 +178,7 @@ def test_the_search_comes_within_5_percent_of_the_best_of_all(objective, seed):
     ],
 )
 def test_layers_of_every_kind_run(shape, pieces):
-    mapping = row_mapping(shape, EYERISS, room(55_296), WORDS)
+    mapping = row_mapping(shape, EYERISS, room(55_296), Normalised(shape, WORDS))
     found = count_rows(shape, mapping)
     assert shape.taps <= found.cycles * 168, pieces
     inputs, _ = fetched(shape, mapping)
@@ -200,7 +196,7 @@ def test_a_wide_set_stands_in_parts_above_each_other():
 
 def test_an_input_on_chip_costs_no_dram_words():
     shape = RowShape(1, 64, 512, Geometry((3, 3), padding=(1, 1)), (14, 14))
-    mapping = row_mapping(shape, EYERISS, room(8192), WORDS, "dram", input_on_chip=True)
+    mapping = row_mapping(shape, EYERISS, room(8192), Normalised(shape, WORDS, "dram", input_on_chip=True))
     assert fetched(shape, mapping)[1] == shape.weights
 
 
@@ -246,7 +242,7 @@ def test_an_input_on_chip_costs_no_dram_words():
 def test_what_cannot_run_is_refused(kernel, array, words, message):
     shape = RowShape(1, 2, 2, Geometry(kernel), (20, 20))
     with pytest.raises(HardwareError) as found:
-        row_mapping(shape, array, room(words), WORDS)
+        row_mapping(shape, array, room(words), Normalised(shape, WORDS))
     assert str(found.value) == message
 
 

@@ -1,0 +1,161 @@
+"""The tile sizes among which the systolic mapper chooses.
+
+Along a dimension tiles have every size where it is small. Else they are whole folds, along the sides of the array, and in
+small
+layers even parts too, as always in time: `tile_sizes`. *Words and array cycles depend on a size through the number of tiles
+and of folds alone, and do not fall when
+these rise; what a tile takes of each memory does not fall when its size rises, but that a whole dimension may take less than
+half of it, since what is never exchanged lies in both halves of a memory.* Hence
+
+1. of the whole folds, and of the parts, that give the same number of tiles only the smallest are tried, about 2 sqrt(F)
+sizes of
+   F folds;
+2. for each pair of sizes along m and n a window that fits uncut, or else the largest part that fits, has the fewest tiles
+along k:
+   where only words count no other is tried, unless smaller parts may have fewer folds. (Where sums are stationary, an uncut k
+   needs no memory for waiting sums.) Where cycles count all that fit are tried: a smaller first tile is sooner there.
+
+Tilings whose stationary operand stays in the array are candidates of their own: single folds along both sides of the array.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias
+
+import numpy as np
+
+from addersim.hardware.arrays import BoolOrArray, IntArray
+from addersim.hardware.dataflow.tiling_costs import LayerOnArray, TileSizes
+from addersim.hardware.even_parts import largest_parts
+
+__all__ = ["Sizes", "all_sizes", "pairs_that_fit", "smallest_tile", "tile_sizes", "with_smaller_windows"]
+
+_SMALL = 32
+"""Dimensions up to this size are cut in every way."""
+_FEW_SUMS = 1 << 13
+"""In layers of up to so many sums even parts are tried beside whole folds."""
+_MOST_AT_ONCE = 1 << 17
+"""Candidates of a single layer that are compared at once: a large batch has millions, whose arrays would take gigabytes."""
+
+
+def tile_sizes(size: int, side: int, fine: bool) -> tuple[int, ...]:
+    """Sizes of tiles along a dimension, falling; `side` is that of the array along it, 1 in time.
+
+    Examples
+    --------
+    >>> tile_sizes(100, 16, fine=False)  # 7, 4, 3, 2 or 1 folds
+    (100, 64, 48, 32, 16)
+    >>> tile_sizes(40, 16, fine=True)  # 3, 2 or 1 folds, and 1 to 40 parts
+    (40, 32, 20, 16, 14, 10, 8, 7, 6, 5, 4, 3, 2, 1)
+    >>> tile_sizes(5, 16, fine=False)
+    (5, 4, 3, 2, 1)
+    """
+    if size <= _SMALL:
+        return tuple(range(size, 0, -1))
+    folds = {min(size, part * side) for part in largest_parts(-(-size // side))}
+    return tuple(sorted({*folds, *largest_parts(size)} if fine else folds, reverse=True))
+
+
+Sizes: TypeAlias = tuple[tuple[int, ...], ...]
+"""Sizes of tiles along m, n and k, falling."""
+
+
+def all_sizes(layers: Sequence[LayerOnArray]) -> list[Sizes]:
+    """Sizes of tiles of layers, all on one array.
+
+    Whether even parts are tried depends neither on the array nor on the memories: larger ones have them all.
+    """
+    found: dict[tuple[int, int, bool], tuple[int, ...]] = {}
+    sides, every = layers[0].fold_size, []
+    for layer in layers:
+        m, n, k = (int(size) for size in layer.sizes)
+        keys = [(size, side, m * n <= _FEW_SUMS) for size, side in zip((m, n, k), sides, strict=True)]
+        for key in keys:
+            if key not in found:
+                found[key] = tile_sizes(*key)
+        every.append(tuple([found[key] for key in keys]))
+    return every
+
+
+def smallest_tile(layer: LayerOnArray) -> tuple[int, int, int]:
+    """Inputs, weights and waiting sums that the smallest tile of a layer holds: at most one fold, one step in time."""
+    m, n, k = (sizes[-1] for sizes in all_sizes([layer])[0])
+    inputs, weights, sums = (int(words) for words in layer.held(m, n, k, m * n * int(layer.adds_up)))
+    return inputs, weights, sums
+
+
+def pairs_that_fit(layers: Sequence[LayerOnArray], sizes: Sequence[Sizes]) -> Iterator[tuple[TileSizes, IntArray]]:
+    """Tiles with the largest part of the window that fits, and for each the number of its layer, some at a time."""
+    m_sizes: list[int] = []
+    n_sizes: list[int] = []
+    repeats: list[int] = []
+    counts: list[int] = []
+    time, sides = layers[0].time, layers[0].fold_size
+    for both in sizes:
+        single = [both[at] if time == at else [one for one in both[at] if one <= sides[at]] for at in (0, 1)]
+        for along_m, along_n in (both[:2], single):
+            m_sizes += along_m
+            n_sizes += list(along_n) * len(along_m)
+            repeats += [len(along_n)] * len(along_m)
+            counts.append(len(along_m) * len(along_n))
+    index, stays = np.divmod(np.repeat(np.arange(len(counts)), counts), 2)
+    m_all, n_all = np.repeat(m_sizes, repeats), np.array(n_sizes)
+    for start in range(0, len(index), _MOST_AT_ONCE):
+        part = slice(start, start + _MOST_AT_ONCE)
+        number, m, n, staying = index[part], m_all[part], n_all[part], stays[part] > 0
+        taps = _largest_window(LayerOnArray.of_many(layers, number), m, n, staying)
+        k = _rounded_down(sizes, sides[2] == 1, number, taps)
+        fits = k > 0
+        yield TileSizes(m[fits], n[fits], k[fits], staying[fits]), number[fits]
+
+
+def _largest_window(layer: LayerOnArray, m: IntArray, n: IntArray, stays: BoolOrArray) -> IntArray:
+    """For each pair of sizes along m and n the most taps that fit, beside the sums where these have to wait; 0 where none
+    do."""
+    whole, side, waiting = layer.work.k, layer.fold_size[2], m * n
+    sums = waiting * layer.adds_up
+    one_fold = stays & layer.preloaded & (whole > side)
+    uncut = layer.capacity.fits(*layer.held(m, n, whole, sums)) & ~one_fold
+    cut_sums = layer.held(m, n, 1, waiting if not layer.preloaded else sums)[2]
+    cut_sums = np.where(stays, sums, cut_sums) if not layer.preloaded else cut_sums
+    taps = np.asarray(layer.capacity.largest_window(layer.footprint, whole, m, n, cut_sums))
+    taps = np.minimum(np.where(one_fold, np.minimum(taps, side), taps), np.maximum(whole - 1, 0))
+    return np.where(uncut, whole, np.maximum(taps, 0))
+
+
+def _rounded_down(sizes: Sequence[Sizes], in_time: bool, index: IntArray, taps: IntArray) -> IntArray:
+    """For numbers of taps of the layers `index` (rising) the largest sizes that are not larger; 0 where none is.
+
+    In time only even parts: the others have as many tiles.
+    """
+    rounded = np.empty_like(taps)
+    for number, start, stop in zip(*_runs(index), strict=True):
+        window = sizes[number][2]
+        rising = np.array([0, *(largest_parts(window[0]) if in_time else window[::-1])])
+        rounded[start:stop] = rising[np.searchsorted(rising, taps[start:stop], side="right") - 1]
+    return rounded
+
+
+def _runs(index: IntArray) -> tuple[list[int], list[int], list[int]]:
+    """Numbers that stand in a rising index, and where those of each start and stop."""
+    numbers, starts = np.unique(index, return_index=True)
+    return numbers.tolist(), starts.tolist(), [*starts[1:].tolist(), len(index)]
+
+
+def with_smaller_windows(
+    layers: Sequence[LayerOnArray], sizes: Sequence[Sizes], tiles: TileSizes, index: IntArray, all_that_fit: bool
+) -> Iterator[tuple[TileSizes, IntArray]]:
+    """Further tiles, with smaller parts of the window: those that may have fewer folds, or all that fit."""
+    side = layers[0].fold_size[2]
+    whole = np.array([window[0] for _, _, window in sizes])
+    fine = np.array([window[0] <= _SMALL or m[0] * n[0] <= _FEW_SUMS for m, n, window in sizes])
+    wanted = np.asarray(all_that_fit) | ((side > 1) & fine[index] & (tiles.k < whole[index]))
+    for number in np.unique(index[np.broadcast_to(wanted, index.shape)]):
+        mine, window = np.flatnonzero((index == number) & wanted), np.array(sizes[number][2])
+        for start in range(0, len(mine), step := max(1, _MOST_AT_ONCE // len(window))):
+            part = mine[start : start + step]
+            m, n, most, stays = (np.repeat(np.asarray(of)[part], len(window)) for of in tiles)
+            k = np.tile(window, len(part))
+            smaller = k < most
+            yield TileSizes(m[smaller], n[smaller], k[smaller], stays[smaller]), np.full(int(smaller.sum()), number)

@@ -1,0 +1,103 @@
+"""Tiles one after another, while DRAM fetches the next and takes the one before: their cycles in closed form.
+
+Where transfers overlap with computing, a tile computes while DRAM stores what the tile before it finished and then loads what
+the next one needs; a tile starts when both are done. So a layer lasts
+
+    load of the first + sum over tiles of max(computing, store of the one before + load of the next) + store of the last.
+
+What a tile loads depends on which loops move between it and the one before, and sizes only on whether a loop is at its last
+turn. Of a loop's turns it is therefore enough to look at the first, the last, the one before the last, and one of all others,
+which stand for their number: a few hundred terms at most, however many tiles there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import and_
+
+import numpy as np
+
+from addersim.hardware.arrays import AnyArray, IntOrArray
+
+__all__ = ["LoopNest", "Tile", "pipelined_cycles"]
+
+
+@dataclass(frozen=True, slots=True)
+class LoopNest:
+    """Loops over tiles: for each loop how often it turns, and the size of its tiles, the last one's apart.
+
+    Numbers are arrays over candidates. `inside[a][b]` says whether loop b runs inside loop a.
+    """
+
+    trips: Sequence[IntOrArray]
+    tile: Sequence[IntOrArray]
+    rest: Sequence[IntOrArray]
+    inside: AnyArray
+
+    def size(self, loop: int, last: AnyArray) -> IntOrArray:
+        """Size of a loop's tile."""
+        return np.where(last, self.rest[loop], self.tile[loop])
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """Tiles, one for each term of the sum: the size along each loop, which loops are at their first or last turn, and which
+    turn differs from that of the neighbour that the tile follows or is followed by."""
+
+    size: Sequence[IntOrArray]
+    first: Sequence[AnyArray]
+    last: Sequence[AnyArray]
+    moved: Sequence[AnyArray]
+
+    def any_moved(self, loops: Sequence[int]) -> AnyArray:
+        """Whether any of some loops moved."""
+        return reduce(np.logical_or, [self.moved[loop] for loop in loops])
+
+
+TileCycles = Callable[[Tile], AnyArray]
+
+
+def pipelined_cycles(nest: LoopNest, compute: TileCycles, load: TileCycles, store: TileCycles) -> AnyArray:
+    """Cycles of all tiles: `load` is asked for tiles as they follow others, `store` for tiles as others follow them."""
+    loops = range(len(nest.trips))
+    turns = [_turns(trips, len(nest.trips) - 1 - loop) for loop, trips in enumerate(nest.trips)]
+    first, last, next_last, number = ([turn[what] for turn in turns] for what in range(4))
+    several = [trips > 1 for trips in nest.trips]
+    here = Tile([nest.size(loop, last[loop]) for loop in loops], first, last, several)
+    carried = [_all([last[b] | ~np.asarray(nest.inside[a][b]) for b in loops if b != a]) for a in loops]
+    borrowed = [_all([first[b] | ~np.asarray(nest.inside[a][b]) for b in loops if b != a]) for a in loops]
+    single = [~one for one in several]
+    coming_last = [np.where(carried[at], np.where(last[at], single[at], next_last[at]), last[at]) for at in loops]
+    coming = Tile(
+        [nest.size(loop, coming_last[loop]) for loop in loops],
+        [np.where(carried[at], last[at], first[at]) for at in loops],
+        coming_last,
+        [carried[at] & several[at] for at in loops],
+    )
+    gone_last = [np.where(borrowed[at], first[at], last[at]) for at in loops]
+    gone = Tile(
+        [nest.size(loop, gone_last[loop]) for loop in loops], first, gone_last, [borrowed[at] & several[at] for at in loops]
+    )
+    transfers = np.where(_all(last), 0.0, load(coming)) + np.where(_all(first), 0.0, store(gone))
+    many = reduce(np.multiply, number)
+    steps = np.maximum(compute(here), transfers) * many
+    start = Tile(list(nest.tile), [np.True_] * len(loops), single, [np.True_] * len(loops))
+    end = Tile(list(nest.rest), single, [np.True_] * len(loops), [np.True_] * len(loops))
+    return load(start) + steps.sum(axis=tuple(range(steps.ndim - 1))) + store(end)
+
+
+def _turns(trips: AnyArray, inner: int) -> tuple[AnyArray, AnyArray, AnyArray, AnyArray]:
+    """Of a loop's representative turns: whether each is the first, the last, or followed by the last, and how many it stands
+    for; on an axis of their own, with `inner` axes and the candidates' after it."""
+    kinds = np.arange(min(int(trips.max()), 4)).reshape((-1, *(1,) * (inner + 1)))  # first, last, before the last, another
+    first = np.broadcast_to(kinds == 0, np.broadcast_shapes(kinds.shape, trips.shape))
+    last = (kinds == 1) | (first & (trips == 1))
+    next_last = (kinds == 2) | (first & (trips == 2))
+    number = np.select([kinds == 0, kinds == 1, kinds == 2], [trips > 0, trips > 1, trips > 2], np.maximum(trips - 3, 0))
+    return first, last, next_last, number.astype(np.int64)
+
+
+def _all(conditions: Sequence[AnyArray]) -> AnyArray:
+    return reduce(and_, conditions)

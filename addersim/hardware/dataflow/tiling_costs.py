@@ -1,0 +1,165 @@
+"""What tile sizes and a loop order of a window layer on a systolic array cost: folds, cycles, and words from DRAM.
+
+Between DRAM and the on-chip memories a layer is cut into tiles along pixels (M), filters (N) and window (K), group after
+group: tiles of one size, and what remains. The three loops run in any order.
+
+- An operand is fetched again in each trip of the loop that does not index it, unless nothing moves inside that loop.
+- So is a tile of sums: if it has to leave before its last taps, its partial sums go to DRAM and come back.
+- A tile runs in as few folds as the array allows, as even as possible along both sides, and a fold fills only the rows and
+  columns that it uses.
+- The array takes the stationary operand again for each tile, unless that is one fold and only the dimension in time is cut
+  inside. Sums that several folds add to wait in the output memory, where their tile must fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import permutations
+from typing import NamedTuple
+
+import numpy as np
+
+from addersim.hardware.accelerator import SystolicArray
+from addersim.hardware.arrays import BoolOrArray, IntArray, IntOrArray
+from addersim.hardware.dataflow.capacity import BufferCapacity, at_index
+from addersim.hardware.dataflow.fold_times import FoldTimes
+from addersim.hardware.dataflow.footprint import Footprint
+from addersim.hardware.dataflow.stationary import GEMM_DIMENSIONS, Gemm, GemmSizes, SystolicDataflow, systolic_dataflow
+from addersim.hardware.dataflow.systolic import Folds
+from addersim.hardware.traffic import ArrayTraffic
+
+__all__ = ["INSIDE", "LOOPS", "ORDERS", "LayerOnArray", "TileSizes", "TilingCost", "tiling_costs"]
+
+LOOPS = ("pixels", "filters", "window")
+"""Names of the loops along m, n and k (`GEMM_DIMENSIONS`), as a `Tiling` gives them."""
+ORDERS: tuple[tuple[int, ...], ...] = tuple(permutations(range(3)))
+"""Loop orders, outermost first, as places in `LOOPS`."""
+INSIDE = np.array([[[b in order[order.index(a) + 1 :] for b in range(3)] for a in range(3)] for order in ORDERS])
+"""Whether, in an order, dimension b runs inside dimension a."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerOnArray:
+    """A window layer, batch included, on an array, and the capacity for its tiles; or arrays of numbers for many layers.
+
+    `double_buffered` says whether a tile that is followed by another needs its place twice.
+    """
+
+    work: Gemm
+    array: SystolicArray
+    footprint: Footprint
+    capacity: BufferCapacity
+    double_buffered: bool = False
+
+    @classmethod
+    def of_many(cls, layers: Sequence[LayerOnArray], index: IntArray) -> LayerOnArray:
+        """Arrays in place of numbers: for each entry of `index` those of the layer with that number. All have one array."""
+        works = [layer.work for layer in layers]
+        sizes = GemmSizes(*at_index([(work.m, work.n, work.k, work.groups) for work in works], index))
+        footprint = Footprint(*at_index([layer.footprint for layer in layers], index))
+        capacity = BufferCapacity.of_many([layer.capacity for layer in layers], index)
+        return cls(sizes, layers[0].array, footprint, capacity, layers[0].double_buffered)
+
+    @property
+    def dataflow(self) -> SystolicDataflow:
+        """What lies where on the array."""
+        return systolic_dataflow(self.array.systolic)
+
+    @property
+    def fold_size(self) -> tuple[int, int, int]:
+        """Size of one fold along m, n and k; 1 along the dimension that passes in time."""
+        return self.dataflow.fold_size(self.array.rows, self.array.columns)
+
+    @property
+    def sizes(self) -> tuple[IntOrArray, IntOrArray, IntOrArray]:
+        """m, n and k."""
+        return self.work.m, self.work.n, self.work.k
+
+    @property
+    def time(self) -> int:
+        """Place, among m, n and k, of the dimension that passes in time."""
+        return GEMM_DIMENSIONS.index(self.dataflow.time)
+
+    @property
+    def window(self) -> IntOrArray:
+        """Inputs of one output."""
+        return self.footprint.products // self.work.m
+
+    @property
+    def preloaded(self) -> bool:
+        """Whether inputs or weights are stationary, not sums."""
+        return self.dataflow.preloaded
+
+    @property
+    def adds_up(self) -> BoolOrArray:
+        """Whether several folds along k add to sums that wait outside the array, even where no tile is cut."""
+        return self.preloaded & (self.work.k > self.fold_size[2])
+
+    def held(self, m: IntOrArray, n: IntOrArray, k: IntOrArray, sums: IntOrArray) -> tuple[IntOrArray, IntOrArray, IntOrArray]:
+        """Inputs, weights and sums that tiles of m x n x k hold in one half of double-buffered memories.
+
+        What stays for the whole layer is never exchanged: it lies in both halves.
+        """
+        (whole_m, whole_n, whole_k), groups = self.sizes, self.work.groups
+        inputs, weights = self.footprint.of_tile(m, k), k * n
+        if not self.double_buffered:
+            return inputs, weights, sums
+        alone = groups == 1
+        uncut_m, uncut_n, uncut_k = alone & (m >= whole_m), n >= whole_n, k >= whole_k
+        return (
+            np.where(uncut_m & uncut_k, -(-inputs // 2), inputs),
+            np.where(alone & uncut_n & uncut_k, -(-weights // 2), weights),
+            np.where(uncut_m & uncut_n, -(-sums // 2), sums),
+        )
+
+
+class TileSizes(NamedTuple):
+    """Sizes of a tile along m, n and k, and whether the stationary operand stays in the array; or arrays of them."""
+
+    m: IntOrArray
+    n: IntOrArray
+    k: IntOrArray
+    stays: BoolOrArray
+
+    def trips(self, layer: LayerOnArray) -> tuple[IntOrArray, IntOrArray, IntOrArray]:
+        """Tiles along m, n and k."""
+        m, n, k = (-(-size // tile) for size, tile in zip(layer.sizes, (self.m, self.n, self.k), strict=True))
+        return m, n, k
+
+    def rests(self, layer: LayerOnArray) -> tuple[IntOrArray, IntOrArray, IntOrArray]:
+        """Size of the last tile along m, n and k."""
+        tiles, trips = (self.m, self.n, self.k), self.trips(layer)
+        m, n, k = (size - (trip - 1) * tile for size, trip, tile in zip(layer.sizes, trips, tiles, strict=True))
+        return m, n, k
+
+
+class TilingCost(NamedTuple):
+    """What tile sizes and a loop order cost: folds, words from DRAM, and sums that go to DRAM and come back.
+
+    `swept` are the inputs that one sweep over the tiles of all groups fetches.
+    """
+
+    folds: Folds
+    input_fills: IntOrArray
+    weight_fills: IntOrArray
+    spilled_sums: IntOrArray
+    swept: IntOrArray
+
+    @property
+    def words(self) -> ArrayTraffic:
+        """All that moves."""
+        folds, fills = self.folds, (self.input_fills, self.weight_fills, self.spilled_sums)
+        return ArrayTraffic(*fills, folds.input_reads, folds.weight_reads, folds.partial_sums)
+
+
+def tiling_costs(layer: LayerOnArray, tiles: TileSizes) -> TilingCost:
+    """Costs of tile sizes in each of `ORDERS`: arrays of orders x tile sizes."""
+    work, trips = layer.work, np.stack(tiles.trips(layer))
+    again = (INSIDE[:, :, :, None] & (trips > 1)).any(axis=2)
+    m_passes, n_passes, k_passes = np.where(again, trips, 1).transpose(1, 0, 2)
+    swept = layer.footprint.fetched(trips[0], trips[2]) * work.groups
+    weights = m_passes * (work.k * work.n * work.groups)
+    spilled = (k_passes - 1) * (work.m * work.n * work.groups)
+    times = FoldTimes(layer.array, tiles[:3], tiles.rests(layer), tuple(trips), tiles.stays, work.groups)
+    return TilingCost(times.folds(work, layer.window), swept * n_passes, weights, spilled, swept)
