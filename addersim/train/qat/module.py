@@ -185,6 +185,9 @@ class QuantisedNetwork(nn.Module):
 
     def project(self) -> None:
         """What follows each step of an optimizer."""
+        for one in self.modules():
+            if isinstance(one, Octaves):
+                one.project()
         plan = self.values.plan()
         for name, owner in self.owner.items():
             if name == owner:

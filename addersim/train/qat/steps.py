@@ -20,6 +20,10 @@ from addersim.quantization.value_formats import own_scales, scale_groups, sum_st
 __all__ = ["Octaves", "ValueSteps", "layer_of", "module_name", "stepped", "through"]
 
 
+FARTHEST = 8.0
+"""Octaves by which a step may differ from what calibration chose."""
+
+
 class _Through(torch.autograd.Function):
     """A value that was computed otherwise, with the gradient of a real one (straight-through, arXiv 1308.3432)."""
 
@@ -66,6 +70,11 @@ class Octaves(nn.Module):
         super().__init__()
         self.whole, self.damping = whole, 1 / math.sqrt(max(codes, 1))
         self.octaves = nn.Parameter(torch.zeros(number))
+
+    @torch.no_grad()
+    def project(self) -> None:
+        """Bring steps that left all reason back: what they would hold is one code, or none."""
+        self.octaves.clamp_(-FARTHEST, FARTHEST)
 
     def ratios(self) -> Array:
         """Each step over the one at the start, in float64."""

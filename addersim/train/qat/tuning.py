@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from addersim.errors import ConfigError, NetworkError
+from addersim.errors import ConfigError, FormatError, NetworkError, QuantizationError
 from addersim.images import Images
 from addersim.inputs.limits import EPOCHS, TRAINING_BATCH
 from addersim.network import Network
@@ -152,7 +153,8 @@ def finetune(
             learner.param_groups[0]["lr"] = rate * 0.5 * (1 + math.cos(math.pi * place / (epochs * steps)))
             wanted = torch.from_numpy(labels[chosen].astype(np.int64))
             _check_finite(module, place + 1)
-            scores = module(images[chosen])
+            with _formats_hold(place + 1):
+                scores = module(images[chosen])
             loss = functional.cross_entropy(scores, wanted)
             if taught is not None:
                 loss = (1 - distill) * loss + distill * soft_loss(scores, taught[chosen], TEMPERATURE)
@@ -162,7 +164,8 @@ def finetune(
             if progress:
                 progress(place + 1, epochs * steps, loss.item())
         _check_finite(module, (epoch + 1) * steps)
-        found = module.trained(images[:STATISTICS_IMAGES])
+        with _formats_hold((epoch + 1) * steps):
+            found = module.trained(images[:STATISTICS_IMAGES])
         if each_epoch:
             each_epoch(Epoch(epoch + 1, total / steps, right / steps, *found))
     return found
@@ -212,12 +215,22 @@ def _step(module: QuantisedNetwork, optimizer: torch.optim.Optimizer, loss: Tens
     module.project()
 
 
+@contextmanager
+def _formats_hold(step: int) -> Iterator[None]:
+    """Tell constants that no format holds any more as what they are: signs of steps and weights that ran away."""
+    try:
+        yield
+    except (FormatError, QuantizationError) as error:
+        raise _diverged(step, str(error)) from None
+
+
 def _check_finite(module: nn.Module, step: int) -> None:
     """Refuse numbers that are none any more: codes would hide them."""
     for name, parameter in module.named_parameters():
         for what, values in (("trained values", parameter), ("gradient", parameter.grad)):
             if values is not None and not bool(values.isfinite().all()):
-                raise NetworkError(
-                    f"step {step}: training diverged: layer {layer_of(name)}: {what} beyond float32; "
-                    "what the last epoch gave is kept; take a smaller rate"
-                )
+                raise _diverged(step, f"layer {layer_of(name)}: {what} beyond float32")
+
+
+def _diverged(step: int, what: str) -> NetworkError:
+    return NetworkError(f"step {step}: training diverged: {what}; what the last epoch gave is kept; take a smaller rate")

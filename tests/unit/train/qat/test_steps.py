@@ -122,3 +122,14 @@ def test_filters_are_known_to_the_adder_methods_rate():
     for name in filters:
         moved = module.get_parameter(name).detach() - before[name]
         assert float(moved.square().mean().sqrt()) == pytest.approx(0.01, rel=1e-3)
+
+
+def test_steps_stay_within_reason():
+    network = networks.residual()
+    module = QuantisedNetwork(network, networks.images(network, 12), NARROW)
+    octaves = [one for name, one in module.named_parameters() if name.endswith("octaves")]
+    for one in octaves:
+        one.data.fill_(2000.0)
+    module.project()
+    assert {float(one.detach().max()) for one in octaves} == {8.0}
+    assert np.isfinite(module(networks.images(network, 12)).detach().numpy()).all()

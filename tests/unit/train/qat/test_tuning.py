@@ -53,22 +53,38 @@ def test_training_lowers_the_loss_of_the_program(arithmetic):
     np.testing.assert_array_equal(again.run(images), program.run(images))
 
 
-def test_a_run_that_diverges_says_where_and_what_it_gave_stays():
+def _not_finite(module):
+    next(one for name, one in module.named_parameters() if "first_norm.gain" in name).data.fill_(float("nan"))
+
+
+def _steps_apart(module):
+    for name, one in module.named_parameters():
+        if name.endswith("octaves"):
+            one.data.fill_({"input": 8.0, "shift": -8.0}.get(layer_of(name), 0.0))
+
+
+@pytest.mark.parametrize(
+    ("breaks", "message"),
+    [
+        (_not_finite, "step 6: training diverged: layer first_norm: trained values beyond float32; what the last epoch gave"),
+        (_steps_apart, "step 6: training diverged: layer shift: a gain of"),
+    ],
+)
+def test_a_run_that_diverges_says_where_and_what_it_gave_stays(breaks, message, monkeypatch):
     network = networks.residual()
     images, labels = task(network)
-    epochs = []
+    epochs, modules = [], []
+    make = QuantisedNetwork.__init__
+    monkeypatch.setattr(QuantisedNetwork, "__init__", lambda self, *how: (make(self, *how), modules.append(self))[0])
 
     def stop(done, of, loss):
         if done == 5:  # the first step of the second epoch
-            next(one for name, one in modules[0].named_parameters() if "first_norm.gain" in name).data.fill_(float("nan"))
+            breaks(modules[0])
 
-    modules = []
-    make = QuantisedNetwork.__init__
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(QuantisedNetwork, "__init__", lambda self, *how: (make(self, *how), modules.append(self))[0])
-        with pytest.raises(NetworkError) as told:
-            finetune(network, images, labels, NARROW, 2, batch=16, progress=stop, each_epoch=epochs.append)
-    assert str(told.value).startswith("step 6: training diverged: layer first_norm: ")
+    with pytest.raises(NetworkError) as told:
+        finetune(network, images, labels, NARROW, 2, batch=16, progress=stop, each_epoch=epochs.append)
+    assert str(told.value).startswith(message)
+    assert str(told.value).endswith("what the last epoch gave is kept; take a smaller rate")
     assert "\n" not in str(told.value)
     assert [one.number for one in epochs] == [1]
     assert epochs[0].program.run(images).shape == (64, 5)
