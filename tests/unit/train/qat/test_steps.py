@@ -133,3 +133,22 @@ def test_steps_stay_within_reason():
     module.project()
     assert {float(one.detach().max()) for one in octaves} == {8.0}
     assert np.isfinite(module(networks.images(network, 12)).detach().numpy()).all()
+
+
+@pytest.mark.parametrize("arithmetic", ["l1", "l2"])
+def test_adder_weights_stay_what_they_are_when_the_step_of_their_input_changes(arithmetic):
+    """Half the step for the same weights: twice the codes, but for rounding, and for those that the format ends at."""
+    network = networks.residual(arithmetic=arithmetic)
+    images = networks.images(network, 12)
+    module = QuantisedNetwork(network, images, Quantization(weight_bits=8, activation_bits=8, clip_weights=False))
+    before = {layer.name: layer for layer in module.trained(images)[1].layers}
+    for name, one in module.named_parameters():
+        if name.startswith("values."):
+            one.data.fill_(-1.0)
+    for layer in module.trained(images)[1].layers:
+        if layer.kind() == "window" and layer.datapath.startswith(arithmetic):
+            first, held = before[layer.name], layer.weight_format
+            assert held.scale == first.weight_format.scale / 2
+            wanted = np.clip(2 * first.weights.astype(int), held.minimum, held.maximum)
+            assert np.abs(layer.weights - wanted).max() <= 1
+            assert np.abs(wanted).max() > 8
