@@ -22,6 +22,7 @@ __all__ = [
     "check_images",
     "checked_shape",
     "look_up",
+    "normalised",
 ]
 
 Array = npt.NDArray[Any]
@@ -217,3 +218,10 @@ def look_up(images: Array, levels: Array, threads: int | None = None, kernel: Ca
     pixels = math.prod((channels, *size)) // levels.shape[1]
     found: Array = kernel(images.reshape(count, levels.shape[1], pixels, 1), levels, threads=threads)
     return found.reshape(count, *size, channels)
+
+
+def normalised(images: Images, preprocessing: Preprocessing, shape: Shape, threads: int | None = None) -> Images:
+    """What the host makes of images that were checked: floats with channels last; only pixels are still to be normalised."""
+    if images.dtype != np.uint8:
+        return channels_last(images)
+    return look_up(images, preprocessing.levels(shape), threads)

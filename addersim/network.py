@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from addersim.errors import NetworkError, needing_memory
-from addersim.images import Images, Preprocessing, channels_last, check_images, look_up
+from addersim.images import Images, Preprocessing, check_images, normalised
 from addersim.kernels.batches import in_batches
 from addersim.layers import AnyLayer, Shape, Window
 from addersim.storage import load_record, save_record
@@ -166,8 +166,7 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         if self.metadata.get(WEIGHTS) == MISSING:
             raise NetworkError(f"network {self.name}: its weights are missing; it can be counted and priced, not run")
         check_images(images, self.input_shape, self.preprocessing, f"network {self.name}")
-        pixels = images.dtype == np.uint8
-        start = look_up(images, self.preprocessing.levels(self.input_shape), threads) if pixels else channels_last(images)
+        start = normalised(images, self.preprocessing, self.input_shape, threads)
         for name, value in walk(self.layers, start, lambda layer, inputs: layer.run(*inputs, threads=threads)):
             if not np.isfinite((value.min(initial=0), value.max(initial=0))).all():  # half the time of asking each one
                 what = "the image" if name == INPUT else f"layer {name}"

@@ -23,7 +23,7 @@ from addersim.storage import load_record, save_record
 from addersim.tabular import format_table
 from addersim.trace import Convention, LayerTrace, Observed, Trace, Zeros
 
-__all__ = ["SIGNED_INPUT", "Prepared", "Program"]
+__all__ = ["SIGNED_INPUT", "Prepared", "Program", "image_encoder"]
 
 SIGNED_INPUT = "input sign"
 """Key in `Program.metadata` of why the input is signed, where pixels alone would not make it so."""
@@ -106,6 +106,22 @@ def _runs_with(before: AnyIntegerLayer, layer: AnyIntegerLayer) -> bool:
         return isinstance(layer, IntegerAffine)
     plain = isinstance(layer, IntegerRelu) and layer.maximum is None  # they saturate at a format's end only
     return plain and isinstance(before, IntegerAffine | IntegerAdd)
+
+
+def image_encoder(
+    held: FixedFormat, rounding: Rounding, shape: Shape, preprocessing: Preprocessing, where: str, engine: Engine = kernels
+) -> Callable[[Images, int | None], npt.NDArray[Any]]:
+    """A function of images and threads: their codes in a format, channels last; `where` names who asks, for errors."""
+    rounding = held.rounding_for(rounding)
+    levels = held.encode(preprocessing.levels(shape), rounding)
+
+    def encode(images: Images, threads: int | None) -> npt.NDArray[Any]:
+        check_images(images, shape, preprocessing, where)
+        if images.dtype == np.uint8:
+            return look_up(images, levels, threads, engine.look_up)
+        return held.encode(channels_last(images), rounding)
+
+    return encode
 
 
 class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, eq=False):
@@ -215,16 +231,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return self._encoder(kernels)(images, None)
 
     def _encoder(self, engine: Engine) -> Callable[[Images, int | None], npt.NDArray[Any]]:
-        rounding = self.input.rounding_for(self.rounding)
-        levels = self.input.encode(self.preprocessing.levels(self.input_shape), rounding)
-
-        def encode(images: Images, threads: int | None) -> npt.NDArray[Any]:
-            check_images(images, self.input_shape, self.preprocessing, f"program {self.name}")
-            if images.dtype == np.uint8:
-                return look_up(images, levels, threads, engine.look_up)
-            return self.input.encode(channels_last(images), rounding)
-
-        return encode
+        return image_encoder(self.input, self.rounding, self.input_shape, self.preprocessing, f"program {self.name}", engine)
 
     def count_clipped(self, images: Images) -> int:
         """Number of the images' values that lie beyond the input's format, and saturate there; where it holds signs, none."""

@@ -44,6 +44,12 @@ def run(
     ] = 1e-3,
     batch: Annotated[int, options.whole(TRAINING_BATCH, "--batch", help="Images in a step.")] = 128,
     seed: Annotated[int, options.whole(SEED, "--seed", help="Of the order of images.")] = 0,
+    optimizer: Annotated[
+        str, typer.Option(help="adam; or sgd, with momentum and, for adder filters, their method's rate.", metavar="adam|sgd")
+    ] = "adam",
+    distill: Annotated[
+        float, options.number("--distill", help="Share of the loss that the float network's scores have, 0..1.")
+    ] = 0.0,
     bits: options.Bits = None,
     weight_bits: options.WeightBits = None,
     activation_bits: options.ActivationBits = None,
@@ -70,7 +76,8 @@ def run(
     floats = load_network(network)
     _ = floats.outputs  # a network without scores is refused before images are read
     found, test = (_labelled(find_images(data, root, floats, *part)) for part in (("train", images), ("test", None)))
-    rows = _train(floats, found, test, how, (output, save_network), epochs=epochs, rate=rate, batch=batch, seed=seed)
+    learning = {"epochs": epochs, "rate": rate, "batch": batch, "seed": seed, "optimizer": optimizer, "distill": distill}
+    rows = _train(floats, found, test, how, (output, save_network), **learning)
     if json:
         print_json({"network": floats.name, "data": test.name, "program": str(output), "epochs": rows})
         return

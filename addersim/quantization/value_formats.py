@@ -19,7 +19,7 @@ from addersim.quantization.calibration import Member, Sample, choose_scale
 from addersim.quantization.output_errors import Reader, refine_scale
 from addersim.quantization.rules import Quantization
 
-__all__ = ["Wiring", "choose_formats", "sum_step"]
+__all__ = ["Wiring", "choose_formats", "own_scales", "scale_groups", "sum_step"]
 
 Array = npt.NDArray[Any]
 
@@ -90,6 +90,11 @@ def _unsigned(network: Network, quiet: frozenset[str], signed_input: bool) -> fr
     return frozenset(found)
 
 
+def scale_groups(network: Network, how: Quantization) -> list[tuple[str, ...]]:
+    """Names of the values that share one scale, because layers between them only pass codes on."""
+    return [group.names for group in _groups(network, how)]
+
+
 def choose_formats(
     network: Network, wiring: Wiring, how: Quantization, samples: Mapping[str, Sample], readers: Mapping[str, list[Reader]]
 ) -> dict[str, FixedFormat]:
@@ -113,7 +118,7 @@ def choose_formats(
         From `find_readers`; empty where scales are not refined.
     """
     formats: dict[str, FixedFormat] = {}
-    own_layers = _own_layers(network)
+    own_layers = own_scales(network)
     for group in _groups(network, how):
         mixed = any(name in wiring.unsigned for name in group.names)
         members = {}
@@ -134,7 +139,7 @@ def choose_formats(
     return formats
 
 
-def _own_layers(network: Network) -> dict[str, Layer]:
+def own_scales(network: Network) -> dict[str, Layer]:
     """The layer from whose kind alone the range of a value follows, for values of which that is so, passed on or not."""
     found: dict[str, Layer] = {}
     for layer in network.layers:

@@ -34,7 +34,7 @@ from addersim.train.models import build
 from addersim.train.nn import adder_layers
 from addersim.train.recipe import Recipe
 
-__all__ = ["Distiller", "distiller"]
+__all__ = ["Distiller", "distiller", "soft_loss"]
 
 
 def distiller(recipe: Recipe, student: nn.Module, processes: int = 1) -> Distiller | None:
@@ -109,7 +109,7 @@ class Distiller(nn.Module):
         with torch.set_grad_enabled(self.progressive):
             taught = self.teacher(pixels)
         recipe = self.recipe
-        total = (1 - recipe.distill_weight) * hard + recipe.distill_weight * _soft(scores, taught, recipe.temperature)
+        total = (1 - recipe.distill_weight) * hard + recipe.distill_weight * soft_loss(scores, taught, recipe.temperature)
         if not self.progressive:
             return total
         pairs = zip(self.names, self.kernels, strict=True)
@@ -124,7 +124,7 @@ def _twin_layer(teacher: nn.Module, name: str) -> nn.Module:
     return found[name] if name in found else found[name.removesuffix(".0")]
 
 
-def _soft(scores: Tensor, taught: Tensor, temperature: float) -> Tensor:
+def soft_loss(scores: Tensor, taught: Tensor, temperature: float) -> Tensor:
     """Divergence of softened scores; the square of the temperature keeps its gradients as large as those of hard labels."""
     goal = functional.log_softmax(taught.detach().float() / temperature, 1)
     given = functional.log_softmax(scores / temperature, 1)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.mutants import cuda, engine, hardware, readers
+from tests.mutants import cuda, engine, hardware, readers, training
 
 __all__ = ["MUTANTS", "ROOT", "Mutant"]
 
@@ -38,4 +38,4 @@ def _listed(*tables):
                 yield Mutant(f"addersim/{file}", old, new, tuple(f"tests/{one}" for one in tests.split()))
 
 
-MUTANTS = tuple(_listed(cuda.CHANGES, engine.CHANGES, hardware.CHANGES, readers.CHANGES))
+MUTANTS = tuple(_listed(cuda.CHANGES, engine.CHANGES, hardware.CHANGES, readers.CHANGES, training.CHANGES))

@@ -15,32 +15,18 @@ from addersim import kernels
 from addersim.arithmetic.arithmetics import ARITHMETICS
 from addersim.arithmetic.codecs import Codec
 from addersim.arithmetic.fixed import FixedFormat, Rounding
-from addersim.images import Images
+from addersim.images import Images, normalised
 from addersim.layers import Affine, AnyLayer, IntegerLayer, IntegerWindow, Relu, Window
 from addersim.layers.base import Array, Plan
 from addersim.network import INPUT, Network, walk
-from addersim.program import Program
+from addersim.program import Program, image_encoder
 from addersim.quantization.pipeline import assemble, lay_out, prepare, quantize_prepared
 from addersim.quantization.rules import Quantization
 from addersim.train.qat.forms import form, tensor, window_sums
+from addersim.train.qat.steps import Octaves, ValueSteps, module_name, stepped, through
+from addersim.train.rate import NAME as ADDER
 
-__all__ = ["QuantisedNetwork", "Signal", "layer_of"]
-
-
-class _Through(torch.autograd.Function):
-    """A value that was computed otherwise, with the gradient of a real one (straight-through, arXiv 1308.3432)."""
-
-    @staticmethod
-    def forward(ctx: Any, real: Tensor, value: Tensor) -> Tensor:
-        return value.view_as(value)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        return gradients[0], None
-
-
-def _through(real: Tensor, value: Tensor) -> Tensor:
-    return cast("Tensor", _Through.apply(real, value))  # type: ignore[no-untyped-call]
+__all__ = ["QuantisedNetwork", "Signal"]
 
 
 class Signal(NamedTuple):
@@ -67,39 +53,60 @@ def _reals(codes: Array, bits: int, scale: float) -> Tensor:
 
 
 class _Weights(nn.Module):
-    """Trained weights of a window, as shares of the codec's largest value: a step of an optimizer means the same anywhere."""
+    """Trained weights of a window, as shares of the codec's largest value: a step of an optimizer means the same anywhere.
 
-    def __init__(self, window: Window, integer: IntegerWindow, rounding: Rounding):
+    Filters of linear arithmetics have a step size each, which the statistics behind the window take out of its sums again;
+    weights of the others share the step of their input.
+    """
+
+    def __init__(self, window: Window, integer: IntegerWindow, how: Quantization):
         super().__init__()
-        self.codec: Codec = ARITHMETICS[window.arithmetic].codec
+        record = ARITHMETICS[window.arithmetic]
+        self.codec: Codec = record.codec
         self.bits = self.codec.stored_bits(integer.weight_format)
-        self.rounding: Rounding = rounding
+        self.rounding: Rounding = how.rounding
         held = integer.weight_format
         self.scale = held.scale if self.codec.uniform else 1.0
         self.code = FixedFormat(held.bits, held.signed)
         self.largest = max(-self.code.minimum, self.code.maximum) if self.codec.uniform else self.codec.largest(self.bits)
+        self.ends = (self.code.minimum, self.code.maximum) if self.codec.uniform else (-self.largest, self.largest)
         values = window.weights.astype(np.float64) / self.scale
         if self.bits == 1:  # signs have no size: as far from the threshold as weights of other codecs are at most
             values = np.where(values < 0, -0.5, 0.5) * np.minimum(np.abs(values) / max(np.abs(values).mean(), 1e-30), 2.0)
-        self.shares = nn.Parameter(torch.from_numpy(values / self.largest).float())
-        self.project()
+        # The adder method's rate knows filters by the parameter's name.
+        self.shares_step = record.shared_scale
+        self.name = ADDER if record.shared_scale else "shares"
+        self.register_parameter(self.name, nn.Parameter(torch.from_numpy(values / self.largest).float()))
+        codes = values[0].size * self.largest
+        self.steps = Octaves(len(values), how.power_of_two, codes) if record.linear and self.bits > 1 else None
 
-    @torch.no_grad()
-    def project(self) -> None:
-        """Bring weights beyond the codec's ends back to them: they would move there without any effect."""
-        low = self.code.minimum / self.largest if self.codec.uniform else -1.0
-        high = self.code.maximum / self.largest if self.codec.uniform else 1.0
-        self.shares.clamp_(low, high)
+    def latent(self) -> Tensor:
+        """Weights before they are rounded."""
+        return self.get_parameter(self.name)
 
-    def codes(self) -> Array:
-        """The value that each weight takes, shape of the float layer's weights."""
-        values = self.shares.detach().numpy().astype(np.float64) * self.largest
+    def codes(self, ratio: float) -> Array:
+        """The value of each weight, shape of the float layer's weights, where the input's step is `ratio` times the first."""
+        values = self.latent().detach().numpy().astype(np.float64) * self.largest / self._step(ratio)
         return self.code.encode(values, self.rounding) if self.codec.uniform else self.codec.nearest(values, self.bits)
 
-    def forward(self, codes: Array) -> Tensor:
-        """The real weights that codes stand for, with their gradient."""
-        real = self.shares * (self.largest * self.scale)
-        return _through(real, torch.from_numpy(np.asarray(codes * self.scale, np.float32)))
+    def forward(self, codes: Array, ratio: Tensor) -> Tensor:
+        """The real weights that codes stand for, with their gradient; those of a filter with a step of its own count in it."""
+        step = self.steps()[:, None, None, None] if self.steps else self._step(ratio)
+        values = stepped(self.latent() * self.largest, step, self.ends, torch.from_numpy(np.asarray(codes, np.float32)))
+        return values * self.scale if self.steps else values * step * self.scale
+
+    @torch.no_grad()
+    def project(self, ratio: float) -> None:
+        """Bring weights beyond the codec's ends back to them: they would move there without any effect."""
+        step = torch.as_tensor(self._step(ratio), dtype=torch.float32)
+        low, high = (end / self.largest * step for end in self.ends)
+        self.latent().clamp_(low, high)
+
+    def _step(self, ratio: Any) -> Any:
+        """Each weight's step over the one at the start: its filter's own, or the input's where both are codes on one grid."""
+        if self.steps:
+            return self.steps.ratios()[:, None, None, None]
+        return ratio if self.shares_step else 1.0
 
 
 class _Norm(nn.Module):
@@ -158,8 +165,8 @@ class QuantisedNetwork(nn.Module):
         laid = lay_out(prepared, how)
         twins = {layer.name: layer.name for layer in laid.network.layers if layer.name in laid.plan.twins}
         self.network = laid.network
-        self.plan = Plan(laid.plan.formats, laid.plan.scales, laid.plan.how, twins)
-        self.encode = start.encode
+        self.values = ValueSteps(laid.network, Plan(laid.plan.formats, laid.plan.scales, laid.plan.how, twins))
+        self.plan = self.values.start
         self.start = {layer.name: layer for layer in start.layers}
         self.owner: dict[str, str] = {}
         self.weights, self.norms = nn.ModuleDict(), nn.ModuleDict()
@@ -170,22 +177,31 @@ class QuantisedNetwork(nn.Module):
                 self.owner[layer.name] = self.owner[layer.shared] if layer.shared else layer.name
                 if not layer.shared:
                     integer = cast("IntegerWindow", self.start[layer.name])
-                    self.weights[_key(layer.name)] = _Weights(layer, integer, how.rounding)
+                    self.weights[module_name(layer.name)] = _Weights(layer, integer, how)
             elif isinstance(layer, Affine) and layer.inputs[0] in windows:
                 seen = prepared.samples[layer.name]
                 sign = np.where(np.broadcast_to(layer.multiplier, seen.std.shape) < 0, -1.0, 1.0)
-                self.norms[_key(layer.name)] = _Norm(seen.mean, seen.std * sign)
+                self.norms[module_name(layer.name)] = _Norm(seen.mean, seen.std * sign)
 
     def project(self) -> None:
         """What follows each step of an optimizer."""
-        for one in self.weights.values():
-            cast("_Weights", one).project()
+        for one in self.modules():
+            if isinstance(one, Octaves):
+                one.project()
+        plan = self.values.plan()
+        for name, owner in self.owner.items():
+            if name == owner:
+                cast("_Weights", self.weights[module_name(name)]).project(self._ratio(plan, name))
+
+    def _ratio(self, plan: Plan, window: str) -> float:
+        """Step of a window's input over the one at the start."""
+        source = cast("IntegerWindow", self.start[window])
+        return plan.formats[source.inputs[0]].scale / source.input_format.scale
 
     def signals(self, images: Images) -> Iterator[tuple[str, Signal]]:
         """What every layer gives for a batch, ``input`` first, in execution order."""
-        codes = self.encode(images)
-        held = self.plan.formats[INPUT]
-        yield from walk(self.network.layers, Signal(codes, _reals(codes, held.bits, held.scale), None), self._run)
+        self.plan, self.ratios = self.values.plan(), self.values()
+        yield from walk(self.network.layers, self._image(images), self._run)
 
     def forward(self, images: Images) -> Tensor:
         """Scores, shape ``(images, classes)``."""
@@ -201,34 +217,50 @@ class QuantisedNetwork(nn.Module):
         floats = tuple(self._float(layer, one) for layer, one in zip(self.network.layers, program.layers, strict=True))
         return replace(self.network, layers=floats), program
 
+    def _image(self, images: Images) -> Signal:
+        network = self.network
+        what = network.input_shape, network.preprocessing, f"network {network.name}"
+        codes = image_encoder(self.plan.formats[INPUT], self.plan.how.rounding, *what)(images, None)
+        real = tensor(normalised(images, network.preprocessing, network.input_shape))
+        return Signal(codes, self._narrowed(INPUT, real, codes), None)
+
     def _run(self, layer: AnyLayer, inputs: list[Signal]) -> Signal:
         given = [one.real for one in inputs]
         if isinstance(layer, Window):
             return self._window(layer, inputs[0])
-        if _key(layer.name) not in self.norms:
+        if module_name(layer.name) not in self.norms:
             integer, real = layer.integer(self.plan), form(layer, *given)
         else:
             integer, real = self._norm(cast("Affine", layer), inputs[0])
         codes = cast("Array", integer.run(kernels, *[one.codes for one in inputs], threads=torch.get_num_threads()).values)
-        held = self.plan.formats[layer.name]
+        if layer.PASSES_CODES or isinstance(layer, Relu):  # these stay within what they are given
+            held = self.plan.formats[layer.name]
+            return Signal(codes, through(real, _reals(codes, held.bits, held.scale)), integer)
+        return Signal(codes, self._narrowed(layer.name, real, codes), integer)
+
+    def _narrowed(self, name: str, real: Tensor, codes: Array) -> Tensor:
+        """What codes stand for, with the gradient of the real values and of the step to which these were narrowed."""
+        held = self.plan.formats[name]
         if held.bits == 1:
-            real = real.clamp(-1, 1)
-        elif not (layer.PASSES_CODES or isinstance(layer, Relu)):  # these stay within what they are given
-            real = real.clamp(held.low, held.high)
-        return Signal(codes, _through(real, _reals(codes, held.bits, held.scale)), integer)
+            return through(real.clamp(-1, 1), _reals(codes, 1, held.scale))
+        step: Tensor = self.ratios[name] * self.values.start.formats[name].scale
+        return stepped(real, step, (held.minimum, held.maximum), _reals(codes, held.bits, 1.0)) * step
 
     def _window(self, layer: Window, given: Signal) -> Signal:
-        trained = cast("_Weights", self.weights[_key(self.owner[layer.name])])
-        values = trained.codes()
-        start = cast("IntegerWindow", self.start[layer.name])
+        trained = cast("_Weights", self.weights[module_name(self.owner[layer.name])])
+        source, start = self.plan.formats[layer.inputs[0]], cast("IntegerWindow", self.start[layer.name])
+        values = trained.codes(self._ratio(self.plan, layer.name))
         weights = np.ascontiguousarray(values.transpose(0, 2, 3, 1)).astype(start.weight_format.dtype)
-        integer = replace(start, weights=weights)
+        held = start.weight_format
+        if ARITHMETICS[layer.arithmetic].shared_scale:
+            held = FixedFormat(held.bits, held.signed, source.scale * (held.scale / start.input_format.scale))
+        integer = replace(start, weights=weights, input_format=source, weight_format=held)
         codes = cast("Array", integer.run(kernels, given.codes, threads=torch.get_num_threads()).values)
-        sums = window_sums(layer, given.real, trained(values))
-        return Signal(codes, _through(sums, tensor(codes.astype(np.float32) * np.float32(integer.scale))), integer)
+        sums = window_sums(layer, given.real, trained(values, self.ratios[layer.inputs[0]]))
+        return Signal(codes, through(sums, tensor(codes.astype(np.float32) * np.float32(integer.scale))), integer)
 
     def _norm(self, layer: Affine, given: Signal) -> tuple[IntegerLayer, Tensor]:
-        norm = cast("_Norm", self.norms[_key(layer.name)])
+        norm = cast("_Norm", self.norms[module_name(layer.name)])
         scale = self.plan.scales[layer.inputs[0]]
         most = (2 ** (self.plan.how.multiplier_bits - 1) - 1) * self.plan.formats[layer.name].scale / scale
         multiplier, addend = norm.constants(given.codes, scale, most)
@@ -237,23 +269,11 @@ class QuantisedNetwork(nn.Module):
     def _float(self, layer: AnyLayer, integer: Any) -> AnyLayer:
         """The float layer whose numbers an integer one holds."""
         if isinstance(layer, Window):
-            weights = (
-                integer.weights.transpose(0, 3, 1, 2) * cast("_Weights", self.weights[_key(self.owner[layer.name])]).scale
-            )
+            weights = integer.weights.transpose(0, 3, 1, 2) * integer.weight_format.scale
             return replace(layer, weights=np.ascontiguousarray(weights, np.float32))
-        if isinstance(layer, Affine) and _key(layer.name) in self.norms:
+        if isinstance(layer, Affine) and module_name(layer.name) in self.norms:
             scale = integer.output.scale
             multiplier = np.ldexp(integer.multiplier.astype(np.float64), -integer.shift.astype(int)) * scale
             addend = np.ldexp(integer.addend.astype(np.float64), -integer.shift.astype(int)) * scale
             return replace(layer, multiplier=multiplier / self.plan.scales[layer.inputs[0]], addend=addend)
         return layer
-
-
-def _key(name: str) -> str:
-    """A layer's name as torch takes it for a module's."""
-    return name.replace("%", "%25").replace(".", "%2e")
-
-
-def layer_of(parameter: str) -> str:
-    """Name of the layer whose parameter has a name in a `QuantisedNetwork`."""
-    return parameter.split(".")[1].replace("%2e", ".").replace("%25", "%")

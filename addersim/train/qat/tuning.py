@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -12,16 +14,25 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from addersim.errors import ConfigError, NetworkError
+from addersim.errors import ConfigError, FormatError, NetworkError, QuantizationError
 from addersim.images import Images
 from addersim.inputs.limits import EPOCHS, TRAINING_BATCH
 from addersim.network import Network
 from addersim.program import Program
 from addersim.quantization.rules import Quantization
-from addersim.train.qat.module import QuantisedNetwork, layer_of
+from addersim.train.distillation import soft_loss
+from addersim.train.qat.module import QuantisedNetwork
+from addersim.train.qat.steps import layer_of
+from addersim.train.rate import AdderRate, adder_filters
 
 __all__ = ["CALIBRATION_IMAGES", "STATISTICS_IMAGES", "Epoch", "finetune"]
 
+Optimizer = Literal["adam", "sgd"]
+OPTIMIZERS: tuple[Optimizer, ...] = get_args(Optimizer)
+MOMENTUM = 0.9
+ADDER_ETA = 0.02
+SCORED = 500
+TEMPERATURE = 4.0
 Labels = npt.NDArray[np.integer]
 
 CALIBRATION_IMAGES = 256
@@ -61,13 +72,16 @@ def finetune(
     rate: float = 1e-3,
     batch: int = 128,
     seed: int = 0,
+    optimizer: Optimizer = "adam",
+    distill: float = 0.0,
     progress: Callable[[int, int, float], None] | None = None,
     each_epoch: Callable[[Epoch], None] | None = None,
 ) -> tuple[Network, Program]:
     """Train a network on the codes that the simulator gives: quantisation-aware training.
 
-    Formats are those of `quantize`; weights and the multiply-adds behind windows are trained by Adam, whose step falls to
-    zero as half a cosine. What is learned there are step sizes, too: a value's is the multiplier before it over those behind.
+    Widths and signs are those of `quantize`. Weights are trained, the multiply-adds behind windows, and step sizes: one for
+    all values that share a scale and the adder weights on its grid, one a filter of multiplying layers. The optimizer's rate
+    falls to zero as half a cosine.
 
     Parameters
     ----------
@@ -80,11 +94,17 @@ def finetune(
     epochs
         Passes over the images.
     rate
-        First step of a weight, as a share of the largest that its codec holds, and of a multiplier, as a share of itself.
+        Of the optimizer. Adam's is the first step of a weight, as a share of the largest that its codec holds, of a
+        multiplier, as a share of itself, and of a step size, in octaves.
     batch
         Images in a step; fewer that remain at an epoch's end are left out.
     seed
         Of the order of images.
+    optimizer
+        ``adam``, or ``sgd``: with momentum 0.9, and `addersim.nn.AdderRate` for adder filters, with an eta of 0.02 of the
+        largest weight.
+    distill
+        Share of the loss that is the distance from the float network's scores, softened by a temperature of 4.
     progress
         Told after each step: steps done, steps in all, loss.
     each_epoch
@@ -118,25 +138,34 @@ def finetune(
     TRAINING_BATCH.check(batch, "batch")
     if not 0 < rate <= 1:
         raise ConfigError(f"rate: found {rate}, needs a number above 0 and up to 1")
+    if not 0 <= distill <= 1:
+        raise ConfigError(f"distill: found {distill}, needs a number in 0..1")
+    if optimizer not in OPTIMIZERS:
+        raise ConfigError(f"optimizer: found {optimizer!r}, needs one of {', '.join(OPTIMIZERS)}")
     _check_images(network, images, labels, batch)
     module = QuantisedNetwork(network, images[:CALIBRATION_IMAGES], how)
-    optimizer = torch.optim.Adam(module.parameters(), rate)
+    learner = _learner(module, optimizer, rate)
+    taught = _scores(network, images) if distill else None
     steps = len(labels) // batch
     for epoch in range(epochs):
         total = right = 0.0
         for place, chosen in enumerate(_shuffled(len(labels), batch, seed, epoch), epoch * steps):
-            optimizer.param_groups[0]["lr"] = rate * 0.5 * (1 + math.cos(math.pi * place / (epochs * steps)))
+            learner.param_groups[0]["lr"] = rate * 0.5 * (1 + math.cos(math.pi * place / (epochs * steps)))
             wanted = torch.from_numpy(labels[chosen].astype(np.int64))
             _check_finite(module, place + 1)
-            scores = module(images[chosen])
+            with _formats_hold(place + 1):
+                scores = module(images[chosen])
             loss = functional.cross_entropy(scores, wanted)
-            _step(module, optimizer, loss, place + 1)
+            if taught is not None:
+                loss = (1 - distill) * loss + distill * soft_loss(scores, taught[chosen], TEMPERATURE)
+            _step(module, learner, loss, place + 1)
             total += loss.item()
             right += float((scores.argmax(1) == wanted).double().mean())
             if progress:
                 progress(place + 1, epochs * steps, loss.item())
         _check_finite(module, (epoch + 1) * steps)
-        found = module.trained(images[:STATISTICS_IMAGES])
+        with _formats_hold((epoch + 1) * steps):
+            found = module.trained(images[:STATISTICS_IMAGES])
         if each_epoch:
             each_epoch(Epoch(epoch + 1, total / steps, right / steps, *found))
     return found
@@ -155,6 +184,21 @@ def _check_images(network: Network, images: Images, labels: Labels, batch: int) 
         raise ConfigError(f"{where}: labels {low}..{high}; its {classes} scores are of classes 0..{classes - 1}")
 
 
+def _learner(module: nn.Module, name: Optimizer, rate: float) -> torch.optim.Optimizer:
+    if name == "adam":
+        return torch.optim.Adam(module.parameters(), rate)
+    learner = torch.optim.SGD(module.parameters(), rate, MOMENTUM)
+    if any(adder_filters(module)):
+        learner.register_step_pre_hook(AdderRate(module, eta=ADDER_ETA))
+    return learner
+
+
+def _scores(network: Network, images: Images) -> Tensor:
+    """A network's scores, a batch at a time."""
+    parts = (network.run(images[start : start + SCORED]) for start in range(0, len(images), SCORED))
+    return torch.from_numpy(np.concatenate(list(parts)))
+
+
 def _shuffled(images: int, batch: int, seed: int, epoch: int) -> Iterator[npt.NDArray[np.int64]]:
     """Places of the images of each whole batch, in an order that follows from seed and epoch."""
     order = np.random.default_rng((seed, epoch)).permutation(images)
@@ -171,12 +215,22 @@ def _step(module: QuantisedNetwork, optimizer: torch.optim.Optimizer, loss: Tens
     module.project()
 
 
+@contextmanager
+def _formats_hold(step: int) -> Iterator[None]:
+    """Tell constants that no format holds any more as what they are: signs of steps and weights that ran away."""
+    try:
+        yield
+    except (FormatError, QuantizationError) as error:
+        raise _diverged(step, str(error)) from None
+
+
 def _check_finite(module: nn.Module, step: int) -> None:
     """Refuse numbers that are none any more: codes would hide them."""
     for name, parameter in module.named_parameters():
         for what, values in (("trained values", parameter), ("gradient", parameter.grad)):
             if values is not None and not bool(values.isfinite().all()):
-                raise NetworkError(
-                    f"step {step}: training diverged: layer {layer_of(name)}: {what} beyond float32; "
-                    "what the last epoch gave is kept; take a smaller rate"
-                )
+                raise _diverged(step, f"layer {layer_of(name)}: {what} beyond float32")
+
+
+def _diverged(step: int, what: str) -> NetworkError:
+    return NetworkError(f"step {step}: training diverged: {what}; what the last epoch gave is kept; take a smaller rate")

@@ -122,7 +122,7 @@ def test_weights_move_and_shared_ones_stay_shared(arithmetic, tmp_path):
 def test_the_float_network_has_the_programs_numbers(arithmetic):
     network = networks.residual(arithmetic=arithmetic)
     images = networks.images(network, 12)
-    module = trained(network, images, Quantization(weight_bits=8, activation_bits=12))
+    module = trained(network, images, Quantization(weight_bits=8, activation_bits=12), rate=0.02)
     floats, program = module.trained(images)
     by_name = {layer.name: layer for layer in floats.layers}
     for layer in program.layers:

@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch")
 
 from addersim.train.qat import finetune  # noqa: E402
 from addersim.train.qat.module import QuantisedNetwork  # noqa: E402
+from addersim.train.qat.steps import layer_of  # noqa: E402
 
 NARROW = Quantization(weight_bits=2, activation_bits=2)
 
@@ -52,22 +53,38 @@ def test_training_lowers_the_loss_of_the_program(arithmetic):
     np.testing.assert_array_equal(again.run(images), program.run(images))
 
 
-def test_a_run_that_diverges_says_where_and_what_it_gave_stays():
+def _not_finite(module):
+    next(one for name, one in module.named_parameters() if "first_norm.gain" in name).data.fill_(float("nan"))
+
+
+def _steps_apart(module):
+    for name, one in module.named_parameters():
+        if name.endswith("octaves"):
+            one.data.fill_({"input": 8.0, "shift": -8.0}.get(layer_of(name), 0.0))
+
+
+@pytest.mark.parametrize(
+    ("breaks", "message"),
+    [
+        (_not_finite, "step 6: training diverged: layer first_norm: trained values beyond float32; what the last epoch gave"),
+        (_steps_apart, "step 6: training diverged: layer shift: a gain of"),
+    ],
+)
+def test_a_run_that_diverges_says_where_and_what_it_gave_stays(breaks, message, monkeypatch):
     network = networks.residual()
     images, labels = task(network)
-    epochs = []
+    epochs, modules = [], []
+    make = QuantisedNetwork.__init__
+    monkeypatch.setattr(QuantisedNetwork, "__init__", lambda self, *how: (make(self, *how), modules.append(self))[0])
 
     def stop(done, of, loss):
         if done == 5:  # the first step of the second epoch
-            next(iter(modules[0].norms["first_norm"].parameters())).data.fill_(float("nan"))
+            breaks(modules[0])
 
-    modules = []
-    make = QuantisedNetwork.__init__
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(QuantisedNetwork, "__init__", lambda self, *how: (make(self, *how), modules.append(self))[0])
-        with pytest.raises(NetworkError) as told:
-            finetune(network, images, labels, NARROW, 2, batch=16, progress=stop, each_epoch=epochs.append)
-    assert str(told.value).startswith("step 6: training diverged: layer first_norm: ")
+    with pytest.raises(NetworkError) as told:
+        finetune(network, images, labels, NARROW, 2, batch=16, progress=stop, each_epoch=epochs.append)
+    assert str(told.value).startswith(message)
+    assert str(told.value).endswith("what the last epoch gave is kept; take a smaller rate")
     assert "\n" not in str(told.value)
     assert [one.number for one in epochs] == [1]
     assert epochs[0].program.run(images).shape == (64, 5)
@@ -82,6 +99,9 @@ def test_a_run_that_diverges_says_where_and_what_it_gave_stays():
         ({"rate": 0.0}, "rate: found 0.0, needs a number above 0 and up to 1"),
         ({"rate": 1.5}, "rate: found 1.5"),
         ({"rate": float("nan")}, "rate: found nan"),
+        ({"distill": -0.1}, "distill: found -0.1, needs a number in 0..1"),
+        ({"distill": float("nan")}, "distill: found nan, needs a number in 0..1"),
+        ({"optimizer": "lbfgs"}, "optimizer: found 'lbfgs', needs one of adam, sgd"),
         ({"labels": np.zeros(63, int)}, r"64 images and labels of shape \(63,\); needs a label an image"),
         ({"labels": np.full(64, 5)}, r"labels 5..5; its 5 scores are of classes 0..4"),
         ({"labels": np.full(64, -1)}, r"labels -1..-1"),
@@ -101,3 +121,42 @@ def test_an_accumulator_that_is_too_narrow_is_told_before_training():
     how = Quantization(accumulator=Accumulator(8, "exact"), weight_bits=4, activation_bits=4)
     with pytest.raises(NetworkError, match=r"layer \w+: the accumulator has 8 bits and its worst case needs \d+; widen it"):
         finetune(network, images, labels, how, batch=16)
+
+
+@pytest.mark.parametrize("arithmetic", ["l1", "mac"])
+def test_gradient_descent_with_the_adder_rate_lowers_the_loss(arithmetic):
+    network, images, labels = balanced(arithmetic)
+    epochs = []
+    finetune(network, images, labels, NARROW, 6, rate=0.1, batch=16, optimizer="sgd", each_epoch=epochs.append)
+    assert epochs[-1].loss < epochs[0].loss - 0.1
+    assert epochs[-1].accuracy > epochs[0].accuracy
+
+
+def test_distillation_learns_the_float_networks_scores_whatever_the_labels():
+    network, images, labels = balanced("mac")
+    wrong = np.roll(labels, 7)
+
+    def agreement(share):
+        _, program = finetune(network, images, wrong, NARROW, 6, rate=0.02, batch=16, distill=share)
+        return (program.run(images).argmax(1) == labels).mean()
+
+    assert agreement(1.0) > agreement(0.0) + 0.1
+    alone, again = (finetune(network, images, one, NARROW, 1, batch=16, distill=1.0)[1].run(images) for one in (labels, wrong))
+    np.testing.assert_array_equal(alone, again)
+
+
+def test_layers_may_have_any_name():
+    """Names of torch modules' own attributes, and names with dots and spaces."""
+    network = networks.residual()
+    ours = {"first": "keys", "first_norm": "start", "second": "a.b", "third": "100% 2e", "scores": "values"}
+    layers = tuple(
+        replace(one, name=ours.get(one.name, one.name), inputs=tuple(ours.get(name, name) for name in one.inputs))
+        for one in network.layers
+    )
+    named = replace(network, layers=layers)
+    assert {layer.name for layer in layers} >= {"keys", "start", "values"}
+    images, labels = task(network)
+    _, program = finetune(named, images, labels, NARROW, 1, batch=32)
+    np.testing.assert_array_equal(program.run(images), finetune(network, images, labels, NARROW, 1, batch=32)[1].run(images))
+    names = [layer_of(name) for name, _ in QuantisedNetwork(named, images, NARROW).named_parameters()]
+    assert {"input", "keys", "start"} <= set(names) <= {"input", *(layer.name for layer in program.layers)}
