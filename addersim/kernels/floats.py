@@ -55,8 +55,8 @@ def forward(
 
     Returns
     -------
-    float32 ``(images, out_height, out_width, outputs)``. Sums are rounded in float32; ``l1`` may round the sum and the difference
-    of two neighbouring channels before it subtracts them, which loses no digit of codes at one scale.
+    float32 ``(images, out_height, out_width, outputs)``. Sums are rounded in float32; ``l1`` may round the sum and the
+    difference of two neighbouring channels before it subtracts them, which loses no digit of codes at one scale.
 
     Examples
     --------
