@@ -245,6 +245,11 @@ class Cost(Tabular):
         """Throughput, one batch after another; 0 where the convention has no cycles."""
         return self.batch * self.clock_mhz * 1e6 / self.cycles if self.cycles else 0.0
 
+    def time_by_bound(self) -> dict[Bound, float]:
+        """Share of the time that each resource sets, the largest first; empty where the convention has no cycles."""
+        cycles = sum_by_key((layer.bound, layer.cycles) for layer in self.layers if layer.cycles)
+        return {bound: part / self.cycles for bound, part in sorted(cycles.items(), key=lambda one: -one[1])}
+
     def energy_by_component(self) -> dict[str, float]:
         """Energy in pJ by component: ``array``, ``vector``, ``buffer``, ``dram``."""
         return _by_component(part for layer in self.layers for part in layer.parts)

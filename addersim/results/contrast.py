@@ -11,7 +11,7 @@ from addersim.format_quantity import ENERGY_UNITS, quantity
 from addersim.hardware.cost import Component, Cost
 from addersim.results.result import Result
 
-__all__ = ["COMPONENTS", "SAME", "Contrast", "Difference", "bounds", "time_ms_per_image"]
+__all__ = ["COMPONENTS", "SAME", "Contrast", "Difference", "time_ms_per_image"]
 
 COMPONENTS: Mapping[str, str] = MappingProxyType(
     {
@@ -126,15 +126,6 @@ class Contrast:
             for (what, mine), other in zip(_design(self.first).items(), _design(self.result).values(), strict=True)
             if mine != other
         }
-
-
-def bounds(cost: Cost) -> dict[str, float]:
-    """Share of the time that each resource sets, the largest first; empty where the convention has no cycles."""
-    cycles: dict[str, int] = {}
-    for layer in cost.layers:
-        if layer.cycles:
-            cycles[layer.bound] = cycles.get(layer.bound, 0) + layer.cycles
-    return {bound: part / cost.cycles for bound, part in sorted(cycles.items(), key=lambda one: -one[1])}
 
 
 def _ratio(value: float, base: float) -> float | None:

@@ -62,7 +62,7 @@ def test_a_node_that_some_tables_have_not_is_said():
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--area-budget", "1"), "processing elements 400 of 747.1 um2"),
+        (("--area-budget", "1"), "processing elements 414 of 747.1 um2"),
         (("--pes", "64"), "processing elements 64 of 747.1 um2"),
         (("--throughput", "30000"), "lenet5-adder on systolic-16x16, array 8x8, one image"),
     ],
