@@ -230,7 +230,7 @@ CHANGES = {
         (
             ("layer.work.batched(cost.batch)", "layer.work"),
             ("columns - 1 if how.preloaded", "columns if how.preloaded"),
-            ("priced.cycles - (cost.compat is None)", "priced.cycles"),
+            ("total = cycles - last", "total = cycles"),
         ),
     ),
 }
