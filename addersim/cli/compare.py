@@ -208,7 +208,7 @@ def _cells(result: Result, contrast: Contrast | None) -> dict[str, Any]:
         "energy, all tables": f"{show(min(ends))} to {show(max(ends))} uJ",
         "time": f"{show(cost.latency_ms / cost.batch)} ms{ratios['time']}" if cost.cycles else "",
         "  set by": ", ".join(f"{COMPONENTS[bound]} {100 * share:.0f} %" for bound, share in cost.time_by_bound().items()),
-        "  array in use": f"{100 * cost.utilisation:.0f} %",
+        "  utilisation": f"{100 * cost.utilisation:.0f} %",
         "area": f"{show(area.area_mm2)} mm2{ratios['area']}" if area and area.parts else "",
         "processing elements": f"{cost.elements:,}",
     }

@@ -59,6 +59,7 @@ def run(
     from addersim.hardware.scalesim.compute_report import REPORT_COLUMNS
     from addersim.hardware.scalesim.compute_report import compute_report as report_rows
     from addersim.hardware.table_range import estimate_range
+    from addersim.hardware.traffic import PACKING
     from addersim.storage import write_rows
 
     chosen = options.datapaths(datapath, circuit)
@@ -108,6 +109,7 @@ def run(
     say_fact("throughput", f"{show(cost.images_per_second)} images/s")
     print_area(area)
     say(f"not priced: {unpriced(cost)}")
+    say(f"memories: {PACKING}")
     print_rules(cost, area)
 
 
@@ -135,7 +137,7 @@ def _row(layer: LayerCost, components: Sequence[str]) -> dict[str, Any]:
         "kind": layer.datapath or layer.kind,
         "cycles": layer.cycles,
         "set by": layer.bound,
-        "utilisation": f"{100 * layer.utilisation:.0f} %" if layer.compute_cycles else "",
+        "utilisation": f"{100 * layer.utilisation:.0f} %" if layer.cycles else "",
     } | _energies(layer, components)
 
 

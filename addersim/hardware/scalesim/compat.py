@@ -10,7 +10,7 @@ back. What DRAM does depends on its simulated prefetching and has no closed form
 from __future__ import annotations
 
 from addersim.hardware.accelerator import Accelerator
-from addersim.hardware.cost import LayerCost
+from addersim.hardware.cost import LayerCost, utilisation
 from addersim.hardware.dataflow.stationary import systolic_dataflow
 from addersim.hardware.dataflow.systolic import fold, mapping_efficiency
 from addersim.hardware.traffic import Access
@@ -47,7 +47,7 @@ def scalesim_layer(layer: LayerTrace, accelerator: Accelerator, batch: int) -> L
         buffer_cycles=0,
         dram_cycles=0,
         taps=work.taps,
-        utilisation=work.taps / (printed * array.elements) if printed else 0.0,
+        utilisation=utilisation(work.taps, printed, array.elements),
         mapping_efficiency=mapping_efficiency(work, array.rows, array.columns, array.systolic),
         tiling=None,
         parts=(),

@@ -128,7 +128,7 @@ def _latency(result: Result, first: Result) -> Cell:
         link(f"{whole(cost.cycles)} cycles at {cost.clock_mhz:g}\u00a0MHz", "#numbers-latency"),
         *(f"{percent(share)} set by {COMPONENTS[bound]}" for bound, share in cost.time_by_bound().items()),
         f"batch of {cost.batch}, {whole(cost.images_per_second)} images/s",
-        f"array in use {percent(cost.utilisation)}",
+        f"utilisation {percent(cost.utilisation)}",
     )
 
 

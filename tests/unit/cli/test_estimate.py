@@ -114,3 +114,12 @@ def test_what_is_not_priced_is_said():
 def test_bad_sizes_are_refused_in_one_line(arguments, message):
     assert message in refused(*arguments)
     assert "\n" not in refused(*arguments)
+
+
+def test_one_layer_and_its_total_show_one_utilisation_and_the_memories_say_what_they_assume(tmp_path):
+    (tmp_path / "net.csv").write_text("Layer, M, N, K,\nfc, 1, 2000, 2000,\n")
+    shown = words(run(str(tmp_path / "net.csv"), "--batch", "200"))
+    (layer,) = re.findall(r"fc mac [\d,]+ \w+ (\d+) %", shown)
+    (total,) = re.findall(r"total [\d,]+ (\d+) %", shown)
+    assert layer == total
+    assert "memories: operands are taken to lie so that every access uses a full word; depthwise layers" in shown
