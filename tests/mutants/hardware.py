@@ -199,7 +199,7 @@ CHANGES = {
     "hardware/shape_bounds.py": (
         "unit/hardware/test_sizing.py",
         (
-            ("array += folds", "array = folds"),
+            ("array += folds[", "array += 2 * folds["),
             ("np.maximum(on_chip, dram)", "on_chip + dram"),
         ),
     ),
