@@ -10,6 +10,7 @@ from addersim.inputs.text import one_line
 
 __all__ = [
     "AddersimError",
+    "AddersimWarning",
     "ConfigError",
     "DataError",
     "FormatError",
@@ -37,6 +38,10 @@ class AddersimError(ValueError):
 
 class FormatError(AddersimError):
     """A number format, rounding, overflow or accumulator that cannot exist."""
+
+
+class AddersimWarning(UserWarning):
+    """What was read in another way than its author may have meant; in one line, as errors are."""
 
 
 class ConfigError(AddersimError):

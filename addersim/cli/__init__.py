@@ -23,7 +23,7 @@ from addersim.cli import (
     sweep,
     train,
 )
-from addersim.cli.streams import complain, drop_output, prepare_output
+from addersim.cli.streams import complain, drop_output, prepare_output, warned
 from addersim.cli.usage import UsageError, out_of_memory_told, stopped_told, told
 from addersim.errors import AddersimError, lacks_memory
 from addersim.processes.stopping import Stopped, stoppable
@@ -49,8 +49,10 @@ def main() -> None:
     warnings.simplefilter("ignore", RuntimeWarning)  # numpy's, of overflow: what comes of it is refused by name
     try:
         prepare_output()
-        with stoppable():
+        with stoppable(), warned() as warnings_told:
             status = app(arguments or ["--help"], prog_name="addersim", standalone_mode=False)
+        for warning in warnings_told:
+            complain(f"warning: {warning}")
         sys.stdout.flush()  # what cannot be written is told here, not by Python while it exits
         sys.exit(status or (0 if arguments else 2))
     except Stopped as stop:

@@ -11,8 +11,8 @@ import typer
 
 from addersim.cli import options
 from addersim.cli.count import counted
-from addersim.cli.estimate import sized
 from addersim.cli.output import print_json, print_table, say, say_file
+from addersim.cli.sizes import Sizes, sized
 from addersim.errors import ConfigError
 from addersim.inputs.limits import BITS
 from addersim.tabular import show
@@ -65,6 +65,7 @@ def run(
     area_budget: options.AreaBudget = None,
     pes: options.Elements = None,
     throughput: options.Throughput = None,
+    size_for: options.SizeFor = "latency",
     area_table: options.AreaTable = "aladdin-cacti-45nm",
     batch: options.Batch = None,
     layer: options.LayerBits = None,
@@ -98,10 +99,11 @@ def run(
         for name, width in dict.fromkeys((one.network, one.bits) for one in asked)
     }
     options.check_used(chosen, traces.values())
+    sizes = Sizes(area_budget, pes, throughput, size_for, area_table)
     results = [
         evaluate(
             trace,
-            sized(trace, machines[one.accelerator], batch, area_budget, pes, throughput, area_table),
+            sized(sizes, trace, machines[one.accelerator], prices[one.table], batch),
             prices[one.table],
             batch,
             name=name,
@@ -190,7 +192,7 @@ def _print(found: Comparison) -> None:
 def _cells(result: Result, contrast: Contrast | None) -> dict[str, Any]:
     """What stands in a design's column, by the row's label."""
     from addersim.hardware.cost import Component
-    from addersim.results.contrast import COMPONENTS, bounds
+    from addersim.results.contrast import COMPONENTS
 
     cost, area = result.cost, result.area
     known = {"energy": contrast.energy_ratio, "time": contrast.time_ratio, "area": contrast.area_ratio} if contrast else {}
@@ -208,8 +210,8 @@ def _cells(result: Result, contrast: Contrast | None) -> dict[str, Any]:
     return cells | {
         "energy, all tables": f"{show(min(ends))} to {show(max(ends))} uJ",
         "time": f"{show(cost.latency_ms / cost.batch)} ms{ratios['time']}" if cost.cycles else "",
-        "  set by": ", ".join(f"{COMPONENTS[bound]} {100 * share:.0f} %" for bound, share in bounds(cost).items()),
-        "  array in use": f"{100 * cost.utilisation:.0f} %",
+        "  set by": ", ".join(f"{COMPONENTS[bound]} {100 * share:.0f} %" for bound, share in cost.time_by_bound().items()),
+        "  utilisation": f"{100 * cost.utilisation:.0f} %",
         "area": f"{show(area.area_mm2)} mm2{ratios['area']}" if area and area.parts else "",
         "processing elements": f"{cost.elements:,}",
     }

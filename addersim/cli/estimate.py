@@ -12,14 +12,14 @@ from addersim.cli import options
 from addersim.cli.count import counted
 from addersim.cli.output import alone_on_output, print_json, print_table, say, say_fact, write_like_scalesim
 from addersim.cli.silicon import print_area, print_notes, print_packing, print_rules, show_range, unpriced
+from addersim.cli.sizes import Sizes, sized
 from addersim.errors import ConfigError
 from addersim.tabular import show
 
 if TYPE_CHECKING:
-    from addersim.hardware.accelerator import Accelerator, Objective
+    from addersim.hardware.accelerator import Objective
     from addersim.hardware.cost import Compat, Cost, LayerCost
     from addersim.hardware.prices.table import EnergyTable
-    from addersim.trace import Trace
 
 
 def run(
@@ -30,6 +30,7 @@ def run(
     area_budget: options.AreaBudget = None,
     pes: options.Elements = None,
     throughput: options.Throughput = None,
+    size_for: options.SizeFor = "latency",
     area_table: options.AreaTable = "aladdin-cacti-45nm",
     batch: options.Batch = None,
     bits: options.Bits = None,
@@ -66,9 +67,10 @@ def run(
     rules = options.quantization(bits, weight_bits, activation_bits, layer, accumulator, circuit=circuits, ends_bits=ends)
     trace = counted(network, rules, chosen, options.multipliers(multiplier))
     options.check_used(chosen, [trace])
-    machine = sized(trace, load_accelerator(accelerator), batch, area_budget, pes, throughput, area_table)
-    area = estimate_area(trace, machine, area_table)
     aim = cast("Objective | None", objective)  # a wrong name, of compat too, is refused by estimate
+    asked = Sizes(area_budget, pes, throughput, size_for, area_table)
+    machine = sized(asked, trace, load_accelerator(accelerator), table, batch, aim)
+    area = estimate_area(trace, machine, area_table)
     if table == "all":
         if compute_report or compat:
             raise ConfigError(f"--{'compat' if compat else 'compute-report'}: needs one energy table; found --table all")
@@ -112,27 +114,6 @@ def run(
     print_rules(cost, area)
 
 
-def sized(
-    trace: Trace,
-    machine: Accelerator,
-    batch: int | None,
-    budget_mm2: float | None,
-    elements: int | None,
-    images_per_second: float | None,
-    area_table: str,
-) -> Accelerator:
-    """The accelerator, or the one of another size that was asked for."""
-    from addersim.hardware.sizing import fit_area, fit_elements, fit_throughput
-
-    if sum(one is not None for one in (budget_mm2, elements, images_per_second)) > 1:
-        raise ConfigError("--area-budget, --pes, --throughput: each sizes the array; give one of them")
-    if budget_mm2 is not None:
-        return fit_area(trace, machine, budget_mm2, area_table)
-    if elements is not None:
-        return fit_elements(machine, elements)
-    return machine if images_per_second is None else fit_throughput(trace, machine, images_per_second, batch)
-
-
 def _at_node(table: EnergyTable, node_nm: float | None) -> EnergyTable:
     from addersim.hardware.prices.scaling import scale_table
 
@@ -157,7 +138,7 @@ def _row(layer: LayerCost, components: Sequence[str]) -> dict[str, Any]:
         "kind": layer.datapath or layer.kind,
         "cycles": layer.cycles,
         "set by": layer.bound,
-        "utilisation": f"{100 * layer.utilisation:.0f} %" if layer.compute_cycles else "",
+        "utilisation": f"{100 * layer.utilisation:.0f} %" if layer.cycles else "",
     } | _energies(layer, components)
 
 

@@ -134,13 +134,21 @@ NodeNm = Annotated[
 ]
 AreaBudget = Annotated[
     float | None,
-    number("--area-budget", help="The largest array that fits this many mm2, with memories and vector unit."),
+    number("--area-budget", help="The best array (--size-for) that fits this many mm2, with memories and vector unit."),
 ]
 Elements = Annotated[
-    int | None, whole(ELEMENTS, "--pes", help="An array of this many processing elements, nearest in shape to its own.")
+    int | None, whole(ELEMENTS, "--pes", help="The best array (--size-for) of this many processing elements.")
 ]
 Throughput = Annotated[
-    float | None, number("--throughput", help="The smallest array of this shape that runs at this rate, in images/s.")
+    float | None, number("--throughput", help="The smallest array, of any shape, that runs at this rate, in images/s.")
+]
+SizeFor = Annotated[
+    str,
+    typer.Option(
+        "--size-for",
+        metavar="latency|energy|energy-delay",
+        help="What the best array of --area-budget or --pes has least of.",
+    ),
 ]
 AreaTable = Annotated[str, typer.Option(help="Energy table that gives the areas.")]
 Batch = Annotated[int | None, whole(BATCH, "--batch", help="Images that run as one batch.", show_default="the accelerator's")]

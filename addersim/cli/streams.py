@@ -6,9 +6,12 @@ import errno
 import io
 import os
 import sys
-from contextlib import suppress
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
+from addersim.errors import AddersimWarning
 from addersim.inputs.text import one_line
 
 OUTPUT = "standard output"
@@ -52,6 +55,26 @@ def drop_output() -> None:
             continue
         with suppress(OSError, AttributeError):
             os.dup2(nowhere, stream.fileno())
+
+
+@contextmanager
+def warned() -> Iterator[list[str]]:
+    """The package's own warnings, each once, for the end: a command that fails says one line, why it failed."""
+    told: dict[str, None] = {}
+    show = warnings.showwarning
+
+    def keep(message: Warning | str, category: type[Warning], *where: Any) -> None:
+        if issubclass(category, AddersimWarning):
+            told[str(message)] = None
+        else:
+            show(message, category, *where)
+
+    found: list[str] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", AddersimWarning)
+        warnings.showwarning = keep  # type: ignore[assignment]  # passes on what it is given
+        yield found
+    found += told
 
 
 def complain(text: str) -> None:

@@ -10,7 +10,7 @@ from addersim.hardware.prices.csv_file import load_table, parse_table, table_nam
 from addersim.hardware.prices.operations import arithmetic_energy
 from addersim.hardware.prices.scaling import scale_table
 from addersim.hardware.prices.table import EnergyTable
-from addersim.hardware.sizing import fit_area, fit_elements, fit_throughput
+from addersim.hardware.sizing import Aim, fit_area, fit_elements, fit_throughput
 from addersim.hardware.table_range import EnergyRange, estimate_range
 from addersim.hardware.traffic import Access
 
@@ -19,6 +19,7 @@ Price = UnitEnergy  # its name until now
 __all__ = [
     "Accelerator",
     "Access",
+    "Aim",
     "Area",
     "Cost",
     "EnergyPart",

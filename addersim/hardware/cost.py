@@ -27,6 +27,7 @@ __all__ = [
     "UnitEnergy",
     "UnitEnergyUsed",
     "on_common_grain",
+    "utilisation",
 ]
 
 
@@ -94,7 +95,8 @@ class LayerCost:
     taps
         Terms that the array computes; 0 for layers of the vector unit.
     utilisation
-        Taps, or operations of a vector layer, over what its unit could have run in `compute_cycles`; 0 where there are none.
+        Taps over what the whole array could have run in the cycles that pass (`utilisation`); a stage has it, with the taps of
+        all its layers, on its first layer. 0 on the others, and where no cycles pass or the array is idle.
     mapping_efficiency
         Share of the processing elements that the folds fill; 0 for layers of the vector unit.
     tiling
@@ -213,8 +215,8 @@ class Cost(Tabular):
     <Cost lenet5-adder on systolic-16x16, one image, prices of horowitz-45nm: energy 10.85 µJ, latency 18 µs>
     >>> print(cost)  # doctest: +ELLIPSIS
     lenet5-adder on systolic-16x16, one image, prices of horowitz-45nm
-    layer       kind      cycles  set by  use    energy nJ  share
-    conv1       l1-2a      2,695  array   17 %       223.3  2.1 %
+    layer       kind      cycles  set by  utilisation  energy nJ  share
+    conv1       l1-2a      2,695  array   17 %             223.3  2.1 %
     ...
     energy 10.85 µJ, latency 18 µs
     >>> cost.to_dict()["energy_pj"]["total"] == float(cost.to_frame()["energy_pj"].sum()) == cost.energy_pj
@@ -253,8 +255,8 @@ class Cost(Tabular):
 
     @property
     def utilisation(self) -> float:
-        """Taps over what the array could have run in all cycles."""
-        return self.taps / (self.cycles * self.elements) if self.cycles else 0.0
+        """Taps over what the whole array could have run in all cycles: that of the layers, weighed by their cycles."""
+        return utilisation(self.taps, self.cycles, self.elements)
 
     @property
     def dram_bytes(self) -> float:
@@ -288,6 +290,11 @@ class Cost(Tabular):
                 if not used.what.startswith("leakage"):  # its rule names the circuits without a figure
                     noted.setdefault(note, []).append(used.what)
         return {note: tuple(whats) for note, whats in noted.items()}
+
+    def time_by_bound(self) -> dict[Bound, float]:
+        """Share of the time that each resource sets, the largest first; empty where the convention has no cycles."""
+        cycles = sum_by_key((layer.bound, layer.cycles) for layer in self.layers if layer.cycles)
+        return {bound: part / self.cycles for bound, part in sorted(cycles.items(), key=lambda one: -one[1])}
 
     def energy_by_component(self) -> dict[str, float]:
         """Energy in pJ by component: ``array``, ``vector``, ``buffer``, ``dram``."""
@@ -349,12 +356,25 @@ class Cost(Tabular):
                 "kind": layer.datapath or layer.kind,
                 "cycles": layer.cycles,
                 "set by": layer.bound,
-                "use": f"{100 * layer.utilisation:.0f} %" if layer.compute_cycles else "",
+                "utilisation": f"{100 * layer.utilisation:.0f} %" if layer.cycles else "",
                 "energy nJ": layer.energy_pj / 1e3,
                 "share": f"{100 * layer.energy_pj / total:.1f} %" if total else "",
             }
             for layer in self.layers
         ]
+
+
+def utilisation(taps: int, cycles: int, elements: int) -> float:
+    """Taps that were computed over those that an array could have computed, one a cycle in every element, 0 to 1.
+
+    The one meaning of the word here, of layers and of networks: cycles are those that pass, whatever they are waited for.
+
+    Examples
+    --------
+    >>> utilisation(taps=1600, cycles=100, elements=64)
+    0.25
+    """
+    return taps / (cycles * elements) if cycles else 0.0
 
 
 def on_common_grain(layers: Sequence[Sequence[EnergyPart]]) -> list[tuple[EnergyPart, ...]]:

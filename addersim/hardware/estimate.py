@@ -24,6 +24,7 @@ from addersim.hardware.cost import (
     UnitEnergy,
     UnitEnergyUsed,
     on_common_grain,
+    utilisation,
 )
 from addersim.hardware.dataflow.array_run import ArrayRun, Beside, Placement
 from addersim.hardware.dataflow.dispatch import check_on_array, run_on_array
@@ -114,8 +115,8 @@ def estimate(
     per_operation = operation_energies(trace.layers, energies)
     used = [UnitEnergyUsed(f"{op} {bits} bit", "operation", energy) for (op, bits), energy in sorted(per_operation.items())]
     if trace.convention == "paper":
-        arithmetic = [_Facts(None, _IDLE, 0.0, (), _arithmetic(layer, per_operation, images)) for layer in trace.layers]
-        rows = [_TimedLayer(layer, facts, 0, "none") for layer, facts in zip(trace.layers, arithmetic, strict=True)]
+        arithmetic = [_Facts(None, _IDLE, (), _arithmetic(layer, per_operation, images)) for layer in trace.layers]
+        rows = [_TimedLayer(layer, facts, 0, "none", 0.0) for layer, facts in zip(trace.layers, arithmetic, strict=True)]
         parts = on_common_grain([row.facts.parts for row in rows])
     else:
         runs = [_Runs(trace, machine, one, energies, per_operation, objective) for one in residencies(trace, machine)]
@@ -177,23 +178,22 @@ def _one_of(name: str, value: str | None, allowed: tuple[str, ...]) -> None:
 
 
 class _Facts(NamedTuple):
-    """What layers of one shape share: their run on the array, their own cycles, the share of their unit that these use, words
-    moved, and energy without leakage."""
+    """What layers of one shape share: their run on the array, their own cycles, words moved, and energy without leakage."""
 
     run: ArrayRun | None
     own: LayerCycles
-    utilisation: float
     accesses: tuple[Access, ...]
     parts: list[EnergyPart]
 
 
 class _TimedLayer(NamedTuple):
-    """A layer on its way to a LayerCost, with the cycles that pass and what sets them."""
+    """A layer on its way to a LayerCost, with the cycles that pass, what sets them, and the array's use meanwhile."""
 
     layer: LayerTrace
     facts: _Facts
     cycles: int
     bound: Bound
+    utilisation: float
 
 
 _IDLE = LayerCycles()
@@ -312,9 +312,12 @@ class _CostWalk:
         facts = self.facts()
         for members in self.stages():
             cycles, bound = self.stage_cycles([facts[index] for index in members])
+            works = [self.layers[index].work for index in members]
+            taps = sum([work.taps for work in works if work is not None]) * self.batch
+            used = utilisation(taps, cycles, self.machine.array.elements)
             for index in members:
-                rows.append(_TimedLayer(self.layers[index], facts[index], cycles, bound))
-                cycles, bound = 0, "fused"
+                rows.append(_TimedLayer(self.layers[index], facts[index], cycles, bound, used))
+                cycles, bound, used = 0, "fused", 0.0
         return rows
 
     def stages(self) -> list[tuple[int, ...]]:
@@ -381,21 +384,13 @@ class _CostWalk:
     def facts_of(self, index: int, run: ArrayRun | None) -> _Facts:
         layer, parts = self.layers[index], _arithmetic(self.layers[index], self.per_operation, self.batch)
         if index in self.order.views:
-            return _Facts(None, _IDLE, 0.0, (), parts)
+            return _Facts(None, _IDLE, (), parts)
         written = stored_outputs(layer, self.batch)
         read = run.accesses if run else vector_traffic(layer, self.batch, self.inputs_kept(index), self.residency.weights_kept)
         stored = output_traffic(written, layer.output.bits, index in self.kept) if written else ()
         accesses, done = read + stored, layer.operations.total() * self.batch
         own = LayerCycles.of(run.cycles if run else 0, 0 if run else done, accesses, self.machine)
-        return _Facts(run, own, self.utilisation(layer, own), accesses, parts + self.movement.parts(accesses))
-
-    def utilisation(self, layer: LayerTrace, own: LayerCycles) -> float:
-        """Taps, or operations of a vector layer, over what its unit could have run in its cycles."""
-        if layer.work is None:
-            done, places = layer.operations.total(), own.vector * self.machine.vector.lanes
-        else:
-            done, places = layer.work.taps, own.array * self.machine.array.elements
-        return done * self.batch / places if places else 0.0
+        return _Facts(run, own, accesses, parts + self.movement.parts(accesses))
 
     def placement(self, index: int) -> Placement:
         output_kept = index in self.kept or self.layers[index].fused
@@ -414,7 +409,7 @@ def _arithmetic(layer: LayerTrace, per_operation: Mapping[tuple[str, int], UnitE
 
 
 def _layer_cost(row: _TimedLayer, parts: tuple[EnergyPart, ...], batch: int) -> LayerCost:
-    layer, (run, own, utilisation, accesses, _) = row.layer, row.facts
+    layer, (run, own, accesses, _) = row.layer, row.facts
     return LayerCost(
         name=layer.name,
         kind=layer.kind,
@@ -425,7 +420,7 @@ def _layer_cost(row: _TimedLayer, parts: tuple[EnergyPart, ...], batch: int) -> 
         buffer_cycles=own.buffer,
         dram_cycles=own.dram,
         taps=layer.work.taps * batch if layer.work else 0,
-        utilisation=utilisation,
+        utilisation=row.utilisation,
         mapping_efficiency=run.mapping_efficiency if run else 0.0,
         tiling=run.tiling if run else None,
         parts=parts,

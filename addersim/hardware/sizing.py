@@ -1,32 +1,77 @@
 """Arrays of equal silicon, of equal processing elements, of equal throughput: so that designs compare on one footing.
 
-The memories, the vector unit, the clock and DRAM stay as they are; only the sides of the array change. Its shape follows one
-rule: rows : columns stays within a quarter of what it was (`ASPECT_SLACK`), and of those sizes the one with the most elements
-is taken, then the one nearest to the old shape. What an element contains is decided by the network (`area.inventory`): where a
-network multiplies in its first and last layers, every element of its array can multiply, too, and pays for it.
+The memories, the vector unit, the clock and DRAM stay as they are; only the sides of the array change, and of all shapes the
+one is taken that serves the network best (`shape_search`), for every network alike. What an element contains is decided by the
+network (`area.inventory`): where a network multiplies in its first and last layers, every element of its array can multiply,
+too, and pays for it.
 """
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import get_args
 
-import msgspec
+import numpy as np
 
 from addersim.errors import HardwareError
-from addersim.hardware.accelerator import Accelerator
+from addersim.hardware.accelerator import Accelerator, Objective
 from addersim.hardware.area import AREA_TABLE, estimate_area
+from addersim.hardware.cost import Bound
 from addersim.hardware.estimate import estimate
 from addersim.hardware.even_parts import divisors
 from addersim.hardware.load import load_accelerator
+from addersim.hardware.prices.csv_file import load_table
 from addersim.hardware.prices.table import EnergyTable
-from addersim.inputs.limits import ELEMENTS, SIDE
+from addersim.hardware.shape_bounds import ShapeCosts, resized
+from addersim.hardware.shape_search import Found, Goal, Progress, candidates, stretched
+from addersim.inputs.limits import BATCH, ELEMENTS, SIDE
 from addersim.trace import Trace
 
-__all__ = ["ASPECT_SLACK", "fit_area", "fit_elements", "fit_throughput"]
+__all__ = ["Aim", "fit_area", "fit_elements", "fit_throughput"]
 
-ASPECT_SLACK = 1.25
-"""How far rows : columns may move from the given array's, as a factor: chosen, so that little of a budget stays unused."""
+_LIMITS: Mapping[Bound, str] = MappingProxyType(
+    {"array": "the array itself", "vector": "the vector unit", "buffer": "an on-chip memory", "dram": "DRAM"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """What an array is sized for, and how its shapes are priced.
+
+    Attributes
+    ----------
+    goal
+        What is least: ``latency`` of the network, its ``energy``, or ``energy-delay``, the product of both.
+    prices, batch, objective
+        As in `estimate`, which prices the shapes: the energy table, the images of a batch, how tiles are chosen.
+    progress
+        Told, while the search runs, how many shapes were priced and how many there are at most.
+    """
+
+    goal: Goal = "latency"
+    prices: EnergyTable | str | os.PathLike[str] = "horowitz-45nm"
+    batch: int | None = None
+    objective: Objective | None = None
+    progress: Progress | None = None
+
+    def costs(self, trace: Trace, machine: Accelerator) -> ShapeCosts:
+        """Costs of a network by the shape of an accelerator's array. Raises HardwareError where nothing could be sized."""
+        if self.goal not in get_args(Goal):
+            raise HardwareError(f"goal: found {self.goal!r}, needs one of {', '.join(get_args(Goal))}")
+        if trace.convention == "paper":
+            raise HardwareError(f"network {trace.name}: the paper convention has no cycles; count in the hardware convention")
+        if not any(layer.work for layer in trace.layers):
+            raise HardwareError(f"network {trace.name}: no layer runs on the array, so that no array can be sized")
+        prices = self.prices if isinstance(self.prices, EnergyTable) else load_table(self.prices)
+        images = BATCH.check(machine.batch if self.batch is None else self.batch, "batch", HardwareError)
+        return ShapeCosts(trace, machine, prices, images, self.objective)
+
+
+_FASTEST = Aim()
 
 
 def fit_area(
@@ -34,19 +79,22 @@ def fit_area(
     accelerator: Accelerator | str | os.PathLike[str],
     budget_mm2: float,
     table: EnergyTable | str | os.PathLike[str] = AREA_TABLE,
+    aim: Aim = _FASTEST,
 ) -> Accelerator:
-    """The accelerator with the largest array whose whole area stays within a budget.
+    """The accelerator with the best array whose whole area stays within a budget.
 
     Parameters
     ----------
     trace
         The network that the accelerator is made for.
     accelerator
-        Memories, vector unit, clock, DRAM, and the shape of the array.
+        Memories, vector unit, clock, DRAM and dataflow.
     budget_mm2
         For everything on the chip that the table has an area for.
     table
         Where areas come from.
+    aim
+        What is best: the least latency unless it says otherwise. Of equals it is the array with the fewest elements.
 
     Raises
     ------
@@ -58,16 +106,15 @@ def fit_area(
     >>> from addersim import count, load_network, quantize
     >>> adder, conv = (count(quantize(load_network(name), None)) for name in ("lenet5-adder", "lenet5-conv"))
     >>> [fit_area(trace, "systolic-16x16", 1.0).array.elements for trace in (adder, conv)]
-    [400, 210]
+    [414, 208]
     """
     machine = _machine(accelerator)
-    if not 0 < budget_mm2 < float("inf"):
+    if not 0 < budget_mm2 < math.inf:
         raise HardwareError(f"area budget: found {budget_mm2!r} mm2, needs a number > 0")
+    costs = aim.costs(trace, machine)
     area = estimate_area(trace, machine, table)
     if area.missing:
         raise HardwareError(f"energy table {area.table!r} has no area for {_listed(area.missing)}; choose a table that has")
-    if not area.element_um2:
-        raise HardwareError(f"network {trace.name}: no layer runs on the array, so that no array can be sized")
     fixed = area.area_um2 - area.by_unit()["array"]
     elements = int((budget_mm2 * 1e6 - fixed) / area.element_um2)
     if elements < 1:
@@ -75,11 +122,23 @@ def fit_area(
             f"area budget: {budget_mm2:g} mm2 holds no processing element; memories and vector unit take "
             f"{fixed / 1e6:.4g} mm2, an element {area.element_um2 / 1e6:.4g} mm2"
         )
-    return _resized(machine, *_largest(elements, machine))
+    found = candidates(costs, lambda rows, columns: rows * columns <= elements, aim.progress)
+    return _sized(costs, found.best(aim.goal), f"area budget: no array within {budget_mm2:g} mm2")
 
 
-def fit_elements(accelerator: Accelerator | str | os.PathLike[str], elements: int) -> Accelerator:
-    """The accelerator with a given number of processing elements, in the shape nearest to its array's.
+def fit_elements(
+    accelerator: Accelerator | str | os.PathLike[str], elements: int, trace: Trace | None = None, aim: Aim = _FASTEST
+) -> Accelerator:
+    """The accelerator with a given number of processing elements.
+
+    Parameters
+    ----------
+    accelerator
+        Memories, vector unit, clock, DRAM and dataflow.
+    elements
+        Exactly so many.
+    trace, aim
+        The network that the shape is to serve best, and what is best. Without a network: the shape nearest to its array's.
 
     Raises
     ------
@@ -93,46 +152,67 @@ def fit_elements(accelerator: Accelerator | str | os.PathLike[str], elements: in
     """
     machine = _machine(accelerator)
     ELEMENTS.check(elements, "processing elements", HardwareError)
-    pairs = [(elements // columns, columns) for columns in divisors(elements)]
-    sides = [pair for pair in pairs if max(pair) <= SIDE.most]
-    if not sides:
+    sides = np.array([side for side in divisors(elements) if max(side, elements // side) <= SIDE.most])
+    if not len(sides):
         raise HardwareError(f"processing elements: {elements} have no two factors of at most {SIDE.most} each")
-    return _resized(machine, *min(sides, key=lambda pair: (_stretch(pair, machine), pair)))
+    if trace is None:
+        stretch = stretched(sides, elements // sides, machine).tolist()
+        rows = min(zip(stretch, sides.tolist(), strict=True))[1]
+        return resized(machine, rows, elements // rows)
+    costs = aim.costs(trace, machine)
+    exactly = candidates(costs, lambda rows, columns: rows * columns <= elements, aim.progress, (elements, sides))
+    return _sized(costs, exactly.best(aim.goal), f"processing elements: no array of {elements}")
 
 
 def fit_throughput(
-    trace: Trace, accelerator: Accelerator | str | os.PathLike[str], images_per_second: float, batch: int | None = None
+    trace: Trace,
+    accelerator: Accelerator | str | os.PathLike[str],
+    images_per_second: float,
+    batch: int | None = None,
+    aim: Aim = _FASTEST,
 ) -> Accelerator:
-    """The accelerator with the smallest array, in its own shape, that runs a network at a throughput.
+    """The accelerator with the smallest array that runs a network at a throughput.
 
-    Sides grow together, rows in proportion to columns. More elements are taken to be never slower.
+    Parameters
+    ----------
+    trace, accelerator
+        As in `fit_area`.
+    images_per_second
+        At least so many.
+    batch, aim
+        Images that run together, if the aim does not say; how shapes are priced. The goal is always the fewest elements.
 
     Raises
     ------
     HardwareError
-        DRAM, the memories or the vector unit are the limit, whatever the array.
+        No array is as fast; the message says how fast the fastest one is, and what bounds it.
     """
     machine = _machine(accelerator)
-    if not 0 < images_per_second < float("inf"):
+    if not 0 < images_per_second < math.inf:
         raise HardwareError(f"throughput: found {images_per_second!r} images/s, needs a number > 0")
+    costs = (aim if batch is None else replace(aim, batch=batch)).costs(trace, machine)
+    enough = math.floor(
+        costs.batch * machine.clock_mhz * 1e6 / images_per_second * (1 + 1e-12)
+    )  # whole cycles, though rounded
+    every = candidates(costs, lambda rows, columns: rows * columns <= ELEMENTS.most, aim.progress)
+    fast = every.best("latency", enough)
+    if fast is None or fast.value > enough:
+        found = _sized(costs, fast, "throughput: no array")
+        cost = estimate(trace, found, costs.prices, costs.batch, costs.objective)
+        bound, share = next(iter(cost.time_by_bound().items()))
+        raise HardwareError(
+            f"throughput: {images_per_second:g} images/s is out of reach of accelerator {machine.name!r}; the fastest array, "
+            f"{found.array.rows}x{found.array.columns}, runs {cost.images_per_second:.4g}, where {_LIMITS[bound]} sets "
+            f"{100 * share:.0f} % of the time"
+        )
+    fewer = every.where(every.rows * every.columns <= fast.elements)
+    return _sized(costs, fewer.smallest(enough) or fast, "throughput: no array")
 
-    def speed(columns: int) -> float:
-        return estimate(trace, _scaled(machine, columns), batch=batch).images_per_second
 
-    high, reached = 1, speed(1)
-    while reached < images_per_second:
-        high, before = high * 2, reached
-        reached = speed(high) if high <= 4096 else before
-        if reached <= before and high > machine.array.columns:
-            raise HardwareError(
-                f"throughput: {images_per_second:g} images/s is out of reach of accelerator {machine.name!r}; the largest "
-                f"array runs {max(reached, before):.4g}, where DRAM, memories or the vector unit are the limit"
-            )
-    low = high // 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if speed(middle) >= images_per_second else (middle, high)
-    return _scaled(machine, high)
+def _sized(costs: ShapeCosts, found: Found | None, nothing: str) -> Accelerator:
+    if found is None:
+        raise HardwareError(f"{nothing} can run network {costs.trace.name}: no fold of such a shape fits the memories")
+    return resized(costs.machine, found.rows, found.columns)
 
 
 def _machine(accelerator: Accelerator | str | os.PathLike[str]) -> Accelerator:
@@ -141,38 +221,3 @@ def _machine(accelerator: Accelerator | str | os.PathLike[str]) -> Accelerator:
 
 def _listed(names: tuple[str, ...]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-
-
-def _stretch(sides: tuple[int, int], machine: Accelerator) -> float:
-    """How far a shape is from the given one, as a factor of at least 1."""
-    ratio = sides[0] / sides[1] * machine.array.columns / machine.array.rows
-    return max(ratio, 1 / ratio)
-
-
-def _largest(elements: int, machine: Accelerator) -> tuple[int, int]:
-    """Sides with the most elements, within a number, of a shape within `ASPECT_SLACK`; else those nearest to the shape."""
-    shapes = list(_shapes(elements, machine))
-    if shapes:
-        return min(shapes, key=lambda pair: (-pair[0] * pair[1], _stretch(pair, machine), pair))
-    sides = [(max(1, elements // columns), columns) for columns in range(1, elements + 1)]
-    return min(sides, key=lambda pair: (_stretch(pair, machine), -pair[0] * pair[1], pair))
-
-
-def _shapes(elements: int, machine: Accelerator) -> Iterator[tuple[int, int]]:
-    aspect = machine.array.rows / machine.array.columns
-    for columns in range(1, min(SIDE.most, int((elements * ASPECT_SLACK / aspect) ** 0.5) + 1) + 1):
-        rows = min(elements // columns, int(ASPECT_SLACK * aspect * columns), SIDE.most)
-        if rows and _stretch((rows, columns), machine) <= ASPECT_SLACK:
-            yield rows, columns
-
-
-def _scaled(machine: Accelerator, columns: int) -> Accelerator:
-    return _resized(machine, max(1, round(columns * machine.array.rows / machine.array.columns)), columns)
-
-
-def _resized(machine: Accelerator, rows: int, columns: int) -> Accelerator:
-    """The same accelerator with an array of other sides, named after them."""
-    if (rows, columns) == (machine.array.rows, machine.array.columns):
-        return machine
-    array = msgspec.structs.replace(machine.array, rows=rows, columns=columns)
-    return msgspec.structs.replace(machine, name=f"{machine.name}, array {rows}x{columns}"[:100], array=array)

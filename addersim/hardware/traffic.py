@@ -15,6 +15,9 @@ Rules, each simple enough to check by hand:
   by every reader. Weights are fetched once a layer and batch, or as often as the tile loop needs them; never where
   all of a network stay on chip (`residency`).
 - A word from DRAM is written into its buffer before it is read there; a word to DRAM is read from the output buffer.
+- `PACKING`: a memory word of 64 bits holds eight operands of 8 bits, and each access is taken to use all eight. That depends
+  on how a layer's data lie: of a depthwise layer with channels last one of eight is of use, with stride 2 every other one, so
+  that up to 8 and 2 times as many accesses are needed.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from addersim.hardware.arrays import IntOrArray
 from addersim.trace import LayerTrace
 
 __all__ = [
+    "PACKING",
     "Access",
     "ArrayTraffic",
     "Level",
@@ -41,6 +45,13 @@ __all__ = [
     "unused_weights",
     "vector_traffic",
 ]
+
+
+PACKING = (
+    "operands are taken to lie so that every access uses a full word; depthwise layers with channels last take up to 8 times, "
+    "stride 2 twice as many accesses"
+)
+"""The assumption behind the number of memory accesses, in words."""
 
 
 class Loop(NamedTuple):

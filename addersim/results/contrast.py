@@ -11,7 +11,7 @@ from addersim.format_quantity import ENERGY_UNITS, quantity
 from addersim.hardware.cost import Component, Cost
 from addersim.results.result import Result
 
-__all__ = ["COMPONENTS", "SAME", "Contrast", "Difference", "bounds", "time_ms_per_image"]
+__all__ = ["ARRAY_ALONE", "COMPONENTS", "SAME", "Contrast", "Difference", "time_ms_per_image"]
 
 COMPONENTS: Mapping[str, str] = MappingProxyType(
     {
@@ -26,6 +26,8 @@ COMPONENTS: Mapping[str, str] = MappingProxyType(
     }
 )
 """What readers call components and resources."""
+ARRAY_ALONE = "operations times the table's unit energies, not registers, wires and clock inside it"
+"""What the energy of the array is, wherever it is set beside another: no measurement of an array."""
 SAME = 5e-4
 """Relative difference below which two energies are called the same."""
 EXPLAINED = 0.9
@@ -70,6 +72,8 @@ class Contrast:
 
     def ratio_by_scope(self) -> dict[Component, float]:
         """Ratio of the energies when ever more is counted: the array alone, the vector unit too, and so on to all.
+
+        That of the array alone is a convention (`ARRAY_ALONE`): gates differ with the data and the multiplier's style.
 
         Examples
         --------
@@ -126,15 +130,6 @@ class Contrast:
             for (what, mine), other in zip(_design(self.first).items(), _design(self.result).values(), strict=True)
             if mine != other
         }
-
-
-def bounds(cost: Cost) -> dict[str, float]:
-    """Share of the time that each resource sets, the largest first; empty where the convention has no cycles."""
-    cycles: dict[str, int] = {}
-    for layer in cost.layers:
-        if layer.cycles:
-            cycles[layer.bound] = cycles.get(layer.bound, 0) + layer.cycles
-    return {bound: part / cost.cycles for bound, part in sorted(cycles.items(), key=lambda one: -one[1])}
 
 
 def _ratio(value: float, base: float) -> float | None:

@@ -60,9 +60,9 @@ RESNET20 = (  # how often, and the line: the input of so many windows, its paddi
 
 def test_a_network_on_the_edge_tpu_file():
     found = report(VWW, 4, 4, "ws")
-    assert [row[:3] for row in found] == [(place, cycles, 0) for place, (cycles, *_) in enumerate(PRINTED)]
+    assert [row[:4] for row in found] == [(place, cycles, cycles, 0) for place, (cycles, *_) in enumerate(PRINTED)]
     for row, (_, *percentages) in zip(found, PRINTED, strict=True):
-        assert row[3:] == pytest.approx(percentages, rel=1e-13)
+        assert row[4:] == pytest.approx(percentages, rel=1e-13)
 
 
 @pytest.mark.parametrize("side", SUMS)
@@ -71,12 +71,12 @@ def test_resnet20_as_a_topology_has_the_printed_cycles(place, dataflow, side):
     lines = [f"conv{block}_{turn}, {line},\n" for block, (times, line) in enumerate(RESNET20) for turn in range(times)]
     found = report(VWW.splitlines(keepends=True)[0] + "".join(lines), side, side, dataflow)
     assert len(found) == 19
-    assert sum(total for _, total, *_ in found) == SUMS[side][place]
+    assert sum(total for _, _, total, *_ in found) == SUMS[side][place]
 
 
 @pytest.mark.parametrize("dataflow", GOLDEN)
 def test_a_matrix_product_in_every_dataflow(dataflow):
     total, stalls, mapping, compute = GOLDEN[dataflow]
-    ((_, cycles, stalled, _, *percentages),) = report(PRODUCT, 32, 32, dataflow, kib=64)
+    ((_, _, cycles, stalled, _, *percentages),) = report(PRODUCT, 32, 32, dataflow, kib=64)
     assert (cycles, stalled) == (total - stalls, 0)  # with the bandwidth that never stalls
     assert percentages == pytest.approx([mapping, compute], rel=1e-13)

@@ -251,11 +251,25 @@ CHANGES = {
     "hardware/sizing.py": (
         "unit/hardware/test_sizing.py",
         (
-            ("if speed(middle) >= images_per_second", "if speed(middle) > images_per_second"),
-            ("while reached < images_per_second:", "while reached <= images_per_second:"),
+            ("fast.value > enough", "fast.value >= enough"),
             ("(budget_mm2 * 1e6 - fixed) / area", "budget_mm2 * 1e6 / area"),
             ("if elements < 1:", "if elements < 0:"),
-            ("max(ratio, 1 / ratio)", "ratio"),
+        ),
+    ),
+    "hardware/shape_search.py": (
+        "unit/hardware/test_sizing.py",
+        (
+            ("self.rows, stretch, elements, value", "self.rows, stretch, value"),
+            ("few._rising(few.rows * few.columns)", "few._rising(few.rows)"),
+            ("np.maximum(ratio, 1 / ratio)", "ratio"),
+            ("self.cycles <= most_cycles", "self.cycles < most_cycles"),
+        ),
+    ),
+    "hardware/shape_bounds.py": (
+        "unit/hardware/test_sizing.py",
+        (
+            ("array += folds[", "array += 2 * folds["),
+            ("np.maximum(on_chip, dram)", "on_chip + dram"),
         ),
     ),
     "hardware/schedule.py": (
@@ -285,7 +299,7 @@ CHANGES = {
         (
             ("layer.work.batched(cost.batch)", "layer.work"),
             ("columns - 1 if how.preloaded", "columns if how.preloaded"),
-            ("priced.cycles - (cost.compat is None)", "priced.cycles"),
+            ("total = cycles - last", "total = cycles"),
         ),
     ),
 }

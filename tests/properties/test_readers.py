@@ -21,6 +21,7 @@ from addersim.errors import AddersimError
 from tests.properties.mutators import binary
 from tests.properties.reader_targets import targets
 
+pytestmark = pytest.mark.filterwarnings("ignore::addersim.errors.AddersimWarning")  # names of columns, keys of no tool
 MUTANTS = int(os.environ.get("READER_MUTANTS", "2000"))
 MANY = 20_000
 MOST_SECONDS = 20

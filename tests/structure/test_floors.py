@@ -53,7 +53,7 @@ HARDWARE = (  # the order inside hardware, lowest first
     ("prices",),
     ("dataflow",),
     ("latency", "area", "leakage", "load", "scalesim"),
-    ("estimate", "sizing", "table_range"),
+    ("estimate", "shape_bounds", "shape_search", "sizing", "table_range"),
     ("__init__",),
 )
 ONLY_IN = {

@@ -1,7 +1,9 @@
 """SCALE-Sim's topology files: a table of convolutions or matrix products becomes a trace.
 
 The format, as versions 2 and 3 read it: the first line names the columns, every other line that is not empty is a layer, and
-each line may end in a comma. SCALE-Sim drops what stands behind the last comma, so that comments are written there.
+each line may end in a comma. SCALE-Sim drops what stands behind the last comma, so that comments are written there. It reads
+by place and never looks at the names (42 of its own files have other ones, such as IFMAP Width twice); so does this reader,
+and warns where a name says otherwise. Names tell convolutions from matrix products, though: SCALE-Sim has an option for that.
 
 - Convolutions: layer name, IFMAP height and width (padding included, for there is no field for it), filter height and width,
   channels, filters, stride. It has (in - filter + stride) / stride outputs a side, rounded *up*: a window that sticks out at
@@ -20,6 +22,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from warnings import warn
 
 import numpy as np
 
@@ -27,7 +30,7 @@ from addersim.arithmetic.datapaths import datapath as find_datapath
 from addersim.arithmetic.fixed import FixedFormat
 from addersim.arithmetic.geometry import Geometry, check_work
 from addersim.config import read_text
-from addersim.errors import ConfigError, NetworkError
+from addersim.errors import AddersimWarning, ConfigError, NetworkError
 from addersim.inputs.limits import Limit
 from addersim.inputs.opening import source
 from addersim.inputs.text import printable
@@ -72,6 +75,11 @@ def load_topology(path: str | os.PathLike[str]) -> Topology:
     ------
     ConfigError
         A column or number that is missing or wrong, with file, line and column; a filter larger than its input; sparsity.
+
+    Warns
+    -----
+    AddersimWarning
+        A column of another name than the one that SCALE-Sim reads at its place.
     """
     return parse_topology(read_text(path), Path(source(path)).stem, source(path))
 
@@ -172,18 +180,26 @@ def _layer_trace(layer: TopologyLayer, datapath: str, rules: Quantization, conve
 
 
 def _columns(fields: Sequence[str], where: str) -> dict[str, int]:
-    """Place of each column by its plain name; the first ones must be SCALE-Sim's, in its order, for it reads by place."""
+    """Place of each column by its plain name: SCALE-Sim's own as it reads them, those behind them by what they are called."""
+    if len(fields) > 1 and all(re.fullmatch(r"\s*[0-9]*\s*", one) for one in fields[1:]):
+        raise ConfigError(
+            f"{where}: found {', '.join(one.strip() for one in fields)[:60]!r}, which names no columns; SCALE-Sim skips the "
+            f"first line, so that this layer would be lost: put a line above it that names them: {', '.join(CONVOLUTION)}"
+        )
     names = [_plain(one) for one in fields]
     expected = PRODUCT if {"m", "n", "k"} & set(names[1:4]) else CONVOLUTION
-    for place, column in enumerate(expected):
-        found = names[place] if place < len(names) else ""
-        if found != _plain(column):
-            shown = f"found {fields[place].strip()[:40]!r}" if found else "nothing is there"
-            raise ConfigError(
-                f"{where}: column {place + 1} is missing or misplaced: expected {column!r}, {shown}; "
-                f"the first line names SCALE-Sim's columns: {', '.join(expected)}"
-            )
-    return {name: place for place, name in reversed(list(enumerate(names))) if name}
+    own = {_plain(column): place for place, column in enumerate(expected)}
+    found = [one.strip()[:40] for one in fields[: len(expected)]] + [""] * (len(expected) - len(fields))
+    others = [
+        f"column {place + 1} is called {found[place]!r} and read as {column!r}"
+        for place, column in enumerate(expected)
+        if place and _plain(found[place]) != _plain(column)
+    ]
+    if others:
+        more = f" (and {len(others) - 1} more)" if len(others) > 1 else ""
+        warn(f"{where}: {others[0]}{more}: columns count by their place, as in SCALE-Sim", AddersimWarning, stacklevel=2)
+    behind = list(enumerate(names))[len(expected) :]
+    return {name: place for place, name in reversed(behind) if name} | own
 
 
 def _plain(name: str) -> str:

@@ -1,7 +1,8 @@
 """SCALE-Sim's own numbers: its closed form with its conventions, uncorrected, to stand beside its printed reports.
 
 It prints the index of the last cycle, one less than the number of cycles. It knows window layers alone, words of one byte, no
-padding (a padded tap is a tap here, too) and no groups (they run one after another). Output stationary layers write
+padding (a padded tap is a tap here, too) and no groups: each is a layer of its own, as it makes of a depthwise one, and the
+cycles of all are the sum of those that it prints. Output stationary layers write
 M N + folds (R + C) words (its issue 166, though only M N exist); the others write a sum in each fold along K and never read it
 back. What DRAM does depends on its simulated prefetching and has no closed form; energy it has none. Both are left out.
 """
@@ -9,7 +10,7 @@ back. What DRAM does depends on its simulated prefetching and has no closed form
 from __future__ import annotations
 
 from addersim.hardware.accelerator import Accelerator
-from addersim.hardware.cost import LayerCost
+from addersim.hardware.cost import LayerCost, utilisation
 from addersim.hardware.dataflow.stationary import systolic_dataflow
 from addersim.hardware.dataflow.systolic import fold, mapping_efficiency
 from addersim.hardware.traffic import Access
@@ -33,7 +34,7 @@ def scalesim_layer(layer: LayerTrace, accelerator: Accelerator, batch: int) -> L
     array = accelerator.array
     work = layer.work.batched(batch)
     folds = fold(work, array.rows, array.columns, array.systolic)
-    printed = int(folds.cycles) - 1
+    printed = int(folds.cycles) - work.groups
     preloaded = systolic_dataflow(array.systolic).preloaded
     beyond = folds.partial_sums if preloaded else folds.folds * (array.rows + array.columns)
     return LayerCost(
@@ -46,7 +47,7 @@ def scalesim_layer(layer: LayerTrace, accelerator: Accelerator, batch: int) -> L
         buffer_cycles=0,
         dram_cycles=0,
         taps=work.taps,
-        utilisation=work.taps / (printed * array.elements) if printed else 0.0,
+        utilisation=utilisation(work.taps, printed, array.elements),
         mapping_efficiency=mapping_efficiency(work, array.rows, array.columns, array.systolic),
         tiling=None,
         parts=(),

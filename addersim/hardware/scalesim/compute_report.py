@@ -1,8 +1,10 @@
 """SCALE-Sim's COMPUTE_REPORT of a cost: its columns, its meaning of each, so that its users' scripts read it.
 
-One row for each matrix product, numbered from 0; SCALE-Sim knows no other layers. Cycles of vector layers that run in the same
-pipeline count as stalls where they last longer than the array.
+One row for each matrix product, numbered from 0; SCALE-Sim knows no other layers, and makes a row of each channel of a
+depthwise one. Cycles of vector layers that run in the same pipeline count as stalls where they last longer than the array.
 
+- Total Cycles (incl. prefetch): version 3 counts from the first word that its simulated DRAM delivers to the last that it
+  takes. That has no closed form, so that this is Total Cycles again.
 - Total Cycles: index of the last cycle, stalls included (one less than the number of cycles).
 - Stall Cycles: cycles beyond the array's own.
 - Overall Util %: 100 M K N / (Total Cycles x R C).
@@ -22,7 +24,10 @@ from addersim.trace import MatrixWork, Trace
 
 __all__ = ["REPORT_COLUMNS", "compute_report"]
 
-REPORT_COLUMNS = ("LayerID", "Total Cycles", "Stall Cycles", "Overall Util %", "Mapping Efficiency %", "Compute Util %")
+REPORT_COLUMNS = (
+    *("LayerID", "Total Cycles (incl. prefetch)", "Total Cycles", "Stall Cycles"),
+    *("Overall Util %", "Mapping Efficiency %", "Compute Util %"),
+)
 
 
 def compute_report(trace: Trace, cost: Cost, accelerator: Accelerator) -> list[tuple[int | float, ...]]:
@@ -50,10 +55,17 @@ def compute_report(trace: Trace, cost: Cost, accelerator: Accelerator) -> list[t
             continue
         work = layer.work.batched(cost.batch)
         mapping, compute = _percentages(work, accelerator)
-        total = priced.cycles - (cost.compat is None)  # the index of the last cycle
-        overall = 100 * work.taps / (total * accelerator.array.elements) if total else 0.0
-        rows.append((len(rows), total, priced.cycles - priced.compute_cycles, overall, mapping, compute))
+        groups, last = work.groups, int(cost.compat is None)  # the index of the last cycle
+        for cycles, busy in zip(_evenly(priced.cycles, groups), _evenly(priced.compute_cycles, groups), strict=True):
+            total = cycles - last
+            overall = 100 * work.taps / groups / (total * accelerator.array.elements) if total else 0.0
+            rows.append((len(rows), total, total, cycles - busy, overall, mapping, compute))
     return rows
+
+
+def _evenly(cycles: int, parts: int) -> list[int]:
+    """Cycles of equal products that run one after another."""
+    return [cycles * (place + 1) // parts - cycles * place // parts for place in range(parts)]
 
 
 def _percentages(work: MatrixWork, accelerator: Accelerator) -> tuple[float, float]:

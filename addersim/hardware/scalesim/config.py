@@ -8,16 +8,20 @@ the sum of the three. With ``CALC`` SCALE-Sim looks for the bandwidth that never
 from __future__ import annotations
 
 import configparser
+import re
 from collections.abc import Mapping
+from types import MappingProxyType
+from warnings import warn
 
 import msgspec
 
 from addersim.config import MAX_FILE_BYTES
-from addersim.errors import ConfigError
+from addersim.errors import AddersimWarning, ConfigError
 from addersim.hardware.accelerator import Accelerator, Dataflow
 from addersim.hardware.dataflow.stationary import SYSTOLIC_DATAFLOWS
 from addersim.inputs.limits import SIDE, Limit
 from addersim.inputs.opening import parsing
+from addersim.inputs.text import printable
 
 __all__ = ["parse_scalesim"]
 
@@ -31,6 +35,22 @@ MAX_BANDWIDTH = 100_000
 
 DATAFLOWS: Mapping[str, Dataflow] = {f"{name[0]}s": name for name in SYSTOLIC_DATAFLOWS}
 ARCHITECTURE = "architecture_presets"
+_BANK = ("SRAMBankBandwidth", "SRAMBankNum", "SRAMBankPort")
+_BUFFERS = tuple(f"{name}SramSz{unit}" for name in ("Ifmap", "Filter", "Ofmap") for unit in ("kB", ""))
+_OFFSETS = ("IfmapOffset", "FilterOffset", "OfmapOffset")
+_REQUESTS = ("MemoryBanks", "ReadRequestBuffer", "WriteRequestBuffer")
+_SPARSITY = ("SparseRep", "OptimizedMapping", "BlockSize", "NonZeroElems", "RandomNumberGeneratorSeed")
+KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "general": ("run_name",),
+        ARCHITECTURE: ("ArrayHeight", "ArrayWidth", "Bandwidth", "Dataflow", *_BUFFERS, *_OFFSETS, *_REQUESTS),
+        "layout": tuple(f"{name}{key}" for name in ("Ifmap", "Filter") for key in ("CustomLayout", *_BANK)),
+        "sparsity": ("SparsitySupport", *_SPARSITY),
+        "run_presets": ("InterfaceBandwidth", "UseRamulatorTrace"),
+        "network_presets": ("TopologyCsvLoc",),
+    }
+)
+"""Keys of SCALE-Sim 2 and 3 by section: what is read, and what changes nothing where that to which it belongs is off."""
 
 
 def parse_scalesim(text: str, where: str) -> Accelerator:
@@ -48,6 +68,11 @@ def parse_scalesim(text: str, where: str) -> Accelerator:
     ConfigError
         Not INI, a key that is missing or holds something else, or what is not modelled: sparsity, custom layouts, Ramulator.
 
+    Warns
+    -----
+    AddersimWarning
+        Keys or sections that SCALE-Sim does not have: misspelt ones, and those of its offspring.
+
     Examples
     --------
     >>> text = '''[architecture_presets]
@@ -61,6 +86,8 @@ def parse_scalesim(text: str, where: str) -> Accelerator:
     'weight'
     """
     file = _read(text, where)
+    if unknown := _unknown(file, text):
+        warn(f"{where}: {unknown}, which SCALE-Sim 2 and 3 do not have: without effect here", AddersimWarning, stacklevel=2)
     for section, key in (
         ("sparsity", "SparsitySupport"),
         ("layout", "IfmapCustomLayout"),
@@ -102,6 +129,26 @@ def _read(text: str, where: str) -> configparser.ConfigParser:
     if not file.has_section(ARCHITECTURE):
         raise ConfigError(f"{where}: section [{ARCHITECTURE}] is missing; found: {', '.join(file.sections())[:200] or 'none'}")
     return file
+
+
+def _unknown(file: configparser.ConfigParser, text: str) -> str:
+    """Keys that are not among `KEYS`, as the file spells them, by section; whole sections that are not."""
+    found = []
+    for section in file.sections():
+        known = {key.lower() for key in KEYS.get(section, ())}
+        own = [key for key in file[section] if key not in known and key not in file.defaults()]
+        spelt = [_spelt(key, text) for key in own]
+        if spelt:
+            found.append(f"[{printable(section)[:40]}] {', '.join(spelt[:5])}{', ...' * (len(spelt) > 5)}")
+        elif section not in KEYS:
+            found.append(f"[{printable(section)[:40]}]")
+    return "; ".join(found[:3]) + "; ..." * (len(found) > 3)
+
+
+def _spelt(key: str, text: str) -> str:
+    """A key as the file has it: the parser has lowered its letters."""
+    match = re.search(rf"^\s*({re.escape(key)})\s*[:=]", text, re.IGNORECASE | re.MULTILINE)
+    return printable(match[1] if match else key)[:40]
 
 
 def _text(file: configparser.ConfigParser, where: str, key: str, *others: str) -> str:

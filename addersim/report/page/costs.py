@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from addersim.hardware.traffic import PACKING
 from addersim.report import figures
 from addersim.report.frames import Frames, kinds, price_group
 from addersim.report.markup import Column, details, escape, percent, thousandths, whole
@@ -11,7 +12,7 @@ from addersim.report.page.prices import price_anchors
 from addersim.report.section import KIND, LAYER, Panel, Section, batched, network_table, present
 from addersim.report.style import RESOURCES
 from addersim.results.comparison import compare
-from addersim.results.contrast import COMPONENTS
+from addersim.results.contrast import ARRAY_ALONE, COMPONENTS
 from addersim.results.result import Result
 
 __all__ = ["energy", "latency", "movement", "rooflines"]
@@ -33,6 +34,7 @@ def energy(results: Sequence[Result], frames: Frames) -> Section:
     )
     if any(result.cost.convention == "paper" for result in results):
         text += " A result in the paper convention holds arithmetic alone: no memory, and everything but the taps is free."
+    text += f" The array's share is a convention: {ARRAY_ALONE}. In the memories {PACKING}."
     rows: tuple[tuple[Panel, ...], ...] = ()
     if priced:
         top: list[Panel] = [("By component", figures.energy_by_network(frames.energy))]
@@ -115,7 +117,8 @@ def latency(results: Sequence[Result], frames: Frames) -> Section:
         return Section("latency", "Latency", "<p>The paper convention counts arithmetic alone; it has no cycles.</p>")
     text = (
         "Layers that are joined in a pipeline form a stage, which lasts as long as its busiest resource: the array, the "
-        "vector unit, an on-chip memory or DRAM. Stages run one after another. Colours say which resource sets the time."
+        "vector unit, an on-chip memory or DRAM. Stages run one after another. Colours say which resource sets the time. "
+        "Utilisation is the taps of a stage over those that the whole array could compute in its time."
     )
     layers = frames.layers
     bounds = layers["bound"].map({**COMPONENTS, "fused": "fused", "none": ""})
@@ -129,7 +132,7 @@ def latency(results: Sequence[Result], frames: Frames) -> Section:
         "compute_cycles": Column("unit busy, cycles", whole),
         "buffer_cycles": Column("buffers busy, cycles", whole),
         "dram_cycles": Column("DRAM busy, cycles", whole),
-        "utilisation": Column("unit in use", percent),
+        "utilisation": Column("utilisation", percent),
     }
     tables = "".join(network_table(frame, name, columns, totals=("latency_us", "cycles")) for name in timed)
     note = "<p class='note'>A stage's time stands at its first layer; the layers fused to it add none.</p>"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from addersim.format_quantity import AREA_UNITS, ENERGY_UNITS, quantity
 from addersim.report.markup import escape, link, percent, small_percent, whole
-from addersim.results.contrast import COMPONENTS, bounds
+from addersim.results.contrast import COMPONENTS
 from addersim.results.result import Result
 from addersim.simulation import Simulation
 
@@ -126,9 +126,9 @@ def _latency(result: Result, first: Result) -> Cell:
     return f"{cost.latency_ms:,.4g}\u00a0ms", (
         *_times(cost.latency_ms, result, first, first.cost.latency_ms),
         link(f"{whole(cost.cycles)} cycles at {cost.clock_mhz:g}\u00a0MHz", "#numbers-latency"),
-        *(f"{percent(share)} set by {COMPONENTS[bound]}" for bound, share in bounds(cost).items()),
+        *(f"{percent(share)} set by {COMPONENTS[bound]}" for bound, share in cost.time_by_bound().items()),
         f"batch of {cost.batch}, {whole(cost.images_per_second)} images/s",
-        f"array in use {percent(cost.utilisation)}",
+        f"utilisation {percent(cost.utilisation)}",
     )
 
 

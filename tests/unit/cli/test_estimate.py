@@ -62,7 +62,7 @@ def test_a_node_that_some_tables_have_not_is_said():
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--area-budget", "1"), "processing elements 441 of 747.1 um2"),
+        (("--area-budget", "1"), "processing elements 414 of 747.1 um2"),
         (("--pes", "64"), "processing elements 64 of 747.1 um2"),
         (("--throughput", "30000"), "lenet5-adder on systolic-16x16, array 8x8, one image"),
     ],
@@ -152,3 +152,12 @@ def test_what_is_not_priced_is_said():
 def test_bad_sizes_are_refused_in_one_line(arguments, message):
     assert message in refused(*arguments)
     assert "\n" not in refused(*arguments)
+
+
+def test_one_layer_and_its_total_show_one_utilisation_and_the_memories_say_what_they_assume(tmp_path):
+    (tmp_path / "net.csv").write_text("Layer, M, N, K,\nfc, 1, 2000, 2000,\n")
+    shown = words(run(str(tmp_path / "net.csv"), "--batch", "200"))
+    (layer,) = re.findall(r"fc mac [\d,]+ \w+ (\d+) %", shown)
+    (total,) = re.findall(r"total [\d,]+ (\d+) %", shown)
+    assert layer == total
+    assert "memories: operands are taken to lie so that every access uses a full word; depthwise layers" in shown

@@ -394,6 +394,20 @@ def test_a_trace_of_160_layers_takes_milliseconds():
     assert min(once() for _ in range(20)) < 0.010  # 5 ms, twice that where another thread shares the core
 
 
+def test_utilisation_has_one_meaning():
+    """Taps over elements times the cycles that pass, of a layer, a stage and the network, also where DRAM is waited for."""
+    slow = msgspec.structs.replace(EDGE, dram=msgspec.structs.replace(EDGE.dram, bandwidth_gb_s=0.1))
+    for machine in (EDGE, slow):
+        one = estimate(Trace("t", "hardware", (window("fc", 1, 2000, 2000, inputs=2000),)), machine, batch=3)
+        assert one.layers[0].utilisation == one.utilisation == one.taps / (one.cycles * 256)
+        cost = estimate(small_residual_network(), machine)
+        assert cost.utilisation == pytest.approx(
+            sum(layer.utilisation * layer.cycles for layer in cost.layers) / cost.cycles, rel=1e-12
+        )
+        assert all(layer.utilisation == 0 for layer in cost.layers if not layer.cycles)
+    assert estimate(small_residual_network(), slow).utilisation < 0.1 * estimate(small_residual_network(), EDGE).utilisation
+
+
 def test_a_layer_that_does_nothing_but_store_moves_its_words():
     copy = LayerTrace("copy", "requantise", OpCounts(), (Operand(10, 16),), Operand(10, 8))
     (found,) = estimate(Trace("t", "hardware", (copy,)), EDGE).layers

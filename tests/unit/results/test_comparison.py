@@ -94,7 +94,7 @@ def test_the_finding_names_who_saves_how_much_and_where_it_vanishes(pair):
     assert words.startswith(f"{first.name} takes {less:.2g} % less energy an image than {other.name}: ")
     assert less < 10  # two digits below 10 %, three above
     arrays = [one.cost.energy_by_component()["array"] for one in pair]
-    assert f"Its array alone takes {100 * (1 - arrays[0] / arrays[1]):.3g} % less" in words
+    assert f"Its array alone takes {100 * (1 - arrays[0] / arrays[1]):.3g} % less (a convention: operations times" in words
     assert f"Both take {first.cost.latency_ms * 1e3:.4g} µs an image" in words
     ratios = compare(pair).contrasts[0].ratio_by_table().values()
     assert f"Under {len(ratios)} energy tables {other.name} takes {min(ratios):.3g} to {max(ratios):.3g} times" in words

@@ -1,0 +1,189 @@
+"""Bounds for every shape of an array at once: cycles and energy that no tiling goes below.
+
+Which sides are worth a look: of the rows (or columns) that fold every layer equally often the fewest fill soonest, need the
+smallest tiles and take the least area, so that only those are candidates (`even_parts.largest_parts`); of a row stationary
+array those rows that hold one kernel more. What bounds a layer from below:
+
+- the array: its folds, filled once each (`dataflow.systolic.fold` without a cut in time), or the shortest of those of any
+  smaller array, for a layer need not use all of it; of a row stationary array its strips with every set in use;
+- DRAM: the bits that the layer moves at least on an array of one element, whose tiles may have any size;
+- energy: arithmetic, what vector layers move, DRAM as before, what the folds read from the memories, and leakage meanwhile.
+"""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+
+from addersim.errors import HardwareError, PriceError
+from addersim.hardware.accelerator import Accelerator, Objective
+from addersim.hardware.arrays import FloatArray, IntArray
+from addersim.hardware.cost import Cost, LayerCost
+from addersim.hardware.dataflow.stationary import systolic_dataflow
+from addersim.hardware.dataflow.systolic import Folds, fold
+from addersim.hardware.estimate import estimate
+from addersim.hardware.even_parts import largest_parts
+from addersim.hardware.leakage import Leakage
+from addersim.hardware.prices.data_movement import MovementEnergy
+from addersim.hardware.prices.table import EnergyTable
+from addersim.hardware.schedule import schedule
+from addersim.hardware.sparsity import skipping_zeros
+from addersim.hardware.traffic import Widths
+from addersim.inputs.limits import SIDE
+from addersim.trace import LayerTrace, MatrixWork, Trace
+
+__all__ = ["Bounds", "ShapeCosts", "bounds", "resized", "useful_sides"]
+
+MOST_ROW_STATIONARY = 512
+"""Rows or columns of a row stationary array that is looked for: chosen, 300 times as many elements as Eyeriss has."""
+_ROUNDING = 1 - 1e-9
+"""Costs are sums of rounded parts: a bound lies below by more than that."""
+
+
+class ShapeCosts(NamedTuple):
+    """What a network costs on an accelerator whose array may have any sides."""
+
+    trace: Trace
+    machine: Accelerator
+    prices: EnergyTable
+    batch: int
+    objective: Objective | None
+
+    def of(self, rows: int, columns: int) -> Cost | None:
+        """The cost on an array; None where it cannot run the network, as where a memory does not hold one of its folds."""
+        try:
+            return estimate(self.trace, resized(self.machine, rows, columns), self.prices, self.batch, self.objective)
+        except PriceError:
+            raise
+        except HardwareError:
+            return None
+
+    @property
+    def works(self) -> list[MatrixWork]:
+        """The matrix products that the array runs, each once, for the batch."""
+        layers = skipping_zeros(self.trace, self.machine.array).layers
+        return list(dict.fromkeys(layer.work.batched(self.batch) for layer in layers if layer.work is not None))
+
+    def smallest(self) -> Accelerator:
+        """The accelerator with the smallest array that may run the network."""
+        kernels = [_kernel_rows(work) for work in self.works] if self.machine.array.row_stationary else [1]
+        return resized(self.machine, max(kernels), 1)
+
+
+def resized(machine: Accelerator, rows: int, columns: int) -> Accelerator:
+    """An accelerator with an array of other sides, named after them."""
+    array = machine.array
+    if (rows, columns) == (array.rows, array.columns):
+        return machine
+    named = f"{machine.name}, array {rows}x{columns}"[:100]
+    return msgspec.structs.replace(machine, name=named, array=msgspec.structs.replace(array, rows=rows, columns=columns))
+
+
+class Bounds(NamedTuple):
+    """Least cycles and least energy of shapes: arrays of rows x columns."""
+
+    cycles: FloatArray
+    energy_pj: FloatArray
+
+
+def useful_sides(costs: ShapeCosts) -> tuple[IntArray, IntArray]:
+    """Numbers of rows and of columns that are worth a look, rising: one of each is 1."""
+    works, array = costs.works, costs.machine.array
+    if array.row_stationary is not None:
+        kernels = {_kernel_rows(work) for work in works}
+        multiples = {rows * times for rows in kernels for times in range(1, MOST_ROW_STATIONARY // rows + 1)}
+        return np.array(sorted({1, *multiples})), np.arange(1, MOST_ROW_STATIONARY + 1)
+    how = systolic_dataflow(array.systolic)
+    sides = [how.sides(work)[:2] for work in works]
+    rows, columns = ({part for size in sizes for part in largest_parts(int(size))} for sizes in zip(*sides, strict=True))
+    return _within_limit(rows), _within_limit(columns)
+
+
+def _within_limit(sides: set[int]) -> IntArray:
+    return np.array(sorted(side for side in sides if side <= SIDE.most))
+
+
+def bounds(costs: ShapeCosts, rows: IntArray, columns: IntArray) -> Bounds:
+    """Bounds of all pairs of sides, both rising and the useful ones among them.
+
+    Raises
+    ------
+    HardwareError
+        Not even the smallest array can run the network; the message is that of `estimate`.
+    """
+    trace = skipping_zeros(costs.trace, costs.machine.array)
+    smallest = costs.smallest()
+    row_stationary = smallest.array.row_stationary is not None
+    base = estimate(costs.trace, smallest, costs.prices, costs.batch, None if row_stationary else "dram")
+    folds = {work: _folds(work, costs.machine, rows[:, None], columns[None, :]) for work in costs.works}
+    overlapped = costs.machine.buffers.double_buffered
+    cycles = np.zeros((len(rows), len(columns)))
+    for _, stage in groupby(range(len(trace.layers)), key=schedule(trace).stages.__getitem__):
+        array, vector, dram = np.zeros_like(cycles), 0, 0
+        for index in stage:
+            layer, priced = trace.layers[index], base.layers[index]
+            if layer.work is None:
+                vector += priced.compute_cycles
+            else:
+                array += folds[layer.work.batched(costs.batch)][0]
+            dram += priced.dram_cycles if layer.work is None or not row_stationary else 0
+        on_chip = np.maximum(array, vector)
+        cycles += np.maximum(on_chip, dram) if overlapped else on_chip + dram
+    movement = MovementEnergy(costs.machine, costs.prices)
+    energy = np.full_like(cycles, sum(_fixed_pj(one, row_stationary) for one in base.layers))
+    for layer in trace.layers:
+        if layer.work is not None and (moved := folds[layer.work.batched(costs.batch)][1]) is not None:
+            energy += _reads_pj(layer, moved, movement)
+    leaking = sum(Leakage(costs.trace, smallest, costs.prices).power_uw.values()) / costs.machine.clock_mhz
+    return Bounds(cycles, (energy + (leaking * cycles if leaking else 0.0)) * _ROUNDING)
+
+
+def _kernel_rows(work: MatrixWork) -> int:
+    return work.geometry.kernel[0] if work.geometry else 1
+
+
+def _folds(work: MatrixWork, machine: Accelerator, rows: Any, columns: Any) -> tuple[FloatArray, Folds | None]:
+    """Least cycles of a layer's array, and how the folds go through it where they do."""
+    array = machine.array
+    if array.row_stationary is not None:
+        return _row_cycles(work, machine, rows, columns), None
+    moved = fold(work, rows, columns, array.systolic, 1, array.overlapped_folds)
+    least = np.minimum.accumulate(np.minimum.accumulate(np.asarray(moved.cycles, np.float64), axis=0), axis=1)
+    return least, moved
+
+
+def _row_cycles(work: MatrixWork, machine: Accelerator, rows: IntArray, columns: IntArray) -> FloatArray:
+    """Least cycles of a row stationary array: of all strips, as if filters and channels filled all sets."""
+    assert work.geometry is not None
+    assert work.image is not None
+    (kernel_rows, kernel_columns), (high, wide) = work.geometry.kernel, work.geometry.output_size(*work.image)
+    planes = work.n * work.k // (kernel_rows * kernel_columns)
+    images = work.m // (high * wide)
+    least = np.full((len(rows), columns.size), np.inf)
+    for strip in largest_parts(high):
+        above = rows // kernel_rows
+        sets = np.where(strip <= columns, above * (columns // strip), above // -(-strip // columns))
+        turns = np.divide(planes, sets, out=np.full(sets.shape, np.inf), where=sets > 0)
+        least = np.minimum(least, work.groups * images * wide * kernel_columns * -(-high // strip) * np.ceil(turns))
+    return least
+
+
+def _fixed_pj(layer: LayerCost, row_stationary: bool) -> float:
+    """Energy of a layer that the shape does not change, or makes no less."""
+    if not layer.taps:
+        return sum(part.energy_pj for part in layer.parts if part.component != "leakage")
+    least = ("array",) if row_stationary else ("array", "dram")
+    outputs = sum(part.energy_pj for part in layer.parts if (part.component, part.of) == ("buffer", "output"))
+    return outputs + sum(part.energy_pj for part in layer.parts if part.component in least)
+
+
+def _reads_pj(layer: LayerTrace, moved: Folds, movement: MovementEnergy) -> FloatArray:
+    """Energy of what the folds read from the memories, and of sums that wait there."""
+    widths = Widths.of(layer)
+    of_input, _ = movement.per_operand("buffer", "input", widths.input)
+    of_weight, _ = movement.per_operand("buffer", "weight", widths.weight)
+    of_sum = sum(movement.per_operand("buffer", "partial_sum", widths.partial_sum))
+    return np.asarray(moved.input_reads * of_input + moved.weight_reads * of_weight + moved.partial_sums * of_sum)
