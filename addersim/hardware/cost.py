@@ -179,13 +179,13 @@ class Cost(Tabular):
     >>> from addersim import count, estimate, load_network, quantize
     >>> cost = estimate(count(quantize(load_network("lenet5-adder"), None)), "systolic-16x16")
     >>> cost
-    <Cost lenet5-adder on systolic-16x16, one image, prices of horowitz-45nm: energy 11.15 µJ, latency 18 µs>
+    <Cost lenet5-adder on systolic-16x16, one image, prices of horowitz-45nm: energy 11.15 µJ, latency 17.56 µs>
     >>> print(cost)  # doctest: +ELLIPSIS
     lenet5-adder on systolic-16x16, one image, prices of horowitz-45nm
     layer       kind      cycles  set by  use    energy nJ  share
-    conv1       l1-2a      2,695  array   17 %       264.1  2.4 %
+    conv1       l1-2a      2,244  array   21 %       264.1  2.4 %
     ...
-    energy 11.15 µJ, latency 18 µs
+    energy 11.15 µJ, latency 17.56 µs
     >>> cost.to_dict()["energy_pj"]["total"] == float(cost.to_frame()["energy_pj"].sum()) == cost.energy_pj
     True
     """
