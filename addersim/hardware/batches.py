@@ -50,11 +50,11 @@ def added(layers: Sequence[tuple[LayerCost, int]]) -> LayerCost:
     (largest, _), *others = layers
     if not others and layers[0][1] == 1:
         return largest
-    compute = sum(one.compute_cycles * number for one, number in layers)
 
-    def on_average(field: str) -> float:
-        shares = ((getattr(one, field), one.compute_cycles * number) for one, number in layers)
-        return sum(of * cycles for of, cycles in shares) / compute if compute else 0.0
+    def on_average(field: str, cycles: str) -> float:
+        weights = [getattr(one, cycles) * number for one, number in layers]
+        weighed = sum(getattr(one, field) * weight for (one, _), weight in zip(layers, weights, strict=True))
+        return weighed / sum(weights) if any(weights) else 0.0
 
     reads = sum_by_key(((one.level, one.operand, one.bits), one.reads * times) for one, times in _accesses(layers))
     writes = sum_by_key(((one.level, one.operand, one.bits), one.writes * times) for one, times in _accesses(layers))
@@ -62,12 +62,12 @@ def added(layers: Sequence[tuple[LayerCost, int]]) -> LayerCost:
     return replace(
         largest,
         cycles=sum(one.cycles * number for one, number in layers),
-        compute_cycles=compute,
+        compute_cycles=sum(one.compute_cycles * number for one, number in layers),
         buffer_cycles=sum(one.buffer_cycles * number for one, number in layers),
         dram_cycles=sum(one.dram_cycles * number for one, number in layers),
         taps=sum(one.taps * number for one, number in layers),
-        utilisation=on_average("utilisation"),
-        mapping_efficiency=on_average("mapping_efficiency"),
+        utilisation=on_average("utilisation", "cycles"),
+        mapping_efficiency=on_average("mapping_efficiency", "compute_cycles"),
         parts=tuple(EnergyPart(component, of, pj) for (component, of), pj in energy.items()),
         accesses=tuple(
             Access(level, operand, reads[level, operand, bits], writes[level, operand, bits], bits)

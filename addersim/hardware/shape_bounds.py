@@ -4,7 +4,7 @@ Which sides are worth a look: of the rows (or columns) that fold every layer equ
 smallest tiles and take the least area, so that only those are candidates (`even_parts.largest_parts`); of a row stationary
 array those rows that hold one kernel more. What bounds a layer from below:
 
-- the array: its folds, filled once each (`dataflow.systolic.fold` without a cut in time), or the shortest of those of any
+- the array: its folds, each filled as far as it is used (`dataflow.fold_times` without a cut), or the shortest of those of any
   smaller array, for a layer need not use all of it; of a row stationary array its strips with every set in use;
 - DRAM: the bits that the layer moves at least on an array of one element, whose tiles may have any size;
 - energy: arithmetic, what vector layers move, DRAM as before, what the folds read from the memories, and leakage meanwhile.
@@ -19,9 +19,10 @@ import msgspec
 import numpy as np
 
 from addersim.errors import HardwareError, PriceError
-from addersim.hardware.accelerator import Accelerator, Objective
+from addersim.hardware.accelerator import Accelerator, Objective, SystolicArray
 from addersim.hardware.arrays import FloatArray, IntArray
 from addersim.hardware.cost import Cost, LayerCost
+from addersim.hardware.dataflow.fold_times import FoldTimes
 from addersim.hardware.dataflow.stationary import systolic_dataflow
 from addersim.hardware.dataflow.systolic import Folds, fold
 from addersim.hardware.estimate import estimate
@@ -151,8 +152,18 @@ def _folds(work: MatrixWork, machine: Accelerator, rows: Any, columns: Any) -> t
     if array.row_stationary is not None:
         return _row_cycles(work, machine, rows, columns), None
     moved = fold(work, rows, columns, array.systolic, 1, array.overlapped_folds)
-    least = np.minimum.accumulate(np.minimum.accumulate(np.asarray(moved.cycles, np.float64), axis=0), axis=1)
-    return least, moved
+    sizes = (work.m, work.n, work.k)
+    uncut = FoldTimes(_Sides(rows, columns, array), sizes, sizes, (1, 1, 1), np.False_, work.groups)
+    least = np.asarray(uncut.cycles(), np.float64)
+    return np.minimum.accumulate(np.minimum.accumulate(least, axis=0), axis=1), moved
+
+
+class _Sides:
+    """Arrays of every number of rows and columns, as `FoldTimes` asks for one array."""
+
+    def __init__(self, rows: Any, columns: Any, array: SystolicArray) -> None:
+        self.rows, self.columns = rows, columns
+        self.systolic, self.overlapped_folds = array.systolic, array.overlapped_folds
 
 
 def _row_cycles(work: MatrixWork, machine: Accelerator, rows: IntArray, columns: IntArray) -> FloatArray:

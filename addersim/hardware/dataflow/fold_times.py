@@ -11,15 +11,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from addersim.hardware.accelerator import SystolicArray
+from addersim.hardware.accelerator import Dataflow
 from addersim.hardware.arrays import AnyArray, BoolOrArray, IntOrArray
 from addersim.hardware.dataflow.stationary import Gemm, SystolicDataflow, systolic_dataflow
 from addersim.hardware.dataflow.systolic import Folds
 
 __all__ = ["FoldTimes"]
+
+
+class ArraySides(Protocol):
+    """What of an array its folds depend on; rows and columns are numbers, or arrays for many arrays."""
+
+    @property
+    def rows(self) -> IntOrArray:
+        """Processing elements of a column."""
+
+    @property
+    def columns(self) -> IntOrArray:
+        """Processing elements of a row."""
+
+    @property
+    def systolic(self) -> Dataflow:
+        """What is stationary."""
+
+    @property
+    def overlapped_folds(self) -> bool:
+        """Whether folds overlap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +59,7 @@ class FoldTimes:
         Of the layer.
     """
 
-    array: SystolicArray
+    array: ArraySides
     tile: Sequence[IntOrArray]
     rest: Sequence[IntOrArray]
     trips: Sequence[IntOrArray]

@@ -157,5 +157,9 @@ def with_smaller_windows(
             part = mine[start : start + step]
             m, n, most, stays = (np.repeat(np.asarray(of)[part], len(window)) for of in tiles)
             k = np.tile(window, len(part))
-            smaller = k < most
+            layer = LayerOnArray.of_many(layers, np.full(len(k), number))
+            waiting = layer.adds_up | (
+                not layer.preloaded and ~stays
+            )  # an uncut window needs no memory for sums, a cut one does
+            smaller = (k < most) & layer.capacity.fits(*layer.held(m, n, k, m * n * waiting))
             yield TileSizes(m[smaller], n[smaller], k[smaller], stays[smaller]), np.full(int(smaller.sum()), number)

@@ -86,8 +86,7 @@ def test_a_layer_by_hand():
     (found,) = cost.layers
     assert (found.compute_cycles, found.cycles, found.bound) == (228, 267, "array")
     assert found.dram_cycles == math.ceil((192 * 8 + 432 * 8 + 1024 * 16) / 204.8)
-    assert found.utilisation == 64 * 27 * 16 / (228 * 256)
-    assert cost.utilisation == 64 * 27 * 16 / (267 * 256)
+    assert found.utilisation == 64 * 27 * 16 / (267 * 256) == cost.utilisation
     # each memory is 4 macros of 16 KiB, 14.1 pJ a word, and half of the side of all four: 0.223 mm at 7.74 pJ a word and mm
     side_mm = (4 * (26267.3 * 94859.7) ** 0.5 * 1e-6) ** 0.5
     sram_pj = (10 * 20) ** 0.5 + side_mm / 2 * 64 * 0.121

@@ -388,6 +388,15 @@ def test_energy_of_partial_sums_that_go_to_dram_by_hand():
     assert parts["dram"] == pytest.approx((1280 + 16 * 16) * TABLE.dram(CRAMPED.dram.kind).energy_pj)
 
 
+@pytest.mark.parametrize("objective", ["latency", "energy-delay"])
+def test_sums_wait_where_a_window_that_would_fit_uncut_is_cut_for_speed(objective):
+    """Outputs stationary: an uncut window needs no memory for sums, a cut one does; here there is next to none for them."""
+    layer = window("w", 2, 3, 1, inputs=12, groups=2, fused=True)
+    on = machine("output", 1, 3, overlapped=True, input=0.045, weight=0.047, output=0.006)
+    on = change(on, dram=change(on.dram, bandwidth_gb_s=1))
+    check_that_none_is_better(layer, on, objective, Placement(False, True), Beside(energy_pj=50))
+
+
 def test_room_for_all_sums_spares_dram():
     on = machine("weight", 2, 2, double_buffered=False, input=1, weight=8 / 1024, output=16 * 2 / 1024)
     found = words_by_level(run(SPILLING, on, "dram").accesses)
