@@ -91,7 +91,7 @@ def test_layers_of_a_batch_in_parts_add_up():
     for number, layer in enumerate(cost.layers):
         for level, operand in itertools.product(("buffer", "dram"), ("input", "weight", "partial_sum", "output")):
             assert layer.words(level, operand) == sum(run.layers[number].words(level, operand) * times for run, times in runs)
-        busy = layer.compute_cycles * EDGE.array.elements
+        busy = layer.cycles * EDGE.array.elements
         assert not layer.taps or layer.utilisation == pytest.approx(layer.taps / busy)
     assert cost.energy_pj == pytest.approx(sum(run.energy_pj * times for run, times in runs), rel=1e-12)
     assert sum(part.energy_pj for layer in cost.layers for part in layer.parts) == cost.energy_pj
