@@ -18,12 +18,14 @@ from concurrent.futures import ProcessPoolExecutor
 from itertools import product
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from addersim import Accumulator, Quantization, count, estimate, estimate_area, load_accelerator, load_network, quantize
 from addersim.errors import PriceError
 from addersim.hardware import load_table
 from addersim.hardware.prices.csv_file import table_names
 from addersim.hardware.prices.operations import arithmetic_energy
-from addersim.hardware.sizing import fit_area
+from addersim.hardware.sizing import Aim, fit_area
 from addersim.storage import write_rows
 
 HERE = Path(__file__).parent
@@ -43,6 +45,7 @@ PARTS = {
 }
 CASES = {"systolic-16x16": ("1c1a", "xor", "16-bit sums"), "edge-unified-32x32": ("32-bit sums",)}
 SUMS = {"16-bit sums": Accumulator(16, "saturate"), "32-bit sums": Accumulator(32, "saturate")}
+BEFORE = "monolithic, fetched"  # each memory one macro, weights fetched for every image: the other end of the range
 KEYS = ("network", "bits", "accelerator", "batch", "equal", "case", "table")
 
 
@@ -102,10 +105,13 @@ def points(network, bits, accelerator):
     for name in table_names():
         yield row((network, bits, accelerator, 1, "elements", "2a", name), pair, (machine, machine))
     yield row((network, bits, accelerator, LARGE_BATCH, "elements", "2a", table), pair, (machine, machine))
-    adder, conv = (count(program) for program in pair)
-    budget_mm2 = estimate_area(conv, machine).area_mm2
-    sized = fit_area(adder, machine, budget_mm2), machine
-    yield row((network, bits, accelerator, 1, "area", "2a", table), pair, sized, budget_mm2)
+    before = replace(machine, buffers=replace(machine.buffers, monolithic=True, keep_weights=False))
+    yield row((network, bits, accelerator, 1, "elements", BEFORE, table), pair, (before, before))
+    if accelerator != EYERISS:  # whose shapes take minutes to search
+        traces = [count(program) for program in pair]
+        budget_mm2 = estimate_area(traces[1], machine).area_mm2
+        sized = [fit_area(trace, machine, budget_mm2, aim=Aim(prices=table)) for trace in traces]
+        yield row((network, bits, accelerator, 1, "area", "2a", table), pair, sized, budget_mm2)
 
 
 def job(given):
