@@ -211,14 +211,15 @@ class Cost(Tabular):
     --------
     >>> from addersim import count, estimate, load_network, quantize
     >>> cost = estimate(count(quantize(load_network("lenet5-adder"), None)), "systolic-16x16")
-    >>> cost
-    <Cost lenet5-adder on systolic-16x16, one image, prices of horowitz-45nm: energy 10.85 µJ, latency 18 µs>
+    >>> cost  # doctest: +NORMALIZE_WHITESPACE
+    <Cost lenet5-adder on systolic-16x16, one image, prices of horowitz-45nm:
+    energy 473.2 nJ, latency 16.56 µs, weights loaded once 10.38 µJ>
     >>> print(cost)  # doctest: +ELLIPSIS
     lenet5-adder on systolic-16x16, one image, prices of horowitz-45nm
     layer       kind      cycles  set by  utilisation  energy nJ  share
-    conv1       l1-2a      2,695  array   17 %             223.3  2.1 %
+    conv1       l1-2a      2,236  array   21 %             198.6  42.0 %
     ...
-    energy 10.85 µJ, latency 18 µs
+    energy 473.2 nJ, latency 16.56 µs, weights loaded once 10.38 µJ
     >>> cost.to_dict()["energy_pj"]["total"] == float(cost.to_frame()["energy_pj"].sum()) == cost.energy_pj
     True
     """

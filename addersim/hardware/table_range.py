@@ -36,7 +36,7 @@ class EnergyRange:
     >>> tables = ["horowitz-45nm", "qtools-45nm", "aladdin-cacti-45nm"]
     >>> found = estimate_range(count(quantize(load_network("lenet5-adder"), None)), "systolic-16x16", tables)
     >>> found.lowest.table, found.highest.table, round(found.spread, 1)
-    ('aladdin-cacti-45nm', 'qtools-45nm', 2.5)
+    ('aladdin-cacti-45nm', 'qtools-45nm', 1.7)
     """
 
     costs: tuple[Cost, ...]

@@ -43,7 +43,8 @@ class Study(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         Bundled names or files of trained networks.
     training
         Networks that are trained first (needs torch): ``recipe``, a bundled training study or a TOML file, and any key of
-        `addersim.train.recipe.Recipe` with one value or a list: one network for each combination.
+        `addersim.train.recipe.Recipe` with one value or a list: one network for each combination. ``none`` leaves a key out,
+        ``teacher = "run:lenet5-conv"`` is the study's own run, and ``prune`` without ``start`` prunes such a run.
     bits
         Widths of weights and activations together: a number, a list, or a text such as ``2..8,12,16``.
     weight_bits, activation_bits

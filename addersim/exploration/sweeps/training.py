@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,9 @@ __all__ = ["train_networks"]
 MOST_RUNS = 1_000
 NETWORKS, RUNS = "networks", "training"
 """Folders inside a sweep's: the trained networks, and their checkpoints."""
+NONE, OWN_RUN = "none", "run:"
+"""A value that leaves its key out of a combination, and what stands before the architecture of a run of the study itself."""
+_FROM_RUNS = ("teacher", "distill", "start", "prune")
 
 
 def train_networks(
@@ -36,7 +40,10 @@ def train_networks(
 ) -> Study:
     """The study with networks in place of the table ``[training]``, each of them trained unless it is already there.
 
-    A run that was stopped goes on from its last epoch. Every recipe is checked before the first is trained.
+    A run that was stopped goes on from its last epoch. Every recipe is checked before the first is trained. A value ``none``
+    leaves its key out. ``teacher = "run:lenet5-conv"`` learns from the study's own run of that architecture, all else equal;
+    ``prune`` without ``start`` prunes the study's own run without it. Such runs come first, also where no combination asks
+    for them; then they are trained and not swept.
 
     Parameters
     ----------
@@ -58,20 +65,29 @@ def train_networks(
         return study
     if missing := [name for name in ("torch", "safetensors") if find_spec(name) is None]:
         raise ConfigError(f"training needs {' and '.join(missing)}; install with: pip install 'addersim[train]'")
-    recipes = _recipes(study.training)
+    runs = _runs(study.training, Path(folder, RUNS))
     check_costs(study)
     trained = []
-    for number, (name, recipe) in enumerate(recipes.items(), 1):
+    for number, (name, run) in enumerate(runs.items(), 1):
         path = Path(folder, NETWORKS, f"{name}.npz")
-        if not path.exists() or not _is_finished(Path(folder, RUNS, name), recipe):
-            note(f"training {name}, {number} of {len(recipes)}")
-            _train(recipe, name, path, Path(folder, RUNS, name), study.root, console)
-        trained.append(str(path))
+        if not path.exists() or not _is_finished(Path(folder, RUNS, name), run.recipe):
+            note(f"training {name}, {number} of {len(runs)}")
+            _train(run.recipe, name, path, Path(folder, RUNS, name), study.root, console)
+        if run.wanted:
+            trained.append(str(path))
     return replace(study, networks=(*study.networks, *trained), training=None)
 
 
-def _recipes(training: Mapping[str, Any]) -> dict[str, Recipe]:
-    """Recipes of all combinations, by names that tell where they differ."""
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A recipe, and whether the sweep asks for its network, or another run needs it first."""
+
+    recipe: Recipe
+    wanted: bool
+
+
+def _runs(training: Mapping[str, Any], folder: Path) -> dict[str, _Run]:
+    """Runs of all combinations by names that tell where they differ, after the runs that they start from or learn from."""
     from addersim.train.recipe import load_recipe
 
     values = {key: value if isinstance(value, list | tuple) else [value] for key, value in training.items()}
@@ -80,16 +96,35 @@ def _recipes(training: Mapping[str, Any]) -> dict[str, Recipe]:
         raise ConfigError("training: needs recipe, a bundled training study or a TOML file (addersim train --help)")
     if empty := [key for key, options in values.items() if not options]:
         raise ConfigError(f"training.{empty[0]}: an empty list")
-    several = [key for key, options in values.items() if len(options) > 1 and key != "architecture"]
-    found: dict[str, Recipe] = {}
-    for combination in itertools.product(*values.values()):
-        changes = dict(zip(values, combination, strict=True))
-        recipe = load_recipe(base[0], [f"{key}={_text(value)}" for key, value in changes.items()])
-        name = " ".join([recipe.architecture, *(f"{key} {changes[key]}" for key in several)])
-        found[name.replace("/", "-")] = recipe
+    told = [key for key, options in values.items() if (len(options) > 1 or key in _FROM_RUNS) and key != "architecture"]
+    found: dict[str, _Run] = {}
+
+    def add(changes: dict[str, Any], wanted: bool) -> str:
+        """Take in a run, those that it needs before it; its folder."""
+        own = {key: value for key, value in changes.items() if value != NONE}
+        needed = {key: add(other, False) for key, other in _needed(own).items()}
+        recipe = load_recipe(base[0], [f"{key}={_text(value)}" for key, value in (own | needed).items()])
+        name = " ".join([recipe.architecture, *(f"{key} {own[key]}" for key in told if key in own)])
+        name = name.replace(OWN_RUN, "").replace("/", "-").replace(":", "-")
+        found[name] = _Run(recipe, wanted or (name in found and found[name].wanted))
         if len(found) > MOST_RUNS:
             raise ConfigError(f"training: more than {MOST_RUNS:,} networks")
+        return os.path.abspath(folder / name)
+
+    for combination in itertools.product(*values.values()):
+        add(dict(zip(values, combination, strict=True)), True)
     return found
+
+
+def _needed(changes: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Runs of the study that must be finished before one, by the key that takes their folder."""
+    teacher, needed = str(changes.get("teacher", "")), {}
+    if teacher.startswith(OWN_RUN):
+        plain = {key: value for key, value in changes.items() if key not in _FROM_RUNS}
+        needed["teacher"] = plain | {"architecture": teacher.removeprefix(OWN_RUN)}
+    if "prune" in changes and "start" not in changes:
+        needed["start"] = {key: value for key, value in changes.items() if key != "prune"}
+    return needed
 
 
 def _text(value: Any) -> str:

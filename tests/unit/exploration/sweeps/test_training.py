@@ -4,10 +4,13 @@ import pytest
 
 pytest.importorskip("torch")
 
+from addersim import load_network
 from addersim.errors import AddersimError
 from addersim.exploration.sweeps.run import recall, sweep
 from addersim.exploration.sweeps.study import Study
 from addersim.exploration.sweeps.training import train_networks
+from addersim.train.checkpoint import load_checkpoint
+from addersim.train.loop import CHECKPOINT
 
 SMALL = {"recipe": "lenet5-fashion-mnist", "data": "fashion-mnist-2000", "limit": 64, "epochs": 1, "batch": 32}
 
@@ -35,6 +38,28 @@ def test_every_combination_is_trained_once_and_swept(tmp_path):
     assert recall(tmp_path).rows == found.rows
 
 
+def test_a_grid_over_teachers_and_pruning_takes_its_own_runs(tmp_path):
+    grid = {"architecture": "lenet5-adder", "teacher": ["none", "run:lenet5-conv"], "prune": ["none", "channels:0.25"]}
+    asked, notes = study(**grid), []
+    found = sweep(asked, tmp_path, jobs=1, note=notes.append)
+    adder, taught = "lenet5-adder", "lenet5-adder teacher lenet5-conv"
+    names = [adder, f"{adder} prune channels-0.25", taught, f"{taught} prune channels-0.25"]
+    assert [row["network"] for row in found.rows] == names
+    trained = [note.removeprefix("training ").partition(",")[0] for note in notes if note.startswith("training ")]
+    assert trained == [*names[:2], "lenet5-conv", *names[2:]]
+    runs = {name: load_checkpoint(tmp_path / "training" / name / CHECKPOINT).recipe for name in trained}
+    assert runs[names[1]].start.endswith(adder)
+    assert runs[names[3]].start.endswith(taught)
+    assert {runs[name].teacher.rpartition("/")[2] for name in names[2:]} == {"lenet5-conv"}
+    assert runs[names[0]].teacher is runs[names[0]].start is runs["lenet5-conv"].teacher is None
+    small = {name: load_network(tmp_path / "networks" / f"{name}.npz").totals().parameters for name in names}
+    assert small[names[1]] < small[names[0]]
+    assert small[names[3]] < small[names[2]] == small[names[0]]
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "networks").iterdir()}
+    assert sweep(asked, tmp_path, jobs=1).rows == found.rows
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
 def test_a_network_that_is_lost_comes_back_from_its_checkpoint(tmp_path):
     asked = study(architecture="lenet5-ternary")
     (path,) = train_networks(asked, tmp_path).networks
@@ -52,6 +77,9 @@ def test_a_network_that_is_lost_comes_back_from_its_checkpoint(tmp_path):
         ({"recipe": "lenet7"}, r"study 'lenet7'"),
         ({"recipe": ["a", "b"]}, r"training: needs recipe, a bundled training study"),
         ({"seed": []}, r"training\.seed: an empty list"),
+        ({"teacher": "run:lenet6-conv"}, r"architecture: 'lenet6-conv' is not known"),
+        ({"teacher": ["none", "run:lenet5-conv"], "distill": "logits"}, r"distill logits: needs a teacher"),
+        ({"prune": ["none", "channels:2"]}, r"prune"),
     ],
 )
 def test_what_cannot_be_trained_is_told_before_anything_is(training, message, tmp_path):
