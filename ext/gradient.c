@@ -198,6 +198,7 @@ static int64_t find_phases(const Geometry *g, Phase *phases) {
 }
 
 static void zero_pixels(const Geometry *g, float *out, int threads) {
+    (void)threads; /* where OpenMP is not there */
     const int64_t row = g->width * g->channels;
 #pragma omp parallel for schedule(static) num_threads(threads)
     for (int64_t i = 0; i < g->images * g->height; i++) memset(out + i * row, 0, (size_t)row * 4);
