@@ -2,7 +2,8 @@
 
 Together the images share each fetch of the weights; in parts more of their activations may stay on chip, and tiles that one
 image fills exactly do not straddle two. Batches of up to 16 images are cut in every way, so that none of them is dearer than
-its parts are; larger ones in up to 16 parts as even as possible, and in parts of up to 16 images.
+its parts are; larger ones in parts whose numbers of images are powers of two, so that few numbers are worked out, or, where
+each takes seconds, image by image.
 """
 
 from __future__ import annotations
@@ -22,27 +23,28 @@ Parts = Mapping[int, int]
 _MOST = 16
 
 
-def ways_to_cut(batch: int) -> Iterator[Parts]:
-    """Ways to run a batch in parts, the whole batch first.
+def ways_to_cut(batch: int, few: bool = False) -> Iterator[Parts]:
+    """Ways to run a batch in parts, the whole batch first; `few` leaves a large one whole or takes its images one by one.
 
     Examples
     --------
     >>> [dict(parts) for parts in ways_to_cut(4)]
     [{4: 1}, {3: 1, 1: 1}, {2: 2}, {2: 1, 1: 2}, {1: 4}]
+    >>> [dict(parts) for parts in ways_to_cut(20)]
+    [{20: 1}, {16: 1, 4: 1}, {8: 2, 4: 1}, {4: 5}, {2: 10}, {1: 20}]
     """
     if batch <= _MOST:
         yield from map(Counter, _partitions(batch, batch))
         return
-    for number in range(1, _MOST + 1):
-        least, larger = divmod(batch, number)
-        yield _present({least + 1: larger, least: number - larger})
-    for size in range(_MOST, 0, -1):
-        yield _present({size: batch // size, batch % size: 1})
+    yield {batch: 1}
+    for power in (0,) if few else range((batch - 1).bit_length() - 1, -1, -1):
+        rest = batch % (1 << power)
+        yield {1 << power: batch >> power} | {1 << bit: 1 for bit in range(power - 1, -1, -1) if rest >> bit & 1}
 
 
-def best_parts(batch: int, value: Callable[[Parts], tuple[float, ...]]) -> Parts:
-    """The way to cut a batch of the least value, the first of equals."""
-    return min(ways_to_cut(batch), key=value)
+def best_parts(batch: int, value: Callable[[Parts], tuple[float, ...]], few: bool = False) -> Parts:
+    """The way to cut a batch of the least value, the first of equals; `few` as in `ways_to_cut`."""
+    return min(ways_to_cut(batch, few), key=value)
 
 
 def added(layers: Sequence[tuple[LayerCost, int]]) -> LayerCost:
@@ -78,10 +80,6 @@ def added(layers: Sequence[tuple[LayerCost, int]]) -> LayerCost:
 
 def _accesses(layers: Sequence[tuple[LayerCost, int]]) -> Iterator[tuple[Access, int]]:
     return ((access, number) for one, number in layers for access in one.accesses)
-
-
-def _present(parts: Parts) -> Parts:
-    return {size: number for size, number in parts.items() if size and number}
 
 
 def _partitions(total: int, most: int) -> Iterator[list[int]]:

@@ -213,13 +213,13 @@ class Cost(Tabular):
     >>> cost = estimate(count(quantize(load_network("lenet5-adder"), None)), "systolic-16x16")
     >>> cost  # doctest: +NORMALIZE_WHITESPACE
     <Cost lenet5-adder on systolic-16x16, one image, prices of horowitz-45nm:
-    energy 473.2 nJ, latency 16.56 µs, weights loaded once 10.38 µJ>
+    energy 473.2 nJ, latency 16.56 µs, cold start 10.38 µJ>
     >>> print(cost)  # doctest: +ELLIPSIS
     lenet5-adder on systolic-16x16, one image, prices of horowitz-45nm
     layer       kind      cycles  set by  utilisation  energy nJ  share
     conv1       l1-2a      2,236  array   21 %             198.6  42.0 %
     ...
-    energy 473.2 nJ, latency 16.56 µs, weights loaded once 10.38 µJ
+    energy 473.2 nJ, latency 16.56 µs, cold start 10.38 µJ
     >>> cost.to_dict()["energy_pj"]["total"] == float(cost.to_frame()["energy_pj"].sum()) == cost.energy_pj
     True
     """
@@ -344,7 +344,7 @@ class Cost(Tabular):
         spent = {"energy": quantity(self.energy_pj, ENERGY_UNITS)}
         spent |= {"latency": quantity(self.latency_ms, TIME_UNITS)} if self.cycles else {}
         if self.cold_start:
-            spent["weights loaded once"] = quantity(self.cold_start.energy_pj, ENERGY_UNITS)
+            spent["cold start"] = quantity(self.cold_start.energy_pj, ENERGY_UNITS)
         unknown = [layer.name for layer in self.layers if layer.kind == "unknown"]
         number = how_many(len(unknown), "operations")
         return spent | ({"left out": f"{number} without a layer, {unknown[0]} first"} if unknown else {})

@@ -239,7 +239,8 @@ class _Runs:
 
     def best_parts(self, batch: int) -> Parts:
         """How to run a batch, by the value of the objective for the whole network."""
-        return {1: 1} if batch == 1 else best_parts(batch, self.value)
+        few = self.machine.array.row_stationary is not None  # each number of images takes seconds there
+        return {1: 1} if batch == 1 else best_parts(batch, self.value, few)
 
     def value(self, batch_parts: Parts) -> tuple[float, ...]:
         """What is to be least of a batch in parts, the most important first."""

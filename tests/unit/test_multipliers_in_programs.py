@@ -181,7 +181,7 @@ def test_an_unknown_energy_is_refused_and_never_an_exact_multipliers():
 
 def test_an_energy_table_may_have_the_price(tmp_path):
     text = (load_table.__globals__["resolve_text"])("horowitz-45nm", "energy", ".csv", "energy table")[2]
-    for row, energy in (("amul,8,,0.07,pJ,45,0.9,exact,mine", 0.07), ("amul,1..8,,,pJ,45,0.9,fraction mul 0.5,mine", 0.1)):
+    for row, energy in (("amul,8,,0.07,pJ,,45,0.9,exact,mine", 0.07), ("amul,1..8,,,pJ,,45,0.9,fraction mul 0.5,mine", 0.1)):
         _, cost = priced(parse_table(f"{text}integer,{row}\n", "mine", "mine.csv"))
         assert [one.energy.energy_pj for one in cost.prices if one.what == "amul 8 bit"] == [energy]
 

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from addersim import Quantization, count, estimate, quantize
+from addersim import Quantization, count, estimate, load_accelerator, quantize
 from addersim.arithmetic.arithmetics import ARITHMETICS
 from addersim.errors import NetworkError
 from addersim.layers import Add, Affine, AveragePool, Clip, Concat, MaxPool, Move, Product, Relu, Softmax, Table, Window
 from addersim.network import MISSING, WEIGHTS, Network
 from addersim.pruning import prunable, remove_channels, with_zero_channels
+from tests.unit.hardware.traces import fetching_weights
 from tests.unit.networks import activation, images, norm, residual, values
 
 RULES = Quantization(
@@ -113,7 +114,8 @@ def test_counts_and_energy_fall_by_what_is_gone(arithmetic):
         "hidden": 6 * 96,
         "scores": 5 * 6,
     }
-    before, after = (estimate(count(quantize(one, None)), "systolic-16x16") for one in (whole, small))
+    machine = fetching_weights(load_accelerator("systolic-16x16"))
+    before, after = (estimate(count(quantize(one, None)), machine) for one in (whole, small))
     assert after.energy_pj < 0.8 * before.energy_pj
     assert after.cycles < before.cycles
 

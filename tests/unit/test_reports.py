@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from addersim import count, estimate, estimate_area, load_accelerator
-from addersim.hardware.shape_bounds import resized
-from addersim.hardware.sizing import fit_area
+from addersim import count, load_accelerator
 
 STUDY = Path(__file__).parents[2] / "reports" / "adder-vs-mac"
 
@@ -113,7 +111,7 @@ def test_figures_are_one_or_a_range_and_never_none(results):
     fill = figures.fill
     (row,) = chosen(results, network="lenet5", accelerator="systolic-16x16")
     assert fill("{saving[whole lenet5 *-16x16]:.4f}", results) == row["saving_to_leakage"]
-    assert fill("{saving[whole lenet5 *-16x16]}", [row, row | {"saving_to_leakage": "2"}]) == "1.01 to 2.00"
+    assert fill("{saving[whole lenet5 *-16x16]}", [row, row | {"saving_to_leakage": "2"}]) == "1.12 to 2.00"
     assert fill("{elements[conv lenet5 eyeriss* edge*]}", results) == "168 to 1024"
     with pytest.raises(LookupError, match=r"^time\[lenet5 bits=7\]: no row of results.csv$"):
         fill("{time[lenet5 bits=7]}", results)
@@ -129,26 +127,15 @@ def test_results_are_what_the_code_gives(run, results, network, on):
 
 def test_what_the_text_says_in_words_holds(results):
     figures = loaded("figures")
-    assert len({row["table"] for row in results}) == 8  # "the eight bundled ones"
-    assert len({row["table"] for row in results if row["refused"]}) == 6  # "six of the eight ... do not price"
-    for row in chosen(results):
-        whole, narrower = (figures.saved(row, "whole"), figures.saved(row, "buffers") + figures.saved(row, "scratchpads"))
-        if figures.saving(row, "whole") > 1.1:
-            assert narrower > whole / 2, row  # "more than a tenth ...: most of that comes from narrower partial sums"
-        assert abs(figures.time(row) - 1) < 0.005, row  # "differ by less than half a per cent"
-    slowest = min((row for row in chosen(results, network="resnet*", equal="area")), key=figures.time)
-    assert (slowest["network"], slowest["accelerator"]) == ("resnet20", "systolic-32x32")  # "the worst is"
+    assert len({row["table"] for row in results}) == 11  # "the eleven bundled ones"
+    on_eyeriss = [row for row in results if row["accelerator"] == "eyeriss-65nm" and not row["refused"]]
+    assert len({row["table"] for row in on_eyeriss}) == 2  # "its range is of two"
+    assert not any(row["equal"] == "area" for row in on_eyeriss)  # "the row stationary design is left out"
+    edge = next(iter(chosen(results, network="resnet18", accelerator="edge-unified-32x32")))
+    whole, narrower = figures.saved(edge, "whole"), figures.saved(edge, "buffers")
+    assert narrower < whole / 2  # "most ... comes from narrower partial sums; priced by banks it does not"
+    largest = max(chosen(results), key=lambda row: figures.share(row, "array"))
+    assert largest["network"] in ("lenet5", "resnet20")  # "the most where weights and activations stay"
     for bits, on in ((8, "systolic-16x16"), (16, "edge-unified-32x32")):  # "The Aladdin tables ... give the most"
         rows = chosen(results, table="*", network="resnet18", accelerator=on, bits=bits)
         assert max(rows, key=lambda row: figures.saving(row, "whole"))["table"].startswith("aladdin")
-
-
-def test_the_written_array_of_equal_area_is_not_the_fastest(run):
-    """The text tells of 961 elements, 31 x 31, the largest array of the area; `fit_area` has since looked for the fastest."""
-    adder, conv = (count(program) for program in run.programs("resnet20", 8))
-    machine = load_accelerator("systolic-32x32")
-    budget_mm2 = estimate_area(conv, machine).area_mm2
-    written, found = resized(machine, 31, 31), fit_area(adder, machine, budget_mm2)
-    assert estimate_area(adder, written).area_mm2 <= budget_mm2
-    assert estimate_area(adder, found).area_mm2 <= budget_mm2
-    assert estimate(adder, found).cycles < 0.7 * estimate(adder, written).cycles

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from addersim.format_quantity import ENERGY_UNITS, quantity
 from addersim.hardware.traffic import PACKING
 from addersim.report import figures
 from addersim.report.frames import Frames, kinds, price_group
@@ -35,6 +36,11 @@ def energy(results: Sequence[Result], frames: Frames) -> Section:
     if any(result.cost.convention == "paper" for result in results):
         text += " A result in the paper convention holds arithmetic alone: no memory, and everything but the taps is free."
     text += f" The array's share is a convention: {ARRAY_ALONE}. In the memories {PACKING}."
+    loaded = [
+        f"{quantity(one.cost.cold_start.energy_pj, ENERGY_UNITS)} for {one.name}" for one in results if one.cost.cold_start
+    ]
+    if loaded:
+        text += f" Weights stay on chip; fetching them once, before the first image, is in no bar: {', '.join(loaded)}."
     rows: tuple[tuple[Panel, ...], ...] = ()
     if priced:
         top: list[Panel] = [("By component", figures.energy_by_network(frames.energy))]

@@ -29,7 +29,7 @@ def of_parts(costs, objective):
     return {"energy": energy, "latency": cycles, "dram": bits, "energy-delay": energy * cycles}[objective]
 
 
-@pytest.mark.parametrize(("batch", "number"), [(1, 1), (5, 7), (16, 231), (17, 32), (1000, 32)])
+@pytest.mark.parametrize(("batch", "number"), [(1, 1), (5, 7), (16, 231), (17, 6), (1000, 11)])
 def test_ways_to_cut_a_batch(batch, number):
     """Every way, up to 16 images: the partitions of the number."""
     ways = list(ways_to_cut(batch))

@@ -56,8 +56,8 @@ def test_the_cold_start_is_the_fetch_and_the_writes():
     assert cost.to_dict()["cold_start"] == {
         "energy_pj": cost.cold_start.energy_pj, "cycles": cost.cold_start.cycles, "dram_bytes": words,
     }  # fmt: skip
-    assert "weights loaded once" in str(cost)
-    assert "weights loaded once" not in str(estimate(SMALL, fetching_weights(EDGE)))
+    assert "cold start" in str(cost)
+    assert "cold start" not in str(estimate(SMALL, fetching_weights(EDGE)))
 
 
 def test_a_memory_that_holds_them_to_the_last_word_is_enough():

@@ -158,7 +158,8 @@ def test_an_estimate_at_the_largest_batch_takes_no_more_memory_and_little_time(m
     tracemalloc.stop()
     assert seconds < 30
     assert peak < 200e6
-    assert cost.energy_pj_per_image <= addersim.estimate(trace, *machine, batch=1000).energy_pj_per_image
+    fewer = addersim.estimate(trace, *machine, batch=1000)
+    assert cost.energy_pj_per_image <= fewer.energy_pj_per_image * (1 + 1e-12)
 
 
 def test_a_layer_too_large_to_be_counted_in_64_bits_is_refused(tmp_path, refused):

@@ -112,6 +112,7 @@ def test_a_walk_over_shapes_has_no_ranges_and_says_so(results):
     assert "Departure from float" not in text
     assert "the clock tree, and leakage, for which the table has no rows. " in text
     leaking = [Result("leaking", trace, estimate(trace, "systolic-16x16", "aladdin-cacti-45nm"))]
+    assert "Weights stay on chip; fetching them once" in render_page(leaking, Frames.of(leaking), "t", {})
     assert "and leakage where the table has rows for it. Not priced: " in render_page(leaking, Frames.of(leaking), "t", {})
     alone = simulate(program, images(residual()), np.arange(24) % 5)
     unlike = [evaluate(trace, "systolic-16x16", simulation=alone)]

@@ -108,7 +108,7 @@ def test_several_buffers_take_and_one_dram_takes():
     for first, other in (eyeriss, systolic):
         parts = other.cost.energy_by_component()
         largest = COMPONENTS[max((name for name in parts if name != "array"), key=parts.__getitem__)]
-        verb = {"register files": "take", "DRAM": "takes"}[largest]
+        verb = {"register files": "take", "buffers": "take", "DRAM": "takes"}[largest]
         assert re.search(rf"; {largest}, \S+\s%, {verb} ", headline(first, other)), headline(first, other)
 
 

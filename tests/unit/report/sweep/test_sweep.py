@@ -174,7 +174,7 @@ def test_the_front_is_that_of_the_results(swept):
     marks = pareto(costs.tolist(), gains.tolist())
     best = {(round(cost), round(100 * gain, 6)) for cost, gain, one in zip(costs, gains, marks, strict=True) if one}
     (line,) = (trace for trace in figure.data if trace.name == "Pareto front")
-    assert {(round(1e6 * x), round(y, 6)) for x, y in zip(line.x, line.y, strict=True)} == best
+    assert {(round(1e3 * x), round(y, 6)) for x, y in zip(line.x, line.y, strict=True)} == best
     drawn = [one[0] for trace in figure.data if trace.customdata is not None for one in trace.customdata]
     assert sorted(drawn) == points.done["point"].tolist()
 
