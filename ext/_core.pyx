@@ -51,7 +51,7 @@ cdef extern from "core.h":
     int kernel_sets(const Kernels **sets) nogil
     int openmp_threads() nogil
     int forward_f32(const Kernels *kernels, Arithmetic arithmetic, const Geometry *g, const float *x, const float *weights,
-                    float *y, int threads) nogil
+                    float *y, int paired, int threads) nogil
     int l1_input_gradient_f32(const Kernels *kernels, const Geometry *g, const float *gradient, const float *x,
                               const float *weights, float *out, int threads) nogil
     int l1_sign_filter_gradient_f32(const Kernels *kernels, const Geometry *g, const float *gradient, const float *x,
@@ -142,12 +142,13 @@ def l1_ceiling(int64_t steps, int kernels):
 
 
 def forward(const float[:, :, :, ::1] x, const float[:, :, :, ::1] weights, float[:, :, :, ::1] y, geometry, int arithmetic,
-            int kernels, int threads):
+            int paired, int kernels, int threads):
     cdef Geometry g = geometry_of(geometry)
     cdef const Kernels *table = kernels_at(kernels)
     cdef int status
     with nogil:
-        status = forward_f32(table, <Arithmetic>arithmetic, &g, &x[0, 0, 0, 0], &weights[0, 0, 0, 0], &y[0, 0, 0, 0], threads)
+        status = forward_f32(table, <Arithmetic>arithmetic, &g, &x[0, 0, 0, 0], &weights[0, 0, 0, 0], &y[0, 0, 0, 0],
+                             paired, threads)
     done(status)
 
 

@@ -289,7 +289,8 @@ void pack_panels(const Panel *panel, const void *weights, int64_t outputs, int64
 void transpose_f32(const float *from, int64_t outputs, int64_t taps, float *to);
 
 /* Entry points return 0, or -1 where memory ran out. float.c, gradient.c: */
-int forward_f32(const Kernels *kernels, Arithmetic arithmetic, const Geometry *g, const float *x, const float *weights, float *y, int threads);
+int forward_f32(const Kernels *kernels, Arithmetic arithmetic, const Geometry *g, const float *x, const float *weights, float *y, int paired,
+                int threads);
 int l1_input_gradient_f32(const Kernels *kernels, const Geometry *g, const float *gradient, const float *x,
                           const float *weights, float *out, int threads);
 /* planes.c: the same for layers that fit, with as many threads as are said. */

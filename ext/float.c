@@ -83,12 +83,12 @@ static void loops_tile(const Forward *f, const Loops *loops, int64_t group, cons
 }
 
 int forward_f32(const Kernels *kernels, Arithmetic arithmetic, const Geometry *g, const float *x, const float *weights, float *y,
-                int threads) {
+                int paired, int threads) {
     static const Panel blocks = {.rows = 1, .vectors = 1, .lanes = BLOCK, .step_bytes = 4, .sum_bytes = 4}; /* of the plain loops */
     threads = use_threads(threads, work_of(g) / 16);
     if (is_depthwise(g)) return forward_depthwise(kernels, arithmetic, g, x, weights, y, threads);
     const Fast *fast = kernels->fast + arithmetic;
-    const int pairs = fast->pairs.run && g->channels / g->groups % 2 == 0; /* else windows would start between two pairs */
+    const int pairs = paired && fast->pairs.run && g->channels / g->groups % 2 == 0; /* else windows would start between two pairs */
     const Panel *panel = pairs ? &fast->pairs : fast->floats.run ? &fast->floats : &blocks;
     Tiling tiling;
     if (tiling_begin(&tiling, g, kernels, F32, pairs ? F32_PAIRS : F32, 0, panel->step_bytes, 0, panel->rows, threads)) return -1;

@@ -36,6 +36,7 @@ def forward(
     weights: Floats,
     *,
     arithmetic: str,
+    paired: bool = False,
     threads: int | None = None,
     **moves: Unpack[Moves],
 ) -> Floats:
@@ -49,6 +50,9 @@ def forward(
         float32 ``(outputs, kernel_height, kernel_width, channels / groups)``
     arithmetic
         A name in `addersim.arithmetic.arithmetics.ARITHMETICS`, such as ``l1`` for ``-sum |x - w|`` (arXiv 1912.13200, eq. 2).
+    paired
+        Whether ``l1`` may round two neighbouring channels together where that is faster (AVX-512), as training does; sums of
+        codes stay exact. Without it a layer's sums are the same on every processor but for the order of rounding.
     stride, padding, far_padding, dilation, groups
         See `addersim.arithmetic.geometry.Geometry`.
     threads
@@ -56,9 +60,8 @@ def forward(
 
     Returns
     -------
-    float32 ``(images, out_height, out_width, outputs)``. Sums are rounded in float32; ``l1`` may round the sum and the
-    difference of two neighbouring channels before it subtracts them, which loses no digit of codes at one scale. Operands in
-    float64 are summed by the slow twin, in float64.
+    float32 ``(images, out_height, out_width, outputs)``. Sums are rounded in float32. Operands in float64 are summed by the
+    slow twin, in float64.
 
     Examples
     --------
@@ -73,7 +76,7 @@ def forward(
     geometry, shape = check_window(x, weights, moves)
     y = np.empty(shape, np.float32)
     if y.size:
-        core.forward(x, weights, y, geometry_numbers(geometry, x, y), number, chosen_set(), count)
+        core.forward(x, weights, y, geometry_numbers(geometry, x, y), number, paired, chosen_set(), count)
     return y
 
 

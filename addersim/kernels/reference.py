@@ -389,6 +389,7 @@ def forward(
     weights: Floats,
     *,
     arithmetic: str,
+    paired: bool = False,
     threads: int | None = None,
     **moves: Unpack[Moves],
 ) -> Floats:

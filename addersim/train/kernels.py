@@ -6,6 +6,7 @@ Memory stays within inputs, filters and outputs: nothing of the size outputs x w
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -82,7 +83,7 @@ def _for_cuda(x: Tensor) -> Any:
 def l1_forward(x: Tensor, adder: Tensor, stride: Pair, padding: Pair, dilation: Pair, groups: int, sign: bool) -> Tensor:
     """``Y = -sum |X - F|``; `sign` chooses the filter gradient. Shapes as in `addersim.train.reference.l1_forward`."""
     geometry = stride, padding, dilation, groups
-    return _run(kernels.l1_forward, doubles.l1_forward, geometry, input=x, filters=adder)
+    return _run(partial(kernels.l1_forward, paired=True), doubles.l1_forward, geometry, input=x, filters=adder)
 
 
 @l1_forward.register_fake

@@ -163,8 +163,8 @@ static void check_floats(const Kernels *set, const Kernels *portable, const Geom
     float *x = random_floats(inputs), *w = random_floats(taps), *gradient = random_floats(outputs);
     float *found = exactly(most, 4), *expected = exactly(most, 4);
     for (Arithmetic arithmetic = 0; arithmetic < (Arithmetic)ARITHMETICS; arithmetic++) {
-        forward_f32(portable, arithmetic, g, x, w, expected, 1);
-        forward_f32(set, arithmetic, g, x, w, found, 1);
+        forward_f32(portable, arithmetic, g, x, w, expected, 1, 1);
+        forward_f32(set, arithmetic, g, x, w, found, 1, 1);
         compare_floats("forward", set->name, found, expected, outputs, g);
     }
     l1_input_gradient_f32(portable, g, gradient, x, w, expected, 1);
