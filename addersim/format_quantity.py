@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["AREA_UNITS", "ENERGY_UNITS", "TIME_UNITS", "best_unit", "compact", "how_many", "quantity"]
+__all__ = ["AREA_UNITS", "ENERGY_UNITS", "TIME_UNITS", "best_unit", "compact", "first_of", "how_many", "quantity"]
 
 Units = Sequence[tuple[float, str]]
 ENERGY_UNITS: Units = ((1.0, "pJ"), (1e3, "nJ"), (1e6, "µJ"), (1e9, "mJ"), (1e12, "J"))
@@ -50,6 +50,18 @@ def compact(number: float) -> str:
         if abs(number) >= size:
             return f"{number / size:.3g}{letter}"
     return f"{number:.3g}"
+
+
+def first_of(names: Sequence[str], most: int = 3) -> str:
+    """The first few names, and how many more there are.
+
+    Examples
+    --------
+    >>> first_of(["a", "b"]), first_of(["a", "b", "c", "d", "e"])
+    ('a, b', 'a, b, c and 2 more')
+    """
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}"
 
 
 def how_many(number: int, things: str) -> str:

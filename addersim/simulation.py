@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import asdict, dataclass, fields
-from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -342,7 +341,7 @@ class _Run:
         observed = {name: _together([part.observed[name] for part in parts]) for name in parts[0].observed}
         if self.network is not None:
             floats = np.concatenate([part.float_choices for part in parts])
-        zeros = {name: reduce(Zeros.__add__, [part.zeros[name] for part in parts]) for name in parts[0].zeros}
+        zeros = {name: _summed([part.zeros[name] for part in parts]) for name in parts[0].zeros}
         squares = {name: np.hstack([part.squares[name] for part in parts]) for name in parts[0].squares}
         sums = {name: (math.fsum(wrong), math.fsum(right)) for name, (wrong, right) in squares.items()}
         errors = tuple(
@@ -394,6 +393,11 @@ def _zeros(codes: Array) -> Zeros:
     zero = (codes == 0).reshape(len(codes), -1)
     runs = np.count_nonzero(zero[:, 1:] > zero[:, :-1]) + np.count_nonzero(zero[:, :1])
     return Zeros(zero.size, int(np.count_nonzero(zero)), int(runs))
+
+
+def _summed(found: Sequence[Zeros]) -> Zeros:
+    """What several batches saw."""
+    return Zeros(*map(sum, zip(*found, strict=True)))
 
 
 def _squares(values: Array) -> npt.NDArray[np.float64]:

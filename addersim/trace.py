@@ -10,7 +10,7 @@ from addersim.arithmetic.geometry import Geometry, Pair
 from addersim.arithmetic.multiplier import MultiplierPrice
 from addersim.arithmetic.ops import OPERATIONS, OpCounts, sum_by_key, sum_counts
 from addersim.errors import NetworkError
-from addersim.format_quantity import compact
+from addersim.format_quantity import compact, first_of
 from addersim.tabular import Row, Tabular, layer_rows
 from addersim.totals import Totals, largest_live
 
@@ -156,9 +156,6 @@ class Zeros(NamedTuple):
     def share(self) -> float:
         """Of all words, those that are zero."""
         return self.zeros / self.words if self.words else 0.0
-
-    def __add__(self, other: Zeros) -> Zeros:  # type: ignore[override]
-        return Zeros(self.words + other.words, self.zeros + other.zeros, self.runs + other.runs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,9 +361,8 @@ class Trace(Tabular):
             return {}
         products = sum(layer.left_out or 0 for layer in self.left_out)
         shown = [layer.name for layer in self.left_out]
-        names = f"{', '.join(shown[:3])}{f' and {len(shown) - 3} more' if len(shown) > 3 else ''}"
         share = f", {products / (products + self.taps):.1%} of all products" if products else ""
-        return {"left out": f"{names}{share}"}
+        return {"left out": f"{first_of(shown)}{share}"}
 
     def _lines(self) -> list[Row]:
         return [

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from addersim.cli.output import alone_on_output, print_json, print_table, say, say_fact
+from addersim.format_quantity import first_of
 from addersim.tabular import show
 
 if TYPE_CHECKING:
@@ -90,8 +91,7 @@ def print_rules(cost: Cost, area: Area) -> None:
 def print_notes(cost: Cost) -> None:
     """A line for each thing that must be known of the unit energies, with the first of those it holds for."""
     for note, whats in cost.notes().items():
-        more = f" and {len(whats) - 3} more" if len(whats) > 3 else ""
-        say(f"{note}: {', '.join(whats[:3])}{more}")
+        say(f"{note}: {first_of(whats)}")
 
 
 def print_packing(trace: Trace) -> None:
@@ -99,10 +99,9 @@ def print_packing(trace: Trace) -> None:
     works = [(layer.name, layer.work) for layer in trace.layers if layer.work is not None]
     spread = [name for name, work in works if work.groups > 1 or (work.geometry and max(work.geometry.stride) > 1)]
     if spread:
-        more = f" and {len(spread) - 3} more" if len(spread) > 3 else ""
         say(
             "accesses of memories are taken to use full words; grouped and strided layers may use a part of each: "
-            f"{', '.join(spread[:3])}{more}"
+            f"{first_of(spread)}"
         )
 
 

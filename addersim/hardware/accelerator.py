@@ -122,6 +122,11 @@ class SystolicArray(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         return self.rows * self.columns
 
     @property
+    def usual_objective(self) -> Objective:
+        """What the choice of tiles makes least where nobody says: energy, or what a row stationary array says."""
+        return self.row_stationary.least if self.row_stationary else "energy"
+
+    @property
     def systolic(self) -> Dataflow:
         """The dataflow of a systolic array; a row stationary one is refused."""
         if self.dataflow == "row":

@@ -248,9 +248,7 @@ class _Runs:
         for images, number in batch_parts.items():
             one_energy, one_cycles, one_bits = self.totals(images)
             energy, cycles, bits = energy + number * one_energy, cycles + number * one_cycles, bits + number * one_bits
-        scratchpads = self.machine.array.row_stationary
-        least = self.objective or (scratchpads.least if scratchpads else "energy")
-        return objective_value(least, energy, cycles, bits)
+        return objective_value(self.objective or self.machine.array.usual_objective, energy, cycles, bits)
 
     def totals(self, images: int) -> tuple[float, int, int]:
         """Energy, cycles and bits of DRAM of a number of images together."""

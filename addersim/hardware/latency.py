@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from addersim.arithmetic.ops import sum_by_key
 from addersim.hardware.accelerator import Accelerator, Buffers
 from addersim.hardware.cost import Bound
-from addersim.hardware.traffic import Access
+from addersim.hardware.traffic import Access, memory_words
 
 __all__ = ["LayerCycles", "buffer_cycles", "dram_cycles", "stage_cycles", "vector_cycles"]
 
@@ -50,11 +50,7 @@ def vector_cycles(operations: int, accelerator: Accelerator) -> int:
 
 def buffer_cycles(accesses: Iterable[Access], buffers: Buffers) -> dict[str, int]:
     """Cycles in which each memory that has a number of banks, and accesses, serves them, one word a bank and cycle."""
-    words = sum_by_key(
-        (buffers.memory(operand), buffers.of(operand).words(reads, bits) + buffers.of(operand).words(writes, bits))
-        for level, operand, reads, writes, bits in accesses
-        if level == "buffer"
-    )
+    words = memory_words(accesses, buffers)
     banks = {name: memory.banks for name, memory in buffers.memories().items() if memory.banks is not None}
     return {name: -(-number // banks[name]) for name, number in words.items() if name in banks}
 

@@ -151,7 +151,7 @@ def _folds(work: MatrixWork, machine: Accelerator, rows: Any, columns: Any) -> t
     array = machine.array
     if array.row_stationary is not None:
         return _row_cycles(work, machine, rows, columns), None
-    moved = fold(work, rows, columns, array.systolic, 1, array.overlapped_folds)
+    moved = fold(work, rows, columns, array.systolic)  # what passes through them
     sizes = (work.m, work.n, work.k)
     uncut = FoldTimes(_Sides(rows, columns, array), sizes, sizes, (1, 1, 1), np.False_, work.groups)
     least = np.asarray(uncut.cycles(), np.float64)

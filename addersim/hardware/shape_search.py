@@ -14,8 +14,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from addersim.hardware.accelerator import Accelerator
-from addersim.hardware.arrays import BoolOrArray, FloatArray, IntArray
-from addersim.hardware.cost import Cost
+from addersim.hardware.arrays import AnyArray, BoolOrArray, FloatArray, IntArray
+from addersim.hardware.dataflow.objective import objective_value
 from addersim.hardware.shape_bounds import ShapeCosts, bounds, useful_sides
 
 __all__ = ["Candidates", "Found", "Goal", "Progress", "candidates", "stretched"]
@@ -63,7 +63,7 @@ class Candidates(NamedTuple):
                 break
             cost = self.costs.of(promised.rows, promised.columns)
             if cost is not None:
-                found = promised._replace(value=_value_of(goal, cost))
+                found = promised._replace(value=_value(goal, cost.cycles, cost.energy_pj))
                 best = found if best is None else min(best, found)
         return best
 
@@ -122,9 +122,5 @@ def candidates(
     return Candidates(costs, pairs[0][within], pairs[1][within], found.cycles[within], found.energy_pj[within], progress)
 
 
-def _value(goal: Goal, cycles: FloatArray, energy_pj: FloatArray) -> FloatArray:
-    return {"latency": cycles, "energy": energy_pj, "energy-delay": cycles * energy_pj}[goal]
-
-
-def _value_of(goal: Goal, cost: Cost) -> float:
-    return {"latency": float(cost.cycles), "energy": cost.energy_pj, "energy-delay": cost.cycles * cost.energy_pj}[goal]
+def _value(goal: Goal, cycles: AnyArray, energy_pj: AnyArray) -> AnyArray:
+    return objective_value(goal, energy_pj, cycles, 0)[0]

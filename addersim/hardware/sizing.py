@@ -18,6 +18,7 @@ from typing import get_args
 import numpy as np
 
 from addersim.errors import HardwareError
+from addersim.format_quantity import first_of
 from addersim.hardware.accelerator import Accelerator, Objective
 from addersim.hardware.area import AREA_TABLE, estimate_area
 from addersim.hardware.cost import Bound
@@ -114,7 +115,7 @@ def fit_area(
     costs = aim.costs(trace, machine)
     area = estimate_area(trace, machine, table)
     if area.missing:
-        raise HardwareError(f"energy table {area.table!r} has no area for {_listed(area.missing)}; choose a table that has")
+        raise HardwareError(f"energy table {area.table!r} has no area for {first_of(area.missing)}; choose a table that has")
     fixed = area.area_um2 - area.by_unit()["array"]
     elements = int((budget_mm2 * 1e6 - fixed) / area.element_um2)
     if elements < 1:
@@ -217,7 +218,3 @@ def _sized(costs: ShapeCosts, found: Found | None, nothing: str) -> Accelerator:
 
 def _machine(accelerator: Accelerator | str | os.PathLike[str]) -> Accelerator:
     return accelerator if isinstance(accelerator, Accelerator) else load_accelerator(accelerator)
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

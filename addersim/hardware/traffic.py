@@ -22,11 +22,13 @@ Rules, each simple enough to check by hand:
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from addersim.hardware.accelerator import Stored
-from addersim.hardware.arrays import IntOrArray
+from addersim.arithmetic.ops import sum_by_key
+from addersim.hardware.accelerator import Buffers, Stored
+from addersim.hardware.arrays import AnyArray, IntOrArray
 from addersim.trace import LayerTrace
 
 __all__ = [
@@ -39,6 +41,7 @@ __all__ = [
     "Tiling",
     "Widths",
     "array_traffic",
+    "memory_words",
     "output_traffic",
     "stored_outputs",
     "sum_bits",
@@ -193,6 +196,15 @@ def output_traffic(words: int, bits: int, kept: bool) -> tuple[Access, ...]:
     if kept:
         return (Access("buffer", "output", 0, words, bits),)
     return Access("buffer", "output", words, words, bits), Access("dram", "output", 0, words, bits)
+
+
+def memory_words(accesses: Iterable[Access], buffers: Buffers) -> dict[str, AnyArray]:
+    """Words that each on-chip memory reads and writes; arrays where accesses hold arrays."""
+    return sum_by_key(
+        (buffers.memory(operand), buffers.of(operand).words(reads, bits) + buffers.of(operand).words(writes, bits))
+        for level, operand, reads, writes, bits in accesses
+        if level == "buffer"
+    )
 
 
 def _read(operand: Stored, reads: int, fills: int, bits: int) -> list[Access]:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from addersim.errors import LoweringError, NetworkError
+from addersim.format_quantity import first_of
 from addersim.inputs.opening import source
 from addersim.train.weights import find_state_dicts, read_checkpoint
 
@@ -148,8 +149,7 @@ def _nearest(name: str, others: list[str]) -> str:
 
 def _told(what: str, names: list[str], tell: Callable[[str], str] = str) -> str:
     """How many there are of a fault, and the first few."""
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return f"{len(names)} {what}: {', '.join(map(tell, names[:SHOWN]))}{more}" if names else ""
+    return f"{len(names)} {what}: {first_of([*map(tell, names)], SHOWN)}" if names else ""
 
 
 def _other_shapes(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> list[str]:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
-from addersim.arithmetic.ops import sum_by_key
-from addersim.hardware.accelerator import Buffers
 from addersim.hardware.arrays import FloatArray
 from addersim.hardware.traffic import Access, Tiling
 
@@ -59,14 +56,6 @@ class Beside:
     def activation_bits(self) -> int:
         """Bits of activations that DRAM moves: they follow each tile of finished sums."""
         return sum(one.size_bits for one in self.accesses if one.level == "dram" and one.operand != "weight")
-
-    def memory_words(self, buffers: Buffers) -> Mapping[str, int]:
-        """Words that each memory reads and writes."""
-        return sum_by_key(
-            (buffers.memory(one.operand), buffers.of(one.operand).words(one.reads, one.bits)
-             + buffers.of(one.operand).words(one.writes, one.bits))
-            for one in self.accesses if one.level == "buffer"
-        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

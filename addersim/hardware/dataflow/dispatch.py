@@ -60,7 +60,7 @@ def run_on_array(
         return [run_rows(layer, accelerator, batch, placement, energies, objective, one) for (layer, placement), one in pairs]
     on_array = layers_on_array(layers, accelerator, batch)
     try:
-        costs = StageCosts(layers, beside, accelerator, batch, energies, objective or "energy")
+        costs = StageCosts(layers, beside, accelerator, batch, energies, objective or accelerator.array.usual_objective)
     except PriceError:
         _check_capacity(layers, accelerator, on_array)  # a memory is too small under any table, so that is said first
         raise

@@ -18,7 +18,7 @@ from addersim.hardware.dataflow.array_run import Beside, Placement
 from addersim.hardware.dataflow.systolic_pipeline import Streams
 from addersim.hardware.dataflow.tiling_costs import TilingCost
 from addersim.hardware.prices.data_movement import MovementEnergy
-from addersim.hardware.traffic import Widths, output_traffic, stored_outputs, unused_weights
+from addersim.hardware.traffic import Widths, memory_words, output_traffic, stored_outputs, unused_weights
 from addersim.trace import LayerTrace
 
 __all__ = ["StageCosts", "StageLoad", "counts_cycles", "objective_value"]
@@ -94,7 +94,7 @@ class StageCosts:
         self._dram_pj = energies.per_operand("dram", "input", 1)[0]
         self._vector = np.array([one.vector for one in fixed], np.float64)
         self._leakage = np.array([one.leakage_pj for one in fixed])
-        words = [one.memory_words(buffers) for one in fixed]
+        words = [memory_words(one.accesses, buffers) for one in fixed]
         self._fixed_words = {name: np.array([one.get(name, 0) for one in words], np.float64) for name in self._banks}
         self._constants = np.array([unused_weights(layer) for layer, _ in layers])
         self._arriving = np.array([not placement.input_kept for _, placement in layers])

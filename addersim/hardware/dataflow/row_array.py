@@ -49,7 +49,7 @@ def run_rows(
     assert array.row_stationary is not None
     stored = output_traffic(stored_outputs(layer, batch), layer.output.bits, placement.output_kept)
     constants = layer.weights.words - shape.geometry.groups * shape.weights
-    together, least = (beside or Beside()).with_outputs(stored), objective or array.row_stationary.least
+    together, least = (beside or Beside()).with_outputs(stored), objective or array.usual_objective
     costs = RowCosts(shape, widths, constants, placement, together, accelerator, least, energies)
     try:
         costs = costs.priced()

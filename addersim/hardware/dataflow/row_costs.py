@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from addersim.arithmetic.ops import sum_by_key
 from addersim.hardware.accelerator import Accelerator, Objective
 from addersim.hardware.arrays import AnyArray, FloatArray, IntOrArray
 from addersim.hardware.dataflow.array_run import Beside, Placement, whole_cycles
@@ -15,7 +13,7 @@ from addersim.hardware.dataflow.objective import objective_value
 from addersim.hardware.dataflow.row_stationary import RowMapping, RowShape, count_rows, fetched
 from addersim.hardware.dataflow.tile_pipeline import LoopNest, Tile, pipelined_cycles
 from addersim.hardware.prices.data_movement import MovementEnergy
-from addersim.hardware.traffic import Access, Widths
+from addersim.hardware.traffic import Access, Widths, memory_words
 
 __all__ = ["RowCosts", "row_accesses"]
 
@@ -117,12 +115,7 @@ class RowCosts:
     def _units(self, accesses: tuple[Access, ...]) -> IntOrArray:
         """Cycles of the busiest unit or memory beside the array."""
         buffers = self.accelerator.buffers
-        words: Mapping[str, IntOrArray] = sum_by_key(
-            (buffers.memory(one.operand), buffers.of(one.operand).words(moved, one.bits))
-            for one in (*accesses, *self.beside.accesses)
-            if one.level == "buffer"
-            for moved in (one.reads, one.writes)
-        )
+        words = memory_words((*accesses, *self.beside.accesses), buffers)
         units: IntOrArray = self.beside.vector
         for name, memory in buffers.memories().items():
             if memory.banks is not None and name in words:

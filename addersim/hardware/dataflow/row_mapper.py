@@ -229,33 +229,22 @@ def _exchanged(
 
 def _some(mappings: RowMapping, places: IntArray) -> RowMapping:
     """The mappings at some places of arrays of mappings."""
-
-    def picked(values: IntOrArray) -> IntArray:
-        return np.broadcast_to(values, np.shape(mappings.held))[places]
-
-    return replace(
-        mappings,
-        images=picked(mappings.images),
-        held=picked(mappings.held),
-        filters=picked(mappings.filters),
-        channels=picked(mappings.channels),
-        filter_sets=picked(mappings.filter_sets),
-        channel_sets=picked(mappings.channel_sets),
-    )
+    shape = np.shape(mappings.held)
+    return _picked(mappings, lambda values: np.broadcast_to(values, shape)[places])
 
 
 def _at(mappings: RowMapping, index: int) -> RowMapping:
     """The mapping at an index of arrays of mappings."""
+    return _picked(mappings, lambda values: int(np.asarray(values)[index]))
 
-    def number(values: IntOrArray) -> int:
-        return int(np.asarray(values)[index])
 
+def _picked(mappings: RowMapping, pick: Callable[[IntOrArray], IntOrArray]) -> RowMapping:
     return replace(
         mappings,
-        images=number(mappings.images),
-        held=number(mappings.held),
-        filters=number(mappings.filters),
-        channels=number(mappings.channels),
-        filter_sets=number(mappings.filter_sets),
-        channel_sets=number(mappings.channel_sets),
+        images=pick(mappings.images),
+        held=pick(mappings.held),
+        filters=pick(mappings.filters),
+        channels=pick(mappings.channels),
+        filter_sets=pick(mappings.filter_sets),
+        channel_sets=pick(mappings.channel_sets),
     )

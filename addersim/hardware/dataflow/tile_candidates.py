@@ -1,19 +1,15 @@
 """The tile sizes among which the systolic mapper chooses.
 
 Along a dimension tiles have every size where it is small. Else they are whole folds, along the sides of the array, and in
-small
-layers even parts too, as always in time: `tile_sizes`. *Words and array cycles depend on a size through the number of tiles
-and of folds alone, and do not fall when
-these rise; what a tile takes of each memory does not fall when its size rises, but that a whole dimension may take less than
-half of it, since what is never exchanged lies in both halves of a memory.* Hence
+small layers even parts too, as always in time: `tile_sizes`. *Words and array cycles depend on a size through the number of
+tiles and of folds alone, and do not fall when these rise; what a tile takes of each memory does not fall when its size rises,
+but that a whole dimension may take less than half of it, since what is never exchanged lies in both halves of a memory.* Hence
 
-1. of the whole folds, and of the parts, that give the same number of tiles only the smallest are tried, about 2 sqrt(F)
-sizes of
-   F folds;
+1. of the whole folds, and of the parts, that give the same number of tiles only the smallest are tried, about 2 sqrt(F) sizes
+   of F folds;
 2. for each pair of sizes along m and n a window that fits uncut, or else the largest part that fits, has the fewest tiles
-along k:
-   where only words count no other is tried, unless smaller parts may have fewer folds. (Where sums are stationary, an uncut k
-   needs no memory for waiting sums.) Where cycles count all that fit are tried: a smaller first tile is sooner there.
+   along k: where only words count no other is tried, unless smaller parts may have fewer folds. (Where sums are stationary, an
+   uncut k needs no memory for waiting sums.) Where cycles count all that fit are tried: a smaller first tile is sooner there.
 
 Tilings whose stationary operand stays in the array are candidates of their own: single folds along both sides of the array.
 """

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from addersim.errors import PriceError
+from addersim.format_quantity import first_of
 from addersim.hardware.accelerator import Buffers
 from addersim.hardware.schedule import Schedule
 from addersim.hardware.traffic import Stored, Widths
@@ -25,8 +26,7 @@ def naming_layers(needing: Callable[[], Sequence[str]]) -> Iterator[None]:
         yield
     except PriceError as error:
         names = needing()
-        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        raise PriceError(f"{error}; needed by layers {', '.join(names[:3])}{more}" if names else str(error)) from None
+        raise PriceError(f"{error}; needed by layers {first_of(names)}" if names else str(error)) from None
 
 
 @dataclass(frozen=True, slots=True)

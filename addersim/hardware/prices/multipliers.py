@@ -8,6 +8,7 @@ from dataclasses import replace
 from addersim.arithmetic.datapaths import TABLE_BITS
 from addersim.arithmetic.multiplier import MultiplierPrice
 from addersim.errors import PriceError
+from addersim.format_quantity import first_of
 from addersim.hardware.prices.row import EnergyRow, Quantity
 from addersim.hardware.prices.table import EnergyTable
 from addersim.trace import LayerTrace
@@ -54,7 +55,7 @@ def check_energy_stated(table: EnergyTable, layers: Sequence[LayerTrace]) -> Non
                 f"{', '.join(f'{node:g}' for node in _nodes(table))} nm; "
                 "state relative_energy, a fraction of the exact multiplier's"
             )
-        names = ", ".join(layer.name for layer in needing[:3]) + (f" and {len(needing) - 3} more" if needing[3:] else "")
+        names = first_of([layer.name for layer in needing])
         raise PriceError(
             f"multiplier {price.name}: energy of a product is not known; state relative_energy, a fraction of the "
             f"exact multiplier's, or energy_pj and node_nm, in its TOML file, or give energy table {table.name!r} a row of "

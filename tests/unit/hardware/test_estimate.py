@@ -79,8 +79,7 @@ def test_rounding_to_the_common_grain_loses_less_than_the_last_bit_of_the_total(
 
 def test_a_layer_by_hand():
     # 64 pixels, 27 taps, 16 filters on 16 x 16: 4 folds of 16 + 16 + 27 - 2 cycles. 204.8 bits of DRAM a cycle: before the
-    # first of
-    # four tiles come 432 weights and 48 inputs, 16.875 + 1.875 cycles; after the last 256 sums go, 20 cycles
+    # first of four tiles come 432 weights and 48 inputs, 16.875 + 1.875 cycles; after the last 256 sums go, 20 cycles
     layer = window("conv", 64, 27, 16, inputs=192, accumulator_bits=16)
     cost = estimate(Trace("t", "hardware", (layer,)), EDGE)
     (found,) = cost.layers
