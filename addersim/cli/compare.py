@@ -191,7 +191,7 @@ def _print(found: Comparison) -> None:
 
 def _cells(result: Result, contrast: Contrast | None) -> dict[str, Any]:
     """What stands in a design's column, by the row's label."""
-    from addersim.hardware.cost import Component
+    from addersim.hardware.layer_cost import Component
     from addersim.results.contrast import COMPONENTS
 
     cost, area = result.cost, result.area

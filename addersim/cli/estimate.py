@@ -18,7 +18,8 @@ from addersim.tabular import show
 
 if TYPE_CHECKING:
     from addersim.hardware.accelerator import Objective
-    from addersim.hardware.cost import Compat, Cost, LayerCost
+    from addersim.hardware.cost import Compat, Cost
+    from addersim.hardware.layer_cost import LayerCost
     from addersim.hardware.prices.table import EnergyTable
 
 
@@ -53,8 +54,8 @@ def run(
 ) -> None:
     """Estimate energy and latency on an accelerator."""
     from addersim.hardware.area import estimate_area
-    from addersim.hardware.cost import Component
     from addersim.hardware.estimate import estimate
+    from addersim.hardware.layer_cost import Component
     from addersim.hardware.load import load_accelerator
     from addersim.hardware.prices.csv_file import load_table
     from addersim.hardware.scalesim.compute_report import REPORT_COLUMNS

@@ -2,9 +2,10 @@
 
 from addersim.hardware.accelerator import Accelerator
 from addersim.hardware.area import Area, estimate_area
-from addersim.hardware.cost import Cost, EnergyPart, LayerCost, UnitEnergy
+from addersim.hardware.cost import Cost
 from addersim.hardware.dataflow.systolic import systolic_cycles
 from addersim.hardware.estimate import estimate
+from addersim.hardware.layer_cost import EnergyPart, LayerCost, UnitEnergy
 from addersim.hardware.load import accelerator_names, load_accelerator
 from addersim.hardware.prices.csv_file import load_table, parse_table, table_names
 from addersim.hardware.prices.operations import arithmetic_energy

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from addersim.arithmetic.ops import sum_by_key
-from addersim.hardware.cost import EnergyPart, LayerCost
+from addersim.hardware.layer_cost import EnergyPart, LayerCost
 from addersim.hardware.traffic import Access
 
 __all__ = ["Parts", "added", "best_parts", "ways_to_cut"]

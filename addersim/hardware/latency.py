@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from addersim.arithmetic.ops import sum_by_key
 from addersim.hardware.accelerator import Accelerator, Buffers
-from addersim.hardware.cost import Bound
+from addersim.hardware.layer_cost import Bound
 from addersim.hardware.traffic import Access, memory_words
 
 __all__ = ["LayerCycles", "buffer_cycles", "dram_cycles", "stage_cycles", "vector_cycles"]

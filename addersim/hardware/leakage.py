@@ -10,7 +10,7 @@ from addersim.arithmetic.ops import sum_by_key
 from addersim.errors import PriceError
 from addersim.hardware.accelerator import Accelerator
 from addersim.hardware.area import Unit, inventory
-from addersim.hardware.cost import EnergyPart, UnitEnergy, UnitEnergyUsed
+from addersim.hardware.layer_cost import EnergyPart, UnitEnergy, UnitEnergyUsed
 from addersim.hardware.prices.table import EnergyTable
 from addersim.trace import Trace
 

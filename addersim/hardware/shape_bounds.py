@@ -21,12 +21,13 @@ import numpy as np
 from addersim.errors import HardwareError, PriceError
 from addersim.hardware.accelerator import Accelerator, Objective, SystolicArray
 from addersim.hardware.arrays import FloatArray, IntArray
-from addersim.hardware.cost import Cost, LayerCost
+from addersim.hardware.cost import Cost
 from addersim.hardware.dataflow.fold_times import FoldTimes
 from addersim.hardware.dataflow.stationary import systolic_dataflow
 from addersim.hardware.dataflow.systolic import Folds, fold
 from addersim.hardware.estimate import estimate
 from addersim.hardware.even_parts import largest_parts
+from addersim.hardware.layer_cost import LayerCost
 from addersim.hardware.leakage import Leakage
 from addersim.hardware.prices.data_movement import MovementEnergy
 from addersim.hardware.prices.table import EnergyTable

@@ -21,9 +21,9 @@ from addersim.errors import HardwareError
 from addersim.format_quantity import first_of
 from addersim.hardware.accelerator import Accelerator, Objective
 from addersim.hardware.area import AREA_TABLE, estimate_area
-from addersim.hardware.cost import Bound
 from addersim.hardware.estimate import estimate
 from addersim.hardware.even_parts import divisors
+from addersim.hardware.layer_cost import Bound
 from addersim.hardware.load import load_accelerator
 from addersim.hardware.prices.csv_file import load_table
 from addersim.hardware.prices.table import EnergyTable

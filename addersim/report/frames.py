@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from addersim.arithmetic.fixed import bits_for
-from addersim.hardware.cost import UnitEnergyUsed
+from addersim.hardware.layer_cost import UnitEnergyUsed
 from addersim.report.design_frames import accesses_frame, areas_frame, designs_frame, tables_frame
 from addersim.report.framing import frame_of
 from addersim.results.result import Result

@@ -8,7 +8,8 @@ from types import MappingProxyType
 from typing import get_args
 
 from addersim.format_quantity import ENERGY_UNITS, quantity
-from addersim.hardware.cost import Component, Cost
+from addersim.hardware.cost import Cost
+from addersim.hardware.layer_cost import Component
 from addersim.results.result import Result
 
 __all__ = ["ARRAY_ALONE", "COMPONENTS", "SAME", "Contrast", "Difference", "time_ms_per_image"]

@@ -48,12 +48,12 @@ FLOORS = {
 }
 HARDWARE = (  # the order inside hardware, lowest first
     ("accelerator", "arrays", "even_parts"),
-    ("schedule", "traffic", "cost", "sparsity", "residency"),
+    ("schedule", "traffic", "cost", "layer_cost", "sparsity", "residency"),
     ("batches",),
     ("prices",),
     ("dataflow",),
     ("latency", "area", "leakage", "load", "scalesim"),
-    ("estimate", "shape_bounds", "shape_search", "sizing", "table_range"),
+    ("estimate", "layer_walk", "runs", "shape_bounds", "shape_search", "sizing", "table_range"),
     ("__init__",),
 )
 ONLY_IN = {

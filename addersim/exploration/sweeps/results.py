@@ -16,7 +16,7 @@ from addersim.errors import SweepError
 from addersim.exploration.sweeps.job_files import Failed, Priced, Simulated, digest
 from addersim.exploration.sweeps.plan import Plan, Point
 from addersim.exploration.sweeps.study import Study
-from addersim.hardware.cost import Component
+from addersim.hardware.layer_cost import Component
 from addersim.inputs.opening import parsing, read_file
 from addersim.inputs.text import cell
 from addersim.storage import write_atomically

@@ -9,7 +9,7 @@ from typing import get_args
 
 from addersim.errors import PriceError
 from addersim.hardware.accelerator import Accelerator, Buffer
-from addersim.hardware.cost import EnergyPart, UnitEnergy, UnitEnergyUsed
+from addersim.hardware.layer_cost import EnergyPart, UnitEnergy, UnitEnergyUsed
 from addersim.hardware.prices.macros import access_energy, macros_of
 from addersim.hardware.prices.missing import LayersNeeding, naming_layers
 from addersim.hardware.prices.table import EnergyTable

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from addersim.errors import PriceError
 from addersim.hardware.accelerator import Buffer
-from addersim.hardware.cost import UnitEnergy
+from addersim.hardware.layer_cost import UnitEnergy
 from addersim.hardware.prices.table import EnergyTable
 
 __all__ = ["Macros", "access_energy", "macros_of"]

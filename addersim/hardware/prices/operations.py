@@ -7,7 +7,7 @@ from functools import partial
 from itertools import chain
 
 from addersim.arithmetic.ops import OpCounts, sum_by_key
-from addersim.hardware.cost import UnitEnergy
+from addersim.hardware.layer_cost import UnitEnergy
 from addersim.hardware.prices.missing import naming_layers
 from addersim.hardware.prices.table import EnergyTable
 from addersim.trace import LayerTrace

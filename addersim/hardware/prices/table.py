@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from addersim.errors import PriceError
-from addersim.hardware.cost import UnitEnergy
+from addersim.hardware.layer_cost import UnitEnergy
 from addersim.hardware.prices.consistency import check_rows, grid_gap
 from addersim.hardware.prices.grid import Grid
 from addersim.hardware.prices.row import QUANTITIES, UNITS, EnergyRow, Quantity, Size

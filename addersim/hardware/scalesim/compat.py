@@ -10,9 +10,9 @@ back. What DRAM does depends on its simulated prefetching and has no closed form
 from __future__ import annotations
 
 from addersim.hardware.accelerator import Accelerator
-from addersim.hardware.cost import LayerCost, utilisation
 from addersim.hardware.dataflow.stationary import systolic_dataflow
 from addersim.hardware.dataflow.systolic import fold, mapping_efficiency
+from addersim.hardware.layer_cost import LayerCost, utilisation
 from addersim.hardware.traffic import Access
 from addersim.trace import LayerTrace
 

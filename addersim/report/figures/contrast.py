@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from addersim.format_quantity import AREA_UNITS, ENERGY_UNITS, best_unit
-from addersim.hardware.cost import Component
+from addersim.hardware.layer_cost import Component
 from addersim.report.figures.rows import design_labels
 from addersim.report.markup import escape
 from addersim.report.style import NETWORKS, QUIET, RESOURCES, beside, finish, short

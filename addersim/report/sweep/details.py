@@ -12,7 +12,7 @@ import pandas as pd
 from addersim.arithmetic.datapaths import DATAPATHS
 from addersim.errors import DataError
 from addersim.format_quantity import ENERGY_UNITS, TIME_UNITS, quantity
-from addersim.hardware.cost import Component
+from addersim.hardware.layer_cost import Component
 from addersim.inputs.opening import MAX_FILE_BYTES, parsing, read_file
 from addersim.report.markup import percent, small_percent, whole
 from addersim.report.sweep.findings import cheapest

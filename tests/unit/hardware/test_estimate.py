@@ -23,8 +23,8 @@ from addersim.hardware import (
     parse_table,
     table_names,
 )
-from addersim.hardware.cost import EnergyPart, UnitEnergyUsed, on_common_grain
 from addersim.hardware.latency import LayerCycles, buffer_cycles, stage_cycles
+from addersim.hardware.layer_cost import EnergyPart, UnitEnergyUsed, on_common_grain
 from addersim.hardware.prices.csv_file import TABLE_COLUMNS
 from addersim.hardware.table_range import estimate_range
 from addersim.hardware.traffic import Access

@@ -1,0 +1,188 @@
+"""A trace on an accelerator, layer by layer: the facts that layers of one shape share, and the cycles of each stage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, groupby, pairwise, takewhile
+from typing import NamedTuple
+
+from addersim.arithmetic.ops import sum_by_key
+from addersim.errors import PriceError
+from addersim.hardware.accelerator import Accelerator, Objective
+from addersim.hardware.dataflow.array_run import ArrayRun, Beside, Placement
+from addersim.hardware.dataflow.dispatch import check_on_array, run_on_array
+from addersim.hardware.latency import LayerCycles, stage_cycles
+from addersim.hardware.layer_cost import Bound, Component, EnergyPart, LayerCost, UnitEnergy, utilisation
+from addersim.hardware.prices.data_movement import MovementEnergy
+from addersim.hardware.residency import Residency
+from addersim.hardware.schedule import Schedule
+from addersim.hardware.traffic import Access, output_traffic, stored_outputs, vector_traffic
+from addersim.trace import LayerTrace
+
+__all__ = ["IDLE", "Facts", "LayerWalk", "TimedLayer", "arithmetic_parts", "layer_cost"]
+
+
+class Facts(NamedTuple):
+    """What layers of one shape share: their run on the array, their own cycles, words moved, and energy without leakage."""
+
+    run: ArrayRun | None
+    own: LayerCycles
+    accesses: tuple[Access, ...]
+    parts: list[EnergyPart]
+
+
+class TimedLayer(NamedTuple):
+    """A layer on its way to a LayerCost, with the cycles that pass, what sets them, and the array's use meanwhile."""
+
+    layer: LayerTrace
+    facts: Facts
+    cycles: int
+    bound: Bound
+    utilisation: float
+
+
+IDLE = LayerCycles()
+
+
+@dataclass(frozen=True, slots=True)
+class LayerWalk:
+    """A trace on an accelerator, layer by layer; of layers of one shape only the first is worked out."""
+
+    layers: tuple[LayerTrace, ...]
+    order: Schedule
+    kept: frozenset[int]
+    residency: Residency
+    batch: int
+    per_operation: Mapping[tuple[str, int], UnitEnergy]
+    movement: MovementEnergy
+    objective: Objective | None
+    leakage_pj: float
+
+    @property
+    def machine(self) -> Accelerator:
+        """The accelerator with what its memories have left."""
+        return self.residency.machine
+
+    def rows(self) -> list[TimedLayer]:
+        """All layers, with the cycles of their stages."""
+        rows: list[TimedLayer] = []
+        facts = self.facts()
+        for members in self.stages():
+            cycles, bound = self.stage_cycles([facts[index] for index in members])
+            works = [self.layers[index].work for index in members]
+            taps = sum([work.taps for work in works if work is not None]) * self.batch
+            used = utilisation(taps, cycles, self.machine.array.elements)
+            for index in members:
+                rows.append(TimedLayer(self.layers[index], facts[index], cycles, bound, used))
+                cycles, bound, used = 0, "fused", 0.0
+        return rows
+
+    def stages(self) -> list[tuple[int, ...]]:
+        """Layers of each stage."""
+        return [tuple(members) for _, members in groupby(range(len(self.layers)), key=self.order.stages.__getitem__)]
+
+    def stage_cycles(self, stage: Sequence[Facts]) -> tuple[int, Bound]:
+        """Cycles that pass for a stage, and what sets them: window layers wait for their first and last tiles."""
+        cycles, bound = stage_cycles([facts.own for facts in stage], self.machine.buffers.double_buffered)
+        runs = [facts.run.stage_cycles for facts in stage if facts.run is not None]
+        if not runs:
+            return cycles, bound
+        before = takewhile(lambda facts: facts.run is None, stage)
+        return sum(runs) + stage_cycles([facts.own for facts in before], self.machine.buffers.double_buffered)[0], bound
+
+    def facts(self) -> dict[int, Facts]:
+        shapes = [self.shape(index) for index in range(len(self.layers))]
+        together: dict[tuple[object, ...], list[tuple[int, ...]]] = {}
+        for members in chain.from_iterable(map(self.by_window, self.stages())):
+            together.setdefault(tuple([shapes[index] for index in members]), []).append(members)
+        first = [same[0] for same in together.values()]
+        chosen = [(self.layers[index], self.placement(index)) for index, *_ in first]
+        try:
+            facts = self.facts_of_others(shapes)
+        except PriceError:
+            check_on_array(chosen, self.machine, self.batch)  # what runs under no table is said first
+            raise
+        besides = [self.beside(members, facts) for members in first]
+        runs = run_on_array(chosen, self.machine, self.batch, self.movement, self.objective, besides)
+        for same, run in zip(together.values(), runs, strict=True):
+            facts |= dict.fromkeys([members[0] for members in same], self.facts_of(same[0][0], run))
+        return facts
+
+    def facts_of_others(self, shapes: Sequence[tuple[object, ...]]) -> dict[int, Facts]:
+        """Facts of the layers that are no window layers."""
+        others = [index for index, layer in enumerate(self.layers) if layer.work is None]
+        by_shape = {shapes[index]: index for index in reversed(others)}
+        found = {shape: self.facts_of(index, None) for shape, index in reversed(by_shape.items())}
+        return {index: found[shapes[index]] for index in others}
+
+    def by_window(self, stage: tuple[int, ...]) -> list[tuple[int, ...]]:
+        """Window layers of a stage, each with those after it up to the next."""
+        windows = [at for at, index in enumerate(stage) if self.layers[index].work is not None]
+        return [stage[start:end] for start, end in pairwise([*windows, len(stage)])]
+
+    def beside(self, members: tuple[int, ...], facts: Mapping[int, Facts]) -> Beside:
+        """What shares a stage with a window layer, the first of the members."""
+        others = members[1:]
+        arithmetic = (arithmetic_parts(self.layers[one], self.per_operation, self.batch) for one in members)
+        return Beside(
+            accesses=tuple(access for one in others for access in facts[one].accesses),
+            vector=sum(facts[one].own.vector for one in others),
+            energy_pj=sum(part.energy_pj for parts in arithmetic for part in parts),
+            leakage_pj=self.leakage_pj,
+        )
+
+    def shape(self, index: int) -> tuple[object, ...]:
+        """All of a layer that its facts depend on."""
+        layer = self.layers[index]
+        operands = layer.inputs, layer.weights, layer.output, layer.accumulator_bits, layer.fused
+        placed = self.inputs_kept(index), index in self.kept, index in self.order.views
+        return layer.work, layer.datapath, *operands, *placed, *layer.operations.items()
+
+    def facts_of(self, index: int, run: ArrayRun | None) -> Facts:
+        layer, parts = self.layers[index], arithmetic_parts(self.layers[index], self.per_operation, self.batch)
+        if index in self.order.views:
+            return Facts(None, IDLE, (), parts)
+        written = stored_outputs(layer, self.batch)
+        read = run.accesses if run else vector_traffic(layer, self.batch, self.inputs_kept(index), self.residency.weights_kept)
+        stored = output_traffic(written, layer.output.bits, index in self.kept) if written else ()
+        accesses, done = read + stored, layer.operations.total() * self.batch
+        own = LayerCycles.of(run.cycles if run else 0, 0 if run else done, accesses, self.machine)
+        return Facts(run, own, accesses, parts + self.movement.parts(accesses))
+
+    def placement(self, index: int) -> Placement:
+        output_kept = index in self.kept or self.layers[index].fused
+        return Placement(all(self.inputs_kept(index)), output_kept, self.residency.weights_kept)
+
+    def inputs_kept(self, index: int) -> tuple[bool, ...]:
+        return tuple([source in self.kept for source in self.order.sources[index]])
+
+
+def arithmetic_parts(layer: LayerTrace, per_operation: Mapping[tuple[str, int], UnitEnergy], batch: int) -> list[EnergyPart]:
+    """Energy of a layer's operations, one part an operation."""
+    by_op = sum_by_key(
+        (op, number * batch * per_operation[op, bits].energy_pj) for (op, bits), number in layer.operations.items()
+    )
+    unit: Component = "vector" if layer.work is None else "array"
+    return [EnergyPart(unit, op, energy) for op, energy in by_op.items()]
+
+
+def layer_cost(row: TimedLayer, parts: tuple[EnergyPart, ...], batch: int) -> LayerCost:
+    """A layer that is timed, with its parts of energy."""
+    layer, (run, own, accesses, _) = row.layer, row.facts
+    return LayerCost(
+        name=layer.name,
+        kind=layer.kind,
+        datapath=layer.datapath,
+        cycles=row.cycles,
+        bound=row.bound,
+        compute_cycles=own.array + own.vector,
+        buffer_cycles=own.buffer,
+        dram_cycles=own.dram,
+        taps=layer.work.taps * batch if layer.work else 0,
+        utilisation=row.utilisation,
+        mapping_efficiency=run.mapping_efficiency if run else 0.0,
+        tiling=run.tiling if run else None,
+        parts=parts,
+        accesses=accesses,
+    )

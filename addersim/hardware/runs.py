@@ -1,0 +1,112 @@
+"""Runs: a trace on an accelerator for any number of images together, and how a batch is put together from them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
+from addersim.hardware.accelerator import Accelerator, Objective
+from addersim.hardware.batches import Parts, added, best_parts
+from addersim.hardware.cost import ColdStart
+from addersim.hardware.dataflow.objective import objective_value
+from addersim.hardware.latency import dram_cycles
+from addersim.hardware.layer_cost import EnergyPart, LayerCost, UnitEnergy, UnitEnergyUsed, on_common_grain
+from addersim.hardware.layer_walk import LayerWalk, TimedLayer, layer_cost
+from addersim.hardware.leakage import Leakage
+from addersim.hardware.prices.data_movement import MovementEnergy
+from addersim.hardware.prices.missing import LayersNeeding
+from addersim.hardware.prices.table import EnergyTable
+from addersim.hardware.residency import Residency
+from addersim.hardware.schedule import kept_on_chip, schedule
+from addersim.trace import Trace
+
+__all__ = ["Runs"]
+
+
+class Runs:
+    """A trace on an accelerator for any number of images together, each number worked out once."""
+
+    def __init__(
+        self,
+        trace: Trace,
+        machine: Accelerator,
+        residency: Residency,
+        energies: EnergyTable,
+        per_operation: Mapping[tuple[str, int], UnitEnergy],
+        objective: Objective | None,
+    ) -> None:
+        self.trace, self.machine, self.residency, self.objective = trace, machine, residency, objective
+        self.energies, self.per_operation = energies, per_operation
+        self.order = schedule(trace)
+        self.leakage = Leakage(trace, machine, energies)
+        self.leaking_pj = sum(part.energy_pj for part in self.leakage.parts(1))
+        self.found: dict[int, tuple[list[TimedLayer], list[list[EnergyPart]]]] = {}
+        self.movements: list[MovementEnergy] = []
+        self.summed: dict[int, tuple[float, int, int]] = {}
+
+    def together(self, images: int) -> tuple[list[TimedLayer], list[list[EnergyPart]]]:
+        """Layers of a number of images together, and their parts of energy, not rounded."""
+        if images not in self.found:
+            kept = kept_on_chip(self.order, self.trace, self.residency.machine.buffers, images)
+            movement = MovementEnergy(self.machine, self.energies, LayersNeeding(self.trace.layers, self.order, kept))
+            walk = LayerWalk(
+                self.trace.layers, self.order, kept, self.residency, images, self.per_operation, movement, self.objective,
+                self.leaking_pj,
+            )  # fmt: skip
+            rows = walk.rows()
+            parts = [row.facts.parts for row in rows]
+            if self.leakage.power_uw:
+                parts = [one + self.leakage.parts(row.cycles) for one, row in zip(parts, rows, strict=True)]
+            self.movements.append(movement)
+            self.found[images] = rows, parts
+        return self.found[images]
+
+    def best_parts(self, batch: int) -> Parts:
+        """How to run a batch, by the value of the objective for the whole network."""
+        few = self.machine.array.row_stationary is not None  # each number of images takes seconds there
+        return {1: 1} if batch == 1 else best_parts(batch, self.value, few)
+
+    def value(self, batch_parts: Parts) -> tuple[float, ...]:
+        """What is to be least of a batch in parts, the most important first."""
+        energy = cycles = bits = 0.0
+        for images, number in batch_parts.items():
+            one_energy, one_cycles, one_bits = self.totals(images)
+            energy, cycles, bits = energy + number * one_energy, cycles + number * one_cycles, bits + number * one_bits
+        return objective_value(self.objective or self.machine.array.usual_objective, energy, cycles, bits)
+
+    def totals(self, images: int) -> tuple[float, int, int]:
+        """Energy, cycles and bits of DRAM of a number of images together."""
+        if images not in self.summed:
+            rows, parts = self.together(images)
+            energy = math.fsum(part.energy_pj for one in parts for part in one)
+            accesses = (access for row in rows for access in row.facts.accesses if access.level == "dram")
+            self.summed[images] = energy, sum(row.cycles for row in rows), sum(access.size_bits for access in accesses)
+        return self.summed[images]
+
+    def layers(self, batch_parts: Parts) -> tuple[LayerCost, ...]:
+        """Layers of a batch in parts, with energies on a common grain."""
+        whole = [self.together(images) for images in batch_parts]
+        if list(batch_parts.values()) == [1]:
+            (images,), ((rows, parts),) = batch_parts, whole
+            return tuple(layer_cost(row, one, images) for row, one in zip(rows, on_common_grain(parts), strict=True))
+        costs = [
+            [layer_cost(row, tuple(one), images) for row, one in zip(rows, parts, strict=True)]
+            for images, (rows, parts) in zip(batch_parts, whole, strict=True)
+        ]
+        layers = [added([*zip(same, batch_parts.values(), strict=True)]) for same in zip(*costs, strict=True)]
+        rounded = on_common_grain([layer.parts for layer in layers])
+        return tuple(replace(layer, parts=parts) for layer, parts in zip(layers, rounded, strict=True))
+
+    def cold_start(self) -> ColdStart | None:
+        """What is paid before the first image, where the weights then stay."""
+        if not self.residency.weights_kept:
+            return None
+        bits = sum(access.size_bits for access in self.residency.loads if access.level == "dram")
+        energy = sum(self.movements[0].energy_pj(access) for access in self.residency.loads)
+        return ColdStart(energy, dram_cycles(bits, self.machine), bits / 8)
+
+    @property
+    def used(self) -> list[UnitEnergyUsed]:
+        """Unit energies of all that moves and leaks, each once."""
+        return [*dict.fromkeys(used for movement in self.movements for used in movement.used), *self.leakage.used]
