@@ -56,5 +56,7 @@ setup(
     cmdclass={"build_ext": BuildCore},
     packages=find_namespace_packages(include=["addersim", "addersim.*"]),
     package_data={"": ["*.csv", "*.css", "*.cu", "*.cuh", "*.js", "*.md", "*.npz", "*.pyi", "*.toml", "py.typed"]},
+    # An editable install is then a folder on the path, which a folder beside a script cannot shadow by its name.
+    package_dir={"": "."},
     zip_safe=False,
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +19,7 @@ from msgspec import inspect
 from addersim.errors import AddersimError, ConfigError
 from addersim.inputs.limits import Limit, shown
 from addersim.inputs.opening import STANDARD, parsing, read_file, source
+from addersim.inputs.text import did_you_mean
 
 __all__ = [
     "MAX_FILE_BYTES",
@@ -145,6 +147,7 @@ def find_file(
     what: str,
     error: type[AddersimError] = ConfigError,
     others: str = "",
+    more: Iterable[str] = (),
 ) -> tuple[Path, bool]:
     """Path of a bundled data file by its name, or of a user's file; and whether it is bundled.
 
@@ -152,14 +155,15 @@ def find_file(
     ----------
     name, folder, suffix, what
         As in `resolve_text`.
-    error, others
-        What is raised where there is neither, and what else has a name, for its message.
+    error, others, more
+        What is raised where there is neither; what else has a name, in words for its message, and those names.
     """
     known = bundled_names(folder, suffix)
     if isinstance(name, str) and name in known:
         return _DATA / folder / f"{name}{suffix}", True
     if os.fspath(name) != STANDARD and not os.path.lexists(name):
-        raise error(f"{what} {shown(os.fspath(name))}: neither a bundled name ({', '.join(known)}) nor a file{others}")
+        near = did_you_mean(os.fspath(name), (*known, *more))
+        raise error(f"{what} {shown(os.fspath(name))}: neither a bundled name ({', '.join(known)}) nor a file{others}{near}")
     return Path(name), False
 
 
@@ -176,7 +180,8 @@ def _explain(message: str, found: Any, record: type) -> str:
     except (KeyError, IndexError, TypeError):  # inside a table of free keys, whose keys msgspec prints as [...]
         return f"{key}: {reason}"
     if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", reason):
-        return f"unknown key {'.'.join(filter(None, (key, unknown[1])))}; known: {', '.join(_keys(kind))}"
+        near = did_you_mean(unknown[1], _keys(kind))
+        return f"unknown key {'.'.join(filter(None, (key, unknown[1])))}; known: {', '.join(_keys(kind))}{near}"
     if missing := re.fullmatch(r"Object missing required field `(.*)`", reason):
         name = missing[1]
         return f"key {'.'.join(filter(None, (key, name)))} is missing; needs {_allowed(_member(kind, name))}"

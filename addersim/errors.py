@@ -15,11 +15,13 @@ __all__ = [
     "DataError",
     "FormatError",
     "HardwareError",
+    "KindError",
     "LoweringError",
     "NetworkError",
     "PriceError",
     "QuantizationError",
     "SweepError",
+    "check_kind",
     "lacks_memory",
     "needing_memory",
     "out_of_memory",
@@ -72,8 +74,25 @@ class PriceError(HardwareError):
     """An energy table without a needed row: another table may have it."""
 
 
+class KindError(AddersimError, TypeError):
+    """A value of another type than a function takes, such as a network where a program is needed."""
+
+
 class SweepError(AddersimError):
     """A sweep that had to stop; what is finished is kept, and the same command goes on from there."""
+
+
+def check_kind(value: object, kind: type, where: str, advice: str) -> None:
+    """Refuse a value of another type than a function takes, and say what makes one; `where` names function and argument.
+
+    Examples
+    --------
+    >>> check_kind("lenet5-adder", int, "simulate: threads", "such as 2")
+    Traceback (most recent call last):
+    addersim.errors.KindError: simulate: threads: found str, needs int; such as 2
+    """
+    if not isinstance(value, kind):
+        raise KindError(f"{where}: found {type(value).__name__}, needs {kind.__name__}; {advice}")
 
 
 @contextmanager

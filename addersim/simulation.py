@@ -12,7 +12,9 @@ import numpy.typing as npt
 
 from addersim import kernels
 from addersim.arithmetic.multiplier import MultiplierTable
-from addersim.errors import DataError
+from addersim.datasets.records import Images as ImageSet
+from addersim.datasets.records import pixels_and_labels
+from addersim.errors import DataError, check_kind
 from addersim.format_quantity import how_many
 from addersim.images import Images
 from addersim.kernels.batches import in_batches
@@ -169,12 +171,13 @@ def count(program: Program, convention: str = "hardware") -> Trace:
     convention
         ``hardware`` or ``paper``, see `Trace`.
     """
+    check_kind(program, Program, "count: program", "addersim.quantize(network, None) makes one that can be counted")
     return program.trace(find_convention(convention))
 
 
 def simulate(
     program: Program,
-    images: Images,
+    images: Images | ImageSet,
     labels: npt.ArrayLike | None = None,
     network: Network | None = None,
     *,
@@ -193,7 +196,8 @@ def simulate(
     program
         Calibrated program.
     images
-        uint8 pixels or normalised float32, shape ``(images, channels, height, width)``.
+        uint8 pixels or normalised float32, shape ``(images, channels, height, width)``; or `addersim.Images`, as
+        `load_images` gives them, whose labels are then taken.
     labels
         Class of each image, for the accuracies.
     network
@@ -221,23 +225,25 @@ def simulate(
     NetworkError
         For a program that gives no scores, or layers that a multiplier cannot take.
     """
-    if len(images) == 0:
+    check_kind(program, Program, "simulate: program", "addersim.quantize(network, images) makes one of a network")
+    pixels, labels = pixels_and_labels(images, labels)
+    if len(pixels) == 0:
         raise DataError(f"program {program.name}: no images to simulate")
     if multiplier is not None:
         program = program.with_multiplier(multiplier)
     if network is not None and float_predictions is not None:
         raise DataError(f"program {program.name}: give the float network or its predictions, not both")
     classes = program.outputs
-    checked = None if labels is None else check_labels(labels, len(images), classes)
-    floats = None if float_predictions is None else check_labels(float_predictions, len(images), classes, "float_predictions")
+    checked = None if labels is None else check_labels(labels, len(pixels), classes)
+    floats = None if float_predictions is None else check_labels(float_predictions, len(pixels), classes, "float_predictions")
     run = _Run.of(program, network, engine)
     together = run.fitting_batch() if batch is None else batch
     parts = []
-    for done, part in in_batches(lambda part, share: run.part(images[part], share), len(images), together, threads):
+    for done, part in in_batches(lambda part, share: run.part(pixels[part], share), len(pixels), together, threads):
         parts.append(part)
         if progress:
             progress(done)
-    return run.result(parts, checked, threshold, floats, images.dtype == np.uint8)
+    return run.result(parts, checked, threshold, floats, pixels.dtype == np.uint8)
 
 
 def check_labels(labels: npt.ArrayLike, images: int, classes: int, what: str = "labels") -> npt.NDArray[np.int64]:

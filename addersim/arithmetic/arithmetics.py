@@ -14,6 +14,7 @@ from typing import Any
 
 from addersim.arithmetic.codecs import CODECS, Codec
 from addersim.errors import FormatError
+from addersim.inputs.text import did_you_mean
 
 __all__ = ["ARITHMETICS", "BY_TABLE", "Arithmetic", "arithmetic"]
 
@@ -169,4 +170,6 @@ def arithmetic(name: str) -> Arithmetic:
     try:
         return ARITHMETICS[name]
     except KeyError:
-        raise FormatError(f"arithmetic: {name!r} is not one of {', '.join(ARITHMETICS)}") from None
+        raise FormatError(
+            f"arithmetic: {name!r} is not one of {', '.join(ARITHMETICS)}{did_you_mean(name, ARITHMETICS)}"
+        ) from None

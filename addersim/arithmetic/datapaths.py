@@ -12,6 +12,7 @@ from types import MappingProxyType
 from addersim.arithmetic.arithmetics import ARITHMETICS, BY_TABLE, Arithmetic
 from addersim.arithmetic.ops import OpCounts
 from addersim.errors import FormatError
+from addersim.inputs.text import did_you_mean
 
 __all__ = ["DATAPATHS", "TABLE_BITS", "Datapath", "adder_circuits", "datapath", "datapaths_of", "table_datapath"]
 
@@ -124,7 +125,9 @@ def datapath(name: str) -> Datapath:
     found = DATAPATHS.get(name) or DATAPATHS.get(_ADDER + name)
     if found is None:
         short = ", ".join(one.removeprefix(_ADDER) for one in DATAPATHS if one.startswith(_ADDER))
-        raise FormatError(f"unknown datapath {name!r}; known: {', '.join(DATAPATHS)}; in short {short}")
+        raise FormatError(
+            f"unknown datapath {name!r}; known: {', '.join(DATAPATHS)}; in short {short}{did_you_mean(name, DATAPATHS)}"
+        )
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from typing import Annotated
 
 import typer
 
@@ -23,6 +24,7 @@ from addersim.cli import (
     sweep,
     train,
 )
+from addersim.cli.output import say
 from addersim.cli.streams import complain, drop_output, prepare_output, warned
 from addersim.cli.usage import UsageError, out_of_memory_told, stopped_told, told
 from addersim.errors import AddersimError, lacks_memory
@@ -30,13 +32,31 @@ from addersim.processes.stopping import Stopped, stoppable
 
 __all__ = ["app", "main"]
 
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        from addersim import __version__
+
+        say(f"addersim {__version__}")
+        raise typer.Exit
+
+
 app = typer.Typer(
     name="addersim",
     help="Simulate AdderNets and their multiplying rivals bit for bit; count and price what the hardware does.",
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """What the command takes before a verb; its help is the app's."""
+
 
 for verb in (demo, simulate, count, estimate, compare, sweep, search, report, lower, train, finetune, multiplier, check):
     app.command(verb.__name__.rpartition(".")[2])(verb.run)

@@ -34,6 +34,8 @@ class Design(NamedTuple):
     accelerator: str
     table: str
     bits: int
+    datapath: str = ""
+    """Of a topology's layers, where it runs on several in turn; a network's layers run on all that are chosen."""
 
 
 def run(
@@ -78,25 +80,33 @@ def run(
     json: options.Json = False,
 ) -> None:
     """Compare designs: energy, latency and area side by side, the ratios, and what they are due to."""
+    from addersim.frontends.scalesim.topology import Topology
     from addersim.hardware.load import load_accelerator
     from addersim.hardware.prices.csv_file import load_table
+    from addersim.model_zoo import load
     from addersim.results.comparison import compare
     from addersim.results.result import evaluate
 
+    chosen = options.datapaths(datapath, circuit)
     asked = _designs(designs, accelerator or [ACCELERATOR], table or [TABLE], bits or [WIDTH])
+    loaded = {name: load(name, countable=True) for name in dict.fromkeys(one.network for one in asked)}
+    asked = [
+        one._replace(datapath=path)
+        for one in asked
+        for path in (chosen if isinstance(loaded[one.network], Topology) and len(chosen) > 1 else [""])
+    ]
     machines = {one.accelerator: load_accelerator(one.accelerator) for one in asked}
     prices = {one.table: load_table(one.table) for one in asked}
-    chosen = options.datapaths(datapath, circuit)
     circuits = options.adder_circuit(chosen)
     tables = options.multipliers(multiplier)
     traces = {
-        (name, width): counted(
-            name,
+        (name, width, path): counted(
+            loaded[name],
             options.quantization(width, None, None, layer, accumulator, circuit=circuits, ends_bits=ends),
-            chosen,
+            [path] if path else chosen,
             tables,
         )
-        for name, width in dict.fromkeys((one.network, one.bits) for one in asked)
+        for name, width, path in dict.fromkeys((one.network, one.bits, one.datapath) for one in asked)
     }
     options.check_used(chosen, traces.values())
     sizes = Sizes(area_budget, pes, throughput, size_for, area_table)
@@ -110,7 +120,7 @@ def run(
             area_table=area_table,
         )
         for one, name in zip(asked, _names(asked, traces), strict=True)
-        for trace in (traces[one.network, one.bits],)
+        for trace in (traces[one.network, one.bits, one.datapath],)
     ]
     found = compare(results)
     page = None if output is None else _write(found, output)
@@ -140,16 +150,22 @@ def _designs(texts: Sequence[str], accelerators: Sequence[str], tables: Sequence
     return found
 
 
-def _names(asked: Sequence[Design], traces: dict[tuple[str, int], Trace]) -> list[str]:
+def _names(asked: Sequence[Design], traces: dict[tuple[str, int, str], Trace]) -> list[str]:
     """The network's own name, and after it what differs between the designs."""
-    own = {network: trace.name for (network, _), trace in traces.items()}
+    own = {network: trace.name for (network, *_), trace in traces.items()}
     apart = len(set(own.values())) == len(own)
     parts = [
-        [own[one.network] if apart else one.network, Path(one.accelerator).stem, Path(one.table).stem, f"{one.bits} bit"]
+        [
+            own[one.network] if apart else one.network,
+            Path(one.accelerator).stem,
+            Path(one.table).stem,
+            f"{one.bits} bit",
+            one.datapath,
+        ]
         for one in asked
     ]
-    told = [0, *(place for place in range(1, 4) if len({design[place] for design in parts}) > 1)]
-    return [", ".join(design[place] for place in told) for design in parts]
+    told = [0, *(place for place in range(1, 5) if len({design[place] for design in parts}) > 1)]
+    return [", ".join(design[place] for place in told if design[place]) for design in parts]
 
 
 def _write(found: Comparison, folder: Path) -> Path:

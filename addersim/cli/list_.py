@@ -10,6 +10,7 @@ import typer
 from addersim.cli import options
 from addersim.cli.output import print_json, print_table, say
 from addersim.errors import ConfigError
+from addersim.inputs.text import did_you_mean
 
 
 def run(
@@ -19,7 +20,7 @@ def run(
     """List networks, architectures, arithmetics, data, accelerators, tables, sweeps, datapaths, layers and kernels."""
     kinds = _LISTS if what is None else {what: _LISTS[what]} if what in _LISTS else {}
     if not kinds:
-        raise ConfigError(f"list {what!r}: not one of {', '.join(_LISTS)}")
+        raise ConfigError(f"list {what!r}: not one of {', '.join(_LISTS)}{did_you_mean(str(what), _LISTS)}")
     found = {name: rows() for name, rows in kinds.items()}
     if json:
         print_json(found)

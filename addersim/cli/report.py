@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from addersim.cli import options
+from addersim.cli.count import counted
 from addersim.cli.output import print_json, print_table, say, say_file
 from addersim.cli.simulate import simulated
 from addersim.format_quantity import how_many
@@ -17,6 +18,7 @@ from addersim.tabular import percent, show
 
 if TYPE_CHECKING:
     from addersim.arithmetic.multiplier import MultiplierTable
+    from addersim.frontends.scalesim.topology import Topology
     from addersim.network import Network
     from addersim.program import Program
     from addersim.quantization.rules import Quantization
@@ -26,7 +28,10 @@ NO_IMAGES = "none: operations, words and cycles follow from the shapes alone"
 
 
 def run(
-    networks: Annotated[list[str], typer.Argument(metavar="NETWORK...", help="Bundled names, saved files or architectures.")],
+    networks: Annotated[
+        list[str],
+        typer.Argument(metavar="NETWORK...", help="Bundled names, saved files, architectures, or SCALE-Sim's topologies."),
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the page and the tables.")] = Path("report"),
     data: options.Data = None,
     root: options.Root = None,
@@ -53,7 +58,7 @@ def run(
 
     Without images (--data none, or a network that takes others than the package has) the page has no accuracies.
     """
-    from addersim.model_zoo import load_network_or_program
+    from addersim.model_zoo import load
 
     chosen = options.datapaths(datapath, circuit)
     how = options.quantization(
@@ -69,15 +74,16 @@ def run(
         calibration=calibration,
         correction=correction,
     )
-    loaded = [load_network_or_program(name) for name in networks]  # all of them before the first hour of work
-    options.check_computed(chosen, loaded, how)
+    loaded = [load(name) for name in networks]  # all of them before the first hour of work
+    if chosen:
+        options.check_used(chosen, [counted(one, how, chosen) for one in loaded])
     tables = options.multipliers(multiplier)
-    results = [result_of(network, how, data, root, limit, accelerator, table, threads, tables) for network in loaded]
+    results = [result_of(one, how, data, root, limit, accelerator, table, threads, tables, chosen) for one in loaded]
     finish(results, output, "addersim report", json)
 
 
 def result_of(
-    network: Network | Program,
+    network: Network | Program | Topology,
     how: Quantization,
     data: str | None,
     root: Path | None,
@@ -86,14 +92,17 @@ def result_of(
     table: str,
     threads: int | None = None,
     multipliers: Mapping[str, MultiplierTable] = MappingProxyType({}),
+    datapaths: Sequence[str] = (),
 ) -> Result:
-    """One network, simulated and priced; or counted and priced, where there are no images."""
+    """One network, simulated and priced; or counted and priced, where there are no images or no weights."""
     from addersim.datasets.find import NO_DATA, default_data
+    from addersim.frontends.scalesim.topology import Topology
     from addersim.results.result import evaluate
 
-    if data == NO_DATA or (data is None and default_data(network) == NO_DATA):
-        counted = options.counts(network, how, multipliers=multipliers)
-        return evaluate(counted, accelerator, table, name=network.name, notes={**network.metadata, "images": NO_IMAGES})
+    if isinstance(network, Topology) or data == NO_DATA or (data is None and default_data(network) == NO_DATA):
+        about = {} if isinstance(network, Topology) else network.metadata
+        trace = counted(network, how, datapaths, multipliers)
+        return evaluate(trace, accelerator, table, name=network.name, notes={**about, "images": NO_IMAGES})
     program, simulation, test, calibrated = simulated(network, how, data, root, limit, multipliers, threads=threads)
     notes = {**program.metadata, "data": test.images.name, "calibration": calibrated}
     return evaluate(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from addersim.errors import ConfigError
 from addersim.format_quantity import how_many
 from addersim.inputs.limits import BATCH, IMAGES, JOBS
 from addersim.inputs.opening import STANDARD
+from addersim.inputs.text import did_you_mean
 from addersim.tabular import percent
 
 if TYPE_CHECKING:
@@ -126,11 +128,11 @@ def make_study(what: Sequence[str], axes: dict[str, str | None], others: dict[st
     import msgspec
 
     from addersim.config import make_record
-    from addersim.exploration.sweeps.study import Study, load_study, study_names
+    from addersim.exploration.sweeps.study import Study, load_study
 
     given: dict[str, Any] = {key: _values(key, text) for key, text in axes.items() if text is not None}
     given |= {key: value for key, value in others.items() if value is not None}
-    if not what or (len(what) == 1 and (what[0] in study_names() or what[0].endswith(".toml") or what[0] == STANDARD)):
+    if not what or (len(what) == 1 and _is_study(what[0])):
         found = msgspec.to_builtins(load_study(what[0] if what else DEFAULT))
         if {"bits", "weight_bits", "activation_bits"} & given.keys():
             found = {key: value for key, value in found.items() if key not in ("bits", "weight_bits", "activation_bits")}
@@ -141,6 +143,16 @@ def make_study(what: Sequence[str], axes: dict[str, str | None], others: dict[st
     if (ends := given.pop("ends", None)) is not None:
         found["quantization"] = found.get("quantization", {}) | {"ends_bits": ends}
     return make_record(found | given, Study, "options")
+
+
+def _is_study(name: str) -> bool:
+    """Whether a name is that of a study, or of none but nearly, so that it is the studies that are listed."""
+    from addersim.exploration.sweeps.study import study_names
+
+    studies = study_names()
+    if name in studies or name.endswith(".toml") or name == STANDARD:
+        return True
+    return bool(did_you_mean(name, studies)) and not os.path.lexists(name)
 
 
 def _values(key: str, text: str) -> Any:

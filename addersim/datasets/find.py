@@ -11,6 +11,7 @@ from addersim.datasets.registry import DATASETS, load
 from addersim.errors import DataError
 from addersim.format_quantity import how_many
 from addersim.inputs.limits import shown
+from addersim.inputs.text import did_you_mean
 
 __all__ = ["CALIBRATION_IMAGES", "DEFAULT", "NO_DATA", "default_data", "find_images"]
 
@@ -65,7 +66,8 @@ def find_images(
     if root is not None:
         raise DataError(f"root: {shown(str(root))} is a folder of a known set's files, and {shown(name)} is no known set")
     if not os.path.lexists(name):
-        raise DataError(f"data: {shown(name)} is not known; known: {', '.join(DATASETS)}; nor is there such a file or folder")
+        known = f"known: {', '.join(DATASETS)}; nor is there such a file or folder{did_you_mean(name, DATASETS)}"
+        raise DataError(f"data: {shown(name)} is not known; {known}")
     return load_own(name, network, split, limit)
 
 

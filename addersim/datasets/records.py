@@ -15,7 +15,7 @@ from addersim.datasets.readers import Bytes
 from addersim.errors import DataError
 from addersim.inputs.limits import IMAGES
 
-__all__ = ["Dataset", "Images", "Split"]
+__all__ = ["Dataset", "Images", "Split", "pixels_and_labels"]
 
 
 Split = Literal["train", "test"]
@@ -89,6 +89,13 @@ class Images:
         number = IMAGES.check(limit, f"{self.name}: limit", DataError)
         labels = None if self.labels is None else self.labels[:number]
         return Images(self.name, self.pixels[:number], labels, self.classes)
+
+
+def pixels_and_labels(images: Any, labels: Any = None) -> tuple[Any, Any]:
+    """Arrays of images and labels, from arrays or from `Images`; labels that are given beside these go before its own."""
+    if not isinstance(images, Images):
+        return images, labels
+    return images.pixels, images.labels if labels is None else labels
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import numpy as np
 from addersim.datasets.layouts import cifar_layout, embedded_layout, folder_layout, idx_layout
 from addersim.datasets.records import Dataset, Images, Split
 from addersim.errors import DataError
+from addersim.inputs.text import did_you_mean
 
 __all__ = ["DATASETS", "load", "read"]
 
@@ -55,7 +56,7 @@ def load(name: str, root: str | Path | None = None, split: Split = "test", limit
     ((3, 1, 28, 28), ['ankle boot', 'pullover', 'trouser'])
     """
     if name not in DATASETS:
-        raise DataError(f"data set: {name!r} is not known; known: {', '.join(DATASETS)}")
+        raise DataError(f"data set: {name!r} is not known; known: {', '.join(DATASETS)}{did_you_mean(name, DATASETS)}")
     return read(DATASETS[name], root, split, limit)
 
 

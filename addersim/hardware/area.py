@@ -21,7 +21,7 @@ from typing import Literal, NamedTuple, cast
 
 from addersim.arithmetic.datapaths import DATAPATHS
 from addersim.arithmetic.ops import sum_by_key
-from addersim.errors import PriceError
+from addersim.errors import PriceError, check_kind
 from addersim.format_quantity import AREA_UNITS, quantity
 from addersim.hardware.accelerator import Accelerator, Buffer
 from addersim.hardware.dataflow.stationary import systolic_dataflow
@@ -198,6 +198,7 @@ def estimate_area(
     >>> [round(estimate_area(trace, "systolic-16x16").element_um2) for trace in (adder, conv)]
     [747, 1256]
     """
+    check_kind(trace, Trace, "estimate_area: trace", "addersim.count(program) gives one")
     machine = accelerator if isinstance(accelerator, Accelerator) else load_accelerator(accelerator)
     figures = with_multiplier(table if isinstance(table, EnergyTable) else load_table(table), trace.layers)
     parts: list[AreaPart] = []

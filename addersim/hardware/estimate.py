@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import get_args
 
-from addersim.errors import HardwareError
+from addersim.errors import HardwareError, check_kind
 from addersim.hardware.accelerator import Accelerator, Objective
 from addersim.hardware.batches import Parts
 from addersim.hardware.cost import Compat, Cost
@@ -71,6 +71,7 @@ def estimate(
     HardwareError
         The table lacks a needed unit energy, a memory is too small, or the trace contradicts itself.
     """
+    check_kind(trace, Trace, "estimate: trace", "addersim.count(program) gives one, and addersim.simulate(...).trace")
     _one_of("objective", objective, get_args(Objective))
     _one_of("compat", compat, get_args(Compat))
     machine = accelerator if isinstance(accelerator, Accelerator) else load_accelerator(accelerator)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import unicodedata
+from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["cell", "one_line", "plain_json", "printable"]
+__all__ = ["cell", "did_you_mean", "one_line", "plain_json", "printable"]
 
 _FORMULA = tuple("=+-@\t\r＝＋－＠")  # noqa: RUF001  # the wide ones count in some languages of spreadsheets
 _BEYOND = re.compile("[^\n -~]")
+_LONGEST_NAME = 100
 _SPACE = "Zs"
 """Category of no-break and wide spaces, which do nothing but stand there."""
 
@@ -68,3 +71,18 @@ def cell(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     return ("'" if value.startswith(_FORMULA) else "") + printable(value)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The end of a message about a name that is not known: the nearest of those that are, empty where none is near.
+
+    Examples
+    --------
+    >>> did_you_mean("lenet5-ader", ["lenet5-adder", "lenet5-conv"])
+    '; did you mean lenet5-adder?'
+    >>> did_you_mean("resnet", ["mnist"])
+    ''
+    """
+    plain = {one.lower(): one for one in known}
+    near = difflib.get_close_matches(name[:_LONGEST_NAME].lower(), plain, n=1, cutoff=0.7)
+    return f"; did you mean {plain[near[0]]}?" if near else ""

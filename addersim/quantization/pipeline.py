@@ -14,8 +14,11 @@ from addersim import kernels
 from addersim.arithmetic.arithmetics import ARITHMETICS
 from addersim.arithmetic.fixed import FixedFormat
 from addersim.arithmetic.multiplier import MultiplierTable
-from addersim.errors import QuantizationError
+from addersim.datasets.records import Images as ImageSet
+from addersim.datasets.records import pixels_and_labels
+from addersim.errors import QuantizationError, check_kind
 from addersim.images import Images, check_images
+from addersim.inputs.text import did_you_mean
 from addersim.layers import Affine, AnyIntegerLayer, IntegerLayer, IntegerWindow, Plan, Window
 from addersim.network import INPUT, Network, walk
 from addersim.program import SIGNED_INPUT, Program
@@ -51,7 +54,7 @@ Array = npt.NDArray[Any]
 
 def quantize(
     network: Network,
-    images: Images | None,
+    images: Images | ImageSet | None,
     how: Quantization = Quantization(),  # noqa: B008  # frozen
     *,
     multiplier: MultiplierTable | None = None,
@@ -63,8 +66,8 @@ def quantize(
     network
         Trained network.
     images
-        Calibration images as `Network.values` takes them; a few hundred are enough. None makes a program that can only be
-        counted: its formats have the right widths and arbitrary scales.
+        Calibration images as `Network.values` takes them, or `addersim.Images`; a few hundred are enough. None makes a program
+        that can only be counted: its formats have the right widths and arbitrary scales.
     how
         Bit widths and rules.
     multiplier
@@ -78,8 +81,12 @@ def quantize(
     NetworkError
         Where an accumulator said to be exact is too narrow for a layer.
     """
+    check_kind(
+        network, Network, "quantize: network", "addersim.load(name) gives one by name or file, addersim.lower a module's"
+    )
+    check_kind(how, Quantization, "quantize: how", "such as addersim.Quantization(weight_bits=6, activation_bits=6)")
     check_layer_names(how, network)
-    return quantize_prepared(prepare(network, images, how.fold_batch_norm), how, multiplier=multiplier)
+    return quantize_prepared(prepare(network, pixels_and_labels(images)[0], how.fold_batch_norm), how, multiplier=multiplier)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +241,9 @@ def check_layer_names(how: Quantization, network: Network) -> None:
     known = dict.fromkeys(layer.name for layer in network.layers if isinstance(layer, Window))
     for name in how.layers:
         if name not in known:
-            raise QuantizationError(f"layers.{name}: no window layer has this name; known: {', '.join(known)}")
+            raise QuantizationError(
+                f"layers.{name}: no window layer has this name; known: {', '.join(known)}{did_you_mean(name, known)}"
+            )
 
 
 def _nominal_samples(network: Network) -> dict[str, Sample]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from addersim.errors import ConfigError
+from addersim.errors import ConfigError, check_kind
 from addersim.format_quantity import ENERGY_UNITS, quantity
 from addersim.results.comparison_text import headline
 from addersim.results.contrast import Contrast, time_ms_per_image
@@ -123,6 +123,8 @@ def compare(results: Sequence[Result]) -> Comparison:
     lenet5-conv       531.1  1.122  0.01656               1     1.036
     energy 473.2 nJ, energy ratio 1.12, time ratio 1
     """
+    for result in results:
+        check_kind(result, Result, "compare: results", "addersim.evaluate(trace, accelerator) gives one")
     names = [result.name for result in results]
     if not names:
         raise ConfigError("compare: no results; give at least one")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
-from addersim.errors import NetworkError
+from addersim.errors import NetworkError, check_kind
 from addersim.format_quantity import AREA_UNITS, quantity
 from addersim.hardware.accelerator import Accelerator, Objective
 from addersim.hardware.area import AREA_TABLE, Area, estimate_area
@@ -172,6 +172,7 @@ def evaluate(
     >>> found.name, found.cost.table, found.area.elements
     ('lenet5-adder', 'horowitz-45nm', 256)
     """
+    check_kind(trace, Trace, "evaluate: trace", "addersim.count(program) gives one, and addersim.simulate(...).trace")
     machine = accelerator if isinstance(accelerator, Accelerator) else load_accelerator(accelerator)
     prices = table if isinstance(table, EnergyTable) else load_table(table)
     others = (name for name in table_names() if name != prices.name)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from addersim.errors import NetworkError
+from addersim.inputs.text import did_you_mean
 from addersim.train.architectures.addernet import BasicBlock, Bottleneck, LeNet5, ResNet, VGGSmall
 from addersim.train.architectures.densenet import DenseNetBC
 from addersim.train.architectures.ghostnet import GhostNet
@@ -188,7 +189,7 @@ def build(
     torch.Size([2, 10])
     """
     if name not in ARCHITECTURES:
-        raise NetworkError(f"architecture: {name!r} is not known; known: {KNOWN}")
+        raise NetworkError(f"architecture: {name!r} is not known; known: {KNOWN}{did_you_mean(name, ARCHITECTURES)}")
     found = ARCHITECTURES[name]
     if ends not in (None, *get_args(Ends)):
         raise NetworkError(f"{name}: ends {ends!r} is not one of {', '.join(get_args(Ends))}")

@@ -13,6 +13,7 @@ from addersim.config import make_record, parse_toml, resolve_text
 from addersim.datasets.registry import DATASETS
 from addersim.errors import ConfigError
 from addersim.inputs.limits import EPOCHS, IMAGES, NORM_BATCHES, SEED, TRAINING_BATCH
+from addersim.inputs.text import did_you_mean
 from addersim.train.architectures.layers import Ends
 from addersim.train.models import ARCHITECTURES, KNOWN
 from addersim.train.nn import LAYERS, Gradient
@@ -99,9 +100,11 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     def __post_init__(self) -> None:
         if self.architecture not in ARCHITECTURES:
-            raise ConfigError(f"architecture: {self.architecture!r} is not known; known: {KNOWN}")
+            near = did_you_mean(self.architecture, ARCHITECTURES)
+            raise ConfigError(f"architecture: {self.architecture!r} is not known; known: {KNOWN}{near}")
         if self.data not in DATASETS:
-            raise ConfigError(f"data: {self.data!r} is not known; known: {', '.join(DATASETS)}")
+            near = did_you_mean(self.data, DATASETS)
+            raise ConfigError(f"data: {self.data!r} is not known; known: {', '.join(DATASETS)}{near}")
         found, given = ARCHITECTURES[self.architecture], DATASETS[self.data].shape
         if not found.takes(given):
             raise ConfigError(

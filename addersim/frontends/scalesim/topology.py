@@ -33,7 +33,7 @@ from addersim.config import read_text
 from addersim.errors import AddersimWarning, ConfigError, NetworkError
 from addersim.inputs.limits import Limit
 from addersim.inputs.opening import source
-from addersim.inputs.text import printable
+from addersim.inputs.text import did_you_mean, printable
 from addersim.layers import IntegerWindow
 from addersim.quantization.rules import Quantization
 from addersim.trace import Convention, LayerTrace, MatrixWork, Operand, Trace, find_convention
@@ -135,7 +135,8 @@ def topology_trace(
     billed = find_convention(convention)
     known = [layer.name for layer in topology.layers]
     if unknown := sorted(set(rules.layers) - set(known)):
-        raise ConfigError(f"layers.{unknown[0]}: no such layer; known: {', '.join(known[:10])}{', ...' * (len(known) > 10)}")
+        first = f"{', '.join(known[:10])}{', ...' * (len(known) > 10)}{did_you_mean(unknown[0], known)}"
+        raise ConfigError(f"layers.{unknown[0]}: no such layer; known: {first}")
     rules = rules.for_windows(known)
     layers = tuple(_layer_trace(layer, datapath, rules, billed) for layer in topology.layers)
     return Trace(topology.name, billed, layers)

@@ -44,6 +44,7 @@ from addersim.hardware.prices.row import CONTENTS, EnergyRow, Quantity
 from addersim.hardware.prices.rules import RULES, SURFACES, Span
 from addersim.hardware.prices.table import EnergyTable
 from addersim.inputs.limits import read_number
+from addersim.inputs.text import did_you_mean
 
 __all__ = ["TABLE_COLUMNS", "load_table", "parse_table", "table_names"]
 
@@ -92,9 +93,9 @@ def parse_table(text: str, name: str, where: str) -> EnergyTable:
         if missing := [column for column in TABLE_COLUMNS if column not in header]:
             raise ConfigError(f"{where}: column {missing[0]!r} is missing; needs {', '.join(TABLE_COLUMNS)}")
         if unknown := [column for column in header if column not in TABLE_COLUMNS + OPTIONAL or header.count(column) > 1]:
-            raise ConfigError(
-                f"{where}: unknown or repeated column {unknown[0]!r}; known: {', '.join(TABLE_COLUMNS + OPTIONAL)}"
-            )
+            known = TABLE_COLUMNS + OPTIONAL
+            near = did_you_mean(unknown[0], () if unknown[0] in known else known)
+            raise ConfigError(f"{where}: unknown or repeated column {unknown[0]!r}; known: {', '.join(known)}{near}")
         rows = tuple(
             _row(fields, header, f"{where}: line {reader.line_num}", reader.line_num) for fields in reader if any(fields)
         )

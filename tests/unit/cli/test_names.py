@@ -1,0 +1,67 @@
+"""Names that are nearly right, the version, and topologies wherever a network's shapes are enough."""
+
+from pathlib import Path
+
+import pytest
+
+import addersim
+from tests.unit.cli.test_cli import document, refused, run
+
+COLUMNS = "Layer name, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, Num Filter, Strides,"
+TOPOLOGY = f"{COLUMNS}\nc1,16,16,3,3,8,16,1,\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "near"),
+    [
+        (("estimate", "lenet5-ader"), "lenet5-adder"),
+        (("count", "resnet20-addr"), "resnet20-adder"),
+        (("count", "mobilenetv2-x0.35-cifar-ader"), "mobilenetv2-x0.35-cifar-adder"),
+        (("estimate", "lenet5-adder", "--accelerator", "Systolic-16X16"), "systolic-16x16"),
+        (("estimate", "lenet5-adder", "--table", "horowitz-45"), "horowitz-45nm"),
+        (("simulate", "lenet5-adder", "--data", "fashionmnist"), "fashion-mnist"),
+        (("simulate", "lenet5-adder", "--layer", "con1=4/4"), "conv1"),
+        (("simulate", "lenet5-adder", "--datapath", "l1-1c1"), "l1-1c1a"),
+        (("sweep", "bit-width"), "bit-widths"),
+        (("list", "network"), "networks"),
+        (("train", "lenet5-mnis", "--probe", "variance"), "lenet5-mnist"),
+    ],
+)
+def test_the_nearest_name_is_told(arguments, near):
+    assert refused(*arguments).rstrip().endswith(f"did you mean {near}?")
+
+
+def test_a_misspelt_key_and_column_of_a_file(tmp_path):
+    (tmp_path / "mine.toml").write_text('name = "mine"\nclock_mz = 500\n')
+    assert "did you mean clock_mhz?" in refused("check", tmp_path / "mine.toml")
+    rows = (Path(addersim.__file__).parent / "data/energy/aladdin-cacti-45nm.csv").read_text()
+    (tmp_path / "mine.csv").write_text(rows.replace("device", "devise", 1))
+    assert "did you mean device?" in refused("estimate", "lenet5-adder", "--table", tmp_path / "mine.csv")
+
+
+def test_far_names_get_no_guess():
+    assert "did you mean" not in refused("estimate", "lenet5-adder", "--accelerator", "tpu")
+
+
+def test_the_version_and_completion():
+    assert run("--version")[:2] == (0, f"addersim {addersim.__version__}\n")
+    assert "--install-completion" in run("--help")[1]
+
+
+def test_a_topology_is_a_design_for_each_datapath(tmp_path):
+    (tmp_path / "net.csv").write_text(TOPOLOGY)
+    found = document("compare", tmp_path / "net.csv", "lenet5-adder", "--datapath", "mac,l1-2a")
+    assert [one["name"] for one in found["results"]] == ["net, mac", "net, l1-2a", "lenet5-adder"]
+    mac, adder, _ = ({layer["datapath"] for layer in one["cost"]["layers"]} for one in found["results"])
+    assert (mac, adder) == ({"mac"}, {"l1-2a"})
+    alone = document("estimate", tmp_path / "net.csv", "--datapath", "l1-2a")
+    assert found["results"][1]["cost"]["energy_pj"] == alone["energy_pj"]
+
+
+def test_a_topology_has_a_page(tmp_path):
+    (tmp_path / "net.csv").write_text(TOPOLOGY)
+    found = document("report", tmp_path / "net.csv", "--datapath", "l1-2a", "--bits", 6, "--output", tmp_path / "page")
+    (result,) = found["results"]
+    assert result["cost"]["layers"][0]["datapath"] == "l1-2a"
+    assert (tmp_path / "page" / "index.html").stat().st_size
+    assert "takes one for all its layers" in refused("report", tmp_path / "net.csv", "--datapath", "mac,l1-2a")
