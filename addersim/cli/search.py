@@ -16,7 +16,7 @@ from addersim.tabular import percent
 if TYPE_CHECKING:
     from addersim.exploration.bit_search import BitSearch
     from addersim.hardware import Cost
-    from addersim.network import Network
+    from addersim.trace import Trace
 
 
 def run(
@@ -42,6 +42,10 @@ def run(
     accumulator: options.AccumulatorText = None,
     datapath: options.Datapath = None,
     circuit: options.Circuit = None,
+    multiplier: Annotated[
+        str | None,
+        typer.Option("--multiplier", metavar="FILE", help="Products of all multiplying layers, from a table, as in simulate."),
+    ] = None,
     calibration: options.Calibration = None,
     weight_rounding: options.WeightRounding = None,
     correction: options.Correction = None,
@@ -49,9 +53,12 @@ def run(
     json: options.Json = False,
 ) -> None:
     """Search per-layer bit widths that take the least energy within an accuracy floor."""
+    from addersim.arithmetic.multiplier_files import load_multiplier
     from addersim.datasets.find import find_images
     from addersim.exploration.bit_search import search_bits
     from addersim.model_zoo import load_network
+    from addersim.quantization.pipeline import quantize
+    from addersim.simulation import count
 
     chosen = options.datapaths(datapath, circuit)
     how = options.quantization(
@@ -65,6 +72,7 @@ def run(
     )
     floats = load_network(network)
     options.check_computed(chosen, [floats], how)
+    products = load_multiplier(multiplier) if multiplier else None
     train = find_images(data, root, floats, "train", images).images
     train.needed_labels("a search")
     with stages() as advance:
@@ -80,11 +88,12 @@ def run(
             trials=trials,
             seed=seed,
             progress=advance,
+            multiplier=products,
         )
     if json:
         print_json(_document(found))
         return
-    _print(floats, found, train.name, out, (accelerator, table))
+    _print(count(quantize(floats, None, found.rules, multiplier=products)), found, train.name, out, (accelerator, table))
 
 
 def _widths(text: str) -> tuple[int, ...]:
@@ -109,12 +118,10 @@ def _document(found: BitSearch) -> dict[str, Any]:
     }
 
 
-def _print(network: Network, found: BitSearch, data: str, out: Path, hardware: tuple[str, str]) -> None:
+def _print(trace: Trace, found: BitSearch, data: str, out: Path, hardware: tuple[str, str]) -> None:
     from addersim.hardware import estimate
-    from addersim.quantization.pipeline import quantize
-    from addersim.simulation import count
 
-    cost = estimate(count(quantize(network, None, found.rules)), *hardware)
+    cost = estimate(trace, *hardware)
     shares = _shares(cost, list(found.rules.layers))
     rows = [
         {
@@ -125,7 +132,7 @@ def _print(network: Network, found: BitSearch, data: str, out: Path, hardware: t
         }
         for name, one in found.rules.layers.items()
     ]
-    print_table(f"{network.name}: widths of least energy, at most {found.floor_points:g} points lost", rows)
+    print_table(f"{trace.name}: widths of least energy, at most {found.floor_points:g} points lost", rows)
     assignments = {f"{bits} bits": one for bits, one in sorted(found.uniform.items(), reverse=True)}
     assignments["search"] = found.best.measured
     measured = how_many(found.measuring_images, "images")

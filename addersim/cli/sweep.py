@@ -50,6 +50,9 @@ def run(
     clip_weights: Annotated[str | None, typer.Option(help="Exact clipping of adder weights: yes,no.")] = None,
     calibration: Annotated[str | None, typer.Option(help="How scales are chosen: mse,percentile,min-max.")] = None,
     correction: Annotated[str | None, typer.Option(help="Statistics that are kept: mean-variance,mean,none.")] = None,
+    multiplier: Annotated[
+        str | None, typer.Option(help="Of multiplying layers: exact, and tables of 256 x 256 products: exact,mul8u.toml.")
+    ] = None,
     accelerator: Annotated[str | None, typer.Option(help="Accelerators: bundled names or TOML files.")] = None,
     table: Annotated[str | None, typer.Option(help="Energy tables: bundled names or CSV files.")] = None,
     batch: Annotated[str | None, typer.Option(help="Images that run as one batch: 1,16.")] = None,
@@ -91,6 +94,7 @@ def run(
         "clip_weights": clip_weights,
         "calibration": calibration,
         "correction": correction,
+        "multiplier": multiplier,
         "accelerator": accelerator,
         "table": table,
         "batch": batch,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from addersim.arithmetic.multiplier import MultiplierTable
 from addersim.datasets.records import Images
 from addersim.errors import ConfigError, QuantizationError
 from addersim.exploration.search_journal import open_journal
@@ -84,6 +85,7 @@ def search_bits(
     trials: int = 50,
     seed: int = 0,
     progress: Callable[[str, int, int], None] | None = None,
+    multiplier: MultiplierTable | None = None,
 ) -> BitSearch:
     """Search per-layer widths that take the least energy and lose at most some points of accuracy.
 
@@ -115,6 +117,8 @@ def search_bits(
         Of the sampler.
     progress
         Called with what is being done, and how many of how many steps are.
+    multiplier
+        Of multiplying layers, as in `quantize`; it takes at most 8 bits.
 
     Raises
     ------
@@ -126,8 +130,8 @@ def search_bits(
     _check(floor_points, trials, seed, bits)
     optuna = _optuna()
     say = progress or (lambda what, done, total: None)
-    judge = Judge(network, images, rules, accelerator, table)
-    digests = record_digest(network), images.digest()
+    judge = Judge(network, images, rules, accelerator, table, multiplier=multiplier)
+    digests = [record_digest(network), images.digest(), *([record_digest(multiplier)] if multiplier else [])]
     inputs = [network.name, rules, list(bits), floor_points, seed, str(accelerator), str(table), *digests]
     Path(folder).mkdir(parents=True, exist_ok=True)
     with alone_in(Path(folder), "search"):

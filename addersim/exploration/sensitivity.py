@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from msgspec.structs import replace
 
+from addersim.arithmetic.multiplier import MultiplierTable
 from addersim.datasets.records import Images
 from addersim.errors import ConfigError, DataError
 from addersim.hardware import Accelerator, EnergyTable, estimate, load_accelerator, load_table
@@ -72,6 +73,8 @@ class Judge:
         Everything but the widths.
     accelerator, table
         As in `estimate`.
+    multiplier
+        Of multiplying layers, as in `quantize`.
     """
 
     def __init__(
@@ -82,13 +85,14 @@ class Judge:
         accelerator: Accelerator | str,
         table: EnergyTable | str,
         calibration: int = 256,
+        multiplier: MultiplierTable | None = None,
     ) -> None:
         if len(images) < 2:
             raise DataError(
                 f"{images.name}: {len(images)} training image; a search needs some to calibrate and some to measure"
             )
         labels = images.needed_labels("a search")
-        self.network, self.rules = network, rules
+        self.network, self.rules, self.multiplier = network, rules, multiplier
         self.calibration = min(calibration, len(images) // 2)
         self.images = len(images) - self.calibration
         self._machine = accelerator if isinstance(accelerator, Accelerator) else load_accelerator(accelerator)
@@ -117,7 +121,7 @@ class Judge:
         """Accuracy and energy of an assignment."""
         key = tuple(widths[name, operand] for name in self.layers for operand in OPERANDS)
         if key not in self._known:
-            program = quantize_prepared(self._prepared, with_widths(self.rules, widths))
+            program = quantize_prepared(self._prepared, with_widths(self.rules, widths), multiplier=self.multiplier)
             found = simulate(program, self._pixels, self._labels).predictions
             right = int((found == self._labels).sum())
             self._known[key] = Measured(

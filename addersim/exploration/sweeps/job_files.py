@@ -35,12 +35,13 @@ Result = TypeVar("Result")
 
 
 class SimulationKey(Struct, frozen=True, forbid_unknown_fields=True, tag="simulation", kw_only=True):
-    """What determines a simulation: SHA-256 of network, images and code, and the rules."""
+    """What determines a simulation: SHA-256 of network, images, multiplier (None: exact) and code, and the rules."""
 
     network: str
     calibration_images: str
     test_images: str
     rules: Quantization
+    multiplier: str | None = None
     code: str
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from addersim.arithmetic.multiplier import MultiplierTable
 from addersim.datasets.records import Images
 from addersim.errors import SweepError
 from addersim.exploration.sweeps.fingerprint import code_digest
@@ -36,11 +38,14 @@ class Subject:
         Its choices on the test images, shape ``(images,)``.
     test
         The test images.
+    multipliers
+        Tables by the names that points use.
     """
 
     prepared: Prepared
     float_predictions: Choices
     test: Images
+    multipliers: Mapping[str, MultiplierTable]
 
 
 def study_network(
@@ -56,12 +61,14 @@ def study_network(
     return name, attempt(run)
 
 
-def simulate_rules(name: str, subject: Subject, rules: Quantization, code: str) -> tuple[str, Simulated | Failed]:
-    """Quantise a network by some rules and run it bit for bit."""
+def simulate_rules(
+    name: str, subject: Subject, rules: Quantization, multiplier: str | None, code: str
+) -> tuple[str, Simulated | Failed]:
+    """Quantise a network by some rules, for a multiplier, and run it bit for bit."""
     _check_code(code)
 
     def run() -> Simulated:
-        program = quantize_prepared(subject.prepared, rules, THREADS)
+        program = quantize_prepared(subject.prepared, rules, THREADS, subject.multipliers.get(multiplier or ""))
         found = simulate(
             program, subject.test.pixels, subject.test.labels, threads=THREADS, float_predictions=subject.float_predictions
         )

@@ -11,13 +11,15 @@ from msgspec.structs import replace
 
 from addersim.arithmetic.arithmetics import ARITHMETICS
 from addersim.arithmetic.datapaths import datapath
+from addersim.arithmetic.multiplier import MultiplierTable
+from addersim.arithmetic.multiplier_files import load_multiplier
 from addersim.datasets.find import find_images
 from addersim.datasets.records import Images
 from addersim.datasets.registry import DATASETS
 from addersim.errors import AddersimError, ConfigError
 from addersim.exploration.sweeps.fingerprint import code_digest
 from addersim.exploration.sweeps.job_files import CostKey, SimulationKey, digest
-from addersim.exploration.sweeps.study import Study, once
+from addersim.exploration.sweeps.study import EXACT, Study, once
 from addersim.hardware.accelerator import Accelerator
 from addersim.hardware.load import load_accelerator
 from addersim.hardware.prices.csv_file import load_table
@@ -50,6 +52,8 @@ class Point:
         How it is quantised, for circuit 2a.
     circuit, clip_weights
         None in a network without adder layers: points that differ in nothing else are one.
+    multiplier
+        Its name in the plan, or ``exact``; None in a network without multiplying layers.
     simulation, cost
         Keys of its jobs.
     """
@@ -59,6 +63,7 @@ class Point:
     rules: Quantization
     circuit: Circuit | None
     clip_weights: bool | None
+    multiplier: str | None
     accelerator: str
     table: str
     simulation: SimulationKey
@@ -75,7 +80,7 @@ class Plan:
         The study.
     points
         In the order of its results.
-    networks, accelerators, tables
+    networks, multipliers, accelerators, tables
         By the names that points use.
     calibration, test
         Images that choose scales, and images that are simulated.
@@ -86,6 +91,7 @@ class Plan:
     study: Study
     points: tuple[Point, ...]
     networks: Mapping[str, Network]
+    multipliers: Mapping[str, MultiplierTable]
     accelerators: Mapping[str, Accelerator]
     tables: Mapping[str, EnergyTable]
     calibration: Images
@@ -108,6 +114,7 @@ def make_plan(study: Study) -> Plan:
         For a network, accelerator, table or image set that does not exist or does not fit, with the study's key.
     """
     networks = _load("networks", study.networks, _trained)
+    multipliers = _multipliers(study, networks)
     accelerators = _load("accelerator", study.accelerator, load_accelerator)
     tables = _load("table", study.table, load_table)
     for name, network in networks.items():
@@ -115,10 +122,10 @@ def make_plan(study: Study) -> Plan:
     _check_datapaths(study, networks.values())
     calibration, test, warned = _images(study, networks)
     points = {
-        (point.network, point.accelerator, point.table, digest(point.cost)): point
-        for point in _points(study, networks, accelerators, tables, (calibration, test))
+        (point.network, point.multiplier, point.accelerator, point.table, digest(point.cost)): point
+        for point in _points(study, networks, multipliers, (accelerators, tables), (calibration, test))
     }
-    return Plan(study, tuple(points.values()), networks, accelerators, tables, calibration, test, warned)
+    return Plan(study, tuple(points.values()), networks, multipliers, accelerators, tables, calibration, test, warned)
 
 
 def _load(key: str, texts: Sequence[str], load: Callable[[str], Loaded]) -> dict[str, Loaded]:
@@ -131,6 +138,22 @@ def _load(key: str, texts: Sequence[str], load: Callable[[str], Loaded]) -> dict
             raise type(error)(f"{key}: {error}") from None
     names = [one.name for _, one in found]  # type: ignore[attr-defined]  # networks, accelerators and tables have names
     return {own if names.count(own) == 1 else text: one for own, (text, one) in zip(names, found, strict=True)}
+
+
+def _multipliers(study: Study, networks: Mapping[str, Network]) -> dict[str, MultiplierTable]:
+    """The tables that a study names, none of which may change nothing."""
+    found = _load("multiplier", [text for text in study.multiplier or () if text != EXACT], load_multiplier)
+    if found and not any(map(_multiplies, networks.values())):
+        raise ConfigError("multiplier: no layer of the networks multiplies, so that it would change nothing")
+    if EXACT in found:
+        raise ConfigError(
+            f"multiplier: a table named {EXACT!r}, which is what having none is called here; give it another name"
+        )
+    return found
+
+
+def _multiplies(network: Network) -> bool:
+    return any(isinstance(layer, Window) and layer.arithmetic == "mac" for layer in network.layers)
 
 
 def _trained(text: str) -> Network:
@@ -185,21 +208,30 @@ def _images(study: Study, networks: Mapping[str, Network]) -> tuple[Images, Imag
 def _points(
     study: Study,
     networks: Mapping[str, Network],
-    accelerators: Mapping[str, Accelerator],
-    tables: Mapping[str, EnergyTable],
+    multipliers: Mapping[str, MultiplierTable],
+    hardware: tuple[Mapping[str, Accelerator], Mapping[str, EnergyTable]],
     images: tuple[Images, Images],
 ) -> Iterator[Point]:
+    accelerators, tables = hardware
     code = code_digest()
     calibration, test = (one.digest() for one in images)
     machines = {name: digest(one) for name, one in accelerators.items()}
     prices = {name: digest(one.rows) for name, one in tables.items()}
     contents = {name: record_digest(one) for name, one in networks.items()}
-    for name, how in itertools.product(networks, list(study.rules())):
+    products = {EXACT: None, **{name: record_digest(one) for name, one in multipliers.items()}}
+    chosen = [name for name in products if name != EXACT or study.multiplier is None or EXACT in study.multiplier]
+    for name, how, multiplier in itertools.product(networks, list(study.rules()), chosen):
+        exact = not _multiplies(networks[name])
         lanes = sorted({layer.arithmetic for layer in networks[name].layers if isinstance(layer, Window)})
         adder, clips = "l1" in lanes, any(ARITHMETICS[name].exact_clip for name in lanes)
         rules = replace(how, circuit=_PLAIN.circuit, clip_weights=how.clip_weights if clips else _PLAIN.clip_weights)
         simulation = SimulationKey(
-            network=contents[name], calibration_images=calibration, test_images=test, rules=rules, code=code
+            network=contents[name],
+            multiplier=None if exact else products[multiplier],
+            calibration_images=calibration,
+            test_images=test,
+            rules=rules,
+            code=code,
         )
         behind, circuit = digest(simulation), how.circuit if adder else None
         for machine, table in itertools.product(machines, prices):
@@ -210,6 +242,7 @@ def _points(
                     rules=rules,
                     circuit=circuit,
                     clip_weights=how.clip_weights if clips else None,
+                    multiplier=None if exact else multiplier,
                     accelerator=machine,
                     table=table,
                     simulation=simulation,

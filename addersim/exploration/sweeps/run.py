@@ -251,7 +251,7 @@ class _Ledger:
 
 def _name(point: Point) -> str:
     """A point's name in a ledger: files of the same content may stand under several names."""
-    return f"{digest(point.cost)} {point.network} {point.accelerator} {point.table}"
+    return f"{digest(point.cost)} {point.network} {point.multiplier} {point.accelerator} {point.table}"
 
 
 def _simulate(ledger: _Ledger, machines: Engine) -> None:
@@ -260,11 +260,11 @@ def _simulate(ledger: _Ledger, machines: Engine) -> None:
     subjects = _subjects(ledger, machines, code)
     pending, quiet = ledger.pending(), Store(ledger.store.folder, lambda _: None)
 
-    def arguments() -> Iterator[tuple[str, Subject, Quantization, str]]:
+    def arguments() -> Iterator[tuple[str, Subject, Quantization, str | None, str]]:
         for simulation in pending:
-            key = ledger.key(simulation)
+            key, point = ledger.key(simulation), ledger.points[simulation][0]
             if ledger.known(key, quiet) is None:
-                yield simulation, subjects[ledger.points[simulation][0].network], key.rules, code
+                yield simulation, subjects[point.network], key.rules, point.multiplier, code
 
     for simulation, outcome in machines.run(simulate_rules, arguments(), tuple(subjects.values())):
         ledger.keep(simulation, outcome)
@@ -287,5 +287,7 @@ def _subjects(ledger: _Ledger, machines: Engine, code: str) -> dict[str, Subject
             for simulation in users[name]:
                 ledger.keep(simulation, outcome)
         else:
-            found[name] = Subject(prepared=outcome[0], float_predictions=outcome[1], test=plan.test)
+            found[name] = Subject(
+                prepared=outcome[0], float_predictions=outcome[1], test=plan.test, multipliers=plan.multipliers
+            )
     return found

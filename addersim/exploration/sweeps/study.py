@@ -19,7 +19,10 @@ from addersim.errors import ConfigError, FormatError
 from addersim.inputs.limits import BATCH, BITS, IMAGES
 from addersim.quantization.rules import Calibration, Circuit, Correction, Quantization
 
-__all__ = ["MOST_POINTS", "Study", "load_study", "read_widths", "study_names"]
+__all__ = ["EXACT", "MOST_POINTS", "Study", "load_study", "read_widths", "study_names"]
+
+EXACT = "exact"
+"""A multiplier that makes no errors, as every multiplying layer has where nobody says."""
 
 MOST_POINTS = 1_000_000
 """Largest grid that is laid out: a slip such as one axis too many is told before it fills the memory."""
@@ -56,6 +59,9 @@ class Study(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         which has one point for all of them.
     calibration, correction
         See `Quantization`.
+    multiplier
+        Of multiplying layers: ``exact``, or the file of a table of 256 x 256 products (`load_multiplier`), with which each
+        channel's statistics are then corrected, see `quantize`. No difference to a network without such layers.
     accelerator, table, batch
         What the facts of a network are priced on; without `batch` each accelerator takes its own. None of them, nor the
         datapath, needs another simulation.
@@ -97,6 +103,7 @@ class Study(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     clip_weights: Annotated[tuple[bool, ...], Meta(min_length=1)] | None = None
     calibration: Annotated[tuple[Calibration, ...], Meta(min_length=1)] | None = None
     correction: Annotated[tuple[Correction, ...], Meta(min_length=1)] | None = None
+    multiplier: Names | None = None
     accelerator: Names = ("systolic-16x16",)
     table: Names = ("horowitz-45nm",)
     batch: Annotated[tuple[Batch, ...], Meta(min_length=1)] | None = None
@@ -118,7 +125,7 @@ class Study(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             raise ConfigError("datapath: circuit is its former name; give one of them")
         for text in self.accumulator or ():
             Accumulator.parse(text)
-        costs = (self.accelerator, self.table, self.batch or (1,))
+        costs = (self.multiplier or (EXACT,), self.accelerator, self.table, self.batch or (1,))
         if (total := math.prod(map(len, (self.networks or (1,), self._widths(), *self._choices(), *costs)))) > MOST_POINTS:
             raise ConfigError(f"{total:,} points; a study has at most {MOST_POINTS:,}")
 
@@ -185,6 +192,7 @@ _AXES = frozenset(
         "clip_weights",
         "calibration",
         "correction",
+        "multiplier",
         "accelerator",
         "table",
         "batch",

@@ -43,7 +43,7 @@ def sweep_frame(folder: str | os.PathLike[str]) -> pd.DataFrame:
         frame = read_frame(path, what, **options)
         if missing := [column for column in _NEEDED if column not in frame]:
             raise DataError(f"{path}: {what}: column {missing[0]!r} is missing")
-        texts = ("circuit", "error")
+        texts = ("circuit", "multiplier", "error")
         frame = frame.assign(**{column: frame[column].astype("string").fillna("") for column in texts if column in frame})
         optimal = pd.Series(False, index=frame.index)
         for _, points in frame.groupby("table"):

@@ -26,6 +26,7 @@ AXES: Mapping[str, str] = MappingProxyType(
         "clip_weights": "weights clipped",
         "calibration": "calibration",
         "correction": "correction",
+        "multiplier": "multiplier",
         "accelerator": "accelerator",
         "table": "energy table",
         "batch": "batch",
@@ -123,6 +124,8 @@ class Points:
         if "clip_weights" in self.axes and not pd.isna(row["clip_weights"]):
             parts.append("weights clipped" if row["clip_weights"] else "weights not clipped")
         parts += [f"{AXES[axis]} {row[axis]}" for axis in ("calibration", "correction") if axis in self.axes]
+        if "multiplier" in self.axes and row["multiplier"]:
+            parts.append(f"multiplier {row['multiplier']}")
         if "accelerator" in self.axes and "accelerator" not in without:
             parts.append(f"on {row['accelerator']}")
         if "batch" in self.axes:
