@@ -11,6 +11,7 @@ from addersim.errors import HardwareError
 from addersim.hardware.arrays import IntLike
 from addersim.inputs.limits import BATCH, SIDE
 from addersim.trace import GROUPS
+from addersim.zeros import RUN_BITS
 
 __all__ = [
     "Accelerator",
@@ -20,6 +21,7 @@ __all__ = [
     "Dram",
     "Objective",
     "RowStationary",
+    "RunLengthCoding",
     "Stored",
     "SystolicArray",
     "VectorUnit",
@@ -90,6 +92,10 @@ class SystolicArray(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         channel), no M weights hold more than N that are not zero store and compute N of each M, and at most N of those that
         remain. A stored weight has the bits of its place in the group beside it; all inputs are still read, and
         what chooses among them is not priced. Other layers run as they are. None: zeros are weights like others.
+    zero_gating
+        Whether an element whose input is zero rests for that tap: its multiplier and adder do not switch, and a row stationary
+        one does not read the weight from its scratchpad. Cycles stay. Of layers whose products of zero are zero alone: in an
+        adder layer ``|0 - w|`` is no less work than any other tap (`zero_savings`).
     """
 
     rows: _Side
@@ -99,6 +105,7 @@ class SystolicArray(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     datapaths: Annotated[tuple[_Text, ...], Meta(min_length=1)] | None = None
     overlapped_folds: bool = False
     sparsity: _Text | None = None
+    zero_gating: bool = False
 
     def __post_init__(self) -> None:
         if self.sparsity is not None:
@@ -234,13 +241,43 @@ class Buffers(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         return memory
 
 
+class RunLengthCoding(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Activations in DRAM as pairs of a run of zeros and the word behind it, as on Eyeriss (JSSC 52(1), 2017, section IV-B).
+
+    What the code would lengthen is stored as it is; weights are, and partial sums.
+
+    Attributes
+    ----------
+    run_bits
+        Width of a run's length: up to 2^n - 1 zeros.
+    word_bits
+        As many whole pairs as it holds lie in a word of this width: three of 5 and 16 bits in 64.
+    """
+
+    run_bits: Annotated[int, Meta(ge=RUN_BITS[0], le=RUN_BITS[-1])] = 5
+    word_bits: _Side = 64
+
+
 class Dram(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """External memory. A bit costs what the energy table says for `kind`, or `energy_pj_per_bit`, given with its `source`."""
+    """External memory.
+
+    Attributes
+    ----------
+    bandwidth_gb_s
+        In 10^9 bytes a second, of reads and writes together.
+    kind
+        Row of the energy table that a bit's energy is taken from.
+    energy_pj_per_bit, source
+        Energy of a bit, given with its source, in place of the table's.
+    run_length_coding
+        How activations are coded there; None: as they are.
+    """
 
     bandwidth_gb_s: _Positive
     kind: _Text = "dram"
     energy_pj_per_bit: _Energy | None = None
     source: _Text | None = None
+    run_length_coding: RunLengthCoding | None = None
 
     def __post_init__(self) -> None:
         if (self.energy_pj_per_bit is None) != (self.source is None):
@@ -264,6 +301,9 @@ class Accelerator(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
         Clock of array, vector unit and buffers.
     batch
         Images that run together unless a call says otherwise.
+    zero_share, zero_share_source
+        Share of zeros among the words of every value that a layer writes and another reads, given with its source: for zero
+        gating and run-length coding where nothing was run that would show it. What a simulation saw comes first.
     """
 
     name: Annotated[str, Meta(min_length=1, max_length=100)]
@@ -275,6 +315,12 @@ class Accelerator(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     vector: VectorUnit
     about: str = ""
     batch: Annotated[int, BATCH.meta] = 1
+    zero_share: Annotated[float, Meta(ge=0, le=1)] | None = None
+    zero_share_source: _Text | None = None
+
+    def __post_init__(self) -> None:
+        if (self.zero_share is None) != (self.zero_share_source is None):
+            raise ValueError("zero_share and zero_share_source come together: a number needs its source")
 
     @property
     def dram_bits_per_cycle(self) -> float:

@@ -22,6 +22,7 @@ from addersim.hardware.residency import residencies
 from addersim.hardware.runs import Runs
 from addersim.hardware.scalesim.compat import scalesim_layer
 from addersim.hardware.sparsity import skipping_zeros
+from addersim.hardware.zero_savings import using_zeros
 from addersim.inputs.limits import BATCH
 from addersim.trace import Trace
 
@@ -69,7 +70,8 @@ def estimate(
     ConfigError
         An accelerator or table that does not exist or does not parse.
     HardwareError
-        The table lacks a needed unit energy, a memory is too small, or the trace contradicts itself.
+        The table lacks a needed unit energy, a memory is too small, or the trace contradicts itself, or does not know the
+        zeros that the accelerator makes use of.
     """
     _one_of("objective", objective, get_args(Objective))
     _one_of("compat", compat, get_args(Compat))
@@ -89,6 +91,7 @@ def estimate(
     if compat == "scalesim":
         layers = tuple(scalesim_layer(layer, machine, images) for layer in trace.layers)
         return _cost(trace, machine, images, "none", layers, (), compat)
+    trace, notes = (trace, ()) if trace.convention == "paper" else using_zeros(trace, machine)
     energies = with_multiplier(table if isinstance(table, EnergyTable) else load_table(table), trace.layers)
     check_energy_stated(energies, trace.layers)
     per_operation = operation_energies(trace.layers, energies)
@@ -102,7 +105,7 @@ def estimate(
         best, batch_parts = _least(runs, images)
         layers = best.layers(batch_parts)
         cost = _cost(trace, machine, images, energies.name, layers, (*used, *best.used), None, batch_parts)
-        return replace(cost, cold_start=best.cold_start())
+        return replace(cost, cold_start=best.cold_start(), known=notes)
     layers = tuple(layer_cost(row, one, images) for row, one in zip(rows, parts, strict=True))
     return _cost(trace, machine, images, energies.name, layers, tuple(used), None)
 

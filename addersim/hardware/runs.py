@@ -43,7 +43,7 @@ class Runs:
         self.leaking_pj = sum(part.energy_pj for part in self.leakage.parts(1))
         self.found: dict[int, tuple[list[TimedLayer], list[list[EnergyPart]]]] = {}
         self.movements: list[MovementEnergy] = []
-        self.summed: dict[int, tuple[float, int, int]] = {}
+        self.summed: dict[int, tuple[float, int, float]] = {}
 
     def together(self, images: int) -> tuple[list[TimedLayer], list[list[EnergyPart]]]:
         """Layers of a number of images together, and their parts of energy, not rounded."""
@@ -75,7 +75,7 @@ class Runs:
             energy, cycles, bits = energy + number * one_energy, cycles + number * one_cycles, bits + number * one_bits
         return objective_value(self.objective or self.machine.array.usual_objective, energy, cycles, bits)
 
-    def totals(self, images: int) -> tuple[float, int, int]:
+    def totals(self, images: int) -> tuple[float, int, float]:
         """Energy, cycles and bits of DRAM of a number of images together."""
         if images not in self.summed:
             rows, parts = self.together(images)

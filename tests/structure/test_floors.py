@@ -29,6 +29,7 @@ FLOORS = {
     "network": 3,
     "program": 3,
     "trace": 3,
+    "zeros": 3,
     "layers": 3,
     "datasets": 3,
     "simulation": 4,
@@ -48,7 +49,7 @@ FLOORS = {
 }
 HARDWARE = (  # the order inside hardware, lowest first
     ("accelerator", "arrays", "even_parts"),
-    ("schedule", "traffic", "cost", "layer_cost", "sparsity", "residency"),
+    ("schedule", "traffic", "cost", "layer_cost", "sparsity", "zero_savings", "residency"),
     ("batches",),
     ("prices",),
     ("dataflow",),
