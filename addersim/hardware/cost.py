@@ -170,7 +170,7 @@ class Cost(Tabular):
         return {bound: part / self.cycles for bound, part in sorted(cycles.items(), key=lambda one: -one[1])}
 
     def energy_by_component(self) -> dict[str, float]:
-        """Energy in pJ by component: ``array``, ``vector``, ``buffer``, ``dram``."""
+        """Energy in pJ by component, of those that there are (`Component`)."""
         return energy_by_component(part for layer in self.layers for part in layer.parts)
 
     def energy_by_part(self) -> dict[tuple[str, str], float]:

@@ -43,9 +43,10 @@ def estimate(
     """Energy and latency of a network on an accelerator.
 
     Energy is that of the trace's operations, of words that move between buffers and array or vector unit, and of words that
-    move to and from DRAM (rules: `traffic`, `schedule`, `residency`, `latency`); and leakage where the table has it (rules:
-    `leakage`, `area`). Not included: registers, wires and control inside a systolic array, the clock tree. A trace in the
-    ``paper`` convention has the energy of its arithmetic alone.
+    move to and from DRAM (rules: `traffic`, `schedule`, `residency`, `latency`); leakage where the table has it (rules:
+    `leakage`, `area`), and idle power where the accelerator states it (`idle`). Not included: registers, wires and control
+    inside a systolic array, the clock tree unless it is stated. What zeros save: `zero_savings`. A trace in the ``paper``
+    convention has the energy of its arithmetic alone.
 
     Parameters
     ----------

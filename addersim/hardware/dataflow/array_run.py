@@ -35,7 +35,7 @@ class Beside:
     energy_pj
         Of all arithmetic of the stage.
     leakage_pj
-        Of the whole accelerator in a cycle.
+        Of the whole accelerator in a cycle, idle power included.
     """
 
     accesses: tuple[Access, ...] = ()

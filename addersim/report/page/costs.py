@@ -23,12 +23,13 @@ def energy(results: Sequence[Result], frames: Frames) -> Section:
     """Energy by component and layer, and what is left of a saving when ever more is counted."""
     priced = [result.name for result in results if result.cost.energy_pj]
     found = set(frames.energy["component"])
-    inside, leaks = "register" in found, "leakage" in found
+    inside, leaks, idles = "register" in found, "leakage" in found, "idle" in found
     text = (
         "Priced are the operations of the array and the vector unit, words that move in and out of "
         f"{'registers and over the network of the array, of ' if inside else ''}the on-chip buffers, and bits that move to "
-        f"and from DRAM{', and leakage where the table has rows for it' if leaks else ''}. Not priced: "
-        f"{'' if inside else 'registers, wires and '}control inside the array, the clock tree"
+        f"and from DRAM{', and leakage where the table has rows for it' if leaks else ''}"
+        f"{', and idle power as accelerators state it' if idles else ''}. Not priced: "
+        f"{'' if inside else 'registers, wires and '}control inside the array, the clock tree{' beyond that' if idles else ''}"
         f"{'' if leaks else ', and leakage, for which the table has no rows'}. "
         "A bar is a window layer (convolution or linear) with what follows it in the pipeline: batch norm, ReLU, residual "
         "addition."

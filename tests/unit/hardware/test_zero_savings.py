@@ -14,6 +14,7 @@ from addersim.arithmetic.datapaths import DATAPATHS
 from addersim.errors import ConfigError, HardwareError
 from addersim.hardware.accelerator import RunLengthCoding
 from addersim.hardware.load import parse_accelerator
+from addersim.hardware.sizing import Aim, fit_elements
 from addersim.hardware.zero_savings import coded_bits
 from addersim.trace import Operand, Trace
 from addersim.zeros import Zeros
@@ -245,6 +246,18 @@ def test_no_objective_is_beaten_by_another(machine, simulated):
     for one, measure in (("energy", "energy_pj"), ("latency", "cycles"), ("dram", "dram_bytes")):
         least = min(getattr(cost, measure) for cost in costs.values())
         assert getattr(costs[one], measure) <= least * (1.05 if machine is ROW else 1 + 1e-9)
+
+
+@pytest.mark.parametrize("goal", ["latency", "energy"])
+def test_an_array_is_sized_with_it(goal, simulated):
+    """Bounds of shapes hold: no shape of as many elements is better."""
+    _, _, trace = simulated
+    machine = using(gating=True, coding=RunLengthCoding(), keep=False)
+    measure = {"latency": "cycles", "energy": "energy_pj"}[goal]
+    found = getattr(priced(trace, fit_elements(machine, 32, trace, Aim(goal))), measure)
+    for rows in (1, 2, 4, 8, 16, 32):
+        shape = with_fields(machine, array=with_fields(machine.array, rows=rows, columns=32 // rows))
+        assert found <= getattr(priced(trace, shape), measure) * (1 + 1e-9)
 
 
 def test_a_stated_share_stands_for_what_nobody_saw():
