@@ -7,7 +7,7 @@ BIN := .venv/bin
 LOWEST := .venv-minimum/bin
 SOURCES := setup.py pyproject.toml $(wildcard ext/*)
 
-.PHONY: demo test test-slow test-minimum sanitize fuzz-kernels fuzz-readers fuzz-lowering mutants bench bench-cuda test-cuda lint clean
+.PHONY: demo docs test test-slow test-minimum sanitize fuzz-kernels fuzz-readers fuzz-lowering mutants bench bench-cuda test-cuda lint clean
 
 demo: .venv/.installed.stamp
 	$(BIN)/addersim demo --output reports/demo
@@ -17,6 +17,10 @@ test: .venv/.test.stamp
 
 test-slow: .venv/.test.stamp
 	$(BIN)/python -m pytest -m slow
+
+# The page of an accelerator file's keys, from the records.
+docs: .venv/.installed.stamp
+	$(BIN)/python -m addersim.hardware.file_keys > docs/accelerator-file.md
 
 sanitize: .venv/.test.stamp
 	$(BIN)/python -m tests.sanitized

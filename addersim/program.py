@@ -21,7 +21,8 @@ from addersim.layers import AnyIntegerLayer, Engine, IntegerAdd, IntegerAffine, 
 from addersim.network import INPUT, check_order, check_shared, count_scores, walk
 from addersim.storage import load_record, save_record
 from addersim.tabular import format_table
-from addersim.trace import Convention, LayerTrace, Observed, Trace, Zeros
+from addersim.trace import Convention, LayerTrace, Observed, Trace
+from addersim.zeros import Zeros
 
 __all__ = ["SIGNED_INPUT", "Prepared", "Program", "image_encoder"]
 
@@ -334,6 +335,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
                     output_format=str(output),
                     observed=(observed or {}).get(layer.name),
                     zeros=tuple([zeros[name] for name in stored]) if zeros else (),
+                    output_zeros=None if zeros is None else zeros.get(layer.name),
                     fused=layer.name in fused,
                     sources=tuple([index[name] for name in stored]),
                 )

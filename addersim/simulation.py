@@ -22,7 +22,8 @@ from addersim.layers import Engine, Run, Value
 from addersim.network import INPUT, Network
 from addersim.program import SIGNED_INPUT, Prepared, Program
 from addersim.tabular import Row, Tabular, layer_rows, percent
-from addersim.trace import Observed, Trace, Zeros, find_convention
+from addersim.trace import Observed, Trace, find_convention
+from addersim.zeros import Zeros, count_zeros, summed_zeros
 
 __all__ = ["LayerError", "Simulation", "check_labels", "count", "simulate"]
 
@@ -330,7 +331,7 @@ class _Run:
             if result.observed:
                 observed[name] = result.observed
             if result.values is not None and name not in self.streamed:
-                zeros[name] = _zeros(result.values)
+                zeros[name] = count_zeros(result.values)
             expected = None if floats is None else floats.take(self.twins[name])
             if expected is not None and result.values is not None:
                 difference = result.values * np.float32(self.values[name].scale) - expected
@@ -347,7 +348,7 @@ class _Run:
         observed = {name: _together([part.observed[name] for part in parts]) for name in parts[0].observed}
         if self.network is not None:
             floats = np.concatenate([part.float_choices for part in parts])
-        zeros = {name: _summed([part.zeros[name] for part in parts]) for name in parts[0].zeros}
+        zeros = {name: summed_zeros([part.zeros[name] for part in parts]) for name in parts[0].zeros}
         squares = {name: np.hstack([part.squares[name] for part in parts]) for name in parts[0].squares}
         sums = {name: (math.fsum(wrong), math.fsum(right)) for name, (wrong, right) in squares.items()}
         errors = tuple(
@@ -392,18 +393,6 @@ def _values(result: Run) -> Array:
     """Codes of a layer that did not stream: one that stands for a float layer, or the last."""
     assert result.values is not None
     return result.values
-
-
-def _zeros(codes: Array) -> Zeros:
-    """Zeros among codes, ``(images, ...)``."""
-    zero = (codes == 0).reshape(len(codes), -1)
-    runs = np.count_nonzero(zero[:, 1:] > zero[:, :-1]) + np.count_nonzero(zero[:, :1])
-    return Zeros(zero.size, int(np.count_nonzero(zero)), int(runs))
-
-
-def _summed(found: Sequence[Zeros]) -> Zeros:
-    """What several batches saw."""
-    return Zeros(*map(sum, zip(*found, strict=True)))
 
 
 def _squares(values: Array) -> npt.NDArray[np.float64]:

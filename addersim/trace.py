@@ -13,6 +13,7 @@ from addersim.errors import NetworkError
 from addersim.format_quantity import compact, first_of
 from addersim.tabular import Row, Tabular, layer_rows
 from addersim.totals import Totals, largest_live
+from addersim.zeros import Zeros
 
 __all__ = ["GROUPS", "Convention", "LayerTrace", "MatrixWork", "Observed", "Operand", "Trace", "Zeros", "find_convention"]
 
@@ -101,10 +102,19 @@ class MatrixWork:
 
 
 class Operand(NamedTuple):
-    """A stream of words of one width that a layer reads or writes for one image (weights: for any number of images)."""
+    """A stream of words of one width that a layer reads or writes for one image (weights: for any number of images).
+
+    Attributes
+    ----------
+    words, bits
+        How many, and their width.
+    coded_bits
+        What a word takes in DRAM, on average, where hardware codes runs of zeros; None: its width.
+    """
 
     words: int
     bits: int
+    coded_bits: float | None = None
 
     @property
     def size_bits(self) -> int:
@@ -133,29 +143,6 @@ class Observed:
     overflowed: int
     outputs: int
     bits_needed: int
-
-
-class Zeros(NamedTuple):
-    """Zeros among the words of one operand, as a run saw them over all its images.
-
-    Attributes
-    ----------
-    words
-        Words in all.
-    zeros
-        Words whose code is zero.
-    runs
-        Zeros in a row, channels first and images apart, count once: `zeros` over `runs` is their mean length.
-    """
-
-    words: int
-    zeros: int
-    runs: int
-
-    @property
-    def share(self) -> float:
-        """Of all words, those that are zero."""
-        return self.zeros / self.words if self.words else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +185,10 @@ class LayerTrace:
         True where a layer before it stores the same weights.
     zeros
         For each of `inputs` the zeros that a run saw in it; empty where only shapes were walked.
+    output_zeros
+        The zeros that a run saw in the stored output; None where it is fused, or only shapes were walked.
+    gated_taps
+        Taps whose circuit does not switch, where hardware gates those of zeros: `operations` has the others alone.
     nonzero
         For each size in `GROUPS`, the most weights of a group that are not zero. Known of multiplying layers with zeros; else
         empty.
@@ -223,6 +214,8 @@ class LayerTrace:
     weights_shared: bool = False
     nonzero: tuple[tuple[int, int], ...] = ()
     zeros: tuple[Zeros, ...] = ()
+    output_zeros: Zeros | None = None
+    gated_taps: int = 0
     multiplier: MultiplierPrice | None = None
 
     def __post_init__(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from addersim.cli.output import alone_on_output, print_json, print_table, say, say_fact
 from addersim.format_quantity import first_of
@@ -17,15 +17,14 @@ if TYPE_CHECKING:
     from addersim.hardware.table_range import EnergyRange
     from addersim.trace import Trace
 
-_COMPONENTS = ("array", "vector", "register", "network", "buffer", "dram", "leakage")
-
 
 def show_range(found: EnergyRange, area: Area, csv: Path | None, json: bool) -> None:
     """Print a range of costs, or its JSON; write its rows where a file is named."""
+    from addersim.hardware.layer_cost import Component
     from addersim.storage import write_rows
 
     priced = {name for cost in found.costs for name in cost.energy_by_component()}
-    rows = [_row(cost, [name for name in _COMPONENTS if name in priced]) for cost in found.costs]
+    rows = [_row(cost, [name for name in get_args(Component) if name in priced]) for cost in found.costs]
     if csv:
         write_rows(csv, rows)
     if alone_on_output(csv, json=json):
@@ -109,7 +108,7 @@ def unpriced(cost: Cost) -> str:
     """What a cost holds no energy for, in words."""
     parts = cost.energy_by_component()
     without = [] if "register" in parts else ["registers and wires inside the array"]
-    without += ["control", "clock tree"]
+    without += ["control", "clock tree" if "idle" not in parts else "clock tree beyond the stated idle power"]
     if "leakage" not in parts:
         return ", ".join((*without, "leakage (no rows for it)"))
     rule = next(used.energy.rule for used in cost.prices if used.what.startswith("leakage"))

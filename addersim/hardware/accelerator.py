@@ -11,6 +11,7 @@ from addersim.errors import HardwareError
 from addersim.hardware.arrays import IntLike
 from addersim.inputs.limits import BATCH, SIDE
 from addersim.trace import GROUPS
+from addersim.zeros import RUN_BITS
 
 __all__ = [
     "Accelerator",
@@ -20,6 +21,7 @@ __all__ = [
     "Dram",
     "Objective",
     "RowStationary",
+    "RunLengthCoding",
     "Stored",
     "SystolicArray",
     "VectorUnit",
@@ -34,6 +36,12 @@ _Text = Annotated[str, Meta(min_length=1)]
 _Side = Annotated[int, SIDE.meta]
 _Positive = Annotated[float, Meta(gt=0, le=1e6)]
 _Energy = Annotated[float, Meta(ge=0, le=1e6)]
+_Power = Annotated[float, Meta(ge=0, le=1e6)]
+
+
+def _check_idle(power_mw: float | None, source: str | None) -> None:
+    if (power_mw is None) != (source is None):
+        raise ValueError("idle_power_mw and idle_source come together: a number needs its source")
 
 
 class RowStationary(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -41,8 +49,10 @@ class RowStationary(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     Attributes
     ----------
-    input_words, weight_words, sum_words, word_bits
-        Scratchpads of a processing element, in words of `word_bits`; narrower operands lie side by side, as many as fit whole.
+    input_words, weight_words, sum_words
+        Scratchpads of a processing element, in words of `word_bits`.
+    word_bits
+        Width of their words; narrower operands lie side by side, as many as fit whole.
     least
         What the mapping of a layer makes least: see `dataflow.row_mapper.row_mapping`.
     """
@@ -75,8 +85,10 @@ class SystolicArray(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     Attributes
     ----------
-    rows, columns, dataflow
-        Size, and what is stationary: the outputs, weights or inputs of a systolic array, or ``row``, rows of all three.
+    rows, columns
+        Size.
+    dataflow
+        What is stationary: the outputs, weights or inputs of a systolic array, or ``row``, rows of all three.
     row_stationary
         Scratchpads and mapping of a row stationary array; only with that dataflow.
     datapaths
@@ -90,6 +102,12 @@ class SystolicArray(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         channel), no M weights hold more than N that are not zero store and compute N of each M, and at most N of those that
         remain. A stored weight has the bits of its place in the group beside it; all inputs are still read, and
         what chooses among them is not priced. Other layers run as they are. None: zeros are weights like others.
+    zero_gating
+        Whether an element whose input is zero rests for that tap: its multiplier and adder do not switch, and a row stationary
+        one does not read the weight from its scratchpad. Cycles stay. Of layers whose products of zero are zero alone: in an
+        adder layer ``|0 - w|`` is no less work than any other tap (`zero_savings`).
+    idle_power_mw, idle_source
+        What the array draws whatever it does, such as its clock tree, given with its source; see `idle`.
     """
 
     rows: _Side
@@ -99,8 +117,12 @@ class SystolicArray(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     datapaths: Annotated[tuple[_Text, ...], Meta(min_length=1)] | None = None
     overlapped_folds: bool = False
     sparsity: _Text | None = None
+    zero_gating: bool = False
+    idle_power_mw: _Power | None = None
+    idle_source: _Text | None = None
 
     def __post_init__(self) -> None:
+        _check_idle(self.idle_power_mw, self.idle_source)
         if self.sparsity is not None:
             read_pattern(self.sparsity)
             if self.dataflow == "row":
@@ -141,8 +163,10 @@ class Buffer(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     Attributes
     ----------
-    capacity_kib, word_bits
-        Size and access width.
+    capacity_kib
+        Size.
+    word_bits
+        Access width.
     banks
         Words that it reads or writes in one cycle, all ports together; they bound latency. Each is a macro of an equal part of
         the capacity (`prices.macros`). None: as many words as are asked for, from one macro.
@@ -234,21 +258,62 @@ class Buffers(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         return memory
 
 
+class RunLengthCoding(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Activations in DRAM as pairs of a run of zeros and the word behind it, as on Eyeriss (JSSC 52(1), 2017, section IV-B).
+
+    What the code would lengthen is stored as it is; weights are, and partial sums.
+
+    Attributes
+    ----------
+    run_bits
+        Width of a run's length: up to 2^n - 1 zeros.
+    word_bits
+        As many whole pairs as it holds lie in a word of this width: three of 5 and 16 bits in 64.
+    """
+
+    run_bits: Annotated[int, Meta(ge=RUN_BITS[0], le=RUN_BITS[-1])] = 5
+    word_bits: _Side = 64
+
+
 class Dram(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """External memory. A bit costs what the energy table says for `kind`, or `energy_pj_per_bit`, given with its `source`."""
+    """External memory.
+
+    Attributes
+    ----------
+    bandwidth_gb_s
+        In 10^9 bytes a second, of reads and writes together.
+    kind
+        Row of the energy table that a bit's energy is taken from.
+    energy_pj_per_bit, source
+        Energy of a bit, given with its source, in place of the table's.
+    run_length_coding
+        How activations are coded there; None: as they are.
+    idle_power_mw, idle_source
+        What it draws whatever is moved, such as its refresh, given with its source; see `idle`.
+    """
 
     bandwidth_gb_s: _Positive
     kind: _Text = "dram"
     energy_pj_per_bit: _Energy | None = None
     source: _Text | None = None
+    run_length_coding: RunLengthCoding | None = None
+    idle_power_mw: _Power | None = None
+    idle_source: _Text | None = None
 
     def __post_init__(self) -> None:
+        _check_idle(self.idle_power_mw, self.idle_source)
         if (self.energy_pj_per_bit is None) != (self.source is None):
             raise ValueError("energy_pj_per_bit and source come together: a number needs its source")
 
 
 class VectorUnit(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The unit for layers that are no matrix product: each lane runs one operation a cycle."""
+    """The unit for layers that are no matrix product.
+
+    Attributes
+    ----------
+    lanes
+        Each runs one operation a cycle.
+    """
 
     lanes: _Side
 
@@ -258,12 +323,22 @@ class Accelerator(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
     Attributes
     ----------
-    name, about, source
-        What it is called, one line for people, and where its numbers come from.
+    name
+        What it is called.
+    about
+        One line for people.
+    source
+        Where its numbers come from.
     clock_mhz
         Clock of array, vector unit and buffers.
     batch
         Images that run together unless a call says otherwise.
+    zero_share, zero_share_source
+        Share of zeros among the words of every value that a layer writes and another reads, given with its source: for zero
+        gating and run-length coding where nothing was run that would show it. What a simulation saw comes first.
+    idle_power_mw, idle_source
+        What the whole draws whatever it does, beside what is stated for array and DRAM and what the energy table has of
+        leakage, given with its source; see `idle`.
     """
 
     name: Annotated[str, Meta(min_length=1, max_length=100)]
@@ -275,6 +350,15 @@ class Accelerator(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     vector: VectorUnit
     about: str = ""
     batch: Annotated[int, BATCH.meta] = 1
+    zero_share: Annotated[float, Meta(ge=0, le=1)] | None = None
+    zero_share_source: _Text | None = None
+    idle_power_mw: _Power | None = None
+    idle_source: _Text | None = None
+
+    def __post_init__(self) -> None:
+        _check_idle(self.idle_power_mw, self.idle_source)
+        if (self.zero_share is None) != (self.zero_share_source is None):
+            raise ValueError("zero_share and zero_share_source come together: a number needs its source")
 
     @property
     def dram_bits_per_cycle(self) -> float:

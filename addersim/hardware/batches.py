@@ -58,8 +58,8 @@ def added(layers: Sequence[tuple[LayerCost, int]]) -> LayerCost:
         weighed = sum(getattr(one, field) * weight for (one, _), weight in zip(layers, weights, strict=True))
         return weighed / sum(weights) if any(weights) else 0.0
 
-    reads = sum_by_key(((one.level, one.operand, one.bits), one.reads * times) for one, times in _accesses(layers))
-    writes = sum_by_key(((one.level, one.operand, one.bits), one.writes * times) for one, times in _accesses(layers))
+    reads = sum_by_key((one._replace(reads=0, writes=0), one.reads * times) for one, times in _accesses(layers))
+    writes = sum_by_key((one._replace(reads=0, writes=0), one.writes * times) for one, times in _accesses(layers))
     energy = sum_by_key(((part.component, part.of), part.energy_pj * number) for one, number in layers for part in one.parts)
     return replace(
         largest,
@@ -68,13 +68,11 @@ def added(layers: Sequence[tuple[LayerCost, int]]) -> LayerCost:
         buffer_cycles=sum(one.buffer_cycles * number for one, number in layers),
         dram_cycles=sum(one.dram_cycles * number for one, number in layers),
         taps=sum(one.taps * number for one, number in layers),
+        gated_taps=sum(one.gated_taps * number for one, number in layers),
         utilisation=on_average("utilisation", "cycles"),
         mapping_efficiency=on_average("mapping_efficiency", "compute_cycles"),
         parts=tuple(EnergyPart(component, of, pj) for (component, of), pj in energy.items()),
-        accesses=tuple(
-            Access(level, operand, reads[level, operand, bits], writes[level, operand, bits], bits)
-            for level, operand, bits in reads
-        ),
+        accesses=tuple(moved._replace(reads=reads[moved], writes=writes[moved]) for moved in reads),
     )
 
 

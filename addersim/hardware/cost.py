@@ -74,6 +74,8 @@ class Cost(Tabular):
         The tool whose printed numbers these are, without energy; None for our own.
     batch_parts
         Parts of the batch that run one after another: images, and how many such parts.
+    known
+        What must be known of the design beside its unit energies, and of which layers (`notes`).
 
     Examples
     --------
@@ -106,6 +108,7 @@ class Cost(Tabular):
     compat: Compat | None = None
     cold_start: ColdStart | None = None
     batch_parts: tuple[tuple[int, int], ...] = ()
+    known: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
     def energy_pj(self) -> float:
@@ -152,8 +155,9 @@ class Cost(Tabular):
         return self.batch * self.clock_mhz * 1e6 / self.cycles if self.cycles else 0.0
 
     def notes(self) -> dict[str, tuple[str, ...]]:
-        """What must be known of unit energies, and of which: outside the table's evidence, memories priced as one."""
-        noted: dict[str, list[str]] = {}
+        """What must be known of unit energies, and of which: outside the table's evidence, memories priced as one; and of
+        layers, what zeros do not save or were not seen."""
+        noted: dict[str, list[str]] = {note: list(layers) for note, layers in self.known}
         for used in self.prices:
             for note in filter(None, used.energy.note.split("; ")):
                 if not used.what.startswith("leakage"):  # its rule names the circuits without a figure
@@ -166,7 +170,7 @@ class Cost(Tabular):
         return {bound: part / self.cycles for bound, part in sorted(cycles.items(), key=lambda one: -one[1])}
 
     def energy_by_component(self) -> dict[str, float]:
-        """Energy in pJ by component: ``array``, ``vector``, ``buffer``, ``dram``."""
+        """Energy in pJ by component, of those that there are (`Component`)."""
         return energy_by_component(part for layer in self.layers for part in layer.parts)
 
     def energy_by_part(self) -> dict[tuple[str, str], float]:

@@ -22,6 +22,7 @@ from addersim.hardware.residency import residencies
 from addersim.hardware.runs import Runs
 from addersim.hardware.scalesim.compat import scalesim_layer
 from addersim.hardware.sparsity import skipping_zeros
+from addersim.hardware.zero_savings import using_zeros
 from addersim.inputs.limits import BATCH
 from addersim.trace import Trace
 
@@ -42,9 +43,10 @@ def estimate(
     """Energy and latency of a network on an accelerator.
 
     Energy is that of the trace's operations, of words that move between buffers and array or vector unit, and of words that
-    move to and from DRAM (rules: `traffic`, `schedule`, `residency`, `latency`); and leakage where the table has it (rules:
-    `leakage`, `area`). Not included: registers, wires and control inside a systolic array, the clock tree. A trace in the
-    ``paper`` convention has the energy of its arithmetic alone.
+    move to and from DRAM (rules: `traffic`, `schedule`, `residency`, `latency`); leakage where the table has it (rules:
+    `leakage`, `area`), and idle power where the accelerator states it (`idle`). Not included: registers, wires and control
+    inside a systolic array, the clock tree unless it is stated. What zeros save: `zero_savings`. A trace in the ``paper``
+    convention has the energy of its arithmetic alone.
 
     Parameters
     ----------
@@ -69,7 +71,8 @@ def estimate(
     ConfigError
         An accelerator or table that does not exist or does not parse.
     HardwareError
-        The table lacks a needed unit energy, a memory is too small, or the trace contradicts itself.
+        The table lacks a needed unit energy, a memory is too small, or the trace contradicts itself, or does not know the
+        zeros that the accelerator makes use of.
     """
     check_kind(trace, Trace, "estimate: trace", "addersim.count(program) gives one, and addersim.simulate(...).trace")
     _one_of("objective", objective, get_args(Objective))
@@ -90,6 +93,7 @@ def estimate(
     if compat == "scalesim":
         layers = tuple(scalesim_layer(layer, machine, images) for layer in trace.layers)
         return _cost(trace, machine, images, "none", layers, (), compat)
+    trace, notes = (trace, ()) if trace.convention == "paper" else using_zeros(trace, machine)
     energies = with_multiplier(table if isinstance(table, EnergyTable) else load_table(table), trace.layers)
     check_energy_stated(energies, trace.layers)
     per_operation = operation_energies(trace.layers, energies)
@@ -103,7 +107,7 @@ def estimate(
         best, batch_parts = _least(runs, images)
         layers = best.layers(batch_parts)
         cost = _cost(trace, machine, images, energies.name, layers, (*used, *best.used), None, batch_parts)
-        return replace(cost, cold_start=best.cold_start())
+        return replace(cost, cold_start=best.cold_start(), known=notes)
     layers = tuple(layer_cost(row, one, images) for row, one in zip(rows, parts, strict=True))
     return _cost(trace, machine, images, energies.name, layers, tuple(used), None)
 

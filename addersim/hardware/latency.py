@@ -55,7 +55,7 @@ def buffer_cycles(accesses: Iterable[Access], buffers: Buffers) -> dict[str, int
     return {name: -(-number // banks[name]) for name, number in words.items() if name in banks}
 
 
-def dram_cycles(bits: int, accelerator: Accelerator) -> int:
+def dram_cycles(bits: float, accelerator: Accelerator) -> int:
     """Cycles in which DRAM moves a number of bits at its full bandwidth."""
     return math.ceil(bits / accelerator.dram_bits_per_cycle)
 

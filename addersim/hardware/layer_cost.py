@@ -48,12 +48,12 @@ class UnitEnergy(NamedTuple):
         return self.rule.partition("; ")[2]
 
 
-Component = Literal["array", "vector", "register", "network", "buffer", "dram", "leakage"]
+Component = Literal["array", "vector", "register", "network", "buffer", "dram", "leakage", "idle"]
 
 
 class EnergyPart(NamedTuple):
     """Energy of one thing in one layer: an operation (array, vector), an operand's movement (register, network, buffer,
-    dram), or what a unit leaks meanwhile (leakage)."""
+    dram), or what a unit leaks, or draws whatever it does, meanwhile (leakage, idle)."""
 
     component: Component
     of: str
@@ -101,6 +101,8 @@ class LayerCost:
         Energy, one part an operation or moved operand.
     accesses
         Words moved, by level and operand.
+    gated_taps
+        Taps whose circuit rests, for their input is zero (`zero_savings`).
     """
 
     name: str
@@ -117,6 +119,7 @@ class LayerCost:
     tiling: Tiling | None
     parts: tuple[EnergyPart, ...]
     accesses: tuple[Access, ...]
+    gated_taps: int = 0
 
     def words(self, level: Level | None = None, operand: Stored | None = None) -> int:
         """Words read and written, of one level and operand or of all."""
@@ -146,7 +149,7 @@ class LayerCost:
     def to_dict(self) -> Row:
         """Plain values, for the whole batch."""
         plain = ("name", "kind", "datapath", "cycles", "bound", "compute_cycles", "buffer_cycles", "dram_cycles")
-        return {key: getattr(self, key) for key in (*plain, "taps", "utilisation", "mapping_efficiency")} | {
+        return {key: getattr(self, key) for key in (*plain, "taps", "gated_taps", "utilisation", "mapping_efficiency")} | {
             "tiling": [loop._asdict() for loop in self.tiling.loops] if self.tiling else None,
             "accesses": [access._asdict() for access in self.accesses],
             "energy_pj": {"total": self.energy_pj} | self.energy_by_component(),

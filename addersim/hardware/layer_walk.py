@@ -145,7 +145,7 @@ class LayerWalk:
             return Facts(None, IDLE, (), parts)
         written = stored_outputs(layer, self.batch)
         read = run.accesses if run else vector_traffic(layer, self.batch, self.inputs_kept(index), self.residency.weights_kept)
-        stored = output_traffic(written, layer.output.bits, index in self.kept) if written else ()
+        stored = output_traffic(written, layer.output.bits, index in self.kept, layer.output.coded_bits) if written else ()
         accesses, done = read + stored, layer.operations.total() * self.batch
         own = LayerCycles.of(run.cycles if run else 0, 0 if run else done, accesses, self.machine)
         return Facts(run, own, accesses, parts + self.movement.parts(accesses))
@@ -185,4 +185,5 @@ def layer_cost(row: TimedLayer, parts: tuple[EnergyPart, ...], batch: int) -> La
         tiling=run.tiling if run else None,
         parts=parts,
         accesses=accesses,
+        gated_taps=layer.gated_taps * batch,
     )

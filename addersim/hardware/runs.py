@@ -10,6 +10,7 @@ from addersim.hardware.accelerator import Accelerator, Objective
 from addersim.hardware.batches import Parts, added, best_parts
 from addersim.hardware.cost import ColdStart
 from addersim.hardware.dataflow.objective import objective_value
+from addersim.hardware.idle import IdlePower
 from addersim.hardware.latency import dram_cycles
 from addersim.hardware.layer_cost import EnergyPart, LayerCost, UnitEnergy, UnitEnergyUsed, on_common_grain
 from addersim.hardware.layer_walk import LayerWalk, TimedLayer, layer_cost
@@ -39,11 +40,11 @@ class Runs:
         self.trace, self.machine, self.residency, self.objective = trace, machine, residency, objective
         self.energies, self.per_operation = energies, per_operation
         self.order = schedule(trace)
-        self.leakage = Leakage(trace, machine, energies)
-        self.leaking_pj = sum(part.energy_pj for part in self.leakage.parts(1))
+        self.standing = (Leakage(trace, machine, energies), IdlePower(machine))
+        self.standing_pj = sum(part.energy_pj for part in self._standing_parts(1))
         self.found: dict[int, tuple[list[TimedLayer], list[list[EnergyPart]]]] = {}
         self.movements: list[MovementEnergy] = []
-        self.summed: dict[int, tuple[float, int, int]] = {}
+        self.summed: dict[int, tuple[float, int, float]] = {}
 
     def together(self, images: int) -> tuple[list[TimedLayer], list[list[EnergyPart]]]:
         """Layers of a number of images together, and their parts of energy, not rounded."""
@@ -52,12 +53,12 @@ class Runs:
             movement = MovementEnergy(self.machine, self.energies, LayersNeeding(self.trace.layers, self.order, kept))
             walk = LayerWalk(
                 self.trace.layers, self.order, kept, self.residency, images, self.per_operation, movement, self.objective,
-                self.leaking_pj,
+                self.standing_pj,
             )  # fmt: skip
             rows = walk.rows()
             parts = [row.facts.parts for row in rows]
-            if self.leakage.power_uw:
-                parts = [one + self.leakage.parts(row.cycles) for one, row in zip(parts, rows, strict=True)]
+            if self.standing_pj:
+                parts = [one + self._standing_parts(row.cycles) for one, row in zip(parts, rows, strict=True)]
             self.movements.append(movement)
             self.found[images] = rows, parts
         return self.found[images]
@@ -75,7 +76,7 @@ class Runs:
             energy, cycles, bits = energy + number * one_energy, cycles + number * one_cycles, bits + number * one_bits
         return objective_value(self.objective or self.machine.array.usual_objective, energy, cycles, bits)
 
-    def totals(self, images: int) -> tuple[float, int, int]:
+    def totals(self, images: int) -> tuple[float, int, float]:
         """Energy, cycles and bits of DRAM of a number of images together."""
         if images not in self.summed:
             rows, parts = self.together(images)
@@ -108,5 +109,10 @@ class Runs:
 
     @property
     def used(self) -> list[UnitEnergyUsed]:
-        """Unit energies of all that moves and leaks, each once."""
-        return [*dict.fromkeys(used for movement in self.movements for used in movement.used), *self.leakage.used]
+        """Unit energies of all that moves, leaks and idles, each once."""
+        moving = dict.fromkeys(used for movement in self.movements for used in movement.used)
+        return [*moving, *(used for one in self.standing for used in one.used)]
+
+    def _standing_parts(self, cycles: int) -> list[EnergyPart]:
+        """What is drawn in a number of cycles, whatever is done."""
+        return [part for one in self.standing for part in one.parts(cycles)]

@@ -97,7 +97,7 @@ def _is_view(layer: LayerTrace) -> bool:
         and layer.work is None
         and not layer.fused
         and len(layer.inputs) == 1
-        and layer.inputs[0] == layer.output
+        and (layer.inputs[0].words, layer.inputs[0].bits) == (layer.output.words, layer.output.bits)
     )
 
 

@@ -7,7 +7,8 @@ array those rows that hold one kernel more. What bounds a layer from below:
 - the array: its folds, each filled as far as it is used (`dataflow.fold_times` without a cut), or the shortest of those of any
   smaller array, for a layer need not use all of it; of a row stationary array its strips with every set in use;
 - DRAM: the bits that the layer moves at least on an array of one element, whose tiles may have any size;
-- energy: arithmetic, what vector layers move, DRAM as before, what the folds read from the memories, and leakage meanwhile.
+- energy: arithmetic, what vector layers move, DRAM as before, what the folds read from the memories, and leakage and idle
+  power meanwhile.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from addersim.hardware.dataflow.stationary import systolic_dataflow
 from addersim.hardware.dataflow.systolic import Folds, fold
 from addersim.hardware.estimate import estimate
 from addersim.hardware.even_parts import largest_parts
+from addersim.hardware.idle import IdlePower
 from addersim.hardware.layer_cost import LayerCost
 from addersim.hardware.leakage import Leakage
 from addersim.hardware.prices.data_movement import MovementEnergy
@@ -139,8 +141,9 @@ def bounds(costs: ShapeCosts, rows: IntArray, columns: IntArray) -> Bounds:
     for layer in trace.layers:
         if layer.work is not None and (moved := folds[layer.work.batched(costs.batch)][1]) is not None:
             energy += _reads_pj(layer, moved, movement)
-    leaking = sum(Leakage(costs.trace, smallest, costs.prices).power_uw.values()) / costs.machine.clock_mhz
-    return Bounds(cycles, (energy + (leaking * cycles if leaking else 0.0)) * _ROUNDING)
+    standing = (Leakage(costs.trace, smallest, costs.prices), IdlePower(smallest))
+    cycle_pj = sum(part.energy_pj for one in standing for part in one.parts(1))
+    return Bounds(cycles, (energy + (cycle_pj * cycles if cycle_pj else 0.0)) * _ROUNDING)
 
 
 def _kernel_rows(work: MatrixWork) -> int:
@@ -186,7 +189,7 @@ def _row_cycles(work: MatrixWork, machine: Accelerator, rows: IntArray, columns:
 def _fixed_pj(layer: LayerCost, row_stationary: bool) -> float:
     """Energy of a layer that the shape does not change, or makes no less."""
     if not layer.taps:
-        return sum(part.energy_pj for part in layer.parts if part.component != "leakage")
+        return sum(part.energy_pj for part in layer.parts if part.component not in ("leakage", "idle"))
     least = ("array",) if row_stationary else ("array", "dram")
     outputs = sum(part.energy_pj for part in layer.parts if (part.component, part.of) == ("buffer", "output"))
     return outputs + sum(part.energy_pj for part in layer.parts if part.component in least)

@@ -89,7 +89,8 @@ class Access(NamedTuple):
 
     Levels are the processing elements' registers, the network between them, the on-chip memories and DRAM. A write to an
     on-chip memory is a fill where DRAM delivers it, a read of the output memory a drain where DRAM takes it. A word over the
-    network counts as one read for each hop.
+    network counts as one read for each hop. `coded_bits` are those that a word takes in DRAM, on average, where runs of zeros
+    are coded there (`zero_savings`); None: `bits`.
     """
 
     level: Level
@@ -97,6 +98,7 @@ class Access(NamedTuple):
     reads: int
     writes: int
     bits: int
+    coded_bits: float | None = None
 
     @property
     def words(self) -> int:
@@ -104,9 +106,9 @@ class Access(NamedTuple):
         return self.reads + self.writes
 
     @property
-    def size_bits(self) -> int:
+    def size_bits(self) -> float:
         """Bits in both directions."""
-        return self.words * self.bits
+        return self.words * (self.bits if self.coded_bits is None else self.coded_bits)
 
 
 def sum_bits(layer: LayerTrace) -> int:
@@ -154,12 +156,14 @@ class ArrayTraffic(NamedTuple):
         return self._replace(weight_fills=self.weight_fills + constants, weight_reads=self.weight_reads + constants)
 
 
-def array_traffic(widths: Widths, words: ArrayTraffic, input_kept: bool, weights_kept: bool = False) -> tuple[Access, ...]:
+def array_traffic(
+    widths: Widths, words: ArrayTraffic, input_kept: bool, weights_kept: bool = False, coded_bits: float | None = None
+) -> tuple[Access, ...]:
     """Reads and writes of a window layer on a systolic array, final outputs not included."""
     input_fills, weight_fills, spilled, input_reads, weight_reads, partial_sums = map(int, words)
     waiting = partial_sums + spilled
     return (
-        *_read("input", input_reads, 0 if input_kept else input_fills, widths.input),
+        *_read("input", input_reads, 0 if input_kept else input_fills, widths.input, coded_bits),
         *_read("weight", weight_reads, 0 if weights_kept else weight_fills, widths.weight),
         Access("buffer", "partial_sum", waiting, waiting, widths.partial_sum),
         Access("dram", "partial_sum", spilled, spilled, widths.partial_sum),
@@ -173,7 +177,7 @@ def vector_traffic(
     traffic: list[Access] = []
     for operand, kept in zip(layer.inputs, inputs_kept, strict=True):
         words = operand.words * batch
-        traffic += _read("input", words, 0 if kept else words, operand.bits)
+        traffic += _read("input", words, 0 if kept else words, operand.bits, operand.coded_bits)
     if layer.weights.words:
         fills = 0 if weights_kept else layer.weights.words
         traffic += _read("weight", layer.weights.words * batch, fills, layer.weights.bits)
@@ -191,22 +195,22 @@ def stored_outputs(layer: LayerTrace, batch: int) -> int:
     return 0 if layer.fused else layer.output.words * batch
 
 
-def output_traffic(words: int, bits: int, kept: bool) -> tuple[Access, ...]:
+def output_traffic(words: int, bits: int, kept: bool, coded_bits: float | None = None) -> tuple[Access, ...]:
     """Writes of final outputs that are stored, and their way to DRAM unless they are kept."""
     if kept:
         return (Access("buffer", "output", 0, words, bits),)
-    return Access("buffer", "output", words, words, bits), Access("dram", "output", 0, words, bits)
+    return Access("buffer", "output", words, words, bits), Access("dram", "output", 0, words, bits, coded_bits)
 
 
 def memory_words(accesses: Iterable[Access], buffers: Buffers) -> dict[str, AnyArray]:
     """Words that each on-chip memory reads and writes; arrays where accesses hold arrays."""
     return sum_by_key(
         (buffers.memory(operand), buffers.of(operand).words(reads, bits) + buffers.of(operand).words(writes, bits))
-        for level, operand, reads, writes, bits in accesses
+        for level, operand, reads, writes, bits, _ in accesses
         if level == "buffer"
     )
 
 
-def _read(operand: Stored, reads: int, fills: int, bits: int) -> list[Access]:
+def _read(operand: Stored, reads: int, fills: int, bits: int, coded_bits: float | None = None) -> list[Access]:
     """Reads from an on-chip memory, and the words that DRAM fills into it before."""
-    return [Access("buffer", operand, reads, fills, bits), Access("dram", operand, fills, 0, bits)]
+    return [Access("buffer", operand, reads, fills, bits), Access("dram", operand, fills, 0, bits, coded_bits)]

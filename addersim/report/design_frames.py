@@ -33,7 +33,7 @@ class DesignRow(NamedTuple):
 
 
 class AccessRow(NamedTuple):
-    """Words of one operand that a layer reads from and writes to one level, for a batch."""
+    """Words of one operand that a layer reads from and writes to one level, for a batch; `kib` is their size, coded or not."""
 
     network: str
     layer: str
@@ -42,6 +42,7 @@ class AccessRow(NamedTuple):
     bits: int
     reads: int
     writes: int
+    kib: float
 
 
 class TableRow(NamedTuple):
@@ -87,7 +88,7 @@ def accesses_frame(results: Sequence[Result]) -> pd.DataFrame:
     return frame_of(
         AccessRow,
         (
-            AccessRow(result.name, layer.name, one.level, one.operand, one.bits, one.reads, one.writes)
+            AccessRow(result.name, layer.name, one.level, one.operand, one.bits, one.reads, one.writes, one.size_bits / 8192)
             for result in results
             for layer in result.cost.layers
             for one in layer.accesses

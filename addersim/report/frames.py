@@ -207,7 +207,9 @@ def _group(used: UnitEnergyUsed) -> str:
         return used.what.partition(" ")[0]
     if used.unit.startswith("word"):
         return "network" if "network" in used.what else "register"
-    return {"bit": "dram", "cycle": "leakage"}.get(used.unit, "buffer")
+    if used.unit == "cycle":
+        return "idle" if used.what.startswith("idle") else "leakage"
+    return "dram" if used.unit == "bit" else "buffer"
 
 
 def kinds(frame: pd.DataFrame) -> pd.Series[str]:

@@ -39,6 +39,7 @@ RESOURCES: Mapping[str, str] = MappingProxyType(
         "buffer": "#009e73",
         "dram": "#e69f00",
         "leakage": "#24292f",
+        "idle": "#8c6d31",
         "none": "#999999",
     }
 )

@@ -23,6 +23,7 @@ COMPONENTS: Mapping[str, str] = MappingProxyType(
         "buffer": "buffers",
         "dram": "DRAM",
         "leakage": "leakage",
+        "idle": "idle power",
         "none": "nothing",
     }
 )

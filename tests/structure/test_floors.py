@@ -29,6 +29,7 @@ FLOORS = {
     "network": 3,
     "program": 3,
     "trace": 3,
+    "zeros": 3,
     "layers": 3,
     "datasets": 3,
     "simulation": 4,
@@ -47,12 +48,12 @@ FLOORS = {
     "__main__": 6,
 }
 HARDWARE = (  # the order inside hardware, lowest first
-    ("accelerator", "arrays", "even_parts"),
-    ("schedule", "traffic", "cost", "layer_cost", "sparsity", "residency"),
+    ("accelerator", "arrays", "even_parts", "file_keys"),
+    ("schedule", "traffic", "cost", "layer_cost", "sparsity", "zero_savings", "residency"),
     ("batches",),
     ("prices",),
     ("dataflow",),
-    ("latency", "area", "leakage", "load", "scalesim"),
+    ("latency", "area", "leakage", "idle", "load", "scalesim"),
     ("estimate", "layer_walk", "runs", "shape_bounds", "shape_search", "sizing", "table_range"),
     ("__init__",),
 )

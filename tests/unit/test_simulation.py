@@ -14,6 +14,7 @@ from addersim.kernels import reference
 from addersim.layers import IntegerWindow
 from addersim.program import Program
 from addersim.simulation import count
+from addersim.zeros import count_zeros
 from tests.unit.networks import images, residual
 
 ACCUMULATORS = (Accumulator(), Accumulator(11, "saturate"), Accumulator(10, "wrap"), Accumulator(24, "saturate"))
@@ -230,8 +231,11 @@ def test_zeros_of_what_layers_read_are_those_of_their_codes(any_network):
             for source, found in zip(layer.sources, layer.zeros, strict=True):
                 rows = codes[names[source + 1]].reshape(7, -1) == 0
                 runs = sum(bool(row[place]) and not (place and row[place - 1]) for row in rows for place in range(len(row)))
-                assert found == (rows.size, rows.sum(), runs), layer.name
-    assert not any(layer.zeros for layer in count(program).layers)
+                assert found[:3] == (rows.size, rows.sum(), runs), layer.name
+                assert found == count_zeros(codes[names[source + 1]]), layer.name
+            written = count_zeros(codes[layer.name])
+            assert layer.output_zeros == (None if layer.fused else written), layer.name
+    assert not any(layer.zeros or layer.output_zeros for layer in count(program).layers)
 
 
 def test_taps_on_zeros_are_those_on_padding_and_those_on_zeros(network):

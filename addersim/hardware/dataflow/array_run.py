@@ -35,7 +35,7 @@ class Beside:
     energy_pj
         Of all arithmetic of the stage.
     leakage_pj
-        Of the whole accelerator in a cycle.
+        Of the whole accelerator in a cycle, idle power included.
     """
 
     accesses: tuple[Access, ...] = ()
@@ -48,12 +48,12 @@ class Beside:
         return replace(self, accesses=self.accesses + accesses)
 
     @property
-    def constant_bits(self) -> int:
+    def constant_bits(self) -> float:
         """Bits of stored constants that DRAM delivers: they are there before the first tile."""
         return sum(one.size_bits for one in self.accesses if one.level == "dram" and one.operand == "weight")
 
     @property
-    def activation_bits(self) -> int:
+    def activation_bits(self) -> float:
         """Bits of activations that DRAM moves: they follow each tile of finished sums."""
         return sum(one.size_bits for one in self.accesses if one.level == "dram" and one.operand != "weight")
 

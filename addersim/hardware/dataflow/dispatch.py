@@ -88,7 +88,7 @@ def _run(layer: LayerTrace, placement: Placement, on_array: LayerOnArray, tiling
     sizes = zip(LOOPS, on_array.sizes, tiling.tile, strict=True)
     loops = [Loop(name, -(-int(size) // tile), tile) for name, size, tile in sizes]
     words = tiling.words.with_constants(unused_weights(layer))
-    accesses = array_traffic(Widths.of(layer), words, placement.input_kept, placement.weights_kept)
+    accesses = array_traffic(Widths.of(layer), words, placement.input_kept, placement.weights_kept, layer.inputs[0].coded_bits)
     array = on_array.array
     filled = mapping_efficiency(on_array.work, array.rows, array.columns, array.systolic)
     moved = tuple(access for access in accesses if access.words)

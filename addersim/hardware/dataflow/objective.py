@@ -7,7 +7,7 @@ memories, DRAM and time with them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -51,14 +51,15 @@ def objective_value(
 
 @dataclass(frozen=True, slots=True)
 class _Operand:
-    """One operand of each layer: the memory that holds it, what a word of that costs, and how its words are packed."""
+    """One operand of each layer: the memory that holds it, what a word of that costs, how its words are packed there, and its
+    bits in DRAM."""
 
     memory: str
     read_pj: FloatArray
     write_pj: FloatArray
     memory_words: FloatArray
     packed: FloatArray
-    bits: FloatArray
+    dram_bits: FloatArray
 
     def words(self, operands: IntOrArray, index: IntArray) -> FloatArray:
         """Words of the memory for a number of operands."""
@@ -84,7 +85,9 @@ class StageCosts:
         buffers = accelerator.buffers
         self._banks = {name: memory.banks for name, memory in buffers.memories().items() if memory.banks is not None}
         fixed = [
-            beside.with_outputs(output_traffic(stored_outputs(layer, batch), layer.output.bits, placement.output_kept))
+            beside.with_outputs(
+                output_traffic(stored_outputs(layer, batch), layer.output.bits, placement.output_kept, layer.output.coded_bits)
+            )
             for (layer, placement), beside in zip(layers, besides, strict=True)
         ]
         self._energy = np.array([one.energy_pj + sum(map(energies.energy_pj, one.accesses)) for one in fixed])
@@ -101,6 +104,10 @@ class StageCosts:
         self._fetched = np.array([not placement.weights_kept for _, placement in layers])
         widths = np.array([Widths.of(layer) for layer, _ in layers]).T
         self._operands = {name: _operand(name, bits, accelerator, energies) for name, bits in zip(_MOVED, widths, strict=True)}
+        coded = [layer.inputs[0].coded_bits for layer, _ in layers]
+        if any(bits is not None for bits in coded):
+            in_dram = np.where([bits is None for bits in coded], widths[0], [bits or 0.0 for bits in coded])
+            self._operands["input"] = replace(self._operands["input"], dram_bits=in_dram)
 
     def load(self, cost: TilingCost, index: IntArray) -> StageLoad:
         """Energy, bits and busy cycles of tilings, by the numbers of their layers."""
@@ -117,7 +124,7 @@ class StageCosts:
         for passed, (read, written, moved) in passing.items():
             operand = self._operands[passed]
             reads, writes = operand.words(read, index), operand.words(written, index)
-            moved_bits = moved * operand.bits[index]
+            moved_bits = moved * operand.dram_bits[index]
             energy = energy + reads * operand.read_pj[index] + writes * operand.write_pj[index] + moved_bits * self._dram_pj
             bits = bits + moved_bits
             if operand.memory in busy:
@@ -133,7 +140,7 @@ class StageCosts:
 
     def streams(self, swept: IntOrArray, index: IntArray) -> Streams:
         """Cycles of DRAM for what tilings move, by what it is for; `swept` are the inputs that one sweep fetches."""
-        bits = {name: operand.bits[index] / self._bandwidth for name, operand in self._operands.items()}
+        bits = {name: operand.dram_bits[index] / self._bandwidth for name, operand in self._operands.items()}
         weight_word = bits["weight"] * self._fetched[index]
         return Streams(
             start=self._start_bits[index] / self._bandwidth + self._constants[index] * weight_word,

@@ -19,7 +19,7 @@ from addersim.hardware.accelerator import Accelerator, Buffers, Objective, Store
 from addersim.hardware.arrays import BoolOrArray, IntOrArray
 from addersim.hardware.dataflow.array_run import ArrayRun, Beside, Placement
 from addersim.hardware.dataflow.capacity import tile_words
-from addersim.hardware.dataflow.row_costs import RowCosts, row_accesses
+from addersim.hardware.dataflow.row_costs import RowCosts, ZerosUsed
 from addersim.hardware.dataflow.row_mapper import Fits, RowArray, check_room, check_row_array, row_mapping
 from addersim.hardware.dataflow.row_stationary import RowMapping, RowShape, count_rows
 from addersim.hardware.prices.data_movement import MovementEnergy
@@ -47,10 +47,12 @@ def run_rows(
     """
     shape, array, widths = row_shape(layer, batch), accelerator.array, Widths.of(layer)
     assert array.row_stationary is not None
-    stored = output_traffic(stored_outputs(layer, batch), layer.output.bits, placement.output_kept)
+    output = layer.output
+    stored = output_traffic(stored_outputs(layer, batch), output.bits, placement.output_kept, output.coded_bits)
     constants = layer.weights.words - shape.geometry.groups * shape.weights
     together, least = (beside or Beside()).with_outputs(stored), objective or array.usual_objective
-    costs = RowCosts(shape, widths, constants, placement, together, accelerator, least, energies)
+    zeros = ZerosUsed(layer.gated_taps * batch, layer.inputs[0].coded_bits)
+    costs = RowCosts(shape, widths, constants, placement, together, accelerator, least, energies, zeros)
     try:
         costs = costs.priced()
     except PriceError:
@@ -59,7 +61,7 @@ def run_rows(
     with _naming(layer, accelerator):
         mapping = _mapping(_elements(accelerator, widths), costs)
     used = mapping.filter_sets * mapping.channel_sets * shape.geometry.kernel[0] * mapping.strip
-    moved = row_accesses(shape, mapping, widths, constants, placement)
+    moved = costs.accesses(mapping)
     accesses = (access._replace(reads=int(access.reads), writes=int(access.writes)) for access in moved)
     return ArrayRun(
         cycles=int(count_rows(shape, mapping).cycles),

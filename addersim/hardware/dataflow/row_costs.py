@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,14 +16,29 @@ from addersim.hardware.dataflow.tile_pipeline import LoopNest, Tile, pipelined_c
 from addersim.hardware.prices.data_movement import MovementEnergy
 from addersim.hardware.traffic import Access, Widths, memory_words
 
-__all__ = ["RowCosts", "row_accesses"]
+__all__ = ["RowCosts", "ZerosUsed", "row_accesses"]
 
 _GROUP, _HELD, _STRIP, _IMAGE, _CHANNEL = range(5)
 _LOOPS = range(5)
 
 
+class ZerosUsed(NamedTuple):
+    """What zeros of a layer's input save: taps for which no weight is read, and bits of a coded word in DRAM, on average."""
+
+    gated_taps: int = 0
+    coded_bits: float | None = None
+
+
+NOTHING = ZerosUsed()
+
+
 def row_accesses(
-    shape: RowShape, mapping: RowMapping, widths: Widths, constants: int, placement: Placement
+    shape: RowShape,
+    mapping: RowMapping,
+    widths: Widths,
+    constants: int,
+    placement: Placement,
+    zeros: ZerosUsed = NOTHING,
 ) -> tuple[Access, ...]:
     """Words at every level, final outputs not included; arrays for arrays of mappings."""
     moved = count_rows(shape, mapping)
@@ -32,7 +48,7 @@ def row_accesses(
     delivered, kernels, added = map(_any, (moved.network_inputs, moved.network_weights, moved.network_sums))
     return (
         Access("register", "input", taps, delivered, widths.input),
-        Access("register", "weight", taps, kernels, widths.weight),
+        Access("register", "weight", taps - zeros.gated_taps, kernels, widths.weight),
         Access("register", "partial_sum", taps, taps, widths.partial_sum),
         Access("network", "input", delivered, 0, widths.input),
         Access("network", "weight", kernels, 0, widths.weight),
@@ -40,7 +56,7 @@ def row_accesses(
         Access("buffer", "input", reads, inputs, widths.input),
         Access("buffer", "weight", constant_reads + constants, fills, widths.weight),
         Access("buffer", "partial_sum", sums, sums, widths.partial_sum),
-        Access("dram", "input", inputs, 0, widths.input),
+        Access("dram", "input", inputs, 0, widths.input, zeros.coded_bits),
         Access("dram", "weight", fills, 0, widths.weight),
     )
 
@@ -64,6 +80,8 @@ class RowCosts:
         Where, and what is to be least.
     energies
         Unit energies; `unit_energies` holds those that matter.
+    zeros
+        What zeros of the input save.
     """
 
     shape: RowShape
@@ -74,12 +92,13 @@ class RowCosts:
     accelerator: Accelerator
     objective: Objective
     energies: MovementEnergy = field(compare=False, repr=False)
+    zeros: ZerosUsed = NOTHING
     unit_energies: tuple[float, ...] = ()
 
     def priced(self) -> RowCosts:
         """With the unit energies that tell two costs apart."""
         units = [
-            one._replace(reads=reads, writes=1 - reads) for one in self._accesses(RowMapping(*(1,) * 7)) for reads in (0, 1)
+            one._replace(reads=reads, writes=1 - reads) for one in self.accesses(RowMapping(*(1,) * 7)) for reads in (0, 1)
         ]
         return replace(self, unit_energies=tuple(float(self.energies.energy_pj(unit)) for unit in units))
 
@@ -93,7 +112,7 @@ class RowCosts:
 
         Where transfers overlap, a bound unless `exact`: at least the busiest resource is waited for.
         """
-        accesses = self._accesses(mapping)
+        accesses = self.accesses(mapping)
         moved = (*accesses, *self.beside.accesses)
         energy: AnyArray = self.beside.energy_pj + sum(self.energies.energy_pj(one) for one in moved)
         bits = sum(one.size_bits for one in moved if one.level == "dram")
@@ -109,8 +128,9 @@ class RowCosts:
         energy = energy + passing * self.beside.leakage_pj
         return np.stack(np.broadcast_arrays(*objective_value(self.objective, energy, passing, np.asarray(bits))))
 
-    def _accesses(self, mapping: RowMapping) -> tuple[Access, ...]:
-        return row_accesses(self.shape, mapping, self.widths, self.constants, self.placement)
+    def accesses(self, mapping: RowMapping) -> tuple[Access, ...]:
+        """Words at every level, final outputs not included."""
+        return row_accesses(self.shape, mapping, self.widths, self.constants, self.placement, self.zeros)
 
     def _units(self, accesses: tuple[Access, ...]) -> IntOrArray:
         """Cycles of the busiest unit or memory beside the array."""
@@ -140,7 +160,9 @@ class _Blocks:
         self.weights = {"pass": tuple(_LOOPS), "held": (_GROUP, _HELD), "all": (_GROUP,)}[mapping.weight_kept]
         words, _ = fetched(shape, mapping)
         sweeps = trips[_GROUP] * (trips[_HELD] if mapping.input_kept == "pass" else 1)
-        self.input_cycles = (not costs.placement.input_kept) * words * costs.widths.input / bandwidth / sweeps
+        coded = costs.zeros.coded_bits
+        word_bits = costs.widths.input if coded is None else coded
+        self.input_cycles = (not costs.placement.input_kept) * words * word_bits / bandwidth / sweeps
         weight_cycles = (not costs.placement.weights_kept) * costs.widths.weight / bandwidth
         self.weight_cycles = shape.weights * weight_cycles
         self.start = costs.beside.constant_bits / bandwidth + costs.constants * weight_cycles

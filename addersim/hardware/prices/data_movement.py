@@ -41,7 +41,7 @@ class MovementEnergy:
 
     def energy_pj(self, access: Access) -> float:
         """Energy of one access record, reads and writes together."""
-        level, operand, reads, writes, bits = access
+        level, operand, reads, writes, bits, _ = access
         if level == "dram":
             return access.size_bits * self._dram.energy.energy_pj
         if level != "buffer":

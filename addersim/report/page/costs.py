@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from addersim.format_quantity import ENERGY_UNITS, quantity
+from addersim.format_quantity import ENERGY_UNITS, first_of, quantity
 from addersim.hardware.traffic import PACKING
 from addersim.report import figures
 from addersim.report.frames import Frames, kinds, price_group
@@ -23,12 +23,13 @@ def energy(results: Sequence[Result], frames: Frames) -> Section:
     """Energy by component and layer, and what is left of a saving when ever more is counted."""
     priced = [result.name for result in results if result.cost.energy_pj]
     found = set(frames.energy["component"])
-    inside, leaks = "register" in found, "leakage" in found
+    inside, leaks, idles = "register" in found, "leakage" in found, "idle" in found
     text = (
         "Priced are the operations of the array and the vector unit, words that move in and out of "
         f"{'registers and over the network of the array, of ' if inside else ''}the on-chip buffers, and bits that move to "
-        f"and from DRAM{', and leakage where the table has rows for it' if leaks else ''}. Not priced: "
-        f"{'' if inside else 'registers, wires and '}control inside the array, the clock tree"
+        f"and from DRAM{', and leakage where the table has rows for it' if leaks else ''}"
+        f"{', and idle power as accelerators state it' if idles else ''}. Not priced: "
+        f"{'' if inside else 'registers, wires and '}control inside the array, the clock tree{' beyond that' if idles else ''}"
         f"{'' if leaks else ', and leakage, for which the table has no rows'}. "
         "A bar is a window layer (convolution or linear) with what follows it in the pipeline: batch norm, ReLU, residual "
         "addition."
@@ -36,6 +37,10 @@ def energy(results: Sequence[Result], frames: Frames) -> Section:
     if any(result.cost.convention == "paper" for result in results):
         text += " A result in the paper convention holds arithmetic alone: no memory, and everything but the taps is free."
     text += f" The array's share is a convention: {ARRAY_ALONE}. In the memories {PACKING}."
+    known = dict.fromkeys(
+        f"{note} ({first_of(layers)} of {result.name})" for result in results for note, layers in result.cost.known
+    )
+    text += "".join(f" Note: {one}." for one in known)
     loaded = [
         f"{quantity(one.cost.cold_start.energy_pj, ENERGY_UNITS)} for {one.name}" for one in results if one.cost.cold_start
     ]
@@ -96,8 +101,7 @@ def movement(results: Sequence[Result], frames: Frames) -> Section | None:
         level=frames.accesses["level"].map(COMPONENTS), operand=frames.accesses["operand"].str.replace("_", " ")
     )
     keys = ["network", "level", "operand", "bits"]
-    words = words.groupby(keys, sort=False)[["reads", "writes"]].sum().reset_index()
-    words = words.assign(kib=(words["reads"] + words["writes"]) * words["bits"] / 8192)
+    words = words.groupby(keys, sort=False)[["reads", "writes", "kib"]].sum().reset_index()
     word_columns = {
         "level": Column("level"),
         "operand": Column("operand"),

@@ -80,7 +80,7 @@ def _facts(points: Points, row: pd.Series) -> dict[str, Any]:
         "registers": _register_words(row),
         **{name: _plain(row[axis]) for axis, name in AXES.items() if axis != "batch"},
     }
-    energies = {name: float(row[f"energy_{name}_pj"]) for name in get_args(Component)}
+    energies = {name: float(row.get(f"energy_{name}_pj", 0.0)) for name in get_args(Component)}
     total = float(row["energy_pj"]) or 1.0
     parts = [
         [COMPONENTS[name], quantity(part, ENERGY_UNITS), small_percent(part / total)]

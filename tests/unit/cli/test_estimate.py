@@ -160,3 +160,40 @@ def test_one_layer_and_its_total_show_one_utilisation(tmp_path):
     (layer,) = re.findall(r"fc mac [\d,]+ \w+ (\d+) %", shown)
     (total,) = re.findall(r"total [\d,]+ (\d+) %", shown)
     assert layer == total
+
+
+def with_changes(folder, **changes):
+    """A bundled accelerator's file with more keys: by the table that they stand under, "" for the top."""
+    text = (files("addersim") / "data/accelerators/systolic-16x16.toml").read_text()
+    for table, keys in changes.items():
+        head = f"[{table}]\n" if table else ""
+        text = text.replace(head, head + keys, 1) if head else keys + text
+    path = folder / "own.toml"
+    path.write_text(text)
+    return str(path)
+
+
+def test_zeros_that_nobody_saw_are_refused_in_one_line(tmp_path):
+    path = with_changes(tmp_path, array="zero_gating = true\n")
+    found = run("lenet5-conv", "--accelerator", path)
+    assert isinstance(found.exception, AddersimError)
+    assert "has zero_gating, but nobody saw the zeros of the layer's input; estimate the trace" in str(found.exception)
+    assert "\n" not in str(found.exception)
+
+
+def test_what_zeros_save_and_do_not_is_told(tmp_path):
+    keys = {"": 'zero_share = 0.5\nzero_share_source = "chosen"\n', "array": "zero_gating = true\n"}
+    told = words(run("lenet5-adder", "--accelerator", with_changes(tmp_path, **keys)))
+    assert "zero gating saves nothing where the term of a zero is not zero: conv1, conv2, fc1 and 2 more" in told
+    told = words(run("lenet5-conv", "--accelerator", with_changes(tmp_path, **keys)))
+    assert "zero gating saves" not in told
+    assert "share of zeros stated as 0.5, not seen (chosen): conv1, conv2, fc1 and 2 more" in told
+
+
+def test_idle_power_is_a_column_and_no_longer_unpriced(tmp_path):
+    keys = {"dram": 'idle_power_mw = 12.5\nidle_source = "chosen"\n'}
+    told = words(run("lenet5-adder", "--accelerator", with_changes(tmp_path, **keys)))
+    assert "idle nJ" in told
+    assert "not priced: registers and wires inside the array, control, clock tree beyond the stated idle power" in told
+    found = run("lenet5-adder", "--accelerator", with_changes(tmp_path, **keys), "--table", "all")
+    assert "idle uJ" in words(found)

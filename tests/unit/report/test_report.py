@@ -10,6 +10,7 @@ import zlib
 from dataclasses import fields, replace
 from html.parser import HTMLParser
 
+import msgspec
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
@@ -19,7 +20,9 @@ import pytest
 from addersim.arithmetic.fixed import Accumulator
 from addersim.arithmetic.ops import OpCounts
 from addersim.errors import ConfigError
-from addersim.hardware import estimate
+from addersim.format_quantity import first_of
+from addersim.hardware import estimate, load_accelerator
+from addersim.hardware.accelerator import RunLengthCoding
 from addersim.quantization import Quantization
 from addersim.quantization.pipeline import quantize
 from addersim.report import Frames, document, energy_frame, figures, ranges_frame, render_page, write_report
@@ -118,6 +121,34 @@ def test_a_walk_over_shapes_has_no_ranges_and_says_so(results):
     unlike = [evaluate(trace, "systolic-16x16", simulation=alone)]
     assert "No float network ran beside" in render_page(unlike, Frames.of(unlike), "t", {})
     assert "accuracy in float" not in text
+
+
+def test_what_zeros_save_and_what_is_drawn_idly_is_shown():
+    network = residual(arithmetic="l1")
+    pixels = images(network, 6)
+    trace = simulate(quantize(network, pixels, Quantization(activation_bits=16)), pixels).trace
+    plain = load_accelerator("systolic-16x16")
+    array, dram = plain.array, plain.dram
+    machine = msgspec.structs.replace(
+        plain,
+        array=msgspec.structs.replace(array, zero_gating=True),
+        dram=msgspec.structs.replace(dram, run_length_coding=RunLengthCoding(), idle_power_mw=2.5, idle_source="a data sheet"),
+        buffers=msgspec.structs.replace(plain.buffers, keep_activations=False),
+    )
+    shown = [Result("ours", trace, estimate(trace, machine))]
+    frames = Frames.of(shown)
+    text = render_page(shown, frames, "t", {})
+    busy = [layer.name for layer in trace.layers if layer.datapath == "l1-2a"]
+    assert f"Note: zero gating saves nothing where the term of a zero is not zero ({first_of(busy)} of ours)." in text
+    assert "and idle power as accelerators state it. Not priced: " in text
+    assert "the clock tree beyond that" in text
+    assert "2.5 mW at" in text
+    assert "a data sheet" in text
+    accesses = frames.accesses
+    dram_kib = accesses[accesses["level"] == "dram"]["kib"].sum()
+    assert dram_kib * 1024 == pytest.approx(shown[0].cost.dram_bytes)
+    words = accesses[accesses["level"] == "dram"]
+    assert dram_kib < ((words["reads"] + words["writes"]) * words["bits"]).sum() / 8192
 
 
 def test_the_paper_convention_has_no_latency_and_says_so(results):
