@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from addersim.hardware.table_range import EnergyRange
     from addersim.trace import Trace
 
-_COMPONENTS = ("array", "vector", "register", "network", "buffer", "dram", "leakage")
+_COMPONENTS = ("array", "vector", "register", "network", "buffer", "l2", "dram", "leakage")
 
 
 def show_range(found: EnergyRange, area: Area, csv: Path | None, json: bool) -> None:

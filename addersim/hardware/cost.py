@@ -52,12 +52,12 @@ class UnitEnergy(NamedTuple):
 
 
 Compat = Literal["scalesim"]
-Component = Literal["array", "vector", "register", "network", "buffer", "dram", "leakage"]
+Component = Literal["array", "vector", "register", "network", "buffer", "l2", "dram", "leakage"]
 
 
 class EnergyPart(NamedTuple):
     """Energy of one thing in one layer: an operation (array, vector), an operand's movement (register, network, buffer,
-    dram), or what a unit leaks meanwhile (leakage)."""
+    l2, dram), or what a unit leaks meanwhile (leakage)."""
 
     component: Component
     of: str
@@ -298,7 +298,7 @@ class Cost(Tabular):
         return {bound: part / self.cycles for bound, part in sorted(cycles.items(), key=lambda one: -one[1])}
 
     def energy_by_component(self) -> dict[str, float]:
-        """Energy in pJ by component: ``array``, ``vector``, ``buffer``, ``dram``."""
+        """Energy in pJ by component: ``array``, ``vector``, ``buffer``, ``l2``, ``dram``."""
         return _by_component(part for layer in self.layers for part in layer.parts)
 
     def energy_by_part(self) -> dict[tuple[str, str], float]:

@@ -29,7 +29,7 @@ from addersim.hardware.cost import (
 from addersim.hardware.dataflow.array_run import ArrayRun, Beside, Placement
 from addersim.hardware.dataflow.dispatch import check_on_array, run_on_array
 from addersim.hardware.dataflow.objective import objective_value
-from addersim.hardware.latency import LayerCycles, dram_cycles, stage_cycles
+from addersim.hardware.latency import LayerCycles, stage_cycles
 from addersim.hardware.leakage import Leakage
 from addersim.hardware.load import load_accelerator
 from addersim.hardware.prices.csv_file import load_table
@@ -41,6 +41,7 @@ from addersim.hardware.prices.table import EnergyTable
 from addersim.hardware.residency import Residency, residencies
 from addersim.hardware.scalesim.compat import scalesim_layer
 from addersim.hardware.schedule import Schedule, kept_on_chip, schedule
+from addersim.hardware.second_level import SecondLevel
 from addersim.hardware.sparsity import skipping_zeros
 from addersim.hardware.traffic import Access, output_traffic, stored_outputs, vector_traffic
 from addersim.inputs.limits import BATCH
@@ -137,7 +138,7 @@ def _least(ways: Sequence[_Runs], images: int) -> tuple[_Runs, Parts]:
             found.append((runs.value(parts), runs, parts))
         except HardwareError as error:  # a unified memory that the weights fill may have no room for a tile
             if runs is ways[-1] and not found:
-                if runs.residency.machine is runs.machine:
+                if runs.residency.machine.buffers.unified == runs.machine.buffers.unified:
                     raise
                 raise HardwareError(f"{error}; the rest holds the weights, which keep_weights wants to stay") from None
     _, best, parts = min(found, key=lambda one: one[0])
@@ -224,10 +225,12 @@ class _Runs:
         """Layers of a number of images together, and their parts of energy, not rounded."""
         if images not in self.found:
             kept = kept_on_chip(self.order, self.trace, self.residency.machine.buffers, images)
-            movement = MovementEnergy(self.machine, self.energies, LayersNeeding(self.trace.layers, self.order, kept))
+            second = SecondLevel(self.trace, self.order, self.machine, self.residency, kept, images)
+            needing = LayersNeeding(self.trace.layers, self.order, kept | second.kept)
+            movement = MovementEnergy(self.machine, self.energies, needing)
             walk = _CostWalk(
-                self.trace.layers, self.order, kept, self.residency, images, self.per_operation, movement, self.objective,
-                self.leaking_pj,
+                self.trace.layers, self.order, kept, second, self.residency, images, self.per_operation, movement,
+                self.objective, self.leaking_pj,
             )  # fmt: skip
             rows = walk.rows()
             parts = [row.facts.parts for row in rows]
@@ -275,11 +278,13 @@ class _Runs:
 
     def cold_start(self) -> ColdStart | None:
         """What is paid before the first image, where the weights then stay."""
-        if not self.residency.weights_kept:
+        loads = self.residency.loads
+        if not loads:
             return None
-        bits = sum(access.size_bits for access in self.residency.loads if access.level == "dram")
-        energy = sum(self.movements[0].energy_pj(access) for access in self.residency.loads)
-        return ColdStart(energy, dram_cycles(bits, self.machine), bits / 8)
+        bits = sum(access.size_bits for access in loads if access.level == "dram")
+        energy = sum(self.movements[0].energy_pj(access) for access in loads)
+        cycles, _ = stage_cycles([LayerCycles.of(0, 0, loads, self.machine)])
+        return ColdStart(energy, cycles, bits / 8)
 
     @property
     def used(self) -> list[UnitEnergyUsed]:
@@ -294,6 +299,7 @@ class _CostWalk:
     layers: tuple[LayerTrace, ...]
     order: Schedule
     kept: frozenset[int]
+    second: SecondLevel
     residency: Residency
     batch: int
     per_operation: Mapping[tuple[str, int], UnitEnergy]
@@ -377,23 +383,27 @@ class _CostWalk:
         """All of a layer that its facts depend on."""
         layer = self.layers[index]
         operands = layer.inputs, layer.weights, layer.output, layer.accumulator_bits, layer.fused
-        placed = self.inputs_kept(index), index in self.kept, index in self.order.views
+        placed = self.inputs_kept(index), index in self.kept, index in self.order.views, self.second.backing(index)
         return layer.work, layer.datapath, *operands, *placed, *layer.operations.items()
 
     def facts_of(self, index: int, run: ArrayRun | None) -> _Facts:
         layer, parts = self.layers[index], _arithmetic(self.layers[index], self.per_operation, self.batch)
         if index in self.order.views:
             return _Facts(None, _IDLE, (), parts)
-        written = stored_outputs(layer, self.batch)
-        read = run.accesses if run else vector_traffic(layer, self.batch, self.inputs_kept(index), self.residency.weights_kept)
-        stored = output_traffic(written, layer.output.bits, index in self.kept) if written else ()
+        written, behind, weights_kept = (
+            stored_outputs(layer, self.batch),
+            self.second.backing(index),
+            self.residency.weights_kept,
+        )
+        read = run.accesses if run else vector_traffic(layer, self.batch, self.inputs_kept(index), weights_kept, behind)
+        stored = output_traffic(written, layer.output.bits, index in self.kept, behind) if written else ()
         accesses, done = read + stored, layer.operations.total() * self.batch
         own = LayerCycles.of(run.cycles if run else 0, 0 if run else done, accesses, self.machine)
         return _Facts(run, own, accesses, parts + self.movement.parts(accesses))
 
     def placement(self, index: int) -> Placement:
         output_kept = index in self.kept or self.layers[index].fused
-        return Placement(all(self.inputs_kept(index)), output_kept, self.residency.weights_kept)
+        return Placement(all(self.inputs_kept(index)), output_kept, self.residency.weights_kept, self.second.backing(index))
 
     def inputs_kept(self, index: int) -> tuple[bool, ...]:
         return tuple([source in self.kept for source in self.order.sources[index]])

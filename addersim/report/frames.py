@@ -207,6 +207,8 @@ def _group(used: UnitEnergyUsed) -> str:
         return used.what.partition(" ")[0]
     if used.unit.startswith("word"):
         return "network" if "network" in used.what else "register"
+    if used.what.startswith("l2 "):
+        return "l2"
     return {"bit": "dram", "cycle": "leakage"}.get(used.unit, "buffer")
 
 

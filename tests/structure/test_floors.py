@@ -52,7 +52,7 @@ HARDWARE = (  # the order inside hardware, lowest first
     ("batches",),
     ("prices",),
     ("dataflow",),
-    ("latency", "area", "leakage", "load", "scalesim"),
+    ("latency", "area", "leakage", "load", "scalesim", "second_level"),
     ("estimate", "shape_bounds", "shape_search", "sizing", "table_range"),
     ("__init__",),
 )

@@ -47,7 +47,7 @@ def run_rows(
     """
     shape, array, widths = row_shape(layer, batch), accelerator.array, Widths.of(layer)
     assert array.row_stationary is not None
-    stored = output_traffic(stored_outputs(layer, batch), layer.output.bits, placement.output_kept)
+    stored = output_traffic(stored_outputs(layer, batch), layer.output.bits, placement.output_kept, placement.backing)
     constants = layer.weights.words - shape.geometry.groups * shape.weights
     together, least = (beside or Beside()).with_outputs(stored), objective or array.usual_objective
     costs = RowCosts(shape, widths, constants, placement, together, accelerator, least, energies)
