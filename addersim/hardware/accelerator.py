@@ -216,8 +216,12 @@ class Buffers(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     Attributes
     ----------
+    l2
+        A second level: one memory between these and DRAM, through which all passes that they exchange with DRAM
+        (`second_level` has the rules).
     keep_activations
-        Whether what a layer writes stays on chip whenever everything that is alive fits (see `schedule.kept_on_chip`).
+        Whether what a layer writes stays on chip whenever everything that is alive fits (see `schedule.kept_on_chip`), at
+        either level.
     keep_weights
         Whether all weights are fetched once, before the first image, and stay on chip; refused where they do not fit. None:
         where they fit, in a memory of their own, or in the unified one if that is better for the whole (see `residency`).
@@ -232,6 +236,7 @@ class Buffers(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     weight: Buffer | None = None
     output: Buffer | None = None
     unified: Buffer | None = None
+    l2: Buffer | None = None
     keep_activations: bool
     keep_weights: bool | None = None
     double_buffered: bool = True
@@ -244,16 +249,20 @@ class Buffers(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             raise ValueError(f"found the memories {found}; needs input, weight and output, or unified alone")
 
     def memories(self) -> dict[str, Buffer]:
-        """The memories by name: ``unified``, or ``input``, ``weight`` and ``output``."""
+        """The memories of the first level by name: ``unified``, or ``input``, ``weight`` and ``output``."""
         parts = {"input": self.input, "weight": self.weight, "output": self.output, "unified": self.unified}
         return {name: buffer for name, buffer in parts.items() if buffer is not None}
 
+    def all_memories(self) -> dict[str, Buffer]:
+        """The memories of both levels by name, ``l2`` the last."""
+        return self.memories() | ({} if self.l2 is None else {"l2": self.l2})
+
     def memory(self, operand: Stored) -> str:
-        """Name of the memory that holds an operand."""
+        """Name of the memory of the first level that holds an operand."""
         return "unified" if self.unified is not None else "output" if operand == "partial_sum" else operand
 
     def of(self, operand: Stored) -> Buffer:
-        """The memory that holds an operand."""
+        """The memory of the first level that holds an operand."""
         memory: Buffer = getattr(self, self.memory(operand))
         return memory
 

@@ -225,7 +225,7 @@ def inventory(trace: Trace, accelerator: Accelerator, table: EnergyTable | None 
     array = [_circuit("array", op, bits, times * elements) for op, bits, times in _tap_circuits(windows, accelerator)]
     array += [_register(what, bits, times * elements) for what, bits, times in _registers(windows, accelerator)]
     vector = [_circuit("vector", op, bits, lanes) for op, bits in _widest(others).items()]
-    memories = [_memory(name, one, accelerator, table) for name, one in accelerator.buffers.memories().items()]
+    memories = [_memory(name, one, accelerator, table) for name, one in accelerator.buffers.all_memories().items()]
     return tuple(array + vector + memories)
 
 

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["AnyArray", "BoolOrArray", "FloatArray", "IntArray", "IntLike", "IntOrArray"]
+__all__ = ["AnyArray", "BoolOrArray", "FloatArray", "IntArray", "IntLike", "IntOrArray", "fewer"]
 
 IntArray: TypeAlias = npt.NDArray[np.signedinteger[Any]]
 IntOrArray: TypeAlias = int | IntArray
@@ -17,3 +17,8 @@ AnyArray: TypeAlias = Any
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 IntLike = TypeVar("IntLike", int, IntOrArray)
 """Of a function that gives numbers for numbers, and arrays for arrays."""
+
+
+def fewer(a: IntLike, b: IntLike) -> IntLike:
+    """The lesser of two numbers, or of each pair."""
+    return min(a, b) if isinstance(a, int) and isinstance(b, int) else np.minimum(a, b)

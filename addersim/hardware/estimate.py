@@ -121,7 +121,7 @@ def _least(ways: Sequence[Runs], images: int) -> tuple[Runs, Parts]:
             found.append((runs.value(parts), runs, parts))
         except HardwareError as error:  # a unified memory that the weights fill may have no room for a tile
             if runs is ways[-1] and not found:
-                if runs.residency.machine is runs.machine:
+                if runs.residency.machine.buffers.unified == runs.machine.buffers.unified:
                     raise
                 raise HardwareError(f"{error}; the rest holds the weights, which keep_weights wants to stay") from None
     _, best, parts = min(found, key=lambda one: one[0])

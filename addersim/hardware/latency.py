@@ -51,7 +51,7 @@ def vector_cycles(operations: int, accelerator: Accelerator) -> int:
 def buffer_cycles(accesses: Iterable[Access], buffers: Buffers) -> dict[str, int]:
     """Cycles in which each memory that has a number of banks, and accesses, serves them, one word a bank and cycle."""
     words = memory_words(accesses, buffers)
-    banks = {name: memory.banks for name, memory in buffers.memories().items() if memory.banks is not None}
+    banks = {name: memory.banks for name, memory in buffers.all_memories().items() if memory.banks is not None}
     return {name: -(-number // banks[name]) for name, number in words.items() if name in banks}
 
 
@@ -63,18 +63,20 @@ def dram_cycles(bits: float, accelerator: Accelerator) -> int:
 def stage_cycles(layers: Iterable[LayerCycles], overlapped: bool = True) -> tuple[int, Bound]:
     """Cycles of layers that run as one pipeline, and what sets them: the first of the busiest resources.
 
-    Where transfers do not overlap with computing (`overlapped` false), the cycles of DRAM come on top.
+    Where transfers do not overlap with computing (`overlapped` false), the cycles of DRAM, or of a second level that takes
+    longer, come on top.
     """
     stage = tuple(layers)
     array = sum(layer.array for layer in stage)
     vector = sum(layer.vector for layer in stage)
     dram = sum(layer.dram for layer in stage)
     memories = sum_by_key(pair for layer in stage for pair in layer.buffers.items())
+    l2 = memories.pop("l2", 0)
     on_chip: tuple[tuple[int, Bound], ...] = (
         (array, "array"), (vector, "vector"), (max(memories.values(), default=0), "buffer"),
     )  # fmt: skip
-    most = max((*on_chip, (dram, "dram")), key=lambda pair: pair[0])
+    most = max((*on_chip, (dram, "dram"), (l2, "buffer")), key=lambda pair: pair[0])
     if most[0] == 0:
         return 0, "none"
-    cycles = most[0] if overlapped else max(busy for busy, _ in on_chip) + dram
+    cycles = most[0] if overlapped else max(busy for busy, _ in on_chip) + max(dram, l2)
     return cycles, most[1]

@@ -48,12 +48,12 @@ class UnitEnergy(NamedTuple):
         return self.rule.partition("; ")[2]
 
 
-Component = Literal["array", "vector", "register", "network", "buffer", "dram", "leakage", "idle"]
+Component = Literal["array", "vector", "register", "network", "buffer", "l2", "dram", "leakage", "idle"]
 
 
 class EnergyPart(NamedTuple):
     """Energy of one thing in one layer: an operation (array, vector), an operand's movement (register, network, buffer,
-    dram), or what a unit leaks, or draws whatever it does, meanwhile (leakage, idle)."""
+    l2, dram), or what a unit leaks, or draws whatever it does, meanwhile (leakage, idle)."""
 
     component: Component
     of: str

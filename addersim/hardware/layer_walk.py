@@ -17,6 +17,7 @@ from addersim.hardware.layer_cost import Bound, Component, EnergyPart, LayerCost
 from addersim.hardware.prices.data_movement import MovementEnergy
 from addersim.hardware.residency import Residency
 from addersim.hardware.schedule import Schedule
+from addersim.hardware.second_level import SecondLevel
 from addersim.hardware.traffic import Access, output_traffic, stored_outputs, vector_traffic
 from addersim.trace import LayerTrace
 
@@ -52,6 +53,7 @@ class LayerWalk:
     layers: tuple[LayerTrace, ...]
     order: Schedule
     kept: frozenset[int]
+    second: SecondLevel
     residency: Residency
     batch: int
     per_operation: Mapping[tuple[str, int], UnitEnergy]
@@ -136,23 +138,24 @@ class LayerWalk:
         """All of a layer that its facts depend on."""
         layer = self.layers[index]
         operands = layer.inputs, layer.weights, layer.output, layer.accumulator_bits, layer.fused
-        placed = self.inputs_kept(index), index in self.kept, index in self.order.views
+        placed = self.inputs_kept(index), index in self.kept, index in self.order.views, self.second.backing(index)
         return layer.work, layer.datapath, *operands, *placed, *layer.operations.items()
 
     def facts_of(self, index: int, run: ArrayRun | None) -> Facts:
         layer, parts = self.layers[index], arithmetic_parts(self.layers[index], self.per_operation, self.batch)
         if index in self.order.views:
             return Facts(None, IDLE, (), parts)
+        kept, behind, output = self.residency.weights_kept, self.second.backing(index), layer.output
+        read = run.accesses if run else vector_traffic(layer, self.batch, self.inputs_kept(index), kept, behind)
         written = stored_outputs(layer, self.batch)
-        read = run.accesses if run else vector_traffic(layer, self.batch, self.inputs_kept(index), self.residency.weights_kept)
-        stored = output_traffic(written, layer.output.bits, index in self.kept, layer.output.coded_bits) if written else ()
+        stored = output_traffic(written, output.bits, index in self.kept, output.coded_bits, behind) if written else ()
         accesses, done = read + stored, layer.operations.total() * self.batch
         own = LayerCycles.of(run.cycles if run else 0, 0 if run else done, accesses, self.machine)
         return Facts(run, own, accesses, parts + self.movement.parts(accesses))
 
     def placement(self, index: int) -> Placement:
         output_kept = index in self.kept or self.layers[index].fused
-        return Placement(all(self.inputs_kept(index)), output_kept, self.residency.weights_kept)
+        return Placement(all(self.inputs_kept(index)), output_kept, self.residency.weights_kept, self.second.backing(index))
 
     def inputs_kept(self, index: int) -> tuple[bool, ...]:
         return tuple([source in self.kept for source in self.order.sources[index]])

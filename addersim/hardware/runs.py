@@ -11,7 +11,7 @@ from addersim.hardware.batches import Parts, added, best_parts
 from addersim.hardware.cost import ColdStart
 from addersim.hardware.dataflow.objective import objective_value
 from addersim.hardware.idle import IdlePower
-from addersim.hardware.latency import dram_cycles
+from addersim.hardware.latency import LayerCycles, stage_cycles
 from addersim.hardware.layer_cost import EnergyPart, LayerCost, UnitEnergy, UnitEnergyUsed, on_common_grain
 from addersim.hardware.layer_walk import LayerWalk, TimedLayer, layer_cost
 from addersim.hardware.leakage import Leakage
@@ -20,6 +20,7 @@ from addersim.hardware.prices.missing import LayersNeeding
 from addersim.hardware.prices.table import EnergyTable
 from addersim.hardware.residency import Residency
 from addersim.hardware.schedule import kept_on_chip, schedule
+from addersim.hardware.second_level import SecondLevel
 from addersim.trace import Trace
 
 __all__ = ["Runs"]
@@ -50,10 +51,12 @@ class Runs:
         """Layers of a number of images together, and their parts of energy, not rounded."""
         if images not in self.found:
             kept = kept_on_chip(self.order, self.trace, self.residency.machine.buffers, images)
-            movement = MovementEnergy(self.machine, self.energies, LayersNeeding(self.trace.layers, self.order, kept))
+            second = SecondLevel(self.trace, self.order, self.machine, self.residency, kept, images)
+            needing = LayersNeeding(self.trace.layers, self.order, kept | second.kept)
+            movement = MovementEnergy(self.machine, self.energies, needing)
             walk = LayerWalk(
-                self.trace.layers, self.order, kept, self.residency, images, self.per_operation, movement, self.objective,
-                self.standing_pj,
+                self.trace.layers, self.order, kept, second, self.residency, images, self.per_operation, movement,
+                self.objective, self.standing_pj,
             )  # fmt: skip
             rows = walk.rows()
             parts = [row.facts.parts for row in rows]
@@ -101,11 +104,13 @@ class Runs:
 
     def cold_start(self) -> ColdStart | None:
         """What is paid before the first image, where the weights then stay."""
-        if not self.residency.weights_kept:
+        loads = self.residency.loads
+        if not loads:
             return None
-        bits = sum(access.size_bits for access in self.residency.loads if access.level == "dram")
-        energy = sum(self.movements[0].energy_pj(access) for access in self.residency.loads)
-        return ColdStart(energy, dram_cycles(bits, self.machine), bits / 8)
+        bits = sum(access.size_bits for access in loads if access.level == "dram")
+        energy = sum(self.movements[0].energy_pj(access) for access in loads)
+        cycles, _ = stage_cycles([LayerCycles.of(0, 0, loads, self.machine)])
+        return ColdStart(energy, cycles, bits / 8)
 
     @property
     def used(self) -> list[UnitEnergyUsed]:

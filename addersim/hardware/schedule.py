@@ -8,10 +8,10 @@ from itertools import accumulate
 import numpy as np
 
 from addersim.errors import HardwareError
-from addersim.hardware.accelerator import Buffers
+from addersim.hardware.accelerator import Buffer, Buffers
 from addersim.trace import LayerTrace, Trace
 
-__all__ = ["Schedule", "kept_on_chip", "schedule"]
+__all__ = ["Schedule", "kept_on_chip", "schedule", "values_that_fit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,20 +74,32 @@ def kept_on_chip(order: Schedule, trace: Trace, buffers: Buffers, batch: int) ->
         return frozenset()
     names = {buffers.memory("input"), buffers.memory("output")}
     capacity = 8192 * sum(buffers.memories()[name].capacity_kib for name in names) / 2
+    return values_that_fit(order, trace, (buffers.of("input"), buffers.of("output")), capacity, batch)
+
+
+def values_that_fit(
+    order: Schedule,
+    trace: Trace,
+    memories: tuple[Buffer, ...],
+    capacity_bits: float,
+    batch: int,
+    elsewhere: frozenset[int] = frozenset(),
+) -> frozenset[int]:
+    """Layers whose stored value fits a capacity, by the rule of `kept_on_chip`; those `elsewhere` take none of it.
+
+    A value takes as much as in that of the memories whose words fit it worst.
+    """
     occupied = np.zeros(order.stages[-1] + 1)
     kept = set()
     lifetimes = {index: range(order.stages[index], last + 1) for index, last in order.last_stage.items()}
     for index, lifetime in sorted(lifetimes.items(), key=lambda pair: (len(pair[1]), pair[0])):
-        during = occupied[lifetime.start : lifetime.stop]
-        during += _size_bits(trace.layers[index], buffers, batch)
-        if during.max() <= capacity:
-            kept.add(index)
+        if index not in elsewhere:
+            value = trace.layers[index].output
+            during = occupied[lifetime.start : lifetime.stop]
+            during += max(memory.words(value.words * batch, value.bits) * memory.word_bits for memory in memories)
+            if during.max() <= capacity_bits:
+                kept.add(index)
     return frozenset(kept)
-
-
-def _size_bits(layer: LayerTrace, buffers: Buffers, batch: int) -> int:
-    words, bits = layer.output.words * batch, layer.output.bits
-    return max(buffer.words(words, bits) * buffer.word_bits for buffer in (buffers.of("input"), buffers.of("output")))
 
 
 def _is_view(layer: LayerTrace) -> bool:

@@ -120,7 +120,7 @@ def bounds(costs: ShapeCosts, rows: IntArray, columns: IntArray) -> Bounds:
     """
     trace = skipping_zeros(costs.trace, costs.machine.array)
     smallest = costs.smallest()
-    row_stationary = smallest.array.row_stationary is not None
+    row_stationary, many_ways = smallest.array.row_stationary is not None, smallest.buffers.l2 is not None
     base = estimate(costs.trace, smallest, costs.prices, costs.batch, None if row_stationary else "dram")
     folds = {work: _folds(work, costs.machine, rows[:, None], columns[None, :]) for work in costs.works}
     overlapped = costs.machine.buffers.double_buffered
@@ -133,11 +133,12 @@ def bounds(costs: ShapeCosts, rows: IntArray, columns: IntArray) -> Bounds:
                 vector += priced.compute_cycles
             else:
                 array += folds[layer.work.batched(costs.batch)][0]
-            dram += priced.dram_cycles if layer.work is None or not row_stationary else 0
+            known = not many_ways and (layer.work is None or not row_stationary)
+            dram += priced.dram_cycles if known else 0
         on_chip = np.maximum(array, vector)
         cycles += np.maximum(on_chip, dram) if overlapped else on_chip + dram
     movement = MovementEnergy(costs.machine, costs.prices)
-    energy = np.full_like(cycles, sum(_fixed_pj(one, row_stationary) for one in base.layers))
+    energy = np.full_like(cycles, sum(_fixed_pj(one, row_stationary, many_ways) for one in base.layers))
     for layer in trace.layers:
         if layer.work is not None and (moved := folds[layer.work.batched(costs.batch)][1]) is not None:
             energy += _reads_pj(layer, moved, movement)
@@ -186,8 +187,13 @@ def _row_cycles(work: MatrixWork, machine: Accelerator, rows: IntArray, columns:
     return least
 
 
-def _fixed_pj(layer: LayerCost, row_stationary: bool) -> float:
-    """Energy of a layer that the shape does not change, or makes no less."""
+def _fixed_pj(layer: LayerCost, row_stationary: bool, many_ways: bool) -> float:
+    """Energy of a layer that the shape does not change, or makes no less.
+
+    With a second level values may lie elsewhere on another shape: then arithmetic alone.
+    """
+    if many_ways:
+        return sum(part.energy_pj for part in layer.parts if part.component in ("array", "vector"))
     if not layer.taps:
         return sum(part.energy_pj for part in layer.parts if part.component not in ("leakage", "idle"))
     least = ("array",) if row_stationary else ("array", "dram")

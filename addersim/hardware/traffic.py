@@ -15,6 +15,8 @@ Rules, each simple enough to check by hand:
   by every reader. Weights are fetched once a layer and batch, or as often as the tile loop needs them; never where
   all of a network stay on chip (`residency`).
 - A word from DRAM is written into its buffer before it is read there; a word to DRAM is read from the output buffer.
+- With a second level (`second_level`) what the buffers exchange with DRAM they exchange with `l2`, and l2 with DRAM what does
+  not lie there: each word is written into l2 once and read from it once on its way, or read again without DRAM.
 - `PACKING`: a memory word of 64 bits holds eight operands of 8 bits, and each access is taken to use all eight. That depends
   on how a layer's data lie: of a depthwise layer with channels last one of eight is of use, with stride 2 every other one, so
   that up to 8 and 2 times as many accesses are needed.
@@ -28,13 +30,15 @@ from typing import Literal, NamedTuple
 
 from addersim.arithmetic.ops import sum_by_key
 from addersim.hardware.accelerator import Buffers, Stored
-from addersim.hardware.arrays import AnyArray, IntOrArray
+from addersim.hardware.arrays import AnyArray, IntOrArray, fewer
 from addersim.trace import LayerTrace
 
 __all__ = [
+    "ALL",
     "PACKING",
     "Access",
     "ArrayTraffic",
+    "Backing",
     "Level",
     "Loop",
     "Stored",
@@ -45,6 +49,7 @@ __all__ = [
     "output_traffic",
     "stored_outputs",
     "sum_bits",
+    "through_l2",
     "unused_weights",
     "vector_traffic",
 ]
@@ -81,16 +86,16 @@ class Tiling:
         return ", ".join(f"{loop.dimension} {loop.trips} x {loop.tile}" for loop in self.loops)
 
 
-Level = Literal["register", "network", "buffer", "dram"]
+Level = Literal["register", "network", "buffer", "l2", "dram"]
 
 
 class Access(NamedTuple):
     """Words of one operand, of `bits` each, that a layer reads from and writes to one level.
 
-    Levels are the processing elements' registers, the network between them, the on-chip memories and DRAM. A write to an
-    on-chip memory is a fill where DRAM delivers it, a read of the output memory a drain where DRAM takes it. A word over the
-    network counts as one read for each hop. `coded_bits` are those that a word takes in DRAM, on average, where runs of zeros
-    are coded there (`zero_savings`); None: `bits`.
+    Levels are the processing elements' registers, the network between them, the on-chip memories, those of a second level, and
+    DRAM. A write to an on-chip memory is a fill where DRAM delivers it, a read of the output memory a drain where DRAM takes
+    it. A word over the network counts as one read for each hop. `coded_bits` are those that a word takes in DRAM, on average,
+    where runs of zeros are coded there (`zero_savings`); None: `bits`.
     """
 
     level: Level
@@ -156,6 +161,50 @@ class ArrayTraffic(NamedTuple):
         return self._replace(weight_fills=self.weight_fills + constants, weight_reads=self.weight_reads + constants)
 
 
+ALL = 1 << 62
+"""More words than any layer moves."""
+
+
+class Backing(NamedTuple):
+    """How many words of a layer's operands DRAM moves at most, where there is a second level: it has the others.
+
+    0 where an operand lies in l2 throughout, its size where it is fetched into l2 whole, `ALL` where it passes tile by tile.
+
+    Attributes
+    ----------
+    inputs
+        Of each input.
+    weight, partial_sum, output
+        Of the weights with all stored constants; of partial sums that leave, each way; of final outputs.
+    """
+
+    inputs: tuple[int, ...]
+    weight: int
+    partial_sum: int
+    output: int
+
+    def of(self, operand: Stored) -> int:
+        """That of an operand of a window layer, which has one input."""
+        most: int = self.inputs[0] if operand == "input" else getattr(self, operand)
+        return most
+
+
+def through_l2(accesses: Iterable[Access], backing: Backing | None) -> tuple[Access, ...]:
+    """Accesses of a window layer, or of final outputs, as they are with a second level, if there is one."""
+    if backing is None:
+        return tuple(accesses)
+    return tuple(part for access in accesses for part in _beyond(access, backing.of(access.operand)))
+
+
+def _beyond(access: Access, most: int | None) -> tuple[Access, ...]:
+    """What becomes of words that the first level exchanges with DRAM."""
+    if access.level != "dram" or most is None:
+        return (access,)
+    reads, writes = fewer(access.reads, most), fewer(access.writes, most)
+    l2 = access._replace(level="l2", reads=access.reads + writes, writes=access.writes + reads, coded_bits=None)
+    return l2, access._replace(reads=reads, writes=writes)
+
+
 def array_traffic(
     widths: Widths, words: ArrayTraffic, input_kept: bool, weights_kept: bool = False, coded_bits: float | None = None
 ) -> tuple[Access, ...]:
@@ -171,16 +220,23 @@ def array_traffic(
 
 
 def vector_traffic(
-    layer: LayerTrace, batch: int, inputs_kept: tuple[bool, ...], weights_kept: bool = False
+    layer: LayerTrace,
+    batch: int,
+    inputs_kept: tuple[bool, ...],
+    weights_kept: bool = False,
+    backing: Backing | None = None,
 ) -> tuple[Access, ...]:
     """Reads and writes of a layer on the vector unit, final outputs not included; for each input whether it is on chip."""
     traffic: list[Access] = []
-    for operand, kept in zip(layer.inputs, inputs_kept, strict=True):
+    behind = (None,) * len(layer.inputs) if backing is None else backing.inputs
+    for operand, kept, most in zip(layer.inputs, inputs_kept, behind, strict=True):
         words = operand.words * batch
-        traffic += _read("input", words, 0 if kept else words, operand.bits, operand.coded_bits)
+        for access in _read("input", words, 0 if kept else words, operand.bits, operand.coded_bits):
+            traffic += _beyond(access, most)
     if layer.weights.words:
         fills = 0 if weights_kept else layer.weights.words
-        traffic += _read("weight", layer.weights.words * batch, fills, layer.weights.bits)
+        for access in _read("weight", layer.weights.words * batch, fills, layer.weights.bits):
+            traffic += _beyond(access, backing and backing.weight)
     return tuple(access for access in traffic if access.words)
 
 
@@ -195,19 +251,24 @@ def stored_outputs(layer: LayerTrace, batch: int) -> int:
     return 0 if layer.fused else layer.output.words * batch
 
 
-def output_traffic(words: int, bits: int, kept: bool, coded_bits: float | None = None) -> tuple[Access, ...]:
+def output_traffic(
+    words: int, bits: int, kept: bool, coded_bits: float | None = None, backing: Backing | None = None
+) -> tuple[Access, ...]:
     """Writes of final outputs that are stored, and their way to DRAM unless they are kept."""
     if kept:
         return (Access("buffer", "output", 0, words, bits),)
-    return Access("buffer", "output", words, words, bits), Access("dram", "output", 0, words, bits, coded_bits)
+    beyond = through_l2([Access("dram", "output", 0, words, bits, coded_bits)], backing)
+    return Access("buffer", "output", words, words, bits), *(access for access in beyond if access.words)
 
 
 def memory_words(accesses: Iterable[Access], buffers: Buffers) -> dict[str, AnyArray]:
     """Words that each on-chip memory reads and writes; arrays where accesses hold arrays."""
+    memories = buffers.all_memories()
     return sum_by_key(
-        (buffers.memory(operand), buffers.of(operand).words(reads, bits) + buffers.of(operand).words(writes, bits))
+        (name, memories[name].words(reads, bits) + memories[name].words(writes, bits))
         for level, operand, reads, writes, bits, _ in accesses
-        if level == "buffer"
+        if level in ("buffer", "l2")
+        for name in ("l2" if level == "l2" else buffers.memory(operand),)
     )
 
 

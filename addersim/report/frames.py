@@ -207,6 +207,8 @@ def _group(used: UnitEnergyUsed) -> str:
         return used.what.partition(" ")[0]
     if used.unit.startswith("word"):
         return "network" if "network" in used.what else "register"
+    if used.what.startswith("l2 "):
+        return "l2"
     if used.unit == "cycle":
         return "idle" if used.what.startswith("idle") else "leakage"
     return "dram" if used.unit == "bit" else "buffer"

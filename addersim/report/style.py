@@ -37,6 +37,7 @@ RESOURCES: Mapping[str, str] = MappingProxyType(
         "register": "#cc79a7",
         "network": "#f0e442",
         "buffer": "#009e73",
+        "l2": "#d55e00",
         "dram": "#e69f00",
         "leakage": "#24292f",
         "idle": "#8c6d31",

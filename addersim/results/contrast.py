@@ -21,6 +21,7 @@ COMPONENTS: Mapping[str, str] = MappingProxyType(
         "register": "register files",
         "network": "array network",
         "buffer": "buffers",
+        "l2": "second level",
         "dram": "DRAM",
         "leakage": "leakage",
         "idle": "idle power",

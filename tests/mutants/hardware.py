@@ -146,10 +146,10 @@ CHANGES = {
         "unit/hardware/test_residency.py",
         (
             ("if not layer.weights_shared]", "]"),
-            ("words > memory.capacity_words", "words >= memory.capacity_words"),
+            ("memory)) <= memory.capacity_words", "memory)) < memory.capacity_words"),
             ("(memory.capacity_words - words)", "memory.capacity_words"),
-            ("[kept] if wanted else [kept, away]", "[kept]"),
-            ("wanted is False or not words", "not words"),
+            ("kept if buffers.keep_weights else kept + ways", "kept"),
+            ("stored and buffers.keep_weights is not False", "stored"),
         ),
     ),
     "hardware/prices/rules.py": (
@@ -275,8 +275,8 @@ CHANGES = {
     "hardware/schedule.py": (
         "unit/hardware/test_schedule.py",
         (
-            ("buffer.words(words, bits) * buffer.word_bits", "words * bits"),
-            ("layer.output.words * batch, layer", "layer.output.words, layer"),
+            ("memory.words(value.words * batch, value.bits) * memory.word_bits", "value.words * batch * value.bits"),
+            ("value.words * batch, value", "value.words, value"),
             ("during.max() <= capacity", "during.max() < capacity"),
             ("order.stages[index], last + 1)", "order.stages[index], last)"),
             ("(len(pair[1]), pair[0])", "(pair[0],)"),
@@ -291,7 +291,7 @@ CHANGES = {
             ("-(-operations // accelerator.vector.lanes)", "operations // accelerator.vector.lanes"),
             ("-(-number // banks[name])", "number // banks[name]"),
             ("math.ceil(bits / accelerator", "math.floor(bits / accelerator"),
-            ("max(busy for busy, _ in on_chip) + dram", "max(busy for busy, _ in on_chip)"),
+            ("max(busy for busy, _ in on_chip) + max(dram, l2)", "max(busy for busy, _ in on_chip)"),
         ),
     ),
     "hardware/scalesim/compute_report.py": (

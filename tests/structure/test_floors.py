@@ -53,7 +53,7 @@ HARDWARE = (  # the order inside hardware, lowest first
     ("batches",),
     ("prices",),
     ("dataflow",),
-    ("latency", "area", "leakage", "idle", "load", "scalesim"),
+    ("latency", "area", "leakage", "idle", "load", "scalesim", "second_level"),
     ("estimate", "layer_walk", "runs", "shape_bounds", "shape_search", "sizing", "table_range"),
     ("__init__",),
 )

@@ -8,18 +8,23 @@ from typing import NamedTuple
 import numpy as np
 
 from addersim.hardware.arrays import FloatArray
-from addersim.hardware.traffic import Access, Tiling
+from addersim.hardware.traffic import ALL, Access, Backing, Level, Stored, Tiling
 
 __all__ = ["ArrayRun", "Beside", "Placement", "whole_cycles"]
 
 
 class Placement(NamedTuple):
     """Whether a layer's input is already on chip, whether its output stays there (or is fused and never stored), and whether
-    its weights are there from the start."""
+    its weights are there from the start; and what lies in the second level, if there is one."""
 
     input_kept: bool
     output_kept: bool
     weights_kept: bool = False
+    backing: Backing | None = None
+
+    def most_from_dram(self, operand: Stored) -> int:
+        """Words of an operand that DRAM moves at most, of those that the first level does not keep."""
+        return ALL if self.backing is None else self.backing.of(operand)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +52,13 @@ class Beside:
         """With the accesses of the window layer's own final outputs."""
         return replace(self, accesses=self.accesses + accesses)
 
-    @property
-    def constant_bits(self) -> float:
-        """Bits of stored constants that DRAM delivers: they are there before the first tile."""
-        return sum(one.size_bits for one in self.accesses if one.level == "dram" and one.operand == "weight")
+    def constants(self, level: Level) -> tuple[Access, ...]:
+        """Of stored constants that a level beyond the first delivers: they are there before the first tile."""
+        return tuple(one for one in self.accesses if one.level == level and one.operand == "weight")
 
-    @property
-    def activation_bits(self) -> float:
-        """Bits of activations that DRAM moves: they follow each tile of finished sums."""
-        return sum(one.size_bits for one in self.accesses if one.level == "dram" and one.operand != "weight")
+    def activations(self, level: Level) -> tuple[Access, ...]:
+        """Of activations that a level beyond the first moves: they follow each tile of finished sums."""
+        return tuple(one for one in self.accesses if one.level == level and one.operand != "weight")
 
 
 @dataclass(frozen=True, slots=True)

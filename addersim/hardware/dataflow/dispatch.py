@@ -16,7 +16,7 @@ from addersim.hardware.dataflow.systolic_mapper import ChosenTiling, choose_tili
 from addersim.hardware.dataflow.tile_candidates import smallest_tile
 from addersim.hardware.dataflow.tiling_costs import LOOPS, LayerOnArray
 from addersim.hardware.prices.data_movement import MovementEnergy
-from addersim.hardware.traffic import Loop, Tiling, Widths, array_traffic, unused_weights
+from addersim.hardware.traffic import Loop, Tiling, Widths, array_traffic, through_l2, unused_weights
 from addersim.trace import LayerTrace
 
 __all__ = ["check_on_array", "layers_on_array", "run_on_array"]
@@ -88,7 +88,8 @@ def _run(layer: LayerTrace, placement: Placement, on_array: LayerOnArray, tiling
     sizes = zip(LOOPS, on_array.sizes, tiling.tile, strict=True)
     loops = [Loop(name, -(-int(size) // tile), tile) for name, size, tile in sizes]
     words = tiling.words.with_constants(unused_weights(layer))
-    accesses = array_traffic(Widths.of(layer), words, placement.input_kept, placement.weights_kept, layer.inputs[0].coded_bits)
+    direct = array_traffic(Widths.of(layer), words, placement.input_kept, placement.weights_kept, layer.inputs[0].coded_bits)
+    accesses = through_l2(direct, placement.backing)
     array = on_array.array
     filled = mapping_efficiency(on_array.work, array.rows, array.columns, array.systolic)
     moved = tuple(access for access in accesses if access.words)

@@ -6,19 +6,20 @@ memories, DRAM and time with them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from addersim.hardware.accelerator import Accelerator, Objective, Stored
+from addersim.hardware.accelerator import Accelerator, Buffer, Objective, Stored
 from addersim.hardware.arrays import AnyArray, FloatArray, IntArray, IntOrArray
 from addersim.hardware.dataflow.array_run import Beside, Placement
+from addersim.hardware.dataflow.channels import Channel, channels, slowest
 from addersim.hardware.dataflow.systolic_pipeline import Streams
 from addersim.hardware.dataflow.tiling_costs import TilingCost
 from addersim.hardware.prices.data_movement import MovementEnergy
-from addersim.hardware.traffic import Widths, memory_words, output_traffic, stored_outputs, unused_weights
+from addersim.hardware.traffic import Access, Level, Widths, memory_words, output_traffic, stored_outputs, unused_weights
 from addersim.trace import LayerTrace
 
 __all__ = ["StageCosts", "StageLoad", "counts_cycles", "objective_value"]
@@ -27,12 +28,12 @@ _MOVED: tuple[Stored, ...] = ("input", "weight", "partial_sum")
 
 
 class StageLoad(NamedTuple):
-    """What tilings of a layer make of its stage: energy without leakage, bits of DRAM, and cycles of the busiest unit or
-    memory
-    beside the array."""
+    """What tilings of a layer make of its stage: energy without leakage, bits of DRAM, cycles of the busiest channel, and
+    of the busiest unit or memory beside the array."""
 
     energy_pj: FloatArray
     dram_bits: FloatArray
+    transfers: FloatArray
     units: FloatArray
 
 
@@ -51,15 +52,13 @@ def objective_value(
 
 @dataclass(frozen=True, slots=True)
 class _Operand:
-    """One operand of each layer: the memory that holds it, what a word of that costs, how its words are packed there, and its
-    bits in DRAM."""
+    """One operand of each layer: a memory that holds it, what a word of that costs, and how its words are packed."""
 
     memory: str
     read_pj: FloatArray
     write_pj: FloatArray
     memory_words: FloatArray
     packed: FloatArray
-    dram_bits: FloatArray
 
     def words(self, operands: IntOrArray, index: IntArray) -> FloatArray:
         """Words of the memory for a number of operands."""
@@ -81,86 +80,135 @@ class StageCosts:
         self.objective = objective
         self.counts_cycles = counts_cycles(objective, besides)
         self.pipelined = accelerator.buffers.double_buffered
-        self._bandwidth = accelerator.dram_bits_per_cycle
         buffers = accelerator.buffers
         self._banks = {name: memory.banks for name, memory in buffers.memories().items() if memory.banks is not None}
         fixed = [
-            beside.with_outputs(
-                output_traffic(stored_outputs(layer, batch), layer.output.bits, placement.output_kept, layer.output.coded_bits)
-            )
+            beside.with_outputs(_outputs(layer, batch, placement))
             for (layer, placement), beside in zip(layers, besides, strict=True)
         ]
         self._energy = np.array([one.energy_pj + sum(map(energies.energy_pj, one.accesses)) for one in fixed])
-        self._start_bits = np.array([one.constant_bits for one in fixed], np.float64)
-        self._finished_bits = np.array([one.activation_bits for one in fixed], np.float64)
-        self._fixed_bits = self._start_bits + self._finished_bits
+        beyond = [[access for access in one.accesses if access.level == "dram"] for one in fixed]
+        self._fixed_bits = np.array([sum(access.size_bits for access in accesses) for accesses in beyond], np.float64)
         self._dram_pj = energies.per_operand("dram", "input", 1)[0]
         self._vector = np.array([one.vector for one in fixed], np.float64)
         self._leakage = np.array([one.leakage_pj for one in fixed])
         words = [memory_words(one.accesses, buffers) for one in fixed]
-        self._fixed_words = {name: np.array([one.get(name, 0) for one in words], np.float64) for name in self._banks}
+        self._fixed_words = {name: np.array([one.get(name, 0) for one in words], np.float64) for name in (*self._banks, "l2")}
         self._constants = np.array([unused_weights(layer) for layer, _ in layers])
         self._arriving = np.array([not placement.input_kept for _, placement in layers])
         self._fetched = np.array([not placement.weights_kept for _, placement in layers])
-        widths = np.array([Widths.of(layer) for layer, _ in layers]).T
-        self._operands = {name: _operand(name, bits, accelerator, energies) for name, bits in zip(_MOVED, widths, strict=True)}
+        self._widths = dict(zip(_MOVED, np.array([Widths.of(layer) for layer, _ in layers]).T, strict=True))
+        places = {name: (buffers.memory(name), buffers.of(name)) for name in _MOVED}
+        self._operands = {name: _operand(*place, name, self._widths[name], energies) for name, place in places.items()}
+        l2 = buffers.l2
+        self._in_l2 = {} if l2 is None else {name: _operand("l2", l2, name, self._widths[name], energies) for name in _MOVED}
+        self._most: dict[Stored, IntArray | None] = {
+            name: None if l2 is None else np.array([placement.most_from_dram(name) for _, placement in layers])
+            for name in _MOVED
+        }
         coded = [layer.inputs[0].coded_bits for layer, _ in layers]
-        if any(bits is not None for bits in coded):
-            in_dram = np.where([bits is None for bits in coded], widths[0], [bits or 0.0 for bits in coded])
-            self._operands["input"] = replace(self._operands["input"], dram_bits=in_dram)
+        coded_input = np.array(
+            [width if bits is None else bits for width, bits in zip(self._widths["input"], coded, strict=True)]
+        )
+        self._in_dram: dict[Stored, AnyArray] = {**self._widths, "input": coded_input}
+        widths = {"dram": self._in_dram, "l2": self._widths}
+        self._channels = [
+            _ChannelCycles(one, fixed, widths[one.level], self._most, self._fetched) for one in channels(accelerator)
+        ]
 
     def load(self, cost: TilingCost, index: IntArray) -> StageLoad:
         """Energy, bits and busy cycles of tilings, by the numbers of their layers."""
         words = cost.words.with_constants(self._constants[index])
         inputs, weights = words.input_fills * self._arriving[index], words.weight_fills * self._fetched[index]
-        waiting = words.partial_sums + words.spilled_sums
-        passing: dict[Stored, tuple[IntOrArray, IntOrArray, IntOrArray]] = {
-            "input": (words.input_reads, inputs, inputs),
-            "weight": (words.weight_reads, weights, weights),
-            "partial_sum": (waiting, waiting, 2 * words.spilled_sums),
+        waiting, spilled = words.partial_sums + words.spilled_sums, words.spilled_sums
+        passing: dict[Stored, tuple[IntOrArray, IntOrArray, IntOrArray, IntOrArray]] = {
+            "input": (words.input_reads, inputs, inputs, 0),
+            "weight": (words.weight_reads, weights, weights, 0),
+            "partial_sum": (waiting, waiting, spilled, spilled),
         }
-        energy, bits = self._energy[index], self._fixed_bits[index]
-        busy = {name: fixed[index] for name, fixed in self._fixed_words.items()}
-        for passed, (read, written, moved) in passing.items():
+        energy, bits, l2_words = self._energy[index], self._fixed_bits[index], self._fixed_words["l2"][index]
+        busy = {name: self._fixed_words[name][index] for name in self._banks}
+        for passed, (read, written, filled, evicted) in passing.items():
             operand = self._operands[passed]
             reads, writes = operand.words(read, index), operand.words(written, index)
-            moved_bits = moved * operand.dram_bits[index]
-            energy = energy + reads * operand.read_pj[index] + writes * operand.write_pj[index] + moved_bits * self._dram_pj
-            bits = bits + moved_bits
+            energy = energy + reads * operand.read_pj[index] + writes * operand.write_pj[index]
             if operand.memory in busy:
                 busy[operand.memory] = busy[operand.memory] + reads + writes
+            fetched, stored = filled, evicted
+            if (most := self._most[passed]) is not None:
+                l2 = self._in_l2[passed]
+                fetched, stored = np.minimum(filled, most[index]), np.minimum(evicted, most[index])
+                reads, writes = l2.words(filled + stored, index), l2.words(evicted + fetched, index)
+                energy = energy + reads * l2.read_pj[index] + writes * l2.write_pj[index]
+                l2_words = l2_words + reads + writes
+            moved_bits = (fetched + stored) * self._in_dram[passed][index]
+            energy, bits = energy + moved_bits * self._dram_pj, bits + moved_bits
         units = self._vector[index]
         for name, number in busy.items():
             units = np.maximum(units, np.ceil(number / self._banks[name]))
-        return StageLoad(energy, bits, units)
+        moved = {"l2": l2_words, "dram": bits}
+        transfers = slowest([moved[one.channel.level] / one.channel.rate for one in self._channels])
+        return StageLoad(energy, bits, transfers, units)
 
-    def dram_cycles(self, bits: FloatArray) -> FloatArray:
-        """Cycles in which DRAM moves bits."""
-        return bits / self._bandwidth
-
-    def streams(self, swept: IntOrArray, index: IntArray) -> Streams:
-        """Cycles of DRAM for what tilings move, by what it is for; `swept` are the inputs that one sweep fetches."""
-        bits = {name: operand.dram_bits[index] / self._bandwidth for name, operand in self._operands.items()}
-        weight_word = bits["weight"] * self._fetched[index]
-        return Streams(
-            start=self._start_bits[index] / self._bandwidth + self._constants[index] * weight_word,
-            input=swept * self._arriving[index] * bits["input"],
-            weight_word=weight_word,
-            sum_word=bits["partial_sum"],
-            finished=self._finished_bits[index] / self._bandwidth,
-        )
+    def streams(self, swept: IntOrArray, index: IntArray) -> tuple[Streams, ...]:
+        """Cycles of each channel for what tilings move, by what it is for; `swept` are the inputs that one sweep fetches."""
+        arriving, most = swept * self._arriving[index], self._most["input"]
+        found = []
+        for one in self._channels:
+            first, again = one.channel.passing(arriving, None if most is None else most[index])
+            first_inputs = first * one.input[index]
+            inputs_again = first_inputs if first is again else again * one.input[index]
+            weight = one.weight[index]
+            weight_again = weight if one.weight is one.weight_again else one.weight_again[index]
+            start = one.start[index] + self._constants[index] * weight
+            words = weight, weight_again, one.partial_sum[index]
+            found.append(Streams(start, first_inputs, inputs_again, *words, one.finished[index]))
+        return tuple(found)
 
     def values(self, load: StageLoad, cycles: FloatArray, index: IntArray) -> tuple[FloatArray, ...]:
         """What is to be least, the most important first, for stages of some cycles."""
         return objective_value(self.objective, load.energy_pj + cycles * self._leakage[index], cycles, load.dram_bits)
 
 
-def _operand(name: Stored, widths: IntArray, accelerator: Accelerator, energies: MovementEnergy) -> _Operand:
-    buffers, rows = accelerator.buffers, {}
+def _outputs(layer: LayerTrace, batch: int, placement: Placement) -> tuple[Access, ...]:
+    """What becomes of a layer's final outputs."""
+    output = layer.output
+    return output_traffic(
+        stored_outputs(layer, batch), output.bits, placement.output_kept, output.coded_bits, placement.backing
+    )
+
+
+class _ChannelCycles:
+    """Cycles of a channel, of each layer: of what does not depend on tiles, before the first and after the last sums; and of
+    one word of an operand, of a weight the first time and again."""
+
+    def __init__(
+        self,
+        channel: Channel,
+        fixed: Sequence[Beside],
+        widths: Mapping[Stored, AnyArray],
+        most: Mapping[Stored, IntArray | None],
+        fetched: IntArray,
+    ) -> None:
+        self.channel, level = channel, channel.level
+        self.start = np.array([channel.cycles(one.constants(level)) for one in fixed], np.float64)
+        self.finished = np.array([channel.cycles(one.activations(level)) for one in fixed], np.float64)
+        word = {name: np.array([channel.word_cycles(bits) for bits in of_layers]) for name, of_layers in widths.items()}
+        self.input: FloatArray = word["input"]
+        first, again = channel.passing(fetched.astype(np.int64), most["weight"])
+        self.weight: FloatArray = first * word["weight"]
+        self.weight_again: FloatArray = self.weight if first is again else again * word["weight"]
+        sums, _ = channel.passing(np.ones_like(fetched, np.int64), most["partial_sum"])
+        self.partial_sum: FloatArray = sums * word["partial_sum"]
+
+
+def _operand(memory: str, buffer: Buffer, name: Stored, widths: IntArray, energies: MovementEnergy) -> _Operand:
+    level: Level = "l2" if memory == "l2" else "buffer"
+    rows = {}
     for bits in {int(one) for one in widths}:
-        words, operands = buffers.of(name).packed(bits)
-        share = buffers.of(name).share(bits) or 1.0
-        read, write = energies.per_operand("buffer", name, bits)
-        rows[bits] = read / share, write / share, words, operands, bits
+        words, operands = buffer.packed(bits)
+        share = buffer.share(bits) or 1.0
+        read, write = energies.per_operand(level, name, bits)
+        rows[bits] = read / share, write / share, words, operands
     columns = np.array([rows[int(one)] for one in widths], np.float64).T
-    return _Operand(buffers.memory(name), *columns)
+    return _Operand(memory, *columns)

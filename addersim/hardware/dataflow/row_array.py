@@ -47,8 +47,8 @@ def run_rows(
     """
     shape, array, widths = row_shape(layer, batch), accelerator.array, Widths.of(layer)
     assert array.row_stationary is not None
-    output = layer.output
-    stored = output_traffic(stored_outputs(layer, batch), output.bits, placement.output_kept, output.coded_bits)
+    output, kept = layer.output, placement.output_kept
+    stored = output_traffic(stored_outputs(layer, batch), output.bits, kept, output.coded_bits, placement.backing)
     constants = layer.weights.words - shape.geometry.groups * shape.weights
     together, least = (beside or Beside()).with_outputs(stored), objective or array.usual_objective
     zeros = ZerosUsed(layer.gated_taps * batch, layer.inputs[0].coded_bits)

@@ -10,11 +10,12 @@ import numpy as np
 from addersim.hardware.accelerator import Accelerator, Objective
 from addersim.hardware.arrays import AnyArray, FloatArray, IntOrArray
 from addersim.hardware.dataflow.array_run import Beside, Placement, whole_cycles
+from addersim.hardware.dataflow.channels import Channel, channels, slowest
 from addersim.hardware.dataflow.objective import objective_value
 from addersim.hardware.dataflow.row_stationary import RowMapping, RowShape, count_rows, fetched
 from addersim.hardware.dataflow.tile_pipeline import LoopNest, Tile, pipelined_cycles
 from addersim.hardware.prices.data_movement import MovementEnergy
-from addersim.hardware.traffic import Access, Widths, memory_words
+from addersim.hardware.traffic import Access, Widths, memory_words, through_l2
 
 __all__ = ["RowCosts", "ZerosUsed", "row_accesses"]
 
@@ -46,7 +47,7 @@ def row_accesses(
     inputs, fills = words[0] * (not placement.input_kept), (words[1] + constants) * (not placement.weights_kept)
     taps, sums, reads, constant_reads = shape.taps, _any(moved.partial_sums), _any(moved.input_reads), _any(moved.weight_reads)
     delivered, kernels, added = map(_any, (moved.network_inputs, moved.network_weights, moved.network_sums))
-    return (
+    direct = (
         Access("register", "input", taps, delivered, widths.input),
         Access("register", "weight", taps - zeros.gated_taps, kernels, widths.weight),
         Access("register", "partial_sum", taps, taps, widths.partial_sum),
@@ -59,6 +60,7 @@ def row_accesses(
         Access("dram", "input", inputs, 0, widths.input, zeros.coded_bits),
         Access("dram", "weight", fills, 0, widths.weight),
     )
+    return through_l2(direct, placement.backing)
 
 
 def _any(words: IntOrArray) -> AnyArray:
@@ -117,7 +119,7 @@ class RowCosts:
         energy: AnyArray = self.beside.energy_pj + sum(self.energies.energy_pj(one) for one in moved)
         bits = sum(one.size_bits for one in moved if one.level == "dram")
         busy = np.maximum(count_rows(self.shape, mapping).cycles, self._units(accesses))
-        transfers = bits / self.accelerator.dram_bits_per_cycle
+        transfers = slowest([channel.cycles(moved) for channel in channels(self.accelerator)])
         if not self.pipelined:
             cycles = busy + transfers
         else:
@@ -147,7 +149,7 @@ class _Blocks:
     """Blocks of held filters, strips, images and channels, one after another, each computed for its share of the taps."""
 
     def __init__(self, costs: RowCosts, mapping: RowMapping) -> None:
-        shape, bandwidth = costs.shape, costs.accelerator.dram_bits_per_cycle
+        shape = costs.shape
         self.sizes = (shape.geometry.groups, shape.filters, shape.outputs[0], shape.images, shape.channels)
         tiles = (1, mapping.held, mapping.strip, mapping.images, mapping.channels * mapping.channel_sets)
         tile = [np.minimum(one, size) for one, size in zip(np.broadcast_arrays(*tiles), self.sizes, strict=True)]
@@ -159,14 +161,11 @@ class _Blocks:
         self.inputs = {"pass": tuple(_LOOPS), "strip": (_GROUP, _STRIP, _IMAGE), "all": (_GROUP,)}[mapping.input_kept]
         self.weights = {"pass": tuple(_LOOPS), "held": (_GROUP, _HELD), "all": (_GROUP,)}[mapping.weight_kept]
         words, _ = fetched(shape, mapping)
-        sweeps = trips[_GROUP] * (trips[_HELD] if mapping.input_kept == "pass" else 1)
-        coded = costs.zeros.coded_bits
-        word_bits = costs.widths.input if coded is None else coded
-        self.input_cycles = (not costs.placement.input_kept) * words * word_bits / bandwidth / sweeps
-        weight_cycles = (not costs.placement.weights_kept) * costs.widths.weight / bandwidth
-        self.weight_cycles = shape.weights * weight_cycles
-        self.start = costs.beside.constant_bits / bandwidth + costs.constants * weight_cycles
-        self.finished = costs.beside.activation_bits / bandwidth
+        resweeps = mapping.input_kept == "pass"
+        swept = words / (trips[_HELD] if resweeps else 1)
+        self.swept_again = (_HELD,) if resweeps else ()
+        self.streams = [_stream(costs, channel, swept, trips[_GROUP]) for channel in channels(costs.accelerator)]
+        self.start = slowest([stream.start for stream in self.streams])
 
     def ends(self) -> AnyArray:
         """Cycles of the first load and the last store, which nothing hides."""
@@ -189,12 +188,50 @@ class _Blocks:
         return part
 
     def load(self, tile: Tile) -> AnyArray:
-        """Cycles of DRAM for what a tile needs that the one before did not."""
+        """Cycles for what a tile needs that the one before did not."""
         parts = tuple(loop for loop in self.inputs if loop in (_STRIP, _IMAGE, _CHANNEL))
         kernels = tuple(loop for loop in self.weights if loop in (_HELD, _CHANNEL))
-        arriving = self.input_cycles * self.share(tile, parts) * tile.any_moved(self.inputs)
-        return np.asarray(arriving + self.weight_cycles * self.share(tile, kernels) * tile.any_moved(self.weights))
+        inputs = self.share(tile, parts) * tile.any_moved(self.inputs)
+        weights = self.share(tile, kernels) * tile.any_moved(self.weights)
+        new_inputs = tile.all_first(self.swept_again)
+        new_weights = tile.all_first((_STRIP, _IMAGE))
+        return slowest(
+            np.where(new_inputs, *stream.inputs) * inputs + np.where(new_weights, *stream.weights) * weights
+            for stream in self.streams
+        )
 
     def store(self, tile: Tile) -> AnyArray:
-        """Cycles of DRAM for the sums that a tile finished."""
-        return self.finished * self.share(tile, (_GROUP, _HELD, _STRIP, _IMAGE)) * tile.last[_CHANNEL]
+        """Cycles for the sums that a tile finished."""
+        return (
+            slowest([stream.finished for stream in self.streams])
+            * self.share(tile, (_GROUP, _HELD, _STRIP, _IMAGE))
+            * tile.last[_CHANNEL]
+        )
+
+
+class _Stream(NamedTuple):
+    """Cycles of one channel: before the first block; for the inputs of a group and for its weights, new ones and those that
+    are fetched again; and for all that follows finished sums."""
+
+    start: float
+    inputs: tuple[AnyArray, AnyArray]
+    weights: tuple[AnyArray, AnyArray]
+    finished: float
+
+
+def _stream(costs: RowCosts, channel: Channel, swept: AnyArray, groups: AnyArray) -> _Stream:
+    """Cycles of a channel, where one sweep over all groups fetches a number of inputs."""
+    shape, placement = costs.shape, costs.placement
+    coded = costs.zeros.coded_bits if channel.memory is None else None
+    input_bits = costs.widths.input if coded is None else coded
+    input_cycles, weight_cycles = (channel.word_cycles(bits) for bits in (input_bits, costs.widths.weight))
+    most_inputs, most_weights = (placement.most_from_dram(operand) for operand in ("input", "weight"))
+    inputs = channel.passing(swept * (not placement.input_kept), most_inputs)
+    weights = channel.passing(groups * shape.weights * (not placement.weights_kept), most_weights)
+    constants, _ = channel.passing(costs.constants * (not placement.weights_kept), most_weights)
+    return _Stream(
+        channel.cycles(costs.beside.constants(channel.level)) + constants * weight_cycles,
+        (inputs[0] * input_cycles / groups, inputs[1] * input_cycles / groups),
+        (weights[0] * weight_cycles / groups, weights[1] * weight_cycles / groups),
+        channel.cycles(costs.beside.activations(channel.level)),
+    )

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from addersim.hardware.accelerator import Dataflow
-from addersim.hardware.arrays import IntOrArray
+from addersim.hardware.arrays import IntOrArray, fewer
 from addersim.hardware.dataflow.stationary import Gemm, systolic_dataflow
 from addersim.trace import MatrixWork
 
@@ -136,13 +136,9 @@ def fold(
     fill = how.fill_cycles(rows, columns)
     cycles = folds * (parts * fill + in_time)
     if overlapped:
-        cycles = _least(cycles, folds * _most(in_time, parts * rows) + fill)
+        cycles = fewer(cycles, folds * _most(in_time, parts * rows) + fill)
     passes = how.passes(row_folds, column_folds, parts)
     return Folds(work, folds, cycles, *passes, work.k if window is None else window)
-
-
-def _least(a: IntOrArray, b: IntOrArray) -> IntOrArray:
-    return min(a, b) if isinstance(a, int) and isinstance(b, int) else np.minimum(a, b)
 
 
 def _most(a: IntOrArray, b: IntOrArray) -> IntOrArray:

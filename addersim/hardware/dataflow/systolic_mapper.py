@@ -88,7 +88,7 @@ class _Search:
         layer, costs, numbers = LayerOnArray.of_many(self.layers, index), self.costs, self.first + index
         cost = tiling_costs(layer, tiles)
         load = costs.load(cost, numbers)
-        busy, transfers = np.maximum(cost.folds.cycles, load.units), costs.dram_cycles(load.dram_bits)
+        busy, transfers = np.maximum(cost.folds.cycles, load.units), load.transfers
         if costs.pipelined:
             ends = TiledStage(layer, tiles, costs.streams(cost.swept, numbers), load.units).ends()
             least = whole_cycles(ends + np.maximum(busy, transfers - ends))

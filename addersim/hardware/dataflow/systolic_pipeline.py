@@ -1,4 +1,5 @@
-"""Cycles of a systolic layer that is cut into tiles, while DRAM moves what the tiles before and after need."""
+"""Cycles of a systolic layer that is cut into tiles, while DRAM, and a second level, move what the tiles before and after
+need."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from addersim.hardware.arrays import AnyArray, FloatArray, IntArray
+from addersim.hardware.dataflow.channels import slowest
 from addersim.hardware.dataflow.fold_times import FoldTimes
 from addersim.hardware.dataflow.tile_pipeline import LoopNest, Tile, pipelined_cycles
 from addersim.hardware.dataflow.tiling_costs import INSIDE, LayerOnArray, TileSizes
@@ -18,13 +20,14 @@ _SUMS = (_GROUP, _M, _N)
 
 
 class Streams(NamedTuple):
-    """Cycles of DRAM: before the first tile; for one sweep over the inputs; for a weight; for a partial sum one way; and
-    for all
-    that follows finished sums."""
+    """Cycles of one channel: before the first tile; for the first sweep over the inputs and for each other; for a weight the
+    first time and each other; for a partial sum one way; and for all that follows finished sums."""
 
     start: FloatArray
     input: FloatArray
+    input_again: FloatArray
     weight_word: FloatArray
+    weight_again: FloatArray
     sum_word: FloatArray
     finished: FloatArray
 
@@ -39,25 +42,26 @@ class TiledStage(NamedTuple):
     layer, tiles
         The layers and how they are cut.
     streams
-        Cycles of DRAM by what they are for.
+        Cycles of each channel by what they are for: tiles wait for the slowest.
     units
         Cycles of the busiest unit or memory beside the array.
     """
 
     layer: LayerOnArray
     tiles: TileSizes
-    streams: Streams
+    streams: tuple[Streams, ...]
     units: FloatArray
 
-    def ends(self) -> FloatArray:
+    def ends(self) -> AnyArray:
         """Cycles of the first load and the last store, which nothing hides."""
         (m, n, k), (last_m, last_n, _) = self.tiles[:3], self.tiles.rests(self.layer)
-        load = self.streams.start + self._input_word * m * k + self.streams.weight_word * n * k
-        return load + self._finished_sum * last_m * last_n
+        inputs, finished = self._share_of_inputs, self._share_of_sums
+        first = slowest(one.input * inputs * m * k + one.weight_word * n * k for one in self.streams)
+        return self._begun + first + slowest(one.finished for one in self.streams) * finished * last_m * last_n
 
     def cycles(self, orders: IntArray) -> FloatArray:
         """Cycles in loop orders, by their places in `ORDERS`."""
-        layer, tiles, streams = self.layer, self.tiles, self.streams
+        layer, tiles = self.layer, self.tiles
         groups, trips, rests = layer.work.groups, tiles.trips(layer), tiles.rests(layer)
         one = np.ones_like(trips[0])
         inside = np.zeros((4, 4, len(one)), bool)
@@ -67,7 +71,7 @@ class TiledStage(NamedTuple):
         times = FoldTimes(layer.array, tiles[:3], rests, trips, tiles.stays, groups)
         overlap, units = times.overlap(), self.units / (groups * layer.work.m * layer.work.n * layer.work.k)
         time = 1 + layer.time
-        input_word, finished_sum, begun = self._input_word, self._finished_sum, streams.start
+        of_inputs, of_sums = self._share_of_inputs, self._share_of_sums
 
         def compute(tile: Tile) -> AnyArray:
             first = tile.first[_GROUP] & tile.first[_M] & tile.first[_N] & tile.first[_K]
@@ -76,25 +80,41 @@ class TiledStage(NamedTuple):
 
         def load(tile: Tile) -> AnyArray:
             _, m, n, k = tile.size
-            inputs = input_word * m * k * tile.any_moved((_GROUP, _M, _K))
-            weights = streams.weight_word * n * k * tile.any_moved((_GROUP, _N, _K))
-            return inputs + weights + streams.sum_word * m * n * (tile.any_moved(_SUMS) & ~tile.first[_K])
+            inputs = of_inputs * m * k * tile.any_moved((_GROUP, _M, _K))
+            weights = n * k * tile.any_moved((_GROUP, _N, _K))
+            sums = m * n * (tile.any_moved(_SUMS) & ~tile.first[_K])
+            return slowest(
+                _of_turn(tile.first[_N], one.input, one.input_again) * inputs
+                + _of_turn(tile.first[_M], one.weight_word, one.weight_again) * weights
+                + one.sum_word * sums
+                for one in self.streams
+            )
 
         def store(tile: Tile) -> AnyArray:
             _, m, n, _ = tile.size
-            return np.where(tile.last[_K], finished_sum, streams.sum_word) * m * n * tile.any_moved(_SUMS)
+            sums = m * n * tile.any_moved(_SUMS)
+            return slowest(np.where(tile.last[_K], one.finished * of_sums, one.sum_word) * sums for one in self.streams)
 
-        cycles: FloatArray = begun + pipelined_cycles(nest, compute, load, store)
+        cycles: FloatArray = self._begun + pipelined_cycles(nest, compute, load, store)
         return cycles
 
     @property
-    def _input_word(self) -> FloatArray:
-        """Cycles of DRAM for one entry of the input matrix."""
-        work = self.layer.work
-        return self.streams.input / (work.groups * work.m * work.k)
+    def _begun(self) -> AnyArray:
+        return slowest(one.start for one in self.streams)
 
     @property
-    def _finished_sum(self) -> FloatArray:
-        """Cycles of DRAM that follow one finished sum."""
+    def _share_of_inputs(self) -> AnyArray:
+        """One entry of the input matrix, of all."""
         work = self.layer.work
-        return self.streams.finished / (work.groups * work.m * work.n)
+        return 1.0 / (work.groups * work.m * work.k)
+
+    @property
+    def _share_of_sums(self) -> AnyArray:
+        """One finished sum, of all."""
+        work = self.layer.work
+        return 1.0 / (work.groups * work.m * work.n)
+
+
+def _of_turn(is_first: AnyArray, first: FloatArray, again: FloatArray) -> AnyArray:
+    """What holds at the first turn of a loop, and at others."""
+    return first if first is again else np.where(is_first, first, again)

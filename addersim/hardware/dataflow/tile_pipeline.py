@@ -55,6 +55,10 @@ class Tile:
         """Whether any of some loops moved."""
         return reduce(np.logical_or, [self.moved[loop] for loop in loops])
 
+    def all_first(self, loops: Sequence[int]) -> AnyArray:
+        """Whether all of some loops are at their first turn."""
+        return reduce(np.logical_and, [self.first[loop] for loop in loops], np.True_)
+
 
 TileCycles = Callable[[Tile], AnyArray]
 

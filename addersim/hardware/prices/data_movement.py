@@ -44,10 +44,10 @@ class MovementEnergy:
         level, operand, reads, writes, bits, _ = access
         if level == "dram":
             return access.size_bits * self._dram.energy.energy_pj
-        if level != "buffer":
+        if level not in ("buffer", "l2"):
             read_pj, write_pj = self._inside_pj(level, bits)
             return reads * read_pj + writes * write_pj
-        memory, read_pj, write_pj = self._word_pj[operand]
+        memory, read_pj, write_pj = self._word_pj["l2" if level == "l2" else operand]
         return memory.words(reads, bits) * read_pj + memory.words(writes, bits) * write_pj
 
     def per_operand(self, level: Level, operand: Stored, bits: int) -> tuple[float, float]:
@@ -55,21 +55,23 @@ class MovementEnergy:
         if level == "dram":
             dram_pj = bits * self._dram.energy.energy_pj
             return dram_pj, dram_pj
-        memory, read_pj, write_pj = self._word_pj[operand]
+        memory, read_pj, write_pj = self._word_pj["l2" if level == "l2" else operand]
         return memory.share(bits) * read_pj, memory.share(bits) * write_pj
 
     @cached_property
     def _memories(self) -> dict[str, tuple[UnitEnergyUsed, UnitEnergyUsed]]:
         """Unit energies of reading and of writing a word of each memory."""
-        return {name: self._access(name, memory) for name, memory in self._accelerator.buffers.memories().items()}
+        return {name: self._access(name, memory) for name, memory in self._accelerator.buffers.all_memories().items()}
 
     @cached_property
-    def _word_pj(self) -> dict[Stored, tuple[Buffer, float, float]]:
-        buffers, by_operand = self._accelerator.buffers, {}
-        for operand in get_args(Stored):
-            read, write = self._memories[buffers.memory(operand)]
-            by_operand[operand] = buffers.of(operand), read.energy.energy_pj, write.energy.energy_pj
-        return by_operand
+    def _word_pj(self) -> dict[str, tuple[Buffer, float, float]]:
+        """Memory, and energies of a word, of each operand in the first level, and of the second."""
+        buffers, found = self._accelerator.buffers, {}
+        names = {operand: buffers.memory(operand) for operand in get_args(Stored)} | ({"l2": "l2"} if buffers.l2 else {})
+        for what, name in names.items():
+            read, write = self._memories[name]
+            found[what] = buffers.all_memories()[name], read.energy.energy_pj, write.energy.energy_pj
+        return found
 
     @cached_property
     def _dram(self) -> UnitEnergyUsed:

@@ -38,11 +38,11 @@ class LayersNeeding:
     kept: frozenset[int]
 
     def memory(self, buffers: Buffers, name: str) -> list[str]:
-        """Layers with an operand in an on-chip memory."""
+        """Layers with an operand in an on-chip memory; all may have one in the second level."""
         return [
             layer.name
             for _, layer in self._not_views()
-            if any(buffers.memory(operand) == name for operand in _stored_operands(layer))
+            if name == "l2" or any(buffers.memory(operand) == name for operand in _stored_operands(layer))
         ]
 
     def dram(self) -> list[str]:

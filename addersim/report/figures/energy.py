@@ -15,7 +15,7 @@ __all__ = ["energy_by_layer", "energy_by_level", "energy_by_network", "energy_by
 
 SMALL = 0.001
 """Share of a network's energy up to which parts are drawn as one."""
-LEVELS = ("register", "network", "buffer", "dram")
+LEVELS = ("register", "network", "buffer", "l2", "dram")
 
 
 def energy_by_network(energy: pd.DataFrame) -> go.Figure:

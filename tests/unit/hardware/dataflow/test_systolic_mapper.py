@@ -92,12 +92,13 @@ def costs(layer, walk, tile, on, prices, placement, batch, beside):
     cycle = on.dram_bits_per_cycle
     finished = sum(one.size_bits for one in accesses if one.level == "dram" and one.operand == "output")
     if on.buffers.double_buffered:
-        streams = {
-            "start": constants * widths.weight / cycle, "input": 0 if placement.input_kept else swept * widths.input / cycle,
-            "weight": widths.weight / cycle, "sum": widths.partial_sum / cycle,
+        arriving = 0 if placement.input_kept else swept * widths.input / cycle
+        dram = {
+            "start": constants * widths.weight / cycle, "input": arriving, "input again": arriving,
+            "weight": widths.weight / cycle, "weight again": widths.weight / cycle, "sum": widths.partial_sum / cycle,
             "finished": finished / cycle / (work.m * work.n * work.groups),
         }  # fmt: skip
-        cycles = walk.stage_cycles(streams, units)
+        cycles = walk.stage_cycles([dram], units)
     else:
         cycles = max(walk.cycles, units) + bits / cycle
     cycles = ceil(cycles * (1 - 2**-40))

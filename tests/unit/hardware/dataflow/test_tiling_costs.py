@@ -105,7 +105,7 @@ def test_what_is_fused_to_a_layer_shares_its_memories_and_dram():
     for name, one in (("alone", Beside()), ("beside", Beside(accesses, vector=40, energy_pj=9.0))):
         costs = StageCosts([(layer, Placement(False, True))], [one], on, 1, prices, "energy")
         loads[name] = costs.load(cost, np.array([0]))
-        streams = costs.streams(cost.swept, np.array([0]))
+        (streams,) = costs.streams(cost.swept, np.array([0]))
     cycle = on.dram_bits_per_cycle
     assert (streams.start[0] * cycle, streams.finished[0] * cycle) == pytest.approx((12 * 16, 12 * 8))
     bits, energies, units = (

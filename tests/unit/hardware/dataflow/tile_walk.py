@@ -62,6 +62,7 @@ class TileWalk:
                     "cycles": cycles[0 if self.overlap else 1],
                     "share": m * n * k / (work.groups * whole_m * whole_n * whole_k),
                     "input": new["input"] * m * k / (whole_m * whole_k), "weight": new["weight"] * n * k,
+                    "input again": at[1] > 0, "weight again": at[0] > 0,
                     "back": back * m * n, "finished": 0, "away": 0, "last": at[2] == len(self.cuts[2]) - 1,
                 })  # fmt: skip
         if not count:
@@ -108,15 +109,20 @@ class TileWalk:
         return sum(tile[name] for tile in self.tiles)
 
     def stage_cycles(self, streams, units):
-        """Cycles as events: DRAM does one thing after another, in the order in which tiles need it; memories have two
-        halves."""
+        """Cycles as events: DRAM, and a second level beside it, do one thing after another, in the order in which tiles need
+        it; memories have two halves. `streams` are words and their cycles in each of the two."""
         compute = [max(tile["cycles"], units * tile["share"]) for tile in self.tiles]
         load = [
-            streams["input"] * tile["input"] + streams["weight"] * tile["weight"] + streams["sum"] * tile["back"]
+            max(
+                one["input again" if tile["input again"] else "input"] * tile["input"]
+                + one["weight again" if tile["weight again"] else "weight"] * tile["weight"]
+                + one["sum"] * tile["back"]
+                for one in streams
+            )
             for tile in self.tiles
         ]
-        store = [streams["finished"] * tile["finished"] + streams["sum"] * tile["away"] for tile in self.tiles]
-        return pipeline(streams["start"], compute, load, store)
+        store = [max(one["finished"] * tile["finished"] + one["sum"] * tile["away"] for one in streams) for tile in self.tiles]
+        return pipeline(max(one["start"] for one in streams), compute, load, store)
 
 
 def pipeline(start, compute, load, store):
