@@ -295,7 +295,7 @@ def test_zeros_that_nobody_saw_are_asked_for(gating, coding, what):
         estimate(trace, using(gating=gating, coding=coding))
     assert str(error.value) == (
         f"layer conv1: accelerator 'systolic-16x16' has {what}, but nobody saw the zeros of the layer's input; estimate the "
-        "trace of a simulation, or state zero_share and zero_share_source in the accelerator file"
+        "trace of a simulation, as addersim report does, or state zero_share and zero_share_source in the accelerator file"
     )
 
 
