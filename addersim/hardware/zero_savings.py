@@ -113,7 +113,8 @@ def _with_zeros(trace: Trace, machine: Accelerator) -> Trace:
         wanted = "zero_gating" if machine.array.zero_gating else "run_length_coding"
         raise HardwareError(
             f"layer {unknown[0]}: accelerator {machine.name!r} has {wanted}, but nobody saw the zeros of the layer's input; "
-            f"estimate the trace of a simulation, or state zero_share and zero_share_source in the accelerator file"
+            "estimate the trace of a simulation, as addersim report does, or state zero_share and zero_share_source in the "
+            "accelerator file"
         )
     share, order = machine.zero_share, schedule(trace)
 

@@ -8,6 +8,16 @@ LAYERS = "unit/layers"
 BILLS = "unit/layers/test_bills.py"
 
 CHANGES = {
+    "zeros.py": (
+        "unit/test_zeros.py",
+        (
+            ("np.count_nonzero(at_end & (2**width - 1))", "np.count_nonzero(at_end)"),
+            ("before[1:] |= np.right_shift(places[:-1], 63)", "pass"),
+            ("words // 64 + 1) * 8", "words // 64 + (words % 64 > 0)) * 8"),
+            ("+ _HIGH[packed[starts - 1]]", ""),
+            ("else 1 / longest", "else 0.0"),
+        ),
+    ),
     "quantization/pipeline.py": (
         f"{PIPELINE} unit/quantization/test_output_errors.py",
         (

@@ -46,6 +46,24 @@ CHANGES = {
             ("cycles=sum(one.cycles * number for", "cycles=sum(one.cycles for"),
         ),
     ),
+    "hardware/zero_savings.py": (
+        "unit/hardware/test_zero_savings.py",
+        (
+            ("return bits if bits < operand.bits else None", "return bits"),
+            ("arithmetic.linear and arithmetic is not BY_TABLE", "arithmetic.linear"),
+            ("is not None and arithmetic.linear and", "is not None and"),
+            ("if source >= 0 else 0", "if source else 0"),
+            ("if index in order.last_stage else None", ""),
+            ("coding.word_bits / whole if whole", "pair if whole"),
+        ),
+    ),
+    "hardware/idle.py": (
+        "unit/hardware/test_idle.py",
+        (
+            ("return power_mw * 1e3 / self._clock_mhz", "return power_mw / self._clock_mhz"),
+            ('"idle", of, self._cycle_pj(power) * cycles', '"idle", of, self._cycle_pj(power)'),
+        ),
+    ),
     "hardware/even_parts.py": (
         "unit/hardware/test_even_parts.py",
         (

@@ -19,7 +19,7 @@ from addersim.hardware.accelerator import Accelerator, Buffers, Objective, Store
 from addersim.hardware.arrays import BoolOrArray, IntOrArray
 from addersim.hardware.dataflow.array_run import ArrayRun, Beside, Placement
 from addersim.hardware.dataflow.capacity import tile_words
-from addersim.hardware.dataflow.row_costs import RowCosts, ZerosUsed
+from addersim.hardware.dataflow.row_costs import RowCosts, ZerosUsed, row_accesses
 from addersim.hardware.dataflow.row_mapper import Fits, RowArray, check_room, check_row_array, row_mapping
 from addersim.hardware.dataflow.row_stationary import RowMapping, RowShape, count_rows
 from addersim.hardware.prices.data_movement import MovementEnergy
@@ -61,7 +61,7 @@ def run_rows(
     with _naming(layer, accelerator):
         mapping = _mapping(_elements(accelerator, widths), costs)
     used = mapping.filter_sets * mapping.channel_sets * shape.geometry.kernel[0] * mapping.strip
-    moved = costs.accesses(mapping)
+    moved = row_accesses(shape, mapping, widths, constants, placement, zeros)
     accesses = (access._replace(reads=int(access.reads), writes=int(access.writes)) for access in moved)
     return ArrayRun(
         cycles=int(count_rows(shape, mapping).cycles),

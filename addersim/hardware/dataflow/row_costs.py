@@ -100,7 +100,7 @@ class RowCosts:
     def priced(self) -> RowCosts:
         """With the unit energies that tell two costs apart."""
         units = [
-            one._replace(reads=reads, writes=1 - reads) for one in self.accesses(RowMapping(*(1,) * 7)) for reads in (0, 1)
+            one._replace(reads=reads, writes=1 - reads) for one in self._accesses(RowMapping(*(1,) * 7)) for reads in (0, 1)
         ]
         return replace(self, unit_energies=tuple(float(self.energies.energy_pj(unit)) for unit in units))
 
@@ -114,7 +114,7 @@ class RowCosts:
 
         Where transfers overlap, a bound unless `exact`: at least the busiest resource is waited for.
         """
-        accesses = self.accesses(mapping)
+        accesses = self._accesses(mapping)
         moved = (*accesses, *self.beside.accesses)
         energy: AnyArray = self.beside.energy_pj + sum(self.energies.energy_pj(one) for one in moved)
         bits = sum(one.size_bits for one in moved if one.level == "dram")
@@ -130,8 +130,7 @@ class RowCosts:
         energy = energy + passing * self.beside.leakage_pj
         return np.stack(np.broadcast_arrays(*objective_value(self.objective, energy, passing, np.asarray(bits))))
 
-    def accesses(self, mapping: RowMapping) -> tuple[Access, ...]:
-        """Words at every level, final outputs not included."""
+    def _accesses(self, mapping: RowMapping) -> tuple[Access, ...]:
         return row_accesses(self.shape, mapping, self.widths, self.constants, self.placement, self.zeros)
 
     def _units(self, accesses: tuple[Access, ...]) -> IntOrArray:

@@ -226,6 +226,16 @@ def test_what_the_code_would_lengthen_is_stored_as_it_is():
     assert coded_bits(Operand(128, 16), Zeros(128, 128, 1, (8, 4, 2, 1, 1)), narrow) == 32 / 128
 
 
+def test_weights_that_are_skipped_are_gated_no_more():
+    """Of the taps that 2:4 sparsity leaves, those on zeros rest."""
+    layer = replace(window("a", 64, 32, 16, inputs=512), nonzero=((2, 1), (4, 2)), zeros=(Zeros(512, 128, 1),))
+    machine = with_fields(SYSTOLIC, array=with_fields(SYSTOLIC.array, sparsity="2:4"))
+    plain, gated = (priced(Trace("one", "hardware", (layer,)), using(machine, gating=one)) for one in (False, True))
+    assert plain.taps == gated.taps == 64 * 16 * 16
+    assert gated.layers[0].gated_taps == gated.taps / 4
+    assert gated.energy_by_component()["array"] == pytest.approx(0.75 * plain.energy_by_component()["array"])
+
+
 def test_parts_add_up_and_dram_costs_its_bits(simulated):
     _, _, trace = simulated
     cost = priced(trace, using(gating=True, coding=RunLengthCoding(), keep=False), batch=5)
@@ -285,7 +295,7 @@ def test_zeros_that_nobody_saw_are_asked_for(gating, coding, what):
         estimate(trace, using(gating=gating, coding=coding))
     assert str(error.value) == (
         f"layer conv1: accelerator 'systolic-16x16' has {what}, but nobody saw the zeros of the layer's input; estimate the "
-        "trace of a simulation, or state zero_share and zero_share_source in the accelerator file"
+        "trace of a simulation, as addersim report does, or state zero_share and zero_share_source in the accelerator file"
     )
 
 
