@@ -18,7 +18,8 @@ def bundled_text(name):
 
 
 def test_the_bundled_accelerators():
-    assert accelerator_names() == ("edge-unified-32x32", "eyeriss-65nm", *NAMES)
+    machines = ("ethos-u55-256-like", "eyeriss-65nm", "gemmini-default")
+    assert accelerator_names() == ("edge-unified-32x32", *machines, *NAMES, "tpu-v1")
     for name in NAMES:
         found = load_accelerator(name)
         assert found.name == name
@@ -30,6 +31,7 @@ def test_every_kind_of_memory_and_array_is_bundled():
     assert {tuple(one.buffers.memories()) for one in found} == {("unified",), ("input", "weight", "output")}
     assert {one.array.dataflow for one in found} == {"output", "weight", "row"}
     assert {one.array.overlapped_folds for one in found} == {True, False}
+    assert {one.buffers.l2 is None for one in found} == {True, False}
 
 
 @pytest.mark.parametrize("name", accelerator_names())

@@ -29,7 +29,7 @@ def moved(cost, level, operand="weight"):
     return sum(layer.words(level, operand) for layer in cost.layers)
 
 
-@pytest.mark.parametrize("name", [one for one in accelerator_names() if load_accelerator(one).array.dataflow != "row"])
+@pytest.mark.parametrize("name", [one for one in accelerator_names() if load_accelerator(one).buffers.keep_weights is None])
 def test_weights_that_fit_are_fetched_once_and_nothing_else_changes(name):
     machine = load_accelerator(name)
     kept, fetched = estimate(SMALL, machine), estimate(SMALL, fetching_weights(machine))
