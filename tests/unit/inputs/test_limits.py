@@ -1,13 +1,11 @@
 """Whole numbers that users give have one limit each, told alike by the command line, the files and the functions."""
 
-import sys
 import time
 import tracemalloc
 
 import pytest
 
 import addersim
-from addersim.cli import main
 from addersim.config import parse_toml
 from addersim.datasets import load
 from addersim.errors import AddersimError, ConfigError
@@ -17,6 +15,7 @@ from addersim.hardware import Accelerator
 from addersim.hardware.sizing import fit_elements
 from addersim.inputs import limits
 from addersim.inputs.limits import Limit, read_number, shown
+from tests import command_line
 
 HUGE = 10**20
 ASKED = {name: one for name, one in vars(limits).items() if isinstance(one, Limit)}
@@ -24,21 +23,10 @@ NO_DIGITS = ["²", "٣", "\N{FULLWIDTH DIGIT THREE}", "1_0", "1e1", "0x8", "8.0"
 
 
 @pytest.fixture
-def refused(tmp_path, monkeypatch, capsys):
+def refused(tmp_path, monkeypatch):
     """What a command line is told, in one line, in an empty folder."""
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["addersim", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            main()
-        told = capsys.readouterr().err
-        assert caught.value.code == 2, told
-        assert told.count("\n") == 1
-        assert told.startswith("addersim: ")
-        return told
-
-    return run
+    return command_line.refused
 
 
 @pytest.mark.parametrize("name", ASKED)
