@@ -140,9 +140,9 @@ def test_records_and_functions_tell_the_same_limit(tmp_path):
 def test_an_estimate_at_the_largest_batch_takes_no_more_memory_and_little_time(machine):
     trace = addersim.count(addersim.quantize(addersim.load_network("resnet20-adder"), None))
     tracemalloc.start()
-    begin = time.perf_counter()
+    begin = time.process_time()
     cost = addersim.estimate(trace, *machine, batch=limits.BATCH.most)
-    seconds, peak = time.perf_counter() - begin, tracemalloc.get_traced_memory()[1]
+    seconds, peak = time.process_time() - begin, tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert seconds < 30
     assert peak < 200e6
