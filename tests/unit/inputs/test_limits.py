@@ -138,7 +138,7 @@ def test_records_and_functions_tell_the_same_limit(tmp_path):
 
 @pytest.mark.parametrize("machine", [("systolic-16x16", "horowitz-45nm"), ("eyeriss-65nm", "eyeriss-65nm")])
 def test_an_estimate_at_the_largest_batch_takes_no_more_memory_and_little_time(machine):
-    trace = addersim.count(addersim.quantize(addersim.load_network("resnet20-adder"), None))
+    trace = addersim.count(addersim.quantize(addersim.load_network("lenet5-adder"), None))
     tracemalloc.start()
     begin = time.process_time()
     cost = addersim.estimate(trace, *machine, batch=limits.BATCH.most)
