@@ -202,8 +202,8 @@ def test_an_array_that_is_just_fast_enough_is_taken(sides):
 
 
 def test_the_fastest_speed_is_reached_and_no_more():
-    fastest = max(priced(SMALL, EDGE, 200).values(), key=lambda cost: cost.images_per_second)
-    assert fit_throughput(SMALL, EDGE, fastest.images_per_second).array.elements <= 200
+    fastest = max(priced(SMALL, EDGE, 100).values(), key=lambda cost: cost.images_per_second)
+    assert fit_throughput(SMALL, EDGE, fastest.images_per_second).array.elements <= 100
     every = estimate(SMALL, fit_area(SMALL, EDGE, 99, AREAS)).images_per_second
     assert estimate(SMALL, fit_throughput(SMALL, EDGE, every)).images_per_second == every
     with pytest.raises(HardwareError, match="out of reach"):
