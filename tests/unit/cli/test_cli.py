@@ -93,7 +93,7 @@ def test_a_wrong_verb_is_told_and_none_at_all_shows_the_help():
     assert "Usage: addersim" in found.stdout
 
 
-@pytest.mark.parametrize("arguments", [("count", "lenet6"), ("count", "lenet5-adder", "--json"), ("count", "--qqqqqq")])
+@pytest.mark.parametrize("arguments", [("check", "nothing.npz"), ("count", "lenet5-adder", "--json"), ("count", "--qqqqqq")])
 def test_a_process_of_its_own_ends_as_its_main_does_here(arguments):
     found = subprocess.run([sys.executable, "-m", "addersim", *arguments], capture_output=True, text=True, check=False)
     here = call(*arguments)
