@@ -87,7 +87,7 @@ def _write(path: Path, text: str) -> None:
 
 def _passes(folder: Path, tests: tuple[str, ...]) -> bool:
     """Whether tests pass on a copy, within the time limit."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
+    command = [sys.executable, "-m", "pytest", "-m", "not slow", "-x", "-q", "-p", "no:cacheprovider", *tests]
     env = os.environ | {"PYTHONPATH": str(folder)}
     silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with subprocess.Popen(command, cwd=folder, env=env, start_new_session=True, **silent) as process:

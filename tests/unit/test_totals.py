@@ -1,8 +1,6 @@
 """Totals by hand: taps, parameters and bytes; what layers share is counted once, and constants that nobody trained not."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -12,6 +10,7 @@ from addersim.errors import NetworkError
 from addersim.layers import Affine, Move, Window
 from addersim.quantization import LayerBits
 from addersim.totals import Totals, largest_live
+from tests.command_line import call
 
 RNG = np.random.default_rng(5)
 WEIGHTS = RNG.normal(0, 1, (2, 2, 1, 1)).astype(np.float32)
@@ -93,8 +92,7 @@ def test_a_line_and_a_document_say_the_same():
 
 def test_count_prints_the_totals_and_their_parts_add_up():
     def run(*more):
-        command = [sys.executable, "-m", "addersim", "count", "lenet5-adder", *more]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        return call("count", "lenet5-adder", *more).stdout
 
     document = json.loads(run("--json"))
     totals = document["totals"]

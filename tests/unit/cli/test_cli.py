@@ -1,7 +1,6 @@
 """The command line: what it prints, and how it refuses."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -15,7 +14,8 @@ from typer.testing import CliRunner
 
 from addersim import Network, load_network
 from addersim.arithmetic.datapaths import DATAPATHS
-from addersim.cli import app, main
+from addersim.cli import app
+from tests.command_line import call, refused
 from tests.unit.networks import residual
 
 VERBS = (
@@ -46,18 +46,6 @@ def document(*arguments):
     return json.loads(output)
 
 
-def refused(*arguments, env=None):
-    """The one line on standard error of a command that ends with status 2; run as a user runs it."""
-    command = [sys.executable, "-m", "addersim", *(str(one) for one in arguments)]
-    found = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | (env or {}))
-    assert found.returncode == 2, found
-    assert found.stdout == ""
-    lines = found.stderr.strip().splitlines()
-    assert len(lines) == 1, found.stderr
-    assert lines[0].startswith("addersim: ")
-    return lines[0].removeprefix("addersim: ")
-
-
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_has_help(verb):
     status, output, _ = run(verb, "--help")
@@ -79,44 +67,37 @@ def numbers(verb):
             yield pytest.param(verb, option.opts[0], info.min, id=f"{verb} {option.opts[0]}")
 
 
-def told(monkeypatch, capsys, *arguments):
-    """The one line of a command line that is refused, run in this process."""
-    monkeypatch.setattr(sys, "argv", ["addersim", *arguments])
-    with pytest.raises(SystemExit) as left:
-        main()
-    found = capsys.readouterr()
-    assert left.value.code == 2
-    assert found.out == ""
-    (line,) = found.err.splitlines()
-    return line
-
-
 @pytest.mark.parametrize("verb", COMMANDS)
-def test_every_verb_tells_a_wrong_option_in_one_line(verb, monkeypatch, capsys):
+def test_every_verb_tells_a_wrong_option_in_one_line(verb):
     more = f"; addersim {verb} --help shows what is allowed"
-    assert told(monkeypatch, capsys, verb, "--qqqqqq") == f"addersim: {verb}: no such option: --qqqqqq{more}"
+    assert refused(verb, "--qqqqqq") == f"{verb}: no such option: --qqqqqq{more}"
     if any(one.required for one in COMMANDS[verb].params):
-        line = told(monkeypatch, capsys, verb)
-        assert line.startswith(f"addersim: {verb}: missing ")
+        line = refused(verb)
+        assert line.startswith(f"{verb}: missing ")
         assert line.endswith(more)
 
 
 @pytest.mark.parametrize(("verb", "option", "least"), [case for verb in COMMANDS for case in numbers(verb)])
-def test_every_number_that_is_none_or_out_of_range_is_told_with_what_was_found(verb, option, least, monkeypatch, capsys):
-    start = f"addersim: {verb}: {option}: found "
-    assert told(monkeypatch, capsys, verb, option, "nine").startswith(f"{start}'nine'; ")
-    assert told(monkeypatch, capsys, verb, f"{option}=nine").startswith(f"{start}'nine'; ")
+def test_every_number_that_is_none_or_out_of_range_is_told_with_what_was_found(verb, option, least):
+    start = f"{verb}: {option}: found "
+    assert refused(verb, option, "nine").startswith(f"{start}'nine'; ")
+    assert refused(verb, f"{option}=nine").startswith(f"{start}'nine'; ")
     if least is not None:
-        assert told(monkeypatch, capsys, verb, option, str(least - 1)).startswith(f"{start}'{least - 1}'; ")
+        assert refused(verb, option, least - 1).startswith(f"{start}'{least - 1}'; ")
 
 
-def test_a_wrong_verb_is_told_and_none_at_all_shows_the_help(monkeypatch, capsys):
-    assert told(monkeypatch, capsys, "nope").startswith("addersim: no such command 'nope'; addersim --help shows")
-    monkeypatch.setattr(sys, "argv", ["addersim"])
-    with pytest.raises(SystemExit) as left:
-        main()
-    assert left.value.code == 2
-    assert "Usage: addersim" in capsys.readouterr().out
+def test_a_wrong_verb_is_told_and_none_at_all_shows_the_help():
+    assert refused("nope").startswith("no such command 'nope'; addersim --help shows")
+    found = call()
+    assert found.returncode == 2
+    assert "Usage: addersim" in found.stdout
+
+
+@pytest.mark.parametrize("arguments", [("check", "nothing.npz"), ("count", "lenet5-adder", "--json"), ("count", "--qqqqqq")])
+def test_a_process_of_its_own_ends_as_its_main_does_here(arguments):
+    found = subprocess.run([sys.executable, "-m", "addersim", *arguments], capture_output=True, text=True, check=False)
+    here = call(*arguments)
+    assert (found.returncode, found.stdout, found.stderr) == (here.returncode, here.stdout, here.stderr)
 
 
 def test_simulate_prints_what_was_promised():

@@ -5,7 +5,8 @@ import re
 import pytest
 
 from addersim.errors import AddersimError
-from tests.unit.cli.test_cli import document, refused, run
+from tests.command_line import refused
+from tests.unit.cli.test_cli import document, run
 
 MALFORMED = "design '{}': expected NETWORK[@ACCELERATOR[@TABLE]], such as lenet5-adder@systolic-32x32"
 

@@ -1,19 +1,17 @@
 """`addersim lower --weights`: which state dict of a file, which of its names, and what is said of it."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from addersim.train.models import build  # noqa: E402
+from tests.command_line import call  # noqa: E402
 
 
 def lower(folder, weights, *more):
-    command = [sys.executable, "-m", "addersim", "lower", "lenet5-adder", "-o", folder / "n.npz", "--weights", weights, *more]
-    return subprocess.run([*map(str, command)], capture_output=True, text=True, check=False)
+    return call("lower", "lenet5-adder", "-o", folder / "n.npz", "--weights", weights, *more)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from addersim.cli import app
 from addersim.errors import AddersimError
-from tests.unit.cli.test_cli import refused
+from tests.command_line import refused
 from tests.unit.multipliers import multiplier
 
 

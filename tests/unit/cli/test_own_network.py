@@ -8,6 +8,8 @@ import pytest
 
 pytest.importorskip("torch")
 
+from tests.command_line import call, refused
+
 MODULES = {
     "fine": "print('hello')\nfrom torch import nn\nmake = lambda: nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten())\n",
     "ready": "from torch import nn\nnet = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten())\nclass In:\n    make = net\n",
@@ -25,12 +27,19 @@ MODULES = {
 }
 
 
-def lower(folder, source, *more, start=(sys.executable, "-W", "ignore", "-m", "addersim")):
+LOWERED = ("-o", "net.npz", "--input-shape", "1,5,5", "--json")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The current folder, with a user's modules. As for the installed command, it is not on Python's path from the start."""
     for name, text in MODULES.items():
-        (folder / f"own_{name}.py").write_text(text)
-    options = ("-o", folder / "net.npz", "--input-shape", "1,5,5", *more)
-    command = [*start, "lower", source, *map(str, options)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+        (tmp_path / f"own_{name}.py").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [one for one in sys.path if one])
+    yield tmp_path
+    for name in MODULES:  # those of the next test are others
+        sys.modules.pop(f"own_{name}", None)
 
 
 @pytest.mark.parametrize(
@@ -80,34 +89,38 @@ def lower(folder, source, *more, start=(sys.executable, "-W", "ignore", "-m", "a
         ("own_calls:fails", "own_calls:fails: the call failed (KeyError: 'x')"),
     ],
 )
-def test_what_gives_no_network_is_told_in_one_line(source, told, tmp_path):
-    found = lower(tmp_path, source)
-    assert (found.returncode, found.stdout) == (2, "")
-    assert found.stderr.startswith(f"addersim: {told.replace('{folder}', str(tmp_path))}")
-    assert found.stderr.count("\n") == 1
+def test_what_gives_no_network_is_told_in_one_line(source, told, folder):
+    assert refused("lower", source, *LOWERED).startswith(told.replace("{folder}", str(folder)))
 
 
 @pytest.mark.parametrize("source", ["own_fine:make", "own_ready:net", "own_ready:In.make"])
-def test_a_network_is_lowered_and_only_its_document_is_printed(source, tmp_path):
-    found = lower(tmp_path, source, "--json")
+def test_a_network_is_lowered_and_only_its_document_is_printed(source, folder):
+    found = call("lower", source, *LOWERED)
     assert found.returncode == 0, found.stderr
     assert json.loads(found.stdout)["layers"][0]["kind"] == "window"
     assert found.stderr == ("hello\n" if "fine" in source else "")
+
+
+def test_a_process_of_its_own_does_the_same(folder):
+    command = ("lower", "own_fine:make", *LOWERED)
+    start = [sys.executable, "-W", "ignore", "-m", "addersim"]
+    found = subprocess.run([*start, *command], capture_output=True, text=True, check=False)
+    here = call(*command)
+    assert (found.returncode, found.stdout, found.stderr) == (0, here.stdout, here.stderr)
 
 
 @pytest.mark.parametrize(
     ("source", "name"),
     [("own_fine.py:make", "Sequential"), ("own_sibling:Small.make", "Small"), ("{folder}/own_ready.py:net", "Sequential")],
 )
-def test_the_folder_is_on_the_path_of_the_installed_command_too_and_the_class_names_the_network(source, name, tmp_path):
-    script = "import sys; sys.path[:] = [one for one in sys.path if one]; from addersim.cli import main; main()"
-    source = source.replace("{folder}", str(tmp_path))
-    found = lower(tmp_path, source, "--json", start=(sys.executable, "-W", "ignore", "-c", script))
+def test_the_folder_is_on_the_path_of_the_installed_command_too_and_the_class_names_the_network(source, name, folder):
+    source = source.replace("{folder}", str(folder))
+    found = call("lower", source, *LOWERED)
     assert found.returncode == 0, found.stderr
     assert json.loads(found.stdout)["network"] == name
-    named = lower(tmp_path, source, "--json", "--name", "mine")
+    named = call("lower", source, *LOWERED, "--name", "mine")
     assert json.loads(named.stdout)["network"] == "mine"
 
 
-def test_an_error_inside_a_library_is_told_at_the_line_of_the_users_file(tmp_path):
-    assert lower(tmp_path, "own_torch:make").stderr.endswith(f"at {tmp_path}/own_torch.py, line 3\n")
+def test_an_error_inside_a_library_is_told_at_the_line_of_the_users_file(folder):
+    assert refused("lower", "own_torch:make", *LOWERED).endswith(f"at {folder}/own_torch.py, line 3")

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.unit.cli.test_cli import document, refused, run
+from tests.command_line import refused
+from tests.unit.cli.test_cli import document, run
 
 SMALL = ("--images", 40, "--bits", "4,8", "--trials", 3)
 

@@ -74,10 +74,14 @@ def machines():
     )  # fmt: skip
 
 
-@settings(max_examples=4, deadline=None)
-@given(machines(), st.sampled_from(["latency", "energy", "energy-delay"]), st.integers(1, 60))
-def test_no_shape_of_the_budget_is_better(machine, goal, most):
+@pytest.mark.parametrize(("examples", "largest"), [(4, 24), pytest.param(20, 60, marks=pytest.mark.slow)])
+def test_no_shape_of_the_budget_is_better(examples, largest):
     """Of all shapes, by brute force; tiles are chosen for the goal, so that no choice for another one decides."""
+    goals = st.sampled_from(["latency", "energy", "energy-delay"])
+    settings(max_examples=examples)(given(machines(), goals, st.integers(1, largest))(no_shape_is_better))()
+
+
+def no_shape_is_better(machine, goal, most):
     value = VALUES[goal]
     aim = Aim(goal, AREAS, objective=goal)
     area = estimate_area(SMALL, machine, AREAS)
@@ -93,9 +97,13 @@ def test_no_shape_of_the_budget_is_better(machine, goal, most):
     assert (found.buffers, found.vector, found.dram) == (machine.buffers, machine.vector, machine.dram)
 
 
-@settings(max_examples=3, deadline=None)
-@given(machines(), st.integers(1, 40), st.floats(0.3, 1.2))
-def test_a_throughput_that_some_array_reaches_is_reached_with_the_fewest_elements(machine, most, share):
+@pytest.mark.parametrize(("examples", "largest"), [(3, 24), pytest.param(20, 40, marks=pytest.mark.slow)])
+def test_a_throughput_that_some_array_reaches_is_reached_with_the_fewest_elements(examples, largest):
+    numbers = st.integers(1, largest), st.floats(0.3, 1.2)
+    settings(max_examples=examples)(given(machines(), *numbers)(fewest_elements_reach_it))()
+
+
+def fewest_elements_reach_it(machine, most, share):
     every = priced(SMALL, machine, most, AREAS, "latency")
     if not every:
         return
@@ -194,8 +202,8 @@ def test_an_array_that_is_just_fast_enough_is_taken(sides):
 
 
 def test_the_fastest_speed_is_reached_and_no_more():
-    fastest = max(priced(SMALL, EDGE, 200).values(), key=lambda cost: cost.images_per_second)
-    assert fit_throughput(SMALL, EDGE, fastest.images_per_second).array.elements <= 200
+    fastest = max(priced(SMALL, EDGE, 100).values(), key=lambda cost: cost.images_per_second)
+    assert fit_throughput(SMALL, EDGE, fastest.images_per_second).array.elements <= 100
     every = estimate(SMALL, fit_area(SMALL, EDGE, 99, AREAS)).images_per_second
     assert estimate(SMALL, fit_throughput(SMALL, EDGE, every)).images_per_second == every
     with pytest.raises(HardwareError, match="out of reach"):

@@ -1,13 +1,11 @@
 """Whole numbers that users give have one limit each, told alike by the command line, the files and the functions."""
 
-import sys
 import time
 import tracemalloc
 
 import pytest
 
 import addersim
-from addersim.cli import main
 from addersim.config import parse_toml
 from addersim.datasets import load
 from addersim.errors import AddersimError, ConfigError
@@ -17,6 +15,7 @@ from addersim.hardware import Accelerator
 from addersim.hardware.sizing import fit_elements
 from addersim.inputs import limits
 from addersim.inputs.limits import Limit, read_number, shown
+from tests import command_line
 
 HUGE = 10**20
 ASKED = {name: one for name, one in vars(limits).items() if isinstance(one, Limit)}
@@ -24,21 +23,10 @@ NO_DIGITS = ["²", "٣", "\N{FULLWIDTH DIGIT THREE}", "1_0", "1e1", "0x8", "8.0"
 
 
 @pytest.fixture
-def refused(tmp_path, monkeypatch, capsys):
+def refused(tmp_path, monkeypatch):
     """What a command line is told, in one line, in an empty folder."""
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["addersim", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            main()
-        told = capsys.readouterr().err
-        assert caught.value.code == 2, told
-        assert told.count("\n") == 1
-        assert told.startswith("addersim: ")
-        return told
-
-    return run
+    return command_line.refused
 
 
 @pytest.mark.parametrize("name", ASKED)
@@ -150,11 +138,11 @@ def test_records_and_functions_tell_the_same_limit(tmp_path):
 
 @pytest.mark.parametrize("machine", [("systolic-16x16", "horowitz-45nm"), ("eyeriss-65nm", "eyeriss-65nm")])
 def test_an_estimate_at_the_largest_batch_takes_no_more_memory_and_little_time(machine):
-    trace = addersim.count(addersim.quantize(addersim.load_network("resnet20-adder"), None))
+    trace = addersim.count(addersim.quantize(addersim.load_network("lenet5-adder"), None))
     tracemalloc.start()
-    begin = time.perf_counter()
+    begin = time.process_time()
     cost = addersim.estimate(trace, *machine, batch=limits.BATCH.most)
-    seconds, peak = time.perf_counter() - begin, tracemalloc.get_traced_memory()[1]
+    seconds, peak = time.process_time() - begin, tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert seconds < 30
     assert peak < 200e6

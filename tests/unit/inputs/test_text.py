@@ -104,7 +104,9 @@ def ended(redirection, *arguments):
     return found.returncode, found.stdout, found.stderr
 
 
-@pytest.mark.parametrize("verb", [("--help",), ("list",), ("list", "--json"), ("count", "lenet5-adder", "--json")])
+@pytest.mark.parametrize(
+    "verb", [("--help",), ("list", "networks"), ("list", "networks", "--json"), ("count", "resnet20-adder", "--json")]
+)
 def test_a_full_or_closed_standard_output_is_one_line(verb):
     assert ended(">/dev/full", *verb) == (2, "", "addersim: standard output: No space left on device\n")
     assert ended(">&-", *verb) == (2, "", "addersim: standard output: is closed\n")
@@ -112,8 +114,8 @@ def test_a_full_or_closed_standard_output_is_one_line(verb):
 
 def test_a_standard_error_that_is_gone_leaves_the_status():
     for gone in ("2>&-", "2>/dev/full"):
-        assert ended(gone, "count", "nothing") == (2, "", "")
-    status, found, _ = ended("2>&-", "list")
+        assert ended(gone, "check", "nothing.npz") == (2, "", "")
+    status, found, _ = ended("2>&-", "list", "networks")
     assert status == 0
     assert "lenet5-adder" in found
 

@@ -18,7 +18,8 @@ from addersim.errors import DataError, LoweringError, NetworkError
 from addersim.frontends import pointwise
 from addersim.frontends.onnx import evaluator
 from addersim.frontends.onnx.operators import OPERATORS as LAYERS
-from tests.unit.cli.test_cli import document, refused
+from tests.command_line import refused
+from tests.unit.cli.test_cli import document
 from tests.unit.frontends.onnx.models import model, node, saved, scores, weights, whole
 
 W, B = weights(4, 3, 3, 3), weights(4)

@@ -1,8 +1,6 @@
 """SCALE-Sim's files: topologies become traces, configurations accelerators, costs its report; what is wrong is named."""
 
 import json
-import subprocess
-import sys
 
 import msgspec
 import numpy as np
@@ -18,7 +16,8 @@ from addersim.hardware.scalesim.compute_report import compute_report
 from addersim.layers import Move, Relu, Window
 from addersim.network import Network
 from addersim.quantization import LayerBits
-from tests.unit.cli.test_cli import document, refused, run
+from tests.command_line import call, refused
+from tests.unit.cli.test_cli import document, run
 
 HEADER = "Layer name, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, Num Filter, Strides,\n"
 CONFIGURATION = """[general]
@@ -313,14 +312,15 @@ def test_keys_of_all_versions_are_known():
 def test_the_command_line_tells_warnings_once_and_errors_alone(tmp_path):
     (tmp_path / "net.csv").write_text(HEADER.replace("Height", "Width", 1) + "a,34,34,3,3,3,16,1,\n")
     (tmp_path / "scale.cfg").write_text(CONFIGURATION.replace("IfmapOffset", "WordSize"))
-    command = [sys.executable, "-m", "addersim", "estimate", tmp_path / "net.csv", "--accelerator", tmp_path / "scale.cfg"]
-    found = subprocess.run([*command, "--json"], capture_output=True, text=True, check=True)
+    command = ("estimate", tmp_path / "net.csv", "--accelerator", tmp_path / "scale.cfg")
+    found = call(*command, "--json")
+    assert found.returncode == 0, found.stderr
     lines = found.stderr.splitlines()
     assert len(lines) == 2
     assert all(line.startswith("addersim: warning: ") for line in lines)
     assert "WordSize" in lines[1]
     assert json.loads(found.stdout)["network"] == "net"
-    assert refused(*command[3:], "--table", "none").startswith("energy table 'none': neither")
+    assert refused(*command, "--table", "none").startswith("energy table 'none': neither")
 
 
 def test_a_convention_without_a_bill_is_refused():
