@@ -160,6 +160,23 @@ CHANGES = {
             ("0 if weights_kept else weight_fills", "weight_fills"),
         ),
     ),
+    "hardware/second_level.py": (
+        "unit/hardware/test_second_level.py",
+        (
+            ("self._room_bits /= 2", "self._room_bits /= 1"),
+            ("0 if source in self.kept else ALL", "ALL"),
+            ("0 if self._residency.l2_words else ALL", "ALL"),
+            ("weight = layer.weights.words", "weight = 0"),
+            ("elsewhere=near", "elsewhere=frozenset()"),
+        ),
+    ),
+    "hardware/dataflow/channels.py": (
+        "unit/hardware/test_second_level.py",
+        (
+            ("(words + first, words + again)", "(first, again)"),
+            ("for words in (one.reads, one.writes)) / self.rate", "for words in (one.reads,)) / self.rate"),
+        ),
+    ),
     "hardware/residency.py": (
         "unit/hardware/test_residency.py",
         (
