@@ -137,7 +137,7 @@ def test_blocks_of_rows_take_the_cycles_of_events(drawn, on_chip, bandwidth):
         mapping.strip, *(np.array([one]) for one in (mapping.images, mapping.held, mapping.filters, mapping.channels, 1, 1)),
         mapping.input_kept, mapping.weight_kept,
     )  # fmt: skip
-    busy = max(int(count_rows(shape, mapping).cycles), int(np.max(costs._units(costs.accesses(arrays)))))
+    busy = max(int(count_rows(shape, mapping).cycles), int(np.max(costs._units(costs._accesses(arrays)))))
     compute, load, store = rows_as_events(shape, mapping, busy, 16 / on.dram_bits_per_cycle, on_chip)
     expected = pipeline(160 / on.dram_bits_per_cycle, compute, load, store)
     cycles, bound = costs.values(arrays)[2, 0], costs.values(arrays, exact=False)[2, 0]
