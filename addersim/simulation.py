@@ -324,10 +324,10 @@ class _Run:
             if result.observed:
                 observed[name] = result.observed
             if result.values is not None and name not in self.streamed:
-                zeros[name] = _zeros(result.values)
+                zeros[name] = _zeros(result.values, self.values[name].zero_point)
             expected = None if floats is None else floats.take(self.twins[name])
             if expected is not None and result.values is not None:
-                difference = result.values * np.float32(self.values[name].scale) - expected
+                difference = self.values[name].decode(result.values) - expected
                 squares[name] = np.array([_squares(difference), _squares(expected)])
         float_choices = None if floats is None else floats.last().argmax(axis=1)
         return _Part(
@@ -388,9 +388,9 @@ def _values(result: Run) -> Array:
     return result.values
 
 
-def _zeros(codes: Array) -> Zeros:
-    """Zeros among codes, ``(images, ...)``."""
-    zero = (codes == 0).reshape(len(codes), -1)
+def _zeros(codes: Array, zero_point: int) -> Zeros:
+    """Codes ``(images, ...)`` that stand for zero."""
+    zero = (codes == zero_point).reshape(len(codes), -1)
     runs = np.count_nonzero(zero[:, 1:] > zero[:, :-1]) + np.count_nonzero(zero[:, :1])
     return Zeros(zero.size, int(np.count_nonzero(zero)), int(runs))
 

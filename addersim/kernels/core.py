@@ -94,11 +94,11 @@ NO_LEAST = -(2**31)
 def codes_numbers(output: FixedFormat, overflow: Overflow, then: FixedFormat | None) -> tuple[int, ...]:
     """An output format, and what it saturates to next, in the order of the C struct.
 
-    What saturates to an unsigned format from below zero is ReLU's zero, not an overflow: it passes the first clip.
+    What saturates from below to a format that ends at zero is ReLU's zero, not an overflow: it passes the first clip.
     """
     stored = then or output
     first = (_NUMBERS[stored.dtype], OVERFLOWS[overflow], output.bits, int(output.signed))
-    low = NO_LEAST if overflow == "saturate" and not output.signed else output.minimum
+    low = NO_LEAST if overflow == "saturate" and output.ends_at_zero else output.minimum
     return (*first, low, output.maximum, max(output.minimum, stored.minimum), stored.maximum)
 
 

@@ -174,7 +174,7 @@ def _into(values: Array, output: FixedFormat, overflow: Overflow, then: FixedFor
     ends = (int(values.min()), int(values.max())) if values.size else (0, 0)
     stored = then or output
     kept = np.clip(codes, stored.minimum, stored.maximum).astype(stored.dtype)
-    relu = (values < 0) & (overflow == "saturate" and not output.signed)
+    relu = (values < output.minimum) & (overflow == "saturate" and output.ends_at_zero)
     return CodesResult(kept, *ends, int(np.count_nonzero((codes != values) & ~relu)))
 
 
