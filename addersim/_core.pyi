@@ -42,6 +42,7 @@ def window(
     geometry: _Numbers,
     arithmetic: int,
     products: _Array | None,
+    zero_points: tuple[int, int, _Array | None],
     register: tuple[int, int, int, int],
     narrow: bool,
     ordered: _Array | None,

@@ -41,6 +41,9 @@ cdef extern from "core.h":
         int bits, narrow, y_bytes
         const uint8_t *ordered
         const Affine *affine
+    ctypedef struct ZeroPoints:
+        int64_t outside, x
+        const int32_t *weights
     ctypedef struct Kernels:
         const char *name
         int64_t (*l1_u8_ceiling)(int64_t steps) nogil
@@ -61,7 +64,7 @@ cdef extern from "core.h":
                                         int64_t *high) nogil
     int window_codes(const Kernels *kernels, Arithmetic arithmetic, const int32_t *products, const Geometry *g, Type x_type,
                      const void *x, int64_t x_low, int64_t x_high, Type weights_type, const void *weights,
-                     const Epilogue *epilogue, void *y, int threads, Stats *stats, Stats *codes_stats) nogil
+                     const ZeroPoints *zeros, const Epilogue *epilogue, void *y, int threads, Stats *stats, Stats *codes_stats) nogil
     int affine_codes(const Kernels *kernels, Type type, const void *x, int64_t count, int64_t channels,
                      const int32_t *multiplier, const int64_t *addend, const uint8_t *shift, Rounding rounding, int doubles,
                      const Codes *codes, void *y, int threads, Stats *stats) nogil
@@ -186,12 +189,12 @@ def window_bounds(const uint8_t[::1] weights, int weights_type, int arithmetic, 
 
 
 def window(const uint8_t[::1] x, int x_type, ends, const uint8_t[::1] weights, int weights_type, uint8_t[::1] y, int y_bytes,
-           geometry, int arithmetic, const int32_t[:, ::1] products, register, bint narrow, const uint8_t[::1] ordered, affine,
+           geometry, int arithmetic, const int32_t[:, ::1] products, zero_points, register, bint narrow, const uint8_t[::1] ordered, affine,
            int kernels, int threads):
     """A window layer, and the affine after it where there is one.
 
-    ends: codes that x can hold; products: None, or the terms by the low bytes of x and w; register: overflow, bits, smallest
-    and largest value; affine: None, or what scaled() gave, whether ties go to even, and codes. Returns what was seen in the
+    ends: codes that x can hold; products: None, or the terms by the low bytes of x and w; zero_points: of padded taps, of x, and
+    None or those of the weights of each output; register: overflow, bits, smallest and largest value; affine: None, or what scaled() gave, whether ties go to even, and codes. Returns what was seen in the
     sums, and in the codes.
     """
     cdef Geometry g = geometry_of(geometry)
@@ -203,9 +206,15 @@ def window(const uint8_t[::1] x, int x_type, ends, const uint8_t[::1] weights, i
     cdef Stats stats, codes_stats
     cdef const double[:, ::1] doubles
     cdef const int32_t *terms = NULL
+    cdef const int32_t[::1] of_weights
+    cdef ZeroPoints zeros
     x_low, x_high = ends
     if products is not None:
         terms = &products[0, 0]
+    zeros.outside, zeros.x, of_weights = zero_points
+    zeros.weights = NULL
+    if of_weights is not None:
+        zeros.weights = &of_weights[0]
     overflow, epilogue.bits, epilogue.low, epilogue.high = register
     epilogue.overflow = <Overflow>overflow
     epilogue.narrow = narrow
@@ -222,7 +231,7 @@ def window(const uint8_t[::1] x, int x_type, ends, const uint8_t[::1] weights, i
         epilogue.affine = &scaled
     with nogil:
         status = window_codes(table, <Arithmetic>arithmetic, terms, &g, <Type>x_type, &x[0], x_low, x_high, <Type>weights_type,
-                              &weights[0], &epilogue, &y[0], threads, &stats, &codes_stats)
+                              &weights[0], &zeros, &epilogue, &y[0], threads, &stats, &codes_stats)
     done(status)
     return (stats.minimum, stats.maximum, stats.overflowed), (codes_stats.minimum, codes_stats.maximum, codes_stats.overflowed)
 

@@ -147,10 +147,11 @@ typedef struct {
     Codes codes;
 } Affine;
 
-/* From raw sums to results: factor * sum + window_factor * window_sums[window] + constants[output], then the register, then
-   perhaps codes. */
+/* From raw sums to results: factor * sum + window_factors[output] * window_sums[window] + constants[output], then the register,
+   then perhaps codes. */
 typedef struct {
-    int64_t factor, window_factor;
+    int64_t factor;
+    const int64_t *window_factors; /* or NULL: all zero */
     const int64_t *constants;
     Overflow overflow;
     int64_t low, high; /* ends of the register */
@@ -161,6 +162,13 @@ typedef struct {
     const Affine *affine;   /* NULL, or only where narrow, not WRAP and nothing is ordered */
     int folds;              /* raw sums and constants are no larger than results can be: doubles hold their affine, too */
 } Epilogue;
+
+/* Codes that stand for zero. Only codes of bytes have any but 0, and of x and weights only those that MAC multiplies. */
+typedef struct {
+    int64_t outside;        /* the code of a padded tap */
+    int64_t x;              /* taken from each code of x before it is an operand */
+    const int32_t *weights; /* taken from the weights of each output, or NULL */
+} ZeroPoints;
 
 /* Loops that every arithmetic has. Operands come widened; weights of a block of BLOCK outputs are (taps, BLOCK), those of a
    depthwise layer (taps, channels). Narrow sums fit 32 bits, and so does each of their terms. `products` is the table of
@@ -277,8 +285,9 @@ static inline void *lay_part(Layout *layout, int64_t count, int64_t size) {
     layout->bytes = plus(at, round_up(times(count, size), 64));
     return layout->base ? layout->base + at : NULL;
 }
-/* Windows of one group, one after the other, zeros up to the stride; `windows` has room for SLACK_BYTES more. */
-void gather_windows(const Geometry *g, const void *x, int element_bytes, int64_t group, int64_t first, int64_t count,
+/* Windows of one group, one after the other, zeros up to the stride; each byte of a tap outside the image is `outside`.
+   `windows` has room for SLACK_BYTES more. */
+void gather_windows(const Geometry *g, const void *x, int element_bytes, int outside, int64_t group, int64_t first, int64_t count,
                     void *windows, int64_t window_stride);
 /* Pointers to the pixels of the image under one window; returns how many there are. */
 int64_t window_pixels(const Geometry *g, const void *x, int element_bytes, int64_t pixel, const void **pixels);
@@ -303,10 +312,11 @@ int l1_sign_filter_gradient_f32(const Kernels *kernels, const Geometry *g, const
 /* window.c: smallest and largest exact sum of each output for any x in x_low..x_high (which hold 0). */
 int window_bounds(const Kernels *kernels, Arithmetic arithmetic, Type type, const void *weights, int64_t outputs, int64_t taps, int64_t x_low,
                   int64_t x_high, int64_t *low, int64_t *high);
-/* With products, whose operands are bytes, a term is products[low byte of x][low byte of w] in place of the arithmetic's. */
+/* With products, whose operands are bytes, a term is products[low byte of x][low byte of w] in place of the arithmetic's; there
+   are no zero points beside them. x_low..x_high are codes, among them that of zero. */
 int window_codes(const Kernels *kernels, Arithmetic arithmetic, const int32_t *products, const Geometry *g, Type x_type, const void *x,
-                 int64_t x_low, int64_t x_high, Type weights_type, const void *weights, const Epilogue *epilogue, void *y, int threads,
-                 Stats *stats, Stats *codes_stats);
+                 int64_t x_low, int64_t x_high, Type weights_type, const void *weights, const ZeroPoints *zeros, const Epilogue *epilogue,
+                 void *y, int threads, Stats *stats, Stats *codes_stats);
 
 /* signs.c: the sign bits of codes, SIGNS in a byte, pixel by pixel and group by group; bits beyond the channels of a group are 0. */
 int64_t sign_bytes(const Geometry *g);

@@ -16,11 +16,12 @@ typedef struct {
     uint32_t least;
     Type x_type, weights_type, operand;
     const void *x, *weights;
-    int64_t x_low, x_high; /* codes that x can hold, zero included */
+    int64_t x_low, x_high; /* codes that x can hold, that of zero included */
+    ZeroPoints zeros;
     int64_t taps, outputs; /* outputs of a group */
     Epilogue epilogue;
     Tiling tiling;
-    int64_t *constants;
+    int64_t *constants, *window_factors; /* of each output */
     void *y;
 
     /* Of the panels (window.c): */

@@ -41,6 +41,7 @@ from addersim.kernels.core import (
 )
 from addersim.kernels.elementwise import affine
 from addersim.kernels.sums import INT32, Bounds, Sums
+from addersim.kernels.zero_points import ZeroPoints, check_zero_points
 
 __all__ = [
     "PreparedWindow",
@@ -64,7 +65,7 @@ class PreparedWindow:
     ----------
     kind
         Type of x.
-    weights, arithmetic, products, register, geometry
+    operands, arithmetic, products, register, geometry
         The layer.
     word
         Type of the accumulator words.
@@ -75,7 +76,7 @@ class PreparedWindow:
     """
 
     kind: np.dtype[Any]
-    weights: Array
+    operands: ZeroPoints
     arithmetic: str
     products: Array | None
     register: Accumulator
@@ -92,15 +93,15 @@ class PreparedWindow:
     def checked(self, x: Array, threads: int | None) -> tuple[Array, tuple[int, int, int, int], int]:
         """x as it is passed on, the shape of the output, and the number of threads."""
         x = check_array("x", x, (NATIVE[self.kind],))
-        return x, self.geometry.output_shape(x.shape, self.weights.shape), check_threads(threads)
+        return x, self.geometry.output_shape(x.shape, self.operands.weights.shape), check_threads(threads)
 
     def sums_of(self, x: Array) -> Sums:
         """What is known of the sums for this x."""
         if not (self.values_matter and x.size):
             return self.sums
-        ends = min(int(x.min()), 0), max(int(x.max()), 0)
-        bounds = Bounds.of(self.weights, self.arithmetic, ends, self.products)
-        return Sums.of(bounds, self.arithmetic, self.register, ends)
+        outside = self.operands.outside
+        ends = min(int(x.min()), outside), max(int(x.max()), outside)
+        return Sums.of(_bounds(self.operands, self.arithmetic, ends, self.products), self.arithmetic, self.register, ends)
 
     def run(
         self, x: Array, y: Array, sums: Sums, threads: int, affine_numbers: tuple[Array, bool, tuple[int, ...]] | None = None
@@ -110,13 +111,14 @@ class PreparedWindow:
             flat(x),
             type_number(x),
             sums.ends,
-            flat(self.weights),
-            type_number(self.weights),
+            flat(self.operands.weights),
+            type_number(self.operands.weights),
             flat(y),
             y.dtype.itemsize,
             geometry_numbers(self.geometry, x, y),
             ARITHMETIC_NUMBERS[self.arithmetic],
             self.products,
+            self.operands.numbers(),
             sums.handling,
             sums.narrow,
             sums.ordered,
@@ -173,6 +175,12 @@ class PreparedWindowAffine:
         return sums.fuses(self.constants, self.rounding)
 
 
+def _bounds(operands: ZeroPoints, arithmetic: str, ends: tuple[int, int], products: Array | None) -> Bounds:
+    """Of the sums, for codes of x between two."""
+    low, high = (end - operands.zero_point for end in ends)
+    return Bounds.of(operands.exact_weights(), arithmetic, (low, high), products)
+
+
 def window_of(
     kind: np.dtype[Any],
     weights: Array,
@@ -180,17 +188,21 @@ def window_of(
     moves: Moves,
     register: Accumulator,
     products: Array | None = None,
+    zero_point: int = 0,
+    weight_zero_points: Array | None = None,
 ) -> PreparedWindow:
     """A window that borrows its weights and its multiplier's table."""
     weights = check_array("weights", weights, CODES)
     products = check_products(products, arithmetic, kind, weights.dtype)
     geometry, ends = check_moves(weights, moves), CODE_ENDS[kind]
-    bounds = Bounds.of(weights, arithmetic, ends, products)
+    zeros = check_zero_points(zero_point, weight_zero_points, arithmetic, kind, weights, products)
+    operands = ZeroPoints.of(weights, arithmetic, *zeros)
+    bounds = _bounds(operands, arithmetic, ends, products)
     small = register.overflow != "exact" and register.bits is not None and register.bits <= 32
     word = np.int32 if small or bounds.within(*INT32) else np.int64
     values_matter = ARITHMETICS[arithmetic].degree > 1 and not (bounds.within(*INT32) and bounds.held_by(register))
     sums = Sums.of(bounds, arithmetic, register, ends)
-    return PreparedWindow(kind, weights, arithmetic, products, register, geometry, word, sums, values_matter)
+    return PreparedWindow(kind, operands, arithmetic, products, register, geometry, word, sums, values_matter)
 
 
 def _own(values: Array) -> Array:
@@ -206,6 +218,8 @@ def prepare_window(
     *,
     arithmetic: str,
     products: Array | None = None,
+    zero_point: int = 0,
+    weight_zero_points: Array | None = None,
     accumulator_bits: int | None = None,
     overflow: AccumulatorOverflow = "exact",
     **moves: Unpack[Moves],
@@ -216,8 +230,10 @@ def prepare_window(
     ----------
     kind
         Type of x: int8, uint8, int16 or uint16.
-    weights, arithmetic, products, stride, padding, far_padding, dilation, groups, accumulator_bits, overflow
+    weights, arithmetic, products, zero_point, weight_zero_points, accumulator_bits, overflow
         As in `window`. The arrays are copied: changing them later changes nothing.
+    stride, padding, far_padding, dilation, groups
+        As in `window`.
 
     Returns
     -------
@@ -232,7 +248,10 @@ def prepare_window(
     register = check_arithmetic(arithmetic, accumulator_bits, overflow)
     weights = _own(check_array("weights", weights, CODES))
     own = None if products is None else _own(check_array("products", products, ("int32",)))
-    return window_of(check_kind(kind), weights, arithmetic, moves, register, own)
+    of_weights = (
+        None if weight_zero_points is None else _own(check_array("weight_zero_points", weight_zero_points, ("int32",)))
+    )
+    return window_of(check_kind(kind), weights, arithmetic, moves, register, own, zero_point, of_weights)
 
 
 def prepare_window_affine(
@@ -268,7 +287,7 @@ def prepare_window_affine(
     89
     """
     check_format(output, output_overflow, then)
-    m, a, s = check_constants(layer.weights.shape[:1], multiplier, addend, shift, rounding)
+    m, a, s = check_constants(layer.operands.weights.shape[:1], multiplier, addend, shift, rounding)
     return window_affine_of(layer, (_own(m), _own(a), _own(s)), output, rounding, output_overflow, then)
 
 

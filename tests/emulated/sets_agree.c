@@ -82,9 +82,22 @@ static Geometry random_layer(void) {
 
 static const int64_t LOW[] = {-128, 0, -32768, 0}, HIGH[] = {127, 255, 32767, 65535};
 
+static const ZeroPoints NO_ZERO_POINTS;
+
+/* Zero points of codes of bytes, as an arithmetic takes them: what is compared has those of padded taps alone. */
+static ZeroPoints random_zero_points(const Geometry *g, Arithmetic arithmetic, Type type, Type weights_type) {
+    ZeroPoints zeros = {.outside = draw(LOW[type], HIGH[type])};
+    if (arithmetic != MAC) return zeros;
+    zeros.x = zeros.outside;
+    int32_t *of_weights = exactly(g->outputs, sizeof(*of_weights));
+    for (int64_t o = 0; o < g->outputs; o++) of_weights[o] = (int32_t)draw(LOW[weights_type], HIGH[weights_type]);
+    zeros.weights = of_weights;
+    return zeros;
+}
+
 /* Sums, and codes of them where an affine may follow, in every way of a register; with products those of a multiplier's table. */
 static void check_codes(const Kernels *set, const Kernels *portable, const Geometry *g, Arithmetic arithmetic, const int32_t *products,
-                        Type type, Type weights_type) {
+                        Type type, Type weights_type, const ZeroPoints *zeros) {
     const int64_t taps = taps_of(g), pixels = pixels_of(g), count = pixels * g->outputs;
     void *x = random_codes(type, g->images * g->height * g->width * g->channels), *w = random_codes(weights_type, g->outputs * taps);
     int64_t *low = exactly(g->outputs, 8), *high = exactly(g->outputs, 8), lowest = 0, highest = 0;
@@ -94,6 +107,7 @@ static void check_codes(const Kernels *set, const Kernels *portable, const Geome
     compare("bounds", set->name, set_low, low, g->outputs * 8, g);
     compare("bounds", set->name, set_high, high, g->outputs * 8, g);
     for (int64_t o = 0; products && o < g->outputs; o++) low[o] = INT16_MIN * taps, high[o] = INT16_MAX * taps;
+    for (int64_t o = 0; zeros->weights && o < g->outputs; o++) low[o] = -255 * 255 * taps, high[o] = 255 * 255 * taps;
     uint8_t *ordered = exactly(g->outputs, 1);
     double *multiplier = exactly(g->outputs, 8), *addend = exactly(g->outputs, 8);
     for (int64_t o = 0; o < g->outputs; o++) {
@@ -112,9 +126,9 @@ static void check_codes(const Kernels *set, const Kernels *portable, const Geome
             if (fused) epilogue.affine = &affine, epilogue.y_bytes = 1;
             char *found = exactly(count, epilogue.y_bytes), *expected = exactly(count, epilogue.y_bytes);
             Stats stats[4];
-            window_codes(portable, arithmetic, products, g, type, x, LOW[type], HIGH[type], weights_type, w, &epilogue, expected, 1,
+            window_codes(portable, arithmetic, products, g, type, x, LOW[type], HIGH[type], weights_type, w, zeros, &epilogue, expected, 1,
                          stats, stats + 1);
-            window_codes(set, arithmetic, products, g, type, x, LOW[type], HIGH[type], weights_type, w, &epilogue, found, 1, stats + 2,
+            window_codes(set, arithmetic, products, g, type, x, LOW[type], HIGH[type], weights_type, w, zeros, &epilogue, found, 1, stats + 2,
                          stats + 3);
             compare(fused ? "codes" : "sums", set->name, found, expected, count * epilogue.y_bytes, g);
             compare("what was seen", set->name, stats + 2, stats, sizeof(Stats) * (fused ? 2 : 1), g);
@@ -183,8 +197,12 @@ static void check_layer(const Kernels *const *sets, int count) {
     int32_t *products = exactly(PRODUCTS, sizeof(*products));
     for (int i = 0; i < PRODUCTS; i++) products[i] = (int16_t)next_random();
     for (int i = 0; i < count - 1; i++) {
-        check_codes(sets[i], sets[count - 1], &g, arithmetic, NULL, type, other);
-        check_codes(sets[i], sets[count - 1], &g, MAC, products, type % 2, other % 2);
+        check_codes(sets[i], sets[count - 1], &g, arithmetic, NULL, type, other, &NO_ZERO_POINTS);
+        check_codes(sets[i], sets[count - 1], &g, MAC, products, type % 2, other % 2, &NO_ZERO_POINTS);
+        const Arithmetic moved = arithmetic == XNOR ? MAC : arithmetic;
+        const ZeroPoints zeros = random_zero_points(&g, moved, type % 2, other % 2);
+        check_codes(sets[i], sets[count - 1], &g, moved, NULL, type % 2, other % 2, &zeros);
+        free((void *)zeros.weights);
         Geometry pool = g; /* every window meets the image */
         pool.groups = pool.dilation_height = pool.dilation_width = 1, pool.outputs = g.channels;
         pool.kernel_height = smaller(g.kernel_height, g.height), pool.kernel_width = smaller(g.kernel_width, g.width);
