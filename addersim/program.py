@@ -15,6 +15,7 @@ import numpy.typing as npt
 from addersim import kernels
 from addersim.arithmetic.fixed import FixedFormat, Rounding
 from addersim.arithmetic.multiplier import MultiplierTable
+from addersim.arithmetic.ops import OpCounts
 from addersim.errors import NetworkError, QuantizationError
 from addersim.images import Images, Preprocessing, channels_last, check_images, look_up
 from addersim.layers import AnyIntegerLayer, Engine, IntegerAdd, IntegerAffine, IntegerRelu, IntegerWindow, Run, Shape, Value
@@ -315,11 +316,12 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             output, inputs = values[layer.name], [values[name] for name in layer.inputs]
             bill = layer.bill(output, *inputs)
             stored = [name for name in layer.inputs if name not in fused]
+            owed = output.correction if layer is self.layers[-1] else OpCounts()  # nobody reads the last layer and adds anyway
             layers.append(
                 LayerTrace(
                     name=layer.name,
                     kind=layer.kind(),
-                    operations=bill.hardware if hardware else bill.paper,
+                    operations=bill.hardware + owed if hardware else bill.paper,
                     inputs=tuple([operands[name] for name in stored]),
                     output=operands[layer.name],
                     weights=bill.weights,

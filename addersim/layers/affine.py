@@ -86,7 +86,9 @@ class Affine(Layer, frozen=True, tag="affine"):
 
     def _constants(self, plan: Plan, output: FixedFormat) -> tuple[Array, Array, Array]:
         gains = self.multiplier * (plan.scales[self.inputs[0]] / output.scale)
-        addends = self.addend / output.scale
+        source = plan.formats.get(self.inputs[0])
+        zero = 0 if source is None else source.zero_point  # sums have none
+        addends = self.addend / output.scale + output.zero_point - gains * zero
         multiplier, shift = fixed_multiplier(gains, plan.how.multiplier_bits, addends, self.name)
         return multiplier, np.rint(np.ldexp(addends, shift.astype(np.int64))).astype(np.int64), shift
 
@@ -146,6 +148,8 @@ def fixed_multiplier(reals: Array, bits: int, addends: Array, where: str) -> tup
 class IntegerAffine(IntegerLayer, frozen=True, tag="affine"):
     """``y = round((x * multiplier + addend) / 2**shift)`` into a format, a channel at a time or one for all.
 
+    Both are codes as they are: what zero points of input and output make of them is part of the addend.
+
     Attributes
     ----------
     multiplier, addend, shift
@@ -163,6 +167,7 @@ class IntegerAffine(IntegerLayer, frozen=True, tag="affine"):
     overflow: Overflow
 
     READS_SUMS = True
+    TAKES_ZERO_POINTS = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -210,6 +215,7 @@ class IntegerAffine(IntegerLayer, frozen=True, tag="affine"):
         ):  # the sign of a multiply-add is a comparison with a constant, and perhaps the other way round
             return Bill(OpCounts({("cmp", given.bits): output.words}), weights=Operand(self.multiplier.size, given.bits + 1))
         multiplies, adds, shifts = (bool(np.count_nonzero(one)) for one in (self.multiplier != 1, self.addend, self.shift))
+        adds = adds or given.constant_due
         wide = given.bits + self.multiplier_bits if multiplies else given.bits
         width = max(given.bits, self.multiplier_bits)
         steps = (("mul", width, multiplies), ("add", wide, adds), ("shift", wide, shifts))

@@ -177,7 +177,8 @@ class IntegerLayer(Node, frozen=True, kw_only=True):
 class Value(NamedTuple):
     """A value between integer layers, for one image: its shape, and the width, sign, scale and zero point of its codes.
 
-    With `is_sum` they are what a window's accumulator holds, which an affine layer narrows to codes.
+    With `is_sum` they are what a window's accumulator holds, which an affine layer narrows to codes; with `constant_due`
+    hardware still has to add a constant of each channel there, which costs nothing where what follows adds one anyway.
     """
 
     shape: Shape
@@ -186,6 +187,7 @@ class Value(NamedTuple):
     scale: float
     is_sum: bool = False
     zero_point: int = 0
+    constant_due: bool = False
 
     @classmethod
     def of(cls, shape: Shape, fixed: FixedFormat) -> Value:
@@ -202,6 +204,11 @@ class Value(NamedTuple):
         steps = codes if self.zero_point == 0 else codes.astype(np.int32) - np.int32(self.zero_point)
         reals: Array = steps * np.float32(self.scale)
         return reals
+
+    @property
+    def correction(self) -> OpCounts:
+        """What it costs to add the constants that are due, where nothing else is added."""
+        return OpCounts({("add", self.bits): self.words} if self.constant_due else {})
 
     @property
     def operand(self) -> Operand:
