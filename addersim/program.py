@@ -16,7 +16,7 @@ from addersim import kernels
 from addersim.arithmetic.fixed import FixedFormat, Rounding
 from addersim.arithmetic.multiplier import MultiplierTable
 from addersim.arithmetic.ops import OpCounts
-from addersim.errors import NetworkError, QuantizationError
+from addersim.errors import DataError, NetworkError, QuantizationError
 from addersim.images import Images, Preprocessing, channels_last, check_images, look_up
 from addersim.layers import AnyIntegerLayer, Engine, IntegerAdd, IntegerAffine, IntegerRelu, IntegerWindow, Run, Shape, Value
 from addersim.network import INPUT, check_order, check_shared, count_scores, walk
@@ -109,6 +109,13 @@ def _runs_with(before: AnyIntegerLayer, layer: AnyIntegerLayer) -> bool:
     return plain and isinstance(before, IntegerAffine | IntegerAdd)
 
 
+def _codes_of(held: FixedFormat, images: npt.NDArray[Any], where: str) -> npt.NDArray[Any]:
+    """Codes as they were given, which are codes of a format."""
+    if images.size and not held.minimum <= (low := int(images.min())) <= (high := int(images.max())) <= held.maximum:
+        raise DataError(f"{where}: images hold codes {low}..{high}; {held} has codes of {held.minimum}..{held.maximum}")
+    return images
+
+
 def image_encoder(
     held: FixedFormat, rounding: Rounding, shape: Shape, preprocessing: Preprocessing, where: str, engine: Engine = kernels
 ) -> Callable[[Images, int | None], npt.NDArray[Any]]:
@@ -118,9 +125,11 @@ def image_encoder(
 
     def encode(images: Images, threads: int | None) -> npt.NDArray[Any]:
         check_images(images, shape, preprocessing, where)
-        if images.dtype == np.uint8:
-            return look_up(images, levels, threads, engine.look_up)
-        return held.encode(channels_last(images), rounding)
+        if images.dtype == np.float32:
+            return held.encode(channels_last(images), rounding)
+        if preprocessing.codes:
+            return _codes_of(held, channels_last(images), where)
+        return look_up(images, levels, threads, engine.look_up)
 
     return encode
 
@@ -140,6 +149,9 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         In execution order; formats of neighbours agree, which is checked.
     calibrated
         False for a program that was made without images: it can be counted, not simulated.
+    takes_codes
+        Whether images come as codes of `input`, of its own type, or as the real values that they stand for: the program was
+        quantised elsewhere, and what prepares its images is not part of it.
     """
 
     name: str
@@ -153,6 +165,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     metadata: dict[str, str] = msgspec.field(default_factory=dict, name="about")
     calibrated: bool = True
     preprocessing_known: bool = True
+    takes_codes: bool = False
 
     def __post_init__(self) -> None:
         self.check()
@@ -174,7 +187,8 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     @property
     def preprocessing(self) -> Preprocessing:
         """How the host prepares images."""
-        return Preprocessing(mean=self.mean, std=self.std, known=self.preprocessing_known)
+        codes = self.input.dtype.name if self.takes_codes else ""
+        return Preprocessing(mean=self.mean, std=self.std, known=self.preprocessing_known, codes=codes)
 
     @property
     def outputs(self) -> int:
@@ -236,14 +250,14 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def count_clipped(self, images: Images) -> int:
         """Number of the images' values that lie beyond the input's format, and saturate there; where it holds signs, none."""
-        if self.input.bits == 1:
+        if self.input.bits == 1 or (self.takes_codes and images.dtype != np.float32):
             return 0
 
         def beyond(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
             middle, reach = (self.input.high + self.input.low) / 2, (self.input.high - self.input.low + self.input.scale) / 2
             return (np.abs(values - middle) > reach * (1 + 1e-6)).astype(np.uint8)  # rounding of the last code is none
 
-        if images.dtype != np.uint8:
+        if images.dtype == np.float32:
             return int(np.count_nonzero(beyond(images)))
         levels = beyond(self.preprocessing.levels(self.input_shape))
         return int(look_up(images, levels).sum(dtype=np.int64)) if levels.any() else 0

@@ -193,7 +193,8 @@ def simulate(
     program
         Calibrated program.
     images
-        uint8 pixels or normalised float32, shape ``(images, channels, height, width)``.
+        uint8 pixels or normalised float32, shape ``(images, channels, height, width)``; for a program that takes codes, those
+        or the real values that they stand for.
     labels
         Class of each image, for the accuracies.
     network
@@ -237,7 +238,7 @@ def simulate(
         parts.append(part)
         if progress:
             progress(done)
-    return run.result(parts, checked, threshold, floats, images.dtype == np.uint8)
+    return run.result(parts, checked, threshold, floats, images.dtype != np.float32)
 
 
 def check_labels(labels: npt.ArrayLike, images: int, classes: int, what: str = "labels") -> npt.NDArray[np.int64]:
