@@ -16,6 +16,7 @@ from addersim import kernels
 from addersim.arithmetic.fixed import FixedFormat, Rounding
 from addersim.arithmetic.multiplier import MultiplierTable
 from addersim.arithmetic.ops import OpCounts
+from addersim.arithmetic.requantisation import requantisation_rule
 from addersim.errors import DataError, NetworkError, QuantizationError
 from addersim.images import Images, Preprocessing, channels_last, check_images, look_up
 from addersim.layers import AnyIntegerLayer, Engine, IntegerAdd, IntegerAffine, IntegerRelu, IntegerWindow, Run, Shape, Value
@@ -29,7 +30,7 @@ __all__ = ["SIGNED_INPUT", "Prepared", "Program", "image_encoder"]
 SIGNED_INPUT = "input sign"
 """Key in `Program.metadata` of why the input is signed, where pixels alone would not make it so."""
 
-STREAMED_BY = frozenset({"affine", "relu", "add", "product", "clip", "table"})
+STREAMED_BY = frozenset({"affine", "rescale", "relu", "add", "rescaled_add", "product", "clip", "table"})
 """Kinds that take each word of the layer before them as it comes, so that it need not be stored when they alone read it."""
 
 
@@ -233,6 +234,27 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             one.with_multiplier(table) if isinstance(one, IntegerWindow) and one.name in chosen else one for one in self.layers
         )
         return msgspec.structs.replace(self, layers=changed)
+
+    def with_rounding(self, rule: str) -> Program:
+        """The program with every layer that narrows sums narrowing them by a requantisation rule; all else as it is.
+
+        What a network was quantised to stays: scales, zero points, codes of weights. Products, resizing, normalisation, softmax
+        and functions in straight pieces round as before.
+
+        Parameters
+        ----------
+        rule
+            A name in `addersim.arithmetic.requantisation.RULES`.
+
+        Raises
+        ------
+        FormatError, NetworkError
+            For a name that is none, or a layer that the rule cannot take.
+        """
+        requantisation_rule(rule)
+        values = self.static_values()
+        changed = (one.with_rounding(rule, *(values[name] for name in one.inputs)) for one in self.layers)
+        return msgspec.structs.replace(self, layers=tuple(changed))
 
     def static_values(self) -> dict[str, Value]:
         """Shape and format of every value, ``input`` included."""

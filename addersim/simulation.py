@@ -185,6 +185,7 @@ def simulate(
     progress: Callable[[int], None] | None = None,
     float_predictions: npt.ArrayLike | None = None,
     multiplier: MultiplierTable | None = None,
+    rounding: str | None = None,
 ) -> Simulation:
     """Run a program on images bit for bit.
 
@@ -214,6 +215,8 @@ def simulate(
         then share one float run, ``network.run(images).argmax(axis=1)``. There are no errors of layers.
     multiplier
         Multiplies in all multiplying window layers, as `Program.with_multiplier` says, which also takes single layers.
+    rounding
+        Name of the requantisation rule by which sums become codes, as `Program.with_rounding` says; None: the program's own.
 
     Raises
     ------
@@ -226,6 +229,8 @@ def simulate(
         raise DataError(f"program {program.name}: no images to simulate")
     if multiplier is not None:
         program = program.with_multiplier(multiplier)
+    if rounding is not None:
+        program = program.with_rounding(rounding)
     if network is not None and float_predictions is not None:
         raise DataError(f"program {program.name}: give the float network or its predictions, not both")
     classes = program.outputs

@@ -110,6 +110,14 @@ WeightRounding = Annotated[
     str | None,
     typer.Option(help="Weights of mac layers: each to the nearest code (default), or output: by the error of the sums."),
 ]
+Rounding = Annotated[
+    str | None,
+    typer.Option(
+        "--rounding",
+        metavar="NAME",
+        help="Rule by which sums become codes, in place of the program's own: addersim, tflite, tosa, ort, qonnx, ...",
+    ),
+]
 Correction = Annotated[
     str | None,
     typer.Option("--correction", help="Keep each channel's float statistics: mean-variance (default), mean, none."),

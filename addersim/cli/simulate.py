@@ -42,6 +42,7 @@ def run(
     datapath: options.Datapath = None,
     circuit: options.Circuit = None,
     multiplier: options.Multiplier = None,
+    rounding: options.Rounding = None,
     clip_weights: options.ClipWeights = None,
     calibration: options.Calibration = None,
     weight_rounding: options.WeightRounding = None,
@@ -55,6 +56,7 @@ def run(
     json: options.Json = False,
 ) -> None:
     """Run a network bit for bit as fixed-point hardware would, and compare it with float."""
+    from addersim.arithmetic.requantisation import requantisation_rule
     from addersim.model_zoo import load_network_or_program
 
     chosen = options.datapaths(datapath, circuit)
@@ -72,11 +74,21 @@ def run(
         weight_rounding=weight_rounding,
         correction=correction,
     )
+    if rounding is not None:
+        requantisation_rule(rounding)  # a name that is none is refused before images are read
     alone = alone_on_output(save_program, json=json)
     found = load_network_or_program(network)
     options.check_computed(chosen, [found], how)
     program, result, test, calibrated = simulated(
-        found, how, data, root, limit, options.multipliers(multiplier), reference=reference, threads=threads
+        found,
+        how,
+        data,
+        root,
+        limit,
+        options.multipliers(multiplier),
+        rounding=rounding,
+        reference=reference,
+        threads=threads,
     )
     if save_program:
         program.save(save_program)
@@ -98,6 +110,7 @@ def simulated(
     limit: int | None,
     multipliers: Mapping[str, MultiplierTable] = MappingProxyType({}),
     *,
+    rounding: str | None = None,
     reference: bool = False,
     threads: int | None = None,
 ) -> tuple[Program, Simulation, FoundImages, str]:
@@ -119,6 +132,8 @@ def simulated(
     else:
         floats, program = None, network
     program = options.with_multipliers(program, multipliers)
+    if rounding is not None:
+        program = program.with_rounding(rounding)
     with progress(len(images), f"simulating {program.name}") as advance:
         result = simulate(
             program,

@@ -14,6 +14,8 @@ from addersim.layers.max_pool import IntegerMaxPool, MaxPool
 from addersim.layers.move import IntegerMove, Move
 from addersim.layers.normalise import IntegerNormalise, Normalise
 from addersim.layers.product import IntegerProduct, Product
+from addersim.layers.rescale import IntegerRescale
+from addersim.layers.rescaled_add import IntegerRescaledAdd
 from addersim.layers.softmax import IntegerSoftmax, Softmax
 from addersim.layers.table import IntegerTable, Table
 from addersim.layers.unknown import IntegerUnknown, Unknown
@@ -40,6 +42,8 @@ __all__ = [
     "IntegerNormalise",
     "IntegerProduct",
     "IntegerRelu",
+    "IntegerRescale",
+    "IntegerRescaledAdd",
     "IntegerSoftmax",
     "IntegerTable",
     "IntegerWindow",
@@ -93,5 +97,7 @@ AnyIntegerLayer = (
     | IntegerInterpolate
     | IntegerNormalise
     | IntegerSoftmax
+    | IntegerRescale
+    | IntegerRescaledAdd
     | IntegerUnknown
 )

@@ -19,11 +19,14 @@ from addersim.layers.base import (
     Value,
     observe,
 )
+from addersim.layers.rescale import IntegerRescale
 from addersim.trace import Operand
 
 __all__ = ["Affine", "IntegerAffine", "fixed_multiplier"]
 
 MAX_SHIFT = 62
+_CONSTANT_BIAS = 1 << 30
+"""Beside it no sum counts: what a rule that adds biases first holds for a channel that is the same whatever comes in."""
 _ADDEND_LIMIT = 2.0**60
 """Products stay below 2**62 beside addends below this, so that a 64-bit sum never overflows."""
 
@@ -189,6 +192,28 @@ class IntegerAffine(IntegerLayer, frozen=True, tag="affine"):
         if self.multiplier.size not in (1, shape[0]):
             raise NetworkError(f"layer {self.name}: {self.multiplier.size} channels, the input {shape} has {shape[0]}")
         return Value.of(shape, self.output)
+
+    def with_rounding(self, rule: str, *inputs: Value) -> IntegerLayer:
+        """A rescale of the real gains ``multiplier / 2**shift``; under ``addersim`` and as a comparison with a sign, itself.
+
+        The addend in steps of the input is rounded to a whole bias, as rules that add their biases first have it.
+        """
+        if rule == "addersim" or self.output.bits == 1:
+            return self
+        if self.overflow == "wrap":
+            raise NetworkError(f"layer {self.name}: wraps what leaves {self.output}; under rule {rule} it would saturate")
+        places = self.shift.astype(np.int64)
+        own = self.addend - (self.output.zero_point << places)
+        gains = np.ldexp(self.multiplier.astype(np.float64), -places)
+        bias = np.rint(own / np.where(self.multiplier, self.multiplier, 1)).astype(np.int64)
+        if (constant := self.multiplier == 0).any():
+            codes = np.rint(np.ldexp(own.astype(np.float64), -places))
+            if (np.abs(codes[constant]).max() * 2.0 ** inputs[0].bits) >= _CONSTANT_BIAS:
+                raise NetworkError(f"layer {self.name}: rule {rule} cannot hold a constant channel of sums this wide")
+            bias, gains = np.where(constant, _CONSTANT_BIAS, bias), np.where(constant, codes / _CONSTANT_BIAS, gains)
+        return IntegerRescale(
+            name=self.name, inputs=self.inputs, twin=self.twin, bias=bias, scale=gains, rule=rule, output=self.output
+        )
 
     def constants(self, channels: int) -> tuple[Array, Array, Array]:
         """Multiplier, addend and shift of every channel."""

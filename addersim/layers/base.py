@@ -161,6 +161,10 @@ class IntegerLayer(Node, frozen=True, kw_only=True):
         """What comes out, from what goes in: shape, width and scale. Raises NetworkError where the inputs do not fit."""
         raise NotImplementedError
 
+    def with_rounding(self, rule: str, *inputs: Value) -> IntegerLayer:
+        """The same layer where it narrows by a requantisation rule, from what goes in; itself where it does not narrow."""
+        return self
+
     def details(self) -> str:
         """What is stored beside the codes, in a few words, for tables."""
         return ""
