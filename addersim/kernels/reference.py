@@ -44,6 +44,7 @@ from addersim.kernels.checks import (
 )
 from addersim.kernels.reference_blending import blend
 from addersim.kernels.reference_mantissas import mantissas
+from addersim.kernels.reference_requantisation import requantize, rescaled_add, rescaled_mean
 from addersim.kernels.reference_tables import look_up_codes, look_up_pieces
 
 __all__ = [
@@ -66,6 +67,9 @@ __all__ = [
     "multiply",
     "prepare_window",
     "prepare_window_affine",
+    "requantize",
+    "rescaled_add",
+    "rescaled_mean",
     "sum_pool",
     "window",
     "window_affine",
