@@ -68,6 +68,36 @@ def affine(
 def add(
     a: _Array, a_type: int, b: _Array | None, b_type: int, count: int, codes: _Numbers, y: _Array, kernels: int, threads: int
 ) -> _Seen: ...
+def rescale(
+    x: _Array,
+    x_type: int,
+    count: int,
+    formula: int,
+    constants: _Array,
+    factor: _Array,
+    divisor: float,
+    zero_point: int,
+    codes: _Numbers,
+    y: _Array,
+    kernels: int,
+    threads: int,
+) -> tuple[_Seen, bool]: ...
+def rescaled_add(
+    a: _Array,
+    a_type: int,
+    b: _Array,
+    b_type: int,
+    count: int,
+    formula: int,
+    zero_points: _Numbers,
+    left: int,
+    constants: _Array,
+    factor: _Array,
+    codes: _Numbers,
+    y: _Array,
+    kernels: int,
+    threads: int,
+) -> _Seen: ...
 def pool(
     x: _Array, x_type: int, y: _Array, geometry: _Numbers, maximum: bool, wide: bool, kernels: int, threads: int
 ) -> None: ...

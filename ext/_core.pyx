@@ -23,6 +23,8 @@ cdef extern from "core.h":
         EXACT, WRAP, SATURATE
     ctypedef enum Rounding:
         HALF_EVEN, HALF_UP, TRUNCATE
+    ctypedef enum Formula:
+        SHIFT_HALF_EVEN, DOUBLING, SINGLE_ROUNDING, DOUBLE_ROUNDING, FLOAT_FACTOR, QUANT_ROUND, QUANT_CEIL, QUANT_FLOOR, DIVIDE_AWAY
     ctypedef struct Stats:
         int64_t minimum, maximum, overflowed
     ctypedef struct Codes:
@@ -34,6 +36,24 @@ cdef extern from "core.h":
         const double *multiplier
         const double *addend
         int nearest
+        Codes codes
+    ctypedef struct Rescale:
+        Formula formula
+        const int32_t *bias
+        const int32_t *multiplier
+        const int32_t *shift
+        const float *factor
+        float divisor
+        int32_t zero_point
+        Codes codes
+    ctypedef struct RescaledAdd:
+        Formula formula
+        int32_t zero_points[2]
+        int32_t left
+        int32_t multiplier[3]
+        int32_t shift[3]
+        float factor[3]
+        int32_t zero_point
         Codes codes
     ctypedef struct Epilogue:
         Overflow overflow
@@ -72,6 +92,10 @@ cdef extern from "core.h":
                          const uint8_t *shift, Rounding rounding, double *scaled_multiplier, double *scaled_addend) nogil
     void add_codes(const Kernels *kernels, Type a_type, const void *a, Type b_type, const void *b, int64_t count,
                    const Codes *codes, void *y, int threads, Stats *stats) nogil
+    int rescale_codes(const Kernels *kernels, Type type, const void *x, int64_t count, int64_t channels, const Rescale *r, void *y,
+                      int threads, Stats *stats, int *beyond) nogil
+    void add_rescaled_codes(const Kernels *kernels, Type a_type, const void *a, Type b_type, const void *b, int64_t count,
+                            const RescaledAdd *r, void *y, int threads, Stats *stats) nogil
     void look_up_levels(const uint8_t *x, int64_t images, int64_t channels, int64_t pixels, const void *levels, int bytes,
                         void *y, int threads) nogil
     int pool_codes(const Kernels *kernels, int maximum, const Geometry *g, Type type, const void *x, int wide, void *y,
@@ -126,6 +150,11 @@ def numbers():
     return {
         "overflow": {"exact": EXACT, "wrap": WRAP, "saturate": SATURATE},
         "rounding": {"half-even": HALF_EVEN, "half-up": HALF_UP, "truncate": TRUNCATE},
+        "formula": {
+            "half-even": SHIFT_HALF_EVEN, "doubling": DOUBLING, "single": SINGLE_ROUNDING, "double": DOUBLE_ROUNDING,
+            "float": FLOAT_FACTOR, "quant-round": QUANT_ROUND, "quant-ceil": QUANT_CEIL, "quant-floor": QUANT_FLOOR,
+            "divide-away": DIVIDE_AWAY,
+        },
         "type": {"int8": S8, "uint8": U8, "int16": S16, "uint16": U16, "int32": S32, "int64": S64},
     }
 
@@ -268,6 +297,45 @@ def add(const uint8_t[::1] a, int a_type, const uint8_t[::1] b, int b_type, int6
         other = &b[0]
     with nogil:
         add_codes(table, <Type>a_type, &a[0], <Type>b_type, other, count, &form, &y[0], threads, &stats)
+    return stats.minimum, stats.maximum, stats.overflowed
+
+
+def rescale(const uint8_t[::1] x, int x_type, int64_t count, int formula, const int32_t[:, ::1] constants,
+            const float[::1] factor, float divisor, int zero_point, codes, uint8_t[::1] y, int kernels, int threads):
+    """Values plus bias, scaled and rounded; constants: rows of bias, multiplier and shift, one column a channel.
+
+    Returns what was seen in the results, and whether a value plus its bias left 32 bits.
+    """
+    cdef Rescale r
+    cdef const Kernels *table = kernels_at(kernels)
+    cdef int64_t channels = factor.shape[0]
+    cdef int status, beyond = 0
+    cdef Stats stats
+    r.formula = <Formula>formula
+    r.bias, r.multiplier, r.shift, r.factor = &constants[0, 0], &constants[1, 0], &constants[2, 0], &factor[0]
+    r.divisor, r.zero_point = divisor, zero_point
+    r.codes = codes_of(codes)
+    with nogil:
+        status = rescale_codes(table, <Type>x_type, &x[0], count, channels, &r, &y[0], threads, &stats, &beyond)
+    done(status)
+    return (stats.minimum, stats.maximum, stats.overflowed), beyond != 0
+
+
+def rescaled_add(const uint8_t[::1] a, int a_type, const uint8_t[::1] b, int b_type, int64_t count, int formula, zero_points,
+                 int left, const int32_t[:, ::1] constants, const float[::1] factor, codes, uint8_t[::1] y, int kernels,
+                 int threads):
+    """The sum of codes of two scales; zero_points: of a, b and y; constants: rows of multipliers and shifts of a, b, sum."""
+    cdef RescaledAdd r
+    cdef const Kernels *table = kernels_at(kernels)
+    cdef Stats stats
+    r.formula = <Formula>formula
+    r.zero_points[0], r.zero_points[1], r.zero_point = zero_points
+    r.left = left
+    for i in range(3):
+        r.multiplier[i], r.shift[i], r.factor[i] = constants[0, i], constants[1, i], factor[i]
+    r.codes = codes_of(codes)
+    with nogil:
+        add_rescaled_codes(table, <Type>a_type, &a[0], <Type>b_type, &b[0], count, &r, &y[0], threads, &stats)
     return stats.minimum, stats.maximum, stats.overflowed
 
 

@@ -37,6 +37,7 @@ enum {
     ROW_PLANES = 2 * 256, /* bytes of one weight's products: the low ones by the code of x, then the high ones */
     TABLE_WINDOWS = 64,
     SHORT_TAPS = 256, /* bytes that 16 bits sum */
+    RESULT_LIMIT = 1 << 30, /* of what becomes a code: all formats are far narrower, and a zero point more fits 32 bits */
     PRODUCTS = 256 * 256, /* of a multiplier's table: rows for the low byte of x, columns for that of w */
 };
 
@@ -75,6 +76,8 @@ static inline int64_t output_of(int64_t at, int64_t padding, int64_t tap, int64_
 #endif
 static inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+/* Elements in a chunk: whole pixels where they are short. */
+static inline int64_t chunk_length(int64_t channels) { return channels >= CHUNK ? CHUNK : CHUNK / channels * channels; }
 static inline int64_t clip(int64_t value, int64_t low, int64_t high) { return value < low ? low : value > high ? high : value; }
 
 /* Steps of a window lie where they may. */
@@ -146,6 +149,38 @@ typedef struct {
     int nearest; /* ties to even; otherwise down */
     Codes codes;
 } Affine;
+
+/* How scaled values become whole numbers: see addersim/arithmetic/requantisation.py, which has every formula and its source. */
+typedef enum {
+    SHIFT_HALF_EVEN,
+    DOUBLING,
+    SINGLE_ROUNDING,
+    DOUBLE_ROUNDING,
+    FLOAT_FACTOR,
+    QUANT_ROUND,
+    QUANT_CEIL,
+    QUANT_FLOOR,
+    DIVIDE_AWAY
+} Formula;
+
+/* What a formula reads of each channel, and the codes that its results become. Results beyond RESULT_LIMIT count as that. */
+typedef struct {
+    Formula formula;
+    const int32_t *bias, *multiplier, *shift;
+    const float *factor;
+    float divisor;
+    int32_t zero_point;
+    Codes codes;
+} Rescale;
+
+/* The same for the sum of two codes of different scales: constants of a, of b and of their sum; `left` places before them. */
+typedef struct {
+    Formula formula;
+    int32_t zero_points[2], left, multiplier[3], shift[3];
+    float factor[3];
+    int32_t zero_point;
+    Codes codes;
+} RescaledAdd;
 
 /* From raw sums to results: factor * sum + window_factors[output] * window_sums[window] + constants[output], then the register,
    then perhaps codes. */
@@ -260,6 +295,10 @@ typedef struct {
                        const uint8_t *shift, Rounding rounding, const Codes *codes, void *y, Stats *stats);
     /* a + b, or a alone where b is NULL */
     void (*add)(Type a_type, const void *a, Type b_type, const void *b, int64_t count, const Codes *codes, void *y, Stats *stats);
+    /* Chunks as for the affine; whether a value plus its bias left 32 bits. */
+    int (*rescale)(Type type, const void *x, int64_t count, const Rescale *r, int64_t channel, void *y, Stats *stats);
+    void (*rescaled_add)(Type a_type, const void *a, Type b_type, const void *b, int64_t count, const RescaledAdd *r, void *y,
+                         Stats *stats);
     /* y[channel] = the largest, or the sum, over `count` pixels. */
     void (*max_pixels)(Type type, const void *const *pixels, int64_t count, int64_t channels, void *y);
     void (*sum_pixels)(Type type, const void *const *pixels, int64_t count, int64_t channels, int wide, void *y);
@@ -335,5 +374,11 @@ void add_codes(const Kernels *kernels, Type a_type, const void *a, Type b_type, 
 void look_up_levels(const uint8_t *x, int64_t images, int64_t channels, int64_t pixels, const void *levels, int bytes, void *y,
                     int threads);
 int pool_codes(const Kernels *kernels, int maximum, const Geometry *g, Type type, const void *x, int wide, void *y, int threads);
+
+/* requantise.c: `r` has the constants of all channels; `beyond`: whether a value plus its bias left 32 bits, and the codes say nothing. */
+int rescale_codes(const Kernels *kernels, Type type, const void *x, int64_t count, int64_t channels, const Rescale *r, void *y,
+                  int threads, Stats *stats, int *beyond);
+void add_rescaled_codes(const Kernels *kernels, Type a_type, const void *a, Type b_type, const void *b, int64_t count,
+                        const RescaledAdd *r, void *y, int threads, Stats *stats);
 
 #endif

@@ -50,6 +50,7 @@ static int64_t l1_u8_ceiling(int64_t steps) {
 #include "epilogue.inc.h"
 #include "depthwise.inc.h"
 #include "elementwise.inc.h"
+#include "requantise.inc.h"
 
 #define ROW(PANEL) {PANEL, PANEL##_rows, PANEL##_vectors, PANEL##_lanes, PANEL##_step_bytes, PANEL##_sum_bytes}
 static const Kernels TABLE = {
@@ -108,6 +109,8 @@ static const Kernels TABLE = {
     .affine = affine,
     .affine_any = affine_any,
     .add = add,
+    .rescale = rescale,
+    .rescaled_add = rescaled_add,
     .max_pixels = max_pixels,
     .sum_pixels = sum_pixels,
 };

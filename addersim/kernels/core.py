@@ -15,6 +15,7 @@ import numpy.typing as npt
 from addersim.arithmetic.arithmetics import ARITHMETICS
 from addersim.arithmetic.fixed import FixedFormat, Overflow
 from addersim.arithmetic.geometry import Geometry
+from addersim.arithmetic.requantisation import FORMULAS
 from addersim.errors import ConfigError
 from addersim.kernels.checks import INTEGERS
 
@@ -36,6 +37,7 @@ ARITHMETIC_NUMBERS: Mapping[str, int] = MappingProxyType(
 """The compiled row of each arithmetic; some share one."""
 OVERFLOWS: Mapping[str, int] = MappingProxyType({"exact": 0, "wrap": 1, "saturate": 2})
 _NUMBERS = MappingProxyType({np.dtype(kind): number for number, kind in enumerate(INTEGERS)})
+FORMULA_NUMBERS: Mapping[str, int] = MappingProxyType({name: number for number, name in enumerate(FORMULAS)})
 ROUNDINGS: Mapping[str, int] = MappingProxyType({"half-even": 0, "half-up": 1, "truncate": 2})
 
 

@@ -44,6 +44,7 @@ from addersim.kernels.checks import (
 )
 from addersim.kernels.reference_blending import blend
 from addersim.kernels.reference_mantissas import mantissas
+from addersim.kernels.reference_requantisation import requantize, rescaled_add, rescaled_mean
 from addersim.kernels.reference_tables import look_up_codes, look_up_pieces
 from addersim.kernels.zero_points import check_zero_points
 
@@ -67,6 +68,9 @@ __all__ = [
     "multiply",
     "prepare_window",
     "prepare_window_affine",
+    "requantize",
+    "rescaled_add",
+    "rescaled_mean",
     "sum_pool",
     "window",
     "window_affine",

@@ -1,0 +1,79 @@
+/* Requantisation: chunks of elements shared out to threads. */
+#include "core.h"
+
+#include <stdlib.h>
+
+/* One value a channel, repeated to the length of a chunk, which may start at any of them. */
+static void *repeated(Layout *layout, const void *from, int64_t channels, int64_t count) {
+    int32_t *to = lay_part(layout, count, sizeof(*to));
+    const int32_t *values = from;
+    for (int64_t i = 0, channel = 0; to && i < count; i++) {
+        to[i] = values[channel];
+        if (++channel == channels) channel = 0;
+    }
+    return to;
+}
+
+static Rescale lay_out(Layout *layout, const Rescale *r, int64_t channels, int64_t count) {
+    Rescale all = *r;
+    all.bias = repeated(layout, r->bias, channels, count);
+    all.multiplier = repeated(layout, r->multiplier, channels, count);
+    all.shift = repeated(layout, r->shift, channels, count);
+    all.factor = repeated(layout, r->factor, channels, count);
+    return all;
+}
+
+int rescale_codes(const Kernels *kernels, Type type, const void *x, int64_t count, int64_t channels, const Rescale *r, void *y,
+                  int threads, Stats *stats, int *beyond) {
+    threads = use_threads(threads, count);
+    const int64_t step = chunk_length(channels), constants = step % channels ? channels + step : step;
+    Layout size = {0};
+    lay_out(&size, r, channels, constants);
+    char *memory = allocate(1, size.bytes);
+    if (!memory) return -1;
+    const Rescale all_channels = lay_out(&(Layout){memory, 0}, r, channels, constants);
+    Stats all = no_stats();
+    int left = 0;
+    const int64_t chunks = (count + step - 1) / step;
+#pragma omp parallel num_threads(threads)
+    {
+        Stats own = no_stats();
+        int own_left = 0;
+#pragma omp for schedule(static)
+        for (int64_t chunk = 0; chunk < chunks; chunk++) {
+            const int64_t first = chunk * step, length = smaller(step, count - first);
+            own_left |= kernels->rescale(type, (const char *)x + first * bytes_of(type), length, &all_channels, first % channels,
+                                         (char *)y + first * bytes_of(r->codes.type), &own);
+        }
+#pragma omp critical(addersim_stats)
+        {
+            merge_stats(&all, &own);
+            left |= own_left;
+        }
+    }
+    free(memory);
+    *stats = all;
+    *beyond = left;
+    return 0;
+}
+
+void add_rescaled_codes(const Kernels *kernels, Type a_type, const void *a, Type b_type, const void *b, int64_t count,
+                        const RescaledAdd *r, void *y, int threads, Stats *stats) {
+    threads = use_threads(threads, count);
+    Stats all = no_stats();
+    const int64_t chunks = (count + CHUNK - 1) / CHUNK;
+#pragma omp parallel num_threads(threads)
+    {
+        Stats own = no_stats();
+#pragma omp for schedule(static)
+        for (int64_t chunk = 0; chunk < chunks; chunk++) {
+            const int64_t first = chunk * CHUNK, length = smaller(CHUNK, count - first);
+            kernels->rescaled_add(a_type, (const char *)a + first * bytes_of(a_type), b_type,
+                                  (const char *)b + first * bytes_of(b_type), length, r,
+                                  (char *)y + first * bytes_of(r->codes.type), &own);
+        }
+#pragma omp critical(addersim_stats)
+        merge_stats(&all, &own);
+    }
+    *stats = all;
+}
