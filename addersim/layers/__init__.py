@@ -16,6 +16,7 @@ from addersim.layers.normalise import IntegerNormalise, Normalise
 from addersim.layers.product import IntegerProduct, Product
 from addersim.layers.rescale import IntegerRescale
 from addersim.layers.rescaled_add import IntegerRescaledAdd
+from addersim.layers.rule_softmax import IntegerRuleSoftmax
 from addersim.layers.softmax import IntegerSoftmax, Softmax
 from addersim.layers.table import IntegerTable, Table
 from addersim.layers.unknown import IntegerUnknown, Unknown
@@ -44,6 +45,7 @@ __all__ = [
     "IntegerRelu",
     "IntegerRescale",
     "IntegerRescaledAdd",
+    "IntegerRuleSoftmax",
     "IntegerSoftmax",
     "IntegerTable",
     "IntegerWindow",
@@ -99,5 +101,6 @@ AnyIntegerLayer = (
     | IntegerSoftmax
     | IntegerRescale
     | IntegerRescaledAdd
+    | IntegerRuleSoftmax
     | IntegerUnknown
 )
