@@ -86,6 +86,17 @@ def requantize(
     return rescale(values, constants, bias, output, low, high, check_threads(threads))
 
 
+RescaleNumbers = tuple[int, Array, Array, float, int, tuple[int, ...]]
+"""A rescaling as C takes it."""
+
+
+def rescale_numbers(constants: Constants, bias: Array, output: FixedFormat, low: int, high: int) -> RescaleNumbers:
+    """Formula, constants of each channel, factors, divisor, zero point and codes."""
+    integers = np.stack([bias, constants.multiplier, constants.shift])
+    clipped = _clipped(output, low, high)
+    return FORMULA_NUMBERS[constants.formula], integers, constants.factor, constants.divisor, output.zero_point, clipped
+
+
 def rescale(
     values: Array, constants: Constants, bias: Array, output: FixedFormat, low: int, high: int, threads: int
 ) -> CodesResult:
@@ -94,20 +105,8 @@ def rescale(
     y = np.empty(values.shape, output.dtype)
     if not y.size:
         return CodesResult(y, 0, 0, 0)
-    seen, beyond = core.rescale(
-        flat(values),
-        type_number(values),
-        values.size,
-        FORMULA_NUMBERS[constants.formula],
-        np.stack([bias, constants.multiplier, constants.shift]),
-        constants.factor,
-        constants.divisor,
-        output.zero_point,
-        _clipped(output, low, high),
-        flat(y),
-        chosen_set(),
-        threads,
-    )
+    numbers = rescale_numbers(constants, bias, output, low, high)
+    seen, beyond = core.rescale(flat(values), type_number(values), values.size, *numbers, flat(y), chosen_set(), threads)
     if beyond:
         check_sums(values.astype(np.int64), bias, constants)
     return CodesResult(y, *seen)

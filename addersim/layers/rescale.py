@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import numpy as np
 
@@ -95,6 +97,12 @@ class IntegerRescale(IntegerLayer, frozen=True, tag="rescale"):
         if self._channels not in (1, shape[0]):
             raise NetworkError(f"layer {self.name}: {self._channels} channels, the input {shape} has {shape[0]}")
         return Value.of(shape, self.output)
+
+    def behind(self, window: Any, engine: Engine, filters: int, then: FixedFormat | None) -> Any:
+        """An engine's prepared window with this layer behind it; no ReLU runs with it."""
+        bias, scale = (np.broadcast_to(one, filters) for one in (self.bias, self.scale))
+        how = {"output": self.output, "low": self.low, "high": self.high}
+        return engine.prepare_window_rescale(window, scale, bias, self.rule, **how)
 
     def run(self, engine: Engine, *codes: Array, threads: int | None = None) -> Run:
         (x,) = codes
