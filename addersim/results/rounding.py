@@ -179,7 +179,8 @@ def _difference(one: Array | None, other: Array | None) -> tuple[int, int, int, 
 
 def _choices(values: Array | None) -> Array:
     assert values is not None
-    return values.reshape(len(values), -1).argmax(axis=1)
+    chosen: Array = values.reshape(len(values), -1).argmax(axis=1)
+    return chosen
 
 
 def _layers(program: Program, parts: Sequence[Array]) -> tuple[LayerDifference, ...]:
