@@ -16,9 +16,10 @@ from addersim.kernels.core import FORMULA_NUMBERS, NO_LEAST, chosen_set, core, f
 from addersim.kernels.pooling import sum_pool
 from addersim.kernels.requantisation_checks import (
     check_addition,
+    check_channels,
     check_mean,
+    check_reach,
     check_requantisation,
-    check_sums,
     window_counts,
 )
 
@@ -90,7 +91,7 @@ def rescale(
     values: Array, constants: Constants, bias: Array, output: FixedFormat, low: int, high: int, threads: int
 ) -> CodesResult:
     """`requantize` by constants; values are codes or int32."""
-    check_sums(values, bias, constants)
+    check_channels(constants, bias)
     y = np.empty(values.shape, output.dtype)
     if not y.size:
         return CodesResult(y, 0, 0, 0)
@@ -109,7 +110,7 @@ def rescale(
         threads,
     )
     if beyond:
-        check_sums(values.astype(np.int64), bias, constants)
+        check_reach(values, bias)
     return CodesResult(y, *seen)
 
 

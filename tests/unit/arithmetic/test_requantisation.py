@@ -8,7 +8,7 @@ from addersim.arithmetic.fixed import FixedFormat
 from addersim.arithmetic.integer_softmax import softmax_bill, softmax_constants
 from addersim.arithmetic.ops import OpCounts
 from addersim.arithmetic.requantisation import FORMULAS, RULES, requantisation_rule
-from addersim.arithmetic.rescaled_sums import addition_bill, addition_constants, mean_constants
+from addersim.arithmetic.rescaled_sums import addition_bill, addition_constants, mean_bill, mean_constants
 from addersim.errors import FormatError, NetworkError
 from addersim.kernels import core, reference
 from addersim.kernels.reference_requantisation import (
@@ -218,6 +218,10 @@ def test_bills():
         == addition_bill(RULES["tflite"], 10, 8, BYTE).total("mul")
         == 30
     )
+    assert mean_bill(RULES["tflite"], "pool", 10, 14, BYTE) == OpCounts({("add", 14): 10, ("mul", 32): 10, ("shift", 64): 10})
+    assert mean_bill(RULES["tosa-double"], "pool", 10, 14, BYTE) == RULES["tosa"].bill(10, 14, 8, bias=True)
+    assert mean_bill(RULES["tosa-double"], "reduction", 10, 14, BYTE) == RULES["tosa-double"].bill(10, 14, 8, bias=True)
+    assert mean_bill(RULES["ort"], "pool", 10, 14, BYTE).total("mul") == 20
     assert softmax_bill(20, 10).total("mul") == 2 * 20 * 14 + 20 + 2 * 7
 
 
