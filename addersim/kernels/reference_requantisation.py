@@ -13,8 +13,8 @@ from addersim.arithmetic.geometry import Geometry, Pair
 from addersim.arithmetic.requantisation import QUANTS, RESULT_LIMIT, Constants, RequantisationRule
 from addersim.arithmetic.rescaled_sums import AdditionConstants, Mean, addition_constants, mean_constants, takes_reals
 from addersim.kernels.checks import CodesResult, check_threads
-from addersim.kernels.requantisation import Windows
 from addersim.kernels.requantisation_checks import (
+    Windows,
     check_addition,
     check_channels,
     check_mean,

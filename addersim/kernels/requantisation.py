@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypedDict, Unpack
+from typing import Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from addersim.kernels.checks import CodesResult, check_threads
 from addersim.kernels.core import FORMULA_NUMBERS, NO_LEAST, chosen_set, core, flat, geometry_numbers, type_number
 from addersim.kernels.pooling import sum_pool
 from addersim.kernels.requantisation_checks import (
+    Windows,
     check_addition,
     check_channels,
     check_mean,
@@ -27,15 +28,6 @@ __all__ = ["requantize", "rescaled_add", "rescaled_mean"]
 
 Array = npt.NDArray[Any]
 _NO_MOST = 2**31 - 1
-
-
-class Windows(TypedDict, total=False):
-    """How a pooling window moves, by keyword: see `addersim.kernels.max_pool`."""
-
-    stride: Pair
-    padding: Pair
-    far_padding: Pair | None
-    ceil_mode: bool
 
 
 def requantize(

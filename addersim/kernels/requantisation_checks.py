@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,15 @@ __all__ = [
 
 Array = npt.NDArray[Any]
 INT32 = (-(2**31), 2**31 - 1)
+
+
+class Windows(TypedDict, total=False):
+    """How a pooling window moves, by keyword: see `addersim.kernels.max_pool`."""
+
+    stride: Pair
+    padding: Pair
+    far_padding: Pair | None
+    ceil_mode: bool
 
 
 def check_requantisation(

@@ -161,6 +161,19 @@ def test_the_own_rule_holds_what_affine_layers_hold():
     np.testing.assert_array_equal(np.ldexp(held.multiplier, -held.shift), np.ldexp(multiplier, -shift.astype(int)))
 
 
+def test_the_own_rule_reaches_to_its_multiplier():
+    held = RULES["addersim"].constants([32767, 2.0**-62], BYTE)
+    assert (held.multiplier.tolist(), held.shift.tolist()) == ([32767, 1], [0, 62])
+    with pytest.raises(FormatError, match=r"scales: 3.277e\+04; rule addersim holds scales below 2\*\*15"):
+        RULES["addersim"].constants([2.0**15], BYTE)
+
+
+def test_quant_divides_by_the_scale_of_its_output():
+    held = RULES["qonnx"].constants([0.5], FixedFormat(8, scale=0.25))
+    assert (held.factor.item(), held.divisor) == (0.125, 0.25)
+    assert requantized([3, 5], 0.5, "qonnx", FixedFormat(8, scale=0.25)) == [2, 2]
+
+
 def test_means_round_as_each_framework_does():
     x = np.array([-3, -2, 3, 2, 1, 2], np.int8).reshape(3, 1, 2, 1)
     assert kernels.rescaled_mean(x, BYTE, "tflite", (1, 2), output=BYTE).values.ravel().tolist() == [-3, 3, 2]
