@@ -8,6 +8,30 @@ LAYERS = "unit/layers"
 BILLS = "unit/layers/test_bills.py"
 
 CHANGES = {
+    "arithmetic/requantisation.py": (
+        "unit/arithmetic/test_requantisation.py",
+        (
+            ("tiny = exponent < -31", "tiny = exponent < -30"),
+            ("least = 0 if", "least = 1 if"),
+            ("full = np.abs(multiplier) >> (bits - 1)", "full = np.zeros_like(multiplier)"),
+            ("reals * output.scale", "reals"),
+        ),
+    ),
+    "arithmetic/rescaled_sums.py": (
+        "unit/arithmetic/test_requantisation.py",
+        (
+            ("(1 << 30) + 1", "1 << 30"),
+            ("zero * (divisors - inside)", "zero * inside"),
+            ("common = 2 * scales.max()", "common = 2 * scales.min()"),
+        ),
+    ),
+    "kernels/requantisation.py": (
+        "unit/arithmetic/test_requantisation.py",
+        (
+            ("output.ends_at_zero or low > output.minimum", "low > output.minimum"),
+            ("_NO_MOST if high < output.maximum", "_NO_MOST if False"),
+        ),
+    ),
     "quantization/pipeline.py": (
         f"{PIPELINE} unit/quantization/test_output_errors.py",
         (
