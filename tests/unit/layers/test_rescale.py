@@ -150,6 +150,17 @@ def test_bills_by_hand():
         )
 
 
+def test_means_are_billed_by_hand():
+    """2 x 2 means of 2 x 2 codes of two channels: 8 x 3 additions in 10 bits. A pool of tflite adds half of four, multiplies
+    by the reciprocal and shifts; sums that our own programs average under a rule are scaled by it."""
+    given = Value.of((2, 4, 4), HALVES)
+    layer = pool(output=HALVES, kernel=(2, 2))
+    same(layer.bill(layer.value(given), given).hardware, "add10=32 mul32=8 shift64=8")
+    plain = FixedFormat(8, scale=0.5)
+    given, layer = Value.of((2, 4, 4), plain), pool(source=None, output=plain, kernel=(2, 2))
+    same(layer.bill(layer.value(given), given).hardware, "add10=24 mul32=8 add64=8 shift32=8")
+
+
 def zero_point_program(rule="tflite"):
     """Two windows that meet in a sum, a maximum, a join, a mean and a dense layer, each with zero points."""
     random = np.random.default_rng(7)
