@@ -42,10 +42,12 @@ def window(
     geometry: _Numbers,
     arithmetic: int,
     products: _Array | None,
+    zero_points: tuple[int, int, _Array | None],
     register: tuple[int, int, int, int],
     narrow: bool,
     ordered: _Array | None,
     affine: tuple[_Array, bool, _Numbers] | None,
+    rescaling: tuple[int, _Array, _Array, float, int, _Numbers] | None,
     kernels: int,
     threads: int,
 ) -> tuple[_Seen, _Seen]: ...
@@ -67,6 +69,47 @@ def affine(
 def add(
     a: _Array, a_type: int, b: _Array | None, b_type: int, count: int, codes: _Numbers, y: _Array, kernels: int, threads: int
 ) -> _Seen: ...
+def rescale(
+    x: _Array,
+    x_type: int,
+    count: int,
+    formula: int,
+    constants: _Array,
+    factor: _Array,
+    divisor: float,
+    zero_point: int,
+    codes: _Numbers,
+    y: _Array,
+    kernels: int,
+    threads: int,
+) -> tuple[_Seen, bool]: ...
+def rescaled_add(
+    a: _Array,
+    a_type: int,
+    b: _Array,
+    b_type: int,
+    count: int,
+    formula: int,
+    zero_points: _Numbers,
+    left: int,
+    constants: _Array,
+    factor: _Array,
+    codes: _Numbers,
+    y: _Array,
+    kernels: int,
+    threads: int,
+) -> _Seen: ...
+def real_means(
+    x: _Array,
+    geometry: _Numbers,
+    reals: _Array,
+    divisors: _Array,
+    scale: float,
+    zero_point: float,
+    y: _Array,
+    threads: int,
+) -> None: ...
+def softmax(x: _Array, is_signed: bool, multiplier: int, left: int, most: int, y: _Array, threads: int) -> None: ...
 def pool(
     x: _Array, x_type: int, y: _Array, geometry: _Numbers, maximum: bool, wide: bool, kernels: int, threads: int
 ) -> None: ...

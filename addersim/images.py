@@ -26,7 +26,8 @@ __all__ = [
 ]
 
 Array = npt.NDArray[Any]
-Images = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
+Images = npt.NDArray[np.uint8] | npt.NDArray[np.float32] | npt.NDArray[np.integer[Any]]
+"""Pixels, prepared floats, or codes where a program takes those."""
 Shape = tuple[int, ...]
 
 RANKS = {1: "features", 2: "channels, length", 3: "channels, height, width"}
@@ -58,11 +59,15 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True):
         Per channel (the input's first axis), or one number that serves all channels.
     known
         False where nobody said: pixels are then given as ``pixel / 255``, which may not be what training used.
+    codes
+        Type of the codes that are taken as they are, such as ``int8``; there are then no pixels, and floats are real values
+        that are rounded to codes. Empty: none.
     """
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
     known: bool = True
+    codes: str = ""
 
     @classmethod
     def of(cls, shape: Shape, mean: Sequence[float] | None = None, std: Sequence[float] | None = None) -> Preprocessing:
@@ -85,6 +90,16 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True):
             raise NetworkError(f"mean {self.mean} and std {self.std}: all must be finite, and std positive")
 
     @property
+    def taken(self) -> tuple[str, str]:
+        """Types of images: of whole numbers, and of floats."""
+        return self.codes or "uint8", "float32"
+
+    @property
+    def taken_in_words(self) -> str:
+        """The same for messages."""
+        return f"{self.codes} codes or float32 values" if self.codes else "uint8 pixels or normalised float32"
+
+    @property
     def range(self) -> tuple[float, float]:
         """Least and largest value that pixels of 0..255 become."""
         mean, std = np.asarray(self.mean), np.asarray(self.std)
@@ -97,6 +112,8 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True):
         return np.ascontiguousarray(np.broadcast_to(found.astype(np.float32), (256, columns)))
 
     def __str__(self) -> str:
+        if self.codes:
+            return f"none; {self.codes} codes as they are"
         if not self.known:
             return "not known; pixels / 255 as they are"
         mean, std = (", ".join(f"{one:g}" for one in dict.fromkeys(numbers)) for numbers in (self.mean, self.std))
@@ -104,10 +121,10 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_images(images: Any, shape: Shape, preprocessing: Preprocessing, where: str) -> None:
-    """Refuse images that are not uint8 or finite float32, of another shape, or of a range far beyond the network's."""
-    if not isinstance(images, np.ndarray) or images.dtype not in (np.uint8, np.float32):
+    """Refuse images of types that are not taken, not finite, of another shape, or of a range far beyond the network's."""
+    if not isinstance(images, np.ndarray) or images.dtype.name not in preprocessing.taken:
         found = f"{images.dtype} array" if isinstance(images, np.ndarray) else type(images).__name__
-        raise DataError(f"{where}: images are a {found}; expected uint8 pixels or normalised float32")
+        raise DataError(f"{where}: images are a {found}; expected {preprocessing.taken_in_words}")
     if images.shape[1:] != tuple(shape) or images.ndim < 2:
         wanted = ", ".join(map(str, shape))
         what = _last(images.shape, tuple(shape)) or _advice(images.shape, shape)
@@ -155,6 +172,8 @@ def _check_range(images: npt.NDArray[np.float32], preprocessing: Preprocessing, 
     low, high = float(images.min()), float(images.max())
     if not math.isfinite(low) or not math.isfinite(high):  # NaN comes out of both
         raise DataError(f"{where}: images hold NaN or infinite values")
+    if preprocessing.codes:
+        return
     first, last = preprocessing.range
     if max(-low, high) <= TOO_WIDE * max(-first, last):
         return
@@ -193,7 +212,7 @@ def check_declared(images: Array, preprocessing: Preprocessing, where: str) -> N
 
     Those of 0..1 are refused too where prepared ones would reach below: they are pixels / 255 that wait for mean and std.
     """
-    if images.dtype == np.uint8 or not preprocessing.known or not images.size:
+    if images.dtype != np.float32 or preprocessing.codes or not preprocessing.known or not images.size:
         return
     low, high = float(images.min()), float(images.max())
     first, last = preprocessing.range
@@ -208,7 +227,7 @@ def check_declared(images: Array, preprocessing: Preprocessing, where: str) -> N
 
 
 def channels_last(images: Array) -> Array:
-    """Float images, ``(images, *shape)``, as values are held: the channels' axis last."""
+    """Float images, or codes, ``(images, *shape)``, as values are held: the channels' axis last."""
     return np.ascontiguousarray(np.moveaxis(images, 1, -1))
 
 

@@ -15,9 +15,22 @@ import numpy.typing as npt
 from addersim import kernels
 from addersim.arithmetic.fixed import FixedFormat, Rounding
 from addersim.arithmetic.multiplier import MultiplierTable
-from addersim.errors import NetworkError, QuantizationError
+from addersim.arithmetic.ops import OpCounts
+from addersim.arithmetic.requantisation import requantisation_rule
+from addersim.errors import DataError, NetworkError, QuantizationError
 from addersim.images import Images, Preprocessing, channels_last, check_images, look_up
-from addersim.layers import AnyIntegerLayer, Engine, IntegerAdd, IntegerAffine, IntegerRelu, IntegerWindow, Run, Shape, Value
+from addersim.layers import (
+    AnyIntegerLayer,
+    Engine,
+    IntegerAdd,
+    IntegerAffine,
+    IntegerRelu,
+    IntegerRescale,
+    IntegerWindow,
+    Run,
+    Shape,
+    Value,
+)
 from addersim.network import INPUT, check_order, check_shared, count_scores, walk
 from addersim.storage import load_record, save_record
 from addersim.tabular import format_table
@@ -29,7 +42,7 @@ __all__ = ["SIGNED_INPUT", "Prepared", "Program", "image_encoder"]
 SIGNED_INPUT = "input sign"
 """Key in `Program.metadata` of why the input is signed, where pixels alone would not make it so."""
 
-STREAMED_BY = frozenset({"affine", "relu", "add", "product", "clip", "table"})
+STREAMED_BY = frozenset({"affine", "rescale", "relu", "add", "rescaled_add", "product", "clip", "table"})
 """Kinds that take each word of the layer before them as it comes, so that it need not be stored when they alone read it."""
 
 
@@ -53,7 +66,7 @@ class _Pipeline:
         then = rest[-1].output if rest and isinstance(rest[-1], IntegerRelu) else None
         together = single = None
         if isinstance(first, IntegerWindow) and rest:
-            together = first.prepared_into(cast("IntegerAffine", rest[0]), then, engine)
+            together = first.prepared_into(cast("IntegerAffine | IntegerRescale", rest[0]), then, engine)
         elif isinstance(first, IntegerWindow):
             single = first.prepared(engine)
         how: dict[str, Any] = {"then": then} if isinstance(first, IntegerAffine | IntegerAdd) else {}
@@ -104,9 +117,16 @@ class Prepared:
 def _runs_with(before: AnyIntegerLayer, layer: AnyIntegerLayer) -> bool:
     """Whether the kernels have a layer together with the one that it alone reads."""
     if isinstance(before, IntegerWindow):
-        return isinstance(layer, IntegerAffine)
+        return isinstance(layer, IntegerAffine | IntegerRescale)
     plain = isinstance(layer, IntegerRelu) and layer.maximum is None  # they saturate at a format's end only
     return plain and isinstance(before, IntegerAffine | IntegerAdd)
+
+
+def _codes_of(held: FixedFormat, images: npt.NDArray[Any], where: str) -> npt.NDArray[Any]:
+    """Codes as they were given, which are codes of a format."""
+    if images.size and not held.minimum <= (low := int(images.min())) <= (high := int(images.max())) <= held.maximum:
+        raise DataError(f"{where}: images hold codes {low}..{high}; {held} has codes of {held.minimum}..{held.maximum}")
+    return images
 
 
 def image_encoder(
@@ -118,9 +138,11 @@ def image_encoder(
 
     def encode(images: Images, threads: int | None) -> npt.NDArray[Any]:
         check_images(images, shape, preprocessing, where)
-        if images.dtype == np.uint8:
-            return look_up(images, levels, threads, engine.look_up)
-        return held.encode(channels_last(images), rounding)
+        if images.dtype == np.float32:
+            return held.encode(channels_last(images), rounding)
+        if preprocessing.codes:
+            return _codes_of(held, channels_last(images), where)
+        return look_up(images, levels, threads, engine.look_up)
 
     return encode
 
@@ -140,6 +162,9 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         In execution order; formats of neighbours agree, which is checked.
     calibrated
         False for a program that was made without images: it can be counted, not simulated.
+    takes_codes
+        Whether images come as codes of `input`, of its own type, or as the real values that they stand for: the program was
+        quantised elsewhere, and what prepares its images is not part of it.
     """
 
     name: str
@@ -153,6 +178,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     metadata: dict[str, str] = msgspec.field(default_factory=dict, name="about")
     calibrated: bool = True
     preprocessing_known: bool = True
+    takes_codes: bool = False
 
     def __post_init__(self) -> None:
         self.check()
@@ -174,7 +200,8 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     @property
     def preprocessing(self) -> Preprocessing:
         """How the host prepares images."""
-        return Preprocessing(mean=self.mean, std=self.std, known=self.preprocessing_known)
+        codes = self.input.dtype.name if self.takes_codes else ""
+        return Preprocessing(mean=self.mean, std=self.std, known=self.preprocessing_known, codes=codes)
 
     @property
     def outputs(self) -> int:
@@ -220,6 +247,27 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         )
         return msgspec.structs.replace(self, layers=changed)
 
+    def with_rounding(self, rule: str) -> Program:
+        """The program with every layer that narrows sums narrowing them by a requantisation rule; all else as it is.
+
+        What a network was quantised to stays: scales, zero points, codes of weights. Products, resizing, normalisation,
+        softmax and functions in straight pieces round as before.
+
+        Parameters
+        ----------
+        rule
+            A name in `addersim.arithmetic.requantisation.RULES`.
+
+        Raises
+        ------
+        FormatError, NetworkError
+            For a name that is none, or a layer that the rule cannot take.
+        """
+        requantisation_rule(rule)
+        values = self.static_values()
+        changed = (one.with_rounding(rule, *(values[name] for name in one.inputs)) for one in self.layers)
+        return msgspec.structs.replace(self, layers=tuple(changed))
+
     def static_values(self) -> dict[str, Value]:
         """Shape and format of every value, ``input`` included."""
         found = {INPUT: Value.of(self.input_shape, self.input)}
@@ -236,14 +284,14 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def count_clipped(self, images: Images) -> int:
         """Number of the images' values that lie beyond the input's format, and saturate there; where it holds signs, none."""
-        if self.input.bits == 1:
+        if self.input.bits == 1 or (self.takes_codes and images.dtype != np.float32):
             return 0
 
         def beyond(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
             middle, reach = (self.input.high + self.input.low) / 2, (self.input.high - self.input.low + self.input.scale) / 2
             return (np.abs(values - middle) > reach * (1 + 1e-6)).astype(np.uint8)  # rounding of the last code is none
 
-        if images.dtype != np.uint8:
+        if images.dtype == np.float32:
             return int(np.count_nonzero(beyond(images)))
         levels = beyond(self.preprocessing.levels(self.input_shape))
         return int(look_up(images, levels).sum(dtype=np.int64)) if levels.any() else 0
@@ -257,7 +305,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def prepared(self, engine: Engine = kernels, stream: bool = False) -> Prepared:
         """This program ready for many batches: what does not depend on the images is found out once.
 
-        With `stream` a window, its affine and its ReLU run as one: same numbers, and no values for the words in between.
+        With `stream` a window, what narrows its sums and its ReLU run as one: same numbers, and no values in between.
         """
         if not self.calibrated:
             raise QuantizationError(f"program {self.name} was made without calibration images: it can be counted, not run")
@@ -271,7 +319,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return cast("npt.NDArray[Any]", last.values)
 
     def _pipelines(self) -> list[_Pipeline]:
-        """Layers grouped as they run: a window with the affine that alone reads it, affine or add with such a ReLU."""
+        """Layers grouped as they run: a window with what narrows it and alone reads it, affine or add with such a ReLU."""
         fused = self.fused()
         steps: list[list[AnyIntegerLayer]] = []
         for layer in self.layers:
@@ -316,11 +364,12 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             output, inputs = values[layer.name], [values[name] for name in layer.inputs]
             bill = layer.bill(output, *inputs)
             stored = [name for name in layer.inputs if name not in fused]
+            owed = output.correction if layer is self.layers[-1] else OpCounts()  # nobody reads the last layer and adds anyway
             layers.append(
                 LayerTrace(
                     name=layer.name,
                     kind=layer.kind(),
-                    operations=bill.hardware if hardware else bill.paper,
+                    operations=bill.hardware + owed if hardware else bill.paper,
                     inputs=tuple([operands[name] for name in stored]),
                     output=operands[layer.name],
                     weights=bill.weights,

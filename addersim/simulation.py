@@ -189,6 +189,7 @@ def simulate(
     progress: Callable[[int], None] | None = None,
     float_predictions: npt.ArrayLike | None = None,
     multiplier: MultiplierTable | None = None,
+    rounding: str | None = None,
 ) -> Simulation:
     """Run a program on images bit for bit.
 
@@ -197,8 +198,8 @@ def simulate(
     program
         Calibrated program.
     images
-        uint8 pixels or normalised float32, shape ``(images, channels, height, width)``; or `addersim.Images`, as
-        `load_images` gives them, whose labels are then taken.
+        uint8 pixels or normalised float32, shape ``(images, channels, height, width)``; for a program that takes codes, those
+        or the real values that they stand for; or `addersim.Images`, as `load_images` gives them, whose labels are then taken.
     labels
         Class of each image, for the accuracies.
     network
@@ -218,6 +219,8 @@ def simulate(
         then share one float run, ``network.run(images).argmax(axis=1)``. There are no errors of layers.
     multiplier
         Multiplies in all multiplying window layers, as `Program.with_multiplier` says, which also takes single layers.
+    rounding
+        Name of the requantisation rule by which sums become codes, as `Program.with_rounding` says; None: the program's own.
 
     Raises
     ------
@@ -232,6 +235,8 @@ def simulate(
         raise DataError(f"program {program.name}: no images to simulate")
     if multiplier is not None:
         program = program.with_multiplier(multiplier)
+    if rounding is not None:
+        program = program.with_rounding(rounding)
     if network is not None and float_predictions is not None:
         raise DataError(f"program {program.name}: give the float network or its predictions, not both")
     classes = program.outputs
@@ -244,7 +249,7 @@ def simulate(
         parts.append(part)
         if progress:
             progress(done)
-    return run.result(parts, checked, threshold, floats, pixels.dtype == np.uint8)
+    return run.result(parts, checked, threshold, floats, pixels.dtype != np.float32)
 
 
 def check_labels(labels: npt.ArrayLike, images: int, classes: int, what: str = "labels") -> npt.NDArray[np.int64]:
@@ -331,10 +336,10 @@ class _Run:
             if result.observed:
                 observed[name] = result.observed
             if result.values is not None and name not in self.streamed:
-                zeros[name] = count_zeros(result.values)
+                zeros[name] = count_zeros(result.values, self.values[name].zero_point)
             expected = None if floats is None else floats.take(self.twins[name])
             if expected is not None and result.values is not None:
-                difference = result.values * np.float32(self.values[name].scale) - expected
+                difference = self.values[name].decode(result.values) - expected
                 squares[name] = np.array([_squares(difference), _squares(expected)])
         float_choices = None if floats is None else floats.last().argmax(axis=1)
         return _Part(

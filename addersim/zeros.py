@@ -66,8 +66,8 @@ _FEW = 64
 """Words at the end of an image that are looked at first."""
 
 
-def count_zeros(codes: npt.NDArray[Any]) -> Zeros:
-    """Zeros among codes, ``(images, ...)``.
+def count_zeros(codes: npt.NDArray[Any], zero_point: int = 0) -> Zeros:
+    """Codes ``(images, ...)`` that stand for zero.
 
     Their places are packed, a bit a word, so that all that is counted costs little beside the comparison with zero. A run that
     may be longer than a pair holds fills a byte of them.
@@ -77,7 +77,7 @@ def count_zeros(codes: npt.NDArray[Any]) -> Zeros:
     >>> count_zeros(np.array([[0] * 40 + [1, 0, 2], [1] * 43]))
     Zeros(words=86, zeros=41, runs=2, pairs=(47, 46, 45, 45, 45))
     """
-    zero = (codes == 0).reshape(len(codes), -1)
+    zero = (codes == zero_point).reshape(len(codes), -1)
     places = _packed(zero)
     words, zeros = zero.size, _ones(places)
     before = np.left_shift(places, 1)

@@ -23,6 +23,9 @@ cdef extern from "core.h":
         EXACT, WRAP, SATURATE
     ctypedef enum Rounding:
         HALF_EVEN, HALF_UP, TRUNCATE
+    ctypedef enum Formula:
+        SHIFT_HALF_EVEN, DOUBLING, SINGLE_ROUNDING, DOUBLE_ROUNDING, FLOAT_FACTOR, QUANT_ROUND, QUANT_CEIL, QUANT_FLOOR
+        DIVIDE_AWAY
     ctypedef struct Stats:
         int64_t minimum, maximum, overflowed
     ctypedef struct Codes:
@@ -35,12 +38,39 @@ cdef extern from "core.h":
         const double *addend
         int nearest
         Codes codes
+    ctypedef struct Rescale:
+        Formula formula
+        const int32_t *bias
+        const int32_t *multiplier
+        const int32_t *shift
+        const float *factor
+        float divisor
+        int32_t zero_point
+        Codes codes
+    ctypedef struct RescaledAdd:
+        Formula formula
+        int32_t zero_points[2]
+        int32_t left
+        int32_t multiplier[3]
+        int32_t shift[3]
+        float factor[3]
+        int32_t zero_point
+        Codes codes
+    ctypedef struct RealMeans:
+        const float *reals
+        const float *divisors
+        int64_t places
+        float scale, zero_point
     ctypedef struct Epilogue:
         Overflow overflow
         int64_t low, high
         int bits, narrow, y_bytes
         const uint8_t *ordered
         const Affine *affine
+        const Rescale *rescale
+    ctypedef struct ZeroPoints:
+        int64_t outside, x
+        const int32_t *weights
     ctypedef struct Kernels:
         const char *name
         int64_t (*l1_u8_ceiling)(int64_t steps) nogil
@@ -61,7 +91,7 @@ cdef extern from "core.h":
                                         int64_t *high) nogil
     int window_codes(const Kernels *kernels, Arithmetic arithmetic, const int32_t *products, const Geometry *g, Type x_type,
                      const void *x, int64_t x_low, int64_t x_high, Type weights_type, const void *weights,
-                     const Epilogue *epilogue, void *y, int threads, Stats *stats, Stats *codes_stats) nogil
+                     const ZeroPoints *zeros, const Epilogue *epilogue, void *y, int threads, Stats *stats, Stats *codes_stats) nogil
     int affine_codes(const Kernels *kernels, Type type, const void *x, int64_t count, int64_t channels,
                      const int32_t *multiplier, const int64_t *addend, const uint8_t *shift, Rounding rounding, int doubles,
                      const Codes *codes, void *y, int threads, Stats *stats) nogil
@@ -69,6 +99,13 @@ cdef extern from "core.h":
                          const uint8_t *shift, Rounding rounding, double *scaled_multiplier, double *scaled_addend) nogil
     void add_codes(const Kernels *kernels, Type a_type, const void *a, Type b_type, const void *b, int64_t count,
                    const Codes *codes, void *y, int threads, Stats *stats) nogil
+    int rescale_codes(const Kernels *kernels, Type type, const void *x, int64_t count, int64_t channels, const Rescale *r,
+                      void *y, int threads, Stats *stats, int *beyond) nogil
+    void add_rescaled_codes(const Kernels *kernels, Type a_type, const void *a, Type b_type, const void *b, int64_t count,
+                            const RescaledAdd *r, void *y, int threads, Stats *stats) nogil
+    int c_real_means "real_means"(const Geometry *g, const uint8_t *x, const RealMeans *r, int32_t *y, int threads) nogil
+    void softmax_codes(const uint8_t *x, int flip, int64_t rows, int64_t classes, int32_t multiplier, int32_t left,
+                       int32_t most, uint8_t *y, int threads) nogil
     void look_up_levels(const uint8_t *x, int64_t images, int64_t channels, int64_t pixels, const void *levels, int bytes,
                         void *y, int threads) nogil
     int pool_codes(const Kernels *kernels, int maximum, const Geometry *g, Type type, const void *x, int wide, void *y,
@@ -100,6 +137,17 @@ cdef Codes codes_of(numbers) except *:
     return codes
 
 
+cdef Rescale rescale_of(int formula, const int32_t[:, ::1] constants, const float[::1] factor, float divisor, int zero_point,
+                        codes) except *:
+    """Borrows its arrays; constants: rows of bias, multiplier and shift, one column a channel."""
+    cdef Rescale r
+    r.formula = <Formula>formula
+    r.bias, r.multiplier, r.shift, r.factor = &constants[0, 0], &constants[1, 0], &constants[2, 0], &factor[0]
+    r.divisor, r.zero_point = divisor, zero_point
+    r.codes = codes_of(codes)
+    return r
+
+
 cdef int done(int status) except -1:
     if status:
         raise MemoryError("addersim._core: no memory for the tiles of a layer")
@@ -123,6 +171,11 @@ def numbers():
     return {
         "overflow": {"exact": EXACT, "wrap": WRAP, "saturate": SATURATE},
         "rounding": {"half-even": HALF_EVEN, "half-up": HALF_UP, "truncate": TRUNCATE},
+        "formula": {
+            "half-even": SHIFT_HALF_EVEN, "doubling": DOUBLING, "single": SINGLE_ROUNDING, "double": DOUBLE_ROUNDING,
+            "float": FLOAT_FACTOR, "quant-round": QUANT_ROUND, "quant-ceil": QUANT_CEIL, "quant-floor": QUANT_FLOOR,
+            "divide-away": DIVIDE_AWAY,
+        },
         "type": {"int8": S8, "uint8": U8, "int16": S16, "uint16": U16, "int32": S32, "int64": S64},
     }
 
@@ -186,13 +239,14 @@ def window_bounds(const uint8_t[::1] weights, int weights_type, int arithmetic, 
 
 
 def window(const uint8_t[::1] x, int x_type, ends, const uint8_t[::1] weights, int weights_type, uint8_t[::1] y, int y_bytes,
-           geometry, int arithmetic, const int32_t[:, ::1] products, register, bint narrow, const uint8_t[::1] ordered, affine,
-           int kernels, int threads):
-    """A window layer, and the affine after it where there is one.
+           geometry, int arithmetic, const int32_t[:, ::1] products, zero_points, register, bint narrow,
+           const uint8_t[::1] ordered, affine, rescaling, int kernels, int threads):
+    """A window layer, and the affine or the rescaling after it where there is one.
 
-    ends: codes that x can hold; products: None, or the terms by the low bytes of x and w; register: overflow, bits, smallest
-    and largest value; affine: None, or what scaled() gave, whether ties go to even, and codes. Returns what was seen in the
-    sums, and in the codes.
+    ends: codes that x can hold; products: None, or the terms by the low bytes of x and w; zero_points: of padded taps, of x, and
+    None or those of the weights of each output; register: overflow, bits, smallest and largest value; affine: None, or what
+    scaled() gave, whether ties go to even, and codes; rescaling: None, or what rescale() takes from formula to codes. y_bytes
+    are those of a sum where there is no affine. Returns what was seen in the sums, and in the codes.
     """
     cdef Geometry g = geometry_of(geometry)
     cdef const Kernels *table = kernels_at(kernels)
@@ -200,18 +254,30 @@ def window(const uint8_t[::1] x, int x_type, ends, const uint8_t[::1] weights, i
     cdef int status, overflow
     cdef Epilogue epilogue
     cdef Affine scaled
+    cdef Rescale r
     cdef Stats stats, codes_stats
     cdef const double[:, ::1] doubles
     cdef const int32_t *terms = NULL
+    cdef const int32_t[::1] of_weights
+    cdef ZeroPoints zeros
     x_low, x_high = ends
     if products is not None:
         terms = &products[0, 0]
+    zeros.outside, zeros.x, of_weights = zero_points
+    zeros.weights = NULL
+    if of_weights is not None:
+        zeros.weights = &of_weights[0]
     overflow, epilogue.bits, epilogue.low, epilogue.high = register
     epilogue.overflow = <Overflow>overflow
     epilogue.narrow = narrow
     epilogue.y_bytes = y_bytes
     epilogue.ordered = NULL
     epilogue.affine = NULL
+    epilogue.rescale = NULL
+    if rescaling is not None:
+        formula, constants, factor, divisor, zero_point, codes = rescaling
+        r = rescale_of(formula, constants, factor, divisor, zero_point, codes)
+        epilogue.rescale = &r
     if ordered is not None:
         epilogue.ordered = &ordered[0]
     if affine is not None:
@@ -222,7 +288,7 @@ def window(const uint8_t[::1] x, int x_type, ends, const uint8_t[::1] weights, i
         epilogue.affine = &scaled
     with nogil:
         status = window_codes(table, <Arithmetic>arithmetic, terms, &g, <Type>x_type, &x[0], x_low, x_high, <Type>weights_type,
-                              &weights[0], &epilogue, &y[0], threads, &stats, &codes_stats)
+                              &weights[0], &zeros, &epilogue, &y[0], threads, &stats, &codes_stats)
     done(status)
     return (stats.minimum, stats.maximum, stats.overflowed), (codes_stats.minimum, codes_stats.maximum, codes_stats.overflowed)
 
@@ -260,6 +326,60 @@ def add(const uint8_t[::1] a, int a_type, const uint8_t[::1] b, int b_type, int6
     with nogil:
         add_codes(table, <Type>a_type, &a[0], <Type>b_type, other, count, &form, &y[0], threads, &stats)
     return stats.minimum, stats.maximum, stats.overflowed
+
+
+def rescale(const uint8_t[::1] x, int x_type, int64_t count, int formula, const int32_t[:, ::1] constants,
+            const float[::1] factor, float divisor, int zero_point, codes, uint8_t[::1] y, int kernels, int threads):
+    """Values plus bias, scaled and rounded; constants as in rescale_of().
+
+    Returns what was seen in the results, and whether a value plus its bias left 32 bits.
+    """
+    cdef Rescale r = rescale_of(formula, constants, factor, divisor, zero_point, codes)
+    cdef const Kernels *table = kernels_at(kernels)
+    cdef int64_t channels = factor.shape[0]
+    cdef int status, beyond = 0
+    cdef Stats stats
+    with nogil:
+        status = rescale_codes(table, <Type>x_type, &x[0], count, channels, &r, &y[0], threads, &stats, &beyond)
+    done(status)
+    return (stats.minimum, stats.maximum, stats.overflowed), beyond != 0
+
+
+def rescaled_add(const uint8_t[::1] a, int a_type, const uint8_t[::1] b, int b_type, int64_t count, int formula, zero_points,
+                 int left, const int32_t[:, ::1] constants, const float[::1] factor, codes, uint8_t[::1] y, int kernels,
+                 int threads):
+    """The sum of codes of two scales; zero_points: of a, b and y; constants: rows of multipliers and shifts of a, b, sum."""
+    cdef RescaledAdd r
+    cdef const Kernels *table = kernels_at(kernels)
+    cdef Stats stats
+    r.formula = <Formula>formula
+    r.zero_points[0], r.zero_points[1], r.zero_point = zero_points
+    r.left = left
+    for i in range(3):
+        r.multiplier[i], r.shift[i], r.factor[i] = constants[0, i], constants[1, i], factor[i]
+    r.codes = codes_of(codes)
+    with nogil:
+        add_rescaled_codes(table, <Type>a_type, &a[0], <Type>b_type, &b[0], count, &r, &y[0], threads, &stats)
+    return stats.minimum, stats.maximum, stats.overflowed
+
+
+def real_means(const uint8_t[::1] x, geometry, const float[::1] reals, const float[::1] divisors, float scale,
+               float zero_point, int32_t[::1] y, int threads):
+    """Rounded means of codes of one byte in floats; reals: what each byte stands for."""
+    cdef Geometry g = geometry_of(geometry)
+    cdef RealMeans r
+    cdef int status
+    r.reals, r.divisors, r.places = &reals[0], &divisors[0], divisors.shape[0]
+    r.scale, r.zero_point = scale, zero_point
+    with nogil:
+        status = c_real_means(&g, &x[0], &r, &y[0], threads)
+    done(status)
+
+
+def softmax(const uint8_t[:, ::1] x, bint is_signed, int multiplier, int left, int most, uint8_t[:, ::1] y, int threads):
+    """Softmax of rows of codes."""
+    with nogil:
+        softmax_codes(&x[0, 0], 128 * is_signed, x.shape[0], x.shape[1], multiplier, left, most, &y[0, 0], threads)
 
 
 def pool(const uint8_t[::1] x, int x_type, uint8_t[::1] y, geometry, bint maximum, bint wide, int kernels, int threads):

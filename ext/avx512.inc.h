@@ -1,5 +1,6 @@
 /* AVX-512 F, BW, VL and DQ; with VNNI, VPOPCNTDQ and VBMI where the includer says so. */
 #include <immintrin.h>
+#include <math.h>
 #include <string.h>
 
 #define DO_NOT_OPTIMIZE(vector) __asm__ volatile("" : "+v"(vector))

@@ -37,6 +37,7 @@ enum {
     ROW_PLANES = 2 * 256, /* bytes of one weight's products: the low ones by the code of x, then the high ones */
     TABLE_WINDOWS = 64,
     SHORT_TAPS = 256, /* bytes that 16 bits sum */
+    RESULT_LIMIT = 1 << 30, /* of what becomes a code: all formats are far narrower, and a zero point more fits 32 bits */
     PRODUCTS = 256 * 256, /* of a multiplier's table: rows for the low byte of x, columns for that of w */
 };
 
@@ -75,6 +76,8 @@ static inline int64_t output_of(int64_t at, int64_t padding, int64_t tap, int64_
 #endif
 static inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+/* Elements in a chunk: whole pixels where they are short. */
+static inline int64_t chunk_length(int64_t channels) { return channels >= CHUNK ? CHUNK : CHUNK / channels * channels; }
 static inline int64_t clip(int64_t value, int64_t low, int64_t high) { return value < low ? low : value > high ? high : value; }
 
 /* Steps of a window lie where they may. */
@@ -147,10 +150,43 @@ typedef struct {
     Codes codes;
 } Affine;
 
-/* From raw sums to results: factor * sum + window_factor * window_sums[window] + constants[output], then the register, then
-   perhaps codes. */
+/* How scaled values become whole numbers: see addersim/arithmetic/requantisation.py, which has every formula and its source. */
+typedef enum {
+    SHIFT_HALF_EVEN,
+    DOUBLING,
+    SINGLE_ROUNDING,
+    DOUBLE_ROUNDING,
+    FLOAT_FACTOR,
+    QUANT_ROUND,
+    QUANT_CEIL,
+    QUANT_FLOOR,
+    DIVIDE_AWAY
+} Formula;
+
+/* What a formula reads of each channel, and the codes that its results become. Results beyond RESULT_LIMIT count as that. */
 typedef struct {
-    int64_t factor, window_factor;
+    Formula formula;
+    const int32_t *bias, *multiplier, *shift;
+    const float *factor;
+    float divisor;
+    int32_t zero_point;
+    Codes codes;
+} Rescale;
+
+/* The same for the sum of two codes of different scales: constants of a, of b and of their sum; `left` places before them. */
+typedef struct {
+    Formula formula;
+    int32_t zero_points[2], left, multiplier[3], shift[3];
+    float factor[3];
+    int32_t zero_point;
+    Codes codes;
+} RescaledAdd;
+
+/* From raw sums to results: factor * sum + window_factors[output] * window_sums[window] + constants[output], then the register,
+   then perhaps codes. */
+typedef struct {
+    int64_t factor;
+    const int64_t *window_factors; /* or NULL: all zero */
     const int64_t *constants;
     Overflow overflow;
     int64_t low, high; /* ends of the register */
@@ -159,8 +195,17 @@ typedef struct {
     int y_bytes;            /* of a stored result: 4, 8, or a code's */
     const uint8_t *ordered; /* outputs whose register depends on the order of the taps, or NULL */
     const Affine *affine;   /* NULL, or only where narrow, not WRAP and nothing is ordered */
+    const Rescale *rescale; /* NULL, or only where narrow and nothing is ordered: makes codes of results, which y_bytes (4) are of.
+                               No result plus its bias leaves 32 bits */
     int folds;              /* raw sums and constants are no larger than results can be: doubles hold their affine, too */
 } Epilogue;
+
+/* Codes that stand for zero. Only codes of bytes have any but 0, and of x and weights only those that MAC multiplies. */
+typedef struct {
+    int64_t outside;        /* the code of a padded tap */
+    int64_t x;              /* taken from each code of x before it is an operand */
+    const int32_t *weights; /* taken from the weights of each output, or NULL */
+} ZeroPoints;
 
 /* Loops that every arithmetic has. Operands come widened; weights of a block of BLOCK outputs are (taps, BLOCK), those of a
    depthwise layer (taps, channels). Narrow sums fit 32 bits, and so does each of their terms. `products` is the table of
@@ -252,6 +297,10 @@ typedef struct {
                        const uint8_t *shift, Rounding rounding, const Codes *codes, void *y, Stats *stats);
     /* a + b, or a alone where b is NULL */
     void (*add)(Type a_type, const void *a, Type b_type, const void *b, int64_t count, const Codes *codes, void *y, Stats *stats);
+    /* Chunks as for the affine; whether a value plus its bias left 32 bits. */
+    int (*rescale)(Type type, const void *x, int64_t count, const Rescale *r, int64_t channel, void *y, Stats *stats);
+    void (*rescaled_add)(Type a_type, const void *a, Type b_type, const void *b, int64_t count, const RescaledAdd *r, void *y,
+                         Stats *stats);
     /* y[channel] = the largest, or the sum, over `count` pixels. */
     void (*max_pixels)(Type type, const void *const *pixels, int64_t count, int64_t channels, void *y);
     void (*sum_pixels)(Type type, const void *const *pixels, int64_t count, int64_t channels, int wide, void *y);
@@ -277,8 +326,9 @@ static inline void *lay_part(Layout *layout, int64_t count, int64_t size) {
     layout->bytes = plus(at, round_up(times(count, size), 64));
     return layout->base ? layout->base + at : NULL;
 }
-/* Windows of one group, one after the other, zeros up to the stride; `windows` has room for SLACK_BYTES more. */
-void gather_windows(const Geometry *g, const void *x, int element_bytes, int64_t group, int64_t first, int64_t count,
+/* Windows of one group, one after the other, zeros up to the stride; each byte of a tap outside the image is `outside`.
+   `windows` has room for SLACK_BYTES more. */
+void gather_windows(const Geometry *g, const void *x, int element_bytes, int outside, int64_t group, int64_t first, int64_t count,
                     void *windows, int64_t window_stride);
 /* Pointers to the pixels of the image under one window; returns how many there are. */
 int64_t window_pixels(const Geometry *g, const void *x, int element_bytes, int64_t pixel, const void **pixels);
@@ -303,10 +353,11 @@ int l1_sign_filter_gradient_f32(const Kernels *kernels, const Geometry *g, const
 /* window.c: smallest and largest exact sum of each output for any x in x_low..x_high (which hold 0). */
 int window_bounds(const Kernels *kernels, Arithmetic arithmetic, Type type, const void *weights, int64_t outputs, int64_t taps, int64_t x_low,
                   int64_t x_high, int64_t *low, int64_t *high);
-/* With products, whose operands are bytes, a term is products[low byte of x][low byte of w] in place of the arithmetic's. */
+/* With products, whose operands are bytes, a term is products[low byte of x][low byte of w] in place of the arithmetic's; there
+   are no zero points beside them. x_low..x_high are codes, among them that of zero. */
 int window_codes(const Kernels *kernels, Arithmetic arithmetic, const int32_t *products, const Geometry *g, Type x_type, const void *x,
-                 int64_t x_low, int64_t x_high, Type weights_type, const void *weights, const Epilogue *epilogue, void *y, int threads,
-                 Stats *stats, Stats *codes_stats);
+                 int64_t x_low, int64_t x_high, Type weights_type, const void *weights, const ZeroPoints *zeros, const Epilogue *epilogue,
+                 void *y, int threads, Stats *stats, Stats *codes_stats);
 
 /* signs.c: the sign bits of codes, SIGNS in a byte, pixel by pixel and group by group; bits beyond the channels of a group are 0. */
 int64_t sign_bytes(const Geometry *g);
@@ -325,5 +376,26 @@ void add_codes(const Kernels *kernels, Type a_type, const void *a, Type b_type, 
 void look_up_levels(const uint8_t *x, int64_t images, int64_t channels, int64_t pixels, const void *levels, int bytes, void *y,
                     int threads);
 int pool_codes(const Kernels *kernels, int maximum, const Geometry *g, Type type, const void *x, int wide, void *y, int threads);
+
+/* requantise.c: `r` has the constants of all channels; `beyond`: whether a value plus its bias left 32 bits, and the codes say nothing. */
+/* Constants of each channel repeated as rescale_run() takes them, and the codes of `count` results from channel 0 on. */
+Rescale lay_rescale(Layout *layout, const Rescale *r, int64_t channels);
+void rescale_run(const Kernels *kernels, const void *results, int64_t count, int64_t channels, const Rescale *laid, char *y,
+                 Stats *stats);
+int rescale_codes(const Kernels *kernels, Type type, const void *x, int64_t count, int64_t channels, const Rescale *r, void *y,
+                  int threads, Stats *stats, int *beyond);
+void add_rescaled_codes(const Kernels *kernels, Type a_type, const void *a, Type b_type, const void *b, int64_t count,
+                        const RescaledAdd *r, void *y, int threads, Stats *stats);
+/* Means in floats of codes of one byte: what each byte stands for, one divisor a place (repeated over the outputs), and the scale and
+   zero point that the results get before they are rounded, ties to even. */
+typedef struct {
+    const float *reals, *divisors;
+    int64_t places;
+    float scale, zero_point;
+} RealMeans;
+int real_means(const Geometry *g, const uint8_t *x, const RealMeans *r, int32_t *y, int threads);
+/* softmax.c */
+void softmax_codes(const uint8_t *x, int flip, int64_t rows, int64_t classes, int32_t multiplier, int32_t left, int32_t most, uint8_t *y,
+                   int threads);
 
 #endif

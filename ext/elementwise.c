@@ -4,9 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Elements in a chunk: whole pixels where they are short. */
-static int64_t chunk_of(int64_t channels) { return channels >= CHUNK ? CHUNK : CHUNK / channels * channels; }
-
 void scale_constants(int64_t count, int64_t channels, const int32_t *multiplier, const int64_t *addend, const uint8_t *shift,
                      Rounding rounding, double *scaled_multiplier, double *scaled_addend) {
     for (int64_t i = 0, channel = 0; i < count; i++) {
@@ -37,7 +34,7 @@ int affine_codes(const Kernels *kernels, Type type, const void *x, int64_t count
                  const int64_t *addend, const uint8_t *shift, Rounding rounding, int doubles, const Codes *codes, void *y,
                  int threads, Stats *stats) {
     threads = use_threads(threads, count / 2);
-    const int64_t step = chunk_of(channels), constants = step % channels ? channels + step : step;
+    const int64_t step = chunk_length(channels), constants = step % channels ? channels + step : step;
     Constants c;
     Layout size = {0};
     lay_out(&size, constants, &c);

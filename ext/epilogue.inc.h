@@ -5,8 +5,8 @@
     static void NAME(const Epilogue *f, const SUM *sums, int64_t sums_stride, int64_t rows, const int64_t *window_sums,           \
                      int64_t output, int64_t width, Y *y, int64_t y_stride, Stats *stats) {                                       \
         for (int64_t i = 0; i < rows; i++, sums += sums_stride, y += y_stride) {                                                \
-            const int64_t base = f->window_factor ? f->window_factor * window_sums[i] : 0;                                      \
             for (int64_t j = 0; j < width; j++) {                                                                               \
+                const int64_t base = f->window_factors ? f->window_factors[output + j] * window_sums[i] : 0;                    \
                 const int64_t value = f->factor * (int64_t)sums[j] + base + f->constants[output + j];                           \
                 int64_t kept = value;                                                                                           \
                 if (f->overflow == SATURATE) kept = clip(value, f->low, f->high);                                               \
@@ -65,15 +65,17 @@ static inline __attribute__((always_inline)) void epilogue_vector(const Epilogue
                                                                 const int folded, const int32_t *sums, int64_t sums_stride, int64_t rows,
                                                                 const int64_t *window_sums, int64_t output, int64_t valid, char *y,
                                                                 int64_t y_stride, Stats *stats, Stats *codes_stats) {
-    int32_t constants[LANES] = {0};
+    int32_t constants[LANES] = {0}, window_factors[LANES] = {0};
     double multipliers[LANES] = {0}, addends[LANES] = {0};
     for (int64_t j = 0; j < valid; j++) {
         constants[j] = (int32_t)f->constants[output + j];
+        if (f->window_factors) window_factors[j] = (int32_t)f->window_factors[output + j];
         if (with_affine) multipliers[j] = f->affine->multiplier[output + j], addends[j] = f->affine->addend[output + j];
         if (folded) addends[j] += multipliers[j] * constants[j], multipliers[j] *= (double)f->factor;
     }
-    const int64_t window_factor = f->window_factor, y_step = y_stride * f->y_bytes;
-    const int y_bytes = f->y_bytes, nearest = with_affine && f->affine->nearest;
+    const int64_t y_step = y_stride * f->y_bytes;
+    const int y_bytes = f->y_bytes, nearest = with_affine && f->affine->nearest, windows = f->window_factors != NULL;
+    const Ints window_factor = ints_load(window_factors);
     const Ints constant = ints_load(constants), factor = ints_set((int32_t)f->factor);
     const Doubles multiplier[2] = {doubles_load(multipliers), doubles_load(multipliers + DOUBLES)};
     const Doubles addend[2] = {doubles_load(addends), doubles_load(addends + DOUBLES)};
@@ -85,7 +87,7 @@ static inline __attribute__((always_inline)) void epilogue_vector(const Epilogue
     for (int64_t i = 0; i < rows; i++, sums += sums_stride, y += y_step) {
         Ints value = ints_load(sums);
         if (!folded) value = ints_add(ints_mul(value, factor), constant);
-        if (!folded && window_factor) value = ints_add(value, ints_set((int32_t)(uint32_t)(window_factor * window_sums[i])));
+        if (!folded && windows) value = ints_add(value, ints_mul(window_factor, ints_set((int32_t)(uint32_t)window_sums[i])));
         low = ints_min(low, value);
         high = ints_max(high, value);
         if (overflow != EXACT) {

@@ -37,7 +37,7 @@ static int forward_depthwise(const Kernels *kernels, Arithmetic arithmetic, cons
     Tiling tiling;
     int64_t *offsets = allocate(taps, sizeof(*offsets));
     float *transposed = allocate(times(taps, channels), sizeof(*transposed));
-    if (!offsets || !transposed || depthwise_begin(&tiling, &all_channels, g, kernels, F32, threads, offsets)) {
+    if (!offsets || !transposed || depthwise_begin(&tiling, &all_channels, g, kernels, F32, F32, 0, 0, threads, offsets)) {
         free(offsets);
         free(transposed);
         return -1;
@@ -91,7 +91,7 @@ int forward_f32(const Kernels *kernels, Arithmetic arithmetic, const Geometry *g
     const int pairs = paired && fast->pairs.run && g->channels / g->groups % 2 == 0; /* else windows would start between two pairs */
     const Panel *panel = pairs ? &fast->pairs : fast->floats.run ? &fast->floats : &blocks;
     Tiling tiling;
-    if (tiling_begin(&tiling, g, kernels, F32, pairs ? F32_PAIRS : F32, 0, panel->step_bytes, 0, panel->rows, threads)) return -1;
+    if (tiling_begin(&tiling, g, kernels, F32, pairs ? F32_PAIRS : F32, 0, 0, panel->step_bytes, 0, panel->rows, threads)) return -1;
     Forward f = {.g = g, .panel = panel, .tiling = &tiling, .y = y};
     const int64_t taps = taps_of(g);
     f.outputs = g->outputs / g->groups;

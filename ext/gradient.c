@@ -154,7 +154,7 @@ static int phase_begin(Phase *p, const Backward *b, int threads) {
     p->b = b;
     p->g = (Geometry){g->images, g->out_height, g->out_width, g->outputs, p->rows.pixels, p->columns.pixels, g->channels, p->rows.taps,
                       p->columns.taps, 1, 1, p->rows.padding, p->columns.padding, p->rows.dilation, p->columns.dilation, g->groups};
-    if (tiling_begin(&p->tiling, &p->g, b->kernels, F32, F32, 0, 4, 0, b->kernels->gradient_rows, threads)) return -1;
+    if (tiling_begin(&p->tiling, &p->g, b->kernels, F32, F32, 0, 0, 4, 0, b->kernels->gradient_rows, threads)) return -1;
     Scratch none;
     p->scratch_bytes = lay_out(p, (Layout){0}, &none);
     p->packed = allocate(times(g->groups * b->vectors, vector_floats(p)), sizeof(*p->packed));
@@ -289,7 +289,7 @@ int l1_sign_filter_gradient_f32(const Kernels *kernels, const Geometry *g, const
             const int64_t count = smaller(tile, windows - first);
 #pragma omp for schedule(static)
             for (int64_t i = 0; i < count; i++) {
-                gather_windows(g, x, 4, group, first + i, 1, gathered + i * window_bytes, window_bytes);
+                gather_windows(g, x, 4, 0, group, first + i, 1, gathered + i * window_bytes, window_bytes);
             }
 #pragma omp for schedule(static)
             for (int64_t o = group * outputs; o < (group + 1) * outputs; o++) {

@@ -8,6 +8,7 @@
 #define FLOATS_STORE(to, sum, accumulate) floats_store(to, (accumulate) ? floats_add(sum, floats_load(to)) : (sum))
 #define INTS_STORE(to, sum, accumulate) ints_store(to, (accumulate) ? ints_add(sum, ints_load(to)) : (sum))
 
+#include "fixed_point.h"
 #include "panel.inc.h"
 
 PANEL(l1_f32, F32_ROWS, F32_VECTORS, LANES, 4, Floats, float, floats_zero, floats_load, floats_all, floats_l1, FLOATS_STORE)
@@ -50,6 +51,7 @@ static int64_t l1_u8_ceiling(int64_t steps) {
 #include "epilogue.inc.h"
 #include "depthwise.inc.h"
 #include "elementwise.inc.h"
+#include "requantise.inc.h"
 
 #define ROW(PANEL) {PANEL, PANEL##_rows, PANEL##_vectors, PANEL##_lanes, PANEL##_step_bytes, PANEL##_sum_bytes}
 static const Kernels TABLE = {
@@ -108,6 +110,8 @@ static const Kernels TABLE = {
     .affine = affine,
     .affine_any = affine_any,
     .add = add,
+    .rescale = rescale,
+    .rescaled_add = rescaled_add,
     .max_pixels = max_pixels,
     .sum_pixels = sum_pixels,
 };

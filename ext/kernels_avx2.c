@@ -8,6 +8,7 @@
 #pragma GCC target("avx2,fma")
 #endif
 #include <immintrin.h>
+#include <math.h>
 #include <string.h>
 
 #define SET avx2

@@ -3,6 +3,7 @@
 
 #ifdef ADDERSIM_NEON
 #include <arm_neon.h>
+#include <math.h>
 #include <string.h>
 
 #define SET neon

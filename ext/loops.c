@@ -16,15 +16,19 @@ void window_values(const Window *w, const char *window, int32_t *x) {
     const Tiling *t = &w->tiling;
     for (int64_t run = 0; run < t->runs; run++, x += t->run_taps) {
         w->kernels->widen(w->operand, window + t->offsets[run], t->run_taps, x);
-        for (int64_t k = 0; k < t->run_taps; k++) x[k] += (int32_t)w->x_offset;
+        for (int64_t k = 0; k < t->run_taps; k++) x[k] += (int32_t)(w->x_offset - w->zeros.x);
     }
+}
+
+static int32_t weight_at(const Window *w, int64_t output, int64_t tap) {
+    return code_at(w->weights_type, w->weights, output * w->taps + tap) - (w->zeros.weights ? w->zeros.weights[output] : 0);
 }
 
 /* Weights of a block of outputs, (taps, BLOCK); zeros for the numbers below zero. */
 static void pack_block(const Window *w, const int64_t *outputs, int32_t *to) {
     for (int64_t i = 0; i < BLOCK; i++) {
         for (int64_t k = 0; k < w->taps; k++) {
-            to[k * BLOCK + i] = outputs[i] < 0 ? 0 : code_at(w->weights_type, w->weights, outputs[i] * w->taps + k);
+            to[k * BLOCK + i] = outputs[i] < 0 ? 0 : weight_at(w, outputs[i], k);
         }
     }
 }
@@ -57,6 +61,14 @@ void free_ordered(Window *w) {
     free(w->ordered_blocks);
     free(w->ordered_outputs);
     free(w->ordered_weights);
+}
+
+void keep_results(Window *w) { w->tiling.result_bytes = w->epilogue.rescale ? w->g->outputs * w->epilogue.y_bytes : 0; }
+
+void finish_tile(const Window *w, const Tile *tile, Stats *codes_stats) {
+    if (!w->epilogue.rescale) return;
+    const int64_t outputs = w->g->outputs, first = tile->first * outputs * bytes_of(w->rescale.codes.type);
+    rescale_run(w->kernels, tile->results, tile->count * outputs, outputs, &w->rescale, (char *)w->y + first, codes_stats);
 }
 
 static void store_result(const Window *w, int64_t at, int64_t value) {
@@ -133,14 +145,13 @@ static void loops_tile(const Window *w, const int32_t *packed, int64_t group, Sc
         }
         const int64_t o = group * w->outputs + output;
         w->kernels->epilogue(&w->epilogue, s->sums, sum_bytes, MAX_WIDTH, tile->count, NULL, o, width,
-                           result_at(w, tile->first * w->g->outputs + o), w->g->outputs, stats, stats + 1);
+                           tile_results(w, tile, o), w->g->outputs, stats, stats + 1);
     }
 }
 
 /* Sums come as the arithmetic has them: neither factor nor constants. */
 static void plain_sums(Window *w) {
     w->epilogue.factor = 1;
-    w->epilogue.window_factor = 0;
     w->epilogue.folds = w->epilogue.affine != NULL;
     for (int64_t o = 0; o < w->g->outputs; o++) w->constants[o] = 0;
 }
@@ -149,8 +160,9 @@ int run_loops(Window *w, int threads, Stats *stats) {
     const Geometry *g = w->g;
     const int element = bytes_of(w->x_type);
     w->operand = w->x_type;
-    if (tiling_begin(&w->tiling, g, w->kernels, w->x_type, w->operand, 0, element, 0, 1, threads)) return -1;
+    if (tiling_begin(&w->tiling, g, w->kernels, w->x_type, w->operand, 0, w->zeros.outside, element, 0, 1, threads)) return -1;
     plain_sums(w);
+    keep_results(w);
     const int planned = prepare_table(w) == 0;
     Scratch scratch;
     Layout size = {0};
@@ -178,6 +190,7 @@ int run_loops(Window *w, int threads, Stats *stats) {
                     loops_tile(w, packed + group * padded * w->taps, group, &scratch, own);
                     run_ordered(w, group, &scratch.tile, scratch.x, own);
                 }
+                finish_tile(w, &scratch.tile, own + 1);
             }
 #pragma omp critical(addersim_stats)
             {
@@ -196,7 +209,7 @@ int run_loops(Window *w, int threads, Stats *stats) {
 }
 
 static int takes_bytes(const Window *w) {
-    return w->fast->depthwise_bytes && w->x_type <= U8 && w->weights_type <= U8 && w->taps <= BYTE_TAPS;
+    return w->fast->depthwise_bytes && w->operand <= U8 && w->weights_type <= U8 && w->taps <= BYTE_TAPS;
 }
 
 /* One tile of a depthwise layer, MAX_WIDTH channels at a time. */
@@ -204,26 +217,27 @@ static void depthwise_tile(const Window *w, const Tile *tile, const int64_t *off
     const int64_t channels = w->g->channels, taps = w->taps, sum_bytes = w->epilogue.narrow ? 4 : 8;
     const int bytes = takes_bytes(w);
     for (int64_t channel = 0; channel < channels; channel += MAX_WIDTH) {
-        const int64_t width = smaller(MAX_WIDTH, channels - channel), skip = channel * bytes_of(w->x_type);
+        const int64_t width = smaller(MAX_WIDTH, channels - channel), skip = channel * bytes_of(w->operand);
         for (int64_t i = 0; i < tile->count; i++) {
             const char *window = tile->windows[i] + skip;
             void *to = sums + i * MAX_WIDTH * sum_bytes;
             if (bytes) {
-                w->fast->depthwise_bytes(w->x_type, window, offsets, taps, width, (const int16_t *)weights + channel, channels, to);
+                w->fast->depthwise_bytes(w->operand, window, offsets, taps, width, (const int16_t *)weights + channel, channels, to);
             } else if (w->epilogue.narrow && w->fast->depthwise_narrow) {
-                w->fast->depthwise_narrow(w->x_type, window, offsets, taps, width, (const int32_t *)weights + channel, channels, to);
+                w->fast->depthwise_narrow(w->operand, window, offsets, taps, width, (const int32_t *)weights + channel, channels, to);
             } else {
                 const int32_t *of_channels = (const int32_t *)weights + channel;
                 if (w->epilogue.narrow) {
-                    w->loops->depthwise_narrow(w->products, w->x_type, window, offsets, taps, width, of_channels, channels, to);
+                    w->loops->depthwise_narrow(w->products, w->operand, window, offsets, taps, width, of_channels, channels, to);
                 } else {
-                    w->loops->depthwise_wide(w->products, w->x_type, window, offsets, taps, width, of_channels, channels, to);
+                    w->loops->depthwise_wide(w->products, w->operand, window, offsets, taps, width, of_channels, channels, to);
                 }
             }
         }
         w->kernels->epilogue(&w->epilogue, sums, (int)sum_bytes, MAX_WIDTH, tile->count, NULL, channel, width,
-                           result_at(w, tile->first * channels + channel), channels, stats, stats + 1);
+                           tile_results(w, tile, channel), channels, stats, stats + 1);
     }
+    finish_tile(w, tile, stats + 1);
 }
 
 /* Registers that saturate tap by tap replace what epilogue() stored. */
@@ -231,9 +245,9 @@ static void depthwise_ordered_tile(const Window *w, const Tile *tile, const int6
     const int64_t channels = w->g->channels;
     int64_t registers[MAX_WIDTH], clipped[MAX_WIDTH];
     for (int64_t channel = 0; channel < channels; channel += MAX_WIDTH) {
-        const int64_t width = smaller(MAX_WIDTH, channels - channel), skip = channel * bytes_of(w->x_type);
+        const int64_t width = smaller(MAX_WIDTH, channels - channel), skip = channel * bytes_of(w->operand);
         for (int64_t i = 0; i < tile->count; i++) {
-            w->loops->depthwise_ordered(w->products, w->x_type, tile->windows[i] + skip, offsets, w->taps, width, weights + channel,
+            w->loops->depthwise_ordered(w->products, w->operand, tile->windows[i] + skip, offsets, w->taps, width, weights + channel,
                                         channels, w->epilogue.low, w->epilogue.high, registers, clipped);
             for (int64_t j = 0; j < width; j++) {
                 if (!w->epilogue.ordered[channel + j]) continue;
@@ -249,7 +263,7 @@ static void turn_weights(const Window *w, int32_t *weights) {
     const int64_t channels = w->g->channels;
     for (int64_t o = 0; o < channels; o++) {
         for (int64_t k = 0; k < w->taps; k++) {
-            const int32_t weight = code_at(w->weights_type, w->weights, o * w->taps + k);
+            const int32_t weight = weight_at(w, o, k);
             if (takes_bytes(w)) {
                 ((int16_t *)weights)[k * channels + o] = (int16_t)weight;
             } else {
@@ -264,12 +278,15 @@ int run_depthwise(Window *w, int threads, Stats *stats) {
     Geometry all_channels;
     int64_t *offsets = allocate(taps, sizeof(*offsets));
     int32_t *weights = allocate(plus(times(taps, channels), MAX_WIDTH), sizeof(*weights));
-    if (!offsets || !weights || depthwise_begin(&w->tiling, &all_channels, w->g, w->kernels, w->x_type, threads, offsets)) {
+    w->operand = w->zeros.x ? S16 : w->x_type; /* codes less the one of zero take nine bits */
+    if (!offsets || !weights || depthwise_begin(&w->tiling, &all_channels, w->g, w->kernels, w->x_type, w->operand, w->zeros.x,
+                                                w->zeros.outside, threads, offsets)) {
         free(offsets);
         free(weights);
         return -1;
     }
     plain_sums(w);
+    keep_results(w);
     if (takes_bytes(w)) w->epilogue.factor = -1; /* sums of |x - w| */
     Tile tile;
     Layout size = {0};

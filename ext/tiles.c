@@ -76,9 +76,10 @@ static void plan_gathered(Tiling *t, int64_t element, int64_t unit, int threads)
     t->offsets[0] = 0;
 }
 
-int tiling_begin(Tiling *t, const Geometry *g, const Kernels *kernels, Type type, Type operand, int64_t offset, int64_t step_bytes,
-                 int any_run, int64_t unit, int threads) {
-    *t = (Tiling){.g = g, .kernels = kernels, .type = type, .operand = operand, .offset = offset, .step_bytes = step_bytes};
+int tiling_begin(Tiling *t, const Geometry *g, const Kernels *kernels, Type type, Type operand, int64_t offset, int64_t outside,
+                 int64_t step_bytes, int any_run, int64_t unit, int threads) {
+    *t = (Tiling){.g = g, .kernels = kernels, .type = type, .operand = operand, .offset = offset, .outside = outside,
+                  .step_bytes = step_bytes};
     const int64_t element = bytes_of(operand), group_bytes = g->channels / g->groups * element;
     const int merged = g->groups == 1 && g->dilation_width == 1;
     const int64_t run_bytes = merged ? g->kernel_width * group_bytes : group_bytes;
@@ -98,12 +99,12 @@ int tiling_begin(Tiling *t, const Geometry *g, const Kernels *kernels, Type type
 
 void tiling_end(Tiling *t) { free(t->offsets); }
 
-int depthwise_begin(Tiling *t, Geometry *all_channels, const Geometry *g, const Kernels *kernels, Type type, int threads,
-                    int64_t *tap_offsets) {
-    const int element = bytes_of(type);
+int depthwise_begin(Tiling *t, Geometry *all_channels, const Geometry *g, const Kernels *kernels, Type type, Type operand,
+                    int64_t offset, int64_t outside, int threads, int64_t *tap_offsets) {
+    const int element = bytes_of(operand);
     *all_channels = *g;
     all_channels->groups = 1;
-    if (tiling_begin(t, all_channels, kernels, type, type, 0, element, 0, 1, threads)) return -1;
+    if (tiling_begin(t, all_channels, kernels, type, operand, offset, outside, element, 0, 1, threads)) return -1;
     const int64_t taps = g->kernel_height * g->kernel_width, a_run = taps / t->runs;
     for (int64_t tap = 0; tap < taps; tap++) tap_offsets[tap] = t->offsets[tap / a_run] + tap % a_run * g->channels * element;
     return 0;
@@ -112,6 +113,7 @@ int depthwise_begin(Tiling *t, Geometry *all_channels, const Geometry *g, const 
 void tile_lay_out(const Tiling *t, Layout *layout, Tile *tile) {
     tile->operands = lay_part(layout, plus(t->bytes, SLACK_BYTES), 1);
     tile->raw = lay_part(layout, plus(t->raw_bytes, SLACK_BYTES), 1);
+    tile->results = lay_part(layout, plus(times(t->windows, t->result_bytes), t->result_bytes ? SLACK_BYTES : 0), 1);
     tile->windows = lay_part(layout, t->windows, sizeof(*tile->windows));
     tile->sums = lay_part(layout, t->windows, sizeof(*tile->sums));
     tile->pixel_sums = lay_part(layout, t->direct ? t->pixels : 0, sizeof(*tile->pixel_sums));
@@ -120,10 +122,11 @@ void tile_lay_out(const Tiling *t, Layout *layout, Tile *tile) {
 }
 
 static void fill(const Tiling *t, char *to, int64_t elements) {
-    if (t->operand == S16 && t->offset) {
-        for (int64_t i = 0; i < elements; i++) ((int16_t *)to)[i] = (int16_t)-t->offset;
+    const int64_t operand = t->outside - t->offset;
+    if (t->operand == S16 && operand) {
+        for (int64_t i = 0; i < elements; i++) ((int16_t *)to)[i] = (int16_t)operand;
     } else {
-        memset(to, t->operand == U8 ? (int)-t->offset : 0, (size_t)(elements * bytes_of(t->operand)));
+        memset(to, t->operand <= U8 ? (int)operand : 0, (size_t)(elements * bytes_of(t->operand)));
     }
 }
 
@@ -135,7 +138,7 @@ static void load(const Tiling *t, const char *from, int64_t elements, char *to) 
     }
 }
 
-/* Copies the part of one image under outputs rows x columns; pixels outside are the operand of code zero. */
+/* Copies the part of one image under outputs rows x columns; pixels outside are the operand of their code. */
 static char *copy_rows(const Tiling *t, const char *image, int64_t row, int64_t rows, int64_t column, char *to) {
     const Geometry *g = t->g;
     const int64_t from_bytes = g->channels * bytes_of(t->type), to_bytes = g->channels * bytes_of(t->operand);
@@ -213,8 +216,9 @@ static inline void copy_run(char *to, const char *from, int64_t bytes) {
     }
 }
 
-/* One kernel row of one window; taps outside the image are zero. */
-static inline void gather_row(const Geometry *g, const char *image_row, int64_t left, int64_t tap_bytes, int64_t pixel_bytes, char *to) {
+/* One kernel row of one window. */
+static inline void gather_row(const Geometry *g, const char *image_row, int outside, int64_t left, int64_t tap_bytes,
+                              int64_t pixel_bytes, char *to) {
     int64_t dilation = g->dilation_width, taps = g->kernel_width;
     if (left >= 0 && left + (taps - 1) * dilation < g->width && dilation == 1 && tap_bytes == pixel_bytes) {
         copy_run(to, image_row + left * pixel_bytes, taps * tap_bytes);
@@ -225,23 +229,24 @@ static inline void gather_row(const Geometry *g, const char *image_row, int64_t 
         if (column >= 0 && column < g->width) {
             copy_run(to, image_row + column * pixel_bytes, tap_bytes);
         } else {
-            memset(to, 0, (size_t)tap_bytes);
+            memset(to, outside, (size_t)tap_bytes);
         }
     }
 }
 
 /* A window's rows of at most 16 bytes, each moved as 16: what is too much is overwritten next, or cleared at the end. */
-static inline void gather_short_rows(const Geometry *g, const char *pixels, int64_t top, int64_t pixel_bytes, int64_t row_bytes, char *to) {
+static inline void gather_short_rows(const Geometry *g, const char *pixels, int outside, int64_t top, int64_t pixel_bytes,
+                                     int64_t row_bytes, char *to) {
     for (int64_t i = 0; i < g->kernel_height; i++, to += row_bytes, top += g->dilation_height) {
         if (top < 0 || top >= g->height) {
-            memset(to, 0, 16);
+            memset(to, outside, 16);
         } else {
             memcpy(to, pixels + top * g->width * pixel_bytes, 16);
         }
     }
 }
 
-void gather_windows(const Geometry *g, const void *x, int element_bytes, int64_t group, int64_t first, int64_t count,
+void gather_windows(const Geometry *g, const void *x, int element_bytes, int outside, int64_t group, int64_t first, int64_t count,
                     void *windows, int64_t window_stride) {
     const int64_t pixel_bytes = g->channels * element_bytes, tap_bytes = pixel_bytes / g->groups;
     const int64_t row_bytes = g->kernel_width * tap_bytes, used = g->kernel_height * row_bytes;
@@ -257,14 +262,15 @@ void gather_windows(const Geometry *g, const void *x, int element_bytes, int64_t
         const int64_t last = smaller(g->height - 1, top + (g->kernel_height - 1) * g->dilation_height);
         const int64_t end = image * image_bytes + (last * g->width + left) * pixel_bytes + 16;
         if (short_rows && left >= 0 && left + g->kernel_width <= g->width && end <= all_bytes) {
-            gather_short_rows(g, pixels + left * pixel_bytes, top, pixel_bytes, row_bytes, to);
+            gather_short_rows(g, pixels + left * pixel_bytes, outside, top, pixel_bytes, row_bytes, to);
         } else {
             for (int64_t kernel_row = 0; kernel_row < g->kernel_height; kernel_row++) {
                 const int64_t y = top + kernel_row * g->dilation_height;
                 if (y < 0 || y >= g->height) {
-                    memset(to + kernel_row * row_bytes, 0, (size_t)row_bytes);
+                    memset(to + kernel_row * row_bytes, outside, (size_t)row_bytes);
                 } else {
-                    gather_row(g, pixels + y * g->width * pixel_bytes, left, tap_bytes, pixel_bytes, to + kernel_row * row_bytes);
+                    gather_row(g, pixels + y * g->width * pixel_bytes, outside, left, tap_bytes, pixel_bytes,
+                               to + kernel_row * row_bytes);
                 }
             }
         }
@@ -286,7 +292,7 @@ static void load_windows(const Tiling *t, const void *x, int64_t group, int64_t 
     tile->first = number * t->columns;
     tile->count = smaller(t->columns, pixels_of(t->g) - tile->first);
     char *gathered = t->raw_bytes ? tile->raw : tile->operands;
-    gather_windows(t->g, x, bytes_of(t->type), group, tile->first, tile->count, gathered, elements * bytes_of(t->type));
+    gather_windows(t->g, x, bytes_of(t->type), (int)t->outside, group, tile->first, tile->count, gathered, elements * bytes_of(t->type));
     if (t->type != t->operand || t->offset) {
         t->kernels->load_operands(t->type, gathered, tile->count * elements, t->offset, t->operand, tile->operands);
     }

@@ -13,6 +13,7 @@ typedef struct {
     const Kernels *kernels;
     Type type, operand; /* of x, and of the operands; F32 is copied */
     int64_t offset;     /* operand = code - offset */
+    int64_t outside;    /* the code of pixels outside the image, 0 but for bytes */
     int64_t step_bytes;
     int direct;
     int64_t rows, columns;           /* of outputs in a tile; several rows are whole ones */
@@ -21,13 +22,14 @@ typedef struct {
     int64_t row_bytes, window_bytes; /* of the copied rows; of a gathered window */
     int64_t windows, bytes, pixels;  /* most windows of a tile, the bytes of their operands, copied pixels */
     int64_t raw_bytes;               /* scratch for codes that widen after they are gathered */
+    int64_t result_bytes;            /* of a window, where results stay with the tile; set after tiling_begin() */
     int threads;                     /* as many as have a tile */
     int64_t *offsets, *pixels_to;    /* of the runs, in bytes and in pixels */
 } Tiling;
 
 /* Scratch of one thread: operands, a pointer to each window (as many more as a block of rows may read) and its sum. */
 typedef struct {
-    char *operands, *raw;
+    char *operands, *raw, *results;
     const char **windows;
     int64_t *sums, *pixel_sums, *corners; /* corners: first pixel of each window */
     int64_t first, count, pixels;
@@ -35,8 +37,8 @@ typedef struct {
 } Tile;
 
 /* Returns 0, or -1 where memory ran out; tiling_end() frees. `unit` is the windows that a panel kernel takes at a time. */
-int tiling_begin(Tiling *t, const Geometry *g, const Kernels *kernels, Type type, Type operand, int64_t offset, int64_t step_bytes,
-                 int any_run, int64_t unit, int threads);
+int tiling_begin(Tiling *t, const Geometry *g, const Kernels *kernels, Type type, Type operand, int64_t offset, int64_t outside,
+                 int64_t step_bytes, int any_run, int64_t unit, int threads);
 void tiling_end(Tiling *t);
 static inline int64_t tiling_steps(const Tiling *t) { return t->runs * t->run_steps; }
 
@@ -64,8 +66,8 @@ static inline int next_piece(const Tiling *t, int64_t chunk, Piece *p) {
     return p->run < t->runs;
 }
 /* A depthwise layer as tiles: all channels of each tap, whose `taps` offsets are written to tap_offsets. */
-int depthwise_begin(Tiling *t, Geometry *all_channels, const Geometry *g, const Kernels *kernels, Type type, int threads,
-                    int64_t *tap_offsets);
+int depthwise_begin(Tiling *t, Geometry *all_channels, const Geometry *g, const Kernels *kernels, Type type, Type operand,
+                    int64_t offset, int64_t outside, int threads, int64_t *tap_offsets);
 int64_t count_pieces(const Tiling *t, int64_t chunk);
 void run_panel(const Panel *panel, const Tiling *t, const Tile *tile, const char *packed, int64_t columns, int64_t chunk, void *sums,
                int64_t sums_stride);

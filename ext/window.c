@@ -1,9 +1,10 @@
 /* Window layers on codes, exact to the bit for any number of threads and any instruction set; here those that have panels.
 
-   Raw sums of operands become results by  factor * sum + window_factor * (sum of the window's operands) + constant[output]:
+   Raw sums of operands become results by  factor * sum + window_factor[output] * (sum of the window's operands) + constant[output]:
      l1, x of 8 bits:  operands x - offset and clip(w) - offset as uint8;  result = -sum |.| + constant
      l1, x of 16 bits: the same as int16, sums of the larger one;          result = -2 sum max + sum x + sum w + constant
      mac:              x = x' + a and w = w' + b with x', w' signed;        result = sum x'w' + b sum x' + a sum w
+                       (zero points are part of a, and of each output's b)
      xnor:             sign bits of both, 8 in a byte;                     result = taps - 2 (bits that differ)
    Weights of l1 are clipped to what x can be: |x - w| = |x - clip(w)| + |w - clip(w)|, and the last term is a constant.
 
@@ -11,7 +12,7 @@
    clipped to (127, -2), with operands (255, 126), and cuts 300 - 127 = 173. Raw sum |0 - 255| + |133 - 126| = 262, constant -173,
    result -262 - 173 = -435 = -(|-128 - 300| + |5 + 2|). And mac on bytes, x of int8 (-3, 4), w of uint8 (200, 7): x' = x + 128 =
    (125, 132), so a = -128; w' = w - 128 = (72, -121), so b = 128. sum x'w' = -6972, b sum x' = 32896, a sum w = -26496; the sum is
-   -572 = -3 * 200 + 4 * 7. */
+   -572 = -3 * 200 + 4 * 7. With the zero point 3 for x a = -131, a sum w = -27117, and the sum -1193 = -6 * 200 + 1 * 7. */
 #include "window.h"
 
 #include <stdlib.h>
@@ -27,6 +28,17 @@ int window_bounds(const Kernels *kernels, Arithmetic arithmetic, Type type, cons
     }
     free(row);
     return 0;
+}
+
+/* What the sum of a window's operands is multiplied by in each output; NULL where that is zero for all. */
+static const int64_t *window_factors(Window *w) {
+    int any = 0;
+    for (int64_t o = 0; o < w->g->outputs; o++) {
+        const int64_t zero = w->zeros.weights ? w->zeros.weights[o] : 0;
+        w->window_factors[o] = w->arithmetic == L1 ? w->sum_factor : w->arithmetic == MAC ? w->weights_offset - zero : 0;
+        any |= w->window_factors[o] != 0;
+    }
+    return any ? w->window_factors : NULL;
 }
 
 /* Which panel, which offsets bring the codes into its operands, and what then makes results of its sums. Returns 0 where the
@@ -47,7 +59,6 @@ static int choose(Window *w, int64_t weights_high) {
             w->sum_factor = !x_bytes;
             w->constant = 0;
             w->epilogue.factor = x_bytes ? -1 : -2;
-            w->epilogue.window_factor = !x_bytes;
             break;
         case MAC:
             w->operand = bytes && narrow && w->fast->bytes.run ? U8 : S16;
@@ -57,10 +68,9 @@ static int choose(Window *w, int64_t weights_high) {
             w->any_run = 1;
             w->beyond = 0;
             w->rest = 0;
-            w->sum_factor = w->x_offset;
-            w->constant = w->x_offset * w->weights_offset * w->taps;
+            w->sum_factor = w->x_offset - w->zeros.x;
+            w->constant = 0;
             w->epilogue.factor = 1;
-            w->epilogue.window_factor = w->weights_offset;
             break;
         case XNOR:
             if (w->epilogue.ordered) return 0;
@@ -68,12 +78,12 @@ static int choose(Window *w, int64_t weights_high) {
             w->clip_low = 0, w->clip_high = 255;
             w->constant = w->taps;
             w->epilogue.factor = -2;
-            w->epilogue.window_factor = 0;
             break; /* offsets, sum_factor, beyond and rest stay zero, and bits beyond a run would count */
         case L2: return 0;
     }
     w->panel = w->operand == U8 ? &w->fast->bytes : narrow ? &w->fast->shorts : &w->fast->shorts_wide;
-    w->epilogue.folds = w->epilogue.affine && !w->epilogue.window_factor && !w->sum_factor;
+    w->epilogue.window_factors = window_factors(w);
+    w->epilogue.folds = w->epilogue.affine && !w->epilogue.window_factors && !w->sum_factor;
     return 1;
 }
 
@@ -96,6 +106,7 @@ static void pack_operands(Window *w, char *prepared, int32_t *row) {
             sum += run_sum;
             cut += run_cut;
         }
+        if (w->arithmetic == MAC) sum += w->window_factors[o] * taps; /* a sum w, not a sum w' */
         w->constants[o] = w->sum_factor * sum + w->constant - cut - w->epilogue.factor * w->beyond * (w->padded_taps - taps);
     }
 }
@@ -137,26 +148,28 @@ static void lay_out(const Window *w, Layout *layout, Scratch *s) {
 static void window_tile(const Window *w, int64_t number, Scratch *s, Stats *stats) {
     Tile *tile = &s->tile;
     for (int64_t group = 0; group < w->g->groups; group++) {
-        tile_load(&w->tiling, w->x, group, number, w->epilogue.window_factor != 0, tile);
+        tile_load(&w->tiling, w->x, group, number, w->epilogue.window_factors != NULL, tile);
         for (int64_t output = 0; output < w->outputs; output += w->width) {
             const int64_t width = smaller(w->outputs - output, w->width), columns = round_up(width, w->panel->lanes);
             const int64_t o = group * w->outputs + output;
             const char *panel = w->packed + group * w->group_bytes + output * tiling_steps(&w->tiling) * w->panel->step_bytes;
             run_panel(w->panel, &w->tiling, tile, panel, columns, w->chunk, s->sums, w->width);
             w->kernels->epilogue(&w->epilogue, s->sums, w->panel->sum_bytes, w->width, tile->count, tile->sums, o, width,
-                               result_at(w, tile->first * w->g->outputs + o), w->g->outputs, stats, stats + 1);
+                               tile_results(w, tile, o), w->g->outputs, stats, stats + 1);
         }
         run_ordered(w, group, tile, s->x, stats);
     }
+    finish_tile(w, tile, stats + 1);
 }
 
 static int run_panels(Window *w, int threads, Stats *stats) {
     const Geometry *g = w->g;
     const int64_t element = bytes_of(w->operand);
-    if (tiling_begin(&w->tiling, g, w->kernels, w->x_type, w->operand, w->x_offset, w->panel->step_bytes, w->any_run,
-                     w->panel->rows, threads)) {
+    if (tiling_begin(&w->tiling, g, w->kernels, w->x_type, w->operand, w->x_offset, w->zeros.outside, w->panel->step_bytes,
+                     w->any_run, w->panel->rows, threads)) {
         return -1;
     }
+    keep_results(w);
     w->width = (int64_t)w->panel->vectors * w->panel->lanes;
     w->padded_taps = w->tiling.direct ? tiling_steps(&w->tiling) * w->panel->step_bytes / element : w->taps;
     w->group_bytes = packed_bytes(w->panel, w->outputs, w->padded_taps, (int)element);
@@ -225,22 +238,37 @@ static int run_signs(Window *w, int threads, Stats *stats) {
     return status;
 }
 
+/* The largest magnitude of a weight less its zero point. */
+static int64_t largest_weight(const Window *w, int64_t low, int64_t high) {
+    int64_t least = 0, most = 0; /* of the zero points */
+    for (int64_t o = 0; w->zeros.weights && o < w->g->outputs; o++) {
+        least = smaller(least, w->zeros.weights[o]), most = larger(most, w->zeros.weights[o]);
+    }
+    return larger(most - low, high - least);
+}
+
 int window_codes(const Kernels *kernels, Arithmetic arithmetic, const int32_t *products, const Geometry *g, Type x_type, const void *x,
-                 int64_t x_low, int64_t x_high, Type weights_type, const void *weights, const Epilogue *epilogue, void *y, int threads,
-                 Stats *stats, Stats *codes_stats) {
+                 int64_t x_low, int64_t x_high, Type weights_type, const void *weights, const ZeroPoints *zeros, const Epilogue *epilogue,
+                 void *y, int threads, Stats *stats, Stats *codes_stats) {
     static const Fast none = {0};
     threads = use_threads(threads, work_of(g) / 64);
     Window w = {.kernels = kernels, .loops = products ? &kernels->table : kernels->loops + arithmetic,
                 .fast = products ? &none : kernels->fast + arithmetic, .g = g, .arithmetic = arithmetic, .products = products, .x_type = x_type, .weights_type = weights_type, .x = x, .weights = weights, .x_low = x_low,
-                .x_high = x_high, .epilogue = *epilogue, .taps = taps_of(g), .outputs = g->outputs / g->groups, .y = y};
+                .x_high = x_high, .zeros = *zeros, .epilogue = *epilogue, .taps = taps_of(g), .outputs = g->outputs / g->groups, .y = y};
     int64_t low, high;
     kernels->extremes(weights_type, weights, g->outputs * w.taps, &low, &high);
-    const int64_t product = larger(-x_low, x_high) * larger(-low, high);
+    const int64_t product = larger(zeros->x - x_low, x_high - zeros->x) * largest_weight(&w, low, high);
     w.ordered_narrow = epilogue->low >= INT32_MIN && epilogue->high <= INT32_MAX && epilogue->high + 1 + product < INT32_MAX;
-    w.constants = allocate(g->outputs, sizeof(*w.constants));
+    w.constants = allocate(g->outputs, 2 * sizeof(*w.constants));
+    w.window_factors = w.constants + g->outputs;
     w.epilogue.constants = w.constants;
+    w.epilogue.window_factors = NULL;
     Stats both[2] = {no_stats(), no_stats()};
-    int status = w.constants && (!epilogue->ordered || is_depthwise(g) || prepare_ordered(&w) == 0) ? 0 : -1;
+    Layout size = {0};
+    if (epilogue->rescale) lay_rescale(&size, epilogue->rescale, g->outputs);
+    char *memory = allocate(1, size.bytes);
+    if (memory && epilogue->rescale) w.rescale = lay_rescale(&(Layout){memory, 0}, epilogue->rescale, g->outputs);
+    int status = memory && w.constants && (!epilogue->ordered || is_depthwise(g) || prepare_ordered(&w) == 0) ? 0 : -1;
     if (status == 0) {
         status = is_depthwise(g)      ? run_depthwise(&w, threads, both)
                  : !choose(&w, high)  ? run_loops(&w, threads, both)
@@ -249,6 +277,7 @@ int window_codes(const Kernels *kernels, Arithmetic arithmetic, const int32_t *p
     }
     *stats = both[0];
     *codes_stats = both[1];
+    free(memory);
     free(w.constants);
     free_ordered(&w);
     return status;

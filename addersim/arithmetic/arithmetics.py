@@ -73,6 +73,11 @@ class Arithmetic:
     activation_bits: int | None = None
 
     @property
+    def takes_zero_points(self) -> bool:
+        """Whether codes of its operands may have a zero point: their products, or differences, then leave it out."""
+        return self.linear or self.shared_scale
+
+    @property
     def has_own_operator(self) -> bool:
         """Whether ONNX has no operator of it, so that ours stands in the domain ``addersim``."""
         return self.layers[0] != "Conv2d"

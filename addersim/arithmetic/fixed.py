@@ -1,7 +1,7 @@
 """Fixed-point formats: what an integer code means, how a real number becomes one, and what overflow does.
 
-A code ``c`` in a format of scale ``s`` stands for the real number ``c * s``. There is no zero point: every format holds
-zero exactly, so that padding and ReLU are exact.
+A code ``c`` in a format of scale ``s`` and zero point ``z`` stands for the real number ``(c - z) * s``. Every format holds
+zero exactly, as the code of its zero point, so that padding and ReLU are exact. Formats of our choice have the zero point 0.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from addersim.errors import FormatError
-from addersim.inputs.limits import ACCUMULATOR_BITS, CODE_BITS
+from addersim.inputs.limits import ACCUMULATOR_BITS, CODE_BITS, Limit
 
 __all__ = [
     "OVERFLOWS",
@@ -107,11 +107,12 @@ def shift_right(values: Integers, shift: int | Integers, rounding: Rounding = "h
     return floor + up
 
 
-def format_name(bits: int, signed: bool, scale: float) -> str:
-    """A format of any width as printed: ``fx8.5``, or ``s8*0.3`` where the scale is no power of two."""
+def format_name(bits: int, signed: bool, scale: float, zero_point: int = 0) -> str:
+    """A format of any width as printed: ``fx8.5``, or ``s8*0.3`` where the scale is no power of two; ``s8*0.3 zero -5``."""
+    zero = f" zero {zero_point}" if zero_point else ""
     if (fraction := _fraction_bits(scale)) is not None:
-        return f"{'' if signed else 'u'}fx{bits}.{fraction}"
-    return f"{'s' if signed else 'u'}{bits}*{scale:.4g}"
+        return f"{'' if signed else 'u'}fx{bits}.{fraction}{zero}"
+    return f"{'s' if signed else 'u'}{bits}*{scale:.4g}{zero}"
 
 
 def _fraction_bits(scale: float) -> int | None:
@@ -121,7 +122,7 @@ def _fraction_bits(scale: float) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class FixedFormat:
-    """A fixed-point number format without zero point.
+    """A fixed-point number format: codes of a width, the real step between two of them, and the code of zero.
 
     Parameters
     ----------
@@ -131,12 +132,15 @@ class FixedFormat:
     signed
         Two's complement where true; codes from zero up otherwise.
     scale
-        Real value of code 1: any positive number. A power of two prints as ``fxBITS.FRACTION`` (``ufx`` unsigned).
+        Real step between neighbouring codes: any positive number. A power of two prints as ``fxBITS.FRACTION`` (``ufx``
+        unsigned).
+    zero_point
+        The code that stands for zero.
 
     Raises
     ------
     FormatError
-        For a width outside 1..16 or a scale that is not positive and finite.
+        For a width outside 1..16, a scale that is not positive and finite, or a zero point that is no code of the format.
 
     Examples
     --------
@@ -147,11 +151,15 @@ class FixedFormat:
     [3, 127]
     >>> print(FixedFormat(4, signed=False, scale=0.3))
     u4*0.3
+    >>> asymmetric = FixedFormat(8, signed=False, scale=0.1, zero_point=100)
+    >>> print(asymmetric, asymmetric.encode(-1.0), asymmetric.decode(90))
+    u8*0.1 zero 100 90 -1.0
     """
 
     bits: int
     signed: bool = True
     scale: float = 1.0
+    zero_point: int = 0
 
     def __post_init__(self) -> None:
         bits = CODE_BITS.check(self.bits, "bits", FormatError)
@@ -160,6 +168,8 @@ class FixedFormat:
         object.__setattr__(self, "bits", bits)
         object.__setattr__(self, "signed", bool(self.signed))
         object.__setattr__(self, "scale", float(self.scale))
+        zero_point = Limit(self.minimum, self.maximum).check(self.zero_point, "zero point", FormatError)
+        object.__setattr__(self, "zero_point", zero_point)
 
     @classmethod
     def parse(cls, text: str) -> FixedFormat:
@@ -182,12 +192,17 @@ class FixedFormat:
     @property
     def low(self) -> float:
         """Smallest real value."""
-        return self.minimum * self.scale
+        return (self.minimum - self.zero_point) * self.scale
 
     @property
     def high(self) -> float:
         """Largest real value."""
-        return self.maximum * self.scale
+        return (self.maximum - self.zero_point) * self.scale
+
+    @property
+    def ends_at_zero(self) -> bool:
+        """Whether the smallest code stands for zero: to saturate there is a ReLU, and no overflow."""
+        return self.minimum == self.zero_point
 
     def rounding_for(self, rounding: Rounding) -> Rounding:
         """How reals become codes where a rounding is asked for: a sign bit is that of the real, so it is never rounded up."""
@@ -221,7 +236,7 @@ class FixedFormat:
         real = np.asarray(values, dtype=np.float64)
         if not np.isfinite(real).all():
             raise FormatError(f"encode: {int((~np.isfinite(real)).sum())} of {real.size} values are NaN or infinite")
-        codes = round_real(real / self.scale, rounding)
+        codes = round_real(real / self.scale, rounding) + self.zero_point
         if overflow == "saturate":
             return np.clip(codes, self.minimum, self.maximum).astype(self.dtype)
         if codes.size and np.abs(codes).max() >= 2.0**62:
@@ -230,10 +245,10 @@ class FixedFormat:
 
     def decode(self, codes: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Real values of codes."""
-        return np.asarray(codes, dtype=np.float64) * self.scale
+        return (np.asarray(codes, dtype=np.float64) - self.zero_point) * self.scale
 
     def __str__(self) -> str:
-        return format_name(self.bits, self.signed, self.scale)
+        return format_name(self.bits, self.signed, self.scale, self.zero_point)
 
 
 @dataclass(frozen=True, slots=True)

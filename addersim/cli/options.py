@@ -102,6 +102,7 @@ Multiplier = Annotated[
     ),
 ]
 Circuit = Annotated[list[str] | None, typer.Option("--circuit", hidden=True, help="Former name of --datapath.")]
+ZeroPoints = Annotated[bool | None, typer.Option(help="Give signed activations zero points where all layers take them.")]
 ClipWeights = Annotated[bool | None, typer.Option(help="Clip adder weights to their input's range, exactly (default: yes).")]
 Calibration = Annotated[
     str | None, typer.Option("--calibration", help="How scales are chosen: mse (default), percentile, min-max, output.")
@@ -109,6 +110,14 @@ Calibration = Annotated[
 WeightRounding = Annotated[
     str | None,
     typer.Option(help="Weights of mac layers: each to the nearest code (default), or output: by the error of the sums."),
+]
+Rounding = Annotated[
+    str | None,
+    typer.Option(
+        "--rounding",
+        metavar="NAME",
+        help="Rule by which sums become codes, in place of the program's own: addersim, tflite, tosa, ort, qonnx, ...",
+    ),
 ]
 Correction = Annotated[
     str | None,

@@ -42,7 +42,9 @@ def run(
     datapath: options.Datapath = None,
     circuit: options.Circuit = None,
     multiplier: options.Multiplier = None,
+    rounding: options.Rounding = None,
     clip_weights: options.ClipWeights = None,
+    zero_points: options.ZeroPoints = None,
     calibration: options.Calibration = None,
     weight_rounding: options.WeightRounding = None,
     correction: options.Correction = None,
@@ -55,6 +57,7 @@ def run(
     json: options.Json = False,
 ) -> None:
     """Run a network bit for bit as fixed-point hardware would, and compare it with float."""
+    from addersim.arithmetic.requantisation import requantisation_rule
     from addersim.model_zoo import load_network_or_program
 
     chosen = options.datapaths(datapath, circuit)
@@ -68,15 +71,26 @@ def run(
         ends_bits=ends,
         circuit=options.adder_circuit(chosen),
         clip_weights=clip_weights,
+        zero_points=zero_points,
         calibration=calibration,
         weight_rounding=weight_rounding,
         correction=correction,
     )
+    if rounding is not None:
+        requantisation_rule(rounding)  # a name that is none is refused before images are read
     alone = alone_on_output(save_program, json=json)
     found = load_network_or_program(network)
     options.check_computed(chosen, [found], how)
     program, result, test, calibrated = simulated(
-        found, how, data, root, limit, options.multipliers(multiplier), reference=reference, threads=threads
+        found,
+        how,
+        data,
+        root,
+        limit,
+        options.multipliers(multiplier),
+        rounding=rounding,
+        reference=reference,
+        threads=threads,
     )
     if save_program:
         program.save(save_program)
@@ -90,6 +104,20 @@ def run(
         _print(result, test, calibrated)
 
 
+def calibrated_program(
+    network: Network | Program, how: Quantization, data: str | None, root: Path | None
+) -> tuple[Program, str, tuple[str, ...]]:
+    """The program of a network, on which images it was calibrated, and what is to be said of them."""
+    from addersim.datasets.find import CALIBRATION_IMAGES, find_images
+    from addersim.network import Network
+    from addersim.quantization.pipeline import quantize
+
+    if not isinstance(network, Network):
+        return network, "as saved", ()
+    chosen = find_images(data, root, network, "train", CALIBRATION_IMAGES)
+    return quantize(network, chosen.images.pixels, how), chosen.words, chosen.warnings
+
+
 def simulated(
     network: Network | Program,
     how: Quantization,
@@ -98,27 +126,25 @@ def simulated(
     limit: int | None,
     multipliers: Mapping[str, MultiplierTable] = MappingProxyType({}),
     *,
+    rounding: str | None = None,
     reference: bool = False,
     threads: int | None = None,
 ) -> tuple[Program, Simulation, FoundImages, str]:
     """Quantise and simulate; the program, what was found, on which images, and on which it was calibrated."""
     from addersim import kernels
-    from addersim.datasets.find import CALIBRATION_IMAGES, find_images
+    from addersim.datasets.find import find_images
     from addersim.kernels import reference as twins
     from addersim.network import Network
-    from addersim.quantization.pipeline import quantize
     from addersim.simulation import simulate
 
     _ = network.outputs  # a network without scores is refused before images are read
     test = find_images(data, root, network, "test", limit)
-    images, warned, calibrated = test.images, test.warnings, "as saved"
-    if isinstance(network, Network):
-        chosen = find_images(data, root, network, "train", CALIBRATION_IMAGES)
-        floats, program = network, quantize(network, chosen.images.pixels, how)
-        warned, calibrated = tuple(dict.fromkeys((*warned, *chosen.warnings))), chosen.words
-    else:
-        floats, program = None, network
+    program, calibrated, warned = calibrated_program(network, how, data, root)
+    images, warned = test.images, tuple(dict.fromkeys((*test.warnings, *warned)))
+    floats = network if isinstance(network, Network) else None
     program = options.with_multipliers(program, multipliers)
+    if rounding is not None:
+        program = program.with_rounding(rounding)
     with progress(len(images), f"simulating {program.name}") as advance:
         result = simulate(
             program,

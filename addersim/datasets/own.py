@@ -110,6 +110,7 @@ def load_own(path: str | Path, network: Takes, split: Split = "test", limit: int
     return FoundImages(found, f"first {how_many(len(found), 'images')} of {where}", tuple(warned))
 
 
+_PIXELS = "uint8 pixels of 0..255, or prepared floats"
 _ADVICE = "give others as train_images in an .npz, or folders train and test"
 
 
@@ -143,10 +144,11 @@ def _checked(where: str, images: Array, network: Takes, limit: int | None, label
     if images.dtype.kind == "f":
         with np.errstate(over="ignore"):  # what becomes infinite is refused
             images = images.astype(np.float32, copy=False)
-    elif images.dtype != np.uint8:
+    elif images.dtype.name not in network.preprocessing.taken:
         pixels = images.dtype.kind in "iu" and images.size and images.min() >= 0 and images.max() <= 255
-        advice = "; save them as images.astype('uint8')" if pixels else ""
-        raise DataError(f"{where}: images are {images.dtype}; expected uint8 pixels of 0..255, or prepared floats{advice}")
+        advice = "; save them as images.astype('uint8')" if pixels and not network.preprocessing.codes else ""
+        expected = network.preprocessing.taken_in_words if network.preprocessing.codes else _PIXELS
+        raise DataError(f"{where}: images are {images.dtype}; expected {expected}{advice}")
     placed = arranged(images, network.input_shape, where)
     _check_size(where, placed, network)
     check_images(placed, network.input_shape, network.preprocessing, where)

@@ -14,11 +14,15 @@ import numpy.typing as npt
 from addersim.datasets.readers import Bytes
 from addersim.errors import DataError
 from addersim.inputs.limits import IMAGES
+from addersim.kernels.checks import CODES
 
 __all__ = ["Dataset", "Images", "Split", "pixels_and_labels"]
 
 
 Split = Literal["train", "test"]
+
+
+_TYPES = ("float32", *CODES)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,8 +34,8 @@ class Images:
     name
         The set or the file they come from.
     pixels
-        uint8, or float32 as a network takes them, of shape (images, channels, height, width); other inputs have one or two
-        axes after the first.
+        uint8, float32 as a network takes them, or codes of a program that takes those, of shape (images, channels, height,
+        width); other inputs have one or two axes after the first.
     labels
         int64 of shape (images,), indices into `classes`; None where nobody said.
     classes
@@ -44,13 +48,13 @@ class Images:
     """
 
     name: str
-    pixels: Bytes | npt.NDArray[np.float32]
+    pixels: Bytes | npt.NDArray[np.float32] | npt.NDArray[np.integer[Any]]
     labels: npt.NDArray[np.int64] | None
     classes: tuple[str, ...]
 
     def __post_init__(self) -> None:
         name, pixels, labels = self.name, self.pixels, self.labels
-        if pixels.dtype not in (np.uint8, np.float32) or not 2 <= pixels.ndim <= 4 or pixels.size == 0:
+        if pixels.dtype.name not in _TYPES or not 2 <= pixels.ndim <= 4 or pixels.size == 0:
             expected = "uint8 or float32 of shape (images, channels, height, width)"
             raise DataError(f"{name}: pixels are {pixels.dtype} of shape {pixels.shape}, expected {expected}")
         if labels is None:

@@ -77,7 +77,7 @@ class CodesResult:
     minimum, maximum
         Extremes before saturation or wrap-around; zero where there is no output.
     overflowed
-        Values outside the format; below zero an unsigned format that saturates is a ReLU, and that is none.
+        Values outside the format; where a format that ends at zero saturates from below it is a ReLU, and that is none.
     """
 
     values: Array

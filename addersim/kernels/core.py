@@ -15,6 +15,7 @@ import numpy.typing as npt
 from addersim.arithmetic.arithmetics import ARITHMETICS
 from addersim.arithmetic.fixed import FixedFormat, Overflow
 from addersim.arithmetic.geometry import Geometry
+from addersim.arithmetic.requantisation import FORMULAS
 from addersim.errors import ConfigError
 from addersim.kernels.checks import INTEGERS
 
@@ -36,6 +37,7 @@ ARITHMETIC_NUMBERS: Mapping[str, int] = MappingProxyType(
 """The compiled row of each arithmetic; some share one."""
 OVERFLOWS: Mapping[str, int] = MappingProxyType({"exact": 0, "wrap": 1, "saturate": 2})
 _NUMBERS = MappingProxyType({np.dtype(kind): number for number, kind in enumerate(INTEGERS)})
+FORMULA_NUMBERS: Mapping[str, int] = MappingProxyType({name: number for number, name in enumerate(FORMULAS)})
 ROUNDINGS: Mapping[str, int] = MappingProxyType({"half-even": 0, "half-up": 1, "truncate": 2})
 
 
@@ -94,11 +96,11 @@ NO_LEAST = -(2**31)
 def codes_numbers(output: FixedFormat, overflow: Overflow, then: FixedFormat | None) -> tuple[int, ...]:
     """An output format, and what it saturates to next, in the order of the C struct.
 
-    What saturates to an unsigned format from below zero is ReLU's zero, not an overflow: it passes the first clip.
+    What saturates from below to a format that ends at zero is ReLU's zero, not an overflow: it passes the first clip.
     """
     stored = then or output
     first = (_NUMBERS[stored.dtype], OVERFLOWS[overflow], output.bits, int(output.signed))
-    low = NO_LEAST if overflow == "saturate" and not output.signed else output.minimum
+    low = NO_LEAST if overflow == "saturate" and output.ends_at_zero else output.minimum
     return (*first, low, output.maximum, max(output.minimum, stored.minimum), stored.maximum)
 
 

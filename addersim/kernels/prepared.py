@@ -40,7 +40,9 @@ from addersim.kernels.core import (
     type_number,
 )
 from addersim.kernels.elementwise import affine
+from addersim.kernels.requantisation import RescaleNumbers
 from addersim.kernels.sums import INT32, Bounds, Sums
+from addersim.kernels.zero_points import ZeroPoints, check_zero_points
 
 __all__ = [
     "PreparedWindow",
@@ -64,7 +66,7 @@ class PreparedWindow:
     ----------
     kind
         Type of x.
-    weights, arithmetic, products, register, geometry
+    operands, arithmetic, products, register, geometry
         The layer.
     word
         Type of the accumulator words.
@@ -75,7 +77,7 @@ class PreparedWindow:
     """
 
     kind: np.dtype[Any]
-    weights: Array
+    operands: ZeroPoints
     arithmetic: str
     products: Array | None
     register: Accumulator
@@ -83,6 +85,11 @@ class PreparedWindow:
     word: type[np.signedinteger[Any]]
     sums: Sums
     values_matter: bool
+
+    @property
+    def weights(self) -> Array:
+        """The weights that meet the codes of x; zero points may be in them."""
+        return self.operands.weights
 
     def __call__(self, x: Array, *, threads: int | None = None) -> WindowResult:
         x, shape, count = self.checked(x, threads)
@@ -98,12 +105,18 @@ class PreparedWindow:
         """What is known of the sums for this x."""
         if not (self.values_matter and x.size):
             return self.sums
-        ends = min(int(x.min()), 0), max(int(x.max()), 0)
-        bounds = Bounds.of(self.weights, self.arithmetic, ends, self.products)
-        return Sums.of(bounds, self.arithmetic, self.register, ends)
+        outside = self.operands.outside
+        ends = min(int(x.min()), outside), max(int(x.max()), outside)
+        return Sums.of(_bounds(self.operands, self.arithmetic, ends, self.products), self.arithmetic, self.register, ends)
 
     def run(
-        self, x: Array, y: Array, sums: Sums, threads: int, affine_numbers: tuple[Array, bool, tuple[int, ...]] | None = None
+        self,
+        x: Array,
+        y: Array,
+        sums: Sums,
+        threads: int,
+        affine_numbers: tuple[Array, bool, tuple[int, ...]] | None = None,
+        rescaling: RescaleNumbers | None = None,
     ) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
         """Fill y; returns what was seen in the sums, and in the codes."""
         seen = core.window(
@@ -113,14 +126,16 @@ class PreparedWindow:
             flat(self.weights),
             type_number(self.weights),
             flat(y),
-            y.dtype.itemsize,
+            y.dtype.itemsize if rescaling is None else 4,
             geometry_numbers(self.geometry, x, y),
             ARITHMETIC_NUMBERS[self.arithmetic],
             self.products,
+            self.operands.numbers(),
             sums.handling,
             sums.narrow,
             sums.ordered,
             affine_numbers,
+            rescaling,
             chosen_set(),
             threads,
         )
@@ -173,6 +188,12 @@ class PreparedWindowAffine:
         return sums.fuses(self.constants, self.rounding)
 
 
+def _bounds(operands: ZeroPoints, arithmetic: str, ends: tuple[int, int], products: Array | None) -> Bounds:
+    """Of the sums, for codes of x between two."""
+    low, high = (end - operands.zero_point for end in ends)
+    return Bounds.of(operands.exact_weights(), arithmetic, (low, high), products)
+
+
 def window_of(
     kind: np.dtype[Any],
     weights: Array,
@@ -180,17 +201,21 @@ def window_of(
     moves: Moves,
     register: Accumulator,
     products: Array | None = None,
+    zero_point: int = 0,
+    weight_zero_points: Array | None = None,
 ) -> PreparedWindow:
     """A window that borrows its weights and its multiplier's table."""
     weights = check_array("weights", weights, CODES)
     products = check_products(products, arithmetic, kind, weights.dtype)
     geometry, ends = check_moves(weights, moves), CODE_ENDS[kind]
-    bounds = Bounds.of(weights, arithmetic, ends, products)
+    zeros = check_zero_points(zero_point, weight_zero_points, arithmetic, kind, weights, products)
+    operands = ZeroPoints.of(weights, arithmetic, *zeros)
+    bounds = _bounds(operands, arithmetic, ends, products)
     small = register.overflow != "exact" and register.bits is not None and register.bits <= 32
     word = np.int32 if small or bounds.within(*INT32) else np.int64
     values_matter = ARITHMETICS[arithmetic].degree > 1 and not (bounds.within(*INT32) and bounds.held_by(register))
     sums = Sums.of(bounds, arithmetic, register, ends)
-    return PreparedWindow(kind, weights, arithmetic, products, register, geometry, word, sums, values_matter)
+    return PreparedWindow(kind, operands, arithmetic, products, register, geometry, word, sums, values_matter)
 
 
 def _own(values: Array) -> Array:
@@ -206,6 +231,8 @@ def prepare_window(
     *,
     arithmetic: str,
     products: Array | None = None,
+    zero_point: int = 0,
+    weight_zero_points: Array | None = None,
     accumulator_bits: int | None = None,
     overflow: AccumulatorOverflow = "exact",
     **moves: Unpack[Moves],
@@ -216,8 +243,10 @@ def prepare_window(
     ----------
     kind
         Type of x: int8, uint8, int16 or uint16.
-    weights, arithmetic, products, stride, padding, far_padding, dilation, groups, accumulator_bits, overflow
+    weights, arithmetic, products, zero_point, weight_zero_points, accumulator_bits, overflow
         As in `window`. The arrays are copied: changing them later changes nothing.
+    stride, padding, far_padding, dilation, groups
+        As in `window`.
 
     Returns
     -------
@@ -232,7 +261,10 @@ def prepare_window(
     register = check_arithmetic(arithmetic, accumulator_bits, overflow)
     weights = _own(check_array("weights", weights, CODES))
     own = None if products is None else _own(check_array("products", products, ("int32",)))
-    return window_of(check_kind(kind), weights, arithmetic, moves, register, own)
+    of_weights = (
+        None if weight_zero_points is None else _own(check_array("weight_zero_points", weight_zero_points, ("int32",)))
+    )
+    return window_of(check_kind(kind), weights, arithmetic, moves, register, own, zero_point, of_weights)
 
 
 def prepare_window_affine(

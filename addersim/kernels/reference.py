@@ -44,7 +44,11 @@ from addersim.kernels.checks import (
 )
 from addersim.kernels.reference_blending import blend
 from addersim.kernels.reference_mantissas import mantissas
+from addersim.kernels.reference_prepared import prepare_window_rescale
+from addersim.kernels.reference_requantisation import requantize, rescaled_add, rescaled_mean
+from addersim.kernels.reference_softmax import softmax
 from addersim.kernels.reference_tables import look_up_codes, look_up_pieces
+from addersim.kernels.zero_points import check_zero_points
 
 __all__ = [
     "adaptive_max_pool",
@@ -66,6 +70,11 @@ __all__ = [
     "multiply",
     "prepare_window",
     "prepare_window_affine",
+    "prepare_window_rescale",
+    "requantize",
+    "rescaled_add",
+    "rescaled_mean",
+    "softmax",
     "sum_pool",
     "window",
     "window_affine",
@@ -122,6 +131,8 @@ def window(
     *,
     arithmetic: str,
     products: Array | None = None,
+    zero_point: int = 0,
+    weight_zero_points: Array | None = None,
     accumulator_bits: int | None = None,
     overflow: AccumulatorOverflow = "exact",
     threads: int | None = None,
@@ -133,8 +144,13 @@ def window(
     term = _term(arithmetic, check_products(products, arithmetic, x.dtype, weights.dtype))
     check_threads(threads)
     geometry, shape = check_window(x, weights, moves)
+    zero, of_weights = check_zero_points(zero_point, weight_zero_points, arithmetic, x.dtype, weights, products)
+    codes = np.iinfo(x.dtype).min - zero, np.iinfo(x.dtype).max - zero
+    x, weights = x.astype(np.int64) - zero, weights.astype(np.int64)
+    if of_weights is not None:
+        weights -= of_weights[:, None, None, None]
     exact, held, changed = np.zeros((3, *shape), np.int64)
-    for operand, weight in _operands(x.astype(np.int64), weights.astype(np.int64), geometry, (shape[1], shape[2])):
+    for operand, weight in _operands(x, weights, geometry, (shape[1], shape[2])):
         one = term(operand, weight)
         exact += one
         after = _held(held + one, register)
@@ -143,7 +159,7 @@ def window(
     overflowed = changed if overflow == "saturate" else held != exact
     ends = (int(exact.min()), int(exact.max())) if exact.size else (0, 0)
     check_exact(register, *ends)
-    word = _word(x, weights, term, ARITHMETICS[arithmetic].falls, register)
+    word = _word(codes, weights, term, ARITHMETICS[arithmetic].falls, register)
     return WindowResult(held.astype(word), *ends, int(np.count_nonzero(overflowed)))
 
 
@@ -157,12 +173,12 @@ def _held(values: Array, register: Accumulator) -> Array:
 
 
 def _word(
-    x: Array, weights: Array, term: Callable[[Array, Array], Array], falls: bool, register: Accumulator
+    ends: Pair, weights: Array, term: Callable[[Array, Array], Array], falls: bool, register: Accumulator
 ) -> type[np.signedinteger[Any]]:
-    """int32 where no x of its type, with these weights, gives a sum beyond 32 bits, or the register is that narrow."""
-    least, most = np.iinfo(x.dtype).min, np.iinfo(x.dtype).max
-    codes = np.arange(least, most + 1) if x.dtype.itemsize == 1 else np.array([least, 0, most], np.int64)
-    terms = term(codes, weights.astype(np.int64).reshape(len(weights), -1, 1))
+    """int32 where no x between two ends, with these weights, gives a sum beyond 32 bits, or the register is that narrow."""
+    least, most = ends
+    codes = np.arange(least, most + 1) if most - least < 256 else np.array([least, 0, most], np.int64)
+    terms = term(codes, weights.reshape(len(weights), -1, 1))
     lows, highs = np.minimum(terms.min(axis=2), 0), np.maximum(terms.max(axis=2), 0)
     low, high = lows.sum(axis=1).min(), 0 if falls else highs.sum(axis=1).max()
     small = register.overflow != "exact" and register.bits is not None and register.bits <= 32
@@ -174,7 +190,7 @@ def _into(values: Array, output: FixedFormat, overflow: Overflow, then: FixedFor
     ends = (int(values.min()), int(values.max())) if values.size else (0, 0)
     stored = then or output
     kept = np.clip(codes, stored.minimum, stored.maximum).astype(stored.dtype)
-    relu = (values < 0) & (overflow == "saturate" and not output.signed)
+    relu = (values < output.minimum) & (overflow == "saturate" and output.ends_at_zero)
     return CodesResult(kept, *ends, int(np.count_nonzero((codes != values) & ~relu)))
 
 
@@ -209,6 +225,8 @@ def window_affine(
     arithmetic: str,
     output: FixedFormat,
     products: Array | None = None,
+    zero_point: int = 0,
+    weight_zero_points: Array | None = None,
     accumulator_bits: int | None = None,
     overflow: AccumulatorOverflow = "exact",
     rounding: Rounding = "half-even",
@@ -219,6 +237,7 @@ def window_affine(
 ) -> FusedResult:
     """As `addersim.kernels.window_affine`: one after the other."""
     how: dict[str, Any] = {"arithmetic": arithmetic, "products": products}
+    how |= {"zero_point": zero_point, "weight_zero_points": weight_zero_points}
     sums = window(x, weights, **how, accumulator_bits=accumulator_bits, overflow=overflow, threads=threads, **moves)
     codes = affine(
         sums.values, multiplier, addend, shift, output=output, rounding=rounding, overflow=output_overflow, then=then
@@ -233,6 +252,8 @@ def prepare_window(
     *,
     arithmetic: str,
     products: Array | None = None,
+    zero_point: int = 0,
+    weight_zero_points: Array | None = None,
     accumulator_bits: int | None = None,
     overflow: AccumulatorOverflow = "exact",
     **moves: Unpack[Moves],
@@ -240,6 +261,7 @@ def prepare_window(
     """See `addersim.kernels.prepare_window`: here everything is found out at each call, for x of any type."""
     check_kind(kind)
     how: dict[str, Any] = {"arithmetic": arithmetic, "products": products}
+    how |= {"zero_point": zero_point, "weight_zero_points": weight_zero_points}
     return partial(window, weights=weights, **how, **moves, accumulator_bits=accumulator_bits, overflow=overflow)
 
 

@@ -31,6 +31,8 @@ def window(
     *,
     arithmetic: str,
     products: Array | None = None,
+    zero_point: int = 0,
+    weight_zero_points: Array | None = None,
     accumulator_bits: int | None = None,
     overflow: AccumulatorOverflow = "exact",
     threads: int | None = None,
@@ -39,7 +41,7 @@ def window(
     """Window layer on codes, bit for bit: a sum of terms such as ``-sum |x - w|`` (l1) or ``sum x * w`` (mac).
 
     The register starts at zero and takes the taps in the order kernel row, kernel column, input channel; padding is an
-    operand of code zero.
+    operand that stands for zero.
 
     Parameters
     ----------
@@ -52,6 +54,10 @@ def window(
     products
         What a multiplier gives in place of ``x * w``, for ``mac`` on codes of one byte: int32 ``(256, 256)``, a row for each
         low byte of x (of -1 it is 255) and a column for each of w. None multiplies.
+    zero_point, weight_zero_points
+        Codes that stand for zero, of x, and of the weights of each output (int32, None: all zero): what enters a term is
+        ``x - zero_point`` and ``w - weight_zero_points[output]``. For codes of one byte and arithmetics that multiply or
+        subtract operands, without `products`.
     stride, padding, far_padding, dilation, groups
         See `addersim.arithmetic.geometry.Geometry`.
     accumulator_bits, overflow
@@ -76,10 +82,13 @@ def window(
     (-203, -10002)
     >>> window(x, w, arithmetic="l1", accumulator_bits=8, overflow="saturate").values.item()
     -128
+    >>> window(x, w, arithmetic="mac", zero_point=-2, weight_zero_points=np.array([1], np.int32)).values.item()
+    -10302
     """
     register = check_arithmetic(arithmetic, accumulator_bits, overflow)
     x = check_array("x", x, CODES)
-    return window_of(x.dtype, weights, arithmetic, moves, register, products)(x, threads=threads)
+    zeros = zero_point, weight_zero_points
+    return window_of(x.dtype, weights, arithmetic, moves, register, products, *zeros)(x, threads=threads)
 
 
 def window_affine(
@@ -92,6 +101,8 @@ def window_affine(
     arithmetic: str,
     output: FixedFormat,
     products: Array | None = None,
+    zero_point: int = 0,
+    weight_zero_points: Array | None = None,
     accumulator_bits: int | None = None,
     overflow: AccumulatorOverflow = "exact",
     rounding: Rounding = "half-even",
@@ -104,7 +115,9 @@ def window_affine(
 
     Parameters
     ----------
-    x, weights, arithmetic, products, stride, padding, far_padding, dilation, groups, accumulator_bits, overflow, threads
+    x, weights, arithmetic, products, zero_point, weight_zero_points, accumulator_bits, overflow, threads
+        As in `window`.
+    stride, padding, far_padding, dilation, groups
         As in `window`.
     multiplier, addend, shift, output, rounding, then
         As in `affine`, one value an output of the window layer.
@@ -122,7 +135,7 @@ def window_affine(
     """
     register = check_arithmetic(arithmetic, accumulator_bits, overflow)
     x = check_array("x", x, CODES)
-    layer = window_of(x.dtype, weights, arithmetic, moves, register, products)
+    layer = window_of(x.dtype, weights, arithmetic, moves, register, products, zero_point, weight_zero_points)
     x, shape, _ = layer.checked(x, threads)
     check_format(output, output_overflow, then)
     constants = check_constants(shape, multiplier, addend, shift, rounding)

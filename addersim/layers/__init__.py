@@ -14,6 +14,9 @@ from addersim.layers.max_pool import IntegerMaxPool, MaxPool
 from addersim.layers.move import IntegerMove, Move
 from addersim.layers.normalise import IntegerNormalise, Normalise
 from addersim.layers.product import IntegerProduct, Product
+from addersim.layers.rescale import IntegerRescale
+from addersim.layers.rescaled_add import IntegerRescaledAdd
+from addersim.layers.rule_softmax import IntegerRuleSoftmax
 from addersim.layers.softmax import IntegerSoftmax, Softmax
 from addersim.layers.table import IntegerTable, Table
 from addersim.layers.unknown import IntegerUnknown, Unknown
@@ -40,6 +43,9 @@ __all__ = [
     "IntegerNormalise",
     "IntegerProduct",
     "IntegerRelu",
+    "IntegerRescale",
+    "IntegerRescaledAdd",
+    "IntegerRuleSoftmax",
     "IntegerSoftmax",
     "IntegerTable",
     "IntegerWindow",
@@ -93,5 +99,8 @@ AnyIntegerLayer = (
     | IntegerInterpolate
     | IntegerNormalise
     | IntegerSoftmax
+    | IntegerRescale
+    | IntegerRescaledAdd
+    | IntegerRuleSoftmax
     | IntegerUnknown
 )

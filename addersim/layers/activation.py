@@ -79,5 +79,7 @@ class IntegerRelu(IntegerLayer, frozen=True, tag="relu"):
         return Run(values if self.maximum is None else np.minimum(values, values.dtype.type(self.maximum)))
 
     def bill(self, output: Value, *inputs: Value) -> Bill:
+        (given,) = inputs
         ends = 1 if self.maximum is None else 2
-        return Bill(OpCounts({("cmp", inputs[0].bits): ends * output.words, ("mux", inputs[0].bits): ends * output.words}))
+        steps = OpCounts({("cmp", given.bits): ends * output.words, ("mux", given.bits): ends * output.words})
+        return Bill(steps + given.correction)

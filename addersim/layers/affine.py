@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
 import numpy as np
 
 from addersim.arithmetic.fixed import FixedFormat, Overflow, Rounding
 from addersim.arithmetic.ops import OpCounts
+from addersim.arithmetic.requantisation import Formula, requantisation_rule
 from addersim.errors import NetworkError, QuantizationError
 from addersim.layers.base import (
     Array,
@@ -19,11 +24,16 @@ from addersim.layers.base import (
     Value,
     observe,
 )
+from addersim.layers.rescale import IntegerRescale, rule_after
 from addersim.trace import Operand
 
 __all__ = ["Affine", "IntegerAffine", "fixed_multiplier"]
 
 MAX_SHIFT = 62
+_CONSTANT_BIAS = 1 << 30
+"""Beside it no sum counts: what a rule that adds biases first holds for a channel that is the same whatever comes in."""
+_BEFORE: Mapping[Formula, float] = MappingProxyType({"quant-ceil": -0.5, "quant-floor": 0.5})
+"""What a whole number needs for a formula that does not round to nearest to give it, whatever little is added or taken."""
 _ADDEND_LIMIT = 2.0**60
 """Products stay below 2**62 beside addends below this, so that a 64-bit sum never overflows."""
 
@@ -86,7 +96,9 @@ class Affine(Layer, frozen=True, tag="affine"):
 
     def _constants(self, plan: Plan, output: FixedFormat) -> tuple[Array, Array, Array]:
         gains = self.multiplier * (plan.scales[self.inputs[0]] / output.scale)
-        addends = self.addend / output.scale
+        source = plan.formats.get(self.inputs[0])
+        zero = 0 if source is None else source.zero_point  # sums have none
+        addends = self.addend / output.scale + output.zero_point - gains * zero
         multiplier, shift = fixed_multiplier(gains, plan.how.multiplier_bits, addends, self.name)
         return multiplier, np.rint(np.ldexp(addends, shift.astype(np.int64))).astype(np.int64), shift
 
@@ -146,6 +158,8 @@ def fixed_multiplier(reals: Array, bits: int, addends: Array, where: str) -> tup
 class IntegerAffine(IntegerLayer, frozen=True, tag="affine"):
     """``y = round((x * multiplier + addend) / 2**shift)`` into a format, a channel at a time or one for all.
 
+    Both are codes as they are: what zero points of input and output make of them is part of the addend.
+
     Attributes
     ----------
     multiplier, addend, shift
@@ -163,6 +177,7 @@ class IntegerAffine(IntegerLayer, frozen=True, tag="affine"):
     overflow: Overflow
 
     READS_SUMS = True
+    TAKES_ZERO_POINTS = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -185,10 +200,49 @@ class IntegerAffine(IntegerLayer, frozen=True, tag="affine"):
             raise NetworkError(f"layer {self.name}: {self.multiplier.size} channels, the input {shape} has {shape[0]}")
         return Value.of(shape, self.output)
 
+    def with_rounding(self, rule: str, *inputs: Value) -> IntegerLayer:
+        """A rescale of the real gains ``multiplier / 2**shift``; under ``addersim`` and as a comparison with a sign, itself.
+
+        The addend in steps of the input is rounded to a whole bias, as rules that add their biases first have it.
+        """
+        if rule == "addersim" or self.output.bits == 1:
+            return self
+        if self.overflow == "wrap":
+            raise NetworkError(f"layer {self.name}: wraps what leaves {self.output}; under rule {rule} it would saturate")
+        places = self.shift.astype(np.int64)
+        own = self.addend - (self.output.zero_point << places)
+        gains = np.ldexp(self.multiplier.astype(np.float64), -places)
+        bias = np.rint(own / np.where(self.multiplier, self.multiplier, 1)).astype(np.int64)
+        if (constant := self.multiplier == 0).any():
+            codes = np.rint(np.ldexp(own.astype(np.float64), -places)) + _BEFORE.get(requantisation_rule(rule).formula, 0)
+            if (np.abs(codes[constant]).max() * 2.0 ** inputs[0].bits) >= _CONSTANT_BIAS:
+                raise NetworkError(f"layer {self.name}: rule {rule} cannot hold a constant channel of sums this wide")
+            bias, gains = np.where(constant, _CONSTANT_BIAS, bias), np.where(constant, codes / _CONSTANT_BIAS, gains)
+        return IntegerRescale(
+            name=self.name,
+            inputs=self.inputs,
+            twin=self.twin,
+            bias=bias,
+            scale=gains,
+            rule=rule_after(rule, inputs[0]),
+            output=self.output,
+        )
+
     def constants(self, channels: int) -> tuple[Array, Array, Array]:
         """Multiplier, addend and shift of every channel."""
         m, a, s = (np.ascontiguousarray(np.broadcast_to(one, channels)) for one in (self.multiplier, self.addend, self.shift))
         return m, a, s
+
+    def behind(self, window: Any, engine: Engine, filters: int, then: FixedFormat | None) -> Any:
+        """An engine's prepared window with this layer, and the clamp to `then` of a ReLU, behind it."""
+        return engine.prepare_window_affine(
+            window,
+            *self.constants(filters),
+            output=self.output,
+            rounding=self.rounding,
+            output_overflow=self.overflow,
+            then=then,
+        )
 
     def run(self, engine: Engine, *codes: Array, threads: int | None = None, then: FixedFormat | None = None) -> Run:
         """As in `IntegerLayer`; `then` is the format of a ReLU that alone reads the output and runs with it."""
@@ -210,6 +264,7 @@ class IntegerAffine(IntegerLayer, frozen=True, tag="affine"):
         ):  # the sign of a multiply-add is a comparison with a constant, and perhaps the other way round
             return Bill(OpCounts({("cmp", given.bits): output.words}), weights=Operand(self.multiplier.size, given.bits + 1))
         multiplies, adds, shifts = (bool(np.count_nonzero(one)) for one in (self.multiplier != 1, self.addend, self.shift))
+        adds = adds or given.constant_due
         wide = given.bits + self.multiplier_bits if multiplies else given.bits
         width = max(given.bits, self.multiplier_bits)
         steps = (("mul", width, multiplies), ("add", wide, adds), ("shift", wide, shifts))

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 
 from addersim.arithmetic.fixed import FixedFormat, Rounding, bits_for
 from addersim.arithmetic.ops import OpCounts
 from addersim.arithmetic.pooling import PoolAxis
-from addersim.errors import NetworkError
+from addersim.arithmetic.requantisation import requantisation_rule
+from addersim.arithmetic.rescaled_sums import MEANS, Mean, mean_bill, mean_constants
+from addersim.errors import FormatError, NetworkError
 from addersim.kernels.pooling import reduce_axes
 from addersim.layers.base import Array, Bill, Engine, IntegerLayer, Layer, Pair, Plan, Run, Shape, Value, observe
 from addersim.layers.narrowing import factor_counts, fixed_factor, planned_gain
 from addersim.layers.pool_windows import check_windows, moves_of, pool_shape, pooled, windows_in_words, windows_of
+from addersim.layers.rescale import checked_rule
 
 __all__ = ["AveragePool", "IntegerAveragePool"]
 
@@ -95,6 +99,10 @@ class IntegerAveragePool(IntegerLayer, frozen=True, tag="average_pool"):
 
     `gain` is the input scale over the output scale; over an output's divisor it is the real factor that its multiplier holds.
     Outputs with different divisors, at an edge, have different multipliers. The rest is as in `AveragePool`.
+
+    Another `rule` than ``addersim`` scales the exact sums in its own way. With `source`, the format of the input, the mean is
+    that of the rule's framework, zero points and a fused activation (`low`, `high`) included: see `kernels.rescaled_mean`,
+    which also says what `operator` means.
     """
 
     gain: float
@@ -110,38 +118,105 @@ class IntegerAveragePool(IntegerLayer, frozen=True, tag="average_pool"):
     count_padding: bool = True
     divisor: int | None = None
     output_size: Pair | None = None
+    rule: str = "addersim"
+    source: FixedFormat | None = None
+    operator: Mean = "pool"
+    low: int | None = None
+    high: int | None = None
+
+    TAKES_ZERO_POINTS = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _check(self)
+        rule = checked_rule(self.name, self.rule, self.output, self.low, self.high)
+        plain = self.dilation == (1, 1) and self.divisor is None and self.output_size is None
+        if self.source is not None and not (plain and self.operator in MEANS):
+            allowed = f"means of windows without dilation and divisor, and {' or '.join(MEANS)}"
+            raise NetworkError(f"layer {self.name}: a mean in the manner of a framework is one of {allowed}")
+        if self.source is not None:
+            one = np.ones(1, np.int64)
+            try:
+                mean_constants(rule, self.operator, self.source, self.output, one, one)
+            except FormatError as error:
+                raise NetworkError(f"layer {self.name}: {error}") from None
+
+    def with_rounding(self, rule: str, *inputs: Value) -> IntegerLayer:
+        """Over the whole image into another format it is a reduction, for not every rule's pool has one."""
+        rescales = self.source is not None and (self.source.scale, self.source.zero_point) != (
+            self.output.scale,
+            self.output.zero_point,
+        )
+        operator: Mean = "reduction" if rescales and self.kernel is None else self.operator
+        return msgspec.structs.replace(self, rule=rule, operator=operator)
 
     def _factors(self, shape: Shape) -> tuple[Array, Array]:
         """Multiplier and shift of each output place in raster order, or of the first alone where all are the same."""
-        divisors, place = np.unique(_divisors(self, shape), return_inverse=True)
-        factors = np.array([fixed_factor(self.gain / int(one), self.multiplier_bits, self.name) for one in divisors])
-        multiplier, shift = factors[place.ravel() if len(divisors) > 1 else [0]].T
+        gains, place = np.unique(self._gains(shape), return_inverse=True)
+        factors = np.array([fixed_factor(float(one), self.multiplier_bits, self.name) for one in gains])
+        multiplier, shift = factors[place].T
         return multiplier.astype(np.int32), shift.astype(np.uint8)
 
+    def _gains(self, shape: Shape) -> Array:
+        """Output codes a step of the sum, of each place in raster order, or of the first alone where all are the same."""
+        divisors = _divisors(self, shape).ravel()
+        return self.gain / (divisors if (divisors != divisors[0]).any() else divisors[:1])
+
     def value(self, *inputs: Value) -> Value:
-        return Value.of(pool_shape(self, inputs[0].shape), self.output)
+        (given,) = inputs
+        if self.source is not None and given != Value.of(given.shape, self.source):
+            raise NetworkError(f"layer {self.name}: expects its input in {self.source}, layer {self.inputs[0]} gives {given}")
+        if self.source is None and (given.zero_point or self.output.zero_point):
+            raise NetworkError(f"layer {self.name}: averages codes with a zero point; give the format of its input, source")
+        return Value.of(pool_shape(self, given.shape), self.output)
 
     def run(self, engine: Engine, *codes: Array, threads: int | None = None) -> Run:
+        if self.source is not None:
+            return self._mean(engine, codes[0], self.source, threads)
         sums = pooled(self, codes[0], engine.sum_pool, engine.adaptive_sum_pool, threads)
         images, rows, columns, channels = sums.shape
-        multiplier, shift = self._factors((channels, *codes[0].shape[1:3]))
-        places = len(multiplier)  # with their channels they are the channels of one pixel, which the affine tells apart
-        found = engine.affine(
-            sums.reshape(images, rows * columns // places, places * channels),
-            np.repeat(multiplier, channels),
-            np.zeros(places * channels, np.int64),
-            np.repeat(shift, channels),
-            output=self.output,
-            rounding=self.rounding,
-            overflow="saturate",
-            threads=threads,
-        )
+        shape = channels, *codes[0].shape[1:3]
+        gains = self._gains(shape)
+        places = len(gains)  # with their channels they are the channels of one pixel, which the kernels tell apart
+        pixels = sums.reshape(images, rows * columns // places, places * channels)
+        none = np.zeros(places * channels, np.int64)
+        if self.rule != "addersim":
+            scales = np.repeat(gains, channels)
+            found = engine.requantize(pixels, scales, none, self.rule, output=self.output, threads=threads)
+        else:
+            multiplier, shift = self._factors(shape)
+            found = engine.affine(
+                pixels,
+                np.repeat(multiplier, channels),
+                none,
+                np.repeat(shift, channels),
+                output=self.output,
+                rounding=self.rounding,
+                overflow="saturate",
+                threads=threads,
+            )
         seen = observe(found.minimum, found.maximum, found.overflowed, found.values.size)
         return Run(found.values.reshape(sums.shape), seen)
+
+    def _mean(self, engine: Engine, codes: Array, source: FixedFormat, threads: int | None) -> Run:
+        kernel = self.kernel or (codes.shape[1], codes.shape[2])
+        found = engine.rescaled_mean(
+            codes,
+            source,
+            self.rule,
+            kernel,
+            output=self.output,
+            operator=self.operator,
+            count_padding=self.count_padding,
+            low=self.low,
+            high=self.high,
+            stride=self.stride or kernel,
+            padding=self.padding,
+            far_padding=self.far_padding,
+            ceil_mode=self.ceil_mode,
+            threads=threads,
+        )
+        return Run(found.values, observe(found.minimum, found.maximum, found.overflowed, found.values.size))
 
     def bill(self, output: Value, *inputs: Value) -> Bill:
         """An addition for each tap but the first: a tap in the padding is one where it counts."""
@@ -150,6 +225,12 @@ class IntegerAveragePool(IntegerLayer, frozen=True, tag="average_pool"):
         most, taps = int(rows.max() * columns.max()), int(rows.sum() * columns.sum())
         sum_bits = given.bits + bits_for(0, most - 1, signed=False) if most > 1 else given.bits
         counts = OpCounts({("add", sum_bits): output.shape[0] * taps - output.words})
-        factors = zip(*(one.tolist() for one in self._factors(given.shape)), strict=True)
-        counts += factor_counts(factors, sum_bits, self.multiplier_bits, output.words)
+        rule = requantisation_rule(self.rule)
+        if self.source is not None:
+            counts += mean_bill(rule, self.operator, output.words, sum_bits, self.output)
+        elif self.rule == "addersim":
+            factors = zip(*(one.tolist() for one in self._factors(given.shape)), strict=True)
+            counts += factor_counts(factors, sum_bits, self.multiplier_bits, output.words)
+        else:
+            counts += rule.bill(output.words, sum_bits, self.output.bits)
         return Bill(counts, accumulator_bits=sum_bits)

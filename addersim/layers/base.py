@@ -135,19 +135,35 @@ class IntegerLayer(Node, frozen=True, kw_only=True):
 
     READS_SUMS: ClassVar[bool] = False
     """Whether it takes what a window's accumulator holds; the others take codes only."""
+    TAKES_ZERO_POINTS: ClassVar[bool] = False
+    """Whether codes that it reads or gives may have a zero point; the others take code 0 for zero."""
 
     def checked_value(self, *inputs: Value) -> Value:
-        """As `value`, of inputs that this kind can take at all."""
+        """As `value`, of inputs, and with an output, that this kind can take at all."""
         for name, given in zip(self.inputs, inputs, strict=True):
             if given.is_sum and not self.READS_SUMS:
                 raise NetworkError(
                     f"layer {self.name}: reads the sums of layer {name}, {given}; it takes codes: put an affine layer between"
                 )
-        return self.value(*inputs)
+            self._check_zero_point(f"reads codes of layer {name} with", given)
+        found = self.value(*inputs)
+        self._check_zero_point("gives codes with", found)
+        return found
+
+    def _check_zero_point(self, what: str, value: Value) -> None:
+        if value.zero_point and not self.TAKES_ZERO_POINTS:
+            raise NetworkError(
+                f"layer {self.name}: {what} zero point {value.zero_point}; a {self.kind()} layer takes code 0 for zero: "
+                "bring them to zero point 0 before it"
+            )
 
     def value(self, *inputs: Value) -> Value:
         """What comes out, from what goes in: shape, width and scale. Raises NetworkError where the inputs do not fit."""
         raise NotImplementedError
+
+    def with_rounding(self, rule: str, *inputs: Value) -> IntegerLayer:
+        """The same layer where it narrows by a requantisation rule, from what goes in; itself where it does not narrow."""
+        return self
 
     def details(self) -> str:
         """What is stored beside the codes, in a few words, for tables."""
@@ -163,9 +179,10 @@ class IntegerLayer(Node, frozen=True, kw_only=True):
 
 
 class Value(NamedTuple):
-    """A value between integer layers, for one image: its shape, and the width, sign and scale of its codes.
+    """A value between integer layers, for one image: its shape, and the width, sign, scale and zero point of its codes.
 
-    With `is_sum` they are what a window's accumulator holds, which an affine layer narrows to codes.
+    With `is_sum` they are what a window's accumulator holds, which an affine layer narrows to codes; with `constant_due`
+    hardware still has to add a constant of each channel there, which costs nothing where what follows adds one anyway.
     """
 
     shape: Shape
@@ -173,16 +190,29 @@ class Value(NamedTuple):
     signed: bool
     scale: float
     is_sum: bool = False
+    zero_point: int = 0
+    constant_due: bool = False
 
     @classmethod
     def of(cls, shape: Shape, fixed: FixedFormat) -> Value:
         """A value in a fixed-point format."""
-        return cls(shape, fixed.bits, fixed.signed, fixed.scale)
+        return cls(shape, fixed.bits, fixed.signed, fixed.scale, zero_point=fixed.zero_point)
 
     @property
     def words(self) -> int:
         """Number of codes."""
         return math.prod(self.shape)
+
+    def decode(self, codes: Array) -> Array:
+        """Real values of codes, float32."""
+        steps = codes if self.zero_point == 0 else codes.astype(np.int32) - np.int32(self.zero_point)
+        reals: Array = steps * np.float32(self.scale)
+        return reals
+
+    @property
+    def correction(self) -> OpCounts:
+        """What it costs to add the constants that are due, where nothing else is added."""
+        return OpCounts({("add", self.bits): self.words} if self.constant_due else {})
 
     @property
     def operand(self) -> Operand:
@@ -191,7 +221,7 @@ class Value(NamedTuple):
 
     def __str__(self) -> str:
         if self.bits <= 16:
-            return format_name(self.bits, self.signed, self.scale)
+            return format_name(self.bits, self.signed, self.scale, self.zero_point)
         return f"{'s' if self.signed else 'u'}{self.bits}*{self.scale:.4g}"
 
 

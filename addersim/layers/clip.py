@@ -63,7 +63,7 @@ class Clip(Layer, frozen=True, tag="clip"):
             return None
         if not calibrated:
             return output.minimum + 1
-        return round(min(max(end / output.scale, output.minimum), output.maximum))
+        return round(min(max(end / output.scale + output.zero_point, output.minimum), output.maximum))
 
     def details(self) -> str:
         return " ".join(f"{word} {end:g}" for word, end in (("from", self.low), ("up to", self.high)) if end is not None)
@@ -75,6 +75,8 @@ class IntegerClip(IntegerLayer, frozen=True, tag="clip"):
     output: FixedFormat
     low: int | None = None
     high: int | None = None
+
+    TAKES_ZERO_POINTS = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -90,8 +92,11 @@ class IntegerClip(IntegerLayer, frozen=True, tag="clip"):
         return output.minimum if self.low is None else self.low, output.maximum if self.high is None else self.high
 
     def value(self, *inputs: Value) -> Value:
-        if not math.isclose(inputs[0].scale, self.output.scale):
-            raise NetworkError(f"layer {self.name}: input {inputs[0]} and output {self.output} must have one scale")
+        (given,) = inputs
+        if not math.isclose(given.scale, self.output.scale) or given.zero_point != self.output.zero_point:
+            raise NetworkError(
+                f"layer {self.name}: input {given} and output {self.output} must have one scale and one zero point"
+            )
         return Value.of(inputs[0].shape, self.output)
 
     def run(self, engine: Engine, *codes: Array, threads: int | None = None) -> Run:

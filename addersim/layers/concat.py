@@ -62,11 +62,14 @@ class IntegerConcat(IntegerLayer, frozen=True, tag="concat"):
 
     ARITY = Concat.ARITY
     READS_MORE = True
+    TAKES_ZERO_POINTS = True
 
     def value(self, *inputs: Value) -> Value:
         for given in inputs:
-            if not math.isclose(given.scale, self.output.scale):
-                raise NetworkError(f"layer {self.name}: joins {given} into {self.output}; all must have one scale")
+            if not math.isclose(given.scale, self.output.scale) or given.zero_point != self.output.zero_point:
+                raise NetworkError(
+                    f"layer {self.name}: joins {given} into {self.output}; all must have one scale and one zero point"
+                )
         return Value.of(_joined(self.name, tuple(given.shape for given in inputs)), self.output)
 
     def run(self, engine: Engine, *codes: Array, threads: int | None = None) -> Run:

@@ -69,6 +69,8 @@ class IntegerMaxPool(IntegerLayer, frozen=True, tag="max_pool"):
     ceil_mode: bool = False
     output_size: Pair | None = None
 
+    TAKES_ZERO_POINTS = True
+
     def __post_init__(self) -> None:
         super().__post_init__()
         check_windows(self)

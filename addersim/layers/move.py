@@ -29,7 +29,7 @@ class Reshape(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field
             raise NetworkError(f"cannot give {given} the shape {self.sizes}")
         return self.sizes
 
-    def run(self, values: Array) -> Array:
+    def run(self, values: Array, zero: int = 0) -> Array:
         return values.reshape(len(values), *self.sizes)
 
     def __str__(self) -> str:
@@ -46,7 +46,7 @@ class Permute(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field
             raise NetworkError(f"{self.axes} is no order of the {len(given)} axes of {given}")
         return tuple(given[axis] for axis in self.axes)
 
-    def run(self, values: Array) -> Array:
+    def run(self, values: Array, zero: int = 0) -> Array:
         return values.transpose(0, *(axis + 1 for axis in self.axes))
 
     def __str__(self) -> str:
@@ -75,14 +75,14 @@ class Take(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="s
             raise NetworkError(f"takes positions {low}..{high} of {given[self.axis]} along axis {self.axis}; -1 gives zeros")
         return (*given[: self.axis], self.indices.size, *given[self.axis + 1 :])
 
-    def run(self, values: Array) -> Array:
+    def run(self, values: Array, zero: int = 0) -> Array:
         regular = self._slice()
         if regular is not None:
             cut: Array = values[(slice(None),) * (self.axis + 1) + (regular,)]
             return cut
         taken: Array = np.take(values, np.maximum(self.indices, 0), axis=self.axis + 1)
         if self.indices.min() == ZERO:
-            taken[(slice(None),) * (self.axis + 1) + (self.indices == ZERO,)] = 0
+            taken[(slice(None),) * (self.axis + 1) + (self.indices == ZERO,)] = zero
         return taken
 
     def _slice(self) -> slice | None:
@@ -111,10 +111,10 @@ def moved_shape(steps: tuple[Step, ...], given: Shape) -> Shape:
     return given
 
 
-def rearrange(steps: tuple[Step, ...], values: Array) -> Array:
-    """Values after some steps, axes in PyTorch's order with images first."""
+def rearrange(steps: tuple[Step, ...], values: Array, zero: int = 0) -> Array:
+    """Values after some steps, axes in PyTorch's order with images first; `zero` is what stands for zero among them."""
     for step in steps:
-        values = step.run(values)
+        values = step.run(values, zero)
     return values
 
 
@@ -135,10 +135,10 @@ def _shape(layer: Move | IntegerMove, given: Shape) -> Shape:
     return _final(layer.name, layer.target, moved)
 
 
-def _run(layer: Move | IntegerMove, values: Array) -> Array:
+def _run(layer: Move | IntegerMove, values: Array, zero: int = 0) -> Array:
     first = np.moveaxis(values, -1, 1)
     target = _shape(layer, first.shape[1:])
-    return np.moveaxis(rearrange((*layer.steps, Reshape(target)), first), 1, -1)
+    return np.moveaxis(rearrange((*layer.steps, Reshape(target)), first, zero), 1, -1)
 
 
 class Move(Layer, frozen=True, tag="move"):
@@ -189,6 +189,8 @@ class IntegerMove(IntegerLayer, frozen=True, tag="move"):
     target: Shape = (-1,)
     steps: tuple[Step, ...] = ()
 
+    TAKES_ZERO_POINTS = True
+
     def value(self, *inputs: Value) -> Value:
         given, expected = inputs[0], self.output
         if given != Value.of(given.shape, expected):
@@ -196,7 +198,7 @@ class IntegerMove(IntegerLayer, frozen=True, tag="move"):
         return Value.of(_shape(self, given.shape), self.output)
 
     def run(self, engine: Engine, *codes: Array, threads: int | None = None) -> Run:
-        return Run(_run(self, codes[0]))
+        return Run(_run(self, codes[0], self.output.zero_point))
 
     def bill(self, output: Value, *inputs: Value) -> Bill:
         return Bill(OpCounts())

@@ -102,11 +102,11 @@ class Table(Layer, frozen=True, tag="table"):
 
     def _codes(self, source: FixedFormat, output: FixedFormat) -> Array:
         """Output code of every input code, ``(codes, 1)`` or ``(codes, channels)``: the function, rounded and saturated."""
-        reals = np.arange(source.minimum, source.maximum + 1)[:, None] * source.scale
+        reals = source.decode(np.arange(source.minimum, source.maximum + 1))[:, None]
         found = self.record.nearest(reals, *self._arguments())
         if (wrong := np.isnan(found).any(axis=1)).any():
             raise NetworkError(f"layer {self.name}: {self.details()} gives no number at {reals[wrong][0, 0]:g}")
-        codes = round_real(found / output.scale, output.rounding_for("half-even"))
+        codes = round_real(found / output.scale, output.rounding_for("half-even")) + output.zero_point
         return np.clip(codes, output.minimum, output.maximum).astype(output.dtype)
 
     def details(self) -> str:
@@ -136,6 +136,8 @@ class IntegerTable(IntegerLayer, frozen=True, tag="table"):
     output: FixedFormat
     codes: np.ndarray | None = None
     pieces: Pieces | None = None
+
+    TAKES_ZERO_POINTS = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 from typing import Any
@@ -15,8 +16,10 @@ from addersim.arithmetic.datapaths import DATAPATHS, TABLE_BITS, datapath, table
 from addersim.arithmetic.fixed import Accumulator, FixedFormat, bits_for
 from addersim.arithmetic.geometry import Geometry
 from addersim.arithmetic.multiplier import MultiplierTable
+from addersim.arithmetic.ops import OpCounts
 from addersim.errors import FormatError, NetworkError
 from addersim.kernels.checks import Moves
+from addersim.kernels.zero_points import check_zero_points, less_zero_points
 from addersim.layers.affine import IntegerAffine
 from addersim.layers.base import (
     Array,
@@ -32,6 +35,7 @@ from addersim.layers.base import (
     moves_in_words,
     observe,
 )
+from addersim.layers.rescale import IntegerRescale
 from addersim.quantization.rules import Quantization
 from addersim.storage import stands_in
 from addersim.trace import GROUPS, MatrixWork, Operand
@@ -159,10 +163,11 @@ class Window(Layer, frozen=True, tag="window"):
         else:
             weight_format = record.arithmetic.codec.format(bits)  # linear filters were brought to scale one
         reals = self.weights.transpose(0, 2, 3, 1)
+        zero = input_format.zero_point if record.arithmetic.shared_scale else 0  # weights that are clipped to the input fit
         if not plan.calibrated:
             weights = np.broadcast_to(np.zeros(1, weight_format.dtype), shape)
         elif record.arithmetic.codec.uniform:
-            weights = weight_format.encode(reals, plan.how.rounding)
+            weights = dataclasses.replace(weight_format, zero_point=zero).encode(reals, plan.how.rounding)
         else:
             weights = record.arithmetic.codec.nearest(reals, bits).astype(weight_format.dtype)
         return IntegerWindow(
@@ -177,6 +182,7 @@ class Window(Layer, frozen=True, tag="window"):
             **_moves(self),
             shared=self.shared,
             nonzero=_nonzero(reals) if _skips_zeros(record.arithmetic) and not plan.calibrated else (),
+            weight_zero_points=np.full(len(weights), zero, np.int32) if zero else None,
         )
 
     def details(self) -> str:
@@ -197,6 +203,11 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
     wants one scale for both operands, the finer one is the scale of the sum and the coarser operand is shifted to it.
     Where only shapes matter the weights are zeros without memory; what is known of theirs is `nonzero`, as in `LayerTrace`.
     With a `multiplier` the products are those of its table: see `with_multiplier`.
+
+    Operands are codes less their zero points: that of `input_format`, and of each filter its `weight_zero_points` (int32, or
+    None where all are zero). That is what the sums are. Hardware multiplies the codes themselves and adds the constant that is
+    then due, the input's zero point times the sum of a filter's weights, with the addend of what follows
+    (`Value.constant_due`); what weights with zero points owe is billed here.
     """
 
     datapath: str
@@ -212,6 +223,9 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
     shared: str | None = None
     nonzero: tuple[tuple[int, int], ...] = ()
     multiplier: MultiplierTable | None = None
+    weight_zero_points: np.ndarray | None = None
+
+    TAKES_ZERO_POINTS = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -226,6 +240,7 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
         if low < self.weight_format.minimum or high > self.weight_format.maximum:
             raise NetworkError(f"{where}: weight codes {low}..{high} leave the format {self.weight_format}")
         self._check_values(where)
+        self._check_zero_points(where)
         if record.arithmetic.shared_scale and not np.log2(self.weight_format.scale / self.input_format.scale).is_integer():
             scales = f"{self.input_format} and {self.weight_format}"
             raise NetworkError(f"{where}: {self.datapath} needs one scale for input and weights, found {scales}")
@@ -246,6 +261,37 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
         for what, form in (("input", self.input_format), ("weights", self.weight_format)):
             if table and (why := table.refuses(form)):
                 raise NetworkError(f"{where}: {what}: {why}")
+
+    def _check_zero_points(self, where: str) -> None:
+        """Refuse zero points that are no codes, or that this arithmetic, its circuit or these widths do not take."""
+        if self.weight_format.zero_point:
+            raise NetworkError(f"{where}: weights in {self.weight_format}; give their zero points, one a filter, apart")
+        try:
+            zero, of_weights = check_zero_points(
+                self.input_format.zero_point,
+                self.weight_zero_points,
+                self._arithmetic.name if self.multiplier is None else "mac",
+                self.input_format.dtype,
+                self.weights,
+                self.multiplier,
+            )
+        except FormatError as error:
+            raise NetworkError(f"{where}: {error}") from None
+        if of_weights is not None:
+            least, most = int(of_weights.min()), int(of_weights.max())
+            if not self.weight_format.minimum <= least <= most <= self.weight_format.maximum:
+                raise NetworkError(f"{where}: weight zero points {least}..{most} leave the format {self.weight_format}")
+            if not self._arithmetic.codec.uniform:
+                raise NetworkError(f"{where}: {self._arithmetic.codec.name} weights have no zero points")
+        if (zero or of_weights is not None) and any(self._places()):
+            scales = f"{self.input_format} and {self.weight_format}"
+            raise NetworkError(f"{where}: {self.datapath} with zero points needs one scale for both operands, found {scales}")
+
+    @property
+    def _zero_points(self) -> tuple[int, Array | None]:
+        """Of the input, and of the weights where they have any."""
+        of_weights = self.weight_zero_points
+        return self.input_format.zero_point, of_weights if of_weights is not None and of_weights.any() else None
 
     @property
     def multiplies(self) -> bool:
@@ -296,14 +342,20 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
         return min(self.input_format.scale, self.weight_format.scale)
 
     def _operand_ends(self) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Smallest and largest code of both operands as they enter the datapath, aligned to one scale where it wants that."""
+        """Smallest and largest of both operands as they enter a term, aligned to one scale where it wants that.
+
+        Where only differences count, the weights take all zero points and inputs are codes.
+        """
         x, w = self.input_format, self.weight_format
         x_places, w_places = self._places()
-        inputs = x.minimum << x_places, x.maximum << x_places
+        zero, of_weights = self._zero_points
+        least, most = (0, 0) if of_weights is None else (int(of_weights.min()), int(of_weights.max()))
+        kept = zero if self._arithmetic.shared_scale else 0
+        inputs = x.minimum - zero + kept << x_places, x.maximum - zero + kept << x_places
         if self._arithmetic.codec.uniform:
-            return inputs, (w.minimum << w_places, w.maximum << w_places)
-        most = self._arithmetic.codec.largest(self._weight_bits())
-        return inputs, (-most, most)
+            return inputs, (w.minimum - most + kept << w_places, w.maximum - least + kept << w_places)
+        largest = self._arithmetic.codec.largest(self._weight_bits())
+        return inputs, (-largest, largest)
 
     def _weight_bits(self) -> int:
         """Bits in which a weight is stored."""
@@ -351,7 +403,8 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
         if given != Value.of(given.shape, expected):
             raise NetworkError(f"layer {self.name}: expects its input in {expected}, layer {self.inputs[0]} gives {given}")
         shape = _window_shape(self, self.weights.shape, given.shape)
-        return Value(shape, self.accumulator_bits(), True, self.scale, is_sum=True)
+        due = self._arithmetic.linear and bool(self.input_format.zero_point)
+        return Value(shape, self.accumulator_bits(), True, self.scale, is_sum=True, constant_due=due)
 
     def run(self, engine: Engine, *codes: Array, threads: int | None = None) -> Run:
         return self.prepared(engine)(codes[0], threads)
@@ -368,21 +421,14 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
         return run
 
     def prepared_into(
-        self, affine: IntegerAffine, then: FixedFormat | None, engine: Engine
+        self, narrowing: IntegerAffine | IntegerRescale, then: FixedFormat | None, engine: Engine
     ) -> Callable[[Array, int | None], tuple[Run, Run]]:
-        """This layer and the affine that alone reads it as one, and the clamp to `then` of the ReLU that alone reads that.
+        """This layer and what narrows its sums as one, and the clamp to `then` of the ReLU that alone reads that.
 
         Same numbers as one after the other; the sums never leave the cache, so that the first run has no values.
         """
         enter = self._entry()
-        both = engine.prepare_window_affine(
-            self._prepared(engine),
-            *affine.constants(len(self.weights)),
-            output=affine.output,
-            rounding=affine.rounding,
-            output_overflow=affine.overflow,
-            then=then,
-        )
+        both = narrowing.behind(self._prepared(engine), engine, len(self.weights), then)
 
         def run(codes: Array, threads: int | None) -> tuple[Run, Run]:
             found = both(enter(codes), threads=threads)
@@ -408,6 +454,8 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
             _shift_up(self.weights, self._places()[1]),
             arithmetic=self._arithmetic.name if self.multiplier is None else "mac",
             products=None if self.multiplier is None else self.multiplier.by_bytes(*self._formats()),
+            zero_point=self.input_format.zero_point,
+            weight_zero_points=self.weight_zero_points,
             accumulator_bits=self.accumulator.bits,
             overflow=self.accumulator.overflow,
             **_moves(self),
@@ -427,7 +475,7 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
         )
         operand_bits = self.operand_bits()
         return Bill(
-            hardware=record.bill(work.taps, operand_bits, output.bits, work.window),
+            hardware=record.bill(work.taps, operand_bits, output.bits, work.window) + self._corrections(output, inputs[0]),
             paper=record.paper_bill(work.taps, operand_bits),
             weights=Operand(self.weights.size, self._weight_bits()),
             work=work,
@@ -438,8 +486,33 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
             multiplier=self.multiplier.price if self.multiplier else None,
         )
 
+    def _corrections(self, output: Value, given: Value) -> OpCounts:
+        """What it takes to subtract the weights' zero points from sums of products of codes: zero point times sum of inputs.
+
+        The sum of the inputs runs beside the products, one addition a word. Weights that fit their width as signed codes
+        without zero points are stored so.
+        """
+        of_weights = self._zero_points[1]
+        if of_weights is None or not self._arithmetic.linear:
+            return OpCounts()
+        plain, end = self._plain_weights(), 1 << (self.weight_format.bits - 1)
+        if not stands_in(plain) and -end <= plain.min() and plain.max() < end:
+            return OpCounts()
+        window = self.weights[0].size
+        low, high = (window * code for code in (self.input_format.minimum, self.input_format.maximum))
+        sum_bits = bits_for(low, high, signed=self.input_format.signed)
+        outputs = output.words // len(self.weights) * int(np.count_nonzero(of_weights))
+        multiplication = "mul", max(sum_bits, self.weight_format.bits)
+        return OpCounts({("add", sum_bits): given.words, multiplication: outputs, ("sub", output.bits): outputs})
+
+    def _plain_weights(self) -> Array:
+        """Weights less their zero points; those that stand for weights that nobody knows, as they are."""
+        of_weights = self._zero_points[1]
+        known = of_weights is not None and not stands_in(self.weights)
+        return less_zero_points(self.weights, of_weights) if known else self.weights
+
     def _nonzero(self) -> tuple[tuple[int, int], ...]:
-        return self.nonzero or (_nonzero(self.weights) if _skips_zeros(self._arithmetic) else ())
+        return self.nonzero or (_nonzero(self._plain_weights()) if _skips_zeros(self._arithmetic) else ())
 
 
 def _skips_zeros(arithmetic: Arithmetic) -> bool:

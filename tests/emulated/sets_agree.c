@@ -82,9 +82,32 @@ static Geometry random_layer(void) {
 
 static const int64_t LOW[] = {-128, 0, -32768, 0}, HIGH[] = {127, 255, 32767, 65535};
 
-/* Sums, and codes of them where an affine may follow, in every way of a register; with products those of a multiplier's table. */
+static const ZeroPoints NO_ZERO_POINTS;
+
+/* Zero points of codes of bytes, as an arithmetic takes them: what is compared has those of padded taps alone. */
+static ZeroPoints random_zero_points(const Geometry *g, Arithmetic arithmetic, Type type, Type weights_type) {
+    ZeroPoints zeros = {.outside = draw(LOW[type], HIGH[type])};
+    if (arithmetic != MAC) return zeros;
+    zeros.x = zeros.outside;
+    int32_t *of_weights = exactly(g->outputs, sizeof(*of_weights));
+    for (int64_t o = 0; o < g->outputs; o++) of_weights[o] = (int32_t)draw(LOW[weights_type], HIGH[weights_type]);
+    zeros.weights = of_weights;
+    return zeros;
+}
+
+/* A rescaling to codes of a byte, whose biases are none, for sums fit 32 bits with nothing to spare. */
+static Rescale random_rescale(int64_t outputs) {
+    int32_t *bias = exactly(outputs, 4), *multiplier = exactly(outputs, 4), *shift = exactly(outputs, 4);
+    float *factor = exactly(outputs, 4);
+    for (int64_t o = 0; o < outputs; o++) {
+        bias[o] = 0, multiplier[o] = (int32_t)draw(1 << 30, INT32_MAX), shift[o] = -(int32_t)draw(0, 20), factor[o] = 0;
+    }
+    return (Rescale){DOUBLING, bias, multiplier, shift, factor, 1, (int32_t)draw(-128, 127), {S8, SATURATE, 8, 1, -128, 127, -100, 127}};
+}
+
+/* Sums, and codes of them where an affine or a rescaling may follow, in every way of a register; with products those of a multiplier's table. */
 static void check_codes(const Kernels *set, const Kernels *portable, const Geometry *g, Arithmetic arithmetic, const int32_t *products,
-                        Type type, Type weights_type) {
+                        Type type, Type weights_type, const ZeroPoints *zeros) {
     const int64_t taps = taps_of(g), pixels = pixels_of(g), count = pixels * g->outputs;
     void *x = random_codes(type, g->images * g->height * g->width * g->channels), *w = random_codes(weights_type, g->outputs * taps);
     int64_t *low = exactly(g->outputs, 8), *high = exactly(g->outputs, 8), lowest = 0, highest = 0;
@@ -94,6 +117,7 @@ static void check_codes(const Kernels *set, const Kernels *portable, const Geome
     compare("bounds", set->name, set_low, low, g->outputs * 8, g);
     compare("bounds", set->name, set_high, high, g->outputs * 8, g);
     for (int64_t o = 0; products && o < g->outputs; o++) low[o] = INT16_MIN * taps, high[o] = INT16_MAX * taps;
+    for (int64_t o = 0; zeros->weights && o < g->outputs; o++) low[o] = -255 * 255 * taps, high[o] = 255 * 255 * taps;
     uint8_t *ordered = exactly(g->outputs, 1);
     double *multiplier = exactly(g->outputs, 8), *addend = exactly(g->outputs, 8);
     for (int64_t o = 0; o < g->outputs; o++) {
@@ -107,21 +131,66 @@ static void check_codes(const Kernels *set, const Kernels *portable, const Geome
         epilogue.narrow = narrow, epilogue.y_bytes = y_bytes;
         for (int64_t o = 0; o < g->outputs; o++) ordered[o] = low[o] < epilogue.low || high[o] > epilogue.high;
         if (highest > 0 && overflow == SATURATE) epilogue.ordered = ordered;
-        for (int fused = 0; fused <= (narrow && overflow != WRAP && !epilogue.ordered); fused++) {
+        const Rescale rescale = random_rescale(g->outputs);
+        for (int fused = 0; fused <= 2 * (narrow && !epilogue.ordered); fused++) {
+            if (fused == 1 && overflow == WRAP) continue;
             Affine affine = {multiplier, addend, (int)draw(0, 1), {U8, SATURATE, 8, 0, INT32_MIN, 255, 0, 200}};
-            if (fused) epilogue.affine = &affine, epilogue.y_bytes = 1;
-            char *found = exactly(count, epilogue.y_bytes), *expected = exactly(count, epilogue.y_bytes);
+            epilogue.affine = fused == 1 ? &affine : NULL;
+            epilogue.rescale = fused == 2 ? &rescale : NULL;
+            epilogue.y_bytes = fused == 1 ? 1 : fused ? 4 : y_bytes;
+            const int bytes = fused ? 1 : y_bytes;
+            char *found = exactly(count, bytes), *expected = exactly(count, bytes);
             Stats stats[4];
-            window_codes(portable, arithmetic, products, g, type, x, LOW[type], HIGH[type], weights_type, w, &epilogue, expected, 1,
+            window_codes(portable, arithmetic, products, g, type, x, LOW[type], HIGH[type], weights_type, w, zeros, &epilogue, expected, 1,
                          stats, stats + 1);
-            window_codes(set, arithmetic, products, g, type, x, LOW[type], HIGH[type], weights_type, w, &epilogue, found, 1, stats + 2,
+            window_codes(set, arithmetic, products, g, type, x, LOW[type], HIGH[type], weights_type, w, zeros, &epilogue, found, 1, stats + 2,
                          stats + 3);
-            compare(fused ? "codes" : "sums", set->name, found, expected, count * epilogue.y_bytes, g);
+            compare(fused ? "codes" : "sums", set->name, found, expected, count * bytes, g);
             compare("what was seen", set->name, stats + 2, stats, sizeof(Stats) * (fused ? 2 : 1), g);
             free(found), free(expected);
         }
+        free((void *)rescale.bias), free((void *)rescale.multiplier), free((void *)rescale.shift), free((void *)rescale.factor);
     }
     free(x), free(w), free(low), free(high), free(set_low), free(set_high), free(ordered), free(multiplier), free(addend);
+}
+
+/* Every formula on values of a type, and on the sum of two codes of a byte each. */
+static void check_rescaled(const Kernels *set, const Kernels *portable, const Geometry *g, Type type, Type other) {
+    const int64_t count = g->images * g->height * g->width * g->channels;
+    const Type first = type == S8 || type == U8 ? type : S32;
+    void *x = random_codes(first, count), *b = random_codes(other == S8 ? S8 : U8, count);
+    int32_t *constants = exactly(3 * g->channels, 4);
+    float *factor = exactly(g->channels, 4);
+    char *found = exactly(count, 1), *expected = exactly(count, 1);
+    Stats stats[4];
+    int beyond[2];
+    for (Formula formula = SHIFT_HALF_EVEN; formula <= DIVIDE_AWAY; formula++) {
+        for (int64_t i = 0; i < g->channels; i++) {
+            constants[i] = (int32_t)draw(-1000, 1000);
+            constants[g->channels + i] = formula == DIVIDE_AWAY ? (int32_t)draw(1, 1000) : (int32_t)(next_random() >> 33);
+            constants[2 * g->channels + i] = formula == DOUBLING ? (int32_t)draw(-31, 8) : (int32_t)draw(2, 62);
+            factor[i] = (float)draw(-1000, 1000) / 65536;
+        }
+        const Codes codes = {S8, SATURATE, 8, 1, -128, 127, -100, 120};
+        const Rescale r = {formula, constants, constants + g->channels, constants + 2 * g->channels, factor, 0.7f, 3, codes};
+        rescale_codes(portable, first, x, count, g->channels, &r, expected, 1, stats, beyond);
+        rescale_codes(set, first, x, count, g->channels, &r, found, 1, stats + 1, beyond + 1);
+        compare("rescaled values", set->name, found, expected, count, g);
+        compare("what rescaling saw", set->name, stats + 1, stats, sizeof(Stats), g);
+        compare("whether sums left 32 bits", set->name, beyond + 1, beyond, sizeof(int), g);
+        if (first == S32 || formula == DIVIDE_AWAY) continue;
+        RescaledAdd add = {.formula = formula, .zero_points = {5, -7}, .left = 20, .zero_point = 3, .codes = codes};
+        for (int i = 0; i < 3; i++) {
+            add.multiplier[i] = (int32_t)(next_random() >> 33);
+            add.shift[i] = formula == DOUBLING ? (int32_t)draw(-31, 0) : (int32_t)draw(20, 60);
+            add.factor[i] = (float)draw(1, 1000) / 65536;
+        }
+        add_rescaled_codes(portable, first, x, other == S8 ? S8 : U8, b, count, &add, expected, 1, stats + 2);
+        add_rescaled_codes(set, first, x, other == S8 ? S8 : U8, b, count, &add, found, 1, stats + 3);
+        compare("rescaled sums", set->name, found, expected, count, g);
+        compare("what rescaled sums saw", set->name, stats + 3, stats + 2, sizeof(Stats), g);
+    }
+    free(x), free(b), free(constants), free(factor), free(found), free(expected);
 }
 
 static void check_elementwise(const Kernels *set, const Kernels *portable, const Geometry *g, Type type, Type other) {
@@ -183,8 +252,12 @@ static void check_layer(const Kernels *const *sets, int count) {
     int32_t *products = exactly(PRODUCTS, sizeof(*products));
     for (int i = 0; i < PRODUCTS; i++) products[i] = (int16_t)next_random();
     for (int i = 0; i < count - 1; i++) {
-        check_codes(sets[i], sets[count - 1], &g, arithmetic, NULL, type, other);
-        check_codes(sets[i], sets[count - 1], &g, MAC, products, type % 2, other % 2);
+        check_codes(sets[i], sets[count - 1], &g, arithmetic, NULL, type, other, &NO_ZERO_POINTS);
+        check_codes(sets[i], sets[count - 1], &g, MAC, products, type % 2, other % 2, &NO_ZERO_POINTS);
+        const Arithmetic moved = arithmetic == XNOR ? MAC : arithmetic;
+        const ZeroPoints zeros = random_zero_points(&g, moved, type % 2, other % 2);
+        check_codes(sets[i], sets[count - 1], &g, moved, NULL, type % 2, other % 2, &zeros);
+        free((void *)zeros.weights);
         Geometry pool = g; /* every window meets the image */
         pool.groups = pool.dilation_height = pool.dilation_width = 1, pool.outputs = g.channels;
         pool.kernel_height = smaller(g.kernel_height, g.height), pool.kernel_width = smaller(g.kernel_width, g.width);
@@ -192,6 +265,7 @@ static void check_layer(const Kernels *const *sets, int count) {
         pool.out_height = (g.height + 2 * pool.padding_height - pool.kernel_height) / g.stride_height + 1;
         pool.out_width = (g.width + 2 * pool.padding_width - pool.kernel_width) / g.stride_width + 1;
         check_elementwise(sets[i], sets[count - 1], &pool, type, other);
+        check_rescaled(sets[i], sets[count - 1], &pool, type, other);
         check_floats(sets[i], sets[count - 1], &g);
     }
     free(products);

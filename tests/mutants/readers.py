@@ -30,7 +30,7 @@ CHANGES = {
                 "kept = np.where(step.indices == ZERO, ZERO, before.indices[step.indices])",
                 "kept = before.indices[step.indices]",
             ),
-            ("taken[(slice(None),) * (self.axis + 1) + (self.indices == ZERO,)] = 0", "pass"),
+            ("taken[(slice(None),) * (self.axis + 1) + (self.indices == ZERO,)] = zero", "pass"),
             ("regular = step > 0 and bool((np.diff(self.indices) == step).all())", "regular = step > 0"),
         ),
     ),

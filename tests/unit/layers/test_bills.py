@@ -6,6 +6,7 @@ the vector unit gives 32 words (2 channels of 4 x 4) or, pooled by two, 8.
 
 import re
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -35,6 +36,7 @@ from addersim.layers.affine import fixed_multiplier
 from addersim.layers.base import Value
 from addersim.layers.falling import reciprocal, reciprocal_root
 from addersim.layers.pieces import Pieces
+from addersim.program import Program
 from addersim.quantization.rules import Quantization
 from addersim.trace import Operand
 
@@ -87,6 +89,63 @@ WINDOWS = [
     ("wide weights", "mac", u(4), S8, EXACT, "mul8=128 add15=128", "add8=128 mul8=128", 8, 15),
     ("wide inputs", "mac", U8, s(4), EXACT, "mul8=128 add15=128", "add8=128 mul8=128", 8, 15),
 ]
+
+
+def z(form, zero_point):
+    return FixedFormat(form.bits, form.signed, form.scale, zero_point)
+
+
+ZERO_POINTS = [
+    # what, datapath, input, weights' format, all weights, their zero points, hardware, whether a constant is due
+    # codes of -128..127 stand for 0..255: 8 x 255 x 128, as unsigned ones
+    ("input at its end", "mac", z(S8, -128), S8, 0, None, "mul8=128 add19=128", True),
+    # -3..252: 8 x 252 x 128 = 258,048
+    ("input", "mac", z(U8, 3), S8, 0, None, "mul8=128 add19=128", True),
+    # -200..255: 8 x 255 x 255 = 520,200; sums of 8 inputs, 2040, have 11 bits: 2 x 3 x 3 additions, and 4 pixels of 3 filters
+    # whose zero point is not zero are corrected
+    ("weights", "mac", U8, U8, 0, (100, 0, 7, 200), "mul8=128 add20=128 add11=18 mul11=12 sub20=12", False),
+    ("both", "mac", z(U8, 3), U8, 0, (100, 0, 7, 200), "mul8=128 add20=128 add11=18 mul11=12 sub20=12", True),
+    # codes of 128 less 128 are stored as signed zeros
+    ("weights that fit", "mac", U8, U8, 128, (128, 128, 128, 128), "mul8=128 add19=128", False),
+    # a difference of two codes of one format is that of their values
+    ("differences", "l1-2a", z(S8, 5), S8, 0, (5, 5, 5, 5), "sub8=256 mux8=128 sub12=128", False),
+    # weights less 128, -256..-1, beside inputs of -128..127: 9 bits; 8 x 383
+    ("far apart", "l1-2a", z(S8, -128), S8, 0, None, "sub9=256 mux9=128 sub13=128", False),
+    ("few values", "ternary", z(U8, 3), s(2), 1, None, "mux8=128 xor8=128 add12=128", True),
+]
+
+
+@pytest.mark.parametrize("row", ZERO_POINTS, ids=lambda row: row[0])
+def test_windows_with_zero_points(row):
+    _, datapath, x, w, weight, of_weights, hardware, due = row
+    of_weights = None if of_weights is None else np.array(of_weights, np.int32)
+    layer, given = window(datapath, x, w, weight=weight, weight_zero_points=of_weights), Value.of((2, 3, 3), x)
+    same(bill_of(layer, given).hardware, hardware)
+    assert layer.value(given).constant_due == due
+
+
+def test_a_constant_that_is_due_is_free_where_one_is_added_anyway():
+    """Sums of 4 filters and 4 pixels in 19 bits: 16 additions where nothing else is added."""
+    sums = window("mac", z(U8, 3), S8).value(Value.of((2, 3, 3), z(U8, 3)))
+    for addend, due, free in ((0, "add19=16", ""), (9, "add19=16", "add19=16")):
+        layer = IntegerAffine(
+            name="a", inputs=("w",), twin=None, multiplier=np.ones(1, np.int32), addend=np.array([addend]),
+            shift=np.zeros(1, np.uint8), multiplier_bits=16, output=S8, rounding="half-even", overflow="saturate",
+        )  # fmt: skip
+        same(bill_of(layer, sums).hardware, due)
+        same(bill_of(layer, sums._replace(constant_due=False)).hardware, free)
+    relu = IntegerRelu(name="r", inputs=("w",), twin=None, output=u(16))
+    same(bill_of(relu, sums).hardware, "cmp19=16 mux19=16 add19=16")
+
+
+def test_scores_whose_constant_is_due_are_billed_its_addition():
+    layer = msgspec.structs.replace(window("mac", z(U8, 3), S8, shape=(4, 1, 1, 2)), inputs=("input",))
+    for last, added in ((z(U8, 3), "mul8=8 add17=12"), (U8, "mul8=8 add17=8")):
+        program = Program(
+            name="p", input_shape=(2,), mean=(0.0,), std=(1.0,), input=last, rounding="half-even",
+            layers=(msgspec.structs.replace(layer, input_format=last),),
+        )  # fmt: skip
+        same(program.trace().layers[0].operations, added)
 
 
 CODED = [

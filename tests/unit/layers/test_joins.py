@@ -53,7 +53,7 @@ def test_values_that_do_not_fit_are_refused():
     with pytest.raises(NetworkError, match="^layer j: reads 1 values; a concat layer reads at least 2$"):
         Concat(name="j", inputs=("a",))
     one, half = (Value.of((2,), FixedFormat(8, True, scale)) for scale in (1.0, 0.5))
-    with pytest.raises(NetworkError, match=r"^layer j: joins fx8.1 into fx8.0; all must have one scale$"):
+    with pytest.raises(NetworkError, match=r"^layer j: joins fx8.1 into fx8.0; all must have one scale and one zero point$"):
         concat(FixedFormat(8)).value(one, half)
 
 
