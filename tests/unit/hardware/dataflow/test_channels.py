@@ -32,7 +32,7 @@ def test_cycles_of_accesses_and_of_words():
 
 
 def test_words_that_pass_the_first_time_and_again():
-    """Whole: DRAM delivers them once; tile by tile: each time; kept: never. The second level reads all, and writes what comes."""
+    """DRAM delivers words once where whole, each time where tile by tile, never where kept; the second level all."""
     dram, l2 = channels(with_l2(2))
     for most, first, again in ((10, 10, 0), (ALL, 10, 10), (0, 0, 0)):
         assert tuple(map(int, dram.passing(10, most))) == (first, again)
