@@ -171,7 +171,7 @@ CHANGES = {
         ),
     ),
     "hardware/dataflow/channels.py": (
-        "unit/hardware/test_second_level.py",
+        f"{DATAFLOW}/test_channels.py",
         (
             ("(words + first, words + again)", "(first, again)"),
             ("for words in (one.reads, one.writes)) / self.rate", "for words in (one.reads,)) / self.rate"),
