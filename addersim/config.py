@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -147,7 +147,7 @@ def find_file(
     what: str,
     error: type[AddersimError] = ConfigError,
     others: str = "",
-    more: Iterable[str] = (),
+    more: Callable[[], Iterable[str]] = tuple,
 ) -> tuple[Path, bool]:
     """Path of a bundled data file by its name, or of a user's file; and whether it is bundled.
 
@@ -156,13 +156,14 @@ def find_file(
     name, folder, suffix, what
         As in `resolve_text`.
     error, others, more
-        What is raised where there is neither; what else has a name, in words for its message, and those names.
+        What is raised where there is neither; what else has a name, in words for its message, and what
+        gives those names.
     """
     known = bundled_names(folder, suffix)
     if isinstance(name, str) and name in known:
         return _DATA / folder / f"{name}{suffix}", True
     if os.fspath(name) != STANDARD and not os.path.lexists(name):
-        near = did_you_mean(os.fspath(name), (*known, *more))
+        near = did_you_mean(os.fspath(name), (*known, *more()))
         raise error(f"{what} {shown(os.fspath(name))}: neither a bundled name ({', '.join(known)}) nor a file{others}{near}")
     return Path(name), False
 

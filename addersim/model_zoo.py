@@ -85,7 +85,7 @@ def load(name: str | os.PathLike[str], *, countable: bool = False) -> Network | 
     )
     path = Path(name)
     if path.suffix.lower() not in _READERS:  # a file for sure, whose reader says what is amiss with it
-        path, _ = find_file(name, "networks", ".npz", "network", NetworkError, more, architectures())
+        path, _ = find_file(name, "networks", ".npz", "network", NetworkError, more, architectures)
     kind = file_kind(path)
     return _lowered(path, countable=True) if countable and kind == ".onnx" else _READERS[kind](path)
 
