@@ -298,7 +298,13 @@ def test_our_own_programs_run_under_any_rule(rule):
     gain = np.abs(first.multiplier / 2.0**first.shift)
     found = under[first.name].values - exact.clip(first.output.minimum, first.output.maximum)
     assert (np.abs(found) <= slack + gain / 2).all()
-    assert simulate(program, pixels, rounding=rule).trace.layers[-1].observed is not None
+    seen = [layer.observed for layer in simulate(program, pixels, rounding=rule).trace.layers]
+    streamed = dict(changed.runs(pixels, stream=True))
+    assert seen == [under[layer.name].observed for layer in program.layers]
+    for name, run in streamed.items():
+        if run.values is not None:
+            np.testing.assert_array_equal(run.values, under[name].values, err_msg=name)
+    assert streamed["stem_norm"].values is None  # its ReLU, which changes nothing, runs with it
 
 
 def test_a_constant_channel_stays_constant_under_a_rule():
