@@ -362,3 +362,14 @@ def test_shares_are_billed_and_refuse_what_no_framework_has():
     ):  # fmt: skip
         with pytest.raises(NetworkError, match="^" + re.escape(message)):
             layer.checked_value(value)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("stream", [False, True])
+def test_sums_that_leave_32_bits_with_their_bias_name_their_layer(engine, stream):
+    program = zero_point_program()
+    last = program.layers[-1]
+    layers = (*program.layers[:-1], msgspec.structs.replace(last, bias=np.full(5, 2**31 - 1)))
+    x = np.random.default_rng(8).integers(0, 256, (9, 3, 8, 8), dtype=np.uint8)
+    with pytest.raises(NetworkError, match=r"^layer scores: values: with their bias \d+..\d+, beyond the 32 bits that a requ"):
+        list(msgspec.structs.replace(program, layers=layers).runs(x, engine, stream=stream))
