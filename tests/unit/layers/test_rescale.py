@@ -373,3 +373,12 @@ def test_sums_that_leave_32_bits_with_their_bias_name_their_layer(engine, stream
     x = np.random.default_rng(8).integers(0, 256, (9, 3, 8, 8), dtype=np.uint8)
     with pytest.raises(NetworkError, match=r"^layer scores: values: with their bias \d+..\d+, beyond the 32 bits that a requ"):
         list(msgspec.structs.replace(program, layers=layers).runs(x, engine, stream=stream))
+
+
+def test_dense_layers_follow_the_rule_that_their_framework_has_for_them():
+    """TensorFlow Lite rounds the sums of convolutions twice and those of fully connected layers once."""
+    program, _ = own_program()
+    for whole in (zero_point_program("ort"), program):
+        rules = {one.name: one.rule for one in whole.with_rounding("tflite").layers if isinstance(one, IntegerRescale)}
+        assert {rules.popitem()[1]} == {"tosa"}
+        assert set(rules.values()) == {"tflite"}
