@@ -32,6 +32,7 @@ from tests.unit.networks import images, residual
 ENGINES = (kernels, reference)
 HALVES = FixedFormat(8, scale=0.5, zero_point=-3)
 OUT = FixedFormat(8, scale=0.25, zero_point=-128)
+SHARES = FixedFormat(8, scale=2**-8, zero_point=-128)
 
 
 def rescale(bias=(0,), scale=(0.5,), rule="tflite", output=OUT, **fields):
@@ -162,7 +163,7 @@ def test_means_are_billed_by_hand():
 
 
 def zero_point_program(rule="tflite"):
-    """Two windows that meet in a sum, a maximum, a join, a mean and a dense layer, each with zero points."""
+    """Two windows that meet in a sum, a maximum, a join, a mean, a dense layer and shares, all with zero points."""
     random = np.random.default_rng(7)
     given = FixedFormat(8, False, 0.02, 113)
     inner, joined = FixedFormat(8, scale=0.1, zero_point=-128), FixedFormat(8, scale=0.11, zero_point=4)
@@ -195,6 +196,9 @@ def zero_point_program(rule="tflite"):
         IntegerMove(name="f", inputs=("a",), **whole),
         window("d", "f", joined, (5, 1, 1, 12), weight_zero_points=np.array([3, 0, -128, 5, 127], np.int32)),
         narrowed("scores", "d", FixedFormat(8, scale=0.2, zero_point=11), 5),
+        IntegerRuleSoftmax(
+            name="shares", inputs=("scores",), twin=None, source=FixedFormat(8, scale=0.2, zero_point=11), output=SHARES
+        ),
     )
     return Program(
         name="zero-points", input_shape=(3, 8, 8), mean=(0.0,), std=(1.0,), input=given, rounding="half-even", layers=layers,
@@ -330,9 +334,6 @@ def test_a_rule_that_is_none_is_refused():
         simulate(program, pixels, rounding="none")
 
 
-SHARES = FixedFormat(8, scale=2**-8, zero_point=-128)
-
-
 def shares(source=FixedFormat(8, scale=0.1, zero_point=17), output=SHARES, **fields):  # noqa: B008  # frozen
     return IntegerRuleSoftmax(name="p", inputs=("x",), twin=None, source=source, output=output, **fields)
 
@@ -368,8 +369,8 @@ def test_shares_are_billed_and_refuse_what_no_framework_has():
 @pytest.mark.parametrize("stream", [False, True])
 def test_sums_that_leave_32_bits_with_their_bias_name_their_layer(engine, stream):
     program = zero_point_program()
-    last = program.layers[-1]
-    layers = (*program.layers[:-1], msgspec.structs.replace(last, bias=np.full(5, 2**31 - 1)))
+    *first, last, shares = program.layers
+    layers = (*first, msgspec.structs.replace(last, bias=np.full(5, 2**31 - 1)), shares)
     x = np.random.default_rng(8).integers(0, 256, (9, 3, 8, 8), dtype=np.uint8)
     with pytest.raises(NetworkError, match=r"^layer scores: values: with their bias \d+..\d+, beyond the 32 bits that a requ"):
         list(msgspec.structs.replace(program, layers=layers).runs(x, engine, stream=stream))
