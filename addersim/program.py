@@ -118,8 +118,17 @@ def _runs_with(before: AnyIntegerLayer, layer: AnyIntegerLayer) -> bool:
     """Whether the kernels have a layer together with the one that it alone reads."""
     if isinstance(before, IntegerWindow):
         return isinstance(layer, IntegerAffine | IntegerRescale)
-    plain = isinstance(layer, IntegerRelu) and layer.maximum is None  # they saturate at a format's end only
-    return plain and isinstance(before, IntegerAffine | IntegerAdd)
+    if not isinstance(layer, IntegerRelu) or layer.maximum is not None:  # they saturate at a format's end only
+        return False
+    if isinstance(before, IntegerRescale):
+        return _changes_nothing(layer, before.output)
+    return isinstance(before, IntegerAffine | IntegerAdd)
+
+
+def _changes_nothing(relu: IntegerRelu, given: FixedFormat) -> bool:
+    """Whether a ReLU gives codes of a format as they are: its clamp was that of their narrowing."""
+    held = relu.output
+    return held.dtype == given.dtype and held.minimum <= given.minimum and given.maximum <= held.maximum
 
 
 def _codes_of(held: FixedFormat, images: npt.NDArray[Any], where: str) -> npt.NDArray[Any]:

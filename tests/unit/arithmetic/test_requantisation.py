@@ -179,8 +179,13 @@ def test_means_round_as_each_framework_does():
     assert kernels.rescaled_mean(x, BYTE, "tflite", (1, 2), output=BYTE).values.ravel().tolist() == [-3, 3, 2]
     assert kernels.rescaled_mean(x, BYTE, "tosa", (1, 2), output=BYTE).values.ravel().tolist() == [-3, 3, 2]
     assert kernels.rescaled_mean(x, BYTE, "ort", (1, 2), output=BYTE).values.ravel().tolist() == [-2, 2, 2]
-    held, bias = mean_constants(RULES["tosa"], "pool", BYTE, BYTE, np.array([9]), np.array([9]))
-    assert (held.multiplier.item(), held.shift.item(), bias.item()) == (((2**30 + 1) << 4) // 9, 34, 0)
+
+
+def test_reciprocals_of_a_published_pool():
+    """TOSA reference model, its test of AVG_POOL2D over four elements: 2**30 + 1 and 32; nine by the formula."""
+    for count, multiplier, shift in ((4, 2**30 + 1, 32), (9, ((2**30 + 1) << 4) // 9, 34)):
+        held, bias = mean_constants(RULES["tosa"], "pool", BYTE, BYTE, np.array([count]), np.array([count]))
+        assert (held.multiplier.item(), held.shift.item(), bias.item()) == (multiplier, shift, 0)
 
 
 def test_padding_of_a_mean_stands_for_zero():
