@@ -17,6 +17,7 @@ from addersim.cli import (
     list_,
     lower,
     multiplier,
+    prove,
     report,
     search,
     simulate,
@@ -38,7 +39,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for verb in (demo, simulate, count, estimate, compare, sweep, search, report, lower, train, finetune, multiplier, check):
+verbs = (demo, simulate, prove, count, estimate, compare, sweep, search, report, lower, train, finetune, multiplier, check)
+for verb in verbs:
     app.command(verb.__name__.rpartition(".")[2])(verb.run)
 app.command("list")(list_.run)
 
