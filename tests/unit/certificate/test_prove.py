@@ -156,6 +156,16 @@ def test_a_relu_with_a_bound_and_a_clip_narrow_the_box_also_behind_a_join():
     assert found.witness.codes.tolist() == [[[0, 3]]]
 
 
+def test_a_relu_of_sums_is_followed_only_where_reachable():
+    """1 x 15 behind a ReLU that reads the register: 15 at most for any image; its format holds 0..63 all the same."""
+    first = window("first", "input", FixedFormat(4, False), [[[[1]]]])
+    relu = IntegerRelu(name="relu", inputs=("first",), twin=None, output=FixedFormat(6, False))
+    last = window("last", "relu", relu.output, [[[[2]]]])
+    program = program_of(first.input_format, first, relu, last)
+    assert [one.maximum for one in addersim.prove(program).layers] == [15, 126]
+    assert [one.maximum for one in addersim.prove(program, reachable=True).layers] == [15, 30]
+
+
 def test_where_zero_is_no_code_padding_may_reach_further():
     """Codes of 2..3 times -10, and a tap in the padding in its stead: the corner alone keeps the sum at 3."""
     form = FixedFormat(4)
