@@ -8,6 +8,8 @@ from addersim.arithmetic.fixed import FixedFormat as FixedFormat
 from addersim.arithmetic.multiplier import MultiplierTable as MultiplierTable
 from addersim.arithmetic.multiplier_files import load_multiplier as load_multiplier
 from addersim.arithmetic.ops import OpCounts as OpCounts
+from addersim.certificate.prove import Certificate as Certificate
+from addersim.certificate.prove import prove as prove
 from addersim.datasets.records import Images as Images
 from addersim.datasets.registry import load as _load_images
 from addersim.errors import AddersimError as AddersimError

@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any, TypeVar, get_origin
 
 import msgspec
@@ -113,7 +114,10 @@ def stands_in(values: np.ndarray[Any, Any]) -> bool:
 
 
 def save_record(path: str | Path, record: msgspec.Struct) -> None:
-    """Write a record to one compressed .npz: its arrays by dotted name, everything else as JSON text in ``header``."""
+    """Write a record to one compressed .npz: its arrays by number, everything else as JSON text in ``header``.
+
+    Codes of a byte each that 4 bits hold are stored two to a byte.
+    """
     text, arrays = _apart(record, compact=True)
     with write_atomically(path) as stream:
         np.savez_compressed(stream, allow_pickle=False, **{HEADER: np.array(text.decode())}, **arrays)
@@ -130,15 +134,25 @@ def record_digest(record: msgspec.Struct) -> str:
 
 
 def _apart(record: msgspec.Struct, compact: bool = False) -> tuple[bytes, dict[str, np.ndarray[Any, Any]]]:
-    """A record as JSON text, and the arrays that it names there; `compact`: one number may stand for an array."""
+    """A record as JSON text, and the arrays that it names there; `compact`: what is stored may be smaller than an array.
+
+    The name of an array is followed by the array's sizes where one number stands for it, and by ``int4`` or ``uint4`` and
+    its sizes where two codes are a byte.
+    """
     arrays: dict[str, np.ndarray[Any, Any]] = {}
 
     def hook(value: Any) -> Any:
-        if isinstance(value, np.ndarray):
-            name, alike = f"array{len(arrays)}", compact and stands_in(value)
-            arrays[name] = value[(slice(0, 1),) * value.ndim] if alike else value
-            return " ".join([name, *map(str, value.shape)]) if alike else name
-        raise TypeError(f"cannot store {type(value).__name__}")
+        if not isinstance(value, np.ndarray):
+            raise TypeError(f"cannot store {type(value).__name__}")
+        name, held, words = f"array{len(arrays)}", value, [*map(str, value.shape)]
+        if compact and stands_in(value):
+            held = value[(slice(0, 1),) * value.ndim]
+        elif compact and (kind := _half_byte(value)):
+            held, words = _packed(value), [kind, *words]
+        else:
+            words = []
+        arrays[name] = held
+        return " ".join([name, *words])
 
     tree = {type(record).__name__: msgspec.to_builtins(record, enc_hook=hook)}
     return msgspec.json.encode(tree), arrays
@@ -160,10 +174,12 @@ def load_record(path: str | Path, *kinds: type[Record]) -> Record:
         raise NetworkError(f"{where}: holds a {found}, expected a {' or '.join(one.__name__ for one in kinds)}")
 
     def hook(wanted: Any, name: Any) -> Any:
-        key, *sizes = name.split(" ") if isinstance(name, str) else [name]
+        key, *words = name.split(" ") if isinstance(name, str) else [name]
         if (get_origin(wanted) or wanted) is not np.ndarray or key not in arrays:
             raise ValueError(f"array {name!r} is missing")
-        return _whole(arrays[key], tuple(map(int, sizes))) if sizes else arrays[key]
+        if words and words[0] in _HALF_BYTES:
+            return _unpacked(arrays[key], words[0], tuple(map(int, words[1:])))
+        return _whole(arrays[key], tuple(map(int, words))) if words else arrays[key]
 
     with parsing(where, f"not a sound {found}", NetworkError):
         try:
@@ -176,6 +192,33 @@ def _whole(one: np.ndarray[Any, Any], sizes: tuple[int, ...]) -> np.ndarray[Any,
     if one.size != 1 or math.prod(sizes) * one.itemsize > MAX_FILE_BYTES:
         raise ValueError(f"sizes {sizes} of one number; at most {MAX_FILE_BYTES:,} bytes are read")
     return np.broadcast_to(one, sizes)
+
+
+_HALF_BYTES = MappingProxyType({"int4": (np.dtype(np.int8), -8, 7), "uint4": (np.dtype(np.uint8), 0, 15)})
+"""Types of codes that are stored two to a byte, the first in the lower half: that of their array, and their ends."""
+
+
+def _half_byte(values: np.ndarray[Any, Any]) -> str | None:
+    """The type of four bits that holds all of an array's codes; None where there is none, or nothing to gain."""
+    for kind, (dtype, low, high) in _HALF_BYTES.items():
+        if values.dtype == dtype and values.size > 1 and low <= values.min() and values.max() <= high:
+            return kind
+    return None
+
+
+def _packed(codes: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    halves = codes.reshape(-1).view(np.uint8) & 15
+    pairs = np.append(halves, np.zeros(halves.size % 2, np.uint8)).reshape(-1, 2)
+    return np.asarray(pairs[:, 0] | pairs[:, 1] << 4)
+
+
+def _unpacked(halves: np.ndarray[Any, Any], kind: str, sizes: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    number = math.prod(sizes)
+    if halves.dtype != np.uint8 or halves.ndim != 1 or min(sizes, default=1) < 0 or halves.size != -(-number // 2):
+        raise ValueError(f"{halves.dtype} {halves.shape} are no {kind} of sizes {sizes}; two are a byte")
+    dtype = _HALF_BYTES[kind][0]
+    codes = np.stack([halves << 4, halves], axis=1).reshape(-1)[:number].view(dtype) >> 4  # the sign comes along
+    return codes.reshape(sizes)
 
 
 def _read(path: str | Path) -> tuple[str, Any, dict[str, np.ndarray[Any, Any]]]:

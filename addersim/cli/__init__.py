@@ -19,6 +19,7 @@ from addersim.cli import (
     list_,
     lower,
     multiplier,
+    prove,
     report,
     search,
     simulate,
@@ -59,7 +60,8 @@ def _options(
     """What the command takes before a verb; its help is the app's."""
 
 
-for verb in (demo, simulate, count, estimate, compare, sweep, search, report, lower, train, finetune, multiplier, check):
+verbs = (demo, simulate, prove, count, estimate, compare, sweep, search, report, lower, train, finetune, multiplier, check)
+for verb in verbs:
     app.command(verb.__name__.rpartition(".")[2])(verb.run)
 app.command("compare-rounding")(compare_rounding.run)
 app.command("list")(list_.run)

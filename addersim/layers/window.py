@@ -334,6 +334,11 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
         return self._grid() ** self._arithmetic.degree
 
     @property
+    def geometry(self) -> Geometry:
+        """How it moves over an image."""
+        return Geometry((self.weights.shape[1], self.weights.shape[2]), **_moves(self))
+
+    @property
     def _arithmetic(self) -> Arithmetic:
         return DATAPATHS[self.datapath].arithmetic
 
@@ -382,6 +387,16 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
         (x_low, x_high), (w_low, w_high) = self._operand_ends()
         low, high = min(x_low, w_low), max(x_high, w_high)
         return bits_for(low, high, signed=low < 0)
+
+    def terms(self, codes: Array, weights: Array) -> Array:
+        """What taps add to the sum: int64, from codes of the input and of weights that broadcast against each other."""
+        x, w = codes.astype(np.int64), weights.astype(np.int64)
+        if self.multiplier is not None:
+            terms: Array = self.multiplier.by_bytes(*self._formats())[x & 255, w & 255]
+        else:
+            x_places, w_places = self._places()
+            terms = self._arithmetic.term(x << x_places, w << w_places)
+        return terms.astype(np.int64)
 
     def bits_bound(self) -> int:
         """Accumulator width that no input and no weights of these formats can overflow."""
@@ -470,7 +485,7 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
             window=height * width * channels,
             filters=filters // self.groups,
             groups=self.groups,
-            geometry=Geometry((height, width), **_moves(self)),
+            geometry=self.geometry,
             image=(rows, columns),
         )
         operand_bits = self.operand_bits()

@@ -33,6 +33,7 @@ FLOORS = {
     "layers": 3,
     "datasets": 3,
     "simulation": 4,
+    "certificate": 4,
     "quantization": 4,
     "pruning": 4,
     "hardware": 4,

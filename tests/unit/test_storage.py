@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import re
 import zipfile
 
 import msgspec
@@ -12,7 +13,7 @@ import addersim
 from addersim import Network, Program, Quantization, quantize
 from addersim.errors import NetworkError
 from addersim.model_zoo import load_network, load_network_or_program
-from addersim.storage import load_arrays, record_digest, write_atomically
+from addersim.storage import load_arrays, load_record, record_digest, save_record, write_atomically
 from tests.unit.networks import images, residual
 
 
@@ -331,3 +332,64 @@ def test_a_digest_tells_types_and_shapes_apart():
     others = (same.view(np.uint32), same.reshape(2, 2), same[::-1].copy())
     assert record_digest(Kept(same)) == record_digest(Kept(same.copy()))
     assert len({record_digest(Kept(one)) for one in (same, *others)}) == 4
+
+
+class Codes(msgspec.Struct):
+    array: np.ndarray
+
+
+@pytest.mark.parametrize(
+    ("array", "stored"),
+    [
+        (np.arange(-8, 8, dtype=np.int8).reshape(2, 2, 2, 2), (8,)),
+        (np.arange(15, dtype=np.uint8).reshape(3, 5), (8,)),
+        (np.asfortranarray(np.arange(-8, 7, dtype=np.int8).reshape(3, 5)), (8,)),
+        (np.array([7, -1], np.int8)[::-1], (1,)),
+        (np.array([-9, 0], np.int8), (2,)),
+        (np.array([8, 0], np.int8), (2,)),
+        (np.array([16, 0], np.uint8), (2,)),
+        (np.array([3], np.int8), (1,)),
+        (np.zeros((0, 3), np.int8), (0, 3)),
+        (np.array([3, 4], np.int16), (2,)),
+        (np.broadcast_to(np.int8(3), (4, 4)), (1, 1)),
+    ],
+    ids=str,
+)
+def test_codes_of_four_bits_are_two_to_a_byte_and_come_back_as_they_were(array, stored, tmp_path):
+    save_record(tmp_path / "codes.npz", Codes(array))
+    with np.load(tmp_path / "codes.npz", allow_pickle=False) as held:
+        assert held["array0"].shape == stored
+    again = load_record(tmp_path / "codes.npz", Codes).array
+    assert (again.dtype, again.shape) == (array.dtype, array.shape)
+    np.testing.assert_array_equal(again, array)
+
+
+def test_half_bytes_are_laid_out_as_documented(tmp_path):
+    save_record(tmp_path / "codes.npz", Codes(np.array([1, -2, 3], np.int8)))
+    with np.load(tmp_path / "codes.npz", allow_pickle=False) as held:
+        assert held["array0"].tolist() == [0xE1, 0x03]
+        assert msgspec.json.decode(held["header"].item()) == {"Codes": {"array": "array0 int4 3"}}
+
+
+def test_a_program_of_four_bits_is_smaller_and_the_same(network, tmp_path):
+    program = quantize(network, images(network), Quantization(weight_bits=4, activation_bits=4))
+    program.save(tmp_path / "program.npz")
+    again = Program.load(tmp_path / "program.npz")
+    assert record_digest(again) == record_digest(program)
+    assert np.array_equal(again.run(images(network)), program.run(images(network)))
+    window = next(layer for layer in program.layers if layer.name == "first")
+    with np.load(tmp_path / "program.npz", allow_pickle=False) as held:
+        header = held["header"].item()
+        (name,) = re.findall(r'"(array\d+) uint4 8 3 3 8"', header)
+        assert held[name].nbytes == window.weights.size // 2
+
+
+@pytest.mark.parametrize("sizes", ["int4 2 9", "int4 4 5", "int4 -2 -8", "uint4 16 2", "int5 2 8", "int4 2 x", "int4"])
+def test_sizes_that_half_bytes_do_not_have_are_refused(sizes, tmp_path):
+    path = tmp_path / "codes.npz"
+    save_record(path, Codes(np.arange(-8, 8, dtype=np.int8).reshape(2, 8)))
+    rewrite(path, header("int4 2 8", sizes))
+    with pytest.raises(NetworkError) as caught:
+        load_record(path, Codes)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 import addersim
-from addersim import compare, count, estimate, estimate_area, evaluate, load_images, load_network, quantize, simulate
+from addersim import compare, count, estimate, estimate_area, evaluate, load_images, load_network, prove, quantize, simulate
 from addersim.exploration.sweeps.study import Study
 from addersim.model_zoo import bundled_networks
 from addersim.tabular import MOST_LINES, WIDTH, Tabular, format_table
@@ -38,8 +38,9 @@ def swept(tmp_path_factory):
 @pytest.fixture(scope="module")
 def results(swept):
     images, network = load_images("fashion-mnist-2000", limit=8), load_network("lenet5-adder")
-    found = simulate(quantize(network, images.pixels), images.pixels, images.labels, network)
-    return [*results_of(found.trace, found), swept]
+    program = quantize(network, images.pixels)
+    found = simulate(program, images.pixels, images.labels, network)
+    return [*results_of(found.trace, found), swept, prove(program)]
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +51,9 @@ def dangerous(results, swept):
     named = renamed(trace, MARKUP)
     found = results_of(named, dataclasses.replace(simulation, network=MARKUP, trace=named))
     rows = tuple({**row, "network": MARKUP} for row in swept.rows)
+    certificate = next(one for one in results if isinstance(one, addersim.Certificate))
+    layers = tuple(dataclasses.replace(one, name=MARKUP) for one in certificate.layers)
+    found.append(dataclasses.replace(certificate, network=MARKUP, layers=layers))
     return [*found, dataclasses.replace(swept, rows=rows), *(dataclasses.replace(one, name=MARKUP) for one in found[3:4])]
 
 
@@ -61,13 +65,13 @@ def test_tables_of_bundled_networks_fit_a_terminal(name):
 
     pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     program = quantize(network, pixels)
-    for result in results_of(count(program), simulate(program, pixels, None, network)):
+    for result in [*results_of(count(program), simulate(program, pixels, None, network)), prove(program)]:
         assert max(map(len, str(result).splitlines())) <= WIDTH
 
 
 def test_every_result_prints_as_a_table_with_its_key_figures(results):
     kinds = {type(one).__name__ for one in results}
-    assert kinds == {"Trace", "Cost", "Area", "Result", "Comparison", "Simulation", "Sweep"}
+    assert kinds == {"Trace", "Cost", "Area", "Result", "Comparison", "Simulation", "Sweep", "Certificate"}
     for result in results:
         lines = str(result).splitlines()
         assert max(map(len, lines)) <= WIDTH
@@ -99,7 +103,7 @@ def test_html_has_the_cells_of_the_table(results):
 def test_plain_values_are_json_and_add_up_to_their_totals(results):
     for result in results:
         assert json.loads(json.dumps(result.to_dict(), allow_nan=False)) is not None
-    trace, cost, area, result, comparison, _, simulation, sweep = (one.to_dict() for one in results)
+    trace, cost, area, result, comparison, _, simulation, sweep, certificate = (one.to_dict() for one in results)
     assert sum(layer["taps"] for layer in trace["layers"]) == sum(trace["taps_by_datapath"].values()) == trace["taps"]
     for op, number in trace["operations"].items():
         assert sum(layer["operations"].get(op, 0) for layer in trace["layers"]) == number
@@ -112,11 +116,12 @@ def test_plain_values_are_json_and_add_up_to_their_totals(results):
     assert sum(part["area_um2"] for part in area["parts"]) == area["area_um2"]["total"]
     assert simulation["layers"][0]["observed"]["outputs"] > 0
     assert len(sweep["points"]) == 4
+    assert max(certificate["layers"][0]["filter_bits"]) == certificate["layers"][0]["bits"]
 
 
 def test_frames_have_a_row_a_layer_and_the_same_totals(results):
     pd = pytest.importorskip("pandas")
-    trace, cost, area, result, comparison, _, simulation, sweep = results
+    trace, cost, area, result, comparison, _, simulation, sweep, certificate = results
     for one in (trace, cost, result, simulation):
         frame = one.to_frame()
         assert isinstance(frame, pd.DataFrame)
@@ -126,6 +131,9 @@ def test_frames_have_a_row_a_layer_and_the_same_totals(results):
     assert cost.to_frame()["energy_pj"].sum() == cost.energy_pj
     assert area.to_frame()["area_um2"].sum() == area.area_um2
     assert list(comparison.to_frame()["name"]) == ["first", result.name]
+    proved = certificate.to_frame()
+    assert not any(isinstance(value, dict | list | tuple) for value in proved.to_numpy().ravel())
+    assert proved["bits"].max() == max(layer.bits for layer in certificate.layers)
     assert sweep.to_frame()["energy_pj"].tolist() == [row["energy_pj"] for row in sweep.rows]
 
 

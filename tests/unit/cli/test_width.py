@@ -27,6 +27,11 @@ VERBS = {
         *((name, "--data", "colour.npy", "--limit", "4") for name in NETWORKS[2:]),
         ("lenet5-conv", "--multiplier", "cut.toml", "--limit", "4"),
     ],
+    "prove": [
+        ("lenet5-adder", "--witness", "witnesses"),
+        ("resnet20-conv", "--data", "colour.npy"),
+        ("resnet20-adder", "--data", "colour.npy", "--reachable", "--accumulator", "12:wrap"),
+    ],
     "count": [*((name,) for name in NETWORKS), ("resnet20-adder", "--convention", "paper"), ("topology.csv",)],
     "estimate": [
         *((name,) for name in NETWORKS),

@@ -1,0 +1,1 @@
+"""Widths that no input overflows: `addersim.prove`, what it finds, and the inputs that show it."""
