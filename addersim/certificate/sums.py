@@ -108,7 +108,7 @@ def window_sums(layer: IntegerWindow, box: Box, image: tuple[int, ...]) -> Sums:
     step = max(1, _TOGETHER // taps)
     for first in range(0, filters, step):
         some = np.arange(first, min(first + step, filters))
-        outside = layer.terms(padding, layer.weights[some])
+        outside = layer.terms(padding, layer.operand_weights(some))
         for end, (inside, sign) in enumerate(zip(ends_of(some), (1, -1), strict=True)):
             met = (position.met(inside, outside).reshape(len(some), taps) for position in where)
             ends = np.array([_least(sign * terms) for terms in met])
@@ -126,7 +126,7 @@ def _least(terms: Array) -> tuple[Array, Array]:
 
 def extreme_path(layer: IntegerWindow, box: Box, position: Position, filter_: int, end: End) -> Path:
     """The inputs of one filter's window whose every running sum is as far to one end as any input takes it."""
-    weights, padding = layer.weights[[filter_]], padding_code(layer)
+    weights, padding = layer.operand_weights(np.array([filter_])), padding_code(layer)
     sign = 1 if end == "minimum" else -1
     first, *others = _candidates(layer, *box.of(_channels(layer, np.array([filter_]))), weights)
     found, best = np.broadcast_to(first, weights.shape), sign * layer.terms(first, weights)
@@ -148,10 +148,10 @@ class _TermEnds:
             self._tables = _term_ends(layer, ranges[0], ranges[1], weights)
 
     def __call__(self, filters: Array) -> tuple[Array, Array]:
-        weights, channels = self._layer.weights[filters], _channels(self._layer, filters)
+        weights, channels = self._layer.operand_weights(filters), _channels(self._layer, filters)
         if self._layer.multiplier is None:
             return _term_ends(self._layer, *self._box.of(channels), weights)
-        row, column = weights.astype(np.int64) - self._layer.weight_format.minimum, self._range.reshape(-1)[channels]
+        row, column = weights - self._layer.weight_format.minimum, self._range.reshape(-1)[channels]
         return self._tables[0][row, column], self._tables[1][row, column]
 
 

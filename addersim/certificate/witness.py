@@ -81,9 +81,11 @@ class Witness:
 
     def run(self, layer: IntegerWindow, accumulator: Accumulator, engine: Engine = kernels) -> tuple[int, bool]:
         """The sum that the filter's register holds at the end, and whether it overflowed, on the kernels."""
+        of_weights = layer.weight_zero_points
         alone = msgspec.structs.replace(
             layer,
             weights=layer.weights[[self.filter]],
+            weight_zero_points=None if of_weights is None else of_weights[[self.filter]],
             accumulator=accumulator,
             stride=(2, 2),  # a patch in the padding alone would have a second window, one further
             padding=self.near_padding,

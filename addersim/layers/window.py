@@ -388,9 +388,15 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
         low, high = min(x_low, w_low), max(x_high, w_high)
         return bits_for(low, high, signed=low < 0)
 
+    def operand_weights(self, filters: Array) -> Array:
+        """Weights of some filters as they enter the datapath, less their zero points: int64."""
+        of_weights = self._zero_points[1]
+        weights: Array = self.weights[filters].astype(np.int64)
+        return weights if of_weights is None else weights - of_weights[filters][:, None, None, None]
+
     def terms(self, codes: Array, weights: Array) -> Array:
-        """What taps add to the sum: int64, from codes of the input and of weights that broadcast against each other."""
-        x, w = codes.astype(np.int64), weights.astype(np.int64)
+        """What taps add to the sum: int64, from codes of the input and `operand_weights` that broadcast against each other."""
+        x, w = codes.astype(np.int64) - self.input_format.zero_point, weights
         if self.multiplier is not None:
             terms: Array = self.multiplier.by_bytes(*self._formats())[x & 255, w & 255]
         else:

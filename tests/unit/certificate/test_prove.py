@@ -145,6 +145,27 @@ def test_by_hand():
     assert found.input_codes == (0, 15)
 
 
+def test_zero_points_are_taken_off_both_operands_and_stand_in_the_padding():
+    """Codes -128..127 with 3 for zero stand for -131..124; weights 3, -5 and 7 with 2 for zero are 1, -7 and 5."""
+    form = FixedFormat(8, scale=1.0, zero_point=3)
+    layer = window("row", "input", form, [[[[3], [-5], [7]]]], padding=(0, 1))
+    layer = replace(layer, weight_zero_points=np.array([2], np.int32))
+    (found,) = addersim.prove(program_of(form, layer, shape=(1, 1, 4))).layers
+    low, high = -128 - 3, 127 - 3
+    assert (found.minimum, found.maximum) == (low + -7 * high + 5 * low, high + -7 * low + 5 * high)
+    assert found.confirmed
+    assert found.witness.confirmed(layer, found.bits, reference)
+
+
+@pytest.mark.parametrize("arithmetic", ["mac", "l1"])
+def test_programs_with_zero_points(arithmetic):
+    network = residual(arithmetic=arithmetic)
+    program = addersim.quantize(network, images(network), addersim.Quantization(zero_points=True))
+    assert any(layer.input_format.zero_point for layer in windows_of(program))
+    checked(program, addersim.prove(program))
+    checked(program, addersim.prove(program, reachable=True))
+
+
 def test_a_relu_with_a_bound_and_a_clip_narrow_the_box_also_behind_a_join():
     form, signed = FixedFormat(4, False), FixedFormat(4)
     relu = IntegerRelu(name="relu", inputs=("input",), twin=None, output=form, maximum=6)
