@@ -76,7 +76,7 @@ def parse_toml(text: str, record: type[Record], where: str) -> Record:
     Clock(clock_mhz=500.0)
     >>> parse_toml("clock = 500", Clock, "example")
     Traceback (most recent call last):
-    addersim.errors.ConfigError: example: unknown key clock; known: clock_mhz
+    addersim.errors.ConfigError: example: unknown key clock; known: clock_mhz; did you mean clock_mhz?
     """
     with parsing(where, "not valid TOML", ConfigError):
         found = tomllib.loads(text)
