@@ -238,8 +238,8 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def with_rounding(self, rule: str) -> Program:
         """The program with every layer that narrows sums narrowing them by a requantisation rule; all else as it is.
 
-        What a network was quantised to stays: scales, zero points, codes of weights. Products, resizing, normalisation, softmax
-        and functions in straight pieces round as before.
+        What a network was quantised to stays: scales, zero points, codes of weights. Products, resizing, normalisation,
+        softmax and functions in straight pieces round as before.
 
         Parameters
         ----------

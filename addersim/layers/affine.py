@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import numpy as np
 
 from addersim.arithmetic.fixed import FixedFormat, Overflow, Rounding
 from addersim.arithmetic.ops import OpCounts
+from addersim.arithmetic.requantisation import Formula, requantisation_rule
 from addersim.errors import NetworkError, QuantizationError
 from addersim.layers.base import (
     Array,
@@ -19,7 +23,7 @@ from addersim.layers.base import (
     Value,
     observe,
 )
-from addersim.layers.rescale import IntegerRescale
+from addersim.layers.rescale import IntegerRescale, rule_after
 from addersim.trace import Operand
 
 __all__ = ["Affine", "IntegerAffine", "fixed_multiplier"]
@@ -27,6 +31,8 @@ __all__ = ["Affine", "IntegerAffine", "fixed_multiplier"]
 MAX_SHIFT = 62
 _CONSTANT_BIAS = 1 << 30
 """Beside it no sum counts: what a rule that adds biases first holds for a channel that is the same whatever comes in."""
+_BEFORE: Mapping[Formula, float] = MappingProxyType({"quant-ceil": -0.5, "quant-floor": 0.5})
+"""What a whole number needs for a formula that does not round to nearest to give it, whatever little is added or taken."""
 _ADDEND_LIMIT = 2.0**60
 """Products stay below 2**62 beside addends below this, so that a 64-bit sum never overflows."""
 
@@ -207,12 +213,18 @@ class IntegerAffine(IntegerLayer, frozen=True, tag="affine"):
         gains = np.ldexp(self.multiplier.astype(np.float64), -places)
         bias = np.rint(own / np.where(self.multiplier, self.multiplier, 1)).astype(np.int64)
         if (constant := self.multiplier == 0).any():
-            codes = np.rint(np.ldexp(own.astype(np.float64), -places))
+            codes = np.rint(np.ldexp(own.astype(np.float64), -places)) + _BEFORE.get(requantisation_rule(rule).formula, 0)
             if (np.abs(codes[constant]).max() * 2.0 ** inputs[0].bits) >= _CONSTANT_BIAS:
                 raise NetworkError(f"layer {self.name}: rule {rule} cannot hold a constant channel of sums this wide")
             bias, gains = np.where(constant, _CONSTANT_BIAS, bias), np.where(constant, codes / _CONSTANT_BIAS, gains)
         return IntegerRescale(
-            name=self.name, inputs=self.inputs, twin=self.twin, bias=bias, scale=gains, rule=rule, output=self.output
+            name=self.name,
+            inputs=self.inputs,
+            twin=self.twin,
+            bias=bias,
+            scale=gains,
+            rule=rule_after(rule, inputs[0]),
+            output=self.output,
         )
 
     def constants(self, channels: int) -> tuple[Array, Array, Array]:

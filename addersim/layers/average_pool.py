@@ -9,13 +9,12 @@ from addersim.arithmetic.fixed import FixedFormat, Rounding, bits_for
 from addersim.arithmetic.ops import OpCounts
 from addersim.arithmetic.pooling import PoolAxis
 from addersim.arithmetic.requantisation import requantisation_rule
-from addersim.arithmetic.rescaled_sums import MEANS, Mean
-from addersim.errors import NetworkError
+from addersim.arithmetic.rescaled_sums import MEANS, Mean, mean_constants
+from addersim.errors import FormatError, NetworkError
 from addersim.kernels.pooling import reduce_axes
 from addersim.layers.base import Array, Bill, Engine, IntegerLayer, Layer, Pair, Plan, Run, Shape, Value, observe
 from addersim.layers.narrowing import factor_counts, fixed_factor, planned_gain
 from addersim.layers.pool_windows import check_windows, moves_of, pool_shape, pooled, windows_in_words, windows_of
-
 from addersim.layers.rescale import checked_rule
 
 __all__ = ["AveragePool", "IntegerAveragePool"]
@@ -130,14 +129,26 @@ class IntegerAveragePool(IntegerLayer, frozen=True, tag="average_pool"):
     def __post_init__(self) -> None:
         super().__post_init__()
         _check(self)
-        checked_rule(self.name, self.rule, self.output, self.low, self.high)
+        rule = checked_rule(self.name, self.rule, self.output, self.low, self.high)
         plain = self.dilation == (1, 1) and self.divisor is None and self.output_size is None
         if self.source is not None and not (plain and self.operator in MEANS):
             allowed = f"means of windows without dilation and divisor, and {' or '.join(MEANS)}"
             raise NetworkError(f"layer {self.name}: a mean in the manner of a framework is one of {allowed}")
+        if self.source is not None:
+            one = np.ones(1, np.int64)
+            try:
+                mean_constants(rule, self.operator, self.source, self.output, one, one)
+            except FormatError as error:
+                raise NetworkError(f"layer {self.name}: {error}") from None
 
     def with_rounding(self, rule: str, *inputs: Value) -> IntegerLayer:
-        return msgspec.structs.replace(self, rule=rule)
+        """Over the whole image into another format it is a reduction, for not every rule's pool has one."""
+        rescales = self.source is not None and (self.source.scale, self.source.zero_point) != (
+            self.output.scale,
+            self.output.zero_point,
+        )
+        operator: Mean = "reduction" if rescales and self.kernel is None else self.operator
+        return msgspec.structs.replace(self, rule=rule, operator=operator)
 
     def _factors(self, shape: Shape) -> tuple[Array, Array]:
         """Multiplier and shift of each output place in raster order, or of the first alone where all are the same."""
@@ -147,7 +158,7 @@ class IntegerAveragePool(IntegerLayer, frozen=True, tag="average_pool"):
         return multiplier.astype(np.int32), shift.astype(np.uint8)
 
     def _gains(self, shape: Shape) -> Array:
-        """Output codes a step of the sum, of each output place in raster order, or of the first alone where all are the same."""
+        """Output codes a step of the sum, of each place in raster order, or of the first alone where all are the same."""
         divisors = _divisors(self, shape).ravel()
         return self.gain / (divisors if (divisors != divisors[0]).any() else divisors[:1])
 

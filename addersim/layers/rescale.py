@@ -11,7 +11,7 @@ from addersim.errors import FormatError, NetworkError
 from addersim.layers.base import Array, Bill, Engine, IntegerLayer, Run, Value, observe
 from addersim.trace import Operand
 
-__all__ = ["IntegerRescale", "checked_rule"]
+__all__ = ["IntegerRescale", "checked_rule", "rule_after"]
 
 BIAS_BITS = 32
 
@@ -27,6 +27,12 @@ def checked_rule(name: str, rule: str, output: FixedFormat, low: int | None, hig
         allowed = f"{output.minimum}..{output.maximum}"
         raise NetworkError(f"layer {name}: activation {ends[0]}..{ends[1]} does not lie in {allowed}, the lower first")
     return found
+
+
+def rule_after(rule: str, given: Value) -> str:
+    """The rule by which a framework narrows these sums, for that of its dense layers may be another."""
+    dense = given.is_sum and len(given.shape) == 1
+    return requantisation_rule(rule).dense or rule if dense else rule
 
 
 class IntegerRescale(IntegerLayer, frozen=True, tag="rescale"):
@@ -66,7 +72,9 @@ class IntegerRescale(IntegerLayer, frozen=True, tag="rescale"):
                 found = f"{values.dtype} {values.shape}"
                 raise NetworkError(f"{where}: {field} is {found}; expected {np.dtype(dtype)}, one a channel or one for all")
         if len({self.bias.size, self.scale.size} - {1}) > 1:
-            raise NetworkError(f"{where}: {self.bias.size} biases and {self.scale.size} scales; expected as many of both, or one")
+            raise NetworkError(
+                f"{where}: {self.bias.size} biases and {self.scale.size} scales; expected as many of both, or one"
+            )
         end = 1 << (BIAS_BITS - 1)
         if self.bias.min() < -end or self.bias.max() >= end:
             raise NetworkError(f"{where}: biases {self.bias.min()}..{self.bias.max()} leave {BIAS_BITS} bits")
@@ -80,7 +88,7 @@ class IntegerRescale(IntegerLayer, frozen=True, tag="rescale"):
         return max(self.bias.size, self.scale.size)
 
     def with_rounding(self, rule: str, *inputs: Value) -> IntegerLayer:
-        return msgspec.structs.replace(self, rule=rule)
+        return msgspec.structs.replace(self, rule=rule_after(rule, inputs[0]))
 
     def value(self, *inputs: Value) -> Value:
         shape = inputs[0].shape

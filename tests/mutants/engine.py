@@ -150,7 +150,7 @@ CHANGES = {
             ("bits_for(0, most - 1, signed=False)", "bits_for(0, most, signed=False)"),
             ("* taps - output.words", "* taps"),
             ("factor_counts(factors, sum_bits,", "factor_counts(factors, given.bits,"),
-            ("self.gain / int(one)", "self.gain / int(divisors[0])"),
+            ("self.gain / (divisors if (divisors != divisors[0]).any() else divisors[:1])", "self.gain / divisors[:1]"),
             ("Bill(counts, accumulator_bits=sum_bits)", "Bill(counts)"),
             ("axis.taps if layer.count_padding else axis.inside", "axis.inside"),
             ("axis.taps if layer.count_padding else axis.inside", "axis.taps"),
