@@ -47,8 +47,7 @@ def moves(call: Call, image: Shape, kernel: Pair, dilation: Pair = (1, 1)) -> di
 def _window(call: Call, weights: Array, axis: int, rule: str, source: str = "", **moving: Any) -> str:
     """Sums of a window over codes, and their narrowing.
 
-    Scales are as TensorFlow Lite computes them (kernels/kernel_util.cc): convolutions of int8 multiply those of input and
-    weights in float64, all others in float32.
+    Scales are multiplied in float64 (TensorFlow Lite, kernels/kernel_util.cc: PopulateConvolutionQuantizationParams).
     """
     given, output, held = call.format(), call.output_format, call.tensor(1, "weights")
     if held.type != call.tensor(0, "input").type:
@@ -66,13 +65,12 @@ def _window(call: Call, weights: Array, axis: int, rule: str, source: str = "", 
         weight_zero_points=zero_points if zero_points.any() else None,
         **moving,
     )
-    in_float32 = rule != RULE or held.type == "UINT8"
-    products = np.float32(given.scale) * scales if in_float32 else given.scale * scales.astype(np.float64)
+    products = given.scale * scales.astype(np.float64)
     return call.layer(
         IntegerRescale,
         sums,
         bias=_bias(call, len(weights)),
-        scale=products.astype(np.float64) / output.scale,
+        scale=products / output.scale,
         rule=rule,
         output=output,
         **call.ends,
