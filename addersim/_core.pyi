@@ -98,6 +98,17 @@ def rescaled_add(
     kernels: int,
     threads: int,
 ) -> _Seen: ...
+def real_means(
+    x: _Array,
+    geometry: _Numbers,
+    reals: _Array,
+    divisors: _Array,
+    scale: float,
+    zero_point: float,
+    y: _Array,
+    threads: int,
+) -> None: ...
+def softmax(x: _Array, is_signed: bool, multiplier: int, left: int, most: int, y: _Array, threads: int) -> None: ...
 def pool(
     x: _Array, x_type: int, y: _Array, geometry: _Numbers, maximum: bool, wide: bool, kernels: int, threads: int
 ) -> None: ...

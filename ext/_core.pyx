@@ -24,7 +24,8 @@ cdef extern from "core.h":
     ctypedef enum Rounding:
         HALF_EVEN, HALF_UP, TRUNCATE
     ctypedef enum Formula:
-        SHIFT_HALF_EVEN, DOUBLING, SINGLE_ROUNDING, DOUBLE_ROUNDING, FLOAT_FACTOR, QUANT_ROUND, QUANT_CEIL, QUANT_FLOOR, DIVIDE_AWAY
+        SHIFT_HALF_EVEN, DOUBLING, SINGLE_ROUNDING, DOUBLE_ROUNDING, FLOAT_FACTOR, QUANT_ROUND, QUANT_CEIL, QUANT_FLOOR
+        DIVIDE_AWAY
     ctypedef struct Stats:
         int64_t minimum, maximum, overflowed
     ctypedef struct Codes:
@@ -55,6 +56,11 @@ cdef extern from "core.h":
         float factor[3]
         int32_t zero_point
         Codes codes
+    ctypedef struct RealMeans:
+        const float *reals
+        const float *divisors
+        int64_t places
+        float scale, zero_point
     ctypedef struct Epilogue:
         Overflow overflow
         int64_t low, high
@@ -92,10 +98,13 @@ cdef extern from "core.h":
                          const uint8_t *shift, Rounding rounding, double *scaled_multiplier, double *scaled_addend) nogil
     void add_codes(const Kernels *kernels, Type a_type, const void *a, Type b_type, const void *b, int64_t count,
                    const Codes *codes, void *y, int threads, Stats *stats) nogil
-    int rescale_codes(const Kernels *kernels, Type type, const void *x, int64_t count, int64_t channels, const Rescale *r, void *y,
-                      int threads, Stats *stats, int *beyond) nogil
+    int rescale_codes(const Kernels *kernels, Type type, const void *x, int64_t count, int64_t channels, const Rescale *r,
+                      void *y, int threads, Stats *stats, int *beyond) nogil
     void add_rescaled_codes(const Kernels *kernels, Type a_type, const void *a, Type b_type, const void *b, int64_t count,
                             const RescaledAdd *r, void *y, int threads, Stats *stats) nogil
+    int c_real_means "real_means"(const Geometry *g, const uint8_t *x, const RealMeans *r, int32_t *y, int threads) nogil
+    void softmax_codes(const uint8_t *x, int flip, int64_t rows, int64_t classes, int32_t multiplier, int32_t left,
+                       int32_t most, uint8_t *y, int threads) nogil
     void look_up_levels(const uint8_t *x, int64_t images, int64_t channels, int64_t pixels, const void *levels, int bytes,
                         void *y, int threads) nogil
     int pool_codes(const Kernels *kernels, int maximum, const Geometry *g, Type type, const void *x, int wide, void *y,
@@ -337,6 +346,25 @@ def rescaled_add(const uint8_t[::1] a, int a_type, const uint8_t[::1] b, int b_t
     with nogil:
         add_rescaled_codes(table, <Type>a_type, &a[0], <Type>b_type, &b[0], count, &r, &y[0], threads, &stats)
     return stats.minimum, stats.maximum, stats.overflowed
+
+
+def real_means(const uint8_t[::1] x, geometry, const float[::1] reals, const float[::1] divisors, float scale,
+               float zero_point, int32_t[::1] y, int threads):
+    """Rounded means of codes of one byte in floats; reals: what each byte stands for."""
+    cdef Geometry g = geometry_of(geometry)
+    cdef RealMeans r
+    cdef int status
+    r.reals, r.divisors, r.places = &reals[0], &divisors[0], divisors.shape[0]
+    r.scale, r.zero_point = scale, zero_point
+    with nogil:
+        status = c_real_means(&g, &x[0], &r, &y[0], threads)
+    done(status)
+
+
+def softmax(const uint8_t[:, ::1] x, bint is_signed, int multiplier, int left, int most, uint8_t[:, ::1] y, int threads):
+    """Softmax of rows of codes."""
+    with nogil:
+        softmax_codes(&x[0, 0], 128 * is_signed, x.shape[0], x.shape[1], multiplier, left, most, &y[0, 0], threads)
 
 
 def pool(const uint8_t[::1] x, int x_type, uint8_t[::1] y, geometry, bint maximum, bint wide, int kernels, int threads):

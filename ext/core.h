@@ -380,5 +380,16 @@ int rescale_codes(const Kernels *kernels, Type type, const void *x, int64_t coun
                   int threads, Stats *stats, int *beyond);
 void add_rescaled_codes(const Kernels *kernels, Type a_type, const void *a, Type b_type, const void *b, int64_t count,
                         const RescaledAdd *r, void *y, int threads, Stats *stats);
+/* Means in floats of codes of one byte: what each byte stands for, one divisor a place (repeated over the outputs), and the scale and
+   zero point that the results get before they are rounded, ties to even. */
+typedef struct {
+    const float *reals, *divisors;
+    int64_t places;
+    float scale, zero_point;
+} RealMeans;
+int real_means(const Geometry *g, const uint8_t *x, const RealMeans *r, int32_t *y, int threads);
+/* softmax.c */
+void softmax_codes(const uint8_t *x, int flip, int64_t rows, int64_t classes, int32_t multiplier, int32_t left, int32_t most, uint8_t *y,
+                   int threads);
 
 #endif

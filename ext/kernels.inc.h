@@ -8,6 +8,7 @@
 #define FLOATS_STORE(to, sum, accumulate) floats_store(to, (accumulate) ? floats_add(sum, floats_load(to)) : (sum))
 #define INTS_STORE(to, sum, accumulate) ints_store(to, (accumulate) ? ints_add(sum, ints_load(to)) : (sum))
 
+#include "fixed_point.h"
 #include "panel.inc.h"
 
 PANEL(l1_f32, F32_ROWS, F32_VECTORS, LANES, 4, Floats, float, floats_zero, floats_load, floats_all, floats_l1, FLOATS_STORE)

@@ -4,29 +4,27 @@
 /* floor((value * 2**left * multiplier + 2**30) / 2**31) / 2**right, ties away from zero; the shift is left - right. What a left
    shift pushes out of 32 bits is lost, as in the C code that this is the specification of. */
 static inline int32_t by_doubling(int32_t value, int32_t multiplier, int32_t shift) {
-    const int32_t left = shift > 0 ? shift : 0, right = left - shift;
-    const int64_t product = (int64_t)(int32_t)((uint32_t)value << left) * multiplier + ((int64_t)1 << 30);
-    const int32_t high = (int32_t)((uint64_t)product >> 31), mask = (int32_t)(((uint32_t)1 << right) - 1);
-    return (high >> right) + ((high & mask) > (mask >> 1) + (high < 0));
+    const int32_t left = shift > 0 ? shift : 0;
+    return over_power(high_product((int32_t)((uint32_t)value << left), multiplier), left - shift);
 }
 
-/* floor(value / 2**shift), which sets without that shift of 64 bits make of the one of unsigned numbers. */
-static inline int64_t shifted(int64_t value, int32_t shift) {
-    const uint64_t sign = (uint64_t)1 << 63;
-    return (int64_t)((((uint64_t)value ^ sign) >> shift) - (sign >> shift));
+/* floor(2 * value / 2**places): the last bit says whether the rest is one half or more. Where sets have no such shift of 64 bits, they
+   have that of unsigned numbers. The magnitude of the value is below 2**62. */
+static inline int64_t halves_of(int64_t value, int32_t places) {
+    const uint64_t sign = value < 0 ? UINT64_MAX : 0;
+    return (int64_t)((((uint64_t)value * 2 ^ sign) >> places) ^ sign);
 }
 static inline int32_t result_of(int64_t value) { return (int32_t)clip(value, -RESULT_LIMIT, RESULT_LIMIT); }
 
 static inline int32_t by_scale(int32_t value, int32_t multiplier, int32_t shift, int twice) {
-    int64_t half = (int64_t)1 << (shift - 1);
-    if (twice && shift > 31) half += value < 0 ? -((int64_t)1 << 30) : (int64_t)1 << 30;
-    return result_of(shifted((int64_t)value * multiplier + half, shift));
+    const int32_t more = twice & (shift > 31) ? (int32_t)1 << 30 : 0;
+    return result_of((halves_of((int64_t)value * multiplier + (value < 0 ? -more : more), shift) + 1) >> 1);
 }
 
 static inline int32_t to_half_even(int64_t product, int32_t shift) {
-    const int64_t floor = shifted(product, shift), unit = (int64_t)1 << shift;
-    const int64_t rest = 2 * (product - (int64_t)((uint64_t)floor << shift));
-    return result_of(floor + (rest > unit || (rest == unit && (floor & 1))));
+    const int64_t halves = halves_of(product, shift), floor = halves >> 1;
+    const int64_t beyond = (uint64_t)halves << shift != (uint64_t)product * 2 ? 1 : 0;
+    return result_of(floor + (halves & (beyond | floor) & 1));
 }
 
 static inline float within_limit(float value) {

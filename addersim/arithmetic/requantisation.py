@@ -20,8 +20,8 @@ computes one of these formulas; the code is the result plus the output's zero po
 ``divide-away``
     ``v / m`` rounded, ties away from zero.
 
-Results beyond ``RESULT_LIMIT`` either way count as that. A scale may be negative, which no framework has: its multiplier is then
-that of the positive scale with a minus.
+Results beyond ``RESULT_LIMIT`` either way count as that. A scale may be negative, which no framework has: its multiplier is
+then that of the positive scale with a minus.
 """
 
 from __future__ import annotations
@@ -77,8 +77,8 @@ class Constants:
     @classmethod
     def of_integers(cls, formula: Formula, multiplier: Array, shift: Array) -> Constants:
         """Constants of a formula of whole numbers."""
-        integers = (np.ascontiguousarray(one, np.int32) for one in (multiplier, shift))
-        return cls(formula, *integers, np.zeros(multiplier.shape, np.float32))
+        m, s = (np.ascontiguousarray(one, np.int32) for one in (multiplier, shift))
+        return cls(formula, m, s, np.zeros(m.shape, np.float32))
 
     @classmethod
     def of_floats(cls, formula: Formula, factor: Array, divisor: float = 1.0) -> Constants:
@@ -232,8 +232,8 @@ RULES: Mapping[str, RequantisationRule] = MappingProxyType(
                 "doubling",
                 "TensorFlow Lite, kernels/internal/common.h: MultiplyByQuantizedMultiplier, built without"
                 " TFLITE_SINGLE_ROUNDING, of gemmlowp, fixedpoint/fixedpoint.h: SaturatingRoundingDoublingHighMul and"
-                " RoundingDivideByPOT; constants: kernels/internal/quantization_util.cc: QuantizeMultiplier. Fully connected layers"
-                " of LiteRT 2.3.0 are rounded once: 0 of 100,320 codes of the MLPerf Tiny autoencoder differ",
+                " RoundingDivideByPOT; constants: kernels/internal/quantization_util.cc: QuantizeMultiplier. Fully connected"
+                " layers of LiteRT 2.3.0 are rounded once: 0 of 100,320 codes of the MLPerf Tiny autoencoder differ",
                 dense="tosa",
             ),
             RequantisationRule(

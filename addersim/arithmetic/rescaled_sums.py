@@ -13,7 +13,17 @@ from addersim.arithmetic.ops import OpCounts
 from addersim.arithmetic.requantisation import QUANTS, Constants, Formula, RequantisationRule
 from addersim.errors import FormatError
 
-__all__ = ["MEANS", "AdditionConstants", "Mean", "addition_bill", "addition_constants", "mean_constants"]
+__all__ = [
+    "MEANS",
+    "AdditionConstants",
+    "Mean",
+    "addition_bill",
+    "addition_constants",
+    "dequantised",
+    "mean_constants",
+    "takes_reals",
+    "unscaled",
+]
 
 Array = npt.NDArray[Any]
 Mean = Literal["pool", "reduction"]
@@ -34,9 +44,9 @@ class AdditionConstants:
     left
         Places that the operands are moved left before.
     multiplier, shift, factor
-        Of the first operand, the second and the sum: int32 and float32, shape ``(3,)``. For the formula ``half-even`` one shift
-        is that of both products; for ``float`` the last factor is the constant that is added; for the quant formulas it is the
-        output's scale.
+        Of the first operand, the second and the sum: int32 and float32, shape ``(3,)``. For the formula ``half-even`` one
+        shift is that of both products; for ``float`` the last factor is the constant that is added; for the quant formulas it
+        is the output's scale.
     """
 
     formula: Formula
@@ -51,12 +61,12 @@ def addition_constants(
 ) -> AdditionConstants:
     """Constants of a rule for ``first + second`` into a format.
 
-    ``tflite`` (TensorFlow Lite, kernels/add.cc and kernels/internal/reference/add.h): operands moved ``left`` places, scaled to
-    half of the larger scale, added, scaled to the output. ``tosa`` (legalisation of quantised additions, as in StableHLO's
-    test legalize_quant_ops_to_tosa_rescale.mlir): the same, the places being part of the operands' scale. ``ort`` (core/mlas/
-    lib/intrinsics/avx2/qladd_avx2.cpp): ``a * r1 + (b * r2 + c)`` in float32, two fused multiply-adds of raw codes, with
-    ``c`` the output's zero point less those of the operands. ``qonnx``: dequantised, added and quantised in float32.
-    ``addersim``: both products by multipliers that share one shift, one rounding.
+    ``tflite`` (TensorFlow Lite, kernels/add.cc and kernels/internal/reference/add.h): operands moved ``left`` places, scaled
+    to half of the larger scale, added, scaled to the output. ``tosa`` (legalisation of quantised additions, as in StableHLO's
+    test legalize_quant_ops_to_tosa_rescale.mlir): the same, the places being part of the operands' scale. ``ort`` (ONNX
+    Runtime, core/mlas/lib/intrinsics/avx2/qladd_avx2.cpp): ``a * r1 + (b * r2 + c)`` in float32, two fused multiply-adds of
+    raw codes, with ``c`` the output's zero point less those of the operands. ``qonnx``: dequantised, added and quantised in
+    float32. ``addersim``: both products by multipliers that share one shift, one rounding.
     """
     if rule.formula == "float":
         return _float_addition(first, second, output)
@@ -106,8 +116,8 @@ def mean_constants(
     ``tflite``: a pool divides raw codes, ties away from zero (kernels/internal/reference/integer_ops/pooling.h); a reduction
     divides the multiplier (kernels/internal/reference/reduce.h: QuantizedMeanOrSum). ``tosa``: a pool multiplies by
     reciprocal_scale (specification 1.0, AVG_POOL2D), always with single rounding. ``ort``: a reduction scales by
-    ``given / (output * count)`` in float32 (core/mlas/lib/qlgavgpool.cpp). Others scale the sum by ``gain / divisor``, ``qonnx``
-    with one rounding less than the float32 division has.
+    ``given / (output * count)`` in float32 (core/mlas/lib/qlgavgpool.cpp); its pool adds real numbers: `takes_reals`. Others
+    scale the sum by ``gain / divisor``, ``qonnx`` with one rounding less than the float32 division has.
     """
     zero = given.zero_point
     bias = (-zero * inside).astype(np.int32)
@@ -125,6 +135,27 @@ def mean_constants(
         counts = divisors.astype(np.float32)
         return Constants.of_floats("float", np.float32(given.scale) / (np.float32(output.scale) * counts)), bias
     return rule.constants(given.scale / output.scale / divisors, output), bias
+
+
+def takes_reals(rule: RequantisationRule, operator: Mean) -> bool:
+    """Whether a mean is one of real numbers and no scaled sum.
+
+    A pool of ONNX Runtime (contrib_ops/cpu/quantization/qlinear_pool.cc) adds dequantised codes in the order of the taps,
+    divides by their number and by the output's scale, and adds the zero point, all in float32, before it rounds.
+    """
+    return rule.formula == "float" and operator == "pool"
+
+
+def dequantised(codes: Array, given: FixedFormat) -> Array:
+    """Real values of codes in float32."""
+    reals: Array = np.float32(given.scale) * (codes.astype(np.int32) - given.zero_point).astype(np.float32)
+    return reals
+
+
+def unscaled(channels: int) -> tuple[Constants, Array]:
+    """Constants and bias that leave results, zero point included, as they are."""
+    none = np.zeros(channels, np.int32)
+    return Constants.of_integers("divide-away", np.ones(channels), none), none
 
 
 def _divided(whole: Constants, divisors: Array) -> Constants:

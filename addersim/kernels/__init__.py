@@ -14,6 +14,7 @@ from addersim.kernels.mantissas import mantissas
 from addersim.kernels.pooling import adaptive_max_pool, adaptive_sum_pool, max_pool, sum_pool
 from addersim.kernels.prepared import PreparedWindow, PreparedWindowAffine, prepare_window, prepare_window_affine
 from addersim.kernels.requantisation import requantize, rescaled_add, rescaled_mean
+from addersim.kernels.softmax import softmax
 from addersim.kernels.tables import look_up_codes, look_up_pieces
 from addersim.kernels.windows import window, window_affine
 
@@ -44,6 +45,7 @@ __all__ = [
     "requantize",
     "rescaled_add",
     "rescaled_mean",
+    "softmax",
     "sum_pool",
     "window",
     "window_affine",

@@ -45,6 +45,7 @@ from addersim.kernels.checks import (
 from addersim.kernels.reference_blending import blend
 from addersim.kernels.reference_mantissas import mantissas
 from addersim.kernels.reference_requantisation import requantize, rescaled_add, rescaled_mean
+from addersim.kernels.reference_softmax import softmax
 from addersim.kernels.reference_tables import look_up_codes, look_up_pieces
 from addersim.kernels.zero_points import check_zero_points
 
@@ -71,6 +72,7 @@ __all__ = [
     "requantize",
     "rescaled_add",
     "rescaled_mean",
+    "softmax",
     "sum_pool",
     "window",
     "window_affine",

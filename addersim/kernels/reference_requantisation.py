@@ -1,17 +1,17 @@
-"""The slow twin of `addersim.kernels.requantisation`: the formulas of `addersim.arithmetic.requantisation`, one number at a time."""
+"""The slow twin of `addersim.kernels.requantisation`: the formulas of the rules, one number at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
 from addersim.arithmetic.fixed import FixedFormat
-from addersim.arithmetic.geometry import Pair
+from addersim.arithmetic.geometry import Geometry, Pair
 from addersim.arithmetic.requantisation import QUANTS, RESULT_LIMIT, Constants, RequantisationRule
-from addersim.arithmetic.rescaled_sums import AdditionConstants, Mean, addition_constants, mean_constants
+from addersim.arithmetic.rescaled_sums import AdditionConstants, Mean, addition_constants, mean_constants, takes_reals
 from addersim.kernels.checks import CodesResult, check_threads
 from addersim.kernels.requantisation import Windows
 from addersim.kernels.requantisation_checks import (
@@ -19,7 +19,7 @@ from addersim.kernels.requantisation_checks import (
     check_mean,
     check_requantisation,
     check_sums,
-    windows_in_words,
+    window_counts,
 )
 
 __all__ = [
@@ -36,7 +36,7 @@ LEAST, MOST = -(2**31), 2**31 - 1
 
 
 def saturating_rounding_doubling_high_mul(a: int, b: int) -> int:
-    """The high word of twice a product of two numbers of 32 bits, ties towards plus infinity; the one that overflows saturates.
+    """The high word of twice a product of two numbers of 32 bits, ties towards plus infinity, saturated where it overflows.
 
     Of gemmlowp, fixedpoint/fixedpoint.h.
     """
@@ -45,7 +45,7 @@ def saturating_rounding_doubling_high_mul(a: int, b: int) -> int:
 
 def rounding_divide_by_pot(value: int, places: int) -> int:
     """A number over a power of two, ties away from zero; of gemmlowp, fixedpoint/fixedpoint.h."""
-    return _divided_away(value, 2**places)
+    return _divided_away(value, 1 << places)
 
 
 def _divided_away(value: int, divisor: int) -> int:
@@ -55,21 +55,22 @@ def _divided_away(value: int, divisor: int) -> int:
 
 def multiply_by_quantized_multiplier(value: int, multiplier: int, shift: int) -> int:
     """Of TensorFlow Lite, kernels/internal/common.h, with double rounding."""
-    moved = (value * 2 ** max(shift, 0) - LEAST) % 2**32 + LEAST  # what C keeps in 32 bits
+    moved = ((value << max(shift, 0)) - LEAST) % 2**32 + LEAST  # what C keeps in 32 bits
     return rounding_divide_by_pot(saturating_rounding_doubling_high_mul(moved, multiplier), max(-shift, 0))
 
 
 def apply_scale(value: int, multiplier: int, shift: int, double_round: bool) -> int:
     """apply_scale_32 of TOSA."""
-    half = 2 ** (shift - 1)
+    half = 1 << (shift - 1)
     if double_round and shift > 31:
         half += 2**30 if value >= 0 else -(2**30)
-    return (value * multiplier + half) // 2**shift
+    return (value * multiplier + half) // (1 << shift)
 
 
 def _half_even(value: int, places: int) -> int:
-    floor, rest = divmod(value, 2**places)
-    return floor + (2 * rest > 2**places or (2 * rest == 2**places and floor % 2 == 1))
+    unit = 1 << places
+    floor, rest = divmod(value, unit)
+    return floor + (2 * rest > unit or (2 * rest == unit and floor % 2 == 1))
 
 
 _QUANT_ROUNDINGS: dict[str, Callable[[np.float32], np.float32]] = {
@@ -183,13 +184,13 @@ def _sum(a: int, b: int, constants: AdditionConstants, zeros: tuple[int, int, in
     m, s = constants.multiplier.tolist(), constants.shift.tolist()
     if formula == "half-even":
         return _bounded(_half_even(a * m[0] + b * m[1], s[2])) + zeros[2]
-    left = 2**constants.left
+    left = 1 << constants.left
     both = _scaled(formula, a * left, m[0], s[0]) + _scaled(formula, b * left, m[1], s[1])
     return _bounded(_scaled(formula, both, m[2], s[2])) + zeros[2]
 
 
 def _fused(value: int, factor: np.float32, addend: np.float32) -> np.float32:
-    """A product of whole number and float32 plus a float32, rounded once: in float64 the product is exact, the sum odd-rounded."""
+    """A product of whole number and float32 plus a float32, rounded once: in float64 the product is exact, the sum not."""
     product = np.float64(value) * np.float64(factor)
     total = product + np.float64(addend)
     rest = (product - (total - np.float64(addend))) + (np.float64(addend) - (total - (total - np.float64(addend))))
@@ -216,18 +217,33 @@ def rescaled_mean(
     found, x, low, high, geometry = check_mean(x, given, rule, operator, output, low, high, kernel, windows)
     check_threads(threads)
     rows, columns = geometry.pooled_size(x.shape[1], x.shape[2])
-    inside, divisors = windows_in_words(geometry, x, count_padding)
+    inside, divisors = window_counts(geometry, x, count_padding)
+    reals = takes_reals(found, operator)
     constants, bias = mean_constants(found, operator, given, output, inside, divisors)
     shape, results = (x.shape[0], rows, columns, x.shape[3]), []
     for image, row, column, channel in np.ndindex(shape):
-        total = 0
-        for tap in np.ndindex(*geometry.kernel):
-            at = (
-                row * geometry.stride[0] - geometry.padding[0] + tap[0],
-                column * geometry.stride[1] - geometry.padding[1] + tap[1],
-            )
-            if 0 <= at[0] < x.shape[1] and 0 <= at[1] < x.shape[2]:
-                total += int(x[image, at[0], at[1], channel])
+        codes = [x[image, *at, channel] for at in _met(geometry, row, column, x.shape[1:3])]
         place = (row * columns + column) % len(inside)
-        results.append(_code(total + int(bias[place]), place, constants, output.zero_point))
+        if reals:
+            results.append(_real_mean(codes, given, int(divisors[place]), output))
+        else:
+            results.append(_code(sum(map(int, codes)) + int(bias[place]), place, constants, output.zero_point))
     return _codes(results, shape, output, low, high)
+
+
+def _met(geometry: Geometry, row: int, column: int, sizes: tuple[int, ...]) -> Iterator[Pair]:
+    """Pixels of the image under one window, in the order of the taps."""
+    for tap in np.ndindex(*geometry.kernel):
+        at = tuple(
+            place * step - before + one
+            for place, step, before, one in zip((row, column), geometry.stride, geometry.padding, tap, strict=True)
+        )
+        if all(0 <= one < size for one, size in zip(at, sizes, strict=True)):
+            yield at[0], at[1]
+
+
+def _real_mean(codes: list[Any], given: FixedFormat, divisor: int, output: FixedFormat) -> int:
+    total = np.float32(0)
+    for code in codes:
+        total += np.float32(given.scale) * np.float32(int(code) - given.zero_point)
+    return _whole(np.rint(total / np.float32(divisor) / np.float32(output.scale) + np.float32(output.zero_point)))

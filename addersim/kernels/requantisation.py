@@ -8,18 +8,18 @@ import numpy as np
 import numpy.typing as npt
 
 from addersim.arithmetic.fixed import FixedFormat
-from addersim.arithmetic.geometry import Pair
+from addersim.arithmetic.geometry import Geometry, Pair
 from addersim.arithmetic.requantisation import Constants, RequantisationRule
-from addersim.arithmetic.rescaled_sums import Mean, addition_constants, mean_constants
+from addersim.arithmetic.rescaled_sums import Mean, addition_constants, dequantised, mean_constants, takes_reals, unscaled
 from addersim.kernels.checks import CodesResult, check_threads
-from addersim.kernels.core import FORMULA_NUMBERS, NO_LEAST, chosen_set, core, flat, type_number
+from addersim.kernels.core import FORMULA_NUMBERS, NO_LEAST, chosen_set, core, flat, geometry_numbers, type_number
 from addersim.kernels.pooling import sum_pool
 from addersim.kernels.requantisation_checks import (
     check_addition,
     check_mean,
     check_requantisation,
     check_sums,
-    windows_in_words,
+    window_counts,
 )
 
 __all__ = ["requantize", "rescaled_add", "rescaled_mean"]
@@ -208,7 +208,10 @@ def rescaled_mean(
     """
     found, x, low, high, geometry = check_mean(x, given, rule, operator, output, low, high, kernel, windows)
     count = check_threads(threads)
-    inside, divisors = windows_in_words(geometry, x, count_padding)
+    inside, divisors = window_counts(geometry, x, count_padding)
+    if takes_reals(found, operator):
+        results = _real_means(x, given, geometry, divisors, output, count)
+        return rescale(results, *unscaled(x.shape[3]), output, low, high, count)
     sums = sum_pool(x, kernel, threads=threads, stride=geometry.stride, **_rest(windows))
     constants, bias = mean_constants(found, operator, given, output, inside, divisors)
     images, rows, columns, channels = sums.shape
@@ -216,6 +219,17 @@ def rescaled_mean(
     flat_sums = sums.reshape(images, rows * columns // places, places * channels)
     means = rescale(flat_sums, _each(constants, channels), np.repeat(bias, channels), output, low, high, count)
     return CodesResult(means.values.reshape(sums.shape), means.minimum, means.maximum, means.overflowed)
+
+
+def _real_means(x: Array, given: FixedFormat, geometry: Geometry, divisors: Array, output: FixedFormat, threads: int) -> Array:
+    """Rounded means of reals, zero point included; int32."""
+    shape = (x.shape[0], *geometry.pooled_size(x.shape[1], x.shape[2]), x.shape[3])
+    y = np.empty(shape, np.int32)
+    if y.size:
+        reals = dequantised(np.arange(256, dtype=np.uint8).view(given.dtype), given)
+        numbers, parts = geometry_numbers(geometry, x, y), divisors.astype(np.float32)
+        core.real_means(flat(x), numbers, reals, parts, output.scale, output.zero_point, y.reshape(-1), threads)
+    return y
 
 
 def _rest(windows: Windows) -> dict[str, Any]:

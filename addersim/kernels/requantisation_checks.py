@@ -10,13 +10,14 @@ import numpy.typing as npt
 
 from addersim.arithmetic.fixed import FixedFormat
 from addersim.arithmetic.geometry import Geometry, Pair
+from addersim.arithmetic.integer_softmax import MOST_CLASSES
 from addersim.arithmetic.pooling import pool_axes
 from addersim.arithmetic.requantisation import Constants, RequantisationRule, requantisation_rule
-from addersim.arithmetic.rescaled_sums import MEANS
+from addersim.arithmetic.rescaled_sums import MEANS, Mean, takes_reals
 from addersim.errors import FormatError, NetworkError
 from addersim.kernels.checks import CODES, INTEGERS, check_array, check_format, check_pool, check_shapes
 
-__all__ = ["check_addition", "check_mean", "check_requantisation", "check_sums", "windows_in_words"]
+__all__ = ["check_addition", "check_mean", "check_requantisation", "check_softmax", "check_sums", "window_counts"]
 
 Array = npt.NDArray[Any]
 INT32 = (-(2**31), 2**31 - 1)
@@ -91,7 +92,7 @@ def check_mean(
     x: object,
     given: FixedFormat,
     rule: str | RequantisationRule,
-    operator: str,
+    operator: Mean,
     output: FixedFormat,
     low: int | None,
     high: int | None,
@@ -103,12 +104,14 @@ def check_mean(
     if operator not in MEANS:
         raise FormatError(f"operator: {operator!r} is not one of {', '.join(MEANS)}")
     array = _codes("x", x, given)
+    if takes_reals(found, operator) and given.bits > 8:
+        raise FormatError(f"mean: {given}; a pool of rule {found.name} takes codes of at most 8 bits")
     moves = {"stride": kernel, "padding": (0, 0), "far_padding": None, "ceil_mode": False} | dict(windows)
     geometry, _ = check_pool(array, kernel, dilation=(1, 1), **moves)
     return found, array, *_ends(output, low, high), geometry
 
 
-def windows_in_words(geometry: Geometry, x: Array, count_padding: bool) -> tuple[Array, Array]:
+def window_counts(geometry: Geometry, x: Array, count_padding: bool) -> tuple[Array, Array]:
     """Codes under each window and what their sum is divided by, in raster order; one of each where all are the same."""
     rows, columns = pool_axes(geometry, x.shape[1], x.shape[2])
     inside = np.multiply.outer(np.array(rows.inside, np.int64), np.array(columns.inside, np.int64)).ravel()
@@ -116,3 +119,19 @@ def windows_in_words(geometry: Geometry, x: Array, count_padding: bool) -> tuple
     divisors = taps if count_padding else inside
     same = (inside == inside[0]).all() and (divisors == divisors[0]).all()
     return (inside[:1], divisors[:1]) if same else (inside, divisors)
+
+
+def check_softmax(x: object, given: FixedFormat, rule: str, output: FixedFormat) -> Array:
+    """Codes of one byte, few enough classes of them, and the format that the rule's shares have."""
+    if rule != "tflite":
+        raise FormatError(f"softmax: rule {rule!r} has none of whole numbers; tflite has")
+    array = _codes("x", x, given)
+    check_format(output, "saturate")
+    if given.bits != 8 or (output.bits, output.scale, output.zero_point) != (8, 2.0**-8, output.minimum):
+        found = f"softmax: {given} into {output}"
+        raise FormatError(f"{found}; rule tflite takes codes of 8 bits and gives 8 bits of scale 1/256 from 0")
+    if given.signed != output.signed:
+        raise FormatError(f"softmax: {given} into {output}; both have a sign or none")
+    if not array.ndim or not 1 <= array.shape[-1] <= MOST_CLASSES:
+        raise NetworkError(f"softmax: shape {array.shape}; expected 1..{MOST_CLASSES} classes on the last axis")
+    return array

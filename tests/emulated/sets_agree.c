@@ -138,6 +138,45 @@ static void check_codes(const Kernels *set, const Kernels *portable, const Geome
     free(x), free(w), free(low), free(high), free(set_low), free(set_high), free(ordered), free(multiplier), free(addend);
 }
 
+/* Every formula on values of a type, and on the sum of two codes of a byte each. */
+static void check_rescaled(const Kernels *set, const Kernels *portable, const Geometry *g, Type type, Type other) {
+    const int64_t count = g->images * g->height * g->width * g->channels;
+    const Type first = type == S8 || type == U8 ? type : S32;
+    void *x = random_codes(first, count), *b = random_codes(other == S8 ? S8 : U8, count);
+    int32_t *constants = exactly(3 * g->channels, 4);
+    float *factor = exactly(g->channels, 4);
+    char *found = exactly(count, 1), *expected = exactly(count, 1);
+    Stats stats[4];
+    int beyond[2];
+    for (Formula formula = SHIFT_HALF_EVEN; formula <= DIVIDE_AWAY; formula++) {
+        for (int64_t i = 0; i < g->channels; i++) {
+            constants[i] = (int32_t)draw(-1000, 1000);
+            constants[g->channels + i] = formula == DIVIDE_AWAY ? (int32_t)draw(1, 1000) : (int32_t)(next_random() >> 33);
+            constants[2 * g->channels + i] = formula == DOUBLING ? (int32_t)draw(-31, 8) : (int32_t)draw(2, 62);
+            factor[i] = (float)draw(-1000, 1000) / 65536;
+        }
+        const Codes codes = {S8, SATURATE, 8, 1, -128, 127, -100, 120};
+        const Rescale r = {formula, constants, constants + g->channels, constants + 2 * g->channels, factor, 0.7f, 3, codes};
+        rescale_codes(portable, first, x, count, g->channels, &r, expected, 1, stats, beyond);
+        rescale_codes(set, first, x, count, g->channels, &r, found, 1, stats + 1, beyond + 1);
+        compare("rescaled values", set->name, found, expected, count, g);
+        compare("what rescaling saw", set->name, stats + 1, stats, sizeof(Stats), g);
+        compare("whether sums left 32 bits", set->name, beyond + 1, beyond, sizeof(int), g);
+        if (first == S32 || formula == DIVIDE_AWAY) continue;
+        RescaledAdd add = {.formula = formula, .zero_points = {5, -7}, .left = 20, .zero_point = 3, .codes = codes};
+        for (int i = 0; i < 3; i++) {
+            add.multiplier[i] = (int32_t)(next_random() >> 33);
+            add.shift[i] = formula == DOUBLING ? (int32_t)draw(-31, 0) : (int32_t)draw(20, 60);
+            add.factor[i] = (float)draw(1, 1000) / 65536;
+        }
+        add_rescaled_codes(portable, first, x, other == S8 ? S8 : U8, b, count, &add, expected, 1, stats + 2);
+        add_rescaled_codes(set, first, x, other == S8 ? S8 : U8, b, count, &add, found, 1, stats + 3);
+        compare("rescaled sums", set->name, found, expected, count, g);
+        compare("what rescaled sums saw", set->name, stats + 3, stats + 2, sizeof(Stats), g);
+    }
+    free(x), free(b), free(constants), free(factor), free(found), free(expected);
+}
+
 static void check_elementwise(const Kernels *set, const Kernels *portable, const Geometry *g, Type type, Type other) {
     const int64_t count = g->images * g->height * g->width * g->channels, pixels = pixels_of(g) * g->channels;
     void *a = random_codes(type, count), *b = random_codes(other, count);
@@ -210,6 +249,7 @@ static void check_layer(const Kernels *const *sets, int count) {
         pool.out_height = (g.height + 2 * pool.padding_height - pool.kernel_height) / g.stride_height + 1;
         pool.out_width = (g.width + 2 * pool.padding_width - pool.kernel_width) / g.stride_width + 1;
         check_elementwise(sets[i], sets[count - 1], &pool, type, other);
+        check_rescaled(sets[i], sets[count - 1], &pool, type, other);
         check_floats(sets[i], sets[count - 1], &g);
     }
     free(products);

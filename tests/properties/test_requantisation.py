@@ -32,7 +32,10 @@ def ends(draw, output):
 def sums(draw):
     """Values of every width, with the ends of 32 bits among them."""
     kind = draw(st.sampled_from(("int32", "int32", "int8", "uint8", "int16", "uint16", "int64")))
-    rows, channels = draw(st.integers(0, 3)), draw(st.sampled_from((1, 2, 3, 16, 33, 130, 1025)))
+    rows, channels = (
+        draw(st.integers(0, 3)),
+        draw(st.sampled_from((1, 2, 3, 16, 33, 130, 1025) if draw(st.booleans()) else (1, 2, 5))),
+    )
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     bits = draw(st.integers(1, 31)) if np.dtype(kind).itemsize > 2 else np.dtype(kind).itemsize * 8 - 1
     values = random.integers(0 if kind[0] == "u" else -(2**bits), 2**bits, (rows, channels))
@@ -55,62 +58,107 @@ def scales(draw, channels):
     return found * random.choice([-1, 1, 1], channels)
 
 
-@settings(max_examples=40, deadline=None)
-@given(data=st.data(), values_and_bias=sums(), output=quantised_formats())
+def run(examples, check, **drawn):
+    """A check on as many draws."""
+    settings(max_examples=examples, deadline=None)(given(**drawn)(check))()
+
+
+examples_of = pytest.mark.parametrize("examples", [40, pytest.param(2000, marks=pytest.mark.slow)])
+
+
+def codes_of(draw, output, shape):
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    return random.integers(output.minimum, output.maximum + 1, shape).astype(output.dtype)
+
+
+@examples_of
 @pytest.mark.parametrize("rule", RULES)
-def test_requantize(rule, data, values_and_bias, output):
-    values, bias = values_and_bias
-    by = data.draw(scales(len(bias)))
-    options = {"output": output, **data.draw(ends(output))}
-    expected = outcome(reference.requantize, values, by, bias, rule, **options)
-    for way, found in every_way(
-        lambda threads: outcome(kernels.requantize, values, by, bias, rule, threads=threads, **options)
-    ):
-        assert_same(found, expected, way)
+def test_requantize(rule, examples):
+    def check(data, values_and_bias, output):
+        values, bias = values_and_bias
+        by = data.draw(scales(len(bias)))
+        options = {"output": output, **data.draw(ends(output))}
+        expected = outcome(reference.requantize, values, by, bias, rule, **options)
+        for way, found in every_way(
+            lambda threads: outcome(kernels.requantize, values, by, bias, rule, threads=threads, **options)
+        ):
+            assert_same(found, expected, way)
+
+    run(examples, check, data=st.data(), values_and_bias=sums(), output=quantised_formats())
 
 
-@settings(max_examples=40, deadline=None)
-@given(
-    data=st.data(),
-    formats=st.tuples(*[quantised_formats(bits=(8, 8, 8, 5))] * 3),
-    shape=st.tuples(st.integers(0, 2), st.sampled_from((1, 2, 15, 33, 520))),
-)
+@examples_of
 @pytest.mark.parametrize("rule", RULES)
-def test_rescaled_add(rule, data, formats, shape):
-    a_format, b_format, output = formats
-    random = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
-    a, b = (random.integers(one.minimum, one.maximum + 1, shape).astype(one.dtype) for one in (a_format, b_format))
-    options = {"output": output, **data.draw(ends(output))}
-    expected = outcome(reference.rescaled_add, a, b, a_format, b_format, rule, **options)
-    for way, found in every_way(
-        lambda threads: outcome(kernels.rescaled_add, a, b, a_format, b_format, rule, threads=threads, **options)
-    ):
-        assert_same(found, expected, way)
+def test_rescaled_add(rule, examples):
+    def check(data, formats, shape):
+        *given_formats, output = formats
+        a, b = (codes_of(data.draw, one, shape) for one in given_formats)
+        options = {"output": output, **data.draw(ends(output))}
+        expected = outcome(reference.rescaled_add, a, b, *given_formats, rule, **options)
+        for way, found in every_way(
+            lambda threads: outcome(kernels.rescaled_add, a, b, *given_formats, rule, threads=threads, **options)
+        ):
+            assert_same(found, expected, way)
+
+    shapes = st.tuples(st.integers(0, 2), st.sampled_from((1, 2, 15, 33, 520)))
+    run(examples, check, data=st.data(), formats=st.tuples(*[quantised_formats(bits=(8, 8, 16, 5))] * 3), shape=shapes)
 
 
-@settings(max_examples=40, deadline=None)
-@given(
-    data=st.data(),
-    formats=st.tuples(*[quantised_formats(bits=(8, 8, 8, 5))] * 2),
-    shape=st.tuples(st.integers(0, 2), st.integers(1, 6), st.integers(1, 6), st.sampled_from((1, 2, 17))),
-    kernel=st.tuples(*[st.integers(1, 4)] * 2),
-    stride=st.tuples(*[st.integers(1, 3)] * 2),
-    padding=st.sampled_from(((0, 0), (0, 1), (1, 1))),
-    operator=st.sampled_from(("pool", "reduction")),
-    same=st.booleans(),
-    count_padding=st.booleans(),
-)
+@examples_of
 @pytest.mark.parametrize("rule", RULES)
-def test_rescaled_mean(rule, data, formats, shape, kernel, stride, padding, operator, same, count_padding):
-    given_format, output = formats
-    if same:
-        output = given_format
-    random = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
-    x = random.integers(given_format.minimum, given_format.maximum + 1, shape).astype(given_format.dtype)
-    options = {"output": output, "operator": operator, "count_padding": count_padding, **data.draw(ends(output))}
-    options |= {"stride": stride, "padding": padding}
-    expected = outcome(reference.rescaled_mean, x, given_format, rule, kernel, **options)
-    for way, found in every_way(
-        lambda threads: outcome(kernels.rescaled_mean, x, given_format, rule, kernel, threads=threads, **options)
-    ):
-        assert_same(found, expected, way)
+def test_rescaled_mean(rule, examples):
+    def check(data, formats, shape, kernel, options, same):
+        given_format, output = formats
+        output = given_format if same else output
+        x = codes_of(data.draw, given_format, shape)
+        options |= {"output": output, **data.draw(ends(output))}
+        expected = outcome(reference.rescaled_mean, x, given_format, rule, kernel, **options)
+        for way, found in every_way(
+            lambda threads: outcome(kernels.rescaled_mean, x, given_format, rule, kernel, threads=threads, **options)
+        ):
+            assert_same(found, expected, way)
+
+    windows = st.fixed_dictionaries(
+        {
+            "operator": st.sampled_from(("pool", "reduction")),
+            "count_padding": st.booleans(),
+            "ceil_mode": st.booleans(),
+            "stride": st.tuples(*[st.integers(1, 3)] * 2),
+            "padding": st.sampled_from(((0, 0), (0, 1), (1, 1))),
+        }
+    )
+    sizes = st.tuples(st.integers(0, 2), st.integers(1, 6), st.integers(1, 6), st.sampled_from((1, 2, 17)))
+    formats = st.tuples(*[quantised_formats(bits=(8, 8, 16, 5))] * 2)
+    kernels_sizes = st.tuples(*[st.integers(1, 4)] * 2)
+    run(
+        examples,
+        check,
+        data=st.data(),
+        formats=formats,
+        shape=sizes,
+        kernel=kernels_sizes,
+        options=windows,
+        same=st.booleans(),
+    )
+
+
+@examples_of
+def test_softmax(examples):
+    def check(data, shape, given_format, narrow):
+        output = FixedFormat(8, given_format.signed, 2**-8, -128 if given_format.signed else 0)
+        x = codes_of(data.draw, given_format, shape) // narrow
+        arguments, options = (x.astype(given_format.dtype), given_format, "tflite"), {"output": output}
+        options["beta"] = data.draw(st.sampled_from((1.0, 0.25, 3.0)))
+        expected = outcome(reference.softmax, *arguments, **options)
+        for way, found in every_way(lambda threads: outcome(kernels.softmax, *arguments, threads=threads, **options)):
+            assert_same(found, expected, way)
+
+    shapes = st.tuples(st.integers(0, 4), st.sampled_from((1, 2, 10, 60, 700)))
+    run(
+        examples,
+        check,
+        data=st.data(),
+        shape=shapes,
+        given_format=quantised_formats(bits=(8,)),
+        narrow=st.sampled_from((1, 4, 64)),
+    )

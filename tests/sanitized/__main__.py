@@ -16,6 +16,7 @@ BUILT = ROOT / "build" / "sanitized"
 TESTS = (
     "tests/properties/test_kernels_twins.py",
     "tests/properties/test_kernels_memory.py",
+    "tests/properties/test_requantisation.py",
     "tests/unit/kernels/test_kernels.py",
 )
 SANITIZERS = ("-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined")
