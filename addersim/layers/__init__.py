@@ -16,6 +16,8 @@ from addersim.layers.normalise import IntegerNormalise, Normalise
 from addersim.layers.product import IntegerProduct, Product
 from addersim.layers.rescale import IntegerRescale
 from addersim.layers.rescaled_add import IntegerRescaledAdd
+from addersim.layers.rescaled_product import IntegerRescaledProduct
+from addersim.layers.rescaled_softmax import IntegerRescaledSoftmax
 from addersim.layers.softmax import IntegerSoftmax, Softmax
 from addersim.layers.table import IntegerTable, Table
 from addersim.layers.unknown import IntegerUnknown, Unknown
@@ -44,6 +46,8 @@ __all__ = [
     "IntegerRelu",
     "IntegerRescale",
     "IntegerRescaledAdd",
+    "IntegerRescaledProduct",
+    "IntegerRescaledSoftmax",
     "IntegerSoftmax",
     "IntegerTable",
     "IntegerWindow",
@@ -99,5 +103,7 @@ AnyIntegerLayer = (
     | IntegerSoftmax
     | IntegerRescale
     | IntegerRescaledAdd
+    | IntegerRescaledProduct
+    | IntegerRescaledSoftmax
     | IntegerUnknown
 )

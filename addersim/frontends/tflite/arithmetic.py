@@ -9,12 +9,15 @@ import numpy as np
 
 from addersim.frontends.tflite.call import RULE, Call
 from addersim.frontends.tflite.formats import activation_ends
-from addersim.layers import IntegerClip, IntegerRescale, IntegerRescaledAdd
+from addersim.frontends.tflite.functions import of_constant, product_scale
+from addersim.layers import IntegerClip, IntegerRescale, IntegerRescaledAdd, IntegerRescaledProduct, IntegerRescaledSoftmax
 
 __all__ = ["OPERATORS"]
 
 
 def _added(call: Call) -> str:
+    if (found := of_constant(call)) is not None:
+        return found
     first, second = call.format(0), call.format(1)
     return call.layer(
         IntegerRescaledAdd,
@@ -25,6 +28,34 @@ def _added(call: Call) -> str:
         rule=RULE,
         output=call.output_format,
         **call.ends,
+    )
+
+
+def _multiplied(call: Call) -> str:
+    if (found := of_constant(call)) is not None:
+        return found
+    first, second, output = call.format(0), call.format(1), call.output_format
+    return call.layer(
+        IntegerRescaledProduct,
+        call.flow(0),
+        call.flow(1),
+        first=first,
+        second=second,
+        scale=product_scale(first, second, output),
+        rule=RULE,
+        output=output,
+        **call.ends,
+    )
+
+
+def _softmax(call: Call) -> str:
+    return call.layer(
+        IntegerRescaledSoftmax,
+        call.flow(),
+        source=call.format(),
+        rule=RULE,
+        output=call.output_format,
+        beta=float(call.option("Beta", 1.0)),
     )
 
 
@@ -73,7 +104,9 @@ OPERATORS: Mapping[str, Callable[[Call], str]] = MappingProxyType(
     {
         "ADD": _added,
         "DEQUANTIZE": _dequantized,
+        "MUL": _multiplied,
         "QUANTIZE": _quantized,
+        "SOFTMAX": _softmax,
         **{name: _clipped(name) for name in ("RELU", "RELU6", "RELU_N1_TO_1")},
     }
 )

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from addersim.frontends.tflite import arithmetic, moves, pooling, windows
+from addersim.frontends.tflite import arithmetic, functions, moves, pooling, windows
 from addersim.frontends.tflite.call import Call
 
 __all__ = ["OPERATORS"]
 
 OPERATORS: Mapping[str, Callable[[Call], str]] = MappingProxyType(
-    {**arithmetic.OPERATORS, **moves.OPERATORS, **pooling.OPERATORS, **windows.OPERATORS}
+    {**arithmetic.OPERATORS, **functions.OPERATORS, **moves.OPERATORS, **pooling.OPERATORS, **windows.OPERATORS}
 )
 """How an operator becomes layers."""

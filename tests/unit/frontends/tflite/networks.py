@@ -8,6 +8,7 @@ from itertools import product
 
 import numpy as np
 
+from tests.unit.frontends.tflite.models import KINDS as KINDS_OF
 from tests.unit.frontends.tflite.models import Model, bias, codes, one, weights
 
 ACTIVATIONS = ("NONE", "RELU", "RELU6", "RELU_N1_TO_1")
@@ -69,6 +70,38 @@ def added(kind, activation):
     return _of_two(kind, "ADD", "AddOptions", activation, 0.06)
 
 
+def multiplied(kind, activation):
+    """Two clips of one image, of different scales, multiplied."""
+    return _of_two(kind, "MUL", "MulOptions", activation, 0.02)
+
+
+def of_constant(name, kind, shape, order, activation="NONE"):
+    """A value added to, or multiplied by, a constant."""
+    random, centre = _random(name, kind, shape), CENTRE[kind]
+    held = weights(shape, random, kind, zero=centre + 3) | {"scale": 0.02}
+    given, output = codes((1, 4, 5, 3), kind, 0.05, centre - 4), codes((1, 4, 5, 3), kind, 0.04, centre + 8)
+    model = Model()
+    places = [model.tensor("image", **given), model.tensor(**held)][::order]
+    how = {"FusedActivationFunction": NUMBERS[activation]}
+    model.operator(name, places, [model.tensor("out", **output)], f"{name.title()}Options", **how)
+    return model
+
+
+def function(name, kind, scale, alpha=None):
+    """A function of one code."""
+    ends = {"LOGISTIC": (1 / 256, -128), "TANH": (1 / 128, 0)}
+    after, zero = ends.get(name, (scale * 0.7, -40))
+    how = {"options": "LeakyReluOptions", "Alpha": alpha} if alpha else {}
+    output = codes((1, 6, 40), kind, after, CENTRE[kind] + zero)
+    return one(name, [codes((1, 6, 40), kind, scale, CENTRE[kind] + 7)], output, **how)
+
+
+def softmax(kind, shape, scale, beta=1.0):
+    """Softmax over the last axis."""
+    output = codes(shape, kind, 1 / 256, np.iinfo(KINDS_OF[kind]).min)
+    return one("SOFTMAX", [codes(shape, kind, scale, CENTRE[kind] + 20)], output, "SoftmaxOptions", Beta=beta)
+
+
 def _of_two(kind, name, options, activation, scale):
     model, centre = Model(), CENTRE[kind]
     image = model.tensor("image", **codes((1, 4, 5, 3), kind, 0.05, centre - 3))
@@ -86,9 +119,7 @@ def pooled(name, kind, padding, stride, activation, kernel=(3, 2)):
     form = (kind, 0.04, CENTRE[kind] - 11)
     how = _moving(padding, stride) | {"FilterHeight": kernel[0], "FilterWidth": kernel[1]}
     output = codes(_size((7, 6), kernel, padding, stride, (1, 1), 5), *form)
-    return one(
-        name, [codes((1, 7, 6, 5), *form)], output, "Pool2DOptions", **how, FusedActivationFunction=NUMBERS[activation]
-    )
+    return one(name, [codes((1, 7, 6, 5), *form)], output, "Pool2DOptions", **how, FusedActivationFunction=NUMBERS[activation])
 
 
 def mean(kind, keep, axes=(1, 2), scale=0.03):
@@ -189,9 +220,20 @@ def networks():
             found[f"joined {kind} {axis}"] = joined(kind, axis)
         for activation in ACTIVATIONS:
             found[f"added {kind} {activation}"] = added(kind, activation)
+            found[f"multiplied {kind} {activation}"] = multiplied(kind, activation)
             found[f"dense {kind} {activation}"] = dense(kind, activation)
         for name, scale in product(("RELU", "RELU6", "RELU_N1_TO_1"), (0.05, 0.031, 0.1)):
             found[f"{name} {kind} {scale}"] = clipped(name, kind, scale)
+        for name, order, shape in product(("ADD", "MUL"), (1, -1), ((), (3,), (1, 1, 1, 3))):
+            found[f"{name} {kind} of a constant {shape} {order}"] = of_constant(name, kind, shape, order)
+        found[f"ADD {kind} of a constant, clipped"] = of_constant("ADD", kind, (3,), 1, "RELU6")
+        for name, scale in product(("LOGISTIC", "TANH", "HARD_SWISH"), (0.01, 0.05, 0.1, 0.3)):
+            found[f"{name} {kind} {scale}"] = function(name, kind, scale)
+        for alpha in (0.1, 0.25):
+            found[f"LEAKY_RELU {kind} {alpha}"] = function("LEAKY_RELU", kind, 0.05, alpha)
+        for scale, beta in ((0.1, 1.0), (0.02, 1.0), (0.5, 0.3)):
+            found[f"softmax {kind} {scale} {beta}"] = softmax(kind, (1, 12), scale, beta)
+        found[f"softmax {kind} of an image"] = softmax(kind, (1, 3, 4, 5), 0.07)
         found[f"padded {kind}"] = padded(kind, ((0, 0), (1, 2), (0, 3), (2, 0)))
         found[f"dense {kind} of an image"] = dense(kind, "NONE", (1, 2, 3, 4))
         found[f"dense {kind} kept"] = dense(kind, "RELU", (1, 3, 6), keep=True)
