@@ -31,9 +31,9 @@ def read_graph(path: str | os.PathLike[str]) -> Graph:
     except ImportError:
         raise LoweringError(f"{where}: reading TFLite needs tflite; install it with: pip install 'addersim[tflite]'") from None
     content = read_file(Path(path), MAX_FILE_BYTES, LoweringError)
-    with parsing(where, "not a TFLite model, truncated or altered", LoweringError):
-        schema = Schema(content)
     try:
+        with parsing("not a TFLite model", "truncated or altered", LoweringError):
+            schema = Schema(content)
         return _graph(schema, Path(where).stem)
     except LoweringError as error:
         raise LoweringError(f"{where}: {error}") from None

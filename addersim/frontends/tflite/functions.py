@@ -121,6 +121,7 @@ def product_scale(first: FixedFormat, second: FixedFormat, output: FixedFormat) 
 
 def of_constant(call: Call) -> str | None:
     """A sum or a product of a value and a constant, of one number or one a channel; None where both depend on the images."""
+    call.tensor(1, "the second operand")
     places = [place for place in (0, 1) if call.sources[place] is None]
     if not places:
         return None

@@ -101,7 +101,12 @@ class Walk:
             raise LoweringError("is computed from constants, which is not supported")
         output = self.graph.tensors[operator.outputs[0]]
         call = Call(self.layers, operator, inputs, sources, output, self.batch)
-        found = OPERATORS[operator.name](call)
+        try:
+            found = OPERATORS[operator.name](call)
+        except (TypeError, ValueError, IndexError, OverflowError) as error:
+            if isinstance(error, AddersimError):
+                raise
+            raise LoweringError(f"options or constants that do not fit ({' '.join(str(error).split())[:120]})") from None
         given, said = self.layers.values[found], call.output_shape()
         if given.shape != said:
             raise LoweringError(f"gives {given.shape} an image, the file says {said}; the channels are the first")
