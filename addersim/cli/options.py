@@ -102,6 +102,7 @@ Multiplier = Annotated[
     ),
 ]
 Circuit = Annotated[list[str] | None, typer.Option("--circuit", hidden=True, help="Former name of --datapath.")]
+ZeroPoints = Annotated[bool | None, typer.Option(help="Give signed activations zero points where all layers take them.")]
 ClipWeights = Annotated[bool | None, typer.Option(help="Clip adder weights to their input's range, exactly (default: yes).")]
 Calibration = Annotated[
     str | None, typer.Option("--calibration", help="How scales are chosen: mse (default), percentile, min-max, output.")

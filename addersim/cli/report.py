@@ -41,6 +41,7 @@ def run(
     circuit: options.Circuit = None,
     multiplier: options.Multiplier = None,
     clip_weights: options.ClipWeights = None,
+    zero_points: options.ZeroPoints = None,
     calibration: options.Calibration = None,
     correction: options.Correction = None,
     rules: options.Rules = None,
@@ -66,6 +67,7 @@ def run(
         ends_bits=ends,
         circuit=options.adder_circuit(chosen),
         clip_weights=clip_weights,
+        zero_points=zero_points,
         calibration=calibration,
         correction=correction,
     )

@@ -85,6 +85,11 @@ class PreparedWindow:
     sums: Sums
     values_matter: bool
 
+    @property
+    def weights(self) -> Array:
+        """The weights that meet the codes of x; zero points may be in them."""
+        return self.operands.weights
+
     def __call__(self, x: Array, *, threads: int | None = None) -> WindowResult:
         x, shape, count = self.checked(x, threads)
         y = np.empty(shape, self.word)
@@ -93,7 +98,7 @@ class PreparedWindow:
     def checked(self, x: Array, threads: int | None) -> tuple[Array, tuple[int, int, int, int], int]:
         """x as it is passed on, the shape of the output, and the number of threads."""
         x = check_array("x", x, (NATIVE[self.kind],))
-        return x, self.geometry.output_shape(x.shape, self.operands.weights.shape), check_threads(threads)
+        return x, self.geometry.output_shape(x.shape, self.weights.shape), check_threads(threads)
 
     def sums_of(self, x: Array) -> Sums:
         """What is known of the sums for this x."""
@@ -111,8 +116,8 @@ class PreparedWindow:
             flat(x),
             type_number(x),
             sums.ends,
-            flat(self.operands.weights),
-            type_number(self.operands.weights),
+            flat(self.weights),
+            type_number(self.weights),
             flat(y),
             y.dtype.itemsize,
             geometry_numbers(self.geometry, x, y),
@@ -287,7 +292,7 @@ def prepare_window_affine(
     89
     """
     check_format(output, output_overflow, then)
-    m, a, s = check_constants(layer.operands.weights.shape[:1], multiplier, addend, shift, rounding)
+    m, a, s = check_constants(layer.weights.shape[:1], multiplier, addend, shift, rounding)
     return window_affine_of(layer, (_own(m), _own(a), _own(s)), output, rounding, output_overflow, then)
 
 

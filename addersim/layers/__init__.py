@@ -17,7 +17,7 @@ from addersim.layers.product import IntegerProduct, Product
 from addersim.layers.rescale import IntegerRescale
 from addersim.layers.rescaled_add import IntegerRescaledAdd
 from addersim.layers.rescaled_product import IntegerRescaledProduct
-from addersim.layers.rescaled_softmax import IntegerRescaledSoftmax
+from addersim.layers.rule_softmax import IntegerRuleSoftmax
 from addersim.layers.softmax import IntegerSoftmax, Softmax
 from addersim.layers.table import IntegerTable, Table
 from addersim.layers.unknown import IntegerUnknown, Unknown
@@ -47,7 +47,7 @@ __all__ = [
     "IntegerRescale",
     "IntegerRescaledAdd",
     "IntegerRescaledProduct",
-    "IntegerRescaledSoftmax",
+    "IntegerRuleSoftmax",
     "IntegerSoftmax",
     "IntegerTable",
     "IntegerWindow",
@@ -104,6 +104,6 @@ AnyIntegerLayer = (
     | IntegerRescale
     | IntegerRescaledAdd
     | IntegerRescaledProduct
-    | IntegerRescaledSoftmax
+    | IntegerRuleSoftmax
     | IntegerUnknown
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 from typing import Any
@@ -161,10 +162,11 @@ class Window(Layer, frozen=True, tag="window"):
         else:
             weight_format = record.arithmetic.codec.format(bits)  # linear filters were brought to scale one
         reals = self.weights.transpose(0, 2, 3, 1)
+        zero = input_format.zero_point if record.arithmetic.shared_scale else 0  # weights that are clipped to the input fit
         if not plan.calibrated:
             weights = np.broadcast_to(np.zeros(1, weight_format.dtype), shape)
         elif record.arithmetic.codec.uniform:
-            weights = weight_format.encode(reals, plan.how.rounding)
+            weights = dataclasses.replace(weight_format, zero_point=zero).encode(reals, plan.how.rounding)
         else:
             weights = record.arithmetic.codec.nearest(reals, bits).astype(weight_format.dtype)
         return IntegerWindow(
@@ -179,6 +181,7 @@ class Window(Layer, frozen=True, tag="window"):
             **_moves(self),
             shared=self.shared,
             nonzero=_nonzero(reals) if _skips_zeros(record.arithmetic) and not plan.calibrated else (),
+            weight_zero_points=np.full(len(weights), zero, np.int32) if zero else None,
         )
 
     def details(self) -> str:

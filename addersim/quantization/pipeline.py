@@ -298,7 +298,8 @@ def _adjust(
     def run(layer: IntegerLayer, inputs: list[Array]) -> Array:
         twin = floats[layer.name]
         if isinstance(layer, IntegerWindow) and isinstance(twin, Window) and _rounds_to_output(twin, plan.how):
-            layer = round_to_output(layer, twin.weights.transpose(0, 2, 3, 1), inputs[0])
+            operands = inputs[0].astype(np.int32) - layer.input_format.zero_point
+            layer = round_to_output(layer, twin.weights.transpose(0, 2, 3, 1), operands)
         if isinstance(twin, Affine) and isinstance(floats.get(twin.inputs[0]), Window) and plan.how.correction != "none":
             sums = inputs[0].reshape(-1, inputs[0].shape[-1]) * plan.scales[twin.inputs[0]]
             target = samples[twin.name]

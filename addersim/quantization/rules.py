@@ -68,6 +68,10 @@ class Quantization(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         Round every scale up to a power of two.
     multiplier_bits
         Width of the multipliers of batch norm and requantisation, 2..32.
+    zero_points
+        Give signed activations of at most 8 bits the zero point at which their codes hold just the range that the calibration
+        images show, where all layers around them take one; adder weights, which share their input's scale, then share it too.
+        Values that are never negative have all codes as it is.
     rounding, overflow
         Of every narrowing step.
     """
@@ -88,6 +92,7 @@ class Quantization(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     correction: Correction = "mean-variance"
     power_of_two: bool = False
     multiplier_bits: int = 16
+    zero_points: bool = False
     rounding: Rounding = "half-even"
     overflow: Overflow = "saturate"
 

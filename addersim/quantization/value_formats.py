@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,12 @@ from addersim.arithmetic.fixed import FixedFormat, Overflow
 from addersim.inputs.limits import BITS
 from addersim.layers import Affine, Layer, Window
 from addersim.network import INPUT, Network, unread
+from addersim.quantization.asymmetric import (
+    asymmetric_scale,
+    may_have_zero_points,
+    readers_of_zero_points,
+    zero_point_of,
+)
 from addersim.quantization.bias_correction import MOST_CORRECTION
 from addersim.quantization.calibration import Member, Sample, choose_scale
 from addersim.quantization.output_errors import Reader, refine_scale
@@ -119,6 +125,7 @@ def choose_formats(
     """
     formats: dict[str, FixedFormat] = {}
     own_layers = own_scales(network)
+    around = readers_of_zero_points(network)
     for group in _groups(network, how):
         mixed = any(name in wiring.unsigned for name in group.names)
         members = {}
@@ -131,11 +138,17 @@ def choose_formats(
         found = choose_scale(heard or list(others.values()), how.calibration, how.percentile) if others else 0.0
         found = refine_scale(found, {name: FixedFormat(one.bits, one.signed) for name, one in others.items()}, readers, how)
         scale = max(found, *own) if own else found
+        moved, low = how.zero_points and not own and may_have_zero_points(members, around, how), 0.0
+        if moved:
+            scale, low = asymmetric_scale(list(members.values()), how)
         scale = max(scale, _scale_for_weights(wiring, how, members))
         scale = max(scale, _scale_for_multipliers(wiring, how, formats, members))
         if how.power_of_two:
             scale = float(2.0 ** np.ceil(np.log2(scale)))
-        formats |= {name: FixedFormat(one.bits, one.signed, scale) for name, one in members.items()}
+        held = {name: FixedFormat(one.bits, one.signed, scale) for name, one in members.items()}
+        if moved:
+            held = {name: replace(one, zero_point=zero_point_of(one, low)) for name, one in held.items()}
+        formats |= held
     return formats
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from addersim.frontends.tflite.call import RULE, Call
 from addersim.frontends.tflite.formats import activation_ends
 from addersim.frontends.tflite.functions import of_constant, product_scale
-from addersim.layers import IntegerClip, IntegerRescale, IntegerRescaledAdd, IntegerRescaledProduct, IntegerRescaledSoftmax
+from addersim.layers import IntegerClip, IntegerRescale, IntegerRescaledAdd, IntegerRescaledProduct, IntegerRuleSoftmax
 
 __all__ = ["OPERATORS"]
 
@@ -50,7 +50,7 @@ def _multiplied(call: Call) -> str:
 
 def _softmax(call: Call) -> str:
     return call.layer(
-        IntegerRescaledSoftmax,
+        IntegerRuleSoftmax,
         call.flow(),
         source=call.format(),
         rule=RULE,

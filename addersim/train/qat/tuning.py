@@ -142,6 +142,8 @@ def finetune(
         raise ConfigError(f"distill: found {distill}, needs a number in 0..1")
     if optimizer not in OPTIMIZERS:
         raise ConfigError(f"optimizer: found {optimizer!r}, needs one of {', '.join(OPTIMIZERS)}")
+    if how.zero_points:
+        raise QuantizationError(f"network {network.name}: zero_points: what is trained takes code 0 for zero; leave them out")
     _check_images(network, images, labels, batch)
     module = QuantisedNetwork(network, images[:CALIBRATION_IMAGES], how)
     learner = _learner(module, optimizer, rate)

@@ -21,6 +21,7 @@ from addersim.layers import (
     IntegerMove,
     IntegerRescale,
     IntegerRescaledAdd,
+    IntegerRuleSoftmax,
     IntegerWindow,
 )
 from addersim.layers.base import Value
@@ -310,3 +311,37 @@ def test_a_rule_that_is_none_is_refused():
     program, pixels = own_program()
     with pytest.raises(FormatError, match=r"^rounding: 'none' is not one of addersim, tflite, tosa, tosa-double, ort, qonnx"):
         simulate(program, pixels, rounding="none")
+
+
+SHARES = FixedFormat(8, scale=2**-8, zero_point=-128)
+
+
+def shares(source=FixedFormat(8, scale=0.1, zero_point=17), output=SHARES, **fields):  # noqa: B008  # frozen
+    return IntegerRuleSoftmax(name="p", inputs=("x",), twin=None, source=source, output=output, **fields)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_shares_of_features_and_of_channels_are_the_exponentials(engine):
+    x = np.random.default_rng(9).integers(-128, 128, (3, 2, 2, 5), dtype=np.int8)
+    layer = shares()
+    assert layer.checked_value(Value.of((5,), layer.source)) == Value.of((5,), SHARES)
+    real = np.exp(layer.source.decode(x))
+    real /= real.sum(axis=-1, keepdims=True)
+    for codes, expected in ((x, real), (x[:, 0, 0], real[:, 0, 0])):
+        found = SHARES.decode(layer.run(engine, codes).values)
+        assert np.abs(found - expected.clip(0, 255 / 256)).max() <= 0.51 / 256
+    doubled = SHARES.decode(shares(beta=2.0).run(engine, x).values)
+    assert np.abs(doubled - (real**2 / (real**2).sum(axis=-1, keepdims=True)).clip(0, 255 / 256)).max() <= 0.51 / 256
+
+
+def test_shares_are_billed_and_refuse_what_no_framework_has():
+    given = Value.of((5,), shares().source)
+    assert shares().bill(Value.of((5,), SHARES), given).hardware.total("mul") == 2 * 5 * 14 + 5 + 7
+    for layer, value, message in (
+        (shares(rule="ort"), given, "layer p: softmax: rule 'ort' has none of whole numbers; tflite has"),
+        (shares(output=HALVES), given, "layer p: softmax: s8*0.1 zero 17 into fx8.1 zero -3; rule tflite takes codes"),
+        (shares(), Value.of((5,), SHARES), "layer p: expects its input in s8*0.1 zero 17, layer x gives fx8.8 zero -128"),
+        (shares(), given._replace(shape=(5000,)), "layer p: softmax: shape (5000,); expected 1..4095 classes on the"),
+    ):  # fmt: skip
+        with pytest.raises(NetworkError, match="^" + re.escape(message)):
+            layer.checked_value(value)

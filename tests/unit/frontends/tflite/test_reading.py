@@ -67,7 +67,7 @@ def test_formats_are_those_of_the_file(tmp_path):
         "scores.input": ("move", "s8*0.1 zero -128", "4"),
         "scores.sums": ("window", "s18*0.1", "5"),
         "scores": ("rescale", "s8*0.02 zero 7", "5"),
-        "shares": ("rescaled_softmax", "fx8.8 zero -128", "5"),
+        "shares": ("rule_softmax", "fx8.8 zero -128", "5"),
     }
 
 

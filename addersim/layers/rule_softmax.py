@@ -1,4 +1,4 @@
-"""Softmax of codes in the whole numbers of a named requantisation rule's framework."""
+"""Softmax of codes in whole numbers, as a requantisation rule's framework computes it."""
 
 from __future__ import annotations
 
@@ -10,38 +10,33 @@ from addersim.errors import AddersimError, NetworkError
 from addersim.kernels.requantisation_checks import check_softmax
 from addersim.layers.base import Array, Bill, Engine, IntegerLayer, Run, Value
 
-__all__ = ["IntegerRescaledSoftmax"]
+__all__ = ["IntegerRuleSoftmax"]
 
 
-class IntegerRescaledSoftmax(IntegerLayer, frozen=True, tag="rescaled_softmax"):
-    """Shares of the channels, of exponentials of codes times `beta`: see `addersim.kernels.softmax`.
+class IntegerRuleSoftmax(IntegerLayer, frozen=True, tag="rule_softmax"):
+    """Shares of the channels, or of the features, in the output's format, whose scale is 1/256: see `kernels.softmax`.
 
-    `source` is the format of the input, `rule` is as in `IntegerRescale`.
+    It keeps its rule whatever a program is run under, for no other has a softmax in whole numbers.
     """
 
     source: FixedFormat
-    rule: str
     output: FixedFormat
+    rule: str = "tflite"
     beta: float = 1.0
 
     TAKES_ZERO_POINTS = True
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._check((1,))
-
-    def _check(self, shape: tuple[int, ...]) -> None:
-        try:
-            check_softmax(np.zeros((1, shape[0]), self.source.dtype), self.source, self.rule, self.output)
-            softmax_constants(self.source, self.beta)
-        except AddersimError as error:
-            raise NetworkError(f"layer {self.name}: {error}") from None
-
     def value(self, *inputs: Value) -> Value:
         (given,) = inputs
         if given != Value.of(given.shape, self.source):
-            raise NetworkError(f"layer {self.name}: expects {self.source} of layer {self.inputs[0]}, which gives {given}")
-        self._check(given.shape)
+            raise NetworkError(f"layer {self.name}: expects its input in {self.source}, layer {self.inputs[0]} gives {given}")
+        try:
+            check_softmax(
+                np.broadcast_to(np.zeros(1, self.source.dtype), given.shape[:1]), self.source, self.rule, self.output
+            )
+            softmax_constants(self.source, self.beta)
+        except AddersimError as error:
+            raise NetworkError(f"layer {self.name}: {error}") from None
         return Value.of(given.shape, self.output)
 
     def run(self, engine: Engine, *codes: Array, threads: int | None = None) -> Run:
