@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NoReturn
+
+import numpy as np
 
 from addersim.arithmetic.fixed import FixedFormat
 from addersim.errors import AddersimError, LoweringError
@@ -13,6 +15,7 @@ from addersim.frontends.tflite.records import Array, Operator, Shape, Tensor
 from addersim.inputs.opening import MAX_FILE_BYTES
 from addersim.layers import IntegerLayer, IntegerMove, Value
 from addersim.layers.move import Permute, Reshape, Step, moved_shape, simplified
+from addersim.network import INPUT
 
 __all__ = ["RULE", "Call", "Layers"]
 
@@ -20,16 +23,32 @@ RULE = "tflite"
 """Rounding rule of what is read here."""
 
 
-@dataclass(slots=True)
 class Layers:
     """Integer layers in the making, and the value that each gives, ``input`` included."""
 
-    values: dict[str, Value]
-    built: dict[str, IntegerLayer] = field(default_factory=dict)
+    def __init__(self, image: Value) -> None:
+        self.values = {INPUT: image}
+        self.built: dict[str, IntegerLayer] = {}
+        self._arrays: dict[tuple[Any, ...], tuple[Array, Array]] = {}  # the given one is kept, so that its place stays its own
+        self._taken_bytes = 0
+
+    def kept(self, given: Array) -> Array:
+        """Weights as an array of the program's own; one for all layers that read the same ones of the file."""
+        place = (given.__array_interface__["data"][0], given.dtype.str, given.shape, given.strides)
+        if place not in self._arrays:
+            self._arrays[place] = given, np.array(given, order="C")
+        return self._arrays[place][1]
+
+    def take(self, size_bytes: int) -> None:
+        """Note what an operator's constants take; a file may give one constant to many operators, but not without end."""
+        self._taken_bytes += size_bytes
+        if self._taken_bytes > MAX_FILE_BYTES:
+            raise LoweringError(f"constants of all operators take more than {MAX_FILE_BYTES:,} bytes")
 
     def append(self, kind: type[IntegerLayer], name: str, *inputs: str, **fields: Any) -> str:
         """Append a layer; the name that it got."""
         unique = self._unique(name)
+        self.take(sum(one.nbytes for one in fields.values() if isinstance(one, np.ndarray)))
         try:
             layer = kind(name=unique, inputs=inputs, twin=None, **fields)
             value = layer.checked_value(*(self.values[one] for one in inputs))

@@ -20,6 +20,9 @@ from addersim.layers import IntegerTable
 
 __all__ = ["OPERATORS", "of_constant", "product_scale"]
 
+MOST_CHANNELS = 1 << 16
+"""Of a constant: each takes a table of its own."""
+
 _INT16 = -(1 << 15), (1 << 15) - 1
 _HIGH_BITS = 7
 """Places by which hard swish moves codes left."""
@@ -129,7 +132,7 @@ def of_constant(call: Call) -> str | None:
     held, value = call.tensor(places[0], "the constant"), call.constant(places[0], "the constant", ("INT8", "UINT8"))
     first, second, output = call.format(place), code_format(held), call.output_format
     channels = call.shape(place)[0]
-    if value.size not in (1, channels) or value.size != (value.shape or (1,))[-1]:
+    if value.size not in (1, min(channels, MOST_CHANNELS)) or value.size != (value.shape or (1,))[-1]:
         held.fail(f"has shape {value.shape}; expected one number, or one for each of {channels} channels")
     codes = np.broadcast_to(_codes(first)[:, None], (1 << first.bits, value.size))
     beside = np.ascontiguousarray(np.broadcast_to(value.reshape(-1), codes.shape))

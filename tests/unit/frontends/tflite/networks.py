@@ -4,7 +4,7 @@ Scales are such that many results lie halfway between two codes: how ties are ro
 shows.
 """
 
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 
@@ -193,6 +193,17 @@ def ends(kind):
     return model
 
 
+def shared():
+    """Two layers that have one tensor of weights."""
+    random, model = _random("shared"), Model()
+    form = ("INT8", 0.05, 4)
+    places = [model.tensor(f"value{number}", **codes((1, 6), *form)) for number in range(3)]
+    held = model.tensor(**weights((6, 6), random))
+    for before, after in pairwise(places):
+        model.operator("FULLY_CONNECTED", [before, held, -1], [after], "FullyConnectedOptions")
+    return model
+
+
 KINDS = ("INT8", "UINT8")
 PADDINGS = ("SAME", "VALID")
 STRIDES = ((1, 1), (2, 2), (2, 3))
@@ -239,6 +250,7 @@ def networks():
         found[f"dense {kind} kept"] = dense(kind, "RELU", (1, 3, 6), keep=True)
         found[f"dense {kind} kept of an image"] = dense(kind, "RELU", (1, 2, 4, 6), keep=True)
         found[f"dense {kind} without bias"] = dense(kind, "NONE", biased=False)
+    found["shared weights"] = shared()
     found["conv grouped"] = convolution("INT8", "SAME", (1, 1), (1, 1), "NONE", groups=2)
     found["conv of one scale"] = convolution("INT8", "SAME", (1, 1), (1, 1), "NONE", channels=False)
     for before, after in product(KINDS, KINDS):

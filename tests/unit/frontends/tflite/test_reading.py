@@ -13,8 +13,9 @@ import addersim
 from addersim import Program, lower_tflite
 from addersim.cli import app
 from addersim.errors import LoweringError
+from addersim.layers import IntegerWindow
 from tests.unit.frontends.tflite.models import Model, bias, codes, one, weights
-from tests.unit.frontends.tflite.networks import convolution, dense, ends, pooled
+from tests.unit.frontends.tflite.networks import convolution, dense, ends, pooled, shared
 
 RANDOM = np.random.default_rng(0)
 
@@ -80,6 +81,14 @@ def test_a_program_of_a_file_is_saved_and_counted(tmp_path):
     found, expected = (dict(one.runs(images))["shares"].values for one in (again, program))
     assert np.array_equal(found, expected)
     assert addersim.count(program).totals() == addersim.count(again).totals()
+
+
+def test_shared_weights_are_stored_once(tmp_path):
+    program = lower_tflite(written(tmp_path, shared()))
+    assert [(one_.name, one_.shared) for one_ in program.layers if isinstance(one_, IntegerWindow)] == [
+        ("value1.sums", None),
+        ("value2.sums", "value1.sums"),
+    ]
 
 
 @pytest.mark.parametrize("engine", ["kernels", "reference"])
