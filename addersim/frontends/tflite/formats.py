@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -11,6 +12,8 @@ import numpy.typing as npt
 from addersim.arithmetic.fixed import FixedFormat
 from addersim.errors import FormatError, LoweringError
 from addersim.frontends.tflite.records import Array, Shape, Tensor
+from addersim.inputs.limits import IMAGE_SIDE
+from addersim.inputs.opening import MAX_FILE_BYTES
 
 __all__ = ["activation_ends", "channel_scales", "code_format", "value_shape"]
 
@@ -104,4 +107,7 @@ def value_shape(tensor: Tensor, batch: int) -> Shape:
     first, *others, last = tensor.shape
     if first != batch:
         tensor.fail(f"has shape {tensor.shape}, and the input {batch} images: images would no longer be independent")
+    if max(others, default=1) > IMAGE_SIDE.most or math.prod(tensor.shape[1:]) > MAX_FILE_BYTES:
+        most = f"sides of {IMAGE_SIDE.most:,} and {MAX_FILE_BYTES:,} values an image are the most"
+        tensor.fail(f"has shape {tensor.shape}; {most}")
     return (last, *others)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
+import numpy as np
 from msgspec.structs import replace
 
 from addersim.arithmetic.fixed import FixedFormat
@@ -104,7 +105,8 @@ class Walk:
         output = self.graph.tensors[operator.outputs[0]]
         call = Call(self.layers, operator, inputs, sources, output, self.batch)
         try:
-            found = OPERATORS[operator.name](call)
+            with np.errstate(all="ignore"):  # what becomes infinite is refused
+                found = OPERATORS[operator.name](call)
         except (TypeError, ValueError, IndexError, OverflowError) as error:
             if isinstance(error, AddersimError):
                 raise
