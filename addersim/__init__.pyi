@@ -45,6 +45,8 @@ from addersim.results.comparison import Comparison as Comparison
 from addersim.results.comparison import compare as compare
 from addersim.results.result import Result as Result
 from addersim.results.result import evaluate as evaluate
+from addersim.results.rounding import RoundingComparison as RoundingComparison
+from addersim.results.rounding import compare_rounding as compare_rounding
 from addersim.simulation import Simulation as Simulation
 from addersim.simulation import count as count
 from addersim.simulation import simulate as simulate

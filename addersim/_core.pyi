@@ -47,6 +47,7 @@ def window(
     narrow: bool,
     ordered: _Array | None,
     affine: tuple[_Array, bool, _Numbers] | None,
+    rescaling: tuple[int, _Array, _Array, float, int, _Numbers] | None,
     kernels: int,
     threads: int,
 ) -> tuple[_Seen, _Seen]: ...

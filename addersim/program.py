@@ -19,7 +19,18 @@ from addersim.arithmetic.ops import OpCounts
 from addersim.arithmetic.requantisation import requantisation_rule
 from addersim.errors import DataError, NetworkError, QuantizationError
 from addersim.images import Images, Preprocessing, channels_last, check_images, look_up
-from addersim.layers import AnyIntegerLayer, Engine, IntegerAdd, IntegerAffine, IntegerRelu, IntegerWindow, Run, Shape, Value
+from addersim.layers import (
+    AnyIntegerLayer,
+    Engine,
+    IntegerAdd,
+    IntegerAffine,
+    IntegerRelu,
+    IntegerRescale,
+    IntegerWindow,
+    Run,
+    Shape,
+    Value,
+)
 from addersim.network import INPUT, check_order, check_shared, count_scores, walk
 from addersim.storage import load_record, save_record
 from addersim.tabular import format_table
@@ -54,7 +65,7 @@ class _Pipeline:
         then = rest[-1].output if rest and isinstance(rest[-1], IntegerRelu) else None
         together = single = None
         if isinstance(first, IntegerWindow) and rest:
-            together = first.prepared_into(cast("IntegerAffine", rest[0]), then, engine)
+            together = first.prepared_into(cast("IntegerAffine | IntegerRescale", rest[0]), then, engine)
         elif isinstance(first, IntegerWindow):
             single = first.prepared(engine)
         how: dict[str, Any] = {"then": then} if isinstance(first, IntegerAffine | IntegerAdd) else {}
@@ -105,9 +116,18 @@ class Prepared:
 def _runs_with(before: AnyIntegerLayer, layer: AnyIntegerLayer) -> bool:
     """Whether the kernels have a layer together with the one that it alone reads."""
     if isinstance(before, IntegerWindow):
-        return isinstance(layer, IntegerAffine)
-    plain = isinstance(layer, IntegerRelu) and layer.maximum is None  # they saturate at a format's end only
-    return plain and isinstance(before, IntegerAffine | IntegerAdd)
+        return isinstance(layer, IntegerAffine | IntegerRescale)
+    if not isinstance(layer, IntegerRelu) or layer.maximum is not None:  # they saturate at a format's end only
+        return False
+    if isinstance(before, IntegerRescale):
+        return _changes_nothing(layer, before.output)
+    return isinstance(before, IntegerAffine | IntegerAdd)
+
+
+def _changes_nothing(relu: IntegerRelu, given: FixedFormat) -> bool:
+    """Whether a ReLU gives codes of a format as they are: its clamp was that of their narrowing."""
+    held = relu.output
+    return held.dtype == given.dtype and held.minimum <= given.minimum and given.maximum <= held.maximum
 
 
 def _codes_of(held: FixedFormat, images: npt.NDArray[Any], where: str) -> npt.NDArray[Any]:
@@ -293,7 +313,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def prepared(self, engine: Engine = kernels, stream: bool = False) -> Prepared:
         """This program ready for many batches: what does not depend on the images is found out once.
 
-        With `stream` a window, its affine and its ReLU run as one: same numbers, and no values for the words in between.
+        With `stream` a window, what narrows its sums and its ReLU run as one: same numbers, and no values in between.
         """
         if not self.calibrated:
             raise QuantizationError(f"program {self.name} was made without calibration images: it can be counted, not run")
@@ -307,7 +327,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return cast("npt.NDArray[Any]", last.values)
 
     def _pipelines(self) -> list[_Pipeline]:
-        """Layers grouped as they run: a window with the affine that alone reads it, affine or add with such a ReLU."""
+        """Layers grouped as they run: a window with what narrows it and alone reads it, affine or add with such a ReLU."""
         fused = self.fused()
         steps: list[list[AnyIntegerLayer]] = []
         for layer in self.layers:

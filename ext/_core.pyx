@@ -67,6 +67,7 @@ cdef extern from "core.h":
         int bits, narrow, y_bytes
         const uint8_t *ordered
         const Affine *affine
+        const Rescale *rescale
     ctypedef struct ZeroPoints:
         int64_t outside, x
         const int32_t *weights
@@ -134,6 +135,17 @@ cdef Codes codes_of(numbers) except *:
     codes.type = <Type>code_type
     codes.overflow = <Overflow>overflow
     return codes
+
+
+cdef Rescale rescale_of(int formula, const int32_t[:, ::1] constants, const float[::1] factor, float divisor, int zero_point,
+                        codes) except *:
+    """Borrows its arrays; constants: rows of bias, multiplier and shift, one column a channel."""
+    cdef Rescale r
+    r.formula = <Formula>formula
+    r.bias, r.multiplier, r.shift, r.factor = &constants[0, 0], &constants[1, 0], &constants[2, 0], &factor[0]
+    r.divisor, r.zero_point = divisor, zero_point
+    r.codes = codes_of(codes)
+    return r
 
 
 cdef int done(int status) except -1:
@@ -227,13 +239,14 @@ def window_bounds(const uint8_t[::1] weights, int weights_type, int arithmetic, 
 
 
 def window(const uint8_t[::1] x, int x_type, ends, const uint8_t[::1] weights, int weights_type, uint8_t[::1] y, int y_bytes,
-           geometry, int arithmetic, const int32_t[:, ::1] products, zero_points, register, bint narrow, const uint8_t[::1] ordered, affine,
-           int kernels, int threads):
-    """A window layer, and the affine after it where there is one.
+           geometry, int arithmetic, const int32_t[:, ::1] products, zero_points, register, bint narrow,
+           const uint8_t[::1] ordered, affine, rescaling, int kernels, int threads):
+    """A window layer, and the affine or the rescaling after it where there is one.
 
     ends: codes that x can hold; products: None, or the terms by the low bytes of x and w; zero_points: of padded taps, of x, and
-    None or those of the weights of each output; register: overflow, bits, smallest and largest value; affine: None, or what scaled() gave, whether ties go to even, and codes. Returns what was seen in the
-    sums, and in the codes.
+    None or those of the weights of each output; register: overflow, bits, smallest and largest value; affine: None, or what
+    scaled() gave, whether ties go to even, and codes; rescaling: None, or what rescale() takes from formula to codes. y_bytes
+    are those of a sum where there is no affine. Returns what was seen in the sums, and in the codes.
     """
     cdef Geometry g = geometry_of(geometry)
     cdef const Kernels *table = kernels_at(kernels)
@@ -241,6 +254,7 @@ def window(const uint8_t[::1] x, int x_type, ends, const uint8_t[::1] weights, i
     cdef int status, overflow
     cdef Epilogue epilogue
     cdef Affine scaled
+    cdef Rescale r
     cdef Stats stats, codes_stats
     cdef const double[:, ::1] doubles
     cdef const int32_t *terms = NULL
@@ -259,6 +273,11 @@ def window(const uint8_t[::1] x, int x_type, ends, const uint8_t[::1] weights, i
     epilogue.y_bytes = y_bytes
     epilogue.ordered = NULL
     epilogue.affine = NULL
+    epilogue.rescale = NULL
+    if rescaling is not None:
+        formula, constants, factor, divisor, zero_point, codes = rescaling
+        r = rescale_of(formula, constants, factor, divisor, zero_point, codes)
+        epilogue.rescale = &r
     if ordered is not None:
         epilogue.ordered = &ordered[0]
     if affine is not None:
@@ -311,19 +330,15 @@ def add(const uint8_t[::1] a, int a_type, const uint8_t[::1] b, int b_type, int6
 
 def rescale(const uint8_t[::1] x, int x_type, int64_t count, int formula, const int32_t[:, ::1] constants,
             const float[::1] factor, float divisor, int zero_point, codes, uint8_t[::1] y, int kernels, int threads):
-    """Values plus bias, scaled and rounded; constants: rows of bias, multiplier and shift, one column a channel.
+    """Values plus bias, scaled and rounded; constants as in rescale_of().
 
     Returns what was seen in the results, and whether a value plus its bias left 32 bits.
     """
-    cdef Rescale r
+    cdef Rescale r = rescale_of(formula, constants, factor, divisor, zero_point, codes)
     cdef const Kernels *table = kernels_at(kernels)
     cdef int64_t channels = factor.shape[0]
     cdef int status, beyond = 0
     cdef Stats stats
-    r.formula = <Formula>formula
-    r.bias, r.multiplier, r.shift, r.factor = &constants[0, 0], &constants[1, 0], &constants[2, 0], &factor[0]
-    r.divisor, r.zero_point = divisor, zero_point
-    r.codes = codes_of(codes)
     with nogil:
         status = rescale_codes(table, <Type>x_type, &x[0], count, channels, &r, &y[0], threads, &stats, &beyond)
     done(status)

@@ -195,6 +195,8 @@ typedef struct {
     int y_bytes;            /* of a stored result: 4, 8, or a code's */
     const uint8_t *ordered; /* outputs whose register depends on the order of the taps, or NULL */
     const Affine *affine;   /* NULL, or only where narrow, not WRAP and nothing is ordered */
+    const Rescale *rescale; /* NULL, or only where narrow and nothing is ordered: makes codes of results, which y_bytes (4) are of.
+                               No result plus its bias leaves 32 bits */
     int folds;              /* raw sums and constants are no larger than results can be: doubles hold their affine, too */
 } Epilogue;
 
@@ -376,6 +378,10 @@ void look_up_levels(const uint8_t *x, int64_t images, int64_t channels, int64_t 
 int pool_codes(const Kernels *kernels, int maximum, const Geometry *g, Type type, const void *x, int wide, void *y, int threads);
 
 /* requantise.c: `r` has the constants of all channels; `beyond`: whether a value plus its bias left 32 bits, and the codes say nothing. */
+/* Constants of each channel repeated as rescale_run() takes them, and the codes of `count` results from channel 0 on. */
+Rescale lay_rescale(Layout *layout, const Rescale *r, int64_t channels);
+void rescale_run(const Kernels *kernels, const void *results, int64_t count, int64_t channels, const Rescale *laid, char *y,
+                 Stats *stats);
 int rescale_codes(const Kernels *kernels, Type type, const void *x, int64_t count, int64_t channels, const Rescale *r, void *y,
                   int threads, Stats *stats, int *beyond);
 void add_rescaled_codes(const Kernels *kernels, Type a_type, const void *a, Type b_type, const void *b, int64_t count,

@@ -63,6 +63,14 @@ void free_ordered(Window *w) {
     free(w->ordered_weights);
 }
 
+void keep_results(Window *w) { w->tiling.result_bytes = w->epilogue.rescale ? w->g->outputs * w->epilogue.y_bytes : 0; }
+
+void finish_tile(const Window *w, const Tile *tile, Stats *codes_stats) {
+    if (!w->epilogue.rescale) return;
+    const int64_t outputs = w->g->outputs, first = tile->first * outputs * bytes_of(w->rescale.codes.type);
+    rescale_run(w->kernels, tile->results, tile->count * outputs, outputs, &w->rescale, (char *)w->y + first, codes_stats);
+}
+
 static void store_result(const Window *w, int64_t at, int64_t value) {
     if (w->epilogue.y_bytes == 8) {
         ((int64_t *)w->y)[at] = value;
@@ -137,7 +145,7 @@ static void loops_tile(const Window *w, const int32_t *packed, int64_t group, Sc
         }
         const int64_t o = group * w->outputs + output;
         w->kernels->epilogue(&w->epilogue, s->sums, sum_bytes, MAX_WIDTH, tile->count, NULL, o, width,
-                           result_at(w, tile->first * w->g->outputs + o), w->g->outputs, stats, stats + 1);
+                           tile_results(w, tile, o), w->g->outputs, stats, stats + 1);
     }
 }
 
@@ -154,6 +162,7 @@ int run_loops(Window *w, int threads, Stats *stats) {
     w->operand = w->x_type;
     if (tiling_begin(&w->tiling, g, w->kernels, w->x_type, w->operand, 0, w->zeros.outside, element, 0, 1, threads)) return -1;
     plain_sums(w);
+    keep_results(w);
     const int planned = prepare_table(w) == 0;
     Scratch scratch;
     Layout size = {0};
@@ -181,6 +190,7 @@ int run_loops(Window *w, int threads, Stats *stats) {
                     loops_tile(w, packed + group * padded * w->taps, group, &scratch, own);
                     run_ordered(w, group, &scratch.tile, scratch.x, own);
                 }
+                finish_tile(w, &scratch.tile, own + 1);
             }
 #pragma omp critical(addersim_stats)
             {
@@ -225,8 +235,9 @@ static void depthwise_tile(const Window *w, const Tile *tile, const int64_t *off
             }
         }
         w->kernels->epilogue(&w->epilogue, sums, (int)sum_bytes, MAX_WIDTH, tile->count, NULL, channel, width,
-                           result_at(w, tile->first * channels + channel), channels, stats, stats + 1);
+                           tile_results(w, tile, channel), channels, stats, stats + 1);
     }
+    finish_tile(w, tile, stats + 1);
 }
 
 /* Registers that saturate tap by tap replace what epilogue() stored. */
@@ -275,6 +286,7 @@ int run_depthwise(Window *w, int threads, Stats *stats) {
         return -1;
     }
     plain_sums(w);
+    keep_results(w);
     if (takes_bytes(w)) w->epilogue.factor = -1; /* sums of |x - w| */
     Tile tile;
     Layout size = {0};

@@ -15,7 +15,8 @@ static void *repeated(Layout *layout, const void *from, int64_t channels, int64_
     return to;
 }
 
-static Rescale lay_out(Layout *layout, const Rescale *r, int64_t channels, int64_t count) {
+Rescale lay_rescale(Layout *layout, const Rescale *r, int64_t channels) {
+    const int64_t step = chunk_length(channels), count = step % channels ? channels + step : step;
     Rescale all = *r;
     all.bias = repeated(layout, r->bias, channels, count);
     all.multiplier = repeated(layout, r->multiplier, channels, count);
@@ -24,15 +25,24 @@ static Rescale lay_out(Layout *layout, const Rescale *r, int64_t channels, int64
     return all;
 }
 
+void rescale_run(const Kernels *kernels, const void *results, int64_t count, int64_t channels, const Rescale *laid, char *y,
+                 Stats *stats) {
+    const int64_t step = chunk_length(channels);
+    for (int64_t first = 0; first < count; first += step) {
+        kernels->rescale(S32, (const char *)results + first * bytes_of(S32), smaller(step, count - first), laid, first % channels,
+                         y + first * bytes_of(laid->codes.type), stats);
+    }
+}
+
 int rescale_codes(const Kernels *kernels, Type type, const void *x, int64_t count, int64_t channels, const Rescale *r, void *y,
                   int threads, Stats *stats, int *beyond) {
     threads = use_threads(threads, count);
-    const int64_t step = chunk_length(channels), constants = step % channels ? channels + step : step;
+    const int64_t step = chunk_length(channels);
     Layout size = {0};
-    lay_out(&size, r, channels, constants);
+    lay_rescale(&size, r, channels);
     char *memory = allocate(1, size.bytes);
     if (!memory) return -1;
-    const Rescale all_channels = lay_out(&(Layout){memory, 0}, r, channels, constants);
+    const Rescale all_channels = lay_rescale(&(Layout){memory, 0}, r, channels);
     Stats all = no_stats();
     int left = 0;
     const int64_t chunks = (count + step - 1) / step;

@@ -113,6 +113,7 @@ int depthwise_begin(Tiling *t, Geometry *all_channels, const Geometry *g, const 
 void tile_lay_out(const Tiling *t, Layout *layout, Tile *tile) {
     tile->operands = lay_part(layout, plus(t->bytes, SLACK_BYTES), 1);
     tile->raw = lay_part(layout, plus(t->raw_bytes, SLACK_BYTES), 1);
+    tile->results = lay_part(layout, plus(times(t->windows, t->result_bytes), t->result_bytes ? SLACK_BYTES : 0), 1);
     tile->windows = lay_part(layout, t->windows, sizeof(*tile->windows));
     tile->sums = lay_part(layout, t->windows, sizeof(*tile->sums));
     tile->pixel_sums = lay_part(layout, t->direct ? t->pixels : 0, sizeof(*tile->pixel_sums));

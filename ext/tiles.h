@@ -22,13 +22,14 @@ typedef struct {
     int64_t row_bytes, window_bytes; /* of the copied rows; of a gathered window */
     int64_t windows, bytes, pixels;  /* most windows of a tile, the bytes of their operands, copied pixels */
     int64_t raw_bytes;               /* scratch for codes that widen after they are gathered */
+    int64_t result_bytes;            /* of a window, where results stay with the tile; set after tiling_begin() */
     int threads;                     /* as many as have a tile */
     int64_t *offsets, *pixels_to;    /* of the runs, in bytes and in pixels */
 } Tiling;
 
 /* Scratch of one thread: operands, a pointer to each window (as many more as a block of rows may read) and its sum. */
 typedef struct {
-    char *operands, *raw;
+    char *operands, *raw, *results;
     const char **windows;
     int64_t *sums, *pixel_sums, *corners; /* corners: first pixel of each window */
     int64_t first, count, pixels;

@@ -155,10 +155,11 @@ static void window_tile(const Window *w, int64_t number, Scratch *s, Stats *stat
             const char *panel = w->packed + group * w->group_bytes + output * tiling_steps(&w->tiling) * w->panel->step_bytes;
             run_panel(w->panel, &w->tiling, tile, panel, columns, w->chunk, s->sums, w->width);
             w->kernels->epilogue(&w->epilogue, s->sums, w->panel->sum_bytes, w->width, tile->count, tile->sums, o, width,
-                               result_at(w, tile->first * w->g->outputs + o), w->g->outputs, stats, stats + 1);
+                               tile_results(w, tile, o), w->g->outputs, stats, stats + 1);
         }
         run_ordered(w, group, tile, s->x, stats);
     }
+    finish_tile(w, tile, stats + 1);
 }
 
 static int run_panels(Window *w, int threads, Stats *stats) {
@@ -168,6 +169,7 @@ static int run_panels(Window *w, int threads, Stats *stats) {
                      w->any_run, w->panel->rows, threads)) {
         return -1;
     }
+    keep_results(w);
     w->width = (int64_t)w->panel->vectors * w->panel->lanes;
     w->padded_taps = w->tiling.direct ? tiling_steps(&w->tiling) * w->panel->step_bytes / element : w->taps;
     w->group_bytes = packed_bytes(w->panel, w->outputs, w->padded_taps, (int)element);
@@ -262,7 +264,11 @@ int window_codes(const Kernels *kernels, Arithmetic arithmetic, const int32_t *p
     w.epilogue.constants = w.constants;
     w.epilogue.window_factors = NULL;
     Stats both[2] = {no_stats(), no_stats()};
-    int status = w.constants && (!epilogue->ordered || is_depthwise(g) || prepare_ordered(&w) == 0) ? 0 : -1;
+    Layout size = {0};
+    if (epilogue->rescale) lay_rescale(&size, epilogue->rescale, g->outputs);
+    char *memory = allocate(1, size.bytes);
+    if (memory && epilogue->rescale) w.rescale = lay_rescale(&(Layout){memory, 0}, epilogue->rescale, g->outputs);
+    int status = memory && w.constants && (!epilogue->ordered || is_depthwise(g) || prepare_ordered(&w) == 0) ? 0 : -1;
     if (status == 0) {
         status = is_depthwise(g)      ? run_depthwise(&w, threads, both)
                  : !choose(&w, high)  ? run_loops(&w, threads, both)
@@ -271,6 +277,7 @@ int window_codes(const Kernels *kernels, Arithmetic arithmetic, const int32_t *p
     }
     *stats = both[0];
     *codes_stats = both[1];
+    free(memory);
     free(w.constants);
     free_ordered(&w);
     return status;

@@ -20,6 +20,7 @@ typedef struct {
     ZeroPoints zeros;
     int64_t taps, outputs; /* outputs of a group */
     Epilogue epilogue;
+    Rescale rescale; /* what makes codes of results, where the epilogue has it, laid out for rescale_run() */
     Tiling tiling;
     int64_t *constants, *window_factors; /* of each output */
     void *y;
@@ -43,7 +44,13 @@ typedef struct {
     int ordered_narrow;
 } Window;
 
-static inline char *result_at(const Window *w, int64_t at) { return (char *)w->y + at * w->epilogue.y_bytes; }
+/* Where the results of a tile's first window go, from an output on: to y, or to the tile until finish_tile(). */
+static inline char *tile_results(const Window *w, const Tile *tile, int64_t output) {
+    char *first = w->epilogue.rescale ? tile->results : (char *)w->y + tile->first * w->g->outputs * w->epilogue.y_bytes;
+    return first + output * w->epilogue.y_bytes;
+}
+void keep_results(Window *w); /* after tiling_begin() */
+void finish_tile(const Window *w, const Tile *tile, Stats *codes_stats);
 
 int32_t code_at(Type type, const void *codes, int64_t i);
 /* The codes of a window, tap by tap. */

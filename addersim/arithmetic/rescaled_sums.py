@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from addersim.arithmetic.fixed import FixedFormat
 from addersim.arithmetic.ops import OpCounts
-from addersim.arithmetic.requantisation import QUANTS, Constants, Formula, RequantisationRule
+from addersim.arithmetic.requantisation import QUANTS, RULES, Constants, Formula, RequantisationRule
 from addersim.errors import FormatError
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "addition_bill",
     "addition_constants",
     "dequantised",
+    "mean_bill",
     "mean_constants",
     "takes_reals",
     "unscaled",
@@ -182,3 +183,17 @@ def addition_bill(rule: RequantisationRule, words: int, bits: int, output: Fixed
     operands = rule.bill(2 * words, bits + 1, output.bits, bias=True)
     whole = operands + OpCounts({("add", 32): words})
     return whole if rule.formula in QUANTS else whole + rule.bill(words, 32, output.bits, zero_point=zero)
+
+
+def mean_bill(rule: RequantisationRule, operator: Mean, words: int, bits: int, output: FixedFormat) -> OpCounts:
+    """What it costs to make means of sums of a width, whose additions are not in it.
+
+    A division by the number of codes, which is constant, is a product with its reciprocal: where ties go away from zero one
+    half of the number is added first. Real means are divided twice, by the number and by the output's scale.
+    """
+    if operator == "pool" and rule.formula == "doubling":
+        return OpCounts({("add", bits): 1, ("mul", 32): 1, ("shift", 64): 1}) * words
+    if operator == "pool" and rule.formula in ("single", "double"):
+        rule = RULES["tosa"]
+    scaling = rule.bill(words, bits, output.bits, bias=True, zero_point=bool(output.zero_point))
+    return scaling + OpCounts({("mul", 24): words, ("add", 8): words}) if takes_reals(rule, operator) else scaling

@@ -10,6 +10,7 @@ import typer
 from addersim.cli import (
     check,
     compare,
+    compare_rounding,
     count,
     demo,
     estimate,
@@ -40,6 +41,7 @@ app = typer.Typer(
 
 for verb in (demo, simulate, count, estimate, compare, sweep, search, report, lower, train, finetune, multiplier, check):
     app.command(verb.__name__.rpartition(".")[2])(verb.run)
+app.command("compare-rounding")(compare_rounding.run)
 app.command("list")(list_.run)
 
 

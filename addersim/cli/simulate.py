@@ -104,6 +104,20 @@ def run(
         _print(result, test, calibrated)
 
 
+def calibrated_program(
+    network: Network | Program, how: Quantization, data: str | None, root: Path | None
+) -> tuple[Program, str, tuple[str, ...]]:
+    """The program of a network, on which images it was calibrated, and what is to be said of them."""
+    from addersim.datasets.find import CALIBRATION_IMAGES, find_images
+    from addersim.network import Network
+    from addersim.quantization.pipeline import quantize
+
+    if not isinstance(network, Network):
+        return network, "as saved", ()
+    chosen = find_images(data, root, network, "train", CALIBRATION_IMAGES)
+    return quantize(network, chosen.images.pixels, how), chosen.words, chosen.warnings
+
+
 def simulated(
     network: Network | Program,
     how: Quantization,
@@ -118,21 +132,16 @@ def simulated(
 ) -> tuple[Program, Simulation, FoundImages, str]:
     """Quantise and simulate; the program, what was found, on which images, and on which it was calibrated."""
     from addersim import kernels
-    from addersim.datasets.find import CALIBRATION_IMAGES, find_images
+    from addersim.datasets.find import find_images
     from addersim.kernels import reference as twins
     from addersim.network import Network
-    from addersim.quantization.pipeline import quantize
     from addersim.simulation import simulate
 
     _ = network.outputs  # a network without scores is refused before images are read
     test = find_images(data, root, network, "test", limit)
-    images, warned, calibrated = test.images, test.warnings, "as saved"
-    if isinstance(network, Network):
-        chosen = find_images(data, root, network, "train", CALIBRATION_IMAGES)
-        floats, program = network, quantize(network, chosen.images.pixels, how)
-        warned, calibrated = tuple(dict.fromkeys((*warned, *chosen.warnings))), chosen.words
-    else:
-        floats, program = None, network
+    program, calibrated, warned = calibrated_program(network, how, data, root)
+    images, warned = test.images, tuple(dict.fromkeys((*test.warnings, *warned)))
+    floats = network if isinstance(network, Network) else None
     program = options.with_multipliers(program, multipliers)
     if rounding is not None:
         program = program.with_rounding(rounding)

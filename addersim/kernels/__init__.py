@@ -13,6 +13,7 @@ from addersim.kernels.floats import forward, l1_forward, l1_input_gradient, l1_s
 from addersim.kernels.mantissas import mantissas
 from addersim.kernels.pooling import adaptive_max_pool, adaptive_sum_pool, max_pool, sum_pool
 from addersim.kernels.prepared import PreparedWindow, PreparedWindowAffine, prepare_window, prepare_window_affine
+from addersim.kernels.prepared_rescale import PreparedWindowRescale, prepare_window_rescale
 from addersim.kernels.requantisation import requantize, rescaled_add, rescaled_mean
 from addersim.kernels.softmax import softmax
 from addersim.kernels.tables import look_up_codes, look_up_pieces
@@ -22,6 +23,7 @@ __all__ = [
     "KernelInfo",
     "PreparedWindow",
     "PreparedWindowAffine",
+    "PreparedWindowRescale",
     "adaptive_max_pool",
     "adaptive_sum_pool",
     "add",
@@ -42,6 +44,7 @@ __all__ = [
     "multiply",
     "prepare_window",
     "prepare_window_affine",
+    "prepare_window_rescale",
     "requantize",
     "rescaled_add",
     "rescaled_mean",

@@ -40,6 +40,7 @@ from addersim.kernels.core import (
     type_number,
 )
 from addersim.kernels.elementwise import affine
+from addersim.kernels.requantisation import RescaleNumbers
 from addersim.kernels.sums import INT32, Bounds, Sums
 from addersim.kernels.zero_points import ZeroPoints, check_zero_points
 
@@ -109,7 +110,13 @@ class PreparedWindow:
         return Sums.of(_bounds(self.operands, self.arithmetic, ends, self.products), self.arithmetic, self.register, ends)
 
     def run(
-        self, x: Array, y: Array, sums: Sums, threads: int, affine_numbers: tuple[Array, bool, tuple[int, ...]] | None = None
+        self,
+        x: Array,
+        y: Array,
+        sums: Sums,
+        threads: int,
+        affine_numbers: tuple[Array, bool, tuple[int, ...]] | None = None,
+        rescaling: RescaleNumbers | None = None,
     ) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
         """Fill y; returns what was seen in the sums, and in the codes."""
         seen = core.window(
@@ -119,7 +126,7 @@ class PreparedWindow:
             flat(self.weights),
             type_number(self.weights),
             flat(y),
-            y.dtype.itemsize,
+            y.dtype.itemsize if rescaling is None else 4,
             geometry_numbers(self.geometry, x, y),
             ARITHMETIC_NUMBERS[self.arithmetic],
             self.products,
@@ -128,6 +135,7 @@ class PreparedWindow:
             sums.narrow,
             sums.ordered,
             affine_numbers,
+            rescaling,
             chosen_set(),
             threads,
         )

@@ -44,6 +44,7 @@ from addersim.kernels.checks import (
 )
 from addersim.kernels.reference_blending import blend
 from addersim.kernels.reference_mantissas import mantissas
+from addersim.kernels.reference_prepared import prepare_window_rescale
 from addersim.kernels.reference_requantisation import requantize, rescaled_add, rescaled_mean
 from addersim.kernels.reference_softmax import softmax
 from addersim.kernels.reference_tables import look_up_codes, look_up_pieces
@@ -69,6 +70,7 @@ __all__ = [
     "multiply",
     "prepare_window",
     "prepare_window_affine",
+    "prepare_window_rescale",
     "requantize",
     "rescaled_add",
     "rescaled_mean",

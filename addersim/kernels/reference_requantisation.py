@@ -13,12 +13,13 @@ from addersim.arithmetic.geometry import Geometry, Pair
 from addersim.arithmetic.requantisation import QUANTS, RESULT_LIMIT, Constants, RequantisationRule
 from addersim.arithmetic.rescaled_sums import AdditionConstants, Mean, addition_constants, mean_constants, takes_reals
 from addersim.kernels.checks import CodesResult, check_threads
-from addersim.kernels.requantisation import Windows
 from addersim.kernels.requantisation_checks import (
+    Windows,
     check_addition,
+    check_channels,
     check_mean,
+    check_reach,
     check_requantisation,
-    check_sums,
     window_counts,
 )
 
@@ -141,10 +142,8 @@ def requantize(
 
 
 def _rescaled(values: Array, constants: Constants, bias: Array, output: FixedFormat, low: int, high: int) -> CodesResult:
-    check_sums(values, bias, constants)
-    sums = values.astype(np.int64) + bias
-    if sums.size and not LEAST <= sums.min() <= sums.max() <= MOST:
-        check_sums(values.astype(np.int64), bias, constants)
+    check_channels(constants, bias)
+    sums = check_reach(values, bias)
     with np.errstate(over="ignore"):
         results = [_code(int(sums[at]), at[-1], constants, output.zero_point) for at in np.ndindex(sums.shape)]
     return _codes(results, values.shape, output, low, high)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypedDict, Unpack
+from typing import Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +15,12 @@ from addersim.kernels.checks import CodesResult, check_threads
 from addersim.kernels.core import FORMULA_NUMBERS, NO_LEAST, chosen_set, core, flat, geometry_numbers, type_number
 from addersim.kernels.pooling import sum_pool
 from addersim.kernels.requantisation_checks import (
+    Windows,
     check_addition,
+    check_channels,
     check_mean,
+    check_reach,
     check_requantisation,
-    check_sums,
     window_counts,
 )
 
@@ -26,15 +28,6 @@ __all__ = ["requantize", "rescaled_add", "rescaled_mean"]
 
 Array = npt.NDArray[Any]
 _NO_MOST = 2**31 - 1
-
-
-class Windows(TypedDict, total=False):
-    """How a pooling window moves, by keyword: see `addersim.kernels.max_pool`."""
-
-    stride: Pair
-    padding: Pair
-    far_padding: Pair | None
-    ceil_mode: bool
 
 
 def requantize(
@@ -86,30 +79,29 @@ def requantize(
     return rescale(values, constants, bias, output, low, high, check_threads(threads))
 
 
+RescaleNumbers = tuple[int, Array, Array, float, int, tuple[int, ...]]
+"""A rescaling as C takes it."""
+
+
+def rescale_numbers(constants: Constants, bias: Array, output: FixedFormat, low: int, high: int) -> RescaleNumbers:
+    """Formula, constants of each channel, factors, divisor, zero point and codes."""
+    integers = np.stack([bias, constants.multiplier, constants.shift])
+    clipped = _clipped(output, low, high)
+    return FORMULA_NUMBERS[constants.formula], integers, constants.factor, constants.divisor, output.zero_point, clipped
+
+
 def rescale(
     values: Array, constants: Constants, bias: Array, output: FixedFormat, low: int, high: int, threads: int
 ) -> CodesResult:
     """`requantize` by constants; values are codes or int32."""
-    check_sums(values, bias, constants)
+    check_channels(constants, bias)
     y = np.empty(values.shape, output.dtype)
     if not y.size:
         return CodesResult(y, 0, 0, 0)
-    seen, beyond = core.rescale(
-        flat(values),
-        type_number(values),
-        values.size,
-        FORMULA_NUMBERS[constants.formula],
-        np.stack([bias, constants.multiplier, constants.shift]),
-        constants.factor,
-        constants.divisor,
-        output.zero_point,
-        _clipped(output, low, high),
-        flat(y),
-        chosen_set(),
-        threads,
-    )
+    numbers = rescale_numbers(constants, bias, output, low, high)
+    seen, beyond = core.rescale(flat(values), type_number(values), values.size, *numbers, flat(y), chosen_set(), threads)
     if beyond:
-        check_sums(values.astype(np.int64), bias, constants)
+        check_reach(values, bias)
     return CodesResult(y, *seen)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -17,10 +17,27 @@ from addersim.arithmetic.rescaled_sums import MEANS, Mean, takes_reals
 from addersim.errors import FormatError, NetworkError
 from addersim.kernels.checks import CODES, INTEGERS, check_array, check_format, check_pool, check_shapes
 
-__all__ = ["check_addition", "check_mean", "check_requantisation", "check_softmax", "check_sums", "window_counts"]
+__all__ = [
+    "check_addition",
+    "check_channels",
+    "check_mean",
+    "check_reach",
+    "check_requantisation",
+    "check_softmax",
+    "window_counts",
+]
 
 Array = npt.NDArray[Any]
 INT32 = (-(2**31), 2**31 - 1)
+
+
+class Windows(TypedDict, total=False):
+    """How a pooling window moves, by keyword: see `addersim.kernels.max_pool`."""
+
+    stride: Pair
+    padding: Pair
+    far_padding: Pair | None
+    ceil_mode: bool
 
 
 def check_requantisation(
@@ -51,16 +68,19 @@ def _ends(output: FixedFormat, low: int | None, high: int | None) -> tuple[int, 
     return ends
 
 
-def check_sums(values: Array, bias: Array, constants: Constants) -> None:
-    """Refuse int64 values that with their bias leave 32 bits; what is narrower is seen as it is computed."""
+def check_channels(constants: Constants, bias: Array) -> None:
+    """Constants of every channel."""
     if constants.factor.shape != bias.shape:
         raise NetworkError(f"scales: shape {constants.factor.shape}; expected one a channel, {bias.shape}, or one for all")
-    if values.dtype != np.int64 or not values.size:
-        return
-    sums = values + bias.astype(np.int64)
-    raise FormatError(
-        f"values: with their bias {sums.min()}..{sums.max()}, beyond the 32 bits that a requantisation rule takes"
-    )
+
+
+def check_reach(values: Array, bias: Array) -> Array:
+    """Values plus bias in int64, or an error where they leave 32 bits."""
+    sums: Array = values.astype(np.int64) + bias
+    if sums.size and not INT32[0] <= sums.min() <= sums.max() <= INT32[1]:
+        ends = f"{sums.min()}..{sums.max()}"
+        raise FormatError(f"values: with their bias {ends}, beyond the 32 bits that a requantisation rule takes")
+    return sums
 
 
 def check_addition(

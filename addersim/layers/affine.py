@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -231,6 +232,17 @@ class IntegerAffine(IntegerLayer, frozen=True, tag="affine"):
         """Multiplier, addend and shift of every channel."""
         m, a, s = (np.ascontiguousarray(np.broadcast_to(one, channels)) for one in (self.multiplier, self.addend, self.shift))
         return m, a, s
+
+    def behind(self, window: Any, engine: Engine, filters: int, then: FixedFormat | None) -> Any:
+        """An engine's prepared window with this layer, and the clamp to `then` of a ReLU, behind it."""
+        return engine.prepare_window_affine(
+            window,
+            *self.constants(filters),
+            output=self.output,
+            rounding=self.rounding,
+            output_overflow=self.overflow,
+            then=then,
+        )
 
     def run(self, engine: Engine, *codes: Array, threads: int | None = None, then: FixedFormat | None = None) -> Run:
         """As in `IntegerLayer`; `then` is the format of a ReLU that alone reads the output and runs with it."""

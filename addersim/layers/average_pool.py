@@ -9,7 +9,7 @@ from addersim.arithmetic.fixed import FixedFormat, Rounding, bits_for
 from addersim.arithmetic.ops import OpCounts
 from addersim.arithmetic.pooling import PoolAxis
 from addersim.arithmetic.requantisation import requantisation_rule
-from addersim.arithmetic.rescaled_sums import MEANS, Mean, mean_constants
+from addersim.arithmetic.rescaled_sums import MEANS, Mean, mean_bill, mean_constants
 from addersim.errors import FormatError, NetworkError
 from addersim.kernels.pooling import reduce_axes
 from addersim.layers.base import Array, Bill, Engine, IntegerLayer, Layer, Pair, Plan, Run, Shape, Value, observe
@@ -225,10 +225,12 @@ class IntegerAveragePool(IntegerLayer, frozen=True, tag="average_pool"):
         most, taps = int(rows.max() * columns.max()), int(rows.sum() * columns.sum())
         sum_bits = given.bits + bits_for(0, most - 1, signed=False) if most > 1 else given.bits
         counts = OpCounts({("add", sum_bits): output.shape[0] * taps - output.words})
-        if self.rule == "addersim" and self.source is None:
+        rule = requantisation_rule(self.rule)
+        if self.source is not None:
+            counts += mean_bill(rule, self.operator, output.words, sum_bits, self.output)
+        elif self.rule == "addersim":
             factors = zip(*(one.tolist() for one in self._factors(given.shape)), strict=True)
             counts += factor_counts(factors, sum_bits, self.multiplier_bits, output.words)
         else:
-            zeros = {"bias": bool(given.zero_point), "zero_point": bool(self.output.zero_point)}
-            counts += requantisation_rule(self.rule).bill(output.words, sum_bits, self.output.bits, **zeros)
+            counts += rule.bill(output.words, sum_bits, self.output.bits)
         return Bill(counts, accumulator_bits=sum_bits)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import msgspec
 import numpy as np
 
@@ -27,6 +31,15 @@ def checked_rule(name: str, rule: str, output: FixedFormat, low: int | None, hig
         allowed = f"{output.minimum}..{output.maximum}"
         raise NetworkError(f"layer {name}: activation {ends[0]}..{ends[1]} does not lie in {allowed}, the lower first")
     return found
+
+
+@contextmanager
+def _named(layer: str) -> Iterator[None]:
+    """Says which layer it is whose sums, with their biases, leave what a rule takes."""
+    try:
+        yield
+    except FormatError as error:
+        raise NetworkError(f"layer {layer}: {error}") from None
 
 
 def rule_after(rule: str, given: Value) -> str:
@@ -96,11 +109,24 @@ class IntegerRescale(IntegerLayer, frozen=True, tag="rescale"):
             raise NetworkError(f"layer {self.name}: {self._channels} channels, the input {shape} has {shape[0]}")
         return Value.of(shape, self.output)
 
+    def behind(self, window: Any, engine: Engine, filters: int, then: FixedFormat | None) -> Any:
+        """An engine's prepared window with this layer behind it; no ReLU runs with it."""
+        bias, scale = (np.broadcast_to(one, filters) for one in (self.bias, self.scale))
+        how = {"output": self.output, "low": self.low, "high": self.high}
+        both = engine.prepare_window_rescale(window, scale, bias, self.rule, **how)
+
+        def run(x: Array, threads: int | None = None) -> Any:
+            with _named(self.name):
+                return both(x, threads=threads)
+
+        return run
+
     def run(self, engine: Engine, *codes: Array, threads: int | None = None) -> Run:
         (x,) = codes
         bias, scale = (np.broadcast_to(one, x.shape[-1:]) for one in (self.bias, self.scale))
         how = {"output": self.output, "low": self.low, "high": self.high}
-        found = engine.requantize(x, scale, bias, self.rule, **how, threads=threads)
+        with _named(self.name):
+            found = engine.requantize(x, scale, bias, self.rule, **how, threads=threads)
         return Run(found.values, observe(found.minimum, found.maximum, found.overflowed, found.values.size))
 
     def details(self) -> str:

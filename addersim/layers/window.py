@@ -35,6 +35,7 @@ from addersim.layers.base import (
     moves_in_words,
     observe,
 )
+from addersim.layers.rescale import IntegerRescale
 from addersim.quantization.rules import Quantization
 from addersim.storage import stands_in
 from addersim.trace import GROUPS, MatrixWork, Operand
@@ -420,21 +421,14 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
         return run
 
     def prepared_into(
-        self, affine: IntegerAffine, then: FixedFormat | None, engine: Engine
+        self, narrowing: IntegerAffine | IntegerRescale, then: FixedFormat | None, engine: Engine
     ) -> Callable[[Array, int | None], tuple[Run, Run]]:
-        """This layer and the affine that alone reads it as one, and the clamp to `then` of the ReLU that alone reads that.
+        """This layer and what narrows its sums as one, and the clamp to `then` of the ReLU that alone reads that.
 
         Same numbers as one after the other; the sums never leave the cache, so that the first run has no values.
         """
         enter = self._entry()
-        both = engine.prepare_window_affine(
-            self._prepared(engine),
-            *affine.constants(len(self.weights)),
-            output=affine.output,
-            rounding=affine.rounding,
-            output_overflow=affine.overflow,
-            then=then,
-        )
+        both = narrowing.behind(self._prepared(engine), engine, len(self.weights), then)
 
         def run(codes: Array, threads: int | None) -> tuple[Run, Run]:
             found = both(enter(codes), threads=threads)

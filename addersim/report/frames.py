@@ -17,6 +17,7 @@ from addersim.hardware.cost import UnitEnergyUsed
 from addersim.report.design_frames import accesses_frame, areas_frame, designs_frame, tables_frame
 from addersim.report.framing import frame_of
 from addersim.results.result import Result
+from addersim.trace import Observed
 
 __all__ = [
     "Frames",
@@ -85,8 +86,9 @@ class LayerEnergyRow(NamedTuple):
 class RangeRow(NamedTuple):
     """What came out of a layer against what its output format holds, in codes.
 
-    `bits_needed` counts like `bits`: with a sign bit where the format has one. An unsigned format cuts negative results to
-    zero on purpose (that is its ReLU), so that only the largest result counts there, and `overflowed` includes what ReLU cuts.
+    `bits_needed` counts like `bits`: with a sign bit where the format has one. A format that ends at zero, as unsigned ones
+    do, cuts negative results to zero on purpose (that is its ReLU), so that only the largest result counts there, and
+    `overflowed` may include what ReLU cuts. Around another zero point than code 0 it counts how far apart results are.
     """
 
     network: str
@@ -99,6 +101,7 @@ class RangeRow(NamedTuple):
     bits_needed: int
     format_minimum: int
     format_maximum: int
+    zero_point: int
     minimum: int
     maximum: int
     overflowed: int
@@ -248,12 +251,19 @@ def _layer_rows(result: Result) -> Iterator[LayerRow]:
         )
 
 
+def _bits_around(seen: Observed, zero: int, lowest: int) -> int:
+    """Bits of codes without a sign of their own that hold what was seen and zero, but for what a format's end cuts as ReLU."""
+    low = zero if lowest == zero else min(seen.minimum, zero)
+    return bits_for(0, max(seen.maximum, zero) - low, signed=False)
+
+
 def _range_rows(result: Result) -> Iterator[RangeRow]:
     for layer in result.observed:
         seen, bits = layer.observed, layer.output.bits
         if seen is None:
             continue
-        signed = not layer.output_format.startswith("u")
+        signed, zero = not layer.output_format.startswith("u"), int(layer.output_format.partition(" zero ")[2] or 0)
+        lowest = -(1 << (bits - 1)) if signed else 0
         yield RangeRow(
             network=result.name,
             layer=layer.name,
@@ -262,9 +272,10 @@ def _range_rows(result: Result) -> Iterator[RangeRow]:
             format=layer.output_format,
             signed=signed,
             bits=bits,
-            bits_needed=seen.bits_needed if signed else bits_for(0, max(seen.maximum, 0), signed=False),
-            format_minimum=-(1 << (bits - 1)) if signed else 0,
+            bits_needed=seen.bits_needed if signed and not zero else _bits_around(seen, zero, lowest),
+            format_minimum=lowest,
             format_maximum=(1 << (bits - signed)) - 1,
+            zero_point=zero,
             minimum=seen.minimum,
             maximum=seen.maximum,
             overflowed=seen.overflowed,

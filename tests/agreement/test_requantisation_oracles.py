@@ -5,6 +5,7 @@ import pytest
 
 from addersim import kernels
 from addersim.arithmetic.fixed import FixedFormat
+from addersim.arithmetic.requantisation import RULES
 
 CASES = range(12)
 
@@ -20,14 +21,14 @@ def drawn_codes(random, form, shape):
 
 
 def tflite_outputs(operator, options, inputs, output, shape, constants=()):
-    """What LiteRT's reference kernels give; inputs: codes and their formats."""
+    """What LiteRT's reference kernels give; inputs: codes and their formats; constants: arrays and their scales, or None."""
     schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
     interpreters = pytest.importorskip("ai_edge_litert.interpreter")
     flatbuffers = pytest.importorskip("flatbuffers")
     model, graph = schema.ModelT(), schema.SubGraphT()
     model.version, model.buffers, graph.tensors = 3, [schema.BufferT()], []
 
-    def tensor(dims, kind, form=None, data=None):
+    def tensor(dims, kind, form=None, data=None, scales=None):
         one = schema.TensorT()
         one.shape, one.type, one.buffer = list(dims), kind, 0
         if data is not None:
@@ -38,6 +39,9 @@ def tflite_outputs(operator, options, inputs, output, shape, constants=()):
         if form is not None:
             one.quantization = schema.QuantizationParametersT()
             one.quantization.scale, one.quantization.zeroPoint = [form.scale], [form.zero_point]
+        if scales is not None:
+            one.quantization = schema.QuantizationParametersT()
+            one.quantization.scale, one.quantization.zeroPoint = [*scales], [0] * len(scales)
         graph.tensors.append(one)
         return len(graph.tensors) - 1
 
@@ -45,11 +49,12 @@ def tflite_outputs(operator, options, inputs, output, shape, constants=()):
         return schema.TensorType.INT8 if form.signed else schema.TensorType.UINT8
 
     graph.inputs = [tensor(codes.shape, kind_of(form), form) for codes, form in inputs]
-    fixed = [tensor(one.shape, schema.TensorType.INT32, None, one) for one in constants]
+    kinds = {np.dtype("int8"): schema.TensorType.INT8, np.dtype("int32"): schema.TensorType.INT32}
+    fixed = [tensor(one.shape, kinds[one.dtype], None, one, scales) for one, scales in constants]
     graph.outputs = [tensor(shape, kind_of(output), output)]
     code, node = schema.OperatorCodeT(), schema.OperatorT()
     code.builtinCode = code.deprecatedBuiltinCode = getattr(schema.BuiltinOperator, operator)
-    code.version = 2
+    code.version = 3
     name, fields = options
     node.opcodeIndex, node.inputs, node.outputs = 0, graph.inputs + fixed, graph.outputs
     node.builtinOptionsType, node.builtinOptions = getattr(schema.BuiltinOptions, name), getattr(schema, f"{name}T")()
@@ -66,6 +71,36 @@ def tflite_outputs(operator, options, inputs, output, shape, constants=()):
         interpreter.set_tensor(detail["index"], codes)
     interpreter.invoke()
     return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+
+
+def weights_and_bias(random, given, outputs, inputs):
+    weights = random.integers(-127, 128, (outputs, inputs)).astype(np.int8)
+    return weights, random.integers(-20000, 20000, outputs).astype(np.int32)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_sums_of_tflite(case):
+    """A convolution rounds twice, a fully connected layer once: each differs from the other rule somewhere."""
+    random = np.random.default_rng(case)
+    given, output, steps = drawn_format(random, True, 0.1), drawn_format(random, True, 3.7), 2.0 ** random.uniform(-9, -4, 256)
+    x = drawn_codes(random, given, (64, 30))
+    weights, bias = weights_and_bias(random, given, 256, 30)
+    sums = ((x.astype(np.int64) - given.zero_point) @ weights.astype(np.int64).T).astype(np.int32)
+    steps = steps.astype(np.float32)
+    by_channel = given.scale * steps.astype(np.float64) / output.scale
+    options = ("Conv2DOptions", {"padding": 1, "strideH": 1, "strideW": 1, "dilationHFactor": 1, "dilationWFactor": 1})
+    constants = [(weights[:, None, None], steps), (bias, given.scale * steps)]
+    found = tflite_outputs("CONV_2D", options, [(x[None, None], given)], output, (1, 1, 64, 256), constants)[0, 0]
+    twice, once = (kernels.requantize(sums, by_channel, bias, rule, output=output).values for rule in ("tflite", "tosa"))
+    np.testing.assert_array_equal(twice, found)
+    constants = [(weights, steps[:1]), (bias, given.scale * steps[:1])]
+    dense = tflite_outputs("FULLY_CONNECTED", ("FullyConnectedOptions", {}), [(x, given)], output, (64, 256), constants)
+    rules = RULES["tflite"].dense, "tflite"
+    scale = [float(np.float32(given.scale) * steps[0]) / output.scale]
+    first, other = (kernels.requantize(sums, scale, bias, rule, output=output).values for rule in rules)
+    np.testing.assert_array_equal(first, dense)
+    assert not np.array_equal(once, twice) or case
+    assert not np.array_equal(first, other) or case
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -110,7 +145,7 @@ def test_means_of_tflite(case):
     axes = np.array([1, 2], np.int32)
     options = ("ReducerOptions", {"keepDims": True})
     for form in (given, output):
-        found = tflite_outputs("MEAN", options, [(x, given)], form, (1, 1, 1, 32), [axes])
+        found = tflite_outputs("MEAN", options, [(x, given)], form, (1, 1, 1, 32), [(axes, None)])
         mean = kernels.rescaled_mean(x, given, "tflite", (height, width), output=form, operator="reduction")
         np.testing.assert_array_equal(mean.values, found)
 

@@ -95,7 +95,17 @@ static ZeroPoints random_zero_points(const Geometry *g, Arithmetic arithmetic, T
     return zeros;
 }
 
-/* Sums, and codes of them where an affine may follow, in every way of a register; with products those of a multiplier's table. */
+/* A rescaling to codes of a byte, whose biases are none, for sums fit 32 bits with nothing to spare. */
+static Rescale random_rescale(int64_t outputs) {
+    int32_t *bias = exactly(outputs, 4), *multiplier = exactly(outputs, 4), *shift = exactly(outputs, 4);
+    float *factor = exactly(outputs, 4);
+    for (int64_t o = 0; o < outputs; o++) {
+        bias[o] = 0, multiplier[o] = (int32_t)draw(1 << 30, INT32_MAX), shift[o] = -(int32_t)draw(0, 20), factor[o] = 0;
+    }
+    return (Rescale){DOUBLING, bias, multiplier, shift, factor, 1, (int32_t)draw(-128, 127), {S8, SATURATE, 8, 1, -128, 127, -100, 127}};
+}
+
+/* Sums, and codes of them where an affine or a rescaling may follow, in every way of a register; with products those of a multiplier's table. */
 static void check_codes(const Kernels *set, const Kernels *portable, const Geometry *g, Arithmetic arithmetic, const int32_t *products,
                         Type type, Type weights_type, const ZeroPoints *zeros) {
     const int64_t taps = taps_of(g), pixels = pixels_of(g), count = pixels * g->outputs;
@@ -121,19 +131,25 @@ static void check_codes(const Kernels *set, const Kernels *portable, const Geome
         epilogue.narrow = narrow, epilogue.y_bytes = y_bytes;
         for (int64_t o = 0; o < g->outputs; o++) ordered[o] = low[o] < epilogue.low || high[o] > epilogue.high;
         if (highest > 0 && overflow == SATURATE) epilogue.ordered = ordered;
-        for (int fused = 0; fused <= (narrow && overflow != WRAP && !epilogue.ordered); fused++) {
+        const Rescale rescale = random_rescale(g->outputs);
+        for (int fused = 0; fused <= 2 * (narrow && !epilogue.ordered); fused++) {
+            if (fused == 1 && overflow == WRAP) continue;
             Affine affine = {multiplier, addend, (int)draw(0, 1), {U8, SATURATE, 8, 0, INT32_MIN, 255, 0, 200}};
-            if (fused) epilogue.affine = &affine, epilogue.y_bytes = 1;
-            char *found = exactly(count, epilogue.y_bytes), *expected = exactly(count, epilogue.y_bytes);
+            epilogue.affine = fused == 1 ? &affine : NULL;
+            epilogue.rescale = fused == 2 ? &rescale : NULL;
+            epilogue.y_bytes = fused == 1 ? 1 : fused ? 4 : y_bytes;
+            const int bytes = fused ? 1 : y_bytes;
+            char *found = exactly(count, bytes), *expected = exactly(count, bytes);
             Stats stats[4];
             window_codes(portable, arithmetic, products, g, type, x, LOW[type], HIGH[type], weights_type, w, zeros, &epilogue, expected, 1,
                          stats, stats + 1);
             window_codes(set, arithmetic, products, g, type, x, LOW[type], HIGH[type], weights_type, w, zeros, &epilogue, found, 1, stats + 2,
                          stats + 3);
-            compare(fused ? "codes" : "sums", set->name, found, expected, count * epilogue.y_bytes, g);
+            compare(fused ? "codes" : "sums", set->name, found, expected, count * bytes, g);
             compare("what was seen", set->name, stats + 2, stats, sizeof(Stats) * (fused ? 2 : 1), g);
             free(found), free(expected);
         }
+        free((void *)rescale.bias), free((void *)rescale.multiplier), free((void *)rescale.shift), free((void *)rescale.factor);
     }
     free(x), free(w), free(low), free(high), free(set_low), free(set_high), free(ordered), free(multiplier), free(addend);
 }

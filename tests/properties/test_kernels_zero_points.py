@@ -1,5 +1,7 @@
 """Windows on codes with zero points: every kernel is its slow twin, and both are the plain formula, bit for bit."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,8 +9,9 @@ from hypothesis import strategies as st
 
 from addersim import kernels
 from addersim.arithmetic.arithmetics import ARITHMETICS
+from addersim.arithmetic.requantisation import RULES
 from addersim.kernels import reference
-from tests.properties.strategies import constants, outputs, registers, shapes
+from tests.properties.strategies import constants, formats, outputs, registers, shapes
 from tests.properties.test_kernels_twins import assert_same, every_way, outcome
 
 TAKE_THEM = [name for name, record in ARITHMETICS.items() if record.takes_zero_points]
@@ -95,4 +98,35 @@ def test_the_affine_that_follows_at_once_gives_the_same(data, shape, register, o
     options = {"arithmetic": arithmetic, **zeros, **shape.moves, **register, **output}
     expected = outcome(reference.window_affine, *arguments, **options)
     for way, found in every_way(lambda threads: outcome(kernels.window_affine, *arguments, threads=threads, **options)):
+        assert_same(found, expected, way)
+
+
+@settings(max_examples=300)
+@given(
+    data=st.data(),
+    shape=shapes(),
+    register=registers(),
+    output=formats(),
+    rule=st.sampled_from(list(RULES)),
+    arithmetic=st.sampled_from(TAKE_THEM),
+)
+def test_the_rescaling_that_follows_at_once_gives_the_same(data, shape, register, output, rule, arithmetic):
+    """Biases small and next to what leaves 32 bits; outputs with any zero point, activations that end inside the format."""
+    x, weights, zeros = data.draw(operands(shape))
+    random = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    bias = random.integers(-1000, 1000, len(weights), endpoint=True)
+    if data.draw(st.sampled_from((False, False, True))):
+        bias = random.choice([-(2**31 - 1), 0, 2**31 - 1], len(weights))
+    scales = 2.0 ** random.uniform(-20, 0, len(weights))
+    output = replace(output, zero_point=int(random.integers(output.minimum, output.maximum, endpoint=True)))
+    low, high = np.sort(random.integers(output.minimum, output.maximum, 2, endpoint=True)).tolist()
+    ends = data.draw(st.sampled_from(({}, {"low": low, "high": high})))
+    options = {"arithmetic": arithmetic, **zeros, **shape.moves, **register}
+
+    def both(engine, threads):
+        window = engine.prepare_window(x.dtype, weights, **options)
+        return engine.prepare_window_rescale(window, scales, bias, rule, output=output, **ends)(x, threads=threads)
+
+    expected = outcome(both, reference, None)
+    for way, found in every_way(lambda threads: outcome(both, kernels, threads)):
         assert_same(found, expected, way)

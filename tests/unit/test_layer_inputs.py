@@ -24,11 +24,14 @@ from addersim.layers import (
 from addersim.program import Program
 from addersim.quantization.pipeline import quantize
 from addersim.simulation import count, simulate
+from tests.unit.layers.test_rescale import zero_point_program
 from tests.unit.networks import branches, images, residual
 
 NETWORK, BRANCHES = residual(), branches()
 PROGRAM, BRANCHED = (quantize(one, images(one, 4)) for one in (NETWORK, BRANCHES))
-ALL = (NETWORK, PROGRAM, BRANCHES, BRANCHED)
+ELSEWHERE = zero_point_program()
+"""Kinds that only programs have that were quantised elsewhere stand here."""
+ALL = (NETWORK, PROGRAM, BRANCHES, BRANCHED, ELSEWHERE)
 PLACES = [(base, place) for base in ALL for place in range(len(base.layers))]
 NAMES = [f"{type(base).__name__} {base.layers[place].name}" for base, place in PLACES]
 
@@ -39,7 +42,8 @@ def with_layer(base, place, **changes):
 
 def test_both_forms_of_a_kind_read_as_many_values():
     floats, integers = ({kind.kind(): kind.ARITY for kind in get_args(union)} for union in (AnyLayer, AnyIntegerLayer))
-    assert floats == integers
+    assert {kind: integers[kind] for kind in floats} == floats
+    assert set(integers) - set(floats) == {layer.kind() for layer in ELSEWHERE.layers} - set(floats)
     stand = [{layer.kind() for base in bases for layer in base.layers} for bases in ((NETWORK, BRANCHES), (PROGRAM, BRANCHED))]
     runnable = set(floats) - {"unknown"}  # which stands for what has no layer; its tests are in test_left_out
     assert stand == [runnable, runnable]
@@ -159,7 +163,7 @@ def test_numbers_of_a_float_layer_are_floats(kind, name, field):
 
 
 def test_sums_reach_relu_and_affine():
-    assert {kind.kind() for kind in get_args(AnyIntegerLayer) if kind.READS_SUMS} == {"affine", "relu"}
+    assert {kind.kind() for kind in get_args(AnyIntegerLayer) if kind.READS_SUMS} == {"affine", "relu", "rescale"}
     narrowed = IntegerAffine(
         name="a",
         inputs=("sums",),

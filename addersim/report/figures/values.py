@@ -118,11 +118,15 @@ def _spans(row: Any) -> list[tuple[str, int, int]]:
         parts.append(("seen, fits", max(row.minimum, lowest), min(row.maximum, highest)))
     if row.minimum < lowest:
         parts.append(
-            ("seen, does not fit" if row.signed else "below zero, cut by ReLU", row.minimum, min(row.maximum, lowest))
+            ("below zero, cut by ReLU" if _ends_at_zero(row) else "seen, does not fit", row.minimum, min(row.maximum, lowest))
         )
     if row.maximum > highest:
         parts.append(("seen, does not fit", max(row.minimum, highest), row.maximum))
     return parts
+
+
+def _ends_at_zero(row: Any) -> bool:
+    return bool(row.format_minimum == row.zero_point)
 
 
 def _range_note(row: Any) -> str:
@@ -131,7 +135,8 @@ def _range_note(row: Any) -> str:
 
 
 def _range_hover(row: Any) -> str:
-    reason = "cut, ReLU's zeros included" if not row.signed and row.minimum < 0 else "saturated or wrapped"
+    cut = _ends_at_zero(row) and row.minimum < row.zero_point
+    reason = "cut, ReLU's zeros included" if cut else "saturated or wrapped"
     return (
         f"<b>{escape(row.layer)}</b>, {escape(row.datapath or row.kind)}, {escape(row.format)}<br>"
         f"holds {row.format_minimum:,} … {row.format_maximum:,}<br>seen {row.minimum:,} … {row.maximum:,}<br>"

@@ -8,7 +8,7 @@ from addersim.arithmetic.fixed import FixedFormat
 from addersim.arithmetic.integer_softmax import softmax_bill, softmax_constants
 from addersim.arithmetic.ops import OpCounts
 from addersim.arithmetic.requantisation import FORMULAS, RULES, requantisation_rule
-from addersim.arithmetic.rescaled_sums import addition_bill, addition_constants, mean_constants
+from addersim.arithmetic.rescaled_sums import addition_bill, addition_constants, mean_bill, mean_constants
 from addersim.errors import FormatError, NetworkError
 from addersim.kernels import core, reference
 from addersim.kernels.reference_requantisation import (
@@ -161,13 +161,31 @@ def test_the_own_rule_holds_what_affine_layers_hold():
     np.testing.assert_array_equal(np.ldexp(held.multiplier, -held.shift), np.ldexp(multiplier, -shift.astype(int)))
 
 
+def test_the_own_rule_reaches_to_its_multiplier():
+    held = RULES["addersim"].constants([32767, 2.0**-62], BYTE)
+    assert (held.multiplier.tolist(), held.shift.tolist()) == ([32767, 1], [0, 62])
+    with pytest.raises(FormatError, match=r"scales: 3.277e\+04; rule addersim holds scales below 2\*\*15"):
+        RULES["addersim"].constants([2.0**15], BYTE)
+
+
+def test_quant_divides_by_the_scale_of_its_output():
+    held = RULES["qonnx"].constants([0.5], FixedFormat(8, scale=0.25))
+    assert (held.factor.item(), held.divisor) == (0.125, 0.25)
+    assert requantized([3, 5], 0.5, "qonnx", FixedFormat(8, scale=0.25)) == [2, 2]
+
+
 def test_means_round_as_each_framework_does():
     x = np.array([-3, -2, 3, 2, 1, 2], np.int8).reshape(3, 1, 2, 1)
     assert kernels.rescaled_mean(x, BYTE, "tflite", (1, 2), output=BYTE).values.ravel().tolist() == [-3, 3, 2]
     assert kernels.rescaled_mean(x, BYTE, "tosa", (1, 2), output=BYTE).values.ravel().tolist() == [-3, 3, 2]
     assert kernels.rescaled_mean(x, BYTE, "ort", (1, 2), output=BYTE).values.ravel().tolist() == [-2, 2, 2]
-    held, bias = mean_constants(RULES["tosa"], "pool", BYTE, BYTE, np.array([9]), np.array([9]))
-    assert (held.multiplier.item(), held.shift.item(), bias.item()) == (((2**30 + 1) << 4) // 9, 34, 0)
+
+
+def test_reciprocals_of_a_published_pool():
+    """TOSA reference model, its test of AVG_POOL2D over four elements: 2**30 + 1 and 32; nine by the formula."""
+    for count, multiplier, shift in ((4, 2**30 + 1, 32), (9, ((2**30 + 1) << 4) // 9, 34)):
+        held, bias = mean_constants(RULES["tosa"], "pool", BYTE, BYTE, np.array([count]), np.array([count]))
+        assert (held.multiplier.item(), held.shift.item(), bias.item()) == (multiplier, shift, 0)
 
 
 def test_padding_of_a_mean_stands_for_zero():
@@ -218,6 +236,10 @@ def test_bills():
         == addition_bill(RULES["tflite"], 10, 8, BYTE).total("mul")
         == 30
     )
+    assert mean_bill(RULES["tflite"], "pool", 10, 14, BYTE) == OpCounts({("add", 14): 10, ("mul", 32): 10, ("shift", 64): 10})
+    assert mean_bill(RULES["tosa-double"], "pool", 10, 14, BYTE) == RULES["tosa"].bill(10, 14, 8, bias=True)
+    assert mean_bill(RULES["tosa-double"], "reduction", 10, 14, BYTE) == RULES["tosa-double"].bill(10, 14, 8, bias=True)
+    assert mean_bill(RULES["ort"], "pool", 10, 14, BYTE).total("mul") == 20
     assert softmax_bill(20, 10).total("mul") == 2 * 20 * 14 + 20 + 2 * 7
 
 

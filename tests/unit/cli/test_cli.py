@@ -24,6 +24,7 @@ VERBS = (
     "count",
     "estimate",
     "compare",
+    "compare-rounding",
     "sweep",
     "search",
     "report",

@@ -34,6 +34,7 @@ VERBS = {
         ("topology.csv", "--accelerator", "scale.cfg", "--compat", "scalesim"),
     ],
     "compare": [NETWORKS, ("lenet5-conv", *(option for bits in "2468" for option in ("--bits", bits)))],
+    "compare-rounding": [(*("lenet5-conv", "tflite", "tosa-double"), "--limit", "8")],
     "sweep": [
         ("lenet5-adder", "lenet5-conv", "--bits", "6,8", "--accumulator", "exact,16:saturate", "--images", "8", "--jobs", "1")
     ],

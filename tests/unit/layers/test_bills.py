@@ -107,6 +107,8 @@ ZERO_POINTS = [
     ("both", "mac", z(U8, 3), U8, 0, (100, 0, 7, 200), "mul8=128 add20=128 add11=18 mul11=12 sub20=12", True),
     # codes of 128 less 128 are stored as signed zeros
     ("weights that fit", "mac", U8, U8, 128, (128, 128, 128, 128), "mul8=128 add19=128", False),
+    # codes of -128..127 less 100, -228..27: 8 x 255 x 228 = 465,120
+    ("weights below zero", "mac", U8, S8, 0, (100, 100, 100, 100), "mul8=128 add20=128", False),
     # a difference of two codes of one format is that of their values
     ("differences", "l1-2a", z(S8, 5), S8, 0, (5, 5, 5, 5), "sub8=256 mux8=128 sub12=128", False),
     # weights less 128, -256..-1, beside inputs of -128..127: 9 bits; 8 x 383

@@ -32,6 +32,7 @@ from tests.unit.networks import images, residual
 ENGINES = (kernels, reference)
 HALVES = FixedFormat(8, scale=0.5, zero_point=-3)
 OUT = FixedFormat(8, scale=0.25, zero_point=-128)
+SHARES = FixedFormat(8, scale=2**-8, zero_point=-128)
 
 
 def rescale(bias=(0,), scale=(0.5,), rule="tflite", output=OUT, **fields):
@@ -150,8 +151,19 @@ def test_bills_by_hand():
         )
 
 
+def test_means_are_billed_by_hand():
+    """2 x 2 means of 2 x 2 codes of two channels: 8 x 3 additions in 10 bits. A pool of tflite adds half of four, multiplies
+    by the reciprocal and shifts; sums that our own programs average under a rule are scaled by it."""
+    given = Value.of((2, 4, 4), HALVES)
+    layer = pool(output=HALVES, kernel=(2, 2))
+    same(layer.bill(layer.value(given), given).hardware, "add10=32 mul32=8 shift64=8")
+    plain = FixedFormat(8, scale=0.5)
+    given, layer = Value.of((2, 4, 4), plain), pool(source=None, output=plain, kernel=(2, 2))
+    same(layer.bill(layer.value(given), given).hardware, "add10=24 mul32=8 add64=8 shift32=8")
+
+
 def zero_point_program(rule="tflite"):
-    """Two windows that meet in a sum, a maximum, a join, a mean and a dense layer, each with zero points."""
+    """Two windows that meet in a sum, a maximum, a join, a mean, a dense layer and shares, all with zero points."""
     random = np.random.default_rng(7)
     given = FixedFormat(8, False, 0.02, 113)
     inner, joined = FixedFormat(8, scale=0.1, zero_point=-128), FixedFormat(8, scale=0.11, zero_point=4)
@@ -184,6 +196,9 @@ def zero_point_program(rule="tflite"):
         IntegerMove(name="f", inputs=("a",), **whole),
         window("d", "f", joined, (5, 1, 1, 12), weight_zero_points=np.array([3, 0, -128, 5, 127], np.int32)),
         narrowed("scores", "d", FixedFormat(8, scale=0.2, zero_point=11), 5),
+        IntegerRuleSoftmax(
+            name="shares", inputs=("scores",), twin=None, source=FixedFormat(8, scale=0.2, zero_point=11), output=SHARES
+        ),
     )
     return Program(
         name="zero-points", input_shape=(3, 8, 8), mean=(0.0,), std=(1.0,), input=given, rounding="half-even", layers=layers,
@@ -287,7 +302,13 @@ def test_our_own_programs_run_under_any_rule(rule):
     gain = np.abs(first.multiplier / 2.0**first.shift)
     found = under[first.name].values - exact.clip(first.output.minimum, first.output.maximum)
     assert (np.abs(found) <= slack + gain / 2).all()
-    assert simulate(program, pixels, rounding=rule).trace.layers[-1].observed is not None
+    seen = [layer.observed for layer in simulate(program, pixels, rounding=rule).trace.layers]
+    streamed = dict(changed.runs(pixels, stream=True))
+    assert seen == [under[layer.name].observed for layer in program.layers]
+    for name, run in streamed.items():
+        if run.values is not None:
+            np.testing.assert_array_equal(run.values, under[name].values, err_msg=name)
+    assert streamed["stem_norm"].values is None  # its ReLU, which changes nothing, runs with it
 
 
 def test_a_constant_channel_stays_constant_under_a_rule():
@@ -311,9 +332,6 @@ def test_a_rule_that_is_none_is_refused():
     program, pixels = own_program()
     with pytest.raises(FormatError, match=r"^rounding: 'none' is not one of addersim, tflite, tosa, tosa-double, ort, qonnx"):
         simulate(program, pixels, rounding="none")
-
-
-SHARES = FixedFormat(8, scale=2**-8, zero_point=-128)
 
 
 def shares(source=FixedFormat(8, scale=0.1, zero_point=17), output=SHARES, **fields):  # noqa: B008  # frozen
@@ -345,3 +363,23 @@ def test_shares_are_billed_and_refuse_what_no_framework_has():
     ):  # fmt: skip
         with pytest.raises(NetworkError, match="^" + re.escape(message)):
             layer.checked_value(value)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("stream", [False, True])
+def test_sums_that_leave_32_bits_with_their_bias_name_their_layer(engine, stream):
+    program = zero_point_program()
+    *first, last, shares = program.layers
+    layers = (*first, msgspec.structs.replace(last, bias=np.full(5, 2**31 - 1)), shares)
+    x = np.random.default_rng(8).integers(0, 256, (9, 3, 8, 8), dtype=np.uint8)
+    with pytest.raises(NetworkError, match=r"^layer scores: values: with their bias \d+..\d+, beyond the 32 bits that a requ"):
+        list(msgspec.structs.replace(program, layers=layers).runs(x, engine, stream=stream))
+
+
+def test_dense_layers_follow_the_rule_that_their_framework_has_for_them():
+    """TensorFlow Lite rounds the sums of convolutions twice and those of fully connected layers once."""
+    program, _ = own_program()
+    for whole in (zero_point_program("ort"), program):
+        rules = {one.name: one.rule for one in whole.with_rounding("tflite").layers if isinstance(one, IntegerRescale)}
+        assert {rules.popitem()[1]} == {"tosa"}
+        assert set(rules.values()) == {"tflite"}

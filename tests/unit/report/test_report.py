@@ -31,6 +31,7 @@ from addersim.results.contrast import COMPONENTS
 from addersim.results.result import Result, evaluate
 from addersim.simulation import count, simulate
 from addersim.trace import LayerTrace, Observed, Operand, Trace
+from tests.unit.layers.test_rescale import zero_point_program
 from tests.unit.networks import images, residual
 
 NASTY = '<script>alert(1)</script> & "adder"\'s'
@@ -161,9 +162,23 @@ def test_a_network_without_any_work_has_a_page():
     ],
 )
 def test_parts_of_a_range(row, parts):
-    names = ["signed", "format_minimum", "format_maximum", "minimum", "maximum"]
-    one = next(pd.DataFrame([row], columns=names).itertuples())
+    names = ["signed", "format_minimum", "format_maximum", "minimum", "maximum", "zero_point"]
+    one = next(pd.DataFrame([(*row, 0)], columns=names).itertuples())
     assert values._spans(one) == [("the format holds", row[1], row[2]), *parts]
+
+
+def test_a_format_that_ends_at_zero_cuts_and_others_count_how_far_apart_results_are():
+    """Zero at -128 is the end of signed codes of a byte, at 4 it is none."""
+    program = zero_point_program()
+    images = np.random.default_rng(0).integers(0, 256, (8, 3, 8, 8), dtype=np.uint8)
+    found = evaluate(simulate(program, images).trace, "systolic-16x16", program=program)
+    rows = {row.layer: row for row in ranges_frame([found]).itertuples()}
+    assert (rows["r1"].zero_point, rows["r2"].zero_point, rows["c1"].zero_point) == (-128, 4, 0)
+    cut, kept = rows["r1"]._replace(minimum=-177, maximum=300), rows["r2"]._replace(minimum=-177, maximum=300)
+    assert values._spans(cut)[2] == ("below zero, cut by ReLU", -177, -128)
+    assert values._spans(kept)[2] == ("seen, does not fit", -177, -128)
+    assert rows["r1"].bits_needed == max(1, (rows["r1"].maximum + 128).bit_length())
+    assert rows["r2"].bits_needed == (max(rows["r2"].maximum, 4) - min(rows["r2"].minimum, 4)).bit_length()
 
 
 def test_the_range_axis_counts_bits():

@@ -1,0 +1,52 @@
+"""addersim compare-rounding: one network under two requantisation rules."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from addersim.cli import options
+from addersim.cli.output import print_json, print_table, say, say_fact
+from addersim.cli.simulate import calibrated_program
+
+RULE = "Name of a requantisation rule: addersim, tflite, tosa, tosa-double, ort, qonnx, ..."
+
+
+def run(
+    network: options.Network_,
+    first: Annotated[str, typer.Argument(help=RULE)],
+    second: Annotated[str, typer.Argument(help=RULE)],
+    data: options.Data = None,
+    root: options.Root = None,
+    limit: options.Limit = None,
+    bits: options.Bits = None,
+    zero_points: options.ZeroPoints = None,
+    rules: options.Rules = None,
+    threads: options.Threads = None,
+    json: options.Json = False,
+) -> None:
+    """Name the first layer whose codes differ between two rules of rounding, and say what they do to the accuracy."""
+    from addersim.arithmetic.requantisation import requantisation_rule
+    from addersim.datasets.find import find_images
+    from addersim.model_zoo import load_network_or_program
+    from addersim.results.rounding import compare_rounding
+
+    for rule in (first, second):
+        requantisation_rule(rule)  # a name that is none is refused before images are read
+    found = load_network_or_program(network)
+    _ = found.outputs
+    test = find_images(data, root, found, "test", limit)
+    program, calibrated, warned = calibrated_program(
+        found, options.quantization(bits, rules=rules, zero_points=zero_points), data, root
+    )
+    result = compare_rounding(program, test.images.pixels, first, second, test.images.labels, threads=threads)
+    if json:
+        print_json(result.to_dict() | {"data": test.images.name, "calibration": calibrated})
+        return
+    print_table(f"{result.network}: {first} beside {second}, the same images", result.lines())
+    say()
+    for name, value in {"images": test.words, "calibration": calibrated, **result.figures()}.items():
+        say_fact(name, value)
+    for warning in dict.fromkeys((*test.warnings, *warned)):
+        say(f"warning: {warning}")
