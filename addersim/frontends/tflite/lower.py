@@ -27,7 +27,8 @@ def lower_tflite(
     """Read a TFLite file of int8 or uint8 codes (needs the extra ``tflite``) into the program that it is.
 
     Scales, zero points, weights and biases are those of the file; nothing is calibrated and nothing rounded again. Codes are
-    rounded by rule ``tflite``, as the reference kernels of TensorFlow Lite do.
+    rounded by rule ``tflite``, as the reference kernels of TensorFlow Lite do. Where images are given as reals, those halfway
+    between two codes become the upper one; TensorFlow Lite's own QUANTIZE rounds them away from zero, in float32.
 
     Parameters
     ----------
