@@ -15,7 +15,7 @@ from addersim.frontends.tflite.records import Array, Shape, Tensor
 from addersim.inputs.limits import IMAGE_SIDE
 from addersim.inputs.opening import MAX_FILE_BYTES
 
-__all__ = ["activation_ends", "channel_scales", "code_format", "value_shape"]
+__all__ = ["CODES", "activation_ends", "channel_scales", "code_format", "value_shape"]
 
 CODES = MappingProxyType({"INT8": True, "UINT8": False})
 """Whether a type of codes has a sign."""

@@ -12,7 +12,7 @@ from addersim.arithmetic.fixed import FixedFormat
 from addersim.errors import AddersimError, LoweringError
 from addersim.frontends.graph import Missing
 from addersim.frontends.tflite.call import Call, Layers
-from addersim.frontends.tflite.formats import code_format, value_shape
+from addersim.frontends.tflite.formats import CODES, code_format, value_shape
 from addersim.frontends.tflite.operators import OPERATORS
 from addersim.frontends.tflite.records import Graph, Operator, Tensor
 from addersim.layers import AnyIntegerLayer, IntegerLayer, IntegerWindow, Value
@@ -153,12 +153,17 @@ def _image_format(graph: Graph) -> FixedFormat:
         return code_format(image)
     readers = [one for one in graph.operators if graph.image in one.inputs]
     if not readers or any(one.name != "QUANTIZE" or len(one.outputs) != 1 for one in readers):
-        image.fail(f"is FLOAT32 and read by {_first(readers)}; reals are read where QUANTIZE makes codes of them at once")
+        image.fail(_why_reals(graph, readers))
     forms = [code_format(graph.tensors[one.outputs[0]]) for one in readers]
     if any(form != forms[0] for form in forms):
         image.fail(f"becomes codes in {forms[0]} and in others; images have one format")
     return forms[0]
 
 
-def _first(readers: Sequence[Operator]) -> str:
-    return next((one.name for one in readers if one.name != "QUANTIZE"), "nothing")
+def _why_reals(graph: Graph, readers: Sequence[Operator]) -> str:
+    """Why real images are not read: no codes, or codes of weights alone."""
+    first = next((one.name for one in readers if one.name != "QUANTIZE"), "nothing")
+    held = [graph.tensors[place] for one in graph.operators for place in one.inputs if place != -1]
+    coded = any(one.data is not None and one.type in CODES for one in held)
+    what = "its weights alone are quantised (dynamic range)" if coded else "a network in float"
+    return f"is FLOAT32 and read by {first}: {what}; convert it with full integer quantisation"

@@ -204,53 +204,89 @@ def shared():
     return model
 
 
+def gated(kind, name):
+    """An image and its mean, added or multiplied."""
+    model, centre = Model(), CENTRE[kind]
+    image = model.tensor("image", **codes((1, 4, 5, 3), kind, 0.05, centre - 30))
+    axes = model.constant("axes", [1, 2], "INT32")
+    mean = model.tensor("mean", **codes((1, 1, 1, 3), kind, 0.02, centre + 8))
+    model.operator("MEAN", [image, axes], [mean], "ReducerOptions", KeepDims=True)
+    output = model.tensor("out", **codes((1, 4, 5, 3), kind, 0.06, centre))
+    model.operator(name, [image, mean], [output], f"{name.title()}Options")
+    return model
+
+
+def sized():
+    """A reshape to a shape that the file computes, as converters do for an open number of images."""
+    model, form = Model(), ("INT8", 0.05, 21)
+    image = model.tensor("image", **codes((1, 2, 3, 4), *form), signature=(-1, 2, 3, 4))
+    shape, images, new = (model.tensor(name, size, "INT32") for name, size in (("shape", (4,)), ("images", ()), ("new", (2,))))
+    steps = [model.constant(f"step{number}", [number], "INT32") for number in (0, 1)]
+    model.operator("SHAPE", [image], [shape], "ShapeOptions", OutType=2)
+    ends = [steps[0], steps[1], steps[1]]
+    model.operator("STRIDED_SLICE", [shape, *ends], [images], "StridedSliceOptions", ShrinkAxisMask=1)
+    size = model.constant("size", 24, "INT32")
+    model.operator("PACK", [images, size], [new], "PackOptions", ValuesCount=2)
+    model.operator("RESHAPE", [image, new], [model.tensor("out", **codes((1, 24), *form))], "ReshapeOptions")
+    return model
+
+
 KINDS = ("INT8", "UINT8")
 PADDINGS = ("SAME", "VALID")
 STRIDES = ((1, 1), (2, 2), (2, 3))
 
 
-def networks():
-    """All of them, by name."""
+def _of_windows(kind):
     found = {}
-    for kind, padding, stride, activation in product(KINDS, PADDINGS, STRIDES, ACTIVATIONS):
+    for padding, stride, activation in product(PADDINGS, STRIDES, ACTIVATIONS):
         words = f"{kind} {padding} {stride} {activation}"
         found[f"conv {words}"] = convolution(kind, padding, stride, (1, 1), activation)
         found[f"depthwise {words}"] = depthwise(kind, padding, stride, activation, 1 + (stride == (2, 2)))
         found[f"average {words}"] = pooled("AVERAGE_POOL_2D", kind, padding, stride, activation)
         found[f"maximum {words}"] = pooled("MAX_POOL_2D", kind, padding, stride, activation)
-    for kind in KINDS:
-        found[f"conv {kind} dilated"] = convolution(kind, "SAME", (1, 1), (2, 3), "RELU")
-        found[f"conv {kind} dilated valid"] = convolution(kind, "VALID", (1, 1), (2, 3), "NONE")
-        found[f"conv {kind} large kernel"] = convolution(kind, "SAME", (1, 1), (1, 1), "NONE", kernel=(11, 13))
-        found[f"average {kind} large"] = pooled("AVERAGE_POOL_2D", kind, "SAME", (1, 1), "NONE", (9, 8))
-        found[f"average {kind} whole"] = pooled("AVERAGE_POOL_2D", kind, "VALID", (7, 6), "NONE", (7, 6))
-        found[f"mean {kind} keeps"], found[f"mean {kind}"] = mean(kind, True), mean(kind, False, (2, 1))
-        found[f"mean {kind} one scale"] = mean(kind, True, (-2, -3), 0.04)
-        found[f"mean {kind} half"] = mean(kind, True, (1, 2), 0.02)
-        for axis in (1, 2, 3, -1):
-            found[f"joined {kind} {axis}"] = joined(kind, axis)
-        for activation in ACTIVATIONS:
-            found[f"added {kind} {activation}"] = added(kind, activation)
-            found[f"multiplied {kind} {activation}"] = multiplied(kind, activation)
-            found[f"dense {kind} {activation}"] = dense(kind, activation)
-        for name, scale in product(("RELU", "RELU6", "RELU_N1_TO_1"), (0.05, 0.031, 0.1)):
-            found[f"{name} {kind} {scale}"] = clipped(name, kind, scale)
-        for name, order, shape in product(("ADD", "MUL"), (1, -1), ((), (3,), (1, 1, 1, 3))):
-            found[f"{name} {kind} of a constant {shape} {order}"] = of_constant(name, kind, shape, order)
-        found[f"ADD {kind} of a constant, clipped"] = of_constant("ADD", kind, (3,), 1, "RELU6")
-        for name, scale in product(("LOGISTIC", "TANH", "HARD_SWISH"), (0.01, 0.05, 0.1, 0.3)):
-            found[f"{name} {kind} {scale}"] = function(name, kind, scale)
-        for alpha in (0.1, 0.25):
-            found[f"LEAKY_RELU {kind} {alpha}"] = function("LEAKY_RELU", kind, 0.05, alpha)
-        for scale, beta in ((0.1, 1.0), (0.02, 1.0), (0.5, 0.3)):
-            found[f"softmax {kind} {scale} {beta}"] = softmax(kind, (1, 12), scale, beta)
-        found[f"softmax {kind} of an image"] = softmax(kind, (1, 3, 4, 5), 0.07)
-        found[f"padded {kind}"] = padded(kind, ((0, 0), (1, 2), (0, 3), (2, 0)))
-        found[f"dense {kind} of an image"] = dense(kind, "NONE", (1, 2, 3, 4))
-        found[f"dense {kind} kept"] = dense(kind, "RELU", (1, 3, 6), keep=True)
-        found[f"dense {kind} kept of an image"] = dense(kind, "RELU", (1, 2, 4, 6), keep=True)
-        found[f"dense {kind} without bias"] = dense(kind, "NONE", biased=False)
-    found["shared weights"] = shared()
+    found[f"conv {kind} dilated"] = convolution(kind, "SAME", (1, 1), (2, 3), "RELU")
+    found[f"conv {kind} dilated valid"] = convolution(kind, "VALID", (1, 1), (2, 3), "NONE")
+    found[f"conv {kind} large kernel"] = convolution(kind, "SAME", (1, 1), (1, 1), "NONE", kernel=(11, 13))
+    found[f"average {kind} large"] = pooled("AVERAGE_POOL_2D", kind, "SAME", (1, 1), "NONE", (9, 8))
+    found[f"average {kind} whole"] = pooled("AVERAGE_POOL_2D", kind, "VALID", (7, 6), "NONE", (7, 6))
+    found[f"mean {kind} keeps"], found[f"mean {kind}"] = mean(kind, True), mean(kind, False, (2, 1))
+    found[f"mean {kind} one scale"] = mean(kind, True, (-2, -3), 0.04)
+    found[f"mean {kind} half"] = mean(kind, True, (1, 2), 0.02)
+    return found
+
+
+def _of_values(kind):
+    found = {}
+    for axis in (1, 2, 3, -1):
+        found[f"joined {kind} {axis}"] = joined(kind, axis)
+    for activation in ACTIVATIONS:
+        found[f"added {kind} {activation}"] = added(kind, activation)
+        found[f"multiplied {kind} {activation}"] = multiplied(kind, activation)
+        found[f"dense {kind} {activation}"] = dense(kind, activation)
+    for name, scale in product(("RELU", "RELU6", "RELU_N1_TO_1"), (0.05, 0.031, 0.1)):
+        found[f"{name} {kind} {scale}"] = clipped(name, kind, scale)
+    for name, order, shape in product(("ADD", "MUL"), (1, -1), ((), (3,), (1, 1, 1, 3))):
+        found[f"{name} {kind} of a constant {shape} {order}"] = of_constant(name, kind, shape, order)
+    found[f"ADD {kind} of a constant, clipped"] = of_constant("ADD", kind, (3,), 1, "RELU6")
+    for name, scale in product(("LOGISTIC", "TANH", "HARD_SWISH"), (0.01, 0.05, 0.1, 0.3)):
+        found[f"{name} {kind} {scale}"] = function(name, kind, scale)
+    for alpha in (0.1, 0.25):
+        found[f"LEAKY_RELU {kind} {alpha}"] = function("LEAKY_RELU", kind, 0.05, alpha)
+    for scale, beta in ((0.1, 1.0), (0.02, 1.0), (0.5, 0.3)):
+        found[f"softmax {kind} {scale} {beta}"] = softmax(kind, (1, 12), scale, beta)
+    found[f"softmax {kind} of an image"] = softmax(kind, (1, 3, 4, 5), 0.07)
+    found[f"padded {kind}"] = padded(kind, ((0, 0), (1, 2), (0, 3), (2, 0)))
+    found[f"dense {kind} of an image"] = dense(kind, "NONE", (1, 2, 3, 4))
+    found[f"dense {kind} kept"] = dense(kind, "RELU", (1, 3, 6), keep=True)
+    found[f"dense {kind} kept of an image"] = dense(kind, "RELU", (1, 2, 4, 6), keep=True)
+    found[f"dense {kind} without bias"] = dense(kind, "NONE", biased=False)
+    for name in ("ADD", "MUL"):
+        found[f"{name} {kind} of a mean"] = gated(kind, name)
+    return found
+
+
+def _of_moves():
+    found = {"reshaped to a computed shape": sized(), "shared weights": shared()}
     found["conv grouped"] = convolution("INT8", "SAME", (1, 1), (1, 1), "NONE", groups=2)
     found["conv of one scale"] = convolution("INT8", "SAME", (1, 1), (1, 1), "NONE", channels=False)
     for before, after in product(KINDS, KINDS):
@@ -264,4 +300,12 @@ def networks():
     found["squeezed"] = reshaped("SQUEEZE", (1, 1, 6, 4), (1, 6, 4), SqueezeDims=(1,))
     for order in ((0, 2, 1, 3), (0, 3, 1, 2), (0, 2, 3, 1)):
         found[f"transposed {order}"] = transposed(order)
+    return found
+
+
+def networks():
+    """All of them, by name."""
+    found = _of_moves()
+    for kind in KINDS:
+        found |= _of_windows(kind) | _of_values(kind)
     return found

@@ -153,7 +153,7 @@ IMAGE, CONV, WEIGHTS, BIAS = 0, 1, 2, 3
         ((IMAGE, {"zero": 128}), "tensor 'image': zero point: found 128, needs a whole number in -128..127"),
         ((IMAGE, {"scale": [0.1, 0.2]}), "tensor 'image': has 2 scales; activations have one"),
         ((IMAGE, {"scale": None}), "tensor 'image': is INT8 without a scale; read are quantised tensors"),
-        ((IMAGE, {"kind": "FLOAT32"}), "tensor 'image': is FLOAT32 and read by CONV_2D; reals are read where QUANTIZE"),
+        ((IMAGE, {"kind": "FLOAT32"}), "tensor 'image': is FLOAT32 and read by CONV_2D: its weights alone are quantised"),
         ((IMAGE, {"kind": "INT16"}), "tensor 'image': is of type INT16; read are codes of INT8 and UINT8: convert"),
         ((IMAGE, {"signature": (-1, -1, 8, 3)}), "tensor 'image': the input has shape (-1, -1, 8, 3); convert the"),
         ((IMAGE, {"shape": (8,)}), "tensor 'image': has shape (8,); needed are images along the first axis"),
@@ -213,8 +213,20 @@ def test_weights_quantised_alone_are_refused(tmp_path):
     for one_ in model.tensors:
         if one_["data"] is None:
             one_ |= {"kind": "FLOAT32", "scale": None}
-    said = refusal(tmp_path, model)
-    assert said.startswith("tensor 'image': is FLOAT32 and read by CONV_2D; reals are read where QUANTIZE makes codes of them")
+    assert refusal(tmp_path, model) == (
+        "tensor 'image': is FLOAT32 and read by CONV_2D: its weights alone are quantised (dynamic range); convert it with "
+        "full integer quantisation"
+    )
+
+
+def test_a_network_in_float_is_refused(tmp_path):
+    model = small()
+    for one_ in model.tensors:
+        kept = one_["data"] is None or one_["kind"] == "INT32"
+        one_ |= {"kind": "FLOAT32", "scale": None, "data": one_["data"] if kept else one_["data"].astype(np.float32)}
+    assert refusal(tmp_path, model) == (
+        "tensor 'image': is FLOAT32 and read by CONV_2D: a network in float; convert it with full integer quantisation"
+    )
 
 
 @pytest.mark.parametrize(
