@@ -69,7 +69,7 @@ class Checked(flatbuffers.table.Table):  # type: ignore[misc]  # flatbuffers has
             self._fail(f"an offset leads to bytes {start}..{start + size - 1}")
 
     def _fail(self, why: str) -> NoReturn:
-        raise LoweringError(f"{why}; the file has {len(self.Bytes):,} bytes")
+        raise LoweringError(f"truncated or altered: {why}; the file has {len(self.Bytes):,} bytes")
 
 
 def checked(record: Any, table: Any = None) -> Any:

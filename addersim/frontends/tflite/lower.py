@@ -69,7 +69,6 @@ def lower_tflite(
             layers=layers,
             classes=tuple(classes),
             metadata={"origin": f"TFLite file {graph.name}"} | dict(metadata or {}),
-            preprocessing_known=False,
             takes_codes=True,
         )
     except AddersimError as error:

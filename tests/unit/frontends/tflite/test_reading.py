@@ -1,5 +1,6 @@
 """Reading TFLite files: what comes out, and every refusal in one line."""
 
+import re
 import subprocess
 import sys
 
@@ -118,6 +119,7 @@ def test_every_verb_takes_a_file(verb, tmp_path, monkeypatch):
         more = ["--data", str(tmp_path / "images.npz")]
     found = CliRunner().invoke(app, [verb[0], str(path), *verb[1:], *more])
     assert found.exit_code == 0, found.output
+    assert "warning" not in found.output  # codes are what the file takes: nothing about the images is unknown
     assert "net" in found.output
 
 
@@ -287,6 +289,11 @@ def test_several_scales_of_the_images_are_refused(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"TFL3", b"\x1c\0\0\0TFL3", b"\xff" * 4 + b"TFL3", b"\x08\0\0\0TFL3" + b"\xff" * 60])
 def test_bytes_that_are_no_model_are_refused(content, tmp_path):
     assert refusal(tmp_path, content)
+
+
+def test_a_cut_file_is_said_to_be_cut(tmp_path):
+    said = refusal(tmp_path, small().content()[:900])
+    assert re.fullmatch(r"truncated or altered: an offset leads to bytes \d+\.\.\d+; the file has 900 bytes", said)
 
 
 def test_a_truncated_file_is_refused_at_every_length(tmp_path):
