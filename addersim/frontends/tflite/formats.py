@@ -49,6 +49,8 @@ def channel_scales(tensor: Tensor, channels: int, axis: int) -> tuple[Array, npt
         tensor.fail(f"has {count} scales for {channels} channels; weights have one, or one a channel")
     if count > 1 and tensor.axis != axis:
         tensor.fail(f"has scales along axis {tensor.axis}; they are read along axis {axis}, that of the channels")
+    if count > 1 and tensor.type == "UINT8":
+        tensor.fail(f"has {count} scales; UINT8 weights have one")
     zero_points = _zero_points(tensor)
     for scale, zero_point in {*zip(tensor.scales.tolist(), zero_points.tolist(), strict=True)}:
         _format(tensor, scale, zero_point)

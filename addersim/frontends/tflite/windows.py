@@ -20,6 +20,9 @@ __all__ = ["OPERATORS", "moves"]
 
 Pair = tuple[int, int]
 
+BIAS_TOLERANCE = 0.02
+"""How many steps of the output the scale of a bias may be off."""
+
 
 def moves(call: Call, image: Shape, kernel: Pair, dilation: Pair = (1, 1)) -> dict[str, Any]:
     """Stride and padding of a window over an image of channels x height x width.
@@ -53,6 +56,8 @@ def _window(call: Call, weights: Array, axis: int, rule: str, source: str = "", 
     if held.type != call.tensor(0, "input").type:
         held.fail(f"is {held.type} beside an input of {call.tensor(0, 'input').type}; expected one type")
     scales, zero_points = channel_scales(held, len(weights), axis)
+    if held.type == "INT8" and zero_points.any() and (rule == RULE or held.scales.size > 1):
+        held.fail(f"has zero point {zero_points[zero_points != 0][0]}; INT8 weights of convolutions and channels have 0")
     sums = call.layer(
         IntegerWindow,
         source or call.flow(),
@@ -69,7 +74,7 @@ def _window(call: Call, weights: Array, axis: int, rule: str, source: str = "", 
     return call.layer(
         IntegerRescale,
         sums,
-        bias=_bias(call, len(weights)),
+        bias=_bias(call, len(weights), products, output.scale),
         scale=products / output.scale,
         rule=rule,
         output=output,
@@ -77,12 +82,22 @@ def _window(call: Call, weights: Array, axis: int, rule: str, source: str = "", 
     )
 
 
-def _bias(call: Call, filters: int) -> Array:
+def _bias(call: Call, filters: int, products: Array, output_scale: float) -> Array:
+    """Codes of the bias, whose scale is that of the sums, `products`.
+
+    One that says another is refused where TensorFlow Lite refuses it, beside weights of one scale (kernels/kernel_util.cc:
+    GetQuantizedConvolutionMultipler).
+    """
     if len(call.inputs) < 3 or call.inputs[2] is None:
         return np.zeros(filters, np.int64)
-    found = call.constant(2, "the bias", ("INT32",))
+    found, held = call.constant(2, "the bias", ("INT32",)), call.tensor(2, "the bias")
     if found.shape != (filters,):
         call.fail(f"bias of shape {found.shape}; expected {filters} values")
+    if held.zero_points.any():
+        held.fail("has a zero point; that of a bias is 0")
+    one = held.scales.size == 1 and bool((products == products[0]).all())
+    if one and not abs(products[0] - held.scales[0]) <= BIAS_TOLERANCE * output_scale:
+        held.fail(f"has scale {held.scales[0]:.4g}; that of the sums is {products[0]:.4g}")
     return found.astype(np.int64)
 
 

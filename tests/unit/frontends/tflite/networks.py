@@ -55,10 +55,10 @@ def _size(image, kernel, padding, stride, dilation, filters):
     return (1, *(-(-(size - one + 1) // step) for size, one, step in zip(image, reach, stride, strict=True)), filters)
 
 
-def dense(kind, activation, shape=(1, 24), keep=False, biased=True):
+def dense(kind, activation, shape=(1, 24), keep=False, biased=True, channels=None, zero=0):
     """A fully connected layer of 24 features, or of six at each position where the axes are kept."""
     random, features = _random(kind, activation, shape), 6 if keep else 24
-    held = weights((5, features), random, kind, zero=0 if kind == "INT8" else 130)
+    held = weights((5, features), random, kind, channels=channels, zero=zero if kind == "INT8" else 130)
     output = codes((*shape[:-1], 5) if keep else (1, 5), kind, 0.2, CENTRE[kind] - 8)
     given = [codes(shape, kind, 0.05, CENTRE[kind] - 30), held, *([bias(5, random)] if biased else [])]
     how = {"FusedActivationFunction": NUMBERS[activation], "KeepNumDims": keep}
@@ -287,6 +287,8 @@ def _of_values(kind):
 
 def _of_moves():
     found = {"reshaped to a computed shape": sized(), "shared weights": shared()}
+    found["dense of channels"] = dense("INT8", "NONE", channels=5)
+    found["dense of asymmetric INT8"] = dense("INT8", "NONE", zero=9)
     found["conv grouped"] = convolution("INT8", "SAME", (1, 1), (1, 1), "NONE", groups=2)
     found["conv of one scale"] = convolution("INT8", "SAME", (1, 1), (1, 1), "NONE", channels=False)
     for before, after in product(KINDS, KINDS):

@@ -172,6 +172,7 @@ IMAGE, CONV, WEIGHTS, BIAS = 0, 1, 2, 3
         ((WEIGHTS, {"scale": [0.1, 0.2, 0.3]}), "tensor 'weights': has 3 scales for 4 channels"),
         ((WEIGHTS, {"scale": [0.1, 0.2, 0.0, 0.3]}), "tensor 'weights': scale: 0.0 is not a positive finite number"),
         ((WEIGHTS, {"zero": [0, 0, 0, 300]}), "tensor 'weights': zero point: found 300, needs"),
+        ((WEIGHTS, {"zero": [0, 0, 4, 0]}), "tensor 'weights': has zero point 4; INT8 weights of convolutions and channels"),
         ((WEIGHTS, {"data": None}), "reads 'weights', which no operator before it gives"),
         ((WEIGHTS, {"shape": (4, 3, 3, 4)}), "tensor 'weights': holds 108 bytes; its shape (4, 3, 3, 4) of INT8 takes 144"),
         ((WEIGHTS, {"kind": "UINT8"}), "tensor 'weights': is UINT8 beside an input of INT8; expected one type"),
@@ -180,6 +181,7 @@ IMAGE, CONV, WEIGHTS, BIAS = 0, 1, 2, 3
         ((WEIGHTS, {"variable": True}), "tensor 'weights': is a variable, which keeps its values from image to image"),
         ((BIAS, {"kind": "INT64", "data": np.arange(4)}), "tensor 'bias': the bias is of type INT64; expected INT32"),
         ((BIAS, {"shape": (2,), "data": np.int32([1, 2])}), "bias of shape (2,); expected 4 values"),
+        ((BIAS, {"scale": 0.1, "zero": 1}), "tensor 'bias': has a zero point; that of a bias is 0"),
         ((BIAS, {"shape": (2, 2)}), "bias of shape (2, 2); expected 4 values"),
         ((CONV, {"shape": (1,) * 9}), "tensor 'conv;bias;relu': shape (1, 1, 1, 1, 1, 1, 1, 1, 1); read are at most 8 axes"),
         ((CONV, {"shape": (1, -8, 8, 4)}), "tensor 'conv;bias;relu': shape (1, -8, 8, 4); read are at most 8 axes"),
@@ -248,6 +250,18 @@ def test_a_graph_has_one_input_and_outputs_that_nothing_reads(how, message, tmp_
     assert message in refusal(tmp_path, small(), **how)
 
 
+def _bias_of_scale(scale):
+    model = dense("INT8", "NONE")
+    model.tensors[2]["scale"] = scale
+    return model
+
+
+def _uint8_of_channels():
+    model = dense("UINT8", "NONE")
+    model.tensors[1]["scale"] = [0.1, 0.2, 0.3, 0.4, 0.5]
+    return model
+
+
 def _at_rest(model):
     model.operators[0][5]["StrideH"] = 0
     return model
@@ -258,6 +272,9 @@ def _at_rest(model):
     [
         (_at_rest(convolution("INT8", "SAME", (1, 1), (1, 1), "NONE")), "stride (0, 1) and dilation (1, 1); both are at"),
         (pooled("MAX_POOL_2D", "INT8", "SAME", (1, 1), "NONE", (0, 2)), "window of (0, 2) pixels; both sides are at least 1"),
+        (_bias_of_scale(0.3), "tensor 'bias': has scale 0.3; that of the sums is 0.0005"),
+        (_bias_of_scale(np.nan), "tensor 'bias': has scale nan; that of the sums is 0.0005"),
+        (_uint8_of_channels(), "tensor 'weights': has 5 scales; UINT8 weights have one"),
         (one("RELU", [codes((1, 5))], codes((2, 5))), "tensor 'out': has shape (2, 5), and the input 1 images"),
         (one("RESHAPE", [codes((1, 6))], codes((1, 2, 4))), "cannot give (6,) the shape (4, 2)"),
         (one("RESHAPE", [codes((2, 6))], codes((1, 12))), "tensor 'out': has shape (1, 12), and the input 2 images"),
