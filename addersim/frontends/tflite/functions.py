@@ -81,6 +81,8 @@ def _hard_swish(call: Call) -> str:
     fine = np.float32(1 / (1 << _HIGH_BITS)) * np.float32(given.scale)
     scale, scale_places = _short_multiplier(float(fine / np.float32(output.scale)), output)
     gate, gate_places = _short_multiplier(float(fine / np.float32(3 / (1 << 15))), output)
+    if scale_places > 0:
+        call.fail(f"codes in {given} become {output}; their scale is at least 1/{1 << _HIGH_BITS} of the input's")
     x = (_codes(given).astype(np.int64) - given.zero_point) << _HIGH_BITS
     gated = _short(x << max(gate_places - 1, 0))
     gated = _short(_high(gated, gate) << (gate_places > 0))

@@ -111,10 +111,18 @@ class Walk:
             if isinstance(error, AddersimError):
                 raise
             raise LoweringError(f"options or constants that do not fit ({' '.join(str(error).split())[:120]})") from None
+        self._check_types(operator)
         given, said = self.layers.values[found], call.output_shape()
         if given.shape != said:
             raise LoweringError(f"gives {given.shape} an image, the file says {said}; the channels are the first")
         return found
+
+    def _check_types(self, operator: Operator) -> None:
+        """Refuse codes with a sign beside codes without one, other than where the operator makes ones of the others."""
+        places = [place for place in operator.inputs if place in self.sources] + list(operator.outputs)
+        types = sorted({self.graph.tensors[place].type for place in places})
+        if len(types) > 1 and operator.name not in ("QUANTIZE", "DEQUANTIZE"):
+            raise LoweringError(f"reads and gives {' and '.join(types)}; expected one type")
 
     def _go_on(self, operator: Operator) -> None:
         """Give the outputs of what has no layer as the file describes them, so that what lies behind is looked at too."""

@@ -274,6 +274,11 @@ def _at_rest(model):
         (pooled("MAX_POOL_2D", "INT8", "SAME", (1, 1), "NONE", (0, 2)), "window of (0, 2) pixels; both sides are at least 1"),
         (_bias_of_scale(0.3), "tensor 'bias': has scale 0.3; that of the sums is 0.0005"),
         (_bias_of_scale(np.nan), "tensor 'bias': has scale nan; that of the sums is 0.0005"),
+        (one("HARD_SWISH", [codes((1, 5))], codes((1, 5), scale=1e-4)), "their scale is at least 1/128 of the input's"),
+        (
+            one("TANH", [codes((1, 5))], codes((1, 5), "UINT8")),
+            "tensor 'out': reads and gives INT8 and UINT8; expected",
+        ),
         (_uint8_of_channels(), "tensor 'weights': has 5 scales; UINT8 weights have one"),
         (one("RELU", [codes((1, 5))], codes((2, 5))), "tensor 'out': has shape (2, 5), and the input 1 images"),
         (one("RESHAPE", [codes((1, 6))], codes((1, 2, 4))), "cannot give (6,) the shape (4, 2)"),
