@@ -49,6 +49,8 @@ def _of_reals(function: Callable[[Array], Array]) -> Callable[[Call], str]:
         reals = np.float32(given.scale) * (_codes(given) - given.zero_point).astype(np.float32)
         with np.errstate(over="ignore"):
             steps = function(reals) * (np.float32(1) / np.float32(output.scale))
+        if not np.isfinite(steps).all():
+            call.fail(f"codes in {given} become {output}, whose scale is too fine for float32")
         away = np.copysign(np.floor(np.abs(steps) + np.float32(0.5)), steps)
         ends = output.minimum - output.zero_point, output.maximum - output.zero_point
         return _table(call, np.clip(away, *ends).astype(np.int64) + output.zero_point)

@@ -279,6 +279,7 @@ def _at_rest(model):
             one("TANH", [codes((1, 5))], codes((1, 5), "UINT8")),
             "tensor 'out': reads and gives INT8 and UINT8; expected",
         ),
+        (one("TANH", [codes((1, 5))], codes((1, 5), scale=1e-44)), "whose scale is too fine for float32"),
         (_uint8_of_channels(), "tensor 'weights': has 5 scales; UINT8 weights have one"),
         (one("RELU", [codes((1, 5))], codes((2, 5))), "tensor 'out': has shape (2, 5), and the input 1 images"),
         (one("RESHAPE", [codes((1, 6))], codes((1, 2, 4))), "cannot give (6,) the shape (4, 2)"),
