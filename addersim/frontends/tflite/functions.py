@@ -42,7 +42,7 @@ def _codes(form: FixedFormat) -> Array:
 
 
 def _of_reals(function: Callable[[Array], Array]) -> Callable[[Call], str]:
-    """A function of real values in float32, ties away from zero (kernels/lstm_eval.h and lookup tables: LUTPopulate)."""
+    """A function of real values in float32, ties away from zero (kernels/internal/common.h: LUTPopulate)."""
 
     def looked_up(call: Call) -> str:
         given, output = call.format(), call.output_format
