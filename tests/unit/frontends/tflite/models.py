@@ -1,8 +1,10 @@
 """TFLite models in the making: small networks of codes, as bytes."""
 
-import flatbuffers
 import numpy as np
-import tflite
+import pytest
+
+tflite = pytest.importorskip("tflite")
+flatbuffers = pytest.importorskip("flatbuffers")
 
 KINDS = {"INT8": np.int8, "UINT8": np.uint8, "INT32": np.int32, "INT64": np.int64, "FLOAT32": np.float32, "INT16": np.int16}
 
