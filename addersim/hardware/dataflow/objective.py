@@ -7,7 +7,8 @@ memories, DRAM and time with them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import astuple, dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -16,14 +17,18 @@ from addersim.hardware.accelerator import Accelerator, Objective, Stored
 from addersim.hardware.arrays import AnyArray, FloatArray, IntArray, IntOrArray
 from addersim.hardware.dataflow.array_run import Beside, Placement
 from addersim.hardware.dataflow.systolic_pipeline import Streams
-from addersim.hardware.dataflow.tiling_costs import TilingCost
 from addersim.hardware.prices.data_movement import MovementEnergy
-from addersim.hardware.traffic import Widths, memory_words, output_traffic, stored_outputs, unused_weights
+from addersim.hardware.traffic import ArrayTraffic, Widths, memory_words, output_traffic, stored_outputs, unused_weights
 from addersim.trace import LayerTrace
 
-__all__ = ["StageCosts", "StageLoad", "counts_cycles", "objective_value"]
+__all__ = ["EnergyLines", "StageCosts", "StageLoad", "counts_cycles", "objective_value"]
 
 _MOVED: tuple[Stored, ...] = ("input", "weight", "partial_sum")
+_COLUMNS = (
+    "_arriving", "_constants", "_dram_pj", "_energy", "_fetched", "_finished_bits", "_fixed_bits", "_leakage", "_start_bits",
+    "_vector",
+)  # fmt: skip
+"""What `StageCosts` keeps of each layer, beside its operands and memories."""
 
 
 class StageLoad(NamedTuple):
@@ -34,6 +39,14 @@ class StageLoad(NamedTuple):
     energy_pj: FloatArray
     dram_bits: FloatArray
     units: FloatArray
+
+
+class EnergyLines(NamedTuple):
+    """Energy by layer as a start and a slope for each number of `ArrayTraffic`; rounding words up adds at most so much."""
+
+    start: FloatArray
+    slopes: FloatArray
+    at_most_more: FloatArray
 
 
 def counts_cycles(objective: Objective, besides: Sequence[Beside]) -> bool:
@@ -64,6 +77,12 @@ class _Operand:
         """Words of the memory for a number of operands."""
         return np.ceil(operands / self.packed[index]) * self.memory_words[index]
 
+    @classmethod
+    def joined(cls, several: Sequence[_Operand]) -> _Operand:
+        """The layers of several, in memories of one name."""
+        columns = zip(*(astuple(one)[1:] for one in several), strict=True)
+        return cls(several[0].memory, *map(np.concatenate, columns))
+
 
 class StageCosts:
     """Costs of stages on an accelerator, for layers that the mapper knows by their numbers."""
@@ -82,7 +101,8 @@ class StageCosts:
         self.pipelined = accelerator.buffers.double_buffered
         self._bandwidth = accelerator.dram_bits_per_cycle
         buffers = accelerator.buffers
-        self._banks = {name: memory.banks for name, memory in buffers.memories().items() if memory.banks is not None}
+        memories = buffers.memories().items()
+        self._banks = {name: np.full(len(layers), memory.banks or np.inf, np.float64) for name, memory in memories}
         fixed = [
             beside.with_outputs(output_traffic(stored_outputs(layer, batch), layer.output.bits, placement.output_kept))
             for (layer, placement), beside in zip(layers, besides, strict=True)
@@ -91,7 +111,7 @@ class StageCosts:
         self._start_bits = np.array([one.constant_bits for one in fixed], np.float64)
         self._finished_bits = np.array([one.activation_bits for one in fixed], np.float64)
         self._fixed_bits = self._start_bits + self._finished_bits
-        self._dram_pj = energies.per_operand("dram", "input", 1)[0]
+        self._dram_pj = np.full(len(layers), energies.per_operand("dram", "input", 1)[0])
         self._vector = np.array([one.vector for one in fixed], np.float64)
         self._leakage = np.array([one.leakage_pj for one in fixed])
         words = [memory_words(one.accesses, buffers) for one in fixed]
@@ -102,9 +122,40 @@ class StageCosts:
         widths = np.array([Widths.of(layer) for layer, _ in layers]).T
         self._operands = {name: _operand(name, bits, accelerator, energies) for name, bits in zip(_MOVED, widths, strict=True)}
 
-    def load(self, cost: TilingCost, index: IntArray) -> StageLoad:
+    @classmethod
+    def joined(cls, several: Sequence[StageCosts]) -> StageCosts:
+        """The layers of several, numbered on: all with one objective, as wide a DRAM, and memories of the same names."""
+        joined = copy(several[0])
+        for name in _COLUMNS:
+            setattr(joined, name, np.concatenate([getattr(one, name) for one in several]))
+        for name in ("_banks", "_fixed_words"):
+            rows = [getattr(one, name) for one in several]
+            setattr(joined, name, {memory: np.concatenate([row[memory] for row in rows]) for memory in rows[0]})
+        joined._operands = {name: _Operand.joined([one._operands[name] for one in several]) for name in _MOVED}
+        return joined
+
+    def lines(self) -> EnergyLines:
+        """Energy of each layer as a straight line of the words that move: never above that of `load`, whose memory words are
+        whole."""
+        found = {name: self._operands[name] for name in _MOVED}
+        per_word = {name: (one.memory_words / one.packed, one) for name, one in found.items()}
+        reads = {name: share * one.read_pj for name, (share, one) in per_word.items()}
+        writes = {name: share * one.write_pj for name, (share, one) in per_word.items()}
+        moved = {name: one.bits * self._dram_pj for name, one in found.items()}
+        waiting = reads["partial_sum"] + writes["partial_sum"]
+        fills = (
+            self._arriving * (writes["input"] + moved["input"]),
+            self._fetched * (writes["weight"] + moved["weight"]),
+            waiting + 2 * moved["partial_sum"],
+        )
+        slopes = np.stack([*fills, reads["input"], reads["weight"], waiting], axis=1)
+        at_most = sum(one.memory_words * (one.read_pj + one.write_pj) for one in found.values())
+        start = self._energy + self._constants * (slopes[:, 1] + slopes[:, 4])
+        return EnergyLines(start, slopes, np.asarray(at_most))
+
+    def load(self, moved_words: ArrayTraffic, index: IntArray) -> StageLoad:
         """Energy, bits and busy cycles of tilings, by the numbers of their layers."""
-        words = cost.words.with_constants(self._constants[index])
+        words = moved_words.with_constants(self._constants[index])
         inputs, weights = words.input_fills * self._arriving[index], words.weight_fills * self._fetched[index]
         waiting = words.partial_sums + words.spilled_sums
         passing: dict[Stored, tuple[IntOrArray, IntOrArray, IntOrArray]] = {
@@ -118,13 +169,13 @@ class StageCosts:
             operand = self._operands[passed]
             reads, writes = operand.words(read, index), operand.words(written, index)
             moved_bits = moved * operand.bits[index]
-            energy = energy + reads * operand.read_pj[index] + writes * operand.write_pj[index] + moved_bits * self._dram_pj
+            dram_pj = moved_bits * self._dram_pj[index]
+            energy = energy + reads * operand.read_pj[index] + writes * operand.write_pj[index] + dram_pj
             bits = bits + moved_bits
-            if operand.memory in busy:
-                busy[operand.memory] = busy[operand.memory] + reads + writes
+            busy[operand.memory] = busy[operand.memory] + reads + writes
         units = self._vector[index]
         for name, number in busy.items():
-            units = np.maximum(units, np.ceil(number / self._banks[name]))
+            units = np.maximum(units, np.ceil(number / self._banks[name][index]))
         return StageLoad(energy, bits, units)
 
     def dram_cycles(self, bits: FloatArray) -> FloatArray:

@@ -84,7 +84,7 @@ def test_what_is_compared(leakage):
     index, found = np.array([0]), {}
     for objective in ("energy", "latency", "dram", "energy-delay"):
         costs = StageCosts([(layer, AWAY)], [Beside(leakage_pj=leakage)], on, 1, MovementEnergy(on, TABLE), objective)
-        load = costs.load(cost, index)
+        load = costs.load(cost.words, index)
         first, *others = costs.values(load, np.array([[20.0]] * 6), index)
         found[objective], (energy, cycles, bits) = first[0, 0], (np.broadcast_to(one, (6, 1))[0, 0] for one in others)
         assert costs.counts_cycles == (objective in ("latency", "energy-delay") or (objective == "energy" and leakage > 0))
@@ -104,7 +104,7 @@ def test_what_is_fused_to_a_layer_shares_its_memories_and_dram():
     loads = {}
     for name, one in (("alone", Beside()), ("beside", Beside(accesses, vector=40, energy_pj=9.0))):
         costs = StageCosts([(layer, Placement(False, True))], [one], on, 1, prices, "energy")
-        loads[name] = costs.load(cost, np.array([0]))
+        loads[name] = costs.load(cost.words, np.array([0]))
         streams = costs.streams(cost.swept, np.array([0]))
     cycle = on.dram_bits_per_cycle
     assert (streams.start[0] * cycle, streams.finished[0] * cycle) == pytest.approx((12 * 16, 12 * 8))

@@ -1,0 +1,60 @@
+"""Which designs are estimated in batch: those whose every field is known here. All others go through `estimate`, one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from msgspec import NODEFAULT, Struct
+from msgspec.structs import fields
+
+from addersim.hardware.accelerator import Accelerator, Buffer, Buffers, Dram, Objective, SystolicArray, VectorUnit
+from addersim.hardware.prices.table import EnergyTable
+from addersim.trace import Trace
+
+__all__ = ["in_batch", "table_in_batch"]
+
+_KNOWN: Mapping[type[Struct], frozenset[str]] = MappingProxyType(
+    {
+        Accelerator: frozenset(("name", "about", "source", "clock_mhz", "array", "buffers", "dram", "vector", "batch")),
+        SystolicArray: frozenset(("rows", "columns", "dataflow", "overlapped_folds")),
+        Buffers: frozenset(
+            ("input", "weight", "output", "unified", "keep_activations", "keep_weights", "double_buffered", "monolithic")
+        ),
+        Buffer: frozenset(
+            ("capacity_kib", "word_bits", "banks", "device", "read_pj_per_word", "write_pj_per_word", "source")
+        ),
+        Dram: frozenset(("bandwidth_gb_s", "kind", "energy_pj_per_bit", "source")),
+        VectorUnit: frozenset(("lanes",)),
+    }
+)
+"""The fields that the batch takes into account. A design with anything else in it than a default does not run in batch."""
+
+
+def table_in_batch(trace: Trace, table: EnergyTable, objective: Objective | None) -> bool:
+    """Whether designs run in batch for a trace under a table: energy is least, and cycles have no part in it."""
+    leaks = any(row.leakage_uw is not None for row in table.rows)
+    return trace.convention == "hardware" and objective in (None, "energy") and not leaks
+
+
+def in_batch(machine: Accelerator, batch: int | None = None) -> bool:
+    """Whether a design runs in batch: a systolic array, one image at a time, and nothing that is not known here.
+
+    Examples
+    --------
+    >>> from addersim import load_accelerator
+    >>> in_batch(load_accelerator("systolic-16x16")), in_batch(load_accelerator("eyeriss-65nm"))
+    (True, False)
+    """
+    return (machine.batch if batch is None else batch) == 1 and machine.array.dataflow != "row" and _known(machine)
+
+
+def _known(record: Struct) -> bool:
+    known = _KNOWN.get(type(record), frozenset())
+    for one in fields(record):
+        value = getattr(record, one.name)
+        if one.name not in known and (one.default is NODEFAULT or value != one.default):
+            return False
+        if isinstance(value, Struct) and not _known(value):
+            return False
+    return True
