@@ -46,7 +46,7 @@ from addersim.hardware.traffic import Access, output_traffic, stored_outputs, ve
 from addersim.inputs.limits import BATCH
 from addersim.trace import LayerTrace, Trace
 
-__all__ = ["MOST_TAPS", "Cost", "CostWalk", "WindowInStage", "estimate"]
+__all__ = ["MOST_TAPS", "Cost", "CostWalk", "WindowInStage", "estimate", "one_of"]
 
 MOST_TAPS = 10**15
 """Taps of a layer in a batch: the mappers count bits of all operands, weighed by a level's cost, in 64-bit numbers."""
@@ -92,8 +92,8 @@ def estimate(
     HardwareError
         The table lacks a needed unit energy, a memory is too small, or the trace contradicts itself.
     """
-    _one_of("objective", objective, get_args(Objective))
-    _one_of("compat", compat, get_args(Compat))
+    one_of("objective", objective, get_args(Objective))
+    one_of("compat", compat, get_args(Compat))
     machine = accelerator if isinstance(accelerator, Accelerator) else load_accelerator(accelerator)
     if machine.array.sparsity is not None and compat is not None:
         raise HardwareError(
@@ -172,7 +172,8 @@ def _cost(
     )
 
 
-def _one_of(name: str, value: str | None, allowed: tuple[str, ...]) -> None:
+def one_of(name: str, value: str | None, allowed: tuple[str, ...]) -> None:
+    """Refuse a value that is none of those allowed, nor None."""
     if value is not None and value not in allowed:
         raise HardwareError(f"{name}: found {value!r}, needs one of {', '.join(allowed)}")
 

@@ -1,12 +1,13 @@
 """Tilings of one energy at many bandwidths: the cycles of the one that is soonest, all bandwidths at once.
 
-As in `systolic_mapper` the tilings with the least bounds are looked at first, and those whose bound is above what was found are
-not looked at. What a tiling's steps are (`tile_pipeline`) depends neither on memories nor on bandwidth: it is found once.
+As in `systolic_mapper` the tilings with the least bounds are looked at first, and those whose bound is above what was found
+are not looked at. What a tiling's steps are (`tile_pipeline`) depends neither on memories nor on bandwidth: it is found once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain, count, repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -41,7 +42,7 @@ def soonest(
     Parameters
     ----------
     layers, costs
-        As in `least_energies`; the costs for a DRAM that moves one bit a cycle.
+        Layers, and costs of their stages, for a DRAM that moves one bit a cycle.
     tilings
         Some for each memory.
     memory, bits_per_cycle
@@ -64,9 +65,12 @@ class _Search:
         self.ends = np.zeros(len(tilings.memory))
         if self.pipelined:
             streams = costs.streams(tilings.swept, tilings.memory)
-            self.ends = TiledStage(layers[0], tilings.tiles, streams, tilings.units).ends()
+            self.ends = TiledStage(self.layer_of(tilings), tilings.tiles, streams, tilings.units).ends()
         self.busy = np.maximum(tilings.array, tilings.units)
-        self.same = _segments(tilings.m, tilings.n, tilings.k, tilings.order, tilings.stays.astype(np.int64))
+        work = dict(zip(dict.fromkeys(layer.work for layer in layers), count(), strict=False))
+        kinds = costs.transfer_kinds * len(work) + [work[layer.work] for layer in layers]
+        sizes = tilings.m, tilings.n, tilings.k, tilings.order, tilings.stays.astype(np.int64)
+        self.same = _segments(kinds[tilings.memory], *sizes)
         self.least, self.cycles, self.bits = (np.full(len(memory), np.inf) for _ in range(3))
 
     def look_at_foremost(self) -> None:
@@ -81,21 +85,21 @@ class _Search:
     def look_at_others(self) -> None:
         """Look at those with a bound below what was found, the least first."""
         every = np.arange(len(self.tilings.memory))
-        for some, tiling in self.pairs_with(np.flatnonzero(self.open()), every):
-            pair, sizes = some, iter(_THEN)
-            at_once = next(sizes)
-            bounds = self.bounds(pair, tiling)
-            while True:
-                less = self.better(pair, bounds, self.tilings.dram_bits[tiling])
-                pair, tiling, bounds = pair[less], tiling[less], bounds[less]
-                if not len(pair):
-                    break
-                ranked = np.lexsort((bounds, pair))
-                pair, tiling, bounds = pair[ranked], tiling[ranked], bounds[ranked]
-                now = np.arange(len(pair)) - np.searchsorted(pair, pair) < at_once
-                self.settle(pair[now], tiling[now])
-                pair, tiling, bounds = pair[~now], tiling[~now], bounds[~now]
-                at_once = next(sizes, at_once)
+        for pair, tiling in self.pairs_with(np.flatnonzero(self.open()), every):
+            self.look_at(pair, tiling, self.bounds(pair, tiling))
+
+    def look_at(self, pair: IntArray, tiling: IntArray, bounds: FloatArray) -> None:
+        """Look at pairs with their tilings, as long as bounds are below what was found."""
+        for at_once in chain(_THEN, repeat(_THEN[-1])):
+            less = self.better(pair, bounds, self.tilings.dram_bits[tiling])
+            left = np.flatnonzero(less)
+            if not len(left):
+                return
+            ranked = left[np.lexsort((bounds[left], pair[left]))]
+            pair, tiling, bounds = pair[ranked], tiling[ranked], bounds[ranked]
+            now = np.arange(len(pair)) - np.searchsorted(pair, pair) < at_once
+            self.settle(pair[now], tiling[now])
+            pair, tiling, bounds = pair[~now], tiling[~now], bounds[~now]
 
     def open(self) -> AnyArray:
         """Pairs where another tiling may be better than the foremost: it takes longer than its bound, or moves more bits."""
@@ -149,25 +153,41 @@ class _Search:
         best = self.cycles[pair]
         return (cycles < best) | ((cycles == best) & (bits < self.bits[pair]))
 
+    def layer_of(self, tilings: Tilings) -> LayerOnArray:
+        """The layers of tilings, as arrays."""
+        return LayerOnArray.of_many(self.layers, tilings.memory)
+
     def step_cycles(self, tiling: IntArray, cycles_per_bit: FloatArray) -> FloatArray:
         """Cycles of tilings, step by step; those of tilings that only differ in their memory have the same steps."""
-        layer, same = self.layers[0], self.same[tiling]
-        _, first, which = np.unique(same, return_index=True, return_inverse=True)
+        _, first, which = np.unique(self.same[tiling], return_index=True, return_inverse=True)
         one = self.tilings.at(tiling[first])
         streams = self.costs.streams(one.swept, one.memory)
+        layer = self.layer_of(one)
         steps = TiledStage(layer, one.tiles, streams, one.units).steps(one.order)
         shape = steps.number.shape
         number, array, taps, transfers = (
-            np.broadcast_to(of, shape).reshape(-1, shape[-1]) for of in (steps.number, steps.array, steps.taps, steps.transfers)
+            np.broadcast_to(of, shape).reshape(-1, shape[-1])
+            for of in (steps.number, steps.array, steps.taps, steps.transfers)
         )
-        ranked = np.argsort(number == 0, axis=0, kind="stable")[: int((number > 0).sum(axis=0).max())]
-        number, array, taps, transfers = (
-            np.take_along_axis(of, ranked, axis=0)[:, which] for of in (number, array, taps, transfers)
-        )
-        units = self.tilings.units[tiling] / (layer.work.groups * layer.work.m * layer.work.n * layer.work.k)
-        passing = np.maximum(np.maximum(array, units * taps), transfers * cycles_per_bit) * number
-        found: FloatArray = (steps.first + steps.last)[which] * cycles_per_bit + passing.sum(axis=0)
+        ranked = np.argsort(number == 0, axis=0, kind="stable")
+        number, array, taps, transfers = (np.take_along_axis(of, ranked, axis=0) for of in (number, array, taps, transfers))
+        units = self.tilings.units[tiling] / (layer.work.groups * layer.work.m * layer.work.n * layer.work.k)[which]
+        found: FloatArray = (steps.first + steps.last)[which] * cycles_per_bit
+        for many, of_many in _by_number((number > 0).sum(axis=0)[which]):
+            few = slice(many), which[of_many]
+            on_chip = np.maximum(array[few], units[of_many] * taps[few])
+            passing = np.maximum(on_chip, transfers[few] * cycles_per_bit[of_many]) * number[few]
+            found[of_many] += passing.sum(axis=0)
         return found
+
+
+def _by_number(numbers: IntArray) -> Iterator[tuple[int, IntArray]]:
+    """Places of small and of large numbers, each with a number that is not below them."""
+    below = 0
+    for most in (2, 4, 9, 27, int(numbers.max())):
+        if len(found := np.flatnonzero((numbers > below) & (numbers <= most))):
+            yield most, found
+        below = max(below, most)
 
 
 def _segments(*columns: AnyArray) -> IntArray:

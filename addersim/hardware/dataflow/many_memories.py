@@ -33,6 +33,8 @@ __all__ = ["LeastEnergy", "Tilings", "least_energies"]
 
 _FIRST = 32
 """Pairs of tile sizes with parts of the window that are looked at first, for each memory."""
+_AT_ONCE = 1 << 12
+"""Pairs of all memories that are looked at once, where no more are left."""
 _SLACK = 1e-9
 """Energies are sums of rounded parts: what a line promises is taken to be less by that."""
 _PIXELS_OUTSIDE, _FILTERS_OUTSIDE = ORDERS.index((0, 1, 2)), ORDERS.index((1, 0, 2))
@@ -123,11 +125,11 @@ class _Search:
         both_cut = (self.m < layer.work.m) & (self.n < layer.work.n)
         inside = np.array([1, 0])[:, None]  # the loop that runs inside, as its place in LOOPS
         possible = np.where(both_cut, np.logical_not(self.stays) | (layer.time == 2) | (inside == layer.time), inside == 1)
-        promised = self.promised(self.words)
-        allowed = possible & self.fit[:, None, :]
-        least = np.where(allowed, promised, np.inf).min(axis=(1, 2))
+        promised = np.where(possible, self.promised(self.words), np.inf)
+        self.floor = promised.min(axis=1)
+        least = np.where(self.fit, self.floor, np.inf).min(axis=1)
         most = least + self.lines.at_most_more + _SLACK * np.abs(least)
-        memory, order, place = np.nonzero(allowed & (promised <= most[:, None, None]))
+        memory, order, place = np.nonzero(self.fit[:, None, :] & (promised <= most[:, None, None]) & (promised < np.inf))
         moved = ArrayTraffic(*(one[order, place] for one in self.words))
         load = self.costs.load(moved, memory)
         columns = orders[order], self.m[place], self.n[place], window[place], self.stays[place]
@@ -136,14 +138,16 @@ class _Search:
 
     def look_at_parts(self) -> None:
         """Compare tiles with the largest part of the window that fits, where the whole does not, and smaller ones."""
-        todo = np.logical_not(self.fit)
+        todo = np.logical_not(self.fit) & self.may_be_least(self.floor)
         if not todo.any():
             return
-        promised = self.promised_of_parts()
+        promised = np.full(todo.shape, np.inf)
+        columns = np.flatnonzero(todo.any(axis=0))
+        promised[:, columns] = self.promised_of_parts(columns)
         at_once = _FIRST
-        while (todo := todo & (promised <= (self.least * (1 + _SLACK))[:, None]) & (promised < np.inf)).any():
+        while (todo := todo & self.may_be_least(promised)).any():
             now = todo
-            if at_once < len(self.m):
+            if at_once < len(self.m) and todo.sum() > _AT_ONCE:
                 ranked = np.argpartition(np.where(todo, promised, np.inf), at_once, axis=1)[:, :at_once]
                 now = np.zeros_like(todo)
                 np.put_along_axis(now, ranked, values=True, axis=1)
@@ -156,17 +160,23 @@ class _Search:
                 self.look(more, numbers)
             todo, at_once = todo & ~now, 4 * at_once
 
-    def promised_of_parts(self) -> FloatArray:
-        """Least energies by memory of pairs of sizes whose window is cut as little as may be; infinite where it cannot be."""
+    def may_be_least(self, promised: FloatArray) -> AnyArray:
+        """Whether energies are not above the least so far of their memory, apart from rounding."""
+        return (promised <= (self.least * (1 + _SLACK))[:, None]) & (promised < np.inf)
+
+    def promised_of_parts(self, columns: IntArray) -> FloatArray:
+        """Least energies by memory of some pairs of sizes, their windows cut as little as may be; infinite where they cannot
+        be."""
         layer, window = self.layers[0], np.array(self.sizes[0][2][::-1])
-        most = np.full_like(self.m, window[-1] - 1)
+        m, n, stays = self.m[columns], self.n[columns], self.stays[columns]
+        most = np.full_like(m, window[-1] - 1)
         if layer.preloaded:
-            most = np.minimum(most, np.where(self.stays, layer.fold_size[2], most))
+            most = np.minimum(most, np.where(stays, layer.fold_size[2], most))
         at = np.searchsorted(window, most, side="right") - 1
-        cost = tiling_costs(layer, TileSizes(self.m, self.n, window[np.maximum(at, 0)], self.stays)).words
+        cost = tiling_costs(layer, TileSizes(m, n, window[np.maximum(at, 0)], stays)).words
         words = _of_orders(cost, np.arange(len(ORDERS)))
-        reads = [np.broadcast_to(one[:1], words[0].shape) for one in self.words[3:]]  # as if folds were as few as ever
-        promised = np.where(_possible(layer, self.stays), self.promised(ArrayTraffic(*words[:3], *reads)), np.inf)
+        reads = [np.broadcast_to(one[0, columns], words[0].shape) for one in self.words[3:]]  # as if folds were fewest
+        promised = np.where(_possible(layer, stays), self.promised(ArrayTraffic(*words[:3], *reads)), np.inf)
         least: FloatArray = np.where(at >= 0, promised.min(axis=1), np.inf)
         return least
 

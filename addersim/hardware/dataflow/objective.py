@@ -122,6 +122,18 @@ class StageCosts:
         widths = np.array([Widths.of(layer) for layer, _ in layers]).T
         self._operands = {name: _operand(name, bits, accelerator, energies) for name, bits in zip(_MOVED, widths, strict=True)}
 
+    @property
+    def memories(self) -> tuple[str, ...]:
+        """Names of the on-chip memories."""
+        return tuple(self._banks)
+
+    @property
+    def transfer_kinds(self) -> IntArray:
+        """A number for each layer, equal for those of which DRAM moves the same, if their tiles are the same."""
+        bits = [one.bits for one in self._operands.values()]
+        own = (self._start_bits, self._finished_bits, self._constants, self._arriving, self._fetched, *bits)
+        return np.unique(np.stack(own), axis=1, return_inverse=True)[1].ravel()
+
     @classmethod
     def joined(cls, several: Sequence[StageCosts]) -> StageCosts:
         """The layers of several, numbered on: all with one objective, as wide a DRAM, and memories of the same names."""

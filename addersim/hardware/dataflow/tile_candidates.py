@@ -178,15 +178,19 @@ def with_smaller_windows(
     whole = np.array([window[0] for _, _, window in sizes])
     fine = np.array([window[0] <= _SMALL or m[0] * n[0] <= _FEW_SUMS for m, n, window in sizes])
     wanted = np.asarray(all_that_fit) | ((side > 1) & fine[index] & (tiles.k < whole[index]))
-    for number in np.unique(index[np.broadcast_to(wanted, index.shape)]):
-        mine, window = np.flatnonzero((index == number) & wanted), np.array(sizes[number][2])
+    alike: dict[tuple[int, ...], list[int]] = {}
+    for number in np.unique(index[np.broadcast_to(wanted, index.shape)]).tolist():
+        alike.setdefault(sizes[number][2], []).append(number)
+    for window, numbers in alike.items():
+        mine = np.flatnonzero(np.isin(index, numbers) & wanted)
         for start in range(0, len(mine), step := max(1, _MOST_AT_ONCE // len(window))):
             part = mine[start : start + step]
             m, n, most, stays = (np.repeat(np.asarray(of)[part], len(window)) for of in tiles)
             k = np.tile(window, len(part))
-            layer = LayerOnArray.of_many(layers, np.full(len(k), number))
+            number = np.repeat(index[part], len(window))
+            layer = LayerOnArray.of_many(layers, number)
             waiting = layer.adds_up | (
                 not layer.preloaded and ~stays
             )  # an uncut window needs no memory for sums, a cut one does
             smaller = (k < most) & layer.capacity.fits(*layer.held(m, n, k, m * n * waiting))
-            yield TileSizes(m[smaller], n[smaller], k[smaller], stays[smaller]), np.full(int(smaller.sum()), number)
+            yield TileSizes(m[smaller], n[smaller], k[smaller], stays[smaller]), number[smaller]

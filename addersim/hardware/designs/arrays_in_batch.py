@@ -10,7 +10,9 @@ import numpy as np
 from addersim.hardware.accelerator import Accelerator
 from addersim.hardware.arrays import FloatArray, IntArray
 from addersim.hardware.dataflow.many_bandwidths import soonest
-from addersim.hardware.dataflow.many_memories import LeastEnergy, least_energies
+from addersim.hardware.dataflow.many_memories import LeastEnergy, Tilings, least_energies
+from addersim.hardware.dataflow.objective import StageCosts
+from addersim.hardware.dataflow.tiling_costs import LayerOnArray
 from addersim.hardware.designs.memory_systems import MemoryWay, same_window_layers
 
 __all__ = ["FoundInBatch", "MemorySystems"]
@@ -37,19 +39,24 @@ class MemorySystems:
         self.numbers = np.repeat(np.arange(len(systems)), [len(ways) for ways in systems])
         self.systems = len(systems)
         self.layers = same_window_layers(self.ways)
+        together: dict[tuple[object, ...], list[int]] = {}
+        for place, layer in enumerate(self.layers):
+            together.setdefault((layer.double_buffered, *layer.costs.memories), []).append(place)
+        self.costs = [(same, StageCosts.joined([self.layers[at].costs for at in same])) for same in together.values()]
 
     def on_array(self, machine: Accelerator, system: IntArray, bits_per_cycle: FloatArray) -> FoundInBatch:
         """Costs on an array of pairs of memory system (rising) and bandwidth."""
-        least = [least_energies(layer.on_array(machine), layer.costs) for layer in self.layers]
+        layers = [layer.on_array(machine) for layer in self.layers]
+        least = [least_energies(one, layer.costs) for one, layer in zip(layers, self.layers, strict=True)]
         energy = np.array([way.others.energy_pj for way in self.ways])
         for layer, found in zip(self.layers, least, strict=True):
-            energy[list(layer.places)] += found.energy_pj * [case.times for case in layer.cases]
+            np.add.at(energy, layer.places, found.energy_pj * layer.times)
         chosen = self._chosen(energy)
         way = chosen[system]
         told = way >= 0
         spent, dram_pj, bits, cycles = (np.full(len(system), np.nan) for _ in range(4))
         spent[told] = energy[way[told]]
-        bits[told], cycles[told] = self._waited(machine, least, way[told], bits_per_cycle[told])
+        bits[told], cycles[told] = self._waited(layers, least, way[told], bits_per_cycle[told])
         dram_pj[told] = bits[told] * np.array([one.dram_pj for one in self.ways])[way[told]]
         return FoundInBatch(spent, dram_pj, bits, cycles)
 
@@ -64,26 +71,30 @@ class MemorySystems:
         return chosen
 
     def _waited(
-        self, machine: Accelerator, least: Sequence[LeastEnergy], way: IntArray, bits_per_cycle: FloatArray
+        self, layers: Sequence[list[LayerOnArray]], least: Sequence[LeastEnergy], way: IntArray, bits_per_cycle: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
         """Bits of DRAM and cycles of pairs of way (rising) and bandwidth."""
         bits, cycles = np.zeros(len(way)), np.zeros(len(way))
-        for number in np.unique(way):
-            mine, others = way == number, self.ways[number].others
-            bits[mine] += others.dram_bits
-            cycles[mine] += others.cycles(bits_per_cycle[mine], self.ways[number].machine.buffers.double_buffered)
-        used = np.unique(way)
-        for layer, (_, tilings) in zip(self.layers, least, strict=True):
-            places = np.array(layer.places)
-            mine = np.flatnonzero(np.isin(way, places))
-            if not len(mine):
-                continue
-            wanted = tilings.at(np.isin(places, used)[tilings.memory])
-            memory = np.searchsorted(places, way[mine])
-            found = soonest(layer.on_array(machine), layer.costs, wanted, memory, bits_per_cycle[mine])
-            times = np.array([case.times for case in layer.cases])[memory]
-            bits[mine] += found.dram_bits * times
-            cycles[mine] += found.cycles * times
+        numbers, starts, counts = np.unique(way, return_index=True, return_counts=True)
+        for number, start, count in zip(numbers.tolist(), starts.tolist(), counts.tolist(), strict=True):
+            pairs, others = slice(start, start + count), self.ways[number].others
+            bits[pairs] += others.dram_bits
+            cycles[pairs] += others.cycles(bits_per_cycle[pairs], self.ways[number].machine.buffers.double_buffered)
+        for same, costs in self.costs:
+            cases = [case for place in same for case in layers[place]]
+            places, times = (
+                np.concatenate([getattr(self.layers[place], name) for place in same]) for name in ("places", "times")
+            )
+            first = np.cumsum([0, *(len(layers[place]) for place in same)])
+            tilings = Tilings.joined(
+                [least[place].tilings._replace(memory=least[place].tilings.memory + at) for place, at in zip(same, first)]
+            )
+            wanted = np.isin(places, numbers)
+            start = np.searchsorted(way, places)
+            count = np.where(wanted, np.searchsorted(way, places, side="right") - start, 0)
+            case = np.repeat(np.arange(len(places)), count)
+            pair = np.arange(len(case)) - np.repeat(np.cumsum(count) - count, count) + start[case]
+            found = soonest(cases, costs, tilings.at(wanted[tilings.memory]), case, bits_per_cycle[pair])
+            np.add.at(bits, pair, found.dram_bits * times[case])
+            np.add.at(cycles, pair, found.cycles * times[case])
         return bits, cycles
-
-

@@ -1,20 +1,22 @@
-"""Which designs are estimated in batch: those whose every field is known here. All others go through `estimate`, one by one."""
+"""Which designs are estimated in batch: those whose every field is known here. All others go through `estimate` alone."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from types import MappingProxyType
 
 from msgspec import NODEFAULT, Struct
 from msgspec.structs import fields
 
 from addersim.hardware.accelerator import Accelerator, Buffer, Buffers, Dram, Objective, SystolicArray, VectorUnit
+from addersim.hardware.estimate import MOST_TAPS
 from addersim.hardware.prices.table import EnergyTable
 from addersim.trace import Trace
 
-__all__ = ["in_batch", "table_in_batch"]
+__all__ = ["in_batch", "trace_in_batch"]
 
-_KNOWN: Mapping[type[Struct], frozenset[str]] = MappingProxyType(
+_KNOWN: Mapping[type, frozenset[str]] = MappingProxyType(
     {
         Accelerator: frozenset(("name", "about", "source", "clock_mhz", "array", "buffers", "dram", "vector", "batch")),
         SystolicArray: frozenset(("rows", "columns", "dataflow", "overlapped_folds")),
@@ -31,10 +33,11 @@ _KNOWN: Mapping[type[Struct], frozenset[str]] = MappingProxyType(
 """The fields that the batch takes into account. A design with anything else in it than a default does not run in batch."""
 
 
-def table_in_batch(trace: Trace, table: EnergyTable, objective: Objective | None) -> bool:
+def trace_in_batch(trace: Trace, table: EnergyTable, objective: Objective | None) -> bool:
     """Whether designs run in batch for a trace under a table: energy is least, and cycles have no part in it."""
     leaks = any(row.leakage_uw is not None for row in table.rows)
-    return trace.convention == "hardware" and objective in (None, "energy") and not leaks
+    small = all(layer.work is None or layer.work.taps <= MOST_TAPS for layer in trace.layers)
+    return trace.convention == "hardware" and objective in (None, "energy") and not leaks and small
 
 
 def in_batch(machine: Accelerator, batch: int | None = None) -> bool:
@@ -50,11 +53,17 @@ def in_batch(machine: Accelerator, batch: int | None = None) -> bool:
 
 
 def _known(record: Struct) -> bool:
-    known = _KNOWN.get(type(record), frozenset())
-    for one in fields(record):
-        value = getattr(record, one.name)
-        if one.name not in known and (one.default is NODEFAULT or value != one.default):
-            return False
-        if isinstance(value, Struct) and not _known(value):
-            return False
-    return True
+    unknown = _unknown(type(record))
+    if unknown is None or any(getattr(record, name) != default for name, default in unknown):
+        return False
+    inside = (getattr(record, name) for name in record.__struct_fields__)
+    return all(_known(one) for one in inside if isinstance(one, Struct))
+
+
+@cache
+def _unknown(kind: type[Struct]) -> tuple[tuple[str, object], ...] | None:
+    """Fields of a kind of record that the batch does not know, with their defaults; None where it does not know the kind."""
+    if kind not in _KNOWN:
+        return None
+    others = (one for one in fields(kind) if one.name not in _KNOWN[kind])
+    return tuple((one.name, object() if one.default is NODEFAULT else one.default) for one in others)

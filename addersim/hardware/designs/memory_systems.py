@@ -15,7 +15,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from addersim.hardware.accelerator import Accelerator
-from addersim.hardware.arrays import FloatArray
+from addersim.hardware.arrays import FloatArray, IntArray
 from addersim.hardware.cost import UnitEnergy
 from addersim.hardware.dataflow.array_run import Placement
 from addersim.hardware.dataflow.capacity import BufferCapacity
@@ -66,7 +66,7 @@ class Others(NamedTuple):
 class WindowCase(NamedTuple):
     """A window layer in a memory system, with what is fused to it, and how often it runs there.
 
-    Cases of one `shape` differ in their memories alone.
+    Cases of one `shape` have the same tiles, and memories of the same names.
     """
 
     shape: tuple[object, ...]
@@ -116,7 +116,7 @@ def _way(priced: Priced, machine: Accelerator, residency: Residency) -> MemoryWa
         fused.update(index for members in one.same for index in members)
         capacity = BufferCapacity.of(buffers, Widths.of(layer), placement.input_kept, placement.weights_kept)
         costs = StageCosts([one.on_array], [one.beside], residency.machine, 1, movement, "energy")
-        shape = (structure, placement, one.beside, *one.shape)
+        shape = structure, layer.work, layer.inputs[0]
         cases.append(WindowCase(shape, len(one.same), layer, placement, capacity, costs))
     for stage in walk.stages():
         alone = [facts[index].own for index in stage if index not in fused]
@@ -146,10 +146,23 @@ def _wait(layers: Sequence[LayerCycles]) -> tuple[int, tuple[int, ...]] | None:
 
 @dataclass(frozen=True, slots=True)
 class WindowLayer:
-    """A window layer as it stands in several memory systems, for any array."""
+    """A window layer as it stands in several memory systems, for any array.
+
+    Attributes
+    ----------
+    cases
+        The layer in each system, several times where it lies there in several ways.
+    places, times
+        For each case the number of its way of a memory system (rising), and how often it runs there.
+    costs
+        Of the stages of all cases.
+    footprint, double_buffered
+        As in `LayerOnArray`.
+    """
 
     cases: tuple[WindowCase, ...]
-    places: tuple[int, ...]
+    places: IntArray
+    times: IntArray
     costs: StageCosts
     footprint: Footprint
     double_buffered: bool
@@ -165,7 +178,7 @@ class WindowLayer:
 
 
 def same_window_layers(ways: Sequence[MemoryWay]) -> list[WindowLayer]:
-    """Window layers of several ways, those of one shape together; `places` are the numbers of their ways, rising."""
+    """Window layers of several ways, those of one shape together."""
     together: dict[tuple[object, ...], list[tuple[int, WindowCase]]] = {}
     for place, way in enumerate(ways):
         for case in way.windows:
@@ -177,7 +190,8 @@ def same_window_layers(ways: Sequence[MemoryWay]) -> list[WindowLayer]:
         assert layer.work is not None
         footprint = Footprint.of(layer.work, layer.inputs[0], 1)
         costs = StageCosts.joined([case.costs for case in cases])
-        found.append(WindowLayer(cases, places, costs, footprint, machine.buffers.double_buffered))
+        times = np.array([case.times for case in cases])
+        found.append(WindowLayer(cases, np.array(places), times, costs, footprint, machine.buffers.double_buffered))
     return found
 
 
