@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -80,8 +80,8 @@ class _Operand:
     @classmethod
     def joined(cls, several: Sequence[_Operand]) -> _Operand:
         """The layers of several, in memories of one name."""
-        columns = zip(*(astuple(one)[1:] for one in several), strict=True)
-        return cls(several[0].memory, *map(np.concatenate, columns))
+        rows = [(one.read_pj, one.write_pj, one.memory_words, one.packed, one.bits) for one in several]
+        return cls(several[0].memory, *map(np.concatenate, zip(*rows, strict=True)))
 
 
 class StageCosts:

@@ -16,7 +16,7 @@ from addersim.hardware.cost import Component
 from addersim.hardware.dataflow.dispatch import check_layer
 from addersim.hardware.designs.arrays_in_batch import FoundInBatch, MemorySystems
 from addersim.hardware.designs.design_costs import DesignCosts
-from addersim.hardware.designs.in_batch import in_batch, trace_in_batch
+from addersim.hardware.designs.in_batch import InBatch, trace_in_batch
 from addersim.hardware.designs.memory_systems import MemoryWay, Priced, memory_ways, of_one_bit_a_cycle
 from addersim.hardware.estimate import estimate, one_of
 from addersim.hardware.load import load_accelerator
@@ -82,7 +82,8 @@ def estimate_designs(
     alone = np.ones(len(machines), bool)
     done = 0
     if machines and (priced := _priced(trace, prices, machines[0], objective)) is not None:
-        together = [place for place, machine in enumerate(machines) if in_batch(machine, batch)]
+        known = InBatch(batch)
+        together = [place for place, machine in enumerate(machines) if known.takes(machine)]
         arithmetic = _arithmetic_pj(priced)
         for places, costs in _in_batch(priced, machines, together):
             alone[places[found.set_batch(places, costs, arithmetic)]] = False

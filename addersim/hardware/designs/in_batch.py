@@ -14,7 +14,7 @@ from addersim.hardware.estimate import MOST_TAPS
 from addersim.hardware.prices.table import EnergyTable
 from addersim.trace import Trace
 
-__all__ = ["in_batch", "trace_in_batch"]
+__all__ = ["InBatch", "trace_in_batch"]
 
 _KNOWN: Mapping[type, frozenset[str]] = MappingProxyType(
     {
@@ -40,24 +40,42 @@ def trace_in_batch(trace: Trace, table: EnergyTable, objective: Objective | None
     return trace.convention == "hardware" and objective in (None, "energy") and not leaks and small
 
 
-def in_batch(machine: Accelerator, batch: int | None = None) -> bool:
-    """Whether a design runs in batch: a systolic array, one image at a time, and nothing that is not known here.
+class InBatch:
+    """Which designs run in batch: systolic arrays, one image at a time, and nothing in them that is not known here.
+
+    Records are looked at once, by themselves, for many designs share theirs: they have to live as long as this does.
 
     Examples
     --------
     >>> from addersim import load_accelerator
-    >>> in_batch(load_accelerator("systolic-16x16")), in_batch(load_accelerator("eyeriss-65nm"))
-    (True, False)
+    >>> [InBatch().takes(load_accelerator(name)) for name in ("systolic-16x16", "eyeriss-65nm")]
+    [True, False]
     """
-    return (machine.batch if batch is None else batch) == 1 and machine.array.dataflow != "row" and _known(machine)
+
+    def __init__(self, batch: int | None = None) -> None:
+        self._batch = batch
+        self._found: dict[int, bool] = {}
+
+    def takes(self, machine: Accelerator) -> bool:
+        """Whether a design runs in batch."""
+        images = machine.batch if self._batch is None else self._batch
+        return images == 1 and machine.array.dataflow != "row" and self._knows(machine)
+
+    def _knows(self, record: Struct) -> bool:
+        key = id(record)
+        if key not in self._found:
+            self._found[key] = _plain(record) and all(map(self._knows, _inside(record)))
+        return self._found[key]
 
 
-def _known(record: Struct) -> bool:
+def _inside(record: Struct) -> list[Struct]:
+    return [one for one in [getattr(record, name) for name in record.__struct_fields__] if isinstance(one, Struct)]
+
+
+def _plain(record: Struct) -> bool:
+    """Whether a record is of a known kind, and has nothing but defaults in fields that are not known."""
     unknown = _unknown(type(record))
-    if unknown is None or any(getattr(record, name) != default for name, default in unknown):
-        return False
-    inside = (getattr(record, name) for name in record.__struct_fields__)
-    return all(_known(one) for one in inside if isinstance(one, Struct))
+    return unknown is not None and all([getattr(record, name) == default for name, default in unknown])
 
 
 @cache
