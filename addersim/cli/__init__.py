@@ -12,6 +12,7 @@ from addersim.cli import (
     compare,
     count,
     demo,
+    designs,
     estimate,
     finetune,
     list_,
@@ -38,7 +39,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for verb in (demo, simulate, count, estimate, compare, sweep, search, report, lower, train, finetune, multiplier, check):
+for verb in (
+    demo, simulate, count, estimate, designs, compare, sweep, search, report, lower, train, finetune, multiplier, check,
+):  # fmt: skip
     app.command(verb.__name__.rpartition(".")[2])(verb.run)
 app.command("list")(list_.run)
 

@@ -54,6 +54,7 @@ HARDWARE = (  # the order inside hardware, lowest first
     ("dataflow",),
     ("latency", "area", "leakage", "load", "scalesim"),
     ("estimate", "shape_bounds", "shape_search", "sizing", "table_range"),
+    ("designs",),
     ("__init__",),
 )
 ONLY_IN = {

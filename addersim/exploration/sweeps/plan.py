@@ -19,6 +19,7 @@ from addersim.exploration.sweeps.fingerprint import code_digest
 from addersim.exploration.sweeps.job_files import CostKey, SimulationKey, digest
 from addersim.exploration.sweeps.study import Study, once
 from addersim.hardware.accelerator import Accelerator
+from addersim.hardware.designs.design_grid import design_grid, grid_points
 from addersim.hardware.load import load_accelerator
 from addersim.hardware.prices.csv_file import load_table
 from addersim.hardware.prices.table import EnergyTable
@@ -95,7 +96,7 @@ class Plan:
 
 def check_costs(study: Study) -> None:
     """Refuse a study whose accelerators or tables do not exist, in the same words."""
-    _load("accelerator", study.accelerator, load_accelerator)
+    _designs(_load("accelerator", study.accelerator, load_accelerator), study)
     _load("table", study.table, load_table)
 
 
@@ -108,7 +109,7 @@ def make_plan(study: Study) -> Plan:
         For a network, accelerator, table or image set that does not exist or does not fit, with the study's key.
     """
     networks = _load("networks", study.networks, _trained)
-    accelerators = _load("accelerator", study.accelerator, load_accelerator)
+    accelerators = _designs(_load("accelerator", study.accelerator, load_accelerator), study)
     tables = _load("table", study.table, load_table)
     for name, network in networks.items():
         _check_network(name, network, study)
@@ -131,6 +132,18 @@ def _load(key: str, texts: Sequence[str], load: Callable[[str], Loaded]) -> dict
             raise type(error)(f"{key}: {error}") from None
     names = [one.name for _, one in found]  # type: ignore[attr-defined]  # networks, accelerators and tables have names
     return {own if names.count(own) == 1 else text: one for own, (text, one) in zip(names, found, strict=True)}
+
+
+def _designs(accelerators: Mapping[str, Accelerator], study: Study) -> dict[str, Accelerator]:
+    """The accelerators, or in the place of each the designs of the study's grid, under names that say what they are."""
+    if not study.grid:
+        return dict(accelerators)
+    words = [", ".join(f"{field} {value}" for field, value in point.items()) for point in grid_points(study.grid)]
+    return {
+        f"{name}, {word}": design
+        for name, machine in accelerators.items()
+        for word, design in zip(words, design_grid(machine, study.grid), strict=True)
+    }
 
 
 def _trained(text: str) -> Network:

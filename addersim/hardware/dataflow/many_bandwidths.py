@@ -67,8 +67,9 @@ class _Search:
             streams = costs.streams(tilings.swept, tilings.memory)
             self.ends = TiledStage(self.layer_of(tilings), tilings.tiles, streams, tilings.units).ends()
         self.busy = np.maximum(tilings.array, tilings.units)
-        work = dict(zip(dict.fromkeys(layer.work for layer in layers), count(), strict=False))
-        kinds = costs.transfer_kinds * len(work) + [work[layer.work] for layer in layers]
+        alike = [(layer.work, layer.footprint) for layer in layers]
+        number = dict(zip(dict.fromkeys(alike), count(), strict=False))
+        kinds = costs.transfer_kinds * len(number) + [number[one] for one in alike]
         sizes = tilings.m, tilings.n, tilings.k, tilings.order, tilings.stays.astype(np.int64)
         self.same = _segments(kinds[tilings.memory], *sizes)
         self.least, self.cycles, self.bits = (np.full(len(memory), np.inf) for _ in range(3))
@@ -171,7 +172,8 @@ class _Search:
         )
         ranked = np.argsort(number == 0, axis=0, kind="stable")
         number, array, taps, transfers = (np.take_along_axis(of, ranked, axis=0) for of in (number, array, taps, transfers))
-        units = self.tilings.units[tiling] / (layer.work.groups * layer.work.m * layer.work.n * layer.work.k)[which]
+        taps_of_all = np.asarray(layer.work.groups * layer.work.m * layer.work.n * layer.work.k)
+        units = self.tilings.units[tiling] / taps_of_all[which]
         found: FloatArray = (steps.first + steps.last)[which] * cycles_per_bit
         for many, of_many in _by_number((number > 0).sum(axis=0)[which]):
             few = slice(many), which[of_many]

@@ -67,12 +67,18 @@ class Tilings(NamedTuple):
 
     def at(self, places: AnyArray) -> Tilings:
         """Some of them."""
-        return Tilings(*(column[places] for column in self))
+        columns: tuple[AnyArray, ...] = tuple(column[places] for column in self)
+        return Tilings(*columns)
+
+    def numbered_from(self, first: int) -> Tilings:
+        """The same with larger numbers of memories."""
+        return self._replace(memory=self.memory + first)
 
     @classmethod
     def joined(cls, several: Sequence[Tilings]) -> Tilings:
         """All of several, by memory."""
-        one = cls(*map(np.concatenate, zip(*several, strict=True)))
+        columns: tuple[AnyArray, ...] = tuple(map(np.concatenate, zip(*several, strict=True)))
+        one = cls(*columns)
         return one.at(np.argsort(one.memory, kind="stable"))
 
 
@@ -105,8 +111,8 @@ class _Search:
         self.sizes: list[Sizes] = all_sizes(layers[:1]) * len(layers)
         _, self.m, self.n, self.stays = pairs(layers[:1], self.sizes[:1])
         capacities = BufferCapacity.of_many([layer.capacity for layer in layers], np.arange(len(layers))[:, None])
-        self.fit = whole_windows_fit(replace(layers[0], capacity=capacities), self.m, self.n, self.stays)
-        self.fit = np.broadcast_to(self.fit, (len(layers), len(self.m)))
+        fit = whole_windows_fit(replace(layers[0], capacity=capacities), self.m, self.n, self.stays)
+        self.fit: AnyArray = np.broadcast_to(fit, (len(layers), len(self.m)))
         self.least = np.full(len(layers), np.inf)
         self.tilings: list[Tilings] = []
 
@@ -121,7 +127,7 @@ class _Search:
         window = np.full_like(self.m, layer.work.k)
         cost = tiling_costs(layer, TileSizes(self.m, self.n, window, self.stays))
         orders = np.array([_PIXELS_OUTSIDE, _FILTERS_OUTSIDE])
-        self.words = _of_orders(cost.words, orders)
+        self.words: tuple[AnyArray, ...] = _of_orders(cost.words, orders)
         both_cut = (self.m < layer.work.m) & (self.n < layer.work.n)
         inside = np.array([1, 0])[:, None]  # the loop that runs inside, as its place in LOOPS
         possible = np.where(both_cut, np.logical_not(self.stays) | (layer.time == 2) | (inside == layer.time), inside == 1)
@@ -131,10 +137,9 @@ class _Search:
         most = least + self.lines.at_most_more + _SLACK * np.abs(least)
         memory, order, place = np.nonzero(self.fit[:, None, :] & (promised <= most[:, None, None]) & (promised < np.inf))
         moved = ArrayTraffic(*(one[order, place] for one in self.words))
-        load = self.costs.load(moved, memory)
         columns = orders[order], self.m[place], self.n[place], window[place], self.stays[place]
         whole = np.asarray(cost.folds.cycles)[place], np.asarray(cost.swept)[place]
-        self.keep(Tilings(memory, *columns, *whole, *load))
+        self.keep(Tilings(memory, *columns, *whole, *self.costs.load(moved, memory)))
 
     def look_at_parts(self) -> None:
         """Compare tiles with the largest part of the window that fits, where the whole does not, and smaller ones."""
@@ -176,11 +181,11 @@ class _Search:
         cost = tiling_costs(layer, TileSizes(m, n, window[np.maximum(at, 0)], stays)).words
         words = _of_orders(cost, np.arange(len(ORDERS)))
         reads = [np.broadcast_to(one[0, columns], words[0].shape) for one in self.words[3:]]  # as if folds were fewest
-        promised = np.where(_possible(layer, stays), self.promised(ArrayTraffic(*words[:3], *reads)), np.inf)
+        promised = np.where(_possible(layer, stays), self.promised((*words[:3], *reads)), np.inf)
         least: FloatArray = np.where(at >= 0, promised.min(axis=1), np.inf)
         return least
 
-    def promised(self, words: ArrayTraffic) -> FloatArray:
+    def promised(self, words: Sequence[AnyArray]) -> FloatArray:
         """Energies by memory that are never above those of tilings: arrays of memories x orders x pairs of sizes."""
         counts = np.stack([np.asarray(one, np.float64).ravel() for one in words])
         energies: FloatArray = (self.lines.start[:, None] + self.lines.slopes @ counts).reshape(-1, *words[0].shape)
@@ -206,10 +211,9 @@ class _Search:
         self.tilings.append(tilings.at(tilings.energy_pj == self.least[tilings.memory]))
 
 
-def _of_orders(words: ArrayTraffic, orders: IntArray) -> ArrayTraffic:
+def _of_orders(words: ArrayTraffic, orders: IntArray) -> tuple[AnyArray, ...]:
     """Words in some loop orders: arrays of orders x tile sizes."""
-    every = [np.broadcast_to(one, (len(ORDERS), np.shape(one)[-1])) for one in words]
-    return ArrayTraffic(*(one[orders] for one in every))
+    return tuple(np.broadcast_to(one, (len(ORDERS), np.shape(one)[-1]))[orders] for one in words)
 
 
 def _possible(layer: LayerOnArray, stays: AnyArray) -> AnyArray:

@@ -21,7 +21,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from addersim.hardware.arrays import AnyArray, BoolOrArray, IntArray
+from addersim.hardware.arrays import AnyArray, BoolArray, BoolOrArray, IntArray
 from addersim.hardware.dataflow.tiling_costs import LayerOnArray, TileSizes
 from addersim.hardware.even_parts import largest_parts
 
@@ -99,7 +99,7 @@ def pairs_that_fit(layers: Sequence[LayerOnArray], sizes: Sequence[Sizes]) -> It
         yield largest_that_fit(layers, sizes, index[part], m_all[part], n_all[part], stays[part])
 
 
-def pairs(layers: Sequence[LayerOnArray], sizes: Sequence[Sizes]) -> tuple[IntArray, IntArray, IntArray, BoolOrArray]:
+def pairs(layers: Sequence[LayerOnArray], sizes: Sequence[Sizes]) -> tuple[IntArray, IntArray, IntArray, BoolArray]:
     """Pairs of sizes along m and n: the number of the layer of each (rising), both sizes, and whether what is stationary
     stays in the array."""
     m_sizes: list[int] = []
@@ -130,7 +130,8 @@ def largest_that_fit(
 
 def whole_windows_fit(layer: LayerOnArray, m: IntArray, n: IntArray, stays: AnyArray) -> AnyArray:
     """For each pair of sizes along m and n whether it may have the whole window, and that fits."""
-    return layer.capacity.fits(*layer.held(m, n, layer.work.k, m * n * layer.adds_up)) & ~_one_fold(layer, stays)
+    fits = layer.capacity.fits(*layer.held(m, n, layer.work.k, m * n * layer.adds_up))
+    return fits & np.logical_not(_one_fold(layer, stays))
 
 
 def _one_fold(layer: LayerOnArray, stays: AnyArray) -> AnyArray:

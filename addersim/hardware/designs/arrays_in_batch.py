@@ -48,7 +48,7 @@ class MemorySystems:
         """Costs on an array of pairs of memory system (rising) and bandwidth."""
         layers = [layer.on_array(machine) for layer in self.layers]
         least = [least_energies(one, layer.costs) for one, layer in zip(layers, self.layers, strict=True)]
-        energy = np.array([way.others.energy_pj for way in self.ways])
+        energy = np.array([way.others.energy_pj for way in self.ways], np.float64)
         for layer, found in zip(self.layers, least, strict=True):
             np.add.at(energy, layer.places, found.energy_pj * layer.times)
         chosen = self._chosen(energy)
@@ -85,9 +85,9 @@ class MemorySystems:
             places, times = (
                 np.concatenate([getattr(self.layers[place], name) for place in same]) for name in ("places", "times")
             )
-            first = np.cumsum([0, *(len(layers[place]) for place in same)])
+            first = np.cumsum([0, *(len(layers[place]) for place in same[:-1])])
             tilings = Tilings.joined(
-                [least[place].tilings._replace(memory=least[place].tilings.memory + at) for place, at in zip(same, first)]
+                [least[place].tilings.numbered_from(int(at)) for place, at in zip(same, first, strict=True)]
             )
             wanted = np.isin(places, numbers)
             start = np.searchsorted(way, places)

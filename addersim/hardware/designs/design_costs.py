@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import numpy as np
-import numpy.typing as npt
 
 from addersim.format_quantity import ENERGY_UNITS, TIME_UNITS, how_many, quantity
 from addersim.hardware.accelerator import Accelerator
-from addersim.hardware.arrays import FloatArray, IntArray
+from addersim.hardware.arrays import BoolArray, FloatArray, IntArray
 from addersim.hardware.cost import Component, Cost
 from addersim.hardware.designs.arrays_in_batch import FoundInBatch
 from addersim.tabular import Row, Tabular
@@ -21,10 +20,19 @@ from addersim.trace import Trace
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["DesignCosts"]
+__all__ = ["DesignCosts", "Figures"]
 
-BoolArray: TypeAlias = npt.NDArray[np.bool_]
 _COMPONENTS: tuple[Component, ...] = get_args(Component)
+
+
+class Figures(NamedTuple):
+    """What designs cost, as in `DesignCosts`."""
+
+    energy_pj: FloatArray
+    cycles: FloatArray
+    dram_bytes: FloatArray
+    energy_pj_by_component: dict[Component, FloatArray]
+    errors: dict[int, str]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -61,9 +69,9 @@ class DesignCosts(Tabular):
     def empty(cls, trace: Trace, table: str, designs: Sequence[Accelerator], batch: int | None) -> DesignCosts:
         """Costs that are not known yet."""
         images = [one.batch if batch is None else batch for one in designs]
-        figures = [np.full(len(designs), np.nan) for _ in range(3)]
+        energy, cycles, dram_bytes = np.full((3, len(designs)), np.nan)
         by_component = {name: np.full(len(designs), np.nan) for name in _COMPONENTS}
-        return cls(trace.name, table, tuple(designs), np.array(images, np.int64), *figures, by_component, {})
+        return cls(trace.name, table, tuple(designs), np.array(images, np.int64), energy, cycles, dram_bytes, by_component, {})
 
     def set_batch(self, places: IntArray, costs: FoundInBatch, arithmetic: Mapping[Component, float]) -> BoolArray:
         """Take what was found of some designs in batch; says for which of them it is known."""
@@ -84,6 +92,19 @@ class DesignCosts(Tabular):
         parts = cost.energy_by_component()
         for name in _COMPONENTS:
             self.energy_pj_by_component[name][place] = parts.get(name, 0.0)
+
+    @property
+    def figures(self) -> Figures:
+        """All but what the designs are."""
+        return Figures(self.energy_pj, self.cycles, self.dram_bytes, self.energy_pj_by_component, self.errors)
+
+    def set_part(self, places: Sequence[int], figures: Figures) -> None:
+        """Take the figures of some designs."""
+        for column, part in zip(self.figures[:3], figures[:3], strict=True):
+            column[places] = part
+        for name, energies in figures.energy_pj_by_component.items():
+            self.energy_pj_by_component[name][places] = energies
+        self.errors.update({places[at]: error for at, error in figures.errors.items()})
 
     @property
     def latency_ms(self) -> FloatArray:

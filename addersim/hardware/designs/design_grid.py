@@ -44,9 +44,9 @@ def design_grid(accelerator: Accelerator | str | os.PathLike[str], grid: Mapping
 
     Examples
     --------
-    >>> designs = design_grid("systolic-16x16", {"array.rows+array.columns": [8, 32], "dram.bandwidth_gb_s": [6.4, 12.8, 25.6]})
+    >>> designs = design_grid("systolic-16x16", {"array.rows+array.columns": [8, 32], "dram.bandwidth_gb_s": [6, 12, 24]})
     >>> [(one.array.rows, one.array.columns, one.dram.bandwidth_gb_s) for one in designs[2:4]]
-    [(8, 8, 25.6), (32, 32, 6.4)]
+    [(8, 8, 24.0), (32, 32, 6.0)]
     """
     machine = accelerator if isinstance(accelerator, Accelerator) else load_accelerator(accelerator)
     lists = flat_grid(grid)

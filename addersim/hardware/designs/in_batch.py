@@ -23,9 +23,7 @@ _KNOWN: Mapping[type, frozenset[str]] = MappingProxyType(
         Buffers: frozenset(
             ("input", "weight", "output", "unified", "keep_activations", "keep_weights", "double_buffered", "monolithic")
         ),
-        Buffer: frozenset(
-            ("capacity_kib", "word_bits", "banks", "device", "read_pj_per_word", "write_pj_per_word", "source")
-        ),
+        Buffer: frozenset(("capacity_kib", "word_bits", "banks", "device", "read_pj_per_word", "write_pj_per_word", "source")),
         Dram: frozenset(("bandwidth_gb_s", "kind", "energy_pj_per_bit", "source")),
         VectorUnit: frozenset(("lanes",)),
     }
@@ -75,7 +73,7 @@ def _inside(record: Struct) -> list[Struct]:
 def _plain(record: Struct) -> bool:
     """Whether a record is of a known kind, and has nothing but defaults in fields that are not known."""
     unknown = _unknown(type(record))
-    return unknown is not None and all([getattr(record, name) == default for name, default in unknown])
+    return unknown is not None and all(getattr(record, name) == default for name, default in unknown)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Memory systems of designs: all of an accelerator but its array, bandwidth and clock, and what a network costs on them so far.
+"""Memory systems of designs: all of an accelerator but array, bandwidth and clock, and what a network costs on them so far.
 
 A memory system decides which values stay on chip and what a word costs, so that all but the choice of tiles is found once for
 all arrays, bandwidths and clocks. Cycles of DRAM are counted in bits here: those of a DRAM that moves one bit a cycle.
@@ -110,7 +110,7 @@ def _way(priced: Priced, machine: Accelerator, residency: Residency) -> MemoryWa
     walk = CostWalk(layers, priced.order, kept, residency, 1, priced.per_operation, movement, "energy", 0.0)
     windows, facts = walk.windows()
     buffers, structure = residency.machine.buffers, _structure(residency.machine)
-    cases, fused, waits = [], set(), Counter[tuple[int, tuple[int, ...]]]()
+    cases, fused, waits = [], set[int](), Counter[tuple[int, tuple[int, ...]]]()
     for one in windows:
         layer, placement = one.on_array
         fused.update(index for members in one.same for index in members)
@@ -193,5 +193,3 @@ def same_window_layers(ways: Sequence[MemoryWay]) -> list[WindowLayer]:
         times = np.array([case.times for case in cases])
         found.append(WindowLayer(cases, np.array(places), times, costs, footprint, machine.buffers.double_buffered))
     return found
-
-
