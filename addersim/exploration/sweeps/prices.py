@@ -26,7 +26,7 @@ def price(
     """What a simulated network costs."""
 
     def run() -> Priced:
-        trace = with_circuit(simulated.trace, circuit)
+        trace = _billed(simulated, circuit)
         cost = estimate(trace, accelerator, table, batch)
         return Priced(
             energy_pj=cost.energy_pj / batch,
@@ -46,7 +46,7 @@ def price_designs(
     """What a simulated network costs on many designs, all at once."""
 
     def run() -> list[Priced | Failed]:
-        trace = with_circuit(simulated.trace, circuit)
+        trace = _billed(simulated, circuit)
         found = estimate_designs(trace, designs, table, batch)
         latency_ms, areas = found.latency_ms, dict[Accelerator, float | None]()
         priced: list[Priced | Failed] = []
@@ -72,6 +72,10 @@ def price_designs(
 
     outcome = attempt(run)
     return [outcome] * len(designs) if isinstance(outcome, Failed) else outcome
+
+
+def _billed(simulated: Simulated, circuit: Circuit | None) -> Trace:
+    return with_circuit(simulated.trace, circuit)
 
 
 @lru_cache(maxsize=1)

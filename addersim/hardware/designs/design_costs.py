@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 
@@ -16,9 +16,6 @@ from addersim.hardware.cost import Component, Cost
 from addersim.hardware.designs.arrays_in_batch import FoundInBatch
 from addersim.tabular import Row, Tabular
 from addersim.trace import Trace
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 __all__ = ["DesignCosts", "Figures"]
 
@@ -143,12 +140,6 @@ class DesignCosts(Tabular):
             "dram_bytes": self.dram_bytes,
             "error": [self.errors.get(place) for place in range(len(designs))],
         }
-
-    def to_frame(self) -> pd.DataFrame:
-        """`columns` as a frame of pandas, which is imported only now."""
-        import pandas as pd
-
-        return pd.DataFrame(self.columns())
 
     def to_dict(self) -> Row:
         """Plain values, ready for JSON."""

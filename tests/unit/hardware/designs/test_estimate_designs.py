@@ -10,12 +10,13 @@ from msgspec.structs import replace as change
 
 import addersim.hardware.designs.estimate_designs as module
 from addersim import count, design_grid, estimate, estimate_designs, load_accelerator, load_network, quantize
+from addersim.arithmetic.geometry import Geometry
 from addersim.errors import ConfigError, HardwareError
 from addersim.hardware.accelerator import Accelerator
 from addersim.hardware.designs.in_batch import InBatch
 from addersim.trace import Operand, Trace
 from tests.unit.hardware.test_mapping_properties import designs, stages
-from tests.unit.hardware.traces import add, relu, small_residual_network, window
+from tests.unit.hardware.traces import add, batch_norm, relu, small_residual_network, window
 
 EDGE, UNIFIED, EYERISS = map(load_accelerator, ("systolic-16x16", "edge-unified-32x32", "eyeriss-65nm"))
 ROUNDING = 1e-12
@@ -107,6 +108,25 @@ def test_bundled_designs_with_a_network_that_fits_and_one_that_does_not():
             }
             machines = design_grid(base, grid)
             check(trace, machines, estimate_designs(trace, machines))
+
+
+def test_layers_that_only_differ_in_their_inputs():
+    """One product of two layers, of which the second reads fewer stored words: DRAM takes less time for it."""
+    layers = []
+    for number, (words, source) in enumerate(((32, -1), (20, 2))):
+        layer = window(f"conv{number}", 4, 8, 5, words, bits=4, fused=True, sources=(source,))
+        layer = replace(layer, work=replace(layer.work, geometry=Geometry((1, 1), (1, 1), (0, 0)), image=(2, 2)))
+        layers += [layer, batch_norm(f"bn{number}", 20, 5, fused=True), relu(f"relu{number}", 20)]
+    trace = Trace("twice", "hardware", tuple(layers))
+    grid = {
+        "array.rows": [3],
+        "array.columns": [1],
+        "buffers.unified.capacity_kib": [0.25, 0.5],
+        "dram.bandwidth_gb_s": [0.1, 1],
+    }
+    machines = design_grid(change(UNIFIED, buffers=change(UNIFIED.buffers, keep_activations=False)), grid)
+    machines = [change(one, array=change(one.array, dataflow=flow)) for one in machines for flow in ("output", "weight")]
+    check(trace, machines, estimate_designs(trace, machines))
 
 
 def test_those_that_run_in_batch_are_not_estimated_alone(monkeypatch):
