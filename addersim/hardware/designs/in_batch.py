@@ -57,7 +57,8 @@ class InBatch:
     def takes(self, machine: Accelerator) -> bool:
         """Whether a design runs in batch."""
         images = machine.batch if self._batch is None else self._batch
-        return images == 1 and machine.array.dataflow != "row" and self._knows(machine)
+        parts = machine.array, machine.buffers, machine.dram, machine.vector  # another one would be a field not known
+        return images == 1 and machine.array.dataflow != "row" and _plain(machine) and all(map(self._knows, parts))
 
     def _knows(self, record: Struct) -> bool:
         key = id(record)

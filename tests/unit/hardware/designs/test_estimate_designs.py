@@ -244,3 +244,20 @@ def test_what_a_grid_makes():
     assert [{memory.banks for memory in one.buffers.memories().values()} for one in machines] == [{1}, {8}] * 2
     assert {one.clock_mhz for one in machines} == {100}
     assert machines[0].array is machines[1].array  # many designs share their records
+
+
+@pytest.mark.parametrize(("flow", "pixels", "filters", "dear"), [("weight", 512, 16, "weight"), ("input", 16, 512, "input")])
+def test_what_stays_in_the_array_fixes_the_loop_inside(flow, pixels, filters, dear):
+    """Reads of what is stationary are dear, and the other operand does not fit: to keep the one in the array, and yet fetch the
+    other once, would be cheapest, but the loop in time is the innermost then."""
+    prices = {"write_pj_per_word": 1.0, "source": "made up", "capacity_kib": 0.1, "banks": None}
+    memories = {
+        name: change(EDGE.buffers.input, read_pj_per_word=5000.0 if name == dear else 1.0, **prices)
+        for name in ("input", "weight", "output")
+    }
+    buffers = change(EDGE.buffers, keep_activations=False, keep_weights=False, double_buffered=False, **memories)
+    dram = change(EDGE.dram, energy_pj_per_bit=20.0, source="made up")
+    base = change(EDGE, buffers=buffers, dram=dram, array=change(EDGE.array, rows=4, columns=2, dataflow=flow))
+    trace = Trace("one", "hardware", (window("w", pixels, 1, filters, pixels, sources=(-1,)),))
+    machines = design_grid(base, {"buffers.output.capacity_kib": [1, 4], "dram.bandwidth_gb_s": [0.1, 10]})
+    check(trace, machines, estimate_designs(trace, machines))
