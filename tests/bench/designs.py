@@ -13,7 +13,7 @@ from addersim import count, design_grid, estimate, estimate_designs, load_energy
 __all__ = ["GRID", "designs"]
 
 NETWORK, BASE = "resnet20-adder", "systolic-16x16"
-SIDES = [8, 12, 16, 24, 32, 48, 64]
+SIDES = [4, 8, 12, 16, 20, 24, 32, 40, 48, 64, 96, 128]
 GRID = {
     "array.rows": SIDES,
     "array.columns": SIDES,
