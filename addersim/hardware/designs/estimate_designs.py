@@ -33,7 +33,7 @@ __all__ = ["Progress", "estimate_designs"]
 Progress = Callable[[int, int], None]
 """Told how many designs are done, and of how many."""
 _SYSTEMS_AT_ONCE = 48
-"""Memory systems that one array is tried with at once: their tilings together take some ten megabytes."""
+"""Memory systems that are tried at once: with what is known of them, and their tilings, they take some ten megabytes."""
 
 
 def estimate_designs(
@@ -81,9 +81,9 @@ def estimate_designs(
     found = DesignCosts.empty(trace, prices.name, machines, batch)
     alone = np.ones(len(machines), bool)
     done = 0
-    if machines and (priced := _priced(trace, prices, machines[0], objective)) is not None:
-        known = InBatch(batch)
-        together = [place for place, machine in enumerate(machines) if known.takes(machine)]
+    known = InBatch(batch)
+    together = [place for place, machine in enumerate(machines) if known.takes(machine)]
+    if together and (priced := _priced(trace, prices, machines[together[0]], objective)) is not None:
         arithmetic = _arithmetic_pj(priced)
         for places, costs in _in_batch(priced, machines, together):
             alone[places[found.set_batch(places, costs, arithmetic)]] = False
@@ -134,30 +134,35 @@ def _in_batch(
     priced: Priced, machines: Sequence[Accelerator], together: Sequence[int]
 ) -> Iterator[tuple[IntArray, FoundInBatch]]:
     """Costs of designs that run in batch, with their places, array by array."""
-    numbers = _Numbers()
-    system_of: dict[int, list[int]] = {}
-    by_array: dict[int, list[tuple[int, float, int]]] = {}
+    numbers, by_system = _Numbers(), dict[int, list[int]]()
     for place in together:
-        machine = machines[place]
-        dram = machine.dram
+        machine, dram = machines[place], machines[place].dram
         system = numbers.of(numbers.of(machine.buffers), dram.kind, dram.energy_pj_per_bit, machine.vector.lanes)
-        system_of.setdefault(system, []).append(place)
-        by_array.setdefault(numbers.of(machine.array), []).append((system, machine.dram_bits_per_cycle, place))
-    ways = {system: _ways(priced, machines[places[0]]) for system, places in system_of.items()}
-    found: dict[tuple[int, ...], MemorySystems] = {}
+        by_system.setdefault(system, []).append(place)
+    systems = list(by_system.values())
+    for start in range(0, len(systems), _SYSTEMS_AT_ONCE):
+        yield from _on_systems(priced, machines, systems[start : start + _SYSTEMS_AT_ONCE], numbers)
+
+
+def _on_systems(
+    priced: Priced, machines: Sequence[Accelerator], systems: Sequence[Sequence[int]], numbers: _Numbers
+) -> Iterator[tuple[IntArray, FoundInBatch]]:
+    """Costs of the designs of some memory systems, array by array."""
+    by_array: dict[int, list[tuple[int, float, int]]] = {}
+    ways = [_ways(priced, machines[places[0]]) for places in systems]
+    for system, places in enumerate(systems):
+        for place in places if ways[system] else ():
+            design = system, machines[place].dram_bits_per_cycle, place
+            by_array.setdefault(numbers.of(machines[place].array), []).append(design)
+    together: dict[tuple[int, ...], MemorySystems] = {}
     for designs in by_array.values():
-        designs.sort()
-        systems = [system for system in dict.fromkeys(system for system, _, _ in designs) if ways[system]]
-        for start in range(0, len(systems), _SYSTEMS_AT_ONCE):
-            part = tuple(systems[start : start + _SYSTEMS_AT_ONCE])
-            if part not in found:
-                found[part] = MemorySystems([ways[system] for system in part])
-            at = {system: number for number, system in enumerate(part)}
-            mine = [(at[system], bandwidth, place) for system, bandwidth, place in designs if system in at]
-            system_numbers, bandwidths, places = (np.array(column) for column in zip(*mine, strict=True))
-            pairs, which = np.unique(np.stack([system_numbers, bandwidths]), axis=1, return_inverse=True)
-            costs = found[part].on_array(machines[places[0]], pairs[0].astype(np.int64), pairs[1])
-            yield places, FoundInBatch(*(column[which.ravel()] for column in costs))
+        used, bandwidths, at = (np.array(column) for column in zip(*designs, strict=True))
+        some = tuple(np.unique(used).tolist())
+        if some not in together:
+            together[some] = MemorySystems([ways[system] for system in some])
+        pairs, which = np.unique(np.stack([np.searchsorted(some, used), bandwidths]), axis=1, return_inverse=True)
+        costs = together[some].on_array(machines[at[0]], pairs[0].astype(np.int64), pairs[1])
+        yield at, FoundInBatch(*(column[which.ravel()] for column in costs))
 
 
 class _Numbers:

@@ -115,3 +115,34 @@ def test_what_is_fused_to_a_layer_shares_its_memories_and_dram():
     assert bits[1] - bits[0] == 12 * 16 + 12 * 8
     assert energies[1] - energies[0] == pytest.approx(9 + sum(map(prices.energy_pj, accesses)))
     assert (units[0], units[1]) == (24, 100)  # 24 inputs and 24 reads of them, two a word; 100 words of the output memory
+
+
+@pytest.mark.parametrize("kept", [AWAY, Placement(True, False), Placement(False, True, True)])
+def test_lines_of_energy_are_below_it_by_no_more_than_rounding_up(kept):
+    """Tiles of any size: memory words of 16 bits hold two operands of 8 and two thirds of a sum of 24."""
+    layer, on = window("w", 29, 19, 13, inputs=551), machine("weight")
+    costs = StageCosts([(layer, kept)], [Beside(energy_pj=3.0)], on, 1, MovementEnergy(on, TABLE), "energy")
+    (on_array,) = layers_on_array([(layer, kept)], on, 1)
+    sizes = np.array([(m, n, k) for m in (1, 7, 29) for n in (1, 5, 13) for k in (1, 3, 19)]).T
+    words = tiling_costs(on_array, TileSizes(*sizes, np.zeros(sizes.shape[1], bool))).words
+    start, slopes, more = costs.lines()
+    promised = start[0] + sum(slope * count for slope, count in zip(slopes[0], words, strict=True))
+    energy = costs.load(words, np.zeros(sizes.shape[1], int)).energy_pj
+    assert (promised <= energy * (1 + 1e-12)).all()
+    assert (energy <= promised + more[0] + 1e-9).all()
+    assert (energy > promised + 1e-3 * more[0]).any()
+
+
+def test_costs_of_several_machines_joined_are_those_of_each():
+    layer = window("w", 30, 20, 14, inputs=600)
+    apart = [
+        StageCosts([(layer, kept)], [Beside(energy_pj=3.0)], on, 1, MovementEnergy(on, TABLE), "energy")
+        for on in (machine("weight"), machine("weight", banks=2))
+        for kept in (AWAY, Placement(True, False))
+    ]
+    joined, words = StageCosts.joined(apart), cost_of("weight", (3, 2, 4, False))[1].words
+    for number, one in enumerate(apart):
+        for own, of_all in zip(one.load(words, np.array([0])), joined.load(words, np.array([number])), strict=True):
+            assert np.array_equal(own, of_all)
+    assert np.unique(joined.transfer_kinds).tolist() == [0, 1]
+    assert joined.transfer_kinds[0] == joined.transfer_kinds[2] != joined.transfer_kinds[1]

@@ -248,8 +248,8 @@ def test_what_a_grid_makes():
 
 @pytest.mark.parametrize(("flow", "pixels", "filters", "dear"), [("weight", 512, 16, "weight"), ("input", 16, 512, "input")])
 def test_what_stays_in_the_array_fixes_the_loop_inside(flow, pixels, filters, dear):
-    """Reads of what is stationary are dear, and the other operand does not fit: to keep the one in the array, and yet fetch the
-    other once, would be cheapest, but the loop in time is the innermost then."""
+    """Reads of what is stationary are dear, and the other operand does not fit: to keep the one in the array, and yet fetch
+    the other once, would be cheapest, but the loop in time is the innermost then."""
     prices = {"write_pj_per_word": 1.0, "source": "made up", "capacity_kib": 0.1, "banks": None}
     memories = {
         name: change(EDGE.buffers.input, read_pj_per_word=5000.0 if name == dear else 1.0, **prices)
