@@ -169,6 +169,12 @@ def test_which_designs_run_in_batch():
     fields = {name: getattr(EDGE.buffers, name) for name in EDGE.buffers.__struct_fields__}
     assert not InBatch().takes(change(EDGE, buffers=Later(**fields)))
 
+    class Gated(type(UNIFIED.buffers.unified), frozen=True, kw_only=True):
+        gated: bool = False
+
+    fields = {name: getattr(UNIFIED.buffers.unified, name) for name in UNIFIED.buffers.unified.__struct_fields__}
+    assert not InBatch().takes(change(UNIFIED, buffers=change(UNIFIED.buffers, unified=Gated(**fields))))
+
 
 def test_a_field_that_comes_later_keeps_a_design_out_of_the_batch(monkeypatch):
     from addersim.hardware.designs import in_batch
