@@ -54,7 +54,7 @@ def sweep_designs(
     >>> from addersim import count, load_network, quantize
     >>> trace = count(quantize(load_network("lenet5-adder"), None))
     >>> sweep_designs(trace, "systolic-16x16", {"dram.bandwidth_gb_s": [0.1, 12.8]}).cycles.astype(int).tolist()
-    [11205, 8278]
+    [12267, 8279]
     """
     designs = design_grid(accelerator, grid)
     prices = table if isinstance(table, EnergyTable) else load_table(table)
