@@ -14,6 +14,7 @@ from addersim.cli import (
     compare_rounding,
     count,
     demo,
+    designs,
     estimate,
     finetune,
     list_,
@@ -59,7 +60,9 @@ def _options(
     """What the command takes before a verb; its help is the app's."""
 
 
-for verb in (demo, simulate, count, estimate, compare, sweep, search, report, lower, train, finetune, multiplier, check):
+for verb in (
+    demo, simulate, count, estimate, designs, compare, sweep, search, report, lower, train, finetune, multiplier, check,
+):  # fmt: skip
     app.command(verb.__name__.rpartition(".")[2])(verb.run)
 app.command("compare-rounding")(compare_rounding.run)
 app.command("list")(list_.run)
