@@ -15,6 +15,7 @@ from addersim.datasets.registry import load as _load_images
 from addersim.errors import AddersimError as AddersimError
 from addersim.exploration.bit_search import BitSearch as BitSearch
 from addersim.exploration.bit_search import search_bits as search_bits
+from addersim.exploration.sweeps.designs import sweep_designs as sweep_designs
 from addersim.exploration.sweeps.run import Sweep as Sweep
 from addersim.exploration.sweeps.run import sweep as sweep
 from addersim.exploration.sweeps.study import Study as Study
@@ -28,6 +29,9 @@ from addersim.frontends.torch.lower import lower as lower
 from addersim.hardware.accelerator import Accelerator as Accelerator
 from addersim.hardware.area import Area as Area
 from addersim.hardware.area import estimate_area as estimate_area
+from addersim.hardware.designs.design_costs import DesignCosts as DesignCosts
+from addersim.hardware.designs.design_grid import design_grid as design_grid
+from addersim.hardware.designs.estimate_designs import estimate_designs as estimate_designs
 from addersim.hardware.estimate import Cost as Cost
 from addersim.hardware.estimate import estimate as estimate
 from addersim.hardware.load import load_accelerator as load_accelerator

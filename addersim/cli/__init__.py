@@ -14,6 +14,7 @@ from addersim.cli import (
     compare_rounding,
     count,
     demo,
+    designs,
     estimate,
     finetune,
     list_,
@@ -60,7 +61,9 @@ def _options(
     """What the command takes before a verb; its help is the app's."""
 
 
-verbs = (demo, simulate, prove, count, estimate, compare, sweep, search, report, lower, train, finetune, multiplier, check)
+verbs = (
+    demo, simulate, prove, count, estimate, designs, compare, sweep, search, report, lower, train, finetune, multiplier, check,
+)  # fmt: skip
 for verb in verbs:
     app.command(verb.__name__.rpartition(".")[2])(verb.run)
 app.command("compare-rounding")(compare_rounding.run)

@@ -13,6 +13,7 @@ import typer
 from addersim.cli import options
 from addersim.cli.output import bars, print_json, print_table, say, say_file
 from addersim.cli.streams import complain
+from addersim.cli.vary import Vary, grid_of
 from addersim.errors import ConfigError
 from addersim.format_quantity import how_many
 from addersim.inputs.limits import BATCH, IMAGES, JOBS
@@ -56,6 +57,7 @@ def run(
     accelerator: Annotated[str | None, typer.Option(help="Accelerators: bundled names or TOML files.")] = None,
     table: Annotated[str | None, typer.Option(help="Energy tables: bundled names or CSV files.")] = None,
     batch: Annotated[str | None, typer.Option(help="Images that run as one batch: 1,16.")] = None,
+    vary: Vary = None,
     data: Annotated[
         str | None,
         typer.Option(metavar="SET|FILE|FOLDER", help="Image set, or your own labelled images, as in addersim simulate."),
@@ -99,7 +101,7 @@ def run(
         "table": table,
         "batch": batch,
     }
-    others = {"data": data, "root": root and str(root), "images": images, "ends": ends}
+    others = {"data": data, "root": root and str(root), "images": images, "ends": ends, "vary": grid_of(vary) or None}
     if report:
         if given := [
             *(what or ()),
@@ -144,6 +146,8 @@ def make_study(what: Sequence[str], axes: dict[str, str | None], others: dict[st
             found = {key: value for key, value in found.items() if key not in ("datapath", "circuit")}
     else:
         found = {"networks": what}
+    if (grid := given.pop("vary", None)) is not None:
+        given["grid"] = found.get("grid", {}) | grid
     if (ends := given.pop("ends", None)) is not None:
         found["quantization"] = found.get("quantization", {}) | {"ends_bits": ends}
     return make_record(found | given, Study, "options")

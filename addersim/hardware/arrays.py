@@ -7,9 +7,10 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["AnyArray", "BoolOrArray", "FloatArray", "IntArray", "IntLike", "IntOrArray", "fewer"]
+__all__ = ["AnyArray", "BoolArray", "BoolOrArray", "FloatArray", "IntArray", "IntLike", "IntOrArray", "fewer"]
 
 IntArray: TypeAlias = npt.NDArray[np.signedinteger[Any]]
+BoolArray: TypeAlias = npt.NDArray[np.bool_]
 IntOrArray: TypeAlias = int | IntArray
 BoolOrArray: TypeAlias = bool | np.bool_ | npt.NDArray[np.bool_]
 AnyArray: TypeAlias = Any

@@ -26,7 +26,7 @@ from addersim.hardware.zero_savings import using_zeros
 from addersim.inputs.limits import BATCH
 from addersim.trace import Trace
 
-__all__ = ["MOST_TAPS", "Cost", "estimate"]
+__all__ = ["MOST_TAPS", "Cost", "estimate", "one_of"]
 
 MOST_TAPS = 10**15
 """Taps of a layer in a batch: the mappers count bits of all operands, weighed by a level's cost, in 64-bit numbers."""
@@ -75,8 +75,8 @@ def estimate(
         zeros that the accelerator makes use of.
     """
     check_kind(trace, Trace, "estimate: trace", "addersim.count(program) gives one, and addersim.simulate(...).trace")
-    _one_of("objective", objective, get_args(Objective))
-    _one_of("compat", compat, get_args(Compat))
+    one_of("objective", objective, get_args(Objective))
+    one_of("compat", compat, get_args(Compat))
     machine = accelerator if isinstance(accelerator, Accelerator) else load_accelerator(accelerator)
     if machine.array.sparsity is not None and compat is not None:
         raise HardwareError(
@@ -156,6 +156,7 @@ def _cost(
     )
 
 
-def _one_of(name: str, value: str | None, allowed: tuple[str, ...]) -> None:
+def one_of(name: str, value: str | None, allowed: tuple[str, ...]) -> None:
+    """Refuse a value that is none of those allowed, nor None."""
     if value is not None and value not in allowed:
         raise HardwareError(f"{name}: found {value!r}, needs one of {', '.join(allowed)}")

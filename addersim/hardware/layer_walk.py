@@ -21,7 +21,7 @@ from addersim.hardware.second_level import SecondLevel
 from addersim.hardware.traffic import Access, output_traffic, stored_outputs, vector_traffic
 from addersim.trace import LayerTrace
 
-__all__ = ["IDLE", "Facts", "LayerWalk", "TimedLayer", "arithmetic_parts", "layer_cost"]
+__all__ = ["IDLE", "Facts", "LayerWalk", "TimedLayer", "WindowInStage", "arithmetic_parts", "layer_cost"]
 
 
 class Facts(NamedTuple):
@@ -31,6 +31,16 @@ class Facts(NamedTuple):
     own: LayerCycles
     accesses: tuple[Access, ...]
     parts: list[EnergyPart]
+
+
+class WindowInStage(NamedTuple):
+    """A window layer and those after it in its stage, up to the next: all that their facts depend on, the layers of each
+    place where they stand alike, and what the array is asked."""
+
+    shape: tuple[object, ...]
+    same: tuple[tuple[int, ...], ...]
+    on_array: tuple[LayerTrace, Placement]
+    beside: Beside
 
 
 class TimedLayer(NamedTuple):
@@ -94,22 +104,29 @@ class LayerWalk:
         return sum(runs) + stage_cycles([facts.own for facts in before], self.machine.buffers.double_buffered)[0], bound
 
     def facts(self) -> dict[int, Facts]:
+        """Facts of all layers."""
+        windows, facts = self.windows()
+        chosen, besides = [one.on_array for one in windows], [one.beside for one in windows]
+        runs = run_on_array(chosen, self.machine, self.batch, self.movement, self.objective, besides)
+        for one, run in zip(windows, runs, strict=True):
+            facts |= dict.fromkeys([members[0] for members in one.same], self.facts_of(one.same[0][0], run))
+        return facts
+
+    def windows(self) -> tuple[list[WindowInStage], dict[int, Facts]]:
+        """Window layers with what follows them, and the facts of all other layers."""
         shapes = [self.shape(index) for index in range(len(self.layers))]
         together: dict[tuple[object, ...], list[tuple[int, ...]]] = {}
         for members in chain.from_iterable(map(self.by_window, self.stages())):
             together.setdefault(tuple([shapes[index] for index in members]), []).append(members)
-        first = [same[0] for same in together.values()]
-        chosen = [(self.layers[index], self.placement(index)) for index, *_ in first]
+        chosen = [(self.layers[same[0][0]], self.placement(same[0][0])) for same in together.values()]
         try:
             facts = self.facts_of_others(shapes)
         except PriceError:
             check_on_array(chosen, self.machine, self.batch)  # what runs under no table is said first
             raise
-        besides = [self.beside(members, facts) for members in first]
-        runs = run_on_array(chosen, self.machine, self.batch, self.movement, self.objective, besides)
-        for same, run in zip(together.values(), runs, strict=True):
-            facts |= dict.fromkeys([members[0] for members in same], self.facts_of(same[0][0], run))
-        return facts
+        besides = [self.beside(same[0], facts) for same in together.values()]
+        found = zip(together.items(), chosen, besides, strict=True)
+        return [WindowInStage(shape, tuple(same), one, beside) for (shape, same), one, beside in found], facts
 
     def facts_of_others(self, shapes: Sequence[tuple[object, ...]]) -> dict[int, Facts]:
         """Facts of the layers that are no window layers."""

@@ -24,6 +24,7 @@ from tests.bench import training
 from tests.bench.aims import aims
 from tests.bench.closed_forms import closed_forms
 from tests.bench.deep_networks import DEPTHS, deep_networks
+from tests.bench.designs import designs
 from tests.bench.timing import Pace, processor, table
 from tests.bench.whole_networks import networks
 from tests.bench.windows import LAYERS, absolute_differences, ceilings, layers
@@ -42,6 +43,8 @@ HEADS = {
     "convolution's one each: at equal shares of their ceilings adder / conv2d is 2.",
     "closed forms": "Milliseconds. All files are loaded before, and no call keeps anything for the next; "
     "a command's time holds the start of Python.",
+    "designs": "Designs a minute: energy, cycles and DRAM traffic of a network on a grid of systolic arrays, memories and "
+    "bandwidths, all at once and one by one.",
     "deep networks": "Milliseconds, which should grow as the number of layers does: small layers, 8 images of 4 x 4, "
     "one thread; the residual ones add to one stream.",
 }
@@ -90,6 +93,7 @@ def _calls(threads: int, limits: dict[str, float], repeats: int, seconds: float)
             ],
         ),
         ("closed forms", [partial(closed_forms, pace)]),
+        ("designs", [partial(designs, threads)]),
         ("deep networks", [partial(deep_networks, pace, (depth,)) for depth in DEPTHS]),
     ]
 

@@ -56,6 +56,7 @@ HARDWARE = (  # the order inside hardware, lowest first
     ("dataflow",),
     ("latency", "area", "leakage", "idle", "load", "scalesim", "second_level"),
     ("estimate", "layer_walk", "runs", "shape_bounds", "shape_search", "sizing", "table_range"),
+    ("designs",),
     ("__init__",),
 )
 ONLY_IN = {

@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("torch", reason="benchmarks stand beside PyTorch")
 
 from addersim import kernels
-from tests.bench import __main__, aims, closed_forms, cuda, deep_networks, timing, training, whole_networks, windows
+from tests.bench import __main__, aims, closed_forms, cuda, deep_networks, designs, timing, training, whole_networks, windows
 
 ONCE = timing.Pace(1)
 
@@ -58,6 +58,13 @@ def test_closed_forms():
     assert all(row["ms"] > 0 for row in rows)
 
 
+def test_designs():
+    grid = {"array.rows": [8, 16], "dram.bandwidth_gb_s": [1, 2, 4]}
+    rows = designs.designs(2, grid, "lenet5-adder")
+    assert [(row["designs"], row["processes"]) for row in rows] == [(designs.ALONE, 1), (6, 1), (6, 2)]
+    assert all(row["a minute"] > 0 for row in rows)
+
+
 def test_deep_networks():
     rows = deep_networks.deep_networks(ONCE, (30, 60))
     assert [(row["network"], row["layers"]) for row in rows] == [
@@ -92,6 +99,10 @@ def tables():
             {"task": "addersim --help", "ms": 401.0},
             {"task": "import addersim", "ms": 20.0},
         ],
+        "designs": [
+            {"way": "one by one", "network": "resnet20", "processes": 1, "a minute": 2e6},
+            {"way": "at once", "network": "resnet20", "processes": 2, "a minute": 3e5},
+        ],
         "deep networks": [{"network": "chain", "layers": 30, "quantize, ms": 4.0}],
     }
 
@@ -111,6 +122,7 @@ def test_aims(tables):
         ("at most 10", 10.0, "yes"),
         ("at most 150", 20.0, "yes"),
         ("at most 400", 401.0, "NO"),
+        ("at least 400000", 3e5, "NO"),
     ]
 
 
@@ -120,7 +132,7 @@ def test_one_thread_has_no_gain_to_show(tables):
 
 
 def test_report(tables, tmp_path, monkeypatch, capsys):
-    for name in ("layers", "networks", "absolute_differences", "closed_forms", "deep_networks"):
+    for name in ("layers", "networks", "absolute_differences", "closed_forms", "designs", "deep_networks"):
         monkeypatch.setattr(__main__, name, lambda *_, name=name: tables[name.replace("_", " ")])
     monkeypatch.setattr(__main__.training, "rows", lambda *_, **__: tables["training"])
     monkeypatch.setattr(__main__, "ceilings", lambda: {"portable": 1.0})
@@ -138,6 +150,7 @@ def test_report(tables, tmp_path, monkeypatch, capsys):
         "networks",
         "training",
         "closed forms",
+        "designs",
         "deep networks",
     ]
     assert {row["adder"] for row in record["tables"]["training"]} == {123.4}

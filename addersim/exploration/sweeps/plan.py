@@ -21,6 +21,7 @@ from addersim.exploration.sweeps.fingerprint import code_digest
 from addersim.exploration.sweeps.job_files import CostKey, SimulationKey, digest
 from addersim.exploration.sweeps.study import EXACT, Study, once
 from addersim.hardware.accelerator import Accelerator
+from addersim.hardware.designs.design_grid import design_grid, grid_points
 from addersim.hardware.load import load_accelerator
 from addersim.hardware.prices.csv_file import load_table
 from addersim.hardware.prices.table import EnergyTable
@@ -101,7 +102,7 @@ class Plan:
 
 def check_costs(study: Study) -> None:
     """Refuse a study whose accelerators or tables do not exist, in the same words."""
-    _load("accelerator", study.accelerator, load_accelerator)
+    _designs(_load("accelerator", study.accelerator, load_accelerator), study)
     _load("table", study.table, load_table)
 
 
@@ -115,7 +116,7 @@ def make_plan(study: Study) -> Plan:
     """
     networks = _load("networks", study.networks, _trained)
     multipliers = _multipliers(study, networks)
-    accelerators = _load("accelerator", study.accelerator, load_accelerator)
+    accelerators = _designs(_load("accelerator", study.accelerator, load_accelerator), study)
     tables = _load("table", study.table, load_table)
     for name, network in networks.items():
         _check_network(name, network, study)
@@ -154,6 +155,18 @@ def _multipliers(study: Study, networks: Mapping[str, Network]) -> dict[str, Mul
 
 def _multiplies(network: Network) -> bool:
     return any(isinstance(layer, Window) and layer.arithmetic == "mac" for layer in network.layers)
+
+
+def _designs(accelerators: Mapping[str, Accelerator], study: Study) -> dict[str, Accelerator]:
+    """The accelerators, or in the place of each the designs of the study's grid, under names that say what they are."""
+    if not study.grid:
+        return dict(accelerators)
+    words = [", ".join(f"{field} {value}" for field, value in point.items()) for point in grid_points(study.grid)]
+    return {
+        f"{name}, {word}": design
+        for name, machine in accelerators.items()
+        for word, design in zip(words, design_grid(machine, study.grid), strict=True)
+    }
 
 
 def _trained(text: str) -> Network:

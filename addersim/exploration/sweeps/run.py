@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,13 +13,13 @@ from addersim.exploration.sweeps.fingerprint import code_digest
 from addersim.exploration.sweeps.job_files import Failed, Key, Outcome, Priced, Simulated, SimulationKey, digest
 from addersim.exploration.sweeps.jobs import Subject, simulate_rules, study_network
 from addersim.exploration.sweeps.plan import Plan, Point, make_plan
-from addersim.exploration.sweeps.prices import price
+from addersim.exploration.sweeps.prices import price, price_designs
 from addersim.exploration.sweeps.results import Row, point_row, read_study, write_results, write_study
 from addersim.exploration.sweeps.store import Store
 from addersim.exploration.sweeps.study import Study, load_study
 from addersim.exploration.sweeps.training import train_networks
 from addersim.format_quantity import how_many
-from addersim.quantization.rules import Quantization
+from addersim.quantization.rules import Circuit, Quantization
 from addersim.tabular import Row as PlainRow
 from addersim.tabular import Tabular, percent
 
@@ -225,9 +225,12 @@ class _Ledger:
     def settle(self, simulation: str, outcome: Simulated | Failed) -> None:
         """Price every point of a simulation."""
         self.settled.add(simulation)
-        for point in self.points[simulation]:
-            priced = outcome if isinstance(outcome, Failed) else self._price(point, outcome)
-            self.found[_name(point)] = point_row(point, self.plan, outcome, priced)
+        points = self.points[simulation]
+        at_once = self._price_at_once(points, outcome) if self.plan.study.grid and isinstance(outcome, Simulated) else {}
+        for point in points:
+            name = _name(point)
+            priced = outcome if isinstance(outcome, Failed) else at_once[name] if at_once else self._price(point, outcome)
+            self.found[name] = point_row(point, self.plan, outcome, priced)
             self.failed += isinstance(priced, Failed)
             self._tell()
 
@@ -244,6 +247,18 @@ class _Ledger:
         priced = price(simulated, point.circuit, machine, table, point.cost.batch)
         self.store.write(point.cost, priced)
         return priced
+
+    def _price_at_once(self, points: Sequence[Point], simulated: Simulated) -> dict[str, Priced | Failed]:
+        """Price the designs of a grid; nothing of it is kept, for it is done again as fast as files are read."""
+        alike: dict[tuple[Circuit | None, str, int], list[Point]] = {}
+        for point in points:
+            alike.setdefault((point.circuit, point.table, point.cost.batch), []).append(point)
+        found: dict[str, Priced | Failed] = {}
+        for (circuit, table, batch), same in alike.items():
+            designs = [self.plan.accelerators[point.accelerator] for point in same]
+            priced = price_designs(simulated, circuit, designs, self.plan.tables[table], batch)
+            found |= {_name(point): one for point, one in zip(same, priced, strict=True)}
+        return found
 
     def _tell(self) -> None:
         self.progress(Progress(len(self.plan.points), len(self.found), self.failed))

@@ -16,6 +16,7 @@ from addersim.arithmetic.datapaths import adder_circuits
 from addersim.arithmetic.fixed import Accumulator
 from addersim.config import bundled_names, make_record, parse_toml, resolve_text
 from addersim.errors import ConfigError, FormatError
+from addersim.hardware.designs.design_grid import flat_grid
 from addersim.inputs.limits import BATCH, BITS, IMAGES
 from addersim.quantization.rules import Calibration, Circuit, Correction, Quantization
 
@@ -67,6 +68,9 @@ class Study(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         datapath, needs another simulation.
     circuit
         The former name of `datapath`; one of the two is given.
+    grid
+        Lists of values for fields of the accelerators, as in `addersim.design_grid`: ``array.rows = [8, 16]`` in a table
+        ``[grid]``. Every combination takes the place of each accelerator, and all of them are estimated at once.
     data, root, images
         Image set, the folder of its files, and how many of its test images are simulated (None: all).
     calibration_images
@@ -107,6 +111,7 @@ class Study(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     accelerator: Names = ("systolic-16x16",)
     table: Names = ("horowitz-45nm",)
     batch: Annotated[tuple[Batch, ...], Meta(min_length=1)] | None = None
+    grid: dict[str, Any] | None = None
     data: Name = "fashion-mnist-2000"
     root: Name | None = None
     images: Images | None = None
@@ -125,7 +130,8 @@ class Study(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             raise ConfigError("datapath: circuit is its former name; give one of them")
         for text in self.accumulator or ():
             Accumulator.parse(text)
-        costs = (self.multiplier or (EXACT,), self.accelerator, self.table, self.batch or (1,))
+        grid = flat_grid(self.grid or {}).values()
+        costs = (self.multiplier or (EXACT,), self.accelerator, self.table, self.batch or (1,), *grid)
         if (total := math.prod(map(len, (self.networks or (1,), self._widths(), *self._choices(), *costs)))) > MOST_POINTS:
             raise ConfigError(f"{total:,} points; a study has at most {MOST_POINTS:,}")
 

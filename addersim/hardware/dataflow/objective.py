@@ -7,6 +7,7 @@ memories, DRAM and time with them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -17,14 +18,24 @@ from addersim.hardware.arrays import AnyArray, FloatArray, IntArray, IntOrArray
 from addersim.hardware.dataflow.array_run import Beside, Placement
 from addersim.hardware.dataflow.channels import Channel, channels, slowest
 from addersim.hardware.dataflow.systolic_pipeline import Streams
-from addersim.hardware.dataflow.tiling_costs import TilingCost
 from addersim.hardware.prices.data_movement import MovementEnergy
-from addersim.hardware.traffic import Access, Level, Widths, memory_words, output_traffic, stored_outputs, unused_weights
+from addersim.hardware.traffic import (
+    Access,
+    ArrayTraffic,
+    Level,
+    Widths,
+    memory_words,
+    output_traffic,
+    stored_outputs,
+    unused_weights,
+)
 from addersim.trace import LayerTrace
 
-__all__ = ["StageCosts", "StageLoad", "counts_cycles", "objective_value"]
+__all__ = ["EnergyLines", "StageCosts", "StageLoad", "counts_cycles", "objective_value"]
 
 _MOVED: tuple[Stored, ...] = ("input", "weight", "partial_sum")
+_COLUMNS = ("_arriving", "_constants", "_dram_pj", "_energy", "_fetched", "_fixed_bits", "_leakage", "_vector")
+"""What `StageCosts` keeps of each layer, beside its operands, memories and channels."""
 
 
 class StageLoad(NamedTuple):
@@ -35,6 +46,14 @@ class StageLoad(NamedTuple):
     dram_bits: FloatArray
     transfers: FloatArray
     units: FloatArray
+
+
+class EnergyLines(NamedTuple):
+    """Energy by layer as a start and a slope for each number of `ArrayTraffic`; rounding words up adds at most so much."""
+
+    start: FloatArray
+    slopes: FloatArray
+    at_most_more: FloatArray
 
 
 def counts_cycles(objective: Objective, besides: Sequence[Beside]) -> bool:
@@ -64,6 +83,12 @@ class _Operand:
         """Words of the memory for a number of operands."""
         return np.ceil(operands / self.packed[index]) * self.memory_words[index]
 
+    @classmethod
+    def joined(cls, several: Sequence[_Operand]) -> _Operand:
+        """The layers of several, in memories of one name."""
+        rows = [(one.read_pj, one.write_pj, one.memory_words, one.packed) for one in several]
+        return cls(several[0].memory, *map(np.concatenate, zip(*rows, strict=True)))
+
 
 class StageCosts:
     """Costs of stages on an accelerator, for layers that the mapper knows by their numbers."""
@@ -81,7 +106,8 @@ class StageCosts:
         self.counts_cycles = counts_cycles(objective, besides)
         self.pipelined = accelerator.buffers.double_buffered
         buffers = accelerator.buffers
-        self._banks = {name: memory.banks for name, memory in buffers.memories().items() if memory.banks is not None}
+        memories = buffers.memories().items()
+        self._banks = {name: np.full(len(layers), memory.banks or np.inf, np.float64) for name, memory in memories}
         fixed = [
             beside.with_outputs(_outputs(layer, batch, placement))
             for (layer, placement), beside in zip(layers, besides, strict=True)
@@ -89,7 +115,7 @@ class StageCosts:
         self._energy = np.array([one.energy_pj + sum(map(energies.energy_pj, one.accesses)) for one in fixed])
         beyond = [[access for access in one.accesses if access.level == "dram"] for one in fixed]
         self._fixed_bits = np.array([sum(access.size_bits for access in accesses) for accesses in beyond], np.float64)
-        self._dram_pj = energies.per_operand("dram", "input", 1)[0]
+        self._dram_pj = np.full(len(layers), energies.per_operand("dram", "input", 1)[0])
         self._vector = np.array([one.vector for one in fixed], np.float64)
         self._leakage = np.array([one.leakage_pj for one in fixed])
         words = [memory_words(one.accesses, buffers) for one in fixed]
@@ -97,28 +123,71 @@ class StageCosts:
         self._constants = np.array([unused_weights(layer) for layer, _ in layers])
         self._arriving = np.array([not placement.input_kept for _, placement in layers])
         self._fetched = np.array([not placement.weights_kept for _, placement in layers])
-        self._widths = dict(zip(_MOVED, np.array([Widths.of(layer) for layer, _ in layers]).T, strict=True))
+        widths = dict(zip(_MOVED, np.array([Widths.of(layer) for layer, _ in layers]).T, strict=True))
         places = {name: (buffers.memory(name), buffers.of(name)) for name in _MOVED}
-        self._operands = {name: _operand(*place, name, self._widths[name], energies) for name, place in places.items()}
+        self._operands = {name: _operand(*place, name, widths[name], energies) for name, place in places.items()}
         l2 = buffers.l2
-        self._in_l2 = {} if l2 is None else {name: _operand("l2", l2, name, self._widths[name], energies) for name in _MOVED}
+        self._in_l2 = {} if l2 is None else {name: _operand("l2", l2, name, widths[name], energies) for name in _MOVED}
         self._most: dict[Stored, IntArray | None] = {
             name: None if l2 is None else np.array([placement.most_from_dram(name) for _, placement in layers])
             for name in _MOVED
         }
         coded = [layer.inputs[0].coded_bits for layer, _ in layers]
-        coded_input = np.array(
-            [width if bits is None else bits for width, bits in zip(self._widths["input"], coded, strict=True)]
-        )
-        self._in_dram: dict[Stored, AnyArray] = {**self._widths, "input": coded_input}
-        widths = {"dram": self._in_dram, "l2": self._widths}
+        coded_input = np.array([width if bits is None else bits for width, bits in zip(widths["input"], coded, strict=True)])
+        self._in_dram: dict[Stored, AnyArray] = {**widths, "input": coded_input}
+        moved: dict[Level, dict[Stored, AnyArray]] = {"dram": self._in_dram, "l2": widths}
         self._channels = [
-            _ChannelCycles(one, fixed, widths[one.level], self._most, self._fetched) for one in channels(accelerator)
+            _ChannelCycles(one, fixed, moved[one.level], self._most, self._fetched) for one in channels(accelerator)
         ]
 
-    def load(self, cost: TilingCost, index: IntArray) -> StageLoad:
+    @property
+    def memories(self) -> tuple[str, ...]:
+        """Names of the memories of the first level."""
+        return tuple(self._banks)
+
+    @property
+    def transfer_kinds(self) -> IntArray:
+        """A number for each layer, equal for those of which DRAM, alone, moves the same if their tiles are the same."""
+        (dram,) = self._channels
+        own = (self._constants, self._arriving, self._fetched, *dram.columns)
+        return np.unique(np.stack(own), axis=1, return_inverse=True)[1].ravel()
+
+    @classmethod
+    def joined(cls, several: Sequence[StageCosts]) -> StageCosts:
+        """The layers of several, numbered on: all with one objective, as wide a DRAM and nothing behind the first level but
+        it, and memories of the same names."""
+        joined = copy(several[0])
+        for name in _COLUMNS:
+            setattr(joined, name, np.concatenate([getattr(one, name) for one in several]))
+        for name in ("_banks", "_fixed_words", "_in_dram"):
+            rows = [getattr(one, name) for one in several]
+            setattr(joined, name, {key: np.concatenate([row[key] for row in rows]) for key in rows[0]})
+        joined._operands = {name: _Operand.joined([one._operands[name] for one in several]) for name in _MOVED}
+        joined._channels = [_ChannelCycles.joined([dram for one in several for dram in one._channels])]
+        return joined
+
+    def lines(self) -> EnergyLines:
+        """Energy of each layer as a straight line of the words that move, with DRAM alone behind the first level: never above
+        that of `load`, whose memory words are whole."""
+        found = {name: self._operands[name] for name in _MOVED}
+        per_word = {name: (one.memory_words / one.packed, one) for name, one in found.items()}
+        reads = {name: share * one.read_pj for name, (share, one) in per_word.items()}
+        writes = {name: share * one.write_pj for name, (share, one) in per_word.items()}
+        moved = {name: self._in_dram[name] * self._dram_pj for name in _MOVED}
+        waiting = reads["partial_sum"] + writes["partial_sum"]
+        fills = (
+            self._arriving * (writes["input"] + moved["input"]),
+            self._fetched * (writes["weight"] + moved["weight"]),
+            waiting + 2 * moved["partial_sum"],
+        )
+        slopes = np.stack([*fills, reads["input"], reads["weight"], waiting], axis=1)
+        at_most = sum(one.memory_words * (one.read_pj + one.write_pj) for one in found.values())
+        start = self._energy + self._constants * (slopes[:, 1] + slopes[:, 4])
+        return EnergyLines(start, slopes, np.asarray(at_most))
+
+    def load(self, moved_words: ArrayTraffic, index: IntArray) -> StageLoad:
         """Energy, bits and busy cycles of tilings, by the numbers of their layers."""
-        words = cost.words.with_constants(self._constants[index])
+        words = moved_words.with_constants(self._constants[index])
         inputs, weights = words.input_fills * self._arriving[index], words.weight_fills * self._fetched[index]
         waiting, spilled = words.partial_sums + words.spilled_sums, words.spilled_sums
         passing: dict[Stored, tuple[IntOrArray, IntOrArray, IntOrArray, IntOrArray]] = {
@@ -132,8 +201,7 @@ class StageCosts:
             operand = self._operands[passed]
             reads, writes = operand.words(read, index), operand.words(written, index)
             energy = energy + reads * operand.read_pj[index] + writes * operand.write_pj[index]
-            if operand.memory in busy:
-                busy[operand.memory] = busy[operand.memory] + reads + writes
+            busy[operand.memory] = busy[operand.memory] + reads + writes
             fetched, stored = filled, evicted
             if (most := self._most[passed]) is not None:
                 l2 = self._in_l2[passed]
@@ -142,10 +210,10 @@ class StageCosts:
                 energy = energy + reads * l2.read_pj[index] + writes * l2.write_pj[index]
                 l2_words = l2_words + reads + writes
             moved_bits = (fetched + stored) * self._in_dram[passed][index]
-            energy, bits = energy + moved_bits * self._dram_pj, bits + moved_bits
+            energy, bits = energy + moved_bits * self._dram_pj[index], bits + moved_bits
         units = self._vector[index]
         for name, number in busy.items():
-            units = np.maximum(units, np.ceil(number / self._banks[name]))
+            units = np.maximum(units, np.ceil(number / self._banks[name][index]))
         moved = {"l2": l2_words, "dram": bits}
         transfers = slowest([moved[one.channel.level] / one.channel.rate for one in self._channels])
         return StageLoad(energy, bits, transfers, units)
@@ -200,6 +268,20 @@ class _ChannelCycles:
         self.weight_again: FloatArray = self.weight if first is again else again * word["weight"]
         sums, _ = channel.passing(np.ones_like(fetched, np.int64), most["partial_sum"])
         self.partial_sum: FloatArray = sums * word["partial_sum"]
+
+    @property
+    def columns(self) -> tuple[FloatArray, ...]:
+        """Cycles of each layer, where weights take as long again as the first time: those of a DRAM without a second level."""
+        return self.start, self.finished, self.input, self.weight, self.partial_sum
+
+    @classmethod
+    def joined(cls, several: Sequence[_ChannelCycles]) -> _ChannelCycles:
+        """The layers of several channels of one rate, all of them DRAM without a second level."""
+        joined = copy(several[0])
+        columns = map(np.concatenate, zip(*(one.columns for one in several), strict=True))
+        joined.start, joined.finished, joined.input, joined.weight, joined.partial_sum = columns
+        joined.weight_again = joined.weight
+        return joined
 
 
 def _operand(memory: str, buffer: Buffer, name: Stored, widths: IntArray, energies: MovementEnergy) -> _Operand:

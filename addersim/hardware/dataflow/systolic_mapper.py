@@ -87,7 +87,7 @@ class _Search:
             return
         layer, costs, numbers = LayerOnArray.of_many(self.layers, index), self.costs, self.first + index
         cost = tiling_costs(layer, tiles)
-        load = costs.load(cost, numbers)
+        load = costs.load(cost.words, numbers)
         busy, transfers = np.maximum(cost.folds.cycles, load.units), load.transfers
         if costs.pipelined:
             ends = TiledStage(layer, tiles, costs.streams(cost.swept, numbers), load.units).ends()

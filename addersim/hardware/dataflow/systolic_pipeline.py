@@ -10,10 +10,10 @@ import numpy as np
 from addersim.hardware.arrays import AnyArray, FloatArray, IntArray
 from addersim.hardware.dataflow.channels import slowest
 from addersim.hardware.dataflow.fold_times import FoldTimes
-from addersim.hardware.dataflow.tile_pipeline import LoopNest, Tile, pipelined_cycles
+from addersim.hardware.dataflow.tile_pipeline import LoopNest, Tile, pipelined_steps
 from addersim.hardware.dataflow.tiling_costs import INSIDE, LayerOnArray, TileSizes
 
-__all__ = ["Streams", "TiledStage"]
+__all__ = ["StageSteps", "Streams", "TiledStage"]
 
 _GROUP, _M, _N, _K = range(4)
 _SUMS = (_GROUP, _M, _N)
@@ -30,6 +30,18 @@ class Streams(NamedTuple):
     weight_again: FloatArray
     sum_word: FloatArray
     finished: FloatArray
+
+
+class StageSteps(NamedTuple):
+    """Steps of stages: cycles of transfers that nothing hides, and in each step those of the array, its taps, cycles of
+    transfers, and how many steps it stands for."""
+
+    first: AnyArray
+    last: AnyArray
+    array: AnyArray
+    taps: AnyArray
+    transfers: AnyArray
+    number: AnyArray
 
 
 class TiledStage(NamedTuple):
@@ -61,6 +73,14 @@ class TiledStage(NamedTuple):
 
     def cycles(self, orders: IntArray) -> FloatArray:
         """Cycles in loop orders, by their places in `ORDERS`."""
+        steps, work = self.steps(orders), self.layer.work
+        units = self.units / (work.groups * work.m * work.n * work.k)
+        passing = np.maximum(np.maximum(steps.array, units * steps.taps), steps.transfers) * steps.number
+        cycles: FloatArray = steps.first + passing.sum(axis=tuple(range(passing.ndim - 1))) + steps.last
+        return cycles
+
+    def steps(self, orders: IntArray) -> StageSteps:
+        """Steps in loop orders; `units` has no part in them."""
         layer, tiles = self.layer, self.tiles
         groups, trips, rests = layer.work.groups, tiles.trips(layer), tiles.rests(layer)
         one = np.ones_like(trips[0])
@@ -69,14 +89,7 @@ class TiledStage(NamedTuple):
         inside[1:, 1:] = INSIDE[orders].transpose(1, 2, 0)
         nest = LoopNest((groups * one, *trips), (one, *tiles[:3]), (one, *rests), inside)
         times = FoldTimes(layer.array, tiles[:3], rests, trips, tiles.stays, groups)
-        overlap, units = times.overlap(), self.units / (groups * layer.work.m * layer.work.n * layer.work.k)
-        time = 1 + layer.time
         of_inputs, of_sums = self._share_of_inputs, self._share_of_sums
-
-        def compute(tile: Tile) -> AnyArray:
-            first = tile.first[_GROUP] & tile.first[_M] & tile.first[_N] & tile.first[_K]
-            _, m, n, k = tile.size
-            return np.maximum(times.tile_cycles((m, n, k), tile.first[time], first, overlap), units * m * n * k)
 
         def load(tile: Tile) -> AnyArray:
             _, m, n, k = tile.size
@@ -95,8 +108,11 @@ class TiledStage(NamedTuple):
             sums = m * n * tile.any_moved(_SUMS)
             return slowest(np.where(tile.last[_K], one.finished * of_sums, one.sum_word) * sums for one in self.streams)
 
-        cycles: FloatArray = self._begun + pipelined_cycles(nest, compute, load, store)
-        return cycles
+        first, last, tile, transfers, number = pipelined_steps(nest, load, store)
+        _, m, n, k = tile.size
+        begins = tile.first[_GROUP] & tile.first[_M] & tile.first[_N] & tile.first[_K]
+        array = times.tile_cycles((m, n, k), tile.first[1 + layer.time], begins, times.overlap())
+        return StageSteps(self._begun + first, last, array, m * n * k, transfers, number)
 
     @property
     def _begun(self) -> AnyArray:

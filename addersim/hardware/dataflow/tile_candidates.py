@@ -21,11 +21,21 @@ from typing import TypeAlias
 
 import numpy as np
 
-from addersim.hardware.arrays import BoolOrArray, IntArray
+from addersim.hardware.arrays import AnyArray, BoolArray, BoolOrArray, IntArray
 from addersim.hardware.dataflow.tiling_costs import LayerOnArray, TileSizes
 from addersim.hardware.even_parts import largest_parts
 
-__all__ = ["Sizes", "all_sizes", "pairs_that_fit", "smallest_tile", "tile_sizes", "with_smaller_windows"]
+__all__ = [
+    "Sizes",
+    "all_sizes",
+    "largest_that_fit",
+    "pairs",
+    "pairs_that_fit",
+    "smallest_tile",
+    "tile_sizes",
+    "whole_windows_fit",
+    "with_smaller_windows",
+]
 
 _SMALL = 32
 """Dimensions up to this size are cut in every way."""
@@ -83,6 +93,15 @@ def smallest_tile(layer: LayerOnArray) -> tuple[int, int, int]:
 
 def pairs_that_fit(layers: Sequence[LayerOnArray], sizes: Sequence[Sizes]) -> Iterator[tuple[TileSizes, IntArray]]:
     """Tiles with the largest part of the window that fits, and for each the number of its layer, some at a time."""
+    index, m_all, n_all, stays = pairs(layers, sizes)
+    for start in range(0, len(index), _MOST_AT_ONCE):
+        part = slice(start, start + _MOST_AT_ONCE)
+        yield largest_that_fit(layers, sizes, index[part], m_all[part], n_all[part], stays[part])
+
+
+def pairs(layers: Sequence[LayerOnArray], sizes: Sequence[Sizes]) -> tuple[IntArray, IntArray, IntArray, BoolArray]:
+    """Pairs of sizes along m and n: the number of the layer of each (rising), both sizes, and whether what is stationary
+    stays in the array."""
     m_sizes: list[int] = []
     n_sizes: list[int] = []
     repeats: list[int] = []
@@ -96,14 +115,28 @@ def pairs_that_fit(layers: Sequence[LayerOnArray], sizes: Sequence[Sizes]) -> It
             repeats += [len(along_n)] * len(along_m)
             counts.append(len(along_m) * len(along_n))
     index, stays = np.divmod(np.repeat(np.arange(len(counts)), counts), 2)
-    m_all, n_all = np.repeat(m_sizes, repeats), np.array(n_sizes)
-    for start in range(0, len(index), _MOST_AT_ONCE):
-        part = slice(start, start + _MOST_AT_ONCE)
-        number, m, n, staying = index[part], m_all[part], n_all[part], stays[part] > 0
-        taps = _largest_window(LayerOnArray.of_many(layers, number), m, n, staying)
-        k = _rounded_down(sizes, sides[2] == 1, number, taps)
-        fits = k > 0
-        yield TileSizes(m[fits], n[fits], k[fits], staying[fits]), number[fits]
+    return index, np.repeat(m_sizes, repeats), np.array(n_sizes), stays > 0
+
+
+def largest_that_fit(
+    layers: Sequence[LayerOnArray], sizes: Sequence[Sizes], index: IntArray, m: IntArray, n: IntArray, stays: AnyArray
+) -> tuple[TileSizes, IntArray]:
+    """Pairs of the layers `index` (rising) with the largest part of the window that fits, those where none does left out."""
+    taps = _largest_window(LayerOnArray.of_many(layers, index), m, n, stays)
+    k = _rounded_down(sizes, layers[0].fold_size[2] == 1, index, taps)
+    fits = k > 0
+    return TileSizes(m[fits], n[fits], k[fits], stays[fits]), index[fits]
+
+
+def whole_windows_fit(layer: LayerOnArray, m: IntArray, n: IntArray, stays: AnyArray) -> AnyArray:
+    """For each pair of sizes along m and n whether it may have the whole window, and that fits."""
+    fits = layer.capacity.fits(*layer.held(m, n, layer.work.k, m * n * layer.adds_up))
+    return fits & np.logical_not(_one_fold(layer, stays))
+
+
+def _one_fold(layer: LayerOnArray, stays: AnyArray) -> AnyArray:
+    """Where a tile takes no more of the window than one fold, which is not all of it."""
+    return stays & layer.preloaded & (layer.work.k > layer.fold_size[2])
 
 
 def _largest_window(layer: LayerOnArray, m: IntArray, n: IntArray, stays: BoolOrArray) -> IntArray:
@@ -111,8 +144,7 @@ def _largest_window(layer: LayerOnArray, m: IntArray, n: IntArray, stays: BoolOr
     do."""
     whole, side, waiting = layer.work.k, layer.fold_size[2], m * n
     sums = waiting * layer.adds_up
-    one_fold = stays & layer.preloaded & (whole > side)
-    uncut = layer.capacity.fits(*layer.held(m, n, whole, sums)) & ~one_fold
+    one_fold, uncut = _one_fold(layer, stays), whole_windows_fit(layer, m, n, stays)
     cut_sums = layer.held(m, n, 1, waiting if not layer.preloaded else sums)[2]
     cut_sums = np.where(stays, sums, cut_sums) if not layer.preloaded else cut_sums
     taps = np.asarray(layer.capacity.largest_window(layer.footprint, whole, m, n, cut_sums))
@@ -147,15 +179,19 @@ def with_smaller_windows(
     whole = np.array([window[0] for _, _, window in sizes])
     fine = np.array([window[0] <= _SMALL or m[0] * n[0] <= _FEW_SUMS for m, n, window in sizes])
     wanted = np.asarray(all_that_fit) | ((side > 1) & fine[index] & (tiles.k < whole[index]))
-    for number in np.unique(index[np.broadcast_to(wanted, index.shape)]):
-        mine, window = np.flatnonzero((index == number) & wanted), np.array(sizes[number][2])
+    alike: dict[tuple[int, ...], list[int]] = {}
+    for number in np.unique(index[np.broadcast_to(wanted, index.shape)]).tolist():
+        alike.setdefault(sizes[number][2], []).append(number)
+    for window, numbers in alike.items():
+        mine = np.flatnonzero(np.isin(index, numbers) & wanted)
         for start in range(0, len(mine), step := max(1, _MOST_AT_ONCE // len(window))):
             part = mine[start : start + step]
             m, n, most, stays = (np.repeat(np.asarray(of)[part], len(window)) for of in tiles)
             k = np.tile(window, len(part))
-            layer = LayerOnArray.of_many(layers, np.full(len(k), number))
+            number = np.repeat(index[part], len(window))
+            layer = LayerOnArray.of_many(layers, number)
             waiting = layer.adds_up | (
                 not layer.preloaded and ~stays
             )  # an uncut window needs no memory for sums, a cut one does
             smaller = (k < most) & layer.capacity.fits(*layer.held(m, n, k, m * n * waiting))
-            yield TileSizes(m[smaller], n[smaller], k[smaller], stays[smaller]), np.full(int(smaller.sum()), number)
+            yield TileSizes(m[smaller], n[smaller], k[smaller], stays[smaller]), number[smaller]

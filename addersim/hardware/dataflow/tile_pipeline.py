@@ -16,12 +16,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import and_
+from typing import NamedTuple
 
 import numpy as np
 
 from addersim.hardware.arrays import AnyArray, IntOrArray
 
-__all__ = ["LoopNest", "Tile", "pipelined_cycles"]
+__all__ = ["LoopNest", "Steps", "Tile", "pipelined_cycles", "pipelined_steps"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +64,37 @@ class Tile:
 TileCycles = Callable[[Tile], AnyArray]
 
 
+class Steps(NamedTuple):
+    """What the cycles of all tiles are made of: the first load, the last store, and between them steps, several of one kind.
+
+    Attributes
+    ----------
+    first, last
+        Cycles of DRAM before the first tile and after the last one.
+    tile
+        The tile that computes in each step.
+    transfers
+        Cycles of DRAM in each step.
+    number
+        How many steps each stands for.
+    """
+
+    first: AnyArray
+    last: AnyArray
+    tile: Tile
+    transfers: AnyArray
+    number: AnyArray
+
+
 def pipelined_cycles(nest: LoopNest, compute: TileCycles, load: TileCycles, store: TileCycles) -> AnyArray:
     """Cycles of all tiles: `load` is asked for tiles as they follow others, `store` for tiles as others follow them."""
+    found = pipelined_steps(nest, load, store)
+    steps = np.maximum(compute(found.tile), found.transfers) * found.number
+    return found.first + steps.sum(axis=tuple(range(steps.ndim - 1))) + found.last
+
+
+def pipelined_steps(nest: LoopNest, load: TileCycles, store: TileCycles) -> Steps:
+    """The steps of all tiles, with what DRAM does meanwhile."""
     loops = range(len(nest.trips))
     turns = [_turns(trips, len(nest.trips) - 1 - loop) for loop, trips in enumerate(nest.trips)]
     first, last, next_last, number = ([turn[what] for turn in turns] for what in range(4))
@@ -85,11 +115,9 @@ def pipelined_cycles(nest: LoopNest, compute: TileCycles, load: TileCycles, stor
         [nest.size(loop, gone_last[loop]) for loop in loops], first, gone_last, [borrowed[at] & several[at] for at in loops]
     )
     transfers = np.where(_all(last), 0.0, load(coming)) + np.where(_all(first), 0.0, store(gone))
-    many = reduce(np.multiply, number)
-    steps = np.maximum(compute(here), transfers) * many
     start = Tile(list(nest.tile), [np.True_] * len(loops), single, [np.True_] * len(loops))
     end = Tile(list(nest.rest), single, [np.True_] * len(loops), [np.True_] * len(loops))
-    return load(start) + steps.sum(axis=tuple(range(steps.ndim - 1))) + store(end)
+    return Steps(load(start), store(end), here, transfers, reduce(np.multiply, number))
 
 
 def _turns(trips: AnyArray, inner: int) -> tuple[AnyArray, AnyArray, AnyArray, AnyArray]:

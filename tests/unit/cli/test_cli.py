@@ -23,6 +23,7 @@ VERBS = (
     "simulate",
     "count",
     "estimate",
+    "designs",
     "compare",
     "compare-rounding",
     "sweep",

@@ -4,7 +4,20 @@ import csv
 
 import pytest
 
-from addersim import Quantization, Study, load_images, load_multiplier, load_network, quantize, search_bits, simulate, sweep
+from addersim import (
+    Quantization,
+    Study,
+    count,
+    design_grid,
+    estimate,
+    load_images,
+    load_multiplier,
+    load_network,
+    quantize,
+    search_bits,
+    simulate,
+    sweep,
+)
 from addersim.errors import ConfigError
 from addersim.report.sweep.render import write_sweep_page
 from tests.unit.multipliers import multiplier
@@ -51,6 +64,20 @@ def test_the_tables_and_the_page_name_them(swept):
     with (swept.folder / "results.csv").open() as stream:
         assert [row["multiplier"] for row in csv.DictReader(stream)] == ["exact", "cut 8", "exact", "cut 8", "", ""]
     assert "multiplier cut 8" in write_sweep_page(swept.folder).read_text()
+
+
+def test_a_grid_of_designs_for_each_multiplier(table, tmp_path):
+    """All designs of one multiplier at once, each with the energy that it has alone."""
+    grid = {"array.rows+array.columns": [8, 16]}
+    study = Study(networks=("lenet5-conv",), bits=(8,), multiplier=("exact", table), images=8, grid=grid)
+    rows = sweep(study, tmp_path, jobs=1).rows
+    assert [row["multiplier"] for row in rows] == ["exact"] * 2 + ["cut 8"] * 2
+    train = load_images("fashion-mnist-2000", split="train", limit=256)
+    for products, points in ((None, rows[:2]), (load_multiplier(table), rows[2:])):
+        rules = Quantization(weight_bits=8, activation_bits=8)
+        program = quantize(load_network("lenet5-conv"), train, rules, multiplier=products)
+        for point, design in zip(points, design_grid("systolic-16x16", grid), strict=True):
+            assert point["energy_pj"] == pytest.approx(estimate(count(program), design).energy_pj, rel=1e-12)
 
 
 @pytest.mark.parametrize(

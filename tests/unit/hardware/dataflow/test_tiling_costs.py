@@ -84,7 +84,7 @@ def test_what_is_compared(leakage):
     index, found = np.array([0]), {}
     for objective in ("energy", "latency", "dram", "energy-delay"):
         costs = StageCosts([(layer, AWAY)], [Beside(leakage_pj=leakage)], on, 1, MovementEnergy(on, TABLE), objective)
-        load = costs.load(cost, index)
+        load = costs.load(cost.words, index)
         first, *others = costs.values(load, np.array([[20.0]] * 6), index)
         found[objective], (energy, cycles, bits) = first[0, 0], (np.broadcast_to(one, (6, 1))[0, 0] for one in others)
         assert costs.counts_cycles == (objective in ("latency", "energy-delay") or (objective == "energy" and leakage > 0))
@@ -104,7 +104,7 @@ def test_what_is_fused_to_a_layer_shares_its_memories_and_dram():
     loads = {}
     for name, one in (("alone", Beside()), ("beside", Beside(accesses, vector=40, energy_pj=9.0))):
         costs = StageCosts([(layer, Placement(False, True))], [one], on, 1, prices, "energy")
-        loads[name] = costs.load(cost, np.array([0]))
+        loads[name] = costs.load(cost.words, np.array([0]))
         (streams,) = costs.streams(cost.swept, np.array([0]))
     cycle = on.dram_bits_per_cycle
     assert (streams.start[0] * cycle, streams.finished[0] * cycle) == pytest.approx((12 * 16, 12 * 8))
@@ -115,3 +115,34 @@ def test_what_is_fused_to_a_layer_shares_its_memories_and_dram():
     assert bits[1] - bits[0] == 12 * 16 + 12 * 8
     assert energies[1] - energies[0] == pytest.approx(9 + sum(map(prices.energy_pj, accesses)))
     assert (units[0], units[1]) == (24, 100)  # 24 inputs and 24 reads of them, two a word; 100 words of the output memory
+
+
+@pytest.mark.parametrize("kept", [AWAY, Placement(True, False), Placement(False, True, True)])
+def test_lines_of_energy_are_below_it_by_no_more_than_rounding_up(kept):
+    """Tiles of any size: memory words of 16 bits hold two operands of 8 and two thirds of a sum of 24."""
+    layer, on = window("w", 29, 19, 13, inputs=551), machine("weight")
+    costs = StageCosts([(layer, kept)], [Beside(energy_pj=3.0)], on, 1, MovementEnergy(on, TABLE), "energy")
+    (on_array,) = layers_on_array([(layer, kept)], on, 1)
+    sizes = np.array([(m, n, k) for m in (1, 7, 29) for n in (1, 5, 13) for k in (1, 3, 19)]).T
+    words = tiling_costs(on_array, TileSizes(*sizes, np.zeros(sizes.shape[1], bool))).words
+    start, slopes, more = costs.lines()
+    promised = start[0] + sum(slope * count for slope, count in zip(slopes[0], words, strict=True))
+    energy = costs.load(words, np.zeros(sizes.shape[1], int)).energy_pj
+    assert (promised <= energy * (1 + 1e-12)).all()
+    assert (energy <= promised + more[0] + 1e-9).all()
+    assert (energy > promised + 1e-3 * more[0]).any()
+
+
+def test_costs_of_several_machines_joined_are_those_of_each():
+    layer = window("w", 30, 20, 14, inputs=600)
+    apart = [
+        StageCosts([(layer, kept)], [Beside(energy_pj=3.0)], on, 1, MovementEnergy(on, TABLE), "energy")
+        for on in (machine("weight"), machine("weight", banks=2))
+        for kept in (AWAY, Placement(True, False))
+    ]
+    joined, words = StageCosts.joined(apart), cost_of("weight", (3, 2, 4, False))[1].words
+    for number, one in enumerate(apart):
+        for own, of_all in zip(one.load(words, np.array([0])), joined.load(words, np.array([number])), strict=True):
+            assert np.array_equal(own, of_all)
+    assert np.unique(joined.transfer_kinds).tolist() == [0, 1]
+    assert joined.transfer_kinds[0] == joined.transfer_kinds[2] != joined.transfer_kinds[1]

@@ -1,0 +1,1 @@
+"""Many designs at once: which of them run in batch, their memories, and all arrays on these."""

@@ -1,0 +1,100 @@
+"""One array with many memory systems at many bandwidths: energy, bits of DRAM and cycles of a network on each, all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from addersim.hardware.accelerator import Accelerator
+from addersim.hardware.arrays import FloatArray, IntArray
+from addersim.hardware.dataflow.many_bandwidths import soonest
+from addersim.hardware.dataflow.many_memories import LeastEnergy, Tilings, least_energies
+from addersim.hardware.dataflow.objective import StageCosts
+from addersim.hardware.dataflow.tiling_costs import LayerOnArray
+from addersim.hardware.designs.memory_systems import MemoryWay, same_window_layers
+
+__all__ = ["FoundInBatch", "MemorySystems"]
+
+_CLOSE = 1e-12
+"""Ways of a memory system whose energies differ by no more than this share are as good as equal: rounding decides there."""
+
+
+class FoundInBatch(NamedTuple):
+    """What pairs of memory system and bandwidth cost on an array: arrays of one length; not a number where the batch cannot
+    tell, and the design is one for `estimate`."""
+
+    energy_pj: FloatArray
+    dram_pj: FloatArray
+    dram_bits: FloatArray
+    cycles: FloatArray
+
+
+class MemorySystems:
+    """Some memory systems, each with the ways in which weights may lie in it."""
+
+    def __init__(self, systems: Sequence[Sequence[MemoryWay]]) -> None:
+        self.ways = [way for ways in systems for way in ways]
+        self.numbers = np.repeat(np.arange(len(systems)), [len(ways) for ways in systems])
+        self.systems = len(systems)
+        self.layers = same_window_layers(self.ways)
+        together: dict[tuple[object, ...], list[int]] = {}
+        for place, layer in enumerate(self.layers):
+            together.setdefault((layer.double_buffered, *layer.costs.memories), []).append(place)
+        self.costs = [(same, StageCosts.joined([self.layers[at].costs for at in same])) for same in together.values()]
+
+    def on_array(self, machine: Accelerator, system: IntArray, bits_per_cycle: FloatArray) -> FoundInBatch:
+        """Costs on an array of pairs of memory system (rising) and bandwidth."""
+        layers = [layer.on_array(machine) for layer in self.layers]
+        least = [least_energies(one, layer.costs) for one, layer in zip(layers, self.layers, strict=True)]
+        energy = np.array([way.others.energy_pj for way in self.ways], np.float64)
+        for layer, found in zip(self.layers, least, strict=True):
+            np.add.at(energy, layer.places, found.energy_pj * layer.times)
+        chosen = self._chosen(energy)
+        way = chosen[system]
+        told = way >= 0
+        spent, dram_pj, bits, cycles = (np.full(len(system), np.nan) for _ in range(4))
+        spent[told] = energy[way[told]]
+        bits[told], cycles[told] = self._waited(layers, least, way[told], bits_per_cycle[told])
+        dram_pj[told] = bits[told] * np.array([one.dram_pj for one in self.ways])[way[told]]
+        return FoundInBatch(spent, dram_pj, bits, cycles)
+
+    def _chosen(self, energy: FloatArray) -> IntArray:
+        """The way of least energy of each memory system; -1 where none works, or two are as good as equal."""
+        chosen = np.full(self.systems, -1)
+        order = np.lexsort((np.arange(len(energy)), energy, self.numbers))
+        first = order[np.flatnonzero(np.diff(self.numbers[order], prepend=-1))]
+        close = np.isfinite(energy) & (energy <= energy[first][self.numbers] * (1 + _CLOSE))
+        alone = np.bincount(self.numbers[close], minlength=self.systems) == 1
+        chosen[alone] = first[alone]
+        return chosen
+
+    def _waited(
+        self, layers: Sequence[list[LayerOnArray]], least: Sequence[LeastEnergy], way: IntArray, bits_per_cycle: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Bits of DRAM and cycles of pairs of way (rising) and bandwidth."""
+        bits, cycles = np.zeros(len(way)), np.zeros(len(way))
+        numbers, starts, counts = np.unique(way, return_index=True, return_counts=True)
+        for number, start, count in zip(numbers.tolist(), starts.tolist(), counts.tolist(), strict=True):
+            pairs, others = slice(start, start + count), self.ways[number].others
+            bits[pairs] += others.dram_bits
+            cycles[pairs] += others.cycles(bits_per_cycle[pairs], self.ways[number].machine.buffers.double_buffered)
+        for same, costs in self.costs:
+            cases = [case for place in same for case in layers[place]]
+            places, times = (
+                np.concatenate([getattr(self.layers[place], name) for place in same]) for name in ("places", "times")
+            )
+            first = np.cumsum([0, *(len(layers[place]) for place in same[:-1])])
+            tilings = Tilings.joined(
+                [least[place].tilings.numbered_from(int(at)) for place, at in zip(same, first, strict=True)]
+            )
+            wanted = np.isin(places, numbers)
+            start = np.searchsorted(way, places)
+            count = np.where(wanted, np.searchsorted(way, places, side="right") - start, 0)
+            case = np.repeat(np.arange(len(places)), count)
+            pair = np.arange(len(case)) - np.repeat(np.cumsum(count) - count, count) + start[case]
+            found = soonest(cases, costs, tilings.at(wanted[tilings.memory]), case, bits_per_cycle[pair])
+            np.add.at(bits, pair, found.dram_bits * times[case])
+            np.add.at(cycles, pair, found.cycles * times[case])
+        return bits, cycles
