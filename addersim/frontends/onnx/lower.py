@@ -38,9 +38,9 @@ def lower_onnx(
 ) -> Network | Program:
     """Lower an ONNX file (needs the extra ``onnx``), and prove that the result gives what the file gives.
 
-    A file that was quantised elsewhere (QuantizeLinear and DequantizeLinear around operators, operators on codes, QONNX) becomes
-    a `Program` on its own codes; nothing is calibrated and nothing rounded again, and only `name`, `input_shape`, `classes` and
-    `metadata` are for it. Its images have channels first, also where the file brings them to the front at once.
+    A file that was quantised elsewhere (QuantizeLinear and DequantizeLinear around operators, operators on codes, QONNX)
+    becomes a `Program` on its own codes; nothing is calibrated and nothing rounded again, and only `name`, `input_shape`,
+    `classes` and `metadata` are for it. Its images have channels first, also where the file brings them to the front at once.
 
     Parameters
     ----------

@@ -72,7 +72,7 @@ class Building:
             self._layers = IntegerLayers(Value.of(self.shape, form))
         elif form != self.image or functions != self.functions:
             raise LoweringError(
-                f"makes codes in {form} of images which are codes in {self.image} elsewhere, or otherwise made"
+                f"makes codes in {form} of images, which become others, {self.image}, elsewhere"
             )
 
     def layer(self, kind: type[IntegerLayer], name: str, *flows: Flow, **fields: Any) -> Flow:
