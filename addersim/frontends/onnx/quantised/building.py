@@ -71,9 +71,7 @@ class Building:
             self.image, self.functions = form, functions
             self._layers = IntegerLayers(Value.of(self.shape, form))
         elif form != self.image or functions != self.functions:
-            raise LoweringError(
-                f"makes codes in {form} of images, which become others, {self.image}, elsewhere"
-            )
+            raise LoweringError(f"makes codes in {form} of images, which become others, {self.image}, elsewhere")
 
     def layer(self, kind: type[IntegerLayer], name: str, *flows: Flow, **fields: Any) -> Flow:
         """Append a layer that reads values, each rearranged by a layer of its own where that is due."""

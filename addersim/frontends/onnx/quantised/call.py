@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 import numpy as np
@@ -12,7 +14,7 @@ from addersim.frontends.flow import Flow
 from addersim.frontends.onnx.call import Call
 from addersim.frontends.onnx.file import Node
 from addersim.frontends.onnx.quantised.building import Building
-from addersim.frontends.onnx.quantised.values import Coded, Codes, Images, Lost, Reals, Sums, Tail
+from addersim.frontends.onnx.quantised.values import Coded, Codes, Images, Reals, Sums, Tail
 from addersim.frontends.onnx.tensors import Array
 
 __all__ = ["QuantisedCall", "flow_of"]
@@ -55,10 +57,7 @@ class QuantisedCall:
     @property
     def plain(self) -> Call:
         """The call as the tables for networks in float take it: flows and arrays. They read attributes and move values."""
-        inputs = tuple(
-            one.reals if isinstance(one, Coded) else one if isinstance(one, np.ndarray) else flow_of(one)
-            for one in self.inputs
-        )
+        inputs = tuple(map(_plainly, self.inputs))
         return Call(None, self.node, inputs, self.opset, self.batch)  # type: ignore[arg-type]  # no layer is built with it
 
     def fail(self, why: str) -> NoReturn:
@@ -92,7 +91,7 @@ class QuantisedCall:
         found = self.input(place)
         found = found.reals if isinstance(found, Coded) else found
         if not isinstance(found, np.ndarray):
-            self.fail(f"{self.name_of(place)!r} is {_in_words(found)}; only constants are supported there")
+            self.fail(f"{self.name_of(place)!r}, {_in_words(found)}; only constants are supported there")
         return found
 
     def optional(self, place: int) -> Array | None:
@@ -100,20 +99,27 @@ class QuantisedCall:
         return None if self.input(place) is None else self.constant(place)
 
 
+def _plainly(value: Any) -> Any:
+    """A constant as an array, anything else as its flow."""
+    if isinstance(value, Coded):
+        return value.reals
+    return value if isinstance(value, np.ndarray) else flow_of(value)
+
+
+_WORDS: Mapping[type, str] = MappingProxyType(
+    {
+        type(None): "missing",
+        Images: "images that are no codes yet",
+        Codes: "codes",
+        Reals: "what codes stand for",
+        Sums: "sums that were not made codes again",
+        Coded: "a constant",
+        np.ndarray: "a constant",
+        Tail: "scores that only their order is kept of",
+    }
+)
+
+
 def _in_words(value: Any) -> str:
-    match value:
-        case None:
-            return "which is missing"
-        case Images():
-            return "which is images that are no codes yet"
-        case Codes():
-            return "which is codes"
-        case Sums():
-            return "which is sums that were not made codes again"
-        case Coded() | np.ndarray():
-            return "which is a constant"
-        case Tail():
-            return "which is scores that only their order is kept of"
-        case Lost():
-            return "which cannot be read"
-    return f"which is a {type(value).__name__.lower()} that was not made codes again"
+    kind = type(value)
+    return f"which is {_WORDS.get(kind, f'a {kind.__name__.lower()} that was not made codes again')}"

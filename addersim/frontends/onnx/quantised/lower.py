@@ -26,7 +26,7 @@ def lower_quantised(
     classes: Sequence[str] = (),
     metadata: Mapping[str, str] | None = None,
 ) -> Program:
-    """The program that a file of codes is. Images have channels first, also where the file brings these to the front at once."""
+    """The program that a file of codes is. Images have channels first, also where the file itself brings them there."""
     last = channels_last(graph)
     shape = image_shape(graph, last, input_shape, where)
     walk = Walk(graph, shape, last)

@@ -1,8 +1,8 @@
 """QuantizeLinear and DequantizeLinear around operators on reals.
 
-What stands between them is read as ONNX Runtime's fused integer kernels have it (rule ``ort``: one float32 scale a channel, ties
-to even). Where ONNX Runtime would not fuse and run the operator in float instead, its sums depend on the order of additions in
-float32, and are not meant.
+What stands between them is read as ONNX Runtime's fused integer kernels have it (rule ``ort``: one float32 scale a channel,
+ties to even; of int8 activations on x86 it fuses convolutions with session.qdqisint8allowed alone). Where it does not fuse and
+runs the operator in float instead, sums depend on the order of additions in float32, and are not meant.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def _quantized(call: QuantisedCall) -> Any:
 
 
 def dequantised(call: QuantisedCall, place: int, scale: int) -> Any:
-    """What codes stand for, by a scale and a zero point after it; of constants `Coded`, or whole numbers of 32 bits as reals."""
+    """What codes stand for, by a scale and a zero point after it; of constants `Coded`, or reals of 32-bit numbers."""
     value = call.input(place)
     if isinstance(value, Tail):
         return Tail(value.value, (*value.left_out, call.node.operator))

@@ -1,4 +1,4 @@
-"""Operators whose inputs and outputs are codes: each is one on reals between what reads codes and what makes them (rule ``ort``)."""
+"""Operators on codes: each is one on reals between what reads codes and what makes them (rule ``ort``)."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def _each(call: QuantisedCall, value: Any, constant: Array) -> Array:
     if len(places) == 1 and places[0] and wide.size == channels and flow.front(places[0] - 1).keeps_channels():
         return wide.reshape(-1).astype(np.float32)
     return call.fail(
-        f"a constant of shape {constant.shape} beside images x {flow.shape}; expected one number, or one a channel"
+        f"a constant of shape {constant.shape} beside images x {flow.shape}; expected one number or one a channel"
     )
 
 

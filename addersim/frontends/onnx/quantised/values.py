@@ -16,7 +16,7 @@ from addersim.frontends.onnx.tensors import Array
 __all__ = ["Coded", "Codes", "Function", "Images", "Lost", "Mean", "Product", "Reals", "Sum", "Sums", "Tail", "Waiting"]
 
 Function = Callable[[Array], Array]
-"""Of real values in float32 whose last axis is the channels' (or has size 1), point by point; it never falls, or never rises."""
+"""Of reals in float32 whose last axis is the channels' (or has size 1), point by point; it never falls or never rises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class Reals:
     flow, form
         Codes.
     table
-        Real value of every code in float32, ``(codes, 1)`` or ``(codes, channels)`` of the layer; None where it is the format's.
+        Real value of every code in float32, ``(codes, 1)`` or ``(codes, channels)``; None where it is the format's.
     signs
         Whether the codes are signs, -1 and +1.
     """

@@ -31,6 +31,7 @@ OPERATORS: Mapping[str, Callable[[QuantisedCall], Any]] = MappingProxyType(
 )
 """How an operator becomes codes, or reals that wait for them."""
 CONTROL = frozenset({"If", "Loop", "Scan", "SequenceMap"})
+_UNKNOWN = ("has no layer", "is a custom operator, which only its author's code knows")
 _SIZES = frozenset({"Shape", "Size"})
 _RENAMES = frozenset({"Transpose", "Reshape", "Flatten", "Identity"})
 
@@ -111,9 +112,7 @@ class Walk:
         if node.operator in CONTROL:
             raise LoweringError("is control flow, which is not read")
         if node.operator not in OPERATORS and node.operator not in FOLDED and node.operator not in _SIZES:
-            raise LoweringError(
-                "is a custom operator, which only its author's code knows" if "." in node.operator else "has no layer"
-            )
+            raise LoweringError(_UNKNOWN["." in node.operator])
         if any(isinstance(one, Lost) for one in inputs):
             return (Lost(),) * len(node.outputs)
         signs_only = all(self._meets_signs(name) for name in node.outputs[:1])
