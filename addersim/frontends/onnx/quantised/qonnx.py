@@ -121,7 +121,7 @@ def _last(operator: str) -> Callable[[QuantisedCall], Any]:
         first = replace(value, flow=flow.front(flow.rank - 1))
         if operator == "Conv" and isinstance(others[0], Coded):
             held, order = others[0], (0, others[0].codes.ndim - 1, *range(1, others[0].codes.ndim - 1))
-            turned = {"codes": held.codes.transpose(order)} | {
+            turned: dict[str, Any] = {"codes": held.codes.transpose(order)} | {
                 name: one.transpose(order) if one.ndim == len(order) else one
                 for name, one in (("scale", held.scale), ("zero_point", held.zero_point))
             }

@@ -156,7 +156,7 @@ def _moved(row: Callable[[Any], Any]) -> Row:
         value = call.input(0)
         if flow_of(value) is None or isinstance(value, Tail):
             call.fail(f"moves {call.name_of(0)!r}, which is not read there")
-        if isinstance(value, Waiting) and not isinstance(value, Sums) and value.flow.layer:
+        if isinstance(value, (Sum, Product, Mean)) and value.flow.layer:
             call.fail("moves what was not made codes yet")
         found = row(call.plain)
         if isinstance(found, tuple):
@@ -305,7 +305,7 @@ class Joined:
 
 
 _MOVES = ("DepthToSpace", "Expand", "Flatten", "Gather", "Pad", "Reshape", "Slice", "SpaceToDepth", "Split", "Squeeze")
-_MOVES = (*_MOVES, "Tile", "Transpose", "Unsqueeze")
+_MORE_MOVES = ("Tile", "Transpose", "Unsqueeze")
 
 OPERATORS: Mapping[str, Row] = MappingProxyType(
     {
@@ -333,6 +333,6 @@ OPERATORS: Mapping[str, Row] = MappingProxyType(
         "Sub": _arithmetic(np.subtract, None),
         "Tanh": _function(np.tanh),
     }
-    | {name: _moved(moves.OPERATORS[name]) for name in _MOVES}
-    | windows.OPERATORS
+    | {name: _moved(moves.OPERATORS[name]) for name in (*_MOVES, *_MORE_MOVES)}
+    | dict(windows.OPERATORS)
 )

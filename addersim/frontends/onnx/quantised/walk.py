@@ -140,10 +140,12 @@ class Walk:
         first = inputs[0] if inputs else None
         if isinstance(first, Coded) and node.operator in ("Transpose", "Identity"):
             moved = {name: getattr(first, name) for name in ("codes", "scale", "zero_point")}
-            turned = {name: fold(node, [one]) if one.ndim == first.codes.ndim else one for name, one in moved.items()}
+            turned: dict[str, Any] = {
+                name: fold(node, [one]) if one.ndim == first.codes.ndim else one for name, one in moved.items()
+            }
             return replace(first, **turned)
         if isinstance(first, Coded) and node.operator in ("Reshape", "Flatten") and first.scale.size == 1:
-            return replace(first, codes=fold(node, [first.codes, *inputs[1:]]))
+            return replace(first, codes=np.asarray(fold(node, [first.codes, *inputs[1:]])))
         found = fold(node, [one.reals if isinstance(one, Coded) else one for one in inputs])
         if any(isinstance(one, Number) for one in inputs):
             raise LoweringError("computes with one number an image")
