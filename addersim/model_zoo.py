@@ -130,7 +130,7 @@ def file_kind(path: Path) -> str:
     return ".csv" if head[:4].decode("latin-1").strip("\n\r\t\xef\xbb\xbf").isprintable() else ".onnx"
 
 
-def _lowered(path: Path, countable: bool = False) -> Network:
+def _lowered(path: Path, countable: bool = False) -> Network | Program:
     from addersim.frontends.onnx import lower_onnx
 
     return lower_onnx(path, countable=countable, check=not countable)

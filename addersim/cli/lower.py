@@ -19,6 +19,7 @@ from addersim.inputs.text import printable
 
 if TYPE_CHECKING:
     from addersim.network import Network
+    from addersim.program import Program
 
 
 def run(
@@ -71,6 +72,7 @@ def run(
     network. ONNX and TFLite files are only read; the latter become programs, quantised as they are.
     """
     from addersim.frontends.proof import PROOF
+    from addersim.network import Network
 
     how = {"mean": _numbers("--mean", mean), "std": _numbers("--std", std), "check": check, "countable": countable}
     if source.lower().endswith(".tflite"):
@@ -79,7 +81,11 @@ def run(
     if source == STANDARD or source.lower().endswith(".onnx"):
         if weights or adder:
             raise LoweringError(f"{source}: --weights and --adder are for torch networks; an ONNX file holds its own")
-        network = _from_onnx(source, input_shape, name, how | {"channels_first": channels_first})
+        found = _from_onnx(source, input_shape, name, how | {"channels_first": channels_first})
+        if not isinstance(found, Network):
+            _saved(found, output, json=json)
+            return
+        network = found
     else:
         if channels_first:
             raise LoweringError(f"{source}: --channels-first is for ONNX files; torch networks take channels first")
@@ -108,6 +114,11 @@ def _read_codes(source: str, output: Path, name: str | None, *, countable: bool,
     if any(others):
         raise LoweringError(f"{source}: a TFLite file holds its weights and formats; only --name and --countable are for it")
     program = lower_tflite(source, name=name, countable=countable)
+    _saved(program, output, json=json)
+
+
+def _saved(program: Program, output: Path, *, json: bool) -> None:
+    """Write a program that a file of codes is, and show it."""
     alone = alone_on_output(output, json=json)
     program.save(output)
     if json and not alone:
@@ -117,7 +128,7 @@ def _read_codes(source: str, output: Path, name: str | None, *, countable: bool,
         print_table(f"{program.name} -> {output}", program.table())
 
 
-def _from_onnx(source: str, input_shape: str | None, name: str | None, how: Mapping[str, Any]) -> Network:
+def _from_onnx(source: str, input_shape: str | None, name: str | None, how: Mapping[str, Any]) -> Network | Program:
     from addersim.frontends.onnx import lower_onnx
 
     return lower_onnx(source, _shape(input_shape) if input_shape else None, name=name, **how)

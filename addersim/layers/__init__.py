@@ -20,6 +20,7 @@ from addersim.layers.rescaled_product import IntegerRescaledProduct
 from addersim.layers.rule_softmax import IntegerRuleSoftmax
 from addersim.layers.softmax import IntegerSoftmax, Softmax
 from addersim.layers.table import IntegerTable, Table
+from addersim.layers.thresholds import IntegerThresholds
 from addersim.layers.unknown import IntegerUnknown, Unknown
 from addersim.layers.window import IntegerWindow, Window
 
@@ -50,6 +51,7 @@ __all__ = [
     "IntegerRuleSoftmax",
     "IntegerSoftmax",
     "IntegerTable",
+    "IntegerThresholds",
     "IntegerWindow",
     "Interpolate",
     "Layer",
@@ -105,5 +107,6 @@ AnyIntegerLayer = (
     | IntegerRescaledAdd
     | IntegerRescaledProduct
     | IntegerRuleSoftmax
+    | IntegerThresholds
     | IntegerUnknown
 )

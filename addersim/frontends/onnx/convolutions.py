@@ -15,7 +15,7 @@ from addersim.frontends.onnx.call import Call, Number, Sizes
 from addersim.frontends.onnx.file import OWN_DOMAIN, Array
 from addersim.layers import AveragePool, Layer, MaxPool
 
-__all__ = ["OPERATORS"]
+__all__ = ["OPERATORS", "SETTINGS", "pads"]
 
 Row = Callable[[Call], Any]
 
@@ -35,7 +35,7 @@ def _window(call: Call, **own: Any) -> Flow:
     flow, weights = call.flow(), _kernels(call)
     axes = weights.ndim - 2
     stride, dilation = call.sizes("strides", axes), call.sizes("dilations", axes)
-    near, far = _pads(call, flow, weights.shape[2:], stride, dilation)
+    near, far = pads(call, flow, weights.shape[2:], stride, dilation)
     return windows.convolution(
         call.graph,
         call.name,
@@ -97,7 +97,7 @@ def _activated(call: Call, found: Flow) -> Flow:
     return call.fail(f"activation {kind!r} with {len(numbers)} numbers is not supported")
 
 
-def _pads(call: Call, flow: Flow, kernel: Sizes, stride: Sizes, dilation: Sizes) -> tuple[Sizes, Sizes]:
+def pads(call: Call, flow: Flow, kernel: Sizes, stride: Sizes, dilation: Sizes) -> tuple[Sizes, Sizes]:
     """Zeros before and after each axis, from ``pads`` or ``auto_pad``."""
     axes = len(kernel)
     mode, given = call.attribute("auto_pad", "NOTSET"), call.attribute("pads", (0,) * (2 * axes))
@@ -153,7 +153,7 @@ def _transposed_pads(
         call.fail(f"attribute output_padding: {added}; expected {axes} whole numbers")
     wanted = call.attribute("output_shape", ())[-axes:]
     if not wanted and mode in ("NOTSET", "VALID", ""):
-        return _pads(call, flow, kernel, stride, dilation)
+        return pads(call, flow, kernel, stride, dilation)
     wanted = wanted or tuple(size * step for size, step in zip(flow.shape[1:], stride, strict=True))
     settings = zip(flow.shape[1:], kernel, stride, dilation, added, wanted, strict=True)
     total = [step * (size - 1) + more + spread * (taps - 1) + 1 - out for size, taps, step, spread, more, out in settings]
@@ -216,7 +216,7 @@ def _pool(kind: type[Layer], *known: str) -> Row:
         axes = flow.rank - 1
         kernel = call.sizes("kernel_shape", axes)
         stride, dilation = call.sizes("strides", axes), call.sizes("dilations", axes)
-        near, far = _pads(call, flow, kernel, stride, dilation)
+        near, far = pads(call, flow, kernel, stride, dilation)
         fields: dict[str, Any] = {"padding": near, "far_padding": far, "dilation": dilation}
         fields |= {"ceil_mode": True} if call.attribute("ceil_mode", 0) else {}
         if kind is AveragePool and not call.attribute("count_include_pad", 0) and any((*near, *far)):

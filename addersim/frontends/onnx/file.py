@@ -64,6 +64,10 @@ class Graph:
         Constants whose values lie in a file that is not there: zeros of their sizes that take no memory stand for them.
     model
         What was read, for onnx's own tools.
+    quantised
+        Whether it is a network of codes.
+    signed_image
+        Whether images are whole numbers with a sign.
     """
 
     name: str
@@ -75,6 +79,8 @@ class Graph:
     opset: int
     absent: tuple[str, ...]
     model: Any
+    quantised: bool = False
+    signed_image: bool = False
 
 
 def read_graph(path: str | os.PathLike[str]) -> Graph:
@@ -98,7 +104,7 @@ def read_graph(path: str | os.PathLike[str]) -> Graph:
         raise LoweringError(f"{where}: sparse initialisers are not supported")
     if not graph.output:
         raise LoweringError(f"{where}: the graph has no output")
-    _refuse_quantised(graph, where)
+    quantised = _is_quantised(graph, where)
     stored = {tensor.name: tensor for tensor in graph.initializer}
     inputs = [one for one in graph.input if one.name not in stored]
     if len(inputs) != 1:
@@ -112,36 +118,35 @@ def read_graph(path: str | os.PathLike[str]) -> Graph:
     return Graph(
         name=as_text(graph.name) or Path(where).stem,
         image=inputs[0].name,
-        sizes=_image_sizes(inputs[0], where),
+        sizes=_image_sizes(inputs[0], where, quantised),
         outputs=outputs,
         constants={name: read_array(tensor, folder, f"initialiser {name!r}") for name, tensor in read.items()},
         nodes=tuple(_plain(node, folder) for node in order),
         opset=opset,
         absent=tuple(name for name, tensor in read.items() if is_absent(tensor, folder)),
         model=model,
+        quantised=quantised,
+        signed_image=inputs[0].type.tensor_type.elem_type == 3,
     )
 
 
-def _refuse_quantised(graph: Any, where: str) -> None:
-    """Refuse a network of codes, naming what says so."""
+def _is_quantised(graph: Any, where: str) -> bool:
+    """Whether a network is one of codes; codes without an operator that says what they stand for are refused."""
     import onnx
 
-    found: dict[str, list[str]] = {}
+    words = ("quantize", "qlinear", "integer", "bipolarquant", "multithreshold", "qgemm")
     for node in graph.node:
-        operator = as_text(node.op_type)
-        words = ("quantize", "qlinear", "integer", "bipolarquant", "multithreshold")
-        if any(word in operator.lower() for word in words) or node.domain.startswith(QUANTISED_DOMAINS):
-            found.setdefault(operator, []).append(f"node {_name(node)!r} ({operator})")
-    shown = [f"{one[0]}{f' and {len(one) - 1} more' if len(one) > 1 else ''}" for one in found.values()]
+        operator = as_text(node.op_type).lower()
+        if any(word in operator for word in words) or node.domain.startswith(QUANTISED_DOMAINS):
+            return True
     types = onnx.TensorProto.DataType
     for tensor in graph.initializer:
-        if not shown and tensor.data_type in types.values() and types.Name(tensor.data_type) in CODE_TYPES:
-            shown.append(f"initialiser {as_text(tensor.name)!r} of type {types.Name(tensor.data_type)}")
-    if shown:
-        raise LoweringError(
-            f"{where}: a quantised network: {', '.join(shown)}; give the float model that it was made from, which addersim "
-            "quantises itself: networks that are quantised already are not read yet"
-        )
+        if tensor.data_type in types.values() and types.Name(tensor.data_type) in CODE_TYPES:
+            raise LoweringError(
+                f"{where}: initialiser {as_text(tensor.name)!r} of type {types.Name(tensor.data_type)}, and no operator that "
+                "says what its codes stand for; give the float model that it was made from"
+            )
+    return False
 
 
 def _parse(path: Path, where: str) -> Any:
@@ -157,13 +162,14 @@ def _parse(path: Path, where: str) -> Any:
     return model
 
 
-def _image_sizes(given: Any, where: str) -> tuple[int | None, ...]:
+def _image_sizes(given: Any, where: str, quantised: bool) -> tuple[int | None, ...]:
     import onnx
 
     tensor = given.type.tensor_type
     kind = onnx.TensorProto.DataType.Name(tensor.elem_type) if tensor.elem_type in onnx.TensorProto.DataType.values() else "?"
-    if kind not in IMAGE_TYPES:
-        raise LoweringError(f"{where}: input {given.name!r} is of type {kind}; expected {', '.join(sorted(IMAGE_TYPES))}")
+    allowed = IMAGE_TYPES | ({"INT8", "UINT8"} if quantised else set())
+    if kind not in allowed:
+        raise LoweringError(f"{where}: input {given.name!r} is of type {kind}; expected {', '.join(sorted(allowed))}")
     sizes = tuple(one.dim_value if one.HasField("dim_value") and one.dim_value > 0 else None for one in tensor.shape.dim)
     if not 2 <= len(sizes) <= 4:
         shown = " x ".join("?" if one is None else str(one) for one in sizes) or "unknown"

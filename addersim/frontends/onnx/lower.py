@@ -1,4 +1,4 @@
-"""lower_onnx: an ONNX file becomes a `Network` of plain arrays."""
+"""lower_onnx: an ONNX file becomes a `Network` of plain arrays, or the `Program` that it is already."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from addersim.frontends.graph import refuse_missing
 from addersim.frontends.onnx.file import read_graph
 from addersim.frontends.onnx.image import channels_last, image_shape
 from addersim.frontends.onnx.proof import proved
+from addersim.frontends.onnx.quantised.lower import lower_quantised
 from addersim.frontends.onnx.walk import Walk
 from addersim.frontends.proof import NOT_CHECKED, PROOF
 from addersim.images import Images, Preprocessing
 from addersim.inputs.opening import source
 from addersim.network import MISSING, WEIGHTS, Network
+from addersim.program import Program
 
 __all__ = ["lower_onnx"]
 
@@ -33,8 +35,12 @@ def lower_onnx(
     check: bool = True,
     countable: bool = False,
     channels_first: bool = False,
-) -> Network:
+) -> Network | Program:
     """Lower an ONNX file (needs the extra ``onnx``), and prove that the result gives what the file gives.
+
+    A file that was quantised elsewhere (QuantizeLinear and DequantizeLinear around operators, operators on codes, QONNX)
+    becomes a `Program` on its own codes; nothing is calibrated and nothing rounded again, and only `name`, `input_shape`,
+    `classes` and `metadata` are for it. Its images have channels first, also where the file brings them to the front at once.
 
     Parameters
     ----------
@@ -72,6 +78,8 @@ def lower_onnx(
     """
     where = source(path)
     graph = read_graph(path)
+    if graph.quantised:
+        return lower_quantised(graph, where, name or Path(where).stem, input_shape, classes, metadata)
     last = channels_first and channels_last(graph)
     shape = image_shape(graph, last, input_shape, where)
     walk = Walk(graph, shape, last, where)

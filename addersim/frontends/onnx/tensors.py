@@ -19,7 +19,7 @@ Array = npt.NDArray[Any]
 
 IMAGE_TYPES = frozenset({"FLOAT", "FLOAT16", "DOUBLE"})
 FLOAT_TYPES = frozenset({*IMAGE_TYPES, "BFLOAT16"})
-TENSOR_TYPES = frozenset({*FLOAT_TYPES, "INT64", "INT32", "BOOL"})
+TENSOR_TYPES = frozenset({*FLOAT_TYPES, "INT64", "INT32", "BOOL", "INT8", "UINT8"})
 
 
 def as_text(text: str | bytes) -> str:
@@ -30,7 +30,7 @@ def as_text(text: str | bytes) -> str:
 
 
 def read_array(tensor: Any, folder: Path, where: str) -> Array:
-    """A tensor as float32 or float64, int64 or bool; its bytes must be as many as its sizes say."""
+    """A tensor as float32 or float64, int64, bool, or codes as they are; its bytes must be as many as its sizes say."""
     import onnx
 
     types = onnx.TensorProto.DataType
@@ -50,6 +50,8 @@ def read_array(tensor: Any, folder: Path, where: str) -> Array:
         found = found.reshape(sizes)
     except (ValueError, TypeError):
         raise LoweringError(f"{where}: holds another number of values than its sizes {sizes} say") from None
+    if kind in ("INT8", "UINT8"):
+        return found
     if kind in ("FLOAT16", "BFLOAT16"):
         return found.astype(np.float32)
     return found.astype({"i": np.int64, "b": np.bool_}.get(found.dtype.kind, found.dtype.newbyteorder("=")), copy=False)

@@ -6,65 +6,18 @@ import math
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-import numpy as np
-
 from addersim.arithmetic.fixed import FixedFormat
-from addersim.errors import AddersimError, LoweringError
+from addersim.errors import LoweringError
+from addersim.frontends.integer_layers import IntegerLayers
 from addersim.frontends.tflite.formats import activation_ends, code_format, value_shape
 from addersim.frontends.tflite.records import Array, Operator, Shape, Tensor
-from addersim.inputs.opening import MAX_FILE_BYTES
-from addersim.layers import IntegerLayer, IntegerMove, Value
+from addersim.layers import IntegerLayer, IntegerMove
 from addersim.layers.move import Permute, Reshape, Step, moved_shape, simplified
-from addersim.network import INPUT
 
-__all__ = ["RULE", "Call", "Layers"]
+__all__ = ["RULE", "Call"]
 
 RULE = "tflite"
 """Rounding rule of what is read here."""
-
-
-class Layers:
-    """Integer layers in the making, and the value that each gives, ``input`` included."""
-
-    def __init__(self, image: Value) -> None:
-        self.values = {INPUT: image}
-        self.built: dict[str, IntegerLayer] = {}
-        self._arrays: dict[tuple[Any, ...], tuple[Array, Array]] = {}  # the given one is kept, so that its place stays its own
-        self._taken_bytes = 0
-
-    def kept(self, given: Array) -> Array:
-        """Weights as an array of the program's own; one for all layers that read the same ones of the file."""
-        place = (given.__array_interface__["data"][0], given.dtype.str, given.shape, given.strides)
-        if place not in self._arrays:
-            self._arrays[place] = given, np.array(given, order="C")
-        return self._arrays[place][1]
-
-    def take(self, size_bytes: int) -> None:
-        """Note what an operator's constants take; a file may give one constant to many operators, but not without end."""
-        self._taken_bytes += size_bytes
-        if self._taken_bytes > MAX_FILE_BYTES:
-            raise LoweringError(f"constants of all operators take more than {MAX_FILE_BYTES:,} bytes")
-
-    def append(self, kind: type[IntegerLayer], name: str, *inputs: str, **fields: Any) -> str:
-        """Append a layer; the name that it got."""
-        unique = self._unique(name)
-        self.take(sum(one.nbytes for one in fields.values() if isinstance(one, np.ndarray)))
-        try:
-            layer = kind(name=unique, inputs=inputs, twin=None, **fields)
-            value = layer.checked_value(*(self.values[one] for one in inputs))
-        except AddersimError as error:
-            raise LoweringError(str(error).removeprefix(f"layer {unique}: ")) from None
-        if value.words > MAX_FILE_BYTES:
-            raise LoweringError(f"gives {value.words:,} codes an image; at most {MAX_FILE_BYTES:,} are allowed")
-        self.built[unique], self.values[unique] = layer, value
-        return unique
-
-    def _unique(self, name: str) -> str:
-        found, number = name, 1
-        while found in self.values:
-            number += 1
-            found = f"{name}.{number}"
-        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +38,7 @@ class Call:
         Number of images that the file was written for.
     """
 
-    layers: Layers
+    layers: IntegerLayers
     operator: Operator
     inputs: tuple[Tensor | None, ...]
     sources: tuple[str | None, ...]

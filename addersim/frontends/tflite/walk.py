@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 import numpy as np
-from msgspec.structs import replace
 
 from addersim.arithmetic.fixed import FixedFormat
 from addersim.errors import AddersimError, LoweringError
 from addersim.frontends.graph import Missing
-from addersim.frontends.tflite.call import Call, Layers
+from addersim.frontends.integer_layers import IntegerLayers
+from addersim.frontends.tflite.call import Call
 from addersim.frontends.tflite.formats import CODES, code_format, value_shape
 from addersim.frontends.tflite.operators import OPERATORS
 from addersim.frontends.tflite.records import Graph, Operator, Tensor
-from addersim.layers import AnyIntegerLayer, IntegerLayer, IntegerWindow, Value
+from addersim.layers import AnyIntegerLayer, Value
 from addersim.layers.unknown import IntegerUnknown
 from addersim.network import INPUT
 
@@ -45,7 +44,7 @@ class Walk:
         self.graph = graph
         self.batch = _images(graph.tensors[graph.image])
         self.image, self._reals = _image_format(graph), graph.tensors[graph.image].type == "FLOAT32"
-        self.layers = Layers(Value.of(value_shape(graph.tensors[graph.image], self.batch), self.image))
+        self.layers = IntegerLayers(Value.of(value_shape(graph.tensors[graph.image], self.batch), self.image))
         self.sources = {graph.image: INPUT}
         self.missing: list[Missing] = []
         self._sizes: set[int] = set()
@@ -59,18 +58,8 @@ class Walk:
             if place not in self.sources:
                 raise LoweringError(f"output {self.graph.tensors[place].name!r} does not depend on the images")
             ends.append(self.sources[place])
-        built, needed = self.layers.built, set(ends)
-        for layer in reversed(built.values()):
-            needed.update(layer.inputs if layer.name in needed else ())
-        found = _with_owners([layer for layer in built.values() if layer.name in needed])
-        read = {name for layer in found for name in layer.inputs}
-        for place, end in zip(self.graph.outputs, ends, strict=True):
-            if end in read or end == INPUT:
-                raise LoweringError(
-                    f"the output {self.graph.tensors[place].name!r} is read by other layers too, or given by none; an output "
-                    "is what nothing else reads, such as the scores alone"
-                )
-        return cast("tuple[AnyIntegerLayer, ...]", tuple(found))
+        titles = [self.graph.tensors[place].name for place in self.graph.outputs]
+        return self.layers.finished(ends, titles)
 
     def _visit(self, operator: Operator) -> None:
         if self._computes_sizes(operator):
@@ -135,16 +124,6 @@ class Walk:
                 shape, form = (1,), FixedFormat(8)
             fields = {"operation": operator.name, "shape": shape, "output": form}
             self.sources[place] = self.layers.append(IntegerUnknown, tensor.name, *dict.fromkeys(read), **fields)
-
-
-def _with_owners(layers: Sequence[IntegerLayer]) -> list[IntegerLayer]:
-    """Layers whose weights another one holds, pointed to the first of those."""
-    owners: dict[int, str] = {}
-    found: list[IntegerLayer] = []
-    for layer in layers:
-        owner = owners.setdefault(id(layer.weights), layer.name) if isinstance(layer, IntegerWindow) else layer.name
-        found.append(layer if owner == layer.name else replace(layer, shared=owner))
-    return found
 
 
 def _images(image: Tensor) -> int:

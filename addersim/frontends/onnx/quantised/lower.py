@@ -1,0 +1,81 @@
+"""A quantised graph becomes a `Program` on the very codes that the file holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from addersim.errors import AddersimError, LoweringError
+from addersim.frontends.graph import refuse_missing
+from addersim.frontends.onnx.file import Graph
+from addersim.frontends.onnx.image import channels_last, image_shape
+from addersim.frontends.onnx.quantised.building import Building
+from addersim.frontends.onnx.quantised.walk import Walk
+from addersim.program import Program
+
+__all__ = ["lower_quantised"]
+
+
+def lower_quantised(
+    graph: Graph,
+    where: str,
+    name: str,
+    input_shape: Sequence[int] | None = None,
+    classes: Sequence[str] = (),
+    metadata: Mapping[str, str] | None = None,
+) -> Program:
+    """The program that a file of codes is. Images have channels first, also where the file itself brings them there."""
+    last = channels_last(graph)
+    shape = image_shape(graph, last, input_shape, where)
+    walk = Walk(graph, shape, last)
+    refuse_missing(where, walk.missing)
+    try:
+        ends = walk.ends()
+        building = walk.building
+        layers = building.finished(ends, graph.outputs)
+        assert building.image is not None
+        notes = {"origin": f"ONNX graph {graph.name}"} | dict(metadata or {})
+        if walk.left_out:
+            notes["left out"] = f"behind the scores, whose order it keeps: {', '.join(dict.fromkeys(walk.left_out))}"
+        return Program(
+            name=name,
+            input_shape=shape,
+            input=building.image,
+            rounding="half-even",
+            layers=layers,
+            classes=tuple(classes),
+            metadata=notes,
+            **_preparation(building),
+        )
+    except AddersimError as error:
+        raise LoweringError(f"{where}: {error}") from None
+
+
+def _preparation(building: Building) -> dict[str, Any]:
+    """What the file does to its images before they become codes: nothing, or one factor and one addend a channel.
+
+    Pixels of 0..255 are then given to it as ``pixel / 255``; each of the 256 must get the file's own code.
+    """
+    if not building.functions:
+        return {"mean": (0.0,), "std": (1.0,), "preprocessing_known": False, "takes_codes": True}
+    channels = building.shape[0] if len(building.shape) > 1 else 1
+    pixels = np.repeat((np.arange(256) / 255).astype(np.float32)[:, None], channels, axis=1)
+    found = pixels
+    for function in building.functions:
+        found = function(found).astype(np.float32)
+    found = np.broadcast_to(found, pixels.shape).astype(np.float64)
+    span = found[255] - found[0]
+    if not (span > 0).all():
+        raise LoweringError("what the file does to its images is no positive factor and an addend")
+    mean, std = -found[0] / span, 1 / span
+    form, image = building.image, (np.arange(256)[:, None] / 255 - mean) / std
+    assert form is not None
+    rounding = form.rounding_for("half-even")
+    ours = form.encode(image.astype(np.float32), rounding)
+    if not np.array_equal(ours, form.encode(found.astype(np.float32), rounding)):
+        raise LoweringError("what the file does to its images is no factor and addend a channel")
+    same = len({*mean.tolist(), *std.tolist()}) <= 2 and channels > 1
+    means, stds = (tuple(one[:1].tolist() if same else one.tolist()) for one in (mean, std))
+    return {"mean": means, "std": stds, "preprocessing_known": True, "takes_codes": False}

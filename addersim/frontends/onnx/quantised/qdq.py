@@ -1,0 +1,127 @@
+"""QuantizeLinear and DequantizeLinear around operators on reals.
+
+What stands between them is read as ONNX Runtime's fused integer kernels have it (rule ``ort``: one float32 scale a channel,
+ties to even; of int8 activations on x86 it fuses convolutions with session.qdqisint8allowed alone). Where it does not fuse and
+runs the operator in float instead, sums depend on the order of additions in float32, and are not meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from addersim.arithmetic.fixed import FixedFormat
+from addersim.errors import FormatError
+from addersim.frontends.onnx.quantised.call import QuantisedCall, flow_of
+from addersim.frontends.onnx.quantised.reals import Joined, joined
+from addersim.frontends.onnx.quantised.rounding import Quantiser, check_scale
+from addersim.frontends.onnx.quantised.values import Coded, Images, Reals, Tail
+from addersim.frontends.onnx.tensors import Array
+
+__all__ = ["OPERATORS", "dequantised", "quantised", "quantiser"]
+
+TYPES: Mapping[int, bool] = MappingProxyType({2: False, 3: True})
+"""Whether a type of codes that ONNX numbers, UINT8 or INT8, has a sign."""
+
+
+def _form(call: QuantisedCall, place: int, signed: bool | None = None) -> FixedFormat:
+    """The format of activations, whose scale is an input and whose zero point the next one."""
+    scale = call.constant(place)
+    check_scale(scale, call.name_of(place))
+    zero = call.optional(place + 1)
+    if scale.size != 1 or (zero is not None and zero.size != 1):
+        call.fail(f"scale {call.name_of(place)!r} of shape {scale.shape}; activations have one scale and one zero point")
+    if zero is not None and zero.dtype not in (np.int8, np.uint8):
+        call.fail(f"zero point {call.name_of(place + 1)!r} is {zero.dtype}; read are codes of int8 and uint8")
+    signed = zero.dtype == np.int8 if zero is not None else bool(signed)
+    try:
+        return FixedFormat(8, signed, float(scale.reshape(())), 0 if zero is None else int(zero.reshape(())))
+    except FormatError as error:
+        return call.fail(f"scale {call.name_of(place)!r}: {error}")
+
+
+def quantiser(call: QuantisedCall, place: int, signed: bool | None = None) -> Quantiser:
+    """What makes codes by a scale and a zero point."""
+    form = _form(call, place, signed)
+    return Quantiser(form, form.minimum, form.maximum)
+
+
+def quantised(call: QuantisedCall, value: Any, how: Quantiser) -> Any:
+    """Codes of a value; of joined ones each by itself."""
+    if isinstance(value, Tail):
+        return Tail(value.value, (*value.left_out, call.node.operator))
+    if isinstance(value, Joined):
+        parts = [call.building.quantised(one, how, f"{call.title}.part") for one in value.parts]
+        return joined(call, parts, value.axis)
+    return call.building.quantised(value, how, call.title)
+
+
+def _quantized(call: QuantisedCall) -> Any:
+    call.plain.only("axis", "saturate", "output_dtype", "precision", block_size=0)
+    kind = call.plain.attribute("output_dtype", 0)
+    if kind not in (0, *TYPES):
+        call.fail(f"attribute output_dtype: {kind}; read are codes of INT8 and UINT8")
+    how = quantiser(call, 1, TYPES.get(kind, False))
+    value = call.input(0)
+    if flow_of(value) is None and not isinstance(value, Joined):
+        found = how.codes(call.constant(0).astype(np.float32)).astype(how.form.dtype)
+        return Coded(found, np.float32(how.form.scale).reshape(1), np.int32(how.form.zero_point).reshape(1), how.form)
+    return quantised(call, value, how)
+
+
+def dequantised(call: QuantisedCall, place: int, scale: int) -> Any:
+    """What codes stand for, by a scale and a zero point after it; of constants `Coded`, or reals of 32-bit numbers."""
+    value = call.input(place)
+    if isinstance(value, Tail):
+        return Tail(value.value, (*value.left_out, call.node.operator))
+    if isinstance(value, np.ndarray):
+        return _constant(call, value, scale)
+    if isinstance(value, Images):
+        form = _form(call, scale, call.building.signed_image)
+        call.building.start(form)
+        return Reals(value.flow, form)
+    codes = call.codes(place)
+    form = _form(call, scale, codes.form.signed)
+    if form != codes.form:
+        call.fail(f"reads codes in {codes.form} as {form}: scale {call.name_of(scale)!r} is another than made them")
+    return Reals(codes.flow, form)
+
+
+def _constant(call: QuantisedCall, codes: Array, place: int) -> Any:
+    scale, zero = call.constant(place), call.optional(place + 1)
+    check_scale(scale, call.name_of(place))
+    axis = call.plain.attribute("axis", 1) if "Linear" in call.node.operator and "QLinear" not in call.node.operator else 0
+    axis = codes.ndim - 1 if call.node.operator == "QLinearMatMul" else axis
+    if scale.size > 1:
+        if scale.ndim != 1 or not -codes.ndim <= axis < codes.ndim or codes.shape[axis] != scale.size:
+            call.fail(f"scale {call.name_of(place)!r} of shape {scale.shape} does not fit axis {axis} of {codes.shape}")
+        scale = scale.reshape([-1 if place == axis % codes.ndim else 1 for place in range(codes.ndim)])
+    if zero is None:
+        zero = np.zeros(1, np.int32)
+    elif zero.size > 1 or scale.size > 1:
+        if zero.size not in (1, scale.size):
+            call.fail(f"zero point {call.name_of(place + 1)!r} has {zero.size} values for {scale.size} scales")
+        zero = np.broadcast_to(zero.reshape(-1), scale.size).reshape(scale.shape)
+    if codes.dtype.kind == "i" and codes.dtype.itemsize > 2:
+        return ((codes - zero) * scale.astype(np.float64)).astype(np.float64)
+    form = FixedFormat(8, codes.dtype == np.int8)
+    if zero.min() < form.minimum or zero.max() > form.maximum:
+        call.fail(f"zero point {call.name_of(place + 1)!r} holds {zero.min()}..{zero.max()}, no codes of {codes.dtype}")
+    return Coded(codes, scale.astype(np.float32), zero.astype(np.int32), form)
+
+
+def _dequantized(call: QuantisedCall) -> Any:
+    call.plain.only("axis", "output_dtype", block_size=0)
+    return dequantised(call, 0, 1)
+
+
+def _dynamic(call: QuantisedCall) -> Any:
+    call.fail("makes a scale of each image; quantise the network statically, with calibration")
+
+
+OPERATORS: Mapping[str, Callable[[QuantisedCall], Any]] = MappingProxyType(
+    {"QuantizeLinear": _quantized, "DequantizeLinear": _dequantized, "DynamicQuantizeLinear": _dynamic}
+)

@@ -1,0 +1,338 @@
+"""Operators on what codes stand for, whose results wait until something makes codes of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from addersim.errors import LoweringError
+from addersim.frontends.flow import Flow
+from addersim.frontends.onnx import moves
+from addersim.frontends.onnx.convolutions import pads
+from addersim.frontends.onnx.quantised import windows
+from addersim.frontends.onnx.quantised.call import QuantisedCall, flow_of
+from addersim.frontends.onnx.quantised.values import (
+    Coded,
+    Codes,
+    Function,
+    Images,
+    Mean,
+    Product,
+    Reals,
+    Sum,
+    Sums,
+    Tail,
+    Waiting,
+)
+from addersim.frontends.onnx.tensors import Array
+from addersim.layers import IntegerConcat, IntegerMaxPool
+
+__all__ = ["OPERATORS", "applied"]
+
+Row = Callable[[QuantisedCall], Any]
+
+
+def applied(call: QuantisedCall, value: Any, function: Function, what: str) -> Any:
+    """A value after a function of each number."""
+    if isinstance(value, Images):
+        return replace(value, functions=(*value.functions, function))
+    if isinstance(value, Reals):
+        value = _unfilled(call, value)
+        return replace(value, table=function(value.held).astype(np.float32, copy=False))
+    if isinstance(value, Sums) and (value.low, value.high) == (None, None):
+        if value.flow.fills():
+            call.fail("comes behind a border of zeros that lies around sums; make codes of them first")
+        return replace(value, functions=(*value.functions, function))
+    return call.fail(f"{what} of a {type(value).__name__.lower()} that was not made codes is not read")
+
+
+def _unfilled(call: QuantisedCall, value: Reals) -> Reals:
+    """Codes among which are no zeros that no layer computed."""
+    if not value.flow.fills():
+        return value
+    placed = call.building.placed(value.flow, call.title)
+    return replace(value, flow=Flow(placed, value.flow.shape))
+
+
+def _each(call: QuantisedCall, value: Any, constant: Array) -> Array:
+    """A constant as a function of each number takes it: one number, or one a channel of the layer that gives the value."""
+    if constant.size == 1:
+        return constant.reshape(1).astype(np.float32)
+    flow = flow_of(value)
+    assert flow is not None
+    rank = flow.rank + 1
+    wide = constant.reshape((1,) * (rank - constant.ndim) + constant.shape) if constant.ndim <= rank else constant
+    places = [axis for axis, size in enumerate(wide.shape) if size != 1]
+    channels = flow.given[0] if not isinstance(value, Images) else flow.shape[0]
+    if len(places) == 1 and places[0] and wide.size == channels and flow.front(places[0] - 1).keeps_channels():
+        return wide.reshape(-1).astype(np.float32)
+    return call.fail(
+        f"a constant of shape {constant.shape} beside images x {flow.shape}; expected one number or one a channel"
+    )
+
+
+def _arithmetic(operation: Callable[[Array, Array], Array], together: type[Waiting] | None) -> Row:
+    def row(call: QuantisedCall) -> Any:
+        call.plain.only("axis", "broadcast")
+        first, second = (call.input(place) for place in (0, 1))
+        if flow_of(first) is not None and flow_of(second) is not None:
+            if together is None:
+                return call.fail("of two values that depend on the images is not read")
+            flow = Flow("", _common(call, call.reals(0).flow.shape, call.reals(1).flow.shape))
+            return together(first=call.reals(0), second=call.reals(1), flow=flow)  # type: ignore[call-arg]
+        place = 0 if flow_of(first) is not None else 1
+        value = (first, second)[place]
+        number = _each(call, value, call.constant(1 - place))
+        if place:
+            return applied(call, value, lambda x: operation(number, x), call.node.operator)
+        return applied(call, value, lambda x: operation(x, number), call.node.operator)
+
+    return row
+
+
+def _common(call: QuantisedCall, first: tuple[int, ...], second: tuple[int, ...]) -> tuple[int, ...]:
+    if len(first) != len(second):
+        call.fail(f"of images x {first} and images x {second}: they must have as many axes")
+    return np.broadcast_shapes(first, second)
+
+
+def _divided(call: QuantisedCall) -> Any:
+    if flow_of(call.input(0)) is None:
+        call.fail("divides a constant by what depends on the images, which is not read")
+    return _arithmetic(np.divide, None)(call)
+
+
+def _bounded(call: QuantisedCall, low: float | None, high: float | None) -> Any:
+    value = call.input(0)
+    if isinstance(value, Waiting):
+        return value.clipped(low, high)
+    ends = -np.inf if low is None else low, np.inf if high is None else high
+    return applied(call, value, lambda x: np.clip(x, np.float32(ends[0]), np.float32(ends[1])), call.node.operator)
+
+
+def _clip(call: QuantisedCall) -> Any:
+    call.plain.only("min", "max")
+    low, high = (call.plain.number(place, name, math.nan) for place, name in ((1, "min"), (2, "max")))
+    return _bounded(call, None if math.isnan(low) else low, None if math.isnan(high) else high)
+
+
+def _normalised(call: QuantisedCall) -> Any:
+    """As ONNX Runtime computes it: a product and a sum in float32 (core/providers/cpu/nn/batch_norm.h)."""
+    call.plain.only("epsilon", "momentum", "spatial", training_mode=0)
+    gain, bias, mean, variance = (call.constant(place).astype(np.float32) for place in range(1, 5))
+    if not (variance + call.plain.attribute("epsilon", 1e-5) > 0).all():
+        call.fail(f"variances {call.name_of(4)!r} that are not positive")
+    scale = gain / np.sqrt(variance + np.float32(call.plain.attribute("epsilon", 1e-5)))
+    value = call.input(0)
+    flow = flow_of(value)
+    shape = (-1, *[1] * (0 if flow is None else flow.rank - 1))
+    factor, addend = (_each(call, value, one.reshape(shape)) for one in (scale, bias - mean * scale))
+    return applied(call, value, lambda x: x * factor + addend, call.node.operator)
+
+
+def _function(function: Callable[..., Array], **defaults: float) -> Row:
+    """A function with constants as attributes; of sums that rise and fall with it nothing is read."""
+
+    def row(call: QuantisedCall) -> Any:
+        call.plain.only(*defaults)
+        numbers = [np.float32(call.plain.attribute(name, default)) for name, default in defaults.items()]
+        if isinstance(call.input(0), Sums):
+            call.fail("of sums is not read; make codes of them first")
+        with np.errstate(over="ignore"):
+            return applied(call, call.input(0), lambda x: function(x, *numbers), call.node.operator)
+
+    return row
+
+
+def _moved(row: Callable[[Any], Any]) -> Row:
+    """An operator that moves values, whatever they are."""
+
+    def move(call: QuantisedCall) -> Any:
+        value = call.input(0)
+        if flow_of(value) is None or isinstance(value, Tail):
+            call.fail(f"moves {call.name_of(0)!r}, which is not read there")
+        if isinstance(value, (Sum, Product, Mean)) and value.flow.layer:
+            call.fail("moves what was not made codes yet")
+        found = row(call.plain)
+        if isinstance(found, tuple):
+            return tuple(replace(value, flow=one) for one in found)
+        return replace(value, flow=found) if isinstance(found, Flow) else found
+
+    return move
+
+
+def _joined(call: QuantisedCall) -> Any:
+    """Side by side; of codes in several formats nothing is read, for the file says no format of the whole."""
+    call.plain.only("axis")
+    values = call.inputs
+    first = values[0]
+    if not all(isinstance(one, (Codes, Reals)) and type(one) is type(first) for one in values):
+        call.fail("joins what is not all codes, or all what codes stand for")
+    parts = [call.building.plain(one, call.title) if isinstance(one, Reals) else one for one in values]
+    if len({one.form for one in parts}) != 1:
+        return (
+            Joined(tuple(parts), call.plain.attribute("axis", 1))
+            if isinstance(first, Reals)
+            else call.fail(
+                f"joins codes in {parts[0].form} and {next(one.form for one in parts if one.form != parts[0].form)}"
+            )
+        )
+    return joined(call, parts, call.plain.attribute("axis", 1))
+
+
+def joined(call: QuantisedCall, parts: list[Any], axis: int) -> Any:
+    """Codes of one format along an axis."""
+    if len(parts) == 1:
+        return parts[0]
+    place = call.plain.axis(axis, parts[0].flow.rank + 1)
+    flows = [one.flow.front(place) for one in parts]
+    return replace(parts[0], flow=call.building.layer(IntegerConcat, call.title, *flows, output=parts[0].form).back(place))
+
+
+def _windows(call: QuantisedCall, *known: str) -> tuple[Flow, dict[str, Any]]:
+    """How a pool's window moves, over an image or a row of one."""
+    plain = call.plain
+    plain.only("auto_pad", "ceil_mode", "dilations", "kernel_shape", "pads", "strides", "storage_order", *known)
+    flow = flow_of(call.input(0))
+    if flow is None or flow.rank not in (2, 3):
+        return call.fail("pools what is no image or signal")
+    axes, row = flow.rank - 1, flow.rank == 2
+    kernel, stride = plain.sizes("kernel_shape", axes), plain.sizes("strides", axes)
+    dilation = plain.sizes("dilations", axes)
+    near, far = pads(plain, flow, kernel, stride, dilation)
+    ones: dict[str, tuple[int, ...]] = {"kernel": kernel, "stride": stride, "dilation": dilation}
+    zeros: dict[str, tuple[int, ...]] = {"padding": near, "far_padding": far}
+    fields: dict[str, Any] = {key: (1, *one) if row else one for key, one in ones.items()}
+    fields |= {key: (0, *one) if row else one for key, one in zeros.items()}
+    return flow, fields | {"ceil_mode": bool(plain.attribute("ceil_mode", 0))}
+
+
+def _maximum(call: QuantisedCall) -> Any:
+    value = call.input(0)
+    if not isinstance(value, (Codes, Reals)) or (isinstance(value, Reals) and value.table is not None):
+        value = call.building.plain(call.reals(), call.title)
+    flow, how = _windows(call)
+    found = call.building.layer(IntegerMaxPool, call.title, value.flow.image(), output=value.form, **how)
+    return replace(value, flow=found.like(flow))
+
+
+def _whole_maximum(call: QuantisedCall) -> Any:
+    call.plain.only()
+    value = call.input(0)
+    value = value if isinstance(value, Codes) else call.building.plain(call.reals(), call.title)
+    found = call.building.layer(IntegerMaxPool, call.title, value.flow.image(), output=value.form)
+    return replace(value, flow=found.like(value.flow))
+
+
+def _average(call: QuantisedCall) -> Mean:
+    flow, how = _windows(call, "count_include_pad")
+    how["count_padding"] = bool(call.plain.attribute("count_include_pad", 0))
+    return _mean(call, flow, how, whole=False)
+
+
+def _whole_average(call: QuantisedCall) -> Mean:
+    call.plain.only("channels_last")
+    return _mean(call, call.reals().flow, {}, whole=True)
+
+
+def _reduced(call: QuantisedCall) -> Mean:
+    """The mean over all pixels."""
+    call.plain.only("axes", "keepdims", "noop_with_empty_axes")
+    flow, axes = call.reals().flow, call.plain.whole_numbers(1, "axes")
+    if flow.rank not in (2, 3) or sorted(call.plain.axes(axes)) != list(range(1, flow.rank)):
+        call.fail(f"mean over axes {axes} of images x {flow.shape}; only that over all pixels is read")
+    found = _mean(call, flow, {}, whole=True)
+    return found if call.plain.attribute("keepdims", 1) else replace(found, flow=found.flow.reshape(flow.shape[:1]))
+
+
+def _mean(call: QuantisedCall, flow: Flow, how: dict[str, Any], *, whole: bool) -> Mean:
+    source = call.reals()
+    shape = (flow.shape[0], *[1] * (flow.rank - 1))
+    if not whole:
+        shape = _pooled_shape(call, flow, how)
+    waits = Flow("", shape)
+    return Mean(source=source, windows=how, whole=whole, flow=waits)
+
+
+def _pooled_shape(call: QuantisedCall, flow: Flow, how: dict[str, Any]) -> tuple[int, ...]:
+    from addersim.layers import MaxPool
+
+    wide = MaxPool(name=call.title, inputs=("x",), **{key: one for key, one in how.items() if key != "count_padding"}).shape(
+        flow.image().shape
+    )
+    return wide if flow.rank == 3 else (wide[0], wide[2])
+
+
+def _tail(call: QuantisedCall) -> Tail:
+    """What keeps the order of scores and has no layer."""
+    value = call.input(0)
+    if isinstance(value, Tail):
+        return replace(value, left_out=(*value.left_out, call.node.operator))
+    flow = flow_of(value)
+    if not isinstance(value, (Reals, Sums)) or flow is None:
+        call.fail("of what is neither codes nor sums is not read")
+    axis = call.plain.attribute("axis", 1 if call.opset < 13 else -1)
+    if flow.rank != 1 or axis not in (1, -1):
+        call.fail(f"along axis {axis} of images x {flow.shape}; only that of scores at the end is read, and left out")
+    return Tail(value, (call.node.operator,))
+
+
+def _same(call: QuantisedCall) -> Any:
+    return call.input(0)
+
+
+def _cast(call: QuantisedCall) -> Any:
+    """Sums of whole numbers as reals."""
+    if call.plain.attribute("to", 0) not in (1, 10, 11) or isinstance(call.input(0), (Codes, Coded)):
+        raise LoweringError("casts what depends on the images; only sums and reals to floats are read")
+    return call.input(0)
+
+
+def _sigmoid(x: Array) -> Array:
+    return np.asarray(np.float32(1) / (np.float32(1) + np.exp(-x)))
+
+
+class Joined:
+    """Reals of several formats side by side: each becomes codes of the format that the whole gets."""
+
+    def __init__(self, parts: tuple[Reals, ...], axis: int) -> None:
+        self.parts, self.axis = parts, axis
+
+
+_MOVES = ("DepthToSpace", "Expand", "Flatten", "Gather", "Pad", "Reshape", "Slice", "SpaceToDepth", "Split", "Squeeze")
+_MORE_MOVES = ("Tile", "Transpose", "Unsqueeze")
+
+OPERATORS: Mapping[str, Row] = MappingProxyType(
+    {
+        "Add": _arithmetic(np.add, Sum),
+        "AveragePool": _average,
+        "BatchNormalization": _normalised,
+        "Cast": _cast,
+        "Clip": _clip,
+        "Concat": _joined,
+        "Div": _divided,
+        "Dropout": _same,
+        "GlobalAveragePool": _whole_average,
+        "GlobalMaxPool": _whole_maximum,
+        "HardSigmoid": _function(lambda x, a, b: np.clip(a * x + b, np.float32(0), np.float32(1)), alpha=0.2, beta=0.5),
+        "HardSwish": _function(lambda x: x * np.clip(x * np.float32(1 / 6) + np.float32(0.5), np.float32(0), np.float32(1))),
+        "Identity": _same,
+        "LeakyRelu": _function(lambda x, slope: np.where(x >= 0, x, slope * x), alpha=0.01),
+        "LogSoftmax": _tail,
+        "MaxPool": _maximum,
+        "Mul": _arithmetic(np.multiply, Product),
+        "ReduceMean": _reduced,
+        "Relu": lambda call: _bounded(call, 0.0, None),
+        "Sigmoid": _function(_sigmoid),
+        "Softmax": _tail,
+        "Sub": _arithmetic(np.subtract, None),
+        "Tanh": _function(np.tanh),
+    }
+    | {name: _moved(moves.OPERATORS[name]) for name in (*_MOVES, *_MORE_MOVES)}
+    | dict(windows.OPERATORS)
+)

@@ -1,0 +1,154 @@
+"""Convolutions and products with constant matrices over what codes stand for: sums of products of codes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from addersim.arithmetic.fixed import Accumulator, FixedFormat
+from addersim.frontends.flow import Flow
+from addersim.frontends.onnx.convolutions import SETTINGS, pads
+from addersim.frontends.onnx.quantised.building import SIGNS
+from addersim.frontends.onnx.quantised.call import QuantisedCall
+from addersim.frontends.onnx.quantised.values import Coded, Reals, Sums
+from addersim.frontends.onnx.tensors import Array
+from addersim.layers import IntegerWindow
+
+__all__ = ["OPERATORS", "biased"]
+
+LARGEST_BIAS = (1 << 31) - 1
+
+
+def _weights(call: QuantisedCall, place: int = 1) -> Coded:
+    found = call.input(place)
+    if not isinstance(found, Coded):
+        call.fail(f"weights {call.name_of(place)!r} are not constants held as codes")
+    return found
+
+
+def _sums(call: QuantisedCall, source: Reals, flow: Flow, weights: Coded, codes: Array, axis: int, **moving: Any) -> Sums:
+    """Sums of a window over codes of weights ``(filters, height, width, channels)``; `axis` is that of the filters as held."""
+    scales, zero_points = weights.each(axis)
+    signs = source.signs and source.form.bits == SIGNS
+    if signs and (not weights.signs or any(moving.get("padding", ()) + moving.get("far_padding", ()))):
+        source = call.building.plain(replace(source, flow=flow), call.node.name)
+        flow, signs = source.flow, False
+    held, datapath = np.ascontiguousarray(codes), "mac"
+    form = FixedFormat(weights.form.bits, weights.form.signed)
+    if signs:
+        datapath = "xnor"
+    elif weights.form.bits <= 2 and weights.form.signed and not zero_points.any() and np.abs(held).max() <= 1:
+        datapath = "ternary"
+    found = call.building.layer(
+        IntegerWindow,
+        f"{call.title}.sums",
+        flow,
+        datapath=datapath,
+        weights=held.astype(form.dtype),
+        input_format=source.form,
+        weight_format=form,
+        accumulator=Accumulator(),
+        weight_zero_points=zero_points.astype(np.int32) if zero_points.any() else None,
+        **moving,
+    )
+    step = np.float32(source.form.scale) * scales.astype(np.float32)
+    ends = _ends(source, codes.reshape(len(codes), -1).astype(np.int64) - zero_points[:, None], signs)
+    return Sums(flow=found, step=step, bias=np.zeros(len(codes), np.int64), ends=ends)
+
+
+def _ends(source: Reals, weights: Array, signs: bool) -> tuple[Array, Array]:
+    """Least and largest sum of each filter."""
+    form = source.form
+    low, high = (-1, 1) if signs else (form.minimum - form.zero_point, form.maximum - form.zero_point)
+    up, down = np.maximum(weights, 0).sum(axis=1), np.minimum(weights, 0).sum(axis=1)
+    return up * low + down * high, up * high + down * low
+
+
+def biased(call: QuantisedCall, sums: Sums, place: int, *, factor: float = 1.0) -> Sums:
+    """Sums with a constant added: codes of 32 bits at the sums' own step.
+
+    Of other scales, and of reals, they become such codes, ties to even, as ONNX Runtime does with a bias of reals
+    (core/optimizer/qdq_transformer/weight_bias_quantization.cc).
+    """
+    found = call.input(place)
+    if found is None:
+        return sums
+    if call.exact:
+        added = np.float32(factor) * call.constant(place).reshape(-1).astype(np.float32)
+        if added.size not in (1, len(sums.bias)):
+            call.fail(f"bias {call.name_of(place)!r} has {added.size} values for {len(sums.bias)} outputs")
+        return replace(sums, functions=(*sums.functions, lambda x: x + added))
+    if isinstance(found, np.ndarray) and found.dtype.kind == "i":
+        steps = found.reshape(-1).astype(np.float64)
+    else:
+        steps = np.rint(call.constant(place).reshape(-1).astype(np.float64) * factor / sums.step.astype(np.float64))
+    channels = len(sums.bias)
+    if steps.size not in (1, channels):
+        call.fail(f"bias {call.name_of(place)!r} has {steps.size} values for {channels} outputs")
+    if not np.isfinite(steps).all() or np.abs(steps).max() > LARGEST_BIAS:
+        call.fail(f"bias {call.name_of(place)!r} leaves 32 bits at the scale of the sums")
+    return replace(sums, bias=np.broadcast_to(steps.astype(np.int64), channels).copy())
+
+
+def _convolution(call: QuantisedCall) -> Sums:
+    plain = call.plain
+    plain.only(*SETTINGS, "group")
+    source, weights = call.reals(), _weights(call)
+    shape = weights.codes.shape
+    axes = len(shape) - 2
+    if axes not in (1, 2):
+        call.fail(f"weights of shape {shape}; expected one or two spatial axes after (filters, channels / groups)")
+    if plain.attribute("kernel_shape", shape[2:]) != shape[2:]:
+        call.fail(f"attribute kernel_shape: {plain.attribute('kernel_shape', ())}; the weights have {shape[2:]}")
+    stride, dilation = plain.sizes("strides", axes), plain.sizes("dilations", axes)
+    near, far = pads(plain, source.flow, shape[2:], stride, dilation)
+    row = axes == 1
+    codes = weights.codes[:, :, None] if row else weights.codes
+    moving = {
+        "stride": (1, *stride) if row else stride,
+        "dilation": (1, *dilation) if row else dilation,
+        "padding": (0, *near) if row else near,
+        "far_padding": (0, *far) if row else far,
+        "groups": plain.attribute("group", 1),
+    }
+    found = _sums(call, source, source.flow.image(), weights, codes.transpose(0, 2, 3, 1), 0, **moving)
+    return replace(found, flow=found.flow.like(source.flow))
+
+
+def linear(call: QuantisedCall, source: Reals, weights: Coded, axis: int) -> Sums:
+    """A product of the last axis by a matrix of outputs along an axis, at every place of the other axes."""
+    flow, matrix = source.flow, weights.codes if axis == 0 else weights.codes.T
+    if matrix.ndim != 2 or matrix.shape[1] != flow.shape[-1]:
+        call.fail(f"multiplies the last axis of {flow.shape} by a matrix of shape {matrix.shape[::-1]}")
+    rest = flow.shape[:-1]
+    if rest:
+        flow = flow.front(flow.rank - 1).reshape((matrix.shape[1], 1, math.prod(rest)))
+    found = _sums(call, source, flow, weights, matrix[:, None, None, :], axis)
+    return replace(found, flow=found.flow.reshape((len(matrix), *rest)).back(len(rest))) if rest else found
+
+
+def _matrix_product(call: QuantisedCall) -> Sums:
+    call.plain.only()
+    return linear(call, call.reals(), _weights(call), 1)
+
+
+def _gemm(call: QuantisedCall) -> Sums:
+    call.plain.only("alpha", "beta", "transB", transA=0)
+    if call.reals().flow.rank != 1:
+        call.fail(f"multiplies {call.reals().flow.shape}; expected features")
+    alpha, beta = (float(call.plain.attribute(name, 1.0)) for name in ("alpha", "beta"))
+    found = linear(call, call.reals(), _weights(call), 0 if call.plain.attribute("transB", 0) else 1)
+    if not (math.isfinite(alpha) and alpha > 0):
+        call.fail(f"attribute alpha: {alpha}; expected a positive number")
+    found = replace(found, step=np.float32(alpha) * found.step)
+    return biased(call, found, 2, factor=beta)
+
+
+OPERATORS: Mapping[str, Callable[[QuantisedCall], Any]] = MappingProxyType(
+    {"Conv": lambda call: biased(call, _convolution(call), 2), "Gemm": _gemm, "MatMul": _matrix_product}
+)

@@ -1,0 +1,167 @@
+"""ONNX files that were quantised elsewhere: what comes out beside plain numpy, and every refusal by the tensor's name."""
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+pytest.importorskip("onnx")
+
+from onnx import TensorProto
+
+import addersim
+from addersim import Program
+from addersim.cli import app
+from addersim.errors import LoweringError, NetworkError
+from addersim.kernels import reference
+from tests.unit.frontends.onnx.models import model, node, saved
+
+RANDOM = np.random.default_rng(3)
+DOMAINS = ("qonnx.custom_op.general", "com.microsoft")
+GENERAL = "qonnx.custom_op.general"
+F32 = np.float32
+SCALES = {"s": F32(0.5), "z": np.int8(-3), "ws": F32([0.25, 0.5]), "wz": np.int8([0, 0]), "ys": F32(60.0), "yz": np.int8(5)}
+
+
+def qdq(more=(), **changed):
+    """Images to codes, a convolution of two filters and its codes."""
+    constants = SCALES | {"w": RANDOM.integers(-100, 101, (2, 3, 3, 3)).astype(np.int8), "b": np.int32([40, -900])}
+    constants |= {"bs": F32([0.125, 0.25]), "bz": np.int32([0, 0])} | changed
+    nodes = [
+        node("QuantizeLinear", "x", "s", "z", name="q", output="codes"),
+        node("DequantizeLinear", "codes", "s", "z", name="d"),
+        node("DequantizeLinear", "w", "ws", "wz", name="dw", axis=0),
+        node("DequantizeLinear", "b", "bs", "bz", name="db", axis=0),
+        node("Conv", "d_out", "dw_out", "db_out", name="conv", pads=[1, 1, 1, 1]),
+        *more,
+        node("QuantizeLinear", more[-1].output[0] if more else "conv_out", "ys", "yz", name="q2", output="y"),
+    ]
+    return model(nodes, constants, shape=("batch", 3, 4, 4), domains=DOMAINS), constants
+
+
+def convolved(images, held):
+    """Sums with the bias, as ONNX defines the convolution, exactly; padded places are zeros."""
+    codes = np.clip(np.rint(images / held["s"]) + float(held["z"]), -128, 127).astype(np.int64) - int(held["z"])
+    wide = np.pad(codes, ((0, 0), (0, 0), (1, 1), (1, 1)))
+    taps = np.lib.stride_tricks.sliding_window_view(wide, (3, 3), axis=(2, 3))
+    return np.einsum("ncyxij,fcij->nfyx", taps, held["w"].astype(np.int64)) + held["b"].astype(np.int64)[:, None, None]
+
+
+@pytest.mark.parametrize("engine", [addersim.kernels, reference], ids=["kernels", "reference"])
+@pytest.mark.parametrize("relu", [False, True])
+def test_a_convolution_between_codes(tmp_path, relu, engine):
+    made, held = qdq((node("Relu", "conv_out"),) if relu else ())
+    program = addersim.load(saved(tmp_path, made))
+    assert isinstance(program, Program)
+    assert [layer.kind() for layer in program.layers] == ["window", "rescale"]
+    images = RANDOM.normal(size=(4, 3, 4, 4)).astype(F32) * 30
+    found = [run.values for _, run in program.runs(images, engine)][-1]
+    step = (held["s"] * held["ws"] / held["ys"]).astype(F32)[:, None, None]
+    expected = np.rint(convolved(images, held).astype(F32) * step) + 5
+    expected = np.clip(expected, 5 if relu else -128, 127).astype(np.int8)
+    np.testing.assert_array_equal(found.transpose(0, 3, 1, 2), expected)
+    assert len(np.unique(expected)) > 20
+
+
+def test_operators_on_codes_give_what_reals_between_codes_give(tmp_path):
+    made, held = qdq()
+    nodes = [
+        node("QuantizeLinear", "x", "s", "z", name="q", output="codes"),
+        node("QLinearConv", "codes", "s", "z", "w", "ws", "wz", "ys", "yz", "b", output="y", pads=[1, 1, 1, 1]),
+    ]
+    other = model(nodes, held, shape=("batch", 3, 4, 4))
+    images = RANDOM.normal(size=(4, 3, 4, 4)).astype(F32) * 30
+    (tmp_path / "other").mkdir()
+    found = [addersim.load(saved(folder, one)) for folder, one in ((tmp_path, made), (tmp_path / "other", other))]
+    first, second = ([run.values for _, run in one.runs(images)][-1] for one in found)
+    np.testing.assert_array_equal(first, second)
+
+
+def signs(bits=None, falls=False):
+    """Features to few codes, a product with such weights, a norm of which some channels fall, and codes again."""
+    gains = F32([0.7, -1.3, 0.2]) if falls else F32([0.7, 1.3, 0.2])
+    constants = {"one": F32(1), "zero": F32(0), "w": RANDOM.normal(size=(6, 3)).astype(F32), "g": gains}
+    constants |= {"bias": F32([0.1, -0.2, 0.3]), "mean": F32([1, -1, 0]), "var": F32([4, 2, 9]), "bits": F32(bits or 1)}
+
+    def small(source, name):
+        if bits is None:
+            return node("BipolarQuant", source, "one", name=name, domain=GENERAL)
+        how = {"signed": 1, "narrow": 1, "rounding_mode": "ROUND"}
+        return node("Quant", source, "one", "zero", "bits", name=name, domain=GENERAL, **how)
+
+    nodes = [
+        small("x", "qx"),
+        small("w", "qw"),
+        node("MatMul", "qx_out", "qw_out", name="mm"),
+        node("BatchNormalization", "mm_out", "g", "bias", "mean", "var", name="bn"),
+        small("bn_out", "qy"),
+    ]
+    return model(nodes, constants, shape=("batch", 6), domains=DOMAINS), constants
+
+
+@pytest.mark.parametrize("falls", [False, True])
+@pytest.mark.parametrize("bits", [None, 2, 4])
+def test_norms_before_few_codes_are_thresholds(tmp_path, bits, falls):
+    made, held = signs(bits, falls)
+    program = addersim.load(saved(tmp_path, made))
+    assert program.layers[-1].kind() == "thresholds"
+
+    def coded(reals):
+        if bits is None:
+            return np.where(reals >= 0, F32(1), F32(-1))
+        top = (1 << bits - 1) - 1
+        return np.rint(np.clip(reals, -top, top))
+
+    images = RANDOM.normal(size=(500, 6)).astype(F32) * 3
+    sums = coded(images) @ coded(held["w"])
+    scale = held["g"] / np.sqrt(held["var"] + F32(1e-5))
+    expected = coded(sums * scale + (held["bias"] - held["mean"] * scale))
+    found = program.run(images)
+    found = np.sign(found * 2 + 1) if bits is None and program.layers[-1].output.bits == 1 else found
+    np.testing.assert_array_equal(found, expected)
+
+
+REFUSED = [
+    (lambda: qdq(s=F32(0))[0], "scale 's' holds 0"),
+    (lambda: qdq(ys=F32(np.nan))[0], "scale 'ys' holds nan"),
+    (lambda: qdq(ws=F32([1, 1, 1]), wz=np.int8([0, 0, 0]))[0], r"scale 'ws' of shape \(3,\) does not fit axis 0"),
+    (lambda: qdq(z=np.int16(3))[0], "initialiser 'z': is of type INT16|zero point 'z' is int16"),
+    (lambda: qdq((node("Own", "conv_out", domain="com.own"),))[0], r"Own at tensor 'own_out': is a custom operator"),
+    (
+        lambda: model([node("DynamicQuantizeLinear", "x", output=["c", "cs", "cz"], name="n")], output="c"),
+        "DynamicQuantizeLinear at tensor 'c': makes a scale of each image",
+    ),
+]
+
+
+@pytest.mark.parametrize(("made", "why"), REFUSED)
+def test_what_cannot_be_read_is_refused_by_name(tmp_path, made, why):
+    path = saved(tmp_path, made())
+    with pytest.raises(LoweringError, match=why) as caught:
+        addersim.load(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_all_refusals_come_at_once(tmp_path):
+    path = saved(tmp_path, qdq((node("Own", "conv_out", domain="com.own"),), ys=F32(0), ws=F32([0, 1]))[0])
+    with pytest.raises(LoweringError) as caught:
+        addersim.load(path)
+    assert "scale 'ws' holds 0" in str(caught.value)
+    assert "Own at tensor" in str(caught.value)
+
+
+def test_codes_as_images(tmp_path):
+    made, _ = qdq()
+    made.graph.node.remove(made.graph.node[0])
+    made.graph.node[0].input[0] = "x"
+    made.graph.input[0].type.tensor_type.elem_type = TensorProto.INT8
+    program = addersim.load(saved(tmp_path, made))
+    assert (program.input.dtype, program.takes_codes, program.input.zero_point) == (np.int8, True, -3)
+
+
+def test_a_program_is_no_network_and_every_verb_takes_it(tmp_path):
+    path = saved(tmp_path, qdq()[0])
+    with pytest.raises(NetworkError, match="holds a quantised program; expected a network in float"):
+        addersim.load_network(path)
+    for verb in ("check", "count", "estimate"):
+        found = CliRunner().invoke(app, [verb, str(path)])
+        assert found.exit_code == 0, found.output
