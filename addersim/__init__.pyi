@@ -21,6 +21,7 @@ from addersim.frontends.onnx.lower import lower_onnx as lower_onnx
 from addersim.frontends.scalesim.topology import Topology as Topology
 from addersim.frontends.scalesim.topology import load_topology as load_topology
 from addersim.frontends.scalesim.topology import topology_trace as topology_trace
+from addersim.frontends.tflite.lower import lower_tflite as lower_tflite
 from addersim.frontends.torch.lower import lower as lower
 from addersim.hardware.accelerator import Accelerator as Accelerator
 from addersim.hardware.area import Area as Area

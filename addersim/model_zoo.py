@@ -58,11 +58,12 @@ def load(name: str | os.PathLike[str], *, countable: bool = False) -> Network | 
     Parameters
     ----------
     name
-        A bundled network; the path of a file that `Network.save` or `Program.save` wrote, of an ONNX file, or of SCALE-Sim's
-        topology (.csv); ``-`` for any of them on standard input; or, where torch is installed, an architecture such as
-        ``resnet20-adder``, which comes with random weights: good for counting, not for accuracy.
+        A bundled network; the path of a file that `Network.save` or `Program.save` wrote, of an ONNX or TFLite file, or of
+        SCALE-Sim's topology (.csv); ``-`` for any of them on standard input; or, where torch is installed, an architecture
+        such as ``resnet20-adder``, which comes with random weights: good for counting, not for accuracy.
     countable
-        Whether it is only counted: an ONNX file may then hold what has no layer, and is not run beside its network.
+        Whether it is only counted: an ONNX or TFLite file may then hold what has no layer, and an ONNX file is not run beside
+        its network.
 
     Raises
     ------
@@ -87,7 +88,7 @@ def load(name: str | os.PathLike[str], *, countable: bool = False) -> Network | 
     if path.suffix.lower() not in _READERS:  # a file for sure, whose reader says what is amiss with it
         path, _ = find_file(name, "networks", ".npz", "network", NetworkError, more, architectures())
     kind = file_kind(path)
-    return _lowered(path, countable=True) if countable and kind == ".onnx" else _READERS[kind](path)
+    return _COUNTABLE[kind](path, True) if countable and kind in _COUNTABLE else _READERS[kind](path)
 
 
 def load_network(name: str | os.PathLike[str]) -> Network:
@@ -118,13 +119,15 @@ def file_kind(path: Path) -> str:
     suffix = path.suffix.lower()
     if suffix in _READERS:
         return suffix
-    head = begins(path, NetworkError)
+    head = begins(path, NetworkError, 8)
     if head.startswith(b"PK"):
         return ".npz"
+    if head[4:] == b"TFL3":
+        return ".tflite"
     if os.fspath(path) != STANDARD:
-        allowed = ".npz (a saved network or program), .onnx, or .csv (a SCALE-Sim topology)"
+        allowed = ".npz (a saved network or program), .onnx, .tflite, or .csv (a SCALE-Sim topology)"
         raise NetworkError(f"{source(path)}: found {f'a file {shown(suffix)}' if suffix else 'a file'}; allowed are {allowed}")
-    return ".csv" if head.decode("latin-1").strip("\n\r\t\xef\xbb\xbf").isprintable() else ".onnx"
+    return ".csv" if head[:4].decode("latin-1").strip("\n\r\t\xef\xbb\xbf").isprintable() else ".onnx"
 
 
 def _lowered(path: Path, countable: bool = False) -> Network:
@@ -133,14 +136,22 @@ def _lowered(path: Path, countable: bool = False) -> Network:
     return lower_onnx(path, countable=countable, check=not countable)
 
 
+def _read(path: Path, countable: bool = False) -> Program:
+    from addersim.frontends.tflite import lower_tflite
+
+    return lower_tflite(path, countable=countable)
+
+
 def _saved(path: Path) -> Network | Program:
     return cast("Network | Program", load_record(path, Network, Program))
 
 
 _READERS: Mapping[str, Callable[[Path], Network | Program | Topology]] = MappingProxyType(
-    {".npz": _saved, ".onnx": _lowered, ".csv": load_topology}
+    {".npz": _saved, ".onnx": _lowered, ".tflite": _read, ".csv": load_topology}
 )
 """What reads a file, by its suffix."""
+_COUNTABLE: Mapping[str, Callable[[Path, bool], Network | Program]] = MappingProxyType({".onnx": _lowered, ".tflite": _read})
+"""What reads a file whose networks may hold what has no layer, to count around it."""
 
 
 def _untrained(name: str) -> Network:

@@ -42,7 +42,7 @@ __all__ = ["SIGNED_INPUT", "Prepared", "Program", "image_encoder"]
 SIGNED_INPUT = "input sign"
 """Key in `Program.metadata` of why the input is signed, where pixels alone would not make it so."""
 
-STREAMED_BY = frozenset({"affine", "rescale", "relu", "add", "rescaled_add", "product", "clip", "table"})
+STREAMED_BY = frozenset({"affine", "rescale", "relu", "add", "rescaled_add", "rescaled_product", "product", "clip", "table"})
 """Kinds that take each word of the layer before them as it comes, so that it need not be stored when they alone read it."""
 
 

@@ -19,7 +19,7 @@ def run(
     files: Annotated[
         list[Path],
         typer.Argument(
-            help="Networks, programs (.npz, .onnx), accelerators, sweeps (.toml), SCALE-Sim's (.cfg), energy tables (.csv)."
+            help="Networks and programs (.npz, .onnx, .tflite), accelerators, sweeps (.toml), SCALE-Sim's .cfg, tables (.csv)."
         ),
     ],
     json: options.Json = False,
@@ -39,11 +39,11 @@ def _check(path: Path) -> dict[str, Any]:
         return _text(path, "") if file_kind(path) == ".csv" else _network(path)
     if not os.path.lexists(path):
         raise ConfigError(f"{path}: no such file")
-    if path.suffix in (".npz", ".onnx"):
+    if path.suffix in (".npz", ".onnx", ".tflite"):
         return _network(path)
     if path.suffix in (".toml", ".cfg", ".csv"):
         return _text(path, path.suffix)
-    raise ConfigError(f"{path}: cannot tell what it is; known endings: .npz, .onnx, .toml, .cfg, .csv")
+    raise ConfigError(f"{path}: cannot tell what it is; known endings: .npz, .onnx, .tflite, .toml, .cfg, .csv")
 
 
 def _network(path: Path) -> dict[str, Any]:

@@ -131,9 +131,11 @@ def _datapaths() -> list[dict[str, Any]]:
 
 
 def _layers() -> list[dict[str, Any]]:
-    from addersim.frontends.onnx.operators import OPERATORS
+    from addersim.frontends.onnx.operators import OPERATORS as ONNX
+    from addersim.frontends.tflite.operators import OPERATORS as TFLITE
 
-    rows = [{"source": "ONNX", "operator": name} for name in sorted(OPERATORS)]
+    tables = {"ONNX": ONNX, "TFLite": TFLITE}
+    rows = [{"source": source, "operator": name} for source, table in tables.items() for name in sorted(table)]
     if find_spec("torch") is None:
         return rows
     from addersim.frontends.torch.aten import OPERATORS as ATEN

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,8 +25,8 @@ def run(
     source: Annotated[
         str,
         typer.Argument(
-            help="An ONNX file (-: standard input), an architecture (addersim list architectures), PACKAGE.MODULE:CALLABLE, "
-            "or FILE.py:CALLABLE."
+            help="An ONNX (-: standard input) or TFLite file, an architecture (addersim list architectures), "
+            "PACKAGE.MODULE:CALLABLE, or FILE.py:CALLABLE."
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write, .npz; - is standard output.")],
@@ -65,14 +65,17 @@ def run(
     ] = False,
     json: options.Json = False,
 ) -> None:
-    """Lower a network to one .npz of plain arrays: an ONNX file (needs onnx), or a torch network (needs torch).
+    """Lower a network to one .npz of plain arrays: an ONNX or TFLite file (needs onnx, tflite), or a torch network.
 
     PACKAGE.MODULE:CALLABLE and FILE.py:CALLABLE are your own code: it is imported and called without arguments to build the
-    network. ONNX files are only read.
+    network. ONNX and TFLite files are only read; the latter become programs, quantised as they are.
     """
     from addersim.frontends.proof import PROOF
 
     how = {"mean": _numbers("--mean", mean), "std": _numbers("--std", std), "check": check, "countable": countable}
+    if source.lower().endswith(".tflite"):
+        _read_codes(source, output, name, countable=countable, json=json, others=[weights, input_shape, mean, std, adder])
+        return
     if source == STANDARD or source.lower().endswith(".onnx"):
         if weights or adder:
             raise LoweringError(f"{source}: --weights and --adder are for torch networks; an ONNX file holds its own")
@@ -96,6 +99,22 @@ def run(
         say(str(network.totals()))
         say(f"preprocessing of images: {network.preprocessing}")
         say(f"beside its source: {network.metadata[PROOF]}")
+
+
+def _read_codes(source: str, output: Path, name: str | None, *, countable: bool, json: bool, others: Sequence[object]) -> None:
+    """A file of codes is a program already, and says all that options could."""
+    from addersim.frontends.tflite import lower_tflite
+
+    if any(others):
+        raise LoweringError(f"{source}: a TFLite file holds its weights and formats; only --name and --countable are for it")
+    program = lower_tflite(source, name=name, countable=countable)
+    alone = alone_on_output(output, json=json)
+    program.save(output)
+    if json and not alone:
+        about = {"program": program.name, "file": str(output), "input_shape": program.input_shape}
+        print_json(about | {"layers": program.table()})
+    elif not alone:
+        print_table(f"{program.name} -> {output}", program.table())
 
 
 def _from_onnx(source: str, input_shape: str | None, name: str | None, how: Mapping[str, Any]) -> Network:

@@ -48,14 +48,14 @@ Network_ = Annotated[
     str,
     typer.Argument(
         metavar="NETWORK",
-        help="A bundled name (addersim list networks), a saved or ONNX file (- is standard input), or an architecture.",
+        help="A bundled name (addersim list networks), a saved, ONNX or TFLite file (-: standard input), or an architecture.",
     ),
 ]
 Countable = Annotated[
     str,
     typer.Argument(
         metavar="NETWORK",
-        help="A bundled name, a saved or ONNX file (- is standard input), an architecture, or SCALE-Sim's topology (.csv).",
+        help="A bundled name, a saved, ONNX or TFLite file (-: standard input), an architecture, or SCALE-Sim's topology.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]

@@ -16,6 +16,7 @@ from addersim.layers.normalise import IntegerNormalise, Normalise
 from addersim.layers.product import IntegerProduct, Product
 from addersim.layers.rescale import IntegerRescale
 from addersim.layers.rescaled_add import IntegerRescaledAdd
+from addersim.layers.rescaled_product import IntegerRescaledProduct
 from addersim.layers.rule_softmax import IntegerRuleSoftmax
 from addersim.layers.softmax import IntegerSoftmax, Softmax
 from addersim.layers.table import IntegerTable, Table
@@ -45,6 +46,7 @@ __all__ = [
     "IntegerRelu",
     "IntegerRescale",
     "IntegerRescaledAdd",
+    "IntegerRescaledProduct",
     "IntegerRuleSoftmax",
     "IntegerSoftmax",
     "IntegerTable",
@@ -101,6 +103,7 @@ AnyIntegerLayer = (
     | IntegerSoftmax
     | IntegerRescale
     | IntegerRescaledAdd
+    | IntegerRescaledProduct
     | IntegerRuleSoftmax
     | IntegerUnknown
 )

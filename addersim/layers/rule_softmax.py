@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from addersim.arithmetic.fixed import FixedFormat
-from addersim.arithmetic.integer_softmax import softmax_bill
+from addersim.arithmetic.integer_softmax import softmax_bill, softmax_constants
 from addersim.errors import AddersimError, NetworkError
 from addersim.kernels.requantisation_checks import check_softmax
 from addersim.layers.base import Array, Bill, Engine, IntegerLayer, Run, Value
@@ -34,6 +34,7 @@ class IntegerRuleSoftmax(IntegerLayer, frozen=True, tag="rule_softmax"):
             check_softmax(
                 np.broadcast_to(np.zeros(1, self.source.dtype), given.shape[:1]), self.source, self.rule, self.output
             )
+            softmax_constants(self.source, self.beta)
         except AddersimError as error:
             raise NetworkError(f"layer {self.name}: {error}") from None
         return Value.of(given.shape, self.output)

@@ -65,6 +65,7 @@ class IntegerUnknown(IntegerLayer, frozen=True, tag="unknown"):
     products: int = 0
 
     READS_MORE = True
+    TAKES_ZERO_POINTS = True
 
     def value(self, *inputs: Value) -> Value:
         return Value.of(self.shape, self.output)

@@ -6,6 +6,7 @@ import io
 import pickle
 import struct
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 
@@ -82,7 +83,15 @@ def small_network():
 
 def targets(folder):
     """All of them; their sound files are made in a folder."""
-    return (*_networks(folder), *_texts(folder), *_weights(folder), *_sweeps(folder), *_images(folder), *_multipliers())
+    return (
+        *_networks(folder),
+        *_tflite(),
+        *_texts(folder),
+        *_weights(folder),
+        *_sweeps(folder),
+        *_images(folder),
+        *_multipliers(),
+    )
 
 
 def _networks(folder):
@@ -114,6 +123,16 @@ def _networks(folder):
         Target("ONNX", "a.onnx", model, protobuf(onnx.ModelProto.FromString), lower_onnx,
                (("check", "{}"), ("lower", "{}", "-o", "{}.npz"), ("estimate", "{}")), share=3),
     )  # fmt: skip
+
+
+def _tflite():
+    if find_spec("tflite") is None:
+        return ()
+    from addersim.frontends.tflite import lower_tflite
+    from tests.unit.frontends.tflite.networks import dense
+
+    verbs = (("check", "{}"), ("count", "{}"), ("lower", "{}", "-o", "{}.npz"))
+    return (Target("TFLite", "a.tflite", dense("INT8", "RELU").content(), binary, lower_tflite, verbs, share=3),)
 
 
 def _texts(folder):

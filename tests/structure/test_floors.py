@@ -70,6 +70,8 @@ ONLY_IN = {
     "ray": {"exploration.sweeps"},
     "pyarrow": {"exploration.sweeps"},
     "onnx": {"frontends.onnx"},
+    "tflite": {"frontends.tflite"},
+    "flatbuffers": {"frontends.tflite"},
     "optuna": {"exploration.bit_search", "exploration.search_journal"},
 }
 # Of this package only the rules are had from its face, so that the face stands where they do.
@@ -237,7 +239,7 @@ def _loaded_by(statement):
     ],
 )
 def test_imports_stay_light(statement, more):
-    heavy = {"torch", "pandas", "plotly", "triton", "cuda", "onnx", "joblib", "distributed", "pyarrow", "optuna"}
+    heavy = {"torch", "pandas", "plotly", "triton", "cuda", "onnx", "tflite", "joblib", "distributed", "pyarrow", "optuna"}
     assert not (heavy | more) & _loaded_by(statement)
 
 

@@ -215,7 +215,7 @@ def test_a_file_of_another_kind_is_told_what_is_allowed(name, content, found, tm
     path.write_bytes(content)
     with pytest.raises(NetworkError) as caught:
         addersim.load(path)
-    allowed = "allowed are .npz (a saved network or program), .onnx, or .csv (a SCALE-Sim topology)"
+    allowed = "allowed are .npz (a saved network or program), .onnx, .tflite, or .csv (a SCALE-Sim topology)"
     assert str(caught.value) == f"{path}: {found}; {allowed}"
 
 

@@ -287,7 +287,7 @@ def test_nan_weights_are_refused(tmp_path):
             "resnet20-conv: takes images of (3, 32, 32); found (3, 64, 64)",
         ),
         (("check", "nothing.npz"), "nothing.npz: no such file"),
-        (("check", "README.md"), "README.md: cannot tell what it is; known endings: .npz, .onnx, .toml, .cfg, .csv"),
+        (("check", "README.md"), "README.md: cannot tell what it is; known endings: .npz, .onnx, .tflite, .toml, .cfg, .csv"),
     ],
     ids=lambda value: " ".join(map(str, value)) if isinstance(value, tuple) else "",
 )

@@ -1,0 +1,87 @@
+"""Layers of a program in the making, for readers of files that were quantised elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import numpy as np
+from msgspec.structs import replace
+
+from addersim.errors import AddersimError, LoweringError
+from addersim.inputs.opening import MAX_FILE_BYTES
+from addersim.layers import AnyIntegerLayer, IntegerLayer, IntegerWindow, Value
+from addersim.network import INPUT
+
+__all__ = ["IntegerLayers"]
+
+Array = np.ndarray[Any, Any]
+
+
+class IntegerLayers:
+    """Integer layers in the making, and the value that each gives, ``input`` included."""
+
+    def __init__(self, image: Value) -> None:
+        self.values = {INPUT: image}
+        self.built: dict[str, IntegerLayer] = {}
+        self._arrays: dict[tuple[Any, ...], tuple[Array, Array]] = {}  # the given one is kept, so that its place stays its own
+        self._taken_bytes = 0
+
+    def kept(self, given: Array) -> Array:
+        """Weights as an array of the program's own; one for all layers that read the same ones of the file."""
+        place = (given.__array_interface__["data"][0], given.dtype.str, given.shape, given.strides)
+        if place not in self._arrays:
+            self._arrays[place] = given, np.array(given, order="C")
+        return self._arrays[place][1]
+
+    def take(self, size_bytes: int) -> None:
+        """Note what an operator's constants take; a file may give one constant to many operators, but not without end."""
+        self._taken_bytes += size_bytes
+        if self._taken_bytes > MAX_FILE_BYTES:
+            raise LoweringError(f"constants of all operators take more than {MAX_FILE_BYTES:,} bytes")
+
+    def append(self, kind: type[IntegerLayer], name: str, *inputs: str, **fields: Any) -> str:
+        """Append a layer; the name that it got."""
+        unique = self._unique(name)
+        self.take(sum(one.nbytes for one in fields.values() if isinstance(one, np.ndarray)))
+        try:
+            layer = kind(name=unique, inputs=inputs, twin=None, **fields)
+            value = layer.checked_value(*(self.values[one] for one in inputs))
+        except AddersimError as error:
+            raise LoweringError(str(error).removeprefix(f"layer {unique}: ")) from None
+        if value.words > MAX_FILE_BYTES:
+            raise LoweringError(f"gives {value.words:,} codes an image; at most {MAX_FILE_BYTES:,} are allowed")
+        self.built[unique], self.values[unique] = layer, value
+        return unique
+
+    def _unique(self, name: str) -> str:
+        found, number = name, 1
+        while found in self.values:
+            number += 1
+            found = f"{name}.{number}"
+        return found
+
+    def finished(self, ends: Sequence[str], titles: Sequence[str]) -> tuple[AnyIntegerLayer, ...]:
+        """The layers that the outputs need, in order; `ends` give them, and `titles` is how the file calls them."""
+        needed = set(ends)
+        for layer in reversed(self.built.values()):
+            needed.update(layer.inputs if layer.name in needed else ())
+        found = _with_owners([layer for layer in self.built.values() if layer.name in needed])
+        read = {name for layer in found for name in layer.inputs}
+        for title, end in zip(titles, ends, strict=True):
+            if end in read or end == INPUT:
+                raise LoweringError(
+                    f"the output {title!r} is read by other layers too, or given by none; an output is what nothing else "
+                    "reads, such as the scores alone"
+                )
+        return cast("tuple[AnyIntegerLayer, ...]", tuple(found))
+
+
+def _with_owners(layers: Sequence[IntegerLayer]) -> list[IntegerLayer]:
+    """Layers whose weights another one holds, pointed to the first of those."""
+    owners: dict[int, str] = {}
+    found: list[IntegerLayer] = []
+    for layer in layers:
+        owner = owners.setdefault(id(layer.weights), layer.name) if isinstance(layer, IntegerWindow) else layer.name
+        found.append(layer if owner == layer.name else replace(layer, shared=owner))
+    return found

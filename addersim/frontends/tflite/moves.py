@@ -1,0 +1,98 @@
+"""Operators that only rearrange codes: shapes, axes, borders, and joining."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import numpy as np
+
+from addersim.frontends.tflite.call import Call
+from addersim.frontends.tflite.formats import code_format
+from addersim.layers import IntegerConcat
+from addersim.layers.move import ZERO, Permute, Take
+
+__all__ = ["OPERATORS"]
+
+MAX_BORDER = 1 << 20
+
+
+def _keeps_format(call: Call) -> None:
+    given, output = call.format(), call.output_format
+    if given != output:
+        call.fail(f"codes in {given} become {output}; this operator passes codes on as they are")
+
+
+def _reshaped(call: Call) -> str:
+    """To the shape of the output, which the file has worked out."""
+    _keeps_format(call)
+    return call.reshape(call.flow(), call.output_shape())
+
+
+def _transposed(call: Call) -> str:
+    _keeps_format(call)
+    order, rank = call.constant(1, "order of axes").reshape(-1).tolist(), len(call.shape()) + 1
+    if sorted(order) != list(range(rank)) or order[0] != 0:
+        call.fail(f"axes in the order {order}; of {rank} axes that of the images stays the first")
+    first, *others = (call.axis(axis, rank) for axis in (order[-1], *order[1:-1]))
+    return call.move(call.flow(), (Permute((first, *others)),))
+
+
+def _padded(call: Call) -> str:
+    """Borders of zeros, which are the zero point's code."""
+    _keeps_format(call)
+    sizes, shape = call.constant(1, "borders"), call.shape()
+    rank = len(shape) + 1
+    if sizes.shape != (rank, 2) or sizes.min() < 0 or sizes.max() > MAX_BORDER:
+        call.fail(f"borders {sizes.tolist()}; expected two whole numbers from 0 to {MAX_BORDER:,} for each of {rank} axes")
+    if sizes[0].any():
+        call.fail("pads the images' axis: there would be more images")
+    if call.operator.name == "PADV2":
+        _check_zero(call)
+    steps = []
+    for axis in range(1, rank):
+        before, after = map(int, sizes[axis])
+        if before or after:
+            place = call.axis(axis, rank)
+            inside = np.arange(shape[place], dtype=np.int32)
+            steps.append(Take(place, np.pad(inside, (before, after), constant_values=ZERO)))
+    return call.move(call.flow(), tuple(steps))
+
+
+def _check_zero(call: Call) -> None:
+    value = call.constant(2, "the border's value", ("INT8", "UINT8"))
+    if value.size != 1 or int(value.reshape(())) != call.output_format.zero_point:
+        call.fail(f"borders of code {value.reshape(-1)[:3].tolist()}; only those of zero, {call.output_format}, are supported")
+
+
+def _joined(call: Call) -> str:
+    """Side by side along an axis; that of the channels needs no rearranging."""
+    output = call.output_format
+    for place, tensor in enumerate(call.inputs):
+        call.flow(place)
+        if tensor is not None and code_format(tensor) != output:
+            tensor.fail(f"joins codes in {code_format(tensor)} into {output}; all must have one scale and one zero point")
+    if call.option("FusedActivationFunction", "NONE") != "NONE":
+        call.fail(f"fused activation {call.option('FusedActivationFunction', 'NONE')} of joined codes is not supported")
+    rank = len(call.shape()) + 1
+    axis = call.axis(call.option("Axis", 0), rank)
+    turned = Permute(tuple({0: axis, axis: 0}.get(place, place) for place in range(rank - 1)))
+    if len(call.inputs) == 1:
+        return call.flow()
+    if axis == 0:
+        return call.layer(IntegerConcat, *map(call.flow, range(len(call.inputs))), output=output)
+    sources = [call.move(call.flow(place), (turned,), ".input") for place in range(len(call.inputs))]
+    return call.move(call.layer(IntegerConcat, *sources, output=output, part=".joined"), (turned,))
+
+
+OPERATORS: Mapping[str, Callable[[Call], str]] = MappingProxyType(
+    {
+        "CONCATENATION": _joined,
+        "EXPAND_DIMS": _reshaped,
+        "PAD": _padded,
+        "PADV2": _padded,
+        "RESHAPE": _reshaped,
+        "SQUEEZE": _reshaped,
+        "TRANSPOSE": _transposed,
+    }
+)

@@ -1,0 +1,137 @@
+"""Convolutions and fully connected layers: sums of products of codes less their zero points, and what narrows them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from addersim.arithmetic.fixed import Accumulator, FixedFormat
+from addersim.arithmetic.requantisation import RULES
+from addersim.frontends.tflite.call import RULE, Call
+from addersim.frontends.tflite.formats import channel_scales
+from addersim.frontends.tflite.records import Array, Shape
+from addersim.layers import IntegerRescale, IntegerWindow
+
+__all__ = ["OPERATORS", "moves"]
+
+Pair = tuple[int, int]
+
+
+def moves(call: Call, image: Shape, kernel: Pair, dilation: Pair = (1, 1)) -> dict[str, Any]:
+    """Stride and padding of a window over an image of channels x height x width.
+
+    ``SAME`` gives ``ceil(size / stride)`` windows, the odd pixel of padding behind (TensorFlow Lite, kernels/padding.h:
+    ComputePaddingWithOffset).
+    """
+    if len(image) != 3:
+        call.fail(f"input of {len(image) + 1} axes; expected images x height x width x channels")
+    stride = call.option("StrideH", 0), call.option("StrideW", 0)
+    if min(stride) < 1 or min(dilation) < 1:
+        call.fail(f"stride {stride} and dilation {dilation}; both are at least 1")
+    padding = call.option("Padding", "SAME")
+    if padding not in ("SAME", "VALID"):
+        call.fail(f"padding {padding}; known: SAME, VALID")
+    spare = [0, 0]
+    if padding == "SAME":
+        for axis, size in enumerate(image[1:]):
+            reach = (kernel[axis] - 1) * dilation[axis] + 1
+            spare[axis] = max((-(-size // stride[axis]) - 1) * stride[axis] + reach - size, 0)
+    before = spare[0] // 2, spare[1] // 2
+    return {"stride": stride, "padding": before, "far_padding": (spare[0] - before[0], spare[1] - before[1])}
+
+
+def _window(call: Call, weights: Array, axis: int, rule: str, source: str = "", **moving: Any) -> str:
+    """Sums of a window over codes, and their narrowing.
+
+    Scales are multiplied in float64 (TensorFlow Lite, kernels/kernel_util.cc: PopulateConvolutionQuantizationParams).
+    """
+    given, output, held = call.format(), call.output_format, call.tensor(1, "weights")
+    if held.type != call.tensor(0, "input").type:
+        held.fail(f"is {held.type} beside an input of {call.tensor(0, 'input').type}; expected one type")
+    scales, zero_points = channel_scales(held, len(weights), axis)
+    sums = call.layer(
+        IntegerWindow,
+        source or call.flow(),
+        part=".sums",
+        datapath="mac",
+        weights=call.layers.kept(weights),
+        input_format=given,
+        weight_format=FixedFormat(8, held.type == "INT8"),
+        accumulator=Accumulator(),
+        weight_zero_points=zero_points if zero_points.any() else None,
+        **moving,
+    )
+    products = given.scale * scales.astype(np.float64)
+    return call.layer(
+        IntegerRescale,
+        sums,
+        bias=_bias(call, len(weights)),
+        scale=products / output.scale,
+        rule=rule,
+        output=output,
+        **call.ends,
+    )
+
+
+def _bias(call: Call, filters: int) -> Array:
+    if len(call.inputs) < 3 or call.inputs[2] is None:
+        return np.zeros(filters, np.int64)
+    found = call.constant(2, "the bias", ("INT32",))
+    if found.shape != (filters,):
+        call.fail(f"bias of shape {found.shape}; expected {filters} values")
+    return found.astype(np.int64)
+
+
+def _weights(call: Call, axes: int) -> Array:
+    found = call.constant(1, "weights", ("INT8", "UINT8"))
+    if found.ndim != axes or not found.size:
+        call.fail(f"weights of shape {found.shape}; expected {axes} axes")
+    return found
+
+
+def _dilation(call: Call) -> Pair:
+    return call.option("DilationHFactor", 1), call.option("DilationWFactor", 1)
+
+
+def _convolution(call: Call) -> str:
+    weights, image, dilation = _weights(call, 4), call.shape(), _dilation(call)
+    kernel, channels = weights.shape[1:3], weights.shape[3]
+    if image[0] % channels:
+        call.fail(f"weights of {channels} channels, the input has {image[0]}")
+    how = moves(call, image, kernel, dilation) | {"dilation": dilation, "groups": image[0] // channels}
+    return _window(call, weights, 0, RULE, **how)
+
+
+def _depthwise(call: Call) -> str:
+    weights, image, dilation = _weights(call, 4), call.shape(), _dilation(call)
+    if weights.shape[0] != 1 or weights.shape[3] % image[0]:
+        call.fail(f"weights of shape {weights.shape}; expected 1 x height x width x a multiple of {image[0]} channels")
+    how = moves(call, image, weights.shape[1:3], dilation) | {"dilation": dilation, "groups": image[0]}
+    return _window(call, weights.transpose(3, 1, 2, 0), 3, RULE, **how)
+
+
+def _fully_connected(call: Call) -> str:
+    """Over all values of an image; or, where the file keeps the axes, over the last one at each position of the others."""
+    if call.option("WeightsFormat", 0):
+        call.fail("weights in a shuffled order; only the usual one is supported")
+    weights, shape = _weights(call, 2), call.shape()
+    filters, features = weights.shape
+    positions = math.prod(shape) // features
+    if math.prod(shape) % features or (positions > 1 and not call.option("KeepNumDims", False)):
+        call.fail(f"weights of {features} features, an image has {math.prod(shape)} values")
+    if positions > 1 and shape[0] != features:
+        call.fail(f"weights of {features} features, the last axis of the input has {shape[0]}")
+    flat = (features,) if positions == 1 else (features, positions, 1)
+    placed = call.reshape(call.flow(), flat, ".input")
+    found = _window(call, weights[:, None, None, :], 0, RULES[RULE].dense or RULE, source=placed)
+    kept = (filters, *shape[1:]) if call.option("KeepNumDims", False) else (filters,)
+    return call.reshape(found, kept, ".shape")
+
+
+OPERATORS: Mapping[str, Callable[[Call], str]] = MappingProxyType(
+    {"CONV_2D": _convolution, "DEPTHWISE_CONV_2D": _depthwise, "FULLY_CONNECTED": _fully_connected}
+)

@@ -1,0 +1,267 @@
+"""Small networks of every operator that is read: windows, paddings, strides, activations, signed and unsigned codes.
+
+Scales are such that many results lie halfway between two codes: how ties are rounded, and in which type scales are computed,
+shows.
+"""
+
+from itertools import pairwise, product
+
+import numpy as np
+
+from tests.unit.frontends.tflite.models import KINDS as KINDS_OF
+from tests.unit.frontends.tflite.models import Model, bias, codes, one, weights
+
+ACTIVATIONS = ("NONE", "RELU", "RELU6", "RELU_N1_TO_1")
+NUMBERS = {"SAME": 0, "VALID": 1, "NONE": 0, "RELU": 1, "RELU_N1_TO_1": 2, "RELU6": 3}
+CENTRE = {"INT8": 0, "UINT8": 128}
+
+
+def _moving(padding, stride, dilation=None):
+    found = {"Padding": NUMBERS[padding], "StrideH": stride[0], "StrideW": stride[1]}
+    return found if dilation is None else found | {"DilationHFactor": dilation[0], "DilationWFactor": dilation[1]}
+
+
+def _random(*words):
+    return np.random.default_rng(list("-".join(map(str, words)).encode()))
+
+
+def convolution(kind, padding, stride, dilation, activation, groups=1, channels=True, kernel=(3, 2)):
+    """A convolution; per channel where its codes are signed and `channels` says so."""
+    random, (high, wide) = _random(kind, padding, stride, activation), kernel
+    scaled = 6 if channels and kind == "INT8" else None
+    zero = 0 if kind == "INT8" else 117
+    given = codes((1, 9, 8, 4), kind, 0.04, CENTRE[kind] - 17)
+    held = weights((6, high, wide, 4 // groups), random, kind, 0, scaled, zero)
+    output = codes(_size((9, 8), kernel, padding, stride, dilation, 6), kind, 0.2, CENTRE[kind] - 20)
+    how = _moving(padding, stride, dilation) | {"FusedActivationFunction": NUMBERS[activation]}
+    return one("CONV_2D", [given, held, bias(6, random)], output, "Conv2DOptions", **how)
+
+
+def depthwise(kind, padding, stride, activation, multiplier=1):
+    """A depthwise convolution of three channels."""
+    random, filters = _random(kind, padding, stride, activation), 3 * multiplier
+    zero, scaled = (0, filters) if kind == "INT8" else (93, None)
+    held = weights((1, 3, 3, filters), random, kind, 3, scaled, zero)
+    output = codes(_size((7, 10), (3, 3), padding, stride, (1, 1), filters), kind, 0.1, CENTRE[kind] + 5)
+    how = _moving(padding, stride, (1, 1)) | {"FusedActivationFunction": NUMBERS[activation], "DepthMultiplier": multiplier}
+    given = codes((1, 7, 10, 3), kind, 0.05, CENTRE[kind] + 9)
+    return one("DEPTHWISE_CONV_2D", [given, held, bias(filters, random)], output, "DepthwiseConv2DOptions", **how)
+
+
+def _size(image, kernel, padding, stride, dilation, filters):
+    reach = [(taps - 1) * spread + 1 for taps, spread in zip(kernel, dilation, strict=True)]
+    if padding == "SAME":
+        reach = [1, 1]
+    return (1, *(-(-(size - one + 1) // step) for size, one, step in zip(image, reach, stride, strict=True)), filters)
+
+
+def dense(kind, activation, shape=(1, 24), keep=False, biased=True):
+    """A fully connected layer of 24 features, or of six at each position where the axes are kept."""
+    random, features = _random(kind, activation, shape), 6 if keep else 24
+    held = weights((5, features), random, kind, zero=0 if kind == "INT8" else 130)
+    output = codes((*shape[:-1], 5) if keep else (1, 5), kind, 0.2, CENTRE[kind] - 8)
+    given = [codes(shape, kind, 0.05, CENTRE[kind] - 30), held, *([bias(5, random)] if biased else [])]
+    how = {"FusedActivationFunction": NUMBERS[activation], "KeepNumDims": keep}
+    return one("FULLY_CONNECTED", given, output, "FullyConnectedOptions", **how)
+
+
+def added(kind, activation):
+    """Two clips of one image, of different scales, added."""
+    return _of_two(kind, "ADD", "AddOptions", activation, 0.06)
+
+
+def multiplied(kind, activation):
+    """Two clips of one image, of different scales, multiplied."""
+    return _of_two(kind, "MUL", "MulOptions", activation, 0.02)
+
+
+def of_constant(name, kind, shape, order, activation="NONE"):
+    """A value added to, or multiplied by, a constant."""
+    random, centre = _random(name, kind, shape), CENTRE[kind]
+    held = weights(shape, random, kind, zero=centre + 3) | {"scale": 0.02}
+    given, output = codes((1, 4, 5, 3), kind, 0.05, centre - 4), codes((1, 4, 5, 3), kind, 0.04, centre + 8)
+    model = Model()
+    places = [model.tensor("image", **given), model.tensor(**held)][::order]
+    how = {"FusedActivationFunction": NUMBERS[activation]}
+    model.operator(name, places, [model.tensor("out", **output)], f"{name.title()}Options", **how)
+    return model
+
+
+def function(name, kind, scale, alpha=None):
+    """A function of one code."""
+    ends = {"LOGISTIC": (1 / 256, -128), "TANH": (1 / 128, 0)}
+    after, zero = ends.get(name, (scale * 0.7, -40))
+    how = {"options": "LeakyReluOptions", "Alpha": alpha} if alpha else {}
+    output = codes((1, 6, 40), kind, after, CENTRE[kind] + zero)
+    return one(name, [codes((1, 6, 40), kind, scale, CENTRE[kind] + 7)], output, **how)
+
+
+def softmax(kind, shape, scale, beta=1.0):
+    """Softmax over the last axis."""
+    output = codes(shape, kind, 1 / 256, np.iinfo(KINDS_OF[kind]).min)
+    return one("SOFTMAX", [codes(shape, kind, scale, CENTRE[kind] + 20)], output, "SoftmaxOptions", Beta=beta)
+
+
+def _of_two(kind, name, options, activation, scale):
+    model, centre = Model(), CENTRE[kind]
+    image = model.tensor("image", **codes((1, 4, 5, 3), kind, 0.05, centre - 3))
+    first = model.tensor("first", **codes((1, 4, 5, 3), kind, 0.03, centre + 11))
+    second = model.tensor("second", **codes((1, 4, 5, 3), kind, 0.071, centre - 40))
+    model.operator("QUANTIZE", [image], [first], "QuantizeOptions")
+    model.operator("QUANTIZE", [image], [second], "QuantizeOptions")
+    output = model.tensor("out", **codes((1, 4, 5, 3), kind, scale, centre + 2))
+    model.operator(name, [first, second], [output], options, FusedActivationFunction=NUMBERS[activation])
+    return model
+
+
+def pooled(name, kind, padding, stride, activation, kernel=(3, 2)):
+    """A pool that keeps its format."""
+    form = (kind, 0.04, CENTRE[kind] - 11)
+    how = _moving(padding, stride) | {"FilterHeight": kernel[0], "FilterWidth": kernel[1]}
+    output = codes(_size((7, 6), kernel, padding, stride, (1, 1), 5), *form)
+    return one(name, [codes((1, 7, 6, 5), *form)], output, "Pool2DOptions", **how, FusedActivationFunction=NUMBERS[activation])
+
+
+def mean(kind, keep, axes=(1, 2), scale=0.03):
+    """The mean over an image."""
+    given = [codes((1, 5, 7, 6), kind, 0.04, CENTRE[kind] - 7), {"shape": (2,), "kind": "INT32", "data": np.int32(axes)}]
+    output = codes((1, 1, 1, 6) if keep else (1, 6), kind, scale, CENTRE[kind] + 4)
+    return one("MEAN", given, output, "ReducerOptions", KeepDims=keep)
+
+
+def clipped(name, kind, scale):
+    """An activation that stands alone, from a scale of 0.05."""
+    output = codes((1, 4, 4, 3), kind, scale, CENTRE[kind] + (3 if scale == 0.05 else -50))
+    return one(name, [codes((1, 4, 4, 3), kind, 0.05, CENTRE[kind] + 3)], output)
+
+
+def requantized(before, after, scale, zero):
+    """Codes to codes of another format."""
+    given = [codes((1, 30), before, 0.05, CENTRE[before] + 6)]
+    return one("QUANTIZE", given, codes((1, 30), after, scale, zero), "QuantizeOptions")
+
+
+def padded(kind, borders):
+    """Borders of zeros."""
+    shape = tuple(size + sum(two) for size, two in zip((1, 4, 5, 3), borders, strict=True))
+    form = (kind, 0.05, CENTRE[kind] + 21)
+    sizes = {"shape": (4, 2), "kind": "INT32", "data": np.int32(borders)}
+    return one("PAD", [codes((1, 4, 5, 3), *form), sizes], codes(shape, *form), "PadOptions")
+
+
+def reshaped(name, before, after, **options):
+    """A reshape or a squeeze."""
+    form = ("INT8", 0.05, 21)
+    given = [codes(before, *form)]
+    if name == "RESHAPE":
+        given.append({"shape": (len(after),), "kind": "INT32", "data": np.int32(after)})
+    return one(name, given, codes(after, *form), f"{name.title()}Options", **options)
+
+
+def transposed(order):
+    """Axes in another order."""
+    form, shape = ("INT8", 0.05, 21), (1, 4, 5, 3)
+    given = [codes(shape, *form), {"shape": (4,), "kind": "INT32", "data": np.int32(order)}]
+    return one("TRANSPOSE", given, codes([shape[axis] for axis in order], *form), "TransposeOptions")
+
+
+def joined(kind, axis):
+    """An image, and its maxima, side by side."""
+    form, model = (kind, 0.05, CENTRE[kind] - 5), Model()
+    image = model.tensor("image", **codes((1, 4, 5, 3), *form))
+    maxima = model.tensor("maxima", **codes((1, 4, 5, 3), *form))
+    how = _moving("SAME", (1, 1)) | {"FilterHeight": 2, "FilterWidth": 3}
+    model.operator("MAX_POOL_2D", [image], [maxima], "Pool2DOptions", **how)
+    shape = [1, 4, 5, 3]
+    shape[axis] *= 2
+    output = model.tensor("out", **codes(shape, *form))
+    model.operator("CONCATENATION", [image, maxima], [output], "ConcatenationOptions", Axis=axis)
+    return model
+
+
+def ends(kind):
+    """Reals that become codes, a layer, and codes that become reals."""
+    random, model = _random(kind), Model()
+    reals = model.tensor("reals", (1, 24), "FLOAT32")
+    first = model.tensor("first", **codes((1, 24), kind, 0.05, CENTRE[kind] - 10))
+    held = model.tensor(**weights((5, 24), random, kind, zero=CENTRE[kind]))
+    scores = model.tensor("scores", **codes((1, 5), kind, 0.2, CENTRE[kind]))
+    out = model.tensor("out", (1, 5), "FLOAT32")
+    model.operator("QUANTIZE", [reals], [first], "QuantizeOptions")
+    model.operator("FULLY_CONNECTED", [first, held, -1], [scores], "FullyConnectedOptions")
+    model.operator("DEQUANTIZE", [scores], [out], "DequantizeOptions")
+    return model
+
+
+def shared():
+    """Two layers that have one tensor of weights."""
+    random, model = _random("shared"), Model()
+    form = ("INT8", 0.05, 4)
+    places = [model.tensor(f"value{number}", **codes((1, 6), *form)) for number in range(3)]
+    held = model.tensor(**weights((6, 6), random))
+    for before, after in pairwise(places):
+        model.operator("FULLY_CONNECTED", [before, held, -1], [after], "FullyConnectedOptions")
+    return model
+
+
+KINDS = ("INT8", "UINT8")
+PADDINGS = ("SAME", "VALID")
+STRIDES = ((1, 1), (2, 2), (2, 3))
+
+
+def networks():
+    """All of them, by name."""
+    found = {}
+    for kind, padding, stride, activation in product(KINDS, PADDINGS, STRIDES, ACTIVATIONS):
+        words = f"{kind} {padding} {stride} {activation}"
+        found[f"conv {words}"] = convolution(kind, padding, stride, (1, 1), activation)
+        found[f"depthwise {words}"] = depthwise(kind, padding, stride, activation, 1 + (stride == (2, 2)))
+        found[f"average {words}"] = pooled("AVERAGE_POOL_2D", kind, padding, stride, activation)
+        found[f"maximum {words}"] = pooled("MAX_POOL_2D", kind, padding, stride, activation)
+    for kind in KINDS:
+        found[f"conv {kind} dilated"] = convolution(kind, "SAME", (1, 1), (2, 3), "RELU")
+        found[f"conv {kind} dilated valid"] = convolution(kind, "VALID", (1, 1), (2, 3), "NONE")
+        found[f"conv {kind} large kernel"] = convolution(kind, "SAME", (1, 1), (1, 1), "NONE", kernel=(11, 13))
+        found[f"average {kind} large"] = pooled("AVERAGE_POOL_2D", kind, "SAME", (1, 1), "NONE", (9, 8))
+        found[f"average {kind} whole"] = pooled("AVERAGE_POOL_2D", kind, "VALID", (7, 6), "NONE", (7, 6))
+        found[f"mean {kind} keeps"], found[f"mean {kind}"] = mean(kind, True), mean(kind, False, (2, 1))
+        found[f"mean {kind} one scale"] = mean(kind, True, (-2, -3), 0.04)
+        found[f"mean {kind} half"] = mean(kind, True, (1, 2), 0.02)
+        for axis in (1, 2, 3, -1):
+            found[f"joined {kind} {axis}"] = joined(kind, axis)
+        for activation in ACTIVATIONS:
+            found[f"added {kind} {activation}"] = added(kind, activation)
+            found[f"multiplied {kind} {activation}"] = multiplied(kind, activation)
+            found[f"dense {kind} {activation}"] = dense(kind, activation)
+        for name, scale in product(("RELU", "RELU6", "RELU_N1_TO_1"), (0.05, 0.031, 0.1)):
+            found[f"{name} {kind} {scale}"] = clipped(name, kind, scale)
+        for name, order, shape in product(("ADD", "MUL"), (1, -1), ((), (3,), (1, 1, 1, 3))):
+            found[f"{name} {kind} of a constant {shape} {order}"] = of_constant(name, kind, shape, order)
+        found[f"ADD {kind} of a constant, clipped"] = of_constant("ADD", kind, (3,), 1, "RELU6")
+        for name, scale in product(("LOGISTIC", "TANH", "HARD_SWISH"), (0.01, 0.05, 0.1, 0.3)):
+            found[f"{name} {kind} {scale}"] = function(name, kind, scale)
+        for alpha in (0.1, 0.25):
+            found[f"LEAKY_RELU {kind} {alpha}"] = function("LEAKY_RELU", kind, 0.05, alpha)
+        for scale, beta in ((0.1, 1.0), (0.02, 1.0), (0.5, 0.3)):
+            found[f"softmax {kind} {scale} {beta}"] = softmax(kind, (1, 12), scale, beta)
+        found[f"softmax {kind} of an image"] = softmax(kind, (1, 3, 4, 5), 0.07)
+        found[f"padded {kind}"] = padded(kind, ((0, 0), (1, 2), (0, 3), (2, 0)))
+        found[f"dense {kind} of an image"] = dense(kind, "NONE", (1, 2, 3, 4))
+        found[f"dense {kind} kept"] = dense(kind, "RELU", (1, 3, 6), keep=True)
+        found[f"dense {kind} kept of an image"] = dense(kind, "RELU", (1, 2, 4, 6), keep=True)
+        found[f"dense {kind} without bias"] = dense(kind, "NONE", biased=False)
+    found["shared weights"] = shared()
+    found["conv grouped"] = convolution("INT8", "SAME", (1, 1), (1, 1), "NONE", groups=2)
+    found["conv of one scale"] = convolution("INT8", "SAME", (1, 1), (1, 1), "NONE", channels=False)
+    for before, after in product(KINDS, KINDS):
+        if before != after:
+            found[f"{before} to {after}"] = requantized(before, after, 0.05, CENTRE[after] + 6)
+        found[f"{before} to {after}, half"] = requantized(before, after, 0.1, CENTRE[after] - 20)
+        found[f"{before} to {after}, other scale"] = requantized(before, after, 0.043, CENTRE[after] - 20)
+    found["reshaped"] = reshaped("RESHAPE", (1, 2, 3, 4), (1, 24))
+    found["reshaped to an image"] = reshaped("RESHAPE", (1, 24), (1, 4, 3, 2))
+    found["reshaped to another image"] = reshaped("RESHAPE", (1, 2, 3, 4), (1, 6, 2, 2))
+    found["squeezed"] = reshaped("SQUEEZE", (1, 1, 6, 4), (1, 6, 4), SqueezeDims=(1,))
+    for order in ((0, 2, 1, 3), (0, 3, 1, 2), (0, 2, 3, 1)):
+        found[f"transposed {order}"] = transposed(order)
+    return found
