@@ -15,6 +15,7 @@ from addersim.cli import (
     count,
     demo,
     estimate,
+    export,
     finetune,
     list_,
     lower,
@@ -59,7 +60,8 @@ def _options(
     """What the command takes before a verb; its help is the app's."""
 
 
-for verb in (demo, simulate, count, estimate, compare, sweep, search, report, lower, train, finetune, multiplier, check):
+VERBS = (demo, simulate, count, estimate, compare, sweep, search, report, lower, export, train, finetune, multiplier, check)
+for verb in VERBS:
     app.command(verb.__name__.rpartition(".")[2])(verb.run)
 app.command("compare-rounding")(compare_rounding.run)
 app.command("list")(list_.run)

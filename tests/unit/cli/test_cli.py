@@ -29,6 +29,7 @@ VERBS = (
     "search",
     "report",
     "lower",
+    "export",
     "multiplier",
     "check",
     "list",
