@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, overload
+from typing import TypedDict, Unpack, overload
 
 import torch
 from torch import nn
@@ -14,7 +14,7 @@ from addersim.frontends.proof import NOT_CHECKED, PROOF
 from addersim.frontends.torch.capture import capture, unwrapped
 from addersim.frontends.torch.proof import proved
 from addersim.frontends.torch.quantised.lower import quantised_program
-from addersim.frontends.torch.quantised.walk import is_quantised
+from addersim.frontends.torch.quantised.walk import makes_codes
 from addersim.frontends.torch.walk import Walk
 from addersim.images import Images, Preprocessing, checked_shape
 from addersim.network import Network
@@ -23,12 +23,29 @@ from addersim.program import Program
 __all__ = ["lower"]
 
 
-@overload
-def lower(module: nn.Module, input_shape: Sequence[int], **how: Any) -> Network: ...
+class Options(TypedDict, total=False):
+    """What else `lower` takes, of a module and of an exported program."""
+
+    name: str | None
+    mean: Sequence[float] | None
+    std: Sequence[float] | None
+    preprocessing: Preprocessing | None
+    classes: Sequence[str]
+    metadata: Mapping[str, str] | None
+    adders: Collection[str]
+    images: Images | None
+    check: bool
+    countable: bool
 
 
 @overload
-def lower(module: torch.export.ExportedProgram, input_shape: Sequence[int] | None = None, **how: Any) -> Network | Program: ...
+def lower(module: nn.Module, input_shape: Sequence[int], **how: Unpack[Options]) -> Network: ...
+
+
+@overload
+def lower(
+    module: torch.export.ExportedProgram, input_shape: Sequence[int] | None = None, **how: Unpack[Options]
+) -> Network | Program: ...
 
 
 def lower(
@@ -87,12 +104,17 @@ def lower(
     """
     inside = unwrapped(module)
     title = name or (type(inside).__name__ if isinstance(inside, nn.Module) else "exported")
-    if input_shape is None and not isinstance(inside, torch.export.ExportedProgram):
-        raise LoweringError(f"{title}: give the shape of an image, input_shape; only exported programs know it")
+    if not isinstance(inside, torch.export.ExportedProgram):
+        if input_shape is None:
+            raise LoweringError(f"{title}: give the shape of an image, input_shape; only exported programs know it")
+        if isinstance(inside, torch.fx.GraphModule) and makes_codes(inside.graph):
+            raise LoweringError(
+                f"{title}: is quantised already; give what torch.export.export makes of it, for any number of images"
+            )
     shape = () if input_shape is None else checked_shape(input_shape)
     captured = capture(inside, shape, adders)
     shape = shape or checked_shape(captured.image.meta["val"].shape[1:])
-    if is_quantised(captured):
+    if makes_codes(captured.graph):
         said = mean is not None or std is not None
         images_as = Preprocessing.of(shape, mean, std) if preprocessing is None and said else preprocessing
         return quantised_program(captured, shape, title, images_as, classes, metadata)

@@ -117,12 +117,13 @@ class Building:
                 f"makes codes in {how.form} of images which are codes in {self.image and self.image.form} elsewhere"
             )
         base = Flow(INPUT, self.shape)
-        ends = how.ends()
-        return (
-            base
-            if ends == {"low": None, "high": None}
-            else self.layer(IntegerClip, f"{name}.ends", base, output=how.form, **ends)
-        )
+        return self._ended(base, how, how.ends(), name)
+
+    def _ended(self, flow: Flow, how: Quantiser, ends: dict[str, int | None], name: str) -> Flow:
+        """Codes between two of them, where they end before their format."""
+        if set(ends.values()) == {None}:
+            return flow
+        return self.layer(IntegerClip, f"{name}.ends", flow, output=how.form, **ends)
 
     def _of_codes(self, value: Reals, how: Quantiser, name: str) -> Flow:
         """A table, a clip, or nothing at all where codes stay what they are."""
@@ -161,10 +162,7 @@ class Building:
         fields = {"multiplier": multiplier, "shift": shift, "multiplier_bits": MULTIPLIER_BITS, "output": how.form}
         fields |= {"addend": np.rint(np.ldexp(addends, shift.astype(np.int64))).astype(np.int64)}
         found = self.layer(IntegerAffine, name, _base(value), rounding="half-even", overflow="saturate", **fields)
-        ends = how.ends(value.bounds)
-        return (
-            found if set(ends.values()) == {None} else self.layer(IntegerClip, f"{name}.ends", found, output=how.form, **ends)
-        )
+        return self._ended(found, how, how.ends(value.bounds), found.layer)
 
     def _of_mean(self, value: Mean, how: Quantiser, name: str) -> Flow:
         source = value.source

@@ -201,8 +201,8 @@ def _between(value: Any, low: float | None, high: float | None) -> Any:
     if isinstance(value, Waiting):
         return value.clipped(low, high)
     if isinstance(value, Reals):
-        ends = (None if end is None else np.float32(end) for end in (low, high))
-        return replace(value, held=np.clip(value.held, *ends))
+        least, most = (np.float32(far if end is None else end) for end, far in ((low, -np.inf), (high, np.inf)))
+        return replace(value, held=np.clip(value.held, least, most))
     raise LoweringError("of reals that were not made codes; quantise what it reads")
 
 

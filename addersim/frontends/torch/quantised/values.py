@@ -43,7 +43,7 @@ class Quantiser:
     def codes(self, reals: Array) -> Array:
         """Codes of reals in float32, int32."""
         steps = np.rint(reals.astype(np.float32) * np.float32(1.0 / self.form.scale))
-        return np.clip(steps + self.form.zero_point, self.low, self.high).astype(np.int32)
+        return np.asarray(np.clip(steps + self.form.zero_point, self.low, self.high).astype(np.int32))
 
     def ends(self, bounds: tuple[float | None, float | None] = (None, None)) -> dict[str, int | None]:
         """Codes at which values end, those of fused functions included; None where the format does.

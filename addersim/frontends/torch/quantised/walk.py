@@ -21,16 +21,16 @@ from addersim.frontends.torch.walk import Walk
 from addersim.layers import AnyIntegerLayer, Shape
 from addersim.network import INPUT
 
-__all__ = ["QuantisedWalk", "is_quantised"]
+__all__ = ["QuantisedWalk", "makes_codes"]
 
 DOMAIN = "quantized_decomposed::"
 FUSED = frozenset({"relu", "relu_", "relu6", "hardtanh", "hardtanh_", "clamp", "clamp_"})
 """Functions that end where codes of their results end."""
 
 
-def is_quantised(captured: Captured) -> bool:
+def makes_codes(graph: torch.fx.Graph) -> bool:
     """Whether a graph makes codes of values."""
-    return any(_kind(node).startswith(f"{DOMAIN}quantize") for node in captured.graph.nodes)
+    return any(_kind(node).startswith(f"{DOMAIN}quantize") for node in graph.nodes)
 
 
 def _kind(node: torch.fx.Node) -> str:
@@ -96,9 +96,10 @@ class QuantisedWalk(Walk):
     def _title(self, node: torch.fx.Node) -> str:
         """The layer's name: that of the operation whose reals it makes codes of, before functions that are fused into it."""
         before = node.args[0] if _kind(node).removeprefix("aten::") in FUSED or _kind(node).startswith(DOMAIN) else None
-        if isinstance(before, torch.fx.Node) and _kind(before):
-            if _kind(node).startswith(DOMAIN) or not _kind(before).startswith(DOMAIN):
-                return self._title(before)
+        if not isinstance(before, torch.fx.Node) or not _kind(before):
+            return self._name(node, _kind(node))
+        if _kind(node).startswith(DOMAIN) or not _kind(before).startswith(DOMAIN):
+            return self._title(before)
         return self._name(node, _kind(node))
 
     def finished(self) -> tuple[AnyIntegerLayer, ...]:
