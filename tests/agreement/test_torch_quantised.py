@@ -1,5 +1,7 @@
 """Programs that torch quantised, beside torch's own run of them: every layer on torch's codes of what it reads."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -14,6 +16,7 @@ from addersim.frontends.torch.capture import capture  # noqa: E402
 from addersim.frontends.torch.quantised.values import Codes  # noqa: E402
 from addersim.frontends.torch.quantised.walk import QuantisedWalk  # noqa: E402
 from addersim.layers.move import rearrange  # noqa: E402
+from tests.command_line import call  # noqa: E402
 
 pytest.importorskip("torch.ao.quantization.fx._decomposed")  # registers the operators
 OPS = torch.ops.quantized_decomposed
@@ -215,6 +218,18 @@ def test_whole_biases_and_scores_without_a_quantiser():
     program = addersim.lower(exported(Ended(), (3, 2, 2)))
     assert (program.layers[-1].kind(), program.layers[-1].rule) == ("rescale", "ort")
     np.testing.assert_array_equal(program.layers[-1].bias, [500, -300, 0, 70])
+
+
+def test_command(tmp_path):
+    torch.export.save(exported(Bias(), (3, 2, 2)), tmp_path / "made.pt2")
+    code = "import torch\nimport torch.ao.quantization.fx._decomposed\nfrom pathlib import Path\n"
+    code += "def make():\n    return torch.export.load(Path(__file__).with_name('made.pt2'))\n"
+    (tmp_path / "own.py").write_text(code)
+    made = tmp_path / "made.npz"
+    found = call("lower", f"{tmp_path / 'own.py'}:make", "--input-shape", "3,2,2", "-o", made, "--json")
+    assert found.returncode == 0, found.stderr
+    assert [layer["kind"] for layer in json.loads(found.stdout)["layers"]] == ["window", "affine"]
+    assert addersim.Program.load(made).takes_codes
 
 
 def refusal(function, **buffers):
