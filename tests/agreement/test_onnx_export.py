@@ -13,6 +13,7 @@ from addersim.layers import (
     IntegerMove,
     IntegerRescale,
     IntegerRescaledAdd,
+    IntegerTable,
     IntegerWindow,
 )
 from addersim.layers.move import Permute, Take
@@ -100,6 +101,7 @@ def quantised(random, signed):
         return IntegerRescale(name=name, inputs=(source,), twin=None, bias=bias, scale=gains, **about, **how)
 
     given, one, two, three, mean, last = (drawn() for _ in range(6))
+    entries = random.integers(three.minimum, three.maximum + 1, (256, 1)).astype(kind)
     average = {"gain": three.scale / mean.scale, "multiplier_bits": 16, "rounding": "half-even", "rule": "ort"}
     layers = (
         window("conv.sums", "input", given, (6, 3, 3, 3), padding=(1, 0), far_padding=(0, 2), stride=(1, 2)),
@@ -108,7 +110,8 @@ def quantised(random, signed):
         rescale("deep", "deep.sums", two, 6, 9),
         IntegerRescaledAdd(name="add", inputs=("conv", "deep"), twin=None, first=one, second=two, rule="ort", output=three),
         IntegerMaxPool(name="most", inputs=("add",), twin=None, output=three, kernel=(3, 2), stride=(2, 2), padding=(1, 1)),
-        IntegerConcat(name="joined", inputs=("most", "most"), twin=None, output=three),
+        IntegerTable(name="table", inputs=("most",), twin=None, function="any", source=three, output=three, codes=entries),
+        IntegerConcat(name="joined", inputs=("most", "table"), twin=None, output=three),
         IntegerMove(
             name="moved", inputs=("joined",), twin=None, output=three, target=(6, 3, 4),
             steps=(Take(0, np.array([11, 0, 3, 3, 7, 2])), Permute((0, 2, 1))),

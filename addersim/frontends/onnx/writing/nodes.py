@@ -10,7 +10,7 @@ from addersim.arithmetic.fixed import FixedFormat
 from addersim.errors import NetworkError
 from addersim.frontends.onnx.writing.held import Array, Held
 
-__all__ = ["FLOAT", "MOST_BITS", "Nodes"]
+__all__ = ["FLOAT", "INT32", "MOST_BITS", "Nodes"]
 
 MOST_BITS = 8
 """Width of the widest codes that kernels of integers take and give."""

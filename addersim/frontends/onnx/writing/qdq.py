@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from addersim.arithmetic.fixed import FixedFormat
 from addersim.errors import NetworkError
 from addersim.frontends.onnx.writing.held import Array, Held, held_weights, weight_scales
-from addersim.frontends.onnx.writing.nodes import FLOAT, MOST_BITS, Nodes
+from addersim.frontends.onnx.writing.nodes import FLOAT, INT32, MOST_BITS, Nodes
 from addersim.layers import (
     IntegerAdd,
     IntegerAveragePool,
@@ -24,6 +24,7 @@ from addersim.layers import (
     IntegerRelu,
     IntegerRescale,
     IntegerRescaledAdd,
+    IntegerTable,
     IntegerWindow,
 )
 from addersim.layers.move import Permute, Reshape, Step
@@ -267,6 +268,20 @@ def _concat(writer: Writer, layer: IntegerConcat) -> IntegerLayer:
     return layer
 
 
+def _table(writer: Writer, layer: IntegerTable) -> IntegerLayer:
+    """An entry for each code of the file, looked up."""
+    held, output = writer.held(layer.inputs[0]), writer.held(layer.name)
+    if layer.codes is None or layer.codes.shape[1] != 1:
+        raise NetworkError(f"layer {layer.name}: a table a channel, or straight pieces; ONNX QDQ has one table of codes")
+    entries = np.zeros(256, np.uint8)
+    first = layer.source.minimum + held.moved
+    entries[first : first + len(layer.codes)] = layer.codes[:, 0].astype(np.int64) + output.moved
+    places = writer.nodes.step("Cast", writer.codes(layer.inputs[0]), f"{layer.name}.places", to=INT32)
+    table = writer.nodes.constant(f"{layer.name}.table", entries)
+    writer.pass_on(layer.name, writer.nodes.add("Gather", [table, places], layer.name, axis=0))
+    return layer
+
+
 ROWS: Mapping[type[IntegerLayer], Callable[[Writer, Any], IntegerLayer]] = MappingProxyType(
     {
         IntegerWindow: Writer.keep_window,
@@ -279,6 +294,7 @@ ROWS: Mapping[type[IntegerLayer], Callable[[Writer, Any], IntegerLayer]] = Mappi
         IntegerClip: _ends,
         IntegerMove: _move,
         IntegerConcat: _concat,
+        IntegerTable: _table,
     }
 )
 """What writes each kind of layer."""
