@@ -21,6 +21,7 @@ from addersim.exploration.sweeps.run import sweep as sweep
 from addersim.exploration.sweeps.study import Study as Study
 from addersim.exploration.sweeps.study import load_study as load_study
 from addersim.frontends.onnx.lower import lower_onnx as lower_onnx
+from addersim.frontends.onnx.writing.export import export_onnx as export_onnx
 from addersim.frontends.scalesim.topology import Topology as Topology
 from addersim.frontends.scalesim.topology import load_topology as load_topology
 from addersim.frontends.scalesim.topology import topology_trace as topology_trace

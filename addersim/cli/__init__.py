@@ -16,6 +16,7 @@ from addersim.cli import (
     demo,
     designs,
     estimate,
+    export,
     finetune,
     list_,
     lower,
@@ -61,10 +62,11 @@ def _options(
     """What the command takes before a verb; its help is the app's."""
 
 
-verbs = (
-    demo, simulate, prove, count, estimate, designs, compare, sweep, search, report, lower, train, finetune, multiplier, check,
+VERBS = (
+    demo, simulate, prove, count, estimate, designs, compare, sweep, search, report, lower, export, train, finetune, multiplier,
+    check,
 )  # fmt: skip
-for verb in verbs:
+for verb in VERBS:
     app.command(verb.__name__.rpartition(".")[2])(verb.run)
 app.command("compare-rounding")(compare_rounding.run)
 app.command("list")(list_.run)

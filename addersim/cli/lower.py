@@ -72,7 +72,7 @@ def run(
     network. ONNX and TFLite files are only read; the latter become programs, quantised as they are.
     """
     from addersim.frontends.proof import PROOF
-    from addersim.network import Network
+    from addersim.program import Program
 
     how = {"mean": _numbers("--mean", mean), "std": _numbers("--std", std), "check": check, "countable": countable}
     if source.lower().endswith(".tflite"):
@@ -81,15 +81,14 @@ def run(
     if source == STANDARD or source.lower().endswith(".onnx"):
         if weights or adder:
             raise LoweringError(f"{source}: --weights and --adder are for torch networks; an ONNX file holds its own")
-        found = _from_onnx(source, input_shape, name, how | {"channels_first": channels_first})
-        if not isinstance(found, Network):
-            _saved(found, output, json=json)
-            return
-        network = found
+        network: Network | Program = _from_onnx(source, input_shape, name, how | {"channels_first": channels_first})
     else:
         if channels_first:
             raise LoweringError(f"{source}: --channels-first is for ONNX files; torch networks take channels first")
         network = _from_torch(source, weights, prefix, input_shape, name, how | {"adders": adder or ()})
+    if isinstance(network, Program):
+        _write_program(network, output, json=json)
+        return
     alone = alone_on_output(output, json=json)
     network.save(output)
     if alone:
@@ -113,12 +112,10 @@ def _read_codes(source: str, output: Path, name: str | None, *, countable: bool,
 
     if any(others):
         raise LoweringError(f"{source}: a TFLite file holds its weights and formats; only --name and --countable are for it")
-    program = lower_tflite(source, name=name, countable=countable)
-    _saved(program, output, json=json)
+    _write_program(lower_tflite(source, name=name, countable=countable), output, json=json)
 
 
-def _saved(program: Program, output: Path, *, json: bool) -> None:
-    """Write a program that a file of codes is, and show it."""
+def _write_program(program: Program, output: Path, *, json: bool) -> None:
     alone = alone_on_output(output, json=json)
     program.save(output)
     if json and not alone:
@@ -136,7 +133,7 @@ def _from_onnx(source: str, input_shape: str | None, name: str | None, how: Mapp
 
 def _from_torch(
     source: str, weights: str | None, prefix: str, input_shape: str | None, name: str | None, how: Mapping[str, Any]
-) -> Network:
+) -> Network | Program:
     try:
         import torch  # noqa: F401
     except ImportError:
@@ -145,7 +142,10 @@ def _from_torch(
 
     module, shape = _build(source, input_shape)
     metadata = {"origin": f"{source}, weights {_load(module, weights, prefix) if weights else 'untrained'}"}
-    return lower(module, shape, name=name or (source if ":" not in source else None), metadata=metadata, **how)
+    found: Network | Program = lower(
+        module, shape, name=name or (source if ":" not in source else None), metadata=metadata, **how
+    )
+    return found
 
 
 def _load(module: Any, weights: str, prefix: str) -> str:

@@ -27,9 +27,10 @@ _INSTALLED = tuple({os.path.realpath(path) + os.sep for path in sysconfig.get_pa
 
 
 def own_network(source: str) -> Any:
-    """The torch module that a source names, or that what it names returns when it is called without arguments."""
-    from torch import nn
+    """The torch module, or exported program, that a source names, or that what it names returns when it is called."""
+    from torch import export, nn
 
+    networks = nn.Module, export.ExportedProgram
     path, _, attribute = source.rpartition(":")
     names = attribute.split(".") if path.endswith(".py") else (*path.split("."), *attribute.split("."))
     if not all(name.isidentifier() for name in names):
@@ -39,10 +40,10 @@ def own_network(source: str) -> Any:
         for name in attribute.split("."):
             if (found := _run(source, f"{name} of it", partial(getattr, found, name, _NOTHING))) is _NOTHING:
                 raise LoweringError(f"{source}: {path} has no {attribute}; needs {_FORM}")
-        if not isinstance(found, nn.Module):
+        if not isinstance(found, networks):
             _check_callable(source, found)
             found = _run(source, "the call", found)
-    if not isinstance(found, nn.Module):
+    if not isinstance(found, networks):
         raise LoweringError(f"{source}: gives {_kind(found)}; needs a torch.nn.Module, or what returns one")
     return found
 

@@ -152,12 +152,12 @@ class IntegerAveragePool(IntegerLayer, frozen=True, tag="average_pool"):
 
     def _factors(self, shape: Shape) -> tuple[Array, Array]:
         """Multiplier and shift of each output place in raster order, or of the first alone where all are the same."""
-        gains, place = np.unique(self._gains(shape), return_inverse=True)
+        gains, place = np.unique(self.gains(shape), return_inverse=True)
         factors = np.array([fixed_factor(float(one), self.multiplier_bits, self.name) for one in gains])
         multiplier, shift = factors[place].T
         return multiplier.astype(np.int32), shift.astype(np.uint8)
 
-    def _gains(self, shape: Shape) -> Array:
+    def gains(self, shape: Shape) -> Array:
         """Output codes a step of the sum, of each place in raster order, or of the first alone where all are the same."""
         divisors = _divisors(self, shape).ravel()
         return self.gain / (divisors if (divisors != divisors[0]).any() else divisors[:1])
@@ -176,7 +176,7 @@ class IntegerAveragePool(IntegerLayer, frozen=True, tag="average_pool"):
         sums = pooled(self, codes[0], engine.sum_pool, engine.adaptive_sum_pool, threads)
         images, rows, columns, channels = sums.shape
         shape = channels, *codes[0].shape[1:3]
-        gains = self._gains(shape)
+        gains = self.gains(shape)
         places = len(gains)  # with their channels they are the channels of one pixel, which the kernels tell apart
         pixels = sums.reshape(images, rows * columns // places, places * channels)
         none = np.zeros(places * channels, np.int64)

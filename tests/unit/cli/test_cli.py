@@ -30,6 +30,7 @@ VERBS = (
     "search",
     "report",
     "lower",
+    "export",
     "multiplier",
     "check",
     "list",

@@ -46,13 +46,14 @@ VERBS = {
     "search": [("lenet5-conv", "--out", "found", "--bits", "6,8", "--trials", "1", "--images", "40", "--floor", "60")],
     "report": [("lenet5-adder", "--limit", "8"), ("resnet20-adder", "lenet5-conv", "--limit", "8")],
     "lower": [("lenet5-adder", "-o", "made.npz"), ("resnet20-conv", "-o", "made.npz")],
+    "export": [("lenet5-conv", "-o", "made.onnx")],
     "multiplier": [("cut.toml",)],
     "check": [("colour.toml",), ("net.npz",)],
     "list": [()],
     "finetune": [("lenet5-adder", "--bits", "4", "--epochs", "1", "--images", "64", "--batch", "32", "-o", "tuned.npz")],
     "train": [("lenet5-mnist", "data=fashion-mnist-2000", "epochs=1", "limit=64", "batch=32", "--output", "run")],
 }
-NEEDS = {"lower": "torch", "train": "torch", "finetune": "torch", "search": "optuna"}
+NEEDS = {"export": "onnx", "lower": "torch", "train": "torch", "finetune": "torch", "search": "optuna"}
 NUMBER = re.compile(r"\d[\d,.]*")
 
 

@@ -27,7 +27,9 @@ LARGEST_BIAS = (1 << 31) - 1
 def _weights(call: QuantisedCall, place: int = 1) -> Coded:
     found = call.input(place)
     if not isinstance(found, Coded):
-        call.fail(f"weights {call.name_of(place)!r} are not constants held as codes")
+        call.fail(
+            f"weights {call.name_of(place)!r} are not constants held as codes (QuantizeLinear, Quant) beside an input that is"
+        )
     return found
 
 

@@ -1,0 +1,115 @@
+"""export_onnx: a program becomes an ONNX file of integer operators, which onnxruntime runs on the same codes."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from msgspec.structs import replace
+
+from addersim.errors import KindError, NetworkError
+from addersim.frontends.onnx.writing.nodes import FLOAT, Nodes
+from addersim.frontends.onnx.writing.qdq import RULE, Writer
+from addersim.network import INPUT
+from addersim.program import Program
+from addersim.storage import write_atomically
+
+__all__ = ["STYLES", "checked_style", "export_onnx"]
+
+STYLES = ("qdq",)
+OPSET, IR_VERSION = 13, 8
+
+
+def export_onnx(program: Program, path: str | os.PathLike[str], *, style: str = "qdq") -> Program:
+    """Write a program of multiplying layers as an ONNX file (needs the extra ``onnx``).
+
+    Each layer stands between DequantizeLinear and QuantizeLinear, which onnxruntime replaces by its integer kernels: their
+    codes are those of the program under rule ``ort``. The image comes in as real numbers, or as codes where
+    `Program.takes_codes`; scores are real numbers. Tensors of codes have the names of the layers; all are uint8, signed ones
+    128 higher. Sums of signed codes of several scales are rounded beside those higher codes in float32, so that one next to a
+    tie may come out as the code beside it.
+
+    On processors without VNNI, onnxruntime's kernels of uint8 by int8 saturate pairs of products unless the session has
+    ``session.x64quantprecision`` = ``1``.
+
+    Parameters
+    ----------
+    program
+        What `quantize` or a reader of quantised files gives.
+    path
+        File to write, whole or not at all.
+    style
+        ``qdq``.
+
+    Returns
+    -------
+    The program whose codes the file gives: `program` under rule ``ort``, with those gains that float32 scales make.
+
+    Raises
+    ------
+    NetworkError
+        For layers that ONNX cannot say: other arithmetics than products, registers that wrap or saturate, multipliers of a
+        table, windows over codes of more than 8 bits; and for a style that is none.
+    """
+    checked_style(style)
+    if not isinstance(program, Program):
+        raise KindError(f"export_onnx takes a quantised program; found {type(program).__name__}: quantize it first")
+    if not program.calibrated:
+        raise NetworkError(f"program {program.name} was made without calibration images: its weights are not known")
+    try:
+        import onnx
+    except ImportError:
+        raise NetworkError("writing ONNX needs onnx; install it with: pip install 'addersim[onnx]'") from None
+    written, graph = _graph(program.with_rounding(RULE))
+    imports = [onnx.helper.make_opsetid("", OPSET)]
+    model = onnx.helper.make_model(graph, opset_imports=imports, ir_version=IR_VERSION, producer_name="addersim")
+    notes = {"mean": _listed(program.mean), "std": _listed(program.std)} if not program.takes_codes else {}
+    onnx.helper.set_model_props(model, notes | {"classes": "\n".join(program.classes)} if program.classes else notes)
+    with write_atomically(os.fspath(path), "wb") as stream:
+        stream.write(model.SerializeToString())
+    return written
+
+
+def checked_style(style: str) -> str:
+    """The name of a style, or an error that says which there are."""
+    if style not in STYLES:
+        raise NetworkError(f"ONNX style {style!r} is not one of {', '.join(STYLES)}")
+    return style
+
+
+def _listed(values: tuple[float, ...]) -> str:
+    return ",".join(map(repr, values))
+
+
+def _graph(program: Program) -> tuple[Program, Any]:
+    """The program as the file has it, and the graph."""
+    import onnx
+
+    nodes = Nodes()
+    image, given = _image(program, nodes)
+    writer = Writer(program, image, nodes)
+    layers = tuple(writer.write(layer) for layer in program.layers)
+    read = {name for layer in layers for name in layer.inputs}
+    ends = [layer.name for layer in layers if layer.name not in read]
+    for name in ends:
+        if writer.window(name) is not None:
+            raise NetworkError(f"layer {name}: its sums are an output; ONNX QDQ has codes of sums only")
+    outputs = [
+        onnx.helper.make_tensor_value_info(writer.reals(name), FLOAT, ["images", *writer.values[name].shape]) for name in ends
+    ]
+    constants = [onnx.numpy_helper.from_array(values, name) for name, values in nodes.constants.items()]
+    return replace(program, layers=layers), onnx.helper.make_graph(nodes.made, program.name, [given], outputs, constants)
+
+
+def _image(program: Program, nodes: Nodes) -> tuple[str, Any]:
+    """Codes of the image, and what the graph is given: reals, or codes of the input's own type."""
+    import onnx
+
+    held = nodes.held(INPUT, program.input)
+    kind: int = FLOAT
+    real = INPUT
+    if program.takes_codes:
+        kind = onnx.helper.np_dtype_to_tensor_dtype(program.input.dtype)
+        real = nodes.own_reals(INPUT, program.input) if held.moved else ""
+    given = onnx.helper.make_tensor_value_info(INPUT, kind, ["images", *program.input_shape])
+    return (nodes.codes(real, "input.codes", program.input) if real else INPUT), given

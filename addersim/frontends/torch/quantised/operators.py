@@ -1,0 +1,319 @@
+"""Operators between dequantisers and quantisers: a row each, from a `Call` to what the node gives."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import torch.fx
+
+from addersim.arithmetic.fixed import Accumulator, FixedFormat
+from addersim.errors import LoweringError
+from addersim.frontends.flow import Flow
+from addersim.frontends.torch import moves
+from addersim.frontends.torch.call import Call as FloatCall
+from addersim.frontends.torch.call import as_array
+from addersim.frontends.torch.quantised.building import Building, held_codes
+from addersim.frontends.torch.quantised.values import (
+    Array,
+    Coded,
+    Codes,
+    Joined,
+    Mean,
+    Quantiser,
+    Reals,
+    Sum,
+    Sums,
+    Value,
+    Waiting,
+)
+from addersim.layers import IntegerMaxPool, IntegerWindow, Shape
+
+__all__ = ["OPERATORS", "Call", "coded"]
+
+Sizes = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A node, the values that it reads by the name of the operator's argument, and where layers go."""
+
+    building: Building
+    node: torch.fx.Node
+    name: str
+    arguments: Mapping[str, Any]
+    find_shapes: Callable[[], tuple[Shape, ...]]
+
+    @property
+    def value(self) -> Any:
+        """The value that operators of one value work on."""
+        return self.arguments.get("self", self.arguments.get("input", self.arguments.get("x")))
+
+    def reals(self, value: Any) -> Reals:
+        """What codes stand for, by their format alone."""
+        if not isinstance(value, Value):
+            raise LoweringError("one of its values does not depend on the images; that is not supported")
+        return self.building.plain(value, self.name)
+
+    def sizes(self, name: str, count: int) -> Sizes:
+        """As many whole numbers as there are spatial axes."""
+        found = self.arguments[name]
+        numbers = [found] if isinstance(found, int) else list(found)
+        return tuple(numbers * count if len(numbers) == 1 else numbers)
+
+    def rearranged(self, value: Value) -> Any:
+        """The value after one of torch's operators that only move values."""
+        kind = str(self.node.target._schema.name).removeprefix("aten::")  # type: ignore[union-attr]
+        flows = {name: one.flow if isinstance(one, Value) else one for name, one in self.arguments.items()}
+        row = moves.OPERATORS[kind.removesuffix("_") if kind not in moves.OPERATORS else kind]
+        found = row(FloatCall(None, self.node, self.name, flows, self.find_shapes))  # type: ignore[arg-type]
+        if isinstance(found, Flow):
+            return replace(value, flow=found)
+        return [replace(value, flow=one) for one in found]
+
+
+Row = Callable[[Call], Any]
+
+
+def coded(arguments: Mapping[str, Any]) -> Coded:
+    """A constant of codes, from the arguments of a dequantiser."""
+    scales, zeros = (
+        arguments.get(plural, arguments.get(one)) for plural, one in (("scales", "scale"), ("zero_points", "zero_point"))
+    )
+    codes = as_array(arguments["input"])
+    zero = np.zeros(1) if zeros is None else as_array(zeros)
+    found = np.atleast_1d(as_array(scales)).astype(np.float64), np.atleast_1d(zero).astype(np.int64)
+    return Coded(codes, *found, arguments.get("axis"))
+
+
+def _quantiser(call: Call) -> Quantiser:
+    given = call.arguments
+    scale, zero, low, high = (as_array(given[name]) for name in ("scale", "zero_point", "quant_min", "quant_max"))
+    if scale.size != 1 or zero.size != 1:
+        raise LoweringError("has several scales; activations have one")
+    kind = str(given["dtype"]).removeprefix("torch.")
+    return Quantiser.of(float(scale), int(zero), int(low), int(high), kind)
+
+
+def _quantise(call: Call) -> Codes:
+    return call.building.quantised(call.value, _quantiser(call), call.name)
+
+
+def _dequantise(call: Call) -> Reals:
+    value, how = call.value, _quantiser(call)
+    if not isinstance(value, Codes) or how.form != value.how.form:
+        held = value.how.form if isinstance(value, Codes) else "no codes"
+        raise LoweringError(f"reads {held} as codes in {how.form}")
+    return Reals.of(value.flow, value.how.form)
+
+
+def _convolution(call: Call) -> Sums:
+    weights, axes = _weights(call), len(call.node.args[1].meta["val"].shape) - 2  # type: ignore[union-attr]
+    source = call.reals(call.value)
+    if call.arguments.get("transposed") or axes not in (1, 2):
+        raise LoweringError("only convolutions over one or two axes are read, and none that is transposed")
+    padding = call.arguments["padding"]
+    if padding == "same":
+        raise LoweringError("padding 'same' is not read; give numbers")
+    pads = (0,) * axes if padding == "valid" else call.sizes("padding", axes)
+    how = {"stride": call.sizes("stride", axes), "padding": pads, "dilation": call.sizes("dilation", axes)}
+    if axes == 1:
+        fill = {"stride": 1, "padding": 0, "dilation": 1}
+        how = {name: (fill[name], *sizes) for name, sizes in how.items()}
+        weights = replace(weights, codes=weights.codes[:, :, None, :])
+    found = _window(call, source.flow.image(), source.form, weights, **how, groups=call.arguments["groups"])
+    return replace(found, flow=found.flow.like(source.flow))
+
+
+def _linear(call: Call) -> Sums:
+    weights, source = _weights(call), call.reals(call.value)
+    weights, last = replace(weights, codes=weights.codes[:, :, None, None]), source.flow.rank - 1
+    if not last:
+        return _window(call, source.flow, source.form, weights)
+    front = source.flow.front(last)
+    found = _window(call, front.reshape((front.shape[0], math.prod(front.shape[1:]), 1)), source.form, weights)
+    return replace(found, flow=found.flow.reshape((len(weights.codes), *front.shape[1:])).back(last))
+
+
+def _weights(call: Call) -> Coded:
+    found = call.arguments["weight"]
+    if not isinstance(found, Coded):
+        raise LoweringError("its weights are no codes; quantise weights and activations")
+    return found
+
+
+def _window(call: Call, flow: Flow, form: FixedFormat, weights: Coded, **moving: Any) -> Sums:
+    scales, zeros = weights.each(0)
+    codes = np.moveaxis(held_codes(weights.codes), 1, -1)
+    layers = call.building.layers
+    sums = call.building.layer(
+        IntegerWindow,
+        f"{call.name}.sums",
+        flow,
+        datapath="mac",
+        weights=layers.kept(codes),
+        input_format=form,
+        weight_format=FixedFormat(8, codes.dtype == np.int8),
+        accumulator=Accumulator(),
+        weight_zero_points=zeros.copy() if zeros.any() else None,
+        **moving,
+    )
+    step = form.scale * scales
+    whole, bias = _bias(call.arguments.get("bias"), step)
+    return Sums(flow=sums, step=step, whole=whole, bias=bias)
+
+
+def _bias(given: Any, step: Array) -> tuple[Array | None, Array]:
+    """A bias in whole steps of the sums, where it is held so; and as reals."""
+    none = np.zeros(len(step))
+    if given is None:
+        return none.astype(np.int64), none
+    if isinstance(given, Coded):
+        scales, zeros = given.each(0)
+        codes = given.codes.astype(np.int64) - zeros
+        return (codes if np.allclose(scales, step, rtol=1e-6, atol=0) else None), codes * scales
+    if isinstance(given, Value):
+        raise LoweringError("its bias depends on the images")
+    reals = as_array(given).astype(np.float64)
+    if not np.isfinite(reals).all():
+        raise LoweringError("its bias holds NaN or infinite values")
+    return (none.astype(np.int64) if not reals.any() else None), reals
+
+
+def _bounded(low: float | None, high: float | None) -> Row:
+    return lambda call: _between(call.value, low, high)
+
+
+def _hardtanh(call: Call) -> Any:
+    return _between(call.value, *(float(as_array(call.arguments[name])) for name in ("min_val", "max_val")))
+
+
+def _clamp(call: Call) -> Any:
+    ends = (call.arguments.get(name) for name in ("min", "max"))
+    return _between(call.value, *(None if one is None else float(as_array(one)) for one in ends))
+
+
+def _between(value: Any, low: float | None, high: float | None) -> Any:
+    if isinstance(value, Waiting):
+        return value.clipped(low, high)
+    if isinstance(value, Reals):
+        least, most = (np.float32(far if end is None else end) for end, far in ((low, -np.inf), (high, np.inf)))
+        return replace(value, held=np.clip(value.held, least, most))
+    raise LoweringError("of reals that were not made codes; quantise what it reads")
+
+
+def _add(call: Call) -> Sum:
+    first, second = call.arguments["self"], call.arguments["other"]
+    if float(call.arguments.get("alpha", 1)) != 1:
+        raise LoweringError(f"adds {call.arguments['alpha']} times a value; read is once")
+    a, b = call.reals(first), call.reals(second)
+    return Sum(flow=Flow("", call.find_shapes()[0]), first=a, second=b)
+
+
+def _joined(call: Call) -> Joined:
+    parts = tuple(call.reals(one) for one in call.arguments["tensors"])
+    shape = call.find_shapes()[0]
+    axis = int(call.arguments["dim"]) % (len(shape) + 1)
+    if not axis:
+        raise LoweringError("joins along the images' axis: images would no longer be independent of each other")
+    return Joined(flow=Flow("", shape), parts=parts, axis=axis - 1)
+
+
+def _pool(call: Call, axes: int) -> dict[str, Any]:
+    kernel = call.sizes("kernel_size", axes)
+    stride = call.arguments.get("stride")
+    found = {
+        "kernel": kernel,
+        "stride": call.sizes("stride", axes) if stride else kernel,
+        "padding": call.sizes("padding", axes),
+    }
+    if "dilation" in call.arguments:
+        found["dilation"] = call.sizes("dilation", axes)
+    if axes == 1:
+        found = {name: ((0 if name == "padding" else 1), *sizes) for name, sizes in found.items()}
+    return found | {"ceil_mode": bool(call.arguments["ceil_mode"])}
+
+
+def _max_pool(axes: int) -> Row:
+    def row(call: Call) -> Reals:
+        source = call.reals(call.value)
+        flow = call.building.layer(IntegerMaxPool, call.name, source.flow.image(), output=source.form, **_pool(call, axes))
+        return Reals.of(flow.like(source.flow), source.form)
+
+    return row
+
+
+def _average_pool(axes: int) -> Row:
+    def row(call: Call) -> Mean:
+        if call.arguments.get("divisor_override") is not None:
+            raise LoweringError("divides by a number of its own; read are means of windows")
+        windows = _pool(call, axes) | {"operator": "pool", "count_padding": bool(call.arguments["count_include_pad"])}
+        return Mean(flow=Flow("", call.find_shapes()[0]), source=call.reals(call.value), windows=windows)
+
+    return row
+
+
+def _adaptive(axes: int) -> Row:
+    def row(call: Call) -> Mean:
+        source, wanted = call.reals(call.value), call.sizes("output_size", axes)
+        size = source.flow.shape[1:]
+        if any(have % want for have, want in zip(size, wanted, strict=True)):
+            raise LoweringError(f"averages {size} to {wanted}; read are windows of one size")
+        kernel = tuple(have // want for have, want in zip(size, wanted, strict=True))
+        windows: dict[str, Any] = {"operator": "pool", "kernel": kernel if axes == 2 else (1, *kernel)}
+        if set(wanted) == {1}:
+            windows = {"operator": "reduction"}
+        return Mean(flow=Flow("", call.find_shapes()[0]), source=source, windows=windows)
+
+    return row
+
+
+def _mean(call: Call) -> Mean:
+    source = call.reals(call.value)
+    rank = source.flow.rank
+    axes = call.arguments.get("dim")
+    numbers = [axes] if isinstance(axes, int) else list(axes or [])
+    if sorted(one % (rank + 1) for one in numbers) != list(range(2, rank + 1)) or rank not in (2, 3):
+        raise LoweringError(f"mean over axes {axes} of images x {source.flow.shape}; read is that over all pixels")
+    return Mean(flow=Flow("", call.find_shapes()[0]), source=source, windows={"operator": "reduction"})
+
+
+def _move(call: Call) -> Any:
+    value = call.value
+    if not isinstance(value, Value):
+        raise LoweringError("works on a constant in a way that is not read")
+    return call.rearranged(value)
+
+
+_JOINS = ("cat", "concat", "concatenate")
+OPERATORS: Mapping[str, Row] = MappingProxyType(
+    dict.fromkeys(
+        (name for name in moves.OPERATORS if name not in ("stack", "slice_scatter", "select_scatter", "copy")), _move
+    )
+    | dict.fromkeys(_JOINS, _joined)
+    | {
+        "quantized_decomposed::quantize_per_tensor": _quantise,
+        "quantized_decomposed::dequantize_per_tensor": _dequantise,
+        "conv1d": _convolution,
+        "conv2d": _convolution,
+        "convolution": _convolution,
+        "linear": _linear,
+        "relu": _bounded(0.0, None),
+        "relu6": _bounded(0.0, 6.0),
+        "hardtanh": _hardtanh,
+        "clamp": _clamp,
+        "add": _add,
+        "max_pool1d": _max_pool(1),
+        "max_pool2d": _max_pool(2),
+        "avg_pool1d": _average_pool(1),
+        "avg_pool2d": _average_pool(2),
+        "adaptive_avg_pool1d": _adaptive(1),
+        "adaptive_avg_pool2d": _adaptive(2),
+        "mean": _mean,
+    }
+)
+"""What reads each operator; the names of ATen's without their domain."""

@@ -1,0 +1,192 @@
+"""Programs written as ONNX, beside onnxruntime's own run of the files, layer by layer; where onnxruntime is installed."""
+
+import numpy as np
+import pytest
+
+import addersim
+from addersim.arithmetic.fixed import Accumulator, FixedFormat
+from addersim.errors import KindError, NetworkError
+from addersim.layers import (
+    IntegerAveragePool,
+    IntegerConcat,
+    IntegerMaxPool,
+    IntegerMove,
+    IntegerRescale,
+    IntegerRescaledAdd,
+    IntegerTable,
+    IntegerWindow,
+)
+from addersim.layers.move import Permute, Take
+from addersim.program import Program
+from tests.command_line import call, refused
+from tests.unit.networks import images, residual
+
+onnx = pytest.importorskip("onnx")
+SETTINGS = {
+    "eight bits": {},
+    "zero points": {"zero_points": True},
+    "powers of two": {"power_of_two": True},
+    "narrow": {"weight_bits": 3, "activation_bits": 5},
+}
+
+
+def first(codes):
+    return np.moveaxis(codes, -1, 1) if codes.ndim == 4 else codes
+
+
+def runtime_codes(path, layers, given):
+    """What onnxruntime gives for the named tensors of codes, and the operators that it ran."""
+    runtime = pytest.importorskip("onnxruntime")
+    model = onnx.shape_inference.infer_shapes(onnx.load(path))
+    onnx.checker.check_model(model)
+    known = {one.name: one for one in model.graph.value_info}
+    model.graph.output.extend(known[name] for name in layers)
+    options = runtime.SessionOptions()
+    options.log_severity_level, options.intra_op_num_threads = 3, 1
+    options.add_session_config_entry("session.x64quantprecision", "1")
+    options.optimized_model_filepath = str(path.with_suffix(".optimised.onnx"))
+    session = runtime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    found = session.run(list(layers), {"input": given})
+    ran = [node.op_type for node in onnx.load(options.optimized_model_filepath).graph.node]
+    return dict(zip(layers, found, strict=True)), ran
+
+
+def check_beside_runtime(program, pixels, path):
+    """Every layer's codes are onnxruntime's; the operators that it ran."""
+    written = addersim.export_onnx(program, path)
+    codes = first(program.encode(pixels))
+    reals = (codes.astype(np.float32) - program.input.zero_point) * np.float32(program.input.scale)
+    expected = {name: first(run.values) for name, run in written.runs(pixels) if name != "input"}
+    layers = [layer.name for layer in written.layers if not isinstance(layer, IntegerWindow)]
+    found, ran = runtime_codes(path, layers, codes if program.takes_codes else reals)
+    values = written.static_values()
+    for name in layers:
+        moved = 128 * (values[name].signed and found[name].dtype == np.uint8)
+        np.testing.assert_array_equal(found[name].astype(np.int64) - moved, expected[name], name)
+    own = program.with_rounding("ort")
+    parted = sum(int((first(run.values) != expected[name]).sum()) for name, run in own.runs(pixels) if name in layers)
+    assert parted <= 1e-4 * sum(one.size for one in expected.values())  # gains next to ours, never more
+    return ran
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_networks_of_ours(setting, tmp_path):
+    network = residual(arithmetic="mac")
+    given = images(network)
+    program = addersim.quantize(network, given, addersim.Quantization(**SETTINGS[setting]))
+    ran = check_beside_runtime(program, given, tmp_path / "made.onnx")
+    assert ran.count("QLinearConv") >= 3
+
+
+def quantised(random, signed):
+    """A program as a file that was quantised elsewhere gives it: zero points, a negative and a zero gain, all moves."""
+    kind = np.int8 if signed else np.uint8
+
+    def drawn(scale=None):
+        plain = FixedFormat(8, signed)
+        zero = int(random.integers(plain.minimum, plain.maximum + 1))
+        return FixedFormat(8, signed, float(np.float32(scale or random.uniform(0.01, 0.1))), zero)
+
+    def window(name, source, given, shape, **how):
+        weights = random.integers(-127, 128, shape).astype(np.int8)
+        about = {"datapath": "mac", "input_format": given, "weight_format": FixedFormat(8), "accumulator": Accumulator()}
+        return IntegerWindow(name=name, inputs=(source,), twin=None, weights=weights, **about, **how)
+
+    def rescale(name, source, output, channels, taps, **how):
+        gains = random.uniform(0.2, 1.0, channels) / 60 / np.sqrt(taps)
+        gains[1] *= -1
+        gains[2] = 0
+        bias = random.integers(-3000, 3000, channels)
+        about = {"rule": "tflite", "output": output}
+        return IntegerRescale(name=name, inputs=(source,), twin=None, bias=bias, scale=gains, **about, **how)
+
+    given, one, two, three, mean, last = (drawn() for _ in range(6))
+    entries = random.integers(three.minimum, three.maximum + 1, (256, 1)).astype(kind)
+    average = {"gain": three.scale / mean.scale, "multiplier_bits": 16, "rounding": "half-even", "rule": "ort"}
+    layers = (
+        window("conv.sums", "input", given, (6, 3, 3, 3), padding=(1, 0), far_padding=(0, 2), stride=(1, 2)),
+        rescale("conv", "conv.sums", one, 6, 27, low=one.zero_point, high=min(one.zero_point + 90, one.maximum)),
+        window("deep.sums", "conv", one, (6, 3, 3, 1), padding=(1, 1), groups=6),
+        rescale("deep", "deep.sums", two, 6, 9),
+        IntegerRescaledAdd(name="add", inputs=("conv", "deep"), twin=None, first=one, second=two, rule="ort", output=three),
+        IntegerMaxPool(name="most", inputs=("add",), twin=None, output=three, kernel=(3, 2), stride=(2, 2), padding=(1, 1)),
+        IntegerTable(name="table", inputs=("most",), twin=None, function="any", source=three, output=three, codes=entries),
+        IntegerConcat(name="joined", inputs=("most", "table"), twin=None, output=three),
+        IntegerMove(
+            name="moved", inputs=("joined",), twin=None, output=three, target=(6, 3, 4),
+            steps=(Take(0, np.array([11, 0, 3, 3, 7, 2])), Permute((0, 2, 1))),
+        ),
+        IntegerAveragePool(
+            name="mean", inputs=("moved",), twin=None, output=mean, source=three, operator="reduction", **average
+        ),
+        IntegerMove(name="flat", inputs=("mean",), twin=None, output=mean),
+        window("dense.sums", "flat", mean, (4, 1, 1, 6)),
+        rescale("dense", "dense.sums", last, 4, 6),
+    )  # fmt: skip
+    about = {"name": "elsewhere", "input_shape": (3, 8, 8), "mean": (0.0,), "std": (1.0,), "rounding": "half-even"}
+    program = Program(**about, input=given, layers=layers, takes_codes=True, preprocessing_known=False)
+    return program, random.integers(*((-128, 128) if signed else (0, 256)), (40, 8, 8, 3)).astype(kind)
+
+
+@pytest.mark.parametrize("signed", [True, False])
+@pytest.mark.parametrize("seed", range(4))
+def test_programs_that_were_quantised_elsewhere(seed, signed, tmp_path):
+    program, codes = quantised(np.random.default_rng(seed), signed)
+    ran = check_beside_runtime(program, np.moveaxis(codes, -1, 1), tmp_path / "made.onnx")
+    assert {"QLinearConv", "QLinearAdd", "QLinearGlobalAveragePool", "MaxPool"} <= set(ran)
+
+
+def test_scores_are_reals(tmp_path):
+    runtime = pytest.importorskip("onnxruntime")
+    program, codes = quantised(np.random.default_rng(0), True)
+    written = addersim.export_onnx(program, tmp_path / "made.onnx")
+    codes = np.moveaxis(codes, -1, 1)
+    session = runtime.InferenceSession(tmp_path / "made.onnx", providers=["CPUExecutionProvider"])
+    scores = session.run(None, {"input": codes})[0]
+    np.testing.assert_allclose(scores, written.layers[-1].output.decode(written.run(codes)), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arithmetic", "how", "told"),
+    [
+        ("l1", {}, "layer first: datapath l1-2a; ONNX QDQ has sums of exact products only"),
+        (
+            "mac",
+            {"accumulator": Accumulator(12, "saturate")},
+            "register saturates at 12 bits; ONNX QDQ has exact sums only",
+        ),
+        ("mac", {"accumulator": Accumulator(12, "wrap")}, "register wraps at 12 bits; ONNX QDQ has exact sums only"),
+        ("mac", {"activation_bits": 12}, "ONNX QDQ holds codes of at most 8 bits"),
+    ],
+)
+def test_what_onnx_cannot_say(arithmetic, how, told, tmp_path):
+    network = residual(arithmetic=arithmetic)
+    program = addersim.quantize(network, images(network), addersim.Quantization(**how))
+    with pytest.raises(NetworkError, match="^layer ") as refusal:
+        addersim.export_onnx(program, tmp_path / "made.onnx")
+    assert told in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_only_programs_and_known_styles(tmp_path):
+    network = residual(arithmetic="mac")
+    with pytest.raises(KindError, match=r"export_onnx takes a quantised program; found Network: quantize it first"):
+        addersim.export_onnx(network, tmp_path / "made.onnx")
+    program = addersim.quantize(network, images(network))
+    with pytest.raises(NetworkError, match=r"^ONNX style 'qoperator' is not one of qdq$"):
+        addersim.export_onnx(program, tmp_path / "made.onnx", style="qoperator")
+
+
+def test_command(tmp_path):
+    network = residual(arithmetic="mac")
+    addersim.quantize(network, images(network)).save(tmp_path / "made.npz")
+    found = call("export", tmp_path / "made.npz", "--onnx", "qdq", "-o", tmp_path / "made.onnx")
+    assert found.returncode == 0
+    assert "calibration           as saved" in found.stdout
+    onnx.checker.check_model(onnx.load(tmp_path / "made.onnx"), full_check=True)
+    told = refused("export", "lenet5-conv", "--onnx", "nnef", "-o", tmp_path / "other.onnx")
+    assert told == "ONNX style 'nnef' is not one of qdq"
+    told = refused("export", "lenet5-adder", "-o", tmp_path / "other.onnx")
+    assert told == "layer conv1: datapath l1-2a; ONNX QDQ has sums of exact products only"
+    assert not (tmp_path / "other.onnx").exists()

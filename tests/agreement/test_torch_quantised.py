@@ -1,0 +1,268 @@
+"""Programs that torch quantised, beside torch's own run of them: every layer on torch's codes of what it reads."""
+
+import json
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+from torch import nn  # noqa: E402
+from torch.nn import functional as F  # noqa: E402
+
+import addersim  # noqa: E402
+from addersim import kernels  # noqa: E402
+from addersim.errors import LoweringError  # noqa: E402
+from addersim.frontends.torch.capture import capture  # noqa: E402
+from addersim.frontends.torch.quantised.values import Codes  # noqa: E402
+from addersim.frontends.torch.quantised.walk import QuantisedWalk  # noqa: E402
+from addersim.layers.move import rearrange  # noqa: E402
+from tests.command_line import call  # noqa: E402
+
+pytest.importorskip("torch.ao.quantization.fx._decomposed")  # registers the operators
+OPS = torch.ops.quantized_decomposed
+NEAR = 1e-3
+"""Of a code, from a tie: there float32 decides, which adds in another order than any hardware."""
+
+
+def exported(module, shape, images=4):
+    return torch.export.export(
+        module.eval(), (torch.randn(images, *shape),), dynamic_shapes=({0: torch.export.Dim("b", min=2, max=4096)},)
+    )
+
+
+class Quantised(nn.Module):
+    """Helpers with which a forward says its quantisers by hand."""
+
+    def __init__(self, seed=0):
+        super().__init__()
+        self.random = torch.Generator().manual_seed(seed)
+
+    def weights(self, name, *shape, axis=0, kind=torch.int8, zero=0, places=None):
+        low, high = (-127, 128) if kind == torch.int8 else (0, 256)
+        self.register_buffer(name, torch.randint(low, high, shape, generator=self.random).to(kind))
+        places = shape[axis] if places is None else places
+        self.register_buffer(f"{name}_scale", torch.rand(places, generator=self.random) * 0.01 + 0.002)
+        self.register_buffer(f"{name}_zero", torch.full((places,), zero))
+
+    def held(self, name, axis=0, kind=torch.int8):
+        low, high = (-127, 127) if kind == torch.int8 else (0, 255)
+        scale, zero = getattr(self, f"{name}_scale"), getattr(self, f"{name}_zero")
+        return OPS.dequantize_per_channel(getattr(self, name), scale, zero, axis, low, high, kind)
+
+
+def through(x, scale, zero=0, kind=torch.int8):
+    """Codes of a value, and what they stand for."""
+    ends = (-128, 127) if kind == torch.int8 else (0, 255)
+    codes = OPS.quantize_per_tensor(x, scale, zero, *ends, kind)
+    return OPS.dequantize_per_tensor(codes, scale, zero, *ends, kind)
+
+
+class Residual(Quantised):
+    """Grouped, strided and pointwise convolutions, fused functions, a residual sum, pools, a join and a linear end."""
+
+    def __init__(self, seed, kind=torch.int8):
+        super().__init__(seed)
+        self.kind, self.middle = kind, 0 if kind == torch.int8 else 128
+        self.weights("first", 6, 3, 3, 3)
+        self.weights("deep", 6, 1, 3, 3)
+        self.weights("point", 6, 6, 1, 1)
+        self.weights("last", 5, 12)
+        self.bias = nn.Parameter(torch.randn(6, generator=self.random))
+        self.end_bias = nn.Parameter(torch.randn(5, generator=self.random))
+
+    def forward(self, x):
+        low, kind = self.middle - 128, self.kind
+        x = through(x, 0.021, self.middle + 9, kind)
+        x = through(F.relu(F.conv2d(x, self.held("first"), self.bias, 2, 1)), 0.0173, low, kind)
+        y = through(F.relu6(F.conv2d(x, self.held("deep"), self.bias, 1, 1, 1, 6)), 0.0311, low + 11, kind)
+        y = through(F.conv2d(y, self.held("point")), 0.0271, self.middle - 5, kind)
+        x = through(F.relu(x + y), 0.0193, low, kind)
+        x = through(F.max_pool2d(x, 3, 2, 1), 0.0193, low, kind)
+        y = through(F.hardtanh(x, 0.4, 2.0), 0.0193, low, kind)
+        x = through(torch.cat([x, y], 1), 0.0231, self.middle - 100, kind)
+        x = through(F.adaptive_avg_pool2d(x, 1), 0.01317, self.middle - 90, kind)
+        x = through(x.flatten(1), 0.01317, self.middle - 90, kind)
+        return through(F.linear(x, self.held("last"), self.end_bias), 0.0371, self.middle + 3, kind)
+
+
+class Signals(Quantised):
+    """One axis, linear layers over the last axis of several, weights with zero points, an average of windows, moves."""
+
+    def __init__(self, seed):
+        super().__init__(seed)
+        self.weights("first", 4, 2, 3)
+        self.weights("tokens", 6, 8, kind=torch.uint8, zero=119)
+
+    def forward(self, x):
+        x = through(x, 0.025, 3)
+        x = through(F.conv1d(x, self.held("first"), None, 1, 1), 0.0217, -7)
+        x = through(x.transpose(1, 2)[:, ::2].flip(1).transpose(1, 2), 0.0217, -7)
+        x = through(F.avg_pool1d(x, 2, 2), 0.02011, -3)
+        x = x.reshape(-1, 4, 8)
+        x = through(F.linear(x, self.held("tokens", kind=torch.uint8)), 0.0531, 4)
+        return x.flatten(1)
+
+
+def compared(program, module_or_program, shape, images=64, seed=0):
+    """Number of codes that are compared, that differ, and that differ by more than one or where torch is not next to a tie."""
+    captured = capture(module_or_program, ())
+    walk = QuantisedWalk(captured, program.input_shape)
+    walk.run()
+    seen, x = {}, torch.randn(images, *shape, generator=torch.Generator().manual_seed(seed))
+
+    class Seeing(torch.fx.Interpreter):
+        def run_node(self, node):
+            seen[node.name] = super().run_node(node)
+            return seen[node.name]
+
+    with torch.no_grad():
+        Seeing(module_or_program.module()).run(x)
+    checked, forced = [], {}
+    for node, value in walk.values.items():
+        if isinstance(value, Codes) and node.target == OPS.quantize_per_tensor.default:
+            before = x if node.args[0].op == "placeholder" else seen[node.args[0].name]
+            codes = seen[node.name].numpy()
+            checked.append((value.flow, codes, before.numpy() / np.float32(value.how.form.scale)))
+            if not value.flow.steps:
+                forced[value.flow.layer] = np.ascontiguousarray(np.moveaxis(codes, 1, -1))
+    narrowing = {
+        layer.name for layer in program.layers if layer.kind() in ("affine", "rescale", "rescaled_add", "average_pool")
+    }
+    assert {flow.layer.removesuffix(".ends") for flow, _, _ in checked} >= narrowing
+    given, found = {"input": program.encode(x.numpy())} | forced, {"input": program.encode(x.numpy())}
+    for layer in program.layers:
+        found[layer.name] = layer.run(kernels, *(given[name] for name in layer.inputs)).values
+        given.setdefault(layer.name, found[layer.name])
+    compared = differ = wrong = 0
+    for flow, expected, steps in checked:
+        codes = rearrange(flow.steps, np.moveaxis(found[flow.layer], -1, 1))
+        apart = codes.astype(int) - expected.astype(int)
+        near = np.abs(np.abs(steps - np.floor(steps)) - 0.5) < NEAR
+        compared, differ = compared + apart.size, differ + np.count_nonzero(apart)
+        wrong += np.count_nonzero((np.abs(apart) > 1) | ((apart != 0) & ~near))
+    return compared, differ, wrong
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("kind", [torch.int8, torch.uint8], ids=str)
+def test_images(seed, kind):
+    given = exported(Residual(seed, kind), (3, 9, 9))
+    program = addersim.lower(given)
+    count, differ, wrong = compared(program, given, (3, 9, 9))
+    assert (wrong, count > 50_000, differ <= 1e-4 * count) == (0, True, True), differ
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_signals(seed):
+    given = exported(Signals(seed), (2, 32))
+    program = addersim.lower(given, (2, 32))
+    count, differ, wrong = compared(program, given, (2, 32))
+    assert (wrong, count > 10_000, differ <= 1e-4 * count) == (0, True, True), differ
+
+
+def test_what_torchao_makes():
+    quantizer = pytest.importorskip("torchao.testing.pt2e._xnnpack_quantizer")
+    flow = pytest.importorskip("torchao.quantization.pt2e.quantize_pt2e")
+    torch.manual_seed(0)
+    module = nn.Sequential(
+        nn.Conv2d(3, 6, 3, padding=1), nn.ReLU(), nn.Conv2d(6, 6, 3, groups=6), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(54, 4)
+    )  # fmt: skip
+    how = quantizer.get_symmetric_quantization_config(is_per_channel=True)
+    plain = exported(module, (3, 8, 8)).module()
+    with pytest.warns(UserWarning, match="deprecated"):
+        chosen = quantizer.XNNPACKQuantizer().set_global(how)
+    prepared = flow.prepare_pt2e(plain, chosen)
+    prepared(torch.randn(8, 3, 8, 8))
+    converted = flow.convert_pt2e(prepared)
+    with pytest.raises(LoweringError, match="is quantised already; give what torch.export.export makes of it"):
+        addersim.lower(converted, (3, 8, 8))
+    x = torch.randn(4, 3, 8, 8)
+    given = torch.export.export(converted, (x,), dynamic_shapes=({0: torch.export.Dim("b", min=2, max=4096)},))
+    program = addersim.lower(given, mean=[0.5], std=[0.2])
+    assert not program.takes_codes
+    assert [layer.kind() for layer in program.layers].count("window") == 3
+    count, differ, wrong = compared(program, given, (3, 8, 8))
+    assert (wrong, differ <= 1e-4 * count) == (0, True)
+
+
+class Bias(Quantised):
+    """A bias in whole steps of the sums, as hardware adds it."""
+
+    def __init__(self):
+        super().__init__()
+        self.weights("first", 4, 3, 1, 1)
+        self.register_buffer("bias", torch.tensor([500, -300, 0, 70], dtype=torch.int32))
+        self.register_buffer("bias_scale", 0.02 * self.first_scale)
+        self.register_buffer("bias_zero", torch.zeros(4, dtype=torch.int64))
+
+    def forward(self, x):
+        ends = -(2**31), 2**31 - 1
+        bias = OPS.dequantize_per_channel(self.bias, self.bias_scale, self.bias_zero, 0, *ends, torch.int32)
+        return F.conv2d(through(x, 0.02), self.held("first"), bias)
+
+
+def test_whole_biases_and_scores_without_a_quantiser():
+    given = exported(Bias(), (3, 2, 2))
+    program = addersim.lower(given)
+    assert program.layers[-1].output.bits == 16
+    x = torch.randn(32, 3, 2, 2)
+    found = program.layers[-1].output.decode(program.run(x.numpy()))
+    with torch.no_grad():
+        expected = given.module()(x).numpy()
+    np.testing.assert_allclose(np.moveaxis(found, -1, 1), expected, atol=program.layers[-1].output.scale)
+
+    class Ended(Bias):
+        def forward(self, x):
+            return through(super().forward(x), 0.04, 1)
+
+    program = addersim.lower(exported(Ended(), (3, 2, 2)))
+    assert (program.layers[-1].kind(), program.layers[-1].rule) == ("rescale", "ort")
+    np.testing.assert_array_equal(program.layers[-1].bias, [500, -300, 0, 70])
+
+
+def test_command(tmp_path):
+    torch.export.save(exported(Bias(), (3, 2, 2)), tmp_path / "made.pt2")
+    code = "import torch\nimport torch.ao.quantization.fx._decomposed\nfrom pathlib import Path\n"
+    code += "def make():\n    return torch.export.load(Path(__file__).with_name('made.pt2'))\n"
+    (tmp_path / "own.py").write_text(code)
+    made = tmp_path / "made.npz"
+    found = call("lower", f"{tmp_path / 'own.py'}:make", "--input-shape", "3,2,2", "-o", made, "--json")
+    assert found.returncode == 0, found.stderr
+    assert [layer["kind"] for layer in json.loads(found.stdout)["layers"]] == ["window", "affine"]
+    assert addersim.Program.load(made).takes_codes
+
+
+def refusal(function, **buffers):
+    class Made(Quantised):
+        def __init__(self):
+            super().__init__()
+            self.weights("w", 3, 3, 1, 1)
+            for name, value in buffers.items():
+                self.register_buffer(name, value)
+
+        def forward(self, x):
+            return function(self, x)
+
+    with pytest.raises(LoweringError) as found:
+        addersim.lower(exported(Made(), (3, 4, 4)))
+    assert "\n" not in str(found.value)
+    return str(found.value)
+
+
+@pytest.mark.parametrize(
+    ("function", "told"),
+    [
+        (lambda m, x: through(F.conv2d(x, m.held("w")), 0.1), "reads reals that were not made codes; quantise what it reads"),
+        (lambda m, x: through(F.conv2d(through(x, 0.1), m.w.float()), 0.1), "its weights are no codes"),
+        (lambda m, x: through(F.conv2d(through(x, 0.1), m.held("w", 1)), 0.1), "has scales along axis 1 of its weights"),
+        (lambda m, x: through(through(x, 0.1) * through(x, 0.1), 0.1), "mul at forward"),
+        (lambda m, x: F.relu(through(x, 0.1) + through(x, 0.1)), "the output 'add' is made codes nowhere; quantise it"),
+        (lambda m, x: through(torch.cat([through(x, 0.1)] * 2, 0)[:2], 0.1), "images"),
+        (lambda m, x: through(x, 0.1, 300), "zero point"),
+        (lambda m, x: through(x, float("nan")), "scale"),
+        (lambda m, x: through(x, 0.0), "scale"),
+        (lambda m, x: through(through(x, 0.1), 0.1) + through(x, 0.3), "makes codes in"),
+    ],
+)
+def test_what_is_refused(function, told):
+    assert told in refusal(function)
