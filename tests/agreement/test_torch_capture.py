@@ -556,7 +556,12 @@ def test_images_that_do_not_fit_are_refused(images, message):
         lower(Net(gated), SHAPE, images=images)
 
 
-@pytest.mark.parametrize("shape", [(-3, 10, 8), (3.0, 10, 8), "3,10,8", 3, None, (0, 10, 8), (3, 10**6, 10**6), (1, 2, 3, 4)])
+@pytest.mark.parametrize("shape", [(-3, 10, 8), (3.0, 10, 8), "3,10,8", 3, (0, 10, 8), (3, 10**6, 10**6), (1, 2, 3, 4)])
 def test_shapes_that_are_none_are_refused(shape):
     with pytest.raises(AddersimError, match=r"input_shape: .* is not \(features\) or"):
         lower(Net(gated), shape)
+
+
+def test_a_module_does_not_know_the_shape_of_an_image():
+    with pytest.raises(AddersimError, match="give the shape of an image, input_shape; only exported programs know it"):
+        lower(Net(gated), None)

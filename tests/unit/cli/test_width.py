@@ -38,6 +38,7 @@ VERBS = {
         ("resnet20-adder", "--table", "all"),
         ("topology.csv", "--accelerator", "scale.cfg", "--compat", "scalesim"),
     ],
+    "designs": [("resnet20-adder", "--vary", "array.rows=8,16", "--vary", "dram.bandwidth_gb_s=1,4,16")],
     "compare": [NETWORKS, ("lenet5-conv", *(option for bits in "2468" for option in ("--bits", bits)))],
     "compare-rounding": [(*("lenet5-conv", "tflite", "tosa-double"), "--limit", "8")],
     "sweep": [
