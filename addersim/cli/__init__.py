@@ -63,8 +63,8 @@ def _options(
 
 
 VERBS = (
-    demo, simulate, prove, count, estimate, designs, compare, sweep, search, report, lower, export, train, finetune, multiplier,
-    check,
+    demo, simulate, prove, count, estimate, designs, compare, sweep, search, report, lower, export, train, finetune,
+    multiplier, check,
 )  # fmt: skip
 for verb in VERBS:
     app.command(verb.__name__.rpartition(".")[2])(verb.run)
