@@ -2,9 +2,9 @@
 
     python reports/mlperf-tiny/run.py FOLDER [--no-speed]
 
-FOLDER holds the four .tflite files of mlcommons/tiny, kws01.npz (the benchmark's 1,000 keyword clips: arrays `clips`, `labels`),
+FOLDER holds the four .tflite files of mlcommons/tiny, kws01.npz (the benchmark's 1,000 keyword clips: `clips`, `labels`),
 Vela's NAME_per-layer.csv, and energies_v1.2.csv (chip, clock, network, energy_uj_per_inference of tiny_results_v1.2). Numbers
-are written beside this file. LiteRT is timed too where `ai_edge_litert` can be imported.
+are written beside this file. LiteRT runs too where `ai_edge_litert` can be imported.
 """
 
 import argparse
@@ -22,11 +22,11 @@ from addersim.storage import write_rows
 
 HERE = Path(__file__).parent
 FILES = {"ad": "ad01_int8", "kws": "kws_ref_model", "ic": "pretrainedResnet_quant", "vww": "vww_96_int8"}
-RULES = ("tflite", "tosa", "ort", "addersim")
+RULES = ("tflite", "tosa", "tosa-double", "ort", "addersim")
 VELA_MACHINE = "ethos-u55-256-like"
-MACHINES = (VELA_MACHINE, "systolic-16x16", "edge-unified-32x32")
+MACHINES = {name: name for name in (VELA_MACHINE, "systolic-16x16", "edge-unified-32x32")}
+MACHINES["microcontroller-like"] = str(HERE / "microcontroller-like.toml")
 TABLES = ("horowitz-45nm", "qtools-45nm", "aladdin-cacti-45nm", "aladdin-cacti-28nm", "shiftaddnet-45nm")
-CHOSEN = (VELA_MACHINE, "horowitz-45nm", "all")  # named before any error was seen
 KINDS = {"Conv2D": "window", "DepthwiseConv2D": "window", "FullyConnected": "window", "Add": "rescaled_add"}
 KINDS |= {"AvgPool": "average_pool", "Softmax": "rule_softmax"}
 
@@ -34,6 +34,11 @@ KINDS |= {"AvgPool": "average_pool", "Softmax": "rule_softmax"}
 def programs(folder):
     """The four networks as programs, by the benchmark's short names."""
     return {name: load(str(Path(folder) / f"{file}.tflite")) for name, file in FILES.items()}
+
+
+def table_of(path):
+    with Path(path).open(encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
 
 
 # --- Rounding
@@ -62,6 +67,20 @@ def accuracies(program, clips, labels):
     return rows
 
 
+def beside_litert(program, file, clips):
+    """One row a rule: how far LiteRT's own kernels, those that it takes unless told otherwise, are from it."""
+    theirs = np.concatenate([one.reshape(1, -1) for one in litert(file, np.moveaxis(clips, 1, 3), 1)()]).astype(int)
+    rows = []
+    for rule in RULES:
+        *_, (_, last) = program.with_rounding(rule).prepared().runs(clips, 1)
+        ours = last.values.reshape(theirs.shape).astype(int)
+        apart = np.abs(ours - theirs)
+        row = {"rule": rule, "outputs_differing": np.count_nonzero(apart), "outputs": apart.size, "largest": apart.max()}
+        row |= {"clips_differing": apart.any(axis=1).sum(), "labels_differing": (ours.argmax(1) != theirs.argmax(1)).sum()}
+        rows.append({key: one if isinstance(one, str) else int(one) for key, one in row.items()})
+    return rows
+
+
 # --- Images a second
 
 
@@ -83,12 +102,15 @@ def litert(file, codes, threads):
     interpreter = Interpreter(str(file), num_threads=threads)
     place = interpreter.get_input_details()[0]["index"]
     interpreter.allocate_tensors()
-    shape = interpreter.get_input_details()[0]["shape"]
+    shape, output = interpreter.get_input_details()[0]["shape"], interpreter.get_output_details()[0]["index"]
 
     def run():
+        outputs = []
         for one in codes:
             interpreter.set_tensor(place, one.reshape(shape))
             interpreter.invoke()
+            outputs.append(interpreter.get_tensor(output))
+        return outputs
 
     return run
 
@@ -126,13 +148,11 @@ def spearman(one, other):
 def vela_layers(path):
     """(operator, MACs, array cycles, cycles) of each operator of the network, in order; what one became is summed."""
     found, before = [], None
-    for row in csv.DictReader(Path(path).open(encoding="utf-8")):
+    for row in table_of(path):
         operator = row["Original Operator"]
         # a fused ReLU is a row of its own behind its convolution, and a softmax is two dozen rows
-        if row["NNG Operator"] == "Relu" or (operator == before == "Softmax"):
-            place = found.pop()
-        else:
-            place = (operator, 0, 0, 0)
+        goes_on = row["NNG Operator"] == "Relu" or operator == before == "Softmax"
+        place = found.pop() if goes_on else (operator, 0, 0, 0)
         numbers = (float(row[key]) for key in ("MAC Count", "NPU", "Op Cycles"))
         found.append((place[0], *(old + round(new) for old, new in zip(place[1:], numbers, strict=True))))
         before = operator
@@ -165,8 +185,10 @@ def cycle_rows(folder, nets):
                 kind, taps, array, both, cycles = ours
                 if KINDS[operator] != kind or (kind == "window" and taps != macs):
                     raise ValueError(f"{name}, layer {place}: Vela has {operator} of {macs} MACs, we {kind} of {taps}")
-                row = {"network": name, "layer": place, "operator": operator, "macs": macs, "vela_array": npu, "ours_array": array}
-                row |= {"ratio": f"{array / npu:.2f}", "ours_array_and_vector": both, "vela_cycles": total, "ours_cycles": cycles}
+                row = {"network": name, "layer": place, "operator": operator, "macs": macs}
+                row |= {"vela_array": npu, "ours_array": array}
+                row |= {"ratio": round(array / npu, 2), "ours_array_and_vector": both}
+                row |= {"vela_cycles": total, "ours_cycles": cycles}
                 rows.append(row)
     return rows
 
@@ -178,7 +200,8 @@ def correlations(rows):
     names = [*dict.fromkeys(row["network"] for row in rows), "all"]
     for name in names:
         for windows in (True, False):
-            some = [row for row in rows if name in (row["network"], "all") and (not windows or KINDS[row["operator"]] == "window")]
+            some = [row for row in rows if name in (row["network"], "all")]
+            some = [row for row in some if not windows or KINDS[row["operator"]] == "window"]
             for theirs, ours in pairs:
                 one, other = ([row[key] for row in some] for key in (theirs, ours))
                 found.append(
@@ -189,8 +212,8 @@ def correlations(rows):
                         "number": len(some),
                         "vela": sum(one),
                         "ours": sum(other),
-                        "ratio": f"{sum(other) / sum(one):.2f}",
-                        "spearman": f"{spearman(one, other):.2f}",
+                        "ratio": round(sum(other) / sum(one), 2),
+                        "spearman": round(spearman(one, other), 2),
                     }
                 )
     return found
@@ -202,7 +225,7 @@ def correlations(rows):
 def measurements(path):
     """uJ an inference by setting, a chip at a clock, and network."""
     found = defaultdict(dict)
-    for row in csv.DictReader(Path(path).open(encoding="utf-8")):
+    for row in table_of(path):
         found[f"{row['chip']}, {row['clock']}"][row["network"]] = float(row["energy_uj_per_inference"])
     return dict(found)
 
@@ -228,9 +251,9 @@ def left_out(measured, predictor, constants=None):
 def predictors(nets):
     """uJ an inference as we have them, by (machine, table, what counts), and multiplications."""
     found = {("MACs", "", ""): {name: count(program).taps / 1e6 for name, program in nets.items()}}
-    for machine in MACHINES:
+    for machine, file in MACHINES.items():
         for table in TABLES:
-            costs = {name: estimate(count(program), machine, table) for name, program in nets.items()}
+            costs = {name: estimate(count(program), file, table) for name, program in nets.items()}
             parts = {name: cost.energy_by_component() for name, cost in costs.items()}
             found[machine, table, "all"] = {name: cost.energy_pj / 1e6 for name, cost in costs.items()}
             # these chips hold weights in flash or SRAM of their own, no table prices flash: also without main memory
@@ -245,12 +268,11 @@ def energy_rows(measured, found):
     rows = []
     for setting, energies in measured.items():
         for (machine, table, counted), predictor in found.items():
-            # with one constant each predictor stands for itself; MACs alone are "pJ a MAC"
             for constants in (1, 2) if len(energies) > 3 else (1,):
                 errors = left_out(energies, predictor, constants)
                 row = {"setting": setting, "machine": machine, "table": table, "counted": counted, "constants": constants}
-                row |= {name: f"{100 * errors[name]:.1f}" if name in errors else "" for name in FILES}
-                rows.append(row | {"mean_absolute": f"{100 * np.mean(np.abs(list(errors.values()))):.1f}"})
+                row |= {name: round(100 * errors[name], 1) if name in errors else "" for name in FILES}
+                rows.append(row | {"mean_absolute": round(float(100 * np.mean(np.abs(list(errors.values())))), 1)})
     return rows
 
 
@@ -258,13 +280,14 @@ def summary(rows):
     """Absolute errors of all measurements, by predictor and constants: two where four networks were measured (`2`), or one."""
     found = defaultdict(list)
     for row in rows:
-        errors = [abs(float(row[name])) for name in FILES if row[name]]
+        errors = [abs(row[name]) for name in FILES if row[name] != ""]
         at_most = (1, 2) if "NDP9120" in row["setting"] else (row["constants"],)
         for constants in at_most:
             found[row["machine"], row["table"], row["counted"], constants].extend(errors)
     return [
         {"machine": key[0], "table": key[1], "counted": key[2], "constants": key[3], "measurements": len(errors)}
-        | {"mean_absolute": f"{np.mean(errors):.1f}", "median": f"{np.median(errors):.1f}", "largest": f"{max(errors):.1f}"}
+        | {"mean_absolute": round(float(np.mean(errors)), 1), "median": round(float(np.median(errors)), 1)}
+        | {"largest": max(errors)}
         for key, errors in found.items()
     ]
 
@@ -290,6 +313,8 @@ def main():
         "cycles-summary": correlations(cycles),
         "rounding": accuracies(nets["kws"], clips, arrays["labels"]),
     }
+    if importlib.util.find_spec("ai_edge_litert"):
+        tables["litert"] = beside_litert(nets["kws"], folder / f"{FILES['kws']}.tflite", clips)
     if not given.no_speed:
         tables["speed"] = speeds(folder, nets, arrays["clips"])
     for name, rows in tables.items():
