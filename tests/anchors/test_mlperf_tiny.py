@@ -34,9 +34,11 @@ Cycles: Vela 5.2.0, Ethos_U55_High_End_Embedded, an estimator and no measurement
 Files are read where ADDERSIM_MLPERF_TINY names a folder of them, as reports/mlperf-tiny/run.py takes it.
 """
 
-import importlib.util
+import importlib
 import os
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -44,7 +46,7 @@ import pytest
 from tests.anchors.networks import mlperf_tiny
 from tests.anchors.test_machines import VELA_CYCLES
 
-STUDY = Path(__file__).parents[2] / "reports" / "mlperf-tiny" / "run.py"
+STUDY = Path(__file__).parents[2] / "reports" / "mlperf-tiny"
 FOLDER = os.environ.get("ADDERSIM_MLPERF_TINY")
 needs_files = pytest.mark.skipif(not FOLDER, reason="ADDERSIM_MLPERF_TINY names no folder of the networks")
 
@@ -59,57 +61,61 @@ MEASURED = {
 
 
 @pytest.fixture(scope="module")
-def run():
-    spec = importlib.util.spec_from_file_location("mlperf_tiny_run", STUDY)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def study():
+    """The modules of the report, which import each other as scripts in one folder do."""
+    names = ("networks", "vela", "chips", "run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(STUDY)
+        found = {name: importlib.import_module(name) for name in names}
+    for name in names:  # so short a name is nobody's elsewhere
+        del sys.modules[name]
+    return SimpleNamespace(**found)
 
 
 @pytest.fixture(scope="module")
-def nets(run):
+def nets(study):
     pytest.importorskip("tflite")
-    return run.programs(FOLDER)
+    return study.networks.programs(FOLDER)
 
 
-def errors(run, predictor, constants):
+def errors(study, predictor, constants):
     """In per cent, of all measurements."""
-    found = [run.left_out(energies, predictor, constants) for energies in MEASURED.values()]
+    found = [study.chips.left_out(energies, predictor, constants) for energies in MEASURED.values()]
     return np.array([100 * error for one in found for error in one.values()])
 
 
-def test_a_network_left_out_is_predicted_by_the_others_alone(run):
+def test_a_network_left_out_is_predicted_by_the_others_alone(study):
     ours = {"ad": 1.0, "kws": 4.0, "ic": 20.0, "vww": 9.0}
     straight = {name: 5 + 3 * one for name, one in ours.items()}
-    assert run.left_out(straight, ours) == pytest.approx(dict.fromkeys(ours, 0), abs=1e-9)
+    assert study.chips.left_out(straight, ours) == pytest.approx(dict.fromkeys(ours, 0), abs=1e-9)
     bent = straight | {"ad": 16.0}  # twice what the other three say: their constants do not know it
-    assert run.left_out(bent, ours)["ad"] == pytest.approx(-0.5)
+    assert study.chips.left_out(bent, ours)["ad"] == pytest.approx(-0.5)
     three = {name: 3 * ours[name] for name in ("kws", "ic", "vww")} | {"kws": 24.0}
-    assert run.left_out(three, ours)["kws"] == pytest.approx(-0.5)  # one constant where three were measured
+    assert study.chips.left_out(three, ours)["kws"] == pytest.approx(-0.5)  # one constant where three were measured
 
 
-def test_rank_correlation(run):
-    assert list(run.ranks([10, 30, 10, 40])) == [1.5, 3, 1.5, 4]
-    assert run.spearman([1, 2, 3, 4], [10, 100, 101, 1000]) == pytest.approx(1)
-    assert run.spearman([1, 2, 3, 4], [1, 2, 4, 3]) == pytest.approx(0.8)  # 1 - 6 * 2 / (4 * 15)
+def test_rank_correlation(study):
+    assert list(study.vela.ranks([10, 30, 10, 40])) == [1.5, 3, 1.5, 4]
+    assert study.vela.spearman([1, 2, 3, 4], [10, 100, 101, 1000]) == pytest.approx(1)
+    assert study.vela.spearman([1, 2, 3, 4], [1, 2, 4, 3]) == pytest.approx(0.8)  # 1 - 6 * 2 / (4 * 15)
 
 
-def test_multiplications_alone(run):
+def test_multiplications_alone(study):
     macs = {name: trace.taps for name, trace in mlperf_tiny().items()}
-    found = errors(run, macs, 1)
+    found = errors(study, macs, 1)
     assert [round(one, 1) for one in (found.min(), found.max(), np.abs(found).mean())] == [-33.9, 33.2, 20.5]
 
 
 @needs_files
-def test_quoted_measurements_are_those_of_the_file(run):
-    assert run.measurements(Path(FOLDER) / "energies_v1.2.csv") == MEASURED
+def test_quoted_measurements_are_those_of_the_file(study):
+    assert study.chips.measurements(Path(FOLDER) / "energies_v1.2.csv") == MEASURED
 
 
 @needs_files
-def test_energies_of_the_chips(run, nets):
+def test_energies_of_the_chips(study, nets):
     """A machine with one memory for all predicts them better than multiplications do under every table; the bundled do not."""
-    found = run.predictors(nets)
-    means = {key: np.abs(errors(run, predictor, 1)) for key, predictor in found.items() if key[1] in ("", "horowitz-45nm")}
+    found = study.chips.predictors(nets)
+    means = {key: np.abs(errors(study, predictor, 1)) for key, predictor in found.items() if key[1] in ("", "horowitz-45nm")}
     rounded = {(machine, what): (round(one.mean(), 1), round(one.max(), 1)) for (machine, _, what), one in means.items()}
     assert rounded["MACs", ""] == (20.5, 33.9)
     assert rounded["microcontroller-like", "all"] == (14.9, 29.7)
@@ -118,21 +124,23 @@ def test_energies_of_the_chips(run, nets):
     assert rounded["ethos-u55-256-like", "all"][0] > 400
     for (machine, _, what), predictor in found.items():
         if what == "all":
-            assert (np.abs(errors(run, predictor, 1)).mean() < 20.5) == (machine == "microcontroller-like")
-    two = {key: errors(run, predictor, 2).max() for key, predictor in found.items() if key[2] != "on chip"}
+            assert (np.abs(errors(study, predictor, 1)).mean() < 20.5) == (machine == "microcontroller-like")
+    two = {key: errors(study, predictor, 2).max() for key, predictor in found.items() if key[2] != "on chip"}
     assert min(two.values()) > 200  # of the autoencoder; multiplications alone as well
 
 
 @needs_files
-def test_cycles_of_every_layer_beside_vela(run, nets):
-    rows = run.cycle_rows(FOLDER, nets)
+def test_cycles_of_every_layer_beside_vela(study, nets):
+    rows = study.vela.cycle_rows(FOLDER, nets)
     for name in ("kws", "ic", "vww"):
         assert sum(row["vela_array"] for row in rows if row["network"] == name) == VELA_CYCLES[name]
     (whole,) = [
-        row for row in run.correlations(rows) if (row["network"], row["layers"], row["compared"]) == ("all", "all", "array")
+        row
+        for row in study.vela.correlations(rows)
+        if (row["network"], row["layers"], row["compared"]) == ("all", "all", "array")
     ]
     assert (whole["number"], whole["ratio"], whole["spearman"]) == (57, 1.14, 0.70)
-    free = {row["network"]: row for row in run.correlations(rows) if row["compared"] == "array_unhindered"}
+    free = {row["network"]: row for row in study.vela.correlations(rows) if row["compared"] == "array_unhindered"}
     assert {name: row["ratio"] for name, row in free.items()} == {"kws": 0.86, "ic": 0.60, "vww": 1.00, "all": 0.84}
     assert {name: row["spearman"] for name, row in free.items()} == {"kws": 0.50, "ic": 0.92, "vww": 0.21, "all": 0.49}
     ratios = {}
@@ -151,10 +159,10 @@ def test_cycles_of_every_layer_beside_vela(run, nets):
 
 
 @needs_files
-def test_clips_under_each_rounding(run, nets):
+def test_clips_under_each_rounding(study, nets):
     arrays = np.load(Path(FOLDER) / "kws01.npz")
     clips = np.ascontiguousarray(np.moveaxis(arrays["clips"], 3, 1))
-    found = {row["rule"]: row for row in run.accuracies(nets["kws"], clips, arrays["labels"])}
+    found = {row["rule"]: row for row in study.run.accuracies(nets["kws"], clips, arrays["labels"])}
     assert {rule: float(row["accuracy"]) for rule, row in found.items()} == {
         "tflite": 0.901,  # TFLite's reference kernels have 90.1 %
         "tosa": 0.902,
