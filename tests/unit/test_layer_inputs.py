@@ -24,13 +24,14 @@ from addersim.quantization.pipeline import quantize
 from addersim.simulation import count, simulate
 from tests.command_line import refused
 from tests.unit.layers.test_rescale import zero_point_program
+from tests.unit.layers.test_thresholds import coded_program
 from tests.unit.networks import branches, images, residual
 
 NETWORK, BRANCHES = residual(), branches()
 PROGRAM, BRANCHED = (quantize(one, images(one, 4)) for one in (NETWORK, BRANCHES))
-ELSEWHERE = zero_point_program()
+ELSEWHERE, CODED = zero_point_program(), coded_program()
 """Kinds that only programs have that were quantised elsewhere stand here."""
-ALL = (NETWORK, PROGRAM, BRANCHES, BRANCHED, ELSEWHERE)
+ALL = (NETWORK, PROGRAM, BRANCHES, BRANCHED, ELSEWHERE, CODED)
 PLACES = [(base, place) for base in ALL for place in range(len(base.layers))]
 NAMES = [f"{type(base).__name__} {base.layers[place].name}" for base, place in PLACES]
 
@@ -42,7 +43,7 @@ def with_layer(base, place, **changes):
 def test_both_forms_of_a_kind_read_as_many_values():
     floats, integers = ({kind.kind(): kind.ARITY for kind in get_args(union)} for union in (AnyLayer, AnyIntegerLayer))
     assert {kind: integers[kind] for kind in floats} == floats
-    assert set(integers) - set(floats) == {layer.kind() for layer in ELSEWHERE.layers} - set(floats)
+    assert set(integers) - set(floats) == {layer.kind() for base in (ELSEWHERE, CODED) for layer in base.layers} - set(floats)
     stand = [{layer.kind() for base in bases for layer in base.layers} for bases in ((NETWORK, BRANCHES), (PROGRAM, BRANCHED))]
     runnable = set(floats) - {"unknown"}  # which stands for what has no layer; its tests are in test_left_out
     assert stand == [runnable, runnable]
@@ -155,7 +156,12 @@ def test_numbers_of_a_float_layer_are_floats(kind, name, field):
 
 
 def test_sums_reach_relu_and_affine():
-    assert {kind.kind() for kind in get_args(AnyIntegerLayer) if kind.READS_SUMS} == {"affine", "relu", "rescale"}
+    assert {kind.kind() for kind in get_args(AnyIntegerLayer) if kind.READS_SUMS} == {
+        "affine",
+        "relu",
+        "rescale",
+        "thresholds",
+    }
     narrowed = IntegerAffine(
         name="a",
         inputs=("sums",),
