@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.mutants import cuda, engine, hardware, readers, training
+from tests.mutants import certificate, cuda, engine, hardware, readers, training
 
 __all__ = ["MUTANTS", "ROOT", "Mutant"]
 
@@ -38,4 +38,5 @@ def _listed(*tables):
                 yield Mutant(f"addersim/{file}", old, new, tuple(f"tests/{one}" for one in tests.split()))
 
 
-MUTANTS = tuple(_listed(cuda.CHANGES, engine.CHANGES, hardware.CHANGES, readers.CHANGES, training.CHANGES))
+_TABLES = (certificate, cuda, engine, hardware, readers, training)
+MUTANTS = tuple(_listed(*(one.CHANGES for one in _TABLES)))
