@@ -35,11 +35,11 @@ def run(
     for rule in (first, second):
         requantisation_rule(rule)  # a name that is none is refused before images are read
     found = load_network_or_program(network)
+    how = options.quantization(bits, rules=rules, zero_points=zero_points)
+    options.check_quantised(found, how)
     _ = found.outputs
     test = find_images(data, root, found, "test", limit)
-    program, calibrated, warned = calibrated_program(
-        found, options.quantization(bits, rules=rules, zero_points=zero_points), data, root
-    )
+    program, calibrated, warned = calibrated_program(found, how, data, root)
     result = compare_rounding(program, test.images.pixels, first, second, test.images.labels, threads=threads)
     if json:
         print_json(result.to_dict() | {"data": test.images.name, "calibration": calibrated})

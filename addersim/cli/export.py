@@ -33,6 +33,7 @@ def run(
     checked_style(onnx)  # before anything is calibrated
     found = load_network_or_program(network)
     how = options.quantization(bits, rules=rules, zero_points=zero_points)
+    options.check_quantised(found, how)
     program, calibrated, warned = calibrated_program(found, how, data, root)
     export_onnx(program, output, style=onnx)
     if alone_on_output(output, json=json):

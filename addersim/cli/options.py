@@ -206,6 +206,20 @@ def datapaths(*given: list[str] | None) -> tuple[str, ...]:
     return tuple(found.values())
 
 
+def check_quantised(network: Network | Program, rules: Quantization) -> None:
+    """Refuse rules for a program, which has its formats: they would change nothing, and seem to."""
+    import msgspec
+
+    from addersim.program import Program
+    from addersim.quantization.rules import Quantization
+
+    default = Quantization()
+    if isinstance(network, Program) and msgspec.structs.replace(rules, circuit=default.circuit) != default:
+        raise ConfigError(
+            f"{network.name}: is quantised already, and keeps its formats; leave out the options of quantisation"
+        )
+
+
 def check_computed(chosen: Sequence[str], networks: Iterable[Network | Program], rules: Quantization) -> None:
     """As `check_used`, from the shapes of networks that are yet to be simulated."""
     if chosen:

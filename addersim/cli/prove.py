@@ -66,6 +66,7 @@ def run(
         correction=correction,
     )
     found = load_network_or_program(network)
+    options.check_quantised(found, how)
     options.check_computed(chosen, [found], how)
     program, calibrated, warnings = _quantised(found, how, data, root)
     certificate = prove(options.with_multipliers(program, options.multipliers(multiplier)), reachable=reachable)

@@ -80,6 +80,7 @@ def run(
         requantisation_rule(rounding)  # a name that is none is refused before images are read
     alone = alone_on_output(save_program, json=json)
     found = load_network_or_program(network)
+    options.check_quantised(found, how)
     options.check_computed(chosen, [found], how)
     program, result, test, calibrated = simulated(
         found,
