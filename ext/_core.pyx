@@ -91,7 +91,8 @@ cdef extern from "core.h":
                                         int64_t *high) nogil
     int window_codes(const Kernels *kernels, Arithmetic arithmetic, const int32_t *products, const Geometry *g, Type x_type,
                      const void *x, int64_t x_low, int64_t x_high, Type weights_type, const void *weights,
-                     const ZeroPoints *zeros, const Epilogue *epilogue, void *y, int threads, Stats *stats, Stats *codes_stats) nogil
+                     const ZeroPoints *zeros, const Epilogue *epilogue, void *y, int threads, Stats *stats,
+                     Stats *codes_stats) nogil
     int affine_codes(const Kernels *kernels, Type type, const void *x, int64_t count, int64_t channels,
                      const int32_t *multiplier, const int64_t *addend, const uint8_t *shift, Rounding rounding, int doubles,
                      const Codes *codes, void *y, int threads, Stats *stats) nogil
@@ -243,10 +244,10 @@ def window(const uint8_t[::1] x, int x_type, ends, const uint8_t[::1] weights, i
            const uint8_t[::1] ordered, affine, rescaling, int kernels, int threads):
     """A window layer, and the affine or the rescaling after it where there is one.
 
-    ends: codes that x can hold; products: None, or the terms by the low bytes of x and w; zero_points: of padded taps, of x, and
-    None or those of the weights of each output; register: overflow, bits, smallest and largest value; affine: None, or what
-    scaled() gave, whether ties go to even, and codes; rescaling: None, or what rescale() takes from formula to codes. y_bytes
-    are those of a sum where there is no affine. Returns what was seen in the sums, and in the codes.
+    ends: codes that x can hold; products: None, or the terms by the low bytes of x and w; zero_points: of padded taps, of x,
+    and None or those of the weights of each output; register: overflow, bits, smallest and largest value; affine: None, or
+    what scaled() gave, whether ties go to even, and codes; rescaling: None, or what rescale() takes from formula to codes.
+    y_bytes are those of a sum where there is no affine. Returns what was seen in the sums, and in the codes.
     """
     cdef Geometry g = geometry_of(geometry)
     cdef const Kernels *table = kernels_at(kernels)

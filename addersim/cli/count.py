@@ -76,6 +76,7 @@ def counted(
         if len(datapaths) > 1:
             raise ConfigError(f"--datapath: found {', '.join(datapaths)}; a SCALE-Sim topology takes one for all its layers")
         return topology_trace(found, datapaths[0] if datapaths else "mac", rules, convention)
+    options.check_quantised(found, rules)
     return options.counts(found, rules, convention, multipliers)
 
 

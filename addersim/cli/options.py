@@ -16,6 +16,7 @@ from addersim.inputs.limits import BATCH, BITS, ELEMENTS, IMAGES, THREADS, read_
 
 if TYPE_CHECKING:
     from addersim.arithmetic.multiplier import MultiplierTable
+    from addersim.frontends.scalesim.topology import Topology
     from addersim.network import Network
     from addersim.program import Program
     from addersim.quantization.rules import Quantization
@@ -206,7 +207,7 @@ def datapaths(*given: list[str] | None) -> tuple[str, ...]:
     return tuple(found.values())
 
 
-def check_quantised(network: Network | Program, rules: Quantization) -> None:
+def check_quantised(network: Network | Program | Topology, rules: Quantization) -> None:
     """Refuse rules for a program, which has its formats: they would change nothing, and seem to."""
     import msgspec
 

@@ -77,6 +77,8 @@ def run(
         correction=correction,
     )
     loaded = [load(name) for name in networks]  # all of them before the first hour of work
+    for one in loaded:
+        options.check_quantised(one, how)
     if chosen:
         options.check_used(chosen, [counted(one, how, chosen) for one in loaded])
     tables = options.multipliers(multiplier)

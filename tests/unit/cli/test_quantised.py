@@ -7,7 +7,12 @@ from tests.unit.cli.test_cli import refused
 
 
 @pytest.mark.parametrize(
-    "verb", [("simulate",), ("prove",), ("export", "--onnx", "qdq", "-o", "out.onnx"), ("compare-rounding",)]
+    "verb",
+    [
+        *((one,) for one in ("simulate", "prove", "count", "estimate", "compare", "report", "compare-rounding")),
+        ("export", "--onnx", "qdq", "-o", "out.onnx"),
+        ("designs", "--vary", "array.rows=8,16"),
+    ],
 )
 @pytest.mark.parametrize("options", [("--bits", "4"), ("--bits", "5")])
 def test_a_program_takes_no_bits(tmp_path, verb, options):
