@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from addersim.cli import options
 from addersim.cli.output import print_json, print_table, say, say_fact, say_file
-
-if TYPE_CHECKING:
-    from addersim.network import Network
-    from addersim.program import Program
-    from addersim.quantization.rules import Quantization
+from addersim.cli.simulate import calibrated_program
 
 
 def run(
@@ -68,7 +64,7 @@ def run(
     found = load_network_or_program(network)
     options.check_quantised(found, how)
     options.check_computed(chosen, [found], how)
-    program, calibrated, warnings = _quantised(found, how, data, root)
+    program, calibrated, warnings = calibrated_program(found, how, data, root)
     certificate = prove(options.with_multipliers(program, options.multipliers(multiplier)), reachable=reachable)
     if witness:
         certificate.save_witnesses(witness)
@@ -85,17 +81,3 @@ def run(
         say_file("written to", witness)
     for warning in warnings:
         say(f"warning: {warning}")
-
-
-def _quantised(
-    network: Network | Program, how: Quantization, data: str | None, root: Path | None
-) -> tuple[Program, str, tuple[str, ...]]:
-    """The program of a network, the images that it was calibrated on in words, and warnings about them."""
-    from addersim.datasets.find import CALIBRATION_IMAGES, find_images
-    from addersim.network import Network
-    from addersim.quantization.pipeline import quantize
-
-    if not isinstance(network, Network):
-        return network, "as saved", ()
-    chosen = find_images(data, root, network, "train", CALIBRATION_IMAGES)
-    return quantize(network, chosen.images.pixels, how), chosen.words, chosen.warnings

@@ -8,12 +8,15 @@ from typing import Any, cast
 import numpy as np
 from msgspec.structs import replace
 
+from addersim.arithmetic.fixed import FixedFormat
 from addersim.errors import AddersimError, LoweringError
+from addersim.frontends.flow import Flow
 from addersim.inputs.opening import MAX_FILE_BYTES
-from addersim.layers import AnyIntegerLayer, IntegerLayer, IntegerWindow, Value
+from addersim.layers import AnyIntegerLayer, IntegerLayer, IntegerMove, IntegerWindow, Shape, Value
+from addersim.layers.move import Reshape, Step
 from addersim.network import INPUT
 
-__all__ = ["IntegerLayers"]
+__all__ = ["FlowLayers", "IntegerLayers"]
 
 Array = np.ndarray[Any, Any]
 
@@ -75,6 +78,45 @@ class IntegerLayers:
                     "reads, such as the scores alone"
                 )
         return cast("tuple[AnyIntegerLayer, ...]", tuple(found))
+
+
+class FlowLayers:
+    """Integer layers that read flows, once the images have become codes."""
+
+    def __init__(self, shape: Shape) -> None:
+        self.shape = shape
+        self._layers: IntegerLayers | None = None
+        self._placed: dict[tuple[str, tuple[Step, ...]], str] = {}
+
+    @property
+    def layers(self) -> IntegerLayers:
+        """What is built; nothing can be before images are codes."""
+        if self._layers is None:
+            raise LoweringError("reads images that are no codes yet; quantise them first")
+        return self._layers
+
+    def layer(self, kind: type[IntegerLayer], name: str, *flows: Flow, **fields: Any) -> Flow:
+        """Append a layer that reads values, each rearranged by a layer of its own where that is due."""
+        found = self.layers.append(kind, _plain(name), *(self.placed(flow, name) for flow in flows), **fields)
+        return Flow(found, self.layers.values[found].shape)
+
+    def placed(self, flow: Flow, name: str) -> str:
+        """Name of the layer that gives a value as it is."""
+        if not flow.steps:
+            return flow.layer
+        key = flow.layer, flow.steps
+        if key not in self._placed:
+            given = self.layers.values[flow.layer]
+            steps = flow.steps[:-1] if isinstance(flow.steps[-1], Reshape) else flow.steps
+            form = FixedFormat(given.bits, given.signed, given.scale, given.zero_point)
+            fields = {"output": form, "target": flow.shape, "steps": () if flow.renames() else steps}
+            self._placed[key] = self.layers.append(IntegerMove, f"{name.strip('/')}.input", flow.layer, **fields)
+        return self._placed[key]
+
+
+def _plain(name: str) -> str:
+    """A name without the slashes that files begin theirs with."""
+    return name.strip("/") or "layer"
 
 
 def _with_owners(layers: Sequence[IntegerLayer]) -> list[IntegerLayer]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,9 +15,16 @@ from addersim.errors import FormatError, NetworkError
 from addersim.layers.base import Array, Bill, Engine, IntegerLayer, Run, Value, observe
 from addersim.trace import Operand
 
-__all__ = ["IntegerRescale", "checked_rule", "rule_after"]
+__all__ = ["IntegerRescale", "checked_operands", "checked_rule", "rule_after"]
 
 BIAS_BITS = 32
+
+
+def checked_operands(name: str, sources: Sequence[str], given: Sequence[Value], forms: Sequence[FixedFormat]) -> None:
+    """Refuse values of other formats than a layer was made for; `sources` are the layers that give them."""
+    for source, value, expected in zip(sources, given, forms, strict=True):
+        if value != Value.of(value.shape, expected):
+            raise NetworkError(f"layer {name}: expects {expected} of layer {source}, which gives {value}")
 
 
 def checked_rule(name: str, rule: str, output: FixedFormat, low: int | None, high: int | None) -> RequantisationRule:

@@ -10,7 +10,7 @@ from addersim.arithmetic.rescaled_sums import addition_bill, addition_constants
 from addersim.errors import FormatError, NetworkError
 from addersim.layers.base import Array, Bill, Engine, IntegerLayer, Run, Value, observe
 from addersim.layers.broadcast import common_shape, stretched
-from addersim.layers.rescale import checked_rule
+from addersim.layers.rescale import checked_operands, checked_rule
 
 __all__ = ["IntegerRescaledAdd"]
 
@@ -43,9 +43,7 @@ class IntegerRescaledAdd(IntegerLayer, frozen=True, tag="rescaled_add"):
         return msgspec.structs.replace(self, rule=rule)
 
     def value(self, *inputs: Value) -> Value:
-        for source, given, expected in zip(self.inputs, inputs, (self.first, self.second), strict=True):
-            if given != Value.of(given.shape, expected):
-                raise NetworkError(f"layer {self.name}: expects {expected} of layer {source}, which gives {given}")
+        checked_operands(self.name, self.inputs, inputs, (self.first, self.second))
         return Value.of(common_shape(self.name, "adds", *(one.shape for one in inputs)), self.output)
 
     def run(self, engine: Engine, *codes: Array, threads: int | None = None) -> Run:

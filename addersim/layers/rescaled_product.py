@@ -11,7 +11,7 @@ from addersim.arithmetic.requantisation import requantisation_rule
 from addersim.errors import FormatError, NetworkError
 from addersim.layers.base import Array, Bill, Engine, IntegerLayer, Run, Value, observe
 from addersim.layers.broadcast import common_shape, stretched
-from addersim.layers.rescale import checked_rule
+from addersim.layers.rescale import checked_operands, checked_rule
 
 __all__ = ["IntegerRescaledProduct"]
 
@@ -62,9 +62,7 @@ class IntegerRescaledProduct(IntegerLayer, frozen=True, tag="rescaled_product"):
         return msgspec.structs.replace(self, rule=rule)
 
     def value(self, *inputs: Value) -> Value:
-        for source, given, expected in zip(self.inputs, inputs, (self.first, self.second), strict=True):
-            if given != Value.of(given.shape, expected):
-                raise NetworkError(f"layer {self.name}: expects {expected} of layer {source}, which gives {given}")
+        checked_operands(self.name, self.inputs, inputs, (self.first, self.second))
         return Value.of(common_shape(self.name, "multiplies", *(one.shape for one in inputs)), self.output)
 
     def run(self, engine: Engine, *codes: Array, threads: int | None = None) -> Run:

@@ -12,15 +12,13 @@ import numpy as np
 from addersim.arithmetic.fixed import FixedFormat
 from addersim.errors import LoweringError
 from addersim.frontends.flow import Flow
-from addersim.frontends.integer_layers import IntegerLayers
+from addersim.frontends.integer_layers import FlowLayers, IntegerLayers
 from addersim.frontends.onnx.quantised.rounding import Quantiser
 from addersim.frontends.onnx.quantised.thresholds import thresholds_of
 from addersim.frontends.onnx.quantised.values import Codes, Function, Images, Mean, Product, Reals, Sum, Sums
 from addersim.layers import (
     IntegerAveragePool,
     IntegerClip,
-    IntegerLayer,
-    IntegerMove,
     IntegerRescale,
     IntegerRescaledAdd,
     IntegerRescaledProduct,
@@ -29,7 +27,6 @@ from addersim.layers import (
     Shape,
     Value,
 )
-from addersim.layers.move import Reshape
 
 __all__ = ["SIGNS", "Building"]
 
@@ -38,7 +35,7 @@ SIGNS = 1
 """Bits of codes that are signs alone: -1 for minus, 0 for plus, as layers of arithmetic ``xnor`` take them."""
 
 
-class Building:
+class Building(FlowLayers):
     """Layers, and what the images become before the first of them.
 
     Attributes
@@ -52,18 +49,10 @@ class Building:
     """
 
     def __init__(self, shape: Shape, signed_image: bool = False) -> None:
-        self.shape, self.signed_image = shape, signed_image
+        super().__init__(shape)
+        self.signed_image = signed_image
         self.image: FixedFormat | None = None
         self.functions: tuple[Function, ...] = ()
-        self._layers: IntegerLayers | None = None
-        self._placed: dict[tuple[Any, ...], str] = {}
-
-    @property
-    def layers(self) -> IntegerLayers:
-        """What is built; nothing can be before images are codes."""
-        if self._layers is None:
-            raise LoweringError("reads images that are no codes yet; the file has to quantise them first")
-        return self._layers
 
     def start(self, form: FixedFormat, functions: tuple[Function, ...] = ()) -> None:
         """Say what codes the images become."""
@@ -72,25 +61,6 @@ class Building:
             self._layers = IntegerLayers(Value.of(self.shape, form))
         elif form != self.image or functions != self.functions:
             raise LoweringError(f"makes codes in {form} of images, which become others, {self.image}, elsewhere")
-
-    def layer(self, kind: type[IntegerLayer], name: str, *flows: Flow, **fields: Any) -> Flow:
-        """Append a layer that reads values, each rearranged by a layer of its own where that is due."""
-        sources = [self.placed(flow, name) for flow in flows]
-        found = self.layers.append(kind, name.strip("/") or "layer", *sources, **fields)
-        return Flow(found, self.layers.values[found].shape)
-
-    def placed(self, flow: Flow, name: str) -> str:
-        """Name of the layer that gives a value as it is."""
-        if not flow.steps:
-            return flow.layer
-        key = (flow.layer, flow.steps)
-        if key not in self._placed:
-            given = self.layers.values[flow.layer]
-            steps = flow.steps[:-1] if isinstance(flow.steps[-1], Reshape) else flow.steps
-            form = FixedFormat(given.bits, given.signed, given.scale, given.zero_point)
-            fields = {"output": form, "target": flow.shape, "steps": () if flow.renames() else steps}
-            self._placed[key] = self.layers.append(IntegerMove, f"{name.strip('/')}.input", flow.layer, **fields)
-        return self._placed[key]
 
     def quantised(self, value: Any, how: Quantiser, name: str) -> Codes | Reals:
         """Codes of what waits; of signs `Reals` whose codes are signs."""

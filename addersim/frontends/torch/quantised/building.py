@@ -10,15 +10,13 @@ import numpy as np
 from addersim.arithmetic.fixed import FixedFormat
 from addersim.errors import LoweringError
 from addersim.frontends.flow import Flow
-from addersim.frontends.integer_layers import IntegerLayers
+from addersim.frontends.integer_layers import FlowLayers, IntegerLayers
 from addersim.frontends.torch.quantised.values import Array, Codes, Images, Joined, Mean, Quantiser, Reals, Sum, Sums, Value
 from addersim.layers import (
     IntegerAffine,
     IntegerAveragePool,
     IntegerClip,
     IntegerConcat,
-    IntegerLayer,
-    IntegerMove,
     IntegerRescale,
     IntegerRescaledAdd,
     IntegerTable,
@@ -26,7 +24,6 @@ from addersim.layers import (
 )
 from addersim.layers import Value as LayerValue
 from addersim.layers.affine import fixed_multiplier
-from addersim.layers.move import Reshape
 from addersim.network import INPUT
 
 __all__ = ["RULE", "Building"]
@@ -37,7 +34,7 @@ MULTIPLIER_BITS = 32
 """Width of multipliers of sums whose bias is real: the rounding of its codes is then all that there is."""
 
 
-class Building:
+class Building(FlowLayers):
     """Layers, once something makes codes of the images.
 
     Attributes
@@ -47,35 +44,8 @@ class Building:
     """
 
     def __init__(self, shape: Shape) -> None:
-        self.shape = shape
+        super().__init__(shape)
         self.image: Quantiser | None = None
-        self._layers: IntegerLayers | None = None
-        self._placed: dict[Any, str] = {}
-
-    @property
-    def layers(self) -> IntegerLayers:
-        """What is built."""
-        if self._layers is None:
-            raise LoweringError("reads images that are no codes yet")
-        return self._layers
-
-    def layer(self, kind: type[IntegerLayer], name: str, *flows: Flow, **fields: Any) -> Flow:
-        """Append a layer that reads values, rearranged by layers of their own where that is due."""
-        found = self.layers.append(kind, name, *(self.placed(flow, name) for flow in flows), **fields)
-        return Flow(found, self.layers.values[found].shape)
-
-    def placed(self, flow: Flow, name: str) -> str:
-        """Name of the layer that gives a value as it is."""
-        if not flow.steps:
-            return flow.layer
-        key = flow.layer, flow.steps
-        if key not in self._placed:
-            given = self.layers.values[flow.layer]
-            steps = flow.steps[:-1] if isinstance(flow.steps[-1], Reshape) else flow.steps
-            form = FixedFormat(given.bits, given.signed, given.scale, given.zero_point)
-            fields = {"output": form, "target": flow.shape, "steps": () if flow.renames() else steps}
-            self._placed[key] = self.layers.append(IntegerMove, f"{name}.input", flow.layer, **fields)
-        return self._placed[key]
 
     def quantised(self, value: Any, how: Quantiser, name: str) -> Codes:
         """Codes of what waits."""
