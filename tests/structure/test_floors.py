@@ -38,6 +38,7 @@ FLOORS = {
     "certificate": 4,
     "quantization": 4,
     "pruning": 4,
+    "golden": 4,
     "hardware": 4,
     "results": 4,
     "train": 5,
