@@ -244,7 +244,7 @@ def simulate(
     classes = program.outputs
     checked = None if labels is None else check_labels(labels, len(pixels), classes)
     floats = None if float_predictions is None else check_labels(float_predictions, len(pixels), classes, "float_predictions")
-    run = _Run.of(program, network, find_engine(engine))
+    run = _Run.of(program, network, find_engine(engine, program.layers))
     together = run.fitting_batch() if batch is None else batch
     parts = []
     for done, part in in_batches(lambda part, share: run.part(pixels[part], share), len(pixels), together, threads):

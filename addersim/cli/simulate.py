@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from addersim.arithmetic.multiplier import MultiplierTable
     from addersim.datasets.own import FoundImages
     from addersim.datasets.records import Images
-    from addersim.layers import Engine
     from addersim.network import Network
     from addersim.program import Program
     from addersim.quantization.rules import Quantization
@@ -109,14 +108,16 @@ def run(
         _print(result, test, calibrated)
 
 
-def _chosen_engine(reference: bool, name: str | None) -> Engine:
-    """The engine of an option; two that disagree are refused."""
+def _chosen_engine(reference: bool, name: str | None) -> str:
+    """The name of an option; two that disagree, and one that cannot run here, are refused."""
     from addersim.engines import find_engine
     from addersim.errors import ConfigError
 
     if reference and name not in (None, "reference"):
         raise ConfigError(f"--reference and --engine {name}: give one of them")
-    return find_engine(name or ("reference" if reference else "kernels"))
+    chosen = name or ("reference" if reference else "kernels")
+    find_engine(chosen)
+    return chosen
 
 
 def calibrated_program(
@@ -142,11 +143,10 @@ def simulated(
     multipliers: Mapping[str, MultiplierTable] = MappingProxyType({}),
     *,
     rounding: str | None = None,
-    engine: Engine | None = None,
+    engine: str = "kernels",
     threads: int | None = None,
 ) -> tuple[Program, Simulation, FoundImages, str]:
     """Quantise and simulate; the program, what was found, on which images, and on which it was calibrated."""
-    from addersim import kernels
     from addersim.datasets.find import find_images
     from addersim.network import Network
     from addersim.simulation import simulate
@@ -165,7 +165,7 @@ def simulated(
             images.pixels,
             images.labels,
             floats,
-            engine=engine or kernels,
+            engine=engine,
             threads=threads,
             progress=advance,
         )

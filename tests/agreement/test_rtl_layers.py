@@ -10,6 +10,7 @@ from addersim import kernels, load_images, load_network, quantize, simulate
 from addersim.arithmetic.codecs import CODECS
 from addersim.arithmetic.fixed import FixedFormat
 from addersim.arithmetic.geometry import Geometry
+from addersim.engines import find_engine
 from addersim.errors import FormatError, NetworkError
 from addersim.hardware.dataflow.fold_times import FoldTimes
 from addersim.hardware.dataflow.stationary import systolic_dataflow
@@ -22,6 +23,7 @@ from addersim.rtl.layers import ArrayDesign, LayerShape, compile_array
 from addersim.rtl.sources import sources_text
 from addersim.rtl.tools import yosys_candidates
 from addersim.trace import MatrixWork
+from tests.command_line import refused
 
 pytestmark = pytest.mark.skipif(
     not any(one.headers for one in yosys_candidates()), reason="no yosys with the headers of its CXXRTL runtime"
@@ -333,6 +335,28 @@ def test_a_register_that_is_too_narrow_is_seen():
     assert changed != verilog[element]
     x, slow, fast = both_windows(rtl_engine(2, 2, verilog=verilog | {element: changed}), "padded", "mac")
     assert np.count_nonzero(slow(x).values != fast(x).values)
+
+
+def test_adder_layers_run_on_their_own_circuit(monkeypatch):
+    """The Verilog that is compiled is that of the program's datapath."""
+    from addersim.quantization import Quantization
+
+    asked = []
+    monkeypatch.setattr(
+        "addersim.rtl.engine.compile_array", lambda design, verilog: asked.append(design) or compile_array(DESIGN)
+    )
+    images = load_images("fashion-mnist-2000", limit=50).pixels
+    program = quantize(load_network("lenet5-adder"), images, Quantization(circuit="xor"))
+    program.run(images[:1], find_engine("rtl", program.layers))
+    assert {design.datapath for design in asked} == {"l1_xor"}
+
+
+@pytest.mark.parametrize("more", [("--reference", "--engine", "rtl"), ("--engine", "verilog")])
+def test_engines_that_are_none_are_refused(more):
+    assert refused("simulate", "lenet5-adder", *more) in (
+        "--reference and --engine rtl: give one of them",
+        "engine: 'verilog' is not one of kernels, reference, rtl",
+    )
 
 
 def test_layers_are_refused_by_name():
