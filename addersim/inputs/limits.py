@@ -85,7 +85,16 @@ def read_number(text: str, where: str) -> float:
 
 
 def shown(value: object) -> str:
-    """A value that was found, as messages show it: not too long."""
+    """A value that was found, as messages show it: not too long, and an array or tensor by its shape.
+
+    Examples
+    --------
+    >>> shown((1, 28)), shown(memoryview(bytes(6)).cast("B", (2, 3)))
+    ('(1, 28)', 'a memoryview of shape (2, 3)')
+    """
+    shape = getattr(value, "shape", None)
+    if shape is not None:
+        return _short(f"a {type(value).__name__} of shape {tuple(shape)}")
     try:
         return _short(repr(value))
     except ValueError:
