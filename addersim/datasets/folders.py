@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -14,7 +15,7 @@ from addersim.datasets.arrays import taken
 from addersim.datasets.classes import class_list, class_numbers
 from addersim.datasets.layouts import SUFFIXES, in_turn, pictures_in
 from addersim.datasets.parquet import from_files, parquet_files
-from addersim.datasets.pictures import picture_as_it_is
+from addersim.datasets.pictures import picture_as_it_is, picture_size
 from addersim.datasets.records import Images, Split
 from addersim.datasets.wanted import Takes, Wanted, class_names
 from addersim.errors import DataError
@@ -23,10 +24,12 @@ from addersim.inputs.text import printable
 from addersim.storage import load_array
 from addersim.streamed import Streamed, kept
 
-__all__ = ["from_folder"]
+__all__ = ["SPLIT_FOLDERS", "first_images", "from_folder"]
 
 SPLIT_FOLDERS: Mapping[Split, tuple[str, ...]] = MappingProxyType({"test": ("test", "val"), "train": ("train",)})
 _ARRAY = ".npy"
+_LOOKED_AT = 32
+"""Pictures that tell whether all are grey."""
 
 
 def from_folder(path: Path, split: Split, wanted: Wanted) -> Images | None:
@@ -87,3 +90,17 @@ def _check_pictures(folder: Path, network: Takes) -> None:
             f"{folder}: pictures have 1 or 3 channels, height and width; {network.name} takes {network.input_shape}: "
             "give .npz, or .npy files of one image each"
         )
+
+
+def first_images(folder: Path) -> tuple[int, ...]:
+    """Sizes of the first image of a folder, channels first; colour where one of the first pictures is coloured."""
+    suffixes = SUFFIXES | {_ARRAY}
+    within = [one for one in sorted(folder.iterdir()) if one.is_dir()] or [folder]
+    paths = [path for path, _ in islice(in_turn([pictures_in(one, suffixes) for one in within]), _LOOKED_AT)]
+    if not paths:
+        raise DataError(f"{folder}: holds no pictures; expected one folder a class")
+    if paths[0].suffix.lower() == _ARRAY:
+        sizes = load_array(paths[0], DataError).shape
+        return sizes if len(sizes) != 2 else (1, *sizes)
+    found = [picture_size(path) for path in paths]
+    return (max(channels for channels, _, _ in found), *found[0][1:])

@@ -19,12 +19,11 @@ from addersim.errors import DataError
 from addersim.format_quantity import how_many
 from addersim.inputs.limits import shown
 
-__all__ = ["FoundImages", "Takes", "load_own"]
+__all__ = ["FoundImages", "Takes", "find_reader", "load_own"]
 
 _ADVICE = "give others as train_images in an .npz, or folders train and test"
-_READERS: MappingProxyType[str, Callable[[Path, Split, Wanted], Images | None]] = MappingProxyType(
-    {".npz": from_npz, ".npy": from_npy, ".parquet": from_parquet}
-)
+Reader = Callable[[Path, Split, Wanted], Images | None]
+_READERS: MappingProxyType[str, Reader] = MappingProxyType({".npz": from_npz, ".npy": from_npy, ".parquet": from_parquet})
 """What reads a file, by its suffix: the images of a split, or None where they are not apart; warnings are added."""
 
 
@@ -56,9 +55,7 @@ def load_own(
         range that its mean and std declare; labels that are no classes.
     """
     where = Path(path)
-    read = from_folder if where.is_dir() else _READERS.get(where.suffix.lower())
-    if read is None:
-        raise DataError(f"{where}: found {shown(where.suffix)}; images come as .npz, .npy, .parquet or a folder of pictures")
+    read = find_reader(where)
     warned: list[str] = []
     how = f", {RESIZED}" if resize else ""
     if split == "train":
@@ -71,3 +68,11 @@ def load_own(
     elif (found := read(where, "test", Wanted(network, Part(limit), resize, warned))) is not None:
         return FoundImages(found, f"first {how_many(len(found), 'images')} of {where}{how}", tuple(warned))
     raise DataError(f"{where}: holds no images")
+
+
+def find_reader(path: Path) -> Reader:
+    """What reads a file or folder. Raises DataError for files of another kind."""
+    read = from_folder if path.is_dir() else _READERS.get(path.suffix.lower())
+    if read is None:
+        raise DataError(f"{path}: found {shown(path.suffix)}; images come as .npz, .npy, .parquet or a folder of pictures")
+    return read

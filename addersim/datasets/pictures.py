@@ -14,7 +14,7 @@ import numpy.typing as npt
 from addersim.errors import DataError
 from addersim.inputs.opening import MAX_FILE_BYTES, open_file, parsing
 
-__all__ = ["RESIZED", "picture", "picture_as_it_is", "resized"]
+__all__ = ["RESIZED", "picture", "picture_as_it_is", "picture_size", "resized"]
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -70,6 +70,12 @@ def picture_as_it_is(source: Path | bytes, shape: tuple[int, ...], resize: bool 
     if (pixels != pixels[:1]).any():
         raise DataError(f"{name}: a coloured picture, the network takes grey ones; convert the pictures as in training")
     return pixels[:1]
+
+
+def picture_size(path: Path) -> tuple[int, int, int]:
+    """Channels (1 or 3), height and width of a picture."""
+    with _opened(path, str(path)) as image:
+        return (1 if image.mode in ("1", "L") else 3), image.height, image.width
 
 
 def resized(images: Bytes, size: tuple[int, ...], where: str) -> Bytes:
