@@ -24,6 +24,7 @@ FLOORS = {
     "quantization.rules": 1,
     "_core": 2,
     "kernels": 2,
+    "rtl": 2,
     "images": 3,
     "totals": 3,
     "network": 3,
