@@ -80,13 +80,15 @@ class Element:
 
     @classmethod
     def of_width(cls, datapath: str, bits: int, style: str = "", more_accumulator: int = 0) -> Element:
-        """The element of a width in a table: activations behind a ReLU, signed weights, a sum that 256 taps cannot overflow.
+        """The element of a width in a table: activations behind a ReLU, and a sum that 256 taps cannot overflow.
+
+        Weights have signs, but for those that are clipped to their input's range (adder layers).
 
         Examples
         --------
         >>> Element.of_width("l1-2a", 8)
-        Element(datapath='l1-2a', style='', input_bits=8, weight_bits=8, input_signed=False, weight_signed=True,\
- accumulator_bits=18)
+        Element(datapath='l1-2a', style='', input_bits=8, weight_bits=8, input_signed=False, weight_signed=False,\
+ accumulator_bits=17)
         """
         record = DATAPATHS[datapath].arithmetic
         if record.activation_bits == 1:
@@ -96,10 +98,11 @@ class Element:
             weight_bits, signed = record.codec.bits(bits, f"datapath {datapath}"), False
             most = record.codec.largest(weight_bits)
             weights = (-(1 << weight_bits - 1), most) if record.codec.uniform else (-most, most)
-            ends = ((0, (1 << bits) - 1), weights)
+            inputs = 0, (1 << bits) - 1
+            ends = inputs, inputs if record.exact_clip else weights
         low, high = record.ends(*ends)
         accumulator = bits_for(TAPS * low, TAPS * high) + more_accumulator
-        return cls(datapath, style, bits, weight_bits, signed, True, accumulator)
+        return cls(datapath, style, bits, weight_bits, signed, not record.exact_clip, accumulator)
 
     @classmethod
     def of_layer(cls, layer: IntegerWindow, style: str = "") -> Element:
@@ -193,7 +196,8 @@ def _all_inputs(element: Element) -> Array:
 def _all_weights(element: Element) -> Array:
     codec = DATAPATHS[element.datapath].arithmetic.codec
     if codec.uniform:
-        return np.arange(-(1 << element.weight_bits - 1), 1 << element.weight_bits - 1)
+        low = -(1 << element.weight_bits - 1) if element.weight_signed else 0
+        return np.arange(low, low + (1 << element.weight_bits))
     levels = np.array(codec.levels(element.weight_bits))
     return np.unique(np.concatenate([-levels, levels]))
 
@@ -256,3 +260,31 @@ def _in_steps(x: Array, w: Array, lanes: int) -> Operands:
     w = np.concatenate([w, np.where(np.arange(missing) % 2, 1, -1) * np.ones((outputs, 1), np.int64)], axis=1)
     starts = np.arange(outputs * (x.shape[1] // lanes)) % (x.shape[1] // lanes) == 0
     return Operands(x.reshape(-1, lanes), w.reshape(-1, lanes), starts)
+
+
+_INPUT_SPREAD, _WEIGHT_SPREAD, _CLIPPED_SPREAD = 0.2, 0.22, 2.0
+_LEAST_SPREAD = 0.72
+
+
+def made_up_operands(element: Element, zeros: float, steps: int, seed: int) -> Operands:
+    """Operands like those behind a ReLU, of a share of zeros: what a table's rows are measured with.
+
+    Inputs that are not zero are half of a normal distribution whose deviation is a fifth of the largest code; weights are
+    Laplace's, 0.22 of the largest value wide, or as wide as makes every second one zero where values are few. Weights that are
+    clipped to their input's range (adder layers) are Laplace's of twice that range, clipped, so that most lie at one of its
+    ends. All are drawn apart from each other. These are the shapes of the bundled LeNet-5's inner layers at 8 bits.
+    """
+    rng, shape = np.random.default_rng(seed), (steps, element.lanes)
+    record = DATAPATHS[element.datapath].arithmetic
+    starts = np.arange(steps) % GROUP == 0
+    if element.lanes > 1:  # binary: a zero is a sign like all others
+        return Operands(rng.choice([-1, 1], shape), rng.choice([-1, 1], shape), starts)
+    most = int(_all_inputs(element)[-1])
+    x = np.rint(np.abs(rng.normal(0, max(_INPUT_SPREAD * most, _LEAST_SPREAD), shape))).astype(np.int64).clip(1, most)
+    x[rng.random(shape) < zeros] = 0
+    weights = _all_weights(element)
+    largest = int(weights[-1])
+    spread = _CLIPPED_SPREAD if record.exact_clip else _WEIGHT_SPREAD
+    reals = rng.laplace(0, max(spread * largest, _LEAST_SPREAD), shape)
+    w = np.rint(reals) if record.codec.uniform else record.codec.nearest(reals, element.weight_bits)
+    return Operands(x, w.clip(weights[0], largest).astype(np.int64), starts)
