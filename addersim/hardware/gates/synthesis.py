@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from addersim.errors import HardwareError
 from addersim.hardware.gates.liberty import Library
+from addersim.processes.unfinished import scratch_folder
 from addersim.rtl.tools import Yosys, find_yosys, run_tool, run_yosys
 
 __all__ = ["RECIPE", "Workshop", "workshop"]
@@ -32,7 +32,7 @@ class Workshop:
     """
 
     def __init__(self, folder: Path, library: Library, sources: Mapping[str, str]) -> None:
-        self._folder, self._sources, self.yosys = folder, tuple(sources), find_yosys()
+        self._folder, self.yosys = folder, find_yosys()
         (folder / _LIBRARY).write_text(library.text, encoding="utf-8")
         for name, text in sources.items():
             (folder / name).write_text(text, encoding="utf-8")
@@ -52,8 +52,8 @@ class Workshop:
         given = " ".join(f"-chparam {name} {value}" for name, value in parameters.items())
         return "\n".join(
             [
-                f"read_verilog {' '.join(self._sources)}",
-                f"hierarchy -check -top {module} {given}",
+                f"read_verilog {module}.v",
+                f"hierarchy -check -libdir . -top {module} {given}",  # what it needs, and no more: other files change nothing
                 "synth -flatten -run begin:fine",
                 "synth -run fine:check",
                 f"dfflibmap -liberty {_LIBRARY}",
@@ -69,10 +69,10 @@ class Workshop:
 
 
 @contextmanager
-def workshop(library: Library, sources: Mapping[str, str], beside: Path | None = None) -> Iterator[Workshop]:
-    """A workshop in a folder of its own, which goes with it; `beside`: where that stands, for tools that see no other."""
-    with tempfile.TemporaryDirectory(prefix=".gates-", dir=beside or Path.cwd()) as folder:
-        yield Workshop(Path(folder), library, sources)
+def workshop(library: Library, sources: Mapping[str, str], beside: Path) -> Iterator[Workshop]:
+    """A workshop in a folder of its own, which goes with it; `beside`: where that stands, for the wheel's yosys sees no other."""
+    with scratch_folder(beside, "gates") as folder:
+        yield Workshop(folder, library, sources)
 
 
 def _version(yosys: Yosys, folder: Path) -> str:

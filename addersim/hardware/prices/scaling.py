@@ -40,6 +40,9 @@ class TechnologyNode(NamedTuple):
         return self.a2 * voltage_v**2 + self.a1 * voltage_v + self.a0
 
 
+_ENERGIES = ("energy_pj", "zero_pj", "idle_pj", "accumulator_pj", "uniform_pj")
+
+
 def nodes() -> dict[float, TechnologyNode]:
     """The technologies that can be scaled between, by nm."""
     _, _, text = resolve_text("stillmaker-baas", "scaling", ".csv", "scaling")
@@ -103,9 +106,10 @@ def _scaled(row: EnergyRow, energy: float, area: float, node_nm: float, voltage_
         return row
     return replace(
         row,
-        energy_pj=None if row.energy_pj is None else row.energy_pj * energy,
+        **{name: None if (pj := getattr(row, name)) is None else pj * energy for name in _ENERGIES},
         area_um2=None if row.area_um2 is None else row.area_um2 * area,
         leakage_uw=None,
+        delay_ns=None,
         coefficients=tuple(one * energy for one in row.coefficients),
         node_nm=node_nm,
         voltage_v=voltage_v,
