@@ -199,7 +199,8 @@ class Cost(Tabular):
             "dram_bytes_per_cycle": self.dram_bytes_per_cycle,
             "layers": [layer.to_dict() for layer in self.layers],
             "array_energy_pj": [
-                {"layer": one.layer, "zeros": one.zeros} | {f"{way} pj".replace(" ", "_"): pj for way, pj in one.energy_pj.items()}
+                {"layer": one.layer, "zeros": one.zeros}
+                | {f"{way} pj".replace(" ", "_"): pj for way, pj in one.energy_pj.items()}
                 for one in self.array_prices
             ],
             "notes": {note: list(whats) for note, whats in self.notes().items()},

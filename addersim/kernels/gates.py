@@ -65,7 +65,7 @@ class GateNetlist:
 
 
 class Activity(NamedTuple):
-    """What was seen: settled values of the probed nets ``(cycles, probes)``, changes of each net, and of its settled values."""
+    """What was seen: settled values of the probed nets ``(cycles, probes)``, changes of each net, of settled values alone."""
 
     probed: Array
     toggles: Array
@@ -99,11 +99,11 @@ def run_gates(netlist: GateNetlist, stimulus: Array, probes: Array) -> Activity:
     status = core.run_gates(
         netlist.nets,
         *checked,
-        np.ascontiguousarray(stimulus, np.uint8).reshape(cycles, -1),
-        np.append(probes, 0).astype(np.int32),
-        probed if probed.size else np.zeros((1, 1), np.uint8),
-        toggles,
-        settled,
+        stimulus=np.ascontiguousarray(stimulus, np.uint8).reshape(cycles, -1),
+        probes=np.append(probes, 0).astype(np.int32),
+        probed=probed if probed.size else np.zeros((1, 1), np.uint8),
+        toggles=toggles,
+        settled=settled,
     )
     if status == -1:
         raise MemoryError("addersim._core: no memory for the gates of a netlist")

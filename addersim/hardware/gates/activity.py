@@ -77,7 +77,7 @@ class Simulator:
                 if pin.name in one.nets:
                     delay = _in_steps(timing.arrivals[one.nets[pin.name]].mean, step)
                     sources.append((one.nets[pin.name], delay, place + number, _is_inverse(one.cell, pin)))
-        net, delay, shown, inverted = np.array(sources, np.int64).reshape(-1, 4).T
+        driven = np.array(sources, np.int64).reshape(-1, 4)
         outputs = [(one, pin) for one in netlist.gates for pin in one.cell.outputs if pin.name in one.nets]
         pins = [[one for one in each.cell.inputs if one.name in names_in(out.function)] for each, out in outputs]
         rows = list(zip(outputs, pins, strict=True))
@@ -90,10 +90,10 @@ class Simulator:
             gate_net=np.array([each.nets[out.name] for each, out in outputs], np.int64),
             flop_table=np.array([table for table, _ in flops], np.uint64),
             flop_pins=_padded([nets for _, nets in flops], 0),
-            source_net=net,
-            source_delay=delay,
-            source_of=shown,
-            source_inverted=inverted,
+            source_net=driven[:, 0],
+            source_delay=driven[:, 1],
+            source_of=driven[:, 2],
+            source_inverted=driven[:, 3],
             inputs=place,
         )
         return cls(netlist, gates, inputs)

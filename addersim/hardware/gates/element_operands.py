@@ -6,7 +6,7 @@ simulator sums them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -151,17 +151,21 @@ class Operands:
         running = np.cumsum(terms)
         first = np.maximum.accumulate(np.where(self.starts, np.arange(len(terms)), 0))
         sums = running - (running - terms)[first]
-        return sums & ((1 << element.accumulator_bits) - 1)
+        bits: Array = sums & ((1 << element.accumulator_bits) - 1)
+        return bits
 
 
 def stored_codes(codec: str, bits: int, values: Array) -> Array:
     """Codes in which weights of a codec are stored, as `addersim.arithmetic.codecs` says and the Verilog reads them."""
     if CODECS[codec].uniform:
         return values
-    sign, magnitude = (values < 0).astype(np.int64) << bits - 1, np.abs(values).astype(np.int64)
+    magnitudes = np.abs(values).astype(np.int64)
     if codec == "two-powers":
-        return sign | np.array([_code_of_two(bits, int(one)) for one in range(CODECS[codec].largest(bits) + 1)])[magnitude]
-    return sign | np.searchsorted(CODECS[codec].levels(bits), magnitude)
+        known = np.array([_code_of_two(bits, magnitude) for magnitude in range(CODECS[codec].largest(bits) + 1)])
+        codes: Array = known[magnitudes]
+    else:
+        codes = np.searchsorted(CODECS[codec].levels(bits), magnitudes)
+    return codes | (values < 0).astype(np.int64) << bits - 1
 
 
 _FIRST = {3: (0, 4, 2, 1), 4: (0, 8, 4, 1), 5: (0, 32, 8, 2)}

@@ -34,7 +34,15 @@ Row = dict[str, str | float]
 
 OPERATOR_BITS = (8, 16, 32)
 """Widths of single operations that are characterised; between them rules hold."""
-_NODES = {"sg13g2": 130.0, "sky130": 130.0, "gf180mcu": 180.0, "osu018": 180.0, "nangate": 45.0, "freepdk45": 45.0, "asap7": 7.0}
+_NODES = {
+    "sg13g2": 130.0,
+    "sky130": 130.0,
+    "gf180mcu": 180.0,
+    "osu018": 180.0,
+    "nangate": 45.0,
+    "freepdk45": 45.0,
+    "asap7": 7.0,
+}
 """Nodes in nm that names of libraries tell; the files do not say them."""
 _MULTIPLIERS: Mapping[str, tuple[str, ...]] = {"mac": ("", "booth")}
 """Styles of the datapaths that have several."""
@@ -134,20 +142,24 @@ class _Origin:
     def row(self, job: Job, figures: Row) -> Row:
         component, op, device, bits = job.key
         contains = "dynamic" if component == "integer" else f"dynamic + clock + {REGISTERS}"
-        return {
-            "component": component,
-            "op": op,
-            "bits": bits,
-            "capacity_kib": "",
-            "energy_pj": "",
-            "unit": "pJ",
-            "node_nm": f"{self.node_nm:g}",
-            "voltage_v": f"{self.library.voltage_v:g}",
-            "rule": "exact",
-            "device": device,
-            "temperature_k": f"{self.library.temperature_c + 273.15:g}",
-            "contains": contains,
-        } | {key: float(f"{value:.5g}") for key, value in figures.items()} | {"source": self.source}
+        return (
+            {
+                "component": component,
+                "op": op,
+                "bits": bits,
+                "capacity_kib": "",
+                "energy_pj": "",
+                "unit": "pJ",
+                "node_nm": f"{self.node_nm:g}",
+                "voltage_v": f"{self.library.voltage_v:g}",
+                "rule": "exact",
+                "device": device,
+                "temperature_k": f"{self.library.temperature_c + 273.15:g}",
+                "contains": contains,
+            }
+            | {key: float(f"{value:.5g}") for key, value in figures.items()}
+            | {"source": self.source}
+        )
 
 
 def characterise(
@@ -253,7 +265,11 @@ def rule_rows(rows: Sequence[Row], bits: tuple[int, int] = (2, 16), operator_bit
         rule = "quadratic" if op == "mul" else "linear"
         how = "a parabola through zero and" if op == "mul" else "a straight line through"
         kept = ("component", "op", "unit", "node_nm", "voltage_v", "device", "temperature_k", "contains")
-        words = {"bits": f"{span[0]}..{span[1]}", "rule": rule, "source": f"chosen: {how} the nearest two widths that were run"}
+        words: Row = {
+            "bits": f"{span[0]}..{span[1]}",
+            "rule": rule,
+            "source": f"chosen: {how} the nearest two widths that were run",
+        }
         found.append({key: alike[0][key] for key in kept} | words)
     return found
 
@@ -287,8 +303,8 @@ def _figures(circuit: Circuit, fit: Fit) -> Row:
 
 def _source(library: Library, version: str, steps: int, seed: int) -> str:
     return (
-        f"addersim characterise: {library.name} (sha256 {library.sha256[:16]}), {version} ({RECIPE}), streams of {steps} steps "
-        f"of seed {seed}, wires: {library.wires.about}"
+        f"addersim characterise: {library.name} (sha256 {library.sha256[:16]}), {version} ({RECIPE}), streams of "
+        f"{steps} steps of seed {seed}, wires: {library.wires.about}"
     )
 
 

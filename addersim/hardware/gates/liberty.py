@@ -289,8 +289,9 @@ def _pin(group: Group, templates: Mapping[str, Group], units: _Units, where: str
         elif "cell_rise" in tables and "cell_fall" in tables and not kind.startswith(("three_state", "clear", "preset")):
             slews = tuple(tables.get(name) or _none() for name in ("rise_transition", "fall_transition"))
             sense = timing.simple.get("timing_sense", "non_unate")
-            for related in timing.simple.get("related_pin", "").split():
-                arcs.append(Arc(related, sense, kind, (tables["cell_rise"], tables["cell_fall"]), (slews[0], slews[1])))
+            delays = tables["cell_rise"], tables["cell_fall"]
+            related = timing.simple.get("related_pin", "").split()
+            arcs += [Arc(name, sense, kind, delays, (slews[0], slews[1])) for name in related]
     energies = []
     for power in group.all("internal_power"):
         named = [one for one in power.groups if one.kind in ("rise_power", "fall_power", "power")]
@@ -333,7 +334,9 @@ def _wires(group: Group, cells: Mapping[str, Cell], units: _Units, where: str) -
             return WireModel(fanouts, loads, slope, f"the library's wire-load model {name}")
     loads_of_inputs = [pin.load_pf for cell in cells.values() if not cell.flop for pin in cell.inputs if pin.load_pf > 0]
     least = min(loads_of_inputs, default=0.0)
-    return WireModel((1.0,), (least,), least, f"none in the library: {least * 1e3:.2g} fF a fan-out, its smallest input, chosen")
+    return WireModel(
+        (1.0,), (least,), least, f"none in the library: {least * 1e3:.2g} fF a fan-out, its smallest input, chosen"
+    )
 
 
 def _points(group: Group, where: str) -> Iterable[tuple[float, ...]]:

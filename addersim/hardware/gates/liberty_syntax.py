@@ -19,7 +19,7 @@ from addersim.inputs.opening import read_file, source
 __all__ = ["MAX_DEPTH", "MAX_LIBRARY_BYTES", "Group", "parse_groups", "read_library_text"]
 
 MAX_LIBRARY_BYTES = 48 << 20
-"""Largest text of a library that is read, unpacked: three times the largest open one with all its tables (130 nm, 428 cells)."""
+"""Largest text of a library that is read, unpacked: three times that of the largest open one, of 428 cells."""
 MAX_DEPTH = 12
 """Groups within groups: library, cell, bundle, pin, timing, table are six."""
 

@@ -136,7 +136,8 @@ def _in_order(gates: list[Instance]) -> tuple[Instance, ...]:
     """Gates so that each stands behind those that it reads."""
     driver = {one.nets[pin.name]: one for one in gates for pin in one.cell.outputs if pin.name in one.nets}
     reads = {
-        one.name: {driver[one.nets[pin.name]].name for pin in one.cell.inputs if one.nets.get(pin.name) in driver} for one in gates
+        one.name: {driver[one.nets[pin.name]].name for pin in one.cell.inputs if one.nets.get(pin.name) in driver}
+        for one in gates
     }
     readers: dict[str, list[str]] = {}
     for name, sources in reads.items():

@@ -53,9 +53,7 @@ def operator_module(op: str) -> str:
     return f"operation_{op}"
 
 
-def operator_row(
-    op: str, bits: int, module: Mapping[str, Any], library: Library, steps: int, seed: int
-) -> dict[str, float]:
+def operator_row(op: str, bits: int, module: Mapping[str, Any], library: Library, steps: int, seed: int) -> dict[str, float]:
     """Energy, area and leakage of an operation at a width, as columns of an energy table.
 
     Raises
@@ -73,7 +71,9 @@ def operator_row(
     wanted = _FORMS[op][1](a, b, s) & ((1 << wide) - 1)
     if (wrong := driven.outputs["y"] != wanted).any():
         step = int(np.argmax(wrong))
-        raise HardwareError(f"{op} of {bits} bits: step {step}: the netlist gives {driven.outputs['y'][step]:x}, needs {wanted[step]:x}")
+        raise HardwareError(
+            f"{op} of {bits} bits: step {step}: the netlist gives {driven.outputs['y'][step]:x}, needs {wanted[step]:x}"
+        )
     netlist = timing.netlist
     return {
         "energy_pj": cycle_energy(timing, driven.toggles.every).total_pj,

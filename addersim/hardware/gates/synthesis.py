@@ -1,4 +1,4 @@
-"""Synthesis of the package's Verilog to a library's cells, by yosys: several modules in one call, for each start takes long."""
+"""Synthesis of the package's Verilog to a library's cells, by yosys."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Workshop:
 
 @contextmanager
 def workshop(library: Library, sources: Mapping[str, str], beside: Path) -> Iterator[Workshop]:
-    """A workshop in a folder of its own, which goes with it; `beside`: where that stands, for the wheel's yosys sees no other."""
+    """A workshop in a folder of its own, which goes with it, in the folder `beside`: the wheel's yosys sees few others."""
     with scratch_folder(beside, "gates") as folder:
         yield Workshop(folder, library, sources)
 

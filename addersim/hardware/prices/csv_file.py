@@ -260,6 +260,8 @@ def _scale(unit: str, component: str, where: str) -> tuple[bool, float]:
         needs = dict.fromkeys(_ELEMENTS, "pJ (a tap)") | {
             "integer": "pJ (an operation)",
             "float": "pJ (an operation)",
-            "dram": of_a_bit, "wire": "pJ/bit/mm"}
+            "dram": of_a_bit,
+            "wire": "pJ/bit/mm",
+        }
         raise ConfigError(f"{where}, column unit: found {unit!r}, needs {needs.get(component, f'pJ (an access), {of_a_bit}')}")
     return per_bit, 1 / int(match[1] or 1)

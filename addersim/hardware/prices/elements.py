@@ -4,7 +4,7 @@ A table may know processing elements beside single operations: gates of a librar
 ``energy_pj - zero_pj * share``, for a datapath at a width; rows ``layer`` are what one layer of one network took with its own
 operands. Where a table has either, the array is priced by it and by nothing else: kernel, accumulator, and the operand
 registers and clock where the row contains them. The share of a layer's zeros is the one that a run saw, padding included; else
-the one that the accelerator states; else `TYPICAL_ZEROS`, and a note says so.
+the one that the accelerator states, or `TYPICAL_ZEROS`, and a note says so; an image is taken to hold none.
 
 A multiplier is quiet where an input is zero, |x - w| is not: that is what a price of an operation cannot tell.
 """
@@ -31,7 +31,7 @@ class ZeroShare(NamedTuple):
     source: str
 
 
-TYPICAL_ZEROS = ZeroShare(0.46, "taps of the bundled ResNet-20, both, on a zero or padding at 8 bits, 64 images")
+TYPICAL_ZEROS = ZeroShare(0.5, "activations under the taps of the bundled ResNet-20s at 8 bits: 0.46 adder, 0.53 multiplying")
 
 
 class TapEnergy(NamedTuple):
@@ -88,7 +88,8 @@ def tap_energies(
     if not table.knows_elements:
         return {}
     windows = [layer for layer in layers if layer.work is not None]
-    return {layer.name: _own(network, layer, table) or _by_zeros(layer, table, stated) for layer in windows}
+    shares = {layer.name: _share(layer, layers, stated) for layer in windows}
+    return {layer.name: _own(network, layer, table) or _by_zeros(layer, table, shares[layer.name]) for layer in windows}
 
 
 def array_prices(
@@ -100,7 +101,7 @@ def array_prices(
         if layer.work is None:
             continue
         own = _own(network, layer, table)
-        ways = {"constant": _constant(layer, table), "zero share": _zero_share_pj(layer, table, stated)}
+        ways = {"constant": _constant(layer, table), "zero share": _zero_share_pj(layer, table, _share(layer, layers, stated))}
         ways |= {"gates": own and own.energy_pj(layer)}
         share = layer.zero_taps
         found.append(ArrayPrices(layer.name, share, {way: pj for way, pj in ways.items() if pj is not None}))
@@ -114,9 +115,9 @@ def _constant(layer: LayerTrace, table: EnergyTable) -> float | None:
         return None
 
 
-def _zero_share_pj(layer: LayerTrace, table: EnergyTable, stated: ZeroShare | None) -> float | None:
+def _zero_share_pj(layer: LayerTrace, table: EnergyTable, share: tuple[float, str]) -> float | None:
     try:
-        return _by_zeros(layer, table, stated).energy_pj(layer)
+        return _by_zeros(layer, table, share).energy_pj(layer)
     except PriceError:
         return None
 
@@ -127,24 +128,26 @@ def _own(network: str, layer: LayerTrace, table: EnergyTable) -> TapEnergy | Non
     return None if found is None else TapEnergy(UnitEnergy(*found[:3]), found.idle_pj)
 
 
-def _by_zeros(layer: LayerTrace, table: EnergyTable, stated: ZeroShare | None) -> TapEnergy:
-    assert layer.work is not None
+def _by_zeros(layer: LayerTrace, table: EnergyTable, zeros: tuple[float, str]) -> TapEnergy:
     assert layer.datapath is not None
     bits = element_bits(layer)
     try:
         figures = table.element(layer.datapath, bits)
     except PriceError as error:
-        raise PriceError(f"{error}; needed by layer {layer.name}: a table of elements prices no single operations there") from None
-    share, note = _share(layer, stated)
+        raise PriceError(
+            f"{error}; needed by layer {layer.name}: a table of elements prices no single operations there"
+        ) from None
+    share, note = zeros
     energy, words = _at(figures, share, layer.accumulator_bits)
     return TapEnergy(UnitEnergy(energy, f"{words}{note}{figures.note}", figures.source), figures.idle_pj)
 
 
-def _share(layer: LayerTrace, stated: ZeroShare | None) -> tuple[float, str]:
-    """Share of zeros among the taps that run, and what must be known of it."""
+def _share(layer: LayerTrace, layers: Sequence[LayerTrace], stated: ZeroShare | None) -> tuple[float, str]:
+    """Share of zeros among the taps of one of some layers that run, and what must be known of it."""
     assert layer.work is not None
     seen = layer.zero_taps
-    known = stated or TYPICAL_ZEROS
+    reads_image = layer.sources == (-1,) or (not layer.sources and layer is layers[0])
+    known = ZeroShare(0.0, "an image") if reads_image else stated or TYPICAL_ZEROS
     padded = layer.work.padded
     share = seen if seen is not None else padded + (1 - padded) * known.share
     note = "" if seen is not None else f"; share of zeros taken as {known.share:g} ({known.source}): no run saw it"

@@ -94,7 +94,7 @@ class ArithmeticEnergies:
             return cls(operation_energies(trace.layers, table), {}, {})
         others = [layer for layer in trace.layers if layer.work is None]
         bits = {layer.name: element_bits(layer) for layer in windows}
-        return cls(operation_energies(others, table), tap_energies(trace.name, windows, table, stated), bits)
+        return cls(operation_energies(others, table), tap_energies(trace.name, trace.layers, table, stated), bits)
 
     def parts(self, layer: LayerTrace, batch: int) -> list[EnergyPart]:
         """Energy of a layer's arithmetic: one part an operation, or one of its taps."""
@@ -115,7 +115,8 @@ class ArithmeticEnergies:
     def used(self) -> list[UnitEnergyUsed]:
         """The unit energies, operations first."""
         operations = [
-            UnitEnergyUsed(f"{op} {bits} bit", "operation", energy) for (op, bits), energy in sorted(self.per_operation.items())
+            UnitEnergyUsed(f"{op} {bits} bit", "operation", energy)
+            for (op, bits), energy in sorted(self.per_operation.items())
         ]
         taps = [
             UnitEnergyUsed(f"tap of {name}, {self.bits[name]} bit", "tap", energy.tap) for name, energy in self.per_tap.items()

@@ -22,8 +22,14 @@ OF_ELEMENTS: tuple[Quantity, ...] = (
 """What rows of processing elements have beside energy, area and leakage: see `ElementFigures`."""
 QUANTITIES: tuple[Quantity, ...] = ("energy_pj", "area_um2", "leakage_uw", *OF_ELEMENTS)
 UNITS: Mapping[Quantity, str] = MappingProxyType(
-    {"energy_pj": "pJ", "area_um2": "um2", "leakage_uw": "uW", "accumulator_bits": "bits", "delay_ns": "ns", "fit_error": ""}
-    | {"zero_pj": "pJ", "idle_pj": "pJ", "accumulator_pj": "pJ", "uniform_pj": "pJ"}
+    {
+        **dict.fromkeys(QUANTITIES, "pJ"),
+        "area_um2": "um2",
+        "leakage_uw": "uW",
+        "accumulator_bits": "bits",
+        "delay_ns": "ns",
+        "fit_error": "",
+    }
 )
 REGISTERS = "operand registers"
 CONTENTS = ("dynamic", "clock", "static", REGISTERS)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from addersim.config import resolve_text
 from addersim.errors import ConfigError, PriceError
@@ -104,9 +104,10 @@ def scale_table(table: EnergyTable, node_nm: float, voltage_v: float | None = No
 def _scaled(row: EnergyRow, energy: float, area: float, node_nm: float, voltage_v: float) -> EnergyRow:
     if row.component == "dram":
         return row
+    energies: dict[str, Any] = {name: None if (pj := getattr(row, name)) is None else pj * energy for name in _ENERGIES}
     return replace(
         row,
-        **{name: None if (pj := getattr(row, name)) is None else pj * energy for name in _ENERGIES},
+        **energies,
         area_um2=None if row.area_um2 is None else row.area_um2 * area,
         leakage_uw=None,
         delay_ns=None,

@@ -130,7 +130,7 @@ class EnergyTable:
         return self._element(("pe", datapath, device), bits, what)
 
     def own_layer(self, name: str, bits: int) -> ElementFigures | None:
-        """Energy of a tap of a layer with its own operands, by the name of `elements.row_of_layer`; None where no row has it."""
+        """Energy of a tap of a layer with its own operands, by its row's name (`elements.row_of_layer`), or None."""
         key = "layer", name, ""
         return self._element(key, bits, name) if any(row.covers(Size(bits)) for row in self._by_key.get(key, ())) else None
 
