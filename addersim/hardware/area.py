@@ -5,7 +5,8 @@ What is counted (`inventory`):
 - A processing element has the circuits of one tap of every datapath that the network runs on it (`SystolicArray.datapaths`, or
   all that it needs), each as wide as its widest layer; one adder and one register for the sum, as wide as the widest
   accumulator, which the datapaths share; and two operand registers. With overlapped folds the stationary value is held twice.
-  In a row stationary array the scratchpads, a register a word, stand for all registers.
+  In a row stationary array the scratchpads, a register a word, stand for all registers. Where the table knows whole
+  processing elements, each datapath's is one circuit, registers and adder included; scratchpads stand beside it.
 - A lane of the vector unit has one circuit for each operation of the layers that run there, as wide as the widest.
 - The on-chip memories, each as the macros that its energy is priced by (`prices.macros`): one a bank.
 
@@ -27,6 +28,7 @@ from addersim.hardware.accelerator import Accelerator, Buffer
 from addersim.hardware.dataflow.stationary import systolic_dataflow
 from addersim.hardware.load import load_accelerator
 from addersim.hardware.prices.csv_file import load_table
+from addersim.hardware.prices.elements import element_bits
 from addersim.hardware.prices.macros import Macros, macros_of
 from addersim.hardware.prices.multipliers import with_multiplier
 from addersim.hardware.prices.table import EnergyTable, Figure
@@ -222,8 +224,12 @@ def inventory(trace: Trace, accelerator: Accelerator, table: EnergyTable | None 
     windows = [layer for layer in trace.layers if layer.work is not None]
     others = [layer for layer in trace.layers if layer.work is None]
     elements, lanes = accelerator.array.elements, accelerator.vector.lanes
+    whole = table is not None and table.knows_elements
     array = [_circuit("array", op, bits, times * elements) for op, bits, times in _tap_circuits(windows, accelerator)]
-    array += [_register(what, bits, times * elements) for what, bits, times in _registers(windows, accelerator)]
+    if whole:
+        array = [_element(name, bits, elements) for name, bits in _elements(windows, accelerator)]
+    registers = _registers(windows, accelerator) if not whole or accelerator.array.row_stationary else []
+    array += [_register(what, bits, times * elements) for what, bits, times in registers]
     vector = [_circuit("vector", op, bits, lanes) for op, bits in _widest(others).items()]
     memories = [_memory(name, one, accelerator, table) for name, one in accelerator.buffers.all_memories().items()]
     return tuple(array + vector + memories)
@@ -238,6 +244,17 @@ def _memory(name: str, buffer: Buffer, accelerator: Accelerator, table: EnergyTa
 
 def _circuit(unit: Unit, op: str, bits: int, count: int) -> EqualCircuits:
     return EqualCircuits(unit, f"{op} of {bits} bits", "integer", op, bits, None, count)
+
+
+def _element(datapath: str, bits: int, count: int) -> EqualCircuits:
+    return EqualCircuits("array", f"element {datapath} of {bits} bits", "pe", datapath, bits, None, count)
+
+
+def _elements(windows: list[LayerTrace], accelerator: Accelerator) -> list[tuple[str, int]]:
+    """Datapath and width of the whole elements of one place in the array."""
+    needed = accelerator.array.datapaths or sorted({layer.datapath for layer in windows if layer.datapath})
+    widths = {name: [element_bits(layer) for layer in windows if layer.datapath == name] for name in needed}
+    return [(name, max(bits or map(element_bits, windows))) for name, bits in widths.items()] if windows else []
 
 
 def _register(what: str, bits: int, count: int) -> EqualCircuits:

@@ -130,6 +130,8 @@ JOBS = Limit(1, 1_024)
 """Processes of a sweep: each takes some hundred megabytes."""
 SEED = Limit(0, (1 << 32) - 1)
 """Seeds: what numpy's generators take."""
+GATE_STEPS = Limit(64, 1_000_000)
+"""Steps of a stream of operands that drives gates: each takes some tens of microseconds."""
 BITS = Limit(2, 16)
 """Widths that rules ask for: the kernels hold codes in 8 or 16 bits, and one bit is no number with a sign."""
 CODE_BITS = Limit(1, BITS.most)
