@@ -82,6 +82,10 @@ def estimate(
         raise HardwareError(
             f"compat {compat}: accelerator {machine.name!r} skips zeros {machine.array.sparsity}, which it does not model"
         )
+    if machine.array.multiplier_share is not None and compat is not None:
+        raise HardwareError(
+            f"compat {compat}: of accelerator {machine.name!r} a part of the array multiplies, which it does not model"
+        )
     trace = skipping_zeros(trace, machine.array)
     images = BATCH.check(machine.batch if batch is None else batch, "batch", HardwareError)
     for layer in trace.layers:

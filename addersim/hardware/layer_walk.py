@@ -206,4 +206,5 @@ def layer_cost(row: TimedLayer, parts: tuple[EnergyPart, ...], batch: int) -> La
         parts=parts,
         accesses=accesses,
         gated_taps=layer.gated_taps * batch,
+        elements=run.elements if run else 0,
     )

@@ -49,7 +49,7 @@ FLOORS = {
     "__main__": 6,
 }
 HARDWARE = (  # the order inside hardware, lowest first
-    ("accelerator", "arrays", "even_parts", "file_keys"),
+    ("accelerator", "arrays", "even_parts", "file_keys", "processing_array"),
     ("schedule", "traffic", "cost", "layer_cost", "sparsity", "zero_savings", "residency"),
     ("batches",),
     ("prices",),

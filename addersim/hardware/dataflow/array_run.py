@@ -77,6 +77,8 @@ class ArrayRun:
         Words that move for the array, final outputs not included, at every level.
     tiling
         The tile loop that was chosen.
+    elements
+        Processing elements that can run the layer: all, or those that multiply.
     """
 
     cycles: int
@@ -84,6 +86,7 @@ class ArrayRun:
     mapping_efficiency: float
     accesses: tuple[Access, ...]
     tiling: Tiling
+    elements: int
 
 
 def whole_cycles(cycles: FloatArray) -> FloatArray:
