@@ -116,6 +116,10 @@ class Buffers(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     double_buffered
         Whether transfers overlap with computing: one half of a memory is filled or emptied while the array uses the other, so
         that a tile may take half of it. If not, tiles may take all, and the array waits for DRAM.
+    fuse_layers
+        Whether chains of layers run depth first, strip by strip, where that has less of the objective: what they pass on then
+        never goes to DRAM (`depth_first` has the rules). For systolic and broadcast arrays, with `keep_activations` and
+        without a second level.
     monolithic
         Whether each memory is priced as one macro of its whole capacity, whatever its banks: for a true multi-port memory.
     """
@@ -128,6 +132,7 @@ class Buffers(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     keep_activations: bool
     keep_weights: bool | None = None
     double_buffered: bool = True
+    fuse_layers: bool = False
     monolithic: bool = False
 
     def __post_init__(self) -> None:
@@ -135,6 +140,10 @@ class Buffers(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         if names not in ({"input", "weight", "output"}, {"unified"}):
             found = ", ".join(sorted(names)) or "none"
             raise ValueError(f"found the memories {found}; needs input, weight and output, or unified alone")
+        if self.fuse_layers and not self.keep_activations:
+            raise ValueError("fuse_layers keeps rows of activations on chip: it needs keep_activations = true")
+        if self.fuse_layers and self.l2 is not None:
+            raise ValueError("fuse_layers is for memories without a second level; leave out l2 or fuse_layers")
 
     def memories(self) -> dict[str, Buffer]:
         """The memories of the first level by name: ``unified``, or ``input``, ``weight`` and ``output``."""
@@ -256,6 +265,8 @@ class Accelerator(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
         check_idle(self.idle_power_mw, self.idle_source)
         if (self.zero_share is None) != (self.zero_share_source is None):
             raise ValueError("zero_share and zero_share_source come together: a number needs its source")
+        if self.buffers.fuse_layers and self.array.row_stationary is not None:
+            raise ValueError("fuse_layers is for systolic and broadcast arrays; this one is row stationary")
 
     @property
     def dram_bits_per_cycle(self) -> float:

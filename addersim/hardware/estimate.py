@@ -111,7 +111,7 @@ def estimate(
         best, batch_parts = _least(runs, images)
         layers = best.layers(batch_parts)
         cost = _cost(trace, machine, images, energies.name, layers, (*used, *best.used), None, batch_parts)
-        return replace(cost, cold_start=best.cold_start(), known=notes)
+        return replace(cost, cold_start=best.cold_start(), known=notes + best.notes(batch_parts))
     layers = tuple(layer_cost(row, one, images) for row, one in zip(rows, parts, strict=True))
     return _cost(trace, machine, images, energies.name, layers, tuple(used), None)
 

@@ -22,7 +22,7 @@ from addersim.hardware.prices.data_movement import MovementEnergy
 from addersim.hardware.traffic import Loop, Tiling, Widths, array_traffic, through_l2, unused_weights
 from addersim.trace import LayerTrace
 
-__all__ = ["check_on_array", "layers_on_array", "run_on_array"]
+__all__ = ["check_on_array", "layers_on_array", "run_in_strips", "run_on_array"]
 
 
 def run_on_array(
@@ -56,12 +56,29 @@ def run_on_array(
     for layer, _ in layers:
         check_layer(layer, accelerator)
     beside = [Beside()] * len(layers) if besides is None else besides
-    whole, found = accelerator.array.elements, dict[int, ArrayRun]()
+    found = run_in_strips(layers, accelerator, batch, energies, objective, beside)
+    runs = [run for run in found if run is not None]
+    if len(runs) < len(layers):
+        check_on_array(layers, accelerator, batch)
+    assert len(runs) == len(layers), "the smallest tile fits"
+    return runs
+
+
+def run_in_strips(
+    layers: Sequence[tuple[LayerTrace, Placement]],
+    accelerator: Accelerator,
+    batch: int,
+    energies: MovementEnergy,
+    objective: Objective | None,
+    beside: Sequence[Beside],
+) -> list[ArrayRun | None]:
+    """Runs of layers, as `run_on_array` gives them; None where no tile fits, as of the strips in which layers may run."""
+    whole, found = accelerator.array.elements, dict[int, ArrayRun | None]()
     for part, places in _parts_of_array(layers, accelerator):
         chosen = [layers[at] for at in places], part, batch, energies, objective, [beside[at] for at in places]
         share = part.array.elements / whole
         for at, run in zip(places, _run_together(*chosen), strict=True):
-            found[at] = run if share == 1 else replace(run, mapping_efficiency=run.mapping_efficiency * share)
+            found[at] = run if run is None or share == 1 else replace(run, mapping_efficiency=run.mapping_efficiency * share)
     return [found[at] for at in range(len(layers))]
 
 
@@ -83,8 +100,8 @@ def _run_together(
     energies: MovementEnergy,
     objective: Objective | None,
     beside: Sequence[Beside],
-) -> list[ArrayRun]:
-    """Runs of layers that have the whole array."""
+) -> Sequence[ArrayRun | None]:
+    """Runs of layers that have the whole array; None where no tile fits."""
     if accelerator.array.row_stationary is not None:
         pairs = zip(layers, beside, strict=True)
         return [run_rows(layer, accelerator, batch, placement, energies, objective, one) for (layer, placement), one in pairs]
@@ -94,13 +111,11 @@ def _run_together(
     except PriceError:
         _check_capacity(layers, accelerator, on_array)  # a memory is too small under any table, so that is said first
         raise
-    runs = []
-    for (layer, placement), own, tiling in zip(layers, on_array, choose_tilings(on_array, costs), strict=True):
-        if tiling is None:
-            _check_capacity(layers, accelerator, on_array)
-        assert tiling is not None, "the smallest tile fits"
-        runs.append(_run(layer, placement, own, tiling))
-    return runs
+    tilings = choose_tilings(on_array, costs)
+    return [
+        None if tiling is None else _run(layer, placement, own, tiling)
+        for (layer, placement), own, tiling in zip(layers, on_array, tilings, strict=True)
+    ]
 
 
 def check_on_array(layers: Sequence[tuple[LayerTrace, Placement]], accelerator: Accelerator, batch: int) -> None:
@@ -142,7 +157,9 @@ def layers_on_array(
             capacities[key] = BufferCapacity.of(accelerator.buffers, *key)
         footprint = Footprint.of(work, layer.inputs[0], batch)
         doubled, in_turn = accelerator.buffers.double_buffered, taps_in_turn(work, accelerator.array.broadcast)
-        on_array.append(LayerOnArray(work.batched(batch), accelerator.array, footprint, capacities[key], doubled, in_turn))
+        on_array.append(
+            LayerOnArray(work.batched(batch), accelerator.array, footprint, capacities[key], doubled, in_turn, placement.strip)
+        )
     return on_array
 
 

@@ -73,9 +73,12 @@ def all_sizes(layers: Sequence[LayerOnArray]) -> list[Sizes]:
     Whether even parts are tried depends neither on the array nor on the memories: larger ones have them all.
     """
     found: dict[tuple[int, int, bool], tuple[int, ...]] = {}
-    every = []
+    every: list[Sizes] = []
     for layer in layers:
         m, n, k = (int(size) for size in layer.sizes)
+        if layer.strip is not None:
+            every.append(((min(layer.strip, m),), (n,), (k,)))
+            continue
         sides = (*layer.fold_size[:2], int(layer.window_step))
         keys = [(size, side, m * n <= _FEW_SUMS) for size, side in zip((m, n, k), sides, strict=True)]
         for key in keys:
@@ -108,8 +111,10 @@ def pairs(layers: Sequence[LayerOnArray], sizes: Sequence[Sizes]) -> tuple[IntAr
     repeats: list[int] = []
     counts: list[int] = []
     time, sides = layers[0].time, layers[0].fold_size
-    for both in sizes:
+    for layer, both in zip(layers, sizes, strict=True):
         single = [both[at] if time == at else [one for one in both[at] if one <= sides[at]] for at in (0, 1)]
+        if layer.strip is not None:  # strips of other layers have the array in between
+            single = [[], []]
         for along_m, along_n in (both[:2], single):
             m_sizes += along_m
             n_sizes += list(along_n) * len(along_m)
@@ -161,7 +166,7 @@ def _rounded_down(sizes: Sequence[Sizes], in_time: bool, index: IntArray, taps: 
     rounded = np.empty_like(taps)
     for number, start, stop in zip(*_runs(index), strict=True):
         window = sizes[number][2]
-        rising = np.array([0, *(largest_parts(window[0]) if in_time else window[::-1])])
+        rising = np.array([0, *(largest_parts(window[0]) if in_time and len(window) > 1 else window[::-1])])
         rounded[start:stop] = rising[np.searchsorted(rising, taps[start:stop], side="right") - 1]
     return rounded
 

@@ -52,6 +52,9 @@ class LayerOnArray:
         Whether a tile that is followed by another needs its place twice.
     in_turn
         Taps that follow each other in the trees of a broadcast array.
+    strip
+        Output pixels of each tile, which then has the whole window and all filters, where the layer runs depth first; None
+        where tiles are free.
     """
 
     work: Gemm
@@ -60,6 +63,7 @@ class LayerOnArray:
     capacity: BufferCapacity
     double_buffered: bool = False
     in_turn: IntOrArray = 1
+    strip: int | None = None
 
     @classmethod
     def of_many(cls, layers: Sequence[LayerOnArray], index: IntArray) -> LayerOnArray:
