@@ -83,6 +83,10 @@ def estimate(
         raise HardwareError(
             f"compat {compat}: accelerator {machine.name!r} skips zeros {machine.array.sparsity}, which it does not model"
         )
+    if machine.array.multiplier_share is not None and compat is not None:
+        raise HardwareError(
+            f"compat {compat}: of accelerator {machine.name!r} a part of the array multiplies, which it does not model"
+        )
     trace = skipping_zeros(trace, machine.array)
     images = BATCH.check(machine.batch if batch is None else batch, "batch", HardwareError)
     for layer in trace.layers:
@@ -109,8 +113,9 @@ def estimate(
         best, batch_parts = _least(runs, images)
         layers = best.layers(batch_parts)
         cost = _cost(trace, machine, images, energies.name, layers, (*used, *best.used), None, batch_parts)
+        known = notes + best.notes(batch_parts)
         ways = array_prices(trace.name, trace.layers, energies, stated)
-        return replace(cost, cold_start=best.cold_start(), known=notes, array_prices=ways)
+        return replace(cost, cold_start=best.cold_start(), known=known, array_prices=ways)
     layers = tuple(layer_cost(row, one, images) for row, one in zip(rows, parts, strict=True))
     return _cost(trace, machine, images, energies.name, layers, tuple(used), None)
 

@@ -76,10 +76,9 @@ class LayerWalk:
         """The accelerator with what its memories have left."""
         return self.residency.machine
 
-    def rows(self) -> list[TimedLayer]:
-        """All layers, with the cycles of their stages."""
+    def rows(self, facts: Mapping[int, Facts]) -> list[TimedLayer]:
+        """All layers, with the cycles of their stages, by the facts of each."""
         rows: list[TimedLayer] = []
-        facts = self.facts()
         for members in self.stages():
             cycles, bound = self.stage_cycles([facts[index] for index in members])
             works = [self.layers[index].work for index in members]
@@ -197,4 +196,5 @@ def layer_cost(row: TimedLayer, parts: tuple[EnergyPart, ...], batch: int) -> La
         parts=parts,
         accesses=accesses,
         gated_taps=layer.gated_taps * batch,
+        elements=run.elements if run else 0,
     )

@@ -319,8 +319,8 @@ CHANGES = {
         "unit/hardware/test_sizing.py",
         (
             ("fast.value > enough", "fast.value >= enough"),
-            ("(budget_mm2 * 1e6 - fixed) / area", "budget_mm2 * 1e6 / area"),
-            ("if elements < 1:", "if elements < 0:"),
+            ("budget_mm2 * 1e6 - fixed, area", "budget_mm2 * 1e6, area"),
+            ("if not fits(1, 1):", "if not fits(0, 1):"),
         ),
     ),
     "hardware/shape_search.py": (

@@ -51,13 +51,13 @@ FLOORS = {
     "__main__": 6,
 }
 HARDWARE = (  # the order inside hardware, lowest first
-    ("accelerator", "arrays", "even_parts", "file_keys"),
+    ("accelerator", "arrays", "even_parts", "file_keys", "processing_array"),
     ("schedule", "traffic", "cost", "layer_cost", "sparsity", "zero_savings", "residency"),
-    ("batches",),
+    ("batches", "chain_parts"),
     ("prices",),
     ("dataflow",),
     ("latency", "area", "leakage", "idle", "load", "scalesim", "second_level"),
-    ("estimate", "layer_walk", "runs", "shape_bounds", "shape_search", "sizing", "table_range"),
+    ("depth_first", "estimate", "layer_walk", "runs", "shape_bounds", "shape_search", "sizing", "table_range"),
     ("designs",),
     ("__init__",),
 )

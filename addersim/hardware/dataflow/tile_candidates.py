@@ -73,9 +73,13 @@ def all_sizes(layers: Sequence[LayerOnArray]) -> list[Sizes]:
     Whether even parts are tried depends neither on the array nor on the memories: larger ones have them all.
     """
     found: dict[tuple[int, int, bool], tuple[int, ...]] = {}
-    sides, every = layers[0].fold_size, []
+    every: list[Sizes] = []
     for layer in layers:
         m, n, k = (int(size) for size in layer.sizes)
+        if layer.strip is not None:
+            every.append(((min(layer.strip, m),), (n,), (k,)))
+            continue
+        sides = (*layer.fold_size[:2], int(layer.window_step))
         keys = [(size, side, m * n <= _FEW_SUMS) for size, side in zip((m, n, k), sides, strict=True)]
         for key in keys:
             if key not in found:
@@ -107,8 +111,10 @@ def pairs(layers: Sequence[LayerOnArray], sizes: Sequence[Sizes]) -> tuple[IntAr
     repeats: list[int] = []
     counts: list[int] = []
     time, sides = layers[0].time, layers[0].fold_size
-    for both in sizes:
+    for layer, both in zip(layers, sizes, strict=True):
         single = [both[at] if time == at else [one for one in both[at] if one <= sides[at]] for at in (0, 1)]
+        if layer.strip is not None:  # strips of other layers have the array in between
+            single = [[], []]
         for along_m, along_n in (both[:2], single):
             m_sizes += along_m
             n_sizes += list(along_n) * len(along_m)
@@ -123,7 +129,7 @@ def largest_that_fit(
 ) -> tuple[TileSizes, IntArray]:
     """Pairs of the layers `index` (rising) with the largest part of the window that fits, those where none does left out."""
     taps = _largest_window(LayerOnArray.of_many(layers, index), m, n, stays)
-    k = _rounded_down(sizes, layers[0].fold_size[2] == 1, index, taps)
+    k = _rounded_down(sizes, all(layer.window_step == 1 for layer in layers), index, taps)
     fits = k > 0
     return TileSizes(m[fits], n[fits], k[fits], stays[fits]), index[fits]
 
@@ -160,7 +166,7 @@ def _rounded_down(sizes: Sequence[Sizes], in_time: bool, index: IntArray, taps: 
     rounded = np.empty_like(taps)
     for number, start, stop in zip(*_runs(index), strict=True):
         window = sizes[number][2]
-        rising = np.array([0, *(largest_parts(window[0]) if in_time else window[::-1])])
+        rising = np.array([0, *(largest_parts(window[0]) if in_time and len(window) > 1 else window[::-1])])
         rounded[start:stop] = rising[np.searchsorted(rising, taps[start:stop], side="right") - 1]
     return rounded
 
@@ -175,7 +181,7 @@ def with_smaller_windows(
     layers: Sequence[LayerOnArray], sizes: Sequence[Sizes], tiles: TileSizes, index: IntArray, all_that_fit: bool
 ) -> Iterator[tuple[TileSizes, IntArray]]:
     """Further tiles, with smaller parts of the window: those that may have fewer folds, or all that fit."""
-    side = layers[0].fold_size[2]
+    side = np.array([int(layer.window_step) for layer in layers])[index]
     whole = np.array([window[0] for _, _, window in sizes])
     fine = np.array([window[0] <= _SMALL or m[0] * n[0] <= _FEW_SUMS for m, n, window in sizes])
     wanted = np.asarray(all_that_fit) | ((side > 1) & fine[index] & (tiles.k < whole[index]))

@@ -10,11 +10,13 @@ from msgspec.structs import replace as change
 from addersim.arithmetic.geometry import Geometry
 from addersim.errors import HardwareError
 from addersim.hardware import estimate, load_accelerator
+from addersim.hardware.accelerator import BroadcastTrees
 from addersim.trace import Trace
 from tests.unit.hardware.traces import batch_norm, relu, window
 
 EDGE, EYERISS = load_accelerator("systolic-16x16"), load_accelerator("eyeriss-65nm")
 OBJECTIVES = ("energy", "latency", "dram", "energy-delay")
+TREES = st.builds(BroadcastTrees, stripe=st.integers(1, 9), load_cycles=st.integers(1, 4), image_channels=st.integers(0, 3))
 PRICES = {"read_pj_per_word": 6.0, "write_pj_per_word": 5.0, "source": "made up"}
 
 
@@ -35,7 +37,7 @@ def stages(draw):
 
 
 @st.composite
-def designs(draw, rows=False):
+def designs(draw, rows=False, dataflows=("output", "weight", "input", "broadcast")):
     """An accelerator whose memories cost the same whatever their size."""
     names = draw(st.sampled_from((("unified",), ("input", "weight", "output"))))
     memories = dict.fromkeys(("input", "weight", "output", "unified")) | {
@@ -50,9 +52,10 @@ def designs(draw, rows=False):
     buffers = change(base.buffers, keep_activations=draw(st.booleans()), double_buffered=draw(st.booleans()), **memories)
     array = change(base.array, rows=draw(st.integers(3, 12)), columns=draw(st.integers(1, 14)))
     if not rows:
-        array = change(
-            array, dataflow=draw(st.sampled_from(("output", "weight", "input"))), overlapped_folds=draw(st.booleans())
-        )
+        dataflow = draw(st.sampled_from(dataflows))
+        trees = draw(TREES) if dataflow == "broadcast" else None
+        overlapped = trees is None and draw(st.booleans())
+        array = change(array, dataflow=dataflow, overlapped_folds=overlapped, broadcast=trees)
     dram = change(base.dram, bandwidth_gb_s=draw(st.sampled_from((0.1, 0.5, 2, 10))), energy_pj_per_bit=20.0, source="made up")
     return change(base, array=array, buffers=buffers, dram=dram, batch=1)
 
