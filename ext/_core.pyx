@@ -46,6 +46,7 @@ cdef extern from "core.h":
         const float *factor
         float divisor
         int32_t zero_point
+        int direct
         Codes codes
     ctypedef struct RescaledAdd:
         Formula formula
@@ -165,7 +166,7 @@ cdef Rescale rescale_of(int formula, const int32_t[:, ::1] constants, const floa
     cdef Rescale r
     r.formula = <Formula>formula
     r.bias, r.multiplier, r.shift, r.factor = &constants[0, 0], &constants[1, 0], &constants[2, 0], &factor[0]
-    r.divisor, r.zero_point = divisor, zero_point
+    r.divisor, r.zero_point, r.direct = divisor, zero_point, 0
     r.codes = codes_of(codes)
     return r
 
@@ -267,7 +268,8 @@ def window(const uint8_t[::1] x, int x_type, ends, const uint8_t[::1] weights, i
 
     ends: codes that x can hold; products: None, or the terms by the low bytes of x and w; zero_points: of padded taps, of x,
     and None or those of the weights of each output; register: overflow, bits, smallest and largest value; affine: None, or
-    what scaled() gave, whether ties go to even, and codes; rescaling: None, or what rescale() takes from formula to codes.
+    what scaled() gave, whether ties go to even, and codes; rescaling: None, or what rescale() takes from formula to codes, and
+    whether each step fits a register.
     y_bytes are those of a sum where there is no affine. Returns what was seen in the sums, and in the codes.
     """
     cdef Geometry g = geometry_of(geometry)
@@ -297,8 +299,9 @@ def window(const uint8_t[::1] x, int x_type, ends, const uint8_t[::1] weights, i
     epilogue.affine = NULL
     epilogue.rescale = NULL
     if rescaling is not None:
-        formula, constants, factor, divisor, zero_point, codes = rescaling
+        (formula, constants, factor, divisor, zero_point, codes), direct = rescaling
         r = rescale_of(formula, constants, factor, divisor, zero_point, codes)
+        r.direct = direct
         epilogue.rescale = &r
     if ordered is not None:
         epilogue.ordered = &ordered[0]
