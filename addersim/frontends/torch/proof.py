@@ -149,7 +149,7 @@ def _graph_values(walk: Walk, images: Tensor) -> dict[torch.fx.Node, Array]:
     class Interpreter(torch.fx.Interpreter):
         def run_node(self, node: torch.fx.Node) -> Any:
             constant = walk.values.get(node)
-            if node.op == "call_function" and _serves_all_images(node, constant):
+            if isinstance(constant, Tensor) and node.op == "call_function" and _has_one_shape(node):
                 return constant.to(images.dtype) if constant.is_floating_point() else constant
             value = super().run_node(node)
             if isinstance(walk.values.get(node), Flow) and isinstance(value, Tensor):
@@ -167,9 +167,9 @@ def _graph_values(walk: Walk, images: Tensor) -> dict[torch.fx.Node, Array]:
     return found
 
 
-def _serves_all_images(node: torch.fx.Node, constant: Any) -> bool:
-    """Whether a value is a constant of the same shape for any number of images; `Walk` computes the others for one."""
-    return isinstance(constant, Tensor) and all(isinstance(size, int) for size in node.meta["val"].shape)
+def _has_one_shape(node: torch.fx.Node) -> bool:
+    """Whether a constant has the same shape for any number of images; `Walk` computes the others for one."""
+    return all(isinstance(size, int) for size in node.meta["val"].shape)
 
 
 def _steps(walk: Walk, values: Mapping[torch.fx.Node, Array]) -> Iterator[tuple[Flow, str, Array]]:
