@@ -99,8 +99,14 @@ def fit_elements(circuit: Circuit, steps: int, seed: int) -> Fit:
     uniform = circuit.energy(uniform_operands(element, steps, seed))
     if lanes > 1:
         return Fit(energies[0], 0.0, 0.0, uniform.clock_pj / lanes, uniform.total_pj / lanes)
-    measured = np.array(energies)
-    columns = np.stack([np.ones(len(shares)), -np.array(shares)], axis=1) / measured[:, None]
-    energy, zero = np.linalg.lstsq(columns, np.ones(len(shares)), rcond=None)[0]
-    error = np.abs(columns @ [energy, zero] - 1).max()
-    return Fit(float(energy), float(zero), float(error), uniform.clock_pj, uniform.total_pj)
+    energy, zero, error = _line(np.array(shares), np.array(energies))
+    return Fit(energy, zero, error, uniform.clock_pj, uniform.total_pj)
+
+
+def _line(shares: Array, energies: Array) -> tuple[float, float, float]:
+    """Energy without zeros, what a share of them takes off, never less than nothing, and the largest relative error."""
+    columns = np.stack([np.ones(len(shares)), -shares], axis=1) / energies[:, None]
+    if np.linalg.lstsq(columns, np.ones(len(shares)), rcond=None)[0][1] < 0:
+        columns[:, 1] = 0.0
+    found = np.linalg.lstsq(columns, np.ones(len(shares)), rcond=None)[0]
+    return float(found[0]), float(found[1]), float(np.abs(columns @ found - 1).max())

@@ -68,7 +68,7 @@ def operator_row(op: str, bits: int, module: Mapping[str, Any], library: Library
     simulator = Simulator.of(timing)
     driven = simulator.drive({name: words for name, words in (("a", a), ("b", b), ("s", s)) if name in simulator.inputs})
     wide = 2 * bits if op == "mul" else bits
-    wanted = _FORMS[op][1](a, b, s) & ((1 << wide) - 1)
+    wanted = _FORMS[op][1](a, b, s) & ((1 << wide) - 1 if wide < 64 else -1)
     if (wrong := driven.outputs["y"] != wanted).any():
         step = int(np.argmax(wrong))
         raise HardwareError(
