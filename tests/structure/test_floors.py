@@ -54,6 +54,7 @@ HARDWARE = (  # the order inside hardware, lowest first
     ("schedule", "traffic", "cost", "layer_cost", "sparsity", "zero_savings", "residency"),
     ("batches",),
     ("prices",),
+    ("gates",),
     ("dataflow",),
     ("latency", "area", "leakage", "idle", "load", "scalesim", "second_level"),
     ("estimate", "layer_walk", "runs", "shape_bounds", "shape_search", "sizing", "table_range"),
