@@ -256,7 +256,7 @@ def rule_rows(rows: Sequence[Row], bits: tuple[int, int] = (2, 16), operator_bit
     for row in rows:
         groups.setdefault((str(row["component"]), str(row["op"]), str(row["device"])), []).append(row)
     found = []
-    for (component, op, _), alike in groups.items():
+    for (component, _, _), alike in groups.items():
         if component not in ("pe", "integer") or len(alike) < 2:
             continue
         span = bits if component == "pe" else operator_bits

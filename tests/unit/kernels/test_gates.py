@@ -15,7 +15,9 @@ NOT, AND, XOR, BUFFER = 0x5555555555555555, 0x8888888888888888, 0x66666666666666
 def netlist(gates, inputs, flops=(), nets=None):
     """Gates as (table, pins, delays); nets 2.. are the inputs, then registers, then the gates."""
     first = 2 + inputs + len(flops)
-    padded = [([*pins, *[0] * (GATE_INPUTS - len(pins))], [*delays, *[1] * (GATE_INPUTS - len(delays))]) for _, pins, delays in gates]
+    padded = [
+        ([*pins, *[0] * (GATE_INPUTS - len(pins))], [*delays, *[1] * (GATE_INPUTS - len(delays))]) for _, pins, delays in gates
+    ]
     sources = np.arange(inputs + len(flops))
     return GateNetlist(
         nets=nets or first + len(gates),

@@ -14,7 +14,7 @@ def table(kind, base, per_slew, per_load, template="both"):
 
 
 def input_pin(name, load=0.002, more=""):
-    return f'pin ({name}) {{ direction : input; capacitance : {load}; {more} }}'
+    return f"pin ({name}) {{ direction : input; capacitance : {load}; {more} }}"
 
 
 def arcs(inputs, sense, delay, power=True):
@@ -43,8 +43,10 @@ def gate(name, function, inputs, sense="negative_unate", area=2.0, delay=0.05, p
 def flop(name="DFF", power_per_load=0.0, more_outputs=True):
     """A register with both outputs, whose tables may hold the energy of the load."""
     clock_power = 'internal_power () { rise_power (one) { values ("0.004"); } fall_power (one) { values ("0.002"); } }'
-    setup = f'timing () {{ related_pin : "CK"; timing_type : setup_rising; {table("rise_constraint", 0.03, 0.1, 0.0, "setup")} ' \
-        f'{table("fall_constraint", 0.04, 0.1, 0.0, "setup")} }}'
+    setup = (
+        f'timing () {{ related_pin : "CK"; timing_type : setup_rising; {table("rise_constraint", 0.03, 0.1, 0.0, "setup")} '
+        f"{table('fall_constraint', 0.04, 0.1, 0.0, 'setup')} }}"
+    )
 
     def output(pin, state):
         energies = table("rise_power", 0.005, 0.0, power_per_load) + table("fall_power", 0.005, 0.0, power_per_load)
@@ -65,7 +67,7 @@ def flop(name="DFF", power_per_load=0.0, more_outputs=True):
     outputs = output("Q", "IQ") + (output("QN", "IQN") if more_outputs else "")
     return (
         f'cell ({name}) {{ area : 6.0; cell_leakage_power : 6.0; ff (IQ, IQN) {{ clocked_on : "CK"; next_state : "D"; }} '
-        f'{input_pin("CK", 0.003, "clock : true; " + clock_power)} {input_pin("D", 0.002, setup)} {outputs} }}'
+        f"{input_pin('CK', 0.003, 'clock : true; ' + clock_power)} {input_pin('D', 0.002, setup)} {outputs} }}"
     )
 
 
@@ -79,17 +81,29 @@ def full_adder():
 
 
 def head(more=""):
-    axes = "index_1 (\"{}\"); index_2 (\"{}\");".format(*(", ".join(map(str, one)) for one in (SLEWS, LOADS)))
+    axes = 'index_1 ("{}"); index_2 ("{}");'.format(*(", ".join(map(str, one)) for one in (SLEWS, LOADS)))
+    levels = " ".join(
+        f"{kind}_threshold_pct_{edge} : {level};"
+        for kind, level in (("input", 50), ("output", 50), ("slew_lower", 20), ("slew_upper", 80))
+        for edge in ("rise", "fall")
+    )
+    one = 'variable_1 : input_transition_time; index_1 ("0.1");'
     both = f"variable_1 : input_net_transition; variable_2 : total_output_net_capacitance; {axes}"
+    power = both.replace("input_net_transition", "input_transition_time")
     return (
+        "delay_model : table_lookup; "
         'time_unit : "1ns"; voltage_unit : "1V"; leakage_power_unit : "1nW"; capacitive_load_unit (1, pf); nom_voltage : 1.0; '
-        f"nom_temperature : 25; {more} lu_table_template (both) {{ {both} }} power_lut_template (one) {{ }} "
-        f"lu_table_template (setup) {{ variable_1 : related_pin_transition; variable_2 : constrained_pin_transition; {axes} }}\n"
+        f"nom_temperature : 25; {more} {levels} lu_table_template (both) {{ {both} }} power_lut_template (one) {{ {one} }} "
+        f"power_lut_template (both) {{ {power} }} "
+        "lu_table_template (setup) { variable_1 : related_pin_transition; variable_2 : constrained_pin_transition; "
+        f"{axes} }}\n"
     )
 
 
-WIRES = 'default_wire_load : "small"; wire_load ("small") { capacitance : 0.001; slope : 2.0; ' \
+WIRES = (
+    'default_wire_load : "small"; wire_load ("small") { capacitance : 0.001; slope : 2.0; '
     "fanout_length (1, 1.0); fanout_length (4, 7.0); }"
+)
 
 
 def cells(power_per_load=0.0, power=True):

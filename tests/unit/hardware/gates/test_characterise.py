@@ -20,7 +20,6 @@ from addersim.hardware.gates.power import cycle_energy
 from addersim.hardware.gates.synthesis import workshop
 from addersim.hardware.gates.table_file import GrowingTable
 from addersim.hardware.prices.csv_file import load_table
-from addersim.layers import IntegerWindow
 from addersim.rtl.sources import sources_text
 from addersim.rtl.tools import yosys_candidates
 from tests.unit.hardware.gates import library
@@ -99,7 +98,9 @@ def test_rows_are_the_same_twice_and_an_earlier_runs_are_kept(lib, tmp_path):
 @NEEDS_YOSYS
 def test_finished_rows_stay_where_a_later_circuit_fails(lib, tmp_path):
     jobs = element_jobs(["l1-xor"], [2, 3])
-    wrong = LayerJob("n", "l", jobs[0].element._replace(weight_bits=3) if hasattr(jobs[0].element, "_replace") else jobs[0].element, 2, None)
+    wrong = LayerJob(
+        "n", "l", jobs[0].element._replace(weight_bits=3) if hasattr(jobs[0].element, "_replace") else jobs[0].element, 2, None
+    )
     table = GrowingTable.open(tmp_path / "t.csv", None)
     with pytest.raises(AttributeError):
         characterise(lib, [jobs[0], wrong], tmp_path, steps=100, threads=1, finished=lambda job, row: table.add(row))
@@ -132,14 +133,20 @@ def test_nodes_are_told_by_names_or_asked_for():
 
 
 def test_between_widths_that_were_run_rules_hold_and_say_so():
-    rows = [dict.fromkeys(("unit", "node_nm", "voltage_v", "temperature_k", "contains"), "x") | dict(component="pe", op="mac", device="", bits=str(bits)) for bits in (4, 8)]
+    rows = [
+        dict.fromkeys(("unit", "node_nm", "voltage_v", "temperature_k", "contains"), "x")
+        | {"component": "pe", "op": "mac", "device": "", "bits": str(bits)}
+        for bits in (4, 8)
+    ]
     (rule,) = rule_rows(rows)
     assert (rule["bits"], rule["rule"]) == ("2..16", "linear")
     assert rule["source"].startswith("chosen: a straight line")
     assert rule_rows([rows[0] | {"bits": str(bits)} for bits in range(2, 17)]) == []
 
 
-@pytest.mark.parametrize(("codec", "bits"), [("ternary", 2), ("power-of-two", 4), ("two-powers", 3), ("two-powers", 4), ("two-powers", 5)])
+@pytest.mark.parametrize(
+    ("codec", "bits"), [("ternary", 2), ("power-of-two", 4), ("two-powers", 3), ("two-powers", 4), ("two-powers", 5)]
+)
 def test_codes_of_few_values_are_apart(codec, bits):
     levels = addersim.arithmetic.codecs.CODECS[codec].levels(bits)
     values = np.unique([sign * one for one in levels for sign in (-1, 1)])
@@ -189,7 +196,9 @@ report_power -digits 6
 exit
 """
     Path(shop._folder, "s.tcl").write_text(script)
-    told = subprocess.run(["sta", "-no_splash", "-exit", "s.tcl"], cwd=shop._folder, capture_output=True, text=True, check=True).stdout
+    told = subprocess.run(
+        ["sta", "-no_splash", "-exit", "s.tcl"], cwd=shop._folder, capture_output=True, text=True, check=True
+    ).stdout
     slack = float(re.search(r"^\S+ \(\S+\)\s+\S+\s+\S+\s+(\S+)", told, re.MULTILINE)[1])
     assert circuit.timing.delay_ns == pytest.approx(100 - slack, rel=0.05)
     leakage = float(re.search(r"^Total\s+\S+\s+\S+\s+(\S+)", told, re.MULTILINE)[1]) * 1e9
@@ -222,7 +231,9 @@ def bench(circuit, words, period):
     moves = " ".join(f"{name} <= m_{name}[i*{width} +: {width}];" for name, (_, width) in circuit.simulator.inputs.items())
     first = moves.replace("<=", "=").replace("[i*", "[0*")
     lines.append(f'initial begin $dumpfile("t.vcd"); {first} #{period}; $dumpvars(0, tb);')
-    lines.append(f"for (i = 1; i < {steps}; i = i + 1) begin clk = 1; {moves} #{period // 2}; clk = 0; #{period - period // 2}; end")
+    lines.append(
+        f"for (i = 1; i < {steps}; i = i + 1) begin clk = 1; {moves} #{period // 2}; clk = 0; #{period - period // 2}; end"
+    )
     return "\n".join([*lines, "$finish; end endmodule"])
 
 

@@ -79,7 +79,11 @@ def test_what_a_library_lacks_is_named(tmp_path):
     assert "no register" in refused(library.write(tmp_path, library.library_text(gates)))
     assert "no cell that can be used" in refused(library.write(tmp_path, library.library_text("")))
     assert "has no nom_voltage" in refused(library.write(tmp_path, library.library_text().replace("nom_voltage : 1.0;", "")))
-    without = library.cells().split("cell (BUF)")[0] + library.cells().split("cell (BUF)")[1].partition("cell (")[1] + library.cells().split("cell (BUF)")[1].partition("cell (")[2]
+    without = (
+        library.cells().split("cell (BUF)")[0]
+        + library.cells().split("cell (BUF)")[1].partition("cell (")[1]
+        + library.cells().split("cell (BUF)")[1].partition("cell (")[2]
+    )
     assert "holds no buffer" in refused(library.write(tmp_path, library.library_text(without)))
     untimed = library.library_text().replace("cell_rise", "other")
     assert "no timing tables" in refused(library.write(tmp_path, untimed))

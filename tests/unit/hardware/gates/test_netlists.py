@@ -56,8 +56,14 @@ def test_a_loop_an_unknown_cell_and_a_forced_register_are_refused(small, tmp_pat
         read_netlist(module(loop, a=("input", [4])), small)
     with pytest.raises(HardwareError, match=r"u0 is a \$_DLATCH_P_, which library small_nangate_like has not"):
         read_netlist(module([("$_DLATCH_P_", {"E": 2})], a=("input", [2])), small)
-    reset = library.flop().replace('next_state : "D";', 'next_state : "D"; clear : "!RN";').replace("pin (D)", f"{library.input_pin('RN')} pin (D)")
-    lib = load_library(library.write(tmp_path, library.library_text(library.cells().split("cell (DFF)")[0] + reset), "reset.lib"))
+    reset = (
+        library.flop()
+        .replace('next_state : "D";', 'next_state : "D"; clear : "!RN";')
+        .replace("pin (D)", f"{library.input_pin('RN')} pin (D)")
+    )
+    lib = load_library(
+        library.write(tmp_path, library.library_text(library.cells().split("cell (DFF)")[0] + reset), "reset.lib")
+    )
     unforced = ("DFF", {"CK": 2, "D": 3, "Q": 4, "RN": "1"})
     assert read_netlist(module([unforced], clk=("input", [2]), d=("input", [3])), lib).flops
     with pytest.raises(HardwareError, match="RN of u0 is driven"):
