@@ -50,7 +50,6 @@ MAC = {
 }
 
 
-
 def table(*rows):
     usual = {"unit": "pJ", "node_nm": "130", "voltage_v": "1.2", "rule": "exact", "source": "here"}
     lines = [",".join((usual | row).get(column, "") for column in COLUMNS) for row in (*rows, *REST)]
@@ -189,7 +188,7 @@ def test_many_designs_cost_what_each_costs_alone():
 
 
 def test_a_scaled_table_scales_what_zeros_save_too():
-        prices = replace(table(MAC), rows=tuple(replace(row, node_nm=45, voltage_v=0.9) for row in table(MAC).rows))
+    prices = replace(table(MAC), rows=tuple(replace(row, node_nm=45, voltage_v=0.9) for row in table(MAC).rows))
     plain, small = prices.element("mac", 8), scale_table(prices, 7).element("mac", 8)
     factor = small.energy_pj / plain.energy_pj
     assert factor < 0.2
