@@ -56,7 +56,7 @@ HARDWARE = (  # the order inside hardware, lowest first
     ("prices",),
     ("gates",),
     ("dataflow",),
-    ("latency", "area", "leakage", "idle", "load", "scalesim", "second_level"),
+    ("activity", "latency", "area", "leakage", "idle", "load", "scalesim", "second_level"),
     ("estimate", "layer_walk", "runs", "shape_bounds", "shape_search", "sizing", "table_range"),
     ("designs",),
     ("__init__",),
