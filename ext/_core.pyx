@@ -134,6 +134,10 @@ cdef extern from "gates.h":
     int c_run_gates "run_gates"(const Netlist *n, int64_t cycles, const uint8_t *stimulus, int64_t probe_count,
                                 const int32_t *probes, uint8_t *probed, int64_t *toggles, int64_t *settled) nogil
 
+cdef extern from "toggles.h":
+    void c_weighed_bits "weighed_bits"(const uint8_t *bytes, int64_t rows, int64_t length, const int64_t *weights,
+                                       int64_t *counts) nogil
+
 
 cdef const Kernels *kernels_at(int index) noexcept:
     cdef const Kernels *sets[MAX_SETS]
@@ -441,3 +445,9 @@ def run_gates(int64_t nets, const uint64_t[::1] gate_table, const int32_t[:, ::1
     with nogil:
         status = c_run_gates(&n, cycles, &stimulus[0, 0], probe_count, &probes[0], &probed[0, 0], &toggles[0], &settled[0])
     return status
+
+
+def weighed_bits(const uint8_t[:, ::1] bytes, const int64_t[::1] weights, int64_t[::1] counts):
+    """Adds to counts, of eight bits, the ones of each bit in every row times the row's weight."""
+    with nogil:
+        c_weighed_bits(&bytes[0, 0], bytes.shape[0], bytes.shape[1], &weights[0], &counts[0])
