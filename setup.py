@@ -8,6 +8,7 @@ from pathlib import Path
 from Cython.Build import cythonize
 from setuptools import Extension, find_namespace_packages, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
 
 SOURCES = [path.as_posix() for path in sorted(Path("ext").glob("*.c")) if path.stem != "_core"]
 HEADERS = [path.as_posix() for path in sorted(Path("ext").glob("*.h"))]
@@ -47,13 +48,33 @@ class BuildCore(build_ext):
             return all(subprocess.run(step, cwd=folder, capture_output=True, check=False).returncode == 0 for step in steps)
 
 
+class BuildWithVerilog(build_py):
+    """Copies ext/rtl into the package's data; an editable install reads it where it stands."""
+
+    def run(self) -> None:
+        super().run()
+        if not self.editable_mode:
+            for source, target in self._verilog():
+                self.mkpath(os.path.dirname(target))
+                self.copy_file(source, target)
+
+    def get_outputs(self, include_bytecode: bool = True) -> list[str]:
+        return [*super().get_outputs(include_bytecode), *(target for _, target in self._verilog())]
+
+    def _verilog(self) -> list[tuple[str, str]]:
+        return [
+            (str(one), str(Path(self.build_lib, "addersim", "data", "rtl", one.name)))
+            for one in sorted(Path("ext/rtl").glob("*.v"))
+        ]
+
+
 core = Extension(
     "addersim._core", ["ext/_core.pyx", *SOURCES], include_dirs=["ext"], libraries=["m"], depends=[*HEADERS, "setup.py"]
 )
 
 setup(
     ext_modules=cythonize([core], compiler_directives={"language_level": "3"}),
-    cmdclass={"build_ext": BuildCore},
+    cmdclass={"build_ext": BuildCore, "build_py": BuildWithVerilog},
     packages=find_namespace_packages(include=["addersim", "addersim.*"]),
     package_data={"": ["*.csv", "*.css", "*.cu", "*.cuh", "*.js", "*.md", "*.npz", "*.pyi", "*.toml", "py.typed"]},
     # An editable install is then a folder on the path, which a folder beside a script cannot shadow by its name.

@@ -16,7 +16,7 @@ from addersim.datasets.records import Images as ImageSet
 from addersim.datasets.records import pixels_and_labels
 from addersim.errors import DataError, check_kind
 from addersim.format_quantity import how_many
-from addersim.images import Images
+from addersim.images import Images, ManyImages
 from addersim.kernels.batches import in_batches
 from addersim.layers import Engine, Run, Value
 from addersim.network import INPUT, Network
@@ -178,7 +178,7 @@ def count(program: Program, convention: str = "hardware") -> Trace:
 
 def simulate(
     program: Program,
-    images: Images | ImageSet,
+    images: ManyImages | ImageSet,
     labels: npt.ArrayLike | None = None,
     network: Network | None = None,
     *,

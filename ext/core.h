@@ -28,6 +28,7 @@ enum {
     BLOCK = 16,      /* outputs of a plain loop */
     FLOAT_TAPS = 512, /* floats summed before the partial sum joins the total: bounds the rounding error, keeps a panel in cache */
     BYTE_TAPS = 171, /* of at most 255 + 128 each, which 16 bits hold */
+    PAIRED_TAPS = 64, /* of a depthwise layer, whose weights lie on the stack */
     PLANE_UNITS = 4,
     MAX_LANES = 16, /* floats of the widest vector */
     MAX_GRADIENT_ROWS = 8,
@@ -170,6 +171,7 @@ typedef struct {
     const float *factor;
     float divisor;
     int32_t zero_point;
+    int direct; /* of a window's results: no multiplier or factor is negative, and no step leaves 32 bits or RESULT_LIMIT */
     Codes codes;
 } Rescale;
 
@@ -191,12 +193,13 @@ typedef struct {
     Overflow overflow;
     int64_t low, high; /* ends of the register */
     int bits;
+    int64_t outputs;        /* of the layer: where outputs of several windows make one row, they count on from it */
     int narrow;             /* every exact result fits 32 bits */
     int y_bytes;            /* of a stored result: 4, 8, or a code's */
     const uint8_t *ordered; /* outputs whose register depends on the order of the taps, or NULL */
     const Affine *affine;   /* NULL, or only where narrow, not WRAP and nothing is ordered */
-    const Rescale *rescale; /* NULL, or only where narrow and nothing is ordered: makes codes of results, which y_bytes (4) are of.
-                               No result plus its bias leaves 32 bits */
+    const Rescale *rescale; /* NULL, or only where narrow and nothing is ordered: makes codes of results, which y_bytes (4) are of,
+                               unless it is direct. No result plus its bias leaves 32 bits */
     int folds;              /* raw sums and constants are no larger than results can be: doubles hold their affine, too */
 } Epilogue;
 
@@ -239,6 +242,11 @@ typedef struct {
     /* Codes of bytes and at most BYTE_TAPS taps. */
     void (*depthwise_bytes)(Type type, const char *window, const int64_t *offsets, int64_t taps, int64_t count,
                             const int16_t *weights, int64_t channels, int32_t *sums);
+    /* Operands and weights of 16 bits, at most PAIRED_TAPS of them, sums modulo 2**32: paired_channels of each window, `skip` bytes from
+       where it starts. Fewer channels, a divisor of that, are those of several windows where such lie side by side; weights repeat. */
+    void (*depthwise_pairs)(const char *const *windows, int64_t count, int64_t skip, const int64_t *offsets, int64_t taps,
+                            const int16_t *weights, int64_t weights_stride, int64_t channels, int32_t *sums, int64_t sums_stride);
+    int paired_channels;
     void (*depthwise_floats)(const char *window, const int64_t *offsets, int64_t taps, int64_t count, const float *weights,
                              int64_t channels, float *y);
     /* A register and a term fit 32 bits together. */

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from addersim.cli import (
+    characterise,
     check,
     compare,
     compare_rounding,
@@ -64,7 +65,7 @@ def _options(
 
 VERBS = (
     demo, simulate, prove, count, estimate, designs, compare, sweep, search, report, lower, export, train, finetune,
-    multiplier, check,
+    multiplier, characterise, check,
 )  # fmt: skip
 for verb in VERBS:
     app.command(verb.__name__.rpartition(".")[2])(verb.run)

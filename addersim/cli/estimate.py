@@ -11,7 +11,7 @@ import typer
 from addersim.cli import options
 from addersim.cli.count import counted
 from addersim.cli.output import alone_on_output, print_json, print_table, say, say_fact, write_like_scalesim
-from addersim.cli.silicon import print_area, print_notes, print_packing, print_rules, show_range, unpriced
+from addersim.cli.silicon import print_area, print_array_prices, print_notes, print_packing, print_rules, show_range, unpriced
 from addersim.cli.sizes import Sizes, sized
 from addersim.errors import ConfigError
 from addersim.tabular import show
@@ -109,6 +109,7 @@ def run(
     say_fact("latency", f"{show(cost.latency_ms)} ms at {show(cost.clock_mhz)} MHz")
     say_fact("throughput", f"{show(cost.images_per_second)} images/s")
     print_area(area)
+    print_array_prices(cost)
     say(f"not priced: {unpriced(cost)}")
     print_notes(cost)
     print_packing(trace)

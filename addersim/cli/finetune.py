@@ -35,6 +35,7 @@ def run(
     save_network: Annotated[Path | None, typer.Option(help="Also save its numbers as a float network to this .npz.")] = None,
     data: options.Data = None,
     root: options.Root = None,
+    resize: options.Resize = False,
     images: Annotated[
         int | None, options.whole(IMAGES, "--images", help="Training images, from the first on; all by default.")
     ] = None,
@@ -75,7 +76,8 @@ def run(
     how = options.quantization(bits, weight_bits, activation_bits, layer, accumulator, rules, ends_bits=ends)
     floats = load_network(network)
     _ = floats.outputs  # a network without scores is refused before images are read
-    found, test = (_labelled(find_images(data, root, floats, *part)) for part in (("train", images), ("test", None)))
+    found = _labelled(find_images(data, root, floats, "train", images, resize))
+    test = _labelled(find_images(data, root, floats, "test", None, resize))
     learning = {"epochs": epochs, "rate": rate, "batch": batch, "seed": seed, "optimizer": optimizer, "distill": distill}
     rows = _train(floats, found, test, how, (output, save_network), **learning)
     if json:
@@ -109,7 +111,7 @@ def _train(
     with progress(steps, f"training {network.name}") as advance:
         finetune(
             network,
-            images.pixels,
+            np.asarray(images.pixels),
             cast("npt.NDArray[np.integer[Any]]", images.labels),
             how,
             progress=lambda done, _of, _loss: advance(done),

@@ -65,10 +65,16 @@ Data = Annotated[
     typer.Option(
         "--data",
         metavar="SET|FILE|FOLDER",
-        help="Image set (addersim list data); or your own .npz (images, labels), .npy (images) or folder of pictures (a "
-        "folder a class): uint8, or floats normalised as in training. train_images or a folder train calibrate; else the "
-        "first 256 images do, and a warning says so.",
+        help="Image set (addersim list data); or your own .npz (images, labels), .npy (images), .parquet or folder of "
+        "pictures (a folder a class): uint8, or floats normalised as in training. train_images or a folder train calibrate; "
+        "else 256 images that seed 0 draws do, and a warning says so. A set's name goes before a folder's: ./NAME.",
         show_default="fashion-mnist-2000, where the network takes it",
+    ),
+]
+Resize = Annotated[
+    bool,
+    typer.Option(
+        "--resize", help="Scale pictures of another size by their shorter side and cut them to the centre; else refused."
     ),
 ]
 Root = Annotated[Path | None, typer.Option("--root", help="Folder of the image set's official files.")]

@@ -35,6 +35,7 @@ def run(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the page and the tables.")] = Path("report"),
     data: options.Data = None,
     root: options.Root = None,
+    resize: options.Resize = False,
     limit: options.Limit = None,
     bits: options.Bits = None,
     weight_bits: options.WeightBits = None,
@@ -82,7 +83,7 @@ def run(
     if chosen:
         options.check_used(chosen, [counted(one, how, chosen) for one in loaded])
     tables = options.multipliers(multiplier)
-    results = [result_of(one, how, data, root, limit, accelerator, table, threads, tables, chosen) for one in loaded]
+    results = [result_of(one, how, data, root, limit, accelerator, table, threads, tables, chosen, resize) for one in loaded]
     finish(results, output, "addersim report", json)
 
 
@@ -97,6 +98,7 @@ def result_of(
     threads: int | None = None,
     multipliers: Mapping[str, MultiplierTable] = MappingProxyType({}),
     datapaths: Sequence[str] = (),
+    resize: bool = False,
 ) -> Result:
     """One network, simulated and priced; or counted and priced, where there are no images or no weights."""
     from addersim.datasets.find import NO_DATA, default_data
@@ -107,7 +109,9 @@ def result_of(
         about = {} if isinstance(network, Topology) else network.metadata
         trace = counted(network, how, datapaths, multipliers)
         return evaluate(trace, accelerator, table, name=network.name, notes={**about, "images": NO_IMAGES})
-    program, simulation, test, calibrated = simulated(network, how, data, root, limit, multipliers, threads=threads)
+    program, simulation, test, calibrated = simulated(
+        network, how, data, root, limit, multipliers, threads=threads, resize=resize
+    )
     notes = {**program.metadata, "data": test.images.name, "calibration": calibrated}
     return evaluate(
         simulation.trace,

@@ -73,6 +73,19 @@ def print_area(area: Area) -> None:
     say(f"no area for: {', '.join((*area.missing, *NOT_COUNTED))}")
 
 
+def print_array_prices(cost: Cost) -> None:
+    """What the array takes of each window layer under every way in which a table of processing elements prices it."""
+    if not cost.array_prices:
+        return
+    ways = dict.fromkeys(way for one in cost.array_prices for way in one.energy_pj)
+    rows = [
+        {"layer": one.layer, "zeros": "" if one.zeros is None else f"{100 * one.zeros:.0f} %"}
+        | {f"{way} nJ": pj / 1e3 if (pj := one.energy_pj.get(way)) is not None else None for way in ways}
+        for one in cost.array_prices
+    ]
+    print_table(f"the array, one image, by each price of {cost.table}", rows)
+
+
 def print_rules(cost: Cost, area: Area) -> None:
     """The lines on unit energies and areas that a rule of the table gives: each fit with its error, other rules by number."""
     rules = {used.what: used.energy.rule for used in cost.prices if not used.what.startswith("leakage")}
@@ -108,7 +121,8 @@ def print_packing(trace: Trace) -> None:
 def unpriced(cost: Cost) -> str:
     """What a cost holds no energy for, in words."""
     parts = cost.energy_by_component()
-    without = [] if "register" in parts else ["registers and wires inside the array"]
+    within = "wires" if any(used.unit == "tap" for used in cost.prices) else "registers and wires"
+    without = [] if "register" in parts else [f"{within} inside the array"]
     without += ["control", "clock tree" if "idle" not in parts else "clock tree beyond the stated idle power"]
     if "leakage" not in parts:
         return ", ".join((*without, "leakage (no rows for it)"))

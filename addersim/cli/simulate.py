@@ -32,6 +32,7 @@ def run(
     network: options.Network_,
     data: options.Data = None,
     root: options.Root = None,
+    resize: options.Resize = False,
     limit: options.Limit = None,
     bits: options.Bits = None,
     weight_bits: options.WeightBits = None,
@@ -92,6 +93,7 @@ def run(
         rounding=rounding,
         reference=reference,
         threads=threads,
+        resize=resize,
     )
     if save_program:
         program.save(save_program)
@@ -106,7 +108,7 @@ def run(
 
 
 def calibrated_program(
-    network: Network | Program, how: Quantization, data: str | None, root: Path | None
+    network: Network | Program, how: Quantization, data: str | None, root: Path | None, resize: bool = False
 ) -> tuple[Program, str, tuple[str, ...]]:
     """The program of a network, on which images it was calibrated, and what is to be said of them."""
     from addersim.datasets.find import CALIBRATION_IMAGES, find_images
@@ -115,7 +117,7 @@ def calibrated_program(
 
     if not isinstance(network, Network):
         return network, "as saved", ()
-    chosen = find_images(data, root, network, "train", CALIBRATION_IMAGES)
+    chosen = find_images(data, root, network, "train", CALIBRATION_IMAGES, resize)
     return quantize(network, chosen.images.pixels, how), chosen.words, chosen.warnings
 
 
@@ -130,6 +132,7 @@ def simulated(
     rounding: str | None = None,
     reference: bool = False,
     threads: int | None = None,
+    resize: bool = False,
 ) -> tuple[Program, Simulation, FoundImages, str]:
     """Quantise and simulate; the program, what was found, on which images, and on which it was calibrated."""
     from addersim import kernels
@@ -139,8 +142,8 @@ def simulated(
     from addersim.simulation import simulate
 
     _ = network.outputs  # a network without scores is refused before images are read
-    test = find_images(data, root, network, "test", limit)
-    program, calibrated, warned = calibrated_program(network, how, data, root)
+    test = find_images(data, root, network, "test", limit, resize)
+    program, calibrated, warned = calibrated_program(network, how, data, root, resize)
     images, warned = test.images, tuple(dict.fromkeys((*test.warnings, *warned)))
     floats = network if isinstance(network, Network) else None
     program = options.with_multipliers(program, multipliers)

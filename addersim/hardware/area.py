@@ -7,7 +7,9 @@ What is counted (`inventory`):
   accumulator, which the datapaths share; and two operand registers. With overlapped folds the stationary value is held twice.
   In a row stationary array the scratchpads, a register a word, stand for all registers. In a broadcast array the adders of an
   element are its share of the tree, weights are held twice, and each tree has a register for each sum of a stripe. Where a
-  share of the columns multiplies (`SystolicArray.multiplier_share`), the others have no circuits of datapaths that do.
+  share of the columns multiplies (`SystolicArray.multiplier_share`), the others have no circuits of datapaths that do. Where
+  the table knows whole processing elements, each datapath's is one circuit, registers and adder included; scratchpads stand
+  beside it.
 - A lane of the vector unit has one circuit for each operation of the layers that run there, as wide as the widest.
 - The on-chip memories, each as the macros that its energy is priced by (`prices.macros`): one a bank.
 
@@ -29,6 +31,7 @@ from addersim.hardware.accelerator import Accelerator, Buffer, SystolicArray
 from addersim.hardware.dataflow.stationary import systolic_dataflow
 from addersim.hardware.load import load_accelerator
 from addersim.hardware.prices.csv_file import load_table
+from addersim.hardware.prices.elements import element_bits
 from addersim.hardware.prices.macros import Macros, macros_of
 from addersim.hardware.prices.multipliers import with_multiplier
 from addersim.hardware.prices.table import EnergyTable, Figure
@@ -233,9 +236,10 @@ def inventory(trace: Trace, accelerator: Accelerator, table: EnergyTable | None 
     """
     windows = [layer for layer in trace.layers if layer.work is not None]
     others = [layer for layer in trace.layers if layer.work is None]
-    lanes = accelerator.vector.lanes
-    array = [*_tap_circuits(windows, accelerator.array)]
-    array += [_register(what, bits, number) for what, bits, number in _registers(windows, accelerator.array)]
+    lanes, whole = accelerator.vector.lanes, table is not None and table.knows_elements
+    array = [*(_whole_elements if whole else _tap_circuits)(windows, accelerator.array)]
+    if not whole or accelerator.array.row_stationary:
+        array += [_register(what, bits, number) for what, bits, number in _registers(windows, accelerator.array)]
     vector = [_circuit("vector", op, bits, lanes) for op, bits in _widest(others).items()]
     memories = [_memory(name, one, accelerator, table) for name, one in accelerator.buffers.all_memories().items()]
     return tuple(array + vector + memories)
@@ -250,6 +254,10 @@ def _memory(name: str, buffer: Buffer, accelerator: Accelerator, table: EnergyTa
 
 def _circuit(unit: Unit, op: str, bits: int, count: int) -> EqualCircuits:
     return EqualCircuits(unit, f"{op} of {bits} bits", "integer", op, bits, None, count)
+
+
+def _element(datapath: str, bits: int, count: int) -> EqualCircuits:
+    return EqualCircuits("array", f"element {datapath} of {bits} bits", "pe", datapath, bits, None, count)
 
 
 def _register(what: str, bits: int, count: int) -> EqualCircuits:
@@ -270,17 +278,28 @@ def _multiplying(array: SystolicArray) -> int:
     return array.rows * array.multiplying_columns(array.columns)
 
 
-def _tap_circuits(windows: list[LayerTrace], array: SystolicArray) -> Iterator[EqualCircuits]:
-    """The circuits of the processing elements."""
+def _datapaths(windows: list[LayerTrace], array: SystolicArray) -> Iterator[tuple[str, list[LayerTrace], int, bool]]:
+    """Datapaths of the array, the layers that set their widths, how many elements have them, and whether only a share does."""
     needed = {layer.datapath for layer in windows if layer.datapath}
     for name in array.datapaths or sorted(needed):
-        record = DATAPATHS[name]
-        bits = _operand_bits([layer for layer in windows if layer.datapath == name] or windows)
-        part = array.multiplier_share is not None and record.multiplies
-        elements = _multiplying(array) if part else array.elements
-        for op in dict.fromkeys(record.tap_operations):
-            circuit = _circuit("array", op, bits, record.tap_operations.count(op) * elements)
-            yield circuit._replace(multiplying=part)
+        part = array.multiplier_share is not None and DATAPATHS[name].multiplies
+        own = [layer for layer in windows if layer.datapath == name] or windows
+        yield name, own, _multiplying(array) if part else array.elements, part
+
+
+def _whole_elements(windows: list[LayerTrace], array: SystolicArray) -> Iterator[EqualCircuits]:
+    """The processing elements, as tables know them that have them whole."""
+    for name, own, elements, part in _datapaths(windows, array):
+        if own:
+            yield _element(name, max(map(element_bits, own)), elements)._replace(multiplying=part)
+
+
+def _tap_circuits(windows: list[LayerTrace], array: SystolicArray) -> Iterator[EqualCircuits]:
+    """The circuits of the processing elements."""
+    for name, own, elements, part in _datapaths(windows, array):
+        operations = DATAPATHS[name].tap_operations
+        for op in dict.fromkeys(operations):
+            yield _circuit("array", op, _operand_bits(own), operations.count(op) * elements)._replace(multiplying=part)
     if windows:
         yield _circuit("array", "add", _sum_bits(windows), array.elements)
 

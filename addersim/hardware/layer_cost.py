@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Literal, NamedTuple
@@ -15,6 +15,7 @@ from addersim.hardware.traffic import Access, Level, Stored, Tiling
 from addersim.tabular import Row
 
 __all__ = [
+    "ArrayPrices",
     "Bound",
     "Component",
     "EnergyPart",
@@ -58,6 +59,25 @@ class EnergyPart(NamedTuple):
     component: Component
     of: str
     energy_pj: float
+
+
+class ArrayPrices(NamedTuple):
+    """Energy of one window layer's array, for one image, under the ways in which a table with processing elements tells it.
+
+    Attributes
+    ----------
+    layer
+        Its name.
+    zeros
+        Share of its taps that meet a zero or padding; None where no run saw it.
+    energy_pj
+        By way: ``constant``, its operations; ``zero share``, its element's line; ``gates``, its own operands in gates. Those
+        that the table has.
+    """
+
+    layer: str
+    zeros: float | None
+    energy_pj: Mapping[str, float]
 
 
 class UnitEnergyUsed(NamedTuple):

@@ -13,11 +13,12 @@ from addersim.hardware.dataflow.objective import objective_value
 from addersim.hardware.depth_first import Chains
 from addersim.hardware.idle import IdlePower
 from addersim.hardware.latency import LayerCycles, stage_cycles
-from addersim.hardware.layer_cost import EnergyPart, LayerCost, UnitEnergy, UnitEnergyUsed, on_common_grain
+from addersim.hardware.layer_cost import EnergyPart, LayerCost, UnitEnergyUsed, on_common_grain
 from addersim.hardware.layer_walk import Facts, LayerWalk, TimedLayer, layer_cost
 from addersim.hardware.leakage import Leakage
 from addersim.hardware.prices.data_movement import MovementEnergy
 from addersim.hardware.prices.missing import LayersNeeding
+from addersim.hardware.prices.operations import ArithmeticEnergies
 from addersim.hardware.prices.table import EnergyTable
 from addersim.hardware.residency import Residency
 from addersim.hardware.schedule import kept_on_chip, schedule
@@ -39,11 +40,11 @@ class Runs:
         machine: Accelerator,
         residency: Residency,
         energies: EnergyTable,
-        per_operation: Mapping[tuple[str, int], UnitEnergy],
+        arithmetic: ArithmeticEnergies,
         objective: Objective | None,
     ) -> None:
         self.trace, self.machine, self.residency, self.objective = trace, machine, residency, objective
-        self.energies, self.per_operation = energies, per_operation
+        self.energies, self.arithmetic = energies, arithmetic
         self.order = schedule(trace)
         self.standing = (Leakage(trace, machine, energies), IdlePower(machine))
         self.standing_pj = sum(part.energy_pj for part in self._standing_parts(1))
@@ -60,7 +61,7 @@ class Runs:
             needing = LayersNeeding(self.trace.layers, self.order, kept | second.kept)
             movement = MovementEnergy(self.machine, self.energies, needing)
             walk = LayerWalk(
-                self.trace.layers, self.order, kept, second, self.residency, images, self.per_operation, movement,
+                self.trace.layers, self.order, kept, second, self.residency, images, self.arithmetic, movement,
                 self.objective, self.standing_pj,
             )  # fmt: skip
             facts = walk.facts()

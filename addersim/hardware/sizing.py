@@ -30,7 +30,7 @@ from addersim.hardware.prices.csv_file import load_table
 from addersim.hardware.prices.table import EnergyTable
 from addersim.hardware.shape_bounds import ShapeCosts, resized
 from addersim.hardware.shape_search import Found, Goal, Progress, candidates, stretched
-from addersim.inputs.limits import BATCH, ELEMENTS, SIDE
+from addersim.inputs.limits import BATCH, ELEMENTS, SIDE, shown
 from addersim.trace import Trace
 
 __all__ = ["Aim", "fit_area", "fit_elements", "fit_throughput"]
@@ -112,7 +112,7 @@ def fit_area(
     """
     machine = _machine(accelerator)
     if not 0 < budget_mm2 < math.inf:
-        raise HardwareError(f"area budget: found {budget_mm2!r} mm2, needs a number > 0")
+        raise HardwareError(f"area budget: found {shown(budget_mm2)} mm2, needs a number > 0")
     costs = aim.costs(trace, machine)
     area = estimate_area(trace, machine, table)
     if area.missing:
@@ -195,7 +195,7 @@ def fit_throughput(
     """
     machine = _machine(accelerator)
     if not 0 < images_per_second < math.inf:
-        raise HardwareError(f"throughput: found {images_per_second!r} images/s, needs a number > 0")
+        raise HardwareError(f"throughput: found {shown(images_per_second)} images/s, needs a number > 0")
     costs = (aim if batch is None else replace(aim, batch=batch)).costs(trace, machine)
     enough = math.floor(
         costs.batch * machine.clock_mhz * 1e6 / images_per_second * (1 + 1e-12)

@@ -116,7 +116,7 @@ class PreparedWindow:
         sums: Sums,
         threads: int,
         affine_numbers: tuple[Array, bool, tuple[int, ...]] | None = None,
-        rescaling: RescaleNumbers | None = None,
+        rescaling: tuple[RescaleNumbers, bool] | None = None,
     ) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
         """Fill y; returns what was seen in the sums, and in the codes."""
         seen = core.window(

@@ -11,8 +11,9 @@ import numpy.typing as npt
 from addersim.arithmetic.fixed import FixedFormat
 from addersim.arithmetic.requantisation import Constants
 from addersim.kernels.checks import FusedResult
+from addersim.kernels.core import OVERFLOWS
 from addersim.kernels.prepared import PreparedWindow
-from addersim.kernels.requantisation import RescaleNumbers, rescale, rescale_numbers
+from addersim.kernels.requantisation import RescaleNumbers, fits_registers, rescale, rescale_numbers
 from addersim.kernels.requantisation_checks import check_requantisation
 from addersim.kernels.sums import INT32, Sums
 
@@ -35,6 +36,8 @@ class PreparedWindowRescale:
         As in `requantize`.
     numbers
         The rescaling as C takes it.
+    direct
+        Whether it runs in registers, whatever x of its type holds.
     """
 
     window: PreparedWindow
@@ -44,13 +47,14 @@ class PreparedWindowRescale:
     low: int
     high: int
     numbers: RescaleNumbers
+    direct: bool
 
     def __call__(self, x: Array, *, threads: int | None = None) -> FusedResult:
         x, shape, count = self.window.checked(x, threads)
         known = self.window.sums_of(x)
         if shape[0] and self._fuses(known):
             y = np.empty(shape, self.output.dtype)
-            sums, codes = self.window.run(x, y, known, count, rescaling=self.numbers)
+            sums, codes = self.window.run(x, y, known, count, rescaling=(self.numbers, self.direct and known is self.window.sums))
             return FusedResult(y, *sums, *codes)
         words = np.empty(shape, self.window.word)
         sums = self.window.run(x, words, known, count)[0] if words.size else (0, 0, 0)
@@ -60,9 +64,7 @@ class PreparedWindowRescale:
 
     def _fuses(self, sums: Sums) -> bool:
         """Whether codes can be made of the sums of a tile at once: in no special order, and with their bias in 32 bits."""
-        return (
-            sums.narrow and sums.ordered is None and sums.largest + int(np.abs(self.bias.astype(np.int64)).max()) <= INT32[1]
-        )
+        return sums.narrow and sums.ordered is None and sums.largest + _largest(self.bias) <= INT32[1]
 
 
 def prepare_window_rescale(
@@ -100,4 +102,11 @@ def prepare_window_rescale(
     found, _, whole, least, most = check_requantisation(words, bias, rule, output, low, high)
     constants = found.constants(np.broadcast_to(np.asarray(scales, np.float64), whole.shape), output)
     numbers = rescale_numbers(constants, whole, output, least, most)
-    return PreparedWindowRescale(layer, constants, whole, output, least, most, numbers)
+    largest = layer.sums.largest + _largest(whole)
+    exact = layer.sums.handling[0] == OVERFLOWS["exact"]
+    direct = exact and fits_registers(constants, largest)
+    return PreparedWindowRescale(layer, constants, whole, output, least, most, numbers, direct)
+
+
+def _largest(bias: Array) -> int:
+    return int(np.abs(bias.astype(np.int64)).max())

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from addersim.arithmetic.fixed import FixedFormat
 from addersim.arithmetic.geometry import Geometry, Pair
-from addersim.arithmetic.requantisation import Constants, RequantisationRule
+from addersim.arithmetic.requantisation import RESULT_LIMIT, Constants, RequantisationRule
 from addersim.arithmetic.rescaled_sums import Mean, addition_constants, dequantised, mean_constants, takes_reals, unscaled
 from addersim.kernels.checks import CodesResult, check_threads
 from addersim.kernels.core import FORMULA_NUMBERS, NO_LEAST, chosen_set, core, flat, geometry_numbers, type_number
@@ -88,6 +88,21 @@ def rescale_numbers(constants: Constants, bias: Array, output: FixedFormat, low:
     integers = np.stack([bias, constants.multiplier, constants.shift])
     clipped = _clipped(output, low, high)
     return FORMULA_NUMBERS[constants.formula], integers, constants.factor, constants.divisor, output.zero_point, clipped
+
+
+def fits_registers(constants: Constants, largest: int) -> bool:
+    """Whether no step of a formula leaves 32 bits or the limit of results, for values (bias included) up to a magnitude, and
+    larger values never give smaller results."""
+    m, s, f = constants.multiplier.astype(np.int64), constants.shift.astype(np.int64), constants.factor.astype(np.float64)
+    match constants.formula:
+        case "doubling":
+            return int(m.min()) >= 0 and largest << max(0, int(s.max())) <= RESULT_LIMIT
+        case "single":
+            return int(m.min()) >= 0 and float(np.ldexp(m.astype(np.float64) * largest, -s).max()) < RESULT_LIMIT - 1
+        case "float":
+            return float(f.min()) >= 0 and float(f.max()) * largest < RESULT_LIMIT * (1 - 2**-20)
+        case _:
+            return False
 
 
 def rescale(

@@ -17,7 +17,7 @@ from addersim.arithmetic.multiplier import MultiplierTable
 from addersim.datasets.records import Images as ImageSet
 from addersim.datasets.records import pixels_and_labels
 from addersim.errors import QuantizationError, check_kind
-from addersim.images import Images, check_images
+from addersim.images import Images, ManyImages, check_images
 from addersim.inputs.text import did_you_mean
 from addersim.layers import Affine, AnyIntegerLayer, IntegerLayer, IntegerWindow, Plan, Window
 from addersim.network import INPUT, Network, walk
@@ -35,6 +35,7 @@ from addersim.quantization.rewrites import (
 )
 from addersim.quantization.rules import LayerBits, Quantization
 from addersim.quantization.value_formats import Wiring, choose_formats, sum_step
+from addersim.streamed import Streamed
 
 __all__ = [
     "Laid",
@@ -54,7 +55,7 @@ Array = npt.NDArray[Any]
 
 def quantize(
     network: Network,
-    images: Images | ImageSet | None,
+    images: ManyImages | ImageSet | None,
     how: Quantization = Quantization(),  # noqa: B008  # frozen
     *,
     multiplier: MultiplierTable | None = None,
@@ -86,7 +87,9 @@ def quantize(
     )
     check_kind(how, Quantization, "quantize: how", "such as addersim.Quantization(weight_bits=6, activation_bits=6)")
     check_layer_names(how, network)
-    return quantize_prepared(prepare(network, pixels_and_labels(images)[0], how.fold_batch_norm), how, multiplier=multiplier)
+    pixels = pixels_and_labels(images)[0]
+    calibrating = np.asarray(pixels) if isinstance(pixels, Streamed) else pixels
+    return quantize_prepared(prepare(network, calibrating, how.fold_batch_norm), how, multiplier=multiplier)
 
 
 @dataclass(frozen=True, slots=True)
