@@ -181,7 +181,9 @@ def _wrapper(design: ArrayDesign) -> str:
     rows, columns = design.rows, design.columns
 
     def narrowed(port: str, lanes: int, bits: int) -> str:
-        return "".join(f"  assign {port}[{lane * bits}+:{bits}] = {port}_lanes[{lane * 32}+:{bits}];\n" for lane in range(lanes))
+        return "".join(
+            f"  assign {port}[{lane * bits}+:{bits}] = {port}_lanes[{lane * 32}+:{bits}];\n" for lane in range(lanes)
+        )
 
     shape = "".join(f"input [31:0] {name}, " for name in _SHAPE)
     plain = ("clk", "start", *_SHAPE, "input_inside", "input_address", "weight_read", "weight_address", "bias", "multiplier")
