@@ -33,6 +33,7 @@ def run(
     throughput: options.Throughput = None,
     size_for: options.SizeFor = "latency",
     area_table: options.AreaTable = "aladdin-cacti-45nm",
+    own_clock: options.OwnClock = False,
     batch: options.Batch = None,
     bits: options.Bits = None,
     weight_bits: options.WeightBits = None,
@@ -69,7 +70,7 @@ def run(
     trace = counted(network, rules, chosen, options.multipliers(multiplier))
     options.check_used(chosen, [trace])
     aim = cast("Objective | None", objective)  # a wrong name, of compat too, is refused by estimate
-    asked = Sizes(area_budget, pes, throughput, size_for, area_table)
+    asked = Sizes(area_budget, pes, throughput, size_for, area_table, own_clock)
     machine = sized(asked, trace, load_accelerator(accelerator), table, batch, aim)
     area = estimate_area(trace, machine, area_table)
     if table == "all":

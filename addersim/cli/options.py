@@ -166,6 +166,10 @@ SizeFor = Annotated[
         help="What the best array of --area-budget or --pes has least of.",
     ),
 ]
+OwnClock = Annotated[
+    bool,
+    typer.Option("--own-clock", help="Each design at the clock of its slowest element, by the energy table's delays."),
+]
 AreaTable = Annotated[str, typer.Option(help="Energy table that gives the areas.")]
 Batch = Annotated[int | None, whole(BATCH, "--batch", help="Images that run as one batch.", show_default="the accelerator's")]
 Threads = Annotated[int | None, whole(THREADS, "--threads", help="Threads; changes no result.")]

@@ -79,8 +79,12 @@ class LayerWalk:
     def rows(self, facts: Mapping[int, Facts]) -> list[TimedLayer]:
         """All layers, with the cycles of their stages, by the facts of each."""
         rows: list[TimedLayer] = []
+        timed: dict[tuple[int, ...], tuple[int, Bound]] = {}  # stages of one shape share their facts
         for members in self.stages():
-            cycles, bound = self.stage_cycles([facts[index] for index in members])
+            key = tuple([id(facts[index]) for index in members])
+            if key not in timed:
+                timed[key] = self.stage_cycles([facts[index] for index in members])
+            cycles, bound = timed[key]
             works = [self.layers[index].work for index in members]
             taps = sum([work.taps for work in works if work is not None]) * self.batch
             used = utilisation(taps, cycles, self.machine.array.elements)

@@ -54,7 +54,9 @@ class PreparedWindowRescale:
         known = self.window.sums_of(x)
         if shape[0] and self._fuses(known):
             y = np.empty(shape, self.output.dtype)
-            sums, codes = self.window.run(x, y, known, count, rescaling=(self.numbers, self.direct and known is self.window.sums))
+            sums, codes = self.window.run(
+                x, y, known, count, rescaling=(self.numbers, self.direct and known is self.window.sums)
+            )
             return FusedResult(y, *sums, *codes)
         words = np.empty(shape, self.window.word)
         sums = self.window.run(x, words, known, count)[0] if words.size else (0, 0, 0)

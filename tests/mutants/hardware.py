@@ -344,7 +344,7 @@ CHANGES = {
         (
             ("memory.words(value.words * batch, value.bits) * memory.word_bits", "value.words * batch * value.bits"),
             ("value.words * batch, value", "value.words, value"),
-            ("during.max() <= capacity", "during.max() < capacity"),
+            ("lifetime.stop]) <= capacity", "lifetime.stop]) < capacity"),
             ("order.stages[index], last + 1)", "order.stages[index], last)"),
             ("(len(pair[1]), pair[0])", "(pair[0],)"),
             ("source >= 0 and layers[source].fused", "False"),

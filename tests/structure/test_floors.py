@@ -59,7 +59,7 @@ HARDWARE = (  # the order inside hardware, lowest first
     ("gates",),
     ("dataflow",),
     ("activity", "latency", "area", "leakage", "idle", "load", "scalesim", "second_level"),
-    ("depth_first", "estimate", "layer_walk", "runs", "shape_bounds", "shape_search", "sizing", "table_range"),
+    ("depth_first", "estimate", "layer_walk", "own_clock", "runs", "shape_bounds", "shape_search", "sizing", "table_range"),
     ("designs",),
     ("__init__",),
 )

@@ -3,7 +3,8 @@
 A tile is cut into as few folds as the array allows, as even as possible along both sides, and each fold fills and drains only
 the rows and columns that it uses; so a larger array takes no longer for a tile. An uncut layer whose sizes are multiples of
 the array's takes the cycles of `systolic.fold`. Where folds overlap, the array takes the next stationary operand, or drains
-the last, while a fold runs, and fills once a layer.
+the last, while a fold runs, and fills once a layer: there a larger array may take longer by what it fills more, where folds
+load for longer than they stream, so that fewer of them gain nothing.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ Tilings whose stationary operand stays in the array are candidates of their own:
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
@@ -45,6 +46,7 @@ _MOST_AT_ONCE = 1 << 17
 """Candidates of a single layer that are compared at once: a large batch has millions, whose arrays would take gigabytes."""
 
 
+@lru_cache(maxsize=4096)  # as in `even_parts`
 def tile_sizes(size: int, side: int, fine: bool) -> tuple[int, ...]:
     """Sizes of tiles along a dimension, falling; `side` is that of the array along it, 1 in time.
 
@@ -72,7 +74,6 @@ def all_sizes(layers: Sequence[LayerOnArray]) -> list[Sizes]:
 
     Whether even parts are tried depends neither on the array nor on the memories: larger ones have them all.
     """
-    found: dict[tuple[int, int, bool], tuple[int, ...]] = {}
     every: list[Sizes] = []
     for layer in layers:
         m, n, k = (int(size) for size in layer.sizes)
@@ -80,11 +81,8 @@ def all_sizes(layers: Sequence[LayerOnArray]) -> list[Sizes]:
             every.append(((min(layer.strip, m),), (n,), (k,)))
             continue
         sides = (*layer.fold_size[:2], int(layer.window_step))
-        keys = [(size, side, m * n <= _FEW_SUMS) for size, side in zip((m, n, k), sides, strict=True)]
-        for key in keys:
-            if key not in found:
-                found[key] = tile_sizes(*key)
-        every.append(tuple([found[key] for key in keys]))
+        few = m * n <= _FEW_SUMS
+        every.append(tuple([tile_sizes(size, side, few) for size, side in zip((m, n, k), sides, strict=True)]))
     return every
 
 
