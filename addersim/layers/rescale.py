@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -40,13 +39,9 @@ def checked_rule(name: str, rule: str, output: FixedFormat, low: int | None, hig
     return found
 
 
-@contextmanager
-def _named(layer: str) -> Iterator[None]:
-    """Says which layer it is whose sums, with their biases, leave what a rule takes."""
-    try:
-        yield
-    except FormatError as error:
-        raise NetworkError(f"layer {layer}: {error}") from None
+def _named(layer: str, error: FormatError) -> NetworkError:
+    """Which layer it is whose sums, with their biases, leave what a rule takes."""
+    return NetworkError(f"layer {layer}: {error}")
 
 
 def rule_after(rule: str, given: Value) -> str:
@@ -123,8 +118,10 @@ class IntegerRescale(IntegerLayer, frozen=True, tag="rescale"):
         both = engine.prepare_window_rescale(window, scale, bias, self.rule, **how)
 
         def run(x: Array, threads: int | None = None) -> Any:
-            with _named(self.name):
+            try:
                 return both(x, threads=threads)
+            except FormatError as error:
+                raise _named(self.name, error) from None
 
         return run
 
@@ -132,8 +129,10 @@ class IntegerRescale(IntegerLayer, frozen=True, tag="rescale"):
         (x,) = codes
         bias, scale = (np.broadcast_to(one, x.shape[-1:]) for one in (self.bias, self.scale))
         how = {"output": self.output, "low": self.low, "high": self.high}
-        with _named(self.name):
+        try:
             found = engine.requantize(x, scale, bias, self.rule, **how, threads=threads)
+        except FormatError as error:
+            raise _named(self.name, error) from None
         return Run(found.values, observe(found.minimum, found.maximum, found.overflowed, found.values.size))
 
     def details(self) -> str:
