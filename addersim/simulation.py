@@ -32,6 +32,8 @@ Array = npt.NDArray[Any]
 
 LARGEST_WORDS = 1 << 23
 """Of one value of a batch."""
+FEW_WORDS = 1 << 21
+"""As many stay in a core's cache, about."""
 MUCH_CLIPPED = 0.01
 """Share of input values beyond the calibrated range from which a result is doubtful."""
 
@@ -206,7 +208,8 @@ def simulate(
     network
         The float network, for its accuracy, the agreement and the layers' errors.
     batch
-        Images that run together in one thread; None takes 100, or fewer where they are large. Does not change any result.
+        Images that run together in one thread; None takes 100, more where they are small, fewer where they are large. Does not
+        change any result.
     threads
         How many; None takes what OpenMP would. Does not change any result.
     engine
@@ -326,8 +329,9 @@ class _Run:
         return cls(program, network, program.prepared(engine, stream=True), values, twins, program.fused(values))
 
     def fitting_batch(self) -> int:
-        """Images of a batch: at most 100, and few enough that the values of one thread take some megabytes at most."""
-        return min(100, max(1, LARGEST_WORDS // max(value.words for value in self.values.values())))
+        """Images of a batch: 100, more where they are small, and so few that a thread's values take some megabytes at most."""
+        words = max(value.words for value in self.values.values())
+        return max(1, min(LARGEST_WORDS // words, max(100, FEW_WORDS // words), 1000))
 
     def part(self, images: Images, threads: int) -> _Part:
         floats = None if self.network is None else _Beside(self.network.values(images, threads), set(self.twins.values()))

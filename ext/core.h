@@ -28,6 +28,8 @@ enum {
     BLOCK = 16,      /* outputs of a plain loop */
     FLOAT_TAPS = 512, /* floats summed before the partial sum joins the total: bounds the rounding error, keeps a panel in cache */
     BYTE_TAPS = 171, /* of at most 255 + 128 each, which 16 bits hold */
+    RUN_WIDTHS = 5,
+    LEAST_RUN_BITS = 4,
     PAIRED_TAPS = 64, /* of a depthwise layer, whose weights lie on the stack */
     PLANE_UNITS = 4,
     MAX_LANES = 16, /* floats of the widest vector */
@@ -210,6 +212,12 @@ typedef struct {
     const int32_t *weights; /* taken from the weights of each output, or NULL */
 } ZeroPoints;
 
+/* Codes of zero, their runs, other codes, and what pairs of a run-length code have beyond one for each of those: for lengths of
+   LEAST_RUN_BITS bits, of one more, .. */
+typedef struct {
+    int64_t zeros, runs, others, pairs[RUN_WIDTHS];
+} ZeroRuns;
+
 /* Loops that every arithmetic has. Operands come widened; weights of a block of BLOCK outputs are (taps, BLOCK), those of a
    depthwise layer (taps, channels). Narrow sums fit 32 bits, and so does each of their terms. `products` is the table of
    PRODUCTS that the loops of a multiplier's table read, and NULL for all others. */
@@ -309,6 +317,10 @@ typedef struct {
     int (*rescale)(Type type, const void *x, int64_t count, const Rescale *r, int64_t channel, void *y, Stats *stats);
     void (*rescaled_add)(Type a_type, const void *a, Type b_type, const void *b, int64_t count, const RescaledAdd *r, void *y,
                          Stats *stats);
+    /* Added to what was found: of the words of one image. */
+    void (*zero_runs)(Type type, const void *codes, int64_t words, int64_t zero, ZeroRuns *found);
+    /* (channels, pixels) -> (pixels, channels) */
+    void (*interleave)(const uint8_t *x, int64_t channels, int64_t pixels, uint8_t *y);
     /* y[channel] = the largest, or the sum, over `count` pixels. */
     void (*max_pixels)(Type type, const void *const *pixels, int64_t count, int64_t channels, void *y);
     void (*sum_pixels)(Type type, const void *const *pixels, int64_t count, int64_t channels, int wide, void *y);
@@ -402,6 +414,10 @@ typedef struct {
     float scale, zero_point;
 } RealMeans;
 int real_means(const Geometry *g, const uint8_t *x, const RealMeans *r, int32_t *y, int threads);
+/* zeros.c: zeros of `images` times as many words; bytes of images with their channels brought last. */
+void count_zero_runs(const Kernels *kernels, Type type, const void *codes, int64_t images, int64_t words, int64_t zero, ZeroRuns *found);
+void interleave_bytes(const Kernels *kernels, const uint8_t *x, int64_t images, int64_t channels, int64_t pixels, uint8_t *y);
+
 /* softmax.c */
 void softmax_codes(const uint8_t *x, int flip, int64_t rows, int64_t classes, int32_t multiplier, int32_t left, int32_t most, uint8_t *y,
                    int threads);
