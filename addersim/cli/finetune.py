@@ -93,6 +93,8 @@ def _train(
     network: Network, images: Images, test: Images, how: Quantization, files: tuple[Path, Path | None], **options: Any
 ) -> list[dict[str, Any]]:
     """A row an epoch, the first of quantisation after training; files hold the last epoch."""
+    import numpy as np
+
     from addersim.quantization.pipeline import quantize
     from addersim.train.qat import finetune
     from addersim.train.qat.tuning import CALIBRATION_IMAGES

@@ -37,6 +37,7 @@ FLOORS = {
     "certificate": 4,
     "quantization": 4,
     "pruning": 4,
+    "twins": 4,
     "hardware": 4,
     "results": 4,
     "train": 5,
