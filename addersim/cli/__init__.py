@@ -16,11 +16,13 @@ from addersim.cli import (
     demo,
     designs,
     estimate,
+    explain,
     export,
     finetune,
     list_,
     lower,
     multiplier,
+    new,
     prove,
     report,
     search,
@@ -64,7 +66,7 @@ def _options(
 
 VERBS = (
     demo, simulate, prove, count, estimate, designs, compare, sweep, search, report, lower, export, train, finetune,
-    multiplier, check,
+    multiplier, check, new, explain,
 )  # fmt: skip
 for verb in VERBS:
     app.command(verb.__name__.rpartition(".")[2])(verb.run)

@@ -17,6 +17,7 @@ FLOORS = {
     "processes": 1,
     "errors": 1,
     "config": 1,
+    "glossary": 1,
     "storage": 1,
     "format_quantity": 1,
     "tabular": 1,

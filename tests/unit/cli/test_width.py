@@ -58,7 +58,9 @@ VERBS = {
     "export": [("lenet5-conv", "-o", "made.onnx")],
     "multiplier": [("cut.toml",)],
     "check": [("colour.toml",), ("net.npz",)],
-    "list": [()],
+    "list": [(), ("accelerators", "tpu-v1")],
+    "new": [("accelerator", "mine.toml")],
+    "explain": [(), ("utilisation",), ("array", "nJ")],
     "finetune": [("lenet5-adder", "--bits", "4", "--epochs", "1", "--images", "64", "--batch", "32", "-o", "tuned.npz")],
     "train": [("lenet5-mnist", "data=fashion-mnist-2000", "epochs=1", "limit=64", "batch=32", "--output", "run")],
 }
