@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, get_args
@@ -185,7 +185,7 @@ def _write(found: Comparison, folder: Path) -> Path:
 
 def _print(found: Comparison) -> None:
     from addersim.results.comparison_text import headline
-    from addersim.results.reasons import differing_reason, reasons
+    from addersim.results.reasons import differing_reason, reasons_told
 
     results, contrasts = found.results, found.contrasts
     cells = [_cells(result, contrast) for result, contrast in zip(results, (None, *contrasts), strict=True)]
@@ -206,17 +206,8 @@ def _print(found: Comparison) -> None:
             say(f"  {unequal}")
     if not contrasts:
         say(headline(results[0]))
-    for words, names in _whys({result.name: reasons(result) for result in results}).items():
+    for words, names in reasons_told(results).items():
         say(f"why: {words}" if len(names) == len(results) else f"why: {', '.join(names)}: {words}")
-
-
-def _whys(told: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """Designs by the sentence that holds for them."""
-    found: dict[str, list[str]] = {}
-    for name, sentences in told.items():
-        for one in sentences:
-            found.setdefault(one, []).append(name)
-    return found
 
 
 def _cells(result: Result, contrast: Contrast | None) -> dict[str, Any]:

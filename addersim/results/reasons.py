@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from addersim.arithmetic.datapaths import DATAPATHS
 from addersim.format_quantity import how_many
@@ -12,7 +12,7 @@ from addersim.hardware.scalesim.config import NEVER_STALLS_GB_S
 from addersim.results.result import Result
 from addersim.tabular import percent
 
-__all__ = ["differing_reason", "reasons"]
+__all__ = ["differing_reason", "reasons", "reasons_told"]
 
 LOW = 0.5
 """Utilisation below which the array is called idle."""
@@ -33,6 +33,15 @@ def reasons(result: Result) -> tuple[str, ...]:
     if not result.cost.cycles:
         return ()
     return tuple(filter(None, (one(result) for one in _REASONS)))
+
+
+def reasons_told(results: Sequence[Result]) -> dict[str, list[str]]:
+    """Every sentence once, with the names of the results that it holds for."""
+    found: dict[str, list[str]] = {}
+    for result in results:
+        for one in reasons(result):
+            found.setdefault(one, []).append(result.name)
+    return found
 
 
 def differing_reason(first: Result, result: Result) -> str:

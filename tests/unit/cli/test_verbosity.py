@@ -39,7 +39,8 @@ def test_quiet_leaves_out_warnings_and_not_errors(tmp_path):
 def test_warnings_go_through_the_logger(tmp_path):
     (tmp_path / "a.cfg").write_text(
         "[general]\nrun_name = a\n[architecture_presets]\nArrayHeight: 16\nArrayWidth: 16\nIfmapSramSzkB: 64\n"
-        "FilterSramSzkB: 64\nOfmapSramSzkB: 64\nDataflow : os\nBandwidth : 10\nTheirOwn: 3\n[run_presets]\nInterfaceBandwidth: CALC\n"
+        "FilterSramSzkB: 64\nOfmapSramSzkB: 64\nDataflow : os\n"
+        "Bandwidth : 10\nTheirOwn: 3\n[run_presets]\nInterfaceBandwidth: CALC\n"
     )
     loud, quiet = (call("estimate", "lenet5-conv", "--accelerator", tmp_path / "a.cfg", *more) for more in ((), ("-q",)))
     assert loud.stderr.startswith("addersim: warning: ")
