@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import asdict, dataclass, fields
@@ -27,6 +28,8 @@ from addersim.trace import Observed, Trace, find_convention
 from addersim.zeros import Zeros, count_zeros, summed_zeros
 
 __all__ = ["LayerError", "Simulation", "check_labels", "count", "simulate"]
+
+_LOG = logging.getLogger(__name__)
 
 Array = npt.NDArray[Any]
 
@@ -249,6 +252,13 @@ def simulate(
     floats = None if float_predictions is None else check_labels(float_predictions, len(pixels), classes, "float_predictions")
     run = _Run.of(program, network, find_engine(engine))
     together = run.fitting_batch() if batch is None else batch
+    _LOG.info(
+        "simulate: %s on %s, batches of %d%s",
+        program.name,
+        how_many(len(pixels), "images"),
+        together,
+        "" if network is None else ", beside float",
+    )
     parts = []
     for done, part in in_batches(lambda part, share: run.part(pixels[part], share), len(pixels), together, threads):
         parts.append(part)

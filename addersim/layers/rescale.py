@@ -10,7 +10,7 @@ import numpy as np
 
 from addersim.arithmetic.fixed import FixedFormat
 from addersim.arithmetic.requantisation import RequantisationRule, requantisation_rule
-from addersim.errors import NetworkError
+from addersim.errors import FormatError, NetworkError
 from addersim.layers.base import Array, Bill, Engine, IntegerLayer, Run, Value, named, observe
 from addersim.trace import Operand
 
