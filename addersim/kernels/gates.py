@@ -99,11 +99,11 @@ def run_gates(netlist: GateNetlist, stimulus: Array, probes: Array) -> Activity:
     status = core.run_gates(
         netlist.nets,
         *checked,
-        stimulus=np.ascontiguousarray(stimulus, np.uint8).reshape(cycles, -1),
-        probes=np.append(probes, 0).astype(np.int32),
-        probed=probed if probed.size else np.zeros((1, 1), np.uint8),
-        toggles=toggles,
-        settled=settled,
+        np.ascontiguousarray(stimulus, np.uint8).reshape(cycles, -1),
+        np.append(probes, 0).astype(np.int32),
+        probed if probed.size else np.zeros((1, 1), np.uint8),
+        toggles,
+        settled,
     )
     if status == -1:
         raise MemoryError("addersim._core: no memory for the gates of a netlist")
