@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from addersim.cli import options
+from addersim.cli.activity import activity_machine, print_activity
 from addersim.cli.output import alone_on_output, print_json, print_table, progress, say, say_fact
 from addersim.format_quantity import how_many
 from addersim.tabular import percent
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from addersim.arithmetic.multiplier import MultiplierTable
     from addersim.datasets.own import FoundImages
     from addersim.datasets.records import Images
+    from addersim.hardware.accelerator import Accelerator
+    from addersim.hardware.activity import LayerActivity
     from addersim.network import Network
     from addersim.program import Program
     from addersim.quantization.rules import Quantization
@@ -54,12 +57,19 @@ def run(
         bool, typer.Option(help="Run the numpy reference kernels, slowly, instead of the compiled kernels.")
     ] = False,
     threads: options.Threads = None,
+    activity: Annotated[
+        bool, typer.Option("--activity", help="Also measure zeros and toggles of the layers' operands.")
+    ] = False,
+    accelerator: Annotated[
+        str | None, typer.Option(help="In whose elements' order; systolic-16x16 by default. With --activity.")
+    ] = None,
     json: options.Json = False,
 ) -> None:
     """Run a network bit for bit as fixed-point hardware would, and compare it with float."""
     from addersim.arithmetic.requantisation import requantisation_rule
     from addersim.model_zoo import load_network_or_program
 
+    machine = activity_machine(activity, accelerator)
     chosen = options.datapaths(datapath, circuit)
     how = options.quantization(
         bits,
@@ -97,12 +107,16 @@ def run(
         program.save(save_program)
     if alone:
         return
+    measured = _measured(program, test.images, machine) if machine is not None else ()
     if json:
         more = {} if result.accuracy is not None else {"predictions": _predictions(result, test.images)}
         told = {"data": test.images.name, "calibration": calibrated, "multipliers": _multipliers(result)}
+        more |= {"activity": [one.to_dict() for one in measured]} if machine is not None else {}
         print_json(result.to_dict() | told | more)
-    else:
-        _print(result, test, calibrated)
+        return
+    _print(result, test, calibrated)
+    if machine is not None:
+        print_activity(measured, machine)
 
 
 def calibrated_program(
@@ -157,6 +171,12 @@ def simulated(
             progress=advance,
         )
     return program, replace(result, warnings=(*result.warnings, *warned)), test, calibrated
+
+
+def _measured(program: Program, images: Images, machine: Accelerator) -> tuple[LayerActivity, ...]:
+    from addersim.hardware.activity import measure_activity
+
+    return measure_activity(program, images.pixels, machine)
 
 
 def _predictions(result: Simulation, images: Images) -> dict[str, int]:
