@@ -14,6 +14,7 @@ from addersim import kernels
 from addersim.arithmetic.multiplier import MultiplierTable
 from addersim.datasets.records import Images as ImageSet
 from addersim.datasets.records import pixels_and_labels
+from addersim.engines import find_engine
 from addersim.errors import DataError, check_kind
 from addersim.format_quantity import how_many
 from addersim.images import Images
@@ -184,7 +185,7 @@ def simulate(
     *,
     batch: int | None = None,
     threads: int | None = None,
-    engine: Engine = kernels,
+    engine: str | Engine = kernels,
     threshold: float = 0.1,
     progress: Callable[[int], None] | None = None,
     float_predictions: npt.ArrayLike | None = None,
@@ -209,7 +210,8 @@ def simulate(
     threads
         How many; None takes what OpenMP would. Does not change any result.
     engine
-        `addersim.kernels`, or `addersim.kernels.reference` for its slow twin.
+        What runs the layers: ``kernels``, ``reference`` (its slow twin) or ``rtl`` (window layers in the package's Verilog,
+        compiled), or a module with their functions. Does not change any result.
     threshold
         Relative error from which a layer counts as departing from float.
     progress
@@ -242,7 +244,7 @@ def simulate(
     classes = program.outputs
     checked = None if labels is None else check_labels(labels, len(pixels), classes)
     floats = None if float_predictions is None else check_labels(float_predictions, len(pixels), classes, "float_predictions")
-    run = _Run.of(program, network, engine)
+    run = _Run.of(program, network, find_engine(engine))
     together = run.fitting_batch() if batch is None else batch
     parts = []
     for done, part in in_batches(lambda part, share: run.part(pixels[part], share), len(pixels), together, threads):

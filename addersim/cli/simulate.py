@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from addersim.datasets.records import Images
     from addersim.hardware.accelerator import Accelerator
     from addersim.hardware.activity import LayerActivity
+    from addersim.layers import Engine
     from addersim.network import Network
     from addersim.program import Program
     from addersim.quantization.rules import Quantization
@@ -53,9 +54,11 @@ def run(
     correction: options.Correction = None,
     rules: options.Rules = None,
     save_program: Annotated[Path | None, typer.Option(help="Also save the quantised program to this .npz file.")] = None,
-    reference: Annotated[
-        bool, typer.Option(help="Run the numpy reference kernels, slowly, instead of the compiled kernels.")
-    ] = False,
+    reference: Annotated[bool, typer.Option(help="The same as --engine reference.")] = False,
+    engine: Annotated[
+        str | None,
+        typer.Option(help="What runs the layers: kernels, reference (numpy, slow), rtl (windows in Verilog; needs yosys)."),
+    ] = None,
     threads: options.Threads = None,
     activity: Annotated[
         bool, typer.Option("--activity", help="Also measure zeros and toggles of the layers' operands.")
@@ -86,6 +89,7 @@ def run(
         weight_rounding=weight_rounding,
         correction=correction,
     )
+    runs = _chosen_engine(reference, engine)
     if rounding is not None:
         requantisation_rule(rounding)  # a name that is none is refused before images are read
     alone = alone_on_output(save_program, json=json)
@@ -100,7 +104,7 @@ def run(
         limit,
         options.multipliers(multiplier),
         rounding=rounding,
-        reference=reference,
+        engine=runs,
         threads=threads,
     )
     if save_program:
@@ -117,6 +121,16 @@ def run(
     _print(result, test, calibrated)
     if machine is not None:
         print_activity(measured, machine)
+
+
+def _chosen_engine(reference: bool, name: str | None) -> Engine:
+    """The engine of an option; two that disagree are refused."""
+    from addersim.engines import find_engine
+    from addersim.errors import ConfigError
+
+    if reference and name not in (None, "reference"):
+        raise ConfigError(f"--reference and --engine {name}: give one of them")
+    return find_engine(name or ("reference" if reference else "kernels"))
 
 
 def calibrated_program(
@@ -142,13 +156,12 @@ def simulated(
     multipliers: Mapping[str, MultiplierTable] = MappingProxyType({}),
     *,
     rounding: str | None = None,
-    reference: bool = False,
+    engine: Engine | None = None,
     threads: int | None = None,
 ) -> tuple[Program, Simulation, FoundImages, str]:
     """Quantise and simulate; the program, what was found, on which images, and on which it was calibrated."""
     from addersim import kernels
     from addersim.datasets.find import find_images
-    from addersim.kernels import reference as twins
     from addersim.network import Network
     from addersim.simulation import simulate
 
@@ -166,7 +179,7 @@ def simulated(
             images.pixels,
             images.labels,
             floats,
-            engine=twins if reference else kernels,
+            engine=engine or kernels,
             threads=threads,
             progress=advance,
         )

@@ -31,6 +31,7 @@ FLOORS = {
     "program": 3,
     "trace": 3,
     "zeros": 3,
+    "engines": 3,
     "layers": 3,
     "datasets": 3,
     "simulation": 4,
