@@ -72,7 +72,9 @@ def measured(library: Path, cifar10: Path | None) -> Iterator[dict[str, object]]
 def uniform_pj(table: addersim.hardware.EnergyTable, datapath: str, bits: int, style: str) -> float:
     """Energy on operands of which every code is as likely: a constant, as tables of operations have it."""
     return next(
-        row.uniform_pj for row in table.rows if (row.component, row.op, row.device, row.bits) == ("pe", datapath, style, (bits,) * 2)
+        row.uniform_pj
+        for row in table.rows
+        if (row.component, row.op, row.device, row.bits) == ("pe", datapath, style, (bits,) * 2)
     )
 
 
@@ -108,7 +110,9 @@ def error_table(rows: list[dict[str, str]]) -> Iterator[str]:
         found = best_constant(usual(row for row in rows if (row["network"], row["bits"]) == (name, "8")))
         if found:
             line, uniform, mean = (errors(found, column) for column in ("line_pj", "uniform_pj", "mean_pj"))
-            cells = [*(f"{one:+.1f} %" if at == 2 else f"{one:.1f} %" for price in (line, uniform) for at, one in enumerate(price))]
+            cells = [
+                *(f"{one:+.1f} %" if at == 2 else f"{one:.1f} %" for price in (line, uniform) for at, one in enumerate(price))
+            ]
             yield f"| {name} | {len(found)} | {' | '.join(cells)} | {mean[0]:.1f} % | {mean[1]:.1f} % |"
 
 
@@ -140,7 +144,10 @@ def ratio_table(rows: list[dict[str, str]]) -> Iterator[str]:
 
 def saved(rows: list[dict[str, str]], network: str) -> dict[str, float]:
     """Energy of an image's arithmetic of both networks at 8 bits, and the least and the largest ratio of a layer's tap."""
-    of = {kind: usual(row for row in rows if (row["network"], row["bits"]) == (f"{network}-{kind}", "8")) for kind in ("adder", "conv")}
+    of = {
+        kind: usual(row for row in rows if (row["network"], row["bits"]) == (f"{network}-{kind}", "8"))
+        for kind in ("adder", "conv")
+    }
     adder = {row["layer"]: float(row["gates_pj"]) for row in of["adder"] if row["datapath"] != "mac"}
     ratios = [float(row["gates_pj"]) / adder[row["layer"]] for row in of["conv"] if row["layer"] in adder]
     whole = {kind: total(found, "gates_pj") for kind, found in of.items()}
