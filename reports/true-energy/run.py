@@ -104,7 +104,8 @@ def usual(rows: Iterable[dict[str, str]]) -> list[dict[str, str]]:
 
 def error_table(rows: list[dict[str, str]]) -> Iterator[str]:
     """Lines on the errors of three prices."""
-    yield "| network, 8 bits | layers | zero share: rms | worst | network | uniform operands: rms | worst | network | best constant: rms | worst |"
+    prices = "zero share: rms | worst | network | uniform operands: rms | worst | network | best constant: rms | worst"
+    yield f"| network, 8 bits | layers | {prices} |"
     yield "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
     for name in NETWORKS:
         found = best_constant(usual(row for row in rows if (row["network"], row["bits"]) == (name, "8")))
@@ -151,17 +152,18 @@ def saved(rows: list[dict[str, str]], network: str) -> dict[str, float]:
     adder = {row["layer"]: float(row["gates_pj"]) for row in of["adder"] if row["datapath"] != "mac"}
     ratios = [float(row["gates_pj"]) / adder[row["layer"]] for row in of["conv"] if row["layer"] in adder]
     whole = {kind: total(found, "gates_pj") for kind, found in of.items()}
-    return {"adder": whole["adder"] / 1e6, "conv": whole["conv"] / 1e6, "times": whole["conv"] / whole["adder"],
-            "uniform": total(of["conv"], "uniform_pj") / total(of["adder"], "uniform_pj"), "least": min(ratios), "most": max(ratios)}  # fmt: skip
+    uniform = total(of["conv"], "uniform_pj") / total(of["adder"], "uniform_pj")
+    sums = {"adder": whole["adder"] / 1e6, "conv": whole["conv"] / 1e6, "times": whole["conv"] / whole["adder"]}
+    return sums | {"uniform": uniform, "least": min(ratios), "most": max(ratios)}
 
 
-def write_page(rows: list[dict[str, str]]) -> None:
-    """README.md, from text.md and the rows."""
+def page(rows: list[dict[str, str]]) -> str:
+    """Text of README.md, from text.md and the rows."""
     figures: dict[str, object] = {"errors": "\n".join(error_table(rows)), "ratios": "\n".join(ratio_table(rows))}
     for network in ("lenet5", "resnet20"):
         if any(row["network"].startswith(network) for row in rows):
             figures |= {f"{network}_{key}": f"{value:.2f}" for key, value in saved(rows, network).items()}
-    (HERE / "README.md").write_text((HERE / "text.md").read_text().format(**figures))
+    return (HERE / "text.md").read_text(encoding="utf-8").format(**figures)
 
 
 def main() -> None:
@@ -176,7 +178,7 @@ def main() -> None:
             parser.error("give a Liberty library, or --written")
         write_rows(HERE / "results.csv", list(measured(asked.library, asked.cifar10)))
     with open(HERE / "results.csv", newline="", encoding="utf-8") as stream:
-        write_page(list(csv.DictReader(stream)))
+        (HERE / "README.md").write_text(page(list(csv.DictReader(stream))), encoding="utf-8")
 
 
 if __name__ == "__main__":
