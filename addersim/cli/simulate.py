@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from addersim.cli import options
+from addersim.cli.activity import activity_machine, print_activity
 from addersim.cli.folding import Fold, common, folded
 from addersim.cli.output import alone_on_output, print_json, print_table, progress, say, say_fact
 from addersim.format_quantity import how_many
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from addersim.arithmetic.multiplier import MultiplierTable
     from addersim.datasets.own import FoundImages
     from addersim.datasets.records import Images
+    from addersim.hardware.accelerator import Accelerator
+    from addersim.hardware.activity import LayerActivity
     from addersim.layers import Engine
     from addersim.network import Network
     from addersim.program import Program
@@ -63,12 +66,19 @@ def run(
     threads: options.Threads = None,
     depth: options.Depth = None,
     top: options.Top = None,
+    activity: Annotated[
+        bool, typer.Option("--activity", help="Also measure zeros and toggles of the layers' operands.")
+    ] = False,
+    accelerator: Annotated[
+        str | None, typer.Option(help="In whose elements' order; systolic-16x16 by default. With --activity.")
+    ] = None,
     json: options.Json = False,
 ) -> None:
     """Run a network bit for bit as fixed-point hardware would, and compare it with float."""
     from addersim.arithmetic.requantisation import requantisation_rule
     from addersim.model_zoo import load_network_or_program
 
+    machine = activity_machine(activity, accelerator)
     chosen = options.datapaths(datapath, circuit)
     how = options.quantization(
         bits,
@@ -108,12 +118,16 @@ def run(
         program.save(save_program)
     if alone:
         return
+    measured = _measured(program, test.images, machine) if machine is not None else ()
     if json:
         more = {} if result.accuracy is not None else {"predictions": _predictions(result, test.images)}
         told = {"data": test.images.name, "calibration": calibrated, "multipliers": _multipliers(result)}
+        more |= {"activity": [one.to_dict() for one in measured]} if machine is not None else {}
         print_json(result.to_dict() | told | more)
-    else:
-        _print(result, test, calibrated, depth, top)
+        return
+    _print(result, test, calibrated, depth, top)
+    if machine is not None:
+        print_activity(measured, machine)
 
 
 def _chosen_engine(reference: bool, name: str | None) -> Engine:
@@ -178,6 +192,12 @@ def simulated(
             progress=advance,
         )
     return program, replace(result, warnings=(*result.warnings, *warned)), test, calibrated
+
+
+def _measured(program: Program, images: Images, machine: Accelerator) -> tuple[LayerActivity, ...]:
+    from addersim.hardware.activity import measure_activity
+
+    return measure_activity(program, images.pixels, machine)
 
 
 def _predictions(result: Simulation, images: Images) -> dict[str, int]:

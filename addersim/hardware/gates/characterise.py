@@ -16,6 +16,7 @@ from addersim.hardware.gates.liberty import Library
 from addersim.hardware.gates.netlist import Netlist, read_netlist
 from addersim.hardware.gates.power import CycleEnergy, cycle_energy
 from addersim.hardware.gates.timing import Timing
+from addersim.rtl.elements import LATENCY
 
 __all__ = ["ZERO_SHARES", "Circuit", "Fit", "fit_elements"]
 
@@ -23,8 +24,6 @@ Array = npt.NDArray[Any]
 
 ZERO_SHARES = (0.0, 0.25, 0.5, 0.75)
 """Shares of zero inputs at which energies are fitted."""
-LATENCY = 2
-"""Edges of the clock from operands at an element's ports to their sum."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from addersim.arithmetic.codecs import CODECS
 from addersim.arithmetic.datapaths import DATAPATHS
 from addersim.arithmetic.fixed import bits_for
 from addersim.errors import HardwareError
 from addersim.images import Images
 from addersim.layers import IntegerWindow
 from addersim.program import Program
+from addersim.rtl.elements import Element as VerilogElement
 
 __all__ = ["LANES", "Element", "Operands", "layer_operands", "made_up_operands", "uniform_operands"]
 
@@ -56,9 +56,16 @@ class Element:
     accumulator_bits: int
 
     @property
+    def in_verilog(self) -> VerilogElement:
+        """The same as the package's Verilog has it."""
+        circuit = "_".join([self.datapath.replace("-", "_"), *([self.style] if self.style else [])])
+        widths = (self.lanes, self.lanes) if self.lanes > 1 else (self.input_bits, self.weight_bits)
+        return VerilogElement(circuit, *widths, self.input_signed, self.weight_signed, self.accumulator_bits)
+
+    @property
     def module(self) -> str:
         """Name of its Verilog module."""
-        return "_".join(["pe", self.datapath.replace("-", "_"), *([self.style] if self.style else [])])
+        return self.in_verilog.module
 
     @property
     def lanes(self) -> int:
@@ -68,15 +75,7 @@ class Element:
     @property
     def parameters(self) -> dict[str, int]:
         """Parameters of its module."""
-        if self.lanes > 1:
-            return {"LANES": self.lanes, "ACCUMULATOR_BITS": self.accumulator_bits}
-        return {
-            "INPUT_BITS": self.input_bits,
-            "WEIGHT_BITS": self.weight_bits,
-            "INPUT_SIGNED": int(self.input_signed),
-            "WEIGHT_SIGNED": int(self.weight_signed),
-            "ACCUMULATOR_BITS": self.accumulator_bits,
-        }
+        return dict(self.in_verilog.design().parameters)
 
     @classmethod
     def of_width(cls, datapath: str, bits: int, style: str = "", more_accumulator: int = 0) -> Element:
@@ -141,7 +140,7 @@ class Operands:
             places = np.arange(element.lanes)
             x, w = (((one < 0).astype(np.int64) << places).sum(axis=1) for one in (self.x, self.w))
         else:
-            x, w = self.x[:, 0], stored_codes(record.codec.name, element.weight_bits, self.w[:, 0])
+            x, w = self.x[:, 0], record.codec.stored(self.w[:, 0], element.weight_bits)
         starts = self.starts.astype(np.int64)
         return {"input_code": x, "weight_code": w, "clear": starts, "enable": np.ones(steps, np.int64)}
 
@@ -153,33 +152,6 @@ class Operands:
         sums = running - (running - terms)[first]
         bits: Array = sums & ((1 << element.accumulator_bits) - 1)
         return bits
-
-
-def stored_codes(codec: str, bits: int, values: Array) -> Array:
-    """Codes in which weights of a codec are stored, as `addersim.arithmetic.codecs` says and the Verilog reads them."""
-    if CODECS[codec].uniform:
-        return values
-    magnitudes = np.abs(values).astype(np.int64)
-    if codec == "two-powers":
-        known = np.array([_code_of_two(bits, magnitude) for magnitude in range(CODECS[codec].largest(bits) + 1)])
-        codes: Array = known[magnitudes]
-    else:
-        codes = np.searchsorted(CODECS[codec].levels(bits), magnitudes)
-    codes |= (values < 0).astype(np.int64) << bits - 1
-    return codes
-
-
-_FIRST = {3: (0, 4, 2, 1), 4: (0, 8, 4, 1), 5: (0, 32, 8, 2)}
-_SECOND = {3: (0,), 4: (0, 2), 5: (0, 16, 4, 1)}
-
-
-def _code_of_two(bits: int, magnitude: int) -> int:
-    """The code of a sum of two powers; 0 of what is none, which no weight is."""
-    second = _SECOND[bits]
-    for a, one in enumerate(_FIRST[bits]):
-        if magnitude - one in second:
-            return a * len(second) + second.index(magnitude - one)
-    return 0
 
 
 def uniform_operands(element: Element, steps: int, seed: int) -> Operands:

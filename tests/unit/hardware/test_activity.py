@@ -54,7 +54,8 @@ def layers(draw):
     held, weights = FixedFormat(bits, signed=draw(st.booleans())), FixedFormat(bits)
     shape = (filters, *kernel, inside)
     layer = IntegerWindow(
-        name="conv", inputs=("input",), datapath="mac", accumulator=Accumulator(), twin=None, input_format=held, weight_format=weights, groups=groups,
+        name="conv", inputs=("input",), datapath="mac", accumulator=Accumulator(), twin=None, input_format=held,
+        weight_format=weights, groups=groups,
         weights=rng.integers(weights.minimum, weights.maximum + 1, shape).astype(weights.dtype),
         stride=draw(pair), dilation=draw(pair), padding=draw(st.tuples(st.integers(0, 2), st.integers(0, 2))),
     )  # fmt: skip

@@ -13,7 +13,7 @@ from addersim.arithmetic.datapaths import DATAPATHS
 from addersim.errors import ConfigError, HardwareError
 from addersim.hardware.gates.activity import Simulator
 from addersim.hardware.gates.characterise import Circuit, fit_elements
-from addersim.hardware.gates.element_operands import Element, layer_operands, made_up_operands, stored_codes, uniform_operands
+from addersim.hardware.gates.element_operands import Element, layer_operands, made_up_operands, uniform_operands
 from addersim.hardware.gates.element_table import LayerJob, characterise, element_jobs, node_of, rule_rows
 from addersim.hardware.gates.liberty import load_library
 from addersim.hardware.gates.power import cycle_energy
@@ -142,17 +142,6 @@ def test_between_widths_that_were_run_rules_hold_and_say_so():
     assert (rule["bits"], rule["rule"]) == ("2..16", "linear")
     assert rule["source"].startswith("chosen: a straight line")
     assert rule_rows([rows[0] | {"bits": str(bits)} for bits in range(2, 17)]) == []
-
-
-@pytest.mark.parametrize(
-    ("codec", "bits"), [("ternary", 2), ("power-of-two", 4), ("two-powers", 3), ("two-powers", 4), ("two-powers", 5)]
-)
-def test_codes_of_few_values_are_apart(codec, bits):
-    levels = addersim.arithmetic.codecs.CODECS[codec].levels(bits)
-    values = np.unique([sign * one for one in levels for sign in (-1, 1)])
-    codes = stored_codes(codec, bits, values)
-    assert len(set(codes.tolist())) == len(values)
-    assert 0 <= codes.min() <= codes.max() < 1 << bits
 
 
 @pytest.mark.parametrize("name", ["lenet5-adder", "lenet5-conv"])
