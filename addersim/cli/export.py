@@ -15,7 +15,7 @@ from addersim.cli.simulate import calibrated_program
 def run(
     network: options.Network_,
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write, .onnx; - is standard output.")],
-    onnx: Annotated[str, typer.Option("--onnx", metavar="STYLE", help="How ONNX says it: qdq, for onnxruntime.")] = "qdq",
+    onnx: Annotated[str, typer.Option("--onnx", metavar="STYLE", help="ONNX style: qdq (for onnxruntime) or qonnx.")] = "qdq",
     data: options.Data = None,
     root: options.Root = None,
     bits: options.Bits = None,
@@ -25,7 +25,7 @@ def run(
 ) -> None:
     """Write a quantised network of multiplying layers as ONNX, on the same codes: a saved program, or a network quantised now.
 
-    onnxruntime gives the codes that addersim simulate --rounding ort gives.
+    onnxruntime gives the codes that addersim simulate --rounding ort gives, and qonnx those of --rounding qonnx.
     """
     from addersim.frontends.onnx.writing.export import checked_style, export_onnx
     from addersim.model_zoo import load_network_or_program
