@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def run(
     network: options.Network_,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write, .onnx; - is standard output.")] = None,
-    onnx: Annotated[str, typer.Option("--onnx", metavar="STYLE", help="How ONNX says it: qdq, for onnxruntime.")] = "qdq",
+    onnx: Annotated[str, typer.Option("--onnx", metavar="STYLE", help="ONNX style: qdq (for onnxruntime) or qonnx.")] = "qdq",
     layer: Annotated[str | None, typer.Option(help="With --vectors: the window layer whose words are written.")] = None,
     vectors: Annotated[
         Path | None,
@@ -42,7 +42,8 @@ def run(
 ) -> None:
     """Write a quantised network of multiplying layers as ONNX, on the same codes: a saved program, or one quantised now.
 
-    onnxruntime gives the codes that addersim simulate --rounding ort gives. With --vectors it is what one window layer
+    onnxruntime gives the codes that addersim simulate --rounding ort gives, and qonnx those of --rounding qonnx.
+    With --vectors it is what one window layer
     reads and gives, for hardware of your own; addersim verify runs such hardware on the same.
     """
     from addersim.frontends.onnx.writing.export import checked_style, export_onnx
