@@ -239,7 +239,7 @@ def check_declared(images: ManyImages, preprocessing: Preprocessing, where: str)
 
 def channels_last(images: Array) -> Array:
     """Float images, or codes, ``(images, *shape)``, as values are held: the channels' axis last."""
-    return np.ascontiguousarray(np.moveaxis(images, 1, -1))
+    return kernels.channels_last(images)
 
 
 def look_up(images: Array, levels: Array, threads: int | None = None, kernel: Callable[..., Any] = kernels.look_up) -> Array:

@@ -62,6 +62,9 @@ cdef extern from "core.h":
         const float *divisors
         int64_t places
         float scale, zero_point
+    ctypedef struct ZeroRuns:
+        int64_t zeros, runs, others
+        int64_t pairs[5]
     ctypedef struct Epilogue:
         Overflow overflow
         int64_t low, high
@@ -78,6 +81,7 @@ cdef extern from "core.h":
     enum:
         ARITHMETICS
         MAX_SETS
+        RUN_WIDTHS
     const char *arithmetic_names[]
     int kernel_sets(const Kernels **sets) nogil
     int openmp_threads() nogil
@@ -110,6 +114,10 @@ cdef extern from "core.h":
                        int32_t most, uint8_t *y, int threads) nogil
     void look_up_levels(const uint8_t *x, int64_t images, int64_t channels, int64_t pixels, const void *levels, int bytes,
                         void *y, int threads) nogil
+    void count_zero_runs(const Kernels *kernels, Type type, const void *codes, int64_t images, int64_t words, int64_t zero,
+                         ZeroRuns *found) nogil
+    void interleave_bytes(const Kernels *kernels, const uint8_t *x, int64_t images, int64_t channels, int64_t pixels,
+                          uint8_t *y) nogil
     int pool_codes(const Kernels *kernels, int maximum, const Geometry *g, Type type, const void *x, int wide, void *y,
                    int threads) nogil
 
@@ -133,6 +141,10 @@ cdef extern from "gates.h":
         int64_t slots
     int c_run_gates "run_gates"(const Netlist *n, int64_t cycles, const uint8_t *stimulus, int64_t probe_count,
                                 const int32_t *probes, uint8_t *probed, int64_t *toggles, int64_t *settled) nogil
+
+cdef extern from "toggles.h":
+    void c_weighed_bits "weighed_bits"(const uint8_t *bytes, int64_t rows, int64_t length, const int64_t *weights,
+                                       int64_t *counts) nogil
 
 
 cdef const Kernels *kernels_at(int index) noexcept:
@@ -441,3 +453,25 @@ def run_gates(int64_t nets, const uint64_t[::1] gate_table, const int32_t[:, ::1
     with nogil:
         status = c_run_gates(&n, cycles, &stimulus[0, 0], probe_count, &probes[0], &probed[0, 0], &toggles[0], &settled[0])
     return status
+
+
+def weighed_bits(const uint8_t[:, ::1] bytes, const int64_t[::1] weights, int64_t[::1] counts):
+    """Adds to counts, of eight bits, the ones of each bit in every row times the row's weight."""
+    with nogil:
+        c_weighed_bits(&bytes[0, 0], bytes.shape[0], bytes.shape[1], &weights[0], &counts[0])
+
+
+def zero_runs(const uint8_t[::1] codes, int code_type, int64_t images, int64_t words, int64_t zero, int kernels):
+    """Zeros, their runs, and the pairs of a run-length code for each width of a length."""
+    cdef const Kernels *table = kernels_at(kernels)
+    cdef ZeroRuns found
+    with nogil:
+        count_zero_runs(table, <Type>code_type, &codes[0], images, words, zero, &found)
+    return found.zeros, found.runs, tuple([found.others + found.pairs[i] for i in range(RUN_WIDTHS)])
+
+
+def interleave(const uint8_t[:, :, ::1] x, uint8_t[::1] y, int kernels):
+    """Bytes (images, channels, pixels) as (images, pixels, channels)."""
+    cdef const Kernels *table = kernels_at(kernels)
+    with nogil:
+        interleave_bytes(table, &x[0, 0, 0], x.shape[0], x.shape[1], x.shape[2], &y[0])

@@ -190,3 +190,8 @@ static inline Ints ints_scaled(Ints a, Ints b, Ints places) {
     const Ints more = ints_left(ints_set(1), ints_sub(ints_set(62), places));
     return ints_sub(ints_blend(even, _mm512_slli_epi64(odd, 32)), more);
 }
+
+#define HAS_BYTES_EQUAL
+static inline uint64_t bytes_equal(const uint8_t *bytes, uint8_t value) {
+    return _mm512_cmpeq_epi8_mask(_mm512_loadu_si512(bytes), _mm512_set1_epi8((char)value));
+}

@@ -53,6 +53,7 @@ static int64_t l1_u8_ceiling(int64_t steps) {
 #include "epilogue.inc.h"
 #include "depthwise.inc.h"
 #include "elementwise.inc.h"
+#include "zeros.inc.h"
 
 #define ROW(PANEL) {PANEL, PANEL##_rows, PANEL##_vectors, PANEL##_lanes, PANEL##_step_bytes, PANEL##_sum_bytes}
 static const Kernels TABLE = {
@@ -116,7 +117,9 @@ static const Kernels TABLE = {
     .affine_any = affine_any,
     .add = add,
     .rescale = rescale,
-    .rescaled_add = rescaled_add,
+    .rescaled_add = add_rescaled,
+    .zero_runs = zero_runs,
+    .interleave = interleave,
     .max_pixels = max_pixels,
     .sum_pixels = sum_pixels,
 };

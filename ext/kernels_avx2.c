@@ -175,6 +175,15 @@ static inline Ints ints_scaled(Ints a, Ints b, Ints places) {
     return ints_sub(ints_blend(even, _mm256_slli_epi64(odd, 32)), more);
 }
 
+#define HAS_BYTES_EQUAL
+static inline uint64_t half_equal(const uint8_t *bytes, __m256i value) {
+    return (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_loadu_si256((const void *)bytes), value));
+}
+static inline uint64_t bytes_equal(const uint8_t *bytes, uint8_t value) {
+    const __m256i all = _mm256_set1_epi8((char)value);
+    return half_equal(bytes, all) | half_equal(bytes + 32, all) << 32;
+}
+
 #include "kernels.inc.h"
 
 #if defined(__clang__)

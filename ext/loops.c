@@ -319,7 +319,7 @@ static void turn_weights(const Window *w, int32_t *weights) {
 }
 
 int run_depthwise(Window *w, int threads, Stats *stats) {
-    const int64_t taps = w->taps, channels = w->g->channels;
+    const int64_t taps = w->taps;
     Geometry all_channels;
     int64_t *offsets = allocate(taps, sizeof(*offsets));
     int32_t *weights = allocate(plus(times(taps, paired_stride(w)), MAX_WIDTH), sizeof(*weights));

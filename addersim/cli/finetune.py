@@ -10,7 +10,7 @@ import typer
 
 from addersim.cli import options
 from addersim.cli.output import alone_on_output, print_json, print_table, progress, say
-from addersim.cli.streams import complain
+from addersim.cli.verbosity import LOGGER
 from addersim.errors import ConfigError
 from addersim.inputs.limits import EPOCHS, IMAGES, SEED, TRAINING_BATCH
 from addersim.tabular import percent
@@ -93,6 +93,8 @@ def _train(
     network: Network, images: Images, test: Images, how: Quantization, files: tuple[Path, Path | None], **options: Any
 ) -> list[dict[str, Any]]:
     """A row an epoch, the first of quantisation after training; files hold the last epoch."""
+    import numpy as np
+
     from addersim.quantization.pipeline import quantize
     from addersim.train.qat import finetune
     from addersim.train.qat.tuning import CALIBRATION_IMAGES
@@ -124,7 +126,7 @@ def _train(
 def _labelled(found: FoundImages) -> Images:
     """Images that can be learned from and judged by; what was amiss with them is told."""
     for warning in found.warnings:
-        complain(f"warning: {warning}")
+        LOGGER.warning(warning)
     if found.images.labels is None:
         raise ConfigError(f"--data {found.images.name}: has no labels, which training needs")
     return found.images

@@ -73,7 +73,14 @@ def print_area(area: Area) -> None:
     say(f"no area for: {', '.join((*area.missing, *NOT_COUNTED))}")
 
 
-def print_array_prices(cost: Cost) -> None:
+def print_priced(cost: Cost) -> None:
+    """What is priced how, and what is not."""
+    _print_array_prices(cost)
+    say(f"not priced: {_unpriced(cost)}")
+    print_notes(cost)
+
+
+def _print_array_prices(cost: Cost) -> None:
     """What the array takes of each window layer under every way in which a table of processing elements prices it."""
     if not cost.array_prices:
         return
@@ -118,7 +125,7 @@ def print_packing(trace: Trace) -> None:
         )
 
 
-def unpriced(cost: Cost) -> str:
+def _unpriced(cost: Cost) -> str:
     """What a cost holds no energy for, in words."""
     parts = cost.energy_by_component()
     within = "wires" if any(used.unit == "tap" for used in cost.prices) else "registers and wires"

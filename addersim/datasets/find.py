@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from addersim.inputs.limits import shown
 from addersim.inputs.text import did_you_mean
 
 __all__ = ["CALIBRATION_IMAGES", "DEFAULT", "NO_DATA", "default_data", "find_images"]
+
+_LOG = logging.getLogger(__name__)
 
 CALIBRATION_IMAGES = 256
 DEFAULT = "fashion-mnist-2000"
@@ -63,12 +66,14 @@ def find_images(
     if name == NO_DATA:
         raise DataError(f"{network.name}: takes {_wanted(network)}; name some with --data: {_fitting(network)}")
     if name in DATASETS:
+        _LOG.info("%s images: set %s%s", split, name, "" if root is None else f" in {root}")
         return _known(name, root, network, split, limit, resize, guessed=data is None and not network.classes)
     if root is not None:
         raise DataError(f"root: {shown(str(root))} is a folder of a known set's files, and {shown(name)} is no known set")
     if not os.path.lexists(name):
         known = f"known: {', '.join(DATASETS)}; nor is there such a file or folder{did_you_mean(name, DATASETS)}"
         raise DataError(f"data: {shown(name)} is not known; {known}")
+    _LOG.info("%s images: %s", split, name)
     return load_own(name, network, split, limit, resize)
 
 

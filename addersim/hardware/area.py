@@ -186,7 +186,7 @@ class Area(Tabular):
 
 def estimate_area(
     trace: Trace,
-    accelerator: Accelerator | str | os.PathLike[str],
+    accelerator: Accelerator | str | os.PathLike[str] = "systolic-16x16",
     table: EnergyTable | str | os.PathLike[str] = AREA_TABLE,
 ) -> Area:
     """Area of an accelerator that is made for a network.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -29,13 +30,15 @@ from addersim.trace import Trace
 
 __all__ = ["MOST_TAPS", "Cost", "estimate", "one_of"]
 
+_LOG = logging.getLogger(__name__)
+
 MOST_TAPS = 10**15
 """Taps of a layer in a batch: the mappers count bits of all operands, weighed by a level's cost, in 64-bit numbers."""
 
 
 def estimate(
     trace: Trace,
-    accelerator: Accelerator | str | os.PathLike[str],
+    accelerator: Accelerator | str | os.PathLike[str] = "systolic-16x16",
     table: EnergyTable | str | os.PathLike[str] = "horowitz-45nm",
     batch: int | None = None,
     objective: Objective | None = None,
@@ -88,6 +91,12 @@ def estimate(
             f"compat {compat}: of accelerator {machine.name!r} a part of the array multiplies, which it does not model"
         )
     trace = skipping_zeros(trace, machine.array)
+    _LOG.info(
+        "estimate: %s on %s, prices of %s",
+        trace.name,
+        machine.name,
+        table if isinstance(table, (str, os.PathLike)) else table.name,
+    )
     images = BATCH.check(machine.batch if batch is None else batch, "batch", HardwareError)
     for layer in trace.layers:
         if layer.work and layer.work.taps * images > MOST_TAPS:

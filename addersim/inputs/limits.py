@@ -124,6 +124,8 @@ TRIALS = Limit(1, 100_000)
 """Trials of a search: its sampler looks at all earlier ones before each."""
 MEASURED_IMAGES = Limit(2, IMAGES.most)
 """Images of a search: some calibrate, the others measure."""
+DEPTH = Limit(1, 100_000)
+"""Parts of a name, or rows of a table."""
 THREADS = Limit(1, 1_024)
 """Threads of one process: more than any machine of this kind of work has processors."""
 JOBS = Limit(1, 1_024)

@@ -99,11 +99,11 @@ def run_gates(netlist: GateNetlist, stimulus: Array, probes: Array) -> Activity:
     status = core.run_gates(
         netlist.nets,
         *checked,
-        stimulus=np.ascontiguousarray(stimulus, np.uint8).reshape(cycles, -1),
-        probes=np.append(probes, 0).astype(np.int32),
-        probed=probed if probed.size else np.zeros((1, 1), np.uint8),
-        toggles=toggles,
-        settled=settled,
+        np.ascontiguousarray(stimulus, np.uint8).reshape(cycles, -1),
+        np.append(probes, 0).astype(np.int32),
+        probed if probed.size else np.zeros((1, 1), np.uint8),
+        toggles,
+        settled,
     )
     if status == -1:
         raise MemoryError("addersim._core: no memory for the gates of a netlist")
@@ -115,7 +115,6 @@ def run_gates(netlist: GateNetlist, stimulus: Array, probes: Array) -> Activity:
 def _checked(netlist: GateNetlist, stimulus: Array, probes: Array) -> tuple[Any, ...]:
     """The arrays of a netlist as the compiled loop takes them: it looks at nothing twice."""
     gates, flops = len(netlist.gate_net), len(netlist.flop_table)
-    steps = netlist.steps()
     driven = np.concatenate([np.array([0, 1]), netlist.source_net, netlist.gate_net])
     nets = (netlist.gate_pins, netlist.flop_pins, probes, driven)
     if any(one.size and not 0 <= one.min() <= one.max() < netlist.nets for one in nets) or gates > _MOST_GATES:
@@ -126,6 +125,7 @@ def _checked(netlist: GateNetlist, stimulus: Array, probes: Array) -> tuple[Any,
         raise HardwareError(f"gates: stimulus of shape {stimulus.shape}, needs cycles x {netlist.inputs} of 0 and 1")
     if netlist.source_of.size and not 0 <= netlist.source_of.min() <= netlist.source_of.max() < netlist.inputs + flops:
         raise HardwareError("gates: a source that shows neither an input nor a register")
+    steps = netlist.steps()
     if min(netlist.gate_delay.min(initial=1), netlist.source_delay.min(initial=1)) < 1 or steps >= MOST_STEPS:
         raise HardwareError(f"gates: delays must be 1 step or more and settle within {MOST_STEPS:,}")
     position = np.full(netlist.nets, -1)

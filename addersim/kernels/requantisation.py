@@ -15,6 +15,7 @@ from addersim.kernels.checks import CodesResult, check_threads
 from addersim.kernels.core import FORMULA_NUMBERS, NO_LEAST, chosen_set, core, flat, geometry_numbers, type_number
 from addersim.kernels.pooling import sum_pool
 from addersim.kernels.requantisation_checks import (
+    INT32,
     Windows,
     check_addition,
     check_channels,
@@ -90,17 +91,23 @@ def rescale_numbers(constants: Constants, bias: Array, output: FixedFormat, low:
     return FORMULA_NUMBERS[constants.formula], integers, constants.factor, constants.divisor, output.zero_point, clipped
 
 
-def fits_registers(constants: Constants, largest: int) -> bool:
-    """Whether no step of a formula leaves 32 bits or the limit of results, for values (bias included) up to a magnitude, and
-    larger values never give smaller results."""
+def fits_registers(constants: Constants, reach: Array) -> bool:
+    """Whether no step of a formula leaves 32 bits or the limit of results, and larger values never give smaller results.
+
+    `reach` is the largest magnitude of a value, bias included, in each channel: int64 of 32 bits.
+    """
     m, s, f = constants.multiplier.astype(np.int64), constants.shift.astype(np.int64), constants.factor.astype(np.float64)
     match constants.formula:
         case "doubling":
-            return int(m.min()) >= 0 and largest << max(0, int(s.max())) <= RESULT_LIMIT
+            left, right = np.maximum(s, 0), np.maximum(-s, 0)
+            wide = reach << left
+            high = (wide * m >> 31) + 1 + ((1 << right) >> 1)  # ready for the second shift
+            fits = (m == 0) | ((wide <= INT32[1]) & (high <= INT32[1]) & (high >> right < RESULT_LIMIT))
+            return bool(((m >= 0) & fits).all())
         case "single":
-            return int(m.min()) >= 0 and float(np.ldexp(m.astype(np.float64) * largest, -s).max()) < RESULT_LIMIT - 1
+            return bool(((m >= 0) & (np.ldexp((m * reach).astype(np.float64), -s) < RESULT_LIMIT - 1)).all())
         case "float":
-            return float(f.min()) >= 0 and float(f.max()) * largest < RESULT_LIMIT * (1 - 2**-20)
+            return bool(((f >= 0) & (f * reach < RESULT_LIMIT * (1 - 2**-20))).all())
         case _:
             return False
 
@@ -234,7 +241,7 @@ def _real_means(x: Array, given: FixedFormat, geometry: Geometry, divisors: Arra
     y = np.empty(shape, np.int32)
     if y.size:
         reals = dequantised(np.arange(256, dtype=np.uint8).view(given.dtype), given)
-        numbers, parts = geometry_numbers(geometry, x, y), divisors.astype(np.float32)
+        numbers, parts = geometry_numbers(geometry, x.shape, y.shape), divisors.astype(np.float32)
         core.real_means(flat(x), numbers, reals, parts, output.scale, output.zero_point, y.reshape(-1), threads)
     return y
 

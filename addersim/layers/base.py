@@ -7,7 +7,8 @@ Shapes are named without images and channels first, as in PyTorch: ``(channels, 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, ClassVar, NamedTuple
@@ -20,7 +21,7 @@ from addersim.arithmetic.fixed import FixedFormat, Rounding, bits_for, format_na
 from addersim.arithmetic.geometry import Geometry
 from addersim.arithmetic.multiplier import MultiplierPrice
 from addersim.arithmetic.ops import OpCounts
-from addersim.errors import NetworkError
+from addersim.errors import FormatError, NetworkError
 from addersim.inputs.limits import shown
 from addersim.quantization.rules import Quantization
 from addersim.storage import stands_in
@@ -37,6 +38,7 @@ __all__ = [
     "Shape",
     "Value",
     "moves_in_words",
+    "named",
     "pair",
     "stored_array",
 ]
@@ -281,6 +283,15 @@ class Plan:
     def rounding(self, name: str) -> Rounding:
         """How a value becomes the codes of its format."""
         return self.formats[name].rounding_for(self.how.rounding)
+
+
+@contextmanager
+def named(layer: str) -> Iterator[None]:
+    """Says which layer it is that an engine refuses, or whose sums leave what a rule takes."""
+    try:
+        yield
+    except FormatError as error:
+        raise NetworkError(f"layer {layer}: {error}") from None
 
 
 def observe(minimum: int, maximum: int, overflowed: int, outputs: int) -> Observed:

@@ -33,6 +33,7 @@ from addersim.layers.base import (
     Shape,
     Value,
     moves_in_words,
+    named,
     observe,
 )
 from addersim.layers.rescale import IntegerRescale
@@ -470,17 +471,18 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
         return FixedFormat(shifted, self.input_format.signed).dtype
 
     def _prepared(self, engine: Engine) -> Any:
-        return engine.prepare_window(
-            self._operand_type(),
-            _shift_up(self.weights, self.places()[1]),
-            arithmetic=self._arithmetic.name if self.multiplier is None else "mac",
-            products=None if self.multiplier is None else self.multiplier.by_bytes(*self._formats()),
-            zero_point=self.input_format.zero_point,
-            weight_zero_points=self.weight_zero_points,
-            accumulator_bits=self.accumulator.bits,
-            overflow=self.accumulator.overflow,
-            **_moves(self),
-        )
+        with named(self.name):
+            return engine.prepare_window(
+                self._operand_type(),
+                _shift_up(self.weights, self.places()[1]),
+                arithmetic=self._arithmetic.name if self.multiplier is None else "mac",
+                products=None if self.multiplier is None else self.multiplier.by_bytes(*self._formats()),
+                zero_point=self.input_format.zero_point,
+                weight_zero_points=self.weight_zero_points,
+                accumulator_bits=self.accumulator.bits,
+                overflow=self.accumulator.overflow,
+                **_moves(self),
+            )
 
     def bill(self, output: Value, *inputs: Value) -> Bill:
         record = DATAPATHS[self.datapath]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -49,6 +50,8 @@ __all__ = [
     "quantize",
     "quantize_prepared",
 ]
+
+_LOG = logging.getLogger(__name__)
 
 Array = npt.NDArray[Any]
 
@@ -122,6 +125,7 @@ class Prepared:
 
 def prepare(network: Network, images: Images | None, folded: bool = True, threads: int | None = None) -> Prepared:
     """Rewrite a network for integers and look at its values on calibration images; arguments as in `quantize`."""
+    _LOG.info("quantize: %s, %s", network.name, "shapes alone" if images is None else f"calibrated on {len(images)} images")
     paired, twins = pair_windows(split_log_softmax(without_final_softmax(network)))
     own = {INPUT, *(layer.name for layer in network.layers)}
     twins = {name: twin for name, twin in twins.items() if twin in own}

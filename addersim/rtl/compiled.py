@@ -48,7 +48,7 @@ template <class Module> static void tick(Module &module) {
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """A module to compile, with the widths of its ports, at most 64 bits each; its clock is the port ``clk``.
+    """A module to compile, with the widths of its ports, at most 64 bits each; a clock is the port ``clk``.
 
     Attributes
     ----------
@@ -58,19 +58,23 @@ class Design:
         Values of its parameters, whole numbers or texts.
     inputs, outputs
         Bits by the name of a port.
+    clocked
+        Whether it has a clock.
     """
 
     module: str
     parameters: tuple[tuple[str, int | str], ...]
     inputs: tuple[tuple[str, int], ...]
     outputs: tuple[tuple[str, int], ...]
+    clocked: bool = True
 
     def wrapper(self, name: str) -> str:
         """A module of a name without parameters around it."""
         ports = ["input clk", *(f"input [{bits - 1}:0] {port}" for port, bits in self.inputs)]
         ports += [f"output [{bits - 1}:0] {port}" for port, bits in self.outputs]
         values = ", ".join(f".{key}({_literal(value)})" for key, value in self.parameters)
-        wires = ", ".join(f".{port}({port})" for port in ("clk", *dict(self.inputs), *dict(self.outputs)))
+        clock = ("clk",) if self.clocked else ()
+        wires = ", ".join(f".{port}({port})" for port in (*clock, *dict(self.inputs), *dict(self.outputs)))
         return f"module {name}({', '.join(ports)});\n  {self.module} #({values}) design ({wires});\nendmodule\n"
 
 

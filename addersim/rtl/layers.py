@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ __all__ = ["ArrayDesign", "CompiledArray", "LayerConstants", "LayerRun", "LayerS
 
 Array = npt.NDArray[Any]
 Words = npt.NDArray[np.int64]
+Shape4 = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,24 +72,30 @@ class LayerShape:
     zero_point: int = 0
 
     @classmethod
-    def of(cls, x: tuple[int, ...], weights: tuple[int, ...], geometry: Geometry, zero_point: int = 0) -> LayerShape:
-        """Of inputs ``(images, height, width, channels)`` and weights ``(filters, kernel height, width, channels / groups)``."""
-        images, out_height, out_width, filters = geometry.output_shape(x, weights)  # type: ignore[arg-type]
-        groups = geometry.groups
+    def of(cls, x: Shape4, weights: Shape4, geometry: Geometry, zero_point: int = 0) -> LayerShape:
+        """Of inputs ``(images, height, width, channels)`` and weights ``(filters, height, width, channels / groups)``."""
+        images, out_height, out_width, filters = geometry.output_shape(x, weights)
+        _, height, width, channels = x
+        _, kernel_height, kernel_width, group_channels = weights
         return cls(
-            images * out_height * out_width,
-            *x[1:],
-            groups,
-            weights[3],
-            filters // groups,
-            weights[1] * weights[2] * weights[3],
-            weights[2],
-            *geometry.stride,
-            *geometry.padding,
-            *geometry.dilation,
-            out_height,
-            out_width,
-            zero_point,
+            pixels=images * out_height * out_width,
+            height=height,
+            width=width,
+            channels=channels,
+            groups=geometry.groups,
+            group_channels=group_channels,
+            group_filters=filters // geometry.groups,
+            taps=kernel_height * kernel_width * group_channels,
+            kernel_width=kernel_width,
+            stride_y=geometry.stride[0],
+            stride_x=geometry.stride[1],
+            padding_y=geometry.padding[0],
+            padding_x=geometry.padding[1],
+            dilation_y=geometry.dilation[0],
+            dilation_x=geometry.dilation[1],
+            out_height=out_height,
+            out_width=out_width,
+            zero_point=zero_point,
         )
 
     def cycles(self, rows: int, columns: int) -> int:
@@ -108,6 +116,11 @@ class LayerConstants(NamedTuple):
     high: int
 
 
+_ZERO = np.zeros(1, np.int64)
+NO_CONSTANTS = LayerConstants(_ZERO, _ZERO, _ZERO, _ZERO, zero_point=0, low=0, high=0)
+"""Where only sums are wanted."""
+
+
 class LayerRun(NamedTuple):
     """What the Verilog gave: sums and codes ``(pixels, filters)``, and the cycles during which the array ran."""
 
@@ -123,14 +136,15 @@ class CompiledArray:
         self.design = design
         self._run = library.run_layer
         self._run.restype = ctypes.c_int64
-        self._run.argtypes = [ctypes.c_void_p] * 2 + [ctypes.c_void_p, ctypes.c_int64] * 2 + [ctypes.c_void_p] * 4
+        address, number = ctypes.c_void_p, ctypes.c_int64
+        self._run.argtypes = [address, address, address, number, address, number, address, address, address]
 
     def run(self, shape: LayerShape, inputs: Array, weights: Array, constants: LayerConstants | None = None) -> LayerRun:
         """Run a layer on codes as they are stored, in the order in which the sequencer reads them."""
         design, filters = self.design, shape.groups * shape.group_filters
         numbers = np.array([getattr(shape, one.name) for one in fields(shape)], np.int64)
         x, w = (np.ascontiguousarray(one, np.int64).reshape(-1) for one in (inputs, weights))
-        given = constants or LayerConstants(*np.zeros((4, filters), np.int64), 0, 0, 0)
+        given = constants or NO_CONSTANTS
         of_filters = np.stack([np.broadcast_to(one, filters).astype(np.int64) for one in given[:4]])
         ends = np.array(given[4:], np.int64)
         sums, codes = np.zeros((2, shape.pixels, filters), np.int64)
@@ -146,7 +160,6 @@ class CompiledArray:
             of_filters.ctypes.data,
             sums.ctypes.data,
             codes.ctypes.data,
-            None,
         )
         if cycles < 0:
             raise RtlError(f"module quantised_layer: {_FAULTS[cycles]}")
@@ -155,7 +168,7 @@ class CompiledArray:
         return LayerRun(sums, codes, cycles)
 
 
-def compile_array(design: ArrayDesign, verilog: dict[str, str] | None = None) -> CompiledArray:
+def compile_array(design: ArrayDesign, verilog: Mapping[str, str] | None = None) -> CompiledArray:
     """The machine code of an array; `verilog` are other sources than the package's."""
     harness = f"#define ROWS {design.rows}\n#define COLUMNS {design.columns}\n{_harness()}"
     sources = sources_text() if verilog is None else verilog
@@ -181,18 +194,17 @@ def _wrapper(design: ArrayDesign) -> str:
     rows, columns = design.rows, design.columns
 
     def narrowed(port: str, lanes: int, bits: int) -> str:
-        return "".join(
-            f"  assign {port}[{lane * bits}+:{bits}] = {port}_lanes[{lane * 32}+:{bits}];\n" for lane in range(lanes)
-        )
+        return "".join(f"  assign {port}[{i * bits}+:{bits}] = {port}_lanes[{i * 32}+:{bits}];\n" for i in range(lanes))
 
     shape = "".join(f"input [31:0] {name}, " for name in _SHAPE)
     plain = ("clk", "start", *_SHAPE, "input_inside", "input_address", "weight_read", "weight_address", "bias", "multiplier")
     plain += ("addend", "shift", "sum_valid", "sum_pixel", "sum_filter", "busy", "done")
     held = ", ".join(f".{name}({name})" for name in plain)
+    sum_bits, code_bits = design.accumulator_bits, design.output_bits
     widened = "".join(
-        f"  assign sums_lanes[{c * 64}+:64] = {{{{{64 - design.accumulator_bits}{{sums[{(c + 1) * design.accumulator_bits - 1}]}}}}, "
-        f"sums[{c * design.accumulator_bits}+:{design.accumulator_bits}]}};\n"
-        f"  assign codes_lanes[{c * 32}+:32] = codes[{c * design.output_bits}+:{design.output_bits}];\n"
+        f"  extend #(.FROM({sum_bits}), .TO(64)) sum_{c} (.narrow(sums[{c * sum_bits}+:{sum_bits}]), "
+        f".wide(sums_lanes[{c * 64}+:64]));\n"
+        f"  assign codes_lanes[{c * 32}+:32] = codes[{c * code_bits}+:{code_bits}];\n"
         for c in range(columns)
     )
     return f"""module layer(input clk, input start, {shape}input [31:0] zero_point,
@@ -204,8 +216,8 @@ def _wrapper(design: ArrayDesign) -> str:
   output [{columns * 64 - 1}:0] sums_lanes, output [{columns * 32 - 1}:0] codes_lanes, output busy, output done);
   wire [{rows * design.input_bits - 1}:0] input_codes;
   wire [{columns * design.weight_bits - 1}:0] weight_codes;
-  wire [{columns * design.accumulator_bits - 1}:0] sums;
-  wire [{columns * design.output_bits - 1}:0] codes;
+  wire [{columns * sum_bits - 1}:0] sums;
+  wire [{columns * code_bits - 1}:0] codes;
 {narrowed("input_codes", rows, design.input_bits)}{narrowed("weight_codes", columns, design.weight_bits)}{widened}\
   quantised_layer #({design.parameters()}) layer ({held}, .zero_point(zero_point[{design.input_bits - 1}:0]),
     .input_codes(input_codes), .weight_codes(weight_codes), .output_zero_point(output_zero_point[17:0]), .low(low[17:0]),
@@ -231,7 +243,7 @@ template <size_t B> static void put(cxxrtl::value<B> &port, size_t place, uint32
 template <class Port> static bool bit(const Port &port, size_t place) { return chunk(port, place / 32) >> place % 32 & 1; }
 
 extern "C" int64_t run_layer(const int64_t *shape, const int64_t *ends, const int64_t *x, int64_t x_words, const int64_t *w,
-                             int64_t w_words, const int64_t *constants, int64_t *sums, int64_t *codes, void *) {
+                             int64_t w_words, const int64_t *constants, int64_t *sums, int64_t *codes) {
   cxxrtl_design::p_layer m;
   const int64_t limit = shape[NUMBERS], filters = shape[NUMBERS + 1], pixels = shape[0];
   const int64_t *bias = constants, *multiplier = bias + filters, *addend = multiplier + filters, *shift = addend + filters;

@@ -307,9 +307,9 @@ CHANGES = {
         (
             ("2 + (twice and preloaded)", "2 + twice"),
             ("1 + (twice and not preloaded)", "1"),
-            (" if layer.datapath == name] or windows)", "])"),
-            ("== name] or windows)", "== name] or windows[-1:])"),
-            ("record.tap_operations.count(op)", "1"),
+            (" if layer.datapath == name] or windows", "]"),
+            ("== name] or windows", "== name] or windows[-1:]"),
+            ("operations.count(op)", "1"),
             ("max(bits, widest.get(op, 0))", "bits"),
             ("max(map(sum_bits, windows))", "sum_bits(windows[0])"),
             ("figure.value * circuit.number", "figure.value"),

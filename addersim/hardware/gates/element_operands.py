@@ -165,7 +165,8 @@ def stored_codes(codec: str, bits: int, values: Array) -> Array:
         codes: Array = known[magnitudes]
     else:
         codes = np.searchsorted(CODECS[codec].levels(bits), magnitudes)
-    return codes | (values < 0).astype(np.int64) << bits - 1
+    codes |= (values < 0).astype(np.int64) << bits - 1
+    return codes
 
 
 _FIRST = {3: (0, 4, 2, 1), 4: (0, 8, 4, 1), 5: (0, 32, 8, 2)}

@@ -251,24 +251,23 @@ def node_of(name: str) -> float:
 
 
 def rule_rows(rows: Sequence[Row], bits: tuple[int, int] = (2, 16), operator_bits: tuple[int, int] = (1, 64)) -> list[Row]:
-    """Rules between the widths of exact rows: straight lines for elements, and for operations as circuits grow."""
+    """Rules between the widths of exact rows: straight lines for elements, and power laws for operations, positive ever."""
     groups: dict[tuple[str, str, str], list[Row]] = {}
     for row in rows:
         groups.setdefault((str(row["component"]), str(row["op"]), str(row["device"])), []).append(row)
     found = []
-    for (component, op, _), alike in groups.items():
+    for (component, _, _), alike in groups.items():
         if component not in ("pe", "integer") or len(alike) < 2:
             continue
         span = bits if component == "pe" else operator_bits
         if component == "pe" and {int(row["bits"]) for row in alike} >= set(range(span[0], span[1] + 1)):
             continue
-        rule = "quadratic" if op == "mul" else "linear"
-        how = "a parabola through zero and" if op == "mul" else "a straight line through"
+        rule, how = ("linear", "a straight line") if component == "pe" else ("power", "a power law")
         kept = ("component", "op", "unit", "node_nm", "voltage_v", "device", "temperature_k", "contains")
         words: Row = {
             "bits": f"{span[0]}..{span[1]}",
             "rule": rule,
-            "source": f"chosen: {how} the nearest two widths that were run",
+            "source": f"chosen: {how} through the nearest two widths that were run",
         }
         found.append({key: alike[0][key] for key in kept} | words)
     return found

@@ -207,10 +207,17 @@ def _check(cells: Mapping[str, Cell], where: str) -> None:
         raise ConfigError(f"{where}: holds no cell that can be used")
     if not any(cell.flop for cell in cells.values()):
         raise ConfigError(f"{where}: holds no register that its clock's rising edge loads; a processing element needs one")
+    if not any(_buffers(cell) for cell in cells.values()):
+        raise ConfigError(f"{where}: holds no buffer (a cell whose output is its one input); yosys maps to none without")
     if not any(pin.arcs for cell in cells.values() for pin in cell.outputs):
         raise ConfigError(f"{where}: holds no timing tables (cell_rise, cell_fall)")
     if not any(pin.energies for cell in cells.values() for pin in cell.pins.values()):
         raise ConfigError(f"{where}: holds no power tables (internal_power): energies cannot be told from it")
+
+
+def _buffers(cell: Cell) -> bool:
+    plain = [re.sub(r"[\s()]", "", pin.function) for pin in cell.outputs]
+    return cell.flop is None and [pin.name for pin in cell.inputs] == plain
 
 
 def _units(group: Group, where: str) -> _Units:
