@@ -43,8 +43,8 @@ def run(
     """Write a quantised network of multiplying layers as ONNX, on the same codes: a saved program, or one quantised now.
 
     onnxruntime gives the codes that addersim simulate --rounding ort gives, and qonnx those of --rounding qonnx.
-    With --vectors it is what one window layer
-    reads and gives, for hardware of your own; addersim verify runs such hardware on the same.
+    With --vectors it is what one window layer reads and gives, for hardware of your own; addersim verify runs such
+    hardware on the same.
     """
     from addersim.frontends.onnx.writing.export import checked_style, export_onnx
     from addersim.model_zoo import load_network_or_program
