@@ -112,7 +112,7 @@ def errors_by_layer(result: Result, threshold: float | None = None) -> go.Figure
 
 
 def _frames(results: Results) -> Frames:
-    found = list(results) if isinstance(results, (list, tuple)) else [results]
+    found: list[Result] = list(results) if isinstance(results, (list, tuple)) else [results]  # type: ignore[list-item]
     for one in found:
         check_kind(one, Result, "figures: result", "addersim.evaluate(trace, accelerator) gives one")
     return Frames.of(found)
