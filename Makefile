@@ -12,7 +12,10 @@ SOURCES := setup.py pyproject.toml $(wildcard ext/*)
 .PHONY: demo claims docs test test-slow test-minimum sanitize fuzz-kernels fuzz-readers fuzz-lowering mutants bench bench-cuda test-cuda lint clean
 
 demo: .venv/.installed.stamp
+	@echo "Running LeNet-5-BN with additions and with multiplications bit for bit on 2,000 images (some seconds)"
 	$(BIN)/addersim demo --output reports/demo
+	@echo "Open reports/demo/index.html. To go on in this shell:"
+	@echo "    source .venv/bin/activate"
 
 test: .venv/.test.stamp
 	$(BIN)/python -m pytest $(FAST)
@@ -67,15 +70,19 @@ lint: .venv/.lint.stamp
 	$(CC) -std=gnu11 -Wall -Wextra -Werror -Wno-unknown-pragmas -fsyntax-only -Iext $(filter-out ext/_core.c,$(wildcard ext/*.c)) tests/emulated/*.c
 
 .venv/.created.stamp:
+	@echo "Making .venv with its own Python and pip (some seconds)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "addersim needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": make demo PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -qq --upgrade pip
 	@touch $@
 
 .venv/.installed.stamp: .venv/.created.stamp $(SOURCES)
+	@echo "Installing addersim into .venv: numpy, pandas, plotly and others are fetched, the kernels compiled (a minute or two)"
 	$(BIN)/python -m pip install -qq --editable .
 	@touch $@
 
 .venv/.test.stamp: .venv/.installed.stamp
+	@echo "Installing what the tests need into .venv, torch among it (minutes, a gigabyte)"
 	$(BIN)/python -m pip install -qq $(TORCH)
 	$(BIN)/python -m pip install -qq --editable '.[test]'
 	@touch $@

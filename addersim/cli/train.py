@@ -67,13 +67,15 @@ def run(
         _probe(recipe, probe, root, json)
         return
     found = _train(recipe, output, root, chosen)
+    page = _page(recipe, found)
     if json:
-        print_json(_document(recipe, found))
+        print_json(_document(recipe, found) | {"page": str(page)})
     else:
         print_table(f"{recipe.architecture} on {recipe.data}: the last epochs", list(found.history[-5:]))
         say()
         say(f"test accuracy {percent(found.history[-1]['test_accuracy'])}")
         say_file("network", found.folder / "network.npz")
+        say_file("page", page)
 
 
 def _device(name: str | None, threads: int | None) -> str:
@@ -94,6 +96,15 @@ def _train(recipe: Recipe, output: Path, root: Path | None, device: str) -> Run:
     from addersim.train.loop import train
 
     return train(recipe, output, root=root, device=device, console=Console(stderr=True))
+
+
+def _page(recipe: Recipe, found: Run) -> Path:
+    import msgspec
+
+    from addersim.report.training_page import write_training_page
+
+    given = {key: str(value) for key, value in msgspec.structs.asdict(recipe).items() if value is not None}
+    return write_training_page(found.folder, found.history, given, f"{recipe.architecture} on {recipe.data}")
 
 
 def _probe(recipe: Recipe, probe: str | None, root: Path | None, json: bool) -> None:
