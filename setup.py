@@ -10,6 +10,7 @@ from pathlib import Path
 from Cython.Build import cythonize
 from setuptools import Extension, find_namespace_packages, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
 
 sys.path.insert(0, str(Path(__file__).parent / "build_support"))  # a build has not its source on the path
 from compiler_flags import LIMITED_API, choose_flags, openmp_flags, stable_abi
@@ -69,6 +70,26 @@ class BuildCore(build_ext):
         return True
 
 
+class BuildWithVerilog(build_py):
+    """Copies ext/rtl into the package's data; an editable install reads it where it stands."""
+
+    def run(self) -> None:
+        super().run()
+        if not self.editable_mode:
+            for source, target in self._verilog():
+                self.mkpath(os.path.dirname(target))
+                self.copy_file(source, target)
+
+    def get_outputs(self, include_bytecode: bool = True) -> list[str]:
+        return [*super().get_outputs(include_bytecode), *(target for _, target in self._verilog())]
+
+    def _verilog(self) -> list[tuple[str, str]]:
+        return [
+            (str(one), str(Path(self.build_lib, "addersim", "data", "rtl", one.name)))
+            for one in sorted(Path("ext/rtl").glob("*.v"))
+        ]
+
+
 stable = stable_abi(sys.implementation.name, bool(sysconfig.get_config_var("Py_GIL_DISABLED")))
 core = Extension(
     "addersim._core",
@@ -82,7 +103,7 @@ address = os.environ.get(ADDRESS, "")
 
 setup(
     ext_modules=cythonize([core], compiler_directives={"language_level": "3"}),
-    cmdclass={"build_ext": BuildCore},
+    cmdclass={"build_ext": BuildCore, "build_py": BuildWithVerilog},
     packages=find_namespace_packages(include=["addersim", "addersim.*"]),
     package_data={"": ["*.csv", "*.css", "*.cu", "*.cuh", "*.js", "*.md", "*.npz", "*.pyi", "*.toml", "py.typed"]},
     # An editable install is then a folder on the path, which a folder beside a script cannot shadow by its name.

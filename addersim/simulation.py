@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import asdict, dataclass, fields
@@ -14,9 +15,10 @@ from addersim import kernels
 from addersim.arithmetic.multiplier import MultiplierTable
 from addersim.datasets.records import Images as ImageSet
 from addersim.datasets.records import pixels_and_labels
+from addersim.engines import find_engine
 from addersim.errors import DataError, check_kind
 from addersim.format_quantity import how_many
-from addersim.images import Images
+from addersim.images import Images, ManyImages
 from addersim.kernels.batches import in_batches
 from addersim.layers import Engine, Run, Value
 from addersim.network import INPUT, Network
@@ -27,10 +29,14 @@ from addersim.zeros import Zeros, count_zeros, summed_zeros
 
 __all__ = ["LayerError", "Simulation", "check_labels", "count", "simulate"]
 
+_LOG = logging.getLogger(__name__)
+
 Array = npt.NDArray[Any]
 
 LARGEST_WORDS = 1 << 23
 """Of one value of a batch."""
+FEW_WORDS = 1 << 21
+"""As many stay in a core's cache, about."""
 MUCH_CLIPPED = 0.01
 """Share of input values beyond the calibrated range from which a result is doubtful."""
 
@@ -178,13 +184,13 @@ def count(program: Program, convention: str = "hardware") -> Trace:
 
 def simulate(
     program: Program,
-    images: Images | ImageSet,
+    images: ManyImages | ImageSet,
     labels: npt.ArrayLike | None = None,
     network: Network | None = None,
     *,
     batch: int | None = None,
     threads: int | None = None,
-    engine: Engine = kernels,
+    engine: str | Engine = kernels,
     threshold: float = 0.1,
     progress: Callable[[int], None] | None = None,
     float_predictions: npt.ArrayLike | None = None,
@@ -205,11 +211,13 @@ def simulate(
     network
         The float network, for its accuracy, the agreement and the layers' errors.
     batch
-        Images that run together in one thread; None takes 100, or fewer where they are large. Does not change any result.
+        Images that run together in one thread; None takes 100, more where they are small, fewer where they are large. Does not
+        change any result.
     threads
         How many; None takes what OpenMP would. Does not change any result.
     engine
-        `addersim.kernels`, or `addersim.kernels.reference` for its slow twin.
+        What runs the layers: ``kernels``, ``reference`` (its slow twin) or ``rtl`` (window layers in the package's Verilog,
+        compiled), or a module with their functions. Does not change any result.
     threshold
         Relative error from which a layer counts as departing from float.
     progress
@@ -242,8 +250,15 @@ def simulate(
     classes = program.outputs
     checked = None if labels is None else check_labels(labels, len(pixels), classes)
     floats = None if float_predictions is None else check_labels(float_predictions, len(pixels), classes, "float_predictions")
-    run = _Run.of(program, network, engine)
+    run = _Run.of(program, network, find_engine(engine))
     together = run.fitting_batch() if batch is None else batch
+    _LOG.info(
+        "simulate: %s on %s, batches of %d%s",
+        program.name,
+        how_many(len(pixels), "images"),
+        together,
+        "" if network is None else ", beside float",
+    )
     parts = []
     for done, part in in_batches(lambda part, share: run.part(pixels[part], share), len(pixels), together, threads):
         parts.append(part)
@@ -324,8 +339,9 @@ class _Run:
         return cls(program, network, program.prepared(engine, stream=True), values, twins, program.fused(values))
 
     def fitting_batch(self) -> int:
-        """Images of a batch: at most 100, and few enough that the values of one thread take some megabytes at most."""
-        return min(100, max(1, LARGEST_WORDS // max(value.words for value in self.values.values())))
+        """Images of a batch: 100, more where they are small, and so few that a thread's values take some megabytes at most."""
+        words = max(value.words for value in self.values.values())
+        return max(1, min(LARGEST_WORDS // words, max(100, FEW_WORDS // words), 1000))
 
     def part(self, images: Images, threads: int) -> _Part:
         floats = None if self.network is None else _Beside(self.network.values(images, threads), set(self.twins.values()))

@@ -40,6 +40,9 @@ enum {
     BLOCK = 16,      /* outputs of a plain loop */
     FLOAT_TAPS = 512, /* floats summed before the partial sum joins the total: bounds the rounding error, keeps a panel in cache */
     BYTE_TAPS = 171, /* of at most 255 + 128 each, which 16 bits hold */
+    RUN_WIDTHS = 5,
+    LEAST_RUN_BITS = 4,
+    PAIRED_TAPS = 64, /* of a depthwise layer, whose weights lie on the stack */
     PLANE_UNITS = 4,
     MAX_LANES = 16, /* floats of the widest vector */
     MAX_GRADIENT_ROWS = 8,
@@ -177,6 +180,7 @@ typedef struct {
     const float *factor;
     float divisor;
     int32_t zero_point;
+    int direct; /* of a window's results: no multiplier or factor is negative, and no step leaves 32 bits or RESULT_LIMIT */
     Codes codes;
 } Rescale;
 
@@ -198,12 +202,13 @@ typedef struct {
     Overflow overflow;
     int64_t low, high; /* ends of the register */
     int bits;
+    int64_t outputs;        /* of the layer: where outputs of several windows make one row, they count on from it */
     int narrow;             /* every exact result fits 32 bits */
     int y_bytes;            /* of a stored result: 4, 8, or a code's */
     const uint8_t *ordered; /* outputs whose register depends on the order of the taps, or NULL */
     const Affine *affine;   /* NULL, or only where narrow, not WRAP and nothing is ordered */
-    const Rescale *rescale; /* NULL, or only where narrow and nothing is ordered: makes codes of results, which y_bytes (4) are of.
-                               No result plus its bias leaves 32 bits */
+    const Rescale *rescale; /* NULL, or only where narrow and nothing is ordered: makes codes of results, which y_bytes (4) are of,
+                               unless it is direct. No result plus its bias leaves 32 bits */
     int folds;              /* raw sums and constants are no larger than results can be: doubles hold their affine, too */
 } Epilogue;
 
@@ -213,6 +218,12 @@ typedef struct {
     int64_t x;              /* taken from each code of x before it is an operand */
     const int32_t *weights; /* taken from the weights of each output, or NULL */
 } ZeroPoints;
+
+/* Codes of zero, their runs, other codes, and what pairs of a run-length code have beyond one for each of those: for lengths of
+   LEAST_RUN_BITS bits, of one more, .. */
+typedef struct {
+    int64_t zeros, runs, others, pairs[RUN_WIDTHS];
+} ZeroRuns;
 
 /* Loops that every arithmetic has. Operands come widened; weights of a block of BLOCK outputs are (taps, BLOCK), those of a
    depthwise layer (taps, channels). Narrow sums fit 32 bits, and so does each of their terms. `products` is the table of
@@ -246,6 +257,11 @@ typedef struct {
     /* Codes of bytes and at most BYTE_TAPS taps. */
     void (*depthwise_bytes)(Type type, const char *window, const int64_t *offsets, int64_t taps, int64_t count,
                             const int16_t *weights, int64_t channels, int32_t *sums);
+    /* Operands and weights of 16 bits, at most PAIRED_TAPS of them, sums modulo 2**32: paired_channels of each window, `skip` bytes from
+       where it starts. Fewer channels, a divisor of that, are those of several windows where such lie side by side; weights repeat. */
+    void (*depthwise_pairs)(const char *const *windows, int64_t count, int64_t skip, const int64_t *offsets, int64_t taps,
+                            const int16_t *weights, int64_t weights_stride, int64_t channels, int32_t *sums, int64_t sums_stride);
+    int paired_channels;
     void (*depthwise_floats)(const char *window, const int64_t *offsets, int64_t taps, int64_t count, const float *weights,
                              int64_t channels, float *y);
     /* A register and a term fit 32 bits together. */
@@ -308,6 +324,10 @@ typedef struct {
     int (*rescale)(Type type, const void *x, int64_t count, const Rescale *r, int64_t channel, void *y, Stats *stats);
     void (*rescaled_add)(Type a_type, const void *a, Type b_type, const void *b, int64_t count, const RescaledAdd *r, void *y,
                          Stats *stats);
+    /* Added to what was found: of the words of one image. */
+    void (*zero_runs)(Type type, const void *codes, int64_t words, int64_t zero, ZeroRuns *found);
+    /* (channels, pixels) -> (pixels, channels) */
+    void (*interleave)(const uint8_t *x, int64_t channels, int64_t pixels, uint8_t *y);
     /* y[channel] = the largest, or the sum, over `count` pixels. */
     void (*max_pixels)(Type type, const void *const *pixels, int64_t count, int64_t channels, void *y);
     void (*sum_pixels)(Type type, const void *const *pixels, int64_t count, int64_t channels, int wide, void *y);
@@ -401,6 +421,10 @@ typedef struct {
     float scale, zero_point;
 } RealMeans;
 int real_means(const Geometry *g, const uint8_t *x, const RealMeans *r, int32_t *y, int threads);
+/* zeros.c: zeros of `images` times as many words; bytes of images with their channels brought last. */
+void count_zero_runs(const Kernels *kernels, Type type, const void *codes, int64_t images, int64_t words, int64_t zero, ZeroRuns *found);
+void interleave_bytes(const Kernels *kernels, const uint8_t *x, int64_t images, int64_t channels, int64_t pixels, uint8_t *y);
+
 /* softmax.c */
 void softmax_codes(const uint8_t *x, int flip, int64_t rows, int64_t classes, int32_t multiplier, int32_t left, int32_t most, uint8_t *y,
                    int threads);

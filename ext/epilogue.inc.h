@@ -148,6 +148,8 @@ static void epilogue(const Epilogue *f, const void *sums, int sum_bytes, int64_t
         } else {
             f->y_bytes == 8 ? epilogue_s64_64(ARGUMENTS) : epilogue_s64_32(ARGUMENTS);
         }
+    } else if (f->rescale && f->rescale->direct) {
+        epilogue_rescaled(ARGUMENTS, codes_stats);
     } else if (f->overflow == EXACT && f->folds) {
         epilogue_exact_folded(ARGUMENTS, codes_stats);
     } else if (f->overflow == EXACT) {

@@ -1,4 +1,5 @@
 /* Plain C for any processor. */
+#include "fixed_point.h"
 #include "sets.h"
 
 #include <math.h>
@@ -140,5 +141,17 @@ static inline Doubles doubles_fma(Doubles a, Doubles b, Doubles c) {
 static inline double part(Doubles low, Doubles high, int i) { return i < DOUBLES ? low.at[i] : high.at[i - DOUBLES]; }
 static inline Ints ints_nearest(Doubles low, Doubles high) { EACH(Ints, (uint32_t)(int32_t)rint(part(low, high, i))); }
 static inline Ints ints_floor(Doubles low, Doubles high) { EACH(Ints, (uint32_t)(int32_t)floor(part(low, high, i))); }
+
+static inline Floats floats_of(Ints a) { EACH(Floats, (float)(int32_t)a.at[i]); }
+static inline Floats floats_mul(Floats a, Floats b) { EACH(Floats, a.at[i] * b.at[i]); }
+static inline Floats floats_fused(Floats a, Floats b, Floats c) { EACH(Floats, fmaf(a.at[i], b.at[i], c.at[i])); }
+static inline Ints ints_nearest_float(Floats a) { EACH(Ints, (uint32_t)(int32_t)rintf(a.at[i])); }
+static inline Ints ints_left(Ints a, Ints places) { EACH(Ints, a.at[i] << places.at[i]); }
+static inline Ints ints_right(Ints a, Ints places) { EACH(Ints, (uint32_t)((int32_t)a.at[i] >> places.at[i])); }
+static inline Ints ints_high_product(Ints a, Ints b) { EACH(Ints, (uint32_t)high_product((int32_t)a.at[i], (int32_t)b.at[i])); }
+static inline uint32_t scaled_one(int32_t a, int32_t b, uint32_t places) {
+    return (uint32_t)(((int64_t)a * b + ((int64_t)1 << (places - 1))) >> places);
+}
+static inline Ints ints_scaled(Ints a, Ints b, Ints places) { EACH(Ints, scaled_one((int32_t)a.at[i], (int32_t)b.at[i], places.at[i])); }
 
 #include "kernels.inc.h"

@@ -18,6 +18,7 @@ def run(
     onnx: Annotated[str, typer.Option("--onnx", metavar="STYLE", help="How ONNX says it: qdq, for onnxruntime.")] = "qdq",
     data: options.Data = None,
     root: options.Root = None,
+    resize: options.Resize = False,
     bits: options.Bits = None,
     zero_points: options.ZeroPoints = None,
     rules: options.Rules = None,
@@ -34,7 +35,7 @@ def run(
     found = load_network_or_program(network)
     how = options.quantization(bits, rules=rules, zero_points=zero_points)
     options.check_quantised(found, how)
-    program, calibrated, warned = calibrated_program(found, how, data, root)
+    program, calibrated, warned = calibrated_program(found, how, data, root, resize)
     export_onnx(program, output, style=onnx)
     if alone_on_output(output, json=json):
         return

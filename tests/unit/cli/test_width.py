@@ -39,18 +39,28 @@ VERBS = {
         ("topology.csv", "--accelerator", "scale.cfg", "--compat", "scalesim"),
     ],
     "designs": [("resnet20-adder", "--vary", "array.rows=8,16", "--vary", "dram.bandwidth_gb_s=1,4,16")],
-    "compare": [NETWORKS, ("lenet5-conv", *(option for bits in "2468" for option in ("--bits", bits)))],
+    "compare": [
+        NETWORKS,
+        ("lenet5-conv", "--twin"),
+        ("lenet5-conv", *(option for bits in "2468" for option in ("--bits", bits))),
+    ],
     "compare-rounding": [(*("lenet5-conv", "tflite", "tosa-double"), "--limit", "8")],
     "sweep": [
         ("lenet5-adder", "lenet5-conv", "--bits", "6,8", "--accumulator", "exact,16:saturate", "--images", "8", "--jobs", "1")
     ],
     "search": [("lenet5-conv", "--out", "found", "--bits", "6,8", "--trials", "1", "--images", "40", "--floor", "60")],
-    "report": [("lenet5-adder", "--limit", "8"), ("resnet20-adder", "lenet5-conv", "--limit", "8")],
+    "report": [
+        ("lenet5-conv", "topology.csv", "--twin", "--bits", "4", "--bits", "8", "--limit", "4"),
+        ("lenet5-adder", "--limit", "8"),
+        ("resnet20-adder", "lenet5-conv", "--limit", "8"),
+    ],
     "lower": [("lenet5-adder", "-o", "made.npz"), ("resnet20-conv", "-o", "made.npz")],
     "export": [("lenet5-conv", "-o", "made.onnx")],
     "multiplier": [("cut.toml",)],
     "check": [("colour.toml",), ("net.npz",)],
-    "list": [()],
+    "list": [(), ("accelerators", "tpu-v1")],
+    "new": [("accelerator", "mine.toml")],
+    "explain": [(), ("utilisation",), ("array", "nJ")],
     "finetune": [("lenet5-adder", "--bits", "4", "--epochs", "1", "--images", "64", "--batch", "32", "-o", "tuned.npz")],
     "train": [("lenet5-mnist", "data=fashion-mnist-2000", "epochs=1", "limit=64", "batch=32", "--output", "run")],
 }
