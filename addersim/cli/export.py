@@ -85,7 +85,7 @@ def vectors_of(program: Program, layer: str, data: str | None, root: Path | None
     from addersim.datasets.find import find_images
     from addersim.golden.vectors import layer_vectors
 
-    return layer_vectors(program, layer, find_images(data, root, program, "test", 1).images.pixels)
+    return layer_vectors(program, layer, find_images(data, root, program, "test", 1).images.pixels[:1])
 
 
 def write_files(words: LayerVectors, folder: Path) -> list[Path]:

@@ -23,7 +23,7 @@ from addersim.errors import HardwareError
 from addersim.hardware.accelerator import Accelerator, Dataflow
 from addersim.hardware.dataflow.stationary import systolic_dataflow
 from addersim.hardware.gates.element_operands import Element, layer_operands
-from addersim.images import Images
+from addersim.images import Images, ManyImages
 from addersim.kernels.toggles import weighed_bits
 from addersim.layers import IntegerWindow
 from addersim.program import Program
@@ -92,7 +92,7 @@ class LayerActivity:
         return {"layer": self.name} | operands | {"sums": self.sums and self.sums._asdict()}
 
 
-def measure_activity(program: Program, images: Images, accelerator: Accelerator, seed: int = 1) -> tuple[LayerActivity, ...]:
+def measure_activity(program: Program, images: ManyImages, accelerator: Accelerator, seed: int = 1) -> tuple[LayerActivity, ...]:
     """Activity of all window layers of a program, in the order of a machine's elements.
 
     Parameters
