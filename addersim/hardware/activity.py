@@ -92,7 +92,9 @@ class LayerActivity:
         return {"layer": self.name} | operands | {"sums": self.sums and self.sums._asdict()}
 
 
-def measure_activity(program: Program, images: ManyImages, accelerator: Accelerator, seed: int = 1) -> tuple[LayerActivity, ...]:
+def measure_activity(
+    program: Program, images: ManyImages, accelerator: Accelerator, seed: int = 1
+) -> tuple[LayerActivity, ...]:
     """Activity of all window layers of a program, in the order of a machine's elements.
 
     Parameters
