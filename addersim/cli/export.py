@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def run(
     network: options.Network_,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write, .onnx; - is standard output.")] = None,
-    onnx: Annotated[str, typer.Option("--onnx", metavar="STYLE", help="How ONNX says it: qdq, for onnxruntime.")] = "qdq",
+    onnx: Annotated[str, typer.Option("--onnx", metavar="STYLE", help="ONNX style: qdq (for onnxruntime) or qonnx.")] = "qdq",
     layer: Annotated[str | None, typer.Option(help="With --vectors: the window layer whose words are written.")] = None,
     vectors: Annotated[
         Path | None,
@@ -32,6 +32,7 @@ def run(
     ] = None,
     data: options.Data = None,
     root: options.Root = None,
+    resize: options.Resize = False,
     bits: options.Bits = None,
     accumulator: options.AccumulatorText = None,
     datapath: options.Datapath = None,
@@ -41,8 +42,9 @@ def run(
 ) -> None:
     """Write a quantised network of multiplying layers as ONNX, on the same codes: a saved program, or one quantised now.
 
-    onnxruntime gives the codes that addersim simulate --rounding ort gives. With --vectors it is what one window layer
-    reads and gives, for hardware of your own; addersim verify runs such hardware on the same.
+    onnxruntime gives the codes that addersim simulate --rounding ort gives, and qonnx those of --rounding qonnx.
+    With --vectors it is what one window layer reads and gives, for hardware of your own; addersim verify runs such
+    hardware on the same.
     """
     from addersim.frontends.onnx.writing.export import checked_style, export_onnx
     from addersim.model_zoo import load_network_or_program
@@ -56,7 +58,7 @@ def run(
     )
     options.check_quantised(found, how)
     options.check_computed(chosen, [found], how)
-    program, calibrated, warned = calibrated_program(found, how, data, root)
+    program, calibrated, warned = calibrated_program(found, how, data, root, resize)
     facts: dict[str, object]
     if vectors is not None:
         words = vectors_of(program, str(layer), data, root)
@@ -83,7 +85,7 @@ def vectors_of(program: Program, layer: str, data: str | None, root: Path | None
     from addersim.datasets.find import find_images
     from addersim.golden.vectors import layer_vectors
 
-    return layer_vectors(program, layer, find_images(data, root, program, "test", 1).images.pixels)
+    return layer_vectors(program, layer, find_images(data, root, program, "test", 1).images.pixels[:1])
 
 
 def write_files(words: LayerVectors, folder: Path) -> list[Path]:
