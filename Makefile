@@ -9,7 +9,7 @@ LOWEST := .venv-minimum/bin
 FAST := -m "not slow" --numprocesses 2 --dist worksteal
 SOURCES := setup.py pyproject.toml $(wildcard ext/*)
 
-.PHONY: demo docs test test-slow test-minimum sanitize fuzz-kernels fuzz-readers fuzz-lowering mutants bench bench-cuda test-cuda lint clean
+.PHONY: demo claims docs test test-slow test-minimum sanitize fuzz-kernels fuzz-readers fuzz-lowering mutants bench bench-cuda test-cuda lint clean
 
 demo: .venv/.installed.stamp
 	$(BIN)/addersim demo --output reports/demo
@@ -23,6 +23,10 @@ test-slow: .venv/.test.stamp
 # The page of an accelerator file's keys, from the records.
 docs: .venv/.installed.stamp
 	$(BIN)/python -m addersim.hardware.file_keys > docs/accelerator-file.md
+
+# Published claims, each decided anew: docs/claims.md and reports/claims/ledger.json. Some minutes.
+claims: .venv/.test.stamp
+	$(BIN)/python reports/claims/run.py
 
 sanitize: .venv/.test.stamp
 	$(BIN)/python -m tests.sanitized

@@ -51,6 +51,7 @@ from addersim.quantization.rules import Quantization as Quantization
 from addersim.report import write_report as write_report
 from addersim.results.comparison import Comparison as Comparison
 from addersim.results.comparison import compare as compare
+from addersim.results.reasons import reasons as reasons
 from addersim.results.result import Result as Result
 from addersim.results.result import evaluate as evaluate
 from addersim.results.rounding import RoundingComparison as RoundingComparison
@@ -59,6 +60,7 @@ from addersim.simulation import Simulation as Simulation
 from addersim.simulation import count as count
 from addersim.simulation import simulate as simulate
 from addersim.trace import Trace as Trace
+from addersim.twins import twin as twin
 
 load_energy_table = _load_energy_table
 load_images = _load_images

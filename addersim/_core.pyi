@@ -47,7 +47,7 @@ def window(
     narrow: bool,
     ordered: _Array | None,
     affine: tuple[_Array, bool, _Numbers] | None,
-    rescaling: tuple[int, _Array, _Array, float, int, _Numbers] | None,
+    rescaling: tuple[tuple[int, _Array, _Array, float, int, _Numbers], bool] | None,
     kernels: int,
     threads: int,
 ) -> tuple[_Seen, _Seen]: ...
@@ -134,3 +134,7 @@ def run_gates(
     settled: _Array,
 ) -> int: ...
 def weighed_bits(bytes: _Array, weights: _Array, counts: _Array) -> None: ...
+def zero_runs(
+    codes: _Array, code_type: int, images: int, words: int, zero: int, kernels: int
+) -> tuple[int, int, _Numbers]: ...
+def interleave(x: _Array, y: _Array, kernels: int) -> None: ...

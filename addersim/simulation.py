@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import asdict, dataclass, fields
@@ -17,7 +18,7 @@ from addersim.datasets.records import pixels_and_labels
 from addersim.engines import find_engine
 from addersim.errors import DataError, check_kind
 from addersim.format_quantity import how_many
-from addersim.images import Images
+from addersim.images import Images, ManyImages
 from addersim.kernels.batches import in_batches
 from addersim.layers import Engine, Run, Value
 from addersim.network import INPUT, Network
@@ -28,10 +29,14 @@ from addersim.zeros import Zeros, count_zeros, summed_zeros
 
 __all__ = ["LayerError", "Simulation", "check_labels", "count", "simulate"]
 
+_LOG = logging.getLogger(__name__)
+
 Array = npt.NDArray[Any]
 
 LARGEST_WORDS = 1 << 23
 """Of one value of a batch."""
+FEW_WORDS = 1 << 21
+"""As many stay in a core's cache, about."""
 MUCH_CLIPPED = 0.01
 """Share of input values beyond the calibrated range from which a result is doubtful."""
 
@@ -179,7 +184,7 @@ def count(program: Program, convention: str = "hardware") -> Trace:
 
 def simulate(
     program: Program,
-    images: Images | ImageSet,
+    images: ManyImages | ImageSet,
     labels: npt.ArrayLike | None = None,
     network: Network | None = None,
     *,
@@ -206,7 +211,8 @@ def simulate(
     network
         The float network, for its accuracy, the agreement and the layers' errors.
     batch
-        Images that run together in one thread; None takes 100, or fewer where they are large. Does not change any result.
+        Images that run together in one thread; None takes 100, more where they are small, fewer where they are large. Does not
+        change any result.
     threads
         How many; None takes what OpenMP would. Does not change any result.
     engine
@@ -246,6 +252,13 @@ def simulate(
     floats = None if float_predictions is None else check_labels(float_predictions, len(pixels), classes, "float_predictions")
     run = _Run.of(program, network, find_engine(engine))
     together = run.fitting_batch() if batch is None else batch
+    _LOG.info(
+        "simulate: %s on %s, batches of %d%s",
+        program.name,
+        how_many(len(pixels), "images"),
+        together,
+        "" if network is None else ", beside float",
+    )
     parts = []
     for done, part in in_batches(lambda part, share: run.part(pixels[part], share), len(pixels), together, threads):
         parts.append(part)
@@ -326,8 +339,9 @@ class _Run:
         return cls(program, network, program.prepared(engine, stream=True), values, twins, program.fused(values))
 
     def fitting_batch(self) -> int:
-        """Images of a batch: at most 100, and few enough that the values of one thread take some megabytes at most."""
-        return min(100, max(1, LARGEST_WORDS // max(value.words for value in self.values.values())))
+        """Images of a batch: 100, more where they are small, and so few that a thread's values take some megabytes at most."""
+        words = max(value.words for value in self.values.values())
+        return max(1, min(LARGEST_WORDS // words, max(100, FEW_WORDS // words), 1000))
 
     def part(self, images: Images, threads: int) -> _Part:
         floats = None if self.network is None else _Beside(self.network.values(images, threads), set(self.twins.values()))

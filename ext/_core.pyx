@@ -46,6 +46,7 @@ cdef extern from "core.h":
         const float *factor
         float divisor
         int32_t zero_point
+        int direct
         Codes codes
     ctypedef struct RescaledAdd:
         Formula formula
@@ -61,6 +62,9 @@ cdef extern from "core.h":
         const float *divisors
         int64_t places
         float scale, zero_point
+    ctypedef struct ZeroRuns:
+        int64_t zeros, runs, others
+        int64_t pairs[5]
     ctypedef struct Epilogue:
         Overflow overflow
         int64_t low, high
@@ -77,6 +81,7 @@ cdef extern from "core.h":
     enum:
         ARITHMETICS
         MAX_SETS
+        RUN_WIDTHS
     const char *arithmetic_names[]
     int kernel_sets(const Kernels **sets) nogil
     int openmp_threads() nogil
@@ -109,6 +114,10 @@ cdef extern from "core.h":
                        int32_t most, uint8_t *y, int threads) nogil
     void look_up_levels(const uint8_t *x, int64_t images, int64_t channels, int64_t pixels, const void *levels, int bytes,
                         void *y, int threads) nogil
+    void count_zero_runs(const Kernels *kernels, Type type, const void *codes, int64_t images, int64_t words, int64_t zero,
+                         ZeroRuns *found) nogil
+    void interleave_bytes(const Kernels *kernels, const uint8_t *x, int64_t images, int64_t channels, int64_t pixels,
+                          uint8_t *y) nogil
     int pool_codes(const Kernels *kernels, int maximum, const Geometry *g, Type type, const void *x, int wide, void *y,
                    int threads) nogil
 
@@ -169,7 +178,7 @@ cdef Rescale rescale_of(int formula, const int32_t[:, ::1] constants, const floa
     cdef Rescale r
     r.formula = <Formula>formula
     r.bias, r.multiplier, r.shift, r.factor = &constants[0, 0], &constants[1, 0], &constants[2, 0], &factor[0]
-    r.divisor, r.zero_point = divisor, zero_point
+    r.divisor, r.zero_point, r.direct = divisor, zero_point, 0
     r.codes = codes_of(codes)
     return r
 
@@ -271,7 +280,8 @@ def window(const uint8_t[::1] x, int x_type, ends, const uint8_t[::1] weights, i
 
     ends: codes that x can hold; products: None, or the terms by the low bytes of x and w; zero_points: of padded taps, of x,
     and None or those of the weights of each output; register: overflow, bits, smallest and largest value; affine: None, or
-    what scaled() gave, whether ties go to even, and codes; rescaling: None, or what rescale() takes from formula to codes.
+    what scaled() gave, whether ties go to even, and codes; rescaling: None, or what rescale() takes from formula to codes, and
+    whether each step fits a register.
     y_bytes are those of a sum where there is no affine. Returns what was seen in the sums, and in the codes.
     """
     cdef Geometry g = geometry_of(geometry)
@@ -301,8 +311,9 @@ def window(const uint8_t[::1] x, int x_type, ends, const uint8_t[::1] weights, i
     epilogue.affine = NULL
     epilogue.rescale = NULL
     if rescaling is not None:
-        formula, constants, factor, divisor, zero_point, codes = rescaling
+        (formula, constants, factor, divisor, zero_point, codes), direct = rescaling
         r = rescale_of(formula, constants, factor, divisor, zero_point, codes)
+        r.direct = direct
         epilogue.rescale = &r
     if ordered is not None:
         epilogue.ordered = &ordered[0]
@@ -448,3 +459,19 @@ def weighed_bits(const uint8_t[:, ::1] bytes, const int64_t[::1] weights, int64_
     """Adds to counts, of eight bits, the ones of each bit in every row times the row's weight."""
     with nogil:
         c_weighed_bits(&bytes[0, 0], bytes.shape[0], bytes.shape[1], &weights[0], &counts[0])
+
+
+def zero_runs(const uint8_t[::1] codes, int code_type, int64_t images, int64_t words, int64_t zero, int kernels):
+    """Zeros, their runs, and the pairs of a run-length code for each width of a length."""
+    cdef const Kernels *table = kernels_at(kernels)
+    cdef ZeroRuns found
+    with nogil:
+        count_zero_runs(table, <Type>code_type, &codes[0], images, words, zero, &found)
+    return found.zeros, found.runs, tuple([found.others + found.pairs[i] for i in range(RUN_WIDTHS)])
+
+
+def interleave(const uint8_t[:, :, ::1] x, uint8_t[::1] y, int kernels):
+    """Bytes (images, channels, pixels) as (images, pixels, channels)."""
+    cdef const Kernels *table = kernels_at(kernels)
+    with nogil:
+        interleave_bytes(table, &x[0, 0, 0], x.shape[0], x.shape[1], x.shape[2], &y[0])

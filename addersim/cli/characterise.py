@@ -96,7 +96,7 @@ def _own_layers(network: str, widths: list[int], data: str | None, root: Path | 
     if not isinstance(found, Network) and len(widths) > 1:
         raise ConfigError(f"{network}: has its own formats; give one width with --bits")
     jobs: list[Job] = []
-    images = find_images(data, root, found, "test", 8).images.pixels
+    images = find_images(data, root, found, "test", 8).images.pixels[:8]
     for width in widths:
         program, _, _ = calibrated_program(found, options.quantization(width, None, None, None, None), data, root)
         traced = {layer.name: layer for layer in program.trace().layers}

@@ -36,6 +36,7 @@ def run(
     ] = 2256,
     data: options.Data = None,
     root: options.Root = None,
+    resize: options.Resize = False,
     accelerator: options.AcceleratorName = "systolic-16x16",
     table: options.Table = "horowitz-45nm",
     ends: options.Ends = None,
@@ -73,7 +74,8 @@ def run(
     floats = load_network(network)
     options.check_computed(chosen, [floats], how)
     products = load_multiplier(multiplier) if multiplier else None
-    train = find_images(data, root, floats, "train", images).images
+    own = find_images(data, root, floats, "train", images, resize)
+    train = own.images
     train.needed_labels("a search")
     with stages() as advance:
         found = search_bits(
@@ -94,6 +96,8 @@ def run(
         print_json(_document(found))
         return
     _print(count(quantize(floats, None, found.rules, multiplier=products)), found, train.name, out, (accelerator, table))
+    for warning in own.warnings:
+        say(f"warning: {warning}")
 
 
 def _widths(text: str) -> tuple[int, ...]:

@@ -68,7 +68,8 @@ def print_area(area: Area) -> None:
     if area.parts:
         units = ", ".join(f"{name} {show(um2 / 1e6)}" for name, um2 in area.by_unit().items())
         say_fact("area", f"{show(area.area_mm2)} mm2 at {area.node_nm:g} nm by {area.table} ({units})")
-        say_fact("processing elements", f"{show(area.elements)} of {show(area.element_um2)} um2")
+        some = f", {show(area.multiplying_elements)} of which multiply" if area.multiplying_elements < area.elements else ""
+        say_fact("processing elements", f"{show(area.elements)} of {show(area.element_um2)} um2{some}")
     say(f"no area for: {', '.join((*area.missing, *NOT_COUNTED))}")
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from addersim.cli import options
 from addersim.cli.activity import activity_machine, print_activity
+from addersim.cli.folding import Fold, common, folded
 from addersim.cli.output import alone_on_output, print_json, print_table, progress, say, say_fact
 from addersim.format_quantity import how_many
 from addersim.tabular import percent
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from addersim.program import Program
     from addersim.quantization.rules import Quantization
     from addersim.simulation import Simulation
+    from addersim.trace import LayerTrace
 
 MOST_CLASSES = 5
 """Classes that are named where there are no labels."""
@@ -36,6 +39,7 @@ def run(
     network: options.Network_,
     data: options.Data = None,
     root: options.Root = None,
+    resize: options.Resize = False,
     limit: options.Limit = None,
     bits: options.Bits = None,
     weight_bits: options.WeightBits = None,
@@ -60,6 +64,8 @@ def run(
         typer.Option(help="What runs the layers: kernels, reference (numpy, slow), rtl (windows in Verilog; needs yosys)."),
     ] = None,
     threads: options.Threads = None,
+    depth: options.Depth = None,
+    top: options.Top = None,
     activity: Annotated[
         bool, typer.Option("--activity", help="Also measure zeros and toggles of the layers' operands.")
     ] = False,
@@ -106,6 +112,7 @@ def run(
         rounding=rounding,
         engine=runs,
         threads=threads,
+        resize=resize,
     )
     if save_program:
         program.save(save_program)
@@ -118,7 +125,7 @@ def run(
         more |= {"activity": [one.to_dict() for one in measured]} if machine is not None else {}
         print_json(result.to_dict() | told | more)
         return
-    _print(result, test, calibrated)
+    _print(result, test, calibrated, depth, top)
     if machine is not None:
         print_activity(measured, machine)
 
@@ -134,7 +141,7 @@ def _chosen_engine(reference: bool, name: str | None) -> Engine:
 
 
 def calibrated_program(
-    network: Network | Program, how: Quantization, data: str | None, root: Path | None
+    network: Network | Program, how: Quantization, data: str | None, root: Path | None, resize: bool = False
 ) -> tuple[Program, str, tuple[str, ...]]:
     """The program of a network, on which images it was calibrated, and what is to be said of them."""
     from addersim.datasets.find import CALIBRATION_IMAGES, find_images
@@ -143,7 +150,7 @@ def calibrated_program(
 
     if not isinstance(network, Network):
         return network, "as saved", ()
-    chosen = find_images(data, root, network, "train", CALIBRATION_IMAGES)
+    chosen = find_images(data, root, network, "train", CALIBRATION_IMAGES, resize)
     return quantize(network, chosen.images.pixels, how), chosen.words, chosen.warnings
 
 
@@ -158,6 +165,7 @@ def simulated(
     rounding: str | None = None,
     engine: Engine | None = None,
     threads: int | None = None,
+    resize: bool = False,
 ) -> tuple[Program, Simulation, FoundImages, str]:
     """Quantise and simulate; the program, what was found, on which images, and on which it was calibrated."""
     from addersim import kernels
@@ -166,8 +174,8 @@ def simulated(
     from addersim.simulation import simulate
 
     _ = network.outputs  # a network without scores is refused before images are read
-    test = find_images(data, root, network, "test", limit)
-    program, calibrated, warned = calibrated_program(network, how, data, root)
+    test = find_images(data, root, network, "test", limit, resize)
+    program, calibrated, warned = calibrated_program(network, how, data, root, resize)
     images, warned = test.images, tuple(dict.fromkeys((*test.warnings, *warned)))
     floats = network if isinstance(network, Network) else None
     program = options.with_multipliers(program, multipliers)
@@ -200,24 +208,8 @@ def _predictions(result: Simulation, images: Images) -> dict[str, int]:
     return {images.classes[place]: int(found[place]) for place in np.argsort(-found, kind="stable") if found[place]}
 
 
-def _print(result: Simulation, test: FoundImages, calibrated: str) -> None:
+def _print(result: Simulation, test: FoundImages, calibrated: str, depth: int | None, top: int | None) -> None:
     errors = {error.name: error.relative_error for error in result.errors}
-    rows = []
-    for layer in result.trace.layers:
-        seen = layer.observed
-        rows.append(
-            {
-                "layer": layer.name,
-                "kind": layer.datapath or layer.kind,
-                "format": layer.output_format,
-                "minimum": seen.minimum if seen else "",
-                "maximum": seen.maximum if seen else "",
-                "overflowed": seen.overflowed if seen else "",
-                "bits needed": seen.bits_needed if seen else "",
-                "error": f"{errors[layer.name]:.4f}" if layer.name in errors else "",
-            }
-        )
-    print_table(f"{result.network}: {how_many(result.images, 'images')}, bit for bit", rows)
     facts = {
         "images": test.words,
         "calibration": calibrated,
@@ -230,12 +222,31 @@ def _print(result: Simulation, test: FoundImages, calibrated: str) -> None:
         "agreement": percent(result.agreement),
         "first departure": _departure(result),
     }
-    say()
+    say(f"{result.network}: {how_many(result.images, 'images')}, bit for bit")
     for name, value in facts.items():
         if value:
             say_fact(name, value)
     for warning in result.warnings:
         say(f"warning: {warning}")
+    say()
+    rows = folded(result.trace.layers, attrgetter("name"), lambda layer: errors.get(layer.name, 0.0), depth, top)
+    print_table("layers", [_row(one, errors) for one in rows])
+
+
+def _row(fold: Fold[LayerTrace], errors: Mapping[str, float]) -> dict[str, Any]:
+    """What was seen in a layer; of several the extremes, and the largest error."""
+    seen = [layer.observed for layer in fold.layers if layer.observed]
+    apart = [errors[layer.name] for layer in fold.layers if layer.name in errors]
+    return {
+        "layer": fold.title,
+        "kind": common([layer.datapath or layer.kind for layer in fold.layers]),
+        "format": common([layer.output_format for layer in fold.layers]),
+        "minimum": min((one.minimum for one in seen), default=""),
+        "maximum": max((one.maximum for one in seen), default=""),
+        "overflowed": sum(one.overflowed for one in seen) if seen else "",
+        "bits needed": max((one.bits_needed for one in seen), default=""),
+        "error": f"{max(apart):.4f}" if apart else "",
+    }
 
 
 def _multipliers(result: Simulation) -> dict[str, list[str]]:

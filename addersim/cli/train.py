@@ -11,7 +11,7 @@ import typer
 from addersim.cli import options
 from addersim.cli.output import print_json, print_table, say, say_file
 from addersim.errors import ConfigError
-from addersim.inputs.limits import THREADS
+from addersim.inputs.limits import IMAGE_SIDE, THREADS
 from addersim.tabular import percent
 
 if TYPE_CHECKING:
@@ -28,6 +28,16 @@ def run(
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder of checkpoint, history and network; a run in it goes on.")
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            "--data", metavar="SET|FILE|FOLDER", help="As data=...: a set, a folder with one folder a class, or an .npz."
+        ),
+    ] = None,
+    resize: Annotated[
+        int | None,
+        options.whole(IMAGE_SIDE, "--resize", help="Height and width to scale and cut the pictures of your folder to."),
     ] = None,
     root: options.Root = None,
     probe: Annotated[
@@ -50,7 +60,8 @@ def run(
         raise ConfigError("name either --output DIR, where the run is kept, or --probe, which keeps nothing")
     from addersim.train.recipe import load_recipe
 
-    recipe = load_recipe(study, changes or [])
+    own = {"data": data, "resize": resize}
+    recipe = load_recipe(study, [*(changes or ()), *(f"{key}={one}" for key, one in own.items() if one is not None)])
     chosen = _device(device, threads)
     if output is None:
         _probe(recipe, probe, root, json)

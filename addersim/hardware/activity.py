@@ -109,16 +109,17 @@ def measure_activity(program: Program, images: Images, accelerator: Accelerator,
     Raises
     ------
     HardwareError
-        A row stationary array, whose order is not told here.
+        A row stationary or broadcast array, whose order is not told here.
     """
     array = accelerator.array
-    if array.dataflow == "row":
+    if array.row_stationary or array.broadcast:
+        kind = "row stationary" if array.row_stationary else "a broadcast array"
         raise HardwareError(
-            f"activity: accelerator {accelerator.name!r} is row stationary; only of systolic arrays the order is known here"
+            f"activity: accelerator {accelerator.name!r} is {kind}; only of systolic arrays the order is known here"
         )
     layers = [layer for layer in program.layers if isinstance(layer, IntegerWindow)]
     inputs = {layer.inputs[0] for layer in layers}
-    streams = {layer.name: _Inputs(layer, array.dataflow) for layer in layers}
+    streams = {layer.name: _Inputs(layer, array.systolic) for layer in layers}
     prepared = program.prepared(stream=True)
     for start in range(0, len(images), BATCH):
         for name, run in prepared.runs(images[start : start + BATCH]):
@@ -126,11 +127,11 @@ def measure_activity(program: Program, images: Images, accelerator: Accelerator,
                 for layer in layers:
                     if layer.inputs[0] == name:
                         streams[layer.name].add(run.values)
-    held = systolic_dataflow(array.dataflow).stationary
+    held = systolic_dataflow(array.systolic).stationary
     sums = _sums(program, images[: min(len(images), 8)], seed) if held == "partial_sum" else {}
     return tuple(
         LayerActivity(
-            layer.name, streams[layer.name].found(), _weights(layer, streams[layer.name], array.dataflow), sums.get(layer.name)
+            layer.name, streams[layer.name].found(), _weights(layer, streams[layer.name], array.systolic), sums.get(layer.name)
         )
         for layer in layers
     )

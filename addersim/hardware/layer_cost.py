@@ -123,6 +123,9 @@ class LayerCost:
         Words moved, by level and operand.
     gated_taps
         Taps whose circuit rests, for their input is zero (`zero_savings`).
+    elements
+        Processing elements that can run the layer: of a mixed array those that multiply, or all; 0 for layers of the vector
+        unit.
     """
 
     name: str
@@ -140,6 +143,7 @@ class LayerCost:
     parts: tuple[EnergyPart, ...]
     accesses: tuple[Access, ...]
     gated_taps: int = 0
+    elements: int = 0
 
     def words(self, level: Level | None = None, operand: Stored | None = None) -> int:
         """Words read and written, of one level and operand or of all."""
@@ -169,7 +173,8 @@ class LayerCost:
     def to_dict(self) -> Row:
         """Plain values, for the whole batch."""
         plain = ("name", "kind", "datapath", "cycles", "bound", "compute_cycles", "buffer_cycles", "dram_cycles")
-        return {key: getattr(self, key) for key in (*plain, "taps", "gated_taps", "utilisation", "mapping_efficiency")} | {
+        used = ("taps", "gated_taps", "utilisation", "mapping_efficiency", "elements")
+        return {key: getattr(self, key) for key in (*plain, *used)} | {
             "tiling": [loop._asdict() for loop in self.tiling.loops] if self.tiling else None,
             "accesses": [access._asdict() for access in self.accesses],
             "energy_pj": {"total": self.energy_pj} | self.energy_by_component(),

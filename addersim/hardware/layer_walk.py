@@ -76,12 +76,15 @@ class LayerWalk:
         """The accelerator with what its memories have left."""
         return self.residency.machine
 
-    def rows(self) -> list[TimedLayer]:
-        """All layers, with the cycles of their stages."""
+    def rows(self, facts: Mapping[int, Facts]) -> list[TimedLayer]:
+        """All layers, with the cycles of their stages, by the facts of each."""
         rows: list[TimedLayer] = []
-        facts = self.facts()
+        timed: dict[tuple[int, ...], tuple[int, Bound]] = {}  # stages of one shape share their facts
         for members in self.stages():
-            cycles, bound = self.stage_cycles([facts[index] for index in members])
+            key = tuple([id(facts[index]) for index in members])
+            if key not in timed:
+                timed[key] = self.stage_cycles([facts[index] for index in members])
+            cycles, bound = timed[key]
             works = [self.layers[index].work for index in members]
             taps = sum([work.taps for work in works if work is not None]) * self.batch
             used = utilisation(taps, cycles, self.machine.array.elements)
@@ -197,4 +200,5 @@ def layer_cost(row: TimedLayer, parts: tuple[EnergyPart, ...], batch: int) -> La
         parts=parts,
         accesses=accesses,
         gated_taps=layer.gated_taps * batch,
+        elements=run.elements if run else 0,
     )

@@ -14,6 +14,7 @@ from addersim.kernels.core import core
 __all__ = ["GATE_INPUTS", "MOST_STEPS", "Activity", "GateNetlist", "run_gates"]
 
 Array = npt.NDArray[Any]
+_Arrays = tuple[Array, Array, Array, Array, Array, Array, Array, Array, Array, Array, int]
 
 GATE_INPUTS = 6
 """Pins of a gate; those that it has not read net 0."""
@@ -99,11 +100,11 @@ def run_gates(netlist: GateNetlist, stimulus: Array, probes: Array) -> Activity:
     status = core.run_gates(
         netlist.nets,
         *checked,
-        stimulus=np.ascontiguousarray(stimulus, np.uint8).reshape(cycles, -1),
-        probes=np.append(probes, 0).astype(np.int32),
-        probed=probed if probed.size else np.zeros((1, 1), np.uint8),
-        toggles=toggles,
-        settled=settled,
+        np.ascontiguousarray(stimulus, np.uint8).reshape(cycles, -1),
+        np.append(probes, 0).astype(np.int32),
+        probed if probed.size else np.zeros((1, 1), np.uint8),
+        toggles,
+        settled,
     )
     if status == -1:
         raise MemoryError("addersim._core: no memory for the gates of a netlist")
@@ -112,7 +113,7 @@ def run_gates(netlist: GateNetlist, stimulus: Array, probes: Array) -> Activity:
     return Activity(probed, toggles, settled)
 
 
-def _checked(netlist: GateNetlist, stimulus: Array, probes: Array) -> tuple[Any, ...]:
+def _checked(netlist: GateNetlist, stimulus: Array, probes: Array) -> _Arrays:
     """The arrays of a netlist as the compiled loop takes them: it looks at nothing twice."""
     gates, flops = len(netlist.gate_net), len(netlist.flop_table)
     driven = np.concatenate([np.array([0, 1]), netlist.source_net, netlist.gate_net])

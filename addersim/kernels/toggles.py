@@ -35,7 +35,7 @@ def weighed_bits(words: Array, weights: Array, bits: int) -> Array:
     counts = np.zeros(16, np.int64)
     if rows.size and rows.dtype.itemsize in (1, 2):
         held = np.ascontiguousarray(weights, np.int64).reshape(-1)
-        plain = rows.view(np.uint8 if rows.dtype.itemsize == 1 else np.uint16)
+        plain: npt.NDArray[Any] = rows.view(np.uint8 if rows.dtype.itemsize == 1 else np.uint16)
         for byte in range(rows.dtype.itemsize):
             part = plain if rows.dtype.itemsize == 1 else np.ascontiguousarray(plain >> 8 * byte & 255, np.uint8)
             core.weighed_bits(part, held, counts[8 * byte : 8 * byte + 8])

@@ -22,6 +22,7 @@ from addersim.arithmetic.geometry import Geometry
 from addersim.arithmetic.multiplier import MultiplierPrice
 from addersim.arithmetic.ops import OpCounts
 from addersim.errors import FormatError, NetworkError
+from addersim.inputs.limits import shown
 from addersim.quantization.rules import Quantization
 from addersim.storage import stands_in
 from addersim.trace import MatrixWork, Observed, Operand
@@ -302,7 +303,7 @@ def pair(value: Any, what: str, least: int = 0) -> Pair:
     """Two whole numbers (vertical, horizontal) from one number or two, as torch modules hold them."""
     both = (value, value) if isinstance(value, int) else tuple(value)
     if len(both) != 2 or not (isinstance(both[0], int) and isinstance(both[1], int) and min(both) >= least):
-        raise NetworkError(f"{what}: {value!r} is not one or two whole numbers of at least {least}")
+        raise NetworkError(f"{what}: {shown(value)} is not one or two whole numbers of at least {least}")
     return both
 
 

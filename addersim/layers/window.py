@@ -395,14 +395,18 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
         weights: Array = self.weights[filters].astype(np.int64)
         return weights if of_weights is None else weights - of_weights[filters][:, None, None, None]
 
+    def operands(self, codes: Array, weights: Array) -> tuple[Array, Array]:
+        """Codes of the input, and `operand_weights`, as they enter a term: less zero points, on the scale of the sum."""
+        x_places, w_places = self.places()
+        return (codes.astype(np.int64) - self.input_format.zero_point) << x_places, weights << w_places
+
     def terms(self, codes: Array, weights: Array) -> Array:
         """What taps add to the sum: int64, from codes of the input and `operand_weights` that broadcast against each other."""
-        x, w = codes.astype(np.int64) - self.input_format.zero_point, weights
+        x, w = self.operands(codes, weights)
         if self.multiplier is not None:
             terms: Array = self.multiplier.by_bytes(*self._formats())[x & 255, w & 255]
         else:
-            x_places, w_places = self.places()
-            terms = self._arithmetic.term(x << x_places, w << w_places)
+            terms = self._arithmetic.term(x, w)
         return terms.astype(np.int64)
 
     def bits_bound(self) -> int:

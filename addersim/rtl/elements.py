@@ -59,6 +59,19 @@ class Element:
         """Name of the Verilog module."""
         return f"pe_{self.circuit}"
 
+    @property
+    def words(self) -> str:
+        """Operands and register in words.
+
+        Examples
+        --------
+        >>> Element("mac", 8, 4, input_signed=False, accumulator_bits=20).words
+        'input u8, weight s4, sum s20 that wraps'
+        """
+        signs = ("s" if one else "u" for one in (self.input_signed, self.weight_signed))
+        x, w = (f"{sign}{bits}" for sign, bits in zip(signs, (self.input_bits, self.weight_bits), strict=True))
+        return f"input {x}, weight {w}, sum s{self.accumulator_bits} that {'saturates' if self.saturate else 'wraps'}"
+
     def design(self) -> Design:
         """Module, parameters and ports."""
         register = (("ACCUMULATOR_BITS", self.accumulator_bits), ("SATURATE", int(self.saturate)))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -51,6 +51,7 @@ class _Hardware:
     rows: int
     columns: int
     circuits: Mapping[str, str]
+    dataflow: Literal["output", "weight"]
     verilog: Verilog | None
 
     def prepare_window(self, kind: npt.DTypeLike, weights: Array, *, arithmetic: str, **how: Any) -> _Window:
@@ -126,6 +127,7 @@ class _Window:
             saturate=usual.register.overflow == "saturate",
             zero_points=usual.operands.zero_point != 0,
             output_bits=_CODE_BITS,
+            dataflow=hardware.dataflow,
         )
         stored = _signs if signs else lambda x: x.astype(np.int64) & mask
         return cls(usual, design, weights, stored, usual.operands.outside & mask, hardware.verilog)
@@ -200,9 +202,13 @@ def _sum_bits(usual: PreparedWindow) -> int:
 
 
 def rtl_engine(
-    rows: int = ROWS, columns: int = COLUMNS, circuit: str = "l1_2a", verilog: Verilog | None = None
+    rows: int = ROWS,
+    columns: int = COLUMNS,
+    circuit: str = "l1_2a",
+    dataflow: Literal["output", "weight"] = "output",
+    verilog: Verilog | None = None,
 ) -> types.ModuleType:
-    """The engine on an output-stationary array of a size.
+    """The engine on an array of a size.
 
     Parameters
     ----------
@@ -210,6 +216,8 @@ def rtl_engine(
         Of the array. No result depends on them.
     circuit
         Of adder layers: ``l1_2a``, ``l1_1c1a`` or ``l1_xor``. No result depends on it.
+    dataflow
+        What is stationary: ``output`` or ``weight``. No result depends on it.
     verilog
         Sources by file name, in place of the package's.
     """
@@ -219,7 +227,7 @@ def rtl_engine(
     find_yosys(headers=True)  # what is missing is told now, not at the first layer
     compiler()
     circuits = {name: name for name in ARITHMETICS} | {"l1": circuit}
-    hardware = _Hardware(rows, columns, circuits, verilog)
+    hardware = _Hardware(rows, columns, circuits, dataflow, verilog)
     engine = types.ModuleType("addersim.rtl.engine.of_one_array")
     for name in kernels.__all__:
         setattr(engine, name, getattr(hardware, name, getattr(kernels, name)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +41,7 @@ class ArrayDesign:
     output_bits: int = 8
     output_signed: bool = True
     wrap: bool = False
+    dataflow: Literal["output", "weight"] = "output"
 
     def parameters(self) -> str:
         """As an instance takes them."""
@@ -98,10 +99,17 @@ class LayerShape:
             zero_point=zero_point,
         )
 
-    def cycles(self, rows: int, columns: int) -> int:
-        """Of an output-stationary array: folds, one after another, of rows + columns + taps - 2 each."""
-        folds = self.groups * -(-self.pixels // rows) * -(-self.group_filters // columns)
-        return folds * (rows + columns + self.taps - 2)
+    def cycles(self, design: ArrayDesign) -> int:
+        """Of an array, in folds one after another.
+
+        With sums in the elements a fold holds rows x columns of pixels and filters and lasts rows + columns + taps - 2 cycles;
+        with weights there, of taps and filters, 2 rows + columns + pixels - 2.
+        """
+        rows, columns = design.rows, design.columns
+        across = self.groups * -(-self.group_filters // columns)
+        if design.dataflow == "weight":
+            return across * -(-self.taps // rows) * (2 * rows + columns + self.pixels - 2)
+        return across * -(-self.pixels // rows) * (rows + columns + self.taps - 2)
 
 
 class LayerConstants(NamedTuple):
@@ -148,7 +156,7 @@ class CompiledArray:
         of_filters = np.stack([np.broadcast_to(one, filters).astype(np.int64) for one in given[:4]])
         ends = np.array(given[4:], np.int64)
         sums, codes = np.zeros((2, shape.pixels, filters), np.int64)
-        limit = shape.cycles(design.rows, design.columns)
+        limit = shape.cycles(design)
         numbers = np.append(numbers, [limit + 4 * design.rows + design.columns + 8, filters])
         cycles = self._run(
             numbers.ctypes.data,
@@ -172,7 +180,7 @@ def compile_array(design: ArrayDesign, verilog: Mapping[str, str] | None = None)
     """The machine code of an array; `verilog` are other sources than the package's."""
     harness = f"#define ROWS {design.rows}\n#define COLUMNS {design.columns}\n{_harness()}"
     sources = sources_text() if verilog is None else verilog
-    apart = ("element_output_stationary", "requantize")
+    apart = ("element_output_stationary", "element_weight_stationary", "requantize")
     return CompiledArray(design, compile_library(sources, ("layer",), (_wrapper(design),), harness, apart))
 
 
@@ -198,12 +206,14 @@ def _wrapper(design: ArrayDesign) -> str:
 
     shape = "".join(f"input [31:0] {name}, " for name in _SHAPE)
     plain = ("clk", "start", *_SHAPE, "input_inside", "input_address", "weight_read", "weight_address", "bias", "multiplier")
-    plain += ("addend", "shift", "sum_valid", "sum_pixel", "sum_filter", "busy", "done")
+    plain += ("addend", "shift", "partial_read", "partial_pixel", "partial_filter", "sum_valid", "sum_pixel", "sum_filter")
+    plain += ("busy", "done")
     held = ", ".join(f".{name}({name})" for name in plain)
     sum_bits, code_bits = design.accumulator_bits, design.output_bits
     widened = "".join(
         f"  extend #(.FROM({sum_bits}), .TO(64)) sum_{c} (.narrow(sums[{c * sum_bits}+:{sum_bits}]), "
         f".wide(sums_lanes[{c * 64}+:64]));\n"
+        f"  assign partial_sums[{c * sum_bits}+:{sum_bits}] = partial_lanes[{c * 64}+:{sum_bits}];\n"
         f"  assign codes_lanes[{c * 32}+:32] = codes[{c * code_bits}+:{code_bits}];\n"
         for c in range(columns)
     )
@@ -212,16 +222,19 @@ def _wrapper(design: ArrayDesign) -> str:
   output [{columns - 1}:0] weight_read, output [{columns * 32 - 1}:0] weight_address,
   input [{columns * 32 - 1}:0] weight_codes_lanes, input [{columns * 32 - 1}:0] bias, input [{columns * 32 - 1}:0] multiplier,
   input [{columns * 64 - 1}:0] addend, input [{columns * 8 - 1}:0] shift, input [31:0] output_zero_point, input [31:0] low,
-  input [31:0] high, output [{columns - 1}:0] sum_valid, output [31:0] sum_pixel, output [31:0] sum_filter,
+  input [31:0] high, output [{columns - 1}:0] partial_read, output [{columns * 32 - 1}:0] partial_pixel,
+  output [{columns * 32 - 1}:0] partial_filter, input [{columns * 64 - 1}:0] partial_lanes,
+  output [{columns - 1}:0] sum_valid, output [{columns * 32 - 1}:0] sum_pixel, output [{columns * 32 - 1}:0] sum_filter,
   output [{columns * 64 - 1}:0] sums_lanes, output [{columns * 32 - 1}:0] codes_lanes, output busy, output done);
   wire [{rows * design.input_bits - 1}:0] input_codes;
   wire [{columns * design.weight_bits - 1}:0] weight_codes;
-  wire [{columns * sum_bits - 1}:0] sums;
+  wire [{columns * sum_bits - 1}:0] sums, partial_sums;
   wire [{columns * code_bits - 1}:0] codes;
 {narrowed("input_codes", rows, design.input_bits)}{narrowed("weight_codes", columns, design.weight_bits)}{widened}\
   quantised_layer #({design.parameters()}) layer ({held}, .zero_point(zero_point[{design.input_bits - 1}:0]),
     .input_codes(input_codes), .weight_codes(weight_codes), .output_zero_point(output_zero_point[17:0]), .low(low[17:0]),
-    .high(high[17:0]), .sums(sums), .codes(codes));
+    .high(high[17:0]), .partial_sums(partial_sums), .sum_whole(),
+    .sums(sums), .codes(codes));
 endmodule
 """
 
@@ -252,7 +265,8 @@ SHAPE_PORTSEND_PORTS  m.p_start.data[0] = 1;
   m.p_clk.data[0] = 1;
   m.step();
   m.p_start.data[0] = 0;
-  int64_t cycles = 0, constants_of = -1;
+  int64_t cycles = 0, constants_of[COLUMNS];
+  for (int c = 0; c < COLUMNS; c++) constants_of[c] = -1;
   for (int64_t clock = 0; clock < limit; clock++) {
     m.p_clk.data[0] = 0;
     m.step();
@@ -264,31 +278,39 @@ SHAPE_PORTSEND_PORTS  m.p_start.data[0] = 1;
         if (at >= x_words) return -1;
         put(m.p_input__codes__lanes, r, (uint32_t)x[at]);
       }
-    for (int c = 0; c < COLUMNS; c++)
+    bool leaves = false;
+    for (int c = 0; c < COLUMNS; c++) {
       if (bit(m.p_weight__read, c)) {
         uint32_t at = chunk(m.p_weight__address, c);
         if (at >= w_words) return -1;
         put(m.p_weight__codes__lanes, c, (uint32_t)w[at]);
       }
-    bool any = false;
-    for (int c = 0; c < COLUMNS; c++) any |= bit(m.p_sum__valid, c);
-    if (any) {
-      int64_t first = chunk(m.p_sum__filter, 0), pixel = chunk(m.p_sum__pixel, 0);
-      if (first != constants_of)
-        for (int c = 0; c < COLUMNS && first + c < filters; c++) {
-          put(m.p_bias, c, (uint32_t)bias[first + c]);
-          put(m.p_multiplier, c, (uint32_t)multiplier[first + c]);
-          put(m.p_addend, 2 * c, (uint32_t)addend[first + c]);
-          put(m.p_addend, 2 * c + 1, (uint32_t)(addend[first + c] >> 32));
-          uint32_t place = c % 4 * 8, kept = m.p_shift.data[c / 4] & ~(0xffu << place);
-          put(m.p_shift, c / 4, kept | ((uint32_t)shift[first + c] & 0xff) << place);
-        }
-      constants_of = first;
+      if (bit(m.p_partial__read, c)) {
+        int64_t pixel = chunk(m.p_partial__pixel, c), filter = chunk(m.p_partial__filter, c);
+        if (pixel >= pixels || filter >= filters) return -1;
+        put(m.p_partial__lanes, 2 * c, (uint32_t)sums[pixel * filters + filter]);
+        put(m.p_partial__lanes, 2 * c + 1, (uint32_t)(sums[pixel * filters + filter] >> 32));
+      }
+      if (bit(m.p_sum__valid, c)) {
+        int64_t filter = chunk(m.p_sum__filter, c);
+        if (filter >= filters) return -3;
+        leaves = true;
+        if (filter == constants_of[c]) continue;
+        constants_of[c] = filter;
+        put(m.p_bias, c, (uint32_t)bias[filter]);
+        put(m.p_multiplier, c, (uint32_t)multiplier[filter]);
+        put(m.p_addend, 2 * c, (uint32_t)addend[filter]);
+        put(m.p_addend, 2 * c + 1, (uint32_t)(addend[filter] >> 32));
+        uint32_t place = c % 4 * 8, kept = m.p_shift.data[c / 4] & ~(0xffu << place);
+        put(m.p_shift, c / 4, kept | ((uint32_t)shift[filter] & 0xff) << place);
+      }
+    }
+    if (leaves) {
       m.step();
       for (int c = 0; c < COLUMNS; c++)
         if (bit(m.p_sum__valid, c)) {
-          if (pixel >= pixels || first + c >= filters) return -3;
-          int64_t at = pixel * filters + first + c;
+          int64_t pixel = chunk(m.p_sum__pixel, c), at = pixel * filters + chunk(m.p_sum__filter, c);
+          if (pixel >= pixels) return -3;
           sums[at] = chunk(m.p_sums__lanes, 2 * c) | (int64_t)chunk(m.p_sums__lanes, 2 * c + 1) << 32;
           codes[at] = chunk(m.p_codes__lanes, c);
         }

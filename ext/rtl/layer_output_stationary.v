@@ -45,8 +45,8 @@ module layer_output_stationary #(
     input  [COLUMNS*WEIGHT_BITS-1:0] weight_codes,
 
     output [COLUMNS-1:0] sum_valid,  // filters that are there, of a pixel that is there
-    output [31:0] sum_pixel,
-    output [31:0] sum_filter,  // of column 0
+    output [COLUMNS*32-1:0] sum_pixel,
+    output [COLUMNS*32-1:0] sum_filter,
     output [COLUMNS*ACCUMULATOR_BITS-1:0] sums,
 
     output busy,  // the array runs
@@ -160,18 +160,10 @@ module layer_output_stationary #(
       assign input_inside[r] = valid && there && at_y < height && at_x < width;  // below zero is beyond the end
       assign input_address[r*32+:32] = own_address + address;
 
-      wire [INPUT_BITS-1:0] code = input_codes[r*INPUT_BITS+:INPUT_BITS];
-      if (ZERO_POINTS == 0) begin : plain
-        assign operands[r*OPERAND_BITS+:OPERAND_BITS] = input_inside[r] ? code : zero_point;
-      end else begin : less_zero
-        wire [OPERAND_BITS-1:0] wide_code, wide_zero;
-        extend #(.FROM(INPUT_BITS), .TO(OPERAND_BITS), .SIGNED(INPUT_SIGNED)) extend_code (.narrow(code), .wide(wide_code));
-        extend #(.FROM(INPUT_BITS), .TO(OPERAND_BITS), .SIGNED(INPUT_SIGNED)) extend_zero (
-            .narrow(zero_point), .wide(wide_zero)
-        );
-        assign operands[r*OPERAND_BITS+:OPERAND_BITS] =
-            input_inside[r] ? wide_code - wide_zero : {OPERAND_BITS{1'b0}};
-      end
+      operand #(.INPUT_BITS(INPUT_BITS), .INPUT_SIGNED(INPUT_SIGNED), .ZERO_POINTS(ZERO_POINTS)) operand (
+          .there(input_inside[r]), .code(input_codes[r*INPUT_BITS+:INPUT_BITS]), .zero_point(zero_point),
+          .value(operands[r*OPERAND_BITS+:OPERAND_BITS])
+      );
     end
 
     // Columns: each reads the filter after the one of the column before, a cycle later.
@@ -227,12 +219,13 @@ module layer_output_stationary #(
     else if (drain_left != 0) drain_left <= drain_left - 1;
   end
 
-  assign sum_pixel  = drain_pixel + drain_left - 1;
-  assign sum_filter = drain_group * group_filters + drain_filter;
+  wire [31:0] leaving = drain_pixel + drain_left - 1;
   generate
     for (c = 0; c < COLUMNS; c = c + 1) begin : finished
       localparam [31:0] PLACE = c;
-      assign sum_valid[c] = drain_left != 0 && sum_pixel < pixels && drain_filter + PLACE < group_filters;
+      assign sum_pixel[c*32+:32] = leaving;
+      assign sum_filter[c*32+:32] = drain_group * group_filters + drain_filter + PLACE;
+      assign sum_valid[c] = drain_left != 0 && leaving < pixels && drain_filter + PLACE < group_filters;
     end
   endgenerate
   assign done = state == DRAIN && !fold_ended && !captures && drain_left == 0;

@@ -1,5 +1,7 @@
 """Whole layers and networks in Verilog beside the simulator: every sum, every code, every cycle."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -71,9 +73,10 @@ def engine():
 
 
 @pytest.mark.parametrize("name", LAYERS)
-@pytest.mark.parametrize("arithmetic", ["l1", "mac"])
-def test_layers_equal_the_reference(engine, name, arithmetic):
+@pytest.mark.parametrize(("arithmetic", "dataflow"), [("l1", "output"), ("mac", "output"), ("mac", "weight")])
+def test_layers_equal_the_reference(name, arithmetic, dataflow):
     """Sums, and codes by a multiply-add-shift and a ReLU."""
+    engine = rtl_engine(ROWS, COLUMNS, dataflow=dataflow)
     x, slow, fast = both_windows(engine, name, arithmetic)
     assert_equal(slow(x), fast(x))
     filters = LAYERS[name][1]
@@ -85,18 +88,19 @@ def test_layers_equal_the_reference(engine, name, arithmetic):
     assert_equal(slow(x), fast(x))
 
 
+DESIGN = ArrayDesign("mac", ROWS, COLUMNS, 8, 8, True, True, 32, output_bits=17)
+
+
 @pytest.mark.parametrize("name", LAYERS)
-def test_cycles_are_those_of_the_estimate(name):
+@pytest.mark.parametrize("dataflow", ["output", "weight"])
+def test_cycles_are_those_of_the_estimate(name, dataflow):
     """The array runs as long as the closed form that latencies are made of says, in which no DRAM is."""
     shape, filters, geometry = LAYERS[name]
     w = (filters, *geometry.kernel, shape[3] // geometry.groups)
     layer = LayerShape.of(shape, w, geometry)
-    run = compile_array(DESIGN).run(layer, np.zeros(shape), np.zeros(w))
+    run = compile_array(replace(DESIGN, dataflow=dataflow)).run(layer, np.zeros(shape), np.zeros(w))
     work = MatrixWork(layer.pixels, layer.taps, layer.group_filters, layer.groups)
-    assert run.cycles == systolic_cycles(work, ROWS, COLUMNS, "output")
-
-
-DESIGN = ArrayDesign("mac", ROWS, COLUMNS, 8, 8, True, True, 32, output_bits=17)
+    assert run.cycles == systolic_cycles(work, ROWS, COLUMNS, dataflow)
 
 
 def test_registers_wrap_and_saturate_as_the_simulator_has_them(engine):
@@ -120,6 +124,23 @@ def test_zero_points_are_taken_from_the_operands(engine, arithmetic, zeros):
 @pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int16])
 def test_other_arithmetics_equal_the_reference(engine, name, arithmetic, kind):
     x, slow, fast = both_windows(engine, name, arithmetic, (kind, np.int8))
+    assert_equal(slow(x), fast(x))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arithmetic", ["l1", "xnor", "l2"])
+@pytest.mark.parametrize("name", LAYERS)
+def test_weights_that_stay_give_the_same(name, arithmetic):
+    """Also where a fold is not full: rows without a tap add nothing."""
+    x, slow, fast = both_windows(rtl_engine(ROWS, COLUMNS, dataflow="weight"), name, arithmetic)
+    assert_equal(slow(x), fast(x))
+
+
+@pytest.mark.slow
+def test_weights_that_stay_saturate_at_every_tap():
+    more = {"accumulator_bits": 16, "overflow": "saturate"}
+    x, slow, fast = both_windows(rtl_engine(ROWS, COLUMNS, dataflow="weight"), "padded", "mac", **more)
+    assert slow(x).overflowed
     assert_equal(slow(x), fast(x))
 
 
@@ -200,6 +221,27 @@ def test_units_follow_the_rules(units, rule):
         key = RULES[rule], False if rule == "addersim" else None
         found = signed(units[key].run(given | {"high": 120}, SUMS)["code"], 8)
         assert np.array_equal(found, expected.values.reshape(-1)), scale
+
+
+POOLS = {(kind, signs): f"pool_{kind}" for kind in ("maximum", "sum") for signs in (True, False)}
+
+
+def test_pools_give_maxima_and_sums():
+    """A window after the other, of codes that come one an edge."""
+    designs = []
+    for (kind, signs), module in POOLS.items():
+        parameters = (("BITS", 8), ("SIGNED", int(signs)), *([("SUM_BITS", 16)] if kind == "sum" else []))
+        ports = (("clear", 1), ("enable", 1), ("code", 8))
+        designs.append(Design(module, parameters, ports, ((kind, 8 if kind == "maximum" else 16),)))
+    random = np.random.default_rng(4)
+    for (kind, signs), module in zip(POOLS, compile_designs(designs, sources_text()), strict=True):
+        x = drawn(random, np.int8 if signs else np.uint8, (50, 4, 6, 1))
+        slow = {"maximum": reference.max_pool, "sum": reference.sum_pool}[kind](x, (4, 6), stride=(1, 1))
+        values = (slow if isinstance(slow, np.ndarray) else slow.values).reshape(-1)
+        given = {"clear": np.tile(np.arange(24) == 0, 50), "enable": 1, "code": x.reshape(-1)}
+        found = module.run(given, 50 * 24)[kind].reshape(50, 24)[:, -1]
+        bits = 8 if kind == "maximum" else 16
+        assert np.array_equal(signed(found, bits) if signs else found, values)
 
 
 def simulated(name, images, engine):

@@ -134,6 +134,18 @@ class EnergyTable:
         key = "layer", name, ""
         return self._element(key, bits, name) if any(row.covers(Size(bits)) for row in self._by_key.get(key, ())) else None
 
+    def delay(self, datapath: str, bits: int) -> Figure:
+        """Longest way from register to register of a processing element, in ns, of its default style.
+
+        Raises
+        ------
+        PriceError
+            The table has no row that says so.
+        """
+        device = (*self.styles(datapath), "")[0]
+        what = f"the delay of a processing element {datapath} of {_count(bits)}" + (f", {device}" if device else "")
+        return self._find("delay_ns", ("pe", datapath, device), Size(bits), what)
+
     @property
     def knows_elements(self) -> bool:
         """Whether it prices whole processing elements: then the array is priced by these alone."""

