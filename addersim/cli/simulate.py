@@ -120,7 +120,7 @@ def run(
         return
     measured = _measured(program, test.images, machine) if machine is not None else ()
     if json:
-        more = {} if result.accuracy is not None else {"predictions": _predictions(result, test.images)}
+        more: dict[str, Any] = {} if result.accuracy is not None else {"predictions": _predictions(result, test.images)}
         told = {"data": test.images.name, "calibration": calibrated, "multipliers": _multipliers(result)}
         more |= {"activity": [one.to_dict() for one in measured]} if machine is not None else {}
         print_json(result.to_dict() | told | more)

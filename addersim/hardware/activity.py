@@ -27,6 +27,7 @@ from addersim.images import Images
 from addersim.kernels.toggles import weighed_bits
 from addersim.layers import IntegerWindow
 from addersim.program import Program
+from addersim.streamed import Streamed
 from addersim.tabular import Row
 
 __all__ = ["LayerActivity", "OperandActivity", "SumActivity", "measure_activity"]
@@ -92,7 +93,9 @@ class LayerActivity:
         return {"layer": self.name} | operands | {"sums": self.sums and self.sums._asdict()}
 
 
-def measure_activity(program: Program, images: Images, accelerator: Accelerator, seed: int = 1) -> tuple[LayerActivity, ...]:
+def measure_activity(
+    program: Program, images: Images | Streamed, accelerator: Accelerator, seed: int = 1
+) -> tuple[LayerActivity, ...]:
     """Activity of all window layers of a program, in the order of a machine's elements.
 
     Parameters
