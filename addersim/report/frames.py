@@ -206,7 +206,7 @@ def price_group(component: str, of: str) -> str:
 
 
 def _group(used: UnitEnergyUsed) -> str:
-    if used.unit == "operation":
+    if used.unit in ("operation", "tap"):
         return used.what.partition(" ")[0]
     if used.unit.startswith("word"):
         return "network" if "network" in used.what else "register"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from addersim.format_quantity import ENERGY_UNITS, TIME_UNITS, quantity
-from addersim.results.contrast import ARRAY_ALONE, COMPONENTS, SAME, Contrast, time_ms_per_image
+from addersim.results.contrast import COMPONENTS, SAME, Contrast, array_alone, time_ms_per_image
 from addersim.results.result import Result
 
 __all__ = ["headline"]
@@ -84,7 +84,7 @@ def _array_words(low: Result, high: Result, high_name: str) -> list[str]:
     kept = _change(mine.get(largest, 0.0) / theirs[largest]) if theirs[largest] else "the same"
     takes = "take" if COMPONENTS[largest].endswith("s") else "takes"
     return [
-        f"Its array alone takes {_change(change)} (a convention: {ARRAY_ALONE}), "
+        f"Its array alone takes {_change(change)} (a convention: {array_alone(low.cost, high.cost)}), "
         f"{joined} the array is {_share(share)} of {high_name}'s energy; "
         f"{COMPONENTS[largest]}, {_share(theirs[largest] / total)}, {takes} {kept}"
     ]

@@ -12,7 +12,7 @@ from addersim.hardware.cost import Cost
 from addersim.hardware.layer_cost import Component
 from addersim.results.result import Result
 
-__all__ = ["ARRAY_ALONE", "COMPONENTS", "SAME", "Contrast", "Difference", "time_ms_per_image"]
+__all__ = ["COMPONENTS", "SAME", "Contrast", "Difference", "array_alone", "time_ms_per_image"]
 
 COMPONENTS: Mapping[str, str] = MappingProxyType(
     {
@@ -29,12 +29,18 @@ COMPONENTS: Mapping[str, str] = MappingProxyType(
     }
 )
 """What readers call components and resources."""
-ARRAY_ALONE = "operations times the table's unit energies, not registers, wires and clock inside it"
-"""What the energy of the array is, wherever it is set beside another: no measurement of an array."""
+_OPERATIONS_ALONE = "operations times the table's unit energies, not registers, wires and clock inside it"
+_ELEMENTS_ALONE = "taps times what its processing elements take in gates, by their zeros, not wires inside it"
+
 SAME = 5e-4
 """Relative difference below which two energies are called the same."""
 EXPLAINED = 0.9
 """Share of all differences that the named causes make up."""
+
+
+def array_alone(*costs: Cost) -> str:
+    """What the energy of the array is, wherever it is set beside another: no measurement of an array."""
+    return _ELEMENTS_ALONE if costs and all(cost.array_prices for cost in costs) else _OPERATIONS_ALONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +82,7 @@ class Contrast:
     def ratio_by_scope(self) -> dict[Component, float]:
         """Ratio of the energies when ever more is counted: the array alone, the vector unit too, and so on to all.
 
-        That of the array alone is a convention (`ARRAY_ALONE`): gates differ with the data and the multiplier's style.
+        That of the array alone is a convention (`array_alone`): gates differ with the data and the multiplier's style.
 
         Examples
         --------

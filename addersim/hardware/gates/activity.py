@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from addersim.errors import HardwareError
+from addersim.hardware.gates.cells import Cell, Pin
 from addersim.hardware.gates.functions import names_in, truth_table
-from addersim.hardware.gates.liberty import Cell, Pin
 from addersim.hardware.gates.netlist import Instance, Netlist
 from addersim.hardware.gates.timing import Timing
 from addersim.kernels.gates import GATE_INPUTS, Activity, GateNetlist, run_gates

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from addersim.errors import HardwareError
 from addersim.hardware.gates.activity import Simulator
+from addersim.hardware.gates.cells import Library
 from addersim.hardware.gates.element_operands import Element, Operands, made_up_operands, uniform_operands
-from addersim.hardware.gates.liberty import Library
 from addersim.hardware.gates.netlist import Netlist, read_netlist
 from addersim.hardware.gates.power import CycleEnergy, cycle_energy
 from addersim.hardware.gates.timing import Timing

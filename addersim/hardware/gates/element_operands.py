@@ -75,7 +75,7 @@ class Element:
     @property
     def parameters(self) -> dict[str, int | str]:
         """Parameters of its module."""
-        return dict(self.in_verilog.design().parameters)
+        return {name: int(value) for name, value in self.in_verilog.design().parameters}
 
     @classmethod
     def of_width(cls, datapath: str, bits: int, style: str = "", more_accumulator: int = 0) -> Element:

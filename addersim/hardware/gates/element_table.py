@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 from addersim.arithmetic.datapaths import DATAPATHS
 from addersim.errors import ConfigError
+from addersim.hardware.gates.cells import Library
 from addersim.hardware.gates.characterise import Circuit, Fit, fit_elements
 from addersim.hardware.gates.element_operands import Element, Operands
-from addersim.hardware.gates.liberty import Library
 from addersim.hardware.gates.operators import OPERATORS, operator_module, operator_row, operator_verilog
 from addersim.hardware.gates.synthesis import RECIPE, Workshop, workshop
 from addersim.hardware.prices.elements import row_of_layer

@@ -8,7 +8,7 @@ from typing import Any
 
 from addersim.errors import HardwareError
 from addersim.format_quantity import first_of
-from addersim.hardware.gates.liberty import Cell, Library
+from addersim.hardware.gates.cells import Cell, Library
 
 __all__ = ["Instance", "Netlist", "Port", "read_netlist"]
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from addersim.errors import HardwareError
 from addersim.hardware.gates.activity import Simulator
-from addersim.hardware.gates.liberty import Library
+from addersim.hardware.gates.cells import Library
 from addersim.hardware.gates.netlist import read_netlist
 from addersim.hardware.gates.power import cycle_energy
 from addersim.hardware.gates.timing import Timing

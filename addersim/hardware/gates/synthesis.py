@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from addersim.errors import HardwareError
-from addersim.hardware.gates.liberty import Library
+from addersim.hardware.gates.cells import Library
 from addersim.processes.unfinished import scratch_folder
 from addersim.rtl.tools import Yosys, find_yosys, run_tool, run_yosys
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from addersim.hardware.gates.cells import Arc, Cell, Library, Pin
 from addersim.hardware.gates.functions import truth_table
-from addersim.hardware.gates.liberty import Arc, Cell, Library, Pin
 from addersim.hardware.gates.lookup import Lookup
 from addersim.hardware.gates.netlist import Instance, Netlist
 

@@ -16,7 +16,7 @@ from addersim.report.page.prices import price_anchors
 from addersim.report.section import KIND, LAYER, Panel, Section, batched, network_table, present
 from addersim.report.style import RESOURCES
 from addersim.results.comparison import compare
-from addersim.results.contrast import ARRAY_ALONE, COMPONENTS
+from addersim.results.contrast import COMPONENTS, array_alone
 from addersim.results.result import Result
 
 __all__ = ["energy", "latency", "movement", "rooflines"]
@@ -27,19 +27,22 @@ def energy(results: Sequence[Result], frames: Frames) -> Section:
     priced = [result.name for result in results if result.cost.energy_pj]
     found = set(frames.energy["component"])
     inner, leaks, idles = "register" in found, "leakage" in found, "idle" in found
+    wires = "wires and " if all(result.cost.array_prices for result in results) else "registers, wires and "
     text = (
         "Priced are the operations of the array and the vector unit, words that move in and out of "
         f"{'registers and over the network of the array, of ' if inner else ''}the on-chip buffers, and bits that move to "
         f"and from DRAM{', and leakage where the table has rows for it' if leaks else ''}"
         f"{', and idle power as accelerators state it' if idles else ''}. Not priced: "
-        f"{'' if inner else 'registers, wires and '}control inside the array, the clock tree{' beyond that' if idles else ''}"
+        f"{'' if inner else wires}control inside the array, the clock tree{' beyond that' if idles else ''}"
         f"{'' if leaks else ', and leakage, for which the table has no rows'}. "
         "A bar is a window layer (convolution or linear) with what follows it in the pipeline: batch norm, ReLU, residual "
         "addition."
     )
     if any(result.cost.convention == "paper" for result in results):
         text += " A result in the paper convention holds arithmetic alone: no memory, and everything but the taps is free."
-    text += f" The array's share is a convention: {ARRAY_ALONE}. In the memories {PACKING}."
+    text += (
+        f" The array's share is a convention: {array_alone(*(result.cost for result in results))}. In the memories {PACKING}."
+    )
     known = dict.fromkeys(
         f"{note} ({first_of(layers)} of {result.name})" for result in results for note, layers in result.cost.known
     )

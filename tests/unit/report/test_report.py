@@ -152,6 +152,17 @@ def test_what_zeros_save_and_what_is_drawn_idly_is_shown():
     assert dram_kib < ((words["reads"] + words["writes"]) * words["bits"]).sum() / 8192
 
 
+def test_taps_of_whole_elements_link_to_their_prices_and_the_array_is_said_to_be_those(results):
+    program, trace = results[0].program, results[0].trace
+    priced = [Result("gates", trace, estimate(trace, "systolic-16x16", "sg13g2-gates"), program=program)]
+    frames = Frames.of(priced)
+    text = render_page(priced, frames, "t", {})
+    assert 'href="#price-0-tap"' in text
+    assert 'id="price-0-tap"' in text
+    assert "taps times what its processing elements take in gates, by their zeros, not wires inside it" in text
+    assert "Not priced: wires and control inside the array" in text
+
+
 def test_the_paper_convention_has_no_latency_and_says_so(results):
     trace = count(results[0].program, "paper")
     plain = [Result("on paper", trace, estimate(trace, "systolic-16x16")), results[1]]
