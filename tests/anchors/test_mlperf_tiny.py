@@ -189,7 +189,7 @@ PROVED = {"ad": (10, 17, 22, 19, 26), "kws": (10, 19, 21, 20, 22), "ic": (10, 19
 @needs_files
 @pytest.mark.parametrize("name", PROVED)
 def test_registers_that_no_input_overflows(name, nets):
-    """Every layer needs fewer bits than its formats ask for, all that an exact register must have; witnesses overflow one less."""
+    """Fewer bits than formats ask for, which is all that an exact register must have; witnesses overflow one less."""
     program = nets[name]
     found = prove(program).layers
     bits, bounds = [one.bits for one in found], [one.bits_bound for one in found]
