@@ -260,7 +260,8 @@ class Accumulator:
     bits
         Width, 8..48, two's complement. None (``exact`` only): each layer gets the width that its worst case needs.
     overflow
-        ``exact`` promises that no sum leaves the width, and a program in which one could is refused; ``wrap`` keeps the
+        ``exact`` promises that no sum leaves the width, and a program in which one could, with its weights and some codes of
+        its inputs' formats, is refused (`addersim.prove` says how many bits do); ``wrap`` keeps the
         sum modulo ``2**bits``; ``saturate`` clamps after every addition.
 
     Examples
