@@ -47,7 +47,7 @@ def window(
     narrow: bool,
     ordered: _Array | None,
     affine: tuple[_Array, bool, _Numbers] | None,
-    rescaling: tuple[int, _Array, _Array, float, int, _Numbers] | None,
+    rescaling: tuple[tuple[int, _Array, _Array, float, int, _Numbers], bool] | None,
     kernels: int,
     threads: int,
 ) -> tuple[_Seen, _Seen]: ...
@@ -114,3 +114,27 @@ def pool(
     x: _Array, x_type: int, y: _Array, geometry: _Numbers, maximum: bool, wide: bool, kernels: int, threads: int
 ) -> None: ...
 def look_up(x: _Array, levels: _Array, level_bytes: int, y: _Array, threads: int) -> None: ...
+def run_gates(
+    nets: int,
+    gate_table: _Array,
+    gate_pins: _Array,
+    gate_delay: _Array,
+    gate_net: _Array,
+    flop_table: _Array,
+    flop_pins: _Array,
+    reader_start: _Array,
+    readers: _Array,
+    sources: _Array,
+    source_inverted: _Array,
+    slots: int,
+    stimulus: _Array,
+    probes: _Array,
+    probed: _Array,
+    toggles: _Array,
+    settled: _Array,
+) -> int: ...
+def weighed_bits(bytes: _Array, weights: _Array, counts: _Array) -> None: ...
+def zero_runs(
+    codes: _Array, code_type: int, images: int, words: int, zero: int, kernels: int
+) -> tuple[int, int, _Numbers]: ...
+def interleave(x: _Array, y: _Array, kernels: int) -> None: ...

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from addersim import kernels
 from addersim.errors import DataError, NetworkError
+from addersim.inputs.limits import shown
 from addersim.streamed import Streamed
 
 __all__ = [
@@ -52,7 +53,9 @@ def checked_shape(given: Any) -> Shape:
     sizes = tuple(given) if isinstance(given, (tuple, list)) else ()
     whole = all(hasattr(one, "__index__") and not isinstance(one, bool) and int(one) >= 1 for one in sizes)
     if len(sizes) not in RANKS or not whole or math.prod(map(int, sizes)) > LARGEST_INPUT:
-        raise NetworkError(f"input_shape: {given!r} is not {allowed} of whole numbers, {LARGEST_INPUT:,} values at most")
+        raise NetworkError(
+            f"input_shape: found {shown(given)}, needs the sizes of one image, {allowed}, {LARGEST_INPUT:,} values at most"
+        )
     return tuple(int(one) for one in sizes)
 
 
@@ -236,7 +239,7 @@ def check_declared(images: ManyImages, preprocessing: Preprocessing, where: str)
 
 def channels_last(images: Array) -> Array:
     """Float images, or codes, ``(images, *shape)``, as values are held: the channels' axis last."""
-    return np.ascontiguousarray(np.moveaxis(images, 1, -1))
+    return kernels.channels_last(images)
 
 
 def look_up(images: Array, levels: Array, threads: int | None = None, kernel: Callable[..., Any] = kernels.look_up) -> Array:

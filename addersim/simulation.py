@@ -15,6 +15,7 @@ from addersim import kernels
 from addersim.arithmetic.multiplier import MultiplierTable
 from addersim.datasets.records import Images as ImageSet
 from addersim.datasets.records import pixels_and_labels
+from addersim.engines import find_engine
 from addersim.errors import DataError, check_kind
 from addersim.format_quantity import how_many
 from addersim.images import Images, ManyImages
@@ -34,6 +35,8 @@ Array = npt.NDArray[Any]
 
 LARGEST_WORDS = 1 << 23
 """Of one value of a batch."""
+FEW_WORDS = 1 << 21
+"""As many stay in a core's cache, about."""
 MUCH_CLIPPED = 0.01
 """Share of input values beyond the calibrated range from which a result is doubtful."""
 
@@ -187,7 +190,7 @@ def simulate(
     *,
     batch: int | None = None,
     threads: int | None = None,
-    engine: Engine = kernels,
+    engine: str | Engine = kernels,
     threshold: float = 0.1,
     progress: Callable[[int], None] | None = None,
     float_predictions: npt.ArrayLike | None = None,
@@ -208,11 +211,13 @@ def simulate(
     network
         The float network, for its accuracy, the agreement and the layers' errors.
     batch
-        Images that run together in one thread; None takes 100, or fewer where they are large. Does not change any result.
+        Images that run together in one thread; None takes 100, more where they are small, fewer where they are large. Does not
+        change any result.
     threads
         How many; None takes what OpenMP would. Does not change any result.
     engine
-        `addersim.kernels`, or `addersim.kernels.reference` for its slow twin.
+        What runs the layers: ``kernels``, ``reference`` (its slow twin) or ``rtl`` (window layers in the package's Verilog,
+        compiled), or a module with their functions. Does not change any result.
     threshold
         Relative error from which a layer counts as departing from float.
     progress
@@ -245,7 +250,7 @@ def simulate(
     classes = program.outputs
     checked = None if labels is None else check_labels(labels, len(pixels), classes)
     floats = None if float_predictions is None else check_labels(float_predictions, len(pixels), classes, "float_predictions")
-    run = _Run.of(program, network, engine)
+    run = _Run.of(program, network, find_engine(engine))
     together = run.fitting_batch() if batch is None else batch
     _LOG.info(
         "simulate: %s on %s, batches of %d%s",
@@ -334,8 +339,9 @@ class _Run:
         return cls(program, network, program.prepared(engine, stream=True), values, twins, program.fused(values))
 
     def fitting_batch(self) -> int:
-        """Images of a batch: at most 100, and few enough that the values of one thread take some megabytes at most."""
-        return min(100, max(1, LARGEST_WORDS // max(value.words for value in self.values.values())))
+        """Images of a batch: 100, more where they are small, and so few that a thread's values take some megabytes at most."""
+        words = max(value.words for value in self.values.values())
+        return max(1, min(LARGEST_WORDS // words, max(100, FEW_WORDS // words), 1000))
 
     def part(self, images: Images, threads: int) -> _Part:
         floats = None if self.network is None else _Beside(self.network.values(images, threads), set(self.twins.values()))

@@ -119,6 +119,17 @@ static inline void sads_store(uint32_t *p, Sads a, int accumulate) {
     _mm256_storeu_si256((void *)p, sums);
 }
 
+/* Of two neighbouring vectors of shorts each element beside the other's: those of the lower and of the upper half of every 16 bytes,
+   and sums of such pairs back in order. */
+#define HAS_SHORT_PAIRS
+static inline Ints shorts_low(Ints a, Ints b) { return _mm512_unpacklo_epi16(a, b); }
+static inline Ints shorts_high(Ints a, Ints b) { return _mm512_unpackhi_epi16(a, b); }
+static inline void pairs_store(int32_t *p, Ints low, Ints high) {
+    const __m512i first = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11), second = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
+    _mm512_storeu_si512(p, _mm512_permutex2var_epi64(low, first, high));
+    _mm512_storeu_si512(p + LANES, _mm512_permutex2var_epi64(low, second, high));
+}
+
 #define SHORTS 32
 typedef __m512i Shorts;
 static inline Shorts shorts_from_S8(const void *p) { return _mm512_cvtepi8_epi16(_mm256_loadu_si256(p)); }
@@ -152,4 +163,35 @@ static inline Ints ints_nearest(Doubles low, Doubles high) {
 }
 static inline Ints ints_floor(Doubles low, Doubles high) {
     return ints_join(_mm512_cvt_roundpd_epi32(low, DOWN), _mm512_cvt_roundpd_epi32(high, DOWN));
+}
+
+static inline Floats floats_of(Ints a) { return _mm512_cvtepi32_ps(a); }
+static inline Floats floats_mul(Floats a, Floats b) { return _mm512_mul_ps(a, b); }
+static inline Floats floats_fused(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }
+static inline Ints ints_nearest_float(Floats a) { return _mm512_cvtps_epi32(a); }
+static inline Ints ints_left(Ints a, Ints places) { return _mm512_sllv_epi32(a, places); }
+static inline Ints ints_right(Ints a, Ints places) { return _mm512_srav_epi32(a, places); }
+static inline Ints ints_odd(Ints a) { return _mm512_srli_epi64(a, 32); }
+/* low word of each 64 bits, high word */
+static inline Ints ints_blend(Ints low, Ints high) { return _mm512_mask_blend_epi32(0xAAAA, low, high); }
+static inline Ints ints_high_product(Ints a, Ints b) {
+    const Ints half = _mm512_set1_epi64(1 << 30);
+    const Ints even = _mm512_add_epi64(_mm512_mul_epi32(a, b), half), odd = _mm512_add_epi64(_mm512_mul_epi32(ints_odd(a), ints_odd(b)), half);
+    return ints_blend(_mm512_srli_epi64(even, 31), _mm512_slli_epi64(odd, 1));
+}
+/* 2**62 more keeps the sum positive, for a shift that brings in zeros. */
+static inline Ints scaled_half(Ints a, Ints b, Ints places) {
+    const Ints one = _mm512_set1_epi64(1), more = _mm512_set1_epi64((int64_t)1 << 62);
+    const Ints half = _mm512_add_epi64(more, _mm512_sllv_epi64(one, _mm512_sub_epi64(places, one)));
+    return _mm512_srlv_epi64(_mm512_add_epi64(_mm512_mul_epi32(a, b), half), places);
+}
+static inline Ints ints_scaled(Ints a, Ints b, Ints places) {
+    const Ints even = scaled_half(a, b, _mm512_and_si512(places, _mm512_set1_epi64(UINT32_MAX))), odd = scaled_half(ints_odd(a), ints_odd(b), ints_odd(places));
+    const Ints more = ints_left(ints_set(1), ints_sub(ints_set(62), places));
+    return ints_sub(ints_blend(even, _mm512_slli_epi64(odd, 32)), more);
+}
+
+#define HAS_BYTES_EQUAL
+static inline uint64_t bytes_equal(const uint8_t *bytes, uint8_t value) {
+    return _mm512_cmpeq_epi8_mask(_mm512_loadu_si512(bytes), _mm512_set1_epi8((char)value));
 }

@@ -5,6 +5,18 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+
+/* What GNU's and Clang's C have beyond the standard; for any other compiler (or where ADDERSIM_PLAIN says so, for a test) plain
+   C17 stands in, but for __typeof__, which Microsoft's has too. Sets of vector instructions are built only by the former two. */
+#if (defined(__GNUC__) || defined(__clang__)) && !defined(ADDERSIM_PLAIN)
+#define ADDERSIM_GNU 1
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+#define PREFETCH(address) __builtin_prefetch(address)
+#else
+#define ALWAYS_INLINE inline
+#define PREFETCH(address) ((void)(address))
+#endif
 
 /* x: (images, height, width, channels); weights: (outputs, kernel_height, kernel_width, channels / groups);
    y: (images, out_height, out_width, outputs). */
@@ -28,6 +40,9 @@ enum {
     BLOCK = 16,      /* outputs of a plain loop */
     FLOAT_TAPS = 512, /* floats summed before the partial sum joins the total: bounds the rounding error, keeps a panel in cache */
     BYTE_TAPS = 171, /* of at most 255 + 128 each, which 16 bits hold */
+    RUN_WIDTHS = 5,
+    LEAST_RUN_BITS = 4,
+    PAIRED_TAPS = 64, /* of a depthwise layer, whose weights lie on the stack */
     PLANE_UNITS = 4,
     MAX_LANES = 16, /* floats of the widest vector */
     MAX_GRADIENT_ROWS = 8,
@@ -43,7 +58,7 @@ enum {
 
 /* Sizes saturate: what 63 bits do not hold is INT64_MAX, and allocate() has no memory for that. Operands are not negative.
    Whatever was allocated, and whatever array exists, is indexed without further checks: its offsets are smaller than its size. */
-#if defined(__GNUC__) || defined(__clang__)
+#ifdef ADDERSIM_GNU
 static inline int64_t plus(int64_t a, int64_t b) {
     int64_t sum;
     return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
@@ -69,11 +84,6 @@ static inline int64_t output_of(int64_t at, int64_t padding, int64_t tap, int64_
     const int64_t scaled = at + padding - tap * dilation;
     return scaled >= 0 && scaled % stride == 0 && scaled / stride < end ? scaled / stride : -1;
 }
-#if defined(__GNUC__) || defined(__clang__)
-#define PREFETCH(address) __builtin_prefetch(address)
-#else
-#define PREFETCH(address) ((void)(address))
-#endif
 static inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 /* Elements in a chunk: whole pixels where they are short. */
@@ -83,12 +93,12 @@ static inline int64_t clip(int64_t value, int64_t low, int64_t high) { return va
 /* Steps of a window lie where they may. */
 static inline int32_t int32_at(const void *p) {
     int32_t value;
-    __builtin_memcpy(&value, p, 4);
+    memcpy(&value, p, 4);
     return value;
 }
 static inline int64_t int64_at(const void *p) {
     int64_t value;
-    __builtin_memcpy(&value, p, 8);
+    memcpy(&value, p, 8);
     return value;
 }
 
@@ -170,6 +180,7 @@ typedef struct {
     const float *factor;
     float divisor;
     int32_t zero_point;
+    int direct; /* of a window's results: no multiplier or factor is negative, and no step leaves 32 bits or RESULT_LIMIT */
     Codes codes;
 } Rescale;
 
@@ -191,12 +202,13 @@ typedef struct {
     Overflow overflow;
     int64_t low, high; /* ends of the register */
     int bits;
+    int64_t outputs;        /* of the layer: where outputs of several windows make one row, they count on from it */
     int narrow;             /* every exact result fits 32 bits */
     int y_bytes;            /* of a stored result: 4, 8, or a code's */
     const uint8_t *ordered; /* outputs whose register depends on the order of the taps, or NULL */
     const Affine *affine;   /* NULL, or only where narrow, not WRAP and nothing is ordered */
-    const Rescale *rescale; /* NULL, or only where narrow and nothing is ordered: makes codes of results, which y_bytes (4) are of.
-                               No result plus its bias leaves 32 bits */
+    const Rescale *rescale; /* NULL, or only where narrow and nothing is ordered: makes codes of results, which y_bytes (4) are of,
+                               unless it is direct. No result plus its bias leaves 32 bits */
     int folds;              /* raw sums and constants are no larger than results can be: doubles hold their affine, too */
 } Epilogue;
 
@@ -206,6 +218,12 @@ typedef struct {
     int64_t x;              /* taken from each code of x before it is an operand */
     const int32_t *weights; /* taken from the weights of each output, or NULL */
 } ZeroPoints;
+
+/* Codes of zero, their runs, other codes, and what pairs of a run-length code have beyond one for each of those: for lengths of
+   LEAST_RUN_BITS bits, of one more, .. */
+typedef struct {
+    int64_t zeros, runs, others, pairs[RUN_WIDTHS];
+} ZeroRuns;
 
 /* Loops that every arithmetic has. Operands come widened; weights of a block of BLOCK outputs are (taps, BLOCK), those of a
    depthwise layer (taps, channels). Narrow sums fit 32 bits, and so does each of their terms. `products` is the table of
@@ -239,6 +257,11 @@ typedef struct {
     /* Codes of bytes and at most BYTE_TAPS taps. */
     void (*depthwise_bytes)(Type type, const char *window, const int64_t *offsets, int64_t taps, int64_t count,
                             const int16_t *weights, int64_t channels, int32_t *sums);
+    /* Operands and weights of 16 bits, at most PAIRED_TAPS of them, sums modulo 2**32: paired_channels of each window, `skip` bytes from
+       where it starts. Fewer channels, a divisor of that, are those of several windows where such lie side by side; weights repeat. */
+    void (*depthwise_pairs)(const char *const *windows, int64_t count, int64_t skip, const int64_t *offsets, int64_t taps,
+                            const int16_t *weights, int64_t weights_stride, int64_t channels, int32_t *sums, int64_t sums_stride);
+    int paired_channels;
     void (*depthwise_floats)(const char *window, const int64_t *offsets, int64_t taps, int64_t count, const float *weights,
                              int64_t channels, float *y);
     /* A register and a term fit 32 bits together. */
@@ -301,6 +324,10 @@ typedef struct {
     int (*rescale)(Type type, const void *x, int64_t count, const Rescale *r, int64_t channel, void *y, Stats *stats);
     void (*rescaled_add)(Type a_type, const void *a, Type b_type, const void *b, int64_t count, const RescaledAdd *r, void *y,
                          Stats *stats);
+    /* Added to what was found: of the words of one image. */
+    void (*zero_runs)(Type type, const void *codes, int64_t words, int64_t zero, ZeroRuns *found);
+    /* (channels, pixels) -> (pixels, channels) */
+    void (*interleave)(const uint8_t *x, int64_t channels, int64_t pixels, uint8_t *y);
     /* y[channel] = the largest, or the sum, over `count` pixels. */
     void (*max_pixels)(Type type, const void *const *pixels, int64_t count, int64_t channels, void *y);
     void (*sum_pixels)(Type type, const void *const *pixels, int64_t count, int64_t channels, int wide, void *y);
@@ -394,6 +421,10 @@ typedef struct {
     float scale, zero_point;
 } RealMeans;
 int real_means(const Geometry *g, const uint8_t *x, const RealMeans *r, int32_t *y, int threads);
+/* zeros.c: zeros of `images` times as many words; bytes of images with their channels brought last. */
+void count_zero_runs(const Kernels *kernels, Type type, const void *codes, int64_t images, int64_t words, int64_t zero, ZeroRuns *found);
+void interleave_bytes(const Kernels *kernels, const uint8_t *x, int64_t images, int64_t channels, int64_t pixels, uint8_t *y);
+
 /* softmax.c */
 void softmax_codes(const uint8_t *x, int flip, int64_t rows, int64_t classes, int32_t multiplier, int32_t left, int32_t most, uint8_t *y,
                    int threads);

@@ -6,7 +6,7 @@ static inline Ints mac_term(Ints sum, Ints x, Ints w) { return ints_add(sum, int
 /* Sums modulo 2**32, two vectors of channels in registers; the last vector may read and store more than `count`, which nobody
    minds. */
 #define DEPTHWISE_VECTORS(NAME, TERM)                                                                                           \
-    static inline __attribute__((always_inline)) void NAME##_of(const Type type, const char *window, const int64_t *offsets,    \
+    static ALWAYS_INLINE void NAME##_of(const Type type, const char *window, const int64_t *offsets,    \
                                                                 int64_t taps, int64_t count, const int32_t *weights,            \
                                                                 int64_t channels, int32_t *sums) {                              \
         int64_t at = 0;                                                                                                         \
@@ -42,7 +42,7 @@ DEPTHWISE_VECTORS(l1_depthwise, l1_term)
 DEPTHWISE_VECTORS(mac_depthwise, mac_term)
 
 /* Sums of |x - w|, not of its negative, of bytes in 16 bits; the last vector reads and stores too much, too. */
-static inline __attribute__((always_inline)) void l1_depthwise_bytes_of(const Type type, const char *window, const int64_t *offsets,
+static ALWAYS_INLINE void l1_depthwise_bytes_of(const Type type, const char *window, const int64_t *offsets,
                                                                      int64_t taps, int64_t count, const int16_t *weights,
                                                                      int64_t channels, int32_t *sums) {
     for (int64_t at = 0; at < count; at += SHORTS) {
@@ -63,6 +63,43 @@ static void l1_depthwise_bytes(Type type, const char *window, const int64_t *off
         l1_depthwise_bytes_of(U8, window, offsets, taps, count, weights, channels, sums);
     }
 }
+
+#ifdef HAS_SHORT_PAIRS
+/* Two taps a multiplication. The weights of all windows stay where they are, in registers for the taps that are known. */
+static inline __attribute__((always_inline)) void mac_pairs_of(const char *const *windows, int64_t count, int64_t skip,
+                                                              const int64_t *offsets, const int64_t taps, const int16_t *weights,
+                                                              int64_t weights_stride, int64_t channels, int32_t *sums, int64_t sums_stride) {
+    Ints low[(PAIRED_TAPS + 1) / 2], high[(PAIRED_TAPS + 1) / 2];
+    UNROLL for (int64_t tap = 0; tap < taps; tap += 2) {
+        const int16_t *from = weights + tap * weights_stride;
+        const Ints one = ints_load(from), other = tap + 1 < taps ? ints_load(from + weights_stride) : ints_zero();
+        low[tap / 2] = shorts_low(one, other);
+        high[tap / 2] = shorts_high(one, other);
+    }
+    const int64_t together = 2 * LANES / channels;
+    for (int64_t i = 0; i < count;) {
+        const char *x = windows[i] + skip;
+        Ints sum = ints_zero(), above = ints_zero();
+        UNROLL for (int64_t tap = 0; tap < taps; tap += 2) {
+            const Ints one = ints_load(x + offsets[tap]), other = tap + 1 < taps ? ints_load(x + offsets[tap + 1]) : ints_zero();
+            sum = ints_mac_s16(sum, shorts_low(one, other), low[tap / 2]);
+            above = ints_mac_s16(above, shorts_high(one, other), high[tap / 2]);
+        }
+        pairs_store(sums + i * sums_stride, sum, above);
+        const int side_by_side = i + together <= count && windows[i + together - 1] == windows[i] + (together - 1) * channels * 2;
+        i += side_by_side ? together : 1;
+    }
+}
+
+static void mac_depthwise_pairs(const char *const *windows, int64_t count, int64_t skip, const int64_t *offsets, int64_t taps,
+                                const int16_t *weights, int64_t weights_stride, int64_t channels, int32_t *sums, int64_t sums_stride) {
+    if (taps == 9) {
+        mac_pairs_of(windows, count, skip, offsets, 9, weights, weights_stride, channels, sums, sums_stride);
+    } else {
+        mac_pairs_of(windows, count, skip, offsets, taps, weights, weights_stride, channels, sums, sums_stride);
+    }
+}
+#endif
 
 #define VECTORS_OF_BLOCK (BLOCK / LANES)
 static void mac_ordered_narrow(const int32_t *x, const int32_t *weights, int64_t taps, int64_t low, int64_t high, int64_t *registers,

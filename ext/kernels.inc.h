@@ -48,10 +48,12 @@ static int64_t l1_u8_ceiling(int64_t steps) {
 #include "generic.inc.h"
 #include "table.inc.h"
 #include "training.inc.h"
+#include "requantise.inc.h"
+#include "rescaled.inc.h"
 #include "epilogue.inc.h"
 #include "depthwise.inc.h"
 #include "elementwise.inc.h"
-#include "requantise.inc.h"
+#include "zeros.inc.h"
 
 #define ROW(PANEL) {PANEL, PANEL##_rows, PANEL##_vectors, PANEL##_lanes, PANEL##_step_bytes, PANEL##_sum_bytes}
 static const Kernels TABLE = {
@@ -86,6 +88,10 @@ static const Kernels TABLE = {
                     .shorts = ROW(mac_s16),
                     .shorts_wide = ROW(mac_s16_wide),
                     .depthwise_narrow = mac_depthwise,
+#ifdef HAS_SHORT_PAIRS
+                    .depthwise_pairs = mac_depthwise_pairs,
+                    .paired_channels = 2 * LANES,
+#endif
                     .depthwise_floats = mac_depthwise_floats,
                     .ordered_narrow = mac_ordered_narrow,
                 },
@@ -111,7 +117,9 @@ static const Kernels TABLE = {
     .affine_any = affine_any,
     .add = add,
     .rescale = rescale,
-    .rescaled_add = rescaled_add,
+    .rescaled_add = add_rescaled,
+    .zero_runs = zero_runs,
+    .interleave = interleave,
     .max_pixels = max_pixels,
     .sum_pixels = sum_pixels,
 };

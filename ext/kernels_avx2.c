@@ -101,6 +101,15 @@ static inline void sads_store(uint32_t *p, Sads a, int accumulate) {
     _mm_storeu_si128((void *)p, sums);
 }
 
+/* As those of AVX-512. */
+#define HAS_SHORT_PAIRS
+static inline Ints shorts_low(Ints a, Ints b) { return _mm256_unpacklo_epi16(a, b); }
+static inline Ints shorts_high(Ints a, Ints b) { return _mm256_unpackhi_epi16(a, b); }
+static inline void pairs_store(int32_t *p, Ints low, Ints high) {
+    ints_store(p, _mm256_permute2x128_si256(low, high, 0x20));
+    ints_store(p + LANES, _mm256_permute2x128_si256(low, high, 0x31));
+}
+
 #define SHORTS 16
 typedef __m256i Shorts;
 static inline Shorts shorts_from_S8(const void *p) { return _mm256_cvtepi8_epi16(_mm_loadu_si128(p)); }
@@ -139,6 +148,41 @@ static inline Ints ints_nearest(Doubles low, Doubles high) {
     return ints_of(_mm256_round_pd(low, NEAREST), _mm256_round_pd(high, NEAREST));
 }
 static inline Ints ints_floor(Doubles low, Doubles high) { return ints_of(_mm256_floor_pd(low), _mm256_floor_pd(high)); }
+
+static inline Floats floats_of(Ints a) { return _mm256_cvtepi32_ps(a); }
+static inline Floats floats_mul(Floats a, Floats b) { return _mm256_mul_ps(a, b); }
+static inline Floats floats_fused(Floats a, Floats b, Floats c) { return _mm256_fmadd_ps(a, b, c); }
+static inline Ints ints_nearest_float(Floats a) { return _mm256_cvtps_epi32(a); }
+static inline Ints ints_left(Ints a, Ints places) { return _mm256_sllv_epi32(a, places); }
+static inline Ints ints_right(Ints a, Ints places) { return _mm256_srav_epi32(a, places); }
+static inline Ints ints_odd(Ints a) { return _mm256_srli_epi64(a, 32); }
+/* low word of each 64 bits, high word */
+static inline Ints ints_blend(Ints low, Ints high) { return _mm256_blend_epi32(low, high, 0xAA); }
+static inline Ints ints_high_product(Ints a, Ints b) {
+    const Ints half = _mm256_set1_epi64x(1 << 30);
+    const Ints even = _mm256_add_epi64(_mm256_mul_epi32(a, b), half), odd = _mm256_add_epi64(_mm256_mul_epi32(ints_odd(a), ints_odd(b)), half);
+    return ints_blend(_mm256_srli_epi64(even, 31), _mm256_slli_epi64(odd, 1));
+}
+/* 2**62 more keeps the sum positive, for a shift that brings in zeros. */
+static inline Ints scaled_half(Ints a, Ints b, Ints places) {
+    const Ints one = _mm256_set1_epi64x(1), more = _mm256_set1_epi64x((int64_t)1 << 62);
+    const Ints half = _mm256_add_epi64(more, _mm256_sllv_epi64(one, _mm256_sub_epi64(places, one)));
+    return _mm256_srlv_epi64(_mm256_add_epi64(_mm256_mul_epi32(a, b), half), places);
+}
+static inline Ints ints_scaled(Ints a, Ints b, Ints places) {
+    const Ints even = scaled_half(a, b, _mm256_and_si256(places, _mm256_set1_epi64x(UINT32_MAX))), odd = scaled_half(ints_odd(a), ints_odd(b), ints_odd(places));
+    const Ints more = ints_left(ints_set(1), ints_sub(ints_set(62), places));
+    return ints_sub(ints_blend(even, _mm256_slli_epi64(odd, 32)), more);
+}
+
+#define HAS_BYTES_EQUAL
+static inline uint64_t half_equal(const uint8_t *bytes, __m256i value) {
+    return (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_loadu_si256((const void *)bytes), value));
+}
+static inline uint64_t bytes_equal(const uint8_t *bytes, uint8_t value) {
+    const __m256i all = _mm256_set1_epi8((char)value);
+    return half_equal(bytes, all) | half_equal(bytes + 32, all) << 32;
+}
 
 #include "kernels.inc.h"
 

@@ -124,6 +124,25 @@ static inline Ints ints_of(int64x2_t low, int64x2_t high) { return vcombine_s32(
 static inline Ints ints_nearest(Doubles low, Doubles high) { return ints_of(vcvtnq_s64_f64(low), vcvtnq_s64_f64(high)); }
 static inline Ints ints_floor(Doubles low, Doubles high) { return ints_of(vcvtmq_s64_f64(low), vcvtmq_s64_f64(high)); }
 
+static inline Floats floats_of(Ints a) { return vcvtq_f32_s32(a); }
+static inline Floats floats_mul(Floats a, Floats b) { return vmulq_f32(a, b); }
+static inline Floats floats_fused(Floats a, Floats b, Floats c) { return vfmaq_f32(c, a, b); }
+static inline Ints ints_nearest_float(Floats a) { return vcvtnq_s32_f32(a); }
+static inline Ints ints_left(Ints a, Ints places) { return vshlq_s32(a, places); }
+static inline Ints ints_right(Ints a, Ints places) { return vshlq_s32(a, vnegq_s32(places)); }
+static inline Ints ints_high_product(Ints a, Ints b) { return vqrdmulhq_s32(a, b); }
+/* 2**62 more keeps the sum positive, for a shift that brings in zeros. */
+static inline int32x2_t scaled_half(int64x2_t product, int32x2_t places) {
+    const int64x2_t one = vdupq_n_s64(1), by = vmovl_s32(places);
+    const int64x2_t sum = vaddq_s64(vaddq_s64(product, vdupq_n_s64((int64_t)1 << 62)), vshlq_s64(one, vsubq_s64(by, one)));
+    return vmovn_s64(vreinterpretq_s64_u64(vshlq_u64(vreinterpretq_u64_s64(sum), vnegq_s64(by))));
+}
+static inline Ints ints_scaled(Ints a, Ints b, Ints places) {
+    const int32x2_t low = scaled_half(vmull_s32(vget_low_s32(a), vget_low_s32(b)), vget_low_s32(places));
+    const int32x2_t high = scaled_half(vmull_high_s32(a, b), vget_high_s32(places));
+    return ints_sub(vcombine_s32(low, high), ints_left(ints_set(1), ints_sub(ints_set(62), places)));
+}
+
 #include "kernels.inc.h"
 #else
 typedef int addersim_no_neon;

@@ -1,11 +1,17 @@
 /* Plain C for any processor. */
+#include "fixed_point.h"
 #include "sets.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define SET portable
+#ifdef ADDERSIM_GNU
 #define DO_NOT_OPTIMIZE(vector) __asm__ volatile("" : "+m"(vector))
+#else
+#define DO_NOT_OPTIMIZE(vector) ((void)(vector)) /* the ceiling of additions means nothing there */
+#endif
 #define LANES 4
 #define F32_ROWS 2
 #define F32_VECTORS 2
@@ -108,7 +114,7 @@ typedef Ints Shorts;
 static inline Shorts shorts_from_S8(const void *p) { return ints_from_S8(p); }
 static inline Shorts shorts_from_U8(const void *p) { return ints_from_U8(p); }
 static inline Shorts shorts_l1(Shorts sum, Shorts x, const int16_t *w) {
-    for (int i = 0; i < LANES; i++) sum.at[i] += (uint32_t)__builtin_abs((int32_t)x.at[i] - w[i]);
+    for (int i = 0; i < LANES; i++) sum.at[i] += (uint32_t)abs((int32_t)x.at[i] - w[i]);
     return sum;
 }
 static inline void shorts_store(int32_t *p, Shorts a) { ints_store(p, a); }
@@ -135,5 +141,17 @@ static inline Doubles doubles_fma(Doubles a, Doubles b, Doubles c) {
 static inline double part(Doubles low, Doubles high, int i) { return i < DOUBLES ? low.at[i] : high.at[i - DOUBLES]; }
 static inline Ints ints_nearest(Doubles low, Doubles high) { EACH(Ints, (uint32_t)(int32_t)rint(part(low, high, i))); }
 static inline Ints ints_floor(Doubles low, Doubles high) { EACH(Ints, (uint32_t)(int32_t)floor(part(low, high, i))); }
+
+static inline Floats floats_of(Ints a) { EACH(Floats, (float)(int32_t)a.at[i]); }
+static inline Floats floats_mul(Floats a, Floats b) { EACH(Floats, a.at[i] * b.at[i]); }
+static inline Floats floats_fused(Floats a, Floats b, Floats c) { EACH(Floats, fmaf(a.at[i], b.at[i], c.at[i])); }
+static inline Ints ints_nearest_float(Floats a) { EACH(Ints, (uint32_t)(int32_t)rintf(a.at[i])); }
+static inline Ints ints_left(Ints a, Ints places) { EACH(Ints, a.at[i] << places.at[i]); }
+static inline Ints ints_right(Ints a, Ints places) { EACH(Ints, (uint32_t)((int32_t)a.at[i] >> places.at[i])); }
+static inline Ints ints_high_product(Ints a, Ints b) { EACH(Ints, (uint32_t)high_product((int32_t)a.at[i], (int32_t)b.at[i])); }
+static inline uint32_t scaled_one(int32_t a, int32_t b, uint32_t places) {
+    return (uint32_t)(((int64_t)a * b + ((int64_t)1 << (places - 1))) >> places);
+}
+static inline Ints ints_scaled(Ints a, Ints b, Ints places) { EACH(Ints, scaled_one((int32_t)a.at[i], (int32_t)b.at[i], places.at[i])); }
 
 #include "kernels.inc.h"

@@ -63,10 +63,10 @@ void free_ordered(Window *w) {
     free(w->ordered_weights);
 }
 
-void keep_results(Window *w) { w->tiling.result_bytes = w->epilogue.rescale ? w->g->outputs * w->epilogue.y_bytes : 0; }
+void keep_results(Window *w) { w->tiling.result_bytes = results_wait(w) ? w->g->outputs * w->epilogue.y_bytes : 0; }
 
 void finish_tile(const Window *w, const Tile *tile, Stats *codes_stats) {
-    if (!w->epilogue.rescale) return;
+    if (!results_wait(w)) return;
     const int64_t outputs = w->g->outputs, first = tile->first * outputs * bytes_of(w->rescale.codes.type);
     rescale_run(w->kernels, tile->results, tile->count * outputs, outputs, &w->rescale, (char *)w->y + first, codes_stats);
 }
@@ -208,6 +208,46 @@ int run_loops(Window *w, int threads, Stats *stats) {
     return ready ? 0 : -1;
 }
 
+static int takes_pairs(const Window *w) {
+    return w->fast->depthwise_pairs && w->epilogue.narrow && !w->epilogue.ordered && w->x_type != U16 && w->weights_type != U16 &&
+           w->taps <= PAIRED_TAPS;
+}
+
+/* Shorts of a tap's weights for pairs, and whether a few channels repeat in them, for windows side by side. */
+static int64_t paired_stride(const Window *w) { return larger(w->g->channels, w->fast->paired_channels); }
+static int repeats(const Window *w) { return takes_pairs(w) && w->fast->paired_channels % w->g->channels == 0; }
+
+/* Results of a tile whose sums lie side by side: vectors of a few channels have those of several windows. */
+static void repeated_results(const Window *w, const Tile *tile, const int32_t *sums, Stats *stats) {
+    const int64_t channels = w->g->channels, lanes = w->fast->paired_channels / 2, bytes = w->epilogue.y_bytes;
+    const int64_t together = w->epilogue.rescale && !results_wait(w) ? larger(lanes / channels, 1) : 1;
+    const int64_t rows = tile->count / together, rest = tile->count % together, row = together * channels;
+    char *y = tile_results(w, tile, 0);
+    w->kernels->epilogue(&w->epilogue, sums, 4, row, rows, NULL, 0, row, y, row, stats, stats + 1);
+    if (!rest) return;
+    w->kernels->epilogue(&w->epilogue, sums + rows * row, 4, channels, rest, NULL, 0, channels, y + rows * row * bytes, channels, stats,
+                         stats + 1);
+}
+
+static void pairs_tile(const Window *w, const Tile *tile, const int64_t *offsets, const int16_t *weights, int32_t *sums, Stats *stats) {
+    const int64_t channels = w->g->channels, step = w->fast->paired_channels, repeated = repeats(w);
+    const int64_t stride = repeated ? channels : MAX_WIDTH;
+    for (int64_t channel = 0; channel < channels; channel += MAX_WIDTH) {
+        const int64_t width = smaller(MAX_WIDTH, channels - channel);
+        for (int64_t at = 0; at < width; at += step) {
+            w->fast->depthwise_pairs(tile->windows, tile->count, 2 * (channel + at), offsets, w->taps, weights + channel + at,
+                                     paired_stride(w), repeated ? channels : step, sums + at, stride);
+        }
+        if (repeated) {
+            repeated_results(w, tile, sums, stats);
+        } else {
+            w->kernels->epilogue(&w->epilogue, sums, 4, stride, tile->count, NULL, channel, width, tile_results(w, tile, channel),
+                                 channels, stats, stats + 1);
+        }
+    }
+    finish_tile(w, tile, stats + 1);
+}
+
 static int takes_bytes(const Window *w) {
     return w->fast->depthwise_bytes && w->operand <= U8 && w->weights_type <= U8 && w->taps <= BYTE_TAPS;
 }
@@ -260,7 +300,12 @@ static void depthwise_ordered_tile(const Window *w, const Tile *tile, const int6
 
 /* (channels, taps) -> (taps, channels), as the loops read them. */
 static void turn_weights(const Window *w, int32_t *weights) {
-    const int64_t channels = w->g->channels;
+    const int64_t channels = w->g->channels, stride = paired_stride(w), count = repeats(w) ? stride : channels;
+    for (int64_t i = 0; takes_pairs(w) && i < w->taps * stride; i++) {
+        const int64_t o = i % stride, k = i / stride;
+        ((int16_t *)weights)[i] = (int16_t)(o < count ? weight_at(w, o % channels, k) : 0);
+    }
+    if (takes_pairs(w)) return;
     for (int64_t o = 0; o < channels; o++) {
         for (int64_t k = 0; k < w->taps; k++) {
             const int32_t weight = weight_at(w, o, k);
@@ -274,11 +319,11 @@ static void turn_weights(const Window *w, int32_t *weights) {
 }
 
 int run_depthwise(Window *w, int threads, Stats *stats) {
-    const int64_t taps = w->taps, channels = w->g->channels;
+    const int64_t taps = w->taps;
     Geometry all_channels;
     int64_t *offsets = allocate(taps, sizeof(*offsets));
-    int32_t *weights = allocate(plus(times(taps, channels), MAX_WIDTH), sizeof(*weights));
-    w->operand = w->zeros.x ? S16 : w->x_type; /* codes less the one of zero take nine bits */
+    int32_t *weights = allocate(plus(times(taps, paired_stride(w)), MAX_WIDTH), sizeof(*weights));
+    w->operand = w->zeros.x || takes_pairs(w) ? S16 : w->x_type; /* codes less the one of zero take nine bits */
     if (!offsets || !weights || depthwise_begin(&w->tiling, &all_channels, w->g, w->kernels, w->x_type, w->operand, w->zeros.x,
                                                 w->zeros.outside, threads, offsets)) {
         free(offsets);
@@ -304,7 +349,11 @@ int run_depthwise(Window *w, int threads, Stats *stats) {
 #pragma omp for schedule(dynamic)
             for (int64_t number = 0; number < w->tiling.tiles; number++) {
                 tile_load(&w->tiling, w->x, 0, number, 0, &tile);
-                depthwise_tile(w, &tile, offsets, weights, sums, own);
+                if (takes_pairs(w)) {
+                    pairs_tile(w, &tile, offsets, (const int16_t *)weights, (int32_t *)(void *)sums, own);
+                } else {
+                    depthwise_tile(w, &tile, offsets, weights, sums, own);
+                }
                 if (w->epilogue.ordered) depthwise_ordered_tile(w, &tile, offsets, weights, own);
             }
 #pragma omp critical(addersim_stats)

@@ -17,7 +17,7 @@ static inline int64_t halves_of(int64_t value, int32_t places) {
 static inline int32_t result_of(int64_t value) { return (int32_t)clip(value, -RESULT_LIMIT, RESULT_LIMIT); }
 
 static inline int32_t by_scale(int32_t value, int32_t multiplier, int32_t shift, int twice) {
-    const int32_t more = twice & (shift > 31) ? (int32_t)1 << 30 : 0;
+    const int32_t more = (twice & (shift > 31)) ? (int32_t)1 << 30 : 0;
     return result_of((halves_of((int64_t)value * multiplier + (value < 0 ? -more : more), shift) + 1) >> 1);
 }
 

@@ -263,11 +263,13 @@ int window_codes(const Kernels *kernels, Arithmetic arithmetic, const int32_t *p
     w.window_factors = w.constants + g->outputs;
     w.epilogue.constants = w.constants;
     w.epilogue.window_factors = NULL;
+    w.epilogue.outputs = g->outputs;
+    if (epilogue->rescale && !results_wait(&w)) w.epilogue.y_bytes = bytes_of(epilogue->rescale->codes.type);
     Stats both[2] = {no_stats(), no_stats()};
     Layout size = {0};
-    if (epilogue->rescale) lay_rescale(&size, epilogue->rescale, g->outputs);
+    if (results_wait(&w)) lay_rescale(&size, epilogue->rescale, g->outputs);
     char *memory = allocate(1, size.bytes);
-    if (memory && epilogue->rescale) w.rescale = lay_rescale(&(Layout){memory, 0}, epilogue->rescale, g->outputs);
+    if (memory && results_wait(&w)) w.rescale = lay_rescale(&(Layout){memory, 0}, epilogue->rescale, g->outputs);
     int status = memory && w.constants && (!epilogue->ordered || is_depthwise(g) || prepare_ordered(&w) == 0) ? 0 : -1;
     if (status == 0) {
         status = is_depthwise(g)      ? run_depthwise(&w, threads, both)

@@ -44,9 +44,11 @@ typedef struct {
     int ordered_narrow;
 } Window;
 
-/* Where the results of a tile's first window go, from an output on: to y, or to the tile until finish_tile(). */
+/* Whether results wait in the tile for finish_tile(), which makes codes of them. */
+static inline int results_wait(const Window *w) { return w->epilogue.rescale && !w->epilogue.rescale->direct; }
+/* Where the results of a tile's first window go, from an output on: to y, or to the tile. */
 static inline char *tile_results(const Window *w, const Tile *tile, int64_t output) {
-    char *first = w->epilogue.rescale ? tile->results : (char *)w->y + tile->first * w->g->outputs * w->epilogue.y_bytes;
+    char *first = results_wait(w) ? tile->results : (char *)w->y + tile->first * w->g->outputs * w->epilogue.y_bytes;
     return first + output * w->epilogue.y_bytes;
 }
 void keep_results(Window *w); /* after tiling_begin() */

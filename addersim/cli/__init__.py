@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from addersim.cli import (
+    characterise,
     check,
     compare,
     compare_rounding,
@@ -29,6 +30,7 @@ from addersim.cli import (
     simulate,
     sweep,
     train,
+    verify,
 )
 from addersim.cli.output import say
 from addersim.cli.streams import complain, drop_output, prepare_output, warned
@@ -73,8 +75,8 @@ def _options(
 
 
 VERBS = (
-    demo, simulate, prove, count, estimate, designs, compare, sweep, search, report, lower, export, train, finetune,
-    multiplier, check, new, explain,
+    demo, simulate, prove, count, estimate, designs, compare, sweep, search, report, lower, export, verify, train, finetune,
+    multiplier, characterise, check, new, explain,
 )  # fmt: skip
 for verb in VERBS:
     app.command(verb.__name__.rpartition(".")[2])(verb.run)

@@ -70,6 +70,7 @@ def run(
     throughput: options.Throughput = None,
     size_for: options.SizeFor = "latency",
     area_table: options.AreaTable = "aladdin-cacti-45nm",
+    own_clock: options.OwnClock = False,
     batch: options.Batch = None,
     layer: options.LayerBits = None,
     ends: options.Ends = None,
@@ -111,7 +112,7 @@ def run(
         for name, width, path in dict.fromkeys((one.network, one.bits, one.datapath) for one in asked)
     }
     options.check_used(chosen, traces.values())
-    sizes = Sizes(area_budget, pes, throughput, size_for, area_table)
+    sizes = Sizes(area_budget, pes, throughput, size_for, area_table, own_clock)
     results = [
         evaluate(
             trace,

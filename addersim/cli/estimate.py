@@ -13,7 +13,7 @@ from addersim.cli import options
 from addersim.cli.count import counted, parameters
 from addersim.cli.folding import Fold, common, folded
 from addersim.cli.output import alone_on_output, print_json, print_table, say, say_fact, write_like_scalesim
-from addersim.cli.silicon import print_area, print_notes, print_packing, print_rules, show_range, unpriced
+from addersim.cli.silicon import print_area, print_packing, print_priced, print_rules, show_range
 from addersim.cli.sizes import Sizes, sized
 from addersim.errors import ConfigError
 from addersim.tabular import show
@@ -37,6 +37,7 @@ def run(
     throughput: options.Throughput = None,
     size_for: options.SizeFor = "latency",
     area_table: options.AreaTable = "aladdin-cacti-45nm",
+    own_clock: options.OwnClock = False,
     batch: options.Batch = None,
     bits: options.Bits = None,
     weight_bits: options.WeightBits = None,
@@ -76,7 +77,7 @@ def run(
     trace = counted(found, rules, chosen, options.multipliers(multiplier))
     options.check_used(chosen, [trace])
     aim = cast("Objective | None", objective)  # a wrong name, of compat too, is refused by estimate
-    asked = Sizes(area_budget, pes, throughput, size_for, area_table)
+    asked = Sizes(area_budget, pes, throughput, size_for, area_table, own_clock)
     machine = sized(asked, trace, load_accelerator(accelerator), table, batch, aim)
     area = estimate_area(trace, machine, area_table)
     if table == "all":
@@ -135,8 +136,7 @@ def _print(trace: Trace, cost: Cost, area: Area, parameters: int | None, depth: 
     say()
     print_table("layer by layer", rows, total=True)
     say()
-    say(f"not priced: {unpriced(cost)}")
-    print_notes(cost)
+    print_priced(cost)
     print_packing(trace)
     print_rules(cost, area)
 

@@ -178,6 +178,10 @@ SizeFor = Annotated[
         help="What the best array of --area-budget or --pes has least of.",
     ),
 ]
+OwnClock = Annotated[
+    bool,
+    typer.Option("--own-clock", help="Each design at the clock of its slowest element, by the energy table's delays."),
+]
 AreaTable = Annotated[str, typer.Option(help="Energy table that gives the areas.")]
 Depth = Annotated[
     int | None, whole(DEPTH, "--depth", help="Parts of the layers' names that are told apart: layers of a module in one row.")

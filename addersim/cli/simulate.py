@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from addersim.cli import options
+from addersim.cli.activity import activity_machine, print_activity
 from addersim.cli.folding import Fold, common, folded
 from addersim.cli.output import alone_on_output, print_json, print_table, progress, say, say_fact
 from addersim.format_quantity import how_many
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from addersim.arithmetic.multiplier import MultiplierTable
     from addersim.datasets.own import FoundImages
     from addersim.datasets.records import Images
+    from addersim.hardware.accelerator import Accelerator
+    from addersim.hardware.activity import LayerActivity
+    from addersim.layers import Engine
     from addersim.network import Network
     from addersim.program import Program
     from addersim.quantization.rules import Quantization
@@ -54,18 +58,27 @@ def run(
     correction: options.Correction = None,
     rules: options.Rules = None,
     save_program: Annotated[Path | None, typer.Option(help="Also save the quantised program to this .npz file.")] = None,
-    reference: Annotated[
-        bool, typer.Option(help="Run the numpy reference kernels, slowly, instead of the compiled kernels.")
-    ] = False,
+    reference: Annotated[bool, typer.Option(help="The same as --engine reference.")] = False,
+    engine: Annotated[
+        str | None,
+        typer.Option(help="What runs the layers: kernels, reference (numpy, slow), rtl (windows in Verilog; needs yosys)."),
+    ] = None,
     threads: options.Threads = None,
     depth: options.Depth = None,
     top: options.Top = None,
+    activity: Annotated[
+        bool, typer.Option("--activity", help="Also measure zeros and toggles of the layers' operands.")
+    ] = False,
+    accelerator: Annotated[
+        str | None, typer.Option(help="In whose elements' order; systolic-16x16 by default. With --activity.")
+    ] = None,
     json: options.Json = False,
 ) -> None:
     """Run a network bit for bit as fixed-point hardware would, and compare it with float."""
     from addersim.arithmetic.requantisation import requantisation_rule
     from addersim.model_zoo import load_network_or_program
 
+    machine = activity_machine(activity, accelerator)
     chosen = options.datapaths(datapath, circuit)
     how = options.quantization(
         bits,
@@ -82,6 +95,7 @@ def run(
         weight_rounding=weight_rounding,
         correction=correction,
     )
+    runs = _chosen_engine(reference, engine)
     if rounding is not None:
         requantisation_rule(rounding)  # a name that is none is refused before images are read
     alone = alone_on_output(save_program, json=json)
@@ -96,7 +110,7 @@ def run(
         limit,
         options.multipliers(multiplier),
         rounding=rounding,
-        reference=reference,
+        engine=runs,
         threads=threads,
         resize=resize,
     )
@@ -104,12 +118,26 @@ def run(
         program.save(save_program)
     if alone:
         return
+    measured = _measured(program, test.images, machine) if machine is not None else ()
     if json:
-        more = {} if result.accuracy is not None else {"predictions": _predictions(result, test.images)}
+        more: dict[str, Any] = {} if result.accuracy is not None else {"predictions": _predictions(result, test.images)}
         told = {"data": test.images.name, "calibration": calibrated, "multipliers": _multipliers(result)}
+        more |= {"activity": [one.to_dict() for one in measured]} if machine is not None else {}
         print_json(result.to_dict() | told | more)
-    else:
-        _print(result, test, calibrated, depth, top)
+        return
+    _print(result, test, calibrated, depth, top)
+    if machine is not None:
+        print_activity(measured, machine)
+
+
+def _chosen_engine(reference: bool, name: str | None) -> Engine:
+    """The engine of an option; two that disagree are refused."""
+    from addersim.engines import find_engine
+    from addersim.errors import ConfigError
+
+    if reference and name not in (None, "reference"):
+        raise ConfigError(f"--reference and --engine {name}: give one of them")
+    return find_engine(name or ("reference" if reference else "kernels"))
 
 
 def calibrated_program(
@@ -135,14 +163,13 @@ def simulated(
     multipliers: Mapping[str, MultiplierTable] = MappingProxyType({}),
     *,
     rounding: str | None = None,
-    reference: bool = False,
+    engine: Engine | None = None,
     threads: int | None = None,
     resize: bool = False,
 ) -> tuple[Program, Simulation, FoundImages, str]:
     """Quantise and simulate; the program, what was found, on which images, and on which it was calibrated."""
     from addersim import kernels
     from addersim.datasets.find import find_images
-    from addersim.kernels import reference as twins
     from addersim.network import Network
     from addersim.simulation import simulate
 
@@ -160,11 +187,17 @@ def simulated(
             images.pixels,
             images.labels,
             floats,
-            engine=twins if reference else kernels,
+            engine=engine or kernels,
             threads=threads,
             progress=advance,
         )
     return program, replace(result, warnings=(*result.warnings, *warned)), test, calibrated
+
+
+def _measured(program: Program, images: Images, machine: Accelerator) -> tuple[LayerActivity, ...]:
+    from addersim.hardware.activity import measure_activity
+
+    return measure_activity(program, images.pixels, machine)
 
 
 def _predictions(result: Simulation, images: Images) -> dict[str, int]:

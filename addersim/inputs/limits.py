@@ -85,7 +85,16 @@ def read_number(text: str, where: str) -> float:
 
 
 def shown(value: object) -> str:
-    """A value that was found, as messages show it: not too long."""
+    """A value that was found, as messages show it: not too long, and an array or tensor by its shape.
+
+    Examples
+    --------
+    >>> shown((1, 28)), shown(memoryview(bytes(6)).cast("B", (2, 3)))
+    ('(1, 28)', 'a memoryview of shape (2, 3)')
+    """
+    shape = getattr(value, "shape", None)
+    if shape is not None:
+        return _short(f"a {type(value).__name__} of shape {tuple(shape)}")
     try:
         return _short(repr(value))
     except ValueError:
@@ -123,6 +132,8 @@ JOBS = Limit(1, 1_024)
 """Processes of a sweep: each takes some hundred megabytes."""
 SEED = Limit(0, (1 << 32) - 1)
 """Seeds: what numpy's generators take."""
+GATE_STEPS = Limit(64, 1_000_000)
+"""Steps of a stream of operands that drives gates: each takes some tens of microseconds."""
 BITS = Limit(2, 16)
 """Widths that rules ask for: the kernels hold codes in 8 or 16 bits, and one bit is no number with a sign."""
 CODE_BITS = Limit(1, BITS.most)

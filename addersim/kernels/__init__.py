@@ -18,6 +18,7 @@ from addersim.kernels.requantisation import requantize, rescaled_add, rescaled_m
 from addersim.kernels.softmax import softmax
 from addersim.kernels.tables import look_up_codes, look_up_pieces
 from addersim.kernels.windows import window, window_affine
+from addersim.kernels.zeros import channels_last, zero_runs
 
 __all__ = [
     "KernelInfo",
@@ -29,6 +30,7 @@ __all__ = [
     "add",
     "affine",
     "blend",
+    "channels_last",
     "clamp",
     "forward",
     "kernel_info",
@@ -52,6 +54,7 @@ __all__ = [
     "sum_pool",
     "window",
     "window_affine",
+    "zero_runs",
 ]
 
 chosen_set()  # a wrong ADDERSIM_KERNELS is told at import, not at the first layer

@@ -82,9 +82,9 @@ def chosen_set() -> int:
     return available.index(name)
 
 
-def geometry_numbers(geometry: Geometry, x: Array, y: Array) -> tuple[int, ...]:
-    """Geometry in the order of the C struct; of the far padding, C sees the number of outputs."""
-    sizes = (*x.shape, *y.shape[1:], *geometry.kernel)
+def geometry_numbers(geometry: Geometry, x: tuple[int, ...], y: tuple[int, ...]) -> tuple[int, ...]:
+    """Geometry in the order of the C struct, from shapes; of the far padding, C sees the number of outputs."""
+    sizes = (*x, *y[1:], *geometry.kernel)
     return (*sizes, *geometry.stride, *geometry.padding, *geometry.dilation, geometry.groups)
 
 

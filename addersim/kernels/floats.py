@@ -76,7 +76,7 @@ def forward(
     geometry, shape = check_window(x, weights, moves)
     y = np.empty(shape, np.float32)
     if y.size:
-        core.forward(x, weights, y, geometry_numbers(geometry, x, y), number, paired, chosen_set(), count)
+        core.forward(x, weights, y, geometry_numbers(geometry, x.shape, y.shape), number, paired, chosen_set(), count)
     return y
 
 
@@ -116,7 +116,8 @@ def l1_input_gradient(
     gradient, x, weights, geometry = _backward(gradient, x, weights, moves)
     out, count = np.empty(x.shape, np.float32), check_threads(threads)
     if out.size:
-        core.l1_input_gradient(gradient, x, weights, out, geometry_numbers(geometry, x, gradient), chosen_set(), count)
+        numbers = geometry_numbers(geometry, x.shape, gradient.shape)
+        core.l1_input_gradient(gradient, x, weights, out, numbers, chosen_set(), count)
     return out
 
 
@@ -135,5 +136,6 @@ def l1_sign_filter_gradient(
     gradient, x, weights, geometry = _backward(gradient, x, weights, moves)
     out, count = np.zeros(weights.shape, np.float32), check_threads(threads)
     if gradient.size:
-        core.l1_sign_filter_gradient(gradient, x, weights, out, geometry_numbers(geometry, x, gradient), chosen_set(), count)
+        numbers = geometry_numbers(geometry, x.shape, gradient.shape)
+        core.l1_sign_filter_gradient(gradient, x, weights, out, numbers, chosen_set(), count)
     return out

@@ -73,7 +73,7 @@ def sum_pool(
 
 def _pool(x: Array, y: Array, geometry: Geometry, maximum: bool, threads: int) -> Array:
     if y.size:
-        wide, numbers = y.dtype == np.int64, geometry_numbers(geometry, x, y)
+        wide, numbers = y.dtype == np.int64, geometry_numbers(geometry, x.shape, y.shape)
         core.pool(flat(x), type_number(x), flat(y), numbers, maximum, wide, chosen_set(), threads)
     return y
 

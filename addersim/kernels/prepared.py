@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Unpack
 
 import numpy as np
@@ -54,6 +54,10 @@ __all__ = [
 ]
 
 Array = npt.NDArray[Any]
+Shape = tuple[int, int, int, int]
+
+SHAPES = 8
+"""Of x, of which a layer keeps what follows from them: batches have few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,10 @@ class PreparedWindow:
         For any x of the type.
     values_matter
         Whether what x really holds may prove more than its type does.
+    numbers
+        What C takes of x's type and of the operands, whatever x is.
+    moved
+        Shapes of the output and numbers of the geometry, by the shapes of x that came last.
     """
 
     kind: np.dtype[Any]
@@ -85,6 +93,8 @@ class PreparedWindow:
     word: type[np.signedinteger[Any]]
     sums: Sums
     values_matter: bool
+    numbers: tuple[Any, ...]
+    moved: dict[tuple[int, ...], tuple[Shape, tuple[int, ...]]] = field(default_factory=dict)
 
     @property
     def weights(self) -> Array:
@@ -96,10 +106,19 @@ class PreparedWindow:
         y = np.empty(shape, self.word)
         return WindowResult(y, *self.run(x, y, self.sums_of(x), count)[0]) if y.size else WindowResult(y, 0, 0, 0)
 
-    def checked(self, x: Array, threads: int | None) -> tuple[Array, tuple[int, int, int, int], int]:
+    def checked(self, x: Array, threads: int | None) -> tuple[Array, Shape, int]:
         """x as it is passed on, the shape of the output, and the number of threads."""
         x = check_array("x", x, (NATIVE[self.kind],))
-        return x, self.geometry.output_shape(x.shape, self.weights.shape), check_threads(threads)
+        return x, self._moved(x.shape)[0], check_threads(threads)
+
+    def _moved(self, shape: tuple[int, ...]) -> tuple[Shape, tuple[int, ...]]:
+        found = self.moved.get(shape)
+        if found is None:
+            if len(self.moved) >= SHAPES:
+                self.moved.clear()
+            output = self.geometry.output_shape(shape, self.weights.shape)
+            found = self.moved[shape] = output, geometry_numbers(self.geometry, shape, output)
+        return found
 
     def sums_of(self, x: Array) -> Sums:
         """What is known of the sums for this x."""
@@ -116,21 +135,22 @@ class PreparedWindow:
         sums: Sums,
         threads: int,
         affine_numbers: tuple[Array, bool, tuple[int, ...]] | None = None,
-        rescaling: RescaleNumbers | None = None,
+        rescaling: tuple[RescaleNumbers, bool] | None = None,
     ) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
         """Fill y; returns what was seen in the sums, and in the codes."""
+        x_type, weights, weights_type, arithmetic, zeros = self.numbers
         seen = core.window(
             flat(x),
-            type_number(x),
+            x_type,
             sums.ends,
-            flat(self.weights),
-            type_number(self.weights),
+            weights,
+            weights_type,
             flat(y),
             y.dtype.itemsize if rescaling is None else 4,
-            geometry_numbers(self.geometry, x, y),
-            ARITHMETIC_NUMBERS[self.arithmetic],
+            self._moved(x.shape)[1],
+            arithmetic,
             self.products,
-            self.operands.numbers(),
+            zeros,
             sums.handling,
             sums.narrow,
             sums.ordered,
@@ -215,7 +235,10 @@ def window_of(
     word = np.int32 if small or bounds.within(*INT32) else np.int64
     values_matter = ARITHMETICS[arithmetic].degree > 1 and not (bounds.within(*INT32) and bounds.held_by(register))
     sums = Sums.of(bounds, arithmetic, register, ends)
-    return PreparedWindow(kind, operands, arithmetic, products, register, geometry, word, sums, values_matter)
+    taken = operands.weights
+    of_operands = flat(taken), type_number(taken), ARITHMETIC_NUMBERS[arithmetic], operands.numbers()
+    numbers = type_number(np.empty(0, kind)), *of_operands
+    return PreparedWindow(kind, operands, arithmetic, products, register, geometry, word, sums, values_matter, numbers)
 
 
 def _own(values: Array) -> Array:

@@ -11,8 +11,9 @@ import numpy.typing as npt
 from addersim.arithmetic.fixed import FixedFormat
 from addersim.arithmetic.requantisation import Constants
 from addersim.kernels.checks import FusedResult
+from addersim.kernels.core import OVERFLOWS
 from addersim.kernels.prepared import PreparedWindow
-from addersim.kernels.requantisation import RescaleNumbers, rescale, rescale_numbers
+from addersim.kernels.requantisation import RescaleNumbers, fits_registers, rescale, rescale_numbers
 from addersim.kernels.requantisation_checks import check_requantisation
 from addersim.kernels.sums import INT32, Sums
 
@@ -35,6 +36,10 @@ class PreparedWindowRescale:
         As in `requantize`.
     numbers
         The rescaling as C takes it.
+    most
+        The largest magnitude of a bias.
+    direct
+        Whether it runs in registers, whatever x of its type holds.
     """
 
     window: PreparedWindow
@@ -44,13 +49,16 @@ class PreparedWindowRescale:
     low: int
     high: int
     numbers: RescaleNumbers
+    most: int
+    direct: bool
 
     def __call__(self, x: Array, *, threads: int | None = None) -> FusedResult:
         x, shape, count = self.window.checked(x, threads)
         known = self.window.sums_of(x)
         if shape[0] and self._fuses(known):
             y = np.empty(shape, self.output.dtype)
-            sums, codes = self.window.run(x, y, known, count, rescaling=self.numbers)
+            rescaling = self.numbers, self.direct and known is self.window.sums
+            sums, codes = self.window.run(x, y, known, count, rescaling=rescaling)
             return FusedResult(y, *sums, *codes)
         words = np.empty(shape, self.window.word)
         sums = self.window.run(x, words, known, count)[0] if words.size else (0, 0, 0)
@@ -60,9 +68,7 @@ class PreparedWindowRescale:
 
     def _fuses(self, sums: Sums) -> bool:
         """Whether codes can be made of the sums of a tile at once: in no special order, and with their bias in 32 bits."""
-        return (
-            sums.narrow and sums.ordered is None and sums.largest + int(np.abs(self.bias.astype(np.int64)).max()) <= INT32[1]
-        )
+        return sums.narrow and sums.ordered is None and sums.largest + self.most <= INT32[1]
 
 
 def prepare_window_rescale(
@@ -100,4 +106,7 @@ def prepare_window_rescale(
     found, _, whole, least, most = check_requantisation(words, bias, rule, output, low, high)
     constants = found.constants(np.broadcast_to(np.asarray(scales, np.float64), whole.shape), output)
     numbers = rescale_numbers(constants, whole, output, least, most)
-    return PreparedWindowRescale(layer, constants, whole, output, least, most, numbers)
+    exact = layer.sums.handling[0] == OVERFLOWS["exact"] and layer.sums.narrow
+    magnitudes = np.abs(whole.astype(np.int64))
+    direct = exact and fits_registers(constants, layer.sums.largest + magnitudes)
+    return PreparedWindowRescale(layer, constants, whole, output, least, most, numbers, int(magnitudes.max()), direct)

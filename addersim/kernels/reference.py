@@ -48,6 +48,7 @@ from addersim.kernels.reference_prepared import prepare_window_rescale
 from addersim.kernels.reference_requantisation import requantize, rescaled_add, rescaled_mean
 from addersim.kernels.reference_softmax import softmax
 from addersim.kernels.reference_tables import look_up_codes, look_up_pieces
+from addersim.kernels.reference_zeros import channels_last, zero_runs
 from addersim.kernels.zero_points import check_zero_points
 
 __all__ = [
@@ -56,6 +57,7 @@ __all__ = [
     "add",
     "affine",
     "blend",
+    "channels_last",
     "clamp",
     "forward",
     "l1_forward",
@@ -78,6 +80,7 @@ __all__ = [
     "sum_pool",
     "window",
     "window_affine",
+    "zero_runs",
 ]
 
 Array = npt.NDArray[Any]

@@ -9,12 +9,13 @@ import numpy.typing as npt
 
 from addersim.arithmetic.fixed import FixedFormat
 from addersim.arithmetic.geometry import Geometry, Pair
-from addersim.arithmetic.requantisation import Constants, RequantisationRule
+from addersim.arithmetic.requantisation import RESULT_LIMIT, Constants, RequantisationRule
 from addersim.arithmetic.rescaled_sums import Mean, addition_constants, dequantised, mean_constants, takes_reals, unscaled
 from addersim.kernels.checks import CodesResult, check_threads
 from addersim.kernels.core import FORMULA_NUMBERS, NO_LEAST, chosen_set, core, flat, geometry_numbers, type_number
 from addersim.kernels.pooling import sum_pool
 from addersim.kernels.requantisation_checks import (
+    INT32,
     Windows,
     check_addition,
     check_channels,
@@ -88,6 +89,27 @@ def rescale_numbers(constants: Constants, bias: Array, output: FixedFormat, low:
     integers = np.stack([bias, constants.multiplier, constants.shift])
     clipped = _clipped(output, low, high)
     return FORMULA_NUMBERS[constants.formula], integers, constants.factor, constants.divisor, output.zero_point, clipped
+
+
+def fits_registers(constants: Constants, reach: Array) -> bool:
+    """Whether no step of a formula leaves 32 bits or the limit of results, and larger values never give smaller results.
+
+    `reach` is the largest magnitude of a value, bias included, in each channel: int64 of 32 bits.
+    """
+    m, s, f = constants.multiplier.astype(np.int64), constants.shift.astype(np.int64), constants.factor.astype(np.float64)
+    match constants.formula:
+        case "doubling":
+            left, right = np.maximum(s, 0), np.maximum(-s, 0)
+            wide = reach << left
+            high = (wide * m >> 31) + 1 + ((1 << right) >> 1)  # ready for the second shift
+            fits = (m == 0) | ((wide <= INT32[1]) & (high <= INT32[1]) & (high >> right < RESULT_LIMIT))
+            return bool(((m >= 0) & fits).all())
+        case "single":
+            return bool(((m >= 0) & (np.ldexp((m * reach).astype(np.float64), -s) < RESULT_LIMIT - 1)).all())
+        case "float":
+            return bool(((f >= 0) & (f * reach < RESULT_LIMIT * (1 - 2**-20))).all())
+        case _:
+            return False
 
 
 def rescale(
@@ -219,7 +241,7 @@ def _real_means(x: Array, given: FixedFormat, geometry: Geometry, divisors: Arra
     y = np.empty(shape, np.int32)
     if y.size:
         reals = dequantised(np.arange(256, dtype=np.uint8).view(given.dtype), given)
-        numbers, parts = geometry_numbers(geometry, x, y), divisors.astype(np.float32)
+        numbers, parts = geometry_numbers(geometry, x.shape, y.shape), divisors.astype(np.float32)
         core.real_means(flat(x), numbers, reals, parts, output.scale, output.zero_point, y.reshape(-1), threads)
     return y
 

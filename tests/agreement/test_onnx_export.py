@@ -174,7 +174,7 @@ def test_only_programs_and_known_styles(tmp_path):
     with pytest.raises(KindError, match=r"export_onnx takes a quantised program; found Network: quantize it first"):
         addersim.export_onnx(network, tmp_path / "made.onnx")
     program = addersim.quantize(network, images(network))
-    with pytest.raises(NetworkError, match=r"^ONNX style 'qoperator' is not one of qdq$"):
+    with pytest.raises(NetworkError, match=r"^ONNX style 'qoperator' is not one of qdq, qonnx$"):
         addersim.export_onnx(program, tmp_path / "made.onnx", style="qoperator")
 
 
@@ -186,7 +186,7 @@ def test_command(tmp_path):
     assert "calibration           as saved" in found.stdout
     onnx.checker.check_model(onnx.load(tmp_path / "made.onnx"), full_check=True)
     told = refused("export", "lenet5-conv", "--onnx", "nnef", "-o", tmp_path / "other.onnx")
-    assert told == "ONNX style 'nnef' is not one of qdq"
+    assert told == "ONNX style 'nnef' is not one of qdq, qonnx"
     told = refused("export", "lenet5-adder", "-o", tmp_path / "other.onnx")
     assert told == "layer conv1: datapath l1-2a; ONNX QDQ has sums of exact products only"
     assert not (tmp_path / "other.onnx").exists()

@@ -95,14 +95,21 @@ static ZeroPoints random_zero_points(const Geometry *g, Arithmetic arithmetic, T
     return zeros;
 }
 
-/* A rescaling to codes of a byte, whose biases are none, for sums fit 32 bits with nothing to spare. */
-static Rescale random_rescale(int64_t outputs) {
+/* A rescaling to codes of a byte, whose biases are none, for sums fit 32 bits with nothing to spare. In registers sums up to
+   2**31 may go where nothing shifts them to the left, and large ones where they become small. */
+static Rescale random_rescale(int64_t outputs, int64_t largest) {
+    static const Formula formulas[] = {DOUBLING, SINGLE_ROUNDING, FLOAT_FACTOR};
+    const Formula formula = formulas[draw(0, 2)];
+    const int direct = draw(0, 2) > 0, least = direct && largest >= RESULT_LIMIT / 2 ? 3 : 0, again = draw(0, 1) ? -100 : -128;
     int32_t *bias = exactly(outputs, 4), *multiplier = exactly(outputs, 4), *shift = exactly(outputs, 4);
     float *factor = exactly(outputs, 4);
     for (int64_t o = 0; o < outputs; o++) {
-        bias[o] = 0, multiplier[o] = (int32_t)draw(1 << 30, INT32_MAX), shift[o] = -(int32_t)draw(0, 20), factor[o] = 0;
+        const int32_t places = (int32_t)draw(least, 20);
+        bias[o] = 0, multiplier[o] = (int32_t)draw(1 << 30, INT32_MAX), factor[o] = (float)draw(0, 1000) / 65536;
+        shift[o] = formula == DOUBLING ? -places : 31 + places;
     }
-    return (Rescale){DOUBLING, bias, multiplier, shift, factor, 1, (int32_t)draw(-128, 127), {S8, SATURATE, 8, 1, -128, 127, -100, 127}};
+    const Codes codes = {S8, SATURATE, 8, 1, -128, 127, again, 127};
+    return (Rescale){formula, bias, multiplier, shift, factor, 1, (int32_t)draw(-128, 127), direct, codes};
 }
 
 /* Sums, and codes of them where an affine or a rescaling may follow, in every way of a register; with products those of a multiplier's table. */
@@ -131,7 +138,8 @@ static void check_codes(const Kernels *set, const Kernels *portable, const Geome
         epilogue.narrow = narrow, epilogue.y_bytes = y_bytes;
         for (int64_t o = 0; o < g->outputs; o++) ordered[o] = low[o] < epilogue.low || high[o] > epilogue.high;
         if (highest > 0 && overflow == SATURATE) epilogue.ordered = ordered;
-        const Rescale rescale = random_rescale(g->outputs);
+        Rescale rescale = random_rescale(g->outputs, larger(-lowest, highest));
+        rescale.direct &= overflow == EXACT;
         for (int fused = 0; fused <= 2 * (narrow && !epilogue.ordered); fused++) {
             if (fused == 1 && overflow == WRAP) continue;
             Affine affine = {multiplier, addend, (int)draw(0, 1), {U8, SATURATE, 8, 0, INT32_MIN, 255, 0, 200}};
@@ -172,7 +180,7 @@ static void check_rescaled(const Kernels *set, const Kernels *portable, const Ge
             factor[i] = (float)draw(-1000, 1000) / 65536;
         }
         const Codes codes = {S8, SATURATE, 8, 1, -128, 127, -100, 120};
-        const Rescale r = {formula, constants, constants + g->channels, constants + 2 * g->channels, factor, 0.7f, 3, codes};
+        const Rescale r = {formula, constants, constants + g->channels, constants + 2 * g->channels, factor, 0.7f, 3, 0, codes};
         rescale_codes(portable, first, x, count, g->channels, &r, expected, 1, stats, beyond);
         rescale_codes(set, first, x, count, g->channels, &r, found, 1, stats + 1, beyond + 1);
         compare("rescaled values", set->name, found, expected, count, g);
@@ -226,6 +234,24 @@ static void check_elementwise(const Kernels *set, const Kernels *portable, const
     free(a), free(b), free(multiplier), free(addend), free(shift), free(found), free(expected);
 }
 
+/* Zeros of codes that are zero in one of two, or often in a row, and their channels brought last. */
+static void check_zeros(const Kernels *set, const Kernels *portable, const Geometry *g, Type type) {
+    const int64_t words = g->height * g->width * g->channels, count = g->images * words;
+    uint8_t *codes = random_codes(type, count), *found = exactly(count, 1), *expected = exactly(count, 1);
+    const int bytes = bytes_of(type), rare = (int)draw(1, 40);
+    for (int64_t i = 0; i < count; i++) {
+        if (next_random() % (uint64_t)rare) memset(codes + i * bytes, 0, (size_t)bytes);
+    }
+    ZeroRuns runs[2];
+    count_zero_runs(portable, type, codes, g->images, words, 0, runs);
+    count_zero_runs(set, type, codes, g->images, words, 0, runs + 1);
+    compare("zeros", set->name, runs + 1, runs, sizeof(ZeroRuns), g);
+    interleave_bytes(portable, codes, g->images, g->channels, g->height * g->width, expected);
+    interleave_bytes(set, codes, g->images, g->channels, g->height * g->width, found);
+    compare("channels", set->name, found, expected, count, g);
+    free(codes), free(found), free(expected);
+}
+
 static void check_floats(const Kernels *set, const Kernels *portable, const Geometry *g) {
     const int64_t inputs = g->images * g->height * g->width * g->channels, outputs = pixels_of(g) * g->outputs;
     const int64_t taps = g->outputs * taps_of(g), most = larger(inputs, larger(outputs, taps));
@@ -266,6 +292,7 @@ static void check_layer(const Kernels *const *sets, int count) {
         pool.out_width = (g.width + 2 * pool.padding_width - pool.kernel_width) / g.stride_width + 1;
         check_elementwise(sets[i], sets[count - 1], &pool, type, other);
         check_rescaled(sets[i], sets[count - 1], &pool, type, other);
+        check_zeros(sets[i], sets[count - 1], &g, type);
         check_floats(sets[i], sets[count - 1], &g);
     }
     free(products);

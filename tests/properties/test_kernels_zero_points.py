@@ -117,7 +117,8 @@ def test_the_rescaling_that_follows_at_once_gives_the_same(data, shape, register
     bias = random.integers(-1000, 1000, len(weights), endpoint=True)
     if data.draw(st.sampled_from((False, False, True))):
         bias = random.choice([-(2**31 - 1), 0, 2**31 - 1], len(weights))
-    scales = 2.0 ** random.uniform(-20, 0, len(weights))
+    scales = 2.0 ** random.uniform(*random.choice([(-20, 0), (-8, 3), (-1, 0)]), len(weights))
+    scales *= random.choice([[1, 1], [1, -1], [1, 0]])[random.integers(0, 2, len(weights))]
     output = replace(output, zero_point=int(random.integers(output.minimum, output.maximum, endpoint=True)))
     low, high = np.sort(random.integers(output.minimum, output.maximum, 2, endpoint=True)).tolist()
     ends = data.draw(st.sampled_from(({}, {"low": low, "high": high})))

@@ -25,7 +25,7 @@ from addersim.frontends.onnx.quantised.values import Coded, Codes, Reals
 __all__ = ["DOMAINS", "OPERATORS"]
 
 DOMAINS = ("onnx.brevitas.", "qonnx.custom_op.general.", "finn.custom_op.general.")
-MOST_BITS = 8
+MOST_BITS = 16
 
 
 def _signs(call: QuantisedCall, scale: Any) -> Any:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from msgspec.structs import replace
 
 from addersim.errors import KindError, NetworkError
+from addersim.frontends.onnx.writing import qdq, qonnx
 from addersim.frontends.onnx.writing.nodes import FLOAT, Nodes
-from addersim.frontends.onnx.writing.qdq import RULE, Writer
 from addersim.inputs.text import did_you_mean
 from addersim.network import INPUT
 from addersim.program import Program
@@ -17,18 +19,25 @@ from addersim.storage import write_atomically
 
 __all__ = ["STYLES", "checked_style", "export_onnx"]
 
-STYLES = ("qdq",)
+STYLES: Mapping[str, tuple[str, type[Nodes], type[qdq.Writer]]] = MappingProxyType(
+    {"qdq": (qdq.RULE, Nodes, qdq.Writer), "qonnx": (qonnx.RULE, qonnx.QuantNodes, qonnx.QuantWriter)}
+)
+"""Of each style the rule of its runtime, and what writes it."""
 OPSET, IR_VERSION = 13, 8
 
 
 def export_onnx(program: Program, path: str | os.PathLike[str], *, style: str = "qdq") -> Program:
     """Write a program of multiplying layers as an ONNX file (needs the extra ``onnx``).
 
-    Each layer stands between DequantizeLinear and QuantizeLinear, which onnxruntime replaces by its integer kernels: their
-    codes are those of the program under rule ``ort``. The image comes in as real numbers, or as codes where
+    In style ``qdq`` each layer stands between DequantizeLinear and QuantizeLinear, which onnxruntime replaces by its integer
+    kernels: their codes are those of the program under rule ``ort``. The image comes in as real numbers, or as codes where
     `Program.takes_codes`; scores are real numbers. Tensors of codes have the names of the layers; all are uint8, signed ones
     128 higher. Sums of signed codes of several scales are rounded beside those higher codes in float32, so that one next to a
     tie may come out as the code beside it.
+
+    In style ``qonnx`` every tensor is real numbers, those of layers' codes what Quant gives, as package qonnx runs them: they
+    are those of the program under rule ``qonnx``, but for sums in float32, whose last bits may bring one next to a tie to the
+    code beside it. Weights that are all -1 or +1 stand behind BipolarQuant.
 
     On processors without VNNI, onnxruntime's kernels of uint8 by int8 saturate pairs of products unless the session has
     ``session.x64quantprecision`` = ``1``.
@@ -40,11 +49,12 @@ def export_onnx(program: Program, path: str | os.PathLike[str], *, style: str = 
     path
         File to write, whole or not at all.
     style
-        ``qdq``.
+        ``qdq`` or ``qonnx``.
 
     Returns
     -------
-    The program whose codes the file gives: `program` under rule ``ort``, with those gains that float32 scales make.
+    The program whose codes the file gives: `program` under rule ``qonnx``, or ``ort`` with those gains that float32 scales
+    make.
 
     Raises
     ------
@@ -61,8 +71,9 @@ def export_onnx(program: Program, path: str | os.PathLike[str], *, style: str = 
         import onnx
     except ImportError:
         raise NetworkError("writing ONNX needs onnx; install it with: pip install 'addersim[onnx]'") from None
-    written, graph = _graph(program.with_rounding(RULE))
-    imports = [onnx.helper.make_opsetid("", OPSET)]
+    rule, nodes, writer = STYLES[style]
+    written, graph = _graph(program.with_rounding(rule), nodes(), writer)
+    imports = [onnx.helper.make_opsetid("", OPSET), *(onnx.helper.make_opsetid(one, 1) for one in nodes.imports)]
     model = onnx.helper.make_model(graph, opset_imports=imports, ir_version=IR_VERSION, producer_name="addersim")
     notes = {"mean": _listed(program.mean), "std": _listed(program.std)} if not program.takes_codes else {}
     onnx.helper.set_model_props(model, notes | {"classes": "\n".join(program.classes)} if program.classes else notes)
@@ -82,19 +93,18 @@ def _listed(values: tuple[float, ...]) -> str:
     return ",".join(map(repr, values))
 
 
-def _graph(program: Program) -> tuple[Program, Any]:
+def _graph(program: Program, nodes: Nodes, kind: type[qdq.Writer]) -> tuple[Program, Any]:
     """The program as the file has it, and the graph."""
     import onnx
 
-    nodes = Nodes()
     image, given = _image(program, nodes)
-    writer = Writer(program, image, nodes)
+    writer = kind(program, image, nodes)
     layers = tuple(writer.write(layer) for layer in program.layers)
     read = {name for layer in layers for name in layer.inputs}
     ends = [layer.name for layer in layers if layer.name not in read]
     for name in ends:
         if writer.window(name) is not None:
-            raise NetworkError(f"layer {name}: its sums are an output; ONNX QDQ has codes of sums only")
+            raise NetworkError(f"layer {name}: its sums are an output; {writer.style} has codes of sums only")
     outputs = [
         onnx.helper.make_tensor_value_info(writer.reals(name), FLOAT, ["images", *writer.values[name].shape]) for name in ends
     ]
@@ -109,7 +119,7 @@ def _image(program: Program, nodes: Nodes) -> tuple[str, Any]:
     held = nodes.held(INPUT, program.input)
     kind: int = FLOAT
     real = INPUT
-    if program.takes_codes:
+    if program.takes_codes and nodes.takes_codes:
         kind = onnx.helper.np_dtype_to_tensor_dtype(program.input.dtype)
         real = nodes.own_reals(INPUT, program.input) if held.moved else ""
     given = onnx.helper.make_tensor_value_info(INPUT, kind, ["images", *program.input_shape])

@@ -19,7 +19,20 @@ FLOAT, INT32 = 1, 6
 
 
 class Nodes:
-    """Nodes and constants; tensors of codes are called as the layers that give them."""
+    """Nodes and constants; tensors of codes are called as the layers that give them.
+
+    Attributes
+    ----------
+    style
+        What the file is called in messages.
+    takes_codes
+        Whether the image of a program that takes codes comes in as those.
+    imports
+        Domains of operators beside ONNX's own.
+    """
+
+    style, takes_codes = "ONNX QDQ", True
+    imports: tuple[str, ...] = ()
 
     def __init__(self) -> None:
         self.made: list[Any] = []
@@ -29,7 +42,7 @@ class Nodes:
     def held(self, name: str, form: FixedFormat) -> Held:
         """How codes of a layer's format lie in the file."""
         if form.bits > MOST_BITS:
-            raise NetworkError(f"layer {name}: {form}; ONNX QDQ holds codes of at most {MOST_BITS} bits here")
+            raise NetworkError(f"layer {name}: {form}; {self.style} holds codes of at most {MOST_BITS} bits here")
         return Held(form)
 
     def unique(self, name: str) -> str:

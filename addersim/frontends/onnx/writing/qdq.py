@@ -30,7 +30,7 @@ from addersim.layers import (
 from addersim.layers.move import Permute, Reshape, Step
 from addersim.program import Program
 
-__all__ = ["RULE", "Writer"]
+__all__ = ["RULE", "Writer", "activation"]
 
 RULE = "ort"
 """The rule by which ONNX Runtime brings sums to codes."""
@@ -38,7 +38,15 @@ _INT32 = np.iinfo(np.int32)
 
 
 class Writer:
-    """A program's layers as nodes, and the layers as they are in the file: gains are what float32 scales make of them."""
+    """A program's layers as nodes, and the layers as they are in the file: gains are what float32 scales make of them.
+
+    Attributes
+    ----------
+    style
+        What the file is called in messages.
+    """
+
+    style = "ONNX QDQ"
 
     def __init__(self, program: Program, image: str, nodes: Nodes) -> None:
         self.nodes = nodes
@@ -50,11 +58,11 @@ class Writer:
         """Append a layer; the layer as the file has it."""
         for name in layer.inputs:
             if name in self._windows and not isinstance(layer, IntegerRescale):
-                raise NetworkError(f"layer {layer.name}: reads the sums of layer {name}; ONNX QDQ has codes of sums only")
+                raise NetworkError(f"layer {layer.name}: reads the sums of layer {name}; {self.style} has codes of sums only")
         row = ROWS.get(type(layer))
         if row is None:
             known = ", ".join(dict.fromkeys(kind.kind() for kind in ROWS))
-            raise NetworkError(f"layer {layer.name}: ONNX QDQ has no {layer.kind()} layer; it has {known}")
+            raise NetworkError(f"layer {layer.name}: {self.style} has no {layer.kind()} layer; it has {known}")
         return row(self, layer)
 
     def form(self, name: str) -> FixedFormat:
@@ -82,14 +90,25 @@ class Writer:
         """A layer's codes, which are there already."""
         self._codes[name] = codes
 
+    def look_up(self, layer: IntegerTable, entries: Array) -> None:
+        """A layer's codes as entries of a table, the first for the least code of its source."""
+        held, output = self.held(layer.inputs[0]), self.held(layer.name)
+        table = np.zeros(256, np.uint8)
+        first = layer.source.minimum + held.moved
+        table[first : first + len(entries)] = entries + output.moved
+        places = self.nodes.step("Cast", self.codes(layer.inputs[0]), f"{layer.name}.places", to=INT32)
+        name = self.nodes.constant(f"{layer.name}.table", table)
+        self.pass_on(layer.name, self.nodes.add("Gather", [name, places], layer.name, axis=0))
+
     def keep_window(self, layer: IntegerWindow) -> IntegerLayer:
         """Note a window, which is written with what narrows its sums."""
         if layer.datapath != "mac":
-            raise NetworkError(f"layer {layer.name}: datapath {layer.datapath}; ONNX QDQ has sums of exact products only")
+            raise NetworkError(f"layer {layer.name}: datapath {layer.datapath}; {self.style} has sums of exact products only")
         register = layer.accumulator
         if register.overflow != "exact" and layer.bits_bound() > layer.accumulator_bits():
             raise NetworkError(
-                f"layer {layer.name}: its register {register.overflow}s at {register.bits} bits; ONNX QDQ has exact sums only"
+                f"layer {layer.name}: its register {register.overflow}s at {register.bits} bits; "
+                f"{self.style} has exact sums only"
             )
         self._windows[layer.name] = layer
         return layer
@@ -102,17 +121,16 @@ class Writer:
     ) -> Array:
         """A convolution of codes by whole weights; the gains that the file has of it. A negative gain turns weights round."""
         source, turned = moves.pop("source"), np.sign(gains).astype(np.int64)
-        codes, zero = held_weights(layer.name, weights * turned[:, None, None, None])
+        weights = (weights * turned[:, None, None, None]).transpose(0, 3, 1, 2)
         gains, bias = np.where(turned, np.abs(gains), 1.0), bias * turned
         if bias.min() < _INT32.min or bias.max() > _INT32.max:
-            raise NetworkError(f"layer {layer.name}: biases {bias.min()}..{bias.max()}; ONNX QDQ holds them in 32 bits")
+            raise NetworkError(f"layer {layer.name}: biases {bias.min()}..{bias.max()}; {self.style} holds them in 32 bits")
         flat, place = len(self.values[source].shape) == 1, layer.name
         image = self.codes(source)
         if flat:
             image, place = self._reshaped(image, layer.name, (-1, 1, 1)), self.nodes.unique(f"{layer.name}.pixel")
         write = self._narrowed if self.form(layer.name).bits <= MOST_BITS else self._wide
-        weighted = codes.transpose(0, 3, 1, 2), zero, bias.astype(np.int32)
-        found, result = write(layer, place, image, source, weighted, gains, moves)
+        found, result = write(layer, place, image, source, (weights, bias.astype(np.int32)), gains, moves)
         self.pass_on(layer.name, self._reshaped(result, layer.name, (-1,), layer.name) if flat else result)
         return found.astype(np.float64) * turned
 
@@ -120,20 +138,22 @@ class Writer:
         self, layer: Any, place: str, image: str, source: str, weighted: Any, gains: Array, moves: Any
     ) -> tuple[Array, str]:
         """Sums and their codes of at most 8 bits, between DequantizeLinear and QuantizeLinear."""
-        (weights, zero, bias), given, output = weighted, self.form(source), self.form(layer.name)
+        (whole, bias), given, output = weighted, self.form(source), self.form(layer.name)
+        weights, zero = held_weights(layer.name, whole)
         self.nodes.held(source, given)
         scales, found = weight_scales(gains, np.array(given.scale, np.float32), np.array(output.scale, np.float32))
         inputs = [self._constant(layer.name, "weights", weights, scales, np.broadcast_to(zero, scales.shape))]
         inputs.append(self._constant(layer.name, "bias", bias, np.float32(given.scale) * scales))
         reals = self.nodes.reals(image, given)
         result = self.nodes.add("Conv", [reals, *inputs], self.nodes.unique(f"{layer.name}.sums"), **moves)
-        return found, self.nodes.codes(result, place, output, *_activation(layer))
+        return found, self.nodes.codes(result, place, output, *activation(layer))
 
     def _wide(
         self, layer: Any, place: str, image: str, source: str, weighted: Any, gains: Array, moves: Any
     ) -> tuple[Array, str]:
         """Sums in integers and their wide codes by the rule's own steps, for which runtimes have no kernel."""
-        (weights, zero, bias), name, form = weighted, layer.name, self.form(layer.name)
+        (whole, bias), name, form = weighted, layer.name, self.form(layer.name)
+        weights, zero = held_weights(name, whole)
         if form.zero_point:
             raise NetworkError(f"layer {name}: {form}; ONNX QDQ has zero points of codes of at most {MOST_BITS} bits")
         found, step = gains.astype(np.float32), self.nodes.step
@@ -141,7 +161,7 @@ class Writer:
         sums = step("Add", sums, f"{name}.sums", bias[:, None, None])
         reals = step("Cast", sums, f"{name}.sums.real", to=FLOAT)
         steps = step("Mul", reals, f"{name}.steps", found[:, None, None])
-        return found, self.nodes.rounded(steps, place, form, *_activation(layer))
+        return found, self.nodes.rounded(steps, place, form, *activation(layer))
 
     def _constant(self, name: str, what: str, codes: Array, scales: Array, zero: Array | None = None) -> str:
         held = [("", codes), (".scale", scales), *([] if zero is None else [(".zero", np.ascontiguousarray(zero))])]
@@ -159,12 +179,12 @@ class Writer:
         if isinstance(step, Permute):
             return self.nodes.add("Transpose", [codes], output, perm=[0, *(axis + 1 for axis in step.axes)])
         if step.indices.min() < 0:
-            raise NetworkError(f"layer {name}: puts zeros between values; ONNX QDQ pads within windows only")
+            raise NetworkError(f"layer {name}: puts zeros between values; {self.style} pads within windows only")
         indices = self.nodes.constant(f"{name}.indices", step.indices.astype(np.int64))
         return self.nodes.add("Gather", [codes, indices], output, axis=step.axis + 1)
 
 
-def _activation(layer: Any) -> tuple[int | None, int | None]:
+def activation(layer: Any) -> tuple[int | None, int | None]:
     """Codes at which a fused activation ends."""
     return getattr(layer, "low", None), getattr(layer, "high", None)
 
@@ -195,12 +215,12 @@ def _average(writer: Writer, layer: IntegerAveragePool) -> IntegerLayer:
     shape = writer.values[source].shape
     kernel = layer.kernel or shape[1:]
     if layer.output_size is not None:
-        raise NetworkError(f"layer {layer.name}: averages to {layer.output_size}; ONNX QDQ has windows of one size")
+        raise NetworkError(f"layer {layer.name}: averages to {layer.output_size}; {writer.style} has windows of one size")
     moves: dict[str, Any] = {"strides": layer.stride or kernel, "pads": _pads(layer)}
     if layer.source is None:
         gains = layer.gains(shape)
         if layer.ceil_mode or len(gains) > 1:
-            raise NetworkError(f"layer {layer.name}: divides by other numbers at edges; ONNX QDQ has whole windows only")
+            raise NetworkError(f"layer {layer.name}: divides by other numbers at edges; {writer.style} has whole windows only")
         weights = np.ones((shape[0], *kernel, 1), np.int64)
         moves |= {"dilations": layer.dilation, "group": shape[0], "source": source}
         found = writer.sums(layer, weights, np.zeros(shape[0], np.int64), np.broadcast_to(gains, shape[0]), **moves)
@@ -218,7 +238,7 @@ def _average(writer: Writer, layer: IntegerAveragePool) -> IntegerLayer:
 def _max_pool(writer: Writer, layer: IntegerMaxPool) -> IntegerLayer:
     (source,) = layer.inputs
     if layer.output_size is not None:
-        raise NetworkError(f"layer {layer.name}: takes maxima to {layer.output_size}; ONNX QDQ has windows of one size")
+        raise NetworkError(f"layer {layer.name}: takes maxima to {layer.output_size}; {writer.style} has windows of one size")
     kernel = layer.kernel or writer.values[source].shape[1:]
     how = {"strides": layer.stride or kernel, "pads": _pads(layer), "ceil_mode": int(layer.ceil_mode)}
     how |= {"kernel_shape": kernel, "dilations": layer.dilation}
@@ -229,13 +249,13 @@ def _max_pool(writer: Writer, layer: IntegerMaxPool) -> IntegerLayer:
 
 def _sum(writer: Writer, layer: IntegerAdd | IntegerRescaledAdd) -> IntegerLayer:
     if len({len(writer.values[name].shape) for name in layer.inputs}) > 1:
-        raise NetworkError(f"layer {layer.name}: adds values of different axes; ONNX QDQ is written for the same ones")
+        raise NetworkError(f"layer {layer.name}: adds values of different axes; {writer.style} is written for the same ones")
     if isinstance(layer, IntegerAdd) and layer.overflow == "wrap":
-        raise NetworkError(f"layer {layer.name}: wraps what leaves {layer.output}; ONNX QDQ saturates")
+        raise NetworkError(f"layer {layer.name}: wraps what leaves {layer.output}; {writer.style} saturates")
     operator = "Sub" if isinstance(layer, IntegerAdd) and layer.subtract else "Add"
     reals = [writer.reals(name) for name in layer.inputs]
     result = writer.nodes.add(operator, reals, writer.nodes.unique(f"{layer.name}.sum"))
-    writer.give(layer.name, result, *_activation(layer))
+    writer.give(layer.name, result, *activation(layer))
     return layer
 
 
@@ -270,15 +290,9 @@ def _concat(writer: Writer, layer: IntegerConcat) -> IntegerLayer:
 
 def _table(writer: Writer, layer: IntegerTable) -> IntegerLayer:
     """An entry for each code of the file, looked up."""
-    held, output = writer.held(layer.inputs[0]), writer.held(layer.name)
     if layer.codes is None or layer.codes.shape[1] != 1:
-        raise NetworkError(f"layer {layer.name}: a table a channel, or straight pieces; ONNX QDQ has one table of codes")
-    entries = np.zeros(256, np.uint8)
-    first = layer.source.minimum + held.moved
-    entries[first : first + len(layer.codes)] = layer.codes[:, 0].astype(np.int64) + output.moved
-    places = writer.nodes.step("Cast", writer.codes(layer.inputs[0]), f"{layer.name}.places", to=INT32)
-    table = writer.nodes.constant(f"{layer.name}.table", entries)
-    writer.pass_on(layer.name, writer.nodes.add("Gather", [table, places], layer.name, axis=0))
+        raise NetworkError(f"layer {layer.name}: a table a channel, or straight pieces; {writer.style} has one table of codes")
+    writer.look_up(layer, layer.codes[:, 0].astype(np.int64))
     return layer
 
 

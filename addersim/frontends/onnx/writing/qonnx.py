@@ -1,0 +1,85 @@
+"""What each kind of layer becomes in QONNX: reals everywhere, which Quant and BipolarQuant bring to what codes stand for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from addersim.arithmetic.fixed import FixedFormat, bits_for
+from addersim.frontends.onnx.writing.held import Array, Held
+from addersim.frontends.onnx.writing.nodes import INT32, Nodes
+from addersim.frontends.onnx.writing.qdq import Writer, activation
+from addersim.layers import IntegerTable
+
+__all__ = ["RULE", "QuantNodes", "QuantWriter"]
+
+RULE = "qonnx"
+"""The rule by which Quant brings sums to codes."""
+DOMAIN = "qonnx.custom_op.general"
+
+
+class QuantNodes(Nodes):
+    """Nodes whose tensors of codes are what the codes stand for."""
+
+    style, takes_codes = "QONNX", False
+    imports = (DOMAIN,)
+
+    def held(self, name: str, form: FixedFormat) -> Held:
+        """Codes of any width: they are reals."""
+        return Held(form)
+
+    def reals(self, codes: str, form: FixedFormat) -> str:
+        return codes
+
+    def codes(self, reals: str, name: str, form: FixedFormat, low: int | None = None, high: int | None = None) -> str:
+        """Reals that codes stand for; ends of an activation bound them before, where they are reals that a code stands for."""
+        if low is not None or high is not None:
+            ends = np.array((form.minimum if low is None else low, form.maximum if high is None else high))
+            reals = self.step("Clip", reals, f"{name}.clipped", *(np.array(end, np.float32) for end in form.decode(ends)))
+        return self.quantised(reals, name, np.array(form.scale, np.float32), form)
+
+    def quantised(self, reals: str, name: str, scale: Array, form: FixedFormat) -> str:
+        """Quant; the scale is one, or one an output of weights."""
+        numbers = ("scale", scale), ("zero", np.float32(form.zero_point)), ("bits", np.float32(form.bits))
+        constants = [self.constant(f"{name}.{word}", np.asarray(one, np.float32)) for word, one in numbers]
+        how = {"signed": int(form.signed), "narrow": 0, "rounding_mode": "ROUND", "domain": DOMAIN}
+        return self.add("Quant", [reals, *constants], name, **how)
+
+
+class QuantWriter(Writer):
+    """Layers as nodes of reals. Weights are constants that Quant leaves as they are."""
+
+    style = "QONNX"
+    nodes: QuantNodes
+
+    def _narrowed(
+        self, layer: Any, place: str, image: str, source: str, weighted: Any, gains: Array, moves: Any
+    ) -> tuple[Array, str]:
+        (codes, bias), name, output = weighted, layer.name, self.form(layer.name)
+        scales = gains * output.scale / self.form(source).scale
+        weights = self._weights(name, codes, scales.astype(np.float32)[:, None, None, None])
+        added = self.nodes.constant(f"{name}.bias", (bias * gains * output.scale).astype(np.float32))
+        result = self.nodes.add("Conv", [image, weights, added], self.nodes.unique(f"{name}.sums"), **moves)
+        return gains, self.nodes.codes(result, place, output, *activation(layer))
+
+    _wide = _narrowed
+
+    def _weights(self, name: str, codes: Array, scales: Array) -> str:
+        given = self.nodes.constant(f"{name}.weights", (codes * scales).astype(np.float32))
+        found = self.nodes.unique(f"{name}.weights.real")
+        if (np.abs(codes) == 1).all():
+            held = self.nodes.constant(f"{name}.weights.scale", scales)
+            return self.nodes.add("BipolarQuant", [given, held], found, domain=DOMAIN)
+        width = bits_for(int(codes.min()), int(codes.max()))
+        return self.nodes.quantised(given, found, scales, FixedFormat(max(width, 2), True))
+
+    def look_up(self, layer: IntegerTable, entries: Array) -> None:
+        """Places of entries are codes, which reals over their scale are."""
+        given, name, step = layer.source, layer.name, self.nodes.step
+        steps = step("Div", self.codes(layer.inputs[0]), f"{name}.steps", np.array(given.scale, np.float32))
+        moved = step("Add", steps, f"{name}.moved", np.array(given.zero_point - given.minimum, np.float32))
+        whole = self.nodes.add("Round", [moved], self.nodes.unique(f"{name}.rounded"))
+        places = step("Cast", whole, f"{name}.places", to=INT32)
+        table = self.nodes.constant(f"{name}.table", self.form(name).decode(entries).astype(np.float32))
+        self.pass_on(name, self.nodes.add("Gather", [table, places], name, axis=0))

@@ -1,0 +1,94 @@
+/* Zeros among codes: their places, 64 to a word, the first in the lowest bit; and codes as images give them. */
+
+#ifndef HAS_BYTES_EQUAL
+/* Of eight bytes that are 0 or 1 the lowest bits, side by side. */
+static inline uint64_t bits_of_bytes(uint64_t bytes) { return bytes * 0x0102040810204080u >> 56; }
+static inline uint64_t bytes_equal(const uint8_t *bytes, uint8_t value) {
+    uint8_t equal[64];
+    uint64_t found = 0;
+    for (int i = 0; i < 64; i++) equal[i] = bytes[i] == value;
+    for (int i = 0; i < 8; i++) {
+        uint64_t eight = 0; /* in the order of the lowest byte first, whatever the machine's is */
+        for (int j = 0; j < 8; j++) eight |= (uint64_t)equal[8 * i + j] << (8 * j);
+        found |= bits_of_bytes(eight) << (8 * i);
+    }
+    return found;
+}
+#endif
+
+#define EQUAL_CASE(TYPE, C)                                                             \
+    case TYPE:                                                                          \
+        for (int i = 0; i < count; i++) equal[i] = ((const C *)codes)[i] == (C)zero;    \
+        break;
+/* Of at most 64 codes. */
+static uint64_t some_places(Type type, const void *codes, int count, int64_t zero) {
+    uint8_t equal[64] = {0};
+    switch (type) {
+        EACH_TYPE(EQUAL_CASE)
+        default: break;
+    }
+    return bytes_equal(equal, 1);
+}
+static inline uint64_t zero_places(Type type, const void *codes, int count, int64_t zero) {
+    return bytes_of(type) == 1 && count == 64 ? bytes_equal(codes, (uint8_t)zero) : some_places(type, codes, count, zero);
+}
+
+/* Pairs that a run fills, and one more for the rest of a run that the image ends with. */
+static void end_run(int64_t length, int at_end, int64_t *pairs) {
+    for (int i = 0; i < RUN_WIDTHS; i++) {
+        const int bits = LEAST_RUN_BITS + i;
+        pairs[i] += length >> bits;
+        if (at_end) pairs[i] += (length & (((int64_t)1 << bits) - 1)) != 0;
+    }
+}
+
+/* Runs inside 64 places, behind the first other code and before the last, that fill pairs. */
+static void long_runs(uint64_t places, int count, int64_t *pairs) {
+    const int least = 1 << LEAST_RUN_BITS;
+    uint64_t starts = places & places >> 1; /* a bit for each that has as many behind it */
+    for (int length = 2; length < least; length *= 2) starts &= starts >> length;
+    while (starts) {
+        const int at = __builtin_ctzll(starts), more = __builtin_ctzll(~(starts >> at)), length = more + least - 1;
+        if (at > 0 && at + length < count) end_run(length, 0, pairs);
+        starts &= starts + ((uint64_t)1 << at); /* without those */
+    }
+}
+
+static void zero_runs(Type type, const void *codes, int64_t words, int64_t zero, ZeroRuns *found) {
+    int64_t run = 0, zeros = 0, runs = 0;
+    for (int64_t first = 0; first < words; first += 64) {
+        const int count = (int)smaller(64, words - first);
+        const uint64_t places = zero_places(type, (const char *)codes + first * bytes_of(type), count, zero);
+        const int here = __builtin_popcountll(places);
+        zeros += here;
+        runs += __builtin_popcountll(places & ~(places << 1 | (run > 0)));
+        if (here == count) {
+            run += count;
+            continue;
+        }
+        const int64_t ended = run + __builtin_ctzll(~places);
+        if (ended >> LEAST_RUN_BITS) end_run(ended, 0, found->pairs);
+        if (here >> LEAST_RUN_BITS) long_runs(places, count, found->pairs);
+        run = __builtin_clzll(~(places << (64 - count)));
+    }
+    end_run(run, 1, found->pairs);
+    found->zeros += zeros;
+    found->runs += runs;
+    found->others += words - zeros;
+}
+
+/* (channels, pixels) -> (pixels, channels), of bytes; a compiler finds the vectors of three. */
+static void interleave(const uint8_t *restrict x, int64_t channels, int64_t pixels, uint8_t *restrict y) {
+    if (channels == 3) {
+        const uint8_t *restrict red = x, *restrict green = x + pixels, *restrict blue = x + 2 * pixels;
+        for (int64_t pixel = 0; pixel < pixels; pixel++) {
+            y[3 * pixel] = red[pixel];
+            y[3 * pixel + 1] = green[pixel];
+            y[3 * pixel + 2] = blue[pixel];
+        }
+    } else {
+        for (int64_t pixel = 0; pixel < pixels; pixel++) {
+            for (int64_t channel = 0; channel < channels; channel++) y[pixel * channels + channel] = x[channel * pixels + pixel];
+        }
+    }
+}
