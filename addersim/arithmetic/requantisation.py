@@ -37,6 +37,7 @@ import numpy.typing as npt
 from addersim.arithmetic.fixed import FixedFormat
 from addersim.arithmetic.ops import OpCounts
 from addersim.errors import FormatError
+from addersim.inputs.text import did_you_mean
 
 __all__ = ["FORMULAS", "RESULT_LIMIT", "RULES", "Constants", "Formula", "RequantisationRule", "requantisation_rule"]
 
@@ -296,5 +297,5 @@ RULES: Mapping[str, RequantisationRule] = MappingProxyType(
 def requantisation_rule(name: str) -> RequantisationRule:
     """The rule of a name."""
     if name not in RULES:
-        raise FormatError(f"rounding: {name!r} is not one of {', '.join(RULES)}")
+        raise FormatError(f"rounding: {name!r} is not one of {', '.join(RULES)}{did_you_mean(str(name), RULES)}")
     return RULES[name]

@@ -12,6 +12,7 @@ from addersim.cli import options
 from addersim.cli.output import print_json, print_table, say, say_file
 from addersim.errors import ConfigError
 from addersim.inputs.limits import IMAGE_SIDE, THREADS
+from addersim.inputs.text import did_you_mean
 from addersim.tabular import percent
 
 if TYPE_CHECKING:
@@ -55,7 +56,9 @@ def run(
     if missing:
         raise ConfigError(f"training needs {' and '.join(missing)}; install with: pip install 'addersim[train]'")
     if probe not in (None, *get_args(Probe)):
-        raise ConfigError(f"--probe {probe!r} is not one of {', '.join(get_args(Probe))}")
+        raise ConfigError(
+            f"--probe {probe!r} is not one of {', '.join(get_args(Probe))}{did_you_mean(str(probe), get_args(Probe))}"
+        )
     if (output is None) == (probe is None):
         raise ConfigError("name either --output DIR, where the run is kept, or --probe, which keeps nothing")
     from addersim.train.recipe import load_recipe
