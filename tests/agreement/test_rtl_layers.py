@@ -116,9 +116,9 @@ def test_cycles_are_those_of_the_estimate(name, dataflow):
 class SystolicArray(NamedTuple):
     """What folds depend on."""
 
-    rows: int
+    fold_rows: int
     columns: int
-    systolic: str
+    folded: str
     overlapped_folds: bool = False
 
 
