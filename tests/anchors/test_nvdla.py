@@ -10,10 +10,10 @@ MACs    array        published  ours    cause of the gap
 ======  ===========  =========  ======  ====================================================================================
 2048    64 x 32      269        248     two thirds of the time are DRAM's: 63.9 MB, of which 16.6 are those of residual
                                         additions, layers of their own here; NVDLA's SDP adds on the way
-1024    64 x 16      153        157
-512     32 x 16      93         93
+1024    64 x 16      153        142
+512     32 x 16      93         88
 256     32 x 8       46         46
-64      8 x 8        7.3        10.5    half of our time is DRAM's; the table falls by more than MACs and bandwidth do,
+64      8 x 8        7.3        10.4    half of our time is DRAM's; the table falls by more than MACs and bandwidth do,
                                         from 46 to 7.3, and does not say why
 ======  ===========  =========  ======  ====================================================================================
 """
@@ -42,7 +42,7 @@ def test_the_bundled_one_is_the_largest_of_the_table():
 @pytest.mark.parametrize(
     ("array", "kib", "gb_s", "published", "ours"),
     [
-        ((64, 32), 512, 20, 269, 247.8), ((64, 16), 256, 15, 153, 157.0), ((32, 16), 256, 10, 93, 92.7),
+        ((64, 32), 512, 20, 269, 247.8), ((64, 16), 256, 15, 153, 141.8), ((32, 16), 256, 10, 93, 87.8),
         ((32, 8), 256, 5, 46, 46.5),
     ],
 )  # fmt: skip
@@ -54,8 +54,8 @@ def test_frames_per_second_within_a_tenth(array, kib, gb_s, published, ours):
 
 def test_the_smallest_one_is_slower_than_we_say():
     cost = estimate(resnet50(), configured(8, 8, 128, 1))
-    assert round(cost.images_per_second, 1) == 10.5
-    assert cost.images_per_second / 7.3 == pytest.approx(1.44, abs=0.01)
+    assert round(cost.images_per_second, 1) == 10.4
+    assert cost.images_per_second / 7.3 == pytest.approx(1.43, abs=0.01)
 
 
 def test_residual_additions_are_what_dram_moves_more_than_needed():

@@ -82,8 +82,18 @@ def all_sizes(layers: Sequence[LayerOnArray]) -> list[Sizes]:
             continue
         sides = (*layer.fold_size[:2], int(layer.window_step))
         few = m * n <= _FEW_SUMS
-        every.append(tuple([tile_sizes(size, side, few) for size, side in zip((m, n, k), sides, strict=True)]))
+        along_m, along_n, along_k = [tile_sizes(size, side, few) for size, side in zip((m, n, k), sides, strict=True)]
+        if layer.array.broadcast is not None:
+            along_k = _with_whole_channels(along_k, k, int(layer.in_turn))
+        every.append((along_m, along_n, along_k))
     return every
+
+
+def _with_whole_channels(sizes: tuple[int, ...], window: int, in_turn: int) -> tuple[int, ...]:
+    """Sizes along k, and those of whole channels: as many as there are, or even parts of many, whatever a tree sums."""
+    channels = -(-window // in_turn)
+    parts = range(1, channels + 1) if channels <= _SMALL else largest_parts(channels)
+    return tuple(sorted({*sizes, *(min(window, in_turn * part) for part in parts)}, reverse=True))
 
 
 def smallest_tile(layer: LayerOnArray) -> tuple[int, int, int]:

@@ -131,3 +131,15 @@ def test_what_describes_systolic_arrays_alone_is_refused():
 def test_keys_that_do_not_go_together(changes, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         change(load_accelerator("nvdla-large").array, **changes)
+
+
+def test_a_wider_tree_is_no_slower_where_the_window_is_cut():
+    """Parts of the window were multiples of what a tree sums: 3 channels, but not 4, where DRAM bounds the time."""
+    layer = convolution(2, 1, 0, 3, 16, 1, bits=4)
+
+    def cycles(rows):
+        slow = machine("broadcast", rows, 1, unified=0.25, banks=1, trees=BroadcastTrees(stripe=1))
+        return run(layer, change(slow, dram=change(slow.dram, bandwidth_gb_s=0.1)), "latency").stage_cycles
+
+    found = [cycles(rows) for rows in range(1, 9)]
+    assert found == sorted(found, reverse=True)
