@@ -1,5 +1,6 @@
 """The public names, one a line: the only list of them. Type checkers read it, and `addersim.__init__` where each name is."""
 
+from addersim import figures as figures
 from addersim import nn as nn
 from addersim.arithmetic.datapaths import DATAPATHS as DATAPATHS
 from addersim.arithmetic.datapaths import Datapath as Datapath
@@ -51,6 +52,7 @@ from addersim.quantization.rules import Quantization as Quantization
 from addersim.report import write_report as write_report
 from addersim.results.comparison import Comparison as Comparison
 from addersim.results.comparison import compare as compare
+from addersim.results.reasons import reasons as reasons
 from addersim.results.result import Result as Result
 from addersim.results.result import evaluate as evaluate
 from addersim.results.rounding import RoundingComparison as RoundingComparison
@@ -59,6 +61,7 @@ from addersim.simulation import Simulation as Simulation
 from addersim.simulation import count as count
 from addersim.simulation import simulate as simulate
 from addersim.trace import Trace as Trace
+from addersim.twins import twin as twin
 
 load_energy_table = _load_energy_table
 load_images = _load_images

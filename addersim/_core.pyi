@@ -114,6 +114,26 @@ def pool(
     x: _Array, x_type: int, y: _Array, geometry: _Numbers, maximum: bool, wide: bool, kernels: int, threads: int
 ) -> None: ...
 def look_up(x: _Array, levels: _Array, level_bytes: int, y: _Array, threads: int) -> None: ...
+def run_gates(
+    nets: int,
+    gate_table: _Array,
+    gate_pins: _Array,
+    gate_delay: _Array,
+    gate_net: _Array,
+    flop_table: _Array,
+    flop_pins: _Array,
+    reader_start: _Array,
+    readers: _Array,
+    sources: _Array,
+    source_inverted: _Array,
+    slots: int,
+    stimulus: _Array,
+    probes: _Array,
+    probed: _Array,
+    toggles: _Array,
+    settled: _Array,
+) -> int: ...
+def weighed_bits(bytes: _Array, weights: _Array, counts: _Array) -> None: ...
 def zero_runs(
     codes: _Array, code_type: int, images: int, words: int, zero: int, kernels: int
 ) -> tuple[int, int, _Numbers]: ...

@@ -12,9 +12,12 @@ import numpy.typing as npt
 
 from addersim import kernels
 from addersim.errors import DataError, NetworkError
+from addersim.inputs.limits import shown
+from addersim.streamed import Streamed
 
 __all__ = [
     "Images",
+    "ManyImages",
     "Preprocessing",
     "arranged",
     "channels_last",
@@ -28,6 +31,8 @@ __all__ = [
 Array = npt.NDArray[Any]
 Images = npt.NDArray[np.uint8] | npt.NDArray[np.float32] | npt.NDArray[np.integer[Any]]
 """Pixels, prepared floats, or codes where a program takes those."""
+ManyImages = Images | Streamed
+"""Any of them, or what is read while it is used."""
 Shape = tuple[int, ...]
 
 RANKS = {1: "features", 2: "channels, length", 3: "channels, height, width"}
@@ -36,6 +41,8 @@ LARGEST_INPUT = 1 << 28
 """Values of one image."""
 RANGE_SLACK = 1e-3
 """Share of the declared range by which float images may leave it: rounding in another program."""
+FEW = 8
+"""Images below which nothing is concluded from what values they do not have."""
 TOO_WIDE = 8
 """Float images this many times wider than their network's own range are of another preprocessing."""
 
@@ -46,7 +53,9 @@ def checked_shape(given: Any) -> Shape:
     sizes = tuple(given) if isinstance(given, (tuple, list)) else ()
     whole = all(hasattr(one, "__index__") and not isinstance(one, bool) and int(one) >= 1 for one in sizes)
     if len(sizes) not in RANKS or not whole or math.prod(map(int, sizes)) > LARGEST_INPUT:
-        raise NetworkError(f"input_shape: {given!r} is not {allowed} of whole numbers, {LARGEST_INPUT:,} values at most")
+        raise NetworkError(
+            f"input_shape: found {shown(given)}, needs the sizes of one image, {allowed}, {LARGEST_INPUT:,} values at most"
+        )
     return tuple(int(one) for one in sizes)
 
 
@@ -122,14 +131,14 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True):
 
 def check_images(images: Any, shape: Shape, preprocessing: Preprocessing, where: str) -> None:
     """Refuse images of types that are not taken, not finite, of another shape, or of a range far beyond the network's."""
-    if not isinstance(images, np.ndarray) or images.dtype.name not in preprocessing.taken:
+    if not isinstance(images, (np.ndarray, Streamed)) or images.dtype.name not in preprocessing.taken:
         found = f"{images.dtype} array" if isinstance(images, np.ndarray) else type(images).__name__
         raise DataError(f"{where}: images are a {found}; expected {preprocessing.taken_in_words}")
     if images.shape[1:] != tuple(shape) or images.ndim < 2:
         wanted = ", ".join(map(str, shape))
         what = _last(images.shape, tuple(shape)) or _advice(images.shape, shape)
         raise DataError(f"{where}: images have shape {images.shape}; expected (images, {wanted}){what}")
-    if images.dtype == np.float32 and images.size:
+    if images.dtype == np.float32 and images.size and isinstance(images, np.ndarray):  # what is streamed, while it is read
         _check_range(cast("npt.NDArray[np.float32]", images), preprocessing, where)
 
 
@@ -207,17 +216,19 @@ def arranged(images: Array, shape: Shape, where: str) -> Array:
     return np.ascontiguousarray(np.moveaxis(images, -1, 1))
 
 
-def check_declared(images: Array, preprocessing: Preprocessing, where: str) -> None:
+def check_declared(images: ManyImages, preprocessing: Preprocessing, where: str) -> None:
     """Refuse float images that are no pixels prepared as a network's are, where it is known how.
 
     Those of 0..1 are refused too where prepared ones would reach below: they are pixels / 255 that wait for mean and std.
     """
-    if images.dtype != np.float32 or preprocessing.codes or not preprocessing.known or not images.size:
+    if isinstance(images, Streamed) or images.dtype != np.float32 or preprocessing.codes:
+        return
+    if not preprocessing.known or not images.size:
         return
     low, high = float(images.min()), float(images.max())
     first, last = preprocessing.range
     slack = RANGE_SLACK * (last - first)
-    waits = low >= 0 and high <= 1 and first < -slack
+    waits = len(images) >= FEW and low >= 0 and high <= 1 and first < -slack
     if waits or low < first - slack or high > last + slack:
         found = f"{low:.4g}..{high:.4g}" + (", as pixels / 255 do" if waits else "")
         raise DataError(

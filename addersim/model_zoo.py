@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
@@ -30,6 +31,8 @@ __all__ = [
     "load_network",
     "load_network_or_program",
 ]
+
+_LOG = logging.getLogger(__name__)
 
 
 def bundled_networks() -> tuple[str, ...]:
@@ -78,6 +81,7 @@ def load(name: str | os.PathLike[str], *, countable: bool = False) -> Network | 
     (1, 28, 28)
     """
     if is_architecture(name):
+        _LOG.info("network: architecture %s, random weights", name)
         return _untrained(os.fspath(name))
     more = (
         "; architectures: addersim list architectures"
@@ -88,6 +92,7 @@ def load(name: str | os.PathLike[str], *, countable: bool = False) -> Network | 
     if path.suffix.lower() not in _READERS:  # a file for sure, whose reader says what is amiss with it
         path, _ = find_file(name, "networks", ".npz", "network", NetworkError, more, architectures)
     kind = file_kind(path)
+    _LOG.info("network: %s, read as %s", path, kind)
     return _COUNTABLE[kind](path, True) if countable and kind in _COUNTABLE else _READERS[kind](path)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from addersim.errors import NetworkError, needing_memory
-from addersim.images import Images, Preprocessing, check_images, normalised
+from addersim.images import Images, ManyImages, Preprocessing, check_images, normalised
 from addersim.kernels.batches import in_batches
 from addersim.layers import AnyLayer, Shape, Window
 from addersim.storage import load_record, save_record
@@ -174,7 +174,7 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
                 raise NetworkError(f"network {self.name}: {what} has values beyond float32 (3.4e38): {why}")
             yield name, value
 
-    def run(self, images: Images, batch: int = 64, threads: int | None = None) -> npt.NDArray[np.float32]:
+    def run(self, images: ManyImages, batch: int = 64, threads: int | None = None) -> npt.NDArray[np.float32]:
         """Scores in float, shape ``(images, classes)``."""
         if self.metadata.get(WEIGHTS) == MISSING:
             raise NetworkError(f"network {self.name}: its weights are missing; it can be counted and priced, not run")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import asdict, dataclass, fields
@@ -14,9 +15,10 @@ from addersim import kernels
 from addersim.arithmetic.multiplier import MultiplierTable
 from addersim.datasets.records import Images as ImageSet
 from addersim.datasets.records import pixels_and_labels
+from addersim.engines import find_engine
 from addersim.errors import DataError, check_kind
 from addersim.format_quantity import how_many
-from addersim.images import Images
+from addersim.images import Images, ManyImages
 from addersim.kernels.batches import in_batches
 from addersim.layers import Engine, Run, Value
 from addersim.network import INPUT, Network
@@ -26,6 +28,8 @@ from addersim.trace import Observed, Trace, find_convention
 from addersim.zeros import Zeros, count_zeros, summed_zeros
 
 __all__ = ["LayerError", "Simulation", "check_labels", "count", "simulate"]
+
+_LOG = logging.getLogger(__name__)
 
 Array = npt.NDArray[Any]
 
@@ -180,13 +184,13 @@ def count(program: Program, convention: str = "hardware") -> Trace:
 
 def simulate(
     program: Program,
-    images: Images | ImageSet,
+    images: ManyImages | ImageSet,
     labels: npt.ArrayLike | None = None,
     network: Network | None = None,
     *,
     batch: int | None = None,
     threads: int | None = None,
-    engine: Engine = kernels,
+    engine: str | Engine = kernels,
     threshold: float = 0.1,
     progress: Callable[[int], None] | None = None,
     float_predictions: npt.ArrayLike | None = None,
@@ -212,7 +216,8 @@ def simulate(
     threads
         How many; None takes what OpenMP would. Does not change any result.
     engine
-        `addersim.kernels`, or `addersim.kernels.reference` for its slow twin.
+        What runs the layers: ``kernels``, ``reference`` (its slow twin) or ``rtl`` (window layers in the package's Verilog,
+        compiled), or a module with their functions. Does not change any result.
     threshold
         Relative error from which a layer counts as departing from float.
     progress
@@ -245,8 +250,15 @@ def simulate(
     classes = program.outputs
     checked = None if labels is None else check_labels(labels, len(pixels), classes)
     floats = None if float_predictions is None else check_labels(float_predictions, len(pixels), classes, "float_predictions")
-    run = _Run.of(program, network, engine)
+    run = _Run.of(program, network, find_engine(engine))
     together = run.fitting_batch() if batch is None else batch
+    _LOG.info(
+        "simulate: %s on %s, batches of %d%s",
+        program.name,
+        how_many(len(pixels), "images"),
+        together,
+        "" if network is None else ", beside float",
+    )
     parts = []
     for done, part in in_batches(lambda part, share: run.part(pixels[part], share), len(pixels), together, threads):
         parts.append(part)

@@ -20,12 +20,13 @@ import numpy as np
 from addersim.errors import AddersimError, ConfigError, NetworkError
 from addersim.inputs.opening import MAX_FILE_BYTES, STANDARD, kind_of_node, open_file, parsing, source
 from addersim.inputs.text import cell
-from addersim.processes.unfinished import file_beside
+from addersim.processes.unfinished import can_lock, file_beside
 
 __all__ = [
     "load_array",
     "load_arrays",
     "load_record",
+    "map_array",
     "record_digest",
     "save_record",
     "stands_in",
@@ -35,6 +36,8 @@ __all__ = [
 
 Record = TypeVar("Record", bound=msgspec.Struct)
 
+_HELD_BYTES = 64 << 20
+"""Largest .npy that is read whole where it could be mapped."""
 HEADER = "header"
 
 
@@ -83,6 +86,8 @@ def _beside(target: Path, mode: str) -> Iterator[IO[Any]]:
         yield stream
         stream.flush()
         os.fsync(stream.fileno())
+        if not can_lock():  # Windows, which renames no open file
+            stream.close()
         os.replace(beside, target)
 
 
@@ -266,15 +271,35 @@ def load_array(path: str | Path, error: type[AddersimError]) -> np.ndarray[Any, 
         return _read_array(stream, MAX_FILE_BYTES, source(path), error)
 
 
-def _read_array(stream: IO[bytes], most: int, where: str, error: type[AddersimError]) -> np.ndarray[Any, Any]:
-    """An array of at most `most` bytes, none of which is allocated before the stream has shown them."""
+def map_array(path: str | Path, error: type[AddersimError]) -> np.ndarray[Any, Any]:
+    """The array of an .npy whose values stay in the file until they are asked for; files of any size."""
+    with open_file(path, None, error) as stream:
+        if os.fspath(path) == STANDARD or os.fstat(stream.fileno()).st_size <= _HELD_BYTES:
+            return _read_array(stream, MAX_FILE_BYTES, source(path), error)
+        shape, fortran, dtype, size = _array_header(stream, source(path), error)
+        start, end = stream.tell(), os.fstat(stream.fileno()).st_size
+        if end - start != size:
+            raise error(f"{source(path)} promises {size:,} bytes and holds another number of them")
+        return np.memmap(stream, dtype, "r", start, shape, "F" if fortran else "C")
+
+
+def _array_header(
+    stream: IO[bytes], where: str, error: type[AddersimError]
+) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
+    """Sizes, order, type and bytes that an array's file promises."""
     with parsing(where, "is not a plain array", error):
         version = np.lib.format.read_magic(stream)
         read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
         shape, fortran, dtype = read_header(stream)
         if dtype.hasobject:
             raise error(f"{where} holds Python objects; only plain numbers are read")
-        size = int(np.prod(shape, dtype=object)) * dtype.itemsize
+        return shape, fortran, dtype, int(np.prod(shape, dtype=object)) * dtype.itemsize
+
+
+def _read_array(stream: IO[bytes], most: int, where: str, error: type[AddersimError]) -> np.ndarray[Any, Any]:
+    """An array of at most `most` bytes, none of which is allocated before the stream has shown them."""
+    with parsing(where, "is not a plain array", error):
+        shape, fortran, dtype, size = _array_header(stream, where, error)
         content = stream.read(size + 1) if 0 <= size <= most else b""
         if len(content) != size:
             raise error(f"{where} promises {size:,} bytes and holds another number of them")

@@ -93,7 +93,7 @@ class MatrixWork:
 
     def batched(self, images: int) -> MatrixWork:
         """The products of a number of images: the rows of all under each other."""
-        return replace(self, pixels=self.pixels * images)
+        return self if images == 1 else replace(self, pixels=self.pixels * images)
 
     @property
     def taps(self) -> int:

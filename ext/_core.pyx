@@ -4,7 +4,7 @@
 Codes come as flat bytes with the number of their type: 0 int8, 1 uint8, 2 int16, 3 uint16, 4 int32, 5 int64.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
 cdef extern from "core.h":
     ctypedef struct Geometry:
@@ -120,6 +120,31 @@ cdef extern from "core.h":
                           uint8_t *y) nogil
     int pool_codes(const Kernels *kernels, int maximum, const Geometry *g, Type type, const void *x, int wide, void *y,
                    int threads) nogil
+
+cdef extern from "gates.h":
+    enum:
+        GATE_INPUTS
+    ctypedef struct Netlist:
+        int64_t nets, gates, flops, sources, inputs
+        const uint64_t *gate_table
+        const uint64_t *flop_table
+        const int32_t *gate_pins
+        const int32_t *flop_pins
+        const int32_t *gate_delay
+        const int32_t *gate_net
+        const int32_t *reader_start
+        const int32_t *readers
+        const int32_t *source_net
+        const int32_t *source_delay
+        const int32_t *source_of
+        const uint8_t *source_inverted
+        int64_t slots
+    int c_run_gates "run_gates"(const Netlist *n, int64_t cycles, const uint8_t *stimulus, int64_t probe_count,
+                                const int32_t *probes, uint8_t *probed, int64_t *toggles, int64_t *settled) nogil
+
+cdef extern from "toggles.h":
+    void c_weighed_bits "weighed_bits"(const uint8_t *bytes, int64_t rows, int64_t length, const int64_t *weights,
+                                       int64_t *counts) nogil
 
 
 cdef const Kernels *kernels_at(int index) noexcept:
@@ -406,6 +431,34 @@ def pool(const uint8_t[::1] x, int x_type, uint8_t[::1] y, geometry, bint maximu
 def look_up(const uint8_t[:, :, ::1] x, const uint8_t[::1] levels, int level_bytes, uint8_t[::1] y, int threads):
     with nogil:
         look_up_levels(&x[0, 0, 0], x.shape[0], x.shape[1], x.shape[2], &levels[0], level_bytes, &y[0], threads)
+
+
+def run_gates(int64_t nets, const uint64_t[::1] gate_table, const int32_t[:, ::1] gate_pins, const int32_t[:, ::1] gate_delay,
+              const int32_t[::1] gate_net, const uint64_t[::1] flop_table, const int32_t[:, ::1] flop_pins,
+              const int32_t[::1] reader_start, const int32_t[::1] readers, const int32_t[:, ::1] sources,
+              const uint8_t[::1] source_inverted, int64_t slots, const uint8_t[:, ::1] stimulus, const int32_t[::1] probes,
+              uint8_t[:, ::1] probed, int64_t[::1] toggles, int64_t[::1] settled):
+    """Gates driven through cycles; sources: rows of nets, of delays, and of what they show. Arrays are of one element at least,
+    their true numbers those of `gate_net`, `flop_table` and `probes` less one. Returns the status of C."""
+    cdef Netlist n
+    cdef int status
+    cdef int64_t cycles = stimulus.shape[0], probe_count = probes.shape[0] - 1
+    n.nets, n.gates, n.flops = nets, gate_net.shape[0] - 1, flop_table.shape[0] - 1
+    n.sources, n.inputs = sources.shape[1], stimulus.shape[1]
+    n.gate_table, n.flop_table, n.gate_pins, n.flop_pins = &gate_table[0], &flop_table[0], &gate_pins[0, 0], &flop_pins[0, 0]
+    n.gate_delay, n.gate_net = &gate_delay[0, 0], &gate_net[0]
+    n.reader_start, n.readers = &reader_start[0], &readers[0]
+    n.source_net, n.source_delay, n.source_of = &sources[0, 0], &sources[1, 0], &sources[2, 0]
+    n.source_inverted, n.slots = &source_inverted[0], slots
+    with nogil:
+        status = c_run_gates(&n, cycles, &stimulus[0, 0], probe_count, &probes[0], &probed[0, 0], &toggles[0], &settled[0])
+    return status
+
+
+def weighed_bits(const uint8_t[:, ::1] bytes, const int64_t[::1] weights, int64_t[::1] counts):
+    """Adds to counts, of eight bits, the ones of each bit in every row times the row's weight."""
+    with nogil:
+        c_weighed_bits(&bytes[0, 0], bytes.shape[0], bytes.shape[1], &weights[0], &counts[0])
 
 
 def zero_runs(const uint8_t[::1] codes, int code_type, int64_t images, int64_t words, int64_t zero, int kernels):

@@ -149,7 +149,7 @@ static inline int64_t wrapped(int64_t value, int bits) {
     return (int64_t)(((uint64_t)value + offset) & mask) - (int64_t)offset;
 }
 
-static inline __attribute__((always_inline)) Ints ints_from(const Type type, const void *codes, int64_t at) {
+static ALWAYS_INLINE Ints ints_from(const Type type, const void *codes, int64_t at) {
     switch (type) {
         case S8: return ints_from_S8((const int8_t *)codes + at);
         case U8: return ints_from_U8((const uint8_t *)codes + at);

@@ -5,6 +5,18 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+
+/* What GNU's and Clang's C have beyond the standard; for any other compiler (or where ADDERSIM_PLAIN says so, for a test) plain
+   C17 stands in, but for __typeof__, which Microsoft's has too. Sets of vector instructions are built only by the former two. */
+#if (defined(__GNUC__) || defined(__clang__)) && !defined(ADDERSIM_PLAIN)
+#define ADDERSIM_GNU 1
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+#define PREFETCH(address) __builtin_prefetch(address)
+#else
+#define ALWAYS_INLINE inline
+#define PREFETCH(address) ((void)(address))
+#endif
 
 /* x: (images, height, width, channels); weights: (outputs, kernel_height, kernel_width, channels / groups);
    y: (images, out_height, out_width, outputs). */
@@ -46,7 +58,7 @@ enum {
 
 /* Sizes saturate: what 63 bits do not hold is INT64_MAX, and allocate() has no memory for that. Operands are not negative.
    Whatever was allocated, and whatever array exists, is indexed without further checks: its offsets are smaller than its size. */
-#if defined(__GNUC__) || defined(__clang__)
+#ifdef ADDERSIM_GNU
 static inline int64_t plus(int64_t a, int64_t b) {
     int64_t sum;
     return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
@@ -72,11 +84,6 @@ static inline int64_t output_of(int64_t at, int64_t padding, int64_t tap, int64_
     const int64_t scaled = at + padding - tap * dilation;
     return scaled >= 0 && scaled % stride == 0 && scaled / stride < end ? scaled / stride : -1;
 }
-#if defined(__GNUC__) || defined(__clang__)
-#define PREFETCH(address) __builtin_prefetch(address)
-#else
-#define PREFETCH(address) ((void)(address))
-#endif
 static inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 /* Elements in a chunk: whole pixels where they are short. */
@@ -86,12 +93,12 @@ static inline int64_t clip(int64_t value, int64_t low, int64_t high) { return va
 /* Steps of a window lie where they may. */
 static inline int32_t int32_at(const void *p) {
     int32_t value;
-    __builtin_memcpy(&value, p, 4);
+    memcpy(&value, p, 4);
     return value;
 }
 static inline int64_t int64_at(const void *p) {
     int64_t value;
-    __builtin_memcpy(&value, p, 8);
+    memcpy(&value, p, 8);
     return value;
 }
 

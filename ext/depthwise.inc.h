@@ -6,7 +6,7 @@ static inline Ints mac_term(Ints sum, Ints x, Ints w) { return ints_add(sum, int
 /* Sums modulo 2**32, two vectors of channels in registers; the last vector may read and store more than `count`, which nobody
    minds. */
 #define DEPTHWISE_VECTORS(NAME, TERM)                                                                                           \
-    static inline __attribute__((always_inline)) void NAME##_of(const Type type, const char *window, const int64_t *offsets,    \
+    static ALWAYS_INLINE void NAME##_of(const Type type, const char *window, const int64_t *offsets,    \
                                                                 int64_t taps, int64_t count, const int32_t *weights,            \
                                                                 int64_t channels, int32_t *sums) {                              \
         int64_t at = 0;                                                                                                         \
@@ -42,7 +42,7 @@ DEPTHWISE_VECTORS(l1_depthwise, l1_term)
 DEPTHWISE_VECTORS(mac_depthwise, mac_term)
 
 /* Sums of |x - w|, not of its negative, of bytes in 16 bits; the last vector reads and stores too much, too. */
-static inline __attribute__((always_inline)) void l1_depthwise_bytes_of(const Type type, const char *window, const int64_t *offsets,
+static ALWAYS_INLINE void l1_depthwise_bytes_of(const Type type, const char *window, const int64_t *offsets,
                                                                      int64_t taps, int64_t count, const int16_t *weights,
                                                                      int64_t channels, int32_t *sums) {
     for (int64_t at = 0; at < count; at += SHORTS) {

@@ -4,7 +4,9 @@
 
 #ifdef _OPENMP
 #include <omp.h>
+#ifndef _WIN32
 #include <pthread.h>
+#endif
 #endif
 
 #define ARITHMETIC_NAME(ID, NAME, TERM, FALLS) NAME,
@@ -35,8 +37,10 @@ int kernel_sets(const Kernels *sets[MAX_SETS]) {
 #ifdef _OPENMP
 /* The threads of GNU OpenMP do not survive fork(): a child that asked for them would wait for ever. */
 static int forked;
+#if defined(ADDERSIM_GNU) && !defined(_WIN32)
 static void in_child(void) { forked = 1; }
 __attribute__((constructor)) static void watch_fork(void) { pthread_atfork(NULL, NULL, in_child); }
+#endif
 
 int openmp_threads(void) { return forked ? 1 : omp_get_max_threads(); }
 int thread_number(void) { return omp_get_thread_num(); }

@@ -37,7 +37,7 @@ static void affine_any(Type type, const void *x, int64_t count, const int32_t *m
 
 /* Where |x * multiplier| + |addend| < 2**52 every step is exact in double; here results fit 32 bits, too, and saturate.
    multiplier and addend come divided by 2**shift, and half-up as a floor after one half was added. */
-static inline __attribute__((always_inline)) void affine_of(const Type type, const void *x, int64_t count, const Affine *affine,
+static ALWAYS_INLINE void affine_of(const Type type, const void *x, int64_t count, const Affine *affine,
                                                             int64_t channel, char *y, Stats *stats) {
     const Codes *codes = &affine->codes;
     const double *m = affine->multiplier + channel, *a = affine->addend + channel;
@@ -75,7 +75,7 @@ static void affine(Type type, const void *x, int64_t count, const Affine *affine
 }
 
 /* Values that fit 32 bits, or sums of two, to codes that saturate. */
-static inline __attribute__((always_inline)) void add_of(const Type a_type, const void *a, const Type b_type, const void *b,
+static ALWAYS_INLINE void add_of(const Type a_type, const void *a, const Type b_type, const void *b,
                                                          int64_t count, const Codes *codes, char *y, Stats *stats) {
     Sink sink = sink_to(codes);
     int64_t i = 0;
@@ -110,7 +110,7 @@ static void add_any(Type a_type, const void *a, Type b_type, const void *b, int6
     case TYPE:                                                        \
         add_of(a_type, a, TYPE, b, count, codes, y, stats);            \
         break;
-static inline __attribute__((always_inline)) void add_to(const Type a_type, const void *a, Type b_type, const void *b, int64_t count,
+static ALWAYS_INLINE void add_to(const Type a_type, const void *a, Type b_type, const void *b, int64_t count,
                                                          const Codes *codes, char *y, Stats *stats) {
     switch (b_type) {
         EACH_NARROW_TYPE(ADD_CASE)

@@ -54,14 +54,14 @@ static void affine_stats(const Affine *affine, int64_t channel, int64_t low, int
     const double ends[2] = {(double)low * affine->multiplier[channel] + affine->addend[channel],
                             (double)high * affine->multiplier[channel] + affine->addend[channel]};
     for (int i = 0; i < 2; i++) {
-        const int64_t value = (int64_t)(affine->nearest ? __builtin_rint(ends[i]) : __builtin_floor(ends[i]));
+        const int64_t value = (int64_t)(affine->nearest ? rint(ends[i]) : floor(ends[i]));
         merge_stats(stats, &(Stats){value, value, i ? 0 : over});
     }
 }
 
 /* One vector of outputs, of which the first `valid` count, over all windows; every exact result fits 32 bits.
    Folded: factor and constant are in the affine, and extremes are those of the raw sums until the end. */
-static inline __attribute__((always_inline)) void epilogue_vector(const Epilogue *f, const Overflow overflow, const int with_affine,
+static ALWAYS_INLINE void epilogue_vector(const Epilogue *f, const Overflow overflow, const int with_affine,
                                                                 const int folded, const int32_t *sums, int64_t sums_stride, int64_t rows,
                                                                 const int64_t *window_sums, int64_t output, int64_t valid, char *y,
                                                                 int64_t y_stride, Stats *stats, Stats *codes_stats) {

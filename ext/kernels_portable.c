@@ -3,10 +3,15 @@
 #include "sets.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define SET portable
+#ifdef ADDERSIM_GNU
 #define DO_NOT_OPTIMIZE(vector) __asm__ volatile("" : "+m"(vector))
+#else
+#define DO_NOT_OPTIMIZE(vector) ((void)(vector)) /* the ceiling of additions means nothing there */
+#endif
 #define LANES 4
 #define F32_ROWS 2
 #define F32_VECTORS 2
@@ -109,7 +114,7 @@ typedef Ints Shorts;
 static inline Shorts shorts_from_S8(const void *p) { return ints_from_S8(p); }
 static inline Shorts shorts_from_U8(const void *p) { return ints_from_U8(p); }
 static inline Shorts shorts_l1(Shorts sum, Shorts x, const int16_t *w) {
-    for (int i = 0; i < LANES; i++) sum.at[i] += (uint32_t)__builtin_abs((int32_t)x.at[i] - w[i]);
+    for (int i = 0; i < LANES; i++) sum.at[i] += (uint32_t)abs((int32_t)x.at[i] - w[i]);
     return sum;
 }
 static inline void shorts_store(int32_t *p, Shorts a) { ints_store(p, a); }

@@ -6,7 +6,7 @@
 #define PANEL_CASE(NAME, VECTORS, N) NAME##_of(PANEL_ARGUMENTS((N) <= (VECTORS) ? (N) : 1))
 
 #define PANEL(NAME, ROWS, VECTORS, PANEL_LANES, STEP_BYTES, VECTOR, SUM, ZERO, LOAD, BROADCAST, ACCUMULATE, STORE)             \
-static inline __attribute__((always_inline)) void NAME##_of(const char *const *windows, int64_t row_blocks, const int64_t *offsets,\
+static ALWAYS_INLINE void NAME##_of(const char *const *windows, int64_t row_blocks, const int64_t *offsets,\
                                                             int64_t runs, int64_t start, int64_t steps, const char *panel,     \
                                                             const int vectors, SUM *sums, int64_t sums_stride, int accumulate) {\
     const int vector_bytes = (PANEL_LANES) * (STEP_BYTES);                                                                     \

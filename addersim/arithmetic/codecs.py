@@ -122,6 +122,43 @@ class Codec:
         found: Array = np.where(values < 0, -chosen, chosen).astype(np.result_type(values, np.float32))
         return found
 
+    def in_order(self, bits: int) -> tuple[int, ...]:
+        """Magnitudes by the bits of a stored code below its sign bit, of codes of few values.
+
+        Sums of two powers are stored as two fields, one a term, since the circuit adds what each of them chooses.
+
+        Examples
+        --------
+        >>> CODECS["power-of-two"].in_order(3), CODECS["two-powers"].in_order(3)
+        ((0, 1, 2, 4), (0, 4, 2, 1))
+        """
+        if self.levels is _two_powers:
+            return tuple(one + other for one, other in itertools.product(*_TERMS[bits]))
+        return self.levels(bits)
+
+    def stored(self, values: Array, bits: int) -> Array:
+        """Codes of a stored width, int64, of values that it has: two's complement, or sign and place among `in_order`.
+
+        Examples
+        --------
+        >>> CODECS["uniform"].stored(np.array([-3, 2]), 4).tolist()
+        [13, 2]
+        >>> CODECS["power-of-two"].stored(np.array([-4, 0]), 3).tolist()
+        [7, 0]
+        """
+        if self.uniform:
+            return np.bitwise_and(values.astype(np.int64), (1 << bits) - 1)
+        magnitudes = self.in_order(bits)
+        sign = 1 << (bits - 1)
+        codes = {value: place for place, value in enumerate(magnitudes)}
+        codes |= {-value: sign | place for place, value in enumerate(magnitudes) if value}
+        known = np.array(sorted(codes), np.int64)
+        places = np.searchsorted(known, values).clip(0, len(known) - 1)
+        if (known[places] != values).any():
+            raise FormatError(f"{self.name} weights of {bits} bits are {', '.join(map(str, known))}; found others")
+        found: Array = np.array([codes[int(one)] for one in known], np.int64)[places]
+        return found
+
     def largest(self, bits: int) -> int:
         """The largest value."""
         return self.format(bits).maximum if self.uniform else self.levels(bits)[-1]

@@ -49,6 +49,11 @@ class Datapath:
     about: str
     together: int = 1
 
+    @property
+    def multiplies(self) -> bool:
+        """Whether a tap needs a multiplier, exact or by a table."""
+        return any(op in ("mul", "amul") for op in self.tap_operations)
+
     def bill(self, taps: int, operand_bits: int, accumulator_bits: int, window: int = 1) -> OpCounts:
         """Operations that the hardware runs for a number of taps (padded taps included), of which each output has `window`.
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from addersim.errors import FormatError
-from addersim.inputs.limits import ACCUMULATOR_BITS, CODE_BITS, Limit
+from addersim.inputs.limits import ACCUMULATOR_BITS, CODE_BITS, Limit, shown
 
 __all__ = [
     "OVERFLOWS",
@@ -42,7 +42,7 @@ Floats = npt.NDArray[np.floating[Any]]
 
 def _choice(what: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
-        raise FormatError(f"{what}: {value!r} is not one of {', '.join(allowed)}")
+        raise FormatError(f"{what}: {shown(value)} is not one of {', '.join(allowed)}")
 
 
 def bits_for(minimum: int, maximum: int, signed: bool = True) -> int:
@@ -164,7 +164,7 @@ class FixedFormat:
     def __post_init__(self) -> None:
         bits = CODE_BITS.check(self.bits, "bits", FormatError)
         if not (isinstance(self.scale, (int, float, np.floating)) and math.isfinite(self.scale) and self.scale > 0):
-            raise FormatError(f"scale: {self.scale!r} is not a positive finite number")
+            raise FormatError(f"scale: {shown(self.scale)} is not a positive finite number")
         object.__setattr__(self, "bits", bits)
         object.__setattr__(self, "signed", bool(self.signed))
         object.__setattr__(self, "scale", float(self.scale))

@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 
 from addersim.errors import NetworkError
+from addersim.inputs.limits import shown
 
 __all__ = ["MAX_TAPS", "MAX_WORK", "Geometry", "Pair", "check_pair", "check_work", "same_padding"]
 
@@ -27,7 +28,7 @@ MAX_WORK = 1 << 53
 def check_pair(what: str, value: object, lowest: int) -> Pair:
     """Two whole numbers of at least `lowest`, or an error that says what they are."""
     if not (isinstance(value, (tuple, list)) and len(value) == 2 and _whole(value[0], lowest) and _whole(value[1], lowest)):
-        raise NetworkError(f"{what}: {value!r} is not a pair of whole numbers in {lowest}..{_LARGEST}, such as (1, 1)")
+        raise NetworkError(f"{what}: {shown(value)} is not a pair of whole numbers in {lowest}..{_LARGEST}, such as (1, 1)")
     if type(value) is tuple and type(value[0]) is type(value[1]) is int:
         return value  # as layers hold them: nothing to convert
     return int(value[0]), int(value[1])
@@ -112,7 +113,7 @@ class Geometry:
         if self.far_padding == self.padding:  # one way to say it: equal moves are equal records
             object.__setattr__(self, "far_padding", None)
         if not _whole(self.groups, 1):
-            raise NetworkError(f"groups: {self.groups!r} is not a whole number in 1..{_LARGEST}")
+            raise NetworkError(f"groups: {shown(self.groups)} is not a whole number in 1..{_LARGEST}")
         object.__setattr__(self, "groups", int(self.groups))
 
     def sides(self, axis: int) -> Pair:

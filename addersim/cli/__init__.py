@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from addersim.cli import (
+    characterise,
     check,
     compare,
     compare_rounding,
@@ -16,25 +17,32 @@ from addersim.cli import (
     demo,
     designs,
     estimate,
+    explain,
     export,
     finetune,
     list_,
     lower,
     multiplier,
+    new,
     prove,
     report,
     search,
     simulate,
     sweep,
     train,
+    verify,
 )
 from addersim.cli.output import say
 from addersim.cli.streams import complain, drop_output, prepare_output, warned
 from addersim.cli.usage import UsageError, out_of_memory_told, stopped_told, told
+from addersim.cli.verbosity import LOGGER, said_at, take_verbosity
 from addersim.errors import AddersimError, lacks_memory
 from addersim.processes.stopping import Stopped, stoppable
 
 __all__ = ["app", "main"]
+
+
+_BY_CTRL_C = 130
 
 
 def _tell_version(asked: bool) -> None:
@@ -58,13 +66,17 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version.")
     ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Before or after the verb: no warnings, no progress.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Also what is read, and what takes long; -vv: more.")
+    ] = False,
 ) -> None:
     """What the command takes before a verb; its help is the app's."""
 
 
 VERBS = (
-    demo, simulate, prove, count, estimate, designs, compare, sweep, search, report, lower, export, train, finetune,
-    multiplier, check,
+    demo, simulate, prove, count, estimate, designs, compare, sweep, search, report, lower, export, verify, train, finetune,
+    multiplier, characterise, check, new, explain,
 )  # fmt: skip
 for verb in VERBS:
     app.command(verb.__name__.rpartition(".")[2])(verb.run)
@@ -74,18 +86,21 @@ app.command("list")(list_.run)
 
 def main() -> None:
     """Run a command line; a user's mistake is one line on standard error and exit status 2."""
-    arguments = sys.argv[1:]
+    arguments, level = take_verbosity(sys.argv[1:])
     warnings.simplefilter("ignore", RuntimeWarning)  # numpy's, of overflow: what comes of it is refused by name
     try:
         prepare_output()
-        with stoppable(), warned() as warnings_told:
-            status = app(arguments or ["--help"], prog_name="addersim", standalone_mode=False)
-        for warning in warnings_told:
-            complain(f"warning: {warning}")
+        with stoppable(), said_at(level):
+            with warned() as warnings_told:
+                status = app(arguments or ["--help"], prog_name="addersim", standalone_mode=False)
+            for warning in warnings_told:
+                LOGGER.warning(warning)
+        if status == _BY_CTRL_C:  # typer makes a status of it
+            complain(stopped_told("Ctrl-C", arguments))
         sys.stdout.flush()  # what cannot be written is told here, not by Python while it exits
         sys.exit(status or (0 if arguments else 2))
     except Stopped as stop:
-        complain(stopped_told(stop, arguments))
+        complain(stopped_told(str(stop), arguments))
         sys.exit(stop.status)
     except UsageError as error:
         message = told(error, arguments)
@@ -95,7 +110,8 @@ def main() -> None:
         drop_output()
         sys.exit(1)
     except (KeyboardInterrupt, typer.Abort):
-        sys.exit(130)
+        complain(stopped_told("Ctrl-C", arguments))
+        sys.exit(_BY_CTRL_C)
     except (MemoryError, RuntimeError) as error:
         if not lacks_memory(error):
             raise

@@ -11,6 +11,7 @@ import typer
 
 from addersim.cli import options
 from addersim.cli.count import counted
+from addersim.cli.options import TWIN
 from addersim.cli.output import print_json, print_table, say, say_file
 from addersim.cli.sizes import Sizes, sized
 from addersim.errors import ConfigError
@@ -69,6 +70,7 @@ def run(
     throughput: options.Throughput = None,
     size_for: options.SizeFor = "latency",
     area_table: options.AreaTable = "aladdin-cacti-45nm",
+    own_clock: options.OwnClock = False,
     batch: options.Batch = None,
     layer: options.LayerBits = None,
     ends: options.Ends = None,
@@ -76,25 +78,26 @@ def run(
     datapath: options.Datapath = None,
     circuit: options.Circuit = None,
     multiplier: options.Multiplier = None,
+    twin: options.Twin = False,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Also write the page and its tables here.")] = None,
+    figures: options.Figures = None,
     json: options.Json = False,
 ) -> None:
     """Compare designs: energy, latency and area side by side, the ratios, and what they are due to."""
-    from addersim.frontends.scalesim.topology import Topology
     from addersim.hardware.load import load_accelerator
     from addersim.hardware.prices.csv_file import load_table
     from addersim.model_zoo import load
     from addersim.results.comparison import compare
     from addersim.results.result import evaluate
 
+    options.check_figures(figures)
     chosen = options.datapaths(datapath, circuit)
     asked = _designs(designs, accelerator or [ACCELERATOR], table or [TABLE], bits or [WIDTH])
     loaded = {name: load(name, countable=True) for name in dict.fromkeys(one.network for one in asked)}
-    asked = [
-        one._replace(datapath=path)
-        for one in asked
-        for path in (chosen if isinstance(loaded[one.network], Topology) and len(chosen) > 1 else [""])
-    ]
+    if twin:
+        loaded = options.with_twins(loaded)
+        asked = [one._replace(network=name) for one in asked for name in (one.network, one.network + TWIN) if name in loaded]
+    asked = [one._replace(datapath=path) for one in asked for path in options.runs_in_turn(loaded[one.network], chosen, twin)]
     machines = {one.accelerator: load_accelerator(one.accelerator) for one in asked}
     prices = {one.table: load_table(one.table) for one in asked}
     circuits = options.adder_circuit(chosen)
@@ -109,7 +112,7 @@ def run(
         for name, width, path in dict.fromkeys((one.network, one.bits, one.datapath) for one in asked)
     }
     options.check_used(chosen, traces.values())
-    sizes = Sizes(area_budget, pes, throughput, size_for, area_table)
+    sizes = Sizes(area_budget, pes, throughput, size_for, area_table, own_clock)
     results = [
         evaluate(
             trace,
@@ -124,6 +127,10 @@ def run(
     ]
     found = compare(results)
     page = None if output is None else _write(found, output)
+    if figures:
+        from addersim.report import report_panels, write_figures
+
+        write_figures(report_panels(results), figures)
     if json:
         print_json(found.to_dict() | ({"page": str(page)} if page else {}))
         return
@@ -185,6 +192,7 @@ def _write(found: Comparison, folder: Path) -> Path:
 
 def _print(found: Comparison) -> None:
     from addersim.results.comparison_text import headline
+    from addersim.results.reasons import differing_reason, reasons_told
 
     results, contrasts = found.results, found.contrasts
     cells = [_cells(result, contrast) for result, contrast in zip(results, (None, *contrasts), strict=True)]
@@ -201,8 +209,12 @@ def _print(found: Comparison) -> None:
             more = f", and {len(causes) - CAUSES} more" if len(causes) > CAUSES else ""
             listed = ", ".join(map(str, causes[:CAUSES]))
             say(f"  due to: {listed}{more}")
+        if unequal := differing_reason(contrast.first, contrast.result):
+            say(f"  {unequal}")
     if not contrasts:
         say(headline(results[0]))
+    for words, names in reasons_told(results).items():
+        say(f"why: {words}" if len(names) == len(results) else f"why: {', '.join(names)}: {words}")
 
 
 def _cells(result: Result, contrast: Contrast | None) -> dict[str, Any]:

@@ -19,6 +19,7 @@ def run(
     second: Annotated[str, typer.Argument(help=RULE)],
     data: options.Data = None,
     root: options.Root = None,
+    resize: options.Resize = False,
     limit: options.Limit = None,
     bits: options.Bits = None,
     zero_points: options.ZeroPoints = None,
@@ -38,9 +39,9 @@ def run(
     how = options.quantization(bits, rules=rules, zero_points=zero_points)
     options.check_quantised(found, how)
     _ = found.outputs
-    test = find_images(data, root, found, "test", limit)
-    program, calibrated, warned = calibrated_program(found, how, data, root)
-    result = compare_rounding(program, test.images.pixels, first, second, test.images.labels, threads=threads)
+    test = find_images(data, root, found, "test", limit, resize)
+    program, calibrated, warned = calibrated_program(found, how, data, root, resize)
+    result = compare_rounding(program, test.images, first, second, threads=threads)
     if json:
         print_json(result.to_dict() | {"data": test.images.name, "calibration": calibrated})
         return

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from addersim.arithmetic.ops import OpCounts
 from addersim.cli import options
+from addersim.cli.folding import Fold, common, folded
 from addersim.cli.output import print_json, print_table, say
 from addersim.errors import ConfigError
 
@@ -33,6 +36,8 @@ def run(
     datapath: options.Datapath = None,
     circuit: options.Circuit = None,
     multiplier: options.Multiplier = None,
+    depth: options.Depth = None,
+    top: options.Top = None,
     json: options.Json = False,
 ) -> None:
     """Count the operations of a network for one image."""
@@ -40,21 +45,28 @@ def run(
     circuits = options.adder_circuit(chosen)
     rules = options.quantization(bits, weight_bits, activation_bits, layer, accumulator, circuit=circuits, ends_bits=ends)
     from addersim.model_zoo import load
-    from addersim.network import Network
 
     found = load(network, countable=True)
     trace = counted(found, rules, chosen, options.multipliers(multiplier), convention=convention)
-    totals = trace.totals(found.totals().parameters if isinstance(found, Network) else None)
+    totals = trace.totals(parameters(found))
     options.check_used(chosen, [trace])
     if json:
         print_json(trace.to_dict() | {"totals": totals.to_dict()})
         return
-    rows = [_row(one) for one in trace.layers]
-    rows.append({"layer": "total", "kind": "", "datapath": "", "taps": trace.taps, "operations": _words(trace)})
-    print_table(f"{trace.name}: operations for one image, convention {trace.convention}", rows, total=True)
-    say(str(totals))
+    say(f"{trace.name}: {totals}")
+    say()
+    rows = [_row(one) for one in folded(trace.layers, attrgetter("name"), _weight, depth, top)]
+    rows.append({"layer": "total", "kind": "", "datapath": "", "taps": trace.taps, "operations": _words(trace.operations)})
+    print_table(f"operations for one image, convention {trace.convention}", rows, total=True)
     for what, shown in trace.left_out_in_words().items():
         say(f"{what}: {shown}")
+
+
+def parameters(network: Network | Program | Topology) -> int | None:
+    """Trained values; None where only integers or shapes are known."""
+    from addersim.network import Network
+
+    return network.totals().parameters if isinstance(network, Network) else None
 
 
 def counted(
@@ -80,15 +92,19 @@ def counted(
     return options.counts(found, rules, convention, multipliers)
 
 
-def _words(one: LayerTrace | Trace) -> str:
-    return ", ".join(f"{number:,} {op}" for op, number in one.operations.by_operation().items())
+def _words(operations: OpCounts) -> str:
+    return ", ".join(f"{number:,} {op}" for op, number in operations.by_operation().items())
 
 
-def _row(layer: LayerTrace) -> dict[str, Any]:
+def _weight(layer: LayerTrace) -> float:
+    return sum(layer.operations.by_operation().values())
+
+
+def _row(fold: Fold[LayerTrace]) -> dict[str, Any]:
     return {
-        "layer": layer.name,
-        "kind": layer.kind,
-        "datapath": layer.datapath or "",
-        "taps": layer.work.taps if layer.work else 0,
-        "operations": _words(layer),
+        "layer": fold.title,
+        "kind": common([layer.kind for layer in fold.layers]),
+        "datapath": common([layer.datapath or "" for layer in fold.layers if layer.datapath or len(fold.layers) == 1] or [""]),
+        "taps": sum(layer.work.taps for layer in fold.layers if layer.work),
+        "operations": _words(sum((layer.operations for layer in fold.layers), OpCounts())),
     }

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
 import typer
 
 from addersim.cli import options
-from addersim.cli.count import counted
+from addersim.cli.count import counted, parameters
+from addersim.cli.folding import Fold, common, folded
 from addersim.cli.output import alone_on_output, print_json, print_table, say, say_fact, write_like_scalesim
-from addersim.cli.silicon import print_area, print_notes, print_packing, print_rules, show_range, unpriced
+from addersim.cli.silicon import print_area, print_packing, print_priced, print_rules, show_range
 from addersim.cli.sizes import Sizes, sized
 from addersim.errors import ConfigError
 from addersim.tabular import show
 
 if TYPE_CHECKING:
     from addersim.hardware.accelerator import Objective
+    from addersim.hardware.area import Area
     from addersim.hardware.cost import Compat, Cost
     from addersim.hardware.layer_cost import LayerCost
     from addersim.hardware.prices.table import EnergyTable
+    from addersim.trace import Trace
 
 
 def run(
@@ -33,6 +37,7 @@ def run(
     throughput: options.Throughput = None,
     size_for: options.SizeFor = "latency",
     area_table: options.AreaTable = "aladdin-cacti-45nm",
+    own_clock: options.OwnClock = False,
     batch: options.Batch = None,
     bits: options.Bits = None,
     weight_bits: options.WeightBits = None,
@@ -50,26 +55,29 @@ def run(
     compat: Annotated[str | None, typer.Option(help="scalesim: what SCALE-Sim prints, without energy.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Also write one row a layer to this CSV file.")] = None,
     compute_report: Annotated[Path | None, typer.Option(help="Also write SCALE-Sim's COMPUTE_REPORT columns here.")] = None,
+    depth: options.Depth = None,
+    top: options.Top = None,
     json: options.Json = False,
 ) -> None:
     """Estimate energy and latency on an accelerator."""
     from addersim.hardware.area import estimate_area
     from addersim.hardware.estimate import estimate
-    from addersim.hardware.layer_cost import Component
     from addersim.hardware.load import load_accelerator
     from addersim.hardware.prices.csv_file import load_table
     from addersim.hardware.scalesim.compute_report import REPORT_COLUMNS
     from addersim.hardware.scalesim.compute_report import compute_report as report_rows
     from addersim.hardware.table_range import estimate_range
+    from addersim.model_zoo import load
     from addersim.storage import write_rows
 
     chosen = options.datapaths(datapath, circuit)
     circuits = options.adder_circuit(chosen)
     rules = options.quantization(bits, weight_bits, activation_bits, layer, accumulator, circuit=circuits, ends_bits=ends)
-    trace = counted(network, rules, chosen, options.multipliers(multiplier))
+    found = load(network, countable=True)
+    trace = counted(found, rules, chosen, options.multipliers(multiplier))
     options.check_used(chosen, [trace])
     aim = cast("Objective | None", objective)  # a wrong name, of compat too, is refused by estimate
-    asked = Sizes(area_budget, pes, throughput, size_for, area_table)
+    asked = Sizes(area_budget, pes, throughput, size_for, area_table, own_clock)
     machine = sized(asked, trace, load_accelerator(accelerator), table, batch, aim)
     area = estimate_area(trace, machine, area_table)
     if table == "all":
@@ -95,22 +103,40 @@ def run(
             [_scalesim_row(layer) for layer in cost.layers if layer.taps],
         )
         return
+    _print(trace, cost, area, parameters(found), depth, top)
+
+
+def _print(trace: Trace, cost: Cost, area: Area, parameters: int | None, depth: int | None, top: int | None) -> None:
+    """What it takes in a few lines, then layer by layer, then what must be known of the figures."""
+    from addersim.hardware.layer_cost import Component
+    from addersim.results.reasons import reasons
+    from addersim.results.result import Result
+
     images = "one image" if cost.batch == 1 else f"{cost.batch} images"
-    spent = cost.energy_by_component()
-    components = [name for name in get_args(Component) if name in spent or name in ("array", "vector", "buffer", "dram")]
-    rows = [_row(one, components) for one in cost.layers]
-    rows.append(
-        {"layer": "total", "kind": "", "cycles": cost.cycles, "set by": "", "utilisation": f"{100 * cost.utilisation:.0f} %"}
-        | _energies(cost, components)
-    )
-    print_table(f"{cost.network} on {cost.accelerator}, {images}, prices of {cost.table}", rows, total=True)
-    say()
+    say(f"{cost.network} on {cost.accelerator}, {images}, prices of {cost.table}")
     say_fact("energy", f"{show(cost.energy_pj / 1e6)} uJ")
     say_fact("latency", f"{show(cost.latency_ms)} ms at {show(cost.clock_mhz)} MHz")
     say_fact("throughput", f"{show(cost.images_per_second)} images/s")
+    totals = trace.totals(parameters)
+    say_fact("taps", ", ".join(f"{number:,} {name}" for name, number in totals.macs.items()) or "none")
+    if totals.parameters is not None:
+        say_fact("parameters", f"{totals.parameters:,}")
+    say_fact("weights", f"{totals.weight_bytes:,} bytes")
+    say_fact("activations", f"{totals.activation_bytes:,} bytes, at most {totals.largest_live_bytes:,} at a time")
     print_area(area)
-    say(f"not priced: {unpriced(cost)}")
-    print_notes(cost)
+    for why in reasons(Result(trace.name, trace, cost)):
+        say(f"why: {why}")
+    spent = cost.energy_by_component()
+    components = [name for name in get_args(Component) if name in spent or name in ("array", "vector", "buffer", "dram")]
+    rows = [_row(one, cost, components) for one in folded(cost.layers, attrgetter("name"), _weight, depth, top)]
+    rows.append(
+        {"layer": "total", "kind": "", "cycles": cost.cycles, "set by": "", "utilisation": f"{100 * cost.utilisation:.0f} %"}
+        | _energies([cost], components)
+    )
+    say()
+    print_table("layer by layer", rows, total=True)
+    say()
+    print_priced(cost)
     print_packing(trace)
     print_rules(cost, area)
 
@@ -133,17 +159,27 @@ def _scalesim_row(layer: LayerCost) -> dict[str, Any]:
     }
 
 
-def _row(layer: LayerCost, components: Sequence[str]) -> dict[str, Any]:
+def _weight(layer: LayerCost) -> float:
+    return layer.energy_pj or layer.cycles
+
+
+def _row(fold: Fold[LayerCost], cost: Cost, components: Sequence[str]) -> dict[str, Any]:
+    from addersim.hardware.layer_cost import utilisation
+
+    cycles = sum(layer.cycles for layer in fold.layers)
+    one = fold.layers[0].utilisation if len(fold.layers) == 1 else None
+    busy = utilisation(sum(layer.taps for layer in fold.layers), cycles, cost.elements) if one is None else one
+    bounds = [layer.bound for layer in fold.layers if layer.cycles] or [fold.layers[0].bound]
     return {
-        "layer": layer.name,
-        "kind": layer.datapath or layer.kind,
-        "cycles": layer.cycles,
-        "set by": layer.bound,
-        "utilisation": f"{100 * layer.utilisation:.0f} %" if layer.cycles else "",
-    } | _energies(layer, components)
+        "layer": fold.title,
+        "kind": common([layer.datapath or layer.kind for layer in fold.layers]),
+        "cycles": cycles,
+        "set by": common(bounds, "several"),
+        "utilisation": f"{100 * busy:.0f} %" if cycles else "",
+    } | _energies(fold.layers, components)
 
 
-def _energies(cost: Cost | LayerCost, components: Sequence[str]) -> dict[str, Any]:
-    parts = cost.energy_by_component()
-    columns = {f"{name} nJ": parts.get(name, 0.0) / 1e3 for name in components}
-    return columns | {"energy nJ": cost.energy_pj / 1e3}
+def _energies(costs: Sequence[Cost | LayerCost], components: Sequence[str]) -> dict[str, Any]:
+    parts = [one.energy_by_component() for one in costs]
+    columns = {f"{name} nJ": sum(one.get(name, 0.0) for one in parts) / 1e3 for name in components}
+    return columns | {"energy nJ": sum(one.energy_pj for one in costs) / 1e3}

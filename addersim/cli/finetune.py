@@ -10,7 +10,7 @@ import typer
 
 from addersim.cli import options
 from addersim.cli.output import alone_on_output, print_json, print_table, progress, say
-from addersim.cli.streams import complain
+from addersim.cli.verbosity import LOGGER
 from addersim.errors import ConfigError
 from addersim.inputs.limits import EPOCHS, IMAGES, SEED, TRAINING_BATCH
 from addersim.tabular import percent
@@ -35,6 +35,7 @@ def run(
     save_network: Annotated[Path | None, typer.Option(help="Also save its numbers as a float network to this .npz.")] = None,
     data: options.Data = None,
     root: options.Root = None,
+    resize: options.Resize = False,
     images: Annotated[
         int | None, options.whole(IMAGES, "--images", help="Training images, from the first on; all by default.")
     ] = None,
@@ -75,7 +76,8 @@ def run(
     how = options.quantization(bits, weight_bits, activation_bits, layer, accumulator, rules, ends_bits=ends)
     floats = load_network(network)
     _ = floats.outputs  # a network without scores is refused before images are read
-    found, test = (_labelled(find_images(data, root, floats, *part)) for part in (("train", images), ("test", None)))
+    found = _labelled(find_images(data, root, floats, "train", images, resize))
+    test = _labelled(find_images(data, root, floats, "test", None, resize))
     learning = {"epochs": epochs, "rate": rate, "batch": batch, "seed": seed, "optimizer": optimizer, "distill": distill}
     rows = _train(floats, found, test, how, (output, save_network), **learning)
     if json:
@@ -91,6 +93,8 @@ def _train(
     network: Network, images: Images, test: Images, how: Quantization, files: tuple[Path, Path | None], **options: Any
 ) -> list[dict[str, Any]]:
     """A row an epoch, the first of quantisation after training; files hold the last epoch."""
+    import numpy as np
+
     from addersim.quantization.pipeline import quantize
     from addersim.train.qat import finetune
     from addersim.train.qat.tuning import CALIBRATION_IMAGES
@@ -109,7 +113,7 @@ def _train(
     with progress(steps, f"training {network.name}") as advance:
         finetune(
             network,
-            images.pixels,
+            np.asarray(images.pixels),
             cast("npt.NDArray[np.integer[Any]]", images.labels),
             how,
             progress=lambda done, _of, _loss: advance(done),
@@ -122,7 +126,7 @@ def _train(
 def _labelled(found: FoundImages) -> Images:
     """Images that can be learned from and judged by; what was amiss with them is told."""
     for warning in found.warnings:
-        complain(f"warning: {warning}")
+        LOGGER.warning(warning)
     if found.images.labels is None:
         raise ConfigError(f"--data {found.images.name}: has no labels, which training needs")
     return found.images

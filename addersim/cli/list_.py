@@ -9,29 +9,59 @@ import typer
 
 from addersim.cli import options
 from addersim.cli.output import print_json, print_table, say
+from addersim.config import resolve_text
 from addersim.errors import ConfigError
 from addersim.inputs.text import did_you_mean
 
 
 def run(
     what: Annotated[str | None, typer.Argument(help="One of the kinds below; all kinds by default.")] = None,
+    name: Annotated[str | None, typer.Argument(help="One of them alone.")] = None,
+    toml: Annotated[
+        bool, typer.Option("--toml", help="Print the file of an accelerator, a sweep or a table, to begin one's own with.")
+    ] = False,
     json: options.Json = False,
 ) -> None:
     """List networks, architectures, arithmetics, data, accelerators, tables, sweeps, datapaths, layers and kernels."""
     kinds = _LISTS if what is None else {what: _LISTS[what]} if what in _LISTS else {}
     if not kinds:
         raise ConfigError(f"list {what!r}: not one of {', '.join(_LISTS)}{did_you_mean(str(what), _LISTS)}")
-    found = {name: rows() for name, rows in kinds.items()}
+    if toml:
+        if what not in _FILES or name is None:
+            raise ConfigError(f"--toml: prints the file of one name; needs a kind of {', '.join(_FILES)} and a name of it")
+        print(resolve_text(_known(what, name, _LISTS[what]()), *_FILES[what], what)[2], end="")
+        return
+    found = {kind: rows() for kind, rows in kinds.items()}
+    if what is not None and name is not None:
+        known = _known(what, name, found[what])
+        found = {what: [row for row in found[what] if row[_first(row)] == known]}
     if json:
         print_json(found)
         return
-    for place, (name, rows) in enumerate(found.items()):
+    for place, (kind, rows) in enumerate(found.items()):
         if place:
             say()
         if rows:
-            print_table(name, rows)
+            print_table(kind, rows)
         else:
-            say(f"{name}: none (torch is not installed)")
+            say(f"{kind}: none (torch is not installed)")
+
+
+_FILES = {"accelerators": ("accelerators", ".toml"), "tables": ("energy", ".csv"), "sweeps": ("sweeps", ".toml")}
+"""Folders of data files, and how these end."""
+
+
+def _known(kind: str, name: str, rows: list[dict[str, Any]]) -> str:
+    """A name of a list. Raises ConfigError."""
+    names = [str(row[_first(row)]) for row in rows]
+    if name not in names:
+        raise ConfigError(f"list {kind} {name!r}: not one of {', '.join(names[:20])}{did_you_mean(name, names)}")
+    return name
+
+
+def _first(row: dict[str, Any]) -> str:
+    """The column that names what a row is of."""
+    return "name" if "name" in row else "operator"
 
 
 def _networks() -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +13,7 @@ import typer
 
 from addersim.errors import ConfigError, FormatError
 from addersim.inputs import limits
-from addersim.inputs.limits import BATCH, BITS, ELEMENTS, IMAGES, THREADS, read_number, shown
+from addersim.inputs.limits import BATCH, BITS, DEPTH, ELEMENTS, IMAGES, THREADS, read_number, shown
 
 if TYPE_CHECKING:
     from addersim.arithmetic.multiplier import MultiplierTable
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from addersim.program import Program
     from addersim.quantization.rules import Quantization
     from addersim.trace import Trace
+
+
+TWIN = ", the twin"
+"""What follows a network's name where its twin is meant; no file can be asked for so by chance."""
 
 
 def whole(limit: limits.Limit, *names: str, **how: Any) -> Any:
@@ -65,10 +70,16 @@ Data = Annotated[
     typer.Option(
         "--data",
         metavar="SET|FILE|FOLDER",
-        help="Image set (addersim list data); or your own .npz (images, labels), .npy (images) or folder of pictures (a "
-        "folder a class): uint8, or floats normalised as in training. train_images or a folder train calibrate; else the "
-        "first 256 images do, and a warning says so.",
+        help="Image set (addersim list data); or your own .npz (images, labels), .npy (images), .parquet or folder of "
+        "pictures (a folder a class): uint8, or floats normalised as in training. train_images or a folder train calibrate; "
+        "else 256 images that seed 0 draws do, and a warning says so. A set's name goes before a folder's: ./NAME.",
         show_default="fashion-mnist-2000, where the network takes it",
+    ),
+]
+Resize = Annotated[
+    bool,
+    typer.Option(
+        "--resize", help="Scale pictures of another size by their shorter side and cut them to the centre; else refused."
     ),
 ]
 Root = Annotated[Path | None, typer.Option("--root", help="Folder of the image set's official files.")]
@@ -91,6 +102,13 @@ Datapath = Annotated[
         "--datapath",
         help="Datapath of an arithmetic's layers (addersim list datapaths), in short 2a (default), 1c1a or xor for adder "
         "layers; several with commas. A SCALE-Sim topology takes one for all layers: mac by default.",
+    ),
+]
+Twin = Annotated[
+    bool,
+    typer.Option(
+        "--twin",
+        help="Each network also with the other arithmetic, additions or multiplications: counted, for nobody trained it.",
     ),
 ]
 Multiplier = Annotated[
@@ -160,7 +178,23 @@ SizeFor = Annotated[
         help="What the best array of --area-budget or --pes has least of.",
     ),
 ]
+OwnClock = Annotated[
+    bool,
+    typer.Option("--own-clock", help="Each design at the clock of its slowest element, by the energy table's delays."),
+]
 AreaTable = Annotated[str, typer.Option(help="Energy table that gives the areas.")]
+Depth = Annotated[
+    int | None, whole(DEPTH, "--depth", help="Parts of the layers' names that are told apart: layers of a module in one row.")
+]
+Top = Annotated[
+    int | None, whole(DEPTH, "--top", help="Only this number of rows, those that weigh most, and the rest in one.")
+]
+Figures = Annotated[
+    Path | None,
+    typer.Option(
+        "--figures", metavar="DIR", help="Also write each figure of the page as SVG and PNG here (extra figures, Chromium)."
+    ),
+]
 Batch = Annotated[int | None, whole(BATCH, "--batch", help="Images that run as one batch.", show_default="the accelerator's")]
 Threads = Annotated[int | None, whole(THREADS, "--threads", help="Threads; changes no result.")]
 
@@ -205,6 +239,41 @@ def datapaths(*given: list[str] | None) -> tuple[str, ...]:
         if found.setdefault(arithmetic, name) != name:
             raise ConfigError(f"--datapath: found {found[arithmetic]} and {name}, which both compute {arithmetic}; give one")
     return tuple(found.values())
+
+
+def runs_in_turn(network: Network | Program | Topology, chosen: Sequence[str], twin: bool = False) -> list[str]:
+    """Datapaths on which all layers run, one after the other: several for a topology; for a network those of its layers."""
+    from addersim.arithmetic.datapaths import DATAPATHS
+    from addersim.frontends.scalesim.topology import Topology
+
+    if not isinstance(network, Topology):
+        return [""]
+    found = list(chosen) or ["mac"]
+    if twin and len(found) == 1:
+        found.append("l1-2a" if DATAPATHS[found[0]].arithmetic.linear else "mac")
+    return found if len(found) > 1 else [""]
+
+
+def with_twins(loaded: Mapping[str, Network | Program | Topology]) -> dict[str, Network | Program | Topology]:
+    """Networks, each followed by its twin, which is named after it. Raises ConfigError for a program."""
+    from addersim.network import Network
+    from addersim.program import Program
+    from addersim.twins import twin
+
+    found: dict[str, Network | Program | Topology] = {}
+    for name, one in loaded.items():
+        found[name] = one
+        if isinstance(one, Program):
+            raise ConfigError(f"--twin: {one.name} is quantised already; a twin is made of a float network")
+        if isinstance(one, Network):
+            found[f"{name}{TWIN}"] = twin(one)
+    return found
+
+
+def check_figures(folder: Path | None) -> None:
+    """Refuse figures that could not be drawn, before anything runs."""
+    if folder is not None and find_spec("kaleido") is None:
+        raise ConfigError("--figures: needs kaleido and Chromium; install it with: pip install 'addersim[figures]'")
 
 
 def check_quantised(network: Network | Program | Topology, rules: Quantization) -> None:

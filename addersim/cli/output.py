@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from addersim.cli.tables import lines_of, print_table, width_of_output
+from addersim.cli.verbosity import quiet
 from addersim.errors import ConfigError
 from addersim.inputs.opening import STANDARD
 from addersim.inputs.text import plain_json, printable
@@ -107,7 +108,7 @@ def bars(*columns: str) -> Progress:
     console = Console(stderr=True)
     return Progress(
         "{task.description}", BarColumn(), MofNCompleteColumn(), *columns, TimeRemainingColumn(),
-        console=console, transient=True, disable=not console.is_terminal,
+        console=console, transient=True, disable=quiet() or not console.is_terminal,
     )  # fmt: skip
 
 

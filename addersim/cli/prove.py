@@ -16,6 +16,7 @@ def run(
     network: options.Network_,
     data: options.Data = None,
     root: options.Root = None,
+    resize: options.Resize = False,
     bits: options.Bits = None,
     weight_bits: options.WeightBits = None,
     activation_bits: options.ActivationBits = None,
@@ -64,7 +65,7 @@ def run(
     found = load_network_or_program(network)
     options.check_quantised(found, how)
     options.check_computed(chosen, [found], how)
-    program, calibrated, warnings = calibrated_program(found, how, data, root)
+    program, calibrated, warnings = calibrated_program(found, how, data, root, resize)
     certificate = prove(options.with_multipliers(program, options.multipliers(multiplier)), reachable=reachable)
     if witness:
         certificate.save_witnesses(witness)

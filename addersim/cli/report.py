@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +15,9 @@ from addersim.cli import options
 from addersim.cli.count import counted
 from addersim.cli.output import print_json, print_table, say, say_file
 from addersim.cli.simulate import simulated
+from addersim.errors import ConfigError
 from addersim.format_quantity import how_many
+from addersim.inputs.limits import BITS
 from addersim.tabular import percent, show
 
 if TYPE_CHECKING:
@@ -35,8 +39,12 @@ def run(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the page and the tables.")] = Path("report"),
     data: options.Data = None,
     root: options.Root = None,
+    resize: options.Resize = False,
     limit: options.Limit = None,
-    bits: options.Bits = None,
+    bits: Annotated[
+        list[int] | None,
+        options.whole(BITS, "--bits", help="Width of weights and activations; repeatable: every network at every width; 8."),
+    ] = None,
     weight_bits: options.WeightBits = None,
     activation_bits: options.ActivationBits = None,
     layer: options.LayerBits = None,
@@ -45,6 +53,7 @@ def run(
     datapath: options.Datapath = None,
     circuit: options.Circuit = None,
     multiplier: options.Multiplier = None,
+    twin: options.Twin = False,
     clip_weights: options.ClipWeights = None,
     zero_points: options.ZeroPoints = None,
     calibration: options.Calibration = None,
@@ -52,6 +61,7 @@ def run(
     rules: options.Rules = None,
     accelerator: options.AcceleratorName = "systolic-16x16",
     table: options.Table = "horowitz-45nm",
+    figures: options.Figures = None,
     threads: options.Threads = None,
     json: options.Json = False,
 ) -> None:
@@ -59,31 +69,64 @@ def run(
 
     Without images (--data none, or a network that takes others than the package has) the page has no accuracies.
     """
+    from addersim.datasets.find import NO_DATA
     from addersim.model_zoo import load
 
+    options.check_figures(figures)
     chosen = options.datapaths(datapath, circuit)
-    how = options.quantization(
-        bits,
-        weight_bits,
-        activation_bits,
-        layer,
-        accumulator,
-        rules,
-        ends_bits=ends,
-        circuit=options.adder_circuit(chosen),
-        clip_weights=clip_weights,
-        zero_points=zero_points,
-        calibration=calibration,
-        correction=correction,
-    )
-    loaded = [load(name) for name in networks]  # all of them before the first hour of work
-    for one in loaded:
+    widths: Sequence[int | None] = bits or [None]
+    rules_of = {
+        width: options.quantization(
+            width,
+            weight_bits,
+            activation_bits,
+            layer,
+            accumulator,
+            rules,
+            ends_bits=ends,
+            circuit=options.adder_circuit(chosen),
+            clip_weights=clip_weights,
+            zero_points=zero_points,
+            calibration=calibration,
+            correction=correction,
+        )
+        for width in widths
+    }
+    loaded = {name: load(name, countable=True) for name in networks}  # all of them before the first hour of work
+    if len(loaded) < len(networks):
+        raise ConfigError(f"report: found {networks[0]} twice; give each network once")
+    loaded = options.with_twins(loaded) if twin else loaded
+    for one, how in product(loaded.values(), rules_of.values()):
         options.check_quantised(one, how)
+    asked = [
+        (name, width, path)
+        for name, one in loaded.items()
+        for width in rules_of
+        for path in options.runs_in_turn(one, chosen, twin)
+    ]
     if chosen:
-        options.check_used(chosen, [counted(one, how, chosen) for one in loaded])
+        options.check_used(
+            chosen, [counted(loaded[name], rules_of[width], [path] if path else chosen) for name, width, path in asked]
+        )
     tables = options.multipliers(multiplier)
-    results = [result_of(one, how, data, root, limit, accelerator, table, threads, tables, chosen) for one in loaded]
-    finish(results, output, "addersim report", json)
+    told = _names({name: one.name for name, one in loaded.items()}, asked)
+    results = []
+    for name, (key, width, path) in zip(told, asked, strict=True):
+        shown = NO_DATA if key.endswith(options.TWIN) else data
+        paths = [path] if path else chosen
+        found = result_of(loaded[key], rules_of[width], shown, root, limit, accelerator, table, threads, tables, paths, resize)
+        results.append(replace(found, name=name))
+    finish(results, output, "addersim report", json, figures)
+
+
+def _names(own: Mapping[str, str], asked: Sequence[tuple[str, int | None, str]]) -> list[str]:
+    """Names of designs: the network's own, and after it what differs between them."""
+    apart = len(set(own.values())) == len(own)
+    several = len({width for _, width, _ in asked}) > 1
+    return [
+        ", ".join(filter(None, (own[name] if apart else name, f"{width} bit" if several else "", path)))
+        for name, width, path in asked
+    ]
 
 
 def result_of(
@@ -97,6 +140,7 @@ def result_of(
     threads: int | None = None,
     multipliers: Mapping[str, MultiplierTable] = MappingProxyType({}),
     datapaths: Sequence[str] = (),
+    resize: bool = False,
 ) -> Result:
     """One network, simulated and priced; or counted and priced, where there are no images or no weights."""
     from addersim.datasets.find import NO_DATA, default_data
@@ -107,7 +151,9 @@ def result_of(
         about = {} if isinstance(network, Topology) else network.metadata
         trace = counted(network, how, datapaths, multipliers)
         return evaluate(trace, accelerator, table, name=network.name, notes={**about, "images": NO_IMAGES})
-    program, simulation, test, calibrated = simulated(network, how, data, root, limit, multipliers, threads=threads)
+    program, simulation, test, calibrated = simulated(
+        network, how, data, root, limit, multipliers, threads=threads, resize=resize
+    )
     notes = {**program.metadata, "data": test.images.name, "calibration": calibrated}
     return evaluate(
         simulation.trace,
@@ -120,10 +166,10 @@ def result_of(
     )
 
 
-def finish(results: Sequence[Result], output: Path, title: str, json: bool) -> None:
+def finish(results: Sequence[Result], output: Path, title: str, json: bool, figures: Path | None = None) -> None:
     """Write the page and print what is in it."""
     from addersim import __version__
-    from addersim.report import write_report
+    from addersim.report import report_panels, write_figures, write_report
 
     first = results[0]
     ran = next((result for result in results if result.simulation), None)
@@ -137,6 +183,8 @@ def finish(results: Sequence[Result], output: Path, title: str, json: bool) -> N
         "made by": f"addersim {__version__}",
     }
     page = write_report(results, output, title=title, about=about)
+    if figures:
+        write_figures(report_panels(results), figures)
     if json:
         print_json({"page": str(page), "results": [result.to_dict() for result in results]})
         return
@@ -150,6 +198,8 @@ def finish(results: Sequence[Result], output: Path, title: str, json: bool) -> N
         for one in result.simulation.warnings if result.simulation else ():
             say(f"warning: {result.name}: {one}")
     say_file("report", page)
+    if figures:
+        say_file("figures", figures)
 
 
 def _row(result: Result, simulated: bool) -> dict[str, Any]:

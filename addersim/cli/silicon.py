@@ -68,8 +68,29 @@ def print_area(area: Area) -> None:
     if area.parts:
         units = ", ".join(f"{name} {show(um2 / 1e6)}" for name, um2 in area.by_unit().items())
         say_fact("area", f"{show(area.area_mm2)} mm2 at {area.node_nm:g} nm by {area.table} ({units})")
-        say_fact("processing elements", f"{show(area.elements)} of {show(area.element_um2)} um2")
+        some = f", {show(area.multiplying_elements)} of which multiply" if area.multiplying_elements < area.elements else ""
+        say_fact("processing elements", f"{show(area.elements)} of {show(area.element_um2)} um2{some}")
     say(f"no area for: {', '.join((*area.missing, *NOT_COUNTED))}")
+
+
+def print_priced(cost: Cost) -> None:
+    """What is priced how, and what is not."""
+    _print_array_prices(cost)
+    say(f"not priced: {_unpriced(cost)}")
+    print_notes(cost)
+
+
+def _print_array_prices(cost: Cost) -> None:
+    """What the array takes of each window layer under every way in which a table of processing elements prices it."""
+    if not cost.array_prices:
+        return
+    ways = dict.fromkeys(way for one in cost.array_prices for way in one.energy_pj)
+    rows = [
+        {"layer": one.layer, "zeros": "" if one.zeros is None else f"{100 * one.zeros:.0f} %"}
+        | {f"{way} nJ": pj / 1e3 if (pj := one.energy_pj.get(way)) is not None else None for way in ways}
+        for one in cost.array_prices
+    ]
+    print_table(f"the array, one image, by each price of {cost.table}", rows)
 
 
 def print_rules(cost: Cost, area: Area) -> None:
@@ -104,10 +125,11 @@ def print_packing(trace: Trace) -> None:
         )
 
 
-def unpriced(cost: Cost) -> str:
+def _unpriced(cost: Cost) -> str:
     """What a cost holds no energy for, in words."""
     parts = cost.energy_by_component()
-    without = [] if "register" in parts else ["registers and wires inside the array"]
+    within = "wires" if any(used.unit == "tap" for used in cost.prices) else "registers and wires"
+    without = [] if "register" in parts else [f"{within} inside the array"]
     without += ["control", "clock tree" if "idle" not in parts else "clock tree beyond the stated idle power"]
     if "leakage" not in parts:
         return ", ".join((*without, "leakage (no rows for it)"))

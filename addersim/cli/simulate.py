@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from addersim.cli import options
+from addersim.cli.activity import activity_machine, print_activity
+from addersim.cli.folding import Fold, common, folded
 from addersim.cli.output import alone_on_output, print_json, print_table, progress, say, say_fact
 from addersim.format_quantity import how_many
 from addersim.tabular import percent
@@ -19,10 +22,14 @@ if TYPE_CHECKING:
     from addersim.arithmetic.multiplier import MultiplierTable
     from addersim.datasets.own import FoundImages
     from addersim.datasets.records import Images
+    from addersim.hardware.accelerator import Accelerator
+    from addersim.hardware.activity import LayerActivity
+    from addersim.layers import Engine
     from addersim.network import Network
     from addersim.program import Program
     from addersim.quantization.rules import Quantization
     from addersim.simulation import Simulation
+    from addersim.trace import LayerTrace
 
 MOST_CLASSES = 5
 """Classes that are named where there are no labels."""
@@ -32,6 +39,7 @@ def run(
     network: options.Network_,
     data: options.Data = None,
     root: options.Root = None,
+    resize: options.Resize = False,
     limit: options.Limit = None,
     bits: options.Bits = None,
     weight_bits: options.WeightBits = None,
@@ -50,16 +58,27 @@ def run(
     correction: options.Correction = None,
     rules: options.Rules = None,
     save_program: Annotated[Path | None, typer.Option(help="Also save the quantised program to this .npz file.")] = None,
-    reference: Annotated[
-        bool, typer.Option(help="Run the numpy reference kernels, slowly, instead of the compiled kernels.")
-    ] = False,
+    reference: Annotated[bool, typer.Option(help="The same as --engine reference.")] = False,
+    engine: Annotated[
+        str | None,
+        typer.Option(help="What runs the layers: kernels, reference (numpy, slow), rtl (windows in Verilog; needs yosys)."),
+    ] = None,
     threads: options.Threads = None,
+    depth: options.Depth = None,
+    top: options.Top = None,
+    activity: Annotated[
+        bool, typer.Option("--activity", help="Also measure zeros and toggles of the layers' operands.")
+    ] = False,
+    accelerator: Annotated[
+        str | None, typer.Option(help="In whose elements' order; systolic-16x16 by default. With --activity.")
+    ] = None,
     json: options.Json = False,
 ) -> None:
     """Run a network bit for bit as fixed-point hardware would, and compare it with float."""
     from addersim.arithmetic.requantisation import requantisation_rule
     from addersim.model_zoo import load_network_or_program
 
+    machine = activity_machine(activity, accelerator)
     chosen = options.datapaths(datapath, circuit)
     how = options.quantization(
         bits,
@@ -76,6 +95,7 @@ def run(
         weight_rounding=weight_rounding,
         correction=correction,
     )
+    runs = _chosen_engine(reference, engine)
     if rounding is not None:
         requantisation_rule(rounding)  # a name that is none is refused before images are read
     alone = alone_on_output(save_program, json=json)
@@ -90,23 +110,38 @@ def run(
         limit,
         options.multipliers(multiplier),
         rounding=rounding,
-        reference=reference,
+        engine=runs,
         threads=threads,
+        resize=resize,
     )
     if save_program:
         program.save(save_program)
     if alone:
         return
+    measured = _measured(program, test.images, machine) if machine is not None else ()
     if json:
-        more = {} if result.accuracy is not None else {"predictions": _predictions(result, test.images)}
+        more: dict[str, Any] = {} if result.accuracy is not None else {"predictions": _predictions(result, test.images)}
         told = {"data": test.images.name, "calibration": calibrated, "multipliers": _multipliers(result)}
+        more |= {"activity": [one.to_dict() for one in measured]} if machine is not None else {}
         print_json(result.to_dict() | told | more)
-    else:
-        _print(result, test, calibrated)
+        return
+    _print(result, test, calibrated, depth, top)
+    if machine is not None:
+        print_activity(measured, machine)
+
+
+def _chosen_engine(reference: bool, name: str | None) -> Engine:
+    """The engine of an option; two that disagree are refused."""
+    from addersim.engines import find_engine
+    from addersim.errors import ConfigError
+
+    if reference and name not in (None, "reference"):
+        raise ConfigError(f"--reference and --engine {name}: give one of them")
+    return find_engine(name or ("reference" if reference else "kernels"))
 
 
 def calibrated_program(
-    network: Network | Program, how: Quantization, data: str | None, root: Path | None
+    network: Network | Program, how: Quantization, data: str | None, root: Path | None, resize: bool = False
 ) -> tuple[Program, str, tuple[str, ...]]:
     """The program of a network, on which images it was calibrated, and what is to be said of them."""
     from addersim.datasets.find import CALIBRATION_IMAGES, find_images
@@ -115,7 +150,7 @@ def calibrated_program(
 
     if not isinstance(network, Network):
         return network, "as saved", ()
-    chosen = find_images(data, root, network, "train", CALIBRATION_IMAGES)
+    chosen = find_images(data, root, network, "train", CALIBRATION_IMAGES, resize)
     return quantize(network, chosen.images.pixels, how), chosen.words, chosen.warnings
 
 
@@ -128,19 +163,19 @@ def simulated(
     multipliers: Mapping[str, MultiplierTable] = MappingProxyType({}),
     *,
     rounding: str | None = None,
-    reference: bool = False,
+    engine: Engine | None = None,
     threads: int | None = None,
+    resize: bool = False,
 ) -> tuple[Program, Simulation, FoundImages, str]:
     """Quantise and simulate; the program, what was found, on which images, and on which it was calibrated."""
     from addersim import kernels
     from addersim.datasets.find import find_images
-    from addersim.kernels import reference as twins
     from addersim.network import Network
     from addersim.simulation import simulate
 
     _ = network.outputs  # a network without scores is refused before images are read
-    test = find_images(data, root, network, "test", limit)
-    program, calibrated, warned = calibrated_program(network, how, data, root)
+    test = find_images(data, root, network, "test", limit, resize)
+    program, calibrated, warned = calibrated_program(network, how, data, root, resize)
     images, warned = test.images, tuple(dict.fromkeys((*test.warnings, *warned)))
     floats = network if isinstance(network, Network) else None
     program = options.with_multipliers(program, multipliers)
@@ -152,11 +187,17 @@ def simulated(
             images.pixels,
             images.labels,
             floats,
-            engine=twins if reference else kernels,
+            engine=engine or kernels,
             threads=threads,
             progress=advance,
         )
     return program, replace(result, warnings=(*result.warnings, *warned)), test, calibrated
+
+
+def _measured(program: Program, images: Images, machine: Accelerator) -> tuple[LayerActivity, ...]:
+    from addersim.hardware.activity import measure_activity
+
+    return measure_activity(program, images.pixels, machine)
 
 
 def _predictions(result: Simulation, images: Images) -> dict[str, int]:
@@ -167,24 +208,8 @@ def _predictions(result: Simulation, images: Images) -> dict[str, int]:
     return {images.classes[place]: int(found[place]) for place in np.argsort(-found, kind="stable") if found[place]}
 
 
-def _print(result: Simulation, test: FoundImages, calibrated: str) -> None:
+def _print(result: Simulation, test: FoundImages, calibrated: str, depth: int | None, top: int | None) -> None:
     errors = {error.name: error.relative_error for error in result.errors}
-    rows = []
-    for layer in result.trace.layers:
-        seen = layer.observed
-        rows.append(
-            {
-                "layer": layer.name,
-                "kind": layer.datapath or layer.kind,
-                "format": layer.output_format,
-                "minimum": seen.minimum if seen else "",
-                "maximum": seen.maximum if seen else "",
-                "overflowed": seen.overflowed if seen else "",
-                "bits needed": seen.bits_needed if seen else "",
-                "error": f"{errors[layer.name]:.4f}" if layer.name in errors else "",
-            }
-        )
-    print_table(f"{result.network}: {how_many(result.images, 'images')}, bit for bit", rows)
     facts = {
         "images": test.words,
         "calibration": calibrated,
@@ -197,12 +222,31 @@ def _print(result: Simulation, test: FoundImages, calibrated: str) -> None:
         "agreement": percent(result.agreement),
         "first departure": _departure(result),
     }
-    say()
+    say(f"{result.network}: {how_many(result.images, 'images')}, bit for bit")
     for name, value in facts.items():
         if value:
             say_fact(name, value)
     for warning in result.warnings:
         say(f"warning: {warning}")
+    say()
+    rows = folded(result.trace.layers, attrgetter("name"), lambda layer: errors.get(layer.name, 0.0), depth, top)
+    print_table("layers", [_row(one, errors) for one in rows])
+
+
+def _row(fold: Fold[LayerTrace], errors: Mapping[str, float]) -> dict[str, Any]:
+    """What was seen in a layer; of several the extremes, and the largest error."""
+    seen = [layer.observed for layer in fold.layers if layer.observed]
+    apart = [errors[layer.name] for layer in fold.layers if layer.name in errors]
+    return {
+        "layer": fold.title,
+        "kind": common([layer.datapath or layer.kind for layer in fold.layers]),
+        "format": common([layer.output_format for layer in fold.layers]),
+        "minimum": min((one.minimum for one in seen), default=""),
+        "maximum": max((one.maximum for one in seen), default=""),
+        "overflowed": sum(one.overflowed for one in seen) if seen else "",
+        "bits needed": max((one.bits_needed for one in seen), default=""),
+        "error": f"{max(apart):.4f}" if apart else "",
+    }
 
 
 def _multipliers(result: Simulation) -> dict[str, list[str]]:

@@ -22,13 +22,14 @@ _SILENT_S = 1.0
 
 
 class Sizes(NamedTuple):
-    """What the user asked for: at most one of the first three."""
+    """What the user asked for: at most one of the first three, and whether each design has its own clock."""
 
     budget_mm2: float | None
     elements: int | None
     images_per_second: float | None
     size_for: str
     area_table: str
+    own_clock: bool = False
 
 
 def sized(
@@ -39,7 +40,10 @@ def sized(
     batch: int | None,
     objective: Objective | None = None,
 ) -> Accelerator:
-    """The accelerator, or the one of another size that was asked for. With every table, that of least energy prices shapes."""
+    """The accelerator, or the one of another size or clock that was asked for.
+
+    With every table, that of least energy prices shapes.
+    """
     from addersim.hardware.shape_search import Goal
     from addersim.hardware.sizing import Aim, fit_area, fit_elements, fit_throughput
     from addersim.hardware.table_range import estimate_range
@@ -51,6 +55,8 @@ def sized(
         raise ConfigError("--area-budget, --pes, --throughput: each sizes the array; give one of them")
     if asked.size_for != "latency" and not any(given[:2]):
         raise ConfigError(f"--size-for {asked.size_for}: needs --area-budget or --pes, whose array it chooses")
+    if asked.own_clock:
+        machine = _at_own_clock(trace, machine, table)
     if not any(given):
         return machine
     prices = estimate_range(trace, machine, None, batch, objective).lowest.table if table == "all" else table
@@ -62,6 +68,16 @@ def sized(
             return fit_elements(machine, asked.elements, trace, aim)
         assert asked.images_per_second is not None
         return fit_throughput(trace, machine, asked.images_per_second, aim=aim)
+
+
+def _at_own_clock(trace: Trace, machine: Accelerator, table: EnergyTable | str) -> Accelerator:
+    """The accelerator at the clock of its slowest element."""
+    from addersim.hardware.own_clock import at_own_clock
+    from addersim.hardware.prices.csv_file import load_table
+
+    if table == "all":
+        raise ConfigError("--own-clock: needs one energy table, whose delays set it; found --table all")
+    return at_own_clock(trace, machine, load_table(table) if isinstance(table, str) else table).machine
 
 
 def _late(advance: Callable[[str, int, int], None]) -> Callable[[int, int], None]:

@@ -63,6 +63,7 @@ def run(
         typer.Option(metavar="SET|FILE|FOLDER", help="Image set, or your own labelled images, as in addersim simulate."),
     ] = None,
     root: options.Root = None,
+    resize: options.Resize = False,
     images: Annotated[
         int | None, options.whole(IMAGES, "--images", help="Simulate only this number of test images, from the first on.")
     ] = None,
@@ -101,7 +102,8 @@ def run(
         "table": table,
         "batch": batch,
     }
-    others = {"data": data, "root": root and str(root), "images": images, "ends": ends, "vary": grid_of(vary) or None}
+    others: dict[str, Any] = {"data": data, "root": root and str(root), "resize": resize or None, "images": images}
+    others |= {"ends": ends, "vary": grid_of(vary) or None}
     if report:
         if given := [
             *(what or ()),

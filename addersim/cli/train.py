@@ -11,7 +11,7 @@ import typer
 from addersim.cli import options
 from addersim.cli.output import print_json, print_table, say, say_file
 from addersim.errors import ConfigError
-from addersim.inputs.limits import THREADS
+from addersim.inputs.limits import IMAGE_SIDE, THREADS
 from addersim.tabular import percent
 
 if TYPE_CHECKING:
@@ -28,6 +28,16 @@ def run(
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder of checkpoint, history and network; a run in it goes on.")
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            "--data", metavar="SET|FILE|FOLDER", help="As data=...: a set, a folder with one folder a class, or an .npz."
+        ),
+    ] = None,
+    resize: Annotated[
+        int | None,
+        options.whole(IMAGE_SIDE, "--resize", help="Height and width to scale and cut the pictures of your folder to."),
     ] = None,
     root: options.Root = None,
     probe: Annotated[
@@ -50,19 +60,22 @@ def run(
         raise ConfigError("name either --output DIR, where the run is kept, or --probe, which keeps nothing")
     from addersim.train.recipe import load_recipe
 
-    recipe = load_recipe(study, changes or [])
+    own = {"data": data, "resize": resize}
+    recipe = load_recipe(study, [*(changes or ()), *(f"{key}={one}" for key, one in own.items() if one is not None)])
     chosen = _device(device, threads)
     if output is None:
         _probe(recipe, probe, root, json)
         return
     found = _train(recipe, output, root, chosen)
+    page = _page(recipe, found)
     if json:
-        print_json(_document(recipe, found))
+        print_json(_document(recipe, found) | {"page": str(page)})
     else:
         print_table(f"{recipe.architecture} on {recipe.data}: the last epochs", list(found.history[-5:]))
         say()
         say(f"test accuracy {percent(found.history[-1]['test_accuracy'])}")
         say_file("network", found.folder / "network.npz")
+        say_file("page", page)
 
 
 def _device(name: str | None, threads: int | None) -> str:
@@ -83,6 +96,15 @@ def _train(recipe: Recipe, output: Path, root: Path | None, device: str) -> Run:
     from addersim.train.loop import train
 
     return train(recipe, output, root=root, device=device, console=Console(stderr=True))
+
+
+def _page(recipe: Recipe, found: Run) -> Path:
+    import msgspec
+
+    from addersim.report.training_page import write_training_page
+
+    given = {key: str(value) for key, value in msgspec.structs.asdict(recipe).items() if value is not None}
+    return write_training_page(found.folder, found.history, given, f"{recipe.architecture} on {recipe.data}")
 
 
 def _probe(recipe: Recipe, probe: str | None, root: Path | None, json: bool) -> None:

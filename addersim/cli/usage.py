@@ -11,7 +11,6 @@ import typer
 
 from addersim.errors import out_of_memory
 from addersim.inputs.limits import shown_text
-from addersim.processes.stopping import Stopped
 
 __all__ = ["UsageError", "out_of_memory_told", "stopped_told", "told"]
 
@@ -63,12 +62,13 @@ def out_of_memory_told(error: BaseException, arguments: Sequence[str], app: type
 
 
 _GO_ON = ("sweep", "search", "train")
+_KEPT = MappingProxyType({"finetune": ", the last whole epoch is in the file: finetune begins anew from a network"})
 
 
-def stopped_told(stop: Stopped, arguments: Sequence[str]) -> str:
+def stopped_told(stop: str, arguments: Sequence[str]) -> str:
     """Which verb a signal stopped, and whether it goes on."""
     verb = next(iter(arguments), "")
-    more = ", what is finished is kept: the same command goes on from there" if verb in _GO_ON else ""
+    more = ", what is finished is kept: the same command goes on from there" if verb in _GO_ON else _KEPT.get(verb, "")
     return f"{verb}: stopped by {stop}{more}"
 
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from itertools import chain, islice, zip_longest
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from addersim.datasets.readers import Bytes, idx, picture, python_batch, records
+from addersim.datasets.classes import LISTS, class_list
+from addersim.datasets.pictures import picture
+from addersim.datasets.readers import Bytes, idx, python_batch, records
 from addersim.datasets.records import Dataset, Split
 from addersim.errors import DataError
 from addersim.inputs.opening import parsing
 from addersim.storage import load_arrays
+from addersim.streamed import Streamed, kept
 
 __all__ = [
     "SUFFIXES",
@@ -28,9 +30,6 @@ __all__ = [
 ]
 
 Labels = npt.NDArray[np.int64]
-
-LARGEST_FOLDER_BYTES = 4 << 30
-"""Pictures are decoded into memory; more than this needs a limit."""
 
 SUFFIXES = frozenset({".jpeg", ".jpg", ".png"})
 
@@ -98,25 +97,32 @@ def embedded_layout(dataset: Dataset, root: Path, split: Split, limit: int | Non
     return pixels, labels
 
 
-def folder_layout(dataset: Dataset, root: Path, split: Split, limit: int | None) -> tuple[Bytes, Labels]:
-    """One folder a class, below ``train`` and ``val``; classes in the order of their folders' names."""
-    folder = root / ("train" if split == "train" else "val")
+def folder_layout(dataset: Dataset, root: Path, split: Split, limit: int | None) -> tuple[Bytes | Streamed, Labels]:
+    """One folder a class, below ``train`` and ``val``; classes in the order of their folders' names, or of a list beside.
+
+    Of a part of the classes the list says which they are, or the folders of the other split.
+    """
+    folder, other = (root / name for name in (("train", "val") if split == "train" else ("val", "train")))
     classes = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
-    if len(classes) != len(dataset.classes):
+    beside = [path.name for path in other.iterdir() if path.is_dir()] if other.is_dir() else []
+    names = class_list(root) or tuple(sorted({*beside, *(path.name for path in classes)}))
+    known = {name: number for number, name in enumerate(names)}
+    if len(names) != len(dataset.classes) or not classes or not all(path.name in known for path in classes):
         raise DataError(
             f"data set {dataset.name}: {folder} holds {len(classes)} folders, expected one for each of "
-            f"{len(dataset.classes)} classes; get the pictures from {dataset.source}"
+            f"{len(dataset.classes)} classes; get the pictures from {dataset.source}, or, for a part of the classes, list "
+            f"all of them, one a line, in {root / LISTS[0]}"
         )
     chosen = list(islice(in_turn(map(pictures_in, classes)), limit))
     pixels = decoded(
         f"data set {dataset.name}", [path for path, _ in chosen], dataset.shape, lambda path: picture(path, dataset.shape[1])
     )
-    return pixels, np.array([label for _, label in chosen], np.int64)
+    return pixels, np.array([known[classes[place].name] for _, place in chosen], np.int64)
 
 
-def pictures_in(folder: Path) -> list[Path]:
+def pictures_in(folder: Path, suffixes: Set[str] = SUFFIXES) -> list[Path]:
     """Pictures of a folder, in the order of their names."""
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes and not path.name.startswith("."))
 
 
 def in_turn(classes: Iterable[Iterable[Path]]) -> Iterator[tuple[Path, int]]:
@@ -125,14 +131,13 @@ def in_turn(classes: Iterable[Iterable[Path]]) -> Iterator[tuple[Path, int]]:
     return (pair for pair in chain.from_iterable(together) if pair)
 
 
-def decoded(where: str, paths: Sequence[Path], shape: tuple[int, ...], read: Callable[[Path], Bytes]) -> Bytes:
-    """Pictures of one shape in one array, after its size has been checked."""
-    if (size := len(paths) * math.prod(shape)) > LARGEST_FOLDER_BYTES:
-        raise DataError(
-            f"{where}: {len(paths):,} pictures take {size / (1 << 30):.1f} GiB in memory, at most "
-            f"{LARGEST_FOLDER_BYTES >> 30} are read; name a limit"
-        )
-    pixels = np.empty((len(paths), *shape), np.uint8)
-    for place, path in enumerate(paths):
-        pixels[place] = read(path)
-    return pixels
+def decoded(where: str, paths: Sequence[Path], shape: tuple[int, ...], read: Callable[[Path], Bytes]) -> Bytes | Streamed:
+    """Pictures of one shape: few of them in one array, many of them read when they are asked for."""
+
+    def at(places: npt.NDArray[np.intp]) -> Bytes:
+        pixels = np.empty((len(places), *shape), np.uint8)
+        for place, number in enumerate(places):
+            pixels[place] = read(paths[number])
+        return pixels
+
+    return kept(Streamed(where, (len(paths), *shape), np.uint8, at))

@@ -7,8 +7,6 @@ import hashlib
 import io
 import pickle
 import pickletools
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +16,9 @@ import numpy.typing as npt
 from addersim.errors import DataError
 from addersim.inputs.opening import MAX_FILE_BYTES, open_file, parsing
 
-__all__ = ["Bytes", "idx", "picture", "picture_as_it_is", "python_batch", "records"]
+__all__ = ["Bytes", "idx", "python_batch", "records"]
 
 Bytes = npt.NDArray[np.uint8]
-
-MOST_PIXELS = 64_000_000
-"""Largest picture that is decoded: a few bytes can promise any size."""
 
 
 def _bounded(path: Path, most: int) -> bytes:
@@ -69,75 +64,6 @@ def records(path: Path, rows: int, row_bytes: int, md5: str | None = None) -> By
     _check_length(path, len(content), rows * row_bytes)
     _check_digest(path, content, md5)
     return np.frombuffer(content, np.uint8).reshape(rows, row_bytes)
-
-
-def picture(path: Path, size: int) -> Bytes:
-    """A JPEG or PNG file as RGB of shape (3, size, size): the shorter side scaled to 8/7 of the size, then the centre."""
-    scaled = round(size * 8 / 7)
-    with _opened(path) as image:
-        ratio = scaled / min(image.size)
-        whole = max(scaled, round(image.width * ratio)), max(scaled, round(image.height * ratio))
-        small = image.convert("RGB").resize(whole, _pillow(path).Resampling.BILINEAR)
-    left, top = (whole[0] - size) // 2, (whole[1] - size) // 2
-    return np.asarray(small.crop((left, top, left + size, top + size))).transpose(2, 0, 1)
-
-
-def picture_as_it_is(path: Path, shape: tuple[int, ...]) -> Bytes:
-    """A JPEG or PNG file as pixels of shape (1 or 3, height, width): never scaled or cut.
-
-    Grey pictures have three equal channels where three are needed, and a picture of three equal channels is a grey one.
-
-    Raises
-    ------
-    DataError
-        For a picture of another size, a coloured one where a grey one is needed, more than 8 bits, or transparency.
-    """
-    channels, height, width = shape
-    with _opened(path) as image:
-        if image.size != (width, height):
-            found = f"{image.width} x {image.height} pixels, the network takes {width} x {height} (width x height)"
-            raise DataError(f"{path}: {found}; resize the pictures as in training: Pillow's image.resize(({width}, {height}))")
-        if image.mode not in _EIGHT_BITS:
-            raise DataError(f"{path}: a picture of mode {image.mode}; allowed are 8 bits a channel: save it as grey or RGB")
-        alpha = image.convert("RGBA").getchannel("A").getextrema()[0] if _transparent(image) else 255
-        if alpha < 255:
-            raise DataError(f"{path}: a picture with transparent pixels; put it on the background of training: save it as RGB")
-        pixels = np.asarray(image.convert("RGB")).transpose(2, 0, 1)
-    if channels == 3:
-        return pixels
-    if (pixels != pixels[:1]).any():
-        raise DataError(f"{path}: a coloured picture, the network takes grey ones; convert the pictures as in training")
-    return pixels[:1]
-
-
-_EIGHT_BITS = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"})
-"""Modes of Pillow that become RGB without being cut."""
-
-
-def _transparent(image: Any) -> bool:
-    return image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info
-
-
-def _pillow(path: Path) -> Any:
-    try:
-        from PIL import Image
-    except ImportError:
-        raise DataError(f"{path}: pictures need Pillow; install it with: pip install 'addersim[images]'") from None
-    return Image
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """A JPEG or PNG file of bounded size, as Pillow opens it."""
-    pillow = _pillow(path)
-    with (
-        open_file(path, MAX_FILE_BYTES, DataError) as file,
-        parsing(str(path), "not a JPEG or PNG picture, or damaged", DataError),
-        pillow.open(file, formats=("JPEG", "PNG")) as image,
-    ):
-        if image.width * image.height > MOST_PIXELS:
-            raise ValueError(f"{image.width} x {image.height} pixels, at most {MOST_PIXELS:,} are read")
-        yield image
 
 
 # Opcodes of pickle that build integers, strings, containers and, through GLOBAL + REDUCE + BUILD, the two stand-ins below.

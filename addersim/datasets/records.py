@@ -15,6 +15,7 @@ from addersim.datasets.readers import Bytes
 from addersim.errors import DataError
 from addersim.inputs.limits import IMAGES
 from addersim.kernels.checks import CODES
+from addersim.streamed import Streamed
 
 __all__ = ["Dataset", "Images", "Split", "pixels_and_labels"]
 
@@ -23,6 +24,8 @@ Split = Literal["train", "test"]
 
 
 _TYPES = ("float32", *CODES)
+_TOGETHER = 256
+"""Images that are read together where all are walked."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,7 +38,7 @@ class Images:
         The set or the file they come from.
     pixels
         uint8, float32 as a network takes them, or codes of a program that takes those, of shape (images, channels, height,
-        width); other inputs have one or two axes after the first.
+        width); other inputs have one or two axes after the first. Many images are `Streamed`, read while they are used.
     labels
         int64 of shape (images,), indices into `classes`; None where nobody said.
     classes
@@ -48,7 +51,7 @@ class Images:
     """
 
     name: str
-    pixels: Bytes | npt.NDArray[np.float32] | npt.NDArray[np.integer[Any]]
+    pixels: Bytes | npt.NDArray[np.float32] | npt.NDArray[np.integer[Any]] | Streamed
     labels: npt.NDArray[np.int64] | None
     classes: tuple[str, ...]
 
@@ -82,8 +85,9 @@ class Images:
     def digest(self) -> str:
         """SHA-256 of pixels and labels."""
         found = hashlib.sha256(f"{self.pixels.dtype} {self.pixels.shape}".encode())
-        for array in (self.pixels, self.labels):
-            found.update(b"none" if array is None else array.tobytes())
+        for start in range(0, len(self), _TOGETHER):
+            found.update(np.ascontiguousarray(self.pixels[start : start + _TOGETHER]).tobytes())
+        found.update(b"none" if self.labels is None else self.labels.tobytes())
         return found.hexdigest()
 
     def first(self, limit: int | None) -> Images:
@@ -91,8 +95,11 @@ class Images:
         if limit is None:
             return self
         number = IMAGES.check(limit, f"{self.name}: limit", DataError)
+        if number >= len(self):
+            return self
         labels = None if self.labels is None else self.labels[:number]
-        return Images(self.name, self.pixels[:number], labels, self.classes)
+        pixels = self.pixels.at(np.arange(number)) if isinstance(self.pixels, Streamed) else self.pixels[:number]
+        return Images(self.name, pixels, labels, self.classes)
 
 
 def pixels_and_labels(images: Any, labels: Any = None) -> tuple[Any, Any]:
@@ -137,7 +144,7 @@ class Dataset:
     classes: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    layout: Callable[[Dataset, Path, Split, int | None], tuple[Bytes, npt.NDArray[Any]]]
+    layout: Callable[[Dataset, Path, Split, int | None], tuple[Bytes | Streamed, npt.NDArray[Any]]]
     folders: tuple[str, ...] = ()
     source: str = ""
     default_root: Path | None = None

@@ -6,15 +6,25 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from addersim.arithmetic.datapaths import DATAPATHS
-from addersim.errors import HardwareError
 from addersim.hardware.arrays import IntLike
-from addersim.inputs.limits import BATCH, SIDE
-from addersim.trace import GROUPS
+from addersim.hardware.processing_array import (
+    BroadcastTrees,
+    Dataflow,
+    Objective,
+    Power,
+    RowStationary,
+    Side,
+    SystolicArray,
+    Text,
+    check_idle,
+    read_pattern,
+)
+from addersim.inputs.limits import BATCH
 from addersim.zeros import RUN_BITS
 
 __all__ = [
     "Accelerator",
+    "BroadcastTrees",
     "Buffer",
     "Buffers",
     "Dataflow",
@@ -28,132 +38,10 @@ __all__ = [
     "read_pattern",
 ]
 
-Dataflow = Literal["output", "weight", "input"]
-Objective = Literal["energy-delay", "energy", "latency", "dram"]
 Stored = Literal["input", "weight", "partial_sum", "output"]
 
-_Text = Annotated[str, Meta(min_length=1)]
-_Side = Annotated[int, SIDE.meta]
 _Positive = Annotated[float, Meta(gt=0, le=1e6)]
 _Energy = Annotated[float, Meta(ge=0, le=1e6)]
-_Power = Annotated[float, Meta(ge=0, le=1e6)]
-
-
-def _check_idle(power_mw: float | None, source: str | None) -> None:
-    if (power_mw is None) != (source is None):
-        raise ValueError("idle_power_mw and idle_source come together: a number needs its source")
-
-
-class RowStationary(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a row stationary array has beyond rows and columns.
-
-    Attributes
-    ----------
-    input_words, weight_words, sum_words
-        Scratchpads of a processing element, in words of `word_bits`.
-    word_bits
-        Width of their words; narrower operands lie side by side, as many as fit whole.
-    least
-        What the mapping of a layer makes least: see `dataflow.row_mapper.row_mapping`.
-    """
-
-    input_words: _Side
-    weight_words: _Side
-    sum_words: _Side
-    word_bits: Annotated[int, Meta(ge=1, le=1024)] = 16
-    least: Objective = "energy-delay"
-
-
-def read_pattern(text: str) -> tuple[int, int]:
-    """N and M of ``N:M``. Raises ValueError for anything else.
-
-    Examples
-    --------
-    >>> read_pattern("2:4")
-    (2, 4)
-    """
-    for group in GROUPS:
-        for most in range(1, group):
-            if text == f"{most}:{group}":
-                return most, group
-    sizes = ", ".join(map(str, GROUPS))
-    raise ValueError(f"sparsity {text!r}; needs N:M with M one of {sizes} and N from 1 to M - 1, as 2:4")
-
-
-class SystolicArray(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The array: `rows` x `columns` processing elements, each one tap a cycle, and the operand that stays in them.
-
-    Attributes
-    ----------
-    rows, columns
-        Size.
-    dataflow
-        What is stationary: the outputs, weights or inputs of a systolic array, or ``row``, rows of all three.
-    row_stationary
-        Scratchpads and mapping of a row stationary array; only with that dataflow.
-    datapaths
-        Circuits that a processing element has; a layer that needs another one is refused. None: those that the network needs,
-        as in a design made for it.
-    overlapped_folds
-        Whether a second set of registers takes the next stationary operand, or drains the sums, while a fold runs. If not,
-        the array fills and drains for each fold, as in SCALE-Sim.
-    sparsity
-        ``N:M``, as ``2:4``: multiplying layers of whose filters, in the order of their sum (kernel row, kernel column, input
-        channel), no M weights hold more than N that are not zero store and compute N of each M, and at most N of those that
-        remain. A stored weight has the bits of its place in the group beside it; all inputs are still read, and
-        what chooses among them is not priced. Other layers run as they are. None: zeros are weights like others.
-    zero_gating
-        Whether an element whose input is zero rests for that tap: its multiplier and adder do not switch, and a row stationary
-        one does not read the weight from its scratchpad. Cycles stay. Of layers whose products of zero are zero alone: in an
-        adder layer ``|0 - w|`` is no less work than any other tap (`zero_savings`).
-    idle_power_mw, idle_source
-        What the array draws whatever it does, such as its clock tree, given with its source; see `idle`.
-    """
-
-    rows: _Side
-    columns: _Side
-    dataflow: Literal[Dataflow, "row"]
-    row_stationary: RowStationary | None = None
-    datapaths: Annotated[tuple[_Text, ...], Meta(min_length=1)] | None = None
-    overlapped_folds: bool = False
-    sparsity: _Text | None = None
-    zero_gating: bool = False
-    idle_power_mw: _Power | None = None
-    idle_source: _Text | None = None
-
-    def __post_init__(self) -> None:
-        _check_idle(self.idle_power_mw, self.idle_source)
-        if self.sparsity is not None:
-            read_pattern(self.sparsity)
-            if self.dataflow == "row":
-                raise ValueError("sparsity is for systolic arrays; a row stationary one takes whole rows of weights")
-        for name in self.datapaths or ():
-            if name not in DATAPATHS:
-                raise ValueError(f"unknown datapath {name!r} in datapaths; known: {', '.join(DATAPATHS)}")
-        if (self.dataflow == "row") != (self.row_stationary is not None):
-            raise ValueError(
-                f"found the dataflow {self.dataflow!r} with{'' if self.row_stationary else 'out'} row_stationary; "
-                "the dataflow 'row' and the scratchpads under row_stationary come together"
-            )
-        if self.dataflow == "row" and self.overlapped_folds:
-            raise ValueError("overlapped_folds is for systolic arrays; a row stationary one counts no filling")
-
-    @property
-    def elements(self) -> int:
-        """Processing elements."""
-        return self.rows * self.columns
-
-    @property
-    def usual_objective(self) -> Objective:
-        """What the choice of tiles makes least where nobody says: energy, or what a row stationary array says."""
-        return self.row_stationary.least if self.row_stationary else "energy"
-
-    @property
-    def systolic(self) -> Dataflow:
-        """The dataflow of a systolic array; a row stationary one is refused."""
-        if self.dataflow == "row":
-            raise HardwareError("the array is row stationary: systolic folds, and SCALE-Sim's reports, do not describe it")
-        return self.dataflow
 
 
 class Buffer(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -178,12 +66,12 @@ class Buffer(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """
 
     capacity_kib: Annotated[float, Meta(gt=0, le=1_048_576)]
-    word_bits: _Side = 64
-    banks: _Side | None = None
-    device: _Text | None = None
+    word_bits: Side = 64
+    banks: Side | None = None
+    device: Text | None = None
     read_pj_per_word: _Energy | None = None
     write_pj_per_word: _Energy | None = None
-    source: _Text | None = None
+    source: Text | None = None
 
     def __post_init__(self) -> None:
         given = {self.read_pj_per_word is None, self.write_pj_per_word is None, self.source is None}
@@ -228,6 +116,10 @@ class Buffers(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     double_buffered
         Whether transfers overlap with computing: one half of a memory is filled or emptied while the array uses the other, so
         that a tile may take half of it. If not, tiles may take all, and the array waits for DRAM.
+    fuse_layers
+        Whether chains of layers run depth first, strip by strip, where that has less of the objective: what they pass on then
+        never goes to DRAM (`depth_first` has the rules). For systolic and broadcast arrays, with `keep_activations` and
+        without a second level.
     monolithic
         Whether each memory is priced as one macro of its whole capacity, whatever its banks: for a true multi-port memory.
     """
@@ -240,6 +132,7 @@ class Buffers(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     keep_activations: bool
     keep_weights: bool | None = None
     double_buffered: bool = True
+    fuse_layers: bool = False
     monolithic: bool = False
 
     def __post_init__(self) -> None:
@@ -247,6 +140,10 @@ class Buffers(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         if names not in ({"input", "weight", "output"}, {"unified"}):
             found = ", ".join(sorted(names)) or "none"
             raise ValueError(f"found the memories {found}; needs input, weight and output, or unified alone")
+        if self.fuse_layers and not self.keep_activations:
+            raise ValueError("fuse_layers keeps rows of activations on chip: it needs keep_activations = true")
+        if self.fuse_layers and self.l2 is not None:
+            raise ValueError("fuse_layers is for memories without a second level; leave out l2 or fuse_layers")
 
     def memories(self) -> dict[str, Buffer]:
         """The memories of the first level by name: ``unified``, or ``input``, ``weight`` and ``output``."""
@@ -281,7 +178,7 @@ class RunLengthCoding(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """
 
     run_bits: Annotated[int, Meta(ge=RUN_BITS[0], le=RUN_BITS[-1])] = 5
-    word_bits: _Side = 64
+    word_bits: Side = 64
 
 
 class Dram(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -302,15 +199,15 @@ class Dram(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """
 
     bandwidth_gb_s: _Positive
-    kind: _Text = "dram"
+    kind: Text = "dram"
     energy_pj_per_bit: _Energy | None = None
-    source: _Text | None = None
+    source: Text | None = None
     run_length_coding: RunLengthCoding | None = None
-    idle_power_mw: _Power | None = None
-    idle_source: _Text | None = None
+    idle_power_mw: Power | None = None
+    idle_source: Text | None = None
 
     def __post_init__(self) -> None:
-        _check_idle(self.idle_power_mw, self.idle_source)
+        check_idle(self.idle_power_mw, self.idle_source)
         if (self.energy_pj_per_bit is None) != (self.source is None):
             raise ValueError("energy_pj_per_bit and source come together: a number needs its source")
 
@@ -324,7 +221,7 @@ class VectorUnit(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         Each runs one operation a cycle.
     """
 
-    lanes: _Side
+    lanes: Side
 
 
 class Accelerator(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -351,7 +248,7 @@ class Accelerator(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     """
 
     name: Annotated[str, Meta(min_length=1, max_length=100)]
-    source: _Text
+    source: Text
     clock_mhz: Annotated[float, Meta(gt=0, le=100_000)]
     array: SystolicArray
     buffers: Buffers
@@ -360,14 +257,16 @@ class Accelerator(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     about: str = ""
     batch: Annotated[int, BATCH.meta] = 1
     zero_share: Annotated[float, Meta(ge=0, le=1)] | None = None
-    zero_share_source: _Text | None = None
-    idle_power_mw: _Power | None = None
-    idle_source: _Text | None = None
+    zero_share_source: Text | None = None
+    idle_power_mw: Power | None = None
+    idle_source: Text | None = None
 
     def __post_init__(self) -> None:
-        _check_idle(self.idle_power_mw, self.idle_source)
+        check_idle(self.idle_power_mw, self.idle_source)
         if (self.zero_share is None) != (self.zero_share_source is None):
             raise ValueError("zero_share and zero_share_source come together: a number needs its source")
+        if self.buffers.fuse_layers and self.array.row_stationary is not None:
+            raise ValueError("fuse_layers is for systolic and broadcast arrays; this one is row stationary")
 
     @property
     def dram_bits_per_cycle(self) -> float:

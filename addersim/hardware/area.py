@@ -5,7 +5,11 @@ What is counted (`inventory`):
 - A processing element has the circuits of one tap of every datapath that the network runs on it (`SystolicArray.datapaths`, or
   all that it needs), each as wide as its widest layer; one adder and one register for the sum, as wide as the widest
   accumulator, which the datapaths share; and two operand registers. With overlapped folds the stationary value is held twice.
-  In a row stationary array the scratchpads, a register a word, stand for all registers.
+  In a row stationary array the scratchpads, a register a word, stand for all registers. In a broadcast array the adders of an
+  element are its share of the tree, weights are held twice, and each tree has a register for each sum of a stripe. Where a
+  share of the columns multiplies (`SystolicArray.multiplier_share`), the others have no circuits of datapaths that do. Where
+  the table knows whole processing elements, each datapath's is one circuit, registers and adder included; scratchpads stand
+  beside it.
 - A lane of the vector unit has one circuit for each operation of the layers that run there, as wide as the widest.
 - The on-chip memories, each as the macros that its energy is priced by (`prices.macros`): one a bank.
 
@@ -15,7 +19,7 @@ What no table has a row for is not counted, and named: control, clock tree, wire
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, cast
 
@@ -23,10 +27,11 @@ from addersim.arithmetic.datapaths import DATAPATHS
 from addersim.arithmetic.ops import sum_by_key
 from addersim.errors import PriceError, check_kind
 from addersim.format_quantity import AREA_UNITS, quantity
-from addersim.hardware.accelerator import Accelerator, Buffer
+from addersim.hardware.accelerator import Accelerator, Buffer, SystolicArray
 from addersim.hardware.dataflow.stationary import systolic_dataflow
 from addersim.hardware.load import load_accelerator
 from addersim.hardware.prices.csv_file import load_table
+from addersim.hardware.prices.elements import element_bits
 from addersim.hardware.prices.macros import Macros, macros_of
 from addersim.hardware.prices.multipliers import with_multiplier
 from addersim.hardware.prices.table import EnergyTable, Figure
@@ -55,6 +60,8 @@ class EqualCircuits(NamedTuple):
     capacity_kib: float | None
     number: int
     device: str | None = None
+    multiplying: bool = False
+    """Whether it is in those elements alone that multiply, of an array of which a share does."""
 
 
 class AreaPart(NamedTuple):
@@ -73,8 +80,8 @@ class Area(Tabular):
     ----------
     accelerator, table, node_nm
         Names, and the node of the table's figures.
-    elements
-        Processing elements.
+    elements, multiplying_elements
+        Processing elements, and those that can multiply.
     parts
         What the table has a figure for.
     missing
@@ -100,6 +107,7 @@ class Area(Tabular):
     table: str
     node_nm: float
     elements: int
+    multiplying_elements: int
     parts: tuple[AreaPart, ...]
     missing: tuple[str, ...]
 
@@ -115,8 +123,13 @@ class Area(Tabular):
 
     @property
     def element_um2(self) -> float:
-        """Area of one processing element."""
+        """Area of one processing element, on average."""
         return self.by_unit().get("array", 0.0) / self.elements
+
+    def of_element(self, multiplying: bool) -> float:
+        """Area in um2, in each element of the array, of what all elements have, or of what only those have that multiply."""
+        chosen = [part for part in self.parts if part.circuit.unit == "array" and part.circuit.multiplying == multiplying]
+        return sum(part.area_um2 for part in chosen) / (self.multiplying_elements if multiplying else self.elements)
 
     def by_unit(self) -> dict[Unit, float]:
         """Area in um2 of array, vector unit and memories."""
@@ -129,6 +142,7 @@ class Area(Tabular):
             "table": self.table,
             "node_nm": self.node_nm,
             "elements": self.elements,
+            "multiplying_elements": self.multiplying_elements,
             "element_um2": self.element_um2,
             "area_um2": {"total": self.area_um2} | self.by_unit(),
             "parts": [
@@ -172,7 +186,7 @@ class Area(Tabular):
 
 def estimate_area(
     trace: Trace,
-    accelerator: Accelerator | str | os.PathLike[str],
+    accelerator: Accelerator | str | os.PathLike[str] = "systolic-16x16",
     table: EnergyTable | str | os.PathLike[str] = AREA_TABLE,
 ) -> Area:
     """Area of an accelerator that is made for a network.
@@ -211,7 +225,8 @@ def estimate_area(
             continue
         parts.append(AreaPart(circuit, round(figure.value * circuit.number / _GRAIN_UM2) * _GRAIN_UM2, figure))
     node = figures.rows[0].node_nm
-    return Area(machine.name, figures.name, node, machine.array.elements, tuple(parts), tuple(missing))
+    elements = machine.array.elements, _multiplying(machine.array)
+    return Area(machine.name, figures.name, node, *elements, tuple(parts), tuple(missing))
 
 
 def inventory(trace: Trace, accelerator: Accelerator, table: EnergyTable | None = None) -> tuple[EqualCircuits, ...]:
@@ -221,9 +236,10 @@ def inventory(trace: Trace, accelerator: Accelerator, table: EnergyTable | None 
     """
     windows = [layer for layer in trace.layers if layer.work is not None]
     others = [layer for layer in trace.layers if layer.work is None]
-    elements, lanes = accelerator.array.elements, accelerator.vector.lanes
-    array = [_circuit("array", op, bits, times * elements) for op, bits, times in _tap_circuits(windows, accelerator)]
-    array += [_register(what, bits, times * elements) for what, bits, times in _registers(windows, accelerator)]
+    lanes, whole = accelerator.vector.lanes, table is not None and table.knows_elements
+    array = [*(_whole_elements if whole else _tap_circuits)(windows, accelerator.array)]
+    if not whole or accelerator.array.row_stationary:
+        array += [_register(what, bits, number) for what, bits, number in _registers(windows, accelerator.array)]
     vector = [_circuit("vector", op, bits, lanes) for op, bits in _widest(others).items()]
     memories = [_memory(name, one, accelerator, table) for name, one in accelerator.buffers.all_memories().items()]
     return tuple(array + vector + memories)
@@ -240,6 +256,10 @@ def _circuit(unit: Unit, op: str, bits: int, count: int) -> EqualCircuits:
     return EqualCircuits(unit, f"{op} of {bits} bits", "integer", op, bits, None, count)
 
 
+def _element(datapath: str, bits: int, count: int) -> EqualCircuits:
+    return EqualCircuits("array", f"element {datapath} of {bits} bits", "pe", datapath, bits, None, count)
+
+
 def _register(what: str, bits: int, count: int) -> EqualCircuits:
     return EqualCircuits("array", f"{what} register of {bits} bits", "register", "read", bits, None, count)
 
@@ -253,31 +273,52 @@ def _widest(layers: Iterable[LayerTrace]) -> dict[str, int]:
     return widest
 
 
-def _tap_circuits(windows: list[LayerTrace], accelerator: Accelerator) -> list[tuple[str, int, int]]:
-    """Operation, width and number of the circuits of one processing element."""
+def _multiplying(array: SystolicArray) -> int:
+    """Processing elements that can multiply."""
+    return array.rows * array.multiplying_columns(array.columns)
+
+
+def _datapaths(windows: list[LayerTrace], array: SystolicArray) -> Iterator[tuple[str, list[LayerTrace], int, bool]]:
+    """Datapaths of the array, the layers that set their widths, how many elements have them, and whether only a share does."""
     needed = {layer.datapath for layer in windows if layer.datapath}
-    circuits = []
-    for name in accelerator.array.datapaths or sorted(needed):
-        record = DATAPATHS[name]
-        bits = _operand_bits([layer for layer in windows if layer.datapath == name] or windows)
-        circuits += [(op, bits, record.tap_operations.count(op)) for op in dict.fromkeys(record.tap_operations)]
+    for name in array.datapaths or sorted(needed):
+        part = array.multiplier_share is not None and DATAPATHS[name].multiplies
+        own = [layer for layer in windows if layer.datapath == name] or windows
+        yield name, own, _multiplying(array) if part else array.elements, part
+
+
+def _whole_elements(windows: list[LayerTrace], array: SystolicArray) -> Iterator[EqualCircuits]:
+    """The processing elements, as tables know them that have them whole."""
+    for name, own, elements, part in _datapaths(windows, array):
+        if own:
+            yield _element(name, max(map(element_bits, own)), elements)._replace(multiplying=part)
+
+
+def _tap_circuits(windows: list[LayerTrace], array: SystolicArray) -> Iterator[EqualCircuits]:
+    """The circuits of the processing elements."""
+    for name, own, elements, part in _datapaths(windows, array):
+        operations = DATAPATHS[name].tap_operations
+        for op in dict.fromkeys(operations):
+            yield _circuit("array", op, _operand_bits(own), operations.count(op) * elements)._replace(multiplying=part)
     if windows:
-        circuits.append(("add", _sum_bits(windows), 1))
-    return circuits
+        yield _circuit("array", "add", _sum_bits(windows), array.elements)
 
 
-def _registers(windows: list[LayerTrace], accelerator: Accelerator) -> list[tuple[str, int, int]]:
-    """Name, width and number of the registers of one processing element; scratchpads are banks of them."""
+def _registers(windows: list[LayerTrace], array: SystolicArray) -> list[tuple[str, int, int]]:
+    """Name, width and number of the registers of the processing elements; scratchpads are banks of them."""
     if not windows:
         return []
-    pads = accelerator.array.row_stationary
+    pads, trees, elements = array.row_stationary, array.broadcast, array.elements
     if pads is not None:
         named = (("input", pads.input_words), ("weight", pads.weight_words), ("sum", pads.sum_words))
-        return [(f"{name} scratchpad", pads.word_bits, words) for name, words in named]
+        return [(f"{name} scratchpad", pads.word_bits, words * elements) for name, words in named]
     operand, total = _operand_bits(windows), _sum_bits(windows)
-    twice = accelerator.array.overlapped_folds
-    preloaded = systolic_dataflow(accelerator.array.systolic).preloaded
-    return [("operand", operand, 2 + (twice and preloaded)), ("sum", total, 1 + (twice and not preloaded))]
+    if trees is not None:
+        return [("operand", operand, 3 * elements), ("sum", total, trees.stripe * array.columns)]
+    twice = array.overlapped_folds
+    preloaded = systolic_dataflow(array.systolic).preloaded
+    operands, sums = 2 + (twice and preloaded), 1 + (twice and not preloaded)
+    return [("operand", operand, operands * elements), ("sum", total, sums * elements)]
 
 
 def _operand_bits(windows: list[LayerTrace]) -> int:

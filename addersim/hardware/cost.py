@@ -8,6 +8,7 @@ from typing import Literal, get_args
 from addersim.arithmetic.ops import sum_by_key
 from addersim.format_quantity import ENERGY_UNITS, TIME_UNITS, how_many, quantity
 from addersim.hardware.layer_cost import (
+    ArrayPrices,
     Bound,
     Component,
     LayerCost,
@@ -76,6 +77,8 @@ class Cost(Tabular):
         Parts of the batch that run one after another: images, and how many such parts.
     known
         What must be known of the design beside its unit energies, and of which layers (`notes`).
+    array_prices
+        Under a table that knows processing elements, the array's energy of each window layer by every way of pricing it.
 
     Examples
     --------
@@ -109,6 +112,7 @@ class Cost(Tabular):
     cold_start: ColdStart | None = None
     batch_parts: tuple[tuple[int, int], ...] = ()
     known: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    array_prices: tuple[ArrayPrices, ...] = ()
 
     @property
     def energy_pj(self) -> float:
@@ -194,6 +198,11 @@ class Cost(Tabular):
             "cold_start": self.cold_start and asdict(self.cold_start),
             "dram_bytes_per_cycle": self.dram_bytes_per_cycle,
             "layers": [layer.to_dict() for layer in self.layers],
+            "array_energy_pj": [
+                {"layer": one.layer, "zeros": one.zeros}
+                | {f"{way} pj".replace(" ", "_"): pj for way, pj in one.energy_pj.items()}
+                for one in self.array_prices
+            ],
             "notes": {note: list(whats) for note, whats in self.notes().items()},
             "prices": [{"what": used.what, "unit": used.unit, **used.energy._asdict()} for used in self.prices],
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,21 +13,24 @@ from addersim.hardware.accelerator import Accelerator, Objective
 from addersim.hardware.batches import Parts
 from addersim.hardware.cost import Compat, Cost
 from addersim.hardware.layer_cost import LayerCost, UnitEnergyUsed, on_common_grain
-from addersim.hardware.layer_walk import IDLE, Facts, TimedLayer, arithmetic_parts, layer_cost
+from addersim.hardware.layer_walk import IDLE, Facts, TimedLayer, layer_cost
 from addersim.hardware.load import load_accelerator
 from addersim.hardware.prices.csv_file import load_table
+from addersim.hardware.prices.elements import ZeroShare, array_prices
 from addersim.hardware.prices.multipliers import check_energy_stated, with_multiplier
-from addersim.hardware.prices.operations import operation_energies
+from addersim.hardware.prices.operations import ArithmeticEnergies
 from addersim.hardware.prices.table import EnergyTable
 from addersim.hardware.residency import residencies
 from addersim.hardware.runs import Runs
 from addersim.hardware.scalesim.compat import scalesim_layer
 from addersim.hardware.sparsity import skipping_zeros
 from addersim.hardware.zero_savings import using_zeros
-from addersim.inputs.limits import BATCH
+from addersim.inputs.limits import BATCH, shown
 from addersim.trace import Trace
 
 __all__ = ["MOST_TAPS", "Cost", "estimate", "one_of"]
+
+_LOG = logging.getLogger(__name__)
 
 MOST_TAPS = 10**15
 """Taps of a layer in a batch: the mappers count bits of all operands, weighed by a level's cost, in 64-bit numbers."""
@@ -34,7 +38,7 @@ MOST_TAPS = 10**15
 
 def estimate(
     trace: Trace,
-    accelerator: Accelerator | str | os.PathLike[str],
+    accelerator: Accelerator | str | os.PathLike[str] = "systolic-16x16",
     table: EnergyTable | str | os.PathLike[str] = "horowitz-45nm",
     batch: int | None = None,
     objective: Objective | None = None,
@@ -82,7 +86,17 @@ def estimate(
         raise HardwareError(
             f"compat {compat}: accelerator {machine.name!r} skips zeros {machine.array.sparsity}, which it does not model"
         )
+    if machine.array.multiplier_share is not None and compat is not None:
+        raise HardwareError(
+            f"compat {compat}: of accelerator {machine.name!r} a part of the array multiplies, which it does not model"
+        )
     trace = skipping_zeros(trace, machine.array)
+    _LOG.info(
+        "estimate: %s on %s, prices of %s",
+        trace.name,
+        machine.name,
+        table if isinstance(table, (str, os.PathLike)) else table.name,
+    )
     images = BATCH.check(machine.batch if batch is None else batch, "batch", HardwareError)
     for layer in trace.layers:
         if layer.work and layer.work.taps * images > MOST_TAPS:
@@ -96,18 +110,21 @@ def estimate(
     trace, notes = (trace, ()) if trace.convention == "paper" else using_zeros(trace, machine)
     energies = with_multiplier(table if isinstance(table, EnergyTable) else load_table(table), trace.layers)
     check_energy_stated(energies, trace.layers)
-    per_operation = operation_energies(trace.layers, energies)
-    used = [UnitEnergyUsed(f"{op} {bits} bit", "operation", energy) for (op, bits), energy in sorted(per_operation.items())]
+    stated = None if machine.zero_share is None else ZeroShare(machine.zero_share, machine.zero_share_source or "")
+    arithmetic = ArithmeticEnergies.of(trace, energies, stated)
+    used = arithmetic.used
     if trace.convention == "paper":
-        arithmetic = [Facts(None, IDLE, (), arithmetic_parts(layer, per_operation, images)) for layer in trace.layers]
-        rows = [TimedLayer(layer, facts, 0, "none", 0.0) for layer, facts in zip(trace.layers, arithmetic, strict=True)]
+        alone = [Facts(None, IDLE, (), arithmetic.parts(layer, images)) for layer in trace.layers]
+        rows = [TimedLayer(layer, facts, 0, "none", 0.0) for layer, facts in zip(trace.layers, alone, strict=True)]
         parts = on_common_grain([row.facts.parts for row in rows])
     else:
-        runs = [Runs(trace, machine, one, energies, per_operation, objective) for one in residencies(trace, machine)]
+        runs = [Runs(trace, machine, one, energies, arithmetic, objective) for one in residencies(trace, machine)]
         best, batch_parts = _least(runs, images)
         layers = best.layers(batch_parts)
         cost = _cost(trace, machine, images, energies.name, layers, (*used, *best.used), None, batch_parts)
-        return replace(cost, cold_start=best.cold_start(), known=notes)
+        known = notes + best.notes(batch_parts)
+        ways = array_prices(trace.name, trace.layers, energies, stated)
+        return replace(cost, cold_start=best.cold_start(), known=known, array_prices=ways)
     layers = tuple(layer_cost(row, one, images) for row, one in zip(rows, parts, strict=True))
     return _cost(trace, machine, images, energies.name, layers, tuple(used), None)
 
@@ -159,4 +176,4 @@ def _cost(
 def one_of(name: str, value: str | None, allowed: tuple[str, ...]) -> None:
     """Refuse a value that is none of those allowed, nor None."""
     if value is not None and value not in allowed:
-        raise HardwareError(f"{name}: found {value!r}, needs one of {', '.join(allowed)}")
+        raise HardwareError(f"{name}: found {shown(value)}, needs one of {', '.join(allowed)}")

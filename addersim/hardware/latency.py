@@ -12,7 +12,6 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from addersim.arithmetic.ops import sum_by_key
 from addersim.hardware.accelerator import Accelerator, Buffers
 from addersim.hardware.layer_cost import Bound
 from addersim.hardware.traffic import Access, memory_words
@@ -66,11 +65,12 @@ def stage_cycles(layers: Iterable[LayerCycles], overlapped: bool = True) -> tupl
     Where transfers do not overlap with computing (`overlapped` false), the cycles of DRAM, or of a second level that takes
     longer, come on top.
     """
-    stage = tuple(layers)
-    array = sum(layer.array for layer in stage)
-    vector = sum(layer.vector for layer in stage)
-    dram = sum(layer.dram for layer in stage)
-    memories = sum_by_key(pair for layer in stage for pair in layer.buffers.items())
+    array = vector = dram = 0
+    memories: dict[str, int] = {}
+    for layer in layers:
+        array, vector, dram = array + layer.array, vector + layer.vector, dram + layer.dram
+        for name, cycles in layer.buffers.items():
+            memories[name] = memories.get(name, 0) + cycles
     l2 = memories.pop("l2", 0)
     on_chip: tuple[tuple[int, Bound], ...] = (
         (array, "array"), (vector, "vector"), (max(memories.values(), default=0), "buffer"),
@@ -78,5 +78,6 @@ def stage_cycles(layers: Iterable[LayerCycles], overlapped: bool = True) -> tupl
     most = max((*on_chip, (dram, "dram"), (l2, "buffer")), key=lambda pair: pair[0])
     if most[0] == 0:
         return 0, "none"
-    cycles = most[0] if overlapped else max(busy for busy, _ in on_chip) + max(dram, l2)
-    return cycles, most[1]
+    if overlapped:
+        return most
+    return max(busy for busy, _ in on_chip) + max(dram, l2), most[1]

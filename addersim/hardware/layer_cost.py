@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Literal, NamedTuple
@@ -15,6 +15,7 @@ from addersim.hardware.traffic import Access, Level, Stored, Tiling
 from addersim.tabular import Row
 
 __all__ = [
+    "ArrayPrices",
     "Bound",
     "Component",
     "EnergyPart",
@@ -60,6 +61,25 @@ class EnergyPart(NamedTuple):
     energy_pj: float
 
 
+class ArrayPrices(NamedTuple):
+    """Energy of one window layer's array, for one image, under the ways in which a table with processing elements tells it.
+
+    Attributes
+    ----------
+    layer
+        Its name.
+    zeros
+        Share of its taps that meet a zero or padding; None where no run saw it.
+    energy_pj
+        By way: ``constant``, its operations; ``zero share``, its element's line; ``gates``, its own operands in gates. Those
+        that the table has.
+    """
+
+    layer: str
+    zeros: float | None
+    energy_pj: Mapping[str, float]
+
+
 class UnitEnergyUsed(NamedTuple):
     """A unit energy behind a cost: of what, per which unit, and the energy with rule and source."""
 
@@ -103,6 +123,9 @@ class LayerCost:
         Words moved, by level and operand.
     gated_taps
         Taps whose circuit rests, for their input is zero (`zero_savings`).
+    elements
+        Processing elements that can run the layer: of a mixed array those that multiply, or all; 0 for layers of the vector
+        unit.
     """
 
     name: str
@@ -120,6 +143,7 @@ class LayerCost:
     parts: tuple[EnergyPart, ...]
     accesses: tuple[Access, ...]
     gated_taps: int = 0
+    elements: int = 0
 
     def words(self, level: Level | None = None, operand: Stored | None = None) -> int:
         """Words read and written, of one level and operand or of all."""
@@ -149,7 +173,8 @@ class LayerCost:
     def to_dict(self) -> Row:
         """Plain values, for the whole batch."""
         plain = ("name", "kind", "datapath", "cycles", "bound", "compute_cycles", "buffer_cycles", "dram_cycles")
-        return {key: getattr(self, key) for key in (*plain, "taps", "gated_taps", "utilisation", "mapping_efficiency")} | {
+        used = ("taps", "gated_taps", "utilisation", "mapping_efficiency", "elements")
+        return {key: getattr(self, key) for key in (*plain, *used)} | {
             "tiling": [loop._asdict() for loop in self.tiling.loops] if self.tiling else None,
             "accesses": [access._asdict() for access in self.accesses],
             "energy_pj": {"total": self.energy_pj} | self.energy_by_component(),

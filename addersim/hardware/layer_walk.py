@@ -7,21 +7,21 @@ from dataclasses import dataclass
 from itertools import chain, groupby, pairwise, takewhile
 from typing import NamedTuple
 
-from addersim.arithmetic.ops import sum_by_key
 from addersim.errors import PriceError
 from addersim.hardware.accelerator import Accelerator, Objective
 from addersim.hardware.dataflow.array_run import ArrayRun, Beside, Placement
 from addersim.hardware.dataflow.dispatch import check_on_array, run_on_array
 from addersim.hardware.latency import LayerCycles, stage_cycles
-from addersim.hardware.layer_cost import Bound, Component, EnergyPart, LayerCost, UnitEnergy, utilisation
+from addersim.hardware.layer_cost import Bound, EnergyPart, LayerCost, utilisation
 from addersim.hardware.prices.data_movement import MovementEnergy
+from addersim.hardware.prices.operations import ArithmeticEnergies
 from addersim.hardware.residency import Residency
 from addersim.hardware.schedule import Schedule
 from addersim.hardware.second_level import SecondLevel
 from addersim.hardware.traffic import Access, output_traffic, stored_outputs, vector_traffic
 from addersim.trace import LayerTrace
 
-__all__ = ["IDLE", "Facts", "LayerWalk", "TimedLayer", "WindowInStage", "arithmetic_parts", "layer_cost"]
+__all__ = ["IDLE", "Facts", "LayerWalk", "TimedLayer", "WindowInStage", "layer_cost"]
 
 
 class Facts(NamedTuple):
@@ -66,7 +66,7 @@ class LayerWalk:
     second: SecondLevel
     residency: Residency
     batch: int
-    per_operation: Mapping[tuple[str, int], UnitEnergy]
+    arithmetic: ArithmeticEnergies
     movement: MovementEnergy
     objective: Objective | None
     leakage_pj: float
@@ -76,12 +76,15 @@ class LayerWalk:
         """The accelerator with what its memories have left."""
         return self.residency.machine
 
-    def rows(self) -> list[TimedLayer]:
-        """All layers, with the cycles of their stages."""
+    def rows(self, facts: Mapping[int, Facts]) -> list[TimedLayer]:
+        """All layers, with the cycles of their stages, by the facts of each."""
         rows: list[TimedLayer] = []
-        facts = self.facts()
+        timed: dict[tuple[int, ...], tuple[int, Bound]] = {}  # stages of one shape share their facts
         for members in self.stages():
-            cycles, bound = self.stage_cycles([facts[index] for index in members])
+            key = tuple([id(facts[index]) for index in members])
+            if key not in timed:
+                timed[key] = self.stage_cycles([facts[index] for index in members])
+            cycles, bound = timed[key]
             works = [self.layers[index].work for index in members]
             taps = sum([work.taps for work in works if work is not None]) * self.batch
             used = utilisation(taps, cycles, self.machine.array.elements)
@@ -143,7 +146,7 @@ class LayerWalk:
     def beside(self, members: tuple[int, ...], facts: Mapping[int, Facts]) -> Beside:
         """What shares a stage with a window layer, the first of the members."""
         others = members[1:]
-        arithmetic = (arithmetic_parts(self.layers[one], self.per_operation, self.batch) for one in members)
+        arithmetic = (self.arithmetic.parts(self.layers[one], self.batch) for one in members)
         return Beside(
             accesses=tuple(access for one in others for access in facts[one].accesses),
             vector=sum(facts[one].own.vector for one in others),
@@ -156,10 +159,10 @@ class LayerWalk:
         layer = self.layers[index]
         operands = layer.inputs, layer.weights, layer.output, layer.accumulator_bits, layer.fused
         placed = self.inputs_kept(index), index in self.kept, index in self.order.views, self.second.backing(index)
-        return layer.work, layer.datapath, *operands, *placed, *layer.operations.items()
+        return layer.work, layer.datapath, *operands, *placed, self.arithmetic.apart(layer), *layer.operations.items()
 
     def facts_of(self, index: int, run: ArrayRun | None) -> Facts:
-        layer, parts = self.layers[index], arithmetic_parts(self.layers[index], self.per_operation, self.batch)
+        layer, parts = self.layers[index], self.arithmetic.parts(self.layers[index], self.batch)
         if index in self.order.views:
             return Facts(None, IDLE, (), parts)
         kept, behind, output = self.residency.weights_kept, self.second.backing(index), layer.output
@@ -176,15 +179,6 @@ class LayerWalk:
 
     def inputs_kept(self, index: int) -> tuple[bool, ...]:
         return tuple([source in self.kept for source in self.order.sources[index]])
-
-
-def arithmetic_parts(layer: LayerTrace, per_operation: Mapping[tuple[str, int], UnitEnergy], batch: int) -> list[EnergyPart]:
-    """Energy of a layer's operations, one part an operation."""
-    by_op = sum_by_key(
-        (op, number * batch * per_operation[op, bits].energy_pj) for (op, bits), number in layer.operations.items()
-    )
-    unit: Component = "vector" if layer.work is None else "array"
-    return [EnergyPart(unit, op, energy) for op, energy in by_op.items()]
 
 
 def layer_cost(row: TimedLayer, parts: tuple[EnergyPart, ...], batch: int) -> LayerCost:
@@ -206,4 +200,5 @@ def layer_cost(row: TimedLayer, parts: tuple[EnergyPart, ...], batch: int) -> La
         parts=parts,
         accesses=accesses,
         gated_taps=layer.gated_taps * batch,
+        elements=run.elements if run else 0,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 
 from addersim.config import bundled_names, parse_toml, resolve_text
@@ -9,6 +10,8 @@ from addersim.hardware.accelerator import Accelerator
 from addersim.hardware.scalesim.config import parse_scalesim
 
 __all__ = ["accelerator_names", "load_accelerator", "parse_accelerator"]
+
+_LOG = logging.getLogger(__name__)
 
 
 def accelerator_names() -> tuple[str, ...]:
@@ -30,6 +33,7 @@ def load_accelerator(name: str | os.PathLike[str]) -> Accelerator:
     'output'
     """
     _, where, text = resolve_text(name, "accelerators", ".toml", "accelerator")
+    _LOG.info("accelerator: %s", where)
     return parse_accelerator(text, where)
 
 

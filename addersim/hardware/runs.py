@@ -10,20 +10,25 @@ from addersim.hardware.accelerator import Accelerator, Objective
 from addersim.hardware.batches import Parts, added, best_parts
 from addersim.hardware.cost import ColdStart
 from addersim.hardware.dataflow.objective import objective_value
+from addersim.hardware.depth_first import Chains
 from addersim.hardware.idle import IdlePower
 from addersim.hardware.latency import LayerCycles, stage_cycles
-from addersim.hardware.layer_cost import EnergyPart, LayerCost, UnitEnergy, UnitEnergyUsed, on_common_grain
-from addersim.hardware.layer_walk import LayerWalk, TimedLayer, layer_cost
+from addersim.hardware.layer_cost import EnergyPart, LayerCost, UnitEnergyUsed, on_common_grain
+from addersim.hardware.layer_walk import Facts, LayerWalk, TimedLayer, layer_cost
 from addersim.hardware.leakage import Leakage
 from addersim.hardware.prices.data_movement import MovementEnergy
 from addersim.hardware.prices.missing import LayersNeeding
+from addersim.hardware.prices.operations import ArithmeticEnergies
 from addersim.hardware.prices.table import EnergyTable
 from addersim.hardware.residency import Residency
 from addersim.hardware.schedule import kept_on_chip, schedule
 from addersim.hardware.second_level import SecondLevel
 from addersim.trace import Trace
 
-__all__ = ["Runs"]
+__all__ = ["DEPTH_FIRST", "Runs"]
+
+DEPTH_FIRST = "passed on depth first, strip by strip, without DRAM"
+"""The note of layers whose values are."""
 
 
 class Runs:
@@ -35,17 +40,18 @@ class Runs:
         machine: Accelerator,
         residency: Residency,
         energies: EnergyTable,
-        per_operation: Mapping[tuple[str, int], UnitEnergy],
+        arithmetic: ArithmeticEnergies,
         objective: Objective | None,
     ) -> None:
         self.trace, self.machine, self.residency, self.objective = trace, machine, residency, objective
-        self.energies, self.per_operation = energies, per_operation
+        self.energies, self.arithmetic = energies, arithmetic
         self.order = schedule(trace)
         self.standing = (Leakage(trace, machine, energies), IdlePower(machine))
         self.standing_pj = sum(part.energy_pj for part in self._standing_parts(1))
         self.found: dict[int, tuple[list[TimedLayer], list[list[EnergyPart]]]] = {}
         self.movements: list[MovementEnergy] = []
         self.summed: dict[int, tuple[float, int, float]] = {}
+        self.passed_on: tuple[str, ...] = ()
 
     def together(self, images: int) -> tuple[list[TimedLayer], list[list[EnergyPart]]]:
         """Layers of a number of images together, and their parts of energy, not rounded."""
@@ -55,16 +61,38 @@ class Runs:
             needing = LayersNeeding(self.trace.layers, self.order, kept | second.kept)
             movement = MovementEnergy(self.machine, self.energies, needing)
             walk = LayerWalk(
-                self.trace.layers, self.order, kept, second, self.residency, images, self.per_operation, movement,
+                self.trace.layers, self.order, kept, second, self.residency, images, self.arithmetic, movement,
                 self.objective, self.standing_pj,
             )  # fmt: skip
-            rows = walk.rows()
-            parts = [row.facts.parts for row in rows]
-            if self.standing_pj:
-                parts = [one + self._standing_parts(row.cycles) for one, row in zip(parts, rows, strict=True)]
+            facts = walk.facts()
+            self.found[images] = self._with_parts(walk.rows(facts))
             self.movements.append(movement)
-            self.found[images] = rows, parts
+            if self.machine.buffers.fuse_layers and images == 1:
+                self._run_depth_first(walk, facts)
         return self.found[images]
+
+    def _run_depth_first(self, walk: LayerWalk, facts: Mapping[int, Facts]) -> None:
+        """Run the chains depth first that gain by it, if the whole network does."""
+        chains, one_by_one, before = Chains(walk), self.found[1], self.value({1: 1})
+        chains.choose(facts)
+        del self.summed[1]
+        self.found[1] = self._with_parts(walk.rows({**facts, **chains.facts}))
+        if self.value({1: 1}) < before:
+            self.passed_on = tuple(chains.passed_on)
+        else:
+            self.found[1] = one_by_one
+            del self.summed[1]
+
+    def _with_parts(self, rows: list[TimedLayer]) -> tuple[list[TimedLayer], list[list[EnergyPart]]]:
+        """Layers with all their parts of energy."""
+        parts = [row.facts.parts for row in rows]
+        if self.standing_pj:
+            parts = [one + self._standing_parts(row.cycles) for one, row in zip(parts, rows, strict=True)]
+        return rows, parts
+
+    def notes(self, batch_parts: Parts) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """What must be known of how layers run."""
+        return ((DEPTH_FIRST, self.passed_on),) if self.passed_on and 1 in batch_parts else ()
 
     def best_parts(self, batch: int) -> Parts:
         """How to run a batch, by the value of the objective for the whole network."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import accumulate
 
-import numpy as np
-
 from addersim.errors import HardwareError
 from addersim.hardware.accelerator import Buffer, Buffers
 from addersim.trace import LayerTrace, Trace
@@ -89,15 +87,16 @@ def values_that_fit(
 
     A value takes as much as in that of the memories whose words fit it worst.
     """
-    occupied = np.zeros(order.stages[-1] + 1)
+    occupied = [0] * (order.stages[-1] + 1)
     kept = set()
     lifetimes = {index: range(order.stages[index], last + 1) for index, last in order.last_stage.items()}
     for index, lifetime in sorted(lifetimes.items(), key=lambda pair: (len(pair[1]), pair[0])):
         if index not in elsewhere:
             value = trace.layers[index].output
-            during = occupied[lifetime.start : lifetime.stop]
-            during += max(memory.words(value.words * batch, value.bits) * memory.word_bits for memory in memories)
-            if during.max() <= capacity_bits:
+            size = max([memory.words(value.words * batch, value.bits) * memory.word_bits for memory in memories])
+            for stage in lifetime:
+                occupied[stage] += size
+            if max(occupied[lifetime.start : lifetime.stop]) <= capacity_bits:
                 kept.add(index)
     return frozenset(kept)
 

@@ -2,7 +2,8 @@
 
 Which sides are worth a look: of the rows (or columns) that fold every layer equally often the fewest fill soonest, need the
 smallest tiles and take the least area, so that only those are candidates (`even_parts.largest_parts`); of a row stationary
-array those rows that hold one kernel more. What bounds a layer from below:
+array those rows that hold one kernel more. Where only a share of the columns multiplies, layers that do are bounded by these,
+and the fewest columns of which so many multiply are candidates. What bounds a layer from below:
 
 - the array: its folds, each filled as far as it is used (`dataflow.fold_times` without a cut), or the shortest of those of any
   smaller array, for a layer need not use all of it; of a row stationary array its strips with every set in use;
@@ -19,10 +20,12 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
+from addersim.arithmetic.datapaths import DATAPATHS
 from addersim.errors import HardwareError, PriceError
 from addersim.hardware.accelerator import Accelerator, Objective, SystolicArray
-from addersim.hardware.arrays import FloatArray, IntArray
+from addersim.hardware.arrays import FloatArray, IntArray, IntOrArray
 from addersim.hardware.cost import Cost
+from addersim.hardware.dataflow.broadcast import TreeTimes, taps_in_turn
 from addersim.hardware.dataflow.fold_times import FoldTimes
 from addersim.hardware.dataflow.stationary import systolic_dataflow
 from addersim.hardware.dataflow.systolic import Folds, fold
@@ -39,12 +42,29 @@ from addersim.hardware.traffic import Widths
 from addersim.inputs.limits import SIDE
 from addersim.trace import LayerTrace, MatrixWork, Trace
 
-__all__ = ["Bounds", "ShapeCosts", "bounds", "resized", "useful_sides"]
+__all__ = ["Bounds", "PlacedWork", "ShapeCosts", "bounds", "resized", "useful_sides"]
 
 MOST_ROW_STATIONARY = 512
 """Rows or columns of a row stationary array that is looked for: chosen, 300 times as many elements as Eyeriss has."""
 _ROUNDING = 1 - 1e-9
 """Costs are sums of rounded parts: a bound lies below by more than that."""
+
+
+class PlacedWork(NamedTuple):
+    """A matrix product, and whether only elements run it that multiply."""
+
+    work: MatrixWork
+    multiplies: bool
+
+    @classmethod
+    def of(cls, layer: LayerTrace, batch: int) -> PlacedWork:
+        """That of a window layer, for a batch."""
+        assert layer.work is not None
+        return cls(layer.work.batched(batch), layer.datapath is not None and DATAPATHS[layer.datapath].multiplies)
+
+    def columns(self, array: SystolicArray, columns: IntOrArray) -> IntOrArray:
+        """Columns that run it, of numbers of columns."""
+        return array.multiplying_columns(columns) if self.multiplies else columns
 
 
 class ShapeCosts(NamedTuple):
@@ -66,14 +86,14 @@ class ShapeCosts(NamedTuple):
             return None
 
     @property
-    def works(self) -> list[MatrixWork]:
+    def works(self) -> list[PlacedWork]:
         """The matrix products that the array runs, each once, for the batch."""
         layers = skipping_zeros(self.trace, self.machine.array).layers
-        return list(dict.fromkeys(layer.work.batched(self.batch) for layer in layers if layer.work is not None))
+        return list(dict.fromkeys(PlacedWork.of(layer, self.batch) for layer in layers if layer.work is not None))
 
     def smallest(self) -> Accelerator:
         """The accelerator with the smallest array that may run the network."""
-        kernels = [_kernel_rows(work) for work in self.works] if self.machine.array.row_stationary else [1]
+        kernels = [_kernel_rows(one.work) for one in self.works] if self.machine.array.row_stationary else [1]
         return resized(self.machine, max(kernels), 1)
 
 
@@ -97,13 +117,27 @@ def useful_sides(costs: ShapeCosts) -> tuple[IntArray, IntArray]:
     """Numbers of rows and of columns that are worth a look, rising: one of each is 1."""
     works, array = costs.works, costs.machine.array
     if array.row_stationary is not None:
-        kernels = {_kernel_rows(work) for work in works}
+        kernels = {_kernel_rows(one.work) for one in works}
         multiples = {rows * times for rows in kernels for times in range(1, MOST_ROW_STATIONARY // rows + 1)}
         return np.array(sorted({1, *multiples})), np.arange(1, MOST_ROW_STATIONARY + 1)
-    how = systolic_dataflow(array.systolic)
-    sides = [how.sides(work)[:2] for work in works]
-    rows, columns = ({part for size in sizes for part in largest_parts(int(size))} for sizes in zip(*sides, strict=True))
+    rows, columns = set[int](), set[int]()
+    every = np.arange(1, SIDE.most + 1)
+    for one in works:
+        on_rows, on_columns = _sides(one.work, array)
+        rows.update(largest_parts(on_rows))
+        parts = [side for side in largest_parts(on_columns) if side <= SIDE.most]
+        if one.multiplies and array.multiplier_share is not None:  # the fewest columns of which so many multiply
+            parts = (np.searchsorted(array.multiplying_columns(every), parts) + 1).tolist()
+        columns.update(parts)
     return _within_limit(rows), _within_limit(columns)
+
+
+def _sides(work: MatrixWork, array: SystolicArray) -> tuple[int, int]:
+    """What of a layer lies along the rows of an array, and along its columns."""
+    if array.broadcast is not None:
+        return -(-work.k // taps_in_turn(work, array.broadcast)), work.n
+    on_rows, on_columns, _ = systolic_dataflow(array.systolic).sides(work)
+    return int(on_rows), int(on_columns)
 
 
 def _within_limit(sides: set[int]) -> IntArray:
@@ -120,9 +154,10 @@ def bounds(costs: ShapeCosts, rows: IntArray, columns: IntArray) -> Bounds:
     """
     trace = skipping_zeros(costs.trace, costs.machine.array)
     smallest = costs.smallest()
-    row_stationary, many_ways = smallest.array.row_stationary is not None, smallest.buffers.l2 is not None
+    buffers, row_stationary = smallest.buffers, smallest.array.row_stationary is not None
+    many_ways = buffers.l2 is not None or buffers.fuse_layers
     base = estimate(costs.trace, smallest, costs.prices, costs.batch, None if row_stationary else "dram")
-    folds = {work: _folds(work, costs.machine, rows[:, None], columns[None, :]) for work in costs.works}
+    folds = {one: _folds(one, costs.machine, rows[:, None], columns[None, :]) for one in costs.works}
     overlapped = costs.machine.buffers.double_buffered
     cycles = np.zeros((len(rows), len(columns)))
     for _, stage in groupby(range(len(trace.layers)), key=schedule(trace).stages.__getitem__):
@@ -132,7 +167,7 @@ def bounds(costs: ShapeCosts, rows: IntArray, columns: IntArray) -> Bounds:
             if layer.work is None:
                 vector += priced.compute_cycles
             else:
-                array += folds[layer.work.batched(costs.batch)][0]
+                array += folds[PlacedWork.of(layer, costs.batch)][0]
             known = not many_ways and (layer.work is None or not row_stationary)
             dram += priced.dram_cycles if known else 0
         on_chip = np.maximum(array, vector)
@@ -140,7 +175,7 @@ def bounds(costs: ShapeCosts, rows: IntArray, columns: IntArray) -> Bounds:
     movement = MovementEnergy(costs.machine, costs.prices)
     energy = np.full_like(cycles, sum(_fixed_pj(one, row_stationary, many_ways) for one in base.layers))
     for layer in trace.layers:
-        if layer.work is not None and (moved := folds[layer.work.batched(costs.batch)][1]) is not None:
+        if layer.work is not None and (moved := folds[PlacedWork.of(layer, costs.batch)][1]) is not None:
             energy += _reads_pj(layer, moved, movement)
     standing = (Leakage(costs.trace, smallest, costs.prices), IdlePower(smallest))
     cycle_pj = sum(part.energy_pj for one in standing for part in one.parts(1))
@@ -151,24 +186,31 @@ def _kernel_rows(work: MatrixWork) -> int:
     return work.geometry.kernel[0] if work.geometry else 1
 
 
-def _folds(work: MatrixWork, machine: Accelerator, rows: Any, columns: Any) -> tuple[FloatArray, Folds | None]:
+def _folds(placed: PlacedWork, machine: Accelerator, rows: Any, all_columns: Any) -> tuple[FloatArray, Folds | None]:
     """Least cycles of a layer's array, and how the folds go through it where they do."""
-    array = machine.array
+    array, work = machine.array, placed.work
+    columns: Any = placed.columns(array, all_columns)
     if array.row_stationary is not None:
         return _row_cycles(work, machine, rows, columns), None
-    moved = fold(work, rows, columns, array.systolic)  # what passes through them
-    sizes = (work.m, work.n, work.k)
-    uncut = FoldTimes(_Sides(rows, columns, array), sizes, sizes, (1, 1, 1), np.False_, work.groups)
-    least = np.asarray(uncut.cycles(), np.float64)
-    return np.minimum.accumulate(np.minimum.accumulate(least, axis=0), axis=1), moved
+    sizes, one = (work.m, work.n, work.k), (1, 1, 1)
+    if array.broadcast is None:
+        moved = fold(work, rows, columns, array.systolic)  # what passes through them
+        least = FoldTimes(_Sides(rows, columns, array), sizes, sizes, one, np.False_, work.groups).cycles()
+    else:
+        moved = fold(work, array.fold_rows, columns, array.folded)
+        trees, sides = array.broadcast, _Sides(array.fold_rows, columns, array)
+        in_turn, load_cycles = taps_in_turn(work, trees), trees.load_cycles
+        least = TreeTimes(sides, sizes, sizes, one, np.False_, work.groups, in_turn, rows, load_cycles).cycles()
+    at_least = np.asarray(least, np.float64)
+    return np.minimum.accumulate(np.minimum.accumulate(at_least, axis=0), axis=1), moved
 
 
 class _Sides:
     """Arrays of every number of rows and columns, as `FoldTimes` asks for one array."""
 
     def __init__(self, rows: Any, columns: Any, array: SystolicArray) -> None:
-        self.rows, self.columns = rows, columns
-        self.systolic, self.overlapped_folds = array.systolic, array.overlapped_folds
+        self.fold_rows, self.columns = rows, columns
+        self.folded, self.overlapped_folds = array.folded, array.overlapped_folds
 
 
 def _row_cycles(work: MatrixWork, machine: Accelerator, rows: IntArray, columns: IntArray) -> FloatArray:
@@ -190,7 +232,7 @@ def _row_cycles(work: MatrixWork, machine: Accelerator, rows: IntArray, columns:
 def _fixed_pj(layer: LayerCost, row_stationary: bool, many_ways: bool) -> float:
     """Energy of a layer that the shape does not change, or makes no less.
 
-    With a second level values may lie elsewhere on another shape: then arithmetic alone.
+    With a second level, or layers that run depth first, values may lie elsewhere on another shape: then arithmetic alone.
     """
     if many_ways:
         return sum(part.energy_pj for part in layer.parts if part.component in ("array", "vector"))

@@ -21,6 +21,7 @@ from addersim.errors import HardwareError
 from addersim.format_quantity import first_of
 from addersim.hardware.accelerator import Accelerator, Objective
 from addersim.hardware.area import AREA_TABLE, estimate_area
+from addersim.hardware.arrays import AnyArray
 from addersim.hardware.estimate import estimate
 from addersim.hardware.even_parts import divisors
 from addersim.hardware.layer_cost import Bound
@@ -29,7 +30,7 @@ from addersim.hardware.prices.csv_file import load_table
 from addersim.hardware.prices.table import EnergyTable
 from addersim.hardware.shape_bounds import ShapeCosts, resized
 from addersim.hardware.shape_search import Found, Goal, Progress, candidates, stretched
-from addersim.inputs.limits import BATCH, ELEMENTS, SIDE
+from addersim.inputs.limits import BATCH, ELEMENTS, SIDE, shown
 from addersim.trace import Trace
 
 __all__ = ["Aim", "fit_area", "fit_elements", "fit_throughput"]
@@ -111,19 +112,23 @@ def fit_area(
     """
     machine = _machine(accelerator)
     if not 0 < budget_mm2 < math.inf:
-        raise HardwareError(f"area budget: found {budget_mm2!r} mm2, needs a number > 0")
+        raise HardwareError(f"area budget: found {shown(budget_mm2)} mm2, needs a number > 0")
     costs = aim.costs(trace, machine)
     area = estimate_area(trace, machine, table)
     if area.missing:
         raise HardwareError(f"energy table {area.table!r} has no area for {first_of(area.missing)}; choose a table that has")
     fixed = area.area_um2 - area.by_unit()["array"]
-    elements = int((budget_mm2 * 1e6 - fixed) / area.element_um2)
-    if elements < 1:
+    left, every, more = budget_mm2 * 1e6 - fixed, area.of_element(multiplying=False), area.of_element(multiplying=True)
+
+    def fits(rows: AnyArray, columns: AnyArray) -> AnyArray:
+        return rows * (columns * every + machine.array.multiplying_columns(columns) * more) <= left
+
+    if not fits(1, 1):
         raise HardwareError(
             f"area budget: {budget_mm2:g} mm2 holds no processing element; memories and vector unit take "
-            f"{fixed / 1e6:.4g} mm2, an element {area.element_um2 / 1e6:.4g} mm2"
+            f"{fixed / 1e6:.4g} mm2, an element {(every + more) / 1e6:.4g} mm2"
         )
-    found = candidates(costs, lambda rows, columns: rows * columns <= elements, aim.progress)
+    found = candidates(costs, fits, aim.progress)
     return _sized(costs, found.best(aim.goal), f"area budget: no array within {budget_mm2:g} mm2")
 
 
@@ -190,7 +195,7 @@ def fit_throughput(
     """
     machine = _machine(accelerator)
     if not 0 < images_per_second < math.inf:
-        raise HardwareError(f"throughput: found {images_per_second!r} images/s, needs a number > 0")
+        raise HardwareError(f"throughput: found {shown(images_per_second)} images/s, needs a number > 0")
     costs = (aim if batch is None else replace(aim, batch=batch)).costs(trace, machine)
     enough = math.floor(
         costs.batch * machine.clock_mhz * 1e6 / images_per_second * (1 + 1e-12)

@@ -60,7 +60,7 @@ class EnergyRange:
 
 def estimate_range(
     trace: Trace,
-    accelerator: Accelerator | str | os.PathLike[str],
+    accelerator: Accelerator | str | os.PathLike[str] = "systolic-16x16",
     tables: Iterable[EnergyTable | str | os.PathLike[str]] | None = None,
     batch: int | None = None,
     objective: Objective | None = None,

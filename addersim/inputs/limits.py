@@ -85,7 +85,16 @@ def read_number(text: str, where: str) -> float:
 
 
 def shown(value: object) -> str:
-    """A value that was found, as messages show it: not too long."""
+    """A value that was found, as messages show it: not too long, and an array or tensor by its shape.
+
+    Examples
+    --------
+    >>> shown((1, 28)), shown(memoryview(bytes(6)).cast("B", (2, 3)))
+    ('(1, 28)', 'a memoryview of shape (2, 3)')
+    """
+    shape = getattr(value, "shape", None)
+    if shape is not None:
+        return _short(f"a {type(value).__name__} of shape {tuple(shape)}")
     try:
         return _short(repr(value))
     except ValueError:
@@ -115,12 +124,16 @@ TRIALS = Limit(1, 100_000)
 """Trials of a search: its sampler looks at all earlier ones before each."""
 MEASURED_IMAGES = Limit(2, IMAGES.most)
 """Images of a search: some calibrate, the others measure."""
+DEPTH = Limit(1, 100_000)
+"""Parts of a name, or rows of a table."""
 THREADS = Limit(1, 1_024)
 """Threads of one process: more than any machine of this kind of work has processors."""
 JOBS = Limit(1, 1_024)
 """Processes of a sweep: each takes some hundred megabytes."""
 SEED = Limit(0, (1 << 32) - 1)
 """Seeds: what numpy's generators take."""
+GATE_STEPS = Limit(64, 1_000_000)
+"""Steps of a stream of operands that drives gates: each takes some tens of microseconds."""
 BITS = Limit(2, 16)
 """Widths that rules ask for: the kernels hold codes in 8 or 16 bits, and one bit is no number with a sign."""
 CODE_BITS = Limit(1, BITS.most)

@@ -14,7 +14,7 @@ from addersim.arithmetic.fixed import OVERFLOWS, ROUNDINGS, Accumulator, FixedFo
 from addersim.arithmetic.geometry import Geometry, Pair, check_pair, check_work
 from addersim.arithmetic.pooling import PoolAxis, adaptive_axes
 from addersim.errors import FormatError, NetworkError
-from addersim.inputs.limits import THREADS
+from addersim.inputs.limits import THREADS, shown
 
 __all__ = ["CodesResult", "FusedResult", "WindowResult"]
 
@@ -193,7 +193,7 @@ def check_format(output: FixedFormat, overflow: str, then: FixedFormat | None = 
     """An output format, what happens beyond it, and the format that codes then saturate to."""
     for what, value in (("output", output), ("then", then)):
         if not isinstance(value, FixedFormat) and (what, value) != ("then", None):
-            raise FormatError(f"{what}: {value!r} is not a FixedFormat")
+            raise FormatError(f"{what}: {shown(value)} is not a FixedFormat")
     if overflow not in OVERFLOWS:
         raise FormatError(f"overflow: {overflow!r} is not one of {', '.join(OVERFLOWS)}")
 

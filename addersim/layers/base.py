@@ -7,7 +7,8 @@ Shapes are named without images and channels first, as in PyTorch: ``(channels, 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, ClassVar, NamedTuple
@@ -20,7 +21,8 @@ from addersim.arithmetic.fixed import FixedFormat, Rounding, bits_for, format_na
 from addersim.arithmetic.geometry import Geometry
 from addersim.arithmetic.multiplier import MultiplierPrice
 from addersim.arithmetic.ops import OpCounts
-from addersim.errors import NetworkError
+from addersim.errors import FormatError, NetworkError
+from addersim.inputs.limits import shown
 from addersim.quantization.rules import Quantization
 from addersim.storage import stands_in
 from addersim.trace import MatrixWork, Observed, Operand
@@ -36,6 +38,7 @@ __all__ = [
     "Shape",
     "Value",
     "moves_in_words",
+    "named",
     "pair",
     "stored_array",
 ]
@@ -282,6 +285,15 @@ class Plan:
         return self.formats[name].rounding_for(self.how.rounding)
 
 
+@contextmanager
+def named(layer: str) -> Iterator[None]:
+    """Says which layer it is that an engine refuses, or whose sums leave what a rule takes."""
+    try:
+        yield
+    except FormatError as error:
+        raise NetworkError(f"layer {layer}: {error}") from None
+
+
 def observe(minimum: int, maximum: int, overflowed: int, outputs: int) -> Observed:
     """Record of a layer's extremes with the two's-complement width that they need."""
     return Observed(minimum, maximum, overflowed, outputs, bits_for(minimum, maximum))
@@ -291,7 +303,7 @@ def pair(value: Any, what: str, least: int = 0) -> Pair:
     """Two whole numbers (vertical, horizontal) from one number or two, as torch modules hold them."""
     both = (value, value) if isinstance(value, int) else tuple(value)
     if len(both) != 2 or not (isinstance(both[0], int) and isinstance(both[1], int) and min(both) >= least):
-        raise NetworkError(f"{what}: {value!r} is not one or two whole numbers of at least {least}")
+        raise NetworkError(f"{what}: {shown(value)} is not one or two whole numbers of at least {least}")
     return both
 
 

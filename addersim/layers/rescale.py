@@ -11,7 +11,7 @@ import numpy as np
 from addersim.arithmetic.fixed import FixedFormat
 from addersim.arithmetic.requantisation import RequantisationRule, requantisation_rule
 from addersim.errors import FormatError, NetworkError
-from addersim.layers.base import Array, Bill, Engine, IntegerLayer, Run, Value, observe
+from addersim.layers.base import Array, Bill, Engine, IntegerLayer, Run, Value, named, observe
 from addersim.trace import Operand
 
 __all__ = ["IntegerRescale", "checked_operands", "checked_rule", "rule_after"]
@@ -37,11 +37,6 @@ def checked_rule(name: str, rule: str, output: FixedFormat, low: int | None, hig
         allowed = f"{output.minimum}..{output.maximum}"
         raise NetworkError(f"layer {name}: activation {ends[0]}..{ends[1]} does not lie in {allowed}, the lower first")
     return found
-
-
-def _named(layer: str, error: FormatError) -> NetworkError:
-    """Which layer it is whose sums, with their biases, leave what a rule takes."""
-    return NetworkError(f"layer {layer}: {error}")
 
 
 def rule_after(rule: str, given: Value) -> str:
@@ -115,13 +110,12 @@ class IntegerRescale(IntegerLayer, frozen=True, tag="rescale"):
         """An engine's prepared window with this layer behind it; no ReLU runs with it."""
         bias, scale = (np.broadcast_to(one, filters) for one in (self.bias, self.scale))
         how = {"output": self.output, "low": self.low, "high": self.high}
-        both = engine.prepare_window_rescale(window, scale, bias, self.rule, **how)
+        with named(self.name):
+            both = engine.prepare_window_rescale(window, scale, bias, self.rule, **how)
 
         def run(x: Array, threads: int | None = None) -> Any:
-            try:
+            with named(self.name):
                 return both(x, threads=threads)
-            except FormatError as error:
-                raise _named(self.name, error) from None
 
         return run
 
@@ -129,10 +123,8 @@ class IntegerRescale(IntegerLayer, frozen=True, tag="rescale"):
         (x,) = codes
         bias, scale = (np.broadcast_to(one, x.shape[-1:]) for one in (self.bias, self.scale))
         how = {"output": self.output, "low": self.low, "high": self.high}
-        try:
+        with named(self.name):
             found = engine.requantize(x, scale, bias, self.rule, **how, threads=threads)
-        except FormatError as error:
-            raise _named(self.name, error) from None
         return Run(found.values, observe(found.minimum, found.maximum, found.overflowed, found.values.size))
 
     def details(self) -> str:

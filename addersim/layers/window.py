@@ -34,6 +34,7 @@ from addersim.layers.base import (
     Shape,
     Value,
     moves_in_words,
+    named,
     observe,
 )
 from addersim.layers.rescale import IntegerRescale
@@ -285,7 +286,7 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
                 raise NetworkError(f"{where}: weight zero points {least}..{most} leave the format {self.weight_format}")
             if not self._arithmetic.codec.uniform:
                 raise NetworkError(f"{where}: {self._arithmetic.codec.name} weights have no zero points")
-        if (zero or of_weights is not None) and any(self._places()):
+        if (zero or of_weights is not None) and any(self.places()):
             scales = f"{self.input_format} and {self.weight_format}"
             raise NetworkError(f"{where}: {self.datapath} with zero points needs one scale for both operands, found {scales}")
 
@@ -354,7 +355,7 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
         Where only differences count, the weights take all zero points and inputs are codes.
         """
         x, w = self.input_format, self.weight_format
-        x_places, w_places = self._places()
+        x_places, w_places = self.places()
         zero, of_weights = self._zero_points
         least, most = (0, 0) if of_weights is None else (int(of_weights.min()), int(of_weights.max()))
         kept = zero if self._arithmetic.shared_scale else 0
@@ -368,7 +369,7 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
         """Bits in which a weight is stored."""
         return self._arithmetic.codec.stored_bits(self.weight_format)
 
-    def _places(self) -> Pair:
+    def places(self) -> Pair:
         """Places by which input and weights shift up to the common scale."""
         if not self._arithmetic.shared_scale:
             return 0, 0
@@ -396,14 +397,18 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
         weights: Array = self.weights[filters].astype(np.int64)
         return weights if of_weights is None else weights - of_weights[filters][:, None, None, None]
 
+    def operands(self, codes: Array, weights: Array) -> tuple[Array, Array]:
+        """Codes of the input, and `operand_weights`, as they enter a term: less zero points, on the scale of the sum."""
+        x_places, w_places = self.places()
+        return (codes.astype(np.int64) - self.input_format.zero_point) << x_places, weights << w_places
+
     def terms(self, codes: Array, weights: Array) -> Array:
         """What taps add to the sum: int64, from codes of the input and `operand_weights` that broadcast against each other."""
-        x, w = codes.astype(np.int64) - self.input_format.zero_point, weights
+        x, w = self.operands(codes, weights)
         if self.multiplier is not None:
             terms: Array = self.multiplier.by_bytes(*self._formats())[x & 255, w & 255]
         else:
-            x_places, w_places = self._places()
-            terms = self._arithmetic.term(x << x_places, w << w_places)
+            terms = self._arithmetic.term(x, w)
         return terms.astype(np.int64)
 
     def bits_bound(self) -> int:
@@ -417,7 +422,7 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
         """Accumulator width that no codes of the input's format overflow, with these weights: what `prove` finds for them."""
         if stands_in(self.weights):
             return self.bits_bound()
-        form, (places, of_weights) = self.input_format, self._places()
+        form, (places, of_weights) = self.input_format, self.places()
         low, high = ((code - form.zero_point) << places for code in (form.minimum, form.maximum))
         weights = np.ascontiguousarray(_shift_up(self._plain_weights(), of_weights))
         products = None if self.multiplier is None else self.multiplier.by_bytes(*self._formats())
@@ -479,25 +484,26 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
 
     def _entry(self) -> Callable[[Array], Array]:
         """Brings codes, as pixels, to the scale of the sum, in a type that holds every code of the input's format there."""
-        kind, places = self._operand_type(), self._places()[0]
+        kind, places = self._operand_type(), self.places()[0]
         return lambda codes: _as_pixels(codes.astype(kind) << places if places else codes)
 
     def _operand_type(self) -> np.dtype[Any]:
-        shifted = self.input_format.bits + self._places()[0]
+        shifted = self.input_format.bits + self.places()[0]
         return FixedFormat(shifted, self.input_format.signed).dtype
 
     def _prepared(self, engine: Engine) -> Any:
-        return engine.prepare_window(
-            self._operand_type(),
-            _shift_up(self.weights, self._places()[1]),
-            arithmetic=self._kernel,
-            products=None if self.multiplier is None else self.multiplier.by_bytes(*self._formats()),
-            zero_point=self.input_format.zero_point,
-            weight_zero_points=self.weight_zero_points,
-            accumulator_bits=self.accumulator.bits,
-            overflow=self.accumulator.overflow,
-            **_moves(self),
-        )
+        with named(self.name):
+            return engine.prepare_window(
+                self._operand_type(),
+                _shift_up(self.weights, self.places()[1]),
+                arithmetic=self._kernel,
+                products=None if self.multiplier is None else self.multiplier.by_bytes(*self._formats()),
+                zero_point=self.input_format.zero_point,
+                weight_zero_points=self.weight_zero_points,
+                accumulator_bits=self.accumulator.bits,
+                overflow=self.accumulator.overflow,
+                **_moves(self),
+            )
 
     def bill(self, output: Value, *inputs: Value) -> Bill:
         record = DATAPATHS[self.datapath]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -17,7 +18,7 @@ from addersim.arithmetic.multiplier import MultiplierTable
 from addersim.datasets.records import Images as ImageSet
 from addersim.datasets.records import pixels_and_labels
 from addersim.errors import QuantizationError, check_kind
-from addersim.images import Images, check_images
+from addersim.images import Images, ManyImages, check_images
 from addersim.inputs.text import did_you_mean
 from addersim.layers import Affine, AnyIntegerLayer, IntegerLayer, IntegerWindow, Plan, Window
 from addersim.network import INPUT, Network, walk
@@ -35,6 +36,7 @@ from addersim.quantization.rewrites import (
 )
 from addersim.quantization.rules import LayerBits, Quantization
 from addersim.quantization.value_formats import Wiring, choose_formats, sum_step
+from addersim.streamed import Streamed
 
 __all__ = [
     "Laid",
@@ -49,12 +51,14 @@ __all__ = [
     "quantize_prepared",
 ]
 
+_LOG = logging.getLogger(__name__)
+
 Array = npt.NDArray[Any]
 
 
 def quantize(
     network: Network,
-    images: Images | ImageSet | None,
+    images: ManyImages | ImageSet | None,
     how: Quantization = Quantization(),  # noqa: B008  # frozen
     *,
     multiplier: MultiplierTable | None = None,
@@ -86,7 +90,9 @@ def quantize(
     )
     check_kind(how, Quantization, "quantize: how", "such as addersim.Quantization(weight_bits=6, activation_bits=6)")
     check_layer_names(how, network)
-    return quantize_prepared(prepare(network, pixels_and_labels(images)[0], how.fold_batch_norm), how, multiplier=multiplier)
+    pixels = pixels_and_labels(images)[0]
+    calibrating = np.asarray(pixels) if isinstance(pixels, Streamed) else pixels
+    return quantize_prepared(prepare(network, calibrating, how.fold_batch_norm), how, multiplier=multiplier)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +125,7 @@ class Prepared:
 
 def prepare(network: Network, images: Images | None, folded: bool = True, threads: int | None = None) -> Prepared:
     """Rewrite a network for integers and look at its values on calibration images; arguments as in `quantize`."""
+    _LOG.info("quantize: %s, %s", network.name, "shapes alone" if images is None else f"calibrated on {len(images)} images")
     paired, twins = pair_windows(split_log_softmax(without_final_softmax(network)))
     own = {INPUT, *(layer.name for layer in network.layers)}
     twins = {name: twin for name, twin in twins.items() if twin in own}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import json
+import re
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
@@ -26,7 +28,6 @@ _NONE: Mapping[str, Any] = MappingProxyType({})
 _SHAPES = MappingProxyType(
     {
         "line-ew": "\N{EM DASH}",
-        "line-ew-open": "\N{MIDDLE DOT}\N{MIDDLE DOT}\N{MIDDLE DOT}",
         "circle": "\N{BLACK CIRCLE}",
         "square": "\N{BLACK SQUARE}",
         "diamond": "\N{BLACK DIAMOND}",
@@ -65,7 +66,7 @@ def render_document(
     script = "".join((_HERE / name).read_text(encoding="utf-8") for name in ("page.js", script) if name)
     style = (_HERE / "page.css").read_text(encoding="utf-8")
     library, packed = _library()
-    policy = f"default-src 'none'; script-src {_hash(script)} {library}; style-src 'unsafe-inline'; img-src data:"
+    policy = f"default-src 'none'; script-src {_hash(script)} {library}; style-src 'unsafe-inline'; img-src data: blob:"
     panels = {key: figure for part in parts for key, _, figure in _panels(part)}
     links = "".join(link(part.heading, f"#{part.key}") for part in parts)
     return f"""<!DOCTYPE html>
@@ -80,12 +81,13 @@ def render_document(
 {style}</style>
 </head>
 <body>
+<a class="skip" href="#content">To the content</a>
 <header>
 <h1>{escape(title)}</h1>
 {lead}
-<nav>{links}</nav>
+<nav aria-label="Sections">{links}</nav>
 </header>
-<main>
+<main id="content">
 {"".join(map(_section, parts))}
 </main>
 <footer class="quiet">
@@ -114,25 +116,46 @@ def _hash(script: str) -> str:
 
 def _panels(part: Section) -> list[tuple[str, str, go.Figure]]:
     """Figures of a section with the keys of their places and their captions."""
-    flat = [panel for row in part.rows for panel in row]
+    flat = [*(panel for row in part.rows for panel in row), *part.inside]
     return [(f"{part.key}-{place}", caption, figure) for place, (caption, figure) in enumerate(flat)]
 
 
 def _section(part: Section) -> str:
     places = iter(_panels(part))
     rows = "".join(f'<div class="figures">{"".join(_place(*next(places)) for _ in row)}</div>' for row in part.rows if row)
-    return f'<section id="{part.key}"><h2>{escape(part.heading)}</h2>{part.text}{rows}{part.tables}</section>\n'
+    if part.inside:
+        inner = "".join(_place(*next(places)) for _ in part.inside)
+        rows += f'<details class="drawn"><summary>Layer by layer</summary><div class="figures">{inner}</div></details>'
+    closed = ' class="closed"' if not part.rows and "<details" in part.tables else ""
+    return f'<section id="{part.key}"{closed}><h2>{escape(part.heading)}</h2>{part.text}{rows}{part.tables}</section>\n'
 
 
 def _place(key: str, caption: str, figure: go.Figure) -> str:
     height = without_legend(figure).layout.height
     keys = "".join(f"<li>{_mark(color, symbol)}{name}</li>" for name, color, symbol in legend(figure))
-    plot = f'<div class="plot" id="{key}" style="height:{height}px"></div>'
-    return f'<figure><figcaption>{escape(caption)}</figcaption><ul class="legend">{keys}</ul>{plot}</figure>'
+    about = escape(f"{caption}: {_in_words(figure)}")
+    plot = f'<div class="plot" id="{key}" style="height:{height}px" role="img" aria-label="{about}"></div>'
+    save = "".join(
+        f'<button type="button" data-figure="{key}" data-format="{one}" aria-label="Save as {one.upper()}: {escape(caption)}">'
+        f"{one.upper()}</button>"
+        for one in ("svg", "png")
+    )
+    head = f'<figcaption>{escape(caption)}<span class="save">{save}</span></figcaption>'
+    return f'<figure>{head}<ul class="legend">{keys}</ul>{plot}</figure>'
+
+
+def _in_words(figure: go.Figure) -> str:
+    """What a figure shows, for those who do not see it; its numbers are in the tables."""
+    axes = [one.title.text for one in (figure.layout.xaxis, figure.layout.yaxis) if one.title.text]
+    names = [re.sub("<[^>]*>", "", name) for name, _, _ in legend(figure) if name]
+    kind = "points" if any(trace.type == "scatter" and trace.mode != "lines" for trace in figure.data) else "bars"
+    return html.unescape(f"{kind} of {', '.join(axes)}" + (f"; by {', '.join(names)}" if names else ""))
 
 
 def _mark(color: str, symbol: str | None) -> str:
     """A patch of a colour, or the shape of a figure's points in it."""
+    if symbol == "line-ew-open":
+        return f'<i class="dotted" style="border-color:{color}"></i>'
     shape = _SHAPES.get(symbol or "")
     return f'<b style="color:{color}">{shape}</b>' if shape else f'<i style="background:{color}"></i>'
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from addersim.arithmetic.arithmetics import ARITHMETICS
 from addersim.report.markup import escape
 
 __all__ = [
@@ -19,10 +20,13 @@ __all__ = [
     "SHADES",
     "VERMILION",
     "beside",
+    "dotted",
     "finish",
     "finish_plane",
     "label",
+    "labels_apart",
     "legend",
+    "network_colors",
     "short",
     "without_legend",
 ]
@@ -49,8 +53,15 @@ OPERANDS: Mapping[str, str] = MappingProxyType(
     {"input": "#77aadd", "weight": "#ee8866", "partial_sum": "#eedd88", "output": "#bbcc33"}
 )
 """Colours of Paul Tol's light scheme, so that operands do not look like resources."""
-NETWORKS = ("#332288", "#44aa99", "#cc6677", "#999933", "#88ccee", "#aa4499")
-"""Colours of Paul Tol's muted scheme, for the same reason; they repeat beyond six networks."""
+NETWORKS: Mapping[str, Sequence[str]] = MappingProxyType(
+    {
+        "l1": ("#332288", "#44aa99", "#88ccee", "#aa4499"),
+        "mac": ("#cc6677", "#999933", "#882255", "#ddcc77"),
+        "coded": ("#117733", "#997700", "#6699cc", "#994455", "#ee99aa", "#004488"),
+    }
+)
+"""Colours of Paul Tol's muted scheme, for the same reason: cold and violet ones for networks that add, warm ones for those
+that multiply; of his others for networks some of whose weights take few values. The same on every page."""
 SHADES = ("#9ecae1", "#6baed6", "#3182bd", "#08519c", "#08306b")
 """One hue from light to dark: ColorBrewer's Blues."""
 ROW_PX, LEGEND_PX, AXIS_PX, LABEL_CHARACTERS = 24, 36, 46, 18
@@ -120,6 +131,8 @@ def finish_plane(figure: go.Figure, across: str, up: str, *, height: int = 340) 
 def _dress(figure: go.Figure, height: int, right_px: int, annotations: Iterable[dict[str, Any]]) -> None:
     figure.update_layout(
         template="none",
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
         font={"family": FONT, "size": 12, "color": INK},
         height=height,
         margin={"l": 4, "r": right_px, "t": LEGEND_PX, "b": AXIS_PX},
@@ -154,6 +167,60 @@ def legend(figure: go.Figure) -> list[tuple[str, str, str | None]]:
     return [(one.name, one.marker.color, one.marker.symbol if one.type == "scatter" else None) for one in shown]
 
 
+def network_colors(arithmetics: Mapping[str, str]) -> dict[str, str]:
+    """Colour of each network, by the arithmetics of its layers, joined by ``+``.
+
+    Examples
+    --------
+    >>> network_colors({"a": "l1", "b": "mac", "c": "l1+mac"})
+    {'a': '#332288', 'b': '#cc6677', 'c': '#44aa99'}
+    """
+    found: dict[str, str] = {}
+    for name, text in arithmetics.items():
+        parts = [one for one in text.split("+") if one]
+        coded = any(not ARITHMETICS[one].codec.uniform for one in parts)
+        family = NETWORKS["coded" if coded else "l1" if "l1" in parts else "mac"]
+        found[name] = family[sum(color in family for color in found.values()) % len(family)]
+    return found
+
+
+def dotted(figure: go.Figure, name: str, color: str) -> None:
+    """A key in the legend for a dotted line, which is a shape and has none."""
+    line = {"color": color, "dash": "dot", "width": 1.5}
+    mark = {"color": color, "symbol": "line-ew-open"}
+    figure.add_scatter(name=name, mode="lines", x=[None], y=[None], line=line, marker=mark, hoverinfo="skip")
+
+
+def labels_apart(names: Sequence[object]) -> list[str]:
+    """Names without the parts that all begin or end with, and as short as they can be and still differ.
+
+    Examples
+    --------
+    >>> labels_apart(["net.features.0.conv", "net.features.1.conv", "net.head.conv"])
+    ['features.0', 'features.1', 'head']
+    """
+    whole = [str(name) for name in names]
+    cut = _without_common([one.split(".") for one in dict.fromkeys(whole)])
+    inner = dict(zip(dict.fromkeys(whole), cut, strict=True))
+    for most in (LABEL_CHARACTERS, 2 * LABEL_CHARACTERS, 4 * LABEL_CHARACTERS):
+        found = {name: short(one, most) for name, one in inner.items()}
+        if len(set(found.values())) == len(found):
+            return [found[name] for name in whole]
+    return whole
+
+
+def _without_common(names: Sequence[Sequence[str]]) -> list[str]:
+    """Parts of names, without those that all begin or end with."""
+    first, last = 0, 0
+    if len(names) > 1:
+        room = min(map(len, names)) - 1  # a part of each name stays
+        while first < room and len({one[first] for one in names}) == 1:
+            first += 1
+        while last < room - first and len({one[-1 - last] for one in names}) == 1:
+            last += 1
+    return [".".join(one[first : len(one) - last]) for one in names]
+
+
 def beside(row: int, text: str) -> dict[str, Any]:
     """A text to the right of a row."""
     return {
@@ -169,9 +236,9 @@ def beside(row: int, text: str) -> dict[str, Any]:
 
 
 def label(name: object, kind: str = "") -> str:
-    """A name, and what it is in quieter ink, as plotly's markup."""
+    """A name that is short or made so, and what it is in quieter ink, as plotly's markup."""
     tail = f" <span style='color:{QUIET};font-size:10px'>{escape(kind.replace('_', ' '))}</span>" if kind else ""
-    return escape(short(str(name))) + tail
+    return escape(str(name)) + tail
 
 
 def short(text: str, most: int = LABEL_CHARACTERS) -> str:

@@ -138,7 +138,7 @@ class Result(Tabular):
 
 def evaluate(
     trace: Trace,
-    accelerator: Accelerator | str | os.PathLike[str],
+    accelerator: Accelerator | str | os.PathLike[str] = "systolic-16x16",
     table: EnergyTable | str | os.PathLike[str] = "horowitz-45nm",
     batch: int | None = None,
     *,

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from addersim.datasets.records import Images as ImageSet
+from addersim.datasets.records import pixels_and_labels
 from addersim.errors import DataError
 from addersim.format_quantity import how_many
-from addersim.images import Images
+from addersim.images import ManyImages
 from addersim.kernels.batches import in_batches
 from addersim.program import Program
 from addersim.simulation import check_labels
@@ -118,7 +120,7 @@ class RoundingComparison(Tabular):
 
 def compare_rounding(
     program: Program,
-    images: Images,
+    images: ManyImages | ImageSet,
     first: str,
     second: str,
     labels: npt.ArrayLike | None = None,
@@ -141,26 +143,27 @@ def compare_rounding(
     FormatError, NetworkError, DataError
         For names that are no rules, layers that cannot run under one, and images or labels that do not fit.
     """
-    if len(images) == 0:
+    pixels, labels = pixels_and_labels(images, labels)
+    if len(pixels) == 0:
         raise DataError(f"program {program.name}: no images to compare on")
-    known = None if labels is None else check_labels(labels, len(images), program.outputs)
+    known = None if labels is None else check_labels(labels, len(pixels), program.outputs)
     both = [program.with_rounding(rule).prepared() for rule in (first, second)]
     parts: list[tuple[Array, tuple[Array, Array]]] = []
 
     def part(chosen: slice, share: int) -> tuple[Array, tuple[Array, Array]]:
-        rows = []
-        for (_, one), (_, other) in zip(*(prepared.runs(images[chosen], share) for prepared in both), strict=True):
+        rows, together = [], pixels[chosen]
+        for (_, one), (_, other) in zip(*(prepared.runs(together, share) for prepared in both), strict=True):
             rows.append(_difference(one.values, other.values))
             last = _choices(one.values), _choices(other.values)
         return np.array(rows), last
 
-    for _, found in in_batches(part, len(images), TOGETHER, threads):
+    for _, found in in_batches(part, len(pixels), TOGETHER, threads):
         parts.append(found)
     choices = [np.concatenate([last[rule] for _, last in parts]) for rule in range(2)]
     layers = _layers(program, [rows[1:] for rows, _ in parts])
     return RoundingComparison(
         network=program.name,
-        images=len(images),
+        images=len(pixels),
         rules=(first, second),
         layers=layers,
         first=next((layer for layer in layers if layer.differing), None),

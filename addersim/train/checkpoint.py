@@ -12,7 +12,6 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from addersim.datasets.registry import DATASETS
 from addersim.errors import ConfigError, NetworkError
 from addersim.frontends.torch.lower import lower
 from addersim.inputs.opening import parsing
@@ -69,7 +68,7 @@ class Checkpoint:
 
     def lowered(self) -> Network:
         """The network as plain arrays, with what it was trained on."""
-        recipe, dataset = self.recipe, DATASETS[self.recipe.data]
+        recipe, dataset = self.recipe, self.recipe.dataset()
         images = {split: min(recipe.limit or count, count) for split, count in dataset.counts.items()}
         the = "" if recipe.limit else "the "
         architecture = ARCHITECTURES[recipe.architecture]
@@ -197,7 +196,7 @@ def load_run(path: str, recipe: Recipe, key: str) -> Checkpoint:
     if not file.is_file():
         raise ConfigError(f"{key}: no file {file}; name the folder of a training run, or its {FILE}")
     found = load_checkpoint(file)
-    theirs, ours = DATASETS[found.recipe.data], DATASETS[recipe.data]
+    theirs, ours = found.recipe.dataset(), recipe.dataset()
     if theirs.shape != ours.shape:
         raise ConfigError(f"{key}: {path} takes images {theirs.shape}, data {recipe.data} has {ours.shape}")
     if theirs.classes != ours.classes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -43,7 +44,7 @@ class Batches:
         device: torch.device | str = "cpu",
         part: tuple[int, int] = (0, 1),
     ):
-        self.pixels = torch.from_numpy(images.pixels.copy()).to(device)
+        self.pixels = torch.from_numpy(np.array(images.pixels)).to(device)
         self.labels = torch.from_numpy(images.needed_labels("training")).to(device)
         self.mean = torch.tensor(dataset.mean, device=device)[:, None, None] * 255
         self.std = torch.tensor(dataset.std, device=device)[:, None, None] * 255

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from addersim.datasets.records import Images
-from addersim.datasets.registry import DATASETS, load
+from addersim.datasets.registry import read as load
 from addersim.errors import ConfigError, NetworkError
 from addersim.network import Network
 from addersim.processes.unfinished import alone_in
@@ -116,14 +116,14 @@ def train(
     NetworkError
         Where loss or weights are no longer numbers: the message names step and layer; the last sound checkpoint is kept.
     """
-    folder, dataset = Path(folder), DATASETS[recipe.data]
+    folder, dataset = Path(folder), recipe.dataset()
     folder.mkdir(parents=True, exist_ok=True)
     with join(device) as team, alone_in(folder, "training run") if team.rank == 0 else nullcontext():
         options: dict[str, Any] = {"device": team.device, "part": (team.rank, team.size)}
-        found = load(recipe.data, root, "train", recipe.limit)
+        found = load(dataset, root, "train", recipe.limit)
         _check_batches(recipe, found, team)
         images = Batches(found, dataset, recipe.batch, augment=recipe.augment == "crop-flip", **options)
-        held_out = Batches(load(recipe.data, root, "test", recipe.limit), dataset, 500, **options)
+        held_out = Batches(load(dataset, root, "test", recipe.limit), dataset, 500, **options)
         network = _first(recipe)
         network.to(device=team.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         beside = distiller(recipe, network, team.size)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from addersim.datasets.registry import DATASETS, load
+from addersim.datasets.registry import read as load
 from addersim.train.data import Batches
 from addersim.train.models import build
 from addersim.train.nn import Adder2d, AdderLinear
@@ -93,9 +93,9 @@ def _twin(recipe: Recipe, arithmetic: str) -> nn.Module:
 
 
 def _first_batch(recipe: Recipe, root: str | Path | None) -> tuple[Tensor, Tensor]:
-    images = load(recipe.data, root, "train")
+    images = load(recipe.dataset(), root, "train")
     augment = recipe.augment == "crop-flip"
-    return next(Batches(images, DATASETS[recipe.data], recipe.batch, augment=augment).epoch(recipe.seed, 0))
+    return next(Batches(images, recipe.dataset(), recipe.batch, augment=augment).epoch(recipe.seed, 0))
 
 
 def _window_layers(network: nn.Module) -> Iterator[tuple[str, nn.Module, Tensor]]:

@@ -10,9 +10,10 @@ import msgspec
 from msgspec import Meta
 
 from addersim.config import make_record, parse_toml, resolve_text
-from addersim.datasets.registry import DATASETS
+from addersim.datasets.own_set import dataset_of
+from addersim.datasets.records import Dataset
 from addersim.errors import ConfigError
-from addersim.inputs.limits import EPOCHS, IMAGES, NORM_BATCHES, SEED, TRAINING_BATCH
+from addersim.inputs.limits import EPOCHS, IMAGE_SIDE, IMAGES, NORM_BATCHES, SEED, TRAINING_BATCH
 from addersim.inputs.text import did_you_mean
 from addersim.train.architectures.layers import Ends
 from addersim.train.models import ARCHITECTURES, KNOWN
@@ -35,7 +36,9 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     architecture
         A key of `addersim.train.models.ARCHITECTURES`, which takes images of that size.
     data
-        A key of `addersim.datasets.DATASETS`.
+        A key of `addersim.datasets.DATASETS`, or a file or folder of your own (a folder a class, or an .npz).
+    resize
+        Height and width to which the pictures of such a folder are scaled by their shorter side, and cut to the centre.
     epochs, batch
         Passes over the training images, and images in a step.
     rate
@@ -97,15 +100,13 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     feature_weight: Annotated[float, Meta(ge=0)] = 1.0
     start: str | None = None
     prune: str | None = None
+    resize: Annotated[int, IMAGE_SIDE.meta] | None = None
 
     def __post_init__(self) -> None:
         if self.architecture not in ARCHITECTURES:
             near = did_you_mean(self.architecture, ARCHITECTURES)
             raise ConfigError(f"architecture: {self.architecture!r} is not known; known: {KNOWN}{near}")
-        if self.data not in DATASETS:
-            near = did_you_mean(self.data, DATASETS)
-            raise ConfigError(f"data: {self.data!r} is not known; known: {', '.join(DATASETS)}{near}")
-        found, given = ARCHITECTURES[self.architecture], DATASETS[self.data].shape
+        found, given = ARCHITECTURES[self.architecture], self.dataset().shape
         if not found.takes(given):
             raise ConfigError(
                 f"architecture {self.architecture} takes images of {found.images()}, data {self.data} has {given}"
@@ -118,6 +119,10 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         if self.pruning() is not None and self.start is None:
             raise ConfigError("prune: needs the trained run whose weights are pruned: start=FOLDER")
 
+    def dataset(self) -> Dataset:
+        """The images to learn."""
+        return dataset_of(self.data, self.resize)
+
     def pruning(self) -> Pruning | None:
         """What is pruned."""
         return None if self.prune is None else read_pruning(self.prune)
@@ -128,8 +133,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     def network(self) -> dict[str, Any]:
         """What `addersim.train.models.build` takes of it, but for the seed."""
-        shape, classes = DATASETS[self.data].shape, len(DATASETS[self.data].classes)
-        options = {"classes": classes, "input_shape": shape, "ends": self.ends, "gradient": self.gradient}
+        dataset = self.dataset()
+        options = {"classes": len(dataset.classes), "input_shape": dataset.shape, "ends": self.ends, "gradient": self.gradient}
         return {"name": self.architecture, **options}
 
     def batches_for_norms(self) -> int:

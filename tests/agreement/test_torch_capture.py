@@ -16,6 +16,7 @@ from addersim.errors import AddersimError, LoweringError
 from addersim.frontends.proof import NOT_CHECKED, PROOF
 from addersim.frontends.torch import walk
 from addersim.frontends.torch.lower import lower
+from addersim.train.coded import Xnor2d
 from addersim.train.nn import Adder2d, AdderLinear
 from tests.properties.torch_modules import OfficialAdder, shaken
 
@@ -159,6 +160,34 @@ class ReLU(nn.Module):
         return torch.clamp(x, -0.1, 0.3)
 
 
+class RPReLU(nn.Module):
+    """A PReLU between two trained shifts (ReActNet), which forward expands to the shape of the values."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.before, self.after = (nn.Parameter(torch.randn(1, channels, 1, 1)) for _ in range(2))
+        self.prelu = nn.PReLU(channels)
+
+    def forward(self, x):
+        return self.prelu(x - self.before.expand_as(x)) + self.after.expand_as(x)
+
+
+def three_operands(self, y):
+    """Operators that are made of others, with constants in any place."""
+    other = self.a(y)
+    sums = torch.addcmul(self.b, y, other, value=0.5) + torch.addcdiv(y, self.b, other.exp(), value=-2.0)
+    between = torch.lerp(sums, self.b.expand_as(y), 0.25) + torch.lerp(y, other, torch.linspace(0, 1, 8))
+    return between + torch.rsub(y, self.b, alpha=2)
+
+
+def like_the_values(self, y):
+    """Constants that take the shape or type of a value, and of which a choice between two is made."""
+    row = torch.linspace(-1, 1, 8).to(torch.float64).type_as(y)
+    wide, same = torch.broadcast_tensors(row, y)
+    places = torch.arange(480.0).reshape(6, 80).view_as(y[0]) if self.training else torch.ones(())
+    return torch.where(torch.arange(8) > 3, same, wide.expand_as(y)) * places
+
+
 class Optional(nn.Module):
     """Arguments that inference leaves at their defaults."""
 
@@ -204,6 +233,12 @@ MODULES = {
     "own Conv2d": lambda: nn.Sequential(Conv2d(3, 6, 3), head()),
     "own ReLU": lambda: nn.Sequential(convolution(), ReLU(), head()),
     "optional arguments": Optional,
+    "trained shifts around an activation": lambda: nn.Sequential(convolution(), RPReLU(6), Xnor2d(6, 6, 3), RPReLU(6), head()),
+    "constants in the shape of values": lambda: Net(like_the_values),
+    "three operands": lambda: Net(three_operands, a=convolution(6, 6), b=nn.Parameter(torch.randn(1, 6, 1, 1))),
+    "clamped between tensors": lambda: Net(
+        lambda self, y: y.clamp(torch.full((6, 1, 1), -0.2), torch.linspace(0, 1, 8)) + y.clamp(max=y * 2)
+    ),
     "data parallel": lambda: nn.DataParallel(Net(gated)),
     "adder layers": lambda: nn.Sequential(Adder2d(3, 6, 3, 2, 1), nn.BatchNorm2d(6), head(), nn.Flatten(), AdderLinear(10, 4)),
     "an adder layer with a hook": hooked_adder,
@@ -485,15 +520,22 @@ def test_a_wrong_lowering_is_caught_and_the_first_layer_that_differs_is_named(mo
     assert lower(module, SHAPE, check=False).metadata[PROOF] == NOT_CHECKED
 
 
-def of_few_digits():
+def of_few_digits(first=None):
     """Adder sums around -2700 that differ by thousandths, which the norm behind them makes ones."""
     torch.manual_seed(0)
-    module = nn.Sequential(Scaled(1e-3), Adder2d(3, 6, 3), nn.BatchNorm2d(6), nn.Hardswish()).eval()
+    module = nn.Sequential(first or Scaled(1e-3), Adder2d(3, 6, 3), nn.BatchNorm2d(6), nn.Hardswish()).eval()
     with torch.no_grad():
         module[1].adder.abs_().add_(100)
         sums = module[1](module[0](torch.rand(64, *SHAPE)))
         module[2].running_mean[:], module[2].running_var[:] = sums.mean((0, 2, 3)), sums.var((0, 2, 3)) + 1e-6
     return module
+
+
+class Standardised(nn.Conv2d):
+    """Its weights are computed when it runs."""
+
+    def forward(self, x):
+        return F.conv2d(x, (self.weight - self.weight.mean()) / self.weight.std() * 1e-3)
 
 
 class Scaled(nn.Module):
@@ -505,8 +547,9 @@ class Scaled(nn.Module):
         return x * self.factor
 
 
-def test_where_float32_rounds_too_coarsely_every_layer_is_compared_in_float64():
-    found = lower(of_few_digits(), SHAPE).metadata[PROOF]
+@pytest.mark.parametrize("first", [lambda: None, lambda: Standardised(3, 3, 1)])
+def test_where_float32_rounds_too_coarsely_every_layer_is_compared_in_float64(first):
+    found = lower(of_few_digits(first()), SHAPE).metadata[PROOF]
     assert re.match(
         r"float32 rounds too coarsely here \(.* differs by .*\); in float64 every layer agrees, largest diff", found
     )
@@ -558,8 +601,13 @@ def test_images_that_do_not_fit_are_refused(images, message):
 
 @pytest.mark.parametrize("shape", [(-3, 10, 8), (3.0, 10, 8), "3,10,8", 3, (0, 10, 8), (3, 10**6, 10**6), (1, 2, 3, 4)])
 def test_shapes_that_are_none_are_refused(shape):
-    with pytest.raises(AddersimError, match=r"input_shape: .* is not \(features\) or"):
+    with pytest.raises(AddersimError, match=r"input_shape: found .*, needs the sizes of one image, \(features\) or"):
         lower(Net(gated), shape)
+
+
+def test_images_in_place_of_their_shape_are_refused_in_a_short_line():
+    with pytest.raises(AddersimError, match=r"input_shape: found a Tensor of shape \(16, 3, 10, 8\), needs the sizes of one"):
+        lower(Net(gated), torch.rand(16, *SHAPE))
 
 
 def test_a_module_does_not_know_the_shape_of_an_image():

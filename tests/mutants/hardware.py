@@ -307,9 +307,9 @@ CHANGES = {
         (
             ("2 + (twice and preloaded)", "2 + twice"),
             ("1 + (twice and not preloaded)", "1"),
-            (" if layer.datapath == name] or windows)", "])"),
-            ("== name] or windows)", "== name] or windows[-1:])"),
-            ("record.tap_operations.count(op)", "1"),
+            (" if layer.datapath == name] or windows", "]"),
+            ("== name] or windows", "== name] or windows[-1:]"),
+            ("operations.count(op)", "1"),
             ("max(bits, widest.get(op, 0))", "bits"),
             ("max(map(sum_bits, windows))", "sum_bits(windows[0])"),
             ("figure.value * circuit.number", "figure.value"),
@@ -319,8 +319,8 @@ CHANGES = {
         "unit/hardware/test_sizing.py",
         (
             ("fast.value > enough", "fast.value >= enough"),
-            ("(budget_mm2 * 1e6 - fixed) / area", "budget_mm2 * 1e6 / area"),
-            ("if elements < 1:", "if elements < 0:"),
+            ("budget_mm2 * 1e6 - fixed, area", "budget_mm2 * 1e6, area"),
+            ("if not fits(1, 1):", "if not fits(0, 1):"),
         ),
     ),
     "hardware/shape_search.py": (
@@ -344,7 +344,7 @@ CHANGES = {
         (
             ("memory.words(value.words * batch, value.bits) * memory.word_bits", "value.words * batch * value.bits"),
             ("value.words * batch, value", "value.words, value"),
-            ("during.max() <= capacity", "during.max() < capacity"),
+            ("lifetime.stop]) <= capacity", "lifetime.stop]) < capacity"),
             ("order.stages[index], last + 1)", "order.stages[index], last)"),
             ("(len(pair[1]), pair[0])", "(pair[0],)"),
             ("source >= 0 and layers[source].fused", "False"),

@@ -116,8 +116,15 @@ CHANGES = {
             ("if found != expected:", "if found < expected:"),
             ("if md5 and (", "if False and ("),
             ("or fortran or shape", "or shape"),
+        ),
+    ),
+    "datasets/pictures.py": (
+        "unit/datasets",
+        (
             ("round(size * 8 / 7)", "size"),
             ("if image.width * image.height > MOST_PIXELS:", "if False:"),
+            ("ratio = max(wanted / found", "ratio = min(wanted / found"),
+            (" and not resize:", ":"),
         ),
     ),
     "datasets/layouts.py": (
@@ -127,23 +134,36 @@ CHANGES = {
             ("chain.from_iterable(together)", "chain.from_iterable(zip(*together))"),
         ),
     ),
-    "datasets/own.py": (
+    "datasets/arrays.py": (
         "unit/datasets",
         (
             ("    check_declared(placed", "    (placed"),
             (" and list(given) != size", " and False"),
             ("if len(held) > 1:", "if False:"),
-            ("[numbers[place] for", "[place for"),
-            ("if len(strange) < len(names):", "if False:"),
+            ("images[places[at]]", "images[at]"),
+        ),
+    ),
+    "datasets/folders.py": ("unit/datasets", (("[numbers[place] for", "[place for"),)),
+    "datasets/parquet.py": (
+        "unit/datasets",
+        (
+            ('searchsorted(ends, places, "right")', 'searchsorted(ends, places, "left")'),
+            ("numbers.min() < 0 or numbers.max() > 255", "False"),
+        ),
+    ),
+    "datasets/classes.py": (
+        "unit/datasets",
+        (
+            ("if len(strange) < len(names) or listed:", "if False:"),
             ("key=int)) != list(names)", "key=int)) != list(by_number)"),
-            ("len(set(map(_letters, network.classes))) == len(network.classes)", "True"),
+            ("len(set(map(_letters, ours))) == len(ours)", "True"),
         ),
     ),
     "datasets/find.py": (
         "unit/datasets",
         (
             ("network.classes not in ((), ours.classes)", "False"),
-            ("guessed = data is None and not network.classes", "guessed = False"),
+            ("guessed=data is None and not network.classes", "guessed=False"),
         ),
     ),
     "inputs/limits.py": (

@@ -92,7 +92,7 @@ class Maker:
         return net, shape
 
     def extend(self, net, shape):
-        """Append a statement that runs, gives finite values and stays small."""
+        """Append a statement that runs and gives finite values, not large, and not so small that they are rounding alone."""
         draw = self.dice.choice(DRAWS)
         values = run(net, torch.randn(2, *shape))
         made = draw(self, values)
@@ -101,7 +101,7 @@ class Maker:
         try:
             net.statements.append(made.eval())
             found = run(net, torch.randn(2, *shape))
-            fine = all(map(is_plain, found)) and float(found[-1].abs().max()) < 1e3
+            fine = all(map(is_plain, found)) and 1e-4 < float(found[-1].abs().max()) < 1e3
         except (RuntimeError, ValueError, IndexError, TypeError, AssertionError):
             fine = False
         if not fine:
@@ -333,6 +333,8 @@ def two(maker, values):
         "mul": lambda m, v: v[first] * v[second],
         "maximum": lambda m, v: torch.maximum(v[first], v[second]),
         "alpha": lambda m, v: torch.add(v[first], v[second], alpha=0.5),
+        "addcmul": lambda m, v: torch.addcmul(v[first], v[second], v[first], value=-0.5),
+        "lerp": lambda m, v: torch.lerp(v[first], v[second], 0.25),
         "cat": lambda m, v: torch.cat([v[first], v[second]], 1),
         "cat last": lambda m, v: torch.cat([v[first], v[second], v[first]], -1),
         "stack": lambda m, v: torch.stack([v[first], v[second]], 2).flatten(1, 2),
@@ -360,6 +362,8 @@ def scalar(maker, values):
         "exp": lambda m, v: torch.exp(-v[place].abs()),
         "clamp min": lambda m, v: v[place].clamp(min=-0.3),
         "clamp max": lambda m, v: v[place].clamp(max=0.3),
+        "clamp by tensors": lambda m, v: v[place].clamp(-vector.abs(), full.abs()),
+        "vector like x": lambda m, v: vector.expand_as(v[place]) - v[place],
     }
     name = maker.dice.choice(list(acts))
     return Statement(f"{name}({place}, {number})", acts[name])

@@ -56,7 +56,7 @@ def study_network(
 
     def run() -> tuple[Prepared, Choices]:
         scores = network.run(test.pixels, threads=THREADS)
-        return prepare(network, calibration.pixels, folded, THREADS), scores.argmax(axis=1).astype(np.int64)
+        return prepare(network, np.asarray(calibration.pixels), folded, THREADS), scores.argmax(axis=1).astype(np.int64)
 
     return name, attempt(run)
 

@@ -209,8 +209,8 @@ def _images(study: Study, networks: Mapping[str, Network]) -> tuple[Images, Imag
         ):
             told = f"{one.name} takes {_taken(one)}, {first.name} takes {_taken(first)}"
             raise ConfigError(f"networks: {told}; one sweep runs all of them on the same images and classes")
-    train = find_images(study.data, study.root, first, "train", study.calibration_images)
-    test = find_images(study.data, study.root, first, "test", study.images)
+    train = find_images(study.data, study.root, first, "train", study.calibration_images, study.resize)
+    test = find_images(study.data, study.root, first, "test", study.images, study.resize)
     test.images.needed_labels("a sweep")
     for one in others:
         for found in (train, test):

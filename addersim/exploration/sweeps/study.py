@@ -71,8 +71,9 @@ class Study(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     grid
         Lists of values for fields of the accelerators, as in `addersim.design_grid`: ``array.rows = [8, 16]`` in a table
         ``[grid]``. Every combination takes the place of each accelerator, and all of them are estimated at once.
-    data, root, images
-        Image set, the folder of its files, and how many of its test images are simulated (None: all).
+    data, root, images, resize
+        Image set, the folder of its files, how many of its test images are simulated (None: all), and whether pictures of
+        another size are resized.
     calibration_images
         How many of its training images choose the scales.
     quantization
@@ -114,6 +115,7 @@ class Study(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     grid: dict[str, Any] | None = None
     data: Name = "fashion-mnist-2000"
     root: Name | None = None
+    resize: bool = False
     images: Images | None = None
     calibration_images: Images = 256
     quantization: Quantization = Quantization()

@@ -14,7 +14,7 @@ from addersim.arithmetic.geometry import same_padding
 from addersim.errors import LoweringError
 from addersim.frontends import pointwise, reductions, windows
 from addersim.frontends.flow import Flow
-from addersim.frontends.torch import moves
+from addersim.frontends.torch import arithmetic, moves
 from addersim.frontends.torch.call import Array, Call, Sizes
 from addersim.layers import AveragePool, MaxPool
 
@@ -172,33 +172,6 @@ def _clip(low: float | str | None, high: float | str | None) -> Row:
     return lambda call: pointwise.clip(call.graph, call.name, call.operand, end(call, low), end(call, high))
 
 
-def _arithmetic(what: pointwise.Binary) -> Row:
-    def row(call: Call) -> Flow:
-        first, second, factor = call["self"], call["other"], call.get("alpha", 1)
-        if call.get("rounding_mode") is not None:
-            raise LoweringError(f"division that rounds ({call['rounding_mode']}) is not supported")
-        if isinstance(first, Flow) and isinstance(second, Flow):
-            if factor != 1:
-                second = pointwise.scaled(call.graph, f"{call.name}.alpha", second, factor)
-            return pointwise.binary(call.graph, call.name, what, first, second)
-        return _with_constant(call, what, first, second, factor)
-
-    return row
-
-
-def _with_constant(call: Call, what: pointwise.Binary, first: Any, second: Any, factor: float) -> Flow:
-    swapped = not isinstance(first, Flow)
-    flow, constant = (second, call.array("self")) if swapped else (first, call.array("other") * factor)
-    if swapped and factor != 1:
-        flow = pointwise.scaled(call.graph, f"{call.name}.alpha", flow, factor)
-    return pointwise.with_constant(call.graph, call.name, what, flow, constant, swapped)
-
-
-def _reversed_subtraction(call: Call) -> Flow:
-    constant = pointwise.image_free(call.array("other"), call.flow("self").rank)
-    return pointwise.affine(call.graph, call.name, call.flow("self"), -np.ones(1) * call["alpha"], constant)
-
-
 def _fill(call: Call) -> Flow:
     flow = call.flow("self")
     mask = pointwise.image_free(call.array("mask"), flow.rank).astype(bool)
@@ -278,7 +251,7 @@ def _reduce(what: reductions.Reduction) -> Row:
 
 def _extreme(what: Literal["max", "min"]) -> Row:
     """``max`` and ``min``: of two values, or along one axis, whose second result (places) nothing may read."""
-    two = _arithmetic(what)
+    two = arithmetic.OPERATORS[f"{what}imum"]
 
     def row(call: Call) -> Any:
         if "other" in call.arguments:
@@ -400,10 +373,6 @@ OPERATORS: Mapping[str, Row] = MappingProxyType(
         "relu": _clip(0.0, None),
         "relu6": _clip(0.0, 6.0),
         "hardtanh": _clip("min_val", "max_val"),
-        "clamp": _clip("min", "max"),
-        "clip": _clip("min", "max"),
-        "clamp_min": _clip("min", None),
-        "clamp_max": _clip(None, "max"),
         "gelu": _gelu,
         "prelu": _prelu,
         "elu": _elu,
@@ -411,17 +380,6 @@ OPERATORS: Mapping[str, Row] = MappingProxyType(
             call.graph, call.name, call.operand, "selu", 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
         ),
         "pow": _power,
-        "add": _arithmetic("add"),
-        "sub": _arithmetic("sub"),
-        "subtract": _arithmetic("sub"),
-        "rsub": _reversed_subtraction,
-        "mul": _arithmetic("mul"),
-        "multiply": _arithmetic("mul"),
-        "div": _arithmetic("div"),
-        "divide": _arithmetic("div"),
-        "true_divide": _arithmetic("div"),
-        "maximum": _arithmetic("max"),
-        "minimum": _arithmetic("min"),
         "neg": lambda call: pointwise.scaled(call.graph, call.name, call.operand, -1.0),
         "masked_fill": _fill,
         "where": _where,
@@ -468,6 +426,7 @@ OPERATORS: Mapping[str, Row] = MappingProxyType(
         "softshrink": _function("soft_shrink", "lambd"),
         "threshold": _function("threshold", "threshold", "value"),
     }
+    | dict(arithmetic.OPERATORS)
     | dict(moves.OPERATORS)
 )
 """How an ATen operator on values that depend on the images becomes layers, whatever its overload or in-place form."""

@@ -176,6 +176,25 @@ def _copy(call: Call) -> Any:
     return source.expand(call.shape) if isinstance(source, Flow) else source
 
 
+def _like_other(row: Callable[[Call], Any]) -> Callable[[Call], Any]:
+    """A row of an operator that reads its second value for its shape or type alone, so that the first may be a constant."""
+
+    def either(call: Call) -> Any:
+        if isinstance(call["self"], Flow):
+            return row(call)
+        return call.node.target(call["self"], torch.empty((1, *call.flow("other").shape)))  # type: ignore[operator]
+
+    return either
+
+
+def _broadcast(call: Call) -> tuple[Any, ...]:
+    """Values as they are expanded, and constants for one image."""
+    shape = next(found for one, found in zip(call["tensors"], call.shapes, strict=True) if isinstance(one, Flow))
+    return tuple(
+        one.expand(shape) if isinstance(one, Flow) else torch.broadcast_to(one, (1, *shape)) for one in call["tensors"]
+    )
+
+
 def _filled(value: float | str) -> Callable[[Call], torch.Tensor]:
     """A constant in the shape of a value, for one image."""
 
@@ -244,14 +263,14 @@ OPERATORS: Mapping[str, Callable[[Call], Any]] = MappingProxyType(
     dict.fromkeys(
         (
             *("dropout", "feature_dropout", "alpha_dropout", "contiguous", "clone", "detach", "alias", "to", "_to_copy"),
-            *("type_as", "lift_fresh_copy", "lift_fresh", "positive", "float", "double", "bfloat16", "half", "_conj"),
+            *("lift_fresh_copy", "lift_fresh", "positive", "float", "double", "bfloat16", "half", "_conj"),
         ),
         _same,
     )
     | dict.fromkeys(
         (
-            *("view", "reshape", "_unsafe_view", "flatten", "unflatten", "squeeze", "unsqueeze", "view_as", "reshape_as"),
-            *("ravel", "_reshape_alias"),
+            *("view", "reshape", "_unsafe_view", "flatten", "unflatten", "squeeze", "unsqueeze", "ravel"),
+            "_reshape_alias",
         ),
         _reshape,
     )
@@ -261,7 +280,9 @@ OPERATORS: Mapping[str, Callable[[Call], Any]] = MappingProxyType(
     )
     | dict.fromkeys(("split", "split_with_sizes", "chunk", "tensor_split", "unsafe_chunk", "unsafe_split"), _parts)
     | dict.fromkeys(("hsplit", "vsplit", "dsplit"), _parts)
-    | dict.fromkeys(("expand", "expand_as", "broadcast_to"), _expand)
+    | dict.fromkeys(("expand", "broadcast_to"), _expand)
+    | {"expand_as": _like_other(_expand), "type_as": _like_other(_same), "broadcast_tensors": _broadcast}
+    | dict.fromkeys(("view_as", "reshape_as"), _like_other(_reshape))
     | dict.fromkeys(("repeat", "tile"), _repeat)
     | dict.fromkeys(("cat", "concat", "concatenate"), _concatenate)
     | dict.fromkeys(

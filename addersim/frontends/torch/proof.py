@@ -140,11 +140,17 @@ def _plain(tensor: Tensor) -> Array:
 
 
 def _graph_values(walk: Walk, images: Tensor) -> dict[torch.fx.Node, Array]:
-    """Every value of the captured graph that the network has too, run by torch node by node."""
+    """Every value of the captured graph that the network has too, run by torch node by node.
+
+    What is computed of parameters alone is what the network holds, computed in their own type, whatever that of the images is.
+    """
     found: dict[torch.fx.Node, Array] = {}
 
     class Interpreter(torch.fx.Interpreter):
         def run_node(self, node: torch.fx.Node) -> Any:
+            constant = walk.values.get(node)
+            if isinstance(constant, Tensor) and node.op == "call_function" and _has_one_shape(node):
+                return constant.to(images.dtype) if constant.is_floating_point() else constant
             value = super().run_node(node)
             if isinstance(walk.values.get(node), Flow) and isinstance(value, Tensor):
                 found[node] = _plain(value.clone())
@@ -159,6 +165,11 @@ def _graph_values(walk: Walk, images: Tensor) -> dict[torch.fx.Node, Array]:
     with torch.no_grad():
         Interpreter(torch.fx.GraphModule(nn.Module(), graph)).run(*given)
     return found
+
+
+def _has_one_shape(node: torch.fx.Node) -> bool:
+    """Whether a constant has the same shape for any number of images; `Walk` computes the others for one."""
+    return all(isinstance(size, int) for size in node.meta["val"].shape)
 
 
 def _steps(walk: Walk, values: Mapping[torch.fx.Node, Array]) -> Iterator[tuple[Flow, str, Array]]:

@@ -15,12 +15,14 @@ __all__ = ["ArrayRun", "Beside", "Placement", "whole_cycles"]
 
 class Placement(NamedTuple):
     """Whether a layer's input is already on chip, whether its output stays there (or is fused and never stored), and whether
-    its weights are there from the start; and what lies in the second level, if there is one."""
+    its weights are there from the start; what lies in the second level, if there is one; and the output pixels of the strips
+    in which the layer runs depth first, if it does."""
 
     input_kept: bool
     output_kept: bool
     weights_kept: bool = False
     backing: Backing | None = None
+    strip: int | None = None
 
     def most_from_dram(self, operand: Stored) -> int:
         """Words of an operand that DRAM moves at most, of those that the first level does not keep."""
@@ -77,6 +79,8 @@ class ArrayRun:
         Words that move for the array, final outputs not included, at every level.
     tiling
         The tile loop that was chosen.
+    elements
+        Processing elements that can run the layer: all, or those that multiply.
     """
 
     cycles: int
@@ -84,6 +88,7 @@ class ArrayRun:
     mapping_efficiency: float
     accesses: tuple[Access, ...]
     tiling: Tiling
+    elements: int
 
 
 def whole_cycles(cycles: FloatArray) -> FloatArray:

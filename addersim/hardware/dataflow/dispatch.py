@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from msgspec import structs
 
 from addersim.errors import HardwareError, PriceError
-from addersim.hardware.accelerator import Accelerator, Objective, Stored
+from addersim.hardware.accelerator import Accelerator, Objective, Stored, SystolicArray
 from addersim.hardware.dataflow.array_run import ArrayRun, Beside, Placement
+from addersim.hardware.dataflow.broadcast import taps_in_turn
 from addersim.hardware.dataflow.capacity import BufferCapacity, tile_words
 from addersim.hardware.dataflow.footprint import Footprint
 from addersim.hardware.dataflow.objective import StageCosts
 from addersim.hardware.dataflow.row_array import check_rows, run_rows
-from addersim.hardware.dataflow.systolic import mapping_efficiency
 from addersim.hardware.dataflow.systolic_mapper import ChosenTiling, choose_tilings
 from addersim.hardware.dataflow.tile_candidates import smallest_tile
 from addersim.hardware.dataflow.tiling_costs import LOOPS, LayerOnArray
@@ -19,7 +22,7 @@ from addersim.hardware.prices.data_movement import MovementEnergy
 from addersim.hardware.traffic import Loop, Tiling, Widths, array_traffic, through_l2, unused_weights
 from addersim.trace import LayerTrace
 
-__all__ = ["check_on_array", "layers_on_array", "run_on_array"]
+__all__ = ["check_on_array", "layers_on_array", "run_in_strips", "run_on_array"]
 
 
 def run_on_array(
@@ -52,9 +55,53 @@ def run_on_array(
     """
     for layer, _ in layers:
         check_layer(layer, accelerator)
-    if not layers:
-        return []
     beside = [Beside()] * len(layers) if besides is None else besides
+    found = run_in_strips(layers, accelerator, batch, energies, objective, beside)
+    runs = [run for run in found if run is not None]
+    if len(runs) < len(layers):
+        check_on_array(layers, accelerator, batch)
+    assert len(runs) == len(layers), "the smallest tile fits"
+    return runs
+
+
+def run_in_strips(
+    layers: Sequence[tuple[LayerTrace, Placement]],
+    accelerator: Accelerator,
+    batch: int,
+    energies: MovementEnergy,
+    objective: Objective | None,
+    beside: Sequence[Beside],
+) -> list[ArrayRun | None]:
+    """Runs of layers, as `run_on_array` gives them; None where no tile fits, as of the strips in which layers may run."""
+    whole, found = accelerator.array.elements, dict[int, ArrayRun | None]()
+    for part, places in _parts_of_array(layers, accelerator):
+        chosen = [layers[at] for at in places], part, batch, energies, objective, [beside[at] for at in places]
+        share = part.array.elements / whole
+        for at, run in zip(places, _run_together(*chosen), strict=True):
+            found[at] = run if run is None or share == 1 else replace(run, mapping_efficiency=run.mapping_efficiency * share)
+    return [found[at] for at in range(len(layers))]
+
+
+def _parts_of_array(
+    layers: Sequence[tuple[LayerTrace, Placement]], accelerator: Accelerator
+) -> Iterator[tuple[Accelerator, list[int]]]:
+    """The accelerator with each part of its array that runs some of the layers, and the places of these."""
+    places: dict[SystolicArray, list[int]] = {}
+    for at, (layer, _) in enumerate(layers):
+        places.setdefault(accelerator.array.part_for(layer.datapath), []).append(at)
+    for array, same in places.items():
+        yield accelerator if array is accelerator.array else structs.replace(accelerator, array=array), same
+
+
+def _run_together(
+    layers: Sequence[tuple[LayerTrace, Placement]],
+    accelerator: Accelerator,
+    batch: int,
+    energies: MovementEnergy,
+    objective: Objective | None,
+    beside: Sequence[Beside],
+) -> Sequence[ArrayRun | None]:
+    """Runs of layers that have the whole array; None where no tile fits."""
     if accelerator.array.row_stationary is not None:
         pairs = zip(layers, beside, strict=True)
         return [run_rows(layer, accelerator, batch, placement, energies, objective, one) for (layer, placement), one in pairs]
@@ -64,24 +111,24 @@ def run_on_array(
     except PriceError:
         _check_capacity(layers, accelerator, on_array)  # a memory is too small under any table, so that is said first
         raise
-    runs = []
-    for (layer, placement), own, tiling in zip(layers, on_array, choose_tilings(on_array, costs), strict=True):
-        if tiling is None:
-            _check_capacity(layers, accelerator, on_array)
-        assert tiling is not None, "the smallest tile fits"
-        runs.append(_run(layer, placement, own, tiling))
-    return runs
+    tilings = choose_tilings(on_array, costs)
+    return [
+        None if tiling is None else _run(layer, placement, own, tiling)
+        for (layer, placement), own, tiling in zip(layers, on_array, tilings, strict=True)
+    ]
 
 
 def check_on_array(layers: Sequence[tuple[LayerTrace, Placement]], accelerator: Accelerator, batch: int) -> None:
     """Refuse layers that do not run on the array whatever energies are."""
     for layer, _ in layers:
         check_layer(layer, accelerator)
-    if accelerator.array.row_stationary is not None:
-        for layer, placement in layers:
-            check_rows(layer, accelerator, batch, placement)
-    else:
-        _check_capacity(layers, accelerator, layers_on_array(layers, accelerator, batch))
+    for part, places in _parts_of_array(layers, accelerator):
+        chosen = [layers[at] for at in places]
+        if accelerator.array.row_stationary is not None:
+            for layer, placement in chosen:
+                check_rows(layer, part, batch, placement)
+        else:
+            _check_capacity(chosen, part, layers_on_array(chosen, part, batch))
 
 
 def _run(layer: LayerTrace, placement: Placement, on_array: LayerOnArray, tiling: ChosenTiling) -> ArrayRun:
@@ -90,11 +137,10 @@ def _run(layer: LayerTrace, placement: Placement, on_array: LayerOnArray, tiling
     words = tiling.words.with_constants(unused_weights(layer))
     direct = array_traffic(Widths.of(layer), words, placement.input_kept, placement.weights_kept, layer.inputs[0].coded_bits)
     accesses = through_l2(direct, placement.backing)
-    array = on_array.array
-    filled = mapping_efficiency(on_array.work, array.rows, array.columns, array.systolic)
+    filled, elements = on_array.filled, on_array.array.elements
     moved = tuple(access for access in accesses if access.words)
     ordered = Tiling(tuple(loops[place] for place in tiling.order))
-    return ArrayRun(tiling.cycles, tiling.stage_cycles, filled, moved, ordered)
+    return ArrayRun(tiling.cycles, tiling.stage_cycles, filled, moved, ordered, elements)
 
 
 def layers_on_array(
@@ -110,8 +156,10 @@ def layers_on_array(
         if key not in capacities:
             capacities[key] = BufferCapacity.of(accelerator.buffers, *key)
         footprint = Footprint.of(work, layer.inputs[0], batch)
-        doubled = accelerator.buffers.double_buffered
-        on_array.append(LayerOnArray(work.batched(batch), accelerator.array, footprint, capacities[key], doubled))
+        doubled, in_turn = accelerator.buffers.double_buffered, taps_in_turn(work, accelerator.array.broadcast)
+        on_array.append(
+            LayerOnArray(work.batched(batch), accelerator.array, footprint, capacities[key], doubled, in_turn, placement.strip)
+        )
     return on_array
 
 

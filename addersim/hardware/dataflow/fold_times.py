@@ -3,7 +3,8 @@
 A tile is cut into as few folds as the array allows, as even as possible along both sides, and each fold fills and drains only
 the rows and columns that it uses; so a larger array takes no longer for a tile. An uncut layer whose sizes are multiples of
 the array's takes the cycles of `systolic.fold`. Where folds overlap, the array takes the next stationary operand, or drains
-the last, while a fold runs, and fills once a layer.
+the last, while a fold runs, and fills once a layer: there a larger array may take longer by what it fills more, where folds
+load for longer than they stream, so that fewer of them gain nothing.
 """
 
 from __future__ import annotations
@@ -26,15 +27,15 @@ class ArraySides(Protocol):
     """What of an array its folds depend on; rows and columns are numbers, or arrays for many arrays."""
 
     @property
-    def rows(self) -> IntOrArray:
-        """Processing elements of a column."""
+    def fold_rows(self) -> IntOrArray:
+        """Rows of a fold: processing elements of a column."""
 
     @property
     def columns(self) -> IntOrArray:
         """Processing elements of a row."""
 
     @property
-    def systolic(self) -> Dataflow:
+    def folded(self) -> Dataflow:
         """What is stationary."""
 
     @property
@@ -66,9 +67,19 @@ class FoldTimes:
     groups: IntOrArray
 
     @property
+    def rows(self) -> IntOrArray:
+        """Rows of a fold."""
+        return self.array.fold_rows
+
+    @property
+    def columns(self) -> IntOrArray:
+        """Columns of a fold."""
+        return self.array.columns
+
+    @property
     def dataflow(self) -> SystolicDataflow:
         """What lies where."""
-        return systolic_dataflow(self.array.systolic)
+        return systolic_dataflow(self.array.folded)
 
     def folds(self, work: Gemm, window: IntOrArray) -> Folds:
         """Folds of all groups, with what they read and write, and their cycles."""
@@ -93,7 +104,7 @@ class FoldTimes:
         `begins` where a tile is the first along time, `first` where it is the first of the layer.
         """
         rows, columns, time = (sizes[place] for place in self.dataflow.places)
-        row_folds, column_folds = -(-rows // self.array.rows), -(-columns // self.array.columns)
+        row_folds, column_folds = -(-rows // self.rows), -(-columns // self.columns)
         loaded = begins | ~np.asarray(self.stays)
         apart = self._fill(rows * column_folds, columns * row_folds, row_folds * column_folds) * loaded
         apart = apart + row_folds * column_folds * time
@@ -117,13 +128,13 @@ class FoldTimes:
             cut = (trips[at_time] - 1) * self._streamed(rows, tile[at_time]) + self._streamed(rows, rest[at_time])
             streamed = streamed + of_rows * np.where(self.stays, self._streamed(rows, self._whole(2)), cut)
         rows, columns = (
-            -(-tile[at] // -(-tile[at] // most)) for at, most in ((at_rows, self.array.rows), (at_columns, self.array.columns))
+            -(-tile[at] // -(-tile[at] // most)) for at, most in ((at_rows, self.rows), (at_columns, self.columns))
         )
         return self.groups * self._folds_along(1) * streamed + self._fill(rows, columns, 1)
 
     def _streamed(self, rows: IntOrArray, time: IntOrArray) -> IntOrArray:
         """Cycles of overlapped folds along the rows: each as long as it streams, or as the next one loads."""
-        folds = -(-rows // self.array.rows)
+        folds = -(-rows // self.rows)
         least, larger = rows // folds, rows % folds
         return larger * np.maximum(time, least + 1) + (folds - larger) * np.maximum(time, least)
 
@@ -138,7 +149,7 @@ class FoldTimes:
 
     def _folds_along(self, side: int) -> IntOrArray:
         """Folds along the rows (0) or columns (1), all tiles together."""
-        place, most = self.dataflow.places[side], (self.array.rows, self.array.columns)[side]
+        place, most = self.dataflow.places[side], (self.rows, self.columns)[side]
         return (self.trips[place] - 1) * -(-self.tile[place] // most) - (-self.rest[place] // most)
 
     @property

@@ -69,6 +69,7 @@ def run_rows(
         mapping_efficiency=int(used) / array.elements,
         accesses=tuple(access for access in accesses if access.words),
         tiling=_tiling(shape, mapping),
+        elements=array.elements,
     )
 
 

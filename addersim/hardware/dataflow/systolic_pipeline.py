@@ -9,7 +9,6 @@ import numpy as np
 
 from addersim.hardware.arrays import AnyArray, FloatArray, IntArray
 from addersim.hardware.dataflow.channels import slowest
-from addersim.hardware.dataflow.fold_times import FoldTimes
 from addersim.hardware.dataflow.tile_pipeline import LoopNest, Tile, pipelined_steps
 from addersim.hardware.dataflow.tiling_costs import INSIDE, LayerOnArray, TileSizes
 
@@ -88,7 +87,7 @@ class TiledStage(NamedTuple):
         inside[_GROUP, 1:] = True
         inside[1:, 1:] = INSIDE[orders].transpose(1, 2, 0)
         nest = LoopNest((groups * one, *trips), (one, *tiles[:3]), (one, *rests), inside)
-        times = FoldTimes(layer.array, tiles[:3], rests, trips, tiles.stays, groups)
+        times = layer.times(tiles[:3], rests, trips, tiles.stays)
         of_inputs, of_sums = self._share_of_inputs, self._share_of_sums
 
         def load(tile: Tile) -> AnyArray:

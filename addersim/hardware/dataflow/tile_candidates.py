@@ -17,6 +17,7 @@ Tilings whose stationary operand stays in the array are candidates of their own:
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
@@ -45,6 +46,7 @@ _MOST_AT_ONCE = 1 << 17
 """Candidates of a single layer that are compared at once: a large batch has millions, whose arrays would take gigabytes."""
 
 
+@lru_cache(maxsize=4096)  # as in `even_parts`
 def tile_sizes(size: int, side: int, fine: bool) -> tuple[int, ...]:
     """Sizes of tiles along a dimension, falling; `side` is that of the array along it, 1 in time.
 
@@ -72,15 +74,15 @@ def all_sizes(layers: Sequence[LayerOnArray]) -> list[Sizes]:
 
     Whether even parts are tried depends neither on the array nor on the memories: larger ones have them all.
     """
-    found: dict[tuple[int, int, bool], tuple[int, ...]] = {}
-    sides, every = layers[0].fold_size, []
+    every: list[Sizes] = []
     for layer in layers:
         m, n, k = (int(size) for size in layer.sizes)
-        keys = [(size, side, m * n <= _FEW_SUMS) for size, side in zip((m, n, k), sides, strict=True)]
-        for key in keys:
-            if key not in found:
-                found[key] = tile_sizes(*key)
-        every.append(tuple([found[key] for key in keys]))
+        if layer.strip is not None:
+            every.append(((min(layer.strip, m),), (n,), (k,)))
+            continue
+        sides = (*layer.fold_size[:2], int(layer.window_step))
+        few = m * n <= _FEW_SUMS
+        every.append(tuple([tile_sizes(size, side, few) for size, side in zip((m, n, k), sides, strict=True)]))
     return every
 
 
@@ -107,8 +109,10 @@ def pairs(layers: Sequence[LayerOnArray], sizes: Sequence[Sizes]) -> tuple[IntAr
     repeats: list[int] = []
     counts: list[int] = []
     time, sides = layers[0].time, layers[0].fold_size
-    for both in sizes:
+    for layer, both in zip(layers, sizes, strict=True):
         single = [both[at] if time == at else [one for one in both[at] if one <= sides[at]] for at in (0, 1)]
+        if layer.strip is not None:  # strips of other layers have the array in between
+            single = [[], []]
         for along_m, along_n in (both[:2], single):
             m_sizes += along_m
             n_sizes += list(along_n) * len(along_m)
@@ -123,7 +127,7 @@ def largest_that_fit(
 ) -> tuple[TileSizes, IntArray]:
     """Pairs of the layers `index` (rising) with the largest part of the window that fits, those where none does left out."""
     taps = _largest_window(LayerOnArray.of_many(layers, index), m, n, stays)
-    k = _rounded_down(sizes, layers[0].fold_size[2] == 1, index, taps)
+    k = _rounded_down(sizes, all(layer.window_step == 1 for layer in layers), index, taps)
     fits = k > 0
     return TileSizes(m[fits], n[fits], k[fits], stays[fits]), index[fits]
 
@@ -160,7 +164,7 @@ def _rounded_down(sizes: Sequence[Sizes], in_time: bool, index: IntArray, taps: 
     rounded = np.empty_like(taps)
     for number, start, stop in zip(*_runs(index), strict=True):
         window = sizes[number][2]
-        rising = np.array([0, *(largest_parts(window[0]) if in_time else window[::-1])])
+        rising = np.array([0, *(largest_parts(window[0]) if in_time and len(window) > 1 else window[::-1])])
         rounded[start:stop] = rising[np.searchsorted(rising, taps[start:stop], side="right") - 1]
     return rounded
 
@@ -175,7 +179,7 @@ def with_smaller_windows(
     layers: Sequence[LayerOnArray], sizes: Sequence[Sizes], tiles: TileSizes, index: IntArray, all_that_fit: bool
 ) -> Iterator[tuple[TileSizes, IntArray]]:
     """Further tiles, with smaller parts of the window: those that may have fewer folds, or all that fit."""
-    side = layers[0].fold_size[2]
+    side = np.array([int(layer.window_step) for layer in layers])[index]
     whole = np.array([window[0] for _, _, window in sizes])
     fine = np.array([window[0] <= _SMALL or m[0] * n[0] <= _FEW_SUMS for m, n, window in sizes])
     wanted = np.asarray(all_that_fit) | ((side > 1) & fine[index] & (tiles.k < whole[index]))

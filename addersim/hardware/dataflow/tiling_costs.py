@@ -22,11 +22,12 @@ import numpy as np
 
 from addersim.hardware.accelerator import SystolicArray
 from addersim.hardware.arrays import BoolOrArray, IntArray, IntOrArray
+from addersim.hardware.dataflow.broadcast import TreeTimes, tree_steps
 from addersim.hardware.dataflow.capacity import BufferCapacity, at_index
 from addersim.hardware.dataflow.fold_times import FoldTimes
 from addersim.hardware.dataflow.footprint import Footprint
 from addersim.hardware.dataflow.stationary import GEMM_DIMENSIONS, Gemm, GemmSizes, SystolicDataflow, systolic_dataflow
-from addersim.hardware.dataflow.systolic import Folds
+from addersim.hardware.dataflow.systolic import Folds, mapping_efficiency
 from addersim.hardware.traffic import ArrayTraffic
 
 __all__ = ["INSIDE", "LOOPS", "ORDERS", "LayerOnArray", "TileSizes", "TilingCost", "tiling_costs"]
@@ -43,7 +44,17 @@ INSIDE = np.array([[[b in order[order.index(a) + 1 :] for b in range(3)] for a i
 class LayerOnArray:
     """A window layer, batch included, on an array, and the capacity for its tiles; or arrays of numbers for many layers.
 
-    `double_buffered` says whether a tile that is followed by another needs its place twice.
+    Attributes
+    ----------
+    work, array, footprint, capacity
+        What runs, where, the inputs under it, and what the memories hold.
+    double_buffered
+        Whether a tile that is followed by another needs its place twice.
+    in_turn
+        Taps that follow each other in the trees of a broadcast array.
+    strip
+        Output pixels of each tile, which then has the whole window and all filters, where the layer runs depth first; None
+        where tiles are free.
     """
 
     work: Gemm
@@ -51,6 +62,8 @@ class LayerOnArray:
     footprint: Footprint
     capacity: BufferCapacity
     double_buffered: bool = False
+    in_turn: IntOrArray = 1
+    strip: int | None = None
 
     @classmethod
     def of_many(cls, layers: Sequence[LayerOnArray], index: IntArray) -> LayerOnArray:
@@ -59,17 +72,39 @@ class LayerOnArray:
         sizes = GemmSizes(*at_index([(work.m, work.n, work.k, work.groups) for work in works], index))
         footprint = Footprint(*at_index([layer.footprint for layer in layers], index))
         capacity = BufferCapacity.of_many([layer.capacity for layer in layers], index)
-        return cls(sizes, layers[0].array, footprint, capacity, layers[0].double_buffered)
+        in_turn = np.take(np.array([layer.in_turn for layer in layers]), index)
+        return cls(sizes, layers[0].array, footprint, capacity, layers[0].double_buffered, in_turn)
 
     @property
     def dataflow(self) -> SystolicDataflow:
         """What lies where on the array."""
-        return systolic_dataflow(self.array.systolic)
+        return systolic_dataflow(self.array.folded)
 
     @property
     def fold_size(self) -> tuple[int, int, int]:
         """Size of one fold along m, n and k; 1 along the dimension that passes in time."""
-        return self.dataflow.fold_size(self.array.rows, self.array.columns)
+        return self.dataflow.fold_size(self.array.fold_rows, self.array.columns)
+
+    @property
+    def window_step(self) -> IntOrArray:
+        """Taps that the array takes at once: parts of a window that are no multiples of it leave elements idle."""
+        return self.fold_size[2] if self.array.broadcast is None else self.in_turn * self.array.rows
+
+    @property
+    def filled(self) -> float:
+        """Share of the processing elements that the folds fill, on average, 0 to 1."""
+        array, work = self.array, self.work
+        if array.broadcast is None:
+            return mapping_efficiency(work, array.rows, array.columns, array.systolic)
+        steps = int(tree_steps(work.k, self.in_turn, array.rows))
+        return int(work.k * work.n) / (steps * array.rows * -(-int(work.n) // array.columns) * array.columns)
+
+    def times(
+        self, tile: Sequence[IntOrArray], rest: Sequence[IntOrArray], trips: Sequence[IntOrArray], stays: BoolOrArray
+    ) -> FoldTimes:
+        """Folds of tiles: their sizes along m, n and k, those of the last ones, and how many there are (`FoldTimes`)."""
+        given, trees = (self.array, tile, rest, trips, stays, self.work.groups), self.array.broadcast
+        return FoldTimes(*given) if trees is None else TreeTimes(*given, self.in_turn, self.array.rows, trees.load_cycles)
 
     @property
     def sizes(self) -> tuple[IntOrArray, IntOrArray, IntOrArray]:
@@ -161,5 +196,5 @@ def tiling_costs(layer: LayerOnArray, tiles: TileSizes) -> TilingCost:
     swept = layer.footprint.fetched(trips[0], trips[2]) * work.groups
     weights = m_passes * (work.k * work.n * work.groups)
     spilled = (k_passes - 1) * (work.m * work.n * work.groups)
-    times = FoldTimes(layer.array, tiles[:3], tiles.rests(layer), tuple(trips), tiles.stays, work.groups)
+    times = layer.times(tiles[:3], tiles.rests(layer), tuple(trips), tiles.stays)
     return TilingCost(times.folds(work, layer.window), swept * n_passes, weights, spilled, swept)

@@ -22,7 +22,7 @@ from addersim.hardware.layer_cost import Component
 from addersim.hardware.load import load_accelerator
 from addersim.hardware.prices.csv_file import load_table
 from addersim.hardware.prices.multipliers import check_energy_stated, with_multiplier
-from addersim.hardware.prices.operations import operation_energies
+from addersim.hardware.prices.operations import ArithmeticEnergies
 from addersim.hardware.prices.table import EnergyTable
 from addersim.hardware.schedule import schedule
 from addersim.inputs.limits import BATCH
@@ -116,7 +116,7 @@ def _priced(trace: Trace, prices: EnergyTable, machine: Accelerator, objective: 
                 check_layer(layer, machine)
         table = with_multiplier(prices, trace.layers)
         check_energy_stated(table, trace.layers)
-        return Priced(trace, schedule(trace), table, operation_energies(trace.layers, table))
+        return Priced(trace, schedule(trace), table, ArithmeticEnergies.of(trace, table))
     except HardwareError:  # `estimate` says why
         return None
 
@@ -125,8 +125,8 @@ def _arithmetic_pj(priced: Priced) -> dict[Component, float]:
     """Energy of all operations, by the unit that runs them."""
     energies: dict[Component, float] = {"array": 0.0, "vector": 0.0}
     for layer in priced.trace.layers:
-        spent = sum(number * priced.per_operation[key].energy_pj for key, number in layer.operations.items())
-        energies["vector" if layer.work is None else "array"] += spent
+        for part in priced.arithmetic.parts(layer, 1):
+            energies[part.component] += part.energy_pj
     return energies
 
 

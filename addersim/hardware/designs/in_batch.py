@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from types import MappingProxyType
+from typing import get_args
 
 from msgspec import NODEFAULT, Struct
 from msgspec.structs import fields
 
-from addersim.hardware.accelerator import Accelerator, Buffer, Buffers, Dram, Objective, SystolicArray, VectorUnit
+from addersim.hardware.accelerator import Accelerator, Buffer, Buffers, Dataflow, Dram, Objective, SystolicArray, VectorUnit
 from addersim.hardware.estimate import MOST_TAPS
 from addersim.hardware.prices.table import EnergyTable
 from addersim.trace import Trace
@@ -58,7 +59,9 @@ class InBatch:
         """Whether a design runs in batch."""
         images = machine.batch if self._batch is None else self._batch
         parts = machine.array, machine.buffers, machine.dram, machine.vector  # another one would be a field not known
-        return images == 1 and machine.array.dataflow != "row" and _plain(machine) and all(map(self._knows, parts))
+        return (
+            images == 1 and machine.array.dataflow in get_args(Dataflow) and _plain(machine) and all(map(self._knows, parts))
+        )
 
     def _knows(self, record: Struct) -> bool:
         key = id(record)

@@ -22,10 +22,10 @@ from addersim.hardware.dataflow.footprint import Footprint
 from addersim.hardware.dataflow.objective import StageCosts
 from addersim.hardware.dataflow.tiling_costs import LayerOnArray
 from addersim.hardware.latency import LayerCycles
-from addersim.hardware.layer_cost import UnitEnergy
 from addersim.hardware.layer_walk import LayerWalk
 from addersim.hardware.prices.data_movement import MovementEnergy
 from addersim.hardware.prices.missing import LayersNeeding
+from addersim.hardware.prices.operations import ArithmeticEnergies
 from addersim.hardware.prices.table import EnergyTable
 from addersim.hardware.residency import Residency, residencies
 from addersim.hardware.schedule import Schedule, kept_on_chip
@@ -42,7 +42,7 @@ class Priced(NamedTuple):
     trace: Trace
     order: Schedule
     table: EnergyTable
-    per_operation: Mapping[tuple[str, int], UnitEnergy]
+    arithmetic: ArithmeticEnergies
 
 
 class Others(NamedTuple):
@@ -109,7 +109,7 @@ def _way(priced: Priced, machine: Accelerator, residency: Residency) -> MemoryWa
     kept = kept_on_chip(priced.order, priced.trace, residency.machine.buffers, 1)
     second = SecondLevel(priced.trace, priced.order, machine, residency, kept, 1)  # designs in batch have none
     movement = MovementEnergy(machine, priced.table, LayersNeeding(layers, priced.order, kept))
-    walk = LayerWalk(layers, priced.order, kept, second, residency, 1, priced.per_operation, movement, "energy", 0.0)
+    walk = LayerWalk(layers, priced.order, kept, second, residency, 1, priced.arithmetic, movement, "energy", 0.0)
     windows, facts = walk.windows()
     buffers, structure = residency.machine.buffers, _structure(residency.machine)
     cases, fused, waits = [], set[int](), Counter[tuple[int, tuple[int, ...]]]()

@@ -3,9 +3,11 @@
 A table is a CSV file, one row a fact or a rule:
 
 =============  ==========================================================================================================
-component      ``integer``, ``float``, ``sram``, ``register`` (a register file), ``network`` (of the array), ``wire``, ``dram``
+component      ``integer``, ``float``, ``sram``, ``register`` (a register file), ``network`` (of the array), ``wire``,
+               ``dram``; ``pe`` (a whole processing element), ``layer`` (one that ran a layer's own operands)
 op             operation of `addersim.arithmetic.ops.OPERATIONS`; ``add``, ``mul`` (float); ``read``, ``write`` or, for both,
-               ``access`` (sram, register); ``hop`` (network); ``on-chip`` (wire); the kind (dram)
+               ``access`` (sram, register); ``hop`` (network); ``on-chip`` (wire); the kind (dram); the datapath
+               (pe); ``NETWORK/LAYER/DATAPATH`` (layer)
 bits           width of an operation, or of a word whose access costs ``pJ``: one (``8``) of an exact row, a range
                (``1..64``) of a rule; empty where the energy is that of a bit
 capacity_kib   the same for the capacity of a memory: needed for sram, free for register, else empty
@@ -14,7 +16,16 @@ unit           ``pJ`` an operation or an access; ``pJ/bit`` or ``pJ/64bit`` (an 
                ``pJ/bit/mm`` (wire)
 area_um2       area of the circuit, or of the memory; may be empty or missing
 leakage_uw     leakage of the same; may be empty or missing
-device         kind of transistors (sram, wire), where a table has several: the first is the default; may be empty or missing
+zero_pj        of pe and layer, as all columns down to fit_error, which may be empty or missing: what a tap whose input is
+               zero takes less, so that taps of which a share z are zeros take ``energy_pj - zero_pj * z``
+idle_pj        energy of a cycle in which the element rests
+accumulator_pj what a bit more of the accumulator takes
+accumulator_bits  width of the accumulator that the row is of
+uniform_pj     energy on operands of which every code is as likely as any other
+delay_ns       longest way from register to register
+fit_error      largest relative error of the line at what it was fitted to
+device         kind of transistors (sram, wire), or style of multiplier (pe), where a table has several: the first is the
+               default; may be empty or missing
 temperature_k  temperature; may be empty or missing, as the three columns below
 corner         process corner, or the clock period that a circuit was made for
 contains       what the energy holds, of ``dynamic``, ``clock`` and ``static``, joined by `` + ``
@@ -37,10 +48,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from addersim.arithmetic.datapaths import DATAPATHS
 from addersim.arithmetic.ops import OPERATIONS
 from addersim.config import bundled_names, resolve_text
 from addersim.errors import ConfigError
-from addersim.hardware.prices.row import CONTENTS, EnergyRow, Quantity
+from addersim.hardware.prices.row import CONTENTS, OF_ELEMENTS, EnergyRow, Quantity
 from addersim.hardware.prices.rules import RULES, SURFACES, Span
 from addersim.hardware.prices.table import EnergyTable
 from addersim.inputs.limits import read_number
@@ -50,7 +62,7 @@ __all__ = ["TABLE_COLUMNS", "load_table", "parse_table", "table_names"]
 
 TABLE_COLUMNS = ("component", "op", "bits", "capacity_kib", "energy_pj", "unit", "node_nm", "voltage_v", "rule", "source")
 _FIGURES = ("area_um2", "leakage_uw")
-OPTIONAL = (*_FIGURES, "device", "temperature_k", "corner", "contains", "evidence")
+OPTIONAL = (*_FIGURES, *OF_ELEMENTS, "device", "temperature_k", "corner", "contains", "evidence")
 _UNIT = re.compile(r"pJ(?:/([1-9][0-9]{0,3})?bit(?:/mm)?)?")
 _ACCESSES = MappingProxyType(dict.fromkeys(("read", "write", "access")))
 _OPS: Mapping[str, Mapping[str, object] | None] = MappingProxyType(
@@ -62,10 +74,13 @@ _OPS: Mapping[str, Mapping[str, object] | None] = MappingProxyType(
         "network": MappingProxyType({"hop": None}),
         "wire": MappingProxyType({"on-chip": None}),
         "dram": None,
+        "pe": DATAPATHS,
+        "layer": None,
     }
 )
+_ELEMENTS = ("pe", "layer")
 _MEMORIES = ("sram", "register")
-_WITH_DEVICES = ("sram", "wire")
+_WITH_DEVICES = ("sram", "wire", "pe")
 
 
 def table_names() -> tuple[str, ...]:
@@ -120,8 +135,11 @@ def _row(fields: list[str], header: list[str], where: str, line: int) -> EnergyR
     per_bit, scale = _scale(cell["unit"], component, where)
     bits, capacity = _sizes(cell, component, per_bit, rule, where)
     like, coefficients, fractions = _arguments(rule, arguments, scale, f"{where}, column rule")
-    numbers: dict[str, Any] = dict.fromkeys(("energy_pj", *_FIGURES))
+    numbers: dict[str, Any] = dict.fromkeys(("energy_pj", *_FIGURES, *OF_ELEMENTS))
     for column in numbers:
+        if cell[column] and column in OF_ELEMENTS and component not in _ELEMENTS:
+            of = f"component {component}; only {' and '.join(_ELEMENTS)} have it"
+            raise ConfigError(f"{where}, column {column}: found {cell[column]!r}; empty in a row of {of}")
         if rule != "exact" and cell[column]:
             raise ConfigError(f"{where}, column {column}: found {cell[column]!r}; empty in a row with the rule {rule}")
         if rule == "exact" and (cell[column] or column == "energy_pj"):
@@ -152,7 +170,7 @@ def _circumstances(cell: Mapping[str, str], rule: str, where: str) -> dict[str, 
     if cell["device"] and cell["component"] not in _WITH_DEVICES:
         raise ConfigError(
             f"{where}, column device: found {cell['device']!r}; empty in a row of component {cell['component']}: only "
-            f"{' and '.join(_WITH_DEVICES)} are chosen by it"
+            f"{', '.join(_WITH_DEVICES)} are chosen by it"
         )
     if cell["evidence"] and not rule.startswith("polynomial"):
         raise ConfigError(f"{where}, column evidence: found {cell['evidence']!r}; empty in a row with the rule {rule}")
@@ -236,9 +254,14 @@ def _scale(unit: str, component: str, where: str) -> tuple[bool, float]:
     match = _UNIT.fullmatch(unit)
     per_bit = "/" in unit
     by_length = component == "wire"
-    mismatched = per_bit and component in ("integer", "float"), not per_bit and component == "dram"
+    mismatched = per_bit and component in ("integer", "float", *_ELEMENTS), not per_bit and component == "dram"
     if not match or any(mismatched) or by_length != unit.endswith("/mm"):
         of_a_bit = "pJ/bit or pJ/64bit (an access of 64 bits)"
-        needs = {"integer": "pJ (an operation)", "float": "pJ (an operation)", "dram": of_a_bit, "wire": "pJ/bit/mm"}
+        needs = dict.fromkeys(_ELEMENTS, "pJ (a tap)") | {
+            "integer": "pJ (an operation)",
+            "float": "pJ (an operation)",
+            "dram": of_a_bit,
+            "wire": "pJ/bit/mm",
+        }
         raise ConfigError(f"{where}, column unit: found {unit!r}, needs {needs.get(component, f'pJ (an access), {of_a_bit}')}")
     return per_bit, 1 / int(match[1] or 1)

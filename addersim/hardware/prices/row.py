@@ -9,14 +9,32 @@ from typing import Literal, NamedTuple
 
 from addersim.hardware.prices.rules import Span
 
-__all__ = ["CONTENTS", "QUANTITIES", "UNITS", "EnergyRow", "Quantity", "Size"]
+__all__ = ["CONTENTS", "OF_ELEMENTS", "QUANTITIES", "REGISTERS", "UNITS", "ElementFigures", "EnergyRow", "Quantity", "Size"]
 
-Quantity = Literal["energy_pj", "area_um2", "leakage_uw"]
+Quantity = Literal[
+    "energy_pj", "area_um2", "leakage_uw", "zero_pj", "idle_pj", "accumulator_pj", "accumulator_bits", "uniform_pj",
+    "delay_ns", "fit_error",
+]  # fmt: skip
 
-QUANTITIES: tuple[Quantity, ...] = ("energy_pj", "area_um2", "leakage_uw")
-UNITS: Mapping[Quantity, str] = MappingProxyType({"energy_pj": "pJ", "area_um2": "um2", "leakage_uw": "uW"})
-CONTENTS = ("dynamic", "clock", "static")
-"""What an energy may contain: switching of what it is named after, its share of the clock, and leakage meanwhile."""
+OF_ELEMENTS: tuple[Quantity, ...] = (
+    "zero_pj", "idle_pj", "accumulator_pj", "accumulator_bits", "uniform_pj", "delay_ns", "fit_error",
+)  # fmt: skip
+"""What rows of processing elements have beside energy, area and leakage: see `ElementFigures`."""
+QUANTITIES: tuple[Quantity, ...] = ("energy_pj", "area_um2", "leakage_uw", *OF_ELEMENTS)
+UNITS: Mapping[Quantity, str] = MappingProxyType(
+    {
+        **dict.fromkeys(QUANTITIES, "pJ"),
+        "area_um2": "um2",
+        "leakage_uw": "uW",
+        "accumulator_bits": "bits",
+        "delay_ns": "ns",
+        "fit_error": "",
+    }
+)
+REGISTERS = "operand registers"
+CONTENTS = ("dynamic", "clock", "static", REGISTERS)
+"""What an energy may contain: switching of what it is named after, its share of the clock, leakage meanwhile, and, of a
+processing element, its operand registers."""
 
 
 class Size(NamedTuple):
@@ -24,6 +42,33 @@ class Size(NamedTuple):
 
     bits: float
     capacity_kib: float | None = None
+
+
+class ElementFigures(NamedTuple):
+    """Energy of a processing element.
+
+    Attributes
+    ----------
+    energy_pj, rule, source
+        Of a tap whose input is not zero, on average; how it was found, and where.
+    zero_pj
+        What a share of zero inputs takes off it, times the share.
+    idle_pj
+        Of a cycle in which the element rests: its clock's.
+    accumulator_bits, accumulator_pj
+        Width of its accumulator, and what a bit more of it takes; 0 where that is not known.
+    note
+        What must be known of it, behind a semicolon; empty where there is nothing.
+    """
+
+    energy_pj: float
+    rule: str
+    source: str
+    zero_pj: float = 0.0
+    idle_pj: float = 0.0
+    accumulator_bits: float = 0.0
+    accumulator_pj: float = 0.0
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +87,9 @@ class EnergyRow:
         Whether the energy, or what a polynomial gives, is that of a bit.
     area_um2, leakage_uw
         Area and leakage of the component, where the row has them.
+    zero_pj, idle_pj, accumulator_pj, accumulator_bits, uniform_pj, delay_ns, fit_error
+        Of a processing element: what zeros save and rest takes (`ElementFigures`), the energy on operands of which every code
+        is as likely, its longest way from register to register, and the largest relative error of its line.
     rule, like, coefficients
         The rule's name, the operation that `as` or `fraction` names, and the coefficients of a polynomial.
     fractions
@@ -70,6 +118,13 @@ class EnergyRow:
     line: int
     area_um2: float | None = None
     leakage_uw: float | None = None
+    zero_pj: float | None = None
+    idle_pj: float | None = None
+    accumulator_pj: float | None = None
+    accumulator_bits: float | None = None
+    uniform_pj: float | None = None
+    delay_ns: float | None = None
+    fit_error: float | None = None
     like: str = ""
     coefficients: tuple[float, ...] = ()
     device: str = ""

@@ -14,7 +14,7 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from addersim.config import resolve_text
 from addersim.errors import ConfigError, PriceError
@@ -38,6 +38,9 @@ class TechnologyNode(NamedTuple):
     def energy(self, voltage_v: float) -> float:
         """Energy of a gate at a supply, in the unit of the fits."""
         return self.a2 * voltage_v**2 + self.a1 * voltage_v + self.a0
+
+
+_ENERGIES = ("energy_pj", "zero_pj", "idle_pj", "accumulator_pj", "uniform_pj")
 
 
 def nodes() -> dict[float, TechnologyNode]:
@@ -101,11 +104,13 @@ def scale_table(table: EnergyTable, node_nm: float, voltage_v: float | None = No
 def _scaled(row: EnergyRow, energy: float, area: float, node_nm: float, voltage_v: float) -> EnergyRow:
     if row.component == "dram":
         return row
+    energies: dict[str, Any] = {name: None if (pj := getattr(row, name)) is None else pj * energy for name in _ENERGIES}
     return replace(
         row,
-        energy_pj=None if row.energy_pj is None else row.energy_pj * energy,
+        **energies,
         area_um2=None if row.area_um2 is None else row.area_um2 * area,
         leakage_uw=None,
+        delay_ns=None,
         coefficients=tuple(one * energy for one in row.coefficients),
         node_nm=node_nm,
         voltage_v=voltage_v,

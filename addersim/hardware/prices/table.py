@@ -14,7 +14,7 @@ from addersim.errors import PriceError
 from addersim.hardware.layer_cost import UnitEnergy
 from addersim.hardware.prices.consistency import check_rows, grid_gap
 from addersim.hardware.prices.grid import Grid
-from addersim.hardware.prices.row import QUANTITIES, UNITS, EnergyRow, Quantity, Size
+from addersim.hardware.prices.row import QUANTITIES, REGISTERS, UNITS, ElementFigures, EnergyRow, Quantity, Size
 from addersim.hardware.prices.rules import SURFACES, DataPoint, PowerFit, Span, interpolate, points_needed, polynomial
 
 __all__ = ["EnergyTable", "Figure"]
@@ -115,6 +115,46 @@ class EnergyTable:
         known = device if ("wire", "on-chip", device) in self._by_key else None
         return self._unit_energy("wire", "on-chip", Size(bits), f"wire, 1 mm of {_count(bits)}", known)
 
+    def element(self, datapath: str, bits: int, style: str | None = None) -> ElementFigures:
+        """Energy of a processing element: of a tap, and what zeros and rest take off it.
+
+        `style` is one of ``styles(datapath)``, of which the first is the default.
+
+        Raises
+        ------
+        PriceError
+            The table has no row for it.
+        """
+        device = (*self.styles(datapath), "")[0] if style is None else style
+        what = f"processing element {datapath} of {_count(bits)}" + (f", {device}" if device else "")
+        return self._element(("pe", datapath, device), bits, what)
+
+    def own_layer(self, name: str, bits: int) -> ElementFigures | None:
+        """Energy of a tap of a layer with its own operands, by its row's name (`elements.row_of_layer`), or None."""
+        key = "layer", name, ""
+        return self._element(key, bits, name) if any(row.covers(Size(bits)) for row in self._by_key.get(key, ())) else None
+
+    def delay(self, datapath: str, bits: int) -> Figure:
+        """Longest way from register to register of a processing element, in ns, of its default style.
+
+        Raises
+        ------
+        PriceError
+            The table has no row that says so.
+        """
+        device = (*self.styles(datapath), "")[0]
+        what = f"the delay of a processing element {datapath} of {_count(bits)}" + (f", {device}" if device else "")
+        return self._find("delay_ns", ("pe", datapath, device), Size(bits), what)
+
+    @property
+    def knows_elements(self) -> bool:
+        """Whether it prices whole processing elements: then the array is priced by these alone."""
+        return any(row.component in ("pe", "layer") for row in self.rows)
+
+    def styles(self, datapath: str) -> tuple[str, ...]:
+        """Styles of a datapath's multiplier that it has rows for, the default first; the empty name where there is one."""
+        return tuple(dict.fromkeys(row.device for row in self.rows if (row.component, row.op) == ("pe", datapath)))
+
     def dram(self, kind: str = "dram") -> UnitEnergy:
         """Energy of a bit that goes to or comes from DRAM."""
         return self._unit_energy("dram", kind, Size(1), f"dram of kind {kind!r}")
@@ -151,6 +191,21 @@ class EnergyTable:
     def _unit_energy(self, component: str, op: str, size: Size, what: str, device: str | None = None) -> UnitEnergy:
         found = self._find("energy_pj", self._key(component, op, device), size, what + (f", {device}" if device else ""))
         return UnitEnergy(found.value, self._noted(found.rule, "energy_pj", component), found.source)
+
+    def _element(self, key: _Key, bits: int, what: str) -> ElementFigures:
+        size = Size(bits)
+        found = self._find("energy_pj", key, size, what)
+        more = {name: self._optional(name, key, size) for name in ("zero_pj", "idle_pj", "accumulator_bits", "accumulator_pj")}
+        contents = next((row.contains for row in self._by_key[key] if row.contains), ())
+        note = f"; without {REGISTERS}" if contents and REGISTERS not in contents else ""
+        return ElementFigures(found.value, self._noted(found.rule, "energy_pj", "pe"), found.source, **more, note=note)
+
+    def _optional(self, quantity: Quantity, key: _Key, size: Size) -> float:
+        """A figure of an element, 0 where its rows do not have it."""
+        try:
+            return self._find(quantity, key, size, "").value
+        except PriceError:
+            return 0.0
 
     def _figure(self, quantity: Quantity, component: str, op: str, size: Size, device: str | None) -> Figure:
         key = self._key(component, op, device)

@@ -8,12 +8,14 @@ from typing import get_args
 import pandas as pd
 import plotly.graph_objects as go
 
+from addersim.arithmetic.datapaths import DATAPATHS
 from addersim.format_quantity import AREA_UNITS, ENERGY_UNITS, best_unit
 from addersim.hardware.layer_cost import Component
 from addersim.report.figures.rows import design_labels
 from addersim.report.markup import escape
-from addersim.report.style import NETWORKS, QUIET, RESOURCES, beside, finish, short
+from addersim.report.style import QUIET, RESOURCES, beside, dotted, finish, network_colors, short
 from addersim.results.contrast import COMPONENTS, Contrast
+from addersim.results.result import Result
 
 __all__ = ["area_by_unit", "energy_by_table", "ratio_by_scope", "ratio_by_table"]
 
@@ -28,7 +30,9 @@ def ratio_by_scope(contrasts: Sequence[Contrast]) -> go.Figure:
     labels = [f"+ {COMPONENTS[name]}" if place else COMPONENTS[name] for place, name in enumerate(scopes)]
     labels[-1] = "all" if len(scopes) == 1 else f"{labels[-1]} = all"
     figure = go.Figure()
-    for place, (contrast, ratios) in enumerate(zip(contrasts, found, strict=True)):
+    results = [contrasts[0].first, *(contrast.result for contrast in contrasts)]
+    colors = network_colors({one.name: _arithmetics(one) for one in results})
+    for contrast, ratios in zip(contrasts, found, strict=True):
         rows = [row for row, name in enumerate(scopes) if name in ratios]
         values = [ratios[scopes[row]] for row in rows]
         figure.add_bar(
@@ -40,7 +44,7 @@ def ratio_by_scope(contrasts: Sequence[Contrast]) -> go.Figure:
             text=[f"{value:.3g}" for value in values],
             textposition="outside",
             cliponaxis=False,
-            marker_color=NETWORKS[(place + 1) % len(NETWORKS)],
+            marker_color=colors[contrast.result.name],
             customdata=[(labels[row], value) for row, value in zip(rows, values, strict=True)],
             hovertemplate=f"<b>{escape(contrast.result.name)}</b><br>counting %{{customdata[0]}}: "
             f"%{{customdata[1]:.4~g}} times {escape(contrast.first.name)}<extra></extra>",
@@ -177,6 +181,11 @@ def area_by_unit(areas: pd.DataFrame) -> go.Figure:
     )
 
 
+def _arithmetics(result: Result) -> str:
+    lanes = {DATAPATHS[layer.datapath].arithmetic.name for layer in result.trace.layers if layer.datapath}
+    return "+".join(sorted(lanes))
+
+
 def _multiple_of(first: str) -> str:
     """Title of an axis, which is narrow on a phone and on paper: a long name stands in the page's head line already."""
     return f"energy as a multiple of {escape(first) if len(first) <= FIRST_CHARACTERS else 'the first design'}"
@@ -200,4 +209,5 @@ def _marked(figure: go.Figure, low: float, high: float) -> go.Figure:
     low, high = min(low, 1.0), max(high, 1.0)
     margin = 0.12 * (high - low) or 0.1
     figure.add_vline(x=1, line={"color": QUIET, "dash": "dot", "width": 1.5})
+    dotted(figure, "the same", QUIET)
     return figure.update_xaxes(range=[max(low - margin, 0.0), high + margin], rangemode="normal")

@@ -6,9 +6,9 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from addersim.format_quantity import ENERGY_UNITS, best_unit, compact
-from addersim.report.figures.rows import design_labels, of_network, stage_labels
+from addersim.report.figures.rows import colors_of, design_labels, of_network, stage_labels
 from addersim.report.markup import escape
-from addersim.report.style import NETWORKS, OPERANDS, RESOURCES, beside, finish, short
+from addersim.report.style import OPERANDS, RESOURCES, beside, finish, short
 from addersim.results.contrast import COMPONENTS
 
 __all__ = ["energy_by_layer", "energy_by_level", "energy_by_network", "energy_by_part"]
@@ -57,13 +57,14 @@ def energy_by_part(energy: pd.DataFrame) -> go.Figure:
     if few := int((~large).sum()):
         table.loc["1 smaller part" if few == 1 else f"{few} smaller parts"] = sums[~large].sum() / size
     figure = go.Figure()
-    for place, network in enumerate(table):
+    colors = colors_of(energy)
+    for network in table:
         figure.add_bar(
             name=escape(short(str(network), 40)),
             orientation="h",
             y=list(range(len(table))),
             x=table[network].tolist(),
-            marker_color=NETWORKS[place % len(NETWORKS)],
+            marker_color=colors[network],
             text=[compact(number) for number in table[network]],
             textposition="outside",
             cliponaxis=False,

@@ -14,7 +14,7 @@ from addersim.arithmetic.ops import OPERATIONS
 from addersim.format_quantity import compact
 from addersim.report.figures.rows import of_network, stage_labels
 from addersim.report.markup import escape
-from addersim.report.style import PALE, RESOURCES, SHADES, VERMILION, beside, finish, label
+from addersim.report.style import PALE, RESOURCES, SHADES, VERMILION, beside, dotted, finish, label, labels_apart
 
 __all__ = ["errors_by_layer", "operations_by_width", "ranges_by_layer"]
 
@@ -73,7 +73,8 @@ def ranges_by_layer(ranges: pd.DataFrame, network: str) -> go.Figure:
                 customdata=[hovers[place] for _, place, _, _ in chosen],
                 hovertemplate="%{customdata}<extra></extra>",
             )
-    labels = [label(row.layer, row.datapath or row.kind) for row in rows]
+    names = labels_apart([row.layer for row in rows])
+    labels = [label(name, row.datapath or row.kind) for name, row in zip(names, rows, strict=True)]
     notes = [beside(place, _range_note(row)) for place, row in enumerate(rows)]
     finish(figure, labels, "codes, by powers of two", mode="overlay", annotations=notes, right_px=84)
     return _signed_powers(figure, ranges[["format_minimum", "format_maximum", "minimum", "maximum"]].abs().to_numpy().max())
@@ -105,6 +106,7 @@ def errors_by_layer(layers: pd.DataFrame, network: str, threshold: float | None 
     limit = last.max()
     if threshold is not None:
         figure.add_vline(x=most, line={"color": VERMILION, "dash": "dot", "width": 1.5})
+        dotted(figure, f"threshold, {most:g} %", VERMILION)
         limit = max(limit, most)
     labels = stage_labels(layers[(layers["network"] == network) & layers["stage"].isin(errors.index)])
     return finish(figure, labels, "relative error, %", mode="overlay", limit=limit)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 
 import pandas as pd
+import plotly.graph_objects as go
 
 from addersim.inputs.text import cell
 from addersim.report.document import render_document
@@ -17,10 +19,11 @@ from addersim.report.page.overview import sentence, summary_table
 from addersim.report.page.sections import Section, sections
 from addersim.results.comparison import compare
 from addersim.results.comparison_text import headline
+from addersim.results.reasons import reasons_told
 from addersim.results.result import Result
 from addersim.storage import write_atomically
 
-__all__ = ["render_page", "write_report"]
+__all__ = ["render_page", "report_panels", "write_report"]
 
 PAGE = "index.html"
 RESULTS = "results.json"
@@ -64,6 +67,12 @@ def write_report(results: Sequence[Result], folder: str | Path, *, title: str, a
     return Path(folder, PAGE)
 
 
+def report_panels(results: Sequence[Result]) -> list[tuple[str, str, go.Figure]]:
+    """Every figure of the page: the key of its section, its caption and the figure."""
+    parts = sections(results, Frames.of(results))
+    return [(part.key, caption, figure) for part in parts for caption, figure in (*itertools.chain(*part.rows), *part.inside)]
+
+
 def _csv(frame: pd.DataFrame) -> str:
     texts = {name: column.map(cell) for name, column in frame.select_dtypes(exclude=["number", "bool"]).items()}
     return str(frame.assign(**texts).to_csv(index=False, lineterminator="\n"))
@@ -76,15 +85,23 @@ def render_page(results: Sequence[Result], frames: Frames, title: str, about: Ma
     lead = f"<p class='lead'>{escape(findings[0])}</p>"
     lead += f'<ul class="plain">{"".join(f"<li>{escape(one)}</li>" for one in findings[1:])}</ul>' if findings[1:] else ""
     accuracies = "".join(map(sentence, results))
-    ending = (
-        Section("summary", "Side by side" if others else "Summary", "", tables=summary_table(results)),
-        Section("about", "What was run", definitions(about) + _notes(results)),
-    )
+    summary = Section("summary", "Side by side" if others else "Summary", "", tables=summary_table(results))
+    about_it = Section("about", "What was run", definitions(about) + _notes(results))
     *parts, prices = sections(results, frames)
+    why = "".join(_why(text, names if len(names) < len(results) else ()) for text, names in reasons_told(results).items())
     files = (*(f"{one.name}.csv" for one in fields(frames)), RESULTS)
     return render_document(
-        title, lead + (f'<ul class="plain">{accuracies}</ul>' if accuracies else ""), (*parts, *ending, prices), files
+        title,
+        lead + "".join(f'<ul class="plain">{one}</ul>' for one in (accuracies, why) if one),
+        (summary, *parts, about_it, prices),
+        files,
     )
+
+
+def _why(text: str, names: Sequence[str]) -> str:
+    """Why some designs take what they take, as an item of a list."""
+    of = f"<strong>{escape(', '.join(names))}</strong>: " if names else ""
+    return f"<li>{of}{escape(text)}.</li>"
 
 
 def _notes(results: Sequence[Result]) -> str:

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from addersim.arithmetic.fixed import Accumulator
 from addersim.format_quantity import ENERGY_UNITS, TIME_UNITS, best_unit, quantity
 from addersim.report.markup import escape, percent
-from addersim.report.style import PALE, QUIET, RESOURCES, SHADES, beside, finish, finish_plane, label, short
+from addersim.report.style import PALE, QUIET, RESOURCES, SHADES, beside, finish, finish_plane, label, labels_apart, short
 from addersim.report.sweep.points import AXES, Points
 from addersim.results.contrast import COMPONENTS
 from addersim.results.pareto import pareto
@@ -312,4 +312,4 @@ def sensitivity(scan: pd.DataFrame, operand: str) -> go.Figure:
     changed = float(100 * (1 - scan["agreement"].min()))
     title = "predictions that change, %"
     high = len(layers) * max(1.0, 0.45 * len(all_bits))
-    return finish(figure, [label(name) for name in layers], title, mode="group", rows=high, limit=changed)
+    return finish(figure, [label(name) for name in labels_apart(layers)], title, mode="group", rows=high, limit=changed)

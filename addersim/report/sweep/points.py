@@ -9,10 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from addersim.arithmetic.arithmetics import ARITHMETICS
 from addersim.arithmetic.fixed import Accumulator
 from addersim.report.markup import percent
-from addersim.report.style import NETWORKS
+from addersim.report.style import network_colors
 
 __all__ = ["AXES", "Points", "plain_bits"]
 
@@ -34,15 +33,6 @@ AXES: Mapping[str, str] = MappingProxyType(
 )
 """Columns that place a point, and their names for people."""
 WIDTHS = ("weight_bits", "activation_bits")
-_COLOURS: Mapping[str, Sequence[str]] = MappingProxyType(
-    {
-        "l1": (NETWORKS[0], NETWORKS[1], NETWORKS[4], NETWORKS[5]),
-        "mac": (NETWORKS[2], NETWORKS[3], "#882255", "#ddcc77"),
-        "coded": ("#117733", "#997700", "#6699cc", "#994455", "#ee99aa", "#004488"),
-    }
-)
-"""Colours of Paul Tol's muted scheme: cold and violet ones for additions, warm ones for multiplications and mixtures of them;
-of his others for networks some of whose weights take few values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +95,8 @@ class Points:
     @property
     def series(self) -> dict[str, str]:
         """Colour of each series, in order."""
-        found: dict[str, str] = {}
-        for name, arithmetic in self.frame.drop_duplicates("series")[["series", "arithmetic"]].itertuples(index=False):
-            coded = any(not ARITHMETICS[one].codec.uniform for one in arithmetic.split("+"))
-            family = _COLOURS["coded" if coded else "l1" if arithmetic == "l1" else "mac"]
-            found[name] = family[sum(colour in family for colour in found.values()) % len(family)]
-        return found
+        first = self.frame.drop_duplicates("series")
+        return network_colors(dict(zip(first["series"], first["arithmetic"], strict=True)))
 
     def words(self, row: Mapping[str, Any], *, without: Sequence[str] = ()) -> str:
         """A point in words: its network, widths, and whatever else differs in this sweep."""

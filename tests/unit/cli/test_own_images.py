@@ -51,9 +51,9 @@ def test_a_file_with_everything_gives_what_the_same_set_gives(own):
 
 def test_images_that_calibrate_and_are_tested_carry_a_warning(own):
     found = document("simulate", "lenet5-adder", "--data", "labelled.npz", "--limit", 9)
-    assert (found["images"], found["calibration"]) == (9, "first 60 images of labelled.npz")
+    assert (found["images"], found["calibration"]) == (9, "60 images of labelled.npz that seed 0 draws")
     assert found["warnings"] == [
-        "labelled.npz has no training images: its first ones choose the scales and are tested too; "
+        "labelled.npz has no training images: up to 256 images that seed 0 draws choose the scales and are tested too; "
         "give others as train_images in an .npz, or folders train and test"
     ]
     run("simulate", "lenet5-adder", "--save-program", "program.npz", "--limit", 1)
@@ -138,6 +138,6 @@ def test_a_report_of_networks_with_and_without_images_has_both_in_one_table(own)
 def test_simulate_without_fitting_images_says_which_to_give(own):
     assert refusal("simulate", "resnet20-adder") == (
         "resnet20-adder: takes images of 3 x 32 x 32 in 10 classes; name some with --data: cifar10, cifar100, "
-        "your own .npz, .npy or folder of pictures"
+        "your own .npz, .npy, .parquet or folder of pictures"
     )
     assert "name some with --data: mnist, fashion-mnist" in refusal("simulate", "lenet5-adder", "--data", "none")

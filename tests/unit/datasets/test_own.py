@@ -152,13 +152,17 @@ def test_training_images_of_the_file_calibrate(tmp_path, test, labels, train, of
     np.testing.assert_array_equal(load_own(path, Net()).images.labels, LABELS)
 
 
-def test_without_training_images_the_first_ones_calibrate_and_a_warning_says_so(tmp_path):
-    path = saved(tmp_path, images=GREY)
+def test_without_training_images_some_that_a_seed_draws_calibrate_and_a_warning_says_so(tmp_path):
+    path = saved(tmp_path, images=GREY, labels=LABELS)
     found = load_own(path, Net(), "train", 4)
-    np.testing.assert_array_equal(found.images.pixels, GREY[:4])
-    assert found.words == f"first 4 images of {path}"
+    drawn = np.random.default_rng(0).permutation(len(GREY))[:4]
+    np.testing.assert_array_equal(found.images.pixels, GREY[drawn])
+    np.testing.assert_array_equal(found.images.labels, LABELS[drawn])
+    assert found.words == f"4 images of {path} that seed 0 draws"
     (warned,) = found.warnings
-    assert warned.startswith(f"{path} has no training images: its first ones choose the scales and are tested too")
+    assert warned.startswith(
+        f"{path} has no training images: up to 4 images that seed 0 draws choose the scales and are tested too"
+    )
     assert load_own(path, Net()).warnings == ()
 
 
@@ -172,7 +176,7 @@ def test_a_file_with_no_images_or_several_says_what_it_holds(tmp_path):
         "holds Python objects; only plain numbers are read"
     )
     (tmp_path / "own.csv").write_text("1,2")
-    assert told(tmp_path / "own.csv") == ": found '.csv'; images come as .npz, .npy or a folder of pictures"
+    assert told(tmp_path / "own.csv") == ": found '.csv'; images come as .npz, .npy, .parquet or a folder of pictures"
 
 
 @pytest.mark.parametrize("damage", [b"", b"\x93NUMPY", b"cos\nsystem\n(S'true'\ntR."])

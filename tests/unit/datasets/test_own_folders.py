@@ -85,11 +85,11 @@ def test_a_folder_train_beside_calibrates(tmp_path, test):
 
 
 def test_folders_that_hold_no_pictures_or_both_kinds_are_refused(tmp_path):
-    assert told(tmp_path) == ": holds no pictures; expected files that end in .png, .jpg or .jpeg"
+    assert told(tmp_path) == ": holds no pictures; expected files that end in .png, .jpg, .jpeg or, as arrays, .npy"
     classes(tmp_path, "abc")
     (tmp_path / "b" / "0.png").unlink()
     (tmp_path / "b" / "1.png").unlink()
-    assert told(tmp_path) == "/b: holds no pictures; expected files that end in .png, .jpg or .jpeg"
+    assert told(tmp_path) == "/b: holds no pictures; expected files that end in .png, .jpg, .jpeg or, as arrays, .npy"
     picture(tmp_path / "alone.png", GREY[0])
     assert told(tmp_path).startswith(
         ": holds pictures such as alone.png beside folders such as a; expected one folder a class"

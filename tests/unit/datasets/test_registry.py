@@ -10,8 +10,8 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 
-from addersim.datasets import DATASETS, Images, layouts, load, read
-from addersim.datasets.readers import picture
+from addersim.datasets import DATASETS, Images, load, read
+from addersim.datasets.pictures import picture
 from addersim.errors import DataError
 
 COUNTS = MappingProxyType({"train": 20, "test": 4})
@@ -262,10 +262,11 @@ def test_bad_folders_of_pictures(pictures, tmp_path, monkeypatch):
         DataError, match=r"imagenet: .*train holds 0 folders, expected one for each of 2 classes; get the pict"
     ):
         read(pictures, tmp_path, "train")
-    monkeypatch.setattr(layouts, "LARGEST_FOLDER_BYTES", 4 * 588 - 1)
-    with pytest.raises(DataError, match=r"4 pictures take 0.0 GiB in memory, at most 0 are read; name a limit"):
-        read(pictures, tmp_path)
-    monkeypatch.setattr("addersim.datasets.readers.MOST_PIXELS", 100)
+    monkeypatch.setattr("addersim.streamed.KEPT_BYTES", 4 * 588 - 1)
+    monkeypatch.setattr("addersim.streamed.LARGEST_BYTES", 4 * 588 - 1)
+    with pytest.raises(DataError, match=r"4 images take 0.0 GiB in memory, at most 0 are held; name a limit"):
+        np.asarray(read(pictures, tmp_path).pixels)
+    monkeypatch.setattr("addersim.datasets.pictures.MOST_PIXELS", 100)
     with pytest.raises(
         DataError, match=r"a.JPEG: not a JPEG or PNG picture, or damaged: 14 x 30 pixels, at most 100 are read"
     ):

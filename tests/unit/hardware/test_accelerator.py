@@ -18,7 +18,7 @@ def bundled_text(name):
 
 
 def test_the_bundled_accelerators():
-    machines = ("ethos-u55-256-like", "eyeriss-65nm", "gemmini-default")
+    machines = ("ethos-u55-256-like", "eyeriss-65nm", "gemmini-default", "nvdla-large")
     assert accelerator_names() == ("edge-unified-32x32", *machines, *NAMES, "tpu-v1")
     for name in NAMES:
         found = load_accelerator(name)
@@ -29,7 +29,7 @@ def test_the_bundled_accelerators():
 def test_every_kind_of_memory_and_array_is_bundled():
     found = [load_accelerator(name) for name in accelerator_names()]
     assert {tuple(one.buffers.memories()) for one in found} == {("unified",), ("input", "weight", "output")}
-    assert {one.array.dataflow for one in found} == {"output", "weight", "row"}
+    assert {one.array.dataflow for one in found} == {"output", "weight", "row", "broadcast"}
     assert {one.array.overlapped_folds for one in found} == {True, False}
     assert {one.buffers.l2 is None for one in found} == {True, False}
 
@@ -54,7 +54,7 @@ def test_every_number_of_a_bundled_accelerator_says_where_it_is_from(name):
             '"row"',
             "array: found the dataflow 'row' without row_stationary; the dataflow 'row' and the scratchpads",
         ),
-        ('"output"', '"rows"', "array.dataflow: found 'rows', needs 'input' or 'output' or 'row' or 'weight'"),
+        ('"output"', '"rows"', "array.dataflow: found 'rows', needs 'broadcast' or 'input' or 'output' or 'row' or 'weight'"),
         ("lanes = 16", "lanes = 1.5", "vector.lanes: found 1.5, needs a whole number"),
         ("bandwidth_gb_s = 12.8", "bandwidth_gb_s = 0", "dram.bandwidth_gb_s: found 0, needs a number > 0"),
         (

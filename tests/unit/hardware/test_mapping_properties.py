@@ -10,11 +10,14 @@ from msgspec.structs import replace as change
 from addersim.arithmetic.geometry import Geometry
 from addersim.errors import HardwareError
 from addersim.hardware import estimate, load_accelerator
+from addersim.hardware.accelerator import BroadcastTrees
 from addersim.trace import Trace
 from tests.unit.hardware.traces import batch_norm, relu, window
 
 EDGE, EYERISS = load_accelerator("systolic-16x16"), load_accelerator("eyeriss-65nm")
+SYSTOLIC = ("output", "weight", "input")
 OBJECTIVES = ("energy", "latency", "dram", "energy-delay")
+TREES = st.builds(BroadcastTrees, stripe=st.integers(1, 9), load_cycles=st.integers(1, 4), image_channels=st.integers(0, 3))
 PRICES = {"read_pj_per_word": 6.0, "write_pj_per_word": 5.0, "source": "made up"}
 
 
@@ -35,7 +38,7 @@ def stages(draw):
 
 
 @st.composite
-def designs(draw, rows=False):
+def designs(draw, rows=False, dataflows=(*SYSTOLIC, "broadcast"), shares=None):
     """An accelerator whose memories cost the same whatever their size."""
     names = draw(st.sampled_from((("unified",), ("input", "weight", "output"))))
     memories = dict.fromkeys(("input", "weight", "output", "unified")) | {
@@ -50,9 +53,11 @@ def designs(draw, rows=False):
     buffers = change(base.buffers, keep_activations=draw(st.booleans()), double_buffered=draw(st.booleans()), **memories)
     array = change(base.array, rows=draw(st.integers(3, 12)), columns=draw(st.integers(1, 14)))
     if not rows:
-        array = change(
-            array, dataflow=draw(st.sampled_from(("output", "weight", "input"))), overlapped_folds=draw(st.booleans())
-        )
+        dataflow = draw(st.sampled_from(dataflows))
+        trees = draw(TREES) if dataflow == "broadcast" else None
+        overlapped = trees is None and draw(st.booleans())
+        share = None if shares is None else draw(shares)
+        array = change(array, dataflow=dataflow, overlapped_folds=overlapped, broadcast=trees, multiplier_share=share)
     dram = change(base.dram, bandwidth_gb_s=draw(st.sampled_from((0.1, 0.5, 2, 10))), energy_pj_per_bit=20.0, source="made up")
     return change(base, array=array, buffers=buffers, dram=dram, batch=1)
 
@@ -96,17 +101,32 @@ def check_that_more_is_not_worse(trace, on, objective, data):
     assert value(trace, faster, objective) <= own * (1 + 1e-9)
 
 
-@settings(max_examples=30, deadline=None)
-@given(stages(), designs(), st.sampled_from(("horowitz-45nm", "aladdin-cacti-45nm")))
-def test_no_objective_is_beaten_by_the_mapping_of_another(trace, on, table):
+KINDS = {
+    "systolic": (designs(dataflows=SYSTOLIC), 24, 2000),
+    "broadcast": (designs(dataflows=("broadcast",)), 6, 200),
+    "mixed": (designs(dataflows=SYSTOLIC, shares=st.sampled_from((0.1, 0.3, 0.5, 0.8))), 6, 200),
+    "row stationary": (designs(rows=True), 10, 500),
+}
+"""Designs of each kind, how many of them are drawn, and how many behind ``slow``."""
+
+
+def of_each_kind(*kinds):
+    """Parameters: the designs of some kinds, and how many."""
+    few = [(designs_of, number) for designs_of, number, _ in map(KINDS.get, kinds)]
+    many = [pytest.param(designs_of, number, marks=pytest.mark.slow) for designs_of, _, number in map(KINDS.get, kinds)]
+    return pytest.mark.parametrize(("kind", "examples"), few + many, ids=[*kinds, *(f"{kind}, many" for kind in kinds)])
+
+
+@of_each_kind(*KINDS)
+def test_no_objective_is_beaten_by_the_mapping_of_another(kind, examples):
     """Energy with leakage too, which depends on cycles."""
-    check_that_no_objective_is_beaten(trace, on, table)
 
+    @settings(max_examples=examples, deadline=None)
+    @given(stages(), kind, st.sampled_from(("horowitz-45nm", "aladdin-cacti-45nm")))
+    def check(trace, on, table):
+        check_that_no_objective_is_beaten(trace, on, None if on.array.row_stationary else table)
 
-@settings(max_examples=12, deadline=None)
-@given(stages(), designs(rows=True))
-def test_no_objective_is_beaten_by_the_mapping_of_another_in_rows(trace, on):
-    check_that_no_objective_is_beaten(trace, on)
+    check()
 
 
 def test_the_bundled_row_stationary_design_is_as_fast_as_any_where_latency_is_asked_for():
@@ -117,25 +137,28 @@ def test_the_bundled_row_stationary_design_is_as_fast_as_any_where_latency_is_as
     check_that_no_objective_is_beaten(Trace("first", "hardware", (layer,)), EYERISS)
 
 
-@settings(max_examples=30, deadline=None)
-@given(stages(), designs(), st.sampled_from(OBJECTIVES), st.data())
-def test_larger_memories_and_more_bandwidth_are_never_worse(trace, on, objective, data):
-    check_that_more_is_not_worse(trace, on, objective, data)
+@of_each_kind(*KINDS)
+def test_larger_memories_and_more_bandwidth_are_never_worse(kind, examples):
+    @settings(max_examples=examples, deadline=None)
+    @given(stages(), kind, st.sampled_from(OBJECTIVES), st.data())
+    def check(trace, on, objective, data):
+        check_that_more_is_not_worse(trace, on, objective, data)
+
+    check()
 
 
-@settings(max_examples=12, deadline=None)
-@given(stages(), designs(rows=True), st.sampled_from(OBJECTIVES), st.data())
-def test_larger_memories_and_more_bandwidth_are_never_worse_in_rows(trace, on, objective, data):
-    check_that_more_is_not_worse(trace, on, objective, data)
+@of_each_kind("systolic", "broadcast", "mixed")
+def test_a_larger_array_is_never_slower(kind, examples):
+    """It may use a part of itself. Where folds overlap, it may fill more rows and columns before the first of them."""
 
+    @settings(max_examples=examples, deadline=None)
+    @given(stages(), kind, st.integers(0, 8), st.integers(0, 8))
+    def check(trace, on, rows, columns):
+        larger = change(on, array=change(on.array, rows=on.array.rows + rows, columns=on.array.columns + columns))
+        more = 2 * rows + columns if on.array.overlapped_folds else 0
+        assert value(trace, larger, "latency") <= value(trace, on, "latency") + more
 
-@settings(max_examples=30, deadline=None)
-@given(stages(), designs(), st.integers(0, 8), st.integers(0, 8))
-def test_a_larger_array_is_never_slower(trace, on, rows, columns):
-    """It may use a part of itself."""
-    on = change(on, array=change(on.array, overlapped_folds=False))
-    larger = change(on, array=change(on.array, rows=on.array.rows + rows, columns=on.array.columns + columns))
-    assert value(trace, larger, "latency") <= value(trace, on, "latency")
+    check()
 
 
 @pytest.mark.parametrize("dataflow", ["output", "weight", "input"])

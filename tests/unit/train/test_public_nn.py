@@ -1,4 +1,4 @@
-"""`addersim.nn`, and the loop of README that uses it."""
+"""`addersim.nn`, and the loop of docs/training.md that uses it."""
 
 import re
 import subprocess
@@ -15,7 +15,7 @@ from addersim.network import Network  # noqa: E402
 from addersim.train import nn as layers  # noqa: E402
 from addersim.train.data import Batches  # noqa: E402
 
-README = Path(__file__).parents[3] / "README.md"
+GUIDE = Path(__file__).parents[3] / "docs" / "training.md"
 
 
 def test_names_are_public_and_those_of_the_trainer():
@@ -32,8 +32,8 @@ def test_it_says_what_it_needs():
     )
 
 
-def test_the_loop_of_the_readme_trains_and_its_network_is_lowered():
-    (code,) = (block for block in re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL) if "addersim.nn" in block)
+def test_the_loop_of_the_guide_trains_and_its_network_is_lowered():
+    (code,) = (block for block in re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.DOTALL) if "addersim.nn" in block)
     assert len([line for line in code.splitlines() if line]) <= 14
     images, dataset = load("fashion-mnist-2000", split="train"), DATASETS["fashion-mnist"]
     torch.manual_seed(0)

@@ -32,12 +32,12 @@ OBJECTIVES = ("energy", "latency", "dram", "energy-delay")
 AWAY, ALONE = Placement(False, False), Beside()
 
 
-def machine(dataflow, rows=3, columns=2, unified=None, double_buffered=True, overlapped=False, banks=None, **kib):
+def machine(dataflow, rows=3, columns=2, unified=None, double_buffered=True, overlapped=False, banks=None, trees=None, **kib):
     prices = {"read_pj_per_word": 6.0, "write_pj_per_word": 5.0, "source": "made up", "word_bits": 16, "banks": banks}
     sizes = {"unified": unified} if unified else {name: kib.get(name, 1) for name in ("input", "weight", "output")}
     memories = {name: msgspec.structs.replace(EDGE.buffers.input, capacity_kib=size, **prices) for name, size in sizes.items()}
     buffers = type(EDGE.buffers)(keep_activations=False, double_buffered=double_buffered, **memories)
-    array = msgspec.structs.replace(EDGE.array, rows=rows, columns=columns, dataflow=dataflow, overlapped_folds=overlapped)
+    array = change(EDGE.array, rows=rows, columns=columns, dataflow=dataflow, overlapped_folds=overlapped, broadcast=trees)
     return msgspec.structs.replace(EDGE, array=array, buffers=buffers)
 
 

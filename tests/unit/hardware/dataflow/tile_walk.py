@@ -26,7 +26,7 @@ class TileWalk:
 
     def __init__(self, tiled, tile, order, stays):
         self.tiled, self.stays, self.order = tiled, stays, order
-        self.how = systolic_dataflow(tiled.array.systolic)
+        self.how = systolic_dataflow(tiled.array.folded)
         self.cuts = [cut(int(size), one) for size, one in zip(tiled.sizes, tile, strict=True)]
         self.places = [GEMM_DIMENSIONS.index(one) for one in (self.how.rows, self.how.columns, self.how.time)]
         self.reads = dict.fromkeys(("input", "weight", "sum"), 0)
@@ -77,6 +77,10 @@ class TileWalk:
     def fold(self, size, at, first, count):
         """Cycles of one tile, overlapped and not, fold by fold; and what its folds read."""
         array, (rows, columns, time) = self.tiled.array, (size[place] for place in self.places)
+        if array.broadcast is not None:
+            if count:
+                self.read(size, rows, columns, at[2] == 0 or not self.stays)
+            return (self.in_trees(size),) * 2
         begins = at[self.places[2]] == 0
         loads = begins or not self.stays
         together = apart = 0
@@ -96,9 +100,23 @@ class TileWalk:
             self.read(size, rows, columns, loads)
         return together, apart
 
+    def in_trees(self, size):
+        """Cycles of one tile on adder trees: stripe by stripe, tree by tree, tap by tap, block by block."""
+        array, (outputs, filters, window) = self.tiled.array, size
+        taps = self.tiled.in_turn
+        cycles = 0
+        for stripe, _ in product(even(outputs, array.broadcast.stripe), cut(filters, array.columns)):
+            for _, _ in product(range(taps), cut(ceil(window / taps), array.rows)):
+                cycles += max(stripe, array.broadcast.load_cycles)
+        return cycles
+
     def read(self, size, rows, columns, loads):
         array, (m, n, k) = self.tiled.array, size
-        folds = {self.how.rows: ceil(rows / array.rows), self.how.columns: ceil(columns / array.columns), self.how.time: 1}
+        folds = {
+            self.how.rows: ceil(rows / array.fold_rows),
+            self.how.columns: ceil(columns / array.columns),
+            self.how.time: 1,
+        }
         words = {"input": m * k * folds["n"], "weight": k * n * folds["m"], "sum": m * n * folds["k"]}
         stationary = {"partial_sum": "sum"}.get(self.how.stationary, self.how.stationary)
         for name, number in words.items():

@@ -1,0 +1,119 @@
+"""addersim characterise: processing elements of a standard-cell library, as rows of an energy table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from addersim.cli import options
+from addersim.cli.output import alone_on_output, print_json, print_table, progress, say, say_file
+from addersim.errors import ConfigError
+from addersim.format_quantity import how_many
+from addersim.inputs.limits import BITS, GATE_STEPS, SEED, THREADS
+
+if TYPE_CHECKING:
+    from addersim.hardware.gates.element_table import Job, Row
+
+
+def run(
+    library: Annotated[Path, typer.Argument(metavar="LIBERTY", help="A Liberty file: .lib, .lib.gz or .lib.xz.")],
+    out: Annotated[Path, typer.Option("--out", help="The energy table; rows of an earlier run that are in it stay.")],
+    datapath: Annotated[list[str] | None, typer.Option("--datapath", help="Only this datapath; repeatable.")] = None,
+    bits: Annotated[str | None, typer.Option(metavar="2,4,8", help="Widths; 2 to 16 by default.")] = None,
+    memories: Annotated[
+        str | None, typer.Option(metavar="TABLE", help="Take memories, wires and DRAM from this table, as they are.")
+    ] = None,
+    network: Annotated[
+        str | None, typer.Option("--network", help="Also drive its layers' elements with their own operands, at each width.")
+    ] = None,
+    data: options.Data = None,
+    root: options.Root = None,
+    steps: Annotated[int, options.whole(GATE_STEPS, "--steps", help="Length of each stream of operands.")] = 2048,
+    seed: Annotated[int, options.whole(SEED, "--seed", help="Of the operands.")] = 1,
+    node_nm: Annotated[float | None, options.number("--node-nm", help="Technology, where the name does not tell it.")] = None,
+    hide: Annotated[str | None, typer.Option(help="Regular expression of cells that are not to be used.")] = None,
+    threads: Annotated[int, options.whole(THREADS, "--threads", help="Circuits at once.")] = 2,
+    json: options.Json = False,
+) -> None:
+    """Characterise processing elements: synthesis, timing, leakage, and energy by event-driven toggles of gates."""
+    from addersim.hardware.gates.element_table import characterise, element_jobs, operator_jobs
+    from addersim.hardware.gates.liberty import load_library
+    from addersim.hardware.gates.table_file import GrowingTable
+
+    widths = _widths(bits)
+    jobs: list[Job] = [*element_jobs(datapath, widths)]
+    jobs += _own_layers(network, widths, data, root, steps, seed) if network else []
+    jobs += operator_jobs() if datapath is None else []
+    alone = alone_on_output(out, json=json)
+    cells = load_library(library, hide)
+    table = GrowingTable.open(out, memories)
+    with progress(len(jobs), "circuits") as advance:
+        done = 0
+
+        def finished(job: Job, row: Row | None) -> None:
+            nonlocal done
+            done += 1
+            table.add(row)
+            advance(done)
+
+        rows = characterise(
+            cells, jobs, out.absolute().parent, steps=steps, seed=seed, threads=threads, node_nm=node_nm, done=table.rows,
+            finished=finished,
+        )  # fmt: skip
+    table.finish()
+    if alone:
+        return
+    if json:
+        print_json({"library": cells.name, "sha256": cells.sha256, "rows": rows, "kept": len(jobs) - len(rows)})
+        return
+    shown = [_shown(row) for row in rows if row["component"] != "integer"]
+    if shown:
+        print_table(f"{cells.name}, {len(cells.cells)} cells, {cells.voltage_v:g} V", shown, lead=2)
+    if len(rows) < len(jobs):
+        say(f"{how_many(len(jobs) - len(rows), 'rows')} of an earlier run are kept")
+    say_file("energy table", out)
+
+
+def _widths(text: str | None) -> list[int]:
+    if text is None:
+        return list(range(BITS.least, BITS.most + 1))
+    return list(dict.fromkeys(BITS.read(one, "--bits") for one in text.split(",")))
+
+
+def _own_layers(network: str, widths: list[int], data: str | None, root: Path | None, steps: int, seed: int) -> list[Job]:
+    """A job for every window layer of a network, at each width."""
+    from addersim.cli.simulate import calibrated_program
+    from addersim.datasets.find import find_images
+    from addersim.hardware.gates.element_operands import Element, layer_operands
+    from addersim.hardware.gates.element_table import LayerJob
+    from addersim.hardware.prices.elements import element_bits
+    from addersim.model_zoo import load_network_or_program
+    from addersim.network import Network
+
+    found = load_network_or_program(network)
+    if not isinstance(found, Network) and len(widths) > 1:
+        raise ConfigError(f"{network}: has its own formats; give one width with --bits")
+    jobs: list[Job] = []
+    images = find_images(data, root, found, "test", 8).images.pixels[:8]
+    for width in widths:
+        program, _, _ = calibrated_program(found, options.quantization(width, None, None, None, None), data, root)
+        traced = {layer.name: layer for layer in program.trace().layers}
+        for layer, operands in layer_operands(program, images, steps, seed):
+            name = layer.name
+            jobs.append(LayerJob(program.name, name, Element.of_layer(layer), element_bits(traced[name]), operands))
+    return jobs
+
+
+def _shown(row: Row) -> dict[str, object]:
+    energy, zero = float(row["energy_pj"]), row.get("zero_pj")
+    return {
+        "element": f"{row['op']} {row['device']}".strip(),
+        "bits": int(row["bits"]),
+        "pJ a tap": energy,
+        "less by zeros": zero if zero is not None else "",
+        "um2": float(row["area_um2"]),
+        "ns": float(row["delay_ns"]),
+        "leakage uW": float(row["leakage_uw"]),
+    }

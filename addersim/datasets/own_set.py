@@ -1,0 +1,148 @@
+"""A user's folder or file as a set of its own: shape, classes and statistics are found in it, for training."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from addersim.datasets.arrays import NAMES
+from addersim.datasets.classes import class_list
+from addersim.datasets.folders import SPLIT_FOLDERS, first_images
+from addersim.datasets.own import find_reader
+from addersim.datasets.records import Dataset, Split
+from addersim.datasets.registry import DATASETS
+from addersim.datasets.wanted import Drawn, Part, Wanted
+from addersim.errors import DataError
+from addersim.images import Preprocessing, Shape
+from addersim.inputs.text import did_you_mean
+from addersim.storage import load_arrays
+from addersim.streamed import Streamed
+
+__all__ = ["dataset_of"]
+
+Array = npt.NDArray[Any]
+STATISTICS = 10_000
+"""Training images, drawn with a seed, whose mean and deviation normalise all."""
+HELD_OUT = 5
+"""One image of so many is tested, where a set has no training images of its own."""
+
+
+def dataset_of(name: str, size: int | None = None) -> Dataset:
+    """A set of the registry, or the record of a user's file or folder.
+
+    Parameters
+    ----------
+    name
+        A key of `DATASETS`, or a path to what `load_own` reads; where there are no training images, a fifth that seed 0 draws
+        is tested and the others train.
+    size
+        Height and width to which pictures are resized; None: they are of one size.
+
+    Raises
+    ------
+    DataError
+        For a name that is neither, and images that are no pixels with labels.
+    """
+    if name in DATASETS:
+        if size is not None:
+            raise DataError(f"resize: is for a file or folder of your own; data {name} has {DATASETS[name].shape}")
+        return DATASETS[name]
+    if not os.path.lexists(name):
+        raise DataError(f"data: {name!r} is not known; known: {', '.join(DATASETS)}; nor is there such a file or folder"
+                        f"{did_you_mean(name, DATASETS)}")  # fmt: skip
+    return _own(name, size)
+
+
+@dataclass(frozen=True, slots=True)
+class _Net:
+    """A network that takes a set's images, whatever they are."""
+
+    name: str
+    input_shape: Shape
+    classes: tuple[str, ...]
+    outputs: int
+    preprocessing: Preprocessing
+
+
+@dataclass(frozen=True, slots=True)
+class _Share(Part):
+    """The images that train, or the fifth of them that does not."""
+
+    split: Split
+
+    def of(self, images: int) -> npt.NDArray[np.intp]:
+        drawn = Drawn(None).of(images)
+        tested = max(1, images // HELD_OUT)
+        return np.sort(drawn[tested:] if self.split == "train" else drawn[:tested])[: self.limit]
+
+
+@lru_cache
+def _own(name: str, size: int | None) -> Dataset:
+    path = Path(name)
+    shape, classes = _shape_and_classes(path, size)
+    network = _Net(f"data {name}", shape, classes, len(classes), Preprocessing(mean=(0.0,), std=(1.0,), known=False))
+
+    def layout(_: Dataset, root: Path, split: Split, limit: int | None) -> tuple[Any, Array]:
+        found = _read(root, network, split, limit, size is not None)
+        if found.pixels.dtype != np.uint8:
+            raise DataError(f"data {name}: images are {found.pixels.dtype}; training takes uint8 pixels, and normalises them")
+        return found.pixels, found.needed_labels("training")
+
+    pixels, _ = layout(_NOTHING, path, "train", None)
+    drawn = np.sort(Drawn(STATISTICS).of(len(pixels)))
+    some = np.asarray(pixels.at(drawn) if isinstance(pixels, Streamed) else pixels[drawn]) / 255.0
+    axes = (0, *range(2, some.ndim))
+    mean, std = some.mean(axis=axes), np.maximum(some.std(axis=axes), 1 / 255)
+    counts = {one: len(layout(_NOTHING, path, one, None)[1]) for one in ("train", "test")}
+    return Dataset(
+        name, path.stem, shape, counts, classes, tuple(mean.round(4).tolist()), tuple(std.round(4).tolist()), layout,
+        source=str(path), default_root=path,
+    )  # fmt: skip
+
+
+_NOTHING: Any = None
+
+
+def _read(path: Path, network: _Net, split: Split, limit: int | None, resize: bool) -> Any:
+    """Images of a split, or of the share that stands for it."""
+    read = find_reader(path)
+    apart = read(path, "train", Wanted(network, Part(1), resize, [])) is not None
+    part = Part(limit) if apart else _Share(limit, split)
+    found = read(path, split if apart else "test", Wanted(network, part, resize, []))
+    if found is None:
+        raise DataError(f"{path}: holds no images")
+    return found
+
+
+def _shape_and_classes(path: Path, size: int | None) -> tuple[Any, tuple[str, ...]]:
+    """Sizes of an image with its channels, and names of the classes."""
+    if path.is_dir():
+        split = next((path / one for one in SPLIT_FOLDERS["train"] if (path / one).is_dir()), path)
+        shape = first_images(split)
+        names = sorted(one.name for one in split.iterdir() if one.is_dir() and not one.name.startswith("."))
+        if not names:
+            raise DataError(f"data {path}: training needs one folder a class")
+        classes = class_list(path) or tuple(names)
+    elif path.suffix.lower() == ".npz":
+        arrays = load_arrays(path, DataError)
+        pairs = [pair for split in ("train", "test") for pair in NAMES[split] if pair[0] in arrays]
+        if not pairs or pairs[0][1] not in arrays:
+            raise DataError(f"data {path}: training needs arrays of images and labels")
+        shape = _with_channels(arrays[pairs[0][0]].shape[1:])
+        classes = tuple(map(str, range(int(max(arrays[labels].max() for _, labels in pairs if labels in arrays)) + 1)))
+    else:
+        raise DataError(f"data {path}: training takes a folder with one folder a class, or an .npz of images and labels")
+    return (shape[0], size, size) if size is not None else shape, classes
+
+
+def _with_channels(sizes: tuple[int, ...]) -> tuple[int, ...]:
+    """Channels first, one of them where none are told."""
+    if len(sizes) == 2:
+        return (1, *sizes)
+    return (sizes[-1], *sizes[:-1]) if len(sizes) == 3 and sizes[-1] in (1, 3) and sizes[0] not in (1, 3) else sizes

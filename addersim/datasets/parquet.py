@@ -1,0 +1,183 @@
+"""Own images in .parquet: encoded pictures, as Hugging Face's sets have them, lists of numbers, or a number a column."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from addersim.datasets.arrays import as_numbers, taken
+from addersim.datasets.classes import class_numbers
+from addersim.datasets.pictures import picture_as_it_is
+from addersim.datasets.records import Images, Split
+from addersim.datasets.wanted import Wanted, class_names
+from addersim.errors import DataError
+from addersim.inputs.limits import shown
+from addersim.inputs.opening import parsing
+from addersim.streamed import Streamed, kept
+
+__all__ = ["from_files", "from_parquet", "parquet_files"]
+
+Array = npt.NDArray[Any]
+Places = npt.NDArray[np.intp]
+
+IMAGES = ("image", "img", "images", "pixels", "features", "x")
+"""Columns that hold an image a row."""
+LABELS = ("label", "labels", "fine_label", "class", "target", "y")
+SPLITS: Mapping[Split, tuple[str, ...]] = MappingProxyType({"train": ("train",), "test": ("test", "validation", "val")})
+_GROUPS = 4
+"""Groups of rows that are held at a time."""
+
+
+def parquet_files(folder: Path) -> list[Path]:
+    """Tables of a folder, or of its folder ``data``."""
+    return next((found for one in (folder, folder / "data") if (found := sorted(one.glob("*.parquet")))), [])
+
+
+def from_parquet(path: Path, split: Split, wanted: Wanted) -> Images | None:
+    """All rows of a file; None for training images."""
+    return None if split == "train" else _images(str(path), [path], wanted)
+
+
+def from_files(folder: Path, files: Sequence[Path], split: Split, wanted: Wanted) -> Images | None:
+    """The files of a split by how their names begin; all of them are tested where none is called so."""
+    apart = {one: [path for path in files if path.name.startswith(names)] for one, names in SPLITS.items()}
+    if all(apart.values()):
+        return _images(str(folder), apart[split], wanted)
+    return None if split == "train" else _images(str(folder), files, wanted)
+
+
+class _Table(NamedTuple):
+    """Files as one table, of which some groups of rows at a time are in memory."""
+
+    where: str
+    groups: tuple[tuple[Any, int, int], ...]
+    """File, number of the group within it, rows."""
+    schema: Any
+
+    @property
+    def rows(self) -> int:
+        return sum(rows for _, _, rows in self.groups)
+
+    def column(self, name: str) -> list[Any]:
+        """All values of a column."""
+        files = dict.fromkeys(file for file, _, _ in self.groups)
+        with parsing(self.where, f"column {name} cannot be read", DataError):
+            return [one for file in files for one in file.read(columns=[name]).column(name).to_pylist()]
+
+    def reader(self, names: Sequence[str]) -> Callable[[Places], list[tuple[Any, ...]]]:
+        """What gives the values of some columns at places."""
+        sizes = [rows for _, _, rows in self.groups]
+        ends = np.cumsum(sizes)
+        one_at_a_time = Lock()
+
+        @lru_cache(_GROUPS)
+        def group(number: int) -> list[tuple[Any, ...]]:
+            file, place, _ = self.groups[number]
+            with one_at_a_time, parsing(self.where, "damaged or unreadable", DataError):
+                read = file.read_row_group(place, columns=list(names))
+                return list(zip(*(read.column(name).to_pylist() for name in names), strict=True))
+
+        def at(places: Places) -> list[tuple[Any, ...]]:
+            numbers = np.searchsorted(ends, places, "right")
+            found: list[tuple[Any, ...]] = [()] * len(places)
+            for one in np.argsort(places):  # a group after the other, whatever the order that is asked for
+                number = int(numbers[one])
+                found[one] = group(number)[int(places[one]) - int(ends[number]) + sizes[number]]
+            return found
+
+        return at
+
+
+def _images(where: str, files: Sequence[Path], wanted: Wanted) -> Images:
+    table = _opened(where, files)
+    if not table.rows:
+        raise DataError(f"{where}: holds no images")
+    names = table.schema.names
+    labels = next((name for name in LABELS if name in names), None)
+    image = next((name for name in IMAGES if name in names), None)
+    columns = [image] if image else [name for name in names if name != labels and not name.startswith("__")]
+    read = table.reader(columns)
+    places = wanted.part.of(table.rows)
+    decode = _decoder(where, columns if image is None else [image], wanted)
+    first = decode(read(places[:1]), places[:1])
+    stream = Streamed(where, (len(places), *first.shape[1:]), first.dtype, lambda at: decode(read(places[at]), places[at]))
+    numbers = None if labels is None else _labels(table, labels, wanted)[places]
+    return Images(where, kept(stream), numbers, class_names(wanted.network))
+
+
+def _opened(where: str, files: Sequence[Path]) -> _Table:
+    try:
+        from pyarrow import parquet
+    except ImportError:
+        raise DataError(f"{where}: .parquet needs pyarrow; install it with: pip install 'addersim[parquet]'") from None
+    with parsing(where, "not a whole .parquet file", DataError):
+        opened = [parquet.ParquetFile(path) for path in files]
+        schemas = [one.schema_arrow for one in opened]
+    if strange := next((path for path, one in zip(files, schemas, strict=True) if one.names != schemas[0].names), None):
+        raise DataError(f"{strange}: has other columns than {files[0]}; the files of a folder are parts of one table")
+    groups = tuple(
+        (one, number, one.metadata.row_group(number).num_rows) for one in opened for number in range(one.num_row_groups)
+    )
+    return _Table(where, groups, schemas[0])
+
+
+def _decoder(where: str, columns: Sequence[str], wanted: Wanted) -> Callable[[list[tuple[Any, ...]], Places], Array]:
+    """What makes images of rows: of bytes pictures; of lists and numbers, values in the network's shape."""
+    shape = wanted.network.input_shape
+
+    def picture(value: Any, row: int) -> Array:
+        return picture_as_it_is(value, shape, wanted.resize, f"{where}, row {row}")
+
+    def decode(rows: list[tuple[Any, ...]], places: Places) -> Array:
+        values = [row[0] if len(row) == 1 else row for row in rows]
+        held = [one.get("bytes") if isinstance(one, dict) else one for one in values]
+        if isinstance(held[0], bytes):
+            return np.stack([picture(one, int(place)) for one, place in zip(held, places, strict=True)])
+        if held[0] is None or isinstance(held[0], str):
+            raise DataError(f"{where}: column {columns[0]} holds no pictures, only where they lie; needs their bytes")
+        with parsing(where, f"columns {', '.join(map(shown, columns[:3]))} are no numbers of one shape", DataError):
+            numbers = np.array(held)
+            if numbers.dtype.kind not in "iuf":
+                raise ValueError(f"found {numbers.dtype}")
+        whole = numbers.dtype.kind in "iu" and len(columns) == 1
+        if whole and not wanted.network.preprocessing.codes and (numbers.min() < 0 or numbers.max() > 255):
+            raise DataError(f"{where}: column {columns[0]} has whole numbers beyond 0..255; give pixels, or prepared floats")
+        typed = numbers.astype(wanted.network.preprocessing.taken[0] if whole else np.float32)
+        if typed.ndim == 2 and typed.shape[1] == np.prod(shape):
+            typed = typed.reshape(-1, *shape)
+        return taken(where, typed, wanted)
+
+    return decode
+
+
+def _labels(table: _Table, column: str, wanted: Wanted) -> npt.NDArray[np.int64]:
+    """The class of each row: a number, or a name; Hugging Face's sets say what their numbers are called."""
+    found = table.column(column)
+    names = _class_names(table.schema, column)
+    if found and isinstance(found[0], str):
+        names = tuple(sorted(set(found)))
+        numbers = np.array([names.index(one) for one in found], np.int64)
+    else:
+        numbers = as_numbers(f"{table.where}, column {column}", np.array(found), table.rows)
+    if not names or not (wanted.network.classes or isinstance(found[0], str)):
+        return numbers
+    if numbers.min() < 0 or numbers.max() >= len(names):
+        raise DataError(f"{table.where}: column {column} has numbers beyond its {len(names)} classes")
+    return np.array(class_numbers(Path(table.where), names, wanted.network, wanted.warned), np.int64)[numbers]
+
+
+def _class_names(schema: Any, column: str) -> tuple[str, ...]:
+    """Names of the numbers of a column, where Hugging Face's metadata have them."""
+    try:
+        told = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"][column]["names"]
+    except (KeyError, TypeError, ValueError):
+        return ()
+    return tuple(map(str, told)) if isinstance(told, list) else ()

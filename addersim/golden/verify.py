@@ -1,0 +1,109 @@
+"""Run somebody's processing element on a layer's golden vectors and find the first wrong word."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from addersim.golden.vectors import LayerVectors
+from addersim.rtl.compiled import Design, compile_designs
+from addersim.rtl.elements import run_element, signed
+from addersim.rtl.probe import Module, find_module
+from addersim.rtl.tools import RtlError
+
+__all__ = ["MOST_TAPS", "Verification", "verify_element"]
+
+MOST_TAPS = 2_000_000
+"""That are run; of a layer with more, sums are chosen by chance."""
+MOST_SUM_BITS = 64
+_OPTIONAL = ("enable",)
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What a module gave for a layer.
+
+    Attributes
+    ----------
+    network, layer, top
+        Names.
+    sums, taps
+        That were run.
+    of_sums
+        Of the layer and image.
+    wrong
+        Sums that differ.
+    first
+        The first of them in words; empty where there is none.
+    """
+
+    network: str
+    layer: str
+    top: str
+    sums: int
+    taps: int
+    of_sums: int
+    wrong: int
+    first: str = ""
+
+
+def verify_element(verilog: Mapping[str, str], top: str, vectors: LayerVectors, most: int = MOST_TAPS) -> Verification:
+    """Run a module on the taps of a layer, sum by sum, and compare each sum.
+
+    Its ports are those of the package's elements by name (``clk``, ``clear``, ``input_code``, ``weight_code``, ``sum``, and
+    ``enable`` where it has one), its sum is there two clock edges after the last operands. Parameters that it has by the
+    names of the package's get the layer's values. A sum of another width is taken as a signed number.
+
+    Raises
+    ------
+    RtlError
+        For Verilog that cannot be read, or other ports.
+    """
+    design = _design(verilog, top, vectors)
+    (module,) = compile_designs([design], {name: text for name, text in verilog.items() if name.endswith((".v", ".sv"))})
+    places = vectors.places(most)
+    inputs, weights = vectors.taps(places)
+    first = np.tile(np.arange(vectors.shape.taps) == 0, len(places))
+    found = run_element(module, inputs.reshape(-1), weights.reshape(-1), first)["sum"]
+    sums = signed(found.reshape(inputs.shape)[:, -1], dict(design.outputs)["sum"])
+    expected = vectors.sums.reshape(-1)[places]
+    wrong = np.flatnonzero(sums != expected)
+    told = ""
+    if wrong.size:
+        place = wrong[0]
+        pixel, filter_ = divmod(int(places[place]), len(vectors.weights))
+        row, column = divmod(pixel, vectors.shape.out_width)
+        where = f"sum {int(places[place])}, row {row}, column {column}, filter {filter_}"
+        told = f"{where}: expected {expected[place]}, found {sums[place]}"
+    counts = (len(places), inputs.size, vectors.sums.size, wrong.size)
+    return Verification(vectors.network, vectors.layer, top, *counts, told)
+
+
+def _design(verilog: Mapping[str, str], top: str, vectors: LayerVectors) -> Design:
+    """The module with the layer's parameters, after looking at its ports."""
+    wanted = vectors.element.design()
+    plain = find_module(verilog, top)
+    values = {name: int(value) for name, value in wanted.parameters if name in plain.parameters}
+    found = find_module(verilog, top, values) if values else plain
+    _check_ports(found, wanted, f"module {top}", vectors)
+    inputs = tuple((name, bits) for name, bits in wanted.inputs if name in found.ports)
+    parameters = tuple((name, value) for name, value in wanted.parameters if name in values)
+    return replace(wanted, module=top, parameters=parameters, inputs=inputs, outputs=(("sum", found.ports["sum"][1]),))
+
+
+def _check_ports(found: Module, wanted: Design, where: str, vectors: LayerVectors) -> None:
+    expected = {"clk": ("input", 1)} | {name: ("input", bits) for name, bits in wanted.inputs}
+    expected |= {name: ("output", bits) for name, bits in wanted.outputs}
+    missing = [name for name in expected if name not in found.ports and name not in _OPTIONAL]
+    strange = [name for name, (direction, _) in found.ports.items() if name not in expected and direction != "output"]
+    if missing or strange:
+        raise RtlError(f"{where}: ports {', '.join(found.ports)}; expected {', '.join(expected)} (enable may be missing)")
+    if found.ports["sum"][1] > MOST_SUM_BITS:
+        raise RtlError(f"{where}: port sum has {found.ports['sum'][1]} bits; at most {MOST_SUM_BITS} are compared")
+    for name, (direction, bits) in expected.items():
+        has = found.ports.get(name, (direction, bits))
+        if has[0] != direction or (has[1] != bits and name != "sum"):
+            needed = f"{direction} of {bits} bits for layer {vectors.layer}"
+            raise RtlError(f"{where}: port {name} is an {has[0]} of {has[1]} bits; expected an {needed}")

@@ -1,0 +1,267 @@
+"""Operands of processing elements: made up with a share of zeros, or those of a network's own layer; and what they sum to.
+
+An element sees the taps of one output after another, each in the order kernel row, kernel column, input channel, as the
+simulator sums them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from addersim.arithmetic.datapaths import DATAPATHS
+from addersim.arithmetic.fixed import bits_for
+from addersim.errors import HardwareError
+from addersim.images import Images
+from addersim.layers import IntegerWindow
+from addersim.program import Program
+from addersim.rtl.elements import Element as VerilogElement
+
+__all__ = ["LANES", "Element", "Operands", "layer_operands", "made_up_operands", "uniform_operands"]
+
+Array = npt.NDArray[Any]
+
+LANES = 32
+"""Signs that an element of binary layers takes at once: as many as its datapath sums together."""
+TAPS = 256
+"""Taps of a sum that the accumulator of an element in a table holds, whatever they are."""
+GROUP = 64
+"""Taps of a sum of made-up operands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """A processing element: a datapath at a width, as the package's Verilog has it.
+
+    Attributes
+    ----------
+    datapath, style
+        Name of the datapath, and of the multiplier's style where there are several (``booth``; empty for the usual one).
+    input_bits, weight_bits, input_signed, weight_signed
+        Formats of its operands, as stored.
+    accumulator_bits
+        Width of its sum, which wraps.
+    """
+
+    datapath: str
+    style: str
+    input_bits: int
+    weight_bits: int
+    input_signed: bool
+    weight_signed: bool
+    accumulator_bits: int
+
+    @property
+    def in_verilog(self) -> VerilogElement:
+        """The same as the package's Verilog has it."""
+        circuit = "_".join([self.datapath.replace("-", "_"), *([self.style] if self.style else [])])
+        widths = (self.lanes, self.lanes) if self.lanes > 1 else (self.input_bits, self.weight_bits)
+        return VerilogElement(circuit, *widths, self.input_signed, self.weight_signed, self.accumulator_bits)
+
+    @property
+    def module(self) -> str:
+        """Name of its Verilog module."""
+        return self.in_verilog.module
+
+    @property
+    def lanes(self) -> int:
+        """Taps that it takes at once."""
+        return DATAPATHS[self.datapath].together
+
+    @property
+    def parameters(self) -> dict[str, int | str]:
+        """Parameters of its module."""
+        return dict(self.in_verilog.design().parameters)
+
+    @classmethod
+    def of_width(cls, datapath: str, bits: int, style: str = "", more_accumulator: int = 0) -> Element:
+        """The element of a width in a table: activations behind a ReLU, and a sum that 256 taps cannot overflow.
+
+        Weights have signs, but for those that are clipped to their input's range (adder layers).
+
+        Examples
+        --------
+        >>> Element.of_width("l1-2a", 8)
+        Element(datapath='l1-2a', style='', input_bits=8, weight_bits=8, input_signed=False, weight_signed=False,\
+ accumulator_bits=17)
+        """
+        record = DATAPATHS[datapath].arithmetic
+        if record.activation_bits == 1:
+            bits, weight_bits, signed = 1, 1, True
+            ends: tuple[tuple[int, int], tuple[int, int]] = ((-1, 1), (-1, 1))
+        else:
+            weight_bits, signed = record.codec.bits(bits, f"datapath {datapath}"), False
+            most = record.codec.largest(weight_bits)
+            weights = (-(1 << weight_bits - 1), most) if record.codec.uniform else (-most, most)
+            inputs = 0, (1 << bits) - 1
+            ends = inputs, inputs if record.exact_clip else weights
+        low, high = record.ends(*ends)
+        accumulator = bits_for(TAPS * low, TAPS * high) + more_accumulator
+        return cls(datapath, style, bits, weight_bits, signed, not record.exact_clip, accumulator)
+
+    @classmethod
+    def of_layer(cls, layer: IntegerWindow, style: str = "") -> Element:
+        """The element that a layer runs on, its operands aligned to one scale where its terms want that."""
+        record = DATAPATHS[layer.datapath].arithmetic
+        inputs, (x_places, w_places) = layer.input_format, layer.places()
+        weight_bits = record.codec.stored_bits(layer.weight_format)
+        formats = (inputs.bits + x_places, weight_bits + w_places, inputs.signed, layer.weight_format.signed)
+        return cls(layer.datapath, style, *formats, layer.accumulator_bits())
+
+
+@dataclass(frozen=True, slots=True)
+class Operands:
+    """Values of both operands, step by step, ``(steps, lanes)``, and where a sum begins.
+
+    Attributes
+    ----------
+    x, w, starts
+        Inputs, weights, and whether a step is the first of its sum.
+    """
+
+    x: Array
+    w: Array
+    starts: Array
+
+    @property
+    def zeros(self) -> float:
+        """Share of the taps whose input is zero."""
+        return float((self.x == 0).mean())
+
+    def words(self, element: Element) -> dict[str, Array]:
+        """What the ports of an element are given, a word a step."""
+        record = DATAPATHS[element.datapath].arithmetic
+        steps = len(self.starts)
+        if element.lanes > 1:
+            places = np.arange(element.lanes)
+            x, w = (((one < 0).astype(np.int64) << places).sum(axis=1) for one in (self.x, self.w))
+        else:
+            x, w = self.x[:, 0], record.codec.stored(self.w[:, 0], element.weight_bits)
+        starts = self.starts.astype(np.int64)
+        return {"input_code": x, "weight_code": w, "clear": starts, "enable": np.ones(steps, np.int64)}
+
+    def sums(self, element: Element) -> Array:
+        """What the accumulator holds after each step, as its bits read without sign."""
+        terms = DATAPATHS[element.datapath].arithmetic.term(self.x.astype(np.int64), self.w.astype(np.int64)).sum(axis=1)
+        running = np.cumsum(terms)
+        first = np.maximum.accumulate(np.where(self.starts, np.arange(len(terms)), 0))
+        sums = running - (running - terms)[first]
+        bits: Array = sums & ((1 << element.accumulator_bits) - 1)
+        return bits
+
+
+def uniform_operands(element: Element, steps: int, seed: int) -> Operands:
+    """Operands of which every code is as likely as any other."""
+    rng = np.random.default_rng(seed)
+    x = _all_inputs(element)[rng.integers(0, len(_all_inputs(element)), (steps, element.lanes))]
+    weights = _all_weights(element)
+    w = weights[rng.integers(0, len(weights), (steps, element.lanes))]
+    return Operands(x, w, np.arange(steps) % GROUP == 0)
+
+
+def _all_inputs(element: Element) -> Array:
+    if element.lanes > 1:
+        return np.array([-1, 1])
+    low = -(1 << element.input_bits - 1) if element.input_signed else 0
+    return np.arange(low, low + (1 << element.input_bits))
+
+
+def _all_weights(element: Element) -> Array:
+    codec = DATAPATHS[element.datapath].arithmetic.codec
+    if codec.uniform:
+        low = -(1 << element.weight_bits - 1) if element.weight_signed else 0
+        return np.arange(low, low + (1 << element.weight_bits))
+    levels = np.array(codec.levels(element.weight_bits))
+    return np.unique(np.concatenate([-levels, levels]))
+
+
+def layer_operands(program: Program, images: Images, steps: int, seed: int) -> Iterator[tuple[IntegerWindow, Operands]]:
+    """The operands of a program's window layers as images give them: outputs drawn at random, all taps of each.
+
+    Parameters
+    ----------
+    program
+        Calibrated.
+    images
+        As `simulate` takes them; few are enough.
+    steps
+        Of each layer, about: whole outputs, eight at least.
+    seed
+        Of the draw.
+    """
+    layers: dict[str, list[IntegerWindow]] = {}
+    for layer in program.layers:
+        if isinstance(layer, IntegerWindow):
+            layers.setdefault(layer.inputs[0], []).append(layer)
+    rng = np.random.default_rng(seed)
+    for name, run in program.runs(images):
+        for layer in layers.get(name, ()):
+            assert run.values is not None
+            yield layer, _drawn(layer, run.values, steps, rng)
+
+
+def _drawn(layer: IntegerWindow, codes: Array, steps: int, rng: np.random.Generator) -> Operands:
+    """Operands of some outputs of a layer."""
+    if layer.input_format.zero_point or layer.weight_zero_points is not None or layer.multiplier is not None:
+        raise HardwareError(f"layer {layer.name}: has zero points or a multiplier's table; no element is made for it")
+    pixels = codes if codes.ndim == 4 else codes[:, None, None, :]
+    filters, height, width, channels = layer.weights.shape
+    geometry, lanes = layer.geometry, DATAPATHS[layer.datapath].together
+    rows, columns = geometry.output_size(pixels.shape[1], pixels.shape[2])
+    taps = height * width * channels
+    outputs = max(8, steps * lanes // taps)
+    image, row, column = (rng.integers(0, most, outputs) for most in (len(pixels), rows, columns))
+    chosen = rng.integers(0, filters, outputs)
+    group = chosen // (filters // layer.groups)
+    y = row[:, None] * geometry.stride[0] - geometry.padding[0] + np.arange(height) * geometry.dilation[0]
+    x = column[:, None] * geometry.stride[1] - geometry.padding[1] + np.arange(width) * geometry.dilation[1]
+    inside = ((y >= 0) & (y < pixels.shape[1]))[:, :, None] & ((x >= 0) & (x < pixels.shape[2]))[:, None, :]
+    y, x = y.clip(0, pixels.shape[1] - 1), x.clip(0, pixels.shape[2] - 1)
+    channel = group[:, None] * channels + np.arange(channels)
+    found = pixels[image[:, None, None, None], y[:, :, None, None], x[:, None, :, None], channel[:, None, None, :]]
+    found = np.where(inside[..., None], found, 0).reshape(outputs, taps).astype(np.int64)
+    weights = layer.weights[chosen].reshape(outputs, taps).astype(np.int64)
+    places = layer.places()
+    return _in_steps(found << places[0], weights << places[1], lanes)
+
+
+def _in_steps(x: Array, w: Array, lanes: int) -> Operands:
+    """Outputs one after another, some taps at once; those that fill up the last step of one add nothing together."""
+    outputs, taps = x.shape
+    missing = -taps % lanes
+    x = np.concatenate([x, np.ones((outputs, missing), np.int64)], axis=1)
+    w = np.concatenate([w, np.where(np.arange(missing) % 2, 1, -1) * np.ones((outputs, 1), np.int64)], axis=1)
+    starts = np.arange(outputs * (x.shape[1] // lanes)) % (x.shape[1] // lanes) == 0
+    return Operands(x.reshape(-1, lanes), w.reshape(-1, lanes), starts)
+
+
+_INPUT_SPREAD, _WEIGHT_SPREAD, _CLIPPED_SPREAD = 0.2, 0.22, 2.0
+_LEAST_SPREAD = 0.72
+
+
+def made_up_operands(element: Element, zeros: float, steps: int, seed: int) -> Operands:
+    """Operands like those behind a ReLU, of a share of zeros: what a table's rows are measured with.
+
+    Inputs that are not zero are half of a normal distribution whose deviation is a fifth of the largest code; weights are
+    Laplace's, 0.22 of the largest value wide, or as wide as makes every second one zero where values are few. Weights that are
+    clipped to their input's range (adder layers) are Laplace's of twice that range, clipped, so that most lie at one of its
+    ends. All are drawn apart from each other. These are the shapes of the bundled LeNet-5's inner layers at 8 bits.
+    """
+    rng, shape = np.random.default_rng(seed), (steps, element.lanes)
+    record = DATAPATHS[element.datapath].arithmetic
+    starts = np.arange(steps) % GROUP == 0
+    if element.lanes > 1:  # binary: a zero is a sign like all others
+        return Operands(rng.choice([-1, 1], shape), rng.choice([-1, 1], shape), starts)
+    most = int(_all_inputs(element)[-1])
+    x = np.rint(np.abs(rng.normal(0, max(_INPUT_SPREAD * most, _LEAST_SPREAD), shape))).astype(np.int64).clip(1, most)
+    x[rng.random(shape) < zeros] = 0
+    weights = _all_weights(element)
+    largest = int(weights[-1])
+    spread = _CLIPPED_SPREAD if record.exact_clip else _WEIGHT_SPREAD
+    reals = rng.laplace(0, max(spread * largest, _LEAST_SPREAD), shape)
+    w = np.rint(reals) if record.codec.uniform else record.codec.nearest(reals, element.weight_bits)
+    return Operands(x, w.clip(weights[0], largest).astype(np.int64), starts)

@@ -1,0 +1,167 @@
+"""Energy of a tap in a whole processing element, by the share of zeros among its inputs.
+
+A table may know processing elements beside single operations: gates of a library that operands drove. Rows ``pe`` are lines,
+``energy_pj - zero_pj * share``, for a datapath at a width; rows ``layer`` are what one layer of one network took with its own
+operands. Where a table has either, the array is priced by it and by nothing else: kernel, accumulator, and the operand
+registers and clock where the row contains them. The share of a layer's zeros is the one that a run saw, padding included; else
+the one that the accelerator states, or `TYPICAL_ZEROS`, and a note says so; an image is taken to hold none.
+
+A multiplier is quiet where an input is zero, |x - w| is not: that is what a price of an operation cannot tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from addersim.arithmetic.datapaths import DATAPATHS
+from addersim.errors import PriceError
+from addersim.hardware.layer_cost import ArrayPrices, UnitEnergy
+from addersim.hardware.prices.row import ElementFigures
+from addersim.hardware.prices.table import EnergyTable
+from addersim.trace import LayerTrace
+
+__all__ = ["TYPICAL_ZEROS", "TapEnergy", "ZeroShare", "array_prices", "element_bits", "row_of_layer", "tap_energies"]
+
+
+class ZeroShare(NamedTuple):
+    """A share of zeros among the inputs of taps that nobody saw, and where it comes from."""
+
+    share: float
+    source: str
+
+
+TYPICAL_ZEROS = ZeroShare(0.5, "activations under the taps of the bundled ResNet-20s at 8 bits: 0.46 adder, 0.53 multiplying")
+
+
+class TapEnergy(NamedTuple):
+    """Energy of a layer's tap that runs, the mean of all that do, and of one whose element rests."""
+
+    tap: UnitEnergy
+    idle_pj: float
+
+    def energy_pj(self, layer: LayerTrace) -> float:
+        """Energy of all taps of a layer, for one image."""
+        assert layer.work is not None
+        return (layer.work.taps - layer.gated_taps) * self.tap.energy_pj + layer.gated_taps * self.idle_pj
+
+
+def row_of_layer(network: str, layer: str, datapath: str) -> str:
+    """What a row ``layer`` is called: the operands are of that layer, and so is the circuit."""
+    return f"{network}/{layer}/{datapath}"
+
+
+def element_bits(layer: LayerTrace) -> int:
+    """Width by which a table knows the element of a window layer: that of its wider operand.
+
+    Weights of few values come in codes of their own width: there it is the input's. Binary layers have one bit.
+    """
+    assert layer.datapath is not None
+    record = DATAPATHS[layer.datapath].arithmetic
+    if record.activation_bits is not None:
+        return record.activation_bits
+    inputs = [operand.bits for operand in layer.inputs] or [layer.operand_bits or 0]
+    return max(inputs) if not record.codec.uniform else max(*inputs, layer.weights.bits)
+
+
+def tap_energies(
+    network: str, layers: Sequence[LayerTrace], table: EnergyTable, stated: ZeroShare | None
+) -> dict[str, TapEnergy]:
+    """Energy of a tap of every window layer, by its name; empty under a table that knows no elements.
+
+    Parameters
+    ----------
+    network
+        The trace's name.
+    layers
+        All of them.
+    table
+        The prices.
+    stated
+        What the accelerator says of zeros that nobody saw.
+
+    Raises
+    ------
+    PriceError
+        The table knows elements, and not the one of a layer.
+    """
+    if not table.knows_elements:
+        return {}
+    windows = [layer for layer in layers if layer.work is not None]
+    shares = {layer.name: _share(layer, layers, stated) for layer in windows}
+    return {layer.name: _own(network, layer, table) or _by_zeros(layer, table, shares[layer.name]) for layer in windows}
+
+
+def array_prices(
+    network: str, layers: Sequence[LayerTrace], table: EnergyTable, stated: ZeroShare | None
+) -> tuple[ArrayPrices, ...]:
+    """What the array takes of every window layer, in pJ an image, by every way of pricing that the table has."""
+    found = []
+    for layer in layers if table.knows_elements else ():
+        if layer.work is None:
+            continue
+        own = _own(network, layer, table)
+        ways = {"constant": _constant(layer, table), "zero share": _zero_share_pj(layer, table, _share(layer, layers, stated))}
+        ways |= {"gates": own and own.energy_pj(layer)}
+        share = layer.zero_taps
+        found.append(ArrayPrices(layer.name, share, {way: pj for way, pj in ways.items() if pj is not None}))
+    return tuple(found)
+
+
+def _constant(layer: LayerTrace, table: EnergyTable) -> float | None:
+    try:
+        return sum(number * table.price(*key) for key, number in layer.operations.items())
+    except PriceError:
+        return None
+
+
+def _zero_share_pj(layer: LayerTrace, table: EnergyTable, share: tuple[float, str]) -> float | None:
+    try:
+        return _by_zeros(layer, table, share).energy_pj(layer)
+    except PriceError:
+        return None
+
+
+def _own(network: str, layer: LayerTrace, table: EnergyTable) -> TapEnergy | None:
+    """What the layer took with its own operands; None where no row says so."""
+    found = table.own_layer(row_of_layer(network, layer.name, layer.datapath or ""), element_bits(layer))
+    return None if found is None else TapEnergy(UnitEnergy(*found[:3]), found.idle_pj)
+
+
+def _by_zeros(layer: LayerTrace, table: EnergyTable, zeros: tuple[float, str]) -> TapEnergy:
+    assert layer.datapath is not None
+    bits = element_bits(layer)
+    try:
+        figures = table.element(layer.datapath, bits)
+    except PriceError as error:
+        raise PriceError(
+            f"{error}; needed by layer {layer.name}: a table of elements prices no single operations there"
+        ) from None
+    share, note = zeros
+    energy, words = _at(figures, share, layer.accumulator_bits)
+    return TapEnergy(UnitEnergy(energy, f"{words}{note}{figures.note}", figures.source), figures.idle_pj)
+
+
+def _share(layer: LayerTrace, layers: Sequence[LayerTrace], stated: ZeroShare | None) -> tuple[float, str]:
+    """Share of zeros among the taps of one of some layers that run, and what must be known of it."""
+    assert layer.work is not None
+    seen = layer.zero_taps
+    reads_image = layer.sources == (-1,) or (not layer.sources and layer is layers[0])
+    known = ZeroShare(0.0, "an image") if reads_image else stated or TYPICAL_ZEROS
+    padded = layer.work.padded
+    share = seen if seen is not None else padded + (1 - padded) * known.share
+    note = "" if seen is not None else f"; share of zeros taken as {known.share:g} ({known.source}): no run saw it"
+    running = layer.work.taps - layer.gated_taps
+    return (max(0.0, share * layer.work.taps - layer.gated_taps) / running if running else 0.0), note
+
+
+def _at(figures: ElementFigures, share: float, accumulator_bits: int | None) -> tuple[float, str]:
+    """Energy of a tap at a share of zeros and an accumulator's width, and how it came about."""
+    energy, words = figures.energy_pj - figures.zero_pj * share, figures.rule
+    if figures.zero_pj:
+        words += f", {figures.energy_pj:.4g} - {figures.zero_pj:.4g} pJ x {share:.3f} zeros"
+    more = (accumulator_bits or figures.accumulator_bits) - figures.accumulator_bits if figures.accumulator_bits else 0
+    if more and figures.accumulator_pj:
+        energy += more * figures.accumulator_pj
+        words += f", {more:+g} accumulator bits of {figures.accumulator_pj:.3g} pJ"
+    return max(energy, figures.idle_pj), words

@@ -1,0 +1,47 @@
+"""The Verilog of the package: one module a file, the file's name that of the module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.resources import files
+from pathlib import Path
+
+from addersim.errors import ConfigError
+from addersim.inputs.text import did_you_mean
+
+__all__ = ["module_file", "rtl_folder", "sources_text", "verilog_files"]
+
+_BESIDE = Path(__file__).parents[2] / "ext" / "rtl"
+
+
+def rtl_folder() -> Path:
+    """Folder of the Verilog files: the package's data, where it was built, or ``ext/rtl`` of a checkout."""
+    packaged = Path(str(files("addersim"))) / "data" / "rtl"
+    return packaged if packaged.is_dir() else _BESIDE
+
+
+def verilog_files() -> tuple[Path, ...]:
+    """All Verilog files, in order of their names.
+
+    Examples
+    --------
+    >>> [path.stem for path in verilog_files() if path.stem.startswith("pe_mac")]
+    ['pe_mac', 'pe_mac_booth']
+    """
+    found = tuple(sorted(rtl_folder().glob("*.v")))
+    if not found:
+        raise ConfigError(f"{rtl_folder()}: no Verilog files; the installation is incomplete, install addersim again")
+    return found
+
+
+def module_file(name: str) -> Path:
+    """The file of a module; an error lists the known ones."""
+    known = {path.stem: path for path in verilog_files()}
+    if name not in known:
+        raise ConfigError(f"Verilog module {name!r} is none of {', '.join(known)}{did_you_mean(name, known)}")
+    return known[name]
+
+
+def sources_text(paths: Iterable[Path] | None = None) -> dict[str, str]:
+    """Texts of Verilog files by file name; None takes the package's."""
+    return {path.name: path.read_text(encoding="utf-8") for path in (verilog_files() if paths is None else paths)}

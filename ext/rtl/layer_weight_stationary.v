@@ -1,0 +1,214 @@
+// A whole window layer on a weight-stationary array: groups one after another, each in folds of ROWS taps by COLUMNS filters,
+// each of 2 ROWS + COLUMNS + pixels - 2 cycles: ROWS to load the weights, the rest for all output pixels to pass.
+//
+// Memories are outside and answer in the same cycle, as those of layer_output_stationary; sums that a further fold goes on with
+// go to a memory of partial sums and come back from it.
+module layer_weight_stationary #(
+    parameter DATAPATH         = "mac",
+    parameter ROWS             = 4,
+    parameter COLUMNS          = 4,
+    parameter INPUT_BITS       = 8,
+    parameter WEIGHT_BITS      = 8,
+    parameter INPUT_SIGNED     = 1,
+    parameter WEIGHT_SIGNED    = 1,
+    parameter ZERO_POINTS      = 0,  // 1: an operand is a code less the input's zero point, a bit wider and signed
+    parameter ACCUMULATOR_BITS = 20,
+    parameter SATURATE         = 0
+) (
+    input  clk,
+    input  start,  // for one edge, with the shape below, which stays until done
+
+    input  [31:0] pixels,  // output pixels of all images
+    input  [31:0] height,
+    input  [31:0] width,
+    input  [31:0] channels,
+    input  [31:0] groups,
+    input  [31:0] group_channels,
+    input  [31:0] group_filters,
+    input  [31:0] taps,  // of one output
+    input  [31:0] kernel_width,
+    input  [31:0] stride_y,
+    input  [31:0] stride_x,
+    input  [31:0] padding_y,
+    input  [31:0] padding_x,
+    input  [31:0] dilation_y,
+    input  [31:0] dilation_x,
+    input  [31:0] out_height,
+    input  [31:0] out_width,
+    input  [INPUT_BITS-1:0] zero_point,
+
+    output [ROWS-1:0] input_inside,
+    output [ROWS*32-1:0] input_address,
+    input  [ROWS*INPUT_BITS-1:0] input_codes,
+    output [COLUMNS-1:0] weight_read,
+    output [COLUMNS*32-1:0] weight_address,
+    input  [COLUMNS*WEIGHT_BITS-1:0] weight_codes,
+
+    output [COLUMNS-1:0] partial_read,
+    output [COLUMNS*32-1:0] partial_pixel,
+    output [COLUMNS*32-1:0] partial_filter,
+    input  [COLUMNS*ACCUMULATOR_BITS-1:0] partial_sums,
+
+    output [COLUMNS-1:0] sum_valid,  // filters that are there
+    output [COLUMNS-1:0] sum_whole,  // with all taps in
+    output [COLUMNS*32-1:0] sum_pixel,
+    output [COLUMNS*32-1:0] sum_filter,
+    output [COLUMNS*ACCUMULATOR_BITS-1:0] sums,
+
+    output busy,  // the array runs
+    output done   // all sums are out
+);
+  localparam OPERAND_BITS   = INPUT_BITS + (ZERO_POINTS == 0 ? 0 : 1);
+  localparam OPERAND_SIGNED = ZERO_POINTS == 0 ? INPUT_SIGNED : 1;
+  localparam [31:0] FILL    = ROWS + COLUMNS - 2;
+  localparam [31:0] R       = ROWS;
+  localparam [31:0] C       = COLUMNS;
+  localparam [1:0] IDLE = 2'd0, LOAD = 2'd1, STREAM = 2'd2, DRAIN = 2'd3;
+
+  // Folds: which one runs, and in which of its cycles.
+  reg  [1:0] state;
+  reg  [31:0] cycle, group, first_tap, first_filter;
+  wire last_taps    = first_tap + R >= taps;
+  wire last_filters = first_filter + C >= group_filters;
+  wire load         = state == LOAD;
+  wire load_ends    = load && cycle == R - 1;
+  wire fold_ends    = state == STREAM && cycle == pixels + FILL - 1;
+  assign busy = load || state == STREAM;
+
+  initial state = IDLE;
+  always @(posedge clk)
+    if (start) begin
+      state        <= LOAD;
+      cycle        <= 0;
+      group        <= 0;
+      first_tap    <= 0;
+      first_filter <= 0;
+    end else if (load_ends) begin
+      state <= STREAM;
+      cycle <= 0;
+    end else if (fold_ends) begin
+      state     <= last_taps && last_filters && group + 1 == groups ? DRAIN : LOAD;
+      cycle     <= 0;
+      first_tap <= last_taps ? 0 : first_tap + R;
+      if (last_taps) begin
+        first_filter <= last_filters ? 0 : first_filter + C;
+        if (last_filters) group <= group + 1;
+      end
+    end else if (done) state <= IDLE;
+    else cycle <= cycle + 1;
+
+  // Taps of the rows are found while the weights are loaded; the pixel that row 0 takes passes down, a row a cycle.
+  wire tap_there, unused;
+  wire [31:0] tap_y, tap_x, tap_address;
+  tap_walker tap_walker (
+      .clk(clk), .restart(start || (load_ends && last_taps)), .step(load), .taps(taps), .kernel_width(kernel_width),
+      .dilation_y(dilation_y), .dilation_x(dilation_x), .width(width), .channels(channels),
+      .group_channels(group_channels), .in_range(tap_there), .first(unused), .y(tap_y), .x(tap_x),
+      .address(tap_address)
+  );
+  wire pixel_there;
+  wire [31:0] pixel_y, pixel_x, pixel_address;
+  pixel_walker pixel_walker (
+      .clk(clk), .restart(load), .step(state == STREAM), .pixels(pixels), .out_height(out_height), .out_width(out_width),
+      .stride_y(stride_y), .stride_x(stride_x), .padding_y(padding_y), .padding_x(padding_x), .height(height),
+      .width(width), .channels(channels), .in_range(pixel_there), .y(pixel_y), .x(pixel_x), .address(pixel_address)
+  );
+  wire pixel_comes = state == STREAM && pixel_there;
+
+  wire [ROWS*OPERAND_BITS-1:0] operands;
+  genvar r, c;
+  generate
+    for (r = 0; r < ROWS; r = r + 1) begin : row
+      reg there;
+      reg [31:0] own_y, own_x, own_address;
+      if (r == ROWS - 1) begin : at_walker
+        always @(posedge clk)
+          if (load) {there, own_y, own_x, own_address} <= {tap_there, tap_y, tap_x, tap_address + group * group_channels};
+      end else begin : before_walker
+        always @(posedge clk)
+          if (load)
+            {there, own_y, own_x, own_address} <= {row[r+1].there, row[r+1].own_y, row[r+1].own_x, row[r+1].own_address};
+      end
+
+      wire valid;
+      wire [31:0] y, x, address;
+      if (r == 0) begin : at_pixel
+        assign {valid, y, x, address} = {pixel_comes, pixel_y, pixel_x, pixel_address};
+      end else begin : after_pixel
+        reg held_valid;
+        reg [31:0] held_y, held_x, held_address;
+        initial held_valid = 1'b0;
+        always @(posedge clk)
+          {held_valid, held_y, held_x, held_address} <= {row[r-1].valid, row[r-1].y, row[r-1].x, row[r-1].address};
+        assign {valid, y, x, address} = {held_valid, held_y, held_x, held_address};
+      end
+      wire [31:0] at_y = own_y + y;
+      wire [31:0] at_x = own_x + x;
+      assign input_inside[r] = valid && there && at_y < height && at_x < width;  // below zero is beyond the end
+      assign input_address[r*32+:32] = own_address + address;
+      operand #(.INPUT_BITS(INPUT_BITS), .INPUT_SIGNED(INPUT_SIGNED), .ZERO_POINTS(ZERO_POINTS)) operand (
+          .there(input_inside[r]), .code(input_codes[r*INPUT_BITS+:INPUT_BITS]), .zero_point(zero_point),
+          .value(operands[r*OPERAND_BITS+:OPERAND_BITS])
+      );
+    end
+  endgenerate
+
+  // Weights: those of the last row first.
+  wire [31:0] loaded_tap = first_tap + R - 1 - cycle;
+  wire loaded_there = loaded_tap < taps;
+
+  // A pixel's fold goes with it: past the top of each column, where its sum comes in, and past the bottom, where it leaves.
+  wire [ROWS+COLUMNS:0] passes, begins, ends;
+  wire [(ROWS+COLUMNS+1)*32-1:0] passing, of_filter, filters_left;
+  reg [31:0] pixel;
+  always @(posedge clk) pixel <= load ? 0 : pixel + 1;
+  assign {passes[0], begins[0], ends[0]} = {pixel_comes, first_tap == 0, last_taps};
+  assign passing[31:0] = pixel;
+  assign of_filter[31:0] = group * group_filters + first_filter;
+  assign filters_left[31:0] = group_filters - first_filter;
+  generate
+    for (r = 1; r <= ROWS + COLUMNS; r = r + 1) begin : later
+      reg passed, began, ended;
+      reg [31:0] of_pixel, filter, left;
+      initial passed = 1'b0;
+      always @(posedge clk) begin
+        {passed, began, ended} <= {passes[r-1], begins[r-1], ends[r-1]};
+        of_pixel <= passing[(r-1)*32+:32];
+        filter   <= of_filter[(r-1)*32+:32];
+        left     <= filters_left[(r-1)*32+:32];
+      end
+      assign {passes[r], begins[r], ends[r]} = {passed, began, ended};
+      assign passing[r*32+:32] = of_pixel;
+      assign of_filter[r*32+:32] = filter;
+      assign filters_left[r*32+:32] = left;
+    end
+  endgenerate
+
+  wire [COLUMNS*ACCUMULATOR_BITS-1:0] sums_in;
+  generate
+    for (c = 0; c < COLUMNS; c = c + 1) begin : column
+      localparam [31:0] PLACE = c;
+      localparam TOP = c + 1, BOTTOM = ROWS + c + 1;
+      assign weight_read[c] = load && loaded_there && first_filter + PLACE < group_filters;
+      assign weight_address[c*32+:32] = (group * group_filters + first_filter + PLACE) * taps + loaded_tap;
+      assign partial_read[c] = passes[TOP] && !begins[TOP] && PLACE < filters_left[TOP*32+:32];
+      assign partial_pixel[c*32+:32] = passing[TOP*32+:32];
+      assign partial_filter[c*32+:32] = of_filter[TOP*32+:32] + PLACE;
+      assign sums_in[c*ACCUMULATOR_BITS+:ACCUMULATOR_BITS] =
+          partial_read[c] ? partial_sums[c*ACCUMULATOR_BITS+:ACCUMULATOR_BITS] : {ACCUMULATOR_BITS{1'b0}};
+      assign sum_valid[c] = passes[BOTTOM] && PLACE < filters_left[BOTTOM*32+:32];
+      assign sum_whole[c] = ends[BOTTOM];
+      assign sum_pixel[c*32+:32] = passing[BOTTOM*32+:32];
+      assign sum_filter[c*32+:32] = of_filter[BOTTOM*32+:32] + PLACE;
+    end
+  endgenerate
+  array_weight_stationary #(
+      .DATAPATH(DATAPATH), .ROWS(ROWS), .COLUMNS(COLUMNS), .INPUT_BITS(OPERAND_BITS), .WEIGHT_BITS(WEIGHT_BITS),
+      .INPUT_SIGNED(OPERAND_SIGNED), .WEIGHT_SIGNED(WEIGHT_SIGNED), .ACCUMULATOR_BITS(ACCUMULATOR_BITS),
+      .SATURATE(SATURATE)
+  ) array (
+      .clk(clk), .load(load), .there(loaded_there), .weight_codes(weight_codes), .input_codes(operands),
+      .sums_in(sums_in), .sums_out(sums)
+  );
+  assign done = state == DRAIN && passes[ROWS+COLUMNS:1] == 0;
+endmodule

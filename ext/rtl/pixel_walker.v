@@ -1,0 +1,41 @@
+// Goes through the output pixels of all images in their order; each is the corner of its window in the input.
+module pixel_walker (
+    input clk,
+    input restart,
+    input step,
+    input [31:0] pixels,  // of all images
+    input [31:0] out_height,
+    input [31:0] out_width,
+    input [31:0] stride_y,
+    input [31:0] stride_x,
+    input [31:0] padding_y,
+    input [31:0] padding_x,
+    input [31:0] height,
+    input [31:0] width,
+    input [31:0] channels,
+    output in_range,  // there is such a pixel
+    output [31:0] y,  // corner, below zero in the padding
+    output [31:0] x,
+    output [31:0] address  // of the corner's first channel, to which the address of a tap is added
+);
+  reg [31:0] pixel, image, row, column;
+  assign in_range = pixel < pixels;
+  assign y = row * stride_y - padding_y;
+  assign x = column * stride_x - padding_x;
+  assign address = ((image * height + y) * width + x) * channels;
+
+  always @(posedge clk)
+    if (restart) begin
+      pixel  <= 0;
+      image  <= 0;
+      row    <= 0;
+      column <= 0;
+    end else if (step) begin
+      pixel  <= pixel + 1;
+      column <= column + 1 == out_width ? 0 : column + 1;
+      if (column + 1 == out_width) begin
+        row <= row + 1 == out_height ? 0 : row + 1;
+        if (row + 1 == out_height) image <= image + 1;
+      end
+    end
+endmodule

@@ -1,0 +1,305 @@
+"""Whole layers and networks in Verilog beside the simulator: every sum, every code, every cycle."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from addersim import kernels, load_images, load_network, quantize, simulate
+from addersim.arithmetic.codecs import CODECS
+from addersim.arithmetic.fixed import FixedFormat
+from addersim.arithmetic.geometry import Geometry
+from addersim.errors import FormatError, NetworkError
+from addersim.hardware.dataflow.systolic import systolic_cycles
+from addersim.kernels import reference
+from addersim.rtl.compiled import Design, compile_designs
+from addersim.rtl.elements import signed
+from addersim.rtl.engine import rtl_engine
+from addersim.rtl.layers import ArrayDesign, LayerShape, compile_array
+from addersim.rtl.sources import sources_text
+from addersim.rtl.tools import yosys_candidates
+from addersim.trace import MatrixWork
+
+pytestmark = pytest.mark.skipif(
+    not any(one.headers for one in yosys_candidates()), reason="no yosys with the headers of its CXXRTL runtime"
+)
+
+ROWS, COLUMNS = 4, 3
+LAYERS = {  # images, height, width, channels; filters; moves
+    "padded": ((2, 7, 6, 3), 5, Geometry((3, 3), padding=(1, 1))),
+    "strided, dilated, in groups": ((1, 9, 8, 4), 6, Geometry((3, 2), (2, 1), (1, 0), (1, 2), groups=2)),
+    "depthwise": ((2, 6, 6, 5), 5, Geometry((3, 3), padding=(1, 1), groups=5)),
+    "more padding behind": ((1, 5, 5, 2), 3, Geometry((2, 2), padding=(0, 0), far_padding=(1, 1))),
+    "fully connected": ((7, 1, 1, 33), 10, Geometry((1, 1))),
+    "one tap": ((1, 3, 3, 1), 1, Geometry((1, 1))),
+}
+
+
+def moves(geometry):
+    return {name: getattr(geometry, name) for name in ("stride", "padding", "dilation", "groups", "far_padding")}
+
+
+def drawn(random, kind, shape):
+    ends = np.iinfo(kind)
+    return random.integers(ends.min, ends.max, shape, endpoint=True).astype(kind)
+
+
+def weights_for(random, arithmetic, kind, shape):
+    codec = kernels.reference.ARITHMETICS[arithmetic].codec
+    if codec.uniform:
+        return drawn(random, kind, shape)
+    levels = np.array(codec.levels(codec.most))
+    return random.choice(np.concatenate([levels, -levels]), shape).astype(np.int16)
+
+
+def both_windows(engine, name, arithmetic, kinds=(np.int8, np.int8), seed=1, **more):
+    """A layer's inputs, and the layer as the reference and an engine prepare it."""
+    random = np.random.default_rng(seed)
+    shape, filters, geometry = LAYERS[name]
+    x = drawn(random, kinds[0], shape)
+    w = weights_for(random, arithmetic, kinds[1], (filters, *geometry.kernel, shape[3] // geometry.groups))
+    how = {"arithmetic": arithmetic, **more, **moves(geometry)}
+    return x, *(one.prepare_window(kinds[0], w, **how) for one in (reference, engine))
+
+
+def assert_equal(slow, fast):
+    assert (slow.values.dtype, slow.values.shape) == (fast.values.dtype, fast.values.shape)
+    assert np.array_equal(slow.values, fast.values)
+
+
+@pytest.fixture(scope="module")
+def engine():
+    return rtl_engine(ROWS, COLUMNS)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize(("arithmetic", "dataflow"), [("l1", "output"), ("mac", "output"), ("mac", "weight")])
+def test_layers_equal_the_reference(name, arithmetic, dataflow):
+    """Sums, and codes by a multiply-add-shift and a ReLU."""
+    engine = rtl_engine(ROWS, COLUMNS, dataflow=dataflow)
+    x, slow, fast = both_windows(engine, name, arithmetic)
+    assert_equal(slow(x), fast(x))
+    filters = LAYERS[name][1]
+    random = np.random.default_rng(3)
+    constants = random.integers(-3000, 3000, filters).astype(np.int32), random.integers(-(10**6), 10**6, filters)
+    constants += (random.integers(4, 12, filters).astype(np.uint8),)
+    how = {"output": FixedFormat(8), "then": FixedFormat(8, False)}
+    slow, fast = (one.prepare_window_affine(layer, *constants, **how) for one, layer in ((reference, slow), (engine, fast)))
+    assert_equal(slow(x), fast(x))
+
+
+DESIGN = ArrayDesign("mac", ROWS, COLUMNS, 8, 8, True, True, 32, output_bits=17)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("dataflow", ["output", "weight"])
+def test_cycles_are_those_of_the_estimate(name, dataflow):
+    """The array runs as long as the closed form that latencies are made of says, in which no DRAM is."""
+    shape, filters, geometry = LAYERS[name]
+    w = (filters, *geometry.kernel, shape[3] // geometry.groups)
+    layer = LayerShape.of(shape, w, geometry)
+    run = compile_array(replace(DESIGN, dataflow=dataflow)).run(layer, np.zeros(shape), np.zeros(w))
+    work = MatrixWork(layer.pixels, layer.taps, layer.group_filters, layer.groups)
+    assert run.cycles == systolic_cycles(work, ROWS, COLUMNS, dataflow)
+
+
+def test_registers_wrap_and_saturate_as_the_simulator_has_them(engine):
+    for overflow in ("wrap", "saturate"):
+        x, slow, fast = both_windows(engine, "padded", "mac", accumulator_bits=16, overflow=overflow)
+        assert slow(x).overflowed
+        assert_equal(slow(x), fast(x))
+
+
+@pytest.mark.parametrize(("arithmetic", "zeros"), [("mac", (-7, True)), ("l1", (12, True))])
+def test_zero_points_are_taken_from_the_operands(engine, arithmetic, zeros):
+    of_weights = np.array([3, -4, 0, 1, 9], np.int32)
+    more = {"zero_point": zeros[0], "weight_zero_points": of_weights}
+    x, slow, fast = both_windows(engine, "padded", arithmetic, **more)
+    assert_equal(slow(x), fast(x))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("arithmetic", ["l2", "ternary", "shift", "apot", "xnor"])
+@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int16])
+def test_other_arithmetics_equal_the_reference(engine, name, arithmetic, kind):
+    x, slow, fast = both_windows(engine, name, arithmetic, (kind, np.int8))
+    assert_equal(slow(x), fast(x))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arithmetic", ["l1", "xnor", "l2"])
+@pytest.mark.parametrize("name", LAYERS)
+def test_weights_that_stay_give_the_same(name, arithmetic):
+    """Also where a fold is not full: rows without a tap add nothing."""
+    x, slow, fast = both_windows(rtl_engine(ROWS, COLUMNS, dataflow="weight"), name, arithmetic)
+    assert_equal(slow(x), fast(x))
+
+
+@pytest.mark.slow
+def test_weights_that_stay_saturate_at_every_tap():
+    more = {"accumulator_bits": 16, "overflow": "saturate"}
+    x, slow, fast = both_windows(rtl_engine(ROWS, COLUMNS, dataflow="weight"), "padded", "mac", **more)
+    assert slow(x).overflowed
+    assert_equal(slow(x), fast(x))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("circuit", ["l1_1c1a", "l1_xor"])
+def test_other_circuits_equal_the_reference(circuit):
+    x, slow, fast = both_windows(rtl_engine(2, 5, circuit), "padded", "l1")
+    assert_equal(slow(x), fast(x))
+
+
+def test_a_rule_without_a_circuit_is_refused(engine):
+    _, _, fast = both_windows(engine, "padded", "mac")
+    with pytest.raises(
+        FormatError, match=r"^rule ort has no circuit in Verilog; --rounding takes those that have: addersim, tf"
+    ):
+        engine.prepare_window_rescale(fast, np.ones(5), np.zeros(5, np.int64), "ort", output=FixedFormat(8))
+    with pytest.raises(FormatError, match=r"^a multiplier that is a table has no Verilog; "):
+        engine.prepare_window(
+            "int8", np.ones((1, 1, 1, 1), np.int8), arithmetic="mac", products=np.zeros((256, 256), np.int32)
+        )
+    with pytest.raises(FormatError, match=r"^circuit 'xor' of adder layers is none of l1_2a, l1_1c1a, l1_xor$"):
+        rtl_engine(circuit="xor")
+
+
+UNIT_PORTS = (("sum", 32), ("bias", 32), ("multiplier", 32), ("addend", 64), ("shift", 8), ("zero_point", 18), ("low", 18))
+RULES = {"addersim": "half-even", "tflite": "doubling", "tosa": "single", "tosa-double": "double"}
+
+
+def unit(rule, wraps=False):
+    parameters = (("RULE", rule), ("SUM_BITS", 32), ("OUTPUT_BITS", 8), ("OUTPUT_SIGNED", 1), ("WRAP", int(wraps)))
+    return Design("requantize", parameters, (*UNIT_PORTS, ("high", 18)), (("code", 8),), clocked=False)
+
+
+@pytest.fixture(scope="module")
+def units():
+    """The requantisation unit of every rule, and that of multiply-add-shift in every rounding, saturating and wrapping."""
+    roundings = [(rounding, wraps) for rounding in ("half-even", "half-up", "truncate") for wraps in (False, True)]
+    keys = [*roundings, *((rule, None) for rule in ("doubling", "single", "double"))]
+    return dict(zip(keys, compile_designs([unit(rule, bool(wraps)) for rule, wraps in keys], sources_text()), strict=True))
+
+
+SUMS = 4000
+
+
+def sums_and_ties(random, multiplier, addend, shift):
+    """Sums of all sizes, among them many whose product lies halfway between two codes."""
+    sums = random.integers(-(1 << 20), 1 << 20, SUMS) >> random.integers(0, 20, SUMS)
+    return np.where(random.random(SUMS) < 0.3, (sums << max(shift - 1, 0)) - addend // multiplier, sums).clip(-(2**30), 2**30)
+
+
+@pytest.mark.parametrize("rounding", ["half-even", "half-up", "truncate"])
+@pytest.mark.parametrize("overflow", ["saturate", "wrap"])
+def test_units_multiply_add_and_shift(units, rounding, overflow):
+    random = np.random.default_rng(5)
+    for multiplier, addend, shift in ((1, 0, 0), (3, 17, 4), (-21000, 123456, 15), (1, 0, 9), (32767, -(10**9), 22)):
+        sums = sums_and_ties(random, multiplier, addend, shift)
+        constants = np.array([multiplier], np.int32), np.array([addend]), np.array([shift], np.uint8)
+        how = {"output": FixedFormat(8), "rounding": rounding, "overflow": overflow}
+        expected = reference.affine(sums.reshape(-1, 1), *constants, **how).values.reshape(-1)
+        given = dict(zip((name for name, _ in UNIT_PORTS), (sums, 0, multiplier, addend, shift, 0, -128), strict=True))
+        found = signed(units[rounding, overflow == "wrap"].run(given | {"high": 127}, SUMS)["code"], 8)
+        assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_units_follow_the_rules(units, rule):
+    from addersim.arithmetic.requantisation import requantisation_rule
+
+    random = np.random.default_rng(6)
+    output = FixedFormat(8, zero_point=-9)
+    for scale in (0.37, 0.0113, 1.9, 2.0**-7, -0.05, 3e-6, 1.5):
+        numbers = requantisation_rule(rule).constants([scale], output)
+        sums = sums_and_ties(random, 1, 0, max(0, int(-np.log2(abs(scale)))))
+        bias = np.array([-55])
+        expected = reference.requantize(sums.reshape(-1, 1), [scale], bias, rule, output=output, low=-100, high=120)
+        constants = (sums, -55, numbers.multiplier[0], 0, numbers.shift[0], -9, -100)
+        given = dict(zip((name for name, _ in UNIT_PORTS), constants, strict=True))
+        key = RULES[rule], False if rule == "addersim" else None
+        found = signed(units[key].run(given | {"high": 120}, SUMS)["code"], 8)
+        assert np.array_equal(found, expected.values.reshape(-1)), scale
+
+
+POOLS = {(kind, signs): f"pool_{kind}" for kind in ("maximum", "sum") for signs in (True, False)}
+
+
+def test_pools_give_maxima_and_sums():
+    """A window after the other, of codes that come one an edge."""
+    designs = []
+    for (kind, signs), module in POOLS.items():
+        parameters = (("BITS", 8), ("SIGNED", int(signs)), *([("SUM_BITS", 16)] if kind == "sum" else []))
+        ports = (("clear", 1), ("enable", 1), ("code", 8))
+        designs.append(Design(module, parameters, ports, ((kind, 8 if kind == "maximum" else 16),)))
+    random = np.random.default_rng(4)
+    for (kind, signs), module in zip(POOLS, compile_designs(designs, sources_text()), strict=True):
+        x = drawn(random, np.int8 if signs else np.uint8, (50, 4, 6, 1))
+        slow = {"maximum": reference.max_pool, "sum": reference.sum_pool}[kind](x, (4, 6), stride=(1, 1))
+        values = (slow if isinstance(slow, np.ndarray) else slow.values).reshape(-1)
+        given = {"clear": np.tile(np.arange(24) == 0, 50), "enable": 1, "code": x.reshape(-1)}
+        found = module.run(given, 50 * 24)[kind].reshape(50, 24)[:, -1]
+        bits = 8 if kind == "maximum" else 16
+        assert np.array_equal(signed(found, bits) if signs else found, values)
+
+
+def simulated(name, images, engine):
+    """Predictions, and the values of every window layer and what narrows it, of a bundled network quantised to 8 bits."""
+    network, calibration = load_network(name), load_images("fashion-mnist-2000", limit=50)
+    program = quantize(network, calibration.pixels)
+    pixels = load_images("fashion-mnist-2000", limit=images).pixels
+    values = {layer: run.values for layer, run in program.runs(pixels, engine)}
+    return simulate(program, pixels, engine=engine).predictions, values
+
+
+def differences(name, images, engine):
+    """Predictions that differ from the kernels', and values of layers."""
+    (found, values), (expected, wanted) = (simulated(name, images, one) for one in (engine, kernels))
+    wrong = sum(np.count_nonzero(values[layer] != wanted[layer]) for layer in wanted)
+    return np.count_nonzero(found != expected), wrong
+
+
+@pytest.mark.parametrize("name", ["lenet5-adder", "lenet5-conv"])
+def test_a_network_runs_in_verilog(engine, name):
+    assert differences(name, 1, engine) == (0, 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["lenet5-adder", "lenet5-conv"])
+def test_a_network_runs_in_verilog_on_a_hundred_images(name):
+    assert differences(name, 100, rtl_engine()) == (0, 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rule", ["tflite", "tosa", "tosa-double", "addersim"])
+def test_a_network_runs_by_every_rule_that_has_a_circuit(rule):
+    network, images = load_network("lenet5-conv"), load_images("fashion-mnist-2000", limit=50).pixels
+    program = quantize(network, images).with_rounding(rule)
+    assert np.array_equal(program.run(images[:2], rtl_engine()), program.run(images[:2]))
+
+
+def test_a_register_that_is_too_narrow_is_seen():
+    """A width error in one line of the Verilog: sums differ."""
+    verilog = sources_text()
+    element = "element_output_stationary.v"
+    changed = verilog[element].replace("reg  [ACCUMULATOR_BITS-1:0] sum;", "reg  [11:0] sum;")
+    assert changed != verilog[element]
+    x, slow, fast = both_windows(rtl_engine(2, 2, verilog=verilog | {element: changed}), "padded", "mac")
+    assert np.count_nonzero(slow(x).values != fast(x).values)
+
+
+def test_layers_are_refused_by_name():
+    program = quantize(load_network("lenet5-conv"), load_images("fashion-mnist-2000", limit=50).pixels)
+    with pytest.raises(NetworkError, match=r"^layer conv1_bn: rule ort has no circuit in Verilog; "):
+        simulate(program, load_images("fashion-mnist-2000", limit=1), engine="rtl", rounding="ort")
+
+
+def test_every_codec_has_codes_of_its_own():
+    for name in ("sign", "ternary", "power-of-two", "two-powers"):
+        codec = CODECS[name]
+        for bits in range(codec.fewest, codec.most + 1):
+            values = np.array(sorted({sign * one for one in codec.levels(bits) for sign in (1, -1)}))
+            codes = codec.stored(values, bits)
+            assert len(set(codes.tolist())) == len(values)
+            assert codes.max() < 1 << bits

@@ -1,0 +1,260 @@
+"""Elements characterised with a small library: sums checked, rows kept, and the figures beside OpenSTA and Icarus Verilog."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import addersim
+from addersim import kernels
+from addersim.arithmetic.datapaths import DATAPATHS
+from addersim.errors import ConfigError, HardwareError
+from addersim.hardware.gates.activity import Simulator
+from addersim.hardware.gates.characterise import Circuit, fit_elements
+from addersim.hardware.gates.element_operands import Element, layer_operands, made_up_operands, uniform_operands
+from addersim.hardware.gates.element_table import LayerJob, characterise, element_jobs, node_of, rule_rows
+from addersim.hardware.gates.liberty import load_library
+from addersim.hardware.gates.power import cycle_energy
+from addersim.hardware.gates.synthesis import workshop
+from addersim.hardware.gates.table_file import GrowingTable
+from addersim.hardware.prices.csv_file import load_table
+from addersim.rtl.sources import sources_text
+from addersim.rtl.tools import yosys_candidates
+from tests.unit.hardware.gates import library
+
+NEEDS_YOSYS = pytest.mark.skipif(not yosys_candidates(), reason="no yosys: pip install 'addersim[gates]'")
+NAMED = [name for name, one in DATAPATHS.items() if one.arithmetic.name != "table"]
+
+
+@pytest.fixture(scope="module")
+def lib(tmp_path_factory):
+    return load_library(library.write(tmp_path_factory.mktemp("lib")))
+
+
+@pytest.fixture(scope="module")
+def shop(lib, tmp_path_factory):
+    with workshop(lib, sources_text(), tmp_path_factory.mktemp("shop")) as made:
+        yield made
+
+
+def circuit_of(element, shop, lib):
+    return Circuit.of(element, shop.netlist(element.module, element.parameters), lib)
+
+
+@NEEDS_YOSYS
+@pytest.mark.parametrize("name", [*NAMED, "mac booth"])
+def test_every_datapath_as_gates_sums_what_its_arithmetic_says(name, shop, lib):
+    datapath, _, style = name.partition(" ")
+    element = Element.of_width(datapath, 3, style)
+    circuit = circuit_of(element, shop, lib)
+    for operands in (uniform_operands(element, 300, 1), made_up_operands(element, 0.5, 300, 2)):
+        assert circuit.energy(operands).total_pj > 0
+
+
+@NEEDS_YOSYS
+def test_a_netlist_that_computes_something_else_is_refused(shop, lib):
+    element = Element.of_width("l1-2a", 3)
+    module = shop.netlist("pe_mac", element.parameters)
+    with pytest.raises(HardwareError, match=r"pe_l1_2a: step \d+: the netlist sums"):
+        Circuit.of(element, module, lib).energy(uniform_operands(element, 200, 1))
+
+
+@NEEDS_YOSYS
+def test_zeros_quieten_a_multiplier_and_hardly_a_difference(shop, lib):
+    mac, adder = (fit_elements(circuit_of(Element.of_width(name, 6), shop, lib), 600, 1) for name in ("mac", "l1-2a"))
+    assert mac.zero_pj / mac.energy_pj > 2 * adder.zero_pj / adder.energy_pj
+    assert 0 < mac.idle_pj < mac.energy_pj < mac.uniform_pj
+    assert mac.error < 0.1
+
+
+@NEEDS_YOSYS
+def test_rows_are_the_same_twice_and_an_earlier_runs_are_kept(lib, tmp_path):
+    jobs = element_jobs(["l1-xor"], [2, 3])
+    told = []
+    path = tmp_path / "t.csv"
+    table = GrowingTable.open(path, None)
+    rows = characterise(lib, jobs, tmp_path, steps=100, finished=lambda job, row: (told.append(job.key), table.add(row)))
+    table.finish()
+    assert told == [job.key for job in jobs]
+    assert [row["bits"] for row in rows] == ["2", "3"]
+    whole = path.read_bytes()
+    assert characterise(lib, jobs, tmp_path, steps=100, done=load_table(path).rows) == []
+    path.unlink()
+    again = GrowingTable.open(path, None)
+    characterise(lib, jobs, tmp_path, steps=100, threads=1, finished=lambda job, row: again.add(row))
+    again.finish()
+    assert path.read_bytes() == whole
+    other = characterise(lib, jobs, tmp_path, steps=100, seed=2, done=load_table(path).rows)
+    assert len(other) == 2  # of another seed
+    assert {one.name for one in tmp_path.iterdir()} == {"t.csv"}
+    found = load_table(path)
+    assert found.element("l1-xor", 3).energy_pj == pytest.approx(rows[1]["energy_pj"])
+    assert found.element("l1-xor", 4).rule.startswith("linear, continued from 2 and 3 bits")
+    assert lib.sha256[:16] in found.rows[0].source
+
+
+@NEEDS_YOSYS
+def test_finished_rows_stay_where_a_later_circuit_fails(lib, tmp_path):
+    jobs = element_jobs(["l1-xor"], [2, 3])
+    wrong = LayerJob(
+        "n", "l", jobs[0].element._replace(weight_bits=3) if hasattr(jobs[0].element, "_replace") else jobs[0].element, 2, None
+    )
+    table = GrowingTable.open(tmp_path / "t.csv", None)
+    with pytest.raises(AttributeError):
+        characterise(lib, [jobs[0], wrong], tmp_path, steps=100, threads=1, finished=lambda job, row: table.add(row))
+    assert [row.bits for row in load_table(tmp_path / "t.csv").rows] == [(2, 2)]
+
+
+def test_a_table_takes_the_memories_of_another_as_they_are(tmp_path):
+    table = GrowingTable.open(tmp_path / "t.csv", "horowitz-45nm")
+    row = {"component": "pe", "op": "mac", "device": "", "bits": "8", "energy_pj": 1.0, "unit": "pJ", "node_nm": "45"}
+    table.add(row | {"voltage_v": "1", "rule": "exact", "source": "here"})
+    table.finish()
+    found, horowitz = load_table(tmp_path / "t.csv"), load_table("horowitz-45nm")
+    assert found.sram(32, 64).energy_pj == horowitz.sram(32, 64).energy_pj
+    assert {one.component for one in found.rows} == {"pe", "sram", "wire", "dram"}
+
+
+def test_jobs_are_of_widths_that_a_datapath_has():
+    widths = {name: [job.element.input_bits for job in element_jobs([name], [2, 3, 16])] for name in NAMED}
+    assert widths["mac"] == [2, 3, 16] * 2  # in two styles
+    assert widths["apot"] == [3, 16]
+    assert widths["xnor"] == [1]
+    with pytest.raises(ConfigError, match="datapath 'table': there is no element of it in Verilog; known: l1-2a"):
+        element_jobs(["table"])
+
+
+def test_nodes_are_told_by_names_or_asked_for():
+    assert node_of("NangateOpenCellLibrary") == 45
+    with pytest.raises(ConfigError, match="library 'own': its node is not known; give --node-nm"):
+        node_of("own")
+
+
+def test_between_widths_that_were_run_rules_hold_and_say_so():
+    rows = [
+        dict.fromkeys(("unit", "node_nm", "voltage_v", "temperature_k", "contains"), "x")
+        | {"component": "pe", "op": "mac", "device": "", "bits": str(bits)}
+        for bits in (4, 8)
+    ]
+    (rule,) = rule_rows(rows)
+    assert (rule["bits"], rule["rule"]) == ("2..16", "linear")
+    assert rule["source"].startswith("chosen: a straight line")
+    assert rule_rows([rows[0] | {"bits": str(bits)} for bits in range(2, 17)]) == []
+
+
+@pytest.mark.parametrize("name", ["lenet5-adder", "lenet5-conv"])
+def test_the_operands_of_a_layer_sum_to_its_outputs(name):
+    images = addersim.load_images("fashion-mnist-2000", limit=2).pixels
+    program = addersim.quantize(addersim.load_network(name), images)
+    runs = dict(program.runs(images, kernels))
+    for layer, operands in layer_operands(program, images, 400, 3):
+        element, outputs = Element.of_layer(layer), np.unique(runs[layer.name].values)
+        last = np.append(operands.starts[1:], True)
+        sums = operands.sums(element)[last]
+        low = np.where(sums >> element.accumulator_bits - 1, sums - (1 << element.accumulator_bits), sums)
+        assert np.isin(low, outputs).all(), layer.name
+        assert operands.starts.sum() == len(low) >= 8
+
+
+def test_made_up_operands_have_the_share_of_zeros_that_is_asked_for():
+    element = Element.of_width("mac", 8)
+    for share in (0.0, 0.3, 0.9):
+        operands = made_up_operands(element, share, 4000, 1)
+        assert operands.zeros == pytest.approx(share, abs=0.03)
+        assert operands.x.min() >= 0
+        assert -128 <= operands.w.min() <= operands.w.max() <= 127
+
+
+@NEEDS_YOSYS
+@pytest.mark.skipif(not library.has("sta"), reason="OpenSTA is not installed")
+@pytest.mark.parametrize("name", ["l1-2a", "mac"])
+def test_timing_and_leakage_are_those_of_opensta(name, shop, lib):
+    element = Element.of_width(name, 6)
+    circuit = circuit_of(element, shop, lib)
+    script = f"""read_liberty library.lib
+read_verilog netlist.v
+link_design dut
+set_wire_load_model -name small
+create_clock -name clk -period 100 [get_ports clk]
+set_input_delay 0 -clock clk [get_ports {{input_code* weight_code* clear enable}}]
+set_input_transition {circuit.timing.slew_ns} [all_inputs]
+report_checks -path_delay max -format end -digits 5
+report_power -digits 6
+exit
+"""
+    Path(shop._folder, "s.tcl").write_text(script)
+    told = subprocess.run(
+        ["sta", "-no_splash", "-exit", "s.tcl"], cwd=shop._folder, capture_output=True, text=True, check=True
+    ).stdout
+    slack = float(re.search(r"^\S+ \(\S+\)\s+\S+\s+\S+\s+(\S+)", told, re.MULTILINE)[1])
+    assert circuit.timing.delay_ns == pytest.approx(100 - slack, rel=0.05)
+    leakage = float(re.search(r"^Total\s+\S+\s+\S+\s+(\S+)", told, re.MULTILINE)[1]) * 1e9
+    assert circuit.netlist.leakage_nw == pytest.approx(leakage, rel=0.01)
+
+
+def bench(circuit, words, period):
+    """A test bench of the netlist for Icarus: one inertial delay a gate, registers at the clock's edge."""
+    netlist, timing = circuit.netlist, circuit.timing
+    lines = ["`timescale 1ps/1ps", "module tb; integer i; reg clk = 0;"]
+    lines += [f"wire n{net};" for net in range(len(netlist.loads_pf))] + ["assign n0 = 0; assign n1 = 1;"]
+    for place, one in enumerate(netlist.gates):
+        for pin in one.cell.outputs:
+            delays = timing.delays[one.name, pin.name]
+            delay = max(1, round(1000 * sum(delays.values()) / len(delays))) if delays else 1
+            terms = re.sub(r"[A-Z]\w*", lambda found, one=one: f"n{one.nets[found[0]]}", pin.function.replace("'", ""))
+            terms = f"!({terms})" if "'" in pin.function else terms.replace("+", "|")
+            lines.append(f"assign #{delay} n{one.nets[pin.name]} = {terms.replace('+', '|').replace('!', '~')}; // {place}")
+    for place, one in enumerate(netlist.flops):
+        lines.append(f"reg q{place} = 0; always @(posedge clk) q{place} <= n{one.nets['D']};")
+        for pin, sign in (("Q", ""), ("QN", "~")):
+            if pin in one.nets:
+                delay = max(1, round(1000 * timing.arrivals[one.nets[pin]].mean))
+                lines.append(f"assign #{delay} n{one.nets[pin]} = {sign}q{place};")
+    steps = len(next(iter(words.values())))
+    for name, (_, width) in circuit.simulator.inputs.items():
+        values = ", ".join(f"{width}'d{int(one) & ((1 << width) - 1)}" for one in reversed(words[name].tolist()))
+        lines.append(f"wire [{width * steps - 1}:0] m_{name} = {{{values}}}; reg [{width - 1}:0] {name} = 0;")
+        lines += [f"assign n{net} = {name}[{k}];" for k, net in enumerate(netlist.ports[name].nets)]
+    moves = " ".join(f"{name} <= m_{name}[i*{width} +: {width}];" for name, (_, width) in circuit.simulator.inputs.items())
+    first = moves.replace("<=", "=").replace("[i*", "[0*")
+    lines.append(f'initial begin $dumpfile("t.vcd"); {first} #{period}; $dumpvars(0, tb);')
+    lines.append(
+        f"for (i = 1; i < {steps}; i = i + 1) begin clk = 1; {moves} #{period // 2}; clk = 0; #{period - period // 2}; end"
+    )
+    return "\n".join([*lines, "$finish; end endmodule"])
+
+
+def toggles_of(vcd, nets, cycles):
+    """Changes a cycle of each net, out of a file of value changes."""
+    names, found, values, live = {}, np.zeros(nets), {}, False
+    for line in vcd.splitlines():
+        if line.startswith("$var") and (named := re.match(r"\$var wire 1 (\S+) n(\d+) ", line)):
+            names.setdefault(named[1], []).append(int(named[2]))
+        live = live or line.startswith("$dumpvars")
+        if line[:1] in ("0", "1") and (code := line[1:].strip()) in names:
+            if live and values.get(code, line[0]) != line[0]:
+                found[names[code]] += 1
+            values[code] = line[0]
+    return found / (cycles - 1)
+
+
+@NEEDS_YOSYS
+@pytest.mark.skipif(not library.has("iverilog", "vvp"), reason="Icarus Verilog is not installed")
+@pytest.mark.parametrize("name", ["l1-2a", "mac"])
+def test_energy_is_that_of_the_changes_that_icarus_sees(name, shop, lib, tmp_path):
+    element = Element.of_width(name, 5)
+    circuit = circuit_of(element, shop, lib)
+    words = uniform_operands(element, 400, 1).words(element)
+    period = int(circuit.timing.delay_ns * 2000) + 100
+    (tmp_path / "tb.v").write_text(bench(circuit, words, period))
+    subprocess.run(["iverilog", "-o", "tb.vvp", "tb.v"], cwd=tmp_path, check=True)
+    subprocess.run(["vvp", "-n", "tb.vvp"], cwd=tmp_path, check=True, capture_output=True)
+    seen = toggles_of((tmp_path / "t.vcd").read_text(), len(circuit.netlist.loads_pf), 400)
+    for net in circuit.netlist.clock_nets:
+        seen[net] = 0
+    ours = Simulator.of(circuit.timing).drive(words).toggles.every
+    found, wanted = (cycle_energy(circuit.timing, one).total_pj for one in (ours, seen))
+    assert found == pytest.approx(wanted, rel=0.12)
+    assert seen.sum() > 20

@@ -1,0 +1,239 @@
+"""Tables that know whole processing elements: what a tap costs by its zeros, and what such a table refuses."""
+
+from dataclasses import replace
+
+import pytest
+from msgspec.structs import replace as with_fields
+
+from addersim import estimate, estimate_designs
+from addersim.errors import ConfigError, PriceError
+from addersim.hardware import load_accelerator, load_table
+from addersim.hardware.area import estimate_area
+from addersim.hardware.prices.csv_file import TABLE_COLUMNS, parse_table
+from addersim.hardware.prices.elements import TYPICAL_ZEROS
+from addersim.hardware.prices.scaling import scale_table
+from addersim.trace import Trace
+from addersim.zeros import Zeros
+from tests.unit.hardware.traces import relu, window
+
+COLUMNS = (
+    *TABLE_COLUMNS,
+    "zero_pj",
+    "idle_pj",
+    "accumulator_pj",
+    "accumulator_bits",
+    "area_um2",
+    "leakage_uw",
+    "device",
+    "contains",
+)
+REST = [
+    {"component": "integer", "op": op, "bits": "1..64", "rule": rule}
+    for op, rule in (("sub", "as add"), ("cmp", "as add"), ("mux", "as add"))
+] + [
+    {"component": "integer", "op": "add", "bits": "8", "energy_pj": "0.5"},
+    {"component": "integer", "op": "add", "bits": "1..64", "rule": "proportional"},
+    {"component": "integer", "op": "mul", "bits": "8", "energy_pj": "3"},
+    {"component": "sram", "op": "access", "capacity_kib": "64", "energy_pj": "0.1", "unit": "pJ/bit"},
+    {"component": "dram", "op": "dram", "energy_pj": "10", "unit": "pJ/bit"},
+]
+MAC = {
+    "component": "pe",
+    "op": "mac",
+    "bits": "8",
+    "energy_pj": "6",
+    "zero_pj": "4",
+    "idle_pj": "1",
+    "accumulator_pj": "0.1",
+    "accumulator_bits": "24",
+    "area_um2": "700",
+    "contains": "dynamic + clock + operand registers",
+}
+
+
+def table(*rows):
+    usual = {"unit": "pJ", "node_nm": "130", "voltage_v": "1.2", "rule": "exact", "source": "here"}
+    lines = [",".join((usual | row).get(column, "") for column in COLUMNS) for row in (*rows, *REST)]
+    return parse_table("\n".join([",".join(COLUMNS), *lines]), "elements", "test")
+
+
+def trace(*layers):
+    return Trace("net", "hardware", layers)
+
+
+def seen(layer, share):
+    words = layer.inputs[0].words
+    return replace(layer, zeros=(Zeros(words, round(share * words), 0),))
+
+
+CONV = window("conv", 64, 36, 16, 1024)
+MACHINE = load_accelerator("systolic-16x16")
+
+
+def array_pj(layers, prices, machine=MACHINE):
+    return estimate(trace(*layers), machine, prices).energy_by_component()["array"]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 0.875])
+def test_a_tap_costs_what_its_share_of_zeros_says(share):
+    found = array_pj([seen(CONV, share)], table(MAC))
+    assert found == pytest.approx(CONV.work.taps * (6 - 4 * share))
+
+
+def test_zeros_that_nobody_saw_are_taken_from_the_accelerator_or_as_typical_with_a_note_and_none_of_an_image():
+    second = replace(CONV, name="second", sources=(0,))
+    layers = [replace(CONV, sources=(-1,)), second]
+    cost = estimate(trace(*layers), MACHINE, table(MAC))
+    assert cost.layers[0].energy_by_component()["array"] == pytest.approx(CONV.work.taps * 6)
+    assert cost.layers[1].energy_by_component()["array"] == pytest.approx(CONV.work.taps * (6 - 4 * TYPICAL_ZEROS.share))
+    (note,) = [note for note, whats in cost.notes().items() if "tap of second, 8 bit" in whats]
+    assert note == f"share of zeros taken as 0.5 ({TYPICAL_ZEROS.source}): no run saw it"
+
+    stating = with_fields(MACHINE, zero_share=0.75, zero_share_source="a book")
+    cost = estimate(trace(*layers), stating, table(MAC))
+    assert cost.layers[1].energy_by_component()["array"] == pytest.approx(CONV.work.taps * (6 - 4 * 0.75))
+    assert "share of zeros taken as 0.75 (a book): no run saw it" in cost.notes()
+
+
+def test_layers_of_one_shape_differ_by_their_zeros():
+    one, other = seen(CONV, 0.0), replace(seen(CONV, 0.5), name="other")
+    cost = estimate(trace(one, other), MACHINE, table(MAC))
+    assert [layer.energy_by_component()["array"] for layer in cost.layers] == pytest.approx(
+        [CONV.work.taps * 6, CONV.work.taps * 4]
+    )
+
+
+def test_an_accumulator_of_another_width_is_told_apart():
+    wide = seen(window("conv", 64, 36, 16, 1000, accumulator_bits=28), 0.0)
+    assert array_pj([wide], table(MAC)) == pytest.approx(CONV.work.taps * (6 + 4 * 0.1))
+
+
+def test_an_element_that_rests_takes_its_clock_alone():
+
+    gating = with_fields(MACHINE, array=with_fields(MACHINE.array, zero_gating=True))
+    found = array_pj([seen(CONV, 0.5)], table(MAC), gating)
+    assert found == pytest.approx(CONV.work.taps * (0.5 * 6 + 0.5 * 1))
+
+
+def test_operations_of_the_array_are_not_billed_beside_its_elements():
+    cost = estimate(trace(seen(CONV, 0.0), relu("relu", 1024, fused=False)), MACHINE, table(MAC))
+    assert [part.of for layer in cost.layers for part in layer.parts if part.component == "array"] == ["tap"]
+    assert cost.energy_by_component()["vector"] > 0
+
+
+def test_a_datapath_or_width_that_a_table_of_elements_has_not_is_an_error_that_names_the_layer():
+    narrow = window("narrow", 64, 36, 16, 1000, bits=6)
+    with pytest.raises(
+        PriceError, match=r"'elements' has no row for processing element mac of 6 bits; .*needed by layer narrow"
+    ):
+        array_pj([narrow], table(MAC))
+    adder = replace(CONV, name="adder", datapath="l1-2a")
+    with pytest.raises(PriceError, match=r"processing element l1-2a of 8 bits; .*needed by layer adder"):
+        array_pj([adder], table(MAC))
+
+
+def test_between_rows_every_figure_is_interpolated():
+    four = MAC | {"bits": "4", "energy_pj": "2", "zero_pj": "1", "accumulator_bits": "16"}
+    rule = {"component": "pe", "op": "mac", "bits": "2..16", "rule": "linear"}
+    found = table(MAC, four, rule).element("mac", 6)
+    assert (found.energy_pj, found.zero_pj, found.accumulator_bits, found.idle_pj) == (4, 2.5, 20, 1)
+    assert found.rule == "linear, between 4 and 8 bits"
+    assert "outside the table's evidence of 4..8 bits" in table(MAC, four, rule).element("mac", 3).rule
+
+
+def test_a_layers_own_operands_come_before_the_line_and_all_ways_stand_side_by_side():
+    own = {"component": "layer", "op": "net/conv/mac", "bits": "8", "energy_pj": "5", "idle_pj": "1"}
+    cost = estimate(trace(seen(CONV, 0.5)), MACHINE, table(MAC, own))
+    taps = CONV.work.taps
+    assert cost.energy_by_component()["array"] == pytest.approx(5 * taps)
+    (ways,) = cost.array_prices
+    assert ways.zeros == 0.5
+    assert ways.energy_pj == pytest.approx({"constant": taps * (3 + 1.5), "zero share": 4 * taps, "gates": 5 * taps})
+    assert cost.to_dict()["array_energy_pj"][0]["zero_share_pj"] == pytest.approx(4 * taps)
+    elsewhere = estimate(replace(trace(seen(CONV, 0.5)), name="another"), MACHINE, table(MAC, own))
+    assert elsewhere.energy_by_component()["array"] == pytest.approx(4 * taps)
+
+
+def test_what_a_row_does_not_contain_is_noted():
+    bare = MAC | {"contains": "dynamic + clock"}
+    assert estimate(trace(seen(CONV, 0.5)), MACHINE, table(bare)).notes()["without operand registers"] == (
+        "tap of conv, 8 bit",
+    )
+
+
+def test_styles_of_a_multiplier_stand_beside_each_other_the_usual_first():
+    both = table(MAC, MAC | {"device": "booth", "energy_pj": "7"})
+    assert both.styles("mac") == ("", "booth")
+    assert (both.element("mac", 8).energy_pj, both.element("mac", 8, "booth").energy_pj) == (6, 7)
+    assert load_table("sg13g2-gates").styles("mac") == ("", "booth")
+
+
+def test_area_and_leakage_are_those_of_whole_elements():
+    leaking = MAC | {"leakage_uw": "0.5"}
+    area = estimate_area(trace(CONV), MACHINE, table(leaking))
+    assert area.by_unit()["array"] == pytest.approx(256 * 700, abs=0.01)
+    assert [part.circuit.what for part in area.parts if part.circuit.unit == "array"] == ["element mac of 8 bits"]
+    cost = estimate(trace(seen(CONV, 0.0)), MACHINE, table(leaking))
+    leaks = [part.energy_pj for part in cost.layers[0].parts if (part.component, part.of) == ("leakage", "array")]
+    assert leaks == pytest.approx([256 * 0.5 / MACHINE.clock_mhz * cost.layers[0].cycles])
+
+
+def test_many_designs_cost_what_each_costs_alone():
+
+    machines = [MACHINE, with_fields(MACHINE, array=with_fields(MACHINE.array, rows=32))]
+    layers = trace(seen(CONV, 0.3), replace(seen(CONV, 0.8), name="other"))
+    for prices in (table(MAC), table(MAC | {"leakage_uw": "0.5"})):
+        found = estimate_designs(layers, machines, prices)
+        assert found.energy_pj.tolist() == pytest.approx([estimate(layers, one, prices).energy_pj for one in machines])
+
+
+def test_a_scaled_table_scales_what_zeros_save_too():
+    prices = replace(table(MAC), rows=tuple(replace(row, node_nm=45, voltage_v=0.9) for row in table(MAC).rows))
+    plain, small = prices.element("mac", 8), scale_table(prices, 7).element("mac", 8)
+    factor = small.energy_pj / plain.energy_pj
+    assert factor < 0.2
+    assert (small.zero_pj, small.idle_pj) == pytest.approx((plain.zero_pj * factor, plain.idle_pj * factor))
+    assert "by Stillmaker and Baas" in small.rule
+
+
+def test_the_paper_convention_is_priced_by_operations():
+    cost = estimate(replace(trace(CONV), convention="paper"), MACHINE, table(MAC))
+    assert {part.of for layer in cost.layers for part in layer.parts} == {"mul", "add"}
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        (MAC | {"op": "mult"}, "column op: found 'mult', needs one of l1-2a"),
+        (MAC | {"zero_pj": "-1"}, "column zero_pj: found '-1', needs a number >= 0"),
+        (MAC | {"unit": "pJ/bit"}, r"column unit: found 'pJ/bit', needs pJ \(a tap\)"),
+        (REST[3] | {"op": "xor", "zero_pj": "1"}, "column zero_pj: found '1'; empty in a row of"),
+        (MAC | {"contains": "dynamic + pins"}, "column contains: found 'pins'"),
+    ],
+)  # fmt: skip
+def test_rows_of_elements_that_are_wrong_are_told(row, told):
+    with pytest.raises(ConfigError, match=told):
+        table(row)
+
+
+@pytest.mark.parametrize("name", ["nangate45-fa", "nangate45-gates", "sg13g2-gates"])
+def test_bundled_tables_of_elements_say_where_each_row_is_from_and_grow_with_width(name):
+    prices = load_table(name)
+    assert all(row.source.strip() and row.temperature_k == 298.15 for row in prices.rows if row.component == "pe")
+    for datapath in ("l1-2a", "l1-1c1a", "l1-xor", "mac"):
+        for bits in range(2, 16):
+            narrow, wide = (prices.element(datapath, one) for one in (bits, bits + 1))
+            assert 0 < narrow.idle_pj < narrow.energy_pj < wide.energy_pj
+            assert narrow.zero_pj < narrow.energy_pj
+    mac, adder = prices.element("mac", 8), prices.element("l1-2a", 8)
+    assert mac.zero_pj / mac.energy_pj > 2 * adder.zero_pj / adder.energy_pj
+
+
+def test_the_bundled_library_has_every_datapath_at_every_width():
+    from addersim.hardware.gates.element_table import element_jobs
+
+    prices = load_table("sg13g2-gates")
+    for job in element_jobs():
+        figures = prices.element(job.element.datapath, job.element.input_bits, job.element.style)
+        assert figures.rule == "exact"
+        assert "sha256 bd7b0e41f95d81e4" in figures.source

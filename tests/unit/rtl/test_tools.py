@@ -1,0 +1,134 @@
+"""How yosys is found and run, and what is said of Verilog that it refuses."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from addersim.errors import ConfigError
+from addersim.rtl import tools
+from addersim.rtl.sources import module_file, rtl_folder, sources_text, verilog_files
+from addersim.rtl.tools import RtlError, find_yosys, run_yosys, yosys_candidates
+
+ROOT = Path(__file__).parents[3]
+INSTALLED = yosys_candidates()
+TOPS = [path.stem for path in verilog_files() if path.stem.startswith(("pe_", "quantised_", "pool_", "requantize"))]
+each_yosys = pytest.mark.parametrize("using", INSTALLED, ids=lambda one: one.name)
+SUM = "module sum(input [3:0] a, input [3:0] b, output [4:0] y);\n  assign y = a + b;\nendmodule\n"
+
+
+def without_tools(monkeypatch):
+    monkeypatch.setattr(tools.shutil, "which", lambda name: None)
+    monkeypatch.setattr(tools.importlib.util, "find_spec", lambda name: None)
+
+
+def test_no_yosys_is_told(monkeypatch):
+    without_tools(monkeypatch)
+    with pytest.raises(ConfigError, match=r"^no yosys was found; pip install 'addersim\[gates\]' brings one$"):
+        find_yosys()
+    with pytest.raises(ConfigError, match=r"^no yosys with the headers of its CXXRTL runtime was found; pip install "):
+        find_yosys(headers=True)
+
+
+def test_no_compiler_is_told(monkeypatch):
+    without_tools(monkeypatch)
+    with pytest.raises(ConfigError, match=r"^no C\+\+ compiler was found \(CXX, g\+\+, c\+\+, clang\+\+\)"):
+        tools.compiler()
+
+
+def test_the_environment_chooses(monkeypatch):
+    for one in INSTALLED:
+        monkeypatch.setenv(tools.CHOICE, one.name)
+        assert yosys_candidates() == (one,)
+    monkeypatch.setenv(tools.CHOICE, "docker")
+    with pytest.raises(ConfigError, match=r"^environment variable ADDERSIM_YOSYS: 'docker' is not one of system, wheel$"):
+        yosys_candidates()
+
+
+@each_yosys
+def test_a_script_runs_in_a_folder(using, tmp_path):
+    (tmp_path / "sum.v").write_text(SUM)
+    run_yosys("read_verilog sum.v\nsynth -top sum\nwrite_verilog gates.v\n", tmp_path, using=using)
+    assert "module sum(" in (tmp_path / "gates.v").read_text()
+
+
+@each_yosys
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (SUM.replace("a + b", "a +"), r"^yosys: sum\.v:2: ERROR: syntax error, unexpected ';'"),
+        (SUM.replace("module sum", "module other"), r"^yosys: ERROR: Module `sum' not found!"),
+    ],
+)
+def test_what_yosys_refuses_is_told_with_its_place(using, text, told, tmp_path):
+    (tmp_path / "sum.v").write_text(text)
+    with pytest.raises(RtlError, match=told):
+        run_yosys("read_verilog sum.v\nhierarchy -check -top sum\n", tmp_path, using=using)
+
+
+@each_yosys
+def test_every_module_is_read_by_every_yosys(using, tmp_path):
+    """All of them hold together: no port is missing, none is driven twice, nothing goes round."""
+    for name, text in sources_text().items():
+        (tmp_path / name).write_text(text)
+    reads = f"read_verilog {' '.join(sorted(sources_text()))}\n"
+    checks = "".join(f"hierarchy -check -top {top}\nproc\nflatten\ncheck -assert\ndesign -reset\n{reads}" for top in TOPS)
+    run_yosys(reads + checks, tmp_path, using=using)
+
+
+def test_modules_are_found_by_name():
+    assert module_file("pe_mac").read_text().count("module pe_mac ") == 1
+    with pytest.raises(ConfigError, match=r"^Verilog module 'pe_mad' is none of .*did you mean pe_mac\?"):
+        module_file("pe_mad")
+
+
+def test_each_file_holds_the_module_of_its_name():
+    for path in verilog_files():
+        modules = [line.split()[1] for line in path.read_text().splitlines() if line.startswith("module ")]
+        assert modules == [path.stem]
+
+
+SETTINGS = [(), ("-GSATURATE=1", "-GINPUT_SIGNED=0"), ("-GWEIGHT_BITS=5",), ('-GDATAFLOW="weight"', "-GZERO_POINTS=1")]
+
+
+def has(top, settings):
+    """Whether a module has all of some parameters, and takes these values of them."""
+    text = module_file(top).read_text()
+    names = [one[2:].partition("=")[0] for one in settings]
+    return all(re.search(rf"parameter {name}\b", text) for name in names) and not ("WEIGHT_BITS" in names and "ternary" in top)
+
+
+@pytest.mark.skipif(shutil.which("verilator") is None, reason="no verilator")
+@pytest.mark.parametrize(("top", "more"), [(top, more) for top in TOPS for more in SETTINGS if has(top, more)])
+def test_verilator_finds_nothing_to_say(top, more):
+    command = ["verilator", "--lint-only", "-Wall", *more, "--top-module", top, "-y", rtl_folder(), module_file(top)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_build_has_the_verilog(tmp_path):
+    """What a wheel packs: the files of build_py, those of ext/rtl among them, each listed."""
+    command = [sys.executable, "setup.py", "-q", "build_py", "--build-lib", tmp_path]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    built = {path.name: path.read_text() for path in (tmp_path / "addersim" / "data" / "rtl").glob("*.v")}
+    assert built == {path.name: path.read_text() for path in (ROOT / "ext" / "rtl").glob("*.v")}
+
+
+@pytest.mark.slow
+def test_a_wheel_and_an_archive_of_sources_have_the_verilog(tmp_path):
+    import tarfile
+    import zipfile
+
+    commands = (
+        [sys.executable, "setup.py", "-q", "sdist", "--dist-dir", tmp_path],
+        [sys.executable, "setup.py", "-q", "bdist_wheel", "--dist-dir", tmp_path],
+    )
+    for command in commands:
+        subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    (wheel,), (archive,) = tmp_path.glob("*.whl"), tmp_path.glob("*.tar.gz")
+    with zipfile.ZipFile(wheel) as packed, tarfile.open(archive) as sources:
+        assert "addersim/data/rtl/pe_mac.v" in packed.namelist()
+        assert any(name.endswith("/ext/rtl/pe_mac.v") for name in sources.getnames())

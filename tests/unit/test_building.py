@@ -1,0 +1,145 @@
+"""How packages are built: flags of each compiler, README as an index shows it, plain C, the workflows' files."""
+
+import re
+import subprocess
+import sys
+import tarfile
+import tomllib
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted(path for path in (ROOT / "ext").glob("*.c") if path.stem != "_core")
+
+
+@pytest.fixture
+def flags(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "build_support")
+    return import_module("compiler_flags")
+
+
+@pytest.fixture
+def index(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "build_support")
+    return import_module("index_page")
+
+
+def test_gnu_and_clang(flags):
+    found = flags.choose_flags("unix", ("-fopenmp",), ("-fsanitize=address",))
+    assert found.compiling[0] == "-O3"
+    assert found.compiling[-2:] == found.linking == ("-fopenmp", "-fsanitize=address")
+    assert found.libraries == ("m",)
+    assert not any(flag.startswith(("-march", "-m", "/arch")) for flag in found.compiling), "the binary runs on any processor"
+
+
+def test_microsoft(flags):
+    found = flags.choose_flags("msvc", ("/openmp",))
+    assert {"/O2", "/std:c17", "/openmp"} <= set(found.compiling)
+    assert all(flag.startswith("/") for flag in found.compiling)
+    assert (found.linking, found.libraries) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("compiler", "platform", "asked"),
+    [
+        ("unix", "linux", ("-fopenmp",)),
+        ("unix", "darwin", ()),
+        ("msvc", "win32", ("/openmp",)),
+        ("mingw32", "win32", ("-fopenmp",)),
+    ],
+)
+def test_openmp_is_asked_for_where_it_may_be(flags, compiler, platform, asked):
+    assert flags.openmp_flags(compiler, platform) == asked
+
+
+def test_the_stable_interface_is_that_of_the_lowest_python(flags):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    lowest = project["project"]["requires-python"].removeprefix(">=3.")
+    assert int(flags.LIMITED_API, 16) == 0x03000000 + (int(lowest) << 16)
+    assert project["tool"]["cibuildwheel"]["build"] == f"cp3{lowest}-*"
+    assert flags.stable_abi("cpython", free_threaded=False)
+    assert not flags.stable_abi("cpython", free_threaded=True)
+    assert not flags.stable_abi("pypy", free_threaded=False)
+
+
+def test_every_link_of_the_readme_works_on_an_index(index):
+    readme = (ROOT / "README.md").read_text("utf-8")
+    relative = re.compile(r"\]\((?!https?:)")
+    assert relative.search(readme)
+    assert not relative.search(index.index_page(readme, "https://host.example/me/addersim"))
+    plain = index.index_page(readme)
+    assert not relative.search(plain)
+    assert "docs/claims.md" in plain
+    assert "![" not in plain
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 80
+
+
+def test_no_address_is_made_up(index):
+    assert index.project_urls() == {}
+    assert set(index.project_urls("https://host.example/me/addersim/").values()) == {
+        "https://host.example/me/addersim",
+        "https://host.example/me/addersim/blob/main/CHANGELOG.md",
+        "https://host.example/me/addersim/blob/main/docs/index.md",
+    }
+    assert "urls" in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dynamic"]
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.name)
+def test_plain_c_has_no_word_of_gnus(source):
+    """What Microsoft's compiler sees: our own lines after the preprocessor; of GNU's words it has __typeof__ alone."""
+    command = ["cc", "-std=c17", "-E", "-DADDERSIM_PLAIN", "-D__GNUC_STDC_INLINE__", f"-I{ROOT / 'ext'}", str(source)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    own, kept = False, []
+    for line in done.stdout.splitlines():
+        if mark := re.match(r'# \d+ "([^"]*)"', line):
+            own = str(ROOT) in mark[1]
+        elif own:
+            kept.append(line)
+    assert kept or source.stem.startswith("kernels_")
+    assert re.findall(r"__(?:builtin_\w+|attribute__|asm__|extension__)|\(\{", "\n".join(kept)) == []
+
+
+@pytest.mark.slow
+def test_plain_c_computes_the_same(tmp_path):
+    """The module built without GNU's words and instruction sets, beside this process's own."""
+    built = tmp_path / "built"
+    command = [sys.executable, "setup.py", "-q", "build", "--build-lib", built, "--build-temp", tmp_path / "objects"]
+    flags = {"ADDERSIM_FLAGS": "-DADDERSIM_PLAIN -O1"}
+    subprocess.run(command, cwd=ROOT, env={"PATH": "/usr/bin:/bin", **flags}, check=True, capture_output=True)
+    code = (
+        "import addersim, hashlib; from addersim import _core; print(*_core.instruction_sets());"
+        "p = addersim.quantize(addersim.load_network('lenet5-{}'), addersim.load_images('fashion-mnist-2000', split='train'));"
+        "print(hashlib.sha256(p.run(addersim.load_images('fashion-mnist-2000').pixels[:200]).tobytes()).hexdigest())"
+    )
+    for network in ("adder", "conv"):
+        plain, ours = (
+            subprocess.run(
+                [sys.executable, "-c", code.replace("{}", network)],
+                env={"PYTHONPATH": str(path)},
+                cwd=tmp_path,
+                check=True,
+                capture_output=True,
+                text=True,
+            ).stdout.split()
+            for path in (built, ROOT)
+        )
+        assert plain[:-1] == ["portable"]
+        assert plain[-1] == ours[-1]
+
+
+@pytest.mark.slow
+def test_a_source_archive_holds_all_that_is_tracked(tmp_path):
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if tracked.returncode:
+        pytest.skip("no repository: a source archive itself")
+    subprocess.run([sys.executable, "setup.py", "-q", "sdist", "-d", tmp_path], cwd=ROOT, check=True, capture_output=True)
+    (archive,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(archive) as packed:
+        held = {name.partition("/")[2] for name in packed.getnames()}
+    assert set(tracked.stdout.split()) - held - {".gitignore"} == set()
+    assert not [name for name in held if name.endswith((".so", "_core.c", ".pyc"))]
