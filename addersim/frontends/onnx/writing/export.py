@@ -53,7 +53,8 @@ def export_onnx(program: Program, path: str | os.PathLike[str], *, style: str = 
 
     Returns
     -------
-    The program whose codes the file gives: `program` under rule ``qonnx``, or ``ort`` with the gains that float32 scales make.
+    The program whose codes the file gives: `program` under rule ``qonnx``, or ``ort`` with those gains that float32 scales
+    make.
 
     Raises
     ------
