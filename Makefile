@@ -7,12 +7,15 @@ BIN := .venv/bin
 LOWEST := .venv-minimum/bin
 # Two processes share the ordinary tests: each starts with a half of them in order, and takes of the other's when it has done.
 FAST := -m "not slow" --numprocesses 2 --dist worksteal
-SOURCES := setup.py pyproject.toml $(wildcard ext/*)
+SOURCES := setup.py pyproject.toml $(wildcard build_support/*.py) $(wildcard ext/*)
 
-.PHONY: demo claims docs test test-slow test-minimum sanitize fuzz-kernels fuzz-readers fuzz-lowering mutants bench bench-cuda test-cuda lint clean
+.PHONY: demo claims dist docs test test-slow test-minimum sanitize fuzz-kernels fuzz-readers fuzz-lowering mutants bench bench-cuda test-cuda lint clean
 
 demo: .venv/.installed.stamp
+	@echo "Running LeNet-5-BN with additions and with multiplications bit for bit on 2,000 images (some seconds)"
 	$(BIN)/addersim demo --output reports/demo
+	@echo "Open reports/demo/index.html. To go on in this shell:"
+	@echo "    source .venv/bin/activate"
 
 test: .venv/.test.stamp
 	$(BIN)/python -m pytest $(FAST)
@@ -20,9 +23,15 @@ test: .venv/.test.stamp
 test-slow: .venv/.test.stamp
 	$(BIN)/python -m pytest -m slow
 
-# The page of an accelerator file's keys, from the records.
-docs: .venv/.installed.stamp
-	$(BIN)/python -m addersim.hardware.file_keys > docs/accelerator-file.md
+# The pages that are made from records and data, and the site, plain files in site/.
+docs: .venv/.docs.stamp
+	$(BIN)/python docs/pages.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+# A source archive and a wheel in dist/. ADDERSIM_URL=https://HOST/OWNER/addersim makes the links of its page absolute.
+dist: .venv/.created.stamp
+	$(BIN)/python -m pip install -qq build
+	$(BIN)/python -m build --quiet
 
 # Published claims, each decided anew: docs/claims.md and reports/claims/ledger.json. Some minutes.
 claims: .venv/.test.stamp
@@ -67,17 +76,25 @@ lint: .venv/.lint.stamp
 	$(CC) -std=gnu11 -Wall -Wextra -Werror -Wno-unknown-pragmas -fsyntax-only -Iext $(filter-out ext/_core.c,$(wildcard ext/*.c)) tests/emulated/*.c
 
 .venv/.created.stamp:
+	@echo "Making .venv with its own Python and pip (some seconds)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "addersim needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": make demo PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -qq --upgrade pip
 	@touch $@
 
 .venv/.installed.stamp: .venv/.created.stamp $(SOURCES)
+	@echo "Installing addersim into .venv: numpy, pandas, plotly and others are fetched, the kernels compiled (a minute or two)"
 	$(BIN)/python -m pip install -qq --editable .
 	@touch $@
 
 .venv/.test.stamp: .venv/.installed.stamp
+	@echo "Installing what the tests need into .venv, torch among it (minutes, a gigabyte)"
 	$(BIN)/python -m pip install -qq $(TORCH)
 	$(BIN)/python -m pip install -qq --editable '.[test]'
+	@touch $@
+
+.venv/.docs.stamp: .venv/.installed.stamp
+	$(BIN)/python -m pip install -qq --editable '.[docs]'
 	@touch $@
 
 .venv/.cuda.stamp: .venv/.test.stamp
@@ -97,4 +114,4 @@ lint: .venv/.lint.stamp
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-minimum build addersim.egg-info addersim/_core*.so ext/_core.c
+	rm -rf .venv .venv-minimum build dist site addersim.egg-info addersim/_core*.so ext/_core.c

@@ -1,5 +1,6 @@
 """The public names, one a line: the only list of them. Type checkers read it, and `addersim.__init__` where each name is."""
 
+from addersim import figures as figures
 from addersim import nn as nn
 from addersim.arithmetic.datapaths import DATAPATHS as DATAPATHS
 from addersim.arithmetic.datapaths import Datapath as Datapath

@@ -187,7 +187,8 @@ def _explain(message: str, found: Any, record: type) -> str:
         name = missing[1]
         return f"key {'.'.join(filter(None, (key, name)))} is missing; needs {_allowed(_member(kind, name))}"
     if reason.startswith(("Expected", "Invalid")):
-        return f"{key}: found {shown(found)}, needs {_allowed(kind)}"
+        near = did_you_mean(found, _words(kind)) if isinstance(found, str) else ""
+        return f"{key}: found {shown(found)}, needs {_allowed(kind)}{near}"
     return f"{key}: {reason}" if key else reason
 
 
@@ -230,6 +231,12 @@ def _allowed(kind: inspect.Type) -> str:
         case _:
             words = type(kind).__name__.removesuffix("Type").lower()
     return words
+
+
+def _words(kind: inspect.Type) -> list[str]:
+    """Texts that a value may be."""
+    options = kind.types if isinstance(kind, inspect.UnionType) else (kind,)
+    return [str(value) for one in options if isinstance(one, inspect.LiteralType) for value in one.values]
 
 
 def _number(kind: inspect.IntType | inspect.FloatType) -> str:

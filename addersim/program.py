@@ -16,7 +16,7 @@ from addersim import kernels
 from addersim.arithmetic.fixed import FixedFormat, Rounding
 from addersim.arithmetic.multiplier import MultiplierTable
 from addersim.arithmetic.ops import OpCounts
-from addersim.arithmetic.requantisation import requantisation_rule
+from addersim.arithmetic.requantisation import RequantisationRule, requantisation_rule
 from addersim.errors import DataError, NetworkError, QuantizationError
 from addersim.images import Images, Preprocessing, channels_last, check_images, look_up
 from addersim.layers import (
@@ -141,16 +141,27 @@ def _codes_of(held: FixedFormat, images: npt.NDArray[Any], where: str) -> npt.ND
 
 
 def image_encoder(
-    held: FixedFormat, rounding: Rounding, shape: Shape, preprocessing: Preprocessing, where: str, engine: Engine = kernels
+    held: FixedFormat,
+    rounding: Rounding,
+    shape: Shape,
+    preprocessing: Preprocessing,
+    where: str,
+    engine: Engine = kernels,
+    rule: RequantisationRule | None = None,
 ) -> Callable[[Images, int | None], npt.NDArray[Any]]:
-    """A function of images and threads: their codes in a format, channels last; `where` names who asks, for errors."""
-    rounding = held.rounding_for(rounding)
-    levels = held.encode(preprocessing.levels(shape), rounding)
+    """A function of images and threads: their codes in a format, channels last; `where` names who asks, for errors.
+
+    A rule of a framework that computes in float32 says how its images become codes.
+    """
+    of_reals = partial(held.encode, rounding=held.rounding_for(rounding))
+    if rule is not None and rule.is_float:
+        of_reals = partial(rule.encode, output=held)
+    levels = of_reals(preprocessing.levels(shape))
 
     def encode(images: Images, threads: int | None) -> npt.NDArray[Any]:
         check_images(images, shape, preprocessing, where)
         if images.dtype == np.float32:
-            return held.encode(channels_last(images), rounding)
+            return of_reals(channels_last(images))
         if preprocessing.codes:
             return _codes_of(held, channels_last(images), where)
         return look_up(images, levels, threads, engine.look_up)
@@ -291,7 +302,13 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return self._encoder(kernels)(images, None)
 
     def _encoder(self, engine: Engine) -> Callable[[Images, int | None], npt.NDArray[Any]]:
-        return image_encoder(self.input, self.rounding, self.input_shape, self.preprocessing, f"program {self.name}", engine)
+        what = self.input, self.rounding, self.input_shape, self.preprocessing, f"program {self.name}"
+        return image_encoder(*what, engine, self._image_rule())
+
+    def _image_rule(self) -> RequantisationRule | None:
+        """The rule of the first layer that has one."""
+        names = (getattr(layer, "rule", "") for layer in self.layers)
+        return next((requantisation_rule(name) for name in names if name), None)
 
     def count_clipped(self, images: Images) -> int:
         """Number of the images' values that lie beyond the input's format, and saturate there; where it holds signs, none."""

@@ -250,7 +250,7 @@ def simulate(
     classes = program.outputs
     checked = None if labels is None else check_labels(labels, len(pixels), classes)
     floats = None if float_predictions is None else check_labels(float_predictions, len(pixels), classes, "float_predictions")
-    run = _Run.of(program, network, find_engine(engine))
+    run = _Run.of(program, network, find_engine(engine, program.layers))
     together = run.fitting_batch() if batch is None else batch
     _LOG.info(
         "simulate: %s on %s, batches of %d%s",

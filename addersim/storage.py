@@ -20,7 +20,7 @@ import numpy as np
 from addersim.errors import AddersimError, ConfigError, NetworkError
 from addersim.inputs.opening import MAX_FILE_BYTES, STANDARD, kind_of_node, open_file, parsing, source
 from addersim.inputs.text import cell
-from addersim.processes.unfinished import file_beside
+from addersim.processes.unfinished import can_lock, file_beside
 
 __all__ = [
     "load_array",
@@ -86,6 +86,8 @@ def _beside(target: Path, mode: str) -> Iterator[IO[Any]]:
         yield stream
         stream.flush()
         os.fsync(stream.fileno())
+        if not can_lock():  # Windows, which renames no open file
+            stream.close()
         os.replace(beside, target)
 
 

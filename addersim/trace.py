@@ -11,6 +11,7 @@ from addersim.arithmetic.multiplier import MultiplierPrice
 from addersim.arithmetic.ops import OPERATIONS, OpCounts, sum_by_key, sum_counts
 from addersim.errors import NetworkError
 from addersim.format_quantity import compact, first_of
+from addersim.inputs.text import did_you_mean
 from addersim.tabular import Row, Tabular, layer_rows
 from addersim.totals import Totals, largest_live
 from addersim.zeros import Zeros
@@ -28,7 +29,7 @@ def find_convention(name: str) -> Convention:
     """The convention of a name. Raises NetworkError where there is none."""
     known: dict[str, Convention] = {one: one for one in get_args(Convention)}
     if name not in known:
-        raise NetworkError(f"convention: {name!r} is not one of {', '.join(known)}")
+        raise NetworkError(f"convention: {name!r} is not one of {', '.join(known)}{did_you_mean(str(name), known)}")
     return known[name]
 
 

@@ -71,6 +71,24 @@ static inline int64_t times(int64_t a, int64_t b) {
 static inline int64_t plus(int64_t a, int64_t b) { return a > INT64_MAX - b ? INT64_MAX : a + b; }
 static inline int64_t times(int64_t a, int64_t b) { return a > 0 && b > INT64_MAX / a ? INT64_MAX : a * b; }
 #endif
+/* Of 64 bits: zeros below the lowest one and above the highest (there is one), and how many ones. */
+#ifdef ADDERSIM_GNU
+static inline int zeros_below(uint64_t bits) { return __builtin_ctzll(bits); }
+static inline int zeros_above(uint64_t bits) { return __builtin_clzll(bits); }
+static inline int ones_in(uint64_t bits) { return __builtin_popcountll(bits); }
+#else
+static inline int ones_in(uint64_t bits) {
+    int ones = 0;
+    for (; bits; bits &= bits - 1) ones++;
+    return ones;
+}
+static inline int zeros_below(uint64_t bits) { return ones_in(~bits & (bits - 1)); }
+static inline int zeros_above(uint64_t bits) {
+    int zeros = 64;
+    for (; bits; bits >>= 1) zeros--;
+    return zeros;
+}
+#endif
 static inline int64_t round_up(int64_t value, int64_t unit) {
     return value > INT64_MAX - unit ? INT64_MAX : (value + unit - 1) / unit * unit;
 }

@@ -66,7 +66,7 @@ static void l1_depthwise_bytes(Type type, const char *window, const int64_t *off
 
 #ifdef HAS_SHORT_PAIRS
 /* Two taps a multiplication. The weights of all windows stay where they are, in registers for the taps that are known. */
-static inline __attribute__((always_inline)) void mac_pairs_of(const char *const *windows, int64_t count, int64_t skip,
+static ALWAYS_INLINE void mac_pairs_of(const char *const *windows, int64_t count, int64_t skip,
                                                               const int64_t *offsets, const int64_t taps, const int16_t *weights,
                                                               int64_t weights_stride, int64_t channels, int32_t *sums, int64_t sums_stride) {
     Ints low[(PAIRED_TAPS + 1) / 2], high[(PAIRED_TAPS + 1) / 2];

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core.h"
 #include "gates.h"
 
 enum { NONE = -1 };
@@ -83,7 +84,7 @@ static int64_t next_time(const Run *r, int64_t time) {
     while (time < end) {
         int64_t slot = time & (slots - 1);
         uint64_t bits = r->used[slot >> 6] >> (slot & 63);
-        if (bits) return time + __builtin_ctzll(bits);
+        if (bits) return time + zeros_below(bits);
         time += 64 - (slot & 63);
     }
     return end;

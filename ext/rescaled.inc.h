@@ -16,7 +16,7 @@ static inline Ints doubled(Ints value, const Scale *s, const int halves) {
     return ints_right(ints_add(product, more), s->right);
 }
 
-static inline __attribute__((always_inline)) Ints rescaled(const Formula formula, const int halves, Ints value, const Scale *s) {
+static ALWAYS_INLINE Ints rescaled(const Formula formula, const int halves, Ints value, const Scale *s) {
     if (formula == FLOAT_FACTOR) return ints_nearest_float(floats_mul(floats_of(value), s->factor));
     if (formula == SINGLE_ROUNDING) return ints_scaled(value, s->multiplier, s->right);
     return doubled(halves ? value : ints_left(value, s->left), s, halves);
@@ -46,7 +46,7 @@ typedef struct {
     int windows;
 } Rows;
 
-static inline __attribute__((always_inline)) void rescaled_rows(const Rows *rows, const Formula formula, const int halves, const int plain,
+static ALWAYS_INLINE void rescaled_rows(const Rows *rows, const Formula formula, const int halves, const int plain,
                                                               const int again, const Scale *scale, const Codes *codes, Sink *sink,
                                                               Ints *lows, Ints *highs) {
     const int32_t *sums = rows->sums;
@@ -79,7 +79,7 @@ static inline __attribute__((always_inline)) void rescaled_rows(const Rows *rows
 
 /* One vector of outputs, of which the first `valid` count, over all windows, as epilogue_vector() has them. Sums are looked at with their
    biases, and extremes of codes are those of sums. */
-static inline __attribute__((always_inline)) void rescaled_vector(const Epilogue *f, const Formula formula, const int32_t *sums,
+static ALWAYS_INLINE void rescaled_vector(const Epilogue *f, const Formula formula, const int32_t *sums,
                                                                 int64_t sums_stride, int64_t count, const int64_t *window_sums,
                                                                 int64_t output, int64_t valid, char *y, int64_t y_stride, Stats *stats,
                                                                 Stats *codes_stats) {
@@ -147,7 +147,7 @@ static int adds_in_registers(Type a_type, Type b_type, const RescaledAdd *r) {
 }
 
 /* Of codes less their zero points. */
-static inline __attribute__((always_inline)) Ints rescaled_sum(const Formula formula, Ints a, Ints b, Ints left, const Scale *s) {
+static ALWAYS_INLINE Ints rescaled_sum(const Formula formula, Ints a, Ints b, Ints left, const Scale *s) {
     if (formula == FLOAT_FACTOR) {
         const Floats rest = floats_fused(floats_of(b), s[1].factor, s[2].factor);
         return ints_nearest_float(floats_fused(floats_of(a), s[0].factor, rest));
@@ -160,7 +160,7 @@ static inline Ints code_less(Type type, const char *code, Ints zero_point) {
     return ints_sub(type == S8 ? ints_from_S8(code) : ints_from_U8(code), zero_point);
 }
 
-static inline __attribute__((always_inline)) void add_in_registers(const Formula formula, Type a_type, const char *a, Type b_type,
+static ALWAYS_INLINE void add_in_registers(const Formula formula, Type a_type, const char *a, Type b_type,
                                                                  const char *b, int64_t count, const RescaledAdd *r, char *y,
                                                                  Stats *stats) {
     Scale scales[3];

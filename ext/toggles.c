@@ -1,5 +1,7 @@
 /* Bits of bytes, counted bit by bit and weighed row by row: what the bits of operands toggle. */
 
+#include <string.h>
+
 #include "toggles.h"
 
 /* Bits of 8 bytes at once: a byte of each count takes 255 rows of them before it may run over. */
@@ -14,7 +16,7 @@ static void add_row(const uint8_t *row, int64_t length, int64_t counts[8]) {
         if (words > AT_ONCE) words = AT_ONCE;
         for (int64_t w = 0; w < words; w++, i += 8) {
             uint64_t bytes;
-            __builtin_memcpy(&bytes, row + i, 8);
+            memcpy(&bytes, row + i, 8);
             for (int bit = 0; bit < 8; bit++) held[bit] += bytes >> bit & LOW_BITS;
         }
         for (int bit = 0; bit < 8; bit++) /* the sum of 8 bytes of up to 255: pairs first, so that none runs over */

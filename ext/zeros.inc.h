@@ -48,7 +48,7 @@ static void long_runs(uint64_t places, int count, int64_t *pairs) {
     uint64_t starts = places & places >> 1; /* a bit for each that has as many behind it */
     for (int length = 2; length < least; length *= 2) starts &= starts >> length;
     while (starts) {
-        const int at = __builtin_ctzll(starts), more = __builtin_ctzll(~(starts >> at)), length = more + least - 1;
+        const int at = zeros_below(starts), more = zeros_below(~(starts >> at)), length = more + least - 1;
         if (at > 0 && at + length < count) end_run(length, 0, pairs);
         starts &= starts + ((uint64_t)1 << at); /* without those */
     }
@@ -59,17 +59,17 @@ static void zero_runs(Type type, const void *codes, int64_t words, int64_t zero,
     for (int64_t first = 0; first < words; first += 64) {
         const int count = (int)smaller(64, words - first);
         const uint64_t places = zero_places(type, (const char *)codes + first * bytes_of(type), count, zero);
-        const int here = __builtin_popcountll(places);
+        const int here = ones_in(places);
         zeros += here;
-        runs += __builtin_popcountll(places & ~(places << 1 | (run > 0)));
+        runs += ones_in(places & ~(places << 1 | (run > 0)));
         if (here == count) {
             run += count;
             continue;
         }
-        const int64_t ended = run + __builtin_ctzll(~places);
+        const int64_t ended = run + zeros_below(~places);
         if (ended >> LEAST_RUN_BITS) end_run(ended, 0, found->pairs);
         if (here >> LEAST_RUN_BITS) long_runs(places, count, found->pairs);
-        run = __builtin_clzll(~(places << (64 - count)));
+        run = zeros_above(~(places << (64 - count)));
     }
     end_run(run, 1, found->pairs);
     found->zeros += zeros;

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from addersim.errors import FormatError
 from addersim.inputs.limits import ACCUMULATOR_BITS, CODE_BITS, Limit, shown
+from addersim.inputs.text import did_you_mean
 
 __all__ = [
     "OVERFLOWS",
@@ -42,7 +43,9 @@ Floats = npt.NDArray[np.floating[Any]]
 
 def _choice(what: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
-        raise FormatError(f"{what}: {shown(value)} is not one of {', '.join(allowed)}")
+        raise FormatError(
+            f"{what}: {shown(value)} is not one of {', '.join(allowed)}{did_you_mean(str(value), map(str, allowed))}"
+        )
 
 
 def bits_for(minimum: int, maximum: int, signed: bool = True) -> int:
@@ -260,7 +263,8 @@ class Accumulator:
     bits
         Width, 8..48, two's complement. None (``exact`` only): each layer gets the width that its worst case needs.
     overflow
-        ``exact`` promises that no sum leaves the width, and a program in which one could is refused; ``wrap`` keeps the
+        ``exact`` promises that no sum leaves the width, and a program in which one could, with its weights and some codes of
+        its inputs' formats, is refused (`addersim.prove` says how many bits do); ``wrap`` keeps the
         sum modulo ``2**bits``; ``saturate`` clamps after every addition.
 
     Examples

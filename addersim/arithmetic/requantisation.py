@@ -37,6 +37,7 @@ import numpy.typing as npt
 from addersim.arithmetic.fixed import FixedFormat
 from addersim.arithmetic.ops import OpCounts
 from addersim.errors import FormatError
+from addersim.inputs.text import did_you_mean
 
 __all__ = ["FORMULAS", "RESULT_LIMIT", "RULES", "Constants", "Formula", "RequantisationRule", "requantisation_rule"]
 
@@ -116,6 +117,21 @@ class RequantisationRule:
     def is_float(self) -> bool:
         """Whether the hardware multiplies numbers of float32."""
         return self.formula == "float" or self.formula in QUANTS
+
+    def encode(self, reals: npt.ArrayLike, output: FixedFormat) -> Array:
+        """Codes of real values as the rule's framework makes them of images: in float32 where it computes in floats.
+
+        ONNX Runtime's QuantizeLinear rounds the quotient, ties to even, and adds the zero point; QONNX adds it before.
+        """
+        if not self.is_float:
+            return output.encode(reals)
+        steps = np.asarray(reals, np.float32) / np.float32(output.scale)
+        whole = np.rint(steps) + np.float32(output.zero_point)
+        if self.formula in QUANTS:
+            rounded = {"quant-round": np.rint, "quant-ceil": np.ceil, "quant-floor": np.floor}[self.formula]
+            whole = rounded(steps + np.float32(output.zero_point))
+        codes: Array = np.clip(whole, output.minimum, output.maximum).astype(output.dtype)
+        return codes
 
     def constants(self, scales: npt.ArrayLike, output: FixedFormat) -> Constants:
         """What is held for real scales, output codes a step of a value, one a channel.
@@ -281,5 +297,5 @@ RULES: Mapping[str, RequantisationRule] = MappingProxyType(
 def requantisation_rule(name: str) -> RequantisationRule:
     """The rule of a name."""
     if name not in RULES:
-        raise FormatError(f"rounding: {name!r} is not one of {', '.join(RULES)}")
+        raise FormatError(f"rounding: {name!r} is not one of {', '.join(RULES)}{did_you_mean(str(name), RULES)}")
     return RULES[name]

@@ -80,6 +80,7 @@ def run(
     multiplier: options.Multiplier = None,
     twin: options.Twin = False,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Also write the page and its tables here.")] = None,
+    figures: options.Figures = None,
     json: options.Json = False,
 ) -> None:
     """Compare designs: energy, latency and area side by side, the ratios, and what they are due to."""
@@ -89,6 +90,7 @@ def run(
     from addersim.results.comparison import compare
     from addersim.results.result import evaluate
 
+    options.check_figures(figures)
     chosen = options.datapaths(datapath, circuit)
     asked = _designs(designs, accelerator or [ACCELERATOR], table or [TABLE], bits or [WIDTH])
     loaded = {name: load(name, countable=True) for name in dict.fromkeys(one.network for one in asked)}
@@ -125,6 +127,10 @@ def run(
     ]
     found = compare(results)
     page = None if output is None else _write(found, output)
+    if figures:
+        from addersim.report import report_panels, write_figures
+
+        write_figures(report_panels(results), figures)
     if json:
         print_json(found.to_dict() | ({"page": str(page)} if page else {}))
         return

@@ -43,8 +43,8 @@ def run(
     """Write a quantised network of multiplying layers as ONNX, on the same codes: a saved program, or one quantised now.
 
     onnxruntime gives the codes that addersim simulate --rounding ort gives, and qonnx those of --rounding qonnx.
-    With --vectors it is what one window layer
-    reads and gives, for hardware of your own; addersim verify runs such hardware on the same.
+    With --vectors it is what one window layer reads and gives, for hardware of your own; addersim verify runs such
+    hardware on the same.
     """
     from addersim.frontends.onnx.writing.export import checked_style, export_onnx
     from addersim.model_zoo import load_network_or_program
@@ -85,7 +85,7 @@ def vectors_of(program: Program, layer: str, data: str | None, root: Path | None
     from addersim.datasets.find import find_images
     from addersim.golden.vectors import layer_vectors
 
-    return layer_vectors(program, layer, find_images(data, root, program, "test", 1).images.pixels)
+    return layer_vectors(program, layer, find_images(data, root, program, "test", 1).images.pixels[:1])
 
 
 def write_files(words: LayerVectors, folder: Path) -> list[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
@@ -188,6 +189,12 @@ Depth = Annotated[
 Top = Annotated[
     int | None, whole(DEPTH, "--top", help="Only this number of rows, those that weigh most, and the rest in one.")
 ]
+Figures = Annotated[
+    Path | None,
+    typer.Option(
+        "--figures", metavar="DIR", help="Also write each figure of the page as SVG and PNG here (extra figures, Chromium)."
+    ),
+]
 Batch = Annotated[int | None, whole(BATCH, "--batch", help="Images that run as one batch.", show_default="the accelerator's")]
 Threads = Annotated[int | None, whole(THREADS, "--threads", help="Threads; changes no result.")]
 
@@ -261,6 +268,12 @@ def with_twins(loaded: Mapping[str, Network | Program | Topology]) -> dict[str, 
         if isinstance(one, Network):
             found[f"{name}{TWIN}"] = twin(one)
     return found
+
+
+def check_figures(folder: Path | None) -> None:
+    """Refuse figures that could not be drawn, before anything runs."""
+    if folder is not None and find_spec("kaleido") is None:
+        raise ConfigError("--figures: needs kaleido and Chromium; install it with: pip install 'addersim[figures]'")
 
 
 def check_quantised(network: Network | Program | Topology, rules: Quantization) -> None:

@@ -61,6 +61,7 @@ def run(
     rules: options.Rules = None,
     accelerator: options.AcceleratorName = "systolic-16x16",
     table: options.Table = "horowitz-45nm",
+    figures: options.Figures = None,
     threads: options.Threads = None,
     json: options.Json = False,
 ) -> None:
@@ -71,6 +72,7 @@ def run(
     from addersim.datasets.find import NO_DATA
     from addersim.model_zoo import load
 
+    options.check_figures(figures)
     chosen = options.datapaths(datapath, circuit)
     widths: Sequence[int | None] = bits or [None]
     rules_of = {
@@ -114,7 +116,7 @@ def run(
         paths = [path] if path else chosen
         found = result_of(loaded[key], rules_of[width], shown, root, limit, accelerator, table, threads, tables, paths, resize)
         results.append(replace(found, name=name))
-    finish(results, output, "addersim report", json)
+    finish(results, output, "addersim report", json, figures)
 
 
 def _names(own: Mapping[str, str], asked: Sequence[tuple[str, int | None, str]]) -> list[str]:
@@ -164,10 +166,10 @@ def result_of(
     )
 
 
-def finish(results: Sequence[Result], output: Path, title: str, json: bool) -> None:
+def finish(results: Sequence[Result], output: Path, title: str, json: bool, figures: Path | None = None) -> None:
     """Write the page and print what is in it."""
     from addersim import __version__
-    from addersim.report import write_report
+    from addersim.report import report_panels, write_figures, write_report
 
     first = results[0]
     ran = next((result for result in results if result.simulation), None)
@@ -181,6 +183,8 @@ def finish(results: Sequence[Result], output: Path, title: str, json: bool) -> N
         "made by": f"addersim {__version__}",
     }
     page = write_report(results, output, title=title, about=about)
+    if figures:
+        write_figures(report_panels(results), figures)
     if json:
         print_json({"page": str(page), "results": [result.to_dict() for result in results]})
         return
@@ -194,6 +198,8 @@ def finish(results: Sequence[Result], output: Path, title: str, json: bool) -> N
         for one in result.simulation.warnings if result.simulation else ():
             say(f"warning: {result.name}: {one}")
     say_file("report", page)
+    if figures:
+        say_file("figures", figures)
 
 
 def _row(result: Result, simulated: bool) -> dict[str, Any]:

@@ -92,12 +92,41 @@ def run(
             progress=advance,
             multiplier=products,
         )
+    page = _page(found, floats.name, out, train.name, (accelerator, table))
     if json:
-        print_json(_document(found))
+        print_json(_document(found) | {"page": str(page)})
         return
     _print(count(quantize(floats, None, found.rules, multiplier=products)), found, train.name, out, (accelerator, table))
     for warning in own.warnings:
         say(f"warning: {warning}")
+    say_file("page", page)
+
+
+def _page(found: BitSearch, name: str, out: Path, data: str, hardware: tuple[str, str]) -> Path:
+    from dataclasses import asdict
+
+    from addersim import __version__
+    from addersim.report.search_page import SearchRows, write_search_page
+
+    rows = SearchRows(
+        name=name,
+        best=asdict(found.best.measured),
+        trials=[asdict(one.measured) for one in found.trials],
+        uniform=[{"bits": bits} | asdict(one) for bits, one in found.uniform.items()],
+        widths=_document(found)["layers"],
+        scan=[{"layer": one.layer, "operand": one.operand, "bits": one.bits} | asdict(one.measured) for one in found.scan],
+        floor_points=found.floor_points,
+        accuracy_float=found.accuracy_float,
+        images=found.measuring_images,
+    )
+    about = {
+        "data": f"training images of {data}",
+        "calibration": how_many(found.calibration_images, "images"),
+        "accelerator": hardware[0],
+        "energy table": hardware[1],
+        "made by": f"addersim {__version__}",
+    }
+    return write_search_page(out, rows, about)
 
 
 def _widths(text: str) -> tuple[int, ...]:

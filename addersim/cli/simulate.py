@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from addersim.datasets.records import Images
     from addersim.hardware.accelerator import Accelerator
     from addersim.hardware.activity import LayerActivity
-    from addersim.layers import Engine
     from addersim.network import Network
     from addersim.program import Program
     from addersim.quantization.rules import Quantization
@@ -130,14 +129,16 @@ def run(
         print_activity(measured, machine)
 
 
-def _chosen_engine(reference: bool, name: str | None) -> Engine:
-    """The engine of an option; two that disagree are refused."""
+def _chosen_engine(reference: bool, name: str | None) -> str:
+    """The name of an option; two that disagree, and one that cannot run here, are refused."""
     from addersim.engines import find_engine
     from addersim.errors import ConfigError
 
     if reference and name not in (None, "reference"):
         raise ConfigError(f"--reference and --engine {name}: give one of them")
-    return find_engine(name or ("reference" if reference else "kernels"))
+    chosen = name or ("reference" if reference else "kernels")
+    find_engine(chosen)
+    return chosen
 
 
 def calibrated_program(
@@ -163,12 +164,11 @@ def simulated(
     multipliers: Mapping[str, MultiplierTable] = MappingProxyType({}),
     *,
     rounding: str | None = None,
-    engine: Engine | None = None,
+    engine: str = "kernels",
     threads: int | None = None,
     resize: bool = False,
 ) -> tuple[Program, Simulation, FoundImages, str]:
     """Quantise and simulate; the program, what was found, on which images, and on which it was calibrated."""
-    from addersim import kernels
     from addersim.datasets.find import find_images
     from addersim.network import Network
     from addersim.simulation import simulate
@@ -187,7 +187,7 @@ def simulated(
             images.pixels,
             images.labels,
             floats,
-            engine=engine or kernels,
+            engine=engine,
             threads=threads,
             progress=advance,
         )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast, get_args
 
 from addersim.cli.output import stages
 from addersim.errors import ConfigError
+from addersim.inputs.text import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +50,10 @@ def sized(
     from addersim.hardware.table_range import estimate_range
 
     if asked.size_for not in get_args(Goal):
-        raise ConfigError(f"--size-for: found {asked.size_for!r}, needs one of {', '.join(get_args(Goal))}")
+        raise ConfigError(
+            f"--size-for: found {asked.size_for!r}, needs one of {', '.join(get_args(Goal))}"
+            f"{did_you_mean(str(asked.size_for), get_args(Goal))}"
+        )
     given = [one is not None for one in asked[:3]]
     if sum(given) > 1:
         raise ConfigError("--area-budget, --pes, --throughput: each sizes the array; give one of them")

@@ -12,6 +12,7 @@ from addersim.cli import options
 from addersim.cli.output import print_json, print_table, say, say_file
 from addersim.errors import ConfigError
 from addersim.inputs.limits import IMAGE_SIDE, THREADS
+from addersim.inputs.text import did_you_mean
 from addersim.tabular import percent
 
 if TYPE_CHECKING:
@@ -55,7 +56,9 @@ def run(
     if missing:
         raise ConfigError(f"training needs {' and '.join(missing)}; install with: pip install 'addersim[train]'")
     if probe not in (None, *get_args(Probe)):
-        raise ConfigError(f"--probe {probe!r} is not one of {', '.join(get_args(Probe))}")
+        raise ConfigError(
+            f"--probe {probe!r} is not one of {', '.join(get_args(Probe))}{did_you_mean(str(probe), get_args(Probe))}"
+        )
     if (output is None) == (probe is None):
         raise ConfigError("name either --output DIR, where the run is kept, or --probe, which keeps nothing")
     from addersim.train.recipe import load_recipe
@@ -67,13 +70,15 @@ def run(
         _probe(recipe, probe, root, json)
         return
     found = _train(recipe, output, root, chosen)
+    page = _page(recipe, found)
     if json:
-        print_json(_document(recipe, found))
+        print_json(_document(recipe, found) | {"page": str(page)})
     else:
         print_table(f"{recipe.architecture} on {recipe.data}: the last epochs", list(found.history[-5:]))
         say()
         say(f"test accuracy {percent(found.history[-1]['test_accuracy'])}")
         say_file("network", found.folder / "network.npz")
+        say_file("page", page)
 
 
 def _device(name: str | None, threads: int | None) -> str:
@@ -94,6 +99,15 @@ def _train(recipe: Recipe, output: Path, root: Path | None, device: str) -> Run:
     from addersim.train.loop import train
 
     return train(recipe, output, root=root, device=device, console=Console(stderr=True))
+
+
+def _page(recipe: Recipe, found: Run) -> Path:
+    import msgspec
+
+    from addersim.report.training_page import write_training_page
+
+    given = {key: str(value) for key, value in msgspec.structs.asdict(recipe).items() if value is not None}
+    return write_training_page(found.folder, found.history, given, f"{recipe.architecture} on {recipe.data}")
 
 
 def _probe(recipe: Recipe, probe: str | None, root: Path | None, json: bool) -> None:

@@ -14,7 +14,7 @@ import msgspec
 from addersim.arithmetic.multiplier import MultiplierTable
 from addersim.datasets.records import Images
 from addersim.errors import ConfigError, QuantizationError
-from addersim.exploration.search_journal import open_journal
+from addersim.exploration.search_journal import Measurements, open_journal
 from addersim.exploration.sensitivity import Judge, Measured, Operand, ScanRow, greedy_chain, scan, uniform, with_widths
 from addersim.hardware import Accelerator, EnergyTable
 from addersim.inputs.limits import SEED, TRIALS
@@ -135,7 +135,9 @@ def search_bits(
     inputs = [network.name, rules, list(bits), floor_points, seed, str(accelerator), str(table), *digests]
     Path(folder).mkdir(parents=True, exist_ok=True)
     with alone_in(Path(folder), "search"):
-        study = open_journal(optuna, Path(folder), json.dumps(msgspec.to_builtins(inputs)))
+        known = json.dumps(msgspec.to_builtins(inputs))
+        study = open_journal(optuna, Path(folder), known)
+        judge.keep(Measurements(Path(folder), known))
         rows = _scan(judge, bits, say)
         greedy = _last_within(judge, greedy_chain(rows, judge.measure(uniform(judge.layers, bits[-1])), bits), floor_points)
         found = _try(optuna, study, judge, greedy, (floor_points, list(bits), trials, seed), say)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +13,9 @@ from addersim.inputs.opening import MAX_FILE_BYTES, parsing, read_file
 if TYPE_CHECKING:
     from optuna import Study
 
-__all__ = ["open_journal"]
+__all__ = ["Measurements", "open_journal"]
 
-_JOURNAL = "trials.journal"
+_JOURNAL, _MEASURED = "trials.journal", "measured.journal"
 _STUDY = "bits"
 
 
@@ -33,6 +35,42 @@ def open_journal(optuna: Any, folder: Path, inputs: str) -> Study:
     for trial in study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.RUNNING]):
         study.tell(trial.number, state=optuna.trial.TrialState.FAIL)  # was under way when the search was stopped
     return study
+
+
+class Measurements:
+    """What was measured in a search's folder, a line each, so that no assignment is measured twice, the scan's included.
+
+    Parameters
+    ----------
+    folder
+        Of the search, which is held alone.
+    inputs
+        What the measurements depend on, as in `open_journal`; lines of something else are refused.
+    """
+
+    def __init__(self, folder: Path, inputs: str) -> None:
+        self._path = folder / _MEASURED
+        _drop_half_line(self._path)
+        self.known: dict[tuple[int, ...], dict[str, float]] = {}
+        lines = read_file(self._path, MAX_FILE_BYTES, ConfigError).splitlines() if self._path.exists() else []
+        with parsing(str(self._path), "not a search's measurements, or damaged; remove it to start over", ConfigError):
+            found = [json.loads(line) for line in lines]
+            if found and found[0] != {"inputs": inputs}:
+                raise ConfigError(f"{folder}: holds a search of another network, data, rules or seed; choose another folder")
+            self.known = {
+                tuple(map(int, one["bits"])): {key: float(number) for key, number in one["measured"].items()}
+                for one in found[1:]
+            }
+        if not found:
+            self._write({"inputs": inputs})
+
+    def note(self, bits: tuple[int, ...], measured: Mapping[str, float]) -> None:
+        """Keep what was measured of the widths of all layers."""
+        self._write({"bits": bits, "measured": measured})
+
+    def _write(self, line: Mapping[str, Any]) -> None:
+        with self._path.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(line) + "\n")
 
 
 class _NoLock:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 import numpy as np
@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from addersim.arithmetic.multiplier import MultiplierTable
 from addersim.datasets.records import Images
 from addersim.errors import ConfigError, DataError
+from addersim.exploration.search_journal import Measurements
 from addersim.hardware import Accelerator, EnergyTable, estimate, load_accelerator, load_table
 from addersim.layers import Window
 from addersim.network import Network
@@ -101,6 +102,12 @@ class Judge:
         self._pixels, self._labels = images.pixels[self.calibration :], labels[self.calibration :]
         self._float = network.run(self._pixels).argmax(axis=1)
         self._known: dict[tuple[int, ...], Measured] = {}
+        self._journal: Measurements | None = None
+
+    def keep(self, journal: Measurements) -> None:
+        """Take what an earlier search in the folder has measured, and keep there what this one measures."""
+        self._journal = journal
+        self._known |= {bits: Measured(**one) for bits, one in journal.known.items()}
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -124,12 +131,14 @@ class Judge:
             program = quantize_prepared(self._prepared, with_widths(self.rules, widths), multiplier=self.multiplier)
             found = simulate(program, self._pixels, self._labels).predictions
             right = int((found == self._labels).sum())
-            self._known[key] = Measured(
+            self._known[key] = measured = Measured(
                 accuracy=right / self.images,
                 loss_points=100.0 * (int((self._float == self._labels).sum()) - right) / self.images,
                 agreement=float((found == self._float).mean()),
                 energy_pj=estimate(count(program), self._machine, self._prices).energy_pj_per_image,
             )
+            if self._journal:
+                self._journal.note(key, asdict(measured))
         return self._known[key]
 
 

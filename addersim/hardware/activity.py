@@ -23,11 +23,10 @@ from addersim.errors import HardwareError
 from addersim.hardware.accelerator import Accelerator, Dataflow
 from addersim.hardware.dataflow.stationary import systolic_dataflow
 from addersim.hardware.gates.element_operands import Element, layer_operands
-from addersim.images import Images
+from addersim.images import Images, ManyImages
 from addersim.kernels.toggles import weighed_bits
 from addersim.layers import IntegerWindow
 from addersim.program import Program
-from addersim.streamed import Streamed
 from addersim.tabular import Row
 
 __all__ = ["LayerActivity", "OperandActivity", "SumActivity", "measure_activity"]
@@ -94,7 +93,7 @@ class LayerActivity:
 
 
 def measure_activity(
-    program: Program, images: Images | Streamed, accelerator: Accelerator, seed: int = 1
+    program: Program, images: ManyImages, accelerator: Accelerator, seed: int = 1
 ) -> tuple[LayerActivity, ...]:
     """Activity of all window layers of a program, in the order of a machine's elements.
 

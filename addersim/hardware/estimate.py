@@ -26,6 +26,7 @@ from addersim.hardware.scalesim.compat import scalesim_layer
 from addersim.hardware.sparsity import skipping_zeros
 from addersim.hardware.zero_savings import using_zeros
 from addersim.inputs.limits import BATCH, shown
+from addersim.inputs.text import did_you_mean
 from addersim.trace import Trace
 
 __all__ = ["MOST_TAPS", "Cost", "estimate", "one_of"]
@@ -176,4 +177,6 @@ def _cost(
 def one_of(name: str, value: str | None, allowed: tuple[str, ...]) -> None:
     """Refuse a value that is none of those allowed, nor None."""
     if value is not None and value not in allowed:
-        raise HardwareError(f"{name}: found {shown(value)}, needs one of {', '.join(allowed)}")
+        raise HardwareError(
+            f"{name}: found {shown(value)}, needs one of {', '.join(allowed)}{did_you_mean(str(value), allowed)}"
+        )

@@ -154,7 +154,8 @@ def bounds(costs: ShapeCosts, rows: IntArray, columns: IntArray) -> Bounds:
     """
     trace = skipping_zeros(costs.trace, costs.machine.array)
     smallest = costs.smallest()
-    row_stationary, many_ways = smallest.array.row_stationary is not None, smallest.buffers.l2 is not None
+    buffers, row_stationary = smallest.buffers, smallest.array.row_stationary is not None
+    many_ways = buffers.l2 is not None or buffers.fuse_layers
     base = estimate(costs.trace, smallest, costs.prices, costs.batch, None if row_stationary else "dram")
     folds = {one: _folds(one, costs.machine, rows[:, None], columns[None, :]) for one in costs.works}
     overlapped = costs.machine.buffers.double_buffered
@@ -231,7 +232,7 @@ def _row_cycles(work: MatrixWork, machine: Accelerator, rows: IntArray, columns:
 def _fixed_pj(layer: LayerCost, row_stationary: bool, many_ways: bool) -> float:
     """Energy of a layer that the shape does not change, or makes no less.
 
-    With a second level values may lie elsewhere on another shape: then arithmetic alone.
+    With a second level, or layers that run depth first, values may lie elsewhere on another shape: then arithmetic alone.
     """
     if many_ways:
         return sum(part.energy_pj for part in layer.parts if part.component in ("array", "vector"))

@@ -31,6 +31,7 @@ from addersim.hardware.prices.table import EnergyTable
 from addersim.hardware.shape_bounds import ShapeCosts, resized
 from addersim.hardware.shape_search import Found, Goal, Progress, candidates, stretched
 from addersim.inputs.limits import BATCH, ELEMENTS, SIDE, shown
+from addersim.inputs.text import did_you_mean
 from addersim.trace import Trace
 
 __all__ = ["Aim", "fit_area", "fit_elements", "fit_throughput"]
@@ -63,7 +64,10 @@ class Aim:
     def costs(self, trace: Trace, machine: Accelerator) -> ShapeCosts:
         """Costs of a network by the shape of an accelerator's array. Raises HardwareError where nothing could be sized."""
         if self.goal not in get_args(Goal):
-            raise HardwareError(f"goal: found {self.goal!r}, needs one of {', '.join(get_args(Goal))}")
+            raise HardwareError(
+                f"goal: found {self.goal!r}, needs one of {', '.join(get_args(Goal))}"
+                f"{did_you_mean(str(self.goal), get_args(Goal))}"
+            )
         if trace.convention == "paper":
             raise HardwareError(f"network {trace.name}: the paper convention has no cycles; count in the hardware convention")
         if not any(layer.work for layer in trace.layers):

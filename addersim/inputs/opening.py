@@ -48,6 +48,10 @@ def kind_of_node(mode: int) -> str | None:
     return next((words for test, words in _NODES if test(mode)), "no file")
 
 
+# A FIFO without a writer would be waited for; Windows has none, and changes ends of lines unless told otherwise.
+_READING = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NOCTTY", "O_BINARY"))
+
+
 @contextmanager
 def open_file(path: str | os.PathLike[str], most: int | None, error: type[AddersimError]) -> Iterator[IO[bytes]]:
     """Open a regular file for reading, or standard input for the path ``-``; links are followed.
@@ -67,7 +71,7 @@ def open_file(path: str | os.PathLike[str], most: int | None, error: type[Adders
         return
     where = source(path)
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)  # a FIFO without a writer would wait for one
+        handle = os.open(path, _READING)
     except (OSError, ValueError) as fault:  # a name with a zero byte is a ValueError
         raise error(f"{where}: cannot be read: {getattr(fault, 'strerror', None) or fault}") from None
     found = os.fstat(handle)

@@ -19,6 +19,7 @@ from addersim.arithmetic.multiplier import MultiplierTable
 from addersim.arithmetic.ops import OpCounts
 from addersim.errors import FormatError, NetworkError
 from addersim.kernels.checks import Moves
+from addersim.kernels.sums import Bounds
 from addersim.kernels.zero_points import check_zero_points, less_zero_points
 from addersim.layers.affine import IntegerAffine
 from addersim.layers.base import (
@@ -245,12 +246,13 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
         if record.arithmetic.shared_scale and not np.log2(self.weight_format.scale / self.input_format.scale).is_integer():
             scales = f"{self.input_format} and {self.weight_format}"
             raise NetworkError(f"{where}: {self.datapath} needs one scale for input and weights, found {scales}")
-        if self.accumulator.overflow == "exact" and self.accumulator.bits is not None:
-            needed = self.bits_bound()
-            if self.accumulator.bits < needed:
+        register = self.accumulator
+        if register.overflow == "exact" and register.bits is not None and register.bits < self.bits_bound():
+            needed = self.bits_needed()
+            if register.bits < needed:
                 raise NetworkError(
-                    f"{where}: the accumulator has {self.accumulator.bits} bits and its worst case needs {needed}; "
-                    f"widen it, or say what overflow does: {self.accumulator.bits}:saturate or {self.accumulator.bits}:wrap"
+                    f"{where}: the accumulator has {register.bits} bits and its worst case needs {needed}; "
+                    f"widen it, or say what overflow does: {register.bits}:saturate or {register.bits}:wrap"
                 )
 
     def _check_multiplier(self, where: str) -> None:
@@ -271,7 +273,7 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
             zero, of_weights = check_zero_points(
                 self.input_format.zero_point,
                 self.weight_zero_points,
-                self._arithmetic.name if self.multiplier is None else "mac",
+                self._kernel,
                 self.input_format.dtype,
                 self.weights,
                 self.multiplier,
@@ -416,6 +418,21 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
         taps = self.weights[0].size
         return bits_for(taps * low, taps * high)
 
+    def bits_needed(self) -> int:
+        """Accumulator width that no codes of the input's format overflow, with these weights: what `prove` finds for them."""
+        if stands_in(self.weights):
+            return self.bits_bound()
+        form, (places, of_weights) = self.input_format, self.places()
+        low, high = ((code - form.zero_point) << places for code in (form.minimum, form.maximum))
+        weights = np.ascontiguousarray(_shift_up(self._plain_weights(), of_weights))
+        products = None if self.multiplier is None else self.multiplier.by_bytes(*self._formats())
+        bounds = Bounds.of(weights, self._kernel, (low, high), products)
+        return bits_for(min(bounds.lowest, 0), max(bounds.highest, 0))
+
+    @property
+    def _kernel(self) -> str:
+        return self._arithmetic.name if self.multiplier is None else "mac"
+
     def _formats(self) -> tuple[FixedFormat, FixedFormat]:
         return self.input_format, self.weight_format
 
@@ -479,7 +496,7 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
             return engine.prepare_window(
                 self._operand_type(),
                 _shift_up(self.weights, self.places()[1]),
-                arithmetic=self._arithmetic.name if self.multiplier is None else "mac",
+                arithmetic=self._kernel,
                 products=None if self.multiplier is None else self.multiplier.by_bytes(*self._formats()),
                 zero_point=self.input_format.zero_point,
                 weight_zero_points=self.weight_zero_points,

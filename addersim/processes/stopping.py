@@ -13,7 +13,8 @@ from types import FrameType
 __all__ = ["Stopped", "end_with", "stoppable"]
 
 _LOOK_EVERY_S = 0.5
-_STOPS = (signal.SIGTERM, signal.SIGHUP)
+_STOPS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))  # Windows has the first alone
+_AT_ONCE: int = getattr(signal, "SIGKILL", signal.SIGTERM)  # where there is none, this one ends a process at once
 
 
 class Stopped(BaseException):
@@ -33,7 +34,7 @@ def end_with(parent: int) -> None:
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(_LOOK_EVERY_S)
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), _AT_ONCE)
 
     threading.Thread(target=watch, name="end with parent", daemon=True).start()
 

@@ -1,12 +1,12 @@
 """Files and folders in the making: each belongs to the process that holds its lock, and what dead processes left is removed.
 
 They lie beside what they become, as ``.NAME.RANDOM.unfinished``. The locks of a process go when it ends, however it ends: what
-nobody holds can be removed at any time, whoever else works in the same folder.
+nobody holds can be removed at any time, whoever else works in the same folder. Windows has no such locks: what is
+left there stays, and two that work in one folder do not see each other.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import secrets
 import shutil
@@ -18,9 +18,19 @@ from typing import IO, Any
 
 from addersim.errors import ConfigError
 
-__all__ = ["alone_in", "file_beside", "remove_unfinished", "scratch_folder"]
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["alone_in", "can_lock", "file_beside", "remove_unfinished", "scratch_folder"]
 
 SUFFIX = ".unfinished"
+
+
+def can_lock() -> bool:
+    """Whether files can be locked here."""
+    return fcntl is not None
 
 
 @contextmanager
@@ -49,6 +59,9 @@ def scratch_folder(parent: Path, what: str) -> Iterator[Path]:
         path = _name(parent, what)
         try:
             path.mkdir()
+            if not can_lock():
+                yield path
+                return
             with _opened(path) as handle:
                 if _held(handle, path):
                     yield path
@@ -60,6 +73,9 @@ def scratch_folder(parent: Path, what: str) -> Iterator[Path]:
 @contextmanager
 def alone_in(folder: Path, what: str) -> Iterator[None]:
     """Hold a folder for the time of a block. Raises ConfigError where another process holds it for such work, too."""
+    if not can_lock():
+        yield
+        return
     with _opened(folder) as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -72,6 +88,8 @@ def alone_in(folder: Path, what: str) -> Iterator[None]:
 
 def remove_unfinished(folder: Path) -> None:
     """Remove what dead processes left in a folder; what is being made by others stays."""
+    if not can_lock():  # then nothing says what is dead
+        return
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith(".") and entry.name.endswith(SUFFIX):
@@ -98,6 +116,8 @@ def _opened(path: str | Path, how: int = os.O_RDONLY) -> Iterator[int]:
 
 def _held(handle: int, name: Path) -> bool:
     """Lock a new file or folder; whether it is still there, and was not taken for a dead process's before it was locked."""
+    if not can_lock():
+        return True
     with suppress(OSError):  # a file system without locks, where nothing is removed either
         fcntl.flock(handle, fcntl.LOCK_EX)
     try:

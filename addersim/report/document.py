@@ -116,13 +116,16 @@ def _hash(script: str) -> str:
 
 def _panels(part: Section) -> list[tuple[str, str, go.Figure]]:
     """Figures of a section with the keys of their places and their captions."""
-    flat = [panel for row in part.rows for panel in row]
+    flat = [*(panel for row in part.rows for panel in row), *part.inside]
     return [(f"{part.key}-{place}", caption, figure) for place, (caption, figure) in enumerate(flat)]
 
 
 def _section(part: Section) -> str:
     places = iter(_panels(part))
     rows = "".join(f'<div class="figures">{"".join(_place(*next(places)) for _ in row)}</div>' for row in part.rows if row)
+    if part.inside:
+        inner = "".join(_place(*next(places)) for _ in part.inside)
+        rows += f'<details class="drawn"><summary>Layer by layer</summary><div class="figures">{inner}</div></details>'
     closed = ' class="closed"' if not part.rows and "<details" in part.tables else ""
     return f'<section id="{part.key}"{closed}><h2>{escape(part.heading)}</h2>{part.text}{rows}{part.tables}</section>\n'
 

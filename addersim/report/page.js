@@ -4,7 +4,7 @@ const written = document.getElementById("figures").textContent;
 const figures = JSON.parse(written);
 
 // In the dark the inks of figures, which are made for paper, change places with lighter ones; files and prints are light.
-const DARK = { "#24292f": "#e6edf3", "#57606a": "#a5b0bc", "#e4e7eb": "#2d343d", "#d9dee4": "#4a525c", "#332288": "#9d8df1", "#882255": "#d36a9c", '"white"': '"#1b222b"' };
+const DARK = { "#24292f": "#e6edf3", "#57606a": "#a5b0bc", "#e4e7eb": "#2d343d", "#d9dee4": "#4a525c", "#332288": "#9d8df1", "#882255": "#d36a9c", "#08519c": "#1f6fc0", "#08306b": "#6f7fd0", '"white"': '"#1b222b"' };
 const theme = matchMedia("(prefers-color-scheme: dark)");
 function shaded() {
   return theme.matches ? JSON.parse(Object.entries(DARK).reduce((text, pair) => text.replaceAll(...pair), written)) : figures;
@@ -55,30 +55,40 @@ function reveal() {
 // Prices and their sources are printed, other tables only where the reader opened them.
 const PAPER_PX = 672;
 function toPaper() {
-  if (theme.matches) for (const [id, figure] of Object.entries(figures)) Plotly.react(id, figure.data, figure.layout);
+  if (theme.matches) for (const id of drawn()) Plotly.react(id, figures[id].data, figures[id].layout);
   const prices = document.getElementById("numbers-prices");
   if (prices) prices.open = true;
-  for (const id of Object.keys(figures)) {
+  for (const id of drawn()) {
     const alone = document.getElementById(id).closest(".figures").children.length === 1;
     Plotly.relayout(id, { autosize: false, width: alone ? PAPER_PX : PAPER_PX / 2 - 10 });
   }
 }
 function toScreen() {
   if (theme.matches) recolour();
-  for (const id of Object.keys(figures)) Plotly.relayout(id, { autosize: true, width: null });
+  for (const id of drawn()) Plotly.relayout(id, { autosize: true, width: null });
 }
 
 function recolour() {
   shadeKeys();
-  for (const [id, figure] of Object.entries(shaded())) Plotly.react(id, figure.data, figure.layout);
+  const now = shaded();
+  for (const id of drawn()) Plotly.react(id, now[id].data, now[id].layout);
 }
+
+// What is closed has no width: it is drawn when it opens.
+function drawIn(part, inside) {
+  for (const [id, figure] of Object.entries(shaded())) {
+    const place = document.getElementById(id);
+    if (!part.contains(place) || place.data || (!inside && place.closest("details"))) continue;
+    Plotly.newPlot(id, figure.data, figure.layout, { responsive: true, displayModeBar: false });
+  }
+}
+const drawn = () => Object.keys(figures).filter((id) => document.getElementById(id).data);
 
 async function draw() {
   await unpack("library");
   shadeKeys();
-  for (const [id, figure] of Object.entries(shaded())) {
-    Plotly.newPlot(id, figure.data, figure.layout, { responsive: true, displayModeBar: false });
-  }
+  for (const part of document.querySelectorAll("details.drawn")) part.addEventListener("toggle", () => drawIn(part, true));
+  drawIn(document, false);
   for (const button of document.querySelectorAll(".save button")) button.addEventListener("click", save);
   theme.addEventListener("change", recolour);
   addEventListener("beforeprint", toPaper);

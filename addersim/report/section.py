@@ -22,13 +22,17 @@ KIND = Column("kind")
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of a page; `text` and `tables` are HTML, `rows` are figures that stand side by side where there is room."""
+    """A part of a page; `text` and `tables` are HTML, `rows` are figures that stand side by side where there is room.
+
+    Those of `inside` are drawn when a reader opens them: every layer of networks whose modules `rows` show.
+    """
 
     key: str
     heading: str
     text: str
     rows: tuple[tuple[Panel, ...], ...] = ()
     tables: str = ""
+    inside: tuple[Panel, ...] = ()
 
 
 def network_table(frame: pd.DataFrame, network: str, columns: Mapping[str, Column], totals: Sequence[str] | bool = ()) -> str:

@@ -13,6 +13,7 @@ from addersim.report.markup import escape
 
 __all__ = [
     "FONT",
+    "LABEL_CHARACTERS",
     "NETWORKS",
     "OPERANDS",
     "PALE",

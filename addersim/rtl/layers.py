@@ -99,17 +99,20 @@ class LayerShape:
             zero_point=zero_point,
         )
 
+    def folds(self, design: ArrayDesign) -> tuple[int, int]:
+        """Along the rows and the columns of an array, in a group."""
+        on_rows = self.taps if design.dataflow == "weight" else self.pixels
+        return -(-on_rows // design.rows), -(-self.group_filters // design.columns)
+
     def cycles(self, design: ArrayDesign) -> int:
-        """Of an array, in folds one after another.
+        """Of an array, in folds one after another, each as long as the rows and columns that it uses ask.
 
         With sums in the elements a fold holds rows x columns of pixels and filters and lasts rows + columns + taps - 2 cycles;
         with weights there, of taps and filters, 2 rows + columns + pixels - 2.
         """
-        rows, columns = design.rows, design.columns
-        across = self.groups * -(-self.group_filters // columns)
-        if design.dataflow == "weight":
-            return across * -(-self.taps // rows) * (2 * rows + columns + self.pixels - 2)
-        return across * -(-self.pixels // rows) * (rows + columns + self.taps - 2)
+        down, across = self.folds(design)
+        on_rows, in_time = (2 * self.taps, self.pixels) if design.dataflow == "weight" else (self.pixels, self.taps)
+        return self.groups * (on_rows * across + self.group_filters * down + down * across * (in_time - 2))
 
 
 class LayerConstants(NamedTuple):
@@ -156,8 +159,9 @@ class CompiledArray:
         of_filters = np.stack([np.broadcast_to(one, filters).astype(np.int64) for one in given[:4]])
         ends = np.array(given[4:], np.int64)
         sums, codes = np.zeros((2, shape.pixels, filters), np.int64)
-        limit = shape.cycles(design)
-        numbers = np.append(numbers, [limit + 4 * design.rows + design.columns + 8, filters])
+        down, across = shape.folds(design)
+        waits = (shape.groups * down * across + 2) * (2 * design.rows + design.columns + 8)
+        numbers = np.append(numbers, [shape.cycles(design) + waits, filters])
         cycles = self._run(
             numbers.ctypes.data,
             ends.ctypes.data,
@@ -186,7 +190,7 @@ def compile_array(design: ArrayDesign, verilog: Mapping[str, str] | None = None)
 
 _FAULTS = {
     -1: "an address beyond the inputs or weights was read",
-    -2: "it did not finish in the cycles that its folds take",
+    -2: "it did not finish in the cycles that its folds, and the most that they wait, take",
     -3: "a sum left it for a place that the layer does not have",
 }
 _SHAPE = tuple(one.name for one in fields(LayerShape) if one.name != "zero_point")

@@ -192,7 +192,9 @@ def build(
         raise NetworkError(f"architecture: {name!r} is not known; known: {KNOWN}{did_you_mean(name, ARCHITECTURES)}")
     found = ARCHITECTURES[name]
     if ends not in (None, *get_args(Ends)):
-        raise NetworkError(f"{name}: ends {ends!r} is not one of {', '.join(get_args(Ends))}")
+        raise NetworkError(
+            f"{name}: ends {ends!r} is not one of {', '.join(get_args(Ends))}{did_you_mean(str(ends), get_args(Ends))}"
+        )
     shape = found.input_shape if input_shape is None else tuple(input_shape)
     if not found.takes(shape):
         raise NetworkError(f"{name}: takes images of {found.images()}; found {shape}")

@@ -16,7 +16,7 @@ module array_output_stationary #(
     input  [ROWS*INPUT_BITS-1:0] input_codes,
     input  [COLUMNS*WEIGHT_BITS-1:0] weight_codes,
     input  capture,
-    output [COLUMNS*ACCUMULATOR_BITS-1:0] drained  // of the last row first
+    output [COLUMNS*ACCUMULATOR_BITS-1:0] drained  // of the first row first
 );
   genvar r, c;
   generate
@@ -42,11 +42,11 @@ module array_output_stationary #(
         end
         if (r == 0) begin : top
           assign weight_in = weight_codes[c*WEIGHT_BITS+:WEIGHT_BITS];
-          assign drain_in  = {ACCUMULATOR_BITS{1'b0}};
         end else begin : below
           assign weight_in = row[r-1].column[c].weight_out;
-          assign drain_in  = row[r-1].column[c].drain_out;
         end
+        if (r == ROWS - 1) assign drain_in = {ACCUMULATOR_BITS{1'b0}};
+        else assign drain_in = row[r+1].column[c].drain_out;
         element_output_stationary #(
             .DATAPATH(DATAPATH), .INPUT_BITS(INPUT_BITS), .WEIGHT_BITS(WEIGHT_BITS), .INPUT_SIGNED(INPUT_SIGNED),
             .WEIGHT_SIGNED(WEIGHT_SIGNED), .ACCUMULATOR_BITS(ACCUMULATOR_BITS), .SATURATE(SATURATE)
@@ -55,7 +55,7 @@ module array_output_stationary #(
             .capture(capture), .drain_in(drain_in), .valid_out(valid_out), .clear_out(clear_out), .input_out(input_out),
             .weight_out(weight_out), .drain_out(drain_out)
         );
-        if (r == ROWS - 1) assign drained[c*ACCUMULATOR_BITS+:ACCUMULATOR_BITS] = drain_out;
+        if (r == 0) assign drained[c*ACCUMULATOR_BITS+:ACCUMULATOR_BITS] = drain_out;
       end
     end
   endgenerate

@@ -1,5 +1,5 @@
 // An element of an output-stationary array: operands come from the left and from above and go on to the right and below, a
-// sum stays until `capture` copies it into the chain that drains downwards, one row an edge.
+// sum stays until `capture` copies it into the chain that drains upwards, one row an edge.
 module element_output_stationary #(
     parameter DATAPATH         = "mac",
     parameter INPUT_BITS       = 8,

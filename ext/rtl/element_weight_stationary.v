@@ -1,5 +1,5 @@
 // An element of a weight-stationary array: its weight is shifted in from above and stays, inputs come from the left and go on to
-// the right, a sum comes from above and goes on below with one more tap, or as it is where the row has no tap.
+// the right, a sum comes from above and goes on below with one more tap.
 module element_weight_stationary #(
     parameter DATAPATH         = "mac",
     parameter INPUT_BITS       = 8,
@@ -11,11 +11,9 @@ module element_weight_stationary #(
 ) (
     input  clk,
     input  load,  // weights go down a row
-    input  there_in,
     input  [WEIGHT_BITS-1:0] weight_in,
     input  [INPUT_BITS-1:0] input_in,
     input  [ACCUMULATOR_BITS-1:0] sum_in,
-    output reg there_out,
     output reg [WEIGHT_BITS-1:0] weight_out,
     output reg [INPUT_BITS-1:0] input_out,
     output reg [ACCUMULATOR_BITS-1:0] sum_out
@@ -29,8 +27,8 @@ module element_weight_stationary #(
   );
 
   always @(posedge clk) begin
-    if (load) {there_out, weight_out} <= {there_in, weight_in};
+    if (load) weight_out <= weight_in;
     input_out <= input_in;
-    sum_out   <= there_out ? sum_after : sum_in;
+    sum_out   <= sum_after;
   end
 endmodule

@@ -1,5 +1,6 @@
-// A whole window layer on a weight-stationary array: groups one after another, each in folds of ROWS taps by COLUMNS filters,
-// each of 2 ROWS + COLUMNS + pixels - 2 cycles: ROWS to load the weights, the rest for all output pixels to pass.
+// A whole window layer on a weight-stationary array: groups one after another, each in folds of up to ROWS taps by up
+// to COLUMNS filters. A fold lasts twice the rows and once the columns that it uses, plus pixels - 2, cycles: as many as rows to
+// load the weights, the rest for all output pixels to pass.
 //
 // Memories are outside and answer in the same cycle, as those of layer_output_stationary; sums that a further fold goes on with
 // go to a memory of partial sums and come back from it.
@@ -60,7 +61,6 @@ module layer_weight_stationary #(
 );
   localparam OPERAND_BITS   = INPUT_BITS + (ZERO_POINTS == 0 ? 0 : 1);
   localparam OPERAND_SIGNED = ZERO_POINTS == 0 ? INPUT_SIGNED : 1;
-  localparam [31:0] FILL    = ROWS + COLUMNS - 2;
   localparam [31:0] R       = ROWS;
   localparam [31:0] C       = COLUMNS;
   localparam [1:0] IDLE = 2'd0, LOAD = 2'd1, STREAM = 2'd2, DRAIN = 2'd3;
@@ -68,11 +68,15 @@ module layer_weight_stationary #(
   // Folds: which one runs, and in which of its cycles.
   reg  [1:0] state;
   reg  [31:0] cycle, group, first_tap, first_filter;
-  wire last_taps    = first_tap + R >= taps;
-  wire last_filters = first_filter + C >= group_filters;
+  wire [31:0] taps_left    = taps - first_tap;
+  wire [31:0] filters_left = group_filters - first_filter;
+  wire last_taps    = taps_left <= R;
+  wire last_filters = filters_left <= C;
+  wire [31:0] used_rows    = last_taps ? taps_left : R;
+  wire [31:0] used_columns = last_filters ? filters_left : C;
   wire load         = state == LOAD;
-  wire load_ends    = load && cycle == R - 1;
-  wire fold_ends    = state == STREAM && cycle == pixels + FILL - 1;
+  wire load_ends    = load && cycle == used_rows - 1;
+  wire fold_ends    = state == STREAM && cycle == pixels + used_rows + used_columns - 3;
   assign busy = load || state == STREAM;
 
   initial state = IDLE;
@@ -119,16 +123,13 @@ module layer_weight_stationary #(
   genvar r, c;
   generate
     for (r = 0; r < ROWS; r = r + 1) begin : row
+      localparam [31:0] PLACE = r;
       reg there;
       reg [31:0] own_y, own_x, own_address;
-      if (r == ROWS - 1) begin : at_walker
-        always @(posedge clk)
-          if (load) {there, own_y, own_x, own_address} <= {tap_there, tap_y, tap_x, tap_address + group * group_channels};
-      end else begin : before_walker
-        always @(posedge clk)
-          if (load)
-            {there, own_y, own_x, own_address} <= {row[r+1].there, row[r+1].own_y, row[r+1].own_x, row[r+1].own_address};
-      end
+      always @(posedge clk)
+        if (load && cycle == PLACE)
+          {there, own_y, own_x, own_address} <= {tap_there, tap_y, tap_x, tap_address + group * group_channels};
+        else if (load && cycle == 0) there <= 1'b0;
 
       wire valid;
       wire [31:0] y, x, address;
@@ -154,52 +155,68 @@ module layer_weight_stationary #(
   endgenerate
 
   // Weights: those of the last row first.
-  wire [31:0] loaded_tap = first_tap + R - 1 - cycle;
-  wire loaded_there = loaded_tap < taps;
+  wire [31:0] loaded_tap = first_tap + used_rows - 1 - cycle;
 
-  // A pixel's fold goes with it: past the top of each column, where its sum comes in, and past the bottom, where it leaves.
+  // A pixel's fold goes with it: past the top of each column, where its sum comes in, and past its last row, where it leaves.
   wire [ROWS+COLUMNS:0] passes, begins, ends;
-  wire [(ROWS+COLUMNS+1)*32-1:0] passing, of_filter, filters_left;
+  wire [(ROWS+COLUMNS+1)*32-1:0] passing, of_filter, of_columns, of_rows;
   reg [31:0] pixel;
   always @(posedge clk) pixel <= load ? 0 : pixel + 1;
   assign {passes[0], begins[0], ends[0]} = {pixel_comes, first_tap == 0, last_taps};
   assign passing[31:0] = pixel;
   assign of_filter[31:0] = group * group_filters + first_filter;
-  assign filters_left[31:0] = group_filters - first_filter;
+  assign of_columns[31:0] = used_columns;
+  assign of_rows[31:0] = used_rows;
   generate
     for (r = 1; r <= ROWS + COLUMNS; r = r + 1) begin : later
       reg passed, began, ended;
-      reg [31:0] of_pixel, filter, left;
+      reg [31:0] of_pixel, filter, columns, rows;
       initial passed = 1'b0;
       always @(posedge clk) begin
         {passed, began, ended} <= {passes[r-1], begins[r-1], ends[r-1]};
         of_pixel <= passing[(r-1)*32+:32];
         filter   <= of_filter[(r-1)*32+:32];
-        left     <= filters_left[(r-1)*32+:32];
+        columns  <= of_columns[(r-1)*32+:32];
+        rows     <= of_rows[(r-1)*32+:32];
       end
       assign {passes[r], begins[r], ends[r]} = {passed, began, ended};
       assign passing[r*32+:32] = of_pixel;
       assign of_filter[r*32+:32] = filter;
-      assign filters_left[r*32+:32] = left;
+      assign of_columns[r*32+:32] = columns;
+      assign of_rows[r*32+:32] = rows;
     end
   endgenerate
 
   wire [COLUMNS*ACCUMULATOR_BITS-1:0] sums_in;
+  wire [ROWS*COLUMNS*ACCUMULATOR_BITS-1:0] all_sums;
   generate
     for (c = 0; c < COLUMNS; c = c + 1) begin : column
       localparam [31:0] PLACE = c;
-      localparam TOP = c + 1, BOTTOM = ROWS + c + 1;
-      assign weight_read[c] = load && loaded_there && first_filter + PLACE < group_filters;
+      localparam TOP = c + 1;
+      assign weight_read[c] = load && PLACE < filters_left;
       assign weight_address[c*32+:32] = (group * group_filters + first_filter + PLACE) * taps + loaded_tap;
-      assign partial_read[c] = passes[TOP] && !begins[TOP] && PLACE < filters_left[TOP*32+:32];
+      assign partial_read[c] = passes[TOP] && !begins[TOP] && PLACE < of_columns[TOP*32+:32];
       assign partial_pixel[c*32+:32] = passing[TOP*32+:32];
       assign partial_filter[c*32+:32] = of_filter[TOP*32+:32] + PLACE;
       assign sums_in[c*ACCUMULATOR_BITS+:ACCUMULATOR_BITS] =
           partial_read[c] ? partial_sums[c*ACCUMULATOR_BITS+:ACCUMULATOR_BITS] : {ACCUMULATOR_BITS{1'b0}};
-      assign sum_valid[c] = passes[BOTTOM] && PLACE < filters_left[BOTTOM*32+:32];
-      assign sum_whole[c] = ends[BOTTOM];
-      assign sum_pixel[c*32+:32] = passing[BOTTOM*32+:32];
-      assign sum_filter[c*32+:32] = of_filter[BOTTOM*32+:32] + PLACE;
+
+      // Of the rows the last one that has a tap: one pixel leaves a column at a time.
+      /* verilator lint_off UNOPTFLAT */  // a chain: word r + 1 needs word r
+      wire [65+ACCUMULATOR_BITS:0] leaving[0:ROWS];
+      /* verilator lint_on UNOPTFLAT */
+      assign leaving[0] = 0;
+      for (r = 0; r < ROWS; r = r + 1) begin : below
+        localparam AT = r + c + 2;
+        localparam [31:0] ROW = r;
+        wire leaves = passes[AT] && of_rows[AT*32+:32] == ROW + 1 && PLACE < of_columns[AT*32+:32];
+        assign leaving[r+1] = leaves
+            ? {1'b1, ends[AT], passing[AT*32+:32], of_filter[AT*32+:32] + PLACE,
+               all_sums[(r*COLUMNS+c)*ACCUMULATOR_BITS+:ACCUMULATOR_BITS]}
+            : leaving[r];
+      end
+      assign {sum_valid[c], sum_whole[c], sum_pixel[c*32+:32], sum_filter[c*32+:32],
+              sums[c*ACCUMULATOR_BITS+:ACCUMULATOR_BITS]} = leaving[ROWS];
     end
   endgenerate
   array_weight_stationary #(
@@ -207,8 +224,8 @@ module layer_weight_stationary #(
       .INPUT_SIGNED(OPERAND_SIGNED), .WEIGHT_SIGNED(WEIGHT_SIGNED), .ACCUMULATOR_BITS(ACCUMULATOR_BITS),
       .SATURATE(SATURATE)
   ) array (
-      .clk(clk), .load(load), .there(loaded_there), .weight_codes(weight_codes), .input_codes(operands),
-      .sums_in(sums_in), .sums_out(sums)
+      .clk(clk), .load(load), .weight_codes(weight_codes), .input_codes(operands),
+      .sums_in(sums_in), .sums_out(all_sums)
   );
   assign done = state == DRAIN && passes[ROWS+COLUMNS:1] == 0;
 endmodule

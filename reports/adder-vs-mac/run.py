@@ -23,6 +23,7 @@ from msgspec.structs import replace
 from addersim import Accumulator, Quantization, count, estimate, estimate_area, load_accelerator, load_network, quantize
 from addersim.errors import PriceError
 from addersim.hardware import load_table
+from addersim.hardware.own_clock import at_own_clock
 from addersim.hardware.prices.csv_file import table_names
 from addersim.hardware.prices.operations import arithmetic_energy
 from addersim.hardware.sizing import Aim, fit_area
@@ -46,6 +47,10 @@ PARTS = {
 CASES = {"systolic-16x16": ("1c1a", "xor", "16-bit sums"), "edge-unified-32x32": ("32-bit sums",)}
 SUMS = {"16-bit sums": Accumulator(16, "saturate"), "32-bit sums": Accumulator(32, "saturate")}
 BEFORE = "monolithic, fetched"  # each memory one macro, weights fetched for every image: the other end of the range
+MIXED, SHARE = "an eighth multiplies", 1 / 8  # of the columns, in the adder network's array
+OWN_CLOCKS, DELAYS = "own clocks", "nangate45-gates"  # each design at its slowest element's, by this table, which prices both
+BUNDLED = ("lenet5", "resnet20")  # the only ones that are sized so: the others take minutes each
+OPERATIONS = [name for name in table_names() if not load_table(name).knows_elements]
 KEYS = ("network", "bits", "accelerator", "batch", "equal", "case", "table")
 
 
@@ -102,7 +107,7 @@ def row(given, programs, machines, budget_mm2=None):
 def points(network, bits, accelerator):
     """Every comparison of a pair of networks on one accelerator."""
     pair, machine, table = programs(network, bits), load_accelerator(accelerator), reference(accelerator)
-    for name in (name for name in table_names() if not load_table(name).knows_elements):  # those need what a run saw
+    for name in OPERATIONS:
         yield row((network, bits, accelerator, 1, "elements", "2a", name), pair, (machine, machine))
     yield row((network, bits, accelerator, LARGE_BATCH, "elements", "2a", table), pair, (machine, machine))
     before = replace(machine, buffers=replace(machine.buffers, monolithic=True, keep_weights=False))
@@ -110,8 +115,21 @@ def points(network, bits, accelerator):
     if accelerator != EYERISS:  # whose shapes take minutes to search
         traces = [count(program) for program in pair]
         budget_mm2 = estimate_area(traces[1], machine).area_mm2
-        sized = [fit_area(trace, machine, budget_mm2, aim=Aim(prices=table)) for trace in traces]
+        sized = fastest(traces, (machine, machine), budget_mm2, table)
         yield row((network, bits, accelerator, 1, "area", "2a", table), pair, sized, budget_mm2)
+    if accelerator == "systolic-16x16" and network in BUNDLED:
+        mixed = replace(machine, array=replace(machine.array, multiplier_share=SHARE))
+        sized = fastest(traces, (mixed, machine), budget_mm2, table)
+        yield row((network, bits, accelerator, 1, "area", MIXED, table), pair, sized, budget_mm2)
+        clocked = [at_own_clock(trace, machine, load_table(DELAYS)).machine for trace in traces]
+        sized = fastest(traces, clocked, budget_mm2, DELAYS)
+        yield row((network, bits, accelerator, 1, "area", OWN_CLOCKS, DELAYS), pair, sized, budget_mm2)
+
+
+def fastest(traces, machines, budget_mm2, table):
+    """Each network's accelerator with the fastest array of a budget."""
+    aim = Aim(prices=table)
+    return [fit_area(trace, machine, budget_mm2, aim=aim) for trace, machine in zip(traces, machines, strict=True)]
 
 
 def job(given):

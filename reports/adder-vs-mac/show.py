@@ -64,11 +64,12 @@ def shares(rows):
 
 def areas(rows):
     """Equal silicon: what the adder network's array becomes where its twin has the bundled one."""
-    head = ["network", "bits", "accelerator", "budget, mm2", "elements conv", "adder", "time saved", "energy saved"]
+    head = ["network", "bits", "accelerator", "array", "budget, mm2", "elements conv", "adder", "time saved", "energy saved"]
     found = []
-    for row in chosen(rows, equal="area"):
+    for row in [row for row in rows if row["equal"] == "area" and not row["refused"]]:
         time = float(row["conv_ms"]) / float(row["adder_ms"])
-        numbers = [row["area_budget_mm2"], row["conv_elements"], row["adder_elements"], f"{time:.2f}"]
+        array = "all elements alike" if row["case"] == DEFAULTS["case"] else row["case"]
+        numbers = [array, row["area_budget_mm2"], row["conv_elements"], row["adder_elements"], f"{time:.2f}"]
         found.append([*(row[key] for key in head[:3]), *numbers, f"{float(row['saving_to_leakage']):.2f}"])
     return table(head, found)
 

@@ -1,6 +1,7 @@
 """Whole layers and networks in Verilog beside the simulator: every sum, every code, every cycle."""
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -9,7 +10,10 @@ from addersim import kernels, load_images, load_network, quantize, simulate
 from addersim.arithmetic.codecs import CODECS
 from addersim.arithmetic.fixed import FixedFormat
 from addersim.arithmetic.geometry import Geometry
+from addersim.engines import find_engine
 from addersim.errors import FormatError, NetworkError
+from addersim.hardware.dataflow.fold_times import FoldTimes
+from addersim.hardware.dataflow.stationary import systolic_dataflow
 from addersim.hardware.dataflow.systolic import systolic_cycles
 from addersim.kernels import reference
 from addersim.rtl.compiled import Design, compile_designs
@@ -19,6 +23,7 @@ from addersim.rtl.layers import ArrayDesign, LayerShape, compile_array
 from addersim.rtl.sources import sources_text
 from addersim.rtl.tools import yosys_candidates
 from addersim.trace import MatrixWork
+from tests.command_line import refused
 
 pytestmark = pytest.mark.skipif(
     not any(one.headers for one in yosys_candidates()), reason="no yosys with the headers of its CXXRTL runtime"
@@ -32,6 +37,7 @@ LAYERS = {  # images, height, width, channels; filters; moves
     "more padding behind": ((1, 5, 5, 2), 3, Geometry((2, 2), padding=(0, 0), far_padding=(1, 1))),
     "fully connected": ((7, 1, 1, 33), 10, Geometry((1, 1))),
     "one tap": ((1, 3, 3, 1), 1, Geometry((1, 1))),
+    "full folds": ((1, 4, 6, 2), 6, Geometry((2, 2), padding=(0, 0), stride=(2, 1), groups=1, far_padding=(0, 1))),
 }
 
 
@@ -94,13 +100,55 @@ DESIGN = ArrayDesign("mac", ROWS, COLUMNS, 8, 8, True, True, 32, output_bits=17)
 @pytest.mark.parametrize("name", LAYERS)
 @pytest.mark.parametrize("dataflow", ["output", "weight"])
 def test_cycles_are_those_of_the_estimate(name, dataflow):
-    """The array runs as long as the closed form that latencies are made of says, in which no DRAM is."""
+    """The array runs as long as the estimate of the uncut layer has it, in which no DRAM is."""
     shape, filters, geometry = LAYERS[name]
     w = (filters, *geometry.kernel, shape[3] // geometry.groups)
     layer = LayerShape.of(shape, w, geometry)
     run = compile_array(replace(DESIGN, dataflow=dataflow)).run(layer, np.zeros(shape), np.zeros(w))
     work = MatrixWork(layer.pixels, layer.taps, layer.group_filters, layer.groups)
-    assert run.cycles == systolic_cycles(work, ROWS, COLUMNS, dataflow)
+    array = SystolicArray(ROWS, COLUMNS, dataflow)
+    sizes = (work.m, work.n, work.k)
+    assert run.cycles == FoldTimes(array, sizes, sizes, (1, 1, 1), True, work.groups).cycles()
+    if all(size % side == 0 for size, side in zip(systolic_dataflow(dataflow).sides(work), (ROWS, COLUMNS), strict=False)):
+        assert run.cycles == systolic_cycles(work, ROWS, COLUMNS, dataflow)
+
+
+class SystolicArray(NamedTuple):
+    """What folds depend on."""
+
+    rows: int
+    columns: int
+    systolic: str
+    overlapped_folds: bool = False
+
+
+def any_layer(random):
+    """Inputs, weights and moves of a small layer, also such whose folds wait for each other."""
+    groups, filters, channels = (int(one) for one in (random.choice([1, 1, 2, 5]), *random.integers(1, 5, 2)))
+    geometry = Geometry(
+        tuple(random.integers(1, 4, 2).tolist()),
+        stride=tuple(random.integers(1, 3, 2).tolist()),
+        padding=tuple(random.integers(0, 3, 2).tolist()),
+        dilation=tuple(random.integers(1, 3, 2).tolist()),
+        groups=groups,
+    )
+    x = (int(random.integers(1, 3)), *(random.integers(5, 9, 2).tolist()), channels * groups)
+    w = (filters * groups, *geometry.kernel, channels)
+    return drawn(random, np.int8, x), drawn(random, np.int8, w), geometry
+
+
+@pytest.mark.parametrize("examples", [40, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("dataflow", ["output", "weight"])
+def test_any_layer_has_its_sums_and_cycles(dataflow, examples):
+    random = np.random.default_rng(examples)
+    array = compile_array(replace(DESIGN, dataflow=dataflow))
+    for _ in range(examples):
+        x, w, geometry = any_layer(random)
+        layer = LayerShape.of(x.shape, w.shape, geometry)
+        run = array.run(layer, x.astype(np.int64) & 255, w.astype(np.int64) & 255)
+        expected = kernels.window(x, w, arithmetic="mac", **moves(geometry)).values
+        assert np.array_equal(run.sums, expected.reshape(run.sums.shape)), geometry
+        assert run.cycles == layer.cycles(array.design), geometry
 
 
 def test_registers_wrap_and_saturate_as_the_simulator_has_them(engine):
@@ -287,6 +335,28 @@ def test_a_register_that_is_too_narrow_is_seen():
     assert changed != verilog[element]
     x, slow, fast = both_windows(rtl_engine(2, 2, verilog=verilog | {element: changed}), "padded", "mac")
     assert np.count_nonzero(slow(x).values != fast(x).values)
+
+
+def test_adder_layers_run_on_their_own_circuit(monkeypatch):
+    """The Verilog that is compiled is that of the program's datapath."""
+    from addersim.quantization import Quantization
+
+    asked = []
+    monkeypatch.setattr(
+        "addersim.rtl.engine.compile_array", lambda design, verilog: asked.append(design) or compile_array(DESIGN)
+    )
+    images = load_images("fashion-mnist-2000", limit=50).pixels
+    program = quantize(load_network("lenet5-adder"), images, Quantization(circuit="xor"))
+    program.run(images[:1], find_engine("rtl", program.layers))
+    assert {design.datapath for design in asked} == {"l1_xor"}
+
+
+@pytest.mark.parametrize("more", [("--reference", "--engine", "rtl"), ("--engine", "verilog")])
+def test_engines_that_are_none_are_refused(more):
+    assert refused("simulate", "lenet5-adder", *more) in (
+        "--reference and --engine rtl: give one of them",
+        "engine: 'verilog' is not one of kernels, reference, rtl",
+    )
 
 
 def test_layers_are_refused_by_name():

@@ -44,7 +44,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
+from addersim.arithmetic.fixed import Accumulator
+from addersim.certificate.prove import prove
+from addersim.layers import IntegerWindow
 from tests.anchors.networks import mlperf_tiny
 from tests.anchors.test_machines import VELA_CYCLES
 
@@ -176,3 +180,23 @@ def test_clips_under_each_rounding(study, nets):
     kept = ("clips_differing", "largest", "labels_differing")
     assert tuple(found["ort"][key] for key in kept) == (368, 22, 7)
     assert found["tosa-double"]["first_layer"] == "functional_1/dense/BiasAdd"
+
+
+# layers, least and most bits that `prove` finds, least and most that formats alone ask for
+PROVED = {"ad": (10, 17, 22, 19, 26), "kws": (10, 19, 21, 20, 22), "ic": (10, 19, 23, 20, 26), "vww": (28, 18, 21, 19, 24)}
+
+
+@needs_files
+@pytest.mark.parametrize("name", PROVED)
+def test_registers_that_no_input_overflows(name, nets):
+    """Fewer bits than formats ask for, which is all that an exact register must have; witnesses overflow one less."""
+    program = nets[name]
+    found = prove(program).layers
+    bits, bounds = [one.bits for one in found], [one.bits_bound for one in found]
+    assert (len(found), min(bits), max(bits), min(bounds), max(bounds)) == PROVED[name]
+    assert all(one.confirmed for one in found)
+    assert all(one.bits < one.bits_bound for one in found)
+    windows = [layer for layer in program.layers if isinstance(layer, IntegerWindow)]
+    for layer, proved in zip(windows, bits, strict=True):
+        assert layer.bits_needed() == proved
+        assert replace(layer, accumulator=Accumulator(proved)).accumulator_bits() == proved

@@ -177,7 +177,7 @@ CHANGES = {
             ("(record.codec.largest(self._weight_bits()) - 1).bit_length()", "0"),
             ("self._grid() ** self._arithmetic.degree", "self._grid()"),
             ("min(self.input_format.scale, self.weight_format.scale)", "self.input_format.scale"),
-            ("if self.accumulator.bits < needed:", "if self.accumulator.bits <= needed:"),
+            ("if register.bits < needed:", "if register.bits <= needed:"),
             ("record.bill(work.taps, operand_bits, output.bits, ", "record.bill(work.taps, operand_bits, operand_bits, "),
         ),
     ),

@@ -339,6 +339,44 @@ CHANGES = {
             ("np.maximum(on_chip, dram)", "on_chip + dram"),
         ),
     ),
+    "hardware/dataflow/broadcast.py": (
+        "unit/hardware/dataflow/test_broadcast.py",
+        (
+            ("in_turn * -(-window // (in_turn * rows))", "-(-window // rows)"),
+            ("rows if work.window //", "1 if work.window //"),
+            ("(stripes - 1) * self._striped(outputs)", "(stripes - 1) * outputs"),
+            ("(parts - 1) * self._steps(window)", "self._steps(window)"),
+        ),
+    ),
+    "hardware/dataflow/strips.py": (
+        "unit/hardware/test_depth_first.py",
+        (
+            ("rows[-1] * stride)", "rows[-1])"),
+            ("np.minimum(starts, before)", "np.minimum(starts, there)"),
+            ("reader.dilation[0] * (reader", "(reader"),
+        ),
+    ),
+    "hardware/chain_parts.py": (
+        "unit/hardware/test_depth_first.py",
+        (
+            ("best[part.first]", "best[end]"),
+            ("(*chosen, part)", "(part,)"),
+        ),
+    ),
+    "hardware/depth_first.py": (
+        "unit/hardware/test_depth_first.py",
+        (
+            (" or self.readers[value] != 1:", ":"),
+            ("run = replace(run, accesses=_joined((*run.accesses, *self.fetched(variant))))", "pass"),
+        ),
+    ),
+    "hardware/own_clock.py": (
+        "unit/hardware/test_own_clock.py",
+        (
+            ("1e3 / delay_ns", "1e2 / delay_ns"),
+            ("max(found, key", "min(found, key"),
+        ),
+    ),
     "hardware/schedule.py": (
         "unit/hardware/test_schedule.py",
         (

@@ -1,5 +1,6 @@
 """Hypothesis strategies for layers on codes: geometries, arrays of codes of any width and sign, registers, affines."""
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,11 @@ from addersim.arithmetic.fixed import OVERFLOWS, ROUNDINGS, FixedFormat
 
 CODE_TYPES = ("int8", "uint8", "int16", "uint16")
 LARGEST_CHANNELS = 70  # past one panel of any instruction set
+
+
+def limited(examples):
+    """So many examples, or as few as ADDERSIM_MOST_EXAMPLES says: under a sanitizer each takes many times as long."""
+    return min(examples, int(os.environ.get("ADDERSIM_MOST_EXAMPLES", examples)))
 
 
 def formats(least_bits=2):

@@ -3,7 +3,9 @@
 import itertools
 from math import log2, prod
 
+import msgspec
 import numpy as np
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -14,6 +16,7 @@ from addersim.arithmetic.datapaths import DATAPATHS
 from addersim.arithmetic.fixed import Accumulator, FixedFormat, bits_for
 from addersim.certificate.sums import Box, window_sums
 from addersim.certificate.witness import Witness
+from addersim.errors import NetworkError
 from addersim.kernels import reference
 from addersim.layers import IntegerWindow
 from tests.unit.multipliers import arbitrary
@@ -124,6 +127,26 @@ def test_the_extremes_are_those_of_all_inputs(drawn):
     np.testing.assert_array_equal(found.maximum, np.maximum(sums.max(axis=axes), 0))
     np.testing.assert_array_equal(found.last_minimum, sums[-1].min(axis=(0, 1, 2)))
     np.testing.assert_array_equal(found.last_maximum, sums[-1].max(axis=(0, 1, 2)))
+
+
+@settings(max_examples=300)
+@given(windows())
+def test_an_exact_register_needs_what_is_proved_of_all_codes(drawn):
+    """Never less than what any box of codes can do; the same where windows meet all codes of the format and no padding."""
+    layer, box, image = drawn
+    found, needed = window_sums(layer, box, image), layer.bits_needed()
+    proved = bits_for(int(found.minimum.min()), int(found.maximum.max()))
+    assert proved <= needed <= layer.bits_bound()
+    whole = (box.low == layer.input_format.minimum).all() and (box.high == layer.input_format.maximum).all()
+    if whole and not any((*layer.padding, *layer.far_padding)):
+        assert proved == needed
+    if needed < layer.bits_bound():
+        msgspec.structs.replace(layer, accumulator=Accumulator(max(needed, 8)))
+    if needed > 8:
+        with pytest.raises(
+            NetworkError, match=f"the accumulator has {needed - 1} bits and its worst case needs {needed}; widen"
+        ):
+            msgspec.structs.replace(layer, accumulator=Accumulator(needed - 1))
 
 
 @settings(max_examples=150)

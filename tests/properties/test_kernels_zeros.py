@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from addersim import kernels
 from addersim.kernels import reference
+from tests.properties.strategies import limited
 from tests.properties.test_kernels_twins import every_way
 
 KINDS = ("int8", "uint8", "int16", "uint16", "int32", "int64")
@@ -28,7 +29,7 @@ def drawn_codes(data, kind):
 @examples_of
 @pytest.mark.parametrize("kind", KINDS)
 def test_zero_runs(kind, examples):
-    @settings(max_examples=examples, deadline=None)
+    @settings(max_examples=limited(examples), deadline=None)
     @given(data=st.data())
     def check(data):
         codes, zero = drawn_codes(data, kind)

@@ -9,6 +9,7 @@ from addersim import kernels
 from addersim.arithmetic.fixed import FixedFormat
 from addersim.arithmetic.requantisation import RULES
 from addersim.kernels import reference
+from tests.properties.strategies import limited
 from tests.properties.test_kernels_twins import assert_same, every_way, outcome
 
 
@@ -60,7 +61,7 @@ def scales(draw, channels):
 
 def run(examples, check, **drawn):
     """A check on as many draws."""
-    settings(max_examples=examples, deadline=None)(given(**drawn)(check))()
+    settings(max_examples=limited(examples), deadline=None)(given(**drawn)(check))()
 
 
 examples_of = pytest.mark.parametrize("examples", [40, pytest.param(2000, marks=pytest.mark.slow)])

@@ -49,6 +49,7 @@ FLOORS = {
     "frontends": 5,
     "model_zoo": 5,
     "nn": 5,
+    "figures": 5,
     "exploration": 6,
     "cli": 6,
     "__init__": 6,
@@ -69,7 +70,8 @@ HARDWARE = (  # the order inside hardware, lowest first
 ONLY_IN = {
     "torch": {"train", "frontends.torch", "cli"},
     "pandas": {"report", "tabular"},
-    "plotly": {"report"},
+    "plotly": {"report", "figures"},
+    "kaleido": {"report.images"},
     "triton": {"train"},
     "cuda": {"train.cuda"},
     "typer": {"cli"},

@@ -127,7 +127,8 @@ def test_results_are_what_the_code_gives(run, results, network, on):
 
 def test_what_the_text_says_in_words_holds(results):
     figures = loaded("figures")
-    assert len({row["table"] for row in results}) == 11  # "the eleven bundled ones"
+    assert len({row["table"] for row in results if row["case"] == "2a"}) == 11  # "the eleven bundled ones"
+    assert {row["table"] for row in results if row["case"] == "own clocks"} == {"nangate45-gates"}
     on_eyeriss = [row for row in results if row["accelerator"] == "eyeriss-65nm" and not row["refused"]]
     assert len({row["table"] for row in on_eyeriss}) == 2  # "its range is of two"
     assert not any(row["equal"] == "area" for row in on_eyeriss)  # "the row stationary design is left out"

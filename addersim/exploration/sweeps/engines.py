@@ -17,6 +17,7 @@ from typing import Any, Literal, get_args
 from addersim.errors import ConfigError, SweepError
 from addersim.exploration.sweeps.dask_cluster import dask_client
 from addersim.inputs.limits import JOBS
+from addersim.inputs.text import did_you_mean
 from addersim.processes.stopping import end_with
 from addersim.processes.unfinished import scratch_folder
 
@@ -129,7 +130,9 @@ def open_engine(
 def check_engine(name: str, jobs: int | None, address: str | None) -> None:
     """Refuse what `open_engine` would refuse, without opening anything."""
     if name not in get_args(EngineName):
-        raise ConfigError(f"engine: {name!r} is not one of {', '.join(get_args(EngineName))}")
+        raise ConfigError(
+            f"engine: {name!r} is not one of {', '.join(get_args(EngineName))}{did_you_mean(str(name), get_args(EngineName))}"
+        )
     missing = [module for module in ("joblib", _MODULES.get(name, "joblib")) if find_spec(module) is None]
     if missing:
         extra = f"addersim[{name}]" if name in _MODULES else "joblib"

@@ -155,6 +155,8 @@ def _parse(path: Path, where: str) -> Any:
     except ImportError:
         raise LoweringError(f"{where}: reading ONNX needs onnx; install it with: pip install 'addersim[onnx]'") from None
     content = read_file(path, MAX_FILE_BYTES, LoweringError)
+    if not content:
+        raise LoweringError(f"{where}: the file is empty (0 bytes); write or copy it once more")
     with parsing(where, "not an ONNX model, truncated or altered", LoweringError):
         model = onnx.ModelProto.FromString(content)
     if not model.HasField("graph") or not model.graph.node:

@@ -73,7 +73,7 @@ class Element:
         return DATAPATHS[self.datapath].together
 
     @property
-    def parameters(self) -> dict[str, int]:
+    def parameters(self) -> dict[str, int | str]:
         """Parameters of its module."""
         return {name: int(value) for name, value in self.in_verilog.design().parameters}
 

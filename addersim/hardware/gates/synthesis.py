@@ -38,7 +38,7 @@ class Workshop:
             (folder / name).write_text(text, encoding="utf-8")
         self.version = _version(self.yosys, folder)
 
-    def netlist(self, module: str, parameters: Mapping[str, int]) -> Mapping[str, Any]:
+    def netlist(self, module: str, parameters: Mapping[str, int | str]) -> Mapping[str, Any]:
         """One module of yosys' JSON: a Verilog module with its parameters, mapped to the library."""
         run_yosys(self.script(module, parameters), self._folder, using=self.yosys)
         modules = json.loads((self._folder / "netlist.json").read_text(encoding="utf-8"))["modules"]
@@ -47,7 +47,7 @@ class Workshop:
         found: Mapping[str, Any] = modules["dut"]
         return found
 
-    def script(self, module: str, parameters: Mapping[str, int]) -> str:
+    def script(self, module: str, parameters: Mapping[str, int | str]) -> str:
         """What yosys is told."""
         given = " ".join(f"-chparam {name} {value}" for name, value in parameters.items())
         return "\n".join(

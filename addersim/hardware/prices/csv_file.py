@@ -189,7 +189,7 @@ def _circumstances(cell: Mapping[str, str], rule: str, where: str) -> dict[str, 
 
 def _one_of(value: str, allowed: Mapping[str, object], where: str) -> None:
     if value not in allowed:
-        raise ConfigError(f"{where}: found {value!r}, needs one of {', '.join(allowed)}")
+        raise ConfigError(f"{where}: found {value!r}, needs one of {', '.join(allowed)}{did_you_mean(str(value), allowed)}")
 
 
 def _number(text: str, where: str, positive: bool = False) -> float:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import wrap
 
 import pandas as pd
 
 from addersim.arithmetic.datapaths import DATAPATHS
 from addersim.report.frames import kinds
-from addersim.report.style import label, labels_apart, network_colors, short
+from addersim.report.style import LABEL_CHARACTERS, label, labels_apart, network_colors, short
 
 __all__ = ["colors_of", "design_labels", "of_network", "stage_labels"]
 
@@ -33,8 +34,13 @@ def colors_of(frame: pd.DataFrame) -> dict[str, str]:
     return network_colors({name: "+".join(lanes.get(name, ())) for name in frame["network"].unique()})
 
 
+def _lines(name: str) -> list[str]:
+    """A name of words, as many on a line as there is room for."""
+    return wrap(name, LABEL_CHARACTERS, break_long_words=False, break_on_hyphens=False) or [name]
+
+
 def design_labels(names: Sequence[str]) -> tuple[list[str], float]:
     """Names of designs, one part a line, for the left of a figure; and the height that these need, in rows."""
-    parts = [name.split(", ") for name in names]
+    parts = [[line for part in name.split(", ") for line in _lines(part)] for name in names]
     lines = max(map(len, parts), default=1)
     return ["<br>".join(label(short(part)) for part in one) for one in parts], len(names) * (1 + LINE_ROWS * (lines - 1))

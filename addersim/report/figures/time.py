@@ -20,23 +20,37 @@ NAMED = 8
 """Most points of a roofline that carry their names; more would cover each other."""
 
 
-def latency_by_layer(layers: pd.DataFrame, network: str) -> go.Figure:
-    """Time of one batch in one network, a bar a stage, coloured by the resource that sets it. All networks share the axis."""
+def latency_by_layer(layers: pd.DataFrame, network: str, modules: pd.DataFrame | None = None) -> go.Figure:
+    """Time of one batch in one network, a bar a stage, coloured by the resource that sets it. All networks share the axis.
+
+    Parameters
+    ----------
+    layers
+        The table of layers.
+    network
+        Which network.
+    modules
+        The same rows with modules in place of stages (`by_module`): a bar each, a part of it for each resource.
+    """
     staged = layers[layers["stage"] != ""]
-    stages = staged.groupby(["network", "stage"], sort=False)
-    summed = stages[["latency_ms", "cycles", "compute_cycles", "buffer_cycles", "dram_cycles"]].sum()
-    largest = summed["latency_ms"].max()
+    rows_of = staged if modules is None else modules[modules["stage"] != ""]
+    bounds = staged.groupby(["network", "stage"], sort=False)["bound"].transform("first")
+    known = rows_of.assign(bound=bounds)
+    largest = known.groupby(["network", "stage"], sort=False)["latency_ms"].sum().max()
     size, unit = best_unit(largest, TIME_UNITS)
-    rows = summed.assign(bound=stages["bound"].first()).loc[network]
+    mine = known[known["network"] == network]
+    order = mine["stage"].unique().tolist()
+    columns = ["latency_ms", "cycles", "compute_cycles", "buffer_cycles", "dram_cycles"]
+    sums = mine.groupby(["stage", "bound"], sort=False)[columns].sum().reset_index("bound")
     figure = go.Figure()
     for bound, color in RESOURCES.items():
-        part = rows[rows["bound"] == bound]
+        part = sums[sums["bound"] == bound]
         if part.empty:
             continue
         figure.add_bar(
             name=f"set by {COMPONENTS[bound]}",
             orientation="h",
-            y=rows.index.get_indexer(part.index).tolist(),
+            y=[order.index(stage) for stage in part.index],
             x=(part["latency_ms"] / size).tolist(),
             width=0.7,
             marker_color=color,
@@ -49,7 +63,7 @@ def latency_by_layer(layers: pd.DataFrame, network: str) -> go.Figure:
             "array and vector unit: %{customdata[2]} cycles<br>buffers: %{customdata[3]} cycles<br>"
             "DRAM: %{customdata[4]} cycles<extra></extra>",
         )
-    return finish(figure, stage_labels(of_network(staged, network)), f"time, {unit}", mode="overlay", limit=largest / size)
+    return finish(figure, stage_labels(mine), f"time, {unit}", mode="stack", limit=largest / size)
 
 
 def roofline(layers: pd.DataFrame, design: Any, network: str) -> go.Figure:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pandas as pd
+
 from addersim.format_quantity import ENERGY_UNITS, first_of, quantity
 from addersim.hardware.traffic import PACKING
 from addersim.report import figures
 from addersim.report.frames import Frames, kinds, price_group
 from addersim.report.markup import Column, details, escape, percent, thousandths, whole
+from addersim.report.modules import by_module, large
 from addersim.report.page.prices import price_anchors
 from addersim.report.section import KIND, LAYER, Panel, Section, batched, network_table, present
 from addersim.report.style import RESOURCES
@@ -23,14 +26,14 @@ def energy(results: Sequence[Result], frames: Frames) -> Section:
     """Energy by component and layer, and what is left of a saving when ever more is counted."""
     priced = [result.name for result in results if result.cost.energy_pj]
     found = set(frames.energy["component"])
-    inside, leaks, idles = "register" in found, "leakage" in found, "idle" in found
+    inner, leaks, idles = "register" in found, "leakage" in found, "idle" in found
     wires = "wires and " if all(result.cost.array_prices for result in results) else "registers, wires and "
     text = (
         "Priced are the operations of the array and the vector unit, words that move in and out of "
-        f"{'registers and over the network of the array, of ' if inside else ''}the on-chip buffers, and bits that move to "
+        f"{'registers and over the network of the array, of ' if inner else ''}the on-chip buffers, and bits that move to "
         f"and from DRAM{', and leakage where the table has rows for it' if leaks else ''}"
         f"{', and idle power as accelerators state it' if idles else ''}. Not priced: "
-        f"{'' if inside else wires}control inside the array, the clock tree{' beyond that' if idles else ''}"
+        f"{'' if inner else wires}control inside the array, the clock tree{' beyond that' if idles else ''}"
         f"{'' if leaks else ', and leakage, for which the table has no rows'}. "
         "A bar is a window layer (convolution or linear) with what follows it in the pipeline: batch norm, ReLU, residual "
         "addition."
@@ -50,13 +53,20 @@ def energy(results: Sequence[Result], frames: Frames) -> Section:
     if loaded:
         text += f" Weights stay on chip; fetching them once, before the first image, is in no bar: {', '.join(loaded)}."
     rows: tuple[tuple[Panel, ...], ...] = ()
+    inside: tuple[Panel, ...] = ()
     if priced:
         top: list[Panel] = [("By component", figures.energy_by_network(frames.energy))]
         contrasts = [one for one in compare(results).contrasts if one.energy_ratio and one.ratio_by_scope()]
         if contrasts:
             top.append(("What is left of the difference, counting ever more", figures.ratio_by_scope(contrasts)))
-        by_layer = tuple((f"{name}, by layer", figures.energy_by_layer(frames.energy, name)) for name in priced)
+        modules = by_module(frames.energy)
+        by_layer = tuple((_titled(frames.energy, name), figures.energy_by_layer(modules, name)) for name in priced)
         rows = (tuple(top), by_layer)
+        inside = tuple(
+            (f"{name}, by layer", figures.energy_by_layer(frames.energy, name))
+            for name in priced
+            if large(frames.energy, name)
+        )
     sums = frames.energy.pivot_table(
         index=["network", "layer"], columns="component", values="energy_pj", aggfunc="sum", sort=False
     )
@@ -73,7 +83,12 @@ def energy(results: Sequence[Result], frames: Frames) -> Section:
         f"<p>{escape(text)}</p>",
         rows,
         details("Numbers: energy of one image by layer and component", tables) if priced else "",
+        inside,
     )
+
+
+def _titled(frame: pd.DataFrame, name: str) -> str:
+    return f"{name}, by {'module' if large(frame, name) else 'layer'}"
 
 
 def movement(results: Sequence[Result], frames: Frames) -> Section | None:
@@ -149,13 +164,17 @@ def latency(results: Sequence[Result], frames: Frames) -> Section:
     }
     tables = "".join(network_table(frame, name, columns, totals=("latency_us", "cycles")) for name in timed)
     note = "<p class='note'>A stage's time stands at its first layer; the layers fused to it add none.</p>"
-    panels = tuple((batched(results, name), figures.latency_by_layer(frames.layers, name)) for name in timed)
+    staged = frames.layers[frames.layers["stage"] != ""]
+    modules = by_module(staged)
+    panels = tuple((batched(results, name), figures.latency_by_layer(staged, name, modules)) for name in timed)
+    inside = tuple((batched(results, name), figures.latency_by_layer(staged, name)) for name in timed if large(staged, name))
     return Section(
         "latency",
         "Latency",
         f"<p>{escape(text)}</p>",
         (panels,),
         details("Numbers: time by layer", note + tables, "numbers-latency"),
+        inside,
     )
 
 

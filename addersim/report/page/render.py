@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 
 import pandas as pd
+import plotly.graph_objects as go
 
 from addersim.inputs.text import cell
 from addersim.report.document import render_document
@@ -21,7 +23,7 @@ from addersim.results.reasons import reasons_told
 from addersim.results.result import Result
 from addersim.storage import write_atomically
 
-__all__ = ["render_page", "write_report"]
+__all__ = ["render_page", "report_panels", "write_report"]
 
 PAGE = "index.html"
 RESULTS = "results.json"
@@ -63,6 +65,12 @@ def write_report(results: Sequence[Result], folder: str | Path, *, title: str, a
         with write_atomically(Path(folder, name)) as stream:
             stream.write(text.encode())
     return Path(folder, PAGE)
+
+
+def report_panels(results: Sequence[Result]) -> list[tuple[str, str, go.Figure]]:
+    """Every figure of the page: the key of its section, its caption and the figure."""
+    parts = sections(results, Frames.of(results))
+    return [(part.key, caption, figure) for part in parts for caption, figure in (*itertools.chain(*part.rows), *part.inside)]
 
 
 def _csv(frame: pd.DataFrame) -> str:

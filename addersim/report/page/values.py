@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from addersim.report import figures
 from addersim.report.frames import Frames, kinds
 from addersim.report.markup import Column, details, escape, percent, small_percent, table, whole
-from addersim.report.section import KIND, LAYER, Section, network_table, present
+from addersim.report.modules import MOST_ROWS
+from addersim.report.section import KIND, LAYER, Panel, Section, network_table, present
 from addersim.results.result import Result
 
 __all__ = ["errors", "layers", "operations", "ranges"]
@@ -71,9 +72,18 @@ def ranges(results: Sequence[Result], frames: Frames) -> Section:
     note = "<p class='note'>Codes of the output format. Where it is unsigned, “cut” includes what ReLU sets to zero.</p>"
     ranges = frames.ranges.assign(kind=kinds(frames.ranges))
     tables = "".join(network_table(ranges, name, columns) for name in names)
-    panels = tuple((name, figures.ranges_by_layer(frames.ranges, name)) for name in names)
-    return Section(
-        "ranges", "Value ranges", f"<p>{escape(text)}</p>", (panels,), details("Numbers: ranges and formats", note + tables)
+    panels = [(name, figures.ranges_by_layer(frames.ranges, name)) for name in names]
+    shown, inside = _legible(panels)
+    numbers = details("Numbers: ranges and formats", note + tables)
+    return Section("ranges", "Value ranges", f"<p>{escape(text)}</p>", (shown,), numbers, inside)
+
+
+def _legible(panels: Sequence[Panel]) -> tuple[tuple[Panel, ...], tuple[Panel, ...]]:
+    """Figures that are taken in at a glance, and those with more rows, which a reader opens."""
+    tall = [len(figure.layout.yaxis.ticktext) > MOST_ROWS for _, figure in panels]
+    return (
+        tuple(panel for panel, one in zip(panels, tall, strict=True) if not one),
+        tuple(panel for panel, one in zip(panels, tall, strict=True) if one),
     )
 
 
@@ -105,13 +115,14 @@ def errors(results: Sequence[Result], frames: Frames) -> Section | None:
     )
     columns = {"layer": LAYER, "kind": KIND, "relative_error": Column("relative error", small_percent)}
     tables = "".join(network_table(known.assign(kind=kinds(known)), name, columns) for name in names)
-    panels = tuple((name, figures.errors_by_layer(frames.layers, name, threshold)) for name in names)
+    shown, inside = _legible([(name, figures.errors_by_layer(frames.layers, name, threshold)) for name in names])
     return Section(
         "errors",
         "Departure from float",
         f"<p>{escape(text)}</p><ul class='plain'>{items}</ul>",
-        (panels,),
+        (shown,),
         details("Numbers: relative error by layer", tables),
+        inside,
     )
 
 

@@ -17,6 +17,7 @@ from torch.nn import functional
 from addersim.errors import ConfigError, FormatError, NetworkError, QuantizationError
 from addersim.images import Images
 from addersim.inputs.limits import EPOCHS, TRAINING_BATCH
+from addersim.inputs.text import did_you_mean
 from addersim.network import Network
 from addersim.program import Program
 from addersim.quantization.rules import Quantization
@@ -141,7 +142,9 @@ def finetune(
     if not 0 <= distill <= 1:
         raise ConfigError(f"distill: found {distill}, needs a number in 0..1")
     if optimizer not in OPTIMIZERS:
-        raise ConfigError(f"optimizer: found {optimizer!r}, needs one of {', '.join(OPTIMIZERS)}")
+        raise ConfigError(
+            f"optimizer: found {optimizer!r}, needs one of {', '.join(OPTIMIZERS)}{did_you_mean(str(optimizer), OPTIMIZERS)}"
+        )
     if how.zero_points:
         raise QuantizationError(f"network {network.name}: zero_points: what is trained takes code 0 for zero; leave them out")
     _check_images(network, images, labels, batch)

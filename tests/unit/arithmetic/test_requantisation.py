@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from addersim import kernels
+from addersim import kernels, quantize
 from addersim.arithmetic.fixed import FixedFormat
 from addersim.arithmetic.integer_softmax import softmax_bill, softmax_constants
 from addersim.arithmetic.ops import OpCounts
@@ -19,6 +19,7 @@ from addersim.kernels.reference_requantisation import (
 )
 from addersim.kernels.reference_softmax import exp_on_negative_values, one_over_one_plus_x
 from addersim.layers.affine import fixed_multiplier
+from tests.unit.networks import images, residual
 
 BYTE = FixedFormat(8)
 LEAST, MOST = -(2**31), 2**31 - 1
@@ -284,3 +285,34 @@ def test_values_of_64_bits_must_fit_32():
     for engine in (kernels, reference):
         with pytest.raises(FormatError, match="values: 2147483648..2147483648 leave the 32 bits"):
             engine.requantize(wide, [0.5], np.zeros(1, int), "tosa", output=BYTE)
+
+
+def test_images_become_codes_in_the_floats_of_a_rule():
+    """A quotient that float32 rounds to a tie, and an odd zero point beside ties, which QONNX adds before it rounds."""
+    random = np.random.default_rng(3)
+    output = FixedFormat(8, True, float(np.float32(0.0173)), 3)
+    steps = random.integers(-100, 100, 200_000) + 0.5
+    reals = (steps * output.scale).astype(np.float32)
+    divided = reals / np.float32(output.scale)
+    for name, expected in (
+        ("ort", np.rint(divided) + np.float32(3)),
+        ("qonnx", np.rint(divided + np.float32(3))),
+        ("qonnx-ceil", np.ceil(divided + np.float32(3))),
+        ("qonnx-floor", np.floor(divided + np.float32(3))),
+    ):
+        np.testing.assert_array_equal(RULES[name].encode(reals, output), expected.clip(-128, 127))
+    doubles = output.encode(reals)
+    assert (RULES["ort"].encode(reals, output) != doubles).sum() > 1000
+    np.testing.assert_array_equal(RULES["tflite"].encode(reals, output), doubles)
+
+
+def test_a_program_encodes_its_images_by_its_rule():
+    network = residual(arithmetic="mac")
+    program = quantize(network, images(network))
+    scale = np.float32(program.input.scale)
+    reals = np.full((1, *program.input_shape), np.float32(20.5) * scale, np.float32)
+    reals += np.linspace(-1e-6, 1e-6, reals.size, dtype=np.float32).reshape(reals.shape) * scale
+    for rule in ("addersim", "tflite", "ort", "qonnx"):
+        expected = RULES[rule].encode(reals, program.input) if rule in ("ort", "qonnx") else program.input.encode(reals)
+        found = np.moveaxis(program.with_rounding(rule).encode(reals), -1, 1)
+        np.testing.assert_array_equal(found, expected, rule)

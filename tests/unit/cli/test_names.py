@@ -64,4 +64,24 @@ def test_a_topology_has_a_page(tmp_path):
     (result,) = found["results"]
     assert result["cost"]["layers"][0]["datapath"] == "l1-2a"
     assert (tmp_path / "page" / "index.html").stat().st_size
-    assert "takes one for all its layers" in refused("report", tmp_path / "net.csv", "--datapath", "mac,l1-2a")
+    assert "takes one for all its layers" in refused("estimate", tmp_path / "net.csv", "--datapath", "mac,l1-2a")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "near"),
+    [
+        (("compare-rounding", "lenet5-conv", "tflit", "ort"), "tflite"),
+        (("simulate", "lenet5-adder", "--rounding", "qonx"), "qonnx"),
+        (("simulate", "lenet5-adder", "--correction", "means"), "mean"),
+        (("simulate", "lenet5-adder", "--calibration", "percentil"), "percentile"),
+        (("simulate", "lenet5-adder", "--weight-rounding", "neares"), "nearest"),
+        (("estimate", "lenet5-adder", "--objective", "latencies"), "latency"),
+        (("estimate", "lenet5-adder", "--pes", 64, "--size-for", "energi"), "energy"),
+        (("count", "lenet5-adder", "--convention", "papers"), "paper"),
+        (("sweep", "lenet5-adder", "--bits", 8, "--engine", "locall", "-o", "x"), "local"),
+    ],
+    ids=lambda one: " ".join(map(str, one)) if isinstance(one, tuple) else one,
+)
+def test_a_value_that_is_nearly_one_of_those_allowed_gets_it(arguments, near, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert refused(*arguments).endswith(f"; did you mean {near}?")

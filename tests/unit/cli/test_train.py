@@ -34,6 +34,7 @@ def test_a_run_leaves_checkpoint_history_and_a_network_to_simulate(tmp_path):
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
         "checkpoint.safetensors",
         "history.csv",
+        "index.html",
         "network.npz",
     ]
     with (tmp_path / "run" / "history.csv").open() as file:

@@ -13,6 +13,7 @@ from addersim.arithmetic.fixed import Accumulator
 from addersim.config import load_toml, parse_toml
 from addersim.datasets import Images
 from addersim.errors import ConfigError, DataError, QuantizationError
+from addersim.exploration import sensitivity
 from addersim.exploration.bit_search import to_toml
 from addersim.exploration.sensitivity import Judge, Measured, ScanRow, greedy_chain, scan, uniform, with_widths
 from addersim.inputs.limits import SEED
@@ -99,7 +100,10 @@ def test_rows_hold_every_trial_and_every_scan_step(found):
     assert [(row["layer"], row["operand"], int(row["bits"])) for row in rows] == [
         (layer, operand, bits) for layer in WINDOWS for operand in ("weight_bits", "activation_bits") for bits in (2, 4)
     ]
-    assert {path.name for path in folder.iterdir()} == {"formats.toml", "trials.csv", "scan.csv", "trials.journal"}
+    assert {path.name for path in folder.iterdir()} == JOURNALS | {"formats.toml", "trials.csv", "scan.csv"}
+
+
+JOURNALS = {"trials.journal", "measured.journal"}
 
 
 class Killed(Exception):
@@ -121,13 +125,28 @@ def test_a_stopped_search_ends_as_one_that_was_not(found, network, training, tmp
     with monkeypatch.context() as patch, pytest.raises(Killed):
         patch.setattr(Judge, "measure", killed)
         search(network, training, tmp_path, progress=lambda what, done, total: progress.append((what, done)))
-    assert {path.name for path in tmp_path.iterdir()} == {"trials.journal"}
+    assert {path.name for path in tmp_path.iterdir()} == JOURNALS
     with (tmp_path / "trials.journal").open("ab") as stream:
         stream.write(b'{"op_code": 4, "worker')
-    again = search(network, training, tmp_path)
+    with (tmp_path / "measured.journal").open("ab") as stream:
+        stream.write(b'{"bits": [2, ')
+    lines = (tmp_path / "measured.journal").read_bytes().count(b"\n")
+    simulated = []
+    with monkeypatch.context() as patch:
+        patch.setattr(sensitivity, "simulate", lambda *given: simulated.append(1) or simulate(*given))
+        again = search(network, training, tmp_path)
+    measured = (whole / "measured.journal").read_bytes().count(b"\n") - 1
+    assert len(simulated) == measured - (lines - 1) < measured
     assert again.trials == result.trials
     for name in ("formats.toml", "trials.csv", "scan.csv"):
         assert (tmp_path / name).read_bytes() == (whole / name).read_bytes()
+
+
+@pytest.mark.parametrize("content", [b"no journal\n", b"[1]\n", b'{"inputs": "other"}\n', b"\xff\xfe\n"], ids=range(4))
+def test_damaged_measurements_and_those_of_another_search_are_told(network, training, tmp_path, content):
+    (tmp_path / "measured.journal").write_bytes(content)
+    with pytest.raises(ConfigError, match=r"measured\.journal: not a search's meas.*remove it to start over|another network"):
+        search(network, training, tmp_path)
 
 
 @pytest.mark.parametrize(

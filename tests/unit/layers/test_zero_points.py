@@ -166,7 +166,9 @@ def test_the_register_holds_the_worst_case_of_operands_and_no_more():
     low = np.full((1, 2, 2, 2), -128, np.int8)
     assert msgspec.structs.replace(exact, weights=low).run(kernels, x).values.min() == -142560
     with pytest.raises(NetworkError, match=r"^layer l: the accumulator has 18 bits and its worst case needs 19; widen it"):
-        msgspec.structs.replace(window(), accumulator=Accumulator(18))
+        msgspec.structs.replace(window(), weights=low, accumulator=Accumulator(18))
+    small = msgspec.structs.replace(window(), weights=low // 2 + 5, accumulator=Accumulator(18))  # -123..132 times -66: 69,696
+    assert small.bits_needed() == 18
 
 
 @pytest.mark.parametrize(

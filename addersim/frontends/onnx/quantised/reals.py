@@ -13,8 +13,7 @@ import numpy as np
 from addersim.errors import LoweringError
 from addersim.frontends.flow import Flow
 from addersim.frontends.onnx import moves
-from addersim.frontends.onnx.convolutions import pads
-from addersim.frontends.onnx.quantised import windows
+from addersim.frontends.onnx.quantised import pooling, windows
 from addersim.frontends.onnx.quantised.call import QuantisedCall, flow_of
 from addersim.frontends.onnx.quantised.values import (
     Coded,
@@ -30,7 +29,7 @@ from addersim.frontends.onnx.quantised.values import (
     Waiting,
 )
 from addersim.frontends.onnx.tensors import Array
-from addersim.layers import IntegerConcat, IntegerMaxPool
+from addersim.layers import IntegerConcat
 
 __all__ = ["OPERATORS", "applied"]
 
@@ -194,80 +193,6 @@ def joined(call: QuantisedCall, parts: list[Any], axis: int) -> Any:
     return replace(parts[0], flow=call.building.layer(IntegerConcat, call.title, *flows, output=parts[0].form).back(place))
 
 
-def _windows(call: QuantisedCall, *known: str) -> tuple[Flow, dict[str, Any]]:
-    """How a pool's window moves, over an image or a row of one."""
-    plain = call.plain
-    plain.only("auto_pad", "ceil_mode", "dilations", "kernel_shape", "pads", "strides", "storage_order", *known)
-    flow = flow_of(call.input(0))
-    if flow is None or flow.rank not in (2, 3):
-        return call.fail("pools what is no image or signal")
-    axes, row = flow.rank - 1, flow.rank == 2
-    kernel, stride = plain.sizes("kernel_shape", axes), plain.sizes("strides", axes)
-    dilation = plain.sizes("dilations", axes)
-    near, far = pads(plain, flow, kernel, stride, dilation)
-    ones: dict[str, tuple[int, ...]] = {"kernel": kernel, "stride": stride, "dilation": dilation}
-    zeros: dict[str, tuple[int, ...]] = {"padding": near, "far_padding": far}
-    fields: dict[str, Any] = {key: (1, *one) if row else one for key, one in ones.items()}
-    fields |= {key: (0, *one) if row else one for key, one in zeros.items()}
-    return flow, fields | {"ceil_mode": bool(plain.attribute("ceil_mode", 0))}
-
-
-def _maximum(call: QuantisedCall) -> Any:
-    value = call.input(0)
-    if not isinstance(value, (Codes, Reals)) or (isinstance(value, Reals) and value.table is not None):
-        value = call.building.plain(call.reals(), call.title)
-    flow, how = _windows(call)
-    found = call.building.layer(IntegerMaxPool, call.title, value.flow.image(), output=value.form, **how)
-    return replace(value, flow=found.like(flow))
-
-
-def _whole_maximum(call: QuantisedCall) -> Any:
-    call.plain.only()
-    value = call.input(0)
-    value = value if isinstance(value, Codes) else call.building.plain(call.reals(), call.title)
-    found = call.building.layer(IntegerMaxPool, call.title, value.flow.image(), output=value.form)
-    return replace(value, flow=found.like(value.flow))
-
-
-def _average(call: QuantisedCall) -> Mean:
-    flow, how = _windows(call, "count_include_pad")
-    how["count_padding"] = bool(call.plain.attribute("count_include_pad", 0))
-    return _mean(call, flow, how, whole=False)
-
-
-def _whole_average(call: QuantisedCall) -> Mean:
-    call.plain.only("channels_last")
-    return _mean(call, call.reals().flow, {}, whole=True)
-
-
-def _reduced(call: QuantisedCall) -> Mean:
-    """The mean over all pixels."""
-    call.plain.only("axes", "keepdims", "noop_with_empty_axes")
-    flow, axes = call.reals().flow, call.plain.whole_numbers(1, "axes")
-    if flow.rank not in (2, 3) or sorted(call.plain.axes(axes)) != list(range(1, flow.rank)):
-        call.fail(f"mean over axes {axes} of images x {flow.shape}; only that over all pixels is read")
-    found = _mean(call, flow, {}, whole=True)
-    return found if call.plain.attribute("keepdims", 1) else replace(found, flow=found.flow.reshape(flow.shape[:1]))
-
-
-def _mean(call: QuantisedCall, flow: Flow, how: dict[str, Any], *, whole: bool) -> Mean:
-    source = call.reals()
-    shape = (flow.shape[0], *[1] * (flow.rank - 1))
-    if not whole:
-        shape = _pooled_shape(call, flow, how)
-    waits = Flow("", shape)
-    return Mean(source=source, windows=how, whole=whole, flow=waits)
-
-
-def _pooled_shape(call: QuantisedCall, flow: Flow, how: dict[str, Any]) -> tuple[int, ...]:
-    from addersim.layers import MaxPool
-
-    wide = MaxPool(name=call.title, inputs=("x",), **{key: one for key, one in how.items() if key != "count_padding"}).shape(
-        flow.image().shape
-    )
-    return wide if flow.rank == 3 else (wide[0], wide[2])
-
-
 def _tail(call: QuantisedCall) -> Tail:
     """What keeps the order of scores and has no layer."""
     value = call.input(0)
@@ -310,23 +235,18 @@ _MORE_MOVES = ("Tile", "Transpose", "Unsqueeze")
 OPERATORS: Mapping[str, Row] = MappingProxyType(
     {
         "Add": _arithmetic(np.add, Sum),
-        "AveragePool": _average,
         "BatchNormalization": _normalised,
         "Cast": _cast,
         "Clip": _clip,
         "Concat": _joined,
         "Div": _divided,
         "Dropout": _same,
-        "GlobalAveragePool": _whole_average,
-        "GlobalMaxPool": _whole_maximum,
         "HardSigmoid": _function(lambda x, a, b: np.clip(a * x + b, np.float32(0), np.float32(1)), alpha=0.2, beta=0.5),
         "HardSwish": _function(lambda x: x * np.clip(x * np.float32(1 / 6) + np.float32(0.5), np.float32(0), np.float32(1))),
         "Identity": _same,
         "LeakyRelu": _function(lambda x, slope: np.where(x >= 0, x, slope * x), alpha=0.01),
         "LogSoftmax": _tail,
-        "MaxPool": _maximum,
         "Mul": _arithmetic(np.multiply, Product),
-        "ReduceMean": _reduced,
         "Relu": lambda call: _bounded(call, 0.0, None),
         "Sigmoid": _function(_sigmoid),
         "Softmax": _tail,
@@ -334,5 +254,6 @@ OPERATORS: Mapping[str, Row] = MappingProxyType(
         "Tanh": _function(np.tanh),
     }
     | {name: _moved(moves.OPERATORS[name]) for name in (*_MOVES, *_MORE_MOVES)}
+    | dict(pooling.OPERATORS)
     | dict(windows.OPERATORS)
 )

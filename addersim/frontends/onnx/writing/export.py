@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from addersim.errors import KindError, NetworkError
 from addersim.frontends.onnx.writing import qdq, qonnx
 from addersim.frontends.onnx.writing.nodes import FLOAT, Nodes
+from addersim.inputs.text import did_you_mean
 from addersim.network import INPUT
 from addersim.program import Program
 from addersim.storage import write_atomically
@@ -52,7 +53,7 @@ def export_onnx(program: Program, path: str | os.PathLike[str], *, style: str = 
 
     Returns
     -------
-    The program whose codes the file gives: `program` under rule ``qonnx``, or ``ort`` with those gains that float32 scales make.
+    The program whose codes the file gives: `program` under rule ``qonnx``, or ``ort`` with the gains that float32 scales make.
 
     Raises
     ------
@@ -83,7 +84,7 @@ def export_onnx(program: Program, path: str | os.PathLike[str], *, style: str = 
 def checked_style(style: str) -> str:
     """The name of a style, or an error that says which there are."""
     if style not in STYLES:
-        raise NetworkError(f"ONNX style {style!r} is not one of {', '.join(STYLES)}")
+        raise NetworkError(f"ONNX style {style!r} is not one of {', '.join(STYLES)}{did_you_mean(str(style), STYLES)}")
     return style
 
 

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-import torch.fx
 
 from addersim.arithmetic.fixed import Accumulator, FixedFormat
 from addersim.errors import LoweringError
 from addersim.frontends.flow import Flow
 from addersim.frontends.torch import moves
-from addersim.frontends.torch.call import Call as FloatCall
 from addersim.frontends.torch.call import as_array
-from addersim.frontends.torch.quantised.building import Building, held_codes
+from addersim.frontends.torch.quantised import pooling
+from addersim.frontends.torch.quantised.building import held_codes
+from addersim.frontends.torch.quantised.call import Call
 from addersim.frontends.torch.quantised.values import (
     Array,
     Coded,
     Codes,
     Joined,
-    Mean,
     Quantiser,
     Reals,
     Sum,
@@ -31,50 +30,9 @@ from addersim.frontends.torch.quantised.values import (
     Value,
     Waiting,
 )
-from addersim.layers import IntegerMaxPool, IntegerWindow, Shape
+from addersim.layers import IntegerWindow
 
-__all__ = ["OPERATORS", "Call", "coded"]
-
-Sizes = tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A node, the values that it reads by the name of the operator's argument, and where layers go."""
-
-    building: Building
-    node: torch.fx.Node
-    name: str
-    arguments: Mapping[str, Any]
-    find_shapes: Callable[[], tuple[Shape, ...]]
-
-    @property
-    def value(self) -> Any:
-        """The value that operators of one value work on."""
-        return self.arguments.get("self", self.arguments.get("input", self.arguments.get("x")))
-
-    def reals(self, value: Any) -> Reals:
-        """What codes stand for, by their format alone."""
-        if not isinstance(value, Value):
-            raise LoweringError("one of its values does not depend on the images; that is not supported")
-        return self.building.plain(value, self.name)
-
-    def sizes(self, name: str, count: int) -> Sizes:
-        """As many whole numbers as there are spatial axes."""
-        found = self.arguments[name]
-        numbers = [found] if isinstance(found, int) else list(found)
-        return tuple(numbers * count if len(numbers) == 1 else numbers)
-
-    def rearranged(self, value: Value) -> Any:
-        """The value after one of torch's operators that only move values."""
-        kind = str(self.node.target._schema.name).removeprefix("aten::")  # type: ignore[union-attr]
-        flows = {name: one.flow if isinstance(one, Value) else one for name, one in self.arguments.items()}
-        row = moves.OPERATORS[kind.removesuffix("_") if kind not in moves.OPERATORS else kind]
-        found = row(FloatCall(None, self.node, self.name, flows, self.find_shapes))  # type: ignore[arg-type]
-        if isinstance(found, Flow):
-            return replace(value, flow=found)
-        return [replace(value, flow=one) for one in found]
-
+__all__ = ["OPERATORS", "coded"]
 
 Row = Callable[[Call], Any]
 
@@ -223,65 +181,6 @@ def _joined(call: Call) -> Joined:
     return Joined(flow=Flow("", shape), parts=parts, axis=axis - 1)
 
 
-def _pool(call: Call, axes: int) -> dict[str, Any]:
-    kernel = call.sizes("kernel_size", axes)
-    stride = call.arguments.get("stride")
-    found = {
-        "kernel": kernel,
-        "stride": call.sizes("stride", axes) if stride else kernel,
-        "padding": call.sizes("padding", axes),
-    }
-    if "dilation" in call.arguments:
-        found["dilation"] = call.sizes("dilation", axes)
-    if axes == 1:
-        found = {name: ((0 if name == "padding" else 1), *sizes) for name, sizes in found.items()}
-    return found | {"ceil_mode": bool(call.arguments["ceil_mode"])}
-
-
-def _max_pool(axes: int) -> Row:
-    def row(call: Call) -> Reals:
-        source = call.reals(call.value)
-        flow = call.building.layer(IntegerMaxPool, call.name, source.flow.image(), output=source.form, **_pool(call, axes))
-        return Reals.of(flow.like(source.flow), source.form)
-
-    return row
-
-
-def _average_pool(axes: int) -> Row:
-    def row(call: Call) -> Mean:
-        if call.arguments.get("divisor_override") is not None:
-            raise LoweringError("divides by a number of its own; read are means of windows")
-        windows = _pool(call, axes) | {"operator": "pool", "count_padding": bool(call.arguments["count_include_pad"])}
-        return Mean(flow=Flow("", call.find_shapes()[0]), source=call.reals(call.value), windows=windows)
-
-    return row
-
-
-def _adaptive(axes: int) -> Row:
-    def row(call: Call) -> Mean:
-        source, wanted = call.reals(call.value), call.sizes("output_size", axes)
-        size = source.flow.shape[1:]
-        if any(have % want for have, want in zip(size, wanted, strict=True)):
-            raise LoweringError(f"averages {size} to {wanted}; read are windows of one size")
-        kernel = tuple(have // want for have, want in zip(size, wanted, strict=True))
-        windows: dict[str, Any] = {"operator": "pool", "kernel": kernel if axes == 2 else (1, *kernel)}
-        if set(wanted) == {1}:
-            windows = {"operator": "reduction"}
-        return Mean(flow=Flow("", call.find_shapes()[0]), source=source, windows=windows)
-
-    return row
-
-
-def _mean(call: Call) -> Mean:
-    source = call.reals(call.value)
-    rank = source.flow.rank
-    axes = call.arguments.get("dim")
-    numbers = [axes] if isinstance(axes, int) else list(axes or [])
-    if sorted(one % (rank + 1) for one in numbers) != list(range(2, rank + 1)) or rank not in (2, 3):
-        raise LoweringError(f"mean over axes {axes} of images x {source.flow.shape}; read is that over all pixels")
-    return Mean(flow=Flow("", call.find_shapes()[0]), source=source, windows={"operator": "reduction"})
-
-
 def _move(call: Call) -> Any:
     value = call.value
     if not isinstance(value, Value):
@@ -307,13 +206,7 @@ OPERATORS: Mapping[str, Row] = MappingProxyType(
         "hardtanh": _hardtanh,
         "clamp": _clamp,
         "add": _add,
-        "max_pool1d": _max_pool(1),
-        "max_pool2d": _max_pool(2),
-        "avg_pool1d": _average_pool(1),
-        "avg_pool2d": _average_pool(2),
-        "adaptive_avg_pool1d": _adaptive(1),
-        "adaptive_avg_pool2d": _adaptive(2),
-        "mean": _mean,
     }
+    | dict(pooling.OPERATORS)
 )
 """What reads each operator; the names of ATen's without their domain."""

@@ -15,7 +15,8 @@ from addersim.frontends.flow import Flow
 from addersim.frontends.graph import Missing
 from addersim.frontends.torch.capture import Captured
 from addersim.frontends.torch.quantised.building import Building
-from addersim.frontends.torch.quantised.operators import OPERATORS, Call, coded
+from addersim.frontends.torch.quantised.call import Call
+from addersim.frontends.torch.quantised.operators import OPERATORS, coded
 from addersim.frontends.torch.quantised.values import Coded, Codes, Images, Lost, Reals, Sums, Value
 from addersim.frontends.torch.walk import Walk
 from addersim.layers import AnyIntegerLayer, Shape

@@ -489,6 +489,13 @@ REFUSED = [
 ]
 
 
+def test_an_empty_file_is_called_empty(tmp_path):
+    path = tmp_path / "net.onnx"
+    path.touch()
+    with pytest.raises(LoweringError, match=r"^\S*net\.onnx: the file is empty \(0 bytes\); write or copy it once more$"):
+        lower_onnx(path)
+
+
 @pytest.mark.parametrize(("make", "message"), REFUSED, ids=[message[:40] for _, message in REFUSED])
 def test_what_has_no_layer_names_the_node(make, message, tmp_path):
     path = tmp_path / "net.onnx"

@@ -1,0 +1,99 @@
+"""Pools over what codes stand for: maxima, which are codes again, and means, which wait for their quantiser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+from addersim.frontends.flow import Flow
+from addersim.frontends.onnx.convolutions import pads
+from addersim.frontends.onnx.quantised.call import QuantisedCall, flow_of
+from addersim.frontends.onnx.quantised.values import Codes, Mean, Reals
+from addersim.layers import IntegerMaxPool, MaxPool
+
+__all__ = ["OPERATORS"]
+
+
+def _windows(call: QuantisedCall, *known: str) -> tuple[Flow, dict[str, Any]]:
+    """How a pool's window moves, over an image or a row of one."""
+    plain = call.plain
+    plain.only("auto_pad", "ceil_mode", "dilations", "kernel_shape", "pads", "strides", "storage_order", *known)
+    flow = flow_of(call.input(0))
+    if flow is None or flow.rank not in (2, 3):
+        return call.fail("pools what is no image or signal")
+    axes, row = flow.rank - 1, flow.rank == 2
+    kernel, stride = plain.sizes("kernel_shape", axes), plain.sizes("strides", axes)
+    dilation = plain.sizes("dilations", axes)
+    near, far = pads(plain, flow, kernel, stride, dilation)
+    ones: dict[str, tuple[int, ...]] = {"kernel": kernel, "stride": stride, "dilation": dilation}
+    zeros: dict[str, tuple[int, ...]] = {"padding": near, "far_padding": far}
+    fields: dict[str, Any] = {key: (1, *one) if row else one for key, one in ones.items()}
+    fields |= {key: (0, *one) if row else one for key, one in zeros.items()}
+    return flow, fields | {"ceil_mode": bool(plain.attribute("ceil_mode", 0))}
+
+
+def _maximum(call: QuantisedCall) -> Any:
+    value = call.input(0)
+    if not isinstance(value, (Codes, Reals)) or (isinstance(value, Reals) and value.table is not None):
+        value = call.building.plain(call.reals(), call.title)
+    flow, how = _windows(call)
+    found = call.building.layer(IntegerMaxPool, call.title, value.flow.image(), output=value.form, **how)
+    return replace(value, flow=found.like(flow))
+
+
+def _whole_maximum(call: QuantisedCall) -> Any:
+    call.plain.only()
+    value = call.input(0)
+    value = value if isinstance(value, Codes) else call.building.plain(call.reals(), call.title)
+    found = call.building.layer(IntegerMaxPool, call.title, value.flow.image(), output=value.form)
+    return replace(value, flow=found.like(value.flow))
+
+
+def _average(call: QuantisedCall) -> Mean:
+    flow, how = _windows(call, "count_include_pad")
+    how["count_padding"] = bool(call.plain.attribute("count_include_pad", 0))
+    return _mean(call, flow, how, whole=False)
+
+
+def _whole_average(call: QuantisedCall) -> Mean:
+    call.plain.only("channels_last")
+    return _mean(call, call.reals().flow, {}, whole=True)
+
+
+def _reduced(call: QuantisedCall) -> Mean:
+    """The mean over all pixels."""
+    call.plain.only("axes", "keepdims", "noop_with_empty_axes")
+    flow, axes = call.reals().flow, call.plain.whole_numbers(1, "axes")
+    if flow.rank not in (2, 3) or sorted(call.plain.axes(axes)) != list(range(1, flow.rank)):
+        call.fail(f"mean over axes {axes} of images x {flow.shape}; only that over all pixels is read")
+    found = _mean(call, flow, {}, whole=True)
+    return found if call.plain.attribute("keepdims", 1) else replace(found, flow=found.flow.reshape(flow.shape[:1]))
+
+
+def _mean(call: QuantisedCall, flow: Flow, how: dict[str, Any], *, whole: bool) -> Mean:
+    source = call.reals()
+    shape = (flow.shape[0], *[1] * (flow.rank - 1))
+    if not whole:
+        shape = _pooled_shape(call, flow, how)
+    waits = Flow("", shape)
+    return Mean(source=source, windows=how, whole=whole, flow=waits)
+
+
+def _pooled_shape(call: QuantisedCall, flow: Flow, how: dict[str, Any]) -> tuple[int, ...]:
+    wide = MaxPool(name=call.title, inputs=("x",), **{key: one for key, one in how.items() if key != "count_padding"}).shape(
+        flow.image().shape
+    )
+    return wide if flow.rank == 3 else (wide[0], wide[2])
+
+
+OPERATORS: Mapping[str, Callable[[QuantisedCall], Any]] = MappingProxyType(
+    {
+        "AveragePool": _average,
+        "GlobalAveragePool": _whole_average,
+        "GlobalMaxPool": _whole_maximum,
+        "MaxPool": _maximum,
+        "ReduceMean": _reduced,
+    }
+)
