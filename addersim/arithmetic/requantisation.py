@@ -120,8 +120,8 @@ class RequantisationRule:
     def encode(self, reals: npt.ArrayLike, output: FixedFormat) -> Array:
         """Codes of real values as the rule's framework makes them of images: in float32 where it computes in floats.
 
-        ONNX Runtime's QuantizeLinear rounds the quotient, ties to even, and adds the zero point; QONNX adds it before. Images are
-        rounded to nearest under every rule.
+        ONNX Runtime's QuantizeLinear rounds the quotient, ties to even, and adds the zero point; QONNX adds it before.
+        Images are rounded to nearest under every rule.
         """
         if not self.is_float:
             return output.encode(reals)
