@@ -122,14 +122,14 @@ class RequantisationRule:
         """Codes of real values as the rule's framework makes them of images: in float32 where it computes in floats.
 
         ONNX Runtime's QuantizeLinear rounds the quotient, ties to even, and adds the zero point; QONNX adds it before.
+        Images are rounded to nearest under every rule.
         """
         if not self.is_float:
             return output.encode(reals)
         steps = np.asarray(reals, np.float32) / np.float32(output.scale)
         whole = np.rint(steps) + np.float32(output.zero_point)
         if self.formula in QUANTS:
-            rounded = {"quant-round": np.rint, "quant-ceil": np.ceil, "quant-floor": np.floor}[self.formula]
-            whole = rounded(steps + np.float32(output.zero_point))
+            whole = np.rint(steps + np.float32(output.zero_point))
         codes: Array = np.clip(whole, output.minimum, output.maximum).astype(output.dtype)
         return codes
 
