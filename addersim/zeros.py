@@ -61,6 +61,7 @@ def count_zeros(codes: npt.NDArray[Any], zero_point: int = 0) -> Zeros:
 
     Examples
     --------
+    >>> import numpy as np
     >>> count_zeros(np.array([[0] * 40 + [1, 0, 2], [1] * 43]))
     Zeros(words=86, zeros=41, runs=2, pairs=(47, 46, 45, 45, 45))
     """

@@ -52,7 +52,7 @@ def at_own_clock(trace: Trace, accelerator: Accelerator, table: EnergyTable) -> 
 
     Examples
     --------
-    >>> from addersim import count, load_accelerator, load_network, load_table, quantize
+    >>> from addersim import count, load_accelerator, load_network, quantize
     >>> table = load_table("nangate45-gates")
     >>> for name in ("resnet20-adder", "resnet20-conv"):
     ...     own = at_own_clock(count(quantize(load_network(name), None)), load_accelerator("systolic-16x16"), table)
