@@ -168,6 +168,9 @@ def legend(figure: go.Figure) -> list[tuple[str, str, str | None]]:
     return [(one.name, one.marker.color, one.marker.symbol if one.type == "scatter" else None) for one in shown]
 
 
+_FEW_VALUED = frozenset(name for name, one in ARITHMETICS.items() if not one.codec.uniform)
+
+
 def network_colors(arithmetics: Mapping[str, str]) -> dict[str, str]:
     """Colour of each network, by the arithmetics of its layers, joined by ``+``.
 
@@ -179,8 +182,7 @@ def network_colors(arithmetics: Mapping[str, str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, text in arithmetics.items():
         parts = [one for one in text.split("+") if one]
-        coded = any(not ARITHMETICS[one].codec.uniform for one in parts)
-        family = NETWORKS["coded" if coded else "l1" if "l1" in parts else "mac"]
+        family = NETWORKS["coded" if not _FEW_VALUED.isdisjoint(parts) else "l1" if "l1" in parts else "mac"]
         found[name] = family[sum(color in family for color in found.values()) % len(family)]
     return found
 

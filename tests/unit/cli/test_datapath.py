@@ -67,7 +67,7 @@ def test_several_arithmetics_take_one_each(given):
             "--datapath: found mac, which no layer computes; the layers run on l1-2a",
         ),
         (
-            ("report", "lenet5-conv", "lenet5-conv", "--limit", "4", "--datapath", "xor"),
+            ("report", "lenet5-conv", "--limit", "4", "--datapath", "xor"),
             "--datapath: found l1-xor, which no layer computes; the layers run on mac",
         ),
         (

@@ -57,7 +57,10 @@ def test_a_file_with_a_grid(tmp_path):
         (("--vary", "array.rows"), "--vary: found 'array.rows', needs FIELD=VALUES, such as array.rows=8,16,32"),
         (("--vary", "array.rows=8,0"), "grid: array.rows: found 0, needs a whole number in 1..65,536"),
         (("--vary", "array.row=8"), "grid: unknown key array.row; known: rows, columns, dataflow"),
-        (("--vary", "array.dataflow=diagonal"), "grid: array.dataflow: found 'diagonal', needs 'input' or 'output'"),
+        (
+            ("--vary", "array.dataflow=diagonal"),
+            "grid: array.dataflow: found 'diagonal', needs 'broadcast' or 'input' or 'output' or 'row' or 'weight'",
+        ),
         (("--vary", "array.rows=8", "--objective", "speed"), "objective: found 'speed', needs one of energy-delay"),
     ],
 )
