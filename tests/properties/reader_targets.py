@@ -19,7 +19,7 @@ from safetensors.torch import save as dumped
 from addersim import LayerBits, Network, Program, Quantization, load_images, load_multiplier, quantize
 from addersim.config import load_toml
 from addersim.datasets import DATASETS, load_own, read
-from addersim.datasets.readers import picture
+from addersim.datasets.pictures import picture
 from addersim.exploration.bit_search import to_toml
 from addersim.exploration.sweeps.results import read_study
 from addersim.exploration.sweeps.run import recall, sweep

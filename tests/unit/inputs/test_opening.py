@@ -18,7 +18,8 @@ from msgspec.structs import replace
 from addersim import Network, load_network
 from addersim.cli import main
 from addersim.config import read_text
-from addersim.datasets.readers import idx, picture, records
+from addersim.datasets.pictures import picture
+from addersim.datasets.readers import idx, records
 from addersim.errors import AddersimError, ConfigError, DataError, NetworkError, SweepError
 from addersim.exploration.sweeps.results import read_study
 from addersim.frontends.onnx import lower_onnx
