@@ -13,7 +13,7 @@ COMPILER, EMULATORS = "aarch64-linux-gnu-gcc", ("qemu-aarch64", "qemu-aarch64-st
 
 
 # Unoptimised, it compiles in a quarter of the time, and sanitizers see the same bytes.
-@pytest.mark.parametrize(("layers", "flags"), [("100", ["-O0"]), pytest.param("1000", [], marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("layers", "flags"), [("60", ["-O0"]), pytest.param("1000", [], marks=pytest.mark.slow)])
 def test_sets_agree_and_touch_no_byte_too_many(layers, flags, tmp_path):
     if not shutil.which("gcc"):
         pytest.skip("needs gcc and its sanitizers")

@@ -112,7 +112,11 @@ def test_a_report_on_a_users_images_says_so(own):
     assert "60 test images of images.npy" in text
 
 
-@pytest.mark.parametrize("network", [("resnet20-adder",), ("lenet5-adder", "--data", "none")], ids=lambda one: one[0])
+@pytest.mark.parametrize(
+    "network",
+    [pytest.param(("resnet20-adder",), marks=pytest.mark.slow), ("lenet5-adder", "--data", "none")],
+    ids=lambda one: one[0],
+)
 def test_a_report_without_images_counts_and_prices(own, network):
     found = document("report", *network, "--output", "r")
     (result,) = found["results"]
