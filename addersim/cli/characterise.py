@@ -1,4 +1,4 @@
-"""addersim characterise: processing elements of a standard-cell library, as rows of an energy table."""
+"""addersim characterise: processing elements of a library as rows of an energy table, or in an FPGA's fabric."""
 
 from __future__ import annotations
 
@@ -18,8 +18,14 @@ if TYPE_CHECKING:
 
 
 def run(
-    library: Annotated[Path, typer.Argument(metavar="LIBERTY", help="A Liberty file: .lib, .lib.gz or .lib.xz.")],
     out: Annotated[Path, typer.Option("--out", help="The energy table; rows of an earlier run that are in it stay.")],
+    library: Annotated[
+        Path | None, typer.Argument(metavar="[LIBERTY]", help="A Liberty file: .lib, .lib.gz or .lib.xz.", show_default=False)
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(metavar="xc7|ice40|ecp5", help="An FPGA family instead: look-up tables, registers, multipliers."),
+    ] = None,
     datapath: Annotated[list[str] | None, typer.Option("--datapath", help="Only this datapath; repeatable.")] = None,
     bits: Annotated[str | None, typer.Option(metavar="2,4,8", help="Widths; 2 to 16 by default.")] = None,
     memories: Annotated[
@@ -37,12 +43,18 @@ def run(
     threads: Annotated[int, options.whole(THREADS, "--threads", help="Circuits at once.")] = 2,
     json: options.Json = False,
 ) -> None:
-    """Characterise processing elements: synthesis, timing, leakage, and energy by event-driven toggles of gates."""
+    """Characterise processing elements: synthesis, timing, leakage, and energy by event-driven toggles of gates.
+
+    With --target it is what they take of an FPGA's fabric, before placing.
+    """
     from addersim.hardware.gates.element_table import characterise, element_jobs, operator_jobs
     from addersim.hardware.gates.liberty import load_library
     from addersim.hardware.gates.table_file import GrowingTable
 
     widths = _widths(bits)
+    if library is None or target is not None:
+        _in_fabric(library, target, datapath, widths, out, threads, json)
+        return
     jobs: list[Job] = [*element_jobs(datapath, widths)]
     jobs += _own_layers(network, widths, data, root, steps, seed) if network else []
     jobs += operator_jobs() if datapath is None else []
@@ -74,6 +86,41 @@ def run(
     if len(rows) < len(jobs):
         say(f"{how_many(len(jobs) - len(rows), 'rows')} of an earlier run are kept")
     say_file("energy table", out)
+
+
+def _in_fabric(
+    library: Path | None,
+    target: str | None,
+    datapaths: list[str] | None,
+    widths: list[int],
+    out: Path,
+    threads: int,
+    json: bool,
+) -> None:
+    """What elements take of an FPGA, as a table and a file."""
+    from dataclasses import asdict, replace
+
+    from addersim.hardware.gates.element_table import element_jobs
+    from addersim.hardware.gates.fabric import OWN_MULTIPLIER, elements_in_fabric
+    from addersim.storage import write_rows
+
+    if target is None or library is not None:
+        raise ConfigError("characterise: give a Liberty file, or --target and an FPGA family; one of them")
+    elements = [job.element for job in element_jobs(datapaths, widths)]
+    elements += [replace(one, style=OWN_MULTIPLIER) for one in elements if one.datapath == "mac" and not one.style]
+    with progress(len(elements), "circuits") as advance:
+        used = elements_in_fabric(elements, target, out.absolute().parent, threads=threads, finished=advance)
+    rows = [asdict(one) for one in used]
+    write_rows(out, rows)
+    if alone_on_output(out, json=json):
+        return
+    if json:
+        print_json({"target": target, "elements": rows})
+        return
+    shown = [{"element": f"{one.datapath} {one.style}".strip(), "bits": one.bits, "LUTs": one.luts, "carries": one.carries,
+              "flip-flops": one.flip_flops, "multipliers": one.multipliers} for one in used]  # fmt: skip
+    print_table(f"elements in {target}, before placing", shown, lead=2)
+    say_file("table", out)
 
 
 def _widths(text: str | None) -> list[int]:
