@@ -1,4 +1,4 @@
-"""Elements in an FPGA's fabric: registers are those of the element, multipliers blocks where there are any, refusals a line."""
+"""Elements in an FPGA's fabric: registers are those of the element, multipliers where there are blocks, refusals in a line."""
 
 import csv
 from dataclasses import replace
