@@ -35,15 +35,13 @@ class BuildCore(build_ext):
             extension.extra_link_args = list(flags.linking)
             extension.libraries = list(flags.libraries)
         super().build_extensions()
+        for extension in self.extensions:
+            _stand_alone(Path(self.get_ext_fullpath(extension.name)))
 
     def copy_extensions_to_source(self) -> None:
-        """Built in place, the binary takes the place of one under another name, which Python might prefer."""
         super().copy_extensions_to_source()
         for extension in self.extensions:
-            kept = Path(self.get_ext_filename(extension.name))
-            for old in kept.parent.glob(f"{kept.name.partition('.')[0]}.*{kept.suffix}"):
-                if old.name != kept.name:
-                    old.unlink()
+            _stand_alone(Path(self.get_ext_filename(extension.name)))
 
     def _compiles(self, flags: tuple[str, ...]) -> bool:
         """Whether a program that uses OpenMP can be built; what the compiler says of it is nobody's business."""
@@ -88,6 +86,13 @@ class BuildWithVerilog(build_py):
             (str(one), str(Path(self.build_lib, "addersim", "data", "rtl", one.name)))
             for one in sorted(Path("ext/rtl").glob("*.v"))
         ]
+
+
+def _stand_alone(binary: Path) -> None:
+    """Remove what an earlier build left beside a binary under another name: Python might prefer it, and wheels would hold it."""
+    for old in binary.parent.glob(f"{binary.name.partition('.')[0]}.*{binary.suffix}"):
+        if old.name != binary.name:
+            old.unlink()
 
 
 stable = stable_abi(sys.implementation.name, bool(sysconfig.get_config_var("Py_GIL_DISABLED")))
