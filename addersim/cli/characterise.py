@@ -43,6 +43,8 @@ def run(
     from addersim.hardware.gates.table_file import GrowingTable
 
     widths = _widths(bits)
+    if network is None and (data is not None or root is not None):
+        raise ConfigError("--data and --root: say what drives the layers of --network; give both")
     jobs: list[Job] = [*element_jobs(datapath, widths)]
     jobs += _own_layers(network, widths, data, root, steps, seed) if network else []
     jobs += operator_jobs() if datapath is None else []
