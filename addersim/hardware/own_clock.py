@@ -48,7 +48,7 @@ def at_own_clock(trace: Trace, accelerator: Accelerator, table: EnergyTable) -> 
     Raises
     ------
     HardwareError
-        The table has no delay of one of them, or the network needs none.
+        The table has no delay of one of them, the network needs none, or the array is one of adder trees.
 
     Examples
     --------
@@ -65,6 +65,11 @@ def at_own_clock(trace: Trace, accelerator: Accelerator, table: EnergyTable) -> 
         raise HardwareError(
             f"own clock: energy table {table.name!r} has no delays of processing elements; tables that have: "
             f"{', '.join(with_delays)}"
+        )
+    if accelerator.array.broadcast is not None:
+        raise HardwareError(
+            f"own clock: accelerator {accelerator.name!r} is a broadcast array, whose trees of adders are slower than "
+            "the single elements that the table knows; give systolic or row stationary arrays, or clocks in files"
         )
     elements = [circuit for circuit in inventory(trace, accelerator, table) if circuit.component == "pe"]
     if not elements:

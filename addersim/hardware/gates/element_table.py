@@ -123,7 +123,8 @@ def element_jobs(datapaths: Sequence[str] | None = None, bits: Sequence[int] = t
     for name in named if datapaths is None else datapaths:
         if name not in named:
             raise ConfigError(
-                f"datapath {name!r}: there is no element of it in Verilog; known: {', '.join(named)}{did_you_mean(name, named)}"
+                f"datapath {name!r}: there is no element of it in Verilog; known: {', '.join(named)}"
+                + did_you_mean(name, named)
             )
         record = DATAPATHS[name].arithmetic
         widths = [1] if record.activation_bits == 1 else [one for one in bits if one >= record.codec.fewest]

@@ -73,6 +73,22 @@ def test_what_has_no_delay_is_refused_by_name():
         at_own_clock(Trace("wide", "hardware", (narrow, *MULTIPLYING.layers[1:])), EDGE, GATES)
 
 
+def test_trees_of_adders_are_not_clocked_as_single_elements():
+    with pytest.raises(HardwareError, match="'nvdla-large' is a broadcast array, whose trees of adders are slower"):
+        at_own_clock(MULTIPLYING, load_accelerator("nvdla-large"), GATES)
+
+
+def test_a_price_of_whole_elements_is_told_where_trees_share_accumulators():
+    def told(machine, table):
+        return [words for words, _ in estimate(MULTIPLYING, machine, table).known if "trees share" in words]
+
+    assert told("nvdla-large", GATES) == [
+        "priced by elements with an accumulator each, which a broadcast array's adder trees share"
+    ]
+    assert not told("nvdla-large", "aladdin-cacti-45nm")
+    assert not told(EDGE, GATES)
+
+
 def test_verbs_compare_designs_at_their_own_clocks():
     found = json.loads(call("estimate", "lenet5-adder", "--own-clock", "--table", "nangate45-gates", "--json").stdout)
     trace = count(quantize(load_network("lenet5-adder"), None))
