@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from addersim.errors import HardwareError
+from addersim.errors import HardwareError, check_kind
 from addersim.hardware.accelerator import Accelerator
 from addersim.hardware.area import inventory
 from addersim.hardware.prices.csv_file import load_table, table_names
@@ -60,6 +60,9 @@ def at_own_clock(trace: Trace, accelerator: Accelerator, table: EnergyTable) -> 
     662 element mac of 8 bits
     662 element mac of 8 bits
     """
+    check_kind(trace, Trace, "own clock: trace", "addersim.count(program) gives one, and addersim.simulate(...).trace")
+    check_kind(accelerator, Accelerator, "own clock: accelerator", "addersim.load_accelerator(name) gives one")
+    check_kind(table, EnergyTable, "own clock: table", "addersim.hardware.load_table(name) gives one")
     if not table.knows_elements:
         with_delays = [name for name in table_names() if load_table(name).knows_elements]
         raise HardwareError(

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace as change
 
 from addersim import count, load_network, quantize
-from addersim.errors import HardwareError, PriceError
+from addersim.errors import AddersimError, HardwareError, PriceError
 from addersim.hardware import estimate, load_accelerator, load_table, parse_table
 from addersim.hardware.own_clock import at_own_clock
 from addersim.trace import Trace
@@ -87,6 +87,16 @@ def test_a_price_of_whole_elements_is_told_where_trees_share_accumulators():
     ]
     assert not told("nvdla-large", "aladdin-cacti-45nm")
     assert not told(EDGE, GATES)
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_what_is_of_another_kind_is_refused(place):
+    given = [MULTIPLYING, EDGE, GATES]
+    given[place] = "systolic-16x16"
+    with pytest.raises(
+        AddersimError, match=r"own clock: (trace|accelerator|table): found str, needs (Trace|Accelerator|EnergyTable);"
+    ):
+        at_own_clock(*given)
 
 
 def test_verbs_compare_designs_at_their_own_clocks():
