@@ -89,7 +89,7 @@ class BuildWithVerilog(build_py):
 
 
 def _stand_alone(binary: Path) -> None:
-    """Remove what an earlier build left beside a binary under another name: Python might prefer it, and wheels would hold it."""
+    """Remove what an earlier build left beside a binary under another name: Python might prefer it, wheels would hold it."""
     for old in binary.parent.glob(f"{binary.name.partition('.')[0]}.*{binary.suffix}"):
         if old.name != binary.name:
             old.unlink()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from addersim.errors import check_kind
+from addersim.errors import ConfigError, check_kind
 from addersim.report import figures as drawn
 from addersim.report.frames import Frames
 from addersim.results.comparison import compare
@@ -35,6 +35,7 @@ __all__ = [
 ]
 
 Results = Result | Sequence[Result]
+_ADVICE = "addersim.evaluate(trace, accelerator) gives one"
 
 
 def energy_by_network(results: Results) -> go.Figure:
@@ -77,42 +78,50 @@ def ratio_by_table(results: Sequence[Result]) -> go.Figure:
 
 def energy_by_layer(result: Result) -> go.Figure:
     """Energy of one image, a bar a stage of the pipeline, stacked by component."""
-    return drawn.energy_by_layer(_frames(result).energy, result.name)
+    return drawn.energy_by_layer(_frames_of(result).energy, result.name)
 
 
 def energy_by_level(result: Result) -> go.Figure:
     """Energy of moving words, a bar a level, stacked by operand."""
-    return drawn.energy_by_level(_frames(result).energy, result.name)
+    return drawn.energy_by_level(_frames_of(result).energy, result.name)
 
 
 def latency_by_layer(result: Result) -> go.Figure:
     """Time of one batch, a bar a stage, coloured by the resource that sets it."""
-    return drawn.latency_by_layer(_frames(result).layers, result.name)
+    return drawn.latency_by_layer(_frames_of(result).layers, result.name)
 
 
 def roofline(result: Result) -> go.Figure:
     """Taps a cycle of each window layer against taps a byte of DRAM traffic, under the accelerator's roof."""
-    frames = _frames(result)
+    frames = _frames_of(result)
     return drawn.roofline(frames.layers, next(frames.designs.itertuples()), result.name)
 
 
 def operations_by_width(result: Result) -> go.Figure:
     """Operations of one image, a bar a kind, stacked by width."""
-    return drawn.operations_by_width(_frames(result).operations, result.name)
+    return drawn.operations_by_width(_frames_of(result).operations, result.name)
 
 
 def ranges_by_layer(result: Result) -> go.Figure:
     """What came out of each layer against what its format holds; of a result with a simulation."""
-    return drawn.ranges_by_layer(_frames(result).ranges, result.name)
+    return drawn.ranges_by_layer(_frames_of(result).ranges, result.name)
 
 
 def errors_by_layer(result: Result, threshold: float | None = None) -> go.Figure:
     """Relative error of each stage against float; of a result with a simulation beside its float network."""
-    return drawn.errors_by_layer(_frames(result).layers, result.name, threshold)
+    return drawn.errors_by_layer(_frames_of(result).layers, result.name, threshold)
+
+
+def _frames_of(result: Result) -> Frames:
+    """Of one result, for figures of its layers."""
+    check_kind(result, Result, "figures: result", _ADVICE)
+    return _frames(result)
 
 
 def _frames(results: Results) -> Frames:
     found: list[Result] = list(results) if isinstance(results, (list, tuple)) else [results]  # type: ignore[list-item]
+    if not found:
+        raise ConfigError("figures: no results; give at least one")
     for one in found:
-        check_kind(one, Result, "figures: result", "addersim.evaluate(trace, accelerator) gives one")
+        check_kind(one, Result, "figures: result", _ADVICE)
     return Frames.of(found)

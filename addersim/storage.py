@@ -26,6 +26,7 @@ __all__ = [
     "load_array",
     "load_arrays",
     "load_record",
+    "make_folder",
     "map_array",
     "record_digest",
     "save_record",
@@ -67,12 +68,25 @@ def write_atomically(path: str | Path, mode: str = "wb") -> Iterator[IO[Any]]:
         raise OSError(error.errno, error.strerror, os.fspath(path)) from None
 
 
+def make_folder(path: str | Path) -> Path:
+    """A folder, made where it is not there. Raises ConfigError where something else stands at the path."""
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise ConfigError(f"{folder}: cannot be written to: a file stands in its place, and stays; name a folder") from None
+    return folder
+
+
 def _target(path: str | Path) -> Path:
     """The regular file that a path leads to, there or not."""
     try:
         node = kind_of_node(os.stat(path).st_mode)
     except FileNotFoundError:
         node = None
+    except NotADirectoryError:
+        make_folder(Path(path).parent)
+        raise
     if node is not None:
         raise ConfigError(f"{os.fspath(path)}: cannot be written: is {node}, and stays one; name a file")
     return Path(os.path.realpath(path))

@@ -55,6 +55,8 @@ def run(
     if library is None or target is not None:
         _in_fabric(library, target, datapath, widths, out, threads, json)
         return
+    if network is None and (data is not None or root is not None):
+        raise ConfigError("--data and --root: say what drives the layers of --network; give both")
     jobs: list[Job] = [*element_jobs(datapath, widths)]
     jobs += _own_layers(network, widths, data, root, steps, seed) if network else []
     jobs += operator_jobs() if datapath is None else []

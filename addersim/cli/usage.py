@@ -73,13 +73,23 @@ def stopped_told(stop: str, arguments: Sequence[str]) -> str:
 
 
 def _given(error: typer.BadParameter, arguments: Sequence[str]) -> tuple[str, str] | None:
-    """The option that an error is about, and its value."""
+    """The option that an error is about, and its value: of those given, the first that it refuses."""
     names = error.param.opts if error.param else ()
+    found: list[tuple[str, str]] = []
     for place, one in enumerate(arguments):
         option, equals, value = one.partition("=")
         if option in names and (equals or place + 1 < len(arguments)):
-            return option, value if equals else arguments[place + 1]
-    return None
+            found.append((option, value if equals else arguments[place + 1]))
+    return next((one for one in found[:-1] if _refuses(error, one[1])), found[-1] if found else None)
+
+
+def _refuses(error: Any, value: str) -> bool:
+    """Whether the option that an error is about does not take a value."""
+    try:
+        error.param.process_value(error.ctx, [value] if error.param.multiple else value)
+    except UsageError:
+        return True
+    return False
 
 
 def _begun(message: str) -> str:

@@ -51,7 +51,7 @@ def class_numbers(
             warned.append(f"{len(names)} folders of {network.outputs} classes: each is the class of its number")
             return [int(name) for name in names]
         raise DataError(
-            f"{folder}: holds {len(names)} folders ({', '.join(map(printable, names[:_MOST_NAMED]))}, ...), expected one for "
+            f"{folder}: holds {len(names)} classes ({_listed(names)}), expected one for "
             f"each of the {network.outputs} classes of {network.name}" + ("; or call them as its classes" if known else "")
             + "; or list all of its classes, one a line, in a file classes.txt there"
         )  # fmt: skip
@@ -71,3 +71,7 @@ def class_numbers(
 def _letters(name: str) -> str:
     """A class's name without what differs where it becomes a folder's."""
     return "".join(one for one in name.casefold() if one.isalnum())
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join([*map(printable, names[:_MOST_NAMED]), *(["..."] if len(names) > _MOST_NAMED else [])])

@@ -104,6 +104,11 @@ def _images(where: str, files: Sequence[Path], wanted: Wanted) -> Images:
     labels = next((name for name in LABELS if name in names), None)
     image = next((name for name in IMAGES if name in names), None)
     columns = [image] if image else [name for name in names if name != labels and not name.startswith("__")]
+    if not columns:
+        raise DataError(
+            f"{where}: holds {', '.join(map(shown, names[:3])) or 'no column'} and no images; needs a column of pictures or "
+            f"lists called {' or '.join(IMAGES)}, or a number a column"
+        )
     read = table.reader(columns)
     places = wanted.part.of(table.rows)
     decode = _decoder(where, columns if image is None else [image], wanted)

@@ -121,6 +121,14 @@ def _pillow(where: str) -> Any:
     return Image
 
 
+def _identified(pillow: Any, file: Any) -> Any:
+    """A picture that Pillow opens; of others it tells the object that holds them, which is of no use to anyone."""
+    try:
+        return pillow.open(file, formats=("JPEG", "PNG"))
+    except pillow.UnidentifiedImageError:
+        raise ValueError("it does not begin as one, or its header is cut off") from None
+
+
 @contextmanager
 def _opened(source: Path | bytes, where: str) -> Iterator[Any]:
     """A JPEG or PNG picture of bounded size, as Pillow opens it."""
@@ -128,7 +136,7 @@ def _opened(source: Path | bytes, where: str) -> Iterator[Any]:
     with (
         io.BytesIO(source) if isinstance(source, bytes) else open_file(source, MAX_FILE_BYTES, DataError) as file,
         parsing(where, "not a JPEG or PNG picture, or damaged", DataError),
-        pillow.open(file, formats=("JPEG", "PNG")) as image,
+        _identified(pillow, file) as image,
     ):
         if image.width * image.height > MOST_PIXELS:
             raise ValueError(f"{image.width} x {image.height} pixels, at most {MOST_PIXELS:,} are read")

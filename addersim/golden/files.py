@@ -15,7 +15,7 @@ import numpy.typing as npt
 from addersim.arithmetic.fixed import bits_for
 from addersim.golden.testbench import testbench_text
 from addersim.golden.vectors import LayerVectors
-from addersim.storage import write_atomically
+from addersim.storage import make_folder, write_atomically
 
 __all__ = ["WORD_FILES", "write_vectors"]
 
@@ -51,7 +51,7 @@ WORD_FILES: Mapping[str, Callable[[Words, int], str]] = MappingProxyType({".hex"
 
 def write_vectors(vectors: LayerVectors, folder: Path) -> list[Path]:
     """Write all files of a layer's words into a folder; their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     texts = {
         f"{name}{end}": write(words, bits)
         for name, (words, bits) in _memories(vectors).items()

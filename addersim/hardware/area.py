@@ -34,6 +34,7 @@ from addersim.hardware.prices.csv_file import load_table
 from addersim.hardware.prices.elements import element_bits
 from addersim.hardware.prices.macros import Macros, macros_of
 from addersim.hardware.prices.multipliers import with_multiplier
+from addersim.hardware.prices.row import REGISTERS
 from addersim.hardware.prices.table import EnergyTable, Figure
 from addersim.hardware.traffic import sum_bits
 from addersim.tabular import Row, Tabular
@@ -224,9 +225,19 @@ def estimate_area(
             missing.append(f"{circuit.what} ({circuit.unit})")
             continue
         parts.append(AreaPart(circuit, round(figure.value * circuit.number / _GRAIN_UM2) * _GRAIN_UM2, figure))
+    missing += _beside_elements(machine.array, figures)
     node = figures.rows[0].node_nm
     elements = machine.array.elements, _multiplying(machine.array)
     return Area(machine.name, figures.name, node, *elements, tuple(parts), tuple(missing))
+
+
+def _beside_elements(array: SystolicArray, table: EnergyTable) -> Iterator[str]:
+    """What an array has beside the elements that a table knows whole, and no row for."""
+    contents = [row.contains for row in table.rows if row.component == "pe" and row.contains]
+    if any(REGISTERS not in one for one in contents):
+        yield f"{REGISTERS} (array)"
+    if table.knows_elements and array.broadcast is not None:
+        yield "sums of a stripe (array)"
 
 
 def inventory(trace: Trace, accelerator: Accelerator, table: EnergyTable | None = None) -> tuple[EqualCircuits, ...]:

@@ -16,7 +16,7 @@ from addersim.hardware.layer_cost import LayerCost, UnitEnergyUsed, on_common_gr
 from addersim.hardware.layer_walk import IDLE, Facts, TimedLayer, layer_cost
 from addersim.hardware.load import load_accelerator
 from addersim.hardware.prices.csv_file import load_table
-from addersim.hardware.prices.elements import ZeroShare, array_prices
+from addersim.hardware.prices.elements import ZeroShare, array_prices, element_notes
 from addersim.hardware.prices.multipliers import check_energy_stated, with_multiplier
 from addersim.hardware.prices.operations import ArithmeticEnergies
 from addersim.hardware.prices.table import EnergyTable
@@ -123,7 +123,7 @@ def estimate(
         best, batch_parts = _least(runs, images)
         layers = best.layers(batch_parts)
         cost = _cost(trace, machine, images, energies.name, layers, (*used, *best.used), None, batch_parts)
-        known = notes + best.notes(batch_parts)
+        known = notes + best.notes(batch_parts) + element_notes(machine.array, trace.layers, energies)
         ways = array_prices(trace.name, trace.layers, energies, stated)
         return replace(cost, cold_start=best.cold_start(), known=known, array_prices=ways)
     layers = tuple(layer_cost(row, one, images) for row, one in zip(rows, parts, strict=True))

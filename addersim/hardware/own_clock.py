@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from addersim.errors import HardwareError
+from addersim.errors import HardwareError, check_kind
 from addersim.hardware.accelerator import Accelerator
 from addersim.hardware.area import inventory
 from addersim.hardware.prices.csv_file import load_table, table_names
@@ -48,7 +48,7 @@ def at_own_clock(trace: Trace, accelerator: Accelerator, table: EnergyTable) -> 
     Raises
     ------
     HardwareError
-        The table has no delay of one of them, or the network needs none.
+        The table has no delay of one of them, the network needs none, or the array is one of adder trees.
 
     Examples
     --------
@@ -60,11 +60,19 @@ def at_own_clock(trace: Trace, accelerator: Accelerator, table: EnergyTable) -> 
     662 element mac of 8 bits
     662 element mac of 8 bits
     """
+    check_kind(trace, Trace, "own clock: trace", "addersim.count(program) gives one, and addersim.simulate(...).trace")
+    check_kind(accelerator, Accelerator, "own clock: accelerator", "addersim.load_accelerator(name) gives one")
+    check_kind(table, EnergyTable, "own clock: table", "addersim.hardware.load_table(name) gives one")
     if not table.knows_elements:
         with_delays = [name for name in table_names() if load_table(name).knows_elements]
         raise HardwareError(
             f"own clock: energy table {table.name!r} has no delays of processing elements; tables that have: "
             f"{', '.join(with_delays)}"
+        )
+    if accelerator.array.broadcast is not None:
+        raise HardwareError(
+            f"own clock: accelerator {accelerator.name!r} is a broadcast array, whose trees of adders are slower than "
+            "the single elements that the table knows; give systolic or row stationary arrays, or clocks in files"
         )
     elements = [circuit for circuit in inventory(trace, accelerator, table) if circuit.component == "pe"]
     if not elements:

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from addersim.errors import ConfigError
 from addersim.report.style import LEGEND_PX
-from addersim.storage import write_atomically
+from addersim.storage import make_folder, write_atomically
 
 __all__ = ["FORMATS", "write_figures"]
 
@@ -40,7 +40,7 @@ def write_figures(panels: Sequence[tuple[str, str, go.Figure]], folder: str | Pa
         import kaleido
     except ImportError:
         raise ConfigError("figures as files need kaleido and Chromium: pip install 'addersim[figures]'") from None
-    Path(folder).mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     found = []
     kaleido.start_sync_server(silence_warnings=True)
     try:

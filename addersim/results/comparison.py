@@ -123,6 +123,7 @@ def compare(results: Sequence[Result]) -> Comparison:
     lenet5-conv       531.1  1.122  0.01656               1     1.036
     energy 473.2 nJ, energy ratio 1.12, time ratio 1
     """
+    check_kind(results, Sequence, "compare: results", "such as [evaluate(one), evaluate(other)]")
     for result in results:
         check_kind(result, Result, "compare: results", "addersim.evaluate(trace, accelerator) gives one")
     names = [result.name for result in results]

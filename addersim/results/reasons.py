@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from addersim.arithmetic.datapaths import DATAPATHS
+from addersim.errors import check_kind
 from addersim.format_quantity import how_many
 from addersim.hardware.cost import Cost
 from addersim.hardware.layer_cost import LayerCost
@@ -30,6 +31,7 @@ def reasons(result: Result) -> tuple[str, ...]:
     >>> reasons(found)  # doctest: +ELLIPSIS
     ('the array is busy ... % of the time that it has: most of the rest is lost in ...',)
     """
+    check_kind(result, Result, "reasons: result", "addersim.evaluate(trace, accelerator) gives one")
     if not result.cost.cycles:
         return ()
     return tuple(filter(None, (one(result) for one in _REASONS)))

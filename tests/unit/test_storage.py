@@ -14,6 +14,7 @@ from addersim import Network, Program, Quantization, quantize
 from addersim.errors import NetworkError
 from addersim.model_zoo import load_network, load_network_or_program
 from addersim.storage import load_arrays, load_record, record_digest, save_record, write_atomically
+from tests.command_line import refused
 from tests.unit.networks import images, residual
 
 
@@ -393,3 +394,14 @@ def test_sizes_that_half_bytes_do_not_have_are_refused(sizes, tmp_path):
         load_record(path, Codes)
     assert str(caught.value).startswith(f"{path}: ")
     assert "\n" not in str(caught.value)
+
+
+def test_a_file_in_a_folders_place_is_told_and_stays(tmp_path):
+    (tmp_path / "taken").write_text("mine")
+    told = "taken: cannot be written to: a file stands in its place, and stays; name a folder"
+    for command in (
+        ("export", "lenet5-adder", "--layer", "conv1", "--vectors", tmp_path / "taken"),
+        ("report", "lenet5-adder", "--data", "none", "--output", tmp_path / "taken"),
+    ):
+        assert refused(*command).endswith(told)
+    assert (tmp_path / "taken").read_text() == "mine"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -135,6 +136,8 @@ class Simulator:
 
 
 def _in_steps(delay_ns: float, step_ns: float) -> int:
+    if not math.isfinite(delay_ns / step_ns):
+        raise HardwareError("netlist: a delay comes out as no finite number; the library's tables cannot be right")
     return max(1, round(delay_ns / step_ns))
 
 

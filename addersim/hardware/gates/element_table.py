@@ -6,6 +6,7 @@ after, and a job whose row is there already, of the same library, tools and seed
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -15,7 +16,7 @@ from queue import SimpleQueue
 from typing import NamedTuple
 
 from addersim.arithmetic.datapaths import DATAPATHS
-from addersim.errors import ConfigError
+from addersim.errors import ConfigError, HardwareError
 from addersim.hardware.gates.cells import Library
 from addersim.hardware.gates.characterise import Circuit, Fit, fit_elements
 from addersim.hardware.gates.element_operands import Element, Operands
@@ -23,6 +24,7 @@ from addersim.hardware.gates.operators import OPERATORS, operator_module, operat
 from addersim.hardware.gates.synthesis import RECIPE, Workshop, workshop
 from addersim.hardware.prices.elements import row_of_layer
 from addersim.hardware.prices.row import REGISTERS, EnergyRow
+from addersim.inputs.text import did_you_mean
 from addersim.rtl.sources import sources_text
 
 __all__ = [
@@ -44,6 +46,8 @@ _NODES = {
     "asap7": 7.0,
 }
 """Nodes in nm that names of libraries tell; the files do not say them."""
+MOST_NM = 10_000
+"""Largest node: that of the first microprocessors."""
 _MULTIPLIERS: Mapping[str, tuple[str, ...]] = {"mac": ("", "booth")}
 """Styles of the datapaths that have several."""
 
@@ -118,7 +122,10 @@ def element_jobs(datapaths: Sequence[str] | None = None, bits: Sequence[int] = t
     jobs = []
     for name in named if datapaths is None else datapaths:
         if name not in named:
-            raise ConfigError(f"datapath {name!r}: there is no element of it in Verilog; known: {', '.join(named)}")
+            raise ConfigError(
+                f"datapath {name!r}: there is no element of it in Verilog; known: {', '.join(named)}"
+                + did_you_mean(name, named)
+            )
         record = DATAPATHS[name].arithmetic
         widths = [1] if record.activation_bits == 1 else [one for one in bits if one >= record.codec.fewest]
         styles = _MULTIPLIERS.get(name, ("",))
@@ -141,6 +148,7 @@ class _Origin:
 
     def row(self, job: Job, figures: Row) -> Row:
         component, op, device, bits = job.key
+        _check_figures(figures, f"library {self.library.name}: {op} of {bits} bits")
         contains = "dynamic" if component == "integer" else f"dynamic + clock + {REGISTERS}"
         return (
             {
@@ -201,7 +209,7 @@ def characterise(
         No yosys, no node, or a netlist that computes something else.
     """
     sources = sources_text() | operator_verilog()
-    node = node_of(library.name) if node_nm is None else node_nm
+    node = node_of(library.name) if node_nm is None else _node(node_nm)
     with ExitStack() as stack, ThreadPoolExecutor(threads) as pool:
         shops: SimpleQueue[Workshop] = SimpleQueue()
         made = [stack.enter_context(workshop(library, sources, folder)) for _ in range(threads)]
@@ -250,6 +258,12 @@ def node_of(name: str) -> float:
     return found
 
 
+def _node(found: float) -> float:
+    if not 0 < found <= MOST_NM:
+        raise ConfigError(f"--node-nm: found {found:g}, needs a number above 0 to {MOST_NM:,}")
+    return found
+
+
 def rule_rows(rows: Sequence[Row], bits: tuple[int, int] = (2, 16), operator_bits: tuple[int, int] = (1, 64)) -> list[Row]:
     """Rules between the widths of exact rows: straight lines for elements, and power laws for operations, positive ever."""
     groups: dict[tuple[str, str, str], list[Row]] = {}
@@ -271,6 +285,13 @@ def rule_rows(rows: Sequence[Row], bits: tuple[int, int] = (2, 16), operator_bit
         }
         found.append({key: alike[0][key] for key in kept} | words)
     return found
+
+
+def _check_figures(figures: Row, where: str) -> None:
+    """Refuse what no circuit takes: tables whose numbers are each in range may still tell it."""
+    for column, value in figures.items():
+        if not 0 <= float(value) < math.inf:
+            raise HardwareError(f"{where}: {column} comes out as {float(value):g}; the library's tables cannot be right")
 
 
 def _circuit(element: Element, shop: Workshop, library: Library) -> Circuit:

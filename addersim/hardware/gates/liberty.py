@@ -19,8 +19,8 @@ from addersim.errors import ConfigError
 from addersim.hardware.gates.cells import Arc, Cell, Flop, Library, Pin, WireModel
 from addersim.hardware.gates.functions import MAX_INPUTS, names_in
 from addersim.hardware.gates.liberty_syntax import Group, parse_groups, read_library_text
-from addersim.hardware.gates.lookup import Lookup, lookup_of
-from addersim.inputs.limits import read_number, shown
+from addersim.hardware.gates.lookup import MOST_VALUE, Lookup, lookup_of
+from addersim.inputs.limits import read_number, shown, shown_text
 from addersim.inputs.opening import source
 
 __all__ = ["load_library"]
@@ -68,8 +68,8 @@ def load_library(path: str | os.PathLike[str], hide: str | None = None) -> Libra
     return Library(
         name=group.name,
         sha256=hashlib.sha256(content).hexdigest(),
-        voltage_v=_number(group, "nom_voltage", where),
-        temperature_c=_number(group, "nom_temperature", where, 25.0),
+        voltage_v=_positive(group, "nom_voltage", where),
+        temperature_c=_temperature(group, where),
         cells=cells,
         hidden=tuple(one.name for one in hidden),
         wires=_wires(group, cells, units, where),
@@ -114,14 +114,38 @@ def _unit(text: str, known: Mapping[str, float], where: str) -> float:
     match = re.fullmatch(r"([0-9.]+)\s*([a-zA-Z]+)", text.strip())
     if not match or match[2] not in known:
         raise ConfigError(f"{where}: found {shown(text)}, needs a number and one of {', '.join(known)}")
-    return read_number(match[1], where) * known[match[2]]
+    value = read_number(match[1], where)
+    if not 0 < value <= MOST_VALUE:
+        raise ConfigError(
+            f"{where}: found {shown(text)}, needs a number above 0 to {MOST_VALUE:g} and one of {', '.join(known)}"
+        )
+    return value * known[match[2]]
 
 
 def _number(group: Group, key: str, where: str, otherwise: float | None = None) -> float:
+    """An attribute that no cell has below zero."""
     text = group.simple.get(key)
     if text is None and otherwise is None:
         raise ConfigError(f"{where}: {group.kind} {shown(group.name)} has no {key}")
-    return read_number(text, f"{where}: {key}") if text is not None else float(otherwise or 0.0)
+    value = read_number(text, f"{where}: {key}") if text is not None else float(otherwise or 0.0)
+    if not 0 <= value <= MOST_VALUE:
+        raise ConfigError(f"{where}: {key}: found {shown_text(str(text))}, needs a number in 0..{MOST_VALUE:g}")
+    return value
+
+
+def _temperature(group: Group, where: str) -> float:
+    """In degrees Celsius, which may be below zero."""
+    value = read_number(group.simple.get("nom_temperature", "25"), f"{where}: nom_temperature")
+    if not -273 <= value <= 1000:
+        raise ConfigError(f"{where}: nom_temperature: found {value:g}, needs degrees Celsius in -273..1,000")
+    return value
+
+
+def _positive(group: Group, key: str, where: str) -> float:
+    value = _number(group, key, where)
+    if value == 0:
+        raise ConfigError(f"{where}: {key}: found 0, needs a number > 0")
+    return value
 
 
 def _useless(cell: Group) -> bool:

@@ -13,8 +13,10 @@ from addersim.errors import ConfigError
 from addersim.hardware.gates.liberty_syntax import Group
 from addersim.inputs.limits import shown
 
-__all__ = ["Lookup", "lookup_of"]
+__all__ = ["MOST_VALUE", "Lookup", "lookup_of"]
 
+MOST_VALUE = 1e9
+"""Largest number of a library in its own units: far beyond any cell's, and small enough that what is computed stays finite."""
 _MOST_VALUES = 10_000
 
 
@@ -88,6 +90,6 @@ def _numbers(texts: list[str], where: str) -> npt.NDArray[Any]:
     except ValueError:
         bad = next(word for word in words if not re.fullmatch(r"[-+.0-9eE]+", word))
         raise ConfigError(f"{where}: found {shown(bad)}, needs numbers") from None
-    if not np.isfinite(found).all():
-        raise ConfigError(f"{where}: holds numbers that are not finite")
+    if not (np.abs(found) <= MOST_VALUE).all():
+        raise ConfigError(f"{where}: holds numbers that are not finite, or beyond {MOST_VALUE:g}")
     return found

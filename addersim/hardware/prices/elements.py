@@ -19,9 +19,19 @@ from addersim.errors import PriceError
 from addersim.hardware.layer_cost import ArrayPrices, UnitEnergy
 from addersim.hardware.prices.row import ElementFigures
 from addersim.hardware.prices.table import EnergyTable
+from addersim.hardware.processing_array import SystolicArray
 from addersim.trace import LayerTrace
 
-__all__ = ["TYPICAL_ZEROS", "TapEnergy", "ZeroShare", "array_prices", "element_bits", "row_of_layer", "tap_energies"]
+__all__ = [
+    "TYPICAL_ZEROS",
+    "TapEnergy",
+    "ZeroShare",
+    "array_prices",
+    "element_bits",
+    "element_notes",
+    "row_of_layer",
+    "tap_energies",
+]
 
 
 class ZeroShare(NamedTuple):
@@ -90,6 +100,17 @@ def tap_energies(
     windows = [layer for layer in layers if layer.work is not None]
     shares = {layer.name: _share(layer, layers, stated) for layer in windows}
     return {layer.name: _own(network, layer, table) or _by_zeros(layer, table, shares[layer.name]) for layer in windows}
+
+
+TREES = "priced by elements with an accumulator each, which a broadcast array's adder trees share"
+
+
+def element_notes(
+    array: SystolicArray, layers: Sequence[LayerTrace], table: EnergyTable
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """What must be known of a whole element's price on an array that is made of something else, and of which layers."""
+    windows = tuple(layer.name for layer in layers if layer.work is not None)
+    return ((TREES, windows),) if table.knows_elements and array.broadcast is not None and windows else ()
 
 
 def array_prices(

@@ -49,6 +49,10 @@ def test_a_networks_own_operands_drive_its_layers(tmp_path):
         (("--memories", "none"), "energy table 'none'"),
         (("--steps", "1"), "64..1,000,000"),
         (("--network", "nothing"), "nothing"),
+        (("--node-nm", "0"), "--node-nm: found 0, needs a number above 0 to 10,000"),
+        (("--node-nm", "-3"), "--node-nm: found -3, needs a number above 0 to 10,000"),
+        (("--data", "mnist"), "--data and --root: say what drives the layers of --network; give both"),
+        (("--datapath", "l1-2b"), "did you mean l1-2a?"),
     ],
 )
 def test_what_is_asked_wrongly_is_told_in_one_line(more, told, tmp_path):
@@ -61,6 +65,15 @@ def test_damaged_libraries_are_told_in_one_line(tmp_path):
     path = library.write(tmp_path, library.library_text()[:900])
     assert "the file is cut off" in refused("characterise", path.name, "--out", "t.csv")
     assert "cannot be read" in refused("characterise", "none.lib", "--out", "t.csv")
+
+
+@NEEDS_YOSYS
+def test_tables_that_make_energies_negative_are_refused_and_nothing_is_written(tmp_path):
+    path = library.write(tmp_path, library.library_text(library.cells(power_per_load=0.0).replace('("0.004")', '("-9")')))
+    told = refused("characterise", path.name, "--out", "t.csv", "--bits", "3", "--datapath", "l1-2a", "--steps", "64")
+    assert told.startswith("library small_nangate_like: l1-2a of 3 bits: energy_pj comes out as -")
+    assert told.endswith("; the library's tables cannot be right")
+    assert {one.name for one in tmp_path.iterdir()} == {"small.lib"}
 
 
 def test_activity_is_told_in_the_order_of_a_machine():

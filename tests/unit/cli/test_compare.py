@@ -98,3 +98,10 @@ def test_a_refusal_is_one_line():
     assert refused("compare", "lenet5-adder@") == MALFORMED.format("lenet5-adder@")
     told = refused("compare", "lenet5-adder", "--bits", "99")
     assert told.startswith("compare: --bits: found 99; needs a whole number in 2..16")
+
+
+def test_of_an_option_given_twice_the_value_that_is_refused_is_told():
+    assert "--bits: found 99; needs a whole number in 2..16" in refused(
+        "compare", "lenet5-adder", "--bits", "8", "--bits", "99"
+    )
+    assert "--bits: found 1; needs" in refused("compare", "lenet5-adder", "--bits=1", "--bits", "99")

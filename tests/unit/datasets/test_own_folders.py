@@ -51,7 +51,7 @@ def test_folders_with_other_names_are_told_or_refused(tmp_path):
     )
     message = told(tmp_path, Net(classes=("boot", "bag", "shoe")))
     assert message == ": folder 'shirt' is no class of net, the others are; its classes: boot, bag, shoe"
-    assert "holds 3 folders (bag, boot, shirt, ...), expected one for each of the 4 classes of net" in told(
+    assert "holds 3 classes (bag, boot, shirt), expected one for each of the 4 classes of net" in told(
         tmp_path, Net(outputs=4)
     )
 

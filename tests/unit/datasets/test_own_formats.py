@@ -140,6 +140,28 @@ def test_what_is_no_table_is_refused(tmp_path):
     assert "not a whole .parquet file" in told(tmp_path / "own.parquet")
 
 
+def test_a_table_without_images_is_refused_by_its_columns(parquet):
+    path = parquet("own.parquet", label=[0, 1])
+    assert told(path).endswith(
+        "holds 'label' and no images; needs a column of pictures or lists called image or img or images "
+        "or pixels or features or x, or a number a column"
+    )
+
+
+def test_images_without_pixels_are_refused_resized_or_not(tmp_path):
+    np.save(tmp_path / "flat.npy", np.zeros((3, 0, 28), np.uint8))
+    for resize in (False, True):
+        with pytest.raises(DataError, match=r"flat.npy: holds no images$"):
+            load_own(tmp_path / "flat.npy", Net(), resize=resize)
+
+
+def test_a_broken_picture_of_a_table_is_told_without_an_object_of_the_program(parquet):
+    path = parquet("own.parquet", image=[b"\x89PNG\r\n broken"])
+    assert told(path).endswith(
+        "row 0: not a JPEG or PNG picture, or damaged: it does not begin as one, or its header is cut off"
+    )
+
+
 @pytest.mark.parametrize("kind", ["pictures", "npy", "parquet"])
 def test_many_images_are_simulated_in_the_memory_of_a_few(kind, tmp_path, monkeypatch, parquet):
     images = addersim.load_images("fashion-mnist-2000", limit=400)

@@ -159,3 +159,14 @@ def test_the_sums_adder_is_as_wide_as_the_register_not_as_what_is_written():
     assert {one.what for one in found if one.unit == "array"} == {
         "mul of 8 bits", "add of 24 bits", "operand register of 8 bits", "sum register of 24 bits",
     }  # fmt: skip
+
+
+def test_what_whole_elements_lack_is_named():
+    registers, stripes = "operand registers (array)", "sums of a stripe (array)"
+
+    def missing(machine, name):
+        return set(estimate_area(SMALL, machine, name).missing) & {registers, stripes}
+
+    assert missing(EDGE, "nangate45-gates") == {registers}
+    assert missing(EDGE, "sg13g2-gates") == missing("nvdla-large", "aladdin-cacti-45nm") == set()
+    assert missing("nvdla-large", "sg13g2-gates") == {stripes}

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace as change
 
 from addersim import count, load_network, quantize
-from addersim.errors import HardwareError, PriceError
+from addersim.errors import AddersimError, HardwareError, PriceError
 from addersim.hardware import estimate, load_accelerator, load_table, parse_table
 from addersim.hardware.own_clock import at_own_clock
 from addersim.trace import Trace
@@ -71,6 +71,32 @@ def test_what_has_no_delay_is_refused_by_name():
     narrow = replace(MULTIPLYING.layers[0], inputs=(MULTIPLYING.layers[0].inputs[0]._replace(bits=40),))
     with pytest.raises(PriceError, match="has no row for the delay of a processing element mac of 40 bits"):
         at_own_clock(Trace("wide", "hardware", (narrow, *MULTIPLYING.layers[1:])), EDGE, GATES)
+
+
+def test_trees_of_adders_are_not_clocked_as_single_elements():
+    with pytest.raises(HardwareError, match="'nvdla-large' is a broadcast array, whose trees of adders are slower"):
+        at_own_clock(MULTIPLYING, load_accelerator("nvdla-large"), GATES)
+
+
+def test_a_price_of_whole_elements_is_told_where_trees_share_accumulators():
+    def told(machine, table):
+        return [words for words, _ in estimate(MULTIPLYING, machine, table).known if "trees share" in words]
+
+    assert told("nvdla-large", GATES) == [
+        "priced by elements with an accumulator each, which a broadcast array's adder trees share"
+    ]
+    assert not told("nvdla-large", "aladdin-cacti-45nm")
+    assert not told(EDGE, GATES)
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_what_is_of_another_kind_is_refused(place):
+    given = [MULTIPLYING, EDGE, GATES]
+    given[place] = "systolic-16x16"
+    with pytest.raises(
+        AddersimError, match=r"own clock: (trace|accelerator|table): found str, needs (Trace|Accelerator|EnergyTable);"
+    ):
+        at_own_clock(*given)
 
 
 def test_verbs_compare_designs_at_their_own_clocks():

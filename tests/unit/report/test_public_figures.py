@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import addersim
-from addersim import evaluate, figures, load_images, load_network, quantize, simulate
+from addersim import AddersimError, evaluate, figures, load_images, load_network, quantize, simulate
 from addersim.report import figures as drawn
 from addersim.report import report_panels
 from addersim.report.frames import Frames
@@ -102,3 +102,10 @@ def test_a_page_says_in_words_what_its_figures_show_and_saves_them(results):
     assert text.index('id="summary"') < text.index('id="energy"')
     assert 'class="dotted"' in text
     assert "prefers-color-scheme: dark" in text
+
+
+@pytest.mark.parametrize("name", figures.__all__)
+@pytest.mark.parametrize("given", [None, 3, "x", [], {}, [None]])
+def test_what_is_no_result_is_refused_in_one_line(name, given):
+    with pytest.raises(AddersimError, match=r"^(figures|compare): .*; [^\n]+$"):
+        getattr(figures, name)(given)

@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from addersim import count, evaluate, load, load_accelerator, load_network, quantize, reasons, topology_trace
+from addersim import AddersimError, count, evaluate, load, load_accelerator, load_network, quantize, reasons, topology_trace
 from addersim.frontends.scalesim.topology import parse_topology
 from addersim.results.reasons import differing_reason
 
@@ -58,3 +58,9 @@ def test_designs_of_other_sizes_are_no_equal_rivals():
     one, other = result("lenet5-conv"), result("lenet5-conv", "systolic-32x32")
     assert differing_reason(one, other).startswith("the two have 256 and 1,024 processing elements: --pes compares")
     assert differing_reason(one, one) == ""
+
+
+@pytest.mark.parametrize("given", [None, "lenet5-adder", []])
+def test_what_is_no_result_has_no_reasons(given):
+    with pytest.raises(AddersimError, match="reasons: result: found .*, needs Result; addersim.evaluate"):
+        reasons(given)

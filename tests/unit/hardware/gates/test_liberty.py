@@ -132,6 +132,30 @@ def test_what_is_no_liberty_file_is_told(text, told):
         parse_groups(text, "bad.lib")
 
 
+@pytest.mark.parametrize(
+    ("found", "instead", "told"),
+    [
+        ("capacitance : 0.002;", "capacitance : -1;", "pin 'A': capacitance: found -1, needs a number in 0..1e+09"),
+        ("capacitance : 0.002;", "capacitance : 1e300;", "pin 'A': capacitance: found 1e300, needs a number in 0..1e+09"),
+        ("area : 1.0;", "area : -5;", "cell 'INV': area: found -5, needs a number in 0..1e+09"),
+        ("cell_leakage_power : 1.0;", "cell_leakage_power : -2;", "cell 'INV': cell_leakage_power: found -2"),
+        ("nom_voltage : 1.0;", "nom_voltage : 0;", "nom_voltage: found 0, needs a number > 0"),
+        ("nom_voltage : 1.0;", "nom_voltage : -1.2;", "nom_voltage: found -1.2, needs a number in 0..1e+09"),
+        (
+            "nom_temperature : 25;",
+            "nom_temperature : -300;",
+            "nom_temperature: found -300, needs degrees Celsius in -273..1,000",
+        ),
+        ('time_unit : "1ns";', 'time_unit : "0ns";', "time_unit: found '0ns', needs a number above 0"),
+        ('values ("', 'values ("1e300, ', "cell_rise, values: holds numbers that are not finite, or beyond 1e+09"),
+    ],
+)
+def test_numbers_that_no_library_has_are_refused(found, instead, told, tmp_path):
+    text = library.library_text()
+    assert found in text
+    assert told in refused(library.write(tmp_path, text.replace(found, instead, 1)))
+
+
 def test_damaged_tables_are_told_with_their_cell_and_pin(tmp_path):
     text = library.library_text().replace("values (", 'values ("1, nan", ', 1)
     assert "cell 'INV', pin 'Y', cell_rise" in refused(library.write(tmp_path, text))
