@@ -160,7 +160,9 @@ def _by_zeros(layer: LayerTrace, table: EnergyTable, zeros: tuple[float, str]) -
         ) from None
     share, note = zeros
     energy, words = _at(figures, share, layer.accumulator_bits)
-    return TapEnergy(UnitEnergy(energy, f"{words}{note}{figures.note}", figures.source), figures.idle_pj)
+    # A gated tap takes no more than the line has for one of zero: below a cycle of rest, gating would cost.
+    resting = min(figures.idle_pj, max(figures.energy_pj - figures.zero_pj, 0.0))
+    return TapEnergy(UnitEnergy(energy, f"{words}{note}{figures.note}", figures.source), resting)
 
 
 def _share(layer: LayerTrace, layers: Sequence[LayerTrace], stated: ZeroShare | None) -> tuple[float, str]:

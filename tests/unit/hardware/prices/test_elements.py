@@ -237,3 +237,11 @@ def test_the_bundled_library_has_every_datapath_at_every_width():
         figures = prices.element(job.element.datapath, job.element.input_bits, job.element.style)
         assert figures.rule == "exact"
         assert "sha256 bd7b0e41f95d81e4" in figures.source
+
+
+@pytest.mark.parametrize("name", ["nangate45-fa", "nangate45-gates", "sg13g2-gates"])
+@pytest.mark.parametrize("share", [0.25, 0.5, 0.9])
+def test_gating_never_costs(name, share):
+    gating = with_fields(MACHINE, array=with_fields(MACHINE.array, zero_gating=True))
+    layer = [seen(CONV, share)]
+    assert array_pj(layer, load_table(name), gating) <= array_pj(layer, load_table(name), MACHINE) * (1 + 1e-12)
