@@ -58,7 +58,7 @@ def from_npy(path: Path, split: Split, wanted: Wanted) -> Images | None:
 
 def _images(where: str, images: Array, wanted: Wanted, labels: Array | None = None) -> Images:
     """A part of the images as a network takes them, with their labels; many of them are made so while they are used."""
-    if images.size == 0:
+    if not images.ndim or images.size == 0:
         raise DataError(f"{where}: holds no images")
     places = wanted.part.of(len(images))
     numbers = None if labels is None else as_numbers(where, labels, len(images))[places]
