@@ -438,7 +438,7 @@ def run_gates(int64_t nets, const uint64_t[::1] gate_table, const int32_t[:, ::1
               const int32_t[::1] reader_start, const int32_t[::1] readers, const int32_t[:, ::1] sources,
               const uint8_t[::1] source_inverted, int64_t slots, const uint8_t[:, ::1] stimulus, const int32_t[::1] probes,
               uint8_t[:, ::1] probed, int64_t[::1] toggles, int64_t[::1] settled):
-    """Gates driven through cycles; sources: rows of nets, of delays, and of what they show. Arrays are of one element at least,
+    """Gates driven through cycles; sources: rows of nets, of delays, of what they show. Arrays are of one element at least,
     their true numbers those of `gate_net`, `flop_table` and `probes` less one. Returns the status of C."""
     cdef Netlist n
     cdef int status
