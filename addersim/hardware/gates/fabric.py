@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,10 +11,11 @@ from types import MappingProxyType
 
 from addersim.errors import HardwareError
 from addersim.hardware.gates.element_operands import Element
+from addersim.hardware.gates.synthesis import synthesised
 from addersim.inputs.text import did_you_mean
 from addersim.processes.unfinished import scratch_folder
 from addersim.rtl.sources import sources_text
-from addersim.rtl.tools import run_yosys
+from addersim.rtl.tools import find_yosys
 
 __all__ = ["OWN_MULTIPLIER", "TARGETS", "FabricUse", "elements_in_fabric"]
 
@@ -141,17 +141,9 @@ def _cells(element: Element, family: Target, folder: Path) -> Counter[str]:
     own = element.style == OWN_MULTIPLIER
     module = "pe_mac_product" if own else element.module
     parameters = replace(element, style="").parameters if own else element.parameters
-    given = " ".join(f"-chparam {name} {value}" for name, value in parameters.items() if not own or name != "SATURATE")
-    lines = (
-        f"read_verilog {module}.v",
-        f"hierarchy -check -libdir . -top {module} {given}",
-        family.synthesis,
-        "rename -top dut",
-        "write_json netlist.json",
-    )
+    given = {name: value for name, value in parameters.items() if not own or name != "SATURATE"}
     with scratch_folder(folder, "fabric") as place:
         for name, text in ({"pe_mac_product.v": _PRODUCT} if own else sources_text()).items():
             (place / name).write_text(text, encoding="utf-8")
-        run_yosys("\n".join(lines), place)
-        found = json.loads((place / "netlist.json").read_text(encoding="utf-8"))["modules"]["dut"]["cells"]
+        found = synthesised(module, given, [family.synthesis], place, find_yosys())["cells"]
     return Counter(one["type"] for one in found.values())

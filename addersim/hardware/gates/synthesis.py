@@ -13,7 +13,7 @@ from addersim.hardware.gates.cells import Library
 from addersim.processes.unfinished import scratch_folder
 from addersim.rtl.tools import Yosys, find_yosys, run_tool, run_yosys
 
-__all__ = ["RECIPE", "Workshop", "workshop"]
+__all__ = ["RECIPE", "Workshop", "synthesised", "workshop"]
 
 RECIPE = "synth -flatten; dfflibmap; abc without a clock period"
 """What is done, in words: nothing drives it to a clock, as a tool with layout would."""
@@ -40,32 +40,48 @@ class Workshop:
 
     def netlist(self, module: str, parameters: Mapping[str, int | str]) -> Mapping[str, Any]:
         """One module of yosys' JSON: a Verilog module with its parameters, mapped to the library."""
-        run_yosys(self.script(module, parameters), self._folder, using=self.yosys)
-        modules = json.loads((self._folder / "netlist.json").read_text(encoding="utf-8"))["modules"]
-        if "dut" not in modules:
-            raise HardwareError(f"yosys: gave no netlist of {module}")
-        found: Mapping[str, Any] = modules["dut"]
-        return found
-
-    def script(self, module: str, parameters: Mapping[str, int | str]) -> str:
-        """What yosys is told."""
-        given = " ".join(f"-chparam {name} {value}" for name, value in parameters.items())
-        return "\n".join(
-            [
-                f"read_verilog {module}.v",
-                f"hierarchy -check -libdir . -top {module} {given}",  # what it needs, and no more: other files change nothing
-                "synth -flatten -run begin:fine",
-                "synth -run fine:check",
-                f"dfflibmap -liberty {_LIBRARY}",
-                "opt -fast",
-                f"abc -liberty {_LIBRARY}",
-                "opt_clean -purge",
-                "rename -top dut",
-                "rename -enumerate -pattern u%",
-                "write_json netlist.json",
-                "write_verilog -noattr -noexpr netlist.v",
-            ]
+        steps = (
+            "synth -flatten -run begin:fine",
+            "synth -run fine:check",
+            f"dfflibmap -liberty {_LIBRARY}",
+            "opt -fast",
+            f"abc -liberty {_LIBRARY}",
+            "opt_clean -purge",
         )
+        after = ("rename -enumerate -pattern u%", "write_verilog -noattr -noexpr netlist.v")
+        return synthesised(module, parameters, steps, self._folder, self.yosys, after)
+
+
+def synthesised(
+    module: str,
+    parameters: Mapping[str, int | str],
+    steps: Sequence[str],
+    folder: Path,
+    yosys: Yosys,
+    after: Sequence[str] = (),
+) -> Mapping[str, Any]:
+    """A Verilog module of a folder with its parameters, after some steps of yosys and more after it is named dut: its JSON.
+
+    Raises
+    ------
+    HardwareError
+        yosys gives none, or refuses.
+    """
+    given = " ".join(f"-chparam {name} {value}" for name, value in parameters.items())
+    lines = (
+        f"read_verilog {module}.v",
+        f"hierarchy -check -libdir . -top {module} {given}",  # what it needs, and no more: other files change nothing
+        *steps,
+        "rename -top dut",
+        *after,
+        "write_json netlist.json",
+    )
+    run_yosys("\n".join(lines), folder, using=yosys)
+    modules = json.loads((folder / "netlist.json").read_text(encoding="utf-8"))["modules"]
+    if "dut" not in modules:
+        raise HardwareError(f"yosys: gave no netlist of {module}")
+    found: Mapping[str, Any] = modules["dut"]
+    return found
 
 
 @contextmanager
