@@ -302,6 +302,16 @@ CHANGES = {
         PRICES,
         (("number * table.price(op, bits, component)", "table.price(op, bits, component)"),),
     ),
+    "hardware/prices/elements.py": (
+        "unit/hardware/prices/test_elements.py",
+        (
+            ("min(figures.idle_pj, max(", "max(figures.idle_pj, max("),
+            ("padded + (1 - padded) * known.share", "known.share"),
+            ("energy_pj - figures.zero_pj * share", "energy_pj"),
+            ("energy += more * figures.accumulator_pj", "energy += figures.accumulator_pj"),
+            ("(layer.work.taps - layer.gated_taps) * self.tap", "layer.work.taps * self.tap"),
+        ),
+    ),
     "hardware/area.py": (
         "unit/hardware/test_area.py",
         (

@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace as with_fields
 
 from addersim import estimate, estimate_designs
+from addersim.arithmetic.geometry import Geometry
 from addersim.errors import ConfigError, PriceError
 from addersim.hardware import load_accelerator, load_table
 from addersim.hardware.area import estimate_area
@@ -93,6 +94,15 @@ def test_zeros_that_nobody_saw_are_taken_from_the_accelerator_or_as_typical_with
     cost = estimate(trace(*layers), stating, table(MAC))
     assert cost.layers[1].energy_by_component()["array"] == pytest.approx(CONV.work.taps * (6 - 4 * 0.75))
     assert "share of zeros taken as 0.75 (a book): no run saw it" in cost.notes()
+
+
+def test_padding_is_zero_beside_the_zeros_that_nobody_saw():
+    work = replace(CONV.work, geometry=Geometry((3, 3), padding=(1, 1)), image=(8, 8))
+    padded = 1 - (22 / 24) ** 2  # of 24 taps along an axis of 8 pixels two are beyond it
+    share = padded + (1 - padded) * TYPICAL_ZEROS.share
+    layers = [replace(CONV, sources=(-1,)), replace(CONV, name="second", sources=(0,), work=work)]
+    cost = estimate(trace(*layers), MACHINE, table(MAC))
+    assert cost.layers[1].energy_by_component()["array"] == pytest.approx(CONV.work.taps * (6 - 4 * share))
 
 
 def test_layers_of_one_shape_differ_by_their_zeros():
