@@ -13,9 +13,9 @@ from addersim.errors import LoweringError
 from addersim.frontends.flow import Flow
 from addersim.frontends.onnx.call import Call
 from addersim.frontends.onnx.file import Node
-from addersim.frontends.onnx.quantised.building import Building
-from addersim.frontends.onnx.quantised.values import Coded, Codes, Images, Reals, Sums, Tail
 from addersim.frontends.onnx.tensors import Array
+from addersim.frontends.quantised_building import QuantisedBuilding
+from addersim.frontends.quantised_values import Coded, Codes, Images, Reals, Sums, Tail
 
 __all__ = ["QuantisedCall", "flow_of"]
 
@@ -41,7 +41,7 @@ class QuantisedCall:
         Whether reals are those of float32 (QONNX): a bias is added to them, not to sums.
     """
 
-    building: Building
+    building: QuantisedBuilding
     node: Node
     inputs: tuple[Any, ...]
     opset: int

@@ -11,8 +11,8 @@ from addersim.errors import AddersimError, LoweringError
 from addersim.frontends.graph import refuse_missing
 from addersim.frontends.onnx.file import Graph
 from addersim.frontends.onnx.image import channels_last, image_shape
-from addersim.frontends.onnx.quantised.building import Building
 from addersim.frontends.onnx.quantised.walk import Walk
+from addersim.frontends.quantised_building import QuantisedBuilding
 from addersim.program import Program
 
 __all__ = ["lower_quantised"]
@@ -30,7 +30,7 @@ def lower_quantised(
     last = channels_last(graph)
     shape = image_shape(graph, last, input_shape, where)
     walk = Walk(graph, shape, last)
-    refuse_missing(where, walk.missing)
+    refuse_missing(where, walk.missing, countable=False)
     try:
         ends = walk.ends()
         building = walk.building
@@ -53,7 +53,7 @@ def lower_quantised(
         raise LoweringError(f"{where}: {error}") from None
 
 
-def _preparation(building: Building) -> dict[str, Any]:
+def _preparation(building: QuantisedBuilding) -> dict[str, Any]:
     """What the file does to its images before they become codes: nothing, or one factor and one addend a channel.
 
     Pixels of 0..255 are then given to it as ``pixel / 255``; each of the 256 must get the file's own code.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -15,12 +15,13 @@ from addersim.frontends.flow import Flow
 from addersim.frontends.onnx import moves
 from addersim.frontends.onnx.quantised import pooling, windows
 from addersim.frontends.onnx.quantised.call import QuantisedCall, flow_of
-from addersim.frontends.onnx.quantised.values import (
+from addersim.frontends.onnx.tensors import Array
+from addersim.frontends.quantised_values import (
     Coded,
     Codes,
     Function,
     Images,
-    Mean,
+    Joined,
     Product,
     Reals,
     Sum,
@@ -28,10 +29,8 @@ from addersim.frontends.onnx.quantised.values import (
     Tail,
     Waiting,
 )
-from addersim.frontends.onnx.tensors import Array
-from addersim.layers import IntegerConcat
 
-__all__ = ["OPERATORS", "applied"]
+__all__ = ["OPERATORS", "applied", "joined"]
 
 Row = Callable[[QuantisedCall], Any]
 
@@ -41,21 +40,13 @@ def applied(call: QuantisedCall, value: Any, function: Function, what: str) -> A
     if isinstance(value, Images):
         return replace(value, functions=(*value.functions, function))
     if isinstance(value, Reals):
-        value = _unfilled(call, value)
+        value = call.building.unfilled(value, call.title)
         return replace(value, table=function(value.held).astype(np.float32, copy=False))
     if isinstance(value, Sums) and (value.low, value.high) == (None, None):
         if value.flow.fills():
             call.fail("comes behind a border of zeros that lies around sums; make codes of them first")
         return replace(value, functions=(*value.functions, function))
     return call.fail(f"{what} of a {type(value).__name__.lower()} that was not made codes is not read")
-
-
-def _unfilled(call: QuantisedCall, value: Reals) -> Reals:
-    """Codes among which are no zeros that no layer computed."""
-    if not value.flow.fills():
-        return value
-    placed = call.building.placed(value.flow, call.title)
-    return replace(value, flow=Flow(placed, value.flow.shape))
 
 
 def _each(call: QuantisedCall, value: Any, constant: Array) -> Array:
@@ -155,8 +146,6 @@ def _moved(row: Callable[[Any], Any]) -> Row:
         value = call.input(0)
         if flow_of(value) is None or isinstance(value, Tail):
             call.fail(f"moves {call.name_of(0)!r}, which is not read there")
-        if isinstance(value, (Sum, Product, Mean)) and value.flow.layer:
-            call.fail("moves what was not made codes yet")
         found = row(call.plain)
         if isinstance(found, tuple):
             return tuple(replace(value, flow=one) for one in found)
@@ -173,24 +162,23 @@ def _joined(call: QuantisedCall) -> Any:
     if not all(isinstance(one, (Codes, Reals)) and type(one) is type(first) for one in values):
         call.fail("joins what is not all codes, or all what codes stand for")
     parts = [call.building.plain(one, call.title) if isinstance(one, Reals) else one for one in values]
-    if len({one.form for one in parts}) != 1:
-        return (
-            Joined(tuple(parts), call.plain.attribute("axis", 1))
-            if isinstance(first, Reals)
-            else call.fail(
-                f"joins codes in {parts[0].form} and {next(one.form for one in parts if one.form != parts[0].form)}"
-            )
-        )
+    if len({one.form for one in parts}) == 1:
+        place = call.plain.axis(call.plain.attribute("axis", 1), parts[0].flow.rank + 1)
+        flow = call.building.beside(call.title, [one.flow for one in parts], place, parts[0].form)
+        return replace(parts[0], flow=flow)
+    if not isinstance(first, Reals):
+        call.fail(f"joins codes in {parts[0].form} and {next(one.form for one in parts if one.form != parts[0].form)}")
     return joined(call, parts, call.plain.attribute("axis", 1))
 
 
-def joined(call: QuantisedCall, parts: list[Any], axis: int) -> Any:
-    """Codes of one format along an axis."""
-    if len(parts) == 1:
-        return parts[0]
+def joined(call: QuantisedCall, parts: Sequence[Reals], axis: int) -> Joined:
+    """Reals of several formats along an axis."""
     place = call.plain.axis(axis, parts[0].flow.rank + 1)
-    flows = [one.flow.front(place) for one in parts]
-    return replace(parts[0], flow=call.building.layer(IntegerConcat, call.title, *flows, output=parts[0].form).back(place))
+    shape = list(parts[0].flow.shape)
+    if any(one.flow.rank != len(shape) for one in parts):
+        call.fail("joins values of different numbers of axes")
+    shape[place] = sum(one.flow.shape[place] for one in parts)
+    return Joined(flow=Flow("", tuple(shape)), parts=tuple(parts), axis=place)
 
 
 def _tail(call: QuantisedCall) -> Tail:
@@ -220,13 +208,6 @@ def _cast(call: QuantisedCall) -> Any:
 
 def _sigmoid(x: Array) -> Array:
     return np.asarray(np.float32(1) / (np.float32(1) + np.exp(-x)))
-
-
-class Joined:
-    """Reals of several formats side by side: each becomes codes of the format that the whole gets."""
-
-    def __init__(self, parts: tuple[Reals, ...], axis: int) -> None:
-        self.parts, self.axis = parts, axis
 
 
 _MOVES = ("DepthToSpace", "Expand", "Flatten", "Gather", "Pad", "Reshape", "Slice", "SpaceToDepth", "Split", "Squeeze")

@@ -13,10 +13,10 @@ import numpy as np
 from addersim.arithmetic.fixed import Accumulator, FixedFormat
 from addersim.frontends.flow import Flow
 from addersim.frontends.onnx.convolutions import SETTINGS, pads
-from addersim.frontends.onnx.quantised.building import SIGNS
 from addersim.frontends.onnx.quantised.call import QuantisedCall
-from addersim.frontends.onnx.quantised.values import Coded, Reals, Sums
 from addersim.frontends.onnx.tensors import Array
+from addersim.frontends.quantised_building import SIGNS
+from addersim.frontends.quantised_values import Coded, Reals, Sums, sum_ends
 from addersim.layers import IntegerWindow
 
 __all__ = ["OPERATORS", "biased"]
@@ -67,8 +67,7 @@ def _ends(source: Reals, weights: Array, signs: bool) -> tuple[Array, Array]:
     """Least and largest sum of each filter."""
     form = source.form
     low, high = (-1, 1) if signs else (form.minimum - form.zero_point, form.maximum - form.zero_point)
-    up, down = np.maximum(weights, 0).sum(axis=1), np.minimum(weights, 0).sum(axis=1)
-    return up * low + down * high, up * high + down * low
+    return sum_ends(weights, low, high)
 
 
 def biased(call: QuantisedCall, sums: Sums, place: int, *, factor: float = 1.0) -> Sums:

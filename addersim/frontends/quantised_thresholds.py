@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from addersim.frontends.onnx.quantised.rounding import Quantiser
-from addersim.frontends.onnx.quantised.values import Sums
-from addersim.frontends.onnx.tensors import Array
+from addersim.frontends.quantised_values import Sums
+from addersim.frontends.quantisers import Quantiser
 
 __all__ = ["thresholds_of"]
+
+Array = np.ndarray[Any, Any]
 
 
 def thresholds_of(value: Sums, how: Quantiser, channels: int) -> dict[str, Any]:
