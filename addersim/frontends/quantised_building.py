@@ -30,7 +30,7 @@ from addersim.layers import (
 )
 from addersim.layers.affine import fixed_multiplier
 
-__all__ = ["SIGNS", "QuantisedBuilding"]
+__all__ = ["SIGNS", "QuantisedBuilding", "behind"]
 
 Array = np.ndarray[Any, Any]
 SIGNS = 1
@@ -48,15 +48,19 @@ class QuantisedBuilding(FlowLayers):
         Format of the images' codes, once something makes them.
     signed_image
         Whether images of whole numbers have a sign.
+    integer_image
+        Whether the file is given codes.
     functions
         What the file does to images before they become codes.
     """
 
-    def __init__(self, shape: Shape, signed_image: bool = False) -> None:
+    def __init__(self, shape: Shape, signed_image: bool = False, integer_image: bool = False) -> None:
         super().__init__(shape)
+        self.integer_image = integer_image
         self.signed_image = signed_image
         self.image: FixedFormat | None = None
         self.functions: tuple[Function, ...] = ()
+        self._plain: dict[tuple[Flow, FixedFormat, bytes], Reals] = {}
 
     def start(self, form: FixedFormat, functions: tuple[Function, ...] = ()) -> None:
         """Say what codes the images become."""
@@ -79,7 +83,7 @@ class QuantisedBuilding(FlowLayers):
                 found = self._of_several(value, how, name)
             case _:
                 raise LoweringError("makes codes of what is neither reals of codes nor images")
-        return self._codes(_after(found, value.flow), how)
+        return self._codes(behind(found, value.flow), how)
 
     def _codes(self, flow: Flow, how: Quantiser) -> Codes | Reals:
         return self.signs(flow, how.form) if how.signs else Codes(flow, how.form)
@@ -102,13 +106,20 @@ class QuantisedBuilding(FlowLayers):
             raise LoweringError("reads reals that were not made codes; quantise what it reads")
         if value.table is None:
             return value
+        key = value.flow, value.form, value.table.tobytes()
+        if key not in self._plain:
+            self._plain[key] = self._of_function(value, value.table, name)
+        return self._plain[key]
+
+    def _of_function(self, value: Reals, table: Array, name: str) -> Reals:
+        """Codes of their own for a function of codes, where each of its values is that of one."""
         if value.signs:
             form = FixedFormat(2, True, value.form.scale)
             found = self.quantised(value, Quantiser(form, -1, 1, signs=True), f"{name}.signs")
             return Reals(found.flow, form, signs=True)
         how = Quantiser(value.form, value.form.minimum, value.form.maximum)
-        steps = (how.codes(value.table) - value.form.zero_point).astype(np.float32)
-        if not np.array_equal(steps * np.float32(value.form.scale), value.table):
+        steps = (how.codes(table) - value.form.zero_point).astype(np.float32)
+        if not np.array_equal(steps * np.float32(value.form.scale), table):
             raise LoweringError("reads a function of codes that was not made codes again; quantise what it reads")
         return Reals(self.quantised(value, how, f"{name}.codes").flow, value.form)
 
@@ -122,6 +133,17 @@ class QuantisedBuilding(FlowLayers):
         """Codes between two of them, where they end before their format."""
         ends = how.ends(**bounds)
         return flow if set(ends.values()) == {None} else self.layer(IntegerClip, name, flow, output=how.form, **ends)
+
+    def clipped(self, value: Codes, low: float | None, high: float | None, name: str) -> Codes:
+        """Codes between two codes, of which zeros that no layer computed are no part."""
+        least, most = value.form.minimum, value.form.maximum
+        how = Quantiser(
+            value.form,
+            least if low is None else int(np.clip(np.ceil(low), least, most)),
+            most if high is None else int(np.clip(np.floor(high), least, most)),
+        )
+        placed = self.unfilled(Reals(value.flow, value.form), name).flow
+        return Codes(behind(self._ended(_base(placed), how, name), placed), value.form)
 
     def _of_codes(self, value: Reals, how: Quantiser, name: str) -> Flow:
         """A table; a clip or nothing at all where codes stay what they are."""
@@ -141,8 +163,7 @@ class QuantisedBuilding(FlowLayers):
         base = _base(value.flow)
         if value.addend is not None:
             return self._of_sums_and_reals(value, value.addend, how, name)
-        exact = how.rule == "ort" or not value.bias.any()  # QONNX adds a bias of reals, after they were rounded
-        if how.signs or value.functions or not how.rule or not exact:
+        if how.signs or value.functions or not how.rule:
             fields: dict[str, Any] = thresholds_of(value, how, self.layers.values[base.layer].shape[0])
             return self.layer(IntegerThresholds, name, base, **fields)
         scale = value.step / value.step.dtype.type(how.form.scale)
@@ -213,7 +234,7 @@ def _base(flow: Flow) -> Flow:
     return Flow(flow.layer, flow.given)
 
 
-def _after(found: Flow, flow: Flow) -> Flow:
+def behind(found: Flow, flow: Flow) -> Flow:
     """A layer's value with the rearrangements that wait behind what it was made of."""
     if flow.layer:
         return replace(found, steps=flow.steps)

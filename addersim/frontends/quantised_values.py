@@ -185,6 +185,12 @@ class Sums(Waiting):
     functions: tuple[Function, ...] = ()
     addend: Array | None = None
 
+    @property
+    def whole(self) -> bool:
+        """Whether these are the sums themselves and whole numbers added to them."""
+        ends = (self.low, self.high) == (None, None)
+        return ends and not self.functions and self.addend is None and bool((self.step == 1).all())
+
     def real(self, sums: Array) -> Array:
         """Real values in float32 of sums whose last axis is the channels'."""
         found: Array = (sums + self.bias).astype(np.float32) * self.step

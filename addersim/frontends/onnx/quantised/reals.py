@@ -12,9 +12,8 @@ import numpy as np
 
 from addersim.errors import LoweringError
 from addersim.frontends.flow import Flow
-from addersim.frontends.onnx import moves
-from addersim.frontends.onnx.quantised import pooling, windows
-from addersim.frontends.onnx.quantised.call import QuantisedCall, flow_of
+from addersim.frontends.onnx.quantised import pooling, steps, windows
+from addersim.frontends.onnx.quantised.call import MOVES, QuantisedCall, flow_of
 from addersim.frontends.onnx.tensors import Array
 from addersim.frontends.quantised_values import (
     Coded,
@@ -77,12 +76,28 @@ def _arithmetic(operation: Callable[[Array, Array], Array], together: type[Waiti
             return together(first=call.reals(0), second=call.reals(1), flow=flow)  # type: ignore[call-arg]
         place = 0 if flow_of(first) is not None else 1
         value = (first, second)[place]
-        number = _each(call, value, call.constant(1 - place))
+        constant = call.constant(1 - place)
+        if isinstance(value, Sums) and value.whole and operation in (np.add, np.multiply):
+            return _whole_sums(call, value, constant, operation)
+        if isinstance(value, Waiting) and not isinstance(value, Sums) and operation is np.divide and constant.size == 1:
+            return steps.scaled(value, float(constant.reshape(())))
+        number = _each(call, value, constant)
         if place:
             return applied(call, value, lambda x: operation(number, x), call.node.operator)
         return applied(call, value, lambda x: operation(x, number), call.node.operator)
 
     return row
+
+
+def _whole_sums(call: QuantisedCall, value: Sums, constant: Array, operation: Any) -> Sums:
+    """Sums that were scaled by nothing yet, after a whole bias or by their scale."""
+    number: Array = _each(call, value, constant)
+    if operation is np.multiply:
+        return replace(value, step=value.step * number)
+    added = constant.reshape(-1).astype(np.float64)
+    if (added % 1).any() or np.abs(value.bias + added).max() > windows.LARGEST_BIAS:
+        return replace(value, functions=(lambda x: x + number,))
+    return replace(value, bias=value.bias + added.astype(np.int64))
 
 
 def _common(call: QuantisedCall, first: tuple[int, ...], second: tuple[int, ...]) -> tuple[int, ...]:
@@ -101,6 +116,8 @@ def _bounded(call: QuantisedCall, low: float | None, high: float | None) -> Any:
     value = call.input(0)
     if isinstance(value, Waiting):
         return value.clipped(low, high)
+    if isinstance(value, Codes):
+        return call.building.clipped(value, low, high, call.title)
     ends = -np.inf if low is None else low, np.inf if high is None else high
     return applied(call, value, lambda x: np.clip(x, np.float32(ends[0]), np.float32(ends[1])), call.node.operator)
 
@@ -137,21 +154,6 @@ def _function(function: Callable[..., Array], **defaults: float) -> Row:
             return applied(call, call.input(0), lambda x: function(x, *numbers), call.node.operator)
 
     return row
-
-
-def _moved(row: Callable[[Any], Any]) -> Row:
-    """An operator that moves values, whatever they are."""
-
-    def move(call: QuantisedCall) -> Any:
-        value = call.input(0)
-        if flow_of(value) is None or isinstance(value, Tail):
-            call.fail(f"moves {call.name_of(0)!r}, which is not read there")
-        found = row(call.plain)
-        if isinstance(found, tuple):
-            return tuple(replace(value, flow=one) for one in found)
-        return replace(value, flow=found) if isinstance(found, Flow) else found
-
-    return move
 
 
 def _joined(call: QuantisedCall) -> Any:
@@ -200,8 +202,11 @@ def _same(call: QuantisedCall) -> Any:
 
 
 def _cast(call: QuantisedCall) -> Any:
-    """Sums of whole numbers as reals."""
-    if call.plain.attribute("to", 0) not in (1, 10, 11) or isinstance(call.input(0), (Codes, Coded)):
+    """Sums of whole numbers as reals; codes as whole numbers."""
+    value = call.input(0)
+    if isinstance(value, Codes):
+        return steps.OPERATORS["Cast"](replace(call, inputs=(steps.of_codes(value),)))
+    if call.plain.attribute("to", 0) not in (1, 10, 11) or isinstance(value, Coded):
         raise LoweringError("casts what depends on the images; only sums and reals to floats are read")
     return call.input(0)
 
@@ -209,9 +214,6 @@ def _cast(call: QuantisedCall) -> Any:
 def _sigmoid(x: Array) -> Array:
     return np.asarray(np.float32(1) / (np.float32(1) + np.exp(-x)))
 
-
-_MOVES = ("DepthToSpace", "Expand", "Flatten", "Gather", "Pad", "Reshape", "Slice", "SpaceToDepth", "Split", "Squeeze")
-_MORE_MOVES = ("Tile", "Transpose", "Unsqueeze")
 
 OPERATORS: Mapping[str, Row] = MappingProxyType(
     {
@@ -228,13 +230,14 @@ OPERATORS: Mapping[str, Row] = MappingProxyType(
         "LeakyRelu": _function(lambda x, slope: np.where(x >= 0, x, slope * x), alpha=0.01),
         "LogSoftmax": _tail,
         "Mul": _arithmetic(np.multiply, Product),
+        "Round": steps.rounded,
         "Relu": lambda call: _bounded(call, 0.0, None),
         "Sigmoid": _function(_sigmoid),
         "Softmax": _tail,
         "Sub": _arithmetic(np.subtract, None),
         "Tanh": _function(np.tanh),
     }
-    | {name: _moved(moves.OPERATORS[name]) for name in (*_MOVES, *_MORE_MOVES)}
+    | dict(MOVES)
     | dict(pooling.OPERATORS)
     | dict(windows.OPERATORS)
 )

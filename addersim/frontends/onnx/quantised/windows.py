@@ -22,6 +22,7 @@ from addersim.layers import IntegerWindow
 __all__ = ["OPERATORS", "biased"]
 
 LARGEST_BIAS = (1 << 31) - 1
+_LAST_BITS = 4 * 2.0**-24
 
 
 def _weights(call: QuantisedCall, place: int = 1) -> Coded:
@@ -83,6 +84,9 @@ def biased(call: QuantisedCall, sums: Sums, place: int, *, factor: float = 1.0) 
         added = np.float32(factor) * call.constant(place).reshape(-1).astype(np.float32)
         if added.size not in (1, len(sums.bias)):
             call.fail(f"bias {call.name_of(place)!r} has {added.size} values for {len(sums.bias)} outputs")
+        whole = _whole_steps(added, sums)
+        if whole is not None:
+            return replace(sums, bias=sums.bias + whole)
         return replace(sums, functions=(*sums.functions, lambda x: x + added))
     if isinstance(found, np.ndarray) and found.dtype.kind == "i":
         steps = found.reshape(-1).astype(np.float64)
@@ -94,6 +98,16 @@ def biased(call: QuantisedCall, sums: Sums, place: int, *, factor: float = 1.0) 
     if not np.isfinite(steps).all() or np.abs(steps).max() > LARGEST_BIAS:
         call.fail(f"bias {call.name_of(place)!r} leaves 32 bits at the scale of the sums")
     return replace(sums, bias=np.broadcast_to(steps.astype(np.int64), channels).copy())
+
+
+def _whole_steps(added: Array, sums: Sums) -> Array | None:
+    """A bias in steps of the sums, where it is a whole number of them but for the last bits of float32; else None."""
+    if sums.functions:
+        return None
+    steps = added.astype(np.float64) / sums.step.astype(np.float64)
+    whole = np.rint(steps)
+    near = np.isfinite(steps).all() and (np.abs(steps - whole) <= _LAST_BITS * np.abs(whole)).all()
+    return whole.astype(np.int64) if near and np.abs(whole).max() <= LARGEST_BIAS else None
 
 
 def _convolution(call: QuantisedCall) -> Sums:

@@ -166,3 +166,33 @@ def test_a_program_is_no_network_and_every_verb_takes_it(tmp_path):
     for verb in ("check", "count", "estimate"):
         found = CliRunner().invoke(app, [verb, str(path)])
         assert found.exit_code == 0, found.output
+
+
+def convolved_after(*between):
+    """Codes, what `between` makes of what they stand for, a convolution of that, codes."""
+    constants = SCALES | {"w": RANDOM.integers(-100, 101, (2, 3, 3, 3)).astype(np.int8)}
+    nodes = [
+        node("QuantizeLinear", "x", "s", "z", name="q", output="codes"),
+        node("DequantizeLinear", "codes", "s", "z", name="d"),
+        *between,
+        node("DequantizeLinear", "w", "ws", "wz", name="dw", axis=0),
+        node("Conv", between[-1].output[0], "dw_out", name="conv"),
+        node("QuantizeLinear", "conv_out", "ys", "yz", name="q2", output="y"),
+    ]
+    return model(nodes, constants, shape=("batch", 3, 4, 4), domains=DOMAINS), constants
+
+
+def test_a_function_of_codes_before_a_window_is_computed_or_refused(tmp_path):
+    """It was left out where no codes were made of it."""
+    made, held = convolved_after(node("Relu", "d_out"))
+    program = addersim.load(saved(tmp_path, made))
+    assert [layer.kind() for layer in program.layers] == ["clip", "window", "rescale"]
+    images = RANDOM.normal(size=(4, 3, 4, 4)).astype(F32) * 30
+    codes = np.maximum(np.clip(np.rint(images / held["s"]) - 3, -128, 127), -3).astype(np.int64) + 3
+    taps = np.lib.stride_tricks.sliding_window_view(codes, (3, 3), axis=(2, 3))
+    sums = np.einsum("ncyxij,fcij->nfyx", taps, held["w"].astype(np.int64))
+    step = (held["s"] * held["ws"] / held["ys"]).astype(F32)[:, None, None]
+    expected = np.clip(np.rint(sums.astype(F32) * step) + 5, -128, 127).transpose(0, 2, 3, 1)
+    np.testing.assert_array_equal([run.values for _, run in program.runs(images)][-1], expected)
+    with pytest.raises(LoweringError, match="Conv at tensor 'conv_out': reads a function of codes that was not made codes"):
+        addersim.load(saved(tmp_path, convolved_after(node("Sigmoid", "d_out"))[0]))
