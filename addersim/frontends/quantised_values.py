@@ -60,8 +60,7 @@ class Coded:
     @property
     def reals(self) -> Array:
         """What the codes stand for, in float32."""
-        found: Array = (self.codes.astype(np.int32) - self.zero_point).astype(np.float32) * self.scale.astype(np.float32)
-        return found
+        return np.asarray((self.codes.astype(np.int32) - self.zero_point).astype(np.float32) * self.scale.astype(np.float32))
 
     def viewed(self, places: Any) -> Coded:
         """The same with more axes."""

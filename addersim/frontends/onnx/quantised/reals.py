@@ -12,14 +12,14 @@ import numpy as np
 
 from addersim.errors import LoweringError
 from addersim.frontends.flow import Flow
-from addersim.frontends.onnx.quantised import pooling, steps, windows
-from addersim.frontends.onnx.quantised.call import MOVES, QuantisedCall, flow_of
+from addersim.frontends.onnx import resize
+from addersim.frontends.onnx.quantised import functions, pooling, steps, windows
+from addersim.frontends.onnx.quantised.call import MOVES, QuantisedCall, flow_of, moved
+from addersim.frontends.onnx.quantised.functions import applied, each
 from addersim.frontends.onnx.tensors import Array
 from addersim.frontends.quantised_values import (
     Coded,
     Codes,
-    Function,
-    Images,
     Joined,
     Product,
     Reals,
@@ -29,40 +29,9 @@ from addersim.frontends.quantised_values import (
     Waiting,
 )
 
-__all__ = ["OPERATORS", "applied", "joined"]
+__all__ = ["OPERATORS", "joined"]
 
 Row = Callable[[QuantisedCall], Any]
-
-
-def applied(call: QuantisedCall, value: Any, function: Function, what: str) -> Any:
-    """A value after a function of each number."""
-    if isinstance(value, Images):
-        return replace(value, functions=(*value.functions, function))
-    if isinstance(value, Reals):
-        value = call.building.unfilled(value, call.title)
-        return replace(value, table=function(value.held).astype(np.float32, copy=False))
-    if isinstance(value, Sums) and (value.low, value.high) == (None, None):
-        if value.flow.fills():
-            call.fail("comes behind a border of zeros that lies around sums; make codes of them first")
-        return replace(value, functions=(*value.functions, function))
-    return call.fail(f"{what} of a {type(value).__name__.lower()} that was not made codes is not read")
-
-
-def _each(call: QuantisedCall, value: Any, constant: Array) -> Array:
-    """A constant as a function of each number takes it: one number, or one a channel of the layer that gives the value."""
-    if constant.size == 1:
-        return constant.reshape(1).astype(np.float32)
-    flow = flow_of(value)
-    assert flow is not None
-    rank = flow.rank + 1
-    wide = constant.reshape((1,) * (rank - constant.ndim) + constant.shape) if constant.ndim <= rank else constant
-    places = [axis for axis, size in enumerate(wide.shape) if size != 1]
-    channels = flow.given[0] if not isinstance(value, Images) else flow.shape[0]
-    if len(places) == 1 and places[0] and wide.size == channels and flow.front(places[0] - 1).keeps_channels():
-        return wide.reshape(-1).astype(np.float32)
-    return call.fail(
-        f"a constant of shape {constant.shape} beside images x {flow.shape}; expected one number or one a channel"
-    )
 
 
 def _arithmetic(operation: Callable[[Array, Array], Array], together: type[Waiting] | None) -> Row:
@@ -81,7 +50,7 @@ def _arithmetic(operation: Callable[[Array, Array], Array], together: type[Waiti
             return _whole_sums(call, value, constant, operation)
         if isinstance(value, Waiting) and not isinstance(value, Sums) and operation is np.divide and constant.size == 1:
             return steps.scaled(value, float(constant.reshape(())))
-        number = _each(call, value, constant)
+        number = each(call, value, constant)
         if place:
             return applied(call, value, lambda x: operation(number, x), call.node.operator)
         return applied(call, value, lambda x: operation(x, number), call.node.operator)
@@ -89,9 +58,54 @@ def _arithmetic(operation: Callable[[Array, Array], Array], together: type[Waiti
     return row
 
 
+def _extreme(operation: Callable[[Array, Array], Array]) -> Row:
+    """The larger or smaller of a value and a constant."""
+
+    def row(call: QuantisedCall) -> Any:
+        depend = [flow_of(one) is not None for one in call.inputs]
+        if len(depend) != 2 or all(depend):
+            call.fail("of several values that depend on the images is not read")
+        first, second = call.inputs if depend[0] else reversed(call.inputs)
+        given = replace(call, inputs=(first, second))
+        number = each(given, first, given.constant(1))
+        if number.size == 1:
+            ends = (float(number[0]), None) if operation is np.maximum else (None, float(number[0]))
+            return _bounded(given, *ends)
+        return applied(given, first, lambda x: operation(x, number), call.node.operator)
+
+    return row
+
+
+def _power(call: QuantisedCall) -> Any:
+    call.plain.only()
+    value, exponent = call.input(0), call.constant(1)
+    if exponent.size != 1 or not isinstance(value, Reals):
+        call.fail("is read of what codes stand for, to one constant power")
+    number = np.float32(exponent.reshape(()))
+    return applied(call, value, lambda x: np.power(x, number), call.node.operator)
+
+
+def _resized(call: QuantisedCall) -> Any:
+    mode = call.plain.attribute("mode", "nearest")
+    if mode != "nearest":
+        call.fail(f"resizes by mode {mode!r}; read is 'nearest', which computes nothing")
+    return moved(resize.OPERATORS[call.node.operator])(call)
+
+
+def _padded(call: QuantisedCall) -> Any:
+    """A border, of what stands for zero alone: of codes that of their zero point."""
+    value, filled = call.input(0), 0.0
+    if call.plain.attribute("mode", "constant") == "constant":
+        filled = call.plain.number(2, "value", 0.0)
+    wanted = value.form.zero_point if isinstance(value, Codes) else 0.0
+    if isinstance(value, steps.Steps) or filled != wanted:
+        call.fail(f"puts {filled:g} around {call.name_of(0)!r}, where zero is {wanted:g}; only borders of zeros are read")
+    return MOVES["Pad"](replace(call, inputs=(*call.inputs[:2], None, *call.inputs[3:])))
+
+
 def _whole_sums(call: QuantisedCall, value: Sums, constant: Array, operation: Any) -> Sums:
     """Sums that were scaled by nothing yet, after a whole bias or by their scale."""
-    number: Array = _each(call, value, constant)
+    number: Array = each(call, value, constant)
     if operation is np.multiply:
         return replace(value, step=value.step * number)
     added = constant.reshape(-1).astype(np.float64)
@@ -138,22 +152,8 @@ def _normalised(call: QuantisedCall) -> Any:
     value = call.input(0)
     flow = flow_of(value)
     shape = (-1, *[1] * (0 if flow is None else flow.rank - 1))
-    factor, addend = (_each(call, value, one.reshape(shape)) for one in (scale, bias - mean * scale))
+    factor, addend = (each(call, value, one.reshape(shape)) for one in (scale, bias - mean * scale))
     return applied(call, value, lambda x: x * factor + addend, call.node.operator)
-
-
-def _function(function: Callable[..., Array], **defaults: float) -> Row:
-    """A function with constants as attributes; of sums that rise and fall with it nothing is read."""
-
-    def row(call: QuantisedCall) -> Any:
-        call.plain.only(*defaults)
-        numbers = [np.float32(call.plain.attribute(name, default)) for name, default in defaults.items()]
-        if isinstance(call.input(0), Sums):
-            call.fail("of sums is not read; make codes of them first")
-        with np.errstate(over="ignore"):
-            return applied(call, call.input(0), lambda x: function(x, *numbers), call.node.operator)
-
-    return row
 
 
 def _joined(call: QuantisedCall) -> Any:
@@ -211,10 +211,6 @@ def _cast(call: QuantisedCall) -> Any:
     return call.input(0)
 
 
-def _sigmoid(x: Array) -> Array:
-    return np.asarray(np.float32(1) / (np.float32(1) + np.exp(-x)))
-
-
 OPERATORS: Mapping[str, Row] = MappingProxyType(
     {
         "Add": _arithmetic(np.add, Sum),
@@ -224,20 +220,22 @@ OPERATORS: Mapping[str, Row] = MappingProxyType(
         "Concat": _joined,
         "Div": _divided,
         "Dropout": _same,
-        "HardSigmoid": _function(lambda x, a, b: np.clip(a * x + b, np.float32(0), np.float32(1)), alpha=0.2, beta=0.5),
-        "HardSwish": _function(lambda x: x * np.clip(x * np.float32(1 / 6) + np.float32(0.5), np.float32(0), np.float32(1))),
         "Identity": _same,
-        "LeakyRelu": _function(lambda x, slope: np.where(x >= 0, x, slope * x), alpha=0.01),
         "LogSoftmax": _tail,
+        "Max": _extreme(np.maximum),
+        "Min": _extreme(np.minimum),
         "Mul": _arithmetic(np.multiply, Product),
+        "Pow": _power,
+        "Resize": _resized,
+        "Upsample": _resized,
         "Round": steps.rounded,
         "Relu": lambda call: _bounded(call, 0.0, None),
-        "Sigmoid": _function(_sigmoid),
         "Softmax": _tail,
         "Sub": _arithmetic(np.subtract, None),
-        "Tanh": _function(np.tanh),
     }
     | dict(MOVES)
+    | {"Pad": _padded}
+    | dict(functions.OPERATORS)
     | dict(pooling.OPERATORS)
     | dict(windows.OPERATORS)
 )

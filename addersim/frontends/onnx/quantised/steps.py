@@ -169,7 +169,7 @@ def _looked_up(call: QuantisedCall) -> Any:
 
 
 OPERATORS: Mapping[str, Callable[[QuantisedCall], Any]] = MappingProxyType(
-    dict(MOVES)
+    {name: row for name, row in MOVES.items() if name != "Pad"}
     | {
         "Cast": _cast,
         "Clip": _clip,

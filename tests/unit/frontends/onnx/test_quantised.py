@@ -196,3 +196,48 @@ def test_a_function_of_codes_before_a_window_is_computed_or_refused(tmp_path):
     np.testing.assert_array_equal([run.values for _, run in program.runs(images)][-1], expected)
     with pytest.raises(LoweringError, match="Conv at tensor 'conv_out': reads a function of codes that was not made codes"):
         addersim.load(saved(tmp_path, convolved_after(node("Sigmoid", "d_out"))[0]))
+
+
+def padded(value, fill):
+    """Codes, or what they stand for, with a border, then codes."""
+    constants = SCALES | {"pads": np.int64([0, 0, 1, 1, 0, 0, 1, 1])} | ({} if fill is None else {"fill": fill})
+    pad = ["pads"] if fill is None else ["pads", "fill"]
+    nodes = [
+        node("QuantizeLinear", "x", "s", "z", name="q", output="codes"),
+        node("DequantizeLinear", "codes", "s", "z", name="d"),
+        node("Pad", value, *pad, name="pad"),
+        *([node("DequantizeLinear", "pad_out", "s", "z", name="d2")] if value == "codes" else []),
+        node("QuantizeLinear", "d2_out" if value == "codes" else "pad_out", "ys", "yz", name="q2", output="y"),
+    ]
+    return model(nodes, constants, shape=("batch", 3, 4, 4), domains=DOMAINS)
+
+
+@pytest.mark.parametrize(("value", "fill"), [("codes", np.int8(-3)), ("d_out", None), ("d_out", F32(0))])
+def test_a_border_of_zeros(tmp_path, value, fill):
+    program = addersim.load(saved(tmp_path, padded(value, fill)))
+    images = RANDOM.normal(size=(4, 3, 4, 4)).astype(F32) * 900
+    found = np.moveaxis([run.values for _, run in program.runs(images)][-1], -1, 1)
+    codes = np.clip(np.rint(images / F32(0.5)) - 3, -128, 127)
+    inner = np.clip(np.rint((codes + 3) * F32(0.5) / F32(60)) + 5, -128, 127)
+    np.testing.assert_array_equal(found, np.pad(inner, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=5))
+
+
+@pytest.mark.parametrize(
+    ("value", "fill", "told"),
+    [
+        ("codes", None, "puts 0 around 'codes', where zero is -3; only borders of zeros are read"),
+        ("codes", np.int8(0), "puts 0 around 'codes', where zero is -3; only borders of zeros are read"),
+        ("d_out", F32(0.5), "puts 0.5 around 'd_out', where zero is 0; only borders of zeros are read"),
+    ],
+)
+def test_a_border_of_anything_else_is_refused(tmp_path, value, fill, told):
+    with pytest.raises(LoweringError, match=told):
+        addersim.load(saved(tmp_path, padded(value, fill)))
+
+
+def test_a_function_that_is_no_number_of_some_code_is_refused(tmp_path):
+    made, _ = qdq()
+    made.graph.node[4].input[0] = "log"
+    made.graph.node.insert(4, node("Log", "d_out", name="log", output="log"))
+    with pytest.raises(LoweringError, match="Log at tensor 'log': is no number of some codes in fx8.1"):
+        addersim.load(saved(tmp_path, made))
