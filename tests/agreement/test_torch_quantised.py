@@ -255,7 +255,7 @@ def refusal(function, **buffers):
         (lambda m, x: through(F.conv2d(x, m.held("w")), 0.1), "reads reals that were not made codes; quantise what it reads"),
         (lambda m, x: through(F.conv2d(through(x, 0.1), m.w.float()), 0.1), "its weights are no codes"),
         (lambda m, x: through(F.conv2d(through(x, 0.1), m.held("w", 1)), 0.1), "has scales along axis 1 of its weights"),
-        (lambda m, x: through(through(x, 0.1) * through(x, 0.1), 0.1), "mul at forward"),
+        (lambda m, x: through(through(x, 0.1) - through(x, 0.1), 0.1), "sub at forward"),
         (lambda m, x: F.relu(through(x, 0.1) + through(x, 0.1)), "the output 'add' is made codes nowhere; quantise it"),
         (lambda m, x: through(torch.cat([through(x, 0.1)] * 2, 0)[:2], 0.1), "images"),
         (lambda m, x: through(x, 0.1, 300), "zero point"),

@@ -17,7 +17,7 @@ from addersim.frontends.quantised_values import Coded, Codes, Joined, Reals, Sum
 from addersim.frontends.quantisers import Quantiser, check_scale
 from addersim.frontends.torch import moves
 from addersim.frontends.torch.call import as_array
-from addersim.frontends.torch.quantised import pooling
+from addersim.frontends.torch.quantised import functions, pooling
 from addersim.frontends.torch.quantised.building import weight_codes
 from addersim.frontends.torch.quantised.call import Call
 from addersim.layers import IntegerWindow
@@ -176,7 +176,9 @@ def _between(call: Call, low: float | None, high: float | None) -> Any:
     raise LoweringError("of reals that were not made codes; quantise what it reads")
 
 
-def _add(call: Call) -> Sum:
+def _add(call: Call) -> Any:
+    if not isinstance(call.arguments["other"], Value):
+        return functions.BY_NUMBER["add"](call)
     if float(call.arguments.get("alpha", 1)) != 1:
         raise LoweringError(f"adds {call.arguments['alpha']} times a value; read is once")
     a, b = (call.reals(call.arguments[name]) for name in ("self", "other"))
@@ -218,6 +220,7 @@ OPERATORS: Mapping[str, Row] = MappingProxyType(
         "clamp": _clamp,
         "add": _add,
     }
+    | dict(functions.OPERATORS)
     | dict(pooling.OPERATORS)
 )
 """What reads each operator; the names of ATen's without their domain."""

@@ -18,6 +18,7 @@ from addersim.frontends.quantised_values import Coded, Codes, Images, Lost, Real
 from addersim.frontends.torch.capture import Captured
 from addersim.frontends.torch.quantised.building import scores
 from addersim.frontends.torch.quantised.call import Call
+from addersim.frontends.torch.quantised.fbgemm import FbgemmBuilding
 from addersim.frontends.torch.quantised.operators import OPERATORS, coded
 from addersim.frontends.torch.walk import Walk
 from addersim.layers import AnyIntegerLayer, Shape
@@ -44,7 +45,7 @@ class QuantisedWalk(Walk):
 
     def __init__(self, captured: Captured, image: Shape) -> None:
         super().__init__(captured, image)
-        self.building = QuantisedBuilding(image)
+        self.building = FbgemmBuilding(image) if captured.eager else QuantisedBuilding(image)
 
     def _placeholder(self, node: torch.fx.Node) -> Any:
         found = super()._placeholder(node)
