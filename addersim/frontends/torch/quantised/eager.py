@@ -264,6 +264,7 @@ _OWN: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "quantized.leaky_relu": _leaky,
         "quantized.relu6": _relu6,
         "quantized.sigmoid": _function(torch.sigmoid),
+        "quantized.softmax": _function(F.softmax, "dim"),
     }
 )
 _WINDOWS = {"conv1d": 1, "conv2d": 2, "linear": 0}

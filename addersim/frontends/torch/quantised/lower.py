@@ -55,10 +55,12 @@ def quantised_program(
 
 
 def _notes(walk: QuantisedWalk) -> dict[str, str]:
-    if not isinstance(walk.building, FbgemmBuilding):
-        return {"origin": "program that torch quantised"}
-    notes = {"origin": "module that torch.ao quantised; its codes are those of torch's backend fbgemm"}
-    if walk.building.apart:
-        told = ", ".join(f"{name} ({count})" for name, count in walk.building.apart.items())
-        notes["codes next to those of fbgemm"] = f"of what each layer can be given, by rounding in float32: {told}"
+    notes = {"origin": "program that torch quantised"}
+    if walk.left_out:
+        notes["left out"] = f"behind the scores, whose order it keeps: {', '.join(walk.left_out)}"
+    if isinstance(walk.building, FbgemmBuilding):
+        notes["origin"] = "module that torch.ao quantised; its codes are those of torch's backend fbgemm"
+        if walk.building.apart:
+            told = ", ".join(f"{name} ({count})" for name, count in walk.building.apart.items())
+            notes["codes next to those of fbgemm"] = f"of what each layer can be given, by rounding in float32: {told}"
     return notes

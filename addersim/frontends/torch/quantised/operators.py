@@ -13,7 +13,18 @@ import numpy as np
 from addersim.arithmetic.fixed import Accumulator, FixedFormat
 from addersim.errors import FormatError, LoweringError
 from addersim.frontends.flow import Flow
-from addersim.frontends.quantised_values import Coded, Codes, Joined, Reals, Sum, Sums, Value, Waiting, sum_ends
+from addersim.frontends.quantised_values import (
+    Coded,
+    Codes,
+    Joined,
+    Reals,
+    Sum,
+    Sums,
+    Tail,
+    Value,
+    Waiting,
+    sum_ends,
+)
 from addersim.frontends.quantisers import Quantiser, check_scale
 from addersim.frontends.torch import moves
 from addersim.frontends.torch.call import as_array
@@ -65,11 +76,15 @@ def _quantiser(call: Call) -> Quantiser:
     return Quantiser(form, int(low), int(high), "torch")
 
 
-def _quantise(call: Call) -> Codes | Reals:
+def _quantise(call: Call) -> Any:
+    if isinstance(call.value, Tail):
+        return call.value
     return call.building.quantised(call.value, _quantiser(call), call.name)
 
 
-def _dequantise(call: Call) -> Reals:
+def _dequantise(call: Call) -> Any:
+    if isinstance(call.value, Tail):
+        return call.value
     value, how = call.value, _quantiser(call)
     if not isinstance(value, Codes) or how.form != value.form:
         held = value.form if isinstance(value, Codes) else "no codes"
@@ -194,6 +209,14 @@ def _joined(call: Call) -> Joined:
     return Joined(flow=Flow("", shape), parts=parts, axis=axis - 1)
 
 
+def _tail(call: Call) -> Tail:
+    """A softmax at the end, which keeps the order of scores."""
+    value, kind = call.value, str(call.node.target._schema.name).removeprefix("aten::")  # type: ignore[union-attr]
+    if not isinstance(value, (Reals, Sums)) or value.flow.rank != 1 or int(call.arguments["dim"]) not in (1, -1):
+        raise LoweringError("is read, and left out, of scores at the end alone")
+    return Tail(value, (kind,))
+
+
 def _move(call: Call) -> Any:
     value = call.value
     if not isinstance(value, Value):
@@ -207,6 +230,7 @@ OPERATORS: Mapping[str, Row] = MappingProxyType(
         (name for name in moves.OPERATORS if name not in ("stack", "slice_scatter", "select_scatter", "copy")), _move
     )
     | dict.fromkeys(_JOINS, _joined)
+    | dict.fromkeys(("softmax", "_softmax", "log_softmax", "_log_softmax"), _tail)
     | {
         "quantized_decomposed::quantize_per_tensor": _quantise,
         "quantized_decomposed::dequantize_per_tensor": _dequantise,
