@@ -12,6 +12,7 @@ import addersim
 from addersim import Program
 from addersim.cli import app
 from addersim.errors import LoweringError, NetworkError
+from addersim.frontends.onnx.lower import lower_onnx
 from addersim.kernels import reference
 from tests.unit.frontends.onnx.models import model, node, saved
 
@@ -157,6 +158,17 @@ def test_codes_as_images(tmp_path):
     made.graph.input[0].type.tensor_type.elem_type = TensorProto.INT8
     program = addersim.load(saved(tmp_path, made))
     assert (program.input.dtype, program.takes_codes, program.input.zero_point) == (np.int8, True, -3)
+
+
+def test_a_normalisation_of_images_that_are_codes_is_refused(tmp_path):
+    made, _ = qdq()
+    plain = lower_onnx(saved(tmp_path, made), mean=[0.5], std=[0.25])
+    assert (plain.mean, plain.std, plain.takes_codes, plain.preprocessing_known) == ((0.5,), (0.25,), False, True)
+    made.graph.node.remove(made.graph.node[0])
+    made.graph.node[0].input[0] = "x"
+    made.graph.input[0].type.tensor_type.elem_type = TensorProto.INT8
+    with pytest.raises(LoweringError, match="mean and std are given, and its images are codes; leave them out"):
+        lower_onnx(saved(tmp_path, made), mean=[0.5], std=[0.25])
 
 
 def test_a_program_is_no_network_and_every_verb_takes_it(tmp_path):
