@@ -80,10 +80,12 @@ class Batches:
 def _crop_and_mirror(pixels: Tensor, random: torch.Generator) -> Tensor:
     """Random crops of the padded images, half of them mirrored; the crop's rows and columns are chosen by index."""
     count, _, height, width = pixels.shape
-    shifts = torch.randint(0, 2 * PADDING + 1, (2, count, 1), generator=random)
-    mirrored = torch.randint(0, 2, (count, 1), generator=random, dtype=torch.bool)
-    rows = shifts[0] + torch.arange(height)
-    columns = shifts[1] + torch.where(mirrored, torch.arange(width).flip(0), torch.arange(width))
+    device = pixels.device
+    shifts = torch.randint(0, 2 * PADDING + 1, (2, count, 1), generator=random).to(device)
+    mirrored = torch.randint(0, 2, (count, 1), generator=random, dtype=torch.bool).to(device)
+    across = torch.arange(width, device=device)
+    rows = shifts[0] + torch.arange(height, device=device)
+    columns = shifts[1] + torch.where(mirrored, across.flip(0), across)
     padded = torch.nn.functional.pad(pixels, (PADDING,) * 4)
-    index = torch.arange(count)[:, None, None], slice(None), rows[:, :, None], columns[:, None, :]
+    index = torch.arange(count, device=device)[:, None, None], slice(None), rows[:, :, None], columns[:, None, :]
     return padded[index].permute(0, 3, 1, 2)  # indices apart from each other put the channels last
