@@ -51,6 +51,9 @@ def run(
     distill: Annotated[
         float, options.number("--distill", help="Share of the loss that the float network's scores have, 0..1.")
     ] = 0.0,
+    augment: Annotated[
+        str, typer.Option(help="crop-flip: crop at random, mirror every other image.", metavar="none|crop-flip")
+    ] = "none",
     bits: options.Bits = None,
     weight_bits: options.WeightBits = None,
     activation_bits: options.ActivationBits = None,
@@ -79,6 +82,7 @@ def run(
     found = _labelled(find_images(data, root, floats, "train", images, resize))
     test = _labelled(find_images(data, root, floats, "test", None, resize))
     learning = {"epochs": epochs, "rate": rate, "batch": batch, "seed": seed, "optimizer": optimizer, "distill": distill}
+    learning["augment"] = augment
     rows = _train(floats, found, test, how, (output, save_network), **learning)
     if json:
         print_json({"network": floats.name, "data": test.name, "program": str(output), "epochs": rows})

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from addersim.datasets.records import Dataset, Images
 
-__all__ = ["Batches"]
+__all__ = ["Batches", "crop_and_mirror"]
 
 PADDING = 4
 
@@ -70,14 +70,14 @@ class Batches:
         for chosen in torch.split(order, self.batch):
             pixels = self.pixels[chosen]
             if self.augment:
-                pixels = _crop_and_mirror(pixels, random)
+                pixels = crop_and_mirror(pixels, random)
             yield self._normalised(pixels[self.mine]), self.labels[chosen[self.mine]]
 
     def _normalised(self, pixels: Tensor) -> Tensor:
         return ((pixels - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
 
 
-def _crop_and_mirror(pixels: Tensor, random: torch.Generator) -> Tensor:
+def crop_and_mirror(pixels: Tensor, random: torch.Generator) -> Tensor:
     """Random crops of the padded images, half of them mirrored; the crop's rows and columns are chosen by index."""
     count, _, height, width = pixels.shape
     device = pixels.device
