@@ -12,6 +12,7 @@ from addersim.errors import HardwareError, check_kind
 from addersim.hardware.accelerator import Accelerator, Objective
 from addersim.hardware.batches import Parts
 from addersim.hardware.cost import Compat, Cost
+from addersim.hardware.dataflow.known_tilings import KnownTilings
 from addersim.hardware.layer_cost import LayerCost, UnitEnergyUsed, on_common_grain
 from addersim.hardware.layer_walk import IDLE, Facts, TimedLayer, layer_cost
 from addersim.hardware.load import load_accelerator
@@ -138,7 +139,9 @@ def ways_to_run(
     """
     trace, notes = using_zeros(trace, machine)
     energies, arithmetic = _arithmetic(trace, machine, table)
-    runs = [Runs(trace, machine, one, energies, arithmetic, objective) for one in residencies(trace, machine)]
+    ways = residencies(trace, machine)
+    known = KnownTilings() if len(ways) > 1 else None
+    runs = [Runs(trace, machine, one, energies, arithmetic, objective, known) for one in ways]
     return Ways(runs, notes)
 
 
@@ -167,18 +170,23 @@ def _arithmetic_alone(trace: Trace, machine: Accelerator, table: EnergyTable | s
 
 def _least(ways: Sequence[Runs], images: int) -> tuple[Runs, Parts]:
     """Of the ways in which weights may lie on chip and a batch be cut, the one with the least value of the objective."""
-    found: list[tuple[tuple[float, ...], Runs, Parts]] = []
-    for runs in ways:
+    found: list[tuple[tuple[float, ...], int, Parts]] = []
+    refused: dict[int, HardwareError] = {}
+    for place in reversed(range(len(ways))):  # those first that leave tiles the most room (`KnownTilings`)
         try:
-            parts = runs.best_parts(images)
-            found.append((runs.value(parts), runs, parts))
+            parts = ways[place].best_parts(images)
+            found.append((ways[place].value(parts), place, parts))
         except HardwareError as error:  # a unified memory that the weights fill may have no room for a tile
-            if runs is ways[-1] and not found:
-                if runs.residency.machine.buffers.unified == runs.machine.buffers.unified:
-                    raise
-                raise HardwareError(f"{error}; the rest holds the weights, which keep_weights wants to stay") from None
-    _, best, parts = min(found, key=lambda one: one[0])
-    return best, parts
+            refused[place] = error
+    if not found:
+        last = ways[-1]
+        if last.residency.machine.buffers.unified == last.machine.buffers.unified:
+            raise refused[len(ways) - 1]
+        raise HardwareError(
+            f"{refused[len(ways) - 1]}; the rest holds the weights, which keep_weights wants to stay"
+        ) from None
+    _, best, parts = min(found, key=lambda one: one[:2])
+    return ways[best], parts
 
 
 def _cost(
