@@ -76,7 +76,7 @@ def test_taps_in_groups_read_their_own_channels():
 
     from addersim.arithmetic.geometry import Geometry
     from addersim.rtl.elements import Element
-    from addersim.rtl.layers import LayerShape
+    from addersim.rtl.shapes import LayerShape
 
     random = np.random.default_rng(2)
     geometry = Geometry((3, 2), (2, 1), (1, 0), (1, 2), groups=2)
