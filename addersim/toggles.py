@@ -30,6 +30,11 @@ class Toggles(NamedTuple):
     weight_ones: float
 
     @property
+    def terms(self) -> tuple[float, float, float, float, float]:
+        """What the energy of a tap is linear in, as rows of processing elements have it (`prices.row.OF_TOGGLES`)."""
+        return 1.0, -self.zeros, self.input_changes, self.weight_changes, self.product_changes
+
+    @property
     def product_changes(self) -> float:
         """Changes of the products of each bit of one operand with each bit of the other: of a multiplier's first gates.
 

@@ -162,9 +162,9 @@ def _streams(program: Program, layers: Sequence[IntegerWindow], order: str, acce
 def _sums(program: Program, images: Images, seed: int) -> Iterator[tuple[str, SumActivity]]:
     """Changes of accumulators on outputs that are drawn at random, by layer.
 
-    None where zero points or a multiplier's table are in the way.
+    None where a multiplier's table is in the way.
     """
-    if any(layer.input_format.zero_point or layer.multiplier for layer in program.layers if isinstance(layer, IntegerWindow)):
+    if any(layer.multiplier for layer in program.layers if isinstance(layer, IntegerWindow)):
         return
     for layer, operands in layer_operands(program, images, SAMPLE_STEPS, seed):
         sums = operands.sums(Element.of_layer(layer))

@@ -24,6 +24,7 @@ from addersim.hardware.residency import residencies
 from addersim.hardware.runs import Runs
 from addersim.hardware.scalesim.compat import scalesim_layer
 from addersim.hardware.sparsity import skipping_zeros
+from addersim.hardware.tap_order import toggles_in_order
 from addersim.hardware.zero_savings import using_zeros
 from addersim.inputs.limits import BATCH, shown
 from addersim.inputs.text import did_you_mean
@@ -111,6 +112,9 @@ def estimate(
     trace, notes = (trace, ()) if trace.convention == "paper" else using_zeros(trace, machine)
     energies = with_multiplier(table if isinstance(table, EnergyTable) else load_table(table), trace.layers)
     check_energy_stated(energies, trace.layers)
+    if energies.knows_elements:
+        trace, unused = toggles_in_order(trace, machine)
+        notes += unused
     stated = None if machine.zero_share is None else ZeroShare(machine.zero_share, machine.zero_share_source or "")
     arithmetic = ArithmeticEnergies.of(trace, energies, stated)
     used = arithmetic.used
