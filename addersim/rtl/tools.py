@@ -97,7 +97,7 @@ def run_yosys(script: str, folder: Path, *, using: Yosys | None = None) -> str:
         With the first complaint of yosys.
     """
     tool = using or find_yosys()
-    (folder / _SCRIPT).write_text(script, encoding="utf-8")
+    (folder / _SCRIPT).write_text(script, encoding="utf-8", newline="\n")
     return run_tool((*tool.command, "-q", "-s", _SCRIPT), folder, "yosys")
 
 
@@ -111,7 +111,7 @@ def run_tool(command: Sequence[str], folder: Path, who: str, environment: Mappin
             env=more,
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             errors="replace",
             check=False,
         )
