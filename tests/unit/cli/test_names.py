@@ -24,11 +24,25 @@ TOPOLOGY = f"{COLUMNS}\nc1,16,16,3,3,8,16,1,\n"
         (("simulate", "lenet5-adder", "--datapath", "l1-1c1"), "l1-1c1a"),
         (("sweep", "bit-width"), "bit-widths"),
         (("list", "network"), "networks"),
+        (("estimate", "lenet5-adder", "--accelerator", "tpu"), "tpu-v1"),
+        (("estimate", "lenet5-adder", "--table", "horowitz"), "horowitz-45nm"),
         (("train", "lenet5-mnis", "--probe", "variance"), "lenet5-mnist"),
     ],
 )
 def test_the_nearest_name_is_told(arguments, near):
     assert refused(*arguments).rstrip().endswith(f"did you mean {near}?")
+
+
+def test_an_architecture_without_its_arithmetic_is_told_the_whole_names():
+    pytest.importorskip("torch")
+    told = refused("estimate", "mobilenetv2")
+    assert told.endswith("; did you mean mobilenetv2-adder or mobilenetv2-conv?")
+
+
+def test_a_file_that_is_there_but_for_its_ending_is_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.toml").write_text("")
+    assert refused("estimate", "lenet5-adder", "--accelerator", "mine").endswith("; did you mean 'mine.toml'?")
 
 
 def test_a_misspelt_key_and_column_of_a_file(tmp_path):
@@ -40,7 +54,7 @@ def test_a_misspelt_key_and_column_of_a_file(tmp_path):
 
 
 def test_far_names_get_no_guess():
-    assert "did you mean" not in refused("estimate", "lenet5-adder", "--accelerator", "tpu")
+    assert "did you mean" not in refused("estimate", "lenet5-adder", "--accelerator", "npu")
 
 
 def test_the_version_and_completion():
