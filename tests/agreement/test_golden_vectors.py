@@ -217,7 +217,9 @@ def written(folder, **texts):
     return [folder / name.replace("_", ".") for name in texts]
 
 
-ROM = GOOD.replace("x * w;", "x * w + table_of[w[0]];").replace("reg first;", "reg first;\n  reg signed [7:0] table_of[0:1];\n  LOAD")
+ROM = GOOD.replace("x * w;", "x * w + table_of[w[0]];").replace(
+    "reg first;", "reg first;\n  reg signed [7:0] table_of[0:1];\n  LOAD"
+)
 
 
 @with_yosys

@@ -36,6 +36,11 @@ def test_a_run_leaves_a_program_and_a_network_to_simulate(tmp_path):
     assert np.mean(right) == pytest.approx(found["epochs"][-1]["test_accuracy"], abs=1e-9)
     assert Program.load(program).layers[0].weight_format.bits == 3
     assert Network.load(network).outputs == 10
+    assert found["page"] == str(tmp_path / "program-page" / "index.html")
+    page = (tmp_path / "program-page" / "index.html").read_text(encoding="utf-8")
+    assert "lenet5-conv, trained on its codes" in page
+    assert "<dt>weights, activations</dt><dd>3 and 4 bits</dd>" in page
+    assert page.count('scope="row">conv1</th>') == 1
     simulated = CliRunner().invoke(app, ["simulate", str(program), "--limit", "50", "--json"])
     assert simulated.exit_code == 0
     shown = call(*given, "-o", program)
