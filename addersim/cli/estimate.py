@@ -13,7 +13,7 @@ from addersim.cli import options
 from addersim.cli.count import counted, parameters
 from addersim.cli.folding import Fold, common, folded
 from addersim.cli.output import alone_on_output, print_json, print_table, say, say_fact, write_like_scalesim
-from addersim.cli.silicon import print_area, print_packing, print_priced, print_rules, show_range
+from addersim.cli.silicon import print_area, print_notes, print_packing, print_priced, print_rules, show_range
 from addersim.cli.sizes import Sizes, sized
 from addersim.errors import ConfigError
 from addersim.tabular import show
@@ -102,6 +102,7 @@ def run(
             f"{cost.network} on {cost.accelerator} as SCALE-Sim prints it",
             [_scalesim_row(layer) for layer in cost.layers if layer.taps],
         )
+        print_notes(cost)
         return
     _print(trace, cost, area, parameters(found), depth, top)
 
