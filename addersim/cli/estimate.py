@@ -70,6 +70,9 @@ def run(
     from addersim.model_zoo import load
     from addersim.storage import write_rows
 
+    for option, given in (("--depth", depth), ("--top", top), ("--node", node)):
+        if compat and given is not None:
+            raise ConfigError(f"{option}: changes nothing in what --compat {compat} prints; leave one of them out")
     chosen = options.datapaths(datapath, circuit)
     circuits = options.adder_circuit(chosen)
     rules = options.quantization(bits, weight_bits, activation_bits, layer, accumulator, circuit=circuits, ends_bits=ends)
