@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from addersim.errors import ConfigError
+from addersim.rtl.sources import defines
 from addersim.rtl.tools import RtlError, Yosys, compiler, find_yosys, run_tool, run_yosys
 
 __all__ = ["CACHE", "ClockedModule", "Design", "compile_designs", "compile_library"]
@@ -151,7 +152,7 @@ def compile_library(
         Modules that are not dissolved into those around them, for there are many of each.
     """
     using, compile_with = find_yosys(headers=True), compiler()
-    script = _script(sorted(verilog), apart)
+    script = _script(verilog, apart)
     source = _tops(tops, wrappers)
     parts = (*using.command, str(using.headers), compile_with, *_FLAGS, script, source, harness)
     texts = [text for name in sorted(verilog) for text in (name, verilog[name])]
@@ -164,10 +165,11 @@ def compile_library(
     return ctypes.CDLL(str(target))
 
 
-def _script(names: Sequence[str], apart: Sequence[str]) -> str:
+def _script(verilog: Mapping[str, str], apart: Sequence[str]) -> str:
+    read = " ".join((*defines(verilog), *(name for name in sorted(verilog) if name.endswith(".v"))))
     kept = "".join(f"setattr -mod -set keep_hierarchy 1 *{name}* %n %n\n" for name in apart)
     return (
-        f"read_verilog -defer {' '.join(names)}\nread_verilog tops.v\nhierarchy -check -top {_TOP}\n{kept}"
+        f"read_verilog -defer {read}\nread_verilog tops.v\nhierarchy -check -top {_TOP}\n{kept}"
         "proc\nflatten\nopt -fast\ncheck -assert\nwrite_cxxrtl -g0 design.cpp\n"
     )
 

@@ -21,6 +21,7 @@ from addersim.rtl.simulators import check_simulator
 from addersim.rtl.sources import sources_text, verilog_files
 from addersim.rtl.tools import RtlError, yosys_candidates
 from tests.command_line import call, refused
+from tests.unit.multipliers import multiplier
 
 with_yosys = pytest.mark.skipif(
     not any(one.headers for one in yosys_candidates()), reason="no yosys with the headers of its CXXRTL runtime"
@@ -157,6 +158,25 @@ def test_the_elements_of_the_package_are_right(programs):
     assert verify_element(sources_text(), "pe_l1_2a", layer_vectors(program, "fc3", images)).wrong == 0
 
 
+@with_yosys
+def test_layers_of_an_approximate_multiplier_have_its_table(programs, tmp_path):
+    """A file that the package's element reads; and which it needs where the package's files are given without it."""
+    program, images = programs["lenet5-conv"]
+    approximate = layer_vectors(program.with_multiplier(multiplier(cut=6)), "fc3", images)
+    write_vectors(approximate, tmp_path)
+    found = read_vectors(tmp_path)
+    assert np.array_equal(found.sums, approximate.sums)
+    exact = layer_vectors(program, "fc3", images)
+    assert not np.array_equal(found.sums, exact.sums)
+    verilog = read_verilog([*verilog_files(), tmp_path / "products.hex"])
+    assert verify_element(verilog, "pe_table_magnitude", found).wrong == 0
+    assert "products.hex" not in read_verilog(verilog_files())
+    assert "`define PRODUCTS\n" in (tmp_path / "testbench.v").read_text()
+    write_vectors(exact, tmp_path / "exact")
+    assert "PRODUCTS" not in (tmp_path / "exact" / "testbench.v").read_text()
+    assert not (tmp_path / "exact" / "products.hex").exists()
+
+
 OTHER_PORTS = GOOD.replace("clear,", "reset,").replace("<= clear", "<= reset")
 LOOP = GOOD.replace("reg first;", "reg first;\n  wire a, b;\n  assign a = ~b;\n  assign b = a & clear;")
 LOOP = LOOP.replace("x * w;", "x * w + a;")
@@ -217,7 +237,9 @@ def written(folder, **texts):
     return [folder / name.replace("_", ".") for name in texts]
 
 
-ROM = GOOD.replace("x * w;", "x * w + table_of[w[0]];").replace("reg first;", "reg first;\n  reg signed [7:0] table_of[0:1];\n  LOAD")
+ROM = GOOD.replace("x * w;", "x * w + table_of[w[0]];").replace(
+    "reg first;", "reg first;\n  reg signed [7:0] table_of[0:1];\n  LOAD"
+)
 
 
 @with_yosys
@@ -261,7 +283,7 @@ def test_nothing_of_a_module_but_its_logic_is_compiled(conv1):
     """Attributes would stand in C++ as they are, prints would stand in the report."""
     prints = '  always @(posedge clk) $display("%d", x);'
     injected = '(* note = "a\\nstatic int ran = system(\\"exit 3\\") + nothing;" *) reg first;\n' + prints
-    plain = find_module({"my.v": GOOD.replace("reg first;", injected)}, "my_pe").plain
+    (plain,) = find_module({"my.v": GOOD.replace("reg first;", injected)}, "my_pe").plain.values()
     assert not {"note", "system", "display"} & set(re.findall(r"\w+", plain))
     assert verify_element({"my.v": GOOD.replace("reg first;", injected)}, "my_pe", conv1).wrong == 0
 

@@ -26,6 +26,7 @@ from addersim.rtl.sources import sources_text
 from addersim.rtl.tools import yosys_candidates
 from addersim.trace import MatrixWork
 from tests.command_line import refused
+from tests.unit.multipliers import arbitrary
 
 pytestmark = pytest.mark.skipif(
     not any(one.headers for one in yosys_candidates()), reason="no yosys with the headers of its CXXRTL runtime"
@@ -201,16 +202,19 @@ def test_other_circuits_equal_the_reference(circuit):
     assert_equal(slow(x), fast(x))
 
 
+def test_multipliers_that_are_tables_run_in_verilog():
+    """As a memory in each element, of products of any numbers."""
+    products = arbitrary(5, largest=1 << 20).by_bytes(FixedFormat(8), FixedFormat(8))
+    x, slow, fast = both_windows(rtl_engine(2, 2), "padded", "mac", products=products)
+    assert_equal(slow(x), fast(x))
+
+
 def test_a_rule_without_a_circuit_is_refused(engine):
     _, _, fast = both_windows(engine, "padded", "mac")
     with pytest.raises(
         FormatError, match=r"^rule ort has no circuit in Verilog; --rounding takes those that have: addersim, tf"
     ):
         engine.prepare_window_rescale(fast, np.ones(5), np.zeros(5, np.int64), "ort", output=FixedFormat(8))
-    with pytest.raises(FormatError, match=r"^a multiplier that is a table has no Verilog; "):
-        engine.prepare_window(
-            "int8", np.ones((1, 1, 1, 1), np.int8), arithmetic="mac", products=np.zeros((256, 256), np.int32)
-        )
     with pytest.raises(FormatError, match=r"^circuit 'xor' of adder layers is none of l1_2a, l1_1c1a, l1_xor$"):
         rtl_engine(circuit="xor")
 
