@@ -83,7 +83,7 @@ def test_taps_in_groups_read_their_own_channels():
     from addersim.rtl.shapes import LayerShape
 
     random = np.random.default_rng(2)
-    geometry = Geometry((3, 2), (2, 1), (1, 0), (1, 2), groups=2)
+    geometry = Geometry((3, 2), (2, 1), (1, 0), (2, 3), groups=2)
     x, w = random.integers(-128, 128, (1, 9, 8, 4)), random.integers(-128, 128, (6, 3, 2, 2))
     moves = {name: getattr(geometry, name) for name in ("stride", "padding", "dilation", "groups")}
     sums = reference.window(x.astype(np.int8), w.astype(np.int8), arithmetic="mac", **moves).values.reshape(-1, 6)
@@ -107,6 +107,9 @@ def test_files_hold_the_same_words(conv1, tmp_path):
     radix, vector = found[".coe"].split(";\n", 1)
     assert radix == "memory_initialization_radix=16"
     assert [int(word, 16) for word in re.findall(r"\w+", vector.partition("=")[2])] == expected
+    codes = conv1.codes.reshape(-1)
+    assert codes.min() < 0
+    assert [int(line, 16) for line in paths["outputs.hex"].read_text().split()] == (codes & 255).tolist()
     listed = re.search(r"int64_t sums\[4704\] = \{(.*)\}", paths["vectors.h"].read_text())[1]
     assert [int(word) for word in listed.split(",")] == conv1.sums.reshape(-1).tolist()
 
