@@ -29,6 +29,8 @@ CACHE = "ADDERSIM_CACHE"
 """Environment variable with the folder of compiled Verilog, in place of the user's cache."""
 _FLAGS = ("-std=c++14", "-O1", "-fPIC", "-shared", "-w")
 _TOP = "all_designs"
+_SHARED = ("kernel_",)
+"""Beginnings of modules that designs may have in common: compiled once, half the compiler's time of large ones."""
 _MOST_ROUNDS = 1000
 """Of evaluations in which wires follow each other: beyond these they go round, through latches or clocks that they make."""
 _DRIVER = (
@@ -129,7 +131,7 @@ def compile_designs(designs: Sequence[Design], verilog: Mapping[str, str]) -> li
     names = [f"design_{place}" for place in range(len(designs))]
     wrappers = [design.wrapper(name) for name, design in zip(names, designs, strict=True)]
     harness = _DRIVER + "".join(_entry(place, design) for place, design in enumerate(designs))
-    library = compile_library(verilog, names, wrappers, harness)
+    library = compile_library(verilog, names, wrappers, harness, _SHARED)
     return [ClockedModule(library, place, design) for place, design in enumerate(designs)]
 
 

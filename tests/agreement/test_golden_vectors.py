@@ -107,11 +107,21 @@ def test_files_hold_the_same_words(conv1, tmp_path):
     radix, vector = found[".coe"].split(";\n", 1)
     assert radix == "memory_initialization_radix=16"
     assert [int(word, 16) for word in re.findall(r"\w+", vector.partition("=")[2])] == expected
-    codes = conv1.codes.reshape(-1)
-    assert codes.min() < 0
-    assert [int(line, 16) for line in paths["outputs.hex"].read_text().split()] == (codes & 255).tolist()
     listed = re.search(r"int64_t sums\[4704\] = \{(.*)\}", paths["vectors.h"].read_text())[1]
     assert [int(word) for word in listed.split(",")] == conv1.sums.reshape(-1).tolist()
+
+
+@pytest.mark.parametrize("layer", ["conv1", "fc3"])
+def test_codes_are_as_wide_as_their_format(programs, layer, tmp_path):
+    """Of a ReLU, and signed ones."""
+    program, images = programs["lenet5-conv"]
+    vectors = layer_vectors(program, layer, images)
+    write_vectors(vectors, tmp_path)
+    assert (vectors.codes.min() < 0) == (layer == "fc3")
+    assert "WIDTH = 8;" in (tmp_path / "outputs.mif").read_text()
+    assert [int(line, 16) for line in (tmp_path / "outputs.hex").read_text().split()] == (
+        vectors.codes.reshape(-1) & 255
+    ).tolist()
 
 
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc")

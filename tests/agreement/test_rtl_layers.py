@@ -94,6 +94,18 @@ def test_layers_equal_the_reference(name, arithmetic, dataflow):
     assert_equal(slow(x), fast(x))
 
 
+def test_codes_wrap_as_the_simulator_has_them(engine):
+    """To few bits, and then are held by a ReLU."""
+    x, *layers = both_windows(engine, "padded", "mac")
+    constants = np.array([3, -5, 7, 9, 1], np.int32), np.arange(5), np.full(5, 6, np.uint8)
+    how = {"output": FixedFormat(6, False), "output_overflow": "wrap", "then": FixedFormat(5, False)}
+    slow, fast = (
+        one.prepare_window_affine(layer, *constants, **how) for one, layer in zip((reference, engine), layers, strict=True)
+    )
+    assert slow(x).overflowed
+    assert_equal(slow(x), fast(x))
+
+
 DESIGN = ArrayDesign("mac", ROWS, COLUMNS, 8, 8, True, True, 32, output_bits=17)
 
 
