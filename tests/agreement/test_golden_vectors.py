@@ -111,8 +111,8 @@ def test_files_hold_the_same_words(conv1, tmp_path):
     assert [int(word) for word in listed.split(",")] == conv1.sums.reshape(-1).tolist()
 
 
-@pytest.mark.parametrize("layer", ["conv1", "fc3"])
-def test_codes_are_as_wide_as_their_format(programs, layer, tmp_path):
+@pytest.mark.parametrize(("layer", "bits"), [("conv1", 8), ("fc3", 16)])
+def test_codes_are_as_wide_as_their_format(programs, layer, bits, tmp_path):
     """Of a ReLU, and signed ones."""
     program, images = programs["lenet5-conv"]
     vectors = layer_vectors(program, layer, images)
