@@ -189,8 +189,7 @@ def _build(folder: Path, verilog: Mapping[str, str], script: str, harness: str, 
     run_yosys(script, folder, using=using)
     (folder / "harness.cpp").write_text(f'#include "design.cpp"\n#include <cstdint>\n{harness}', encoding="utf-8")
     built = folder / "design.so"
-    command = (compile_with, *_FLAGS, f"-I{using.headers}", "harness.cpp", "-o", built.name)
-    run_tool(command, folder, compile_with, {"TMPDIR": str(folder)})  # what it leaves where it is stopped goes with the folder
+    run_tool((compile_with, *_FLAGS, f"-I{using.headers}", "harness.cpp", "-o", built.name), folder, compile_with)
     return built
 
 

@@ -39,7 +39,7 @@ def _verilator(folder: Path, sources: list[str]) -> None:
 
 
 def _run(command: tuple[str, ...], folder: Path) -> None:
-    run_tool(command, folder, Path(command[0]).name, {"TMPDIR": str(folder)}, _LIMIT_S)
+    run_tool(command, folder, Path(command[0]).name, _LIMIT_S)
 
 
 SIMULATORS: Mapping[str, tuple[tuple[str, ...], Callable[[Path, list[str]], None]]] = MappingProxyType(

@@ -204,6 +204,10 @@ TWO_DRIVERS = GOOD.replace("endmodule", "  always @(posedge clk) sum <= 1;\nendm
     [
         (GOOD.replace("x * w;", "x * ;"), r"^yosys: my\.v:10: ERROR: syntax error, unexpected ';'$"),
         (GOOD.replace("module my_pe", "module another"), r"^my\.v: no module 'my_pe'; found another$"),
+        (
+            GOOD.replace("input clear,", "input clear, input more,"),
+            r"^module my_pe: ports clk, clear, more, ",
+        ),
         (OTHER_PORTS, r"^module my_pe: ports clk, reset, .*; expected clk, clear, enable, input_code, weight_code, sum "),
         (
             GOOD.replace("[7:0] input_code", "[3:0] input_code"),

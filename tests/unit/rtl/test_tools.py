@@ -88,6 +88,7 @@ def runs(*command, **limits):
 @pytest.mark.skipif(os.name != "posix", reason="signals and sessions of POSIX")
 def test_a_tool_that_fails_or_is_killed_is_told():
     assert runs("sh", "-c", "echo a; echo b >&2") == "a\nb\n"
+    assert runs("sh", "-c", "echo $TMPDIR") == f"{Path.cwd().resolve()}\n"
     for script, told in (
         ("echo some; echo 'my.v:3: syntax error' >&2; echo more >&2; exit 3", r"^tool: my\.v:3: syntax error$"),
         ("echo last; exit 3", r"^tool: last$"),
