@@ -185,9 +185,11 @@ def _tops(tops: Sequence[str], wrappers: Sequence[str]) -> str:
 
 def _build(folder: Path, verilog: Mapping[str, str], script: str, harness: str, using: Yosys, compile_with: str) -> Path:
     for name, text in verilog.items():
-        (folder / name).write_text(text, encoding="utf-8")
+        (folder / name).write_text(text, encoding="utf-8", newline="\n")
     run_yosys(script, folder, using=using)
-    (folder / "harness.cpp").write_text(f'#include "design.cpp"\n#include <cstdint>\n{harness}', encoding="utf-8")
+    (folder / "harness.cpp").write_text(
+        f'#include "design.cpp"\n#include <cstdint>\n{harness}', encoding="utf-8", newline="\n"
+    )
     built = folder / "design.so"
     run_tool((compile_with, *_FLAGS, f"-I{using.headers}", "harness.cpp", "-o", built.name), folder, compile_with)
     return built

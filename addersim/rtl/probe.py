@@ -117,7 +117,7 @@ def find_module(verilog: Mapping[str, str], top: str, parameters: Mapping[str, i
     )
     with tempfile.TemporaryDirectory() as folder:
         for name, text in verilog.items():
-            Path(folder, name).write_text(text, encoding="utf-8")
+            Path(folder, name).write_text(text, encoding="utf-8", newline="\n")
         try:
             run_yosys(script, Path(folder), limit_s=LIMIT_S)
         except RtlError as error:

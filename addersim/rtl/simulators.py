@@ -74,7 +74,7 @@ class SimulatedModule:
         texts = {"bench.v": macros + _bench(self._design, clocks), **self._verilog, "stimuli.hex": stimuli}
         with tempfile.TemporaryDirectory() as folder:
             for name, text in texts.items():
-                Path(folder, name).write_text(text, encoding="utf-8")
+                Path(folder, name).write_text(text, encoding="utf-8", newline="\n")
             SIMULATORS[self._simulator][1](Path(folder), [name for name in texts if name.endswith(".v")])
             lines = Path(folder, "found.txt").read_text(encoding="utf-8").split("\n")[:-1]
         if len(lines) != clocks:

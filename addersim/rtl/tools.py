@@ -107,7 +107,7 @@ def run_yosys(script: str, folder: Path, *, using: Yosys | None = None, limit_s:
         With the first complaint of yosys.
     """
     tool = using or find_yosys()
-    (folder / _SCRIPT).write_text(script, encoding="utf-8")
+    (folder / _SCRIPT).write_text(script, encoding="utf-8", newline="\n")
     most = _MOST_MEMORY if tool.name == "system" else None  # the wheel's has the limit of its sandbox
     return run_tool((*tool.command, "-q", "-s", _SCRIPT), folder, "yosys", limit_s=limit_s, most_memory=most)
 
@@ -133,7 +133,7 @@ def run_tool(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
             errors="replace",
             start_new_session=os.name == "posix",
         )

@@ -144,6 +144,6 @@ def _cells(element: Element, family: Target, folder: Path) -> Counter[str]:
     given = {name: value for name, value in parameters.items() if not own or name != "SATURATE"}
     with scratch_folder(folder, "fabric") as place:
         for name, text in ({"pe_mac_product.v": _PRODUCT} if own else sources_text()).items():
-            (place / name).write_text(text, encoding="utf-8")
+            (place / name).write_text(text, encoding="utf-8", newline="\n")
         found = synthesised(module, given, [family.synthesis], place, find_yosys())["cells"]
     return Counter(one["type"] for one in found.values())

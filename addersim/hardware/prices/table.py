@@ -14,7 +14,7 @@ from addersim.errors import PriceError
 from addersim.hardware.layer_cost import UnitEnergy
 from addersim.hardware.prices.consistency import check_rows, grid_gap
 from addersim.hardware.prices.grid import Grid
-from addersim.hardware.prices.row import QUANTITIES, REGISTERS, UNITS, ElementFigures, EnergyRow, Quantity, Size
+from addersim.hardware.prices.row import OF_TOGGLES, QUANTITIES, REGISTERS, UNITS, ElementFigures, EnergyRow, Quantity, Size
 from addersim.hardware.prices.rules import SURFACES, DataPoint, PowerFit, Span, interpolate, points_needed, polynomial
 
 __all__ = ["EnergyTable", "Figure"]
@@ -198,7 +198,15 @@ class EnergyTable:
         more = {name: self._optional(name, key, size) for name in ("zero_pj", "idle_pj", "accumulator_bits", "accumulator_pj")}
         contents = next((row.contains for row in self._by_key[key] if row.contains), ())
         note = f"; without {REGISTERS}" if contents and REGISTERS not in contents else ""
-        return ElementFigures(found.value, self._noted(found.rule, "energy_pj", "pe"), found.source, **more, note=note)
+        rule, toggles = self._noted(found.rule, "energy_pj", "pe"), self._by_toggles(key, size)
+        return ElementFigures(found.value, rule, found.source, **more, note=note, by_toggles=toggles)
+
+    def _by_toggles(self, key: _Key, size: Size) -> tuple[float, ...]:
+        """What an element takes by toggles; empty where its rows do not say."""
+        try:
+            return tuple(self._find(quantity, key, size, "").value for quantity in OF_TOGGLES)
+        except PriceError:
+            return ()
 
     def _optional(self, quantity: Quantity, key: _Key, size: Size) -> float:
         """A figure of an element, 0 where its rows do not have it."""
@@ -241,7 +249,8 @@ class EnergyTable:
         return not rule.coefficients and len(self._points(rule, quantity)) >= points_needed(rule.rule)
 
     def _points(self, rule: EnergyRow, quantity: Quantity) -> list[EnergyRow]:
-        return [row for row in self._by_key[rule.key] if row.exact and getattr(row, quantity)]
+        found = [row for row in self._by_key[rule.key] if row.exact and getattr(row, quantity) is not None]
+        return found if quantity in OF_TOGGLES else [row for row in found if getattr(row, quantity)]
 
     def _apply(self, rule: EnergyRow, quantity: Quantity, size: Size, what: str) -> Figure:
         if rule.like:

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +13,15 @@ from addersim import kernels
 from addersim.arithmetic.datapaths import DATAPATHS
 from addersim.errors import ConfigError, HardwareError
 from addersim.hardware.gates.activity import Simulator
-from addersim.hardware.gates.characterise import Circuit, fit_elements
-from addersim.hardware.gates.element_operands import Element, layer_operands, made_up_operands, uniform_operands
+from addersim.hardware.gates.characterise import Circuit, _fitted, fit_elements
+from addersim.hardware.gates.element_operands import HOLD, Element, layer_operands, made_up_operands, uniform_operands
 from addersim.hardware.gates.element_table import LayerJob, characterise, element_jobs, node_of, rule_rows
 from addersim.hardware.gates.liberty import load_library
 from addersim.hardware.gates.power import cycle_energy
 from addersim.hardware.gates.synthesis import workshop
 from addersim.hardware.gates.table_file import GrowingTable
 from addersim.hardware.prices.csv_file import load_table
+from addersim.hardware.prices.row import OF_TOGGLES
 from addersim.rtl.sources import sources_text
 from addersim.rtl.tools import yosys_candidates
 from tests.unit.hardware.gates import library
@@ -67,6 +69,51 @@ def test_zeros_quieten_a_multiplier_and_hardly_a_difference(shop, lib):
     assert mac.zero_pj / mac.energy_pj > 2 * adder.zero_pj / adder.energy_pj
     assert 0 < mac.idle_pj < mac.energy_pj < mac.uniform_pj
     assert mac.error < 0.1
+
+
+@NEEDS_YOSYS
+def test_energy_by_toggles_holds_for_streams_that_it_was_not_fitted_to(shop, lib):
+    """Other shares of zeros, drawn anew; weights held, inputs held, neither."""
+    element = Element.of_width("mac", 6)
+    circuit = circuit_of(element, shop, lib)
+    fit = fit_elements(circuit, 1000, 1)
+    assert len(fit.by_toggles) == len(OF_TOGGLES)
+    assert min(fit.by_toggles) >= 0
+    assert fit.toggle_error < 0.1
+    for share, seed in ((0.1, 8), (0.6, 9)):
+        free = made_up_operands(element, share, 1000, seed)
+        for operands in (free, free.held(x=False), free.held(x=True)):
+            told = float(np.dot(fit.by_toggles, operands.toggles(element).terms))
+            assert told == pytest.approx(circuit.energy(operands).total_pj, rel=0.15)
+
+
+def test_factors_are_the_best_of_those_that_take_nothing_away():
+    rng = np.random.default_rng(1)
+    terms = np.concatenate([np.ones((9, 1)), rng.random((9, 3))], axis=1)
+    found, error = _fitted(terms, terms @ [2.0, 0.5, 0.0, 1.5])
+    assert found == pytest.approx((2, 0.5, 0, 1.5), abs=1e-9)
+    assert error == pytest.approx(0, abs=1e-9)
+    energies = terms @ [2.0, 0.5, -0.4, 1.5]
+    found, error = _fitted(terms, energies)
+    rows = terms[:, [0, 1, 3]] / energies[:, None]
+    least = np.linalg.lstsq(rows, np.ones(9), rcond=None)[0]
+    assert found == pytest.approx((least[0], least[1], 0, least[2]))
+    assert error == pytest.approx(np.abs(rows @ least - 1).max())
+
+
+def test_operands_that_are_held_keep_every_word_for_a_while():
+    element = Element.of_width("ternary", 8)
+    free = made_up_operands(element, 0.5, 200, 1)
+    held = free.held(x=False)
+    assert (held.x == free.x).all()
+    assert (held.w[:HOLD] == free.w[0]).all()
+    assert (held.w[HOLD : 2 * HOLD] == free.w[HOLD]).all()
+    codes = held.words(element)["weight_code"]
+    found = held.toggles(element)
+    assert found.weight_changes == np.mean([int(a ^ b).bit_count() for a, b in pairwise(codes)])
+    assert found.weight_ones == np.mean([int(one).bit_count() for one in codes])
+    assert found.input_changes == free.toggles(element).input_changes > found.weight_changes
+    assert found.zeros == free.zeros
 
 
 @NEEDS_YOSYS
