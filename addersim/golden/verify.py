@@ -102,7 +102,7 @@ def _where(vectors: LayerVectors, place: int) -> str:
     return f"sum {place}, row {row}, column {column}, filter {filter_}"
 
 
-def _design(verilog: Mapping[str, str], top: str, vectors: LayerVectors) -> tuple[Design, dict[str, str]]:
+def _design(verilog: Mapping[str, str], top: str, vectors: LayerVectors) -> tuple[Design, Mapping[str, str]]:
     """The module with the layer's parameters, after looking at its ports, and the Verilog that is left of it."""
     wanted = vectors.element.design()
     plain = find_module(verilog, top)
@@ -111,7 +111,7 @@ def _design(verilog: Mapping[str, str], top: str, vectors: LayerVectors) -> tupl
     _check_ports(found, wanted, f"module {top}", vectors)
     inputs = tuple((name, bits) for name, bits in wanted.inputs if name in found.ports)
     outputs = (("sum", found.ports["sum"][1]),)
-    return replace(wanted, module=PLAIN_NAME, parameters=(), inputs=inputs, outputs=outputs), {"plain.v": found.plain}
+    return replace(wanted, module=PLAIN_NAME, parameters=(), inputs=inputs, outputs=outputs), found.plain
 
 
 def _check_ports(found: Module, wanted: Design, where: str, vectors: LayerVectors) -> None:

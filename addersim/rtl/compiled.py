@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from addersim.errors import ConfigError
+from addersim.rtl.sources import defines
 from addersim.rtl.tools import RtlError, Yosys, compiler, find_yosys, run_tool, run_yosys
 
 __all__ = ["CACHE", "ClockedModule", "Design", "compile_designs", "compile_library"]
@@ -28,6 +29,8 @@ CACHE = "ADDERSIM_CACHE"
 """Environment variable with the folder of compiled Verilog, in place of the user's cache."""
 _FLAGS = ("-std=c++14", "-O1", "-fPIC", "-shared", "-w")
 _TOP = "all_designs"
+_SHARED = ("kernel_",)
+"""Beginnings of modules that designs may have in common: compiled once, half the compiler's time of large ones."""
 _MOST_ROUNDS = 1000
 """Of evaluations in which wires follow each other: beyond these they go round, through latches or clocks that they make."""
 _DRIVER = (
@@ -128,7 +131,7 @@ def compile_designs(designs: Sequence[Design], verilog: Mapping[str, str]) -> li
     names = [f"design_{place}" for place in range(len(designs))]
     wrappers = [design.wrapper(name) for name, design in zip(names, designs, strict=True)]
     harness = _DRIVER + "".join(_entry(place, design) for place, design in enumerate(designs))
-    library = compile_library(verilog, names, wrappers, harness)
+    library = compile_library(verilog, names, wrappers, harness, _SHARED)
     return [ClockedModule(library, place, design) for place, design in enumerate(designs)]
 
 
@@ -151,7 +154,7 @@ def compile_library(
         Modules that are not dissolved into those around them, for there are many of each.
     """
     using, compile_with = find_yosys(headers=True), compiler()
-    script = _script(sorted(verilog), apart)
+    script = _script(verilog, apart)
     source = _tops(tops, wrappers)
     parts = (*using.command, str(using.headers), compile_with, *_FLAGS, script, source, harness)
     texts = [text for name in sorted(verilog) for text in (name, verilog[name])]
@@ -164,10 +167,11 @@ def compile_library(
     return ctypes.CDLL(str(target))
 
 
-def _script(names: Sequence[str], apart: Sequence[str]) -> str:
+def _script(verilog: Mapping[str, str], apart: Sequence[str]) -> str:
+    read = " ".join((*defines(verilog), *(name for name in sorted(verilog) if name.endswith(".v"))))
     kept = "".join(f"setattr -mod -set keep_hierarchy 1 *{name}* %n %n\n" for name in apart)
     return (
-        f"read_verilog -defer {' '.join(names)}\nread_verilog tops.v\nhierarchy -check -top {_TOP}\n{kept}"
+        f"read_verilog -defer {read}\nread_verilog tops.v\nhierarchy -check -top {_TOP}\n{kept}"
         "proc\nflatten\nopt -fast\ncheck -assert\nwrite_cxxrtl -g0 design.cpp\n"
     )
 
@@ -187,8 +191,7 @@ def _build(folder: Path, verilog: Mapping[str, str], script: str, harness: str, 
         f'#include "design.cpp"\n#include <cstdint>\n{harness}', encoding="utf-8", newline="\n"
     )
     built = folder / "design.so"
-    command = (compile_with, *_FLAGS, f"-I{using.headers}", "harness.cpp", "-o", built.name)
-    run_tool(command, folder, compile_with, {"TMPDIR": str(folder)})  # what it leaves where it is stopped goes with the folder
+    run_tool((compile_with, *_FLAGS, f"-I{using.headers}", "harness.cpp", "-o", built.name), folder, compile_with)
     return built
 
 

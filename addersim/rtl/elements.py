@@ -16,10 +16,8 @@ from addersim.rtl.simulators import SimulatedModule
 
 __all__ = ["CIRCUITS", "Element", "circuit_datapath", "run_element", "signed"]
 
-CIRCUITS: Mapping[str, str] = MappingProxyType(
-    {name.replace("-", "_"): name for name in DATAPATHS if not name.startswith("table")} | {"mac_booth": "mac"}
-)
-"""Circuits that there is Verilog of, each with the datapath that it is; a multiplier that is a table of products has none."""
+CIRCUITS: Mapping[str, str] = MappingProxyType({name.replace("-", "_"): name for name in DATAPATHS} | {"mac_booth": "mac"})
+"""Circuits that there is Verilog of, each with the datapath that it is."""
 LATENCY = 2
 """Clock edges from the operands of a tap to the sum that holds it."""
 

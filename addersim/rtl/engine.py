@@ -27,6 +27,7 @@ from addersim.rtl.elements import CIRCUITS
 from addersim.rtl.functions import CODE_BITS, CodeFunctions, narrowing, rule_constants
 from addersim.rtl.layers import LayerConstants, compile_array
 from addersim.rtl.shapes import ArrayDesign, LayerShape
+from addersim.rtl.sources import PRODUCTS, product_words, sources_text
 from addersim.rtl.tools import compiler, find_yosys
 
 __all__ = ["rtl_engine"]
@@ -53,9 +54,11 @@ class _Hardware:
 
     def prepare_window(self, kind: npt.DTypeLike, weights: Array, *, arithmetic: str, **how: Any) -> _Window:
         """As `addersim.kernels.prepare_window`."""
-        if how.get("products") is not None:
-            raise FormatError("a multiplier that is a table has no Verilog; run it with another engine, or multiply exactly")
-        return _Window.of(kernels.prepare_window(kind, weights, arithmetic=arithmetic, **how), self)
+        usual = kernels.prepare_window(kind, weights, arithmetic=arithmetic, **how)
+        if usual.products is None:
+            return _Window.of(usual, self.circuits[arithmetic], self)
+        sources = sources_text() if self.verilog is None else self.verilog
+        return _Window.of(usual, "table", replace(self, verilog={**sources, PRODUCTS: product_words(usual.products)}))
 
     def prepare_window_affine(
         self,
@@ -96,14 +99,14 @@ class _Window:
     verilog: Verilog | None
 
     @classmethod
-    def of(cls, usual: PreparedWindow, hardware: _Hardware) -> _Window:
+    def of(cls, usual: PreparedWindow, circuit: str, hardware: _Hardware) -> _Window:
         arithmetic = ARITHMETICS[usual.arithmetic]
         weights, weight_bits, weight_signed = _stored_weights(usual, arithmetic)
         signs = arithmetic.activation_bits == 1
         input_bits = 1 if signs else 8 * usual.kind.itemsize
         mask = (1 << input_bits) - 1
         design = ArrayDesign(
-            datapath=hardware.circuits[usual.arithmetic],
+            datapath=circuit,
             rows=hardware.rows,
             columns=hardware.columns,
             input_bits=input_bits,
@@ -180,6 +183,8 @@ def _sum_bits(usual: PreparedWindow) -> int:
     least, most = CODE_ENDS[usual.kind]
     weights = usual.operands.exact_weights()
     ends = ARITHMETICS[usual.arithmetic].ends((least - zero, most - zero), (int(weights.min()), int(weights.max())))
+    if usual.products is not None:
+        ends = min(0, int(usual.products.min())), max(0, int(usual.products.max()))
     taps = weights[0].size
     needed = bits_for(taps * ends[0], taps * ends[1])
     fitting = [bits for bits in _SUM_BITS if needed <= bits]

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from addersim.rtl.compiled import compile_library
-from addersim.rtl.elements import signed
 from addersim.rtl.layer_harness import layer_loop, layer_wrapper
 from addersim.rtl.shapes import ArrayDesign, LayerShape
 from addersim.rtl.sources import sources_text
@@ -40,7 +39,7 @@ NO_CONSTANTS = LayerConstants(_ZERO, _ZERO, _ZERO, _ZERO, zero_point=0, low=0, h
 
 
 class LayerRun(NamedTuple):
-    """What the Verilog gave: sums and codes ``(pixels, filters)``, and the cycles during which the array ran."""
+    """What the Verilog gave: sums, and codes as stored, ``(pixels, filters)``; and the cycles during which the array ran."""
 
     sums: Words
     codes: Words
@@ -81,8 +80,6 @@ class CompiledArray:
         )
         if cycles < 0:
             raise RtlError(f"module quantised_layer: {_FAULTS[cycles]}")
-        if design.output_signed:
-            codes = signed(codes.view(np.uint64), design.output_bits)
         return LayerRun(sums, codes, cycles)
 
 

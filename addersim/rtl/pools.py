@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from addersim.rtl.compiled import compile_library
-from addersim.rtl.elements import signed
 from addersim.rtl.layer_harness import ACCESS, SHAPE_WORDS, narrow_lanes
 from addersim.rtl.shapes import LayerShape
 from addersim.rtl.sources import sources_text
@@ -69,7 +68,7 @@ def run_pool(design: PoolDesign, shape: LayerShape, inputs: Array, verilog: Mapp
     found = run(words.ctypes.data, cycles, x.ctypes.data, x.size, results.ctypes.data)
     if found:
         raise RtlError(f"module pool_layer: {_FAULTS[found]}")
-    return signed(results.view(np.uint64), design.result_bits) if design.signed else results
+    return results
 
 
 _FAULTS = {

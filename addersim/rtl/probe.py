@@ -17,6 +17,7 @@ import msgspec
 from addersim.errors import ConfigError
 from addersim.inputs.opening import read_file
 from addersim.inputs.text import did_you_mean
+from addersim.rtl.sources import defines, sources_text
 from addersim.rtl.tools import RtlError, run_yosys
 
 __all__ = ["PLAIN_NAME", "Module", "find_module", "read_verilog"]
@@ -46,12 +47,12 @@ class Module:
     parameters
         Names of its parameters.
     plain
-        All of it as one module without parameters, `PLAIN_NAME`.
+        All of it as one module without parameters, `PLAIN_NAME`: a file of Verilog by its name, and those of its memories.
     """
 
     ports: Mapping[str, tuple[str, int]]
     parameters: tuple[str, ...]
-    plain: str
+    plain: Mapping[str, str]
 
 
 def read_verilog(paths: Sequence[str | Path]) -> dict[str, str]:
@@ -75,8 +76,10 @@ def read_verilog(paths: Sequence[str | Path]) -> dict[str, str]:
             raise ConfigError(f"{path}: is no text; expected Verilog in UTF-8") from None
     if not _sources(found):
         raise ConfigError(f"{', '.join(found)}: no Verilog among them; its files end in {' or '.join(_SOURCES)}")
+    ours = sources_text()
     for name, source in found.items():
-        _check_reads(name, source, found)
+        if ours.get(name) != source:
+            _check_reads(name, source, found)
     return found
 
 
@@ -105,11 +108,12 @@ def find_module(verilog: Mapping[str, str], top: str, parameters: Mapping[str, i
     if not _TOP.fullmatch(top):
         raise ConfigError(f"--top: {top!r} is no name of a module")
     values = "".join(f" -chparam {name} {value}" for name, value in (parameters or {}).items())
-    reads = "".join(f"read_verilog {_SOURCES[Path(name).suffix]}{name}\n" for name in _sources(verilog))
+    options = "".join(f"{one} " for one in defines(verilog))
+    reads = "".join(f"read_verilog {options}{_SOURCES[Path(name).suffix]}{name}\n" for name in _sources(verilog))
     script = (
         f"{reads}hierarchy -check -top {top}{values}\nproc\nwrite_json module.json\nflatten\n"
         "delete t:$print t:$check t:$assert t:$assume t:$cover\nopt_clean\ncheck -assert\n"
-        f"rename -top {PLAIN_NAME}\nwrite_verilog -noattr plain.txt\n"
+        f"rename -top {PLAIN_NAME}\nwrite_verilog -noattr -extmem plain.v\n"
     )
     with tempfile.TemporaryDirectory() as folder:
         for name, text in verilog.items():
@@ -120,7 +124,8 @@ def find_module(verilog: Mapping[str, str], top: str, parameters: Mapping[str, i
             if f"Module `{top}' not found" in str(error) or f"\\{top}' not found" in str(error):
                 raise RtlError(_not_there(verilog, top)) from None
             raise
-        plain = Path(folder, "plain.txt").read_text(encoding="utf-8")
+        written = (Path(folder, "plain.v"), *Path(folder).glob("plain-*.mem"))
+        plain = {path.name: path.read_text(encoding="utf-8") for path in written}
         return _module(Path(folder, "module.json").read_bytes(), top, plain)
 
 
@@ -130,7 +135,7 @@ def _not_there(verilog: Mapping[str, str], top: str) -> str:
     return f"{', '.join(sources)}: no module {top!r}; found {', '.join(known) or 'none'}{did_you_mean(top, known)}"
 
 
-def _module(document: bytes, top: str, plain: str) -> Module:
+def _module(document: bytes, top: str, plain: Mapping[str, str]) -> Module:
     modules = msgspec.json.decode(document)["modules"]
     found = next(one for name, one in modules.items() if name == top or int(one["attributes"].get("top", "0"), 2))
     ports = {name: (port["direction"], len(port["bits"])) for name, port in found["ports"].items()}

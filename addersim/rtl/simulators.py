@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from addersim.errors import ConfigError
 from addersim.rtl.compiled import Design
+from addersim.rtl.sources import defines
 from addersim.rtl.tools import RtlError, find_tool, run_tool
 
 __all__ = ["SIMULATORS", "UNKNOWN", "SimulatedModule", "check_simulator"]
@@ -38,7 +39,7 @@ def _verilator(folder: Path, sources: list[str]) -> None:
 
 
 def _run(command: tuple[str, ...], folder: Path) -> None:
-    run_tool(command, folder, Path(command[0]).name, {"TMPDIR": str(folder)}, _LIMIT_S)
+    run_tool(command, folder, Path(command[0]).name, _LIMIT_S)
 
 
 SIMULATORS: Mapping[str, tuple[tuple[str, ...], Callable[[Path, list[str]], None]]] = MappingProxyType(
@@ -69,7 +70,8 @@ class SimulatedModule:
         digits = [-(-bits // 4) for _, bits in self._design.inputs]
         columns = [[f"{int(word):0{places}x}" for word in row] for row, places in zip(given, digits, strict=True)]
         stimuli = "".join(f"{''.join(words)}\n" for words in zip(*columns, strict=True))  # Verilator reads whole lines alone
-        texts = {**self._verilog, "bench.v": _bench(self._design, clocks), "stimuli.hex": stimuli}
+        macros = "`define PRODUCTS\n" if defines(self._verilog) else ""
+        texts = {"bench.v": macros + _bench(self._design, clocks), **self._verilog, "stimuli.hex": stimuli}
         with tempfile.TemporaryDirectory() as folder:
             for name, text in texts.items():
                 Path(folder, name).write_text(text, encoding="utf-8", newline="\n")

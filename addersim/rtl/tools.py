@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,20 +116,20 @@ def run_tool(
     command: Sequence[str],
     folder: Path,
     who: str,
-    environment: Mapping[str, str] | None = None,
     limit_s: float | None = None,
     most_memory: int | None = None,
 ) -> str:
     """Run a program in a folder; what it printed, or an `RtlError` with its first complaint, of `who`.
 
-    It ends with all that it started where it takes longer than a limit, and where this call is stopped.
+    Its temporary files lie in the folder, too. It ends with all that it started where it takes longer than a limit, and where
+    this call is stopped.
     """
-    more = None if environment is None else {**os.environ, **environment}
+    environment = {**os.environ, "TMPDIR": str(folder.resolve())}
     try:
         process = subprocess.Popen(
             command,
             cwd=folder,
-            env=more,
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

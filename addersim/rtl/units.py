@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from addersim.rtl.compiled import Design, compile_designs
-from addersim.rtl.elements import signed
 from addersim.rtl.layers import LayerConstants
 from addersim.rtl.sources import sources_text
 
@@ -41,9 +40,8 @@ class UnitDesign:
 
 
 def run_unit(design: UnitDesign, sums: Array, constants: LayerConstants, verilog: Mapping[str, str] | None = None) -> Array:
-    """Codes of words ``(..., channels)``."""
+    """Codes of words ``(..., channels)``, as they are stored."""
     sources = sources_text() if verilog is None else verilog
     (unit,) = compile_designs([design.design()], sources)
     given = {"sum": sums} | {name: np.broadcast_to(one, sums.shape) for name, one in constants._asdict().items()}
-    codes = unit.run({port: words.reshape(-1) for port, words in given.items()}, sums.size)["code"].reshape(sums.shape)
-    return signed(codes, design.output_bits) if design.output_signed else codes.astype(np.int64)
+    return unit.run({port: words.reshape(-1) for port, words in given.items()}, sums.size)["code"].reshape(sums.shape)

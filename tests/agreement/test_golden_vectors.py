@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from addersim.rtl.simulators import check_simulator
 from addersim.rtl.sources import sources_text, verilog_files
 from addersim.rtl.tools import RtlError, yosys_candidates
 from tests.command_line import call, refused
+from tests.unit.multipliers import multiplier
 
 with_yosys = pytest.mark.skipif(
     not any(one.headers for one in yosys_candidates()), reason="no yosys with the headers of its CXXRTL runtime"
@@ -75,14 +77,12 @@ def test_words_are_those_of_the_simulator(programs, name, layer):
 
 def test_taps_in_groups_read_their_own_channels():
     """Of a sum in the second group."""
-    from dataclasses import replace
-
     from addersim.arithmetic.geometry import Geometry
     from addersim.rtl.elements import Element
     from addersim.rtl.shapes import LayerShape
 
     random = np.random.default_rng(2)
-    geometry = Geometry((3, 2), (2, 1), (1, 0), (1, 2), groups=2)
+    geometry = Geometry((3, 2), (2, 1), (1, 0), (2, 3), groups=2)
     x, w = random.integers(-128, 128, (1, 9, 8, 4)), random.integers(-128, 128, (6, 3, 2, 2))
     moves = {name: getattr(geometry, name) for name in ("stride", "padding", "dilation", "groups")}
     sums = reference.window(x.astype(np.int8), w.astype(np.int8), arithmetic="mac", **moves).values.reshape(-1, 6)
@@ -108,6 +108,18 @@ def test_files_hold_the_same_words(conv1, tmp_path):
     assert [int(word, 16) for word in re.findall(r"\w+", vector.partition("=")[2])] == expected
     listed = re.search(r"int64_t sums\[4704\] = \{(.*)\}", paths["vectors.h"].read_text())[1]
     assert [int(word) for word in listed.split(",")] == conv1.sums.reshape(-1).tolist()
+
+
+@pytest.mark.parametrize(("layer", "bits"), [("conv1", 8), ("fc3", 16)])
+def test_codes_are_as_wide_as_their_format(programs, layer, bits, tmp_path):
+    """Of a ReLU, and signed ones."""
+    program, images = programs["lenet5-conv"]
+    vectors = layer_vectors(program, layer, images)
+    write_vectors(vectors, tmp_path)
+    assert (vectors.codes.min() < 0) == (layer == "fc3")
+    assert f"WIDTH = {bits};" in (tmp_path / "outputs.mif").read_text()
+    words = [int(line, 16) for line in (tmp_path / "outputs.hex").read_text().split()]
+    assert words == (vectors.codes.reshape(-1) & ((1 << bits) - 1)).tolist()
 
 
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc")
@@ -157,6 +169,25 @@ def test_the_elements_of_the_package_are_right(programs):
     assert verify_element(sources_text(), "pe_l1_2a", layer_vectors(program, "fc3", images)).wrong == 0
 
 
+@with_yosys
+def test_layers_of_an_approximate_multiplier_have_its_table(programs, tmp_path):
+    """A file that the package's element reads; and which it needs where the package's files are given without it."""
+    program, images = programs["lenet5-conv"]
+    approximate = layer_vectors(program.with_multiplier(multiplier(cut=6)), "fc3", images)
+    write_vectors(approximate, tmp_path)
+    found = read_vectors(tmp_path)
+    assert np.array_equal(found.sums, approximate.sums)
+    exact = layer_vectors(program, "fc3", images)
+    assert not np.array_equal(found.sums, exact.sums)
+    verilog = read_verilog([*verilog_files(), tmp_path / "products.hex"])
+    assert verify_element(verilog, "pe_table_magnitude", found).wrong == 0
+    assert "products.hex" not in read_verilog(verilog_files())
+    assert "`define PRODUCTS\n" in (tmp_path / "testbench.v").read_text()
+    write_vectors(exact, tmp_path / "exact")
+    assert "PRODUCTS" not in (tmp_path / "exact" / "testbench.v").read_text()
+    assert not (tmp_path / "exact" / "products.hex").exists()
+
+
 OTHER_PORTS = GOOD.replace("clear,", "reset,").replace("<= clear", "<= reset")
 LOOP = GOOD.replace("reg first;", "reg first;\n  wire a, b;\n  assign a = ~b;\n  assign b = a & clear;")
 LOOP = LOOP.replace("x * w;", "x * w + a;")
@@ -173,6 +204,10 @@ TWO_DRIVERS = GOOD.replace("endmodule", "  always @(posedge clk) sum <= 1;\nendm
     [
         (GOOD.replace("x * w;", "x * ;"), r"^yosys: my\.v:10: ERROR: syntax error, unexpected ';'$"),
         (GOOD.replace("module my_pe", "module another"), r"^my\.v: no module 'my_pe'; found another$"),
+        (
+            GOOD.replace("input clear,", "input clear, input more,"),
+            r"^module my_pe: ports clk, clear, more, ",
+        ),
         (OTHER_PORTS, r"^module my_pe: ports clk, reset, .*; expected clk, clear, enable, input_code, weight_code, sum "),
         (
             GOOD.replace("[7:0] input_code", "[3:0] input_code"),
@@ -263,7 +298,7 @@ def test_nothing_of_a_module_but_its_logic_is_compiled(conv1):
     """Attributes would stand in C++ as they are, prints would stand in the report."""
     prints = '  always @(posedge clk) $display("%d", x);'
     injected = '(* note = "a\\nstatic int ran = system(\\"exit 3\\") + nothing;" *) reg first;\n' + prints
-    plain = find_module({"my.v": GOOD.replace("reg first;", injected)}, "my_pe").plain
+    (plain,) = find_module({"my.v": GOOD.replace("reg first;", injected)}, "my_pe").plain.values()
     assert not {"note", "system", "display"} & set(re.findall(r"\w+", plain))
     assert verify_element({"my.v": GOOD.replace("reg first;", injected)}, "my_pe", conv1).wrong == 0
 
@@ -291,7 +326,8 @@ def test_simulators_agree(conv1, simulator):
 @pytest.mark.skipif(not yosys_candidates(), reason="no yosys")
 @with_icarus
 def test_unknown_bits_are_wrong(conv1):
-    """A register that nothing sets first: compiled it would be 0."""
+    """A register that nothing sets first: compiled it would be 0. Nor is it where 0 is expected."""
+    conv1 = replace(conv1, sums=0 * conv1.sums)
     text = GOOD.replace("reg first;", "reg first;\n  reg kept;\n  always @(posedge clk) kept <= kept;")
     found = verify_element({"my.v": text.replace("x * w;", "x * w + kept;")}, "my_pe", conv1, most=5000, simulator="icarus")
     assert found.wrong == 200
