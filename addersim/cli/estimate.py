@@ -170,6 +170,10 @@ def _print(trace: Trace, cost: Cost, area: Area, parameters: int | None, depth: 
     images = "one image" if cost.batch == 1 else f"{cost.batch} images"
     say(f"{cost.network} on {cost.accelerator}, {images}, prices of {cost.table}")
     say_fact("energy", f"{show(cost.energy_pj / 1e6)} uJ")
+    if cost.cold_start:
+        say_fact(
+            "cold start", f"{show(cost.cold_start.energy_pj / 1e6)} uJ, once: {cost.cold_start.of_weights}, which then stay"
+        )
     say_fact("latency", f"{show(cost.latency_ms)} ms at {show(cost.clock_mhz)} MHz")
     say_fact("throughput", f"{show(cost.images_per_second)} images/s")
     totals = trace.totals(parameters)

@@ -17,7 +17,7 @@ from addersim.inputs.text import did_you_mean
 from addersim.layers import IntegerAffine, IntegerRescale, IntegerWindow
 from addersim.program import Program
 from addersim.rtl.elements import CIRCUITS, Element
-from addersim.rtl.layers import LayerShape
+from addersim.rtl.shapes import LayerShape
 
 __all__ = ["LayerVectors", "layer_vectors"]
 

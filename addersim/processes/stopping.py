@@ -8,11 +8,19 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from types import FrameType
+from typing import Any
 
 __all__ = ["Stopped", "end_with", "stoppable"]
 
+try:
+    _winapi: Any = import_module("_winapi")
+except ImportError:  # not Windows
+    _winapi = None
+
 _LOOK_EVERY_S = 0.5
+_SYNCHRONIZE, _NO_SUCH_PROCESS = 0x00100000, 87
 _STOPS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))  # Windows has the first alone
 _AT_ONCE: int = getattr(signal, "SIGKILL", signal.SIGTERM)  # where there is none, this one ends a process at once
 
@@ -32,11 +40,25 @@ def end_with(parent: int) -> None:
     """
 
     def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(_LOOK_EVERY_S)
-        os.kill(os.getpid(), _AT_ONCE)
+        if _wait_for_end_of(parent):
+            os.kill(os.getpid(), _AT_ONCE)
 
     threading.Thread(target=watch, name="end with parent", daemon=True).start()
+
+
+def _wait_for_end_of(parent: int) -> bool:
+    """Wait until the parent process has ended; False where the system does not let this one wait for it."""
+    if _winapi is None:
+        while os.getppid() == parent:
+            time.sleep(_LOOK_EVERY_S)
+        return True
+    try:  # on Windows a process keeps the number of its parent when that has ended
+        handle = _winapi.OpenProcess(_SYNCHRONIZE, False, parent)
+    except OSError as error:
+        return getattr(error, "winerror", None) == _NO_SUCH_PROCESS
+    _winapi.WaitForSingleObject(handle, _winapi.INFINITE)
+    _winapi.CloseHandle(handle)
+    return True
 
 
 @contextmanager

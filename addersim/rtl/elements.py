@@ -12,6 +12,7 @@ import numpy.typing as npt
 from addersim.arithmetic.datapaths import DATAPATHS, Datapath
 from addersim.errors import FormatError
 from addersim.rtl.compiled import ClockedModule, Design
+from addersim.rtl.simulators import SimulatedModule
 
 __all__ = ["CIRCUITS", "Element", "circuit_datapath", "run_element", "signed"]
 
@@ -86,7 +87,10 @@ class Element:
 
 
 def run_element(
-    module: ClockedModule, inputs: npt.NDArray[np.int64], weights: npt.NDArray[np.int64], first: npt.NDArray[np.bool_]
+    module: ClockedModule | SimulatedModule,
+    inputs: npt.NDArray[np.int64],
+    weights: npt.NDArray[np.int64],
+    first: npt.NDArray[np.bool_],
 ) -> dict[str, npt.NDArray[np.uint64]]:
     """Outputs after each tap, of codes as they are stored; `first` marks where a sum begins."""
     taps = len(inputs)

@@ -16,10 +16,12 @@ from addersim.hardware.dataflow.fold_times import FoldTimes
 from addersim.hardware.dataflow.stationary import systolic_dataflow
 from addersim.hardware.dataflow.systolic import systolic_cycles
 from addersim.kernels import reference
+from addersim.layers import IntegerAveragePool
 from addersim.rtl.compiled import Design, compile_designs
 from addersim.rtl.elements import signed
 from addersim.rtl.engine import rtl_engine
-from addersim.rtl.layers import ArrayDesign, LayerShape, compile_array
+from addersim.rtl.layers import compile_array
+from addersim.rtl.shapes import ArrayDesign, LayerShape
 from addersim.rtl.sources import sources_text
 from addersim.rtl.tools import yosys_candidates
 from addersim.trace import MatrixWork
@@ -290,6 +292,93 @@ def test_pools_give_maxima_and_sums():
         found = module.run(given, 50 * 24)[kind].reshape(50, 24)[:, -1]
         bits = 8 if kind == "maximum" else 16
         assert np.array_equal(signed(found, bits) if signs else found, values)
+
+
+WINDOWS = {  # images, height, width, channels; moves
+    "side by side": ((2, 6, 8, 3), Geometry((2, 2), (2, 2))),
+    "overlapping, padded": ((1, 7, 5, 9), Geometry((3, 2), (2, 1), (1, 1))),
+    "dilated, sticking out": ((2, 8, 7, 17), Geometry((2, 3), (3, 2), (1, 0), (2, 1), ceil_mode=True)),
+    "more padding behind": ((1, 5, 6, 8), Geometry((3, 3), (2, 2), (0, 0), far_padding=(1, 1))),
+    "one tap": ((3, 2, 2, 1), Geometry((1, 1))),
+}
+
+
+@pytest.mark.parametrize("name", WINDOWS)
+@pytest.mark.parametrize("kind", [np.int8, np.uint16])
+def test_pooling_layers_equal_the_reference(engine, name, kind):
+    shape, geometry = WINDOWS[name]
+    x = drawn(np.random.default_rng(8), kind, shape)
+    where = (geometry.kernel, geometry.stride, geometry.padding, geometry.dilation)
+    how = {"far_padding": geometry.far_padding, "ceil_mode": geometry.ceil_mode}
+    for pool in ("max_pool", "sum_pool"):
+        slow, fast = (getattr(one, pool)(x, *where, **how) for one in (reference, engine))
+        assert (slow.dtype, slow.shape) == (fast.dtype, fast.shape)
+        assert np.array_equal(slow, fast)
+        assert getattr(engine, pool)(x[:0], *where, **how).shape == (0, *slow.shape[1:])
+
+
+@pytest.mark.parametrize("output_size", [(1, 1), (3, 2), (5, 4)])
+def test_images_that_are_shared_out_equal_the_reference(engine, output_size):
+    """Also into parts of different sizes that overlap."""
+    x = drawn(np.random.default_rng(9), np.int8, (2, 5, 6, 3))
+    for pool in ("adaptive_max_pool", "adaptive_sum_pool"):
+        slow, fast = (getattr(one, pool)(x, output_size) for one in (reference, engine))
+        assert slow.dtype == fast.dtype
+        assert np.array_equal(slow, fast)
+
+
+def test_pools_are_the_verilogs():
+    """A fault in each module is seen in the engine's results."""
+    sources = sources_text()
+    x = drawn(np.random.default_rng(8), np.int8, (1, 6, 6, 3))
+    for pool, file, old, new in (
+        ("max_pool", "pool_maximum.v", ") > (", ") < ("),
+        ("sum_pool", "pool_sum.v", " + wide", " - wide"),
+        ("max_pool", "pool_layer.v", ".clear(!met)", ".clear(1'b0)"),
+    ):
+        assert sources[file].count(old) >= 1
+        wrong = rtl_engine(verilog=sources | {file: sources[file].replace(old, new)})
+        assert not np.array_equal(getattr(wrong, pool)(x, (2, 2), (2, 2)), getattr(kernels, pool)(x, (2, 2), (2, 2)))
+
+
+def test_means_run_in_verilog(engine):
+    """A sum by its module, and what divides it by the unit."""
+    layer = IntegerAveragePool(
+        name="pool",
+        inputs=("x",),
+        twin=None,
+        gain=0.7,
+        multiplier_bits=8,
+        output=FixedFormat(8),
+        rounding="half-even",
+        kernel=(2, 3),
+    )
+    x = drawn(np.random.default_rng(10), np.int8, (2, 6, 6, 5))
+    expected = layer.run(reference, x).values
+    assert np.array_equal(layer.run(engine, x).values, expected)
+
+
+def codes_of_every_function(engine, x):
+    random = np.random.default_rng(12)
+    channels = x.shape[-1]
+    constants = random.integers(-3000, 3000, channels).astype(np.int32), random.integers(-(10**6), 10**6, channels)
+    constants += (random.integers(4, 12, channels).astype(np.uint8),)
+    for overflow in ("saturate", "wrap"):
+        yield engine.affine(x, *constants, output=FixedFormat(6), rounding="half-up", overflow=overflow)
+    yield engine.affine(x, *constants, output=FixedFormat(8), then=FixedFormat(7, False))
+    yield engine.clamp(x, output=FixedFormat(8, False))
+    for rule in ("addersim", "tflite"):
+        yield engine.requantize(x, [0.03], np.full(channels, -4), rule, output=FixedFormat(8, zero_point=3), low=-90)
+
+
+def test_narrowing_alone_equals_the_reference(engine):
+    x = np.random.default_rng(11).integers(-30000, 30000, (3, 7, 5)).astype(np.int32)
+    for slow, fast in zip(codes_of_every_function(reference, x), codes_of_every_function(engine, x), strict=True):
+        assert_equal(slow, fast)
+        assert (slow.minimum, slow.maximum, slow.overflowed) == (fast.minimum, fast.maximum, fast.overflowed)
+    assert all(not found.values.size for found in codes_of_every_function(engine, x[:0]))
+    with pytest.raises(FormatError, match=r"^rule ort has no circuit in Verilog; "):
+        engine.requantize(x, [0.03], np.zeros(5, np.int64), "ort", output=FixedFormat(8))
 
 
 def simulated(name, images, engine):

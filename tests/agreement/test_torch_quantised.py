@@ -12,8 +12,8 @@ from torch.nn import functional as F  # noqa: E402
 import addersim  # noqa: E402
 from addersim import kernels  # noqa: E402
 from addersim.errors import LoweringError  # noqa: E402
+from addersim.frontends.quantised_values import Codes  # noqa: E402
 from addersim.frontends.torch.capture import capture  # noqa: E402
-from addersim.frontends.torch.quantised.values import Codes  # noqa: E402
 from addersim.frontends.torch.quantised.walk import QuantisedWalk  # noqa: E402
 from addersim.layers.move import rearrange  # noqa: E402
 from tests.command_line import call  # noqa: E402
@@ -122,7 +122,7 @@ def compared(program, module_or_program, shape, images=64, seed=0):
         if isinstance(value, Codes) and node.target == OPS.quantize_per_tensor.default:
             before = x if node.args[0].op == "placeholder" else seen[node.args[0].name]
             codes = seen[node.name].numpy()
-            checked.append((value.flow, codes, before.numpy() / np.float32(value.how.form.scale)))
+            checked.append((value.flow, codes, before.numpy() / np.float32(value.form.scale)))
             if not value.flow.steps:
                 forced[value.flow.layer] = np.ascontiguousarray(np.moveaxis(codes, 1, -1))
     narrowing = {

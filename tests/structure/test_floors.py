@@ -57,7 +57,7 @@ FLOORS = {
     "__main__": 6,
 }
 HARDWARE = (  # the order inside hardware, lowest first
-    ("accelerator", "arrays", "even_parts", "file_keys", "processing_array"),
+    ("accelerator", "arrays", "even_parts", "file_keys", "kept_weights", "processing_array"),
     ("schedule", "traffic", "cost", "layer_cost", "sparsity", "zero_savings", "residency", "tap_order"),
     ("batches", "chain_parts"),
     ("prices",),

@@ -145,7 +145,7 @@ def layer_in_fabric(layer: IntegerWindow, target: str, folder: Path) -> FabricUs
     _check_target(target)
     text, family = constant_layer(layer), TARGETS[target]
     with scratch_folder(folder, "fabric") as place:
-        (place / f"{CONSTANT_LAYER}.v").write_text(text, encoding="utf-8")
+        (place / f"{CONSTANT_LAYER}.v").write_text(text, encoding="utf-8", newline="\n")
         found = synthesised(CONSTANT_LAYER, {}, [f"{family.synthesis} {family.without_blocks}"], place, find_yosys())["cells"]
     cells = Counter(one["type"] for one in found.values())
     return _counted(cells, target, layer.datapath, CONSTANT_WEIGHTS, layer.input_format.bits)
@@ -180,6 +180,6 @@ def _cells(element: Element, family: Target, folder: Path) -> Counter[str]:
     given = {name: value for name, value in parameters.items() if not own or name != "SATURATE"}
     with scratch_folder(folder, "fabric") as place:
         for name, text in ({"pe_mac_product.v": _PRODUCT} if own else sources_text()).items():
-            (place / name).write_text(text, encoding="utf-8")
+            (place / name).write_text(text, encoding="utf-8", newline="\n")
         found = synthesised(module, given, [f"{family.synthesis} {family.with_blocks}"], place, find_yosys())["cells"]
     return Counter(one["type"] for one in found.values())

@@ -16,10 +16,9 @@ import numpy as np
 from addersim.arithmetic.fixed import FixedFormat
 from addersim.errors import FormatError
 from addersim.frontends.onnx.quantised.call import QuantisedCall, flow_of
-from addersim.frontends.onnx.quantised.reals import Joined, joined
-from addersim.frontends.onnx.quantised.rounding import Quantiser, check_scale
-from addersim.frontends.onnx.quantised.values import Coded, Images, Reals, Tail
 from addersim.frontends.onnx.tensors import Array
+from addersim.frontends.quantised_values import Coded, Images, Reals, Tail
+from addersim.frontends.quantisers import Quantiser, check_scale
 
 __all__ = ["OPERATORS", "dequantised", "quantised", "quantiser"]
 
@@ -50,12 +49,9 @@ def quantiser(call: QuantisedCall, place: int, signed: bool | None = None) -> Qu
 
 
 def quantised(call: QuantisedCall, value: Any, how: Quantiser) -> Any:
-    """Codes of a value; of joined ones each by itself."""
+    """Codes of a value."""
     if isinstance(value, Tail):
         return Tail(value.value, (*value.left_out, call.node.operator))
-    if isinstance(value, Joined):
-        parts = [call.building.quantised(one, how, f"{call.title}.part") for one in value.parts]
-        return joined(call, parts, value.axis)
     return call.building.quantised(value, how, call.title)
 
 
@@ -66,7 +62,7 @@ def _quantized(call: QuantisedCall) -> Any:
         call.fail(f"attribute output_dtype: {kind}; read are codes of INT8 and UINT8")
     how = quantiser(call, 1, TYPES.get(kind, False))
     value = call.input(0)
-    if flow_of(value) is None and not isinstance(value, Joined):
+    if flow_of(value) is None:
         found = how.codes(call.constant(0).astype(np.float32)).astype(how.form.dtype)
         return Coded(found, np.float32(how.form.scale).reshape(1), np.int32(how.form.zero_point).reshape(1), how.form)
     return quantised(call, value, how)

@@ -13,8 +13,8 @@ from addersim.arithmetic.fixed import FixedFormat
 from addersim.frontends.onnx.quantised.call import QuantisedCall
 from addersim.frontends.onnx.quantised.qdq import dequantised, quantised, quantiser
 from addersim.frontends.onnx.quantised.reals import OPERATORS as REALS
-from addersim.frontends.onnx.quantised.reals import Joined
-from addersim.frontends.onnx.quantised.values import Coded, Codes, Images, Reals
+from addersim.frontends.onnx.quantised.reals import joined
+from addersim.frontends.quantised_values import Coded, Codes, Images, Reals
 
 __all__ = ["OPERATORS"]
 
@@ -38,7 +38,9 @@ def _between(operator: str, operands: tuple[int, ...], output: int, more: tuple[
 
 def _joined(call: QuantisedCall) -> Any:
     parts = [dequantised(call, place, place + 1) for place in range(2, len(call.inputs), 3)]
-    return quantised(call, Joined(tuple(parts), call.plain.attribute("axis", 1)), quantiser(call, 0))
+    if not all(isinstance(one, Reals) for one in parts):
+        call.fail("joins what is not all codes that depend on the images")
+    return quantised(call, joined(call, parts, call.plain.attribute("axis", 1)), quantiser(call, 0))
 
 
 def _integer(operator: str) -> Row:

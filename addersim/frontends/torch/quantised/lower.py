@@ -30,7 +30,7 @@ def quantised_program(
     """
     walk = QuantisedWalk(captured, shape)
     walk.run()
-    refuse_missing(name, walk.graph.missing)
+    refuse_missing(name, walk.graph.missing, countable=False)
     how = preprocessing or Preprocessing(mean=(0.0,), std=(1.0,), known=False)
     try:
         layers = walk.finished()
@@ -41,7 +41,7 @@ def quantised_program(
             input_shape=shape,
             mean=how.mean,
             std=how.std,
-            input=walk.building.image.form,
+            input=walk.building.image,
             rounding="half-even",
             layers=layers,
             classes=tuple(classes),

@@ -13,11 +13,12 @@ from torch.utils._pytree import tree_leaves
 from addersim.errors import AddersimError, LoweringError
 from addersim.frontends.flow import Flow
 from addersim.frontends.graph import Missing
+from addersim.frontends.quantised_building import QuantisedBuilding
+from addersim.frontends.quantised_values import Coded, Codes, Images, Lost, Reals, Sums, Value
 from addersim.frontends.torch.capture import Captured
-from addersim.frontends.torch.quantised.building import Building
+from addersim.frontends.torch.quantised.building import scores
 from addersim.frontends.torch.quantised.call import Call
 from addersim.frontends.torch.quantised.operators import OPERATORS, coded
-from addersim.frontends.torch.quantised.values import Coded, Codes, Images, Lost, Reals, Sums, Value
 from addersim.frontends.torch.walk import Walk
 from addersim.layers import AnyIntegerLayer, Shape
 from addersim.network import INPUT
@@ -43,7 +44,7 @@ class QuantisedWalk(Walk):
 
     def __init__(self, captured: Captured, image: Shape) -> None:
         super().__init__(captured, image)
-        self.building = Building(image)
+        self.building = QuantisedBuilding(image)
 
     def _placeholder(self, node: torch.fx.Node) -> Any:
         found = super()._placeholder(node)
@@ -74,7 +75,7 @@ class QuantisedWalk(Walk):
 
     def _lost(self, node: torch.fx.Node) -> Any:
         given = node.meta.get("val")
-        lost = Lost(Flow("", (1,)))
+        lost = Lost()
         return [lost for _ in given] if isinstance(given, (tuple, list)) else lost
 
     def _named(self, node: torch.fx.Node, arguments: Any, options: Any) -> Mapping[str, Any]:
@@ -113,11 +114,11 @@ class QuantisedWalk(Walk):
             if isinstance(value, Reals):
                 value = self.building.plain(value, title)
             elif isinstance(value, Sums):
-                value = Value(self.building.scores(value, title))
+                value = Value(scores(self.building, value, title))
             elif not isinstance(value, Codes):
                 raise LoweringError(f"the output {title!r} is made codes nowhere; quantise it")
-            ends.append(self.building.placed(value.flow, title))
+            ends.append(value.flow)
             titles.append(title)
         if not ends:
             raise LoweringError("forward returns nothing that depends on the images")
-        return self.building.layers.finished(ends, titles)
+        return self.building.finished(ends, titles)

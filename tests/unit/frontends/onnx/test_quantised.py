@@ -147,6 +147,7 @@ def test_all_refusals_come_at_once(tmp_path):
         addersim.load(path)
     assert "scale 'ws' holds 0" in str(caught.value)
     assert "Own at tensor" in str(caught.value)
+    assert "countable" not in str(caught.value)  # which is for networks in float
 
 
 def test_codes_as_images(tmp_path):
@@ -165,3 +166,78 @@ def test_a_program_is_no_network_and_every_verb_takes_it(tmp_path):
     for verb in ("check", "count", "estimate"):
         found = CliRunner().invoke(app, [verb, str(path)])
         assert found.exit_code == 0, found.output
+
+
+def convolved_after(*between):
+    """Codes, what `between` makes of what they stand for, a convolution of that, codes."""
+    constants = SCALES | {"w": RANDOM.integers(-100, 101, (2, 3, 3, 3)).astype(np.int8)}
+    nodes = [
+        node("QuantizeLinear", "x", "s", "z", name="q", output="codes"),
+        node("DequantizeLinear", "codes", "s", "z", name="d"),
+        *between,
+        node("DequantizeLinear", "w", "ws", "wz", name="dw", axis=0),
+        node("Conv", between[-1].output[0], "dw_out", name="conv"),
+        node("QuantizeLinear", "conv_out", "ys", "yz", name="q2", output="y"),
+    ]
+    return model(nodes, constants, shape=("batch", 3, 4, 4), domains=DOMAINS), constants
+
+
+def test_a_function_of_codes_before_a_window_is_computed_or_refused(tmp_path):
+    """It was left out where no codes were made of it."""
+    made, held = convolved_after(node("Relu", "d_out"))
+    program = addersim.load(saved(tmp_path, made))
+    assert [layer.kind() for layer in program.layers] == ["clip", "window", "rescale"]
+    images = RANDOM.normal(size=(4, 3, 4, 4)).astype(F32) * 30
+    codes = np.maximum(np.clip(np.rint(images / held["s"]) - 3, -128, 127), -3).astype(np.int64) + 3
+    taps = np.lib.stride_tricks.sliding_window_view(codes, (3, 3), axis=(2, 3))
+    sums = np.einsum("ncyxij,fcij->nfyx", taps, held["w"].astype(np.int64))
+    step = (held["s"] * held["ws"] / held["ys"]).astype(F32)[:, None, None]
+    expected = np.clip(np.rint(sums.astype(F32) * step) + 5, -128, 127).transpose(0, 2, 3, 1)
+    np.testing.assert_array_equal([run.values for _, run in program.runs(images)][-1], expected)
+    with pytest.raises(LoweringError, match="Conv at tensor 'conv_out': reads a function of codes that was not made codes"):
+        addersim.load(saved(tmp_path, convolved_after(node("Sigmoid", "d_out"))[0]))
+
+
+def padded(value, fill):
+    """Codes, or what they stand for, with a border, then codes."""
+    constants = SCALES | {"pads": np.int64([0, 0, 1, 1, 0, 0, 1, 1])} | ({} if fill is None else {"fill": fill})
+    pad = ["pads"] if fill is None else ["pads", "fill"]
+    nodes = [
+        node("QuantizeLinear", "x", "s", "z", name="q", output="codes"),
+        node("DequantizeLinear", "codes", "s", "z", name="d"),
+        node("Pad", value, *pad, name="pad"),
+        *([node("DequantizeLinear", "pad_out", "s", "z", name="d2")] if value == "codes" else []),
+        node("QuantizeLinear", "d2_out" if value == "codes" else "pad_out", "ys", "yz", name="q2", output="y"),
+    ]
+    return model(nodes, constants, shape=("batch", 3, 4, 4), domains=DOMAINS)
+
+
+@pytest.mark.parametrize(("value", "fill"), [("codes", np.int8(-3)), ("d_out", None), ("d_out", F32(0))])
+def test_a_border_of_zeros(tmp_path, value, fill):
+    program = addersim.load(saved(tmp_path, padded(value, fill)))
+    images = RANDOM.normal(size=(4, 3, 4, 4)).astype(F32) * 900
+    found = np.moveaxis([run.values for _, run in program.runs(images)][-1], -1, 1)
+    codes = np.clip(np.rint(images / F32(0.5)) - 3, -128, 127)
+    inner = np.clip(np.rint((codes + 3) * F32(0.5) / F32(60)) + 5, -128, 127)
+    np.testing.assert_array_equal(found, np.pad(inner, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=5))
+
+
+@pytest.mark.parametrize(
+    ("value", "fill", "told"),
+    [
+        ("codes", None, "puts 0 around 'codes', where zero is -3; only borders of zeros are read"),
+        ("codes", np.int8(0), "puts 0 around 'codes', where zero is -3; only borders of zeros are read"),
+        ("d_out", F32(0.5), "puts 0.5 around 'd_out', where zero is 0; only borders of zeros are read"),
+    ],
+)
+def test_a_border_of_anything_else_is_refused(tmp_path, value, fill, told):
+    with pytest.raises(LoweringError, match=told):
+        addersim.load(saved(tmp_path, padded(value, fill)))
+
+
+def test_a_function_that_is_no_number_of_some_code_is_refused(tmp_path):
+    made, _ = qdq()
+    made.graph.node[4].input[0] = "log"
+    made.graph.node.insert(4, node("Log", "d_out", name="log", output="log"))
+    with pytest.raises(LoweringError, match="Log at tensor 'log': is no number of some codes in fx8.1"):
+        addersim.load(saved(tmp_path, made))
