@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.mutants import certificate, cuda, engine, hardware, readers, training
+from tests.mutants import certificate, cuda, engine, gates, hardware, readers, training
 
 __all__ = ["MUTANTS", "ROOT", "Mutant"]
 
@@ -38,5 +38,5 @@ def _listed(*tables):
                 yield Mutant(f"addersim/{file}", old, new, tuple(f"tests/{one}" for one in tests.split()))
 
 
-_TABLES = (certificate, cuda, engine, hardware, readers, training)
+_TABLES = (certificate, cuda, engine, gates, hardware, readers, training)
 MUTANTS = tuple(_listed(*(one.CHANGES for one in _TABLES)))

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace as with_fields
 
 import addersim
 from addersim import kernels
 from addersim.arithmetic.datapaths import DATAPATHS
+from addersim.arithmetic.fixed import FixedFormat
 from addersim.errors import ConfigError, HardwareError
 from addersim.hardware.gates.activity import Simulator
 from addersim.hardware.gates.characterise import Circuit, _fitted, fit_elements
@@ -22,6 +24,7 @@ from addersim.hardware.gates.synthesis import workshop
 from addersim.hardware.gates.table_file import GrowingTable
 from addersim.hardware.prices.csv_file import load_table
 from addersim.hardware.prices.row import OF_TOGGLES
+from addersim.layers import IntegerWindow
 from addersim.rtl.sources import sources_text
 from addersim.rtl.tools import yosys_candidates
 from tests.unit.hardware.gates import library
@@ -191,10 +194,11 @@ def test_between_widths_that_were_run_rules_hold_and_say_so():
     assert rule_rows([rows[0] | {"bits": str(bits)} for bits in range(2, 17)]) == []
 
 
-@pytest.mark.parametrize("name", ["lenet5-adder", "lenet5-conv"])
-def test_the_operands_of_a_layer_sum_to_its_outputs(name):
+@pytest.mark.parametrize(("name", "how"), [("lenet5-adder", {}), ("lenet5-conv", {}), ("lenet5-conv", {"zero_points": True})])
+def test_the_operands_of_a_layer_sum_to_its_outputs(name, how):
     images = addersim.load_images("fashion-mnist-2000", limit=2).pixels
-    program = addersim.quantize(addersim.load_network(name), images)
+    program = addersim.quantize(addersim.load_network(name), images, addersim.Quantization(**how))
+    assert any(layer.input_format.zero_point for layer in windows(program)) == bool(how)
     runs = dict(program.runs(images, kernels))
     for layer, operands in layer_operands(program, images, 400, 3):
         element, outputs = Element.of_layer(layer), np.unique(runs[layer.name].values)
@@ -202,7 +206,27 @@ def test_the_operands_of_a_layer_sum_to_its_outputs(name):
         sums = operands.sums(element)[last]
         low = np.where(sums >> element.accumulator_bits - 1, sums - (1 << element.accumulator_bits), sums)
         assert np.isin(low, outputs).all(), layer.name
+        for words, bits, signed in (
+            (operands.x, element.input_bits, element.input_signed), (operands.w, element.weight_bits, element.weight_signed)
+        ):  # fmt: skip
+            least = -(1 << bits - 1) if signed else 0
+            assert least <= words.min() <= words.max() < least + (1 << bits), layer.name
         assert operands.starts.sum() == len(low) >= 8
+
+
+def windows(program):
+    return [layer for layer in program.layers if isinstance(layer, IntegerWindow)]
+
+
+@pytest.mark.parametrize(("zero", "bits", "signed"), [(0, 8, True), (-128, 8, False), (5, 9, True), (-127, 9, True)])
+def test_elements_take_inputs_less_their_zero_points(zero, bits, signed):
+    images = addersim.load_images("fashion-mnist-2000", limit=2).pixels
+    layer = windows(addersim.quantize(addersim.load_network("lenet5-conv"), images))[0]
+    held = FixedFormat(8, signed=True, scale=layer.input_format.scale, zero_point=zero)
+    element = Element.of_layer(with_fields(layer, input_format=held))
+    assert (element.input_bits, element.input_signed, element.weight_bits) == (bits, signed, 8)
+    points = np.arange(len(layer.weights), dtype=np.int32)
+    assert Element.of_layer(with_fields(layer, weight_zero_points=points)).weight_bits == 9
 
 
 def test_made_up_operands_have_the_share_of_zeros_that_is_asked_for():
