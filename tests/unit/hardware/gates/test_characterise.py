@@ -19,7 +19,7 @@ from addersim.hardware.gates.characterise import Circuit, _fitted, fit_elements
 from addersim.hardware.gates.element_operands import HOLD, Element, layer_operands, made_up_operands, uniform_operands
 from addersim.hardware.gates.element_table import LayerJob, characterise, element_jobs, node_of, rule_rows
 from addersim.hardware.gates.liberty import load_library
-from addersim.hardware.gates.power import cycle_energy
+from addersim.hardware.gates.power import CycleEnergy, cycle_energy
 from addersim.hardware.gates.synthesis import workshop
 from addersim.hardware.gates.table_file import GrowingTable
 from addersim.hardware.prices.csv_file import load_table
@@ -88,6 +88,29 @@ def test_energy_by_toggles_holds_for_streams_that_it_was_not_fitted_to(shop, lib
         for operands in (free, free.held(x=False), free.held(x=True)):
             told = float(np.dot(fit.by_toggles, operands.toggles(element).terms))
             assert told == pytest.approx(circuit.energy(operands).total_pj, rel=0.15)
+
+
+class Linear:
+    """A circuit whose energy is what some factors make of its operands' toggles."""
+
+    def __init__(self, element, factors):
+        self.element, self.factors, self.seen = element, factors, []
+
+    def energy(self, operands):
+        toggles = operands.toggles(self.element)
+        self.seen.append(toggles)
+        return CycleEnergy(float(np.dot(self.factors, toggles.terms)), 0.0, 0.25)
+
+
+def test_the_fit_finds_what_energy_is_made_of_on_operands_of_which_either_is_held():
+    circuit = Linear(Element.of_width("mac", 8), (1.0, 0.25, 0.5, 0.125, 0.0625))
+    fit = fit_elements(circuit, 2000, 1)
+    assert fit.by_toggles == pytest.approx((1.25, 0.25, 0.5, 0.125, 0.0625), rel=1e-6)  # and the clock
+    assert fit.toggle_error == pytest.approx(0, abs=1e-9)
+    assert fit.idle_pj == 0.25
+    held = [one for one in circuit.seen if min(one.input_changes, one.weight_changes) < 0.3]
+    assert sorted(one.input_changes < one.weight_changes for one in held) == [False, False, True, True]
+    assert sorted(one.zeros > 0.3 for one in held) == [False, False, True, True]
 
 
 def test_factors_are_the_best_of_those_that_take_nothing_away():
