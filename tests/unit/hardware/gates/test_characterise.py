@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from dataclasses import replace as with_element
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,7 +17,14 @@ from addersim.arithmetic.fixed import FixedFormat
 from addersim.errors import ConfigError, HardwareError
 from addersim.hardware.gates.activity import Simulator
 from addersim.hardware.gates.characterise import Circuit, _fitted, fit_elements
-from addersim.hardware.gates.element_operands import HOLD, Element, layer_operands, made_up_operands, uniform_operands
+from addersim.hardware.gates.element_operands import (
+    HOLD,
+    Element,
+    Operands,
+    layer_operands,
+    made_up_operands,
+    uniform_operands,
+)
 from addersim.hardware.gates.element_table import LayerJob, characterise, element_jobs, node_of, rule_rows
 from addersim.hardware.gates.liberty import load_library
 from addersim.hardware.gates.power import CycleEnergy, cycle_energy
@@ -140,6 +148,16 @@ def test_operands_that_are_held_keep_every_word_for_a_while():
     assert found.weight_ones == np.mean([int(one).bit_count() for one in codes])
     assert found.input_changes == free.toggles(element).input_changes > found.weight_changes
     assert found.zeros == free.zeros
+
+
+def test_toggles_of_operands_are_those_of_twos_complement():
+    element = with_element(Element.of_width("mac", 4), input_signed=True)
+    operands = Operands(
+        np.array([[-1], [0], [7], [-8]]), np.array([[1], [1], [-2], [-2]]), np.array([True, False, False, False])
+    )
+    found = operands.toggles(element)
+    assert (found.input_changes, found.weight_changes) == pytest.approx(((4 + 3 + 4) / 3, 4 / 3))
+    assert (found.input_ones, found.weight_ones, found.zeros) == ((4 + 0 + 3 + 1) / 4, (1 + 1 + 3 + 3) / 4, 0.25)
 
 
 @NEEDS_YOSYS
