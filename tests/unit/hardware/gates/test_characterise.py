@@ -183,7 +183,21 @@ def test_rows_are_the_same_twice_and_an_earlier_runs_are_kept(lib, tmp_path):
     found = load_table(path)
     assert found.element("l1-xor", 3).energy_pj == pytest.approx(rows[1]["energy_pj"])
     assert found.element("l1-xor", 4).rule.startswith("linear, continued from 2 and 3 bits")
+    assert found.element("l1-xor", 3).by_toggles == tuple(rows[1][name] for name in OF_TOGGLES)
+    assert 0 < rows[1]["toggle_error"] < 0.2
+    assert len(found.element("l1-xor", 4).by_toggles) == len(OF_TOGGLES)
     assert lib.sha256[:16] in found.rows[0].source
+
+
+@NEEDS_YOSYS
+def test_the_row_of_a_layer_is_of_one_tap_whatever_its_element_takes_at_once(lib, tmp_path):
+    element = Element.of_width("xnor", 1)
+    operands = made_up_operands(element, 0.0, 100, 1)
+    (row,) = characterise(lib, [LayerJob("n", "l", element, 1, operands)], tmp_path, steps=100)
+    (other,) = characterise(lib, element_jobs(["xnor"]), tmp_path, steps=100)
+    assert row["energy_pj"] == pytest.approx(other["energy_pj"], rel=1e-4)  # of the same operands
+    assert row["idle_pj"] == pytest.approx(other["idle_pj"], rel=1e-4)
+    assert not set(OF_TOGGLES) & set(other)
 
 
 @NEEDS_YOSYS
