@@ -103,7 +103,7 @@ CHANGES = {
     "hardware/gates/characterise.py": (
         CHARACTERISE,
         (
-            ("if (factors >= 0).all() and squares < best[0]:", "if squares < best[0]:"),
+            ("if (factors[1:] >= 0).all() and squares < best[0]:", "if squares < best[0]:"),
             ("squares < best[0]:", "squares > best[0]:"),
             ("terms / energies[:, None]", "terms"),
             ("for x in (False, True)]", "for x in (False, False)]"),

@@ -123,6 +123,13 @@ def last_registers(layer):
     return re.search(r"assign sums = \{(.*)\};", constant_layer(layer))[1].split(", ")[::-1]
 
 
+def test_groups_take_their_own_channels():
+    """Of a depthwise layer each filter has one channel: input registers 0 and 2, then 1 and 3, of two pixels."""
+    layer = small_layer("mac", 3)
+    apart = with_fields(layer, weights=np.array([[[[2]], [[3]]], [[[2]], [[3]]]], np.int8), groups=2)
+    assert re.findall(r"case \((h\d)\)", constant_layer(apart)) == ["h0", "h2", "h1", "h3"]
+
+
 def test_filters_with_the_same_weights_share_their_taps():
     layer = small_layer("mac", 4)
     alike = with_fields(layer, weights=np.repeat(layer.weights[:1], 2, axis=0))
