@@ -12,7 +12,7 @@ from addersim.tabular import percent
 if TYPE_CHECKING:
     from addersim.hardware.accelerator import Accelerator
     from addersim.hardware.activity import LayerActivity
-    from addersim.hardware.operand_streams import OperandActivity
+    from addersim.hardware.operand_activity import OperandActivity
 
 
 def activity_machine(asked: bool, name: str | None) -> Accelerator | None:

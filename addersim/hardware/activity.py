@@ -22,7 +22,8 @@ from addersim.hardware.accelerator import Accelerator
 from addersim.hardware.dataflow.array_run import Placement
 from addersim.hardware.dataflow.row_array import best_rows
 from addersim.hardware.gates.element_operands import Element, layer_operands
-from addersim.hardware.operand_streams import InputStream, OperandActivity, weight_activity
+from addersim.hardware.operand_activity import OperandActivity
+from addersim.hardware.operand_streams import InputStream, weight_activity
 from addersim.hardware.prices.csv_file import load_table
 from addersim.hardware.prices.data_movement import MovementEnergy
 from addersim.hardware.tap_order import tap_order

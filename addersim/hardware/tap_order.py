@@ -6,12 +6,10 @@ from dataclasses import replace
 
 from addersim.errors import HardwareError
 from addersim.hardware.accelerator import Accelerator
+from addersim.hardware.zero_savings import Notes
 from addersim.trace import LayerTrace, Trace
 
-__all__ = ["ORDERS", "Notes", "tap_order", "toggles_in_order"]
-
-Notes = tuple[tuple[str, tuple[str, ...]], ...]
-"""What must be known of a cost, and of which layers."""
+__all__ = ["ORDERS", "tap_order", "toggles_in_order"]
 
 ORDERS = ("output", "weight", "input", "row")
 """Orders that are told: what is held, or that rows of kernels pass along rows of the image."""

@@ -58,7 +58,7 @@ FLOORS = {
 }
 HARDWARE = (  # the order inside hardware, lowest first
     ("accelerator", "arrays", "even_parts", "file_keys", "kept_weights", "processing_array"),
-    ("schedule", "traffic", "cost", "layer_cost", "sparsity", "zero_savings", "residency", "tap_order"),
+    ("schedule", "traffic", "cost", "layer_cost", "sparsity", "zero_savings", "residency", "tap_order", "operand_activity"),
     ("batches", "chain_parts"),
     ("prices",),
     ("gates",),

@@ -112,16 +112,17 @@ def fit_elements(circuit: Circuit, steps: int, seed: int) -> Fit:
 
 
 def _fitted(terms: Array, energies: Array) -> tuple[tuple[float, ...], float]:
-    """Factors of terms, none below nothing, of the least sum of squared relative errors, and the largest of these.
+    """Factors of terms, none below nothing but the first's, of the least sum of squared relative errors; the largest of these.
 
-    Of all choices of terms that count the best is taken whose factors are all positive: few terms allow that.
+    Of all choices of terms that count the best is taken whose factors are all positive: few terms allow that. The first alone
+    counts always: tables that make no sense give an energy that makes none, which is told.
     """
     rows, best = terms / energies[:, None], (np.inf, np.zeros(terms.shape[1]))
     for chosen in product((False, True), repeat=terms.shape[1] - 1):
         places = np.flatnonzero((True, *chosen))
         factors = np.linalg.lstsq(rows[:, places], np.ones(len(rows)), rcond=None)[0]
         squares = float(((rows[:, places] @ factors - 1) ** 2).sum())
-        if (factors >= 0).all() and squares < best[0]:
+        if (factors[1:] >= 0).all() and squares < best[0]:
             whole = np.zeros(terms.shape[1])
             whole[places] = factors
             best = squares, whole

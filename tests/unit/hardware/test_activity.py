@@ -15,7 +15,8 @@ from addersim.errors import HardwareError
 from addersim.hardware import load_accelerator
 from addersim.hardware.activity import LayerActivity, measure_activity
 from addersim.hardware.dataflow.row_stationary import RowMapping
-from addersim.hardware.operand_streams import InputStream, OperandActivity, weight_activity
+from addersim.hardware.operand_activity import OperandActivity
+from addersim.hardware.operand_streams import InputStream, weight_activity
 from addersim.kernels.toggles import weighed_bits, weighed_changes, weighed_zeros
 from addersim.layers import IntegerWindow
 from addersim.toggles import Toggles
