@@ -12,7 +12,7 @@ from importlib import import_module
 from types import FrameType
 from typing import Any
 
-__all__ = ["Stopped", "end_with", "stoppable"]
+__all__ = ["Stopped", "end_with", "left_out_of_ctrl_c", "stoppable"]
 
 try:
     _winapi: Any = import_module("_winapi")
@@ -59,6 +59,23 @@ def _wait_for_end_of(parent: int) -> bool:
     _winapi.WaitForSingleObject(handle, _winapi.INFINITE)
     _winapi.CloseHandle(handle)
     return True
+
+
+@contextmanager
+def left_out_of_ctrl_c() -> Iterator[None]:
+    """Processes and threads that start in the block leave Ctrl-C to this process, which ends them.
+
+    A terminal sends it to all that it runs, and a worker that is just importing would tell its traceback. For this process it
+    waits until the block ends.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

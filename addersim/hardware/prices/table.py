@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from addersim.errors import PriceError
 from addersim.hardware.layer_cost import UnitEnergy
@@ -16,6 +16,7 @@ from addersim.hardware.prices.consistency import check_rows, grid_gap
 from addersim.hardware.prices.grid import Grid
 from addersim.hardware.prices.row import OF_TOGGLES, QUANTITIES, REGISTERS, UNITS, ElementFigures, EnergyRow, Quantity, Size
 from addersim.hardware.prices.rules import SURFACES, DataPoint, PowerFit, Span, interpolate, points_needed, polynomial
+from addersim.tabular import Listed
 
 __all__ = ["EnergyTable", "Figure"]
 
@@ -30,8 +31,8 @@ class Figure(NamedTuple):
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class EnergyTable:
+@dataclass(frozen=True, slots=True, repr=False)
+class EnergyTable(Listed):
     """Named unit energies, and the areas and leakages that come with them.
 
     Attributes
@@ -55,6 +56,7 @@ class EnergyTable:
     20.0
     """
 
+    PARTS: ClassVar[str] = "rows"
     name: str
     rows: tuple[EnergyRow, ...]
     notes: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -81,6 +83,14 @@ class EnergyTable:
         object.__setattr__(self, "_lines", {key: line for rule in self.rows for key, line in self._drawn(rule)})
         surfaces = [row for row in self.rows if row.rule in SURFACES]
         object.__setattr__(self, "_surfaces", {key: surface for rule in surfaces for key, surface in self._spanned(rule)})
+
+    def table(self) -> list[dict[str, Any]]:
+        """One row a row of the file: what it is for, its sizes, its energy in pJ, and its source."""
+        named = [(row, {"component": row.component, "op": row.op, "size": str(row)}) for row in self.rows]
+        return [name | {"pJ": row.energy_pj, "rule": row.rule, "source": row.source} for row, name in named]
+
+    def _title(self) -> str:
+        return self.name
 
     def price(self, op: str, bits: int, component: str = "integer") -> float:
         """Energy of one operation, in pJ.
