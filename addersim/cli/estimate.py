@@ -13,7 +13,7 @@ from addersim.cli import options
 from addersim.cli.count import counted, parameters
 from addersim.cli.folding import Fold, common, folded
 from addersim.cli.output import alone_on_output, print_json, print_table, say, say_fact, write_like_scalesim
-from addersim.cli.silicon import print_area, print_packing, print_priced, print_rules, show_range
+from addersim.cli.silicon import print_area, print_notes, print_packing, print_priced, print_rules, show_range
 from addersim.cli.simulate import simulated
 from addersim.cli.sizes import Sizes, sized
 from addersim.errors import ConfigError
@@ -87,6 +87,9 @@ def run(
     from addersim.model_zoo import load
     from addersim.storage import write_rows
 
+    for option, given in (("--depth", depth), ("--top", top), ("--node", node)):
+        if compat and given is not None:
+            raise ConfigError(f"{option}: changes nothing in what --compat {compat} prints; leave one of them out")
     chosen = options.datapaths(datapath, circuit)
     circuits = options.adder_circuit(chosen)
     rules = options.quantization(bits, weight_bits, activation_bits, layer, accumulator, circuit=circuits, ends_bits=ends)
@@ -122,6 +125,7 @@ def run(
             f"{cost.network} on {cost.accelerator} as SCALE-Sim prints it",
             [_scalesim_row(layer) for layer in cost.layers if layer.taps],
         )
+        print_notes(cost)
         return
     _print(trace, cost, area, parameters(found), depth, top)
 

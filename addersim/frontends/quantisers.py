@@ -64,6 +64,8 @@ class Quantiser:
         ``torch``, which does so with the product by the scale's reciprocal.
     signs
         Whether codes are signs: -1 for reals below zero, else +1.
+    wanted
+        Another rule than that of the mode.
     """
 
     form: FixedFormat
@@ -71,11 +73,12 @@ class Quantiser:
     high: int
     mode: str = "onnx"
     signs: bool = False
+    wanted: str = ""
 
     @property
     def rule(self) -> str:
         """The rule that scales sums in this way, empty where there is none."""
-        return _RULES.get(self.mode, "")
+        return self.wanted or _RULES.get(self.mode, "")
 
     def codes(self, reals: Array) -> Array:
         """Codes of reals in float32, int32; of signs -1 and +1."""

@@ -23,7 +23,7 @@ from addersim.hardware.prices.operations import ArithmeticEnergies
 from addersim.hardware.prices.table import EnergyTable
 from addersim.hardware.residency import residencies
 from addersim.hardware.runs import Runs
-from addersim.hardware.scalesim.compat import scalesim_layer
+from addersim.hardware.scalesim.compat import check_modelled, not_modelled, scalesim_layer
 from addersim.hardware.sparsity import skipping_zeros
 from addersim.hardware.tap_order import toggles_in_order
 from addersim.hardware.zero_savings import using_zeros
@@ -88,14 +88,8 @@ def estimate(
     one_of("objective", objective, get_args(Objective))
     one_of("compat", compat, get_args(Compat))
     machine = accelerator if isinstance(accelerator, Accelerator) else load_accelerator(accelerator)
-    if machine.array.sparsity is not None and compat is not None:
-        raise HardwareError(
-            f"compat {compat}: accelerator {machine.name!r} skips zeros {machine.array.sparsity}, which it does not model"
-        )
-    if machine.array.multiplier_share is not None and compat is not None:
-        raise HardwareError(
-            f"compat {compat}: of accelerator {machine.name!r} a part of the array multiplies, which it does not model"
-        )
+    if compat is not None:
+        check_modelled(machine)
     _LOG.info(
         "estimate: %s on %s, prices of %s",
         trace.name,
@@ -112,7 +106,8 @@ def estimate(
             )
     if compat == "scalesim":
         layers = tuple(scalesim_layer(layer, machine, images) for layer in trace.layers)
-        return _cost(trace, machine, images, "none", layers, (), compat)
+        cost = _cost(trace, machine, images, "none", layers, (), compat)
+        return replace(cost, known=not_modelled(machine, objective))
     if trace.convention == "paper":
         return _arithmetic_alone(trace, machine, table, images)
     ways = ways_to_run(trace, machine, table, objective)

@@ -66,11 +66,12 @@ def check_beside_runtime(path, images, image="input"):
     return program, expected, ran
 
 
+@pytest.mark.parametrize("count", [100, pytest.param(1000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", ["lenet5-conv", "resnet20-conv"])
 @pytest.mark.parametrize("style", STYLES)
-def test_a_bundled_network(name, style, tmp_path):
+def test_a_bundled_network(name, style, count, tmp_path):
     network = addersim.load_network(name)
-    pixels = np.random.default_rng(0).integers(0, 256, (1000, *network.input_shape)).astype(np.uint8)
+    pixels = np.random.default_rng(0).integers(0, 256, (count, *network.input_shape)).astype(np.uint8)
     images = ((pixels / 255 - np.reshape(network.mean, (-1, 1, 1))) / np.reshape(network.std, (-1, 1, 1))).astype(np.float32)
     source = write_float(network, tmp_path / "float.onnx")
     made = statically(source, tmp_path / "made.onnx", images[:16], style, per_channel=True)

@@ -63,6 +63,8 @@ class EnergyTable:
     _smallest: Mapping[str, float] = field(init=False, repr=False, compare=False)
     _lines: Mapping[tuple[_Key, bool, Quantity], list[DataPoint]] = field(init=False, repr=False, compare=False)
     _surfaces: Mapping[tuple[_Key, Quantity], Grid | PowerFit] = field(init=False, repr=False, compare=False)
+    _asked: dict[tuple[str, str, Size, str | None], UnitEnergy] = field(init=False, repr=False, compare=False)
+    """Unit energies that were asked for: designs by the thousand ask for the same ones."""
 
     def __post_init__(self) -> None:
         grouped: dict[_Key, list[EnergyRow]] = {}
@@ -71,6 +73,7 @@ class EnergyTable:
         ordered = {key: tuple(sorted(rows, key=_first)) for key, rows in grouped.items()}
         check_rows(self.name, self.rows, ordered)
         object.__setattr__(self, "_by_key", ordered)
+        object.__setattr__(self, "_asked", {})
         object.__setattr__(self, "_devices", {row.component: row.device for row in reversed(self.rows)})
         spans = [(row.device, row.capacity_kib) for row in self.rows if row.component == "sram" and row.capacity_kib]
         smallest = {name: min(span[0] for device, span in spans if device == name) for name, _ in spans}
@@ -189,8 +192,11 @@ class EnergyTable:
         return (component, "access", key[2]) if plain else key
 
     def _unit_energy(self, component: str, op: str, size: Size, what: str, device: str | None = None) -> UnitEnergy:
-        found = self._find("energy_pj", self._key(component, op, device), size, what + (f", {device}" if device else ""))
-        return UnitEnergy(found.value, self._noted(found.rule, "energy_pj", component), found.source)
+        asked = component, op, size, device
+        if asked not in self._asked:
+            found = self._find("energy_pj", self._key(component, op, device), size, what + (f", {device}" if device else ""))
+            self._asked[asked] = UnitEnergy(found.value, self._noted(found.rule, "energy_pj", component), found.source)
+        return self._asked[asked]
 
     def _element(self, key: _Key, bits: int, what: str) -> ElementFigures:
         size = Size(bits)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
@@ -12,6 +11,18 @@ import numpy as np
 
 from addersim.frontends.onnx.quantised.call import QuantisedCall, flow_of
 from addersim.frontends.onnx.tensors import Array
+from addersim.frontends.quantised_functions import (
+    elu,
+    erf,
+    gelu,
+    gelu_of_tanh,
+    hard_sigmoid,
+    hard_swish,
+    leaky_relu,
+    mish,
+    sigmoid,
+    softplus,
+)
 from addersim.frontends.quantised_values import Function, Images, Reals, Sums
 
 __all__ = ["OPERATORS", "applied", "each"]
@@ -64,29 +75,12 @@ def _function(function: Callable[..., Array], **defaults: float) -> Row:
     return row
 
 
-def _sigmoid(x: Array) -> Array:
-    return np.asarray(np.float32(1) / (np.float32(1) + np.exp(-x)))
-
-
-_erf: Callable[[Array], Array] = np.vectorize(math.erf, otypes=[np.float32])
-
-
-def _softplus(x: Array) -> Array:
-    return np.asarray(np.log1p(np.exp(-np.abs(x))) + np.maximum(x, 0))
-
-
 def _gelu(call: QuantisedCall) -> Any:
     call.plain.only("approximate")
     how = call.plain.attribute("approximate", "none")
     if how not in ("none", "tanh"):
         call.fail(f"attribute approximate: {how!r}; expected 'none' or 'tanh'")
-    root = np.float32(math.sqrt(2 / math.pi))
-
-    def function(x: Array) -> Array:
-        inner = _erf(x / np.float32(math.sqrt(2))) if how == "none" else np.tanh(root * (x + np.float32(0.044715) * x**3))
-        return np.asarray(np.float32(0.5) * x * (1 + inner))
-
-    return _of_reals(call, function)
+    return _of_reals(call, gelu if how == "none" else gelu_of_tanh)
 
 
 def _of_reals(call: QuantisedCall, function: Function) -> Any:
@@ -100,27 +94,27 @@ def _leaky(call: QuantisedCall) -> Any:
     """A slope below zero: one number, or one a channel."""
     call.plain.only()
     slope = each(call, call.input(0), call.constant(1))
-    return _of_reals(call, lambda x: np.where(x >= 0, x, slope * x))
+    return _of_reals(call, lambda x: leaky_relu(x, slope))
 
 
 OPERATORS: Mapping[str, Row] = MappingProxyType(
     {
         "Abs": _function(np.abs),
         "Celu": _function(lambda x, a: np.maximum(x, 0) + np.minimum(a * np.expm1(x / a), 0), alpha=1.0),
-        "Elu": _function(lambda x, a: np.where(x >= 0, x, a * np.expm1(np.minimum(x, 0))), alpha=1.0),
-        "Erf": _function(_erf),
+        "Elu": _function(elu, alpha=1.0),
+        "Erf": _function(erf),
         "Exp": _function(np.exp),
         "Gelu": _gelu,
-        "HardSigmoid": _function(lambda x, a, b: np.clip(a * x + b, np.float32(0), np.float32(1)), alpha=0.2, beta=0.5),
-        "HardSwish": _function(lambda x: x * np.clip(x * np.float32(1 / 6) + np.float32(0.5), np.float32(0), np.float32(1))),
-        "LeakyRelu": _function(lambda x, slope: np.where(x >= 0, x, slope * x), alpha=0.01),
+        "HardSigmoid": _function(hard_sigmoid, alpha=0.2, beta=0.5),
+        "HardSwish": _function(hard_swish),
+        "LeakyRelu": _function(leaky_relu, alpha=0.01),
         "Log": _function(np.log),
-        "Mish": _function(lambda x: x * np.tanh(_softplus(x))),
+        "Mish": _function(mish),
         "Neg": _function(np.negative),
         "PRelu": _leaky,
         "Reciprocal": _function(np.reciprocal),
-        "Sigmoid": _function(_sigmoid),
-        "Softplus": _function(_softplus),
+        "Sigmoid": _function(sigmoid),
+        "Softplus": _function(softplus),
         "Softsign": _function(lambda x: x / (1 + np.abs(x))),
         "Sqrt": _function(np.sqrt),
         "Tanh": _function(np.tanh),

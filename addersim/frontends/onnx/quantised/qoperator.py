@@ -26,12 +26,12 @@ def _between(operator: str, operands: tuple[int, ...], output: int, more: tuple[
 
     def row(call: QuantisedCall) -> Any:
         inputs = [dequantised(call, place, place + 1) for place in operands] + [call.input(place) for place in more]
-        signed = next((one.form.signed for one in inputs if isinstance(one, Reals)), None)
+        kind = next(((one.form.bits, one.form.signed) for one in inputs if isinstance(one, Reals)), None)
         node = replace(call.node, inputs=tuple(call.name_of(place) for place in (*operands, *more)))
         found = REALS[operator](replace(call, inputs=tuple(inputs), node=node))
         if call.input(output) is None:
             return found
-        return quantised(call, found, quantiser(call, output, signed))
+        return quantised(call, found, quantiser(call, output, kind))
 
     return row
 

@@ -13,11 +13,22 @@ import numpy as np
 from addersim.arithmetic.fixed import Accumulator, FixedFormat
 from addersim.errors import FormatError, LoweringError
 from addersim.frontends.flow import Flow
-from addersim.frontends.quantised_values import Coded, Codes, Joined, Reals, Sum, Sums, Value, Waiting, sum_ends
+from addersim.frontends.quantised_values import (
+    Coded,
+    Codes,
+    Joined,
+    Reals,
+    Sum,
+    Sums,
+    Tail,
+    Value,
+    Waiting,
+    sum_ends,
+)
 from addersim.frontends.quantisers import Quantiser, check_scale
 from addersim.frontends.torch import moves
 from addersim.frontends.torch.call import as_array
-from addersim.frontends.torch.quantised import pooling
+from addersim.frontends.torch.quantised import functions, pooling
 from addersim.frontends.torch.quantised.building import weight_codes
 from addersim.frontends.torch.quantised.call import Call
 from addersim.layers import IntegerWindow
@@ -65,11 +76,15 @@ def _quantiser(call: Call) -> Quantiser:
     return Quantiser(form, int(low), int(high), "torch")
 
 
-def _quantise(call: Call) -> Codes | Reals:
+def _quantise(call: Call) -> Any:
+    if isinstance(call.value, Tail):
+        return call.value
     return call.building.quantised(call.value, _quantiser(call), call.name)
 
 
-def _dequantise(call: Call) -> Reals:
+def _dequantise(call: Call) -> Any:
+    if isinstance(call.value, Tail):
+        return call.value
     value, how = call.value, _quantiser(call)
     if not isinstance(value, Codes) or how.form != value.form:
         held = value.form if isinstance(value, Codes) else "no codes"
@@ -176,7 +191,9 @@ def _between(call: Call, low: float | None, high: float | None) -> Any:
     raise LoweringError("of reals that were not made codes; quantise what it reads")
 
 
-def _add(call: Call) -> Sum:
+def _add(call: Call) -> Any:
+    if not isinstance(call.arguments["other"], Value):
+        return functions.BY_NUMBER["add"](call)
     if float(call.arguments.get("alpha", 1)) != 1:
         raise LoweringError(f"adds {call.arguments['alpha']} times a value; read is once")
     a, b = (call.reals(call.arguments[name]) for name in ("self", "other"))
@@ -192,6 +209,14 @@ def _joined(call: Call) -> Joined:
     return Joined(flow=Flow("", shape), parts=parts, axis=axis - 1)
 
 
+def _tail(call: Call) -> Tail:
+    """A softmax at the end, which keeps the order of scores."""
+    value, kind = call.value, str(call.node.target._schema.name).removeprefix("aten::")  # type: ignore[union-attr]
+    if not isinstance(value, (Reals, Sums)) or value.flow.rank != 1 or int(call.arguments["dim"]) not in (1, -1):
+        raise LoweringError("is read, and left out, of scores at the end alone")
+    return Tail(value, (kind,))
+
+
 def _move(call: Call) -> Any:
     value = call.value
     if not isinstance(value, Value):
@@ -205,6 +230,7 @@ OPERATORS: Mapping[str, Row] = MappingProxyType(
         (name for name in moves.OPERATORS if name not in ("stack", "slice_scatter", "select_scatter", "copy")), _move
     )
     | dict.fromkeys(_JOINS, _joined)
+    | dict.fromkeys(("softmax", "_softmax", "log_softmax", "_log_softmax"), _tail)
     | {
         "quantized_decomposed::quantize_per_tensor": _quantise,
         "quantized_decomposed::dequantize_per_tensor": _dequantise,
@@ -218,6 +244,7 @@ OPERATORS: Mapping[str, Row] = MappingProxyType(
         "clamp": _clamp,
         "add": _add,
     }
+    | dict(functions.OPERATORS)
     | dict(pooling.OPERATORS)
 )
 """What reads each operator; the names of ATen's without their domain."""

@@ -6,12 +6,13 @@ from typer.testing import CliRunner
 
 pytest.importorskip("onnx")
 
-from onnx import TensorProto
+from onnx import TensorProto, helper, numpy_helper
 
 import addersim
 from addersim import Program
 from addersim.cli import app
 from addersim.errors import LoweringError, NetworkError
+from addersim.frontends.onnx.lower import lower_onnx
 from addersim.kernels import reference
 from tests.unit.frontends.onnx.models import model, node, saved
 
@@ -159,6 +160,17 @@ def test_codes_as_images(tmp_path):
     assert (program.input.dtype, program.takes_codes, program.input.zero_point) == (np.int8, True, -3)
 
 
+def test_a_normalisation_of_images_that_are_codes_is_refused(tmp_path):
+    made, _ = qdq()
+    plain = lower_onnx(saved(tmp_path, made), mean=[0.5], std=[0.25])
+    assert (plain.mean, plain.std, plain.takes_codes, plain.preprocessing_known) == ((0.5,), (0.25,), False, True)
+    made.graph.node.remove(made.graph.node[0])
+    made.graph.node[0].input[0] = "x"
+    made.graph.input[0].type.tensor_type.elem_type = TensorProto.INT8
+    with pytest.raises(LoweringError, match="mean and std are given, and its images are codes; leave them out"):
+        lower_onnx(saved(tmp_path, made), mean=[0.5], std=[0.25])
+
+
 def test_a_program_is_no_network_and_every_verb_takes_it(tmp_path):
     path = saved(tmp_path, qdq()[0])
     with pytest.raises(NetworkError, match="holds a quantised program; expected a network in float"):
@@ -240,4 +252,82 @@ def test_a_function_that_is_no_number_of_some_code_is_refused(tmp_path):
     made.graph.node[4].input[0] = "log"
     made.graph.node.insert(4, node("Log", "d_out", name="log", output="log"))
     with pytest.raises(LoweringError, match="Log at tensor 'log': is no number of some codes in fx8.1"):
+        addersim.load(saved(tmp_path, made))
+
+
+def packed(values, kind):
+    """A tensor of codes of 4 or 2 bits, several in a byte."""
+    return helper.make_tensor("w", kind, values.shape, values.ravel())
+
+
+NARROW = {"int4": ("INT4", -8, 8), "uint4": ("UINT4", 0, 16), "int2": ("INT2", -2, 2)}
+knows_widths = pytest.mark.skipif(
+    helper.tensor_dtype_to_np_dtype(TensorProto.INT4).name != "int4", reason="onnx has no types of numpy for packed codes"
+)
+
+
+def narrow(kind, **how):
+    """The convolution of `qdq` with packed weights, of odd number, whose zero points are codes too."""
+    name, low, high = NARROW[kind]
+    number = getattr(TensorProto, name, None) or pytest.skip(f"onnx has no {name}")
+    codes = RANDOM.integers(low, high, (2, 3, 3, 3))
+    made, held = qdq(b=np.int32([4, -90]))
+    made.opset_import[0].version = 25
+    kept = [one for one in made.graph.initializer if one.name not in ("w", "wz")]
+    del made.graph.initializer[:]
+    zero = helper.make_tensor("wz", number, [2], [low + 1, low + 2])
+    made.graph.initializer.extend([*kept, packed(codes, number), zero])
+    made.graph.node[2].attribute.extend(helper.make_attribute(name, value) for name, value in how.items())
+    return made, held | {"w": codes - np.array([low + 1, low + 2])[:, None, None, None]}
+
+
+@knows_widths
+@pytest.mark.parametrize("outside", [False, True])
+@pytest.mark.parametrize("kind", NARROW)
+def test_packed_weights(tmp_path, kind, outside):
+    made, held = narrow(kind)
+    where = {"save_as_external_data": True, "size_threshold": 0, "location": "weights"} if outside else {}
+    if outside:  # raw bytes are what lies outside
+        for one in made.graph.initializer:
+            one.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(one), one.name))
+    program = addersim.load(saved(tmp_path, made, **where))
+    window = program.layers[0]
+    assert (window.weight_format.bits, window.weight_format.signed) == (int(kind[-1]), not kind.startswith("u"))
+    images = RANDOM.normal(size=(4, 3, 4, 4)).astype(F32) * 30
+    step = (held["s"] * held["ws"] / held["ys"]).astype(F32)[:, None, None]
+    expected = np.clip(np.rint(convolved(images, held).astype(F32) * step) + 5, -128, 127)
+    found = [run.values for _, run in program.runs(images)][-1].transpose(0, 3, 1, 2)
+    np.testing.assert_array_equal(found, expected)
+    assert len(np.unique(expected)) > 4
+
+
+@knows_widths
+def test_activations_of_four_bits(tmp_path):
+    made, held = qdq()
+    made.opset_import[0].version = 21
+    kept = [one for one in made.graph.initializer if one.name != "yz"]
+    del made.graph.initializer[:]
+    made.graph.initializer.extend([*kept, helper.make_tensor("yz", TensorProto.UINT4, [], [9])])
+    program = addersim.load(saved(tmp_path, made))
+    assert (program.layers[-1].output.bits, program.layers[-1].output.zero_point) == (4, 9)
+    images = RANDOM.normal(size=(4, 3, 4, 4)).astype(F32) * 30
+    step = (held["s"] * held["ws"] / held["ys"]).astype(F32)[:, None, None]
+    expected = np.clip(np.rint(convolved(images, held).astype(F32) * step) + 9, 0, 15)
+    np.testing.assert_array_equal([run.values for _, run in program.runs(images)][-1].transpose(0, 3, 1, 2), expected)
+
+
+def test_scales_of_blocks_are_refused(tmp_path):
+    made, _ = narrow("int4", block_size=16)
+    with pytest.raises(
+        LoweringError, match=r"DequantizeLinear at tensor 'dw_out': attribute block_size: 16 is not supported; only 0$"
+    ):
+        addersim.load(saved(tmp_path, made))
+
+
+def test_packed_weights_of_too_few_bytes(tmp_path):
+    made, _ = narrow("int4")
+    weights = next(one for one in made.graph.initializer if one.name == "w")
+    weights.raw_data = numpy_helper.from_array(numpy_helper.to_array(weights)).raw_data[:-3]
+    weights.ClearField("int32_data")
+    with pytest.raises(LoweringError, match="initialiser 'w': holds another number of values than its sizes"):
         addersim.load(saved(tmp_path, made))
