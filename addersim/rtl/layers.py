@@ -63,7 +63,7 @@ class CompiledArray:
         given = constants or NO_CONSTANTS
         of_filters = np.stack([np.broadcast_to(one, filters).astype(np.int64) for one in given[:4]])
         ends = np.array(given[4:], np.int64)
-        sums, codes = np.zeros((2, shape.pixels, filters), np.int64)
+        sums, codes = np.full((2, shape.pixels, filters), _UNWRITTEN)
         down, across = shape.folds(design)
         waits = (shape.groups * down * across + 2) * (2 * design.rows + design.columns + 8)
         numbers = np.append(shape.words(), [shape.cycles(design) + waits, filters])
@@ -90,6 +90,8 @@ def compile_array(design: ArrayDesign, verilog: Mapping[str, str] | None = None)
     return CompiledArray(design, compile_library(sources, ("layer",), (layer_wrapper(design),), layer_loop(design), apart))
 
 
+_UNWRITTEN = -(1 << 40) - 1
+"""In memories of sums before they are written: whoever reads it is seen."""
 _FAULTS = {
     -1: "an address beyond the inputs or weights was read",
     -2: "it did not finish in the cycles that its folds, and the most that they wait, take",

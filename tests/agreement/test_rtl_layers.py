@@ -79,7 +79,7 @@ def engine():
 
 
 @pytest.mark.parametrize("name", LAYERS)
-@pytest.mark.parametrize(("arithmetic", "dataflow"), [("l1", "output"), ("mac", "output"), ("mac", "weight")])
+@pytest.mark.parametrize(("arithmetic", "dataflow"), [("l1", "output"), ("mac", "output"), ("l1", "weight")])
 def test_layers_equal_the_reference(name, arithmetic, dataflow):
     """Sums, and codes by a multiply-add-shift and a ReLU."""
     engine = rtl_engine(ROWS, COLUMNS, dataflow=dataflow)

@@ -208,7 +208,6 @@ CHANGES = {
     "ext/rtl/layer_weight_stationary.v": (
         f"{SHAPES} {LAYERS}::test_layers_equal_the_reference",
         (
-            ("else if (load && cycle == 0) there <= 1'b0;", ""),
             ("passes[TOP] && !begins[TOP]", "passes[TOP]"),
             ("of_rows[AT*32+:32] == ROW + 1 &&", ""),
         ),
