@@ -2,8 +2,8 @@
 
 Weights that stay save what DRAM would deliver for every image, a bit for each of their bits; so of all sets of layers that fit
 a part the one with the most bits is taken, exactly (a knapsack), where a network has no more than `GRAINS` words of weights,
-else with the sizes of layers rounded up to so many grains. The parts are fixed shares of all weights, whatever the memory has:
-a larger one may keep whatever a smaller one may, and has more left, so that it is never worse.
+else with the sizes of layers rounded up to so many grains. The parts are fixed shares of all weights, whatever the memory has,
+and the largest layer alone: a larger memory may keep whatever a smaller one may, and has more left, so that it is never worse.
 """
 
 from __future__ import annotations
@@ -45,8 +45,10 @@ def fullest_subsets(words: Mapping[int, int], bits: Mapping[int, int], room: int
     sizes = tuple([-(-one // grain) for one in words.values()])
     places = tuple(words)
     chosen = _fullest(sizes, tuple([bits[place] for place in places]), parts) if parts else ()
-    found = dict.fromkeys(frozenset(places[at] for at in one) for one in chosen if one)
-    return [one for one in found if sum(words[at] for at in one) <= room]
+    largest = max(places, key=lambda at: bits[at])
+    found = dict.fromkeys([*(frozenset(places[at] for at in one) for one in chosen if one), frozenset({largest})])
+    taken = {one: sum(words[at] for at in one) for one in found}
+    return sorted((one for one in found if taken[one] <= room), key=lambda one: -taken[one])
 
 
 @lru_cache(maxsize=256)  # designs by the thousand ask for those of one network

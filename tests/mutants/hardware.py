@@ -223,7 +223,7 @@ CHANGES = {
     "hardware/kept_weights.py": (
         "unit/hardware/test_residency.py",
         (
-            (" if sum(words[at] for at in one) <= room]", "]"),
+            (" if taken[one] <= room)", ")"),
             ("with_it > best[size:]", "with_it < best[size:]"),
             ("if taken[at, left]:", "if sizes[at] <= left:"),
             ("grain = -(-total // GRAINS)", "grain = max(1, total // (8 * GRAINS))"),

@@ -186,8 +186,20 @@ def test_the_fullest_subsets_by_brute_force(words, density, room):
             fitting = [some for some in found if sum(sizes[at] for at in some) <= most]
             assert max((sum(bits[at] for at in some) for some in fitting), default=0) == best
     assert set(found) >= set(fullest_subsets(sizes, bits, room // 2))
+    largest = max(sizes, key=lambda at: bits[at])
+    assert (frozenset({largest}) in found) == (sizes[largest] <= room)
     assert all(sum(sizes[at] for at in some) <= room for some in found)
     assert len(set(found)) == len(found)
+
+
+def test_a_layer_that_is_most_of_a_network_stays_where_it_alone_fits():
+    """As LeNet-5's first dense layer: more than three quarters of all weights, and less than seven eighths fit."""
+    first, most, last = window("first", 64, 25, 16, 192), window("most", 1, 1024, 100, 1024), window("last", 1, 100, 200, 100)
+    trace = Trace("t", "hardware", tuple(replace(one, sources=(-1,)) for one in (first, most, last)))
+    words = EDGE.buffers.weight.words(most.weights.words, 8) + 40
+    assert 0.82 < words * 8 / sum(layer.weights.words for layer in trace.layers) < 0.86
+    cost = estimate(trace, with_weights_of(EDGE, words * EDGE.buffers.weight.word_bits / 8192))
+    assert cost.notes()[SOME_STAY] == ("most",)
 
 
 def test_large_networks_are_cut_in_grains_that_a_memory_does_not_change():
