@@ -126,7 +126,6 @@ CHANGES = {
             ("row[:, None] * shape.stride_y", "row[:, None]"),
             ("filter_ // shape.group_filters * shape.group_channels", "0 * filter_"),
             ("& (x < shape.width)", ""),
-            ("max(int(w.max()), int(shifted[1]))", "int(w.max())"),
             ("max(1, most // self.shape.taps)", "max(1, most)"),
         ),
     ),
