@@ -104,8 +104,7 @@ CHANGES = {
             ('[^"\\\\\\n]*//', ".*//"),
             ("|\\$\\w*``", ""),
             ("write_verilog -noattr -extmem", "write_verilog -extmem"),
-            ("-extmem plain.v", "plain.v"),
-            ("limit_s=LIMIT_S", "limit_s=None"),
+            ("limit_s=LIMIT_S", "limit_s=3 * LIMIT_S"),
         ),
     ),
     "rtl/tools.py": (
