@@ -287,6 +287,12 @@ def test_files_that_were_not_given_are_not_read(line, told, tmp_path):
         read_verilog(written(tmp_path, my_v=ROM.replace("LOAD", line)))
 
 
+def test_a_file_named_as_one_of_the_packages_is_looked_at_all_the_same(tmp_path):
+    (tmp_path / "kernel_table.v").write_text('`include "other.v"\n')
+    with pytest.raises(ConfigError, match=r"^kernel_table\.v:1: `include asks for 'other\.v'; give it too"):
+        read_verilog([tmp_path / "kernel_table.v"])
+
+
 def test_what_is_commented_out_asks_for_nothing(tmp_path):
     assert read_verilog(written(tmp_path, my_v=ROM.replace("LOAD", '// `include "other.v"')))
     with pytest.raises(ConfigError, match=r"words\.hex: no Verilog among them; its files end in \.v or \.sv$"):

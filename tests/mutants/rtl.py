@@ -104,8 +104,7 @@ CHANGES = {
             ('[^"\\\\\\n]*//', ".*//"),
             ("|\\$\\w*``", ""),
             ("write_verilog -noattr -extmem", "write_verilog -extmem"),
-            ("-extmem plain.v", "plain.v"),
-            ("limit_s=LIMIT_S", "limit_s=None"),
+            ("limit_s=LIMIT_S", "limit_s=3 * LIMIT_S"),
         ),
     ),
     "rtl/tools.py": (
@@ -126,7 +125,6 @@ CHANGES = {
             ("row[:, None] * shape.stride_y", "row[:, None]"),
             ("filter_ // shape.group_filters * shape.group_channels", "0 * filter_"),
             ("& (x < shape.width)", ""),
-            ("max(int(w.max()), int(shifted[1]))", "int(w.max())"),
             ("max(1, most // self.shape.taps)", "max(1, most)"),
         ),
     ),
