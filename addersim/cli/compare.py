@@ -240,7 +240,9 @@ def _cells(result: Result, contrast: Contrast | None) -> dict[str, Any]:
         f"  {COMPONENTS[name]}": f"{show(parts[name] / 1e6)} uJ" if name in parts else "" for name in get_args(Component)
     }
     ends = [energy / 1e6 for energy in result.energies_by_table().values()]
+    cold = cost.cold_start
     return cells | {
+        "cold start": f"{show(cold.energy_pj / 1e6)} uJ, {cold.of_weights}" if cold else "",
         "energy, all tables": f"{show(min(ends))} to {show(max(ends))} uJ",
         "time": f"{show(cost.latency_ms / cost.batch)} ms{ratios['time']}" if cost.cycles else "",
         "  set by": ", ".join(f"{COMPONENTS[bound]} {100 * share:.0f} %" for bound, share in cost.time_by_bound().items()),

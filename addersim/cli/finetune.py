@@ -57,6 +57,9 @@ def run(
     distill: Annotated[
         float, options.number("--distill", help="Share of the loss that the float network's scores have, 0..1.")
     ] = 0.0,
+    augment: Annotated[
+        str, typer.Option(help="crop-flip: crop at random, mirror every other image.", metavar="none|crop-flip")
+    ] = "none",
     bits: options.Bits = None,
     weight_bits: options.WeightBits = None,
     activation_bits: options.ActivationBits = None,
@@ -91,6 +94,7 @@ def run(
     for path in filter(None, (output, save_network, page)):
         check_writable(path)
     learning = {"epochs": epochs, "rate": rate, "batch": batch, "seed": seed, "optimizer": optimizer, "distill": distill}
+    learning["augment"] = augment
     before, after, rows = _train(floats, found, test, how, (output, save_network), **learning)
     in_float = _accuracy(floats, test)
     about = {
