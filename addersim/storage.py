@@ -23,6 +23,7 @@ from addersim.inputs.text import cell
 from addersim.processes.unfinished import can_lock, file_beside
 
 __all__ = [
+    "check_writable",
     "load_array",
     "load_arrays",
     "load_record",
@@ -66,6 +67,21 @@ def write_atomically(path: str | Path, mode: str = "wb") -> Iterator[IO[Any]]:
         if error.filename is not None and not Path(error.filename).name.startswith(f".{target.name}."):
             raise
         raise OSError(error.errno, error.strerror, os.fspath(path)) from None
+
+
+def check_writable(path: str | Path) -> None:
+    """Refuse a file or folder that cannot be made, before hours of work; nothing is made.
+
+    Raises
+    ------
+    ConfigError
+        Where the nearest folder that is there is not to be written to.
+    """
+    if os.fspath(path) == STANDARD:
+        return
+    folder = next(one for one in Path(path).absolute().parents if one.exists())
+    if not os.access(folder, os.W_OK):
+        raise ConfigError(f"{os.fspath(path)}: cannot be written: {folder} is read-only; name another place")
 
 
 def make_folder(path: str | Path) -> Path:

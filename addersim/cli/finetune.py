@@ -77,10 +77,12 @@ def run(
     if alone_on_output(output, save_network):
         raise ConfigError("--output -: a program is written after every epoch; name a file")
     options.check_figures(figures)
+    page = page or output.parent / f"{output.stem}-page"
     import torch
 
     from addersim.datasets.find import find_images
     from addersim.model_zoo import load_network
+    from addersim.storage import check_writable
 
     if threads:
         torch.set_num_threads(threads)
@@ -89,6 +91,8 @@ def run(
     _ = floats.outputs  # a network without scores is refused before images are read
     found = _labelled(find_images(data, root, floats, "train", images, resize))
     test = _labelled(find_images(data, root, floats, "test", None, resize))
+    for path in filter(None, (output, save_network, page)):
+        check_writable(path)
     learning = {"epochs": epochs, "rate": rate, "batch": batch, "seed": seed, "optimizer": optimizer, "distill": distill}
     learning["augment"] = augment
     before, after, rows = _train(floats, found, test, how, (output, save_network), **learning)
@@ -99,7 +103,7 @@ def run(
         **{name: str(value) for name, value in learning.items()},
         "weights, activations": f"{how.weight_bits} and {how.activation_bits} bits",
     }
-    written = _page(page or output.with_name(f"{output.stem}-page"), (before, after), rows, in_float, about, figures)
+    written = _page(page, (before, after), rows, in_float, about, figures)
     if json:
         print_json(
             {"network": floats.name, "data": test.name, "program": str(output), "page": str(written)}

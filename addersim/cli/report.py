@@ -71,8 +71,10 @@ def run(
     """
     from addersim.datasets.find import NO_DATA
     from addersim.model_zoo import load
+    from addersim.storage import check_writable
 
     options.check_figures(figures)
+    check_writable(output)
     chosen = options.datapaths(datapath, circuit)
     widths: Sequence[int | None] = bits or [None]
     rules_of = {

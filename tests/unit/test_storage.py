@@ -1,6 +1,7 @@
 """Files: what is saved comes back; what is damaged, foreign or dangerous is refused in one line."""
 
 import io
+import os
 import pickle
 import re
 import zipfile
@@ -11,9 +12,9 @@ import pytest
 
 import addersim
 from addersim import Network, Program, Quantization, quantize
-from addersim.errors import NetworkError
+from addersim.errors import ConfigError, NetworkError
 from addersim.model_zoo import load_network, load_network_or_program
-from addersim.storage import load_arrays, load_record, record_digest, save_record, write_atomically
+from addersim.storage import check_writable, load_arrays, load_record, record_digest, save_record, write_atomically
 from tests.command_line import refused
 from tests.unit.networks import images, residual
 
@@ -405,3 +406,22 @@ def test_a_file_in_a_folders_place_is_told_and_stays(tmp_path):
     ):
         assert refused(*command).endswith(told)
     assert (tmp_path / "taken").read_text() == "mine"
+
+
+@pytest.mark.parametrize("below", ["net.npz", "new/deeper/net.npz"])
+def test_a_place_that_is_read_only_is_refused_before_anything_is_made(below, tmp_path, monkeypatch):
+    check_writable(tmp_path / below)
+    check_writable("-")
+    monkeypatch.setattr(os, "access", lambda path, mode: (path, mode) != (tmp_path, os.W_OK))
+    with pytest.raises(ConfigError) as caught:
+        check_writable(tmp_path / below)
+    assert str(caught.value) == f"{tmp_path / below}: cannot be written: {tmp_path} is read-only; name another place"
+    assert not list(tmp_path.iterdir())
+
+
+def test_long_verbs_look_first_whether_they_can_write(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    told = refused("report", "lenet5-adder", "--output", tmp_path / "page")
+    assert told == f"{tmp_path / 'page'}: cannot be written: {tmp_path} is read-only; name another place"
+    pytest.importorskip("torch")
+    assert "is read-only; name another place" in refused("finetune", "lenet5-conv", "-o", tmp_path / "tuned.npz")
