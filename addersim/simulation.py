@@ -336,7 +336,7 @@ class _Run:
     def of(cls, program: Program, network: Network | None, engine: Engine) -> _Run:
         twins = {INPUT: INPUT if program.input.bits > 1 else None} | {layer.name: layer.twin for layer in program.layers}
         values = program.static_values()
-        return cls(program, network, program.prepared(engine, stream=True), values, twins, program.fused(values))
+        return cls(program, network, program.prepared(engine, stream=True), values, twins, program.fused())
 
     def fitting_batch(self) -> int:
         """Images of a batch: 100, more where they are small, and so few that a thread's values take some megabytes at most."""

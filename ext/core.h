@@ -202,6 +202,26 @@ typedef struct {
     Codes codes;
 } Rescale;
 
+/* Codes of a byte by products of floats (float_codes.inc.h), of results factor * sum + constant whose factor is 1 or -1. Constants are those
+   of each output in turn, and so many more as a vector may read. */
+typedef struct {
+    const int32_t *constant; /* with the bias */
+    const float *scale, *addend;
+    float limit; /* how far from a whole number a product may be to be certain */
+    int negative, is_signed;
+    int16_t zero_point, least; /* overflows are codes that differ from the least by more than reach, as unsigned numbers */
+    uint16_t reach;
+    int then_low, then_high;
+    const Affine *affine; /* what is exact, or where NULL: */
+    Rescale rescale;
+} FloatCodes;
+
+/* Extremes of the results of each output, and how many codes of all overflowed. */
+typedef struct {
+    int32_t *low, *high;
+    int64_t over;
+} Seen;
+
 /* The same for the sum of two codes of different scales: constants of a, of b and of their sum; `left` places before them. */
 typedef struct {
     Formula formula;
@@ -227,6 +247,7 @@ typedef struct {
     const Affine *affine;   /* NULL, or only where narrow, not WRAP and nothing is ordered */
     const Rescale *rescale; /* NULL, or only where narrow and nothing is ordered: makes codes of results, which y_bytes (4) are of,
                                unless it is direct. No result plus its bias leaves 32 bits */
+    const FloatCodes *floats; /* NULL, or what makes codes of sums at once in float_codes() */
     int folds;              /* raw sums and constants are no larger than results can be: doubles hold their affine, too */
 } Epilogue;
 
@@ -332,6 +353,10 @@ typedef struct {
     /* `rows` raw sums of `width` outputs from `output` on to results, y_stride elements apart. */
     void (*epilogue)(const Epilogue *f, const void *sums, int sum_bytes, int64_t sums_stride, int64_t rows, const int64_t *window_sums,
                    int64_t output, int64_t width, void *y, int64_t y_stride, Stats *stats, Stats *codes_stats);
+    /* The same where the epilogue has `floats`, or NULL; float_stats() says at last what `count` outputs saw. */
+    void (*float_codes)(const FloatCodes *c, const int32_t *sums, int64_t stride, int64_t rows, int64_t output, int64_t width, uint8_t *y,
+                        int64_t y_stride, Seen *seen);
+    void (*float_stats)(const FloatCodes *c, const Seen *seen, int64_t count, Stats *stats, Stats *codes_stats);
     /* Chunks of at most CHUNK elements, the first of channel `channel`; affine_any takes any number that 64 bits hold. */
     void (*affine)(Type type, const void *x, int64_t count, const Affine *affine, int64_t channel, void *y, Stats *stats);
     void (*affine_any)(Type type, const void *x, int64_t count, const int32_t *multiplier, const int64_t *addend,

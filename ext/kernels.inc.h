@@ -51,6 +51,9 @@ static int64_t l1_u8_ceiling(int64_t steps) {
 #include "requantise.inc.h"
 #include "rescaled.inc.h"
 #include "epilogue.inc.h"
+#ifdef HAS_FLOAT_CODES
+#include "float_codes.inc.h"
+#endif
 #include "depthwise.inc.h"
 #include "elementwise.inc.h"
 #include "zeros.inc.h"
@@ -113,6 +116,10 @@ static const Kernels TABLE = {
 #endif
     .sum_operands = sum_operands,
     .epilogue = epilogue,
+#ifdef HAS_FLOAT_CODES
+    .float_codes = float_codes,
+    .float_stats = float_stats,
+#endif
     .affine = affine,
     .affine_any = affine_any,
     .add = add,

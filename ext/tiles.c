@@ -348,13 +348,13 @@ int64_t count_pieces(const Tiling *t, int64_t chunk) {
     return count;
 }
 
-void run_panel(const Panel *panel, const Tiling *t, const Tile *tile, const char *packed, int64_t columns, int64_t chunk, void *sums,
-               int64_t sums_stride) {
-    const int64_t blocks = round_up(tile->count, panel->rows) / panel->rows, step_bytes = columns * panel->step_bytes;
+void run_panel(const Panel *panel, const Tiling *t, const char *const *windows, int64_t count, const char *packed, int64_t columns,
+               int64_t chunk, void *sums, int64_t sums_stride) {
+    const int64_t blocks = round_up(count, panel->rows) / panel->rows, step_bytes = columns * panel->step_bytes;
     int accumulate = 0;
     Piece p = first_piece(t, chunk);
     do {
-        panel->run(tile->windows, blocks, t->offsets + p.run, p.runs, p.step * panel->step_bytes, p.steps,
+        panel->run(windows, blocks, t->offsets + p.run, p.runs, p.step * panel->step_bytes, p.steps,
                    packed + (p.run * t->run_steps + p.step) * step_bytes, (int)(columns / panel->lanes), sums, sums_stride, accumulate);
         accumulate = 1;
     } while (next_piece(t, chunk, &p));

@@ -69,7 +69,8 @@ static inline int next_piece(const Tiling *t, int64_t chunk, Piece *p) {
 int depthwise_begin(Tiling *t, Geometry *all_channels, const Geometry *g, const Kernels *kernels, Type type, Type operand,
                     int64_t offset, int64_t outside, int threads, int64_t *tap_offsets);
 int64_t count_pieces(const Tiling *t, int64_t chunk);
-void run_panel(const Panel *panel, const Tiling *t, const Tile *tile, const char *packed, int64_t columns, int64_t chunk, void *sums,
+/* Of `count` windows, after which pointers go on to the end of a block of rows. */
+void run_panel(const Panel *panel, const Tiling *t, const char *const *windows, int64_t count, const char *packed, int64_t columns, int64_t chunk, void *sums,
                int64_t sums_stride);
 
 #endif

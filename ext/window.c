@@ -132,30 +132,51 @@ static int64_t chunk_of(const Window *w, const int16_t *prepared) {
     return 1;
 }
 
+enum { AT_ONCE = 8 }; /* blocks of rows */
+
 /* Scratch of one thread. */
 typedef struct {
     Tile tile;
     char *sums;
     int32_t *x;
+    Seen seen;
 } Scratch;
+
+/* Windows whose sums become codes while the fastest cache has them. */
+static int64_t windows_at_once(const Window *w) { return smaller(w->tiling.windows, w->panel->rows * AT_ONCE); }
 
 static void lay_out(const Window *w, Layout *layout, Scratch *s) {
     tile_lay_out(&w->tiling, layout, &s->tile);
-    s->sums = lay_part(layout, times(w->tiling.windows, w->width), w->panel->sum_bytes);
+    s->sums = lay_part(layout, times(windows_at_once(w), w->width), w->panel->sum_bytes);
     s->x = lay_part(layout, w->ordered_weights ? w->taps : 0, sizeof(*s->x));
+    lay_seen(w, layout, &s->seen);
+}
+
+/* Sums of `count` windows of a tile from `first` on, of `width` outputs of a panel from `o` on, and what becomes of them. */
+static void panel_windows(const Window *w, const char *panel, int64_t first, int64_t count, int64_t o, int64_t width, Scratch *s, Stats *stats) {
+    const Tile *tile = &s->tile;
+    const int64_t outputs = w->g->outputs, columns = round_up(width, w->panel->lanes);
+    run_panel(w->panel, &w->tiling, tile->windows + first, count, panel, columns, w->chunk, s->sums, w->width);
+    char *y = tile_results(w, tile, o) + first * outputs * w->epilogue.y_bytes;
+    if (w->epilogue.floats) {
+        w->kernels->float_codes(w->epilogue.floats, (const int32_t *)(void *)s->sums, w->width, count, o, width, (uint8_t *)y, outputs, &s->seen);
+    } else {
+        w->kernels->epilogue(&w->epilogue, s->sums, w->panel->sum_bytes, w->width, count, tile->sums + first, o, width, y, outputs, stats,
+                             stats + 1);
+    }
 }
 
 static void window_tile(const Window *w, int64_t number, Scratch *s, Stats *stats) {
     Tile *tile = &s->tile;
+    const int64_t at_once = windows_at_once(w);
     for (int64_t group = 0; group < w->g->groups; group++) {
         tile_load(&w->tiling, w->x, group, number, w->epilogue.window_factors != NULL, tile);
         for (int64_t output = 0; output < w->outputs; output += w->width) {
-            const int64_t width = smaller(w->outputs - output, w->width), columns = round_up(width, w->panel->lanes);
-            const int64_t o = group * w->outputs + output;
             const char *panel = w->packed + group * w->group_bytes + output * tiling_steps(&w->tiling) * w->panel->step_bytes;
-            run_panel(w->panel, &w->tiling, tile, panel, columns, w->chunk, s->sums, w->width);
-            w->kernels->epilogue(&w->epilogue, s->sums, w->panel->sum_bytes, w->width, tile->count, tile->sums, o, width,
-                               tile_results(w, tile, o), w->g->outputs, stats, stats + 1);
+            for (int64_t first = 0; first < tile->count; first += at_once) {
+                panel_windows(w, panel, first, smaller(at_once, tile->count - first), group * w->outputs + output,
+                              smaller(w->outputs - output, w->width), s, stats);
+            }
         }
         run_ordered(w, group, tile, s->x, stats);
     }
@@ -180,7 +201,7 @@ static int run_panels(Window *w, int threads, Stats *stats) {
     char *prepared = allocate(times(g->outputs, w->padded_taps), element), *memory = allocate(threads, size.bytes);
     int32_t *row = allocate(w->taps, sizeof(*row));
     w->packed = allocate(g->groups, w->group_bytes);
-    const int ready = prepared && memory && row && w->packed;
+    int ready = prepared && memory && row && w->packed;
     if (ready) {
         pack_operands(w, prepared, row);
         const int wide = w->panel->sum_bytes == 8;
@@ -189,6 +210,9 @@ static int run_panels(Window *w, int threads, Stats *stats) {
             const int64_t pieces = count_pieces(&w->tiling, w->chunk);
             for (int64_t o = 0; o < g->outputs; o++) w->constants[o] += w->epilogue.factor * pieces;
         }
+        ready = prepare_floats(w) == 0;
+    }
+    if (ready) {
         for (int64_t group = 0; group < g->groups; group++) {
             pack_panels(w->panel, prepared + group * w->outputs * w->padded_taps * element, w->outputs, w->padded_taps,
                         (int)element, w->rest, w->packed + group * w->group_bytes);
@@ -199,6 +223,7 @@ static int run_panels(Window *w, int threads, Stats *stats) {
             lay_out(w, &(Layout){memory + thread_number() * size.bytes, 0}, &scratch);
 #pragma omp for schedule(dynamic)
             for (int64_t number = 0; number < w->tiling.tiles; number++) window_tile(w, number, &scratch, own);
+            merge_seen(w, &scratch.seen, own);
 #pragma omp critical(addersim_stats)
             {
                 merge_stats(stats, own);
@@ -263,6 +288,7 @@ int window_codes(const Kernels *kernels, Arithmetic arithmetic, const int32_t *p
     w.window_factors = w.constants + g->outputs;
     w.epilogue.constants = w.constants;
     w.epilogue.window_factors = NULL;
+    w.epilogue.floats = NULL;
     w.epilogue.outputs = g->outputs;
     if (epilogue->rescale && !results_wait(&w)) w.epilogue.y_bytes = bytes_of(epilogue->rescale->codes.type);
     Stats both[2] = {no_stats(), no_stats()};
@@ -281,6 +307,7 @@ int window_codes(const Kernels *kernels, Arithmetic arithmetic, const int32_t *p
     *codes_stats = both[1];
     free(memory);
     free(w.constants);
+    free(w.float_memory);
     free_ordered(&w);
     return status;
 }

@@ -36,6 +36,9 @@ typedef struct {
     int64_t padded_taps;              /* with those that fill the last step of each run */
     int64_t width, chunk, group_bytes; /* chunk: steps between widenings */
     char *packed;
+    FloatCodes floats; /* of which the epilogue may have a pointer, with memory of their own */
+    Affine float_affine;
+    char *float_memory;
 
     /* Of the registers that saturate at every tap (loops.c): */
     int32_t *ordered_weights; /* (group, blocks of ordered outputs, taps, BLOCK) */
@@ -53,6 +56,13 @@ static inline char *tile_results(const Window *w, const Tile *tile, int64_t outp
 }
 void keep_results(Window *w); /* after tiling_begin() */
 void finish_tile(const Window *w, const Tile *tile, Stats *codes_stats);
+
+/* float_codes.c: whether codes come of products of floats, once the sums' factor is known; ready when their constants are: 0, or -1 where
+   memory ran out. Each thread has what it saw, which is merged in the end. */
+int takes_floats(const Window *w);
+int prepare_floats(Window *w);
+void lay_seen(const Window *w, Layout *layout, Seen *seen);
+void merge_seen(const Window *w, const Seen *seen, Stats *stats);
 
 int32_t code_at(Type type, const void *codes, int64_t i);
 /* The codes of a window, tap by tap. */

@@ -54,22 +54,33 @@ static void long_runs(uint64_t places, int count, int64_t *pairs) {
     }
 }
 
+/* Whether one of the eight bytes of 64 places is full: each run of two times eight has such a one. */
+static inline int has_full_byte(uint64_t places) { return ((~places - 0x0101010101010101u) & places & 0x8080808080808080u) != 0; }
+
+/* The runs of up to 64 places that fill pairs, behind `run` zeros; returns how many zeros stand at the end. */
+static int64_t pairs_of_runs(uint64_t places, int count, int64_t run, int64_t *pairs) {
+    const uint64_t all = count < 64 ? ((uint64_t)1 << count) - 1 : UINT64_MAX;
+    if (places == all) return run + count;
+    const int64_t ended = run + zeros_below(~places);
+    if (ended >> LEAST_RUN_BITS) end_run(ended, 0, pairs);
+    if (has_full_byte(places)) long_runs(places, count, pairs);
+    return zeros_above(~(places << (64 - count)));
+}
+
 static void zero_runs(Type type, const void *codes, int64_t words, int64_t zero, ZeroRuns *found) {
-    int64_t run = 0, zeros = 0, runs = 0;
+    int64_t zeros = 0, runs = 0, run = 0; /* zeros at the end, as far as pairs may need them */
+    uint64_t before = 0;
     for (int64_t first = 0; first < words; first += 64) {
         const int count = (int)smaller(64, words - first);
         const uint64_t places = zero_places(type, (const char *)codes + first * bytes_of(type), count, zero);
-        const int here = ones_in(places);
-        zeros += here;
-        runs += ones_in(places & ~(places << 1 | (run > 0)));
-        if (here == count) {
-            run += count;
-            continue;
+        zeros += ones_in(places);
+        runs += ones_in(places & ~(places << 1 | before >> 63));
+        if (before >> 56 == 0xFF || count < 64 || has_full_byte(places)) {
+            run = pairs_of_runs(places, count, run, found->pairs);
+        } else { /* no run in here, nor one that began before, fills a pair */
+            run = places >> 63 ? zeros_above(~places) : 0;
         }
-        const int64_t ended = run + zeros_below(~places);
-        if (ended >> LEAST_RUN_BITS) end_run(ended, 0, found->pairs);
-        if (here >> LEAST_RUN_BITS) long_runs(places, count, found->pairs);
-        run = zeros_above(~(places << (64 - count)));
+        before = places;
     }
     end_run(run, 1, found->pairs);
     found->zeros += zeros;
