@@ -201,7 +201,7 @@ static inline Floats floats_signed(Floats magnitude, Ints sign) {
 /* What is left of the nearest whole number, and the larger magnitude. */
 static inline Floats floats_rest(Floats a) { return _mm512_reduce_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 static inline Floats floats_farther(Floats a, Floats b) { return _mm512_range_ps(a, b, LARGER_MAGNITUDE); }
-static inline int floats_any_above(Floats a, float limit) { return _mm512_cmp_ps_mask(a, _mm512_set1_ps(limit), _CMP_GT_OQ) != 0; }
+static inline int floats_any_above(Floats a, Floats limit) { return _mm512_cmp_ps_mask(a, limit, _CMP_GT_OQ) != 0; }
 
 #define SHORTS_OF_FIRST 0x0F0F0F0Fu /* of the first of two packed vectors */
 static inline uint32_t shorts_of_lanes(int64_t lanes) {
@@ -221,11 +221,18 @@ static inline int64_t shorts_total(Ints a) {
     const Ints low = _mm512_and_si512(a, _mm512_set1_epi32(0xFFFF));
     return _mm512_reduce_add_epi32(_mm512_add_epi32(low, _mm512_srli_epi32(a, 16)));
 }
+static inline Ints shorts_min(Ints a, Ints b) { return _mm512_min_epi16(a, b); }
+static inline Ints shorts_max(Ints a, Ints b) { return _mm512_max_epi16(a, b); }
 static inline Ints bytes_packed(int is_signed, Ints a, Ints b) { return is_signed ? _mm512_packs_epi16(a, b) : _mm512_packus_epi16(a, b); }
-static inline Ints bytes_between(int is_signed, Ints a, int low, int high) {
-    const Ints least = _mm512_set1_epi8((char)low), most = _mm512_set1_epi8((char)high);
+static inline Ints bytes_set(int a) { return _mm512_set1_epi8((char)a); }
+static inline Ints bytes_between(int is_signed, Ints a, Ints least, Ints most) {
     return is_signed ? _mm512_min_epi8(_mm512_max_epi8(a, least), most) : _mm512_min_epu8(_mm512_max_epu8(a, least), most);
 }
+#ifdef HAS_VNNI
+#define HAS_BYTE_QUADS
+static inline Ints bytes_low(Ints a, Ints b) { return _mm512_unpacklo_epi8(a, b); }
+static inline Ints bytes_high(Ints a, Ints b) { return _mm512_unpackhi_epi8(a, b); }
+#endif
 static inline void ints_store_some(int32_t *p, Ints a, int64_t lanes) {
     _mm512_mask_storeu_epi32(p, (__mmask16)((1u << lanes) - 1), a);
 }

@@ -28,8 +28,12 @@ int takes_floats(const Window *w) {
            (f->affine || rescales_by_floats(f->rescale, f->outputs));
 }
 
-/* Constants of one output after the other, and again from the first on, as far as a vector may reach from the last. */
-static int64_t laid_outputs(const Window *w) { return w->g->outputs + MAX_LANES; }
+/* Constants of one output after the other, and again from the first on, as far as a vector may reach from the last; or in the order of
+   depthwise_quads(). */
+static int64_t laid_outputs(const Window *w) {
+    return w->turned ? round_up(w->g->outputs, QUAD_BYTES) : w->g->outputs + MAX_LANES;
+}
+static int64_t output_at(const Window *w, int64_t place) { return (w->turned ? turned_channel(place) : place) % w->g->outputs; }
 
 /* Writable, for FloatCodes to point to. */
 typedef struct {
@@ -65,14 +69,6 @@ static void set_rescale(const Rescale *r, int64_t from, int64_t to, const Consta
     c->addend[to] = r->formula == DOUBLING ? ldexpf(1, r->shift[from] - 1) : 0;
 }
 
-static void set_codes(const Codes *codes, int32_t zero_point, FloatCodes *f) {
-    const int64_t low = larger(codes->low, INT16_MIN), high = smaller(codes->high, INT16_MAX);
-    f->is_signed = codes->type == S8;
-    f->zero_point = (int16_t)zero_point;
-    f->least = (int16_t)low, f->reach = (uint16_t)(high - low);
-    f->then_low = (int)larger(low, codes->then_low), f->then_high = (int)smaller(high, codes->then_high);
-}
-
 int prepare_floats(Window *w) {
     if (!takes_floats(w)) return 0;
     const int64_t count = laid_outputs(w);
@@ -83,7 +79,7 @@ int prepare_floats(Window *w) {
     const Constants c = lay_constants(&(Layout){w->float_memory, 0}, count);
     const Affine *affine = w->epilogue.affine;
     for (int64_t to = 0; to < count; to++) {
-        const int64_t from = to % w->g->outputs;
+        const int64_t from = output_at(w, to);
         if (affine) {
             set_affine(affine, from, to, &c);
         } else {
@@ -97,11 +93,11 @@ int prepare_floats(Window *w) {
     if (affine) {
         w->float_affine = (Affine){c.multipliers, c.addends, affine->nearest, affine->codes};
         f->affine = &w->float_affine;
-        set_codes(&affine->codes, 0, f);
+        f->bytes = byte_codes(&affine->codes, 0);
     } else {
         f->rescale = *w->epilogue.rescale;
         f->rescale.bias = c.bias, f->rescale.multiplier = c.multiplier, f->rescale.shift = c.shift, f->rescale.factor = c.factor;
-        set_codes(&f->rescale.codes, f->rescale.zero_point, f);
+        f->bytes = byte_codes(&f->rescale.codes, f->rescale.zero_point);
     }
     if (f->limit >= LEAST_LIMIT) w->epilogue.floats = f;
     return 0;

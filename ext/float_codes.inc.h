@@ -5,16 +5,45 @@
    floor(p / 2**right + 1/2 + h) for p >= 0 and floor(p / 2**right + 1/2 - h) below, h = 2**-(right + 1). CERTAIN: floats are the rule. */
 typedef enum { PLAIN_ADDEND, SIGNED_ADDEND, CERTAIN } FloatKind;
 
+/* ByteCodes in every lane. */
+typedef struct {
+    int is_signed;
+    Ints zero_point, least, reach, then_low, then_high;
+} ByteVectors;
+
+static inline ByteVectors byte_vectors(const ByteCodes *c) {
+    return (ByteVectors){c->is_signed,         shorts_set(c->zero_point), shorts_set(c->least), shorts_set((int16_t)c->reach),
+                         bytes_set(c->then_low), bytes_set(c->then_high)};
+}
+
+/* Of a pair of vectors of codes, `counted` words of it: those that overflow. */
+static ALWAYS_INLINE Ints byte_overflows(const ByteVectors *c, Ints pair, uint32_t counted, Ints over) {
+    return shorts_count(over, shorts_sub(pair, c->least), c->reach, counted);
+}
+
+/* Two pairs of vectors as bytes: four of each vector in turn in every 16. */
+static ALWAYS_INLINE Ints bytes_of_pairs(const ByteVectors *c, Ints first, Ints second) {
+    return bytes_between(c->is_signed, bytes_packed(c->is_signed, first, second), c->then_low, c->then_high);
+}
+
 /* Constants of a vector of outputs, and how many of them count. */
 typedef struct {
     const FloatCodes *codes;
     int64_t output, valid;
     Ints constant;
-    Floats scale, addend;
+    Floats scale, addend, limit;
+    ByteVectors bytes;
 } FloatColumn;
 
 static inline FloatColumn float_column(const FloatCodes *c, int64_t output, int64_t valid) {
-    return (FloatColumn){c, output, valid, ints_load(c->constant + output), floats_load(c->scale + output), floats_load(c->addend + output)};
+    return (FloatColumn){c,
+                         output,
+                         valid,
+                         ints_load(c->constant + output),
+                         floats_load(c->scale + output),
+                         floats_load(c->addend + output),
+                         floats_all(&c->limit),
+                         byte_vectors(&c->bytes)};
 }
 
 static inline Ints float_value(const FloatColumn *column, Ints sum, const int negative) {
@@ -22,9 +51,7 @@ static inline Ints float_value(const FloatColumn *column, Ints sum, const int ne
 }
 
 /* Before the zero point. */
-static __attribute__((noinline)) void exact_codes(const FloatColumn *column, const Ints *value, int count, Ints *code) {
-    const FloatCodes *c = column->codes;
-    const int64_t o = column->output;
+static __attribute__((noinline)) void exact_codes(const FloatCodes *c, int64_t o, const Ints *value, int count, Ints *code) {
     if (c->affine) {
         const double *m = c->affine->multiplier + o, *a = c->affine->addend + o;
         const Doubles multiplier[2] = {doubles_load(m), doubles_load(m + DOUBLES)}, addend[2] = {doubles_load(a), doubles_load(a + DOUBLES)};
@@ -38,28 +65,44 @@ static __attribute__((noinline)) void exact_codes(const FloatColumn *column, con
     }
 }
 
-static ALWAYS_INLINE void float_rounded(const FloatColumn *column, const FloatKind kind, const Ints *value, Ints *code) {
-    Floats rest[4];
-    UNROLL for (int i = 0; i < 4; i++) {
-        const Floats product = floats_fused(
-            floats_of(value[i]), column->scale, kind == SIGNED_ADDEND ? floats_signed(column->addend, value[i]) : column->addend);
-        code[i] = ints_nearest_float(product);
-        if (kind != CERTAIN) rest[i] = floats_rest(product);
-    }
-    if (kind == CERTAIN) return;
-    const Floats farthest = floats_farther(floats_farther(rest[0], rest[1]), floats_farther(rest[2], rest[3]));
-    if (floats_any_above(farthest, column->codes->limit)) exact_codes(column, value, 4, code);
+static ALWAYS_INLINE Floats float_product(const FloatKind kind, Ints value, Floats scale, Floats addend) {
+    return floats_fused(floats_of(value), scale, kind == SIGNED_ADDEND ? floats_signed(addend, value) : addend);
 }
 
-/* Four vectors of codes before the zero point to bytes: four of each vector in turn in every 16. `counted`: of the pairs of vectors the
-   words whose overflows count. */
-static ALWAYS_INLINE Ints float_bytes(const FloatCodes *c, const Ints *code, const uint32_t *counted, Ints *over) {
+/* Of four products: nearest whole numbers, and whether they may err. */
+static ALWAYS_INLINE int float_nearest(const FloatKind kind, const Floats *product, Floats limit, Ints *code) {
+    Floats rest[4];
+    UNROLL for (int i = 0; i < 4; i++) {
+        code[i] = ints_nearest_float(product[i]);
+        if (kind != CERTAIN) rest[i] = floats_rest(product[i]);
+    }
+    return kind != CERTAIN && floats_any_above(floats_farther(floats_farther(rest[0], rest[1]), floats_farther(rest[2], rest[3])), limit);
+}
+
+static ALWAYS_INLINE void float_rounded(const FloatColumn *column, const FloatKind kind, const Ints *value, Ints *code) {
+    Floats product[4];
+    UNROLL for (int i = 0; i < 4; i++) product[i] = float_product(kind, value[i], column->scale, column->addend);
+    if (float_nearest(kind, product, column->limit, code)) { /* with arrays of its own: the others stay in registers */
+        Ints exact[4], given[4];
+        UNROLL for (int i = 0; i < 4; i++) given[i] = value[i];
+        exact_codes(column->codes, column->output, given, 4, exact);
+        UNROLL for (int i = 0; i < 4; i++) code[i] = exact[i];
+    }
+}
+
+/* Four vectors of codes as bytes, four of each vector in turn in every 16; `counted`: words of the two pairs whose overflows count. */
+static ALWAYS_INLINE Ints float_bytes(const ByteVectors *c, const Ints *code, const uint32_t *counted, Ints *over) {
     Ints pair[2];
     UNROLL for (int i = 0; i < 2; i++) {
-        pair[i] = shorts_add(shorts_packed(code[2 * i], code[2 * i + 1]), shorts_set(c->zero_point));
-        *over = shorts_count(*over, shorts_sub(pair[i], shorts_set(c->least)), shorts_set((int16_t)c->reach), counted[i]);
+        pair[i] = shorts_add(shorts_packed(code[2 * i], code[2 * i + 1]), c->zero_point);
+        *over = byte_overflows(c, pair[i], counted[i], *over);
     }
-    return bytes_between(c->is_signed, bytes_packed(c->is_signed, pair[0], pair[1]), c->then_low, c->then_high);
+    return bytes_of_pairs(c, pair[0], pair[1]);
+}
+
+static FloatKind float_kind(const FloatCodes *c) {
+    if (c->affine || c->rescale.formula == SINGLE_ROUNDING) return PLAIN_ADDEND;
+    return c->rescale.formula == DOUBLING ? SIGNED_ADDEND : CERTAIN;
 }
 
 typedef struct {
@@ -78,7 +121,7 @@ static ALWAYS_INLINE void float_four_rows(const FloatColumn *column, const Float
     float_rounded(column, kind, value, code);
     const uint32_t counted[2] = {lanes & (here > 1 ? UINT32_MAX : SHORTS_OF_FIRST),
                                  lanes & (here > 3 ? UINT32_MAX : here > 2 ? SHORTS_OF_FIRST : 0)};
-    bytes_store(y, y_stride, here, column->valid, float_bytes(column->codes, code, counted, &seen->over));
+    bytes_store(y, y_stride, here, column->valid, float_bytes(&column->bytes, code, counted, &seen->over));
 }
 
 static ALWAYS_INLINE void float_rows(const FloatColumn *column, const FloatKind kind, const int negative, const int32_t *sums,
@@ -102,10 +145,7 @@ static void float_some_rows(const FloatCodes *c, const int32_t *sums, int64_t st
                             uint8_t *y, int64_t y_stride, Seen *seen) {
     const FloatColumn column = float_column(c, output, valid);
     FloatSeen found = {ints_load(seen->low + output), ints_load(seen->high + output), ints_zero()};
-    switch (c->affine                              ? PLAIN_ADDEND
-            : c->rescale.formula == DOUBLING       ? SIGNED_ADDEND
-            : c->rescale.formula == FLOAT_FACTOR ? CERTAIN
-                                                   : PLAIN_ADDEND) {
+    switch (float_kind(c)) {
         FLOAT_CASE(PLAIN_ADDEND)
         FLOAT_CASE(SIGNED_ADDEND)
         FLOAT_CASE(CERTAIN)
@@ -144,7 +184,7 @@ static void float_stats(const FloatCodes *c, const Seen *seen, int64_t count, St
         if (seen->low[o] > seen->high[o]) continue; /* nothing came */
         const int32_t bias = c->affine ? 0 : c->rescale.bias[o], ends[2] = {seen->low[o], seen->high[o]};
         for (int i = 0; i < 2; i++) {
-            const int64_t code = (int64_t)exact_code(c, ends[i], o) + c->zero_point, sum = (int64_t)ends[i] - bias;
+            const int64_t code = (int64_t)exact_code(c, ends[i], o) + c->bytes.zero_point, sum = (int64_t)ends[i] - bias;
             merge_stats(codes_stats, &(Stats){code, code, 0});
             merge_stats(stats, &(Stats){sum, sum, 0});
         }

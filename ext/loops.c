@@ -20,7 +20,7 @@ void window_values(const Window *w, const char *window, int32_t *x) {
     }
 }
 
-static int32_t weight_at(const Window *w, int64_t output, int64_t tap) {
+int32_t weight_at(const Window *w, int64_t output, int64_t tap) {
     return code_at(w->weights_type, w->weights, output * w->taps + tap) - (w->zeros.weights ? w->zeros.weights[output] : 0);
 }
 
@@ -150,7 +150,7 @@ static void loops_tile(const Window *w, const int32_t *packed, int64_t group, Sc
 }
 
 /* Sums come as the arithmetic has them: neither factor nor constants. */
-static void plain_sums(Window *w) {
+void plain_sums(Window *w) {
     w->epilogue.factor = 1;
     w->epilogue.folds = w->epilogue.affine != NULL;
     for (int64_t o = 0; o < w->g->outputs; o++) w->constants[o] = 0;

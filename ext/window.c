@@ -18,6 +18,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum {
+    LONG_RUN = 64,
+    SUM_BYTES_AT_ONCE = 24 * 1024,
+};
+
 int window_bounds(const Kernels *kernels, Arithmetic arithmetic, Type type, const void *weights, int64_t outputs, int64_t taps, int64_t x_low,
                   int64_t x_high, int64_t *low, int64_t *high) {
     int32_t *row = allocate(taps, sizeof(*row));
@@ -39,6 +44,13 @@ static const int64_t *window_factors(Window *w) {
         any |= w->window_factors[o] != 0;
     }
     return any ? w->window_factors : NULL;
+}
+
+/* A tile takes as long for a few taps as for LONG_RUN of them. */
+static int suits_tiles(const Window *w) {
+    const Geometry *g = w->g;
+    const int64_t merged = g->groups == 1 && g->dilation_width == 1 ? g->kernel_width : 1;
+    return w->fast->tiles.run && w->taps >= LONG_RUN && 2 * merged * g->channels / g->groups >= LONG_RUN;
 }
 
 /* Which panel, which offsets bring the codes into its operands, and what then makes results of its sums. Returns 0 where the
@@ -81,7 +93,7 @@ static int choose(Window *w, int64_t weights_high) {
             break; /* offsets, sum_factor, beyond and rest stay zero, and bits beyond a run would count */
         case L2: return 0;
     }
-    w->panel = w->operand == U8 ? &w->fast->bytes : narrow ? &w->fast->shorts : &w->fast->shorts_wide;
+    w->panel = w->operand == U8 ? (suits_tiles(w) ? &w->fast->tiles : &w->fast->bytes) : narrow ? &w->fast->shorts : &w->fast->shorts_wide;
     w->epilogue.window_factors = window_factors(w);
     w->epilogue.folds = w->epilogue.affine && !w->epilogue.window_factors && !w->sum_factor;
     return 1;
@@ -132,7 +144,6 @@ static int64_t chunk_of(const Window *w, const int16_t *prepared) {
     return 1;
 }
 
-enum { AT_ONCE = 8 }; /* blocks of rows */
 
 /* Scratch of one thread. */
 typedef struct {
@@ -142,12 +153,18 @@ typedef struct {
     Seen seen;
 } Scratch;
 
+/* Sums of a window that a panel takes at once. */
+static int64_t sums_stride(const Window *w) { return smaller(w->width, round_up(w->outputs, w->panel->lanes)); }
+
 /* Windows whose sums become codes while the fastest cache has them. */
-static int64_t windows_at_once(const Window *w) { return smaller(w->tiling.windows, w->panel->rows * AT_ONCE); }
+static int64_t windows_at_once(const Window *w) {
+    const int64_t blocks = SUM_BYTES_AT_ONCE / (sums_stride(w) * w->panel->sum_bytes * w->panel->rows);
+    return smaller(w->tiling.windows, larger(1, blocks) * w->panel->rows);
+}
 
 static void lay_out(const Window *w, Layout *layout, Scratch *s) {
     tile_lay_out(&w->tiling, layout, &s->tile);
-    s->sums = lay_part(layout, times(windows_at_once(w), w->width), w->panel->sum_bytes);
+    s->sums = lay_part(layout, times(windows_at_once(w), sums_stride(w)), w->panel->sum_bytes);
     s->x = lay_part(layout, w->ordered_weights ? w->taps : 0, sizeof(*s->x));
     lay_seen(w, layout, &s->seen);
 }
@@ -155,13 +172,13 @@ static void lay_out(const Window *w, Layout *layout, Scratch *s) {
 /* Sums of `count` windows of a tile from `first` on, of `width` outputs of a panel from `o` on, and what becomes of them. */
 static void panel_windows(const Window *w, const char *panel, int64_t first, int64_t count, int64_t o, int64_t width, Scratch *s, Stats *stats) {
     const Tile *tile = &s->tile;
-    const int64_t outputs = w->g->outputs, columns = round_up(width, w->panel->lanes);
-    run_panel(w->panel, &w->tiling, tile->windows + first, count, panel, columns, w->chunk, s->sums, w->width);
+    const int64_t outputs = w->g->outputs, columns = round_up(width, w->panel->lanes), stride = sums_stride(w);
+    run_panel(w->panel, &w->tiling, tile->windows + first, count, panel, columns, w->chunk, s->sums, stride);
     char *y = tile_results(w, tile, o) + first * outputs * w->epilogue.y_bytes;
     if (w->epilogue.floats) {
-        w->kernels->float_codes(w->epilogue.floats, (const int32_t *)(void *)s->sums, w->width, count, o, width, (uint8_t *)y, outputs, &s->seen);
+        w->kernels->float_codes(w->epilogue.floats, (const int32_t *)(void *)s->sums, stride, count, o, width, (uint8_t *)y, outputs, &s->seen);
     } else {
-        w->kernels->epilogue(&w->epilogue, s->sums, w->panel->sum_bytes, w->width, count, tile->sums + first, o, width, y, outputs, stats,
+        w->kernels->epilogue(&w->epilogue, s->sums, w->panel->sum_bytes, stride, count, tile->sums + first, o, width, y, outputs, stats,
                              stats + 1);
     }
 }
@@ -289,6 +306,7 @@ int window_codes(const Kernels *kernels, Arithmetic arithmetic, const int32_t *p
     w.epilogue.constants = w.constants;
     w.epilogue.window_factors = NULL;
     w.epilogue.floats = NULL;
+    w.epilogue.factor = 1;
     w.epilogue.outputs = g->outputs;
     if (epilogue->rescale && !results_wait(&w)) w.epilogue.y_bytes = bytes_of(epilogue->rescale->codes.type);
     Stats both[2] = {no_stats(), no_stats()};
@@ -298,7 +316,8 @@ int window_codes(const Kernels *kernels, Arithmetic arithmetic, const int32_t *p
     if (memory && results_wait(&w)) w.rescale = lay_rescale(&(Layout){memory, 0}, epilogue->rescale, g->outputs);
     int status = memory && w.constants && (!epilogue->ordered || is_depthwise(g) || prepare_ordered(&w) == 0) ? 0 : -1;
     if (status == 0) {
-        status = is_depthwise(g)      ? run_depthwise(&w, threads, both)
+        status = takes_quads(&w)      ? run_quads(&w, threads, both)
+                 : is_depthwise(g)    ? run_depthwise(&w, threads, both)
                  : !choose(&w, high)  ? run_loops(&w, threads, both)
                  : arithmetic == XNOR ? run_signs(&w, threads, both)
                                       : run_panels(&w, threads, both);

@@ -39,6 +39,7 @@ typedef struct {
     FloatCodes floats; /* of which the epilogue may have a pointer, with memory of their own */
     Affine float_affine;
     char *float_memory;
+    int turned; /* whether constants of codes lie as depthwise_quads() has sums */
 
     /* Of the registers that saturate at every tap (loops.c): */
     int32_t *ordered_weights; /* (group, blocks of ordered outputs, taps, BLOCK) */
@@ -70,6 +71,11 @@ void window_values(const Window *w, const char *window, int32_t *x);
 /* Both return 0, or -1 where memory ran out. run_loops: an arithmetic without panels; run_depthwise: one channel a group. */
 int run_loops(Window *w, int threads, Stats *stats);
 int run_depthwise(Window *w, int threads, Stats *stats);
+/* quads.c: depthwise layers whose rows of bytes become codes in registers; run_quads() gives them to run_depthwise() where no rows are copied. */
+int takes_quads(const Window *w);
+int run_quads(Window *w, int threads, Stats *stats);
+int32_t weight_at(const Window *w, int64_t output, int64_t tap);
+void plain_sums(Window *w);
 int prepare_ordered(Window *w);
 void free_ordered(Window *w);
 /* table.c: what is faster than the loops where a multiplier's table serves a layer; 0, or -1 where memory ran out. */
