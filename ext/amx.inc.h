@@ -57,18 +57,26 @@ static inline const char *tile_operands(const char *const *windows, int64_t dist
     {                                                                                 \
         _tile_stored(J, sums + (J) * LANES, sums_stride * 4);                         \
     }
+#define MULTIPLY(J, X, W)         \
+    {                             \
+        if (is_signed) {          \
+            _tile_dpbssd(J, X, W); \
+        } else {                  \
+            _tile_dpbusd(J, X, W); \
+        }                         \
+    }
 #define SUM_STEPS(J)                                                                  \
     {                                                                                 \
         _tile_loadd(6, w + (J) * TILE_ROW_BYTES, step_bytes);                         \
-        _tile_dpbusd(J, 4, 6);                                                        \
+        MULTIPLY(J, 4, 6)                                                             \
     }
 #define SUM_REST(J)                                                                   \
     {                                                                                 \
         _tile_loadd(7, w + (J) * TILE_ROW_BYTES, step_bytes);                         \
-        _tile_dpbusd(J, 5, 7);                                                        \
+        MULTIPLY(J, 5, 7)                                                             \
     }
 
-static ALWAYS_INLINE void mac_tiles_of(const char *const *windows, int64_t row_blocks, const int64_t *offsets, int64_t runs, int64_t start,
+static ALWAYS_INLINE void mac_tiles_of(const int is_signed, const char *const *windows, int64_t row_blocks, const int64_t *offsets, int64_t runs, int64_t start,
                                        int64_t steps, const char *panel, const int vectors, int32_t *sums, int64_t sums_stride,
                                        int accumulate) {
     const int64_t whole = steps / TILE_STEPS, rest = steps % TILE_STEPS, step_bytes = (int64_t)vectors * TILE_ROW_BYTES;
@@ -95,13 +103,16 @@ static ALWAYS_INLINE void mac_tiles_of(const char *const *windows, int64_t row_b
     _tile_release();
 }
 
-static void mac_tiles(const char *const *windows, int64_t row_blocks, const int64_t *offsets, int64_t runs, int64_t start, int64_t steps,
-                      const void *panel, int vectors, void *sums, int64_t sums_stride, int accumulate) {
-    switch (vectors) {
-        case 1: mac_tiles_of(PANEL_ARGUMENTS(1)); break;
-        case 2: mac_tiles_of(PANEL_ARGUMENTS(2)); break;
-        case 3: mac_tiles_of(PANEL_ARGUMENTS(3)); break;
-        default: mac_tiles_of(PANEL_ARGUMENTS(4)); break;
-    }
-}
-enum { mac_tiles_rows = TILE_ROWS, mac_tiles_vectors = 4, mac_tiles_lanes = LANES, mac_tiles_step_bytes = 4, mac_tiles_sum_bytes = 4 };
+#define MAC_TILES(NAME, IS_SIGNED)                                                                                              \
+    static void NAME(const char *const *windows, int64_t row_blocks, const int64_t *offsets, int64_t runs, int64_t start,       \
+                     int64_t steps, const void *panel, int vectors, void *sums, int64_t sums_stride, int accumulate) {          \
+        switch (vectors) {                                                                                                      \
+            case 1: mac_tiles_of(IS_SIGNED, PANEL_ARGUMENTS(1)); break;                                                         \
+            case 2: mac_tiles_of(IS_SIGNED, PANEL_ARGUMENTS(2)); break;                                                         \
+            case 3: mac_tiles_of(IS_SIGNED, PANEL_ARGUMENTS(3)); break;                                                         \
+            default: mac_tiles_of(IS_SIGNED, PANEL_ARGUMENTS(4)); break;                                                        \
+        }                                                                                                                       \
+    }                                                                                                                           \
+    enum { NAME##_rows = TILE_ROWS, NAME##_vectors = 4, NAME##_lanes = LANES, NAME##_step_bytes = 4, NAME##_sum_bytes = 4 };
+MAC_TILES(mac_tiles, 0)
+MAC_TILES(mac_signed_tiles, 1)

@@ -193,10 +193,10 @@ static inline Ints ints_scaled(Ints a, Ints b, Ints places) {
 
 /* What float_codes.inc.h takes: products near halves, and four vectors of 32 bits as bytes. */
 #define HAS_FLOAT_CODES
+#define A_OR_B_AND_C 0xF8
 static inline Floats floats_signed(Floats magnitude, Ints sign) {
-    const int either_with_sign_of_second = 0xF8; /* a | (b & c) */
     return _mm512_castsi512_ps(
-        _mm512_ternarylogic_epi32(_mm512_castps_si512(magnitude), sign, _mm512_set1_epi32(INT32_MIN), either_with_sign_of_second));
+        _mm512_ternarylogic_epi32(_mm512_castps_si512(magnitude), sign, _mm512_set1_epi32(INT32_MIN), A_OR_B_AND_C));
 }
 /* What is left of the nearest whole number, and the larger magnitude. */
 static inline Floats floats_rest(Floats a) { return _mm512_reduce_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
@@ -263,3 +263,27 @@ static inline void bytes_store(uint8_t *y, int64_t stride, int64_t rows, int64_t
 static inline uint64_t bytes_equal(const uint8_t *bytes, uint8_t value) {
     return _mm512_cmpeq_epi8_mask(_mm512_loadu_si512(bytes), _mm512_set1_epi8((char)value));
 }
+
+#ifdef HAS_VBMI
+#define HAS_THREE_CHANNELS
+/* Where each of 192 bytes of 64 pixels comes from: first of the first two channels, then of those and the third. */
+typedef struct {
+    uint8_t first[3][64], second[3][64];
+} Places;
+static inline Places three_places(void) {
+    Places p;
+    for (int i = 0; i < 192; i++) {
+        const int pixel = i / 3, channel = i % 3;
+        p.first[i / 64][i % 64] = (uint8_t)(channel == 1 ? 64 + pixel : pixel);
+        p.second[i / 64][i % 64] = (uint8_t)(channel == 2 ? 64 + pixel : i % 64);
+    }
+    return p;
+}
+static inline void three_channels(const Places *p, const uint8_t *a, const uint8_t *b, const uint8_t *c, uint8_t *y) {
+    const Ints x[3] = {ints_load(a), ints_load(b), ints_load(c)};
+    for (int i = 0; i < 3; i++) {
+        const Ints two = _mm512_permutex2var_epi8(x[0], ints_load(p->first[i]), x[1]);
+        _mm512_storeu_si512(y + 64 * i, _mm512_permutex2var_epi8(two, ints_load(p->second[i]), x[2]));
+    }
+}
+#endif

@@ -318,7 +318,8 @@ static inline int64_t turned_channel(int64_t place) {
 
 /* What is faster than the loops, where an arithmetic has it: otherwise NULL, in a panel `run`. */
 typedef struct {
-    Panel floats, pairs, bytes, tiles, shorts, shorts_wide; /* pairs: of F32_PAIRS, two taps a step; tiles: bytes in long runs */
+    Panel floats, pairs, bytes, shorts, shorts_wide; /* pairs: of F32_PAIRS, two taps a step */
+    Panel tiles, signed_tiles; /* bytes in long runs, and such as have signs */
     void (*depthwise_narrow)(Type type, const char *window, const int64_t *offsets, int64_t taps, int64_t count,
                              const int32_t *weights, int64_t channels, int32_t *sums);
     /* Codes of bytes and at most BYTE_TAPS taps. */

@@ -94,6 +94,7 @@ static const Kernels TABLE = {
                     .floats = ROW(mac_f32),
 #ifdef HAS_TILES
                     .tiles = ROW(mac_tiles),
+                    .signed_tiles = ROW(mac_signed_tiles),
 #endif
 #ifdef HAS_VNNI
                     .bytes = ROW(mac_u8s8),

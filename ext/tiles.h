@@ -16,6 +16,7 @@ typedef struct {
     int64_t outside;    /* the code of pixels outside the image, 0 but for bytes */
     int64_t step_bytes;
     int direct;
+    int in_place;                    /* windows are pixels of x that need no copy */
     int64_t rows, columns;           /* of outputs in a tile; several rows are whole ones */
     int64_t pieces, tiles;           /* pieces of a row, tiles of a group */
     int64_t runs, run_steps, run_taps; /* of a window; taps of a run */

@@ -93,7 +93,16 @@ static int choose(Window *w, int64_t weights_high) {
             break; /* offsets, sum_factor, beyond and rest stay zero, and bits beyond a run would count */
         case L2: return 0;
     }
-    w->panel = w->operand == U8 ? (suits_tiles(w) ? &w->fast->tiles : &w->fast->bytes) : narrow ? &w->fast->shorts : &w->fast->shorts_wide;
+    if (w->operand == U8 && suits_tiles(w)) {
+        if (w->x_type == S8 && !w->weights_offset && !w->zeros.weights) { /* codes are operands as they are */
+            w->operand = S8;
+            w->x_offset = 0;
+            w->sum_factor = -w->zeros.x;
+        }
+        w->panel = w->operand == S8 ? &w->fast->signed_tiles : &w->fast->tiles;
+    } else {
+        w->panel = w->operand == U8 ? &w->fast->bytes : narrow ? &w->fast->shorts : &w->fast->shorts_wide;
+    }
     w->epilogue.window_factors = window_factors(w);
     w->epilogue.folds = w->epilogue.affine && !w->epilogue.window_factors && !w->sum_factor;
     return 1;

@@ -122,7 +122,12 @@ static void zero_runs(Type type, const void *codes, int64_t words, int64_t zero,
 static void interleave(const uint8_t *restrict x, int64_t channels, int64_t pixels, uint8_t *restrict y) {
     if (channels == 3) {
         const uint8_t *restrict red = x, *restrict green = x + pixels, *restrict blue = x + 2 * pixels;
-        for (int64_t pixel = 0; pixel < pixels; pixel++) {
+        int64_t pixel = 0;
+#ifdef HAS_THREE_CHANNELS
+        const Places places = three_places();
+        for (; pixel + 64 <= pixels; pixel += 64) three_channels(&places, red + pixel, green + pixel, blue + pixel, y + 3 * pixel);
+#endif
+        for (; pixel < pixels; pixel++) {
             y[3 * pixel] = red[pixel];
             y[3 * pixel + 1] = green[pixel];
             y[3 * pixel + 2] = blue[pixel];
