@@ -35,8 +35,8 @@ Array = npt.NDArray[Any]
 
 LARGEST_WORDS = 1 << 23
 """Of one value of a batch."""
-FEW_WORDS = 1 << 21
-"""As many stay in a core's cache, about."""
+FEW_WORDS = 1 << 20
+"""As many, and what becomes of them, stay in a core's cache, about."""
 MUCH_CLIPPED = 0.01
 """Share of input values beyond the calibrated range from which a result is doubtful."""
 

@@ -162,8 +162,8 @@ typedef struct {
     Seen seen;
 } Scratch;
 
-/* Sums of a window that a panel takes at once. */
-static int64_t sums_stride(const Window *w) { return smaller(w->width, round_up(w->outputs, w->panel->lanes)); }
+/* Sums of a window that a panel takes at once, in whole vectors of the epilogue's. */
+static int64_t sums_stride(const Window *w) { return smaller(w->width, round_up(w->outputs, MAX_LANES)); }
 
 /* Windows whose sums become codes while the fastest cache has them. */
 static int64_t windows_at_once(const Window *w) {
