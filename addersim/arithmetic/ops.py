@@ -50,14 +50,16 @@ class OpCounts(Mapping[tuple[str, int], int]):
     __slots__ = ("_counts",)
 
     def __init__(self, counts: Mapping[tuple[str, int], int] | Iterable[tuple[tuple[str, int], int]] = ()):
-        pairs = [*(counts.items() if isinstance(counts, (dict, Mapping)) else counts)]
-        for (op, bits), number in pairs:
+        totals: dict[tuple[str, int], int] = {}
+        for (op, bits), number in counts.items() if isinstance(counts, (dict, Mapping)) else counts:
             if op not in OPERATIONS:
                 raise AddersimError(f"unknown operation {op!r}; known: {', '.join(OPERATIONS)}")
             if bits < 1 or number < 0:
                 raise AddersimError(f"operation {op}: {bits} bits, {number} times; needs bits >= 1 and number >= 0")
-        totals = sum_by_key(((op, int(bits)), int(number)) for (op, bits), number in pairs if number)
-        self._counts = dict(sorted(totals.items()))
+            if number:
+                key = op, int(bits)
+                totals[key] = totals.get(key, 0) + int(number)
+        self._counts = dict(sorted(totals.items())) if len(totals) > 1 else totals
 
     def __getitem__(self, key: tuple[str, int]) -> int:
         return self._counts[key]
@@ -73,6 +75,8 @@ class OpCounts(Mapping[tuple[str, int], int]):
         return self._counts.items()
 
     def __add__(self, other: OpCounts) -> OpCounts:
+        if not (self._counts and other._counts):
+            return self if self._counts else other
         return OpCounts([*self.items(), *other.items()])
 
     def __mul__(self, times: int) -> OpCounts:

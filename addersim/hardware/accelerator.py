@@ -111,8 +111,9 @@ class Buffers(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         Whether what a layer writes stays on chip whenever everything that is alive fits (see `schedule.kept_on_chip`), at
         either level.
     keep_weights
-        Whether all weights are fetched once, before the first image, and stay on chip; refused where they do not fit. None:
-        where they fit, in a memory of their own, or in the unified one if that is better for the whole (see `residency`).
+        ``true``: all weights are fetched once, before the first image, and stay on chip; refused where they do not fit.
+        ``false``: all are fetched for every image. None: whatever is better for the whole: all stay where they fit, else
+        those of some layers, as many bits as have room beside the tiles of the others (see `residency`).
     double_buffered
         Whether transfers overlap with computing: one half of a memory is filled or emptied while the array uses the other, so
         that a tile may take half of it. If not, tiles may take all, and the array waits for DRAM.

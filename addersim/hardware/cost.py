@@ -38,11 +38,19 @@ class ColdStart:
         In which DRAM delivers them.
     dram_bytes
         Their size.
+    share
+        Of all weights, 0 to 1: less where only those of some layers stay.
     """
 
     energy_pj: float
     cycles: int
     dram_bytes: float
+    share: float = 1.0
+
+    @property
+    def of_weights(self) -> str:
+        """What stays, in words."""
+        return "all weights" if self.share == 1 else f"{100 * self.share:.3g} % of the weights"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -225,7 +233,8 @@ class Cost(Tabular):
         spent = {"energy": quantity(self.energy_pj, ENERGY_UNITS)}
         spent |= {"latency": quantity(self.latency_ms, TIME_UNITS)} if self.cycles else {}
         if self.cold_start:
-            spent["cold start"] = quantity(self.cold_start.energy_pj, ENERGY_UNITS)
+            some = "" if self.cold_start.share == 1 else f" for {self.cold_start.of_weights}"
+            spent["cold start"] = quantity(self.cold_start.energy_pj, ENERGY_UNITS) + some
         unknown = [layer.name for layer in self.layers if layer.kind == "unknown"]
         number = how_many(len(unknown), "operations")
         return spent | ({"left out": f"{number} without a layer, {unknown[0]} first"} if unknown else {})

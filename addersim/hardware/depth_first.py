@@ -164,11 +164,9 @@ class Chains:
     def words_of_weights(self, part: Sequence[tuple[int, ...]]) -> int | None:
         """Words of a unified memory that all weights of a part take, 0 in one of their own; None where they do not fit."""
         residency = self.walk.residency
-        if residency.weights_kept:
-            return 0
-        buffers = residency.machine.buffers
-        memory, layers = buffers.of("weight"), [self.walk.layers[index] for members in part for index in members]
-        words = sum(memory.words(layer.weights.words, layer.weights.bits) for layer in layers)
+        buffers, memory = residency.machine.buffers, residency.machine.buffers.of("weight")
+        fetched = [self.walk.layers[at].weights for members in part for at in members if at not in residency.kept]
+        words = sum(memory.words(weights.words, weights.bits) for weights in fetched)
         if words > memory.capacity_words:
             return None
         return words if buffers.unified is not None else 0
@@ -244,8 +242,9 @@ class Chains:
 
     def fetched(self, variant: _Variant) -> tuple[Access, ...]:
         """What brings the window layer's weights on chip, before the first strip."""
-        weights = self.walk.layers[variant.members[0]].weights
-        if self.walk.residency.weights_kept or not weights.words:
+        first = variant.members[0]
+        weights = self.walk.layers[first].weights
+        if first in self.walk.residency.kept or not weights.words:
             return ()
         return (
             Access("dram", "weight", weights.words, 0, weights.bits),

@@ -6,12 +6,13 @@ import logging
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import get_args
+from typing import NamedTuple, TypeAlias, get_args
 
 from addersim.errors import HardwareError, check_kind
 from addersim.hardware.accelerator import Accelerator, Objective
 from addersim.hardware.batches import Parts
 from addersim.hardware.cost import Compat, Cost
+from addersim.hardware.dataflow.known_tilings import KnownTilings
 from addersim.hardware.layer_cost import LayerCost, UnitEnergyUsed, on_common_grain
 from addersim.hardware.layer_walk import IDLE, Facts, TimedLayer, layer_cost
 from addersim.hardware.load import load_accelerator
@@ -22,16 +23,20 @@ from addersim.hardware.prices.operations import ArithmeticEnergies
 from addersim.hardware.prices.table import EnergyTable
 from addersim.hardware.residency import residencies
 from addersim.hardware.runs import Runs
-from addersim.hardware.scalesim.compat import scalesim_layer
+from addersim.hardware.scalesim.compat import check_modelled, not_modelled, scalesim_layer
 from addersim.hardware.sparsity import skipping_zeros
+from addersim.hardware.tap_order import toggles_in_order
 from addersim.hardware.zero_savings import using_zeros
 from addersim.inputs.limits import BATCH, shown
 from addersim.inputs.text import did_you_mean
 from addersim.trace import Trace
 
-__all__ = ["MOST_TAPS", "Cost", "estimate", "one_of"]
+__all__ = ["MOST_TAPS", "Cost", "Ways", "estimate", "one_of", "ways_to_run"]
 
 _LOG = logging.getLogger(__name__)
+
+Notes: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
+"""What must be known of some layers, and their names."""
 
 MOST_TAPS = 10**15
 """Taps of a layer in a batch: the mappers count bits of all operands, weighed by a level's cost, in 64-bit numbers."""
@@ -83,21 +88,15 @@ def estimate(
     one_of("objective", objective, get_args(Objective))
     one_of("compat", compat, get_args(Compat))
     machine = accelerator if isinstance(accelerator, Accelerator) else load_accelerator(accelerator)
-    if machine.array.sparsity is not None and compat is not None:
-        raise HardwareError(
-            f"compat {compat}: accelerator {machine.name!r} skips zeros {machine.array.sparsity}, which it does not model"
-        )
-    if machine.array.multiplier_share is not None and compat is not None:
-        raise HardwareError(
-            f"compat {compat}: of accelerator {machine.name!r} a part of the array multiplies, which it does not model"
-        )
-    trace = skipping_zeros(trace, machine.array)
+    if compat is not None:
+        check_modelled(machine)
     _LOG.info(
         "estimate: %s on %s, prices of %s",
         trace.name,
         machine.name,
         table if isinstance(table, (str, os.PathLike)) else table.name,
     )
+    trace = skipping_zeros(trace, machine.array)
     images = BATCH.check(machine.batch if batch is None else batch, "batch", HardwareError)
     for layer in trace.layers:
         if layer.work and layer.work.taps * images > MOST_TAPS:
@@ -107,43 +106,89 @@ def estimate(
             )
     if compat == "scalesim":
         layers = tuple(scalesim_layer(layer, machine, images) for layer in trace.layers)
-        return _cost(trace, machine, images, "none", layers, (), compat)
-    trace, notes = (trace, ()) if trace.convention == "paper" else using_zeros(trace, machine)
+        cost = _cost(trace, machine, images, "none", layers, (), compat)
+        return replace(cost, known=not_modelled(machine, objective))
+    if trace.convention == "paper":
+        return _arithmetic_alone(trace, machine, table, images)
+    ways = ways_to_run(trace, machine, table, objective)
+    best, batch_parts = _least(ways.runs, images)
+    layers, used = best.layers(batch_parts), (*best.arithmetic.used, *best.used)
+    cost = _cost(best.trace, machine, images, best.energies.name, layers, used, None, batch_parts)
+    known = ways.notes + best.notes(batch_parts) + element_notes(machine.array, best.trace.layers, best.energies)
+    prices = array_prices(best.trace.name, best.trace.layers, best.energies, _stated_zeros(machine))
+    return replace(cost, cold_start=best.cold_start(), known=known, array_prices=prices)
+
+
+class Ways(NamedTuple):
+    """The ways in which a network's weights may lie on chip, each with its runs, and what must be known of all."""
+
+    runs: list[Runs]
+    notes: Notes
+
+
+def ways_to_run(
+    trace: Trace, machine: Accelerator, table: EnergyTable | str | os.PathLike[str], objective: Objective | None
+) -> Ways:
+    """The ways to run a network in the ``hardware`` convention, skipped zeros left out, none of them worked out yet.
+
+    Raises
+    ------
+    HardwareError
+        What `estimate` raises of trace and table.
+    """
+    trace, notes = using_zeros(trace, machine)
+    trace, energies, arithmetic, unused = _arithmetic(trace, machine, table)
+    ways = residencies(trace, machine)
+    known = KnownTilings() if len(ways) > 1 else None
+    runs = [Runs(trace, machine, one, energies, arithmetic, objective, known) for one in ways]
+    return Ways(runs, notes + unused)
+
+
+def _arithmetic(
+    trace: Trace, machine: Accelerator, table: EnergyTable | str | os.PathLike[str]
+) -> tuple[Trace, EnergyTable, ArithmeticEnergies, Notes]:
+    """The trace with its toggles in the machine's order, the table with all that the layers need, and what operations take."""
     energies = with_multiplier(table if isinstance(table, EnergyTable) else load_table(table), trace.layers)
     check_energy_stated(energies, trace.layers)
-    stated = None if machine.zero_share is None else ZeroShare(machine.zero_share, machine.zero_share_source or "")
-    arithmetic = ArithmeticEnergies.of(trace, energies, stated)
-    used = arithmetic.used
-    if trace.convention == "paper":
-        alone = [Facts(None, IDLE, (), arithmetic.parts(layer, images)) for layer in trace.layers]
-        rows = [TimedLayer(layer, facts, 0, "none", 0.0) for layer, facts in zip(trace.layers, alone, strict=True)]
-        parts = on_common_grain([row.facts.parts for row in rows])
-    else:
-        runs = [Runs(trace, machine, one, energies, arithmetic, objective) for one in residencies(trace, machine)]
-        best, batch_parts = _least(runs, images)
-        layers = best.layers(batch_parts)
-        cost = _cost(trace, machine, images, energies.name, layers, (*used, *best.used), None, batch_parts)
-        known = notes + best.notes(batch_parts) + element_notes(machine.array, trace.layers, energies)
-        ways = array_prices(trace.name, trace.layers, energies, stated)
-        return replace(cost, cold_start=best.cold_start(), known=known, array_prices=ways)
+    notes: Notes = ()
+    if energies.knows_elements:
+        trace, notes = toggles_in_order(trace, machine)
+    return trace, energies, ArithmeticEnergies.of(trace, energies, _stated_zeros(machine)), notes
+
+
+def _stated_zeros(machine: Accelerator) -> ZeroShare | None:
+    return None if machine.zero_share is None else ZeroShare(machine.zero_share, machine.zero_share_source or "")
+
+
+def _arithmetic_alone(trace: Trace, machine: Accelerator, table: EnergyTable | str | os.PathLike[str], images: int) -> Cost:
+    """Cost of a trace in the ``paper`` convention."""
+    trace, energies, arithmetic, _ = _arithmetic(trace, machine, table)
+    alone = [Facts(None, IDLE, (), arithmetic.parts(layer, images)) for layer in trace.layers]
+    rows = [TimedLayer(layer, facts, 0, "none", 0.0) for layer, facts in zip(trace.layers, alone, strict=True)]
+    parts = on_common_grain([row.facts.parts for row in rows])
     layers = tuple(layer_cost(row, one, images) for row, one in zip(rows, parts, strict=True))
-    return _cost(trace, machine, images, energies.name, layers, tuple(used), None)
+    return _cost(trace, machine, images, energies.name, layers, tuple(arithmetic.used), None)
 
 
 def _least(ways: Sequence[Runs], images: int) -> tuple[Runs, Parts]:
     """Of the ways in which weights may lie on chip and a batch be cut, the one with the least value of the objective."""
-    found: list[tuple[tuple[float, ...], Runs, Parts]] = []
-    for runs in ways:
+    found: list[tuple[tuple[float, ...], int, Parts]] = []
+    refused: dict[int, HardwareError] = {}
+    for place in reversed(range(len(ways))):  # those first that leave tiles the most room (`KnownTilings`)
         try:
-            parts = runs.best_parts(images)
-            found.append((runs.value(parts), runs, parts))
+            parts = ways[place].best_parts(images)
+            found.append((ways[place].value(parts), place, parts))
         except HardwareError as error:  # a unified memory that the weights fill may have no room for a tile
-            if runs is ways[-1] and not found:
-                if runs.residency.machine.buffers.unified == runs.machine.buffers.unified:
-                    raise
-                raise HardwareError(f"{error}; the rest holds the weights, which keep_weights wants to stay") from None
-    _, best, parts = min(found, key=lambda one: one[0])
-    return best, parts
+            refused[place] = error
+    if not found:
+        last = ways[-1]
+        if last.residency.machine.buffers.unified == last.machine.buffers.unified:
+            raise refused[len(ways) - 1]
+        raise HardwareError(
+            f"{refused[len(ways) - 1]}; the rest holds the weights, which keep_weights wants to stay"
+        ) from None
+    _, best, parts = min(found, key=lambda one: one[:2])
+    return ways[best], parts
 
 
 def _cost(

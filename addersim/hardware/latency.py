@@ -49,8 +49,10 @@ def vector_cycles(operations: int, accelerator: Accelerator) -> int:
 
 def buffer_cycles(accesses: Iterable[Access], buffers: Buffers) -> dict[str, int]:
     """Cycles in which each memory that has a number of banks, and accesses, serves them, one word a bank and cycle."""
-    words = memory_words(accesses, buffers)
     banks = {name: memory.banks for name, memory in buffers.all_memories().items() if memory.banks is not None}
+    if not banks:
+        return {}
+    words = memory_words(accesses, buffers)
     return {name: -(-number // banks[name]) for name, number in words.items() if name in banks}
 
 

@@ -11,6 +11,7 @@ from addersim.errors import PriceError
 from addersim.hardware.accelerator import Accelerator, Objective
 from addersim.hardware.dataflow.array_run import ArrayRun, Beside, Placement
 from addersim.hardware.dataflow.dispatch import check_on_array, run_on_array
+from addersim.hardware.dataflow.known_tilings import KnownTilings
 from addersim.hardware.latency import LayerCycles, stage_cycles
 from addersim.hardware.layer_cost import Bound, EnergyPart, LayerCost, utilisation
 from addersim.hardware.prices.data_movement import MovementEnergy
@@ -70,6 +71,7 @@ class LayerWalk:
     movement: MovementEnergy
     objective: Objective | None
     leakage_pj: float
+    known: KnownTilings | None
 
     @property
     def machine(self) -> Accelerator:
@@ -110,7 +112,7 @@ class LayerWalk:
         """Facts of all layers."""
         windows, facts = self.windows()
         chosen, besides = [one.on_array for one in windows], [one.beside for one in windows]
-        runs = run_on_array(chosen, self.machine, self.batch, self.movement, self.objective, besides)
+        runs = run_on_array(chosen, self.machine, self.batch, self.movement, self.objective, besides, self.known)
         for one, run in zip(windows, runs, strict=True):
             facts |= dict.fromkeys([members[0] for members in one.same], self.facts_of(one.same[0][0], run))
         return facts
@@ -158,14 +160,22 @@ class LayerWalk:
         """All of a layer that its facts depend on."""
         layer = self.layers[index]
         operands = layer.inputs, layer.weights, layer.output, layer.accumulator_bits, layer.fused
-        placed = self.inputs_kept(index), index in self.kept, index in self.order.views, self.second.backing(index)
-        return layer.work, layer.datapath, *operands, *placed, self.arithmetic.apart(layer), *layer.operations.items()
+        placed = self.inputs_kept(index), index in self.kept, index in self.residency.kept, self.second.backing(index)
+        return (
+            layer.work,
+            layer.datapath,
+            *operands,
+            *placed,
+            index in self.residency.kept,
+            self.arithmetic.apart(layer),
+            *layer.operations.items(),
+        )
 
     def facts_of(self, index: int, run: ArrayRun | None) -> Facts:
         layer, parts = self.layers[index], self.arithmetic.parts(self.layers[index], self.batch)
         if index in self.order.views:
             return Facts(None, IDLE, (), parts)
-        kept, behind, output = self.residency.weights_kept, self.second.backing(index), layer.output
+        kept, behind, output = index in self.residency.kept, self.second.backing(index), layer.output
         read = run.accesses if run else vector_traffic(layer, self.batch, self.inputs_kept(index), kept, behind)
         written = stored_outputs(layer, self.batch)
         stored = output_traffic(written, output.bits, index in self.kept, output.coded_bits, behind) if written else ()
@@ -175,7 +185,8 @@ class LayerWalk:
 
     def placement(self, index: int) -> Placement:
         output_kept = index in self.kept or self.layers[index].fused
-        return Placement(all(self.inputs_kept(index)), output_kept, self.residency.weights_kept, self.second.backing(index))
+        weights_kept = index in self.residency.kept
+        return Placement(all(self.inputs_kept(index)), output_kept, weights_kept, self.second.backing(index))
 
     def inputs_kept(self, index: int) -> tuple[bool, ...]:
         return tuple([source in self.kept for source in self.order.sources[index]])

@@ -9,6 +9,7 @@ from dataclasses import replace
 from addersim.hardware.accelerator import Accelerator, Objective
 from addersim.hardware.batches import Parts, added, best_parts
 from addersim.hardware.cost import ColdStart
+from addersim.hardware.dataflow.known_tilings import KnownTilings
 from addersim.hardware.dataflow.objective import objective_value
 from addersim.hardware.depth_first import Chains
 from addersim.hardware.idle import IdlePower
@@ -25,10 +26,12 @@ from addersim.hardware.schedule import kept_on_chip, schedule
 from addersim.hardware.second_level import SecondLevel
 from addersim.trace import Trace
 
-__all__ = ["DEPTH_FIRST", "Runs"]
+__all__ = ["DEPTH_FIRST", "SOME_STAY", "Runs"]
 
 DEPTH_FIRST = "passed on depth first, strip by strip, without DRAM"
 """The note of layers whose values are."""
+SOME_STAY = "weights stay on chip, those of other layers are fetched for each image"
+"""The note of the first layers."""
 
 
 class Runs:
@@ -42,9 +45,10 @@ class Runs:
         energies: EnergyTable,
         arithmetic: ArithmeticEnergies,
         objective: Objective | None,
+        known: KnownTilings | None,
     ) -> None:
         self.trace, self.machine, self.residency, self.objective = trace, machine, residency, objective
-        self.energies, self.arithmetic = energies, arithmetic
+        self.energies, self.arithmetic, self.known = energies, arithmetic, known
         self.order = schedule(trace)
         self.standing = (Leakage(trace, machine, energies), IdlePower(machine))
         self.standing_pj = sum(part.energy_pj for part in self._standing_parts(1))
@@ -62,7 +66,7 @@ class Runs:
             movement = MovementEnergy(self.machine, self.energies, needing)
             walk = LayerWalk(
                 self.trace.layers, self.order, kept, second, self.residency, images, self.arithmetic, movement,
-                self.objective, self.standing_pj,
+                self.objective, self.standing_pj, self.known,
             )  # fmt: skip
             facts = walk.facts()
             self.found[images] = self._with_parts(walk.rows(facts))
@@ -92,7 +96,19 @@ class Runs:
 
     def notes(self, batch_parts: Parts) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """What must be known of how layers run."""
-        return ((DEPTH_FIRST, self.passed_on),) if self.passed_on and 1 in batch_parts else ()
+        passed_on = ((DEPTH_FIRST, self.passed_on),) if self.passed_on and 1 in batch_parts else ()
+        return passed_on + (((SOME_STAY, self.staying),) if self.some_stay else ())
+
+    @property
+    def staying(self) -> tuple[str, ...]:
+        """Names of the layers whose weights stay on chip."""
+        layers, stays = self.trace.layers, self.residency.stays
+        return tuple(layer.name for at, layer in enumerate(layers) if layer.weights.words and at in stays)
+
+    @property
+    def some_stay(self) -> bool:
+        """Whether the weights of some layers stay on chip, and those of others do not."""
+        return 0 < len(self.staying) < sum(layer.weights.words > 0 for layer in self.trace.layers)
 
     def best_parts(self, batch: int) -> Parts:
         """How to run a batch, by the value of the objective for the whole network."""
@@ -136,9 +152,10 @@ class Runs:
         if not loads:
             return None
         bits = sum(access.size_bits for access in loads if access.level == "dram")
+        every = sum(layer.weights.size_bits for layer in self.trace.layers if not layer.weights_shared)
         energy = sum(self.movements[0].energy_pj(access) for access in loads)
         cycles, _ = stage_cycles([LayerCycles.of(0, 0, loads, self.machine)])
-        return ColdStart(energy, cycles, bits / 8)
+        return ColdStart(energy, cycles, bits / 8, bits / every)
 
     @property
     def used(self) -> list[UnitEnergyUsed]:

@@ -3,8 +3,9 @@
 - Everything that the first level exchanges with DRAM passes through it: a word from DRAM is written into it and read from it,
   and so is a word to DRAM. The first level keeps what it keeps without a second (`schedule.kept_on_chip`, `residency`), or is
   for tiles alone where that is better and the second level is no smaller.
-- All weights of a network stay there if they fit and that is better for the whole (`residency`): DRAM delivers them once,
-  before the first image. Half of what is left keeps activations, by the rule of `kept_on_chip`: these cause no DRAM traffic.
+- Weights stay there, all or those of some layers, where they fit and that is better for the whole (`residency`): DRAM delivers
+  them once, before the first image. Half of what is left keeps activations, by the rule of `kept_on_chip`: these cause no DRAM
+  traffic.
 - The other half (all, where activations are not kept) is for what comes from DRAM: *operands pass through it whole or tile by
   tile*. Of a layer's input and weights, the smaller one first, and then the partial sums that its tiles evict, those that fit
   beside each other are there whole: DRAM delivers each word once, and what the tile loop fetches again it fetches from here;
@@ -61,7 +62,7 @@ class SecondLevel:
         if memory is None:
             return None
         inputs: list[int] = [0 if source in self.kept else ALL for source in self._order.sources[index]]
-        weight = 0 if self._residency.l2_words else ALL
+        weight = 0 if index in self._residency.kept_in_l2 else ALL
         output = 0 if index in self.kept else ALL
         work = layer.work
         if work is None or len(inputs) != 1:
@@ -69,7 +70,7 @@ class SecondLevel:
         widths, whole = Widths.of(layer), {}
         if inputs[0] and self._order.sources[index][0] not in self._near:
             whole["input"] = memory.words(layer.inputs[0].words * batch, widths.input)
-        if weight and not self._residency.weights_kept:
+        if weight and index not in self._residency.kept:
             whole["weight"] = memory.words(layer.weights.words, widths.weight)
         sums = memory.words(work.m * batch * work.n * work.groups, widths.partial_sum)
         held = _that_fit([*sorted(whole.items(), key=lambda pair: pair[1]), ("sum", sums)], self._room_bits / memory.word_bits)

@@ -7,13 +7,18 @@ and the fewest columns of which so many multiply are candidates. What bounds a l
 
 - the array: its folds, each filled as far as it is used (`dataflow.fold_times` without a cut), or the shortest of those of any
   smaller array, for a layer need not use all of it; of a row stationary array its strips with every set in use;
-- DRAM: the bits that the layer moves at least on an array of one element, whose tiles may have any size;
+- DRAM: the bits that the layer moves at least on an array of one element, whose tiles may have any size, for any number of
+  images together;
 - energy: arithmetic, what vector layers move, DRAM as before, what the folds read from the memories, and leakage and idle
   power meanwhile.
+
+Where weights may lie on chip in several ways (`residency`) each has its bounds, and the least of these holds.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -24,18 +29,20 @@ from addersim.arithmetic.datapaths import DATAPATHS
 from addersim.errors import HardwareError, PriceError
 from addersim.hardware.accelerator import Accelerator, Objective, SystolicArray
 from addersim.hardware.arrays import FloatArray, IntArray, IntOrArray
+from addersim.hardware.batches import ways_to_cut
 from addersim.hardware.cost import Cost
 from addersim.hardware.dataflow.broadcast import TreeTimes, taps_in_turn
 from addersim.hardware.dataflow.fold_times import FoldTimes
 from addersim.hardware.dataflow.stationary import systolic_dataflow
 from addersim.hardware.dataflow.systolic import Folds, fold
-from addersim.hardware.estimate import estimate
+from addersim.hardware.estimate import estimate, ways_to_run
 from addersim.hardware.even_parts import largest_parts
 from addersim.hardware.idle import IdlePower
-from addersim.hardware.layer_cost import LayerCost
+from addersim.hardware.layer_cost import EnergyPart
 from addersim.hardware.leakage import Leakage
 from addersim.hardware.prices.data_movement import MovementEnergy
 from addersim.hardware.prices.table import EnergyTable
+from addersim.hardware.runs import Runs
 from addersim.hardware.schedule import schedule
 from addersim.hardware.sparsity import skipping_zeros
 from addersim.hardware.traffic import Widths
@@ -153,33 +160,69 @@ def bounds(costs: ShapeCosts, rows: IntArray, columns: IntArray) -> Bounds:
         Not even the smallest array can run the network; the message is that of `estimate`.
     """
     trace = skipping_zeros(costs.trace, costs.machine.array)
-    smallest = costs.smallest()
-    buffers, row_stationary = smallest.buffers, smallest.array.row_stationary is not None
-    many_ways = buffers.l2 is not None or buffers.fuse_layers
-    base = estimate(costs.trace, smallest, costs.prices, costs.batch, None if row_stationary else "dram")
+    smallest, buffers = costs.smallest(), costs.machine.buffers
     folds = {one: _folds(one, costs.machine, rows[:, None], columns[None, :]) for one in costs.works}
-    overlapped = costs.machine.buffers.double_buffered
-    cycles = np.zeros((len(rows), len(columns)))
-    for _, stage in groupby(range(len(trace.layers)), key=schedule(trace).stages.__getitem__):
-        array, vector, dram = np.zeros_like(cycles), 0, 0
-        for index in stage:
-            layer, priced = trace.layers[index], base.layers[index]
-            if layer.work is None:
-                vector += priced.compute_cycles
-            else:
-                array += folds[PlacedWork.of(layer, costs.batch)][0]
-            known = not many_ways and (layer.work is None or not row_stationary)
-            dram += priced.dram_cycles if known else 0
-        on_chip = np.maximum(array, vector)
-        cycles += np.maximum(on_chip, dram) if overlapped else on_chip + dram
+    nothing = np.zeros((len(rows), len(columns)))
+    stages = [list(same) for _, same in groupby(range(len(trace.layers)), key=schedule(trace).stages.__getitem__)]
+    array = [
+        sum((folds[PlacedWork.of(trace.layers[at], costs.batch)][0] for at in stage if trace.layers[at].work), nothing)
+        for stage in stages
+    ]
     movement = MovementEnergy(costs.machine, costs.prices)
-    energy = np.full_like(cycles, sum(_fixed_pj(one, row_stationary, many_ways) for one in base.layers))
+    reads = nothing.copy()
     for layer in trace.layers:
         if layer.work is not None and (moved := folds[PlacedWork.of(layer, costs.batch)][1]) is not None:
-            energy += _reads_pj(layer, moved, movement)
+            reads += _reads_pj(layer, moved, movement)
     standing = (Leakage(costs.trace, smallest, costs.prices), IdlePower(smallest))
     cycle_pj = sum(part.energy_pj for one in standing for part in one.parts(1))
-    return Bounds(cycles, (energy + (cycle_pj * cycles if cycle_pj else 0.0)) * _ROUNDING)
+    least_cycles, least_energy = np.full_like(nothing, np.inf), np.full_like(nothing, np.inf)
+    for way in _ways(costs, trace, smallest):
+        cycles = nothing.copy()
+        for stage, on_array in zip(stages, array, strict=True):
+            on_chip, dram = np.maximum(on_array, way.vector[stage].sum()), way.dram[stage].sum()
+            cycles += np.maximum(on_chip, dram) if buffers.double_buffered else on_chip + dram
+        energy = reads + way.fixed_pj.sum() + (cycle_pj * cycles if cycle_pj else 0.0)
+        least_cycles, least_energy = np.minimum(least_cycles, cycles), np.minimum(least_energy, energy)
+    return Bounds(least_cycles * _ROUNDING, least_energy * _ROUNDING)
+
+
+class _Way(NamedTuple):
+    """What the layers take at least, whatever the shape, with the weights where they lie: cycles of the vector unit and of
+    DRAM, and energy."""
+
+    vector: FloatArray
+    dram: FloatArray
+    fixed_pj: FloatArray
+
+
+def _ways(costs: ShapeCosts, trace: Trace, smallest: Accelerator) -> list[_Way]:
+    """The ways in which weights may lie on chip, on the smallest array: the larger one may be better with another of them."""
+    row_stationary = smallest.array.row_stationary is not None
+    many_ways = smallest.buffers.l2 is not None or smallest.buffers.fuse_layers
+    objective: Objective | None = None if row_stationary else "dram"
+    found = []
+    for runs in ways_to_run(trace, smallest, costs.prices, objective).runs:
+        with suppress(HardwareError):  # weights that stay may leave no room for a tile
+            numbers = sorted({images for parts in ways_to_cut(costs.batch, row_stationary) for images in parts})
+            each = [_layers_of(runs, images, row_stationary, many_ways) for images in numbers]
+            found.append(_Way(*(costs.batch * np.min(np.array(column), axis=0) for column in zip(*each, strict=True))))
+    if not found:
+        estimate(costs.trace, smallest, costs.prices, costs.batch, objective)  # says why
+    return found
+
+
+def _layers_of(runs: Runs, images: int, row_stationary: bool, many_ways: bool) -> tuple[list[float], ...]:
+    """What each layer takes of vector unit, DRAM and energy, an image of so many together."""
+    rows, parts = runs.together(images)
+    vector, dram, fixed = list[float](), list[float](), list[float]()
+    for row, energies in zip(rows, parts, strict=True):
+        on_array = row.layer.work is not None
+        known = not many_ways and not (on_array and row_stationary)
+        bits = sum(access.size_bits for access in row.facts.accesses if access.level == "dram") if known else 0.0
+        vector.append(row.facts.own.vector / images)
+        dram.append(bits / runs.machine.dram_bits_per_cycle / images)
+        fixed.append(_fixed_pj(energies, on_array, row_stationary, many_ways) / images)
+    return vector, dram, fixed
 
 
 def _kernel_rows(work: MatrixWork) -> int:
@@ -229,18 +272,18 @@ def _row_cycles(work: MatrixWork, machine: Accelerator, rows: IntArray, columns:
     return least
 
 
-def _fixed_pj(layer: LayerCost, row_stationary: bool, many_ways: bool) -> float:
+def _fixed_pj(parts: Sequence[EnergyPart], on_array: bool, row_stationary: bool, many_ways: bool) -> float:
     """Energy of a layer that the shape does not change, or makes no less.
 
     With a second level, or layers that run depth first, values may lie elsewhere on another shape: then arithmetic alone.
     """
     if many_ways:
-        return sum(part.energy_pj for part in layer.parts if part.component in ("array", "vector"))
-    if not layer.taps:
-        return sum(part.energy_pj for part in layer.parts if part.component not in ("leakage", "idle"))
+        return sum(part.energy_pj for part in parts if part.component in ("array", "vector"))
+    if not on_array:
+        return sum(part.energy_pj for part in parts if part.component not in ("leakage", "idle"))
     least = ("array",) if row_stationary else ("array", "dram")
-    outputs = sum(part.energy_pj for part in layer.parts if (part.component, part.of) == ("buffer", "output"))
-    return outputs + sum(part.energy_pj for part in layer.parts if part.component in least)
+    outputs = sum(part.energy_pj for part in parts if (part.component, part.of) == ("buffer", "output"))
+    return outputs + sum(part.energy_pj for part in parts if part.component in least)
 
 
 def _reads_pj(layer: LayerTrace, moved: Folds, movement: MovementEnergy) -> FloatArray:

@@ -12,8 +12,8 @@ Rules, each simple enough to check by hand:
 - A layer on the vector unit reads every input and constant once and writes every output once.
 - A fused output is never stored, and its reader reads nothing for it.
 - An activation that stays on chip (`schedule.kept_on_chip`) causes no DRAM traffic. The others are written once, and fetched
-  by every reader. Weights are fetched once a layer and batch, or as often as the tile loop needs them; never where
-  all of a network stay on chip (`residency`).
+  by every reader. Weights are fetched once a layer and batch, or as often as the tile loop needs them; never where they stay
+  on chip (`residency`).
 - A word from DRAM is written into its buffer before it is read there; a word to DRAM is read from the output buffer.
 - With a second level (`second_level`) what the buffers exchange with DRAM they exchange with `l2`, and l2 with DRAM what does
   not lie there: each word is written into l2 once and read from it once on its way, or read again without DRAM.

@@ -421,7 +421,7 @@ CHANGES = {
     "arithmetic/ops.py": (
         "unit/arithmetic",
         (
-            (" in pairs if number)", " in pairs)"),
+            ("            if number:", "            if True:"),
             ("totals.get(key, 0) + number", "number"),
             ("if bits < 1 or number < 0:", "if bits < 1:"),
         ),

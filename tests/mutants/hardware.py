@@ -197,7 +197,7 @@ CHANGES = {
         (
             ("self._room_bits /= 2", "self._room_bits /= 1"),
             ("0 if source in self.kept else ALL", "ALL"),
-            ("0 if self._residency.l2_words else ALL", "ALL"),
+            ("0 if index in self._residency.kept_in_l2 else ALL", "ALL"),
             ("weight = layer.weights.words", "weight = 0"),
             ("elsewhere=near", "elsewhere=frozenset()"),
         ),
@@ -212,11 +212,21 @@ CHANGES = {
     "hardware/residency.py": (
         "unit/hardware/test_residency.py",
         (
-            ("if not layer.weights_shared]", "]"),
-            ("memory)) <= memory.capacity_words", "memory)) < memory.capacity_words"),
-            ("(memory.capacity_words - words)", "memory.capacity_words"),
-            ("kept if buffers.keep_weights else kept + ways", "kept"),
-            ("stored and buffers.keep_weights is not False", "stored"),
+            ("layer.weights.words and not layer.weights_shared}", "layer.weights.words}"),
+            ("memory) <= memory.capacity_words", "memory) < memory.capacity_words"),
+            ("(memory.capacity_words - _words(stored, memory))", "memory.capacity_words"),
+            ("whole if buffers.keep_weights else [", "whole if True else ["),
+            ("own and buffers.keep_weights is not False", "own"),
+            ("sorted(some), some, machine)", "sorted(some), frozenset(own), machine)"),
+        ),
+    ),
+    "hardware/kept_weights.py": (
+        "unit/hardware/test_residency.py",
+        (
+            (" if taken[one] <= room)", ")"),
+            ("with_it > best[size:]", "with_it < best[size:]"),
+            ("if taken[at, left]:", "if sizes[at] <= left:"),
+            ("grain = -(-total // GRAINS)", "grain = max(1, total // (8 * GRAINS))"),
         ),
     ),
     "hardware/prices/rules.py": (
@@ -345,8 +355,9 @@ CHANGES = {
     "hardware/shape_bounds.py": (
         "unit/hardware/test_sizing.py",
         (
-            ("array += folds[", "array += 2 * folds["),
+            ("sum((folds[PlacedWork", "2 * sum((folds[PlacedWork"),
             ("np.maximum(on_chip, dram)", "on_chip + dram"),
+            ("dram.append(bits / runs", "dram.append(2 * bits / runs"),
         ),
     ),
     "hardware/dataflow/broadcast.py": (

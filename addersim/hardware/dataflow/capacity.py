@@ -75,6 +75,11 @@ class BufferCapacity:
             fitting = fitting & (memory.free(inputs, weights, sums) >= 0)
         return fitting
 
+    def holds(self, other: BufferCapacity) -> bool:
+        """Whether every memory has at least the room of another capacity, for the same operands."""
+        pairs = ((memory, other.memories[name]) for name, memory in self.memories.items())
+        return all(one[1:] == less[1:] and bool(one.limit >= less.limit) for one, less in pairs)
+
     def too_small(self, inputs: int, weights: int, sums: int) -> str | None:
         """Name of the first memory that does not hold tiles of these numbers of words."""
         return next((name for name, one in self.memories.items() if np.any(one.free(inputs, weights, sums) < 0)), None)

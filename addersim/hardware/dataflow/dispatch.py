@@ -13,6 +13,7 @@ from addersim.hardware.dataflow.array_run import ArrayRun, Beside, Placement
 from addersim.hardware.dataflow.broadcast import taps_in_turn
 from addersim.hardware.dataflow.capacity import BufferCapacity, tile_words
 from addersim.hardware.dataflow.footprint import Footprint
+from addersim.hardware.dataflow.known_tilings import KnownTilings, question
 from addersim.hardware.dataflow.objective import StageCosts
 from addersim.hardware.dataflow.row_array import check_rows, run_rows
 from addersim.hardware.dataflow.systolic_mapper import ChosenTiling, choose_tilings
@@ -32,6 +33,7 @@ def run_on_array(
     energies: MovementEnergy,
     objective: Objective | None = None,
     besides: Sequence[Beside] | None = None,
+    known: KnownTilings | None = None,
 ) -> list[ArrayRun]:
     """Cycles, accesses and tiles of window layers.
 
@@ -47,6 +49,8 @@ def run_on_array(
         What the choice of tiles makes least; None for energy, or what a row stationary array says.
     besides
         What else is in the stage of each; None where nothing is.
+    known
+        Tilings that were found before, under the same energies and objective.
 
     Raises
     ------
@@ -56,7 +60,7 @@ def run_on_array(
     for layer, _ in layers:
         check_layer(layer, accelerator)
     beside = [Beside()] * len(layers) if besides is None else besides
-    found = run_in_strips(layers, accelerator, batch, energies, objective, beside)
+    found = run_in_strips(layers, accelerator, batch, energies, objective, beside, known)
     runs = [run for run in found if run is not None]
     if len(runs) < len(layers):
         check_on_array(layers, accelerator, batch)
@@ -71,13 +75,14 @@ def run_in_strips(
     energies: MovementEnergy,
     objective: Objective | None,
     beside: Sequence[Beside],
+    known: KnownTilings | None = None,
 ) -> list[ArrayRun | None]:
     """Runs of layers, as `run_on_array` gives them; None where no tile fits, as of the strips in which layers may run."""
     whole, found = accelerator.array.elements, dict[int, ArrayRun | None]()
     for part, places in _parts_of_array(layers, accelerator):
         chosen = [layers[at] for at in places], part, batch, energies, objective, [beside[at] for at in places]
         share = part.array.elements / whole
-        for at, run in zip(places, _run_together(*chosen), strict=True):
+        for at, run in zip(places, _run_together(*chosen, known), strict=True):
             found[at] = run if run is None or share == 1 else replace(run, mapping_efficiency=run.mapping_efficiency * share)
     return [found[at] for at in range(len(layers))]
 
@@ -100,18 +105,29 @@ def _run_together(
     energies: MovementEnergy,
     objective: Objective | None,
     beside: Sequence[Beside],
+    known: KnownTilings | None,
 ) -> Sequence[ArrayRun | None]:
     """Runs of layers that have the whole array; None where no tile fits."""
     if accelerator.array.row_stationary is not None:
         pairs = zip(layers, beside, strict=True)
         return [run_rows(layer, accelerator, batch, placement, energies, objective, one) for (layer, placement), one in pairs]
     on_array = layers_on_array(layers, accelerator, batch)
-    try:
-        costs = StageCosts(layers, beside, accelerator, batch, energies, objective or accelerator.array.usual_objective)
-    except PriceError:
-        _check_capacity(layers, accelerator, on_array)  # a memory is too small under any table, so that is said first
-        raise
-    tilings = choose_tilings(on_array, costs)
+    chosen = objective or accelerator.array.usual_objective
+
+    def search(places: Sequence[int]) -> list[ChosenTiling | None]:
+        some, own = [layers[at] for at in places], [on_array[at] for at in places]
+        try:
+            costs = StageCosts(some, [beside[at] for at in places], accelerator, batch, energies, chosen)
+        except PriceError:
+            _check_capacity(some, accelerator, own)  # a memory is too small under any table, so that is said first
+            raise
+        return choose_tilings(own, costs)
+
+    if known is None:
+        tilings = search(range(len(layers)))
+    else:
+        asked = [question(*layer, one, accelerator.array, batch) for layer, one in zip(layers, beside, strict=True)]
+        tilings = known.completed(asked, on_array, search)
     return [
         None if tiling is None else _run(layer, placement, own, tiling)
         for (layer, placement), own, tiling in zip(layers, on_array, tilings, strict=True)

@@ -35,11 +35,12 @@ _FIRST, _THEN = 1, 64
 
 
 class ChosenTiling(NamedTuple):
-    """The best tiling of a layer: its loop order, tile sizes along m, n and k, cycles of the array and of the stage, and words
-    that move."""
+    """The best tiling of a layer: its loop order, tile sizes along m, n and k, whether the stationary operand stays in the
+    array, cycles of the array and of the stage, and words that move."""
 
     order: tuple[int, ...]
     tile: tuple[int, int, int]
+    stays: bool
     cycles: int
     stage_cycles: int
     words: ArrayTraffic
@@ -156,7 +157,8 @@ class _Candidates:
         words = ArrayTraffic(*(int(_pick(one, order, place)[0]) for one in self.cost.words))
         m, n, k = (int(np.asarray(one)[place][0]) for one in self.tiles[:3])
         cycles = int(_pick(self.cost.folds.cycles, order, place)[0])
-        return ChosenTiling(ORDERS[int(order[0])], (m, n, k), cycles, stage_cycles, words)
+        stays = bool(np.asarray(self.tiles.stays)[place][0])
+        return ChosenTiling(ORDERS[int(order[0])], (m, n, k), stays, cycles, stage_cycles, words)
 
 
 def _pick(values: Any, orders: IntArray, places: IntArray) -> Any:

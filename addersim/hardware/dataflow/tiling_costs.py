@@ -148,6 +148,12 @@ class LayerOnArray:
             np.where(uncut_m & uncut_n, -(-sums // 2), sums),
         )
 
+    def fits(self, tile: tuple[int, int, int], stays: bool) -> bool:
+        """Whether the memories hold a tile, with the sums that wait: of a cut window all, unless they stay in the array."""
+        m, n, k = tile
+        cut = not self.preloaded and not stays and k < int(self.work.k)
+        return bool(self.capacity.fits(*self.held(m, n, k, m * n * (bool(self.adds_up) or cut))))
+
 
 class TileSizes(NamedTuple):
     """Sizes of a tile along m, n and k, and whether the stationary operand stays in the array; or arrays of them."""

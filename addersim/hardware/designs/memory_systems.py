@@ -109,7 +109,7 @@ def _way(priced: Priced, machine: Accelerator, residency: Residency) -> MemoryWa
     kept = kept_on_chip(priced.order, priced.trace, residency.machine.buffers, 1)
     second = SecondLevel(priced.trace, priced.order, machine, residency, kept, 1)  # designs in batch have none
     movement = MovementEnergy(machine, priced.table, LayersNeeding(layers, priced.order, kept))
-    walk = LayerWalk(layers, priced.order, kept, second, residency, 1, priced.arithmetic, movement, "energy", 0.0)
+    walk = LayerWalk(layers, priced.order, kept, second, residency, 1, priced.arithmetic, movement, "energy", 0.0, None)
     windows, facts = walk.windows()
     buffers, structure = residency.machine.buffers, _structure(residency.machine)
     cases, fused, waits = [], set[int](), Counter[tuple[int, tuple[int, ...]]]()

@@ -9,16 +9,47 @@ back. What DRAM does depends on its simulated prefetching and has no closed form
 
 from __future__ import annotations
 
-from addersim.hardware.accelerator import Accelerator
+from addersim.errors import HardwareError
+from addersim.hardware.accelerator import Accelerator, Objective
 from addersim.hardware.dataflow.stationary import systolic_dataflow
 from addersim.hardware.dataflow.systolic import fold, mapping_efficiency
 from addersim.hardware.layer_cost import LayerCost, utilisation
 from addersim.hardware.traffic import Access
 from addersim.trace import LayerTrace
 
-__all__ = ["scalesim_layer"]
+__all__ = ["UNKNOWN", "check_modelled", "not_modelled", "scalesim_layer"]
 
 WORD_BITS = 8
+UNKNOWN = "SCALE-Sim has no such thing, and these numbers leave it out"
+"""The note of what an accelerator has and SCALE-Sim does not."""
+
+
+def check_modelled(accelerator: Accelerator) -> None:
+    """Refuse an array that runs other products, or on other elements, than SCALE-Sim's."""
+    array = accelerator.array
+    if array.sparsity is not None:
+        found = f"accelerator {accelerator.name!r} skips zeros {array.sparsity}"
+    elif array.multiplier_share is not None:
+        found = f"of accelerator {accelerator.name!r} a part of the array multiplies"
+    else:
+        return
+    raise HardwareError(f"compat scalesim: {found}, which it does not model")
+
+
+def not_modelled(accelerator: Accelerator, objective: Objective | None) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """What was asked for and changes nothing in SCALE-Sim's numbers, as a note."""
+    array, buffers = accelerator.array, accelerator.buffers
+    asked = {
+        "array.overlapped_folds": array.overlapped_folds,
+        "array.zero_gating": array.zero_gating,
+        "buffers.fuse_layers": buffers.fuse_layers,
+        "buffers.keep_weights": bool(buffers.keep_weights),
+        "buffers.l2": buffers.l2 is not None,
+        "dram.run_length_coding": accelerator.dram.run_length_coding is not None,
+        "the objective": objective is not None,
+    }
+    found = tuple(name for name, there in asked.items() if there)
+    return ((UNKNOWN, found),) if found else ()
 
 
 def scalesim_layer(layer: LayerTrace, accelerator: Accelerator, batch: int) -> LayerCost:

@@ -48,10 +48,12 @@ def energy(results: Sequence[Result], frames: Frames) -> Section:
     )
     text += "".join(f" Note: {one}." for one in known)
     loaded = [
-        f"{quantity(one.cost.cold_start.energy_pj, ENERGY_UNITS)} for {one.name}" for one in results if one.cost.cold_start
+        f"{quantity(one.cost.cold_start.energy_pj, ENERGY_UNITS)} for {one.name}, {one.cost.cold_start.of_weights}"
+        for one in results
+        if one.cost.cold_start
     ]
     if loaded:
-        text += f" Weights stay on chip; fetching them once, before the first image, is in no bar: {', '.join(loaded)}."
+        text += f" Weights stay on chip; fetching them once, before the first image, is in no bar: {'; '.join(loaded)}."
     rows: tuple[tuple[Panel, ...], ...] = ()
     inside: tuple[Panel, ...] = ()
     if priced:

@@ -156,6 +156,12 @@ def test_estimate_prints_scale_sims_numbers_on_request():
     assert conv["cycles"] == 49 * (16 + 16 + 25 - 2) - 1  # 784 pixels on 16 rows, 6 filters, 25 taps
 
 
+@pytest.mark.parametrize(("option", "value"), [("--depth", 1), ("--top", 2), ("--node", 45)])
+def test_options_that_change_nothing_in_scale_sims_numbers_are_refused(option, value):
+    said = refused("estimate", "lenet5-conv", "--compat", "scalesim", option, value)
+    assert f"{option}: changes nothing in what --compat scalesim prints" in said
+
+
 def test_estimate_prints_totals_parts_and_layers():
     found = document("estimate", "lenet5-conv", "--accelerator", "systolic-32x32", "--table", "qtools-45nm", "--bits", 6)
     assert {"energy_pj", "cycles", "latency_ms", "layers"} <= found.keys()

@@ -19,7 +19,7 @@ from addersim.hardware.dataflow.strips import rows_held, strip_rows
 from addersim.hardware.runs import DEPTH_FIRST
 from addersim.trace import Trace
 from tests.anchors.networks import resnet50
-from tests.unit.hardware.test_mapping_properties import OBJECTIVES, designs, of
+from tests.unit.hardware.test_mapping_properties import OBJECTIVES, check_that_more_is_not_worse, designs, of
 from tests.unit.hardware.traces import add, batch_norm, relu, window
 
 EDGE = load_accelerator("systolic-16x16")
@@ -188,6 +188,17 @@ def test_no_chain_is_worse_than_its_layers(examples):
             assert found.dram_bytes <= before.dram_bytes
         assert [layer.taps for layer in found.layers] == [layer.taps for layer in before.layers]
         assert found == estimate(trace, fused, objective=objective, batch=batch)
+
+    check()
+
+
+@pytest.mark.parametrize("examples", [6, pytest.param(200, marks=pytest.mark.slow)])
+def test_larger_memories_and_more_bandwidth_are_never_worse_for_chains(examples):
+    @settings(max_examples=examples, deadline=None)
+    @given(CHAINS, designs(), st.sampled_from(("energy", "latency", "dram")), st.data())
+    def check(trace, on, objective, data):
+        fused = change(on, buffers=change(on.buffers, keep_activations=True, fuse_layers=True))
+        check_that_more_is_not_worse(trace, fused, objective, data)
 
     check()
 

@@ -26,6 +26,7 @@ from addersim.hardware import (
 from addersim.hardware.latency import LayerCycles, buffer_cycles, stage_cycles
 from addersim.hardware.layer_cost import EnergyPart, UnitEnergyUsed, on_common_grain
 from addersim.hardware.prices.csv_file import TABLE_COLUMNS
+from addersim.hardware.scalesim.compat import UNKNOWN
 from addersim.hardware.table_range import estimate_range
 from addersim.hardware.traffic import Access
 from addersim.trace import LayerTrace, Operand, Trace
@@ -351,6 +352,17 @@ def test_a_batch_is_a_positive_whole_number(batch):
 def test_an_unknown_option_is_refused(option, message):
     with pytest.raises(HardwareError, match=re.escape(message)):
         estimate(SMALL, EDGE, **option)
+
+
+def test_compat_mode_says_what_it_leaves_out():
+    """An accelerator that fuses layers, or another objective, changed nothing and nothing said so."""
+    buffers = msgspec.structs.replace(EDGE.buffers, fuse_layers=True)
+    array = msgspec.structs.replace(EDGE.array, overlapped_folds=True)
+    more = msgspec.structs.replace(EDGE, buffers=buffers, array=array)
+    plain, found = estimate(SMALL, EDGE, compat="scalesim"), estimate(SMALL, more, compat="scalesim", objective="latency")
+    assert plain.notes() == {}
+    assert found.notes() == {UNKNOWN: ("array.overlapped_folds", "buffers.fuse_layers", "the objective")}
+    assert found.layers == plain.layers
 
 
 def test_compat_mode_knows_window_layers_alone():

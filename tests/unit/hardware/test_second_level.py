@@ -27,6 +27,7 @@ from tests.unit.hardware.traces import add, fetching_weights, relu, small_residu
 
 EDGE = load_accelerator("systolic-16x16")
 SIZES = (1e-3, 0.1, 0.5, 2, 8, 64, 1_048_576)
+TWO_SIZES = st.lists(st.sampled_from(SIZES), min_size=2, max_size=2)
 
 
 def with_l2(machine, kib, banks=None, word_bits=64, price=3.0):
@@ -51,76 +52,104 @@ def dram_bits(trace, on, objective="dram"):
     return value(trace, on, objective)
 
 
-@settings(max_examples=40, deadline=None)
-@given(networks(), designs(), st.integers(1, 3), st.sampled_from((None, 1, 4)))
-def test_an_endless_second_level_never_costs_dram_words(trace, on, batch, banks):
-    on = change(on, batch=batch)
-    assert dram_bits(trace, with_l2(on, 1_048_576, banks)) <= dram_bits(trace, on)
+@pytest.mark.parametrize("examples", [20, pytest.param(200, marks=pytest.mark.slow)])
+def test_an_endless_second_level_never_costs_dram_words(examples):
+    @settings(max_examples=examples, deadline=None)
+    @given(networks(), designs(), st.integers(1, 3), st.sampled_from((None, 1, 4)))
+    def check(trace, on, batch, banks):
+        on = change(on, batch=batch)
+        assert dram_bits(trace, with_l2(on, 1_048_576, banks)) <= dram_bits(trace, on)
+
+    check()
 
 
-@settings(max_examples=40, deadline=None)
-@given(networks(), designs(), st.sampled_from(OBJECTIVES), st.lists(st.sampled_from(SIZES), min_size=2, max_size=2), st.data())
-def test_a_larger_second_level_is_never_worse(trace, on, objective, sizes, data):
-    how = {"banks": data.draw(st.sampled_from((None, 1, 4))), "word_bits": data.draw(st.sampled_from((16, 64)))}
-    on = change(on, batch=data.draw(st.integers(1, 2)))
-    small, large = (value(trace, with_l2(on, kib, **how), objective) for kib in sorted(sizes))
-    assert large <= small * (1 + 1e-9)
+@pytest.mark.parametrize("examples", [20, pytest.param(200, marks=pytest.mark.slow)])
+def test_a_larger_second_level_is_never_worse(examples):
+    @settings(max_examples=examples, deadline=None)
+    @given(networks(), designs(), st.sampled_from(OBJECTIVES), TWO_SIZES, st.data())
+    def check(trace, on, objective, sizes, data):
+        how = {"banks": data.draw(st.sampled_from((None, 1, 4))), "word_bits": data.draw(st.sampled_from((16, 64)))}
+        on = change(on, batch=data.draw(st.integers(1, 2)))
+        small, large = (value(trace, with_l2(on, kib, **how), objective) for kib in sorted(sizes))
+        assert large <= small * (1 + 1e-9)
+
+    check()
 
 
-@settings(max_examples=8, deadline=None)
-@given(stages(), designs(rows=True), st.sampled_from(OBJECTIVES), st.lists(st.sampled_from(SIZES), min_size=2, max_size=2))
-def test_a_larger_second_level_is_never_worse_in_rows(trace, on, objective, sizes):
-    small, large = (value(trace, with_l2(on, kib, 2), objective) for kib in sorted(sizes))
-    assert large <= small * (1 + 1e-9)
-    assert dram_bits(trace, with_l2(on, 1_048_576, 2)) <= dram_bits(trace, on)
+@pytest.mark.parametrize("examples", [8, pytest.param(50, marks=pytest.mark.slow)])
+def test_a_larger_second_level_is_never_worse_in_rows(examples):
+    @settings(max_examples=examples, deadline=None)
+    @given(stages(), designs(rows=True), st.sampled_from(OBJECTIVES), TWO_SIZES)
+    def check(trace, on, objective, sizes):
+        small, large = (value(trace, with_l2(on, kib, 2), objective) for kib in sorted(sizes))
+        assert large <= small * (1 + 1e-9)
+        assert dram_bits(trace, with_l2(on, 1_048_576, 2)) <= dram_bits(trace, on)
+
+    check()
 
 
-@settings(max_examples=40, deadline=None)
-@given(networks(), designs(), st.sampled_from(OBJECTIVES))
-def test_one_that_holds_nothing_changes_nothing_but_its_own_energy(trace, on, objective):
-    try:
-        without = estimate(trace, on, objective=objective)
-    except HardwareError:
-        return
-    found = estimate(trace, with_l2(on, 1e-3, price=0.0), objective=objective)
-    assert found.energy_by_component().pop("l2") == 0
-    assert found.energy_pj == pytest.approx(without.energy_pj, rel=1e-12)
-    assert (found.cycles, found.dram_bytes) == (without.cycles, without.dram_bytes)
-    passed = sum(layer.words("dram") for layer in without.layers)
-    assert sum(layer.words("l2") for layer in found.layers) == 2 * passed
+@pytest.mark.parametrize("examples", [20, pytest.param(200, marks=pytest.mark.slow)])
+def test_one_that_holds_nothing_changes_nothing_but_its_own_energy(examples):
+    @settings(max_examples=examples, deadline=None)
+    @given(networks(), designs(), st.sampled_from(OBJECTIVES))
+    def check(trace, on, objective):
+        try:
+            without = estimate(trace, on, objective=objective)
+        except HardwareError:
+            return
+        found = estimate(trace, with_l2(on, 1e-3, price=0.0), objective=objective)
+        assert found.energy_by_component().pop("l2") == 0
+        assert found.energy_pj == pytest.approx(without.energy_pj, rel=1e-12)
+        assert (found.cycles, found.dram_bytes) == (without.cycles, without.dram_bytes)
+        passed = sum(layer.words("dram") for layer in without.layers)
+        assert sum(layer.words("l2") for layer in found.layers) == 2 * passed
+
+    check()
 
 
-@settings(max_examples=30, deadline=None)
-@given(stages(), designs(), st.sampled_from(SIZES), st.sampled_from((None, 1, 4)))
-def test_no_objective_is_beaten_by_the_mapping_of_another(trace, on, kib, banks):
-    check_that_no_objective_is_beaten(trace, with_l2(on, kib, banks))
+@pytest.mark.parametrize("examples", [30, pytest.param(200, marks=pytest.mark.slow)])
+def test_no_objective_is_beaten_by_the_mapping_of_another(examples):
+    @settings(max_examples=examples, deadline=None)
+    @given(stages(), designs(), st.sampled_from(SIZES), st.sampled_from((None, 1, 4)))
+    def check(trace, on, kib, banks):
+        check_that_no_objective_is_beaten(trace, with_l2(on, kib, banks))
+
+    check()
 
 
-@settings(max_examples=8, deadline=None)
-@given(stages(), designs(rows=True), st.sampled_from(SIZES), st.sampled_from((None, 1, 4)))
-def test_no_objective_is_beaten_by_the_mapping_of_another_in_rows(trace, on, kib, banks):
-    check_that_no_objective_is_beaten(trace, with_l2(on, kib, banks))
+@pytest.mark.parametrize("examples", [8, pytest.param(50, marks=pytest.mark.slow)])
+def test_no_objective_is_beaten_by_the_mapping_of_another_in_rows(examples):
+    @settings(max_examples=examples, deadline=None)
+    @given(stages(), designs(rows=True), st.sampled_from(SIZES), st.sampled_from((None, 1, 4)))
+    def check(trace, on, kib, banks):
+        check_that_no_objective_is_beaten(trace, with_l2(on, kib, banks))
+
+    check()
 
 
-@settings(max_examples=30, deadline=None)
-@given(networks(), designs(), st.sampled_from(SIZES))
-def test_parts_sum_and_every_word_is_accounted_for(trace, on, kib):
-    on = with_l2(on, kib, 2)
-    try:
-        cost = estimate(trace, on)
-    except HardwareError:
-        return
-    assert sum(cost.energy_by_component().values()) == cost.energy_pj == sum(layer.energy_pj for layer in cost.layers)
-    assert sum(row["l2_pj"] for row in cost.to_rows()) == cost.energy_by_component().get("l2", 0.0)
-    for layer in cost.layers:
-        moved = {(one.level, one.operand): one for one in layer.accesses}
-        for (level, operand), l2 in moved.items():
-            if level == "l2":
-                dram = moved.get(("dram", operand), Access("dram", operand, 0, 0, l2.bits))
-                assert l2.reads >= dram.writes
-                assert l2.writes >= dram.reads
-                assert dram.reads <= l2.reads
-        assert all(level != "dram" or ("l2", operand) in moved for level, operand in moved)
+@pytest.mark.parametrize("examples", [30, pytest.param(200, marks=pytest.mark.slow)])
+def test_parts_sum_and_every_word_is_accounted_for(examples):
+    @settings(max_examples=examples, deadline=None)
+    @given(networks(), designs(), st.sampled_from(SIZES))
+    def check(trace, on, kib):
+        on = with_l2(on, kib, 2)
+        try:
+            cost = estimate(trace, on)
+        except HardwareError:
+            return
+        assert sum(cost.energy_by_component().values()) == cost.energy_pj == sum(layer.energy_pj for layer in cost.layers)
+        assert sum(row["l2_pj"] for row in cost.to_rows()) == cost.energy_by_component().get("l2", 0.0)
+        for layer in cost.layers:
+            moved = {(one.level, one.operand): one for one in layer.accesses}
+            for (level, operand), l2 in moved.items():
+                if level == "l2":
+                    dram = moved.get(("dram", operand), Access("dram", operand, 0, 0, l2.bits))
+                    assert l2.reads >= dram.writes
+                    assert l2.writes >= dram.reads
+                    assert dram.reads <= l2.reads
+            assert all(level != "dram" or ("l2", operand) in moved for level, operand in moved)
+
+    check()
 
 
 def test_words_by_hand():
@@ -162,7 +191,7 @@ def test_values_that_the_first_level_does_not_keep_stay_in_the_second():
 def test_weights_stay_in_the_second_level_from_before_the_first_image():
     trace, tiny = small_residual_network(), with_first_level(EDGE, 2)
     weights = sum(layer.weights.words for layer in trace.layers if layer.weights.words)
-    assert estimate(trace, tiny).cold_start is None
+    assert sum(layer.words("dram", "weight") for layer in estimate(trace, tiny).layers) > 0
     cost = estimate(trace, with_l2(tiny, 256, banks=1))
     assert sum(layer.words("dram", "weight") for layer in cost.layers) == 0
     stored = [(layer.weights.words, layer.weights.bits) for layer in trace.layers if layer.weights.words]

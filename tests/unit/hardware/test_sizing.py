@@ -20,6 +20,7 @@ from addersim.hardware import (
     load_accelerator,
     load_table,
 )
+from addersim.hardware.accelerator import Buffers, VectorUnit
 from addersim.hardware.shape_bounds import resized
 from addersim.hardware.shape_search import candidates
 from addersim.hardware.sizing import Aim
@@ -121,6 +122,35 @@ def fewest_elements_reach_it(machine, most, share):
         assert found.array.elements == min(enough)
     else:
         assert found.array.elements > most
+
+
+def unified(kib, gb_s=1.0, double=True, banks=None, lanes=1):
+    """One memory, which weights, activations and tiles share."""
+    memory = msgspec.structs.replace(EDGE.buffers.input, capacity_kib=kib, banks=banks)
+    buffers = Buffers(unified=memory, keep_activations=True, double_buffered=double)
+    dram = msgspec.structs.replace(EDGE.dram, bandwidth_gb_s=gb_s)
+    return msgspec.structs.replace(EDGE, buffers=buffers, dram=dram, vector=VectorUnit(lanes=lanes))
+
+
+def test_the_smallest_array_is_taken_where_it_just_reaches_the_speed():
+    """Cycles of DRAM that were rounded up layer by layer, where a stage is rounded once, made its bound too high."""
+    machine = unified(2, gb_s=50.0, double=False)
+    aim = Aim(prices=AREAS, objective="latency")
+    speed = estimate(SMALL, resized(machine, 1, 1), AREAS, objective="latency").images_per_second
+    assert fit_throughput(SMALL, machine, speed, aim=aim).array.elements == 1
+
+
+@pytest.mark.parametrize("kib", [6, 14])
+@pytest.mark.parametrize(("objective", "batch"), [("latency", 1), ("energy", 3), ("dram", 2)])
+def test_no_shape_costs_less_than_its_bound_wherever_weights_lie(kib, objective, batch):
+    """Other shapes may keep the weights on chip, or the activations, and run other numbers of images together."""
+    costs = Aim(prices=AREAS, objective=objective, batch=batch).costs(SMALL, unified(kib, gb_s=0.2))
+    found = candidates(costs, lambda rows, columns: rows * columns <= 40)
+    for at in range(0, len(found.rows), 8):
+        cost = costs.of(int(found.rows[at]), int(found.columns[at]))
+        if cost is not None:
+            assert found.cycles[at] <= cost.cycles
+            assert found.energy_pj[at] <= cost.energy_pj
 
 
 @pytest.mark.parametrize("most", [40, 111])
