@@ -351,7 +351,7 @@ int run_depthwise(Window *w, int threads, Stats *stats) {
     const int ready = memory && prepare_floats(w) == 0;
     if (ready) {
         turn_weights(w, weights);
-#pragma omp parallel num_threads(w->tiling.threads) private(tile, seen)
+#pragma omp parallel num_threads(w->tiling.threads) private(tile) private(seen)
         {
             Stats own[2] = {no_stats(), no_stats()};
             Layout own_scratch = {memory + thread_number() * size.bytes, 0};

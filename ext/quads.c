@@ -56,7 +56,7 @@ static int run_tiles(Window *w, const DepthwiseQuads *d, Stats *stats) {
     lay_seen(w, &size, &seen);
     char *memory = allocate(w->tiling.threads, size.bytes);
     if (!memory) return -1;
-#pragma omp parallel num_threads(w->tiling.threads) private(tile, seen)
+#pragma omp parallel num_threads(w->tiling.threads) private(tile) private(seen)
     {
         Stats own[2] = {no_stats(), no_stats()};
         Layout own_scratch = {memory + thread_number() * size.bytes, 0};
