@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -169,7 +169,7 @@ def image_encoder(
     return encode
 
 
-class Program(Listed, msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, eq=False):
+class Program(Listed, msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, eq=False, dict=True):
     """A network on integer codes.
 
     Attributes
@@ -292,6 +292,10 @@ class Program(Listed, msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     def static_values(self) -> dict[str, Value]:
         """Shape and format of every value, ``input`` included."""
+        return self._values.copy()
+
+    @cached_property
+    def _values(self) -> dict[str, Value]:
         found = {INPUT: Value.of(self.input_shape, self.input)}
         for layer in self.layers:
             found[layer.name] = layer.checked_value(*(found[name] for name in layer.inputs))
@@ -358,16 +362,20 @@ class Program(Listed, msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
                 steps.append([layer])
         return [_Pipeline(tuple(step)) for step in steps]
 
-    def fused(self, values: Mapping[str, Value] | None = None) -> frozenset[str]:
+    def fused(self) -> frozenset[str]:
         """Names of layers whose output streams into the next layer, its only reader, and is never stored.
 
-        What the next layer repeats, a gate beside an image, is stored. `values` are the `static_values`, where known.
+        What the next layer repeats, a gate beside an image, is stored.
         """
+        return self._fused
+
+    @cached_property
+    def _fused(self) -> frozenset[str]:
         readers: dict[str, list[str]] = {}
         for layer in self.layers:
             for name in layer.inputs:
                 readers.setdefault(name, []).append(layer.name)
-        shapes = {name: value.shape for name, value in (values or self.static_values()).items()}
+        shapes = {name: value.shape for name, value in self._values.items()}
         following = zip(self.layers, self.layers[1:], strict=False)
         return frozenset(
             one.name
@@ -383,8 +391,28 @@ class Program(Listed, msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         zeros: Mapping[str, Zeros] | None = None,
     ) -> Trace:
         """Facts for one image, with what a run of `images` images saw where there was one: of layers, and of stored values."""
-        values, hardware = self.static_values(), convention == "hardware"
-        fused = self.fused(values)
+        facts = self._hardware_facts if convention == "hardware" else self._facts(convention)
+        if observed is None and zeros is None:
+            return Trace(self.name, convention, facts, images)
+        fused, seen, found = self._fused, observed or {}, zeros or {}
+        layers = [
+            replace(
+                fact,
+                observed=seen.get(layer.name),
+                zeros=tuple([found[name] for name in layer.inputs if name not in fused]) if zeros else (),
+                output_zeros=found.get(layer.name),
+            )
+            for layer, fact in zip(self.layers, facts, strict=True)
+        ]
+        return Trace(self.name, convention, tuple(layers), images)
+
+    @cached_property
+    def _hardware_facts(self) -> tuple[LayerTrace, ...]:
+        return self._facts("hardware")
+
+    def _facts(self, convention: Convention) -> tuple[LayerTrace, ...]:
+        """Of every layer, for one image, before any ran."""
+        values, fused, hardware = self._values, self._fused, convention == "hardware"
         operands = {name: value.operand for name, value in values.items()}
         index = {INPUT: -1} | {layer.name: place for place, layer in enumerate(self.layers)}
         layers = []
@@ -410,14 +438,11 @@ class Program(Listed, msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
                     nonzero=bill.nonzero,
                     multiplier=bill.multiplier,
                     output_format=str(output),
-                    observed=(observed or {}).get(layer.name),
-                    zeros=tuple([zeros[name] for name in stored]) if zeros else (),
-                    output_zeros=None if zeros is None else zeros.get(layer.name),
                     fused=layer.name in fused,
                     sources=tuple([index[name] for name in stored]),
                 )
             )
-        return Trace(self.name, convention, tuple(layers), images)
+        return tuple(layers)
 
     def table(self) -> list[dict[str, Any]]:
         """One row a layer: name, kind, datapath, formats, output shape."""

@@ -191,7 +191,99 @@ static inline Ints ints_scaled(Ints a, Ints b, Ints places) {
     return ints_sub(ints_blend(even, _mm512_slli_epi64(odd, 32)), more);
 }
 
+/* What float_codes.inc.h takes: products near halves, and four vectors of 32 bits as bytes. */
+#define HAS_FLOAT_CODES
+#define A_OR_B_AND_C 0xF8
+static inline Floats floats_signed(Floats magnitude, Ints sign) {
+    return _mm512_castsi512_ps(
+        _mm512_ternarylogic_epi32(_mm512_castps_si512(magnitude), sign, _mm512_set1_epi32(INT32_MIN), A_OR_B_AND_C));
+}
+/* What is left of the nearest whole number, and the larger magnitude. */
+static inline Floats floats_rest(Floats a) { return _mm512_reduce_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+static inline Floats floats_farther(Floats a, Floats b) { return _mm512_range_ps(a, b, LARGER_MAGNITUDE); }
+static inline int floats_any_above(Floats a, Floats limit) { return _mm512_cmp_ps_mask(a, limit, _CMP_GT_OQ) != 0; }
+
+#define SHORTS_OF_FIRST 0x0F0F0F0Fu /* of the first of two packed vectors */
+static inline uint32_t shorts_of_lanes(int64_t lanes) {
+    uint32_t found = 0;
+    for (int64_t lane = 0; lane < lanes; lane++) found |= 0x11u << (lane / 4 * 8 + lane % 4);
+    return found;
+}
+static inline Ints shorts_set(int16_t a) { return _mm512_set1_epi16(a); }
+static inline Ints shorts_packed(Ints a, Ints b) { return _mm512_packs_epi32(a, b); }
+static inline Ints shorts_add(Ints a, Ints b) { return _mm512_adds_epi16(a, b); }
+static inline Ints shorts_sub(Ints a, Ints b) { return _mm512_sub_epi16(a, b); }
+/* Of the chosen ones, those that are above as unsigned numbers. */
+static inline Ints shorts_count(Ints count, Ints a, Ints b, uint32_t chosen) {
+    return _mm512_mask_sub_epi16(count, _mm512_mask_cmpgt_epu16_mask(chosen, a, b), count, _mm512_set1_epi16(-1));
+}
+static inline int64_t shorts_total(Ints a) {
+    const Ints low = _mm512_and_si512(a, _mm512_set1_epi32(0xFFFF));
+    return _mm512_reduce_add_epi32(_mm512_add_epi32(low, _mm512_srli_epi32(a, 16)));
+}
+static inline Ints shorts_min(Ints a, Ints b) { return _mm512_min_epi16(a, b); }
+static inline Ints shorts_max(Ints a, Ints b) { return _mm512_max_epi16(a, b); }
+static inline Ints bytes_packed(int is_signed, Ints a, Ints b) { return is_signed ? _mm512_packs_epi16(a, b) : _mm512_packus_epi16(a, b); }
+static inline Ints bytes_set(int a) { return _mm512_set1_epi8((char)a); }
+static inline Ints bytes_between(int is_signed, Ints a, Ints least, Ints most) {
+    return is_signed ? _mm512_min_epi8(_mm512_max_epi8(a, least), most) : _mm512_min_epu8(_mm512_max_epu8(a, least), most);
+}
+#ifdef HAS_VNNI
+#define HAS_BYTE_QUADS
+static inline Ints bytes_low(Ints a, Ints b) { return _mm512_unpacklo_epi8(a, b); }
+static inline Ints bytes_high(Ints a, Ints b) { return _mm512_unpackhi_epi8(a, b); }
+#endif
+static inline void ints_store_some(int32_t *p, Ints a, int64_t lanes) {
+    _mm512_mask_storeu_epi32(p, (__mmask16)((1u << lanes) - 1), a);
+}
+/* Stores under a mask take long where memory is new. */
+static inline void bytes_store_some(uint8_t *y, int64_t valid, __m128i bytes) {
+    if (valid == LANES) {
+        _mm_storeu_si128((void *)y, bytes);
+    } else if (valid == LANES / 2) {
+        _mm_storel_epi64((void *)y, bytes);
+    } else {
+        _mm_mask_storeu_epi8(y, (__mmask16)((1u << valid) - 1), bytes);
+    }
+}
+/* Bytes of four vectors, four of each in turn in every 16, as `rows` rows of `valid` ones. */
+static inline void bytes_store(uint8_t *y, int64_t stride, int64_t rows, int64_t valid, Ints bytes) {
+    const Ints in_turn = _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15), bytes);
+    if (stride == LANES && valid == LANES && rows == 4) {
+        _mm512_storeu_si512(y, in_turn);
+        return;
+    }
+    bytes_store_some(y, valid, _mm512_castsi512_si128(in_turn));
+    if (rows > 1) bytes_store_some(y + stride, valid, _mm512_extracti32x4_epi32(in_turn, 1));
+    if (rows > 2) bytes_store_some(y + 2 * stride, valid, _mm512_extracti32x4_epi32(in_turn, 2));
+    if (rows > 3) bytes_store_some(y + 3 * stride, valid, _mm512_extracti32x4_epi32(in_turn, 3));
+}
+
 #define HAS_BYTES_EQUAL
 static inline uint64_t bytes_equal(const uint8_t *bytes, uint8_t value) {
     return _mm512_cmpeq_epi8_mask(_mm512_loadu_si512(bytes), _mm512_set1_epi8((char)value));
 }
+
+#ifdef HAS_VBMI
+#define HAS_THREE_CHANNELS
+/* Where each of 192 bytes of 64 pixels comes from: first of the first two channels, then of those and the third. */
+typedef struct {
+    uint8_t first[3][64], second[3][64];
+} Places;
+static inline Places three_places(void) {
+    Places p;
+    for (int i = 0; i < 192; i++) {
+        const int pixel = i / 3, channel = i % 3;
+        p.first[i / 64][i % 64] = (uint8_t)(channel == 1 ? 64 + pixel : pixel);
+        p.second[i / 64][i % 64] = (uint8_t)(channel == 2 ? 64 + pixel : i % 64);
+    }
+    return p;
+}
+static inline void three_channels(const Places *p, const uint8_t *a, const uint8_t *b, const uint8_t *c, uint8_t *y) {
+    const Ints x[3] = {ints_load(a), ints_load(b), ints_load(c)};
+    for (int i = 0; i < 3; i++) {
+        const Ints two = _mm512_permutex2var_epi8(x[0], ints_load(p->first[i]), x[1]);
+        _mm512_storeu_si512(y + 64 * i, _mm512_permutex2var_epi8(two, ints_load(p->second[i]), x[2]));
+    }
+}
+#endif

@@ -42,12 +42,14 @@ enum {
     BYTE_TAPS = 171, /* of at most 255 + 128 each, which 16 bits hold */
     RUN_WIDTHS = 5,
     LEAST_RUN_BITS = 4,
+    QUAD = 4,
+    QUAD_BYTES = 64,
     PAIRED_TAPS = 64, /* of a depthwise layer, whose weights lie on the stack */
     PLANE_UNITS = 4,
     MAX_LANES = 16, /* floats of the widest vector */
     MAX_GRADIENT_ROWS = 8,
     CHUNK = 1024,
-    MAX_SETS = 5,
+    MAX_SETS = 6,
     SIGNS = 8, /* of operands in one byte of bits */
     ROW_PLANES = 2 * 256, /* bytes of one weight's products: the low ones by the code of x, then the high ones */
     TABLE_WINDOWS = 64,
@@ -202,6 +204,38 @@ typedef struct {
     Codes codes;
 } Rescale;
 
+/* Codes of a byte, as what has 16 bits becomes them: overflows are those that, with the zero point, differ from the least by more than
+   reach, as unsigned numbers. */
+typedef struct {
+    int is_signed, then_low, then_high;
+    int16_t zero_point, least;
+    uint16_t reach;
+} ByteCodes;
+
+static inline ByteCodes byte_codes(const Codes *codes, int32_t zero_point) {
+    const int64_t low = larger(codes->low, INT16_MIN), high = smaller(codes->high, INT16_MAX);
+    return (ByteCodes){codes->type == S8, (int)larger(low, codes->then_low), (int)smaller(high, codes->then_high), (int16_t)zero_point,
+                       (int16_t)low, (uint16_t)(high - low)};
+}
+
+/* Codes of a byte by products of floats (float_codes.inc.h), of results factor * sum + constant whose factor is 1 or -1. Constants are those
+   of each output in turn, and so many more as a vector may read. */
+typedef struct {
+    const int32_t *constant; /* with the bias */
+    const float *scale, *addend;
+    float limit; /* how far from a whole number a product may be to be certain */
+    int negative;
+    ByteCodes bytes;
+    const Affine *affine; /* what is exact, or where NULL: */
+    Rescale rescale;
+} FloatCodes;
+
+/* Extremes of the results of each output, and how many codes of all overflowed. */
+typedef struct {
+    int32_t *low, *high;
+    int64_t over;
+} Seen;
+
 /* The same for the sum of two codes of different scales: constants of a, of b and of their sum; `left` places before them. */
 typedef struct {
     Formula formula;
@@ -227,6 +261,7 @@ typedef struct {
     const Affine *affine;   /* NULL, or only where narrow, not WRAP and nothing is ordered */
     const Rescale *rescale; /* NULL, or only where narrow and nothing is ordered: makes codes of results, which y_bytes (4) are of,
                                unless it is direct. No result plus its bias leaves 32 bits */
+    const FloatCodes *floats; /* NULL, or what makes codes of sums at once in float_codes() */
     int folds;              /* raw sums and constants are no larger than results can be: doubles hold their affine, too */
 } Epilogue;
 
@@ -267,9 +302,24 @@ typedef struct {
                              int64_t channels, float *y);
 } Loops;
 
+/* A depthwise layer of at most QUAD kernel rows, whose channels fill QUAD_BYTES or divide them: weights (kernel column, block of channels,
+   QUAD_BYTES codes of four rows), and constants of codes, in the order of the sums: turned_channel(). */
+typedef struct {
+    const FloatCodes *codes;
+    const int8_t *weights;
+    int64_t channels, kernel_width, stride;
+} DepthwiseQuads;
+
+/* Of a sum's place, the channel: the four rows of taps are brought side by side by halves of every 16 bytes. */
+static inline int64_t turned_channel(int64_t place) {
+    const int64_t vector = place % QUAD_BYTES / 16, lane = place % 16;
+    return place / QUAD_BYTES * QUAD_BYTES + lane / 4 * 16 + vector * 4 + lane % 4;
+}
+
 /* What is faster than the loops, where an arithmetic has it: otherwise NULL, in a panel `run`. */
 typedef struct {
     Panel floats, pairs, bytes, shorts, shorts_wide; /* pairs: of F32_PAIRS, two taps a step */
+    Panel tiles, signed_tiles; /* bytes in long runs, and such as have signs */
     void (*depthwise_narrow)(Type type, const char *window, const int64_t *offsets, int64_t taps, int64_t count,
                              const int32_t *weights, int64_t channels, int32_t *sums);
     /* Codes of bytes and at most BYTE_TAPS taps. */
@@ -280,6 +330,8 @@ typedef struct {
     void (*depthwise_pairs)(const char *const *windows, int64_t count, int64_t skip, const int64_t *offsets, int64_t taps,
                             const int16_t *weights, int64_t weights_stride, int64_t channels, int32_t *sums, int64_t sums_stride);
     int paired_channels;
+    /* Codes of one row of windows, unsigned bytes from up to QUAD rows on; see depthwise_quads.inc.h. */
+    void (*depthwise_quads)(const DepthwiseQuads *d, const char *const *rows, int64_t windows, uint8_t *y, Seen *seen);
     void (*depthwise_floats)(const char *window, const int64_t *offsets, int64_t taps, int64_t count, const float *weights,
                              int64_t channels, float *y);
     /* A register and a term fit 32 bits together. */
@@ -332,6 +384,10 @@ typedef struct {
     /* `rows` raw sums of `width` outputs from `output` on to results, y_stride elements apart. */
     void (*epilogue)(const Epilogue *f, const void *sums, int sum_bytes, int64_t sums_stride, int64_t rows, const int64_t *window_sums,
                    int64_t output, int64_t width, void *y, int64_t y_stride, Stats *stats, Stats *codes_stats);
+    /* The same where the epilogue has `floats`, or NULL; float_stats() says at last what `count` outputs saw. */
+    void (*float_codes)(const FloatCodes *c, const int32_t *sums, int64_t stride, int64_t rows, int64_t output, int64_t width, uint8_t *y,
+                        int64_t y_stride, Seen *seen);
+    void (*float_stats)(const FloatCodes *c, const Seen *seen, int64_t count, Stats *stats, Stats *codes_stats);
     /* Chunks of at most CHUNK elements, the first of channel `channel`; affine_any takes any number that 64 bits hold. */
     void (*affine)(Type type, const void *x, int64_t count, const Affine *affine, int64_t channel, void *y, Stats *stats);
     void (*affine_any)(Type type, const void *x, int64_t count, const int32_t *multiplier, const int64_t *addend,
@@ -340,6 +396,7 @@ typedef struct {
     void (*add)(Type a_type, const void *a, Type b_type, const void *b, int64_t count, const Codes *codes, void *y, Stats *stats);
     /* Chunks as for the affine; whether a value plus its bias left 32 bits. */
     int (*rescale)(Type type, const void *x, int64_t count, const Rescale *r, int64_t channel, void *y, Stats *stats);
+    /* Of any number of pairs. */
     void (*rescaled_add)(Type a_type, const void *a, Type b_type, const void *b, int64_t count, const RescaledAdd *r, void *y,
                          Stats *stats);
     /* Added to what was found: of the words of one image. */

@@ -2,6 +2,12 @@
 #include "core.h"
 #include "sets.h"
 
+#ifdef ADDERSIM_AMX
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 #ifdef _OPENMP
 #include <omp.h>
 #ifndef _WIN32
@@ -12,6 +18,22 @@
 #define ARITHMETIC_NAME(ID, NAME, TERM, FALLS) NAME,
 const char *const arithmetic_names[ARITHMETICS] = {ADDERSIM_EACH_ARITHMETIC(ARITHMETIC_NAME)};
 
+#ifdef ADDERSIM_AMX
+/* Whether the processor has tiles of bytes, and the system lets this process use them, which it must ask for once. */
+static int has_tiles(void) {
+    enum { NOT_ASKED, GRANTED, REFUSED };
+    static volatile int answer = NOT_ASKED; /* threads that ask at once get the same one */
+    if (answer == NOT_ASKED) {
+        const long ask_for_state = 0x1023, tile_data = 18; /* ARCH_REQ_XCOMP_PERM and XFEATURE_XTILEDATA of asm/prctl.h */
+        const unsigned int tiles_of_bytes = 1u << 24 | 1u << 25;
+        unsigned int a, b, c, d = 0;
+        const int known = __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & tiles_of_bytes) == tiles_of_bytes;
+        answer = known && syscall(SYS_arch_prctl, ask_for_state, tile_data) == 0 ? GRANTED : REFUSED;
+    }
+    return answer == GRANTED;
+}
+#endif
+
 /* Best first; portable C is always last. */
 int kernel_sets(const Kernels *sets[MAX_SETS]) {
     int count = 0;
@@ -20,7 +42,12 @@ int kernel_sets(const Kernels *sets[MAX_SETS]) {
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("fma")) {
         if (__builtin_cpu_supports("avx512vnni")) {
-            if (__builtin_cpu_supports("avx512vpopcntdq") && __builtin_cpu_supports("avx512vbmi")) sets[count++] = avx512popcnt_kernels();
+            if (__builtin_cpu_supports("avx512vpopcntdq") && __builtin_cpu_supports("avx512vbmi")) {
+#ifdef ADDERSIM_AMX
+                if (has_tiles()) sets[count++] = avx512amx_kernels();
+#endif
+                sets[count++] = avx512popcnt_kernels();
+            }
             sets[count++] = avx512vnni_kernels();
         }
         sets[count++] = avx512_kernels();

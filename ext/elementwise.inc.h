@@ -150,11 +150,20 @@ static void max_pixels(Type type, const void *const *pixels, int64_t count, int6
     }
 }
 
+/* MAX_WIDTH channels at a time, whose sums stay in registers. */
 #define SUM_PIXELS(C, SUM)                                                                                                      \
-    for (int64_t i = 0; i < channels; i++) ((SUM *)y)[i] = 0;                                                                   \
-    for (int64_t pixel = 0; pixel < count; pixel++) {                                                                           \
-        const C *x = pixels[pixel];                                                                                             \
-        for (int64_t i = 0; i < channels; i++) ((SUM *)y)[i] += x[i];                                                           \
+    for (int64_t first = 0; first < channels; first += MAX_WIDTH) {                                                             \
+        const int64_t width = smaller(MAX_WIDTH, channels - first);                                                             \
+        SUM sum[MAX_WIDTH] = {0};                                                                                               \
+        for (int64_t pixel = 0; pixel < count; pixel++) {                                                                       \
+            const C *x = (const C *)pixels[pixel] + first;                                                                      \
+            if (width == MAX_WIDTH) {                                                                                           \
+                for (int i = 0; i < MAX_WIDTH; i++) sum[i] += x[i];                                                             \
+            } else {                                                                                                            \
+                for (int64_t i = 0; i < width; i++) sum[i] += x[i];                                                             \
+            }                                                                                                                   \
+        }                                                                                                                       \
+        memcpy((SUM *)y + first, sum, (size_t)width * sizeof(SUM));                                                             \
     }
 #define SUM_CASE(TYPE, C)                                                                                                       \
     case TYPE:                                                                                                                  \

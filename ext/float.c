@@ -21,7 +21,7 @@ static void panels_tile(const Forward *f, int64_t group, const Tile *tile, float
         const char *panel = f->packed + group * f->group_bytes + output * tiling_steps(f->tiling) * step_bytes;
         float *to = f->y + tile->first * g->outputs + group * f->outputs + output;
         const int whole = width == columns && tile->count % f->panel->rows == 0; /* no sum is beyond the results */
-        run_panel(f->panel, f->tiling, tile, panel, columns, FLOAT_TAPS * 4 / step_bytes, whole ? to : sums,
+        run_panel(f->panel, f->tiling, tile->windows, tile->count, panel, columns, FLOAT_TAPS * 4 / step_bytes, whole ? to : sums,
                   whole ? g->outputs : f->width);
         for (int64_t i = 0; i < (whole ? 0 : tile->count); i++) {
             memcpy(to + i * g->outputs, sums + i * f->width, (size_t)width * 4);

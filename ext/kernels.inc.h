@@ -26,6 +26,9 @@ PANEL(l1_s16_wide, INT_ROWS, INT_VECTORS, LANES, 4, Ints, int64_t, ints_minus_on
 PANEL(mac_s16_wide, INT_ROWS, INT_VECTORS, LANES, 4, Ints, int64_t, ints_minus_one, ints_load, ints_all, ints_mac_s16, ints_widen)
 /* how many of a step's 32 pairs of sign bits differ */
 PANEL(xnor_signs, INT_ROWS, INT_VECTORS, LANES, 4, Ints, int32_t, ints_zero, ints_load, ints_all, ints_mismatches, INTS_STORE)
+#ifdef HAS_TILES
+#include "amx.inc.h"
+#endif
 #ifdef HAS_VNNI
 PANEL(mac_u8s8, INT_ROWS, INT_VECTORS, LANES, 4, Ints, int32_t, ints_zero, ints_load, ints_all, ints_mac_u8s8, INTS_STORE)
 #endif
@@ -51,7 +54,14 @@ static int64_t l1_u8_ceiling(int64_t steps) {
 #include "requantise.inc.h"
 #include "rescaled.inc.h"
 #include "epilogue.inc.h"
+#ifdef HAS_FLOAT_CODES
+#include "float_codes.inc.h"
+#include "float_add.inc.h"
+#endif
 #include "depthwise.inc.h"
+#ifdef HAS_BYTE_QUADS
+#include "depthwise_quads.inc.h"
+#endif
 #include "elementwise.inc.h"
 #include "zeros.inc.h"
 
@@ -82,6 +92,10 @@ static const Kernels TABLE = {
             [MAC] =
                 {
                     .floats = ROW(mac_f32),
+#ifdef HAS_TILES
+                    .tiles = ROW(mac_tiles),
+                    .signed_tiles = ROW(mac_signed_tiles),
+#endif
 #ifdef HAS_VNNI
                     .bytes = ROW(mac_u8s8),
 #endif
@@ -91,6 +105,9 @@ static const Kernels TABLE = {
 #ifdef HAS_SHORT_PAIRS
                     .depthwise_pairs = mac_depthwise_pairs,
                     .paired_channels = 2 * LANES,
+#endif
+#ifdef HAS_BYTE_QUADS
+                    .depthwise_quads = depthwise_quads,
 #endif
                     .depthwise_floats = mac_depthwise_floats,
                     .ordered_narrow = mac_ordered_narrow,
@@ -113,11 +130,19 @@ static const Kernels TABLE = {
 #endif
     .sum_operands = sum_operands,
     .epilogue = epilogue,
+#ifdef HAS_FLOAT_CODES
+    .float_codes = float_codes,
+    .float_stats = float_stats,
+#endif
     .affine = affine,
     .affine_any = affine_any,
     .add = add,
     .rescale = rescale,
+#ifdef HAS_FLOAT_CODES
+    .rescaled_add = add_by_floats,
+#else
     .rescaled_add = add_rescaled,
+#endif
     .zero_runs = zero_runs,
     .interleave = interleave,
     .max_pixels = max_pixels,

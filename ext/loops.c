@@ -20,7 +20,7 @@ void window_values(const Window *w, const char *window, int32_t *x) {
     }
 }
 
-static int32_t weight_at(const Window *w, int64_t output, int64_t tap) {
+int32_t weight_at(const Window *w, int64_t output, int64_t tap) {
     return code_at(w->weights_type, w->weights, output * w->taps + tap) - (w->zeros.weights ? w->zeros.weights[output] : 0);
 }
 
@@ -150,7 +150,7 @@ static void loops_tile(const Window *w, const int32_t *packed, int64_t group, Sc
 }
 
 /* Sums come as the arithmetic has them: neither factor nor constants. */
-static void plain_sums(Window *w) {
+void plain_sums(Window *w) {
     w->epilogue.factor = 1;
     w->epilogue.folds = w->epilogue.affine != NULL;
     for (int64_t o = 0; o < w->g->outputs; o++) w->constants[o] = 0;
@@ -217,19 +217,28 @@ static int takes_pairs(const Window *w) {
 static int64_t paired_stride(const Window *w) { return larger(w->g->channels, w->fast->paired_channels); }
 static int repeats(const Window *w) { return takes_pairs(w) && w->fast->paired_channels % w->g->channels == 0; }
 
+static void depthwise_results(const Window *w, const void *sums, int64_t stride, int64_t rows, int64_t channel, int64_t width, char *y,
+                              int64_t y_stride, Seen *seen, Stats *stats) {
+    if (w->epilogue.floats) {
+        w->kernels->float_codes(w->epilogue.floats, sums, stride, rows, channel, width, (uint8_t *)y, y_stride, seen);
+    } else {
+        w->kernels->epilogue(&w->epilogue, sums, w->epilogue.narrow ? 4 : 8, stride, rows, NULL, channel, width, y, y_stride, stats,
+                             stats + 1);
+    }
+}
+
 /* Results of a tile whose sums lie side by side: vectors of a few channels have those of several windows. */
-static void repeated_results(const Window *w, const Tile *tile, const int32_t *sums, Stats *stats) {
+static void repeated_results(const Window *w, const Tile *tile, const int32_t *sums, Seen *seen, Stats *stats) {
     const int64_t channels = w->g->channels, lanes = w->fast->paired_channels / 2, bytes = w->epilogue.y_bytes;
     const int64_t together = w->epilogue.rescale && !results_wait(w) ? larger(lanes / channels, 1) : 1;
     const int64_t rows = tile->count / together, rest = tile->count % together, row = together * channels;
     char *y = tile_results(w, tile, 0);
-    w->kernels->epilogue(&w->epilogue, sums, 4, row, rows, NULL, 0, row, y, row, stats, stats + 1);
-    if (!rest) return;
-    w->kernels->epilogue(&w->epilogue, sums + rows * row, 4, channels, rest, NULL, 0, channels, y + rows * row * bytes, channels, stats,
-                         stats + 1);
+    depthwise_results(w, sums, row, rows, 0, row, y, row, seen, stats);
+    if (rest) depthwise_results(w, sums + rows * row, channels, rest, 0, channels, y + rows * row * bytes, channels, seen, stats);
 }
 
-static void pairs_tile(const Window *w, const Tile *tile, const int64_t *offsets, const int16_t *weights, int32_t *sums, Stats *stats) {
+static void pairs_tile(const Window *w, const Tile *tile, const int64_t *offsets, const int16_t *weights, int32_t *sums, Seen *seen,
+                       Stats *stats) {
     const int64_t channels = w->g->channels, step = w->fast->paired_channels, repeated = repeats(w);
     const int64_t stride = repeated ? channels : MAX_WIDTH;
     for (int64_t channel = 0; channel < channels; channel += MAX_WIDTH) {
@@ -239,10 +248,9 @@ static void pairs_tile(const Window *w, const Tile *tile, const int64_t *offsets
                                      paired_stride(w), repeated ? channels : step, sums + at, stride);
         }
         if (repeated) {
-            repeated_results(w, tile, sums, stats);
+            repeated_results(w, tile, sums, seen, stats);
         } else {
-            w->kernels->epilogue(&w->epilogue, sums, 4, stride, tile->count, NULL, channel, width, tile_results(w, tile, channel),
-                                 channels, stats, stats + 1);
+            depthwise_results(w, sums, stride, tile->count, channel, width, tile_results(w, tile, channel), channels, seen, stats);
         }
     }
     finish_tile(w, tile, stats + 1);
@@ -253,7 +261,8 @@ static int takes_bytes(const Window *w) {
 }
 
 /* One tile of a depthwise layer, MAX_WIDTH channels at a time. */
-static void depthwise_tile(const Window *w, const Tile *tile, const int64_t *offsets, const void *weights, char *sums, Stats *stats) {
+static void depthwise_tile(const Window *w, const Tile *tile, const int64_t *offsets, const void *weights, char *sums, Seen *seen,
+                           Stats *stats) {
     const int64_t channels = w->g->channels, taps = w->taps, sum_bytes = w->epilogue.narrow ? 4 : 8;
     const int bytes = takes_bytes(w);
     for (int64_t channel = 0; channel < channels; channel += MAX_WIDTH) {
@@ -274,8 +283,7 @@ static void depthwise_tile(const Window *w, const Tile *tile, const int64_t *off
                 }
             }
         }
-        w->kernels->epilogue(&w->epilogue, sums, (int)sum_bytes, MAX_WIDTH, tile->count, NULL, channel, width,
-                           tile_results(w, tile, channel), channels, stats, stats + 1);
+        depthwise_results(w, sums, MAX_WIDTH, tile->count, channel, width, tile_results(w, tile, channel), channels, seen, stats);
     }
     finish_tile(w, tile, stats + 1);
 }
@@ -334,28 +342,33 @@ int run_depthwise(Window *w, int threads, Stats *stats) {
     keep_results(w);
     if (takes_bytes(w)) w->epilogue.factor = -1; /* sums of |x - w| */
     Tile tile;
+    Seen seen;
     Layout size = {0};
     tile_lay_out(&w->tiling, &size, &tile);
+    lay_seen(w, &size, &seen);
     lay_part(&size, w->tiling.windows, MAX_WIDTH * sizeof(int64_t));
     char *memory = allocate(w->tiling.threads, size.bytes);
-    if (memory) {
+    const int ready = memory && prepare_floats(w) == 0;
+    if (ready) {
         turn_weights(w, weights);
-#pragma omp parallel num_threads(w->tiling.threads) private(tile)
+#pragma omp parallel num_threads(w->tiling.threads) private(tile) private(seen)
         {
             Stats own[2] = {no_stats(), no_stats()};
             Layout own_scratch = {memory + thread_number() * size.bytes, 0};
             tile_lay_out(&w->tiling, &own_scratch, &tile);
+            lay_seen(w, &own_scratch, &seen);
             char *sums = lay_part(&own_scratch, w->tiling.windows, MAX_WIDTH * sizeof(int64_t));
 #pragma omp for schedule(dynamic)
             for (int64_t number = 0; number < w->tiling.tiles; number++) {
                 tile_load(&w->tiling, w->x, 0, number, 0, &tile);
                 if (takes_pairs(w)) {
-                    pairs_tile(w, &tile, offsets, (const int16_t *)weights, (int32_t *)(void *)sums, own);
+                    pairs_tile(w, &tile, offsets, (const int16_t *)weights, (int32_t *)(void *)sums, &seen, own);
                 } else {
-                    depthwise_tile(w, &tile, offsets, weights, sums, own);
+                    depthwise_tile(w, &tile, offsets, weights, sums, &seen, own);
                 }
                 if (w->epilogue.ordered) depthwise_ordered_tile(w, &tile, offsets, weights, own);
             }
+            merge_seen(w, &seen, own);
 #pragma omp critical(addersim_stats)
             {
                 merge_stats(stats, own);
@@ -367,5 +380,5 @@ int run_depthwise(Window *w, int threads, Stats *stats) {
     free(offsets);
     free(weights);
     tiling_end(&w->tiling);
-    return memory ? 0 : -1;
+    return ready ? 0 : -1;
 }

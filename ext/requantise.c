@@ -72,13 +72,13 @@ void add_rescaled_codes(const Kernels *kernels, Type a_type, const void *a, Type
                         const RescaledAdd *r, void *y, int threads, Stats *stats) {
     threads = use_threads(threads, count);
     Stats all = no_stats();
-    const int64_t chunks = (count + CHUNK - 1) / CHUNK;
+    const int64_t step = 16 * CHUNK, chunks = (count + step - 1) / step; /* what constants take is little beside it */
 #pragma omp parallel num_threads(threads)
     {
         Stats own = no_stats();
 #pragma omp for schedule(static)
         for (int64_t chunk = 0; chunk < chunks; chunk++) {
-            const int64_t first = chunk * CHUNK, length = smaller(CHUNK, count - first);
+            const int64_t first = chunk * step, length = smaller(step, count - first);
             kernels->rescaled_add(a_type, (const char *)a + first * bytes_of(a_type), b_type,
                                   (const char *)b + first * bytes_of(b_type), length, r,
                                   (char *)y + first * bytes_of(r->codes.type), &own);

@@ -195,10 +195,11 @@ static ALWAYS_INLINE void add_in_registers(const Formula formula, Type a_type, c
     case FORMULA: add_in_registers(FORMULA, a_type, a, b_type, b, count, r, y, stats); break;
 static void add_rescaled(Type a_type, const void *a, Type b_type, const void *b, int64_t count, const RescaledAdd *r, void *y,
                          Stats *stats) {
-    if (!adds_in_registers(a_type, b_type, r)) {
-        rescaled_add(a_type, a, b_type, b, count, r, y, stats);
-        return;
+    for (int64_t i = 0; i < count && !adds_in_registers(a_type, b_type, r); i += CHUNK) {
+        rescaled_add(a_type, (const char *)a + i * bytes_of(a_type), b_type, (const char *)b + i * bytes_of(b_type),
+                     smaller(CHUNK, count - i), r, (char *)y + i * bytes_of(r->codes.type), stats);
     }
+    if (!adds_in_registers(a_type, b_type, r)) return;
     switch (r->formula) {
         EACH_DIRECT_FORMULA(ADD_IN_REGISTERS_CASE)
         default: break;

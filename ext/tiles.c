@@ -80,6 +80,14 @@ static void plan_gathered(Tiling *t, int64_t element, int64_t unit, int threads)
     t->offsets[0] = 0;
 }
 
+/* Whether each window is a pixel of codes that are operands as they are, of whole steps of a panel: it reads nothing beyond the last. */
+static int is_pixels(const Tiling *t, int64_t beyond) {
+    const Geometry *g = t->g;
+    return t->type == t->operand && t->type <= U8 && !t->offset && t->step_bytes > 1 && !beyond && g->groups == 1 && g->kernel_height == 1 &&
+           g->kernel_width == 1 && g->stride_height == 1 && g->stride_width == 1 && g->out_height == g->height &&
+           g->out_width == g->width && !g->padding_height && !g->padding_width;
+}
+
 int tiling_begin(Tiling *t, const Geometry *g, const Kernels *kernels, Type type, Type operand, int64_t offset, int64_t outside,
                  int64_t step_bytes, int any_run, int64_t unit, int threads) {
     *t = (Tiling){.g = g, .kernels = kernels, .type = type, .operand = operand, .offset = offset, .outside = outside,
@@ -96,6 +104,8 @@ int tiling_begin(Tiling *t, const Geometry *g, const Kernels *kernels, Type type
     t->pixels_to = t->offsets + t->runs;
     t->direct = (run_bytes % step_bytes == 0 || any_run) && !one && plan_direct(t, element, threads);
     if (!t->direct) plan_gathered(t, element, unit, threads);
+    t->in_place = t->direct && is_pixels(t, run_bytes % step_bytes);
+    if (t->in_place) t->bytes = 0;
     t->windows = round_up(t->windows, unit);
     t->threads = (int)smaller(threads, t->tiles);
     return 0;
@@ -163,7 +173,7 @@ static char *copy_rows(const Tiling *t, const char *image, int64_t row, int64_t 
 }
 
 /* Where the windows of `rows` output rows from row `at` of an image on start among the copied rows. */
-static void place_windows(const Tiling *t, int64_t at, int64_t rows, int64_t columns, Tile *tile) {
+static void place_windows(const Tiling *t, const char *operands, int64_t at, int64_t rows, int64_t columns, Tile *tile) {
     const Geometry *g = t->g;
     const int64_t pixel_bytes = g->channels * bytes_of(t->operand), row_pixels = t->row_bytes / pixel_bytes;
     int64_t window = 0;
@@ -172,7 +182,7 @@ static void place_windows(const Tiling *t, int64_t at, int64_t rows, int64_t col
         for (int64_t i = 0; i < here; i++) {
             for (int64_t j = 0; j < columns; j++, window++) {
                 tile->corners[window] = corner + i * g->stride_height * row_pixels + j * g->stride_width;
-                tile->windows[window] = tile->operands + tile->corners[window] * pixel_bytes;
+                tile->windows[window] = operands + tile->corners[window] * pixel_bytes;
             }
         }
         corner += reach(here, g->stride_height, g->kernel_height, g->dilation_height) * row_pixels;
@@ -185,19 +195,20 @@ static void load_rows(const Tiling *t, const char *x, int64_t number, Tile *tile
     const int64_t column = number % t->pieces * t->columns, columns = smaller(t->columns, g->out_width - column);
     const int64_t image_bytes = g->height * g->width * g->channels * bytes_of(t->type), end = g->images * g->out_height;
     const int64_t first = number / t->pieces * t->rows, rows = smaller(t->rows, end - first), at = first % g->out_height;
+    const char *operands = t->in_place ? x + (first * g->out_width + column) * g->channels : tile->operands;
     char *to = tile->operands;
-    for (int64_t done = 0; done < rows;) {
+    for (int64_t done = 0; done < rows && !t->in_place;) {
         const int64_t row = first + done, here = smaller(rows - done, g->out_height - row % g->out_height);
         to = copy_rows(t, x + row / g->out_height * image_bytes, row % g->out_height, here, column, to);
         done += here;
     }
     tile->first = first * g->out_width + column;
     tile->count = rows * columns;
-    tile->pixels = (to - tile->operands) / (g->channels * bytes_of(t->operand));
+    tile->pixels = t->in_place ? tile->count : (to - tile->operands) / (g->channels * bytes_of(t->operand));
     const int in_one_image = larger(at, tile->laid_row) + rows <= g->out_height;
-    const int laid = tile->laid_rows == rows && tile->laid_columns == columns && (tile->laid_row == at || in_one_image);
+    const int laid = !t->in_place && tile->laid_rows == rows && tile->laid_columns == columns && (tile->laid_row == at || in_one_image);
     if (!laid || g->groups > 1) { /* groups move the pointers on */
-        place_windows(t, at, rows, columns, tile);
+        place_windows(t, operands, at, rows, columns, tile);
         tile->laid_row = at, tile->laid_rows = rows, tile->laid_columns = columns;
     }
 }
@@ -304,7 +315,7 @@ static void load_windows(const Tiling *t, const void *x, int64_t group, int64_t 
 }
 
 /* Sums of the operands of each window; of copied rows first of each pixel, then of each run from a pixel on. */
-static void sum_windows(const Tiling *t, int64_t group, Tile *tile) {
+static void sum_windows(const Tiling *t, Tile *tile) {
     const Geometry *g = t->g;
     if (!t->direct) {
         for (int64_t i = 0; i < tile->count; i++) {
@@ -312,10 +323,10 @@ static void sum_windows(const Tiling *t, int64_t group, Tile *tile) {
         }
         return;
     }
-    const int64_t channels = g->channels / g->groups, element = bytes_of(t->operand);
+    const int64_t channels = g->channels / g->groups;
     const int64_t a_run = t->run_taps / channels;
     int64_t *sums = tile->pixel_sums;
-    t->kernels->sum_operands(t->operand, tile->operands + group * channels * element, tile->pixels, g->channels, channels, sums);
+    t->kernels->sum_operands(t->operand, tile->windows[0], tile->pixels, g->channels, channels, sums);
     for (int64_t i = 0; a_run > 1 && i + a_run <= tile->pixels; i++) {
         for (int64_t next = 1; next < a_run; next++) sums[i] += sums[i + next];
     }
@@ -335,7 +346,7 @@ void tile_load(const Tiling *t, const void *x, int64_t group, int64_t number, in
         const int64_t group_bytes = t->g->channels / t->g->groups * bytes_of(t->operand);
         for (int64_t i = 0; i < tile->count; i++) tile->windows[i] += group_bytes;
     }
-    if (want_sums) sum_windows(t, group, tile);
+    if (want_sums) sum_windows(t, tile);
     for (int64_t i = tile->count; i < t->windows; i++) tile->windows[i] = tile->windows[0];
 }
 
@@ -348,13 +359,13 @@ int64_t count_pieces(const Tiling *t, int64_t chunk) {
     return count;
 }
 
-void run_panel(const Panel *panel, const Tiling *t, const Tile *tile, const char *packed, int64_t columns, int64_t chunk, void *sums,
-               int64_t sums_stride) {
-    const int64_t blocks = round_up(tile->count, panel->rows) / panel->rows, step_bytes = columns * panel->step_bytes;
+void run_panel(const Panel *panel, const Tiling *t, const char *const *windows, int64_t count, const char *packed, int64_t columns,
+               int64_t chunk, void *sums, int64_t sums_stride) {
+    const int64_t blocks = round_up(count, panel->rows) / panel->rows, step_bytes = columns * panel->step_bytes;
     int accumulate = 0;
     Piece p = first_piece(t, chunk);
     do {
-        panel->run(tile->windows, blocks, t->offsets + p.run, p.runs, p.step * panel->step_bytes, p.steps,
+        panel->run(windows, blocks, t->offsets + p.run, p.runs, p.step * panel->step_bytes, p.steps,
                    packed + (p.run * t->run_steps + p.step) * step_bytes, (int)(columns / panel->lanes), sums, sums_stride, accumulate);
         accumulate = 1;
     } while (next_piece(t, chunk, &p));

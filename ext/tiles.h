@@ -16,6 +16,7 @@ typedef struct {
     int64_t outside;    /* the code of pixels outside the image, 0 but for bytes */
     int64_t step_bytes;
     int direct;
+    int in_place;                    /* windows are pixels of x that need no copy */
     int64_t rows, columns;           /* of outputs in a tile; several rows are whole ones */
     int64_t pieces, tiles;           /* pieces of a row, tiles of a group */
     int64_t runs, run_steps, run_taps; /* of a window; taps of a run */
@@ -69,7 +70,8 @@ static inline int next_piece(const Tiling *t, int64_t chunk, Piece *p) {
 int depthwise_begin(Tiling *t, Geometry *all_channels, const Geometry *g, const Kernels *kernels, Type type, Type operand,
                     int64_t offset, int64_t outside, int threads, int64_t *tap_offsets);
 int64_t count_pieces(const Tiling *t, int64_t chunk);
-void run_panel(const Panel *panel, const Tiling *t, const Tile *tile, const char *packed, int64_t columns, int64_t chunk, void *sums,
+/* Of `count` windows, after which pointers go on to the end of a block of rows. */
+void run_panel(const Panel *panel, const Tiling *t, const char *const *windows, int64_t count, const char *packed, int64_t columns, int64_t chunk, void *sums,
                int64_t sums_stride);
 
 #endif

@@ -18,6 +18,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum {
+    LONG_RUN = 64,
+    SUM_BYTES_AT_ONCE = 24 * 1024,
+};
+
 int window_bounds(const Kernels *kernels, Arithmetic arithmetic, Type type, const void *weights, int64_t outputs, int64_t taps, int64_t x_low,
                   int64_t x_high, int64_t *low, int64_t *high) {
     int32_t *row = allocate(taps, sizeof(*row));
@@ -39,6 +44,13 @@ static const int64_t *window_factors(Window *w) {
         any |= w->window_factors[o] != 0;
     }
     return any ? w->window_factors : NULL;
+}
+
+/* A tile takes as long for a few taps as for LONG_RUN of them. */
+static int suits_tiles(const Window *w) {
+    const Geometry *g = w->g;
+    const int64_t merged = g->groups == 1 && g->dilation_width == 1 ? g->kernel_width : 1;
+    return w->fast->tiles.run && w->taps >= LONG_RUN && 2 * merged * g->channels / g->groups >= LONG_RUN;
 }
 
 /* Which panel, which offsets bring the codes into its operands, and what then makes results of its sums. Returns 0 where the
@@ -81,7 +93,16 @@ static int choose(Window *w, int64_t weights_high) {
             break; /* offsets, sum_factor, beyond and rest stay zero, and bits beyond a run would count */
         case L2: return 0;
     }
-    w->panel = w->operand == U8 ? &w->fast->bytes : narrow ? &w->fast->shorts : &w->fast->shorts_wide;
+    if (w->operand == U8 && suits_tiles(w)) {
+        if (w->x_type == S8 && !w->weights_offset && !w->zeros.weights) { /* codes are operands as they are */
+            w->operand = S8;
+            w->x_offset = 0;
+            w->sum_factor = -w->zeros.x;
+        }
+        w->panel = w->operand == S8 ? &w->fast->signed_tiles : &w->fast->tiles;
+    } else {
+        w->panel = w->operand == U8 ? &w->fast->bytes : narrow ? &w->fast->shorts : &w->fast->shorts_wide;
+    }
     w->epilogue.window_factors = window_factors(w);
     w->epilogue.folds = w->epilogue.affine && !w->epilogue.window_factors && !w->sum_factor;
     return 1;
@@ -132,30 +153,56 @@ static int64_t chunk_of(const Window *w, const int16_t *prepared) {
     return 1;
 }
 
+
 /* Scratch of one thread. */
 typedef struct {
     Tile tile;
     char *sums;
     int32_t *x;
+    Seen seen;
 } Scratch;
+
+/* Sums of a window that a panel takes at once, in whole vectors of the epilogue's. */
+static int64_t sums_stride(const Window *w) { return smaller(w->width, round_up(w->outputs, MAX_LANES)); }
+
+/* Windows whose sums become codes while the fastest cache has them. */
+static int64_t windows_at_once(const Window *w) {
+    const int64_t blocks = SUM_BYTES_AT_ONCE / (sums_stride(w) * w->panel->sum_bytes * w->panel->rows);
+    return smaller(w->tiling.windows, larger(1, blocks) * w->panel->rows);
+}
 
 static void lay_out(const Window *w, Layout *layout, Scratch *s) {
     tile_lay_out(&w->tiling, layout, &s->tile);
-    s->sums = lay_part(layout, times(w->tiling.windows, w->width), w->panel->sum_bytes);
+    s->sums = lay_part(layout, times(windows_at_once(w), sums_stride(w)), w->panel->sum_bytes);
     s->x = lay_part(layout, w->ordered_weights ? w->taps : 0, sizeof(*s->x));
+    lay_seen(w, layout, &s->seen);
+}
+
+/* Sums of `count` windows of a tile from `first` on, of `width` outputs of a panel from `o` on, and what becomes of them. */
+static void panel_windows(const Window *w, const char *panel, int64_t first, int64_t count, int64_t o, int64_t width, Scratch *s, Stats *stats) {
+    const Tile *tile = &s->tile;
+    const int64_t outputs = w->g->outputs, columns = round_up(width, w->panel->lanes), stride = sums_stride(w);
+    run_panel(w->panel, &w->tiling, tile->windows + first, count, panel, columns, w->chunk, s->sums, stride);
+    char *y = tile_results(w, tile, o) + first * outputs * w->epilogue.y_bytes;
+    if (w->epilogue.floats) {
+        w->kernels->float_codes(w->epilogue.floats, (const int32_t *)(void *)s->sums, stride, count, o, width, (uint8_t *)y, outputs, &s->seen);
+    } else {
+        w->kernels->epilogue(&w->epilogue, s->sums, w->panel->sum_bytes, stride, count, tile->sums + first, o, width, y, outputs, stats,
+                             stats + 1);
+    }
 }
 
 static void window_tile(const Window *w, int64_t number, Scratch *s, Stats *stats) {
     Tile *tile = &s->tile;
+    const int64_t at_once = windows_at_once(w);
     for (int64_t group = 0; group < w->g->groups; group++) {
         tile_load(&w->tiling, w->x, group, number, w->epilogue.window_factors != NULL, tile);
         for (int64_t output = 0; output < w->outputs; output += w->width) {
-            const int64_t width = smaller(w->outputs - output, w->width), columns = round_up(width, w->panel->lanes);
-            const int64_t o = group * w->outputs + output;
             const char *panel = w->packed + group * w->group_bytes + output * tiling_steps(&w->tiling) * w->panel->step_bytes;
-            run_panel(w->panel, &w->tiling, tile, panel, columns, w->chunk, s->sums, w->width);
-            w->kernels->epilogue(&w->epilogue, s->sums, w->panel->sum_bytes, w->width, tile->count, tile->sums, o, width,
-                               tile_results(w, tile, o), w->g->outputs, stats, stats + 1);
+            for (int64_t first = 0; first < tile->count; first += at_once) {
+                panel_windows(w, panel, first, smaller(at_once, tile->count - first), group * w->outputs + output,
+                              smaller(w->outputs - output, w->width), s, stats);
+            }
         }
         run_ordered(w, group, tile, s->x, stats);
     }
@@ -180,7 +227,7 @@ static int run_panels(Window *w, int threads, Stats *stats) {
     char *prepared = allocate(times(g->outputs, w->padded_taps), element), *memory = allocate(threads, size.bytes);
     int32_t *row = allocate(w->taps, sizeof(*row));
     w->packed = allocate(g->groups, w->group_bytes);
-    const int ready = prepared && memory && row && w->packed;
+    int ready = prepared && memory && row && w->packed;
     if (ready) {
         pack_operands(w, prepared, row);
         const int wide = w->panel->sum_bytes == 8;
@@ -189,6 +236,9 @@ static int run_panels(Window *w, int threads, Stats *stats) {
             const int64_t pieces = count_pieces(&w->tiling, w->chunk);
             for (int64_t o = 0; o < g->outputs; o++) w->constants[o] += w->epilogue.factor * pieces;
         }
+        ready = prepare_floats(w) == 0;
+    }
+    if (ready) {
         for (int64_t group = 0; group < g->groups; group++) {
             pack_panels(w->panel, prepared + group * w->outputs * w->padded_taps * element, w->outputs, w->padded_taps,
                         (int)element, w->rest, w->packed + group * w->group_bytes);
@@ -199,6 +249,7 @@ static int run_panels(Window *w, int threads, Stats *stats) {
             lay_out(w, &(Layout){memory + thread_number() * size.bytes, 0}, &scratch);
 #pragma omp for schedule(dynamic)
             for (int64_t number = 0; number < w->tiling.tiles; number++) window_tile(w, number, &scratch, own);
+            merge_seen(w, &scratch.seen, own);
 #pragma omp critical(addersim_stats)
             {
                 merge_stats(stats, own);
@@ -263,6 +314,8 @@ int window_codes(const Kernels *kernels, Arithmetic arithmetic, const int32_t *p
     w.window_factors = w.constants + g->outputs;
     w.epilogue.constants = w.constants;
     w.epilogue.window_factors = NULL;
+    w.epilogue.floats = NULL;
+    w.epilogue.factor = 1;
     w.epilogue.outputs = g->outputs;
     if (epilogue->rescale && !results_wait(&w)) w.epilogue.y_bytes = bytes_of(epilogue->rescale->codes.type);
     Stats both[2] = {no_stats(), no_stats()};
@@ -272,7 +325,8 @@ int window_codes(const Kernels *kernels, Arithmetic arithmetic, const int32_t *p
     if (memory && results_wait(&w)) w.rescale = lay_rescale(&(Layout){memory, 0}, epilogue->rescale, g->outputs);
     int status = memory && w.constants && (!epilogue->ordered || is_depthwise(g) || prepare_ordered(&w) == 0) ? 0 : -1;
     if (status == 0) {
-        status = is_depthwise(g)      ? run_depthwise(&w, threads, both)
+        status = takes_quads(&w)      ? run_quads(&w, threads, both)
+                 : is_depthwise(g)    ? run_depthwise(&w, threads, both)
                  : !choose(&w, high)  ? run_loops(&w, threads, both)
                  : arithmetic == XNOR ? run_signs(&w, threads, both)
                                       : run_panels(&w, threads, both);
@@ -281,6 +335,7 @@ int window_codes(const Kernels *kernels, Arithmetic arithmetic, const int32_t *p
     *codes_stats = both[1];
     free(memory);
     free(w.constants);
+    free(w.float_memory);
     free_ordered(&w);
     return status;
 }

@@ -36,6 +36,10 @@ typedef struct {
     int64_t padded_taps;              /* with those that fill the last step of each run */
     int64_t width, chunk, group_bytes; /* chunk: steps between widenings */
     char *packed;
+    FloatCodes floats; /* of which the epilogue may have a pointer, with memory of their own */
+    Affine float_affine;
+    char *float_memory;
+    int turned; /* whether constants of codes lie as depthwise_quads() has sums */
 
     /* Of the registers that saturate at every tap (loops.c): */
     int32_t *ordered_weights; /* (group, blocks of ordered outputs, taps, BLOCK) */
@@ -54,12 +58,24 @@ static inline char *tile_results(const Window *w, const Tile *tile, int64_t outp
 void keep_results(Window *w); /* after tiling_begin() */
 void finish_tile(const Window *w, const Tile *tile, Stats *codes_stats);
 
+/* float_codes.c: whether codes come of products of floats, once the sums' factor is known; ready when their constants are: 0, or -1 where
+   memory ran out. Each thread has what it saw, which is merged in the end. */
+int takes_floats(const Window *w);
+int prepare_floats(Window *w);
+void lay_seen(const Window *w, Layout *layout, Seen *seen);
+void merge_seen(const Window *w, const Seen *seen, Stats *stats);
+
 int32_t code_at(Type type, const void *codes, int64_t i);
 /* The codes of a window, tap by tap. */
 void window_values(const Window *w, const char *window, int32_t *x);
 /* Both return 0, or -1 where memory ran out. run_loops: an arithmetic without panels; run_depthwise: one channel a group. */
 int run_loops(Window *w, int threads, Stats *stats);
 int run_depthwise(Window *w, int threads, Stats *stats);
+/* quads.c: depthwise layers whose rows of bytes become codes in registers; run_quads() gives them to run_depthwise() where no rows are copied. */
+int takes_quads(const Window *w);
+int run_quads(Window *w, int threads, Stats *stats);
+int32_t weight_at(const Window *w, int64_t output, int64_t tap);
+void plain_sums(Window *w);
 int prepare_ordered(Window *w);
 void free_ordered(Window *w);
 /* table.c: what is faster than the loops where a multiplier's table serves a layer; 0, or -1 where memory ran out. */

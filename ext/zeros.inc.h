@@ -54,34 +54,80 @@ static void long_runs(uint64_t places, int count, int64_t *pairs) {
     }
 }
 
+/* What was found up to some word of an image: zeros at its end, as far as pairs may need them, and the last 64 places. */
+typedef struct {
+    int64_t zeros, runs, run;
+    uint64_t before;
+} ZeroState;
+
+/* The runs of up to 64 places that fill pairs. */
+static void pairs_of_places(uint64_t places, int count, ZeroState *s, int64_t *pairs) {
+    const int here = ones_in(places);
+    if (here == count) {
+        s->run += count;
+        return;
+    }
+    const int64_t ended = s->run + zeros_below(~places);
+    if (ended >> LEAST_RUN_BITS) end_run(ended, 0, pairs);
+    if (here >> LEAST_RUN_BITS) long_runs(places, count, pairs);
+    s->run = zeros_above(~(places << (64 - count)));
+}
+
+enum { ZERO_WORDS = 8, SHORT_OF_PAIR = (1 << LEAST_RUN_BITS) - 1 };
+
+/* A bit where 16 zeros begin. */
+static inline uint64_t pair_starts(uint64_t places) {
+    places &= places >> 1, places &= places >> 2, places &= places >> 4;
+    return places & places >> 8;
+}
+
+/* 64 times ZERO_WORDS codes of a byte at once: most have no run that fills a pair. */
+static void zero_words(const uint8_t *codes, uint8_t zero, ZeroState *s, int64_t *pairs) {
+    uint64_t places[ZERO_WORDS + 1] = {s->before};
+    uint64_t long_ones = (uint64_t)s->run >> LEAST_RUN_BITS; /* one that may end right here */
+    for (int i = 0; i < ZERO_WORDS; i++) places[i + 1] = bytes_equal(codes + 64 * i, zero);
+    int64_t zeros = 0, runs = 0;
+    for (int i = 1; i <= ZERO_WORDS; i++) {
+        const uint64_t here = places[i], before = places[i - 1];
+        zeros += ones_in(here);
+        runs += ones_in(here & ~(here << 1 | before >> 63));
+        long_ones |= pair_starts(here) | pair_starts(here << SHORT_OF_PAIR | before >> (64 - SHORT_OF_PAIR));
+    }
+    s->zeros += zeros, s->runs += runs, s->before = places[ZERO_WORDS];
+    for (int i = 1; long_ones && i <= ZERO_WORDS; i++) pairs_of_places(places[i], 64, s, pairs);
+    if (!long_ones) s->run = s->before >> 63 ? zeros_above(~s->before) : 0;
+}
+
 static void zero_runs(Type type, const void *codes, int64_t words, int64_t zero, ZeroRuns *found) {
-    int64_t run = 0, zeros = 0, runs = 0;
-    for (int64_t first = 0; first < words; first += 64) {
+    ZeroState s = {0};
+    int64_t first = 0;
+    for (; bytes_of(type) == 1 && first + 64 * ZERO_WORDS <= words; first += 64 * ZERO_WORDS) {
+        zero_words((const uint8_t *)codes + first, (uint8_t)zero, &s, found->pairs);
+    }
+    for (; first < words; first += 64) {
         const int count = (int)smaller(64, words - first);
         const uint64_t places = zero_places(type, (const char *)codes + first * bytes_of(type), count, zero);
-        const int here = ones_in(places);
-        zeros += here;
-        runs += ones_in(places & ~(places << 1 | (run > 0)));
-        if (here == count) {
-            run += count;
-            continue;
-        }
-        const int64_t ended = run + zeros_below(~places);
-        if (ended >> LEAST_RUN_BITS) end_run(ended, 0, found->pairs);
-        if (here >> LEAST_RUN_BITS) long_runs(places, count, found->pairs);
-        run = zeros_above(~(places << (64 - count)));
+        s.zeros += ones_in(places);
+        s.runs += ones_in(places & ~(places << 1 | s.before >> 63));
+        pairs_of_places(places, count, &s, found->pairs);
+        s.before = places;
     }
-    end_run(run, 1, found->pairs);
-    found->zeros += zeros;
-    found->runs += runs;
-    found->others += words - zeros;
+    end_run(s.run, 1, found->pairs);
+    found->zeros += s.zeros;
+    found->runs += s.runs;
+    found->others += words - s.zeros;
 }
 
 /* (channels, pixels) -> (pixels, channels), of bytes; a compiler finds the vectors of three. */
 static void interleave(const uint8_t *restrict x, int64_t channels, int64_t pixels, uint8_t *restrict y) {
     if (channels == 3) {
         const uint8_t *restrict red = x, *restrict green = x + pixels, *restrict blue = x + 2 * pixels;
-        for (int64_t pixel = 0; pixel < pixels; pixel++) {
+        int64_t pixel = 0;
+#ifdef HAS_THREE_CHANNELS
+        const Places places = three_places();
+        for (; pixel + 64 <= pixels; pixel += 64) three_channels(&places, red + pixel, green + pixel, blue + pixel, y + 3 * pixel);
+#endif
+        for (; pixel < pixels; pixel++) {
             y[3 * pixel] = red[pixel];
             y[3 * pixel + 1] = green[pixel];
             y[3 * pixel + 2] = blue[pixel];

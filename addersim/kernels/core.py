@@ -30,7 +30,7 @@ __all__ = ["KernelInfo", "core", "kernel_info"]
 
 Array = npt.NDArray[Any]
 
-KNOWN_SETS = ("portable", "avx2", "avx512", "avx512vnni", "avx512popcnt", "neon")
+KNOWN_SETS = ("portable", "avx2", "avx512", "avx512vnni", "avx512popcnt", "avx512amx", "neon")
 ARITHMETIC_NUMBERS: Mapping[str, int] = MappingProxyType(
     {name: core.arithmetics().index(record.kernel) for name, record in ARITHMETICS.items()}
 )

@@ -4,20 +4,23 @@
 
 FOLDER holds the four .tflite files of mlcommons/tiny, kws01.npz (the benchmark's 1,000 keyword clips: `clips`, `labels`),
 Vela's NAME_per-layer.csv, and energies_v1.2.csv (chip, clock, network, energy_uj_per_inference of tiny_results_v1.2). Numbers
-are written beside this file. LiteRT runs too where `ai_edge_litert` can be imported.
+are written beside this file. LiteRT and onnxruntime run too where `ai_edge_litert` and `onnxruntime` can be imported.
 """
 
 import argparse
 import importlib.util
+from functools import partial
 from pathlib import Path
-from time import perf_counter
+from tempfile import TemporaryDirectory
+from time import perf_counter, process_time
 
+import msgspec
 import numpy as np
 from chips import energy_rows, measurements, predictors, summary
 from networks import FILES, programs
 from vela import correlations, cycle_rows
 
-from addersim import simulate
+from addersim import export_onnx, simulate
 from addersim.results.rounding import compare_rounding
 from addersim.storage import write_rows
 
@@ -68,15 +71,21 @@ def beside_litert(program, file, clips):
 # --- Images a second
 
 
-def per_second(run, images, repeats=3):
-    """The best of some runs after one that warms up."""
-    run()
-    seconds = []
-    for _ in range(repeats):
-        start = perf_counter()
+def timed(runs, images, repeats=7):
+    """Microseconds an image of each run, of the processor and of the clock: the least of some, in turn, after a first one."""
+    for run in runs.values():
         run()
-        seconds.append(perf_counter() - start)
-    return images / min(seconds)
+    least = {}
+    for who, run in list(runs.items()) * repeats:
+        start = process_time(), perf_counter()
+        run()
+        seconds = process_time() - start[0], perf_counter() - start[1]
+        least[who] = tuple(map(min, least.get(who, seconds), seconds))
+    return {
+        f"{who}_{clock}_us": round(1e6 * one / images, 1)
+        for who, both in least.items()
+        for clock, one in zip(("processor", "clock"), both, strict=True)
+    }
 
 
 def litert(file, codes, threads):
@@ -99,20 +108,40 @@ def litert(file, codes, threads):
     return run
 
 
+def onnxruntime(program, codes, threads, together=32):
+    """A call that runs our export of a program on all codes, some images a call, without softmax, which has no QDQ form."""
+    import onnxruntime
+
+    layers = program.layers[: -1 if program.layers[-1].kind() == "rule_softmax" else None]
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    with TemporaryDirectory() as at:
+        file = str(Path(at) / "network.onnx")
+        export_onnx(msgspec.structs.replace(program, layers=layers), file, style="qdq")
+        session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+
+    def run():
+        return [session.run(None, {name: codes[first : first + together]}) for first in range(0, len(codes), together)]
+
+    return run
+
+
 def speeds(folder, nets, clips):
-    """Images a second of our kernels and LiteRT's, in turn."""
+    """Of our kernels, LiteRT's and onnxruntime's, in turn."""
     random = np.random.default_rng(0)
-    shapes = {"ad": (2000, 640), "kws": None, "ic": (500, 32, 32, 3), "vww": (300, 96, 96, 3)}
+    shapes = {"ad": (4000, 640), "kws": None, "ic": (1000, 32, 32, 3), "vww": (1000, 96, 96, 3)}
     rows = []
     for name, shape in shapes.items():
         codes = clips if shape is None else random.integers(-128, 128, shape, np.int8)
+        ours = codes if codes.ndim == 2 else np.ascontiguousarray(np.moveaxis(codes, 3, 1))
         for threads in (1, 2):
-            runs = {"addersim": lambda: simulate(nets[name], ours, threads=threads)}  # noqa: B023  # called at once
-            ours = codes if codes.ndim == 2 else np.ascontiguousarray(np.moveaxis(codes, 3, 1))
+            runs = {"addersim": partial(simulate, nets[name], ours, threads=threads)}
             if importlib.util.find_spec("ai_edge_litert"):
                 runs["LiteRT"] = litert(Path(folder) / f"{FILES[name]}.tflite", codes, threads)
-            found = {f"{who}_per_s": round(per_second(run, len(codes))) for who, run in runs.items()}
-            rows.append({"network": name, "threads": threads, "images": len(codes)} | found)
+            if importlib.util.find_spec("onnxruntime"):
+                runs["onnxruntime"] = onnxruntime(nets[name], ours, threads)
+            rows.append({"network": name, "threads": threads, "images": len(codes)} | timed(runs, len(codes)))
     return rows
 
 

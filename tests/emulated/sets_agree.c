@@ -66,7 +66,10 @@ static Geometry random_layer(void) {
         g.groups = draw(0, 4) ? 1 : draw(1, 3);
         g.channels = channels[draw(0, 8)] * g.groups;
         g.outputs = outputs[draw(0, 8)] * g.groups;
-        if (!draw(0, 6)) g.groups = g.outputs = g.channels;
+        if (!draw(0, 6)) {
+            if (!draw(0, 2)) g.channels = 32 << draw(0, 2); /* as fill whole vectors of bytes */
+            g.groups = g.outputs = g.channels;
+        }
         g.kernel_height = draw(1, 3), g.kernel_width = draw(1, 3);
         g.stride_height = far(1, 2), g.stride_width = far(1, 2);
         g.padding_height = far(0, g.kernel_height / 2), g.padding_width = far(0, g.kernel_width / 2);
