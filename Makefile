@@ -9,7 +9,7 @@ LOWEST := .venv-minimum/bin
 FAST := -m "not slow" --numprocesses 2 --dist worksteal
 SOURCES := setup.py pyproject.toml $(wildcard build_support/*.py) $(wildcard ext/*)
 
-.PHONY: demo claims dist docs test test-slow test-minimum sanitize fuzz-kernels fuzz-readers fuzz-lowering mutants bench bench-cuda test-cuda lint clean
+.PHONY: demo claims dist docs test test-slow test-minimum sanitize fuzz-kernels fuzz-readers fuzz-lowering mutants bench bench-cuda test-cuda test-gpu lint clean
 
 demo: .venv/.installed.stamp
 	@echo "Running LeNet-5-BN with additions and with multiplications bit for bit on 2,000 images (some seconds)"
@@ -67,6 +67,10 @@ bench-cuda: .venv/.cuda.stamp
 # No GPU is needed: NVRTC compiles the CUDA kernels for four architectures, and their machine code is read.
 test-cuda: .venv/.cuda.stamp
 	$(BIN)/python -m pytest tests/machine_code tests/emulated/test_cuda.py
+
+# On a machine with a GPU: kernels, layers and training there against the CPU's. On any other it skips.
+test-gpu: .venv/.cuda.stamp
+	TRITON_INTERPRET=0 $(BIN)/python -m pytest tests/agreement/test_gpu.py
 
 lint: .venv/.lint.stamp
 	$(BIN)/ruff check .

@@ -13,12 +13,11 @@ from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
 
 sys.path.insert(0, str(Path(__file__).parent / "build_support"))  # a build has not its source on the path
-from compiler_flags import LIMITED_API, choose_flags, openmp_flags, stable_abi
+from compiler_flags import LIMITED_API, OPENMP_PROBE, choose_flags, openmp_flags, stable_abi
 from index_page import ADDRESS, index_page, project_urls
 
 SOURCES = [path.as_posix() for path in sorted(Path("ext").glob("*.c")) if path.stem != "_core"]
 HEADERS = [path.as_posix() for path in sorted(Path("ext").glob("*.h"))]
-PROBE = "#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n"
 
 
 class BuildCore(build_ext):
@@ -48,7 +47,7 @@ class BuildCore(build_ext):
         if not flags:
             return False
         with tempfile.TemporaryDirectory() as folder:
-            Path(folder, "probe.c").write_text(PROBE)
+            Path(folder, "probe.c").write_text(OPENMP_PROBE, encoding="utf-8")
             if self.compiler.compiler_type == "msvc":
                 return self._compiles_by_setuptools(folder, flags)
             steps = (

@@ -163,7 +163,8 @@ def find_file(
     if isinstance(name, str) and name in known:
         return _DATA / folder / f"{name}{suffix}", True
     if os.fspath(name) != STANDARD and not os.path.lexists(name):
-        near = did_you_mean(os.fspath(name), (*known, *more()))
+        ended = f"{os.fspath(name)}{suffix}"
+        near = f"; did you mean {shown(ended)}?" if os.path.isfile(ended) else did_you_mean(os.fspath(name), (*known, *more()))
         raise error(f"{what} {shown(os.fspath(name))}: neither a bundled name ({', '.join(known)}) nor a file{others}{near}")
     return Path(name), False
 

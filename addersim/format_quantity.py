@@ -64,12 +64,13 @@ def first_of(names: Sequence[str], most: int = 3) -> str:
     return f"{', '.join(names[:most])}{more}"
 
 
-def how_many(number: int, things: str) -> str:
+def how_many(number: float, things: str) -> str:
     """A number of things, of which one is said without its s.
 
     Examples
     --------
-    >>> how_many(1, "test images"), how_many(2000, "points")
-    ('1 test image', '2,000 points')
+    >>> how_many(1, "test images"), how_many(2000, "points"), how_many(0.5, "points")
+    ('1 test image', '2,000 points', '0.5 points')
     """
-    return f"{number:,} {things.removesuffix('s') if number == 1 else things}"
+    shown = f"{int(number):,}" if number == int(number) else f"{number:g}"
+    return f"{shown} {things.removesuffix('s') if number == 1 else things}"

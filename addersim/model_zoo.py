@@ -26,6 +26,7 @@ __all__ = [
     "architectures",
     "bundled_networks",
     "file_kind",
+    "foreign",
     "is_architecture",
     "load",
     "load_network",
@@ -83,6 +84,15 @@ def load(name: str | os.PathLike[str], *, countable: bool = False) -> Network | 
     if is_architecture(name):
         _LOG.info("network: architecture %s, random weights", name)
         return _untrained(os.fspath(name))
+    try:
+        return _from_file(name, countable)
+    except NetworkError:
+        if advice := foreign(name):
+            raise NetworkError(f"{source(name)}: {advice}") from None
+        raise
+
+
+def _from_file(name: str | os.PathLike[str], countable: bool) -> Network | Program | Topology:
     more = (
         "; architectures: addersim list architectures"
         if find_spec("torch")
@@ -135,6 +145,23 @@ def file_kind(path: Path) -> str:
     return ".csv" if head[:4].decode("latin-1").strip("\n\r\t\xef\xbb\xbf").isprintable() else ".onnx"
 
 
+def foreign(name: str | os.PathLike[str]) -> str | None:
+    """What a file or a name is that is known, but not read, and what to do with it; None for any other.
+
+    Examples
+    --------
+    >>> foreign("net.py:Net")
+    'is code of your own: addersim lower net.py:Net --input-shape CHANNELS,HEIGHT,WIDTH --output FILE.npz makes it a file'
+    """
+    text = os.fspath(name)
+    if ".py:" in text and not os.path.lexists(text):
+        return (
+            f"is code of your own: addersim lower {text} --input-shape CHANNELS,HEIGHT,WIDTH --output FILE.npz makes it a file"
+        )
+    what = _FOREIGN.get(Path(text).suffix.lower()) if os.path.isfile(text) else None
+    return what and what.format(text)
+
+
 def _lowered(path: Path, countable: bool = False) -> Network | Program:
     from addersim.frontends.onnx import lower_onnx
 
@@ -155,6 +182,22 @@ _READERS: Mapping[str, Callable[[Path], Network | Program | Topology]] = Mapping
     {".npz": _saved, ".onnx": _lowered, ".tflite": _read, ".csv": load_topology}
 )
 """What reads a file, by its suffix."""
+_FOREIGN: Mapping[str, str] = MappingProxyType(
+    {
+        **dict.fromkeys(
+            (".pt", ".pth", ".ckpt", ".safetensors"),
+            "holds weights of PyTorch, and no layers: addersim lower FILE.py:CALLABLE --weights {} --input-shape "
+            "CHANNELS,HEIGHT,WIDTH --output FILE.npz, with an architecture's name where it is one",
+        ),
+        ".pt2": "is an exported program of PyTorch: addersim lower FILE.py:CALLABLE, of a function that returns "
+        "torch.export.load({!r})",
+        **dict.fromkeys(
+            (".h5", ".keras", ".pb", ".mlmodel", ".mlpackage", ".caffemodel", ".pdmodel", ".engine", ".gguf"),
+            "is of another tool, and not read; write it as ONNX or TFLite there, which are",
+        ),
+    }
+)
+"""What is said of files that are known, but not read, by their suffix."""
 _COUNTABLE: Mapping[str, Callable[[Path, bool], Network | Program]] = MappingProxyType({".onnx": _lowered, ".tflite": _read})
 """What reads a file whose networks may hold what has no layer, to count around it."""
 

@@ -16,7 +16,7 @@ from addersim.images import Images, ManyImages, Preprocessing, check_images, nor
 from addersim.kernels.batches import in_batches
 from addersim.layers import AnyLayer, Shape, Window
 from addersim.storage import load_record, save_record
-from addersim.tabular import format_table
+from addersim.tabular import Listed
 from addersim.totals import Totals, largest_live
 
 __all__ = ["INPUT", "MISSING", "WEIGHTS", "Network", "check_order", "count_scores", "unread"]
@@ -29,7 +29,7 @@ WEIGHTS, MISSING = "weights", "missing"
 Node = TypeVar("Node")
 
 
-class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, eq=False):
+class Network(Listed, msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, eq=False):
     """A trained network: float layers in execution order.
 
     The last one gives a score for each class. A backbone, which ends in values of another shape or in several layers that
@@ -205,8 +205,8 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             for layer in self.layers
         ]
 
-    def __str__(self) -> str:
-        return format_table(f"{self.name}: input {' x '.join(map(str, self.input_shape))}", self.table())
+    def _title(self) -> str:
+        return f"{self.name}: input {' x '.join(map(str, self.input_shape))}"
 
 
 def walk(layers: Sequence[Node], start: Any, run: Any) -> Iterator[tuple[str, Any]]:

@@ -33,7 +33,7 @@ from addersim.layers import (
 )
 from addersim.network import INPUT, check_order, check_shared, count_scores, walk
 from addersim.storage import load_record, save_record
-from addersim.tabular import format_table
+from addersim.tabular import Listed
 from addersim.trace import Convention, LayerTrace, Observed, Trace
 from addersim.zeros import Zeros
 
@@ -169,7 +169,7 @@ def image_encoder(
     return encode
 
 
-class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, eq=False):
+class Program(Listed, msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, eq=False):
     """A network on integer codes.
 
     Attributes
@@ -434,6 +434,6 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             for layer in self.layers
         ]
 
-    def __str__(self) -> str:
+    def _title(self) -> str:
         why = f" ({self.metadata[SIGNED_INPUT]})" if SIGNED_INPUT in self.metadata else ""
-        return format_table(f"{self.name}: input {self.input}{why}, rounding {self.rounding}", self.table())
+        return f"{self.name}: input {self.input}{why}, rounding {self.rounding}"

@@ -10,14 +10,14 @@ from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from textwrap import shorten, wrap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from addersim.inputs.text import printable
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["WIDTH", "Row", "Tabular", "format_table", "is_number", "layer_rows", "narrowed", "percent", "show"]
+__all__ = ["WIDTH", "Listed", "Row", "Tabular", "format_table", "is_number", "layer_rows", "narrowed", "percent", "show"]
 
 Row = dict[str, Any]
 WIDTH = 80
@@ -67,16 +67,45 @@ class Tabular:
         return f"<{type(self).__name__} {title}: {self._facts()}>"
 
     def _repr_html_(self) -> str:
-        lines = self._lines()
-        shown, left = lines[:MOST_LINES], len(lines) - MOST_LINES
-        head = "".join(f"<th>{_markup(key)}</th>" for key in (lines[0] if lines else ()))
-        body = "".join(f"<tr>{''.join(map(_cell, row.values()))}</tr>" for row in shown)
-        more = f"<tfoot><tr><td>{_more(left)}</td></tr></tfoot>" if left > 0 else ""
-        caption = f"<caption>{_markup(f'{self._title()}: {self._facts()}')}</caption>"
-        return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody>{more}</table>"
+        return _table(f"{self._title()}: {self._facts()}", self._lines(), "to_frame()")
 
     def _facts(self) -> str:
         return _plain(", ".join(f"{name} {value}" for name, value in self._figures().items()))
+
+
+class Listed:
+    """A value of many parts, arrays perhaps: one line by itself, and in a notebook a table of its parts."""
+
+    __slots__ = ()
+    PARTS: ClassVar[str] = "layers"
+    """What its parts are."""
+
+    @abstractmethod
+    def table(self) -> list[Row]:
+        """One row a part."""
+
+    @abstractmethod
+    def _title(self) -> str:
+        """Its name, and what it is at a glance."""
+
+    def __str__(self) -> str:
+        return format_table(self._title(), self.table())
+
+    def __repr__(self) -> str:
+        title = shorten(_plain(self._title()), WIDTH, placeholder="…")
+        return f"<{type(self).__name__} {title}, {len(self.table()):,} {self.PARTS}>"
+
+    def _repr_html_(self) -> str:
+        return _table(self._title(), self.table(), "table()")
+
+
+def _table(title: str, lines: Sequence[Row], whole: str) -> str:
+    """Rows as HTML, the first ones of many, and what gives the `whole` of them."""
+    shown, left = lines[:MOST_LINES], len(lines) - MOST_LINES
+    head = "".join(f"<th>{_markup(key)}</th>" for key in (lines[0] if lines else ()))
+    body = "".join(f"<tr>{''.join(map(_cell, row.values()))}</tr>" for row in shown)
+    more = f"<tfoot><tr><td>{_more(left, whole)}</td></tr></tfoot>" if left > 0 else ""
+    return f"<table><caption>{_markup(title)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody>{more}</table>"
 
 
 def format_table(title: str, rows: Sequence[Mapping[str, Any]], width: int | None = None) -> str:
@@ -104,7 +133,7 @@ def format_table(title: str, rows: Sequence[Mapping[str, Any]], width: int | Non
         "  ".join(_placed(text, size, flush) for text, size, flush in zip(row, widths, right, strict=True)).rstrip()
         for row in cells
     ]
-    more = [_more(len(rows) - len(shown))] if len(shown) < len(rows) else []
+    more = [_more(len(rows) - len(shown), "to_frame()")] if len(shown) < len(rows) else []
     return "\n".join([*heading, *lines, *more])
 
 
@@ -158,8 +187,8 @@ def _cell(value: Any) -> str:
     return f"<td{place}>{escape(show(value))}</td>"
 
 
-def _more(left: int) -> str:
-    return f"and {left:,} more; to_frame() has all"
+def _more(left: int, whole: str) -> str:
+    return f"and {left:,} more; {whole} has all"
 
 
 def narrowed(widths: Sequence[int], least: Sequence[int], width: int, gap: int = 2) -> list[int]:

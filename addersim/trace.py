@@ -13,6 +13,7 @@ from addersim.errors import NetworkError
 from addersim.format_quantity import compact, first_of
 from addersim.inputs.text import did_you_mean
 from addersim.tabular import Row, Tabular, layer_rows
+from addersim.toggles import Toggles
 from addersim.totals import Totals, largest_live
 from addersim.zeros import Zeros
 
@@ -193,6 +194,9 @@ class LayerTrace:
     nonzero
         For each size in `GROUPS`, the most weights of a group that are not zero. Known of multiplying layers with zeros; else
         empty.
+    toggles
+        What the operands of a window layer's taps do at the elements of a machine; None where nobody measured it
+        (`addersim.hardware.activity`).
     multiplier
         What is known of the circuit whose products a table gives; None where layers multiply exactly or not at all.
     """
@@ -218,6 +222,7 @@ class LayerTrace:
     output_zeros: Zeros | None = None
     gated_taps: int = 0
     multiplier: MultiplierPrice | None = None
+    toggles: Toggles | None = None
 
     def __post_init__(self) -> None:
         if len(self.zeros) not in (0, len(self.inputs)):

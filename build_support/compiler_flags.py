@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["LIMITED_API", "Flags", "choose_flags", "openmp_flags", "stable_abi"]
+__all__ = ["LIMITED_API", "OPENMP_PROBE", "Flags", "choose_flags", "openmp_flags", "stable_abi"]
 
 LIMITED_API = "0x030B0000"
 """Python 3.11, the first whose stable interface has buffers, which the kernels read arrays through."""
@@ -23,6 +23,33 @@ _GNU = (
 )
 # Floating point as written, as GCC and Clang keep it; an enum without its case is an error here too.
 _MICROSOFT = ("/O2", "/std:c17", "/W3", "/we4062", "/fp:precise")
+
+
+OPENMP_PROBE = """\
+#include <omp.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+int main(void) {
+    int64_t sum = 0, one = 0;
+    char *scratch;
+#pragma omp parallel for schedule(dynamic) num_threads(2)
+    for (int64_t i = 0; i < 4; i++) {
+#pragma omp critical(named)
+        sum += i;
+    }
+#pragma omp parallel num_threads(2) private(scratch)
+    {
+        scratch = malloc(16);
+#pragma omp for schedule(static)
+        for (int64_t i = 0; i < 4; i++) one |= scratch != NULL && i > 8;
+        free(scratch);
+    }
+    return omp_get_max_threads() < 1 || omp_get_thread_num() != 0 || sum != 6 || one;
+}
+"""
+"""Every form of OpenMP that the kernels have. A compiler that has an older OpenMP, as Microsoft's may, which does not take a
+loop's variable where it is declared, builds kernels of one thread, and not none."""
 
 
 class Flags(NamedTuple):

@@ -145,6 +145,10 @@ cdef extern from "gates.h":
 cdef extern from "toggles.h":
     void c_weighed_bits "weighed_bits"(const uint8_t *bytes, int64_t rows, int64_t length, const int64_t *weights,
                                        int64_t *counts) nogil
+    void c_weighed_changes "weighed_changes"(const uint8_t *bytes, int64_t rows, int64_t length, const uint8_t *counted,
+                                             const int64_t *weights, int64_t *counts) nogil
+    int64_t c_weighed_zeros "weighed_zeros"(const uint8_t *bytes, int64_t rows, int64_t length,
+                                            const int64_t *weights) nogil
 
 
 cdef const Kernels *kernels_at(int index) noexcept:
@@ -459,6 +463,21 @@ def weighed_bits(const uint8_t[:, ::1] bytes, const int64_t[::1] weights, int64_
     """Adds to counts, of eight bits, the ones of each bit in every row times the row's weight."""
     with nogil:
         c_weighed_bits(&bytes[0, 0], bytes.shape[0], bytes.shape[1], &weights[0], &counts[0])
+
+
+def weighed_changes(const uint8_t[:, ::1] bytes, const uint8_t[::1] counted, const int64_t[::1] weights,
+                    int64_t[::1] counts):
+    """The same of what changes from each byte of a row to the next one, of those bits that are set in counted."""
+    with nogil:
+        c_weighed_changes(&bytes[0, 0], bytes.shape[0], bytes.shape[1], &counted[0], &weights[0], &counts[0])
+
+
+def weighed_zeros(const uint8_t[:, ::1] bytes, const int64_t[::1] weights):
+    """Zeros in every row times the row's weight, all together."""
+    cdef int64_t zeros
+    with nogil:
+        zeros = c_weighed_zeros(&bytes[0, 0], bytes.shape[0], bytes.shape[1], &weights[0])
+    return zeros
 
 
 def zero_runs(const uint8_t[::1] codes, int code_type, int64_t images, int64_t words, int64_t zero, int kernels):

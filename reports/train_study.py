@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--keep", action="store_true", help="bundle the trained networks")
     given = parser.parse_args()
     torch.set_num_threads(1)  # as many as the runs were made with: other numbers change the last digits
-    stated = tomllib.loads((given.folder / "study.toml").read_text())
+    stated = tomllib.loads((given.folder / "study.toml").read_text("utf-8"))
     rows, curves = [], []
     for name, recipe, run in runs(stated, given.runs, given.root, given.finished):
         rows.append(result(name, recipe, run, given.root))
@@ -61,7 +61,7 @@ def main() -> None:
     write_rows(given.folder / "curves.csv", curves)
     picture(curves, given.folder / "curves.png")
     readme = given.folder / "README.md"
-    text = readme.read_text().partition(MARK)[0] if readme.exists() else f"# {given.folder.name}\n\n"
+    text = readme.read_text("utf-8").partition(MARK)[0] if readme.exists() else f"# {given.folder.name}\n\n"
     with write_atomically(readme, "w") as file:
         file.write(text + MARK + table(rows))
 

@@ -177,6 +177,10 @@ class MultiplierTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         found[np.ix_(x_bytes, w_bytes)] = terms
         return found
 
+    def by_operands(self, x: FixedFormat, w: FixedFormat) -> Array:
+        """What its circuit holds: products by the bytes of codes of two formats, or, of unsigned operands, by magnitudes."""
+        return self.by_bytes(x, w) if self.signed else self.products
+
     def ends(self, x: FixedFormat, w: FixedFormat) -> tuple[int, int]:
         """Smallest and largest product of codes of two formats, zero included."""
         found = self.by_bytes(x, w)

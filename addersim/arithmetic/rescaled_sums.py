@@ -20,8 +20,10 @@ __all__ = [
     "addition_bill",
     "addition_constants",
     "dequantised",
+    "keeps_zero_point",
     "mean_bill",
     "mean_constants",
+    "mean_format",
     "takes_reals",
     "unscaled",
 ]
@@ -115,19 +117,20 @@ def mean_constants(
         How many codes each sum has, and what it is divided by; int64, shape ``(channels,)``.
 
     ``tflite``: a pool divides raw codes, ties away from zero (kernels/internal/reference/integer_ops/pooling.h); a reduction
-    divides the multiplier (kernels/internal/reference/reduce.h: QuantizedMeanOrSum). ``tosa``: a pool multiplies by
+    divides the multiplier (kernels/internal/reference/reduce.h: QuantizedMeanOrSum). ``tosa``: a pool multiplies raw codes,
+    for whose zero points the legalisation of TensorFlow Lite's pools (tosa-converter-for-tflite 2026.2.0) writes 0, by
     reciprocal_scale (specification 1.0, AVG_POOL2D), always with single rounding. ``ort``: a reduction scales by
     ``given / (output * count)`` in float32 (core/mlas/lib/qlgavgpool.cpp); its pool adds real numbers: `takes_reals`. Others
     scale the sum by ``gain / divisor``, ``qonnx`` with one rounding less than the float32 division has.
     """
     zero = given.zero_point
     bias = (-zero * inside).astype(np.int32)
-    if operator == "pool" and rule.formula in ("doubling", "single", "double"):
+    if keeps_zero_point(rule, operator):
         if (given.scale, given.zero_point) != (output.scale, output.zero_point):
             raise FormatError(f"mean: {given} into {output}; a pool of rule {rule.name} keeps scale and zero point")
+        bias = (zero * (divisors - inside)).astype(np.int32)
         if rule.formula == "doubling":
-            none = np.zeros_like(divisors)
-            return Constants.of_integers("divide-away", divisors, none), (zero * (divisors - inside)).astype(np.int32)
+            return Constants.of_integers("divide-away", divisors, np.zeros_like(divisors)), bias
         places = np.array([(int(one) - 1).bit_length() for one in divisors])
         return Constants.of_integers("single", (((1 << 30) + 1) << places) // divisors, 30 + places), bias
     if rule.formula == "doubling":
@@ -136,6 +139,16 @@ def mean_constants(
         counts = divisors.astype(np.float32)
         return Constants.of_floats("float", np.float32(given.scale) / (np.float32(output.scale) * counts)), bias
     return rule.constants(given.scale / output.scale / divisors, output), bias
+
+
+def keeps_zero_point(rule: RequantisationRule, operator: Mean) -> bool:
+    """Whether a mean is one of raw codes, whose zero point is that of the result."""
+    return operator == "pool" and rule.formula in ("doubling", "single", "double")
+
+
+def mean_format(rule: RequantisationRule, operator: Mean, output: FixedFormat) -> FixedFormat:
+    """The format to which means are brought: of raw codes without the zero point, which is in already."""
+    return FixedFormat(output.bits, output.signed, output.scale) if keeps_zero_point(rule, operator) else output
 
 
 def takes_reals(rule: RequantisationRule, operator: Mean) -> bool:

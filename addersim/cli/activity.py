@@ -11,7 +11,8 @@ from addersim.tabular import percent
 
 if TYPE_CHECKING:
     from addersim.hardware.accelerator import Accelerator
-    from addersim.hardware.activity import LayerActivity, OperandActivity
+    from addersim.hardware.activity import LayerActivity
+    from addersim.hardware.operand_activity import OperandActivity
 
 
 def activity_machine(asked: bool, name: str | None) -> Accelerator | None:

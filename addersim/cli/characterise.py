@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,8 @@ from addersim.inputs.limits import BITS, GATE_STEPS, SEED, THREADS
 
 if TYPE_CHECKING:
     from addersim.hardware.gates.element_table import Job, Row
+    from addersim.hardware.gates.fabric import FabricUse
+    from addersim.program import Program
 
 
 def run(
@@ -33,6 +36,10 @@ def run(
     ] = None,
     network: Annotated[
         str | None, typer.Option("--network", help="Also drive its layers' elements with their own operands, at each width.")
+    ] = None,
+    layer: Annotated[
+        str | None,
+        typer.Option("--layer", help="With --target: this layer of --network, its weights constants of the fabric."),
     ] = None,
     data: options.Data = None,
     root: options.Root = None,
@@ -53,8 +60,13 @@ def run(
 
     widths = _widths(bits)
     if library is None or target is not None:
-        _in_fabric(library, target, datapath, widths, out, threads, json)
+        if target is None or library is not None:
+            raise ConfigError("characterise: give a Liberty file, or --target and an FPGA family; one of them")
+        used = _layer_use(target, network, layer, widths if bits else [8], data, root, out)
+        _print_fabric(used or _elements_use(target, datapath, widths, out, threads), target, out, json)
         return
+    if layer is not None:
+        raise ConfigError("--layer: a layer's weights are constants in an FPGA's fabric; give --target too")
     if network is None and (data is not None or root is not None):
         raise ConfigError("--data and --root: say what drives the layers of --network; give both")
     jobs: list[Job] = [*element_jobs(datapath, widths)]
@@ -90,28 +102,47 @@ def run(
     say_file("energy table", out)
 
 
-def _in_fabric(
-    library: Path | None,
-    target: str | None,
-    datapaths: list[str] | None,
-    widths: list[int],
-    out: Path,
-    threads: int,
-    json: bool,
-) -> None:
-    """What elements take of an FPGA, as a table and a file."""
-    from dataclasses import asdict, replace
+def _elements_use(target: str, datapaths: list[str] | None, widths: list[int], out: Path, threads: int) -> list[FabricUse]:
+    """What elements take of an FPGA."""
+    from dataclasses import replace
 
     from addersim.hardware.gates.element_table import element_jobs
     from addersim.hardware.gates.fabric import OWN_MULTIPLIER, elements_in_fabric
-    from addersim.storage import write_rows
 
-    if target is None or library is not None:
-        raise ConfigError("characterise: give a Liberty file, or --target and an FPGA family; one of them")
     elements = [job.element for job in element_jobs(datapaths, widths)]
     elements += [replace(one, style=OWN_MULTIPLIER) for one in elements if one.datapath == "mac" and not one.style]
     with progress(len(elements), "circuits") as advance:
-        used = elements_in_fabric(elements, target, out.absolute().parent, threads=threads, finished=advance)
+        return elements_in_fabric(elements, target, out.absolute().parent, threads=threads, finished=advance)
+
+
+def _layer_use(
+    target: str, network: str | None, layer: str | None, widths: list[int], data: str | None, root: Path | None, out: Path
+) -> list[FabricUse]:
+    """What a layer takes of an FPGA whose weights are constants, at each width; nothing where no layer is asked for."""
+    from addersim.hardware.gates.fabric import layer_in_fabric
+    from addersim.layers import IntegerWindow
+
+    if (network is None) != (layer is None):
+        raise ConfigError("characterise --target: --network and --layer come together: a layer with its weights as constants")
+    if network is None:
+        return []
+    found = []
+    with progress(len(widths), "circuits") as advance:
+        for place, program in enumerate(_at_widths(network, widths, data, root)):
+            windows = {one.name: one for one in program.layers if isinstance(one, IntegerWindow)}
+            if layer not in windows:
+                raise ConfigError(f"{network}: no window layer {layer!r}; it has {', '.join(windows)}")
+            found.append(layer_in_fabric(windows[layer], target, out.absolute().parent))
+            advance(place + 1)
+    return found
+
+
+def _print_fabric(used: list[FabricUse], target: str, out: Path, json: bool) -> None:
+    """As a table and a file."""
+    from dataclasses import asdict
+
+    from addersim.storage import write_rows
+
     rows = [asdict(one) for one in used]
     write_rows(out, rows)
     if alone_on_output(out, json=json):
@@ -131,23 +162,31 @@ def _widths(text: str | None) -> list[int]:
     return list(dict.fromkeys(BITS.read(one, "--bits") for one in text.split(",")))
 
 
-def _own_layers(network: str, widths: list[int], data: str | None, root: Path | None, steps: int, seed: int) -> list[Job]:
-    """A job for every window layer of a network, at each width."""
+def _at_widths(network: str, widths: list[int], data: str | None, root: Path | None) -> Iterator[Program]:
+    """A network quantised at each of some widths; a program as it is."""
     from addersim.cli.simulate import calibrated_program
-    from addersim.datasets.find import find_images
-    from addersim.hardware.gates.element_operands import Element, layer_operands
-    from addersim.hardware.gates.element_table import LayerJob
-    from addersim.hardware.prices.elements import element_bits
     from addersim.model_zoo import load_network_or_program
     from addersim.network import Network
 
     found = load_network_or_program(network)
     if not isinstance(found, Network) and len(widths) > 1:
         raise ConfigError(f"{network}: has its own formats; give one width with --bits")
-    jobs: list[Job] = []
-    images = find_images(data, root, found, "test", 8).images.pixels[:8]
     for width in widths:
-        program, _, _ = calibrated_program(found, options.quantization(width, None, None, None, None), data, root)
+        yield calibrated_program(found, options.quantization(width, None, None, None, None), data, root)[0]
+
+
+def _own_layers(network: str, widths: list[int], data: str | None, root: Path | None, steps: int, seed: int) -> list[Job]:
+    """A job for every window layer of a network, at each width."""
+    from addersim.datasets.find import find_images
+    from addersim.hardware.gates.element_operands import Element, layer_operands
+    from addersim.hardware.gates.element_table import LayerJob
+    from addersim.hardware.prices.elements import element_bits
+    from addersim.model_zoo import load_network_or_program
+
+    jobs: list[Job] = []
+    programs = _at_widths(network, widths, data, root)
+    images = find_images(data, root, load_network_or_program(network), "test", 8).images.pixels[:8]
+    for program in programs:
         traced = {layer.name: layer for layer in program.trace().layers}
         for layer, operands in layer_operands(program, images, steps, seed):
             name = layer.name

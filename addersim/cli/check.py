@@ -19,12 +19,13 @@ def run(
     files: Annotated[
         list[Path],
         typer.Argument(
-            help="Networks and programs (.npz, .onnx, .tflite), accelerators, sweeps (.toml), SCALE-Sim's .cfg, tables (.csv)."
+            help="Networks and programs (.npz, .onnx, .tflite); accelerators, sweeps, training studies, rules of quantisation "
+            "and multipliers (.toml); SCALE-Sim's .cfg; energy tables (.csv)."
         ),
     ],
     json: options.Json = False,
 ) -> None:
-    """Check files: networks, programs, accelerators, sweeps and energy tables. The first fault ends it with status 2."""
+    """Check files of every kind that the verbs take. The first fault ends it with status 2."""
     rows = [{"file": source(path)} | _check(path) for path in files]
     if json:
         print_json(rows)
@@ -60,17 +61,18 @@ def _text(path: Path, suffix: str) -> dict[str, Any]:
     text, where = read_text(path), source(path)
     if suffix == ".csv" or (not suffix and text.lstrip().startswith("component")):
         return _table(Path(where).stem, text, where)
-    return _sweep(Path(where).stem, text, where) if _names_networks(text) else _accelerator(text, where)
+    found = next((check for key, check in _KINDS.items() if key in _keys(text)), _accelerator)
+    return found(Path(where).stem, text, where)
 
 
-def _names_networks(text: str) -> bool:
-    """A sweep names networks, an accelerator does not."""
+def _keys(text: str) -> set[str]:
+    """Keys of a TOML file; none of a text that is no TOML, which the reader of accelerators tells in full."""
     import tomllib
 
     try:
-        return "networks" in tomllib.loads(text)
+        return set(tomllib.loads(text))
     except (ValueError, RecursionError):
-        return False  # told in full by the accelerator's reader
+        return set()
 
 
 def _sweep(name: str, text: str, where: str) -> dict[str, Any]:
@@ -81,7 +83,35 @@ def _sweep(name: str, text: str, where: str) -> dict[str, Any]:
     return {"holds": "sweep", "name": name, "size": how_many(len(make_plan(parse_toml(text, Study, where)).points), "points")}
 
 
-def _accelerator(text: str, where: str) -> dict[str, Any]:
+def _study(name: str, text: str, where: str) -> dict[str, Any]:
+    from importlib.util import find_spec
+
+    from addersim.config import parse_toml
+
+    if find_spec("torch") is None:
+        raise ConfigError(f"{where}: is a training study, which needs torch; install it with: pip install 'addersim[train]'")
+    from addersim.train.recipe import Recipe
+
+    found = parse_toml(text, Recipe, where)
+    return {"holds": "training study", "name": name, "size": how_many(found.epochs, "epochs")}
+
+
+def _rules(name: str, text: str, where: str) -> dict[str, Any]:
+    from addersim.config import parse_toml
+    from addersim.quantization.rules import Quantization
+
+    layers = parse_toml(text, Quantization, where).layers
+    return {"holds": "rules of quantisation", "name": name, "size": how_many(len(layers), "layers")}
+
+
+def _multiplier(name: str, text: str, where: str) -> dict[str, Any]:
+    from addersim.arithmetic.multiplier_files import load_multiplier
+
+    found = load_multiplier(where)
+    return {"holds": "multiplier", "name": found.price.name, "size": "256 x 256"}
+
+
+def _accelerator(name: str, text: str, where: str) -> dict[str, Any]:
     from addersim.hardware.load import parse_accelerator
 
     found = parse_accelerator(text, where)
@@ -95,3 +125,13 @@ def _table(name: str, text: str, where: str) -> dict[str, Any]:
     found = parse_table(text, name, where)
     check_sizes(found, where)
     return {"holds": "energy table", "name": found.name, "size": how_many(len(found.rows), "rows")}
+
+
+_KINDS = {
+    "networks": _sweep,
+    "architecture": _study,
+    "products": _multiplier,
+    "array": _accelerator,
+    **dict.fromkeys(("weight_bits", "activation_bits", "layers", "accumulator", "ends_bits", "circuit"), _rules),
+}
+"""What checks a TOML file, by a key that no other kind has; a file without any of them is taken for an accelerator."""

@@ -12,7 +12,7 @@ import typer
 from addersim.cli import options
 from addersim.cli.count import counted
 from addersim.cli.options import TWIN
-from addersim.cli.output import print_json, print_table, say, say_file
+from addersim.cli.output import print_json, print_table, say, say_file, say_page
 from addersim.cli.sizes import Sizes, sized
 from addersim.errors import ConfigError
 from addersim.inputs.limits import BITS
@@ -126,18 +126,16 @@ def run(
         for trace in (traces[one.network, one.bits, one.datapath],)
     ]
     found = compare(results)
-    page = None if output is None else _write(found, output)
-    if figures:
-        from addersim.report import report_panels, write_figures
-
-        write_figures(report_panels(results), figures)
+    page = _write(found, output, figures)
     if json:
         print_json(found.to_dict() | ({"page": str(page)} if page else {}))
         return
     _print(found)
     if page:
         say()
-        say_file("report", page)
+        say_page(page, figures, "report")
+    elif figures:
+        say_file("figures", figures)
 
 
 def _designs(texts: Sequence[str], accelerators: Sequence[str], tables: Sequence[str], widths: Sequence[int]) -> list[Design]:
@@ -175,9 +173,12 @@ def _names(asked: Sequence[Design], traces: dict[tuple[str, int, str], Trace]) -
     return [", ".join(design[place] for place in told if design[place]) for design in parts]
 
 
-def _write(found: Comparison, folder: Path) -> Path:
+def _write(found: Comparison, folder: Path | None, figures: Path | None) -> Path | None:
+    """The page where a folder is named, and its figures as files where one is."""
+    if folder is None and figures is None:
+        return None
     from addersim import __version__
-    from addersim.report import write_report
+    from addersim.report import Frames, report_page, write_figures, write_report
 
     names = [result.name for result in found.results]
     designs = dict.fromkeys(f"{one.cost.network} on {one.cost.accelerator}, {one.cost.table}" for one in found.results)
@@ -187,7 +188,11 @@ def _write(found: Comparison, folder: Path) -> Path:
         "made by": f"addersim {__version__}",
     }
     title = " against ".join(names) if len(names) < 3 else f"{names[0]} against {len(names) - 1} other designs"
-    return write_report(found.results, folder, title=title, about=about)
+    if folder is not None:
+        return write_report(found.results, folder, title=title, about=about, figures=figures)
+    if figures is not None:
+        write_figures(report_page(found.results, Frames.of(found.results), title, about).parts, figures)
+    return None
 
 
 def _print(found: Comparison) -> None:

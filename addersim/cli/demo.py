@@ -20,11 +20,13 @@ def run(
     bits: Annotated[int, options.whole(BITS, "--bits", help="Width of weights and activations.")] = 8,
     accelerator: options.AcceleratorName = "systolic-16x16",
     table: options.Table = "horowitz-45nm",
+    figures: options.Figures = None,
     json: options.Json = False,
 ) -> None:
     """Run an AdderNet and its multiplying twin bit for bit, price both, and write the page."""
     from addersim.model_zoo import load_network
 
+    options.check_figures(figures)
     how = options.quantization(bits)
     results = [result_of(load_network(name), how, DATA, None, None, accelerator, table) for name in NETWORKS]
-    finish(results, output, f"LeNet-5-BN on Fashion-MNIST: additions against multiplications at {bits} bits", json)
+    finish(results, output, f"LeNet-5-BN on Fashion-MNIST: additions against multiplications at {bits} bits", json, figures)

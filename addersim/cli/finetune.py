@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -9,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from addersim.cli import options
-from addersim.cli.output import alone_on_output, print_json, print_table, progress, say
+from addersim.cli.output import alone_on_output, print_json, print_table, progress, say, say_file, say_page
 from addersim.cli.verbosity import LOGGER
 from addersim.errors import ConfigError
+from addersim.format_quantity import how_many
 from addersim.inputs.limits import EPOCHS, IMAGES, SEED, TRAINING_BATCH
 from addersim.tabular import percent
 
@@ -33,6 +35,10 @@ def run(
         Path, typer.Option("--output", "-o", help="The trained program, a .npz that simulate, count and report take.")
     ],
     save_network: Annotated[Path | None, typer.Option(help="Also save its numbers as a float network to this .npz.")] = None,
+    page: Annotated[
+        Path | None,
+        typer.Option("--page", metavar="DIR", help="Folder of the page and its tables.", show_default="PROGRAM-page"),
+    ] = None,
     data: options.Data = None,
     root: options.Root = None,
     resize: options.Resize = False,
@@ -51,6 +57,9 @@ def run(
     distill: Annotated[
         float, options.number("--distill", help="Share of the loss that the float network's scores have, 0..1.")
     ] = 0.0,
+    augment: Annotated[
+        str, typer.Option(help="crop-flip: crop at random, mirror every other image.", metavar="none|crop-flip")
+    ] = "none",
     bits: options.Bits = None,
     weight_bits: options.WeightBits = None,
     activation_bits: options.ActivationBits = None,
@@ -59,6 +68,7 @@ def run(
     accumulator: options.AccumulatorText = None,
     rules: options.Rules = None,
     threads: options.Threads = None,
+    figures: options.Figures = None,
     json: options.Json = False,
 ) -> None:
     """Train a network on the codes that the simulator gives (needs torch); the file holds the last whole epoch."""
@@ -66,6 +76,7 @@ def run(
         raise ConfigError("training needs torch; install with: pip install 'addersim[train]'")
     if alone_on_output(output, save_network):
         raise ConfigError("--output -: a program is written after every epoch; name a file")
+    options.check_figures(figures)
     import torch
 
     from addersim.datasets.find import find_images
@@ -79,20 +90,34 @@ def run(
     found = _labelled(find_images(data, root, floats, "train", images, resize))
     test = _labelled(find_images(data, root, floats, "test", None, resize))
     learning = {"epochs": epochs, "rate": rate, "batch": batch, "seed": seed, "optimizer": optimizer, "distill": distill}
-    rows = _train(floats, found, test, how, (output, save_network), **learning)
+    learning["augment"] = augment
+    before, after, rows = _train(floats, found, test, how, (output, save_network), **learning)
+    in_float = _accuracy(floats, test)
+    about = {
+        "training images": how_many(len(found), "images") + f" of {found.name}",
+        "images held out": how_many(len(test), "images") + f" of {test.name}",
+        **{name: str(value) for name, value in learning.items()},
+        "weights, activations": f"{how.weight_bits} and {how.activation_bits} bits",
+    }
+    written = _page(page or output.with_name(f"{output.stem}-page"), (before, after), rows, in_float, about, figures)
     if json:
-        print_json({"network": floats.name, "data": test.name, "program": str(output), "epochs": rows})
+        print_json(
+            {"network": floats.name, "data": test.name, "program": str(output), "page": str(written)}
+            | {"accuracy_float": in_float, "epochs": rows}
+        )
         return
     print_table(floats.name, [_shown(row) for row in rows])
     say()
     say(f"weights of {how.weight_bits} bits, activations of {how.activation_bits}")
-    say(f"float {percent(_accuracy(floats, test))}; the program: {output}")
+    say(f"float {percent(in_float)}")
+    say_file("program", output)
+    say_page(written, figures)
 
 
 def _train(
     network: Network, images: Images, test: Images, how: Quantization, files: tuple[Path, Path | None], **options: Any
-) -> list[dict[str, Any]]:
-    """A row an epoch, the first of quantisation after training; files hold the last epoch."""
+) -> tuple[Program, Program, list[dict[str, Any]]]:
+    """The program before and after, and a row an epoch from 0, quantisation alone, on; files hold the last epoch."""
     import numpy as np
 
     from addersim.quantization.pipeline import quantize
@@ -111,7 +136,7 @@ def _train(
 
     steps = options["epochs"] * (len(images) // options["batch"])
     with progress(steps, f"training {network.name}") as advance:
-        finetune(
+        _, trained = finetune(
             network,
             np.asarray(images.pixels),
             cast("npt.NDArray[np.integer[Any]]", images.labels),
@@ -120,7 +145,30 @@ def _train(
             each_epoch=keep,
             **options,
         )
-    return rows
+    return start, trained, rows
+
+
+def _page(
+    folder: Path,
+    programs: tuple[Program, Program],
+    rows: Sequence[Mapping[str, Any]],
+    accuracy_float: float,
+    about: Mapping[str, str],
+    figures: Path | None,
+) -> Path:
+    from addersim import __version__
+    from addersim.report.training_page import Finetuned, write_finetuning_page
+
+    kept = {"epoch": "epoch", "loss": "train_loss", "accuracy": "train_accuracy", "test_accuracy": "test_accuracy"}
+    history = [{name: row[key] for key, name in kept.items() if row[key] is not None} for row in rows]
+    tables = [{row["layer"]: row for row in one.table()} for one in programs]
+    formats = [
+        {"layer": name, "kind": row["kind"], "weights": row["weights"]}
+        | {"before": tables[0].get(name, {"output": ""})["output"], "after": row["output"]}
+        for name, row in tables[1].items()
+    ]
+    found = Finetuned(programs[1].name, history, accuracy_float, formats)
+    return write_finetuning_page(folder, found, {**about, "made by": f"addersim {__version__}"}, figures)
 
 
 def _labelled(found: FoundImages) -> Images:

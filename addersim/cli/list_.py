@@ -9,8 +9,9 @@ import typer
 
 from addersim.cli import options
 from addersim.cli.output import print_json, print_table, say
-from addersim.config import resolve_text
+from addersim.config import bundled_names, resolve_text
 from addersim.errors import ConfigError
+from addersim.format_quantity import how_many
 from addersim.inputs.text import did_you_mean
 
 
@@ -22,14 +23,14 @@ def run(
     ] = False,
     json: options.Json = False,
 ) -> None:
-    """List networks, architectures, arithmetics, data, accelerators, tables, sweeps, datapaths, layers and kernels."""
-    kinds = _LISTS if what is None else {what: _LISTS[what]} if what in _LISTS else {}
+    """List networks, architectures, arithmetics, data, accelerators, tables, sweeps, studies, datapaths, layers, kernels."""
+    kinds = KINDS if what is None else {what: KINDS[what]} if what in KINDS else {}
     if not kinds:
-        raise ConfigError(f"list {what!r}: not one of {', '.join(_LISTS)}{did_you_mean(str(what), _LISTS)}")
+        raise ConfigError(f"list {what!r}: not one of {', '.join(KINDS)}{did_you_mean(str(what), KINDS)}")
     if toml:
         if what not in _FILES or name is None:
             raise ConfigError(f"--toml: prints the file of one name; needs a kind of {', '.join(_FILES)} and a name of it")
-        print(resolve_text(_known(what, name, _LISTS[what]()), *_FILES[what], what)[2], end="")
+        print(resolve_text(_known(what, name, KINDS[what]()), *_FILES[what], what)[2], end="")
         return
     found = {kind: rows() for kind, rows in kinds.items()}
     if what is not None and name is not None:
@@ -47,7 +48,8 @@ def run(
             say(f"{kind}: none (torch is not installed)")
 
 
-_FILES = {"accelerators": ("accelerators", ".toml"), "tables": ("energy", ".csv"), "sweeps": ("sweeps", ".toml")}
+_FILES = {"accelerators": ("accelerators", ".toml"), "tables": ("energy", ".csv"), "sweeps": ("sweeps", ".toml"),
+          "studies": ("studies", ".toml")}  # fmt: skip
 """Folders of data files, and how these end."""
 
 
@@ -154,6 +156,19 @@ def _sweeps() -> list[dict[str, Any]]:
     return [{"name": name, "about": load_study(name).about} for name in study_names()]
 
 
+def _studies() -> list[dict[str, Any]]:
+    """Training studies; their files are read as they are, for their own reader needs torch."""
+    import tomllib
+
+    found = {
+        name: tomllib.loads(resolve_text(name, *_FILES["studies"], "study")[2]) for name in bundled_names(*_FILES["studies"])
+    }
+    return [
+        {"name": name, "about": f"{one['architecture']} on {one['data']}, {how_many(one['epochs'], 'epochs')}"}
+        for name, one in found.items()
+    ]
+
+
 def _datapaths() -> list[dict[str, Any]]:
     from addersim.arithmetic.datapaths import DATAPATHS
 
@@ -183,7 +198,7 @@ def _kernels() -> list[dict[str, Any]]:
     ]
 
 
-_LISTS = {
+KINDS = {
     "networks": _networks,
     "architectures": _architectures,
     "arithmetics": _arithmetics,
@@ -191,6 +206,7 @@ _LISTS = {
     "accelerators": _accelerators,
     "tables": _tables,
     "sweeps": _sweeps,
+    "studies": _studies,
     "datapaths": _datapaths,
     "layers": _layers,
     "kernels": _kernels,

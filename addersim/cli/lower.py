@@ -163,8 +163,11 @@ def _load(module: Any, weights: str, prefix: str) -> str:
 
 
 def _build(source: str, input_shape: str | None) -> tuple[Any, tuple[int, ...]]:
+    from addersim.model_zoo import foreign
     from addersim.train.models import ARCHITECTURES, build
 
+    if advice := None if ":" in source else foreign(source):
+        raise LoweringError(f"{source}: {advice}")
     if ":" not in source and not source.endswith(".py"):
         wanted = _shape(input_shape) if input_shape else None
         return build(source, input_shape=wanted, seed=0), wanted or ARCHITECTURES[source].input_shape

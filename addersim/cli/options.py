@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
@@ -272,8 +271,10 @@ def with_twins(loaded: Mapping[str, Network | Program | Topology]) -> dict[str, 
 
 def check_figures(folder: Path | None) -> None:
     """Refuse figures that could not be drawn, before anything runs."""
-    if folder is not None and find_spec("kaleido") is None:
-        raise ConfigError("--figures: needs kaleido and Chromium; install it with: pip install 'addersim[figures]'")
+    if folder is not None:
+        from addersim.report.images import check_drawable
+
+        check_drawable()
 
 
 def check_quantised(network: Network | Program | Topology, rules: Quantization) -> None:

@@ -29,6 +29,7 @@ __all__ = [
     "say",
     "say_fact",
     "say_file",
+    "say_page",
     "stages",
     "write_like_scalesim",
 ]
@@ -54,6 +55,13 @@ def say_fact(name: str, value: str) -> None:
 def say_file(what: str, path: Path) -> None:
     """Where something was written: a path stays in one piece, whatever its length."""
     print(printable(f"{what}: {path}"))
+
+
+def say_page(page: Path, figures: Path | None = None, what: str = "page") -> None:
+    """Where a page was written, and its figures as files where they were asked for."""
+    say_file(what, page)
+    if figures is not None:
+        say_file("figures", figures)
 
 
 def alone_on_output(*files: Path | None, json: bool = False) -> bool:

@@ -13,7 +13,7 @@ import typer
 
 from addersim.cli import options
 from addersim.cli.count import counted
-from addersim.cli.output import print_json, print_table, say, say_file
+from addersim.cli.output import print_json, print_table, say, say_page
 from addersim.cli.simulate import simulated
 from addersim.errors import ConfigError
 from addersim.format_quantity import how_many
@@ -169,7 +169,7 @@ def result_of(
 def finish(results: Sequence[Result], output: Path, title: str, json: bool, figures: Path | None = None) -> None:
     """Write the page and print what is in it."""
     from addersim import __version__
-    from addersim.report import report_panels, write_figures, write_report
+    from addersim.report import write_report
 
     first = results[0]
     ran = next((result for result in results if result.simulation), None)
@@ -182,9 +182,7 @@ def finish(results: Sequence[Result], output: Path, title: str, json: bool, figu
         "energy table": first.cost.table,
         "made by": f"addersim {__version__}",
     }
-    page = write_report(results, output, title=title, about=about)
-    if figures:
-        write_figures(report_panels(results), figures)
+    page = write_report(results, output, title=title, about=about, figures=figures)
     if json:
         print_json({"page": str(page), "results": [result.to_dict() for result in results]})
         return
@@ -197,9 +195,7 @@ def finish(results: Sequence[Result], output: Path, title: str, json: bool, figu
     for result in results:
         for one in result.simulation.warnings if result.simulation else ():
             say(f"warning: {result.name}: {one}")
-    say_file("report", page)
-    if figures:
-        say_file("figures", figures)
+    say_page(page, figures, "report")
 
 
 def _row(result: Result, simulated: bool) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from addersim.cli import options
-from addersim.cli.output import print_json, print_table, say, say_file, stages
+from addersim.cli.output import print_json, print_table, say, say_file, say_page, stages
 from addersim.format_quantity import how_many
 from addersim.inputs.limits import BITS, MEASURED_IMAGES, SEED, TRIALS, shown
 from addersim.tabular import percent
@@ -51,6 +51,7 @@ def run(
     weight_rounding: options.WeightRounding = None,
     correction: options.Correction = None,
     rules: options.Rules = None,
+    figures: options.Figures = None,
     json: options.Json = False,
 ) -> None:
     """Search per-layer bit widths that take the least energy within an accuracy floor."""
@@ -61,6 +62,7 @@ def run(
     from addersim.quantization.pipeline import quantize
     from addersim.simulation import count
 
+    options.check_figures(figures)
     chosen = options.datapaths(datapath, circuit)
     how = options.quantization(
         accumulator=accumulator,
@@ -92,17 +94,17 @@ def run(
             progress=advance,
             multiplier=products,
         )
-    page = _page(found, floats.name, out, train.name, (accelerator, table))
+    page = _page(found, floats.name, out, train.name, (accelerator, table), figures)
     if json:
         print_json(_document(found) | {"page": str(page)})
         return
     _print(count(quantize(floats, None, found.rules, multiplier=products)), found, train.name, out, (accelerator, table))
     for warning in own.warnings:
         say(f"warning: {warning}")
-    say_file("page", page)
+    say_page(page, figures)
 
 
-def _page(found: BitSearch, name: str, out: Path, data: str, hardware: tuple[str, str]) -> Path:
+def _page(found: BitSearch, name: str, out: Path, data: str, hardware: tuple[str, str], figures: Path | None) -> Path:
     from dataclasses import asdict
 
     from addersim import __version__
@@ -126,7 +128,7 @@ def _page(found: BitSearch, name: str, out: Path, data: str, hardware: tuple[str
         "energy table": hardware[1],
         "made by": f"addersim {__version__}",
     }
-    return write_search_page(out, rows, about)
+    return write_search_page(out, rows, about, figures)
 
 
 def _widths(text: str) -> tuple[int, ...]:

@@ -40,7 +40,10 @@ def prepare_output() -> None:
     if sys.stdout is None:
         raise OSError(errno.EBADF, "is closed", OUTPUT)
     untouched = sys.stdout is sys.__stdout__  # not where a program that calls this one put another in its place
-    if untouched:
+    stream = getattr(sys.stdout, "buffer", None)
+    if untouched and not isinstance(getattr(stream, "raw", stream), io.FileIO):  # Windows' console takes letters, no bytes
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # no program put another there
+    elif untouched:
         raw = _Output(sys.stdout.fileno(), "w", closefd=False)
         encoding, line_buffering = sys.stdout.encoding, raw.isatty()
         sys.stdout = io.TextIOWrapper(io.BufferedWriter(raw), encoding, "backslashreplace", line_buffering=line_buffering)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from addersim.cli import options
-from addersim.cli.output import bars, print_json, print_table, say, say_file
+from addersim.cli.output import bars, print_json, print_table, say, say_file, say_page
 from addersim.cli.streams import complain
 from addersim.cli.vary import Vary, grid_of
 from addersim.errors import ConfigError
@@ -77,6 +77,7 @@ def run(
     report: Annotated[
         bool, typer.Option("--report", help="Simulate nothing: write the page of the points that are done.")
     ] = False,
+    figures: options.Figures = None,
     json: options.Json = False,
 ) -> None:
     """Sweep bit widths, registers, circuits and accelerators; a stopped sweep goes on where it was.
@@ -88,6 +89,7 @@ def run(
     from addersim.exploration.sweeps.run import recall, sweep
     from addersim.exploration.sweeps.training import train_networks
 
+    options.check_figures(figures)
     axes = {
         "bits": bits,
         "weight_bits": weight_bits,
@@ -116,19 +118,19 @@ def run(
         with _watch() as progress:
             how: dict[str, Any] = {"jobs": jobs, "engine": engine, "address": address, "retry": retry}
             found = sweep(study, output, **how, progress=progress, note=complain)
-    _finish(found, json)
+    _finish(found, json, figures)
 
 
-def _finish(found: Sweep, json: bool) -> None:
+def _finish(found: Sweep, json: bool, figures: Path | None) -> None:
     """Write the page and print what was found."""
     from addersim.report.sweep.render import write_sweep_page
 
-    page = write_sweep_page(found.folder)
+    page = write_sweep_page(found.folder, figures)
     if json:
         print_json(found.to_dict() | {"page": str(page)})
         return
     _print(found)
-    say_file("page", page)
+    say_page(page, figures)
 
 
 def make_study(what: Sequence[str], axes: dict[str, str | None], others: dict[str, Any]) -> Study:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 import typer
 
 from addersim.cli import options
-from addersim.cli.output import print_json, print_table, say, say_file
+from addersim.cli.output import print_json, print_table, say, say_file, say_page
 from addersim.errors import ConfigError
 from addersim.inputs.limits import IMAGE_SIDE, THREADS
 from addersim.inputs.text import did_you_mean
@@ -49,6 +49,7 @@ def run(
     threads: Annotated[
         int | None, options.whole(THREADS, "--threads", help="CPU threads; their number changes the last digits.")
     ] = None,
+    figures: options.Figures = None,
     json: options.Json = False,
 ) -> None:
     """Train a network (needs torch); the folder then holds network.npz, ready for addersim simulate."""
@@ -59,10 +60,13 @@ def run(
         raise ConfigError(
             f"--probe {probe!r} is not one of {', '.join(get_args(Probe))}{did_you_mean(str(probe), get_args(Probe))}"
         )
+    if probe is not None and figures is not None:
+        raise ConfigError("--figures: a probe has no page; leave it out")
     if (output is None) == (probe is None):
         raise ConfigError("name either --output DIR, where the run is kept, or --probe, which keeps nothing")
     from addersim.train.recipe import load_recipe
 
+    options.check_figures(figures)
     own = {"data": data, "resize": resize}
     recipe = load_recipe(study, [*(changes or ()), *(f"{key}={one}" for key, one in own.items() if one is not None)])
     chosen = _device(device, threads)
@@ -70,7 +74,7 @@ def run(
         _probe(recipe, probe, root, json)
         return
     found = _train(recipe, output, root, chosen)
-    page = _page(recipe, found)
+    page = _page(recipe, found, figures)
     if json:
         print_json(_document(recipe, found) | {"page": str(page)})
     else:
@@ -78,7 +82,7 @@ def run(
         say()
         say(f"test accuracy {percent(found.history[-1]['test_accuracy'])}")
         say_file("network", found.folder / "network.npz")
-        say_file("page", page)
+        say_page(page, figures)
 
 
 def _device(name: str | None, threads: int | None) -> str:
@@ -101,13 +105,13 @@ def _train(recipe: Recipe, output: Path, root: Path | None, device: str) -> Run:
     return train(recipe, output, root=root, device=device, console=Console(stderr=True))
 
 
-def _page(recipe: Recipe, found: Run) -> Path:
+def _page(recipe: Recipe, found: Run, figures: Path | None) -> Path:
     import msgspec
 
     from addersim.report.training_page import write_training_page
 
     given = {key: str(value) for key, value in msgspec.structs.asdict(recipe).items() if value is not None}
-    return write_training_page(found.folder, found.history, given, f"{recipe.architecture} on {recipe.data}")
+    return write_training_page(found.folder, found.history, given, f"{recipe.architecture} on {recipe.data}", figures)
 
 
 def _probe(recipe: Recipe, probe: str | None, root: Path | None, json: bool) -> None:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from addersim.datasets.arrays import taken
 from addersim.datasets.classes import class_list, class_numbers
-from addersim.datasets.layouts import SUFFIXES, in_turn, pictures_in
+from addersim.datasets.layouts import SUFFIXES, class_folders, in_turn, pictures_in
 from addersim.datasets.parquet import from_files, parquet_files
 from addersim.datasets.pictures import picture_as_it_is, picture_size
 from addersim.datasets.records import Images, Split
@@ -46,7 +46,7 @@ def _labelled(folder: Path, root: Path, wanted: Wanted) -> Images:
     """Images of a folder, with the numbers of their classes where they lie in folders of classes."""
     network = wanted.network
     suffixes = SUFFIXES | {_ARRAY}
-    classes = sorted(one for one in folder.iterdir() if one.is_dir() and not one.name.startswith("."))
+    classes = class_folders(folder)
     flat = pictures_in(folder, suffixes)
     if classes and flat:
         raise DataError(
@@ -58,6 +58,10 @@ def _labelled(folder: Path, root: Path, wanted: Wanted) -> Images:
     held = [pictures_in(one, suffixes) for one in classes] if classes else [flat]
     if empty := next((one for one, pictures in zip(classes or [folder], held, strict=True) if not pictures), None):
         raise DataError(f"{empty}: holds no pictures; expected files that end in .png, .jpg, .jpeg or, as arrays, .npy")
+    if left := next((inner for one in classes for inner in class_folders(one)), None):
+        wanted.warned.append(
+            f"what lies in {printable(str(left))} is left out: pictures stand in the folder of their class itself"
+        )
     found = list(in_turn(held))
     chosen = [found[place] for place in wanted.part.of(len(found))]
     if any(path.suffix.lower() in SUFFIXES for path, _ in chosen):
@@ -95,7 +99,7 @@ def _check_pictures(folder: Path, network: Takes) -> None:
 def first_images(folder: Path) -> tuple[int, ...]:
     """Sizes of the first image of a folder, channels first; colour where one of the first pictures is coloured."""
     suffixes = SUFFIXES | {_ARRAY}
-    within = [one for one in sorted(folder.iterdir()) if one.is_dir()] or [folder]
+    within = class_folders(folder) or [folder]
     paths = [path for path, _ in islice(in_turn([pictures_in(one, suffixes) for one in within]), _LOOKED_AT)]
     if not paths:
         raise DataError(f"{folder}: holds no pictures; expected one folder a class")

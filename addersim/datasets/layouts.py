@@ -21,6 +21,7 @@ from addersim.streamed import Streamed, kept
 __all__ = [
     "SUFFIXES",
     "cifar_layout",
+    "class_folders",
     "decoded",
     "embedded_layout",
     "folder_layout",
@@ -32,6 +33,8 @@ __all__ = [
 Labels = npt.NDArray[np.int64]
 
 SUFFIXES = frozenset({".jpeg", ".jpg", ".png"})
+LEFT = frozenset({"__MACOSX", "@eaDir", "lost+found", "System Volume Information"})
+"""Folders that archives, shares and disks leave beside others."""
 
 
 def _find(dataset: Dataset, root: Path, names: Iterable[str]) -> list[Path] | None:
@@ -103,8 +106,8 @@ def folder_layout(dataset: Dataset, root: Path, split: Split, limit: int | None)
     Of a part of the classes the list says which they are, or the folders of the other split.
     """
     folder, other = (root / name for name in (("train", "val") if split == "train" else ("val", "train")))
-    classes = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
-    beside = [path.name for path in other.iterdir() if path.is_dir()] if other.is_dir() else []
+    classes = class_folders(folder) if folder.is_dir() else []
+    beside = [path.name for path in class_folders(other)] if other.is_dir() else []
     names = class_list(root) or tuple(sorted({*beside, *(path.name for path in classes)}))
     known = {name: number for number, name in enumerate(names)}
     if len(names) != len(dataset.classes) or not classes or not all(path.name in known for path in classes):
@@ -118,6 +121,11 @@ def folder_layout(dataset: Dataset, root: Path, split: Split, limit: int | None)
         f"data set {dataset.name}", [path for path, _ in chosen], dataset.shape, lambda path: picture(path, dataset.shape[1])
     )
     return pixels, np.array([known[classes[place].name] for _, place in chosen], np.int64)
+
+
+def class_folders(folder: Path) -> list[Path]:
+    """Folders in a folder, in the order of their names; without those that are hidden or that archives and shares leave."""
+    return sorted(one for one in folder.iterdir() if one.is_dir() and one.name not in LEFT and not one.name.startswith("."))
 
 
 def pictures_in(folder: Path, suffixes: Set[str] = SUFFIXES) -> list[Path]:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from addersim.datasets.arrays import NAMES
 from addersim.datasets.classes import class_list
 from addersim.datasets.folders import SPLIT_FOLDERS, first_images
+from addersim.datasets.layouts import class_folders
 from addersim.datasets.own import find_reader
 from addersim.datasets.records import Dataset, Split
 from addersim.datasets.registry import DATASETS
@@ -125,7 +126,7 @@ def _shape_and_classes(path: Path, size: int | None) -> tuple[Any, tuple[str, ..
     if path.is_dir():
         split = next((path / one for one in SPLIT_FOLDERS["train"] if (path / one).is_dir()), path)
         shape = first_images(split)
-        names = sorted(one.name for one in split.iterdir() if one.is_dir() and not one.name.startswith("."))
+        names = [one.name for one in class_folders(split)]
         if not names:
             raise DataError(f"data {path}: training needs one folder a class")
         classes = class_list(path) or tuple(names)

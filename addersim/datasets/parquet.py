@@ -1,4 +1,7 @@
-"""Own images in .parquet: encoded pictures, as Hugging Face's sets have them, lists of numbers, or a number a column."""
+"""Own images in .parquet: encoded pictures, as Hugging Face's sets have them, lists of numbers, or a number a column.
+
+Numbers a column are features, and pixels where all columns are uint8.
+"""
 
 from __future__ import annotations
 
@@ -111,7 +114,8 @@ def _images(where: str, files: Sequence[Path], wanted: Wanted) -> Images:
         )
     read = table.reader(columns)
     places = wanted.part.of(table.rows)
-    decode = _decoder(where, columns if image is None else [image], wanted)
+    of_bytes = all(str(table.schema.field(name).type) == "uint8" for name in columns)
+    decode = _decoder(where, columns, wanted, of_bytes)
     first = decode(read(places[:1]), places[:1])
     stream = Streamed(where, (len(places), *first.shape[1:]), first.dtype, lambda at: decode(read(places[at]), places[at]))
     numbers = None if labels is None else _labels(table, labels, wanted)[places]
@@ -134,8 +138,13 @@ def _opened(where: str, files: Sequence[Path]) -> _Table:
     return _Table(where, groups, schemas[0])
 
 
-def _decoder(where: str, columns: Sequence[str], wanted: Wanted) -> Callable[[list[tuple[Any, ...]], Places], Array]:
-    """What makes images of rows: of bytes pictures; of lists and numbers, values in the network's shape."""
+def _decoder(
+    where: str, columns: Sequence[str], wanted: Wanted, of_bytes: bool
+) -> Callable[[list[tuple[Any, ...]], Places], Array]:
+    """What makes images of rows: of bytes pictures; of lists and numbers, values in the network's shape.
+
+    Whole numbers are pixels in a list, and a number a column where all are `of_bytes`; features otherwise.
+    """
     shape = wanted.network.input_shape
 
     def picture(value: Any, row: int) -> Array:
@@ -152,7 +161,7 @@ def _decoder(where: str, columns: Sequence[str], wanted: Wanted) -> Callable[[li
             numbers = np.array(held)
             if numbers.dtype.kind not in "iuf":
                 raise ValueError(f"found {numbers.dtype}")
-        whole = numbers.dtype.kind in "iu" and len(columns) == 1
+        whole = numbers.dtype.kind in "iu" and (len(columns) == 1 or of_bytes)
         if whole and not wanted.network.preprocessing.codes and (numbers.min() < 0 or numbers.max() > 255):
             raise DataError(f"{where}: column {columns[0]} has whole numbers beyond 0..255; give pixels, or prepared floats")
         typed = numbers.astype(wanted.network.preprocessing.taken[0] if whole else np.float32)

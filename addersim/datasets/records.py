@@ -14,6 +14,7 @@ import numpy.typing as npt
 from addersim.datasets.readers import Bytes
 from addersim.errors import DataError
 from addersim.inputs.limits import IMAGES
+from addersim.inputs.text import printable
 from addersim.kernels.checks import CODES
 from addersim.streamed import Streamed
 
@@ -28,7 +29,7 @@ _TOGETHER = 256
 """Images that are read together where all are walked."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Images:
     """Images of one size, with their labels where these are known.
 
@@ -54,6 +55,11 @@ class Images:
     pixels: Bytes | npt.NDArray[np.float32] | npt.NDArray[np.integer[Any]] | Streamed
     labels: npt.NDArray[np.int64] | None
     classes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        number, *shape = self.pixels.shape
+        labels = "no labels" if self.labels is None else f"{len(self.classes)} classes"
+        return f"<Images {printable(self.name)}: {number:,} of {' x '.join(map(str, shape))}, {self.pixels.dtype}, {labels}>"
 
     def __post_init__(self) -> None:
         name, pixels, labels = self.name, self.pixels, self.labels

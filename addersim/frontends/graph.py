@@ -164,8 +164,11 @@ class Graph:
         return cast("tuple[AnyLayer, ...]", tuple(found)), tuple(flow.layer for flow in ends)
 
 
-def refuse_missing(title: str, missing: Sequence[Missing]) -> None:
-    """Refuse a network that holds what has no layer: every kind of it, how often, where first, and why."""
+def refuse_missing(title: str, missing: Sequence[Missing], *, countable: bool = True) -> None:
+    """Refuse a network that holds what has no layer: every kind of it, how often, where first, and why.
+
+    `countable` says whether such networks can be counted around it.
+    """
     kinds: dict[tuple[str, str], list[str]] = {}
     for one in missing:
         kinds.setdefault((one.operation, one.why), []).append(one.where)
@@ -175,10 +178,8 @@ def refuse_missing(title: str, missing: Sequence[Missing]) -> None:
             for (operation, why), where in kinds.items()
         ]
         number = f"{how_many(len(missing), 'operations')} {'has' if len(missing) == 1 else 'have'} no layer"
-        raise LoweringError(
-            f"{title}: {number}: {'; '.join(shown)}. With countable=True (lower --countable) the network can be counted, with "
-            "what has none left out"
-        )
+        way = ". With countable=True (lower --countable) the network can be counted, with what has none left out"
+        raise LoweringError(f"{title}: {number}: {'; '.join(shown)}{way if countable else ''}")
 
 
 def products_of(kind: str, flows: Sequence[Flow], shape: Shape) -> int:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from addersim.arithmetic.fixed import bits_for
 from addersim.golden.testbench import testbench_text
 from addersim.golden.vectors import LayerVectors
+from addersim.rtl.sources import PRODUCTS, product_words
 from addersim.storage import make_folder, write_atomically
 
 __all__ = ["WORD_FILES", "write_vectors"]
@@ -60,6 +61,8 @@ def write_vectors(vectors: LayerVectors, folder: Path) -> list[Path]:
     texts["vectors.h"] = _header(vectors)
     texts["layer.json"] = msgspec.json.format(msgspec.json.encode(_document(vectors)), indent=2).decode() + "\n"
     texts["testbench.v"] = testbench_text(vectors)
+    if vectors.products is not None:
+        texts[PRODUCTS] = product_words(vectors.products)
     for name, text in texts.items():
         with write_atomically(folder / name, "w") as file:
             file.write(text)

@@ -25,6 +25,7 @@ def testbench_text(vectors: LayerVectors) -> str:
 //   iverilog -o test testbench.v RTL.v && vvp test            (RTL.v: the package's files, or your own)
 //   iverilog -DELEMENT=my_pe -DNO_PARAMETERS ...              another module, without parameters
 //   iverilog -Ptestbench.CHECKED=100 ...                      the first sums only
+{"" if vectors.products is None else "`define PRODUCTS"}
 `ifndef ELEMENT
 `define ELEMENT {element.module}
 `endif

@@ -16,8 +16,8 @@ from addersim.images import Images
 from addersim.inputs.text import did_you_mean
 from addersim.layers import IntegerAffine, IntegerRescale, IntegerWindow
 from addersim.program import Program
-from addersim.rtl.elements import CIRCUITS, Element
-from addersim.rtl.layers import LayerShape
+from addersim.rtl.elements import Element
+from addersim.rtl.shapes import LayerShape
 
 __all__ = ["LayerVectors", "layer_vectors"]
 
@@ -45,6 +45,8 @@ class LayerVectors:
         What the register holds after the last tap, ``(pixels, filters)``.
     codes
         What the sums become, of the same shape, or None where nothing narrows them.
+    products
+        Of a multiplier that is a table: by the byte of the input and that of the weight, or of their magnitudes. Else None.
     facts
         Formats and constants, for a file.
     """
@@ -58,6 +60,7 @@ class LayerVectors:
     sums: Words
     codes: Words | None
     facts: dict[str, Any]
+    products: Array | None = None
 
     def places(self, most: int) -> Words:
         """Sums whose taps are at most some number altogether, as numbers in their order: all, or some chosen by chance."""
@@ -87,15 +90,12 @@ def layer_vectors(program: Program, layer: str, images: Images) -> LayerVectors:
     Raises
     ------
     NetworkError
-        For a name that is no window layer's, or a circuit that there is no Verilog of.
+        For a name that is no window layer's.
     """
     windows = {one.name: one for one in program.layers if isinstance(one, IntegerWindow)}
     if layer not in windows:
         raise NetworkError(f"layer {layer!r} is no window layer; known: {', '.join(windows)}{did_you_mean(layer, windows)}")
     window = windows[layer]
-    circuit = window.datapath.replace("-", "_")
-    if circuit not in CIRCUITS:
-        raise NetworkError(f"layer {layer}: datapath {window.datapath} has no Verilog; those that have: {', '.join(CIRCUITS)}")
     values = {name: np.asarray(run.values) for name, run in program.runs(images[:1])}
     codes = values[window.inputs[0]]
     x, w = window.operands(codes, window.operand_weights(np.arange(len(window.weights))))
@@ -111,7 +111,7 @@ def layer_vectors(program: Program, layer: str, images: Images) -> LayerVectors:
         network=program.name,
         layer=layer,
         element=Element(
-            circuit,
+            window.datapath.replace("-", "_"),
             input_bits,
             weight_bits,
             input_signed,
@@ -125,6 +125,9 @@ def layer_vectors(program: Program, layer: str, images: Images) -> LayerVectors:
         sums=sums,
         codes=None if after is None else values[after.name].reshape(sums.shape).astype(np.int64),
         facts=_facts(program, window, after),
+        products=None
+        if window.multiplier is None
+        else window.multiplier.by_operands(window.input_format, window.weight_format),
     )
 
 

@@ -8,15 +8,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from addersim.golden.vectors import LayerVectors
-from addersim.rtl.compiled import Design, compile_designs
+from addersim.rtl.compiled import ClockedModule, Design, compile_designs
 from addersim.rtl.elements import run_element, signed
-from addersim.rtl.probe import Module, find_module
+from addersim.rtl.probe import PLAIN_NAME, Module, find_module
+from addersim.rtl.simulators import UNKNOWN, SimulatedModule
 from addersim.rtl.tools import RtlError
 
-__all__ = ["MOST_TAPS", "Verification", "verify_element"]
+__all__ = ["COMPILED", "MOST_TAPS", "Verification", "verify_element"]
 
 MOST_TAPS = 2_000_000
 """That are run; of a layer with more, sums are chosen by chance."""
+MOST_SIMULATED = 200_000
+"""Of these in a simulator, which takes up to 50 us for each."""
+COMPILED = "compiled"
 MOST_SUM_BITS = 64
 _OPTIONAL = ("enable",)
 
@@ -49,48 +53,65 @@ class Verification:
     first: str = ""
 
 
-def verify_element(verilog: Mapping[str, str], top: str, vectors: LayerVectors, most: int = MOST_TAPS) -> Verification:
+def verify_element(
+    verilog: Mapping[str, str], top: str, vectors: LayerVectors, most: int = MOST_TAPS, simulator: str = COMPILED
+) -> Verification:
     """Run a module on the taps of a layer, sum by sum, and compare each sum.
 
     Its ports are those of the package's elements by name (``clk``, ``clear``, ``input_code``, ``weight_code``, ``sum``, and
     ``enable`` where it has one), its sum is there two clock edges after the last operands. Parameters that it has by the
-    names of the package's get the layer's values. A sum of another width is taken as a signed number.
+    names of the package's get the layer's values. A sum of another width is taken as a signed number. It is `compiled`, where
+    a bit that is never set is 0, or runs in a simulator of `addersim.rtl.simulators`.
 
     Raises
     ------
     RtlError
         For Verilog that cannot be read, or other ports.
     """
-    design = _design(verilog, top, vectors)
-    (module,) = compile_designs([design], {name: text for name, text in verilog.items() if name.endswith((".v", ".sv"))})
+    design, plain = _design(verilog, top, vectors)
+    module, most = _run_by(simulator, design, plain, most)
     places = vectors.places(most)
     inputs, weights = vectors.taps(places)
     first = np.tile(np.arange(vectors.shape.taps) == 0, len(places))
-    found = run_element(module, inputs.reshape(-1), weights.reshape(-1), first)["sum"]
-    sums = signed(found.reshape(inputs.shape)[:, -1], dict(design.outputs)["sum"])
-    expected = vectors.sums.reshape(-1)[places]
-    wrong = np.flatnonzero(sums != expected)
+    found = run_element(module, inputs.reshape(-1), weights.reshape(-1), first)
+    last = {port: words.reshape(inputs.shape)[:, -1] for port, words in found.items()}
+    sums, expected = signed(last["sum"], dict(design.outputs)["sum"]), vectors.sums.reshape(-1)[places]
+    unknown = last.get(UNKNOWN, np.zeros(len(places), np.uint64)) != 0
+    wrong = np.flatnonzero((sums != expected) | unknown)
     told = ""
     if wrong.size:
         place = wrong[0]
-        pixel, filter_ = divmod(int(places[place]), len(vectors.weights))
-        row, column = divmod(pixel, vectors.shape.out_width)
-        where = f"sum {int(places[place])}, row {row}, column {column}, filter {filter_}"
-        told = f"{where}: expected {expected[place]}, found {sums[place]}"
+        has = "bits that are neither 0 nor 1" if unknown[place] else sums[place]
+        told = f"{_where(vectors, int(places[place]))}: expected {expected[place]}, found {has}"
     counts = (len(places), inputs.size, vectors.sums.size, wrong.size)
     return Verification(vectors.network, vectors.layer, top, *counts, told)
 
 
-def _design(verilog: Mapping[str, str], top: str, vectors: LayerVectors) -> Design:
-    """The module with the layer's parameters, after looking at its ports."""
+def _run_by(
+    simulator: str, design: Design, verilog: Mapping[str, str], most: int
+) -> tuple[ClockedModule | SimulatedModule, int]:
+    """What runs a module, and how many taps of it."""
+    if simulator == COMPILED:
+        return compile_designs([design], verilog)[0], most
+    return SimulatedModule(simulator, design, verilog), min(most, MOST_SIMULATED)
+
+
+def _where(vectors: LayerVectors, place: int) -> str:
+    pixel, filter_ = divmod(place, len(vectors.weights))
+    row, column = divmod(pixel, vectors.shape.out_width)
+    return f"sum {place}, row {row}, column {column}, filter {filter_}"
+
+
+def _design(verilog: Mapping[str, str], top: str, vectors: LayerVectors) -> tuple[Design, Mapping[str, str]]:
+    """The module with the layer's parameters, after looking at its ports, and the Verilog that is left of it."""
     wanted = vectors.element.design()
     plain = find_module(verilog, top)
     values = {name: int(value) for name, value in wanted.parameters if name in plain.parameters}
     found = find_module(verilog, top, values) if values else plain
     _check_ports(found, wanted, f"module {top}", vectors)
     inputs = tuple((name, bits) for name, bits in wanted.inputs if name in found.ports)
-    parameters = tuple((name, value) for name, value in wanted.parameters if name in values)
-    return replace(wanted, module=top, parameters=parameters, inputs=inputs, outputs=(("sum", found.ports["sum"][1]),))
+    outputs = (("sum", found.ports["sum"][1]),)
+    return replace(wanted, module=PLAIN_NAME, parameters=(), inputs=inputs, outputs=outputs), found.plain
 
 
 def _check_ports(found: Module, wanted: Design, where: str, vectors: LayerVectors) -> None:

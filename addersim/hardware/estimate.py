@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple, get_args
+from typing import NamedTuple, TypeAlias, get_args
 
 from addersim.errors import HardwareError, check_kind
 from addersim.hardware.accelerator import Accelerator, Objective
@@ -25,6 +25,7 @@ from addersim.hardware.residency import residencies
 from addersim.hardware.runs import Runs
 from addersim.hardware.scalesim.compat import check_modelled, not_modelled, scalesim_layer
 from addersim.hardware.sparsity import skipping_zeros
+from addersim.hardware.tap_order import toggles_in_order
 from addersim.hardware.zero_savings import using_zeros
 from addersim.inputs.limits import BATCH, shown
 from addersim.inputs.text import did_you_mean
@@ -33,6 +34,9 @@ from addersim.trace import Trace
 __all__ = ["MOST_TAPS", "Cost", "Ways", "estimate", "one_of", "ways_to_run"]
 
 _LOG = logging.getLogger(__name__)
+
+Notes: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
+"""What must be known of some layers, and their names."""
 
 MOST_TAPS = 10**15
 """Taps of a layer in a batch: the mappers count bits of all operands, weighed by a level's cost, in 64-bit numbers."""
@@ -119,7 +123,7 @@ class Ways(NamedTuple):
     """The ways in which a network's weights may lie on chip, each with its runs, and what must be known of all."""
 
     runs: list[Runs]
-    notes: tuple[tuple[str, tuple[str, ...]], ...]
+    notes: Notes
 
 
 def ways_to_run(
@@ -133,20 +137,23 @@ def ways_to_run(
         What `estimate` raises of trace and table.
     """
     trace, notes = using_zeros(trace, machine)
-    energies, arithmetic = _arithmetic(trace, machine, table)
+    trace, energies, arithmetic, unused = _arithmetic(trace, machine, table)
     ways = residencies(trace, machine)
     known = KnownTilings() if len(ways) > 1 else None
     runs = [Runs(trace, machine, one, energies, arithmetic, objective, known) for one in ways]
-    return Ways(runs, notes)
+    return Ways(runs, notes + unused)
 
 
 def _arithmetic(
     trace: Trace, machine: Accelerator, table: EnergyTable | str | os.PathLike[str]
-) -> tuple[EnergyTable, ArithmeticEnergies]:
-    """The energy table with all that the layers need, and what their operations take."""
+) -> tuple[Trace, EnergyTable, ArithmeticEnergies, Notes]:
+    """The trace with its toggles in the machine's order, the table with all that the layers need, and what operations take."""
     energies = with_multiplier(table if isinstance(table, EnergyTable) else load_table(table), trace.layers)
     check_energy_stated(energies, trace.layers)
-    return energies, ArithmeticEnergies.of(trace, energies, _stated_zeros(machine))
+    notes: Notes = ()
+    if energies.knows_elements:
+        trace, notes = toggles_in_order(trace, machine)
+    return trace, energies, ArithmeticEnergies.of(trace, energies, _stated_zeros(machine)), notes
 
 
 def _stated_zeros(machine: Accelerator) -> ZeroShare | None:
@@ -155,7 +162,7 @@ def _stated_zeros(machine: Accelerator) -> ZeroShare | None:
 
 def _arithmetic_alone(trace: Trace, machine: Accelerator, table: EnergyTable | str | os.PathLike[str], images: int) -> Cost:
     """Cost of a trace in the ``paper`` convention."""
-    energies, arithmetic = _arithmetic(trace, machine, table)
+    trace, energies, arithmetic, _ = _arithmetic(trace, machine, table)
     alone = [Facts(None, IDLE, (), arithmetic.parts(layer, images)) for layer in trace.layers]
     rows = [TimedLayer(layer, facts, 0, "none", 0.0) for layer, facts in zip(trace.layers, alone, strict=True)]
     parts = on_common_grain([row.facts.parts for row in rows])

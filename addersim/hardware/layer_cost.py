@@ -71,8 +71,8 @@ class ArrayPrices(NamedTuple):
     zeros
         Share of its taps that meet a zero or padding; None where no run saw it.
     energy_pj
-        By way: ``constant``, its operations; ``zero share``, its element's line; ``gates``, its own operands in gates. Those
-        that the table has.
+        By way: ``constant``, its operations; ``zero share``, its element's line; ``toggles``, the same element by what
+        its operands' bits do, where the trace has that; ``gates``, its own operands in gates. Those that the table has.
     """
 
     layer: str

@@ -82,7 +82,14 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     '; did you mean lenet5-adder?'
     >>> did_you_mean("resnet", ["mnist"])
     ''
+    >>> did_you_mean("resnet18", ["resnet18-adder", "resnet18-conv", "resnet18-cifar-conv"])
+    '; did you mean resnet18-adder or resnet18-conv?'
     """
     plain = {one.lower(): one for one in known}
+    begun = [one for one in plain if one.startswith(f"{name[:_LONGEST_NAME].lower()}-")]
+    if begun:  # a part of names, as lists have them: the first and the last of those that say least beyond it
+        fewest = min(one.count("-") for one in begun)
+        offered = [plain[one] for one in begun if one.count("-") == fewest]
+        return f"; did you mean {' or '.join(dict.fromkeys((offered[0], offered[-1])))}?"
     near = difflib.get_close_matches(name[:_LONGEST_NAME].lower(), plain, n=1, cutoff=0.7)
     return f"; did you mean {plain[near[0]]}?" if near else ""

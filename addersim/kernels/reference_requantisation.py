@@ -11,7 +11,14 @@ import numpy.typing as npt
 from addersim.arithmetic.fixed import FixedFormat
 from addersim.arithmetic.geometry import Geometry, Pair
 from addersim.arithmetic.requantisation import QUANTS, RESULT_LIMIT, Constants, RequantisationRule
-from addersim.arithmetic.rescaled_sums import AdditionConstants, Mean, addition_constants, mean_constants, takes_reals
+from addersim.arithmetic.rescaled_sums import (
+    AdditionConstants,
+    Mean,
+    addition_constants,
+    mean_constants,
+    mean_format,
+    takes_reals,
+)
 from addersim.kernels.checks import CodesResult, check_threads
 from addersim.kernels.requantisation_checks import (
     Windows,
@@ -226,7 +233,8 @@ def rescaled_mean(
         if reals:
             results.append(_real_mean(codes, given, int(divisors[place]), output))
         else:
-            results.append(_code(sum(map(int, codes)) + int(bias[place]), place, constants, output.zero_point))
+            zero = mean_format(found, operator, output).zero_point
+            results.append(_code(sum(map(int, codes)) + int(bias[place]), place, constants, zero))
     return _codes(results, shape, output, low, high)
 
 

@@ -10,7 +10,15 @@ import numpy.typing as npt
 from addersim.arithmetic.fixed import FixedFormat
 from addersim.arithmetic.geometry import Geometry, Pair
 from addersim.arithmetic.requantisation import RESULT_LIMIT, Constants, RequantisationRule
-from addersim.arithmetic.rescaled_sums import Mean, addition_constants, dequantised, mean_constants, takes_reals, unscaled
+from addersim.arithmetic.rescaled_sums import (
+    Mean,
+    addition_constants,
+    dequantised,
+    mean_constants,
+    mean_format,
+    takes_reals,
+    unscaled,
+)
 from addersim.kernels.checks import CodesResult, check_threads
 from addersim.kernels.core import FORMULA_NUMBERS, NO_LEAST, chosen_set, core, flat, geometry_numbers, type_number
 from addersim.kernels.pooling import sum_pool
@@ -231,7 +239,8 @@ def rescaled_mean(
     images, rows, columns, channels = sums.shape
     places = len(inside)  # with their channels they are the channels of one pixel
     flat_sums = sums.reshape(images, rows * columns // places, places * channels)
-    means = rescale(flat_sums, _each(constants, channels), np.repeat(bias, channels), output, low, high, count)
+    form = mean_format(found, operator, output)
+    means = rescale(flat_sums, _each(constants, channels), np.repeat(bias, channels), form, low, high, count)
     return CodesResult(means.values.reshape(sums.shape), means.minimum, means.maximum, means.overflowed)
 
 

@@ -8,11 +8,19 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from types import FrameType
+from typing import Any
 
-__all__ = ["Stopped", "end_with", "stoppable"]
+__all__ = ["Stopped", "end_with", "left_out_of_ctrl_c", "stoppable"]
+
+try:
+    _winapi: Any = import_module("_winapi")
+except ImportError:  # not Windows
+    _winapi = None
 
 _LOOK_EVERY_S = 0.5
+_SYNCHRONIZE, _NO_SUCH_PROCESS = 0x00100000, 87
 _STOPS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))  # Windows has the first alone
 _AT_ONCE: int = getattr(signal, "SIGKILL", signal.SIGTERM)  # where there is none, this one ends a process at once
 
@@ -32,11 +40,42 @@ def end_with(parent: int) -> None:
     """
 
     def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(_LOOK_EVERY_S)
-        os.kill(os.getpid(), _AT_ONCE)
+        if _wait_for_end_of(parent):
+            os.kill(os.getpid(), _AT_ONCE)
 
     threading.Thread(target=watch, name="end with parent", daemon=True).start()
+
+
+def _wait_for_end_of(parent: int) -> bool:
+    """Wait until the parent process has ended; False where the system does not let this one wait for it."""
+    if _winapi is None:
+        while os.getppid() == parent:
+            time.sleep(_LOOK_EVERY_S)
+        return True
+    try:  # on Windows a process keeps the number of its parent when that has ended
+        handle = _winapi.OpenProcess(_SYNCHRONIZE, False, parent)
+    except OSError as error:
+        return getattr(error, "winerror", None) == _NO_SUCH_PROCESS
+    _winapi.WaitForSingleObject(handle, _winapi.INFINITE)
+    _winapi.CloseHandle(handle)
+    return True
+
+
+@contextmanager
+def left_out_of_ctrl_c() -> Iterator[None]:
+    """Processes and threads that start in the block leave Ctrl-C to this process, which ends them.
+
+    A terminal sends it to all that it runs, and a worker that is just importing would tell its traceback. For this process it
+    waits until the block ends.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

@@ -40,11 +40,11 @@ def file_beside(target: Path, mode: str) -> Iterator[tuple[IO[Any], Path]]:
     It is to be renamed to the target within the block, or is removed at its end.
     """
     _remove_once(target.parent)
-    encoding = None if "b" in mode else "utf-8"
+    encoding, newline = (None, None) if "b" in mode else ("utf-8", "\n")  # the same bytes everywhere
     while True:
         path = _name(target.parent, target.name)
         try:
-            with open(path, mode.replace("w", "x"), encoding=encoding) as stream:
+            with open(path, mode.replace("w", "x"), encoding=encoding, newline=newline) as stream:
                 if _held(stream.fileno(), path):
                     yield stream, path
                     return

@@ -2,7 +2,7 @@
 
 from addersim.report.frames import Frames, energy_frame, layers_frame, operations_frame, prices_frame, ranges_frame
 from addersim.report.images import write_figures
-from addersim.report.page.render import render_page, report_panels, write_report
+from addersim.report.page.render import render_page, report_page, write_report
 from addersim.results.result import Result
 
 __all__ = [
@@ -14,7 +14,7 @@ __all__ = [
     "prices_frame",
     "ranges_frame",
     "render_page",
-    "report_panels",
+    "report_page",
     "write_figures",
     "write_report",
 ]

@@ -1,4 +1,4 @@
-"""Document: any sections as one self-contained HTML file with its figures."""
+"""Document: a page of any sections as one self-contained HTML text with its figures."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import html
 import json
 import re
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -18,13 +18,12 @@ import plotly.graph_objects as go
 import plotly.offline
 
 from addersim.report.markup import escape, link
-from addersim.report.section import Section
+from addersim.report.section import Page, Panel, Section
 from addersim.report.style import legend, without_legend
 
 __all__ = ["render_document"]
 
 _HERE = Path(__file__).parent
-_NONE: Mapping[str, Any] = MappingProxyType({})
 _SHAPES = MappingProxyType(
     {
         "line-ew": "\N{EM DASH}",
@@ -40,42 +39,25 @@ _SHAPES = MappingProxyType(
 )
 
 
-def render_document(
-    title: str, lead: str, parts: Sequence[Section], files: Iterable[str], *, script: str = "", data: Mapping[str, Any] = _NONE
-) -> str:
+def render_document(page: Page) -> str:
     """A page as HTML text.
 
     Its policy allows no request to anywhere, and no script but the two that it carries, which it knows by their hashes. The
     library that draws the figures is packed to a third of its size; the page's own script unpacks it.
-
-    Parameters
-    ----------
-    title
-        Heading of the page.
-    lead
-        HTML below it, before the first section.
-    parts
-        The sections in reading order.
-    files
-        Names of the files beside the page that hold its numbers.
-    script
-        File with what the page's own script does besides.
-    data
-        Values that it reads, by the id of the element that holds them as JSON.
     """
-    script = "".join((_HERE / name).read_text(encoding="utf-8") for name in ("page.js", script) if name)
+    script = "".join((_HERE / name).read_text(encoding="utf-8") for name in ("page.js", page.script) if name)
     style = (_HERE / "page.css").read_text(encoding="utf-8")
     library, packed = _library()
     policy = f"default-src 'none'; script-src {_hash(script)} {library}; style-src 'unsafe-inline'; img-src data: blob:"
-    panels = {key: figure for part in parts for key, _, figure in _panels(part)}
-    links = "".join(link(part.heading, f"#{part.key}") for part in parts)
+    panels = {key: figure for part in page.parts for key, (_, figure) in _placed(part)}
+    links = "".join(link(part.heading, f"#{part.key}") for part in page.parts)
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="{policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(title)}</title>
+<title>{escape(page.title)}</title>
 <link rel="icon" href="data:,">
 <style>
 {style}</style>
@@ -83,19 +65,19 @@ def render_document(
 <body>
 <a class="skip" href="#content">To the content</a>
 <header>
-<h1>{escape(title)}</h1>
-{lead}
+<h1>{escape(page.title)}</h1>
+{page.lead}
 <nav aria-label="Sections">{links}</nav>
 </header>
 <main id="content">
-{"".join(map(_section, parts))}
+{"".join(map(_section, page.parts))}
 </main>
 <footer class="quiet">
-<p>The same numbers as files: {", ".join(link(name, name) for name in files)}.</p>
+<p>The same numbers as files: {", ".join(link(name, name) for name in page.files)}.</p>
 <noscript><p>Figures need JavaScript; every number is in the tables.</p></noscript>
 </footer>
 <script type="application/json" id="figures">{_figures_json(panels)}</script>
-{"".join(f'<script type="application/json" id="{key}">{_json(value)}</script>' for key, value in data.items())}
+{"".join(f'<script type="application/json" id="{key}">{_json(value)}</script>' for key, value in page.data.items())}
 <script type="application/octet-stream" id="library">{packed}</script>
 <script>{script}</script>
 </body>
@@ -114,14 +96,13 @@ def _hash(script: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
 
 
-def _panels(part: Section) -> list[tuple[str, str, go.Figure]]:
-    """Figures of a section with the keys of their places and their captions."""
-    flat = [*(panel for row in part.rows for panel in row), *part.inside]
-    return [(f"{part.key}-{place}", caption, figure) for place, (caption, figure) in enumerate(flat)]
+def _placed(part: Section) -> list[tuple[str, Panel]]:
+    """Panels of a section with the keys of their places."""
+    return [(f"{part.key}-{place}", panel) for place, panel in enumerate(part.panels())]
 
 
 def _section(part: Section) -> str:
-    places = iter(_panels(part))
+    places = iter(_placed(part))
     rows = "".join(f'<div class="figures">{"".join(_place(*next(places)) for _ in row)}</div>' for row in part.rows if row)
     if part.inside:
         inner = "".join(_place(*next(places)) for _ in part.inside)
@@ -130,7 +111,8 @@ def _section(part: Section) -> str:
     return f'<section id="{part.key}"{closed}><h2>{escape(part.heading)}</h2>{part.text}{rows}{part.tables}</section>\n'
 
 
-def _place(key: str, caption: str, figure: go.Figure) -> str:
+def _place(key: str, panel: Panel) -> str:
+    caption, figure = panel
     height = without_legend(figure).layout.height
     keys = "".join(f"<li>{_mark(color, symbol)}{name}</li>" for name, color, symbol in legend(figure))
     about = escape(f"{caption}: {_in_words(figure)}")

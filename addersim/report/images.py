@@ -2,32 +2,57 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import plotly.graph_objects as go
 
 from addersim.errors import ConfigError
+from addersim.report.section import Panel, Section
 from addersim.report.style import LEGEND_PX
 from addersim.storage import make_folder, write_atomically
 
-__all__ = ["FORMATS", "write_figures"]
+__all__ = ["FORMATS", "check_drawable", "write_figures"]
 
 FORMATS = ("svg", "png")
 WIDTH_PX = 720
 TITLE_PX = 30
 SCALE = 3
 """Dots of a PNG a pixel of the page."""
+LONGEST = 80
+"""Letters of a file's name, of which some systems take 255 bytes with the folders above it."""
 
 
-def write_figures(panels: Sequence[tuple[str, str, go.Figure]], folder: str | Path) -> list[Path]:
+def check_drawable() -> None:
+    """Refuse figures as files where they could not be drawn, so that it is known before hours of work.
+
+    Raises
+    ------
+    ConfigError
+        Where kaleido or its browser is missing.
+    """
+    try:
+        import kaleido  # noqa: F401  # is it there?
+        from choreographer.browsers.chromium import Chromium
+    except ImportError:
+        raise ConfigError("figures: need kaleido and Chromium; install it with: pip install 'addersim[figures]'") from None
+    if Chromium.find_browser(skip_local=False) is None:
+        raise ConfigError(
+            "figures: kaleido finds no Chromium or Chrome; install one, or name its program in the environment variable "
+            "BROWSER_PATH"
+        )
+
+
+def write_figures(parts: Sequence[Section], folder: str | os.PathLike[str]) -> list[Path]:
     """Each figure as an SVG and a PNG, with its caption and its legend, on white.
 
     Parameters
     ----------
-    panels
-        Name of the section, caption and figure; both names make the file's.
+    parts
+        Sections of a page; name of section and caption make the file's.
     folder
         Where to; made where it is missing.
 
@@ -36,16 +61,14 @@ def write_figures(panels: Sequence[tuple[str, str, go.Figure]], folder: str | Pa
     ConfigError
         Where kaleido is missing, or finds no browser.
     """
-    try:
-        import kaleido
-    except ImportError:
-        raise ConfigError("figures as files need kaleido and Chromium: pip install 'addersim[figures]'") from None
-    make_folder(folder)
+    check_drawable()
+    import kaleido
+
+    make_folder(Path(folder))
     found = []
     kaleido.start_sync_server(silence_warnings=True)
     try:
-        for section, caption, figure in panels:
-            stem = re.sub("[^A-Za-z0-9]+", "-", f"{section} {caption}").strip("-").lower()
+        for stem, (caption, figure) in _named(parts):
             for form in FORMATS:
                 path = Path(folder, f"{stem}.{form}")
                 content = _drawn(kaleido, framed(figure, caption), form)
@@ -55,6 +78,18 @@ def write_figures(panels: Sequence[tuple[str, str, go.Figure]], folder: str | Pa
     finally:
         kaleido.stop_sync_server(silence_warnings=True)
     return found
+
+
+def _named(parts: Iterable[Section]) -> list[tuple[str, Panel]]:
+    """Every panel under a name of its own, in letters and digits that all file systems take."""
+    found: dict[str, Panel] = {}
+    for part in parts:
+        for panel in part.panels():
+            stem = re.sub("[^A-Za-z0-9]+", "-", f"{part.key} {panel[0]}").strip("-").lower()[:LONGEST]
+            tried = itertools.chain([stem], (f"{stem}-{place}" for place in itertools.count(2)))
+            again = next(one for one in tried if one not in found)
+            found[again] = panel
+    return list(found.items())
 
 
 def framed(figure: go.Figure, caption: str) -> go.Figure:

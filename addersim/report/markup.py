@@ -140,8 +140,8 @@ def small_percent(share: float) -> str:
 
 
 def definitions(entries: Mapping[str, str]) -> str:
-    """Keys and what they stand for."""
-    return f"<dl>{''.join(f'<dt>{escape(key)}</dt><dd>{escape(value)}</dd>' for key, value in entries.items())}</dl>"
+    """Keys and what they stand for; a key without anything is left out."""
+    return f"<dl>{''.join(f'<dt>{escape(key)}</dt><dd>{escape(value)}</dd>' for key, value in entries.items() if value)}</dl>"
 
 
 def details(summary: str, content: str, key: str = "") -> str:

@@ -51,21 +51,41 @@ function reveal() {
   if (target) target.scrollIntoView();
 }
 
-// Paper is narrower than most windows: figures are redrawn to its width, two beside each other, and back.
+// A table that is wider than its box is reached and moved by the keyboard too.
+function reachable() {
+  for (const box of document.querySelectorAll(".scroll")) {
+    const wide = box.scrollWidth > box.clientWidth;
+    const name = (box.querySelector("caption") || box.closest("section").querySelector("h2")).textContent;
+    for (const [key, value] of Object.entries({ tabindex: "0", role: "region", "aria-label": name })) {
+      if (wide) box.setAttribute(key, value);
+      else box.removeAttribute(key);
+    }
+  }
+}
+
+// Paper is narrower than most windows: figures are redrawn to its width, two beside each other, and back; one that is higher
+// than a page is drawn as high as that.
 // Prices and their sources are printed, other tables only where the reader opened them.
 const PAPER_PX = 672;
+const PAGE_PX = 780;
 function toPaper() {
   if (theme.matches) for (const id of drawn()) Plotly.react(id, figures[id].data, figures[id].layout);
   const prices = document.getElementById("numbers-prices");
   if (prices) prices.open = true;
   for (const id of drawn()) {
     const alone = document.getElementById(id).closest(".figures").children.length === 1;
-    Plotly.relayout(id, { autosize: false, width: alone ? PAPER_PX : PAPER_PX / 2 - 10 });
+    const height = Math.min(figures[id].layout.height, PAGE_PX);
+    document.getElementById(id).style.height = `${height}px`;
+    Plotly.relayout(id, { autosize: false, width: alone ? PAPER_PX : PAPER_PX / 2 - 10, height });
   }
 }
 function toScreen() {
   if (theme.matches) recolour();
-  for (const id of drawn()) Plotly.relayout(id, { autosize: true, width: null });
+  for (const id of drawn()) {
+    const { height } = figures[id].layout;
+    document.getElementById(id).style.height = `${height}px`;
+    Plotly.relayout(id, { autosize: true, width: null, height });
+  }
 }
 
 function recolour() {
@@ -97,6 +117,9 @@ async function draw() {
   document.dispatchEvent(new Event("drawn"));
 }
 
+reachable();
+addEventListener("resize", reachable);
+document.addEventListener("toggle", reachable, true);
 addEventListener("hashchange", reveal);
 if (Object.keys(figures).length) draw();
 else reveal();

@@ -9,17 +9,15 @@ from typing import Any, NamedTuple
 import pandas as pd
 import plotly.graph_objects as go
 
-from addersim.format_quantity import ENERGY_UNITS, best_unit, quantity
-from addersim.report.document import render_document
+from addersim.format_quantity import ENERGY_UNITS, best_unit, how_many, quantity
 from addersim.report.markup import Column, definitions, details, escape, number, percent, table, whole
-from addersim.report.section import Section
+from addersim.report.section import Page, Section
 from addersim.report.style import QUIET, RESOURCES, VERMILION, dotted, finish, finish_plane, label, labels_apart
 from addersim.report.sweep.figures import sensitivity
-from addersim.storage import write_atomically
+from addersim.report.writing import write_page
 
 __all__ = ["SearchRows", "write_search_page"]
 
-PAGE = "index.html"
 FILES = ("formats.toml", "trials.csv", "scan.csv")
 OPERANDS = {"weight_bits": ("weights", RESOURCES["buffer"]), "activation_bits": ("inputs", RESOURCES["array"])}
 
@@ -54,14 +52,13 @@ class SearchRows(NamedTuple):
     images: int
 
 
-def write_search_page(folder: str | Path, rows: SearchRows, about: Mapping[str, str]) -> Path:
+def write_search_page(
+    folder: str | Path, rows: SearchRows, about: Mapping[str, str], figures: str | Path | None = None
+) -> Path:
     """Write the page beside a search's files; it needs no other file and no network."""
     parts = [_found(rows), _widths(rows), *_needs(rows), Section("about", "What was run", definitions(about))]
-    text = render_document(f"Bit widths of {rows.name}", f"<p class='lead'>{escape(_lead(rows))}</p>", parts, FILES)
-    path = Path(folder, PAGE)
-    with write_atomically(path, "w") as stream:
-        stream.write(text)
-    return path
+    page = Page(f"Bit widths of {rows.name}", f"<p class='lead'>{escape(_lead(rows))}</p>", parts, FILES)
+    return write_page(page, folder, figures)
 
 
 def _lead(rows: SearchRows) -> str:
@@ -119,7 +116,7 @@ def _plane(rows: SearchRows) -> go.Figure:
         )
     floor = 100 * rows.accuracy_float - rows.floor_points
     figure.add_hline(y=floor, line={"color": VERMILION, "dash": "dot", "width": 1.5})
-    dotted(figure, f"{rows.floor_points:g} points below float", VERMILION)
+    dotted(figure, f"{how_many(rows.floor_points, 'points')} below float", VERMILION)
     return finish_plane(figure, f"energy of one image, {unit}", "accuracy, %")
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -11,7 +12,7 @@ import plotly.graph_objects as go
 from addersim.report.markup import Column, table
 from addersim.results.result import Result
 
-__all__ = ["KIND", "LAYER", "Panel", "Section", "batched", "network_table", "present"]
+__all__ = ["KIND", "LAYER", "Page", "Panel", "Section", "batched", "network_table", "present"]
 
 Panel = tuple[str, go.Figure]
 """A caption and its figure."""
@@ -33,6 +34,38 @@ class Section:
     rows: tuple[tuple[Panel, ...], ...] = ()
     tables: str = ""
     inside: tuple[Panel, ...] = ()
+
+    def panels(self) -> list[Panel]:
+        """Every figure with its caption, in reading order."""
+        return [*(panel for row in self.rows for panel in row), *self.inside]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page: what a verb tells of its results.
+
+    Attributes
+    ----------
+    title
+        Heading of the page.
+    lead
+        HTML below it, before the first section.
+    parts
+        The sections in reading order.
+    files
+        Names of the files beside the page that hold its numbers.
+    script
+        File with what the page's own script does besides.
+    data
+        Values that it reads, by the id of the element that holds them as JSON.
+    """
+
+    title: str
+    lead: str
+    parts: Sequence[Section]
+    files: Sequence[str]
+    script: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
 
 
 def network_table(frame: pd.DataFrame, network: str, columns: Mapping[str, Column], totals: Sequence[str] | bool = ()) -> str:

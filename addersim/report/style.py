@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -67,6 +69,8 @@ SHADES = ("#9ecae1", "#6baed6", "#3182bd", "#08519c", "#08306b")
 """One hue from light to dark: ColorBrewer's Blues."""
 ROW_PX, LEGEND_PX, AXIS_PX, LABEL_CHARACTERS = 24, 36, 46, 18
 TOP_PX = 4
+LETTER_PX, BESIDE_PX = 7.2, 10
+"""A letter of a bold text of 12 px, of the widest of `FONT`'s families; and what stands around a text beside a bar."""
 
 
 def finish(
@@ -97,11 +101,13 @@ def finish(
     rows
         Height in rows, where a label has more than one bar.
     annotations
-        Texts, such as those of `beside`.
+        Texts of `beside`; the margin at the right holds the longest.
     right_px
-        Margin for them.
+        Margin for texts that bars carry at their ends.
     """
-    _dress(figure, round(LEGEND_PX + ROW_PX * (rows or len(labels)) + AXIS_PX), right_px, annotations)
+    beside_bars = list(annotations)
+    right_px = max(right_px, *(BESIDE_PX + round(LETTER_PX * len(_letters(one["text"]))) for one in beside_bars), 0)
+    _dress(figure, round(LEGEND_PX + ROW_PX * (rows or len(labels)) + AXIS_PX), right_px, beside_bars)
     figure.update_layout(barmode=mode, bargap=0.3)
     figure.update_yaxes(
         tickvals=list(range(len(labels))),
@@ -236,6 +242,11 @@ def beside(row: int, text: str) -> dict[str, Any]:
         "showarrow": False,
         "align": "left",
     }
+
+
+def _letters(text: str) -> str:
+    """A text without plotly's markup, as wide as its longest line."""
+    return max((html.unescape(re.sub("<[^>]*>", "", line)) for line in text.split("<br>")), key=len)
 
 
 def label(name: object, kind: str = "") -> str:

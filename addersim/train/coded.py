@@ -92,6 +92,7 @@ class CodedLayer(nn.Module):
     arithmetic: ClassVar[str]
     usual_bits: ClassVar[int]
     weight: Any
+    levels: Tensor
 
     def __init__(self, *arguments: Any, weight_bits: int | None = None, **options: Any):
         super().__init__(*arguments, **options)
@@ -102,7 +103,8 @@ class CodedLayer(nn.Module):
             raise NetworkError(
                 f"{type(self).__name__}: weight_bits {self.weight_bits}; {codec.name} weights take {allowed} bits"
             )
-        self.levels = torch.tensor(codec.levels(self.weight_bits), dtype=torch.float64) / codec.largest(self.weight_bits)
+        levels = torch.tensor(codec.levels(self.weight_bits), dtype=torch.float64) / codec.largest(self.weight_bits)
+        self.register_buffer("levels", levels, persistent=False)  # so that it lies where the weights lie
 
     def parts(self) -> Parts:
         """Values of the weights and what stands around the window, with their gradients."""
@@ -166,7 +168,7 @@ class _Apot(CodedLayer):
     def _nearest_level(self, magnitudes: Tensor) -> Tensor:
         """Of magnitudes from 0 to 1, the codec's nearest one; the smaller of two as near."""
         levels = self.levels.to(magnitudes)
-        return levels[torch.bucketize(magnitudes, (levels[1:] + levels[:-1]) / 2)]
+        return levels[torch.bucketize(magnitudes.contiguous(), (levels[1:] + levels[:-1]) / 2)]
 
 
 class _Xnor(CodedLayer):

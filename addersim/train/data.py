@@ -10,7 +10,7 @@ from torch import Tensor
 
 from addersim.datasets.records import Dataset, Images
 
-__all__ = ["Batches"]
+__all__ = ["Batches", "crop_and_mirror"]
 
 PADDING = 4
 
@@ -70,20 +70,22 @@ class Batches:
         for chosen in torch.split(order, self.batch):
             pixels = self.pixels[chosen]
             if self.augment:
-                pixels = _crop_and_mirror(pixels, random)
+                pixels = crop_and_mirror(pixels, random)
             yield self._normalised(pixels[self.mine]), self.labels[chosen[self.mine]]
 
     def _normalised(self, pixels: Tensor) -> Tensor:
         return ((pixels - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
 
 
-def _crop_and_mirror(pixels: Tensor, random: torch.Generator) -> Tensor:
+def crop_and_mirror(pixels: Tensor, random: torch.Generator) -> Tensor:
     """Random crops of the padded images, half of them mirrored; the crop's rows and columns are chosen by index."""
     count, _, height, width = pixels.shape
-    shifts = torch.randint(0, 2 * PADDING + 1, (2, count, 1), generator=random)
-    mirrored = torch.randint(0, 2, (count, 1), generator=random, dtype=torch.bool)
-    rows = shifts[0] + torch.arange(height)
-    columns = shifts[1] + torch.where(mirrored, torch.arange(width).flip(0), torch.arange(width))
+    device = pixels.device
+    shifts = torch.randint(0, 2 * PADDING + 1, (2, count, 1), generator=random).to(device)
+    mirrored = torch.randint(0, 2, (count, 1), generator=random, dtype=torch.bool).to(device)
+    across = torch.arange(width, device=device)
+    rows = shifts[0] + torch.arange(height, device=device)
+    columns = shifts[1] + torch.where(mirrored, across.flip(0), across)
     padded = torch.nn.functional.pad(pixels, (PADDING,) * 4)
-    index = torch.arange(count)[:, None, None], slice(None), rows[:, :, None], columns[:, None, :]
+    index = torch.arange(count, device=device)[:, None, None], slice(None), rows[:, :, None], columns[:, None, :]
     return padded[index].permute(0, 3, 1, 2)  # indices apart from each other put the channels last

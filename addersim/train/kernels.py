@@ -18,9 +18,10 @@ from addersim import kernels
 from addersim.arithmetic.geometry import Geometry
 from addersim.errors import DataError
 from addersim.train import doubles
+from addersim.train.precision import whole_products, widened
 from addersim.train.transforms import transformable
 
-__all__ = ["l1", "l1_filter_gradient", "l1_forward", "l1_input_gradient", "l1_sign_filter_gradient", "widened"]
+__all__ = ["l1", "l1_filter_gradient", "l1_forward", "l1_input_gradient", "l1_sign_filter_gradient"]
 
 Pair = Sequence[int]
 KINDS = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
@@ -146,16 +147,22 @@ def l1_filter_gradient(
     """Sum of ``(X - F) g`` over images and pixels: a convolution's weight gradient less ``F`` times the sum of ``g``."""
     wide = torch.promote_types(gradient.dtype, torch.float32)  # two large sums are subtracted: halves would leave no digit
     gradient, values, filters = gradient.to(wide), x.to(wide), adder.to(wide)
-    products: Tensor
-    if (*adder.shape[2:], *stride, *padding, groups) == (1, 1, 1, 1, 0, 0, 1):  # one matrix product: less to set up
-        by_output, by_input = (one.movedim(1, -1).flatten(0, -2) for one in (gradient, values))
-        products = (by_output.T @ by_input)[:, :, None, None]
-    else:
-        products = torch.ops.aten.convolution_backward(
-            gradient, values, filters, None, stride, padding, dilation, False, (0, 0), groups, (False, True, False)
-        )[1]
+    with whole_products(x):
+        products = _products(gradient, values, filters, stride, padding, dilation, groups)
     sums = gradient.sum((2, 3)).sum(0)  # image by image: torch adds long columns of few channels slowly
     return (products - filters * sums[:, None, None, None]).to(adder.dtype)
+
+
+def _products(
+    gradient: Tensor, values: Tensor, filters: Tensor, stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> Tensor:
+    if (*filters.shape[2:], *stride, *padding, groups) == (1, 1, 1, 1, 0, 0, 1):  # one matrix product: less to set up
+        by_output, by_input = (one.movedim(1, -1).flatten(0, -2) for one in (gradient, values))
+        return (by_output.T @ by_input)[:, :, None, None]
+    found: Tensor = torch.ops.aten.convolution_backward(
+        gradient, values, filters, None, stride, padding, dilation, False, (0, 0), groups, (False, True, False)
+    )[1]
+    return found
 
 
 @l1_filter_gradient.register_fake
@@ -195,8 +202,3 @@ def l1(x: Tensor, adder: Tensor, *geometry: Any) -> Tensor:
     if x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
         x, adder = widened(x), widened(adder)
     return _l1(x, adder, *geometry)
-
-
-def widened(tensor: Tensor) -> Tensor:
-    """Halves as float32; others as they are."""
-    return tensor.float() if tensor.dtype in (torch.bfloat16, torch.float16) else tensor

@@ -30,6 +30,7 @@ from addersim.train.models import build, load_weights
 from addersim.train.pruning import masks
 from addersim.train.rate import AdderRate, adder_filters
 from addersim.train.recipe import Recipe
+from addersim.train.replay import Replayed, is_replayable
 from addersim.train.statistics import reestimate_batch_norm
 from addersim.train.team import Team, join
 
@@ -70,6 +71,12 @@ class _Learner:
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
     distiller: Distiller | None = None
+    replayed: Replayed | None = None
+
+    def scores(self, pixels: Tensor) -> Tensor:
+        """The network's output in training."""
+        found: Tensor = self.network(pixels) if self.replayed is None else self.replayed(pixels)
+        return found
 
     def step(self, loss: Tensor) -> None:
         """One step down the gradient of the loss; left out, and the scale lowered, where a scaled gradient overflows."""
@@ -139,7 +146,8 @@ def train(
         history = _resume(folder / CHECKPOINT, recipe, network, optimizer, scaler, companion)
         if history and team.rank == 0:
             write_rows(folder / HISTORY, history)  # a run that was killed may have kept the epoch, and not yet its row
-        learner = _Learner(team.share(network), optimizer, scaler, beside)
+        replayed = Replayed(network, recipe.half()) if team.size == 1 and is_replayable(network, team.device) else None
+        learner = _Learner(team.share(network), optimizer, scaler, beside, replayed)
         for _ in range(len(history), recipe.epochs):
             history.append(_row(recipe, learner, images, held_out, team, len(history), console))
             if team.rank == 0:
@@ -228,15 +236,14 @@ def _resume(
 
 def _epoch(recipe: Recipe, learner: _Learner, images: Batches, team: Team, epoch: int, report: Any) -> tuple[float, float]:
     """One pass over the training images: mean loss and accuracy, as the network was at each step."""
-    network = learner.network.train()
-    half = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(recipe.precision)
+    network, half = learner.network.train(), recipe.half()
     total, right, seen = 0.0, 0, 0
     for number, (pixels, labels) in enumerate(images.epoch(recipe.seed, epoch)):
         with torch.autocast(team.device.type, half, enabled=half is not None):
-            scores = network(pixels)
+            scores = learner.scores(pixels)
         loss = functional.cross_entropy(scores.float(), labels)
         if not math.isfinite(value := loss.item()):
-            raise _diverged(network, pixels, epoch, epoch * len(images) + number + 1, f"the loss is {value}")
+            raise _diverged(learner, pixels, epoch, epoch * len(images) + number + 1, f"the loss is {value}")
         if learner.distiller is not None:
             loss = learner.distiller.loss(loss, scores.float(), pixels, labels)
         # Gradients are averaged over processes; of unequal shares, each counts by its size.
@@ -246,15 +253,17 @@ def _epoch(recipe: Recipe, learner: _Learner, images: Batches, team: Team, epoch
         seen += len(labels)
         report(total / seen, right / seen, seen * team.size)
     if not all(parameter.isfinite().all() for parameter in network.parameters()):  # the last step: no loss has seen it
-        raise _diverged(network, pixels, epoch, (epoch + 1) * len(images), "the last of its epoch broke the weights")
+        raise _diverged(learner, pixels, epoch, (epoch + 1) * len(images), "the last of its epoch broke the weights")
     total, hits, count = team.sum([total, right, seen])
     return total / count, hits / count
 
 
-def _diverged(network: nn.Module, pixels: Tensor, epoch: int, step: int, what: str) -> NetworkError:
+def _diverged(learner: _Learner, pixels: Tensor, epoch: int, step: int, what: str) -> NetworkError:
     """Where a run broke, and what is left of it."""
     left = f"the checkpoint of epoch {epoch} is kept" if epoch else "it is the first epoch, so that no checkpoint is there yet"
-    return NetworkError(f"step {step}: {what}; {_first_broken(network, pixels)}; {left}")
+    if learner.replayed is not None:
+        learner.replayed.forget()  # a recording calls no layer by which to find the broken one
+    return NetworkError(f"step {step}: {what}; {_first_broken(learner.network, pixels)}; {left}")
 
 
 @torch.no_grad()

@@ -9,9 +9,10 @@ from torch import Tensor
 from addersim.arithmetic.geometry import Geometry
 from addersim.errors import DataError, NetworkError
 
-__all__ = ["Pair", "channels_last", "check_size", "geometry_of", "output_shape"]
+__all__ = ["Pair", "Shape", "channels_last", "check_size", "geometry_of", "output_shape"]
 
 Pair = Sequence[int]
+Shape = tuple[int, ...]
 
 LARGEST = (1 << 31) - (1 << 12)
 """Values of one tensor, at most: the kernels count in 32 bits, and up to the end of a tile that the last value lies in."""
@@ -22,16 +23,16 @@ def channels_last(tensor: Tensor) -> Tensor:
     return tensor.detach().permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
 
 
-def geometry_of(adder: Tensor, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Geometry:
-    """The window's moves, checked."""
-    kernel, steps, sides, spread = ((pair[0], pair[1]) for pair in (adder.shape[2:], stride, padding, dilation))
+def geometry_of(adder: Shape, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Geometry:
+    """The window's moves over filters of a shape, checked."""
+    kernel, steps, sides, spread = ((pair[0], pair[1]) for pair in (adder[2:], stride, padding, dilation))
     return Geometry(kernel, steps, sides, spread, groups)
 
 
-def output_shape(x: Tensor, adder: Tensor, geometry: Geometry) -> tuple[int, ...]:
+def output_shape(x: Shape, adder: Shape, geometry: Geometry) -> Shape:
     """Channels-last shape of the output, checked."""
-    images, channels, height, width = x.shape
-    return geometry.output_shape((images, height, width, channels), (adder.shape[0], *geometry.kernel, adder.shape[1]))
+    images, channels, height, width = x
+    return geometry.output_shape((images, height, width, channels), (adder[0], *geometry.kernel, adder[1]))
 
 
 def check_size(x: Tensor, upstream: Tensor, *tensors: Tensor, shape: tuple[int, ...] = ()) -> None:

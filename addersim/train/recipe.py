@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 import msgspec
+import torch
 from msgspec import Meta
 
 from addersim.config import make_record, parse_toml, resolve_text
@@ -126,6 +127,10 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     def pruning(self) -> Pruning | None:
         """What is pruned."""
         return None if self.prune is None else read_pruning(self.prune)
+
+    def half(self) -> torch.dtype | None:
+        """The type of torch's autocast; None for float32."""
+        return {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(self.precision)
 
     def twin(self) -> str:
         """The multiplying network of the same architecture."""

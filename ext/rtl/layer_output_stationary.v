@@ -19,23 +19,9 @@ module layer_output_stationary #(
     input  clk,
     input  start,  // for one edge, with the shape below, which stays until done
 
-    input  [31:0] pixels,  // output pixels of all images
-    input  [31:0] height,
-    input  [31:0] width,
-    input  [31:0] channels,
-    input  [31:0] groups,
-    input  [31:0] group_channels,
-    input  [31:0] group_filters,
-    input  [31:0] taps,  // of one output
-    input  [31:0] kernel_width,
-    input  [31:0] stride_y,
-    input  [31:0] stride_x,
-    input  [31:0] padding_y,
-    input  [31:0] padding_x,
-    input  [31:0] dilation_y,
-    input  [31:0] dilation_x,
-    input  [31:0] out_height,
-    input  [31:0] out_width,
+    /* verilator lint_off UNUSED */  // a module reads its words alone
+    input  [17*32-1:0] shape,  // words of 32 bits: quantised_layer.v
+    /* verilator lint_on UNUSED */
     input  [INPUT_BITS-1:0] zero_point,
 
     output [ROWS-1:0] input_inside,
@@ -53,6 +39,14 @@ module layer_output_stationary #(
     output busy,  // the array runs
     output done   // all sums are out
 );
+  wire [31:0] pixels         = shape[0*32+:32];
+  wire [31:0] height         = shape[1*32+:32];
+  wire [31:0] width          = shape[2*32+:32];
+  wire [31:0] groups         = shape[4*32+:32];
+  wire [31:0] group_channels = shape[5*32+:32];
+  wire [31:0] group_filters  = shape[6*32+:32];
+  wire [31:0] taps           = shape[7*32+:32];
+
   localparam OPERAND_BITS   = INPUT_BITS + (ZERO_POINTS == 0 ? 0 : 1);
   localparam OPERAND_SIGNED = ZERO_POINTS == 0 ? INPUT_SIGNED : 1;
   localparam [31:0] R       = ROWS;
@@ -119,19 +113,15 @@ module layer_output_stationary #(
   wire [31:0] pixel_y, pixel_x, pixel_address;
   pixel_walker pixel_walker (
       .clk(clk), .restart(start || (walk_ends && walked_from + R >= pixels)),
-      .step(walks), .pixels(pixels), .out_height(out_height), .out_width(out_width), .stride_y(stride_y),
-      .stride_x(stride_x), .padding_y(padding_y), .padding_x(padding_x), .height(height), .width(width),
-      .channels(channels), .in_range(unused), .y(pixel_y), .x(pixel_x), .address(pixel_address)
+      .step(walks), .shape(shape), .in_range(unused), .y(pixel_y), .x(pixel_x), .address(pixel_address)
   );
 
   // The tap that row 0 takes in this cycle.
   wire tap_there, tap_first;
   wire [31:0] tap_y, tap_x, tap_address;
   tap_walker tap_walker (
-      .clk(clk), .restart(setup_ends || fold_ends), .step(busy), .taps(taps), .kernel_width(kernel_width),
-      .dilation_y(dilation_y), .dilation_x(dilation_x), .width(width), .channels(channels),
-      .group_channels(group_channels), .in_range(tap_there), .first(tap_first), .y(tap_y), .x(tap_x),
-      .address(tap_address)
+      .clk(clk), .restart(setup_ends || fold_ends), .step(busy), .shape(shape),
+      .in_range(tap_there), .first(tap_first), .y(tap_y), .x(tap_x), .address(tap_address)
   );
 
   // Rows: each adds its pixel's place to that of the tap, which it hands on to the next row.

@@ -19,23 +19,9 @@ module layer_weight_stationary #(
     input  clk,
     input  start,  // for one edge, with the shape below, which stays until done
 
-    input  [31:0] pixels,  // output pixels of all images
-    input  [31:0] height,
-    input  [31:0] width,
-    input  [31:0] channels,
-    input  [31:0] groups,
-    input  [31:0] group_channels,
-    input  [31:0] group_filters,
-    input  [31:0] taps,  // of one output
-    input  [31:0] kernel_width,
-    input  [31:0] stride_y,
-    input  [31:0] stride_x,
-    input  [31:0] padding_y,
-    input  [31:0] padding_x,
-    input  [31:0] dilation_y,
-    input  [31:0] dilation_x,
-    input  [31:0] out_height,
-    input  [31:0] out_width,
+    /* verilator lint_off UNUSED */  // a module reads its words alone
+    input  [17*32-1:0] shape,  // words of 32 bits: quantised_layer.v
+    /* verilator lint_on UNUSED */
     input  [INPUT_BITS-1:0] zero_point,
 
     output [ROWS-1:0] input_inside,
@@ -59,6 +45,14 @@ module layer_weight_stationary #(
     output busy,  // the array runs
     output done   // all sums are out
 );
+  wire [31:0] pixels         = shape[0*32+:32];
+  wire [31:0] height         = shape[1*32+:32];
+  wire [31:0] width          = shape[2*32+:32];
+  wire [31:0] groups         = shape[4*32+:32];
+  wire [31:0] group_channels = shape[5*32+:32];
+  wire [31:0] group_filters  = shape[6*32+:32];
+  wire [31:0] taps           = shape[7*32+:32];
+
   localparam OPERAND_BITS   = INPUT_BITS + (ZERO_POINTS == 0 ? 0 : 1);
   localparam OPERAND_SIGNED = ZERO_POINTS == 0 ? INPUT_SIGNED : 1;
   localparam [31:0] R       = ROWS;
@@ -105,17 +99,14 @@ module layer_weight_stationary #(
   wire tap_there, unused;
   wire [31:0] tap_y, tap_x, tap_address;
   tap_walker tap_walker (
-      .clk(clk), .restart(start || (load_ends && last_taps)), .step(load), .taps(taps), .kernel_width(kernel_width),
-      .dilation_y(dilation_y), .dilation_x(dilation_x), .width(width), .channels(channels),
-      .group_channels(group_channels), .in_range(tap_there), .first(unused), .y(tap_y), .x(tap_x),
-      .address(tap_address)
+      .clk(clk), .restart(start || (load_ends && last_taps)), .step(load), .shape(shape),
+      .in_range(tap_there), .first(unused), .y(tap_y), .x(tap_x), .address(tap_address)
   );
   wire pixel_there;
   wire [31:0] pixel_y, pixel_x, pixel_address;
   pixel_walker pixel_walker (
-      .clk(clk), .restart(load), .step(state == STREAM), .pixels(pixels), .out_height(out_height), .out_width(out_width),
-      .stride_y(stride_y), .stride_x(stride_x), .padding_y(padding_y), .padding_x(padding_x), .height(height),
-      .width(width), .channels(channels), .in_range(pixel_there), .y(pixel_y), .x(pixel_x), .address(pixel_address)
+      .clk(clk), .restart(load), .step(state == STREAM), .shape(shape),
+      .in_range(pixel_there), .y(pixel_y), .x(pixel_x), .address(pixel_address)
   );
   wire pixel_comes = state == STREAM && pixel_there;
 

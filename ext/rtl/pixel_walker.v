@@ -3,21 +3,25 @@ module pixel_walker (
     input clk,
     input restart,
     input step,
-    input [31:0] pixels,  // of all images
-    input [31:0] out_height,
-    input [31:0] out_width,
-    input [31:0] stride_y,
-    input [31:0] stride_x,
-    input [31:0] padding_y,
-    input [31:0] padding_x,
-    input [31:0] height,
-    input [31:0] width,
-    input [31:0] channels,
+    /* verilator lint_off UNUSED */  // a module reads its words alone
+    input [17*32-1:0] shape,  // words of 32 bits: quantised_layer.v
+    /* verilator lint_on UNUSED */
     output in_range,  // there is such a pixel
     output [31:0] y,  // corner, below zero in the padding
     output [31:0] x,
     output [31:0] address  // of the corner's first channel, to which the address of a tap is added
 );
+  wire [31:0] pixels     = shape[0*32+:32];
+  wire [31:0] height     = shape[1*32+:32];
+  wire [31:0] width      = shape[2*32+:32];
+  wire [31:0] channels   = shape[3*32+:32];
+  wire [31:0] stride_y   = shape[9*32+:32];
+  wire [31:0] stride_x   = shape[10*32+:32];
+  wire [31:0] padding_y  = shape[11*32+:32];
+  wire [31:0] padding_x  = shape[12*32+:32];
+  wire [31:0] out_height = shape[15*32+:32];
+  wire [31:0] out_width  = shape[16*32+:32];
+
   reg [31:0] pixel, image, row, column;
   assign in_range = pixel < pixels;
   assign y = row * stride_y - padding_y;

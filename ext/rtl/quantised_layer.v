@@ -1,5 +1,9 @@
 // A window layer on an array of either dataflow with a requantisation unit below each column: sums and codes leave together.
 // The constants of each column's sum_filter come from a memory that answers in the same cycle.
+//
+// Words of `shape`, 32 bits each, the first one lowest: pixels (output pixels of all images), height, width, channels, groups,
+// group_channels, group_filters, taps (of one output), kernel_width, stride_y, stride_x, padding_y, padding_x, dilation_y,
+// dilation_x, out_height, out_width.
 module quantised_layer #(
     parameter DATAFLOW         = "output",  // what is stationary: output or weight
     parameter DATAPATH         = "mac",
@@ -19,23 +23,7 @@ module quantised_layer #(
 ) (
     input  clk,
     input  start,
-    input  [31:0] pixels,
-    input  [31:0] height,
-    input  [31:0] width,
-    input  [31:0] channels,
-    input  [31:0] groups,
-    input  [31:0] group_channels,
-    input  [31:0] group_filters,
-    input  [31:0] taps,
-    input  [31:0] kernel_width,
-    input  [31:0] stride_y,
-    input  [31:0] stride_x,
-    input  [31:0] padding_y,
-    input  [31:0] padding_x,
-    input  [31:0] dilation_y,
-    input  [31:0] dilation_x,
-    input  [31:0] out_height,
-    input  [31:0] out_width,
+    input  [17*32-1:0] shape,
     input  [INPUT_BITS-1:0] zero_point,
     output [ROWS-1:0] input_inside,
     output [ROWS*32-1:0] input_address,
@@ -71,10 +59,7 @@ module quantised_layer #(
           .INPUT_SIGNED(INPUT_SIGNED), .WEIGHT_SIGNED(WEIGHT_SIGNED), .ZERO_POINTS(ZERO_POINTS),
           .ACCUMULATOR_BITS(ACCUMULATOR_BITS), .SATURATE(SATURATE)
       ) layer (
-          .clk(clk), .start(start), .pixels(pixels), .height(height), .width(width), .channels(channels), .groups(groups),
-          .group_channels(group_channels), .group_filters(group_filters), .taps(taps), .kernel_width(kernel_width),
-          .stride_y(stride_y), .stride_x(stride_x), .padding_y(padding_y), .padding_x(padding_x), .dilation_y(dilation_y),
-          .dilation_x(dilation_x), .out_height(out_height), .out_width(out_width), .zero_point(zero_point),
+          .clk(clk), .start(start), .shape(shape), .zero_point(zero_point),
           .input_inside(input_inside), .input_address(input_address), .input_codes(input_codes), .weight_read(weight_read),
           .weight_address(weight_address), .weight_codes(weight_codes), .partial_read(partial_read), .partial_pixel(partial_pixel),
           .partial_filter(partial_filter), .partial_sums(partial_sums), .sum_valid(sum_valid), .sum_whole(sum_whole),
@@ -92,10 +77,7 @@ module quantised_layer #(
           .INPUT_SIGNED(INPUT_SIGNED), .WEIGHT_SIGNED(WEIGHT_SIGNED), .ZERO_POINTS(ZERO_POINTS),
           .ACCUMULATOR_BITS(ACCUMULATOR_BITS), .SATURATE(SATURATE)
       ) layer (
-          .clk(clk), .start(start), .pixels(pixels), .height(height), .width(width), .channels(channels), .groups(groups),
-          .group_channels(group_channels), .group_filters(group_filters), .taps(taps), .kernel_width(kernel_width),
-          .stride_y(stride_y), .stride_x(stride_x), .padding_y(padding_y), .padding_x(padding_x), .dilation_y(dilation_y),
-          .dilation_x(dilation_x), .out_height(out_height), .out_width(out_width), .zero_point(zero_point),
+          .clk(clk), .start(start), .shape(shape), .zero_point(zero_point),
           .input_inside(input_inside), .input_address(input_address), .input_codes(input_codes), .weight_read(weight_read),
           .weight_address(weight_address), .weight_codes(weight_codes), .sum_valid(sum_valid), .sum_pixel(sum_pixel),
           .sum_filter(sum_filter), .sums(sums), .busy(busy), .done(done)

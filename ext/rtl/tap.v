@@ -20,148 +20,98 @@ module tap #(
   localparam PRODUCT     = INPUT_BITS + WEIGHT_BITS + (INPUT_SIGNED == 0 && WEIGHT_SIGNED == 0 ? 1 : 0);
 
   /* verilator lint_off WIDTH */  // names of other lengths than DATAPATH's
+  localparam TERM_BITS =
+      DATAPATH == "mac" || DATAPATH == "mac_booth" ? PRODUCT
+      : DATAPATH == "l2" ? 1 + 2 * COMMON
+      : DATAPATH == "ternary" ? X_BITS
+      : DATAPATH == "shift" ? X_BITS + (1 << (WEIGHT_BITS - 1)) - 2
+      : DATAPATH == "apot" ? X_BITS + (WEIGHT_BITS == 3 ? 2 : WEIGHT_BITS == 4 ? 4 : 6)
+      : DATAPATH == "xnor" ? 1 + $clog2(INPUT_BITS + 1)
+      : DATAPATH == "table" || DATAPATH == "table_magnitude" ? 32
+      : 1 + COMMON;
+  wire [TERM_BITS-1:0] term;
+  wire carry;
   generate
     if (DATAPATH == "l1_2a") begin : of_l1_2a
-      localparam TERM_BITS = 1 + COMMON;
-      wire [TERM_BITS-1:0] term;
-      wire carry;
       kernel_l1_2a #(
           .INPUT_BITS(INPUT_BITS), .WEIGHT_BITS(WEIGHT_BITS), .INPUT_SIGNED(INPUT_SIGNED), .WEIGHT_SIGNED(WEIGHT_SIGNED)
       ) kernel (
           .input_code(input_code), .weight_code(weight_code), .term(term), .carry(carry)
       );
-      add_term #(
-          .TERM_BITS(TERM_BITS), .ACCUMULATOR_BITS(ACCUMULATOR_BITS), .SATURATE(SATURATE)
-      ) sum (
-          .sum_before(sum_before), .term(term), .carry(carry), .sum_after(sum_after)
-      );
     end else if (DATAPATH == "l1_1c1a") begin : of_l1_1c1a
-      localparam TERM_BITS = 1 + COMMON;
-      wire [TERM_BITS-1:0] term;
-      wire carry;
       kernel_l1_1c1a #(
           .INPUT_BITS(INPUT_BITS), .WEIGHT_BITS(WEIGHT_BITS), .INPUT_SIGNED(INPUT_SIGNED), .WEIGHT_SIGNED(WEIGHT_SIGNED)
       ) kernel (
           .input_code(input_code), .weight_code(weight_code), .term(term), .carry(carry)
       );
-      add_term #(
-          .TERM_BITS(TERM_BITS), .ACCUMULATOR_BITS(ACCUMULATOR_BITS), .SATURATE(SATURATE)
-      ) sum (
-          .sum_before(sum_before), .term(term), .carry(carry), .sum_after(sum_after)
-      );
     end else if (DATAPATH == "l1_xor") begin : of_l1_xor
-      localparam TERM_BITS = 1 + COMMON;
-      wire [TERM_BITS-1:0] term;
-      wire carry;
       kernel_l1_xor #(
           .INPUT_BITS(INPUT_BITS), .WEIGHT_BITS(WEIGHT_BITS), .INPUT_SIGNED(INPUT_SIGNED), .WEIGHT_SIGNED(WEIGHT_SIGNED)
       ) kernel (
           .input_code(input_code), .weight_code(weight_code), .term(term), .carry(carry)
       );
-      add_term #(
-          .TERM_BITS(TERM_BITS), .ACCUMULATOR_BITS(ACCUMULATOR_BITS), .SATURATE(SATURATE)
-      ) sum (
-          .sum_before(sum_before), .term(term), .carry(carry), .sum_after(sum_after)
-      );
     end else if (DATAPATH == "mac") begin : of_mac
-      localparam TERM_BITS = PRODUCT;
-      wire [TERM_BITS-1:0] term;
-      wire carry;
       kernel_mac #(
           .INPUT_BITS(INPUT_BITS), .WEIGHT_BITS(WEIGHT_BITS), .INPUT_SIGNED(INPUT_SIGNED), .WEIGHT_SIGNED(WEIGHT_SIGNED)
       ) kernel (
           .input_code(input_code), .weight_code(weight_code), .term(term), .carry(carry)
       );
-      add_term #(
-          .TERM_BITS(TERM_BITS), .ACCUMULATOR_BITS(ACCUMULATOR_BITS), .SATURATE(SATURATE)
-      ) sum (
-          .sum_before(sum_before), .term(term), .carry(carry), .sum_after(sum_after)
-      );
     end else if (DATAPATH == "mac_booth") begin : of_mac_booth
-      localparam TERM_BITS = PRODUCT;
-      wire [TERM_BITS-1:0] term;
-      wire carry;
       kernel_mac_booth #(
           .INPUT_BITS(INPUT_BITS), .WEIGHT_BITS(WEIGHT_BITS), .INPUT_SIGNED(INPUT_SIGNED), .WEIGHT_SIGNED(WEIGHT_SIGNED)
       ) kernel (
           .input_code(input_code), .weight_code(weight_code), .term(term), .carry(carry)
       );
-      add_term #(
-          .TERM_BITS(TERM_BITS), .ACCUMULATOR_BITS(ACCUMULATOR_BITS), .SATURATE(SATURATE)
-      ) sum (
-          .sum_before(sum_before), .term(term), .carry(carry), .sum_after(sum_after)
-      );
     end else if (DATAPATH == "l2") begin : of_l2
-      localparam TERM_BITS = 1 + 2 * COMMON;
-      wire [TERM_BITS-1:0] term;
-      wire carry;
       kernel_l2 #(
           .INPUT_BITS(INPUT_BITS), .WEIGHT_BITS(WEIGHT_BITS), .INPUT_SIGNED(INPUT_SIGNED), .WEIGHT_SIGNED(WEIGHT_SIGNED)
       ) kernel (
           .input_code(input_code), .weight_code(weight_code), .term(term), .carry(carry)
       );
-      add_term #(
-          .TERM_BITS(TERM_BITS), .ACCUMULATOR_BITS(ACCUMULATOR_BITS), .SATURATE(SATURATE)
-      ) sum (
-          .sum_before(sum_before), .term(term), .carry(carry), .sum_after(sum_after)
-      );
     end else if (DATAPATH == "ternary") begin : of_ternary
-      localparam TERM_BITS = X_BITS;
-      wire [TERM_BITS-1:0] term;
-      wire carry;
       kernel_ternary #(
           .INPUT_BITS(INPUT_BITS), .WEIGHT_BITS(WEIGHT_BITS), .INPUT_SIGNED(INPUT_SIGNED)
       ) kernel (
           .input_code(input_code), .weight_code(weight_code), .term(term), .carry(carry)
       );
-      add_term #(
-          .TERM_BITS(TERM_BITS), .ACCUMULATOR_BITS(ACCUMULATOR_BITS), .SATURATE(SATURATE)
-      ) sum (
-          .sum_before(sum_before), .term(term), .carry(carry), .sum_after(sum_after)
-      );
     end else if (DATAPATH == "shift") begin : of_shift
-      localparam TERM_BITS = X_BITS + (1 << (WEIGHT_BITS - 1)) - 2;
-      wire [TERM_BITS-1:0] term;
-      wire carry;
       kernel_shift #(
           .INPUT_BITS(INPUT_BITS), .WEIGHT_BITS(WEIGHT_BITS), .INPUT_SIGNED(INPUT_SIGNED)
       ) kernel (
           .input_code(input_code), .weight_code(weight_code), .term(term), .carry(carry)
       );
-      add_term #(
-          .TERM_BITS(TERM_BITS), .ACCUMULATOR_BITS(ACCUMULATOR_BITS), .SATURATE(SATURATE)
-      ) sum (
-          .sum_before(sum_before), .term(term), .carry(carry), .sum_after(sum_after)
-      );
     end else if (DATAPATH == "apot") begin : of_apot
-      localparam TERM_BITS = X_BITS + (WEIGHT_BITS == 3 ? 2 : WEIGHT_BITS == 4 ? 4 : 6);
-      wire [TERM_BITS-1:0] term;
-      wire carry;
       kernel_apot #(
           .INPUT_BITS(INPUT_BITS), .WEIGHT_BITS(WEIGHT_BITS), .INPUT_SIGNED(INPUT_SIGNED)
       ) kernel (
           .input_code(input_code), .weight_code(weight_code), .term(term), .carry(carry)
       );
-      add_term #(
-          .TERM_BITS(TERM_BITS), .ACCUMULATOR_BITS(ACCUMULATOR_BITS), .SATURATE(SATURATE)
-      ) sum (
-          .sum_before(sum_before), .term(term), .carry(carry), .sum_after(sum_after)
-      );
     end else if (DATAPATH == "xnor") begin : of_xnor
-      localparam TERM_BITS = 1 + $clog2(INPUT_BITS + 1);
-      wire [TERM_BITS-1:0] term;
-      wire carry;
       kernel_xnor #(
           .LANES(INPUT_BITS)
       ) kernel (
           .input_code(input_code), .weight_code(weight_code), .term(term), .carry(carry)
       );
-      add_term #(
-          .TERM_BITS(TERM_BITS), .ACCUMULATOR_BITS(ACCUMULATOR_BITS), .SATURATE(SATURATE)
-      ) sum (
-          .sum_before(sum_before), .term(term), .carry(carry), .sum_after(sum_after)
+    end else if (DATAPATH == "table") begin : of_table
+      kernel_table #(
+          .INPUT_BITS(INPUT_BITS), .WEIGHT_BITS(WEIGHT_BITS), .INPUT_SIGNED(INPUT_SIGNED), .WEIGHT_SIGNED(WEIGHT_SIGNED),
+          .MAGNITUDES(0)
+      ) kernel (
+          .input_code(input_code), .weight_code(weight_code), .term(term), .carry(carry)
+      );
+    end else if (DATAPATH == "table_magnitude") begin : of_table_magnitude
+      kernel_table #(
+          .INPUT_BITS(INPUT_BITS), .WEIGHT_BITS(WEIGHT_BITS), .INPUT_SIGNED(INPUT_SIGNED), .WEIGHT_SIGNED(WEIGHT_SIGNED),
+          .MAGNITUDES(1)
+      ) kernel (
+          .input_code(input_code), .weight_code(weight_code), .term(term), .carry(carry)
       );
     end
   endgenerate
   /* verilator lint_on WIDTH */
+  add_term #(
+      .TERM_BITS(TERM_BITS), .ACCUMULATOR_BITS(ACCUMULATOR_BITS), .SATURATE(SATURATE)
+  ) sum (
+      .sum_before(sum_before), .term(term), .carry(carry), .sum_after(sum_after)
+  );
 endmodule

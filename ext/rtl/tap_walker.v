@@ -3,19 +3,23 @@ module tap_walker (
     input clk,
     input restart,
     input step,
-    input [31:0] taps,
-    input [31:0] kernel_width,
-    input [31:0] dilation_y,
-    input [31:0] dilation_x,
-    input [31:0] width,
-    input [31:0] channels,
-    input [31:0] group_channels,
+    /* verilator lint_off UNUSED */  // a module reads its words alone
+    input [17*32-1:0] shape,  // words of 32 bits: quantised_layer.v
+    /* verilator lint_on UNUSED */
     output in_range,  // there is such a tap
     output first,
     output [31:0] y,  // beyond the window's corner
     output [31:0] x,
     output [31:0] address
 );
+  wire [31:0] width          = shape[2*32+:32];
+  wire [31:0] channels       = shape[3*32+:32];
+  wire [31:0] group_channels = shape[5*32+:32];
+  wire [31:0] taps           = shape[7*32+:32];
+  wire [31:0] kernel_width   = shape[8*32+:32];
+  wire [31:0] dilation_y     = shape[13*32+:32];
+  wire [31:0] dilation_x     = shape[14*32+:32];
+
   reg [31:0] tap, row, column, channel;
   assign in_range = tap < taps;
   assign first = tap == 0;

@@ -164,7 +164,7 @@ def main():
     sys.path.append(str(HERE.parent))  # where pictures.py is
     from show import show
 
-    with path.open() as file:
+    with path.open(encoding="utf-8") as file:
         show(list(csv.DictReader(file)), HERE)
 
 

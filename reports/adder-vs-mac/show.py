@@ -118,7 +118,7 @@ def show(rows, folder):
     draw(scopes_figure(rows), folder / "scopes.png")
     draw(parts_figure(rows), folder / "parts.png")
     with write_atomically(folder / "README.md", "w") as file:
-        file.write(page(rows, (folder / "text.md").read_text()))
+        file.write(page(rows, (folder / "text.md").read_text("utf-8")))
 
 
 def page(rows, template):

@@ -91,7 +91,7 @@ def main():
     parser.add_argument("--root")
     given = parser.parse_args()
     path = HERE / f"results-{given.data}.csv"
-    rows = list(csv.DictReader(path.open())) if path.exists() else []
+    rows = list(csv.DictReader(path.open(encoding="utf-8"))) if path.exists() else []
     for name in given.networks:
         bench = Bench(name, given.data, given.root)
         for case, bits, make in points(bench, given.data):

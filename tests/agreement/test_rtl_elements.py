@@ -1,14 +1,18 @@
 """Every processing element in Verilog, compiled, beside the reference kernels: the same sums, clock by clock."""
 
+import shutil
+
 import numpy as np
 import pytest
 
-from addersim.arithmetic.fixed import wrap
+from addersim.arithmetic.fixed import FixedFormat, wrap
 from addersim.kernels import reference
 from addersim.rtl.compiled import compile_designs
 from addersim.rtl.elements import CIRCUITS, Element, circuit_datapath, run_element, signed
-from addersim.rtl.sources import sources_text
+from addersim.rtl.simulators import SIMULATORS, UNKNOWN, SimulatedModule
+from addersim.rtl.sources import PRODUCTS, product_words, sources_text
 from addersim.rtl.tools import yosys_candidates
+from tests.unit.multipliers import arbitrary
 
 pytestmark = pytest.mark.skipif(
     not any(one.headers for one in yosys_candidates()), reason="no yosys with the headers of its CXXRTL runtime"
@@ -17,6 +21,7 @@ pytestmark = pytest.mark.skipif(
 MILLION = 1_000_000
 WIDTHS = (2, 4, 8, 16)
 FILTERS = 16
+OF_OPERANDS = [name for name in CIRCUITS if not name.startswith("table")]
 
 
 def elements(circuit):
@@ -93,7 +98,9 @@ def differing(wrapping, modules, random, vectors):
     streams = (np.repeat(x_codes, FILTERS, axis=0).ravel(), np.tile(w_codes, (images, 1)).ravel(), first)
     terms = np.asarray(arithmetic.term(x[:, None, :], w[None, :, :])).reshape(-1, taps)
     for element, module in zip(both(wrapping), modules, strict=True):
-        found = signed(run_element(module, *streams)["sum"], element.accumulator_bits).reshape(-1, taps)
+        run = run_element(module, *streams)
+        assert not run.get(UNKNOWN, np.zeros(1)).any()
+        found = signed(run["sum"], element.accumulator_bits).reshape(-1, taps)
         overflow = "saturate" if element.saturate else "wrap"
         expected = reference.window(
             held_in(x, element.input_signed)[:, None, None, :],
@@ -120,7 +127,7 @@ def by_definition(terms, element):
     return np.stack(after, axis=1)
 
 
-@pytest.mark.parametrize("circuit", CIRCUITS)
+@pytest.mark.parametrize("circuit", OF_OPERANDS)
 def test_elements_equal_the_reference(circuit):
     """A million vectors at least for each width of the input, as it wraps and as it saturates."""
     wrapping = elements(circuit)
@@ -134,10 +141,48 @@ def test_elements_equal_the_reference(circuit):
             assert wrong == 0, f"{one}: {wrong} of {vectors} differ"
 
 
+def by_table(element, table, random):
+    """All pairs of operands, as stored, each a sum; and what the multiplier makes of them."""
+    formats = FixedFormat(element.input_bits, element.input_signed), FixedFormat(element.weight_bits, element.weight_signed)
+    codes = np.meshgrid(*(np.arange(one.minimum, one.maximum + 1) for one in formats))
+    x, w = random.permutation(np.stack([one.reshape(-1) for one in codes], axis=1)).T
+    stored = x & ((1 << element.input_bits) - 1), w & ((1 << element.weight_bits) - 1), np.ones(len(x), bool)
+    return stored, table.by_bytes(*formats)[x & 255, w & 255]
+
+
+@pytest.mark.parametrize("is_signed", [True, False])
+def test_elements_of_tables_equal_the_multiplier(is_signed):
+    """All products of any numbers, of bytes and of fewer bits; and some of them in Icarus Verilog."""
+    circuit = "table" if is_signed else "table_magnitude"
+    table, random = arbitrary(3, signed=is_signed), np.random.default_rng(8)
+    shapes = ((8, 8, True), (7 if is_signed else 8, 5, False))
+    chosen = [Element(circuit, bits, of_weight, signs, accumulator_bits=32) for bits, of_weight, signs in shapes]
+    verilog = sources_text() | {PRODUCTS: product_words(table.by_operands(FixedFormat(8), FixedFormat(8)))}
+    for element, module in zip(chosen, compile_designs([one.design() for one in chosen], verilog), strict=True):
+        stored, expected = by_table(element, table, random)
+        assert np.array_equal(signed(run_element(module, *stored)["sum"], 32), expected)
+        if shutil.which("iverilog"):
+            found = run_element(SimulatedModule("icarus", element.design(), verilog), *(words[:500] for words in stored))
+            assert np.array_equal(signed(found["sum"], 32), expected[:500])
+
+
+@pytest.mark.parametrize(
+    ("simulator", "vectors"), [("icarus", 1000), pytest.param("verilator", 100_000, marks=pytest.mark.slow)]
+)
+@pytest.mark.parametrize("circuit", OF_OPERANDS)
+def test_simulators_confirm_the_elements(simulator, vectors, circuit):
+    """Against the reference too, with no bit unknown."""
+    if any(shutil.which(program) is None for program in SIMULATORS[simulator][0]):
+        pytest.skip(f"no {simulator}")
+    for element in elements(circuit)[-3:]:
+        modules = [SimulatedModule(simulator, one.design(), sources_text()) for one in both(element)]
+        assert all(not wrong for _, wrong in differing(element, modules, np.random.default_rng(9), vectors))
+
+
 def test_a_width_that_is_one_bit_short_is_seen():
     """The same comparison is red where the Verilog drops the first bit of a term."""
     verilog = sources_text()
-    changed = verilog["tap.v"].replace("localparam TERM_BITS = 1 + COMMON;", "localparam TERM_BITS = COMMON;", 1)
+    changed = verilog["tap.v"].replace("      : 1 + COMMON;", "      : COMMON;")
     assert changed != verilog["tap.v"]
     element = Element("l1_2a", 8, 8, accumulator_bits=11)
     modules = compile_designs([one.design() for one in both(element)], verilog | {"tap.v": changed})

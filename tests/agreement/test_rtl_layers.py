@@ -16,14 +16,14 @@ from addersim.hardware.dataflow.fold_times import FoldTimes
 from addersim.hardware.dataflow.stationary import systolic_dataflow
 from addersim.hardware.dataflow.systolic import systolic_cycles
 from addersim.kernels import reference
-from addersim.rtl.compiled import Design, compile_designs
-from addersim.rtl.elements import signed
 from addersim.rtl.engine import rtl_engine
-from addersim.rtl.layers import ArrayDesign, LayerShape, compile_array
+from addersim.rtl.layers import compile_array
+from addersim.rtl.shapes import ArrayDesign, LayerShape
 from addersim.rtl.sources import sources_text
 from addersim.rtl.tools import yosys_candidates
 from addersim.trace import MatrixWork
 from tests.command_line import refused
+from tests.unit.multipliers import arbitrary
 
 pytestmark = pytest.mark.skipif(
     not any(one.headers for one in yosys_candidates()), reason="no yosys with the headers of its CXXRTL runtime"
@@ -79,7 +79,7 @@ def engine():
 
 
 @pytest.mark.parametrize("name", LAYERS)
-@pytest.mark.parametrize(("arithmetic", "dataflow"), [("l1", "output"), ("mac", "output"), ("mac", "weight")])
+@pytest.mark.parametrize(("arithmetic", "dataflow"), [("l1", "output"), ("mac", "output"), ("l1", "weight")])
 def test_layers_equal_the_reference(name, arithmetic, dataflow):
     """Sums, and codes by a multiply-add-shift and a ReLU."""
     engine = rtl_engine(ROWS, COLUMNS, dataflow=dataflow)
@@ -91,6 +91,18 @@ def test_layers_equal_the_reference(name, arithmetic, dataflow):
     constants += (random.integers(4, 12, filters).astype(np.uint8),)
     how = {"output": FixedFormat(8), "then": FixedFormat(8, False)}
     slow, fast = (one.prepare_window_affine(layer, *constants, **how) for one, layer in ((reference, slow), (engine, fast)))
+    assert_equal(slow(x), fast(x))
+
+
+def test_codes_wrap_as_the_simulator_has_them(engine):
+    """To few bits, and then are held by a ReLU."""
+    x, *layers = both_windows(engine, "padded", "mac")
+    constants = np.array([3, -5, 7, 9, 1], np.int32), np.arange(5), np.full(5, 6, np.uint8)
+    how = {"output": FixedFormat(6, False), "output_overflow": "wrap", "then": FixedFormat(5, False)}
+    slow, fast = (
+        one.prepare_window_affine(layer, *constants, **how) for one, layer in zip((reference, engine), layers, strict=True)
+    )
+    assert slow(x).overflowed
     assert_equal(slow(x), fast(x))
 
 
@@ -199,97 +211,21 @@ def test_other_circuits_equal_the_reference(circuit):
     assert_equal(slow(x), fast(x))
 
 
+def test_multipliers_that_are_tables_run_in_verilog():
+    """As a memory in each element, of products of any numbers."""
+    products = arbitrary(5, largest=1 << 30).by_bytes(FixedFormat(8), FixedFormat(8))
+    x, slow, fast = both_windows(rtl_engine(2, 2), "padded", "mac", products=products)
+    assert_equal(slow(x), fast(x))
+
+
 def test_a_rule_without_a_circuit_is_refused(engine):
     _, _, fast = both_windows(engine, "padded", "mac")
     with pytest.raises(
         FormatError, match=r"^rule ort has no circuit in Verilog; --rounding takes those that have: addersim, tf"
     ):
         engine.prepare_window_rescale(fast, np.ones(5), np.zeros(5, np.int64), "ort", output=FixedFormat(8))
-    with pytest.raises(FormatError, match=r"^a multiplier that is a table has no Verilog; "):
-        engine.prepare_window(
-            "int8", np.ones((1, 1, 1, 1), np.int8), arithmetic="mac", products=np.zeros((256, 256), np.int32)
-        )
     with pytest.raises(FormatError, match=r"^circuit 'xor' of adder layers is none of l1_2a, l1_1c1a, l1_xor$"):
         rtl_engine(circuit="xor")
-
-
-UNIT_PORTS = (("sum", 32), ("bias", 32), ("multiplier", 32), ("addend", 64), ("shift", 8), ("zero_point", 18), ("low", 18))
-RULES = {"addersim": "half-even", "tflite": "doubling", "tosa": "single", "tosa-double": "double"}
-
-
-def unit(rule, wraps=False):
-    parameters = (("RULE", rule), ("SUM_BITS", 32), ("OUTPUT_BITS", 8), ("OUTPUT_SIGNED", 1), ("WRAP", int(wraps)))
-    return Design("requantize", parameters, (*UNIT_PORTS, ("high", 18)), (("code", 8),), clocked=False)
-
-
-@pytest.fixture(scope="module")
-def units():
-    """The requantisation unit of every rule, and that of multiply-add-shift in every rounding, saturating and wrapping."""
-    roundings = [(rounding, wraps) for rounding in ("half-even", "half-up", "truncate") for wraps in (False, True)]
-    keys = [*roundings, *((rule, None) for rule in ("doubling", "single", "double"))]
-    return dict(zip(keys, compile_designs([unit(rule, bool(wraps)) for rule, wraps in keys], sources_text()), strict=True))
-
-
-SUMS = 4000
-
-
-def sums_and_ties(random, multiplier, addend, shift):
-    """Sums of all sizes, among them many whose product lies halfway between two codes."""
-    sums = random.integers(-(1 << 20), 1 << 20, SUMS) >> random.integers(0, 20, SUMS)
-    return np.where(random.random(SUMS) < 0.3, (sums << max(shift - 1, 0)) - addend // multiplier, sums).clip(-(2**30), 2**30)
-
-
-@pytest.mark.parametrize("rounding", ["half-even", "half-up", "truncate"])
-@pytest.mark.parametrize("overflow", ["saturate", "wrap"])
-def test_units_multiply_add_and_shift(units, rounding, overflow):
-    random = np.random.default_rng(5)
-    for multiplier, addend, shift in ((1, 0, 0), (3, 17, 4), (-21000, 123456, 15), (1, 0, 9), (32767, -(10**9), 22)):
-        sums = sums_and_ties(random, multiplier, addend, shift)
-        constants = np.array([multiplier], np.int32), np.array([addend]), np.array([shift], np.uint8)
-        how = {"output": FixedFormat(8), "rounding": rounding, "overflow": overflow}
-        expected = reference.affine(sums.reshape(-1, 1), *constants, **how).values.reshape(-1)
-        given = dict(zip((name for name, _ in UNIT_PORTS), (sums, 0, multiplier, addend, shift, 0, -128), strict=True))
-        found = signed(units[rounding, overflow == "wrap"].run(given | {"high": 127}, SUMS)["code"], 8)
-        assert np.array_equal(found, expected)
-
-
-@pytest.mark.parametrize("rule", RULES)
-def test_units_follow_the_rules(units, rule):
-    from addersim.arithmetic.requantisation import requantisation_rule
-
-    random = np.random.default_rng(6)
-    output = FixedFormat(8, zero_point=-9)
-    for scale in (0.37, 0.0113, 1.9, 2.0**-7, -0.05, 3e-6, 1.5):
-        numbers = requantisation_rule(rule).constants([scale], output)
-        sums = sums_and_ties(random, 1, 0, max(0, int(-np.log2(abs(scale)))))
-        bias = np.array([-55])
-        expected = reference.requantize(sums.reshape(-1, 1), [scale], bias, rule, output=output, low=-100, high=120)
-        constants = (sums, -55, numbers.multiplier[0], 0, numbers.shift[0], -9, -100)
-        given = dict(zip((name for name, _ in UNIT_PORTS), constants, strict=True))
-        key = RULES[rule], False if rule == "addersim" else None
-        found = signed(units[key].run(given | {"high": 120}, SUMS)["code"], 8)
-        assert np.array_equal(found, expected.values.reshape(-1)), scale
-
-
-POOLS = {(kind, signs): f"pool_{kind}" for kind in ("maximum", "sum") for signs in (True, False)}
-
-
-def test_pools_give_maxima_and_sums():
-    """A window after the other, of codes that come one an edge."""
-    designs = []
-    for (kind, signs), module in POOLS.items():
-        parameters = (("BITS", 8), ("SIGNED", int(signs)), *([("SUM_BITS", 16)] if kind == "sum" else []))
-        ports = (("clear", 1), ("enable", 1), ("code", 8))
-        designs.append(Design(module, parameters, ports, ((kind, 8 if kind == "maximum" else 16),)))
-    random = np.random.default_rng(4)
-    for (kind, signs), module in zip(POOLS, compile_designs(designs, sources_text()), strict=True):
-        x = drawn(random, np.int8 if signs else np.uint8, (50, 4, 6, 1))
-        slow = {"maximum": reference.max_pool, "sum": reference.sum_pool}[kind](x, (4, 6), stride=(1, 1))
-        values = (slow if isinstance(slow, np.ndarray) else slow.values).reshape(-1)
-        given = {"clear": np.tile(np.arange(24) == 0, 50), "enable": 1, "code": x.reshape(-1)}
-        found = module.run(given, 50 * 24)[kind].reshape(50, 24)[:, -1]
-        bits = 8 if kind == "maximum" else 16
-        assert np.array_equal(signed(found, bits) if signs else found, values)
 
 
 def simulated(name, images, engine):

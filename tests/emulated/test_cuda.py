@@ -16,52 +16,9 @@ from addersim.errors import DataError, NetworkError  # noqa: E402
 from addersim.train import kernels  # noqa: E402
 from addersim.train.cuda import device, filters, launches  # noqa: E402
 from addersim.train.cuda.source import kernels_source  # noqa: E402
+from tests.adder_layers import HALF, OPERATORS, PROBLEMS, assert_near, expected, operands, problems, tensors  # noqa: E402
 from tests.emulated import cuda_emulator  # noqa: E402
 from tests.emulated.cuda_emulator import Emulator  # noqa: E402
-
-# images, channels, height, width, outputs, kernel, stride, padding, dilation, groups
-PROBLEMS = {
-    "K = 25": (2, 1, 9, 8, 6, (5, 5), (1, 1), (2, 2), (1, 1), 1),
-    "K = 27": (1, 3, 5, 5, 17, (3, 3), (1, 1), (1, 1), (1, 1), 1),
-    "K = 75": (1, 3, 7, 7, 5, (5, 5), (2, 2), (2, 2), (1, 1), 1),
-    "K = 144": (2, 16, 9, 8, 16, (3, 3), (1, 1), (1, 1), (1, 1), 1),
-    "more than a tile": (3, 4, 10, 9, 132, (1, 3), (1, 1), (0, 1), (1, 1), 1),
-    "linear": (5, 37, 1, 1, 11, (1, 1), (1, 1), (0, 0), (1, 1), 1),
-    "strides that skip inputs": (1, 4, 9, 8, 3, (1, 2), (3, 2), (0, 1), (1, 1), 1),
-    "stride and dilation share a factor": (2, 4, 13, 11, 8, (3, 3), (4, 2), (3, 2), (2, 2), 1),
-    "dilation": (1, 2, 8, 9, 5, (3, 2), (1, 2), (2, 1), (2, 3), 1),
-    "padding beyond the kernel": (1, 4, 2, 3, 4, (2, 2), (1, 3), (4, 5), (1, 1), 1),
-    "groups": (2, 6, 5, 6, 9, (3, 2), (2, 1), (1, 0), (1, 2), 3),
-    "groups of four": (2, 8, 5, 6, 8, (3, 2), (2, 1), (1, 0), (1, 2), 2),
-    "depthwise": (1, 7, 4, 5, 7, (3, 3), (1, 1), (1, 1), (1, 1), 7),
-    "depthwise, stride": (2, 3, 9, 19, 6, (3, 2), (2, 3), (1, 1), (1, 1), 3),
-    "depthwise, dilation": (2, 3, 9, 7, 6, (3, 2), (2, 3), (1, 1), (1, 2), 3),
-}
-OPERATORS = ("l1_forward", "l1_input_gradient", "l1_sign_filter_gradient")
-HALF = {torch.float16: 2**-10, torch.bfloat16: 2**-7}
-
-
-def tensors(problem, dtype=torch.float32, *, steps=0):
-    """Gradient, input, filters and geometry; with `steps` all are multiples of 1 / steps, so that many values are equal."""
-    images, channels, height, width, outputs, kernel, *geometry, groups = problem
-    random = torch.Generator().manual_seed(1)
-
-    def draw(*shape):
-        drawn = torch.randn(shape, generator=random)
-        return torch.round(drawn * steps) / steps if steps else drawn
-
-    x, adder = draw(images, channels, height, width).to(dtype), draw(outputs, channels // groups, *kernel)
-    shape = kernels.l1_forward(x.float(), adder, *geometry, groups, False).shape
-    return draw(*shape), x, adder, (*geometry, groups)
-
-
-def operands(name, gradient, x, adder):
-    return (x, adder) if name == "l1_forward" else (gradient, x, adder)
-
-
-def expected(name, gradient, x, adder, geometry):
-    more = (False,) if name == "l1_forward" else ()
-    return getattr(kernels, name)(*(one.float() for one in operands(name, gradient, x, adder)), *geometry, *more)
 
 
 def names_of(problem, dtype=torch.float32):
@@ -106,13 +63,6 @@ def every_tile(emulator, name, arguments):
         yield getattr(launches, name)(*arguments, run=lambda candidates, place=place: emulator.run(candidates[place]))
 
 
-def assert_near(found, wanted, precision=2e-6):
-    assert found.shape == wanted.shape
-    assert found.is_contiguous(memory_format=torch.channels_last)
-    assert not found.isnan().any()
-    assert float((found.float() - wanted).abs().max()) <= precision * (1 + float(wanted.abs().max()))
-
-
 @pytest.mark.parametrize("name", OPERATORS)
 @pytest.mark.parametrize("problem", PROBLEMS.values(), ids=PROBLEMS)
 def test_every_tile_equals_the_portable_kernels(emulator, problem, name):
@@ -131,20 +81,6 @@ def test_equal_values_have_no_sign(emulator, key, name):
     assert torch.isin(x, adder).any()
     for one in every_tile(emulator, name, (*operands(name, gradient, x, adder), *geometry)):
         assert torch.equal(one, expected(name, gradient, x, adder, geometry))  # small whole numbers: no sum is rounded
-
-
-@st.composite
-def problems(draw):
-    """Layers of any geometry that yields an output, in which groups are often deep as they are wide."""
-    groups = draw(st.integers(1, 3))
-    channels, outputs = draw(st.integers(1, 9)) * groups, draw(st.integers(1, 9)) * groups
-    kernel = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
-    stride = draw(st.tuples(st.integers(1, 4), st.integers(1, 3)))
-    padding = draw(st.tuples(st.integers(0, 4), st.integers(0, 4)))
-    dilation = draw(st.tuples(st.integers(1, 4), st.integers(1, 3)))
-    least = [max(1, dilation[axis] * (kernel[axis] - 1) + 1 - 2 * padding[axis]) for axis in range(2)]
-    size = [draw(st.integers(one, one + 9)) for one in least]
-    return draw(st.integers(1, 3)), channels, *size, outputs, kernel, stride, padding, dilation, groups
 
 
 @settings(max_examples=60, deadline=None)

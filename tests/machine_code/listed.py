@@ -42,5 +42,8 @@ KERNELS = [
     Kernel("l1_depthwise_forward<float,float,3,1,8>", launches.THREADS),
     Kernel("l1_depthwise_forward<float,float,3,1,1>", launches.THREADS),
     Kernel("l1_depthwise_input_gradient<float,float>", launches.THREADS),
-    Kernel("l1_depthwise_sign_filter_gradient<float,float,3>", launches.THREADS),
+    Kernel("l1_depthwise_input_gradient_by_runs<float,float,3,1,8>", launches.THREADS),
+    Kernel("l1_depthwise_input_gradient_by_runs<float,float,3,2,8>", launches.THREADS),
+    Kernel("l1_depthwise_sign_filter_gradient<float,float,3,1,8>", launches.THREADS),
+    Kernel("l1_depthwise_sign_filter_gradient<float,float,3,1,1>", launches.THREADS),
 ]

@@ -21,7 +21,7 @@ from tests.mutants.listed import MUTANTS, ROOT, Mutant
 WORKERS = 2
 LIMIT_S = 180
 """Chosen: far beyond any of the test sets; a mutant that hangs is noticed."""
-COPIED = ("addersim", "tests", "pyproject.toml")
+COPIED = ("addersim", "ext", "tests", "pyproject.toml")
 
 
 def main(pattern: str) -> int:

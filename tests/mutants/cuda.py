@@ -28,9 +28,36 @@ CHANGES = {
         ),
     ),
     "train/cuda/packed.cu": (TESTS, (("e = 1; e < 4", "e = 1; e < 3"),)),
-    "train/cuda/depthwise.cu": (TESTS, (("right < 0 || ", ""), ("if (first + r < out_width) keep", "keep"))),
+    "train/cuda/depthwise.cu": (
+        TESTS,
+        (
+            ("right < 0 || ", ""),
+            ("if (first + r < out_width) keep", "keep"),
+            ("early = padding_x % STRIDE", "early = 0"),
+            ("if ((r - column) % STRIDE == 0)", ""),
+            ("images * out_height * runs)", "images * out_height)"),
+        ),
+    ),
     "train/cuda/device.py": (
         "unit/train/test_cuda_device.py",
-        (("key not in known and not", "not"), ("times.index(min(times))", "0")),
+        (
+            ("if chosen is None:", "if chosen is None or len(candidates) > 1:"),
+            ("times.index(min(times))", "0"),
+            ("len(candidates), sizes)", "len(candidates))"),
+            ("@cache\ndef _stream", "def _stream"),
+        ),
+    ),
+    "train/replay.py": (
+        "unit/train/test_replay.py",
+        (
+            ("pixels.shape == self._shape", "True"),
+            ("buffer.data.copy_(was)", "pass"),
+            (" and not any(hooks)", ""),
+            ('self.network.__dict__.pop("forward", None)', "pass"),
+        ),
+    ),
+    "train/precision.py": (
+        "unit/train/test_replay.py",
+        (("place.fp32_precision = precision", "pass"), ('x.device.type != "cuda" or', "")),
     ),
 }

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.mutants import certificate, cuda, engine, hardware, readers, training
+from tests.mutants import certificate, cuda, engine, gates, hardware, readers, rtl, training
 
 __all__ = ["MUTANTS", "ROOT", "Mutant"]
 
@@ -35,8 +35,9 @@ def _listed(*tables):
     for table in tables:
         for file, (tests, changes) in table.items():
             for old, new in changes:
-                yield Mutant(f"addersim/{file}", old, new, tuple(f"tests/{one}" for one in tests.split()))
+                path = file if file.startswith("ext/") else f"addersim/{file}"
+                yield Mutant(path, old, new, tuple(f"tests/{one}" for one in tests.split()))
 
 
-_TABLES = (certificate, cuda, engine, hardware, readers, training)
+_TABLES = (certificate, cuda, engine, gates, hardware, readers, rtl, training)
 MUTANTS = tuple(_listed(*(one.CHANGES for one in _TABLES)))

@@ -88,14 +88,12 @@ CHANGES = {
         ONNX,
         (("unknown = [name for name in node.outputs[given:] if name and name in self._read]", "unknown = []"),),
     ),
-    "frontends/onnx/folding.py": (
+    "frontends/onnx/folded_arithmetic.py": (
         ONNX,
-        (
-            ("np.sign(first) * np.sign(second) * (np.abs(first) // np.abs(second))", "first // second"),
-            ("data.shape[place] if size == 0 else size", "size"),
-            ("if values > most:", "if False:"),
-        ),
+        (("np.sign(first) * np.sign(second) * (np.abs(first) // np.abs(second))", "first // second"),),
     ),
+    "frontends/onnx/folded_moves.py": (ONNX, (("data.shape[place] if size == 0 else size", "size"),)),
+    "frontends/onnx/constants.py": (ONNX, (("if values > most:", "if False:"),)),
     "frontends/scalesim/topology.py": (
         "unit/frontends/scalesim",
         (

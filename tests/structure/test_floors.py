@@ -29,6 +29,7 @@ FLOORS = {
     "images": 3,
     "streamed": 3,
     "totals": 3,
+    "toggles": 3,
     "network": 3,
     "program": 3,
     "trace": 3,
@@ -57,11 +58,12 @@ FLOORS = {
 }
 HARDWARE = (  # the order inside hardware, lowest first
     ("accelerator", "arrays", "even_parts", "file_keys", "kept_weights", "processing_array"),
-    ("schedule", "traffic", "cost", "layer_cost", "sparsity", "zero_savings", "residency"),
+    ("schedule", "traffic", "cost", "layer_cost", "sparsity", "zero_savings", "residency", "tap_order", "operand_activity"),
     ("batches", "chain_parts"),
     ("prices",),
     ("gates",),
     ("dataflow",),
+    ("operand_streams",),
     ("activity", "latency", "area", "leakage", "idle", "load", "scalesim", "second_level"),
     ("depth_first", "estimate", "layer_walk", "own_clock", "runs", "shape_bounds", "shape_search", "sizing", "table_range"),
     ("designs",),

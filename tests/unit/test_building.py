@@ -54,6 +54,22 @@ def test_openmp_is_asked_for_where_it_may_be(flags, compiler, platform, asked):
     assert flags.openmp_flags(compiler, platform) == asked
 
 
+def test_what_asks_for_openmp_has_every_form_that_the_kernels_have(flags, tmp_path):
+    """A compiler that knows OpenMP but not all of it must build plain kernels, and not fail at the first of them."""
+
+    def forms(text):
+        lines = re.findall(r"^ *(?:#pragma|_Pragma\(\") *(omp .*)", text, re.M)
+        return {re.sub(r"\([^)]*\)", "()", re.sub("static|dynamic", "", word)) for one in lines for word in one.split()}
+
+    used = {one for path in (ROOT / "ext").glob("*.[ch]") if path.stem != "_core" for one in forms(path.read_text("utf-8"))}
+    assert {"parallel", "for", "schedule()"} < used
+    assert used <= forms(flags.OPENMP_PROBE)
+    probe = tmp_path / "probe.c"
+    probe.write_text(flags.OPENMP_PROBE, encoding="utf-8")
+    subprocess.run(["cc", "-std=c17", "-Wall", "-Werror", "-fopenmp", probe, "-o", tmp_path / "probe"], check=True)
+    assert subprocess.run([tmp_path / "probe"], check=False).returncode == 0
+
+
 def test_the_stable_interface_is_that_of_the_lowest_python(flags):
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     lowest = project["project"]["requires-python"].removeprefix(">=3.")

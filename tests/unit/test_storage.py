@@ -206,7 +206,7 @@ def test_one_door_takes_architectures():
 @pytest.mark.parametrize(
     ("name", "content", "found"),
     [
-        ("net.pth", b"\x80\x04", "found a file '.pth'"),
+        ("net.pkl", b"\x80\x04", "found a file '.pkl'"),
         ("net.toml", b"networks = []", "found a file '.toml'"),
         ("net", b"text", "found a file"),
         ("net", b"", "found a file"),

@@ -11,6 +11,7 @@ import pytest
 import addersim
 from addersim import compare, count, estimate, estimate_area, evaluate, load_images, load_network, prove, quantize, simulate
 from addersim.exploration.sweeps.study import Study
+from addersim.frontends.scalesim.topology import parse_topology
 from addersim.model_zoo import bundled_networks
 from addersim.tabular import MOST_LINES, WIDTH, Tabular, format_table
 
@@ -178,3 +179,49 @@ def test_what_is_left_out_of_a_long_table_is_told():
     assert "and 3 more; to_frame() has all" in str(Long())
     assert "and 3 more; to_frame() has all" in Long()._repr_html_()
     assert len(Long().to_frame()) == MOST_LINES + 3
+
+
+@pytest.fixture(scope="module")
+def held():
+    """What people hold in a notebook, by name; the largest that comes with the package."""
+    network = addersim.load_network("resnet20-adder")
+    program = addersim.quantize(network, None)
+    header = "Layer name, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, Num Filter, Strides,\n"
+    layers = "".join(f"c{place},16,16,3,3,8,16,1,\n" for place in range(300))
+    return {
+        "Network": network,
+        "Program": program,
+        "Trace": addersim.count(program),
+        "Images": addersim.load_images("fashion-mnist-2000"),
+        "EnergyTable": addersim.load_energy_table("horowitz-45nm"),
+        "Topology": parse_topology(header + layers, "net", "net.csv"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "shown"),
+    [
+        ("Network", "<Network resnet20-adder: input 3 x 32 x 32, 74 layers>"),
+        ("Program", "<Program resnet20-adder: input s8*0.007874, rounding half-even, 74 layers>"),
+        ("Images", "<Images fashion-mnist-2000: 2,000 of 1 x 28 x 28, uint8, 10 classes>"),
+        ("EnergyTable", "<EnergyTable horowitz-45nm, "),
+        ("Topology", "<Topology net, 300 layers>"),
+        ("Trace", "<Trace "),
+    ],
+)
+def test_what_people_hold_is_one_line_by_itself(held, kind, shown):
+    found = repr(held[kind])
+    assert found.startswith(shown)
+    assert len(found.splitlines()) == 1
+    assert len(found) < 250
+
+
+@pytest.mark.parametrize("kind", ["Network", "Program", "EnergyTable", "Topology", "Trace"])
+def test_a_notebook_shows_a_table_of_its_parts(held, kind):
+    page = ElementTree.fromstring(held[kind]._repr_html_())  # well formed
+    rows = page.findall("tbody/tr")
+    assert {len(row) for row in rows} == {len(page.find("thead/tr"))}
+    assert len(rows) == min(len(held[kind].table() if kind != "Trace" else held[kind].layers), 250)
+    assert (page.find("tfoot") is not None) == (kind == "Topology")
+    if kind == "Topology":
+        assert "and 50 more; table() has all" in page.find("tfoot/tr/td").text

@@ -18,7 +18,7 @@ from addersim.errors import ConfigError, SweepError
 from addersim.exploration.sweeps.dask_cluster import dask_client
 from addersim.inputs.limits import JOBS
 from addersim.inputs.text import did_you_mean
-from addersim.processes.stopping import end_with
+from addersim.processes.stopping import end_with, left_out_of_ctrl_c
 from addersim.processes.unfinished import scratch_folder
 
 __all__ = ["Engine", "EngineName", "check_engine", "open_engine"]
@@ -74,7 +74,9 @@ class Engine:
         calls = (delayed(job)(*(stand_ins.get(id(value), value) for value in one)) for one in arguments)
         try:
             if self.streams:
-                yield from _quietly_closed(parallel(calls))
+                with left_out_of_ctrl_c():
+                    results = parallel(calls)  # starts the workers
+                yield from _quietly_closed(results)
             else:
                 while chunk := list(itertools.islice(calls, 4 * workers)):
                     yield from parallel(chunk)

@@ -66,8 +66,8 @@ class Graph:
         What was read, for onnx's own tools.
     quantised
         Whether it is a network of codes.
-    signed_image
-        Whether images are whole numbers with a sign.
+    signed_image, integer_image
+        Whether images are whole numbers with a sign, or any whole numbers.
     """
 
     name: str
@@ -81,6 +81,7 @@ class Graph:
     model: Any
     quantised: bool = False
     signed_image: bool = False
+    integer_image: bool = False
 
 
 def read_graph(path: str | os.PathLike[str]) -> Graph:
@@ -127,6 +128,7 @@ def read_graph(path: str | os.PathLike[str]) -> Graph:
         model=model,
         quantised=quantised,
         signed_image=inputs[0].type.tensor_type.elem_type == 3,
+        integer_image=inputs[0].type.tensor_type.elem_type in (2, 3),
     )
 
 

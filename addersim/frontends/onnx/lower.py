@@ -39,8 +39,9 @@ def lower_onnx(
     """Lower an ONNX file (needs the extra ``onnx``), and prove that the result gives what the file gives.
 
     A file that was quantised elsewhere (QuantizeLinear and DequantizeLinear around operators, operators on codes, QONNX)
-    becomes a `Program` on its own codes; nothing is calibrated and nothing rounded again, and only `name`, `input_shape`,
-    `classes` and `metadata` are for it. Its images have channels first, also where the file brings them to the front at once.
+    becomes a `Program` on its own codes; nothing is calibrated and nothing rounded again, and only `name`, `input_shape`, the
+    normalisation, `classes` and `metadata` are for it. Its images have channels first, also where the file brings them to the
+    front at once. Files that `export_onnx` wrote bring normalisation and classes with them.
 
     Parameters
     ----------
@@ -79,7 +80,11 @@ def lower_onnx(
     where = source(path)
     graph = read_graph(path)
     if graph.quantised:
-        return lower_quantised(graph, where, name or Path(where).stem, input_shape, classes, metadata)
+        title, said = name or Path(where).stem, mean is not None or std is not None
+        return lower_quantised(
+            graph, where, title, input_shape, classes, metadata,
+            lambda shape: Preprocessing.of(shape, mean, std) if said and preprocessing is None else preprocessing,
+        )  # fmt: skip
     last = channels_first and channels_last(graph)
     shape = image_shape(graph, last, input_shape, where)
     walk = Walk(graph, shape, last, where)

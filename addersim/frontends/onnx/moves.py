@@ -13,8 +13,8 @@ import numpy as np
 from addersim.frontends import rearranging
 from addersim.frontends.flow import Flow
 from addersim.frontends.onnx.call import Call, Number, Sizes
+from addersim.frontends.onnx.constants import BATCH
 from addersim.frontends.onnx.file import Array
-from addersim.frontends.onnx.folding import BATCH
 from addersim.layers import Shape
 
 __all__ = ["OPERATORS"]

@@ -12,7 +12,7 @@ from addersim.frontends import reductions
 from addersim.frontends.flow import Flow
 from addersim.frontends.onnx import coordinates
 from addersim.frontends.onnx.call import Call
-from addersim.frontends.onnx.folding import BATCH
+from addersim.frontends.onnx.constants import BATCH
 
 __all__ = ["OPERATORS"]
 

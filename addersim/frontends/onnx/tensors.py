@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -13,13 +15,17 @@ from addersim.errors import LoweringError
 from addersim.inputs.opening import MAX_FILE_BYTES, open_file
 from addersim.inputs.text import printable
 
-__all__ = ["IMAGE_TYPES", "Array", "as_text", "is_absent", "read_array"]
+__all__ = ["IMAGE_TYPES", "Array", "as_text", "code_type", "is_absent", "read_array"]
 
 Array = npt.NDArray[Any]
 
 IMAGE_TYPES = frozenset({"FLOAT", "FLOAT16", "DOUBLE"})
 FLOAT_TYPES = frozenset({*IMAGE_TYPES, "BFLOAT16"})
-TENSOR_TYPES = frozenset({*FLOAT_TYPES, "INT64", "INT32", "BOOL", "INT8", "UINT8"})
+CODE_TYPES: Mapping[str, tuple[int, bool]] = MappingProxyType(
+    {f"{sign}{bits}": (bits, not sign.startswith("U")) for bits in (8, 4, 2) for sign in ("INT", "UINT")}
+)
+"""Width and sign of codes that are read, by ONNX's names of their types."""
+TENSOR_TYPES = frozenset({*FLOAT_TYPES, *CODE_TYPES, "INT64", "INT32", "BOOL"})
 
 
 def as_text(text: str | bytes) -> str:
@@ -30,7 +36,10 @@ def as_text(text: str | bytes) -> str:
 
 
 def read_array(tensor: Any, folder: Path, where: str) -> Array:
-    """A tensor as float32 or float64, int64, bool, or codes as they are; its bytes must be as many as its sizes say."""
+    """A tensor as float32 or float64, int64, bool, or codes as they are; its bytes must be as many as its sizes say.
+
+    Codes of 4 and of 2 bits, which lie packed in the file, have types of numpy of their own: `code_type`.
+    """
     import onnx
 
     types = onnx.TensorProto.DataType
@@ -44,17 +53,25 @@ def read_array(tensor: Any, folder: Path, where: str) -> Array:
     outside = tensor.data_location == onnx.TensorProto.EXTERNAL
     if is_absent(tensor, folder):
         return np.broadcast_to(np.zeros(1, np.float32), sizes)
-    content = _external(tensor, folder, math.prod(sizes) * stored.itemsize, where) if outside else b""
+    bits = CODE_TYPES[kind][0] if kind in CODE_TYPES else 8 * stored.itemsize
+    content = _external(tensor, folder, -(-math.prod(sizes) * bits // 8), where) if outside else b""
     try:
+        if outside and bits < 8:
+            tensor, outside = onnx.TensorProto(dims=sizes, data_type=tensor.data_type, raw_data=content), False
         found: Array = np.frombuffer(content, stored.newbyteorder("<")) if outside else onnx.numpy_helper.to_array(tensor)
         found = found.reshape(sizes)
     except (ValueError, TypeError):
         raise LoweringError(f"{where}: holds another number of values than its sizes {sizes} say") from None
-    if kind in ("INT8", "UINT8"):
+    if kind in CODE_TYPES:
         return found
     if kind in ("FLOAT16", "BFLOAT16"):
         return found.astype(np.float32)
     return found.astype({"i": np.int64, "b": np.bool_}.get(found.dtype.kind, found.dtype.newbyteorder("=")), copy=False)
+
+
+def code_type(dtype: np.dtype[Any]) -> tuple[int, bool] | None:
+    """Width and sign of codes by their type in numpy; None of a type that holds none."""
+    return CODE_TYPES.get(dtype.name.upper())
 
 
 def is_absent(tensor: Any, folder: Path) -> bool:

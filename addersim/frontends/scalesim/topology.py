@@ -22,6 +22,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from warnings import warn
 
 import numpy as np
@@ -36,6 +37,7 @@ from addersim.inputs.opening import source
 from addersim.inputs.text import did_you_mean, printable
 from addersim.layers import IntegerWindow
 from addersim.quantization.rules import Quantization
+from addersim.tabular import Listed
 from addersim.trace import Convention, LayerTrace, MatrixWork, Operand, Trace, find_convention
 
 __all__ = ["Topology", "TopologyLayer", "load_topology", "topology_trace"]
@@ -60,12 +62,23 @@ class TopologyLayer:
     input_words: int
 
 
-@dataclass(frozen=True, slots=True)
-class Topology:
+@dataclass(frozen=True, slots=True, repr=False)
+class Topology(Listed):
     """A topology file."""
 
     name: str
     layers: tuple[TopologyLayer, ...] = field(default_factory=tuple)
+
+    def table(self) -> list[dict[str, Any]]:
+        """One row a layer: its name, and the matrix work that it is."""
+        works = [(one.name, one.work) for one in self.layers]
+        return [
+            {"layer": name, "pixels": work.pixels, "window": work.window, "filters": work.filters, "groups": work.groups}
+            for name, work in works
+        ]
+
+    def _title(self) -> str:
+        return self.name
 
 
 def load_topology(path: str | os.PathLike[str]) -> Topology:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import warnings
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 import torch
@@ -16,6 +17,7 @@ from torch._subclasses.fake_tensor import FakeTensor
 from addersim.errors import LoweringError
 from addersim.frontends.torch.adders import AdderLayer, find_adders
 from addersim.frontends.torch.inference import as_inference
+from addersim.frontends.torch.quantised.eager import OnReals, is_quantised, refuse_observers, unpack_weights
 
 __all__ = ["Captured", "capture", "unwrapped"]
 
@@ -41,6 +43,8 @@ class Captured:
         Nodes whose tensors ``forward`` returns.
     unproved
         Adder layers whose forward does not run here, and that are taken at their layout's word.
+    eager
+        Whether it is a module that torch.ao quantised, whose codes a backend of torch computes.
     """
 
     graph: torch.fx.Graph
@@ -49,6 +53,7 @@ class Captured:
     trained: frozenset[str]
     outputs: tuple[torch.fx.Node, ...]
     unproved: tuple[AdderLayer, ...]
+    eager: bool = False
 
 
 def unwrapped(module: Any) -> Any:
@@ -92,9 +97,13 @@ def capture(module: Any, input_shape: Sequence[int], adders: Collection[str] = (
         )
     if not isinstance(module, nn.Module):
         raise LoweringError(f"{type(module).__name__} is not a torch module")
+    refuse_observers(module)
     _check_values(module)
     layers: list[AdderLayer] = []
+    eager = is_quantised(module)
     with as_inference(module):
+        if eager:
+            unpack_weights(module)
         images = _example(module, input_shape)
         layers = find_adders(module, adders, torch.rand_like(images[:1]))
         for layer in layers:
@@ -102,11 +111,11 @@ def capture(module: Any, input_shape: Sequence[int], adders: Collection[str] = (
         for one in module.modules():
             if type(one) in DROPOUTS and not one._forward_hooks and not one._forward_pre_hooks:
                 one.forward = _same  # at inference it gives its very input, which may be changed in place afterwards
-        program = _export(module, images)
+        program = _export(module, images, eager)
         if any(isinstance(one, FakeTensor) for one in program.constants.values()):
             module(torch.rand_like(images[:1]))  # fills what forward computes once and keeps, which then is a constant
-            program = _export(module, images)
-    return _read(program, tuple(layer for layer in layers if not layer.ran))
+            program = _export(module, images, eager)
+    return replace(_read(program, tuple(layer for layer in layers if not layer.ran)), eager=eager)
 
 
 def _same(x: Tensor) -> Tensor:
@@ -128,12 +137,14 @@ def _example(module: nn.Module, input_shape: Sequence[int]) -> Tensor:
     return torch.zeros(EXAMPLE_IMAGES, *input_shape, **kind)
 
 
-def _export(module: nn.Module, images: Tensor) -> torch.export.ExportedProgram:
+def _export(module: nn.Module, images: Tensor, eager: bool) -> torch.export.ExportedProgram:
     name, told = type(module).__name__, logging.root.manager.disable
     logging.disable(logging.CRITICAL)  # torch logs whole graphs beside the error that tells the reason
     try:
         shapes = ({0: torch.export.Dim("batch")},)
-        return _functional(torch.export.export(_AsFunction(module), (images,), dynamic_shapes=shapes, strict=False))
+        return _functional(torch.export.export(_AsFunction(module, eager), (images,), dynamic_shapes=shapes, strict=False))
+    except LoweringError as error:  # of what torch.ao quantised
+        raise LoweringError(f"{name}: {error}") from None
     except Exception as error:  # whatever the user's code raises: its own line is the message
         _refuse(name, error)
     finally:
@@ -150,12 +161,13 @@ def _functional(program: torch.export.ExportedProgram) -> torch.export.ExportedP
 class _AsFunction(nn.Module):
     """A module called with images alone, so that further arguments take their defaults."""
 
-    def __init__(self, inside: nn.Module) -> None:
+    def __init__(self, inside: nn.Module, eager: bool) -> None:
         super().__init__()
-        self.inside = inside
+        self.inside, self.eager = inside, eager
 
     def forward(self, images: Tensor) -> Any:
-        return self.inside(images)
+        with OnReals() if self.eager else contextlib.nullcontext():
+            return self.inside(images)
 
 
 def _refuse(name: str, error: Exception) -> NoReturn:

@@ -26,7 +26,7 @@ from addersim.hardware.prices.data_movement import MovementEnergy
 from addersim.hardware.traffic import Loop, Tiling, Widths, output_traffic, stored_outputs
 from addersim.trace import LayerTrace
 
-__all__ = ["check_rows", "row_shape", "run_rows"]
+__all__ = ["best_rows", "check_rows", "row_shape", "run_rows"]
 
 
 def run_rows(
@@ -45,8 +45,38 @@ def run_rows(
     HardwareError
         The trace does not say how the window moves, or the array, a scratchpad or a memory is too small.
     """
+    costs, mapping = best_rows(layer, accelerator, batch, placement, energies, objective, beside)
+    shape, widths, array = costs.shape, costs.widths, accelerator.array
+    used = mapping.filter_sets * mapping.channel_sets * shape.geometry.kernel[0] * mapping.strip
+    moved = row_accesses(shape, mapping, widths, costs.constants, placement, costs.zeros)
+    accesses = (access._replace(reads=int(access.reads), writes=int(access.writes)) for access in moved)
+    return ArrayRun(
+        cycles=int(count_rows(shape, mapping).cycles),
+        stage_cycles=int(costs.values(_one(mapping))[2, 0]),
+        mapping_efficiency=int(used) / array.elements,
+        accesses=tuple(access for access in accesses if access.words),
+        tiling=_tiling(shape, mapping),
+        elements=array.elements,
+    )
+
+
+def best_rows(
+    layer: LayerTrace,
+    accelerator: Accelerator,
+    batch: int,
+    placement: Placement,
+    energies: MovementEnergy,
+    objective: Objective | None = None,
+    beside: Beside | None = None,
+) -> tuple[RowCosts, RowMapping]:
+    """The mapping that a window layer has, and what decides it.
+
+    Raises
+    ------
+    HardwareError
+        As `run_rows`.
+    """
     shape, array, widths = row_shape(layer, batch), accelerator.array, Widths.of(layer)
-    assert array.row_stationary is not None
     output, kept = layer.output, placement.output_kept
     stored = output_traffic(stored_outputs(layer, batch), output.bits, kept, output.coded_bits, placement.backing)
     constants = layer.weights.words - shape.geometry.groups * shape.weights
@@ -59,18 +89,7 @@ def run_rows(
         check_rows(layer, accelerator, batch, placement)  # what runs under no table is said first
         raise
     with _naming(layer, accelerator):
-        mapping = _mapping(_elements(accelerator, widths), costs)
-    used = mapping.filter_sets * mapping.channel_sets * shape.geometry.kernel[0] * mapping.strip
-    moved = row_accesses(shape, mapping, widths, constants, placement, zeros)
-    accesses = (access._replace(reads=int(access.reads), writes=int(access.writes)) for access in moved)
-    return ArrayRun(
-        cycles=int(count_rows(shape, mapping).cycles),
-        stage_cycles=int(costs.values(_one(mapping))[2, 0]),
-        mapping_efficiency=int(used) / array.elements,
-        accesses=tuple(access for access in accesses if access.words),
-        tiling=_tiling(shape, mapping),
-        elements=array.elements,
-    )
+        return costs, _mapping(_elements(accelerator, widths), costs)
 
 
 def check_rows(layer: LayerTrace, accelerator: Accelerator, batch: int, placement: Placement) -> None:

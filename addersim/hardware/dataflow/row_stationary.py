@@ -36,7 +36,7 @@ import numpy as np
 from addersim.arithmetic.geometry import Geometry, Pair
 from addersim.hardware.arrays import IntOrArray
 
-__all__ = ["RowCounts", "RowMapping", "RowShape", "count_rows", "fetched", "footprints", "reach"]
+__all__ = ["RowCounts", "RowMapping", "RowShape", "count_rows", "fetched", "footprints", "reach", "taken_in_turn"]
 
 
 InputKept = Literal["pass", "strip", "all"]
@@ -234,3 +234,18 @@ def _blocks(total: IntOrArray, each: IntOrArray, sets: IntOrArray) -> tuple[IntO
     full, rest = total // (each * sets), total % (each * sets)
     turns = -(-rest // sets)
     return full + (rest > 0), full * each + turns, full * sets + -(-rest // np.maximum(turns, 1))
+
+
+def taken_in_turn(total: int, each: int, sets: int) -> list[int]:
+    """Filters or channels that an element takes in turn, block by block: as `_blocks` cuts them.
+
+    Examples
+    --------
+    Ten channels, three an element, two sets of elements side by side: the last pass gives both two.
+
+    >>> taken_in_turn(10, 3, 2)
+    [3, 3, 2, 2]
+    """
+    full, rest = divmod(total, each * sets)
+    last = -(-rest // sets)
+    return [each] * (full * sets) + [min(last, rest - first) for first in range(0, rest, max(last, 1))]

@@ -33,10 +33,14 @@ _KNOWN: Mapping[type, frozenset[str]] = MappingProxyType(
 
 
 def trace_in_batch(trace: Trace, table: EnergyTable, objective: Objective | None) -> bool:
-    """Whether designs run in batch for a trace under a table: energy is least, and cycles have no part in it."""
+    """Whether designs run in batch for a trace under a table: energy is least, and cycles have no part in it.
+
+    Nor has a design's dataflow, by which a table of elements may price a tap, where the trace has toggles.
+    """
     leaks = any(row.leakage_uw is not None for row in table.rows)
     small = all(layer.work is None or layer.work.taps <= MOST_TAPS for layer in trace.layers)
-    return trace.convention == "hardware" and objective in (None, "energy") and not leaks and small
+    by_order = table.knows_elements and any(layer.toggles is not None for layer in trace.layers)
+    return trace.convention == "hardware" and objective in (None, "energy") and not leaks and small and not by_order
 
 
 class InBatch:

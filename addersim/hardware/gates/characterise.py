@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -77,6 +78,9 @@ class Fit(NamedTuple):
         Of a cycle in which nothing changes: the clock's.
     uniform_pj
         On operands of which every code is as likely as any other.
+    by_toggles, toggle_error
+        Energy of a tap by what its operands' bits do, times `Toggles.terms`, and its largest relative error; empty and 0 for
+        elements that take several taps at once.
     """
 
     energy_pj: float
@@ -84,28 +88,42 @@ class Fit(NamedTuple):
     error: float
     idle_pj: float
     uniform_pj: float
+    by_toggles: tuple[float, ...] = ()
+    toggle_error: float = 0.0
 
 
 def fit_elements(circuit: Circuit, steps: int, seed: int) -> Fit:
-    """The line of a circuit through made-up operands of several shares of zeros, least squares of relative errors."""
+    """The lines of a circuit through made-up operands of several shares of zeros, least squares of relative errors.
+
+    Energy by toggles is fitted to the same, and to those of two shares whose weights, or whose inputs, are held for a while.
+    """
     element = circuit.element
-    lanes = element.lanes
-    shares, energies = [], []
-    for place, share in enumerate(ZERO_SHARES if lanes == 1 else (0.0,)):
-        operands = made_up_operands(element, share, steps, seed + place)
-        shares.append(operands.zeros)
-        energies.append(circuit.energy(operands).total_pj / lanes)
     uniform = circuit.energy(uniform_operands(element, steps, seed))
-    if lanes > 1:
-        return Fit(energies[0], 0.0, 0.0, uniform.clock_pj / lanes, uniform.total_pj / lanes)
-    energy, zero, error = _line(np.array(shares), np.array(energies))
-    return Fit(energy, zero, error, uniform.clock_pj, uniform.total_pj)
+    if element.lanes > 1:
+        one = circuit.energy(made_up_operands(element, 0.0, steps, seed)).total_pj / element.lanes
+        return Fit(one, 0.0, 0.0, uniform.clock_pj / element.lanes, uniform.total_pj / element.lanes)
+    free = [made_up_operands(element, share, steps, seed + place) for place, share in enumerate(ZERO_SHARES)]
+    held = [operands.held(x) for operands in free[::2] for x in (False, True)]
+    energies = [circuit.energy(operands).total_pj for operands in (*free, *held)]
+    (energy, zero), error = _fitted(np.array([(1.0, -one.zeros) for one in free]), np.array(energies[: len(free)]))
+    terms = np.array([one.toggles(element).terms for one in (*free, *held)])
+    by_toggles, toggle_error = _fitted(terms, np.array(energies))
+    return Fit(energy, zero, error, uniform.clock_pj, uniform.total_pj, by_toggles, toggle_error)
 
 
-def _line(shares: Array, energies: Array) -> tuple[float, float, float]:
-    """Energy without zeros, what a share of them takes off, never less than nothing, and the largest relative error."""
-    columns = np.stack([np.ones(len(shares)), -shares], axis=1) / energies[:, None]
-    if np.linalg.lstsq(columns, np.ones(len(shares)), rcond=None)[0][1] < 0:
-        columns[:, 1] = 0.0
-    found = np.linalg.lstsq(columns, np.ones(len(shares)), rcond=None)[0]
-    return float(found[0]), float(found[1]), float(np.abs(columns @ found - 1).max())
+def _fitted(terms: Array, energies: Array) -> tuple[tuple[float, ...], float]:
+    """Factors of terms, none below nothing but the first's, of the least sum of squared relative errors; the largest of these.
+
+    Of all choices of terms that count the best is taken whose factors are all positive: few terms allow that. The first alone
+    counts always: tables that make no sense give an energy that makes none, which is told.
+    """
+    rows, best = terms / energies[:, None], (np.inf, np.zeros(terms.shape[1]))
+    for chosen in product((False, True), repeat=terms.shape[1] - 1):
+        places = np.flatnonzero((True, *chosen))
+        factors = np.linalg.lstsq(rows[:, places], np.ones(len(rows)), rcond=None)[0]
+        squares = float(((rows[:, places] @ factors - 1) ** 2).sum())
+        if (factors[1:] >= 0).all() and squares < best[0]:
+            whole = np.zeros(terms.shape[1])
+            whole[places] = factors
+            best = squares, whole
+    return tuple(best[1].tolist()), float(np.abs(rows @ best[1] - 1).max())

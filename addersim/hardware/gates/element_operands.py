@@ -7,7 +7,7 @@ simulator sums them.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from addersim.images import Images
 from addersim.layers import IntegerWindow
 from addersim.program import Program
 from addersim.rtl.elements import Element as VerilogElement
+from addersim.toggles import Toggles
 
 __all__ = ["LANES", "Element", "Operands", "layer_operands", "made_up_operands", "uniform_operands"]
 
@@ -31,6 +32,8 @@ TAPS = 256
 """Taps of a sum that the accumulator of an element in a table holds, whatever they are."""
 GROUP = 64
 """Taps of a sum of made-up operands."""
+HOLD = 16
+"""Taps for which a made-up word is held, where one operand is: few words would stand for too little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +108,16 @@ class Element:
 
     @classmethod
     def of_layer(cls, layer: IntegerWindow, style: str = "") -> Element:
-        """The element that a layer runs on, its operands aligned to one scale where its terms want that."""
+        """The element that a layer runs on, its operands aligned to one scale where its terms want that.
+
+        It takes them less their zero points: inputs whose zero is the least code have no sign, others one bit more.
+        """
         record = DATAPATHS[layer.datapath].arithmetic
-        inputs, (x_places, w_places) = layer.input_format, layer.places()
-        weight_bits = record.codec.stored_bits(layer.weight_format)
-        formats = (inputs.bits + x_places, weight_bits + w_places, inputs.signed, layer.weight_format.signed)
+        held, (x_places, w_places) = layer.input_format, layer.places()
+        apart, wider = layer.weight_zero_points is not None, held.zero_point not in (0, held.minimum)
+        signed = wider or (held.signed and not held.zero_point)
+        weight_bits = record.codec.stored_bits(layer.weight_format) + apart
+        formats = (held.bits + wider + x_places, weight_bits + w_places, signed, apart or layer.weight_format.signed)
         return cls(layer.datapath, style, *formats, layer.accumulator_bits())
 
 
@@ -143,6 +151,19 @@ class Operands:
             x, w = self.x[:, 0], record.codec.stored(self.w[:, 0], element.weight_bits)
         starts = self.starts.astype(np.int64)
         return {"input_code": x, "weight_code": w, "clear": starts, "enable": np.ones(steps, np.int64)}
+
+    def held(self, x: bool) -> Operands:
+        """The same with every word of one operand, the inputs or the weights, held for `HOLD` steps."""
+        places = np.arange(len(self.starts)) // HOLD * HOLD
+        return replace(self, x=self.x[places]) if x else replace(self, w=self.w[places])
+
+    def toggles(self, element: Element) -> Toggles:
+        """What the bits at an element's ports do, from one sum to the next too."""
+        words = self.words(element)
+        x, w = words["input_code"] & (1 << element.input_bits) - 1, words["weight_code"]
+        changes = (float(np.bitwise_count(one[1:] ^ one[:-1]).mean()) for one in (x, w))
+        ones = (float(np.bitwise_count(one).mean()) for one in (x, w))
+        return Toggles("as given", self.zeros, *changes, *ones)
 
     def sums(self, element: Element) -> Array:
         """What the accumulator holds after each step, as its bits read without sign."""
@@ -206,8 +227,8 @@ def layer_operands(program: Program, images: Images, steps: int, seed: int) -> I
 
 def _drawn(layer: IntegerWindow, codes: Array, steps: int, rng: np.random.Generator) -> Operands:
     """Operands of some outputs of a layer."""
-    if layer.input_format.zero_point or layer.weight_zero_points is not None or layer.multiplier is not None:
-        raise HardwareError(f"layer {layer.name}: has zero points or a multiplier's table; no element is made for it")
+    if layer.multiplier is not None:
+        raise HardwareError(f"layer {layer.name}: has a multiplier's table; no element is made for it")
     pixels = codes if codes.ndim == 4 else codes[:, None, None, :]
     filters, height, width, channels = layer.weights.shape
     geometry, lanes = layer.geometry, DATAPATHS[layer.datapath].together
@@ -223,10 +244,9 @@ def _drawn(layer: IntegerWindow, codes: Array, steps: int, rng: np.random.Genera
     y, x = y.clip(0, pixels.shape[1] - 1), x.clip(0, pixels.shape[2] - 1)
     channel = group[:, None] * channels + np.arange(channels)
     found = pixels[image[:, None, None, None], y[:, :, None, None], x[:, None, :, None], channel[:, None, None, :]]
-    found = np.where(inside[..., None], found, 0).reshape(outputs, taps).astype(np.int64)
-    weights = layer.weights[chosen].reshape(outputs, taps).astype(np.int64)
-    places = layer.places()
-    return _in_steps(found << places[0], weights << places[1], lanes)
+    found = np.where(inside[..., None], found, layer.input_format.zero_point)
+    x, w = layer.operands(found, layer.operand_weights(chosen))
+    return _in_steps(x.reshape(outputs, taps), w.reshape(outputs, taps), lanes)
 
 
 def _in_steps(x: Array, w: Array, lanes: int) -> Operands:

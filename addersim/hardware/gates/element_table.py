@@ -23,7 +23,7 @@ from addersim.hardware.gates.element_operands import Element, Operands
 from addersim.hardware.gates.operators import OPERATORS, operator_module, operator_row, operator_verilog
 from addersim.hardware.gates.synthesis import RECIPE, Workshop, workshop
 from addersim.hardware.prices.elements import row_of_layer
-from addersim.hardware.prices.row import REGISTERS, EnergyRow
+from addersim.hardware.prices.row import OF_TOGGLES, REGISTERS, EnergyRow
 from addersim.inputs.text import did_you_mean
 from addersim.rtl.sources import sources_text
 
@@ -318,13 +318,15 @@ def _figures(circuit: Circuit, fit: Fit) -> Row:
         "accumulator_bits": circuit.element.accumulator_bits,
         "uniform_pj": fit.uniform_pj,
         "fit_error": fit.error,
+        **dict(zip(OF_TOGGLES, fit.by_toggles, strict=False)),
+        **({"toggle_error": fit.toggle_error} if fit.by_toggles else {}),
     }
 
 
 def _source(library: Library, version: str, steps: int, seed: int) -> str:
     return (
         f"addersim characterise: {library.name} (sha256 {library.sha256[:16]}), {version} ({RECIPE}), streams of "
-        f"{steps} steps of seed {seed}, wires: {library.wires.about}"
+        f"{steps} steps of seed {seed}, free and held, wires: {library.wires.about}"
     )
 
 

@@ -33,9 +33,9 @@ class Workshop:
 
     def __init__(self, folder: Path, library: Library, sources: Mapping[str, str]) -> None:
         self._folder, self.yosys = folder, find_yosys()
-        (folder / _LIBRARY).write_text(library.text, encoding="utf-8")
+        (folder / _LIBRARY).write_text(library.text, encoding="utf-8", newline="\n")
         for name, text in sources.items():
-            (folder / name).write_text(text, encoding="utf-8")
+            (folder / name).write_text(text, encoding="utf-8", newline="\n")
         self.version = _version(self.yosys, folder)
 
     def netlist(self, module: str, parameters: Mapping[str, int | str]) -> Mapping[str, Any]:

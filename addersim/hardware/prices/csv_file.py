@@ -24,6 +24,12 @@ accumulator_bits  width of the accumulator that the row is of
 uniform_pj     energy on operands of which every code is as likely as any other
 delay_ns       longest way from register to register
 fit_error      largest relative error of the line at what it was fitted to
+still_pj       of pe, as the five columns below, all of them or none: a tap on which no bit of an operand changes
+still_zero_pj  what a share z of zero inputs takes off it, times z
+input_toggle_pj  what each bit of the input that changes from tap to tap adds
+weight_toggle_pj  the same of the weight
+product_toggle_pj  the same of the products of each bit of one with each bit of the other (`Toggles.product_changes`)
+toggle_error   largest relative error of these at what they were fitted to
 device         kind of transistors (sram, wire), or style of multiplier (pe), where a table has several: the first is the
                default; may be empty or missing
 temperature_k  temperature; may be empty or missing, as the three columns below
@@ -52,7 +58,7 @@ from addersim.arithmetic.datapaths import DATAPATHS
 from addersim.arithmetic.ops import OPERATIONS
 from addersim.config import bundled_names, resolve_text
 from addersim.errors import ConfigError
-from addersim.hardware.prices.row import CONTENTS, OF_ELEMENTS, EnergyRow, Quantity
+from addersim.hardware.prices.row import CONTENTS, OF_ELEMENTS, OF_TOGGLES, EnergyRow, Quantity
 from addersim.hardware.prices.rules import RULES, SURFACES, Span
 from addersim.hardware.prices.table import EnergyTable
 from addersim.inputs.limits import read_number
@@ -144,6 +150,7 @@ def _row(fields: list[str], header: list[str], where: str, line: int) -> EnergyR
             raise ConfigError(f"{where}, column {column}: found {cell[column]!r}; empty in a row with the rule {rule}")
         if rule == "exact" and (cell[column] or column == "energy_pj"):
             numbers[column] = _number(cell[column], f"{where}, column {column}") * (scale if column == "energy_pj" else 1)
+    _check_toggles(cell, component, where)
     node = _number(cell["node_nm"], f"{where}, column node_nm", positive=True)
     voltage = _number(cell["voltage_v"], f"{where}, column voltage_v", positive=True) if cell["voltage_v"] else None
     return EnergyRow(
@@ -163,6 +170,15 @@ def _row(fields: list[str], header: list[str], where: str, line: int) -> EnergyR
         **numbers,
         **_circumstances(cell, rule, where),
     )
+
+
+def _check_toggles(cell: Mapping[str, str], component: str, where: str) -> None:
+    """Refuse a part of an energy by toggles, and one of a layer's own operands, which has their toggles in it."""
+    given = [column for column in OF_TOGGLES if cell[column]]
+    if given and component == "layer":
+        raise ConfigError(f"{where}, column {given[0]}: found {cell[given[0]]!r}; empty in a row of component layer")
+    if given and (missing := [column for column in OF_TOGGLES if not cell[column]]):
+        raise ConfigError(f"{where}: column {missing[0]} is empty beside {given[0]}; needs {', '.join(OF_TOGGLES)}, or none")
 
 
 def _circumstances(cell: Mapping[str, str], rule: str, where: str) -> dict[str, Any]:

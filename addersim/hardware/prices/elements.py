@@ -1,12 +1,15 @@
-"""Energy of a tap in a whole processing element, by the share of zeros among its inputs.
+"""Energy of a tap in a whole processing element, by the toggles of its operands, or by the share of zeros among its inputs.
 
 A table may know processing elements beside single operations: gates of a library that operands drove. Rows ``pe`` are lines,
-``energy_pj - zero_pj * share``, for a datapath at a width; rows ``layer`` are what one layer of one network took with its own
-operands. Where a table has either, the array is priced by it and by nothing else: kernel, accumulator, and the operand
-registers and clock where the row contains them. The share of a layer's zeros is the one that a run saw, padding included; else
-the one that the accelerator states, or `TYPICAL_ZEROS`, and a note says so; an image is taken to hold none.
+``energy_pj - zero_pj * share``, for a datapath at a width, and may tell energy by toggles beside (`row.OF_TOGGLES`); rows
+``layer`` are what one layer of one network took with its own operands. Where a table has either, the array is priced by it and
+by nothing else: kernel, accumulator, and the operand registers and clock where the row contains them. The share of a layer's
+zeros is the one that a run saw, padding included; else the one that the accelerator states, or `TYPICAL_ZEROS`, and a note
+says so; an image is taken to hold none. Where the trace has the toggles of a layer in the machine's order (`tap_order`), and
+the table energy by them, these come before zeros alone.
 
-A multiplier is quiet where an input is zero, |x - w| is not: that is what a price of an operation cannot tell.
+A multiplier is quiet where an input is zero, |x - w| is not: that is what a price of an operation cannot tell. Nor can zeros
+tell what words that resemble each other save, such as those of a smooth image, zeros in runs, or weights that are held.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from addersim.hardware.layer_cost import ArrayPrices, UnitEnergy
 from addersim.hardware.prices.row import ElementFigures
 from addersim.hardware.prices.table import EnergyTable
 from addersim.hardware.processing_array import SystolicArray
+from addersim.toggles import Toggles
 from addersim.trace import LayerTrace
 
 __all__ = [
@@ -31,6 +35,8 @@ __all__ = [
     "element_notes",
     "row_of_layer",
     "tap_energies",
+    "toggle_energy",
+    "zero_energy",
 ]
 
 
@@ -99,7 +105,10 @@ def tap_energies(
         return {}
     windows = [layer for layer in layers if layer.work is not None]
     shares = {layer.name: _share(layer, layers, stated) for layer in windows}
-    return {layer.name: _own(network, layer, table) or _by_zeros(layer, table, shares[layer.name]) for layer in windows}
+    return {
+        layer.name: _own(network, layer, table) or _by_toggles(layer, table) or _by_zeros(layer, table, shares[layer.name])
+        for layer in windows
+    }
 
 
 TREES = "priced by elements with an accumulator each, which a broadcast array's adder trees share"
@@ -123,7 +132,8 @@ def array_prices(
             continue
         own = _own(network, layer, table)
         ways = {"constant": _constant(layer, table), "zero share": _zero_share_pj(layer, table, _share(layer, layers, stated))}
-        ways |= {"gates": own and own.energy_pj(layer)}
+        moving = None if ways["zero share"] is None else _by_toggles(layer, table)
+        ways |= {way: priced and priced.energy_pj(layer) for way, priced in (("toggles", moving), ("gates", own))}
         share = layer.zero_taps
         found.append(ArrayPrices(layer.name, share, {way: pj for way, pj in ways.items() if pj is not None}))
     return tuple(found)
@@ -149,17 +159,29 @@ def _own(network: str, layer: LayerTrace, table: EnergyTable) -> TapEnergy | Non
     return None if found is None else TapEnergy(UnitEnergy(*found[:3]), found.idle_pj)
 
 
-def _by_zeros(layer: LayerTrace, table: EnergyTable, zeros: tuple[float, str]) -> TapEnergy:
+def _figures(layer: LayerTrace, table: EnergyTable) -> ElementFigures:
+    """What a table says of a layer's element. Raises PriceError, which names the layer, where it says nothing."""
     assert layer.datapath is not None
-    bits = element_bits(layer)
     try:
-        figures = table.element(layer.datapath, bits)
+        return table.element(layer.datapath, element_bits(layer))
     except PriceError as error:
         raise PriceError(
             f"{error}; needed by layer {layer.name}: a table of elements prices no single operations there"
         ) from None
+
+
+def _by_toggles(layer: LayerTrace, table: EnergyTable) -> TapEnergy | None:
+    """What a tap takes by its operands' toggles; None where nobody saw them, or the table does not tell energy by them."""
+    if layer.toggles is None or not (figures := _figures(layer, table)).by_toggles:
+        return None
+    energy, words = toggle_energy(figures, layer.toggles, layer.accumulator_bits)
+    return TapEnergy(UnitEnergy(energy, f"{words}{figures.note}", figures.source), figures.idle_pj)
+
+
+def _by_zeros(layer: LayerTrace, table: EnergyTable, zeros: tuple[float, str]) -> TapEnergy:
+    figures = _figures(layer, table)
     share, note = zeros
-    energy, words = _at(figures, share, layer.accumulator_bits)
+    energy, words = zero_energy(figures, share, layer.accumulator_bits)
     # A gated tap takes no more than the line has for one of zero: below a cycle of rest, gating would cost.
     resting = min(figures.idle_pj, max(figures.energy_pj - figures.zero_pj, 0.0))
     return TapEnergy(UnitEnergy(energy, f"{words}{note}{figures.note}", figures.source), resting)
@@ -178,11 +200,24 @@ def _share(layer: LayerTrace, layers: Sequence[LayerTrace], stated: ZeroShare | 
     return (max(0.0, share * layer.work.taps - layer.gated_taps) / running if running else 0.0), note
 
 
-def _at(figures: ElementFigures, share: float, accumulator_bits: int | None) -> tuple[float, str]:
+def zero_energy(figures: ElementFigures, share: float, accumulator_bits: int | None) -> tuple[float, str]:
     """Energy of a tap at a share of zeros and an accumulator's width, and how it came about."""
     energy, words = figures.energy_pj - figures.zero_pj * share, figures.rule
     if figures.zero_pj:
         words += f", {figures.energy_pj:.4g} - {figures.zero_pj:.4g} pJ x {share:.3f} zeros"
+    return _with_accumulator(figures, energy, words, accumulator_bits)
+
+
+def toggle_energy(figures: ElementFigures, toggles: Toggles, accumulator_bits: int | None) -> tuple[float, str]:
+    """Energy of a tap whose operands' bits change so often, and how it came about."""
+    energy = sum(factor * term for factor, term in zip(figures.by_toggles, toggles.terms, strict=True))
+    changes = f"{toggles.input_changes:.2f} input and {toggles.weight_changes:.2f} weight bits that change"
+    words = f"{figures.rule}, {toggles.zeros:.3f} zeros, {changes}, {toggles.product_changes:.2f} products of bits"
+    return _with_accumulator(figures, energy, words, accumulator_bits)
+
+
+def _with_accumulator(figures: ElementFigures, energy: float, words: str, accumulator_bits: int | None) -> tuple[float, str]:
+    """With what an accumulator of another width than the row's takes; never less than an element that rests."""
     more = (accumulator_bits or figures.accumulator_bits) - figures.accumulator_bits if figures.accumulator_bits else 0
     if more and figures.accumulator_pj:
         energy += more * figures.accumulator_pj

@@ -9,15 +9,30 @@ from typing import Literal, NamedTuple
 
 from addersim.hardware.prices.rules import Span
 
-__all__ = ["CONTENTS", "OF_ELEMENTS", "QUANTITIES", "REGISTERS", "UNITS", "ElementFigures", "EnergyRow", "Quantity", "Size"]
+__all__ = [
+    "CONTENTS",
+    "OF_ELEMENTS",
+    "OF_TOGGLES",
+    "QUANTITIES",
+    "REGISTERS",
+    "UNITS",
+    "ElementFigures",
+    "EnergyRow",
+    "Quantity",
+    "Size",
+]
 
 Quantity = Literal[
     "energy_pj", "area_um2", "leakage_uw", "zero_pj", "idle_pj", "accumulator_pj", "accumulator_bits", "uniform_pj",
     "delay_ns", "fit_error",
+    "still_pj", "still_zero_pj", "input_toggle_pj", "weight_toggle_pj", "product_toggle_pj", "toggle_error",
 ]  # fmt: skip
 
+OF_TOGGLES: tuple[Quantity, ...] = ("still_pj", "still_zero_pj", "input_toggle_pj", "weight_toggle_pj", "product_toggle_pj")
+"""Energy by toggles, in the order of `addersim.toggles.Toggles.terms`: times these they are a tap's."""
 OF_ELEMENTS: tuple[Quantity, ...] = (
-    "zero_pj", "idle_pj", "accumulator_pj", "accumulator_bits", "uniform_pj", "delay_ns", "fit_error",
+    "zero_pj", "idle_pj", "accumulator_pj", "accumulator_bits", "uniform_pj", "delay_ns", "fit_error", *OF_TOGGLES,
+    "toggle_error",
 )  # fmt: skip
 """What rows of processing elements have beside energy, area and leakage: see `ElementFigures`."""
 QUANTITIES: tuple[Quantity, ...] = ("energy_pj", "area_um2", "leakage_uw", *OF_ELEMENTS)
@@ -29,6 +44,7 @@ UNITS: Mapping[Quantity, str] = MappingProxyType(
         "accumulator_bits": "bits",
         "delay_ns": "ns",
         "fit_error": "",
+        "toggle_error": "",
     }
 )
 REGISTERS = "operand registers"
@@ -59,6 +75,8 @@ class ElementFigures(NamedTuple):
         Width of its accumulator, and what a bit more of it takes; 0 where that is not known.
     note
         What must be known of it, behind a semicolon; empty where there is nothing.
+    by_toggles
+        Of a tap, times what its operands' bits do (`Toggles.terms`); empty where the table does not say.
     """
 
     energy_pj: float
@@ -69,6 +87,7 @@ class ElementFigures(NamedTuple):
     accumulator_bits: float = 0.0
     accumulator_pj: float = 0.0
     note: str = ""
+    by_toggles: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +109,9 @@ class EnergyRow:
     zero_pj, idle_pj, accumulator_pj, accumulator_bits, uniform_pj, delay_ns, fit_error
         Of a processing element: what zeros save and rest takes (`ElementFigures`), the energy on operands of which every code
         is as likely, its longest way from register to register, and the largest relative error of its line.
+    still_pj, still_zero_pj, input_toggle_pj, weight_toggle_pj, product_toggle_pj, toggle_error
+        Of a processing element: a tap on which no bit of an operand changes, what zeros take off it, what each bit of input,
+        weight and products of bits that changes adds, and the largest relative error of that.
     rule, like, coefficients
         The rule's name, the operation that `as` or `fraction` names, and the coefficients of a polynomial.
     fractions
@@ -125,6 +147,12 @@ class EnergyRow:
     uniform_pj: float | None = None
     delay_ns: float | None = None
     fit_error: float | None = None
+    still_pj: float | None = None
+    still_zero_pj: float | None = None
+    input_toggle_pj: float | None = None
+    weight_toggle_pj: float | None = None
+    product_toggle_pj: float | None = None
+    toggle_error: float | None = None
     like: str = ""
     coefficients: tuple[float, ...] = ()
     device: str = ""

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from addersim.config import resolve_text
 from addersim.errors import ConfigError, PriceError
-from addersim.hardware.prices.row import EnergyRow
+from addersim.hardware.prices.row import OF_TOGGLES, EnergyRow
 from addersim.hardware.prices.table import EnergyTable
 
 __all__ = ["TechnologyNode", "nodes", "scale_table"]
@@ -40,7 +40,7 @@ class TechnologyNode(NamedTuple):
         return self.a2 * voltage_v**2 + self.a1 * voltage_v + self.a0
 
 
-_ENERGIES = ("energy_pj", "zero_pj", "idle_pj", "accumulator_pj", "uniform_pj")
+_ENERGIES = ("energy_pj", "zero_pj", "idle_pj", "accumulator_pj", "uniform_pj", *OF_TOGGLES)
 
 
 def nodes() -> dict[float, TechnologyNode]:

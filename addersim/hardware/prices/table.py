@@ -8,14 +8,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from addersim.errors import PriceError
 from addersim.hardware.layer_cost import UnitEnergy
 from addersim.hardware.prices.consistency import check_rows, grid_gap
 from addersim.hardware.prices.grid import Grid
-from addersim.hardware.prices.row import QUANTITIES, REGISTERS, UNITS, ElementFigures, EnergyRow, Quantity, Size
+from addersim.hardware.prices.row import OF_TOGGLES, QUANTITIES, REGISTERS, UNITS, ElementFigures, EnergyRow, Quantity, Size
 from addersim.hardware.prices.rules import SURFACES, DataPoint, PowerFit, Span, interpolate, points_needed, polynomial
+from addersim.tabular import Listed
 
 __all__ = ["EnergyTable", "Figure"]
 
@@ -30,8 +31,8 @@ class Figure(NamedTuple):
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class EnergyTable:
+@dataclass(frozen=True, slots=True, repr=False)
+class EnergyTable(Listed):
     """Named unit energies, and the areas and leakages that come with them.
 
     Attributes
@@ -55,6 +56,7 @@ class EnergyTable:
     20.0
     """
 
+    PARTS: ClassVar[str] = "rows"
     name: str
     rows: tuple[EnergyRow, ...]
     notes: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -81,6 +83,14 @@ class EnergyTable:
         object.__setattr__(self, "_lines", {key: line for rule in self.rows for key, line in self._drawn(rule)})
         surfaces = [row for row in self.rows if row.rule in SURFACES]
         object.__setattr__(self, "_surfaces", {key: surface for rule in surfaces for key, surface in self._spanned(rule)})
+
+    def table(self) -> list[dict[str, Any]]:
+        """One row a row of the file: what it is for, its sizes, its energy in pJ, and its source."""
+        named = [(row, {"component": row.component, "op": row.op, "size": str(row)}) for row in self.rows]
+        return [name | {"pJ": row.energy_pj, "rule": row.rule, "source": row.source} for row, name in named]
+
+    def _title(self) -> str:
+        return self.name
 
     def price(self, op: str, bits: int, component: str = "integer") -> float:
         """Energy of one operation, in pJ.
@@ -204,7 +214,15 @@ class EnergyTable:
         more = {name: self._optional(name, key, size) for name in ("zero_pj", "idle_pj", "accumulator_bits", "accumulator_pj")}
         contents = next((row.contains for row in self._by_key[key] if row.contains), ())
         note = f"; without {REGISTERS}" if contents and REGISTERS not in contents else ""
-        return ElementFigures(found.value, self._noted(found.rule, "energy_pj", "pe"), found.source, **more, note=note)
+        rule, toggles = self._noted(found.rule, "energy_pj", "pe"), self._by_toggles(key, size)
+        return ElementFigures(found.value, rule, found.source, **more, note=note, by_toggles=toggles)
+
+    def _by_toggles(self, key: _Key, size: Size) -> tuple[float, ...]:
+        """What an element takes by toggles; empty where its rows do not say."""
+        try:
+            return tuple(self._find(quantity, key, size, "").value for quantity in OF_TOGGLES)
+        except PriceError:
+            return ()
 
     def _optional(self, quantity: Quantity, key: _Key, size: Size) -> float:
         """A figure of an element, 0 where its rows do not have it."""
@@ -247,7 +265,8 @@ class EnergyTable:
         return not rule.coefficients and len(self._points(rule, quantity)) >= points_needed(rule.rule)
 
     def _points(self, rule: EnergyRow, quantity: Quantity) -> list[EnergyRow]:
-        return [row for row in self._by_key[rule.key] if row.exact and getattr(row, quantity)]
+        found = [row for row in self._by_key[rule.key] if row.exact and getattr(row, quantity) is not None]
+        return found if quantity in OF_TOGGLES else [row for row in found if getattr(row, quantity)]
 
     def _apply(self, rule: EnergyRow, quantity: Quantity, size: Size, what: str) -> Figure:
         if rule.like:

@@ -100,7 +100,6 @@ def energy_by_table(tables: pd.DataFrame) -> go.Figure:
         rows=max(rows, 1.4 * len(names)),
         limit=float(ends["max"].max()),
         annotations=[beside(row, text) for row, text in enumerate(spread)],
-        right_px=52,
     )
 
 
@@ -145,7 +144,6 @@ def ratio_by_table(contrasts: Sequence[Contrast]) -> go.Figure:
         mode="overlay",
         rows=max(rows, 1.4 * len(contrasts)),
         annotations=[beside(row, text) for row, text in enumerate(texts)],
-        right_px=84,
     )
     return _marked(figure, min(lows), max(highs))
 
@@ -177,7 +175,6 @@ def area_by_unit(areas: pd.DataFrame) -> go.Figure:
         rows=rows,
         limit=totals.max() / size,
         annotations=[beside(row, f"{total / size:,.4g} {unit}") for row, total in enumerate(totals)],
-        right_px=96,
     )
 
 

@@ -33,7 +33,6 @@ def energy_by_network(energy: pd.DataFrame) -> go.Figure:
         rows=rows,
         limit=totals.max() / size,
         annotations=notes,
-        right_px=80,
     )
 
 
@@ -105,7 +104,6 @@ def energy_by_level(energy: pd.DataFrame, network: str) -> go.Figure:
         mode="stack",
         limit=bars.max() / size,
         annotations=notes,
-        right_px=80,
     )
 
 

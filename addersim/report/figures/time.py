@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -18,6 +19,8 @@ __all__ = ["latency_by_layer", "roofline"]
 
 NAMED = 8
 """Most points of a roofline that carry their names; more would cover each other."""
+NARROW_PX, HIGH_PX, LETTER_PX, LINE_PX = 300, 250, 6, 13
+"""Plane of a roofline on a narrow screen, and letters of its names."""
 
 
 def latency_by_layer(layers: pd.DataFrame, network: str, modules: pd.DataFrame | None = None) -> go.Figure:
@@ -97,6 +100,13 @@ def roofline(layers: pd.DataFrame, design: Any, network: str) -> go.Figure:
         marker={"color": INK},
         hovertemplate="roof: %{y:.4~g} taps a cycle at %{x:.4~g} taps a byte<extra></extra>",
     )
+    slowest = min((*(rows["taps"] / rows["cycles"]), left * design.dram_bytes_per_cycle, design.elements))
+    across, up = [math.log10(left), math.log10(right * 1.3)], [math.log10(slowest / 2), math.log10(design.elements * 1.8)]
+    places = {
+        name: (math.log10(row.taps / row.dram_bytes if row.dram_bytes else right), math.log10(row.taps / row.cycles))
+        for name, row in zip(rows.index, rows.itertuples(), strict=True)
+    }
+    told = _told_apart(places, NARROW_PX / (across[1] - across[0]), HIGH_PX / (up[1] - up[0]))
     for bound, color in RESOURCES.items():
         part = rows[rows["bound"] == bound]
         if part.empty:
@@ -108,7 +118,7 @@ def roofline(layers: pd.DataFrame, design: Any, network: str) -> go.Figure:
             mode="markers+text" if len(rows) <= NAMED else "markers",
             x=x,
             y=(part["taps"] / part["cycles"]).tolist(),
-            text=[escape(name) for name in part.index],
+            text=[escape(told[name]) for name in part.index],
             textposition=["middle right" if one < middle else "middle left" for one in x],
             textfont={"size": 10, "color": QUIET},
             marker={
@@ -120,10 +130,30 @@ def roofline(layers: pd.DataFrame, design: Any, network: str) -> go.Figure:
             customdata=[_point(row, design) for row in part.itertuples()],
             hovertemplate="%{customdata}<extra></extra>",
         )
-    slowest = min((*(rows["taps"] / rows["cycles"]), left * design.dram_bytes_per_cycle, design.elements))
     finish_plane(figure, "taps a byte of DRAM traffic", "taps a cycle")
-    figure.update_xaxes(type="log", range=[math.log10(left), math.log10(right * 1.3)], dtick=1)
-    return figure.update_yaxes(type="log", range=[math.log10(slowest / 2), math.log10(design.elements * 1.8)], dtick=1)
+    figure.update_xaxes(type="log", range=across, dtick=1)
+    return figure.update_yaxes(type="log", range=up, dtick=1)
+
+
+def _told_apart(places: Mapping[str, tuple[float, float]], across_px: float, up_px: float) -> dict[str, str]:
+    """What stands beside each point: its name, or at the first of points whose names would cover each other all of them.
+
+    Examples
+    --------
+    >>> _told_apart({"fc1": (2, 1), "fc2": (2, 1.01), "conv": (0, 1)}, 100, 100)
+    {'fc1': 'fc1, fc2', 'fc2': '', 'conv': 'conv'}
+    """
+    groups: list[list[str]] = []
+    for name, (x, y) in places.items():
+        for group in groups:
+            first_x, first_y = places[group[0]]
+            wide = LETTER_PX * len(", ".join((*group, name)))
+            if abs(x - first_x) * across_px < wide and abs(y - first_y) * up_px < LINE_PX:
+                group.append(name)
+                break
+        else:
+            groups.append([name])
+    return dict.fromkeys(places, "") | {group[0]: ", ".join(group) for group in groups}
 
 
 def _stages(layers: pd.DataFrame) -> pd.DataFrame:

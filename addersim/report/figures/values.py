@@ -50,7 +50,7 @@ def operations_by_width(operations: pd.DataFrame, network: str) -> go.Figure:
             )
     notes = [beside(row, compact(total)) for row, total in enumerate(table.sum(axis=1))]
     limit = sums.sum(axis=1).max()
-    return finish(figure, names, "operations for one image", mode="stack", limit=limit, annotations=notes, right_px=52)
+    return finish(figure, names, "operations for one image", mode="stack", limit=limit, annotations=notes)
 
 
 def ranges_by_layer(ranges: pd.DataFrame, network: str) -> go.Figure:
@@ -76,7 +76,7 @@ def ranges_by_layer(ranges: pd.DataFrame, network: str) -> go.Figure:
     names = labels_apart([row.layer for row in rows])
     labels = [label(name, row.datapath or row.kind) for name, row in zip(names, rows, strict=True)]
     notes = [beside(place, _range_note(row)) for place, row in enumerate(rows)]
-    finish(figure, labels, "codes, by powers of two", mode="overlay", annotations=notes, right_px=84)
+    finish(figure, labels, "codes, by powers of two", mode="overlay", annotations=notes)
     return _signed_powers(figure, ranges[["format_minimum", "format_maximum", "minimum", "maximum"]].abs().to_numpy().max())
 
 

@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
-import itertools
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 
 import pandas as pd
-import plotly.graph_objects as go
 
 from addersim.inputs.text import cell
 from addersim.report.document import render_document
 from addersim.report.frames import Frames
 from addersim.report.markup import definitions, escape
 from addersim.report.page.overview import sentence, summary_table
-from addersim.report.page.sections import Section, sections
+from addersim.report.page.sections import sections
+from addersim.report.section import Page, Section
+from addersim.report.writing import write_page
 from addersim.results.comparison import compare
 from addersim.results.comparison_text import headline
 from addersim.results.reasons import reasons_told
 from addersim.results.result import Result
-from addersim.storage import write_atomically
 
-__all__ = ["render_page", "report_panels", "write_report"]
+__all__ = ["render_page", "report_page", "write_report"]
 
-PAGE = "index.html"
 RESULTS = "results.json"
 
 
-def write_report(results: Sequence[Result], folder: str | Path, *, title: str, about: Mapping[str, str]) -> Path:
+def write_report(
+    results: Sequence[Result],
+    folder: str | os.PathLike[str],
+    *,
+    title: str,
+    about: Mapping[str, str],
+    figures: str | os.PathLike[str] | None = None,
+) -> Path:
     """Write a report of one or several results that are compared.
 
     Everything is made before the first file is written, and every file appears whole or not at all: the tables of `Frames`
@@ -45,6 +51,8 @@ def write_report(results: Sequence[Result], folder: str | Path, *, title: str, a
         Heading of the page.
     about
         What was run, in words, by key: images, data set, how it was quantised, package version.
+    figures
+        Folder for each figure as SVG and PNG too.
 
     Returns
     -------
@@ -60,17 +68,7 @@ def write_report(results: Sequence[Result], folder: str | Path, *, title: str, a
     texts = {f"{one.name}.csv": _csv(getattr(frames, one.name)) for one in fields(frames)}
     document = {"title": title, "about": dict(about), "results": [result.to_dict() for result in results]}
     texts[RESULTS] = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    texts[PAGE] = render_page(results, frames, title, about)
-    for name, text in texts.items():
-        with write_atomically(Path(folder, name)) as stream:
-            stream.write(text.encode())
-    return Path(folder, PAGE)
-
-
-def report_panels(results: Sequence[Result]) -> list[tuple[str, str, go.Figure]]:
-    """Every figure of the page: the key of its section, its caption and the figure."""
-    parts = sections(results, Frames.of(results))
-    return [(part.key, caption, figure) for part in parts for caption, figure in (*itertools.chain(*part.rows), *part.inside)]
+    return write_page(report_page(results, frames, title, about), folder, figures, texts)
 
 
 def _csv(frame: pd.DataFrame) -> str:
@@ -79,7 +77,12 @@ def _csv(frame: pd.DataFrame) -> str:
 
 
 def render_page(results: Sequence[Result], frames: Frames, title: str, about: Mapping[str, str]) -> str:
-    """The page as HTML text: the finding in words, then figures with their numbers, then all results side by side."""
+    """The page as HTML text."""
+    return render_document(report_page(results, frames, title, about))
+
+
+def report_page(results: Sequence[Result], frames: Frames, title: str, about: Mapping[str, str]) -> Page:
+    """The page: the finding in words, then figures with their numbers, then all results side by side."""
     first, *others = results
     findings = [headline(first, one) for one in others] or [headline(first)]
     lead = f"<p class='lead'>{escape(findings[0])}</p>"
@@ -90,7 +93,7 @@ def render_page(results: Sequence[Result], frames: Frames, title: str, about: Ma
     *parts, prices = sections(results, frames)
     why = "".join(_why(text, names if len(names) < len(results) else ()) for text, names in reasons_told(results).items())
     files = (*(f"{one.name}.csv" for one in fields(frames)), RESULTS)
-    return render_document(
+    return Page(
         title,
         lead + "".join(f'<ul class="plain">{one}</ul>' for one in (accuracies, why) if one),
         (summary, *parts, about_it, prices),

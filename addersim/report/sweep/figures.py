@@ -280,7 +280,7 @@ def energy_by_design(points: Points, rows: pd.DataFrame, *, array: bool = False)
     title = f"energy of one image, {unit}"
     return finish(
         figure, labels, title, mode="stack", rows=1.5 * len(rows), limit=float(totals.max()) / size,
-        annotations=texts, right_px=52,
+        annotations=texts,
     )  # fmt: skip
 
 

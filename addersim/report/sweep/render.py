@@ -14,29 +14,30 @@ from addersim.format_quantity import how_many
 from addersim.inputs.opening import MAX_FILE_BYTES, parsing, read_file
 from addersim.report.document import render_document
 from addersim.report.markup import definitions, escape
-from addersim.report.section import Section
+from addersim.report.section import Page, Section
 from addersim.report.sweep.details import details_of
 from addersim.report.sweep.findings import findings, missing
 from addersim.report.sweep.frame import read_frame, sweep_frame
 from addersim.report.sweep.points import AXES, Points
 from addersim.report.sweep.sections import sweep_sections
-from addersim.storage import write_atomically
+from addersim.report.writing import write_page
 
 __all__ = ["MOST_POINTS", "render_sweep", "write_sweep_page"]
 
-PAGE = "index.html"
 MOST_POINTS = 1000
 """Points on one page; of more, the Pareto-optimal ones and a part of the others, evenly from the study's order. Chosen: a
 page of some megabytes still opens on a phone."""
 
 
-def write_sweep_page(folder: str | os.PathLike[str]) -> Path:
+def write_sweep_page(folder: str | os.PathLike[str], figures: str | os.PathLike[str] | None = None) -> Path:
     """Write the page of a sweep's folder beside its results.
 
     Parameters
     ----------
     folder
         With ``results.csv`` and ``study.json``; ``jobs`` and a search's ``scan.csv`` are read where they are there.
+    figures
+        As in `write_page`.
 
     Returns
     -------
@@ -47,22 +48,22 @@ def write_sweep_page(folder: str | os.PathLike[str]) -> Path:
     DataError
         Where the folder holds no results of a sweep.
     """
-    text = render_sweep(folder)
-    page = Path(folder, PAGE)
-    with write_atomically(page, "w") as stream:
-        stream.write(text)
-    return page
+    return write_page(_read(folder), folder, figures)
 
 
 def render_sweep(folder: str | os.PathLike[str]) -> str:
     """The page as HTML text."""
+    return render_document(_read(folder))
+
+
+def _read(folder: str | os.PathLike[str]) -> Page:
     place = Path(folder)
     frame = sweep_frame(place)
     with parsing(str(place / "results.csv"), "no results of a sweep", DataError):  # columns that lack, or hold something else
         return _page(place, Points.of(frame))
 
 
-def _page(place: Path, everything: Points) -> str:
+def _page(place: Path, everything: Points) -> Page:
     shown = everything.fewer(MOST_POINTS)
     study = _study(place)
     told, gaps = findings(everything), missing(everything)
@@ -75,7 +76,7 @@ def _page(place: Path, everything: Points) -> str:
     files = [name for name in ("results.csv", "results.parquet", "study.json", "scan.csv") if (place / name).exists()]
     data = {"swept": details_of(shown, place)}
     title = str(study.get("about") or f"Sweep of {', '.join(everything.frame['network'].unique())}")
-    return render_document(title, lead, parts, files, script="sweep.js", data=data)
+    return Page(title, lead, parts, files, "sweep.js", data)
 
 
 def _study(folder: Path) -> dict[str, Any]:

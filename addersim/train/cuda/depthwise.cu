@@ -42,6 +42,47 @@ __global__ void __launch_bounds__(256)
     if (first + r < out_width) keep_narrow(y + ((long long)line * out_width + first + r) * outputs + output, -sum[r]);
 }
 
+// RUN inputs along a row share the gradients of the outputs whose windows they lie in; for one output a channel and a dilation
+// of 1. A run begins where a window may begin, before the row's first input even, so that which outputs a place meets is known
+// when this is compiled. RUN is a multiple of STRIDE.
+template <typename G, typename T, int KERNEL, int STRIDE, int RUN>
+__global__ void __launch_bounds__(256)
+    l1_depthwise_input_gradient_by_runs(const G* gradient, const T* x, const float* filters, T* result, int images, int height,
+                                        int width, int channels, int out_height, int out_width, int kernel_height,
+                                        int stride_y, int padding_y, int padding_x, int dilation_y) {
+  constexpr int before = (KERNEL - 1) / STRIDE, span = before + (RUN - 1) / STRIDE + 1;
+  const int early = padding_x % STRIDE, runs = parts(width + early, RUN);
+  const unsigned thread = blockIdx.x * blockDim.x + threadIdx.x;
+  const int channel = thread % channels, run = thread / channels, line = run / runs, image = line / height;
+  if (image >= images) return;
+  const int first = run % runs * RUN - early, right = (first + padding_x) / STRIDE - before;
+  const long long start = (long long)line * width * channels + channel;
+  float value[RUN], sum[RUN] = {};
+#pragma unroll
+  for (int r = 0; r < RUN; ++r)
+    value[r] = (unsigned)(first + r) < (unsigned)width ? widen(fetch(x + start + (first + r) * channels)) : 0.0f;
+  for (int tap = 0; tap < kernel_height; ++tap) {
+    const int down = line % height + padding_y - tap * dilation_y, out_y = down / stride_y;
+    if (down < 0 || down % stride_y != 0 || out_y >= out_height) continue;
+    const G* row = gradient + ((long long)image * out_height + out_y) * out_width * channels + channel;
+    float factor[span];
+#pragma unroll
+    for (int at = 0; at < span; ++at)
+      factor[at] = (unsigned)(right + at) < (unsigned)out_width ? widen(fetch(row + (right + at) * channels)) : 0.0f;
+#pragma unroll
+    for (int column = 0; column < KERNEL; ++column) {
+      const float filter = fetch(filters + (long long)(tap * KERNEL + column) * channels + channel);
+#pragma unroll
+      for (int r = 0; r < RUN; ++r)
+        if ((r - column) % STRIDE == 0)
+          sum[r] = fmaf(fminf(fmaxf(filter - value[r], -1.0f), 1.0f), factor[before + (r - column) / STRIDE], sum[r]);
+    }
+  }
+#pragma unroll
+  for (int r = 0; r < RUN; ++r)
+    if ((unsigned)(first + r) < (unsigned)width) keep_narrow(result + start + (first + r) * channels, sum[r]);
+}
+
 template <typename G, typename T>
 __global__ void __launch_bounds__(256)
     l1_depthwise_input_gradient(const G* gradient, const T* x, const float* filters, T* result, int images, int height,
@@ -69,36 +110,49 @@ __global__ void __launch_bounds__(256)
   keep_narrow(result + at, sum);
 }
 
-// A block takes CHANNELS outputs, one row of taps and `split` pixels; result (splits, taps, outputs), of which the caller
-// takes the sum.
-template <typename G, typename T, int KERNEL>
+// A block takes CHANNELS outputs, one row of taps and `split` runs of RUN pixels; result (splits, taps, outputs), of which the
+// caller takes the sum. STRIDE and RUN as in the forward pass.
+template <typename G, typename T, int KERNEL, int STRIDE, int RUN>
 __global__ void __launch_bounds__(CHANNELS* WORKERS)
     l1_depthwise_sign_filter_gradient(const G* gradient, const T* x, const float* filters, float* result, int images,
                                       int height, int width, int repeat, int outputs, int out_height, int out_width,
                                       int kernel_height, int stride_y, int stride_x, int padding_y, int padding_x,
                                       int dilation_y, int dilation_x, int split) {
+  constexpr int span = (RUN - 1) * STRIDE + KERNEL;
   __shared__ float sums[WORKERS][CHANNELS];
   const int lane = threadIdx.x % CHANNELS, worker = threadIdx.x / CHANNELS, blocks = parts(outputs, CHANNELS),
             channels = outputs / repeat;
   const int output = blockIdx.x % blocks * CHANNELS + lane, tap = blockIdx.x / blocks % kernel_height,
             part = blockIdx.x / blocks / kernel_height;
-  const int pixels = images * out_height * out_width, last = min(part * split + split, pixels);
+  const int runs = parts(out_width, RUN), last = min(part * split + split, images * out_height * runs);
   const bool is_output = output < outputs;
   float sum[KERNEL] = {}, filter[KERNEL];
 #pragma unroll
   for (int column = 0; column < KERNEL; ++column)
     filter[column] = is_output ? fetch(filters + (long long)(tap * KERNEL + column) * outputs + output) : 0.0f;
-  for (int pixel = part * split + worker; pixel < last && is_output; pixel += WORKERS) {
-    const float factor = widen(fetch(gradient + (long long)pixel * outputs + output));
-    const int line = pixel / out_width, in_y = line % out_height * stride_y - padding_y + tap * dilation_y;
+  for (int run = part * split + worker; run < last && is_output; run += WORKERS) {
+    const int line = run / runs, first = run % runs * RUN, left = first * stride_x - padding_x;
+    const int in_y = line % out_height * stride_y - padding_y + tap * dilation_y;
     const bool is_row = (unsigned)in_y < (unsigned)height;
     const T* row = x + ((long long)(line / out_height) * height + (is_row ? in_y : 0)) * width * channels + output / repeat;
+    float factor[RUN], values[span];
 #pragma unroll
-    for (int column = 0; column < KERNEL; ++column) {
-      const int in_x = pixel % out_width * stride_x - padding_x + column * dilation_x;
-      const float value = is_row && (unsigned)in_x < (unsigned)width ? widen(fetch(row + in_x * channels)) : 0.0f;
-      sum[column] += value > filter[column] ? factor : value < filter[column] ? -factor : 0.0f;
+    for (int r = 0; r < RUN; ++r)
+      factor[r] = first + r < out_width
+                      ? widen(fetch(gradient + ((long long)line * out_width + first + r) * outputs + output))
+                      : 0.0f;
+#pragma unroll
+    for (int at = 0; at < span; ++at) {
+      const int in_x = left + at * dilation_x;
+      values[at] = is_row && (unsigned)in_x < (unsigned)width ? widen(fetch(row + in_x * channels)) : 0.0f;
     }
+#pragma unroll
+    for (int column = 0; column < KERNEL; ++column)
+#pragma unroll
+      for (int r = 0; r < RUN; ++r) {
+        const float value = values[r * STRIDE + column];
+        sum[column] += value > filter[column] ? factor[r] : value < filter[column] ? -factor[r] : 0.0f;
+      }
   }
 #pragma unroll 1
   for (int column = 0; column < KERNEL; ++column) {

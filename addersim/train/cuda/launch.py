@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 from torch import Tensor
 
 from addersim.arithmetic.geometry import Geometry
-from addersim.train.operands import Pair, geometry_of, output_shape
+from addersim.train.operands import Pair, Shape, geometry_of, output_shape
 
 __all__ = ["Arguments", "Launch", "Layer", "Run", "Tile", "parts", "tiled"]
 
@@ -58,10 +59,7 @@ class Layer:
     @classmethod
     def of(cls, x: Tensor, adder: Tensor, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Layer:
         """The layer of some operands, checked."""
-        geometry = geometry_of(adder, stride, padding, dilation, groups)
-        images, height, width, outputs = output_shape(x, adder, geometry)
-        size = x.shape[2], x.shape[3]
-        return cls(geometry, images, size, adder.shape[1], outputs // geometry.groups, (height, width))
+        return _layer(x.shape, adder.shape, tuple(stride), tuple(padding), tuple(dilation), groups)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -111,20 +109,32 @@ class Layer:
         return self.images, *self.size, self.outputs, self.outputs * self.groups, *self.out_size, self.geometry.kernel[0]
 
 
+@lru_cache(maxsize=4096)  # asked at each call: a GPU waits for what is told to it
+def _layer(x: Shape, adder: Shape, stride: Shape, padding: Shape, dilation: Shape, groups: int) -> Layer:
+    geometry = geometry_of(adder, stride, padding, dilation, groups)
+    images, height, width, outputs = output_shape(x, adder, geometry)
+    return Layer(geometry, images, (x[2], x[3]), adder[1], outputs // geometry.groups, (height, width))
+
+
 def parts(whole: int, part: int) -> int:
     """How many parts cover a whole."""
     return -(-whole // part)
 
 
-def tiled(name: str, tiles: Iterable[Tile], matrix: tuple[int, int, int], arguments: Arguments) -> list[Launch]:
+def tiled(name: str, tiles: tuple[Tile, ...], matrix: tuple[int, int, int], arguments: Arguments) -> list[Launch]:
     """A launch for each tile of `matrix`: rows, columns and how many there are; `name` ends where the tile's begins."""
+    return [Launch(*place, arguments) for place in _places(name, tiles, matrix)]
+
+
+@lru_cache(maxsize=4096)
+def _places(name: str, tiles: tuple[Tile, ...], matrix: tuple[int, int, int]) -> tuple[tuple[str, tuple[int, int], int], ...]:
+    """Kernel, grid and threads of each tile."""
     rows, columns, count = matrix
-    return [
-        Launch(
+    return tuple(
+        (
             f"{name}{tile}>",
             (parts(rows, tile.rows * tile.down) * count, parts(columns, tile.columns * tile.across)),
             tile.across * tile.down,
-            arguments,
         )
         for tile in tiles
-    ]
+    )

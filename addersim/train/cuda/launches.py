@@ -99,14 +99,15 @@ def l1_sign_filter_gradient(
     """Sum of ``sgn(X - F) g`` over images and pixels, in the shape and type of `adder`."""
     layer = Layer.of(x, adder, stride, padding, dilation, groups)
     check_size(x, gradient, shape=layer.shape)
-    gradient, x, split = _operand(gradient), _operand(x), _split(layer.pixels, adder.numel())
+    gradient, x = _operand(gradient), _operand(x)
     # One result a split. The kernel of one channel a group keeps taps before outputs: as if all were one group.
     outer, inner = (1, adder.shape[0]) if layer.is_depthwise else (layer.groups, layer.outputs)
-    results = torch.empty((parts(layer.pixels, split), outer, layer.taps, inner), device=x.device)
+    splits = parts(layer.pixels, _split(layer.pixels, adder.numel()))
+    results = torch.empty((splits, outer, layer.taps, inner), device=x.device)
     check_size(x, gradient, results)
     if results.numel():
         chosen = _depthwise_sign_gradient if layer.is_depthwise else _sign_gradient
-        (run or _on_device)(chosen(gradient, x, adder.float(), results, layer, split))
+        (run or _on_device)(chosen(gradient, x, adder.float(), results, layer))
     total = results.sum(0).view(outer, *layer.geometry.kernel, layer.channels, inner)
     result = total.permute(0, 4, 3, 1, 2).reshape(adder.shape).to(adder.dtype)
     return result.contiguous(memory_format=torch.channels_last)
@@ -163,8 +164,8 @@ def _input_gradient(gradient: Tensor, x: Tensor, adder: Tensor, result: Tensor, 
     return tiled(name, INPUT_TILES, (pixels, layer.channels, layer.groups * down * across), arguments)
 
 
-def _sign_gradient(gradient: Tensor, x: Tensor, adder: Tensor, results: Tensor, layer: Layer, split: int) -> list[Launch]:
-    filters = by_terms(adder, layer.groups)
+def _sign_gradient(gradient: Tensor, x: Tensor, adder: Tensor, results: Tensor, layer: Layer) -> list[Launch]:
+    filters, split = by_terms(adder, layer.groups), parts(layer.pixels, results.shape[0])
     arguments = gradient, x, filters, results, *layer.sizes, *filters.shape[1:], split
     vectors = f"{_vector(x, layer.channels)},{_vector(gradient, layer.outputs)}"
     name = f"l1_sign_filter_gradient<{_types(gradient, x)},{vectors},"
@@ -173,27 +174,46 @@ def _sign_gradient(gradient: Tensor, x: Tensor, adder: Tensor, results: Tensor, 
 
 def _depthwise_forward(x: Tensor, adder: Tensor, y: Tensor, layer: Layer) -> list[Launch]:
     arguments: Arguments = (x, by_taps(adder.float()), y, *layer.depthwise_sizes, *layer.moves)
-    kernel, stride, dilation = (pair[1] for pair in (layer.geometry.kernel, layer.geometry.stride, layer.geometry.dilation))
-    runs = [run for run in (8, 4, 2) if dilation == 1 and (run - 1) * stride + kernel <= SPAN]
     launches = []
-    for run in (*runs, 1):
+    for run in _runs(layer):
         threads = layer.images * layer.out_size[0] * parts(layer.out_size[1], run) * adder.shape[0]
-        name = f"l1_depthwise_forward<{_types(x, y)},{kernel},{stride if run > 1 else 1},{run}>"
+        name = f"l1_depthwise_forward<{_types(x, y)},{_row(layer, run)}>"
         launches.append(Launch(name, (parts(threads, THREADS), 1), THREADS, arguments))
     return launches
 
 
+def _runs(layer: Layer) -> tuple[int, ...]:
+    """Outputs along a row that a thread may take together."""
+    kernel, stride, dilation = (pair[1] for pair in (layer.geometry.kernel, layer.geometry.stride, layer.geometry.dilation))
+    return *(run for run in (8, 4, 2) if dilation == 1 and (run - 1) * stride + kernel <= SPAN), 1
+
+
+def _row(layer: Layer, run: int) -> str:
+    """Width of the filters, stride where it matters, and outputs that a thread takes."""
+    return f"{layer.geometry.kernel[1]},{layer.geometry.stride[1] if run > 1 else 1},{run}"
+
+
 def _depthwise_input_gradient(gradient: Tensor, x: Tensor, adder: Tensor, result: Tensor, layer: Layer) -> list[Launch]:
-    sizes = *layer.depthwise_sizes, layer.geometry.kernel[1], *layer.moves
-    arguments: Arguments = (gradient, x, by_taps(adder), result, *sizes)
-    name = f"l1_depthwise_input_gradient<{_types(gradient, x)}>"
-    return [Launch(name, (parts(x.numel(), THREADS), 1), THREADS, arguments)]
+    (height, width), (kernel_height, kernel), (down, across) = layer.size, layer.geometry.kernel, layer.geometry.stride
+    filters, types, outputs = by_taps(adder), _types(gradient, x), adder.shape[0]
+    launches, (above, left), (below, beside) = [], layer.geometry.padding, layer.geometry.dilation
+    for run in (8, 4):  # of inputs
+        if layer.outputs == beside == 1 and run % across == 0 and run + kernel <= SPAN:
+            sizes = *(layer.images, height, width, outputs, *layer.out_size, kernel_height), *(down, above, left, below)
+            threads = layer.images * height * parts(width + left % across, run) * outputs
+            name = f"l1_depthwise_input_gradient_by_runs<{types},{kernel},{across},{run}>"
+            launches.append(Launch(name, (parts(threads, THREADS), 1), THREADS, (gradient, x, filters, result, *sizes)))
+    name, grid = f"l1_depthwise_input_gradient<{types}>", (parts(x.numel(), THREADS), 1)
+    every: Arguments = (gradient, x, filters, result, *layer.depthwise_sizes, kernel, *layer.moves)
+    return [*launches, Launch(name, grid, THREADS, every)]
 
 
-def _depthwise_sign_gradient(
-    gradient: Tensor, x: Tensor, adder: Tensor, results: Tensor, layer: Layer, split: int
-) -> list[Launch]:
-    arguments: Arguments = (gradient, x, by_taps(adder), results, *layer.depthwise_sizes, *layer.moves, split)
-    name = f"l1_depthwise_sign_filter_gradient<{_types(gradient, x)},{layer.geometry.kernel[1]}>"
+def _depthwise_sign_gradient(gradient: Tensor, x: Tensor, adder: Tensor, results: Tensor, layer: Layer) -> list[Launch]:
+    arguments: Arguments = (gradient, x, by_taps(adder), results, *layer.depthwise_sizes, *layer.moves)
     blocks = parts(adder.shape[0], LANES) * layer.geometry.kernel[0] * results.shape[0]
-    return [Launch(name, (blocks, 1), THREADS, arguments)]
+    launches = []
+    for run in _runs(layer):
+        share = parts(layer.images * layer.out_size[0] * parts(layer.out_size[1], run), results.shape[0])
+        name = f"l1_depthwise_sign_filter_gradient<{_types(gradient, x)},{_row(layer, run)}>"
+        launches.append(Launch(name, (blocks, 1), THREADS, (*arguments, share)))
+    return launches

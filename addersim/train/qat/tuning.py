@@ -21,6 +21,7 @@ from addersim.inputs.text import did_you_mean
 from addersim.network import Network
 from addersim.program import Program
 from addersim.quantization.rules import Quantization
+from addersim.train.data import crop_and_mirror
 from addersim.train.distillation import soft_loss
 from addersim.train.qat.module import QuantisedNetwork
 from addersim.train.qat.steps import layer_of
@@ -29,7 +30,9 @@ from addersim.train.rate import AdderRate, adder_filters
 __all__ = ["CALIBRATION_IMAGES", "STATISTICS_IMAGES", "Epoch", "finetune"]
 
 Optimizer = Literal["adam", "sgd"]
+Augment = Literal["none", "crop-flip"]
 OPTIMIZERS: tuple[Optimizer, ...] = get_args(Optimizer)
+AUGMENTATIONS: tuple[Augment, ...] = get_args(Augment)
 MOMENTUM = 0.9
 ADDER_ETA = 0.02
 SCORED = 500
@@ -75,6 +78,7 @@ def finetune(
     seed: int = 0,
     optimizer: Optimizer = "adam",
     distill: float = 0.0,
+    augment: Augment = "none",
     progress: Callable[[int, int, float], None] | None = None,
     each_epoch: Callable[[Epoch], None] | None = None,
 ) -> tuple[Network, Program]:
@@ -106,6 +110,9 @@ def finetune(
         largest weight.
     distill
         Share of the loss that is the distance from the float network's scores, softened by a temperature of 4.
+    augment
+        ``crop-flip``: pixels are padded by 4, cropped at random, and every other image is mirrored; the float network scores
+        what comes of it. A network that knows its training images by heart learns nothing from them as they are.
     progress
         Told after each step: steps done, steps in all, loss.
     each_epoch
@@ -141,28 +148,35 @@ def finetune(
         raise ConfigError(f"rate: found {rate}, needs a number above 0 and up to 1")
     if not 0 <= distill <= 1:
         raise ConfigError(f"distill: found {distill}, needs a number in 0..1")
-    if optimizer not in OPTIMIZERS:
+    _check_word(optimizer, "optimizer", OPTIMIZERS)
+    _check_word(augment, "augment", AUGMENTATIONS)
+    if augment != "none" and images.dtype != np.uint8:
         raise ConfigError(
-            f"optimizer: found {optimizer!r}, needs one of {', '.join(OPTIMIZERS)}{did_you_mean(str(optimizer), OPTIMIZERS)}"
+            f"augment {augment}: images are {images.dtype}; needs pixels, which are uint8, for black to pad with"
         )
     if how.zero_points:
         raise QuantizationError(f"network {network.name}: zero_points: what is trained takes code 0 for zero; leave them out")
     _check_images(network, images, labels, batch)
     module = QuantisedNetwork(network, images[:CALIBRATION_IMAGES], how)
     learner = _learner(module, optimizer, rate)
-    taught = _scores(network, images) if distill else None
+    taught = _scores(network, images) if distill and augment == "none" else None
     steps = len(labels) // batch
     for epoch in range(epochs):
+        random = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
         total = right = 0.0
         for place, chosen in enumerate(_shuffled(len(labels), batch, seed, epoch), epoch * steps):
             learner.param_groups[0]["lr"] = rate * 0.5 * (1 + math.cos(math.pi * place / (epochs * steps)))
             wanted = torch.from_numpy(labels[chosen].astype(np.int64))
+            seen = images[chosen]
+            if augment == "crop-flip":
+                seen = crop_and_mirror(torch.from_numpy(seen), random).contiguous().numpy()
             _check_finite(module, place + 1)
             with _formats_hold(place + 1):
-                scores = module(images[chosen])
+                scores = module(seen)
             loss = functional.cross_entropy(scores, wanted)
-            if taught is not None:
-                loss = (1 - distill) * loss + distill * soft_loss(scores, taught[chosen], TEMPERATURE)
+            if distill:
+                teacher = _scores(network, seen) if taught is None else taught[chosen]
+                loss = (1 - distill) * loss + distill * soft_loss(scores, teacher, TEMPERATURE)
             _step(module, learner, loss, place + 1)
             total += loss.item()
             right += float((scores.argmax(1) == wanted).double().mean())
@@ -174,6 +188,11 @@ def finetune(
         if each_epoch:
             each_epoch(Epoch(epoch + 1, total / steps, right / steps, *found))
     return found
+
+
+def _check_word(word: str, name: str, known: tuple[str, ...]) -> None:
+    if word not in known:
+        raise ConfigError(f"{name}: found {word!r}, needs one of {', '.join(known)}{did_you_mean(str(word), known)}")
 
 
 def _check_images(network: Network, images: Images, labels: Labels, batch: int) -> None:

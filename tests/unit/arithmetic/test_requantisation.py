@@ -189,6 +189,14 @@ def test_reciprocals_of_a_published_pool():
         assert (held.multiplier.item(), held.shift.item(), bias.item()) == (multiplier, shift, 0)
 
 
+def test_pools_of_tosa_are_of_raw_codes():
+    """As the legalisation of TensorFlow Lite's pools has them: 1.5 of raw codes is 2, where less its zero point -3.5 is -4."""
+    form, x = FixedFormat(8, zero_point=5), np.array([1, 2], np.int8).reshape(1, 1, 2, 1)
+    for engine in (kernels, reference):
+        for rule in ("tosa", "tosa-double"):
+            assert engine.rescaled_mean(x, form, rule, (1, 2), output=form).values.item() == 2
+
+
 def test_padding_of_a_mean_stands_for_zero():
     given = FixedFormat(8, zero_point=4)
     x = np.full((1, 1, 1, 1), 8, np.int8)

@@ -197,3 +197,30 @@ def test_idle_power_is_a_column_and_no_longer_unpriced(tmp_path):
     assert "not priced: registers and wires inside the array, control, clock tree beyond the stated idle power" in told
     found = run("lenet5-adder", "--accelerator", with_changes(tmp_path, **keys), "--table", "all")
     assert "idle uJ" in words(found)
+
+
+def test_activity_runs_images_whose_toggles_price_the_array():
+    asked = ("lenet5-conv", "--table", "sg13g2-gates", "--json")
+    seen, counted = (json.loads(run(*asked, *more).output) for more in (("--activity", "--limit", "6"), ()))
+    assert [list(one) for one in (seen["array_energy_pj"][1], counted["array_energy_pj"][1])] == [
+        ["layer", "zeros", "constant_pj", "zero_share_pj", "toggles_pj"], ["layer", "zeros", "constant_pj", "zero_share_pj"]
+    ]  # fmt: skip
+    arrays = {layer["name"]: layer["energy_pj"].get("array") for layer in seen["layers"]}
+    for one in seen["array_energy_pj"]:
+        assert arrays[one["layer"]] == pytest.approx(one["toggles_pj"])
+        assert one["toggles_pj"] == pytest.approx(one["zero_share_pj"], rel=0.15)
+        assert one["toggles_pj"] != pytest.approx(one["zero_share_pj"], rel=1e-4)
+
+
+def test_what_activity_cannot_run_is_refused(tmp_path):
+    message = "--data, --root and --limit: say which images --activity runs; give it too"
+    for option in (("--limit", "5"), ("--data", "mnist"), ("--root", str(tmp_path))):
+        assert refused(*option) == message
+    assert refused("--activity", "--accelerator", "nvdla-large").startswith(
+        "activity: accelerator 'nvdla-large' is a broadcast array, whose lanes take taps side by side; the order is known of"
+    )
+    topology = tmp_path / "t.csv"
+    topology.write_text("Layer name, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, Num Filter, Strides,\n"
+                        "a, 8, 8, 3, 3, 2, 4, 1,\n")  # fmt: skip
+    found = run(str(topology), "--activity")
+    assert str(found.exception) == "--activity: a SCALE-Sim topology has no weights, and nothing to run; name a network"

@@ -36,6 +36,11 @@ def test_a_run_leaves_a_program_and_a_network_to_simulate(tmp_path):
     assert np.mean(right) == pytest.approx(found["epochs"][-1]["test_accuracy"], abs=1e-9)
     assert Program.load(program).layers[0].weight_format.bits == 3
     assert Network.load(network).outputs == 10
+    assert found["page"] == str(tmp_path / "program-page" / "index.html")
+    page = (tmp_path / "program-page" / "index.html").read_text(encoding="utf-8")
+    assert "lenet5-conv, trained on its codes" in page
+    assert "<dt>weights, activations</dt><dd>3 and 4 bits</dd>" in page
+    assert page.count('scope="row">conv1</th>') == 1
     simulated = CliRunner().invoke(app, ["simulate", str(program), "--limit", "50", "--json"])
     assert simulated.exit_code == 0
     shown = call(*given, "-o", program)
@@ -46,9 +51,9 @@ def test_a_run_leaves_a_program_and_a_network_to_simulate(tmp_path):
 def test_optimizer_and_distillation_reach_the_training(tmp_path):
     pytest.importorskip("torch")
     given = ["lenet5-adder", "--bits", 4, "--images", 64, "--batch", 32, "--epochs", 1, "--json", "-o", tmp_path / "one.npz"]
-    ways = ((), ("--optimizer", "sgd"), ("--distill", "0.9"))
+    ways = ((), ("--optimizer", "sgd"), ("--distill", "0.9"), ("--augment", "crop-flip"))
     losses = {json.loads(call(*given, *way).stdout)["epochs"][1]["loss"] for way in ways}
-    assert len(losses) == 3
+    assert len(losses) == len(ways)
 
 
 @pytest.mark.parametrize(
@@ -59,6 +64,7 @@ def test_optimizer_and_distillation_reach_the_training(tmp_path):
         (("lenet5-adder", "--rate", "2"), "rate: found 2.0, needs a number above 0 and up to 1"),
         (("lenet5-adder", "--distill", "2"), "distill: found 2.0, needs a number in 0..1"),
         (("lenet5-adder", "--optimizer", "lamb"), "optimizer: found 'lamb', needs one of adam, sgd"),
+        (("lenet5-adder", "--augment", "flip"), "augment: found 'flip', needs one of none, crop-flip"),
         (("lenet5-adder", "--layer", "nine=4/4"), "layers.nine: no window layer has this name"),
         (("nothing",), "nothing"),
     ],

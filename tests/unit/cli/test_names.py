@@ -24,11 +24,25 @@ TOPOLOGY = f"{COLUMNS}\nc1,16,16,3,3,8,16,1,\n"
         (("simulate", "lenet5-adder", "--datapath", "l1-1c1"), "l1-1c1a"),
         (("sweep", "bit-width"), "bit-widths"),
         (("list", "network"), "networks"),
+        (("estimate", "lenet5-adder", "--accelerator", "tpu"), "tpu-v1"),
+        (("estimate", "lenet5-adder", "--table", "horowitz"), "horowitz-45nm"),
         (("train", "lenet5-mnis", "--probe", "variance"), "lenet5-mnist"),
     ],
 )
 def test_the_nearest_name_is_told(arguments, near):
     assert refused(*arguments).rstrip().endswith(f"did you mean {near}?")
+
+
+def test_an_architecture_without_its_arithmetic_is_told_the_whole_names():
+    pytest.importorskip("torch")
+    told = refused("estimate", "mobilenetv2")
+    assert told.endswith("; did you mean mobilenetv2-adder or mobilenetv2-conv?")
+
+
+def test_a_file_that_is_there_but_for_its_ending_is_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.toml").write_text("")
+    assert refused("estimate", "lenet5-adder", "--accelerator", "mine").endswith("; did you mean 'mine.toml'?")
 
 
 def test_a_misspelt_key_and_column_of_a_file(tmp_path):
@@ -40,7 +54,7 @@ def test_a_misspelt_key_and_column_of_a_file(tmp_path):
 
 
 def test_far_names_get_no_guess():
-    assert "did you mean" not in refused("estimate", "lenet5-adder", "--accelerator", "tpu")
+    assert "did you mean" not in refused("estimate", "lenet5-adder", "--accelerator", "npu")
 
 
 def test_the_version_and_completion():
@@ -85,3 +99,34 @@ def test_a_topology_has_a_page(tmp_path):
 def test_a_value_that_is_nearly_one_of_those_allowed_gets_it(arguments, near, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert refused(*arguments).endswith(f"; did you mean {near}?")
+
+
+@pytest.mark.parametrize("verb", ["estimate", "report", "compare", "simulate", "lower"])
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("net.pt", "holds weights of PyTorch, and no layers: addersim lower FILE.py:CALLABLE --weights net.pt --input-shape"),
+        ("net.safetensors", "holds weights of PyTorch, and no layers: addersim lower"),
+        (
+            "net.pt2",
+            "is an exported program of PyTorch: addersim lower FILE.py:CALLABLE, of a function that returns torch.exp",
+        ),
+        ("net.h5", "is of another tool, and not read; write it as ONNX or TFLite there, which are"),
+    ],
+)
+def test_files_of_other_tools_are_known_and_what_to_do_with_them(verb, name, advice, tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    monkeypatch.chdir(tmp_path)
+    Path(name).write_bytes(b"PK\3\4 of something else")
+    more = ("-o", "x.npz") if verb == "lower" else ()
+    assert refused(verb, name, *more).startswith(f"{name}: {advice}")
+
+
+def test_code_of_ones_own_is_lowered_first():
+    told = refused("estimate", "net.py:Net")
+    assert told.startswith("net.py:Net: is code of your own: addersim lower net.py:Net --input-shape CHANNELS,HEIGHT,WIDTH")
+
+
+def test_a_saved_network_is_read_whatever_it_is_called(tmp_path):
+    addersim.load_network("lenet5-conv").save(tmp_path / "net.pt")
+    assert addersim.load_network(tmp_path / "net.pt").outputs == 10

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from addersim.config import bundled_names
@@ -28,6 +29,34 @@ def test_a_new_accelerator_runs_as_it_is(tmp_path, monkeypatch):
     assert call("new", "accelerator", "--force").returncode == 0
     assert (tmp_path / "accelerator.toml").read_text() == text
     assert call("new", "accelerator", "-").stdout == text
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ('networks = ["lenet5-adder"]\nbits = "8"', "sweep"),
+        ('weight_bits = 4\n[layers."conv1"]\nweight_bits = 8', "rules of quantisation"),
+        ('accumulator = {bits = 16, overflow = "wrap"}', "rules of quantisation"),
+        ('products = "table.npy"\nname = "cut"', "multiplier"),
+    ],
+)
+def test_a_file_of_any_kind_is_checked_as_what_it_is(tmp_path, text, holds):
+    np.save(tmp_path / "table.npy", np.multiply.outer(np.arange(256), np.arange(256)))
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    assert json.loads(call("check", path, "--json").stdout)[0]["holds"] == holds
+    path.write_text(f"{text}\nwrong = 1" if "[" not in text else f"wrong = 1\n{text}")
+    assert "unknown key wrong" in refused("check", path)
+
+
+def test_every_template_passes_check(tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    monkeypatch.chdir(tmp_path)
+    names = {"accelerator": "accelerator", "sweep": "sweep", "study": "training study"}
+    assert set(names) == set(bundled_names("templates", ".toml"))
+    for kind, holds in names.items():
+        assert call("new", kind).returncode == 0
+        assert json.loads(call("check", f"{kind}.toml", "--json").stdout)[0]["holds"] == holds
 
 
 def test_every_template_is_offered_and_sound(tmp_path):

@@ -39,7 +39,7 @@ VERBS = {
     "estimate": [
         *((name,) for name in NETWORKS),
         ("resnet20-adder", "--table", "all"),
-        ("lenet5-adder", "--table", "sg13g2-gates"),
+        ("lenet5-adder", "--table", "sg13g2-gates", "--activity", "--limit", "4"),
         ("topology.csv", "--accelerator", "scale.cfg", "--compat", "scalesim"),
     ],
     "designs": [("resnet20-adder", "--vary", "array.rows=8,16", "--vary", "dram.bandwidth_gb_s=1,4,16")],

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from addersim.datasets import load_own
+from addersim.datasets.own_set import dataset_of
 from tests.unit.datasets.test_own import COLOUR, GREY, Net, told
 
 Image = pytest.importorskip("PIL.Image")
@@ -54,6 +55,19 @@ def test_folders_with_other_names_are_told_or_refused(tmp_path):
     assert "holds 3 classes (bag, boot, shirt), expected one for each of the 4 classes of net" in told(
         tmp_path, Net(outputs=4)
     )
+
+
+def test_folders_that_others_left_are_no_classes_and_deeper_ones_are_told(tmp_path):
+    classes(tmp_path, "abc")
+    for name in (".git", "__MACOSX", "@eaDir"):
+        (tmp_path / name).mkdir()
+    assert load_own(tmp_path, Net()).warnings == ()
+    assert dataset_of(str(tmp_path)).classes == ("a", "b", "c")
+    picture(tmp_path / "b" / "more" / "9.png", GREY[0])
+    found = load_own(tmp_path, Net())
+    assert len(found.images) == 6
+    (warned,) = found.warnings
+    assert warned == f"what lies in {tmp_path / 'b' / 'more'} is left out: pictures stand in the folder of their class itself"
 
 
 def test_numbers_without_zeros_are_ordered_as_text_and_a_warning_says_so(tmp_path):

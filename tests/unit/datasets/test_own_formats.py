@@ -107,6 +107,8 @@ def test_tables_of_numbers_are_pixels_or_features(parquet):
     path = parquet("rows.parquet", a=features[:, 0], b=features[:, 1], label=LABELS.tolist(), c=features[:, 2])
     net = Net((3,), preprocessing=Preprocessing.of((3,)))
     np.testing.assert_array_equal(load_own(path, net).images.pixels, features)
+    pixels = {f"pixel{place}": GREY.reshape(12, -1)[:, place] for place in range(GREY[0].size)}
+    np.testing.assert_array_equal(load_own(parquet("pixels.parquet", **pixels), Net()).images.pixels, GREY)
     wide = parquet("wide.parquet", image=[[300] * 24], label=[0])
     assert told(wide) == ": column image has whole numbers beyond 0..255; give pixels, or prepared floats"
     lost = parquet("lost.parquet", image=[{"bytes": None, "path": "a.png"}], label=[0])

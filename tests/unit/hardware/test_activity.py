@@ -1,5 +1,7 @@
 """Activity of operands: exactly what going through every tap in the array's order counts."""
 
+from itertools import product
+
 import msgspec
 import numpy as np
 import pytest
@@ -7,12 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import addersim
+from addersim.arithmetic.datapaths import DATAPATHS
 from addersim.arithmetic.fixed import Accumulator, FixedFormat
 from addersim.errors import HardwareError
 from addersim.hardware import load_accelerator
-from addersim.hardware.activity import _Inputs, _weights, measure_activity
-from addersim.kernels.toggles import weighed_bits
+from addersim.hardware.activity import LayerActivity, measure_activity
+from addersim.hardware.dataflow.row_stationary import RowMapping
+from addersim.hardware.operand_activity import OperandActivity
+from addersim.hardware.operand_streams import InputStream, weight_activity
+from addersim.kernels.toggles import weighed_bits, weighed_changes, weighed_zeros
 from addersim.layers import IntegerWindow
+from addersim.toggles import Toggles
 
 MACHINE = load_accelerator("systolic-16x16")
 
@@ -41,59 +48,134 @@ def taps_of(layer, codes):
     )
 
 
-def changes(one, other, times, bits):
-    return [int(((one ^ other) >> bit & 1).sum()) * times for bit in range(bits)]
-
-
 @st.composite
 def layers(draw):
     groups, kernel = draw(st.sampled_from([1, 1, 2])), (draw(st.integers(1, 3)), draw(st.integers(1, 3)))
     inside, filters = draw(st.integers(1, 9)), groups * draw(st.integers(1, 3))
     bits, pair = draw(st.sampled_from([4, 8, 12])), st.tuples(st.integers(1, 2), st.integers(1, 3))
     rng = np.random.default_rng(draw(st.integers(0, 10**6)))
-    held, weights = FixedFormat(bits, signed=draw(st.booleans())), FixedFormat(bits)
+    signed = draw(st.booleans())
+    plain = FixedFormat(bits, signed=signed)
+    zero = draw(st.sampled_from([0, 0, plain.minimum, plain.maximum // 2])) if bits <= 8 else 0
+    held = FixedFormat(bits, signed=signed, zero_point=zero)
+    datapath = draw(st.sampled_from(["mac", "mac", "ternary"])) if not zero else "mac"
+    codec = DATAPATHS[datapath].arithmetic.codec
+    weights = FixedFormat(bits) if codec.uniform else codec.format(codec.bits(bits, "here"))
     shape = (filters, *kernel, inside)
     layer = IntegerWindow(
-        name="conv", inputs=("input",), datapath="mac", accumulator=Accumulator(), twin=None, input_format=held,
+        name="conv", inputs=("input",), datapath=datapath, accumulator=Accumulator(), twin=None, input_format=held,
         weight_format=weights, groups=groups,
-        weights=rng.integers(weights.minimum, weights.maximum + 1, shape).astype(weights.dtype),
+        weights=rng.integers(*((-1, 2) if not codec.uniform else (weights.minimum, weights.maximum + 1)), shape).astype(
+            weights.dtype
+        ),
         stride=draw(pair), dilation=draw(pair), padding=draw(st.tuples(st.integers(0, 2), st.integers(0, 2))),
     )  # fmt: skip
     size = (draw(st.integers(1, 3)), draw(st.integers(7, 9)), draw(st.integers(7, 9)), groups * inside)
     codes = rng.integers(held.minimum, held.maximum + 1, size).astype(held.dtype)
-    return layer, np.where(rng.random(size) < 0.3, 0, codes).astype(held.dtype)
+    return layer, np.where(rng.random(size) < 0.3, zero, codes).astype(held.dtype)
+
+
+def operands(layer, codes):
+    """Inputs and weights as elements have them, and the bits of both."""
+    zero, low = layer.input_format.zero_point, layer.input_format.minimum
+    x, w = taps_of(layer, codes.astype(np.int64) - zero)
+    weight_bits = DATAPATHS[layer.datapath].arithmetic.codec.stored_bits(layer.weight_format)
+    if layer.datapath == "ternary":
+        w = np.where(w < 0, 3, w)  # sign and magnitude
+    return x, w, layer.input_format.bits + (zero not in (0, low)), weight_bits
+
+
+def in_blocks(total, each, sets):
+    """First and last place, less one, of what elements take in turn: passes of all sets, the last as even as can be."""
+    found, place = [], 0
+    while place < total:
+        ends = min(total, place + each * sets)
+        size = -(-(ends - place) // sets)
+        found += [(one, min(one + size, ends)) for one in range(place, ends, size)]
+        place = ends
+    return found
+
+
+def passes(layer, x, w, order, mapping, columns):
+    """Every run of taps that an element takes one after another: inputs and weights."""
+    height, width = layer.weights.shape[1:3]
+    for inputs, filters in zip(x, w, strict=True):
+        if order == "output":
+            yield from ((pixel, one) for pixel in inputs for one in filters)
+        elif order == "weight":
+            yield from ((inputs[:, tap], np.full(len(inputs), one[tap])) for one in filters for tap in range(len(one)))
+        elif order == "input":
+            yield from ((np.full(len(filters), word), filters[:, tap]) for pixel in inputs for tap, word in enumerate(pixel))
+        else:
+            lines = inputs.reshape(-1, columns, height, width, inputs.shape[1] // (height * width))
+            kernels = filters.reshape(-1, *lines.shape[2:])
+            held = [(first, min(first + mapping.held, len(kernels))) for first in range(0, len(kernels), mapping.held)]
+            turns = [
+                (first + one, first + end)
+                for first, last in held
+                for one, end in in_blocks(last - first, mapping.filters, mapping.filter_sets)
+            ]
+            for line, row, some, few in product(
+                lines, range(height), turns, in_blocks(lines.shape[-1], mapping.channels, mapping.channel_sets)
+            ):
+                order_of = [
+                    (line[out, row, column, channel], kernels[one, row, column, channel])
+                    for out in range(columns)
+                    for column in range(width)
+                    for channel in range(*few)
+                    for one in range(*some)
+                ]
+                yield tuple(np.array(order_of).T)
+
+
+def counted(words, bits):
+    return [[int((one >> bit & 1).sum()) for one in words] for bit in range(bits)]
 
 
 @settings(max_examples=60, deadline=None)
-@given(layers(), st.sampled_from(["output", "weight", "input"]))
-def test_counts_are_those_of_every_tap_in_order(drawn, dataflow):
+@given(
+    layers(),
+    st.sampled_from(["output", "weight", "input", "row"]),
+    st.tuples(*[st.integers(1, 3)] * 5),
+)
+def test_counts_are_those_of_every_tap_in_order(drawn, order, cut):
     layer, codes = drawn
-    x, w = taps_of(layer, codes)
-    stream = _Inputs(layer, dataflow)
+    mapping = RowMapping(1, 1, *cut)
+    x, w, bits, weight_bits = operands(layer, codes)
+    stream = InputStream(layer, order, mapping)
     for part in (codes[:1], codes[1:]):
         if len(part):
             stream.add(part)
-    found, weights = stream.found(), _weights(layer, stream, dataflow)
-    filters, pixels, bits = w.shape[1], x.shape[1], layer.input_format.bits
-    assert (found.taps, found.zeros) == (x.size * filters, int((x == 0).sum()) * filters)
-    assert (weights.taps, weights.zeros) == (found.taps, int((w == 0).sum()) * pixels)
-    along = {"output": (x[:, :, :-1], x[:, :, 1:]), "weight": (x[:, :-1], x[:, 1:])}.get(dataflow)
-    assert found.steps == (0 if along is None else along[0].size * filters)
-    assert list(found.toggles) == ([0] * bits if along is None else changes(*along, filters, bits))
-    along = {"output": (w[:, :, :-1], w[:, :, 1:]), "input": (w[:, :-1], w[:, 1:])}.get(dataflow)
-    assert weights.steps == (0 if along is None else along[0].size * pixels)
-    assert list(weights.toggles) == ([0] * bits if along is None else changes(*along, pixels, bits))
+    found, weights = stream.found(), weight_activity(layer, stream)
+    runs = list(passes(layer, x, w, order, mapping, layer.geometry.output_size(*codes.shape[1:3])[1]))
+    taps = sum(len(one) for one, _ in runs)
+    for seen, place, width in ((found, 0, bits), (weights, 1, weight_bits)):
+        words = [run[place] for run in runs]
+        assert (seen.taps, seen.zeros) == (taps, sum(int((one == 0).sum()) for one in words))
+        assert list(seen.ones) == [sum(one) for one in counted(words, width)]
+        assert list(seen.toggles) == [sum(one) for one in counted([one[1:] ^ one[:-1] for one in words], width)]
+        held = {"weight": 1, "input": 0}.get(order) == place
+        assert seen.steps == (0 if held else taps - len(runs))
+    images = len(codes) if order == "weight" else 1
+    assert stream.pass_taps == pytest.approx(taps / len(runs) / images)
 
 
-@given(st.integers(1, 5), st.integers(1, 4200), st.sampled_from([np.uint8, np.int8, np.uint16, np.int16]))
+@given(st.integers(1, 5), st.integers(1, 40_000), st.sampled_from([np.uint8, np.int8, np.uint16, np.int16]), st.integers(0, 9))
 @settings(max_examples=40, deadline=None)
-def test_weighed_bits_are_those_of_a_plain_count(rows, length, kind):
-    rng = np.random.default_rng(rows * length)
+def test_weighed_counts_are_those_of_a_plain_count(rows, length, kind, few):
+    rng = np.random.default_rng(rows * length + few)
     words = rng.integers(np.iinfo(kind).min, np.iinfo(kind).max + 1, (rows, length)).astype(kind)
-    weights = rng.integers(0, 1000, rows)
+    words[rng.random(words.shape) < few / 10] = 0
+    weights, counted = rng.integers(0, 1000, rows), rng.random(length) < 0.7
     bits = 8 * words.dtype.itemsize
-    wanted = [int(((words >> bit & 1).sum(axis=1) * weights).sum()) for bit in range(bits)]
-    assert weighed_bits(words, weights, bits).tolist() == wanted
+
+    def plain(found):
+        return [int(((found >> bit & 1).sum(axis=1) * weights).sum()) for bit in range(bits)]
+
+    assert weighed_bits(words, weights, bits).tolist() == plain(words)
+    changes = (words[:, 1:] ^ words[:, :-1])[:, counted[:-1]]
+    assert weighed_changes(words, counted, weights, bits).tolist() == plain(changes)
+    assert weighed_zeros(words, weights) == int(((words == 0).sum(axis=1) * weights).sum())
 
 
 def test_a_network_is_measured_in_the_order_of_its_machine():
@@ -111,8 +193,46 @@ def test_a_network_is_measured_in_the_order_of_its_machine():
     assert {one.input.zeros for one in found["output"]} == {one.input.zeros for one in found["input"]}
 
 
-def test_a_row_stationary_array_is_refused():
+def test_means_over_taps_have_what_comes_between_passes_too():
+    """Weights of one output pixel are held for one tap of it: all of them give way, to one drawn apart."""
+    taps = 64
+    weights = OperandActivity(taps, 0, 0, (0, 0), (32, 16))
+    inputs = OperandActivity(taps, 8, 48, (24, 0), (64, 32))
+    one = LayerActivity("conv", "weight", inputs, weights, None, pass_taps=4)
+    between = 2 * 0.5 * 0.5 + 2 * 0.25 * 0.75
+    assert one.toggles.weight_changes == pytest.approx(between / 4)
+    assert one.toggles.input_changes == pytest.approx((0.5 * 3 + 2 * 0.5 * 0.5) / 4)
+    assert (one.toggles.zeros, one.toggles.input_ones, one.toggles.weight_ones) == (0.125, 1.5, 0.75)
+    assert one.toggles.order == "weight"
+
+
+def test_products_of_bits_change_as_a_count_of_them_says():
+    rng = np.random.default_rng(1)
+    x, w = rng.integers(0, 256, 20000) & rng.integers(0, 256, 20000), rng.integers(0, 64, 20000)
+    x[rng.random(20000) < 0.4] = 0
+    products = np.array([[(x >> one & 1) * (w >> other & 1) for one in range(8)] for other in range(6)])
+    changes = (np.bitwise_count(one[1:] ^ one[:-1]).mean() for one in (x, w))
+    ones = (np.bitwise_count(one).mean() for one in (x, w))
+    found = Toggles("output", 0.4, *changes, *ones)
+    assert found.product_changes == pytest.approx(np.abs(np.diff(products)).sum() / 19999, rel=0.02)
+
+
+def test_a_row_stationary_array_is_measured_with_the_mapping_of_its_layers():
+    images = addersim.load_images("fashion-mnist-2000", limit=3).pixels
+    program = addersim.quantize(addersim.load_network("lenet5-conv"), images)
+    rows, plain = (measure_activity(program, images, load_accelerator(name)) for name in ("eyeriss-65nm", "systolic-16x16"))
+    for one, other in zip(rows, plain, strict=True):
+        assert (one.order, one.sums) == ("row", None)
+        assert (one.input.taps, one.input.zeros, one.weight.zeros) == (
+            other.input.taps, other.input.zeros, other.weight.zeros
+        )  # fmt: skip
+    conv2 = rows[1]
+    assert sum(conv2.input.per_step) < sum(plain[1].input.per_step) / 3  # several filters take a word in turn
+    assert sum(conv2.weight.per_step) > 3
+
+
+def test_a_broadcast_array_is_refused():
     images = addersim.load_images("fashion-mnist-2000", limit=2)
     program = addersim.quantize(addersim.load_network("lenet5-conv"), images.pixels)
-    with pytest.raises(HardwareError, match="activity: accelerator 'eyeriss-65nm' is row stationary"):
-        measure_activity(program, images.pixels, load_accelerator("eyeriss-65nm"))
+    with pytest.raises(HardwareError, match="activity: accelerator '.*' is a broadcast array, whose lanes take taps side by"):
+        measure_activity(program, images.pixels, load_accelerator("nvdla-large"))

@@ -1,6 +1,7 @@
 """What dead processes left is removed; what others are making, and what is not ours, stays."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from addersim.errors import ConfigError
-from addersim.processes.stopping import Stopped, stoppable
+from addersim.processes.stopping import Stopped, left_out_of_ctrl_c, stoppable
 from addersim.processes.unfinished import alone_in, file_beside, remove_unfinished, scratch_folder
 from addersim.storage import write_atomically
 
@@ -156,3 +157,21 @@ def test_signals_are_raised_within_the_block_alone():
         signal.raise_signal(signal.SIGTERM)
     assert caught.value.status == 143
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_process_that_is_left_out_of_ctrl_c_goes_on_without_a_word():
+    code = "import sys; print('begun', flush=True); sys.stdin.read(); print('ended')"
+    with left_out_of_ctrl_c():
+        process = subprocess.Popen(
+            [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+    process.send_signal(signal.SIGINT)  # before its first line, too
+    assert process.stdout.readline() == "begun\n"
+    process.send_signal(signal.SIGINT)
+    assert process.communicate("") == ("ended\n", "")
+
+
+def test_ctrl_c_in_the_meantime_is_not_lost():
+    with pytest.raises(KeyboardInterrupt), left_out_of_ctrl_c():
+        os.kill(os.getpid(), signal.SIGINT)
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())

@@ -1,6 +1,7 @@
 """Figures in public: of a result, of several, and as files; large networks by module; labels and colours that tell apart."""
 
 import inspect
+from dataclasses import replace
 from importlib.util import find_spec
 
 import pandas as pd
@@ -9,7 +10,7 @@ import pytest
 import addersim
 from addersim import AddersimError, evaluate, figures, load_images, load_network, quantize, simulate
 from addersim.report import figures as drawn
-from addersim.report import report_panels
+from addersim.report import report_page
 from addersim.report.frames import Frames
 from addersim.report.images import framed
 from addersim.report.modules import by_module, module_names
@@ -48,14 +49,15 @@ def test_files_of_figures_need_kaleido_before_anything_runs(tmp_path):
         pytest.skip("kaleido is installed")
     for verb in ("report", "compare"):
         assert refused(verb, "no-such-network", "--figures", tmp_path / "f") == (
-            "--figures: needs kaleido and Chromium; install it with: pip install 'addersim[figures]'"
+            "figures: need kaleido and Chromium; install it with: pip install 'addersim[figures]'"
         )
 
 
 def test_figures_become_files_with_their_captions(results, tmp_path):
     pytest.importorskip("kaleido")
-    panels = report_panels(results)[:1]
-    paths = addersim.report.write_figures(panels, tmp_path)
+    (part,) = (one for one in report_page(results, Frames.of(results), "t", {}).parts if one.key == "energy")
+    alone = replace(part, rows=(part.rows[0][:1],), inside=())
+    paths = addersim.report.write_figures([alone], tmp_path)
     assert sorted(path.name for path in paths) == ["energy-by-component.png", "energy-by-component.svg"]
     assert "By component" in (tmp_path / "energy-by-component.svg").read_text()
 

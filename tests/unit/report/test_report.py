@@ -426,7 +426,7 @@ def test_the_same_results_give_the_same_page(results, frames, text):
 
 
 def test_nothing_is_written_where_a_table_or_the_page_cannot_be_made(results, tmp_path, monkeypatch):
-    monkeypatch.setattr(render, "render_page", lambda *_: 1 / 0)
+    monkeypatch.setattr(render, "report_page", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         write_report(results, tmp_path / "report", title="t", about={})
     assert not (tmp_path / "report").exists()

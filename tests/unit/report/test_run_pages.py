@@ -1,4 +1,4 @@
-"""Pages of a search and of a training run: whole, with the numbers of their files, and nothing that asks for more."""
+"""Pages of a search, of training and of finetuning: whole, with the numbers of their files, and nothing that asks for more."""
 
 import json
 import re
@@ -6,7 +6,7 @@ import re
 import pytest
 
 from addersim.report.search_page import SearchRows, write_search_page
-from addersim.report.training_page import write_training_page
+from addersim.report.training_page import Finetuned, write_finetuning_page, write_training_page
 
 MEASURED = {"accuracy": 0.9, "loss_points": 1.0, "agreement": 0.95, "energy_pj": 1000.0}
 ROWS = SearchRows(
@@ -28,6 +28,18 @@ HISTORY = [
     | {"test_accuracy": 0.25 * one, "seconds": 1.5}
     for one in (1, 2, 3)
 ]
+
+
+FINETUNED = Finetuned(
+    name="<net>",
+    history=[{"epoch": 0, "test_accuracy": 0.8}]
+    + [{"epoch": one, "train_loss": 1 / one, "train_accuracy": 0.9, "test_accuracy": 0.8 + 0.02 * one} for one in (1, 2)],
+    accuracy_float=0.9,
+    formats=[
+        {"layer": "conv1", "kind": "window", "weights": "fx3.0", "before": "s20*0.1", "after": "s20*0.2"},
+        {"layer": "conv1_relu", "kind": "relu", "weights": "", "before": "u3*0.1", "after": "u3*0.2"},
+    ],
+)
 
 
 def figures_of(page):
@@ -57,3 +69,29 @@ def test_the_page_of_a_run_has_its_epochs_and_its_recipe(tmp_path):
     assert loss["data"][0]["y"] == pytest.approx([2, 1, 2 / 3])
     assert rate["data"][0]["y"] == pytest.approx([0.1, 0.05, 0.1 / 3])
     assert "<dt>batch</dt><dd>32</dd>" in text
+
+
+def test_the_page_of_finetuning_stands_beside_quantisation_alone_and_float(tmp_path):
+    text, figures = figures_of(write_finetuning_page(tmp_path, FINETUNED, {"rate": "0.001"}))
+    assert (
+        "84.00\u00a0% of the images held out are right on codes after 2 epochs: 4.00 points more than quantisation alone, "
+        "which gives 80.00\u00a0%, and 6.00 points fewer than float, 90.00\u00a0%." in text
+    )
+    assert "<net>" not in text
+    accuracy, loss = figures.values()
+    assert [one["name"] for one in accuracy["data"]] == [
+        "training images", "images held out", "in float", "quantised, not trained",
+    ]  # fmt: skip
+    assert accuracy["data"][1]["y"] == pytest.approx([80, 82, 84])
+    assert [one["y0"] for one in accuracy["layout"]["shapes"]] == [90, 80]
+    assert [trace["y"] for trace in loss["data"]] == [pytest.approx([1, 0.5])]
+    assert "<td>s20*0.1</td><td>s20*0.2</td>" in text
+    assert "<dt>rate</dt><dd>0.001</dd>" in text
+    rows = (tmp_path / "history.csv").read_text().splitlines()
+    assert rows[:2] == ["epoch,test_accuracy,train_loss,train_accuracy", "0,0.8,,"]
+    assert (tmp_path / "formats.csv").read_text().splitlines()[1] == "conv1,window,fx3.0,s20*0.1,s20*0.2"
+
+
+def test_one_point_is_said_without_its_s(tmp_path):
+    _, figures = figures_of(write_search_page(tmp_path, ROWS._replace(floor_points=1.0), {}))
+    assert figures["found-0"]["data"][3]["name"] == "1 point below float"

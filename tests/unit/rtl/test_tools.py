@@ -1,9 +1,11 @@
 """How yosys is found and run, and what is said of Verilog that it refuses."""
 
+import os
 import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -77,6 +79,55 @@ def test_every_module_is_read_by_every_yosys(using, tmp_path):
     reads = f"read_verilog {' '.join(sorted(sources_text()))}\n"
     checks = "".join(f"hierarchy -check -top {top}\nproc\nflatten\ncheck -assert\ndesign -reset\n{reads}" for top in TOPS)
     run_yosys(reads + checks, tmp_path, using=using)
+
+
+def runs(*command, **limits):
+    return tools.run_tool(command, Path.cwd(), "tool", **limits)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals and sessions of POSIX")
+def test_a_tool_that_fails_or_is_killed_is_told():
+    assert runs("sh", "-c", "echo a; echo b >&2") == "a\nb\n"
+    assert runs("sh", "-c", "echo $TMPDIR") == f"{Path.cwd().resolve()}\n"
+    for script, told in (
+        ("echo some; echo 'my.v:3: syntax error' >&2; echo more >&2; exit 3", r"^tool: my\.v:3: syntax error$"),
+        ("echo last; exit 3", r"^tool: last$"),
+        ("exit 3", r"^tool: ended with an error and no word$"),
+        ("echo some; kill -SEGV $$", r"^tool: ended by signal SIGSEGV; is the Verilog too large, or nested too deep\?$"),
+    ):
+        with pytest.raises(RtlError, match=told):
+            runs("sh", "-c", script)
+    with pytest.raises(ConfigError, match=r"^no-such-tool: No such file or directory; it cannot be started$"):
+        runs("no-such-tool")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals and sessions of POSIX")
+@pytest.mark.parametrize("stopped", [False, True])
+def test_what_takes_too_long_ends_with_all_that_it_started(stopped, tmp_path, monkeypatch):
+    """By a limit, or by whoever stops this process."""
+    script = f"sleep 60 & echo $! > {tmp_path}/child; wait"
+    if stopped:
+
+        def interrupted(process, **_):
+            while not (tmp_path / "child").is_file() or not (tmp_path / "child").read_text():
+                time.sleep(0.01)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(subprocess.Popen, "communicate", interrupted)
+    told = r"^tool: no end after 0\.5 s; does a loop of the Verilog never end\?$"
+    with pytest.raises(KeyboardInterrupt if stopped else RtlError, match=None if stopped else told):
+        runs("sh", "-c", script, limit_s=0.5)
+    child = Path("/proc", (tmp_path / "child").read_text().strip(), "stat")
+    until = time.monotonic() + 10
+    while child.exists() and child.read_text().split()[2] != "Z" and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not child.exists() or child.read_text().split()[2] == "Z"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits of Linux")
+def test_memory_has_an_end():
+    with pytest.raises(RtlError, match=r"^tool: MemoryError$"):
+        runs(sys.executable, "-c", "import time; time.sleep(0.2); bytearray(1 << 30)", most_memory=512 << 20)
 
 
 def test_modules_are_found_by_name():

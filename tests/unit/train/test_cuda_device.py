@@ -62,36 +62,62 @@ def test_nothing_is_timed_while_a_graph_is_captured(gpu):
     assert gpu.timed == ["k3", "k1"]
 
 
-def test_a_kernel_goes_to_the_current_stream_with_its_operands(monkeypatch):
-    seen = {}
+@pytest.fixture
+def core(monkeypatch):
+    """A cuda-core that keeps what is launched, and how often it made something for that."""
+    seen = SimpleNamespace(launched=[], made=[])
 
     class Device:
         def __init__(self, index):
-            seen["index"] = index
+            seen.made.append(f"device {index}")
+            self.index = index
 
         def set_current(self):
-            seen["current"] = True
+            seen.current = self.index
 
-        def create_stream(self, foreign):
-            return "wrapped", foreign
+    class Stream:
+        @staticmethod
+        def from_handle(handle):
+            seen.made.append(f"stream {handle}")
+            return f"stream {handle}"
+
+    def config(**options):
+        seen.made.append("config")
+        return options
 
     def launch(stream, config, kernel, *arguments):
-        seen.update(stream=stream, config=config, kernel=kernel, arguments=arguments)
+        seen.launched.append((seen.current, stream, config, kernel, arguments))
 
-    core = SimpleNamespace(Device=Device, LaunchConfig=lambda **options: options, launch=launch)
+    core = SimpleNamespace(Device=Device, Stream=Stream, LaunchConfig=config, launch=launch)
     monkeypatch.setitem(sys.modules, "cuda", SimpleNamespace(core=core))
     monkeypatch.setitem(sys.modules, "cuda.core", core)
-    monkeypatch.setattr(torch.cuda, "current_stream", lambda index: f"stream of {index}")
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda index: SimpleNamespace(cuda_stream=100 + index))
+    kept = device._launcher, device._stream, device._config
+    for one in kept:
+        one.cache_clear()
+    yield seen
+    for one in kept:
+        one.cache_clear()
+
+
+def test_a_kernel_goes_to_the_current_stream_with_its_operands(core):
     (one,) = launches_of("k1", sizes=(-3,))
     device.launch_kernel("compiled", one, 1)
-    assert seen == {
-        "index": 1,
-        "current": True,
-        "stream": ("wrapped", "stream of 1"),
-        "config": {"grid": (2, 3), "block": 128},
-        "kernel": "compiled",
-        "arguments": (one.arguments[0].data_ptr(), np.int32(-3)),
-    }
+    operands = one.arguments[0].data_ptr(), np.int32(-3)
+    assert core.launched == [(1, "stream 101", {"grid": (2, 3), "block": 128}, "compiled", operands)]
+
+
+def test_what_launches_need_is_made_once(core):
+    one, other = launches_of("k1", "k2")
+    for index in (0, 1, 0):
+        device.launch_kernel("compiled", one, index)
+        device.launch_kernel("compiled", other, index)
+    assert [(where, stream) for where, stream, *_ in core.launched][::2] == [
+        (0, "stream 100"),
+        (1, "stream 101"),
+        (0, "stream 100"),
+    ]
+    assert sorted(core.made) == ["config", "device 0", "device 1", "stream 100", "stream 101"]
 
 
 def test_arguments_are_addresses_and_numbers_of_32_bits():

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, NoReturn
 
@@ -11,13 +11,14 @@ import numpy as np
 
 from addersim.errors import LoweringError
 from addersim.frontends.flow import Flow
+from addersim.frontends.onnx import moves
 from addersim.frontends.onnx.call import Call
 from addersim.frontends.onnx.file import Node
-from addersim.frontends.onnx.quantised.building import Building
-from addersim.frontends.onnx.quantised.values import Coded, Codes, Images, Reals, Sums, Tail
 from addersim.frontends.onnx.tensors import Array
+from addersim.frontends.quantised_building import QuantisedBuilding
+from addersim.frontends.quantised_values import Coded, Codes, Images, Reals, Sums, Tail, Value
 
-__all__ = ["QuantisedCall", "flow_of"]
+__all__ = ["MOVES", "QuantisedCall", "flow_of", "moved"]
 
 
 def flow_of(value: Any) -> Flow | None:
@@ -41,7 +42,7 @@ class QuantisedCall:
         Whether reals are those of float32 (QONNX): a bias is added to them, not to sums.
     """
 
-    building: Building
+    building: QuantisedBuilding
     node: Node
     inputs: tuple[Any, ...]
     opset: int
@@ -76,7 +77,7 @@ class QuantisedCall:
         """An input that is what codes stand for."""
         found = self.input(place)
         if isinstance(found, Reals):
-            return found
+            return found if found.signs else self.building.plain(found, self.title)
         return self.fail(f"reads {self.name_of(place)!r}, {_in_words(found)}; expected what codes stand for")
 
     def codes(self, place: int = 0) -> Codes:
@@ -97,6 +98,21 @@ class QuantisedCall:
     def optional(self, place: int) -> Array | None:
         """A constant, or None where it is not given."""
         return None if self.input(place) is None else self.constant(place)
+
+
+def moved(row: Callable[[Any], Any]) -> Callable[[QuantisedCall], Any]:
+    """A row that moves values, whatever they are, from one of networks in float."""
+
+    def move(call: QuantisedCall) -> Any:
+        value = call.input(0)
+        if not isinstance(value, Value):
+            call.fail(f"moves {call.name_of(0)!r}, which is not read there")
+        found = row(call.plain)
+        if isinstance(found, tuple):
+            return tuple(replace(value, flow=one) for one in found)
+        return replace(value, flow=found) if isinstance(found, Flow) else found
+
+    return move
 
 
 def _plainly(value: Any) -> Any:
@@ -123,3 +139,11 @@ _WORDS: Mapping[type, str] = MappingProxyType(
 def _in_words(value: Any) -> str:
     kind = type(value)
     return f"which is {_WORDS.get(kind, f'a {kind.__name__.lower()} that was not made codes again')}"
+
+
+_MOVES = ("DepthToSpace", "Expand", "Flatten", "Gather", "Pad", "Reshape", "Slice", "SpaceToDepth", "Split", "Squeeze")
+_MORE_MOVES = ("Tile", "Transpose", "Unsqueeze")
+MOVES: Mapping[str, Callable[[QuantisedCall], Any]] = MappingProxyType(
+    {name: moved(moves.OPERATORS[name]) for name in (*_MOVES, *_MORE_MOVES)}
+)
+"""Operators that move values and compute nothing."""

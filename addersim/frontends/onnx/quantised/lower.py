@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,11 @@ from addersim.errors import AddersimError, LoweringError
 from addersim.frontends.graph import refuse_missing
 from addersim.frontends.onnx.file import Graph
 from addersim.frontends.onnx.image import channels_last, image_shape
-from addersim.frontends.onnx.quantised.building import Building
+from addersim.frontends.onnx.quantised.own_notes import own_notes
 from addersim.frontends.onnx.quantised.walk import Walk
+from addersim.frontends.quantised_building import QuantisedBuilding
+from addersim.images import Preprocessing
+from addersim.layers import Shape
 from addersim.program import Program
 
 __all__ = ["lower_quantised"]
@@ -25,17 +28,19 @@ def lower_quantised(
     input_shape: Sequence[int] | None = None,
     classes: Sequence[str] = (),
     metadata: Mapping[str, str] | None = None,
+    prepared: Callable[[Shape], Preprocessing | None] = lambda shape: None,
 ) -> Program:
     """The program that a file of codes is. Images have channels first, also where the file itself brings them there."""
     last = channels_last(graph)
     shape = image_shape(graph, last, input_shape, where)
     walk = Walk(graph, shape, last)
-    refuse_missing(where, walk.missing)
+    refuse_missing(where, walk.missing, countable=False)
     try:
         ends = walk.ends()
         building = walk.building
         layers = building.finished(ends, graph.outputs)
         assert building.image is not None
+        own = own_notes(graph)
         notes = {"origin": f"ONNX graph {graph.name}"} | dict(metadata or {})
         if walk.left_out:
             notes["left out"] = f"behind the scores, whose order it keeps: {', '.join(dict.fromkeys(walk.left_out))}"
@@ -45,19 +50,24 @@ def lower_quantised(
             input=building.image,
             rounding="half-even",
             layers=layers,
-            classes=tuple(classes),
+            classes=tuple(classes) or own.classes,
             metadata=notes,
-            **_preparation(building),
+            **_preparation(building, prepared(shape) or own.preprocessing),
         )
     except AddersimError as error:
         raise LoweringError(f"{where}: {error}") from None
 
 
-def _preparation(building: Building) -> dict[str, Any]:
-    """What the file does to its images before they become codes: nothing, or one factor and one addend a channel.
+def _preparation(building: QuantisedBuilding, said: Preprocessing | None) -> dict[str, Any]:
+    """What is done to images before they become codes: by the file nothing, or one factor and one addend a channel.
 
     Pixels of 0..255 are then given to it as ``pixel / 255``; each of the 256 must get the file's own code.
     """
+    if said is not None and (building.functions or building.integer_image):
+        what = "the file prepares its images itself" if building.functions else "its images are codes"
+        raise LoweringError(f"mean and std are given, and {what}; leave them out")
+    if said is not None:
+        return {"mean": said.mean, "std": said.std, "preprocessing_known": said.known, "takes_codes": False}
     if not building.functions:
         return {"mean": (0.0,), "std": (1.0,), "preprocessing_known": False, "takes_codes": True}
     channels = building.shape[0] if len(building.shape) > 1 else 1

@@ -10,8 +10,8 @@ from typing import Any
 from addersim.frontends.flow import Flow
 from addersim.frontends.onnx.convolutions import pads
 from addersim.frontends.onnx.quantised.call import QuantisedCall, flow_of
-from addersim.frontends.onnx.quantised.values import Codes, Mean, Reals
-from addersim.layers import IntegerMaxPool, MaxPool
+from addersim.frontends.quantised_values import Codes, Mean, Reals
+from addersim.layers import IntegerMaxPool, MaxPool, Shape
 
 __all__ = ["OPERATORS"]
 
@@ -54,12 +54,12 @@ def _whole_maximum(call: QuantisedCall) -> Any:
 def _average(call: QuantisedCall) -> Mean:
     flow, how = _windows(call, "count_include_pad")
     how["count_padding"] = bool(call.plain.attribute("count_include_pad", 0))
-    return _mean(call, flow, how, whole=False)
+    return _mean(call, _pooled_shape(call, flow, how), how | {"operator": "pool"})
 
 
 def _whole_average(call: QuantisedCall) -> Mean:
     call.plain.only("channels_last")
-    return _mean(call, call.reals().flow, {}, whole=True)
+    return _whole_mean(call)
 
 
 def _reduced(call: QuantisedCall) -> Mean:
@@ -68,20 +68,20 @@ def _reduced(call: QuantisedCall) -> Mean:
     flow, axes = call.reals().flow, call.plain.whole_numbers(1, "axes")
     if flow.rank not in (2, 3) or sorted(call.plain.axes(axes)) != list(range(1, flow.rank)):
         call.fail(f"mean over axes {axes} of images x {flow.shape}; only that over all pixels is read")
-    found = _mean(call, flow, {}, whole=True)
+    found = _whole_mean(call)
     return found if call.plain.attribute("keepdims", 1) else replace(found, flow=found.flow.reshape(flow.shape[:1]))
 
 
-def _mean(call: QuantisedCall, flow: Flow, how: dict[str, Any], *, whole: bool) -> Mean:
-    source = call.reals()
-    shape = (flow.shape[0], *[1] * (flow.rank - 1))
-    if not whole:
-        shape = _pooled_shape(call, flow, how)
-    waits = Flow("", shape)
-    return Mean(source=source, windows=how, whole=whole, flow=waits)
+def _whole_mean(call: QuantisedCall) -> Mean:
+    shape = call.reals().flow.shape
+    return _mean(call, (shape[0], *[1] * (len(shape) - 1)), {"operator": "reduction"})
 
 
-def _pooled_shape(call: QuantisedCall, flow: Flow, how: dict[str, Any]) -> tuple[int, ...]:
+def _mean(call: QuantisedCall, shape: Shape, windows: dict[str, Any]) -> Mean:
+    return Mean(source=call.reals(), windows=windows, flow=Flow("", shape))
+
+
+def _pooled_shape(call: QuantisedCall, flow: Flow, how: dict[str, Any]) -> Shape:
     wide = MaxPool(name=call.title, inputs=("x",), **{key: one for key, one in how.items() if key != "count_padding"}).shape(
         flow.image().shape
     )

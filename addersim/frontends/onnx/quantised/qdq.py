@@ -16,46 +16,47 @@ import numpy as np
 from addersim.arithmetic.fixed import FixedFormat
 from addersim.errors import FormatError
 from addersim.frontends.onnx.quantised.call import QuantisedCall, flow_of
-from addersim.frontends.onnx.quantised.reals import Joined, joined
-from addersim.frontends.onnx.quantised.rounding import Quantiser, check_scale
-from addersim.frontends.onnx.quantised.values import Coded, Images, Reals, Tail
-from addersim.frontends.onnx.tensors import Array
+from addersim.frontends.onnx.tensors import Array, code_type
+from addersim.frontends.quantised_values import Coded, Images, Reals, Tail
+from addersim.frontends.quantisers import Quantiser, check_scale
 
 __all__ = ["OPERATORS", "dequantised", "quantised", "quantiser"]
 
-TYPES: Mapping[int, bool] = MappingProxyType({2: False, 3: True})
-"""Whether a type of codes that ONNX numbers, UINT8 or INT8, has a sign."""
+CodeType = tuple[int, bool]
+"""Width, and whether there is a sign."""
+TYPES: Mapping[int, CodeType] = MappingProxyType(
+    {2: (8, False), 3: (8, True), 21: (4, False), 22: (4, True), 25: (2, False), 26: (2, True)}
+)
+"""Types of codes by ONNX's numbers: UINT8 and INT8, UINT4 and INT4, UINT2 and INT2."""
+_READ = "codes of 8, 4 and 2 bits"
 
 
-def _form(call: QuantisedCall, place: int, signed: bool | None = None) -> FixedFormat:
+def _form(call: QuantisedCall, place: int, kind: CodeType | None = None) -> FixedFormat:
     """The format of activations, whose scale is an input and whose zero point the next one."""
     scale = call.constant(place)
     check_scale(scale, call.name_of(place))
     zero = call.optional(place + 1)
     if scale.size != 1 or (zero is not None and zero.size != 1):
         call.fail(f"scale {call.name_of(place)!r} of shape {scale.shape}; activations have one scale and one zero point")
-    if zero is not None and zero.dtype not in (np.int8, np.uint8):
-        call.fail(f"zero point {call.name_of(place + 1)!r} is {zero.dtype}; read are codes of int8 and uint8")
-    signed = zero.dtype == np.int8 if zero is not None else bool(signed)
+    found = kind or TYPES[2]
+    if zero is not None:
+        found = code_type(zero.dtype) or call.fail(f"zero point {call.name_of(place + 1)!r} is {zero.dtype}; read are {_READ}")
     try:
-        return FixedFormat(8, signed, float(scale.reshape(())), 0 if zero is None else int(zero.reshape(())))
+        return FixedFormat(*found, float(scale.reshape(())), 0 if zero is None else int(zero.reshape(())))
     except FormatError as error:
         return call.fail(f"scale {call.name_of(place)!r}: {error}")
 
 
-def quantiser(call: QuantisedCall, place: int, signed: bool | None = None) -> Quantiser:
+def quantiser(call: QuantisedCall, place: int, kind: CodeType | None = None) -> Quantiser:
     """What makes codes by a scale and a zero point."""
-    form = _form(call, place, signed)
+    form = _form(call, place, kind)
     return Quantiser(form, form.minimum, form.maximum)
 
 
 def quantised(call: QuantisedCall, value: Any, how: Quantiser) -> Any:
-    """Codes of a value; of joined ones each by itself."""
+    """Codes of a value."""
     if isinstance(value, Tail):
         return Tail(value.value, (*value.left_out, call.node.operator))
-    if isinstance(value, Joined):
-        parts = [call.building.quantised(one, how, f"{call.title}.part") for one in value.parts]
-        return joined(call, parts, value.axis)
     return call.building.quantised(value, how, call.title)
 
 
@@ -63,10 +64,10 @@ def _quantized(call: QuantisedCall) -> Any:
     call.plain.only("axis", "saturate", "output_dtype", "precision", block_size=0)
     kind = call.plain.attribute("output_dtype", 0)
     if kind not in (0, *TYPES):
-        call.fail(f"attribute output_dtype: {kind}; read are codes of INT8 and UINT8")
-    how = quantiser(call, 1, TYPES.get(kind, False))
+        call.fail(f"attribute output_dtype: {kind}; read are {_READ}")
+    how = quantiser(call, 1, TYPES.get(kind))
     value = call.input(0)
-    if flow_of(value) is None and not isinstance(value, Joined):
+    if flow_of(value) is None:
         found = how.codes(call.constant(0).astype(np.float32)).astype(how.form.dtype)
         return Coded(found, np.float32(how.form.scale).reshape(1), np.int32(how.form.zero_point).reshape(1), how.form)
     return quantised(call, value, how)
@@ -80,11 +81,11 @@ def dequantised(call: QuantisedCall, place: int, scale: int) -> Any:
     if isinstance(value, np.ndarray):
         return _constant(call, value, scale)
     if isinstance(value, Images):
-        form = _form(call, scale, call.building.signed_image)
+        form = _form(call, scale, (8, call.building.signed_image))
         call.building.start(form)
         return Reals(value.flow, form)
     codes = call.codes(place)
-    form = _form(call, scale, codes.form.signed)
+    form = _form(call, scale, (codes.form.bits, codes.form.signed))
     if form != codes.form:
         call.fail(f"reads codes in {codes.form} as {form}: scale {call.name_of(scale)!r} is another than made them")
     return Reals(codes.flow, form)
@@ -99,18 +100,20 @@ def _constant(call: QuantisedCall, codes: Array, place: int) -> Any:
         if scale.ndim != 1 or not -codes.ndim <= axis < codes.ndim or codes.shape[axis] != scale.size:
             call.fail(f"scale {call.name_of(place)!r} of shape {scale.shape} does not fit axis {axis} of {codes.shape}")
         scale = scale.reshape([-1 if place == axis % codes.ndim else 1 for place in range(codes.ndim)])
-    if zero is None:
-        zero = np.zeros(1, np.int32)
-    elif zero.size > 1 or scale.size > 1:
+    zero = np.zeros(1, np.int32) if zero is None else zero.astype(np.int32)
+    if zero.size > 1 or scale.size > 1:
         if zero.size not in (1, scale.size):
             call.fail(f"zero point {call.name_of(place + 1)!r} has {zero.size} values for {scale.size} scales")
         zero = np.broadcast_to(zero.reshape(-1), scale.size).reshape(scale.shape)
     if codes.dtype.kind == "i" and codes.dtype.itemsize > 2:
         return ((codes - zero) * scale.astype(np.float64)).astype(np.float64)
-    form = FixedFormat(8, codes.dtype == np.int8)
+    kind = code_type(codes.dtype)
+    if kind is None:
+        call.fail(f"{call.name_of(0)!r} is {codes.dtype}; read are {_READ}, and biases of int32")
+    form = FixedFormat(*kind)
     if zero.min() < form.minimum or zero.max() > form.maximum:
         call.fail(f"zero point {call.name_of(place + 1)!r} holds {zero.min()}..{zero.max()}, no codes of {codes.dtype}")
-    return Coded(codes, scale.astype(np.float32), zero.astype(np.int32), form)
+    return Coded(codes.astype(form.dtype), scale.astype(np.float32), zero.astype(np.int32), form)
 
 
 def _dequantized(call: QuantisedCall) -> Any:
@@ -124,4 +127,5 @@ def _dynamic(call: QuantisedCall) -> Any:
 
 OPERATORS: Mapping[str, Callable[[QuantisedCall], Any]] = MappingProxyType(
     {"QuantizeLinear": _quantized, "DequantizeLinear": _dequantized, "DynamicQuantizeLinear": _dynamic}
+    | {"com.microsoft.QuantizeLinear": _quantized, "com.microsoft.DequantizeLinear": _dequantized}
 )

@@ -15,12 +15,12 @@ import numpy as np
 
 from addersim.arithmetic.fixed import FixedFormat
 from addersim.errors import FormatError
-from addersim.frontends.onnx.quantised.building import SIGNS
 from addersim.frontends.onnx.quantised.call import QuantisedCall, flow_of
 from addersim.frontends.onnx.quantised.qdq import quantised
 from addersim.frontends.onnx.quantised.reals import OPERATORS as REALS
-from addersim.frontends.onnx.quantised.rounding import ROUNDINGS, Quantiser, check_scale
-from addersim.frontends.onnx.quantised.values import Coded, Codes, Reals
+from addersim.frontends.quantised_building import SIGNS
+from addersim.frontends.quantised_values import Coded, Codes, Reals
+from addersim.frontends.quantisers import ROUNDINGS, Quantiser, check_scale
 
 __all__ = ["DOMAINS", "OPERATORS"]
 

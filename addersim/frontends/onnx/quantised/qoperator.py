@@ -13,8 +13,8 @@ from addersim.arithmetic.fixed import FixedFormat
 from addersim.frontends.onnx.quantised.call import QuantisedCall
 from addersim.frontends.onnx.quantised.qdq import dequantised, quantised, quantiser
 from addersim.frontends.onnx.quantised.reals import OPERATORS as REALS
-from addersim.frontends.onnx.quantised.reals import Joined
-from addersim.frontends.onnx.quantised.values import Coded, Codes, Images, Reals
+from addersim.frontends.onnx.quantised.reals import joined
+from addersim.frontends.quantised_values import Coded, Codes, Images, Reals
 
 __all__ = ["OPERATORS"]
 
@@ -26,19 +26,21 @@ def _between(operator: str, operands: tuple[int, ...], output: int, more: tuple[
 
     def row(call: QuantisedCall) -> Any:
         inputs = [dequantised(call, place, place + 1) for place in operands] + [call.input(place) for place in more]
-        signed = next((one.form.signed for one in inputs if isinstance(one, Reals)), None)
+        kind = next(((one.form.bits, one.form.signed) for one in inputs if isinstance(one, Reals)), None)
         node = replace(call.node, inputs=tuple(call.name_of(place) for place in (*operands, *more)))
         found = REALS[operator](replace(call, inputs=tuple(inputs), node=node))
         if call.input(output) is None:
             return found
-        return quantised(call, found, quantiser(call, output, signed))
+        return quantised(call, found, quantiser(call, output, kind))
 
     return row
 
 
 def _joined(call: QuantisedCall) -> Any:
     parts = [dequantised(call, place, place + 1) for place in range(2, len(call.inputs), 3)]
-    return quantised(call, Joined(tuple(parts), call.plain.attribute("axis", 1)), quantiser(call, 0))
+    if not all(isinstance(one, Reals) for one in parts):
+        call.fail("joins what is not all codes that depend on the images")
+    return quantised(call, joined(call, parts, call.plain.attribute("axis", 1)), quantiser(call, 0))
 
 
 def _integer(operator: str) -> Row:

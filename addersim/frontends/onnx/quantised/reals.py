@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -12,15 +12,15 @@ import numpy as np
 
 from addersim.errors import LoweringError
 from addersim.frontends.flow import Flow
-from addersim.frontends.onnx import moves
-from addersim.frontends.onnx.quantised import pooling, windows
-from addersim.frontends.onnx.quantised.call import QuantisedCall, flow_of
-from addersim.frontends.onnx.quantised.values import (
+from addersim.frontends.onnx import resize
+from addersim.frontends.onnx.quantised import functions, pooling, steps, windows
+from addersim.frontends.onnx.quantised.call import MOVES, QuantisedCall, flow_of, moved
+from addersim.frontends.onnx.quantised.functions import applied, each
+from addersim.frontends.onnx.tensors import Array
+from addersim.frontends.quantised_values import (
     Coded,
     Codes,
-    Function,
-    Images,
-    Mean,
+    Joined,
     Product,
     Reals,
     Sum,
@@ -28,51 +28,10 @@ from addersim.frontends.onnx.quantised.values import (
     Tail,
     Waiting,
 )
-from addersim.frontends.onnx.tensors import Array
-from addersim.layers import IntegerConcat
 
-__all__ = ["OPERATORS", "applied"]
+__all__ = ["OPERATORS", "joined"]
 
 Row = Callable[[QuantisedCall], Any]
-
-
-def applied(call: QuantisedCall, value: Any, function: Function, what: str) -> Any:
-    """A value after a function of each number."""
-    if isinstance(value, Images):
-        return replace(value, functions=(*value.functions, function))
-    if isinstance(value, Reals):
-        value = _unfilled(call, value)
-        return replace(value, table=function(value.held).astype(np.float32, copy=False))
-    if isinstance(value, Sums) and (value.low, value.high) == (None, None):
-        if value.flow.fills():
-            call.fail("comes behind a border of zeros that lies around sums; make codes of them first")
-        return replace(value, functions=(*value.functions, function))
-    return call.fail(f"{what} of a {type(value).__name__.lower()} that was not made codes is not read")
-
-
-def _unfilled(call: QuantisedCall, value: Reals) -> Reals:
-    """Codes among which are no zeros that no layer computed."""
-    if not value.flow.fills():
-        return value
-    placed = call.building.placed(value.flow, call.title)
-    return replace(value, flow=Flow(placed, value.flow.shape))
-
-
-def _each(call: QuantisedCall, value: Any, constant: Array) -> Array:
-    """A constant as a function of each number takes it: one number, or one a channel of the layer that gives the value."""
-    if constant.size == 1:
-        return constant.reshape(1).astype(np.float32)
-    flow = flow_of(value)
-    assert flow is not None
-    rank = flow.rank + 1
-    wide = constant.reshape((1,) * (rank - constant.ndim) + constant.shape) if constant.ndim <= rank else constant
-    places = [axis for axis, size in enumerate(wide.shape) if size != 1]
-    channels = flow.given[0] if not isinstance(value, Images) else flow.shape[0]
-    if len(places) == 1 and places[0] and wide.size == channels and flow.front(places[0] - 1).keeps_channels():
-        return wide.reshape(-1).astype(np.float32)
-    return call.fail(
-        f"a constant of shape {constant.shape} beside images x {flow.shape}; expected one number or one a channel"
-    )
 
 
 def _arithmetic(operation: Callable[[Array, Array], Array], together: type[Waiting] | None) -> Row:
@@ -86,12 +45,73 @@ def _arithmetic(operation: Callable[[Array, Array], Array], together: type[Waiti
             return together(first=call.reals(0), second=call.reals(1), flow=flow)  # type: ignore[call-arg]
         place = 0 if flow_of(first) is not None else 1
         value = (first, second)[place]
-        number = _each(call, value, call.constant(1 - place))
+        constant = call.constant(1 - place)
+        if isinstance(value, Sums) and value.whole and operation in (np.add, np.multiply):
+            return _whole_sums(call, value, constant, operation)
+        if isinstance(value, Waiting) and not isinstance(value, Sums) and operation is np.divide and constant.size == 1:
+            return steps.scaled(value, float(constant.reshape(())))
+        number = each(call, value, constant)
         if place:
             return applied(call, value, lambda x: operation(number, x), call.node.operator)
         return applied(call, value, lambda x: operation(x, number), call.node.operator)
 
     return row
+
+
+def _extreme(operation: Callable[[Array, Array], Array]) -> Row:
+    """The larger or smaller of a value and a constant."""
+
+    def row(call: QuantisedCall) -> Any:
+        depend = [flow_of(one) is not None for one in call.inputs]
+        if len(depend) != 2 or all(depend):
+            call.fail("of several values that depend on the images is not read")
+        first, second = call.inputs if depend[0] else reversed(call.inputs)
+        given = replace(call, inputs=(first, second))
+        number = each(given, first, given.constant(1))
+        if number.size == 1:
+            ends = (float(number[0]), None) if operation is np.maximum else (None, float(number[0]))
+            return _bounded(given, *ends)
+        return applied(given, first, lambda x: operation(x, number), call.node.operator)
+
+    return row
+
+
+def _power(call: QuantisedCall) -> Any:
+    call.plain.only()
+    value, exponent = call.input(0), call.constant(1)
+    if exponent.size != 1 or not isinstance(value, Reals):
+        call.fail("is read of what codes stand for, to one constant power")
+    number = np.float32(exponent.reshape(()))
+    return applied(call, value, lambda x: np.power(x, number), call.node.operator)
+
+
+def _resized(call: QuantisedCall) -> Any:
+    mode = call.plain.attribute("mode", "nearest")
+    if mode != "nearest":
+        call.fail(f"resizes by mode {mode!r}; read is 'nearest', which computes nothing")
+    return moved(resize.OPERATORS[call.node.operator])(call)
+
+
+def _padded(call: QuantisedCall) -> Any:
+    """A border, of what stands for zero alone: of codes that of their zero point."""
+    value, filled = call.input(0), 0.0
+    if call.plain.attribute("mode", "constant") == "constant":
+        filled = call.plain.number(2, "value", 0.0)
+    wanted = value.form.zero_point if isinstance(value, Codes) else 0.0
+    if isinstance(value, steps.Steps) or filled != wanted:
+        call.fail(f"puts {filled:g} around {call.name_of(0)!r}, where zero is {wanted:g}; only borders of zeros are read")
+    return MOVES["Pad"](replace(call, inputs=(*call.inputs[:2], None, *call.inputs[3:])))
+
+
+def _whole_sums(call: QuantisedCall, value: Sums, constant: Array, operation: Any) -> Sums:
+    """Sums that were scaled by nothing yet, after a whole bias or by their scale."""
+    number: Array = each(call, value, constant)
+    if operation is np.multiply:
+        return replace(value, step=value.step * number)
+    added = constant.reshape(-1).astype(np.float64)
+    if (added % 1).any() or np.abs(value.bias + added).max() > windows.LARGEST_BIAS:
+        return replace(value, functions=(lambda x: x + number,))
+    return replace(value, bias=value.bias + added.astype(np.int64))
 
 
 def _common(call: QuantisedCall, first: tuple[int, ...], second: tuple[int, ...]) -> tuple[int, ...]:
@@ -110,6 +130,8 @@ def _bounded(call: QuantisedCall, low: float | None, high: float | None) -> Any:
     value = call.input(0)
     if isinstance(value, Waiting):
         return value.clipped(low, high)
+    if isinstance(value, Codes):
+        return call.building.clipped(value, low, high, call.title)
     ends = -np.inf if low is None else low, np.inf if high is None else high
     return applied(call, value, lambda x: np.clip(x, np.float32(ends[0]), np.float32(ends[1])), call.node.operator)
 
@@ -130,39 +152,8 @@ def _normalised(call: QuantisedCall) -> Any:
     value = call.input(0)
     flow = flow_of(value)
     shape = (-1, *[1] * (0 if flow is None else flow.rank - 1))
-    factor, addend = (_each(call, value, one.reshape(shape)) for one in (scale, bias - mean * scale))
+    factor, addend = (each(call, value, one.reshape(shape)) for one in (scale, bias - mean * scale))
     return applied(call, value, lambda x: x * factor + addend, call.node.operator)
-
-
-def _function(function: Callable[..., Array], **defaults: float) -> Row:
-    """A function with constants as attributes; of sums that rise and fall with it nothing is read."""
-
-    def row(call: QuantisedCall) -> Any:
-        call.plain.only(*defaults)
-        numbers = [np.float32(call.plain.attribute(name, default)) for name, default in defaults.items()]
-        if isinstance(call.input(0), Sums):
-            call.fail("of sums is not read; make codes of them first")
-        with np.errstate(over="ignore"):
-            return applied(call, call.input(0), lambda x: function(x, *numbers), call.node.operator)
-
-    return row
-
-
-def _moved(row: Callable[[Any], Any]) -> Row:
-    """An operator that moves values, whatever they are."""
-
-    def move(call: QuantisedCall) -> Any:
-        value = call.input(0)
-        if flow_of(value) is None or isinstance(value, Tail):
-            call.fail(f"moves {call.name_of(0)!r}, which is not read there")
-        if isinstance(value, (Sum, Product, Mean)) and value.flow.layer:
-            call.fail("moves what was not made codes yet")
-        found = row(call.plain)
-        if isinstance(found, tuple):
-            return tuple(replace(value, flow=one) for one in found)
-        return replace(value, flow=found) if isinstance(found, Flow) else found
-
-    return move
 
 
 def _joined(call: QuantisedCall) -> Any:
@@ -173,24 +164,23 @@ def _joined(call: QuantisedCall) -> Any:
     if not all(isinstance(one, (Codes, Reals)) and type(one) is type(first) for one in values):
         call.fail("joins what is not all codes, or all what codes stand for")
     parts = [call.building.plain(one, call.title) if isinstance(one, Reals) else one for one in values]
-    if len({one.form for one in parts}) != 1:
-        return (
-            Joined(tuple(parts), call.plain.attribute("axis", 1))
-            if isinstance(first, Reals)
-            else call.fail(
-                f"joins codes in {parts[0].form} and {next(one.form for one in parts if one.form != parts[0].form)}"
-            )
-        )
+    if len({one.form for one in parts}) == 1:
+        place = call.plain.axis(call.plain.attribute("axis", 1), parts[0].flow.rank + 1)
+        flow = call.building.beside(call.title, [one.flow for one in parts], place, parts[0].form)
+        return replace(parts[0], flow=flow)
+    if not isinstance(first, Reals):
+        call.fail(f"joins codes in {parts[0].form} and {next(one.form for one in parts if one.form != parts[0].form)}")
     return joined(call, parts, call.plain.attribute("axis", 1))
 
 
-def joined(call: QuantisedCall, parts: list[Any], axis: int) -> Any:
-    """Codes of one format along an axis."""
-    if len(parts) == 1:
-        return parts[0]
+def joined(call: QuantisedCall, parts: Sequence[Reals], axis: int) -> Joined:
+    """Reals of several formats along an axis."""
     place = call.plain.axis(axis, parts[0].flow.rank + 1)
-    flows = [one.flow.front(place) for one in parts]
-    return replace(parts[0], flow=call.building.layer(IntegerConcat, call.title, *flows, output=parts[0].form).back(place))
+    shape = list(parts[0].flow.shape)
+    if any(one.flow.rank != len(shape) for one in parts):
+        call.fail("joins values of different numbers of axes")
+    shape[place] = sum(one.flow.shape[place] for one in parts)
+    return Joined(flow=Flow("", tuple(shape)), parts=tuple(parts), axis=place)
 
 
 def _tail(call: QuantisedCall) -> Tail:
@@ -212,25 +202,14 @@ def _same(call: QuantisedCall) -> Any:
 
 
 def _cast(call: QuantisedCall) -> Any:
-    """Sums of whole numbers as reals."""
-    if call.plain.attribute("to", 0) not in (1, 10, 11) or isinstance(call.input(0), (Codes, Coded)):
+    """Sums of whole numbers as reals; codes as whole numbers."""
+    value = call.input(0)
+    if isinstance(value, Codes):
+        return steps.OPERATORS["Cast"](replace(call, inputs=(steps.of_codes(value),)))
+    if call.plain.attribute("to", 0) not in (1, 10, 11) or isinstance(value, Coded):
         raise LoweringError("casts what depends on the images; only sums and reals to floats are read")
     return call.input(0)
 
-
-def _sigmoid(x: Array) -> Array:
-    return np.asarray(np.float32(1) / (np.float32(1) + np.exp(-x)))
-
-
-class Joined:
-    """Reals of several formats side by side: each becomes codes of the format that the whole gets."""
-
-    def __init__(self, parts: tuple[Reals, ...], axis: int) -> None:
-        self.parts, self.axis = parts, axis
-
-
-_MOVES = ("DepthToSpace", "Expand", "Flatten", "Gather", "Pad", "Reshape", "Slice", "SpaceToDepth", "Split", "Squeeze")
-_MORE_MOVES = ("Tile", "Transpose", "Unsqueeze")
 
 OPERATORS: Mapping[str, Row] = MappingProxyType(
     {
@@ -241,19 +220,22 @@ OPERATORS: Mapping[str, Row] = MappingProxyType(
         "Concat": _joined,
         "Div": _divided,
         "Dropout": _same,
-        "HardSigmoid": _function(lambda x, a, b: np.clip(a * x + b, np.float32(0), np.float32(1)), alpha=0.2, beta=0.5),
-        "HardSwish": _function(lambda x: x * np.clip(x * np.float32(1 / 6) + np.float32(0.5), np.float32(0), np.float32(1))),
         "Identity": _same,
-        "LeakyRelu": _function(lambda x, slope: np.where(x >= 0, x, slope * x), alpha=0.01),
         "LogSoftmax": _tail,
+        "Max": _extreme(np.maximum),
+        "Min": _extreme(np.minimum),
         "Mul": _arithmetic(np.multiply, Product),
+        "Pow": _power,
+        "Resize": _resized,
+        "Upsample": _resized,
+        "Round": steps.rounded,
         "Relu": lambda call: _bounded(call, 0.0, None),
-        "Sigmoid": _function(_sigmoid),
         "Softmax": _tail,
         "Sub": _arithmetic(np.subtract, None),
-        "Tanh": _function(np.tanh),
     }
-    | {name: _moved(moves.OPERATORS[name]) for name in (*_MOVES, *_MORE_MOVES)}
+    | dict(MOVES)
+    | {"Pad": _padded}
+    | dict(functions.OPERATORS)
     | dict(pooling.OPERATORS)
     | dict(windows.OPERATORS)
 )

@@ -17,10 +17,10 @@ from addersim.frontends.onnx.file import Graph, Node
 from addersim.frontends.onnx.folding import FOLDED, fold
 from addersim.frontends.onnx.image import image_value
 from addersim.frontends.onnx.moves import OPERATORS as MOVES
-from addersim.frontends.onnx.quantised import qdq, qonnx, qoperator, reals
-from addersim.frontends.onnx.quantised.building import Building
+from addersim.frontends.onnx.quantised import qdq, qonnx, qoperator, reals, steps
 from addersim.frontends.onnx.quantised.call import QuantisedCall, flow_of
-from addersim.frontends.onnx.quantised.values import Coded, Codes, Images, Lost, Reals, Sums, Tail
+from addersim.frontends.quantised_building import QuantisedBuilding
+from addersim.frontends.quantised_values import Coded, Codes, Images, Lost, Reals, Sums, Tail
 from addersim.layers import Shape
 from addersim.network import INPUT
 
@@ -51,7 +51,7 @@ class Walk:
 
     def __init__(self, graph: Graph, image: Shape, last: bool) -> None:
         self.graph, self.missing, self.left_out = graph, list[Missing](), list[str]()
-        self.building = Building(image, graph.signed_image)
+        self.building = QuantisedBuilding(image, graph.signed_image, graph.integer_image)
         self.exact = any(node.operator.startswith(qonnx.DOMAINS) for node in graph.nodes)
         value = Images(image_value(Flow(INPUT, image), last))
         self.values: dict[str, Any] = {**graph.constants, graph.image: value, "": None}
@@ -117,23 +117,25 @@ class Walk:
             return (Lost(),) * len(node.outputs)
         signs_only = all(self._meets_signs(name) for name in node.outputs[:1])
         call = QuantisedCall(self.building, node, inputs, self.graph.opset, self.graph.sizes[0], signs_only, self.exact)
-        depends = any(flow_of(one) is not None or isinstance(one, reals.Joined) for one in inputs)
+        depends = any(flow_of(one) is not None for one in inputs)
         try:
             with np.errstate(all="ignore"):
                 if node.operator in _SIZES and depends:
                     return MOVES[node.operator](call.plain)
                 if depends or node.operator in qdq.OPERATORS or node.operator in qonnx.OPERATORS:
-                    return self._row(node)(call)
+                    return self._row(node, inputs)(call)
                 return self._folded(node, inputs)
         except (TypeError, ValueError, IndexError, OverflowError, AttributeError) as error:
             if isinstance(error, AddersimError):
                 raise
             raise LoweringError(f"attributes or constants that do not fit ({' '.join(str(error).split())[:120]})") from None
 
-    def _row(self, node: Node) -> Callable[[QuantisedCall], Any]:
-        if node.operator not in OPERATORS:
-            raise LoweringError("of what depends on the images has no layer")
-        return OPERATORS[node.operator]
+    def _row(self, node: Node, inputs: tuple[Any, ...]) -> Callable[[QuantisedCall], Any]:
+        whole = any(isinstance(one, steps.Steps) for one in inputs)
+        rows, what = (steps.OPERATORS, "whole numbers") if whole else (OPERATORS, "what depends on the images")
+        if node.operator not in rows:
+            raise LoweringError(f"of {what} has no layer")
+        return rows[node.operator]
 
     def _folded(self, node: Node, inputs: tuple[Any, ...]) -> Any:
         """Constants of constants; codes stay codes where they are only moved."""

@@ -13,15 +13,16 @@ import numpy as np
 from addersim.arithmetic.fixed import Accumulator, FixedFormat
 from addersim.frontends.flow import Flow
 from addersim.frontends.onnx.convolutions import SETTINGS, pads
-from addersim.frontends.onnx.quantised.building import SIGNS
 from addersim.frontends.onnx.quantised.call import QuantisedCall
-from addersim.frontends.onnx.quantised.values import Coded, Reals, Sums
 from addersim.frontends.onnx.tensors import Array
+from addersim.frontends.quantised_building import SIGNS
+from addersim.frontends.quantised_values import Coded, Reals, Sums, sum_ends
 from addersim.layers import IntegerWindow
 
 __all__ = ["OPERATORS", "biased"]
 
 LARGEST_BIAS = (1 << 31) - 1
+_LAST_BITS = 4 * 2.0**-24
 
 
 def _weights(call: QuantisedCall, place: int = 1) -> Coded:
@@ -67,8 +68,7 @@ def _ends(source: Reals, weights: Array, signs: bool) -> tuple[Array, Array]:
     """Least and largest sum of each filter."""
     form = source.form
     low, high = (-1, 1) if signs else (form.minimum - form.zero_point, form.maximum - form.zero_point)
-    up, down = np.maximum(weights, 0).sum(axis=1), np.minimum(weights, 0).sum(axis=1)
-    return up * low + down * high, up * high + down * low
+    return sum_ends(weights, low, high)
 
 
 def biased(call: QuantisedCall, sums: Sums, place: int, *, factor: float = 1.0) -> Sums:
@@ -84,6 +84,9 @@ def biased(call: QuantisedCall, sums: Sums, place: int, *, factor: float = 1.0) 
         added = np.float32(factor) * call.constant(place).reshape(-1).astype(np.float32)
         if added.size not in (1, len(sums.bias)):
             call.fail(f"bias {call.name_of(place)!r} has {added.size} values for {len(sums.bias)} outputs")
+        whole = _whole_steps(added, sums)
+        if whole is not None:
+            return replace(sums, bias=sums.bias + whole)
         return replace(sums, functions=(*sums.functions, lambda x: x + added))
     if isinstance(found, np.ndarray) and found.dtype.kind == "i":
         steps = found.reshape(-1).astype(np.float64)
@@ -95,6 +98,16 @@ def biased(call: QuantisedCall, sums: Sums, place: int, *, factor: float = 1.0) 
     if not np.isfinite(steps).all() or np.abs(steps).max() > LARGEST_BIAS:
         call.fail(f"bias {call.name_of(place)!r} leaves 32 bits at the scale of the sums")
     return replace(sums, bias=np.broadcast_to(steps.astype(np.int64), channels).copy())
+
+
+def _whole_steps(added: Array, sums: Sums) -> Array | None:
+    """A bias in steps of the sums, where it is a whole number of them but for the last bits of float32; else None."""
+    if sums.functions:
+        return None
+    steps = added.astype(np.float64) / sums.step.astype(np.float64)
+    whole = np.rint(steps)
+    near = np.isfinite(steps).all() and (np.abs(steps - whole) <= _LAST_BITS * np.abs(whole)).all()
+    return whole.astype(np.int64) if near and np.abs(whole).max() <= LARGEST_BIAS else None
 
 
 def _convolution(call: QuantisedCall) -> Sums:

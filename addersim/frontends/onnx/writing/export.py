@@ -10,6 +10,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from addersim.errors import KindError, NetworkError
+from addersim.frontends.onnx.quantised.own_notes import PRODUCER
 from addersim.frontends.onnx.writing import qdq, qonnx
 from addersim.frontends.onnx.writing.nodes import FLOAT, Nodes
 from addersim.inputs.text import did_you_mean
@@ -53,8 +54,8 @@ def export_onnx(program: Program, path: str | os.PathLike[str], *, style: str = 
 
     Returns
     -------
-    The program whose codes the file gives: `program` under rule ``qonnx``, or ``ort`` with those gains that float32 scales
-    make.
+    The program whose codes the file gives: `program` under rule ``qonnx`` or ``ort``, with those gains that float32 scales
+    make. `addersim.load` of the file gives a program with the same codes.
 
     Raises
     ------
@@ -74,7 +75,7 @@ def export_onnx(program: Program, path: str | os.PathLike[str], *, style: str = 
     rule, nodes, writer = STYLES[style]
     written, graph = _graph(program.with_rounding(rule), nodes(), writer)
     imports = [onnx.helper.make_opsetid("", OPSET), *(onnx.helper.make_opsetid(one, 1) for one in nodes.imports)]
-    model = onnx.helper.make_model(graph, opset_imports=imports, ir_version=IR_VERSION, producer_name="addersim")
+    model = onnx.helper.make_model(graph, opset_imports=imports, ir_version=IR_VERSION, producer_name=PRODUCER)
     notes = {"mean": _listed(program.mean), "std": _listed(program.std)} if not program.takes_codes else {}
     onnx.helper.set_model_props(model, notes | {"classes": "\n".join(program.classes)} if program.classes else notes)
     with write_atomically(os.fspath(path), "wb") as stream:

@@ -91,14 +91,18 @@ class Writer:
         self._codes[name] = codes
 
     def look_up(self, layer: IntegerTable, entries: Array) -> None:
-        """A layer's codes as entries of a table, the first for the least code of its source."""
-        held, output = self.held(layer.inputs[0]), self.held(layer.name)
-        table = np.zeros(256, np.uint8)
-        first = layer.source.minimum + held.moved
-        table[first : first + len(entries)] = entries + output.moved
-        places = self.nodes.step("Cast", self.codes(layer.inputs[0]), f"{layer.name}.places", to=INT32)
-        name = self.nodes.constant(f"{layer.name}.table", table)
-        self.pass_on(layer.name, self.nodes.add("Gather", [name, places], layer.name, axis=0))
+        """A layer's codes as entries of a table of reals, of which a quantiser says the format."""
+        name = layer.name
+        first, places = self.places(layer)
+        reals = np.concatenate([np.zeros(first, np.float32), self.form(name).decode(entries).astype(np.float32)])
+        table = self.nodes.constant(f"{name}.table", reals)
+        self.give(name, self.nodes.add("Gather", [table, places], self.nodes.unique(f"{name}.entries"), axis=0))
+
+    def places(self, layer: IntegerTable) -> tuple[int, str]:
+        """Where in a table the entry of the least code stands, and the whole numbers by which codes look theirs up."""
+        source = layer.inputs[0]
+        places = self.nodes.step("Cast", self.codes(source), f"{layer.name}.places", to=INT32)
+        return layer.source.minimum + self.held(source).moved, places
 
     def keep_window(self, layer: IntegerWindow) -> IntegerLayer:
         """Note a window, which is written with what narrows its sums."""

@@ -57,11 +57,13 @@ class QuantWriter(Writer):
         self, layer: Any, place: str, image: str, source: str, weighted: Any, gains: Array, moves: Any
     ) -> tuple[Array, str]:
         (codes, bias), name, output = weighted, layer.name, self.form(layer.name)
-        scales = gains * output.scale / self.form(source).scale
-        weights = self._weights(name, codes, scales.astype(np.float32)[:, None, None, None])
-        added = self.nodes.constant(f"{name}.bias", (bias * gains * output.scale).astype(np.float32))
+        given = np.float32(self.form(source).scale)
+        scales = (gains * output.scale / given).astype(np.float32)
+        steps = (given * scales).astype(np.float64)
+        weights = self._weights(name, codes, scales[:, None, None, None])
+        added = self.nodes.constant(f"{name}.bias", (bias * steps).astype(np.float32))
         result = self.nodes.add("Conv", [image, weights, added], self.nodes.unique(f"{name}.sums"), **moves)
-        return gains, self.nodes.codes(result, place, output, *activation(layer))
+        return steps / output.scale, self.nodes.codes(result, place, output, *activation(layer))
 
     _wide = _narrowed
 
@@ -74,12 +76,10 @@ class QuantWriter(Writer):
         width = bits_for(int(codes.min()), int(codes.max()))
         return self.nodes.quantised(given, found, scales, FixedFormat(max(width, 2), True))
 
-    def look_up(self, layer: IntegerTable, entries: Array) -> None:
-        """Places of entries are codes, which reals over their scale are."""
+    def places(self, layer: IntegerTable) -> tuple[int, str]:
+        """Reals over their scale are codes."""
         given, name, step = layer.source, layer.name, self.nodes.step
         steps = step("Div", self.codes(layer.inputs[0]), f"{name}.steps", np.array(given.scale, np.float32))
         moved = step("Add", steps, f"{name}.moved", np.array(given.zero_point - given.minimum, np.float32))
         whole = self.nodes.add("Round", [moved], self.nodes.unique(f"{name}.rounded"))
-        places = step("Cast", whole, f"{name}.places", to=INT32)
-        table = self.nodes.constant(f"{name}.table", self.form(name).decode(entries).astype(np.float32))
-        self.pass_on(name, self.nodes.add("Gather", [table, places], name, axis=0))
+        return 0, step("Cast", whole, f"{name}.places", to=INT32)

@@ -10,10 +10,10 @@ import torch.fx
 
 from addersim.errors import LoweringError
 from addersim.frontends.flow import Flow
+from addersim.frontends.quantised_building import QuantisedBuilding
+from addersim.frontends.quantised_values import Reals, Value
 from addersim.frontends.torch import moves
 from addersim.frontends.torch.call import Call as FloatCall
-from addersim.frontends.torch.quantised.building import Building
-from addersim.frontends.torch.quantised.values import Reals, Value
 from addersim.layers import Shape
 
 __all__ = ["Call"]
@@ -25,7 +25,7 @@ Sizes = tuple[int, ...]
 class Call:
     """A node, the values that it reads by the name of the operator's argument, and where layers go."""
 
-    building: Building
+    building: QuantisedBuilding
     node: torch.fx.Node
     name: str
     arguments: Mapping[str, Any]

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from addersim.errors import AddersimError, LoweringError
 from addersim.frontends.graph import refuse_missing
 from addersim.frontends.torch.capture import Captured
+from addersim.frontends.torch.quantised.fbgemm import FbgemmBuilding
 from addersim.frontends.torch.quantised.walk import QuantisedWalk
 from addersim.images import Preprocessing
 from addersim.layers import Shape
@@ -30,7 +31,7 @@ def quantised_program(
     """
     walk = QuantisedWalk(captured, shape)
     walk.run()
-    refuse_missing(name, walk.graph.missing)
+    refuse_missing(name, walk.graph.missing, countable=False)
     how = preprocessing or Preprocessing(mean=(0.0,), std=(1.0,), known=False)
     try:
         layers = walk.finished()
@@ -41,13 +42,25 @@ def quantised_program(
             input_shape=shape,
             mean=how.mean,
             std=how.std,
-            input=walk.building.image.form,
+            input=walk.building.image,
             rounding="half-even",
             layers=layers,
             classes=tuple(classes),
-            metadata={"origin": "program that torch quantised"} | dict(metadata or {}),
+            metadata=_notes(walk) | dict(metadata or {}),
             preprocessing_known=how.known,
             takes_codes=preprocessing is None,
         )
     except AddersimError as error:
         raise LoweringError(f"{name}: {error}") from None
+
+
+def _notes(walk: QuantisedWalk) -> dict[str, str]:
+    notes = {"origin": "program that torch quantised"}
+    if walk.left_out:
+        notes["left out"] = f"behind the scores, whose order it keeps: {', '.join(walk.left_out)}"
+    if isinstance(walk.building, FbgemmBuilding):
+        notes["origin"] = "module that torch.ao quantised; its codes are those of torch's backend fbgemm"
+        if walk.building.apart:
+            told = ", ".join(f"{name} ({count})" for name, count in walk.building.apart.items())
+            notes["codes next to those of fbgemm"] = f"of what each layer can be given, by rounding in float32: {told}"
+    return notes

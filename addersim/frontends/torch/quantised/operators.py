@@ -11,41 +11,51 @@ from typing import Any
 import numpy as np
 
 from addersim.arithmetic.fixed import Accumulator, FixedFormat
-from addersim.errors import LoweringError
+from addersim.errors import FormatError, LoweringError
 from addersim.frontends.flow import Flow
-from addersim.frontends.torch import moves
-from addersim.frontends.torch.call import as_array
-from addersim.frontends.torch.quantised import pooling
-from addersim.frontends.torch.quantised.building import held_codes
-from addersim.frontends.torch.quantised.call import Call
-from addersim.frontends.torch.quantised.values import (
-    Array,
+from addersim.frontends.quantised_values import (
     Coded,
     Codes,
     Joined,
-    Quantiser,
     Reals,
     Sum,
     Sums,
+    Tail,
     Value,
     Waiting,
+    sum_ends,
 )
+from addersim.frontends.quantisers import Quantiser, check_scale
+from addersim.frontends.torch import moves
+from addersim.frontends.torch.call import as_array
+from addersim.frontends.torch.quantised import functions, pooling
+from addersim.frontends.torch.quantised.building import weight_codes
+from addersim.frontends.torch.quantised.call import Call
 from addersim.layers import IntegerWindow
 
 __all__ = ["OPERATORS", "coded"]
 
+Array = np.ndarray[Any, Any]
 Row = Callable[[Call], Any]
+TYPES = {"int8": (8, True), "uint8": (8, False), "int16": (16, True), "uint16": (16, False)}
+"""Width and sign of the types of codes that depend on images."""
 
 
 def coded(arguments: Mapping[str, Any]) -> Coded:
     """A constant of codes, from the arguments of a dequantiser."""
-    scales, zeros = (
+    scale, zero = (
         arguments.get(plural, arguments.get(one)) for plural, one in (("scales", "scale"), ("zero_points", "zero_point"))
     )
-    codes = as_array(arguments["input"])
-    zero = np.zeros(1) if zeros is None else as_array(zeros)
-    found = np.atleast_1d(as_array(scales)).astype(np.float64), np.atleast_1d(zero).astype(np.int64)
-    return Coded(codes, *found, arguments.get("axis"))
+    codes, scales = as_array(arguments["input"]), np.atleast_1d(as_array(scale)).astype(np.float64)
+    zeros = np.zeros(1, np.int32) if zero is None else np.atleast_1d(as_array(zero)).astype(np.int32)
+    check_scale(scales, "of weights")
+    axis = arguments.get("axis", 0) % max(1, codes.ndim)
+    for what, found in (("scales", scales), ("zero points", zeros)):
+        if found.size not in (1, codes.shape[axis] if codes.ndim else 1):
+            raise LoweringError(f"has {found.size} {what} for {codes.shape[axis]} places along axis {axis} of its weights")
+    along = [-1 if place == axis else 1 for place in range(codes.ndim)]
+    scales, zeros = scales.reshape(along if scales.size > 1 else 1), zeros.reshape(along if zeros.size > 1 else 1)
+    return Coded(codes, scales, zeros, FixedFormat(8, codes.dtype.kind == "i"))
 
 
 def _quantiser(call: Call) -> Quantiser:
@@ -54,19 +64,32 @@ def _quantiser(call: Call) -> Quantiser:
     if scale.size != 1 or zero.size != 1:
         raise LoweringError("has several scales; activations have one")
     kind = str(given["dtype"]).removeprefix("torch.")
-    return Quantiser.of(float(scale), int(zero), int(low), int(high), kind)
+    if kind not in TYPES:
+        raise LoweringError(f"codes of type {kind}; read are {', '.join(TYPES)}")
+    bits, signed = TYPES[kind]
+    try:
+        form = FixedFormat(bits, signed, float(scale), int(zero))
+    except FormatError as error:
+        raise LoweringError(str(error)) from None
+    if not form.minimum <= int(low) <= int(high) <= form.maximum:
+        raise LoweringError(f"codes of {int(low)}..{int(high)} of type {kind}")
+    return Quantiser(form, int(low), int(high), "torch")
 
 
-def _quantise(call: Call) -> Codes:
+def _quantise(call: Call) -> Any:
+    if isinstance(call.value, Tail):
+        return call.value
     return call.building.quantised(call.value, _quantiser(call), call.name)
 
 
-def _dequantise(call: Call) -> Reals:
+def _dequantise(call: Call) -> Any:
+    if isinstance(call.value, Tail):
+        return call.value
     value, how = call.value, _quantiser(call)
-    if not isinstance(value, Codes) or how.form != value.how.form:
-        held = value.how.form if isinstance(value, Codes) else "no codes"
+    if not isinstance(value, Codes) or how.form != value.form:
+        held = value.form if isinstance(value, Codes) else "no codes"
         raise LoweringError(f"reads {held} as codes in {how.form}")
-    return Reals.of(value.flow, value.how.form)
+    return Reals(value.flow, value.form)
 
 
 def _convolution(call: Call) -> Sums:
@@ -82,14 +105,14 @@ def _convolution(call: Call) -> Sums:
     if axes == 1:
         fill = {"stride": 1, "padding": 0, "dilation": 1}
         how = {name: (fill[name], *sizes) for name, sizes in how.items()}
-        weights = replace(weights, codes=weights.codes[:, :, None, :])
+        weights = weights.viewed(np.s_[:, :, None, :])
     found = _window(call, source.flow.image(), source.form, weights, **how, groups=call.arguments["groups"])
     return replace(found, flow=found.flow.like(source.flow))
 
 
 def _linear(call: Call) -> Sums:
     weights, source = _weights(call), call.reals(call.value)
-    weights, last = replace(weights, codes=weights.codes[:, :, None, None]), source.flow.rank - 1
+    weights, last = weights.viewed(np.s_[:, :, None, None]), source.flow.rank - 1
     if not last:
         return _window(call, source.flow, source.form, weights)
     front = source.flow.front(last)
@@ -106,7 +129,7 @@ def _weights(call: Call) -> Coded:
 
 def _window(call: Call, flow: Flow, form: FixedFormat, weights: Coded, **moving: Any) -> Sums:
     scales, zeros = weights.each(0)
-    codes = np.moveaxis(held_codes(weights.codes), 1, -1)
+    codes = np.moveaxis(weight_codes(weights.codes), 1, -1)
     layers = call.building.layers
     sums = call.building.layer(
         IntegerWindow,
@@ -121,54 +144,59 @@ def _window(call: Call, flow: Flow, form: FixedFormat, weights: Coded, **moving:
         **moving,
     )
     step = form.scale * scales
-    whole, bias = _bias(call.arguments.get("bias"), step)
-    return Sums(flow=sums, step=step, whole=whole, bias=bias)
+    bias, addend = _bias(call.arguments.get("bias"), step)
+    given = codes.reshape(len(codes), -1).astype(np.int64) - zeros[:, None]
+    ends = sum_ends(given, form.minimum - form.zero_point, form.maximum - form.zero_point)
+    return Sums(flow=sums, step=step, bias=bias, ends=ends, addend=addend)
 
 
-def _bias(given: Any, step: Array) -> tuple[Array | None, Array]:
-    """A bias in whole steps of the sums, where it is held so; and as reals."""
-    none = np.zeros(len(step))
+def _bias(given: Any, step: Array) -> tuple[Array, Array | None]:
+    """A bias in whole steps of the sums, where it is held so; else as reals."""
+    none = np.zeros(len(step), np.int64)
     if given is None:
-        return none.astype(np.int64), none
+        return none, None
     if isinstance(given, Coded):
         scales, zeros = given.each(0)
         codes = given.codes.astype(np.int64) - zeros
-        return (codes if np.allclose(scales, step, rtol=1e-6, atol=0) else None), codes * scales
+        return (codes, None) if np.allclose(scales, step, rtol=1e-6, atol=0) else (none, codes * scales)
     if isinstance(given, Value):
         raise LoweringError("its bias depends on the images")
     reals = as_array(given).astype(np.float64)
     if not np.isfinite(reals).all():
         raise LoweringError("its bias holds NaN or infinite values")
-    return (none.astype(np.int64) if not reals.any() else None), reals
+    return none, reals if reals.any() else None
 
 
 def _bounded(low: float | None, high: float | None) -> Row:
-    return lambda call: _between(call.value, low, high)
+    return lambda call: _between(call, low, high)
 
 
 def _hardtanh(call: Call) -> Any:
-    return _between(call.value, *(float(as_array(call.arguments[name])) for name in ("min_val", "max_val")))
+    return _between(call, *(float(as_array(call.arguments[name])) for name in ("min_val", "max_val")))
 
 
 def _clamp(call: Call) -> Any:
     ends = (call.arguments.get(name) for name in ("min", "max"))
-    return _between(call.value, *(None if one is None else float(as_array(one)) for one in ends))
+    return _between(call, *(None if one is None else float(as_array(one)) for one in ends))
 
 
-def _between(value: Any, low: float | None, high: float | None) -> Any:
+def _between(call: Call, low: float | None, high: float | None) -> Any:
+    value = call.value
     if isinstance(value, Waiting):
         return value.clipped(low, high)
     if isinstance(value, Reals):
+        value = call.building.unfilled(value, call.name)
         least, most = (np.float32(far if end is None else end) for end, far in ((low, -np.inf), (high, np.inf)))
-        return replace(value, held=np.clip(value.held, least, most))
+        return replace(value, table=np.clip(value.held, least, most))
     raise LoweringError("of reals that were not made codes; quantise what it reads")
 
 
-def _add(call: Call) -> Sum:
-    first, second = call.arguments["self"], call.arguments["other"]
+def _add(call: Call) -> Any:
+    if not isinstance(call.arguments["other"], Value):
+        return functions.BY_NUMBER["add"](call)
     if float(call.arguments.get("alpha", 1)) != 1:
         raise LoweringError(f"adds {call.arguments['alpha']} times a value; read is once")
-    a, b = call.reals(first), call.reals(second)
+    a, b = (call.reals(call.arguments[name]) for name in ("self", "other"))
     return Sum(flow=Flow("", call.find_shapes()[0]), first=a, second=b)
 
 
@@ -179,6 +207,14 @@ def _joined(call: Call) -> Joined:
     if not axis:
         raise LoweringError("joins along the images' axis: images would no longer be independent of each other")
     return Joined(flow=Flow("", shape), parts=parts, axis=axis - 1)
+
+
+def _tail(call: Call) -> Tail:
+    """A softmax at the end, which keeps the order of scores."""
+    value, kind = call.value, str(call.node.target._schema.name).removeprefix("aten::")  # type: ignore[union-attr]
+    if not isinstance(value, (Reals, Sums)) or value.flow.rank != 1 or int(call.arguments["dim"]) not in (1, -1):
+        raise LoweringError("is read, and left out, of scores at the end alone")
+    return Tail(value, (kind,))
 
 
 def _move(call: Call) -> Any:
@@ -194,6 +230,7 @@ OPERATORS: Mapping[str, Row] = MappingProxyType(
         (name for name in moves.OPERATORS if name not in ("stack", "slice_scatter", "select_scatter", "copy")), _move
     )
     | dict.fromkeys(_JOINS, _joined)
+    | dict.fromkeys(("softmax", "_softmax", "log_softmax", "_log_softmax"), _tail)
     | {
         "quantized_decomposed::quantize_per_tensor": _quantise,
         "quantized_decomposed::dequantize_per_tensor": _dequantise,
@@ -207,6 +244,7 @@ OPERATORS: Mapping[str, Row] = MappingProxyType(
         "clamp": _clamp,
         "add": _add,
     }
+    | dict(functions.OPERATORS)
     | dict(pooling.OPERATORS)
 )
 """What reads each operator; the names of ATen's without their domain."""

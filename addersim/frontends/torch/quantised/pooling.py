@@ -8,8 +8,8 @@ from typing import Any
 
 from addersim.errors import LoweringError
 from addersim.frontends.flow import Flow
+from addersim.frontends.quantised_values import Mean, Reals
 from addersim.frontends.torch.quantised.call import Call
-from addersim.frontends.torch.quantised.values import Mean, Reals
 from addersim.layers import IntegerMaxPool
 
 __all__ = ["OPERATORS"]
@@ -36,7 +36,7 @@ def _max_pool(axes: int) -> Row:
     def row(call: Call) -> Reals:
         source = call.reals(call.value)
         flow = call.building.layer(IntegerMaxPool, call.name, source.flow.image(), output=source.form, **_pool(call, axes))
-        return Reals.of(flow.like(source.flow), source.form)
+        return Reals(flow.like(source.flow), source.form)
 
     return row
 

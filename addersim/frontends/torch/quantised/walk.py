@@ -13,11 +13,13 @@ from torch.utils._pytree import tree_leaves
 from addersim.errors import AddersimError, LoweringError
 from addersim.frontends.flow import Flow
 from addersim.frontends.graph import Missing
+from addersim.frontends.quantised_building import QuantisedBuilding
+from addersim.frontends.quantised_values import Coded, Codes, Images, Lost, Reals, Sums, Tail, Value
 from addersim.frontends.torch.capture import Captured
-from addersim.frontends.torch.quantised.building import Building
+from addersim.frontends.torch.quantised.building import scores
 from addersim.frontends.torch.quantised.call import Call
+from addersim.frontends.torch.quantised.fbgemm import FbgemmBuilding
 from addersim.frontends.torch.quantised.operators import OPERATORS, coded
-from addersim.frontends.torch.quantised.values import Coded, Codes, Images, Lost, Reals, Sums, Value
 from addersim.frontends.torch.walk import Walk
 from addersim.layers import AnyIntegerLayer, Shape
 from addersim.network import INPUT
@@ -43,7 +45,8 @@ class QuantisedWalk(Walk):
 
     def __init__(self, captured: Captured, image: Shape) -> None:
         super().__init__(captured, image)
-        self.building = Building(image)
+        self.left_out: tuple[str, ...] = ()
+        self.building = FbgemmBuilding(image) if captured.eager else QuantisedBuilding(image)
 
     def _placeholder(self, node: torch.fx.Node) -> Any:
         found = super()._placeholder(node)
@@ -52,14 +55,14 @@ class QuantisedWalk(Walk):
     def _called(self, node: torch.fx.Node) -> Any:
         arguments: Any = torch.fx.node.map_arg(node.args, self.values.get)
         options: Any = torch.fx.node.map_arg(dict(node.kwargs), self.values.get)
-        leaves = tree_leaves((arguments, options), is_leaf=lambda one: isinstance(one, Value | Coded))
+        leaves = tree_leaves((arguments, options), is_leaf=lambda one: isinstance(one, Value | Coded | Tail))
         kind = _kind(node)
         if any(isinstance(one, Lost) for one in leaves):
             return self._lost(node)
         if node.target is operator.getitem and not isinstance(arguments[0], Value):
             return arguments[0][arguments[1]] if isinstance(arguments[0], (tuple, list)) else None
         try:
-            if not any(isinstance(one, Value) for one in leaves):
+            if not any(isinstance(one, Value | Tail) for one in leaves):
                 is_code = kind.startswith(f"{DOMAIN}dequantize")
                 return coded(self._named(node, arguments, options)) if is_code else super()._called(node)
             if node.meta.get("val") is None:
@@ -74,7 +77,7 @@ class QuantisedWalk(Walk):
 
     def _lost(self, node: torch.fx.Node) -> Any:
         given = node.meta.get("val")
-        lost = Lost(Flow("", (1,)))
+        lost = Lost()
         return [lost for _ in given] if isinstance(given, (tuple, list)) else lost
 
     def _named(self, node: torch.fx.Node, arguments: Any, options: Any) -> Mapping[str, Any]:
@@ -106,18 +109,21 @@ class QuantisedWalk(Walk):
     def finished(self) -> tuple[AnyIntegerLayer, ...]:
         """The layers that the outputs need, in order."""
         ends, titles = [], []
-        for node in self.captured.outputs:
+        for end in self.captured.outputs:
+            node: Any = end
+            while isinstance(tail := self.values[node], Tail):
+                self.left_out, node = tail.left_out, node.args[0]
             value, title = self.values[node], self._title(node)
             if not isinstance(value, Value):
                 continue
             if isinstance(value, Reals):
                 value = self.building.plain(value, title)
             elif isinstance(value, Sums):
-                value = Value(self.building.scores(value, title))
+                value = Value(scores(self.building, value, title))
             elif not isinstance(value, Codes):
                 raise LoweringError(f"the output {title!r} is made codes nowhere; quantise it")
-            ends.append(self.building.placed(value.flow, title))
+            ends.append(value.flow)
             titles.append(title)
         if not ends:
             raise LoweringError("forward returns nothing that depends on the images")
-        return self.building.layers.finished(ends, titles)
+        return self.building.finished(ends, titles)

@@ -6,7 +6,7 @@ import pytest
 from addersim import lower_onnx
 from addersim.errors import LoweringError
 from addersim.frontends import graph
-from addersim.frontends.onnx import folding
+from addersim.frontends.onnx import constants
 from addersim.frontends.onnx.file import Node
 from addersim.frontends.onnx.folding import fold
 from tests.unit.frontends.onnx.models import model, node, saved, weights, whole
@@ -74,7 +74,7 @@ def test_weights_of_all_nodes_together_have_one_bound(tmp_path, monkeypatch):
 
 
 def test_a_computed_constant_has_a_bound(monkeypatch):
-    monkeypatch.setattr(folding, "MAX_VALUES", 8)
+    monkeypatch.setattr(constants, "MAX_VALUES", 8)
     add = Node("a", "Add", ("a", "b"), ("c",), {})
     assert fold(add, [np.ones((4, 1)), np.ones(2)]).shape == (4, 2)
     with pytest.raises(LoweringError, match=r"node 'a' \(Add\): would compute a constant of 12 values; at most 8 are allowed"):

@@ -6,12 +6,13 @@ from typer.testing import CliRunner
 
 pytest.importorskip("onnx")
 
-from onnx import TensorProto
+from onnx import TensorProto, helper, numpy_helper
 
 import addersim
 from addersim import Program
 from addersim.cli import app
 from addersim.errors import LoweringError, NetworkError
+from addersim.frontends.onnx.lower import lower_onnx
 from addersim.kernels import reference
 from tests.unit.frontends.onnx.models import model, node, saved
 
@@ -147,6 +148,7 @@ def test_all_refusals_come_at_once(tmp_path):
         addersim.load(path)
     assert "scale 'ws' holds 0" in str(caught.value)
     assert "Own at tensor" in str(caught.value)
+    assert "countable" not in str(caught.value)  # which is for networks in float
 
 
 def test_codes_as_images(tmp_path):
@@ -158,6 +160,17 @@ def test_codes_as_images(tmp_path):
     assert (program.input.dtype, program.takes_codes, program.input.zero_point) == (np.int8, True, -3)
 
 
+def test_a_normalisation_of_images_that_are_codes_is_refused(tmp_path):
+    made, _ = qdq()
+    plain = lower_onnx(saved(tmp_path, made), mean=[0.5], std=[0.25])
+    assert (plain.mean, plain.std, plain.takes_codes, plain.preprocessing_known) == ((0.5,), (0.25,), False, True)
+    made.graph.node.remove(made.graph.node[0])
+    made.graph.node[0].input[0] = "x"
+    made.graph.input[0].type.tensor_type.elem_type = TensorProto.INT8
+    with pytest.raises(LoweringError, match="mean and std are given, and its images are codes; leave them out"):
+        lower_onnx(saved(tmp_path, made), mean=[0.5], std=[0.25])
+
+
 def test_a_program_is_no_network_and_every_verb_takes_it(tmp_path):
     path = saved(tmp_path, qdq()[0])
     with pytest.raises(NetworkError, match="holds a quantised program; expected a network in float"):
@@ -165,3 +178,156 @@ def test_a_program_is_no_network_and_every_verb_takes_it(tmp_path):
     for verb in ("check", "count", "estimate"):
         found = CliRunner().invoke(app, [verb, str(path)])
         assert found.exit_code == 0, found.output
+
+
+def convolved_after(*between):
+    """Codes, what `between` makes of what they stand for, a convolution of that, codes."""
+    constants = SCALES | {"w": RANDOM.integers(-100, 101, (2, 3, 3, 3)).astype(np.int8)}
+    nodes = [
+        node("QuantizeLinear", "x", "s", "z", name="q", output="codes"),
+        node("DequantizeLinear", "codes", "s", "z", name="d"),
+        *between,
+        node("DequantizeLinear", "w", "ws", "wz", name="dw", axis=0),
+        node("Conv", between[-1].output[0], "dw_out", name="conv"),
+        node("QuantizeLinear", "conv_out", "ys", "yz", name="q2", output="y"),
+    ]
+    return model(nodes, constants, shape=("batch", 3, 4, 4), domains=DOMAINS), constants
+
+
+def test_a_function_of_codes_before_a_window_is_computed_or_refused(tmp_path):
+    """It was left out where no codes were made of it."""
+    made, held = convolved_after(node("Relu", "d_out"))
+    program = addersim.load(saved(tmp_path, made))
+    assert [layer.kind() for layer in program.layers] == ["clip", "window", "rescale"]
+    images = RANDOM.normal(size=(4, 3, 4, 4)).astype(F32) * 30
+    codes = np.maximum(np.clip(np.rint(images / held["s"]) - 3, -128, 127), -3).astype(np.int64) + 3
+    taps = np.lib.stride_tricks.sliding_window_view(codes, (3, 3), axis=(2, 3))
+    sums = np.einsum("ncyxij,fcij->nfyx", taps, held["w"].astype(np.int64))
+    step = (held["s"] * held["ws"] / held["ys"]).astype(F32)[:, None, None]
+    expected = np.clip(np.rint(sums.astype(F32) * step) + 5, -128, 127).transpose(0, 2, 3, 1)
+    np.testing.assert_array_equal([run.values for _, run in program.runs(images)][-1], expected)
+    with pytest.raises(LoweringError, match="Conv at tensor 'conv_out': reads a function of codes that was not made codes"):
+        addersim.load(saved(tmp_path, convolved_after(node("Sigmoid", "d_out"))[0]))
+
+
+def padded(value, fill):
+    """Codes, or what they stand for, with a border, then codes."""
+    constants = SCALES | {"pads": np.int64([0, 0, 1, 1, 0, 0, 1, 1])} | ({} if fill is None else {"fill": fill})
+    pad = ["pads"] if fill is None else ["pads", "fill"]
+    nodes = [
+        node("QuantizeLinear", "x", "s", "z", name="q", output="codes"),
+        node("DequantizeLinear", "codes", "s", "z", name="d"),
+        node("Pad", value, *pad, name="pad"),
+        *([node("DequantizeLinear", "pad_out", "s", "z", name="d2")] if value == "codes" else []),
+        node("QuantizeLinear", "d2_out" if value == "codes" else "pad_out", "ys", "yz", name="q2", output="y"),
+    ]
+    return model(nodes, constants, shape=("batch", 3, 4, 4), domains=DOMAINS)
+
+
+@pytest.mark.parametrize(("value", "fill"), [("codes", np.int8(-3)), ("d_out", None), ("d_out", F32(0))])
+def test_a_border_of_zeros(tmp_path, value, fill):
+    program = addersim.load(saved(tmp_path, padded(value, fill)))
+    images = RANDOM.normal(size=(4, 3, 4, 4)).astype(F32) * 900
+    found = np.moveaxis([run.values for _, run in program.runs(images)][-1], -1, 1)
+    codes = np.clip(np.rint(images / F32(0.5)) - 3, -128, 127)
+    inner = np.clip(np.rint((codes + 3) * F32(0.5) / F32(60)) + 5, -128, 127)
+    np.testing.assert_array_equal(found, np.pad(inner, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=5))
+
+
+@pytest.mark.parametrize(
+    ("value", "fill", "told"),
+    [
+        ("codes", None, "puts 0 around 'codes', where zero is -3; only borders of zeros are read"),
+        ("codes", np.int8(0), "puts 0 around 'codes', where zero is -3; only borders of zeros are read"),
+        ("d_out", F32(0.5), "puts 0.5 around 'd_out', where zero is 0; only borders of zeros are read"),
+    ],
+)
+def test_a_border_of_anything_else_is_refused(tmp_path, value, fill, told):
+    with pytest.raises(LoweringError, match=told):
+        addersim.load(saved(tmp_path, padded(value, fill)))
+
+
+def test_a_function_that_is_no_number_of_some_code_is_refused(tmp_path):
+    made, _ = qdq()
+    made.graph.node[4].input[0] = "log"
+    made.graph.node.insert(4, node("Log", "d_out", name="log", output="log"))
+    with pytest.raises(LoweringError, match="Log at tensor 'log': is no number of some codes in fx8.1"):
+        addersim.load(saved(tmp_path, made))
+
+
+def packed(values, kind):
+    """A tensor of codes of 4 or 2 bits, several in a byte."""
+    return helper.make_tensor("w", kind, values.shape, values.ravel())
+
+
+NARROW = {"int4": ("INT4", -8, 8), "uint4": ("UINT4", 0, 16), "int2": ("INT2", -2, 2)}
+knows_widths = pytest.mark.skipif(
+    helper.tensor_dtype_to_np_dtype(TensorProto.INT4).name != "int4", reason="onnx has no types of numpy for packed codes"
+)
+
+
+def narrow(kind, **how):
+    """The convolution of `qdq` with packed weights, of odd number, whose zero points are codes too."""
+    name, low, high = NARROW[kind]
+    number = getattr(TensorProto, name, None) or pytest.skip(f"onnx has no {name}")
+    codes = RANDOM.integers(low, high, (2, 3, 3, 3))
+    made, held = qdq(b=np.int32([4, -90]))
+    made.opset_import[0].version = 25
+    kept = [one for one in made.graph.initializer if one.name not in ("w", "wz")]
+    del made.graph.initializer[:]
+    zero = helper.make_tensor("wz", number, [2], [low + 1, low + 2])
+    made.graph.initializer.extend([*kept, packed(codes, number), zero])
+    made.graph.node[2].attribute.extend(helper.make_attribute(name, value) for name, value in how.items())
+    return made, held | {"w": codes - np.array([low + 1, low + 2])[:, None, None, None]}
+
+
+@knows_widths
+@pytest.mark.parametrize("outside", [False, True])
+@pytest.mark.parametrize("kind", NARROW)
+def test_packed_weights(tmp_path, kind, outside):
+    made, held = narrow(kind)
+    where = {"save_as_external_data": True, "size_threshold": 0, "location": "weights"} if outside else {}
+    if outside:  # raw bytes are what lies outside
+        for one in made.graph.initializer:
+            one.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(one), one.name))
+    program = addersim.load(saved(tmp_path, made, **where))
+    window = program.layers[0]
+    assert (window.weight_format.bits, window.weight_format.signed) == (int(kind[-1]), not kind.startswith("u"))
+    images = RANDOM.normal(size=(4, 3, 4, 4)).astype(F32) * 30
+    step = (held["s"] * held["ws"] / held["ys"]).astype(F32)[:, None, None]
+    expected = np.clip(np.rint(convolved(images, held).astype(F32) * step) + 5, -128, 127)
+    found = [run.values for _, run in program.runs(images)][-1].transpose(0, 3, 1, 2)
+    np.testing.assert_array_equal(found, expected)
+    assert len(np.unique(expected)) > 4
+
+
+@knows_widths
+def test_activations_of_four_bits(tmp_path):
+    made, held = qdq()
+    made.opset_import[0].version = 21
+    kept = [one for one in made.graph.initializer if one.name != "yz"]
+    del made.graph.initializer[:]
+    made.graph.initializer.extend([*kept, helper.make_tensor("yz", TensorProto.UINT4, [], [9])])
+    program = addersim.load(saved(tmp_path, made))
+    assert (program.layers[-1].output.bits, program.layers[-1].output.zero_point) == (4, 9)
+    images = RANDOM.normal(size=(4, 3, 4, 4)).astype(F32) * 30
+    step = (held["s"] * held["ws"] / held["ys"]).astype(F32)[:, None, None]
+    expected = np.clip(np.rint(convolved(images, held).astype(F32) * step) + 9, 0, 15)
+    np.testing.assert_array_equal([run.values for _, run in program.runs(images)][-1].transpose(0, 3, 1, 2), expected)
+
+
+def test_scales_of_blocks_are_refused(tmp_path):
+    made, _ = narrow("int4", block_size=16)
+    with pytest.raises(
+        LoweringError, match=r"DequantizeLinear at tensor 'dw_out': attribute block_size: 16 is not supported; only 0$"
+    ):
+        addersim.load(saved(tmp_path, made))
+
+
+def test_packed_weights_of_too_few_bytes(tmp_path):
+    made, _ = narrow("int4")
+    weights = next(one for one in made.graph.initializer if one.name == "w")
+    weights.raw_data = numpy_helper.from_array(numpy_helper.to_array(weights)).raw_data[:-3]
+    weights.ClearField("int32_data")
+    with pytest.raises(LoweringError, match="initialiser 'w': holds another number of values than its sizes"):
+        addersim.load(saved(tmp_path, made))

@@ -2,24 +2,37 @@
 
 import re
 import subprocess
+from dataclasses import replace as with_element
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace as with_fields
 
 import addersim
 from addersim import kernels
 from addersim.arithmetic.datapaths import DATAPATHS
+from addersim.arithmetic.fixed import FixedFormat
 from addersim.errors import ConfigError, HardwareError
 from addersim.hardware.gates.activity import Simulator
-from addersim.hardware.gates.characterise import Circuit, fit_elements
-from addersim.hardware.gates.element_operands import Element, layer_operands, made_up_operands, uniform_operands
+from addersim.hardware.gates.characterise import Circuit, _fitted, fit_elements
+from addersim.hardware.gates.element_operands import (
+    HOLD,
+    Element,
+    Operands,
+    layer_operands,
+    made_up_operands,
+    uniform_operands,
+)
 from addersim.hardware.gates.element_table import LayerJob, characterise, element_jobs, node_of, rule_rows
 from addersim.hardware.gates.liberty import load_library
-from addersim.hardware.gates.power import cycle_energy
+from addersim.hardware.gates.power import CycleEnergy, cycle_energy
 from addersim.hardware.gates.synthesis import workshop
 from addersim.hardware.gates.table_file import GrowingTable
 from addersim.hardware.prices.csv_file import load_table
+from addersim.hardware.prices.row import OF_TOGGLES
+from addersim.layers import IntegerWindow
 from addersim.rtl.sources import sources_text
 from addersim.rtl.tools import yosys_candidates
 from tests.unit.hardware.gates import library
@@ -70,6 +83,84 @@ def test_zeros_quieten_a_multiplier_and_hardly_a_difference(shop, lib):
 
 
 @NEEDS_YOSYS
+def test_energy_by_toggles_holds_for_streams_that_it_was_not_fitted_to(shop, lib):
+    """Other shares of zeros, drawn anew; weights held, inputs held, neither."""
+    element = Element.of_width("mac", 6)
+    circuit = circuit_of(element, shop, lib)
+    fit = fit_elements(circuit, 1000, 1)
+    assert len(fit.by_toggles) == len(OF_TOGGLES)
+    assert min(fit.by_toggles) >= 0
+    assert fit.toggle_error < 0.1
+    for share, seed in ((0.1, 8), (0.6, 9)):
+        free = made_up_operands(element, share, 1000, seed)
+        for operands in (free, free.held(x=False), free.held(x=True)):
+            told = float(np.dot(fit.by_toggles, operands.toggles(element).terms))
+            assert told == pytest.approx(circuit.energy(operands).total_pj, rel=0.15)
+
+
+class Linear:
+    """A circuit whose energy is what some factors make of its operands' toggles."""
+
+    def __init__(self, element, factors):
+        self.element, self.factors, self.seen = element, factors, []
+
+    def energy(self, operands):
+        toggles = operands.toggles(self.element)
+        self.seen.append(toggles)
+        return CycleEnergy(float(np.dot(self.factors, toggles.terms)), 0.0, 0.25)
+
+
+def test_the_fit_finds_what_energy_is_made_of_on_operands_of_which_either_is_held():
+    circuit = Linear(Element.of_width("mac", 8), (1.0, 0.25, 0.5, 0.125, 0.0625))
+    fit = fit_elements(circuit, 2000, 1)
+    assert fit.by_toggles == pytest.approx((1.25, 0.25, 0.5, 0.125, 0.0625), rel=1e-6)  # and the clock
+    assert fit.toggle_error == pytest.approx(0, abs=1e-9)
+    assert fit.idle_pj == 0.25
+    held = [one for one in circuit.seen if min(one.input_changes, one.weight_changes) < 0.3]
+    assert sorted(one.input_changes < one.weight_changes for one in held) == [False, False, True, True]
+    assert sorted(one.zeros > 0.3 for one in held) == [False, False, True, True]
+
+
+def test_factors_are_the_best_of_those_that_take_nothing_away():
+    rng = np.random.default_rng(1)
+    terms = np.concatenate([np.ones((9, 1)), rng.random((9, 3))], axis=1)
+    found, error = _fitted(terms, terms @ [2.0, 0.5, 0.0, 1.5])
+    assert found == pytest.approx((2, 0.5, 0, 1.5), abs=1e-9)
+    assert error == pytest.approx(0, abs=1e-9)
+    energies = terms @ [2.0, 0.5, -0.4, 1.5]
+    found, error = _fitted(terms, energies)
+    rows = terms[:, [0, 1, 3]] / energies[:, None]
+    least = np.linalg.lstsq(rows, np.ones(9), rcond=None)[0]
+    assert found == pytest.approx((least[0], least[1], 0, least[2]))
+    assert error == pytest.approx(np.abs(rows @ least - 1).max())
+
+
+def test_operands_that_are_held_keep_every_word_for_a_while():
+    element = Element.of_width("ternary", 8)
+    free = made_up_operands(element, 0.5, 200, 1)
+    held = free.held(x=False)
+    assert (held.x == free.x).all()
+    assert (held.w[:HOLD] == free.w[0]).all()
+    assert (held.w[HOLD : 2 * HOLD] == free.w[HOLD]).all()
+    codes = held.words(element)["weight_code"]
+    found = held.toggles(element)
+    assert found.weight_changes == np.mean([int(a ^ b).bit_count() for a, b in pairwise(codes)])
+    assert found.weight_ones == np.mean([int(one).bit_count() for one in codes])
+    assert found.input_changes == free.toggles(element).input_changes > found.weight_changes
+    assert found.zeros == free.zeros
+
+
+def test_toggles_of_operands_are_those_of_twos_complement():
+    element = with_element(Element.of_width("mac", 4), input_signed=True)
+    operands = Operands(
+        np.array([[-1], [0], [7], [-8]]), np.array([[1], [1], [-2], [-2]]), np.array([True, False, False, False])
+    )
+    found = operands.toggles(element)
+    assert (found.input_changes, found.weight_changes) == pytest.approx(((4 + 3 + 4) / 3, 4 / 3))
+    assert (found.input_ones, found.weight_ones, found.zeros) == ((4 + 0 + 3 + 1) / 4, (1 + 1 + 3 + 3) / 4, 0.25)
+
+
+@NEEDS_YOSYS
 def test_rows_are_the_same_twice_and_an_earlier_runs_are_kept(lib, tmp_path):
     jobs = element_jobs(["l1-xor"], [2, 3])
     told = []
@@ -92,7 +183,21 @@ def test_rows_are_the_same_twice_and_an_earlier_runs_are_kept(lib, tmp_path):
     found = load_table(path)
     assert found.element("l1-xor", 3).energy_pj == pytest.approx(rows[1]["energy_pj"])
     assert found.element("l1-xor", 4).rule.startswith("linear, continued from 2 and 3 bits")
+    assert found.element("l1-xor", 3).by_toggles == tuple(rows[1][name] for name in OF_TOGGLES)
+    assert 0 < rows[1]["toggle_error"] < 0.2
+    assert len(found.element("l1-xor", 4).by_toggles) == len(OF_TOGGLES)
     assert lib.sha256[:16] in found.rows[0].source
+
+
+@NEEDS_YOSYS
+def test_the_row_of_a_layer_is_of_one_tap_whatever_its_element_takes_at_once(lib, tmp_path):
+    element = Element.of_width("xnor", 1)
+    operands = made_up_operands(element, 0.0, 100, 1)
+    (row,) = characterise(lib, [LayerJob("n", "l", element, 1, operands)], tmp_path, steps=100)
+    (other,) = characterise(lib, element_jobs(["xnor"]), tmp_path, steps=100)
+    assert row["energy_pj"] == pytest.approx(other["energy_pj"], rel=1e-4)  # of the same operands
+    assert row["idle_pj"] == pytest.approx(other["idle_pj"], rel=1e-4)
+    assert not set(OF_TOGGLES) & set(other)
 
 
 @NEEDS_YOSYS
@@ -144,10 +249,11 @@ def test_between_widths_that_were_run_rules_hold_and_say_so():
     assert rule_rows([rows[0] | {"bits": str(bits)} for bits in range(2, 17)]) == []
 
 
-@pytest.mark.parametrize("name", ["lenet5-adder", "lenet5-conv"])
-def test_the_operands_of_a_layer_sum_to_its_outputs(name):
+@pytest.mark.parametrize(("name", "how"), [("lenet5-adder", {}), ("lenet5-conv", {}), ("lenet5-conv", {"zero_points": True})])
+def test_the_operands_of_a_layer_sum_to_its_outputs(name, how):
     images = addersim.load_images("fashion-mnist-2000", limit=2).pixels
-    program = addersim.quantize(addersim.load_network(name), images)
+    program = addersim.quantize(addersim.load_network(name), images, addersim.Quantization(**how))
+    assert any(layer.input_format.zero_point for layer in windows(program)) == bool(how)
     runs = dict(program.runs(images, kernels))
     for layer, operands in layer_operands(program, images, 400, 3):
         element, outputs = Element.of_layer(layer), np.unique(runs[layer.name].values)
@@ -155,7 +261,27 @@ def test_the_operands_of_a_layer_sum_to_its_outputs(name):
         sums = operands.sums(element)[last]
         low = np.where(sums >> element.accumulator_bits - 1, sums - (1 << element.accumulator_bits), sums)
         assert np.isin(low, outputs).all(), layer.name
+        for words, bits, signed in (
+            (operands.x, element.input_bits, element.input_signed), (operands.w, element.weight_bits, element.weight_signed)
+        ):  # fmt: skip
+            least = -(1 << bits - 1) if signed else 0
+            assert least <= words.min() <= words.max() < least + (1 << bits), layer.name
         assert operands.starts.sum() == len(low) >= 8
+
+
+def windows(program):
+    return [layer for layer in program.layers if isinstance(layer, IntegerWindow)]
+
+
+@pytest.mark.parametrize(("zero", "bits", "signed"), [(0, 8, True), (-128, 8, False), (5, 9, True), (-127, 9, True)])
+def test_elements_take_inputs_less_their_zero_points(zero, bits, signed):
+    images = addersim.load_images("fashion-mnist-2000", limit=2).pixels
+    layer = windows(addersim.quantize(addersim.load_network("lenet5-conv"), images))[0]
+    held = FixedFormat(8, signed=True, scale=layer.input_format.scale, zero_point=zero)
+    element = Element.of_layer(with_fields(layer, input_format=held))
+    assert (element.input_bits, element.input_signed, element.weight_bits) == (bits, signed, 8)
+    points = np.arange(len(layer.weights), dtype=np.int32)
+    assert Element.of_layer(with_fields(layer, weight_zero_points=points)).weight_bits == 9
 
 
 def test_made_up_operands_have_the_share_of_zeros_that_is_asked_for():

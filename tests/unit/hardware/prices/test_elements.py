@@ -12,7 +12,9 @@ from addersim.hardware import load_accelerator, load_table
 from addersim.hardware.area import estimate_area
 from addersim.hardware.prices.csv_file import TABLE_COLUMNS, parse_table
 from addersim.hardware.prices.elements import TYPICAL_ZEROS
+from addersim.hardware.prices.row import OF_TOGGLES
 from addersim.hardware.prices.scaling import scale_table
+from addersim.toggles import Toggles
 from addersim.trace import Trace
 from addersim.zeros import Zeros
 from tests.unit.hardware.traces import relu, window
@@ -23,6 +25,7 @@ COLUMNS = (
     "idle_pj",
     "accumulator_pj",
     "accumulator_bits",
+    *OF_TOGGLES,
     "area_um2",
     "leakage_uw",
     "device",
@@ -50,6 +53,10 @@ MAC = {
     "area_um2": "700",
     "contains": "dynamic + clock + operand registers",
 }
+
+BY_TOGGLES = MAC | dict(zip(OF_TOGGLES, ("2", "0.5", "0.125", "0.25", "0.0625"), strict=True))
+TOGGLES = Toggles("output", zeros=0.5, input_changes=2.0, weight_changes=4.0, input_ones=1.5, weight_ones=3.5)
+TAP_PJ = 2 - 0.5 * 0.5 + 0.125 * 2 + 0.25 * 4 + 0.0625 * (2 * 3.5 + 4 * 1.5 - 2 * 4 / 2)
 
 
 def table(*rows):
@@ -164,6 +171,76 @@ def test_a_layers_own_operands_come_before_the_line_and_all_ways_stand_side_by_s
     assert elsewhere.energy_by_component()["array"] == pytest.approx(4 * taps)
 
 
+def moving(layer, toggles=TOGGLES):
+    return replace(seen(layer, 0.5), toggles=toggles)
+
+
+def test_a_tap_costs_what_its_operands_bits_do():
+    wide = window("wide", 64, 36, 16, 1024, accumulator_bits=28)
+    cost = estimate(trace(moving(CONV), moving(wide)), MACHINE, table(BY_TOGGLES))
+    pj = [layer.energy_by_component()["array"] / layer.taps for layer in cost.layers]
+    assert pj == pytest.approx([TAP_PJ, TAP_PJ + 4 * 0.1])
+    rule = next(used.energy.rule for used in cost.prices if used.what == "tap of conv, 8 bit")
+    assert rule == "exact, 0.500 zeros, 2.00 input and 4.00 weight bits that change, 9.00 products of bits"
+
+
+def test_all_ways_stand_side_by_side_and_own_operands_come_first():
+    own = {"component": "layer", "op": "net/conv/mac", "bits": "8", "energy_pj": "5", "idle_pj": "1"}
+    second = replace(moving(CONV), name="second")
+    cost = estimate(trace(moving(CONV), second), MACHINE, table(BY_TOGGLES, own))
+    taps = CONV.work.taps
+    ways = {"constant": taps * (3 + 1.5), "zero share": 4 * taps, "toggles": TAP_PJ * taps}
+    assert [one.energy_pj for one in cost.array_prices] == [
+        pytest.approx(ways | {"gates": 5 * taps}), pytest.approx(ways)
+    ]  # fmt: skip
+    assert [layer.energy_by_component()["array"] / taps for layer in cost.layers] == pytest.approx([5, TAP_PJ])
+
+
+@pytest.mark.parametrize("rows", [MAC, BY_TOGGLES])
+def test_without_toggles_or_prices_by_them_zeros_alone_count_as_ever(rows):
+    layer = seen(CONV, 0.5) if rows is BY_TOGGLES else moving(CONV)
+    cost = estimate(trace(layer), MACHINE, table(rows))
+    assert cost.energy_by_component()["array"] == pytest.approx(CONV.work.taps * 4)
+    assert list(cost.array_prices[0].energy_pj) == ["constant", "zero share"]
+
+
+def test_toggles_of_another_order_are_left_and_it_says_so():
+    held = with_fields(MACHINE, array=with_fields(MACHINE.array, dataflow="weight"))
+    cost = estimate(trace(moving(CONV)), held, table(BY_TOGGLES))
+    assert cost.energy_by_component()["array"] == pytest.approx(CONV.work.taps * 4)
+    assert cost.notes()["toggles unused: seen in the order 'output', this array's is 'weight'"] == ("conv",)
+    assert "toggles unused" not in str(estimate(trace(moving(CONV)), held, "horowitz-45nm").notes())
+
+
+def test_toggles_of_all_taps_are_left_where_some_rest_or_do_not_run():
+    gating = with_fields(MACHINE, array=with_fields(MACHINE.array, zero_gating=True))
+    cost = estimate(trace(moving(CONV)), gating, table(BY_TOGGLES))
+    note = "toggles unused: seen of all taps, some of which do not run here"
+    assert cost.energy_by_component()["array"] == pytest.approx(CONV.work.taps * (0.5 * 6 + 0.5 * 1))
+    assert cost.notes()[note] == ("conv",)
+    fewer = replace(moving(CONV), work=replace(CONV.work, kept=18))
+    assert note in estimate(trace(fewer), MACHINE, table(BY_TOGGLES)).notes()
+
+
+def test_a_tap_takes_no_less_than_an_element_that_rests():
+    still = Toggles("output", 1.0, 0.0, 0.0, 0.0, 0.0)
+    rows = BY_TOGGLES | {"still_pj": "0.5", "still_zero_pj": "0.25"}
+    assert array_pj([moving(CONV, still)], table(rows)) == pytest.approx(CONV.work.taps * 1)
+
+
+def test_designs_whose_order_prices_taps_are_estimated_one_by_one():
+    machines = [with_fields(MACHINE, array=with_fields(MACHINE.array, dataflow=one)) for one in ("output", "weight")]
+    layers, prices = trace(moving(CONV)), table(BY_TOGGLES)
+    found = estimate_designs(layers, machines, prices)
+    assert found.energy_pj.tolist() == pytest.approx([estimate(layers, one, prices).energy_pj for one in machines])
+
+
+def test_factors_of_toggles_that_are_nothing_at_a_width_count_between_widths():
+    four = BY_TOGGLES | {"bits": "4", "still_pj": "1", "product_toggle_pj": "0"}
+    found = table(BY_TOGGLES, four, {"component": "pe", "op": "mac", "bits": "2..16", "rule": "linear"}).element("mac", 6)
+    assert found.by_toggles == pytest.approx((1.5, 0.5, 0.125, 0.25, 0.03125))
+
+
 def test_what_a_row_does_not_contain_is_noted():
     bare = MAC | {"contains": "dynamic + clock"}
     assert estimate(trace(seen(CONV, 0.5)), MACHINE, table(bare)).notes()["without operand registers"] == (
@@ -198,11 +275,14 @@ def test_many_designs_cost_what_each_costs_alone():
 
 
 def test_a_scaled_table_scales_what_zeros_save_too():
-    prices = replace(table(MAC), rows=tuple(replace(row, node_nm=45, voltage_v=0.9) for row in table(MAC).rows))
+    rows = tuple(replace(row, node_nm=45, voltage_v=0.9) for row in table(BY_TOGGLES).rows)
+    prices = replace(table(BY_TOGGLES), rows=rows)
     plain, small = prices.element("mac", 8), scale_table(prices, 7).element("mac", 8)
     factor = small.energy_pj / plain.energy_pj
     assert factor < 0.2
     assert (small.zero_pj, small.idle_pj) == pytest.approx((plain.zero_pj * factor, plain.idle_pj * factor))
+    assert small.by_toggles == pytest.approx([one * factor for one in plain.by_toggles])
+    assert len(small.by_toggles) == 5
     assert "by Stillmaker and Baas" in small.rule
 
 
@@ -219,6 +299,11 @@ def test_the_paper_convention_is_priced_by_operations():
         (MAC | {"unit": "pJ/bit"}, r"column unit: found 'pJ/bit', needs pJ \(a tap\)"),
         (REST[3] | {"op": "xor", "zero_pj": "1"}, "column zero_pj: found '1'; empty in a row of"),
         (MAC | {"contains": "dynamic + pins"}, "column contains: found 'pins'"),
+        (MAC | {"still_pj": "1"}, "column still_zero_pj is empty beside still_pj; needs still_pj, still_zero_pj, "),
+        (
+            BY_TOGGLES | {"component": "layer", "op": "net/conv/mac"},
+            "column still_pj: found '2'; empty in a row of component layer",
+        ),
     ],
 )  # fmt: skip
 def test_rows_of_elements_that_are_wrong_are_told(row, told):

@@ -2,8 +2,11 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
+from addersim import load_images
 from addersim.arithmetic.fixed import Accumulator
 from addersim.errors import ConfigError, NetworkError
+from addersim.model_zoo import load_network
+from addersim.network import Network
 from addersim.quantization.pipeline import quantize
 from addersim.quantization.rules import Quantization
 from tests.unit import networks
@@ -102,6 +105,7 @@ def test_a_run_that_diverges_says_where_and_what_it_gave_stays(breaks, message, 
         ({"distill": -0.1}, "distill: found -0.1, needs a number in 0..1"),
         ({"distill": float("nan")}, "distill: found nan, needs a number in 0..1"),
         ({"optimizer": "lbfgs"}, "optimizer: found 'lbfgs', needs one of adam, sgd"),
+        ({"augment": "mixup"}, "augment: found 'mixup', needs one of none, crop-flip"),
         ({"labels": np.zeros(63, int)}, r"64 images and labels of shape \(63,\); needs a label an image"),
         ({"labels": np.full(64, 5)}, r"labels 5..5; its 5 scores are of classes 0..4"),
         ({"labels": np.full(64, -1)}, r"labels -1..-1"),
@@ -143,6 +147,40 @@ def test_distillation_learns_the_float_networks_scores_whatever_the_labels():
     assert agreement(1.0) > agreement(0.0) + 0.1
     alone, again = (finetune(network, images, one, NARROW, 1, batch=16, distill=1.0)[1].run(images) for one in (labels, wrong))
     np.testing.assert_array_equal(alone, again)
+
+
+def test_augmented_images_are_what_is_learned_and_what_the_teacher_sees(monkeypatch):
+    """Crops of the padded image, some of them mirrored, others in each epoch; the float network scores the same."""
+    found, network = load_images("fashion-mnist-2000", split="train", limit=32), load_network("lenet5-conv")
+    seen, taught = [], []
+    run, call = Network.run, QuantisedNetwork.forward
+    monkeypatch.setattr(Network, "run", lambda self, images: taught.append(images) or run(self, images))
+    monkeypatch.setattr(QuantisedNetwork, "forward", lambda self, images: seen.append(images) or call(self, images))
+    finetune(network, found.pixels, found.labels, NARROW, 2, batch=32, augment="crop-flip", distill=0.5)
+    first, second = seen[0], seen[1]
+    assert first.dtype == np.uint8
+    assert not np.array_equal(first, second)
+    assert np.array_equal(taught[-1], second)
+    padded = np.pad(found.pixels, ((0, 0), (0, 0), (4, 4), (4, 4)))
+    crops = {
+        bytes(turned)
+        for one in padded
+        for y in range(9)
+        for x in range(9)
+        for cut in [one[:, y : y + 28, x : x + 28]]
+        for turned in (np.ascontiguousarray(cut), np.ascontiguousarray(cut[..., ::-1]))
+    }
+    assert all(bytes(np.ascontiguousarray(one)) in crops for one in first)
+    again = finetune(network, found.pixels, found.labels, NARROW, 1, batch=32, augment="crop-flip")[1].run(found.pixels)
+    plain = finetune(network, found.pixels, found.labels, NARROW, 1, batch=32)[1].run(found.pixels)
+    assert not np.array_equal(again, plain)
+
+
+def test_values_are_not_augmented_for_nobody_knows_their_black():
+    network = networks.residual()
+    images, labels = task(network)
+    with pytest.raises(ConfigError, match="augment crop-flip: images are float32; needs pixels, which are uint8"):
+        finetune(network, images.astype(np.float32), labels, NARROW, batch=16, augment="crop-flip")
 
 
 def test_layers_may_have_any_name():

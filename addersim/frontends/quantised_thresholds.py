@@ -10,11 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from addersim.frontends.onnx.quantised.rounding import Quantiser
-from addersim.frontends.onnx.quantised.values import Sums
-from addersim.frontends.onnx.tensors import Array
+from addersim.errors import LoweringError
+from addersim.frontends.quantised_values import Sums
+from addersim.frontends.quantisers import Quantiser
 
 __all__ = ["thresholds_of"]
+
+MOST_THRESHOLDS = 1 << 22
+
+Array = np.ndarray[Any, Any]
 
 
 def thresholds_of(value: Sums, how: Quantiser, channels: int) -> dict[str, Any]:
@@ -22,6 +26,8 @@ def thresholds_of(value: Sums, how: Quantiser, channels: int) -> dict[str, Any]:
 
     Signs of one bit are the codes -1 and 0; of two bits -1 and 1, whose one threshold counts twice.
     """
+    if (how.high - how.low) * channels > MOST_THRESHOLDS:
+        raise LoweringError(f"makes codes in {how.form} of {channels} functions of sums; make codes of 8 bits of them")
     first, levels = (-1, 1) if how.signs else (how.low, how.high - how.low)
     low, high = (np.broadcast_to(end, channels).astype(np.int64) for end in value.ends)
 

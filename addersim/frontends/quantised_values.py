@@ -1,20 +1,36 @@
-"""What a tensor of a quantised file is while it is read: constants, codes, and real values that wait for their codes."""
+"""What a tensor of a quantised network is while it is read: constants, codes, and real values that wait for their codes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from addersim.arithmetic.fixed import FixedFormat
 from addersim.errors import LoweringError
 from addersim.frontends.flow import Flow
-from addersim.frontends.onnx.tensors import Array
 
-__all__ = ["Coded", "Codes", "Function", "Images", "Lost", "Mean", "Product", "Reals", "Sum", "Sums", "Tail", "Waiting"]
+__all__ = [
+    "Coded",
+    "Codes",
+    "Function",
+    "Images",
+    "Joined",
+    "Lost",
+    "Mean",
+    "Product",
+    "Reals",
+    "Sum",
+    "Sums",
+    "Tail",
+    "Value",
+    "Waiting",
+    "sum_ends",
+]
 
+Array = np.ndarray[Any, Any]
 Function = Callable[[Array], Array]
 """Of reals in float32 whose last axis is the channels' (or has size 1), point by point; it never falls or never rises."""
 
@@ -28,7 +44,7 @@ class Coded:
     codes
         int8 or uint8.
     scale, zero_point
-        float32 and int32, of shapes that broadcast against the codes.
+        Reals and int32, of shapes that broadcast against the codes.
     form
         Width and sign of the codes.
     signs
@@ -44,8 +60,12 @@ class Coded:
     @property
     def reals(self) -> Array:
         """What the codes stand for, in float32."""
-        found: Array = (self.codes.astype(np.int32) - self.zero_point).astype(np.float32) * self.scale
-        return found
+        return np.asarray((self.codes.astype(np.int32) - self.zero_point).astype(np.float32) * self.scale.astype(np.float32))
+
+    def viewed(self, places: Any) -> Coded:
+        """The same with more axes."""
+        scale, zero = (one[places] if one.ndim == self.codes.ndim else one for one in (self.scale, self.zero_point))
+        return replace(self, codes=self.codes[places], scale=scale, zero_point=zero)
 
     def each(self, axis: int) -> tuple[Array, Array]:
         """Scale and zero point of each place along an axis, shape ``(places,)``; along no other may they differ."""
@@ -53,44 +73,55 @@ class Coded:
 
     def _along(self, values: Array, axis: int) -> Array:
         wide = values.reshape((1,) * (self.codes.ndim - values.ndim) + values.shape)
-        if any(size != 1 for place, size in enumerate(wide.shape) if place != axis):
+        others = [place for place, size in enumerate(wide.shape) if size != 1 and place != axis]
+        if others:
             raise LoweringError(
-                f"scales of shape {values.shape} for weights of shape {self.codes.shape}; one a filter is read"
+                f"has scales along axis {others[0]} of its weights {self.codes.shape}; read are those along axis {axis}, "
+                "one a filter"
             )
         return np.broadcast_to(wide.reshape(-1), self.codes.shape[axis])
 
 
 @dataclass(frozen=True, slots=True)
-class Images:
-    """The file's input, and what it does to the reals before they become codes."""
+class Value:
+    """What depends on the images; `flow` says from which layer, and which rearrangements wait."""
 
     flow: Flow
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """What a node that cannot be read would give."""
+
+
+@dataclass(frozen=True, slots=True)
+class Images(Value):
+    """The network's input, and what is done to the reals before they become codes."""
+
     functions: tuple[Function, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Codes:
+class Codes(Value):
     """Codes that depend on the images."""
 
-    flow: Flow
     form: FixedFormat
 
 
 @dataclass(frozen=True, slots=True)
-class Reals:
+class Reals(Value):
     """What codes stand for, or a function of it.
 
     Attributes
     ----------
-    flow, form
-        Codes.
+    form
+        Of the codes.
     table
         Real value of every code in float32, ``(codes, 1)`` or ``(codes, channels)``; None where it is the format's.
     signs
         Whether the codes are signs, -1 and +1.
     """
 
-    flow: Flow
     form: FixedFormat
     table: Array | None = None
     signs: bool = False
@@ -106,22 +137,24 @@ class Reals:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(Value):
     """Real values whose codes are not known yet: what a fused function leaves of them.
+
+    `flow` has the rearrangements that wait behind the layer in the making, which has no name yet.
 
     Attributes
     ----------
     low, high
         Real bounds.
-    steps
-        Rearrangements are those of `flow`, which stands for the layer in the making.
     """
 
     low: float | None = None
     high: float | None = None
 
-    def clipped(self, low: float | None, high: float | None) -> Any:
+    def clipped(self, low: float | None, high: float | None) -> Self:
         """The same between closer bounds."""
+        if self.flow.fills() and not (0.0 if low is None else low) <= 0.0 <= (0.0 if high is None else high):
+            raise LoweringError("bounds a border of zeros that lies around sums; make codes of them first")
         lows = [one for one in (self.low, low) if one is not None]
         highs = [one for one in (self.high, high) if one is not None]
         return replace(self, low=max(lows, default=None), high=min(highs, default=None))
@@ -133,23 +166,29 @@ class Sums(Waiting):
 
     Attributes
     ----------
-    flow
-        Of the sums.
     step
-        float32, one a channel of the layer, or one for all.
+        float32 or float64 as the framework has it, one a channel of the layer, or one for all.
     bias
         int64, likewise.
     ends
         Least and largest sum that any codes give, int64, one a channel or one for all.
     functions
         What happens to the reals before the bounds.
+    addend
+        Reals, float64, which are added to the product with the step; None where the bias is all.
     """
 
-    flow: Flow
     step: Array
     bias: Array
     ends: tuple[Array, Array]
     functions: tuple[Function, ...] = ()
+    addend: Array | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether these are the sums themselves and whole numbers added to them."""
+        ends = (self.low, self.high) == (None, None)
+        return ends and not self.functions and self.addend is None and bool((self.step == 1).all())
 
     def real(self, sums: Array) -> Array:
         """Real values in float32 of sums whose last axis is the channels'."""
@@ -159,13 +198,20 @@ class Sums(Waiting):
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """Scores behind which the network goes on with what keeps their order, such as a softmax: it is left out."""
+
+    value: Reals | Sums
+    left_out: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sum(Waiting):
     """Two values added."""
 
     first: Reals
     second: Reals
-    flow: Flow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,27 +220,31 @@ class Product(Waiting):
 
     first: Reals
     second: Reals
-    flow: Flow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mean(Waiting):
-    """Means over windows, or whole images."""
+    """Means over windows, or whole images.
+
+    Attributes
+    ----------
+    windows
+        Fields of the layer that takes them, its `operator` among them.
+    """
 
     source: Reals
     windows: dict[str, Any]
-    whole: bool
-    flow: Flow
 
 
-@dataclass(frozen=True, slots=True)
-class Tail:
-    """Scores behind which the file goes on with what keeps their order, such as a softmax: it is left out."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Joined(Waiting):
+    """Values side by side along an axis, each of which becomes codes of the format that the whole gets."""
 
-    value: Reals | Sums
-    left_out: tuple[str, ...]
+    parts: tuple[Reals, ...]
+    axis: int
 
 
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """What a node that cannot be read would give."""
+def sum_ends(weights: Array, low: int, high: int) -> tuple[Array, Array]:
+    """Least and largest sum of each filter, ``(filters, taps)``, over inputs between two values."""
+    up, down = np.maximum(weights, 0).sum(axis=1), np.minimum(weights, 0).sum(axis=1)
+    return up * low + down * high, up * high + down * low

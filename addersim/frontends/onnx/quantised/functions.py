@@ -1,0 +1,122 @@
+"""Functions of each number of what codes stand for: tables, of which a quantiser makes codes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from addersim.frontends.onnx.quantised.call import QuantisedCall, flow_of
+from addersim.frontends.onnx.tensors import Array
+from addersim.frontends.quantised_functions import (
+    elu,
+    erf,
+    gelu,
+    gelu_of_tanh,
+    hard_sigmoid,
+    hard_swish,
+    leaky_relu,
+    mish,
+    sigmoid,
+    softplus,
+)
+from addersim.frontends.quantised_values import Function, Images, Reals, Sums
+
+__all__ = ["OPERATORS", "applied", "each"]
+
+Row = Callable[[QuantisedCall], Any]
+
+
+def applied(call: QuantisedCall, value: Any, function: Function, what: str) -> Any:
+    """A value after a function of each number."""
+    if isinstance(value, Images):
+        return replace(value, functions=(*value.functions, function))
+    if isinstance(value, Reals):
+        value = call.building.unfilled(value, call.title)
+        table = function(value.held).astype(np.float32, copy=False)
+        if np.isnan(table).any():
+            call.fail(f"is no number of some codes in {value.form}")
+        return replace(value, table=table)
+    if isinstance(value, Sums) and (value.low, value.high) == (None, None):
+        if value.flow.fills():
+            call.fail("comes behind a border of zeros that lies around sums; make codes of them first")
+        return replace(value, functions=(*value.functions, function))
+    return call.fail(f"{what} of a {type(value).__name__.lower()} that was not made codes is not read")
+
+
+def each(call: QuantisedCall, value: Any, constant: Array) -> Array:
+    """A constant as a function of each number takes it: one number, or one a channel of the layer that gives the value."""
+    if constant.size == 1:
+        return constant.reshape(1).astype(np.float32)
+    flow = flow_of(value)
+    assert flow is not None
+    rank = flow.rank + 1
+    wide = constant.reshape((1,) * (rank - constant.ndim) + constant.shape) if constant.ndim <= rank else constant
+    places = [axis for axis, size in enumerate(wide.shape) if size != 1]
+    channels = flow.given[0] if not isinstance(value, Images) else flow.shape[0]
+    if len(places) == 1 and places[0] and wide.size == channels and flow.front(places[0] - 1).keeps_channels():
+        return wide.reshape(-1).astype(np.float32)
+    return call.fail(
+        f"a constant of shape {constant.shape} beside images x {flow.shape}; expected one number or one a channel"
+    )
+
+
+def _function(function: Callable[..., Array], **defaults: float) -> Row:
+    """A function with constants as attributes; of sums that rise and fall with it nothing is read."""
+
+    def row(call: QuantisedCall) -> Any:
+        call.plain.only(*defaults)
+        numbers = [np.float32(call.plain.attribute(name, default)) for name, default in defaults.items()]
+        return _of_reals(call, lambda x: function(x, *numbers))
+
+    return row
+
+
+def _gelu(call: QuantisedCall) -> Any:
+    call.plain.only("approximate")
+    how = call.plain.attribute("approximate", "none")
+    if how not in ("none", "tanh"):
+        call.fail(f"attribute approximate: {how!r}; expected 'none' or 'tanh'")
+    return _of_reals(call, gelu if how == "none" else gelu_of_tanh)
+
+
+def _of_reals(call: QuantisedCall, function: Function) -> Any:
+    if isinstance(call.input(0), Sums):
+        call.fail("of sums is not read; make codes of them first")
+    with np.errstate(all="ignore"):
+        return applied(call, call.input(0), function, call.node.operator)
+
+
+def _leaky(call: QuantisedCall) -> Any:
+    """A slope below zero: one number, or one a channel."""
+    call.plain.only()
+    slope = each(call, call.input(0), call.constant(1))
+    return _of_reals(call, lambda x: leaky_relu(x, slope))
+
+
+OPERATORS: Mapping[str, Row] = MappingProxyType(
+    {
+        "Abs": _function(np.abs),
+        "Celu": _function(lambda x, a: np.maximum(x, 0) + np.minimum(a * np.expm1(x / a), 0), alpha=1.0),
+        "Elu": _function(elu, alpha=1.0),
+        "Erf": _function(erf),
+        "Exp": _function(np.exp),
+        "Gelu": _gelu,
+        "HardSigmoid": _function(hard_sigmoid, alpha=0.2, beta=0.5),
+        "HardSwish": _function(hard_swish),
+        "LeakyRelu": _function(leaky_relu, alpha=0.01),
+        "Log": _function(np.log),
+        "Mish": _function(mish),
+        "Neg": _function(np.negative),
+        "PRelu": _leaky,
+        "Reciprocal": _function(np.reciprocal),
+        "Sigmoid": _function(sigmoid),
+        "Softplus": _function(softplus),
+        "Softsign": _function(lambda x: x / (1 + np.abs(x))),
+        "Sqrt": _function(np.sqrt),
+        "Tanh": _function(np.tanh),
+    }
+)

@@ -1,0 +1,63 @@
+"""Layout: margins that hold their texts, names that do not cover each other, and pages on narrow screens."""
+
+import re
+import shutil
+import subprocess
+
+import pandas as pd
+import plotly.graph_objects as go
+import pytest
+
+from addersim import count, evaluate, load_network, quantize
+from addersim.report import Frames, figures, write_report
+from addersim.report.markup import definitions
+from addersim.report.style import beside, finish
+
+MEASURE = """<style>html, body { width: 390px; max-width: 390px; }</style>
+<script>document.addEventListener("drawn", () => setTimeout(() => {
+  const held = (one) => one.closest(".scroll, .skip, details:not([open]), [style*='-10000px']");
+  const beyond = [...document.querySelectorAll("main *, header *, footer *")]
+    .filter((one) => one.getBoundingClientRect().right > 391 && !held(one)).map((one) => one.outerHTML.slice(0, 80));
+  document.body.dataset.beyond = JSON.stringify(beyond);
+  document.body.dataset.reached = document.querySelectorAll(".scroll[tabindex='0'][aria-label]").length;
+}, 3000));</script></head>"""
+"""Runs on a page without its policy: measures what reaches over the edge. No window of Chromium is narrower than 500 px."""
+
+
+@pytest.fixture(scope="module")
+def results():
+    found = {name: count(quantize(load_network(name), None)) for name in ("lenet5-adder", "lenet5-conv")}
+    return [evaluate(trace, name=f"{name} of a rather long name") for name, trace in found.items()]
+
+
+def test_the_margin_holds_the_longest_text_beside_a_bar():
+    notes = [beside(0, "7 pJ"), beside(1, "<b>0.803 to 0.983 of it</b>")]
+    figure = finish(go.Figure(), ["a", "b"], "x", mode="stack", annotations=notes)
+    assert figure.layout.margin.r >= 7 * len("0.803 to 0.983 of it") + 6
+    assert finish(go.Figure(), ["a"], "x", mode="stack").layout.margin.r == 14
+
+
+def test_names_of_a_roofline_that_would_cover_each_other_stand_together(results):
+    frames = Frames.of(results)
+    name, design = results[0].name, next(frames.designs.itertuples())
+    layers = frames.layers[(frames.layers["network"] == name) & (frames.layers["taps"] > 0)]
+    alike = pd.concat([layers.iloc[[0]].assign(stage=one, layer=one) for one in ("fc1", "fc2")])
+    texts = [text for trace in figures.roofline(alike, design, name).data for text in trace.text or ()]
+    assert sorted(texts) == ["", "fc1, fc2"]
+
+
+def test_a_key_without_a_value_is_left_out():
+    assert definitions({"multiplier": "", "batch": "1"}) == "<dl><dt>batch</dt><dd>1</dd></dl>"
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs the browser Chromium")
+@pytest.mark.slow
+def test_nothing_reaches_over_the_edge_of_a_narrow_screen(results, tmp_path):
+    text = write_report(results, tmp_path / "report", title="t" * 90, about={}).read_text(encoding="utf-8")
+    page = tmp_path / "narrow.html"
+    page.write_text(re.sub("<meta http-equiv=[^>]*>", "", text).replace("</head>", MEASURE, 1), encoding="utf-8")
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", f"--user-data-dir={tmp_path / 'profile'}"]
+    options += ["--virtual-time-budget=20000", "--dump-dom"]
+    run = subprocess.run(["chromium", *options, page.as_uri()], capture_output=True, text=True, timeout=120, check=True)
+    assert 'data-beyond="[]"' in run.stdout, re.search('data-beyond="[^"]*"', run.stdout)
+    assert re.search('data-reached="[1-9]', run.stdout)
