@@ -141,7 +141,7 @@ def scopes_figure(rows):
     for row in chosen(rows, bits="8"):
         place = accelerators.index(row["accelerator"])
         networks = list(dict.fromkeys(one["network"] for one in rows))
-        line = {"color": NETWORKS[networks.index(row["network"])], "width": 2}
+        line = {"color": NETWORKS["l1"][networks.index(row["network"])], "width": 2}
         values = [float(row[f"saving_{scope}"]) for scope in SCOPES]
         trace = go.Scatter(x=list(SCOPES.values()), y=values, name=row["network"], line=line, showlegend=place == 0)
         figure.add_trace(trace, 1, place + 1)
