@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import os
 import re
 import shutil
@@ -141,7 +142,9 @@ def run_tool(
         raise ConfigError(f"{command[0]}: {error.strerror or error}; it cannot be started") from None
     with process:
         try:
-            _limit_memory(process.pid, most_memory)
+            _limit(process.pid, "RLIMIT_AS", most_memory)
+            # Of the processor's time, for nobody ends it by the clock where this process is killed.
+            _limit(process.pid, "RLIMIT_CPU", None if limit_s is None else math.ceil(limit_s) + 1)
             printed, told = process.communicate(timeout=limit_s)
         except subprocess.TimeoutExpired:
             _end(process)
@@ -154,10 +157,10 @@ def run_tool(
     return printed + told
 
 
-def _limit_memory(process: int, most: int | None) -> None:
+def _limit(process: int, what: str, most: int | None) -> None:
     if most is not None and hasattr(resource, "prlimit"):  # of Linux
         with suppress(ProcessLookupError):  # it has ended
-            resource.prlimit(process, resource.RLIMIT_AS, (most, most))
+            resource.prlimit(process, getattr(resource, what), (most, most))
 
 
 def _end(process: subprocess.Popen[str]) -> None:

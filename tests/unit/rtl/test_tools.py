@@ -125,6 +125,31 @@ def test_what_takes_too_long_ends_with_all_that_it_started(stopped, tmp_path, mo
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits of Linux")
+def test_a_tool_outlives_nobody_for_long(tmp_path):
+    """Where the process that waits for it is killed, no clock ends it: its own processor time does."""
+    script = (
+        "import os, sys\nfrom pathlib import Path\nfrom addersim.rtl import tools\n"
+        'tool = \'import os; open("started", "w").write(str(os.getpid()))\\nwhile True: pass\'\n'
+        "tools.run_tool((sys.executable, '-c', tool), Path(sys.argv[1]), 'tool', limit_s=1)"
+    )
+    waiting = subprocess.Popen([sys.executable, "-c", script, tmp_path])
+    started = tmp_path / "started"
+    wait_for(lambda: started.exists() and started.read_text())
+    time.sleep(0.2)  # the limit is set once the tool was started
+    waiting.kill()
+    waiting.wait()
+    number = int(started.read_text())
+    wait_for(lambda: not Path(f"/proc/{number}/stat").exists() or Path(f"/proc/{number}/stat").read_text().split()[2] == "Z")
+
+
+def wait_for(is_so, limit_s=60):
+    begin = time.monotonic()
+    while not is_so():
+        assert time.monotonic() < begin + limit_s
+        time.sleep(0.05)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits of Linux")
 def test_memory_has_an_end():
     with pytest.raises(RtlError, match=r"^tool: MemoryError$"):
         runs(sys.executable, "-c", "import time; time.sleep(0.2); bytearray(1 << 30)", most_memory=512 << 20)
