@@ -3,9 +3,11 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -139,7 +141,13 @@ def test_a_tool_outlives_nobody_for_long(tmp_path):
     waiting.kill()
     waiting.wait()
     number = int(started.read_text())
-    wait_for(lambda: not Path(f"/proc/{number}/stat").exists() or Path(f"/proc/{number}/stat").read_text().split()[2] == "Z")
+    try:
+        wait_for(
+            lambda: not Path(f"/proc/{number}/stat").exists() or Path(f"/proc/{number}/stat").read_text().split()[2] == "Z"
+        )
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(number, signal.SIGKILL)
 
 
 def wait_for(is_so, limit_s=60):
