@@ -19,10 +19,9 @@ def rows(text, head):
 @pytest.mark.parametrize("verb", ["count", "estimate"])
 def test_the_summary_stands_before_the_layers(verb):
     text = " ".join(call(verb, "lenet5-conv").stdout.split())
-    words = ["parameters", "weights", "activations", "conv1"]
-    places = [text.index(word) for word in words]
+    words = [r"parameters \d", r"weights \d", r"activations \d", "conv1"]
+    places = [re.search(word, text).start() for word in words]
     assert places == sorted(places)
-    assert re.search(r"parameters \d", text)
 
 
 def test_accuracy_stands_before_the_layers():
