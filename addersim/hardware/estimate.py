@@ -24,6 +24,7 @@ from addersim.hardware.prices.table import EnergyTable
 from addersim.hardware.residency import residencies
 from addersim.hardware.runs import Runs
 from addersim.hardware.scalesim.compat import check_modelled, not_modelled, scalesim_layer
+from addersim.hardware.schedule import schedule
 from addersim.hardware.sparsity import skipping_zeros
 from addersim.hardware.tap_order import toggles_in_order
 from addersim.hardware.zero_savings import using_zeros
@@ -139,8 +140,8 @@ def ways_to_run(
     trace, notes = using_zeros(trace, machine)
     trace, energies, arithmetic, unused = _arithmetic(trace, machine, table)
     ways = residencies(trace, machine)
-    known = KnownTilings() if len(ways) > 1 else None
-    runs = [Runs(trace, machine, one, energies, arithmetic, objective, known) for one in ways]
+    order, known = schedule(trace), KnownTilings() if len(ways) > 1 else None
+    runs = [Runs(trace, order, machine, one, energies, arithmetic, objective, known) for one in ways]
     return Ways(runs, notes + unused)
 
 

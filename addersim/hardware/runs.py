@@ -22,7 +22,7 @@ from addersim.hardware.prices.missing import LayersNeeding
 from addersim.hardware.prices.operations import ArithmeticEnergies
 from addersim.hardware.prices.table import EnergyTable
 from addersim.hardware.residency import Residency
-from addersim.hardware.schedule import kept_on_chip, schedule
+from addersim.hardware.schedule import Schedule, kept_on_chip
 from addersim.hardware.second_level import SecondLevel
 from addersim.trace import Trace
 
@@ -40,6 +40,7 @@ class Runs:
     def __init__(
         self,
         trace: Trace,
+        order: Schedule,
         machine: Accelerator,
         residency: Residency,
         energies: EnergyTable,
@@ -47,9 +48,8 @@ class Runs:
         objective: Objective | None,
         known: KnownTilings | None,
     ) -> None:
-        self.trace, self.machine, self.residency, self.objective = trace, machine, residency, objective
+        self.trace, self.order, self.machine, self.residency, self.objective = trace, order, machine, residency, objective
         self.energies, self.arithmetic, self.known = energies, arithmetic, known
-        self.order = schedule(trace)
         self.standing = (Leakage(trace, machine, energies), IdlePower(machine))
         self.standing_pj = sum(part.energy_pj for part in self._standing_parts(1))
         self.found: dict[int, tuple[list[TimedLayer], list[list[EnergyPart]]]] = {}

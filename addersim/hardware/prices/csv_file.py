@@ -51,6 +51,7 @@ import math
 import os
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -106,6 +107,7 @@ def load_table(name: str | os.PathLike[str]) -> EnergyTable:
     return parse_table(text, short, where)
 
 
+@lru_cache(maxsize=32)  # an estimate names its table, and thousands the same
 def parse_table(text: str, name: str, where: str) -> EnergyTable:
     """Read CSV text as an energy table; `where` names the source in messages."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)

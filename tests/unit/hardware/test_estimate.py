@@ -2,7 +2,6 @@ import json
 import math
 import random
 import re
-import time
 from dataclasses import replace
 
 import msgspec
@@ -31,6 +30,7 @@ from addersim.hardware.table_range import estimate_range
 from addersim.hardware.traffic import Access
 from addersim.trace import LayerTrace, Operand, Trace
 from tests.unit.hardware.traces import bottleneck_network, fetching_weights, relu, small_residual_network, window
+from tests.unit.test_growth import calls
 
 EDGE = fetching_weights(load_accelerator("systolic-16x16"))
 SYSTOLIC = tuple(name for name in accelerator_names() if load_accelerator(name).array.dataflow != "row")
@@ -398,15 +398,11 @@ def test_more_bits_never_cost_less(examples):
     compare()
 
 
-def test_a_trace_of_160_layers_takes_milliseconds():
+def test_a_trace_of_160_layers_is_worked_out_in_few_calls():
+    """Calls of functions, which no other process makes slower: some 4,000 a millisecond."""
     assert len(LARGE.layers) == 162
-
-    def once():
-        start = time.process_time()
-        estimate(LARGE, "systolic-16x16")
-        return time.process_time() - start
-
-    assert min(once() for _ in range(20)) < 0.010  # 5 ms, twice that where another thread shares the core
+    estimate(LARGE, "systolic-16x16")
+    assert calls(lambda: estimate(LARGE, "systolic-16x16")) < 65_000
 
 
 def test_utilisation_has_one_meaning():
