@@ -214,7 +214,7 @@ def test_large_networks_are_cut_in_grains_that_a_memory_does_not_change():
 @given(st.one_of(stages(), st.just(SMALL)), designs(), st.sampled_from(OBJECTIVES))
 def test_tilings_known_from_larger_memories_are_those_that_a_search_finds(trace, on, objective):
     for runs in reversed(ways_to_run(trace, on, "horowitz-45nm", objective).runs):
-        alone = Runs(trace, on, runs.residency, runs.energies, runs.arithmetic, objective, None)
+        alone = Runs(trace, runs.order, on, runs.residency, runs.energies, runs.arithmetic, objective, None)
         try:
             expected = alone.value({1: 1})
         except HardwareError:

@@ -172,6 +172,10 @@ def test_a_process_that_is_left_out_of_ctrl_c_goes_on_without_a_word():
 
 
 def test_ctrl_c_in_the_meantime_is_not_lost():
-    with pytest.raises(KeyboardInterrupt), left_out_of_ctrl_c():
-        os.kill(os.getpid(), signal.SIGINT)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # where tests run in the background, it is ignored
+    try:
+        with pytest.raises(KeyboardInterrupt), left_out_of_ctrl_c():
+            os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
