@@ -135,6 +135,14 @@ class Reals(Value):
         found: Array = (codes - self.form.zero_point).astype(np.float32) * np.float32(self.form.scale)
         return found
 
+    def after(self, function: Function) -> Self:
+        """The same after a function of each number, refused where that is none."""
+        with np.errstate(all="ignore"):
+            table = function(self.held).astype(np.float32, copy=False)
+        if np.isnan(table).any():
+            raise LoweringError(f"is no number of some codes in {self.form}")
+        return replace(self, table=table)
+
 
 @dataclass(frozen=True, slots=True)
 class Waiting(Value):

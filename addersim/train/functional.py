@@ -105,9 +105,9 @@ def squares(x: Tensor, filters: Tensor, *geometry: Any) -> Tensor:
 def _in_float32(sums: Sums, x: Tensor, filters: Tensor) -> Tensor:
     """Large sums are subtracted from each other: halves, autocast's and TF32 too, would leave no digit of what remains."""
     device = x.device.type
-    if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
-        with torch.autocast(device, enabled=False), whole_products(x):
-            return sums(widened(x), widened(filters))
     with whole_products(x):
+        if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
+            with torch.autocast(device, enabled=False):
+                return sums(widened(x), widened(filters))
         y = sums(widened(x), widened(filters))
     return y.to(x.dtype) if x.dtype == filters.dtype != y.dtype else y

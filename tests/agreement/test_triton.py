@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 
@@ -16,6 +17,8 @@ if os.environ.get("TRITON_INTERPRET") != "1":
     pytest.skip("TRITON_INTERPRET is not 1: the kernels would need a GPU", allow_module_level=True)
 
 from addersim.train import triton_kernels  # noqa: E402
+from tests.adder_layers import assert_near as near  # noqa: E402
+from tests.adder_layers import tensors  # noqa: E402
 
 # images, channels, height, width, outputs, kernel, stride, padding, dilation, groups
 LENET = (2, 1, 9, 8, 6, (5, 5), (1, 1), (2, 2), (1, 1), 1)  # K = 25
@@ -32,19 +35,7 @@ PROBLEMS = {
 }
 
 
-def tensors(problem, dtype=torch.float32):
-    images, channels, height, width, outputs, kernel, *geometry, groups = problem
-    random = torch.Generator().manual_seed(1)
-    x = torch.randn((images, channels, height, width), generator=random).to(dtype)
-    adder = torch.randn((outputs, channels // groups, *kernel), generator=random)
-    shape = kernels.l1_forward(x.float(), adder, *geometry, groups, False).shape
-    return torch.randn(shape, generator=random), x, adder, (*geometry, groups)
-
-
-def assert_near(found, expected, precision=1e-6):
-    assert found.shape == expected.shape
-    assert found.is_contiguous(memory_format=torch.channels_last)
-    assert float((found.float() - expected).abs().max()) <= precision * (1 + float(expected.abs().max()))
+assert_near = partial(near, precision=1e-6)
 
 
 class Tile:
@@ -89,10 +80,10 @@ def test_half_precision_is_read_as_it_is_and_summed_in_float32(dtype, precision)
     assert_near(found, y)
     found = triton_kernels.l1_forward(x, adder.to(dtype), *geometry)
     assert found.dtype == dtype
-    assert_near(found, kernels.l1_forward(x.float(), adder.to(dtype).float(), *geometry, False), precision)
+    assert_near(found, kernels.l1_forward(x.float(), adder.to(dtype).float(), *geometry, False), precision=precision)
     found = triton_kernels.l1_input_gradient(gradient, x, adder, *geometry)
     assert found.dtype == dtype
-    assert_near(found, kernels.l1_input_gradient(gradient, x.float(), adder, *geometry), precision)
+    assert_near(found, kernels.l1_input_gradient(gradient, x.float(), adder, *geometry), precision=precision)
     found = triton_kernels.l1_sign_filter_gradient(gradient, x, adder, *geometry)
     assert_near(found, kernels.l1_sign_filter_gradient(gradient, x.float(), adder, *geometry))
     found = kernels.l1_filter_gradient(gradient, x, adder, *geometry)

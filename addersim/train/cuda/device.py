@@ -116,7 +116,8 @@ def launch_kernel(kernel: Any, one: Launch, index: int) -> None:
     """Launch a compiled kernel on torch's current stream of a device."""
     launch, device = _launcher(index)
     device.set_current()  # the thread may be autograd's
-    launch(_stream(torch.cuda.current_stream(index).cuda_stream), _config(one.grid, one.threads), kernel, *arguments(one))
+    stream = _stream(index, torch.cuda.current_stream(index).cuda_stream)
+    launch(stream, _config(one.grid, one.threads), kernel, *arguments(one))
 
 
 # A layer is launched some ten times a millisecond: what cuda-core makes for a launch is kept.
@@ -129,7 +130,8 @@ def _launcher(index: int) -> tuple[Any, Any]:
 
 
 @cache
-def _stream(handle: int) -> Any:
+def _stream(index: int, handle: int) -> Any:
+    """A stream of a device; every device has a first one of the same handle."""
     from cuda.core import Stream
 
     return Stream.from_handle(handle)

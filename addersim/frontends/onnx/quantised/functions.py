@@ -35,11 +35,7 @@ def applied(call: QuantisedCall, value: Any, function: Function, what: str) -> A
     if isinstance(value, Images):
         return replace(value, functions=(*value.functions, function))
     if isinstance(value, Reals):
-        value = call.building.unfilled(value, call.title)
-        table = function(value.held).astype(np.float32, copy=False)
-        if np.isnan(table).any():
-            call.fail(f"is no number of some codes in {value.form}")
-        return replace(value, table=table)
+        return call.building.unfilled(value, call.title).after(function)
     if isinstance(value, Sums) and (value.low, value.high) == (None, None):
         if value.flow.fills():
             call.fail("comes behind a border of zeros that lies around sums; make codes of them first")
@@ -86,8 +82,7 @@ def _gelu(call: QuantisedCall) -> Any:
 def _of_reals(call: QuantisedCall, function: Function) -> Any:
     if isinstance(call.input(0), Sums):
         call.fail("of sums is not read; make codes of them first")
-    with np.errstate(all="ignore"):
-        return applied(call, call.input(0), function, call.node.operator)
+    return applied(call, call.input(0), function, call.node.operator)
 
 
 def _leaky(call: QuantisedCall) -> Any:

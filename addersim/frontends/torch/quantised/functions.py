@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -37,12 +36,7 @@ def applied(call: Call, function: Callable[[Array], Array]) -> Reals:
     value = call.value
     if not isinstance(value, Reals):
         raise LoweringError("of reals that were not made codes; quantise what it reads")
-    value = call.building.unfilled(value, call.name)
-    with np.errstate(all="ignore"):
-        table = function(value.held).astype(np.float32, copy=False)
-    if np.isnan(table).any():
-        raise LoweringError(f"is no number of some codes in {value.form}")
-    return replace(value, table=table)
+    return call.building.unfilled(value, call.name).after(function)
 
 
 def _of(function: Callable[..., Array], *arguments: str) -> Row:
