@@ -10,7 +10,7 @@ from torch import Tensor
 
 from addersim.datasets.records import Dataset, Images
 
-__all__ = ["Batches", "crop_and_mirror"]
+__all__ = ["Batches", "crop_and_mirror", "randomness"]
 
 PADDING = 4
 
@@ -65,7 +65,7 @@ class Batches:
 
     def epoch(self, seed: int, number: int) -> Iterator[tuple[Tensor, Tensor]]:
         """All images once, in an order and with an augmentation that follow from the seed and the epoch's number alone."""
-        random = torch.Generator().manual_seed(seed * 1_000_003 + number)
+        random = randomness(seed, number)
         order = torch.randperm(len(self.labels), generator=random).to(self.labels.device)
         for chosen in torch.split(order, self.batch):
             pixels = self.pixels[chosen]
@@ -75,6 +75,11 @@ class Batches:
 
     def _normalised(self, pixels: Tensor) -> Tensor:
         return ((pixels - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+
+
+def randomness(seed: int, epoch: int) -> torch.Generator:
+    """Of one epoch, by its number alone, so that a run that goes on draws what it would have drawn."""
+    return torch.Generator().manual_seed(seed * 1_000_003 + epoch)
 
 
 def crop_and_mirror(pixels: Tensor, random: torch.Generator) -> Tensor:

@@ -21,7 +21,7 @@ from addersim.inputs.text import did_you_mean
 from addersim.network import Network
 from addersim.program import Program
 from addersim.quantization.rules import Quantization
-from addersim.train.data import crop_and_mirror
+from addersim.train.data import crop_and_mirror, randomness
 from addersim.train.distillation import soft_loss
 from addersim.train.qat.module import QuantisedNetwork
 from addersim.train.qat.steps import layer_of
@@ -112,7 +112,7 @@ def finetune(
         Share of the loss that is the distance from the float network's scores, softened by a temperature of 4.
     augment
         ``crop-flip``: pixels are padded by 4, cropped at random, and every other image is mirrored; the float network scores
-        what comes of it. A network that knows its training images by heart learns nothing from them as they are.
+        what comes of it. For networks that were trained so: others lose by it.
     progress
         Told after each step: steps done, steps in all, loss.
     each_epoch
@@ -162,7 +162,7 @@ def finetune(
     taught = _scores(network, images) if distill and augment == "none" else None
     steps = len(labels) // batch
     for epoch in range(epochs):
-        random = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+        random = randomness(seed, epoch)
         total = right = 0.0
         for place, chosen in enumerate(_shuffled(len(labels), batch, seed, epoch), epoch * steps):
             learner.param_groups[0]["lr"] = rate * 0.5 * (1 + math.cos(math.pi * place / (epochs * steps)))
