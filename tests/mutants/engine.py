@@ -2,7 +2,8 @@
 
 RULES = "unit/quantization/test_rules_table.py"
 PIPELINE = (
-    f"{RULES} unit/quantization/test_calibration.py unit/quantization/test_rewrites.py unit/quantization/test_pipeline.py"
+    f"{RULES} unit/quantization/test_calibration.py unit/quantization/test_rewrites.py unit/quantization/test_pipeline.py "
+    "unit/quantization/test_binary.py"
 )
 LAYERS = "unit/layers"
 BILLS = "unit/layers/test_bills.py"
