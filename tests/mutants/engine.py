@@ -49,7 +49,7 @@ CHANGES = {
         ),
     ),
     "quantization/pipeline.py": (
-        f"{PIPELINE} unit/quantization/test_output_errors.py",
+        f"{PIPELINE} unit/quantization/test_output_errors.py unit/quantization/test_zero_points.py",
         (
             ("2.0 ** np.ceil(np.log2(found)) if", "2.0 ** np.floor(np.log2(found)) if"),
             ("name not in wiring.quiet and _is_compared(name, formats)", "_is_compared(name, formats)"),

@@ -52,6 +52,6 @@ def test_signs_are_not_compared_with_what_they_are_the_signs_of(network):
 
 def test_the_scale_of_signs_is_the_largest_magnitude():
     """A code of one bit is the sign, so that no error is to be made least."""
-    spread = np.array([-3.0, 0.5, 0.5, 0.5], np.float32)
-    member = Member(Sample(-3.0, 0.5, spread, np.zeros(1), np.ones(1)), 1, True)
+    spread = np.array([-0.5, 0.5, 0.5, 3.0], np.float32)
+    member = Member(Sample(-0.5, 3.0, spread, np.zeros(1), np.ones(1)), 1, True)
     assert choose_scale([member], "mse") == 3.0
