@@ -162,7 +162,7 @@ CHANGES = {
         ),
     ),
     "layers/window.py": (
-        BILLS,
+        f"{BILLS} unit/layers/test_zero_points.py",
         (
             ("max(self.input_format.bits, self.weight_format.bits)", "self.input_format.bits"),
             ("min(x_low, w_low), max(x_high, w_high)", "min(x_low, w_low), x_high"),
