@@ -11,7 +11,19 @@ import plotly.graph_objects as go
 from addersim.arithmetic.fixed import Accumulator
 from addersim.format_quantity import ENERGY_UNITS, TIME_UNITS, best_unit, quantity
 from addersim.report.markup import escape, percent
-from addersim.report.style import PALE, QUIET, RESOURCES, SHADES, beside, finish, finish_plane, label, labels_apart, short
+from addersim.report.style import (
+    PALE,
+    QUIET,
+    RESOURCES,
+    SHADES,
+    beside,
+    dotted,
+    finish,
+    finish_plane,
+    label,
+    labels_apart,
+    short,
+)
 from addersim.report.sweep.points import AXES, Points
 from addersim.results.contrast import COMPONENTS
 from addersim.results.pareto import pareto
@@ -180,6 +192,7 @@ def energy_by_bits(points: Points) -> go.Figure:
                 hovertemplate="%{customdata[1]}<extra></extra>",
                 showlegend=not what,
             )
+    dotted(figure, "array alone", QUIET)
     finish_plane(figure, "bits of weights and activations", "energy of one image, nJ")
     figure.update_xaxes(tickvals=sorted(rows["weight_bits"].unique().tolist()))
     return figure.update_yaxes(type="log", dtick=1)

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import re
+import shutil
 import zlib
 from html.parser import HTMLParser
 
@@ -23,6 +24,7 @@ from addersim.report.sweep.points import Points
 from addersim.report.sweep.render import render_sweep, write_sweep_page
 from addersim.report.sweep.sections import sweep_sections
 from addersim.results.pareto import pareto
+from tests.unit.report.test_layout import on_a_narrow_screen
 
 NASTY = "<script>alert(1)</script> & 'net'"
 
@@ -188,6 +190,12 @@ def test_dotted_lines_are_the_float_networks(tmp_path):
         assert not figure.layout.annotations  # they would stand on points
 
 
+def test_the_dotted_lines_of_energy_have_a_key(tmp_path):
+    figure = figures.energy_by_bits(points_of(tmp_path, [row(weight_bits=bits) for bits in (4, 8)]))
+    keys = {trace.name: trace.line.dash for trace in figure.data if trace.showlegend is not False}
+    assert keys == {"a": "solid", "array alone": "dot"}
+
+
 def test_bars_of_designs_add_up_to_their_energy(tmp_path):
     points = points_of(tmp_path, [row(circuit="2a"), row(circuit="xor", energy_pj=900.0, energy_dram_pj=890.0)])
     bars = figures.energy_by_design(points, points.done)
@@ -266,6 +274,14 @@ def test_the_page_needs_nothing_and_runs_its_own_scripts_only(swept):
     carried = json.loads(reader.scripts[1][2])
     assert carried["points"]
     assert all(f"#point-{place}" in page for place in carried["points"])
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs the browser Chromium")
+@pytest.mark.slow
+def test_the_wide_table_of_the_chosen_point_is_reached_by_the_keyboard(swept, tmp_path):
+    """The page's script makes it after the tables that the page came with have been looked at."""
+    page = on_a_narrow_screen(render_sweep(swept[0]), tmp_path)
+    assert re.search('<div class="scroll" tabindex="0" role="region" aria-label="Accumulators, by layer">', page)
 
 
 def test_names_are_shown_and_never_run(swept, tmp_path):
