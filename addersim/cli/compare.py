@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, get_args
 
 import typer
 
-from addersim.cli import options
+from addersim.cli import completion, options
 from addersim.cli.count import counted
 from addersim.cli.options import TWIN
 from addersim.cli.output import print_json, print_table, say, say_file, say_page
@@ -44,6 +44,7 @@ def run(
         list[str],
         typer.Argument(
             metavar="NETWORK[@ACCELERATOR[@TABLE]]...",
+            autocompletion=completion.NETWORKS,
             help="Networks as in estimate, each on an accelerator and table of its own where they follow after @. The first "
             "design is what the others are measured by.",
         ),
@@ -52,12 +53,14 @@ def run(
         list[str] | None,
         typer.Option(
             "--accelerator",
+            autocompletion=completion.ACCELERATORS,
             help="For networks without their own; repeatable: every network runs on every accelerator.",
             show_default=ACCELERATOR,
         ),
     ] = None,
     table: Annotated[
-        list[str] | None, typer.Option("--table", help="Energy table, in the same way.", show_default=TABLE)
+        list[str] | None,
+        typer.Option("--table", autocompletion=completion.TABLES, help="Energy table, in the same way.", show_default=TABLE),
     ] = None,
     bits: Annotated[
         list[int] | None,

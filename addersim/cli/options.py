@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from addersim.cli import completion
 from addersim.errors import ConfigError, FormatError
 from addersim.inputs import limits
 from addersim.inputs.limits import BATCH, BITS, DEPTH, ELEMENTS, IMAGES, THREADS, read_number, shown
@@ -53,6 +54,7 @@ Network_ = Annotated[
     str,
     typer.Argument(
         metavar="NETWORK",
+        autocompletion=completion.NETWORKS,
         help="A bundled name (addersim list networks), a saved, ONNX or TFLite file (-: standard input), or an architecture.",
     ),
 ]
@@ -60,6 +62,7 @@ Countable = Annotated[
     str,
     typer.Argument(
         metavar="NETWORK",
+        autocompletion=completion.NETWORKS,
         help="A bundled name, a saved, ONNX or TFLite file (-: standard input), an architecture, or SCALE-Sim's topology.",
     ),
 ]
@@ -148,12 +151,23 @@ Rules = Annotated[
     ),
 ]
 AcceleratorName = Annotated[
-    str, typer.Option("--accelerator", help="A bundled accelerator, a TOML file, or SCALE-Sim's .cfg file.")
+    str,
+    typer.Option(
+        "--accelerator",
+        autocompletion=completion.ACCELERATORS,
+        help="A bundled accelerator, a TOML file, or SCALE-Sim's .cfg file.",
+    ),
 ]
-Table = Annotated[str, typer.Option("--table", help="A bundled energy table, or a CSV file.")]
+Table = Annotated[
+    str, typer.Option("--table", autocompletion=completion.TABLES, help="A bundled energy table, or a CSV file.")
+]
 Tables = Annotated[
     str,
-    typer.Option("--table", help="A bundled energy table, or a CSV file; all: the range over every bundled table."),
+    typer.Option(
+        "--table",
+        autocompletion=completion.TABLES,
+        help="A bundled energy table, or a CSV file; all: the range over every bundled table.",
+    ),
 ]
 NodeNm = Annotated[
     float | None,

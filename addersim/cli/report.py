@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from addersim.cli import options
+from addersim.cli import completion, options
 from addersim.cli.count import counted
 from addersim.cli.output import print_json, print_table, say, say_page
 from addersim.cli.simulate import simulated
@@ -34,7 +34,11 @@ NO_IMAGES = "none: operations, words and cycles follow from the shapes alone"
 def run(
     networks: Annotated[
         list[str],
-        typer.Argument(metavar="NETWORK...", help="Bundled names, saved files, architectures, or SCALE-Sim's topologies."),
+        typer.Argument(
+            metavar="NETWORK...",
+            autocompletion=completion.NETWORKS,
+            help="Bundled names, saved files, architectures, or SCALE-Sim's topologies.",
+        ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the page and the tables.")] = Path("report"),
     data: options.Data = None,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from addersim.cli import options
+from addersim.cli import completion, options
 from addersim.cli.output import bars, print_json, print_table, say, say_file, say_page
 from addersim.cli.streams import complain
 from addersim.cli.vary import Vary, grid_of
@@ -36,6 +36,7 @@ def run(
         list[str] | None,
         typer.Argument(
             metavar="[STUDY | NETWORK...]",
+            autocompletion=completion.SWEEPS_OR_NETWORKS,
             help="A bundled study (addersim list sweeps) or a TOML file; or networks. Default: bit-widths.",
         ),
     ] = None,
