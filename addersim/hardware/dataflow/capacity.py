@@ -109,6 +109,10 @@ class BufferCapacity:
 
 def at_index(rows: Sequence[tuple[Any, ...]], index: IntArray) -> IntArray:
     """Arrays of records of numbers: one array a field, and in it for each entry of `index` the record with that number."""
+    first = rows[0]
+    if all(row is first for row in rows):  # of one layer in many memories
+        column = np.array(first, np.int64).reshape(-1, *[1] * index.ndim)
+        return np.broadcast_to(column, (len(first), *index.shape))
     return np.take(np.array(rows, np.int64).T, index, axis=1)
 
 

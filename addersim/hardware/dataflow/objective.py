@@ -6,7 +6,7 @@ memories, DRAM and time with them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -35,7 +35,8 @@ __all__ = ["EnergyLines", "StageCosts", "StageLoad", "counts_cycles", "objective
 
 _MOVED: tuple[Stored, ...] = ("input", "weight", "partial_sum")
 _COLUMNS = ("_arriving", "_constants", "_dram_pj", "_energy", "_fetched", "_fixed_bits", "_leakage", "_vector")
-"""What `StageCosts` keeps of each layer, beside its operands, memories and channels."""
+_ROWS = ("_banks", "_fixed_words", "_in_dram")
+"""What `StageCosts` keeps of each layer, beside its operands and channels; the latter ones by memory or operand."""
 
 
 class StageLoad(NamedTuple):
@@ -54,6 +55,13 @@ class EnergyLines(NamedTuple):
     start: FloatArray
     slopes: FloatArray
     at_most_more: FloatArray
+
+    def energies(self, words: ArrayTraffic, index: IntArray) -> FloatArray:
+        """Energy of tilings, by the numbers of their layers: what they take at least, and without rounding."""
+        found: FloatArray = self.start[index]
+        for number, slope in zip(words, self.slopes.T, strict=True):
+            found = found + slope[index] * number
+        return found
 
 
 def counts_cycles(objective: Objective, besides: Sequence[Beside]) -> bool:
@@ -83,11 +91,19 @@ class _Operand:
         """Words of the memory for a number of operands."""
         return np.ceil(operands / self.packed[index]) * self.memory_words[index]
 
+    @property
+    def columns(self) -> tuple[FloatArray, ...]:
+        """All but the memory."""
+        return self.read_pj, self.write_pj, self.memory_words, self.packed
+
     @classmethod
     def joined(cls, several: Sequence[_Operand]) -> _Operand:
         """The layers of several, in memories of one name."""
-        rows = [(one.read_pj, one.write_pj, one.memory_words, one.packed) for one in several]
-        return cls(several[0].memory, *map(np.concatenate, zip(*rows, strict=True)))
+        return cls(several[0].memory, *map(np.concatenate, zip(*(one.columns for one in several), strict=True)))
+
+    def at(self, places: IntArray) -> _Operand:
+        """Some of the layers."""
+        return _Operand(self.memory, *(column[places] for column in self.columns))
 
 
 class StageCosts:
@@ -159,12 +175,33 @@ class StageCosts:
         joined = copy(several[0])
         for name in _COLUMNS:
             setattr(joined, name, np.concatenate([getattr(one, name) for one in several]))
-        for name in ("_banks", "_fixed_words", "_in_dram"):
+        for name in _ROWS:
             rows = [getattr(one, name) for one in several]
             setattr(joined, name, {key: np.concatenate([row[key] for row in rows]) for key in rows[0]})
         joined._operands = {name: _Operand.joined([one._operands[name] for one in several]) for name in _MOVED}
         joined._channels = [_ChannelCycles.joined([dram for one in several for dram in one._channels])]
         return joined
+
+    @property
+    def energy_alone(self) -> bool:
+        """Whether energy is to be least, and cycles have no part in it."""
+        return self.objective == "energy" and not self.counts_cycles
+
+    @property
+    def has_l2(self) -> bool:
+        """Whether a second level is between the first and DRAM."""
+        return bool(self._in_l2)
+
+    def at(self, places: IntArray) -> StageCosts:
+        """Those of some of the layers, with DRAM alone behind the first level, numbered from 0."""
+        chosen = copy(self)
+        for name in _COLUMNS:
+            setattr(chosen, name, getattr(self, name)[places])
+        for name in _ROWS:
+            setattr(chosen, name, {key: column[places] for key, column in getattr(self, name).items()})
+        chosen._operands = {name: operand.at(places) for name, operand in self._operands.items()}
+        chosen._channels = [one.at(places) for one in self._channels]
+        return chosen
 
     def lines(self) -> EnergyLines:
         """Energy of each layer as a straight line of the words that move, with DRAM alone behind the first level: never above
@@ -277,11 +314,17 @@ class _ChannelCycles:
     @classmethod
     def joined(cls, several: Sequence[_ChannelCycles]) -> _ChannelCycles:
         """The layers of several channels of one rate, all of them DRAM without a second level."""
-        joined = copy(several[0])
-        columns = map(np.concatenate, zip(*(one.columns for one in several), strict=True))
-        joined.start, joined.finished, joined.input, joined.weight, joined.partial_sum = columns
-        joined.weight_again = joined.weight
-        return joined
+        return several[0]._of(map(np.concatenate, zip(*(one.columns for one in several), strict=True)))
+
+    def at(self, places: IntArray) -> _ChannelCycles:
+        """Some of the layers of DRAM without a second level."""
+        return self._of(column[places] for column in self.columns)
+
+    def _of(self, columns: Iterable[FloatArray]) -> _ChannelCycles:
+        changed = copy(self)
+        changed.start, changed.finished, changed.input, changed.weight, changed.partial_sum = columns
+        changed.weight_again = changed.weight
+        return changed
 
 
 def _operand(memory: str, buffer: Buffer, name: Stored, widths: IntArray, energies: MovementEnergy) -> _Operand:

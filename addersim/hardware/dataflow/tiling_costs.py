@@ -16,12 +16,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import permutations
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from addersim.hardware.accelerator import SystolicArray
-from addersim.hardware.arrays import BoolOrArray, IntArray, IntOrArray
+from addersim.hardware.arrays import BoolArray, BoolOrArray, IntArray, IntOrArray
 from addersim.hardware.dataflow.broadcast import TreeTimes, tree_steps
 from addersim.hardware.dataflow.capacity import BufferCapacity, at_index
 from addersim.hardware.dataflow.fold_times import FoldTimes
@@ -30,7 +30,7 @@ from addersim.hardware.dataflow.stationary import GEMM_DIMENSIONS, Gemm, GemmSiz
 from addersim.hardware.dataflow.systolic import Folds, mapping_efficiency
 from addersim.hardware.traffic import ArrayTraffic
 
-__all__ = ["INSIDE", "LOOPS", "ORDERS", "LayerOnArray", "TileSizes", "TilingCost", "tiling_costs"]
+__all__ = ["INSIDE", "LOOPS", "ORDERS", "LayerOnArray", "TileSizes", "TilingCost", "distinct_orders", "tiling_costs"]
 
 LOOPS = ("pixels", "filters", "window")
 """Names of the loops along m, n and k (`GEMM_DIMENSIONS`), as a `Tiling` gives them."""
@@ -38,6 +38,28 @@ ORDERS: tuple[tuple[int, ...], ...] = tuple(permutations(range(3)))
 """Loop orders, outermost first, as places in `LOOPS`."""
 INSIDE = np.array([[[b in order[order.index(a) + 1 :] for b in range(3)] for a in range(3)] for order in ORDERS])
 """Whether, in an order, dimension b runs inside dimension a."""
+_CUTS = np.array([[bits >> at & 1 for at in range(3)] for bits in range(8)], bool)
+"""Which of the loops have several trips, by the number that `_cut` gives."""
+_AGAIN = (INSIDE[:, None] & _CUTS[None, :, None, :]).any(axis=3)
+"""By order and cuts, whether something moves inside each of the loops."""
+_EVERY_ORDER = np.arange(len(ORDERS))[:, None]
+
+
+def _distinct(innermost: int | None) -> BoolArray:
+    """By cuts and order, whether no order before has the same nest of the cut loops, of those with a loop innermost."""
+    found = np.zeros((len(_CUTS), len(ORDERS)), bool)
+    for number, cut in enumerate(_CUTS):
+        seen = set[tuple[int, ...]]()
+        for place, order in enumerate(ORDERS):
+            nest = tuple(loop for loop in order if cut[loop])
+            found[number, place] = innermost in (None, order[-1]) and nest not in seen
+            if found[number, place]:
+                seen.add(nest)
+    return found
+
+
+_DISTINCT = np.stack([_distinct(innermost) for innermost in (None, 0, 1, 2)])
+"""For tiles whose stationary operand does not stay, and where it does by the dimension that passes in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +90,16 @@ class LayerOnArray:
     @classmethod
     def of_many(cls, layers: Sequence[LayerOnArray], index: IntArray) -> LayerOnArray:
         """Arrays in place of numbers: for each entry of `index` those of the layer with that number. All have one array."""
-        works = [layer.work for layer in layers]
-        sizes = GemmSizes(*at_index([(work.m, work.n, work.k, work.groups) for work in works], index))
+        products = {id(layer.work): (layer.work.m, layer.work.n, layer.work.k, layer.work.groups) for layer in layers}
+        sizes = GemmSizes(*at_index([products[id(layer.work)] for layer in layers], index))
         footprint = Footprint(*at_index([layer.footprint for layer in layers], index))
         capacity = BufferCapacity.of_many([layer.capacity for layer in layers], index)
         in_turn = np.take(np.array([layer.in_turn for layer in layers]), index)
         return cls(sizes, layers[0].array, footprint, capacity, layers[0].double_buffered, in_turn)
+
+    def with_capacity(self, capacity: BufferCapacity) -> LayerOnArray:
+        """The same with another capacity."""
+        return LayerOnArray(self.work, self.array, self.footprint, capacity, self.double_buffered, self.in_turn, self.strip)
 
     @property
     def dataflow(self) -> SystolicDataflow:
@@ -176,31 +202,69 @@ class TileSizes(NamedTuple):
 
 
 class TilingCost(NamedTuple):
-    """What tile sizes and a loop order cost: folds, words from DRAM, and sums that go to DRAM and come back.
+    """What tile sizes cost: folds, and words from DRAM, of which those of sums go there and come back.
 
-    `swept` are the inputs that one sweep over the tiles of all groups fetches.
+    Attributes
+    ----------
+    folds
+        As the array runs the tiles.
+    trips
+        Tiles along m, n and k.
+    swept
+        Inputs that one sweep over the tiles of all groups fetches.
+    weights, sums
+        All of the layer.
     """
 
     folds: Folds
-    input_fills: IntOrArray
-    weight_fills: IntOrArray
-    spilled_sums: IntOrArray
+    trips: tuple[IntOrArray, IntOrArray, IntOrArray]
     swept: IntOrArray
+    weights: IntOrArray
+    sums: IntOrArray
 
     @property
     def words(self) -> ArrayTraffic:
-        """All that moves."""
-        folds, fills = self.folds, (self.input_fills, self.weight_fills, self.spilled_sums)
-        return ArrayTraffic(*fills, folds.input_reads, folds.weight_reads, folds.partial_sums)
+        """All that moves in each of `ORDERS`: arrays of orders x tile sizes."""
+        return self.words_in(_EVERY_ORDER, ...)
+
+    @property
+    def fewest_words(self) -> ArrayTraffic:
+        """All that moves if each operand is fetched once, whatever the order."""
+        folds = self.folds
+        return ArrayTraffic(self.swept, self.weights, 0, folds.input_reads, folds.weight_reads, folds.partial_sums)
+
+    def words_in(self, orders: IntArray, places: Any) -> ArrayTraffic:
+        """All that moves with the tile sizes at some places, in an order each."""
+        again = _AGAIN[orders, _cut(self.trips)[places]]
+        m_passes, n_passes, k_passes = (np.where(again[..., at], np.asarray(self.trips[at])[places], 1) for at in range(3))
+        swept, weights, sums = (np.broadcast_to(one, np.shape(self.trips[0]))[places] for one in self[2:])
+        folds = self.folds
+        reads = (np.asarray(one)[places] for one in (folds.input_reads, folds.weight_reads, folds.partial_sums))
+        return ArrayTraffic(swept * n_passes, m_passes * weights, (k_passes - 1) * sums, *reads)
 
 
-def tiling_costs(layer: LayerOnArray, tiles: TileSizes) -> TilingCost:
-    """Costs of tile sizes in each of `ORDERS`: arrays of orders x tile sizes."""
-    work, trips = layer.work, np.stack(tiles.trips(layer))
-    again = (INSIDE[:, :, :, None] & (trips > 1)).any(axis=2)
-    m_passes, n_passes, k_passes = np.where(again, trips, 1).transpose(1, 0, 2)
+def distinct_orders(layer: LayerOnArray, tiles: TileSizes, some: IntArray) -> tuple[IntArray, IntArray]:
+    """Loop orders that differ, of some tile sizes those that may be: their places in `ORDERS`, and of the sizes (rising).
+
+    A loop of one trip may stand anywhere: of orders that differ in nothing else only the first is given. What stays in the
+    array does so while the innermost loop runs.
+    """
+    how = np.where(tiles.stays, 1 + layer.time, 0)[some], _cut(tiles.trips(layer))[some]
+    places, orders = np.nonzero(_DISTINCT[how])
+    return orders, some[places]
+
+
+def tiling_costs(layer: LayerOnArray, tiles: TileSizes, timed: bool = True) -> TilingCost:
+    """Costs of tile sizes; the cycles of their folds only where they are asked for (`timed`)."""
+    work, trips = layer.work, tiles.trips(layer)
     swept = layer.footprint.fetched(trips[0], trips[2]) * work.groups
-    weights = m_passes * (work.k * work.n * work.groups)
-    spilled = (k_passes - 1) * (work.m * work.n * work.groups)
-    times = layer.times(tiles[:3], tiles.rests(layer), tuple(trips), tiles.stays)
-    return TilingCost(times.folds(work, layer.window), swept * n_passes, weights, spilled, swept)
+    times = layer.times(tiles[:3], tiles.rests(layer), trips, tiles.stays)
+    weights, sums = work.k * work.n * work.groups, work.m * work.n * work.groups
+    return TilingCost(times.folds(work, layer.window, timed), trips, swept, weights, sums)
+
+
+def _cut(trips: Sequence[IntOrArray]) -> IntArray:
+    """Which of the loops have several trips, as a number of a bit for each."""
+    m, n, k = (np.asarray(one) > 1 for one in trips)
+    number: IntArray = m + 2 * n + 4 * k
+    return number

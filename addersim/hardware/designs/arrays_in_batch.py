@@ -13,10 +13,12 @@ from addersim.hardware.dataflow.many_bandwidths import soonest
 from addersim.hardware.dataflow.many_memories import LeastEnergy, Tilings, least_energies
 from addersim.hardware.dataflow.objective import StageCosts
 from addersim.hardware.dataflow.tiling_costs import LayerOnArray
-from addersim.hardware.designs.memory_systems import MemoryWay, same_window_layers
+from addersim.hardware.designs.memory_systems import MemoryWay, WindowLayer, same_window_layers
 
 __all__ = ["FoundInBatch", "MemorySystems"]
 
+_SLACK = 1e-9
+"""Energies are sums of rounded parts: a way whose bound is above another one by no more than that share may have less."""
 _CLOSE = 1e-12
 """Ways of a memory system whose energies differ by no more than this share are as good as equal: rounding decides there."""
 
@@ -47,10 +49,7 @@ class MemorySystems:
     def on_array(self, machine: Accelerator, system: IntArray, bits_per_cycle: FloatArray) -> FoundInBatch:
         """Costs on an array of pairs of memory system (rising) and bandwidth."""
         layers = [layer.on_array(machine) for layer in self.layers]
-        least = [least_energies(one, layer.costs) for one, layer in zip(layers, self.layers, strict=True)]
-        energy = np.array([way.others.energy_pj for way in self.ways], np.float64)
-        for layer, found in zip(self.layers, least, strict=True):
-            np.add.at(energy, layer.places, found.energy_pj * layer.times)
+        energy, least = self._least(layers)
         chosen = self._chosen(energy)
         way = chosen[system]
         told = way >= 0
@@ -59,6 +58,35 @@ class MemorySystems:
         bits[told], cycles[told] = self._waited(layers, least, way[told], bits_per_cycle[told])
         dram_pj[told] = bits[told] * np.array([one.dram_pj for one in self.ways])[way[told]]
         return FoundInBatch(spent, dram_pj, bits, cycles)
+
+    def _least(self, layers: Sequence[list[LayerOnArray]]) -> tuple[FloatArray, list[Tilings]]:
+        """Energy of each way, infinite where it is surely not the least of its memory system, and tilings of those that may
+        be: as in `least_way` ways are looked at by what they have with the whole memories."""
+        others = np.array([way.others.energy_pj for way in self.ways], np.float64)
+        bounds, energy = others.copy(), np.full(len(others), np.inf)
+        found: list[list[Tilings]] = [[] for _ in layers]
+        for layer, on_array in zip(self.layers, layers, strict=True):
+            cases = np.flatnonzero(layer.places >= 0)
+            whole = _least_of(layer, on_array, np.flatnonzero(layer.places < 0)).energy_pj
+            np.add.at(bounds, layer.places[cases], whole[layer.whole[cases] - len(cases)] * layer.times[cases])
+        looked_at = np.zeros(len(others), bool)
+        while True:
+            best = np.full(self.systems, np.inf)
+            np.minimum.at(best, self.numbers, energy)
+            open_ones = ~looked_at & np.isfinite(bounds) & (bounds <= (best * (1 + _SLACK))[self.numbers])
+            if not open_ones.any():
+                return energy, [Tilings.joined(several) for several in found]
+            least = np.full(self.systems, np.inf)
+            np.minimum.at(least, self.numbers[open_ones], bounds[open_ones])
+            now = open_ones & (bounds <= least[self.numbers])
+            looked_at |= now
+            energy[now] = others[now]
+            for layer, on_array, tilings in zip(self.layers, layers, found, strict=True):
+                cases = np.flatnonzero((layer.places >= 0) & now[layer.places])
+                if len(cases):
+                    one = _least_of(layer, on_array, cases)
+                    np.add.at(energy, layer.places[cases], one.energy_pj * layer.times[cases])
+                    tilings.append(one.tilings._replace(memory=cases[one.tilings.memory]))
 
     def _chosen(self, energy: FloatArray) -> IntArray:
         """The way of least energy of each memory system; -1 where none works, or two are as good as equal."""
@@ -71,7 +99,7 @@ class MemorySystems:
         return chosen
 
     def _waited(
-        self, layers: Sequence[list[LayerOnArray]], least: Sequence[LeastEnergy], way: IntArray, bits_per_cycle: FloatArray
+        self, layers: Sequence[list[LayerOnArray]], least: Sequence[Tilings], way: IntArray, bits_per_cycle: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
         """Bits of DRAM and cycles of pairs of way (rising) and bandwidth."""
         bits, cycles = np.zeros(len(way)), np.zeros(len(way))
@@ -86,9 +114,7 @@ class MemorySystems:
                 np.concatenate([getattr(self.layers[place], name) for place in same]) for name in ("places", "times")
             )
             first = np.cumsum([0, *(len(layers[place]) for place in same[:-1])])
-            tilings = Tilings.joined(
-                [least[place].tilings.numbered_from(int(at)) for place, at in zip(same, first, strict=True)]
-            )
+            tilings = Tilings.joined([least[place].numbered_from(int(at)) for place, at in zip(same, first, strict=True)])
             wanted = np.isin(places, numbers)
             start = np.searchsorted(way, places)
             count = np.where(wanted, np.searchsorted(way, places, side="right") - start, 0)
@@ -98,3 +124,8 @@ class MemorySystems:
             np.add.at(bits, pair, found.dram_bits * times[case])
             np.add.at(cycles, pair, found.cycles * times[case])
         return bits, cycles
+
+
+def _least_of(layer: WindowLayer, on_array: Sequence[LayerOnArray], cases: IntArray) -> LeastEnergy:
+    """Tilings of least energy of some cases of a layer, numbered from 0."""
+    return least_energies([on_array[case] for case in cases.tolist()], layer.costs.at(cases))

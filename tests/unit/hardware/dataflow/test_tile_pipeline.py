@@ -59,8 +59,8 @@ def test_words_and_cycles_are_those_of_a_walk_over_all_tiles(tiling):
             folds.input_reads,
             folds.weight_reads,
             folds.partial_sums,
-            cost.weight_fills,
-            cost.spilled_sums,
+            cost.words.weight_fills,
+            cost.words.spilled_sums,
         )
     ]
     sums = work.m * work.n * work.groups
@@ -68,7 +68,7 @@ def test_words_and_cycles_are_those_of_a_walk_over_all_tiles(tiling):
     assert found == [walk.cycles, *reads, walk.total("weight"), walk.total("back")]
     assert walk.total("away") == walk.total("back")
     assert walk.total("finished") == sums
-    assert cost.input_fills[order, 0] == pytest.approx(walk.total("input") * cost.swept[0] / work.groups)
+    assert cost.words.input_fills[order, 0] == pytest.approx(walk.total("input") * cost.swept[0] / work.groups)
 
 
 SECONDS = st.floats(0, 40, allow_subnormal=False)
