@@ -14,11 +14,12 @@ from addersim.hardware.dataflow.broadcast import taps_in_turn
 from addersim.hardware.dataflow.capacity import BufferCapacity, tile_words
 from addersim.hardware.dataflow.footprint import Footprint
 from addersim.hardware.dataflow.known_tilings import AskedTilings
+from addersim.hardware.dataflow.layer_on_array import LayerOnArray
 from addersim.hardware.dataflow.objective import StageCosts
 from addersim.hardware.dataflow.row_array import check_rows, run_rows
 from addersim.hardware.dataflow.systolic_mapper import ChosenTiling, choose_tilings
 from addersim.hardware.dataflow.tile_candidates import smallest_tile
-from addersim.hardware.dataflow.tiling_costs import LOOPS, LayerOnArray
+from addersim.hardware.dataflow.tiling_costs import LOOPS
 from addersim.hardware.prices.data_movement import MovementEnergy
 from addersim.hardware.traffic import Loop, Tiling, Widths, array_traffic, through_l2, unused_weights
 from addersim.trace import LayerTrace

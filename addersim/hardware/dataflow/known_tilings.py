@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from addersim.hardware.dataflow.array_run import ArrayRun
 from addersim.hardware.dataflow.capacity import BufferCapacity
+from addersim.hardware.dataflow.layer_on_array import LayerOnArray
 from addersim.hardware.dataflow.systolic_mapper import ChosenTiling
-from addersim.hardware.dataflow.tiling_costs import LayerOnArray
 
 __all__ = ["AskedTilings", "KnownTilings"]
 

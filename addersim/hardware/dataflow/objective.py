@@ -6,7 +6,7 @@ memories, DRAM and time with them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -16,7 +16,7 @@ import numpy as np
 from addersim.hardware.accelerator import Accelerator, Buffer, Objective, Stored
 from addersim.hardware.arrays import AnyArray, FloatArray, IntArray, IntOrArray
 from addersim.hardware.dataflow.array_run import Beside, Placement
-from addersim.hardware.dataflow.channels import Channel, channels, slowest
+from addersim.hardware.dataflow.channels import ChannelCycles, channels, slowest
 from addersim.hardware.dataflow.systolic_pipeline import Streams
 from addersim.hardware.prices.data_movement import MovementEnergy
 from addersim.hardware.traffic import (
@@ -153,7 +153,7 @@ class StageCosts:
         self._in_dram: dict[Stored, AnyArray] = {**widths, "input": coded_input}
         moved: dict[Level, dict[Stored, AnyArray]] = {"dram": self._in_dram, "l2": widths}
         self._channels = [
-            _ChannelCycles(one, fixed, moved[one.level], self._most, self._fetched) for one in channels(accelerator)
+            ChannelCycles(one, fixed, moved[one.level], self._most, self._fetched) for one in channels(accelerator)
         ]
 
     @property
@@ -179,7 +179,7 @@ class StageCosts:
             rows = [getattr(one, name) for one in several]
             setattr(joined, name, {key: np.concatenate([row[key] for row in rows]) for key in rows[0]})
         joined._operands = {name: _Operand.joined([one._operands[name] for one in several]) for name in _MOVED}
-        joined._channels = [_ChannelCycles.joined([dram for one in several for dram in one._channels])]
+        joined._channels = [ChannelCycles.joined([dram for one in several for dram in one._channels])]
         return joined
 
     @property
@@ -281,50 +281,6 @@ def _outputs(layer: LayerTrace, batch: int, placement: Placement) -> tuple[Acces
     return output_traffic(
         stored_outputs(layer, batch), output.bits, placement.output_kept, output.coded_bits, placement.backing
     )
-
-
-class _ChannelCycles:
-    """Cycles of a channel, of each layer: of what does not depend on tiles, before the first and after the last sums; and of
-    one word of an operand, of a weight the first time and again."""
-
-    def __init__(
-        self,
-        channel: Channel,
-        fixed: Sequence[Beside],
-        widths: Mapping[Stored, AnyArray],
-        most: Mapping[Stored, IntArray | None],
-        fetched: IntArray,
-    ) -> None:
-        self.channel, level = channel, channel.level
-        self.start = np.array([channel.cycles(one.constants(level)) for one in fixed], np.float64)
-        self.finished = np.array([channel.cycles(one.activations(level)) for one in fixed], np.float64)
-        word = {name: np.array([channel.word_cycles(bits) for bits in of_layers]) for name, of_layers in widths.items()}
-        self.input: FloatArray = word["input"]
-        first, again = channel.passing(fetched.astype(np.int64), most["weight"])
-        self.weight: FloatArray = first * word["weight"]
-        self.weight_again: FloatArray = self.weight if first is again else again * word["weight"]
-        sums, _ = channel.passing(np.ones_like(fetched, np.int64), most["partial_sum"])
-        self.partial_sum: FloatArray = sums * word["partial_sum"]
-
-    @property
-    def columns(self) -> tuple[FloatArray, ...]:
-        """Cycles of each layer, where weights take as long again as the first time: those of a DRAM without a second level."""
-        return self.start, self.finished, self.input, self.weight, self.partial_sum
-
-    @classmethod
-    def joined(cls, several: Sequence[_ChannelCycles]) -> _ChannelCycles:
-        """The layers of several channels of one rate, all of them DRAM without a second level."""
-        return several[0]._of(map(np.concatenate, zip(*(one.columns for one in several), strict=True)))
-
-    def at(self, places: IntArray) -> _ChannelCycles:
-        """Some of the layers of DRAM without a second level."""
-        return self._of(column[places] for column in self.columns)
-
-    def _of(self, columns: Iterable[FloatArray]) -> _ChannelCycles:
-        changed = copy(self)
-        changed.start, changed.finished, changed.input, changed.weight, changed.partial_sum = columns
-        changed.weight_again = changed.weight
-        return changed
 
 
 def _operand(memory: str, buffer: Buffer, name: Stored, widths: IntArray, energies: MovementEnergy) -> _Operand:

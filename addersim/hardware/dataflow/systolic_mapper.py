@@ -18,17 +18,11 @@ import numpy.typing as npt
 
 from addersim.hardware.arrays import FloatArray, IntArray
 from addersim.hardware.dataflow.array_run import whole_cycles
+from addersim.hardware.dataflow.layer_on_array import LayerOnArray, LayersOnArray
 from addersim.hardware.dataflow.objective import StageCosts, StageLoad
 from addersim.hardware.dataflow.systolic_pipeline import TiledStage
 from addersim.hardware.dataflow.tile_candidates import Sizes, all_sizes, pairs_that_fit, with_smaller_windows
-from addersim.hardware.dataflow.tiling_costs import (
-    ORDERS,
-    LayerOnArray,
-    TileSizes,
-    TilingCost,
-    distinct_orders,
-    tiling_costs,
-)
+from addersim.hardware.dataflow.tiling_costs import ORDERS, TileSizes, TilingCost, distinct_orders, tiling_costs
 from addersim.hardware.traffic import ArrayTraffic
 
 __all__ = ["ChosenTiling", "choose_tilings"]
@@ -78,16 +72,16 @@ class _Search:
     by."""
 
     def __init__(self, layers: Sequence[LayerOnArray], sizes: Sequence[Sizes], costs: StageCosts, first: int) -> None:
-        self.layers, self.sizes, self.costs, self.first = layers, sizes, costs, first
+        self.many, self.sizes, self.costs, self.first = LayersOnArray.of(layers), sizes, costs, first
         self.lines = None if costs.has_l2 else costs.lines()
         self.values = np.full((4, len(layers)), np.inf)
         self.tilings: list[ChosenTiling | None] = [None] * len(layers)
 
     def run(self) -> list[ChosenTiling | None]:
         """Look at all candidates."""
-        for tiles, index in pairs_that_fit(self.layers, self.sizes):
+        for tiles, index in pairs_that_fit(self.many, self.sizes):
             self.look(tiles, index)
-            smaller = with_smaller_windows(self.layers, self.sizes, tiles, index, self.costs.counts_cycles)
+            smaller = with_smaller_windows(self.many, self.sizes, tiles, index, self.costs.counts_cycles)
             for more, numbers in smaller:
                 self.look(more, numbers)
         return self.tilings
@@ -97,7 +91,7 @@ class _Search:
         costs, energy_alone = self.costs, self.costs.energy_alone and self.lines is not None
         if energy_alone:
             tiles, index, orders, places = self.of_little_energy(tiles, index)
-        layer = LayerOnArray.of_many(self.layers, index)
+        layer = self.many.at(index)
         cost, ends = tiling_costs(layer, tiles), np.zeros(len(index))
         if costs.pipelined:
             streams = costs.streams(cost.swept, self.first + index)
@@ -125,16 +119,16 @@ class _Search:
     def of_little_energy(self, tiles: TileSizes, index: IntArray) -> tuple[TileSizes, IntArray, IntArray, IntArray]:
         """Of tiles those whose energy may be least, the numbers of their layers, orders in which it may, and the tiles of
         these."""
-        lines, layer = self.lines, LayerOnArray.of_many(self.layers, index)
+        lines, layer = self.lines, self.many.at(index)
         assert lines is not None
         orders, places = distinct_orders(layer, tiles, np.arange(len(index)))
         words = tiling_costs(layer, tiles, timed=False).words_in(orders, places)
         of_each = index[places]
         promised = lines.energies(words, self.first + of_each)
         starts = np.flatnonzero(np.diff(of_each, prepend=-1))
-        least = np.full(len(self.layers), np.inf)
+        least = np.full(len(self.many), np.inf)
         least[of_each[starts]] = np.minimum.reduceat(promised, starts)
-        most = least + lines.at_most_more[self.first : self.first + len(self.layers)]
+        most = least + lines.at_most_more[self.first : self.first + len(self.many)]
         most = np.minimum(most + _SLACK * np.abs(least), self.values[0] * (1 + _SLACK))
         chosen = promised <= most[of_each]
         used, places = np.unique(places[chosen], return_inverse=True)
@@ -165,7 +159,7 @@ class _Search:
         """Find the values of some candidates, and keep the best of each layer; of equals the one with the largest tiles."""
         values, numbers = candidates.bounds[:, places], candidates.index[places]
         if self.costs.pipelined:
-            layer = LayerOnArray.of_many(self.layers, numbers)
+            layer = self.many.at(numbers)
             load = StageLoad(*(one[places] for one in candidates.load))
             streams = self.costs.streams(candidates.swept(places), self.first + numbers)
             stage = TiledStage(layer, candidates.sizes(places), streams, load.units)

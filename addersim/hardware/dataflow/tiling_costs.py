@@ -14,23 +14,17 @@ group: tiles of one size, and what remains. The three loops run in any order.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import permutations
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from addersim.hardware.accelerator import SystolicArray
 from addersim.hardware.arrays import BoolArray, BoolOrArray, IntArray, IntOrArray
-from addersim.hardware.dataflow.broadcast import TreeTimes, tree_steps
-from addersim.hardware.dataflow.capacity import BufferCapacity, at_index
-from addersim.hardware.dataflow.fold_times import FoldTimes
-from addersim.hardware.dataflow.footprint import Footprint
-from addersim.hardware.dataflow.stationary import GEMM_DIMENSIONS, Gemm, GemmSizes, SystolicDataflow, systolic_dataflow
-from addersim.hardware.dataflow.systolic import Folds, mapping_efficiency
+from addersim.hardware.dataflow.layer_on_array import LayerOnArray
+from addersim.hardware.dataflow.systolic import Folds
 from addersim.hardware.traffic import ArrayTraffic
 
-__all__ = ["INSIDE", "LOOPS", "ORDERS", "LayerOnArray", "TileSizes", "TilingCost", "distinct_orders", "tiling_costs"]
+__all__ = ["INSIDE", "LOOPS", "ORDERS", "TileSizes", "TilingCost", "distinct_orders", "tiling_costs"]
 
 LOOPS = ("pixels", "filters", "window")
 """Names of the loops along m, n and k (`GEMM_DIMENSIONS`), as a `Tiling` gives them."""
@@ -60,125 +54,6 @@ def _distinct(innermost: int | None) -> BoolArray:
 
 _DISTINCT = np.stack([_distinct(innermost) for innermost in (None, 0, 1, 2)])
 """For tiles whose stationary operand does not stay, and where it does by the dimension that passes in time."""
-
-
-@dataclass(frozen=True, slots=True)
-class LayerOnArray:
-    """A window layer, batch included, on an array, and the capacity for its tiles; or arrays of numbers for many layers.
-
-    Attributes
-    ----------
-    work, array, footprint, capacity
-        What runs, where, the inputs under it, and what the memories hold.
-    double_buffered
-        Whether a tile that is followed by another needs its place twice.
-    in_turn
-        Taps that follow each other in the trees of a broadcast array.
-    strip
-        Output pixels of each tile, which then has the whole window and all filters, where the layer runs depth first; None
-        where tiles are free.
-    """
-
-    work: Gemm
-    array: SystolicArray
-    footprint: Footprint
-    capacity: BufferCapacity
-    double_buffered: bool = False
-    in_turn: IntOrArray = 1
-    strip: int | None = None
-
-    @classmethod
-    def of_many(cls, layers: Sequence[LayerOnArray], index: IntArray) -> LayerOnArray:
-        """Arrays in place of numbers: for each entry of `index` those of the layer with that number. All have one array."""
-        products = {id(layer.work): (layer.work.m, layer.work.n, layer.work.k, layer.work.groups) for layer in layers}
-        sizes = GemmSizes(*at_index([products[id(layer.work)] for layer in layers], index))
-        footprint = Footprint(*at_index([layer.footprint for layer in layers], index))
-        capacity = BufferCapacity.of_many([layer.capacity for layer in layers], index)
-        in_turn = np.take(np.array([layer.in_turn for layer in layers]), index)
-        return cls(sizes, layers[0].array, footprint, capacity, layers[0].double_buffered, in_turn)
-
-    def with_capacity(self, capacity: BufferCapacity) -> LayerOnArray:
-        """The same with another capacity."""
-        return LayerOnArray(self.work, self.array, self.footprint, capacity, self.double_buffered, self.in_turn, self.strip)
-
-    @property
-    def dataflow(self) -> SystolicDataflow:
-        """What lies where on the array."""
-        return systolic_dataflow(self.array.folded)
-
-    @property
-    def fold_size(self) -> tuple[int, int, int]:
-        """Size of one fold along m, n and k; 1 along the dimension that passes in time."""
-        return self.dataflow.fold_size(self.array.fold_rows, self.array.columns)
-
-    @property
-    def window_step(self) -> IntOrArray:
-        """Taps that the array takes at once: parts of a window that are no multiples of it leave elements idle."""
-        return self.fold_size[2] if self.array.broadcast is None else self.in_turn * self.array.rows
-
-    @property
-    def filled(self) -> float:
-        """Share of the processing elements that the folds fill, on average, 0 to 1."""
-        array, work = self.array, self.work
-        if array.broadcast is None:
-            return mapping_efficiency(work, array.rows, array.columns, array.systolic)
-        steps = int(tree_steps(work.k, self.in_turn, array.rows))
-        return int(work.k * work.n) / (steps * array.rows * -(-int(work.n) // array.columns) * array.columns)
-
-    def times(
-        self, tile: Sequence[IntOrArray], rest: Sequence[IntOrArray], trips: Sequence[IntOrArray], stays: BoolOrArray
-    ) -> FoldTimes:
-        """Folds of tiles: their sizes along m, n and k, those of the last ones, and how many there are (`FoldTimes`)."""
-        given, trees = (self.array, tile, rest, trips, stays, self.work.groups), self.array.broadcast
-        return FoldTimes(*given) if trees is None else TreeTimes(*given, self.in_turn, self.array.rows, trees.load_cycles)
-
-    @property
-    def sizes(self) -> tuple[IntOrArray, IntOrArray, IntOrArray]:
-        """m, n and k."""
-        return self.work.m, self.work.n, self.work.k
-
-    @property
-    def time(self) -> int:
-        """Place, among m, n and k, of the dimension that passes in time."""
-        return GEMM_DIMENSIONS.index(self.dataflow.time)
-
-    @property
-    def window(self) -> IntOrArray:
-        """Inputs of one output."""
-        return self.footprint.products // self.work.m
-
-    @property
-    def preloaded(self) -> bool:
-        """Whether inputs or weights are stationary, not sums."""
-        return self.dataflow.preloaded
-
-    @property
-    def adds_up(self) -> BoolOrArray:
-        """Whether several folds along k add to sums that wait outside the array, even where no tile is cut."""
-        return self.preloaded & (self.work.k > self.fold_size[2])
-
-    def held(self, m: IntOrArray, n: IntOrArray, k: IntOrArray, sums: IntOrArray) -> tuple[IntOrArray, IntOrArray, IntOrArray]:
-        """Inputs, weights and sums that tiles of m x n x k hold in one half of double-buffered memories.
-
-        What stays for the whole layer is never exchanged: it lies in both halves.
-        """
-        (whole_m, whole_n, whole_k), groups = self.sizes, self.work.groups
-        inputs, weights = self.footprint.of_tile(m, k), k * n
-        if not self.double_buffered:
-            return inputs, weights, sums
-        alone = groups == 1
-        uncut_m, uncut_n, uncut_k = alone & (m >= whole_m), n >= whole_n, k >= whole_k
-        return (
-            np.where(uncut_m & uncut_k, -(-inputs // 2), inputs),
-            np.where(alone & uncut_n & uncut_k, -(-weights // 2), weights),
-            np.where(uncut_m & uncut_n, -(-sums // 2), sums),
-        )
-
-    def fits(self, tile: tuple[int, int, int], stays: bool) -> bool:
-        """Whether the memories hold a tile, with the sums that wait: of a cut window all, unless they stay in the array."""
-        m, n, k = tile
-        cut = not self.preloaded and not stays and k < int(self.work.k)
-        return bool(self.capacity.fits(*self.held(m, n, k, m * n * (bool(self.adds_up) or cut))))
 
 
 class TileSizes(NamedTuple):

@@ -19,8 +19,8 @@ from addersim.hardware.arrays import FloatArray, IntArray
 from addersim.hardware.dataflow.array_run import Placement
 from addersim.hardware.dataflow.capacity import BufferCapacity
 from addersim.hardware.dataflow.footprint import Footprint
+from addersim.hardware.dataflow.layer_on_array import LayerOnArray, LayersOnArray
 from addersim.hardware.dataflow.objective import StageCosts
-from addersim.hardware.dataflow.tiling_costs import LayerOnArray
 from addersim.hardware.latency import LayerCycles
 from addersim.hardware.layer_walk import LayerWalk, SharedWork
 from addersim.hardware.prices.data_movement import MovementEnergy
@@ -31,7 +31,7 @@ from addersim.hardware.residency import Residency, residencies
 from addersim.hardware.schedule import Schedule, kept_on_chip
 from addersim.hardware.second_level import SecondLevel
 from addersim.hardware.traffic import Widths
-from addersim.trace import LayerTrace, MatrixWork, Trace
+from addersim.trace import LayerTrace, Trace
 
 __all__ = ["Others", "Priced", "WindowCase", "WindowLayer", "memory_ways", "of_one_bit_a_cycle", "same_window_layers"]
 
@@ -160,9 +160,9 @@ class WindowLayer:
 
     Attributes
     ----------
-    capacities
-        For tiles of each case: the layer in each system, several times where it lies there in several ways, and once more for
-        each of its `costs` there, with the whole memories.
+    cases
+        The layer in each system, several times where it lies there in several ways, and once more for each of its `costs`
+        there, with the whole memories; on whatever array.
     places, times
         For each case the number of its way of a memory system (rising), and how often it runs there; -1 and 0 for those with
         the whole memories.
@@ -170,25 +170,13 @@ class WindowLayer:
         For each case that of the same system with the whole memories.
     costs
         Of the stages of all cases.
-    work
-        The layer's product.
-    footprint, double_buffered
-        As in `LayerOnArray`.
     """
 
-    capacities: tuple[BufferCapacity, ...]
+    cases: LayersOnArray
     places: IntArray
     times: IntArray
     whole: IntArray
     costs: StageCosts
-    work: MatrixWork
-    footprint: Footprint
-    double_buffered: bool
-
-    def on_array(self, machine: Accelerator) -> list[LayerOnArray]:
-        """The layer with each of the memory systems on an array."""
-        like = LayerOnArray(self.work.batched(1), machine.array, self.footprint, self.capacities[0], self.double_buffered)
-        return [like.with_capacity(capacity) for capacity in self.capacities]
 
 
 def same_window_layers(ways: Sequence[MemoryWay]) -> list[WindowLayer]:
@@ -207,9 +195,9 @@ def same_window_layers(ways: Sequence[MemoryWay]) -> list[WindowLayer]:
         whole = [*(number[id(case.costs)] for case in cases), *number.values()]
         capacities = [*(case.capacity for case in cases), *(case.whole for case in unlike.values())]
         times = [*(case.times for case in cases), *[0] * len(unlike)]
-        footprint = Footprint.of(layer.work, layer.inputs[0], 1)
+        footprint, doubled = Footprint.of(layer.work, layer.inputs[0], 1), machine.buffers.double_buffered
+        on_array = [LayerOnArray(layer.work, machine.array, footprint, one, doubled) for one in capacities]
         costs = StageCosts.joined([case.costs for case in (*cases, *unlike.values())])
         numbers = np.array([*places, *[-1] * len(unlike)])
-        of_all = tuple(capacities), numbers, np.array(times), np.array(whole), costs, layer.work
-        found.append(WindowLayer(*of_all, footprint, machine.buffers.double_buffered))
+        found.append(WindowLayer(LayersOnArray.of(on_array), numbers, np.array(times), np.array(whole), costs))
     return found

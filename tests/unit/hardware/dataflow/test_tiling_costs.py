@@ -6,8 +6,9 @@ import pytest
 from addersim.errors import HardwareError
 from addersim.hardware.dataflow.array_run import Beside, Placement
 from addersim.hardware.dataflow.dispatch import layers_on_array
+from addersim.hardware.dataflow.layer_on_array import LayersOnArray
 from addersim.hardware.dataflow.objective import StageCosts
-from addersim.hardware.dataflow.tiling_costs import ORDERS, LayerOnArray, TileSizes, tiling_costs
+from addersim.hardware.dataflow.tiling_costs import ORDERS, TileSizes, tiling_costs
 from addersim.hardware.prices.data_movement import MovementEnergy
 from addersim.hardware.traffic import Access
 from tests.unit.hardware.dataflow.test_systolic_mapper import AWAY, TABLE, machine, run
@@ -19,7 +20,7 @@ def cost_of(dataflow, tile, groups=1, pixels=6, taps=4, filters=2):
     layer = window("w", pixels, taps, filters, inputs=pixels * taps * groups, groups=groups)
     (on_array,) = layers_on_array([(layer, AWAY)], machine(dataflow), 1)
     *sizes, stays = tile
-    arrays = LayerOnArray.of_many([on_array], np.array([0]))
+    arrays = LayersOnArray.of([on_array]).at(np.array([0]))
     return on_array, tiling_costs(arrays, TileSizes(*(np.array([one]) for one in sizes), np.array([stays])))
 
 
