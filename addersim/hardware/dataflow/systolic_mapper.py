@@ -166,11 +166,12 @@ class _Search:
             cycles = whole_cycles(stage.cycles(candidates.orders[places]))
             values = np.stack(np.broadcast_arrays(*self.costs.values(load, cycles, self.first + numbers)))
         ranked = np.lexsort((places, *values[::-1], numbers))
-        found, best = np.unique(numbers[ranked], return_index=True)
-        for number, at in zip(found.tolist(), ranked[best].tolist(), strict=True):
-            if values[:, at].tolist() < self.values[:, number].tolist():
-                self.values[:, number] = values[:, at]
-                self.tilings[number] = candidates.chosen(int(places[at]), int(values[2, at]))
+        best = ranked[np.flatnonzero(np.diff(numbers[ranked], prepend=-1))]
+        best = best[_less(values[:, best], self.values[:, numbers[best]])]
+        self.values[:, numbers[best]] = values[:, best]
+        chosen = candidates.chosen(places[best], values[2, best])
+        for number, tiling in zip(numbers[best].tolist(), chosen, strict=True):
+            self.tilings[number] = tiling
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,12 +195,17 @@ class _Candidates:
         """Inputs that a sweep of some candidates fetches."""
         return np.asarray(self.cost.swept)[self.places[some]]
 
-    def chosen(self, one: int, stage_cycles: int) -> ChosenTiling:
-        """One candidate."""
-        place, order = self.places[one], self.orders[one]
-        words = ArrayTraffic(*(int(moved) for moved in self.cost.words_in(order, place)))
-        m, n, k, stays, cycles = (int(np.take(column, place)) for column in (*self.tiles, self.cost.folds.cycles))
-        return ChosenTiling(ORDERS[int(order)], (m, n, k), bool(stays), cycles, stage_cycles, words)
+    def chosen(self, some: IntArray, stage_cycles: FloatArray) -> list[ChosenTiling]:
+        """Some candidates, with the cycles of their stages."""
+        places, orders = self.places[some], self.orders[some]
+        of_each = *self.tiles, self.cost.folds.cycles
+        columns = [*(np.asarray(one)[places] for one in of_each), stage_cycles.astype(np.int64)]
+        moved = zip(*(np.asarray(one).tolist() for one in self.cost.words_in(orders, places)), strict=True)
+        rows = zip(orders.tolist(), *(column.tolist() for column in columns), moved, strict=True)
+        return [
+            ChosenTiling(ORDERS[order], (m, n, k), stays, cycles, of_stage, ArrayTraffic(*words))
+            for order, m, n, k, stays, cycles, of_stage, words in rows
+        ]
 
 
 def _less(values: FloatArray, others: FloatArray) -> Bools:
