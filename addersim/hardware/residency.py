@@ -50,6 +50,10 @@ class Residency:
         """Layers whose weights stay at either level."""
         return self.kept | self.kept_in_l2
 
+    def cold_start_pj(self, energy_pj: Callable[[Access], float]) -> float:
+        """Energy of what is fetched once, by the energy of an access."""
+        return sum(energy_pj(access) for access in self.loads)
+
 
 def residencies(trace: Trace, machine: Accelerator) -> list[Residency]:
     """The ways in which a network's weights may lie in an accelerator's memories, those that keep the most first.

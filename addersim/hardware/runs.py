@@ -190,7 +190,7 @@ class Runs:
             return None
         bits = sum(access.size_bits for access in loads if access.level == "dram")
         every = sum(layer.weights.size_bits for layer in self.trace.layers if not layer.weights_shared)
-        energy = sum(self.movements[0].energy_pj(access) for access in loads)
+        energy = self.residency.cold_start_pj(self.movements[0].energy_pj)
         cycles, _ = stage_cycles([LayerCycles.of(0, 0, loads, self.machine)])
         return ColdStart(energy, cycles, bits / 8, bits / every)
 

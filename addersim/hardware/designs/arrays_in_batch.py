@@ -31,6 +31,7 @@ class FoundInBatch(NamedTuple):
     dram_pj: FloatArray
     dram_bits: FloatArray
     cycles: FloatArray
+    cold_start_pj: FloatArray
 
 
 class MemorySystems:
@@ -59,11 +60,12 @@ class MemorySystems:
         chosen = self._chosen(energy)
         way = chosen[system]
         told = way >= 0
-        spent, dram_pj, bits, cycles = (np.full(len(system), np.nan) for _ in range(4))
+        spent, dram_pj, bits, cycles, cold_start = (np.full(len(system), np.nan) for _ in range(5))
         spent[told] = energy[way[told]]
         bits[told], cycles[told] = self._waited(machine.array, least, way[told], bits_per_cycle[told])
         dram_pj[told] = bits[told] * np.array([one.dram_pj for one in self.ways])[way[told]]
-        return FoundInBatch(spent, dram_pj, bits, cycles)
+        cold_start[told] = np.array([one.cold_start_pj for one in self.ways])[way[told]]
+        return FoundInBatch(spent, dram_pj, bits, cycles, cold_start)
 
     def _least(self, array: SystolicArray) -> tuple[FloatArray, list[Tilings]]:
         """Energy of each way, infinite where it is surely not the least of its memory system, and tilings of those that may

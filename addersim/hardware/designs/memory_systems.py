@@ -88,6 +88,7 @@ class MemoryWay(NamedTuple):
     windows: tuple[WindowCase, ...]
     others: Others
     dram_pj: float
+    cold_start_pj: float
 
 
 def of_one_bit_a_cycle(machine: Accelerator) -> Accelerator:
@@ -136,7 +137,8 @@ def _way(
     accesses = [access for index in facts if index not in fused for access in facts[index].accesses]
     bits = sum(access.size_bits for access in accesses if access.level == "dram")
     others = Others(sum(part.energy_pj for part in alone_parts), bits, waits)
-    return MemoryWay(residency.machine, tuple(cases), others, movement.per_operand("dram", "input", 1)[0])
+    cold_start_pj = residency.cold_start_pj(movement.energy_pj)
+    return MemoryWay(residency.machine, tuple(cases), others, movement.per_operand("dram", "input", 1)[0], cold_start_pj)
 
 
 def _structure(machine: Accelerator) -> tuple[object, ...]:
