@@ -100,10 +100,11 @@ def test_what_kernels_need_of_a_program_is_found_out_once(network):
     assert program.prepared() is not kept  # every value is there
 
 
-def test_small_images_run_in_batches_of_many(network):
+def test_batches_have_a_hundred_images_where_memory_allows_it(network, monkeypatch):
+    monkeypatch.setattr("addersim.simulation.FEW_WORDS", 1)
     batches = []
-    simulate(quantize(network, images(network, 4)), images(network, 250), threads=1, progress=batches.append)
-    assert batches == [250]
+    simulate(quantize(network, images(network, 4)), images(network, 200), threads=1, progress=batches.append)
+    assert batches == [100, 200]
 
 
 def test_threads_take_batches_and_change_nothing(network):
