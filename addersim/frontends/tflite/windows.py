@@ -98,6 +98,8 @@ def _bias(call: Call, filters: int, products: Array, output_scale: float) -> Arr
         call.fail(f"bias of shape {found.shape}; expected {filters} values")
     if held.zero_points.any():
         held.fail("has a zero point; that of a bias is 0")
+    if (odd := held.scales[~((held.scales > 0) & np.isfinite(held.scales))]).size:
+        held.fail(f"has scale {odd[0]:.4g}; scales are positive finite numbers")
     one = held.scales.size == 1 and bool((products == products[0]).all())
     if one and not abs(products[0] - held.scales[0]) <= BIAS_TOLERANCE * output_scale:
         held.fail(f"has scale {held.scales[0]:.4g}; that of the sums is {products[0]:.4g}")
