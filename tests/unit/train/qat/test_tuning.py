@@ -141,7 +141,7 @@ def test_distillation_learns_the_float_networks_scores_whatever_the_labels():
     wrong = np.roll(labels, 7)
 
     def agreement(share):
-        _, program = finetune(network, images, wrong, NARROW, 6, rate=0.02, batch=16, distill=share)
+        _, program = finetune(network, images, wrong, NARROW, 10, rate=0.02, batch=16, distill=share)
         return (program.run(images).argmax(1) == labels).mean()
 
     assert agreement(1.0) > agreement(0.0) + 0.1
