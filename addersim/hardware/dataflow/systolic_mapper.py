@@ -81,15 +81,15 @@ class _Search:
         """Look at all candidates."""
         for tiles, index in pairs_that_fit(self.many, self.sizes):
             self.look(tiles, index)
-            if self.costs.counts_cycles:
-                tiles, index = self.worth_cutting(tiles, index)
-            smaller = with_smaller_windows(self.many, self.sizes, tiles, index, self.costs.counts_cycles)
+            any_part = self.costs.counts_cycles
+            open_ones = self.worth_cutting(tiles, index) if any_part else (tiles, index)
+            smaller = with_smaller_windows(self.many, self.sizes, *open_ones, any_part)
             for more, numbers in smaller:
                 self.look(more, numbers)
         return self.tilings
 
     def worth_cutting(self, tiles: TileSizes, index: IntArray) -> tuple[TileSizes, IntArray]:
-        """Of tiles those that may be better than the best so far with some part of the window, and the numbers of their layers.
+        """Of tiles those that may be better than the best so far with a part of the window, and the numbers of their layers.
 
         No part has fewer folds than the whole window, or moves fewer words.
         """
