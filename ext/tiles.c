@@ -6,7 +6,7 @@
 /* Scratch on cache lines; the size is rounded up, as aligned_alloc demands. NULL for more than an address can reach. */
 void *allocate(int64_t count, int64_t size) {
     const int64_t bytes = round_up(larger(times(count, size), 1), 64);
-#ifdef _MSC_VER /* has no aligned_alloc that free() takes back; plain C does not mind where scratch lies */
+#ifdef _WIN32 /* its libraries have no aligned_alloc that free() takes back, whatever the compiler; scratch may lie anywhere */
     return bytes > PTRDIFF_MAX - 64 ? NULL : malloc((size_t)bytes);
 #else
     return bytes > PTRDIFF_MAX - 64 ? NULL : aligned_alloc(64, (size_t)bytes);

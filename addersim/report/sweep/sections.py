@@ -57,7 +57,7 @@ def _bits(points: Points) -> Section | None:
         text += f" Of points that differ in {', '.join(others)}: the most accurate, and the least energy."
     panels = (
         ("Accuracy", figures.accuracy_by_bits(points)),
-        ("Points lost against float; dotted: half a point and one", figures.accuracy_by_bits(points, close=True)),
+        ("Points lost against float", figures.accuracy_by_bits(points, close=True)),
     )
     energy = (("Energy", figures.energy_by_bits(points)),)
     return Section("bits", "How few bits", f"<p>{escape(text)}</p>", (panels, energy))

@@ -199,6 +199,21 @@ def test_dotted_lines_are_the_float_networks(tmp_path):
         assert not figure.layout.annotations  # they would stand on points
 
 
+def test_every_dotted_line_has_a_key(tmp_path):
+    points = points_of(tmp_path, [row(), row(weight_bits=4, activation_bits=4)])
+    for figure in (figures.front(points, "t"), figures.accuracy_by_bits(points, close=True), figures.energy_by_bits(points)):
+        dashes = [one.line.dash for one in (*figure.layout.shapes, *figure.data)]
+        keys = [one for one in figure.data if one.showlegend is not False and one.x == (None,) and one.mode == "lines"]
+        assert "dot" in dashes
+        assert keys
+
+
+def test_a_logarithmic_axis_of_less_than_a_decade_has_ticks(tmp_path):
+    points = points_of(tmp_path, [row(energy_pj=250_000.0), row(weight_bits=4, activation_bits=4, energy_pj=600_000.0)])
+    ticks = figures.energy_by_bits(points).layout.yaxis.tickvals
+    assert [one for one in ticks if 250 <= one <= 600] == [500]
+
+
 def test_bars_of_designs_add_up_to_their_energy(tmp_path):
     points = points_of(tmp_path, [row(circuit="2a"), row(circuit="xor", energy_pj=900.0, energy_dram_pj=890.0)])
     bars = figures.energy_by_design(points, points.done)
