@@ -126,6 +126,17 @@ def test_plain_c_has_no_word_of_gnus(source):
     assert re.findall(r"__(?:builtin_\w+|attribute__|asm__|extension__)|\(\{", "\n".join(kept)) == []
 
 
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.name)
+def test_on_windows_nothing_is_called_that_no_compiler_has_there(source):
+    """GNU's and Clang's have Windows' C library, as Microsoft's has: it lacks what POSIX and C11 allocate and fork by."""
+    command = ["cc", "-std=gnu11", "-E", "-fopenmp", "-D_WIN32", f"-I{ROOT / 'ext'}", str(source)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    own = re.split(r"^# \d+ ", done.stdout, flags=re.MULTILINE)
+    kept = "".join(part for part in own if part.startswith(f'"{ROOT}'))
+    assert kept
+    assert re.findall(r"\b(?:aligned_alloc|posix_memalign|pthread_\w+|fork)\(", kept) == []
+
+
 @pytest.mark.slow
 def test_plain_c_computes_the_same(tmp_path):
     """The module built without GNU's words and instruction sets, beside this process's own."""
