@@ -70,12 +70,6 @@ def test_what_asks_for_openmp_has_every_form_that_the_kernels_have(flags, tmp_pa
     assert subprocess.run([tmp_path / "probe"], check=False).returncode == 0
 
 
-def test_windows_has_no_aligned_alloc():
-    """Neither under Microsoft's compiler nor under others, whose libraries are Microsoft's too."""
-    asked = ["cc", "-E", "-D_WIN32", ROOT / "ext/tiles.c"]
-    assert "aligned_alloc(64" not in subprocess.run(asked, capture_output=True, text=True, check=True).stdout
-
-
 def test_the_stable_interface_is_that_of_the_lowest_python(flags):
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     lowest = project["project"]["requires-python"].removeprefix(">=3.")
