@@ -442,6 +442,7 @@ class Program(Listed, msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
                     work=bill.work,
                     accumulator_bits=bill.accumulator_bits,
                     operand_bits=bill.operand_bits,
+                    tap_operands=bill.tap_operands,
                     left_out=bill.left_out,
                     nonzero=bill.nonzero,
                     multiplier=bill.multiplier,

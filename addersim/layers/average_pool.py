@@ -152,7 +152,7 @@ class IntegerAveragePool(IntegerLayer, frozen=True, tag="average_pool"):
             operator = "reduction"
         return msgspec.structs.replace(self, rule=rule, operator=operator)
 
-    def _factors(self, shape: Shape) -> tuple[Array, Array]:
+    def factors(self, shape: Shape) -> tuple[Array, Array]:
         """Multiplier and shift of each output place in raster order, or of the first alone where all are the same."""
         gains, place = np.unique(self.gains(shape), return_inverse=True)
         factors = np.array([fixed_factor(float(one), self.multiplier_bits, self.name) for one in gains])
@@ -186,7 +186,7 @@ class IntegerAveragePool(IntegerLayer, frozen=True, tag="average_pool"):
             scales = np.repeat(gains, channels)
             found = engine.requantize(pixels, scales, none, self.rule, output=self.output, threads=threads)
         else:
-            multiplier, shift = self._factors(shape)
+            multiplier, shift = self.factors(shape)
             found = engine.affine(
                 pixels,
                 np.repeat(multiplier, channels),
@@ -231,7 +231,7 @@ class IntegerAveragePool(IntegerLayer, frozen=True, tag="average_pool"):
         if self.source is not None:
             counts += mean_bill(rule, self.operator, output.words, sum_bits, self.output)
         elif self.rule == "addersim":
-            factors = zip(*(one.tolist() for one in self._factors(given.shape)), strict=True)
+            factors = zip(*(one.tolist() for one in self.factors(given.shape)), strict=True)
             counts += factor_counts(factors, sum_bits, self.multiplier_bits, output.words)
         else:
             counts += rule.bill(output.words, sum_bits, self.output.bits)

@@ -2,7 +2,8 @@
 
 RULES = "unit/quantization/test_rules_table.py"
 PIPELINE = (
-    f"{RULES} unit/quantization/test_calibration.py unit/quantization/test_rewrites.py unit/quantization/test_pipeline.py"
+    f"{RULES} unit/quantization/test_calibration.py unit/quantization/test_rewrites.py unit/quantization/test_pipeline.py "
+    "unit/quantization/test_binary.py"
 )
 LAYERS = "unit/layers"
 BILLS = "unit/layers/test_bills.py"
@@ -48,7 +49,7 @@ CHANGES = {
         ),
     ),
     "quantization/pipeline.py": (
-        f"{PIPELINE} unit/quantization/test_output_errors.py",
+        f"{PIPELINE} unit/quantization/test_output_errors.py unit/quantization/test_zero_points.py",
         (
             ("2.0 ** np.ceil(np.log2(found)) if", "2.0 ** np.floor(np.log2(found)) if"),
             ("name not in wiring.quiet and _is_compared(name, formats)", "_is_compared(name, formats)"),
@@ -161,7 +162,7 @@ CHANGES = {
         ),
     ),
     "layers/window.py": (
-        BILLS,
+        f"{BILLS} unit/layers/test_zero_points.py",
         (
             ("max(self.input_format.bits, self.weight_format.bits)", "self.input_format.bits"),
             ("min(x_low, w_low), max(x_high, w_high)", "min(x_low, w_low), x_high"),
