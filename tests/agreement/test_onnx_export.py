@@ -150,7 +150,7 @@ def test_all_sums_of_two_signed_codes(scales, tmp_path):
     layers = (
         IntegerMove(name="a", inputs=("input",), steps=(Take(0, np.array([0])),), **moves),
         IntegerMove(name="b", inputs=("input",), steps=(Take(0, np.array([1])),), **moves),
-        IntegerRescale(name="c", inputs=("b",), bias=np.array([-second.zero_point]), scale=np.ones(1), **about),  # the same codes
+        IntegerRescale(name="c", inputs=("b",), bias=np.array([-second.zero_point]), scale=np.ones(1), **about),
         IntegerRescaledAdd(
             name="sum", inputs=("a", "c"), twin=None, first=first, second=second, rule="ort", output=output, low=-120
         ),
@@ -165,6 +165,22 @@ def test_all_sums_of_two_signed_codes(scales, tmp_path):
     codes = np.arange(-128, 128).astype(np.int8)
     pairs = np.stack([np.repeat(codes, 256), np.tile(codes, 256)]).reshape(2, 256, 16, 16).swapaxes(0, 1)
     check_beside_runtime(program, np.ascontiguousarray(pairs), tmp_path / "made.onnx", most_parted=1e-3)
+
+
+@pytest.mark.parametrize("zero", [-128, -121, 0])
+@pytest.mark.parametrize("size", [8, 3])
+def test_a_pool_over_the_whole_image_is_the_global_one(size, zero, tmp_path):
+    """Of codes of one scale, where means often lie halfway between two."""
+    form = FixedFormat(8, True, float(np.float32(0.1271)), zero)
+    mean = {"gain": 1.0, "multiplier_bits": 16, "rounding": "half-even", "rule": "ort", "source": form, "output": form}
+    layers = (
+        IntegerAveragePool(name="mean", inputs=("input",), twin=None, kernel=(size, size), **mean),
+        IntegerMove(name="flat", inputs=("mean",), twin=None, output=form),
+    )
+    given = {"name": "means", "input_shape": (64, size, size), "mean": (0.0,), "std": (1.0,), "rounding": "half-even"}
+    program = Program(**given, input=form, layers=layers, takes_codes=True, preprocessing_known=False)
+    codes = np.random.default_rng(size).integers(-128, 128, (40, 64, size, size)).astype(np.int8)
+    check_beside_runtime(program, codes, tmp_path / "made.onnx")
 
 
 def test_scores_are_reals(tmp_path):
