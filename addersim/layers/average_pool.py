@@ -200,6 +200,12 @@ class IntegerAveragePool(IntegerLayer, frozen=True, tag="average_pool"):
         seen = observe(found.minimum, found.maximum, found.overflowed, found.values.size)
         return Run(found.values.reshape(sums.shape), seen)
 
+    def _operator_over(self, image: tuple[int, ...]) -> Mean:
+        """ONNX Runtime takes a pool over the whole image for its global one (contrib_ops/cpu/quantization/qlinear_pool.cc)."""
+        padded = any((*self.padding, *(self.far_padding or ())))
+        whole = self.kernel == tuple(image) and not padded and requantisation_rule(self.rule).formula == "float"
+        return "reduction" if whole else self.operator
+
     def _mean(self, engine: Engine, codes: Array, source: FixedFormat, threads: int | None) -> Run:
         kernel = self.kernel or (codes.shape[1], codes.shape[2])
         found = engine.rescaled_mean(
@@ -208,7 +214,7 @@ class IntegerAveragePool(IntegerLayer, frozen=True, tag="average_pool"):
             self.rule,
             kernel,
             output=self.output,
-            operator=self.operator,
+            operator=self._operator_over(codes.shape[1:3]),
             count_padding=self.count_padding,
             low=self.low,
             high=self.high,
@@ -229,7 +235,7 @@ class IntegerAveragePool(IntegerLayer, frozen=True, tag="average_pool"):
         counts = OpCounts({("add", sum_bits): output.shape[0] * taps - output.words})
         rule = requantisation_rule(self.rule)
         if self.source is not None:
-            counts += mean_bill(rule, self.operator, output.words, sum_bits, self.output)
+            counts += mean_bill(rule, self._operator_over(given.shape[1:]), output.words, sum_bits, self.output)
         elif self.rule == "addersim":
             factors = zip(*(one.tolist() for one in self.factors(given.shape)), strict=True)
             counts += factor_counts(factors, sum_bits, self.multiplier_bits, output.words)

@@ -34,8 +34,8 @@ def export_onnx(program: Program, path: str | os.PathLike[str], *, style: str = 
     In style ``qdq`` each layer stands between DequantizeLinear and QuantizeLinear, which onnxruntime replaces by its integer
     kernels: their codes are those of the program under rule ``ort``. The image comes in as real numbers, or as codes where
     `Program.takes_codes`; scores are real numbers. Tensors of codes have the names of the layers; all are uint8, signed ones
-    128 higher. Sums of signed codes of several scales are rounded beside those higher codes in float32, so that one next to a
-    tie may come out as the code beside it.
+    128 higher. Sums of two codes are rounded in float32 beside those higher codes, as those of the returned program are: one
+    next to a tie may come out as the code beside that of `program`.
 
     In style ``qonnx`` every tensor is real numbers, those of layers' codes what Quant gives, as package qonnx runs them: they
     are those of the program under rule ``qonnx``, but for sums in float32, whose last bits may bring one next to a tie to the

@@ -261,6 +261,9 @@ def _sum(writer: Writer, layer: IntegerAdd | IntegerRescaledAdd) -> IntegerLayer
     reals = [writer.reals(name) for name in layer.inputs]
     result = writer.nodes.add(operator, reals, writer.nodes.unique(f"{layer.name}.sum"))
     writer.give(layer.name, result, *activation(layer))
+    if isinstance(layer, IntegerRescaledAdd) and writer.nodes.takes_codes:
+        signed = [form for form in (layer.first, layer.second, layer.output) if form.signed]
+        return replace(layer, as_unsigned=bool(signed) and all(form.bits == MOST_BITS for form in signed))
     return layer
 
 

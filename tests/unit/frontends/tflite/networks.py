@@ -195,6 +195,17 @@ def joined(kind, axis):
     return model
 
 
+def resized(name, kind, size, corners=False, half=False):
+    """An image of 4 x 5 pixels in another size."""
+    model, form = Model(), (kind, 0.05, CENTRE[kind] - 9)
+    image = model.tensor("image", **codes((1, 4, 5, 3), *form))
+    places = [image, model.constant("size", size, "INT32")]
+    output = model.tensor("out", **codes((1, *size, 3), *form))
+    options = "ResizeBilinearOptions" if name == "RESIZE_BILINEAR" else "ResizeNearestNeighborOptions"
+    model.operator(name, places, [output], options, AlignCorners=corners, HalfPixelCenters=half)
+    return model
+
+
 def ends(kind):
     """Reals that become codes, a layer, and codes that become reals."""
     random, model = _random(kind), Model()
@@ -261,6 +272,8 @@ TRANSPOSED = (
     ("VALID", (2, 2), (3, 3), (10, 12)),
 )
 """Padding, stride, kernel and size of what comes of 4 x 5 pixels; in the last ones the kernel reaches less far than that."""
+SIZES, WAYS = ((8, 10), (7, 13), (3, 2), (4, 6), (1, 9)), ((False, False), (True, False), (False, True))
+"""Sizes to which 4 x 5 pixels are brought, and whether corners are aligned, or halves of pixels taken."""
 
 
 def _of_windows(kind):
@@ -302,6 +315,9 @@ def _of_values(kind):
     found[f"ADD {kind} of a constant, clipped"] = of_constant("ADD", kind, (3,), 1, "RELU6")
     for name, scale in product(("LOGISTIC", "TANH", "HARD_SWISH"), (0.01, 0.05, 0.1, 0.3)):
         found[f"{name} {kind} {scale}"] = function(name, kind, scale)
+    for name, size, (corners, half) in product(("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"), SIZES, WAYS):
+        if name == "RESIZE_NEAREST_NEIGHBOR" or kind == "INT8":
+            found[f"{name} {kind} {size} {corners} {half}"] = resized(name, kind, size, corners, half)
     for alpha in (0.1, 0.25):
         found[f"LEAKY_RELU {kind} {alpha}"] = function("LEAKY_RELU", kind, 0.05, alpha)
     for scale, beta in ((0.1, 1.0), (0.02, 1.0), (0.5, 0.3)):
