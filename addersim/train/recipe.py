@@ -50,6 +50,9 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         Per-layer learning rate of adder filters, see `addersim.train.rate.AdderRate`.
     gradient
         Gradient of the adder filters: ``full`` or ``sign``.
+    anneal
+        Epochs in which p of ``-sum |X - F|^p`` falls from 2 to 1, see `addersim.train.annealing`; 0 for none, and fewer than
+        `epochs`, for the last ones train the adder network itself.
     ends
         First layer and classifier of an adder network; None takes the architecture's default.
     augment
@@ -88,6 +91,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     eta: Positive = 0.2
     fixed_factor: Positive = 100.0
     gradient: Gradient = "full"
+    anneal: Annotated[int, Meta(ge=0)] = 0
     ends: Ends | None = None
     augment: Literal["none", "crop-flip"] = "none"
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
@@ -117,6 +121,10 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         if self.distill == "pkkd" and found.layers.arithmetic not in LAYERS:
             allowed = ", ".join(f"-{one}" for one in LAYERS)
             raise ConfigError(f"distill pkkd: is for architectures in {allowed}; found {self.architecture}")
+        if self.anneal and found.layers.arithmetic != "adder":
+            raise ConfigError(f"anneal: is for architectures in -adder; found {self.architecture}")
+        if self.anneal >= self.epochs:
+            raise ConfigError(f"anneal: {self.anneal} of {self.epochs} epochs; needs fewer, for the last ones train at p = 1")
         if self.pruning() is not None and self.start is None:
             raise ConfigError("prune: needs the trained run whose weights are pruned: start=FOLDER")
 
