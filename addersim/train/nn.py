@@ -52,15 +52,28 @@ class _AdderLayer(nn.Module):
         if dtype is not None and not dtype.is_floating_point:
             raise NetworkError(f"{type(self).__name__}: dtype {dtype} is no floating type, such as torch.float32")
         self.gradient: Gradient = gradient
-        self.power = 1.0
+        self._power = 1.0
         self.adder = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
         self.bias = nn.Parameter(torch.empty(shape[0], device=device, dtype=dtype)) if bias else None
         self.reset_parameters()
         watch(self)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__({"power": 1.0} | state)  # type: ignore[no-untyped-call]
+        super().__setstate__({"_power": 1.0} | state)  # type: ignore[no-untyped-call]
         watch(self)  # copies, too
+
+    @property
+    def power(self) -> float:
+        """p of ``-sum |X - F|^p``."""
+        return self._power
+
+    @power.setter
+    def power(self, power: float) -> None:
+        if not isinstance(power, (int, float)) or not 1 <= power <= 2:
+            raise NetworkError(
+                f"{type(self).__name__}: power {power!r}; needs a number from 1, adder layers, to 2, Euclidean ones"
+            )
+        self._power = float(power)
 
     def reset_parameters(self) -> None:
         """Draw filters from N(0, 1), as the released code does; the bias is zero."""

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from addersim.arithmetic.geometry import Geometry
 from addersim.kernels import powers
+from addersim.train.kernels import check_types
 from addersim.train.precision import widened
 from addersim.train.transforms import transformable
 
@@ -104,6 +105,8 @@ power_forward.register_autograd(_backward, setup_context=_keep)
 
 def power_sums(x: Tensor, adder: Tensor, *geometry: Any) -> Tensor:
     """`power_forward` as layers call it; halves are summed in float32, which an autocast keeps."""
+    if x.device.type == "cpu" and not torch.is_autocast_enabled("cpu"):
+        check_types(input=x, filters=adder)
     y = _power(widened(x), widened(adder), *geometry)
     return y.to(x.dtype) if x.dtype == adder.dtype != y.dtype else y
 

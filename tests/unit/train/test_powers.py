@@ -10,7 +10,8 @@ torch = pytest.importorskip("torch")
 from torch.nn import functional  # noqa: E402
 
 from addersim import kernels  # noqa: E402
-from addersim.errors import ConfigError, FormatError, NetworkError  # noqa: E402
+from addersim.errors import ConfigError, DataError, FormatError, LoweringError, NetworkError  # noqa: E402
+from addersim.frontends.torch.lower import lower  # noqa: E402
 from addersim.kernels import powers as in_c  # noqa: E402
 from addersim.train import loop, powers  # noqa: E402
 from addersim.train.annealing import set_power  # noqa: E402
@@ -107,7 +108,9 @@ def test_layers_between(layer):
     assert copied.power == 1.5
     torch.testing.assert_close(layer(x).double(), copied(x.double()), rtol=1e-5, atol=1e-5)
     assert layer(x[0]).shape == layer(x)[0].shape
-    assert layer(x.bfloat16()).isfinite().all()
+    assert copy.deepcopy(layer).bfloat16()(x.bfloat16()).dtype == torch.bfloat16
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(layer(x.bfloat16()), layer(x), rtol=0.02, atol=0.2)
     slope = torch.func.grad(lambda one: layer(one).sum())(x)
     x.requires_grad_()
     torch.testing.assert_close(torch.autograd.grad(layer(x).sum(), x)[0], slope)
@@ -128,6 +131,32 @@ def test_refusals():
         in_c.power_forward(x, np.zeros((1, 4, 3), np.float32), 1.5)
     with pytest.raises(NetworkError, match=r"gradient: shape \(1, 4, 2\); the layer's output has \(1, 4, 3\)"):
         in_c.power_filter_gradient(np.zeros((1, 4, 2), np.float32), x, w, 1.5)
+
+
+@pytest.mark.parametrize("power", [0.5, 2.5, float("nan"), "2", None])
+def test_a_layer_takes_no_other_power(power):
+    layer = Adder2d(1, 2, 3)
+    with pytest.raises(NetworkError, match=f"Adder2d: power {power!r}; needs a number from 1, adder layers, to 2"):
+        layer.power = power
+    assert layer.power == 1
+
+
+def test_a_layer_of_another_power_is_not_lowered_as_an_adder_layer():
+    network = torch.nn.Sequential(Adder2d(1, 2, 3), torch.nn.Flatten())
+    network[0].power = 1.25
+    with pytest.raises(
+        LoweringError, match=r"module '0' of class Adder2d: computes -sum \|x - f\|\^1.25, as in annealing; set its"
+    ):
+        lower(network, (1, 6, 6))
+    network[0].power = 1
+    assert lower(network, (1, 6, 6)).layers[0].arithmetic == "l1"
+
+
+def test_operands_of_two_types_are_refused_at_any_power():
+    layer = Adder2d(1, 2, 3)
+    layer.power = 1.5
+    with pytest.raises(DataError, match="input is torch.float64 and filters torch.float32; give both one type"):
+        layer(torch.zeros(1, 1, 4, 4).double())
 
 
 def test_only_adder_layers_are_annealed():
