@@ -9,7 +9,7 @@ from addersim.arithmetic.fixed import FixedFormat, Rounding, bits_for
 from addersim.arithmetic.ops import OpCounts
 from addersim.arithmetic.pooling import PoolAxis
 from addersim.arithmetic.requantisation import requantisation_rule
-from addersim.arithmetic.rescaled_sums import MEANS, Mean, mean_bill, mean_constants
+from addersim.arithmetic.rescaled_sums import MEANS, Mean, keeps_zero_point, mean_bill, mean_constants
 from addersim.errors import FormatError, NetworkError
 from addersim.kernels.pooling import reduce_axes
 from addersim.layers.base import Array, Bill, Engine, IntegerLayer, Layer, Pair, Plan, Run, Shape, Value, observe
@@ -142,12 +142,14 @@ class IntegerAveragePool(IntegerLayer, frozen=True, tag="average_pool"):
                 raise NetworkError(f"layer {self.name}: {error}") from None
 
     def with_rounding(self, rule: str, *inputs: Value) -> IntegerLayer:
-        """Over the whole image into another format it is a reduction, for not every rule's pool has one."""
-        rescales = self.source is not None and (self.source.scale, self.source.zero_point) != (
+        """Into another format it is a reduction over the whole image, and wherever the rule's pools keep their format."""
+        changes = self.source is not None and (self.source.scale, self.source.zero_point) != (
             self.output.scale,
             self.output.zero_point,
         )
-        operator: Mean = "reduction" if rescales and self.kernel is None else self.operator
+        operator: Mean = self.operator if self.kernel is None else "pool"
+        if changes and (self.kernel is None or keeps_zero_point(requantisation_rule(rule), "pool")):
+            operator = "reduction"
         return msgspec.structs.replace(self, rule=rule, operator=operator)
 
     def factors(self, shape: Shape) -> tuple[Array, Array]:
