@@ -370,6 +370,10 @@ typedef struct {
     /* filter[k] += sum over windows of gradient * sign(x - w) */
     void (*sign_gradient)(const float *windows, int64_t window_stride, int64_t count, const float *gradient,
                           int64_t gradient_stride, const float *weights, int64_t taps, float *filter);
+    /* y[i] -= |x[i] - w|^power; out[i] -= gradient[i] * |d|^less with the sign of d = x[i] - w; the sum of such products */
+    void (*power_sums)(const float *x, float w, float power, int64_t count, float *y);
+    void (*power_input_slopes)(const float *x, float w, float less, int64_t count, const float *gradient, float *out);
+    float (*power_filter_slope)(const float *x, float w, float less, int64_t count, const float *gradient);
 
     void (*widen)(Type type, const void *codes, int64_t count, int32_t *to);
     void (*extremes)(Type type, const void *codes, int64_t count, int64_t *low, int64_t *high);
@@ -452,6 +456,16 @@ int l1_input_gradient_by_planes(const Kernels *kernels, const Geometry *g, const
                                 const float *weights, float *out, int threads);
 int l1_sign_filter_gradient_f32(const Kernels *kernels, const Geometry *g, const float *gradient, const float *x,
                                 const float *weights, float *out, int threads);
+
+/* powers.c: -sum |x - w|^power on unfolded images, and its gradients */
+typedef struct {
+    int64_t groups, outputs, taps, count; /* outputs and taps of one group; count: places of windows */
+} Unfolded;
+void power_forward_f32(const Kernels *kernels, const Unfolded *u, const float *x, const float *w, float power, float *y, int threads);
+void power_input_gradient_f32(const Kernels *kernels, const Unfolded *u, const float *gradient, const float *x, const float *w, float power,
+                              float *out, int threads);
+void power_filter_gradient_f32(const Kernels *kernels, const Unfolded *u, const float *gradient, const float *x, const float *w, float power,
+                               float *out, int threads);
 
 /* window.c: smallest and largest exact sum of each output for any x in x_low..x_high (which hold 0). */
 int window_bounds(const Kernels *kernels, Arithmetic arithmetic, Type type, const void *weights, int64_t outputs, int64_t taps, int64_t x_low,

@@ -57,6 +57,7 @@ static int64_t l1_u8_ceiling(int64_t steps) {
 #include "generic.inc.h"
 #include "table.inc.h"
 #include "training.inc.h"
+#include "powers.inc.h"
 #include "requantise.inc.h"
 #include "rescaled.inc.h"
 #include "epilogue.inc.h"
@@ -127,6 +128,9 @@ static const Kernels TABLE = {
     .l1_gradient_planes = l1_gradient_planes,
     .depthwise_gradient = depthwise_gradient,
     .sign_gradient = sign_gradient,
+    .power_sums = power_sums,
+    .power_input_slopes = power_input_slopes,
+    .power_filter_slope = power_filter_slope,
     .widen = widen_32,
     .extremes = extremes,
     .convert_weights = convert_weights,

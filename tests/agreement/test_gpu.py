@@ -18,7 +18,7 @@ from hypothesis import strategies as st  # noqa: E402
 import addersim.nn  # noqa: E402
 from addersim.arithmetic.arithmetics import ARITHMETICS  # noqa: E402
 from addersim.quantization.rules import Quantization  # noqa: E402
-from addersim.train import kernels  # noqa: E402
+from addersim.train import kernels, powers  # noqa: E402
 from addersim.train.coded import CodedLayer  # noqa: E402
 from addersim.train.cuda import device, launches  # noqa: E402
 from addersim.train.loop import train  # noqa: E402
@@ -158,7 +158,8 @@ def steps_of(layer, x):
     x = x.detach().requires_grad_()
     y = layer(x)
     y.backward(torch.randn(y.shape, generator=torch.Generator().manual_seed(5)).to(y))
-    return {"output": y.detach(), "input": x.grad} | {name: one.grad for name, one in layer.named_parameters()}
+    parameters = layer.named_parameters() if isinstance(layer, torch.nn.Module) else ()
+    return {"output": y.detach(), "input": x.grad} | {name: one.grad for name, one in parameters}
 
 
 def differing(layer, other):
@@ -242,6 +243,24 @@ def test_euclidean_sums_keep_their_digits():
     with torch.no_grad():
         wanted, found = layer(x), layer.cuda()(x.cuda()).cpu()
     assert float((found - wanted).abs().max()) <= 2e-5 * float(wanted.abs().max())
+
+
+@pytest.mark.parametrize("problem", PROBLEMS.values(), ids=PROBLEMS)
+def test_powers_between_are_the_cpus(problem):
+    _, x, adder, geometry = tensors(problem)
+    found, wanted = (
+        steps_of(lambda one: powers.power_sums(one, adder.to(one.device), *geometry, 1.5), place) for place in (x.cuda(), x)
+    )
+    for what, one in wanted.items():
+        assert float((found[what].cpu() - one).abs().max()) <= 1e-5 * (1 + float(one.abs().max()))
+
+
+def test_annealing_on_a_gpu_goes_as_on_the_cpu(tmp_path):
+    changes = ["data=fashion-mnist-2000", "architecture=lenet5-adder", "epochs=3", "anneal=2", "limit=400", "batch=100"]
+    recipe = load_recipe("lenet5-fashion-mnist", changes)
+    here, there = (train(recipe, tmp_path / place, device=place).history for place in ("cpu", "cuda"))
+    for row, other in zip(there, here, strict=True):
+        assert row["train_loss"] == pytest.approx(other["train_loss"], rel=0.05)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)

@@ -39,7 +39,7 @@ def run(integer: IntegerLayer, *codes: Tensor) -> Tensor:
 
     On a GPU kinds of `TENSOR_FORMS` stay there, where floats hold their sums; codes of others go to the simulator and back.
     """
-    if codes[0].device.type != "cpu":
+    if not is_simulated(codes[0]):
         rule = TENSOR_FORMS.get(type(integer))
         there = rule(integer, *codes) if rule else None
         if there is not None:
@@ -47,6 +47,11 @@ def run(integer: IntegerLayer, *codes: Tensor) -> Tensor:
     values = [one.cpu().contiguous().numpy() for one in codes]
     found = integer.run(kernels, *values, threads=torch.get_num_threads()).values
     return torch.from_numpy(found).to(codes[0].device)
+
+
+def is_simulated(codes: Tensor) -> bool:
+    """Whether codes lie where the simulator runs."""
+    return codes.device.type == "cpu"
 
 
 def scores(program: Program, images: Images, device: torch.device | str) -> Tensor:
