@@ -233,6 +233,6 @@ class Runs:
 
 
 def _summed(rows: Sequence[TimedLayer], parts: Sequence[Sequence[EnergyPart]]) -> Totals:
-    energy = math.fsum(part.energy_pj for one in parts for part in one)
-    accesses = (access for row in rows for access in row.facts.accesses if access.level == "dram")
-    return Totals(energy, sum(row.cycles for row in rows), sum(access.size_bits for access in accesses))
+    energy = math.fsum([part.energy_pj for one in parts for part in one])
+    accesses = [access for row in rows for access in row.facts.accesses if access.level == "dram"]
+    return Totals(energy, sum([row.cycles for row in rows]), sum([access.size_bits for access in accesses]))
