@@ -25,7 +25,7 @@ from addersim.errors import FormatError, NetworkError
 from addersim.inputs.limits import shown
 from addersim.quantization.rules import Quantization
 from addersim.storage import stands_in
-from addersim.trace import MatrixWork, Observed, Operand
+from addersim.trace import MatrixWork, Observed, Operand, TapOperands
 
 __all__ = [
     "Bill",
@@ -260,7 +260,7 @@ class Bill(NamedTuple):
     """What an integer layer does for one image: in hardware, and in the paper's convention (free unless said).
 
     `left_out`: products of an operation that no layer computes, so that nothing is billed; 0 where they are not known.
-    `nonzero`, `multiplier`: as in `addersim.trace.LayerTrace`.
+    `tap_operands`, `nonzero`, `multiplier`: as in `addersim.trace.LayerTrace`.
     """
 
     hardware: OpCounts
@@ -270,6 +270,7 @@ class Bill(NamedTuple):
     datapath: str | None = None
     accumulator_bits: int | None = None
     operand_bits: int | None = None
+    tap_operands: TapOperands | None = None
     left_out: int | None = None
     nonzero: tuple[tuple[int, int], ...] = ()
     multiplier: MultiplierPrice | None = None

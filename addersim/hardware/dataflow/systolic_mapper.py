@@ -81,10 +81,22 @@ class _Search:
         """Look at all candidates."""
         for tiles, index in pairs_that_fit(self.many, self.sizes):
             self.look(tiles, index)
-            smaller = with_smaller_windows(self.many, self.sizes, tiles, index, self.costs.counts_cycles)
+            any_part = self.costs.counts_cycles
+            open_ones = self.worth_cutting(tiles, index) if any_part else (tiles, index)
+            smaller = with_smaller_windows(self.many, self.sizes, *open_ones, any_part)
             for more, numbers in smaller:
                 self.look(more, numbers)
         return self.tilings
+
+    def worth_cutting(self, tiles: TileSizes, index: IntArray) -> tuple[TileSizes, IntArray]:
+        """Of tiles those that may be better than the best so far with a part of the window, and the numbers of their layers.
+
+        No part has fewer folds than the whole window, or moves fewer words.
+        """
+        layer = self.many.at(index)
+        cost = tiling_costs(layer, tiles._replace(k=layer.work.k))
+        open_ones = self.least(cost, np.zeros(len(index)), index) <= self.values[0, index] * (1 + _SLACK)
+        return TileSizes(*(np.asarray(one)[open_ones] for one in tiles)), index[open_ones]
 
     def look(self, tiles: TileSizes, index: IntArray) -> None:
         """Compare tiles, of the layers with the numbers `index` (rising), in all loop orders with the best so far."""
