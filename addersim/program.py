@@ -39,6 +39,8 @@ from addersim.zeros import Zeros
 
 __all__ = ["SIGNED_INPUT", "Prepared", "Program", "image_encoder"]
 
+_NOTHING = OpCounts()
+
 SIGNED_INPUT = "input sign"
 """Key in `Program.metadata` of why the input is signed, where pixels alone would not make it so."""
 
@@ -428,7 +430,7 @@ class Program(Listed, msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             output, inputs = values[layer.name], [values[name] for name in layer.inputs]
             bill = layer.bill(output, *inputs)
             stored = [name for name in layer.inputs if name not in fused]
-            owed = output.correction if layer is self.layers[-1] else OpCounts()  # nobody reads the last layer and adds anyway
+            owed = output.correction if layer is self.layers[-1] else _NOTHING  # nobody reads the last layer and adds anyway
             layers.append(
                 LayerTrace(
                     name=layer.name,

@@ -72,7 +72,8 @@ def estimate(
         batch. None: the accelerator's own.
     objective
         What the choice of tiles makes least, stage by stage: ``energy``, ``latency`` in cycles, bits to and
-        from ``dram``, or ``energy-delay``, the product of the first two; None for energy, or what a row stationary array says.
+        from ``dram``, or ``energy-delay``, the product of the first two, of which tiles that are best for each of the others
+        are tried too, for the product of the whole network; None for energy, or what a row stationary array says.
     compat
         ``scalesim`` gives what SCALE-Sim 3.0.0 prints, without energy or DRAM: see `compat`. None: with its faults corrected.
 

@@ -149,7 +149,7 @@ class LayerWalk:
     def run_windows(self, machine: Accelerator, windows: Sequence[WindowInStage]) -> list[ArrayRun]:
         """How an accelerator's array runs window layers."""
         chosen, besides = [one.on_array for one in windows], [one.beside for one in windows]
-        asked = [(one.shape, self.batch) for one in windows]
+        asked = [(one.shape, self.batch, self.objective) for one in windows]
         known = None if machine.array.row_stationary is not None else AskedTilings(self.shared.tilings, asked)
         return run_on_array(chosen, machine, self.batch, self.movement, self.objective, besides, known)
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias, get_args
 
 from addersim.hardware.accelerator import Accelerator, Objective
 from addersim.hardware.batches import Parts, added, best_parts
@@ -32,13 +32,18 @@ DEPTH_FIRST = "passed on depth first, strip by strip, without DRAM"
 """The note of layers whose values are."""
 SOME_STAY = "weights stay on chip, those of other layers are fetched for each image"
 """The note of the first layers."""
+_PRODUCT = "energy-delay"
+
+
+_Worked: TypeAlias = tuple[list[TimedLayer], list[list[EnergyPart]]]
+"""Layers, and their parts of energy, not rounded."""
 
 
 class Totals(NamedTuple):
     """What a number of images together takes."""
 
     energy_pj: float
-    cycles: int
+    cycles: float
     dram_bits: float
 
 
@@ -48,6 +53,15 @@ class _Asked(NamedTuple):
     walk: LayerWalk
     windows: list[WindowInStage]
     others: dict[int, Facts]
+
+
+class _Mapped(NamedTuple):
+    """A number of images together with the layers mapped for an objective."""
+
+    walk: LayerWalk
+    facts: dict[int, Facts]
+    worked: _Worked
+    totals: Totals
 
 
 class Runs:
@@ -68,7 +82,7 @@ class Runs:
         self.energies, self.arithmetic, self.shared = energies, arithmetic, shared
         self.standing = (Leakage(trace, machine, energies), IdlePower(machine))
         self.standing_pj = sum(part.energy_pj for part in self._standing_parts(1))
-        self.found: dict[int, tuple[list[TimedLayer], list[list[EnergyPart]]]] = {}
+        self.found: dict[int, _Worked] = {}
         self.movements: list[MovementEnergy] = []
         self.summed: dict[int, Totals] = {}
         self.least: dict[int, Totals] = {}
@@ -89,16 +103,26 @@ class Runs:
             self.asked[images] = _Asked(walk, *walk.windows())
         return self.asked[images]
 
-    def together(self, images: int) -> tuple[list[TimedLayer], list[list[EnergyPart]]]:
+    def together(self, images: int) -> _Worked:
         """Layers of a number of images together, and their parts of energy, not rounded."""
         if images not in self.found:
-            walk, windows, others = self.asked_of(images)
-            facts = walk.facts(walk.machine, windows, others)
-            self.found[images] = self._with_parts(walk.rows(facts))
+            best = min(self._mapped(images), key=lambda one: self._value_of(one.totals))
+            walk, facts, self.found[images], self.summed[images] = best
             self.movements.append(walk.movement)
             if self.machine.buffers.fuse_layers and images == 1:
                 self._run_depth_first(walk, facts)
         return self.found[images]
+
+    def _mapped(self, images: int) -> Iterator[_Mapped]:
+        """A number of images together, the layers mapped for the objective; for a product of sums, whose least need not be
+        that of each layer, for every other one too."""
+        asked, windows, others = self.asked_of(images)
+        every: tuple[Objective, ...] = get_args(Objective)
+        for objective in sorted(every, key=_PRODUCT.__ne__) if self.objective == _PRODUCT else (self.objective,):
+            walk = replace(asked, objective=objective)
+            facts = walk.facts(walk.machine, windows, others)
+            worked = self._with_parts(walk.rows(facts))
+            yield _Mapped(walk, facts, worked, _summed(*worked))
 
     def _run_depth_first(self, walk: LayerWalk, facts: Mapping[int, Facts]) -> None:
         """Run the chains depth first that gain by it, if the whole network does."""
@@ -112,7 +136,7 @@ class Runs:
             self.found[1] = one_by_one
             del self.summed[1]
 
-    def _with_parts(self, rows: list[TimedLayer]) -> tuple[list[TimedLayer], list[list[EnergyPart]]]:
+    def _with_parts(self, rows: list[TimedLayer]) -> _Worked:
         """Layers with all their parts of energy."""
         parts = [row.facts.parts for row in rows]
         if self.standing_pj:
@@ -153,7 +177,10 @@ class Runs:
         for images, number in batch_parts.items():
             one = totals(images)
             energy, cycles, bits = energy + number * one.energy_pj, cycles + number * one.cycles, bits + number * one.dram_bits
-        return objective_value(self.objective or self.machine.array.usual_objective, energy, cycles, bits)
+        return self._value_of(Totals(energy, cycles, bits))
+
+    def _value_of(self, totals: Totals) -> tuple[float, ...]:
+        return objective_value(self.objective or self.machine.array.usual_objective, *totals)
 
     def totals(self, images: int) -> Totals:
         """Energy, cycles and bits of DRAM of a number of images together."""
@@ -206,6 +233,6 @@ class Runs:
 
 
 def _summed(rows: Sequence[TimedLayer], parts: Sequence[Sequence[EnergyPart]]) -> Totals:
-    energy = math.fsum(part.energy_pj for one in parts for part in one)
-    accesses = (access for row in rows for access in row.facts.accesses if access.level == "dram")
-    return Totals(energy, sum(row.cycles for row in rows), sum(access.size_bits for access in accesses))
+    energy = math.fsum([part.energy_pj for one in parts for part in one])
+    accesses = [access for row in rows for access in row.facts.accesses if access.level == "dram"]
+    return Totals(energy, sum([row.cycles for row in rows]), sum([access.size_bits for access in accesses]))

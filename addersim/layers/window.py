@@ -44,6 +44,8 @@ from addersim.trace import GROUPS, MatrixWork, Operand, TapOperands
 
 __all__ = ["IntegerWindow", "Window"]
 
+_NOTHING = OpCounts()
+
 
 def _window_shape(layer: Window | IntegerWindow, weights: Shape, shape: Shape) -> Shape:
     """Output shape of a window, from weights ``(filters, kernel height, kernel width, channels / groups)``.
@@ -544,10 +546,10 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
         """
         of_weights = self._zero_points[1]
         if of_weights is None or not self._arithmetic.linear:
-            return OpCounts()
+            return _NOTHING
         plain, end = self._plain_weights(), 1 << (self.weight_format.bits - 1)
         if not stands_in(plain) and -end <= plain.min() and plain.max() < end:
-            return OpCounts()
+            return _NOTHING
         window = self.weights[0].size
         low, high = (window * code for code in (self.input_format.minimum, self.input_format.maximum))
         sum_bits = bits_for(low, high, signed=self.input_format.signed)

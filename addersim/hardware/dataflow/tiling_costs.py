@@ -111,7 +111,7 @@ class TilingCost(NamedTuple):
     def words_in(self, orders: IntArray, places: Any) -> ArrayTraffic:
         """All that moves with the tile sizes at some places, in an order each."""
         again = _AGAIN[orders, _cut(self.trips)[places]]
-        m_passes, n_passes, k_passes = (np.where(again[..., at], np.asarray(self.trips[at])[places], 1) for at in range(3))
+        m_passes, n_passes, k_passes = [np.where(again[..., at], np.asarray(self.trips[at])[places], 1) for at in range(3)]
         swept, weights, sums = (np.broadcast_to(one, np.shape(self.trips[0]))[places] for one in self[2:])
         folds = self.folds
         reads = (np.asarray(one)[places] for one in (folds.input_reads, folds.weight_reads, folds.partial_sums))
