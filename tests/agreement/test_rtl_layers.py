@@ -252,6 +252,16 @@ def test_a_network_runs_in_verilog_on_a_hundred_images(name):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["resnet20-adder", "resnet20-conv"])
+def test_a_residual_network_runs_in_verilog(name):
+    """Its additions too."""
+    pixels = np.random.default_rng(3).integers(0, 256, (4, 3, 32, 32)).astype(np.uint8)
+    program = quantize(load_network(name), pixels)
+    found, wanted = (dict(program.runs(pixels[:1], one)) for one in (rtl_engine(), kernels))
+    assert all(np.array_equal(found[layer].values, wanted[layer].values) for layer in wanted)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", ["tflite", "tosa", "tosa-double", "addersim"])
 def test_a_network_runs_by_every_rule_that_has_a_circuit(rule):
     network, images = load_network("lenet5-conv"), load_images("fashion-mnist-2000", limit=50).pixels

@@ -181,6 +181,16 @@ CHANGES = {
             ("result_channel <= channel;", "result_channel <= 0;"),
         ),
     ),
+    "ext/rtl/residual_add.v": (
+        f"{FUNCTIONS}::test_residual_additions_equal_the_reference",
+        (
+            (".SIGNED(FIRST_SIGNED)", ".SIGNED(0)"),
+            (".SIGNED(SECOND_SIGNED)", ".SIGNED(1)"),
+            ("wide_first - wide_second", "wide_second - wide_first"),
+            ("kept < low ? low : ", ""),
+            (".narrow(sum[OUTPUT_BITS-1:0])", ".narrow(sum[OUTPUT_BITS-1:0] ^ 1'b1)"),
+        ),
+    ),
     "ext/rtl/kernel_table.v": (
         TABLES,
         (
