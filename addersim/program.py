@@ -337,10 +337,18 @@ class Program(Listed, msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     def prepared(self, engine: Engine = kernels, stream: bool = False) -> Prepared:
         """This program ready for many batches: what does not depend on the images is found out once.
 
-        With `stream` a window, what narrows its sums and its ReLU run as one: same numbers, and no values in between.
+        With `stream` a window, what narrows its sums and its ReLU run as one: same numbers, and no values in between. What
+        the kernels then need is kept, for they run a program again and again.
         """
         if not self.calibrated:
             raise QuantizationError(f"program {self.name} was made without calibration images: it can be counted, not run")
+        return self._streamed if stream and engine is kernels else self._prepared(engine, stream)
+
+    @cached_property
+    def _streamed(self) -> Prepared:
+        return self._prepared(kernels, stream=True)
+
+    def _prepared(self, engine: Engine, stream: bool) -> Prepared:
         steps = self._pipelines() if stream else [_Pipeline((layer,)) for layer in self.layers]
         return Prepared(self._encoder(engine), tuple(steps), tuple(step.prepared(engine) for step in steps))
 

@@ -126,15 +126,16 @@ static inline int64_t int64_at(const void *p) {
 typedef enum { S8, U8, S16, U16, S32, S64, F32, F32_PAIRS } Type;
 static inline int bytes_of(Type type) { return type <= U8 ? 1 : type <= U16 ? 2 : type == S64 ? 8 : 4; }
 
-/* Arithmetics, one row each: enum, name, the term of one tap for operands x and w of any one type, and whether the sum only
-   falls (no term is above zero). generic.inc.h makes loops of every row for every set; panels are faster ones for some. */
-#define ADDERSIM_EACH_ARITHMETIC(ROW)                       \
-    ROW(L1, "l1", x < w ? x - w : w - x, 1)        \
-    ROW(MAC, "mac", x * w, 0)                      \
-    ROW(L2, "l2", (x - w) * (w - x), 1)            \
-    ROW(XNOR, "xnor", (x < 0) == (w < 0) ? 1 : -1, 0)
-#define ARITHMETIC_ENUM(ID, NAME, TERM, FALLS) ID,
-#define ARITHMETIC_ONE(ID, NAME, TERM, FALLS) +1
+/* Arithmetics, one row each: enum, name, the term of one tap for operands x and w of any one type, what a sum of floats is after it
+   (products are added with one rounding, as every set has them), and whether the sum only falls (no term is above zero).
+   generic.inc.h makes loops of every row for every set; panels are faster ones for some. */
+#define ADDERSIM_EACH_ARITHMETIC(ROW)                                                 \
+    ROW(L1, "l1", x < w ? x - w : w - x, sum - fabsf(x - w), 1)                       \
+    ROW(MAC, "mac", x * w, fused(x, w, sum), 0)                                       \
+    ROW(L2, "l2", (x - w) * (w - x), fused(x - w, w - x, sum), 1)                     \
+    ROW(XNOR, "xnor", (x < 0) == (w < 0) ? 1 : -1, sum + ((x < 0) == (w < 0) ? 1 : -1), 0)
+#define ARITHMETIC_ENUM(ID, NAME, TERM, FLOAT_SUM, FALLS) ID,
+#define ARITHMETIC_ONE(ID, NAME, TERM, FLOAT_SUM, FALLS) +1
 typedef enum { ADDERSIM_EACH_ARITHMETIC(ARITHMETIC_ENUM) } Arithmetic;
 enum { ARITHMETICS = 0 ADDERSIM_EACH_ARITHMETIC(ARITHMETIC_ONE) };
 typedef enum { EXACT, WRAP, SATURATE } Overflow;

@@ -9,6 +9,12 @@
 #define INTS_STORE(to, sum, accumulate) ints_store(to, (accumulate) ? ints_add(sum, ints_load(to)) : (sum))
 
 #include "fixed_point.h"
+
+#include <math.h>
+#ifndef FUSED /* what the set's processors do in one instruction */
+static inline float fused(float x, float w, float sum) { return fmaf(x, w, sum); }
+#endif
+
 #include "panel.inc.h"
 
 PANEL(l1_f32, F32_ROWS, F32_VECTORS, LANES, 4, Floats, float, floats_zero, floats_load, floats_all, floats_l1, FLOATS_STORE)

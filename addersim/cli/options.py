@@ -196,6 +196,7 @@ Figures = Annotated[
 ]
 Batch = Annotated[int | None, whole(BATCH, "--batch", help="Images that run as one batch.", show_default="the accelerator's")]
 Threads = Annotated[int | None, whole(THREADS, "--threads", help="Threads; changes no result.")]
+Device = Annotated[str | None, typer.Option(help="cpu or cuda; by default cuda where torch finds a GPU.")]
 
 
 def quantization(
@@ -222,6 +223,19 @@ def quantization(
     if accumulator is not None:
         found["accumulator"] = msgspec.to_builtins(Accumulator.parse(accumulator))
     return make_record(found, Quantization, "options")
+
+
+def training_device(name: str | None, threads: int | None) -> str:
+    """Where to train, and by how many threads on the CPU. Raises ConfigError."""
+    import torch
+
+    if threads:
+        torch.set_num_threads(threads)
+    if name not in (None, "cpu", "cuda"):
+        raise ConfigError(f"--device {name!r} is not one of cpu, cuda")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("--device cuda: torch finds no CUDA device; it finds cpu")
+    return name or ("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def datapaths(*given: list[str] | None) -> tuple[str, ...]:

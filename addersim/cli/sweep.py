@@ -228,6 +228,7 @@ def _line(row: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
         "array nJ": "" if energy is None else row["energy_array_pj"] / 1e3,
         "energy nJ": "" if energy is None else energy / 1e3,
         "latency ms": "" if energy is None else row["latency_ms"],
+        "cold nJ": "" if row.get("cold_start_pj") is None else row["cold_start_pj"] / 1e3,
         "": "failed" if row["error"] else "waits" if energy is None else "*" if row["pareto"] else "",
     }
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 import addersim
 from addersim.arithmetic.fixed import Accumulator, FixedFormat
@@ -13,6 +14,7 @@ from addersim.layers import (
     IntegerMove,
     IntegerRescale,
     IntegerRescaledAdd,
+    IntegerRuleSoftmax,
     IntegerTable,
     IntegerWindow,
 )
@@ -144,6 +146,32 @@ def test_scores_are_reals(tmp_path):
     session = runtime.InferenceSession(tmp_path / "made.onnx", providers=["CPUExecutionProvider"])
     scores = session.run(None, {"input": codes})[0]
     np.testing.assert_allclose(scores, written.layers[-1].output.decode(written.run(codes)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("arithmetic", ["ternary", "shift", "apot"])
+def test_weights_of_few_values_are_weights(arithmetic, tmp_path):
+    network = residual(arithmetic=arithmetic)
+    given = images(network)
+    ran = check_beside_runtime(addersim.quantize(network, given), given, tmp_path / "made.onnx")
+    assert ran.count("QLinearConv") >= 3
+
+
+def test_a_softmax_at_the_end_is_left_out(tmp_path):
+    """And said so; of the scores before it every code is there."""
+    scored, codes = quantised(np.random.default_rng(0), True)
+    shares = FixedFormat(8, scale=2**-8, zero_point=-128)
+    last = IntegerRuleSoftmax(name="shares", inputs=("dense",), twin=None, source=scored.layers[-1].output, output=shares)
+    program = replace(scored, layers=(*scored.layers, last))
+    written = addersim.export_onnx(program, tmp_path / "made.onnx")
+    assert [layer.name for layer in written.layers] == [layer.name for layer in scored.layers]
+    assert written.metadata["left out"] == "behind the scores, whose order it keeps: Softmax"
+    check_beside_runtime(scored, np.moveaxis(codes, -1, 1), tmp_path / "scored.onnx")
+    assert (tmp_path / "made.onnx").read_bytes() == (tmp_path / "scored.onnx").read_bytes()
+    program.save(tmp_path / "scored.npz")
+    done = call("export", tmp_path / "scored.npz", "-o", tmp_path / "told.onnx")
+    assert done.returncode == 0, done.stderr
+    assert "left out" in done.stdout
+    assert "whose order it keeps: Softmax" in " ".join(done.stdout.split())
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ ROOT = Path(__file__).parents[2]
 COMPILER, EMULATORS = "aarch64-linux-gnu-gcc", ("qemu-aarch64", "qemu-aarch64-static")
 
 
-# Unoptimised, it compiles in a quarter of the time, and sanitizers see the same bytes.
-@pytest.mark.parametrize(("layers", "flags"), [("60", ["-O0"]), pytest.param("1000", [], marks=pytest.mark.slow)])
+# Unoptimised and without debugging symbols it compiles in a fifth of the time, and sanitizers see the same bytes.
+@pytest.mark.parametrize(("layers", "flags"), [("40", ["-O0", "-g0"]), pytest.param("1000", [], marks=pytest.mark.slow)])
 def test_sets_agree_and_touch_no_byte_too_many(layers, flags, tmp_path):
     if not shutil.which("gcc"):
         pytest.skip("needs gcc and its sanitizers")

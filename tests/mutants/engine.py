@@ -2,7 +2,8 @@
 
 RULES = "unit/quantization/test_rules_table.py"
 PIPELINE = (
-    f"{RULES} unit/quantization/test_calibration.py unit/quantization/test_rewrites.py unit/quantization/test_pipeline.py"
+    f"{RULES} unit/quantization/test_calibration.py unit/quantization/test_rewrites.py unit/quantization/test_pipeline.py "
+    "unit/quantization/test_binary.py"
 )
 LAYERS = "unit/layers"
 BILLS = "unit/layers/test_bills.py"
@@ -48,7 +49,7 @@ CHANGES = {
         ),
     ),
     "quantization/pipeline.py": (
-        f"{PIPELINE} unit/quantization/test_output_errors.py",
+        f"{PIPELINE} unit/quantization/test_output_errors.py unit/quantization/test_zero_points.py",
         (
             ("2.0 ** np.ceil(np.log2(found)) if", "2.0 ** np.floor(np.log2(found)) if"),
             ("name not in wiring.quiet and _is_compared(name, formats)", "_is_compared(name, formats)"),
@@ -155,13 +156,13 @@ CHANGES = {
             ("np.arange(-8, 9) / 8", "np.arange(-4, 5) / 8"),
             ("(1 - LEAST_GAIN) * error(1.0)", "error(1.0)"),
             ("slice(group * filters, (group + 1) * filters)", "slice(0, filters)"),
-            ("centred.T @ centred / len(inputs)", "inputs.T @ inputs / len(inputs)"),
+            (" - np.multiply.outer(mean, mean)", ""),
             ("coprime_step(-(-total // MOST_OUTPUTS), total)", "-(-total // MOST_OUTPUTS)"),
             ("coprime_step(-(-total // MOST_OUTPUTS), total)", "coprime_step(total // MOST_OUTPUTS, total)"),
         ),
     ),
     "layers/window.py": (
-        BILLS,
+        f"{BILLS} unit/layers/test_zero_points.py",
         (
             ("max(self.input_format.bits, self.weight_format.bits)", "self.input_format.bits"),
             ("min(x_low, w_low), max(x_high, w_high)", "min(x_low, w_low), x_high"),

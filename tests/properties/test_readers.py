@@ -20,7 +20,7 @@ from tests.properties.mutators import binary
 from tests.properties.reader_targets import targets
 
 pytestmark = pytest.mark.filterwarnings("ignore::addersim.errors.AddersimWarning")  # names of columns, keys of no tool
-MUTANTS = int(os.environ.get("READER_MUTANTS", "1000"))
+MUTANTS = int(os.environ.get("READER_MUTANTS", "600"))
 MANY = 20_000
 MOST_SECONDS = 20
 """For one mutant, on a machine that does other things beside it; a sound file takes some milliseconds."""

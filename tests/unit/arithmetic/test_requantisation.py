@@ -7,7 +7,7 @@ from addersim import kernels, quantize
 from addersim.arithmetic.fixed import FixedFormat
 from addersim.arithmetic.integer_softmax import softmax_bill, softmax_constants
 from addersim.arithmetic.ops import OpCounts
-from addersim.arithmetic.requantisation import FORMULAS, RULES, requantisation_rule
+from addersim.arithmetic.requantisation import FORMULAS, RULES, Constants, requantisation_rule
 from addersim.arithmetic.rescaled_sums import addition_bill, addition_constants, mean_bill, mean_constants
 from addersim.errors import FormatError, NetworkError
 from addersim.kernels import core, reference
@@ -18,6 +18,7 @@ from addersim.kernels.reference_requantisation import (
     saturating_rounding_doubling_high_mul,
 )
 from addersim.kernels.reference_softmax import exp_on_negative_values, one_over_one_plus_x
+from addersim.kernels.requantisation import fits_registers
 from addersim.layers.affine import fixed_multiplier
 from tests.unit.networks import images, residual
 
@@ -138,6 +139,21 @@ def test_results_far_beyond_every_format_count_as_the_limit():
 def test_what_a_left_shift_pushes_out_is_lost_as_in_c():
     assert multiply_by_quantized_multiplier(2**30, 2**30, 3) == 0
     assert requantized([2**30, 3], 4.0, "tflite") == [0, 12]
+
+
+@pytest.mark.parametrize(
+    ("multiplier", "shift", "reach", "fits"),
+    [
+        (1 << 30, 0, 100, True),
+        (0, 31, 1 << 30, True),  # zero whatever is shifted out
+        (-(1 << 30), 0, 100, False),  # larger values give smaller results
+        (1, 2, 1 << 30, False),  # the shift to the left leaves 32 bits, though its product is small
+        ((1 << 31) - 1, 0, (1 << 30) + 1, False),  # the result would count as the limit
+    ],
+)
+def test_sums_are_rescaled_in_registers_where_every_step_fits(multiplier, shift, reach, fits):
+    constants = Constants.of_integers("doubling", np.array([1 << 30, multiplier]), np.array([0, shift]))
+    assert fits_registers(constants, np.array([1, reach])) is fits
 
 
 def test_quantised_multipliers():

@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 import zlib
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pandas as pd
@@ -68,6 +69,16 @@ def points_of(tmp_path, rows):
 
 def keys(points, scan=None):
     return [part.key for part in sweep_sections(points, scan)]
+
+
+def test_a_cold_start_is_a_column_and_one_of_an_older_sweep_is_empty(tmp_path):
+    points = points_of(tmp_path, [row(cold_start_pj=4_321_000.0), row(weight_bits=3, cold_start_pj=0.0)])
+    (table,) = (part.tables for part in sweep_sections(points, None) if part.key == "points")
+    assert "cold start, nJ" in table
+    assert "4,321" in table
+    older = replace(points, frame=points.frame.drop(columns="cold_start_pj"))
+    (table,) = (part.tables for part in sweep_sections(older, None) if part.key == "points")
+    assert "4,321" not in table
 
 
 def panels(points):
