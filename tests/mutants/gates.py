@@ -87,7 +87,7 @@ CHANGES = {
                 "_by_toggles(layer, table) or _own(network, layer, table)",
             ),
             ("return max(energy, figures.idle_pj), words", "return energy, words"),
-            ("element_bits(layer), signed=signed)", "element_bits(layer))"),
+            ("one, style, signed) for one", "one, style) for one"),
             ("widths = list(layer.tap_operands[:2])", "widths = [layer.inputs[0].bits, layer.weights.bits]"),
             ('("toggles", moving), ', ""),
         ),
