@@ -16,7 +16,10 @@ def completes(*kinds: str) -> Callable[[str], list[str]]:
     """What completes an option or argument that takes a name of these kinds, keys of `_NAMES`."""
 
     def names(incomplete: str) -> list[str]:
-        return [name for kind in kinds for name in _NAMES[kind]() if name.startswith(incomplete)]
+        known = dict.fromkeys(
+            name for kind in kinds for name in _NAMES[kind]()
+        )  # a bundled network may be an architecture, too
+        return [name for name in known if name.startswith(incomplete)]
 
     return names
 

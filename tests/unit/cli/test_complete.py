@@ -38,3 +38,4 @@ def test_names_are_completed(words, expected, monkeypatch):
     found = call().stdout.split()
     assert found[: len(expected.split())] == expected.split()
     assert bool(found) == bool(expected)
+    assert len(found) == len(set(found))
