@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from addersim.cli.complete import completes
 from addersim.errors import ConfigError, FormatError
 from addersim.inputs import limits
 from addersim.inputs.limits import BATCH, BITS, DEPTH, ELEMENTS, IMAGES, THREADS, read_number, shown
@@ -54,6 +55,7 @@ Network_ = Annotated[
     typer.Argument(
         metavar="NETWORK",
         help="A bundled name (addersim list networks), a saved, ONNX or TFLite file (-: standard input), or an architecture.",
+        autocompletion=completes("networks", "architectures"),
     ),
 ]
 Countable = Annotated[
@@ -61,6 +63,7 @@ Countable = Annotated[
     typer.Argument(
         metavar="NETWORK",
         help="A bundled name, a saved, ONNX or TFLite file (-: standard input), an architecture, or SCALE-Sim's topology.",
+        autocompletion=completes("networks", "architectures"),
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
@@ -73,6 +76,7 @@ Data = Annotated[
         "of pictures (a folder a class): uint8, or floats normalised as in training. train_images or a folder train "
         "calibrate; else 256 images that seed 0 draws do, and a warning says so. A set's name goes before a folder's: ./NAME.",
         show_default="fashion-mnist-2000, where the network takes it",
+        autocompletion=completes("data"),
     ),
 ]
 Resize = Annotated[
@@ -99,6 +103,7 @@ Datapath = Annotated[
     list[str] | None,
     typer.Option(
         "--datapath",
+        autocompletion=completes("datapaths"),
         help="Datapath of an arithmetic's layers (addersim list datapaths), in short 2a (default), 1c1a or xor for adder "
         "layers; several with commas. A SCALE-Sim topology takes one for all layers: mac by default.",
     ),
@@ -148,12 +153,23 @@ Rules = Annotated[
     ),
 ]
 AcceleratorName = Annotated[
-    str, typer.Option("--accelerator", help="A bundled accelerator, a TOML file, or SCALE-Sim's .cfg file.")
+    str,
+    typer.Option(
+        "--accelerator",
+        help="A bundled accelerator, a TOML file, or SCALE-Sim's .cfg file.",
+        autocompletion=completes("accelerators"),
+    ),
 ]
-Table = Annotated[str, typer.Option("--table", help="A bundled energy table, or a CSV file.")]
+Table = Annotated[
+    str, typer.Option("--table", help="A bundled energy table, or a CSV file.", autocompletion=completes("tables"))
+]
 Tables = Annotated[
     str,
-    typer.Option("--table", help="A bundled energy table, or a CSV file; all: the range over every bundled table."),
+    typer.Option(
+        "--table",
+        help="A bundled energy table, or a CSV file; all: the range over every bundled table.",
+        autocompletion=completes("tables"),
+    ),
 ]
 NodeNm = Annotated[
     float | None,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from addersim.cli import options
+from addersim.cli.complete import completes
 from addersim.cli.count import counted
 from addersim.cli.output import print_json, print_table, say, say_page
 from addersim.cli.simulate import simulated
@@ -34,7 +35,11 @@ NO_IMAGES = "none: operations, words and cycles follow from the shapes alone"
 def run(
     networks: Annotated[
         list[str],
-        typer.Argument(metavar="NETWORK...", help="Bundled names, saved files, architectures, or SCALE-Sim's topologies."),
+        typer.Argument(
+            metavar="NETWORK...",
+            help="Bundled names, saved files, architectures, or SCALE-Sim's topologies.",
+            autocompletion=completes("networks", "architectures"),
+        ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the page and the tables.")] = Path("report"),
     data: options.Data = None,

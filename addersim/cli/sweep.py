@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from addersim.cli import options
+from addersim.cli.complete import completes
 from addersim.cli.output import bars, print_json, print_table, say, say_file, say_page
 from addersim.cli.streams import complain
 from addersim.cli.vary import Vary, grid_of
@@ -36,6 +37,7 @@ def run(
         list[str] | None,
         typer.Argument(
             metavar="[STUDY | NETWORK...]",
+            autocompletion=completes("sweeps", "networks", "architectures"),
             help="A bundled study (addersim list sweeps) or a TOML file; or networks. Default: bit-widths.",
         ),
     ] = None,
@@ -54,7 +56,10 @@ def run(
     multiplier: Annotated[
         str | None, typer.Option(help="Of multiplying layers: exact, and tables of 256 x 256 products: exact,mul8u.toml.")
     ] = None,
-    accelerator: Annotated[str | None, typer.Option(help="Accelerators: bundled names or TOML files.")] = None,
+    accelerator: Annotated[
+        str | None,
+        typer.Option(help="Accelerators: bundled names or TOML files.", autocompletion=completes("accelerators")),
+    ] = None,
     table: Annotated[str | None, typer.Option(help="Energy tables: bundled names or CSV files.")] = None,
     batch: Annotated[str | None, typer.Option(help="Images that run as one batch: 1,16.")] = None,
     vary: Vary = None,

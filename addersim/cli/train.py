@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 import typer
 
 from addersim.cli import options
+from addersim.cli.complete import completes
 from addersim.cli.output import print_json, print_table, say, say_file, say_page
 from addersim.errors import ConfigError
 from addersim.inputs.limits import IMAGE_SIDE, THREADS
@@ -23,7 +24,14 @@ Probe = Literal["gradients", "variance"]
 
 
 def run(
-    study: Annotated[str, typer.Argument(metavar="STUDY", help="A bundled study, such as lenet5-mnist, or a TOML file.")],
+    study: Annotated[
+        str,
+        typer.Argument(
+            metavar="STUDY",
+            help="A bundled study, such as lenet5-mnist, or a TOML file.",
+            autocompletion=completes("studies"),
+        ),
+    ],
     changes: Annotated[
         list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Single values that replace the study's.")
     ] = None,
