@@ -20,6 +20,13 @@ def l1_input_gradient(
 def l1_sign_filter_gradient(
     gradient: _Array, x: _Array, weights: _Array, out: _Array, geometry: _Numbers, kernels: int, threads: int
 ) -> None: ...
+def power_forward(x: _Array, w: _Array, power: float, y: _Array, kernels: int, threads: int) -> None: ...
+def power_input_gradient(
+    gradient: _Array, x: _Array, w: _Array, power: float, out: _Array, kernels: int, threads: int
+) -> None: ...
+def power_filter_gradient(
+    gradient: _Array, x: _Array, w: _Array, power: float, out: _Array, kernels: int, threads: int
+) -> None: ...
 def window_bounds(
     weights: _Array,
     weights_type: int,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["AREA_UNITS", "ENERGY_UNITS", "TIME_UNITS", "best_unit", "compact", "first_of", "how_many", "quantity"]
+__all__ = ["AREA_UNITS", "ENERGY_UNITS", "TIME_UNITS", "Units", "best_unit", "compact", "first_of", "how_many", "quantity"]
 
 Units = Sequence[tuple[float, str]]
 ENERGY_UNITS: Units = ((1.0, "pJ"), (1e3, "nJ"), (1e6, "µJ"), (1e9, "mJ"), (1e12, "J"))

@@ -39,6 +39,8 @@ from addersim.zeros import Zeros
 
 __all__ = ["SIGNED_INPUT", "Prepared", "Program", "image_encoder"]
 
+_NOTHING = OpCounts()
+
 SIGNED_INPUT = "input sign"
 """Key in `Program.metadata` of why the input is signed, where pixels alone would not make it so."""
 
@@ -337,10 +339,18 @@ class Program(Listed, msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     def prepared(self, engine: Engine = kernels, stream: bool = False) -> Prepared:
         """This program ready for many batches: what does not depend on the images is found out once.
 
-        With `stream` a window, what narrows its sums and its ReLU run as one: same numbers, and no values in between.
+        With `stream` a window, what narrows its sums and its ReLU run as one: same numbers, and no values in between. What
+        the kernels then need is kept, for they run a program again and again.
         """
         if not self.calibrated:
             raise QuantizationError(f"program {self.name} was made without calibration images: it can be counted, not run")
+        return self._streamed if stream and engine is kernels else self._prepared(engine, stream)
+
+    @cached_property
+    def _streamed(self) -> Prepared:
+        return self._prepared(kernels, stream=True)
+
+    def _prepared(self, engine: Engine, stream: bool) -> Prepared:
         steps = self._pipelines() if stream else [_Pipeline((layer,)) for layer in self.layers]
         return Prepared(self._encoder(engine), tuple(steps), tuple(step.prepared(engine) for step in steps))
 
@@ -420,7 +430,7 @@ class Program(Listed, msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             output, inputs = values[layer.name], [values[name] for name in layer.inputs]
             bill = layer.bill(output, *inputs)
             stored = [name for name in layer.inputs if name not in fused]
-            owed = output.correction if layer is self.layers[-1] else OpCounts()  # nobody reads the last layer and adds anyway
+            owed = output.correction if layer is self.layers[-1] else _NOTHING  # nobody reads the last layer and adds anyway
             layers.append(
                 LayerTrace(
                     name=layer.name,
@@ -434,6 +444,7 @@ class Program(Listed, msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
                     work=bill.work,
                     accumulator_bits=bill.accumulator_bits,
                     operand_bits=bill.operand_bits,
+                    tap_operands=bill.tap_operands,
                     left_out=bill.left_out,
                     nonzero=bill.nonzero,
                     multiplier=bill.multiplier,

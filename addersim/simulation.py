@@ -35,8 +35,10 @@ Array = npt.NDArray[Any]
 
 LARGEST_WORDS = 1 << 23
 """Of one value of a batch."""
-FEW_WORDS = 1 << 20
+FEW_WORDS = 1 << 21
 """As many, and what becomes of them, stay in a core's cache, about."""
+MANY_IMAGES = 100
+"""From here on what a layer costs once a batch weighs little."""
 MUCH_CLIPPED = 0.01
 """Share of input values beyond the calibrated range from which a result is doubtful."""
 
@@ -211,7 +213,7 @@ def simulate(
     network
         The float network, for its accuracy, the agreement and the layers' errors.
     batch
-        Images that run together in one thread; None takes 50, more where they are small, fewer where they are large. Does not
+        Images that run together in one thread; None takes 100, more where they are small, fewer where they are large. Does not
         change any result.
     threads
         How many; None takes what OpenMP would. Does not change any result.
@@ -339,9 +341,9 @@ class _Run:
         return cls(program, network, program.prepared(engine, stream=True), values, twins, program.fused())
 
     def fitting_batch(self) -> int:
-        """Images of a batch: 50, more where they are small, and so few that a thread's values take some megabytes at most."""
+        """Images of a batch: 100, more where they are small, and so few that a thread's values take some megabytes at most."""
         words = max(value.words for value in self.values.values())
-        return max(1, min(LARGEST_WORDS // words, max(50, FEW_WORDS // words), 1000))
+        return max(1, min(LARGEST_WORDS // words, max(MANY_IMAGES, FEW_WORDS // words), 1000))
 
     def part(self, images: Images, threads: int) -> _Part:
         floats = None if self.network is None else _Beside(self.network.values(images, threads), set(self.twins.values()))

@@ -17,7 +17,10 @@ from addersim.toggles import Toggles
 from addersim.totals import Totals, largest_live
 from addersim.zeros import Zeros
 
-__all__ = ["GROUPS", "Convention", "LayerTrace", "MatrixWork", "Observed", "Operand", "Trace", "Zeros", "find_convention"]
+__all__ = [
+    "GROUPS", "Convention", "LayerTrace", "MatrixWork", "Observed", "Operand", "TapOperands", "Trace", "Zeros",
+    "find_convention",
+]  # fmt: skip
 
 Convention = Literal["hardware", "paper"]
 
@@ -124,6 +127,22 @@ class Operand(NamedTuple):
         return self.words * self.bits
 
 
+class TapOperands(NamedTuple):
+    """Operands of a window layer's taps as a processing element takes them, less their zero points.
+
+    Attributes
+    ----------
+    input_bits, weight_bits
+        Widths, as stored.
+    input_signed
+        Whether inputs have a sign.
+    """
+
+    input_bits: int
+    weight_bits: int
+    input_signed: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Observed:
     """What a bit-true run saw in one layer, over all its images.
@@ -169,6 +188,8 @@ class LayerTrace:
         The matrix product of a window layer; None elsewhere.
     operand_bits
         Width of a window layer's operands on its datapath, which may be more than that of either; None elsewhere.
+    tap_operands
+        A window layer's operands at a processing element; None elsewhere, and where only the product is known.
     accumulator_bits
         Width of the accumulator of a window or average-pooling layer; None elsewhere.
     output_format
@@ -223,6 +244,7 @@ class LayerTrace:
     gated_taps: int = 0
     multiplier: MultiplierPrice | None = None
     toggles: Toggles | None = None
+    tap_operands: TapOperands | None = None
 
     def __post_init__(self) -> None:
         if len(self.zeros) not in (0, len(self.inputs)):

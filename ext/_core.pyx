@@ -91,6 +91,14 @@ cdef extern from "core.h":
                               const float *weights, float *out, int threads) nogil
     int l1_sign_filter_gradient_f32(const Kernels *kernels, const Geometry *g, const float *gradient, const float *x,
                                     const float *weights, float *out, int threads) nogil
+    ctypedef struct Unfolded:
+        int64_t groups, outputs, taps, count
+    void power_forward_f32(const Kernels *kernels, const Unfolded *u, const float *x, const float *w, float power, float *y,
+                           int threads) nogil
+    void power_input_gradient_f32(const Kernels *kernels, const Unfolded *u, const float *gradient, const float *x,
+                                  const float *w, float power, float *out, int threads) nogil
+    void power_filter_gradient_f32(const Kernels *kernels, const Unfolded *u, const float *gradient, const float *x,
+                                   const float *w, float power, float *out, int threads) nogil
     int c_window_bounds "window_bounds"(const Kernels *kernels, Arithmetic arithmetic, Type type, const void *weights,
                                         int64_t outputs, int64_t taps, int64_t x_low, int64_t x_high, int64_t *low,
                                         int64_t *high) nogil
@@ -264,6 +272,36 @@ def l1_sign_filter_gradient(const float[:, :, :, ::1] gradient, const float[:, :
         status = l1_sign_filter_gradient_f32(table, &g, &gradient[0, 0, 0, 0], &x[0, 0, 0, 0], &weights[0, 0, 0, 0],
                                              &out[0, 0, 0, 0], threads)
     done(status)
+
+
+cdef Unfolded unfolded(const float[:, :, ::1] x, const float[:, :, ::1] w):
+    cdef Unfolded u
+    u.groups, u.outputs, u.taps, u.count = x.shape[0], w.shape[1], x.shape[1], x.shape[2]
+    return u
+
+
+def power_forward(const float[:, :, ::1] x, const float[:, :, ::1] w, float power, float[:, :, ::1] y, int kernels, int threads):
+    """-sum |x - w|^power of unfolded images: x (groups, taps, count), w (groups, outputs, taps), y (groups, outputs, count)."""
+    cdef const Kernels *table = kernels_at(kernels)
+    cdef Unfolded u = unfolded(x, w)
+    with nogil:
+        power_forward_f32(table, &u, &x[0, 0, 0], &w[0, 0, 0], power, &y[0, 0, 0], threads)
+
+
+def power_input_gradient(const float[:, :, ::1] gradient, const float[:, :, ::1] x, const float[:, :, ::1] w, float power,
+                         float[:, :, ::1] out, int kernels, int threads):
+    cdef const Kernels *table = kernels_at(kernels)
+    cdef Unfolded u = unfolded(x, w)
+    with nogil:
+        power_input_gradient_f32(table, &u, &gradient[0, 0, 0], &x[0, 0, 0], &w[0, 0, 0], power, &out[0, 0, 0], threads)
+
+
+def power_filter_gradient(const float[:, :, ::1] gradient, const float[:, :, ::1] x, const float[:, :, ::1] w, float power,
+                          float[:, :, ::1] out, int kernels, int threads):
+    cdef const Kernels *table = kernels_at(kernels)
+    cdef Unfolded u = unfolded(x, w)
+    with nogil:
+        power_filter_gradient_f32(table, &u, &gradient[0, 0, 0], &x[0, 0, 0], &w[0, 0, 0], power, &out[0, 0, 0], threads)
 
 
 def window_bounds(const uint8_t[::1] weights, int weights_type, int arithmetic, int64_t taps, int64_t x_low, int64_t x_high,

@@ -126,15 +126,16 @@ static inline int64_t int64_at(const void *p) {
 typedef enum { S8, U8, S16, U16, S32, S64, F32, F32_PAIRS } Type;
 static inline int bytes_of(Type type) { return type <= U8 ? 1 : type <= U16 ? 2 : type == S64 ? 8 : 4; }
 
-/* Arithmetics, one row each: enum, name, the term of one tap for operands x and w of any one type, and whether the sum only
-   falls (no term is above zero). generic.inc.h makes loops of every row for every set; panels are faster ones for some. */
-#define ADDERSIM_EACH_ARITHMETIC(ROW)                       \
-    ROW(L1, "l1", x < w ? x - w : w - x, 1)        \
-    ROW(MAC, "mac", x * w, 0)                      \
-    ROW(L2, "l2", (x - w) * (w - x), 1)            \
-    ROW(XNOR, "xnor", (x < 0) == (w < 0) ? 1 : -1, 0)
-#define ARITHMETIC_ENUM(ID, NAME, TERM, FALLS) ID,
-#define ARITHMETIC_ONE(ID, NAME, TERM, FALLS) +1
+/* Arithmetics, one row each: enum, name, the term of one tap for operands x and w of any one type, what a sum of floats is after it
+   (products are added with one rounding, as every set has them), and whether the sum only falls (no term is above zero).
+   generic.inc.h makes loops of every row for every set; panels are faster ones for some. */
+#define ADDERSIM_EACH_ARITHMETIC(ROW)                                                 \
+    ROW(L1, "l1", x < w ? x - w : w - x, sum - fabsf(x - w), 1)                       \
+    ROW(MAC, "mac", x * w, fused(x, w, sum), 0)                                       \
+    ROW(L2, "l2", (x - w) * (w - x), fused(x - w, w - x, sum), 1)                     \
+    ROW(XNOR, "xnor", (x < 0) == (w < 0) ? 1 : -1, sum + ((x < 0) == (w < 0) ? 1 : -1), 0)
+#define ARITHMETIC_ENUM(ID, NAME, TERM, FLOAT_SUM, FALLS) ID,
+#define ARITHMETIC_ONE(ID, NAME, TERM, FLOAT_SUM, FALLS) +1
 typedef enum { ADDERSIM_EACH_ARITHMETIC(ARITHMETIC_ENUM) } Arithmetic;
 enum { ARITHMETICS = 0 ADDERSIM_EACH_ARITHMETIC(ARITHMETIC_ONE) };
 typedef enum { EXACT, WRAP, SATURATE } Overflow;
@@ -369,6 +370,10 @@ typedef struct {
     /* filter[k] += sum over windows of gradient * sign(x - w) */
     void (*sign_gradient)(const float *windows, int64_t window_stride, int64_t count, const float *gradient,
                           int64_t gradient_stride, const float *weights, int64_t taps, float *filter);
+    /* y[i] -= |x[i] - w|^power; out[i] -= gradient[i] * |d|^less with the sign of d = x[i] - w; the sum of such products */
+    void (*power_sums)(const float *x, float w, float power, int64_t count, float *y);
+    void (*power_input_slopes)(const float *x, float w, float less, int64_t count, const float *gradient, float *out);
+    float (*power_filter_slope)(const float *x, float w, float less, int64_t count, const float *gradient);
 
     void (*widen)(Type type, const void *codes, int64_t count, int32_t *to);
     void (*extremes)(Type type, const void *codes, int64_t count, int64_t *low, int64_t *high);
@@ -451,6 +456,16 @@ int l1_input_gradient_by_planes(const Kernels *kernels, const Geometry *g, const
                                 const float *weights, float *out, int threads);
 int l1_sign_filter_gradient_f32(const Kernels *kernels, const Geometry *g, const float *gradient, const float *x,
                                 const float *weights, float *out, int threads);
+
+/* powers.c: -sum |x - w|^power on unfolded images, and its gradients */
+typedef struct {
+    int64_t groups, outputs, taps, count; /* outputs and taps of one group; count: places of windows */
+} Unfolded;
+void power_forward_f32(const Kernels *kernels, const Unfolded *u, const float *x, const float *w, float power, float *y, int threads);
+void power_input_gradient_f32(const Kernels *kernels, const Unfolded *u, const float *gradient, const float *x, const float *w, float power,
+                              float *out, int threads);
+void power_filter_gradient_f32(const Kernels *kernels, const Unfolded *u, const float *gradient, const float *x, const float *w, float power,
+                               float *out, int threads);
 
 /* window.c: smallest and largest exact sum of each output for any x in x_low..x_high (which hold 0). */
 int window_bounds(const Kernels *kernels, Arithmetic arithmetic, Type type, const void *weights, int64_t outputs, int64_t taps, int64_t x_low,

@@ -74,7 +74,7 @@
         for (int64_t i = 0; i < count; i++) clipped[i] = clipped[i] != 0;                                                       \
     }
 
-#define GENERIC(ID, NAME, TERM, FALLS)                                                                                          \
+#define GENERIC(ID, NAME, TERM, FLOAT_SUM, FALLS)                                                                               \
     CODE_LOOPS(ID, TERM)                                                                                                        \
     static void ID##_bounds(const int32_t *weights, int64_t taps, int32_t x_low, int32_t x_high, int64_t *low, int64_t *high) { \
         int64_t least = 0, most = 0;                                                                                            \
@@ -93,15 +93,15 @@
     static void ID##_floats(const float *operands, const float *weights, int64_t taps, float *sums) {                           \
         for (int i = 0; i < BLOCK; i++) sums[i] = 0.0f;                                                                         \
         for (int64_t first = 0; first < taps; first += FLOAT_TAPS) {                                                            \
-            float sum[BLOCK] = {0};                                                                                             \
+            float own[BLOCK] = {0};                                                                                             \
             for (int64_t tap = first; tap < smaller(taps, first + FLOAT_TAPS); tap++, weights += BLOCK) {                       \
                 const float x = operands[tap];                                                                                  \
                 for (int i = 0; i < BLOCK; i++) {                                                                               \
-                    const float w = weights[i];                                                                                 \
-                    sum[i] += (TERM);                                                                                           \
+                    const float w = weights[i], sum = own[i];                                                                   \
+                    own[i] = FLOAT_SUM;                                                                                         \
                 }                                                                                                               \
             }                                                                                                                   \
-            for (int i = 0; i < BLOCK; i++) sums[i] += sum[i];                                                                  \
+            for (int i = 0; i < BLOCK; i++) sums[i] += own[i];                                                                  \
         }                                                                                                                       \
     }                                                                                                                           \
     static void ID##_depthwise_floats(const char *window, const int64_t *offsets, int64_t taps, int64_t count,                  \
@@ -110,8 +110,8 @@
         for (int64_t tap = 0; tap < taps; tap++, weights += channels) {                                                         \
             const float *pixel = (const float *)(const void *)(window + offsets[tap]);                                          \
             for (int64_t i = 0; i < count; i++) {                                                                               \
-                const float x = pixel[i], w = weights[i];                                                                       \
-                y[i] += (TERM);                                                                                                 \
+                const float x = pixel[i], w = weights[i], sum = y[i];                                                           \
+                y[i] = FLOAT_SUM;                                                                                               \
             }                                                                                                                   \
         }                                                                                                                       \
     }
@@ -121,7 +121,7 @@ ADDERSIM_EACH_ARITHMETIC(GENERIC)
 /* Terms from a table of products: whatever a code is, its low byte is one of the table's rows or columns. */
 CODE_LOOPS(TABLE, products[(x & 255) * 256 + (w & 255)])
 
-#define LOOPS_ROW(ID, NAME, TERM, FALLS)                                                                                      \
+#define LOOPS_ROW(ID, NAME, TERM, FLOAT_SUM, FALLS)                                                                           \
     [ID] = {ID##_bounds,           ID##_narrow,         ID##_wide,              ID##_floats, ID##_ordered,                      \
             ID##_depthwise_narrow, ID##_depthwise_wide, ID##_depthwise_ordered, ID##_depthwise_floats},
 #define TABLE_LOOPS                                                                                                             \

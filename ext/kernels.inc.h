@@ -9,6 +9,12 @@
 #define INTS_STORE(to, sum, accumulate) ints_store(to, (accumulate) ? ints_add(sum, ints_load(to)) : (sum))
 
 #include "fixed_point.h"
+
+#include <math.h>
+#ifndef FUSED /* what the set's processors do in one instruction */
+static inline float fused(float x, float w, float sum) { return fmaf(x, w, sum); }
+#endif
+
 #include "panel.inc.h"
 
 PANEL(l1_f32, F32_ROWS, F32_VECTORS, LANES, 4, Floats, float, floats_zero, floats_load, floats_all, floats_l1, FLOATS_STORE)
@@ -51,6 +57,7 @@ static int64_t l1_u8_ceiling(int64_t steps) {
 #include "generic.inc.h"
 #include "table.inc.h"
 #include "training.inc.h"
+#include "powers.inc.h"
 #include "requantise.inc.h"
 #include "rescaled.inc.h"
 #include "epilogue.inc.h"
@@ -121,6 +128,9 @@ static const Kernels TABLE = {
     .l1_gradient_planes = l1_gradient_planes,
     .depthwise_gradient = depthwise_gradient,
     .sign_gradient = sign_gradient,
+    .power_sums = power_sums,
+    .power_input_slopes = power_input_slopes,
+    .power_filter_slope = power_filter_slope,
     .widen = widen_32,
     .extremes = extremes,
     .convert_weights = convert_weights,

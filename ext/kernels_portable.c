@@ -36,7 +36,21 @@ static inline Floats floats_load(const void *p) { EACH(Floats, ((const float *)p
 static inline Floats floats_all(const void *p) { EACH(Floats, *(const float *)p); }
 static inline void floats_store(float *p, Floats a) { memcpy(p, a.at, sizeof a.at); }
 static inline Floats floats_add(Floats a, Floats b) { EACH(Floats, a.at[i] + b.at[i]); }
-static inline Floats floats_mac(Floats sum, Floats x, Floats w) { EACH(Floats, sum.at[i] + x.at[i] * w.at[i]); }
+/* x * w + sum with one rounding, as processors have it that fuse: in doubles the product is exact, and a sum that is not becomes the
+   neighbour whose last bit is odd, which rounds to the float that the exact one rounds to. */
+#define FUSED
+static inline float fused(float x, float w, float sum) {
+    const double a = (double)x * w, b = sum, rounded = a + b, of_b = rounded - a;
+    const double rest = (a - (rounded - of_b)) + (b - of_b);
+    int64_t bits;
+    memcpy(&bits, &rounded, sizeof bits);
+    const int64_t farther = (rest > 0) == (rounded > 0) ? 1 : -1;
+    if ((rest > 0 || rest < 0) && bits % 2 == 0) bits += farther;
+    double odd;
+    memcpy(&odd, &bits, sizeof odd);
+    return (float)odd;
+}
+static inline Floats floats_mac(Floats sum, Floats x, Floats w) { EACH(Floats, fused(x.at[i], w.at[i], sum.at[i])); }
 static inline Floats floats_l1(Floats sum, Floats x, Floats w) { EACH(Floats, sum.at[i] - fabsf(x.at[i] - w.at[i])); }
 static inline float clamped(float slope) { return slope < -1.0f ? -1.0f : slope > 1.0f ? 1.0f : slope; }
 static inline Floats floats_clamped_mac(Floats sum, Floats gradient, Floats w, Floats x) {
@@ -144,7 +158,7 @@ static inline Ints ints_floor(Doubles low, Doubles high) { EACH(Ints, (uint32_t)
 
 static inline Floats floats_of(Ints a) { EACH(Floats, (float)(int32_t)a.at[i]); }
 static inline Floats floats_mul(Floats a, Floats b) { EACH(Floats, a.at[i] * b.at[i]); }
-static inline Floats floats_fused(Floats a, Floats b, Floats c) { EACH(Floats, fmaf(a.at[i], b.at[i], c.at[i])); }
+static inline Floats floats_fused(Floats a, Floats b, Floats c) { EACH(Floats, fused(a.at[i], b.at[i], c.at[i])); }
 static inline Ints ints_nearest_float(Floats a) { EACH(Ints, (uint32_t)(int32_t)rintf(a.at[i])); }
 static inline Ints ints_left(Ints a, Ints places) { EACH(Ints, a.at[i] << places.at[i]); }
 static inline Ints ints_right(Ints a, Ints places) { EACH(Ints, (uint32_t)((int32_t)a.at[i] >> places.at[i])); }

@@ -124,7 +124,7 @@ static void add_values(const RescaledAdd *r, const int32_t *restrict a, const in
         case SINGLE_ROUNDING: EACH_RESULT(BY_SCALE(BY_SCALE(a[i], 0, 0) + BY_SCALE(b[i], 1, 0), 2, 0)) break;
         case DOUBLE_ROUNDING: EACH_RESULT(BY_SCALE(BY_SCALE(a[i], 0, 1) + BY_SCALE(b[i], 1, 1), 2, 1)) break;
         case FLOAT_FACTOR:
-            EACH_RESULT(to_nearest(fmaf((float)a[i], r->factor[0], fmaf((float)b[i], r->factor[1], r->factor[2]))))
+            EACH_RESULT(to_nearest(fused((float)a[i], r->factor[0], fused((float)b[i], r->factor[1], r->factor[2]))))
             break;
         case QUANT_ROUND: EACH_RESULT(to_nearest(REAL_SUM)) break;
         case QUANT_CEIL: EACH_RESULT(upwards(REAL_SUM)) break;

@@ -6,7 +6,7 @@
 /* Scratch on cache lines; the size is rounded up, as aligned_alloc demands. NULL for more than an address can reach. */
 void *allocate(int64_t count, int64_t size) {
     const int64_t bytes = round_up(larger(times(count, size), 1), 64);
-#ifdef _WIN32 /* no compiler there has an aligned_alloc that free() takes back; no load minds where scratch lies */
+#ifdef _WIN32 /* its libraries have no aligned_alloc that free() takes back, whatever the compiler; scratch may lie anywhere */
     return bytes > PTRDIFF_MAX - 64 ? NULL : malloc((size_t)bytes);
 #else
     return bytes > PTRDIFF_MAX - 64 ? NULL : aligned_alloc(64, (size_t)bytes);
@@ -176,14 +176,15 @@ static char *copy_rows(const Tiling *t, const char *image, int64_t row, int64_t 
 static void place_windows(const Tiling *t, const char *operands, int64_t at, int64_t rows, int64_t columns, Tile *tile) {
     const Geometry *g = t->g;
     const int64_t pixel_bytes = g->channels * bytes_of(t->operand), row_pixels = t->row_bytes / pixel_bytes;
-    int64_t window = 0;
+    const int64_t step = g->stride_width * pixel_bytes;
+    int64_t *restrict corners = tile->corners;
+    const char **restrict windows = tile->windows;
     for (int64_t corner = 0; rows > 0; at = 0) {
         const int64_t here = smaller(rows, g->out_height - at);
-        for (int64_t i = 0; i < here; i++) {
-            for (int64_t j = 0; j < columns; j++, window++) {
-                tile->corners[window] = corner + i * g->stride_height * row_pixels + j * g->stride_width;
-                tile->windows[window] = operands + tile->corners[window] * pixel_bytes;
-            }
+        for (int64_t i = 0; i < here; i++, corners += columns, windows += columns) {
+            const int64_t left = corner + i * g->stride_height * row_pixels;
+            const char *first = operands + left * pixel_bytes;
+            for (int64_t j = 0; j < columns; j++) corners[j] = left + j * g->stride_width, windows[j] = first + j * step;
         }
         corner += reach(here, g->stride_height, g->kernel_height, g->dilation_height) * row_pixels;
         rows -= here;

@@ -193,6 +193,18 @@ class FixedFormat:
         return (1 << (self.bits - self.signed)) - 1
 
     @property
+    def centred(self) -> tuple[int, bool]:
+        """Bits of codes less the zero point, and whether these have a sign: one bit more unless zero is 0 or the least code.
+
+        Examples
+        --------
+        >>> FixedFormat(8, zero_point=-128).centred, FixedFormat(8, zero_point=83).centred
+        ((8, False), (9, True))
+        """
+        wider = self.zero_point not in (0, self.minimum)
+        return self.bits + wider, wider or (self.signed and not self.zero_point)
+
+    @property
     def low(self) -> float:
         """Smallest real value."""
         return (self.minimum - self.zero_point) * self.scale

@@ -108,8 +108,9 @@ def _elements_use(target: str, datapaths: list[str] | None, widths: list[int], o
 
     from addersim.hardware.gates.element_table import element_jobs
     from addersim.hardware.gates.fabric import OWN_MULTIPLIER, elements_in_fabric
+    from addersim.hardware.prices.row import SIGNED
 
-    elements = [job.element for job in element_jobs(datapaths, widths)]
+    elements = [job.element for job in element_jobs(datapaths, widths) if SIGNED not in job.element.device]
     elements += [replace(one, style=OWN_MULTIPLIER) for one in elements if one.datapath == "mac" and not one.style]
     with progress(len(elements), "circuits") as advance:
         return elements_in_fabric(elements, target, out.absolute().parent, threads=threads, finished=advance)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, get_args
 
 import typer
 
-from addersim.cli import completion, options
+from addersim.cli import options
+from addersim.cli.complete import completes
 from addersim.cli.count import counted
 from addersim.cli.options import TWIN
 from addersim.cli.output import print_json, print_table, say, say_file, say_page
@@ -44,7 +45,7 @@ def run(
         list[str],
         typer.Argument(
             metavar="NETWORK[@ACCELERATOR[@TABLE]]...",
-            autocompletion=completion.NETWORKS,
+            autocompletion=completes("networks", "architectures"),
             help="Networks as in estimate, each on an accelerator and table of its own where they follow after @. The first "
             "design is what the others are measured by.",
         ),
@@ -53,14 +54,14 @@ def run(
         list[str] | None,
         typer.Option(
             "--accelerator",
-            autocompletion=completion.ACCELERATORS,
             help="For networks without their own; repeatable: every network runs on every accelerator.",
             show_default=ACCELERATOR,
+            autocompletion=completes("accelerators"),
         ),
     ] = None,
     table: Annotated[
         list[str] | None,
-        typer.Option("--table", autocompletion=completion.TABLES, help="Energy table, in the same way.", show_default=TABLE),
+        typer.Option("--table", help="Energy table, in the same way.", show_default=TABLE, autocompletion=completes("tables")),
     ] = None,
     bits: Annotated[
         list[int] | None,

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from addersim.cli import options
+from addersim.cli.complete import completes
 from addersim.cli.output import print_json, print_table, say, say_fact
 from addersim.cli.simulate import calibrated_program
 
@@ -15,8 +16,8 @@ RULE = "Name of a requantisation rule: addersim, tflite, tosa, tosa-double, ort,
 
 def run(
     network: options.Network_,
-    first: Annotated[str, typer.Argument(help=RULE)],
-    second: Annotated[str, typer.Argument(help=RULE)],
+    first: Annotated[str, typer.Argument(help=RULE, autocompletion=completes("rules"))],
+    second: Annotated[str, typer.Argument(help=RULE, autocompletion=completes("rules"))],
     data: options.Data = None,
     root: options.Root = None,
     resize: options.Resize = False,

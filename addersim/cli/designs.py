@@ -92,6 +92,7 @@ def _print(found: DesignCosts, points: list[dict[str, Any]]) -> None:
             "energy nJ": float(found.energy_pj[place] / found.batches[place]) / 1e3,
             "latency ms": float(found.latency_ms[place]),
             "DRAM KiB": float(found.dram_bytes[place]) / 1024,
+            "cold nJ": float(found.cold_start_pj[place]) / 1e3,
         }
         for place in best[::step]
     ]
@@ -99,6 +100,8 @@ def _print(found: DesignCosts, points: list[dict[str, Any]]) -> None:
     if rows:
         print_table(title, rows, lead=1 + len(points[0]))
     say("Pareto-optimal: no other design takes less energy an image and is as fast, or is faster for as much")
+    if found.cold_start_pj[best].any():
+        say("cold nJ: what fetching the weights that then stay on chip takes, once; it is in no other figure")
     if found.errors:
         say(f"{how_many(len(found.errors), 'designs')} refused; the first: {found.errors[min(found.errors)]}")
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from addersim.cli import options
+from addersim.cli.complete import completes
 from addersim.cli.output import print_json, print_table, say, say_fact
 from addersim.errors import ConfigError
 
@@ -14,7 +15,11 @@ from addersim.errors import ConfigError
 def run(
     word: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[WORD]", help="A column, a term, or a key of an accelerator file; all terms by default."),
+        typer.Argument(
+            metavar="[WORD]",
+            help="A column, a term, or a key of an accelerator file; all terms by default.",
+            autocompletion=completes("words"),
+        ),
     ] = None,
     json: options.Json = False,
 ) -> None:

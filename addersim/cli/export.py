@@ -65,10 +65,11 @@ def run(
         facts = {"folder": str(vectors), "layer": words.layer, "sums": words.sums.size, "taps of a sum": words.shape.taps}
         facts |= {"files": ", ".join(path.name for path in write_files(words, vectors))}
     else:
-        export_onnx(program, str(output), style=onnx)
+        written = export_onnx(program, str(output), style=onnx)
         if alone_on_output(output, json=json):
             return
-        facts = {"file": str(output), "style": onnx, "layers": len(program.layers)}
+        facts = {"file": str(output), "style": onnx, "layers": len(written.layers)}
+        facts |= {key: value for key, value in written.metadata.items() if key == "left out"}
     facts |= {"calibration": calibrated}
     if json:
         print_json({"network": program.name} | facts)

@@ -67,6 +67,7 @@ def run(
     ends: options.Ends = None,
     accumulator: options.AccumulatorText = None,
     rules: options.Rules = None,
+    device: options.Device = None,
     threads: options.Threads = None,
     figures: options.Figures = None,
     json: options.Json = False,
@@ -78,14 +79,11 @@ def run(
         raise ConfigError("--output -: a program is written after every epoch; name a file")
     options.check_figures(figures)
     page = page or output.parent / f"{output.stem}-page"
-    import torch
-
     from addersim.datasets.find import find_images
     from addersim.model_zoo import load_network
     from addersim.storage import check_writable
 
-    if threads:
-        torch.set_num_threads(threads)
+    chosen = options.training_device(device, threads)
     how = options.quantization(bits, weight_bits, activation_bits, layer, accumulator, rules, ends_bits=ends)
     floats = load_network(network)
     _ = floats.outputs  # a network without scores is refused before images are read
@@ -95,7 +93,7 @@ def run(
         check_writable(path)
     learning = {"epochs": epochs, "rate": rate, "batch": batch, "seed": seed, "optimizer": optimizer, "distill": distill}
     learning["augment"] = augment
-    before, after, rows = _train(floats, found, test, how, (output, save_network), **learning)
+    before, after, rows = _train(floats, found, test, how, (output, save_network), device=chosen, **learning)
     in_float = _accuracy(floats, test)
     about = {
         "training images": how_many(len(found), "images") + f" of {found.name}",

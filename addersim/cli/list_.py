@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from addersim.cli import options
+from addersim.cli.complete import names_of_its_kind
 from addersim.cli.output import print_json, print_table, say
 from addersim.config import bundled_names, resolve_text
 from addersim.errors import ConfigError
@@ -15,9 +16,15 @@ from addersim.format_quantity import how_many
 from addersim.inputs.text import did_you_mean
 
 
+def _kinds(incomplete: str) -> list[str]:
+    return [kind for kind in KINDS if kind.startswith(incomplete)]
+
+
 def run(
-    what: Annotated[str | None, typer.Argument(help="One of the kinds below; all kinds by default.")] = None,
-    name: Annotated[str | None, typer.Argument(help="One of them alone.")] = None,
+    what: Annotated[
+        str | None, typer.Argument(help="One of the kinds below; all kinds by default.", autocompletion=_kinds)
+    ] = None,
+    name: Annotated[str | None, typer.Argument(help="One of them alone.", autocompletion=names_of_its_kind)] = None,
     toml: Annotated[
         bool, typer.Option("--toml", help="Print the file of an accelerator, a sweep or a table, to begin one's own with.")
     ] = False,

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from addersim.cli import options
+from addersim.cli.complete import completes
 from addersim.cli.output import print_json, say, say_file
 from addersim.errors import ConfigError
 from addersim.inputs.opening import STANDARD
@@ -25,7 +26,12 @@ KINDS = MappingProxyType(
 
 
 def run(
-    kind: Annotated[str, typer.Argument(metavar="accelerator|sweep|study", help="What the file describes.")],
+    kind: Annotated[
+        str,
+        typer.Argument(
+            metavar="accelerator|sweep|study", help="What the file describes.", autocompletion=completes("templates")
+        ),
+    ],
     file: Annotated[
         Path | None, typer.Argument(metavar="[FILE]", help="Where to; KIND.toml by default, -: standard output.")
     ] = None,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from addersim.cli import completion
+from addersim.cli.complete import completes
 from addersim.errors import ConfigError, FormatError
 from addersim.inputs import limits
 from addersim.inputs.limits import BATCH, BITS, DEPTH, ELEMENTS, IMAGES, THREADS, read_number, shown
@@ -54,16 +54,16 @@ Network_ = Annotated[
     str,
     typer.Argument(
         metavar="NETWORK",
-        autocompletion=completion.NETWORKS,
         help="A bundled name (addersim list networks), a saved, ONNX or TFLite file (-: standard input), or an architecture.",
+        autocompletion=completes("networks", "architectures"),
     ),
 ]
 Countable = Annotated[
     str,
     typer.Argument(
         metavar="NETWORK",
-        autocompletion=completion.NETWORKS,
         help="A bundled name, a saved, ONNX or TFLite file (-: standard input), an architecture, or SCALE-Sim's topology.",
+        autocompletion=completes("networks", "architectures"),
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
@@ -72,10 +72,11 @@ Data = Annotated[
     typer.Option(
         "--data",
         metavar="SET|FILE|FOLDER",
-        help="Image set (addersim list data); or your own .npz (images, labels), .npy (images), .parquet or folder of "
-        "pictures (a folder a class): uint8, or floats normalised as in training. train_images or a folder train calibrate; "
-        "else 256 images that seed 0 draws do, and a warning says so. A set's name goes before a folder's: ./NAME.",
+        help="Image set (addersim list data); or your own .npz (images, labels), .npy (images), .parquet, .csv or folder "
+        "of pictures (a folder a class): uint8, or floats normalised as in training. train_images or a folder train "
+        "calibrate; else 256 images that seed 0 draws do, and a warning says so. A set's name goes before a folder's: ./NAME.",
         show_default="fashion-mnist-2000, where the network takes it",
+        autocompletion=completes("data"),
     ),
 ]
 Resize = Annotated[
@@ -102,6 +103,7 @@ Datapath = Annotated[
     list[str] | None,
     typer.Option(
         "--datapath",
+        autocompletion=completes("datapaths"),
         help="Datapath of an arithmetic's layers (addersim list datapaths), in short 2a (default), 1c1a or xor for adder "
         "layers; several with commas. A SCALE-Sim topology takes one for all layers: mac by default.",
     ),
@@ -154,19 +156,19 @@ AcceleratorName = Annotated[
     str,
     typer.Option(
         "--accelerator",
-        autocompletion=completion.ACCELERATORS,
         help="A bundled accelerator, a TOML file, or SCALE-Sim's .cfg file.",
+        autocompletion=completes("accelerators"),
     ),
 ]
 Table = Annotated[
-    str, typer.Option("--table", autocompletion=completion.TABLES, help="A bundled energy table, or a CSV file.")
+    str, typer.Option("--table", help="A bundled energy table, or a CSV file.", autocompletion=completes("tables"))
 ]
 Tables = Annotated[
     str,
     typer.Option(
         "--table",
-        autocompletion=completion.TABLES,
         help="A bundled energy table, or a CSV file; all: the range over every bundled table.",
+        autocompletion=completes("tables"),
     ),
 ]
 NodeNm = Annotated[
@@ -210,6 +212,7 @@ Figures = Annotated[
 ]
 Batch = Annotated[int | None, whole(BATCH, "--batch", help="Images that run as one batch.", show_default="the accelerator's")]
 Threads = Annotated[int | None, whole(THREADS, "--threads", help="Threads; changes no result.")]
+Device = Annotated[str | None, typer.Option(help="cpu or cuda; by default cuda where torch finds a GPU.")]
 
 
 def quantization(
@@ -236,6 +239,19 @@ def quantization(
     if accumulator is not None:
         found["accumulator"] = msgspec.to_builtins(Accumulator.parse(accumulator))
     return make_record(found, Quantization, "options")
+
+
+def training_device(name: str | None, threads: int | None) -> str:
+    """Where to train, and by how many threads on the CPU. Raises ConfigError."""
+    import torch
+
+    if threads:
+        torch.set_num_threads(threads)
+    if name not in (None, "cpu", "cuda"):
+        raise ConfigError(f"--device {name!r} is not one of cpu, cuda")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("--device cuda: torch finds no CUDA device; it finds cpu")
+    return name or ("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def datapaths(*given: list[str] | None) -> tuple[str, ...]:

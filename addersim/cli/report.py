@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from addersim.cli import completion, options
+from addersim.cli import options
+from addersim.cli.complete import completes
 from addersim.cli.count import counted
 from addersim.cli.output import print_json, print_table, say, say_page
 from addersim.cli.simulate import simulated
@@ -36,8 +37,8 @@ def run(
         list[str],
         typer.Argument(
             metavar="NETWORK...",
-            autocompletion=completion.NETWORKS,
             help="Bundled names, saved files, architectures, or SCALE-Sim's topologies.",
+            autocompletion=completes("networks", "architectures"),
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the page and the tables.")] = Path("report"),

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from addersim.cli import completion, options
+from addersim.cli import options
+from addersim.cli.complete import completes
 from addersim.cli.output import bars, print_json, print_table, say, say_file, say_page
 from addersim.cli.streams import complain
 from addersim.cli.vary import Vary, grid_of
@@ -36,7 +37,7 @@ def run(
         list[str] | None,
         typer.Argument(
             metavar="[STUDY | NETWORK...]",
-            autocompletion=completion.SWEEPS_OR_NETWORKS,
+            autocompletion=completes("sweeps", "networks", "architectures"),
             help="A bundled study (addersim list sweeps) or a TOML file; or networks. Default: bit-widths.",
         ),
     ] = None,
@@ -55,7 +56,10 @@ def run(
     multiplier: Annotated[
         str | None, typer.Option(help="Of multiplying layers: exact, and tables of 256 x 256 products: exact,mul8u.toml.")
     ] = None,
-    accelerator: Annotated[str | None, typer.Option(help="Accelerators: bundled names or TOML files.")] = None,
+    accelerator: Annotated[
+        str | None,
+        typer.Option(help="Accelerators: bundled names or TOML files.", autocompletion=completes("accelerators")),
+    ] = None,
     table: Annotated[str | None, typer.Option(help="Energy tables: bundled names or CSV files.")] = None,
     batch: Annotated[str | None, typer.Option(help="Images that run as one batch: 1,16.")] = None,
     vary: Vary = None,
@@ -229,6 +233,7 @@ def _line(row: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
         "array nJ": "" if energy is None else row["energy_array_pj"] / 1e3,
         "energy nJ": "" if energy is None else energy / 1e3,
         "latency ms": "" if energy is None else row["latency_ms"],
+        "cold nJ": "" if row.get("cold_start_pj") is None else row["cold_start_pj"] / 1e3,
         "": "failed" if row["error"] else "waits" if energy is None else "*" if row["pareto"] else "",
     }
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 import typer
 
 from addersim.cli import options
+from addersim.cli.complete import completes
 from addersim.cli.output import print_json, print_table, say, say_file, say_page
 from addersim.errors import ConfigError
 from addersim.inputs.limits import IMAGE_SIDE, THREADS
@@ -23,7 +24,14 @@ Probe = Literal["gradients", "variance"]
 
 
 def run(
-    study: Annotated[str, typer.Argument(metavar="STUDY", help="A bundled study, such as lenet5-mnist, or a TOML file.")],
+    study: Annotated[
+        str,
+        typer.Argument(
+            metavar="STUDY",
+            help="A bundled study, such as lenet5-mnist, or a TOML file.",
+            autocompletion=completes("studies"),
+        ),
+    ],
     changes: Annotated[
         list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Single values that replace the study's.")
     ] = None,
@@ -45,7 +53,7 @@ def run(
         str | None,
         typer.Option(help="Do not train; look at the first step: gradients (norms, adder beside conv) or variance."),
     ] = None,
-    device: Annotated[str | None, typer.Option(help="cpu or cuda; by default cuda where torch finds a GPU.")] = None,
+    device: options.Device = None,
     threads: Annotated[
         int | None, options.whole(THREADS, "--threads", help="CPU threads; their number changes the last digits.")
     ] = None,
@@ -69,7 +77,7 @@ def run(
     options.check_figures(figures)
     own = {"data": data, "resize": resize}
     recipe = load_recipe(study, [*(changes or ()), *(f"{key}={one}" for key, one in own.items() if one is not None)])
-    chosen = _device(device, threads)
+    chosen = options.training_device(device, threads)
     if output is None:
         _probe(recipe, probe, root, json)
         return
@@ -83,18 +91,6 @@ def run(
         say(f"test accuracy {percent(found.history[-1]['test_accuracy'])}")
         say_file("network", found.folder / "network.npz")
         say_page(page, figures)
-
-
-def _device(name: str | None, threads: int | None) -> str:
-    import torch
-
-    if threads:
-        torch.set_num_threads(threads)
-    if name not in (None, "cpu", "cuda"):
-        raise ConfigError(f"--device {name!r} is not one of cpu, cuda")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("--device cuda: torch finds no CUDA device; it finds cpu")
-    return name or ("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _train(recipe: Recipe, output: Path, root: Path | None, device: str) -> Run:

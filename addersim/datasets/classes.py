@@ -11,10 +11,12 @@ from addersim.inputs.limits import shown
 from addersim.inputs.opening import read_file
 from addersim.inputs.text import printable
 
-__all__ = ["LISTS", "class_list", "class_numbers"]
+__all__ = ["LABELS", "LISTS", "class_list", "class_numbers", "named_labels"]
 
 LISTS = ("classes.txt", "LOC_synset_mapping.txt")
 """Files that list all classes in the network's order, a line each, of which the first word is the folder's name."""
+LABELS = ("label", "labels", "fine_label", "class", "target", "y")
+"""Columns of a table that hold the class of a row."""
 _MOST_NAMED = 5
 _LONGEST_LIST = 4 << 20
 
@@ -66,6 +68,13 @@ def class_numbers(
             "classes in the order of their names"
         )
     return list(range(len(names)))
+
+
+def named_labels(where: Path, rows: Sequence[str], network: Takes, warned: list[str]) -> list[int]:
+    """The class of each row of a table that names classes."""
+    names = sorted(set(rows))
+    numbers = dict(zip(names, class_numbers(where, names, network, warned), strict=True))
+    return [numbers[one] for one in rows]
 
 
 def _letters(name: str) -> str:

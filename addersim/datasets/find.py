@@ -25,7 +25,7 @@ CALIBRATION_IMAGES = 256
 DEFAULT = "fashion-mnist-2000"
 """The set that comes with the package."""
 NO_DATA = "none"
-_OWN = "your own .npz, .npy, .parquet or folder of pictures"
+_OWN = "your own .npz, .npy, .parquet, .csv or folder of pictures"
 
 
 def default_data(network: Takes) -> str:

@@ -1,4 +1,4 @@
-"""A user's own images, for a network: arrays in an .npz or .npy, tables in .parquet, or a folder of pictures.
+"""A user's own images, for a network: arrays in an .npz or .npy, tables in .parquet or .csv, or a folder of pictures.
 
 Which of them calibrate and which are tested is decided here, once for all verbs: see `load_own`.
 """
@@ -14,6 +14,7 @@ from addersim.datasets.folders import from_folder
 from addersim.datasets.parquet import from_parquet
 from addersim.datasets.pictures import RESIZED
 from addersim.datasets.records import Images, Split
+from addersim.datasets.text_tables import from_csv
 from addersim.datasets.wanted import Drawn, FoundImages, Part, Takes, Wanted
 from addersim.errors import DataError
 from addersim.format_quantity import how_many
@@ -23,7 +24,9 @@ __all__ = ["FoundImages", "Takes", "find_reader", "load_own"]
 
 _ADVICE = "give others as train_images in an .npz, or folders train and test"
 Reader = Callable[[Path, Split, Wanted], Images | None]
-_READERS: MappingProxyType[str, Reader] = MappingProxyType({".npz": from_npz, ".npy": from_npy, ".parquet": from_parquet})
+_READERS: MappingProxyType[str, Reader] = MappingProxyType(
+    {".npz": from_npz, ".npy": from_npy, ".parquet": from_parquet, ".csv": from_csv}
+)
 """What reads a file, by its suffix: the images of a split, or None where they are not apart; warnings are added."""
 
 
@@ -35,9 +38,10 @@ def load_own(
     Parameters
     ----------
     path
-        An .npz of ``images`` and, where known, ``labels``; an .npy of images; a .parquet of images or numbers; or a folder of
-        JPEG, PNG and .npy files: one folder a class, in the order of their names, called as the network's classes or as the
-        lines of a ``classes.txt``, or all of them without labels.
+        An .npz of ``images`` and, where known, ``labels``; an .npy of images; a .parquet of images or numbers; a .csv of
+        numbers below a line of names, ``label`` among them where classes are known; or a folder of JPEG, PNG and .npy files:
+        one folder a class, in the order of their names, called as the network's classes or as the lines of a
+        ``classes.txt``, or all of them without labels.
     network
         A network or a program: its shape decides where the channels are, its classes bound the labels.
     split
@@ -74,5 +78,7 @@ def find_reader(path: Path) -> Reader:
     """What reads a file or folder. Raises DataError for files of another kind."""
     read = from_folder if path.is_dir() else _READERS.get(path.suffix.lower())
     if read is None:
-        raise DataError(f"{path}: found {shown(path.suffix)}; images come as .npz, .npy, .parquet or a folder of pictures")
+        raise DataError(
+            f"{path}: found {shown(path.suffix)}; images come as .npz, .npy, .parquet, .csv or a folder of pictures"
+        )
     return read

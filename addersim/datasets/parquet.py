@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from addersim.datasets.arrays import as_numbers, taken
-from addersim.datasets.classes import class_numbers
+from addersim.datasets.classes import LABELS, class_numbers, named_labels
 from addersim.datasets.pictures import picture_as_it_is
 from addersim.datasets.records import Images, Split
 from addersim.datasets.wanted import Wanted, class_names
@@ -33,7 +33,6 @@ Places = npt.NDArray[np.intp]
 
 IMAGES = ("image", "img", "images", "pixels", "features", "x")
 """Columns that hold an image a row."""
-LABELS = ("label", "labels", "fine_label", "class", "target", "y")
 SPLITS: Mapping[Split, tuple[str, ...]] = MappingProxyType({"train": ("train",), "test": ("test", "validation", "val")})
 _GROUPS = 4
 """Groups of rows that are held at a time."""
@@ -177,11 +176,9 @@ def _labels(table: _Table, column: str, wanted: Wanted) -> npt.NDArray[np.int64]
     found = table.column(column)
     names = _class_names(table.schema, column)
     if found and isinstance(found[0], str):
-        names = tuple(sorted(set(found)))
-        numbers = np.array([names.index(one) for one in found], np.int64)
-    else:
-        numbers = as_numbers(f"{table.where}, column {column}", np.array(found), table.rows)
-    if not names or not (wanted.network.classes or isinstance(found[0], str)):
+        return np.array(named_labels(Path(table.where), found, wanted.network, wanted.warned), np.int64)
+    numbers = as_numbers(f"{table.where}, column {column}", np.array(found), table.rows)
+    if not names or not wanted.network.classes:
         return numbers
     if numbers.min() < 0 or numbers.max() >= len(names):
         raise DataError(f"{table.where}: column {column} has numbers beyond its {len(names)} classes")

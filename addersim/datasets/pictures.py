@@ -59,7 +59,7 @@ def picture_as_it_is(source: Path | bytes, shape: tuple[int, ...], resize: bool 
             found = f"{image.width} x {image.height} pixels, the network takes {width} x {height} (width x height)"
             raise DataError(f"{name}: {found}; resize the pictures as in training, or let --resize do it: {RESIZED}")
         if image.mode not in _EIGHT_BITS:
-            raise DataError(f"{name}: a picture of mode {image.mode}; allowed are 8 bits a channel: save it as grey or RGB")
+            raise DataError(f"{name}: a picture of mode {image.mode}; {_ALLOWED}")
         alpha = image.convert("RGBA").getchannel("A").getextrema()[0] if _transparent(image) else 255
         if alpha < 255:
             raise DataError(f"{name}: a picture with transparent pixels; put it on the background of training: save it as RGB")
@@ -107,6 +107,18 @@ def _centre(image: Any, size: tuple[int, int]) -> Any:
 
 _EIGHT_BITS = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"})
 """Modes of Pillow that become RGB without being cut."""
+_ALLOWED = "allowed are 8 bits a channel: save it as grey or RGB, made 8 bits as in training, or as prepared floats in .npy"
+_PNG = b"\x89PNG"
+_BIT_DEPTH = 24
+"""Place of the byte in a PNG file that says how many bits a channel has: PNG specification, IHDR."""
+
+
+def _check_depth(where: str, file: Any) -> None:
+    """Refuse a PNG file of 16 bits a channel: of colours Pillow drops the lower byte without a word."""
+    header = file.read(_BIT_DEPTH + 1)
+    file.seek(0)
+    if header.startswith(_PNG) and header[_BIT_DEPTH:] == b"\x10":
+        raise DataError(f"{where}: a picture of 16 bits a channel; {_ALLOWED}")
 
 
 def _transparent(image: Any) -> bool:
@@ -121,8 +133,9 @@ def _pillow(where: str) -> Any:
     return Image
 
 
-def _identified(pillow: Any, file: Any) -> Any:
+def _identified(pillow: Any, file: Any, where: str) -> Any:
     """A picture that Pillow opens; of others it tells the object that holds them, which is of no use to anyone."""
+    _check_depth(where, file)
     try:
         return pillow.open(file, formats=("JPEG", "PNG"))
     except pillow.UnidentifiedImageError:
@@ -136,7 +149,7 @@ def _opened(source: Path | bytes, where: str) -> Iterator[Any]:
     with (
         io.BytesIO(source) if isinstance(source, bytes) else open_file(source, MAX_FILE_BYTES, DataError) as file,
         parsing(where, "not a JPEG or PNG picture, or damaged", DataError),
-        _identified(pillow, file) as image,
+        _identified(pillow, file, where) as image,
     ):
         if image.width * image.height > MOST_PIXELS:
             raise ValueError(f"{image.width} x {image.height} pixels, at most {MOST_PIXELS:,} are read")

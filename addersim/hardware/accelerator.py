@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -99,7 +100,7 @@ class Buffer(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         return int(self.capacity_kib * 8192) // self.word_bits
 
 
-class Buffers(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Buffers(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, dict=True):
     """The on-chip memories: `input`, `weight` and `output` (with the partial sums), or one `unified` memory for all.
 
     Attributes
@@ -148,12 +149,18 @@ class Buffers(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     def memories(self) -> dict[str, Buffer]:
         """The memories of the first level by name: ``unified``, or ``input``, ``weight`` and ``output``."""
-        parts = {"input": self.input, "weight": self.weight, "output": self.output, "unified": self.unified}
-        return {name: buffer for name, buffer in parts.items() if buffer is not None}
+        return self._levels[0]
 
     def all_memories(self) -> dict[str, Buffer]:
         """The memories of both levels by name, ``l2`` the last."""
-        return self.memories() | ({} if self.l2 is None else {"l2": self.l2})
+        return self._levels[1]
+
+    @cached_property
+    def _levels(self) -> tuple[dict[str, Buffer], dict[str, Buffer]]:
+        """Memories of the first level, and of both: each layer asks for them several times."""
+        parts = {"input": self.input, "weight": self.weight, "output": self.output, "unified": self.unified}
+        first = {name: buffer for name, buffer in parts.items() if buffer is not None}
+        return first, first | ({} if self.l2 is None else {"l2": self.l2})
 
     def memory(self, operand: Stored) -> str:
         """Name of the memory of the first level that holds an operand."""

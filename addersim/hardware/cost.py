@@ -128,6 +128,11 @@ class Cost(Tabular):
         return sum(layer.energy_pj for layer in self.layers)
 
     @property
+    def cold_start_pj(self) -> float:
+        """Energy of what is paid once, before the first image; 0 where no weights stay."""
+        return self.cold_start.energy_pj if self.cold_start else 0.0
+
+    @property
     def cycles(self) -> int:
         """Cycles of the batch."""
         return sum(layer.cycles for layer in self.layers)

@@ -19,7 +19,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import pairwise
@@ -81,7 +81,7 @@ class Chains:
         self.readers = Counter(
             source for index, sources in enumerate(walk.order.sources) if index not in walk.order.views for source in sources
         )
-        self.shapes: dict[int, tuple[object, ...]] = {}
+        self.shapes: dict[int, Hashable] = {}
         self.found: dict[tuple[object, ...], _Stage | None] = {}
         self.facts: dict[int, Facts] = {}
         self.passed_on: list[str] = []

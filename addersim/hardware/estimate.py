@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple, TypeAlias, get_args
 
@@ -12,9 +11,9 @@ from addersim.errors import HardwareError, check_kind
 from addersim.hardware.accelerator import Accelerator, Objective
 from addersim.hardware.batches import Parts
 from addersim.hardware.cost import Compat, Cost
-from addersim.hardware.dataflow.known_tilings import KnownTilings
 from addersim.hardware.layer_cost import LayerCost, UnitEnergyUsed, on_common_grain
-from addersim.hardware.layer_walk import IDLE, Facts, TimedLayer, layer_cost
+from addersim.hardware.layer_walk import IDLE, Facts, SharedWork, TimedLayer, alike_layers, layer_cost
+from addersim.hardware.least_way import least
 from addersim.hardware.load import load_accelerator
 from addersim.hardware.prices.csv_file import load_table
 from addersim.hardware.prices.elements import ZeroShare, array_prices, element_notes
@@ -73,7 +72,8 @@ def estimate(
         batch. None: the accelerator's own.
     objective
         What the choice of tiles makes least, stage by stage: ``energy``, ``latency`` in cycles, bits to and
-        from ``dram``, or ``energy-delay``, the product of the first two; None for energy, or what a row stationary array says.
+        from ``dram``, or ``energy-delay``, the product of the first two, of which tiles that are best for each of the others
+        are tried too, for the product of the whole network; None for energy, or what a row stationary array says.
     compat
         ``scalesim`` gives what SCALE-Sim 3.0.0 prints, without energy or DRAM: see `compat`. None: with its faults corrected.
 
@@ -112,7 +112,7 @@ def estimate(
     if trace.convention == "paper":
         return _arithmetic_alone(trace, machine, table, images)
     ways = ways_to_run(trace, machine, table, objective)
-    best, batch_parts = _least(ways.runs, images)
+    best, batch_parts = least(ways.runs, images)
     layers, used = best.layers(batch_parts), (*best.arithmetic.used, *best.used)
     cost = _cost(best.trace, machine, images, best.energies.name, layers, used, None, batch_parts)
     known = ways.notes + best.notes(batch_parts) + element_notes(machine.array, best.trace.layers, best.energies)
@@ -140,8 +140,8 @@ def ways_to_run(
     trace, notes = using_zeros(trace, machine)
     trace, energies, arithmetic, unused = _arithmetic(trace, machine, table)
     ways = residencies(trace, machine)
-    order, known = schedule(trace), KnownTilings() if len(ways) > 1 else None
-    runs = [Runs(trace, order, machine, one, energies, arithmetic, objective, known) for one in ways]
+    order, shared = schedule(trace), SharedWork(alike_layers(trace.layers, arithmetic))
+    runs = [Runs(trace, order, machine, one, energies, arithmetic, objective, shared) for one in ways]
     return Ways(runs, notes + unused)
 
 
@@ -169,27 +169,6 @@ def _arithmetic_alone(trace: Trace, machine: Accelerator, table: EnergyTable | s
     parts = on_common_grain([row.facts.parts for row in rows])
     layers = tuple(layer_cost(row, one, images) for row, one in zip(rows, parts, strict=True))
     return _cost(trace, machine, images, energies.name, layers, tuple(arithmetic.used), None)
-
-
-def _least(ways: Sequence[Runs], images: int) -> tuple[Runs, Parts]:
-    """Of the ways in which weights may lie on chip and a batch be cut, the one with the least value of the objective."""
-    found: list[tuple[tuple[float, ...], int, Parts]] = []
-    refused: dict[int, HardwareError] = {}
-    for place in reversed(range(len(ways))):  # those first that leave tiles the most room (`KnownTilings`)
-        try:
-            parts = ways[place].best_parts(images)
-            found.append((ways[place].value(parts), place, parts))
-        except HardwareError as error:  # a unified memory that the weights fill may have no room for a tile
-            refused[place] = error
-    if not found:
-        last = ways[-1]
-        if last.residency.machine.buffers.unified == last.machine.buffers.unified:
-            raise refused[len(ways) - 1]
-        raise HardwareError(
-            f"{refused[len(ways) - 1]}; the rest holds the weights, which keep_weights wants to stay"
-        ) from None
-    _, best, parts = min(found, key=lambda one: one[:2])
-    return ways[best], parts
 
 
 def _cost(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby, pairwise, takewhile
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from addersim.errors import PriceError
 from addersim.hardware.accelerator import Accelerator, Objective
 from addersim.hardware.dataflow.array_run import ArrayRun, Beside, Placement
 from addersim.hardware.dataflow.dispatch import check_on_array, run_on_array
-from addersim.hardware.dataflow.known_tilings import KnownTilings
+from addersim.hardware.dataflow.known_tilings import AskedTilings, KnownTilings
 from addersim.hardware.latency import LayerCycles, stage_cycles
 from addersim.hardware.layer_cost import Bound, EnergyPart, LayerCost, utilisation
 from addersim.hardware.prices.data_movement import MovementEnergy
@@ -22,7 +22,7 @@ from addersim.hardware.second_level import SecondLevel
 from addersim.hardware.traffic import Access, output_traffic, stored_outputs, vector_traffic
 from addersim.trace import LayerTrace
 
-__all__ = ["IDLE", "Facts", "LayerWalk", "TimedLayer", "WindowInStage", "layer_cost"]
+__all__ = ["IDLE", "Facts", "LayerWalk", "SharedWork", "TimedLayer", "WindowInStage", "alike_layers", "layer_cost"]
 
 
 class Facts(NamedTuple):
@@ -38,7 +38,7 @@ class WindowInStage(NamedTuple):
     """A window layer and those after it in its stage, up to the next: all that their facts depend on, the layers of each
     place where they stand alike, and what the array is asked."""
 
-    shape: tuple[object, ...]
+    shape: tuple[Hashable, ...]
     same: tuple[tuple[int, ...], ...]
     on_array: tuple[LayerTrace, Placement]
     beside: Beside
@@ -57,6 +57,36 @@ class TimedLayer(NamedTuple):
 IDLE = LayerCycles()
 
 
+class SharedWork:
+    """What the ways to run one trace share, under one table and objective, whatever number of images runs together.
+
+    Attributes
+    ----------
+    alike
+        As `alike_layers` gives it.
+    tilings
+        Tilings of window layers.
+    facts
+        Facts of layers, by all that they depend on.
+    """
+
+    def __init__(self, alike: Sequence[int]) -> None:
+        self.alike = alike
+        self.tilings = KnownTilings()
+        self.facts: dict[Hashable, Facts] = {}
+
+
+def alike_layers(layers: Sequence[LayerTrace], arithmetic: ArithmeticEnergies) -> list[int]:
+    """For each layer the number of the first one that is like it in all that its facts depend on, but where operands lie."""
+    first = dict[Hashable, int]()
+    return [first.setdefault(_kind(layer, arithmetic), number) for number, layer in enumerate(layers)]
+
+
+def _kind(layer: LayerTrace, arithmetic: ArithmeticEnergies) -> Hashable:
+    operands = layer.inputs, layer.weights, layer.output, layer.accumulator_bits, layer.fused
+    return layer.work, layer.datapath, *operands, arithmetic.apart(layer), *layer.operations.items()
+
+
 @dataclass(frozen=True, slots=True)
 class LayerWalk:
     """A trace on an accelerator, layer by layer; of layers of one shape only the first is worked out."""
@@ -71,7 +101,7 @@ class LayerWalk:
     movement: MovementEnergy
     objective: Objective | None
     leakage_pj: float
-    known: KnownTilings | None
+    shared: SharedWork
 
     @property
     def machine(self) -> Accelerator:
@@ -108,19 +138,25 @@ class LayerWalk:
         before = takewhile(lambda facts: facts.run is None, stage)
         return sum(runs) + stage_cycles([facts.own for facts in before], self.machine.buffers.double_buffered)[0], bound
 
-    def facts(self) -> dict[int, Facts]:
-        """Facts of all layers."""
-        windows, facts = self.windows()
+    def facts(self, machine: Accelerator, windows: Sequence[WindowInStage], others: Mapping[int, Facts]) -> dict[int, Facts]:
+        """Facts of all layers, those that `windows` gave and those of window layers whose tiles have the memories of an
+        accelerator."""
+        found = dict(others)
+        for one, run in zip(windows, self.run_windows(machine, windows), strict=True):
+            found |= dict.fromkeys([members[0] for members in one.same], self.shared_facts(one.shape[0], one.same[0][0], run))
+        return found
+
+    def run_windows(self, machine: Accelerator, windows: Sequence[WindowInStage]) -> list[ArrayRun]:
+        """How an accelerator's array runs window layers."""
         chosen, besides = [one.on_array for one in windows], [one.beside for one in windows]
-        runs = run_on_array(chosen, self.machine, self.batch, self.movement, self.objective, besides, self.known)
-        for one, run in zip(windows, runs, strict=True):
-            facts |= dict.fromkeys([members[0] for members in one.same], self.facts_of(one.same[0][0], run))
-        return facts
+        asked = [(one.shape, self.batch, self.objective) for one in windows]
+        known = None if machine.array.row_stationary is not None else AskedTilings(self.shared.tilings, asked)
+        return run_on_array(chosen, machine, self.batch, self.movement, self.objective, besides, known)
 
     def windows(self) -> tuple[list[WindowInStage], dict[int, Facts]]:
         """Window layers with what follows them, and the facts of all other layers."""
         shapes = [self.shape(index) for index in range(len(self.layers))]
-        together: dict[tuple[object, ...], list[tuple[int, ...]]] = {}
+        together: dict[tuple[Hashable, ...], list[tuple[int, ...]]] = {}
         for members in chain.from_iterable(map(self.by_window, self.stages())):
             together.setdefault(tuple([shapes[index] for index in members]), []).append(members)
         chosen = [(self.layers[same[0][0]], self.placement(same[0][0])) for same in together.values()]
@@ -133,11 +169,11 @@ class LayerWalk:
         found = zip(together.items(), chosen, besides, strict=True)
         return [WindowInStage(shape, tuple(same), one, beside) for (shape, same), one, beside in found], facts
 
-    def facts_of_others(self, shapes: Sequence[tuple[object, ...]]) -> dict[int, Facts]:
+    def facts_of_others(self, shapes: Sequence[Hashable]) -> dict[int, Facts]:
         """Facts of the layers that are no window layers."""
         others = [index for index, layer in enumerate(self.layers) if layer.work is None]
         by_shape = {shapes[index]: index for index in reversed(others)}
-        found = {shape: self.facts_of(index, None) for shape, index in reversed(by_shape.items())}
+        found = {shape: self.shared_facts(shape, index, None) for shape, index in reversed(by_shape.items())}
         return {index: found[shapes[index]] for index in others}
 
     def by_window(self, stage: tuple[int, ...]) -> list[tuple[int, ...]]:
@@ -156,22 +192,20 @@ class LayerWalk:
             leakage_pj=self.leakage_pj,
         )
 
-    def shape(self, index: int) -> tuple[object, ...]:
+    def shape(self, index: int) -> Hashable:
         """All of a layer that its facts depend on."""
-        layer = self.layers[index]
-        operands = layer.inputs, layer.weights, layer.output, layer.accumulator_bits, layer.fused
         placed = self.inputs_kept(index), index in self.kept, index in self.residency.kept, self.second.backing(index)
-        return (
-            layer.work,
-            layer.datapath,
-            *operands,
-            *placed,
-            index in self.residency.kept,
-            self.arithmetic.apart(layer),
-            *layer.operations.items(),
-        )
+        return self.shared.alike[index], *placed
+
+    def shared_facts(self, shape: Hashable, index: int, run: ArrayRun | None) -> Facts:
+        """Facts of a layer, once for all ways in which layers of its shape run so."""
+        key = shape, self.batch, id(run)  # facts hold their run, so that no other one gets its number
+        if key not in self.shared.facts:
+            self.shared.facts[key] = self.facts_of(index, run)
+        return self.shared.facts[key]
 
     def facts_of(self, index: int, run: ArrayRun | None) -> Facts:
+        """Facts of a layer, with how the array runs it if it does."""
         layer, parts = self.layers[index], self.arithmetic.parts(self.layers[index], self.batch)
         if index in self.order.views:
             return Facts(None, IDLE, (), parts)

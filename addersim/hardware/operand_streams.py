@@ -36,7 +36,7 @@ def input_codes(codes: Array, held: FixedFormat) -> tuple[Array, int]:
     """
     if not held.zero_point:
         return codes, held.bits
-    bits = held.bits + (held.zero_point != held.minimum)
+    bits, _ = held.centred
     kind = np.uint8 if bits <= 8 else np.uint16  # zero points are of codes of a byte
     return (codes.astype(np.int16) - held.zero_point & (1 << bits) - 1).astype(kind), bits
 

@@ -28,6 +28,8 @@ class Residency:
         Layers whose weights and stored constants are in the first level.
     machine
         The accelerator with what its memories have left for activations and tiles.
+    whole
+        The same with all that its memories have, as if weights that stay took none of it.
     loads
         Words that are fetched once, before the first image.
     kept_in_l2
@@ -38,6 +40,7 @@ class Residency:
 
     kept: frozenset[int]
     machine: Accelerator
+    whole: Accelerator
     loads: tuple[Access, ...] = ()
     kept_in_l2: frozenset[int] = frozenset()
     l2_words: int = 0
@@ -46,6 +49,10 @@ class Residency:
     def stays(self) -> frozenset[int]:
         """Layers whose weights stay at either level."""
         return self.kept | self.kept_in_l2
+
+    def cold_start_pj(self, energy_pj: Callable[[Access], float]) -> float:
+        """Energy of what is fetched once, by the energy of an access."""
+        return sum(energy_pj(access) for access in self.loads)
 
 
 def residencies(trace: Trace, machine: Accelerator) -> list[Residency]:
@@ -65,7 +72,7 @@ def residencies(trace: Trace, machine: Accelerator) -> list[Residency]:
     """
     buffers = machine.buffers
     own = {at: layer.weights for at, layer in enumerate(trace.layers) if layer.weights.words and not layer.weights_shared}
-    ways = [Residency(frozenset(), machine)]
+    ways = [Residency(frozenset(), machine, machine)]
     if own and buffers.keep_weights is not False:
         whole = _ways_to_keep_all(own, trace, machine)
         if buffers.keep_weights and not whole:
@@ -77,7 +84,8 @@ def residencies(trace: Trace, machine: Accelerator) -> list[Residency]:
     first_kib = sum(memory.capacity_kib for memory in buffers.memories().values())
     if buffers.l2 is None or buffers.l2.capacity_kib < first_kib or not buffers.keep_activations:
         return ways
-    return ways + [replace(way, machine=_with(way.machine, keep_activations=False)) for way in ways]
+    without = [(way, _for_tiles_alone(way.machine), _for_tiles_alone(way.whole)) for way in ways]
+    return ways + [replace(way, machine=left, whole=whole) for way, left, whole in without]
 
 
 _Weights = Mapping[int, Operand]
@@ -112,17 +120,17 @@ def _in_first_level(own: _Weights, some: Collection[int], served: frozenset[int]
     levels: tuple[Level, ...] = ("dram", "buffer") if buffers.l2 is None else ("dram", "l2", "buffer")
     loads = _loads(stored, levels)
     if buffers.unified is None and len(stored) == len(own):
-        return Residency(served, machine, loads)
+        return Residency(served, machine, machine, loads)
     left = (memory.capacity_words - _words(stored, memory)) * memory.word_bits / 8192
     beside = msgspec.structs.replace(memory, capacity_kib=left)
-    return Residency(served, _with(machine, **{buffers.memory("weight"): beside}), loads)
+    return Residency(served, _with(machine, **{buffers.memory("weight"): beside}), machine, loads)
 
 
 def _in_second_level(own: _Weights, some: Collection[int], served: frozenset[int], machine: Accelerator) -> Residency:
     """Weights of some layers in the second level, of which the first fetches them."""
     stored, memory = [own[at] for at in some], machine.buffers.l2
     assert memory is not None
-    return Residency(frozenset(), machine, _loads(stored, ("dram", "l2")), served, _words(stored, memory))
+    return Residency(frozenset(), machine, machine, _loads(stored, ("dram", "l2")), served, _words(stored, memory))
 
 
 def _fits(stored: Collection[Operand], memory: Buffer) -> bool:
@@ -145,6 +153,11 @@ def _loads(stored: Collection[Operand], levels: tuple[Level, ...]) -> tuple[Acce
 def _with(machine: Accelerator, **changes: Any) -> Accelerator:
     """The accelerator with changed buffers."""
     return msgspec.structs.replace(machine, buffers=msgspec.structs.replace(machine.buffers, **changes))
+
+
+def _for_tiles_alone(machine: Accelerator) -> Accelerator:
+    """The accelerator with a first level that keeps no activations."""
+    return _with(machine, keep_activations=False)
 
 
 def _too_many(trace: Trace, own: _Weights, machine: Accelerator) -> HardwareError:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple, TypeAlias, get_args
 
 from addersim.hardware.accelerator import Accelerator, Objective
 from addersim.hardware.batches import Parts, added, best_parts
 from addersim.hardware.cost import ColdStart
-from addersim.hardware.dataflow.known_tilings import KnownTilings
 from addersim.hardware.dataflow.objective import objective_value
 from addersim.hardware.depth_first import Chains
 from addersim.hardware.idle import IdlePower
 from addersim.hardware.latency import LayerCycles, stage_cycles
 from addersim.hardware.layer_cost import EnergyPart, LayerCost, UnitEnergyUsed, on_common_grain
-from addersim.hardware.layer_walk import Facts, LayerWalk, TimedLayer, layer_cost
+from addersim.hardware.layer_walk import Facts, LayerWalk, SharedWork, TimedLayer, WindowInStage, layer_cost
 from addersim.hardware.leakage import Leakage
 from addersim.hardware.prices.data_movement import MovementEnergy
 from addersim.hardware.prices.missing import LayersNeeding
@@ -26,12 +26,42 @@ from addersim.hardware.schedule import Schedule, kept_on_chip
 from addersim.hardware.second_level import SecondLevel
 from addersim.trace import Trace
 
-__all__ = ["DEPTH_FIRST", "SOME_STAY", "Runs"]
+__all__ = ["DEPTH_FIRST", "SOME_STAY", "Runs", "Totals"]
 
 DEPTH_FIRST = "passed on depth first, strip by strip, without DRAM"
 """The note of layers whose values are."""
 SOME_STAY = "weights stay on chip, those of other layers are fetched for each image"
 """The note of the first layers."""
+_PRODUCT = "energy-delay"
+
+
+_Worked: TypeAlias = tuple[list[TimedLayer], list[list[EnergyPart]]]
+"""Layers, and their parts of energy, not rounded."""
+
+
+class Totals(NamedTuple):
+    """What a number of images together takes."""
+
+    energy_pj: float
+    cycles: float
+    dram_bits: float
+
+
+class _Asked(NamedTuple):
+    """A walk, what it asks the array, and the facts of all other layers."""
+
+    walk: LayerWalk
+    windows: list[WindowInStage]
+    others: dict[int, Facts]
+
+
+class _Mapped(NamedTuple):
+    """A number of images together with the layers mapped for an objective."""
+
+    walk: LayerWalk
+    facts: dict[int, Facts]
+    worked: _Worked
+    totals: Totals
 
 
 class Runs:
@@ -46,34 +76,53 @@ class Runs:
         energies: EnergyTable,
         arithmetic: ArithmeticEnergies,
         objective: Objective | None,
-        known: KnownTilings | None,
+        shared: SharedWork,
     ) -> None:
         self.trace, self.order, self.machine, self.residency, self.objective = trace, order, machine, residency, objective
-        self.energies, self.arithmetic, self.known = energies, arithmetic, known
+        self.energies, self.arithmetic, self.shared = energies, arithmetic, shared
         self.standing = (Leakage(trace, machine, energies), IdlePower(machine))
         self.standing_pj = sum(part.energy_pj for part in self._standing_parts(1))
-        self.found: dict[int, tuple[list[TimedLayer], list[list[EnergyPart]]]] = {}
+        self.found: dict[int, _Worked] = {}
         self.movements: list[MovementEnergy] = []
-        self.summed: dict[int, tuple[float, int, float]] = {}
+        self.summed: dict[int, Totals] = {}
+        self.least: dict[int, Totals] = {}
+        self.asked: dict[int, _Asked] = {}
         self.passed_on: tuple[str, ...] = ()
 
-    def together(self, images: int) -> tuple[list[TimedLayer], list[list[EnergyPart]]]:
-        """Layers of a number of images together, and their parts of energy, not rounded."""
-        if images not in self.found:
+    def asked_of(self, images: int) -> _Asked:
+        """What a number of images together asks the array."""
+        if images not in self.asked:
             kept = kept_on_chip(self.order, self.trace, self.residency.machine.buffers, images)
             second = SecondLevel(self.trace, self.order, self.machine, self.residency, kept, images)
             needing = LayersNeeding(self.trace.layers, self.order, kept | second.kept)
             movement = MovementEnergy(self.machine, self.energies, needing)
             walk = LayerWalk(
                 self.trace.layers, self.order, kept, second, self.residency, images, self.arithmetic, movement,
-                self.objective, self.standing_pj, self.known,
+                self.objective, self.standing_pj, self.shared,
             )  # fmt: skip
-            facts = walk.facts()
-            self.found[images] = self._with_parts(walk.rows(facts))
-            self.movements.append(movement)
+            self.asked[images] = _Asked(walk, *walk.windows())
+        return self.asked[images]
+
+    def together(self, images: int) -> _Worked:
+        """Layers of a number of images together, and their parts of energy, not rounded."""
+        if images not in self.found:
+            best = min(self._mapped(images), key=lambda one: self._value_of(one.totals))
+            walk, facts, self.found[images], self.summed[images] = best
+            self.movements.append(walk.movement)
             if self.machine.buffers.fuse_layers and images == 1:
                 self._run_depth_first(walk, facts)
         return self.found[images]
+
+    def _mapped(self, images: int) -> Iterator[_Mapped]:
+        """A number of images together, the layers mapped for the objective; for a product of sums, whose least need not be
+        that of each layer, for every other one too."""
+        asked, windows, others = self.asked_of(images)
+        every: tuple[Objective, ...] = get_args(Objective)
+        for objective in sorted(every, key=_PRODUCT.__ne__) if self.objective == _PRODUCT else (self.objective,):
+            walk = replace(asked, objective=objective)
+            facts = walk.facts(walk.machine, windows, others)
+            worked = self._with_parts(walk.rows(facts))
+            yield _Mapped(walk, facts, worked, _summed(*worked))
 
     def _run_depth_first(self, walk: LayerWalk, facts: Mapping[int, Facts]) -> None:
         """Run the chains depth first that gain by it, if the whole network does."""
@@ -87,7 +136,7 @@ class Runs:
             self.found[1] = one_by_one
             del self.summed[1]
 
-    def _with_parts(self, rows: list[TimedLayer]) -> tuple[list[TimedLayer], list[list[EnergyPart]]]:
+    def _with_parts(self, rows: list[TimedLayer]) -> _Worked:
         """Layers with all their parts of energy."""
         parts = [row.facts.parts for row in rows]
         if self.standing_pj:
@@ -117,20 +166,35 @@ class Runs:
 
     def value(self, batch_parts: Parts) -> tuple[float, ...]:
         """What is to be least of a batch in parts, the most important first."""
+        return self._value(batch_parts, self.totals)
+
+    def least_value(self, batch_parts: Parts) -> tuple[float, ...]:
+        """What a batch in parts has at least: its value if the weights that stay took no room from the tiles of others."""
+        return self._value(batch_parts, self.least_totals)
+
+    def _value(self, batch_parts: Parts, totals: Callable[[int], Totals]) -> tuple[float, ...]:
         energy = cycles = bits = 0.0
         for images, number in batch_parts.items():
-            one_energy, one_cycles, one_bits = self.totals(images)
-            energy, cycles, bits = energy + number * one_energy, cycles + number * one_cycles, bits + number * one_bits
-        return objective_value(self.objective or self.machine.array.usual_objective, energy, cycles, bits)
+            one = totals(images)
+            energy, cycles, bits = energy + number * one.energy_pj, cycles + number * one.cycles, bits + number * one.dram_bits
+        return self._value_of(Totals(energy, cycles, bits))
 
-    def totals(self, images: int) -> tuple[float, int, float]:
+    def _value_of(self, totals: Totals) -> tuple[float, ...]:
+        return objective_value(self.objective or self.machine.array.usual_objective, *totals)
+
+    def totals(self, images: int) -> Totals:
         """Energy, cycles and bits of DRAM of a number of images together."""
         if images not in self.summed:
-            rows, parts = self.together(images)
-            energy = math.fsum(part.energy_pj for one in parts for part in one)
-            accesses = (access for row in rows for access in row.facts.accesses if access.level == "dram")
-            self.summed[images] = energy, sum(row.cycles for row in rows), sum(access.size_bits for access in accesses)
+            self.summed[images] = _summed(*self.together(images))
         return self.summed[images]
+
+    def least_totals(self, images: int) -> Totals:
+        """Those of tiles that have the whole memories."""
+        if images not in self.least:
+            walk, windows, others = self.asked_of(images)
+            facts = walk.facts(self.residency.whole, windows, others)
+            self.least[images] = _summed(*self._with_parts(walk.rows(facts)))
+        return self.least[images]
 
     def layers(self, batch_parts: Parts) -> tuple[LayerCost, ...]:
         """Layers of a batch in parts, with energies on a common grain."""
@@ -153,7 +217,7 @@ class Runs:
             return None
         bits = sum(access.size_bits for access in loads if access.level == "dram")
         every = sum(layer.weights.size_bits for layer in self.trace.layers if not layer.weights_shared)
-        energy = sum(self.movements[0].energy_pj(access) for access in loads)
+        energy = self.residency.cold_start_pj(self.movements[0].energy_pj)
         cycles, _ = stage_cycles([LayerCycles.of(0, 0, loads, self.machine)])
         return ColdStart(energy, cycles, bits / 8, bits / every)
 
@@ -166,3 +230,9 @@ class Runs:
     def _standing_parts(self, cycles: int) -> list[EnergyPart]:
         """What is drawn in a number of cycles, whatever is done."""
         return [part for one in self.standing for part in one.parts(cycles)]
+
+
+def _summed(rows: Sequence[TimedLayer], parts: Sequence[Sequence[EnergyPart]]) -> Totals:
+    energy = math.fsum([part.energy_pj for one in parts for part in one])
+    accesses = [access for row in rows for access in row.facts.accesses if access.level == "dram"]
+    return Totals(energy, sum([row.cycles for row in rows]), sum([access.size_bits for access in accesses]))

@@ -9,7 +9,7 @@ from addersim.arithmetic.fixed import FixedFormat, Rounding, bits_for
 from addersim.arithmetic.ops import OpCounts
 from addersim.arithmetic.pooling import PoolAxis
 from addersim.arithmetic.requantisation import requantisation_rule
-from addersim.arithmetic.rescaled_sums import MEANS, Mean, mean_bill, mean_constants
+from addersim.arithmetic.rescaled_sums import MEANS, Mean, keeps_zero_point, mean_bill, mean_constants
 from addersim.errors import FormatError, NetworkError
 from addersim.kernels.pooling import reduce_axes
 from addersim.layers.base import Array, Bill, Engine, IntegerLayer, Layer, Pair, Plan, Run, Shape, Value, observe
@@ -142,15 +142,17 @@ class IntegerAveragePool(IntegerLayer, frozen=True, tag="average_pool"):
                 raise NetworkError(f"layer {self.name}: {error}") from None
 
     def with_rounding(self, rule: str, *inputs: Value) -> IntegerLayer:
-        """Over the whole image into another format it is a reduction, for not every rule's pool has one."""
-        rescales = self.source is not None and (self.source.scale, self.source.zero_point) != (
+        """Into another format it is a reduction over the whole image, and wherever the rule's pools keep their format."""
+        changes = self.source is not None and (self.source.scale, self.source.zero_point) != (
             self.output.scale,
             self.output.zero_point,
         )
-        operator: Mean = "reduction" if rescales and self.kernel is None else self.operator
+        operator: Mean = self.operator if self.kernel is None else "pool"
+        if changes and (self.kernel is None or keeps_zero_point(requantisation_rule(rule), "pool")):
+            operator = "reduction"
         return msgspec.structs.replace(self, rule=rule, operator=operator)
 
-    def _factors(self, shape: Shape) -> tuple[Array, Array]:
+    def factors(self, shape: Shape) -> tuple[Array, Array]:
         """Multiplier and shift of each output place in raster order, or of the first alone where all are the same."""
         gains, place = np.unique(self.gains(shape), return_inverse=True)
         factors = np.array([fixed_factor(float(one), self.multiplier_bits, self.name) for one in gains])
@@ -184,7 +186,7 @@ class IntegerAveragePool(IntegerLayer, frozen=True, tag="average_pool"):
             scales = np.repeat(gains, channels)
             found = engine.requantize(pixels, scales, none, self.rule, output=self.output, threads=threads)
         else:
-            multiplier, shift = self._factors(shape)
+            multiplier, shift = self.factors(shape)
             found = engine.affine(
                 pixels,
                 np.repeat(multiplier, channels),
@@ -198,6 +200,12 @@ class IntegerAveragePool(IntegerLayer, frozen=True, tag="average_pool"):
         seen = observe(found.minimum, found.maximum, found.overflowed, found.values.size)
         return Run(found.values.reshape(sums.shape), seen)
 
+    def _operator_over(self, image: tuple[int, ...]) -> Mean:
+        """ONNX Runtime takes a pool over the whole image for its global one (contrib_ops/cpu/quantization/qlinear_pool.cc)."""
+        padded = any((*self.padding, *(self.far_padding or ())))
+        whole = self.kernel == tuple(image) and not padded and requantisation_rule(self.rule).formula == "float"
+        return "reduction" if whole else self.operator
+
     def _mean(self, engine: Engine, codes: Array, source: FixedFormat, threads: int | None) -> Run:
         kernel = self.kernel or (codes.shape[1], codes.shape[2])
         found = engine.rescaled_mean(
@@ -206,7 +214,7 @@ class IntegerAveragePool(IntegerLayer, frozen=True, tag="average_pool"):
             self.rule,
             kernel,
             output=self.output,
-            operator=self.operator,
+            operator=self._operator_over(codes.shape[1:3]),
             count_padding=self.count_padding,
             low=self.low,
             high=self.high,
@@ -227,9 +235,9 @@ class IntegerAveragePool(IntegerLayer, frozen=True, tag="average_pool"):
         counts = OpCounts({("add", sum_bits): output.shape[0] * taps - output.words})
         rule = requantisation_rule(self.rule)
         if self.source is not None:
-            counts += mean_bill(rule, self.operator, output.words, sum_bits, self.output)
+            counts += mean_bill(rule, self._operator_over(given.shape[1:]), output.words, sum_bits, self.output)
         elif self.rule == "addersim":
-            factors = zip(*(one.tolist() for one in self._factors(given.shape)), strict=True)
+            factors = zip(*(one.tolist() for one in self.factors(given.shape)), strict=True)
             counts += factor_counts(factors, sum_bits, self.multiplier_bits, output.words)
         else:
             counts += rule.bill(output.words, sum_bits, self.output.bits)

@@ -25,7 +25,7 @@ from addersim.errors import FormatError, NetworkError
 from addersim.inputs.limits import shown
 from addersim.quantization.rules import Quantization
 from addersim.storage import stands_in
-from addersim.trace import MatrixWork, Observed, Operand
+from addersim.trace import MatrixWork, Observed, Operand, TapOperands
 
 __all__ = [
     "Bill",
@@ -131,8 +131,24 @@ class Layer(Node, frozen=True):
         return 0
 
 
+def _hold_arrays(record: msgspec.Struct) -> None:
+    """Make a record's arrays read-only, those of the records in it too; of a part of somebody's array it takes a copy."""
+    for field in record.__struct_fields__:
+        value = getattr(record, field)
+        if isinstance(value, msgspec.Struct):
+            _hold_arrays(value)
+        elif isinstance(value, np.ndarray) and value.flags.writeable:
+            own = value if value.base is None else value.copy(order="K")
+            own.setflags(write=False)
+            msgspec.structs.force_setattr(record, field, own)
+
+
 class IntegerLayer(Node, frozen=True, kw_only=True):
-    """A layer on integer codes. `twin` names the float layer whose output it approximates, None where there is none."""
+    """A layer on integer codes. `twin` names the float layer whose output it approximates, None where there is none.
+
+    Its arrays are read-only from its making on, for it was checked with them, and programs keep what they found of them: who
+    wants others makes another layer (``msgspec.structs.replace``).
+    """
 
     twin: str | None
 
@@ -140,6 +156,10 @@ class IntegerLayer(Node, frozen=True, kw_only=True):
     """Whether it takes what a window's accumulator holds; the others take codes only."""
     TAKES_ZERO_POINTS: ClassVar[bool] = False
     """Whether codes that it reads or gives may have a zero point; the others take code 0 for zero."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _hold_arrays(self)
 
     def checked_value(self, *inputs: Value) -> Value:
         """As `value`, of inputs, and with an output, that this kind can take at all."""
@@ -240,7 +260,7 @@ class Bill(NamedTuple):
     """What an integer layer does for one image: in hardware, and in the paper's convention (free unless said).
 
     `left_out`: products of an operation that no layer computes, so that nothing is billed; 0 where they are not known.
-    `nonzero`, `multiplier`: as in `addersim.trace.LayerTrace`.
+    `tap_operands`, `nonzero`, `multiplier`: as in `addersim.trace.LayerTrace`.
     """
 
     hardware: OpCounts
@@ -250,6 +270,7 @@ class Bill(NamedTuple):
     datapath: str | None = None
     accumulator_bits: int | None = None
     operand_bits: int | None = None
+    tap_operands: TapOperands | None = None
     left_out: int | None = None
     nonzero: tuple[tuple[int, int], ...] = ()
     multiplier: MultiplierPrice | None = None

@@ -100,13 +100,17 @@ class Interpolate(Layer, frozen=True, tag="interpolate"):
 class IntegerInterpolate(IntegerLayer, frozen=True, tag="interpolate"):
     """Two codes of every axis times fractions that sum to one exactly; one axis after the other, rounded once at the end.
 
-    An axis of which every output is one input, with the fraction one, only moves codes.
+    An axis of which every output is one input, with the fraction one, only moves codes. Codes are taken as they are, zero
+    point included; with `ties_away` ties go away from the code zero, as TensorFlow Lite has them.
     """
 
     axes: tuple[Taps, ...]
     fraction_bits: int
     output: FixedFormat
     rounding: Rounding
+    ties_away: bool = False
+
+    TAKES_ZERO_POINTS = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -115,6 +119,8 @@ class IntegerInterpolate(IntegerLayer, frozen=True, tag="interpolate"):
             most = MOST_FRACTION_BITS // max(1, len(self.axes))
             found = f"{self.fraction_bits} fraction bits on {len(self.axes)} axes"
             raise NetworkError(f"layer {self.name}: {found}; allowed: 1..{most}")
+        if self.ties_away and self.rounding != "half-up":
+            raise NetworkError(f"layer {self.name}: rounds {self.rounding} and ties away from zero; those go with half-up")
 
     def fractions(self, one: Taps) -> Array:
         """Share of the second input of each output along an axis, in steps of ``2**-fraction_bits``."""
@@ -133,8 +139,10 @@ class IntegerInterpolate(IntegerLayer, frozen=True, tag="interpolate"):
         return self.fraction_bits * sum(bool(self._between(one).any()) for one in self.axes)
 
     def value(self, *inputs: Value) -> Value:
-        if not math.isclose(inputs[0].scale, self.output.scale):
-            raise NetworkError(f"layer {self.name}: input {inputs[0]} and output {self.output} must have one scale")
+        if not math.isclose(inputs[0].scale, self.output.scale) or inputs[0].zero_point != self.output.zero_point:
+            raise NetworkError(
+                f"layer {self.name}: input {inputs[0]} and output {self.output} must have one scale and one zero point"
+            )
         return Value.of(_resized(self.name, self.axes, inputs[0].shape), self.output)
 
     def run(self, engine: Engine, *codes: Array, threads: int | None = None) -> Run:
@@ -145,6 +153,8 @@ class IntegerInterpolate(IntegerLayer, frozen=True, tag="interpolate"):
                 wide = engine.blend(wide, *places, fractions, axis=axis, bits=self.fraction_bits, threads=threads)
             else:
                 wide = wide.take(np.where(fractions > 0, places[1], places[0]), axis)
+        if self.ties_away and self.shift:
+            wide = wide - (wide < 0)  # a tie below zero is no longer one, and nothing else crosses a half
         found = narrow(engine, wide, (1, self.shift), self.output, self.rounding, threads=threads)
         return Run(found.values)
 
@@ -161,5 +171,5 @@ class IntegerInterpolate(IntegerLayer, frozen=True, tag="interpolate"):
             counts += OpCounts({("mul", multiplier): 2 * words, ("add", bits): words})
             stored += between
         if self.shift:
-            counts += OpCounts({("shift", bits): output.words})
+            counts += OpCounts({("shift", bits): output.words} | ({("add", bits): output.words} if self.ties_away else {}))
         return Bill(counts, weights=Operand(stored, self.fraction_bits if stored else 0))

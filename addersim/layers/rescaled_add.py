@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+import numpy as np
 
 from addersim.arithmetic.fixed import FixedFormat
 from addersim.arithmetic.requantisation import requantisation_rule
@@ -18,7 +19,8 @@ __all__ = ["IntegerRescaledAdd"]
 class IntegerRescaledAdd(IntegerLayer, frozen=True, tag="rescaled_add"):
     """The sum of what two codes stand for, as codes of a third format; `first` and `second` are those of the operands.
 
-    `rule`, `low` and `high` are as in `IntegerRescale`.
+    `rule`, `low` and `high` are as in `IntegerRescale`. With `as_unsigned` signed codes of 8 bits are added as a file has
+    them that holds them 128 higher: floats round beside those.
     """
 
     first: FixedFormat
@@ -27,6 +29,7 @@ class IntegerRescaledAdd(IntegerLayer, frozen=True, tag="rescaled_add"):
     output: FixedFormat
     low: int | None = None
     high: int | None = None
+    as_unsigned: bool = False
 
     ARITY = 2
     TAKES_ZERO_POINTS = True
@@ -48,9 +51,14 @@ class IntegerRescaledAdd(IntegerLayer, frozen=True, tag="rescaled_add"):
 
     def run(self, engine: Engine, *codes: Array, threads: int | None = None) -> Run:
         a, b = stretched(codes[0], codes[1])
-        how = {"output": self.output, "low": self.low, "high": self.high}
-        found = engine.rescaled_add(a, b, self.first, self.second, self.rule, **how, threads=threads)
-        return Run(found.values, observe(found.minimum, found.maximum, found.overflowed, found.values.size))
+        first, second, output, moved = self.first, self.second, self.output, 0
+        if self.as_unsigned:
+            a, b, moved = _higher(a), _higher(b), 128 * output.signed
+            first, second, output = map(_unsigned, (first, second, output))
+        low, high = (None if end is None else end + moved for end in (self.low, self.high))
+        found = engine.rescaled_add(a, b, first, second, self.rule, output=output, low=low, high=high, threads=threads)
+        values = (found.values ^ 128).view(np.int8) if moved else found.values
+        return Run(values, observe(found.minimum - moved, found.maximum - moved, found.overflowed, values.size))
 
     def details(self) -> str:
         return self.rule
@@ -58,3 +66,12 @@ class IntegerRescaledAdd(IntegerLayer, frozen=True, tag="rescaled_add"):
     def bill(self, output: Value, *inputs: Value) -> Bill:
         bits = max(one.bits for one in inputs)
         return Bill(addition_bill(requantisation_rule(self.rule), output.words, bits, self.output))
+
+
+def _higher(codes: Array) -> Array:
+    """Codes of a byte as unsigned ones: those that have signs become 128 larger."""
+    return codes.view(np.uint8) ^ 128 if codes.dtype == np.int8 else codes
+
+
+def _unsigned(form: FixedFormat) -> FixedFormat:
+    return FixedFormat(8, False, form.scale, form.zero_point + 128) if form.signed else form

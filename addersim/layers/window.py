@@ -40,9 +40,11 @@ from addersim.layers.base import (
 from addersim.layers.rescale import IntegerRescale
 from addersim.quantization.rules import Quantization
 from addersim.storage import stands_in
-from addersim.trace import GROUPS, MatrixWork, Operand
+from addersim.trace import GROUPS, MatrixWork, Operand, TapOperands
 
 __all__ = ["IntegerWindow", "Window"]
+
+_NOTHING = OpCounts()
 
 
 def _window_shape(layer: Window | IntegerWindow, weights: Shape, shape: Shape) -> Shape:
@@ -391,6 +393,11 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
         low, high = min(x_low, w_low), max(x_high, w_high)
         return bits_for(low, high, signed=low < 0)
 
+    def tap_operands(self) -> TapOperands:
+        """Both operands as an element takes them, less their zero points, before they shift to a common scale."""
+        bits, signed = self.input_format.centred
+        return TapOperands(bits, self._weight_bits() + (self.weight_zero_points is not None), signed)
+
     def operand_weights(self, filters: Array) -> Array:
         """Weights of some filters as they enter the datapath, less their zero points: int64."""
         of_weights = self._zero_points[1]
@@ -526,6 +533,7 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
             datapath=self.datapath,
             accumulator_bits=output.bits,
             operand_bits=operand_bits,
+            tap_operands=self.tap_operands(),
             nonzero=() if self.multiplier else self._nonzero(),
             multiplier=self.multiplier.price if self.multiplier else None,
         )
@@ -538,10 +546,10 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
         """
         of_weights = self._zero_points[1]
         if of_weights is None or not self._arithmetic.linear:
-            return OpCounts()
+            return _NOTHING
         plain, end = self._plain_weights(), 1 << (self.weight_format.bits - 1)
         if not stands_in(plain) and -end <= plain.min() and plain.max() < end:
-            return OpCounts()
+            return _NOTHING
         window = self.weights[0].size
         low, high = (window * code for code in (self.input_format.minimum, self.input_format.maximum))
         sum_bits = bits_for(low, high, signed=self.input_format.signed)

@@ -180,10 +180,11 @@ def _window_inputs(layer: IntegerWindow, codes: Array) -> Array:
 def input_covariance(inputs: Array) -> Array:
     """Covariance of taps, those between different taps shrunk by `SHRINKAGE`.
 
-    The mean has no part in it: the addend of the following affine takes up what an error does to it.
+    The mean has no part in it: the addend of the following affine takes up what an error does to it. Inputs are codes, whose
+    products have exact sums in doubles, so that no order of adding changes anything.
     """
-    centred = inputs - inputs.mean(axis=0)
-    covariance: Array = centred.T @ centred / len(inputs)
+    mean = inputs.mean(axis=0)
+    covariance: Array = inputs.T @ inputs / len(inputs) - np.multiply.outer(mean, mean)
     return covariance * (1 - SHRINKAGE) + np.diag(np.diag(covariance)) * SHRINKAGE
 
 
@@ -208,7 +209,9 @@ def round_codes(weights: Array, start: Array, covariance: Array, ends: tuple[int
     """
     codes = start.astype(np.int64)
     errors = codes - weights.astype(np.float64)
-    pull = errors @ covariance
+    pull = np.zeros_like(errors)
+    for error, row in zip(errors.T, covariance, strict=True):
+        pull += np.multiply.outer(error, row)  # tap after tap, and not in the order of some library for some processor
     neighbours = np.clip([np.floor(weights), np.ceil(weights)], *ends).astype(np.int64)
     for _ in range(_SWEEPS):
         before = codes.copy()

@@ -36,7 +36,7 @@ def headline(first: Result, result: Result | None = None) -> str:
             f"Under each of {len(ratios)} energy tables the two take the same energy"
             if max(abs(ends[0] - 1), abs(ends[1] - 1)) < SAME
             else f"Under {len(ratios)} energy tables {short[result.name]} takes {ends[0]:.3g} to {ends[1]:.3g} times "
-            f"{short[first.name]}'s energy"
+            f"{_of(short[first.name])} energy"
         )
     if tables := contrast.differs_in().get("energy table"):
         words.append(f"They are priced by different tables ({tables[0]}, {tables[1]}), which is part of the difference")
@@ -69,6 +69,11 @@ def _told_apart(one: str, other: str) -> tuple[dict[str, str], dict[str, str], s
     return full, dict(zip(names, apart[0], strict=True)), f" (both {', '.join(shared)})" if shared else ""
 
 
+def _of(name: str) -> str:
+    """A name as that of the one that something belongs to."""
+    return f"{name}'" if name.endswith("s") else f"{name}'s"
+
+
 def _array_words(low: Result, high: Result, high_name: str) -> list[str]:
     """What the array alone says, and how much of the whole it and the largest other component are."""
     mine, theirs = ({name: pj / one.cost.batch for name, pj in one.cost.energy_by_component().items()} for one in (low, high))
@@ -85,7 +90,7 @@ def _array_words(low: Result, high: Result, high_name: str) -> list[str]:
     takes = "take" if COMPONENTS[largest].endswith("s") else "takes"
     return [
         f"Its array alone takes {_change(change)} (a convention: {array_alone(low.cost, high.cost)}), "
-        f"{joined} the array is {_share(share)} of {high_name}'s energy; "
+        f"{joined} the array is {_share(share)} of {_of(high_name)} energy; "
         f"{COMPONENTS[largest]}, {_share(theirs[largest] / total)}, {takes} {kept}"
     ]
 

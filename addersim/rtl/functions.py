@@ -1,4 +1,4 @@
-"""Functions of an engine on codes as they are, by the Verilog: affine, clamps, rules of requantisation, and pooling."""
+"""Functions of an engine on codes as they are, by the Verilog: affine, clamps, rules of requantisation, sums, and pooling."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from addersim.kernels.checks import CodesResult
 from addersim.rtl.layers import LayerConstants
 from addersim.rtl.pools import PoolDesign, run_pool
 from addersim.rtl.shapes import LayerShape
-from addersim.rtl.units import UnitDesign, run_unit
+from addersim.rtl.units import AddDesign, UnitDesign, run_add, run_unit
 
 __all__ = ["CODE_BITS", "CodeFunctions", "narrowing", "rule_constants"]
 
@@ -84,6 +84,26 @@ class CodeFunctions:
         ends = (output.minimum if low is None else low, output.maximum if high is None else high)
         constants = rule_constants(numbers, np.asarray(bias), rule, output.zero_point, *ends)
         return self._by_unit(usual, UnitDesign(numbers.formula, CODE_BITS), values, constants)
+
+    def add(
+        self,
+        a: Array,
+        b: Array,
+        *,
+        output: FixedFormat,
+        overflow: Overflow = "saturate",
+        then: FixedFormat | None = None,
+        subtract: bool = False,
+        threads: int | None = None,
+    ) -> CodesResult:
+        """As `addersim.kernels.add`."""
+        usual = kernels.add(a, b, output=output, overflow=overflow, then=then, subtract=subtract, threads=threads)
+        if not usual.values.size:
+            return usual
+        unit, *ends = narrowing(output, "truncate", overflow, then)
+        design = AddDesign((a.dtype, b.dtype), subtract, unit)
+        codes = run_add(design, (a, b), (ends[0], ends[1]), self.verilog)
+        return replace(usual, values=codes.astype(usual.values.dtype))
 
     def _by_unit(self, usual: CodesResult, unit: UnitDesign, x: Array, constants: LayerConstants) -> CodesResult:
         if not x.size:

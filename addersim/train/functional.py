@@ -13,6 +13,7 @@ from torch.nn import functional
 from addersim.arithmetic.geometry import Pair
 from addersim.errors import NetworkError
 from addersim.train.kernels import l1
+from addersim.train.powers import power_sums
 from addersim.train.precision import whole_products, widened
 
 __all__ = ["MODES", "adder2d", "adder_linear", "euclidean2d", "euclidean_linear"]
@@ -26,13 +27,29 @@ for _name in ("adder2d", "adder_linear", "euclidean2d", "euclidean_linear"):
 
 
 def adder2d(
-    x: Tensor, filters: Tensor, stride: Pair, near: Pair, far: Pair, dilation: Pair, groups: int, padding_mode: str, sign: bool
+    x: Tensor,
+    filters: Tensor,
+    stride: Pair,
+    near: Pair,
+    far: Pair,
+    dilation: Pair,
+    groups: int,
+    padding_mode: str,
+    sign: bool,
+    power: float = 1.0,
 ) -> Tensor:
-    """``-sum |X - F|`` over windows of (images, channels, height, width), or of one image without the first axis.
+    """``-sum |X - F|^power`` over windows of (images, channels, height, width), or of one image without the first axis.
 
     `near` and `far` are the padding before and after an image.
     """
-    return _windows(lambda *given: l1(*given, sign), x, filters, stride, near, far, dilation, groups, padding_mode)
+    return _windows(_sums(power, sign), x, filters, stride, near, far, dilation, groups, padding_mode)
+
+
+def _sums(power: float, sign: bool) -> Sums:
+    """At 1 with the adder method's gradients, `sign` among them; above with those of the power itself."""
+    if power == 1:
+        return lambda *given: l1(*given, sign)
+    return squares if power == 2 else lambda *given: power_sums(*given, power)
 
 
 def euclidean2d(
@@ -42,11 +59,11 @@ def euclidean2d(
     return _windows(squares, x, filters, stride, near, far, dilation, groups, padding_mode)
 
 
-def adder_linear(x: Tensor, filters: Tensor, sign: bool) -> Tensor:
-    """``-sum |X - F|`` over the last axis of the input."""
+def adder_linear(x: Tensor, filters: Tensor, sign: bool, power: float = 1.0) -> Tensor:
+    """``-sum |X - F|^power`` over the last axis of the input."""
     _check_features(x, filters)
     pixels = x.reshape(-1, filters.shape[1], 1, 1)
-    y = l1(pixels, filters[:, :, None, None], (1, 1), (0, 0), (1, 1), 1, sign)
+    y = _sums(power, sign)(pixels, filters[:, :, None, None], (1, 1), (0, 0), (1, 1), 1)
     return y.reshape(*x.shape[:-1], filters.shape[0])
 
 

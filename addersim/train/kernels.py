@@ -21,14 +21,14 @@ from addersim.train import doubles
 from addersim.train.precision import whole_products, widened
 from addersim.train.transforms import transformable
 
-__all__ = ["l1", "l1_filter_gradient", "l1_forward", "l1_input_gradient", "l1_sign_filter_gradient"]
+__all__ = ["check_types", "l1", "l1_filter_gradient", "l1_forward", "l1_input_gradient", "l1_sign_filter_gradient"]
 
 Pair = Sequence[int]
 KINDS = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 
 
-def _kind(**operands: Tensor) -> torch.dtype:
-    """The one floating type of all operands."""
+def check_types(**operands: Tensor) -> torch.dtype:
+    """The one floating type of all operands; a DataError where they have several."""
     (first, one), *others = operands.items()
     if one.dtype not in KINDS:
         raise DataError(f"adder layer: {first} is {one.dtype}; needs one of {', '.join(map(str, KINDS))}")
@@ -51,7 +51,7 @@ def _tensor(array: np.ndarray[Any, Any], kind: torch.dtype) -> Tensor:
 
 def _run(run: Callable[..., Any], in_doubles: Callable[..., Tensor], geometry: tuple[Any, ...], **operands: Tensor) -> Tensor:
     """A float32 kernel on operands of one type, rounded once to it; float64 by the twin, for it would lose its digits."""
-    kind, tensors = _kind(**operands), operands.values()
+    kind, tensors = check_types(**operands), operands.values()
     stride, padding, dilation, groups = geometry
     moves = {"stride": tuple(stride), "padding": tuple(padding), "dilation": tuple(dilation), "groups": groups}
     if kind == torch.float64:

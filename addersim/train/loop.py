@@ -23,6 +23,7 @@ from addersim.errors import ConfigError, NetworkError
 from addersim.network import Network
 from addersim.processes.unfinished import alone_in
 from addersim.storage import write_rows
+from addersim.train.annealing import power_at, set_power
 from addersim.train.checkpoint import FILE, Checkpoint, load_checkpoint, load_run, save_checkpoint
 from addersim.train.data import Batches
 from addersim.train.distillation import Distiller, distiller
@@ -50,7 +51,7 @@ class Run:
     history
         One row an epoch: epoch, rate, train_loss, train_accuracy, test_loss, test_accuracy, seconds, images_per_second, and
         norm_batches, on how many training batches the statistics behind test_loss and test_accuracy were taken anew; 0 where
-        they are the running ones.
+        they are the running ones. Where p is annealed also power, the p behind them.
     lowered
         The same as plain arrays, ready to simulate.
     folder
@@ -196,6 +197,9 @@ def _row(
     rate = recipe.rate * 0.5 * (1 + math.cos(math.pi * epoch / recipe.epochs))
     for group in learner.optimizer.param_groups:
         group["lr"] = rate
+    power = power_at(epoch, recipe.anneal)
+    if set_power(learner.network, power) and learner.replayed is not None:
+        learner.replayed.forget()  # it recorded the power before
     begin = time.perf_counter()
     with _progress(console if team.rank == 0 else None, f"epoch {epoch + 1}/{recipe.epochs}", len(images)) as report:
         loss, accuracy = _epoch(recipe, learner, images, team, epoch, report)
@@ -203,7 +207,7 @@ def _row(
     taken = _take_statistics(recipe, learner.network, images, epoch)
     test_loss, test_accuracy = evaluate(learner.network, held_out, team)
     row = {"epoch": epoch + 1, "rate": rate, "train_loss": loss, "train_accuracy": accuracy}
-    row |= {"test_loss": test_loss, "test_accuracy": test_accuracy}
+    row |= {"test_loss": test_loss, "test_accuracy": test_accuracy} | ({"power": power} if recipe.anneal else {})
     return row | {"seconds": seconds, "images_per_second": len(images.labels) / seconds, "norm_batches": taken}
 
 
@@ -322,4 +326,6 @@ def _line(row: Mapping[str, float], epochs: int) -> str:
     tested = f"test {row['test_loss']:.4f}, {row['test_accuracy']:.2%}"
     if row["norm_batches"]:
         tested += f" (batch norm re-estimated on {row['norm_batches']} batches)"
+    if row.get("power", 1.0) > 1:
+        tested += f", not yet as adder layers: p = {row['power']:.3g}"
     return f"epoch {row['epoch']:.0f}/{epochs}: {trained}; {tested}; {left}"

@@ -16,7 +16,7 @@ from addersim.inputs.text import did_you_mean
 from addersim.train.architectures.addernet import BasicBlock, Bottleneck, LeNet5, ResNet, VGGSmall
 from addersim.train.architectures.densenet import DenseNetBC
 from addersim.train.architectures.ghostnet import GhostNet
-from addersim.train.architectures.layers import ARITHMETICS, Ends, Layers
+from addersim.train.architectures.layers import ARITHMETICS, Ends, Layers, Shortcut
 from addersim.train.architectures.mobilenet import MobileNetV1, MobileNetV2, MobileNetV3
 from addersim.train.architectures.shufflenet import ShuffleNetV2
 from addersim.train.architectures.squeezenet import SqueezeNet
@@ -151,6 +151,21 @@ KNOWN = f"{', '.join(family.name for family in _FAMILIES)}, each with {', '.join
 """Names in the registry, in words."""
 
 
+WITH_SHORTCUTS = ("resnet", "mobilenetv2", "mobilenetv3")
+"""How names of networks begin whose residual blocks take a learned shift."""
+
+
+def check_shortcut(name: str, shortcut: str) -> None:
+    """Refuse a shortcut that there is not, and a learned one for a network without residual blocks."""
+    if shortcut not in get_args(Shortcut):
+        known = get_args(Shortcut)
+        raise NetworkError(
+            f"{name}: shortcut {shortcut!r} is not one of {', '.join(known)}{did_you_mean(str(shortcut), known)}"
+        )
+    if shortcut != "plain" and not name.startswith(WITH_SHORTCUTS):
+        raise NetworkError(f"{name}: shortcut {shortcut} is for residual blocks: {', '.join(WITH_SHORTCUTS)}; leave it out")
+
+
 def build(
     name: str,
     *,
@@ -158,6 +173,7 @@ def build(
     input_shape: Sequence[int] | None = None,
     ends: Ends | None = None,
     gradient: Gradient = "full",
+    shortcut: Shortcut = "plain",
     seed: int | None = None,
 ) -> nn.Module:
     """Build a network of the registry with fresh weights.
@@ -174,6 +190,8 @@ def build(
         First layer and classifier of an adder network: ``multiply`` or ``adder``; None takes the architecture's default.
     gradient
         Rule of the adder filters' gradient.
+    shortcut
+        What residual blocks add: ``plain``, their input, or ``shift``, that times a learned power of two.
     seed
         Seed of the weights; None draws from torch's current state.
 
@@ -195,10 +213,11 @@ def build(
         raise NetworkError(
             f"{name}: ends {ends!r} is not one of {', '.join(get_args(Ends))}{did_you_mean(str(ends), get_args(Ends))}"
         )
+    check_shortcut(name, shortcut)
     shape = found.input_shape if input_shape is None else tuple(input_shape)
     if not found.takes(shape):
         raise NetworkError(f"{name}: takes images of {found.images()}; found {shape}")
-    layers = Layers(found.layers.arithmetic, ends or found.layers.ends, gradient)
+    layers = Layers(found.layers.arithmetic, ends or found.layers.ends, gradient, shortcut)
     with torch.random.fork_rng(devices=(), enabled=seed is not None):
         if seed is not None:
             torch.manual_seed(seed)

@@ -52,14 +52,28 @@ class _AdderLayer(nn.Module):
         if dtype is not None and not dtype.is_floating_point:
             raise NetworkError(f"{type(self).__name__}: dtype {dtype} is no floating type, such as torch.float32")
         self.gradient: Gradient = gradient
+        self._power = 1.0
         self.adder = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
         self.bias = nn.Parameter(torch.empty(shape[0], device=device, dtype=dtype)) if bias else None
         self.reset_parameters()
         watch(self)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        super().__setstate__({"_power": 1.0} | state)  # type: ignore[no-untyped-call]
         watch(self)  # copies, too
+
+    @property
+    def power(self) -> float:
+        """p of ``-sum |X - F|^p``."""
+        return self._power
+
+    @power.setter
+    def power(self, power: float) -> None:
+        if not isinstance(power, (int, float)) or not 1 <= power <= 2:
+            raise NetworkError(
+                f"{type(self).__name__}: power {power!r}; needs a number from 1, adder layers, to 2, Euclidean ones"
+            )
+        self._power = float(power)
 
     def reset_parameters(self) -> None:
         """Draw filters from N(0, 1), as the released code does; the bias is zero."""
@@ -91,6 +105,9 @@ class Adder2d(_AdderLayer):
     ----------
     adder
         Filters, of shape (out_channels, in_channels / groups, kernel height, kernel width).
+    power
+        p of ``-sum |X - F|^p``, from 1, an adder layer, to 2, a Euclidean one; `addersim.train.annealing` lets it fall while a
+        network is trained. Above 1 gradients are those of the power itself. It is not part of the state dict.
 
     Raises
     ------
@@ -147,7 +164,7 @@ class Adder2d(_AdderLayer):
         return {name: getattr(self, name) for name in names} | {"near": near, "far": far}
 
     def forward(self, x: Tensor) -> Tensor:
-        y = functional.adder2d(x, self.adder, **self._moves(), sign=self.gradient == "sign")
+        y = functional.adder2d(x, self.adder, **self._moves(), sign=self.gradient == "sign", power=self.power)
         return y if self.bias is None else y + self.bias[:, None, None]
 
     def extra_repr(self) -> str:
@@ -180,7 +197,7 @@ class AdderLinear(_AdderLayer):
         self.in_features, self.out_features = in_features, out_features
 
     def forward(self, x: Tensor) -> Tensor:
-        y = functional.adder_linear(x, self.adder, self.gradient == "sign")
+        y = functional.adder_linear(x, self.adder, self.gradient == "sign", self.power)
         return y if self.bias is None else y + self.bias
 
     def extra_repr(self) -> str:

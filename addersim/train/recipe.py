@@ -16,8 +16,8 @@ from addersim.datasets.records import Dataset
 from addersim.errors import ConfigError
 from addersim.inputs.limits import EPOCHS, IMAGE_SIDE, IMAGES, NORM_BATCHES, SEED, TRAINING_BATCH
 from addersim.inputs.text import did_you_mean
-from addersim.train.architectures.layers import Ends
-from addersim.train.models import ARCHITECTURES, KNOWN
+from addersim.train.architectures.layers import Ends, Shortcut
+from addersim.train.models import ARCHITECTURES, KNOWN, check_shortcut
 from addersim.train.nn import LAYERS, Gradient
 from addersim.train.pruning import Pruning, read_pruning
 from addersim.train.rate import Rate
@@ -50,6 +50,11 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         Per-layer learning rate of adder filters, see `addersim.train.rate.AdderRate`.
     gradient
         Gradient of the adder filters: ``full`` or ``sign``.
+    shortcut
+        What residual blocks add: ``plain``, their input, or ``shift``, that times a power of two, learned block by block.
+    anneal
+        Epochs in which p of ``-sum |X - F|^p`` falls from 2 to 1, see `addersim.train.annealing`; 0 for none, and fewer than
+        `epochs`, for the last ones train the adder network itself.
     ends
         First layer and classifier of an adder network; None takes the architecture's default.
     augment
@@ -88,6 +93,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     eta: Positive = 0.2
     fixed_factor: Positive = 100.0
     gradient: Gradient = "full"
+    shortcut: Shortcut = "plain"
+    anneal: Annotated[int, Meta(ge=0)] = 0
     ends: Ends | None = None
     augment: Literal["none", "crop-flip"] = "none"
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
@@ -117,6 +124,11 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         if self.distill == "pkkd" and found.layers.arithmetic not in LAYERS:
             allowed = ", ".join(f"-{one}" for one in LAYERS)
             raise ConfigError(f"distill pkkd: is for architectures in {allowed}; found {self.architecture}")
+        check_shortcut(self.architecture, self.shortcut)
+        if self.anneal and found.layers.arithmetic != "adder":
+            raise ConfigError(f"anneal: is for architectures in -adder; found {self.architecture}")
+        if self.anneal >= self.epochs:
+            raise ConfigError(f"anneal: {self.anneal} of {self.epochs} epochs; needs fewer, for the last ones train at p = 1")
         if self.pruning() is not None and self.start is None:
             raise ConfigError("prune: needs the trained run whose weights are pruned: start=FOLDER")
 
@@ -140,7 +152,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         """What `addersim.train.models.build` takes of it, but for the seed."""
         dataset = self.dataset()
         options = {"classes": len(dataset.classes), "input_shape": dataset.shape, "ends": self.ends, "gradient": self.gradient}
-        return {"name": self.architecture, **options}
+        return {"name": self.architecture, "shortcut": self.shortcut, **options}
 
     def batches_for_norms(self) -> int:
         """`norm_batches`, or its default for this architecture."""

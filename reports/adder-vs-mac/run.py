@@ -2,6 +2,7 @@
 
     python reports/adder-vs-mac/run.py             # everything: results.csv, the pictures, README.md
     python reports/adder-vs-mac/run.py --written   # the pictures and README.md again, from results.csv and text.md
+    python reports/adder-vs-mac/run.py --area lenet5   # the designs of this network at equal area again, in one process
 
 Needs the extra `train` (architectures that are not bundled are torch's; counting needs shapes only, so that they stay
 untrained) and plotly. The text is text.md, whose figures `figures.py` takes from results.csv.
@@ -112,11 +113,18 @@ def points(network, bits, accelerator):
     yield row((network, bits, accelerator, LARGE_BATCH, "elements", "2a", table), pair, (machine, machine))
     before = replace(machine, buffers=replace(machine.buffers, monolithic=True, keep_weights=False))
     yield row((network, bits, accelerator, 1, "elements", BEFORE, table), pair, (before, before))
-    if accelerator != EYERISS:  # whose shapes take minutes to search
-        traces = [count(program) for program in pair]
-        budget_mm2 = estimate_area(traces[1], machine).area_mm2
-        sized = fastest(traces, (machine, machine), budget_mm2, table)
-        yield row((network, bits, accelerator, 1, "area", "2a", table), pair, sized, budget_mm2)
+    yield from at_equal_area(network, bits, accelerator)
+
+
+def at_equal_area(network, bits, accelerator):
+    """A pair of networks, each on the fastest array of the area that the twin's accelerator has."""
+    pair, machine, table = programs(network, bits), load_accelerator(accelerator), reference(accelerator)
+    if accelerator == EYERISS:  # whose shapes take minutes to search
+        return
+    traces = [count(program) for program in pair]
+    budget_mm2 = estimate_area(traces[1], machine).area_mm2
+    sized = fastest(traces, (machine, machine), budget_mm2, table)
+    yield row((network, bits, accelerator, 1, "area", "2a", table), pair, sized, budget_mm2)
     if accelerator == "systolic-16x16" and network in BUNDLED:
         mixed = replace(machine, array=replace(machine.array, multiplier_share=SHARE))
         sized = fastest(traces, (mixed, machine), budget_mm2, table)
@@ -154,12 +162,29 @@ def measure():
     return [row for given in product(NETWORKS[::-1], BITS, ACCELERATORS) for row in found[given]]
 
 
+def with_area_again(path, networks):
+    """The rows of results.csv, those of some networks at equal area measured again; written after each accelerator."""
+    with path.open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    for network, accelerator, bits in product(networks, ACCELERATORS, BITS):
+        for new in at_equal_area(network, bits, accelerator):
+            plain = {name: str(value) for name, value in new.items()}
+            (place,) = (at for at, old in enumerate(rows) if all(old[key] == plain[key] for key in KEYS))
+            moved = {name for name in plain if plain[name] != rows[place][name]}
+            rows[place] |= plain
+            write_rows(path, rows)
+            print(network, bits, accelerator, new["case"], f"{len(moved)} figures moved", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--written", action="store_true", help="only draw results.csv and write README.md")
+    parser.add_argument("--area", nargs="+", choices=NETWORKS, metavar="NETWORK", help="measure its equal-area rows again")
     given = parser.parse_args()
     path = HERE / "results.csv"
-    if not given.written:
+    if given.area:
+        with_area_again(path, given.area)
+    elif not given.written:
         write_rows(path, measure())
     sys.path.append(str(HERE.parent))  # where pictures.py is
     from show import show

@@ -1,10 +1,12 @@
 """Accuracy against bits, all layers alike and by a search of per-layer widths; writes results and formats beside this file.
 
     python reports/bit-widths/run.py [--data SET] [--root FOLDER] [NETWORK ...]
+    python reports/bit-widths/run.py --priced [--data SET] [--root FOLDER]     # energies alone, of all rows of one width
 
 Scales and codes are chosen on the first 256 training images; the search measures on the 500 training images after them,
 or where a set has fewer, calibrates on half of them and measures on the other half. Test images choose nothing. Rows that
-stand in the results are not measured again; delete the file to measure all of them again.
+stand in the results are not measured again; delete the file to measure all of them again. Energies need formats and no image
+of the test set: `--priced` finds them anew in seconds, but for rows of a search, whose formats are not kept.
 """
 
 import argparse
@@ -42,6 +44,24 @@ def rules(network, bits, ends=None, **options):
     return Quantization(weight_bits=bits, activation_bits=bits, layers=layers, **options)
 
 
+def energy_uj(program):
+    """Energy of a steady image."""
+    return f"{estimate(count(program), 'systolic-16x16', 'horowitz-45nm').energy_pj / 1e6:.4f}"
+
+
+def priced(rows, data, root):
+    """The rows with their energies of today; those of a search as they are."""
+    images = load_images(data, root, "train", 756).pixels[:256]
+    networks = {name: load_network(name) for name in {row["network"] for row in rows}}
+    prepared = {name: prepare(network, images) for name, network in networks.items()}
+    for row in rows:
+        found = {}
+        if row["case"] in CASES:
+            how = rules(networks[row["network"]], int(row["bits"]), **CASES[row["case"]])
+            found["energy_uj"] = energy_uj(quantize_prepared(prepared[row["network"]], how))
+        yield row | found
+
+
 class Bench:
     """A network with its test images."""
 
@@ -55,10 +75,9 @@ class Bench:
     def row(self, case, bits, how):
         program = quantize_prepared(self.prepared, how)
         chosen = simulate(program, self.test.pixels).predictions
-        energy_pj = estimate(count(program), "systolic-16x16", "horowitz-45nm").energy_pj
         shares = [(one == other).mean() for one, other in ((chosen, self.test.labels), (chosen, self.float))]
         accuracy_float = (self.float == self.test.labels).mean()
-        numbers = [f"{accuracy_float:.4f}", *(f"{share:.4f}" for share in shares), f"{energy_pj / 1e6:.4f}"]
+        numbers = [f"{accuracy_float:.4f}", *(f"{share:.4f}" for share in shares), energy_uj(program)]
         return dict(zip(HEAD, [self.network.name, case, str(bits), str(len(self.test)), *numbers], strict=True))
 
     def search(self, floor, folder):
@@ -89,10 +108,15 @@ def main():
     parser.add_argument("networks", nargs="*", default=["lenet5-adder", "lenet5-conv"])
     parser.add_argument("--data", default="fashion-mnist-2000")
     parser.add_argument("--root")
+    parser.add_argument("--priced", action="store_true", help="price the rows that are there again, and measure nothing")
     given = parser.parse_args()
     path = HERE / f"results-{given.data}.csv"
     rows = list(csv.DictReader(path.open(encoding="utf-8"))) if path.exists() else []
-    for name in given.networks:
+    if given.priced:
+        again = list(priced(rows, given.data, given.root))
+        print(sum(new != old for new, old in zip(again, rows, strict=True)), "of", len(rows), "energies moved")
+        write_rows(path, again)
+    for name in () if given.priced else given.networks:
         bench = Bench(name, given.data, given.root)
         for case, bits, make in points(bench, given.data):
             if (bench.network.name, case, str(bits)) in [(row["network"], row["case"], row["bits"]) for row in rows]:

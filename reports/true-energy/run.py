@@ -15,7 +15,7 @@ import argparse
 import csv
 import math
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
@@ -29,12 +29,13 @@ from addersim.hardware.gates.element_operands import Element, layer_operands
 from addersim.hardware.gates.element_table import LayerJob, characterise
 from addersim.hardware.gates.fabric import layer_in_fabric
 from addersim.hardware.gates.liberty import load_library
-from addersim.hardware.prices.elements import element_bits, toggle_energy, zero_energy
+from addersim.hardware.prices.elements import element_bits, element_figures, toggle_energy, zero_energy
 from addersim.images import Images
 from addersim.layers import IntegerWindow
 from addersim.program import Program
 from addersim.storage import write_rows
 from addersim.toggles import Toggles
+from addersim.trace import LayerTrace
 
 HERE = Path(__file__).parent
 TABLE, LITERATURE = "sg13g2-gates", "horowitz-45nm"
@@ -42,17 +43,17 @@ WIDTHS = (2, 4, 6, 8, 16)
 NETWORKS = ("lenet5-adder", "lenet5-conv", "resnet20-adder", "resnet20-conv", "ds-cnn")
 MACHINE = "systolic-16x16"  # output stationary, as the gates are driven: whose order toggles are seen in
 CONSTANTS = (("conv1", 4), ("conv1", 6), ("conv1", 8), ("fc3", 4))  # layers and widths; larger ones take long
-STEPS, IMAGES, SEED = 4096, 8, 11
+STEPS, IMAGES, SEED = 16384, 8, 11
 TYPICAL = 0.5  # share of zeros at which widths are compared: see addersim.hardware.prices.elements.TYPICAL_ZEROS
 
 
 class Seen(NamedTuple):
-    """A layer's element with operands of the layer's own: their zeros, the toggles of all its taps, and its taps an image."""
+    """A layer's element with operands of the layer's own: their zeros, the toggles of all its taps, and its trace."""
 
     job: LayerJob
     zeros: float
     toggles: Toggles
-    taps: int
+    layer: LayerTrace
 
 
 def program_of(name: str, bits: int, folders: dict[str, Path | None]) -> tuple[Program, Images]:
@@ -79,7 +80,7 @@ def jobs_of(name: str, bits: int, folders: dict[str, Path | None]) -> Iterator[S
         known = traced[layer.name]
         for style in ("", "booth") if layer.datapath == "mac" else ("",):
             job = LayerJob(name, layer.name, Element.of_layer(layer, style), element_bits(known), operands)
-            yield Seen(job, operands.zeros, toggles[layer.name], known.work.taps)
+            yield Seen(job, operands.zeros, toggles[layer.name], known)
 
 
 def networks(folders: dict[str, Path | None]) -> Iterator[tuple[str, int]]:
@@ -97,27 +98,26 @@ def measured(library: Path, folders: dict[str, Path | None]) -> Iterator[dict[st
         found = list(jobs_of(name, bits, folders))
         with tempfile.TemporaryDirectory(dir=HERE) as folder:
             rows = characterise(cells, [one.job for one in found], Path(folder))
-        for (job, zeros, toggles, taps), row in zip(found, rows, strict=True):
+        for (job, zeros, toggles, layer), row in zip(found, rows, strict=True):
             circuit = job.element
-            element = table.element(circuit.datapath, job.bits, circuit.style)
+            devices = circuit.device, circuit.style
+            element = element_figures(layer, table, circuit.style)
             line, _ = zero_energy(element, zeros, circuit.accumulator_bits)
             moving, _ = toggle_energy(element, toggles, circuit.accumulator_bits)
             yield {
                 "network": name, "bits": bits, "layer": job.layer, "datapath": circuit.datapath,
-                "style": circuit.style or ("carry-save" if circuit.datapath == "mac" else ""), "taps": taps,
+                "style": circuit.style or ("carry-save" if circuit.datapath == "mac" else ""), "taps": layer.work.taps,
                 "zeros": f"{zeros:.4f}", "gates_pj": row["energy_pj"], "line_pj": f"{line:.5g}",
-                "toggles_pj": f"{moving:.5g}", "uniform_pj": uniform_pj(table, circuit.datapath, job.bits, circuit.style),
+                "toggles_pj": f"{moving:.5g}", "uniform_pj": uniform_pj(table, circuit.datapath, job.bits, devices),
             }  # fmt: skip
         print(name, bits, flush=True)
 
 
-def uniform_pj(table: addersim.hardware.EnergyTable, datapath: str, bits: int, style: str) -> float:
-    """Energy on operands of which every code is as likely: a constant, as tables of operations have it."""
-    return next(
-        row.uniform_pj
-        for row in table.rows
-        if (row.component, row.op, row.device, row.bits) == ("pe", datapath, style, (bits,) * 2)
-    )
+def uniform_pj(table: addersim.hardware.EnergyTable, datapath: str, bits: int, devices: Sequence[str]) -> float:
+    """Energy on operands of which every code is as likely, of the first device that has a row: a constant, as tables of
+    operations have it."""
+    rows = {(row.component, row.op, row.device, row.bits): row for row in table.rows}
+    return next(rows[key].uniform_pj for one in devices if (key := ("pe", datapath, one, (bits,) * 2)) in rows)
 
 
 def total(rows: Iterable[dict[str, str]], column: str) -> float:
@@ -174,7 +174,7 @@ def ratio_table(rows: list[dict[str, str]]) -> Iterator[str]:
         )
         for style, word in (("", "carry-save"), ("booth", "booth")):
             adder, mac = table.element("l1-2a", bits), table.element("mac", bits, style)
-            uniform = uniform_pj(table, "mac", bits, style) / uniform_pj(table, "l1-2a", bits, "")
+            uniform = uniform_pj(table, "mac", bits, [style]) / uniform_pj(table, "l1-2a", bits, [""])
             zeros = (mac.energy_pj - mac.zero_pj * TYPICAL) / (adder.energy_pj - adder.zero_pj * TYPICAL)
             own = [row for row in rows if row["network"].startswith("lenet5") and row["bits"] == str(bits)]
             sums = [

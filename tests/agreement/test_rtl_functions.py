@@ -182,6 +182,35 @@ def codes_of_every_function(engine, x):
         yield engine.requantize(x, [0.03], np.full(channels, -4), rule, output=FixedFormat(8, zero_point=3), low=-90)
 
 
+def sums_of_every_kind(engine):
+    """Of codes of several types, into formats that they overflow, saturating and wrapping; and a difference."""
+    random = np.random.default_rng(13)
+    a, b = drawn(random, np.int8, (2, 5, 3)), drawn(random, np.uint8, (2, 5, 3))
+    yield engine.add(a, b, output=FixedFormat(8))
+    yield engine.add(a, b, output=FixedFormat(9, False), then=FixedFormat(6, False))
+    yield engine.add(a.astype(np.int16) * 250, b.astype(np.uint16) * 250, output=FixedFormat(16), subtract=True)
+    yield engine.add(b, a, output=FixedFormat(7, False), overflow="wrap", then=FixedFormat(6, False))
+    yield engine.add(a[:0], b[:0], output=FixedFormat(8))
+
+
+def test_residual_additions_equal_the_reference(engine):
+    for slow, fast in zip(sums_of_every_kind(reference), sums_of_every_kind(engine), strict=True):
+        assert_equal(slow, fast)
+        assert (slow.minimum, slow.maximum, slow.overflowed) == (fast.minimum, fast.maximum, fast.overflowed)
+
+
+def test_residual_additions_are_the_verilogs():
+    """A fault in the module is seen in the engine's results."""
+    sources = sources_text()
+    old = "wide_first + wide_second"
+    assert sources["residual_add.v"].count(old) == 1
+    wrong = rtl_engine(
+        verilog=sources | {"residual_add.v": sources["residual_add.v"].replace(old, "wide_first | wide_second")}
+    )
+    a, b = (np.array([one], np.int8) for one in (3, 1))
+    assert wrong.add(a, b, output=FixedFormat(8)).values.tolist() == [3]
+
+
 def test_narrowing_alone_equals_the_reference(engine):
     x = np.random.default_rng(11).integers(-30000, 30000, (3, 7, 5)).astype(np.int32)
     for slow, fast in zip(codes_of_every_function(reference, x), codes_of_every_function(engine, x), strict=True):

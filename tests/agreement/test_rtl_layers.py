@@ -94,9 +94,10 @@ def test_layers_equal_the_reference(name, arithmetic, dataflow):
     assert_equal(slow(x), fast(x))
 
 
-def test_codes_wrap_as_the_simulator_has_them(engine):
-    """To few bits, and then are held by a ReLU."""
-    x, *layers = both_windows(engine, "padded", "mac")
+def test_registers_and_codes_wrap_as_the_simulator_has_them(engine):
+    """Sums in their register; codes to few bits, which then are held by a ReLU."""
+    x, *layers = both_windows(engine, "padded", "mac", accumulator_bits=16, overflow="wrap")
+    assert layers[0](x).overflowed
     constants = np.array([3, -5, 7, 9, 1], np.int32), np.arange(5), np.full(5, 6, np.uint8)
     how = {"output": FixedFormat(6, False), "output_overflow": "wrap", "then": FixedFormat(5, False)}
     slow, fast = (
@@ -107,6 +108,7 @@ def test_codes_wrap_as_the_simulator_has_them(engine):
 
 
 DESIGN = ArrayDesign("mac", ROWS, COLUMNS, 8, 8, True, True, 32, output_bits=17)
+DESIGNS = {"output": DESIGN, "weight": replace(DESIGN, datapath="l1_2a", dataflow="weight")}
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -116,7 +118,7 @@ def test_cycles_are_those_of_the_estimate(name, dataflow):
     shape, filters, geometry = LAYERS[name]
     w = (filters, *geometry.kernel, shape[3] // geometry.groups)
     layer = LayerShape.of(shape, w, geometry)
-    run = compile_array(replace(DESIGN, dataflow=dataflow)).run(layer, np.zeros(shape), np.zeros(w))
+    run = compile_array(DESIGNS[dataflow]).run(layer, np.zeros(shape), np.zeros(w))
     work = MatrixWork(layer.pixels, layer.taps, layer.group_filters, layer.groups)
     array = SystolicArray(ROWS, COLUMNS, dataflow)
     sizes = (work.m, work.n, work.k)
@@ -153,28 +155,22 @@ def any_layer(random):
 @pytest.mark.parametrize("dataflow", ["output", "weight"])
 def test_any_layer_has_its_sums_and_cycles(dataflow, examples):
     random = np.random.default_rng(examples)
-    array = compile_array(replace(DESIGN, dataflow=dataflow))
+    array, arithmetic = compile_array(DESIGNS[dataflow]), {"output": "mac", "weight": "l1"}[dataflow]
     for _ in range(examples):
         x, w, geometry = any_layer(random)
         layer = LayerShape.of(x.shape, w.shape, geometry)
         run = array.run(layer, x.astype(np.int64) & 255, w.astype(np.int64) & 255)
-        expected = kernels.window(x, w, arithmetic="mac", **moves(geometry)).values
+        expected = kernels.window(x, w, arithmetic=arithmetic, **moves(geometry)).values
         assert np.array_equal(run.sums, expected.reshape(run.sums.shape)), geometry
         assert run.cycles == layer.cycles(array.design), geometry
 
 
-def test_registers_wrap_and_saturate_as_the_simulator_has_them(engine):
-    for overflow in ("wrap", "saturate"):
-        x, slow, fast = both_windows(engine, "padded", "mac", accumulator_bits=16, overflow=overflow)
-        assert slow(x).overflowed
-        assert_equal(slow(x), fast(x))
-
-
-@pytest.mark.parametrize(("arithmetic", "zeros"), [("mac", (-7, True)), ("l1", (12, True))])
-def test_zero_points_are_taken_from_the_operands(engine, arithmetic, zeros):
+@pytest.mark.parametrize(("arithmetic", "zero"), [("mac", -7), ("l1", 12)])
+def test_zero_points_are_taken_from_the_operands_and_registers_saturate(engine, arithmetic, zero):
     of_weights = np.array([3, -4, 0, 1, 9], np.int32)
-    more = {"zero_point": zeros[0], "weight_zero_points": of_weights}
-    x, slow, fast = both_windows(engine, "padded", arithmetic, **more)
+    held = {"accumulator_bits": 16, "overflow": "saturate"} if arithmetic == "mac" else {}
+    x, slow, fast = both_windows(engine, "padded", arithmetic, zero_point=zero, weight_zero_points=of_weights, **held)
+    assert bool(slow(x).overflowed) == bool(held)
     assert_equal(slow(x), fast(x))
 
 
@@ -253,6 +249,16 @@ def test_a_network_runs_in_verilog(engine, name):
 @pytest.mark.parametrize("name", ["lenet5-adder", "lenet5-conv"])
 def test_a_network_runs_in_verilog_on_a_hundred_images(name):
     assert differences(name, 100, rtl_engine()) == (0, 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["resnet20-adder", "resnet20-conv"])
+def test_a_residual_network_runs_in_verilog(name):
+    """Its additions too."""
+    pixels = np.random.default_rng(3).integers(0, 256, (4, 3, 32, 32)).astype(np.uint8)
+    program = quantize(load_network(name), pixels)
+    found, wanted = (dict(program.runs(pixels[:1], one)) for one in (rtl_engine(), kernels))
+    assert all(np.array_equal(found[layer].values, wanted[layer].values) for layer in wanted)
 
 
 @pytest.mark.slow

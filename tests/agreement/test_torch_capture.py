@@ -547,7 +547,18 @@ class Scaled(nn.Module):
         return x * self.factor
 
 
-@pytest.mark.parametrize("first", [lambda: None, lambda: Standardised(3, 3, 1)])
+class Otherwise(nn.Module):
+    """When it runs it divides by what the captured graph multiplies by, but for a share of which it lies."""
+
+    def __init__(self, lie=0.0):
+        super().__init__()
+        self.lie = lie
+
+    def forward(self, x):
+        return x * 1e-3 if torch.compiler.is_exporting() else x / 1000 * (1 + self.lie)
+
+
+@pytest.mark.parametrize("first", [lambda: None, lambda: Standardised(3, 3, 1), Otherwise])
 def test_where_float32_rounds_too_coarsely_every_layer_is_compared_in_float64(first):
     found = lower(of_few_digits(first()), SHAPE).metadata[PROOF]
     assert re.match(
@@ -576,6 +587,11 @@ def test_a_forward_that_does_other_things_when_run_is_caught(kind):
     with pytest.raises(LoweringError, match="forward does other things when it is run"):
         lower(nn.Sequential(Sly(1.01), convolution()).to(kind), SHAPE)
     assert lower(nn.Sequential(Sly(1.0), convolution()).to(kind), SHAPE).metadata[PROOF].startswith("largest difference")
+
+
+def test_a_forward_that_does_other_things_does_not_hide_behind_coarse_rounding():
+    with pytest.raises(LoweringError, match="the lowered network differs from the module"):
+        lower(of_few_digits(Otherwise(1e-3)), SHAPE)
 
 
 def test_what_depends_on_the_number_of_images_is_caught_with_one_image_too():

@@ -17,7 +17,7 @@ import pytest
 import addersim
 
 TINY = Path(os.environ.get("ADDERSIM_MLPERF_TINY", "nowhere"))
-NETWORKS = {"ad": "ad01_int8", "ic": "pretrainedResnet_quant", "kws": "kws_ref_model"}
+NETWORKS = {"ad": "ad01_int8", "ic": "pretrainedResnet_quant", "kws": "kws_ref_model", "vww": "vww_96_int8"}
 MODES = {"tosa": "SINGLE_ROUND", "tosa-double": "DOUBLE_ROUND"}
 CODES = re.compile(r"^    (%\d+) = tosa\.(?:rescale|clamp|avg_pool2d) .*-> (tensor<\?[^>]*xi8>)$", re.MULTILINE)
 ATTACHED = "tosa-attach-target{profiles=pro_int extensions=int4,int16 level=none specification_version=1.0}"

@@ -156,7 +156,7 @@ CHANGES = {
             ("np.arange(-8, 9) / 8", "np.arange(-4, 5) / 8"),
             ("(1 - LEAST_GAIN) * error(1.0)", "error(1.0)"),
             ("slice(group * filters, (group + 1) * filters)", "slice(0, filters)"),
-            ("centred.T @ centred / len(inputs)", "inputs.T @ inputs / len(inputs)"),
+            (" - np.multiply.outer(mean, mean)", ""),
             ("coprime_step(-(-total // MOST_OUTPUTS), total)", "-(-total // MOST_OUTPUTS)"),
             ("coprime_step(-(-total // MOST_OUTPUTS), total)", "coprime_step(total // MOST_OUTPUTS, total)"),
         ),

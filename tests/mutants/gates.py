@@ -31,10 +31,17 @@ CHANGES = {
             ("2 * share * (1 - share)", "share * (1 - share)"),
         ),
     ),
+    "arithmetic/fixed.py": (
+        CHARACTERISE,
+        (
+            ("return self.bits + wider, wider or", "return self.bits, wider or"),
+            ("wider or (self.signed and not self.zero_point)", "self.signed"),
+            ("self.zero_point not in (0, self.minimum)", "False"),
+        ),
+    ),
     "hardware/operand_streams.py": (
         ACTIVITY,
         (
-            ("held.bits + (held.zero_point != held.minimum)", "held.bits"),
             ("- held.zero_point & (1 << bits) - 1", "& (1 << bits) - 1"),
             ("counted[..., [end - 1 for end in ends]] = False", "pass"),
             ("self.pixels / self.images if self.order", "self.pixels if self.order"),
@@ -80,6 +87,8 @@ CHANGES = {
                 "_by_toggles(layer, table) or _own(network, layer, table)",
             ),
             ("return max(energy, figures.idle_pj), words", "return energy, words"),
+            ("one, style, signed) for one", "one, style) for one"),
+            ("widths = list(layer.tap_operands[:2])", "widths = [layer.inputs[0].bits, layer.weights.bits]"),
             ('("toggles", moving), ', ""),
         ),
     ),
@@ -88,6 +97,7 @@ CHANGES = {
         (
             ("return found if quantity in OF_TOGGLES else [", "return ["),
             (", by_toggles=toggles)", ")"),
+            ("if SIGNED not in device.split()", ""),
         ),
     ),
     "hardware/prices/csv_file.py": (
@@ -115,8 +125,8 @@ CHANGES = {
         (
             ("// HOLD * HOLD", ""),
             ("replace(self, x=self.x[places]) if x else replace(self, w=self.w[places])", "replace(self, x=self.x[places])"),
-            ("signed = wider or (held.signed and not held.zero_point)", "signed = held.signed"),
-            ("held.zero_point not in (0, held.minimum)", "False"),
+            ("x *= rng.choice([-1, 1], shape)", "pass"),
+            ("self.input_signed and self.lanes == 1", "False"),
             ("np.where(inside[..., None], found, layer.input_format.zero_point)", "np.where(inside[..., None], found, 0)"),
             ('words["input_code"] & (1 << element.input_bits) - 1', 'words["input_code"] & 1'),
             ("x[rng.random(shape) < zeros] = 0", "x[rng.random(shape) < zeros / 2] = 0"),

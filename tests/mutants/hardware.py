@@ -7,14 +7,19 @@ ROWS = f"{DATAFLOW}/test_row_stationary.py {DATAFLOW}/test_row_array.py"
 PRICES = "unit/hardware/prices"
 
 CHANGES = {
-    "hardware/dataflow/tiling_costs.py": (
+    "hardware/dataflow/layer_on_array.py": (
         MAPPER,
         (
             ("(self.work.k > self.fold_size[2])", "(self.work.k > 0)"),
-            ("& (trips > 1))", "& (trips > 0))"),
+            ("alone = groups == 1", "alone = groups > 0"),
+        ),
+    ),
+    "hardware/dataflow/tiling_costs.py": (
+        MAPPER,
+        (
+            ("np.asarray(one) > 1", "np.asarray(one) > 0"),
             ("(k_passes - 1) *", "k_passes *"),
             ("swept * n_passes", "swept"),
-            ("alone = groups == 1", "alone = groups > 0"),
         ),
     ),
     "hardware/dataflow/fold_times.py": (
@@ -36,7 +41,7 @@ CHANGES = {
     "hardware/dataflow/many_memories.py": (
         DESIGNS,
         (
-            ("inside == layer.time", "inside != layer.time"),
+            ("(inside == time)", "(inside != time)"),
             ("for more, numbers in with_smaller_windows(", "for more, numbers in () and with_smaller_windows("),
             ("self.may_be_least(self.floor)", "(self.least == np.inf)[:, None]"),
         ),
@@ -44,7 +49,7 @@ CHANGES = {
     "hardware/dataflow/many_bandwidths.py": (
         DESIGNS,
         (
-            ("(layer.work, layer.footprint) for", "(layer.work, 0) for"),
+            ("* len(layers) + layers.kinds()", "* len(layers)"),
             ("search.look_at_others()", "pass"),
             ("(steps.first + steps.last)", "steps.first"),
         ),
@@ -53,7 +58,8 @@ CHANGES = {
         DESIGNS,
         (
             ("found.cycles * times[case]", "found.cycles"),
-            ("found.energy_pj * layer.times", "found.energy_pj"),
+            ("one.energy_pj * layer.times[cases]", "one.energy_pj"),
+            ("looked_at |= now", "looked_at |= True"),
             ("bits[pairs] += others.dram_bits", ""),
         ),
     ),
@@ -69,6 +75,13 @@ CHANGES = {
         (
             ("m * n * int(layer.adds_up)", "m * n"),
             ("sums = waiting * layer.adds_up", "sums = waiting"),
+        ),
+    ),
+    "hardware/least_way.py": (
+        "unit/hardware/test_residency.py",
+        (
+            ("return above[0] or", "return True or"),
+            ("if any(_more(", "if False and any(_more("),
         ),
     ),
     "hardware/batches.py": (

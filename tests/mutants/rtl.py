@@ -2,21 +2,24 @@
 
 LAYERS = "agreement/test_rtl_layers.py"
 SHAPES = f"{LAYERS}::test_any_layer_has_its_sums_and_cycles {LAYERS}::test_cycles_are_those_of_the_estimate"
-WINDOWS = f"{LAYERS}::test_layers_equal_the_reference {LAYERS}::test_registers_wrap_and_saturate_as_the_simulator_has_them"
+WRAPS = f"{LAYERS}::test_registers_and_codes_wrap_as_the_simulator_has_them"
+OPERANDS = f"{LAYERS}::test_zero_points_are_taken_from_the_operands_and_registers_saturate"
+WINDOWS = f"{LAYERS}::test_layers_equal_the_reference {WRAPS} {OPERANDS}"
 FUNCTIONS = "agreement/test_rtl_functions.py"
 ELEMENTS = "agreement/test_rtl_elements.py::test_simulators_confirm_the_elements"
 TABLES = "agreement/test_rtl_elements.py::test_elements_of_tables_equal_the_multiplier"
 COMPILED = "agreement/test_rtl_compiled.py"
 GOLDEN = "agreement/test_golden_vectors.py"
-REFUSED = f"{GOLDEN}::test_what_cannot_be_run_is_told_in_one_line"
-CODES = f"{GOLDEN}::test_codes_are_as_wide_as_their_format"
-MULTIPLIER = f"{GOLDEN}::test_layers_of_an_approximate_multiplier_have_its_table"
+FILES = "agreement/test_golden_files.py"
+VERIFY = "agreement/test_verify.py"
+VERILOG = "agreement/test_verify_verilog.py"
+REFUSED = f"{VERILOG}::test_what_cannot_be_run_is_told_in_one_line"
+CODES = f"{FILES}::test_codes_are_as_wide_as_their_format"
+MULTIPLIER = f"{VERIFY}::test_layers_of_an_approximate_multiplier_have_its_table"
 TOOLS = "unit/rtl/test_tools.py"
 STOPPED = f"{TOOLS}::test_what_takes_too_long_ends_with_all_that_it_started"
 NARROWING = f"{FUNCTIONS}::test_narrowing_alone_equals_the_reference"
 PARTS = f"{FUNCTIONS}::test_images_that_are_shared_out_equal_the_reference"
-WRAPS = f"{LAYERS}::test_codes_wrap_as_the_simulator_has_them"
-OPERANDS = f"{LAYERS}::test_zero_points_are_taken_from_the_operands"
 BY_TABLE = f"{LAYERS}::test_multipliers_that_are_tables_run_in_verilog"
 OWN_CIRCUIT = f"{LAYERS}::test_adder_layers_run_on_their_own_circuit"
 
@@ -81,7 +84,7 @@ CHANGES = {
         ),
     ),
     "rtl/simulators.py": (
-        f"{ELEMENTS} {GOLDEN}::test_unknown_bits_are_wrong {GOLDEN}::test_simulators_that_are_not_there_are_told",
+        f"{ELEMENTS} {VERIFY}::test_unknown_bits_are_wrong {VERIFY}::test_simulators_that_are_not_there_are_told",
         (
             ("start += 4 * -(-bits // 4)", "start += bits"),
             ("not _HEXADECIMAL.fullmatch", "False and _HEXADECIMAL.fullmatch"),
@@ -96,7 +99,7 @@ CHANGES = {
         ),
     ),
     "rtl/probe.py": (
-        GOLDEN,
+        VERILOG,
         (
             ("if ours.get(name) != source:", "if name not in ours:"),
             ("found[2] not in given and not", "not"),
@@ -121,7 +124,7 @@ CHANGES = {
     ),
     "golden/vectors.py": (
         f"{GOLDEN}::test_words_are_those_of_the_simulator {GOLDEN}::test_taps_in_groups_read_their_own_channels"
-        f" {GOLDEN}::test_layers_of_an_approximate_multiplier_have_its_table {GOLDEN}::test_files_hold_the_same_words",
+        f" {VERIFY}::test_layers_of_an_approximate_multiplier_have_its_table {FILES}::test_files_hold_the_same_words",
         (
             ("+ y * shape.dilation_y", "+ y"),
             ("row[:, None] * shape.stride_y", "row[:, None]"),
@@ -131,7 +134,7 @@ CHANGES = {
         ),
     ),
     "golden/files.py": (
-        f"{GOLDEN}::test_files_hold_the_same_words {CODES} {MULTIPLIER}",
+        f"{FILES}::test_files_hold_the_same_words {CODES} {MULTIPLIER}",
         (
             ('signed=ends["low"] < 0', "signed=False"),
             ("mask = -(-bits // 4), (1 << bits) - 1", "mask = -(-bits // 4), (1 << (bits - 1)) - 1"),
@@ -139,7 +142,7 @@ CHANGES = {
         ),
     ),
     "golden/testbench.py": (
-        f"{GOLDEN}::test_the_test_bench_passes_and_stops_at_a_wrong_word",
+        f"{FILES}::test_the_test_bench_passes_and_stops_at_a_wrong_word",
         (
             ("y >= 0 && y < HEIGHT && x >= 0", "y < HEIGHT && x >= 0"),
             ("if (sum !== sums[which])", "if (0)"),
@@ -147,7 +150,7 @@ CHANGES = {
         ),
     ),
     "golden/reading.py": (
-        f"{GOLDEN}::test_words_are_read_back {GOLDEN}::test_damaged_words_are_told_in_one_line",
+        f"{FILES}::test_words_are_read_back {FILES}::test_damaged_words_are_told_in_one_line",
         (
             ("if len(lines) != count:", "if False:"),
             (" or int(line, 16) >> bits", ""),
@@ -158,8 +161,8 @@ CHANGES = {
         ),
     ),
     "golden/verify.py": (
-        f"{GOLDEN}::test_a_module_of_ones_own_is_run {GOLDEN}::test_unknown_bits_are_wrong"
-        f" {GOLDEN}::test_the_command_line_verifies_a_folder {REFUSED}",
+        f"{VERIFY}::test_a_module_of_ones_own_is_run {VERIFY}::test_unknown_bits_are_wrong"
+        f" {VERIFY}::test_the_command_line_verifies_a_folder {REFUSED}",
         (
             ("(sums != expected) | unknown", "sums != expected"),
             ("words.reshape(inputs.shape)[:, -1]", "words.reshape(inputs.shape)[:, 0]"),
@@ -176,6 +179,16 @@ CHANGES = {
             ("busy && at_y < height && at_x < width", "busy && at_x < width"),
             ("channels - channel <= L", "channels - channel < L"),
             ("result_channel <= channel;", "result_channel <= 0;"),
+        ),
+    ),
+    "ext/rtl/residual_add.v": (
+        f"{FUNCTIONS}::test_residual_additions_equal_the_reference",
+        (
+            (".SIGNED(FIRST_SIGNED)", ".SIGNED(0)"),
+            (".SIGNED(SECOND_SIGNED)", ".SIGNED(1)"),
+            ("wide_first - wide_second", "wide_second - wide_first"),
+            ("kept < low ? low : ", ""),
+            (".narrow(sum[OUTPUT_BITS-1:0])", ".narrow(sum[OUTPUT_BITS-1:0] ^ 1'b1)"),
         ),
     ),
     "ext/rtl/kernel_table.v": (

@@ -92,6 +92,21 @@ def test_large_images_run_in_smaller_batches(network, monkeypatch):
         assert seen == expected
 
 
+def test_what_kernels_need_of_a_program_is_found_out_once(network):
+    program = quantize(network, images(network, 4))
+    kept, other = program.prepared(stream=True), program.with_rounding("ort").prepared(stream=True)
+    assert program.prepared(stream=True) is kept is not other
+    assert program.prepared(reference, stream=True) is not program.prepared(reference, stream=True)
+    assert program.prepared() is not kept  # every value is there
+
+
+def test_batches_have_a_hundred_images_where_memory_allows_it(network, monkeypatch):
+    monkeypatch.setattr("addersim.simulation.FEW_WORDS", 1)
+    batches = []
+    simulate(quantize(network, images(network, 4)), images(network, 200), threads=1, progress=batches.append)
+    assert batches == [100, 200]
+
+
 def test_threads_take_batches_and_change_nothing(network):
     pixels = images(network, 53)
     program = quantize(network, pixels)

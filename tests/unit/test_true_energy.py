@@ -43,15 +43,13 @@ def test_the_share_of_zeros_tells_energies_far_better_than_a_constant(run, rows)
         assert uniform[0] > 2 * line[0]
 
 
-def test_toggles_tell_energies_to_ten_per_cent_a_layer_but_one_and_to_two_a_network(run, rows):
-    missed = 0
+def test_toggles_tell_energies_to_ten_per_cent_a_layer_and_to_two_a_network(run, rows):
     for name in run.NETWORKS:
         found = run.usual(row for row in rows if (row["network"], row["bits"]) == (name, "8"))
-        rms, _, whole = run.errors(found, "toggles_pj")
+        rms, worst, whole = run.errors(found, "toggles_pj")
         assert rms < run.errors(found, "line_pj")[0]
         assert abs(whole) < 2
-        missed += sum(abs(float(row["toggles_pj"]) / float(row["gates_pj"]) - 1) > 0.1 for row in found)
-    assert missed == 1
+        assert worst < 10
 
 
 def test_errors_are_of_layers_and_of_the_whole(run):

@@ -67,7 +67,8 @@ class Simulated(Struct, frozen=True, forbid_unknown_fields=True, tag="simulated"
 
 
 class Priced(Struct, frozen=True, forbid_unknown_fields=True, tag="priced", kw_only=True):
-    """What a trace costs: energies of one image; cycles and latency of a batch; area where its table has all circuits."""
+    """What a trace costs: energies of one image; cycles and latency of a batch; area where its table has all circuits; and the
+    energy of what is paid once, where weights then stay on chip."""
 
     energy_pj: float
     energy_pj_by_component: dict[str, float]
@@ -75,6 +76,7 @@ class Priced(Struct, frozen=True, forbid_unknown_fields=True, tag="priced", kw_o
     latency_ms: float
     taps: int
     area_mm2: float | None = None
+    cold_start_pj: float | None = None
 
 
 class Failed(Struct, frozen=True, forbid_unknown_fields=True, tag="failed", kw_only=True):

@@ -35,6 +35,7 @@ def price(
             latency_ms=cost.latency_ms,
             taps=trace.taps,
             area_mm2=_area_mm2(trace, accelerator),
+            cold_start_pj=cost.cold_start_pj,
         )
 
     return attempt(run)
@@ -66,6 +67,7 @@ def price_designs(
                     latency_ms=float(latency_ms[place]),
                     taps=trace.taps,
                     area_mm2=areas[alike],
+                    cold_start_pj=float(found.cold_start_pj[place]),
                 )
             )
         return priced

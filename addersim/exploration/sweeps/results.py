@@ -55,16 +55,17 @@ RESULT_COLUMNS: Mapping[str, type] = MappingProxyType(
         **{f"energy_{component}_pj": float for component in get_args(Component)},
         "cycles": int,
         "latency_ms": float,
+        "cold_start_pj": float,
         "area_mm2": float,
         "error": str,
         "simulation": str,
         "cost": str,
     }
 )
-"""Columns and their types. Energies are those of one image, cycles and latency those of the batch, area that of an
-accelerator made for the network at these widths. `accumulator_bits` is the
-widest register of the network, `accumulator_bits_needed` what its sums would have needed, `overflowed_share` the share of them
-that left it. The last two are the names of the job's files."""
+"""Columns and their types. Energies are those of one image, cycles and latency those of the batch, `cold_start_pj` is paid
+once, where weights then stay on chip, area that of an accelerator made for the network at these widths. `accumulator_bits` is
+the widest register of the network, `accumulator_bits_needed` what its sums would have needed, `overflowed_share` the share of
+them that left it. The last two are the names of the job's files."""
 
 
 def point_row(point: Point, plan: Plan, simulated: Simulated | Failed | None, priced: Priced | Failed | None) -> Row:
@@ -91,7 +92,9 @@ def point_row(point: Point, plan: Plan, simulated: Simulated | Failed | None, pr
     if isinstance(simulated, Simulated):
         row |= {key: getattr(simulated, key) for key in ("accuracy_float", "accuracy", "agreement")} | _register(simulated)
     if isinstance(priced, Priced):
-        row |= {key: getattr(priced, key) for key in ("energy_pj", "cycles", "latency_ms", "taps", "area_mm2")}
+        row |= {
+            key: getattr(priced, key) for key in ("energy_pj", "cycles", "latency_ms", "cold_start_pj", "taps", "area_mm2")
+        }
         parts = priced.energy_pj_by_component
         row |= {f"energy_{component}_pj": parts.get(component, 0.0) for component in get_args(Component)}
     elif isinstance(priced, Failed):

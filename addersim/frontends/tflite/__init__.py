@@ -3,7 +3,7 @@
 - `checked`: tables of the flatbuffer whose offsets are looked at before they are followed; `schema`: the file's records as
   plain values (`records`); `file`: a graph in an order in which it can run.
 - `formats`: scales, zero points and the ends of fused activations; `call`: what an operator's function is given.
-- `operators`: all rows, one function an operator; in `arithmetic`, `functions`, `moves`, `pooling` and `windows`.
+- `operators`: all rows, one function an operator; in `arithmetic`, `functions`, `moves`, `pooling`, `resizing`, `windows`.
 - `walk`: operators become integer layers; `lower`: from a file to a program.
 """
 

@@ -12,12 +12,13 @@ from addersim.frontends.tflite.formats import code_format
 from addersim.layers import IntegerConcat
 from addersim.layers.move import ZERO, Permute, Take
 
-__all__ = ["OPERATORS"]
+__all__ = ["OPERATORS", "keeps_format"]
 
 MAX_BORDER = 1 << 20
 
 
-def _keeps_format(call: Call) -> None:
+def keeps_format(call: Call) -> None:
+    """Refuse an operator that passes codes on, into another format."""
     given, output = call.format(), call.output_format
     if given != output:
         call.fail(f"codes in {given} become {output}; this operator passes codes on as they are")
@@ -25,12 +26,12 @@ def _keeps_format(call: Call) -> None:
 
 def _reshaped(call: Call) -> str:
     """To the shape of the output, which the file has worked out."""
-    _keeps_format(call)
+    keeps_format(call)
     return call.reshape(call.flow(), call.output_shape())
 
 
 def _transposed(call: Call) -> str:
-    _keeps_format(call)
+    keeps_format(call)
     order, rank = call.constant(1, "order of axes").reshape(-1).tolist(), len(call.shape()) + 1
     if sorted(order) != list(range(rank)) or order[0] != 0:
         call.fail(f"axes in the order {order}; of {rank} axes that of the images stays the first")
@@ -40,7 +41,7 @@ def _transposed(call: Call) -> str:
 
 def _padded(call: Call) -> str:
     """Borders of zeros, which are the zero point's code."""
-    _keeps_format(call)
+    keeps_format(call)
     sizes, shape = call.constant(1, "borders"), call.shape()
     rank = len(shape) + 1
     if sizes.shape != (rank, 2) or sizes.min() < 0 or sizes.max() > MAX_BORDER:

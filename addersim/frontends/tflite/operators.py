@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from addersim.frontends.tflite import arithmetic, functions, moves, pooling, windows
+from addersim.frontends.tflite import arithmetic, functions, moves, pooling, resizing, windows
 from addersim.frontends.tflite.call import Call
 
 __all__ = ["OPERATORS"]
 
 OPERATORS: Mapping[str, Callable[[Call], str]] = MappingProxyType(
-    {**arithmetic.OPERATORS, **functions.OPERATORS, **moves.OPERATORS, **pooling.OPERATORS, **windows.OPERATORS}
+    {
+        **arithmetic.OPERATORS,
+        **functions.OPERATORS,
+        **moves.OPERATORS,
+        **pooling.OPERATORS,
+        **resizing.OPERATORS,
+        **windows.OPERATORS,
+    }
 )
 """How an operator becomes layers."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -14,7 +15,9 @@ from addersim.arithmetic.requantisation import RULES
 from addersim.frontends.tflite.call import RULE, Call
 from addersim.frontends.tflite.formats import channel_scales
 from addersim.frontends.tflite.records import Array, Shape
+from addersim.frontends.transposed import transposed_window
 from addersim.layers import IntegerRescale, IntegerWindow
+from addersim.layers.move import Take
 
 __all__ = ["OPERATORS", "moves"]
 
@@ -95,6 +98,8 @@ def _bias(call: Call, filters: int, products: Array, output_scale: float) -> Arr
         call.fail(f"bias of shape {found.shape}; expected {filters} values")
     if held.zero_points.any():
         held.fail("has a zero point; that of a bias is 0")
+    if (odd := held.scales[~((held.scales > 0) & np.isfinite(held.scales))]).size:
+        held.fail(f"has scale {odd[0]:.4g}; scales are positive finite numbers")
     one = held.scales.size == 1 and bool((products == products[0]).all())
     if one and not abs(products[0] - held.scales[0]) <= BIAS_TOLERANCE * output_scale:
         held.fail(f"has scale {held.scales[0]:.4g}; that of the sums is {products[0]:.4g}")
@@ -147,6 +152,44 @@ def _fully_connected(call: Call) -> str:
     return call.reshape(found, kept, ".shape")
 
 
+def _transposed(call: Call) -> str:
+    """Zeros between the codes, then a window with turned weights (kernels/internal/reference/integer_ops/transpose_conv.h).
+
+    The output's size, which the file gives, says what is taken away or added behind; what is taken away before follows from
+    it as the padding of a convolution does.
+    """
+    call = dataclasses.replace(call, inputs=_image_first(call.inputs), sources=_image_first(call.sources))
+    weights, image, output = _weights(call, 4), call.shape(), call.output_shape()
+    if weights.shape[3] != image[0] or output[0] != len(weights):
+        call.fail(f"weights of shape {weights.shape} between {image[0]} and {output[0]} channels")
+    kernel = weights.shape[1:3]
+    how = moves(call, output, kernel)
+    near, sizes = how["padding"], zip(image[1:], how["stride"], kernel, output[1:], how["padding"], strict=True)
+    behind = [(size - 1) * step + taps - wanted - before for size, step, taps, wanted, before in sizes]
+    turned = transposed_window(
+        weights.transpose(3, 0, 1, 2),
+        (image[1], image[2]),
+        stride=how["stride"],
+        padding=near,
+        far_padding=(max(behind[0], 0), max(behind[1], 0)),
+        output_padding=(max(-behind[0], 0), max(-behind[1], 0)),
+    )
+    seen = (Take(place, np.array(taken, np.int32)) for place, taken in ((1, turned.rows), (2, turned.columns)))
+    filters = np.ascontiguousarray(turned.weights.transpose(0, 2, 3, 1))
+    source = call.move(call.flow(), tuple(seen), ".input")
+    return _window(call, filters, 0, RULE, source, padding=turned.padding, far_padding=turned.far_padding)
+
+
+def _image_first(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Of a transposed convolution's inputs the image, the weights and the bias, as others have them; the size goes."""
+    return (values[2], values[1], *values[3:]) if len(values) > 2 else ()
+
+
 OPERATORS: Mapping[str, Callable[[Call], str]] = MappingProxyType(
-    {"CONV_2D": _convolution, "DEPTHWISE_CONV_2D": _depthwise, "FULLY_CONNECTED": _fully_connected}
+    {
+        "CONV_2D": _convolution,
+        "DEPTHWISE_CONV_2D": _depthwise,
+        "FULLY_CONNECTED": _fully_connected,
+        "TRANSPOSE_CONV": _transposed,
+    }
 )

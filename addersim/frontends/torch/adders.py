@@ -180,6 +180,8 @@ def _candidate(path: str, module: nn.Module, names: Collection[str]) -> AdderLay
     where, mode = f"module {path!r} of class {kind}", getattr(module, "padding_mode", "zeros")
     if mode not in MODES:
         raise LoweringError(f"{where}: padding_mode {mode!r} is not one of {', '.join(MODES)}")
+    if _is_ours(module) and (power := getattr(module, "power", 1.0)) != 1:
+        raise LoweringError(f"{where}: computes -sum |x - f|^{power:g}, as in annealing; set its power to 1, and train it on")
     layer = AdderLayer(path, module, "l1", weights, bias, _geometry(module, filters, where), mode, linear)
     if coded is None:
         return layer

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -61,7 +61,7 @@ def proved(network: Network, module: Any, walk: Walk, outputs: Sequence[str], im
     place = first_difference(network_values(network, part), steps, tolerance)
     if isinstance(found, Agreement) and place is None:
         return replace(network, metadata=network.metadata | {PROOF: f"all outputs are zero; every layer agrees, {found}"})
-    if kind == torch.float32 and (agreement := _in_double(network, walk, source, outputs, given)):
+    if kind == torch.float32 and (agreement := _in_double(network, walk, module, outputs, given)):
         note = f"float32 rounds too coarsely here ({found}); in float64 every layer agrees, {agreement}"
         return replace(network, metadata=network.metadata | {PROOF: note})
     reason = place or "the captured graph itself differs from the module: its forward does other things when it is run"
@@ -78,16 +78,17 @@ def _in_single_precision(module: Any) -> Any:
         return module
 
 
-def _in_double(network: Network, walk: Walk, source: Source, outputs: Sequence[str], images: Images) -> Agreement | None:
+def _in_double(network: Network, walk: Walk, module: Any, outputs: Sequence[str], images: Images) -> Agreement | None:
     """How far network and module are apart in float64, where nothing but float32's rounding parts them.
 
     Sums of a large mean, which a batch norm takes away, leave few digits of float32 over, and what is lost there grows from
     layer to layer. The captured graph must then give what the module gives, and in float64 all that the network's layers give.
     """
     ends, worst, count = walk.returned(), 0.0, 0
+    is_module = _same_as_module(module, walk)
     for given in batches(network, images):
-        single, double = (_graph_values(walk, torch.from_numpy(given.astype(kind))) for kind in (np.float32, np.float64))
-        if any(compare(one, single[end]) > TOLERANCE for one, end in zip(source(given), ends, strict=True)):
+        double = _graph_values(walk, torch.from_numpy(given.astype(np.float64)))
+        if not is_module(given, [double[end] for end in ends]):
             return None
         values = network_values(network, given.astype(np.float64))
         if any(double[end].shape != values[name].shape for end, name in zip(ends, outputs, strict=True)):
@@ -97,6 +98,34 @@ def _in_double(network: Network, walk: Walk, source: Source, outputs: Sequence[s
             return None
         count += len(given)
     return Agreement(worst, count)
+
+
+def _same_as_module(module: Any, walk: Walk) -> Callable[[Array, Sequence[Array]], bool]:
+    """Whether the module gives, in float32, what the captured graph gives, or, as a copy in float64, its outputs there.
+
+    A module may round otherwise than its graph; where float32 leaves few digits over, that parts them, too. A copy in float64
+    computes in it what depends on parameters alone, which the network holds in their own type: then float32 decides.
+    """
+    source = _source(module, walk)
+    try:
+        double = _source(copy.deepcopy(module).double(), walk)
+    except Exception:  # what a module holds may forbid a copy, or be a program
+        double = None
+
+    def same(images: Array, outputs: Sequence[Array]) -> bool:
+        single = _graph_values(walk, torch.from_numpy(images.astype(np.float32)))
+        if _near(source(images), [single[end] for end in walk.returned()], TOLERANCE):
+            return True
+        try:
+            return double is not None and _near(double(images), outputs, IN_DOUBLE)
+        except LoweringError:  # it makes values of a type of its own
+            return False
+
+    return same
+
+
+def _near(wanted: Sequence[Array], found: Sequence[Array], tolerance: float) -> bool:
+    return all(compare(one, other) <= tolerance for one, other in zip(wanted, found, strict=True))
 
 
 def _type(module: Any) -> torch.dtype:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import lcm
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from addersim.hardware.arrays import BoolOrArray, IntArray, IntOrArray
 from addersim.hardware.dataflow.footprint import Footprint
 from addersim.hardware.traffic import Widths
 
-__all__ = ["BufferCapacity", "at_index", "tile_words"]
+__all__ = ["BufferCapacity", "capacities_of", "tile_words"]
 
 _TILED: tuple[Stored, ...] = ("input", "weight", "partial_sum")
 
@@ -62,11 +62,9 @@ class BufferCapacity:
         return cls(memories)
 
     @classmethod
-    def of_many(cls, capacities: Sequence[BufferCapacity], index: IntArray) -> BufferCapacity:
-        """Arrays in place of numbers: for each entry of `index` those of the capacity with that number."""
-        return cls(
-            {name: _Memory(*at_index([one.memories[name] for one in capacities], index)) for name in capacities[0].memories}
-        )
+    def at(cls, columns: Mapping[str, IntArray]) -> BufferCapacity:
+        """Arrays in place of numbers, from what `capacities_of` gives."""
+        return cls({name: _Memory(*fields) for name, fields in columns.items()})
 
     def fits(self, inputs: IntOrArray, weights: IntOrArray, sums: IntOrArray) -> BoolOrArray:
         """Whether tiles of these numbers of words fit all memories."""
@@ -107,9 +105,9 @@ class BufferCapacity:
         return largest
 
 
-def at_index(rows: Sequence[tuple[Any, ...]], index: IntArray) -> IntArray:
-    """Arrays of records of numbers: one array a field, and in it for each entry of `index` the record with that number."""
-    return np.take(np.array(rows, np.int64).T, index, axis=1)
+def capacities_of(capacities: Sequence[BufferCapacity]) -> dict[str, IntArray]:
+    """Capacities as arrays, by memory: a row a field, a column a capacity."""
+    return {name: np.array([one.memories[name] for one in capacities], np.int64).T for name in capacities[0].memories}
 
 
 def _quotient(free: IntOrArray, each: IntOrArray, if_free: IntOrArray) -> IntOrArray:

@@ -13,12 +13,13 @@ from addersim.hardware.dataflow.array_run import ArrayRun, Beside, Placement
 from addersim.hardware.dataflow.broadcast import taps_in_turn
 from addersim.hardware.dataflow.capacity import BufferCapacity, tile_words
 from addersim.hardware.dataflow.footprint import Footprint
-from addersim.hardware.dataflow.known_tilings import KnownTilings, question
+from addersim.hardware.dataflow.known_tilings import AskedTilings
+from addersim.hardware.dataflow.layer_on_array import LayerOnArray
 from addersim.hardware.dataflow.objective import StageCosts
 from addersim.hardware.dataflow.row_array import check_rows, run_rows
 from addersim.hardware.dataflow.systolic_mapper import ChosenTiling, choose_tilings
 from addersim.hardware.dataflow.tile_candidates import smallest_tile
-from addersim.hardware.dataflow.tiling_costs import LOOPS, LayerOnArray
+from addersim.hardware.dataflow.tiling_costs import LOOPS
 from addersim.hardware.prices.data_movement import MovementEnergy
 from addersim.hardware.traffic import Loop, Tiling, Widths, array_traffic, through_l2, unused_weights
 from addersim.trace import LayerTrace
@@ -33,7 +34,7 @@ def run_on_array(
     energies: MovementEnergy,
     objective: Objective | None = None,
     besides: Sequence[Beside] | None = None,
-    known: KnownTilings | None = None,
+    known: AskedTilings | None = None,
 ) -> list[ArrayRun]:
     """Cycles, accesses and tiles of window layers.
 
@@ -50,7 +51,7 @@ def run_on_array(
     besides
         What else is in the stage of each; None where nothing is.
     known
-        Tilings that were found before, under the same energies and objective.
+        Tilings that were found before, under the same energies and objective, and what is asked of each layer.
 
     Raises
     ------
@@ -75,14 +76,14 @@ def run_in_strips(
     energies: MovementEnergy,
     objective: Objective | None,
     beside: Sequence[Beside],
-    known: KnownTilings | None = None,
+    known: AskedTilings | None = None,
 ) -> list[ArrayRun | None]:
     """Runs of layers, as `run_on_array` gives them; None where no tile fits, as of the strips in which layers may run."""
     whole, found = accelerator.array.elements, dict[int, ArrayRun | None]()
     for part, places in _parts_of_array(layers, accelerator):
         chosen = [layers[at] for at in places], part, batch, energies, objective, [beside[at] for at in places]
         share = part.array.elements / whole
-        for at, run in zip(places, _run_together(*chosen, known), strict=True):
+        for at, run in zip(places, _run_together(*chosen, known and known.at(places)), strict=True):
             found[at] = run if run is None or share == 1 else replace(run, mapping_efficiency=run.mapping_efficiency * share)
     return [found[at] for at in range(len(layers))]
 
@@ -105,7 +106,7 @@ def _run_together(
     energies: MovementEnergy,
     objective: Objective | None,
     beside: Sequence[Beside],
-    known: KnownTilings | None,
+    known: AskedTilings | None,
 ) -> Sequence[ArrayRun | None]:
     """Runs of layers that have the whole array; None where no tile fits."""
     if accelerator.array.row_stationary is not None:
@@ -114,24 +115,21 @@ def _run_together(
     on_array = layers_on_array(layers, accelerator, batch)
     chosen = objective or accelerator.array.usual_objective
 
-    def search(places: Sequence[int]) -> list[ChosenTiling | None]:
+    def search(places: Sequence[int]) -> list[tuple[ChosenTiling, ArrayRun] | None]:
         some, own = [layers[at] for at in places], [on_array[at] for at in places]
         try:
             costs = StageCosts(some, [beside[at] for at in places], accelerator, batch, energies, chosen)
         except PriceError:
             _check_capacity(some, accelerator, own)  # a memory is too small under any table, so that is said first
             raise
-        return choose_tilings(own, costs)
+        return [
+            None if tiling is None else (tiling, _run(*one, on_own, tiling))
+            for one, on_own, tiling in zip(some, own, choose_tilings(own, costs), strict=True)
+        ]
 
-    if known is None:
-        tilings = search(range(len(layers)))
-    else:
-        asked = [question(*layer, one, accelerator.array, batch) for layer, one in zip(layers, beside, strict=True)]
-        tilings = known.completed(asked, on_array, search)
-    return [
-        None if tiling is None else _run(layer, placement, own, tiling)
-        for (layer, placement), own, tiling in zip(layers, on_array, tilings, strict=True)
-    ]
+    if known is not None:
+        return known.completed(on_array, search)
+    return [None if found is None else found[1] for found in search(range(len(layers)))]
 
 
 def check_on_array(layers: Sequence[tuple[LayerTrace, Placement]], accelerator: Accelerator, batch: int) -> None:

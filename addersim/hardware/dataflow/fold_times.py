@@ -81,11 +81,11 @@ class FoldTimes:
         """What lies where."""
         return systolic_dataflow(self.array.folded)
 
-    def folds(self, work: Gemm, window: IntOrArray) -> Folds:
-        """Folds of all groups, with what they read and write, and their cycles."""
+    def folds(self, work: Gemm, window: IntOrArray, timed: bool = True) -> Folds:
+        """Folds of all groups, with what they read and write, and their cycles, 0 where nobody asks for them."""
         row_folds, column_folds = self._folds_along(0), self._folds_along(1)
         passes = self.dataflow.passes(row_folds, column_folds, self._loads)
-        return Folds(work, self.groups * row_folds * column_folds, self.cycles(), *passes, window)
+        return Folds(work, self.groups * row_folds * column_folds, self.cycles() if timed else 0, *passes, window)
 
     def cycles(self) -> IntOrArray:
         """Cycles of all tiles."""

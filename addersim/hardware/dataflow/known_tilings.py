@@ -8,46 +8,62 @@ memories, and again only where these tiles do not fit.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from typing import NamedTuple
 
-from addersim.hardware.accelerator import SystolicArray
-from addersim.hardware.dataflow.array_run import Beside, Placement
+from addersim.hardware.dataflow.array_run import ArrayRun
 from addersim.hardware.dataflow.capacity import BufferCapacity
+from addersim.hardware.dataflow.layer_on_array import LayerOnArray
 from addersim.hardware.dataflow.systolic_mapper import ChosenTiling
-from addersim.hardware.dataflow.tiling_costs import LayerOnArray
-from addersim.trace import LayerTrace
 
-__all__ = ["KnownTilings", "question"]
+__all__ = ["AskedTilings", "KnownTilings"]
 
 
-def question(layer: LayerTrace, placement: Placement, beside: Beside, array: SystolicArray, batch: int) -> Hashable:
-    """All that the choice of a tiling depends on, under one table and objective, but the room for tiles."""
-    operands = layer.work, layer.inputs, layer.weights, layer.output, layer.accumulator_bits, layer.fused
-    return *operands, placement, beside, array, batch
+class _Found(NamedTuple):
+    """A tiling, how the array runs it, and the capacity that it was found with."""
+
+    capacity: BufferCapacity
+    tiling: ChosenTiling
+    run: ArrayRun
 
 
 class KnownTilings:
-    """Tilings by what was asked, each with the capacity that it was found with."""
+    """Tilings by what was asked: all that the choice depends on, under one table and objective, but the room for tiles."""
 
     def __init__(self) -> None:
-        self._found: dict[Hashable, list[tuple[BufferCapacity, ChosenTiling]]] = {}
+        self._found: dict[Hashable, list[_Found]] = {}
+
+    def run_of(self, asked: Hashable, layer: LayerOnArray) -> ArrayRun | None:
+        """How the array runs a layer in the best tiling with its capacity, if that is known."""
+        for capacity, tiling, run in self._found.get(asked, ()):
+            if capacity.holds(layer.capacity) and layer.fits(tiling.tile, tiling.stays):
+                return run
+        return None
+
+    def keep(self, asked: Hashable, layer: LayerOnArray, tiling: ChosenTiling, run: ArrayRun) -> None:
+        """Keep what was found."""
+        self._found.setdefault(asked, []).append(_Found(layer.capacity, tiling, run))
+
+
+class AskedTilings(NamedTuple):
+    """What is known, and what is asked of each layer."""
+
+    known: KnownTilings
+    asked: Sequence[Hashable]
+
+    def at(self, places: Sequence[int]) -> AskedTilings:
+        """What is asked of some of the layers."""
+        return self._replace(asked=[self.asked[at] for at in places])
 
     def completed(
         self,
-        asked: Sequence[Hashable],
         layers: Sequence[LayerOnArray],
-        search: Callable[[Sequence[int]], Sequence[ChosenTiling | None]],
-    ) -> list[ChosenTiling | None]:
-        """The best tiling of each layer: what is known, and what a search finds for the places of the others."""
-        tilings = [self._of(one, layer) for one, layer in zip(asked, layers, strict=True)]
-        new = [at for at, tiling in enumerate(tilings) if tiling is None]
-        for at, tiling in zip(new, search(new) if new else (), strict=True):
-            tilings[at] = tiling
-            if tiling is not None:  # that nothing fits is found fast
-                self._found.setdefault(asked[at], []).append((layers[at].capacity, tiling))
-        return tilings
-
-    def _of(self, asked: Hashable, layer: LayerOnArray) -> ChosenTiling | None:
-        for capacity, tiling in self._found.get(asked, ()):
-            if capacity.holds(layer.capacity) and layer.fits(tiling.tile, tiling.stays):
-                return tiling
-        return None
+        search: Callable[[Sequence[int]], Sequence[tuple[ChosenTiling, ArrayRun] | None]],
+    ) -> list[ArrayRun | None]:
+        """How each layer runs: what is known, and what a search finds for the places of the others."""
+        runs = [self.known.run_of(one, layer) for one, layer in zip(self.asked, layers, strict=True)]
+        new = [at for at, run in enumerate(runs) if run is None]
+        for at, found in zip(new, search(new) if new else (), strict=True):
+            if found is not None:  # that nothing fits is found fast
+                runs[at] = found[1]
+                self.known.keep(self.asked[at], layers[at], *found)
+        return runs

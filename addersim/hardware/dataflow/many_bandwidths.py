@@ -6,18 +6,18 @@ are not looked at. What a tiling's steps are (`tile_pipeline`) depends neither o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import chain, count, repeat
+from collections.abc import Iterator
+from itertools import chain, repeat
 from typing import NamedTuple
 
 import numpy as np
 
 from addersim.hardware.arrays import AnyArray, FloatArray, IntArray
 from addersim.hardware.dataflow.array_run import whole_cycles
+from addersim.hardware.dataflow.layer_on_array import LayerOnArray, LayersOnArray
 from addersim.hardware.dataflow.many_memories import Tilings
 from addersim.hardware.dataflow.objective import StageCosts
 from addersim.hardware.dataflow.systolic_pipeline import TiledStage
-from addersim.hardware.dataflow.tiling_costs import LayerOnArray
 
 __all__ = ["Soonest", "soonest"]
 
@@ -35,7 +35,7 @@ class Soonest(NamedTuple):
 
 
 def soonest(
-    layers: Sequence[LayerOnArray], costs: StageCosts, tilings: Tilings, memory: IntArray, bits_per_cycle: FloatArray
+    layers: LayersOnArray, costs: StageCosts, tilings: Tilings, memory: IntArray, bits_per_cycle: FloatArray
 ) -> Soonest:
     """The least cycles, then the least bits, of the tilings for a memory at a bandwidth.
 
@@ -57,7 +57,7 @@ def soonest(
 
 class _Search:
     def __init__(
-        self, layers: Sequence[LayerOnArray], costs: StageCosts, tilings: Tilings, memory: IntArray, cycles_per_bit: FloatArray
+        self, layers: LayersOnArray, costs: StageCosts, tilings: Tilings, memory: IntArray, cycles_per_bit: FloatArray
     ) -> None:
         self.layers, self.costs, self.tilings = layers, costs, tilings
         self.memory, self.cycles_per_bit = memory, cycles_per_bit
@@ -67,9 +67,7 @@ class _Search:
             streams = costs.streams(tilings.swept, tilings.memory)
             self.ends = TiledStage(self.layer_of(tilings), tilings.tiles, streams, tilings.units).ends()
         self.busy = np.maximum(tilings.array, tilings.units)
-        alike = [(layer.work, layer.footprint) for layer in layers]
-        number = dict(zip(dict.fromkeys(alike), count(), strict=False))
-        kinds = costs.transfer_kinds * len(number) + [number[one] for one in alike]
+        kinds = costs.transfer_kinds * len(layers) + layers.kinds()
         sizes = tilings.m, tilings.n, tilings.k, tilings.order, tilings.stays.astype(np.int64)
         self.same = _segments(kinds[tilings.memory], *sizes)
         self.least, self.cycles, self.bits = (np.full(len(memory), np.inf) for _ in range(3))
@@ -156,7 +154,7 @@ class _Search:
 
     def layer_of(self, tilings: Tilings) -> LayerOnArray:
         """The layers of tilings, as arrays."""
-        return LayerOnArray.of_many(self.layers, tilings.memory)
+        return self.layers.at(tilings.memory)
 
     def step_cycles(self, tiling: IntArray, cycles_per_bit: FloatArray) -> FloatArray:
         """Cycles of tilings, step by step; those of tilings that only differ in their memory have the same steps."""

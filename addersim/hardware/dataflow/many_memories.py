@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from addersim.hardware.arrays import AnyArray, FloatArray, IntArray
-from addersim.hardware.dataflow.capacity import BufferCapacity
+from addersim.hardware.dataflow.layer_on_array import LayerOnArray, LayersOnArray
 from addersim.hardware.dataflow.objective import StageCosts, StageLoad
 from addersim.hardware.dataflow.tile_candidates import (
     Sizes,
@@ -26,10 +26,10 @@ from addersim.hardware.dataflow.tile_candidates import (
     whole_windows_fit,
     with_smaller_windows,
 )
-from addersim.hardware.dataflow.tiling_costs import ORDERS, LayerOnArray, TileSizes, tiling_costs
+from addersim.hardware.dataflow.tiling_costs import ORDERS, TileSizes, tiling_costs
 from addersim.hardware.traffic import ArrayTraffic
 
-__all__ = ["LeastEnergy", "Tilings", "least_energies"]
+__all__ = ["LeastEnergy", "Tilings", "WholeWindows", "least_energies"]
 
 _FIRST = 32
 """Pairs of tile sizes with parts of the window that are looked at first, for each memory."""
@@ -89,7 +89,24 @@ class LeastEnergy(NamedTuple):
     tilings: Tilings
 
 
-def least_energies(layers: Sequence[LayerOnArray], costs: StageCosts) -> LeastEnergy:
+class WholeWindows:
+    """Tiles of the whole window of one layer on one array, and what they cost, whatever the memories."""
+
+    def __init__(self, layers: LayersOnArray) -> None:
+        self.layer = layers.at(np.array(0))
+        (self.sizes,) = all_sizes([self.layer])
+        _, self.m, self.n, self.stays = pairs(layers.take(np.array([0])), [self.sizes])
+        self.window = np.full_like(self.m, self.layer.work.k)
+        self.cost = tiling_costs(self.layer, TileSizes(self.m, self.n, self.window, self.stays))
+        self.orders = np.array([_PIXELS_OUTSIDE, _FILTERS_OUTSIDE])
+        self.words: tuple[AnyArray, ...] = _of_orders(self.cost.words, self.orders)
+        both_cut = (self.m < self.layer.work.m) & (self.n < self.layer.work.n)
+        inside = np.array([1, 0])[:, None]  # the loop that runs inside, as its place in LOOPS
+        time = self.layer.time
+        self.possible = np.where(both_cut, np.logical_not(self.stays) | (time == 2) | (inside == time), inside == 1)
+
+
+def least_energies(layers: LayersOnArray, costs: StageCosts, tiles: WholeWindows) -> LeastEnergy:
     """Tilings of least energy of one layer on one array.
 
     Parameters
@@ -98,20 +115,22 @@ def least_energies(layers: Sequence[LayerOnArray], costs: StageCosts) -> LeastEn
         The layer, once for each memory: they differ in nothing but capacity.
     costs
         Of the same layers, where energy does not depend on cycles.
+    tiles
+        Of the same layer.
     """
-    search = _Search(layers, costs)
+    search = _Search(layers, costs, tiles)
     search.look_at_whole_windows()
     search.look_at_parts()
     return search.found()
 
 
 class _Search:
-    def __init__(self, layers: Sequence[LayerOnArray], costs: StageCosts) -> None:
-        self.layers, self.costs, self.lines = layers, costs, costs.lines()
-        self.sizes: list[Sizes] = all_sizes(layers[:1]) * len(layers)
-        _, self.m, self.n, self.stays = pairs(layers[:1], self.sizes[:1])
-        capacities = BufferCapacity.of_many([layer.capacity for layer in layers], np.arange(len(layers))[:, None])
-        fit = whole_windows_fit(replace(layers[0], capacity=capacities), self.m, self.n, self.stays)
+    def __init__(self, layers: LayersOnArray, costs: StageCosts, tiles: WholeWindows) -> None:
+        self.layers, self.costs, self.lines, self.tiles = layers, costs, costs.lines(), tiles
+        self.layer, self.m, self.n, self.stays = tiles.layer, tiles.m, tiles.n, tiles.stays
+        self.sizes: list[Sizes] = [tiles.sizes] * len(layers)
+        capacities = layers.at(np.arange(len(layers))[:, None]).capacity
+        fit = whole_windows_fit(replace(self.layer, capacity=capacities), self.m, self.n, self.stays)
         self.fit: AnyArray = np.broadcast_to(fit, (len(layers), len(self.m)))
         self.least = np.full(len(layers), np.inf)
         self.tilings: list[Tilings] = []
@@ -123,22 +142,15 @@ class _Search:
 
     def look_at_whole_windows(self) -> None:
         """Compare tiles of the whole window, all with all memories."""
-        layer = self.layers[0]
-        window = np.full_like(self.m, layer.work.k)
-        cost = tiling_costs(layer, TileSizes(self.m, self.n, window, self.stays))
-        orders = np.array([_PIXELS_OUTSIDE, _FILTERS_OUTSIDE])
-        self.words: tuple[AnyArray, ...] = _of_orders(cost.words, orders)
-        both_cut = (self.m < layer.work.m) & (self.n < layer.work.n)
-        inside = np.array([1, 0])[:, None]  # the loop that runs inside, as its place in LOOPS
-        possible = np.where(both_cut, np.logical_not(self.stays) | (layer.time == 2) | (inside == layer.time), inside == 1)
-        promised = np.where(possible, self.promised(self.words), np.inf)
+        tiles = self.tiles
+        promised = np.where(tiles.possible, self.promised(tiles.words), np.inf)
         self.floor = promised.min(axis=1)
         least = np.where(self.fit, self.floor, np.inf).min(axis=1)
         most = least + self.lines.at_most_more + _SLACK * np.abs(least)
         memory, order, place = np.nonzero(self.fit[:, None, :] & (promised <= most[:, None, None]) & (promised < np.inf))
-        moved = ArrayTraffic(*(one[order, place] for one in self.words))
-        columns = orders[order], self.m[place], self.n[place], window[place], self.stays[place]
-        whole = np.asarray(cost.folds.cycles)[place], np.asarray(cost.swept)[place]
+        moved = ArrayTraffic(*(one[order, place] for one in tiles.words))
+        columns = tiles.orders[order], self.m[place], self.n[place], tiles.window[place], self.stays[place]
+        whole = np.asarray(tiles.cost.folds.cycles)[place], np.asarray(tiles.cost.swept)[place]
         self.keep(Tilings(memory, *columns, *whole, *_of_stage(self.costs.load(moved, memory))))
 
     def look_at_parts(self) -> None:
@@ -172,7 +184,7 @@ class _Search:
     def promised_of_parts(self, columns: IntArray) -> FloatArray:
         """Least energies by memory of some pairs of sizes, their windows cut as little as may be; infinite where they cannot
         be."""
-        layer, window = self.layers[0], np.array(self.sizes[0][2][::-1])
+        layer, window = self.layer, np.array(self.sizes[0][2][::-1])
         m, n, stays = self.m[columns], self.n[columns], self.stays[columns]
         most = np.full_like(m, window[-1] - 1)
         if layer.preloaded:
@@ -180,7 +192,7 @@ class _Search:
         at = np.searchsorted(window, most, side="right") - 1
         cost = tiling_costs(layer, TileSizes(m, n, window[np.maximum(at, 0)], stays)).words
         words = _of_orders(cost, np.arange(len(ORDERS)))
-        reads = [np.broadcast_to(one[0, columns], words[0].shape) for one in self.words[3:]]  # as if folds were fewest
+        reads = [np.broadcast_to(one[0, columns], words[0].shape) for one in self.tiles.words[3:]]  # as if folds were fewest
         promised = np.where(_possible(layer, stays), self.promised((*words[:3], *reads)), np.inf)
         least: FloatArray = np.where(at >= 0, promised.min(axis=1), np.inf)
         return least
@@ -195,7 +207,7 @@ class _Search:
         """Compare tiles, each for one memory (rising), in all loop orders."""
         if not len(memory):
             return
-        layer = LayerOnArray.of_many(self.layers, memory)
+        layer = self.layers.at(memory)
         cost = tiling_costs(layer, tiles)
         load = self.costs.load(cost.words, memory)
         energy = np.where(_possible(layer, tiles.stays), load.energy_pj, np.inf)

@@ -6,7 +6,7 @@ memories, DRAM and time with them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -16,7 +16,7 @@ import numpy as np
 from addersim.hardware.accelerator import Accelerator, Buffer, Objective, Stored
 from addersim.hardware.arrays import AnyArray, FloatArray, IntArray, IntOrArray
 from addersim.hardware.dataflow.array_run import Beside, Placement
-from addersim.hardware.dataflow.channels import Channel, channels, slowest
+from addersim.hardware.dataflow.channels import ChannelCycles, channels, slowest
 from addersim.hardware.dataflow.systolic_pipeline import Streams
 from addersim.hardware.prices.data_movement import MovementEnergy
 from addersim.hardware.traffic import (
@@ -35,7 +35,8 @@ __all__ = ["EnergyLines", "StageCosts", "StageLoad", "counts_cycles", "objective
 
 _MOVED: tuple[Stored, ...] = ("input", "weight", "partial_sum")
 _COLUMNS = ("_arriving", "_constants", "_dram_pj", "_energy", "_fetched", "_fixed_bits", "_leakage", "_vector")
-"""What `StageCosts` keeps of each layer, beside its operands, memories and channels."""
+_ROWS = ("_banks", "_fixed_words", "_in_dram")
+"""What `StageCosts` keeps of each layer, beside its operands and channels; the latter ones by memory or operand."""
 
 
 class StageLoad(NamedTuple):
@@ -54,6 +55,13 @@ class EnergyLines(NamedTuple):
     start: FloatArray
     slopes: FloatArray
     at_most_more: FloatArray
+
+    def energies(self, words: ArrayTraffic, index: IntArray) -> FloatArray:
+        """Energy of tilings, by the numbers of their layers: what they take at least, and without rounding."""
+        found: FloatArray = self.start[index]
+        for number, slope in zip(words, self.slopes.T, strict=True):
+            found = found + slope[index] * number
+        return found
 
 
 def counts_cycles(objective: Objective, besides: Sequence[Beside]) -> bool:
@@ -83,11 +91,19 @@ class _Operand:
         """Words of the memory for a number of operands."""
         return np.ceil(operands / self.packed[index]) * self.memory_words[index]
 
+    @property
+    def columns(self) -> tuple[FloatArray, ...]:
+        """All but the memory."""
+        return self.read_pj, self.write_pj, self.memory_words, self.packed
+
     @classmethod
     def joined(cls, several: Sequence[_Operand]) -> _Operand:
         """The layers of several, in memories of one name."""
-        rows = [(one.read_pj, one.write_pj, one.memory_words, one.packed) for one in several]
-        return cls(several[0].memory, *map(np.concatenate, zip(*rows, strict=True)))
+        return cls(several[0].memory, *map(np.concatenate, zip(*(one.columns for one in several), strict=True)))
+
+    def at(self, places: IntArray) -> _Operand:
+        """Some of the layers."""
+        return _Operand(self.memory, *(column[places] for column in self.columns))
 
 
 class StageCosts:
@@ -137,7 +153,7 @@ class StageCosts:
         self._in_dram: dict[Stored, AnyArray] = {**widths, "input": coded_input}
         moved: dict[Level, dict[Stored, AnyArray]] = {"dram": self._in_dram, "l2": widths}
         self._channels = [
-            _ChannelCycles(one, fixed, moved[one.level], self._most, self._fetched) for one in channels(accelerator)
+            ChannelCycles(one, fixed, moved[one.level], self._most, self._fetched) for one in channels(accelerator)
         ]
 
     @property
@@ -159,12 +175,33 @@ class StageCosts:
         joined = copy(several[0])
         for name in _COLUMNS:
             setattr(joined, name, np.concatenate([getattr(one, name) for one in several]))
-        for name in ("_banks", "_fixed_words", "_in_dram"):
+        for name in _ROWS:
             rows = [getattr(one, name) for one in several]
             setattr(joined, name, {key: np.concatenate([row[key] for row in rows]) for key in rows[0]})
         joined._operands = {name: _Operand.joined([one._operands[name] for one in several]) for name in _MOVED}
-        joined._channels = [_ChannelCycles.joined([dram for one in several for dram in one._channels])]
+        joined._channels = [ChannelCycles.joined([dram for one in several for dram in one._channels])]
         return joined
+
+    @property
+    def energy_alone(self) -> bool:
+        """Whether energy is to be least, and cycles have no part in it."""
+        return self.objective == "energy" and not self.counts_cycles
+
+    @property
+    def has_l2(self) -> bool:
+        """Whether a second level is between the first and DRAM."""
+        return bool(self._in_l2)
+
+    def at(self, places: IntArray) -> StageCosts:
+        """Those of some of the layers, with DRAM alone behind the first level, numbered from 0."""
+        chosen = copy(self)
+        for name in _COLUMNS:
+            setattr(chosen, name, getattr(self, name)[places])
+        for name in _ROWS:
+            setattr(chosen, name, {key: column[places] for key, column in getattr(self, name).items()})
+        chosen._operands = {name: operand.at(places) for name, operand in self._operands.items()}
+        chosen._channels = [one.at(places) for one in self._channels]
+        return chosen
 
     def lines(self) -> EnergyLines:
         """Energy of each layer as a straight line of the words that move, with DRAM alone behind the first level: never above
@@ -244,44 +281,6 @@ def _outputs(layer: LayerTrace, batch: int, placement: Placement) -> tuple[Acces
     return output_traffic(
         stored_outputs(layer, batch), output.bits, placement.output_kept, output.coded_bits, placement.backing
     )
-
-
-class _ChannelCycles:
-    """Cycles of a channel, of each layer: of what does not depend on tiles, before the first and after the last sums; and of
-    one word of an operand, of a weight the first time and again."""
-
-    def __init__(
-        self,
-        channel: Channel,
-        fixed: Sequence[Beside],
-        widths: Mapping[Stored, AnyArray],
-        most: Mapping[Stored, IntArray | None],
-        fetched: IntArray,
-    ) -> None:
-        self.channel, level = channel, channel.level
-        self.start = np.array([channel.cycles(one.constants(level)) for one in fixed], np.float64)
-        self.finished = np.array([channel.cycles(one.activations(level)) for one in fixed], np.float64)
-        word = {name: np.array([channel.word_cycles(bits) for bits in of_layers]) for name, of_layers in widths.items()}
-        self.input: FloatArray = word["input"]
-        first, again = channel.passing(fetched.astype(np.int64), most["weight"])
-        self.weight: FloatArray = first * word["weight"]
-        self.weight_again: FloatArray = self.weight if first is again else again * word["weight"]
-        sums, _ = channel.passing(np.ones_like(fetched, np.int64), most["partial_sum"])
-        self.partial_sum: FloatArray = sums * word["partial_sum"]
-
-    @property
-    def columns(self) -> tuple[FloatArray, ...]:
-        """Cycles of each layer, where weights take as long again as the first time: those of a DRAM without a second level."""
-        return self.start, self.finished, self.input, self.weight, self.partial_sum
-
-    @classmethod
-    def joined(cls, several: Sequence[_ChannelCycles]) -> _ChannelCycles:
-        """The layers of several channels of one rate, all of them DRAM without a second level."""
-        joined = copy(several[0])
-        columns = map(np.concatenate, zip(*(one.columns for one in several), strict=True))
-        joined.start, joined.finished, joined.input, joined.weight, joined.partial_sum = columns
-        joined.weight_again = joined.weight
-        return joined
 
 
 def _operand(memory: str, buffer: Buffer, name: Stored, widths: IntArray, energies: MovementEnergy) -> _Operand:

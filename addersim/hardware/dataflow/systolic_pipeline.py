@@ -9,8 +9,9 @@ import numpy as np
 
 from addersim.hardware.arrays import AnyArray, FloatArray, IntArray
 from addersim.hardware.dataflow.channels import slowest
+from addersim.hardware.dataflow.layer_on_array import LayerOnArray
 from addersim.hardware.dataflow.tile_pipeline import LoopNest, Tile, pipelined_steps
-from addersim.hardware.dataflow.tiling_costs import INSIDE, LayerOnArray, TileSizes
+from addersim.hardware.dataflow.tiling_costs import INSIDE, TileSizes
 
 __all__ = ["StageSteps", "Streams", "TiledStage"]
 

@@ -23,7 +23,8 @@ from typing import TypeAlias
 import numpy as np
 
 from addersim.hardware.arrays import AnyArray, BoolArray, BoolOrArray, IntArray
-from addersim.hardware.dataflow.tiling_costs import LayerOnArray, TileSizes
+from addersim.hardware.dataflow.layer_on_array import LayerOnArray, LayersOnArray
+from addersim.hardware.dataflow.tiling_costs import TileSizes
 from addersim.hardware.even_parts import largest_parts
 
 __all__ = [
@@ -103,7 +104,7 @@ def smallest_tile(layer: LayerOnArray) -> tuple[int, int, int]:
     return inputs, weights, sums
 
 
-def pairs_that_fit(layers: Sequence[LayerOnArray], sizes: Sequence[Sizes]) -> Iterator[tuple[TileSizes, IntArray]]:
+def pairs_that_fit(layers: LayersOnArray, sizes: Sequence[Sizes]) -> Iterator[tuple[TileSizes, IntArray]]:
     """Tiles with the largest part of the window that fits, and for each the number of its layer, some at a time."""
     index, m_all, n_all, stays = pairs(layers, sizes)
     for start in range(0, len(index), _MOST_AT_ONCE):
@@ -111,17 +112,17 @@ def pairs_that_fit(layers: Sequence[LayerOnArray], sizes: Sequence[Sizes]) -> It
         yield largest_that_fit(layers, sizes, index[part], m_all[part], n_all[part], stays[part])
 
 
-def pairs(layers: Sequence[LayerOnArray], sizes: Sequence[Sizes]) -> tuple[IntArray, IntArray, IntArray, BoolArray]:
+def pairs(layers: LayersOnArray, sizes: Sequence[Sizes]) -> tuple[IntArray, IntArray, IntArray, BoolArray]:
     """Pairs of sizes along m and n: the number of the layer of each (rising), both sizes, and whether what is stationary
     stays in the array."""
     m_sizes: list[int] = []
     n_sizes: list[int] = []
     repeats: list[int] = []
     counts: list[int] = []
-    time, sides = layers[0].time, layers[0].fold_size
-    for layer, both in zip(layers, sizes, strict=True):
+    time, sides = layers.like.time, layers.like.fold_size
+    for strip, both in zip(layers.strips, sizes, strict=True):
         single = [both[at] if time == at else [one for one in both[at] if one <= sides[at]] for at in (0, 1)]
-        if layer.strip is not None:  # strips of other layers have the array in between
+        if strip is not None:  # strips of other layers have the array in between
             single = [[], []]
         for along_m, along_n in (both[:2], single):
             m_sizes += along_m
@@ -133,11 +134,11 @@ def pairs(layers: Sequence[LayerOnArray], sizes: Sequence[Sizes]) -> tuple[IntAr
 
 
 def largest_that_fit(
-    layers: Sequence[LayerOnArray], sizes: Sequence[Sizes], index: IntArray, m: IntArray, n: IntArray, stays: AnyArray
+    layers: LayersOnArray, sizes: Sequence[Sizes], index: IntArray, m: IntArray, n: IntArray, stays: AnyArray
 ) -> tuple[TileSizes, IntArray]:
     """Pairs of the layers `index` (rising) with the largest part of the window that fits, those where none does left out."""
-    taps = _largest_window(LayerOnArray.of_many(layers, index), m, n, stays)
-    k = _rounded_down(sizes, all(layer.window_step == 1 for layer in layers), index, taps)
+    taps = _largest_window(layers.at(index), m, n, stays)
+    k = _rounded_down(sizes, bool((layers.window_steps == 1).all()), index, taps)
     fits = k > 0
     return TileSizes(m[fits], n[fits], k[fits], stays[fits]), index[fits]
 
@@ -186,10 +187,10 @@ def _runs(index: IntArray) -> tuple[list[int], list[int], list[int]]:
 
 
 def with_smaller_windows(
-    layers: Sequence[LayerOnArray], sizes: Sequence[Sizes], tiles: TileSizes, index: IntArray, all_that_fit: bool
+    layers: LayersOnArray, sizes: Sequence[Sizes], tiles: TileSizes, index: IntArray, all_that_fit: bool
 ) -> Iterator[tuple[TileSizes, IntArray]]:
     """Further tiles, with smaller parts of the window: those that may have fewer folds, or all that fit."""
-    side = np.array([int(layer.window_step) for layer in layers])[index]
+    side = layers.window_steps[index]
     whole = np.array([window[0] for _, _, window in sizes])
     fine = np.array([window[0] <= _SMALL or m[0] * n[0] <= _FEW_SUMS for m, n, window in sizes])
     wanted = np.asarray(all_that_fit) | ((side > 1) & fine[index] & (tiles.k < whole[index]))
@@ -203,7 +204,7 @@ def with_smaller_windows(
             m, n, most, stays = (np.repeat(np.asarray(of)[part], len(window)) for of in tiles)
             k = np.tile(window, len(part))
             number = np.repeat(index[part], len(window))
-            layer = LayerOnArray.of_many(layers, number)
+            layer = layers.at(number)
             waiting = layer.adds_up | (
                 not layer.preloaded and ~stays
             )  # an uncut window needs no memory for sums, a cut one does

@@ -14,23 +14,17 @@ group: tiles of one size, and what remains. The three loops run in any order.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import permutations
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from addersim.hardware.accelerator import SystolicArray
-from addersim.hardware.arrays import BoolOrArray, IntArray, IntOrArray
-from addersim.hardware.dataflow.broadcast import TreeTimes, tree_steps
-from addersim.hardware.dataflow.capacity import BufferCapacity, at_index
-from addersim.hardware.dataflow.fold_times import FoldTimes
-from addersim.hardware.dataflow.footprint import Footprint
-from addersim.hardware.dataflow.stationary import GEMM_DIMENSIONS, Gemm, GemmSizes, SystolicDataflow, systolic_dataflow
-from addersim.hardware.dataflow.systolic import Folds, mapping_efficiency
+from addersim.hardware.arrays import BoolArray, BoolOrArray, IntArray, IntOrArray
+from addersim.hardware.dataflow.layer_on_array import LayerOnArray
+from addersim.hardware.dataflow.systolic import Folds
 from addersim.hardware.traffic import ArrayTraffic
 
-__all__ = ["INSIDE", "LOOPS", "ORDERS", "LayerOnArray", "TileSizes", "TilingCost", "tiling_costs"]
+__all__ = ["INSIDE", "LOOPS", "ORDERS", "TileSizes", "TilingCost", "distinct_orders", "tiling_costs"]
 
 LOOPS = ("pixels", "filters", "window")
 """Names of the loops along m, n and k (`GEMM_DIMENSIONS`), as a `Tiling` gives them."""
@@ -38,121 +32,28 @@ ORDERS: tuple[tuple[int, ...], ...] = tuple(permutations(range(3)))
 """Loop orders, outermost first, as places in `LOOPS`."""
 INSIDE = np.array([[[b in order[order.index(a) + 1 :] for b in range(3)] for a in range(3)] for order in ORDERS])
 """Whether, in an order, dimension b runs inside dimension a."""
+_CUTS = np.array([[bits >> at & 1 for at in range(3)] for bits in range(8)], bool)
+"""Which of the loops have several trips, by the number that `_cut` gives."""
+_AGAIN = (INSIDE[:, None] & _CUTS[None, :, None, :]).any(axis=3)
+"""By order and cuts, whether something moves inside each of the loops."""
+_EVERY_ORDER = np.arange(len(ORDERS))[:, None]
 
 
-@dataclass(frozen=True, slots=True)
-class LayerOnArray:
-    """A window layer, batch included, on an array, and the capacity for its tiles; or arrays of numbers for many layers.
+def _distinct(innermost: int | None) -> BoolArray:
+    """By cuts and order, whether no order before has the same nest of the cut loops, of those with a loop innermost."""
+    found = np.zeros((len(_CUTS), len(ORDERS)), bool)
+    for number, cut in enumerate(_CUTS):
+        seen = set[tuple[int, ...]]()
+        for place, order in enumerate(ORDERS):
+            nest = tuple(loop for loop in order if cut[loop])
+            found[number, place] = innermost in (None, order[-1]) and nest not in seen
+            if found[number, place]:
+                seen.add(nest)
+    return found
 
-    Attributes
-    ----------
-    work, array, footprint, capacity
-        What runs, where, the inputs under it, and what the memories hold.
-    double_buffered
-        Whether a tile that is followed by another needs its place twice.
-    in_turn
-        Taps that follow each other in the trees of a broadcast array.
-    strip
-        Output pixels of each tile, which then has the whole window and all filters, where the layer runs depth first; None
-        where tiles are free.
-    """
 
-    work: Gemm
-    array: SystolicArray
-    footprint: Footprint
-    capacity: BufferCapacity
-    double_buffered: bool = False
-    in_turn: IntOrArray = 1
-    strip: int | None = None
-
-    @classmethod
-    def of_many(cls, layers: Sequence[LayerOnArray], index: IntArray) -> LayerOnArray:
-        """Arrays in place of numbers: for each entry of `index` those of the layer with that number. All have one array."""
-        works = [layer.work for layer in layers]
-        sizes = GemmSizes(*at_index([(work.m, work.n, work.k, work.groups) for work in works], index))
-        footprint = Footprint(*at_index([layer.footprint for layer in layers], index))
-        capacity = BufferCapacity.of_many([layer.capacity for layer in layers], index)
-        in_turn = np.take(np.array([layer.in_turn for layer in layers]), index)
-        return cls(sizes, layers[0].array, footprint, capacity, layers[0].double_buffered, in_turn)
-
-    @property
-    def dataflow(self) -> SystolicDataflow:
-        """What lies where on the array."""
-        return systolic_dataflow(self.array.folded)
-
-    @property
-    def fold_size(self) -> tuple[int, int, int]:
-        """Size of one fold along m, n and k; 1 along the dimension that passes in time."""
-        return self.dataflow.fold_size(self.array.fold_rows, self.array.columns)
-
-    @property
-    def window_step(self) -> IntOrArray:
-        """Taps that the array takes at once: parts of a window that are no multiples of it leave elements idle."""
-        return self.fold_size[2] if self.array.broadcast is None else self.in_turn * self.array.rows
-
-    @property
-    def filled(self) -> float:
-        """Share of the processing elements that the folds fill, on average, 0 to 1."""
-        array, work = self.array, self.work
-        if array.broadcast is None:
-            return mapping_efficiency(work, array.rows, array.columns, array.systolic)
-        steps = int(tree_steps(work.k, self.in_turn, array.rows))
-        return int(work.k * work.n) / (steps * array.rows * -(-int(work.n) // array.columns) * array.columns)
-
-    def times(
-        self, tile: Sequence[IntOrArray], rest: Sequence[IntOrArray], trips: Sequence[IntOrArray], stays: BoolOrArray
-    ) -> FoldTimes:
-        """Folds of tiles: their sizes along m, n and k, those of the last ones, and how many there are (`FoldTimes`)."""
-        given, trees = (self.array, tile, rest, trips, stays, self.work.groups), self.array.broadcast
-        return FoldTimes(*given) if trees is None else TreeTimes(*given, self.in_turn, self.array.rows, trees.load_cycles)
-
-    @property
-    def sizes(self) -> tuple[IntOrArray, IntOrArray, IntOrArray]:
-        """m, n and k."""
-        return self.work.m, self.work.n, self.work.k
-
-    @property
-    def time(self) -> int:
-        """Place, among m, n and k, of the dimension that passes in time."""
-        return GEMM_DIMENSIONS.index(self.dataflow.time)
-
-    @property
-    def window(self) -> IntOrArray:
-        """Inputs of one output."""
-        return self.footprint.products // self.work.m
-
-    @property
-    def preloaded(self) -> bool:
-        """Whether inputs or weights are stationary, not sums."""
-        return self.dataflow.preloaded
-
-    @property
-    def adds_up(self) -> BoolOrArray:
-        """Whether several folds along k add to sums that wait outside the array, even where no tile is cut."""
-        return self.preloaded & (self.work.k > self.fold_size[2])
-
-    def held(self, m: IntOrArray, n: IntOrArray, k: IntOrArray, sums: IntOrArray) -> tuple[IntOrArray, IntOrArray, IntOrArray]:
-        """Inputs, weights and sums that tiles of m x n x k hold in one half of double-buffered memories.
-
-        What stays for the whole layer is never exchanged: it lies in both halves.
-        """
-        (whole_m, whole_n, whole_k), groups = self.sizes, self.work.groups
-        inputs, weights = self.footprint.of_tile(m, k), k * n
-        if not self.double_buffered:
-            return inputs, weights, sums
-        alone = groups == 1
-        uncut_m, uncut_n, uncut_k = alone & (m >= whole_m), n >= whole_n, k >= whole_k
-        return (
-            np.where(uncut_m & uncut_k, -(-inputs // 2), inputs),
-            np.where(alone & uncut_n & uncut_k, -(-weights // 2), weights),
-            np.where(uncut_m & uncut_n, -(-sums // 2), sums),
-        )
-
-    def fits(self, tile: tuple[int, int, int], stays: bool) -> bool:
-        """Whether the memories hold a tile, with the sums that wait: of a cut window all, unless they stay in the array."""
-        m, n, k = tile
-        cut = not self.preloaded and not stays and k < int(self.work.k)
-        return bool(self.capacity.fits(*self.held(m, n, k, m * n * (bool(self.adds_up) or cut))))
+_DISTINCT = np.stack([_distinct(innermost) for innermost in (None, 0, 1, 2)])
+"""For tiles whose stationary operand does not stay, and where it does by the dimension that passes in time."""
 
 
 class TileSizes(NamedTuple):
@@ -176,31 +77,69 @@ class TileSizes(NamedTuple):
 
 
 class TilingCost(NamedTuple):
-    """What tile sizes and a loop order cost: folds, words from DRAM, and sums that go to DRAM and come back.
+    """What tile sizes cost: folds, and words from DRAM, of which those of sums go there and come back.
 
-    `swept` are the inputs that one sweep over the tiles of all groups fetches.
+    Attributes
+    ----------
+    folds
+        As the array runs the tiles.
+    trips
+        Tiles along m, n and k.
+    swept
+        Inputs that one sweep over the tiles of all groups fetches.
+    weights, sums
+        All of the layer.
     """
 
     folds: Folds
-    input_fills: IntOrArray
-    weight_fills: IntOrArray
-    spilled_sums: IntOrArray
+    trips: tuple[IntOrArray, IntOrArray, IntOrArray]
     swept: IntOrArray
+    weights: IntOrArray
+    sums: IntOrArray
 
     @property
     def words(self) -> ArrayTraffic:
-        """All that moves."""
-        folds, fills = self.folds, (self.input_fills, self.weight_fills, self.spilled_sums)
-        return ArrayTraffic(*fills, folds.input_reads, folds.weight_reads, folds.partial_sums)
+        """All that moves in each of `ORDERS`: arrays of orders x tile sizes."""
+        return self.words_in(_EVERY_ORDER, ...)
+
+    @property
+    def fewest_words(self) -> ArrayTraffic:
+        """All that moves if each operand is fetched once, whatever the order."""
+        folds = self.folds
+        return ArrayTraffic(self.swept, self.weights, 0, folds.input_reads, folds.weight_reads, folds.partial_sums)
+
+    def words_in(self, orders: IntArray, places: Any) -> ArrayTraffic:
+        """All that moves with the tile sizes at some places, in an order each."""
+        again = _AGAIN[orders, _cut(self.trips)[places]]
+        m_passes, n_passes, k_passes = [np.where(again[..., at], np.asarray(self.trips[at])[places], 1) for at in range(3)]
+        swept, weights, sums = (np.broadcast_to(one, np.shape(self.trips[0]))[places] for one in self[2:])
+        folds = self.folds
+        reads = (np.asarray(one)[places] for one in (folds.input_reads, folds.weight_reads, folds.partial_sums))
+        return ArrayTraffic(swept * n_passes, m_passes * weights, (k_passes - 1) * sums, *reads)
 
 
-def tiling_costs(layer: LayerOnArray, tiles: TileSizes) -> TilingCost:
-    """Costs of tile sizes in each of `ORDERS`: arrays of orders x tile sizes."""
-    work, trips = layer.work, np.stack(tiles.trips(layer))
-    again = (INSIDE[:, :, :, None] & (trips > 1)).any(axis=2)
-    m_passes, n_passes, k_passes = np.where(again, trips, 1).transpose(1, 0, 2)
+def distinct_orders(layer: LayerOnArray, tiles: TileSizes, some: IntArray) -> tuple[IntArray, IntArray]:
+    """Loop orders that differ, of some tile sizes those that may be: their places in `ORDERS`, and of the sizes (rising).
+
+    A loop of one trip may stand anywhere: of orders that differ in nothing else only the first is given. What stays in the
+    array does so while the innermost loop runs.
+    """
+    how = np.where(tiles.stays, 1 + layer.time, 0)[some], _cut(tiles.trips(layer))[some]
+    places, orders = np.nonzero(_DISTINCT[how])
+    return orders, some[places]
+
+
+def tiling_costs(layer: LayerOnArray, tiles: TileSizes, timed: bool = True) -> TilingCost:
+    """Costs of tile sizes; the cycles of their folds only where they are asked for (`timed`)."""
+    work, trips = layer.work, tiles.trips(layer)
     swept = layer.footprint.fetched(trips[0], trips[2]) * work.groups
-    weights = m_passes * (work.k * work.n * work.groups)
-    spilled = (k_passes - 1) * (work.m * work.n * work.groups)
-    times = layer.times(tiles[:3], tiles.rests(layer), tuple(trips), tiles.stays)
-    return TilingCost(times.folds(work, layer.window), swept * n_passes, weights, spilled, swept)
+    times = layer.times(tiles[:3], tiles.rests(layer), trips, tiles.stays)
+    weights, sums = work.k * work.n * work.groups, work.m * work.n * work.groups
+    return TilingCost(times.folds(work, layer.window, timed), trips, swept, weights, sums)
+
+
+def _cut(trips: Sequence[IntOrArray]) -> IntArray:
+    """Which of the loops have several trips, as a number of a bit for each."""
+    m, n, k = (np.asarray(one) > 1 for one in trips)
+    number: IntArray = m + 2 * n + 4 * k
+    return number

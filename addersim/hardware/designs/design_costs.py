@@ -29,6 +29,7 @@ class Figures(NamedTuple):
     energy_pj: FloatArray
     cycles: FloatArray
     dram_bytes: FloatArray
+    cold_start_pj: FloatArray
     energy_pj_by_component: dict[Component, FloatArray]
     errors: dict[int, str]
 
@@ -45,8 +46,8 @@ class DesignCosts(Tabular):
         The designs.
     batches
         Images that run together.
-    energy_pj, cycles, dram_bytes
-        As in `Cost`.
+    energy_pj, cycles, dram_bytes, cold_start_pj
+        As in `Cost`; the last is paid once, and is in no other figure.
     energy_pj_by_component
         By component, as in `Cost`.
     errors
@@ -60,6 +61,7 @@ class DesignCosts(Tabular):
     energy_pj: FloatArray
     cycles: FloatArray
     dram_bytes: FloatArray
+    cold_start_pj: FloatArray
     energy_pj_by_component: dict[Component, FloatArray]
     errors: dict[int, str]
 
@@ -67,16 +69,27 @@ class DesignCosts(Tabular):
     def empty(cls, trace: Trace, table: str, designs: Sequence[Accelerator], batch: int | None) -> DesignCosts:
         """Costs that are not known yet."""
         images = [one.batch if batch is None else batch for one in designs]
-        energy, cycles, dram_bytes = np.full((3, len(designs)), np.nan)
+        energy, cycles, dram_bytes, cold_start = np.full((4, len(designs)), np.nan)
         by_component = {name: np.full(len(designs), np.nan) for name in _COMPONENTS}
-        return cls(trace.name, table, tuple(designs), np.array(images, np.int64), energy, cycles, dram_bytes, by_component, {})
+        return cls(
+            trace.name,
+            table,
+            tuple(designs),
+            np.array(images, np.int64),
+            energy,
+            cycles,
+            dram_bytes,
+            cold_start,
+            by_component,
+            {},
+        )
 
     def set_batch(self, places: IntArray, costs: FoundInBatch, arithmetic: Mapping[Component, float]) -> BoolArray:
         """Take what was found of some designs in batch; says for which of them it is known."""
         told: BoolArray = np.isfinite(costs.energy_pj)
         at = places[told]
         self.energy_pj[at], self.cycles[at] = costs.energy_pj[told], costs.cycles[told]
-        self.dram_bytes[at] = costs.dram_bits[told] / 8
+        self.dram_bytes[at], self.cold_start_pj[at] = costs.dram_bits[told] / 8, costs.cold_start_pj[told]
         parts = dict.fromkeys(_COMPONENTS, np.zeros(len(at))) | {"dram": costs.dram_pj[told]}
         parts |= {name: np.full(len(at), energy) for name, energy in arithmetic.items()}
         parts["buffer"] = np.maximum(self.energy_pj[at] - sum(parts.values()), 0)
@@ -87,6 +100,7 @@ class DesignCosts(Tabular):
     def set_alone(self, place: int, cost: Cost) -> None:
         """Take the cost of one design."""
         self.energy_pj[place], self.cycles[place], self.dram_bytes[place] = cost.energy_pj, cost.cycles, cost.dram_bytes
+        self.cold_start_pj[place] = cost.cold_start_pj
         parts = cost.energy_by_component()
         for name in _COMPONENTS:
             self.energy_pj_by_component[name][place] = parts.get(name, 0.0)
@@ -94,11 +108,12 @@ class DesignCosts(Tabular):
     @property
     def figures(self) -> Figures:
         """All but what the designs are."""
-        return Figures(self.energy_pj, self.cycles, self.dram_bytes, self.energy_pj_by_component, self.errors)
+        columns = self.energy_pj, self.cycles, self.dram_bytes, self.cold_start_pj
+        return Figures(*columns, self.energy_pj_by_component, self.errors)
 
     def set_part(self, places: Sequence[int], figures: Figures) -> None:
         """Take the figures of some designs."""
-        for column, part in zip(self.figures[:3], figures[:3], strict=True):
+        for column, part in zip(self.figures[:4], figures[:4], strict=True):
             column[places] = part
         for name, energies in figures.energy_pj_by_component.items():
             self.energy_pj_by_component[name][places] = energies
@@ -139,6 +154,7 @@ class DesignCosts(Tabular):
             "cycles": self.cycles,
             "latency_ms": self.latency_ms,
             "dram_bytes": self.dram_bytes,
+            "cold_start_pj": self.cold_start_pj,
             "error": [self.errors.get(place) for place in range(len(designs))],
         }
 
@@ -172,6 +188,7 @@ class DesignCosts(Tabular):
                 "GB/s": self.designs[place].dram.bandwidth_gb_s,
                 "energy nJ": float(self.energy_pj[place] / self.batches[place]) / 1e3,
                 "latency ms": float(self.latency_ms[place] / self.batches[place]),
+                "cold start nJ": float(self.cold_start_pj[place]) / 1e3,
             }
             for place in self.pareto()
         ]

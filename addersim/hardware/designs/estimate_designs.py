@@ -19,6 +19,7 @@ from addersim.hardware.designs.in_batch import InBatch, trace_in_batch
 from addersim.hardware.designs.memory_systems import MemoryWay, Priced, memory_ways, of_one_bit_a_cycle
 from addersim.hardware.estimate import estimate, one_of
 from addersim.hardware.layer_cost import Component
+from addersim.hardware.layer_walk import alike_layers
 from addersim.hardware.load import load_accelerator
 from addersim.hardware.prices.csv_file import load_table
 from addersim.hardware.prices.multipliers import check_energy_stated, with_multiplier
@@ -116,7 +117,8 @@ def _priced(trace: Trace, prices: EnergyTable, machine: Accelerator, objective: 
                 check_layer(layer, machine)
         table = with_multiplier(prices, trace.layers)
         check_energy_stated(table, trace.layers)
-        return Priced(trace, schedule(trace), table, ArithmeticEnergies.of(trace, table))
+        arithmetic = ArithmeticEnergies.of(trace, table)
+        return Priced(trace, schedule(trace), table, arithmetic, alike_layers(trace.layers, arithmetic))
     except HardwareError:  # `estimate` says why
         return None
 

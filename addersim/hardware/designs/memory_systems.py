@@ -7,7 +7,7 @@ all arrays, bandwidths and clocks. Cycles of DRAM are counted in bits here: thos
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -19,10 +19,10 @@ from addersim.hardware.arrays import FloatArray, IntArray
 from addersim.hardware.dataflow.array_run import Placement
 from addersim.hardware.dataflow.capacity import BufferCapacity
 from addersim.hardware.dataflow.footprint import Footprint
+from addersim.hardware.dataflow.layer_on_array import LayerOnArray, LayersOnArray
 from addersim.hardware.dataflow.objective import StageCosts
-from addersim.hardware.dataflow.tiling_costs import LayerOnArray
 from addersim.hardware.latency import LayerCycles
-from addersim.hardware.layer_walk import LayerWalk
+from addersim.hardware.layer_walk import LayerWalk, SharedWork
 from addersim.hardware.prices.data_movement import MovementEnergy
 from addersim.hardware.prices.missing import LayersNeeding
 from addersim.hardware.prices.operations import ArithmeticEnergies
@@ -43,6 +43,7 @@ class Priced(NamedTuple):
     order: Schedule
     table: EnergyTable
     arithmetic: ArithmeticEnergies
+    alike: Sequence[int]
 
 
 class Others(NamedTuple):
@@ -67,7 +68,8 @@ class Others(NamedTuple):
 class WindowCase(NamedTuple):
     """A window layer in a memory system, with what is fused to it, and how often it runs there.
 
-    Cases of one `shape` have the same tiles, and memories of the same names.
+    Cases of one `shape` have the same tiles, and memories of the same names; of one memory system those with the same `costs`
+    differ in nothing but `capacity`, that for their tiles, and have one capacity, `whole`, if no weights took any of it.
     """
 
     shape: tuple[object, ...]
@@ -75,6 +77,7 @@ class WindowCase(NamedTuple):
     layer: LayerTrace
     placement: Placement
     capacity: BufferCapacity
+    whole: BufferCapacity
     costs: StageCosts
 
 
@@ -85,6 +88,7 @@ class MemoryWay(NamedTuple):
     windows: tuple[WindowCase, ...]
     others: Others
     dram_pj: float
+    cold_start_pj: float
 
 
 def of_one_bit_a_cycle(machine: Accelerator) -> Accelerator:
@@ -101,25 +105,30 @@ def memory_ways(priced: Priced, machine: Accelerator) -> tuple[MemoryWay, ...]:
     HardwareError
         The table lacks a unit energy, or weights that are to stay do not fit.
     """
-    return tuple(_way(priced, machine, one) for one in residencies(priced.trace, machine))
+    shared, costs = SharedWork(priced.alike), dict[Hashable, StageCosts]()
+    return tuple(_way(priced, machine, one, shared, costs) for one in residencies(priced.trace, machine))
 
 
-def _way(priced: Priced, machine: Accelerator, residency: Residency) -> MemoryWay:
+def _way(
+    priced: Priced, machine: Accelerator, residency: Residency, shared: SharedWork, costs: dict[Hashable, StageCosts]
+) -> MemoryWay:
     layers = priced.trace.layers
     kept = kept_on_chip(priced.order, priced.trace, residency.machine.buffers, 1)
     second = SecondLevel(priced.trace, priced.order, machine, residency, kept, 1)  # designs in batch have none
     movement = MovementEnergy(machine, priced.table, LayersNeeding(layers, priced.order, kept))
-    walk = LayerWalk(layers, priced.order, kept, second, residency, 1, priced.arithmetic, movement, "energy", 0.0, None)
+    walk = LayerWalk(layers, priced.order, kept, second, residency, 1, priced.arithmetic, movement, "energy", 0.0, shared)
     windows, facts = walk.windows()
     buffers, structure = residency.machine.buffers, _structure(residency.machine)
     cases, fused, waits = [], set[int](), Counter[tuple[int, tuple[int, ...]]]()
     for one in windows:
         layer, placement = one.on_array
         fused.update(index for members in one.same for index in members)
-        capacity = BufferCapacity.of(buffers, Widths.of(layer), placement.input_kept, placement.weights_kept)
-        costs = StageCosts([one.on_array], [one.beside], residency.machine, 1, movement, "energy")
+        kind = Widths.of(layer), placement.input_kept, placement.weights_kept
+        capacity, whole = (BufferCapacity.of(each, *kind) for each in (buffers, machine.buffers))
+        if one.shape not in costs:
+            costs[one.shape] = StageCosts([one.on_array], [one.beside], machine, 1, movement, "energy")
         shape = structure, layer.work, layer.inputs[0]
-        cases.append(WindowCase(shape, len(one.same), layer, placement, capacity, costs))
+        cases.append(WindowCase(shape, len(one.same), layer, placement, capacity, whole, costs[one.shape]))
     for stage in walk.stages():
         alone = [facts[index].own for index in stage if index not in fused]
         if wait := _wait(alone):
@@ -128,7 +137,8 @@ def _way(priced: Priced, machine: Accelerator, residency: Residency) -> MemoryWa
     accesses = [access for index in facts if index not in fused for access in facts[index].accesses]
     bits = sum(access.size_bits for access in accesses if access.level == "dram")
     others = Others(sum(part.energy_pj for part in alone_parts), bits, waits)
-    return MemoryWay(residency.machine, tuple(cases), others, movement.per_operand("dram", "input", 1)[0])
+    cold_start_pj = residency.cold_start_pj(movement.energy_pj)
+    return MemoryWay(residency.machine, tuple(cases), others, movement.per_operand("dram", "input", 1)[0], cold_start_pj)
 
 
 def _structure(machine: Accelerator) -> tuple[object, ...]:
@@ -153,30 +163,22 @@ class WindowLayer:
     Attributes
     ----------
     cases
-        The layer in each system, several times where it lies there in several ways.
+        The layer in each system, several times where it lies there in several ways, and once more for each of its `costs`
+        there, with the whole memories; on whatever array.
     places, times
-        For each case the number of its way of a memory system (rising), and how often it runs there.
+        For each case the number of its way of a memory system (rising), and how often it runs there; -1 and 0 for those with
+        the whole memories.
+    whole
+        For each case that of the same system with the whole memories.
     costs
         Of the stages of all cases.
-    footprint, double_buffered
-        As in `LayerOnArray`.
     """
 
-    cases: tuple[WindowCase, ...]
+    cases: LayersOnArray
     places: IntArray
     times: IntArray
+    whole: IntArray
     costs: StageCosts
-    footprint: Footprint
-    double_buffered: bool
-
-    def on_array(self, machine: Accelerator) -> list[LayerOnArray]:
-        """The layer with each of the memory systems on an array."""
-        work = self.cases[0].layer.work
-        assert work is not None
-        batched = work.batched(1)
-        return [
-            LayerOnArray(batched, machine.array, self.footprint, case.capacity, self.double_buffered) for case in self.cases
-        ]
 
 
 def same_window_layers(ways: Sequence[MemoryWay]) -> list[WindowLayer]:
@@ -190,8 +192,14 @@ def same_window_layers(ways: Sequence[MemoryWay]) -> list[WindowLayer]:
         places, cases = zip(*same, strict=True)
         layer, machine = cases[0].layer, ways[places[0]].machine
         assert layer.work is not None
-        footprint = Footprint.of(layer.work, layer.inputs[0], 1)
-        costs = StageCosts.joined([case.costs for case in cases])
-        times = np.array([case.times for case in cases])
-        found.append(WindowLayer(cases, np.array(places), times, costs, footprint, machine.buffers.double_buffered))
+        unlike = {id(case.costs): case for case in cases}
+        number = {key: len(cases) + at for at, key in enumerate(unlike)}
+        whole = [*(number[id(case.costs)] for case in cases), *number.values()]
+        capacities = [*(case.capacity for case in cases), *(case.whole for case in unlike.values())]
+        times = [*(case.times for case in cases), *[0] * len(unlike)]
+        footprint, doubled = Footprint.of(layer.work, layer.inputs[0], 1), machine.buffers.double_buffered
+        on_array = [LayerOnArray(layer.work, machine.array, footprint, one, doubled) for one in capacities]
+        costs = StageCosts.joined([case.costs for case in (*cases, *unlike.values())])
+        numbers = np.array([*places, *[-1] * len(unlike)])
+        found.append(WindowLayer(LayersOnArray.of(on_array), numbers, np.array(times), np.array(whole), costs))
     return found

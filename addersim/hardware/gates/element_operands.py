@@ -16,6 +16,7 @@ import numpy.typing as npt
 from addersim.arithmetic.datapaths import DATAPATHS
 from addersim.arithmetic.fixed import bits_for
 from addersim.errors import HardwareError
+from addersim.hardware.prices.row import device_of
 from addersim.images import Images
 from addersim.layers import IntegerWindow
 from addersim.program import Program
@@ -76,15 +77,21 @@ class Element:
         return DATAPATHS[self.datapath].together
 
     @property
+    def device(self) -> str:
+        """What tables call it beside its datapath: the multiplier's style, and whether inputs have a sign."""
+        return device_of(self.style, self.input_signed and self.lanes == 1)
+
+    @property
     def parameters(self) -> dict[str, int | str]:
         """Parameters of its module."""
         return {name: int(value) for name, value in self.in_verilog.design().parameters}
 
     @classmethod
-    def of_width(cls, datapath: str, bits: int, style: str = "", more_accumulator: int = 0) -> Element:
+    def of_width(cls, datapath: str, bits: int, style: str = "", more_accumulator: int = 0, signed: bool = False) -> Element:
         """The element of a width in a table: activations behind a ReLU, and a sum that 256 taps cannot overflow.
 
-        Weights have signs, but for those that are clipped to their input's range (adder layers).
+        Inputs have a sign where that is asked for. Weights have one, but for those that are clipped to their input's range
+        (adder layers).
 
         Examples
         --------
@@ -97,14 +104,14 @@ class Element:
             bits, weight_bits, signed = 1, 1, True
             ends: tuple[tuple[int, int], tuple[int, int]] = ((-1, 1), (-1, 1))
         else:
-            weight_bits, signed = record.codec.bits(bits, f"datapath {datapath}"), False
+            weight_bits = record.codec.bits(bits, f"datapath {datapath}")
             most = record.codec.largest(weight_bits)
             weights = (-(1 << weight_bits - 1), most) if record.codec.uniform else (-most, most)
-            inputs = 0, (1 << bits) - 1
+            inputs = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
             ends = inputs, inputs if record.exact_clip else weights
         low, high = record.ends(*ends)
         accumulator = bits_for(TAPS * low, TAPS * high) + more_accumulator
-        return cls(datapath, style, bits, weight_bits, signed, not record.exact_clip, accumulator)
+        return cls(datapath, style, bits, weight_bits, signed, signed or not record.exact_clip, accumulator)
 
     @classmethod
     def of_layer(cls, layer: IntegerWindow, style: str = "") -> Element:
@@ -112,12 +119,9 @@ class Element:
 
         It takes them less their zero points: inputs whose zero is the least code have no sign, others one bit more.
         """
-        record = DATAPATHS[layer.datapath].arithmetic
-        held, (x_places, w_places) = layer.input_format, layer.places()
-        apart, wider = layer.weight_zero_points is not None, held.zero_point not in (0, held.minimum)
-        signed = wider or (held.signed and not held.zero_point)
-        weight_bits = record.codec.stored_bits(layer.weight_format) + apart
-        formats = (held.bits + wider + x_places, weight_bits + w_places, signed, apart or layer.weight_format.signed)
+        (input_bits, weight_bits, signed), (x_places, w_places) = layer.tap_operands(), layer.places()
+        weight_signed = layer.weight_zero_points is not None or layer.weight_format.signed
+        formats = (input_bits + x_places, weight_bits + w_places, signed, weight_signed)
         return cls(layer.datapath, style, *formats, layer.accumulator_bits())
 
 
@@ -266,7 +270,8 @@ _LEAST_SPREAD = 0.72
 def made_up_operands(element: Element, zeros: float, steps: int, seed: int) -> Operands:
     """Operands like those behind a ReLU, of a share of zeros: what a table's rows are measured with.
 
-    Inputs that are not zero are half of a normal distribution whose deviation is a fifth of the largest code; weights are
+    Inputs that are not zero are half of a normal distribution whose deviation is a fifth of the largest code, and of either
+    sign where they have one; weights are
     Laplace's, 0.22 of the largest value wide, or as wide as makes every second one zero where values are few. Weights that are
     clipped to their input's range (adder layers) are Laplace's of twice that range, clipped, so that most lie at one of its
     ends. All are drawn apart from each other. These are the shapes of the bundled LeNet-5's inner layers at 8 bits.
@@ -279,6 +284,8 @@ def made_up_operands(element: Element, zeros: float, steps: int, seed: int) -> O
     most = int(_all_inputs(element)[-1])
     x = np.rint(np.abs(rng.normal(0, max(_INPUT_SPREAD * most, _LEAST_SPREAD), shape))).astype(np.int64).clip(1, most)
     x[rng.random(shape) < zeros] = 0
+    if element.input_signed:
+        x *= rng.choice([-1, 1], shape)
     weights = _all_weights(element)
     largest = int(weights[-1])
     spread = _CLIPPED_SPREAD if record.exact_clip else _WEIGHT_SPREAD

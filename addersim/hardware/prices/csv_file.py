@@ -31,7 +31,7 @@ weight_toggle_pj  the same of the weight
 product_toggle_pj  the same of the products of each bit of one with each bit of the other (`Toggles.product_changes`)
 toggle_error   largest relative error of these at what they were fitted to
 device         kind of transistors (sram, wire), or style of multiplier (pe), where a table has several: the first is the
-               default; may be empty or missing
+               default; may be empty or missing; of pe ``signed`` behind it where inputs have a sign
 temperature_k  temperature; may be empty or missing, as the three columns below
 corner         process corner, or the clock period that a circuit was made for
 contains       what the energy holds, of ``dynamic``, ``clock`` and ``static``, joined by `` + ``

@@ -15,7 +15,7 @@ tell what words that resemble each other save, such as those of a smooth image, 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from addersim.arithmetic.datapaths import DATAPATHS
 from addersim.errors import PriceError
@@ -32,6 +32,7 @@ __all__ = [
     "ZeroShare",
     "array_prices",
     "element_bits",
+    "element_figures",
     "element_notes",
     "row_of_layer",
     "tap_energies",
@@ -68,7 +69,7 @@ def row_of_layer(network: str, layer: str, datapath: str) -> str:
 
 
 def element_bits(layer: LayerTrace) -> int:
-    """Width by which a table knows the element of a window layer: that of its wider operand.
+    """Width by which a table knows the element of a window layer: that of its wider operand, less zero points.
 
     Weights of few values come in codes of their own width: there it is the input's. Binary layers have one bit.
     """
@@ -76,8 +77,11 @@ def element_bits(layer: LayerTrace) -> int:
     record = DATAPATHS[layer.datapath].arithmetic
     if record.activation_bits is not None:
         return record.activation_bits
-    inputs = [operand.bits for operand in layer.inputs] or [layer.operand_bits or 0]
-    return max(inputs) if not record.codec.uniform else max(*inputs, layer.weights.bits)
+    if layer.tap_operands is None:
+        widths = [operand.bits for operand in layer.inputs] or [layer.operand_bits or 0]
+        return max(widths) if not record.codec.uniform else max(*widths, layer.weights.bits)
+    widths = list(layer.tap_operands[:2])
+    return max(widths) if record.codec.uniform else widths[0]
 
 
 def tap_energies(
@@ -111,6 +115,7 @@ def tap_energies(
     }
 
 
+SIGNLESS = "inputs have a sign, those of the table's row have none"
 TREES = "priced by elements with an accumulator each, which a broadcast array's adder trees share"
 
 
@@ -159,27 +164,56 @@ def _own(network: str, layer: LayerTrace, table: EnergyTable) -> TapEnergy | Non
     return None if found is None else TapEnergy(UnitEnergy(*found[:3]), found.idle_pj)
 
 
-def _figures(layer: LayerTrace, table: EnergyTable) -> ElementFigures:
-    """What a table says of a layer's element. Raises PriceError, which names the layer, where it says nothing."""
+def element_figures(layer: LayerTrace, table: EnergyTable, style: str | None = None) -> ElementFigures:
+    """What a table says of a window layer's element; of the default style, or of the one that is named.
+
+    A table has elements of two operands of one width. A multiplier of two widths takes about what one of their mean takes, and
+    between two rows lies halfway: its rows of gates are as many as one operand has bits, and as long as the other has.
+
+    Raises
+    ------
+    PriceError
+        The table says nothing of it; names the layer.
+    """
     assert layer.datapath is not None
+    record, operands = DATAPATHS[layer.datapath].arithmetic, layer.tap_operands
+    signed = operands is not None and operands.input_signed
+    widths, mean = {element_bits(layer)}, ""
+    if operands is not None and operands[0] != operands[1] and record.codec.uniform and not record.shared_scale:
+        both = sum(operands[:2])
+        widths, mean = (
+            {both // 2, (both + 1) // 2},
+            f", operands of {operands[0]} and {operands[1]} bits as two of {both / 2:g}",
+        )
     try:
-        return table.element(layer.datapath, element_bits(layer))
+        figures = _mean([table.element(layer.datapath, one, style, signed) for one in sorted(widths)], mean)
     except PriceError as error:
         raise PriceError(
             f"{error}; needed by layer {layer.name}: a table of elements prices no single operations there"
         ) from None
+    unlike = signed and DATAPATHS[layer.datapath].multiplies and not table.tells_signs(layer.datapath, style)
+    return figures._replace(note=f"{figures.note}; {SIGNLESS}") if unlike else figures
+
+
+def _mean(found: Sequence[ElementFigures], words: str) -> ElementFigures:
+    """The mean of the figures of one or two rows, and words that are put behind their rule."""
+    first, last = found[0], found[-1]
+    numbers = ("energy_pj", "zero_pj", "idle_pj", "accumulator_bits", "accumulator_pj")
+    toggles = tuple((one + other) / 2 for one, other in zip(first.by_toggles, last.by_toggles, strict=True))
+    means: dict[str, Any] = {name: (getattr(first, name) + getattr(last, name)) / 2 for name in numbers}
+    return first._replace(rule=first.rule + words, by_toggles=toggles, **means)
 
 
 def _by_toggles(layer: LayerTrace, table: EnergyTable) -> TapEnergy | None:
     """What a tap takes by its operands' toggles; None where nobody saw them, or the table does not tell energy by them."""
-    if layer.toggles is None or not (figures := _figures(layer, table)).by_toggles:
+    if layer.toggles is None or not (figures := element_figures(layer, table)).by_toggles:
         return None
     energy, words = toggle_energy(figures, layer.toggles, layer.accumulator_bits)
     return TapEnergy(UnitEnergy(energy, f"{words}{figures.note}", figures.source), figures.idle_pj)
 
 
 def _by_zeros(layer: LayerTrace, table: EnergyTable, zeros: tuple[float, str]) -> TapEnergy:
-    figures = _figures(layer, table)
+    figures = element_figures(layer, table)
     share, note = zeros
     energy, words = zero_energy(figures, share, layer.accumulator_bits)
     # A gated tap takes no more than the line has for one of zero: below a cycle of rest, gating would cost.

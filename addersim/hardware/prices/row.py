@@ -15,11 +15,13 @@ __all__ = [
     "OF_TOGGLES",
     "QUANTITIES",
     "REGISTERS",
+    "SIGNED",
     "UNITS",
     "ElementFigures",
     "EnergyRow",
     "Quantity",
     "Size",
+    "device_of",
 ]
 
 Quantity = Literal[
@@ -47,10 +49,23 @@ UNITS: Mapping[Quantity, str] = MappingProxyType(
         "toggle_error": "",
     }
 )
+SIGNED = "signed"
+"""What is behind the style of a processing element's multiplier where inputs have a sign."""
 REGISTERS = "operand registers"
 CONTENTS = ("dynamic", "clock", "static", REGISTERS)
 """What an energy may contain: switching of what it is named after, its share of the clock, leakage meanwhile, and, of a
 processing element, its operand registers."""
+
+
+def device_of(style: str, signed: bool) -> str:
+    """What column ``device`` of a processing element says: the style of its multiplier, and whether inputs have a sign.
+
+    Examples
+    --------
+    >>> device_of("booth", True), device_of("", True), device_of("booth", False)
+    ('booth signed', 'signed', 'booth')
+    """
+    return " ".join(word for word in (style, SIGNED if signed else "") if word)
 
 
 class Size(NamedTuple):

@@ -14,7 +14,18 @@ from addersim.errors import PriceError
 from addersim.hardware.layer_cost import UnitEnergy
 from addersim.hardware.prices.consistency import check_rows, grid_gap
 from addersim.hardware.prices.grid import Grid
-from addersim.hardware.prices.row import OF_TOGGLES, QUANTITIES, REGISTERS, UNITS, ElementFigures, EnergyRow, Quantity, Size
+from addersim.hardware.prices.row import (
+    OF_TOGGLES,
+    QUANTITIES,
+    REGISTERS,
+    SIGNED,
+    UNITS,
+    ElementFigures,
+    EnergyRow,
+    Quantity,
+    Size,
+    device_of,
+)  # fmt: skip
 from addersim.hardware.prices.rules import SURFACES, DataPoint, PowerFit, Span, interpolate, points_needed, polynomial
 from addersim.tabular import Listed
 
@@ -128,17 +139,19 @@ class EnergyTable(Listed):
         known = device if ("wire", "on-chip", device) in self._by_key else None
         return self._unit_energy("wire", "on-chip", Size(bits), f"wire, 1 mm of {_count(bits)}", known)
 
-    def element(self, datapath: str, bits: int, style: str | None = None) -> ElementFigures:
+    def element(self, datapath: str, bits: int, style: str | None = None, signed: bool = False) -> ElementFigures:
         """Energy of a processing element: of a tap, and what zeros and rest take off it.
 
-        `style` is one of ``styles(datapath)``, of which the first is the default.
+        `style` is one of ``styles(datapath)``, of which the first is the default. `signed` inputs have rows of their own where
+        the table has such (`tells_signs`); else those without a sign are taken.
 
         Raises
         ------
         PriceError
             The table has no row for it.
         """
-        device = (*self.styles(datapath), "")[0] if style is None else style
+        chosen = (*self.styles(datapath), "")[0] if style is None else style
+        device = device_of(chosen, signed and self.tells_signs(datapath, chosen))
         what = f"processing element {datapath} of {_count(bits)}" + (f", {device}" if device else "")
         return self._element(("pe", datapath, device), bits, what)
 
@@ -166,7 +179,13 @@ class EnergyTable(Listed):
 
     def styles(self, datapath: str) -> tuple[str, ...]:
         """Styles of a datapath's multiplier that it has rows for, the default first; the empty name where there is one."""
-        return tuple(dict.fromkeys(row.device for row in self.rows if (row.component, row.op) == ("pe", datapath)))
+        devices = [row.device for row in self.rows if (row.component, row.op) == ("pe", datapath)]
+        return tuple(dict.fromkeys(device for device in devices if SIGNED not in device.split()))
+
+    def tells_signs(self, datapath: str, style: str | None = None) -> bool:
+        """Whether it has rows of a processing element whose inputs have a sign; of the default style, or another."""
+        chosen = (*self.styles(datapath), "")[0] if style is None else style
+        return ("pe", datapath, device_of(chosen, True)) in self._by_key
 
     def dram(self, kind: str = "dram") -> UnitEnergy:
         """Energy of a bit that goes to or comes from DRAM."""

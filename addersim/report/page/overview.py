@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from addersim.format_quantity import AREA_UNITS, ENERGY_UNITS, quantity
+from addersim.format_quantity import AREA_UNITS, ENERGY_UNITS, TIME_UNITS, Units, best_unit, quantity
 from addersim.report.markup import escape, link, percent, small_percent, whole
 from addersim.results.contrast import COMPONENTS
 from addersim.results.result import Result
@@ -115,15 +115,21 @@ def _energy(result: Result, first: Result) -> Cell:
         for name, energy in parts
         if energy
     )
-    energy = cost.energy_pj_per_image
-    return f"{energy / 1e6:,.4g}\u00a0µJ", (*_times(energy, result, first, first.cost.energy_pj_per_image), *lines)
+    energy, whole_first = cost.energy_pj_per_image, first.cost.energy_pj_per_image
+    return _beside(energy, whole_first, ENERGY_UNITS), (*_times(energy, result, first, whole_first), *lines)
+
+
+def _beside(value: float, first: float, units: Units) -> str:
+    """A quantity in the unit of the first design's, so that a row has one unit."""
+    size, unit = best_unit(first, units)
+    return f"{value / size:,.4g}\u00a0{unit}"
 
 
 def _latency(result: Result, first: Result) -> Cell:
     cost = result.cost
     if not cost.cycles:
         return "", ()
-    return f"{cost.latency_ms:,.4g}\u00a0ms", (
+    return _beside(cost.latency_ms, first.cost.latency_ms, TIME_UNITS), (
         *_times(cost.latency_ms, result, first, first.cost.latency_ms),
         link(f"{whole(cost.cycles)} cycles at {cost.clock_mhz:g}\u00a0MHz", "#numbers-latency"),
         *(f"{percent(share)} set by {COMPONENTS[bound]}" for bound, share in cost.time_by_bound().items()),

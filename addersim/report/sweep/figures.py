@@ -44,6 +44,10 @@ CLOSE_POINTS = 6.0
 """Points below the best float accuracy that the nearer view shows. Chosen: the range in which designs are told apart."""
 
 
+_LOGARITHMIC = [digit * 10.0**power for power in range(-6, 13) for digit in (1, 2, 5)]
+"""Ticks of an axis of energies, so that one of less than a decade has some, too."""
+
+
 def hover(points: Points, row: pd.Series) -> str:
     """All that places a point and what came out, as plotly's markup."""
     lines = [f"<b>{escape(points.words(row))}</b>"]
@@ -111,7 +115,7 @@ def front(points: Points, table: str, cost: str = "energy_pj", *, close: bool = 
     finish_plane(figure, f"{title}, {unit}", "accuracy, %", height=400)
     spread = rows[cost].max() / rows[cost].min() if len(rows) and rows[cost].min() > 0 else 1.0
     if spread > 20:
-        figure.update_xaxes(type="log", dtick=1)
+        figure.update_xaxes(type="log", tickvals=_LOGARITHMIC)
     return _float_lines(figure, points, rows)
 
 
@@ -169,6 +173,7 @@ def accuracy_by_bits(points: Points, *, close: bool = False) -> go.Figure:
     figure.add_hline(y=0, line={"color": QUIET, "width": 1})
     for value in (0.5, 1):
         figure.add_hline(y=value, line={"color": QUIET, "dash": "dot", "width": 1})
+    dotted(figure, "half a point, and one", QUIET)
     most = min(float(rows["loss_points"].max()), CLOSE_POINTS)
     return figure.update_yaxes(range=[most + 0.3, min(float(rows["loss_points"].min()), 0.0) - 0.3])
 
@@ -180,7 +185,7 @@ def energy_by_bits(points: Points) -> go.Figure:
     rows = order.sort_values(["network", "weight_bits"])
     for name, mine in rows.groupby("network", sort=False):
         colour = points.series[mine["series"].iloc[0]]
-        for column, dash, what in (("energy_pj", "solid", ""), ("energy_array_pj", "dot", ", array alone (dotted)")):
+        for column, dash, what in (("energy_pj", "solid", ""), ("energy_array_pj", "dot", ", array alone")):
             figure.add_scatter(
                 name=escape(f"{name}{what}"),
                 mode="lines+markers",
@@ -195,7 +200,7 @@ def energy_by_bits(points: Points) -> go.Figure:
     dotted(figure, "array alone", QUIET)
     finish_plane(figure, "bits of weights and activations", "energy of one image, nJ")
     figure.update_xaxes(tickvals=sorted(rows["weight_bits"].unique().tolist()))
-    return figure.update_yaxes(type="log", dtick=1)
+    return figure.update_yaxes(type="log", tickvals=_LOGARITHMIC)
 
 
 def widths(points: Points, network: str) -> go.Figure:

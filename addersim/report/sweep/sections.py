@@ -57,7 +57,7 @@ def _bits(points: Points) -> Section | None:
         text += f" Of points that differ in {', '.join(others)}: the most accurate, and the least energy."
     panels = (
         ("Accuracy", figures.accuracy_by_bits(points)),
-        ("Points lost against float; dotted: half a point and one", figures.accuracy_by_bits(points, close=True)),
+        ("Points lost against float", figures.accuracy_by_bits(points, close=True)),
     )
     energy = (("Energy", figures.energy_by_bits(points)),)
     return Section("bits", "How few bits", f"<p>{escape(text)}</p>", (panels, energy))
@@ -147,6 +147,7 @@ def _all(points: Points) -> Section:
               for error, energy, best in zip(frame["error"], frame["energy_pj"], frame["pareto"], strict=True)],
         energy_nj=frame["energy_pj"].astype("Float64") / 1e3,
         array_nj=frame["energy_array_pj"].astype("Float64") / 1e3,
+        cold_nj=frame.get("cold_start_pj", pd.Series(pd.NA, frame.index)).astype("Float64") / 1e3,
     )  # fmt: skip
     shown = frame.astype(dict.fromkeys(_NUMBERS, "float64"))
     columns = {
@@ -158,6 +159,7 @@ def _all(points: Points) -> Section:
         "array_nj": Column("array, nJ", number),
         "cycles": Column("cycles", _whole),
         "latency_ms": Column("latency, ms", number),
+        "cold_nj": Column("cold start, nJ", number),
         "area_mm2": Column("area, mm2", number),
         "accumulator_bits": Column("register bits", _whole),
         "accumulator_bits_needed": Column("needed", _whole),
@@ -165,8 +167,8 @@ def _all(points: Points) -> Section:
         "mark": Column(""),
     }
     numbers = table(shown, columns)
-    note = "<p>* Pareto-optimal. Energies are those of one image, latency that of the batch. All columns: "
-    note += f"{link('results.csv', 'results.csv')}.</p>"
+    note = "<p>* Pareto-optimal. Energies are those of one image, latency that of the batch; a cold start is paid once. "
+    note += f"All columns: {link('results.csv', 'results.csv')}.</p>"
     return Section("points", "All points", note, (), details(f"Numbers: {whole(len(frame))} points", numbers))
 
 
@@ -178,6 +180,7 @@ _NUMBERS = (
     "array_nj",
     "cycles",
     "latency_ms",
+    "cold_nj",
     "area_mm2",
     "accumulator_bits",
     "accumulator_bits_needed",

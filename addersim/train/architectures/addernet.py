@@ -76,11 +76,12 @@ class BasicBlock(nn.Module):
         self.conv2 = layers.conv(width, width, 3, 1, 1)
         self.bn2 = nn.BatchNorm2d(width)
         self.downsample = _projection(layers, inputs, width, stride)
+        self.shift = layers.on_shortcut()
 
     def forward(self, x: Tensor) -> Tensor:
         shortcut = x if self.downsample is None else self.downsample(x)
         y = self.relu(self.bn1(self.conv1(x)))
-        out: Tensor = self.relu(self.bn2(self.conv2(y)) + shortcut)
+        out: Tensor = self.relu(self.bn2(self.conv2(y)) + self.shift(shortcut))
         return out
 
 
@@ -100,12 +101,13 @@ class Bottleneck(nn.Module):
         self.bn3 = nn.BatchNorm2d(4 * width)
         self.relu = layers.activation()
         self.downsample = _projection(layers, inputs, 4 * width, stride)
+        self.shift = layers.on_shortcut()
 
     def forward(self, x: Tensor) -> Tensor:
         shortcut = x if self.downsample is None else self.downsample(x)
         y = self.relu(self.bn1(self.conv1(x)))
         y = self.relu(self.bn2(self.conv2(y)))
-        out: Tensor = self.relu(self.bn3(self.conv3(y)) + shortcut)
+        out: Tensor = self.relu(self.bn3(self.conv3(y)) + self.shift(shortcut))
         return out
 
 

@@ -9,12 +9,13 @@ from functools import partial
 from types import MappingProxyType
 from typing import Literal
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from addersim.train.coded import CODED_LAYERS
 from addersim.train.nn import LAYERS, Gradient
 
-__all__ = ["ARITHMETICS", "Ends", "Layers", "divisible", "shrunk"]
+__all__ = ["ARITHMETICS", "Ends", "Layers", "LearnedShift", "Shortcut", "divisible", "shrunk"]
 
 ARITHMETICS: Mapping[str, str] = MappingProxyType(
     {
@@ -30,6 +31,26 @@ ARITHMETICS: Mapping[str, str] = MappingProxyType(
 )
 """What the window layers of a network compute, by the last word of its name."""
 Ends = Literal["adder", "multiply"]
+Shortcut = Literal["plain", "shift"]
+
+
+class LearnedShift(nn.Module):
+    """Values times a learned power of two: hardware shifts them. The exponent is rounded, with the gradient passing.
+
+    Examples
+    --------
+    >>> layer = LearnedShift()
+    >>> _ = nn.init.constant_(layer.places, -1.2)
+    >>> layer(torch.ones(2)).tolist()
+    [0.5, 0.5]
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.places = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.exp2(self.places + (self.places.round() - self.places).detach())
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +66,18 @@ class Layers:
         What the first layer and the classifier do: ``multiply``, as in the released code, or ``adder``: what the others do.
     gradient
         Rule of the adder filters' gradient.
+    shortcut
+        What residual blocks add: ``plain``, their input; ``shift``, their input times a `LearnedShift`.
     """
 
     arithmetic: str = "adder"
     ends: Ends = "multiply"
     gradient: Gradient = "full"
+    shortcut: Shortcut = "plain"
+
+    def on_shortcut(self) -> nn.Module:
+        """What the shortcut of a residual block goes through last."""
+        return LearnedShift() if self.shortcut == "shift" else nn.Identity()
 
     def conv(
         self, inputs: int, outputs: int, kernel: int, stride: int = 1, padding: int = 0, *, groups: int = 1, end: bool = False

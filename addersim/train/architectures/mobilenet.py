@@ -73,10 +73,11 @@ class InvertedResidual(nn.Module):
         parts.append(layers.unit(expanded, outputs, activation=nn.Identity))
         self.body = nn.Sequential(*parts)
         self.residual = stride == 1 and inputs == outputs
+        self.shift = layers.on_shortcut() if self.residual else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.body(x)
-        return x + y if self.residual else y
+        return self.shift(x) + y if self.residual else y
 
 
 class MobileNetV2(nn.Sequential):

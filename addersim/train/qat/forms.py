@@ -12,12 +12,16 @@ from torch import Tensor
 from torch.nn import functional
 
 from addersim.arithmetic.arithmetics import ARITHMETICS
+from addersim.arithmetic.datapaths import DATAPATHS
 from addersim.layers import (
     Add,
     Affine,
     AveragePool,
     Clip,
     Concat,
+    IntegerAveragePool,
+    IntegerMaxPool,
+    IntegerWindow,
     Interpolate,
     MaxPool,
     Move,
@@ -34,7 +38,7 @@ from addersim.train.coded import signs
 from addersim.train.functional import squares
 from addersim.train.kernels import l1_forward
 
-__all__ = ["FORMS", "SUMS", "array", "form", "tensor", "window_sums"]
+__all__ = ["FORMS", "SUMS", "array", "form", "max_pool", "pool_sums", "tensor", "window_sums"]
 
 
 def tensor(values: Array) -> Tensor:
@@ -44,11 +48,11 @@ def tensor(values: Array) -> Tensor:
 
 def array(values: Tensor) -> Array:
     """A tensor's values with channels last."""
-    found: Array = values.detach().movedim(1, -1).numpy()
+    found: Array = values.detach().movedim(1, -1).cpu().numpy()
     return found
 
 
-def window_sums(layer: Window, x: Tensor, weights: Tensor) -> Tensor:
+def window_sums(layer: Window | IntegerWindow, x: Tensor, weights: Tensor) -> Tensor:
     """Sums of a window over its input, in the layer's arithmetic.
 
     Parameters
@@ -60,16 +64,17 @@ def window_sums(layer: Window, x: Tensor, weights: Tensor) -> Tensor:
     weights
         In place of the layer's own.
     """
+    record = ARITHMETICS[layer.arithmetic] if isinstance(layer, Window) else DATAPATHS[layer.datapath].arithmetic
     pixels = x if x.ndim == 4 else x[:, :, None, None]
     filling = 0.0
-    if ARITHMETICS[layer.arithmetic].activation_bits == 1:
+    if record.activation_bits == 1:
         pixels, filling = signs(pixels), 1.0  # the sign of a padded zero
     far = layer.far_padding or layer.padding
     even = far == layer.padding and not filling
     if not even:
         pixels = functional.pad(pixels, (layer.padding[1], far[1], layer.padding[0], far[0]), value=filling)
     moves = layer.stride, layer.padding if even else (0, 0), layer.dilation, layer.groups
-    sums = SUMS[ARITHMETICS[layer.arithmetic].kernel](pixels, weights, *moves)
+    sums = SUMS[record.kernel](pixels, weights, *moves)
     return sums if x.ndim == 4 else sums[:, :, 0, 0]
 
 
@@ -91,7 +96,8 @@ def form(layer: Any, *inputs: Tensor) -> Tensor:
 
 def _affine(layer: Affine, x: Tensor) -> Tensor:
     multiplier, addend = (
-        torch.from_numpy(one.astype(np.float32)).view(-1, *(1,) * (x.ndim - 2)) for one in (layer.multiplier, layer.addend)
+        torch.from_numpy(one.astype(np.float32)).to(x.device).view(-1, *(1,) * (x.ndim - 2))
+        for one in (layer.multiplier, layer.addend)
     )
     return x * multiplier + addend
 
@@ -101,7 +107,8 @@ def _relu(layer: Relu, x: Tensor) -> Tensor:
     return x.clamp(0, layer.maximum)
 
 
-def _max_pool(layer: MaxPool, x: Tensor) -> Tensor:
+def max_pool(layer: MaxPool | IntegerMaxPool, x: Tensor) -> Tensor:
+    """Largest values of windows; padding is never one."""
     if layer.kernel and layer.far_padding is None and not layer.ceil_mode and 2 * max(layer.padding) <= min(layer.kernel):
         return functional.max_pool2d(x, layer.kernel, layer.stride, layer.padding, layer.dilation)
     for axis, windows in enumerate(windows_of(layer, tuple(x.shape[1:])), 2):
@@ -109,19 +116,23 @@ def _max_pool(layer: MaxPool, x: Tensor) -> Tensor:
     return x
 
 
+def pool_sums(layer: AveragePool | IntegerAveragePool, x: Tensor) -> Tensor:
+    """Sums of the windows of a mean."""
+    for axis, windows in enumerate(windows_of(layer, tuple(x.shape[1:])), 2):
+        x = torch.stack([x[(slice(None),) * axis + (span,)].sum(axis) for span in windows.spans], axis)
+    return x
+
+
 def _average_pool(layer: AveragePool, x: Tensor) -> Tensor:
-    rows, columns = windows_of(layer, tuple(x.shape[1:]))
-    sums = x
-    for axis, windows in ((2, rows), (3, columns)):
-        sums = torch.stack([sums[(slice(None),) * axis + (span,)].sum(axis) for span in windows.spans], axis)
+    sums, (rows, columns) = pool_sums(layer, x), windows_of(layer, tuple(x.shape[1:]))
     down, right = (torch.tensor(one.taps if layer.count_padding else one.inside) for one in (rows, columns))
-    return sums / (torch.outer(down, right) if layer.divisor is None else layer.divisor)
+    return sums / (torch.outer(down, right).to(x.device) if layer.divisor is None else layer.divisor)
 
 
 def _move(layer: Move, x: Tensor) -> Tensor:
     """The layer itself says where each value goes, and which are zeros: by its run on the numbers of places."""
     places = array(torch.arange(1, x[0].numel() + 1, dtype=torch.float64).view(1, *x.shape[1:]))
-    moved = torch.from_numpy(np.moveaxis(layer.run(places), -1, 1).astype(np.int64)[0])
+    moved = torch.from_numpy(np.moveaxis(layer.run(places), -1, 1).astype(np.int64)[0]).to(x.device)
     return functional.pad(x.flatten(1), (1, 0))[:, moved]
 
 
@@ -131,14 +142,14 @@ def _table(layer: Table, x: Tensor) -> Tensor:
     with np.errstate(all="ignore"):
         slope = (layer.run(at + step).astype(np.float64) - layer.run(at - step)) / (2 * step)
         value = layer.run(at)
-    known = tensor(np.nan_to_num(slope, nan=0.0, posinf=0.0, neginf=0.0))
-    return tensor(value) + known * (x - x.detach())
+    known = tensor(np.nan_to_num(slope, nan=0.0, posinf=0.0, neginf=0.0)).to(x.device)
+    return tensor(value).to(x.device) + known * (x - x.detach())
 
 
 def _interpolate(layer: Interpolate, x: Tensor) -> Tensor:
     for axis, taps in enumerate(layer.axes, 2):
-        share = torch.tensor(taps.share).view(-1, *(1,) * (x.ndim - 1 - axis))
-        first, second = (x.index_select(axis, torch.tensor(one)) for one in (taps.first, taps.second))
+        share = torch.tensor(taps.share, device=x.device).view(-1, *(1,) * (x.ndim - 1 - axis))
+        first, second = (x.index_select(axis, torch.tensor(one, device=x.device)) for one in (taps.first, taps.second))
         x = first * (1 - share) + second * share
     return x
 
@@ -158,7 +169,7 @@ FORMS: Mapping[type, Callable[..., Tensor]] = MappingProxyType(
     {
         Affine: _affine,
         Relu: _relu,
-        MaxPool: _max_pool,
+        MaxPool: max_pool,
         AveragePool: _average_pool,
         Add: lambda layer, a, b: a - b if layer.subtract else a + b,
         Move: _move,

@@ -11,7 +11,6 @@ from msgspec.structs import replace
 from torch import Tensor, nn
 from torch.nn import functional
 
-from addersim import kernels
 from addersim.arithmetic.arithmetics import ARITHMETICS
 from addersim.arithmetic.codecs import Codec
 from addersim.arithmetic.fixed import FixedFormat, Rounding
@@ -22,6 +21,7 @@ from addersim.network import INPUT, Network, walk
 from addersim.program import Program, image_encoder
 from addersim.quantization.pipeline import assemble, lay_out, prepare, quantize_prepared
 from addersim.quantization.rules import Quantization
+from addersim.train.qat import integers
 from addersim.train.qat.forms import form, tensor, window_sums
 from addersim.train.qat.steps import Octaves, ValueSteps, module_name, stepped, through
 from addersim.train.rate import NAME as ADDER
@@ -35,21 +35,21 @@ class Signal(NamedTuple):
     Attributes
     ----------
     codes
-        What the simulator computes, channels last.
+        What the simulator computes, channels last and in its types.
     real
         What they stand for, channels first, with its gradient: codes times their scale; signs where a code is one bit.
     layer
         The integer layer that gave it; None for the image.
     """
 
-    codes: Array
+    codes: Tensor
     real: Tensor
     layer: IntegerLayer | None
 
 
-def _reals(codes: Array, bits: int, scale: float) -> Tensor:
-    reals = codes.astype(np.float32)
-    return tensor(2 * reals + 1 if bits == 1 else reals * np.float32(scale))
+def _reals(codes: Tensor, bits: int, scale: float) -> Tensor:
+    reals = codes.float().movedim(-1, 1)
+    return 2 * reals + 1 if bits == 1 else reals * scale
 
 
 class _Weights(nn.Module):
@@ -86,19 +86,20 @@ class _Weights(nn.Module):
 
     def codes(self, ratio: float) -> Array:
         """The value of each weight, shape of the float layer's weights, where the input's step is `ratio` times the first."""
-        values = self.latent().detach().numpy().astype(np.float64) * self.largest / self._step(ratio)
+        values = self.latent().detach().cpu().numpy().astype(np.float64) * self.largest / self._step(ratio)
         return self.code.encode(values, self.rounding) if self.codec.uniform else self.codec.nearest(values, self.bits)
 
     def forward(self, codes: Array, ratio: Tensor) -> Tensor:
         """The real weights that codes stand for, with their gradient; those of a filter with a step of its own count in it."""
         step = self.steps()[:, None, None, None] if self.steps else self._step(ratio)
-        values = stepped(self.latent() * self.largest, step, self.ends, torch.from_numpy(np.asarray(codes, np.float32)))
+        held = torch.from_numpy(np.asarray(codes, np.float32)).to(self.latent().device)
+        values = stepped(self.latent() * self.largest, step, self.ends, held)
         return values * self.scale if self.steps else values * step * self.scale
 
     @torch.no_grad()
     def project(self, ratio: float) -> None:
         """Bring weights beyond the codec's ends back to them: they would move there without any effect."""
-        step = torch.as_tensor(self._step(ratio), dtype=torch.float32)
+        step = torch.as_tensor(self._step(ratio), dtype=torch.float32, device=self.latent().device)
         low, high = (end / self.largest * step for end in self.ends)
         self.latent().clamp_(low, high)
 
@@ -116,18 +117,24 @@ class _Norm(nn.Module):
     layers with few bits do, too.
     """
 
+    mean: Tensor
+    spread: Tensor
+
     def __init__(self, mean: Array, spread: Array):
         super().__init__()
         self.size = float(np.sqrt(np.square(spread).mean())) or 1.0
-        self.mean, self.spread = (torch.from_numpy(one).float() for one in (mean, spread))
+        for name, values in (("mean", mean), ("spread", spread)):
+            self.register_buffer(name, torch.from_numpy(values).float(), persistent=False)
         self.gain = nn.Parameter(torch.ones(len(mean)))
         self.shift = nn.Parameter(torch.zeros(len(mean)))
 
-    def constants(self, sums: Array, scale: float, most: float) -> tuple[Array, Array]:
+    def constants(self, sums: Tensor, scale: float, most: float) -> tuple[Array, Array]:
         """Multiplier and addend that bring sums, in codes and channels last, to the trained mean and spread."""
-        flat = sums.reshape(-1, sums.shape[-1])
-        mean, variance = flat.mean(0, dtype=np.float64) * scale, flat.var(0, dtype=np.float64) * scale**2
-        wanted, spread = (one.detach().numpy().astype(np.float64) for one in self.targets())
+        found = torch.var_mean(sums.flatten(0, -2).double(), 0, correction=0)
+        variance, mean, wanted, spread = (
+            torch.stack([*found, *(one.detach().double() for one in self.targets())]).cpu().numpy()
+        )
+        mean, variance = mean * scale, variance * scale**2
         multiplier = np.clip(spread / np.sqrt(variance + scale**2), -most, most)
         return multiplier, wanted - multiplier * mean
 
@@ -183,6 +190,11 @@ class QuantisedNetwork(nn.Module):
                 sign = np.where(np.broadcast_to(layer.multiplier, seen.std.shape) < 0, -1.0, 1.0)
                 self.norms[module_name(layer.name)] = _Norm(seen.mean, seen.std * sign)
 
+    @property
+    def device(self) -> torch.device:
+        """Where it computes: where its parameters lie."""
+        return next(self.parameters()).device
+
     def project(self) -> None:
         """What follows each step of an optimizer."""
         for one in self.modules():
@@ -220,8 +232,9 @@ class QuantisedNetwork(nn.Module):
     def _image(self, images: Images) -> Signal:
         network = self.network
         what = network.input_shape, network.preprocessing, f"network {network.name}"
-        codes = image_encoder(self.plan.formats[INPUT], self.plan.how.rounding, *what)(images, None)
-        real = tensor(normalised(images, network.preprocessing, network.input_shape))
+        encoded = image_encoder(self.plan.formats[INPUT], self.plan.how.rounding, *what)(images, None)
+        codes = torch.from_numpy(encoded).to(self.device)
+        real = tensor(normalised(images, network.preprocessing, network.input_shape)).to(self.device)
         return Signal(codes, self._narrowed(INPUT, real, codes), None)
 
     def _run(self, layer: AnyLayer, inputs: list[Signal]) -> Signal:
@@ -232,13 +245,13 @@ class QuantisedNetwork(nn.Module):
             integer, real = layer.integer(self.plan), form(layer, *given)
         else:
             integer, real = self._norm(cast("Affine", layer), inputs[0])
-        codes = cast("Array", integer.run(kernels, *[one.codes for one in inputs], threads=torch.get_num_threads()).values)
+        codes = integers.run(integer, *[one.codes for one in inputs])
         if layer.PASSES_CODES or isinstance(layer, Relu):  # these stay within what they are given
             held = self.plan.formats[layer.name]
             return Signal(codes, through(real, _reals(codes, held.bits, held.scale)), integer)
         return Signal(codes, self._narrowed(layer.name, real, codes), integer)
 
-    def _narrowed(self, name: str, real: Tensor, codes: Array) -> Tensor:
+    def _narrowed(self, name: str, real: Tensor, codes: Tensor) -> Tensor:
         """What codes stand for, with the gradient of the real values and of the step to which these were narrowed."""
         held = self.plan.formats[name]
         if held.bits == 1:
@@ -255,9 +268,9 @@ class QuantisedNetwork(nn.Module):
         if ARITHMETICS[layer.arithmetic].shared_scale:
             held = FixedFormat(held.bits, held.signed, source.scale * (held.scale / start.input_format.scale))
         integer = replace(start, weights=weights, input_format=source, weight_format=held)
-        codes = cast("Array", integer.run(kernels, given.codes, threads=torch.get_num_threads()).values)
+        codes = integers.run(integer, given.codes)
         sums = window_sums(layer, given.real, trained(values, self.ratios[layer.inputs[0]]))
-        return Signal(codes, through(sums, tensor(codes.astype(np.float32) * np.float32(integer.scale))), integer)
+        return Signal(codes, through(sums, _reals(codes, 0, integer.scale)), integer)
 
     def _norm(self, layer: Affine, given: Signal) -> tuple[IntegerLayer, Tensor]:
         norm = cast("_Norm", self.norms[module_name(layer.name)])

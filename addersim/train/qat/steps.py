@@ -78,7 +78,7 @@ class Octaves(nn.Module):
 
     def ratios(self) -> Array:
         """Each step over the one at the start, in float64."""
-        octaves = self.octaves.detach().numpy().astype(np.float64)
+        octaves = self.octaves.detach().cpu().numpy().astype(np.float64)
         return np.exp2(np.rint(octaves) if self.whole else octaves)
 
     def forward(self) -> Tensor:

@@ -23,6 +23,7 @@ from addersim.program import Program
 from addersim.quantization.rules import Quantization
 from addersim.train.data import crop_and_mirror, randomness
 from addersim.train.distillation import soft_loss
+from addersim.train.qat.floats import FloatNetwork
 from addersim.train.qat.module import QuantisedNetwork
 from addersim.train.qat.steps import layer_of
 from addersim.train.rate import AdderRate, adder_filters
@@ -79,6 +80,7 @@ def finetune(
     optimizer: Optimizer = "adam",
     distill: float = 0.0,
     augment: Augment = "none",
+    device: torch.device | str = "cpu",
     progress: Callable[[int, int, float], None] | None = None,
     each_epoch: Callable[[Epoch], None] | None = None,
 ) -> tuple[Network, Program]:
@@ -113,6 +115,8 @@ def finetune(
     augment
         ``crop-flip``: pixels are padded by 4, cropped at random, and every other image is mirrored; the float network scores
         what comes of it. For networks that were trained so: others lose by it.
+    device
+        Where it is computed. A GPU computes the codes that the simulator does; what is returned lies on no device.
     progress
         Told after each step: steps done, steps in all, loss.
     each_epoch
@@ -157,16 +161,17 @@ def finetune(
     if how.zero_points:
         raise QuantizationError(f"network {network.name}: zero_points: what is trained takes code 0 for zero; leave them out")
     _check_images(network, images, labels, batch)
-    module = QuantisedNetwork(network, images[:CALIBRATION_IMAGES], how)
+    module = QuantisedNetwork(network, images[:CALIBRATION_IMAGES], how).to(device)
     learner = _learner(module, optimizer, rate)
-    taught = _scores(network, images) if distill and augment == "none" else None
+    teacher = FloatNetwork(network).to(device)
+    taught = _scores(teacher, images) if distill and augment == "none" else None
     steps = len(labels) // batch
     for epoch in range(epochs):
         random = randomness(seed, epoch)
         total = right = 0.0
         for place, chosen in enumerate(_shuffled(len(labels), batch, seed, epoch), epoch * steps):
             learner.param_groups[0]["lr"] = rate * 0.5 * (1 + math.cos(math.pi * place / (epochs * steps)))
-            wanted = torch.from_numpy(labels[chosen].astype(np.int64))
+            wanted = torch.from_numpy(labels[chosen].astype(np.int64)).to(device)
             seen = images[chosen]
             if augment == "crop-flip":
                 seen = crop_and_mirror(torch.from_numpy(seen), random).contiguous().numpy()
@@ -175,8 +180,8 @@ def finetune(
                 scores = module(seen)
             loss = functional.cross_entropy(scores, wanted)
             if distill:
-                teacher = _scores(network, seen) if taught is None else taught[chosen]
-                loss = (1 - distill) * loss + distill * soft_loss(scores, teacher, TEMPERATURE)
+                goal = _scores(teacher, seen) if taught is None else taught[chosen]
+                loss = (1 - distill) * loss + distill * soft_loss(scores, goal, TEMPERATURE)
             _step(module, learner, loss, place + 1)
             total += loss.item()
             right += float((scores.argmax(1) == wanted).double().mean())
@@ -217,10 +222,10 @@ def _learner(module: nn.Module, name: Optimizer, rate: float) -> torch.optim.Opt
     return learner
 
 
-def _scores(network: Network, images: Images) -> Tensor:
+@torch.no_grad()
+def _scores(network: FloatNetwork, images: Images) -> Tensor:
     """A network's scores, a batch at a time."""
-    parts = (network.run(images[start : start + SCORED]) for start in range(0, len(images), SCORED))
-    return torch.from_numpy(np.concatenate(list(parts)))
+    return torch.cat([network(images[start : start + SCORED]) for start in range(0, len(images), SCORED)])
 
 
 def _shuffled(images: int, batch: int, seed: int, epoch: int) -> Iterator[npt.NDArray[np.int64]]:
@@ -250,10 +255,16 @@ def _formats_hold(step: int) -> Iterator[None]:
 
 def _check_finite(module: nn.Module, step: int) -> None:
     """Refuse numbers that are none any more: codes would hide them."""
-    for name, parameter in module.named_parameters():
-        for what, values in (("trained values", parameter), ("gradient", parameter.grad)):
-            if values is not None and not bool(values.isfinite().all()):
-                raise _diverged(step, f"layer {layer_of(name)}: {what} beyond float32")
+    found = {
+        (name, what): values.isfinite().all()
+        for name, parameter in module.named_parameters()
+        for what, values in (("trained values", parameter), ("gradient", parameter.grad))
+        if values is not None
+    }
+    finite = torch.stack([*found.values()]).tolist()  # a GPU is asked once
+    for (name, what), holds in zip(found, finite, strict=True):
+        if not holds:
+            raise _diverged(step, f"layer {layer_of(name)}: {what} beyond float32")
 
 
 def _diverged(step: int, what: str) -> NetworkError:

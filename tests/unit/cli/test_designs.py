@@ -26,6 +26,7 @@ def test_designs_as_estimate_gives_them():
     costs = own({"array.rows+array.columns": [8, 16], "buffers.*.capacity_kib": [64]})
     assert [row["cycles"] for row in rows] == [None, costs[0].cycles, None, costs[1].cycles]
     assert rows[3]["energy_pj"] == pytest.approx(costs[1].energy_pj, rel=1e-12)
+    assert rows[3]["cold_start_pj"] == pytest.approx(costs[1].cold_start.energy_pj, rel=1e-12)
     assert rows[0]["error"].startswith("layer conv1: accelerator 'systolic-16x16': buffers.input of 0.01 KiB")
     assert found["pareto"] == [4]
 
@@ -38,6 +39,10 @@ def test_what_is_printed(tmp_path):
     assert "2 designs refused; the first: layer conv1" in output
     rows = list(csv.DictReader(io.StringIO((tmp_path / "designs.csv").read_text())))
     assert [row["memory_kib"] for row in rows] == ["0.03", "192.0"] * 2
+    once = float(rows[3]["cold_start_pj"])
+    assert once > 0
+    assert f"{once / 1e3:,.0f}" in output
+    assert "cold nJ: what fetching the weights that then stay on chip takes, once" in output
 
 
 def test_a_file_with_a_grid(tmp_path):

@@ -63,6 +63,7 @@ def test_optimizer_and_distillation_reach_the_training(tmp_path):
         (("lenet5-adder", "--images", "16"), "16 images are fewer than one batch of 128"),
         (("lenet5-adder", "--rate", "2"), "rate: found 2.0, needs a number above 0 and up to 1"),
         (("lenet5-adder", "--distill", "2"), "distill: found 2.0, needs a number in 0..1"),
+        (("lenet5-adder", "--device", "tpu"), "--device 'tpu' is not one of cpu, cuda"),
         (("lenet5-adder", "--optimizer", "lamb"), "optimizer: found 'lamb', needs one of adam, sgd"),
         (("lenet5-adder", "--augment", "flip"), "augment: found 'flip', needs one of none, crop-flip"),
         (("lenet5-adder", "--layer", "nine=4/4"), "layers.nine: no window layer has this name"),

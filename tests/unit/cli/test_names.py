@@ -3,10 +3,8 @@
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 import addersim
-from addersim.cli import app
 from tests.unit.cli.test_cli import document, refused, run
 
 COLUMNS = "Layer name, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, Num Filter, Strides,"
@@ -62,29 +60,6 @@ def test_far_names_get_no_guess():
 def test_the_version_and_completion():
     assert run("--version")[:2] == (0, f"addersim {addersim.__version__}\n")
     assert "--install-completion" in run("--help")[1]
-
-
-@pytest.mark.parametrize(
-    ("typed", "names"),
-    [
-        ("estimate lenet5-", ["lenet5-adder", "lenet5-conv"]),
-        ("simulate lenet5-", ["lenet5-adder", "lenet5-conv"]),
-        ("compare lenet5-adder lenet5-c", ["lenet5-conv"]),
-        ("report lenet5-adder lenet5-c", ["lenet5-conv"]),
-        ("sweep bit-w", ["bit-widths"]),
-        ("sweep lenet5-c", ["lenet5-conv"]),
-        ("estimate lenet5-adder --accelerator systolic-3", ["systolic-32x32"]),
-        ("compare lenet5-adder --accelerator systolic-3", ["systolic-32x32"]),
-        ("estimate lenet5-adder --table horowitz-4", ["horowitz-45nm"]),
-        ("compare lenet5-adder --table horowitz-4", ["horowitz-45nm"]),
-        ("estimate my-own-", []),
-    ],
-)
-def test_the_shell_completes_names(typed, names):
-    words = f"addersim {typed}"
-    asked = {"_ADDERSIM_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)}
-    found = CliRunner().invoke(app, [], prog_name="addersim", env=asked)
-    assert set(names) <= set(found.stdout.split()) if names else not found.stdout.split()
 
 
 def test_a_topology_is_a_design_for_each_datapath(tmp_path):

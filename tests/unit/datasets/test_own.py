@@ -175,8 +175,8 @@ def test_a_file_with_no_images_or_several_says_what_it_holds(tmp_path):
     assert told(saved(tmp_path, images=np.array([{}], dtype=object))).endswith(
         "holds Python objects; only plain numbers are read"
     )
-    (tmp_path / "own.csv").write_text("1,2")
-    assert told(tmp_path / "own.csv") == ": found '.csv'; images come as .npz, .npy, .parquet or a folder of pictures"
+    (tmp_path / "own.tsv").write_text("1,2")
+    assert told(tmp_path / "own.tsv") == ": found '.tsv'; images come as .npz, .npy, .parquet, .csv or a folder of pictures"
 
 
 @pytest.mark.parametrize("damage", [b"", b"\x93NUMPY", b"cos\nsystem\n(S'true'\ntR."])

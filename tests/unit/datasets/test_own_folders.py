@@ -1,5 +1,8 @@
 """A user's folder of pictures: one folder a class, or all of them without labels; never resized, cut or guessed in silence."""
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
 
@@ -138,6 +141,15 @@ def test_pictures_of_8_bits_come_in_whole(tmp_path, shape, pixels, how, expected
         np.testing.assert_array_equal(found, expected)
 
 
+def png_of_16_bits(colour):
+    """A PNG file of 6 x 4 pixels, by its specification; Pillow writes no colours of 16 bits."""
+    samples = {0: 1, 2: 3, 4: 2, 6: 4}[colour]
+    rows = b"".join(b"\0" + np.full((6, samples), 40_000, ">u2").tobytes() for _ in range(4))
+    parts = ((b"IHDR", struct.pack(">IIBBBBB", 6, 4, 16, colour, 0, 0, 0)), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    chunks = (struct.pack(">I", len(data)) + tag + data + struct.pack(">I", zlib.crc32(tag + data)) for tag, data in parts)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
 def test_pictures_that_would_be_changed_are_refused(tmp_path):
     path = tmp_path / "0.png"
     picture(path, COLOUR[0])
@@ -146,8 +158,12 @@ def test_pictures_that_would_be_changed_are_refused(tmp_path):
     assert told(tmp_path).startswith(
         "/0.png: 7 x 5 pixels, the network takes 6 x 4 (width x height); resize the pictures as in"
     )
-    Image.fromarray(np.full((4, 6), 40_000, np.uint16)).save(path)
-    assert "/0.png: a picture of mode I;16; allowed are 8 bits a channel" in told(tmp_path)
+    for colour in (0, 2, 4, 6):
+        path.write_bytes(png_of_16_bits(colour))
+        assert told(tmp_path, Net((3, 4, 6))) == (
+            "/0.png: a picture of 16 bits a channel; allowed are 8 bits a channel: save it as grey or RGB, made 8 bits as in "
+            "training, or as prepared floats in .npy"
+        )
     Image.fromarray(np.full((4, 6, 4), 127, np.uint8)).save(path)
     assert "/0.png: a picture with transparent pixels" in told(tmp_path, Net((3, 4, 6)))
     path.write_bytes(b"GIF89a not a picture")

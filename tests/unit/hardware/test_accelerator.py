@@ -19,7 +19,7 @@ def bundled_text(name):
 
 def test_the_bundled_accelerators():
     machines = ("ethos-u55-256-like", "eyeriss-65nm", "gemmini-default", "nvdla-large")
-    assert accelerator_names() == ("edge-unified-32x32", *machines, *NAMES, "tpu-v1")
+    assert accelerator_names() == ("diannao-like", "edge-unified-32x32", *machines, *NAMES, "tpu-v1")
     for name in NAMES:
         found = load_accelerator(name)
         assert found.name == name

@@ -3,6 +3,7 @@ import math
 import random
 import re
 from dataclasses import replace
+from itertools import product
 
 import msgspec
 import pytest
@@ -34,6 +35,8 @@ from tests.unit.test_growth import calls
 
 EDGE = fetching_weights(load_accelerator("systolic-16x16"))
 SYSTOLIC = tuple(name for name in accelerator_names() if load_accelerator(name).array.dataflow != "row")
+TOO_SMALL = ("diannao-like", "qtools-45nm")  # memories of 2 KiB, under a table that begins at 3
+PRICED = [pair for pair in product(SYSTOLIC, table_names()) if pair != TOO_SMALL]
 SMALL, LARGE = small_residual_network(), bottleneck_network()
 
 
@@ -50,8 +53,7 @@ def grouped(cost, by):
     return sums
 
 
-@pytest.mark.parametrize("table", table_names())
-@pytest.mark.parametrize("accelerator", SYSTOLIC)
+@pytest.mark.parametrize(("accelerator", "table"), PRICED)
 @pytest.mark.parametrize("trace", [SMALL, LARGE], ids=["small", "large"])
 def test_parts_add_up_to_totals_exactly_in_any_order(trace, accelerator, table):
     cost = estimate(trace, accelerator, table)
@@ -387,8 +389,9 @@ def test_more_bits_never_cost_less(examples):
         return estimate(Trace("t", "hardware", (layer,)), fetching_weights(load_accelerator(accelerator)), table)
 
     @settings(max_examples=examples)
-    @given(st.integers(2, 15), st.sampled_from(table_names()), st.sampled_from(SYSTOLIC))
-    def compare(bits, table, accelerator):
+    @given(st.integers(2, 15), st.sampled_from(PRICED))
+    def compare(bits, pair):
+        accelerator, table = pair
         narrow, wide = (cost(width, table, accelerator) for width in (bits, bits + 1))
         assert narrow.energy_pj <= wide.energy_pj * (1 + 1e-12)
         assert narrow.cycles <= wide.cycles

@@ -12,7 +12,7 @@ from addersim.errors import HardwareError
 from addersim.hardware import estimate, load_accelerator
 from addersim.hardware.accelerator import BroadcastTrees
 from addersim.trace import Trace
-from tests.unit.hardware.traces import batch_norm, relu, window
+from tests.unit.hardware.traces import batch_norm, relu, small_residual_network, window
 
 EDGE, EYERISS = load_accelerator("systolic-16x16"), load_accelerator("eyeriss-65nm")
 SYSTOLIC = ("output", "weight", "input")
@@ -127,6 +127,22 @@ def test_no_objective_is_beaten_by_the_mapping_of_another(kind, examples):
         check_that_no_objective_is_beaten(trace, on, None if on.array.row_stationary else table)
 
     check()
+
+
+@settings(max_examples=8, deadline=None)
+@given(designs(dataflows=SYSTOLIC))
+def test_no_objective_is_beaten_in_a_network_of_several_stages(on):
+    """Also energy times delay, a product of sums, of which each layer's least need not be the least of all."""
+    check_that_no_objective_is_beaten(small_residual_network(), on, "horowitz-45nm")
+
+
+def test_energy_delay_of_a_network_is_not_beaten_by_the_tiles_of_least_energy():
+    """Stage by stage its product was 1.11 times as large."""
+    on = load_accelerator("edge-unified-32x32")
+    memory = change(on.buffers.unified, capacity_kib=2)
+    on = change(on, buffers=change(on.buffers, unified=memory), dram=change(on.dram, bandwidth_gb_s=1))
+    on = change(on, array=change(on.array, columns=8, dataflow="input"))
+    check_that_no_objective_is_beaten(small_residual_network(), on, "horowitz-45nm")
 
 
 def test_the_bundled_row_stationary_design_is_as_fast_as_any_where_latency_is_asked_for():

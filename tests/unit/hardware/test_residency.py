@@ -1,5 +1,6 @@
 """Weights that stay on chip: fetched once, before the first image, where they fit."""
 
+import contextlib
 from dataclasses import replace
 from itertools import combinations, pairwise
 
@@ -8,10 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from addersim import count, load_network, quantize
 from addersim.errors import ConfigError, HardwareError
 from addersim.hardware import accelerator_names, estimate, load_accelerator
 from addersim.hardware.estimate import ways_to_run
 from addersim.hardware.kept_weights import SIXTEENTHS, fullest_subsets
+from addersim.hardware.layer_walk import SharedWork
+from addersim.hardware.least_way import least
 from addersim.hardware.load import parse_accelerator
 from addersim.hardware.prices.csv_file import load_table
 from addersim.hardware.runs import SOME_STAY, Runs
@@ -214,7 +218,8 @@ def test_large_networks_are_cut_in_grains_that_a_memory_does_not_change():
 @given(st.one_of(stages(), st.just(SMALL)), designs(), st.sampled_from(OBJECTIVES))
 def test_tilings_known_from_larger_memories_are_those_that_a_search_finds(trace, on, objective):
     for runs in reversed(ways_to_run(trace, on, "horowitz-45nm", objective).runs):
-        alone = Runs(trace, runs.order, on, runs.residency, runs.energies, runs.arithmetic, objective, None)
+        own = SharedWork(runs.shared.alike)
+        alone = Runs(trace, runs.order, on, runs.residency, runs.energies, runs.arithmetic, objective, own)
         try:
             expected = alone.value({1: 1})
         except HardwareError:
@@ -222,6 +227,37 @@ def test_tilings_known_from_larger_memories_are_those_that_a_search_finds(trace,
                 runs.value({1: 1})
         else:
             assert runs.value({1: 1}) == expected
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.one_of(stages(), st.just(SMALL)), designs(), st.sampled_from(OBJECTIVES), st.integers(1, 3))
+def test_ways_that_are_not_looked_at_would_not_be_better(trace, on, objective, batch):
+    """The best of all is what looking at each of them gives, and none has less than it is promised to have at least."""
+    ways = ways_to_run(trace, on, "horowitz-45nm", objective).runs
+    found = []
+    for place, way in enumerate(ways_to_run(trace, on, "horowitz-45nm", objective).runs):
+        with contextlib.suppress(HardwareError):
+            parts = way.best_parts(batch)
+            value = way.value(parts)
+            found.append((value, place, parts))
+            if on.array.row_stationary is None and objective != "energy-delay":
+                assert way.least_value(parts)[0] <= value[0] * (1 + 1e-9)
+    if not found:
+        with pytest.raises(HardwareError):
+            least(ways, batch)
+        return
+    best, parts = least(ways, batch)
+    assert (best.value(parts), ways.index(best), parts) == min(found, key=lambda one: one[:2])
+
+
+def test_ways_that_cannot_be_best_are_not_looked_at(monkeypatch):
+    looked_at = []
+    best_parts = Runs.best_parts
+    monkeypatch.setattr(Runs, "best_parts", lambda self, batch: looked_at.append(self) or best_parts(self, batch))
+    trace = count(quantize(load_network("resnet20-adder"), None))
+    assert len(ways_to_run(trace, EDGE, "horowitz-45nm", None).runs) == 5
+    estimate(trace, EDGE)
+    assert len(looked_at) == 1
 
 
 @settings(max_examples=15, deadline=None)

@@ -13,7 +13,7 @@ from addersim import Quantization, kernels
 from addersim.arithmetic.fixed import FixedFormat
 from addersim.errors import NetworkError
 from addersim.kernels import reference
-from addersim.layers import IntegerInterpolate, Interpolate, Plan, Taps
+from addersim.layers import IntegerInterpolate, Interpolate, Plan, Taps, Value
 
 ENGINES = (kernels, reference)
 
@@ -107,3 +107,20 @@ def test_what_does_not_fit_the_input_is_refused():
         IntegerInterpolate(
             name="i", inputs=("x",), twin=None, axes=layer.axes, fraction_bits=47, output=FixedFormat(8), rounding="half-up"
         )
+
+
+@pytest.mark.parametrize("engine", [kernels, reference])
+def test_ties_go_away_from_the_code_zero_where_a_framework_has_them_so(engine):
+    """Halves of -3, -2, 2, 3; quarters are no ties. Codes are taken as they are, whatever stands for zero."""
+    codes = np.array([-3, -2, 2, 3], np.int8).reshape(1, 4, 1)
+    between = Taps(first=(0, 2, 0, 2), second=(1, 3, 1, 3), share=(0.5, 0.5, 0.25, 0.75))
+    common = {"name": "r", "inputs": ("x",), "twin": None, "axes": (between,), "fraction_bits": 10}
+    layer = IntegerInterpolate(**common, output=FixedFormat(8, zero_point=-7), rounding="half-up", ties_away=True)
+    assert layer.checked_value(Value.of((1, 4), layer.output)) == Value.of((1, 4), layer.output)
+    assert layer.run(engine, codes).values.ravel().tolist() == [-3, 3, -3, 3]
+    plain = IntegerInterpolate(**common, output=FixedFormat(8), rounding="half-up")
+    assert plain.run(engine, codes).values.ravel().tolist() == [-2, 3, -3, 3]
+    with pytest.raises(NetworkError, match=r"^layer r: rounds half-even and ties away from zero; those go with half-up$"):
+        IntegerInterpolate(**common, output=FixedFormat(8), rounding="half-even", ties_away=True)
+    with pytest.raises(NetworkError, match="must have one scale and one zero point"):
+        layer.value(Value.of((1, 4), FixedFormat(8)))

@@ -4,8 +4,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from addersim import Quantization, quantize
+from addersim import Quantization, load_network, quantize
 from addersim.errors import NetworkError
+from addersim.layers.window import IntegerWindow
 from tests.unit.networks import images, residual
 
 BAD = [
@@ -53,3 +54,18 @@ def test_more_work_than_anything_computes_is_refused_with_the_layer():
     wide = np.zeros((1 << 12, 2, 3, 3), np.float32)
     with pytest.raises(NetworkError, match="layer stem: .* outputs of 18 taps each; at most"):
         changed(network, "stem", {"weights": wide, "bias": None, "padding": (1 << 20, 1 << 20)})
+
+
+def test_arrays_of_integer_layers_are_read_only_so_that_what_was_found_of_them_stays_true():
+    """A program's bills know how many weights are zero: who changes weights makes another layer, which has its own."""
+    program = quantize(load_network("lenet5-conv"), None)
+    layer = next(one for one in program.layers if isinstance(one, IntegerWindow))
+    with pytest.raises(ValueError, match="read-only"):
+        layer.weights[0] = 0
+    for one in program.layers:
+        fields = [getattr(one, field) for field in one.__struct_fields__]
+        assert not any(value.flags.writeable for value in fields if isinstance(value, np.ndarray))
+    mine = np.ones((2 * len(layer.weights), *layer.weights.shape[1:]), layer.weights.dtype)
+    other = msgspec.structs.replace(layer, weights=mine[::2])
+    mine[:] = 0  # of which the layer took a part, and so a copy
+    assert other.weights.all()

@@ -107,6 +107,20 @@ def test_sums_and_means_are_within_a_code_of_the_real_ones(rule):
     assert np.abs(found - HALVES.decode(a).mean(axis=(1, 2), keepdims=True)).max() <= slack * wide.scale
 
 
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("windows", [{"kernel": (2, 2)}, {"kernel": (2, 3), "stride": (1, 1), "padding": (1, 0)}, {}], ids=str)
+def test_every_rule_takes_a_pool_that_changes_its_format(rule, windows):
+    """That of a rule whose own pools keep theirs is the mean that it has over axes."""
+    a = np.random.default_rng(3).integers(-128, 128, (3, 4, 6, 5)).astype(np.int8)
+    given = pool(rule="ort", output=OUT, **windows)
+    changed = given.with_rounding(rule)
+    found, slow = (changed.run(engine, a).values for engine in ENGINES)
+    assert np.array_equal(found, slow)
+    means = given.run(kernels, a).values.astype(int)
+    assert np.abs(found.astype(int) - means).max() <= 1
+    assert changed.with_rounding("ort").operator == given.with_rounding("ort").operator
+
+
 def test_what_does_not_fit_is_refused_in_one_line():
     for make, message in (
         (lambda: rescale(rule="jax"), "layer r: rounding: 'jax' is not one of addersim, tflite, tosa"),

@@ -75,6 +75,15 @@ def test_covariance_ignores_the_mean_and_keeps_the_variances():
     assert np.allclose(found[0, 1], 0.5 * np.cov(inputs.T, bias=True)[0, 1])
 
 
+@pytest.mark.parametrize("most", [255, 65535])
+def test_no_order_of_adding_changes_the_covariance_of_codes(most):
+    random = np.random.default_rng(most)
+    inputs = random.integers(0, most + 1, (4096, 40)).astype(np.float64)
+    found = input_covariance(inputs)
+    assert np.array_equal(found, input_covariance(inputs[random.permutation(4096)]))
+    assert np.array_equal(found[7:9, 7:9], input_covariance(inputs[:, 7:9]))
+
+
 @pytest.fixture(scope="module")
 def calibrated():
     network = residual(arithmetic="mac")

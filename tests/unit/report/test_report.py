@@ -384,8 +384,8 @@ def test_the_summary_says_the_numbers(text, results):
         for words in (
             f"{100 * found.accuracy:.2f}\u00a0%",
             f"{100 * found.agreement:.2f}\u00a0%",
-            f"{cost.energy_pj_per_image / 1e6:,.4g}\u00a0µJ",
-            f"{cost.latency_ms:,.4g}\u00a0ms",
+            f"{cost.energy_pj_per_image / 1e3:,.4g}\u00a0nJ",
+            f"{cost.latency_ms * 1e3:,.4g}\u00a0µs",
             f"{cost.cycles:,} cycles",
             f"mac {result.trace.taps_by_datapath()['mac']:,}",
             found.departure.name,

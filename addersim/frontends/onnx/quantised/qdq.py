@@ -100,6 +100,8 @@ def _constant(call: QuantisedCall, codes: Array, place: int) -> Any:
         if scale.ndim != 1 or not -codes.ndim <= axis < codes.ndim or codes.shape[axis] != scale.size:
             call.fail(f"scale {call.name_of(place)!r} of shape {scale.shape} does not fit axis {axis} of {codes.shape}")
         scale = scale.reshape([-1 if place == axis % codes.ndim else 1 for place in range(codes.ndim)])
+    if zero is not None and zero.dtype != codes.dtype:
+        call.fail(f"zero point {call.name_of(place + 1)!r} is {zero.dtype} beside codes of {codes.dtype}; both have one type")
     zero = np.zeros(1, np.int32) if zero is None else zero.astype(np.int32)
     if zero.size > 1 or scale.size > 1:
         if zero.size not in (1, scale.size):

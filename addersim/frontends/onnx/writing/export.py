@@ -14,6 +14,7 @@ from addersim.frontends.onnx.quantised.own_notes import PRODUCER
 from addersim.frontends.onnx.writing import qdq, qonnx
 from addersim.frontends.onnx.writing.nodes import FLOAT, Nodes
 from addersim.inputs.text import did_you_mean
+from addersim.layers import IntegerRuleSoftmax, IntegerSoftmax
 from addersim.network import INPUT
 from addersim.program import Program
 from addersim.storage import write_atomically
@@ -33,8 +34,8 @@ def export_onnx(program: Program, path: str | os.PathLike[str], *, style: str = 
     In style ``qdq`` each layer stands between DequantizeLinear and QuantizeLinear, which onnxruntime replaces by its integer
     kernels: their codes are those of the program under rule ``ort``. The image comes in as real numbers, or as codes where
     `Program.takes_codes`; scores are real numbers. Tensors of codes have the names of the layers; all are uint8, signed ones
-    128 higher. Sums of signed codes of several scales are rounded beside those higher codes in float32, so that one next to a
-    tie may come out as the code beside it.
+    128 higher. Sums of two codes are rounded in float32 beside those higher codes, as those of the returned program are: one
+    next to a tie may come out as the code beside that of `program`.
 
     In style ``qonnx`` every tensor is real numbers, those of layers' codes what Quant gives, as package qonnx runs them: they
     are those of the program under rule ``qonnx``, but for sums in float32, whose last bits may bring one next to a tie to the
@@ -55,7 +56,8 @@ def export_onnx(program: Program, path: str | os.PathLike[str], *, style: str = 
     Returns
     -------
     The program whose codes the file gives: `program` under rule ``qonnx`` or ``ort``, with those gains that float32 scales
-    make. `addersim.load` of the file gives a program with the same codes.
+    make, and without a softmax at its end, which its metadata then call left out. `addersim.load` of the file gives a program
+    with the same codes.
 
     Raises
     ------
@@ -73,7 +75,7 @@ def export_onnx(program: Program, path: str | os.PathLike[str], *, style: str = 
     except ImportError:
         raise NetworkError("writing ONNX needs onnx; install it with: pip install 'addersim[onnx]'") from None
     rule, nodes, writer = STYLES[style]
-    written, graph = _graph(program.with_rounding(rule), nodes(), writer)
+    written, graph = _graph(_up_to_scores(program.with_rounding(rule)), nodes(), writer)
     imports = [onnx.helper.make_opsetid("", OPSET), *(onnx.helper.make_opsetid(one, 1) for one in nodes.imports)]
     model = onnx.helper.make_model(graph, opset_imports=imports, ir_version=IR_VERSION, producer_name=PRODUCER)
     notes = {"mean": _listed(program.mean), "std": _listed(program.std)} if not program.takes_codes else {}
@@ -88,6 +90,15 @@ def checked_style(style: str) -> str:
     if style not in STYLES:
         raise NetworkError(f"ONNX style {style!r} is not one of {', '.join(STYLES)}{did_you_mean(str(style), STYLES)}")
     return style
+
+
+def _up_to_scores(program: Program) -> Program:
+    """The program without a softmax at its end, which has no form of codes there and keeps the order of scores."""
+    *before, last = program.layers
+    if not before or not isinstance(last, IntegerRuleSoftmax | IntegerSoftmax):
+        return program
+    left_out = {"left out": "behind the scores, whose order it keeps: Softmax"}
+    return replace(program, layers=tuple(before), metadata=program.metadata | left_out)
 
 
 def _listed(values: tuple[float, ...]) -> str:

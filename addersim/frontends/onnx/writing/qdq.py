@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from msgspec.structs import replace
 
+from addersim.arithmetic.datapaths import DATAPATHS
 from addersim.arithmetic.fixed import FixedFormat
 from addersim.errors import NetworkError
 from addersim.frontends.onnx.writing.held import Array, Held, held_weights, weight_scales
@@ -106,7 +107,7 @@ class Writer:
 
     def keep_window(self, layer: IntegerWindow) -> IntegerLayer:
         """Note a window, which is written with what narrows its sums."""
-        if layer.datapath != "mac":
+        if DATAPATHS[layer.datapath].arithmetic.kernel != "mac" or layer.multiplier is not None:
             raise NetworkError(f"layer {layer.name}: datapath {layer.datapath}; {self.style} has sums of exact products only")
         register = layer.accumulator
         if register.overflow != "exact" and layer.bits_bound() > layer.accumulator_bits():
@@ -260,6 +261,9 @@ def _sum(writer: Writer, layer: IntegerAdd | IntegerRescaledAdd) -> IntegerLayer
     reals = [writer.reals(name) for name in layer.inputs]
     result = writer.nodes.add(operator, reals, writer.nodes.unique(f"{layer.name}.sum"))
     writer.give(layer.name, result, *activation(layer))
+    if isinstance(layer, IntegerRescaledAdd) and writer.nodes.takes_codes:
+        signed = [form for form in (layer.first, layer.second, layer.output) if form.signed]
+        return replace(layer, as_unsigned=bool(signed) and all(form.bits == MOST_BITS for form in signed))
     return layer
 
 

@@ -88,6 +88,7 @@ def test_every_row_is_what_the_verbs_say(done):
         ours = tuple(row[key] for key in ("accuracy_float", "accuracy", "agreement", "cycles", "latency_ms", "taps"))
         assert ours == (twin.accuracy_float, twin.accuracy, twin.agreement, cost.cycles, cost.latency_ms, twin.trace.taps)
         assert row["energy_pj"] == cost.energy_pj_per_image
+        assert row["cold_start_pj"] == cost.cold_start_pj
         parts = [value for key, value in row.items() if key.startswith("energy_") and key != "energy_pj"]
         assert sum(parts) == row["energy_pj"]
         windows = [layer for layer in twin.trace.layers if layer.work]

@@ -125,6 +125,7 @@ REFUSED = [
     (lambda: qdq(s=F32(0))[0], "scale 's' holds 0"),
     (lambda: qdq(ys=F32(np.nan))[0], "scale 'ys' holds nan"),
     (lambda: qdq(ws=F32([1, 1, 1]), wz=np.int8([0, 0, 0]))[0], r"scale 'ws' of shape \(3,\) does not fit axis 0"),
+    (lambda: qdq(wz=np.zeros(4, np.uint8))[0], "zero point 'wz' is uint8 beside codes of int8; both have one type"),
     (lambda: qdq(z=np.int16(3))[0], "initialiser 'z': is of type INT16|zero point 'z' is int16"),
     (lambda: qdq((node("Own", "conv_out", domain="com.own"),))[0], r"Own at tensor 'own_out': is a custom operator"),
     (

@@ -37,6 +37,22 @@ def convolution(kind, padding, stride, dilation, activation, groups=1, channels=
     return one("CONV_2D", [given, held, bias(6, random)], output, "Conv2DOptions", **how)
 
 
+def convolution_transposed(kind, padding, stride, kernel, size, biased=True, zero=117):
+    """A transposed convolution of an image of 4 x 5 pixels to some size; per channel where codes are signed."""
+    random, model = _random(kind, padding, stride, kernel), Model()
+    scaled, zero = (6, 0) if kind == "INT8" else (None, zero)
+    image = model.tensor("image", **codes((1, 4, 5, 3), kind, 0.04, CENTRE[kind] - 17))
+    held = [
+        model.constant("size", [1, *size, 6], "INT32"),
+        model.tensor(**weights((6, *kernel, 3), random, kind, 0, scaled, zero)),
+        image,
+    ]
+    held += [model.tensor(**bias(6, random))] * biased
+    output = model.tensor("out", **codes((1, *size, 6), kind, 0.2, CENTRE[kind] - 20))
+    model.operator("TRANSPOSE_CONV", held, [output], "TransposeConvOptions", **_moving(padding, stride))
+    return model
+
+
 def depthwise(kind, padding, stride, activation, multiplier=1):
     """A depthwise convolution of three channels."""
     random, filters = _random(kind, padding, stride, activation), 3 * multiplier
@@ -179,6 +195,17 @@ def joined(kind, axis):
     return model
 
 
+def resized(name, kind, size, corners=False, half=False):
+    """An image of 4 x 5 pixels in another size."""
+    model, form = Model(), (kind, 0.05, CENTRE[kind] - 9)
+    image = model.tensor("image", **codes((1, 4, 5, 3), *form))
+    places = [image, model.constant("size", size, "INT32")]
+    output = model.tensor("out", **codes((1, *size, 3), *form))
+    options = "ResizeBilinearOptions" if name == "RESIZE_BILINEAR" else "ResizeNearestNeighborOptions"
+    model.operator(name, places, [output], options, AlignCorners=corners, HalfPixelCenters=half)
+    return model
+
+
 def ends(kind):
     """Reals that become codes, a layer, and codes that become reals."""
     random, model = _random(kind), Model()
@@ -234,6 +261,19 @@ def sized():
 KINDS = ("INT8", "UINT8")
 PADDINGS = ("SAME", "VALID")
 STRIDES = ((1, 1), (2, 2), (2, 3))
+TRANSPOSED = (
+    ("SAME", (1, 1), (3, 2), (4, 5)),
+    ("SAME", (2, 2), (3, 3), (8, 10)),
+    ("SAME", (2, 2), (3, 3), (7, 9)),
+    ("SAME", (2, 3), (2, 2), (8, 15)),
+    ("VALID", (1, 1), (3, 2), (6, 6)),
+    ("VALID", (2, 2), (3, 4), (9, 12)),
+    ("VALID", (3, 2), (2, 2), (11, 10)),
+    ("VALID", (2, 2), (3, 3), (10, 12)),
+)
+"""Padding, stride, kernel and size of what comes of 4 x 5 pixels; in the last ones the kernel reaches less far than that."""
+SIZES, WAYS = ((8, 10), (7, 13), (3, 2), (4, 6), (1, 9)), ((False, False), (True, False), (False, True))
+"""Sizes to which 4 x 5 pixels are brought, and whether corners are aligned, or halves of pixels taken."""
 
 
 def _of_windows(kind):
@@ -247,6 +287,11 @@ def _of_windows(kind):
     found[f"conv {kind} dilated"] = convolution(kind, "SAME", (1, 1), (2, 3), "RELU")
     found[f"conv {kind} dilated valid"] = convolution(kind, "VALID", (1, 1), (2, 3), "NONE")
     found[f"conv {kind} large kernel"] = convolution(kind, "SAME", (1, 1), (1, 1), "NONE", kernel=(11, 13))
+    for padding, stride, kernel, size in TRANSPOSED:
+        found[f"transposed conv {kind} {padding} {stride} {kernel} {size}"] = convolution_transposed(
+            kind, padding, stride, kernel, size
+        )
+    found[f"transposed conv {kind} without bias"] = convolution_transposed(kind, "SAME", (2, 2), (3, 3), (8, 10), biased=False)
     found[f"average {kind} large"] = pooled("AVERAGE_POOL_2D", kind, "SAME", (1, 1), "NONE", (9, 8))
     found[f"average {kind} whole"] = pooled("AVERAGE_POOL_2D", kind, "VALID", (7, 6), "NONE", (7, 6))
     found[f"mean {kind} keeps"], found[f"mean {kind}"] = mean(kind, True), mean(kind, False, (2, 1))
@@ -270,6 +315,9 @@ def _of_values(kind):
     found[f"ADD {kind} of a constant, clipped"] = of_constant("ADD", kind, (3,), 1, "RELU6")
     for name, scale in product(("LOGISTIC", "TANH", "HARD_SWISH"), (0.01, 0.05, 0.1, 0.3)):
         found[f"{name} {kind} {scale}"] = function(name, kind, scale)
+    for name, size, (corners, half) in product(("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"), SIZES, WAYS):
+        if name == "RESIZE_NEAREST_NEIGHBOR" or kind == "INT8":
+            found[f"{name} {kind} {size} {corners} {half}"] = resized(name, kind, size, corners, half)
     for alpha in (0.1, 0.25):
         found[f"LEAKY_RELU {kind} {alpha}"] = function("LEAKY_RELU", kind, 0.05, alpha)
     for scale, beta in ((0.1, 1.0), (0.02, 1.0), (0.5, 0.3)):

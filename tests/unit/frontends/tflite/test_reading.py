@@ -15,7 +15,7 @@ from addersim.cli import app
 from addersim.errors import LoweringError
 from addersim.layers import IntegerWindow
 from tests.unit.frontends.tflite.models import Model, bias, codes, one, weights
-from tests.unit.frontends.tflite.networks import convolution, dense, ends, pooled, shared
+from tests.unit.frontends.tflite.networks import convolution, dense, ends, pooled, resized, shared
 
 RANDOM = np.random.default_rng(0)
 
@@ -271,8 +271,12 @@ def _at_rest(model):
     [
         (_at_rest(convolution("INT8", "SAME", (1, 1), (1, 1), "NONE")), "stride (0, 1) and dilation (1, 1); both are at"),
         (pooled("MAX_POOL_2D", "INT8", "SAME", (1, 1), "NONE", (0, 2)), "window of (0, 2) pixels; both sides are at least 1"),
+        (resized("RESIZE_BILINEAR", "UINT8", (8, 10)), "of UINT8, which TensorFlow Lite blends in floats; read are INT8"),
+        (resized("RESIZE_BILINEAR", "INT8", (8, 10), True, True), "aligns corners and takes half pixels; one or none of both"),
         (_bias_of_scale(0.3), "tensor 'bias': has scale 0.3; that of the sums is 0.0005"),
-        (_bias_of_scale(np.nan), "tensor 'bias': has scale nan; that of the sums is 0.0005"),
+        (_bias_of_scale(np.nan), "tensor 'bias': has scale nan; scales are positive finite numbers"),
+        (_bias_of_scale(0.0), "tensor 'bias': has scale 0; scales are positive finite numbers"),
+        (_bias_of_scale([0.1, 0.1, -0.1, 0.1, 0.1]), "tensor 'bias': has scale -0.1; scales are positive finite numbers"),
         (one("HARD_SWISH", [codes((1, 5))], codes((1, 5), scale=1e-4)), "their scale is at least 1/128 of the input's"),
         (
             one("TANH", [codes((1, 5))], codes((1, 5), "UINT8")),

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from addersim.arithmetic.geometry import Geometry
 from addersim.hardware.dataflow.array_run import Beside, Placement
 from addersim.hardware.dataflow.dispatch import layers_on_array
+from addersim.hardware.dataflow.layer_on_array import LayersOnArray
 from addersim.hardware.dataflow.row_costs import RowCosts
 from addersim.hardware.dataflow.row_mapper import _KEPT
 from addersim.hardware.dataflow.row_stationary import RowMapping, RowShape, count_rows, fetched
 from addersim.hardware.dataflow.systolic_pipeline import Streams, TiledStage
-from addersim.hardware.dataflow.tiling_costs import ORDERS, LayerOnArray, TileSizes, tiling_costs
+from addersim.hardware.dataflow.tiling_costs import ORDERS, TileSizes, tiling_costs
 from addersim.hardware.load import load_accelerator
 from addersim.hardware.prices.csv_file import load_table
 from addersim.hardware.prices.data_movement import MovementEnergy
@@ -43,7 +44,7 @@ def tilings(draw):
 
 
 def as_arrays(tiled, tile, stays):
-    return LayerOnArray.of_many([tiled], np.array([0])), TileSizes(*(np.array([one]) for one in tile), np.array([stays]))
+    return LayersOnArray.of([tiled]).at(np.array([0])), TileSizes(*(np.array([one]) for one in tile), np.array([stays]))
 
 
 @settings(max_examples=200, deadline=None)
@@ -59,8 +60,8 @@ def test_words_and_cycles_are_those_of_a_walk_over_all_tiles(tiling):
             folds.input_reads,
             folds.weight_reads,
             folds.partial_sums,
-            cost.weight_fills,
-            cost.spilled_sums,
+            cost.words.weight_fills,
+            cost.words.spilled_sums,
         )
     ]
     sums = work.m * work.n * work.groups
@@ -68,7 +69,7 @@ def test_words_and_cycles_are_those_of_a_walk_over_all_tiles(tiling):
     assert found == [walk.cycles, *reads, walk.total("weight"), walk.total("back")]
     assert walk.total("away") == walk.total("back")
     assert walk.total("finished") == sums
-    assert cost.input_fills[order, 0] == pytest.approx(walk.total("input") * cost.swept[0] / work.groups)
+    assert cost.words.input_fills[order, 0] == pytest.approx(walk.total("input") * cost.swept[0] / work.groups)
 
 
 SECONDS = st.floats(0, 40, allow_subnormal=False)

@@ -6,8 +6,9 @@ import pytest
 from addersim.errors import HardwareError
 from addersim.hardware.dataflow.array_run import Beside, Placement
 from addersim.hardware.dataflow.dispatch import layers_on_array
+from addersim.hardware.dataflow.layer_on_array import LayersOnArray
 from addersim.hardware.dataflow.objective import StageCosts
-from addersim.hardware.dataflow.tiling_costs import ORDERS, LayerOnArray, TileSizes, tiling_costs
+from addersim.hardware.dataflow.tiling_costs import ORDERS, TileSizes, tiling_costs
 from addersim.hardware.prices.data_movement import MovementEnergy
 from addersim.hardware.traffic import Access
 from tests.unit.hardware.dataflow.test_systolic_mapper import AWAY, TABLE, machine, run
@@ -19,28 +20,28 @@ def cost_of(dataflow, tile, groups=1, pixels=6, taps=4, filters=2):
     layer = window("w", pixels, taps, filters, inputs=pixels * taps * groups, groups=groups)
     (on_array,) = layers_on_array([(layer, AWAY)], machine(dataflow), 1)
     *sizes, stays = tile
-    arrays = LayerOnArray.of_many([on_array], np.array([0]))
+    arrays = LayersOnArray.of([on_array]).at(np.array([0]))
     return on_array, tiling_costs(arrays, TileSizes(*(np.array([one]) for one in sizes), np.array([stays])))
 
 
 def test_nothing_is_fetched_again_where_nothing_moves_inside():
     """Two tiles of pixels, one of filters and of taps: weights and sums stay, whatever the order of the loops."""
     _, cost = cost_of("output", (3, 2, 4, False))
-    assert set(cost.weight_fills.ravel().tolist()) == {8}
-    assert set(cost.spilled_sums.ravel().tolist()) == {0}
-    assert set(cost.input_fills.ravel().tolist()) == {24}
+    assert set(cost.words.weight_fills.ravel().tolist()) == {8}
+    assert set(cost.words.spilled_sums.ravel().tolist()) == {0}
+    assert set(cost.words.input_fills.ravel().tolist()) == {24}
 
 
 def test_loops_inside_fetch_again():
     """Two tiles of pixels and two of taps: weights come twice where taps run inside pixels, sums leave where pixels do."""
     _, cost = cost_of("output", (3, 2, 2, False))
-    for order, weights, spilled in zip(ORDERS, cost.weight_fills[:, 0], cost.spilled_sums[:, 0], strict=True):
+    for order, weights, spilled in zip(ORDERS, cost.words.weight_fills[:, 0], cost.words.spilled_sums[:, 0], strict=True):
         assert (weights, spilled) == ((16, 0) if order.index(0) < order.index(2) else (8, 12))
 
 
 def test_every_group_moves_its_own_words():
     _, cost = cost_of("output", (6, 2, 4, False), groups=3)
-    assert (cost.input_fills[0, 0], cost.weight_fills[0, 0], cost.spilled_sums[0, 0]) == (72, 24, 0)
+    assert (cost.words.input_fills[0, 0], cost.words.weight_fills[0, 0], cost.words.spilled_sums[0, 0]) == (72, 24, 0)
 
 
 @pytest.mark.parametrize(("stays", "cycles"), [(False, 3 * (6 + 2) + 3 * (2 + 2)), (True, (6 + 6) + (2 + 6))])

@@ -71,13 +71,15 @@ def check(trace, machines, found, table=TABLE, **how):
             cost = estimate(trace, machine, table, **how)
         except HardwareError as error:
             assert found.errors[place] == str(error)
-            assert np.isnan([found.energy_pj[place], found.cycles[place], found.dram_bytes[place]]).all()
+            figures = found.energy_pj, found.cycles, found.dram_bytes, found.cold_start_pj
+            assert np.isnan([figure[place] for figure in figures]).all()
             continue
         assert place not in found.errors
         assert found.cycles[place] == cost.cycles
         assert found.dram_bytes[place] == cost.dram_bytes
         assert found.energy_pj[place] == pytest.approx(cost.energy_pj, rel=ROUNDING)
         assert found.latency_ms[place] == cost.latency_ms
+        assert found.cold_start_pj[place] == pytest.approx(cost.cold_start.energy_pj if cost.cold_start else 0, rel=ROUNDING)
         own = cost.energy_by_component()
         for name, energies in parts.items():
             assert energies[place] == pytest.approx(own.get(name, 0.0), abs=ROUNDING * cost.energy_pj)

@@ -224,7 +224,8 @@ def test_a_table_takes_the_memories_of_another_as_they_are(tmp_path):
 
 def test_jobs_are_of_widths_that_a_datapath_has():
     widths = {name: [job.element.input_bits for job in element_jobs([name], [2, 3, 16])] for name in NAMED}
-    assert widths["mac"] == [2, 3, 16] * 2  # in two styles
+    assert widths["mac"] == [2, 3, 16] * 4  # in two styles, without and with a sign of the inputs
+    assert [job.key[2] for job in element_jobs(["mac"], [8])] == ["", "signed", "booth", "booth signed"]
     assert widths["apot"] == [3, 16]
     assert widths["xnor"] == [1]
     with pytest.raises(ConfigError, match="datapath 'table': there is no element of it in Verilog; known: l1-2a"):
@@ -291,6 +292,10 @@ def test_made_up_operands_have_the_share_of_zeros_that_is_asked_for():
         assert operands.zeros == pytest.approx(share, abs=0.03)
         assert operands.x.min() >= 0
         assert -128 <= operands.w.min() <= operands.w.max() <= 127
+        signed = made_up_operands(Element.of_width("mac", 8, signed=True), share, 4000, 1)
+        assert signed.zeros == pytest.approx(share, abs=0.03)
+        assert np.sign(signed.x).mean() == pytest.approx(0, abs=0.05)
+        assert -127 <= signed.x.min() < 0 < signed.x.max() <= 127
 
 
 @NEEDS_YOSYS

@@ -11,11 +11,11 @@ from addersim.errors import ConfigError, PriceError
 from addersim.hardware import load_accelerator, load_table
 from addersim.hardware.area import estimate_area
 from addersim.hardware.prices.csv_file import TABLE_COLUMNS, parse_table
-from addersim.hardware.prices.elements import TYPICAL_ZEROS
+from addersim.hardware.prices.elements import SIGNLESS, TYPICAL_ZEROS, element_figures
 from addersim.hardware.prices.row import OF_TOGGLES
 from addersim.hardware.prices.scaling import scale_table
 from addersim.toggles import Toggles
-from addersim.trace import Trace
+from addersim.trace import TapOperands, Trace
 from addersim.zeros import Zeros
 from tests.unit.hardware.traces import relu, window
 
@@ -255,6 +255,46 @@ def test_styles_of_a_multiplier_stand_beside_each_other_the_usual_first():
     assert load_table("sg13g2-gates").styles("mac") == ("", "booth")
 
 
+SIGNED_INPUTS = replace(CONV, tap_operands=TapOperands(9, 8, True))
+
+
+def test_inputs_with_a_sign_have_rows_of_their_own_at_the_width_without_zero_points():
+    """The element's real width: nine bits where the zero point is no end of eight."""
+    rows = [
+        BY_TOGGLES | {"bits": bits, "device": device, "still_pj": still}
+        for bits, device, still in (("8", "", "2"), ("9", "", "3"), ("8", "signed", "4"), ("9", "signed", "5"))
+    ]
+    prices = table(*rows)
+    assert prices.styles("mac") == ("",)
+    for layer, still in ((CONV, 2), (replace(CONV, tap_operands=TapOperands(8, 8, True)), 4), (SIGNED_INPUTS, 4.5)):
+        assert array_pj([moving(layer)], prices) == pytest.approx(CONV.work.taps * (TAP_PJ - 2 + still))
+    assert SIGNLESS not in estimate(trace(moving(SIGNED_INPUTS)), MACHINE, prices).notes()
+    styled = table(*rows, *(row | {"device": f"booth {row['device']}".strip(), "still_pj": "6"} for row in rows))
+    assert styled.styles("mac") == ("", "booth")
+    assert styled.element("mac", 9, "booth", signed=True).by_toggles[0] == 6
+
+
+def test_a_multiplier_of_two_widths_takes_what_one_of_their_mean_takes():
+    """Halfway between two rows where the mean lies there; a difference has the width of the wider operand."""
+    rows = [MAC | {"bits": str(bits), "energy_pj": str(bits), "zero_pj": "0"} for bits in range(4, 10)]
+    adders = [row | {"op": "l1-2a"} for row in rows]
+    prices = table(*rows, *adders)
+    for operands, expected in (((8, 4), 6), ((4, 8), 6), ((9, 8), 8.5), ((8, 8), 8)):
+        layer = seen(replace(CONV, tap_operands=TapOperands(*operands, False)), 0.5)
+        assert array_pj([layer], prices) == pytest.approx(CONV.work.taps * expected)
+        assert array_pj([replace(layer, datapath="l1-2a")], prices) == pytest.approx(CONV.work.taps * max(operands))
+    assert element_figures(layer, prices).rule == "exact"
+    mixed = replace(CONV, tap_operands=TapOperands(9, 8, False))
+    assert element_figures(mixed, prices).rule == "exact, operands of 9 and 8 bits as two of 8.5"
+
+
+def test_inputs_with_a_sign_without_rows_are_noted_where_they_are_multiplied():
+    prices = table(BY_TOGGLES, BY_TOGGLES | {"bits": "9"}, BY_TOGGLES | {"op": "l1-2a", "bits": "9"})
+    assert estimate(trace(moving(SIGNED_INPUTS)), MACHINE, prices).notes()[SIGNLESS] == ("tap of conv, 9 bit",)
+    adding = trace(moving(replace(SIGNED_INPUTS, datapath="l1-2a")))
+    assert SIGNLESS not in estimate(adding, MACHINE, prices).notes()
+
+
 def test_area_and_leakage_are_those_of_whole_elements():
     leaking = MAC | {"leakage_uw": "0.5"}
     area = estimate_area(trace(CONV), MACHINE, table(leaking))
@@ -329,7 +369,8 @@ def test_the_bundled_library_has_every_datapath_at_every_width():
 
     prices = load_table("sg13g2-gates")
     for job in element_jobs():
-        figures = prices.element(job.element.datapath, job.element.input_bits, job.element.style)
+        element = job.element
+        figures = prices.element(element.datapath, element.input_bits, element.style, element.input_signed)
         assert figures.rule == "exact"
         assert "sha256 bd7b0e41f95d81e4" in figures.source
 

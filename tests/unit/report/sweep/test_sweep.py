@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import zlib
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pandas as pd
@@ -70,6 +71,16 @@ def points_of(tmp_path, rows):
 
 def keys(points, scan=None):
     return [part.key for part in sweep_sections(points, scan)]
+
+
+def test_a_cold_start_is_a_column_and_one_of_an_older_sweep_is_empty(tmp_path):
+    points = points_of(tmp_path, [row(cold_start_pj=4_321_000.0), row(weight_bits=3, cold_start_pj=0.0)])
+    (table,) = (part.tables for part in sweep_sections(points, None) if part.key == "points")
+    assert "cold start, nJ" in table
+    assert "4,321" in table
+    older = replace(points, frame=points.frame.drop(columns="cold_start_pj"))
+    (table,) = (part.tables for part in sweep_sections(older, None) if part.key == "points")
+    assert "4,321" not in table
 
 
 def panels(points):
@@ -190,10 +201,19 @@ def test_dotted_lines_are_the_float_networks(tmp_path):
         assert not figure.layout.annotations  # they would stand on points
 
 
-def test_the_dotted_lines_of_energy_have_a_key(tmp_path):
-    figure = figures.energy_by_bits(points_of(tmp_path, [row(weight_bits=bits) for bits in (4, 8)]))
-    keys = {trace.name: trace.line.dash for trace in figure.data if trace.showlegend is not False}
-    assert keys == {"a": "solid", "array alone": "dot"}
+def test_every_dotted_line_has_a_key(tmp_path):
+    points = points_of(tmp_path, [row(), row(weight_bits=4, activation_bits=4)])
+    for figure in (figures.front(points, "t"), figures.accuracy_by_bits(points, close=True), figures.energy_by_bits(points)):
+        dashes = [one.line.dash for one in (*figure.layout.shapes, *figure.data)]
+        keys = [one for one in figure.data if one.showlegend is not False and one.x == (None,) and one.mode == "lines"]
+        assert "dot" in dashes
+        assert keys
+
+
+def test_a_logarithmic_axis_of_less_than_a_decade_has_ticks(tmp_path):
+    points = points_of(tmp_path, [row(energy_pj=250_000.0), row(weight_bits=4, activation_bits=4, energy_pj=600_000.0)])
+    ticks = figures.energy_by_bits(points).layout.yaxis.tickvals
+    assert [one for one in ticks if 250 <= one <= 600] == [500]
 
 
 def test_bars_of_designs_add_up_to_their_energy(tmp_path):

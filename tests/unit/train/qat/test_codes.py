@@ -16,6 +16,7 @@ from tests.unit import networks
 
 torch = pytest.importorskip("torch")
 
+from addersim.train.qat import integers  # noqa: E402
 from addersim.train.qat.module import QuantisedNetwork  # noqa: E402
 
 NETWORKS = {f"{make.__name__}-{name}": (make, name) for name in ARITHMETICS for make in (networks.residual, networks.uneven)}
@@ -58,6 +59,15 @@ def test_codes_are_the_simulators(name, bits, tmp_path):
     wide = max(bits, ARITHMETICS[arithmetic].codec.fewest)
     module = trained(network, images, Quantization(weight_bits=wide, activation_bits=bits))
     check_same(module, images, tmp_path)
+
+
+@pytest.mark.parametrize("network", [*(networks.residual(arithmetic=one) for one in ARITHMETICS), networks.branches()])
+def test_codes_that_tensors_compute_as_on_a_gpu_are_the_simulators(network, tmp_path, monkeypatch):
+    monkeypatch.setattr(integers, "is_simulated", lambda codes: False)
+    images = networks.images(network, 12)
+    wide = max(3, *(ARITHMETICS[one.arithmetic].codec.fewest for one in network.layers if isinstance(one, Window)))
+    program = check_same(trained(network, images, Quantization(weight_bits=wide, activation_bits=3)), images, tmp_path)
+    np.testing.assert_array_equal(integers.scores(program, images, "cpu").numpy(), program.run(images))
 
 
 @pytest.mark.parametrize("name", ["residual-l1", "residual-mac", "uneven-xnor"])

@@ -6,7 +6,6 @@ from addersim import load_images
 from addersim.arithmetic.fixed import Accumulator
 from addersim.errors import ConfigError, NetworkError
 from addersim.model_zoo import load_network
-from addersim.network import Network
 from addersim.quantization.pipeline import quantize
 from addersim.quantization.rules import Quantization
 from tests.unit import networks
@@ -14,6 +13,7 @@ from tests.unit import networks
 torch = pytest.importorskip("torch")
 
 from addersim.train.qat import finetune  # noqa: E402
+from addersim.train.qat.floats import FloatNetwork  # noqa: E402
 from addersim.train.qat.module import QuantisedNetwork  # noqa: E402
 from addersim.train.qat.steps import layer_of  # noqa: E402
 
@@ -141,7 +141,7 @@ def test_distillation_learns_the_float_networks_scores_whatever_the_labels():
     wrong = np.roll(labels, 7)
 
     def agreement(share):
-        _, program = finetune(network, images, wrong, NARROW, 6, rate=0.02, batch=16, distill=share)
+        _, program = finetune(network, images, wrong, NARROW, 10, rate=0.02, batch=16, distill=share)
         return (program.run(images).argmax(1) == labels).mean()
 
     assert agreement(1.0) > agreement(0.0) + 0.1
@@ -153,8 +153,8 @@ def test_augmented_images_are_what_is_learned_and_what_the_teacher_sees(monkeypa
     """Crops of the padded image, some of them mirrored, others in each epoch; the float network scores the same."""
     found, network = load_images("fashion-mnist-2000", split="train", limit=32), load_network("lenet5-conv")
     seen, taught = [], []
-    run, call = Network.run, QuantisedNetwork.forward
-    monkeypatch.setattr(Network, "run", lambda self, images: taught.append(images) or run(self, images))
+    run, call = FloatNetwork.forward, QuantisedNetwork.forward
+    monkeypatch.setattr(FloatNetwork, "forward", lambda self, images: taught.append(images) or run(self, images))
     monkeypatch.setattr(QuantisedNetwork, "forward", lambda self, images: seen.append(images) or call(self, images))
     finetune(network, found.pixels, found.labels, NARROW, 2, batch=32, augment="crop-flip", distill=0.5)
     first, second = seen[0], seen[1]
@@ -198,3 +198,15 @@ def test_layers_may_have_any_name():
     np.testing.assert_array_equal(program.run(images), finetune(network, images, labels, NARROW, 1, batch=32)[1].run(images))
     names = [layer_of(name) for name, _ in QuantisedNetwork(named, images, NARROW).named_parameters()]
     assert {"input", "keys", "start"} <= set(names) <= {"input", *(layer.name for layer in program.layers)}
+
+
+@pytest.mark.parametrize(
+    "network",
+    [networks.residual(), networks.residual(arithmetic="mac"), networks.uneven(arithmetic="xnor"), networks.branches()],
+    ids=lambda one: one.name,
+)
+def test_a_teacher_has_the_float_networks_scores(network):
+    images = networks.images(network, 6)
+    with torch.no_grad():
+        found = FloatNetwork(network)(images).numpy()
+    np.testing.assert_allclose(found, network.run(images), rtol=1e-4, atol=1e-4)
