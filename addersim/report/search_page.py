@@ -64,9 +64,11 @@ def write_search_page(
 def _lead(rows: SearchRows) -> str:
     widest = max(rows.uniform, key=lambda one: one["bits"])
     saved = 1 - rows.best["energy_pj"] / widest["energy_pj"]
+    loss = rows.best["loss_points"]
+    change = f"gain {-loss:.2f} points" if loss < 0 else f"lose {loss:.2f} points (at most {rows.floor_points:g})"
     return (
-        f"Widths a layer that take {quantity(rows.best['energy_pj'], ENERGY_UNITS)} an image and lose "
-        f"{rows.best['loss_points']:.2f} points (at most {rows.floor_points:g}): {percent(saved)} less energy than "
+        f"Widths a layer that take {quantity(rows.best['energy_pj'], ENERGY_UNITS)} an image and {change}: "
+        f"{percent(saved)} less energy than "
         f"{whole(widest['bits'])} bits everywhere. {percent(rows.best['accuracy'])} of {whole(rows.images)} training images "
         f"that calibrated nothing are right, {percent(rows.accuracy_float)} in float."
     )

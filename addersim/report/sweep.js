@@ -36,6 +36,7 @@ function openPoint(asked) {
   if (one.parts) tabulate("Energy of one image", ["component", "energy", "share"], one.parts, tables);
   const layers = swept.simulations[one.simulation];
   if (layers) tabulate("Accumulators, by layer", swept.heads, layers, tables);
+  reachable();
 }
 
 function followAddress() {

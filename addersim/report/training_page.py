@@ -57,7 +57,7 @@ def write_training_page(
     frame = pd.DataFrame(list(history))
     last, best = frame.iloc[-1], frame.loc[frame["test_accuracy"].idxmax()]
     lead = (
-        f"{percent(last['test_accuracy'])} of the images held out are right after {whole(last['epoch'])} epochs "
+        f"{percent(last['test_accuracy'])} of the images held out are right after {how_many(last['epoch'], 'epochs')} "
         f"(the most, {percent(best['test_accuracy'])}, after {whole(best['epoch'])}), {percent(last['train_accuracy'])} of "
         f"the training images. It took {number(round(float(frame['seconds'].sum()), 1))} s."
     )

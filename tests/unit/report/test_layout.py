@@ -24,6 +24,17 @@ MEASURE = """<style>html, body { width: 390px; max-width: 390px; }</style>
 """Runs on a page without its policy: measures what reaches over the edge. No window of Chromium is narrower than 500 px."""
 
 
+def on_a_narrow_screen(text, folder):
+    """What Chromium makes of a page, with what `MEASURE` found."""
+    page = folder / "narrow.html"
+    page.write_text(re.sub("<meta http-equiv=[^>]*>", "", text).replace("</head>", MEASURE, 1), encoding="utf-8")
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", f"--user-data-dir={folder / 'profile'}"]
+    options += ["--virtual-time-budget=20000", "--dump-dom"]
+    return subprocess.run(
+        ["chromium", *options, page.as_uri()], capture_output=True, text=True, timeout=120, check=True
+    ).stdout
+
+
 @pytest.fixture(scope="module")
 def results():
     found = {name: count(quantize(load_network(name), None)) for name in ("lenet5-adder", "lenet5-conv")}
@@ -54,10 +65,6 @@ def test_a_key_without_a_value_is_left_out():
 @pytest.mark.slow
 def test_nothing_reaches_over_the_edge_of_a_narrow_screen(results, tmp_path):
     text = write_report(results, tmp_path / "report", title="t" * 90, about={}).read_text(encoding="utf-8")
-    page = tmp_path / "narrow.html"
-    page.write_text(re.sub("<meta http-equiv=[^>]*>", "", text).replace("</head>", MEASURE, 1), encoding="utf-8")
-    options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", f"--user-data-dir={tmp_path / 'profile'}"]
-    options += ["--virtual-time-budget=20000", "--dump-dom"]
-    run = subprocess.run(["chromium", *options, page.as_uri()], capture_output=True, text=True, timeout=120, check=True)
-    assert 'data-beyond="[]"' in run.stdout, re.search('data-beyond="[^"]*"', run.stdout)
-    assert re.search('data-reached="[1-9]', run.stdout)
+    run = on_a_narrow_screen(text, tmp_path)
+    assert 'data-beyond="[]"' in run, re.search('data-beyond="[^"]*"', run)
+    assert re.search('data-reached="[1-9]', run)

@@ -95,3 +95,13 @@ def test_the_page_of_finetuning_stands_beside_quantisation_alone_and_float(tmp_p
 def test_one_point_is_said_without_its_s(tmp_path):
     _, figures = figures_of(write_search_page(tmp_path, ROWS._replace(floor_points=1.0), {}))
     assert figures["found-0"]["data"][3]["name"] == "1 point below float"
+
+
+def test_points_that_are_gained_are_not_lost(tmp_path):
+    text, _ = figures_of(write_search_page(tmp_path, ROWS._replace(best=MEASURED | {"loss_points": -0.5}), {}))
+    assert "take 1\u00a0nJ an image and gain 0.50 points: 75.00\u00a0% less energy" in text
+
+
+def test_one_epoch_is_said_without_its_s(tmp_path):
+    text, _ = figures_of(write_training_page(tmp_path, HISTORY[:1], {}, "a run"))
+    assert "are right after 1 epoch (the most, " in text

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import re
+import shutil
 import zlib
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -24,6 +25,7 @@ from addersim.report.sweep.points import Points
 from addersim.report.sweep.render import render_sweep, write_sweep_page
 from addersim.report.sweep.sections import sweep_sections
 from addersim.results.pareto import pareto
+from tests.unit.report.test_layout import on_a_narrow_screen
 
 NASTY = "<script>alert(1)</script> & 'net'"
 
@@ -292,6 +294,14 @@ def test_the_page_needs_nothing_and_runs_its_own_scripts_only(swept):
     carried = json.loads(reader.scripts[1][2])
     assert carried["points"]
     assert all(f"#point-{place}" in page for place in carried["points"])
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs the browser Chromium")
+@pytest.mark.slow
+def test_the_wide_table_of_the_chosen_point_is_reached_by_the_keyboard(swept, tmp_path):
+    """The page's script makes it after the tables that the page came with have been looked at."""
+    page = on_a_narrow_screen(render_sweep(swept[0]), tmp_path)
+    assert re.search('<div class="scroll" tabindex="0" role="region" aria-label="Accumulators, by layer">', page)
 
 
 def test_names_are_shown_and_never_run(swept, tmp_path):
