@@ -285,7 +285,7 @@ def test_nan_weights_are_refused(tmp_path):
         (("count", "lenet5-adder", "--convention", "thop"), "convention: 'thop' is not one of hardware, paper"),
         (
             ("estimate", "lenet5-adder", "--accelerator", "tpu"),
-            "'tpu': neither a bundled name (edge-unified-32x32, ethos-u55-256-like, eyeriss-65nm",
+            "'tpu': neither a bundled name (diannao-like, edge-unified-32x32, ethos-u55-256-like, eyeriss-65nm",
         ),
         (("estimate", "lenet5-adder", "--table", "mine"), "'mine': neither a bundled name (aladdin-cacti-16nm"),
         (("list", "cats"), "list 'cats': not one of networks, architectures"),

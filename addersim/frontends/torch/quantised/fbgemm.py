@@ -111,7 +111,9 @@ def _means(value: Mean, how: Quantiser) -> tuple[IntegerLayer, list[Array], Arra
     codes = (each[:, None] + (np.arange(count) < rest[:, None])).astype(form.dtype)
     zero = form.zero_point if "stride" in windows else 0  # of windows that move
     steps = np.rint((sums - zero * count).astype(_F) * _F(1 / count)) + zero
-    return layer, [codes.reshape(len(sums), *kernel, 1)], _within(steps, how, ends).reshape(-1, 1, 1, 1)
+    across = 1 if layer.kernel is None else 2  # a window that moves sees a part: a rule may round the whole image otherwise
+    images, expected = codes.reshape(len(sums), *kernel, 1), _within(steps, how, ends).reshape(-1, 1, 1, 1)
+    return layer, [np.tile(images, (1, 1, across, 1))], np.tile(expected, (1, 1, across, 1))
 
 
 def _within(steps: Array, how: Quantiser, ends: dict[str, int | None]) -> Array:
