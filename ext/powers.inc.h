@@ -41,9 +41,8 @@ static inline float power_of(float a, float power) {
     exp2 = exp2 * f + 0.2402265f;
     exp2 = exp2 * f + 0.6931472f;
     exp2 = exp2 * f + 1.0f;
-    const int32_t least = -127, most = 128, step = (int32_t)places;
-    const int32_t held = step < least ? least : step > most ? most : step;
-    const float found = exp2 * as_float((held + 127) << 23);
+    const float held = places > -127.0f ? (places < 128.0f ? places : 128.0f) : -127.0f; /* no number is -127 here */
+    const float found = exp2 * as_float(((int32_t)held + 127) << 23);
     return a < 1.17549435e-38f ? 0.0f : a <= 3.40282347e38f ? found : a; /* what is no number stays none */
 }
 
