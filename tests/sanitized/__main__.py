@@ -19,6 +19,7 @@ TESTS = (
     "tests/properties/test_requantisation.py",
     "tests/properties/test_kernels_zeros.py",
     "tests/unit/kernels/test_kernels.py",
+    "tests/unit/kernels/test_powers.py",
 )
 SANITIZERS = ("-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined")
 HARNESS = ROOT / "tests" / "emulated" / "sets_agree.c"
