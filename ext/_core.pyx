@@ -280,8 +280,10 @@ cdef Unfolded unfolded(const float[:, :, ::1] x, const float[:, :, ::1] w):
     return u
 
 
-def power_forward(const float[:, :, ::1] x, const float[:, :, ::1] w, float power, float[:, :, ::1] y, int kernels, int threads):
-    """-sum |x - w|^power of unfolded images: x (groups, taps, count), w (groups, outputs, taps), y (groups, outputs, count)."""
+def power_forward(const float[:, :, ::1] x, const float[:, :, ::1] w, float power, float[:, :, ::1] y, int kernels,
+                  int threads):
+    """-sum |x - w|^power of unfolded images: x (groups, taps, count), w (groups, outputs, taps), y (groups, outputs, count).
+    """
     cdef const Kernels *table = kernels_at(kernels)
     cdef Unfolded u = unfolded(x, w)
     with nogil:
