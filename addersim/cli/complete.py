@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import chain
 from types import MappingProxyType
 
 import typer
 
-__all__ = ["completes", "names_of_its_kind"]
+__all__ = ["completes", "completes_from", "names_of_its_kind"]
 
 Names = Callable[[], Iterable[str]]
 
 
 def completes(*kinds: str) -> Callable[[str], list[str]]:
     """What completes an option or argument that takes a name of these kinds, keys of `_NAMES`."""
+    return completes_from(lambda: chain.from_iterable(_NAMES[kind]() for kind in kinds))
 
-    def names(incomplete: str) -> list[str]:
-        known = dict.fromkeys(
-            name for kind in kinds for name in _NAMES[kind]()
-        )  # a bundled network may be an architecture, too
-        return [name for name in known if name.startswith(incomplete)]
 
-    return names
+def completes_from(names: Names) -> Callable[[str], list[str]]:
+    """What completes an option or argument that takes one of some names, asked for when a shell does."""
+
+    def known(incomplete: str) -> list[str]:
+        once = dict.fromkeys(names())  # a bundled network may be an architecture, too
+        return [name for name in once if name.startswith(incomplete)]
+
+    return known
 
 
 def names_of_its_kind(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -67,6 +71,8 @@ def _words() -> Iterable[str]:
 
 
 def _files(folder: str, suffix: str) -> Names:
+    """Names alone, without the modules that read such files: a shell waits for them."""
+
     def names() -> Iterable[str]:
         from addersim.config import bundled_names
 
@@ -87,6 +93,5 @@ _NAMES: MappingProxyType[str, Names] = MappingProxyType(
         "datapaths": _datapaths,
         "rules": _rules,
         "words": _words,
-        "templates": lambda: ("accelerator", "sweep", "study"),
     }
 )

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from addersim.cli import options
-from addersim.cli.complete import names_of_its_kind
+from addersim.cli.complete import completes_from, names_of_its_kind
 from addersim.cli.output import print_json, print_table, say
 from addersim.config import bundled_names, resolve_text
 from addersim.errors import ConfigError
@@ -16,13 +16,10 @@ from addersim.format_quantity import how_many
 from addersim.inputs.text import did_you_mean
 
 
-def _kinds(incomplete: str) -> list[str]:
-    return [kind for kind in KINDS if kind.startswith(incomplete)]
-
-
 def run(
     what: Annotated[
-        str | None, typer.Argument(help="One of the kinds below; all kinds by default.", autocompletion=_kinds)
+        str | None,
+        typer.Argument(help="One of the kinds below; all kinds by default.", autocompletion=completes_from(lambda: KINDS)),
     ] = None,
     name: Annotated[str | None, typer.Argument(help="One of them alone.", autocompletion=names_of_its_kind)] = None,
     toml: Annotated[

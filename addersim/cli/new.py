@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from addersim.cli import options
-from addersim.cli.complete import completes
+from addersim.cli.complete import completes_from
 from addersim.cli.output import print_json, say, say_file
 from addersim.errors import ConfigError
 from addersim.inputs.opening import STANDARD
@@ -29,7 +29,7 @@ def run(
     kind: Annotated[
         str,
         typer.Argument(
-            metavar="accelerator|sweep|study", help="What the file describes.", autocompletion=completes("templates")
+            metavar="accelerator|sweep|study", help="What the file describes.", autocompletion=completes_from(lambda: KINDS)
         ),
     ],
     file: Annotated[
