@@ -74,9 +74,10 @@ def _search_together(ways: Sequence[Runs], images: int) -> None:
             for way, one in zip(ways, asked, strict=True)
             if way.residency.whole.buffers.keep_activations == keeps_activations
         ]
-        windows = {window.shape: window for _, one in same for window in one.windows}
-        for machine, one in same[-1:]:
-            one.walk.run_windows(machine, [*windows.values()])
+        if same:
+            machine, last = same[-1]
+            windows = {window.shape: window for _, one in same for window in one.windows}
+            last.walk.run_windows(machine, [*windows.values()])
 
 
 def _more(bound: _Value, value: _Value, way: Runs) -> bool:
