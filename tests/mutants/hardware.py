@@ -77,6 +77,10 @@ CHANGES = {
             ("sums = waiting * layer.adds_up", "sums = waiting"),
         ),
     ),
+    "hardware/dataflow/systolic_mapper.py": (
+        f"{DATAFLOW}/test_systolic_mapper.py",
+        (("open_ones = self.least(cost, np.zeros", "open_ones = 2 * self.least(cost, np.zeros"),),
+    ),
     "hardware/least_way.py": (
         "unit/hardware/test_residency.py",
         (
