@@ -28,7 +28,7 @@ from addersim.train.qat.module import QuantisedNetwork
 from addersim.train.qat.steps import layer_of
 from addersim.train.rate import AdderRate, adder_filters
 
-__all__ = ["CALIBRATION_IMAGES", "STATISTICS_IMAGES", "Epoch", "finetune"]
+__all__ = ["STATISTICS_IMAGES", "Epoch", "finetune"]
 
 Optimizer = Literal["adam", "sgd"]
 Augment = Literal["none", "crop-flip"]
@@ -40,10 +40,9 @@ SCORED = 500
 TEMPERATURE = 4.0
 Labels = npt.NDArray[np.integer]
 
-CALIBRATION_IMAGES = 256
-"""Training images that choose formats, the first ones."""
 STATISTICS_IMAGES = 2048
-"""Training images, the first ones, on whose sums the constants behind windows are taken anew after an epoch."""
+"""Training images, the first ones, that choose formats, and on whose sums the constants behind windows are taken anew after an
+epoch. On both occasions they are moved as in training: a network that saw cropped images normalises by theirs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +160,9 @@ def finetune(
     if how.zero_points:
         raise QuantizationError(f"network {network.name}: zero_points: what is trained takes code 0 for zero; leave them out")
     _check_images(network, images, labels, batch)
-    module = QuantisedNetwork(network, images[:CALIBRATION_IMAGES], how).to(device)
     lessons = _Lessons(network, images, labels, batch, seed, distill, augment, torch.device(device))
+    typical = lessons.typical()
+    module = QuantisedNetwork(network, typical, how).to(device)
     learner = _learner(module, optimizer, rate)
     steps = len(labels) // batch
     for epoch in range(epochs):
@@ -182,7 +182,7 @@ def finetune(
                 progress(step, epochs * steps, loss.item())
         _check_finite(module, (epoch + 1) * steps)
         with _formats_hold((epoch + 1) * steps):
-            found = module.trained(images[:STATISTICS_IMAGES])
+            found = module.trained(typical)
         if each_epoch:
             each_epoch(Epoch(epoch + 1, total / steps, right / steps, *found))
     return found
@@ -213,11 +213,16 @@ class _Lessons:
         order = np.random.default_rng((self.seed, epoch)).permutation(len(self.labels))
         for start in range(0, len(order) - self.batch + 1, self.batch):
             chosen = order[start : start + self.batch]
-            seen = self.images[chosen]
-            if self.moved:
-                seen = crop_and_mirror(torch.from_numpy(seen), random).contiguous().numpy()
+            seen = self._as_seen(self.images[chosen], random)
             wanted = torch.from_numpy(self.labels[chosen].astype(np.int64)).to(self.device)
             yield seen, wanted, self._goal(seen, chosen)
+
+    def typical(self) -> Images:
+        """The first images, as training sees them."""
+        return self._as_seen(self.images[:STATISTICS_IMAGES], randomness(self.seed, 0))
+
+    def _as_seen(self, images: Images, random: torch.Generator) -> Images:
+        return crop_and_mirror(torch.tensor(images), random).contiguous().numpy() if self.moved else images
 
     def _goal(self, seen: Images, chosen: npt.NDArray[np.int64]) -> Tensor | None:
         """The teacher's scores of a batch: those made before, where it sees the same images in each epoch."""
