@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 
 def run(
-    out: Annotated[Path, typer.Option("--out", help="The energy table; rows of an earlier run that are in it stay.")],
+    out: Annotated[
+        Path, typer.Option("--output", "--out", "-o", help="The energy table; rows of an earlier run that are in it stay.")
+    ],
     library: Annotated[
         Path | None, typer.Argument(metavar="[LIBERTY]", help="A Liberty file: .lib, .lib.gz or .lib.xz.", show_default=False)
     ] = None,

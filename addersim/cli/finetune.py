@@ -122,9 +122,9 @@ def _train(
     """The program before and after, and a row an epoch from 0, quantisation alone, on; files hold the last epoch."""
     import numpy as np
 
+    from addersim.datasets.find import CALIBRATION_IMAGES
     from addersim.quantization.pipeline import quantize
     from addersim.train.qat import finetune
-    from addersim.train.qat.tuning import CALIBRATION_IMAGES
 
     start = quantize(network, images.pixels[:CALIBRATION_IMAGES], how)
     rows: list[dict[str, Any]] = [{"epoch": 0, "loss": None, "accuracy": None, "test_accuracy": _accuracy(start, test)}]

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 def run(
     network: options.Network_,
-    out: Annotated[Path, typer.Option("--out", help="Folder of the results; a search that was stopped goes on there.")],
+    out: Annotated[
+        Path, typer.Option("--output", "--out", "-o", help="Folder of the results; a search that was stopped goes on there.")
+    ],
     floor: Annotated[
         float, options.number("--floor", help="Points of accuracy (of 100) that may be lost against float.")
     ] = 1.0,

@@ -35,6 +35,7 @@ def _layers(rows: Rows) -> list[dict[str, Any]]:
     most = max(row["threads"] for row in rows)
     by_name = {(row["layer"], row["threads"]): row for row in rows}
     found = [_least(f"l1 8-bit {name} against conv2d float32", 2, by_name[name, most]["l1 8 / conv2d"]) for name in FOUR]
+    found += [_least(f"xnor {name} against l1 8-bit", 4, by_name[name, most]["xnor / l1 8"]) for name in FOUR]
     share = by_name[FOUR[-1], most]["l1 8 / limit"]
     found.append(_least(f"l1 8-bit {FOUR[-1]}, share of the limit of 8-bit absolute differences", 0.7, share))
     if most > 1:

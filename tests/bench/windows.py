@@ -64,6 +64,8 @@ class Layer:
             for bits, two in (bytes_of | halves).items()
             for arithmetic in ("l1", "mac")
         }
+        signs = tuple(one.view(np.int8) for one in bytes_of["8"])
+        ours["xnor"] = lambda: kernels.window(*signs, arithmetic="xnor", **moves)
         return ours | {"conv2d": conv2d(torch.contiguous_format), "conv2d channels last": conv2d(torch.channels_last)}
 
 
@@ -104,7 +106,8 @@ def layers(threads: int, pace: Pace, limits: Mapping[str, float], chosen: tuple[
         ours, theirs = ({name: rate for name, rate in rates.items() if ("conv2d" in name) == is_torch} for is_torch in (0, 1))
         ratios = {f"{name} / conv2d": rate / max(theirs.values()) for name, rate in ours.items()}
         limit = max(limits.values()) * threads
-        rows.append({"layer": layer.name, "threads": threads, **rates, "l1 8 / limit": rates["l1 8"] / limit, **ratios})
+        shares = {"l1 8 / limit": rates["l1 8"] / limit, "xnor / l1 8": rates["xnor"] / rates["l1 8"]}
+        rows.append({"layer": layer.name, "threads": threads, **rates, **shares, **ratios})
     return rows
 
 

@@ -24,6 +24,7 @@ def test_layers_and_their_limit():
         for name in ("l1 8", "l1 16", "mac 8", "mac 16"):
             assert row[f"{name} / conv2d"] == pytest.approx(row[name] / fastest)
         assert row["l1 8 / limit"] == pytest.approx(row["l1 8"] / max(limits.values()))
+        assert row["xnor / l1 8"] == pytest.approx(row["xnor"] / row["l1 8"])
 
 
 def test_taps():
@@ -80,6 +81,7 @@ def tables():
     return {
         "layers": [
             {"layer": name, "threads": threads, "l1 8": rate * threads**0.5, "l1 8 / limit": 0.5, "l1 8 / conv2d": threads}
+            | {"xnor / l1 8": rate * threads / 10}
             for threads in (1, 2)
             for name, rate in zip(aims.FOUR, (10, 20, 30, 40), strict=True)
         ],
@@ -114,6 +116,7 @@ def test_aims(tables):
         ("at least 1", 1.2, "yes"),
         ("at least 1.8", 2.0, "yes"),
         *[("at least 2", 2.0, "yes")] * 4,
+        *[("at least 4", ratio, "yes" if ratio >= 4 else "NO") for ratio in (2.0, 4.0, 6.0, 8.0)],
         ("at least 0.7", 0.5, "NO"),
         ("at least 1.8", 2**0.5, "NO"),
         ("at most 1.5", 1.5, "yes"),

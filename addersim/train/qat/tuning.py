@@ -28,7 +28,7 @@ from addersim.train.qat.module import QuantisedNetwork
 from addersim.train.qat.steps import layer_of
 from addersim.train.rate import AdderRate, adder_filters
 
-__all__ = ["CALIBRATION_IMAGES", "STATISTICS_IMAGES", "Epoch", "finetune"]
+__all__ = ["STATISTICS_IMAGES", "Epoch", "finetune"]
 
 Optimizer = Literal["adam", "sgd"]
 Augment = Literal["none", "crop-flip"]
@@ -40,10 +40,9 @@ SCORED = 500
 TEMPERATURE = 4.0
 Labels = npt.NDArray[np.integer]
 
-CALIBRATION_IMAGES = 256
-"""Training images that choose formats, the first ones."""
 STATISTICS_IMAGES = 2048
-"""Training images, the first ones, on whose sums the constants behind windows are taken anew after an epoch."""
+"""Training images, the first ones, that choose formats, and on whose sums the constants behind windows are taken anew after an
+epoch. On both occasions they are moved as in training: a network that saw cropped images normalises by theirs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,38 +160,81 @@ def finetune(
     if how.zero_points:
         raise QuantizationError(f"network {network.name}: zero_points: what is trained takes code 0 for zero; leave them out")
     _check_images(network, images, labels, batch)
-    module = QuantisedNetwork(network, images[:CALIBRATION_IMAGES], how).to(device)
+    lessons = _Lessons(network, images, labels, batch, seed, distill, augment, torch.device(device))
+    typical = lessons.typical()
+    module = QuantisedNetwork(network, typical, how).to(device)
     learner = _learner(module, optimizer, rate)
-    teacher = FloatNetwork(network).to(device)
-    taught = _scores(teacher, images) if distill and augment == "none" else None
     steps = len(labels) // batch
     for epoch in range(epochs):
-        random = randomness(seed, epoch)
         total = right = 0.0
-        for place, chosen in enumerate(_shuffled(len(labels), batch, seed, epoch), epoch * steps):
-            learner.param_groups[0]["lr"] = rate * 0.5 * (1 + math.cos(math.pi * place / (epochs * steps)))
-            wanted = torch.from_numpy(labels[chosen].astype(np.int64)).to(device)
-            seen = images[chosen]
-            if augment == "crop-flip":
-                seen = crop_and_mirror(torch.from_numpy(seen), random).contiguous().numpy()
-            _check_finite(module, place + 1)
-            with _formats_hold(place + 1):
+        for step, (seen, wanted, goal) in enumerate(lessons.of(epoch), epoch * steps + 1):
+            learner.param_groups[0]["lr"] = rate * 0.5 * (1 + math.cos(math.pi * (step - 1) / (epochs * steps)))
+            _check_finite(module, step)
+            with _formats_hold(step):
                 scores = module(seen)
             loss = functional.cross_entropy(scores, wanted)
-            if distill:
-                goal = _scores(teacher, seen) if taught is None else taught[chosen]
+            if goal is not None:
                 loss = (1 - distill) * loss + distill * soft_loss(scores, goal, TEMPERATURE)
-            _step(module, learner, loss, place + 1)
+            _step(module, learner, loss, step)
             total += loss.item()
             right += float((scores.argmax(1) == wanted).double().mean())
             if progress:
-                progress(place + 1, epochs * steps, loss.item())
+                progress(step, epochs * steps, loss.item())
         _check_finite(module, (epoch + 1) * steps)
         with _formats_hold((epoch + 1) * steps):
-            found = module.trained(images[:STATISTICS_IMAGES])
+            found = module.trained(typical)
         if each_epoch:
             each_epoch(Epoch(epoch + 1, total / steps, right / steps, *found))
     return found
+
+
+class _Lessons:
+    """The batches of each epoch: images, their classes, and the float network's scores where these are learned too."""
+
+    def __init__(
+        self,
+        network: Network,
+        images: Images,
+        labels: Labels,
+        batch: int,
+        seed: int,
+        distill: float,
+        augment: Augment,
+        device: torch.device,
+    ):
+        self.images, self.labels, self.batch, self.seed, self.device = images, labels, batch, seed, device
+        self.moved = augment == "crop-flip"
+        self.teacher = FloatNetwork(network).to(device) if distill else None
+        self.taught = self._scores(images) if self.teacher and not self.moved else None
+
+    def of(self, epoch: int) -> Iterator[tuple[Images, Tensor, Tensor | None]]:
+        """Those of an epoch, which follow from it and the seed; images that fill no batch are left out."""
+        random = randomness(self.seed, epoch)
+        order = np.random.default_rng((self.seed, epoch)).permutation(len(self.labels))
+        for start in range(0, len(order) - self.batch + 1, self.batch):
+            chosen = order[start : start + self.batch]
+            seen = self._as_seen(self.images[chosen], random)
+            wanted = torch.from_numpy(self.labels[chosen].astype(np.int64)).to(self.device)
+            yield seen, wanted, self._goal(seen, chosen)
+
+    def typical(self) -> Images:
+        """The first images, as training sees them."""
+        return self._as_seen(self.images[:STATISTICS_IMAGES], randomness(self.seed, 0))
+
+    def _as_seen(self, images: Images, random: torch.Generator) -> Images:
+        return crop_and_mirror(torch.tensor(images), random).contiguous().numpy() if self.moved else images
+
+    def _goal(self, seen: Images, chosen: npt.NDArray[np.int64]) -> Tensor | None:
+        """The teacher's scores of a batch: those made before, where it sees the same images in each epoch."""
+        if self.teacher is None:
+            return None
+        return self._scores(seen) if self.taught is None else self.taught[chosen]
+
+    @torch.no_grad()
+    def _scores(self, images: Images) -> Tensor:
+        """The teacher's scores, a part at a time."""
+        assert self.teacher is not None
+        return torch.cat([self.teacher(images[start : start + SCORED]) for start in range(0, len(images), SCORED)])
 
 
 def _check_word(word: str, name: str, known: tuple[str, ...]) -> None:
@@ -220,19 +262,6 @@ def _learner(module: nn.Module, name: Optimizer, rate: float) -> torch.optim.Opt
     if any(adder_filters(module)):
         learner.register_step_pre_hook(AdderRate(module, eta=ADDER_ETA))
     return learner
-
-
-@torch.no_grad()
-def _scores(network: FloatNetwork, images: Images) -> Tensor:
-    """A network's scores, a batch at a time."""
-    return torch.cat([network(images[start : start + SCORED]) for start in range(0, len(images), SCORED)])
-
-
-def _shuffled(images: int, batch: int, seed: int, epoch: int) -> Iterator[npt.NDArray[np.int64]]:
-    """Places of the images of each whole batch, in an order that follows from seed and epoch."""
-    order = np.random.default_rng((seed, epoch)).permutation(images)
-    for start in range(0, images - batch + 1, batch):
-        yield order[start : start + batch]
 
 
 def _step(module: QuantisedNetwork, optimizer: torch.optim.Optimizer, loss: Tensor, step: int) -> None:

@@ -80,6 +80,12 @@ def test_every_verb_tells_a_wrong_option_in_one_line(verb):
         assert line.endswith(more)
 
 
+def test_what_a_verb_writes_goes_where_the_same_option_says():
+    found = {name: one.opts for name, verb in COMMANDS.items() for one in verb.params if one.name in {"out", "output"}}
+    assert len(found) >= 9
+    assert {name: set(options) - {"--out"} for name, options in found.items()} == {name: {"--output", "-o"} for name in found}
+
+
 @pytest.mark.parametrize(("verb", "option", "least"), [case for verb in COMMANDS for case in numbers(verb)])
 def test_every_number_that_is_none_or_out_of_range_is_told_with_what_was_found(verb, option, least):
     start = f"{verb}: {option}: found "

@@ -152,10 +152,11 @@ def test_distillation_learns_the_float_networks_scores_whatever_the_labels():
 def test_augmented_images_are_what_is_learned_and_what_the_teacher_sees(monkeypatch):
     """Crops of the padded image, some of them mirrored, others in each epoch; the float network scores the same."""
     found, network = load_images("fashion-mnist-2000", split="train", limit=32), load_network("lenet5-conv")
-    seen, taught = [], []
-    run, call = FloatNetwork.forward, QuantisedNetwork.forward
+    seen, taught, typical = [], [], []
+    run, call, trained = FloatNetwork.forward, QuantisedNetwork.forward, QuantisedNetwork.trained
     monkeypatch.setattr(FloatNetwork, "forward", lambda self, images: taught.append(images) or run(self, images))
     monkeypatch.setattr(QuantisedNetwork, "forward", lambda self, images: seen.append(images) or call(self, images))
+    monkeypatch.setattr(QuantisedNetwork, "trained", lambda self, images: typical.append(images) or trained(self, images))
     finetune(network, found.pixels, found.labels, NARROW, 2, batch=32, augment="crop-flip", distill=0.5)
     first, second = seen[0], seen[1]
     assert first.dtype == np.uint8
@@ -171,6 +172,10 @@ def test_augmented_images_are_what_is_learned_and_what_the_teacher_sees(monkeypa
         for turned in (np.ascontiguousarray(cut), np.ascontiguousarray(cut[..., ::-1]))
     }
     assert all(bytes(np.ascontiguousarray(one)) in crops for one in first)
+    assert len(typical) == 2  # constants follow from images that are moved as those of the training
+    assert np.array_equal(*typical)
+    assert all(bytes(one) in crops for one in typical[0])
+    assert not np.array_equal(typical[0], found.pixels)
     again = finetune(network, found.pixels, found.labels, NARROW, 1, batch=32, augment="crop-flip")[1].run(found.pixels)
     plain = finetune(network, found.pixels, found.labels, NARROW, 1, batch=32)[1].run(found.pixels)
     assert not np.array_equal(again, plain)
