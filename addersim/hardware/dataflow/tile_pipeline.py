@@ -97,7 +97,7 @@ def pipelined_steps(nest: LoopNest, load: TileCycles, store: TileCycles) -> Step
     """The steps of all tiles, with what DRAM does meanwhile."""
     loops = range(len(nest.trips))
     several = [trips > 1 for trips in nest.trips]
-    turning = [loop for loop in loops if several[loop].any()]  # the others never move
+    turning = [loop for loop in loops if np.any(several[loop])]  # the others never move
     turns = [_turns(trips, len(nest.trips) - 1 - loop) for loop, trips in enumerate(nest.trips)]
     first, last, next_last, number = ([turn[what] for turn in turns] for what in range(4))
     here = Tile([nest.size(loop, last[loop]) for loop in loops], first, last, several)
