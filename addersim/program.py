@@ -142,6 +142,15 @@ def _codes_of(held: FixedFormat, images: npt.NDArray[Any], where: str) -> npt.ND
     return images
 
 
+def _in_words(values: Mapping[str, Value]) -> dict[str, str]:
+    """Formats as printed, those of one width and scale once."""
+    known: dict[tuple[Any, ...], str] = {}
+    for value in values.values():
+        if value[1:] not in known:
+            known[value[1:]] = str(value)
+    return {name: known[value[1:]] for name, value in values.items()}
+
+
 def image_encoder(
     held: FixedFormat,
     rounding: Rounding,
@@ -424,6 +433,7 @@ class Program(Listed, msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         """Of every layer, for one image, before any ran."""
         values, fused, hardware = self._values, self._fused, convention == "hardware"
         operands = {name: value.operand for name, value in values.items()}
+        formats = _in_words(values)
         index = {INPUT: -1} | {layer.name: place for place, layer in enumerate(self.layers)}
         layers = []
         for layer in self.layers:
@@ -448,7 +458,7 @@ class Program(Listed, msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
                     left_out=bill.left_out,
                     nonzero=bill.nonzero,
                     multiplier=bill.multiplier,
-                    output_format=str(output),
+                    output_format=formats[layer.name],
                     fused=layer.name in fused,
                     sources=tuple([index[name] for name in stored]),
                 )

@@ -26,6 +26,8 @@ OPERATIONS: Mapping[str, str] = MappingProxyType(
     }
 )
 
+_KNOWN = frozenset(OPERATIONS)
+
 
 class OpCounts(Mapping[tuple[str, int], int]):
     """Immutable numbers of operations, keyed by ``(operation, bits)``.
@@ -51,15 +53,15 @@ class OpCounts(Mapping[tuple[str, int], int]):
 
     def __init__(self, counts: Mapping[tuple[str, int], int] | Iterable[tuple[tuple[str, int], int]] = ()):
         totals: dict[tuple[str, int], int] = {}
-        for (op, bits), number in counts.items() if isinstance(counts, (dict, Mapping)) else counts:
-            if op not in OPERATIONS:
+        for (op, bits), number in counts.items() if hasattr(counts, "items") else counts:
+            if op not in _KNOWN:
                 raise AddersimError(f"unknown operation {op!r}; known: {', '.join(OPERATIONS)}")
             if bits < 1 or number < 0:
                 raise AddersimError(f"operation {op}: {bits} bits, {number} times; needs bits >= 1 and number >= 0")
             if number:
                 key = op, int(bits)
                 totals[key] = totals.get(key, 0) + int(number)
-        self._counts = dict(sorted(totals.items())) if len(totals) > 1 else totals
+        self._counts = _in_order(totals)
 
     def __getitem__(self, key: tuple[str, int]) -> int:
         return self._counts[key]
@@ -77,7 +79,9 @@ class OpCounts(Mapping[tuple[str, int], int]):
     def __add__(self, other: OpCounts) -> OpCounts:
         if not (self._counts and other._counts):
             return self if self._counts else other
-        return OpCounts([*self.items(), *other.items()])
+        found = object.__new__(OpCounts)  # of counts that were checked
+        found._counts = _in_order(sum_by_key([*self._counts.items(), *other._counts.items()]))
+        return found
 
     def __mul__(self, times: int) -> OpCounts:
         return OpCounts({key: number * times for key, number in self._counts.items()})
@@ -99,6 +103,11 @@ class OpCounts(Mapping[tuple[str, int], int]):
     def by_operation(self) -> dict[str, int]:
         """Number of operations by kind, widths added up."""
         return {op: self.total(op) for op in OPERATIONS if self.total(op)}
+
+
+def _in_order(totals: dict[tuple[str, int], int]) -> dict[tuple[str, int], int]:
+    """Counts by operation and width, in that order: equal counts are equal records whatever they were summed from."""
+    return dict(sorted(totals.items())) if len(totals) > 1 else totals
 
 
 def sum_counts(counts: Iterable[OpCounts]) -> OpCounts:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from addersim.arithmetic.ops import sum_by_key
 from addersim.hardware.layer_cost import EnergyPart, LayerCost

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Literal, NamedTuple
 
 import numpy as np
+from msgspec import Struct
 
 from addersim.arithmetic.ops import sum_by_key
 from addersim.hardware.traffic import Access, Level, Stored, Tiling
@@ -93,8 +93,7 @@ class UnitEnergyUsed(NamedTuple):
         return self.energy
 
 
-@dataclass(frozen=True, slots=True)
-class LayerCost:
+class LayerCost(Struct, frozen=True):
     """Cost of one layer, for the whole batch.
 
     Attributes

@@ -68,12 +68,15 @@ class SharedWork:
         Tilings of window layers.
     facts
         Facts of layers, by all that they depend on.
+    arithmetic
+        Energy of their operations, by the first layer that is like them and the number of images.
     """
 
     def __init__(self, alike: Sequence[int]) -> None:
         self.alike = alike
         self.tilings = KnownTilings()
         self.facts: dict[Hashable, Facts] = {}
+        self.arithmetic: dict[tuple[int, int], list[EnergyPart]] = {}
 
 
 def alike_layers(layers: Sequence[LayerTrace], arithmetic: ArithmeticEnergies) -> list[int]:
@@ -184,7 +187,7 @@ class LayerWalk:
     def beside(self, members: tuple[int, ...], facts: Mapping[int, Facts]) -> Beside:
         """What shares a stage with a window layer, the first of the members."""
         others = members[1:]
-        arithmetic = (self.arithmetic.parts(self.layers[one], self.batch) for one in members)
+        arithmetic = map(self.operations, members)
         return Beside(
             accesses=tuple(access for one in others for access in facts[one].accesses),
             vector=sum(facts[one].own.vector for one in others),
@@ -206,7 +209,7 @@ class LayerWalk:
 
     def facts_of(self, index: int, run: ArrayRun | None) -> Facts:
         """Facts of a layer, with how the array runs it if it does."""
-        layer, parts = self.layers[index], self.arithmetic.parts(self.layers[index], self.batch)
+        layer, parts = self.layers[index], self.operations(index)
         if index in self.order.views:
             return Facts(None, IDLE, (), parts)
         kept, behind, output = index in self.residency.kept, self.second.backing(index), layer.output
@@ -216,6 +219,13 @@ class LayerWalk:
         accesses, done = read + stored, layer.operations.total() * self.batch
         own = LayerCycles.of(run.cycles if run else 0, 0 if run else done, accesses, self.machine)
         return Facts(run, own, accesses, parts + self.movement.parts(accesses))
+
+    def operations(self, index: int) -> list[EnergyPart]:
+        """Energy of a layer's operations, once for all layers that are like it."""
+        key = self.shared.alike[index], self.batch
+        if key not in self.shared.arithmetic:
+            self.shared.arithmetic[key] = self.arithmetic.parts(self.layers[index], self.batch)
+        return self.shared.arithmetic[key]
 
     def placement(self, index: int) -> Placement:
         output_kept = index in self.kept or self.layers[index].fused

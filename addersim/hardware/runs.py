@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import NamedTuple, TypeAlias, get_args
+
+from msgspec import structs
 
 from addersim.hardware.accelerator import Accelerator, Objective
 from addersim.hardware.batches import Parts, added, best_parts
@@ -208,7 +211,7 @@ class Runs:
         ]
         layers = [added([*zip(same, batch_parts.values(), strict=True)]) for same in zip(*costs, strict=True)]
         rounded = on_common_grain([layer.parts for layer in layers])
-        return tuple(replace(layer, parts=parts) for layer, parts in zip(layers, rounded, strict=True))
+        return tuple(structs.replace(layer, parts=parts) for layer, parts in zip(layers, rounded, strict=True))
 
     def cold_start(self) -> ColdStart | None:
         """What is paid before the first image, where the weights then stay."""
@@ -233,6 +236,12 @@ class Runs:
 
 
 def _summed(rows: Sequence[TimedLayer], parts: Sequence[Sequence[EnergyPart]]) -> Totals:
-    energy = math.fsum([part.energy_pj for one in parts for part in one])
-    accesses = [access for row in rows for access in row.facts.accesses if access.level == "dram"]
-    return Totals(energy, sum([row.cycles for row in rows]), sum([access.size_bits for access in accesses]))
+    distinct = {id(one): one for one in parts}  # layers of one shape share theirs, and their facts
+    energies = {key: [part.energy_pj for part in one] for key, one in distinct.items()}
+    facts = {id(row.facts): row.facts for row in rows}
+    bits = {key: [access.size_bits for access in one.accesses if access.level == "dram"] for key, one in facts.items()}
+    return Totals(
+        math.fsum(chain.from_iterable([energies[id(one)] for one in parts])),
+        sum([row.cycles for row in rows]),
+        sum(chain.from_iterable([bits[id(row.facts)] for row in rows])),
+    )

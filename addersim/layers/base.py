@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from addersim.arithmetic.datapaths import DATAPATHS
 from addersim.arithmetic.fixed import FixedFormat, Rounding, bits_for, format_name
 from addersim.arithmetic.geometry import Geometry
 from addersim.arithmetic.multiplier import MultiplierPrice
@@ -42,6 +43,8 @@ __all__ = [
     "pair",
     "stored_array",
 ]
+
+_NOTHING = OpCounts()
 
 Array = npt.NDArray[Any]
 Shape = tuple[int, ...]
@@ -235,7 +238,7 @@ class Value(NamedTuple):
     @property
     def correction(self) -> OpCounts:
         """What it costs to add the constants that are due, where nothing else is added."""
-        return OpCounts({("add", self.bits): self.words} if self.constant_due else {})
+        return OpCounts({("add", self.bits): self.words}) if self.constant_due else _NOTHING
 
     @property
     def operand(self) -> Operand:
@@ -257,14 +260,13 @@ class Run:
 
 
 class Bill(NamedTuple):
-    """What an integer layer does for one image: in hardware, and in the paper's convention (free unless said).
+    """What an integer layer does for one image in hardware.
 
     `left_out`: products of an operation that no layer computes, so that nothing is billed; 0 where they are not known.
     `tap_operands`, `nonzero`, `multiplier`: as in `addersim.trace.LayerTrace`.
     """
 
     hardware: OpCounts
-    paper: OpCounts = OpCounts()
     weights: Operand = Operand(0, 0)
     work: MatrixWork | None = None
     datapath: str | None = None
@@ -274,6 +276,13 @@ class Bill(NamedTuple):
     left_out: int | None = None
     nonzero: tuple[tuple[int, int], ...] = ()
     multiplier: MultiplierPrice | None = None
+
+    @property
+    def paper(self) -> OpCounts:
+        """The same in the paper's convention: a datapath's taps, everything else free."""
+        if self.datapath is None or self.work is None or self.operand_bits is None:
+            return _NOTHING
+        return DATAPATHS[self.datapath].paper_bill(self.work.taps, self.operand_bits)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -53,14 +54,13 @@ def _window_shape(layer: Window | IntegerWindow, weights: Shape, shape: Shape) -
     An input of features is one pixel of that many channels.
     """
     where = f"layer {layer.name}"
-    filters, *kernel, channels = weights
+    filters, *_, channels = weights
     if shape[0] != channels * layer.groups:
         raise NetworkError(
             f"{where}: weights expect {channels * layer.groups} input channels, the input {shape} has {shape[0]}"
         )
     try:
-        geometry = Geometry((kernel[0], kernel[1]), **_moves(layer))
-        _, *size, _ = geometry.output_shape((1, *(*shape, 1, 1)[1:3], shape[0]), weights)
+        _, *size, _ = layer.geometry.output_shape((1, *(*shape, 1, 1)[1:3], shape[0]), weights)
     except NetworkError as error:
         raise NetworkError(f"{where}: {error}") from None
     return (filters, *size) if len(shape) == 3 else (filters,)
@@ -139,6 +139,11 @@ class Window(Layer, frozen=True, tag="window"):
         """Height and width of the window."""
         return self.weights.shape[2], self.weights.shape[3]
 
+    @property
+    def geometry(self) -> Geometry:
+        """How it moves over an image."""
+        return Geometry(self.kernel, **_moves(self))
+
     def stored_bits(self, how: Quantization) -> int:
         """Width in which rules store a weight."""
         return how.weight_bits_of(self.name, self.arithmetic, self.weight_bits)
@@ -190,17 +195,14 @@ class Window(Layer, frozen=True, tag="window"):
         )
 
     def details(self) -> str:
-        words = [
-            f"{self.arithmetic} {self.kernel[0]}x{self.kernel[1]}",
-            *moves_in_words(Geometry(self.kernel, **_moves(self))),
-        ]
+        words = [f"{self.arithmetic} {self.kernel[0]}x{self.kernel[1]}", *moves_in_words(self.geometry)]
         return " ".join(words + ["bias"] * (self.bias is not None))
 
     def parameters(self) -> int:
         return (0 if self.shared else self.weights.size) + (0 if self.bias is None else self.bias.size)
 
 
-class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
+class IntegerWindow(IntegerLayer, frozen=True, tag="window", dict=True):
     """A window on codes: a datapath, weight codes ``(filters, kernel height, kernel width, channels / groups)``, a register.
 
     The register starts at zero and takes the taps in the order kernel row, kernel column, input channel. Where the datapath
@@ -338,9 +340,9 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
             return self.input_format.scale * self.weight_format.scale
         return self._grid() ** self._arithmetic.degree
 
-    @property
+    @cached_property
     def geometry(self) -> Geometry:
-        """How it moves over an image."""
+        """How it moves over an image; checks, bills and proofs all ask for it."""
         return Geometry((self.weights.shape[1], self.weights.shape[2]), **_moves(self))
 
     @property
@@ -527,7 +529,6 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window"):
         operand_bits = self.operand_bits()
         return Bill(
             hardware=record.bill(work.taps, operand_bits, output.bits, work.window) + self._corrections(output, inputs[0]),
-            paper=record.paper_bill(work.taps, operand_bits),
             weights=Operand(self.weights.size, self._weight_bits()),
             work=work,
             datapath=self.datapath,

@@ -16,7 +16,22 @@ from addersim.hardware.dataflow.footprint import Footprint
 from addersim.hardware.dataflow.stationary import GEMM_DIMENSIONS, Gemm, GemmSizes, SystolicDataflow, systolic_dataflow
 from addersim.hardware.dataflow.systolic import mapping_efficiency
 
-__all__ = ["LayerOnArray", "LayersOnArray"]
+__all__ = ["LayerOnArray", "LayersOnArray", "fold_size", "time_of"]
+
+
+def fold_size(array: SystolicArray) -> tuple[int, int, int]:
+    """Size of one fold of an array along m, n and k; 1 along the dimension that passes in time."""
+    return systolic_dataflow(array.folded).fold_size(array.fold_rows, array.columns)
+
+
+def time_of(array: SystolicArray) -> int:
+    """Place, among m, n and k, of the dimension that passes in time on an array."""
+    return GEMM_DIMENSIONS.index(systolic_dataflow(array.folded).time)
+
+
+def window_step(array: SystolicArray, in_turn: IntOrArray) -> IntOrArray:
+    """Taps that an array takes at once; `in_turn` as in `LayerOnArray`."""
+    return fold_size(array)[2] if array.broadcast is None else in_turn * array.rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +67,12 @@ class LayerOnArray:
     @property
     def fold_size(self) -> tuple[int, int, int]:
         """Size of one fold along m, n and k; 1 along the dimension that passes in time."""
-        return self.dataflow.fold_size(self.array.fold_rows, self.array.columns)
+        return fold_size(self.array)
 
     @property
     def window_step(self) -> IntOrArray:
         """Taps that the array takes at once: parts of a window that are no multiples of it leave elements idle."""
-        return self.fold_size[2] if self.array.broadcast is None else self.in_turn * self.array.rows
+        return window_step(self.array, self.in_turn)
 
     @property
     def filled(self) -> float:
@@ -83,7 +98,7 @@ class LayerOnArray:
     @property
     def time(self) -> int:
         """Place, among m, n and k, of the dimension that passes in time."""
-        return GEMM_DIMENSIONS.index(self.dataflow.time)
+        return time_of(self.array)
 
     @property
     def window(self) -> IntOrArray:
@@ -201,14 +216,9 @@ class LayersOnArray:
         return np.broadcast_to(np.unique(both, axis=1, return_inverse=True)[1].ravel(), len(self))
 
     @property
-    def like(self) -> LayerOnArray:
-        """All as arrays."""
-        return self.at(np.arange(len(self)))
-
-    @property
     def window_steps(self) -> IntArray:
         """`LayerOnArray.window_step` of each."""
-        return np.broadcast_to(self.like.window_step, len(self))
+        return np.broadcast_to(window_step(self.array, self.in_turn), len(self))
 
     @property
     def _one(self) -> bool:

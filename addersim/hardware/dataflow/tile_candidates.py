@@ -23,7 +23,7 @@ from typing import TypeAlias
 import numpy as np
 
 from addersim.hardware.arrays import AnyArray, BoolArray, BoolOrArray, IntArray
-from addersim.hardware.dataflow.layer_on_array import LayerOnArray, LayersOnArray
+from addersim.hardware.dataflow.layer_on_array import LayerOnArray, LayersOnArray, fold_size, time_of
 from addersim.hardware.dataflow.tiling_costs import TileSizes
 from addersim.hardware.even_parts import largest_parts
 
@@ -119,7 +119,7 @@ def pairs(layers: LayersOnArray, sizes: Sequence[Sizes]) -> tuple[IntArray, IntA
     n_sizes: list[int] = []
     repeats: list[int] = []
     counts: list[int] = []
-    time, sides = layers.like.time, layers.like.fold_size
+    time, sides = time_of(layers.array), fold_size(layers.array)
     for strip, both in zip(layers.strips, sizes, strict=True):
         single = [both[at] if time == at else [one for one in both[at] if one <= sides[at]] for at in (0, 1)]
         if strip is not None:  # strips of other layers have the array in between
@@ -175,6 +175,9 @@ def _rounded_down(sizes: Sequence[Sizes], in_time: bool, index: IntArray, taps: 
     rounded = np.empty_like(taps)
     for number, start, stop in zip(*_runs(index), strict=True):
         window = sizes[number][2]
+        if (taps[start:stop] == window[0]).all():  # as of most layers
+            rounded[start:stop] = window[0]
+            continue
         rising = np.array([0, *(largest_parts(window[0]) if in_time and len(window) > 1 else window[::-1])])
         rounded[start:stop] = rising[np.searchsorted(rising, taps[start:stop], side="right") - 1]
     return rounded

@@ -39,7 +39,7 @@ class LoopNest:
 
     def size(self, loop: int, last: AnyArray) -> IntOrArray:
         """Size of a loop's tile."""
-        return np.where(last, self.rest[loop], self.tile[loop])
+        return self.rest[loop] if last is np.True_ else np.where(last, self.rest[loop], self.tile[loop])
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,40 +96,42 @@ def pipelined_cycles(nest: LoopNest, compute: TileCycles, load: TileCycles, stor
 def pipelined_steps(nest: LoopNest, load: TileCycles, store: TileCycles) -> Steps:
     """The steps of all tiles, with what DRAM does meanwhile."""
     loops = range(len(nest.trips))
+    several = [trips > 1 for trips in nest.trips]
+    turning = [loop for loop in loops if np.any(several[loop])]  # the others never move
     turns = [_turns(trips, len(nest.trips) - 1 - loop) for loop, trips in enumerate(nest.trips)]
     first, last, next_last, number = ([turn[what] for turn in turns] for what in range(4))
-    several = [trips > 1 for trips in nest.trips]
     here = Tile([nest.size(loop, last[loop]) for loop in loops], first, last, several)
-    carried = [_all([last[b] | ~np.asarray(nest.inside[a][b]) for b in loops if b != a]) for a in loops]
-    borrowed = [_all([first[b] | ~np.asarray(nest.inside[a][b]) for b in loops if b != a]) for a in loops]
-    single = [~one for one in several]
-    coming_last = [np.where(carried[at], np.where(last[at], single[at], next_last[at]), last[at]) for at in loops]
-    coming = Tile(
-        [nest.size(loop, coming_last[loop]) for loop in loops],
-        [np.where(carried[at], last[at], first[at]) for at in loops],
-        coming_last,
-        [carried[at] & several[at] for at in loops],
-    )
-    gone_last = [np.where(borrowed[at], first[at], last[at]) for at in loops]
-    gone = Tile(
-        [nest.size(loop, gone_last[loop]) for loop in loops], first, gone_last, [borrowed[at] & several[at] for at in loops]
-    )
+    outside, single = ~np.asarray(nest.inside), [~one for one in several]
+    coming_first, coming_last, gone_last = first.copy(), last.copy(), last.copy()
+    coming_moved, gone_moved = several.copy(), several.copy()
+    for at in turning:
+        carried = _all([last[b] | outside[at][b] for b in turning if b != at])
+        borrowed = _all([first[b] | outside[at][b] for b in turning if b != at])
+        coming_first[at] = np.where(carried, last[at], first[at])
+        coming_last[at] = np.where(carried, np.where(last[at], single[at], next_last[at]), last[at])
+        coming_moved[at], gone_moved[at] = carried & several[at], borrowed & several[at]
+        gone_last[at] = np.where(borrowed, first[at], last[at])
+    coming = Tile([nest.size(loop, coming_last[loop]) for loop in loops], coming_first, coming_last, coming_moved)
+    gone = Tile([nest.size(loop, gone_last[loop]) for loop in loops], first, gone_last, gone_moved)
     transfers = np.where(_all(last), 0.0, load(coming)) + np.where(_all(first), 0.0, store(gone))
     start = Tile(list(nest.tile), [np.True_] * len(loops), single, [np.True_] * len(loops))
     end = Tile(list(nest.rest), single, [np.True_] * len(loops), [np.True_] * len(loops))
-    return Steps(load(start), store(end), here, transfers, reduce(np.multiply, number))
+    return Steps(load(start), store(end), here, transfers, reduce(np.multiply, number, np.ones_like(nest.trips[0])))
 
 
 def _turns(trips: AnyArray, inner: int) -> tuple[AnyArray, AnyArray, AnyArray, AnyArray]:
     """Of a loop's representative turns: whether each is the first, the last, or followed by the last, and how many it stands
     for; on an axis of their own, with `inner` axes and the candidates' after it."""
-    kinds = np.arange(min(int(trips.max()), 4)).reshape((-1, *(1,) * (inner + 1)))  # first, last, before the last, another
+    most = int(trips.max())
+    if most == 1:
+        return np.True_, np.True_, np.False_, np.int64(1)
+    kinds = np.arange(min(most, 4)).reshape((-1, *(1,) * (inner + 1)))  # first, last, before the last, another
     first = np.broadcast_to(kinds == 0, np.broadcast_shapes(kinds.shape, trips.shape))
     last = (kinds == 1) | (first & (trips == 1))
     next_last = (kinds == 2) | (first & (trips == 2))
-    number = np.select([kinds == 0, kinds == 1, kinds == 2], [trips > 0, trips > 1, trips > 2], np.maximum(trips - 3, 0))
-    return first, last, next_last, number.astype(np.int64)
+    number = np.where(kinds < 3, trips > kinds, np.maximum(trips - 3, 0))
+    return first, last, next_last, number
 
 
 def _all(conditions: Sequence[AnyArray]) -> AnyArray:
-    return reduce(and_, conditions)
+    return reduce(and_, conditions, np.True_)
