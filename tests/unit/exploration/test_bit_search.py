@@ -80,7 +80,7 @@ def test_the_floor_is_kept_and_the_best_takes_the_least_energy(found):
 
 
 def test_what_is_found_takes_no_more_than_one_width_everywhere(network, training, tmp_path, monkeypatch):
-    """Losses do not always rise along the greedy chain: where bisection stops early, narrow codes everywhere may do as well."""
+    """Losses do not always rise along the greedy chain: where bisection stops early, narrow codes may still do."""
     monkeypatch.setattr(bit_search, "_last_within", lambda judge, chain, floor_points: chain[0])
     result = search(network, training, tmp_path, floor_points=100.0, bits=(2, 8), trials=1)
     assert result.best.number is None
