@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from mkdocs.structure.files import File, Files
+from mkdocs.utils import get_relative_url
 
 ROOT = Path(__file__).parents[1]
 MOUNTED = ("CHANGELOG.md", "CONTRIBUTING.md", "reports/*/README.md", "reports/*/*.png", "addersim/train/cuda/README.md")
 """Files that keep their place below the site's root, as they have below the repository's."""
+
+FOREIGN, OWN = "https://unpkg.com/iframe-worker/shim", "file_worker.js"
+"""What starts the search of a page that was opened as a file: where the theme has it from, and ours."""
 
 
 def on_config(config: Any) -> Any:
@@ -45,6 +49,16 @@ def on_files(files: Files, config: Any) -> Files:
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
     """Links as the site has them: the folder docs/ is its root, and so is the repository's."""
     return site_links(markdown)
+
+
+def on_post_page(output: str, page: Any, config: Any) -> str:
+    """Nothing is fetched from elsewhere: what the plugin `offline` would load is a script of the site."""
+    return output.replace(FOREIGN, get_relative_url(OWN, page.url))
+
+
+def on_post_template(output_content: str, template_name: str, config: Any) -> str:
+    """The same for pages without a source, such as that of an address without a page."""
+    return output_content.replace(FOREIGN, OWN)
 
 
 def site_links(markdown: str) -> str:

@@ -108,6 +108,8 @@ def as_numbers(where: str, labels: Array, images: int) -> npt.NDArray[np.int64]:
     flat = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
     if flat.dtype.kind not in "iu" or flat.shape != (images,):
         advice = "; labels.argmax(axis=1) gives them" if labels.ndim == 2 and len(labels) == images else ""
+        if labels.dtype.kind in "US" and labels.shape == (images,):
+            advice = "; numpy.unique(labels, return_inverse=True)[1] gives them, for classes in sorted order"
         raise DataError(
             f"{where}: labels are {labels.dtype} of shape {labels.shape}; expected whole numbers of shape ({images},), one "
             f"class an image{advice}"

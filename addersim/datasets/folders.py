@@ -57,7 +57,8 @@ def _labelled(folder: Path, root: Path, wanted: Wanted) -> Images:
     numbers = class_numbers(folder, [one.name for one in classes], network, wanted.warned, listed) if classes else [-1]
     held = [pictures_in(one, suffixes) for one in classes] if classes else [flat]
     if empty := next((one for one, pictures in zip(classes or [folder], held, strict=True) if not pictures), None):
-        raise DataError(f"{empty}: holds no pictures; expected files that end in .png, .jpg, .jpeg or, as arrays, .npy")
+        expected = "files that end in .png, .jpg, .jpeg or, as arrays, .npy"
+        raise DataError(f"{empty}: holds no pictures{_instead(empty)}; expected {expected}")
     if left := next((inner for one in classes for inner in class_folders(one)), None):
         wanted.warned.append(
             f"what lies in {printable(str(left))} is left out: pictures stand in the folder of their class itself"
@@ -76,6 +77,12 @@ def _labelled(folder: Path, root: Path, wanted: Wanted) -> Images:
     pixels = kept(Streamed(str(folder), (len(chosen), *first.shape[1:]), first.dtype, read))
     labels = np.array([numbers[place] for _, place in chosen], np.int64) if classes else None
     return Images(str(folder), pixels, labels, class_names(network))
+
+
+def _instead(folder: Path) -> str:
+    """What a folder without pictures holds: the first of its files, or a folder in it."""
+    first = next((one for one in sorted(folder.iterdir()) if not one.name.startswith(".")), None)
+    return "" if first is None else f" but {'the folder ' if first.is_dir() else ''}{printable(first.name)}"
 
 
 def _read(path: Path, wanted: Wanted) -> npt.NDArray[Any]:

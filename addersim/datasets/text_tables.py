@@ -1,12 +1,13 @@
 """Own inputs in .csv: a line that names the columns, then an input a line, a number a column, and its class where it is known.
 
-Numbers are features, prepared as in training, and pixels where the columns are called ``pixel...``.
+Numbers are features, prepared as in training, and pixels where the columns are called ``pixel...`` or by their place, ``3x28``.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,8 @@ from addersim.inputs.opening import MAX_FILE_BYTES, open_file, parsing
 __all__ = ["from_csv"]
 
 _SEPARATORS = ",;\t"
-_PIXELS = "pixel"
+_PIXELS = re.compile(r"pixel.*|\d+x\d+", re.IGNORECASE)
+"""Names of columns of pixels, as the usual files of digits have them."""
 _LONGEST_HEADER = 16 << 20
 
 
@@ -59,7 +61,13 @@ def from_csv(path: Path, split: Split, wanted: Wanted) -> Images | None:
         )
     places = wanted.part.of(len(table))
     values = _typed(where, table[places[:, None], kept], [names[place] for place in kept], wanted)
-    pixels = taken(where, values.reshape(-1, *network.input_shape), wanted)
+    try:
+        pixels = taken(where, values.reshape(-1, *network.input_shape), wanted)
+    except DataError as error:
+        whole = values.min() >= 0 and values.max() <= 255 and not (values % 1).any()
+        raise (
+            DataError(f"{error}; columns of pixels are called pixel0, pixel1, ... or 1x1, 1x2, ...") if whole else error
+        ) from None
     found = None if label is None else _labels(path, table[:, label], list(seen), wanted)[places]
     return Images(where, pixels, found, class_names(network))
 
@@ -85,7 +93,7 @@ def _is_number(text: str) -> bool:
 def _typed(where: str, values: npt.NDArray[Any], names: list[str], wanted: Wanted) -> npt.NDArray[Any]:
     """Features as they are; pixels, and codes, in the network's type."""
     preprocessing = wanted.network.preprocessing
-    if not preprocessing.codes and not all(name.casefold().startswith(_PIXELS) for name in names):
+    if not preprocessing.codes and not all(map(_PIXELS.fullmatch, names)):
         return values
     allowed = np.iinfo(preprocessing.taken[0])
     if (values != np.round(values)).any() or values.min() < allowed.min or values.max() > allowed.max:

@@ -34,9 +34,9 @@ _Widths = dict[tuple[str, Operand], int]
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One assignment that was tried, and what was measured of it."""
+    """One assignment that was tried, and what was measured of it; ``number`` is None where it is one width everywhere."""
 
-    number: int
+    number: int | None
     widths: _Widths
     measured: Measured
 
@@ -50,7 +50,7 @@ class BitSearch:
     rules
         The best assignment, as rules for `quantize`.
     best
-        The trial behind it: the least energy whose loss is within the floor.
+        What is behind it: the least energy whose loss is within the floor, of all trials and of one width everywhere.
     uniform
         Assignments of one width everywhere, by width, for comparison.
     trials, scan
@@ -141,11 +141,13 @@ def search_bits(
         rows = _scan(judge, bits, say)
         greedy = _last_within(judge, greedy_chain(rows, judge.measure(uniform(judge.layers, bits[-1])), bits), floor_points)
         found = _try(optuna, study, judge, greedy, (floor_points, list(bits), trials, seed), say)
-    best = min((one for one in found if one.measured.loss_points <= floor_points), key=lambda one: one.measured.energy_pj)
+        even = [Trial(None, widths := uniform(judge.layers, width), judge.measure(widths)) for width in bits]
+    within = [one for one in (*found, *even) if one.measured.loss_points <= floor_points]
+    best = min(within, key=lambda one: one.measured.energy_pj)
     result = BitSearch(
         rules=with_widths(rules, best.widths),
         best=best,
-        uniform={width: judge.measure(uniform(judge.layers, width)) for width in bits},
+        uniform={width: one.measured for width, one in zip(bits, even, strict=True)},
         trials=tuple(found),
         scan=tuple(rows),
         floor_points=floor_points,

@@ -139,7 +139,7 @@ def _mark(color: str, symbol: str | None) -> str:
     if symbol == "line-ew-open":
         return f'<i class="dotted" style="border-color:{color}"></i>'
     shape = _SHAPES.get(symbol or "")
-    return f'<b style="color:{color}">{shape}</b>' if shape else f'<i style="background:{color}"></i>'
+    return f'<b aria-hidden="true" style="color:{color}">{shape}</b>' if shape else f'<i style="background:{color}"></i>'
 
 
 def _json(value: Any) -> str:

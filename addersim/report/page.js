@@ -4,7 +4,7 @@ const written = document.getElementById("figures").textContent;
 const figures = JSON.parse(written);
 
 // In the dark the inks of figures, which are made for paper, change places with lighter ones; files and prints are light.
-const DARK = { "#24292f": "#e6edf3", "#57606a": "#a5b0bc", "#e4e7eb": "#2d343d", "#d9dee4": "#4a525c", "#332288": "#9d8df1", "#882255": "#d36a9c", "#08519c": "#1f6fc0", "#08306b": "#6f7fd0", '"white"': '"#1b222b"' };
+const DARK = { "#24292f": "#e6edf3", "#57606a": "#a5b0bc", "#e4e7eb": "#2d343d", "#d9dee4": "#4a525c", "#332288": "#9d8df1", "#882255": "#d36a9c", "#08519c": "#1f6fc0", "#08306b": "#6f7fd0", "#994455": "#c0697b", "#004488": "#5592d8", '"white"': '"#1b222b"' };
 const theme = matchMedia("(prefers-color-scheme: dark)");
 function shaded() {
   return theme.matches ? JSON.parse(Object.entries(DARK).reduce((text, pair) => text.replaceAll(...pair), written)) : figures;

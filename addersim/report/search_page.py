@@ -12,14 +12,14 @@ import plotly.graph_objects as go
 from addersim.format_quantity import ENERGY_UNITS, best_unit, how_many, quantity
 from addersim.report.markup import Column, definitions, details, escape, number, percent, table, whole
 from addersim.report.section import Page, Section
-from addersim.report.style import QUIET, RESOURCES, VERMILION, dotted, finish, finish_plane, label, labels_apart
+from addersim.report.style import QUIET, SERIES, VERMILION, dotted, finish, finish_plane, label, labels_apart
 from addersim.report.sweep.figures import sensitivity
 from addersim.report.writing import write_page
 
 __all__ = ["SearchRows", "write_search_page"]
 
 FILES = ("formats.toml", "trials.csv", "scan.csv")
-OPERANDS = {"weight_bits": ("weights", RESOURCES["buffer"]), "activation_bits": ("inputs", RESOURCES["array"])}
+OPERANDS = {"weight_bits": ("weights", SERIES[2]), "activation_bits": ("inputs", SERIES[0])}
 
 
 class SearchRows(NamedTuple):
@@ -99,8 +99,8 @@ def _plane(rows: SearchRows) -> go.Figure:
     even = sorted(rows.uniform, key=lambda one: one["bits"])
     kinds = (
         ("tried", rows.trials, QUIET, "circle", [f"trial {place}" for place in range(len(rows.trials))]),
-        ("one width everywhere", even, RESOURCES["dram"], "square", [f"{one['bits']:g} bits" for one in even]),
-        ("chosen", [rows.best], RESOURCES["array"], "star", ["chosen"]),
+        ("one width everywhere", even, SERIES[1], "square", [f"{one['bits']:g} bits" for one in even]),
+        ("chosen", [rows.best], SERIES[0], "star", ["chosen"]),
     )
     for name, points, color, symbol, texts in kinds:
         figure.add_scatter(

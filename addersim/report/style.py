@@ -20,6 +20,7 @@ __all__ = [
     "OPERANDS",
     "PALE",
     "RESOURCES",
+    "SERIES",
     "SHADES",
     "VERMILION",
     "beside",
@@ -58,13 +59,16 @@ OPERANDS: Mapping[str, str] = MappingProxyType(
 """Colours of Paul Tol's light scheme, so that operands do not look like resources."""
 NETWORKS: Mapping[str, Sequence[str]] = MappingProxyType(
     {
-        "l1": ("#332288", "#44aa99", "#88ccee", "#aa4499"),
-        "mac": ("#cc6677", "#999933", "#882255", "#ddcc77"),
-        "coded": ("#117733", "#997700", "#6699cc", "#994455", "#ee99aa", "#004488"),
+        "l1": ("#332288", "#2f8577", "#3f87b5", "#aa4499"),
+        "mac": ("#cc6677", "#8a8a2b", "#882255", "#a65e2e"),
+        "coded": ("#117733", "#997700", "#5b8fc4", "#994455", "#64785a", "#004488"),
     }
 )
 """Colours of Paul Tol's muted scheme, for the same reason: cold and violet ones for networks that add, warm ones for those
-that multiply; of his others for networks some of whose weights take few values. The same on every page."""
+that multiply; of his others for networks some of whose weights take few values. The same on every page. They draw lines and
+points, too, which have no outline: pale ones are darker here than his, 3:1 or more on white."""
+SERIES = ("#0072b2", "#cc79a7", "#009e73")
+"""Of lines and points that are no networks: those of `RESOURCES` that are 3:1 or more on white and in the dark."""
 SHADES = ("#9ecae1", "#6baed6", "#3182bd", "#08519c", "#08306b")
 """One hue from light to dark: ColorBrewer's Blues."""
 ROW_PX, LEGEND_PX, AXIS_PX, LABEL_CHARACTERS = 24, 36, 46, 18
@@ -109,6 +113,7 @@ def finish(
     right_px = max(right_px, *(BESIDE_PX + round(LETTER_PX * len(_letters(one["text"]))) for one in beside_bars), 0)
     _dress(figure, round(LEGEND_PX + ROW_PX * (rows or len(labels)) + AXIS_PX), right_px, beside_bars)
     figure.update_layout(barmode=mode, bargap=0.3)
+    _outline(figure)
     figure.update_yaxes(
         tickvals=list(range(len(labels))),
         ticktext=list(labels),
@@ -124,6 +129,13 @@ def finish(
     _axis(figure.update_xaxes, title)
     figure.update_xaxes(rangemode="tozero", nticks=6)
     return figure if limit is None else figure.update_xaxes(range=[0, 1.03 * limit or 1])
+
+
+def _outline(figure: go.Figure) -> None:
+    """An outline around each bar: pale colours alone are hard to see, and neighbours hard to tell apart."""
+    for trace in figure.data:
+        if trace.type == "bar":
+            trace.marker.line = {"color": QUIET, "width": 1}
 
 
 def finish_plane(figure: go.Figure, across: str, up: str, *, height: int = 340) -> go.Figure:

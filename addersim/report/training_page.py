@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from addersim.format_quantity import how_many
 from addersim.report.markup import Column, definitions, details, escape, number, percent, table, whole
 from addersim.report.section import Page, Section
-from addersim.report.style import QUIET, RESOURCES, VERMILION, dotted, finish_plane
+from addersim.report.style import QUIET, SERIES, VERMILION, dotted, finish_plane
 from addersim.report.writing import write_page
 from addersim.storage import write_rows
 
@@ -20,7 +20,7 @@ __all__ = ["Finetuned", "write_finetuning_page", "write_training_page"]
 
 FILES = ("history.csv", "network.npz")
 FINETUNED_FILES = ("history.csv", "formats.csv")
-SPLITS = {"train": ("training images", RESOURCES["dram"]), "test": ("images held out", RESOURCES["array"])}
+SPLITS = {"train": ("training images", SERIES[1]), "test": ("images held out", SERIES[0])}
 COLUMNS = {
     "epoch": Column("epoch", whole),
     "rate": Column("rate", number),
@@ -174,7 +174,7 @@ def _lines(frame: pd.DataFrame, what: str, title: str, scale: float) -> go.Figur
 
 def _rate(frame: pd.DataFrame) -> go.Figure:
     figure = go.Figure()
-    _line(figure, frame, frame["rate"].tolist(), "rate", RESOURCES["buffer"])
+    _line(figure, frame, frame["rate"].tolist(), "rate", SERIES[2])
     return _by_epoch(finish_plane(figure, "epoch", "rate", height=220), frame)
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.mutants import certificate, cuda, engine, gates, hardware, readers, rtl, training
+from tests.mutants import certificate, cuda, engine, gates, hardware, pages, readers, rtl, training
 
 __all__ = ["MUTANTS", "ROOT", "Mutant"]
 
@@ -39,5 +39,5 @@ def _listed(*tables):
                 yield Mutant(path, old, new, tuple(f"tests/{one}" for one in tests.split()))
 
 
-_TABLES = (certificate, cuda, engine, gates, hardware, readers, rtl, training)
+_TABLES = (certificate, cuda, engine, gates, hardware, pages, readers, rtl, training)
 MUTANTS = tuple(_listed(*(one.CHANGES for one in _TABLES)))

@@ -170,3 +170,14 @@ def test_a_source_archive_holds_all_that_is_tracked(tmp_path):
         held = {name.partition("/")[2] for name in packed.getnames()}
     assert set(tracked.stdout.split()) - held - {".gitignore"} == set()
     assert not [name for name in held if name.endswith((".so", "_core.c", ".pyc"))]
+
+
+def test_workflows_name_actions_by_their_content_and_keep_no_password():
+    """A tag may be moved by whoever takes an action over: a commit's hash may not."""
+    for path in (ROOT / ".github" / "workflows").glob("*.yml"):
+        text = path.read_text()
+        used = re.findall(r"uses: (\S+)", text)
+        assert used
+        assert all(re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", one) for one in used), path.name
+        assert text.count("actions/checkout@") == text.count("persist-credentials: false"), path.name
+        assert "\npermissions:\n  contents: read\n" in text, path.name

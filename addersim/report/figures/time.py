@@ -125,7 +125,7 @@ def roofline(layers: pd.DataFrame, design: Any, network: str) -> go.Figure:
                 "color": color,
                 "size": 10,
                 "symbol": ["circle" if one else "triangle-right" for one in known],
-                "line": {"color": "white", "width": 1},
+                "line": {"color": QUIET, "width": 1},
             },
             customdata=[_point(row, design) for row in part.itertuples()],
             hovertemplate="%{customdata}<extra></extra>",

@@ -103,8 +103,9 @@ def report_page(results: Sequence[Result], frames: Frames, title: str, about: Ma
 
 def _why(text: str, names: Sequence[str]) -> str:
     """Why some designs take what they take, as an item of a list."""
-    of = f"<strong>{escape(', '.join(names))}</strong>: " if names else ""
-    return f"<li>{of}{escape(text)}.</li>"
+    if not names:
+        return f"<li>{escape(text[:1].upper() + text[1:])}.</li>"
+    return f"<li><strong>{escape(', '.join(names))}</strong>: {escape(text)}.</li>"
 
 
 def _notes(results: Sequence[Result]) -> str:

@@ -15,6 +15,7 @@ from addersim.report.style import (
     PALE,
     QUIET,
     RESOURCES,
+    SERIES,
     SHADES,
     beside,
     dotted,
@@ -138,7 +139,7 @@ def _float_lines(figure: go.Figure, points: Points, rows: pd.DataFrame) -> go.Fi
         mine = rows[rows["network"] == name]
         if len(mine):
             line = {"color": points.series[mine["series"].iloc[0]], "dash": "dot", "width": 1.25}
-            figure.add_hline(y=100 * value, line=line, opacity=0.8)
+            figure.add_hline(y=100 * value, line=line)
     return figure.add_scatter(
         name="in float", mode="lines", x=[None], y=[None], marker={"color": QUIET, "symbol": "line-ew-open"}
     )
@@ -217,7 +218,8 @@ def widths(points: Points, network: str) -> go.Figure:
         z=[[None if cell is None else max(100 * cell["accuracy"], top - 10) for cell in line] for line in cells],
         zmin=top - 10,
         zmax=top,
-        colorscale=[[0, "#f7fbff"], *([(place + 1) / len(SHADES), shade] for place, shade in enumerate(SHADES))],
+        colorscale=[[0, "#f7fbff"], [0.5, SHADES[0]], [1, SHADES[1]]],  # pale enough for black in every cell
+        textfont={"color": "black"},
         showscale=False,
         showlegend=False,
         xgap=2,
@@ -246,7 +248,7 @@ def accuracy_by_register(points: Points, network: str) -> go.Figure:
     parsed = rows["accumulator"].map(Accumulator.parse)
     rows = rows.assign(width=[one.bits or 0 for one in parsed], overflow=[one.overflow for one in parsed])
     rows = _best_by(rows[rows["width"] > 0], ("overflow", "width"))
-    colours = {"saturate": RESOURCES["array"], "wrap": RESOURCES["dram"], "exact": RESOURCES["buffer"]}
+    colours = dict(zip(("saturate", "wrap", "exact"), SERIES, strict=True))
     figure = go.Figure()
     for name, mine in rows.groupby("overflow"):
         figure.add_scatter(

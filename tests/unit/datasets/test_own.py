@@ -87,6 +87,10 @@ def test_labels_stand_in_one_row_or_column_of_any_whole_numbers(tmp_path):
         (LABELS[:5], ": labels are int64 of shape (5,); expected whole numbers of shape (12,)"),
         (LABELS.astype(float), ": labels are float64 of shape (12,); expected whole numbers"),
         (np.eye(3, dtype=int)[LABELS], "one class an image; labels.argmax(axis=1) gives them"),
+        (
+            LABELS.astype(str),
+            "one class an image; numpy.unique(labels, return_inverse=True)[1] gives them, for classes",
+        ),
         (LABELS.astype("U3"), ": labels are <U3 of shape (12,); expected whole numbers"),
         (np.uint64(2**64 - 1) - LABELS.astype(np.uint64), "is outside 0..2"),
     ],

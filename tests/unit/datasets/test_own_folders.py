@@ -103,6 +103,9 @@ def test_a_folder_train_beside_calibrates(tmp_path, test):
 
 def test_folders_that_hold_no_pictures_or_both_kinds_are_refused(tmp_path):
     assert told(tmp_path) == ": holds no pictures; expected files that end in .png, .jpg, .jpeg or, as arrays, .npy"
+    (tmp_path / "one.gif").touch()
+    assert told(tmp_path).startswith(": holds no pictures but one.gif; expected files that end in .png")
+    (tmp_path / "one.gif").unlink()
     classes(tmp_path, "abc")
     (tmp_path / "b" / "0.png").unlink()
     (tmp_path / "b" / "1.png").unlink()

@@ -54,12 +54,21 @@ def test_columns_of_pixels_and_codes_keep_their_numbers(tmp_path):
     path = table(tmp_path, "label,pixel0,pixel1,pixel2", [[1, 0, 128, 255]])
     found = load_own(path, net()).images.pixels
     assert (found.dtype, found.tolist()) == (np.uint8, [[[[0, 128, 255]]]])
+    path = table(tmp_path, "label,1x1,1x2,1x3", [[1, 0, 128, 255]])
+    assert load_own(path, net()).images.pixels.tolist() == [[[[0, 128, 255]]]]
     path = table(tmp_path, "label,pixel0,pixel1,pixel2", [[1, 0, 128, 256]])
     assert told(path, net()) == ": columns such as 'pixel0' hold whole numbers of 0..255"
     path = table(tmp_path, "a,b,c", [[-128, 0, 127]])
     assert load_own(path, net(preprocessing=CODES)).images.pixels.dtype == np.int8
     path = table(tmp_path, "a,b,c", [[-128, 0.5, 127]])
     assert told(path, net(preprocessing=CODES)) == ": columns such as 'a' hold whole numbers of -128..127"
+
+
+def test_pixels_under_other_names_are_told_how_to_be_called(tmp_path):
+    known = net(preprocessing=Preprocessing(mean=(0.3,), std=(0.35,)))
+    found = told(table(tmp_path, "p0,p1,p2", [[0, 128, 255]]), known)
+    assert found.endswith("; columns of pixels are called pixel0, pixel1, ... or 1x1, 1x2, ...")
+    assert "columns of pixels" not in told(table(tmp_path, "p0,p1,p2", [[0, 128.5, 255]]), known)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from addersim.arithmetic.fixed import Accumulator
 from addersim.config import load_toml, parse_toml
 from addersim.datasets import Images
 from addersim.errors import ConfigError, DataError, QuantizationError
-from addersim.exploration import sensitivity
+from addersim.exploration import bit_search, sensitivity
 from addersim.exploration.bit_search import to_toml
 from addersim.exploration.sensitivity import Judge, Measured, ScanRow, greedy_chain, scan, uniform, with_widths
 from addersim.inputs.limits import SEED
@@ -77,6 +77,15 @@ def test_the_floor_is_kept_and_the_best_takes_the_least_energy(found):
     assert result.trials[0].measured.loss_points <= 15.0
     assert len(result.trials) == 8
     assert (result.calibration_images, result.measuring_images) == (60, 60)
+
+
+def test_what_is_found_takes_no_more_than_one_width_everywhere(network, training, tmp_path, monkeypatch):
+    """Losses do not always rise along the greedy chain: where bisection stops early, narrow codes may still do."""
+    monkeypatch.setattr(bit_search, "_last_within", lambda judge, chain, floor_points: chain[0])
+    result = search(network, training, tmp_path, floor_points=100.0, bits=(2, 8), trials=1)
+    assert result.best.number is None
+    assert result.best.measured == result.uniform[2]
+    assert {one.weight_bits for one in result.rules.layers.values()} == {2}
 
 
 def test_the_formats_file_says_what_was_measured(found, network, training):

@@ -34,6 +34,7 @@ from addersim.results.contrast import COMPONENTS
 from addersim.results.result import Result, evaluate
 from addersim.simulation import count, simulate
 from addersim.trace import LayerTrace, Observed, Operand, Trace
+from tests.contrast import pale
 from tests.unit.layers.test_rescale import zero_point_program
 from tests.unit.networks import images, residual
 
@@ -376,6 +377,10 @@ def test_every_figure_has_a_place_and_data(parsed):
     assert set(drawn) <= set(parsed.ids)
     assert len(drawn) == FIGURES
     assert all(figure["data"] for figure in drawn.values())
+
+
+def test_every_mark_of_a_figure_is_seen_on_white_and_in_the_dark(text):
+    assert pale(text) == []
 
 
 def test_the_summary_says_the_numbers(text, results):

@@ -7,6 +7,7 @@ import pytest
 
 from addersim.report.search_page import SearchRows, write_search_page
 from addersim.report.training_page import Finetuned, write_finetuning_page, write_training_page
+from tests.contrast import pale
 
 MEASURED = {"accuracy": 0.9, "loss_points": 1.0, "agreement": 0.95, "energy_pj": 1000.0}
 ROWS = SearchRows(
@@ -44,6 +45,7 @@ FINETUNED = Finetuned(
 
 def figures_of(page):
     text = page.read_text()
+    assert pale(text) == []
     return text, json.loads(re.search(r'id="figures">(.*?)</script>', text, re.S)[1])
 
 

@@ -25,6 +25,7 @@ from addersim.report.sweep.points import Points
 from addersim.report.sweep.render import render_sweep, write_sweep_page
 from addersim.report.sweep.sections import sweep_sections
 from addersim.results.pareto import pareto
+from tests.contrast import pale
 from tests.unit.report.test_layout import on_a_narrow_screen
 
 NASTY = "<script>alert(1)</script> & 'net'"
@@ -291,6 +292,7 @@ def test_the_page_needs_nothing_and_runs_its_own_scripts_only(swept):
     for script in (library, reader.scripts[3][2]):
         assert f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'" in policy
     assert "default-src 'none'" in policy
+    assert pale(page) == []
     carried = json.loads(reader.scripts[1][2])
     assert carried["points"]
     assert all(f"#point-{place}" in page for place in carried["points"])
