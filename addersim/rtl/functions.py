@@ -170,7 +170,7 @@ def rule_constants(numbers: Constants, bias: Array, rule: str, zero_point: int, 
         shift = numbers.shift.astype(np.int64)
         return LayerConstants(bias, numbers.multiplier, np.zeros_like(shift), shift, zero_point, low, high)
     multiplier, places = _whole_floats(numbers.factor, rule)
-    divisor, divisor_places = _whole_floats(np.float32([numbers.divisor]), rule)
+    divisor, divisor_places = _whole_floats(np.array([numbers.divisor], np.float32), rule)
     # Beyond 127 places no code but the zero point's is left; below -31 none but the ends.
     if numbers.formula == "float":
         divisor, shift = np.zeros_like(divisor), np.clip(places, -31, 127)
