@@ -99,7 +99,7 @@ def energy_tables() -> str:
 def _circumstances(table: EnergyTable) -> str:
     nodes = " and ".join(dict.fromkeys(f"{row.node_nm:g} nm" for row in table.rows))
     volts = " and ".join(dict.fromkeys(f"{row.voltage_v:g} V" for row in table.rows if row.voltage_v))
-    devices = ", ".join(dict.fromkeys(row.device for row in table.rows if row.device))
+    devices = ", ".join(dict.fromkeys(row.device for row in table.rows if row.device and row.component != "pe"))
     return f"{nodes}{f', {volts}' if volts else ''}; {len(table.rows)} rows{f'; transistors {devices}' if devices else ''}."
 
 

@@ -71,7 +71,7 @@ def run(
         raise ConfigError("--layer: a layer's weights are constants in an FPGA's fabric; give --target too")
     if network is None and (data is not None or root is not None):
         raise ConfigError("--data and --root: say what drives the layers of --network; give both")
-    jobs: list[Job] = [*element_jobs(datapath, widths)]
+    jobs: list[Job] = [*element_jobs(datapath, widths if bits else None)]
     jobs += _own_layers(network, widths, data, root, steps, seed) if network else []
     jobs += operator_jobs() if datapath is None else []
     alone = alone_on_output(out, json=json)
@@ -110,9 +110,10 @@ def _elements_use(target: str, datapaths: list[str] | None, widths: list[int], o
 
     from addersim.hardware.gates.element_table import element_jobs
     from addersim.hardware.gates.fabric import OWN_MULTIPLIER, elements_in_fabric
-    from addersim.hardware.prices.row import SIGNED
+    from addersim.hardware.prices.row import SCRATCHPADS, SIGNED
 
-    elements = [job.element for job in element_jobs(datapaths, widths) if SIGNED not in job.element.device]
+    beside = {SIGNED, SCRATCHPADS}
+    elements = [job.element for job in element_jobs(datapaths, widths) if not beside & set(job.element.device.split())]
     elements += [replace(one, style=OWN_MULTIPLIER) for one in elements if one.datapath == "mac" and not one.style]
     with progress(len(elements), "circuits") as advance:
         return elements_in_fabric(elements, target, out.absolute().parent, threads=threads, finished=advance)

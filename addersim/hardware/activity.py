@@ -39,7 +39,7 @@ __all__ = ["LayerActivity", "SumActivity", "measure_activity", "with_activity"]
 BATCH = 100
 SAMPLE_STEPS = 16384
 ROW_TABLE = "eyeriss-65nm"
-"""Unit energies by which mappings of a row stationary array are chosen: no other table knows its registers and network."""
+"""Unit energies by which mappings of a row stationary array are chosen: its own registers and network."""
 
 
 class SumActivity(NamedTuple):

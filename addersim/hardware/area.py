@@ -35,6 +35,7 @@ from addersim.hardware.prices.elements import element_bits
 from addersim.hardware.prices.macros import Macros, macros_of
 from addersim.hardware.prices.multipliers import with_multiplier
 from addersim.hardware.prices.row import REGISTERS
+from addersim.hardware.prices.scratchpads import for_array
 from addersim.hardware.prices.table import EnergyTable, Figure
 from addersim.hardware.traffic import sum_bits
 from addersim.tabular import Row, Tabular
@@ -215,7 +216,8 @@ def estimate_area(
     """
     check_kind(trace, Trace, "estimate_area: trace", "addersim.count(program) gives one")
     machine = accelerator if isinstance(accelerator, Accelerator) else load_accelerator(accelerator)
-    figures = with_multiplier(table if isinstance(table, EnergyTable) else load_table(table), trace.layers)
+    stated = with_multiplier(table if isinstance(table, EnergyTable) else load_table(table), trace.layers)
+    figures = for_array(stated, machine.array)
     parts: list[AreaPart] = []
     missing: list[str] = []
     for circuit in inventory(trace, machine, figures):

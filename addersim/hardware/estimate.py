@@ -19,6 +19,7 @@ from addersim.hardware.prices.csv_file import load_table
 from addersim.hardware.prices.elements import ZeroShare, array_prices, element_notes
 from addersim.hardware.prices.multipliers import check_energy_stated, with_multiplier
 from addersim.hardware.prices.operations import ArithmeticEnergies
+from addersim.hardware.prices.scratchpads import for_array, scratchpad_notes
 from addersim.hardware.prices.table import EnergyTable
 from addersim.hardware.residency import residencies
 from addersim.hardware.runs import Runs
@@ -149,11 +150,12 @@ def _arithmetic(
     trace: Trace, machine: Accelerator, table: EnergyTable | str | os.PathLike[str]
 ) -> tuple[Trace, EnergyTable, ArithmeticEnergies, Notes]:
     """The trace with its toggles in the machine's order, the table with all that the layers need, and what operations take."""
-    energies = with_multiplier(table if isinstance(table, EnergyTable) else load_table(table), trace.layers)
-    check_energy_stated(energies, trace.layers)
-    notes: Notes = ()
+    stated = with_multiplier(table if isinstance(table, EnergyTable) else load_table(table), trace.layers)
+    check_energy_stated(stated, trace.layers)
+    energies, notes = for_array(stated, machine.array), scratchpad_notes(stated, machine.array, trace.layers)
     if energies.knows_elements:
-        trace, notes = toggles_in_order(trace, machine)
+        trace, unused = toggles_in_order(trace, machine)
+        notes += unused
     return trace, energies, ArithmeticEnergies.of(trace, energies, _stated_zeros(machine)), notes
 
 

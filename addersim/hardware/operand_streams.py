@@ -21,7 +21,7 @@ from addersim.hardware.operand_activity import OperandActivity
 from addersim.kernels.toggles import weighed_bits, weighed_changes, weighed_zeros
 from addersim.layers import IntegerWindow
 
-__all__ = ["InputStream", "input_codes", "weight_activity"]
+__all__ = ["InputStream", "channel_blocks", "filter_blocks", "input_codes", "weight_activity"]
 
 Array = npt.NDArray[Any]
 
@@ -184,8 +184,8 @@ class InputStream:
         each of which its filters take the word in turn."""
         assert self.mapping is not None
         channels = padded.shape[3] // self.layer.groups
-        blocks = self._blocks(padded, list(_channel_blocks(self.mapping, channels)))
-        times = len(list(_filter_blocks(self.mapping, self.filters)))
+        blocks = self._blocks(padded, list(channel_blocks(self.mapping, channels)))
+        times = len(list(filter_blocks(self.mapping, self.filters)))
         first, last = self._ends_of(padded, blocks)
         self._count_channels(padded, [end for _, end in blocks], moves, times)
         self._to_next_column(first, last, moves, times)
@@ -220,12 +220,12 @@ def _cross(rows: Array, columns: Array) -> Array:
     return rows[:, None] * columns
 
 
-def _channel_blocks(mapping: RowMapping, channels: int) -> Iterator[tuple[int, int]]:
+def channel_blocks(mapping: RowMapping, channels: int) -> Iterator[tuple[int, int]]:
     """First and last place, less one, of the channels that an element takes in turn, block by block."""
     return _ends(taken_in_turn(channels, int(mapping.channels), int(mapping.channel_sets)))
 
 
-def _filter_blocks(mapping: RowMapping, filters: int) -> Iterator[tuple[int, int]]:
+def filter_blocks(mapping: RowMapping, filters: int) -> Iterator[tuple[int, int]]:
     """The same of filters, of which those of a group whose sums are on chip together follow each other."""
     held = int(mapping.held)
     groups = [min(held, filters - first) for first in range(0, filters, held)]
@@ -271,7 +271,7 @@ def _row_weight_changes(codes: Array, inputs: InputStream) -> Iterator[tuple[Arr
     height, width, channels = layer.weights.shape[1:]
     apart = codes.reshape(layer.groups, inputs.filters, height, width, channels)
     lines = inputs.pixels // inputs.columns
-    for some, few in product(_filter_blocks(mapping, inputs.filters), _channel_blocks(mapping, channels)):
+    for some, few in product(filter_blocks(mapping, inputs.filters), channel_blocks(mapping, channels)):
         block = apart[:, some[0] : some[1], :, :, few[0] : few[1]]
         turn = block.transpose(0, 2, 3, 4, 1).reshape(layer.groups * height, -1)
         yield turn[:, :-1] ^ turn[:, 1:], inputs.pixels

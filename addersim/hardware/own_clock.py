@@ -16,6 +16,7 @@ from addersim.errors import HardwareError, check_kind
 from addersim.hardware.accelerator import Accelerator
 from addersim.hardware.area import inventory
 from addersim.hardware.prices.csv_file import load_table, table_names
+from addersim.hardware.prices.scratchpads import for_array
 from addersim.hardware.prices.table import EnergyTable
 from addersim.trace import Trace
 
@@ -77,7 +78,8 @@ def at_own_clock(trace: Trace, accelerator: Accelerator, table: EnergyTable) -> 
     elements = [circuit for circuit in inventory(trace, accelerator, table) if circuit.component == "pe"]
     if not elements:
         raise HardwareError(f"own clock: network {trace.name}: no layer runs on the array, whose elements set it")
-    found = {one: table.delay(one.op, one.bits) for one in elements}
+    own = for_array(table, accelerator.array)
+    found = {one: own.delay(one.op, one.bits) for one in elements}
     slowest = max(found, key=lambda one: found[one].value)
     delay_ns, rule, source = found[slowest]
     clock_mhz = 1e3 / delay_ns

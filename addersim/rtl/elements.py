@@ -43,6 +43,8 @@ class Element:
         Whether they are in two's complement; codes of few values have a sign of their own.
     accumulator_bits, saturate
         The register; it wraps where it does not saturate.
+    scratchpads
+        Whether sums come from a scratchpad and go back there (``element_row_stationary``).
     """
 
     circuit: str
@@ -52,11 +54,12 @@ class Element:
     weight_signed: bool = True
     accumulator_bits: int = 20
     saturate: bool = False
+    scratchpads: bool = False
 
     @property
     def module(self) -> str:
         """Name of the Verilog module."""
-        return f"pe_{self.circuit}"
+        return "element_row_stationary" if self.scratchpads else f"pe_{self.circuit}"
 
     @property
     def words(self) -> str:
@@ -76,12 +79,14 @@ class Element:
         register = (("ACCUMULATOR_BITS", self.accumulator_bits), ("SATURATE", int(self.saturate)))
         operands: tuple[tuple[str, int], ...] = (("INPUT_BITS", self.input_bits), ("WEIGHT_BITS", self.weight_bits))
         operands += (("INPUT_SIGNED", int(self.input_signed)), ("WEIGHT_SIGNED", int(self.weight_signed)))
-        if self.circuit == "xnor":
+        if self.circuit == "xnor" and not self.scratchpads:
             operands = (("LANES", self.input_bits),)
-        codes = (("input_code", self.input_bits), ("weight_code", self.weight_bits))
-        return Design(
-            self.module, (*operands, *register), (("clear", 1), ("enable", 1), *codes), (("sum", self.accumulator_bits),)
-        )
+        codes: tuple[tuple[str, int], ...] = (("clear", 1), ("enable", 1))
+        codes += (("input_code", self.input_bits), ("weight_code", self.weight_bits))
+        datapath: tuple[tuple[str, int | str], ...] = ()
+        if self.scratchpads:
+            datapath, codes = (("DATAPATH", self.circuit),), (*codes, ("sum_before", self.accumulator_bits))
+        return Design(self.module, (*datapath, *operands, *register), codes, (("sum", self.accumulator_bits),))
 
 
 def run_element(

@@ -29,8 +29,9 @@ _Pool = Literal["maximum", "sum"]
 
 CODE_BITS = 17
 """Codes of any format; the ends of its own are constants."""
-_FORMULAS = ("half-even", "doubling", "single", "double")
-_RULES = "addersim, tflite, tosa, tosa-double"
+_MANTISSA = 24
+_EXPONENTS = (-100, 100)
+"""Of numbers of float32 that the circuit takes: far from the ends of that format, which it does not have."""
 _NONE = np.zeros(1, np.int64)
 
 
@@ -158,11 +159,36 @@ def narrowing(
 
 
 def rule_constants(numbers: Constants, bias: Array, rule: str, zero_point: int, low: int, high: int) -> LayerConstants:
-    """Constants of a rule of whole numbers."""
-    if numbers.formula not in _FORMULAS:
-        raise FormatError(f"rule {rule} has no circuit in Verilog; --rounding takes those that have: {_RULES}")
-    shift = numbers.shift.astype(np.int64)
-    return LayerConstants(bias, numbers.multiplier, np.zeros_like(shift), shift, zero_point, low, high)
+    """Constants of a rule: those of a float as a whole number of 24 bits over a power of two, with its divisor's as addend.
+
+    Raises
+    ------
+    FormatError
+        For a scale next to the ends of float32.
+    """
+    if not requantisation_rule(rule).is_float:
+        shift = numbers.shift.astype(np.int64)
+        return LayerConstants(bias, numbers.multiplier, np.zeros_like(shift), shift, zero_point, low, high)
+    multiplier, places = _whole_floats(numbers.factor, rule)
+    divisor, divisor_places = _whole_floats(np.array([numbers.divisor], np.float32), rule)
+    # Beyond 127 places no code but the zero point's is left; below -31 none but the ends.
+    if numbers.formula == "float":
+        divisor, shift = np.zeros_like(divisor), np.clip(places, -31, 127)
+    else:
+        shift = np.clip(places - divisor_places, -31, 127)
+    return LayerConstants(bias, multiplier, np.broadcast_to(divisor, shift.shape), shift, zero_point, low, high)
+
+
+def _whole_floats(numbers: Array, rule: str) -> tuple[Array, Array]:
+    """Numbers of float32 as whole numbers of 24 significant bits, and over which powers of two."""
+    mantissas, exponents = np.frexp(numbers.astype(np.float64))
+    odd = (numbers != 0) & ((exponents < _EXPONENTS[0]) | (exponents > _EXPONENTS[1]))
+    if odd.any():
+        raise FormatError(
+            f"rule {rule}: scale {numbers[odd][0]:.4g}; its circuit in Verilog takes those of "
+            f"2**{_EXPONENTS[0]} to 2**{_EXPONENTS[1]}"
+        )
+    return np.ldexp(mantissas, _MANTISSA).astype(np.int64), _MANTISSA - exponents.astype(np.int64)
 
 
 def _four(shape: tuple[int, ...]) -> tuple[int, int, int, int]:

@@ -5,6 +5,7 @@
 // doubling  TensorFlow Lite's reference kernels: the high word of twice a 32-bit product, then a shift, ties away from zero;
 //           a negative shift counts to the right, a positive one to the left and before
 // single    TOSA with single rounding: ties up; double: with double rounding, beyond shifts of 31
+// float, quant-round, quant-ceil, quant-floor  float32 of ONNX Runtime and QONNX: requantize_float.v; the divisor is in addend
 /* verilator lint_off UNUSED */  // each rule reads its own constants, and codes are narrower than results
 module requantize #(
     parameter RULE        = "half-even",
@@ -24,6 +25,8 @@ module requantize #(
     output [OUTPUT_BITS-1:0] code
 );
   localparam signed [63:0] ONE = 1;
+  /* verilator lint_off WIDTH */  // names of other lengths than RULE's
+  localparam QUANT = RULE == "quant-round" || RULE == "quant-ceil" || RULE == "quant-floor";  // the zero point is in
 
   wire signed [63:0] wide_sum, wide_bias, wide_multiplier;
   extend #(.FROM(SUM_BITS), .TO(64)) extend_sum (.narrow(sum), .wide(wide_sum));
@@ -32,7 +35,6 @@ module requantize #(
   wire signed [63:0] biased = wide_sum + wide_bias;
 
   wire signed [63:0] scaled;
-  /* verilator lint_off WIDTH */  // names of other lengths than RULE's
   generate
     if (RULE == "doubling") begin : doubling
       wire signed [63:0] all = shift > 0 ? biased <<< shift[5:0] : biased;
@@ -46,6 +48,13 @@ module requantize #(
       wire signed [63:0] up = (word[63] ? -word : word) + half;
       wire signed [63:0] magnitude = up >>> places[5:0];
       assign scaled = word[63] ? -magnitude : magnitude;
+    end else if (QUANT || RULE == "float") begin : of_floats
+      requantize_float #(
+          .RULE(RULE)
+      ) real_scale (
+          .value(biased[31:0]), .multiplier(multiplier), .divisor(addend[23:0]), .shift(shift), .zero_point(zero_point),
+          .scaled(scaled)
+      );
     end else begin : one_shift
       wire signed [63:0] exact = biased * wide_multiplier + addend;
       wire signed [63:0] half = (ONE <<< shift[5:0]) >>> 1;
@@ -70,7 +79,7 @@ module requantize #(
   extend #(.FROM(18), .TO(64)) extend_zero (.narrow(zero_point), .wide(wide_zero));
   extend #(.FROM(18), .TO(64)) extend_low (.narrow(low), .wide(wide_low));
   extend #(.FROM(18), .TO(64)) extend_high (.narrow(high), .wide(wide_high));
-  wire signed [63:0] result = scaled + wide_zero;
+  wire signed [63:0] result = QUANT ? scaled : scaled + wide_zero;
   generate
     if (WRAP == 0) assign kept = result;
     else begin : wraps

@@ -13,8 +13,10 @@ from addersim.layers import IntegerAveragePool
 from addersim.rtl.compiled import Design, compile_designs
 from addersim.rtl.elements import signed
 from addersim.rtl.engine import rtl_engine
+from addersim.rtl.functions import CODE_BITS, rule_constants
 from addersim.rtl.sources import sources_text
 from addersim.rtl.tools import yosys_candidates
+from addersim.rtl.units import UnitDesign, run_unit
 from tests.agreement.test_rtl_layers import assert_equal, drawn
 
 pytestmark = pytest.mark.skipif(
@@ -81,6 +83,56 @@ def test_units_follow_the_rules(units, rule):
         key = RULES[rule], False if rule == "addersim" else None
         found = signed(units[key].run(given | {"high": 120}, SUMS)["code"], 8)
         assert np.array_equal(found, expected.values.reshape(-1)), scale
+
+
+REALS = ["ort", "qonnx", "qonnx-ceil", "qonnx-floor"]
+OF_EVERY_SIZE = [(2.0**-7, 0.25, 0), (0.0113, 0.37, -9), (-1.7, 1.5, 100), (3e-9, 1e-3, 1), (40.0, 2.0, -128)]
+
+
+def sums_of_a_scale(random, scale, bias, count):
+    """Whole numbers of all sizes up to 32 bits, half of them such that the result lies next to the middle of two codes."""
+    any_size = random.integers(-(1 << 31), 1 << 31, count) >> random.integers(0, 32, count)
+    middles = np.rint((random.integers(-140, 140, count) + 0.5) / scale).clip(-(2**31), 2**31) - bias
+    return np.where(random.random(count) < 0.5, any_size, middles).clip(2000 - 2**31, 2**31 - 2000).astype(np.int32)
+
+
+def sums_and_their_codes(rule, scales, count):
+    """Codes of the kernels and of the circuit, for scales beside scales and zero points of outputs."""
+    random = np.random.default_rng(7)
+    for scale, out_scale, zero_point in scales:
+        output, bias = FixedFormat(8, scale=out_scale, zero_point=zero_point), int(random.integers(-1000, 1000))
+        sums = sums_of_a_scale(random, scale, bias, count).reshape(-1, 1)
+        slow = kernels.requantize(sums, [scale], np.array([bias]), rule, output=output).values
+        numbers = requantisation_rule(rule).constants([scale], output)
+        constants = rule_constants(numbers, np.array([bias]), rule, zero_point, output.minimum, output.maximum)
+        yield slow, run_unit(UnitDesign(numbers.formula, CODE_BITS), sums.astype(np.int64), constants).astype(slow.dtype)
+
+
+@pytest.mark.parametrize("rule", REALS)
+def test_rules_of_floats_are_right_bit_for_bit(rule):
+    """Rounded as float32 is, twice or four times: the kernels compute with floats, the circuit with whole numbers."""
+    for slow, fast in sums_and_their_codes(rule, OF_EVERY_SIZE, 3000):
+        assert len(np.unique(slow)) > 1
+        assert np.array_equal(slow, fast)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rule", REALS)
+def test_rules_of_floats_are_right_on_a_million_sums(rule):
+    random = np.random.default_rng(8)
+    scales = [
+        (float(np.float32(2.0 ** random.uniform(-34, 6))), random.uniform(1e-4, 3), int(random.integers(-128, 128)))
+        for _ in range(50)
+    ]
+    assert all(np.array_equal(slow, fast) for slow, fast in sums_and_their_codes(rule, scales, 20_000))
+
+
+def test_scales_next_to_the_ends_of_float32_have_no_circuit():
+    numbers = requantisation_rule("ort").constants([0.25, 1e-35], FixedFormat(8))
+    with pytest.raises(
+        FormatError, match=r"^rule ort: scale 1e-35; its circuit in Verilog takes those of 2\*\*-100 to 2\*\*100$"
+    ):
+        rule_constants(numbers, np.zeros(2, np.int64), "ort", 0, -128, 127)
 
 
 POOLS = {(kind, signs): f"pool_{kind}" for kind in ("maximum", "sum") for signs in (True, False)}
@@ -217,5 +269,3 @@ def test_narrowing_alone_equals_the_reference(engine):
         assert_equal(slow, fast)
         assert (slow.minimum, slow.maximum, slow.overflowed) == (fast.minimum, fast.maximum, fast.overflowed)
     assert all(not found.values.size for found in codes_of_every_function(engine, x[:0]))
-    with pytest.raises(FormatError, match=r"^rule ort has no circuit in Verilog; "):
-        engine.requantize(x, [0.03], np.zeros(5, np.int64), "ort", output=FixedFormat(8))

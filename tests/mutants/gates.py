@@ -120,10 +120,19 @@ CHANGES = {
             ('driven.outputs["sum"][LATENCY:]', 'driven.outputs["sum"][: -LATENCY]'),
         ),
     ),
+    "hardware/row_operands.py": (
+        f"{ACTIVITY}",
+        (
+            ("geometry.padding[1]", "geometry.padding[0]"),
+            ("+ of_kernel * geometry.dilation[0]", "+ of_kernel"),
+            ("inner = np.broadcast_to(weights.transpose(1, 2, 0)", "inner = np.broadcast_to(weights[::-1].transpose(1, 2, 0)"),
+        ),
+    ),
     "hardware/gates/element_operands.py": (
         CHARACTERISE,
         (
-            ("// HOLD * HOLD", ""),
+            ("for one in range(self.turn):", "for one in range(1):"),
+            ("// steps * steps", ""),
             ("replace(self, x=self.x[places]) if x else replace(self, w=self.w[places])", "replace(self, x=self.x[places])"),
             ("x *= rng.choice([-1, 1], shape)", "pass"),
             ("self.input_signed and self.lanes == 1", "False"),

@@ -308,6 +308,16 @@ CHANGES = {
             ("if banks == 1 or monolithic:", "if banks == 1:"),
         ),
     ),
+    "hardware/prices/scratchpads.py": (
+        "unit/hardware/prices/test_scratchpads.py",
+        (
+            ("named.sort(key=lambda row: places.get(row.device, len(places)))", "pass"),
+            ('not in ("pe", "layer")', 'not in ("pe",)'),
+            ("pads.input_words + pads.weight_words + pads.sum_words", "pads.input_words + pads.weight_words"),
+            ("wire.energy_pj * pitch_mm", "wire.energy_pj"),
+            ("and not _has_elements(table)", ""),
+        ),
+    ),
     "hardware/prices/soundness.py": (
         PRICES,
         (

@@ -96,6 +96,8 @@ def fit_elements(circuit: Circuit, steps: int, seed: int) -> Fit:
     """The lines of a circuit through made-up operands of several shares of zeros, least squares of relative errors.
 
     Energy by toggles is fitted to the same, and to those of two shares whose weights, or whose inputs, are held for a while.
+    The line of an element of a row stationary array is through operands of which each input stays while filters take turns,
+    and energy by toggles is fitted to those and to free ones.
     """
     element = circuit.element
     uniform = circuit.energy(uniform_operands(element, steps, seed))
@@ -104,6 +106,8 @@ def fit_elements(circuit: Circuit, steps: int, seed: int) -> Fit:
         return Fit(one, 0.0, 0.0, uniform.clock_pj / element.lanes, uniform.total_pj / element.lanes)
     free = [made_up_operands(element, share, steps, seed + place) for place, share in enumerate(ZERO_SHARES)]
     held = [operands.held(x) for operands in free[::2] for x in (False, True)]
+    if element.scratchpads:
+        free, held = [one.held(x=True, steps=one.turn) for one in free], [*free[::2], *held[::2]]
     energies = [circuit.energy(operands).total_pj for operands in (*free, *held)]
     (energy, zero), error = _fitted(np.array([(1.0, -one.zeros) for one in free]), np.array(energies[: len(free)]))
     terms = np.array([one.toggles(element).terms for one in (*free, *held)])

@@ -33,6 +33,9 @@ TAPS = 256
 """Taps of a sum that the accumulator of an element in a table holds, whatever they are."""
 GROUP = 64
 """Taps of a sum of made-up operands."""
+TURN, ROW_GROUP = 8, 12
+"""Sums that take turns, and taps of each, in an element of a row stationary array whose operands are made up: as many as a row
+of a kernel has of a few channels."""
 HOLD = 16
 """Taps for which a made-up word is held, where one operand is: few words would stand for too little."""
 
@@ -49,6 +52,9 @@ class Element:
         Formats of its operands, as stored.
     accumulator_bits
         Width of its sum, which wraps.
+    scratchpads
+        Whether its operands and sums come from scratchpads, and sums go back there: an element of a row stationary array.
+        These are memories, and no part of it.
     """
 
     datapath: str
@@ -58,13 +64,15 @@ class Element:
     input_signed: bool
     weight_signed: bool
     accumulator_bits: int
+    scratchpads: bool = False
 
     @property
     def in_verilog(self) -> VerilogElement:
         """The same as the package's Verilog has it."""
         circuit = "_".join([self.datapath.replace("-", "_"), *([self.style] if self.style else [])])
         widths = (self.lanes, self.lanes) if self.lanes > 1 else (self.input_bits, self.weight_bits)
-        return VerilogElement(circuit, *widths, self.input_signed, self.weight_signed, self.accumulator_bits)
+        signs = self.input_signed, self.weight_signed
+        return VerilogElement(circuit, *widths, *signs, self.accumulator_bits, scratchpads=self.scratchpads)
 
     @property
     def module(self) -> str:
@@ -78,16 +86,24 @@ class Element:
 
     @property
     def device(self) -> str:
-        """What tables call it beside its datapath: the multiplier's style, and whether inputs have a sign."""
-        return device_of(self.style, self.input_signed and self.lanes == 1)
+        """What tables call it beside its datapath: the multiplier's style, whether inputs have a sign, and whose element."""
+        return device_of(self.style, self.input_signed and self.lanes == 1, self.scratchpads)
 
     @property
     def parameters(self) -> dict[str, int | str]:
         """Parameters of its module."""
-        return {name: int(value) for name, value in self.in_verilog.design().parameters}
+        return dict(self.in_verilog.design().parameters)
 
     @classmethod
-    def of_width(cls, datapath: str, bits: int, style: str = "", more_accumulator: int = 0, signed: bool = False) -> Element:
+    def of_width(
+        cls,
+        datapath: str,
+        bits: int,
+        style: str = "",
+        more_accumulator: int = 0,
+        signed: bool = False,
+        scratchpads: bool = False,
+    ) -> Element:
         """The element of a width in a table: activations behind a ReLU, and a sum that 256 taps cannot overflow.
 
         Inputs have a sign where that is asked for. Weights have one, but for those that are clipped to their input's range
@@ -97,7 +113,7 @@ class Element:
         --------
         >>> Element.of_width("l1-2a", 8)
         Element(datapath='l1-2a', style='', input_bits=8, weight_bits=8, input_signed=False, weight_signed=False,\
- accumulator_bits=17)
+ accumulator_bits=17, scratchpads=False)
         """
         record = DATAPATHS[datapath].arithmetic
         if record.activation_bits == 1:
@@ -111,10 +127,11 @@ class Element:
             ends = inputs, inputs if record.exact_clip else weights
         low, high = record.ends(*ends)
         accumulator = bits_for(TAPS * low, TAPS * high) + more_accumulator
-        return cls(datapath, style, bits, weight_bits, signed, signed or not record.exact_clip, accumulator)
+        signs = signed, signed or not record.exact_clip
+        return cls(datapath, style, bits, weight_bits, *signs, accumulator, scratchpads)
 
     @classmethod
-    def of_layer(cls, layer: IntegerWindow, style: str = "") -> Element:
+    def of_layer(cls, layer: IntegerWindow, style: str = "", scratchpads: bool = False) -> Element:
         """The element that a layer runs on, its operands aligned to one scale where its terms want that.
 
         It takes them less their zero points: inputs whose zero is the least code have no sign, others one bit more.
@@ -122,7 +139,7 @@ class Element:
         (input_bits, weight_bits, signed), (x_places, w_places) = layer.tap_operands(), layer.places()
         weight_signed = layer.weight_zero_points is not None or layer.weight_format.signed
         formats = (input_bits + x_places, weight_bits + w_places, signed, weight_signed)
-        return cls(layer.datapath, style, *formats, layer.accumulator_bits())
+        return cls(layer.datapath, style, *formats, layer.accumulator_bits(), scratchpads)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +150,14 @@ class Operands:
     ----------
     x, w, starts
         Inputs, weights, and whether a step is the first of its sum.
+    turn
+        Sums that take turns, each a tap: a step goes on with the sum of so many steps before.
     """
 
     x: Array
     w: Array
     starts: Array
+    turn: int = 1
 
     @property
     def zeros(self) -> float:
@@ -154,11 +174,14 @@ class Operands:
         else:
             x, w = self.x[:, 0], record.codec.stored(self.w[:, 0], element.weight_bits)
         starts = self.starts.astype(np.int64)
-        return {"input_code": x, "weight_code": w, "clear": starts, "enable": np.ones(steps, np.int64)}
+        words = {"input_code": x, "weight_code": w, "clear": starts, "enable": np.ones(steps, np.int64)}
+        if element.scratchpads:
+            words["sum_before"] = np.concatenate([np.zeros(self.turn, np.int64), self.sums(element)[: -self.turn]])[:steps]
+        return words
 
-    def held(self, x: bool) -> Operands:
-        """The same with every word of one operand, the inputs or the weights, held for `HOLD` steps."""
-        places = np.arange(len(self.starts)) // HOLD * HOLD
+    def held(self, x: bool, steps: int = HOLD) -> Operands:
+        """The same with every word of one operand, the inputs or the weights, held for some steps."""
+        places = np.arange(len(self.starts)) // steps * steps
         return replace(self, x=self.x[places]) if x else replace(self, w=self.w[places])
 
     def toggles(self, element: Element) -> Toggles:
@@ -172,11 +195,19 @@ class Operands:
     def sums(self, element: Element) -> Array:
         """What the accumulator holds after each step, as its bits read without sign."""
         terms = DATAPATHS[element.datapath].arithmetic.term(self.x.astype(np.int64), self.w.astype(np.int64)).sum(axis=1)
-        running = np.cumsum(terms)
-        first = np.maximum.accumulate(np.where(self.starts, np.arange(len(terms)), 0))
-        sums = running - (running - terms)[first]
+        sums = np.empty_like(terms)
+        for one in range(self.turn):
+            sums[one :: self.turn] = _running(terms[one :: self.turn], self.starts[one :: self.turn])
         bits: Array = sums & ((1 << element.accumulator_bits) - 1)
         return bits
+
+
+def _running(terms: Array, starts: Array) -> Array:
+    """Sums after each term, each sum from where it starts."""
+    running = np.cumsum(terms)
+    first = np.maximum.accumulate(np.where(starts, np.arange(len(terms)), 0))
+    sums: Array = running - (running - terms)[first]
+    return sums
 
 
 def uniform_operands(element: Element, steps: int, seed: int) -> Operands:
@@ -185,7 +216,13 @@ def uniform_operands(element: Element, steps: int, seed: int) -> Operands:
     x = _all_inputs(element)[rng.integers(0, len(_all_inputs(element)), (steps, element.lanes))]
     weights = _all_weights(element)
     w = weights[rng.integers(0, len(weights), (steps, element.lanes))]
-    return Operands(x, w, np.arange(steps) % GROUP == 0)
+    return Operands(x, w, *_made_up_sums(element, steps))
+
+
+def _made_up_sums(element: Element, steps: int) -> tuple[Array, int]:
+    """Where sums of made-up operands start, and how many take turns."""
+    turn, taps = (TURN, ROW_GROUP) if element.scratchpads else (1, GROUP)
+    return np.arange(steps) // turn % taps == 0, turn
 
 
 def _all_inputs(element: Element) -> Array:
@@ -278,9 +315,9 @@ def made_up_operands(element: Element, zeros: float, steps: int, seed: int) -> O
     """
     rng, shape = np.random.default_rng(seed), (steps, element.lanes)
     record = DATAPATHS[element.datapath].arithmetic
-    starts = np.arange(steps) % GROUP == 0
+    sums = _made_up_sums(element, steps)
     if element.lanes > 1:  # binary: a zero is a sign like all others
-        return Operands(rng.choice([-1, 1], shape), rng.choice([-1, 1], shape), starts)
+        return Operands(rng.choice([-1, 1], shape), rng.choice([-1, 1], shape), *sums)
     most = int(_all_inputs(element)[-1])
     x = np.rint(np.abs(rng.normal(0, max(_INPUT_SPREAD * most, _LEAST_SPREAD), shape))).astype(np.int64).clip(1, most)
     x[rng.random(shape) < zeros] = 0
@@ -291,4 +328,4 @@ def made_up_operands(element: Element, zeros: float, steps: int, seed: int) -> O
     spread = _CLIPPED_SPREAD if record.exact_clip else _WEIGHT_SPREAD
     reals = rng.laplace(0, max(spread * largest, _LEAST_SPREAD), shape)
     w = np.rint(reals) if record.codec.uniform else record.codec.nearest(reals, element.weight_bits)
-    return Operands(x, w.clip(weights[0], largest).astype(np.int64), starts)
+    return Operands(x, w.clip(weights[0], largest).astype(np.int64), *sums)

@@ -55,6 +55,10 @@ _BY_SIGN = ("mac",)
 less than as many that change apart. Of adders unsigned rows were as near (lenet5's first layer: 2 % against 7 %)."""
 
 
+ROW_BITS = (2, 4, 6, 8, 12, 16)
+"""Widths at which elements of row stationary arrays are characterised unless others are asked for: lines stand between."""
+
+
 class ElementJob(NamedTuple):
     """A processing element of a width."""
 
@@ -116,11 +120,12 @@ class OperatorJob(NamedTuple):
 Job = ElementJob | LayerJob | OperatorJob
 
 
-def element_jobs(datapaths: Sequence[str] | None = None, bits: Sequence[int] = tuple(range(2, 17))) -> list[ElementJob]:
+def element_jobs(datapaths: Sequence[str] | None = None, bits: Sequence[int] | None = None) -> list[ElementJob]:
     """Elements of some datapaths, of all that the package has in Verilog where none are named, at some widths.
 
     A width for which a datapath has no weights is left out; binary layers have one. Multipliers come without and with a sign
-    of their inputs.
+    of their inputs. All come as systolic arrays have them, and as row stationary ones do; where no widths are named, at 2 to
+    16 bits, and at `ROW_BITS`.
     """
     named = [name for name, one in DATAPATHS.items() if one.arithmetic.name != "table"]
     jobs = []
@@ -131,15 +136,15 @@ def element_jobs(datapaths: Sequence[str] | None = None, bits: Sequence[int] = t
                 + did_you_mean(name, named)
             )
         record = DATAPATHS[name].arithmetic
-        widths = [1] if record.activation_bits == 1 else [one for one in bits if one >= record.codec.fewest]
-        styles = _MULTIPLIERS.get(name, ("",))
         signs = (False, True) if name in _BY_SIGN else (False,)
-        jobs += [
-            ElementJob(Element.of_width(name, one, style, signed=signed))
-            for style in styles
-            for signed in signs
-            for one in widths
-        ]
+        for scratchpads, every in ((False, bits or tuple(range(2, 17))), (True, bits or ROW_BITS)):
+            widths = [1] if record.activation_bits == 1 else [one for one in every if one >= record.codec.fewest]
+            jobs += [
+                ElementJob(Element.of_width(name, one, style, signed=signed, scratchpads=scratchpads))
+                for style in _MULTIPLIERS.get(name, ("",))
+                for signed in signs
+                for one in widths
+            ]
     return jobs
 
 

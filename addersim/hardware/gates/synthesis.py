@@ -67,7 +67,7 @@ def synthesised(
     HardwareError
         yosys gives none, or refuses.
     """
-    given = " ".join(f"-chparam {name} {value}" for name, value in parameters.items())
+    given = " ".join(f"-chparam {name} {_constant(value)}" for name, value in parameters.items())
     lines = (
         f"read_verilog {module}.v",
         f"hierarchy -check -libdir . -top {module} {given}",  # what it needs, and no more: other files change nothing
@@ -82,6 +82,17 @@ def synthesised(
         raise HardwareError(f"yosys: gave no netlist of {module}")
     found: Mapping[str, Any] = modules["dut"]
     return found
+
+
+def _constant(value: int | str) -> str:
+    """A parameter's value for yosys, which takes texts as the bits that they are.
+
+    Examples
+    --------
+    >>> _constant("l2"), _constant(8)
+    ("16'h6c32", '8')
+    """
+    return str(value) if isinstance(value, int) else f"{8 * len(value)}'h{value.encode('ascii').hex()}"
 
 
 @contextmanager

@@ -15,6 +15,7 @@ __all__ = [
     "OF_TOGGLES",
     "QUANTITIES",
     "REGISTERS",
+    "SCRATCHPADS",
     "SIGNED",
     "UNITS",
     "ElementFigures",
@@ -51,21 +52,23 @@ UNITS: Mapping[Quantity, str] = MappingProxyType(
 )
 SIGNED = "signed"
 """What is behind the style of a processing element's multiplier where inputs have a sign."""
+SCRATCHPADS = "row-stationary"
+"""What is behind that where an element takes operands and sums from scratchpads, and gives sums back there."""
 REGISTERS = "operand registers"
 CONTENTS = ("dynamic", "clock", "static", REGISTERS)
 """What an energy may contain: switching of what it is named after, its share of the clock, leakage meanwhile, and, of a
 processing element, its operand registers."""
 
 
-def device_of(style: str, signed: bool) -> str:
-    """What column ``device`` of a processing element says: the style of its multiplier, and whether inputs have a sign.
+def device_of(style: str, signed: bool, scratchpads: bool = False) -> str:
+    """What column ``device`` of a processing element says: its multiplier's style, whether inputs have a sign, and the array.
 
     Examples
     --------
-    >>> device_of("booth", True), device_of("", True), device_of("booth", False)
-    ('booth signed', 'signed', 'booth')
+    >>> device_of("booth", True), device_of("", True), device_of("booth", False), device_of("", False, scratchpads=True)
+    ('booth signed', 'signed', 'booth', 'row-stationary')
     """
-    return " ".join(word for word in (style, SIGNED if signed else "") if word)
+    return " ".join(word for word in (style, SIGNED if signed else "", SCRATCHPADS if scratchpads else "") if word)
 
 
 class Size(NamedTuple):

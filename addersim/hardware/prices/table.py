@@ -18,6 +18,7 @@ from addersim.hardware.prices.row import (
     OF_TOGGLES,
     QUANTITIES,
     REGISTERS,
+    SCRATCHPADS,
     SIGNED,
     UNITS,
     ElementFigures,
@@ -180,7 +181,7 @@ class EnergyTable(Listed):
     def styles(self, datapath: str) -> tuple[str, ...]:
         """Styles of a datapath's multiplier that it has rows for, the default first; the empty name where there is one."""
         devices = [row.device for row in self.rows if (row.component, row.op) == ("pe", datapath)]
-        return tuple(dict.fromkeys(device for device in devices if SIGNED not in device.split()))
+        return tuple(dict.fromkeys(device for device in devices if not {SIGNED, SCRATCHPADS} & set(device.split())))
 
     def tells_signs(self, datapath: str, style: str | None = None) -> bool:
         """Whether it has rows of a processing element whose inputs have a sign; of the default style, or another."""

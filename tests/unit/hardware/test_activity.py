@@ -5,7 +5,7 @@ from itertools import product
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import addersim
@@ -15,8 +15,10 @@ from addersim.errors import HardwareError
 from addersim.hardware import load_accelerator
 from addersim.hardware.activity import LayerActivity, measure_activity
 from addersim.hardware.dataflow.row_stationary import RowMapping
+from addersim.hardware.gates.element_operands import Element
 from addersim.hardware.operand_activity import OperandActivity
 from addersim.hardware.operand_streams import InputStream, weight_activity
+from addersim.hardware.row_operands import row_operands
 from addersim.kernels.toggles import weighed_bits, weighed_changes, weighed_zeros
 from addersim.layers import IntegerWindow
 from addersim.toggles import Toggles
@@ -229,6 +231,25 @@ def test_a_row_stationary_array_is_measured_with_the_mapping_of_its_layers():
     conv2 = rows[1]
     assert sum(conv2.input.per_step) < sum(plain[1].input.per_step) / 3  # several filters take a word in turn
     assert sum(conv2.weight.per_step) > 3
+
+
+@settings(max_examples=20, deadline=None)
+@given(layers(), st.tuples(*[st.integers(1, 3)] * 5), st.integers(0, 99))
+def test_operands_for_the_gates_of_a_row_stationary_element_are_those_of_a_pass(drawn, cut, seed):
+    layer, codes = drawn
+    assume(DATAPATHS[layer.datapath].together == 1)
+    mapping = RowMapping(1, 1, *cut)
+    x, w, bits, weight_bits = operands(layer, codes)
+    x, w = (one.astype(np.int64) & (1 << width) - 1 for one, width in ((x, bits), (w, weight_bits)))
+    columns = layer.geometry.output_size(*codes.shape[1:3])[1]
+    known = {tuple(np.concatenate(one).tolist()) for one in passes(layer, x, w, "row", mapping, columns)}
+    element = Element.of_layer(layer)
+    for one in row_operands(layer, codes, mapping, 1, seed):
+        words = one.words(element)
+        found = words["input_code"] & (1 << bits) - 1, words["weight_code"]
+        assert tuple(np.concatenate(found).tolist()) in known
+        assert (len(one.starts) % one.turn, one.starts[: one.turn].all()) == (0, True)
+        assert one.starts.sum() == one.turn * columns
 
 
 def test_a_broadcast_array_is_refused():

@@ -19,13 +19,14 @@ from addersim.hardware.gates.activity import Simulator
 from addersim.hardware.gates.characterise import Circuit, _fitted, fit_elements
 from addersim.hardware.gates.element_operands import (
     HOLD,
+    TURN,
     Element,
     Operands,
     layer_operands,
     made_up_operands,
     uniform_operands,
 )
-from addersim.hardware.gates.element_table import LayerJob, characterise, element_jobs, node_of, rule_rows
+from addersim.hardware.gates.element_table import ROW_BITS, LayerJob, characterise, element_jobs, node_of, rule_rows
 from addersim.hardware.gates.liberty import load_library
 from addersim.hardware.gates.power import CycleEnergy, cycle_energy
 from addersim.hardware.gates.synthesis import workshop
@@ -64,6 +65,42 @@ def test_every_datapath_as_gates_sums_what_its_arithmetic_says(name, shop, lib):
     circuit = circuit_of(element, shop, lib)
     for operands in (uniform_operands(element, 300, 1), made_up_operands(element, 0.5, 300, 2)):
         assert circuit.energy(operands).total_pj > 0
+
+
+@NEEDS_YOSYS
+@pytest.mark.parametrize("datapath", ["mac", "l1-2a", "xnor"])
+def test_elements_of_row_stationary_arrays_add_to_sums_that_take_turns(datapath, shop, lib):
+    """And take more than a systolic array's: they have a register for the sum that comes."""
+    element = Element.of_width(datapath, 3, scratchpads=True)
+    circuit, plain = (circuit_of(one, shop, lib) for one in (element, Element.of_width(datapath, 3)))
+    operands = made_up_operands(element, 0.5, 300, 2)
+    assert operands.turn == TURN
+    assert circuit.energy(operands).total_pj > plain.energy(with_element(operands, turn=1)).total_pj
+    more = len(circuit.netlist.flops) - len(plain.netlist.flops)
+    assert more in (element.accumulator_bits - 1, element.accumulator_bits)  # a bit that clears is held in the other alone
+
+
+@NEEDS_YOSYS
+def test_the_line_of_a_row_stationary_element_is_of_inputs_that_stay_while_filters_take_turns(shop, lib):
+    element = Element.of_width("mac", 4, scratchpads=True)
+    circuit = circuit_of(element, shop, lib)
+    fit = fit_elements(circuit, 800, 1)
+    free = made_up_operands(element, 0.5, 800, 5)
+    held = free.held(x=True, steps=free.turn)
+    assert fit.energy_pj - fit.zero_pj * held.zeros == pytest.approx(circuit.energy(held).total_pj, rel=0.06)
+    assert circuit.energy(free).total_pj > 1.05 * circuit.energy(held).total_pj
+
+
+def test_sums_that_take_turns_are_those_of_each_alone():
+    element = Element.of_width("mac", 4, scratchpads=True)
+    free = made_up_operands(element, 0.3, 100, 4)
+    found, held = free.sums(element), {}
+    for step, (x, w, starts) in enumerate(zip(free.x[:, 0], free.w[:, 0], free.starts, strict=True)):
+        before = 0 if starts else held[step % free.turn]
+        assert int(free.words(element)["sum_before"][step]) == (0 if step < free.turn else found[step - free.turn])
+        held[step % free.turn] = before + int(x) * int(w)
+        assert found[step] == held[step % free.turn] & ((1 << element.accumulator_bits) - 1)
+    assert free.starts.sum() == 8 + 4  # 12 taps of 8 sums, and the first tap of 4
 
 
 @NEEDS_YOSYS
@@ -162,7 +199,7 @@ def test_toggles_of_operands_are_those_of_twos_complement():
 
 @NEEDS_YOSYS
 def test_rows_are_the_same_twice_and_an_earlier_runs_are_kept(lib, tmp_path):
-    jobs = element_jobs(["l1-xor"], [2, 3])
+    jobs = [job for job in element_jobs(["l1-xor"], [2, 3]) if not job.element.scratchpads]
     told = []
     path = tmp_path / "t.csv"
     table = GrowingTable.open(path, None)
@@ -194,7 +231,7 @@ def test_the_row_of_a_layer_is_of_one_tap_whatever_its_element_takes_at_once(lib
     element = Element.of_width("xnor", 1)
     operands = made_up_operands(element, 0.0, 100, 1)
     (row,) = characterise(lib, [LayerJob("n", "l", element, 1, operands)], tmp_path, steps=100)
-    (other,) = characterise(lib, element_jobs(["xnor"]), tmp_path, steps=100)
+    (other, _) = characterise(lib, element_jobs(["xnor"]), tmp_path, steps=100)
     assert row["energy_pj"] == pytest.approx(other["energy_pj"], rel=1e-4)  # of the same operands
     assert row["idle_pj"] == pytest.approx(other["idle_pj"], rel=1e-4)
     assert not set(OF_TOGGLES) & set(other)
@@ -202,7 +239,7 @@ def test_the_row_of_a_layer_is_of_one_tap_whatever_its_element_takes_at_once(lib
 
 @NEEDS_YOSYS
 def test_finished_rows_stay_where_a_later_circuit_fails(lib, tmp_path):
-    jobs = element_jobs(["l1-xor"], [2, 3])
+    jobs = [job for job in element_jobs(["l1-xor"], [2, 3]) if not job.element.scratchpads]
     wrong = LayerJob(
         "n", "l", jobs[0].element._replace(weight_bits=3) if hasattr(jobs[0].element, "_replace") else jobs[0].element, 2, None
     )
@@ -224,10 +261,15 @@ def test_a_table_takes_the_memories_of_another_as_they_are(tmp_path):
 
 def test_jobs_are_of_widths_that_a_datapath_has():
     widths = {name: [job.element.input_bits for job in element_jobs([name], [2, 3, 16])] for name in NAMED}
-    assert widths["mac"] == [2, 3, 16] * 4  # in two styles, without and with a sign of the inputs
-    assert [job.key[2] for job in element_jobs(["mac"], [8])] == ["", "signed", "booth", "booth signed"]
-    assert widths["apot"] == [3, 16]
-    assert widths["xnor"] == [1]
+    assert widths["mac"] == [2, 3, 16] * 8  # in two styles, without and with a sign of the inputs, in two arrays
+    devices = ["", "signed", "booth", "booth signed"]
+    devices += ["row-stationary", "signed row-stationary", "booth row-stationary", "booth signed row-stationary"]
+    assert [job.key[2] for job in element_jobs(["mac"], [8])] == devices
+    assert widths["apot"] == [3, 16] * 2
+    assert widths["xnor"] == [1, 1]
+    usual = [job.element for job in element_jobs(["l1-2a"])]
+    assert [one.input_bits for one in usual if not one.scratchpads] == list(range(2, 17))
+    assert tuple(one.input_bits for one in usual if one.scratchpads) == ROW_BITS
     with pytest.raises(ConfigError, match="datapath 'table': there is no element of it in Verilog; known: l1-2a"):
         element_jobs(["table"])
 
