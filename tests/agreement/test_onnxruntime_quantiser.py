@@ -201,3 +201,26 @@ def test_signals(tmp_path):
     images = np.random.default_rng(1).normal(size=(100, 3, 20)).astype(F32)
     made = statically(tmp_path / "float.onnx", tmp_path / "made.onnx", images[:40])
     assert len(check_beside_runtime(made, images)[1]) >= 3
+
+
+def test_a_normalisation_of_codes_rounds_its_factor_as_the_runtime_does(tmp_path):
+    """Half of these results lie halfway between two codes; the gain over the root, a last bit off, moves 50 of them."""
+    gain, variance, epsilon = F32(1.41), F32(2.32), F32(1e-5)
+    factor = F32(1) / np.sqrt(variance + epsilon) * gain
+    assert factor != gain / np.sqrt(variance + epsilon)
+    held = {"one": F32(1), "two": 2 * factor, "zero": np.uint8(0), "mean": F32([0]), "bias": F32([0])}
+    held |= {"gain": F32([gain]), "variance": F32([variance])}
+    nodes = [
+        step("QuantizeLinear", "input", "one", "zero", output="q"),
+        step("DequantizeLinear", "q", "one", "zero", output="x"),
+        step("BatchNormalization", "x", "gain", "bias", "mean", "variance", output="n", epsilon=float(epsilon)),
+        step("QuantizeLinear", "n", "two", "zero", output="codes"),
+        step("DequantizeLinear", "codes", "two", "zero", output="y"),
+    ]
+    values = [onnx.helper.make_tensor_value_info(name, 1, ["batch", 1, 1, 1]) for name in ("input", "y")]
+    tensors = [onnx.numpy_helper.from_array(np.asarray(one), name) for name, one in held.items()]
+    graph = onnx.helper.make_graph(nodes, "normalised", values[:1], values[1:], tensors)
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=9)
+    onnx.save(model, tmp_path / "made.onnx")
+    images = np.arange(256, dtype=F32).reshape(256, 1, 1, 1)
+    assert "codes" in check_beside_runtime(tmp_path / "made.onnx", images)[1]
