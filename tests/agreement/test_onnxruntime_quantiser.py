@@ -8,6 +8,7 @@ import pytest
 import addersim
 
 onnx = pytest.importorskip("onnx")
+from addersim.errors import LoweringError  # noqa: E402
 from tests.agreement.float_onnx import write_float  # noqa: E402
 
 STYLES = ("QDQ", "QOperator")
@@ -194,6 +195,45 @@ def test_operators_between_convolutions(name, style, how, tmp_path):
     made = statically(tmp_path / "float.onnx", tmp_path / "made.onnx", images[:40], style, **how)
     _, expected, _ = check_beside_runtime(made, images)
     assert len(expected) >= 3
+
+
+@pytest.mark.parametrize("how", [{"per_channel": True}, {"weight_type": "QUInt8"}], ids=["a scale a channel", "one scale"])
+def test_weights_that_the_file_holds_as_reals(how, tmp_path):
+    """QuantizeLinear makes their codes: what NVIDIA's and others' exports have in place of stored codes."""
+    onnx.save(between([step("Relu", "a")], {}), tmp_path / "float.onnx")
+    images = np.random.default_rng(1).normal(size=(100, 3, 8, 8)).astype(F32)
+    made = statically(
+        tmp_path / "float.onnx", tmp_path / "made.onnx", images[:40], extra_options={"AddQDQPairToWeight": True}, **how
+    )
+    weights = [
+        node for node in onnx.load(made).graph.node if node.op_type == "QuantizeLinear" and node.input[0] in ("w1", "w2")
+    ]
+    assert len(weights) == 2
+    assert len(check_beside_runtime(made, images)[1]) >= 3
+
+
+@pytest.mark.parametrize(
+    ("weights", "scales", "message"),
+    [
+        (np.nan, 6, "'w2' holds what is no finite number"),
+        (0.1, 5, "scale 'w2_scale' of shape (5,) does not fit axis 0 of (6, 8, 3, 3)"),
+        (0.1, 0, "scale 'w2_scale' holds 0"),
+    ],
+)
+def test_weights_as_reals_are_refused_by_name(weights, scales, message, tmp_path):
+    onnx.save(between([step("Relu", "a")], {}), tmp_path / "float.onnx")
+    images = np.random.default_rng(1).normal(size=(20, 3, 8, 8)).astype(F32)
+    ways = {"per_channel": True, "extra_options": {"AddQDQPairToWeight": True}}
+    model = onnx.load(statically(tmp_path / "float.onnx", tmp_path / "made.onnx", images, **ways))
+    given = {"w2": np.full((6, 8, 3, 3), weights, F32), "w2_scale": np.full(scales or 6, 0.1 if scales else 0, F32)}
+    for tensor in model.graph.initializer:
+        if tensor.name in given:
+            tensor.CopyFrom(onnx.numpy_helper.from_array(given[tensor.name], tensor.name))
+    onnx.save(model, tmp_path / "made.onnx")
+    with pytest.raises(LoweringError) as refused:
+        addersim.load(tmp_path / "made.onnx")
+    assert message in str(refused.value)
+    assert "\n" not in str(refused.value)
 
 
 def test_signals(tmp_path):
