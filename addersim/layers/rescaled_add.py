@@ -20,7 +20,8 @@ class IntegerRescaledAdd(IntegerLayer, frozen=True, tag="rescaled_add"):
     """The sum of what two codes stand for, as codes of a third format; `first` and `second` are those of the operands.
 
     `rule`, `low` and `high` are as in `IntegerRescale`. With `as_unsigned` signed codes of 8 bits are added as a file has
-    them that holds them 128 higher: floats round beside those.
+    them that holds them 128 higher: floats round beside those. With `subtract` the second operand is taken off: its codes with
+    every bit turned over, and its zero point likewise, stand for the negated values, and those are added.
     """
 
     first: FixedFormat
@@ -30,6 +31,7 @@ class IntegerRescaledAdd(IntegerLayer, frozen=True, tag="rescaled_add"):
     low: int | None = None
     high: int | None = None
     as_unsigned: bool = False
+    subtract: bool = False
 
     ARITY = 2
     TAKES_ZERO_POINTS = True
@@ -38,7 +40,7 @@ class IntegerRescaledAdd(IntegerLayer, frozen=True, tag="rescaled_add"):
         super().__post_init__()
         rule = checked_rule(self.name, self.rule, self.output, self.low, self.high)
         try:
-            addition_constants(rule, self.first, self.second, self.output)
+            addition_constants(rule, self.first, _turned_over(self.second) if self.subtract else self.second, self.output)
         except FormatError as error:
             raise NetworkError(f"layer {self.name}: {error}") from None
 
@@ -47,11 +49,14 @@ class IntegerRescaledAdd(IntegerLayer, frozen=True, tag="rescaled_add"):
 
     def value(self, *inputs: Value) -> Value:
         checked_operands(self.name, self.inputs, inputs, (self.first, self.second))
-        return Value.of(common_shape(self.name, "adds", *(one.shape for one in inputs)), self.output)
+        verb = "subtracts" if self.subtract else "adds"
+        return Value.of(common_shape(self.name, verb, *(one.shape for one in inputs)), self.output)
 
     def run(self, engine: Engine, *codes: Array, threads: int | None = None) -> Run:
         a, b = stretched(codes[0], codes[1])
         first, second, output, moved = self.first, self.second, self.output, 0
+        if self.subtract:
+            b, second = b.dtype.type(second.minimum + second.maximum) - b, _turned_over(second)
         if self.as_unsigned:
             a, b, moved = _higher(a), _higher(b), 128 * output.signed
             first, second, output = map(_unsigned, (first, second, output))
@@ -61,7 +66,7 @@ class IntegerRescaledAdd(IntegerLayer, frozen=True, tag="rescaled_add"):
         return Run(values, observe(found.minimum - moved, found.maximum - moved, found.overflowed, values.size))
 
     def details(self) -> str:
-        return self.rule
+        return f"{self.rule}, a - b" if self.subtract else self.rule
 
     def bill(self, output: Value, *inputs: Value) -> Bill:
         bits = max(one.bits for one in inputs)
@@ -75,3 +80,8 @@ def _higher(codes: Array) -> Array:
 
 def _unsigned(form: FixedFormat) -> FixedFormat:
     return FixedFormat(8, False, form.scale, form.zero_point + 128) if form.signed else form
+
+
+def _turned_over(form: FixedFormat) -> FixedFormat:
+    """The format whose codes are those of another with every bit turned over, and stand for the negated values."""
+    return FixedFormat(form.bits, form.signed, form.scale, form.minimum + form.maximum - form.zero_point)

@@ -8,6 +8,7 @@ import pytest
 import addersim
 
 onnx = pytest.importorskip("onnx")
+from addersim.errors import LoweringError  # noqa: E402
 from tests.agreement.float_onnx import write_float  # noqa: E402
 
 STYLES = ("QDQ", "QOperator")
@@ -196,8 +197,70 @@ def test_operators_between_convolutions(name, style, how, tmp_path):
     assert len(expected) >= 3
 
 
+@pytest.mark.parametrize("how", [{"per_channel": True}, {"weight_type": "QUInt8"}], ids=["a scale a channel", "one scale"])
+def test_weights_that_the_file_holds_as_reals(how, tmp_path):
+    """QuantizeLinear makes their codes: what NVIDIA's and others' exports have in place of stored codes."""
+    onnx.save(between([step("Relu", "a")], {}), tmp_path / "float.onnx")
+    images = np.random.default_rng(1).normal(size=(100, 3, 8, 8)).astype(F32)
+    made = statically(
+        tmp_path / "float.onnx", tmp_path / "made.onnx", images[:40], extra_options={"AddQDQPairToWeight": True}, **how
+    )
+    weights = [
+        node for node in onnx.load(made).graph.node if node.op_type == "QuantizeLinear" and node.input[0] in ("w1", "w2")
+    ]
+    assert len(weights) == 2
+    assert len(check_beside_runtime(made, images)[1]) >= 3
+
+
+@pytest.mark.parametrize(
+    ("weights", "scales", "message"),
+    [
+        (np.nan, 6, "'w2' holds what is no finite number"),
+        (0.1, 5, "scale 'w2_scale' of shape (5,) does not fit axis 0 of (6, 8, 3, 3)"),
+        (0.1, 0, "scale 'w2_scale' holds 0"),
+    ],
+)
+def test_weights_as_reals_are_refused_by_name(weights, scales, message, tmp_path):
+    onnx.save(between([step("Relu", "a")], {}), tmp_path / "float.onnx")
+    images = np.random.default_rng(1).normal(size=(20, 3, 8, 8)).astype(F32)
+    ways = {"per_channel": True, "extra_options": {"AddQDQPairToWeight": True}}
+    model = onnx.load(statically(tmp_path / "float.onnx", tmp_path / "made.onnx", images, **ways))
+    given = {"w2": np.full((6, 8, 3, 3), weights, F32), "w2_scale": np.full(scales or 6, 0.1 if scales else 0, F32)}
+    for tensor in model.graph.initializer:
+        if tensor.name in given:
+            tensor.CopyFrom(onnx.numpy_helper.from_array(given[tensor.name], tensor.name))
+    onnx.save(model, tmp_path / "made.onnx")
+    with pytest.raises(LoweringError) as refused:
+        addersim.load(tmp_path / "made.onnx")
+    assert message in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
 def test_signals(tmp_path):
     onnx.save(between([step("Relu", "a")], {}, shape=(3, 20)), tmp_path / "float.onnx")
     images = np.random.default_rng(1).normal(size=(100, 3, 20)).astype(F32)
     made = statically(tmp_path / "float.onnx", tmp_path / "made.onnx", images[:40])
     assert len(check_beside_runtime(made, images)[1]) >= 3
+
+
+def test_a_normalisation_of_codes_rounds_its_factor_as_the_runtime_does(tmp_path):
+    """Half of these results lie halfway between two codes; the gain over the root, a last bit off, moves 50 of them."""
+    gain, variance, epsilon = F32(1.41), F32(2.32), F32(1e-5)
+    factor = F32(1) / np.sqrt(variance + epsilon) * gain
+    assert factor != gain / np.sqrt(variance + epsilon)
+    held = {"one": F32(1), "two": 2 * factor, "zero": np.uint8(0), "mean": F32([0]), "bias": F32([0])}
+    held |= {"gain": F32([gain]), "variance": F32([variance])}
+    nodes = [
+        step("QuantizeLinear", "input", "one", "zero", output="q"),
+        step("DequantizeLinear", "q", "one", "zero", output="x"),
+        step("BatchNormalization", "x", "gain", "bias", "mean", "variance", output="n", epsilon=float(epsilon)),
+        step("QuantizeLinear", "n", "two", "zero", output="codes"),
+        step("DequantizeLinear", "codes", "two", "zero", output="y"),
+    ]
+    values = [onnx.helper.make_tensor_value_info(name, 1, ["batch", 1, 1, 1]) for name in ("input", "y")]
+    tensors = [onnx.numpy_helper.from_array(np.asarray(one), name) for name, one in held.items()]
+    graph = onnx.helper.make_graph(nodes, "normalised", values[:1], values[1:], tensors)
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=9)
+    onnx.save(model, tmp_path / "made.onnx")
+    images = np.arange(256, dtype=F32).reshape(256, 1, 1, 1)
+    assert "codes" in check_beside_runtime(tmp_path / "made.onnx", images)[1]

@@ -27,6 +27,7 @@ def _added(call: Call) -> str:
         second=second,
         rule=RULE,
         output=call.output_format,
+        subtract=call.operator.name == "SUB",
         **call.ends,
     )
 
@@ -107,6 +108,7 @@ OPERATORS: Mapping[str, Callable[[Call], str]] = MappingProxyType(
         "MUL": _multiplied,
         "QUANTIZE": _quantized,
         "SOFTMAX": _softmax,
+        "SUB": _added,
         **{name: _clipped(name) for name in ("RELU", "RELU6", "RELU_N1_TO_1")},
     }
 )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from addersim.arithmetic.fixed import FixedFormat
 from addersim.errors import LoweringError
 from addersim.frontends.integer_layers import IntegerLayers
-from addersim.frontends.tflite.formats import activation_ends, code_format, value_shape
+from addersim.frontends.tflite.formats import activation_ends, code_format, known_shape, value_shape
 from addersim.frontends.tflite.records import Array, Operator, Shape, Tensor
 from addersim.layers import IntegerLayer, IntegerMove
 from addersim.layers.move import Permute, Reshape, Step, moved_shape, simplified
@@ -32,18 +33,26 @@ class Call:
         Tensors, None where one is left out.
     sources
         Name of the layer that gives each input; None for constants.
-    output
-        The tensor that the operator gives.
+    outputs
+        The tensors that the operator gives; one, but for those that cut a value into several.
     batch
         Number of images that the file was written for.
+    merged
+        Whether the file has made images of all positions of each image, along its first axis.
     """
 
     layers: IntegerLayers
     operator: Operator
     inputs: tuple[Tensor | None, ...]
     sources: tuple[str | None, ...]
-    output: Tensor
+    outputs: tuple[Tensor, ...]
     batch: int
+    merged: bool = False
+
+    @property
+    def output(self) -> Tensor:
+        """The tensor that the operator gives, or the first of them."""
+        return self.outputs[0]
 
     @property
     def name(self) -> str:
@@ -137,8 +146,18 @@ class Call:
             steps = Permute(last), Reshape((*shape[1:], shape[0])), Permute(first)
         return self.move(source, steps, part)
 
+    def dropped(self, source: str, axes: Sequence[int], part: str = "") -> str:
+        """A value without some axes of size 1, counted as the file has them."""
+        shape = self.layers.values[source].shape
+        left = [size for axis, size in enumerate((*shape[1:], shape[0]), 1) if axis not in axes]
+        if not left:
+            self.fail("leaves no axis but that of the images; keep one more")
+        return self.reshape(source, (left[-1], *left[:-1]), part)
+
     def output_shape(self) -> Shape:
         """Shape that the file gives the output, without images, channels first."""
+        if -1 in known_shape(self.output)[1:]:
+            self.output.fail(f"has open sizes, {known_shape(self.output)}; convert the network with sizes that are fixed")
         return value_shape(self.output, self.batch)
 
 

@@ -15,7 +15,7 @@ from addersim.frontends.tflite.records import Array, Shape, Tensor
 from addersim.inputs.limits import IMAGE_SIDE
 from addersim.inputs.opening import MAX_FILE_BYTES
 
-__all__ = ["CODES", "activation_ends", "channel_scales", "code_format", "value_shape"]
+__all__ = ["CODES", "activation_ends", "channel_scales", "code_format", "known_shape", "same_codes", "value_shape"]
 
 CODES = MappingProxyType({"INT8": True, "UINT8": False})
 """Whether a type of codes has a sign."""
@@ -39,6 +39,14 @@ def code_format(tensor: Tensor) -> FixedFormat:
     if tensor.scales.size != 1:
         tensor.fail(f"has {tensor.scales.size} scales; activations have one")
     return _format(tensor, float(tensor.scales[0]), int(_zero_points(tensor)[0]))
+
+
+def same_codes(first: Tensor, second: Tensor) -> bool:
+    """Whether two tensors of activations have one format."""
+    try:
+        return code_format(first) == code_format(second)
+    except LoweringError:
+        return False
 
 
 def channel_scales(tensor: Tensor, channels: int, axis: int) -> tuple[Array, npt.NDArray[np.int32]]:
@@ -100,6 +108,11 @@ def activation_ends(name: str, output: FixedFormat) -> tuple[int | None, int | N
 def _code(real: float, output: FixedFormat) -> int:
     steps = float(np.float32(real) / np.float32(output.scale))
     return output.zero_point + int(min(np.floor(abs(steps) + 0.5), 2.0**30) * np.sign(steps))
+
+
+def known_shape(tensor: Tensor) -> Shape:
+    """A tensor's shape as the file has it, -1 where it leaves a size open."""
+    return tensor.signature if len(tensor.signature) == len(tensor.shape) else tensor.shape
 
 
 def value_shape(tensor: Tensor, batch: int) -> Shape:

@@ -2,32 +2,81 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 import numpy as np
 
+from addersim.arithmetic.fixed import FixedFormat
 from addersim.frontends.tflite.call import Call
 from addersim.frontends.tflite.formats import code_format
+from addersim.frontends.tflite.records import Tensor
 from addersim.layers import IntegerConcat
-from addersim.layers.move import ZERO, Permute, Take
+from addersim.layers.move import ZERO, Permute, Reshape, Take
 
-__all__ = ["OPERATORS", "keeps_format"]
+__all__ = ["OPERATORS", "check_format", "keeps_format"]
 
 MAX_BORDER = 1 << 20
 
 
 def keeps_format(call: Call) -> None:
     """Refuse an operator that passes codes on, into another format."""
-    given, output = call.format(), call.output_format
-    if given != output:
-        call.fail(f"codes in {given} become {output}; this operator passes codes on as they are")
+    check_format(call, call.format(), call.output)
+
+
+def check_format(call: Call, given: FixedFormat, tensor: Tensor) -> None:
+    """Refuse a tensor whose codes have another format than those that become it, or that it becomes."""
+    if code_format(tensor) != given:
+        call.fail(f"codes in {given} become {code_format(tensor)}; this operator passes codes on as they are")
 
 
 def _reshaped(call: Call) -> str:
-    """To the shape of the output, which the file has worked out."""
+    """To a shape that is given or worked out; or, where all positions become images, to these beside each other."""
     keeps_format(call)
-    return call.reshape(call.flow(), call.output_shape())
+    given = call.shape()
+    count, channels = call.batch * math.prod(given), given[0]
+    wanted = _new_shape(call)
+    if wanted.count(-1) == 1:
+        wanted[wanted.index(-1)] = count // max(-math.prod(wanted), 1)
+    if len(wanted) < 2 or min(wanted) < 1 or math.prod(wanted) != count:
+        call.fail(f"cannot give {given} the shape {tuple(wanted)}, images first")
+    if wanted[0] == call.batch:
+        return call.reshape(call.flow(), (wanted[-1], *wanted[1:-1]))
+    if len(wanted) != 2 or wanted[1] != channels:
+        call.fail(f"gives {given} the shape {tuple(wanted)}, images first: they would no longer be independent")
+    return call.reshape(call.flow(), (channels, math.prod(given[1:])))
+
+
+def _new_shape(call: Call) -> list[int]:
+    held = call.inputs[1] if len(call.inputs) > 1 else None
+    if held is not None and held.data is not None:
+        return [int(size) for size in call.constant(1, "the shape").reshape(-1)]
+    first, *others = call.output_shape()
+    return [call.batch, *others, first]
+
+
+def _expanded(call: Call) -> str:
+    """An axis of size 1 more."""
+    keeps_format(call)
+    shape = call.shape()
+    axes, (axis,) = [*shape[1:], shape[0]], call.constant(1, "the axis").reshape(-1).tolist()
+    rank = len(axes) + 2
+    if not -rank <= axis < rank or not axis % rank:
+        call.fail(f"a new axis {axis} of a value of {rank - 1} axes; that of the images stays the first")
+    axes.insert(axis % rank - 1, 1)
+    return call.reshape(call.flow(), (axes[-1], *axes[:-1]))
+
+
+def _squeezed(call: Call) -> str:
+    """Without axes of size 1."""
+    keeps_format(call)
+    shape, rank = call.shape(), len(call.shape()) + 1
+    axes = [axis for axis, size in enumerate((*shape[1:], shape[0]), 1) if size == 1]
+    asked = [axis % rank for axis in call.option("SqueezeDims", ()) if -rank <= axis < rank]
+    if not set(asked) <= {*axes}:
+        call.fail(f"squeezes axes {asked} of {shape}, which are not of size 1")
+    return call.dropped(call.flow(), asked or axes)
 
 
 def _transposed(call: Call) -> str:
@@ -66,6 +115,32 @@ def _check_zero(call: Call) -> None:
         call.fail(f"borders of code {value.reshape(-1)[:3].tolist()}; only those of zero, {call.output_format}, are supported")
 
 
+def _to_space(call: Call) -> str:
+    """Channels to the pixels of a block."""
+    side, shape = _block(call), call.shape()
+    if shape[0] % (side * side):
+        call.fail(f"makes pixels of {shape[0]} channels, in blocks of {side} x {side}")
+    kept, (high, wide) = shape[0] // side**2, shape[1:]
+    steps = Reshape((side, side, kept, high, wide)), Permute((2, 3, 0, 4, 1)), Reshape((kept, high * side, wide * side))
+    return call.move(call.flow(), steps)
+
+
+def _to_channels(call: Call) -> str:
+    """The pixels of a block to channels."""
+    side, (kept, high, wide) = _block(call), call.shape()
+    if high % side or wide % side:
+        call.fail(f"cuts an image of {high} x {wide} pixels into blocks of {side} x {side}")
+    split = Reshape((kept, high // side, side, wide // side, side))
+    steps = split, Permute((2, 4, 0, 1, 3)), Reshape((kept * side**2, high // side, wide // side))
+    return call.move(call.flow(), steps)
+
+
+def _block(call: Call) -> int:
+    keeps_format(call)
+    side = int(call.option("BlockSize", 0))
+    return side if side > 0 and len(call.shape()) == 3 else call.fail(f"blocks of {side} of {call.shape()}; expected images")
+
+
 def _joined(call: Call) -> str:
     """Side by side along an axis; that of the channels needs no rearranging."""
     output = call.output_format
@@ -89,11 +164,13 @@ def _joined(call: Call) -> str:
 OPERATORS: Mapping[str, Callable[[Call], str]] = MappingProxyType(
     {
         "CONCATENATION": _joined,
-        "EXPAND_DIMS": _reshaped,
+        "DEPTH_TO_SPACE": _to_space,
+        "EXPAND_DIMS": _expanded,
         "PAD": _padded,
         "PADV2": _padded,
         "RESHAPE": _reshaped,
-        "SQUEEZE": _reshaped,
+        "SPACE_TO_DEPTH": _to_channels,
+        "SQUEEZE": _squeezed,
         "TRANSPOSE": _transposed,
     }
 )

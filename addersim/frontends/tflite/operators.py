@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from addersim.frontends.tflite import arithmetic, functions, moves, pooling, resizing, windows
+from addersim.frontends.tflite import arithmetic, functions, moves, pooling, resizing, slicing, windows
 from addersim.frontends.tflite.call import Call
 
-__all__ = ["OPERATORS"]
+__all__ = ["MERGED", "OPERATORS", "SEVERAL"]
 
 OPERATORS: Mapping[str, Callable[[Call], str]] = MappingProxyType(
     {
@@ -17,7 +17,12 @@ OPERATORS: Mapping[str, Callable[[Call], str]] = MappingProxyType(
         **moves.OPERATORS,
         **pooling.OPERATORS,
         **resizing.OPERATORS,
+        **slicing.OPERATORS,
         **windows.OPERATORS,
     }
 )
 """How an operator becomes layers."""
+SEVERAL = slicing.SEVERAL
+"""How an operator of several outputs becomes layers: the name of the one that gives each."""
+MERGED = frozenset({"FULLY_CONNECTED", "RESHAPE", *arithmetic.OPERATORS, *functions.OPERATORS})
+"""Operators that may read or give images which are positions of images: what they compute of one needs no other."""

@@ -1,7 +1,8 @@
-"""Averages and maxima over windows, and means over whole images."""
+"""Averages and maxima over windows, and over whole axes."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -11,6 +12,7 @@ from addersim.arithmetic.rescaled_sums import Mean
 from addersim.frontends.tflite.call import RULE, Call
 from addersim.frontends.tflite.windows import moves
 from addersim.layers import IntegerAveragePool, IntegerClip, IntegerMaxPool
+from addersim.layers.move import Permute, Reshape
 
 __all__ = ["OPERATORS"]
 
@@ -33,11 +35,11 @@ def _average(call: Call) -> str:
     return _mean(call, _one_format(call), "pool", kernel=kernel, **moves(call, call.shape(), kernel))
 
 
-def _mean(call: Call, output: FixedFormat, operator: Mean, **windows: Any) -> str:
+def _mean(call: Call, output: FixedFormat, operator: Mean, source: str = "", **windows: Any) -> str:
     given = call.format()
     return call.layer(
         IntegerAveragePool,
-        call.flow(),
+        source or call.flow(),
         gain=given.scale / output.scale,
         multiplier_bits=32,
         output=output,
@@ -60,15 +62,33 @@ def _maximum(call: Call) -> str:
     return call.layer(IntegerClip, found, output=form, **ends) if clipped else found
 
 
-def _image_mean(call: Call) -> str:
-    """The mean over height and width; with their axes, or without them."""
-    shape, axes = call.shape(), call.constant(1, "axes").reshape(-1).tolist()
-    if len(shape) != 3 or {call.axis(axis, len(shape) + 1) for axis in axes} != {1, 2}:
-        call.fail(f"mean over axes {axes} of a value of {len(shape) + 1} axes; only that over height and width is supported")
-    found = _mean(call, call.output_format, "reduction")
-    return found if call.option("KeepDims", False) else call.reshape(found, shape[:1], ".shape")
+def _over_axes(call: Call, reduced: Callable[[str], str]) -> str:
+    """What is computed over whole axes: they become the image, and what is left the channels, of what `reduced` reads."""
+    shape, rank = call.shape(), len(call.shape()) + 1
+    axes = {call.axis(axis, rank) for axis in call.constant(1, "axes").reshape(-1).tolist()}
+    if not axes:
+        call.fail("over no axes at all; expected one at least")
+    kept = [axis for axis in range(rank - 1) if axis not in axes]
+    over = [axis for axis in range(rank - 1) if axis in axes]
+    source, left = call.flow(), tuple(1 if axis in axes else size for axis, size in enumerate(shape))
+    if (len(shape), over) != (3, [1, 2]):
+        wide = math.prod(shape[axis] for axis in kept), math.prod(shape[axis] for axis in over)
+        source = call.move(source, (Permute((*kept, *over)), Reshape((*wide, 1))), ".input")
+    found = call.move(reduced(source), (Reshape(left),), ".axes")
+    return found if call.option("KeepDims", False) else call.dropped(found, [axis or rank - 1 for axis in axes], ".shape")
+
+
+def _axes_mean(call: Call) -> str:
+    """The mean over some axes; with them, or without them."""
+    return _over_axes(call, lambda source: _mean(call, call.output_format, "reduction", source))
+
+
+def _axes_maximum(call: Call) -> str:
+    """The largest code over some axes."""
+    form = _one_format(call)
+    return _over_axes(call, lambda source: call.layer(IntegerMaxPool, source, output=form))
 
 
 OPERATORS: Mapping[str, Callable[[Call], str]] = MappingProxyType(
-    {"AVERAGE_POOL_2D": _average, "MAX_POOL_2D": _maximum, "MEAN": _image_mean}
+    {"AVERAGE_POOL_2D": _average, "MAX_POOL_2D": _maximum, "MEAN": _axes_mean, "REDUCE_MAX": _axes_maximum}
 )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,18 +13,20 @@ from addersim.errors import AddersimError, LoweringError
 from addersim.frontends.graph import Missing
 from addersim.frontends.integer_layers import IntegerLayers
 from addersim.frontends.tflite.call import Call
-from addersim.frontends.tflite.formats import CODES, code_format, value_shape
-from addersim.frontends.tflite.operators import OPERATORS
-from addersim.frontends.tflite.records import Graph, Operator, Tensor
+from addersim.frontends.tflite.dilated import with_dilation
+from addersim.frontends.tflite.formats import CODES, code_format, known_shape, value_shape
+from addersim.frontends.tflite.operators import MERGED, OPERATORS, SEVERAL
+from addersim.frontends.tflite.records import Array, Graph, Operator, Shape, Tensor
+from addersim.frontends.tflite.sizes import SIZES, computed
 from addersim.layers import AnyIntegerLayer, Value
 from addersim.layers.unknown import IntegerUnknown
 from addersim.network import INPUT
 
 __all__ = ["Walk"]
 
-SIZES = frozenset({"SHAPE", "STRIDED_SLICE", "PACK", "GATHER", "SLICE", "CAST"})
-"""What files compute shapes with, from shapes: the file has worked them out, and says them of what is reshaped."""
 _SIZE_TYPES = ("INT32", "INT64")
+MOST_SIZES = 4_096
+"""Numbers of a constant that sizes are computed from."""
 
 
 class Walk:
@@ -47,8 +51,10 @@ class Walk:
         self.layers = IntegerLayers(Value.of(value_shape(graph.tensors[graph.image], self.batch), self.image))
         self.sources = {graph.image: INPUT}
         self.missing: list[Missing] = []
-        self._sizes: set[int] = set()
-        for operator in graph.operators:
+        self._sizes: dict[int, Array] = {}
+        self._lost: set[int] = set()
+        self._merged: set[int] = set()
+        for operator in with_dilation(graph):
             self._visit(operator)
 
     def finished(self) -> tuple[AnyIntegerLayer, ...]:
@@ -63,11 +69,12 @@ class Walk:
 
     def _visit(self, operator: Operator) -> None:
         if self._computes_sizes(operator):
-            self._sizes.update(operator.outputs)
-            return
+            return self._size(operator)
+        if self._lost.intersection(operator.inputs):
+            return self._go_on(operator)  # it reads what came of something missing and has no known codes
         tensors = [self.graph.tensors[place] for place in operator.outputs]
         try:
-            self.sources[operator.outputs[0]] = self._called(operator)
+            self.sources.update(zip(operator.outputs, self._called(operator), strict=True))
         except AddersimError as error:
             where = f"tensor {tensors[0].name!r}" if tensors else "no tensor"
             self.missing.append(Missing(operator.name, where, str(error)))
@@ -76,35 +83,81 @@ class Walk:
     def _computes_sizes(self, operator: Operator) -> bool:
         """Whether it computes a shape: whole numbers, of the shape of a value, constants and other such numbers."""
         outputs = [self.graph.tensors[place] for place in operator.outputs]
-        if operator.name not in SIZES or any(one.type not in _SIZE_TYPES for one in outputs):
+        if operator.name not in SIZES or len(outputs) != 1 or outputs[0].type not in _SIZE_TYPES or -1 in operator.inputs:
+            return False
+        if operator.name == "SHAPE" and len(operator.inputs) != 1:
             return False
         return operator.name == "SHAPE" or not any(place in self.sources for place in operator.inputs)
 
-    def _called(self, operator: Operator) -> str:
+    def _size(self, operator: Operator) -> None:
+        """Work out whole numbers; what cannot be is missing where something reads it."""
+        if operator.name == "SHAPE":
+            (place,) = operator.inputs
+            given = self._file_shape(place) if place in self.sources else self.graph.tensors[place].shape
+            self._sizes[operator.outputs[0]] = np.array(given, np.int64)
+            return
+        held = [one for place in operator.inputs if (one := self._tensor(place).data) is not None and one.size <= MOST_SIZES]
+        if len(held) < len(operator.inputs):
+            return
+        try:
+            self._sizes[operator.outputs[0]] = computed(operator, held)
+        except LoweringError as error:
+            name = self.graph.tensors[operator.outputs[0]].name
+            self.missing.append(Missing(operator.name, f"tensor {name!r}", str(error)))
+
+    def _file_shape(self, place: int) -> Shape:
+        """Shape of a value as an interpreter has it: images first, channels last."""
+        first, *others = self.layers.values[self.sources[place]].shape
+        shape = (self.batch, *others, first)
+        return (math.prod(shape[:-1]), first) if place in self._merged else shape
+
+    def _tensor(self, place: int) -> Tensor:
+        """A tensor, with its values where they were worked out."""
+        found = self.graph.tensors[place]
+        return replace(found, data=self._sizes[place], why_unread="") if place in self._sizes else found
+
+    def _called(self, operator: Operator) -> tuple[str, ...]:
+        """Name of the layer that gives each output."""
         if operator.name.startswith("CUSTOM"):
             raise LoweringError("is a custom operator, which only its author's code knows")
-        if operator.name not in OPERATORS:
+        if operator.name not in OPERATORS and operator.name not in SEVERAL:
             raise LoweringError("has no layer")
-        if len(operator.outputs) != 1:
+        if len(operator.outputs) != 1 and (operator.name not in SEVERAL or not operator.outputs):
             raise LoweringError(f"gives {len(operator.outputs)} tensors; expected one")
-        inputs = tuple(None if place == -1 else self.graph.tensors[place] for place in operator.inputs)
+        inputs = tuple(None if place == -1 else self._tensor(place) for place in operator.inputs)
         sources = tuple(self.sources.get(place) for place in operator.inputs)
         if not any(sources):
             raise LoweringError("is computed from constants, which is not supported")
-        output = self.graph.tensors[operator.outputs[0]]
-        call = Call(self.layers, operator, inputs, sources, output, self.batch)
+        merged = self._merged.intersection(operator.inputs)
+        if merged and (
+            operator.name not in MERGED or any(place not in merged for place in operator.inputs if place in self.sources)
+        ):
+            raise LoweringError("reads images whose positions are images of their own; only sums over channels are")
+        outputs = tuple(self.graph.tensors[place] for place in operator.outputs)
+        call = Call(self.layers, operator, inputs, sources, outputs, self.batch, bool(merged))
         try:
             with np.errstate(all="ignore"):  # what becomes infinite is refused
-                found = OPERATORS[operator.name](call)
+                found = SEVERAL[operator.name](call) if operator.name in SEVERAL else (OPERATORS[operator.name](call),)
         except (TypeError, ValueError, IndexError, OverflowError) as error:
             if isinstance(error, AddersimError):
                 raise
             raise LoweringError(f"options or constants that do not fit ({' '.join(str(error).split())[:120]})") from None
         self._check_types(operator)
-        given, said = self.layers.values[found], call.output_shape()
-        if given.shape != said:
-            raise LoweringError(f"gives {given.shape} an image, the file says {said}; the channels are the first")
+        for name, place in zip(found, operator.outputs, strict=True):
+            self._check_shape(operator, name, place)
         return found
+
+    def _check_shape(self, operator: Operator, name: str, place: int) -> None:
+        """Refuse another shape than the file has, where it says one; note where positions have become images."""
+        given, tensor = self.layers.values[name].shape, self.graph.tensors[place]
+        found, said = (self.batch, *given[1:], given[0]), known_shape(tensor)
+        if operator.name in MERGED and len(found) == 3 and len(said) == 2:
+            self._merged.add(place)
+            found = (self.batch * given[1], given[0])
+        if len(said) < 2 or said[0] not in (-1, found[0]):
+            value_shape(tensor, self.batch)  # says what is wrong with it
+        if len(found) != len(said) or any(size not in (-1, one) for size, one in zip(said, found, strict=True)):
+            raise LoweringError(f"gives shape {found}, images first and channels last; the file says {said}")
 
     def _check_types(self, operator: Operator) -> None:
         """Refuse codes with a sign beside codes without one, other than where the operator makes ones of the others."""
@@ -121,6 +174,7 @@ class Walk:
             try:
                 shape, form = value_shape(tensor, self.batch), code_format(tensor)
             except AddersimError:
+                self._lost.add(place)
                 shape, form = (1,), FixedFormat(8)
             fields = {"operation": operator.name, "shape": shape, "output": form}
             self.sources[place] = self.layers.append(IntegerUnknown, tensor.name, *dict.fromkeys(read), **fields)

@@ -117,38 +117,64 @@ def _dilation(call: Call) -> Pair:
     return call.option("DilationHFactor", 1), call.option("DilationWFactor", 1)
 
 
+def _bordered(call: Call) -> tuple[str, Shape, dict[str, Any]]:
+    """What a window goes over, its shape, and its borders, where these are given in pixels: see `with_dilation`."""
+    source, image, borders = call.flow(), call.shape(), call.option("Borders", ())
+    if not borders:
+        return source, image, {}
+    if len(image) == 2:
+        source, image = call.reshape(source, (image[0], 1, image[1]), ".input"), (image[0], 1, image[1])
+    steps = []
+    for axis, (near, far) in enumerate(borders, 1):
+        if min(near, far) < 0:  # what is cropped of the output is never looked at
+            steps.append(Take(axis, np.arange(max(-near, 0), image[axis] + min(far, 0), dtype=np.int32)))
+    source = call.move(source, tuple(steps), ".seen")
+    (above, below), (left, right) = ((max(near, 0), max(far, 0)) for near, far in borders)
+    return source, call.layers.values[source].shape, {"padding": (above, left), "far_padding": (below, right)}
+
+
 def _convolution(call: Call) -> str:
-    weights, image, dilation = _weights(call, 4), call.shape(), _dilation(call)
+    weights, dilation = _weights(call, 4), _dilation(call)
+    source, image, borders = _bordered(call)
     kernel, channels = weights.shape[1:3], weights.shape[3]
     if image[0] % channels:
         call.fail(f"weights of {channels} channels, the input has {image[0]}")
-    how = moves(call, image, kernel, dilation) | {"dilation": dilation, "groups": image[0] // channels}
-    return _window(call, weights, 0, RULE, **how)
+    how = moves(call, image, kernel, dilation) | borders | {"dilation": dilation, "groups": image[0] // channels}
+    return _in_shape(call, _window(call, weights, 0, RULE, source, **how))
 
 
 def _depthwise(call: Call) -> str:
-    weights, image, dilation = _weights(call, 4), call.shape(), _dilation(call)
+    weights, dilation = _weights(call, 4), _dilation(call)
+    source, image, borders = _bordered(call)
     if weights.shape[0] != 1 or weights.shape[3] % image[0]:
         call.fail(f"weights of shape {weights.shape}; expected 1 x height x width x a multiple of {image[0]} channels")
-    how = moves(call, image, weights.shape[1:3], dilation) | {"dilation": dilation, "groups": image[0]}
-    return _window(call, weights.transpose(3, 1, 2, 0), 3, RULE, **how)
+    how = moves(call, image, weights.shape[1:3], dilation) | borders | {"dilation": dilation, "groups": image[0]}
+    return _in_shape(call, _window(call, weights.transpose(3, 1, 2, 0), 3, RULE, source, **how))
+
+
+def _in_shape(call: Call, found: str) -> str:
+    """A row of pixels as the file has it, with no height."""
+    return call.dropped(found, [1], ".shape") if len(call.output.shape) == 3 else found
 
 
 def _fully_connected(call: Call) -> str:
-    """Over all values of an image; or, where the file keeps the axes, over the last one at each position of the others."""
+    """Over all values of an image; or over the last axis at each position of the others.
+
+    The file keeps the axes, or makes images of all positions.
+    """
     if call.option("WeightsFormat", 0):
         call.fail("weights in a shuffled order; only the usual one is supported")
     weights, shape = _weights(call, 2), call.shape()
     filters, features = weights.shape
     positions = math.prod(shape) // features
-    if math.prod(shape) % features or (positions > 1 and not call.option("KeepNumDims", False)):
+    if math.prod(shape) % features:
         call.fail(f"weights of {features} features, an image has {math.prod(shape)} values")
     if positions > 1 and shape[0] != features:
         call.fail(f"weights of {features} features, the last axis of the input has {shape[0]}")
     flat = (features,) if positions == 1 else (features, positions, 1)
     placed = call.reshape(call.flow(), flat, ".input")
     found = _window(call, weights[:, None, None, :], 0, RULES[RULE].dense or RULE, source=placed)
-    kept = (filters, *shape[1:]) if call.option("KeepNumDims", False) else (filters,)
+    kept = (filters, *shape[1:]) if call.option("KeepNumDims", False) or call.merged else (filters, *flat[1:2])
     return call.reshape(found, kept, ".shape")
 
 

@@ -65,12 +65,29 @@ def _quantized(call: QuantisedCall) -> Any:
     kind = call.plain.attribute("output_dtype", 0)
     if kind not in (0, *TYPES):
         call.fail(f"attribute output_dtype: {kind}; read are {_READ}")
-    how = quantiser(call, 1, TYPES.get(kind))
     value = call.input(0)
     if flow_of(value) is None:
-        found = how.codes(call.constant(0).astype(np.float32)).astype(how.form.dtype)
-        return Coded(found, np.float32(how.form.scale).reshape(1), np.int32(how.form.zero_point).reshape(1), how.form)
-    return quantised(call, value, how)
+        return _constant_codes(call, call.constant(0).astype(np.float32), TYPES.get(kind))
+    return quantised(call, value, quantiser(call, 1, TYPES.get(kind)))
+
+
+def _constant_codes(call: QuantisedCall, reals: Array, kind: CodeType | None) -> Array:
+    """Codes of constants that the file holds as reals, weights mostly: of one scale, or of one for each place of an axis."""
+    bits, signed = kind or TYPES[2]
+    zero = call.optional(2)
+    if zero is None:
+        zero = np.zeros(1, np.int8 if signed else np.uint8)
+        if bits != 8:
+            call.fail(f"makes codes of {bits} bits of {call.name_of(0)!r} without a zero point; give one of their type")
+    found = code_type(zero.dtype) or call.fail(f"zero point {call.name_of(2)!r} is {zero.dtype}; read are {_READ}")
+    form = FixedFormat(*found)
+    scale, whole = _along_axis(call, 1, reals.shape, zero)
+    with np.errstate(over="ignore"):
+        steps = np.rint(reals / scale.astype(np.float32)) + whole
+    if not np.isfinite(reals).all():
+        call.fail(f"{call.name_of(0)!r} holds what is no finite number")
+    codes: Array = np.clip(steps, form.minimum, form.maximum).astype(form.dtype).astype(zero.dtype)
+    return codes
 
 
 def dequantised(call: QuantisedCall, place: int, scale: int) -> Any:
@@ -92,21 +109,10 @@ def dequantised(call: QuantisedCall, place: int, scale: int) -> Any:
 
 
 def _constant(call: QuantisedCall, codes: Array, place: int) -> Any:
-    scale, zero = call.constant(place), call.optional(place + 1)
-    check_scale(scale, call.name_of(place))
-    axis = call.plain.attribute("axis", 1) if "Linear" in call.node.operator and "QLinear" not in call.node.operator else 0
-    axis = codes.ndim - 1 if call.node.operator == "QLinearMatMul" else axis
-    if scale.size > 1:
-        if scale.ndim != 1 or not -codes.ndim <= axis < codes.ndim or codes.shape[axis] != scale.size:
-            call.fail(f"scale {call.name_of(place)!r} of shape {scale.shape} does not fit axis {axis} of {codes.shape}")
-        scale = scale.reshape([-1 if place == axis % codes.ndim else 1 for place in range(codes.ndim)])
+    zero = call.optional(place + 1)
     if zero is not None and zero.dtype != codes.dtype:
         call.fail(f"zero point {call.name_of(place + 1)!r} is {zero.dtype} beside codes of {codes.dtype}; both have one type")
-    zero = np.zeros(1, np.int32) if zero is None else zero.astype(np.int32)
-    if zero.size > 1 or scale.size > 1:
-        if zero.size not in (1, scale.size):
-            call.fail(f"zero point {call.name_of(place + 1)!r} has {zero.size} values for {scale.size} scales")
-        zero = np.broadcast_to(zero.reshape(-1), scale.size).reshape(scale.shape)
+    scale, zero = _along_axis(call, place, codes.shape, np.zeros(1, codes.dtype) if zero is None else zero)
     if codes.dtype.kind == "i" and codes.dtype.itemsize > 2:
         return ((codes - zero) * scale.astype(np.float64)).astype(np.float64)
     kind = code_type(codes.dtype)
@@ -115,7 +121,25 @@ def _constant(call: QuantisedCall, codes: Array, place: int) -> Any:
     form = FixedFormat(*kind)
     if zero.min() < form.minimum or zero.max() > form.maximum:
         call.fail(f"zero point {call.name_of(place + 1)!r} holds {zero.min()}..{zero.max()}, no codes of {codes.dtype}")
-    return Coded(codes.astype(form.dtype), scale.astype(np.float32), zero.astype(np.int32), form)
+    return Coded(codes.astype(form.dtype), scale.astype(np.float32), zero, form)
+
+
+def _along_axis(call: QuantisedCall, place: int, shape: tuple[int, ...], zero: Array) -> tuple[Array, Array]:
+    """Scales and zero points (int32) of a constant, of as many axes as it has where there are several."""
+    scale = call.constant(place)
+    check_scale(scale, call.name_of(place))
+    axis = call.plain.attribute("axis", 1) if "Linear" in call.node.operator and "QLinear" not in call.node.operator else 0
+    axis = len(shape) - 1 if call.node.operator == "QLinearMatMul" else axis
+    if scale.size > 1:
+        if scale.ndim != 1 or not -len(shape) <= axis < len(shape) or shape[axis] != scale.size:
+            call.fail(f"scale {call.name_of(place)!r} of shape {scale.shape} does not fit axis {axis} of {shape}")
+        scale = scale.reshape([-1 if one == axis % len(shape) else 1 for one in range(len(shape))])
+    zero = zero.astype(np.int32)
+    if zero.size > 1 or scale.size > 1:
+        if zero.size not in (1, scale.size):
+            call.fail(f"zero point {call.name_of(place + 1)!r} has {zero.size} values for {scale.size} scales")
+        zero = np.broadcast_to(zero.reshape(-1), scale.size).reshape(scale.shape)
+    return scale, zero
 
 
 def _dequantized(call: QuantisedCall) -> Any:

@@ -143,12 +143,15 @@ def _clip(call: QuantisedCall) -> Any:
 
 
 def _normalised(call: QuantisedCall) -> Any:
-    """As ONNX Runtime computes it: a product and a sum in float32 (core/providers/cpu/nn/batch_norm.h)."""
+    """As ONNX Runtime computes it: a product and a sum in float32 (core/providers/cpu/nn/batch_norm.h).
+
+    The factor is one over the root, rounded, times the gain: often another float32 than the gain over the root.
+    """
     call.plain.only("epsilon", "momentum", "spatial", training_mode=0)
     gain, bias, mean, variance = (call.constant(place).astype(np.float32) for place in range(1, 5))
     if not (variance + call.plain.attribute("epsilon", 1e-5) > 0).all():
         call.fail(f"variances {call.name_of(4)!r} that are not positive")
-    scale = gain / np.sqrt(variance + np.float32(call.plain.attribute("epsilon", 1e-5)))
+    scale = np.float32(1) / np.sqrt(variance + np.float32(call.plain.attribute("epsilon", 1e-5))) * gain
     value = call.input(0)
     flow = flow_of(value)
     shape = (-1, *[1] * (0 if flow is None else flow.rank - 1))

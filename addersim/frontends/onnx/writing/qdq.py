@@ -257,7 +257,7 @@ def _sum(writer: Writer, layer: IntegerAdd | IntegerRescaledAdd) -> IntegerLayer
         raise NetworkError(f"layer {layer.name}: adds values of different axes; {writer.style} is written for the same ones")
     if isinstance(layer, IntegerAdd) and layer.overflow == "wrap":
         raise NetworkError(f"layer {layer.name}: wraps what leaves {layer.output}; {writer.style} saturates")
-    operator = "Sub" if isinstance(layer, IntegerAdd) and layer.subtract else "Add"
+    operator = "Sub" if layer.subtract else "Add"
     reals = [writer.reals(name) for name in layer.inputs]
     result = writer.nodes.add(operator, reals, writer.nodes.unique(f"{layer.name}.sum"))
     writer.give(layer.name, result, *activation(layer))

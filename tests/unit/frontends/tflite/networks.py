@@ -10,6 +10,7 @@ import numpy as np
 
 from tests.unit.frontends.tflite.models import KINDS as KINDS_OF
 from tests.unit.frontends.tflite.models import Model, bias, codes, one, weights
+from tests.unit.frontends.tflite.shapes import networks_of_shapes
 
 ACTIVATIONS = ("NONE", "RELU", "RELU6", "RELU_N1_TO_1")
 NUMBERS = {"SAME": 0, "VALID": 1, "NONE": 0, "RELU": 1, "RELU_N1_TO_1": 2, "RELU6": 3}
@@ -86,26 +87,47 @@ def added(kind, activation):
     return _of_two(kind, "ADD", "AddOptions", activation, 0.06)
 
 
+def subtracted(kind, activation):
+    """The second of two clips of one image, of different scales, taken off the first."""
+    return _of_two(kind, "SUB", "SubOptions", activation, 0.06)
+
+
 def multiplied(kind, activation):
     """Two clips of one image, of different scales, multiplied."""
     return _of_two(kind, "MUL", "MulOptions", activation, 0.02)
 
 
 def of_constant(name, kind, shape, order, activation="NONE"):
-    """A value added to, or multiplied by, a constant."""
+    """A value beside a constant: added, multiplied, or the larger of both."""
     random, centre = _random(name, kind, shape), CENTRE[kind]
     held = weights(shape, random, kind, zero=centre + 3) | {"scale": 0.02}
     given, output = codes((1, 4, 5, 3), kind, 0.05, centre - 4), codes((1, 4, 5, 3), kind, 0.04, centre + 8)
     model = Model()
     places = [model.tensor("image", **given), model.tensor(**held)][::order]
+    if name in ("MAXIMUM", "MINIMUM"):  # which compare codes of one format
+        model.tensors[places[1]] |= {"scale": 0.05, "zero": centre - 4}
+        model.operator(name, places, [model.tensor("out", **given)], "MaximumMinimumOptions")
+        return model
     how = {"FusedActivationFunction": NUMBERS[activation]}
     model.operator(name, places, [model.tensor("out", **output)], f"{name.title()}Options", **how)
     return model
 
 
+def slopes(kind, scale):
+    """A slope a channel below zero."""
+    centre, output = CENTRE[kind], codes((1, 4, 5, 3), kind, scale, CENTRE[kind] + 8)
+    held = weights((1, 1, 3), _random("slopes", kind), kind, zero=centre + 3)
+    return one("PRELU", [codes((1, 4, 5, 3), kind, 0.05, centre - 4), held], output)
+
+
+def logarithm():
+    """Of codes that stand for zero and more."""
+    return one("LOG", [codes((1, 6, 40), "INT8", 0.05, -128)], codes((1, 6, 40), "INT8", 0.03, 20))
+
+
 def function(name, kind, scale, alpha=None):
     """A function of one code."""
-    ends = {"LOGISTIC": (1 / 256, -128), "TANH": (1 / 128, 0)}
+    ends = {"LOGISTIC": (1 / 256, -128), "TANH": (1 / 128, 0), "EXP": (scale, -128)}
     after, zero = ends.get(name, (scale * 0.7, -40))
     how = {"options": "LeakyReluOptions", "Alpha": alpha} if alpha else {}
     output = codes((1, 6, 40), kind, after, CENTRE[kind] + zero)
@@ -306,13 +328,17 @@ def _of_values(kind):
         found[f"joined {kind} {axis}"] = joined(kind, axis)
     for activation in ACTIVATIONS:
         found[f"added {kind} {activation}"] = added(kind, activation)
+        found[f"subtracted {kind} {activation}"] = subtracted(kind, activation)
         found[f"multiplied {kind} {activation}"] = multiplied(kind, activation)
         found[f"dense {kind} {activation}"] = dense(kind, activation)
     for name, scale in product(("RELU", "RELU6", "RELU_N1_TO_1"), (0.05, 0.031, 0.1)):
         found[f"{name} {kind} {scale}"] = clipped(name, kind, scale)
-    for name, order, shape in product(("ADD", "MUL"), (1, -1), ((), (3,), (1, 1, 1, 3))):
+    for name, order, shape in product(
+        ("ADD", "SUB", "MUL"), (1, -1), ((), (3,), (1, 1, 1, 3), (5, 3), (4, 1, 3), (1, 4, 5, 1))
+    ):
         found[f"{name} {kind} of a constant {shape} {order}"] = of_constant(name, kind, shape, order)
     found[f"ADD {kind} of a constant, clipped"] = of_constant("ADD", kind, (3,), 1, "RELU6")
+    found |= _of_tables(kind)
     for name, scale in product(("LOGISTIC", "TANH", "HARD_SWISH"), (0.01, 0.05, 0.1, 0.3)):
         found[f"{name} {kind} {scale}"] = function(name, kind, scale)
     for name, size, (corners, half) in product(("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"), SIZES, WAYS):
@@ -330,6 +356,18 @@ def _of_values(kind):
     found[f"dense {kind} without bias"] = dense(kind, "NONE", biased=False)
     for name in ("ADD", "MUL"):
         found[f"{name} {kind} of a mean"] = gated(kind, name)
+    return found
+
+
+def _of_tables(kind):
+    found = {}
+    for name, shape in product(("MAXIMUM", "MINIMUM"), ((), (3,))):
+        found[f"{name} {kind} {shape}"] = of_constant(name, kind, shape, 1)
+    found[f"PRELU {kind}"], found[f"PRELU {kind} one scale"] = slopes(kind, 0.08), slopes(kind, 0.05)
+    if kind == "INT8":  # that are of signed codes alone
+        for name, scale in product(("EXP", "GELU", "ABS"), (0.01, 0.05)):
+            found[f"{name} {scale}"] = function(name, kind, scale)
+        found["LOG"] = logarithm()
     return found
 
 
@@ -355,7 +393,7 @@ def _of_moves():
 
 def networks():
     """All of them, by name."""
-    found = _of_moves()
+    found = _of_moves() | networks_of_shapes()
     for kind in KINDS:
         found |= _of_windows(kind) | _of_values(kind)
     return found
