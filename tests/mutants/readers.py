@@ -4,8 +4,29 @@ FLOWS = "unit/frontends/test_flow.py agreement/test_torch_capture.py"
 TORCH = "agreement/test_torch_capture.py"
 ONNX = "unit/frontends/onnx/test_constants.py unit/frontends/onnx/test_onnx.py"
 SWEEPS = "unit/exploration/sweeps/test_sweeps.py"
+TFLITE = "unit/frontends/tflite/test_parts.py"
 
 CHANGES = {
+    "frontends/tflite/cutting.py": (
+        TFLITE,
+        (
+            ("None if begins else begin", "begin"),
+            ("if not 0 <= start < end <= size:", "if not 0 <= start < end:"),
+            ("whole - sum(counts) - 1", "whole - sum(counts)"),
+            ("range(call.number, call.number + 1)", "range(1)"),
+        ),
+    ),
+    "frontends/tflite/extremes.py": (TFLITE, (('complement(call, _maximum(call, first, second, ".largest"))', "first"),)),
+    "frontends/tflite/functions.py": (
+        TFLITE,
+        (
+            ("form.minimum + form.maximum - form.zero_point)", "-form.zero_point)"),
+            ("if place == 0 else _sum(call, given.negative(), constant, place)", ""),
+            ("np.where(given.steps >= 0, above, below)", "above"),
+            ("if form != call.output_format:", "if False:"),
+        ),
+    ),
+    "frontends/tflite/walk.py": (TFLITE, (("output, self.batch, number)", "output, self.batch)"),)),
     "frontends/flow.py": (
         FLOWS,
         (

@@ -9,7 +9,7 @@ import numpy as np
 
 from addersim.frontends.tflite.call import RULE, Call
 from addersim.frontends.tflite.formats import activation_ends
-from addersim.frontends.tflite.functions import of_constant, product_scale
+from addersim.frontends.tflite.functions import complement, form_of, of_constant, product_scale
 from addersim.layers import IntegerClip, IntegerRescale, IntegerRescaledAdd, IntegerRescaledProduct, IntegerRuleSoftmax
 
 __all__ = ["OPERATORS"]
@@ -18,13 +18,23 @@ __all__ = ["OPERATORS"]
 def _added(call: Call) -> str:
     if (found := of_constant(call)) is not None:
         return found
-    first, second = call.format(0), call.format(1)
+    return _sum(call, call.flow(1))
+
+
+def _subtracted(call: Call) -> str:
+    """The sum with the second operand's negative: kernels/sub.cc negates its multiplier (PrepareGeneralSubOp)."""
+    if (found := of_constant(call)) is not None:
+        return found
+    return _sum(call, complement(call, call.flow(1), ".negative"))
+
+
+def _sum(call: Call, second: str) -> str:
     return call.layer(
         IntegerRescaledAdd,
         call.flow(0),
-        call.flow(1),
-        first=first,
-        second=second,
+        second,
+        first=call.format(0),
+        second=form_of(call, second),
         rule=RULE,
         output=call.output_format,
         **call.ends,
@@ -107,6 +117,7 @@ OPERATORS: Mapping[str, Callable[[Call], str]] = MappingProxyType(
         "MUL": _multiplied,
         "QUANTIZE": _quantized,
         "SOFTMAX": _softmax,
+        "SUB": _subtracted,
         **{name: _clipped(name) for name in ("RELU", "RELU6", "RELU_N1_TO_1")},
     }
 )

@@ -36,6 +36,8 @@ class Call:
         The tensor that the operator gives.
     batch
         Number of images that the file was written for.
+    number
+        Which of the operator's outputs that tensor is, from 0.
     """
 
     layers: IntegerLayers
@@ -44,6 +46,7 @@ class Call:
     sources: tuple[str | None, ...]
     output: Tensor
     batch: int
+    number: int = 0
 
     @property
     def name(self) -> str:

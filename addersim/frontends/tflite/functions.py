@@ -1,12 +1,13 @@
 """Functions of one code: a table with an entry a code, filled as TensorFlow Lite computes it.
 
-So are sums and products with a constant, whose table has a column a channel.
+So are operators on a value and a constant, whose table has a column a channel.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from addersim.frontends.tflite.formats import code_format
 from addersim.frontends.tflite.records import Array
 from addersim.layers import IntegerTable
 
-__all__ = ["OPERATORS", "of_constant", "product_scale"]
+__all__ = ["OPERATORS", "complement", "form_of", "of_constant", "opposite", "product_scale"]
 
 MOST_CHANNELS = 1 << 16
 """Of a constant: each takes a table of its own."""
@@ -126,27 +127,105 @@ def product_scale(first: FixedFormat, second: FixedFormat, output: FixedFormat) 
     return float(np.float32(first.scale) * np.float32(second.scale) / np.float32(output.scale))
 
 
+def form_of(call: Call, source: str) -> FixedFormat:
+    """The format of a layer's codes."""
+    given = call.layers.values[source]
+    return FixedFormat(given.bits, given.signed, given.scale, given.zero_point)
+
+
+def opposite(form: FixedFormat) -> FixedFormat:
+    """The format in which the complement of a code (the least and the largest less it) is the negative number, exactly."""
+    return FixedFormat(form.bits, form.signed, form.scale, form.minimum + form.maximum - form.zero_point)
+
+
+def complement(call: Call, source: str, part: str = "") -> str:
+    """A layer of complements: the negative numbers, in the opposite format."""
+    given = form_of(call, source)
+    held = _codes(given)[::-1].astype(given.dtype).reshape(-1, 1)
+    fields = {"function": "complement", "source": given, "output": opposite(given), "codes": np.ascontiguousarray(held)}
+    return call.layer(IntegerTable, source, part=part, **fields)
+
+
 def of_constant(call: Call) -> str | None:
-    """A sum or a product of a value and a constant, of one number or one a channel; None where both depend on the images."""
+    """An operator on a value and a constant, of one number or one a channel; None where both depend on the images."""
     call.tensor(1, "the second operand")
     places = [place for place in (0, 1) if call.sources[place] is None]
     if not places:
         return None
     place = 1 - places[0]
-    held, value = call.tensor(places[0], "the constant"), call.constant(places[0], "the constant", ("INT8", "UINT8"))
-    first, second, output = call.format(place), code_format(held), call.output_format
-    channels = call.shape(place)[0]
+    given, constant = _beside_constant(call, place)
+    return _table(call, _OF_TWO[call.operator.name](call, given, constant, place), place)
+
+
+class _Codes(NamedTuple):
+    """Codes and their format."""
+
+    codes: Array
+    form: FixedFormat
+
+    @property
+    def steps(self) -> Array:
+        """What they stand for, in steps of the scale."""
+        found: Array = self.codes.astype(np.int32) - self.form.zero_point
+        return found
+
+    def negative(self) -> _Codes:
+        """The negative numbers, exactly."""
+        form = self.form
+        return _Codes((form.minimum + form.maximum - self.codes.astype(np.int32)).astype(form.dtype), opposite(form))
+
+
+def _beside_constant(call: Call, place: int) -> tuple[_Codes, _Codes]:
+    """Every code of the value at a place and the constant beside it, ``(codes, channels)``, or one column for all."""
+    held, value = call.tensor(1 - place, "the constant"), call.constant(1 - place, "the constant", ("INT8", "UINT8"))
+    first, second, channels = call.format(place), code_format(held), call.shape(place)[0]
     if value.size not in (1, min(channels, MOST_CHANNELS)) or value.size != (value.shape or (1,))[-1]:
         held.fail(f"has shape {value.shape}; expected one number, or one for each of {channels} channels")
     codes = np.broadcast_to(_codes(first)[:, None], (1 << first.bits, value.size))
-    beside = np.ascontiguousarray(np.broadcast_to(value.reshape(-1), codes.shape))
-    if call.operator.name == "MUL":
-        products = (codes - first.zero_point) * (beside.astype(np.int32) - second.zero_point)
-        found = _rescaled(products, 0, [product_scale(first, second, output)], output, **call.ends)
-    else:
-        given = np.ascontiguousarray(codes, first.dtype)
-        found = kernels.rescaled_add(given, beside, first, second, RULE, output=output, **call.ends).values
-    return _table(call, found, place)
+    constant = np.ascontiguousarray(np.broadcast_to(value.reshape(-1), codes.shape))
+    return _Codes(np.ascontiguousarray(codes, first.dtype), first), _Codes(constant, second)
+
+
+def _sum(call: Call, given: _Codes, constant: _Codes, place: int) -> Array:
+    output = call.output_format
+    how = {"output": output, **call.ends}
+    return kernels.rescaled_add(given.codes, constant.codes, given.form, constant.form, RULE, **how).values
+
+
+def _difference(call: Call, given: _Codes, constant: _Codes, place: int) -> Array:
+    """The second operand's negative, added."""
+    return _sum(call, given, constant.negative(), place) if place == 0 else _sum(call, given.negative(), constant, place)
+
+
+def _product(call: Call, given: _Codes, constant: _Codes, place: int) -> Array:
+    scale = product_scale(given.form, constant.form, call.output_format)
+    return _rescaled(given.steps * constant.steps, 0, [scale], call.output_format, **call.ends)
+
+
+def _extreme(larger: Callable[[Array, Array], Array]) -> Callable[[Call, _Codes, _Codes, int], Array]:
+    """Codes are compared as they are, without their scales (kernels/maximum_minimum.cc)."""
+
+    def extreme(call: Call, given: _Codes, constant: _Codes, place: int) -> Array:
+        for form in (given.form, constant.form):
+            if form != call.output_format:
+                call.fail(f"compares codes in {form} into {call.output_format}; all must have one scale and one zero point")
+        return larger(given.codes, constant.codes)
+
+    return extreme
+
+
+_OF_TWO: Mapping[str, Callable[[Call, _Codes, _Codes, int], Array]] = MappingProxyType(
+    {"ADD": _sum, "MAXIMUM": _extreme(np.maximum), "MINIMUM": _extreme(np.minimum), "MUL": _product, "SUB": _difference}
+)
+
+
+def _sloped_relu(call: Call) -> str:
+    """Two scales, in float32 (kernels/activations.cc: PreluPrepare): below zero that of products with a channel's slope."""
+    (given, slopes), output = _beside_constant(call, 0), call.output_format
+    whole = np.float32(given.form.scale) / np.float32(output.scale)
+    above = _rescaled(given.steps, 0, [float(whole)], output)
+    below = _rescaled(given.steps * slopes.steps, 0, [product_scale(given.form, slopes.form, output)], output)
+    return _table(call, np.where(given.steps >= 0, above, below))
 
 
 OPERATORS: Mapping[str, Callable[[Call], str]] = MappingProxyType(
@@ -154,6 +233,7 @@ OPERATORS: Mapping[str, Callable[[Call], str]] = MappingProxyType(
         "HARD_SWISH": _hard_swish,
         "LEAKY_RELU": _leaky_relu,
         "LOGISTIC": _of_reals(_logistic),
+        "PRELU": _sloped_relu,
         "TANH": _of_reals(np.tanh),
     }
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
@@ -12,14 +12,14 @@ from addersim.frontends.tflite.formats import code_format
 from addersim.layers import IntegerConcat
 from addersim.layers.move import ZERO, Permute, Take
 
-__all__ = ["OPERATORS", "keeps_format"]
+__all__ = ["OPERATORS", "beside", "check_one_format", "keeps_format"]
 
 MAX_BORDER = 1 << 20
 
 
-def keeps_format(call: Call) -> None:
-    """Refuse an operator that passes codes on, into another format."""
-    given, output = call.format(), call.output_format
+def keeps_format(call: Call, place: int = 0) -> None:
+    """Refuse an operator that passes the codes of an input on, into another format."""
+    given, output = call.format(place), call.output_format
     if given != output:
         call.fail(f"codes in {given} become {output}; this operator passes codes on as they are")
 
@@ -66,30 +66,51 @@ def _check_zero(call: Call) -> None:
         call.fail(f"borders of code {value.reshape(-1)[:3].tolist()}; only those of zero, {call.output_format}, are supported")
 
 
-def _joined(call: Call) -> str:
-    """Side by side along an axis; that of the channels needs no rearranging."""
+def check_one_format(call: Call) -> None:
+    """Refuse an operator on several values whose formats are not those of its output."""
     output = call.output_format
     for place, tensor in enumerate(call.inputs):
         call.flow(place)
         if tensor is not None and code_format(tensor) != output:
             tensor.fail(f"joins codes in {code_format(tensor)} into {output}; all must have one scale and one zero point")
+
+
+def _joined(call: Call) -> str:
+    """Side by side along an axis; that of the channels needs no rearranging."""
+    check_one_format(call)
     if call.option("FusedActivationFunction", "NONE") != "NONE":
         call.fail(f"fused activation {call.option('FusedActivationFunction', 'NONE')} of joined codes is not supported")
-    rank = len(call.shape()) + 1
-    axis = call.axis(call.option("Axis", 0), rank)
-    turned = Permute(tuple({0: axis, axis: 0}.get(place, place) for place in range(rank - 1)))
-    if len(call.inputs) == 1:
-        return call.flow()
+    axis = call.axis(call.option("Axis", 0), len(call.shape()) + 1)
+    return beside(call, [call.flow(place) for place in range(len(call.inputs))], axis)
+
+
+def beside(call: Call, sources: Sequence[str], axis: int) -> str:
+    """Values of the output's format side by side along an axis, as layers count them: along 0 without rearranging."""
+    if len(sources) == 1:
+        return sources[0]
+    output = call.output_format
     if axis == 0:
-        return call.layer(IntegerConcat, *map(call.flow, range(len(call.inputs))), output=output)
-    sources = [call.move(call.flow(place), (turned,), ".input") for place in range(len(call.inputs))]
-    return call.move(call.layer(IntegerConcat, *sources, output=output, part=".joined"), (turned,))
+        return call.layer(IntegerConcat, *sources, output=output)
+    rank = len(call.layers.values[sources[0]].shape)
+    turned = Permute(tuple({0: axis, axis: 0}.get(place, place) for place in range(rank)))
+    moved = [call.move(source, (turned,), ".input") for source in sources]
+    return call.move(call.layer(IntegerConcat, *moved, output=output, part=".joined"), (turned,))
+
+
+def _stacked(call: Call) -> str:
+    """Side by side along an axis that is new."""
+    check_one_format(call)
+    shape = call.output_shape()
+    axis = call.axis(call.option("Axis", 0), len(shape) + 1)
+    thin = (*shape[:axis], 1, *shape[axis + 1 :])
+    return beside(call, [call.reshape(call.flow(place), thin, ".input") for place in range(len(call.inputs))], axis)
 
 
 OPERATORS: Mapping[str, Callable[[Call], str]] = MappingProxyType(
     {
         "CONCATENATION": _joined,
         "EXPAND_DIMS": _reshaped,
+        "PACK": _stacked,
         "PAD": _padded,
         "PADV2": _padded,
         "RESHAPE": _reshaped,

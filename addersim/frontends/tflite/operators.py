@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from addersim.frontends.tflite import arithmetic, functions, moves, pooling, resizing, windows
+from addersim.frontends.tflite import arithmetic, cutting, extremes, functions, moves, pooling, resizing, windows
 from addersim.frontends.tflite.call import Call
 
-__all__ = ["OPERATORS"]
+__all__ = ["OPERATORS", "SEVERAL"]
 
 OPERATORS: Mapping[str, Callable[[Call], str]] = MappingProxyType(
     {
         **arithmetic.OPERATORS,
+        **cutting.OPERATORS,
+        **extremes.OPERATORS,
         **functions.OPERATORS,
         **moves.OPERATORS,
         **pooling.OPERATORS,
@@ -21,3 +23,5 @@ OPERATORS: Mapping[str, Callable[[Call], str]] = MappingProxyType(
     }
 )
 """How an operator becomes layers."""
+SEVERAL = cutting.SEVERAL
+"""Those that give several tensors."""

@@ -12,7 +12,7 @@ from addersim.frontends.graph import Missing
 from addersim.frontends.integer_layers import IntegerLayers
 from addersim.frontends.tflite.call import Call
 from addersim.frontends.tflite.formats import CODES, code_format, value_shape
-from addersim.frontends.tflite.operators import OPERATORS
+from addersim.frontends.tflite.operators import OPERATORS, SEVERAL
 from addersim.frontends.tflite.records import Graph, Operator, Tensor
 from addersim.layers import AnyIntegerLayer, Value
 from addersim.layers.unknown import IntegerUnknown
@@ -67,7 +67,7 @@ class Walk:
             return
         tensors = [self.graph.tensors[place] for place in operator.outputs]
         try:
-            self.sources[operator.outputs[0]] = self._called(operator)
+            self.sources |= self._called(operator)
         except AddersimError as error:
             where = f"tensor {tensors[0].name!r}" if tensors else "no tensor"
             self.missing.append(Missing(operator.name, where, str(error)))
@@ -80,19 +80,24 @@ class Walk:
             return False
         return operator.name == "SHAPE" or not any(place in self.sources for place in operator.inputs)
 
-    def _called(self, operator: Operator) -> str:
+    def _called(self, operator: Operator) -> dict[int, str]:
+        """The layer that gives each output."""
         if operator.name.startswith("CUSTOM"):
             raise LoweringError("is a custom operator, which only its author's code knows")
         if operator.name not in OPERATORS:
             raise LoweringError("has no layer")
-        if len(operator.outputs) != 1:
+        if len(operator.outputs) != 1 and operator.name not in SEVERAL:
             raise LoweringError(f"gives {len(operator.outputs)} tensors; expected one")
+        if not any(place in self.sources for place in operator.inputs):
+            raise LoweringError("is computed from constants, which is not supported")
+        return {place: self._output(operator, number) for number, place in enumerate(operator.outputs)}
+
+    def _output(self, operator: Operator, number: int) -> str:
+        """The layer that gives one output."""
         inputs = tuple(None if place == -1 else self.graph.tensors[place] for place in operator.inputs)
         sources = tuple(self.sources.get(place) for place in operator.inputs)
-        if not any(sources):
-            raise LoweringError("is computed from constants, which is not supported")
-        output = self.graph.tensors[operator.outputs[0]]
-        call = Call(self.layers, operator, inputs, sources, output, self.batch)
+        output = self.graph.tensors[operator.outputs[number]]
+        call = Call(self.layers, operator, inputs, sources, output, self.batch, number)
         try:
             with np.errstate(all="ignore"):  # what becomes infinite is refused
                 found = OPERATORS[operator.name](call)

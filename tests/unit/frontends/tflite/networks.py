@@ -10,6 +10,7 @@ import numpy as np
 
 from tests.unit.frontends.tflite.models import KINDS as KINDS_OF
 from tests.unit.frontends.tflite.models import Model, bias, codes, one, weights
+from tests.unit.frontends.tflite.parts import of_parts
 
 ACTIVATIONS = ("NONE", "RELU", "RELU6", "RELU_N1_TO_1")
 NUMBERS = {"SAME": 0, "VALID": 1, "NONE": 0, "RELU": 1, "RELU_N1_TO_1": 2, "RELU6": 3}
@@ -310,7 +311,7 @@ def _of_values(kind):
         found[f"dense {kind} {activation}"] = dense(kind, activation)
     for name, scale in product(("RELU", "RELU6", "RELU_N1_TO_1"), (0.05, 0.031, 0.1)):
         found[f"{name} {kind} {scale}"] = clipped(name, kind, scale)
-    for name, order, shape in product(("ADD", "MUL"), (1, -1), ((), (3,), (1, 1, 1, 3))):
+    for name, order, shape in product(("ADD", "MUL", "SUB"), (1, -1), ((), (3,), (1, 1, 1, 3))):
         found[f"{name} {kind} of a constant {shape} {order}"] = of_constant(name, kind, shape, order)
     found[f"ADD {kind} of a constant, clipped"] = of_constant("ADD", kind, (3,), 1, "RELU6")
     for name, scale in product(("LOGISTIC", "TANH", "HARD_SWISH"), (0.01, 0.05, 0.1, 0.3)):
@@ -357,5 +358,5 @@ def networks():
     """All of them, by name."""
     found = _of_moves()
     for kind in KINDS:
-        found |= _of_windows(kind) | _of_values(kind)
+        found |= _of_windows(kind) | _of_values(kind) | of_parts(kind)
     return found
