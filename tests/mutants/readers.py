@@ -4,8 +4,19 @@ FLOWS = "unit/frontends/test_flow.py agreement/test_torch_capture.py"
 TORCH = "agreement/test_torch_capture.py"
 ONNX = "unit/frontends/onnx/test_constants.py unit/frontends/onnx/test_onnx.py"
 SWEEPS = "unit/exploration/sweeps/test_sweeps.py"
+TFLITE = "unit/frontends/tflite/test_parts.py"
 
 CHANGES = {
+    "frontends/tflite/slicing.py": (
+        TFLITE,
+        (
+            ('None if call.option("BeginMask", 0) & bit else begin[axis]', "begin[axis]"),
+            ("if not 0 <= begin[axis] < begin[axis] + size <= whole:", "if not 0 <= begin[axis] < begin[axis] + size:"),
+            ("rest if size == -1 else size for size in sizes", "size for size in sizes"),
+        ),
+    ),
+    "frontends/tflite/extremes.py": (TFLITE, (('_complement(call, _maximum(call, first, second, ".largest"))', "first"),)),
+    "frontends/tflite/functions.py": (TFLITE, (("np.where(steps >= 0, above, below)", "above"),)),
     "frontends/flow.py": (
         FLOWS,
         (

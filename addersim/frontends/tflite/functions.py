@@ -240,11 +240,6 @@ _COMBINED: Mapping[str, Callable[[Call, Array, Array, FixedFormat, FixedFormat],
 )
 
 
-def _of_two(call: Call) -> str:
-    """The larger or smaller of a value and a constant."""
-    return of_constant(call) or call.fail("compares two values that depend on the images; one of them is a constant here")
-
-
 OPERATORS: Mapping[str, Callable[[Call], str]] = MappingProxyType(
     {
         "ABS": _absolute,
@@ -254,8 +249,6 @@ OPERATORS: Mapping[str, Callable[[Call], str]] = MappingProxyType(
         "LEAKY_RELU": _leaky_relu,
         "LOG": _of_reals(_log),
         "LOGISTIC": _of_reals(_logistic),
-        "MAXIMUM": _of_two,
-        "MINIMUM": _of_two,
         "PRELU": _prelu,
         "TANH": _of_reals(np.tanh),
     }

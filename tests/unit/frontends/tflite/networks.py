@@ -10,6 +10,7 @@ import numpy as np
 
 from tests.unit.frontends.tflite.models import KINDS as KINDS_OF
 from tests.unit.frontends.tflite.models import Model, bias, codes, one, weights
+from tests.unit.frontends.tflite.parts import of_parts
 from tests.unit.frontends.tflite.shapes import networks_of_shapes
 
 ACTIVATIONS = ("NONE", "RELU", "RELU6", "RELU_N1_TO_1")
@@ -395,5 +396,5 @@ def networks():
     """All of them, by name."""
     found = _of_moves() | networks_of_shapes()
     for kind in KINDS:
-        found |= _of_windows(kind) | _of_values(kind)
+        found |= _of_windows(kind) | _of_values(kind) | of_parts(kind)
     return found
