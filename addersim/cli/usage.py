@@ -62,7 +62,7 @@ def out_of_memory_told(error: BaseException, arguments: Sequence[str], app: type
 
 
 _GO_ON = ("sweep", "search", "train")
-_KEPT = MappingProxyType({"finetune": ", the last whole epoch is in the file: finetune begins anew from a network"})
+_KEPT = MappingProxyType({"finetune": ", a whole epoch that was done is in the file: finetune begins anew from a network"})
 
 
 def stopped_told(stop: str, arguments: Sequence[str]) -> str:

@@ -1,7 +1,6 @@
 """Own inputs in .csv: a line that names the columns, then an input a line, a number a column, and its class where it is known.
 
-Numbers are features, prepared as in training, and pixels where the columns are called ``pixel...`` or by their place,
-``3x28``.
+Numbers are features, prepared as in training, and pixels where the columns are called ``pixel...`` or ``3x28``.
 """
 
 from __future__ import annotations
