@@ -97,7 +97,7 @@ CHANGES = {
         (
             ("return found if quantity in OF_TOGGLES else [", "return ["),
             (", by_toggles=toggles)", ")"),
-            ("if SIGNED not in device.split()", ""),
+            ("if not {SIGNED, SCRATCHPADS} & set(device.split())", ""),
         ),
     ),
     "hardware/prices/csv_file.py": (
