@@ -44,8 +44,8 @@ def test_the_first_wrong_sum_of_a_layer_is_told_by_its_place(conv1, tmp_path):
         ("module my_layer", "module other", r"^my\.v: no module 'my_layer'; found other"),
         (
             "wire last =",
-            "wire a, b;\n  assign a = ~b, b = a;\n  wire last = a &&",
-            r"^yosys: my\.v:\d+: found logic loop",
+            "wire a, b;\n  assign a = ~b, b = a & start;\n  wire last = a &&",
+            r"^yosys: my\.v:\d+: found logic ",
         ),
     ],
 )
