@@ -25,7 +25,8 @@ def run(
         list[Path],
         typer.Argument(metavar="RTL.v", help="Verilog of the module, of all that it needs, and files that it reads."),
     ],
-    top: Annotated[str, typer.Option(help="The module, a processing element; its ports: docs/rtl.md.")],
+    top: Annotated[str, typer.Option(help="The module, a processing element or a layer; its ports: docs/rtl.md.")],
+    whole: Annotated[bool, typer.Option("--whole", help="It computes the whole layer: words in, sums out.")] = False,
     vectors: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Words that export --vectors wrote; or --network and --layer.")
     ] = None,
@@ -43,13 +44,14 @@ def run(
     rules: options.Rules = None,
     json: options.Json = False,
 ) -> None:
-    """Run a processing element of your own on the words of a layer, and report the first wrong sum.
+    """Run a processing element, or a whole layer (--whole), of your own on a layer's words, and report the first wrong sum.
 
     The words are those of a folder, or of a layer of a network. Ends with status 1 where a sum is wrong.
     Needs yosys (pip install 'addersim[gates]') and a C++ compiler, or a simulator.
     """
     from addersim.golden.reading import read_vectors
     from addersim.golden.verify import verify_element
+    from addersim.golden.verify_layer import verify_layer
     from addersim.rtl.probe import read_verilog
 
     _check_tools(simulator)
@@ -72,7 +74,7 @@ def run(
             bits, accumulator=accumulator, rules=rules, zero_points=zero_points, circuit=options.adder_circuit(chosen)
         )
         words, calibrated = _words_of(network, layer, chosen, how, data, root)
-    result = verify_element(verilog, top, words, simulator=simulator)
+    result = (verify_layer if whole else verify_element)(verilog, top, words, simulator=simulator)
     if json:
         print_json(asdict(result) | ({} if calibrated is None else {"calibration": calibrated}))
     else:

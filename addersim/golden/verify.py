@@ -14,7 +14,9 @@ from addersim.rtl.probe import PLAIN_NAME, Module, find_module
 from addersim.rtl.simulators import UNKNOWN, SimulatedModule
 from addersim.rtl.tools import RtlError
 
-__all__ = ["COMPILED", "MOST_TAPS", "Verification", "verify_element"]
+__all__ = [
+    "COMPILED", "MOST_SIMULATED", "MOST_TAPS", "Verification", "fitted_design", "place_in_words", "verify_element",
+]  # fmt: skip
 
 MOST_TAPS = 2_000_000
 """That are run; of a layer with more, sums are chosen by chance."""
@@ -68,7 +70,7 @@ def verify_element(
     RtlError
         For Verilog that cannot be read, or other ports.
     """
-    design, plain = _design(verilog, top, vectors)
+    design, plain = fitted_design(verilog, top, vectors.element.design(), vectors.layer)
     module, most = _run_by(simulator, design, plain, most)
     places = vectors.places(most)
     inputs, weights = vectors.taps(places)
@@ -82,7 +84,7 @@ def verify_element(
     if wrong.size:
         place = wrong[0]
         has = "bits that are neither 0 nor 1" if unknown[place] else sums[place]
-        told = f"{_where(vectors, int(places[place]))}: expected {expected[place]}, found {has}"
+        told = f"{place_in_words(vectors, int(places[place]))}: expected {expected[place]}, found {has}"
     counts = (len(places), inputs.size, vectors.sums.size, wrong.size)
     return Verification(vectors.network, vectors.layer, top, *counts, told)
 
@@ -96,35 +98,42 @@ def _run_by(
     return SimulatedModule(simulator, design, verilog), min(most, MOST_SIMULATED)
 
 
-def _where(vectors: LayerVectors, place: int) -> str:
+def place_in_words(vectors: LayerVectors, place: int) -> str:
+    """Where a sum of a layer belongs."""
     pixel, filter_ = divmod(place, len(vectors.weights))
     row, column = divmod(pixel, vectors.shape.out_width)
     return f"sum {place}, row {row}, column {column}, filter {filter_}"
 
 
-def _design(verilog: Mapping[str, str], top: str, vectors: LayerVectors) -> tuple[Design, Mapping[str, str]]:
-    """The module with the layer's parameters, after looking at its ports, and the Verilog that is left of it."""
-    wanted = vectors.element.design()
+def fitted_design(verilog: Mapping[str, str], top: str, wanted: Design, layer: str) -> tuple[Design, Mapping[str, str]]:
+    """The module with the layer's parameters, after looking at its ports, and the Verilog that is left of it.
+
+    Raises
+    ------
+    RtlError
+        For Verilog that cannot be read, or other ports than those that are wanted.
+    """
     plain = find_module(verilog, top)
     values = {name: int(value) for name, value in wanted.parameters if name in plain.parameters}
     found = find_module(verilog, top, values) if values else plain
-    _check_ports(found, wanted, f"module {top}", vectors)
+    _check_ports(found, wanted, f"module {top}", layer)
     inputs = tuple((name, bits) for name, bits in wanted.inputs if name in found.ports)
-    outputs = (("sum", found.ports["sum"][1]),)
+    outputs = tuple((name, found.ports[name][1]) for name, _ in wanted.outputs)
     return replace(wanted, module=PLAIN_NAME, parameters=(), inputs=inputs, outputs=outputs), found.plain
 
 
-def _check_ports(found: Module, wanted: Design, where: str, vectors: LayerVectors) -> None:
+def _check_ports(found: Module, wanted: Design, where: str, layer: str) -> None:
     expected = {"clk": ("input", 1)} | {name: ("input", bits) for name, bits in wanted.inputs}
     expected |= {name: ("output", bits) for name, bits in wanted.outputs}
     missing = [name for name in expected if name not in found.ports and name not in _OPTIONAL]
     strange = [name for name, (direction, _) in found.ports.items() if name not in expected and direction != "output"]
     if missing or strange:
-        raise RtlError(f"{where}: ports {', '.join(found.ports)}; expected {', '.join(expected)} (enable may be missing)")
+        without = "".join(f" ({name} may be missing)" for name in _OPTIONAL if name in expected)
+        raise RtlError(f"{where}: ports {', '.join(found.ports)}; expected {', '.join(expected)}{without}")
     if found.ports["sum"][1] > MOST_SUM_BITS:
         raise RtlError(f"{where}: port sum has {found.ports['sum'][1]} bits; at most {MOST_SUM_BITS} are compared")
     for name, (direction, bits) in expected.items():
         has = found.ports.get(name, (direction, bits))
         if has[0] != direction or (has[1] != bits and name != "sum"):
-            needed = f"{direction} of {bits} bits for layer {vectors.layer}"
+            needed = f"{direction} of {bits} bits for layer {layer}"
             raise RtlError(f"{where}: port {name} is an {has[0]} of {has[1]} bits; expected an {needed}")

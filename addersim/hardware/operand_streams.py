@@ -246,8 +246,11 @@ def weight_activity(layer: IntegerWindow, inputs: InputStream) -> OperandActivit
     zeros = int(np.count_nonzero(plain == 0)) * inputs.pixels
     ones = weighed_bits(codes.reshape(1, -1), np.array([inputs.pixels]), bits)
     toggles = np.zeros(bits, np.int64)
+    alike: dict[int, list[Array]] = {}  # counted together: blocks of a row stationary array are many and small
     for changed, times in _weight_changes(codes, inputs):
-        toggles += weighed_bits(changed.reshape(1, -1), np.array([times]), bits)
+        alike.setdefault(times, []).append(changed.reshape(-1))
+    for times, parts in alike.items():
+        toggles += weighed_bits(np.concatenate(parts)[None], np.array([times]), bits)
     steps = 0 if inputs.order == "weight" else inputs.taps - inputs.passes
     return OperandActivity(inputs.taps, zeros, steps, tuple(toggles.tolist()), tuple(ones.tolist()))
 

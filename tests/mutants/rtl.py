@@ -226,6 +226,14 @@ CHANGES = {
             ("of_rows[AT*32+:32] == ROW + 1 &&", ""),
         ),
     ),
+    "golden/verify_layer.py": (
+        "agreement/test_verify_layer.py",
+        (
+            ("(edges >= weights.size) & (edges < loads)", "edges < loads"),
+            ("valid[:wanted]", "valid[-wanted:] - 1"),
+            ("(sums != expected) | unknown", "sums != expected"),
+        ),
+    ),
     "ext/rtl/round_even.v": (
         REALS,
         (("more || floor[0]", "floor[0]"), ("more || floor[0]", "1'b1")),
