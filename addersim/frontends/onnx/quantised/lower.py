@@ -44,6 +44,8 @@ def lower_quantised(
         notes = {"origin": f"ONNX graph {graph.name}"} | dict(metadata or {})
         if walk.left_out:
             notes["left out"] = f"behind the scores, whose order it keeps: {', '.join(dict.fromkeys(walk.left_out))}"
+        if walk.rounded:
+            notes["rounded"] = f"scores that the file leaves real: {', '.join(walk.rounded)}"
         return Program(
             name=name,
             input_shape=shape,

@@ -26,6 +26,8 @@ __all__ = ["DOMAINS", "OPERATORS"]
 
 DOMAINS = ("onnx.brevitas.", "qonnx.custom_op.general.", "finn.custom_op.general.")
 MOST_BITS = 16
+MOST_BIAS_BITS = 32
+"""Of constants: biases mostly, which are added to sums."""
 
 
 def _signs(call: QuantisedCall, scale: Any) -> Any:
@@ -50,10 +52,10 @@ def _bipolar(call: QuantisedCall) -> Any:
     return _signs(call, scale)
 
 
-def _width(call: QuantisedCall, place: int) -> int:
+def _width(call: QuantisedCall, place: int, most: int = MOST_BITS) -> int:
     bits = _one(call, call.constant(place), place)
-    if not (bits.is_integer() and 1 <= bits <= MOST_BITS):
-        call.fail(f"bit width {call.name_of(place)!r} is {bits:g}; expected a whole number of 1..{MOST_BITS}")
+    if not (bits.is_integer() and 1 <= bits <= most):
+        call.fail(f"bit width {call.name_of(place)!r} is {bits:g}; expected a whole number of 1..{most}")
     return int(bits)
 
 
@@ -64,7 +66,8 @@ def _ends(bits: int, signed: bool, narrow: bool) -> tuple[int, int]:
 
 def _quant(call: QuantisedCall) -> Any:
     call.plain.only("signed", "narrow", "rounding_mode")
-    scale, zero, bits = call.constant(1), call.constant(2), _width(call, 3)
+    constant = flow_of(call.input(0)) is None
+    scale, zero, bits = call.constant(1), call.constant(2), _width(call, 3, MOST_BIAS_BITS if constant else MOST_BITS)
     check_scale(scale, call.name_of(1))
     signed, narrow = (bool(call.plain.attribute(name, 1)) for name in ("signed", "narrow"))
     mode = str(call.plain.attribute("rounding_mode", "ROUND")).upper()
@@ -75,9 +78,11 @@ def _quant(call: QuantisedCall) -> Any:
         call.fail(f"zero point {call.name_of(2)!r} holds {zero.min():g}; expected whole numbers of {low}..{high}")
     if bits == 1 and signed:
         return _signs(call, scale)
-    if flow_of(call.input(0)) is None:
+    if constant:
         reals = call.constant(0).astype(np.float32)
         steps = ROUNDINGS[mode](np.clip(reals / scale.astype(np.float32) + zero.astype(np.float32), low, high))
+        if bits > MOST_BITS:  # of biases, which are reals to what reads them
+            return ((steps - zero.astype(np.float32)) * scale.astype(np.float32)).astype(np.float32)
         form = FixedFormat(bits, signed)
         return Coded(steps.astype(form.dtype), scale.astype(np.float32), zero.astype(np.int32), form)
     try:

@@ -19,6 +19,7 @@ from addersim.frontends.onnx.image import image_value
 from addersim.frontends.onnx.moves import OPERATORS as MOVES
 from addersim.frontends.onnx.quantised import qdq, qonnx, qoperator, reals, steps
 from addersim.frontends.onnx.quantised.call import QuantisedCall, flow_of
+from addersim.frontends.onnx.quantised.scores import rounded_scores, stacked_ends
 from addersim.frontends.quantised_building import QuantisedBuilding
 from addersim.frontends.quantised_values import Coded, Codes, Images, Lost, Reals, Sums, Tail
 from addersim.layers import Shape
@@ -47,10 +48,12 @@ class Walk:
         What cannot be read, in order.
     left_out
         Operators behind the scores that keep their order.
+    rounded
+        Outputs of reals that became codes, and which.
     """
 
     def __init__(self, graph: Graph, image: Shape, last: bool) -> None:
-        self.graph, self.missing, self.left_out = graph, list[Missing](), list[str]()
+        self.graph, self.missing, self.left_out, self.rounded = graph, list[Missing](), list[str](), list[str]()
         self.building = QuantisedBuilding(image, graph.signed_image, graph.integer_image)
         self.exact = any(node.operator.startswith(qonnx.DOMAINS) for node in graph.nodes)
         value = Images(image_value(Flow(INPUT, image), last))
@@ -73,9 +76,12 @@ class Walk:
             value = value.value
         if isinstance(value, Reals) and value.table is not None and not value.signs:
             value = self._ordered(name, value, value.held)
-        if isinstance(value, Sums):
-            ends = np.stack([np.broadcast_to(end, len(value.bias)) for end in value.ends])
-            value = self._ordered(name, value, value.real(ends))
+        if isinstance(value, Sums) and not self._alike(value) and (scores := rounded_scores(value)):
+            sums, how = scores
+            self.rounded.append(f"{name}: codes of 16 bits of scale {how.form.scale:g}")
+            value = self.building.quantised(sums, how, name)
+        elif isinstance(value, Sums):
+            value = self._ordered(name, value, value.real(stacked_ends(value)))
         if not isinstance(value, (Codes, Reals, Sums)):
             raise LoweringError(f"output {name!r} is neither codes nor sums of codes")
         return value.flow

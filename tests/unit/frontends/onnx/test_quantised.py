@@ -332,3 +332,58 @@ def test_packed_weights_of_too_few_bytes(tmp_path):
     weights.ClearField("int32_data")
     with pytest.raises(LoweringError, match="initialiser 'w': holds another number of values than its sizes"):
         addersim.load(saved(tmp_path, made))
+
+
+def dense_of_reals(wide, *after, steps=(0.011, 0.02, 0.007, 0.03, 0.013)):
+    """Codes of 8 bits, weights of 4 bits and a scale a score, and a bias: of 32 bits where `wide`, of reals otherwise."""
+    held = {
+        "s": np.float32(0.05),
+        "z": np.float32(0),
+        "eight": np.float32(8),
+        "four": np.float32(4),
+        "thirtytwo": np.float32(32),
+    }
+    held |= {"w": np.random.default_rng(2).normal(0, 0.03, (6, 5)).astype(np.float32), "ws": np.float32([steps])}
+    held |= {"b": np.float32([0.7, -0.2, 0.31, 0.05, -1]), "bs": 0.05 * np.float32(steps)}
+    quant = [("x", "s", "z", "eight"), ("w", "ws", "z", "four"), ("b", "bs", "z", "thirtytwo")]
+    nodes = [
+        node("Quant", *one, output=f"{one[0]}q", name=f"{one[0]}q", domain=GENERAL, signed=1, narrow=0, rounding_mode="ROUND")
+        for one in quant[: 2 + wide]
+    ]
+    nodes += [node("MatMul", "xq", "wq", output="sums"), node("Add", "sums", "bq" if wide else "b", output="scores"), *after]
+    return model(nodes, held, shape=("batch", 6), domains=DOMAINS), held
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_scores_of_a_bias_of_reals_are_rounded_to_codes_and_the_program_says_so(tmp_path, wide):
+    made, held = dense_of_reals(wide)
+    program = addersim.load(saved(tmp_path, made))
+    images = np.random.default_rng(1).normal(0, 2, (200, 6)).astype(np.float32)
+    codes = np.clip(np.rint(images / held["s"]), -128, 127)
+    weights = np.clip(np.rint(held["w"] / held["ws"]), -8, 7)
+    bias = np.rint(held["b"] / held["bs"]) * held["bs"] if wide else held["b"]
+    expected = (codes @ weights) * (held["s"] * held["ws"]).astype(np.float64) + bias
+    *_, (name, run) = program.runs(images)
+    value = program.static_values()[name]
+    assert np.abs(value.decode(run.values) - expected).max() <= 0.501 * value.scale
+    assert value.bits == 16
+    assert np.log2(value.scale) % 1 == 0
+    assert (
+        program.metadata["rounded"] == f"scores that the file leaves real: scores: codes of 16 bits of scale {value.scale:g}"
+    )
+
+
+def test_scores_that_are_no_straight_lines_of_sums_are_refused(tmp_path):
+    made, _ = dense_of_reals(False, node("Exp", "scores", output="y"))
+    with pytest.raises(LoweringError, match="Exp at tensor 'y': of sums is not read; make codes of them first"):
+        addersim.load(saved(tmp_path, made))
+
+
+@pytest.mark.parametrize("bits", [0, 33, 2.5])
+def test_constants_of_odd_widths_are_refused(tmp_path, bits):
+    made, _ = dense_of_reals(True)
+    for tensor in made.graph.initializer:
+        if tensor.name == "thirtytwo":
+            tensor.CopyFrom(numpy_helper.from_array(np.float32(bits), tensor.name))
+    with pytest.raises(LoweringError, match=f"bit width 'thirtytwo' is {bits:g}; expected a whole number of 1..32"):
+        addersim.load(saved(tmp_path, made))
