@@ -245,7 +245,23 @@ def stepped(signs, levels=1, first=-1, zero_point=0):
     return program, random.integers(-1, 8, (200, 2, 6, 5)).astype(np.int8)  # sums next to the thresholds
 
 
-@pytest.mark.parametrize(("levels", "first", "zero_point"), [(1, -1, 0), (1, -2, 1), (2, -2, 0), (2, -1, 1), (3, -2, 1)])
+STEPS = pytest.mark.parametrize(
+    ("levels", "first", "zero_point"), [(1, -1, 0), (1, -2, 1), (2, -2, 0), (2, -1, 1), (3, -2, 1)]
+)
+
+
+@STEPS
+def test_steps_are_read_back(levels, first, zero_point, tmp_path):
+    program, codes = stepped((1, -1, 1, -1), levels, first, zero_point)
+    written = addersim.export_onnx(program, tmp_path / "made.onnx")
+    again = dict(addersim.load(str(tmp_path / "made.onnx")).runs(codes))
+    expected = dict(written.runs(codes))
+    assert len(np.unique(expected["steps"].values)) == 2
+    held = again["steps"].values.astype(int) - 128  # as the file has them
+    np.testing.assert_array_equal(held, expected["steps"].values)
+
+
+@STEPS
 @pytest.mark.parametrize("signs", [(1, 1, 1, 1), (1, -1, 1, -1)])
 def test_one_threshold_a_channel_is_a_step(signs, levels, first, zero_point, tmp_path):
     program, codes = stepped(signs, levels, first, zero_point)

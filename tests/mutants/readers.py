@@ -10,7 +10,10 @@ TFLITE = "unit/frontends/tflite/test_parts.py"
 CHANGES = {
     "frontends/onnx/writing/products.py": (
         EXPORT,
-        (("signs.sum(axis=(1, 2, 3)))", "0 * signs.sum(axis=(1, 2, 3)))"), ("np.where(weights < 0, -1, 1)", "np.sign(weights - 1)")),
+        (
+            ("signs.sum(axis=(1, 2, 3)))", "0 * signs.sum(axis=(1, 2, 3)))"),
+            ("np.where(weights < 0, -1, 1)", "np.sign(weights - 1)"),
+        ),
     ),
     "frontends/onnx/writing/steps.py": (
         EXPORT,
