@@ -65,8 +65,9 @@ def export_onnx(program: Program, path: str | os.PathLike[str], *, style: str = 
     Raises
     ------
     NetworkError
-        For layers that ONNX cannot say: other arithmetics than products and signs, several thresholds a channel, registers that wrap or saturate, multipliers of a
-        table, windows over codes of more than 8 bits; and for a style that is none.
+        For layers that ONNX cannot say: other arithmetics than products and signs, several thresholds a channel,
+        registers that wrap or saturate, multipliers of a table, windows over codes of more than 8 bits; and for a style that
+        is none.
     """
     checked_style(style)
     if not isinstance(program, Program):
