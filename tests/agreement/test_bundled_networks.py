@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import addersim
@@ -41,3 +42,22 @@ def test_accuracy_on_the_embedded_images(name):
 
 def test_each_comes_with_its_twin():
     assert set(bundled_networks()) == {f"{family}-{arithmetic}" for family in ORIGINS for arithmetic in ("adder", "conv")}
+
+
+@pytest.mark.parametrize("bits", [8, 3])
+@pytest.mark.parametrize(
+    "name", [pytest.param(one, marks=[pytest.mark.slow] * one.startswith("resnet20")) for one in bundled_networks()]
+)
+def test_every_register_that_is_proved_overflows_at_one_bit_less(name, bits):
+    """On the kernels: the witness's sum is the proved extreme, which the narrower register cannot hold."""
+    network = load_network(name)
+    pixels = np.random.default_rng(0).integers(0, 256, (16, *network.input_shape)).astype(np.uint8)
+    found = addersim.prove(
+        addersim.quantize(network, pixels, addersim.Quantization(weight_bits=bits, activation_bits=bits))
+    ).layers
+    assert len(found) == {"lenet5": 5, "resnet20": 22}[name.partition("-")[0]]
+    for layer in found:
+        half = 1 << layer.bits - 2
+        assert layer.confirmed, layer.name
+        assert not -half <= layer.witness.sum < half, layer.name
+        assert layer.bits <= layer.bits_bound

@@ -16,12 +16,13 @@ from addersim.layers import (
     IntegerRescaledAdd,
     IntegerRuleSoftmax,
     IntegerTable,
+    IntegerThresholds,
     IntegerWindow,
 )
 from addersim.layers.move import Permute, Take
 from addersim.program import Program
 from tests.command_line import call, refused
-from tests.unit.networks import images, residual
+from tests.unit.networks import images, residual, signed
 
 onnx = pytest.importorskip("onnx")
 SETTINGS = {
@@ -199,6 +200,85 @@ def test_weights_of_few_values_are_weights(arithmetic, tmp_path):
     given = images(network)
     ran = check_beside_runtime(addersim.quantize(network, given), given, tmp_path / "made.onnx")
     assert ran.count("QLinearConv") >= 3
+
+
+@pytest.mark.parametrize("make", [residual, signed])
+def test_signs_that_are_compared_are_products_of_codes_of_one_bit(make, tmp_path):
+    """Signs of wider codes and of sums, in the padding too."""
+    network = make(arithmetic="xnor")
+    given = images(network)
+    program = addersim.quantize(network, given)
+    assert (1 in {value.bits for value in program.static_values().values()}) == (make is signed)
+    ran = check_beside_runtime(program, given, tmp_path / "made.onnx")
+    assert ran.count("QLinearConv") >= 3
+
+
+def test_signs_are_read_back(tmp_path):
+    network = signed()
+    given = images(network)
+    written = addersim.export_onnx(addersim.quantize(network, given), tmp_path / "made.onnx")
+    np.testing.assert_array_equal(addersim.load(str(tmp_path / "made.onnx")).run(given), written.run(given))
+
+
+def stepped(signs, levels=1, first=-1, zero_point=0):
+    """A window whose sums are compared with one threshold a channel, and a linear end."""
+    random = np.random.default_rng(levels)
+    given, code = FixedFormat(8, scale=0.05, zero_point=3), FixedFormat(2, scale=0.5, zero_point=zero_point)
+    about = {"twin": None, "datapath": "mac", "weight_format": FixedFormat(8), "accumulator": Accumulator()}
+    weights, scores = (random.integers(-9, 10, shape).astype(np.int8) for shape in ((4, 3, 3, 2), (3, 1, 1, 4)))
+    rows = np.repeat(random.integers(-40, 40, (1, 4)), levels, axis=0)
+    layers = (
+        IntegerWindow(name="sums", inputs=("input",), weights=weights, input_format=given, padding=(1, 1), **about),
+        IntegerThresholds(
+            name="steps", inputs=("sums",), twin=None, thresholds=rows, signs=np.int8(signs), first=first, output=code
+        ),
+        IntegerMaxPool(name="most", inputs=("steps",), twin=None, output=code, kernel=(6, 5)),
+        IntegerMove(name="flat", inputs=("most",), twin=None, output=code),
+        IntegerWindow(name="scores.sums", inputs=("flat",), weights=scores, input_format=code, **about),
+        IntegerRescale(
+            name="scores", inputs=("scores.sums",), twin=None, bias=np.arange(3), scale=np.full(3, 0.7), rule="ort",
+            output=FixedFormat(8),
+        ),
+    )  # fmt: skip
+    about = {"name": "stepped", "input_shape": (2, 6, 5), "mean": (0.0,), "std": (1.0,), "rounding": "half-even"}
+    program = Program(**about, input=given, layers=layers, takes_codes=True, preprocessing_known=False)
+    return program, random.integers(-1, 8, (200, 2, 6, 5)).astype(np.int8)  # sums next to the thresholds
+
+
+STEPS = pytest.mark.parametrize(
+    ("levels", "first", "zero_point"), [(1, -1, 0), (1, -2, 1), (2, -2, 0), (2, -1, 1), (3, -2, 1)]
+)
+
+
+@STEPS
+def test_steps_are_read_back(levels, first, zero_point, tmp_path):
+    program, codes = stepped((1, -1, 1, -1), levels, first, zero_point)
+    written = addersim.export_onnx(program, tmp_path / "made.onnx")
+    again = dict(addersim.load(str(tmp_path / "made.onnx")).runs(codes))
+    expected = dict(written.runs(codes))
+    assert len(np.unique(expected["steps"].values)) == 2
+    held = again["steps"].values.astype(int) - 128  # as the file has them
+    np.testing.assert_array_equal(held, expected["steps"].values)
+
+
+@STEPS
+@pytest.mark.parametrize("signs", [(1, 1, 1, 1), (1, -1, 1, -1)])
+def test_one_threshold_a_channel_is_a_step(signs, levels, first, zero_point, tmp_path):
+    program, codes = stepped(signs, levels, first, zero_point)
+    check_beside_runtime(program, codes, tmp_path / "made.onnx")
+
+
+def test_several_thresholds_are_refused(tmp_path):
+    program, _ = stepped((1, 1, 1, 1), 2, -2)
+    place = next(i for i, one in enumerate(program.layers) if one.name == "steps")
+    layer = program.layers[place]
+    for changed, told in (
+        ({"thresholds": layer.thresholds + np.arange(2)[:, None]}, "layer steps: 2 thresholds a channel; ONNX QDQ has one"),
+        ({"first": -1}, "layer steps: codes -1 and 1 in fx2.1; ONNX QDQ has whole steps from zero"),
+    ):
+        layers = (*program.layers[:place], replace(layer, **changed), *program.layers[place + 1 :])
+        with pytest.raises(NetworkError, match=f"^{told}"):
+            addersim.export_onnx(replace(program, layers=layers), tmp_path / "made.onnx")
 
 
 def test_a_softmax_at_the_end_is_left_out(tmp_path):

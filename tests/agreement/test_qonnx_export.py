@@ -6,9 +6,9 @@ import pytest
 import addersim
 from addersim.errors import NetworkError
 from addersim.layers import IntegerWindow
-from tests.agreement.test_onnx_export import SETTINGS, first, quantised
+from tests.agreement.test_onnx_export import SETTINGS, first, quantised, stepped
 from tests.command_line import call
-from tests.unit.networks import images, residual
+from tests.unit.networks import images, residual, signed
 
 onnx = pytest.importorskip("onnx")
 
@@ -39,7 +39,8 @@ def check_beside_qonnx(program, pixels, path, share=1e-5):
     sums = {one.name for one in written.layers if isinstance(one, IntegerWindow)}
     for name, run in written.runs(pixels):
         if name not in {"input", *sums} and values[name].bits <= 8:
-            codes = np.rint(found[name].astype(np.float64) / values[name].scale) + values[name].zero_point
+            steps = found[name].astype(np.float64) / values[name].scale
+            codes = np.rint(steps) + values[name].zero_point if values[name].bits > 1 else (steps - 1) / 2
             apart.append(np.abs(codes - first(run.values)).ravel())
     differences = np.concatenate(apart)
     assert differences.max() <= 1
@@ -66,6 +67,22 @@ def test_a_bundled_network(tmp_path):
     network = addersim.load_network("lenet5-conv")
     pixels = addersim.load_images("fashion-mnist-2000", limit=200).pixels
     check_beside_qonnx(addersim.quantize(network, pixels), pixels, tmp_path / "made.onnx", share=1e-4)
+
+
+@pytest.mark.parametrize("make", [residual, signed])
+def test_signs_that_are_compared(make, tmp_path):
+    """Weights stand behind BipolarQuant, and so do signs."""
+    network = make(arithmetic="xnor")
+    given = images(network)
+    check_beside_qonnx(addersim.quantize(network, given), given, tmp_path / "made.onnx")
+    operators = [node.op_type for node in onnx.load(tmp_path / "made.onnx").graph.node]
+    assert operators.count("BipolarQuant") >= 6
+
+
+@pytest.mark.parametrize("signs", [(1, 1, 1, 1), (1, -1, 1, -1)])
+def test_one_threshold_a_channel(signs, tmp_path):
+    program, codes = stepped(signs)
+    check_beside_qonnx(program, codes, tmp_path / "made.onnx")
 
 
 def test_signs_stand_behind_bipolar_quant_and_files_are_read_back(tmp_path):

@@ -84,6 +84,38 @@ def residual(seed=0, arithmetic="l1", classes=5):
     return Network(name=f"residual-{arithmetic}", input_shape=(2, 10, 12), mean=(0.3, 0.4), std=(0.5, 0.6), layers=layers)
 
 
+def signed(seed=0, arithmetic="xnor"):
+    """Image 2 x 10 x 12; windows with padding that compare signs of what a norm makes of sums, some of its gains negative."""
+    random = np.random.default_rng(seed)
+
+    def weights(*shape):
+        return random.normal(0, 1, shape).astype(np.float32)
+
+    def window(name, source, *shape, **options):
+        return Window(
+            name=name, inputs=(source,), arithmetic=arithmetic, weights=np.sign(weights(*shape)), weight_bits=1, **options
+        )
+
+    def turning(name, source, channels):
+        gains = random.normal(0, 0.3, channels)
+        return Affine(name=name, inputs=(source,), multiplier=gains, addend=random.normal(0, 0.5, channels))
+
+    layers = (
+        Window(name="stem", inputs=("input",), arithmetic="mac", weights=weights(8, 2, 3, 3), padding=(1, 1), bias=weights(8)),
+        turning("stem_norm", "stem", 8),
+        window("first", "stem_norm", 8, 8, 3, 3, padding=(1, 1)),
+        turning("first_norm", "first", 8),
+        MaxPool(name="pool", inputs=("first_norm",), kernel=(2, 2), stride=(2, 2)),
+        window("grouped", "pool", 8, 4, 3, 3, padding=(2, 2), dilation=(2, 2), groups=2),
+        turning("grouped_norm", "grouped", 8),
+        window("depthwise", "grouped_norm", 8, 1, 3, 3, groups=8),
+        norm(random, "depthwise_norm", "depthwise", 8, 0.5),
+        Move(name="flatten", inputs=("depthwise_norm",)),
+        Window(name="scores", inputs=("flatten",), arithmetic="mac", weights=weights(5, 96, 1, 1), bias=weights(5)),
+    )
+    return Network(name=f"signed-{arithmetic}", input_shape=(2, 10, 12), mean=(0.3, 0.4), std=(0.5, 0.6), layers=layers)
+
+
 def uneven(seed=0, arithmetic="l1"):
     """Image 2 x 9 x 10; windows whose padding differs from side to side and axis to axis, and all that pooling can do."""
     random = np.random.default_rng(seed)

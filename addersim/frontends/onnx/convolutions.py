@@ -15,7 +15,7 @@ from addersim.frontends.onnx.call import Call, Number, Sizes
 from addersim.frontends.onnx.file import OWN_DOMAIN, Array
 from addersim.layers import AveragePool, Layer, MaxPool
 
-__all__ = ["OPERATORS", "SETTINGS", "pads"]
+__all__ = ["OPERATORS", "SETTINGS", "pads", "transposed_pads"]
 
 Row = Callable[[Call], Any]
 
@@ -128,7 +128,7 @@ def _transposed(call: Call) -> Flow:
     axes = weights.ndim - 2
     stride, dilation = call.sizes("strides", axes), call.sizes("dilations", axes)
     added = call.attribute("output_padding", (0,) * axes)
-    near, far = _transposed_pads(call, flow, weights.shape[2:], stride, dilation, added)
+    near, far = transposed_pads(call, flow, weights.shape[2:], stride, dilation, added)
     return windows.transposed(
         call.graph,
         call.name,
@@ -144,7 +144,7 @@ def _transposed(call: Call) -> Flow:
     )
 
 
-def _transposed_pads(
+def transposed_pads(
     call: Call, flow: Flow, kernel: Sizes, stride: Sizes, dilation: Sizes, added: Sizes
 ) -> tuple[Sizes, Sizes]:
     """What is taken away at both ends, from ``output_shape``, ``auto_pad`` or ``pads``."""

@@ -12,11 +12,12 @@ import numpy as np
 
 from addersim.arithmetic.fixed import Accumulator, FixedFormat
 from addersim.frontends.flow import Flow
-from addersim.frontends.onnx.convolutions import SETTINGS, pads
+from addersim.frontends.onnx.convolutions import SETTINGS, pads, transposed_pads
 from addersim.frontends.onnx.quantised.call import QuantisedCall
 from addersim.frontends.onnx.tensors import Array
 from addersim.frontends.quantised_building import SIGNS
 from addersim.frontends.quantised_values import Coded, Reals, Sums, sum_ends
+from addersim.frontends.transposed import transposed_window
 from addersim.layers import IntegerWindow
 
 __all__ = ["OPERATORS", "biased"]
@@ -135,6 +136,29 @@ def _convolution(call: QuantisedCall) -> Sums:
     return replace(found, flow=found.flow.like(source.flow))
 
 
+def _transposed(call: QuantisedCall) -> Sums:
+    """Zeros between the pixels, then a window, whose filters have the scales of the weights' second axis in each group."""
+    plain = call.plain
+    plain.only(*SETTINGS, "group", "output_padding", "output_shape")
+    source, weights = call.reals(), _weights(call)
+    codes, axes, groups = weights.codes, weights.codes.ndim - 2, plain.attribute("group", 1)
+    if axes != 2 or source.signs:
+        call.fail(f"{'signs' if source.signs else f'weights of shape {codes.shape}'}; expected codes and two spatial axes")
+    stride, dilation = plain.sizes("strides", axes), plain.sizes("dilations", axes)
+    added = plain.attribute("output_padding", (0,) * axes)
+    near, far = transposed_pads(plain, source.flow, codes.shape[2:], stride, dilation, added)
+    how: Any = {"stride": stride, "padding": near, "far_padding": far, "output_padding": added}
+    wide = source.flow.image()
+    size: Any = wide.shape[1:]
+    turned = transposed_window(codes, size, dilation=dilation, groups=groups, **how)  # type: ignore[arg-type]
+    scales, zero_points = (np.tile(one, groups).reshape(-1, 1, 1, 1) for one in weights.each(1))
+    held = replace(weights, codes=turned.weights, scale=scales, zero_point=zero_points)
+    seen = wide.take(1, np.array(turned.rows)).take(2, np.array(turned.columns))
+    moving = {"padding": turned.padding, "far_padding": turned.far_padding, "dilation": dilation, "groups": groups}
+    found = _sums(call, source, seen, held, turned.weights.transpose(0, 2, 3, 1), 0, **moving)
+    return replace(found, flow=found.flow.like(source.flow))
+
+
 def linear(call: QuantisedCall, source: Reals, weights: Coded, axis: int) -> Sums:
     """A product of the last axis by a matrix of outputs along an axis, at every place of the other axes."""
     flow, matrix = source.flow, weights.codes if axis == 0 else weights.codes.T
@@ -165,5 +189,10 @@ def _gemm(call: QuantisedCall) -> Sums:
 
 
 OPERATORS: Mapping[str, Callable[[QuantisedCall], Any]] = MappingProxyType(
-    {"Conv": lambda call: biased(call, _convolution(call), 2), "Gemm": _gemm, "MatMul": _matrix_product}
+    {
+        "Conv": lambda call: biased(call, _convolution(call), 2),
+        "ConvTranspose": lambda call: biased(call, _transposed(call), 2),
+        "Gemm": _gemm,
+        "MatMul": _matrix_product,
+    }
 )

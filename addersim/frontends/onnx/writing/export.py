@@ -29,7 +29,7 @@ OPSET, IR_VERSION = 13, 8
 
 
 def export_onnx(program: Program, path: str | os.PathLike[str], *, style: str = "qdq") -> Program:
-    """Write a program of multiplying layers as an ONNX file (needs the extra ``onnx``).
+    """Write a program of layers that multiply, or compare signs, as an ONNX file (needs the extra ``onnx``).
 
     In style ``qdq`` each layer stands between DequantizeLinear and QuantizeLinear, which onnxruntime replaces by its integer
     kernels: their codes are those of the program under rule ``ort``. The image comes in as real numbers, or as codes where
@@ -39,7 +39,10 @@ def export_onnx(program: Program, path: str | os.PathLike[str], *, style: str = 
 
     In style ``qonnx`` every tensor is real numbers, those of layers' codes what Quant gives, as package qonnx runs them: they
     are those of the program under rule ``qonnx``, but for sums in float32, whose last bits may bring one next to a tie to the
-    code beside it. Weights that are all -1 or +1 stand behind BipolarQuant.
+    code beside it. Weights of one magnitude stand behind BipolarQuant.
+
+    Signs that are compared are products of codes of one bit, -1 and 0: in QDQ codes as all others, in QONNX what BipolarQuant
+    gives, -1 and +1, with borders of +1. Sums that are compared with one number a channel become codes exactly.
 
     On processors without VNNI, onnxruntime's kernels of uint8 by int8 saturate pairs of products unless the session has
     ``session.x64quantprecision`` = ``1``.
@@ -62,8 +65,9 @@ def export_onnx(program: Program, path: str | os.PathLike[str], *, style: str = 
     Raises
     ------
     NetworkError
-        For layers that ONNX cannot say: other arithmetics than products, registers that wrap or saturate, multipliers of a
-        table, windows over codes of more than 8 bits; and for a style that is none.
+        For layers that ONNX cannot say: other arithmetics than products and signs, several thresholds a channel,
+        registers that wrap or saturate, multipliers of a table, windows over codes of more than 8 bits; and for a style that
+        is none.
     """
     checked_style(style)
     if not isinstance(program, Program):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace as replace_field
 from types import MappingProxyType
 from typing import Any
 
@@ -14,8 +15,11 @@ from addersim.arithmetic.fixed import FixedFormat
 from addersim.errors import NetworkError
 from addersim.frontends.onnx.writing.held import Array, Held, held_weights, weight_scales
 from addersim.frontends.onnx.writing.nodes import FLOAT, INT32, MOST_BITS, Nodes
+from addersim.frontends.onnx.writing.products import Products, products_of, signs_of
+from addersim.frontends.onnx.writing.steps import step_of_affine, step_of_thresholds
 from addersim.layers import (
     IntegerAdd,
+    IntegerAffine,
     IntegerAveragePool,
     IntegerClip,
     IntegerConcat,
@@ -26,6 +30,7 @@ from addersim.layers import (
     IntegerRescale,
     IntegerRescaledAdd,
     IntegerTable,
+    IntegerThresholds,
     IntegerWindow,
 )
 from addersim.layers.move import Permute, Reshape, Step
@@ -47,18 +52,18 @@ class Writer:
         What the file is called in messages.
     """
 
-    style = "ONNX QDQ"
+    style, rule = "ONNX QDQ", RULE
 
     def __init__(self, program: Program, image: str, nodes: Nodes) -> None:
         self.nodes = nodes
         self.values = program.static_values()
         self._codes = {"input": image}
-        self._windows: dict[str, IntegerWindow] = {}
+        self._windows: dict[str, Products] = {}
 
     def write(self, layer: IntegerLayer) -> IntegerLayer:
         """Append a layer; the layer as the file has it."""
         for name in layer.inputs:
-            if name in self._windows and not isinstance(layer, IntegerRescale):
+            if name in self._windows and not isinstance(layer, READ_SUMS):
                 raise NetworkError(f"layer {layer.name}: reads the sums of layer {name}; {self.style} has codes of sums only")
         row = ROWS.get(type(layer))
         if row is None:
@@ -107,18 +112,21 @@ class Writer:
 
     def keep_window(self, layer: IntegerWindow) -> IntegerLayer:
         """Note a window, which is written with what narrows its sums."""
-        if DATAPATHS[layer.datapath].arithmetic.kernel != "mac" or layer.multiplier is not None:
-            raise NetworkError(f"layer {layer.name}: datapath {layer.datapath}; {self.style} has sums of exact products only")
-        register = layer.accumulator
-        if register.overflow != "exact" and layer.bits_bound() > layer.accumulator_bits():
-            raise NetworkError(
-                f"layer {layer.name}: its register {register.overflow}s at {register.bits} bits; "
-                f"{self.style} has exact sums only"
-            )
-        self._windows[layer.name] = layer
+        found = products_of(layer, self.style)
+        if DATAPATHS[layer.datapath].arithmetic.kernel == "xnor" and self.values[found.source].bits > 1:
+            found = replace_field(found, source=self._signs(layer))
+        self._windows[layer.name] = found
         return layer
 
-    def window(self, name: str) -> IntegerWindow | None:
+    def _signs(self, layer: IntegerWindow) -> str:
+        """The signs of wider codes, for a window that compares signs."""
+        name = self.nodes.unique(f"{layer.name}.signs")
+        signs = signs_of(name, layer.inputs[0], self.rule)
+        self.values[name] = signs.value(self.values[layer.inputs[0]])
+        _rescale(self, signs)
+        return name
+
+    def window(self, name: str) -> Products | None:
         return self._windows.get(name)
 
     def sums(
@@ -199,20 +207,28 @@ def _pads(layer: Any) -> list[int]:
 
 
 def _rescale(writer: Writer, layer: IntegerRescale) -> IntegerLayer:
-    window, source = writer.window(layer.inputs[0]), layer.inputs[0]
-    if window is not None:
-        weights = window.weights.astype(np.int64)
-        if window.weight_zero_points is not None:
-            weights = weights - window.weight_zero_points[:, None, None, None]
+    products, source = writer.window(layer.inputs[0]), layer.inputs[0]
+    if products is not None:
+        window, weights = products.window, products.weights
         moves: dict[str, Any] = {"strides": window.stride, "pads": _pads(window), "dilations": window.dilation}
-        moves |= {"group": window.groups, "source": window.inputs[0]}
-        bias = layer.bias
+        moves |= {"group": window.groups, "source": products.source}
+        bias = layer.bias + products.bias
     else:  # a window of one tap of weight 1 on each channel
         channels = writer.values[source].shape[0]
         weights, moves = np.ones((channels, 1, 1, 1), np.int64), {"group": channels, "source": source}
         bias = layer.bias + writer.values[source].zero_point
     bias, gains = (np.broadcast_to(one, len(weights)) for one in (bias, layer.scale))
     return replace(layer, scale=writer.sums(layer, weights, bias, gains, **moves))
+
+
+def _affine(writer: Writer, layer: IntegerAffine) -> IntegerLayer:
+    _rescale(writer, step_of_affine(layer, writer.values[layer.inputs[0]], writer.rule, writer.style))
+    return layer
+
+
+def _thresholds(writer: Writer, layer: IntegerThresholds) -> IntegerLayer:
+    _rescale(writer, step_of_thresholds(layer, writer.values[layer.inputs[0]], writer.rule, writer.style))
+    return layer
 
 
 def _average(writer: Writer, layer: IntegerAveragePool) -> IntegerLayer:
@@ -308,6 +324,8 @@ ROWS: Mapping[type[IntegerLayer], Callable[[Writer, Any], IntegerLayer]] = Mappi
     {
         IntegerWindow: Writer.keep_window,
         IntegerRescale: _rescale,
+        IntegerAffine: _affine,
+        IntegerThresholds: _thresholds,
         IntegerAveragePool: _average,
         IntegerMaxPool: _max_pool,
         IntegerAdd: _sum,
@@ -320,3 +338,5 @@ ROWS: Mapping[type[IntegerLayer], Callable[[Writer, Any], IntegerLayer]] = Mappi
     }
 )
 """What writes each kind of layer."""
+READ_SUMS = IntegerRescale, IntegerAffine, IntegerThresholds
+"""Layers behind windows."""
