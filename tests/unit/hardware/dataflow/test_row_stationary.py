@@ -130,11 +130,15 @@ def exhaustive(shape, array, fits):
     return best
 
 
-@settings(max_examples=40, deadline=None)
-@given(shapes(8), st.integers(80, 600))
-def test_the_search_for_dram_words_finds_the_best_of_all(shape, words):
-    mapping = row_mapping(shape, EYERISS, room(words), Normalised(shape, WORDS, "dram"))
-    assert sum(fetched(shape, mapping)) == exhaustive(shape, EYERISS, room(words))
+@pytest.mark.parametrize("examples", [40, pytest.param(1000, marks=pytest.mark.slow)])
+def test_the_search_for_dram_words_finds_the_best_of_all(examples):
+    @settings(max_examples=examples, deadline=None)
+    @given(shapes(8), st.integers(80, 600))
+    def check(shape, words):
+        mapping = row_mapping(shape, EYERISS, room(words), Normalised(shape, WORDS, "dram"))
+        assert sum(fetched(shape, mapping)) == exhaustive(shape, EYERISS, room(words))
+
+    check()
 
 
 def least_of_all(shape, array, fits, objective):

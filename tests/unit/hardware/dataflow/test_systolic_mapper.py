@@ -144,14 +144,19 @@ SMALL_LAYERS = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=25, deadline=None)
-@given(
-    SMALL_LAYERS, MACHINES, st.sampled_from(OBJECTIVES), st.booleans(), st.booleans(), st.sampled_from((0.1, 1, 12.8)),
-    st.sampled_from((0.0, 30.0)),
-)  # fmt: skip
-def test_no_mapping_of_all_is_better(layer, on, objective, kept, overlapped, bandwidth, leakage):
-    on = change(on, array=change(on.array, overlapped_folds=overlapped), dram=change(on.dram, bandwidth_gb_s=bandwidth))
-    check_that_none_is_better(layer, on, objective, Placement(kept, layer.fused), Beside(energy_pj=50, leakage_pj=leakage))
+@pytest.mark.parametrize("examples", [25, pytest.param(1000, marks=pytest.mark.slow)])
+def test_no_mapping_of_all_is_better(examples):
+    @settings(max_examples=examples, deadline=None)
+    @given(
+        SMALL_LAYERS, MACHINES, st.sampled_from(OBJECTIVES), st.booleans(), st.booleans(), st.sampled_from((0.1, 1, 12.8)),
+        st.sampled_from((0.0, 30.0)),
+    )  # fmt: skip
+    def check(layer, on, objective, kept, overlapped, bandwidth, leakage):
+        on = change(on, array=change(on.array, overlapped_folds=overlapped), dram=change(on.dram, bandwidth_gb_s=bandwidth))
+        beside = Beside(energy_pj=50, leakage_pj=leakage)
+        check_that_none_is_better(layer, on, objective, Placement(kept, layer.fused), beside)
+
+    check()
 
 
 def check_that_none_is_better(layer, on, objective, placement=AWAY, beside=ALONE, batch=1):
