@@ -2,7 +2,7 @@
 
 CHANGES = {
     "report/style.py": (
-        "unit/report/test_contrast.py unit/report/test_report.py",
+        "unit/test_contrast.py",
         (
             ("    _outline(figure)\n", ""),
             ('SERIES = ("#0072b2", "#cc79a7", "#009e73")', 'SERIES = ("#0072b2", "#e69f00", "#009e73")'),

@@ -1,8 +1,9 @@
 """Contrast: every colour of a page can be seen on white and in the dark."""
 
+import plotly.graph_objects as go
 import pytest
 
-from addersim.report.style import NETWORKS, QUIET, SERIES, SHADES, VERMILION
+from addersim.report.style import NETWORKS, QUIET, SERIES, SHADES, VERMILION, finish
 from tests.contrast import GRAPHICS, TEXT, contrast, pale, themes
 
 
@@ -36,3 +37,9 @@ def test_a_pale_mark_is_found():
     assert pale(page) == [("light", "f", "graphics", "#f0e442"), ("light", "f", "text", "#999999")]
     edged = page.replace('"#f0e442"', '"#f0e442","line":{"color":"#57606a"}').replace("#999999", "#57606a")
     assert pale(edged) == []
+
+
+def test_pale_bars_have_an_outline():
+    bars = go.Figure().add_bar(orientation="h", x=[1], y=[0], marker_color="#f0e442")
+    page = f'<script id="figures">{{"f":{finish(bars, ["a"], "x", mode="stack").to_json()}}}</script>'
+    assert pale(page) == []
