@@ -3,6 +3,7 @@
 FLOWS = "unit/frontends/test_flow.py agreement/test_torch_capture.py"
 TORCH = "agreement/test_torch_capture.py"
 ONNX = "unit/frontends/onnx/test_constants.py unit/frontends/onnx/test_onnx.py"
+TFLITE = "agreement/test_tflite.py"
 SWEEPS = "unit/exploration/sweeps/test_sweeps.py"
 EXPORT = "agreement/test_onnx_export.py"
 TFLITE = "unit/frontends/tflite/test_parts.py"
@@ -280,5 +281,25 @@ CHANGES = {
             ("max(one.bits_needed for", "min(one.bits_needed for"),
             ("sum(one.overflowed for one in seen) /", "max(one.overflowed for one in seen) /"),
         ),
+    ),
+    "frontends/tflite/dilated.py": (
+        TFLITE,
+        (
+            ("(b[0] - c[0], b[1] - c[1])", "(b[0], b[1])"),
+            ('options.get("DilationHFactor", 1) * blocks[0]', 'options.get("DilationHFactor", 1)'),
+        ),
+    ),
+    "frontends/tflite/sizes.py": (TFLITE, (("math.prod(map(int, given))", "sum(map(int, given))"),)),
+    "layers/rescaled_add.py": (
+        TFLITE,
+        (("form.minimum + form.maximum - form.zero_point", "form.minimum + form.maximum + 1 - form.zero_point"),),
+    ),
+    "frontends/onnx/quantised/scores.py": (
+        "unit/frontends/onnx/test_quantised.py",
+        (("addend = reals[0] - step * low", "addend = reals[0]"), ("(1 << SCORE_BITS - 1) - 1", "(1 << SCORE_BITS) - 1")),
+    ),
+    "frontends/onnx/quantised/reals.py": (
+        "agreement/test_onnxruntime_quantiser.py",
+        (('attribute("epsilon", 1e-5))) * gain', 'attribute("epsilon", 1e-5)) / gain)'),),
     ),
 }

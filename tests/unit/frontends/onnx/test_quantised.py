@@ -359,6 +359,9 @@ def test_scores_of_a_bias_of_reals_are_rounded_to_codes_and_the_program_says_so(
     made, held = dense_of_reals(wide)
     program = addersim.load(saved(tmp_path, made))
     images = np.random.default_rng(1).normal(0, 2, (200, 6)).astype(np.float32)
+    images = np.concatenate(
+        [images, 1000 * held["w"].T, -1000 * held["w"].T]
+    )  # the largest and the least scores that there are
     codes = np.clip(np.rint(images / held["s"]), -128, 127)
     weights = np.clip(np.rint(held["w"] / held["ws"]), -8, 7)
     bias = np.rint(held["b"] / held["bs"]) * held["bs"] if wide else held["b"]
