@@ -171,6 +171,7 @@ CHANGES = {
             ("self.outputs * (self.sum_passes - 1)", "self.outputs * self.sum_passes"),
         ),
     ),
+    "hardware/dataflow/row_mapper.py": (ROWS, (("if stored.any(1).all() else range(1, rows + 1)", ""),)),
     "hardware/dataflow/row_stationary.py": (
         ROWS,
         (

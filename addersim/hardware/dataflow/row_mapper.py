@@ -5,7 +5,7 @@ Of the cuts of a dimension only those are tried that need different numbers of b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeAlias
 
@@ -162,11 +162,19 @@ def check_row_array(shape: RowShape, array: RowArray) -> None:
         raise HardwareError("the sum scratchpad holds no word of the accumulator; enlarge it")
 
 
+def _strips(shape: RowShape) -> Sequence[int]:
+    """Output rows of a strip: even parts; any number where some rows read padding alone, for a strip of such reads nothing."""
+    geometry, rows = shape.geometry, shape.outputs[0]
+    places = np.arange(rows)[:, None] * geometry.stride[0] + np.arange(geometry.kernel[0]) * geometry.dilation[0]
+    stored = (places >= geometry.padding[0]) & (places < geometry.padding[0] + shape.image[0])
+    return largest_parts(rows) if stored.any(1).all() else range(1, rows + 1)
+
+
 def _candidates(shape: RowShape, array: RowArray) -> Iterator[RowMapping]:
     """All mappings worth a look, as arrays: of each strip those that fill the array, and those that need least buffer."""
     kernel_rows, kernel_columns = shape.geometry.kernel
     turns = min(array.input_words, array.weight_words) // kernel_columns
-    for strip in largest_parts(shape.outputs[0]):
+    for strip in _strips(shape):
         sets = array.sets(kernel_rows, strip)
         if not sets:
             continue

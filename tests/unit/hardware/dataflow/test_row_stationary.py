@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from addersim.arithmetic.geometry import Geometry
@@ -134,6 +134,7 @@ def exhaustive(shape, array, fits):
 def test_the_search_for_dram_words_finds_the_best_of_all(examples):
     @settings(max_examples=examples, deadline=None)
     @given(shapes(8), st.integers(80, 600))
+    @example(RowShape(2, 5, 5, Geometry((2, 1), far_padding=(2, 0)), (3, 5)), 153)  # the last rows read padding alone
     def check(shape, words):
         mapping = row_mapping(shape, EYERISS, room(words), Normalised(shape, WORDS, "dram"))
         assert sum(fetched(shape, mapping)) == exhaustive(shape, EYERISS, room(words))
