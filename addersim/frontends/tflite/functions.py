@@ -18,6 +18,7 @@ from addersim.arithmetic.requantisation import RULES
 from addersim.frontends import quantised_functions
 from addersim.frontends.tflite.call import RULE, Call
 from addersim.frontends.tflite.formats import code_format
+from addersim.frontends.tflite.islands import TABLE
 from addersim.frontends.tflite.records import Array, Tensor
 from addersim.layers import IntegerRescaledAdd, IntegerTable
 from addersim.layers.move import Permute, Reshape, Step, Take
@@ -60,6 +61,20 @@ def _of_reals(function: Callable[[Array], Array]) -> Callable[[Call], str]:
         return _table(call, np.clip(away, *ends).astype(np.int64) + output.zero_point)
 
     return looked_up
+
+
+def _of_floats(call: Call) -> str:
+    """Functions of floats, already worked out for each code (kernels/internal/reference/quantize.h: ties away from zero)."""
+    given, output, reals = call.format(), call.output_format, call.option("Reals", np.zeros(0, np.float32))
+    steps = reals / np.float32(output.scale)
+    words = " and ".join(call.option("Steps", ()))
+    if not np.isfinite(steps).all():
+        code = _codes(given)[~np.isfinite(steps)][0]
+        call.fail(f"{words} in floats: code {code} in {given} becomes {reals[code - given.minimum]}, which is no code")
+    ends = output.minimum - output.zero_point, output.maximum - output.zero_point
+    away = np.clip(np.copysign(np.floor(np.abs(steps) + np.float32(0.5)), steps), *ends)
+    held = (away.astype(np.int64) + output.zero_point).reshape(-1, 1).astype(output.dtype)
+    return call.layer(IntegerTable, call.flow(), function=words.lower(), source=given, output=output, codes=held)
 
 
 def _log(reals: Array) -> Array:
@@ -244,6 +259,7 @@ OPERATORS: Mapping[str, Callable[[Call], str]] = MappingProxyType(
     {
         "ABS": _absolute,
         "EXP": _of_reals(np.exp),
+        TABLE: _of_floats,
         "GELU": _gelu,
         "HARD_SWISH": _hard_swish,
         "LEAKY_RELU": _leaky_relu,

@@ -15,6 +15,7 @@ from addersim.frontends.integer_layers import IntegerLayers
 from addersim.frontends.tflite.call import Call
 from addersim.frontends.tflite.dilated import with_dilation
 from addersim.frontends.tflite.formats import CODES, code_format, known_shape, value_shape
+from addersim.frontends.tflite.islands import with_tables
 from addersim.frontends.tflite.operators import MERGED, OPERATORS, SEVERAL
 from addersim.frontends.tflite.records import Array, Graph, Operator, Shape, Tensor
 from addersim.frontends.tflite.sizes import SIZES, computed
@@ -54,7 +55,7 @@ class Walk:
         self._sizes: dict[int, Array] = {}
         self._lost: set[int] = set()
         self._merged: set[int] = set()
-        for operator in with_dilation(graph):
+        for operator in with_tables(graph, with_dilation(graph)):
             self._visit(operator)
 
     def finished(self) -> tuple[AnyIntegerLayer, ...]:
