@@ -76,10 +76,12 @@ def run(
     """
     from addersim.datasets.find import NO_DATA
     from addersim.model_zoo import load
+    from addersim.processes.result_folders import check_kind, held
     from addersim.storage import check_writable
 
     options.check_figures(figures)
     check_writable(output)
+    check_kind(output, "report")
     chosen = options.datapaths(datapath, circuit)
     widths: Sequence[int | None] = bits or [None]
     rules_of = {
@@ -118,12 +120,15 @@ def run(
     tables = options.multipliers(multiplier)
     told = _names({name: one.name for name, one in loaded.items()}, asked)
     results = []
-    for name, (key, width, path) in zip(told, asked, strict=True):
-        shown = NO_DATA if key.endswith(options.TWIN) else data
-        paths = [path] if path else chosen
-        found = result_of(loaded[key], rules_of[width], shown, root, limit, accelerator, table, threads, tables, paths, resize)
-        results.append(replace(found, name=name))
-    finish(results, output, "addersim report", json, figures)
+    with held(output, "report"):
+        for name, (key, width, path) in zip(told, asked, strict=True):
+            shown = NO_DATA if key.endswith(options.TWIN) else data
+            paths = [path] if path else chosen
+            found = result_of(
+                loaded[key], rules_of[width], shown, root, limit, accelerator, table, threads, tables, paths, resize
+            )
+            results.append(replace(found, name=name))
+        finish(results, output, "addersim report", json, figures)
 
 
 def _names(own: Mapping[str, str], asked: Sequence[tuple[str, int | None, str]]) -> list[str]:
