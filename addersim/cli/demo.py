@@ -23,7 +23,7 @@ def run(
     figures: options.Figures = None,
     json: options.Json = False,
 ) -> None:
-    """Run an AdderNet and its multiplying twin bit for bit, price both, and write the page."""
+    """Run an AdderNet and its multiplying twin bit for bit, estimate their energy, and write a page."""
     from addersim.model_zoo import load_network
     from addersim.processes.result_folders import held
 

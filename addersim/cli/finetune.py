@@ -72,7 +72,7 @@ def run(
     figures: options.Figures = None,
     json: options.Json = False,
 ) -> None:
-    """Train a network on the codes that the simulator gives (needs torch); the file holds the last whole epoch."""
+    """Train a network for its bit widths, on the simulator's own codes (needs torch); the file holds the last whole epoch."""
     if find_spec("torch") is None:
         raise ConfigError("training needs torch; install with: pip install 'addersim[train]'")
     if alone_on_output(output, save_network):

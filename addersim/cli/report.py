@@ -48,7 +48,9 @@ def run(
     limit: options.Limit = None,
     bits: Annotated[
         list[int] | None,
-        options.whole(BITS, "--bits", help="Width of weights and activations; repeatable: every network at every width; 8."),
+        options.whole(
+            BITS, "--bits", help="Width of weights and activations; repeatable: all networks at all widths; by default 8."
+        ),
     ] = None,
     weight_bits: options.WeightBits = None,
     activation_bits: options.ActivationBits = None,
@@ -70,7 +72,7 @@ def run(
     threads: options.Threads = None,
     json: options.Json = False,
 ) -> None:
-    """Simulate and price networks side by side; write a page, CSV tables and JSON.
+    """Simulate networks and estimate their energy, side by side; write a page, CSV tables and JSON.
 
     Without images (--data none, or a network that takes others than the package has) the page has no accuracies.
     """
