@@ -52,7 +52,7 @@ def run(
     threads: Annotated[int, options.whole(THREADS, "--threads", help="Circuits at once.")] = 2,
     json: options.Json = False,
 ) -> None:
-    """Characterise processing elements: synthesis, timing, leakage, and energy by event-driven toggles of gates.
+    """Measure energy, delay, area and leakage of processing elements, made of the gates of a cell library, as an energy table.
 
     With --target it is what they take of an FPGA's fabric, before placing.
     """

@@ -91,6 +91,7 @@ def run(
     from addersim.hardware.load import load_accelerator
     from addersim.hardware.prices.csv_file import load_table
     from addersim.model_zoo import load
+    from addersim.processes.result_folders import held
     from addersim.results.comparison import compare
     from addersim.results.result import evaluate
 
@@ -117,20 +118,21 @@ def run(
     }
     options.check_used(chosen, traces.values())
     sizes = Sizes(area_budget, pes, throughput, size_for, area_table, own_clock)
-    results = [
-        evaluate(
-            trace,
-            sized(sizes, trace, machines[one.accelerator], prices[one.table], batch),
-            prices[one.table],
-            batch,
-            name=name,
-            area_table=area_table,
-        )
-        for one, name in zip(asked, _names(asked, traces), strict=True)
-        for trace in (traces[one.network, one.bits, one.datapath],)
-    ]
-    found = compare(results)
-    page = _write(found, output, figures)
+    with held(output, "report"):
+        results = [
+            evaluate(
+                trace,
+                sized(sizes, trace, machines[one.accelerator], prices[one.table], batch),
+                prices[one.table],
+                batch,
+                name=name,
+                area_table=area_table,
+            )
+            for one, name in zip(asked, _names(asked, traces), strict=True)
+            for trace in (traces[one.network, one.bits, one.datapath],)
+        ]
+        found = compare(results)
+        page = _write(found, output, figures)
     if json:
         print_json(found.to_dict() | ({"page": str(page)} if page else {}))
         return

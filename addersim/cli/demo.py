@@ -23,10 +23,13 @@ def run(
     figures: options.Figures = None,
     json: options.Json = False,
 ) -> None:
-    """Run an AdderNet and its multiplying twin bit for bit, price both, and write the page."""
+    """Run an AdderNet and its multiplying twin bit for bit, estimate their energy, and write a page."""
     from addersim.model_zoo import load_network
+    from addersim.processes.result_folders import held
 
     options.check_figures(figures)
     how = options.quantization(bits)
-    results = [result_of(load_network(name), how, DATA, None, None, accelerator, table) for name in NETWORKS]
-    finish(results, output, f"LeNet-5-BN on Fashion-MNIST: additions against multiplications at {bits} bits", json, figures)
+    title = f"LeNet-5-BN on Fashion-MNIST: additions against multiplications at {bits} bits"
+    with held(output, "report"):
+        results = [result_of(load_network(name), how, DATA, None, None, accelerator, table) for name in NETWORKS]
+        finish(results, output, title, json, figures)

@@ -68,7 +68,7 @@ def run(
     ] = False,
     data: options.Data = None,
     root: options.Root = None,
-    limit: Annotated[int | None, options.whole(IMAGES, "--limit", help="Images that --activity runs; 100.")] = None,
+    limit: Annotated[int | None, options.whole(IMAGES, "--limit", help="Images that --activity runs; 100 by default.")] = None,
     compat: Annotated[str | None, typer.Option(help="scalesim: what SCALE-Sim prints, without energy.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Also write one row a layer to this CSV file.")] = None,
     compute_report: Annotated[Path | None, typer.Option(help="Also write SCALE-Sim's COMPUTE_REPORT columns here.")] = None,

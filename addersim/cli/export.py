@@ -21,7 +21,7 @@ def run(
     network: options.Network_,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write, .onnx; - is standard output.")] = None,
     onnx: Annotated[str, typer.Option("--onnx", metavar="STYLE", help="ONNX style: qdq (for onnxruntime) or qonnx.")] = "qdq",
-    layer: Annotated[str | None, typer.Option(help="With --vectors: the window layer whose words are written.")] = None,
+    layer: Annotated[str | None, typer.Option(help="With --vectors: the layer whose words are written.")] = None,
     vectors: Annotated[
         Path | None,
         typer.Option(
@@ -40,11 +40,11 @@ def run(
     rules: options.Rules = None,
     json: options.Json = False,
 ) -> None:
-    """Write a quantised network of multiplying layers as ONNX, on the same codes: a saved program, or one quantised now.
+    """Write a quantised network without adder layers as ONNX, on the same codes: a saved program, or one quantised now.
 
-    onnxruntime gives the codes that addersim simulate --rounding ort gives, and qonnx those of --rounding qonnx.
-    With --vectors it is what one window layer reads and gives, for hardware of your own; addersim verify runs such
-    hardware on the same.
+    onnxruntime gives the codes that addersim simulate --rounding ort gives, and package qonnx those of --rounding qonnx.
+    With --vectors it writes what one layer with weights reads and gives, for hardware of your own; addersim verify runs
+    such hardware on the same words.
     """
     from addersim.frontends.onnx.writing.export import checked_style, export_onnx
     from addersim.model_zoo import load_network_or_program

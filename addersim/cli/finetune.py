@@ -72,7 +72,7 @@ def run(
     figures: options.Figures = None,
     json: options.Json = False,
 ) -> None:
-    """Train a network on the codes that the simulator gives (needs torch); the file holds the last whole epoch."""
+    """Train a network for its bit widths, on the simulator's own codes (needs torch); the file holds the last whole epoch."""
     if find_spec("torch") is None:
         raise ConfigError("training needs torch; install with: pip install 'addersim[train]'")
     if alone_on_output(output, save_network):
@@ -81,6 +81,7 @@ def run(
     page = page or output.parent / f"{output.stem}-page"
     from addersim.datasets.find import find_images
     from addersim.model_zoo import load_network
+    from addersim.processes.result_folders import held
     from addersim.storage import check_writable
 
     chosen = options.training_device(device, threads)
@@ -93,7 +94,6 @@ def run(
         check_writable(path)
     learning = {"epochs": epochs, "rate": rate, "batch": batch, "seed": seed, "optimizer": optimizer, "distill": distill}
     learning["augment"] = augment
-    before, after, rows = _train(floats, found, test, how, (output, save_network), device=chosen, **learning)
     in_float = _accuracy(floats, test)
     about = {
         "training images": how_many(len(found), "images") + f" of {found.name}",
@@ -101,7 +101,9 @@ def run(
         **{name: str(value) for name, value in learning.items()},
         "weights, activations": f"{how.weight_bits} and {how.activation_bits} bits",
     }
-    written = _page(page, (before, after), rows, in_float, about, figures)
+    with held(page, "finetuning"):
+        before, after, rows = _train(floats, found, test, how, (output, save_network), device=chosen, **learning)
+        written = _page(page, (before, after), rows, in_float, about, figures)
     if json:
         print_json(
             {"network": floats.name, "data": test.name, "program": str(output), "page": str(written)}

@@ -66,7 +66,7 @@ def run(
     ] = False,
     json: options.Json = False,
 ) -> None:
-    """Lower a network to one .npz of plain arrays: an ONNX or TFLite file (needs onnx, tflite), or a torch network.
+    """Translate a network to one .npz of plain arrays: an ONNX or TFLite file (extras onnx, tflite), or a torch network.
 
     PACKAGE.MODULE:CALLABLE and FILE.py:CALLABLE are your own code: it is imported and called without arguments to build the
     network. ONNX and TFLite files are only read; the latter become programs, quantised as they are.

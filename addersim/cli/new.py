@@ -50,6 +50,9 @@ def run(
     if str(path) == STANDARD:
         print(text, end="")
         return
+    if path.suffix != ".toml":
+        found = f"ends in {path.suffix}" if path.suffix else "has no ending"
+        raise ConfigError(f"new {kind}: {path} {found}, and what is written is TOML; name it {path.with_suffix('.toml')}")
     if os.path.lexists(path) and not force:
         raise ConfigError(f"new {kind}: {path} is there already; name another file, or --force replaces it")
     with write_atomically(path, "w") as stream:

@@ -94,7 +94,12 @@ LayerBits = Annotated[
     list[str] | None, typer.Option("--layer", metavar="NAME=W/A", help="Weight and activation bits of one layer; repeatable.")
 ]
 Ends = Annotated[
-    int | None, whole(BITS, "--ends", help="Width of the first and the last window layer, such as 8; --layer overrides it.")
+    int | None,
+    whole(
+        BITS,
+        "--ends",
+        help="Width of the first and last layer with weights, such as 8; what a layer is given goes first.",
+    ),
 ]
 AccumulatorText = Annotated[
     str | None, typer.Option("--accumulator", help="exact (default), or BITS:exact, BITS:saturate, BITS:wrap; 8..48 bits.")

@@ -48,7 +48,9 @@ def run(
     limit: options.Limit = None,
     bits: Annotated[
         list[int] | None,
-        options.whole(BITS, "--bits", help="Width of weights and activations; repeatable: every network at every width; 8."),
+        options.whole(
+            BITS, "--bits", help="Width of weights and activations; repeatable: all networks at all widths; by default 8."
+        ),
     ] = None,
     weight_bits: options.WeightBits = None,
     activation_bits: options.ActivationBits = None,
@@ -70,16 +72,18 @@ def run(
     threads: options.Threads = None,
     json: options.Json = False,
 ) -> None:
-    """Simulate and price networks side by side; write a page, CSV tables and JSON.
+    """Simulate networks and estimate their energy, side by side; write a page, CSV tables and JSON.
 
     Without images (--data none, or a network that takes others than the package has) the page has no accuracies.
     """
     from addersim.datasets.find import NO_DATA
     from addersim.model_zoo import load
+    from addersim.processes.result_folders import check_kind, held
     from addersim.storage import check_writable
 
     options.check_figures(figures)
     check_writable(output)
+    check_kind(output, "report")
     chosen = options.datapaths(datapath, circuit)
     widths: Sequence[int | None] = bits or [None]
     rules_of = {
@@ -118,12 +122,15 @@ def run(
     tables = options.multipliers(multiplier)
     told = _names({name: one.name for name, one in loaded.items()}, asked)
     results = []
-    for name, (key, width, path) in zip(told, asked, strict=True):
-        shown = NO_DATA if key.endswith(options.TWIN) else data
-        paths = [path] if path else chosen
-        found = result_of(loaded[key], rules_of[width], shown, root, limit, accelerator, table, threads, tables, paths, resize)
-        results.append(replace(found, name=name))
-    finish(results, output, "addersim report", json, figures)
+    with held(output, "report"):
+        for name, (key, width, path) in zip(told, asked, strict=True):
+            shown = NO_DATA if key.endswith(options.TWIN) else data
+            paths = [path] if path else chosen
+            found = result_of(
+                loaded[key], rules_of[width], shown, root, limit, accelerator, table, threads, tables, paths, resize
+            )
+            results.append(replace(found, name=name))
+        finish(results, output, "addersim report", json, figures)
 
 
 def _names(own: Mapping[str, str], asked: Sequence[tuple[str, int | None, str]]) -> list[str]:

@@ -60,7 +60,7 @@ def run(
     reference: Annotated[bool, typer.Option(help="The same as --engine reference.")] = False,
     engine: Annotated[
         str | None,
-        typer.Option(help="What runs the layers: kernels, reference (numpy, slow), rtl (windows in Verilog; needs yosys)."),
+        typer.Option(help="What runs the layers: kernels, reference (numpy, slow), rtl (Verilog; needs yosys)."),
     ] = None,
     threads: options.Threads = None,
     depth: options.Depth = None,

@@ -93,6 +93,7 @@ def run(
 
     from addersim.exploration.sweeps.run import recall, sweep
     from addersim.exploration.sweeps.training import train_networks
+    from addersim.processes.result_folders import held
 
     options.check_figures(figures)
     axes = {
@@ -119,7 +120,9 @@ def run(
             raise ConfigError(f"--report lays out the sweep that {output} holds; leave out {given[0]}")
         found = recall(output, note=complain)
     else:
-        study = train_networks(make_study(what or [], axes, others), output, console=Console(stderr=True), note=complain)
+        asked = make_study(what or [], axes, others)
+        with held(output, "sweep", together=True):
+            study = train_networks(asked, output, console=Console(stderr=True), note=complain)
         with _watch() as progress:
             how: dict[str, Any] = {"jobs": jobs, "engine": engine, "address": address, "retry": retry}
             found = sweep(study, output, **how, progress=progress, note=complain)

@@ -47,7 +47,7 @@ def run(
     """Run a processing element, or a whole layer (--whole), of your own on a layer's words, and report the first wrong sum.
 
     The words are those of a folder, or of a layer of a network. Ends with status 1 where a sum is wrong.
-    Needs yosys (pip install 'addersim[gates]') and a C++ compiler, or a simulator.
+    Needs yosys (extra gates) and a C++ compiler, or a simulator.
     """
     from addersim.golden.reading import read_vectors
     from addersim.golden.verify import verify_element

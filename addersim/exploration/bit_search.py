@@ -19,7 +19,7 @@ from addersim.exploration.sensitivity import Judge, Measured, Operand, ScanRow, 
 from addersim.hardware import Accelerator, EnergyTable
 from addersim.inputs.limits import SEED, TRIALS
 from addersim.network import Network
-from addersim.processes.unfinished import alone_in
+from addersim.processes.result_folders import held
 from addersim.quantization.rules import Quantization
 from addersim.storage import record_digest, write_atomically, write_rows
 
@@ -123,7 +123,7 @@ def search_bits(
     Raises
     ------
     ConfigError
-        Where Optuna is missing, the folder holds another search or a damaged one, or one is running there.
+        Where Optuna is missing, the folder holds something else, another search or a damaged one, or a run is writing there.
     QuantizationError
         Where even the highest width everywhere loses more than the floor allows, and for numbers out of range.
     """
@@ -133,8 +133,7 @@ def search_bits(
     judge = Judge(network, images, rules, accelerator, table, multiplier=multiplier)
     digests = [record_digest(network), images.digest(), *([record_digest(multiplier)] if multiplier else [])]
     inputs = [network.name, rules, list(bits), floor_points, seed, str(accelerator), str(table), *digests]
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    with alone_in(Path(folder), "search"):
+    with held(folder, "search"):
         known = json.dumps(msgspec.to_builtins(inputs))
         study = open_journal(optuna, Path(folder), known)
         judge.keep(Measurements(Path(folder), known))

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from addersim.errors import ConfigError
 from addersim.inputs.opening import MAX_FILE_BYTES, parsing, read_file
+from addersim.processes.result_folders import MARKS
 
 if TYPE_CHECKING:
     from optuna import Study
 
 __all__ = ["Measurements", "open_journal"]
 
-_JOURNAL, _MEASURED = "trials.journal", "measured.journal"
+_JOURNAL, _MEASURED = MARKS["search"], "measured.journal"
 _STUDY = "bits"
 
 

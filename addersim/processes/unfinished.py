@@ -23,7 +23,7 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["alone_in", "can_lock", "file_beside", "remove_unfinished", "scratch_folder"]
+__all__ = ["can_lock", "file_beside", "lock_folder", "remove_unfinished", "scratch_folder"]
 
 SUFFIX = ".unfinished"
 
@@ -71,16 +71,16 @@ def scratch_folder(parent: Path, what: str) -> Iterator[Path]:
 
 
 @contextmanager
-def alone_in(folder: Path, what: str) -> Iterator[None]:
-    """Hold a folder for the time of a block. Raises ConfigError where another process holds it for such work, too."""
+def lock_folder(folder: Path, *, together: bool = False) -> Iterator[None]:
+    """Lock a folder for the time of a block, alone or `together` with others that say so; ConfigError where it is locked."""
     if not can_lock():
         yield
         return
     with _opened(folder) as handle:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, (fcntl.LOCK_SH if together else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ConfigError(f"{folder}: another {what} is running there; wait for it, or choose another folder") from None
+            raise ConfigError(f"{folder}: another run is writing there; wait for it, or choose another folder") from None
         except OSError:
             pass  # a file system without locks
         yield

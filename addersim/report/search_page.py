@@ -58,7 +58,7 @@ def write_search_page(
     """Write the page beside a search's files; it needs no other file and no network."""
     parts = [_found(rows), _widths(rows), *_needs(rows), Section("about", "What was run", definitions(about))]
     page = Page(f"Bit widths of {rows.name}", f"<p class='lead'>{escape(_lead(rows))}</p>", parts, FILES)
-    return write_page(page, folder, figures)
+    return write_page(page, folder, "search", figures)
 
 
 def _lead(rows: SearchRows) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from addersim.format_quantity import how_many
+from addersim.processes.result_folders import MARKS, check_kind
 from addersim.report.markup import Column, definitions, details, escape, number, percent, table, whole
 from addersim.report.section import Page, Section
 from addersim.report.style import QUIET, SERIES, VERMILION, dotted, finish_plane
@@ -19,7 +20,7 @@ from addersim.storage import write_rows
 __all__ = ["Finetuned", "write_finetuning_page", "write_training_page"]
 
 FILES = ("history.csv", "network.npz")
-FINETUNED_FILES = ("history.csv", "formats.csv")
+FINETUNED_FILES = ("history.csv", MARKS["finetuning"])
 SPLITS = {"train": ("training images", SERIES[1]), "test": ("images held out", SERIES[0])}
 COLUMNS = {
     "epoch": Column("epoch", whole),
@@ -71,7 +72,7 @@ def write_training_page(
         Section("rate", "Learning rate", "", ((("Rate", _rate(frame)),),)),
         Section("about", "What was run", definitions(recipe)),
     )
-    return write_page(Page(title, f"<p class='lead'>{escape(lead)}</p>", parts, FILES), folder, figures)
+    return write_page(Page(title, f"<p class='lead'>{escape(lead)}</p>", parts, FILES), folder, "training run", figures)
 
 
 class Finetuned(NamedTuple):
@@ -143,10 +144,11 @@ def write_finetuning_page(
         Section("formats", "Formats", f"<p>{escape(kept)}</p>", (), tables),
         Section("about", "What was run", definitions(about)),
     )
+    check_kind(folder, "finetuning")
     for name, rows in zip(FINETUNED_FILES, (found.history, found.formats), strict=True):
         write_rows(Path(folder, name), rows)
     page = Page(f"{found.name}, trained on its codes", f"<p class='lead'>{escape(lead)}</p>", parts, FINETUNED_FILES)
-    return write_page(page, folder, figures)
+    return write_page(page, folder, "finetuning", figures)
 
 
 def _points(difference: float) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from addersim.processes.result_folders import Kind, check_kind
 from addersim.report.document import render_document
 from addersim.report.images import write_figures
 from addersim.report.section import Page
@@ -21,6 +22,7 @@ _NONE: Mapping[str, str] = MappingProxyType({})
 def write_page(
     page: Page,
     folder: str | os.PathLike[str],
+    kind: Kind,
     figures: str | os.PathLike[str] | None = None,
     beside: Mapping[str, str] = _NONE,
 ) -> Path:
@@ -34,6 +36,8 @@ def write_page(
         What it holds.
     folder
         Where to; made where it is missing, files of these names in it are replaced.
+    kind
+        Of results; a folder that holds another kind is refused.
     figures
         Folder for each of its figures as SVG and PNG too.
     beside
@@ -46,8 +50,10 @@ def write_page(
     Raises
     ------
     ConfigError
-        Where figures are asked for and cannot be drawn; the page is there then.
+        Where the folder holds results of another kind, whose page this one would replace; and where figures are asked for and
+        cannot be drawn: the page is there then.
     """
+    check_kind(folder, kind)
     for name, text in {**beside, PAGE: render_document(page)}.items():
         with write_atomically(Path(folder, name)) as stream:
             stream.write(text.encode())

@@ -16,6 +16,7 @@ from addersim.errors import ConfigError, NetworkError
 from addersim.frontends.torch.lower import lower
 from addersim.inputs.opening import parsing
 from addersim.network import Network
+from addersim.processes.result_folders import MARKS
 from addersim.pruning import remove_channels
 from addersim.storage import write_atomically
 from addersim.train.models import ARCHITECTURES, build, load_weights
@@ -24,7 +25,7 @@ from addersim.train.weights import read_safetensors
 
 __all__ = ["FILE", "Checkpoint", "load_checkpoint", "load_run", "save_checkpoint"]
 
-FILE = "checkpoint.safetensors"
+FILE = MARKS["training run"]
 """Its name in the folder of a run."""
 
 History = list[dict[str, int | float]]

@@ -21,7 +21,7 @@ from addersim.datasets.records import Images
 from addersim.datasets.registry import read as load
 from addersim.errors import ConfigError, NetworkError
 from addersim.network import Network
-from addersim.processes.unfinished import alone_in
+from addersim.processes.result_folders import held
 from addersim.storage import write_rows
 from addersim.train.annealing import power_at, set_power
 from addersim.train.checkpoint import FILE, Checkpoint, load_checkpoint, load_run, save_checkpoint
@@ -125,8 +125,7 @@ def train(
         Where loss or weights are no longer numbers: the message names step and layer; the last sound checkpoint is kept.
     """
     folder, dataset = Path(folder), recipe.dataset()
-    folder.mkdir(parents=True, exist_ok=True)
-    with join(device) as team, alone_in(folder, "training run") if team.rank == 0 else nullcontext():
+    with join(device) as team, held(folder, "training run") if team.rank == 0 else nullcontext():
         options: dict[str, Any] = {"device": team.device, "part": (team.rank, team.size)}
         found = load(dataset, root, "train", recipe.limit)
         _check_batches(recipe, found, team)

@@ -19,12 +19,13 @@ from addersim.exploration.sweeps.study import Study
 from addersim.hardware.layer_cost import Component
 from addersim.inputs.opening import parsing, read_file
 from addersim.inputs.text import cell
+from addersim.processes.result_folders import MARKS
 from addersim.storage import write_atomically
 
 __all__ = ["RESULT_COLUMNS", "Row", "point_row", "read_study", "write_results", "write_study"]
 
 Row = Mapping[str, Any]
-STUDY = "study.json"
+STUDY = MARKS["sweep"]
 MAX_STUDY_BYTES = 64_000_000
 """Largest study that is read: a grid is laid out on a few lines."""
 

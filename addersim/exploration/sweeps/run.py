@@ -19,6 +19,7 @@ from addersim.exploration.sweeps.store import Store
 from addersim.exploration.sweeps.study import Study, load_study
 from addersim.exploration.sweeps.training import train_networks
 from addersim.format_quantity import how_many
+from addersim.processes.result_folders import check_kind, held
 from addersim.quantization.rules import Circuit, Quantization
 from addersim.tabular import Row as PlainRow
 from addersim.tabular import Tabular, percent
@@ -136,23 +137,26 @@ def sweep(
     Raises
     ------
     AddersimError
-        For a point that cannot exist, before anything is done; and a `SweepError` where the sweep has to stop.
+        For a point that cannot exist, and a folder of other results, before anything is done; and a `SweepError` where the
+        sweep has to stop.
     """
-    asked = train_networks(study if isinstance(study, Study) else load_study(study), folder, note=note)
-    plan = make_plan(asked)
-    for one in plan.warnings:
-        note(f"warning: {one}")
-    check_engine(engine, jobs, address)
-    store = Store(Path(folder), note)
-    store.open()
-    write_study(store.folder, asked)
-    ledger = _Ledger(plan, store, retry, progress)
-    ledger.recall()
-    if pending := ledger.pending():
-        with open_engine(engine, jobs, address, most=len(pending), folder=store.folder) as machines:
-            _simulate(ledger, machines)
-    rows = ledger.rows()
-    return Sweep(asked, Path(folder), rows, write_results(Path(folder), rows))
+    given = study if isinstance(study, Study) else load_study(study)
+    with held(folder, "sweep", together=True):
+        asked = train_networks(given, folder, note=note)
+        plan = make_plan(asked)
+        for one in plan.warnings:
+            note(f"warning: {one}")
+        check_engine(engine, jobs, address)
+        store = Store(Path(folder), note)
+        store.open()
+        write_study(store.folder, asked)
+        ledger = _Ledger(plan, store, retry, progress)
+        ledger.recall()
+        if pending := ledger.pending():
+            with open_engine(engine, jobs, address, most=len(pending), folder=store.folder) as machines:
+                _simulate(ledger, machines)
+        rows = ledger.rows()
+        return Sweep(asked, Path(folder), rows, write_results(Path(folder), rows))
 
 
 def recall(folder: str | os.PathLike[str], *, note: Callable[[str], None] = lambda _: None) -> Sweep:
@@ -170,6 +174,7 @@ def recall(folder: str | os.PathLike[str], *, note: Callable[[str], None] = lamb
     AddersimError
         Where the folder holds no sweep, or no point of it that this version did: its results are left as they are.
     """
+    check_kind(folder, "sweep")
     study = read_study(Path(folder))
     ledger = _Ledger(make_plan(study), Store(Path(folder), note), False, lambda _: None)
     ledger.recall()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from addersim.inputs.text import cell
+from addersim.processes.result_folders import MARKS
 from addersim.report.document import render_document
 from addersim.report.frames import Frames
 from addersim.report.markup import definitions, escape
@@ -25,7 +26,7 @@ from addersim.results.result import Result
 
 __all__ = ["render_page", "report_page", "write_report"]
 
-RESULTS = "results.json"
+RESULTS = MARKS["report"]
 
 
 def write_report(
@@ -61,14 +62,14 @@ def write_report(
     Raises
     ------
     ConfigError
-        Where there are no results, or two of one name.
+        Where there are no results, or two of one name, or the folder holds results of another kind.
     """
     compare(results)
     frames = Frames.of(results)
     texts = {f"{one.name}.csv": _csv(getattr(frames, one.name)) for one in fields(frames)}
     document = {"title": title, "about": dict(about), "results": [result.to_dict() for result in results]}
     texts[RESULTS] = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    return write_page(report_page(results, frames, title, about), folder, figures, texts)
+    return write_page(report_page(results, frames, title, about), folder, "report", figures, texts)
 
 
 def _csv(frame: pd.DataFrame) -> str:

@@ -35,7 +35,7 @@ def write_sweep_page(folder: str | os.PathLike[str], figures: str | os.PathLike[
     Parameters
     ----------
     folder
-        With ``results.csv`` and ``study.json``; ``jobs`` and a search's ``scan.csv`` are read where they are there.
+        With ``results.csv`` and ``study.json``; ``jobs``, and a search's ``scan.csv`` where somebody put it there, are read.
     figures
         As in `write_page`.
 
@@ -48,7 +48,7 @@ def write_sweep_page(folder: str | os.PathLike[str], figures: str | os.PathLike[
     DataError
         Where the folder holds no results of a sweep.
     """
-    return write_page(_read(folder), folder, figures)
+    return write_page(_read(folder), folder, "sweep", figures)
 
 
 def render_sweep(folder: str | os.PathLike[str]) -> str:

@@ -116,7 +116,7 @@ def _sensitivity(scan: pd.DataFrame | None) -> Section | None:
         return None
     text = (
         "One layer at a time narrower, in its weights or in its input, all else at the widest: how many predictions change. "
-        "From scan.csv of the search in this folder."
+        "From scan.csv of a search, which lies in this folder."
     )
     names = {"weight_bits": "Weights", "activation_bits": "Inputs"}
     panels = tuple((name, figures.sensitivity(scan, key)) for key, name in names.items() if (scan["operand"] == key).any())

@@ -31,6 +31,15 @@ def test_a_new_accelerator_runs_as_it_is(tmp_path, monkeypatch):
     assert call("new", "accelerator", "-").stdout == text
 
 
+@pytest.mark.parametrize(("name", "found"), [("x.csv", "ends in .csv"), ("x", "has no ending")])
+@pytest.mark.parametrize("kind", ["accelerator", "sweep", "study"])
+def test_a_new_file_has_the_ending_of_what_is_in_it(kind, name, found, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    told = f"new {kind}: {name} {found}, and what is written is TOML; name it x.toml"
+    assert refused("new", kind, name) == refused("new", kind, name, "--force") == told
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("text", "holds"),
     [

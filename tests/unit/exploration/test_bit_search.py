@@ -19,7 +19,7 @@ from addersim.exploration.sensitivity import Judge, Measured, ScanRow, greedy_ch
 from addersim.inputs.limits import SEED
 from addersim.layers import Affine, Move, Relu, Window
 from addersim.network import Network
-from addersim.processes.unfinished import alone_in
+from addersim.processes.result_folders import held
 from addersim.quantization import LayerBits
 from tests.unit.networks import images, norm
 
@@ -170,7 +170,7 @@ def test_a_damaged_journal_is_told_in_one_line(network, training, tmp_path, cont
 
 
 def test_a_second_search_in_a_folder_is_refused(network, training, tmp_path):
-    with alone_in(tmp_path, "search"), pytest.raises(ConfigError, match="another search is running there"):
+    with held(tmp_path, "search"), pytest.raises(ConfigError, match="another run is writing there"):
         search(network, training, tmp_path)
 
 

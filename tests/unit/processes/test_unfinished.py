@@ -12,7 +12,7 @@ import pytest
 
 from addersim.errors import ConfigError
 from addersim.processes.stopping import Stopped, left_out_of_ctrl_c, stoppable
-from addersim.processes.unfinished import alone_in, file_beside, remove_unfinished, scratch_folder
+from addersim.processes.unfinished import file_beside, lock_folder, remove_unfinished, scratch_folder
 from addersim.storage import write_atomically
 
 WRITER = """
@@ -111,10 +111,10 @@ def test_a_scratch_folder_goes_with_its_block(tmp_path):
 
 
 def test_a_folder_is_held_once(tmp_path):
-    told = "another search is running there; wait for it, or choose another folder"
-    with alone_in(tmp_path, "search"), pytest.raises(ConfigError, match=told), alone_in(tmp_path, "search"):
+    told = "another run is writing there; wait for it, or choose another folder"
+    with lock_folder(tmp_path), pytest.raises(ConfigError, match=told), lock_folder(tmp_path):
         pass
-    with alone_in(tmp_path, "search"):
+    with lock_folder(tmp_path):
         pass
 
 

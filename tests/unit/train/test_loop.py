@@ -14,7 +14,7 @@ from addersim.config import bundled_names  # noqa: E402
 from addersim.datasets import DATASETS, Images, load  # noqa: E402
 from addersim.errors import ConfigError, NetworkError  # noqa: E402
 from addersim.network import Network  # noqa: E402
-from addersim.processes.unfinished import alone_in  # noqa: E402
+from addersim.processes.result_folders import held  # noqa: E402
 from addersim.train import checkpoint, loop  # noqa: E402
 from addersim.train.data import Batches  # noqa: E402
 from addersim.train.models import build  # noqa: E402
@@ -108,7 +108,7 @@ def test_killed_between_its_last_checkpoint_and_its_row_it_still_has_the_row(tmp
 
 
 def test_a_second_run_in_a_folder_is_refused(tmp_path):
-    with alone_in(tmp_path, "training run"), pytest.raises(ConfigError, match="another training run is running there"):
+    with held(tmp_path, "training run"), pytest.raises(ConfigError, match="another run is writing there"):
         loop.train(RECIPE, tmp_path)
 
 
