@@ -26,7 +26,7 @@ from addersim.datasets import DATASETS, load
 from addersim.network import Network
 from addersim.quantization import Quantization
 from addersim.quantization.pipeline import quantize
-from addersim.report.style import FONT, NETWORKS
+from addersim.report.style import FONT, network_colors
 from addersim.simulation import simulate
 from addersim.storage import write_atomically, write_rows
 from addersim.train.loop import NETWORK, Run, train
@@ -109,11 +109,12 @@ def picture(curves: list[dict[str, Any]], path: Path) -> None:
     """Test accuracy and training loss by epoch, a line a run, as Chromium draws them."""
     figure = make_subplots(1, 2, subplot_titles=("test accuracy, %", "training loss"), horizontal_spacing=0.08)
     names = list(dict.fromkeys(row["run"] for row in curves))
-    for name in names:
+    colors = network_colors({name: "l1" if "adder" in name else "mac" for name in names})
+    for place, name in enumerate(names):
+        again = colors[name] in [colors[one] for one in names[:place]]  # a family has four colours
         rows = [row for row in curves if row["run"] == name]
         for column, values in ((1, [100 * row["test_accuracy"] for row in rows]), (2, [row["train_loss"] for row in rows])):
-            line = {"color": NETWORKS[names.index(name) % len(NETWORKS)], "width": 2}
-            line["dash"] = ("solid", "dot")[names.index(name) // len(NETWORKS) % 2]
+            line = {"color": colors[name], "width": 2, "dash": "dot" if again else "solid"}
             trace = go.Scatter(x=[row["epoch"] for row in rows], y=values, name=name, line=line, showlegend=column == 1)
             figure.add_trace(trace, 1, column)
     figure.update_layout(template="plotly_white", font={"family": FONT}, margin={"l": 40, "r": 10, "t": 30, "b": 40})

@@ -195,7 +195,7 @@ def network_colors(arithmetics: Mapping[str, str]) -> dict[str, str]:
     Examples
     --------
     >>> network_colors({"a": "l1", "b": "mac", "c": "l1+mac"})
-    {'a': '#332288', 'b': '#cc6677', 'c': '#44aa99'}
+    {'a': '#332288', 'b': '#cc6677', 'c': '#2f8577'}
     """
     found: dict[str, str] = {}
     for name, text in arithmetics.items():
