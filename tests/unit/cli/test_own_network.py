@@ -11,7 +11,8 @@ pytest.importorskip("torch")
 from tests.command_line import call, refused
 
 MODULES = {
-    "fine": "print('hello')\nfrom torch import nn\nmake = lambda: nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten())\n",
+    "fine": "print('hello')\nimport torch\nfrom torch import nn\ndef make():\n    torch.manual_seed(1)\n"
+    "    return nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten())\n",
     "ready": "from torch import nn\nnet = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten())\nclass In:\n    make = net\n",
     "raises": "print('so far')\nraise RuntimeError('no weights\\nhere')\n",
     "leaves": "import sys\nsys.exit(0)\n",
