@@ -11,6 +11,7 @@ from typing import Literal
 
 from addersim.errors import ConfigError
 from addersim.processes.unfinished import lock_folder
+from addersim.storage import make_folder
 
 __all__ = ["MARKS", "Kind", "check_kind", "held"]
 
@@ -67,7 +68,7 @@ def held(folder: str | os.PathLike[str] | None, kind: Kind, *, together: bool = 
     place = Path(folder)
     missing = [one for one in (place, *place.parents) if not one.exists()]
     try:
-        place.mkdir(parents=True, exist_ok=True)
+        make_folder(place)
     except OSError as error:
         raise ConfigError(f"{place}: cannot hold a {kind}: {error.strerror}") from None
     try:

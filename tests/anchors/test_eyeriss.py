@@ -290,12 +290,13 @@ def test_power_and_energy_on_chip(cost):
 
 
 def test_power_is_the_tables_as_much_as_the_designs():
-    """ShiftAddNAS counts 3.7 pJ for an access of a scratchpad, eyeriss-65nm 2 pJ; the other tables price no array network."""
+    """ShiftAddNAS counts 3.7 pJ for an access of a scratchpad, eyeriss-65nm 2 pJ; tables of gates have their own memories."""
     found = {}
     for one in estimate_range(alexnet(), "eyeriss-65nm").costs:
         on_chip_pj = one.energy_pj - one.energy_by_component()["dram"]
         found[one.table] = round(on_chip_pj / one.latency_ms * 1e-6)
-    assert found == {"eyeriss-65nm": 251, "shiftaddnet-45nm": 400}
+    assert (found["eyeriss-65nm"], found["shiftaddnet-45nm"]) == (251, 400)
+    assert not {"horowitz-45nm", "qtools-45nm"} & set(found)  # no registers
 
 
 def test_area():

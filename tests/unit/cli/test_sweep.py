@@ -135,4 +135,4 @@ def test_a_sweep_from_the_shell_ends_with_status_2_and_one_line(tmp_path):
     found = subprocess.run(command, capture_output=True, text=True, check=False)
     assert found.returncode == 2
     assert len(found.stderr.strip().splitlines()) == 1
-    assert "in-the-way: cannot hold a sweep: File exists" in found.stderr
+    assert "in-the-way: cannot be written to: a file stands in its place" in found.stderr

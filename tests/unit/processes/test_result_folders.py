@@ -88,6 +88,6 @@ def test_a_folder_that_stays_empty_is_removed_with_those_above_it(tmp_path):
 
 def test_a_file_in_place_of_the_folder_is_told(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(ConfigError, match=r"^file: cannot hold a report: File exists$"), held("file", "report"):
+    with pytest.raises(ConfigError, match=r"^file: cannot be written to: a file stands in its place"), held("file", "report"):
         pass
     check_kind("file", "report")
