@@ -191,6 +191,7 @@ class QuantisedBuilding(FlowLayers):
         first, second = (self.plain(one, name) for one in (value.first, value.second))
         fields |= {"first": first.form, "second": second.form}
         if isinstance(value, Sum):
+            fields["subtract"] = value.subtract
             return self.layer(IntegerRescaledAdd, name, first.flow, second.flow, **fields)
         fields["scale"] = float(np.float32(first.form.scale) * np.float32(second.form.scale) / np.float32(how.form.scale))
         return self.layer(IntegerRescaledProduct, name, first.flow, second.flow, **fields)

@@ -8,7 +8,22 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["elu", "erf", "gelu", "gelu_of_tanh", "hard_sigmoid", "hard_swish", "leaky_relu", "mish", "sigmoid", "softplus"]
+from addersim.errors import LoweringError
+from addersim.frontends.flow import Flow
+
+__all__ = [
+    "elu",
+    "erf",
+    "gelu",
+    "gelu_of_tanh",
+    "hard_sigmoid",
+    "hard_swish",
+    "leaky_relu",
+    "mish",
+    "per_channel",
+    "sigmoid",
+    "softplus",
+]
 
 Array = np.ndarray[Any, Any]
 _F = np.float32
@@ -53,3 +68,23 @@ def gelu(x: Array) -> Array:
 def gelu_of_tanh(x: Array) -> Array:
     """The same by its approximation."""
     return np.asarray(_F(0.5) * x * (1 + np.tanh(_F(math.sqrt(2 / math.pi)) * (x + _F(0.044715) * x**3))))
+
+
+def per_channel(constant: Array, flow: Flow, channels: int) -> Array:
+    """A constant beside a value as a function of each number takes it, in float32: one number, or one a channel of its layer.
+
+    Raises
+    ------
+    LoweringError
+        For a constant that differs along any other axis.
+    """
+    if constant.size == 1:
+        return constant.reshape(1).astype(np.float32)
+    rank = flow.rank + 1
+    wide = constant.reshape((1,) * (rank - constant.ndim) + constant.shape) if constant.ndim <= rank else constant
+    places = [axis for axis, size in enumerate(wide.shape) if size != 1]
+    if len(places) == 1 and places[0] and wide.size == channels and flow.front(places[0] - 1).keeps_channels():
+        return wide.reshape(-1).astype(np.float32)
+    raise LoweringError(
+        f"a constant of shape {constant.shape} beside images x {flow.shape}; expected one number or one a channel"
+    )

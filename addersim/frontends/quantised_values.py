@@ -216,10 +216,17 @@ class Tail:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sum(Waiting):
-    """Two values added."""
+    """Two values added, or the second taken off.
+
+    Attributes
+    ----------
+    subtract
+        Whether the second is taken off.
+    """
 
     first: Reals
     second: Reals
+    subtract: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -176,6 +176,23 @@ def test_fx(count):
     assert compared > 1000 * count
 
 
+class Averaged(nn.Module):
+    """Means of windows over fewer channels than torch averages at once."""
+
+    def __init__(self):
+        super().__init__()
+        self.quant, self.dequant = ao.QuantStub(), ao.DeQuantStub()
+        self.first, self.means, self.end = nn.Conv2d(3, 3, 3, padding=1), nn.AvgPool2d(2, 2), nn.Conv2d(3, 4, 1)
+
+    def forward(self, x):
+        return self.dequant(self.end(self.means(self.first(self.quant(x)))).flatten(1))
+
+
+def test_means_of_few_channels_round_raw_codes():
+    torch.manual_seed(3)
+    check_beside_torch(eager(Averaged()), (3, 8, 8))
+
+
 class Signals(nn.Module):
     """One axis, and a linear layer over the last axis of several."""
 

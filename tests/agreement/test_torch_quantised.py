@@ -247,6 +247,34 @@ def test_functions_products_and_a_softmax_at_the_end():
     assert (program.run(x.numpy()).argmax(1) == expected).mean() > 0.96
 
 
+class Beside(Quantised):
+    """Differences, slopes and constants a channel on either side, a batch norm of codes, and other functions of one number."""
+
+    def __init__(self):
+        super().__init__()
+        self.weights("first", 4, 3, 1, 1)
+        for name, shape in (("slopes", (4,)), ("gain", (4, 1, 1)), ("mean", (4,)), ("variance", (4,)), ("bias", (4,))):
+            self.register_buffer(name, torch.rand(shape) + 0.2)
+
+    def forward(self, x):
+        x = through(F.conv2d(through(x, 0.02), self.held("first")), 0.03, 4)
+        x = through(x - through(F.prelu(x, self.slopes), 0.025, 7), 0.031, 2)
+        x = through(self.gain - through(1.5 - x, 0.03, -9), 0.027, 30)
+        x = through(F.batch_norm(x, self.mean, self.variance, self.slopes, self.bias), 0.045, 3)
+        x = through(F.celu(x, 0.7), 0.04, -60)
+        x = through(F.selu(x), 0.043, -60)
+        x = through(F.softplus(x, beta=2.0, threshold=1.5), 0.03, -100)
+        return through(through(x**2, 0.06, -128) / self.gain, 0.2, -128)
+
+
+def test_constants_on_either_side_a_batch_norm_and_other_functions():
+    given = exported(Beside(), (3, 4, 4))
+    program = addersim.lower(given)
+    assert [layer.subtract for layer in program.layers if layer.kind() == "rescaled_add"] == [True]
+    count, differ, _ = compared(program, given, (3, 4, 4))
+    assert (count > 10_000, differ) == (True, 0)
+
+
 def test_command(tmp_path):
     torch.export.save(exported(Bias(), (3, 2, 2)), tmp_path / "made.pt2")
     code = "import torch\nimport torch.ao.quantization.fx._decomposed\nfrom pathlib import Path\n"
@@ -282,7 +310,11 @@ def refusal(function, **buffers):
         (lambda m, x: through(F.conv2d(x, m.held("w")), 0.1), "reads reals that were not made codes; quantise what it reads"),
         (lambda m, x: through(F.conv2d(through(x, 0.1), m.w.float()), 0.1), "its weights are no codes"),
         (lambda m, x: through(F.conv2d(through(x, 0.1), m.held("w", 1)), 0.1), "has scales along axis 1 of its weights"),
-        (lambda m, x: through(through(x, 0.1) - through(x, 0.1), 0.1), "sub at forward"),
+        (lambda m, x: through(torch.sub(through(x, 0.1), through(x, 0.1), alpha=2), 0.1), "sub at forward"),
+        (lambda m, x: through(through(x, 0.1) / through(x, 0.1), 0.1), "of two values that both depend on the images"),
+        (lambda m, x: through(torch.div(through(x, 0.1), 0.3, rounding_mode="floor"), 0.1), "rounds its quotients (floor)"),
+        (lambda m, x: through(through(x, 0.1) ** m.several, 0.1), "has several exponents; read is one number"),
+        (lambda m, x: through(through(x, 0.1) * m.pixels, 0.1), "expected one number or one a channel"),
         (lambda m, x: F.relu(through(x, 0.1) + through(x, 0.1)), "the output 'add' is made codes nowhere; quantise it"),
         (lambda m, x: through(torch.cat([through(x, 0.1)] * 2, 0)[:2], 0.1), "images"),
         (lambda m, x: through(x, 0.1, 300), "zero point"),
@@ -292,4 +324,4 @@ def refusal(function, **buffers):
     ],
 )
 def test_what_is_refused(function, told):
-    assert told in refusal(function)
+    assert told in refusal(function, several=torch.tensor([[[1.0]], [[2.0]], [[3.0]]]), pixels=torch.rand(1, 4, 4))

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from addersim.errors import LoweringError
 from addersim.frontends.onnx.quantised.call import QuantisedCall, flow_of
 from addersim.frontends.onnx.tensors import Array
 from addersim.frontends.quantised_functions import (
@@ -20,6 +21,7 @@ from addersim.frontends.quantised_functions import (
     hard_swish,
     leaky_relu,
     mish,
+    per_channel,
     sigmoid,
     softplus,
 )
@@ -45,19 +47,15 @@ def applied(call: QuantisedCall, value: Any, function: Function, what: str) -> A
 
 def each(call: QuantisedCall, value: Any, constant: Array) -> Array:
     """A constant as a function of each number takes it: one number, or one a channel of the layer that gives the value."""
-    if constant.size == 1:
+    if constant.size == 1:  # of a constant alone no flow is known
         return constant.reshape(1).astype(np.float32)
     flow = flow_of(value)
     assert flow is not None
-    rank = flow.rank + 1
-    wide = constant.reshape((1,) * (rank - constant.ndim) + constant.shape) if constant.ndim <= rank else constant
-    places = [axis for axis, size in enumerate(wide.shape) if size != 1]
     channels = flow.given[0] if not isinstance(value, Images) else flow.shape[0]
-    if len(places) == 1 and places[0] and wide.size == channels and flow.front(places[0] - 1).keeps_channels():
-        return wide.reshape(-1).astype(np.float32)
-    return call.fail(
-        f"a constant of shape {constant.shape} beside images x {flow.shape}; expected one number or one a channel"
-    )
+    try:
+        return per_channel(constant, flow, channels)
+    except LoweringError as error:
+        return call.fail(str(error))
 
 
 def _function(function: Callable[..., Array], **defaults: float) -> Row:

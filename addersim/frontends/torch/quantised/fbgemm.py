@@ -2,9 +2,9 @@
 
 What its operators compute was found by trying, on millions of codes of torch 2.13: sums plus the bias over the step, times a
 factor, ties to even; sums of two values by fused multiply-adds of raw codes, times the reciprocal of the scale; means of raw
-codes (of windows that move: of codes less their zero point), ties to even. All that a layer can be given is tried, so that its
-constants, or its rule of rounding, are those with which no code differs; where there are none, those with which fewest do, and
-the program says so.
+codes, ties to even (of windows that move over whole vectors of channels: of codes less their zero point). All that a layer
+can be given is tried, so that its constants, or its rule of rounding, are those with which no code differs; where there are
+none, those with which fewest do, and the program says so.
 
 Sums are exact here. Those of fbgemm's depthwise kernels saturate pairs of products at 16 bits, which activations of 7 bits
 (``reduce_range``, its default) never reach.
@@ -30,12 +30,15 @@ from addersim.frontends.quantised_values import Mean, Sum, Sums
 from addersim.frontends.quantisers import Quantiser
 from addersim.layers import IntegerAffine, IntegerAveragePool, IntegerLayer, IntegerRescaledAdd
 from addersim.layers.affine import fixed_multiplier
+from addersim.network import INPUT
 
 __all__ = ["FbgemmBuilding"]
 
 Array = np.ndarray[Any, Any]
 MOST_SUMS = 1 << 14
 """Sums of a mean that are tried."""
+VECTOR = 16
+"""Channels that torch averages at once with AVX-512, on which this was tried."""
 _F = np.float32
 _FAR = np.int64(1) << 62
 _NUDGES = (0, *(sign * size for size in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512) for sign in (1, -1)))
@@ -66,7 +69,7 @@ class FbgemmBuilding(QuantisedBuilding):
         return self._ended(flow, how, f"{flow.layer}.ends", low=value.low, high=value.high)
 
     def _of_several(self, value: Any, how: Quantiser, name: str) -> Flow:
-        if isinstance(value, Sum):
+        if isinstance(value, Sum) and not value.subtract:  # fbgemm has no differences: torch makes those of reals
             how = self._chosen(*_sums_of_two(value, how), how, name)
         elif isinstance(value, Mean):
             how = self._chosen(*_means(value, how), how, name)
@@ -109,11 +112,28 @@ def _means(value: Mean, how: Quantiser) -> tuple[IntegerLayer, list[Array], Arra
     sums = np.unique(np.linspace(form.minimum * count, form.maximum * count, MOST_SUMS).astype(np.int64))
     each, rest = np.divmod(sums, count)
     codes = (each[:, None] + (np.arange(count) < rest[:, None])).astype(form.dtype)
-    zero = form.zero_point if "stride" in windows else 0  # of windows that move
-    steps = np.rint((sums - zero * count).astype(_F) * _F(1 / count)) + zero
+    steps = np.stack(
+        [np.rint((sums - zero * count).astype(_F) * _F(1 / count)) + zero for zero in _taken_off_means(value)], axis=1
+    )  # a column a kind of channels
     across = 1 if layer.kernel is None else 2  # a window that moves sees a part: a rule may round the whole image otherwise
-    images, expected = codes.reshape(len(sums), *kernel, 1), _within(steps, how, ends).reshape(-1, 1, 1, 1)
+    images = np.repeat(codes.reshape(len(sums), *kernel, 1), steps.shape[1], axis=3)
+    expected = _within(steps, how, ends)[:, None, None, :]
     return layer, [np.tile(images, (1, 1, across, 1))], np.tile(expected, (1, 1, across, 1))
+
+
+def _taken_off_means(value: Mean) -> tuple[int, ...]:
+    """Zero points that are taken off codes before their means are rounded, of each kind of channels there is.
+
+    Of windows that move over a layer's channels, which lie side by side, whole vectors have it taken off; channels that are
+    left over do not, nor do images, whose channels lie apart.
+    """
+    channels = value.source.flow.shape[0]
+    if "stride" not in value.windows or value.source.flow.layer == INPUT or channels < VECTOR:
+        return (0,)
+    zero = value.source.form.zero_point
+    return (
+        (zero,) if channels % VECTOR == 0 else (zero, zero, 0)
+    )  # twice, for they are more: no rule gives both, and theirs counts
 
 
 def _within(steps: Array, how: Quantiser, ends: dict[str, int | None]) -> Array:

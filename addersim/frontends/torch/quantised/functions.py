@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -18,10 +19,11 @@ from addersim.frontends.quantised_functions import (
     hard_swish,
     leaky_relu,
     mish,
+    per_channel,
     sigmoid,
     softplus,
 )
-from addersim.frontends.quantised_values import Product, Reals, Value
+from addersim.frontends.quantised_values import Coded, Product, Reals, Value
 from addersim.frontends.torch.call import as_array
 from addersim.frontends.torch.quantised.call import Call
 
@@ -29,6 +31,8 @@ __all__ = ["OPERATORS", "applied"]
 
 Array = np.ndarray[Any, Any]
 Row = Callable[[Call], Any]
+SELU_ALPHA, SELU_SCALE = 1.6732632423543772, np.float32(1.0507009873554805)
+"""Of torch.nn.SELU."""
 
 
 def applied(call: Call, function: Callable[[Array], Array]) -> Reals:
@@ -37,6 +41,24 @@ def applied(call: Call, function: Callable[[Array], Array]) -> Reals:
     if not isinstance(value, Reals):
         raise LoweringError("of reals that were not made codes; quantise what it reads")
     return call.building.unfilled(value, call.name).after(function)
+
+
+def applied_by(call: Call, constant: Array, function: Callable[[Array, Array], Array], *more: Array) -> Reals:
+    """The same after a function of each number and a constant, one or one a channel; `more` is added to what it gives."""
+    value = call.value
+    if not isinstance(value, Reals):
+        raise LoweringError("of reals that were not made codes; quantise what it reads")
+    value = call.building.unfilled(value, call.name)
+    held, *added = (per_channel(one, value.flow, value.flow.given[0]) for one in (constant, *more))
+    found: Reals = value.after(lambda x: sum(added, function(x, held)))
+    return found
+
+
+def _reals_of(given: Any) -> Array:
+    """A constant in float32: a number, a tensor, or what the codes of one stand for."""
+    if isinstance(given, Value):
+        raise LoweringError("takes constants that depend on the images; that is not read")
+    return given.reals if isinstance(given, Coded) else as_array(given).astype(np.float32)
 
 
 def _of(function: Callable[..., Array], *arguments: str) -> Row:
@@ -50,6 +72,37 @@ def _elu(call: Call) -> Reals:
     return applied(call, lambda x: elu(x, float(call.arguments["alpha"])))
 
 
+def _celu(call: Call) -> Reals:
+    alpha = np.float32(call.arguments["alpha"])
+    return applied(call, lambda x: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0) * (1 / alpha))))
+
+
+def _softplus(call: Call) -> Reals:
+    """``log(1 + exp(beta x)) / beta``, and x itself where beta x is beyond the threshold."""
+    beta, most = (np.float32(call.arguments[name]) for name in ("beta", "threshold"))
+    return applied(call, lambda x: np.where(x * beta > most, x, softplus(x * beta) / beta))
+
+
+def _prelu(call: Call) -> Reals:
+    """A slope for all, or one a channel, whose axis is the first behind the images'."""
+    slopes = call.arguments["weight"]
+    held = _reals_of(slopes).reshape(-1, *[1] * max(0, call.value.flow.rank - 1))
+    return applied_by(call, held, leaky_relu)
+
+
+def _batch_norm(call: Call) -> Reals:
+    """As torch computes it at inference: a product and a sum, a channel."""
+    given = call.arguments
+    if given.get("training"):
+        raise LoweringError("in training mode; export the network in evaluation mode")
+    mean, variance = (_reals_of(given[name]) for name in ("running_mean", "running_var"))
+    gain, bias = (None if given.get(name) is None else _reals_of(given[name]) for name in ("weight", "bias"))
+    factor = np.float32(1) / np.sqrt(variance + np.float32(given["eps"])) * (np.float32(1) if gain is None else gain)
+    addend = (np.float32(0) if bias is None else bias) - mean * factor
+    shape = (-1, *[1] * (call.value.flow.rank - 1))
+    return applied_by(call, factor.reshape(shape), lambda x, held: x * held, addend.reshape(shape))
+
+
 def _gelu(call: Call) -> Reals:
     return applied(call, gelu if call.arguments["approximate"] == "none" else gelu_of_tanh)
 
@@ -58,28 +111,53 @@ def _product(call: Call) -> Any:
     first, second = (call.arguments[name] for name in ("self", "other"))
     if isinstance(first, Value) and isinstance(second, Value):
         return Product(flow=Flow("", call.find_shapes()[0]), first=call.reals(first), second=call.reals(second))
-    return _by_number(np.multiply)(call)
+    return _by_constant(np.multiply)(call)
 
 
-def _by_number(operation: Callable[[Array, Array], Array]) -> Row:
-    """Arithmetic with one number, on the right."""
+def _by_constant(operation: Callable[[Array, Array], Array]) -> Row:
+    """Arithmetic of a value and a constant, one number or one a channel, on either side."""
 
     def row(call: Call) -> Reals:
-        number = as_array(call.arguments["other"]).astype(np.float32)
-        if number.size != 1 or float(call.arguments.get("alpha", 1)) != 1:
-            raise LoweringError(f"computes with constants of shape {number.shape}; read is one number")
-        return applied(call, lambda x: operation(x, number.reshape(())))
+        first, second = call.arguments["self"], call.arguments["other"]
+        if float(call.arguments.get("alpha", 1)) != 1:
+            raise LoweringError(f"takes its second operand {call.arguments['alpha']} times; read is once")
+        if isinstance(first, Value) and isinstance(second, Value):
+            raise LoweringError("of two values that both depend on the images; read is one of a value and a constant")
+        if isinstance(second, Value):
+            swapped = replace(call, arguments=dict(call.arguments) | {"self": second, "other": first})
+            return applied_by(swapped, _reals_of(first), lambda x, held: operation(held, x))
+        return applied_by(call, _reals_of(second), operation)
 
     return row
 
 
-BY_NUMBER: Mapping[str, Row] = MappingProxyType({"add": _by_number(np.add), "sub": _by_number(np.subtract)})
-"""Arithmetic of two values where the second is one number."""
+def _divided(call: Call) -> Any:
+    if call.arguments.get("rounding_mode") is not None:
+        raise LoweringError(f"rounds its quotients ({call.arguments['rounding_mode']}); read are those that stay reals")
+    return _by_constant(np.divide)(call)
+
+
+def _power(call: Call) -> Reals:
+    exponent = _reals_of(call.arguments["exponent"])
+    if exponent.size != 1:
+        raise LoweringError("has several exponents; read is one number")
+    return applied(call, lambda x: np.power(x, exponent.reshape(())))
+
+
+def _taken_off(call: Call) -> Any:
+    return _by_constant(lambda x, held: held - x)(call)
+
+
+BY_CONSTANT: Mapping[str, Row] = MappingProxyType({"add": _by_constant(np.add), "sub": _by_constant(np.subtract)})
+"""Arithmetic of two values where one is a constant."""
 
 OPERATORS: Mapping[str, Row] = MappingProxyType(
     {
         "abs": _of(np.abs),
-        "div": _by_number(np.divide),
+        "batch_norm": _batch_norm,
+        "_native_batch_norm_legit_no_training": _batch_norm,
+        "celu": _celu,
+        "div": _divided,
         "elu": _elu,
         "exp": _of(np.exp),
         "gelu": _gelu,
@@ -91,9 +169,12 @@ OPERATORS: Mapping[str, Row] = MappingProxyType(
         "neg": _of(np.negative),
         "sigmoid": _of(sigmoid),
         "silu": lambda call: applied(call, lambda x: x * sigmoid(x)),
-        "softplus": _of(softplus),
+        "pow": _power,
+        "prelu": _prelu,
+        "rsub": _taken_off,
+        "selu": lambda call: applied(call, lambda x: SELU_SCALE * elu(x, SELU_ALPHA)),
+        "softplus": _softplus,
         "sqrt": _of(np.sqrt),
-        "sub": BY_NUMBER["sub"],
         "tanh": _of(np.tanh),
     }
 )

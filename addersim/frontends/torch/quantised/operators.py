@@ -192,12 +192,21 @@ def _between(call: Call, low: float | None, high: float | None) -> Any:
 
 
 def _add(call: Call) -> Any:
-    if not isinstance(call.arguments["other"], Value):
-        return functions.BY_NUMBER["add"](call)
+    return _of_two(call, subtract=False)
+
+
+def _subtract(call: Call) -> Any:
+    return _of_two(call, subtract=True)
+
+
+def _of_two(call: Call, subtract: bool) -> Any:
+    """Two values that depend on the images, or one and a constant."""
+    if not all(isinstance(call.arguments[name], Value) for name in ("self", "other")):
+        return functions.BY_CONSTANT["sub" if subtract else "add"](call)
     if float(call.arguments.get("alpha", 1)) != 1:
-        raise LoweringError(f"adds {call.arguments['alpha']} times a value; read is once")
+        raise LoweringError(f"adds or takes off {call.arguments['alpha']} times a value; read is once")
     a, b = (call.reals(call.arguments[name]) for name in ("self", "other"))
-    return Sum(flow=Flow("", call.find_shapes()[0]), first=a, second=b)
+    return Sum(flow=Flow("", call.find_shapes()[0]), first=a, second=b, subtract=subtract)
 
 
 def _joined(call: Call) -> Joined:
@@ -243,6 +252,7 @@ OPERATORS: Mapping[str, Row] = MappingProxyType(
         "hardtanh": _hardtanh,
         "clamp": _clamp,
         "add": _add,
+        "sub": _subtract,
     }
     | dict(functions.OPERATORS)
     | dict(pooling.OPERATORS)
