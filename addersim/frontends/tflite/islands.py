@@ -104,7 +104,8 @@ def _dequantised(graph: Graph, operator: Operator) -> _Function | None:
         form = code_format(graph.tensors[operator.inputs[0]])
     except LoweringError:
         return None
-    return _Function(operator.inputs[0], (), dequantised(np.arange(form.minimum, form.maximum + 1), form))
+    with np.errstate(all="ignore"):
+        return _Function(operator.inputs[0], (), dequantised(np.arange(form.minimum, form.maximum + 1), form))
 
 
 def _combined(graph: Graph, operator: Operator, held: Mapping[int, _Function]) -> _Function | None:

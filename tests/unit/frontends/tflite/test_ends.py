@@ -61,6 +61,12 @@ def test_what_has_no_number_in_floats_is_refused(tmp_path):
     )
 
 
+@pytest.mark.filterwarnings("error")
+def test_scales_beyond_floats_are_refused_without_a_warning(tmp_path):
+    said = refusal(tmp_path, island("INT8", ("NEG",), (3e38, 0.1)))
+    assert "NEG in floats: code -128 in s8*3e+38 zero -7 becomes inf, which is no code" in said
+
+
 @pytest.mark.parametrize("names", [("COS", "GATHER_ND"), ("NEG",) * (MOST_STEPS + 1)])
 def test_other_operators_in_floats_have_no_layer(names, tmp_path):
     """Nor do more of them, one behind another, than are read."""
