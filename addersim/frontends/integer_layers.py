@@ -69,15 +69,26 @@ class IntegerLayers:
         needed = set(ends)
         for layer in reversed(self.built.values()):
             needed.update(layer.inputs if layer.name in needed else ())
-        found = _with_owners([layer for layer in self.built.values() if layer.name in needed])
-        read = {name for layer in found for name in layer.inputs}
+        found = self._with_copies(_with_owners([layer for layer in self.built.values() if layer.name in needed]), ends)
         for title, end in zip(titles, ends, strict=True):
-            if end in read or end == INPUT:
-                raise LoweringError(
-                    f"the output {title!r} is read by other layers too, or given by none; an output is what nothing else "
-                    "reads, such as the scores alone"
-                )
+            if end == INPUT:
+                raise LoweringError(f"the output {title!r} is the images as they are; an output is what layers make of them")
         return cast("tuple[AnyIntegerLayer, ...]", tuple(found))
+
+    def _with_copies(self, layers: Sequence[IntegerLayer], ends: Sequence[str]) -> list[IntegerLayer]:
+        """The layers, with a copy behind each output that others read, too: a program gives what no layer of it reads."""
+        read = {name for layer in layers for name in layer.inputs}
+        found = []
+        for layer in layers:
+            found.append(layer)
+            if layer.name in read and layer.name in ends:
+                given = self.values[layer.name]
+                form = FixedFormat(given.bits, given.signed, given.scale, given.zero_point)
+                name = self._unique(f"{layer.name}.output")
+                copied = IntegerMove(name=name, inputs=(layer.name,), twin=None, output=form, target=given.shape, steps=())
+                self.values[name] = copied.checked_value(given)
+                found.append(copied)
+        return found
 
 
 class FlowLayers:

@@ -7,6 +7,7 @@ TFLITE = "agreement/test_tflite.py"
 SWEEPS = "unit/exploration/sweeps/test_sweeps.py"
 EXPORT = "agreement/test_onnx_export.py"
 TFLITE = "unit/frontends/tflite/test_parts.py"
+ENDS = "unit/frontends/tflite/test_ends.py"
 
 CHANGES = {
     "frontends/onnx/writing/products.py": (
@@ -33,8 +34,16 @@ CHANGES = {
             ("rest if size == -1 else size for size in sizes", "size for size in sizes"),
         ),
     ),
-    "frontends/tflite/extremes.py": (TFLITE, (('_complement(call, _maximum(call, first, second, ".largest"))', "first"),)),
-    "frontends/tflite/functions.py": (TFLITE, (("np.where(steps >= 0, above, below)", "above"),)),
+    "frontends/tflite/extremes.py": (TFLITE, (('complement(call, _maximum(call, first, second, ".largest"))', "first"),)),
+    "frontends/tflite/functions.py": (
+        f"{TFLITE} {ENDS}",
+        (("np.where(steps >= 0, above, below)", "above"), ("np.abs(steps.astype(np.float64))", "np.abs(steps)")),
+    ),
+    "frontends/tflite/islands.py": (
+        ENDS,
+        (("np.where(x < 0, _fine(np.expm1)(x), x)", "_fine(np.expm1)(x)"), ("if len(steps) > MOST_STEPS or", "if")),
+    ),
+    "frontends/tflite/tails.py": (ENDS, (("in (-1, len(graph.tensors[scores].shape) - 1)", "in (-1, 0, 1)"),)),
     "frontends/flow.py": (
         FLOWS,
         (

@@ -15,7 +15,7 @@ from addersim.frontends.tflite.functions import of_constant
 from addersim.layers import IntegerConcat, IntegerMaxPool, IntegerTable
 from addersim.layers.move import Permute, Reshape
 
-__all__ = ["OPERATORS"]
+__all__ = ["OPERATORS", "complement"]
 
 
 def _larger(call: Call) -> str:
@@ -26,8 +26,8 @@ def _smaller(call: Call) -> str:
     """The complement of the larger of the complements, whose codes are in the opposite order."""
     if (found := of_constant(call)) is not None:
         return found
-    first, second = (_complement(call, source, f".complement{place}") for place, source in enumerate(_operands(call)))
-    return _complement(call, _maximum(call, first, second, ".largest"))
+    first, second = (complement(call, source, f".complement{place}") for place, source in enumerate(_operands(call)))
+    return complement(call, _maximum(call, first, second, ".largest"))
 
 
 def _operands(call: Call) -> tuple[str, str]:
@@ -49,7 +49,7 @@ def _form(call: Call, source: str) -> FixedFormat:
     return FixedFormat(given.bits, given.signed, given.scale, given.zero_point)
 
 
-def _complement(call: Call, source: str, part: str = "") -> str:
+def complement(call: Call, source: str, part: str = "") -> str:
     """The least code and the largest less each code: exactly the negative numbers, by the zero point that goes with it."""
     given = _form(call, source)
     output = FixedFormat(given.bits, given.signed, given.scale, given.minimum + given.maximum - given.zero_point)

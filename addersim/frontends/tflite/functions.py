@@ -15,6 +15,7 @@ import numpy as np
 from addersim import kernels
 from addersim.arithmetic.fixed import FixedFormat
 from addersim.arithmetic.requantisation import RULES
+from addersim.arithmetic.rescaled_sums import dequantised
 from addersim.frontends import quantised_functions
 from addersim.frontends.tflite.call import RULE, Call
 from addersim.frontends.tflite.formats import code_format
@@ -23,7 +24,7 @@ from addersim.frontends.tflite.records import Array, Tensor
 from addersim.layers import IntegerRescaledAdd, IntegerTable
 from addersim.layers.move import Permute, Reshape, Step, Take
 
-__all__ = ["OPERATORS", "of_constant", "product_scale"]
+__all__ = ["OPERATORS", "codes_of", "of_constant", "product_scale", "reals_of", "table"]
 
 MOST_CHANNELS = 1 << 16
 """Of a constant: each takes a table of its own."""
@@ -33,7 +34,7 @@ _HIGH_BITS = 7
 """Places by which hard swish moves codes left."""
 
 
-def _table(call: Call, entries: Array, place: int = 0, given: str = "") -> str:
+def table(call: Call, entries: Array, place: int = 0, given: str = "") -> str:
     """A layer of a table: output codes for every code of an input, ``(codes,)`` or ``(codes, channels)``."""
     output = call.output_format
     held = np.clip(entries.reshape(len(entries), -1), output.minimum, output.maximum).astype(output.dtype)
@@ -42,8 +43,20 @@ def _table(call: Call, entries: Array, place: int = 0, given: str = "") -> str:
     return call.layer(IntegerTable, given or call.flow(place), function=name, source=source, output=output, codes=held)
 
 
-def _codes(form: FixedFormat) -> Array:
+def codes_of(form: FixedFormat) -> Array:
     return np.arange(form.minimum, form.maximum + 1, dtype=np.int32)
+
+
+def reals_of(form: FixedFormat) -> Array:
+    """What codes stand for, in float32."""
+    return dequantised(codes_of(form), form)
+
+
+def _away(steps: Array, output: FixedFormat) -> Array:
+    """Codes of numbers of steps, ties away from zero; in float64, in which adding a half rounds nothing."""
+    away = np.copysign(np.floor(np.abs(steps.astype(np.float64)) + 0.5), steps)
+    ends = output.minimum - output.zero_point, output.maximum - output.zero_point
+    return np.clip(away, *ends).astype(np.int64) + output.zero_point
 
 
 def _of_reals(function: Callable[[Array], Array]) -> Callable[[Call], str]:
@@ -51,14 +64,11 @@ def _of_reals(function: Callable[[Array], Array]) -> Callable[[Call], str]:
 
     def looked_up(call: Call) -> str:
         given, output = call.format(), call.output_format
-        reals = np.float32(given.scale) * (_codes(given) - given.zero_point).astype(np.float32)
         with np.errstate(over="ignore"):
-            steps = function(reals) * (np.float32(1) / np.float32(output.scale))
+            steps = function(reals_of(given)) * (np.float32(1) / np.float32(output.scale))
         if not np.isfinite(steps).all():
             call.fail(f"codes in {given} become {output}, whose scale is too fine for float32")
-        away = np.copysign(np.floor(np.abs(steps) + np.float32(0.5)), steps)
-        ends = output.minimum - output.zero_point, output.maximum - output.zero_point
-        return _table(call, np.clip(away, *ends).astype(np.int64) + output.zero_point)
+        return table(call, _away(steps, output))
 
     return looked_up
 
@@ -69,11 +79,9 @@ def _of_floats(call: Call) -> str:
     steps = reals / np.float32(output.scale)
     words = " and ".join(call.option("Steps", ()))
     if not np.isfinite(steps).all():
-        code = _codes(given)[~np.isfinite(steps)][0]
+        code = codes_of(given)[~np.isfinite(steps)][0]
         call.fail(f"{words} in floats: code {code} in {given} becomes {reals[code - given.minimum]}, which is no code")
-    ends = output.minimum - output.zero_point, output.maximum - output.zero_point
-    away = np.clip(np.copysign(np.floor(np.abs(steps) + np.float32(0.5)), steps), *ends)
-    held = (away.astype(np.int64) + output.zero_point).reshape(-1, 1).astype(output.dtype)
+    held = _away(steps, output).reshape(-1, 1).astype(output.dtype)
     return call.layer(IntegerTable, call.flow(), function=words.lower(), source=given, output=output, codes=held)
 
 
@@ -92,8 +100,8 @@ def _leaky_relu(call: Call) -> str:
     given, output = call.format(), call.output_format
     whole = np.float32(given.scale) / np.float32(output.scale)
     part = np.float32(given.scale) * np.float32(call.option("Alpha", 0.0)) / np.float32(output.scale)
-    both = _rescaled(_codes(given)[:, None].repeat(2, axis=1), given.zero_point, [float(whole), float(part)], output)
-    return _table(call, np.where(_codes(given) >= given.zero_point, both[:, 0], both[:, 1]))
+    both = _rescaled(codes_of(given)[:, None].repeat(2, axis=1), given.zero_point, [float(whole), float(part)], output)
+    return table(call, np.where(codes_of(given) >= given.zero_point, both[:, 0], both[:, 1]))
 
 
 def _gelu(call: Call) -> str:
@@ -103,24 +111,24 @@ def _gelu(call: Call) -> str:
 def _absolute(call: Call) -> str:
     """Steps from zero, rescaled (kernels/elementwise.cc: AbsEvalQuantized)."""
     given, output = call.format(), call.output_format
-    steps = np.abs(_codes(given) - given.zero_point)[:, None]
+    steps = np.abs(codes_of(given) - given.zero_point)[:, None]
     if given.scale == output.scale:
-        return _table(call, steps.astype(np.int64) + output.zero_point)
-    return _table(call, _rescaled(steps, 0, [float(np.float32(given.scale) / np.float32(output.scale))], output))
+        return table(call, steps.astype(np.int64) + output.zero_point)
+    return table(call, _rescaled(steps, 0, [float(np.float32(given.scale) / np.float32(output.scale))], output))
 
 
 def _prelu(call: Call) -> str:
     """A slope below zero, one for all or one a channel, of codes (kernels/internal/reference/prelu.h)."""
     given, output, held = call.format(), call.output_format, call.tensor(1, "slopes")
     slopes, form = _a_channel(call, 0, held, call.constant(1, "slopes", ("INT8", "UINT8"))), code_format(held)
-    steps = np.broadcast_to(_codes(given)[:, None] - given.zero_point, (1 << given.bits, slopes.size))
+    steps = np.broadcast_to(codes_of(given)[:, None] - given.zero_point, (1 << given.bits, slopes.size))
     whole = np.float32(given.scale) / np.float32(output.scale)
     part = np.float32(given.scale) * np.float32(form.scale) / np.float32(output.scale)
     sloped = steps * (slopes.astype(np.int32) - form.zero_point)
     above, below = (
         _rescaled(np.ascontiguousarray(one), 0, [float(scale)], output) for one, scale in ((steps, whole), (sloped, part))
     )
-    return _table(call, np.where(steps >= 0, above, below))
+    return table(call, np.where(steps >= 0, above, below))
 
 
 def _rescaled(codes: Array, zero_point: int, scales: object, output: FixedFormat, **ends: int | None) -> Array:
@@ -136,12 +144,12 @@ def _hard_swish(call: Call) -> str:
     gate, gate_places = _short_multiplier(float(fine / np.float32(3 / (1 << 15))), output)
     if scale_places > 0:
         call.fail(f"codes in {given} become {output}; their scale is at least 1/{1 << _HIGH_BITS} of the input's")
-    x = (_codes(given).astype(np.int64) - given.zero_point) << _HIGH_BITS
+    x = (codes_of(given).astype(np.int64) - given.zero_point) << _HIGH_BITS
     gated = _short(x << max(gate_places - 1, 0))
     gated = _short(_high(gated, gate) << (gate_places > 0))
     gated = (_divided(gated, max(-gate_places, 0)) + (1 << 15)) >> 1
     product = _short(_cut(gated * _high(x, scale)))
-    return _table(call, _divided(product, -scale_places) + output.zero_point)
+    return table(call, _divided(product, -scale_places) + output.zero_point)
 
 
 def _short_multiplier(real: float, output: FixedFormat) -> tuple[int, int]:
@@ -186,10 +194,10 @@ def of_constant(call: Call) -> str | None:
     place = 1 - places[0]
     held = call.tensor(places[0], "the constant")
     source, value, behind = _aligned(call, place, held, call.constant(places[0], "the constant", ("INT8", "UINT8")))
-    codes = np.broadcast_to(_codes(call.format(place))[:, None], (1 << call.format(place).bits, value.size))
+    codes = np.broadcast_to(codes_of(call.format(place))[:, None], (1 << call.format(place).bits, value.size))
     a, b = (np.ascontiguousarray(codes), call.format(place)), (np.broadcast_to(value, codes.shape).copy(), code_format(held))
     (first, one), (second, other) = (b, a) if place else (a, b)
-    found = _table(call, _COMBINED[call.operator.name](call, first, second, one, other), place, source)
+    found = table(call, _COMBINED[call.operator.name](call, first, second, one, other), place, source)
     return call.move(found, behind, ".back")
 
 

@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from addersim.arithmetic.rescaled_sums import dequantised
 from addersim.errors import LoweringError
 from addersim.frontends.tflite.formats import ENDS, code_format
 from addersim.frontends.tflite.records import Array, Graph, Operator
@@ -77,7 +78,7 @@ def with_tables(graph: Graph, operators: Sequence[Operator]) -> tuple[Operator, 
     for operator in operators:
         given = held.get(operator.inputs[0]) if operator.inputs else None
         if operator.name == "QUANTIZE" and given is not None and given.steps:
-            options = {"Reals": given.reals, "Steps": given.steps}
+            options = {"Reals": given.reals, "Steps": tuple(dict.fromkeys(given.steps))}
             tables[id(operator)] = Operator(TABLE, (given.root,), operator.outputs, MappingProxyType(options))
         elif len(operator.outputs) == 1 and graph.tensors[operator.outputs[0]].type == "FLOAT32":
             found = _dequantised(graph, operator) if operator.name == "DEQUANTIZE" else _combined(graph, operator, held)
@@ -103,8 +104,8 @@ def _dequantised(graph: Graph, operator: Operator) -> _Function | None:
         form = code_format(graph.tensors[operator.inputs[0]])
     except LoweringError:
         return None
-    codes = np.arange(form.minimum, form.maximum + 1) - form.zero_point
-    return _Function(operator.inputs[0], (), np.float32(form.scale) * codes.astype(np.float32))
+    with np.errstate(all="ignore"):
+        return _Function(operator.inputs[0], (), dequantised(np.arange(form.minimum, form.maximum + 1), form))
 
 
 def _combined(graph: Graph, operator: Operator, held: Mapping[int, _Function]) -> _Function | None:
@@ -112,11 +113,10 @@ def _combined(graph: Graph, operator: Operator, held: Mapping[int, _Function]) -
     known = [held[place] for place in operator.inputs if place in held]
     if operator.name not in FUNCTIONS or not known or len({one.root for one in known}) > 1:
         return None
-    steps = (*dict.fromkeys(name for one in known for name in one.steps), operator.name)
-    count = sum(len(one.steps) for one in known) + 1
+    steps = (*(name for one in known for name in one.steps), operator.name)
     end = ENDS.get(operator.options.get("FusedActivationFunction", "NONE"))
     given = [held[place].reals if place in held else _number(graph, place) for place in operator.inputs]
-    if count > MOST_STEPS or end is None or any(one is None for one in given):
+    if len(steps) > MOST_STEPS or end is None or any(one is None for one in given):
         return None
     if graph.tensors[operator.outputs[0]].shape != graph.tensors[known[0].root].shape:
         return None

@@ -28,7 +28,8 @@ def lower_tflite(
 
     Scales, zero points, weights and biases are those of the file; nothing is calibrated and nothing rounded again. Codes are
     rounded by rule ``tflite``, as the reference kernels of TensorFlow Lite do. Where images are given as reals, those halfway
-    between two codes become the upper one; TensorFlow Lite's own QUANTIZE rounds them away from zero, in float32.
+    between two codes become the upper one; TensorFlow Lite's own QUANTIZE rounds them away from zero, in float32. ARG_MAX and
+    LOG_SOFTMAX behind the scores are left out, which the metadata say; an output that layers read, too, is given by a copy.
 
     Parameters
     ----------
@@ -57,7 +58,10 @@ def lower_tflite(
         raise LoweringError(f"{where}: {error}") from None
     if not countable:
         refuse_missing(where, walk.missing)
-    shape = walk.layers.values[INPUT].shape
+    shape, notes = walk.layers.values[INPUT].shape, {"origin": f"TFLite file {graph.name}"}
+    if walk.tails:
+        names = ", ".join(dict.fromkeys(one.name for one in walk.tails.values()))
+        notes["left out"] = f"behind the scores, whose order it keeps: {names}"
     try:
         return Program(
             name=name or graph.name,
@@ -68,7 +72,7 @@ def lower_tflite(
             rounding="half-up",
             layers=layers,
             classes=tuple(classes),
-            metadata={"origin": f"TFLite file {graph.name}"} | dict(metadata or {}),
+            metadata=notes | dict(metadata or {}),
             takes_codes=True,
         )
     except AddersimError as error:

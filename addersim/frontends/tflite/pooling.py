@@ -10,6 +10,7 @@ from typing import Any
 from addersim.arithmetic.fixed import FixedFormat
 from addersim.arithmetic.rescaled_sums import Mean
 from addersim.frontends.tflite.call import RULE, Call
+from addersim.frontends.tflite.extremes import complement
 from addersim.frontends.tflite.windows import moves
 from addersim.layers import IntegerAveragePool, IntegerClip, IntegerMaxPool
 from addersim.layers.move import Permute, Reshape
@@ -83,6 +84,19 @@ def _axes_mean(call: Call) -> str:
     return _over_axes(call, lambda source: _mean(call, call.output_format, "reduction", source))
 
 
+def _axes_minimum(call: Call) -> str:
+    """The smallest code over some axes: the complement of the largest complement."""
+    form = _one_format(call)
+
+    def smallest(source: str) -> str:
+        turned = complement(call, source, ".complement")
+        found = call.layers.values[turned]
+        opposite = FixedFormat(form.bits, form.signed, form.scale, found.zero_point)
+        return complement(call, call.layer(IntegerMaxPool, turned, part=".largest", output=opposite))
+
+    return _over_axes(call, smallest)
+
+
 def _axes_maximum(call: Call) -> str:
     """The largest code over some axes."""
     form = _one_format(call)
@@ -90,5 +104,11 @@ def _axes_maximum(call: Call) -> str:
 
 
 OPERATORS: Mapping[str, Callable[[Call], str]] = MappingProxyType(
-    {"AVERAGE_POOL_2D": _average, "MAX_POOL_2D": _maximum, "MEAN": _axes_mean, "REDUCE_MAX": _axes_maximum}
+    {
+        "AVERAGE_POOL_2D": _average,
+        "MAX_POOL_2D": _maximum,
+        "MEAN": _axes_mean,
+        "REDUCE_MAX": _axes_maximum,
+        "REDUCE_MIN": _axes_minimum,
+    }
 )

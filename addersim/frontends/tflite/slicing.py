@@ -140,6 +140,23 @@ def _mirrored(call: Call) -> str:
     return _taken(call, taken)
 
 
+def _broadcast(call: Call) -> str:
+    """Axes of size 1 repeated, to a shape that is given or worked out."""
+    keeps_format(call)
+    rank = _rank(call)
+    wanted = _numbers(call, 1, "the shape", rank)
+    given = [call.batch, *(_size(call, axis) for axis in range(1, rank))]
+    if wanted[0] != call.batch or any(size not in (1, one) for size, one in zip(given, wanted, strict=True)):
+        call.fail(f"cannot repeat {tuple(given)} to {tuple(wanted)}, images first; axes of size 1 but that of the images are")
+    return _taken(call, {axis: _zeros(call, wanted[axis]) for axis in range(1, rank) if given[axis] != wanted[axis]})
+
+
+def _zeros(call: Call, count: int) -> Array:
+    if not 1 <= count <= IMAGE_SIDE.most:
+        call.fail(f"repeats a place {count:,} times; 1 to {IMAGE_SIDE.most:,} are read")
+    return np.zeros(count, np.int32)
+
+
 def _turned(call: Call) -> str:
     """The last place first."""
     keeps_format(call)
@@ -202,6 +219,7 @@ def _packed(call: Call) -> str:
 
 OPERATORS: Mapping[str, Callable[[Call], str]] = MappingProxyType(
     {
+        "BROADCAST_TO": _broadcast,
         "GATHER": _gathered,
         "MIRROR_PAD": _mirrored,
         "PACK": _packed,

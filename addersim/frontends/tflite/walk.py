@@ -15,10 +15,11 @@ from addersim.frontends.integer_layers import IntegerLayers
 from addersim.frontends.tflite.call import Call
 from addersim.frontends.tflite.dilated import with_dilation
 from addersim.frontends.tflite.formats import CODES, code_format, known_shape, value_shape
-from addersim.frontends.tflite.islands import with_tables
+from addersim.frontends.tflite.islands import FUNCTIONS, MOST_STEPS, with_tables
 from addersim.frontends.tflite.operators import MERGED, OPERATORS, SEVERAL
 from addersim.frontends.tflite.records import Array, Graph, Operator, Shape, Tensor
 from addersim.frontends.tflite.sizes import SIZES, computed
+from addersim.frontends.tflite.tails import tails
 from addersim.layers import AnyIntegerLayer, Value
 from addersim.layers.unknown import IntegerUnknown
 from addersim.network import INPUT
@@ -43,6 +44,8 @@ class Walk:
         Name of the layer that gives each tensor that depends on the images.
     missing
         What has no layer, in order.
+    tails
+        Operators behind the scores that are left out, by their outputs.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -55,17 +58,19 @@ class Walk:
         self._sizes: dict[int, Array] = {}
         self._lost: set[int] = set()
         self._merged: set[int] = set()
+        self.tails = tails(graph)
         for operator in with_tables(graph, with_dilation(graph)):
-            self._visit(operator)
+            if not self.tails.keys() & {*operator.outputs}:
+                self._visit(operator)
 
     def finished(self) -> tuple[AnyIntegerLayer, ...]:
         """The layers that the outputs need, in order."""
-        ends = []
-        for place in self.graph.outputs:
+        ends, given = [], [self.tails[place].inputs[0] if place in self.tails else place for place in self.graph.outputs]
+        for place in given:
             if place not in self.sources:
                 raise LoweringError(f"output {self.graph.tensors[place].name!r} does not depend on the images")
             ends.append(self.sources[place])
-        titles = [self.graph.tensors[place].name for place in self.graph.outputs]
+        titles = [self.graph.tensors[place].name for place in given]
         return self.layers.finished(ends, titles)
 
     def _visit(self, operator: Operator) -> None:
@@ -121,6 +126,8 @@ class Walk:
         """Name of the layer that gives each output."""
         if operator.name.startswith("CUSTOM"):
             raise LoweringError("is a custom operator, which only its author's code knows")
+        if operator.name in FUNCTIONS and any(self.graph.tensors[place].type == "FLOAT32" for place in operator.outputs):
+            raise LoweringError(f"computes floats; read are up to {MOST_STEPS} functions of one code that become codes again")
         if operator.name not in OPERATORS and operator.name not in SEVERAL:
             raise LoweringError("has no layer")
         if len(operator.outputs) != 1 and (operator.name not in SEVERAL or not operator.outputs):

@@ -8,6 +8,9 @@ flatbuffers = pytest.importorskip("flatbuffers")
 
 KINDS = {"INT8": np.int8, "UINT8": np.uint8, "INT32": np.int32, "INT64": np.int64, "FLOAT32": np.float32, "INT16": np.int16}
 
+VERSIONS = {"BROADCAST_TO": 2}
+"""Of the operators whose first version knows no codes, as LiteRT is to be told."""
+
 
 def _record(builder, kind, **fields):
     getattr(tflite, f"{kind}Start")(builder)
@@ -81,10 +84,8 @@ class Model:
     @staticmethod
     def _code(builder, name, custom):
         number = getattr(tflite.BuiltinOperator, name)
-        text = builder.CreateString(custom) if custom else None
-        return _record(
-            builder, "OperatorCode", DeprecatedBuiltinCode=min(number, 127), BuiltinCode=number, CustomCode=text, Version=1
-        )
+        fields = {"DeprecatedBuiltinCode": min(number, 127), "BuiltinCode": number, "Version": VERSIONS.get(name, 1)}
+        return _record(builder, "OperatorCode", CustomCode=builder.CreateString(custom) if custom else None, **fields)
 
     @staticmethod
     def _tensor(builder, buffers, name, shape, kind, scale, zero, axis, data, signature, variable=False, buffer=None):

@@ -135,6 +135,42 @@ def function(name, kind, scale, alpha=None):
     return one(name, [codes((1, 6, 40), kind, scale, CENTRE[kind] + 7)], output, **how)
 
 
+def root(name, scale, zero):
+    """Of codes that stand for zero and more."""
+    return one(name, [codes((1, 6, 40), "INT8", scale, -128)], codes((1, 6, 40), "INT8", 0.02, zero))
+
+
+NUMBER = ("ADD", "DIV", "MAXIMUM", "MINIMUM", "MUL", "SUB")
+"""Functions of floats that take a second one, here a constant."""
+
+
+def island(kind, names, scales=(0.01, 0.1)):
+    """Functions of floats between codes and codes: each of what the one before gives."""
+    model, shape, centre = Model(), (1, 256), CENTRE[kind]
+    image, real = model.tensor("image", **codes(shape, kind, scales[0], centre - 7)), model.tensor("real", shape, "FLOAT32")
+    model.operator("DEQUANTIZE", [image], [real], "DequantizeOptions")
+    for name in names:
+        after, held = model.tensor(f"{name} of {real}", shape, "FLOAT32"), [real]
+        options = {"MAXIMUM": "MaximumMinimumOptions", "MINIMUM": "MaximumMinimumOptions"}.get(name, f"{name.title()}Options")
+        how = {"FusedActivationFunction": NUMBERS["RELU6"]} if name in ("ADD", "DIV", "MUL", "SUB") else {}
+        if name in NUMBER:
+            held.append(model.constant(f"number of {real}", np.float32(0.7), "FLOAT32"))
+        model.operator(name, held, [after], options if name in NUMBER else None, **how)
+        real = after
+    output = model.tensor("out", **codes(shape, kind, scales[1], centre + 8))
+    model.operator("QUANTIZE", [real], [output], "QuantizeOptions")
+    return model
+
+
+ISLANDS = (
+    *((name,) for name in ("NEG", "SQUARE", "SIN", "COS", "ABS", "EXP", "FLOOR", "RELU", "SIGN", "ADD", "SUB", "MUL", "DIV")),
+    ("ABS", "SQRT"),
+    ("MAXIMUM", "LOG"),
+    ("MAXIMUM", "RSQRT"),
+    ("SQUARE", "NEG", "MINIMUM"),
+)
+
+
 def softmax(kind, shape, scale, beta=1.0):
     """Softmax over the last axis."""
     output = codes(shape, kind, 1 / 256, np.iinfo(KINDS_OF[kind]).min)
@@ -361,7 +397,7 @@ def _of_values(kind):
 
 
 def _of_tables(kind):
-    found = {}
+    found = {f"floats {kind} {' '.join(names)}": island(kind, names) for names in ISLANDS}
     for name, shape in product(("MAXIMUM", "MINIMUM"), ((), (3,))):
         found[f"{name} {kind} {shape}"] = of_constant(name, kind, shape, 1)
     found[f"PRELU {kind}"], found[f"PRELU {kind} one scale"] = slopes(kind, 0.08), slopes(kind, 0.05)
@@ -369,6 +405,8 @@ def _of_tables(kind):
         for name, scale in product(("EXP", "GELU", "ABS"), (0.01, 0.05)):
             found[f"{name} {scale}"] = function(name, kind, scale)
         found["LOG"] = logarithm()
+        for name, scale in product(("SQRT", "RSQRT"), (0.01, 0.3)):
+            found[f"{name} {scale}"] = root(name, scale, -100)
     return found
 
 

@@ -58,6 +58,9 @@ def taken(kind):
         "expanded last": _moved("EXPAND_DIMS", kind, (1, 6, 4, 3, 1), ([4],), "ExpandDimsOptions"),
         "largest": _moved("REDUCE_MAX", kind, (1, 3), ([1, 2],), "ReducerOptions"),
         "largest channel": _moved("REDUCE_MAX", kind, (1, 6, 4, 1), (-1,), "ReducerOptions", KeepDims=True),
+        "smallest": _moved("REDUCE_MIN", kind, (1, 3), ([1, 2],), "ReducerOptions"),
+        "smallest channel": _moved("REDUCE_MIN", kind, (1, 6, 4, 1), (-1,), "ReducerOptions", KeepDims=True),
+        "repeated": _moved("BROADCAST_TO", kind, (1, 6, 4, 3), ([1, 6, 4, 3],), "BroadcastToOptions", (1, 1, 4, 1)),
         "largest column": _moved("REDUCE_MAX", kind, (1, 4, 3), ([1],), "ReducerOptions"),
     }  # fmt: skip
 
