@@ -46,7 +46,7 @@ def _weight_codes(layer: IntegerWindow) -> tuple[Array, int]:
     codec, apart = DATAPATHS[layer.datapath].arithmetic.codec, layer.weight_zero_points is not None
     bits = codec.stored_bits(layer.weight_format) + apart
     codes = codec.stored(layer.operand_weights(np.arange(len(layer.weights))), bits)
-    return codes.astype(np.uint16).reshape(len(codes), -1), bits
+    return codes.astype(np.uint8 if bits <= 8 else np.uint16).reshape(len(codes), -1), bits
 
 
 class InputStream:
@@ -246,11 +246,8 @@ def weight_activity(layer: IntegerWindow, inputs: InputStream) -> OperandActivit
     zeros = int(np.count_nonzero(plain == 0)) * inputs.pixels
     ones = weighed_bits(codes.reshape(1, -1), np.array([inputs.pixels]), bits)
     toggles = np.zeros(bits, np.int64)
-    alike: dict[int, list[Array]] = {}  # counted together: blocks of a row stationary array are many and small
     for changed, times in _weight_changes(codes, inputs):
-        alike.setdefault(times, []).append(changed.reshape(-1))
-    for times, parts in alike.items():
-        toggles += weighed_bits(np.concatenate(parts)[None], np.array([times]), bits)
+        toggles += weighed_bits(changed.reshape(1, -1), np.array([times]), bits)
     steps = 0 if inputs.order == "weight" else inputs.taps - inputs.passes
     return OperandActivity(inputs.taps, zeros, steps, tuple(toggles.tolist()), tuple(ones.tolist()))
 
@@ -274,8 +271,16 @@ def _row_weight_changes(codes: Array, inputs: InputStream) -> Iterator[tuple[Arr
     height, width, channels = layer.weights.shape[1:]
     apart = codes.reshape(layer.groups, inputs.filters, height, width, channels)
     lines = inputs.pixels // inputs.columns
-    for some, few in product(filter_blocks(mapping, inputs.filters), channel_blocks(mapping, channels)):
-        block = apart[:, some[0] : some[1], :, :, few[0] : few[1]]
-        turn = block.transpose(0, 2, 3, 4, 1).reshape(layer.groups * height, -1)
-        yield turn[:, :-1] ^ turn[:, 1:], inputs.pixels
-        yield turn[:, -1] ^ turn[:, 0], lines * (inputs.columns - 1)
+    for some, few in product(_alike(filter_blocks(mapping, inputs.filters)), _alike(channel_blocks(mapping, channels))):
+        blocks = np.take(np.take(apart, some, axis=1), few, axis=-1).transpose(0, 3, 1, 5, 4, 6, 2)
+        turns = blocks.reshape(-1, width * few.shape[1] * some.shape[1])
+        yield turns[:, :-1] ^ turns[:, 1:], inputs.pixels
+        yield turns[:, -1] ^ turns[:, 0], lines * (inputs.columns - 1)
+
+
+def _alike(blocks: Iterator[tuple[int, int]]) -> list[Array]:
+    """Places of the blocks of each size, ``(blocks, places)``: blocks are many and small, their sizes few."""
+    begins: dict[int, list[int]] = {}
+    for first, last in blocks:
+        begins.setdefault(last - first, []).append(first)
+    return [np.array(firsts)[:, None] + np.arange(size) for size, firsts in begins.items()]
