@@ -7,6 +7,7 @@ windows meet it. Operands are those of the elements, less their zero points, wei
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import product
 from typing import Any
 
@@ -136,7 +137,8 @@ class InputStream:
         if rows.kernel > 1:
             down, wide = rows.dilation, (columns.kernel - 1) * columns.dilation
             weights = _cross(
-                rows.met(offsets=range(rows.kernel - 1))[: rows.size - down], columns.met(offsets=[columns.kernel - 1])[wide:]
+                rows.met(offsets=range(rows.kernel - 1))[: rows.size - down],
+                columns.met(offsets=range(columns.kernel - 1, columns.kernel))[wide:],
             )
             self._count(last[: rows.size - down, wide:], first[down:, : columns.size - wide], weights, self.filters)
 
@@ -148,7 +150,7 @@ class InputStream:
     def _ends_of(self, padded: Array, blocks: list[tuple[int, int]]) -> tuple[Array, Array]:
         """The first channel of each block, and the last one."""
         begins, ends = ([one[0] for one in blocks], [one[1] - 1 for one in blocks])
-        return np.take(padded, begins, axis=-1), np.take(padded, ends, axis=-1)
+        return _channels_at(padded, begins), _channels_at(padded, ends)
 
     def _to_next_column(self, first: Array, last: Array, moves: list[_Axis], times: int) -> None:
         """From the last channel under a kernel's column to the first one under the next."""
@@ -209,11 +211,26 @@ class _Axis:
         self.dilation, self.start, self.outputs = geometry.dilation[axis], geometry.padding[axis], outputs
         self.size = max(self.start + size, (outputs - 1) * self.stride + (self.kernel - 1) * self.dilation + 1)
 
-    def met(self, offsets: Any = None, outputs: Any = None) -> Array:
-        """For each place of the axis how often some offsets of some outputs' windows lie on it."""
-        at = np.asarray(range(self.outputs) if outputs is None else outputs)[:, None] * self.stride
-        places = at + np.asarray(range(self.kernel) if offsets is None else offsets)[None, :] * self.dilation
-        return np.bincount(places.reshape(-1).astype(np.int64), minlength=self.size)
+    def met(self, offsets: range | None = None, outputs: range | None = None) -> Array:
+        """For each place of the axis how often some offsets of some outputs' windows lie on it; read-only."""
+        at = range(self.outputs) if outputs is None else outputs
+        return _met(at, range(self.kernel) if offsets is None else offsets, self.stride, self.dilation, self.size)
+
+
+@lru_cache(maxsize=256)
+def _met(outputs: range, offsets: range, stride: int, dilation: int, size: int) -> Array:
+    """Kept: batches are many, and their images of one size."""
+    places = np.asarray(outputs)[:, None] * stride + np.asarray(offsets)[None, :] * dilation
+    met = np.bincount(places.reshape(-1).astype(np.int64), minlength=size)
+    met.flags.writeable = False
+    return met
+
+
+def _channels_at(padded: Array, places: list[int]) -> Array:
+    """Some channels; no copy where they lie at equal distances, as blocks mostly do."""
+    step = places[1] - places[0] if len(places) > 1 else 1
+    evenly = slice(places[0], places[-1] + 1, step)
+    return padded[..., evenly] if places == list(range(padded.shape[-1])[evenly]) else np.take(padded, places, axis=-1)
 
 
 def _cross(rows: Array, columns: Array) -> Array:
