@@ -7,6 +7,7 @@ windows meet it. Operands are those of the elements, less their zero points, wei
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import product
 from typing import Any
 
@@ -46,7 +47,7 @@ def _weight_codes(layer: IntegerWindow) -> tuple[Array, int]:
     codec, apart = DATAPATHS[layer.datapath].arithmetic.codec, layer.weight_zero_points is not None
     bits = codec.stored_bits(layer.weight_format) + apart
     codes = codec.stored(layer.operand_weights(np.arange(len(layer.weights))), bits)
-    return codes.astype(np.uint16).reshape(len(codes), -1), bits
+    return codes.astype(np.uint8 if bits <= 8 else np.uint16).reshape(len(codes), -1), bits
 
 
 class InputStream:
@@ -136,7 +137,8 @@ class InputStream:
         if rows.kernel > 1:
             down, wide = rows.dilation, (columns.kernel - 1) * columns.dilation
             weights = _cross(
-                rows.met(offsets=range(rows.kernel - 1))[: rows.size - down], columns.met(offsets=[columns.kernel - 1])[wide:]
+                rows.met(offsets=range(rows.kernel - 1))[: rows.size - down],
+                columns.met(offsets=range(columns.kernel - 1, columns.kernel))[wide:],
             )
             self._count(last[: rows.size - down, wide:], first[down:, : columns.size - wide], weights, self.filters)
 
@@ -148,7 +150,7 @@ class InputStream:
     def _ends_of(self, padded: Array, blocks: list[tuple[int, int]]) -> tuple[Array, Array]:
         """The first channel of each block, and the last one."""
         begins, ends = ([one[0] for one in blocks], [one[1] - 1 for one in blocks])
-        return np.take(padded, begins, axis=-1), np.take(padded, ends, axis=-1)
+        return _channels_at(padded, begins), _channels_at(padded, ends)
 
     def _to_next_column(self, first: Array, last: Array, moves: list[_Axis], times: int) -> None:
         """From the last channel under a kernel's column to the first one under the next."""
@@ -209,11 +211,26 @@ class _Axis:
         self.dilation, self.start, self.outputs = geometry.dilation[axis], geometry.padding[axis], outputs
         self.size = max(self.start + size, (outputs - 1) * self.stride + (self.kernel - 1) * self.dilation + 1)
 
-    def met(self, offsets: Any = None, outputs: Any = None) -> Array:
-        """For each place of the axis how often some offsets of some outputs' windows lie on it."""
-        at = np.asarray(range(self.outputs) if outputs is None else outputs)[:, None] * self.stride
-        places = at + np.asarray(range(self.kernel) if offsets is None else offsets)[None, :] * self.dilation
-        return np.bincount(places.reshape(-1).astype(np.int64), minlength=self.size)
+    def met(self, offsets: range | None = None, outputs: range | None = None) -> Array:
+        """For each place of the axis how often some offsets of some outputs' windows lie on it; read-only."""
+        at = range(self.outputs) if outputs is None else outputs
+        return _met(at, range(self.kernel) if offsets is None else offsets, self.stride, self.dilation, self.size)
+
+
+@lru_cache(maxsize=256)
+def _met(outputs: range, offsets: range, stride: int, dilation: int, size: int) -> Array:
+    """Kept: batches are many, and their images of one size."""
+    places = np.asarray(outputs)[:, None] * stride + np.asarray(offsets)[None, :] * dilation
+    met = np.bincount(places.reshape(-1).astype(np.int64), minlength=size)
+    met.flags.writeable = False
+    return met
+
+
+def _channels_at(padded: Array, places: list[int]) -> Array:
+    """Some channels; no copy where they lie at equal distances, as blocks mostly do."""
+    step = places[1] - places[0] if len(places) > 1 else 1
+    evenly = slice(places[0], places[-1] + 1, step)
+    return padded[..., evenly] if places == list(range(padded.shape[-1])[evenly]) else np.take(padded, places, axis=-1)
 
 
 def _cross(rows: Array, columns: Array) -> Array:
@@ -246,11 +263,8 @@ def weight_activity(layer: IntegerWindow, inputs: InputStream) -> OperandActivit
     zeros = int(np.count_nonzero(plain == 0)) * inputs.pixels
     ones = weighed_bits(codes.reshape(1, -1), np.array([inputs.pixels]), bits)
     toggles = np.zeros(bits, np.int64)
-    alike: dict[int, list[Array]] = {}  # counted together: blocks of a row stationary array are many and small
     for changed, times in _weight_changes(codes, inputs):
-        alike.setdefault(times, []).append(changed.reshape(-1))
-    for times, parts in alike.items():
-        toggles += weighed_bits(np.concatenate(parts)[None], np.array([times]), bits)
+        toggles += weighed_bits(changed.reshape(1, -1), np.array([times]), bits)
     steps = 0 if inputs.order == "weight" else inputs.taps - inputs.passes
     return OperandActivity(inputs.taps, zeros, steps, tuple(toggles.tolist()), tuple(ones.tolist()))
 
@@ -274,8 +288,16 @@ def _row_weight_changes(codes: Array, inputs: InputStream) -> Iterator[tuple[Arr
     height, width, channels = layer.weights.shape[1:]
     apart = codes.reshape(layer.groups, inputs.filters, height, width, channels)
     lines = inputs.pixels // inputs.columns
-    for some, few in product(filter_blocks(mapping, inputs.filters), channel_blocks(mapping, channels)):
-        block = apart[:, some[0] : some[1], :, :, few[0] : few[1]]
-        turn = block.transpose(0, 2, 3, 4, 1).reshape(layer.groups * height, -1)
-        yield turn[:, :-1] ^ turn[:, 1:], inputs.pixels
-        yield turn[:, -1] ^ turn[:, 0], lines * (inputs.columns - 1)
+    for some, few in product(_alike(filter_blocks(mapping, inputs.filters)), _alike(channel_blocks(mapping, channels))):
+        blocks = np.take(np.take(apart, some, axis=1), few, axis=-1).transpose(0, 3, 1, 5, 4, 6, 2)
+        turns = blocks.reshape(-1, width * few.shape[1] * some.shape[1])
+        yield turns[:, :-1] ^ turns[:, 1:], inputs.pixels
+        yield turns[:, -1] ^ turns[:, 0], lines * (inputs.columns - 1)
+
+
+def _alike(blocks: Iterator[tuple[int, int]]) -> list[Array]:
+    """Places of the blocks of each size, ``(blocks, places)``: blocks are many and small, their sizes few."""
+    begins: dict[int, list[int]] = {}
+    for first, last in blocks:
+        begins.setdefault(last - first, []).append(first)
+    return [np.array(firsts)[:, None] + np.arange(size) for size, firsts in begins.items()]

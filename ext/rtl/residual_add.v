@@ -19,6 +19,7 @@ module residual_add #(
   wire signed [17:0] wide_first, wide_second, kept;
   extend #(.FROM(FIRST_BITS), .TO(18), .SIGNED(FIRST_SIGNED)) extend_first (.narrow(first), .wide(wide_first));
   extend #(.FROM(SECOND_BITS), .TO(18), .SIGNED(SECOND_SIGNED)) extend_second (.narrow(second), .wide(wide_second));
+  /* verilator lint_off UNUSED */  // codes are narrower than sums
   wire signed [17:0] sum = SUBTRACT == 0 ? wide_first + wide_second : wide_first - wide_second;
   generate
     if (WRAP == 0) assign kept = sum;
@@ -26,7 +27,6 @@ module residual_add #(
       extend #(.FROM(OUTPUT_BITS), .TO(18), .SIGNED(OUTPUT_SIGNED)) extend_code (.narrow(sum[OUTPUT_BITS-1:0]), .wide(kept));
     end
   endgenerate
-  /* verilator lint_off UNUSED */  // codes are narrower than sums
   wire signed [17:0] held = kept < low ? low : kept > high ? high : kept;
   /* verilator lint_on UNUSED */
   assign code = held[OUTPUT_BITS-1:0];

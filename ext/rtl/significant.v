@@ -1,7 +1,7 @@
 // The 24 leading bits of a whole number, rounded to nearest, ties to even, as the mantissa of a float32 has them: about
 // kept * 2 ** places. `more`: the number is larger by a part of one.
 module significant #(
-    parameter BITS = 32  // more than 24
+    parameter BITS = 32  // more than 25
 ) (
     input  [BITS-1:0] whole,
     input  more,

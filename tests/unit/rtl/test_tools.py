@@ -1,8 +1,6 @@
 """How yosys is found and run, and what is said of Verilog that it refuses."""
 
 import os
-import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,13 +12,12 @@ import pytest
 
 from addersim.errors import ConfigError
 from addersim.rtl import tools
-from addersim.rtl.sources import module_file, rtl_folder, sources_text, verilog_files
+from addersim.rtl.sources import module_file, sources_text, verilog_files
 from addersim.rtl.tools import RtlError, find_yosys, run_yosys, yosys_candidates
+from tests.unit.rtl import TOPS
 
 ROOT = Path(__file__).parents[3]
 INSTALLED = yosys_candidates()
-OUTERMOST = ("pe_", "quantised_", "pool_", "requantize", "residual_", "element_row")
-TOPS = [path.stem for path in verilog_files() if path.stem.startswith(OUTERMOST)]
 each_yosys = pytest.mark.parametrize("using", INSTALLED, ids=lambda one: one.name)
 SUM = "module sum(input [3:0] a, input [3:0] b, output [4:0] y);\n  assign y = a + b;\nendmodule\n"
 
@@ -174,24 +171,6 @@ def test_each_file_holds_the_module_of_its_name():
     for path in verilog_files():
         modules = [line.split()[1] for line in path.read_text().splitlines() if line.startswith("module ")]
         assert modules == [path.stem]
-
-
-SETTINGS = [(), ("-GSATURATE=1", "-GINPUT_SIGNED=0"), ("-GWEIGHT_BITS=5",), ('-GDATAFLOW="weight"', "-GZERO_POINTS=1")]
-
-
-def has(top, settings):
-    """Whether a module has all of some parameters, and takes these values of them."""
-    text = module_file(top).read_text()
-    names = [one[2:].partition("=")[0] for one in settings]
-    return all(re.search(rf"parameter {name}\b", text) for name in names) and not ("WEIGHT_BITS" in names and "ternary" in top)
-
-
-@pytest.mark.skipif(shutil.which("verilator") is None, reason="no verilator")
-@pytest.mark.parametrize(("top", "more"), [(top, more) for top in TOPS for more in SETTINGS if has(top, more)])
-def test_verilator_finds_nothing_to_say(top, more):
-    command = ["verilator", "--lint-only", "-Wall", *more, "--top-module", top, "-y", rtl_folder(), module_file(top)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_build_has_the_verilog(tmp_path):
