@@ -1,4 +1,4 @@
-"""What a tap costs in gates on a network's own data, adder beside multiplier; one command, ten minutes on two cores.
+"""What a tap costs in gates on a network's own data, adder beside multiplier; one command, under four minutes of one core.
 
     python reports/true-energy/run.py LIBRARY.lib.xz --cifar10 FOLDER --mlperf FOLDER   # results.csv and README.md
     python reports/true-energy/run.py --fabric                                          # constants.csv and README.md; slow
