@@ -1,5 +1,7 @@
 """Operation counts against published and derived numbers."""
 
+from functools import cache
+
 import pytest
 
 from addersim import count, load_network, quantize
@@ -9,8 +11,13 @@ pytest.importorskip("torch", reason="architectures are torch networks")
 PAPER = "Chen et al., CVPR 2020, tables 1 and 2"
 
 
+@cache
+def program(name):
+    return quantize(load_network(name), None)
+
+
 def operations(name, convention="paper"):
-    return count(quantize(load_network(name), None), convention).operations.by_operation()
+    return count(program(name), convention).operations.by_operation()
 
 
 @pytest.mark.parametrize(

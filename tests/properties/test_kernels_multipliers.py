@@ -40,7 +40,7 @@ def exact_products(x, weights):
     return np.outer(rows, columns)
 
 
-@settings(max_examples=500)
+@settings(max_examples=300)
 @given(data=st.data(), shape=shapes(), register=registers(), table=products())
 def test_window(data, shape, register, table):
     x, weights = data.draw(bytes_of(shape.x)), data.draw(bytes_of(shape.weights))

@@ -60,7 +60,7 @@ def assert_same(found, expected, way):
                 assert getattr(found, field) == getattr(expected, field), f"{way}: {field}"
 
 
-@settings(max_examples=700)
+@settings(max_examples=450)
 @given(data=st.data(), shape=shapes(), register=registers())
 @pytest.mark.parametrize("arithmetic", ARITHMETICS)
 def test_window(arithmetic, data, shape, register):

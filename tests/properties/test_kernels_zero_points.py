@@ -67,7 +67,7 @@ def by_formula(x, weights, arithmetic, zero_point, weight_zero_points, moves):
     return sums
 
 
-@settings(max_examples=400)
+@settings(max_examples=250)
 @given(data=st.data(), shape=shapes(), register=registers())
 @pytest.mark.parametrize("arithmetic", ["mac", "l1", "l2"])
 def test_kernel_twin_and_formula_agree(arithmetic, data, shape, register):

@@ -57,9 +57,17 @@ class Killed(BaseException):
     pass
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run that nothing stopped, and its folder."""
+    folder = tmp_path_factory.mktemp("whole")
+    with embedded(PIXELS):
+        return loop.train(RECIPE, folder), folder
+
+
 @pytest.mark.parametrize("place", ["mid-epoch", "while saving", "before the history"])
-def test_killed_and_resumed_ends_with_the_same_bits(tmp_path, monkeypatch, place):
-    whole = loop.train(RECIPE, tmp_path / "whole")
+def test_killed_and_resumed_ends_with_the_same_bits(tmp_path, monkeypatch, whole, place):
+    run, folder = whole
     calls = iter(range(100))
 
     def dies_on_call(number, function):
@@ -82,11 +90,11 @@ def test_killed_and_resumed_ends_with_the_same_bits(tmp_path, monkeypatch, place
     saved = len(checkpoint.load_checkpoint(tmp_path / "killed" / loop.CHECKPOINT).history)
     assert 0 < saved < RECIPE.epochs
     resumed = loop.train(RECIPE, tmp_path / "killed")
-    assert all(torch.equal(tensor, weights(resumed)[name]) for name, tensor in weights(whole).items())
-    for one, other in zip(whole.history, resumed.history, strict=True):
+    assert all(torch.equal(tensor, weights(resumed)[name]) for name, tensor in weights(run).items())
+    for one, other in zip(run.history, resumed.history, strict=True):
         assert all(one[key] == other[key] for key in one if key not in ("seconds", "images_per_second"))
     assert sorted(path.name for path in (tmp_path / "killed").iterdir()) == [loop.CHECKPOINT, loop.HISTORY, loop.NETWORK]
-    assert history_text(tmp_path / "killed") == history_text(tmp_path / "whole")
+    assert history_text(tmp_path / "killed") == history_text(folder)
 
 
 def history_text(folder):
@@ -97,14 +105,13 @@ def history_text(folder):
         ]
 
 
-def test_killed_between_its_last_checkpoint_and_its_row_it_still_has_the_row(tmp_path, monkeypatch):
-    loop.train(RECIPE, tmp_path / "whole")
+def test_killed_between_its_last_checkpoint_and_its_row_it_still_has_the_row(tmp_path, monkeypatch, whole):
     with monkeypatch.context() as patch:
         patch.setattr(loop, "write_rows", lambda path, rows: raise_killed() if len(rows) == RECIPE.epochs else None)
         with pytest.raises(Killed):
             loop.train(RECIPE, tmp_path / "killed")
     loop.train(RECIPE, tmp_path / "killed")
-    assert history_text(tmp_path / "killed") == history_text(tmp_path / "whole")
+    assert history_text(tmp_path / "killed") == history_text(whole[1])
 
 
 def test_a_second_run_in_a_folder_is_refused(tmp_path):
