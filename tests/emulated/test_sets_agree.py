@@ -12,8 +12,8 @@ ROOT = Path(__file__).parents[2]
 COMPILER, EMULATORS = "aarch64-linux-gnu-gcc", ("qemu-aarch64", "qemu-aarch64-static")
 
 
-# Unoptimised and without debugging symbols it compiles in a fifth of the time, and the sanitizer sees the same bytes. Undefined
-# behaviour is looked for by the slow one and by `make sanitize`: to compile for that takes twice as long.
+# Unoptimised and without debugging symbols it compiles in a fifth of the time, and the sanitizer sees the same bytes. The slow
+# one and `make sanitize` look for undefined behaviour too, which takes twice as long to compile for.
 QUICK = ["-O0", "-g0", "-fno-sanitize=undefined"]
 
 

@@ -128,7 +128,7 @@ def _reached(geometry: Geometry, image: tuple[int, int], axis: int, outputs: int
     """Stored rows or columns that some window reaches."""
     stride, kernel, padding, size = geometry.stride[axis], geometry.kernel[axis], geometry.padding[axis], image[axis]
     if geometry.dilation[axis] > 1:  # taps apart may leave out rows between them, or fall on those of another window
-        return reach(geometry, image, axis, outputs).stored
+        return int(reach(geometry, image, axis, outputs).stored)
     if stride <= kernel:
         return min(size, max(0, (outputs - 1) * stride + kernel - padding))
     end = max(padding, min(padding + size, outputs * stride))

@@ -12,7 +12,7 @@ from addersim.hardware.arrays import AnyArray, FloatArray, IntOrArray
 from addersim.hardware.dataflow.array_run import Beside, Placement, whole_cycles
 from addersim.hardware.dataflow.channels import Channel, channels, slowest
 from addersim.hardware.dataflow.objective import objective_value
-from addersim.hardware.dataflow.row_stationary import RowMapping, RowShape, count_rows, fetched
+from addersim.hardware.dataflow.row_stationary import RowCounts, RowMapping, RowShape, count_rows, fetched
 from addersim.hardware.dataflow.tile_pipeline import LoopNest, Tile, pipelined_cycles
 from addersim.hardware.prices.data_movement import MovementEnergy
 from addersim.hardware.traffic import Access, Widths, memory_words, through_l2
@@ -40,9 +40,10 @@ def row_accesses(
     constants: int,
     placement: Placement,
     zeros: ZerosUsed = NOTHING,
+    counts: RowCounts | None = None,
 ) -> tuple[Access, ...]:
-    """Words at every level, final outputs not included; arrays for arrays of mappings."""
-    moved = count_rows(shape, mapping)
+    """Words at every level, final outputs not included; arrays for arrays of mappings. `counts` are its own where known."""
+    moved = counts or count_rows(shape, mapping)
     words: tuple[AnyArray, ...] = fetched(shape, mapping)
     inputs, fills = words[0] * (not placement.input_kept), (words[1] + constants) * (not placement.weights_kept)
     taps, sums, reads, constant_reads = shape.taps, _any(moved.partial_sums), _any(moved.input_reads), _any(moved.weight_reads)
@@ -114,11 +115,12 @@ class RowCosts:
 
         Where transfers overlap, a bound unless `exact`: at least the busiest resource is waited for.
         """
-        accesses = self._accesses(mapping)
+        counts = count_rows(self.shape, mapping)
+        accesses = self._accesses(mapping, counts)
         moved = (*accesses, *self.beside.accesses)
         energy: AnyArray = self.beside.energy_pj + sum(self.energies.energy_pj(one) for one in moved)
         bits = sum(one.size_bits for one in moved if one.level == "dram")
-        busy = np.maximum(count_rows(self.shape, mapping).cycles, self._units(accesses))
+        busy = np.maximum(counts.cycles, self._units(accesses))
         transfers = slowest([channel.cycles(moved) for channel in channels(self.accelerator)])
         if not self.pipelined:
             cycles = busy + transfers
@@ -130,8 +132,8 @@ class RowCosts:
         energy = energy + passing * self.beside.leakage_pj
         return np.stack(np.broadcast_arrays(*objective_value(self.objective, energy, passing, np.asarray(bits))))
 
-    def _accesses(self, mapping: RowMapping) -> tuple[Access, ...]:
-        return row_accesses(self.shape, mapping, self.widths, self.constants, self.placement, self.zeros)
+    def _accesses(self, mapping: RowMapping, counts: RowCounts | None = None) -> tuple[Access, ...]:
+        return row_accesses(self.shape, mapping, self.widths, self.constants, self.placement, self.zeros, counts)
 
     def _units(self, accesses: tuple[Access, ...]) -> IntOrArray:
         """Cycles of the busiest unit or memory beside the array."""

@@ -32,6 +32,9 @@ Fits = Callable[[IntOrArray, IntOrArray, IntOrArray], BoolOrArray]
 _AT_ONCE = 32
 """Mappings whose exact values are found at once."""
 
+_LOOKED_AT = 1 << 14
+"""Mappings that are looked at in one go, so that arrays of them stay in a core's cache."""
+
 _KEPT: tuple[tuple[InputKept, WeightKept], ...] = (
     ("pass", "pass"),
     ("pass", "held"),
@@ -118,6 +121,8 @@ def _better(option: RowMapping, among: IntArray, costs: MappingCosts, best: _Val
     if not len(among):
         return best
     bounds = np.broadcast_to(costs.values(option, exact=False), (4, len(np.asarray(option.held))))
+    first = bounds[0, among]
+    among = among[first <= (first.min() if not costs.pipelined else best[0][0] if best else np.inf)]
     ranked = among[np.lexsort(bounds[::-1, among])]
     at_once = _AT_ONCE if costs.pipelined else 1
     for start in range(0, len(ranked), at_once):
@@ -172,27 +177,37 @@ def _strips(shape: RowShape) -> Sequence[int]:
 
 def _candidates(shape: RowShape, array: RowArray) -> Iterator[RowMapping]:
     """All mappings worth a look, as arrays: of each strip those that fill the array, and those that need least buffer."""
+    every = np.concatenate([_of_strip(shape, array, strip) for strip in _strips(shape)], axis=1)
+    for some in np.array_split(every, -(-every.shape[1] // _LOOKED_AT), axis=1):
+        strip, *cuts = some
+        yield RowMapping(strip, 1, *cuts)
+
+
+def _of_strip(shape: RowShape, array: RowArray, strip: int) -> IntArray:
+    """Mappings of strips of some height, a column each: strip, held, filters, channels, filter sets and channel sets."""
     kernel_rows, kernel_columns = shape.geometry.kernel
     turns = min(array.input_words, array.weight_words) // kernel_columns
-    for strip in _strips(shape):
-        sets = array.sets(kernel_rows, strip)
-        if not sets:
-            continue
-        axes = (
-            largest_parts(shape.filters),
-            range(1, min(turns, shape.channels) + 1),
-            sorted({min(sets // other, shape.channels) for other in range(1, sets + 1)}),
-        )
-        held, channels, channel_sets = (axis.ravel() for axis in np.meshgrid(*axes, indexing="ij"))
-        blocks = -(-shape.channels // (channels * channel_sets))
-        channel_sets = -(-shape.channels // (blocks * channels))
-        most_filters = np.minimum(array.sum_words, array.weight_words // (channels * kernel_columns))
-        filter_sets = sets // channel_sets
-        blocks = -(-held // (most_filters * filter_sets))
-        filters = -(-held // (blocks * filter_sets))
-        filter_sets = -(-held // (blocks * filters))
-        yield RowMapping(strip, 1, held, filters, channels, filter_sets, channel_sets)
-        yield RowMapping(strip, 1, held, *(np.ones_like(held),) * 4)
+    sets = array.sets(kernel_rows, strip)
+    if not sets:
+        return np.empty((6, 0), np.int64)
+    side_by_side = sorted({min(sets // other, shape.channels) for other in range(1, sets + 1)})
+    axes = (range(1, min(turns, shape.channels) + 1), side_by_side)
+    channels, channel_sets = (axis.ravel() for axis in np.meshgrid(*axes, indexing="ij"))
+    blocks = -(-shape.channels // (channels * channel_sets))
+    channel_sets = -(-shape.channels // (blocks * channels))
+    differing = np.sort(np.unique(channels * (sets + 1) + channel_sets, return_index=True)[1])  # most are the same cut
+    every_held = np.array(largest_parts(shape.filters))
+    held, chosen = (axis.ravel() for axis in np.meshgrid(every_held, differing, indexing="ij"))
+    channels, channel_sets = channels[chosen], channel_sets[chosen]
+    most_filters = np.minimum(array.sum_words, array.weight_words // (channels * kernel_columns))
+    filter_sets = sets // channel_sets
+    blocks = -(-held // (most_filters * filter_sets))
+    filters = -(-held // (blocks * filter_sets))
+    filter_sets = -(-held // (blocks * filters))
+    filling = np.stack([np.full_like(held, strip), held, filters, channels, filter_sets, channel_sets])
+    smallest = np.ones((6, len(every_held)), np.int64)
+    smallest[:2] = np.full_like(every_held, strip), every_held
+    return np.concatenate([filling, smallest], axis=1)
 
 
 def _images(
@@ -249,6 +264,7 @@ def _at(mappings: RowMapping, index: int) -> RowMapping:
 def _picked(mappings: RowMapping, pick: Callable[[IntOrArray], IntOrArray]) -> RowMapping:
     return replace(
         mappings,
+        strip=pick(mappings.strip),
         images=pick(mappings.images),
         held=pick(mappings.held),
         filters=pick(mappings.filters),

@@ -34,7 +34,7 @@ from typing import Literal
 import numpy as np
 
 from addersim.arithmetic.geometry import Geometry, Pair
-from addersim.hardware.arrays import IntOrArray
+from addersim.hardware.arrays import AnyArray, IntOrArray
 
 __all__ = ["RowCounts", "RowMapping", "RowShape", "count_rows", "fetched", "footprints", "reach", "taken_in_turn"]
 
@@ -84,18 +84,24 @@ class RowShape:
         """Weights of one group."""
         return self.filters * self.channels * self.geometry.kernel[0] * self.geometry.kernel[1]
 
-    def reach(self, axis: int, strip: int) -> Reach:
-        """Rows (axis 0) or columns (axis 1) under strips of `strip` outputs."""
-        return reach(self.geometry, self.image, axis, strip)
+    def reach(self, axis: int, strip: IntOrArray) -> Reach:
+        """Rows (axis 0) or columns (axis 1) under strips of `strip` outputs, arrays for arrays of mappings."""
+        if isinstance(strip, int):
+            return reach(self.geometry, self.image, axis, strip)
+        found = np.zeros((3, int(np.max(strip)) + 1), np.int64)
+        for one in np.flatnonzero(np.bincount(strip)).tolist():
+            known = reach(self.geometry, self.image, axis, one)
+            found[:, one] = known.padded, known.stored, known.largest
+        return Reach(*found[:, strip])
 
 
 @dataclass(frozen=True, slots=True)
 class Reach:
     """Rows or columns that all strips need: padded ones included, stored ones alone, and those of the largest strip."""
 
-    padded: int
-    stored: int
-    largest: int
+    padded: AnyArray
+    stored: AnyArray
+    largest: AnyArray
 
 
 @lru_cache(maxsize=4096)  # the mapper asks for the same few strips again and again
@@ -119,7 +125,7 @@ class RowMapping:
     strips are kept, filters run inside strips; else strips run inside groups of held filters.
     """
 
-    strip: int
+    strip: IntOrArray
     images: IntOrArray
     held: IntOrArray
     filters: IntOrArray
@@ -217,15 +223,19 @@ def footprints(shape: RowShape, mapping: RowMapping) -> tuple[IntOrArray, IntOrA
     pass_channels = np.minimum(mapping.channels * mapping.channel_sets, shape.channels)
     pixels = mapping.images * shape.reach(0, mapping.strip).largest * shape.reach(1, columns).padded
     stored = shape.images * shape.reach(0, shape.outputs[0]).stored * shape.reach(1, columns).stored
-    inputs = {"pass": pixels * pass_channels, "strip": pixels * shape.channels, "all": stored * shape.channels}
+    inputs: dict[InputKept, AnyArray] = {
+        "pass": pixels * pass_channels,
+        "strip": pixels * shape.channels,
+        "all": stored * shape.channels,
+    }
     taps = kernel_rows * kernel_columns
-    weights = {
+    weights: dict[WeightKept, AnyArray] = {
         "pass": pass_filters * pass_channels * taps,
         "held": mapping.held * shape.channels * taps,
         "all": shape.weights,
     }
     summed = np.where(pass_channels < shape.channels, mapping.held, pass_filters)
-    sums = mapping.images * summed * mapping.strip * columns
+    sums: AnyArray = mapping.images * summed * mapping.strip * columns
     return inputs[mapping.input_kept], weights[mapping.weight_kept], sums
 
 
