@@ -63,7 +63,7 @@ def _within(border: Border, padded: Flow, fields: dict[str, Any]) -> tuple[Flow,
     channels, *around = border.pads
     (top, bottom), (left, right) = [(0, 0)] * (2 - len(around)) + around
     near, far = fields["padding"], fields.get("far_padding") or fields["padding"]
-    own = {"padding": (near[0] + top, near[1] + left), "far_padding": (far[0] + bottom, far[1] + right)}
+    own: dict[str, Any] = {"padding": (near[0] + top, near[1] + left), "far_padding": (far[0] + bottom, far[1] + right)}
     kernel, stride = fields["kernel"], fields["stride"]
     dilation, ceil_mode = fields.get("dilation", (1, 1)), fields.get("ceil_mode", False)
     wide = Geometry(kernel, stride, near, dilation, ceil_mode=ceil_mode, far_padding=far)
