@@ -16,10 +16,11 @@ from addersim.format_quantity import how_many
 from addersim.frontends.flow import Flow
 from addersim.inputs.opening import MAX_FILE_BYTES
 from addersim.layers import Affine, AnyLayer, Layer, Move, Shape, Unknown, Window
+from addersim.layers.move import Permute, Step
 from addersim.network import INPUT
 from addersim.storage import stands_in
 
-__all__ = ["Graph", "Missing", "products_of", "refuse_missing"]
+__all__ = ["Border", "Graph", "Missing", "products_of", "refuse_missing"]
 
 Array = np.ndarray[Any, Any]
 
@@ -43,6 +44,22 @@ class Missing:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class Border:
+    """A number around values that lies below all of them, which the padding of a maximum stands for.
+
+    Attributes
+    ----------
+    inside
+        The values.
+    pads
+        Positions before and after each axis.
+    """
+
+    inside: Flow
+    pads: tuple[tuple[int, int], ...]
+
+
 class Graph:
     """Layers in the making.
 
@@ -50,11 +67,15 @@ class Graph:
     ----------
     missing
         What has no layer, in order. Its values go on as those of `Unknown` layers: everything missing is found at once.
+    borders
+        By the value that has it around itself.
     """
 
     def __init__(self, image: Shape) -> None:
         self.image = Flow(INPUT, image)
         self.missing: list[Missing] = []
+        self.borders: dict[Flow, Border] = {}
+        self._infinite: dict[str, Border] = {}
         self._built: dict[str, Layer] = {}
         self._moved: dict[tuple[Any, ...], Flow] = {}
         self._arrays: dict[tuple[Any, ...], tuple[Array, Array]] = {}  # the given one is kept, so that its place stays its own
@@ -72,6 +93,23 @@ class Graph:
         """Append a layer that reads values before the rearrangements that wait, which all of them share; these follow it."""
         found = self.layer(kind, name, *(Flow(flow.layer, flow.given) for flow in flows), **fields)
         return Flow(found.layer, found.given, flows[0].steps)
+
+    def surrounded(self, name: str, border: Border) -> Flow:
+        """A value with minus infinity around it: no layer gives it, and a maximum alone may read it."""
+        sizes = zip(border.inside.shape, border.pads, strict=True)
+        found = Flow(self._unique(name), tuple(before + size + after for size, (before, after) in sizes))
+        self.borders[found] = self._infinite[found.layer] = border
+        return found
+
+    def border_of(self, flow: Flow) -> Border | None:
+        """The border around a value, its axes in another order, too; None where it has none."""
+        for known, border in self.borders.items():
+            steps = flow.steps[len(known.steps) :]
+            if known == Flow(flow.layer, flow.given, flow.steps[: len(known.steps)]) and all(
+                isinstance(step, Permute) for step in steps
+            ):
+                return _reordered(border, steps)
+        return None
 
     def _kept(self, given: Array) -> Array:
         """An array of the network's own; one for all layers that are given the same memory, as shared modules are."""
@@ -106,13 +144,19 @@ class Graph:
     def unknown(self, missing: Missing, name: str, shape: Shape, *flows: Flow, products: int = 0) -> Flow:
         """Note that something has no layer, and go on with its value."""
         self.missing.append(missing)
-        read = {flow.layer: Flow(flow.layer, flow.given) for flow in flows}
+        real = [self._infinite[flow.layer].inside if flow.layer in self._infinite else flow for flow in flows]
+        read = {flow.layer: Flow(flow.layer, flow.given) for flow in real}
         placed = list(read.values()) or [self.image]
         fields = {"operation": missing.operation, "output": shape, "products": products}
         return self._append(Unknown, self._unique(name), placed, fields)
 
     def placed(self, flow: Flow, name: str) -> Flow:
         """The value as a layer gives it: its steps become a layer, unless they only rename axes that nothing tells apart."""
+        if flow.layer in self._infinite:
+            raise LoweringError(
+                f"reads {flow.layer!r}, values with minus infinity around them, which has no code; only a max pool may, "
+                "each of whose windows meets a value"
+            )
         if not flow.steps:
             return flow
         key = (flow.layer, flow.steps)
@@ -139,10 +183,10 @@ class Graph:
 
     def _unique(self, name: str) -> str:
         base = name or "layer"
-        if base not in self._built and base != INPUT:
+        if base not in self._built and base not in self._infinite and base != INPUT:
             return base
         number = self._numbers.get(base, 1) + 1
-        while f"{base}.{number}" in self._built:
+        while f"{base}.{number}" in self._built or f"{base}.{number}" in self._infinite:
             number += 1
         self._numbers[base] = number
         return f"{base}.{number}"
@@ -162,6 +206,13 @@ class Graph:
                     "reads, such as the scores alone"
                 )
         return cast("tuple[AnyLayer, ...]", tuple(found)), tuple(flow.layer for flow in ends)
+
+
+def _reordered(border: Border, steps: Sequence[Step]) -> Border:
+    inside, pads = border.inside.then(*steps), border.pads
+    for step in steps:
+        pads = tuple(pads[axis] for axis in step.axes) if isinstance(step, Permute) else pads
+    return Border(inside, pads)
 
 
 def refuse_missing(title: str, missing: Sequence[Missing], *, countable: bool = True) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from addersim.errors import LoweringError
 from addersim.frontends.flow import Flow
-from addersim.frontends.graph import Graph
+from addersim.frontends.graph import Border, Graph
 from addersim.frontends.pointwise import affine
 from addersim.layers import Concat
 from addersim.layers.move import ZERO
@@ -29,6 +29,9 @@ __all__ = [
 
 Array = np.ndarray[Any, Any]
 Fill = Literal["constant", "reflect", "replicate", "circular"]
+
+BELOW_ALL = -65504.0
+"""The lowest number of float16. Whoever pads with it, or with less, before a maximum, means a border that never wins."""
 
 
 def positions(size: int, start: int | None, stop: int | None, step: int) -> Array:
@@ -111,8 +114,28 @@ def pixel_unshuffle(flow: Flow, factor: int) -> Flow:
 
 
 def pad_with(graph: Graph, name: str, flow: Flow, pads: Sequence[tuple[int, int]], value: float) -> Flow:
-    """Positions of a number other than zero around the values: zeros, and a constant added there alone."""
-    padded = pad(flow, pads)
+    """Positions of a number around the values, or, where negative, cut off: zeros, and a constant added there alone."""
+    if math.isnan(value) or value == math.inf:
+        raise LoweringError(f"pads with {value}; only finite numbers have codes, and minus infinity before a max pool")
+    cut = pad(flow, [(min(before, 0), min(after, 0)) for before, after in pads])
+    added = [(max(before, 0), max(after, 0)) for before, after in pads]
+    if not any(map(any, added)):
+        return cut
+    if value == -math.inf:
+        return graph.surrounded(name, _border(graph, cut, added))
+    padded = pad(cut, added)
+    if not value:
+        return padded
     around = np.full(padded.shape, value)
-    around[tuple(slice(before, before + size) for (before, _), size in zip(pads, flow.shape, strict=True))] = 0.0
-    return affine(graph, name, padded, np.ones(1), around)
+    around[tuple(slice(before, before + size) for (before, _), size in zip(added, cut.shape, strict=True))] = 0.0
+    found = affine(graph, name, padded, np.ones(1), around)
+    if value <= BELOW_ALL:
+        graph.borders[found] = _border(graph, cut, added)
+    return found
+
+
+def _border(graph: Graph, flow: Flow, pads: Sequence[tuple[int, int]]) -> Border:
+    """What lies around a value, with the border that it has already."""
+    known = graph.border_of(flow) or Border(flow, ((0, 0),) * flow.rank)
+    both = zip(known.pads, pads, strict=True)
+    return Border(known.inside, tuple((one + more, two + further) for (one, two), (more, further) in both))

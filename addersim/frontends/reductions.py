@@ -8,9 +8,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from addersim.errors import LoweringError
+from addersim.arithmetic.geometry import Geometry
+from addersim.errors import LoweringError, NetworkError
 from addersim.frontends.flow import Flow
-from addersim.frontends.graph import Graph
+from addersim.frontends.graph import Border, Graph
 from addersim.frontends.pointwise import binary, function, scaled
 from addersim.layers import AveragePool, Interpolate, Layer, MaxPool, Normalise, Softmax
 from addersim.layers.interpolate import Taps
@@ -50,7 +51,30 @@ def pooled(graph: Graph, name: str, kind: type[Layer], flow: Flow, **fields: Any
         raise LoweringError(f"pools values of shape {flow.shape}; supported are (channels, length), (channels, height, width)")
     if flow.rank == 2:
         fields = {key: _with_row(key, value) for key, value in fields.items()}
-    return graph.layer(kind, name, flow.image(), **fields).like(flow)
+    border = graph.border_of(flow) if kind is MaxPool else None
+    inside, moves = _within(border, flow, fields) if border else (flow, fields)
+    return graph.layer(kind, name, inside.image(), **moves).like(flow)
+
+
+def _within(border: Border, padded: Flow, fields: dict[str, Any]) -> tuple[Flow, dict[str, Any]]:
+    """Values without the border that never wins, and a maximum over them in whose padding it lies; where a window would meet
+    nothing else, or channels are padded, all as it was.
+    """
+    channels, *around = border.pads
+    (top, bottom), (left, right) = [(0, 0)] * (2 - len(around)) + around
+    near, far = fields["padding"], fields.get("far_padding") or fields["padding"]
+    own: dict[str, Any] = {"padding": (near[0] + top, near[1] + left), "far_padding": (far[0] + bottom, far[1] + right)}
+    kernel, stride = fields["kernel"], fields["stride"]
+    dilation, ceil_mode = fields.get("dilation", (1, 1)), fields.get("ceil_mode", False)
+    wide = Geometry(kernel, stride, near, dilation, ceil_mode=ceil_mode, far_padding=far)
+    try:
+        found = Geometry(kernel, stride, dilation=dilation, ceil_mode=ceil_mode, **own).pooled_size(
+            *border.inside.image().shape[1:]
+        )
+    except NetworkError:
+        return padded, fields
+    same = found == wide.output_size(*padded.image().shape[1:])
+    return (border.inside, fields | own) if same and channels == (0, 0) else (padded, fields)
 
 
 def _with_row(key: str, value: Any) -> Any:

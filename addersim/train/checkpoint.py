@@ -111,11 +111,12 @@ class Checkpoint:
             _put_back(companion, _under(self.companion, "weights/"), _under(self.companion, "momentum/"), optimizer)
 
     def require(self, recipe: Recipe, path: Path) -> None:
-        """Refuse to go on with another recipe."""
+        """Refuse to go on with another recipe. Checkpoints of before name the runs beside them as they were given."""
+        kept = recipe.beside(path.parent)
         differences = [
             f"{key} {getattr(self.recipe, key)!r} there, {getattr(recipe, key)!r} here"
             for key in Recipe.__struct_fields__
-            if getattr(self.recipe, key) != getattr(recipe, key)
+            if getattr(self.recipe, key) not in (getattr(kept, key), getattr(recipe, key))
         ]
         if differences:
             raise ConfigError(f"{path}: belongs to another run ({'; '.join(differences)}); choose another folder")
@@ -196,7 +197,10 @@ def load_run(path: str, recipe: Recipe, key: str) -> Checkpoint:
     file = Path(path) / FILE if Path(path).is_dir() else Path(path)
     if not file.is_file():
         raise ConfigError(f"{key}: no file {file}; name the folder of a training run, or its {FILE}")
-    found = load_checkpoint(file)
+    try:
+        found = load_checkpoint(file)
+    except NetworkError as error:
+        raise ConfigError(f"{key}: {error}; name the folder of a training run, or its {FILE}") from None
     theirs, ours = found.recipe.dataset(), recipe.dataset()
     if theirs.shape != ours.shape:
         raise ConfigError(f"{key}: {path} takes images {theirs.shape}, data {recipe.data} has {ours.shape}")

@@ -151,11 +151,11 @@ def train(
         for _ in range(len(history), recipe.epochs):
             history.append(_row(recipe, learner, images, held_out, team, len(history), console))
             if team.rank == 0:
-                save_checkpoint(folder / CHECKPOINT, recipe, network, optimizer, scaler, history, companion)
+                save_checkpoint(folder / CHECKPOINT, recipe.beside(folder), network, optimizer, scaler, history, companion)
                 write_rows(folder / HISTORY, history)
             if console and team.rank == 0:
                 console.print(_line(history[-1], recipe.epochs), highlight=False)
-        checkpoint = Checkpoint(recipe, network.state_dict(), {}, {}, history)
+        checkpoint = Checkpoint(recipe.beside(folder), network.state_dict(), {}, {}, history)
         lowered = checkpoint.lowered()
         if team.rank == 0:
             lowered.save(folder / NETWORK)

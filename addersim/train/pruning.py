@@ -131,7 +131,7 @@ def _count(size: int, share: float, name: str) -> int:
     """The share of a number, to the nearest whole one."""
     count = math.floor(share * size + 0.5)
     if count == size:
-        raise ConfigError(f"prune: the share {share:g} of {size} would leave layer {name} empty; choose a smaller one")
+        raise ConfigError(f"prune: the share {share} of {size} would leave layer {name} empty; choose a smaller one")
     return count
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -25,7 +27,8 @@ from addersim.train.rate import Rate
 __all__ = ["Recipe", "load_recipe"]
 
 NORM_BATCHES_DEFAULT = 20
-Positive = Annotated[float, Meta(gt=0)]
+Positive = Annotated[float, Meta(gt=0, le=1e6)]
+NotNegative = Annotated[float, Meta(ge=0, le=1e6)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 
 
@@ -88,7 +91,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     batch: Annotated[int, TRAINING_BATCH.meta] = 256
     rate: Positive = 0.1
     momentum: Annotated[float, Meta(ge=0, lt=1)] = 0.9
-    weight_decay: Annotated[float, Meta(ge=0)] = 5e-4
+    weight_decay: NotNegative = 5e-4
     adder_rate: Rate = "adaptive"
     eta: Positive = 0.2
     fixed_factor: Positive = 100.0
@@ -105,7 +108,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     distill: Literal["logits", "pkkd"] | None = None
     temperature: Positive = 4.0
     distill_weight: Share = 0.9
-    feature_weight: Annotated[float, Meta(ge=0)] = 1.0
+    feature_weight: NotNegative = 1.0
     start: str | None = None
     prune: str | None = None
     resize: Annotated[int, IMAGE_SIDE.meta] | None = None
@@ -159,6 +162,16 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         if self.norm_batches is not None:
             return self.norm_batches
         return 0 if ARCHITECTURES[self.architecture].layers.multiplies(end=False) else NORM_BATCHES_DEFAULT
+
+    def beside(self, folder: str | Path) -> Recipe:
+        """The recipe as it is kept in a run's folder: runs in folders beside that one are named from it, ``../NAME``.
+
+        So they are the same when all of them are moved together, and a network does not depend on where it was trained.
+        """
+        parent = os.path.dirname(os.path.abspath(folder))
+        given = {key: os.path.abspath(path) for key in ("teacher", "start") if (path := getattr(self, key)) is not None}
+        near = {key: path for key, path in given.items() if os.path.dirname(path) == parent}
+        return msgspec.structs.replace(self, **{key: f"../{os.path.basename(path)}" for key, path in near.items()})
 
     def __str__(self) -> str:
         """The values as ``addersim train`` takes them, key=value."""

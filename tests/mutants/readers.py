@@ -1,6 +1,7 @@
 """Faults of what reads and writes files, and of sweeps: by file the tests that are to notice, pairs of old and new text."""
 
 FLOWS = "unit/frontends/test_flow.py agreement/test_torch_capture.py"
+BORDERS = "agreement/test_pool_borders.py"
 TORCH = "agreement/test_torch_capture.py"
 ONNX = "unit/frontends/onnx/test_constants.py unit/frontends/onnx/test_onnx.py"
 TFLITE = "agreement/test_tflite.py"
@@ -71,6 +72,18 @@ CHANGES = {
             ("taken[(slice(None),) * (self.axis + 1) + (self.indices == ZERO,)] = zero", "pass"),
             ("regular = step > 0 and bool((np.diff(self.indices) == step).all())", "regular = step > 0"),
         ),
+    ),
+    "frontends/reductions.py": (
+        BORDERS,
+        (
+            ('"far_padding": (far[0] + bottom, far[1] + right)', '"far_padding": far'),
+            ("if same and channels == (0, 0)", "if same"),
+        ),
+    ),
+    "frontends/rearranging.py": (BORDERS, (("    if value <= BELOW_ALL:", "    if value <= -1:"),)),
+    "frontends/torch/state.py": (
+        "agreement/test_torch_state.py",
+        (("equal_nan=True)) or compare(one, other) <= TOLERANCE", "equal_nan=True)) or True"),),
     ),
     "frontends/windows.py": (
         TORCH,

@@ -3,6 +3,10 @@
 STEPS = "unit/train/qat/test_steps.py unit/train/qat/test_tuning.py"
 
 CHANGES = {
+    "train/recipe.py": (
+        "unit/exploration/sweeps/test_training.py",
+        (("if os.path.dirname(path) == parent}", "if path}"),),
+    ),
     "train/qat/steps.py": (
         STEPS,
         (

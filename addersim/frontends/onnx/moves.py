@@ -241,18 +241,9 @@ def _pad(call: Call) -> Flow:
         pads[place] = (before, after)
     if any(pads[0]):
         call.fail(f"pads {given} add images or take some away")
-    value = call.number(2, "value", 0.0) if mode == "constant" else 0.0
-    if not math.isfinite(value):
-        call.fail(f"pads with {value}; only finite numbers have codes")
-    return _padded(call, flow, pads[1:], mode, value)
-
-
-def _padded(call: Call, flow: Flow, pads: list[tuple[int, int]], mode: str, value: float) -> Flow:
-    if not value:
-        return rearranging.pad(flow, pads, MODES[mode])
-    cut = rearranging.pad(flow, [(min(before, 0), min(after, 0)) for before, after in pads])
-    added = [(max(before, 0), max(after, 0)) for before, after in pads]
-    return rearranging.pad_with(call.graph, call.name, cut, added, value) if any(map(any, added)) else cut
+    if mode != "constant":
+        return rearranging.pad(flow, pads[1:], MODES[mode])
+    return rearranging.pad_with(call.graph, call.name, flow, pads[1:], call.number(2, "value", 0.0))
 
 
 def _blocks(call: Call) -> tuple[Flow, int, Sizes]:

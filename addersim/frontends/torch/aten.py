@@ -200,6 +200,13 @@ def _where(call: Call) -> Flow:
     return pointwise.affine(call.graph, call.name, flows[0], np.ones(1), addend)
 
 
+def _random_slope(call: Call) -> Flow:
+    """At inference the slope is the mean of those that training draws from."""
+    if call["training"]:
+        raise LoweringError("draws its slopes at inference, too; give it training=False")
+    return pointwise.function(call.graph, call.name, call.operand, "leaky_relu", (call["lower"] + call["upper"]) / 2)
+
+
 def _max_pool(axes: int) -> Row:
     def row(call: Call) -> Any:
         found = reductions.pooled(
@@ -420,6 +427,7 @@ OPERATORS: Mapping[str, Row] = MappingProxyType(
         "hardsigmoid": lambda call: pointwise.function(call.graph, call.name, call.operand, "hard_sigmoid", 1 / 6, 0.5),
         "leaky_relu": _function("leaky_relu", "negative_slope"),
         "celu": _function("celu", "alpha"),
+        "rrelu": _random_slope,
         "softplus": _function("softplus", "beta", "threshold"),
         "log_sigmoid": _function("logsigmoid"),
         "hardshrink": _function("hard_shrink", "lambd"),

@@ -174,6 +174,11 @@ def _refuse(name: str, error: Exception) -> NoReturn:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     reason = next(iter(lines), type(error).__name__)
     where = _where(error)
+    if "Constraints violated" in reason:  # torch names constraints of a size of its own then, and no line
+        raise LoweringError(
+            f"{name}: its forward goes another way for some numbers of images, or mixes images by a reshape; every image must "
+            "go the same way through the network, whatever their number"
+        ) from None
     raise LoweringError(
         f"{name}: torch.export cannot follow its forward: {type(error).__name__}: {reason[:200]}{where}"
     ) from None

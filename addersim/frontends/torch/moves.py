@@ -149,10 +149,9 @@ def _pad(call: Call) -> Flow:
     pads = [(0, 0)] * (flow.rank + 1 - len(pairs)) + pairs
     if len(pads) != flow.rank + 1 or any(pads[0]):
         raise LoweringError("pads the images' axis")
-    value = call.get("value")
-    if mode != "constant" or not value:
+    if mode != "constant":
         return rearranging.pad(flow, pads[1:], mode)
-    return rearranging.pad_with(call.graph, call.name, flow, pads[1:], float(value))
+    return rearranging.pad_with(call.graph, call.name, flow, pads[1:], float(call.get("value") or 0.0))
 
 
 def _slice_scatter(call: Call) -> Any:

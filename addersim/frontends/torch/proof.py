@@ -29,6 +29,7 @@ from addersim.frontends.proof import (
     prove,
 )
 from addersim.frontends.torch.inference import as_inference
+from addersim.frontends.torch.state import refuse_memory
 from addersim.frontends.torch.walk import Walk
 from addersim.images import Images, check_images
 from addersim.network import Network
@@ -53,6 +54,8 @@ def proved(network: Network, module: Any, walk: Walk, outputs: Sequence[str], im
     kind = _type(module)
     tolerance = 4 * torch.finfo(kind).eps if kind in (torch.float16, torch.bfloat16) else TOLERANCE
     found = prove(network, source, outputs, given, tolerance)
+    if isinstance(module, nn.Module):
+        refuse_memory(network.name, module, _tensor(module, nchw(network, given[:1])))
     if isinstance(found, Agreement) and not found.silent:
         beside = f"{found}, beside torch {torch.__version__.partition('+')[0]}"
         return replace(network, metadata=network.metadata | {PROOF: beside})

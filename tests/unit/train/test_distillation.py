@@ -132,6 +132,8 @@ def test_what_cannot_teach_is_refused_before_training(tmp_path, teacher):
 
     refused(f"teacher: no file {re.escape(str(tmp_path / 'none'))}; name the folder", teacher=str(tmp_path / "none"))
     refused("teacher: no file .*checkpoint.safetensors; name the folder", teacher=str(tmp_path))
+    wrong = "teacher: .*network.npz: not a checkpoint, or damaged: .*; name the folder of a training run"
+    refused(wrong, teacher=str(teacher / "network.npz"))
     refused("teacher: .* tells apart the 10 classes of fashion-mnist, not the 10 of mnist", teacher=str(teacher), data="mnist")
     other = {"architecture": "vgg-small-adder", "data": "cifar10"}
     refused(r"teacher: .* takes images \(1, 28, 28\), data cifar10 has \(3, 32, 32\)", teacher=str(teacher), **other)

@@ -377,6 +377,8 @@ def test_changes_replace_single_values():
         ("epoch=3", "options: unknown key epoch; known: architecture"),
         ("epochs=0", r"epochs: found 0, needs a whole number in 1\.\.100,000"),
         ("rate=-1", "rate: found -1, needs a number > 0"),
+        ("rate=inf", "rate: found inf, needs a number > 0 and <= "),
+        ("weight_decay=1e400", "weight_decay: found inf, needs a number >= 0 and <= "),
         ("rate=fast", "rate: found 'fast', needs a number > 0"),
         ("gradient=half", "gradient: found 'half', needs 'full' or 'sign'"),
         ("architecture=alexnet", "'alexnet' is not known; known: lenet5, vgg-small"),

@@ -1,5 +1,7 @@
 """Studies that train their networks first: one a combination, none twice, nothing impossible begun."""
 
+import shutil
+
 import pytest
 
 pytest.importorskip("torch")
@@ -11,6 +13,7 @@ from addersim.exploration.sweeps.study import Study
 from addersim.exploration.sweeps.training import train_networks
 from addersim.train.checkpoint import load_checkpoint
 from addersim.train.loop import CHECKPOINT
+from addersim.train.recipe import Recipe
 
 SMALL = {"recipe": "lenet5-fashion-mnist", "data": "fashion-mnist-2000", "limit": 64, "epochs": 1, "batch": 32}
 
@@ -58,6 +61,22 @@ def test_a_grid_over_teachers_and_pruning_takes_its_own_runs(tmp_path):
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "networks").iterdir()}
     assert sweep(asked, tmp_path, jobs=1).rows == found.rows
     assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert {runs[name].start for name in names[1::2]} == {f"../{adder}", f"../{taught}"}
+    kept = {path.name: path.read_bytes() for path in before}
+    moved = shutil.move(tmp_path, tmp_path.with_name("moved"))  # a folder may go elsewhere, done or not
+    assert sweep(asked, moved, jobs=1).rows == found.rows
+    (moved / "networks" / f"{names[3]}.npz").unlink()
+    notes = []
+    assert sweep(asked, moved, jobs=1, note=notes.append).rows == found.rows
+    assert [note for note in notes if note.startswith("training")] == [f"training {names[3]}, 5 of 5"]
+    assert {path.name: path.read_bytes() for path in (moved / "networks").iterdir()} == kept
+
+
+def test_runs_that_lie_elsewhere_stay_as_they_are_named(tmp_path):
+    recipe = Recipe(architecture="lenet5-conv", data="fashion-mnist-2000", start=str(tmp_path / "a"), teacher="far/away")
+    assert recipe.beside(tmp_path / "b").start == "../a"
+    assert recipe.beside(tmp_path / "b").teacher == "far/away"
+    assert recipe.beside(tmp_path / "deeper" / "b") == recipe
 
 
 def test_a_network_that_is_lost_comes_back_from_its_checkpoint(tmp_path):
