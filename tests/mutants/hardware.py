@@ -74,6 +74,7 @@ CHANGES = {
         MAPPER,
         (
             ("m * n * int(layer.adds_up)", "m * n"),
+            ("numbers * apart + taps[cut], side", "taps[cut], side"),
             ("sums = waiting * layer.adds_up", "sums = waiting"),
         ),
     ),
