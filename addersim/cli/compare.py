@@ -98,6 +98,11 @@ def run(
     options.check_figures(figures)
     chosen = options.datapaths(datapath, circuit)
     asked = _designs(designs, accelerator or [ACCELERATOR], table or [TABLE], bits or [WIDTH])
+    if any(one.table == "all" for one in asked):
+        raise ConfigError(
+            "--table: found all; a comparison takes tables by their names, several with commas; the range of one network: "
+            "addersim estimate NETWORK --table all"
+        )
     loaded = {name: load(name, countable=True) for name in dict.fromkeys(one.network for one in asked)}
     if twin:
         loaded = options.with_twins(loaded)

@@ -187,8 +187,9 @@ class Runs:
 
     def totals(self, images: int) -> Totals:
         """Energy, cycles and bits of DRAM of a number of images together."""
-        if images not in self.summed:
-            self.summed[images] = _summed(*self.together(images))
+        rows, parts = self.together(images)
+        if images not in self.summed:  # layers run depth first are summed when they are asked for
+            self.summed[images] = _summed(rows, parts)
         return self.summed[images]
 
     def least_totals(self, images: int) -> Totals:

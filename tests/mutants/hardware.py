@@ -74,6 +74,7 @@ CHANGES = {
         MAPPER,
         (
             ("m * n * int(layer.adds_up)", "m * n"),
+            ("numbers * apart + taps[cut], side", "taps[cut], side"),
             ("sums = waiting * layer.adds_up", "sums = waiting"),
         ),
     ),
@@ -313,6 +314,7 @@ CHANGES = {
         "unit/hardware/prices/test_scratchpads.py",
         (
             ("named.sort(key=lambda row: places.get(row.device, len(places)))", "pass"),
+            ("for_array(load_table(name), array).rows for", "load_table(name).rows for"),
             ('not in ("pe", "layer")', 'not in ("pe",)'),
             ("pads.input_words + pads.weight_words + pads.sum_words", "pads.input_words + pads.weight_words"),
             ("wire.energy_pj * pitch_mm", "wire.energy_pj"),

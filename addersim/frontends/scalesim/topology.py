@@ -282,7 +282,8 @@ class _Row:
     def number(self, column: str, most: int = MAX_SIDE) -> int:
         """A whole number, at least 1."""
         if not (text := self._text(column)):
-            raise ConfigError(f"{self.where}: column {column!r} is missing; found {len(self.fields)} fields")
+            alone = "; commas separate fields, and comments stand behind the last one" if len(self.fields) == 1 else ""
+            raise ConfigError(f"{self.where}: column {column!r} is missing; found {len(self.fields)} fields{alone}")
         return Limit(1, most).read(text, f"{self.where}: column {column!r}")
 
 

@@ -33,8 +33,9 @@ _AT_ONCE = 1 << 14
 """Candidates that are compared at once, unless a single layer has more: arrays of this length stay in the cache."""
 _SLACK = 1e-9
 """Energies are sums of rounded parts: what a line promises is taken to be less by that."""
-_FIRST, _THEN = 1, 64
-"""Candidates of a layer whose cycles are found at once: in the first round, and in later ones."""
+_FIRST, _THEN = 2, 64
+"""Candidates of a layer whose cycles are found at once: in the first round, and in later ones. A round takes as long for two
+as for one, and the second is often the last that has to be looked at."""
 
 
 class ChosenTiling(NamedTuple):

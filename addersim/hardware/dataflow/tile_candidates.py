@@ -172,21 +172,17 @@ def _rounded_down(sizes: Sequence[Sizes], in_time: bool, index: IntArray, taps: 
 
     In time only even parts: the others have as many tiles.
     """
-    rounded = np.empty_like(taps)
-    for number, start, stop in zip(*_runs(index), strict=True):
-        window = sizes[number][2]
-        if (taps[start:stop] == window[0]).all():  # as of most layers
-            rounded[start:stop] = window[0]
-            continue
-        rising = np.array([0, *(largest_parts(window[0]) if in_time and len(window) > 1 else window[::-1])])
-        rounded[start:stop] = rising[np.searchsorted(rising, taps[start:stop], side="right") - 1]
+    windows = [of_layer[2] for of_layer in sizes]
+    cut = np.flatnonzero(taps < np.array([window[0] for window in windows])[index])  # few layers have any
+    if not len(cut):
+        return taps
+    numbers, apart = index[cut], max(window[0] for window in windows) + 1  # the sizes of each layer lie above those before it
+    of_each = ((number, windows[number]) for number in np.unique(numbers).tolist())
+    parts = [(n, (0, *(largest_parts(one[0]) if in_time and len(one) > 1 else one[::-1]))) for n, one in of_each]
+    rising = np.array([number * apart + size for number, rising in parts for size in rising])
+    rounded = taps.copy()
+    rounded[cut] = rising[np.searchsorted(rising, numbers * apart + taps[cut], side="right") - 1] - numbers * apart
     return rounded
-
-
-def _runs(index: IntArray) -> tuple[list[int], list[int], list[int]]:
-    """Numbers that stand in a rising index, and where those of each start and stop."""
-    numbers, starts = np.unique(index, return_index=True)
-    return numbers.tolist(), starts.tolist(), [*starts[1:].tolist(), len(index)]
 
 
 def with_smaller_windows(

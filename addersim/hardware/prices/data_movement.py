@@ -12,6 +12,7 @@ from addersim.hardware.accelerator import Accelerator, Buffer
 from addersim.hardware.layer_cost import EnergyPart, UnitEnergy, UnitEnergyUsed
 from addersim.hardware.prices.macros import access_energy, macros_of
 from addersim.hardware.prices.missing import LayersNeeding, naming_layers
+from addersim.hardware.prices.scratchpads import tables_with_scratchpads
 from addersim.hardware.prices.table import EnergyTable
 from addersim.hardware.traffic import Access, Level, Stored
 
@@ -95,7 +96,8 @@ class MovementEnergy:
                 with self._naming(lambda needing: needing.word_in_array(bits)):
                     energies = self._inside_energies(level, bits)
             except PriceError as error:
-                raise PriceError(f"{error}; this array moves words there: take a table with such rows: eyeriss-65nm") from None
+                known = ", ".join(tables_with_scratchpads(self._accelerator.array))
+                raise PriceError(f"{error}; this array moves words there; tables with registers and hops: {known}") from None
             self._used_inside += [UnitEnergyUsed(what, f"word of {bits} bit", energy) for what, energy in energies.items()]
             read, write = (*energies.values(), *energies.values())[:2]
             self._inside[level, bits] = read.energy_pj, write.energy_pj

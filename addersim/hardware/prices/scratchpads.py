@@ -15,13 +15,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from addersim.errors import PriceError
+from addersim.hardware.prices.csv_file import load_table, table_names
 from addersim.hardware.prices.row import SCRATCHPADS, EnergyRow
 from addersim.hardware.prices.table import EnergyTable
 from addersim.hardware.processing_array import RowStationary, SystolicArray
 from addersim.hardware.zero_savings import Notes
 from addersim.trace import LayerTrace
 
-__all__ = ["SYSTOLIC_ELEMENTS", "for_array", "scratchpad_notes"]
+__all__ = ["SYSTOLIC_ELEMENTS", "for_array", "scratchpad_notes", "tables_with_scratchpads"]
 
 SYSTOLIC_ELEMENTS = "priced by a systolic array's elements, which lack a register of sums out of a scratchpad: no others known"
 
@@ -35,6 +36,12 @@ def for_array(table: EnergyTable, array: SystolicArray) -> EnergyTable:
     if not any(row.component == "network" for row in rows):
         rows = (*rows, *_hop(table, pads))
     return table if rows == table.rows else EnergyTable(table.name, rows, table.notes)
+
+
+def tables_with_scratchpads(array: SystolicArray) -> list[str]:
+    """Names of the bundled tables that have all that moves words inside a row stationary array: registers, and hops."""
+    rows = {name: for_array(load_table(name), array).rows for name in table_names()}
+    return [name for name, found in rows.items() if {"register", "network"} <= {row.component for row in found}]
 
 
 def scratchpad_notes(table: EnergyTable, array: SystolicArray, layers: Sequence[LayerTrace]) -> Notes:

@@ -86,6 +86,7 @@ def test_cells_and_facts_of_designs_of_several_parts_stay_short(tmp_path):
         ),
         (("lenet5-adder@tpu",), "accelerator 'tpu': neither a bundled name"),
         (("lenet5-adder@systolic-16x16@mine",), "energy table 'mine': neither a bundled name"),
+        (("lenet5-adder@systolic-16x16@all",), "--table: found all; a comparison takes tables by their names, several with"),
     ],
 )
 def test_bad_designs_are_refused(arguments, message, tmp_path):

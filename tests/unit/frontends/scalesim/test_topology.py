@@ -185,6 +185,8 @@ def test_a_report_of_a_weight_stationary_array():
         ("a,9,9,3,3,2,4,1,\n" * 2, r"line 1: found 'a, 9, 9, 3, 3, 2, 4, 1, ', which names no columns; SCALE-Sim skips the"),
         ("1, 5, 7, 9\n", r"line 1: found '1, 5, 7, 9', which names no columns"),
         (HEADER + "a,9,9,3,3,2,4\n", r"net.csv: line 2: column 'Strides' is missing; found 7 fields"),
+        (HEADER + "# the stem\n", r"line 2: column 'IFMAP Height' is missing; found 1 fields; commas separate fields"),
+        (HEADER + "a;9;9;3;3;2;4;1\n", r"found 1 fields; commas separate fields, and comments stand behind the last one$"),
         (HEADER + "\na,9,9,3,3,,4,1,\n", r"net.csv: line 3: column 'Channels' is missing"),
         (HEADER + "a,9,9,3,3,x2,4,1,\n", r"line 2: column 'Channels': found 'x2', needs a whole number in 1\.\.1,048,576"),
         (HEADER + "a,9,9,3,3,2,4,0,\n", r"line 2: column 'Strides': found 0, needs a whole number"),

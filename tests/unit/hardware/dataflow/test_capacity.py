@@ -7,7 +7,8 @@ from addersim.arithmetic.geometry import Geometry
 from addersim.hardware.dataflow.capacity import BufferCapacity, tile_words
 from addersim.hardware.dataflow.dispatch import layers_on_array
 from addersim.hardware.dataflow.footprint import Footprint
-from addersim.hardware.dataflow.tile_candidates import smallest_tile
+from addersim.hardware.dataflow.layer_on_array import LayersOnArray
+from addersim.hardware.dataflow.tile_candidates import all_sizes, pairs_that_fit, smallest_tile
 from addersim.hardware.traffic import Widths
 from addersim.trace import MatrixWork, Operand
 from tests.unit.hardware.dataflow.test_systolic_mapper import AWAY, machine
@@ -131,3 +132,20 @@ def test_words_of_an_unknown_geometry_are_not_shared():
     """Ten stored words under 6 x 4 operands: no window is known, so that a cut of the taps fetches none of them twice."""
     found = Footprint.of(MatrixWork(6, 4, 2), Operand(10, 8), 1)
     assert [found.fetched(pixels, taps) for pixels, taps in ((1, 1), (1, 2), (2, 1))] == [10, 10, 10]
+
+
+@pytest.mark.parametrize("dataflow", ["output", "weight", "input"])
+def test_tiles_of_layers_looked_at_together_are_those_of_each_alone(dataflow):
+    """Windows of layers of other sizes, most of which memories of 1 KiB cut."""
+    works = [(64, 1152, 16), (196, 25, 6), (1, 3000, 120), (50, 147, 64)]
+    layers = [(window(f"conv{k}", m, k, n, m * k), AWAY) for m, k, n in works]
+    on_array = layers_on_array(layers, machine(dataflow), 1)
+
+    def tiles_of(some):
+        (found,) = pairs_that_fit(LayersOnArray.of(some), all_sizes(some))
+        tiles, index = found
+        return [*zip(index.tolist(), *(column.tolist() for column in tiles), strict=True)]
+
+    alone = [(place, *tile) for place, one in enumerate(on_array) for _, *tile in tiles_of([one])]
+    assert tiles_of(on_array) == alone
+    assert any(k < works[place][1] for place, _, _, k, _ in alone)

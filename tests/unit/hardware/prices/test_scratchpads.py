@@ -4,12 +4,15 @@ import pytest
 from msgspec.structs import replace as with_fields
 
 from addersim import count, estimate, load_network, quantize
-from addersim.errors import HardwareError
+from addersim.errors import HardwareError, PriceError
 from addersim.hardware import load_accelerator, load_table
 from addersim.hardware.area import estimate_area
 from addersim.hardware.own_clock import at_own_clock
+from addersim.hardware.prices.csv_file import table_names
+from addersim.hardware.prices.data_movement import MovementEnergy
 from addersim.hardware.prices.row import SCRATCHPADS
 from addersim.hardware.prices.scratchpads import SYSTOLIC_ELEMENTS, for_array
+from addersim.hardware.traffic import Access
 from tests.unit.hardware.prices.test_elements import MAC, table
 
 EYERISS, SYSTOLIC = load_accelerator("eyeriss-65nm"), load_accelerator("systolic-16x16")
@@ -89,3 +92,18 @@ def test_area_and_clock_are_those_of_its_elements(trace):
 def test_a_table_that_can_price_no_hop_is_refused_as_before(trace):
     with pytest.raises(HardwareError, match="has no row for register, read of 8 bits"):
         estimate(trace, with_fields(EYERISS, batch=1), load_table("horowitz-45nm"))
+
+
+def test_a_table_that_lacks_what_moves_inside_the_array_names_those_that_have_it():
+    def lacks(name):
+        inside = MovementEnergy(EYERISS, for_array(load_table(name), EYERISS.array))
+        try:
+            return [inside.energy_pj(Access(level, "input", 1, 0, 8)) for level in ("register", "network")] and ""
+        except PriceError as error:
+            return str(error)
+
+    told = {name: lacks(name) for name in table_names()}
+    having = ", ".join(name for name in table_names() if not told[name])
+    assert "eyeriss-65nm" in having
+    assert "horowitz-45nm" not in having
+    assert {one.partition("tables with registers and hops: ")[2] for one in told.values() if one} == {having}
