@@ -18,7 +18,7 @@ from msgspec import inspect
 
 from addersim.errors import AddersimError, ConfigError
 from addersim.inputs.limits import Limit, shown
-from addersim.inputs.opening import STANDARD, parsing, read_file, source
+from addersim.inputs.opening import STANDARD, near_file, parsing, read_file, source
 from addersim.inputs.text import did_you_mean
 
 __all__ = [
@@ -164,7 +164,7 @@ def find_file(
         return _DATA / folder / f"{name}{suffix}", True
     if os.fspath(name) != STANDARD and not os.path.lexists(name):
         ended = f"{os.fspath(name)}{suffix}"
-        near = f"; did you mean {shown(ended)}?" if os.path.isfile(ended) else did_you_mean(os.fspath(name), (*known, *more()))
+        near = f"; did you mean {shown(ended)}?" if os.path.isfile(ended) else near_file(name, (*known, *more()))
         raise error(f"{what} {shown(os.fspath(name))}: neither a bundled name ({', '.join(known)}) nor a file{others}{near}")
     return Path(name), False
 
