@@ -30,11 +30,15 @@ __all__ = [
     "parse_toml",
     "read_text",
     "resolve_text",
+    "toml_value",
+    "toml_values",
 ]
 
 MAX_FILE_BYTES = 1_000_000
 """Largest text file that is read: configurations and tables are a few kilobytes."""
 
+MOST_PARTS = 1_000
+"""Parts of a dotted key of TOML."""
 _DATA = Path(__file__).parent / "data"
 
 Record = TypeVar("Record", bound=msgspec.Struct)
@@ -78,9 +82,30 @@ def parse_toml(text: str, record: type[Record], where: str) -> Record:
     Traceback (most recent call last):
     addersim.errors.ConfigError: example: unknown key clock; known: clock_mhz; did you mean clock_mhz?
     """
+    return make_record(toml_values(text, where), record, where)
+
+
+def toml_values(text: str, where: str) -> dict[str, Any]:
+    """Read TOML text as plain values.
+
+    Raises
+    ------
+    ConfigError
+        The text is not TOML, or a key has more than `MOST_PARTS` parts: the parser's time grows with their square.
+    """
     with parsing(where, "not valid TOML", ConfigError):
-        found = tomllib.loads(text)
-    return make_record(found, record, where)
+        for number, line in enumerate(text.split("\n"), 1):
+            if line.count(".") > MOST_PARTS and any(part.count(".") > MOST_PARTS for part in re.split(r"[][={},#]", line)):
+                raise ConfigError(f"{where}: line {number}: a key of more than {MOST_PARTS:,} parts")
+        return tomllib.loads(text)
+
+
+def toml_value(text: str) -> Any:
+    """A number, a truth value or a list as TOML writes it, else the text itself."""
+    try:
+        return toml_values(f"value = {text}", "value")["value"]
+    except ConfigError:
+        return text
 
 
 def make_record(values: Any, record: type[Record], where: str) -> Record:

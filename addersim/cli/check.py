@@ -67,11 +67,11 @@ def _text(path: Path, suffix: str) -> dict[str, Any]:
 
 def _keys(text: str) -> set[str]:
     """Keys of a TOML file; none of a text that is no TOML, which the reader of accelerators tells in full."""
-    import tomllib
+    from addersim.config import toml_values
 
     try:
-        return set(tomllib.loads(text))
-    except (ValueError, RecursionError):
+        return set(toml_values(text, ""))
+    except ConfigError:
         return set()
 
 

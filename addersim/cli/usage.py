@@ -13,7 +13,7 @@ import typer
 from addersim.errors import out_of_memory
 from addersim.inputs.limits import shown_text
 
-__all__ = ["UsageError", "out_of_memory_told", "stopped_told", "told"]
+__all__ = ["UsageError", "not_utf_8_told", "out_of_memory_told", "stopped_told", "told"]
 
 UsageError = cast("type[Exception]", typer.BadParameter.__base__)
 """Click's; typer's later versions bring their own click, so that `click.UsageError` would be another class."""
@@ -62,6 +62,14 @@ def out_of_memory_told(error: BaseException, arguments: Sequence[str], app: type
     helps = [advice for name, advice in _SAVES_MEMORY.items() if name in known][:2]
     where = f"{verb.name}: " if verb else ""
     return f"{where}{out_of_memory(error)}; {'take ' if helps else ''}{' or '.join((*helps, 'close other programs'))}"
+
+
+def not_utf_8_told(error: UnicodeEncodeError) -> str:
+    """Which name of a file or folder cannot be kept in what is written, all of it UTF-8."""
+    around = error.object[max(0, error.start - 20) : error.end + 20]
+    return (
+        f"{shown_text(around)}: holds bytes that are not UTF-8, the encoding of all that is written; rename the file or folder"
+    )
 
 
 _GO_ON = ("sweep", "search", "train")

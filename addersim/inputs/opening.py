@@ -82,6 +82,8 @@ def near_file(path: str | os.PathLike[str], names: Iterable[str] = ()) -> str:
             found = sorted(one.name for one in islice(beside, _MOST_NAMES))
     except (OSError, ValueError):  # a folder that nobody may read, or a name with a zero byte
         return ""
+    if missing.name in found:  # a link whose target is missing
+        return ""
     said, there = did_you_mean(missing.name, found), os.fspath(missing.parent)
     return said.replace("mean ", f"mean {there}{os.sep}", 1) if said and there != os.curdir else said
 
