@@ -18,7 +18,7 @@ from msgspec import inspect
 
 from addersim.errors import AddersimError, ConfigError
 from addersim.inputs.limits import Limit, shown
-from addersim.inputs.opening import STANDARD, parsing, read_file, source
+from addersim.inputs.opening import STANDARD, near_file, parsing, read_file, source
 from addersim.inputs.text import did_you_mean
 
 __all__ = [
@@ -30,11 +30,15 @@ __all__ = [
     "parse_toml",
     "read_text",
     "resolve_text",
+    "toml_value",
+    "toml_values",
 ]
 
 MAX_FILE_BYTES = 1_000_000
 """Largest text file that is read: configurations and tables are a few kilobytes."""
 
+MOST_PARTS = 1_000
+"""Parts of a dotted key of TOML."""
 _DATA = Path(__file__).parent / "data"
 
 Record = TypeVar("Record", bound=msgspec.Struct)
@@ -78,9 +82,30 @@ def parse_toml(text: str, record: type[Record], where: str) -> Record:
     Traceback (most recent call last):
     addersim.errors.ConfigError: example: unknown key clock; known: clock_mhz; did you mean clock_mhz?
     """
+    return make_record(toml_values(text, where), record, where)
+
+
+def toml_values(text: str, where: str) -> dict[str, Any]:
+    """Read TOML text as plain values.
+
+    Raises
+    ------
+    ConfigError
+        The text is not TOML, or a key has more than `MOST_PARTS` parts: the parser's time grows with their square.
+    """
     with parsing(where, "not valid TOML", ConfigError):
-        found = tomllib.loads(text)
-    return make_record(found, record, where)
+        for number, line in enumerate(text.split("\n"), 1):
+            if line.count(".") > MOST_PARTS and any(part.count(".") > MOST_PARTS for part in re.split(r"[][={},#]", line)):
+                raise ConfigError(f"{where}: line {number}: a key of more than {MOST_PARTS:,} parts")
+        return tomllib.loads(text)
+
+
+def toml_value(text: str) -> Any:
+    """A number, a truth value or a list as TOML writes it, else the text itself."""
+    try:
+        return toml_values(f"value = {text}", "value")["value"]
+    except ConfigError:
+        return text
 
 
 def make_record(values: Any, record: type[Record], where: str) -> Record:
@@ -164,7 +189,7 @@ def find_file(
         return _DATA / folder / f"{name}{suffix}", True
     if os.fspath(name) != STANDARD and not os.path.lexists(name):
         ended = f"{os.fspath(name)}{suffix}"
-        near = f"; did you mean {shown(ended)}?" if os.path.isfile(ended) else did_you_mean(os.fspath(name), (*known, *more()))
+        near = f"; did you mean {shown(ended)}?" if os.path.isfile(ended) else near_file(name, (*known, *more()))
         raise error(f"{what} {shown(os.fspath(name))}: neither a bundled name ({', '.join(known)}) nor a file{others}{near}")
     return Path(name), False
 

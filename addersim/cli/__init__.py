@@ -34,7 +34,7 @@ from addersim.cli import (
 )
 from addersim.cli.output import say
 from addersim.cli.streams import complain, drop_output, prepare_output, warned
-from addersim.cli.usage import UsageError, out_of_memory_told, stopped_told, told
+from addersim.cli.usage import UsageError, not_utf_8_told, out_of_memory_told, stopped_told, told
 from addersim.cli.verbosity import LOGGER, said_at, take_verbosity
 from addersim.errors import AddersimError, lacks_memory
 from addersim.processes.stopping import Stopped, stoppable
@@ -116,6 +116,8 @@ def main() -> None:
         if not lacks_memory(error):
             raise
         message = out_of_memory_told(error, arguments, app)
+    except UnicodeEncodeError as error:
+        message = not_utf_8_told(error)
     except OSError as error:
         message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
     complain(message)

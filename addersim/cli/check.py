@@ -12,7 +12,7 @@ from addersim.cli import options
 from addersim.cli.output import print_json, print_table
 from addersim.errors import ConfigError
 from addersim.format_quantity import how_many
-from addersim.inputs.opening import STANDARD, source
+from addersim.inputs.opening import STANDARD, near_file, source
 
 
 def run(
@@ -39,7 +39,7 @@ def _check(path: Path) -> dict[str, Any]:
     if str(path) == STANDARD:
         return _text(path, "") if file_kind(path) == ".csv" else _network(path)
     if not os.path.lexists(path):
-        raise ConfigError(f"{path}: no such file")
+        raise ConfigError(f"{path}: no such file{near_file(path)}")
     if path.suffix in (".npz", ".onnx", ".tflite"):
         return _network(path)
     if path.suffix in (".toml", ".cfg", ".csv"):
@@ -67,11 +67,11 @@ def _text(path: Path, suffix: str) -> dict[str, Any]:
 
 def _keys(text: str) -> set[str]:
     """Keys of a TOML file; none of a text that is no TOML, which the reader of accelerators tells in full."""
-    import tomllib
+    from addersim.config import toml_values
 
     try:
-        return set(tomllib.loads(text))
-    except (ValueError, RecursionError):
+        return set(toml_values(text, ""))
+    except ConfigError:
         return set()
 
 

@@ -82,9 +82,22 @@ def print_json(document: Any) -> None:
     """One JSON document on standard output."""
     import msgspec
 
-    text = msgspec.json.format(msgspec.json.encode(document, enc_hook=_plain)).decode()
+    try:
+        told = msgspec.json.encode(document, enc_hook=_plain)
+    except UnicodeEncodeError:  # names of files need not be UTF-8
+        told = msgspec.json.encode(_in_utf_8(document), enc_hook=_plain)
+    text = msgspec.json.format(told).decode()
     sys.stdout.buffer.write(plain_json(text + "\n").encode())
     sys.stdout.flush()
+
+
+def _in_utf_8(value: Any) -> Any:
+    """The same document, whose texts show bytes of names that are no UTF-8 as `printable` does."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, Mapping):
+        return {_in_utf_8(key): _in_utf_8(one) for key, one in value.items()}
+    return [_in_utf_8(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def _plain(value: Any) -> Any:

@@ -17,6 +17,8 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from addersim.errors import LoweringError
+from addersim.inputs.opening import near_file
+from addersim.inputs.text import did_you_mean
 
 __all__ = ["own_network"]
 
@@ -36,10 +38,13 @@ def own_network(source: str) -> Any:
     if not all(name.isidentifier() for name in names):
         raise LoweringError(f"{source!r}: needs {_FORM}")
     with _said_later():
-        found: Any = _run(source, "its import", lambda: _import(source, path))
+        module = _run(source, "its import", lambda: _import(source, path))
+        found: Any = module
         for name in attribute.split("."):
             if (found := _run(source, f"{name} of it", partial(getattr, found, name, _NOTHING))) is _NOTHING:
-                raise LoweringError(f"{source}: {path} has no {attribute}; needs {_FORM}")
+                raise LoweringError(
+                    f"{source}: {path} has no {attribute}; needs {_FORM}{did_you_mean(attribute, vars(module))}"
+                )
         if not isinstance(found, networks):
             _check_callable(source, found)
             found = _run(source, "the call", found)
@@ -59,7 +64,7 @@ def _import(source: str, path: str) -> ModuleType:
     if not path.endswith(".py"):
         return import_module(path)
     if not os.path.isfile(path):
-        raise LoweringError(f"{source}: there is no file {path}; needs {_FORM}")
+        raise LoweringError(f"{source}: there is no file {path}; needs {_FORM}{near_file(path)}")
     name = os.path.basename(path).removesuffix(".py")
     spec = spec_from_file_location(name, path)
     assert spec is not None

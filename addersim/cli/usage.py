@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -12,7 +13,7 @@ import typer
 from addersim.errors import out_of_memory
 from addersim.inputs.limits import shown_text
 
-__all__ = ["UsageError", "out_of_memory_told", "stopped_told", "told"]
+__all__ = ["UsageError", "not_utf_8_told", "out_of_memory_told", "stopped_told", "told"]
 
 UsageError = cast("type[Exception]", typer.BadParameter.__base__)
 """Click's; typer's later versions bring their own click, so that `click.UsageError` would be another class."""
@@ -33,6 +34,8 @@ def told(error: Any, arguments: Sequence[str]) -> str:
     if isinstance(error, typer.BadParameter) and (given := _given(error, arguments)):
         option, value = given
         reason = f"{option}: found {shown_text(value)}; {_begun(error.message)}"
+    elif switched := _after_a_switch(error, arguments):
+        reason = "{}: is a switch, which takes no value; found {}".format(*switched)
     else:
         reason = _begun(error.format_message())
     more = f"{command} --help shows what is allowed"
@@ -61,6 +64,14 @@ def out_of_memory_told(error: BaseException, arguments: Sequence[str], app: type
     return f"{where}{out_of_memory(error)}; {'take ' if helps else ''}{' or '.join((*helps, 'close other programs'))}"
 
 
+def not_utf_8_told(error: UnicodeEncodeError) -> str:
+    """Which name of a file or folder cannot be kept in what is written, all of it UTF-8."""
+    around = error.object[max(0, error.start - 20) : error.end + 20]
+    return (
+        f"{shown_text(around)}: holds bytes that are not UTF-8, the encoding of all that is written; rename the file or folder"
+    )
+
+
 _GO_ON = ("sweep", "search", "train")
 _KEPT = MappingProxyType({"finetune": ", a whole epoch that was done is in the file: finetune begins anew from a network"})
 
@@ -81,6 +92,15 @@ def _given(error: typer.BadParameter, arguments: Sequence[str]) -> tuple[str, st
         if option in names and (equals or place + 1 < len(arguments)):
             found.append((option, value if equals else arguments[place + 1]))
     return next((one for one in found[:-1] if _refuses(error, one[1])), found[-1] if found else None)
+
+
+def _after_a_switch(error: Any, arguments: Sequence[str]) -> tuple[str, str] | None:
+    """The switch before an argument that is one too many, and that argument, as in ``--resize 32``."""
+    if "unexpected extra argument" not in error.format_message():
+        return None
+    switches = {name for one in error.ctx.command.params if getattr(one, "is_flag", False) for name in one.opts}
+    behind = ((one, value) for one, value in pairwise(arguments) if one in switches and value.isalnum())
+    return next(((one, shown_text(value)) for one, value in behind), None)
 
 
 def _refuses(error: Any, value: str) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from addersim.config import toml_value
 from addersim.errors import ConfigError
 from addersim.inputs.limits import shown
 
@@ -27,14 +27,13 @@ Vary = Annotated[
 
 def grid_of(vary: Sequence[str] | None, file: Path | None = None) -> dict[str, Any]:
     """A grid from a file and options, which come after it and replace its fields."""
-    from addersim.config import read_text
+    from addersim.config import read_text, toml_values
     from addersim.hardware.designs.design_grid import flat_grid
-    from addersim.inputs.opening import parsing, source
+    from addersim.inputs.opening import source
 
     found: dict[str, Any] = {}
     if file is not None:
-        with parsing(source(file), "not valid TOML", ConfigError):
-            found = flat_grid(tomllib.loads(read_text(file)))
+        found = flat_grid(toml_values(read_text(file), source(file)))
     for text in vary or ():
         field, equals, values = text.partition("=")
         if not equals or not field.strip() or not values.strip():
@@ -47,7 +46,4 @@ def _value(text: str) -> Any:
     """A number, true, false or none; else the text itself."""
     if text == "none":
         return None
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
+    return toml_value(text)

@@ -11,11 +11,10 @@ import numpy as np
 from addersim.datasets.own import FoundImages, Takes, load_own
 from addersim.datasets.pictures import RESIZED, resized
 from addersim.datasets.records import Images, Split
-from addersim.datasets.registry import DATASETS, load
+from addersim.datasets.registry import DATASETS, load, unknown_data
 from addersim.errors import DataError
 from addersim.format_quantity import how_many
 from addersim.inputs.limits import shown
-from addersim.inputs.text import did_you_mean
 
 __all__ = ["CALIBRATION_IMAGES", "DEFAULT", "NO_DATA", "default_data", "find_images"]
 
@@ -71,8 +70,7 @@ def find_images(
     if root is not None:
         raise DataError(f"root: {shown(str(root))} is a folder of a known set's files, and {shown(name)} is no known set")
     if not os.path.lexists(name):
-        known = f"known: {', '.join(DATASETS)}; nor is there such a file or folder{did_you_mean(name, DATASETS)}"
-        raise DataError(f"data: {shown(name)} is not known; {known}")
+        raise unknown_data(name)
     _LOG.info("%s images: %s", split, name)
     return load_own(name, network, split, limit, resize)
 
@@ -102,4 +100,6 @@ def _wanted(network: Takes) -> str:
 
 
 def _fitting(network: Takes) -> str:
-    return ", ".join([*(one.name for one in DATASETS.values() if one.shape == network.input_shape), _OWN])
+    known = DATASETS.values()
+    fit = [one.name for one in known if one.shape == network.input_shape and len(one.classes) == network.outputs]
+    return ", ".join([*fit, _OWN])

@@ -17,11 +17,10 @@ from addersim.datasets.folders import SPLIT_FOLDERS, first_images
 from addersim.datasets.layouts import class_folders
 from addersim.datasets.own import find_reader
 from addersim.datasets.records import Dataset, Split
-from addersim.datasets.registry import DATASETS
+from addersim.datasets.registry import DATASETS, unknown_data
 from addersim.datasets.wanted import Drawn, Part, Wanted
 from addersim.errors import DataError
 from addersim.images import Preprocessing, Shape
-from addersim.inputs.text import did_you_mean
 from addersim.storage import load_arrays
 from addersim.streamed import Streamed
 
@@ -55,8 +54,7 @@ def dataset_of(name: str, size: int | None = None) -> Dataset:
             raise DataError(f"resize: is for a file or folder of your own; data {name} has {DATASETS[name].shape}")
         return DATASETS[name]
     if not os.path.lexists(name):
-        raise DataError(f"data: {name!r} is not known; known: {', '.join(DATASETS)}; nor is there such a file or folder"
-                        f"{did_you_mean(name, DATASETS)}")  # fmt: skip
+        raise unknown_data(name)
     return _own(name, size)
 
 

@@ -12,9 +12,11 @@ import numpy as np
 from addersim.datasets.layouts import cifar_layout, embedded_layout, folder_layout, idx_layout
 from addersim.datasets.records import Dataset, Images, Split
 from addersim.errors import DataError
+from addersim.inputs.limits import shown
+from addersim.inputs.opening import near_file
 from addersim.inputs.text import did_you_mean
 
-__all__ = ["DATASETS", "load", "read"]
+__all__ = ["DATASETS", "load", "read", "unknown_data"]
 
 
 _FASHION = ("t-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
@@ -71,6 +73,12 @@ def read(dataset: Dataset, root: str | Path | None = None, split: Split = "test"
         )
     pixels, labels = dataset.layout(dataset, folder, split, limit)
     return Images(dataset.name, pixels, labels.astype(np.int64), dataset.classes).first(limit)
+
+
+def unknown_data(name: str) -> DataError:
+    """What a name is told that is no set, no file and no folder."""
+    known = f"known: {', '.join(DATASETS)}; nor is there such a file or folder{near_file(name, DATASETS)}"
+    return DataError(f"data: {shown(name)} is not known; {known}")
 
 
 def _registry(*datasets: Dataset) -> Mapping[str, Dataset]:

@@ -6,19 +6,32 @@ A reader opens with `open_file` or `read_file`, which wait for nothing and hold 
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import stat
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
 from typing import IO, cast
 
 from addersim.errors import AddersimError
-from addersim.inputs.text import one_line
+from addersim.inputs.text import did_you_mean, one_line
 
-__all__ = ["MAX_FILE_BYTES", "STANDARD", "begins", "kind_of_node", "open_file", "parsing", "read_file", "source"]
+__all__ = [
+    "MAX_FILE_BYTES",
+    "STANDARD",
+    "begins",
+    "kind_of_node",
+    "near_file",
+    "open_file",
+    "parsing",
+    "read_file",
+    "source",
+]
 
 STANDARD = "-"
 """Path of standard input, and of standard output where a file is written."""
@@ -27,6 +40,7 @@ MAX_FILE_BYTES = 2 << 30
 
 _PIECE = 1 << 20
 _LONGEST_REASON = 300
+_MOST_NAMES = 10_000
 _NODES = (
     (stat.S_ISDIR, "a directory"),
     (stat.S_ISFIFO, "a FIFO"),
@@ -46,6 +60,32 @@ def kind_of_node(mode: int) -> str | None:
     if stat.S_ISREG(mode):
         return None
     return next((words for test, words in _NODES if test(mode)), "no file")
+
+
+def near_file(path: str | os.PathLike[str], names: Iterable[str] = ()) -> str:
+    """The end of a message about a file or folder that is not there: the nearest beside it, or of other names.
+
+    Parameters
+    ----------
+    path
+        Where nothing is.
+    names
+        What else could have been meant; these go before files.
+    """
+    if near := did_you_mean(os.fspath(path), names):
+        return near
+    missing = Path(path)
+    try:
+        while not missing.parent.is_dir():  # the folder's name is wrong already
+            missing = missing.parent
+        with os.scandir(missing.parent) as beside:  # of a folder with millions, the first that the system names
+            found = sorted(one.name for one in islice(beside, _MOST_NAMES))
+    except (OSError, ValueError):  # a folder that nobody may read, or a name with a zero byte
+        return ""
+    if missing.name in found:  # a link whose target is missing
+        return ""
+    said, there = did_you_mean(missing.name, found), os.fspath(missing.parent)
+    return said.replace("mean ", f"mean {there}{os.sep}", 1) if said and there != os.curdir else said
 
 
 # A FIFO without a writer would be waited for; Windows has none, and changes ends of lines unless told otherwise.
@@ -73,7 +113,8 @@ def open_file(path: str | os.PathLike[str], most: int | None, error: type[Adders
     try:
         handle = os.open(path, _READING)
     except (OSError, ValueError) as fault:  # a name with a zero byte is a ValueError
-        raise error(f"{where}: cannot be read: {getattr(fault, 'strerror', None) or fault}") from None
+        near = near_file(path) if getattr(fault, "errno", None) == errno.ENOENT else ""
+        raise error(f"{where}: cannot be read: {getattr(fault, 'strerror', None) or fault}{near}") from None
     found = os.fstat(handle)
     if (node := kind_of_node(found.st_mode)) is not None:
         os.close(handle)

@@ -56,7 +56,7 @@ def write_page(
     check_kind(folder, kind)
     for name, text in {**beside, PAGE: render_document(page)}.items():
         with write_atomically(Path(folder, name)) as stream:
-            stream.write(text.encode())
+            stream.write(text.encode("utf-8", "backslashreplace"))  # names of files need not be UTF-8
     if figures is not None:
         write_figures(page.parts, figures)
     return Path(folder, PAGE)

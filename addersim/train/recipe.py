@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,7 +11,7 @@ import msgspec
 import torch
 from msgspec import Meta
 
-from addersim.config import make_record, parse_toml, resolve_text
+from addersim.config import make_record, parse_toml, resolve_text, toml_value
 from addersim.datasets.own_set import dataset_of
 from addersim.datasets.records import Dataset
 from addersim.errors import ConfigError
@@ -205,15 +204,7 @@ def load_recipe(study: str, changes: Iterable[str] = ()) -> Recipe:
         key, equals, value = change.partition("=")
         if not equals:
             raise ConfigError(f"{change!r} is not key=value; keys: {', '.join(Recipe.__struct_fields__)}")
-        values[key.strip()] = _value(value.strip())
+        values[key.strip()] = toml_value(value.strip())
     if not values:
         return recipe
     return make_record({**msgspec.to_builtins(recipe), **values}, Recipe, "options")
-
-
-def _value(text: str) -> Any:
-    """A number or a truth value as TOML writes it, else the text itself."""
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except (ValueError, RecursionError):  # a number of 5,000 digits is a plain ValueError
-        return text

@@ -181,3 +181,10 @@ def test_workflows_name_actions_by_their_content_and_keep_no_password():
         assert all(re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", one) for one in used), path.name
         assert text.count("actions/checkout@") == text.count("persist-credentials: false"), path.name
         assert "\npermissions:\n  contents: read\n" in text, path.name
+
+
+def test_every_job_of_the_workflows_ends_and_none_runs_beside_another_of_its_kind():
+    for path in (ROOT / ".github" / "workflows").glob("*.yml"):
+        text = path.read_text()
+        assert text.count(" timeout-minutes: ") == text.count(" runs-on: ") > 0, path.name
+        assert "\nconcurrency:\n  group: " in text, path.name

@@ -64,6 +64,9 @@ def test_a_whole_number_serves_as_a_float_and_defaults_fill_in():
         ("count = " + "9" * 5000, "file.toml: not valid TOML"),
         ("part = {rows = '" + "x" * 99 + "'}", "part.rows: found '" + "x" * 56 + "..., needs a whole number"),
         ("part = " + "[" * 5000, "file.toml: not valid TOML"),
+        (GOOD + "a" + ".a" * 100_000 + " = 1", "file.toml: line 2: a key of more than 1,000 parts"),
+        ("[" + "a." * 100_000 + "a]", "file.toml: line 1: a key of more than 1,000 parts"),
+        ("part = {rows = 4, " + "'a'." * 100_000 + "a = 1}", "file.toml: line 1: a key of more than 1,000 parts"),
     ],
 )
 def test_what_does_not_fit_is_told_in_one_line(text, message):

@@ -107,7 +107,8 @@ def parse_topology(text: str, name: str, where: str) -> Topology:
     >>> work.pixels, work.window, work.filters
     (1024, 27, 16)
     """
-    lines = [(number, line.split(",")) for number, line in enumerate(text.split("\n"), 1) if line.strip(" \t\r,")]
+    ends = text.replace("\r\n", "\n").replace("\r", "\n")  # spreadsheets may write each
+    lines = [(number, line.split(",")) for number, line in enumerate(ends.split("\n"), 1) if line.strip(" \t,")]
     if not lines:
         raise ConfigError(f"{where}: empty; expected SCALE-Sim's columns {', '.join(CONVOLUTION)}, or {', '.join(PRODUCT)}")
     if len(lines) - 1 > MAX_LAYERS:
@@ -195,6 +196,8 @@ def _layer_trace(layer: TopologyLayer, datapath: str, rules: Quantization, conve
 
 def _columns(fields: Sequence[str], where: str) -> dict[str, int]:
     """Place of each column by its plain name: SCALE-Sim's own as it reads them, those behind them by what they are called."""
+    if len(fields) == 1 and ";" in fields[0]:
+        raise ConfigError(f"{where}: found semicolons between columns; SCALE-Sim's topologies have commas")
     if len(fields) > 1 and all(re.fullmatch(r"\s*[0-9]*\s*", one) for one in fields[1:]):
         raise ConfigError(
             f"{where}: found {', '.join(one.strip() for one in fields)[:60]!r}, which names no columns; SCALE-Sim skips the "

@@ -61,6 +61,8 @@ def test_a_file_with_a_grid(tmp_path):
         ((), "designs: nothing varies; give --vary, such as --vary array.rows=8,16,32, or --grid FILE"),
         (("--vary", "array.rows"), "--vary: found 'array.rows', needs FIELD=VALUES, such as array.rows=8,16,32"),
         (("--vary", "array.rows=8,0"), "grid: array.rows: found 0, needs a whole number in 1..65,536"),
+        (("--vary", f"array.rows={'9' * 5000}"), "grid: array.rows: found '9999"),
+        (("--vary", f"array.rows={'[' * 50_000}"), "grid: array.rows: found '[[["),
         (("--vary", "array.row=8"), "grid: unknown key array.row; known: rows, columns, dataflow"),
         (
             ("--vary", "array.dataflow=diagonal"),

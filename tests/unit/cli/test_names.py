@@ -1,10 +1,14 @@
 """Names that are nearly right, the version, and topologies wherever a network's shapes are enough."""
 
+import json
+import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import addersim
+from addersim.cli.usage import not_utf_8_told
 from tests.unit.cli.test_cli import document, refused, run
 
 COLUMNS = "Layer name, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, Num Filter, Strides,"
@@ -39,10 +43,57 @@ def test_an_architecture_without_its_arithmetic_is_told_the_whole_names():
     assert told.endswith("; did you mean mobilenetv2-adder or mobilenetv2-conv?")
 
 
+def test_a_callable_and_the_file_of_own_code_that_are_nearly_right(tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text("class MyNet: pass\n")
+    options = ("--input-shape", "1,8,8", "-o", "net.npz")
+    assert refused("lower", "mine.py:MyNett", *options).endswith("; did you mean MyNet?")
+    assert refused("lower", "mien.py:MyNet", *options).endswith("; did you mean mine.py?")
+
+
 def test_a_file_that_is_there_but_for_its_ending_is_told(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.toml").write_text("")
     assert refused("estimate", "lenet5-adder", "--accelerator", "mine").endswith("; did you mean 'mine.toml'?")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "near"),
+    [
+        (("estimate", "nett.npz"), "net.npz"),
+        (("estimate", "net.npx"), "net.npz"),
+        (("check", "nett.npz"), "net.npz"),
+        (("check", "{}/nett.npz"), "{}/net.npz"),
+        (("check", "frut/nett.npz"), "fruit"),
+        (("simulate", "lenet5-adder", "--data", "friut"), "fruit"),
+        (("simulate", "lenet5-adder", "--data", "fruit/trian"), "fruit/train"),
+        (("estimate", "lenet5-adder", "--accelerator", "own.tml"), "own.toml"),
+        (("sweep", "on.toml"), "own.toml"),
+    ],
+)
+def test_the_nearest_file_is_told(arguments, near, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "fruit/train").mkdir(parents=True)
+    for name in ("net.npz", "own.toml"):
+        (tmp_path / name).touch()
+    told = refused(*(one.format(tmp_path) for one in arguments))
+    assert told.endswith(f"; did you mean {near.format(tmp_path)}?")
+
+
+def test_no_far_file_is_guessed_and_none_of_a_folder_that_is_not_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.npz").touch()
+    assert "did you mean" not in refused("check", "weights.npz")
+    assert "did you mean" not in refused("check", tmp_path / "weights.npz")
+    assert "did you mean" not in refused("check", "/no-such-folder/net.npz")
+    (tmp_path / "link.npz").symlink_to("nowhere.npz")
+    assert "did you mean" not in refused("estimate", "link.npz")
+
+
+def test_a_value_behind_a_switch_is_told():
+    told = refused("simulate", "lenet5-adder", "--resize", "32")
+    assert told.startswith("simulate: --resize: is a switch, which takes no value; found 32;")
 
 
 def test_a_misspelt_key_and_column_of_a_file(tmp_path):
@@ -51,6 +102,24 @@ def test_a_misspelt_key_and_column_of_a_file(tmp_path):
     rows = (Path(addersim.__file__).parent / "data/energy/aladdin-cacti-45nm.csv").read_text()
     (tmp_path / "mine.csv").write_text(rows.replace("device", "devise", 1))
     assert "did you mean device?" in refused("estimate", "lenet5-adder", "--table", tmp_path / "mine.csv")
+
+
+def test_names_that_are_not_utf_8_are_printed_and_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with open(os.fsdecode(b"b\xff.npz"), "wb") as own:
+        np.savez(own, images=np.zeros((9, 1, 28, 28), np.uint8))
+    options = ("lenet5-adder", "--limit", "1", "--data", own.name)
+    assert r"b\\udcff" in json.dumps(document("simulate", *options))
+    run("report", *options, "--output", "page")
+    assert r"b\udcff" in Path("page/index.html").read_text("utf-8")
+
+
+def test_a_name_that_cannot_be_kept_is_told():
+    with pytest.raises(UnicodeEncodeError) as caught:
+        ("x" * 100 + "b\udcff" + "y" * 100).encode()
+    assert not_utf_8_told(caught.value).startswith(
+        "'xxxxxxxxxxxxxxxxxxxb\\udcffyyyyyyyyyyyyyyyyyyyy': holds bytes that are not UTF-8"
+    )
 
 
 def test_far_names_get_no_guess():

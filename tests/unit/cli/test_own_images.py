@@ -143,7 +143,7 @@ def test_a_report_of_networks_with_and_without_images_has_both_in_one_table(own)
 
 def test_simulate_without_fitting_images_says_which_to_give(own):
     assert refusal("simulate", "resnet20-adder") == (
-        "resnet20-adder: takes images of 3 x 32 x 32 in 10 classes; name some with --data: cifar10, cifar100, "
+        "resnet20-adder: takes images of 3 x 32 x 32 in 10 classes; name some with --data: cifar10, "
         "your own .npz, .npy, .parquet, .csv or folder of pictures"
     )
     assert "name some with --data: mnist, fashion-mnist" in refusal("simulate", "lenet5-adder", "--data", "none")

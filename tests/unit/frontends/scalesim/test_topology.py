@@ -70,6 +70,14 @@ def test_a_file_in_the_style_that_its_users_write():
     assert found.layers[0].work.image == (227, 227)  # what 55 windows of 11 pixels reach at stride 4
 
 
+@pytest.mark.parametrize("end", ["\r", "\r\n"])
+def test_lines_end_as_any_spreadsheet_ends_them(end):
+    text = HEADER + "\na,9,9,3,3,2,4,1,\n"
+    assert topology(text.replace("\n", end)) == topology(text)
+    with pytest.raises(ConfigError, match=r"line 3: column 'Channels'"):
+        topology((HEADER + "\na,9,9,3,3,x,4,1,\n").replace("\n", end))
+
+
 def test_names_hold_no_control_characters():
     (layer,) = topology(HEADER + "a\x1b[2J,9,9,3,3,2,4,1,\n").layers
     assert layer.name == "a\\x1b[2J"
@@ -181,6 +189,10 @@ def test_a_report_of_a_weight_stationary_array():
     ("text", "message"),
     [
         ("", r"net.csv: empty; expected SCALE-Sim's columns Layer name, IFMAP Height"),
+        (
+            HEADER.replace(",", ";") + "a;9;9;3;3;2;4;1;\n",
+            r"line 1: found semicolons between columns; SCALE-Sim's topologies have",
+        ),
         (HEADER, r"net.csv: no layers below the line of column names"),
         ("a,9,9,3,3,2,4,1,\n" * 2, r"line 1: found 'a, 9, 9, 3, 3, 2, 4, 1, ', which names no columns; SCALE-Sim skips the"),
         ("1, 5, 7, 9\n", r"line 1: found '1, 5, 7, 9', which names no columns"),
