@@ -38,26 +38,28 @@ def window_bounds(
     high: _Array,
     kernels: int,
 ) -> None: ...
-def window(
-    x: _Array,
-    x_type: int,
-    ends: tuple[int, int],
-    weights: _Array,
-    weights_type: int,
-    y: _Array,
-    y_bytes: int,
-    geometry: _Numbers,
-    arithmetic: int,
-    products: _Array | None,
-    zero_points: tuple[int, int, _Array | None],
-    register: tuple[int, int, int, int],
-    narrow: bool,
-    ordered: _Array | None,
-    affine: tuple[_Array, bool, _Numbers] | None,
-    rescaling: tuple[tuple[int, _Array, _Array, float, int, _Numbers], bool] | None,
-    kernels: int,
-    threads: int,
-) -> tuple[_Seen, _Seen]: ...
+class WindowPlan:
+    def __init__(
+        self,
+        x_type: int,
+        ends: tuple[int, int],
+        weights: _Array,
+        weights_type: int,
+        y_bytes: int,
+        geometry: _Numbers,
+        arithmetic: int,
+        products: _Array | None,
+        zero_points: tuple[int, int, _Array | None],
+        register: tuple[int, int, int, int],
+        narrow: bool,
+        ordered: _Array | None,
+        affine: tuple[_Array, bool, _Numbers] | None,
+        rescaling: tuple[tuple[int, _Array, _Array, float, int, _Numbers], bool] | None,
+        kernels: int,
+        threads: int,
+    ) -> None: ...
+    def run(self, x: _Array, y: _Array, images: int, threads: int) -> tuple[_Seen, _Seen]: ...
+
 def scaled(multiplier: _Array, addend: _Array, shift: _Array, rounding: int, doubles: _Array) -> None: ...
 def affine(
     x: _Array,

@@ -28,6 +28,7 @@ cdef extern from "core.h":
         DIVIDE_AWAY
     ctypedef struct Stats:
         int64_t minimum, maximum, overflowed
+    Stats no_stats() nogil
     ctypedef struct Codes:
         Type type
         Overflow overflow
@@ -102,10 +103,14 @@ cdef extern from "core.h":
     int c_window_bounds "window_bounds"(const Kernels *kernels, Arithmetic arithmetic, Type type, const void *weights,
                                         int64_t outputs, int64_t taps, int64_t x_low, int64_t x_high, int64_t *low,
                                         int64_t *high) nogil
-    int window_codes(const Kernels *kernels, Arithmetic arithmetic, const int32_t *products, const Geometry *g, Type x_type,
-                     const void *x, int64_t x_low, int64_t x_high, Type weights_type, const void *weights,
-                     const ZeroPoints *zeros, const Epilogue *epilogue, void *y, int threads, Stats *stats,
-                     Stats *codes_stats) nogil
+    ctypedef struct Window:
+        pass
+    Window *window_new(const Kernels *kernels, Arithmetic arithmetic, const int32_t *products, const Geometry *g, Type x_type,
+                       int64_t x_low, int64_t x_high, Type weights_type, const void *weights, const ZeroPoints *zeros,
+                       const Epilogue *epilogue, int threads) nogil
+    void window_free(Window *w) nogil
+    int64_t window_scratch(const Window *w) nogil
+    int window_run(const Window *plan, int64_t images, const void *x, void *y, int threads, char *memory, Stats *stats) nogil
     int affine_codes(const Kernels *kernels, Type type, const void *x, int64_t count, int64_t channels,
                      const int32_t *multiplier, const int64_t *addend, const uint8_t *shift, Rounding rounding, int doubles,
                      const Codes *codes, void *y, int threads, Stats *stats) nogil
@@ -317,61 +322,82 @@ def window_bounds(const uint8_t[::1] weights, int weights_type, int arithmetic, 
     done(status)
 
 
-def window(const uint8_t[::1] x, int x_type, ends, const uint8_t[::1] weights, int weights_type, uint8_t[::1] y, int y_bytes,
-           geometry, int arithmetic, const int32_t[:, ::1] products, zero_points, register, bint narrow,
-           const uint8_t[::1] ordered, affine, rescaling, int kernels, int threads):
-    """A window layer, and the affine or the rescaling after it where there is one.
+cdef class WindowPlan:
+    """A window layer, and the affine or the rescaling after it where there is one, for images of one size.
 
     ends: codes that x can hold; products: None, or the terms by the low bytes of x and w; zero_points: of padded taps, of x,
     and None or those of the weights of each output; register: overflow, bits, smallest and largest value; affine: None, or
     what scaled() gave, whether ties go to even, and codes; rescaling: None, or what rescale() takes from formula to codes, and
     whether each step fits a register.
-    y_bytes are those of a sum where there is no affine. Returns what was seen in the sums, and in the codes.
+    y_bytes are those of a sum where there is no affine. Weights are packed here, once; other arrays are kept.
     """
-    cdef Geometry g = geometry_of(geometry)
-    cdef const Kernels *table = kernels_at(kernels)
-    cdef int64_t x_low, x_high
-    cdef int status, overflow
-    cdef Epilogue epilogue
-    cdef Affine scaled
-    cdef Rescale r
-    cdef Stats stats, codes_stats
-    cdef const double[:, ::1] doubles
-    cdef const int32_t *terms = NULL
-    cdef const int32_t[::1] of_weights
-    cdef ZeroPoints zeros
-    x_low, x_high = ends
-    if products is not None:
-        terms = &products[0, 0]
-    zeros.outside, zeros.x, of_weights = zero_points
-    zeros.weights = NULL
-    if of_weights is not None:
-        zeros.weights = &of_weights[0]
-    overflow, epilogue.bits, epilogue.low, epilogue.high = register
-    epilogue.overflow = <Overflow>overflow
-    epilogue.narrow = narrow
-    epilogue.y_bytes = y_bytes
-    epilogue.ordered = NULL
-    epilogue.affine = NULL
-    epilogue.rescale = NULL
-    if rescaling is not None:
-        (formula, constants, factor, divisor, zero_point, codes), direct = rescaling
-        r = rescale_of(formula, constants, factor, divisor, zero_point, codes)
-        r.direct = direct
-        epilogue.rescale = &r
-    if ordered is not None:
-        epilogue.ordered = &ordered[0]
-    if affine is not None:
-        doubles, scaled.nearest, codes = affine
-        scaled.multiplier = &doubles[0, 0]
-        scaled.addend = &doubles[1, 0]
-        scaled.codes = codes_of(codes)
-        epilogue.affine = &scaled
-    with nogil:
-        status = window_codes(table, <Arithmetic>arithmetic, terms, &g, <Type>x_type, &x[0], x_low, x_high, <Type>weights_type,
-                              &weights[0], &zeros, &epilogue, &y[0], threads, &stats, &codes_stats)
-    done(status)
-    return (stats.minimum, stats.maximum, stats.overflowed), (codes_stats.minimum, codes_stats.maximum, codes_stats.overflowed)
+
+    cdef Window *window
+    cdef object kept
+
+    def __cinit__(self, int x_type, ends, const uint8_t[::1] weights, int weights_type, int y_bytes, geometry, int arithmetic,
+                  const int32_t[:, ::1] products, zero_points, register, bint narrow, const uint8_t[::1] ordered, affine,
+                  rescaling, int kernels, int threads):
+        cdef Geometry g = geometry_of(geometry)
+        cdef const Kernels *table = kernels_at(kernels)
+        cdef int64_t x_low, x_high
+        cdef int overflow
+        cdef Epilogue epilogue
+        cdef Affine scaled
+        cdef Rescale r
+        cdef const double[:, ::1] doubles
+        cdef const int32_t *terms = NULL
+        cdef const int32_t[::1] of_weights
+        cdef ZeroPoints zeros
+        self.kept = (weights, products, zero_points, ordered, affine, rescaling)
+        x_low, x_high = ends
+        if products is not None:
+            terms = &products[0, 0]
+        zeros.outside, zeros.x, of_weights = zero_points
+        zeros.weights = NULL
+        if of_weights is not None:
+            zeros.weights = &of_weights[0]
+        overflow, epilogue.bits, epilogue.low, epilogue.high = register
+        epilogue.overflow = <Overflow>overflow
+        epilogue.narrow = narrow
+        epilogue.y_bytes = y_bytes
+        epilogue.ordered = NULL
+        epilogue.affine = NULL
+        epilogue.rescale = NULL
+        if rescaling is not None:
+            (formula, constants, factor, divisor, zero_point, codes), direct = rescaling
+            r = rescale_of(formula, constants, factor, divisor, zero_point, codes)
+            r.direct = direct
+            epilogue.rescale = &r
+        if ordered is not None:
+            epilogue.ordered = &ordered[0]
+        if affine is not None:
+            doubles, scaled.nearest, codes = affine
+            scaled.multiplier = &doubles[0, 0]
+            scaled.addend = &doubles[1, 0]
+            scaled.codes = codes_of(codes)
+            epilogue.affine = &scaled
+        with nogil:
+            self.window = window_new(table, <Arithmetic>arithmetic, terms, &g, <Type>x_type, x_low, x_high, <Type>weights_type,
+                                     &weights[0], &zeros, &epilogue, threads)
+        done(-1 if self.window == NULL else 0)
+
+    def __dealloc__(self):
+        window_free(self.window)
+
+    def run(self, const uint8_t[::1] x, uint8_t[::1] y, int64_t images, int threads):
+        """Returns what was seen in the sums, and in the codes: least, largest, how many overflowed."""
+        cdef Stats stats[2]
+        cdef int status
+        stats[0] = stats[1] = no_stats()
+        with nogil:
+            status = window_run(self.window, images, &x[0], &y[0], threads, NULL, stats)
+        done(status)
+        return found_in(&stats[0]), found_in(&stats[1])
+
+
+cdef tuple found_in(const Stats *stats):
+    return stats.minimum, stats.maximum, stats.overflowed
 
 
 def scaled(const int32_t[::1] multiplier, const int64_t[::1] addend, const uint8_t[::1] shift, int rounding,

@@ -52,7 +52,6 @@ static int plan_direct(Tiling *t, int64_t element, int threads) {
         }
     }
     t->windows = t->rows * columns;
-    t->tiles = (all_rows + t->rows - 1) / t->rows * t->pieces;
     t->bytes = times(copied_rows(g, t->rows), t->row_bytes);
     if (t->bytes > larger(LARGE_TILE_BYTES, times(t->windows, times(taps_of(g), element)))) return 0;
     t->pixels = t->bytes / channel_bytes;
@@ -74,7 +73,6 @@ static void plan_gathered(Tiling *t, int64_t element, int64_t unit, int threads)
     t->window_bytes = round_up(t->run_steps * t->step_bytes, 32);
     t->windows = smaller(share, larger(unit, smaller(TILE_WINDOWS, TILE_BYTES / t->window_bytes) / unit * unit));
     t->columns = t->windows;
-    t->tiles = (pixels_of(g) + t->windows - 1) / t->windows;
     t->bytes = times(t->windows, t->window_bytes);
     t->raw_bytes = t->type != F32 && bytes_of(t->type) < element ? t->bytes / element : 0;
     t->offsets[0] = 0;
@@ -107,11 +105,21 @@ int tiling_begin(Tiling *t, const Geometry *g, const Kernels *kernels, Type type
     t->in_place = t->direct && is_pixels(t, run_bytes % step_bytes);
     if (t->in_place) t->bytes = 0;
     t->windows = round_up(t->windows, unit);
-    t->threads = (int)smaller(threads, t->tiles);
+    tiling_resize(t, g, threads);
     return 0;
 }
 
-void tiling_end(Tiling *t) { free(t->offsets); }
+void tiling_resize(Tiling *t, const Geometry *g, int threads) {
+    const int64_t rows = g->images * g->out_height;
+    t->g = g;
+    t->tiles = t->direct ? (rows + t->rows - 1) / t->rows * t->pieces : (pixels_of(g) + t->columns - 1) / t->columns;
+    t->threads = (int)smaller(threads, t->tiles);
+}
+
+void tiling_end(Tiling *t) {
+    free(t->offsets);
+    t->offsets = NULL;
+}
 
 int depthwise_begin(Tiling *t, Geometry *all_channels, const Geometry *g, const Kernels *kernels, Type type, Type operand,
                     int64_t offset, int64_t outside, int threads, int64_t *tap_offsets) {
