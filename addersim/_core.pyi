@@ -38,6 +38,21 @@ def window_bounds(
     high: _Array,
     kernels: int,
 ) -> None: ...
+
+class Chain:
+    bytes: int
+    def __init__(
+        self,
+        steps: list[tuple[int, object, tuple[int, ...], int]],
+        values: list[tuple[int, int, int, int, bool]],
+        together: int,
+        image_bytes: int,
+        kernels: int,
+    ) -> None: ...
+    def run(
+        self, arrays: list[_Array | None], images: int, memory: _Array
+    ) -> tuple[list[tuple[_Seen, _Seen]], list[tuple[int, int, tuple[int, ...]] | None]]: ...
+
 class WindowPlan:
     def __init__(
         self,
@@ -98,12 +113,7 @@ def rescaled_add(
     b: _Array,
     b_type: int,
     count: int,
-    formula: int,
-    zero_points: _Numbers,
-    left: int,
-    constants: _Array,
-    factor: _Array,
-    codes: _Numbers,
+    numbers: tuple[int, tuple[int, int, int], int, _Array, _Array, _Numbers],
     y: _Array,
     kernels: int,
     threads: int,

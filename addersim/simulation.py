@@ -350,10 +350,12 @@ class _Run:
         observed: dict[str, Observed] = {}
         zeros: dict[str, Zeros] = {}
         squares: dict[str, npt.NDArray[np.float64]] = {}
-        for name, result in self.prepared.runs(images, threads):
+        for name, result in (self.prepared.facts if floats is None else self.prepared.runs)(images, threads):
             if result.observed:
                 observed[name] = result.observed
-            if result.values is not None and name not in self.streamed:
+            if result.zeros is not None:
+                zeros[name] = Zeros(*result.zeros)
+            elif result.values is not None and name not in self.streamed:
                 zeros[name] = count_zeros(result.values, self.values[name].zero_point)
             expected = None if floats is None else floats.take(self.twins[name])
             if expected is not None and result.values is not None:

@@ -472,7 +472,7 @@ int window_bounds(const Kernels *kernels, Arithmetic arithmetic, Type type, cons
                   int64_t x_high, int64_t *low, int64_t *high);
 /* With products, whose operands are bytes, a term is products[low byte of x][low byte of w] in place of the arithmetic's; there
    are no zero points beside them. x_low..x_high are codes, among them that of zero. Arrays that the arguments point to are borrowed
-   until window_free(). Tiles are planned for the images of the geometry and for the threads. NULL where memory ran out. *
+   until window_free(). Tiles are planned for the images of the geometry and for the threads. NULL where memory ran out. */
 typedef struct Window Window;
 Window *window_new(const Kernels *kernels, Arithmetic arithmetic, const int32_t *products, const Geometry *g, Type x_type,
                    int64_t x_low, int64_t x_high, Type weights_type, const void *weights, const ZeroPoints *zeros,

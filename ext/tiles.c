@@ -33,6 +33,9 @@ static int64_t copied_bytes(const Geometry *g, int64_t columns, int64_t channel_
     return times(reach(columns, g->stride_width, g->kernel_width, g->dilation_width), channel_bytes);
 }
 
+/* Tiles that there should be at least: several for each of some threads, so that none waits long for another. */
+static int64_t parts_of(int threads) { return threads > 1 ? 4 * (int64_t)threads : 1; }
+
 /* Returns whether the copied rows fit the cache, or at least take no more than the windows would one by one. */
 static int plan_direct(Tiling *t, int64_t element, int threads) {
     const Geometry *g = t->g;
@@ -44,7 +47,7 @@ static int plan_direct(Tiling *t, int64_t element, int threads) {
     t->columns = columns;
     t->pieces = (g->out_width + columns - 1) / columns;
     t->row_bytes = copied_bytes(g, columns, channel_bytes);
-    const int64_t all_rows = g->images * g->out_height, share = larger(1, all_rows / (4 * (int64_t)threads));
+    const int64_t share = larger(1, g->images * g->out_height / parts_of(threads));
     t->rows = 1;
     if (t->pieces == 1) {
         while (t->rows < share && (t->rows + 1) * columns <= TILE_WINDOWS && times(copied_rows(g, t->rows + 1), t->row_bytes) <= TILE_BYTES) {
@@ -66,7 +69,7 @@ static int plan_direct(Tiling *t, int64_t element, int threads) {
 
 static void plan_gathered(Tiling *t, int64_t element, int64_t unit, int threads) {
     const Geometry *g = t->g;
-    const int64_t taps = taps_of(g), share = round_up(larger(1, pixels_of(g) / (4 * (int64_t)threads)), unit);
+    const int64_t taps = taps_of(g), share = round_up(larger(1, pixels_of(g) / parts_of(threads)), unit);
     t->runs = 1;
     t->run_taps = taps;
     t->run_steps = round_up(taps * element, t->step_bytes) / t->step_bytes;

@@ -144,7 +144,6 @@ class PreparedWindow:
         check_exact(self.register, *seen[0][:2])
         return seen
 
-
     def plan(
         self,
         shape: tuple[int, ...],
@@ -153,8 +152,8 @@ class PreparedWindow:
         threads: int,
         affine_numbers: tuple[Array, bool, tuple[int, ...]] | None = None,
         rescaling: tuple[RescaleNumbers, bool] | None = None,
-    ) -> Any:
-        """What C needs for x of a shape, with the weights packed; `y_bytes` of a sum that is stored, or of a code by the affine."""
+    ) -> core.WindowPlan:
+        """What C needs for x of a shape, weights packed; `y_bytes` of a sum that is stored, or of a code by the affine."""
         x_type, weights, weights_type, arithmetic, zeros = self.numbers
         how = sums.handling, sums.narrow, sums.ordered, affine_numbers, rescaling, chosen_set(), threads
         return core.WindowPlan(
