@@ -199,6 +199,13 @@ class Prepared:
     steps: tuple[PreparedStep, ...]
     parts: tuple[_Part, ...] | None
 
+    def held(self) -> set[str]:
+        """Names of the values that `facts` holds of a whole batch, in one thread."""
+        inside = {
+            step.name for part in self.parts or () if part.chain for step in part.steps if step.name not in part.chain.kept
+        }
+        return {INPUT, *(step.name for step in self.steps)} - inside
+
     def runs(self, images: Images, threads: int | None = None) -> Iterator[tuple[str, Run]]:
         """What every layer gives for a batch, ``input`` first, in execution order."""
         members = {INPUT: (INPUT,)} | {step.name: tuple(layer.name for layer in step.layers) for step in self.steps}

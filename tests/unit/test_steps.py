@@ -69,6 +69,19 @@ def test_chains_are_made_anew_for_each_set_of_instructions(chosen, monkeypatch):
     assert simulate(program, pixels, threads=1).to_dict() == expected.to_dict()
 
 
+def test_batches_hold_what_lies_outside_of_chains(monkeypatch):
+    monkeypatch.setattr("addersim.simulation.FEW_WORDS", 1)
+    program, pixels = program_of("residual l1", "8 bits")
+    ready = program.prepared(stream=True)
+    assert ready.held() == {"input", *(part.steps[-1].name for part in ready.parts)}
+    done = []
+    simulate(program, np.concatenate([pixels] * 50), threads=1, progress=done.append)
+    assert done == [600, 1200]  # of at most 1000, about equal
+    done.clear()
+    simulate(program, np.concatenate([pixels] * 50), None, NETWORKS["residual l1"], threads=1, progress=done.append)
+    assert len(done) == 12  # beside floats there are whole values
+
+
 def last_values(program, pixels):
     return [run.values for _, run in program.prepared(stream=True).facts(pixels, 1)][-1]
 
