@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from addersim import Accumulator, Quantization, quantize, simulate
-from addersim.kernels import chains, kernel_info, prepare_window
+from addersim.arithmetic.fixed import FixedFormat
+from addersim.kernels import chains, kernel_info, prepare_window, prepare_window_affine, zero_runs
 from addersim.kernels.chains import Chain, ChainStep, ChainValue, place_lives, window_link
 from tests.unit.networks import branches, deep, images, residual, signed, uneven
 
@@ -126,6 +127,20 @@ def test_codes_of_other_types_are_refused():
     chain = Chain(values, (ChainStep("y", link, ("x",)),), frozenset({"y"}))
     with pytest.raises(ValueError, match="^x: uint8 is not an array of int8$"):
         chain({"x": np.zeros((3, 1, 1, 2), np.uint8)}, 3)
+
+
+def test_a_chain_stores_what_a_relu_makes_and_counts_its_zero_point():
+    weights, x = np.array([[[[3]]]], np.int8), np.arange(-60, 60, dtype=np.int8).reshape(4, 5, 6, 1)
+    one, none = np.array([1], np.int32), np.array([0])
+    how = {"output": FixedFormat(10), "then": FixedFormat(8, signed=False)}
+    both = prepare_window_affine(prepare_window("int8", weights, arithmetic="mac"), one, none, np.array([0], np.uint8), **how)
+    link = window_link(both)
+    assert link.output == np.uint8
+    values = {"x": ChainValue((5, 6, 1), x.dtype), "y": ChainValue((5, 6, 1), link.output, zero_point=6, counted=True)}
+    found, expected = Chain(values, (ChainStep("y", link, ("x",)),), frozenset({"y"}))({"x": x}, 4), both(x)
+    np.testing.assert_array_equal(found.values["y"], expected.values)
+    assert link.seen(found.seen[0])[1] == (expected.minimum, expected.maximum, expected.overflowed)
+    assert found.zeros["y"] == zero_runs(expected.values, 6) != zero_runs(expected.values, 0)
 
 
 def test_windows_whose_codes_must_be_known_are_in_no_chain():
