@@ -54,7 +54,7 @@ class Step:
         call: Callable[..., Any]
         if isinstance(first, IntegerWindow):
             window = first.prepared_into(cast("Any", rest[0]), then, engine) if rest else first.prepared(engine)
-            call, link = window.run, window.link
+            call, link = cast("Callable[..., Any]", window.run), window.link
         else:
             how: dict[str, Any] = {"then": then} if isinstance(first, IntegerAffine | IntegerAdd) else {}
             given, run_layer = [values[name] for name in first.inputs], cast("Callable[..., Run]", first.run)

@@ -31,7 +31,6 @@ CHANGES = {
     "steps.py": (
         "unit/test_steps.py",
         (
-            ("given.get(name, kind) == kind", "True"),
             ("last.get(step.name, at + 1) > at", "last.get(step.name, at + 1) > at + 1"),
             ("last.get(name, -1) > at", "last.get(name, -1) > at + 1"),
             ("step.name not in fused)", "True)"),

@@ -83,6 +83,13 @@ def test_batches_hold_what_lies_outside_of_chains(monkeypatch):
     assert len(done) == 12  # beside floats there are whole values
 
 
+def test_only_one_thread_leaves_values_out():
+    program, pixels = program_of("residual l1", "8 bits")
+    ready = program.prepared(stream=True)
+    given = [{name for name, run in ready.facts(pixels, threads) if run.values is not None} for threads in (1, 2)]
+    assert given[0] == ready.held() < given[1] == {"input", *(step.name for step in ready.steps)}
+
+
 def last_values(program, pixels):
     return [run.values for _, run in program.prepared(stream=True).facts(pixels, 1)][-1]
 
