@@ -38,26 +38,43 @@ def window_bounds(
     high: _Array,
     kernels: int,
 ) -> None: ...
-def window(
-    x: _Array,
-    x_type: int,
-    ends: tuple[int, int],
-    weights: _Array,
-    weights_type: int,
-    y: _Array,
-    y_bytes: int,
-    geometry: _Numbers,
-    arithmetic: int,
-    products: _Array | None,
-    zero_points: tuple[int, int, _Array | None],
-    register: tuple[int, int, int, int],
-    narrow: bool,
-    ordered: _Array | None,
-    affine: tuple[_Array, bool, _Numbers] | None,
-    rescaling: tuple[tuple[int, _Array, _Array, float, int, _Numbers], bool] | None,
-    kernels: int,
-    threads: int,
-) -> tuple[_Seen, _Seen]: ...
+
+class Chain:
+    bytes: int
+    def __init__(
+        self,
+        steps: list[tuple[int, object, tuple[int, ...], int]],
+        values: list[tuple[int, int, int, int, bool]],
+        together: int,
+        image_bytes: int,
+        kernels: int,
+    ) -> None: ...
+    def run(
+        self, arrays: list[_Array | None], images: int, memory: _Array
+    ) -> tuple[list[tuple[_Seen, _Seen]], list[tuple[int, int, tuple[int, ...]] | None]]: ...
+
+class WindowPlan:
+    def __init__(
+        self,
+        x_type: int,
+        ends: tuple[int, int],
+        weights: _Array,
+        weights_type: int,
+        y_bytes: int,
+        geometry: _Numbers,
+        arithmetic: int,
+        products: _Array | None,
+        zero_points: tuple[int, int, _Array | None],
+        register: tuple[int, int, int, int],
+        narrow: bool,
+        ordered: _Array | None,
+        affine: tuple[_Array, bool, _Numbers] | None,
+        rescaling: tuple[tuple[int, _Array, _Array, float, int, _Numbers], bool] | None,
+        kernels: int,
+        threads: int,
+    ) -> None: ...
+    def run(self, x: _Array, y: _Array, images: int, threads: int) -> tuple[_Seen, _Seen]: ...
+
 def scaled(multiplier: _Array, addend: _Array, shift: _Array, rounding: int, doubles: _Array) -> None: ...
 def affine(
     x: _Array,
@@ -96,12 +113,7 @@ def rescaled_add(
     b: _Array,
     b_type: int,
     count: int,
-    formula: int,
-    zero_points: _Numbers,
-    left: int,
-    constants: _Array,
-    factor: _Array,
-    codes: _Numbers,
+    numbers: tuple[int, tuple[int, int, int], int, _Array, _Array, _Numbers],
     y: _Array,
     kernels: int,
     threads: int,

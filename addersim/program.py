@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, cast
@@ -22,16 +22,13 @@ from addersim.images import Images, Preprocessing, channels_last, check_images, 
 from addersim.layers import (
     AnyIntegerLayer,
     Engine,
-    IntegerAdd,
-    IntegerAffine,
-    IntegerRelu,
-    IntegerRescale,
     IntegerWindow,
     Run,
     Shape,
     Value,
 )
-from addersim.network import INPUT, check_order, check_shared, count_scores, walk
+from addersim.network import INPUT, check_order, check_shared, count_scores
+from addersim.steps import Prepared, chains_of, steps_of
 from addersim.storage import load_record, save_record
 from addersim.tabular import Listed
 from addersim.trace import Convention, LayerTrace, Observed, Trace
@@ -48,91 +45,6 @@ STREAMED_BY = frozenset(
     {"affine", "rescale", "relu", "add", "rescaled_add", "rescaled_product", "product", "clip", "table", "thresholds"}
 )
 """Kinds that take each word of the layer before them as it comes, so that it need not be stored when they alone read it."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Pipeline:
-    """Layers that run as one step."""
-
-    layers: tuple[AnyIntegerLayer, ...]
-
-    @property
-    def name(self) -> str:
-        return self.layers[-1].name
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        return self.layers[0].inputs
-
-    def prepared(self, engine: Engine) -> Callable[[Sequence[Any], int | None], tuple[Run, ...]]:
-        """A function of input codes and threads; what depends on neither is found out now."""
-        first, *rest = self.layers
-        then = rest[-1].output if rest and isinstance(rest[-1], IntegerRelu) else None
-        together = single = None
-        if isinstance(first, IntegerWindow) and rest:
-            together = first.prepared_into(cast("IntegerAffine | IntegerRescale", rest[0]), then, engine)
-        elif isinstance(first, IntegerWindow):
-            single = first.prepared(engine)
-        how: dict[str, Any] = {"then": then} if isinstance(first, IntegerAffine | IntegerAdd) else {}
-        apart = partial(first.run, engine, **how)
-
-        def run(inputs: Sequence[Any], threads: int | None) -> tuple[Run, ...]:
-            found: tuple[Run, ...]
-            if together:
-                found = together(inputs[0], threads)
-            else:
-                found = (single(inputs[0], threads) if single else apart(*inputs, threads=threads),)
-            *before, last = found
-            return found if then is None else (*before, Run(None, last.observed), Run(last.values))
-
-        return run
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A program ready to run on one engine: its weights are checked, and what follows from them is known.
-
-    Attributes
-    ----------
-    encode
-        Codes of images, channels last, with some number of threads.
-    steps
-        Layers as they run together.
-    calls
-        One of each step.
-    """
-
-    encode: Callable[[Images, int | None], npt.NDArray[Any]]
-    steps: tuple[_Pipeline, ...]
-    calls: tuple[Callable[[Sequence[Any], int | None], tuple[Run, ...]], ...]
-
-    def runs(self, images: Images, threads: int | None = None) -> Iterator[tuple[str, Run]]:
-        """What every layer gives for a batch, ``input`` first, in execution order."""
-        members = {INPUT: (INPUT,)} | {step.name: tuple(layer.name for layer in step.layers) for step in self.steps}
-        calls = {step.name: call for step, call in zip(self.steps, self.calls, strict=True)}
-
-        def run(step: _Pipeline, inputs: Sequence[tuple[Run, ...]]) -> tuple[Run, ...]:
-            return calls[step.name]([one[-1].values for one in inputs], threads)
-
-        for name, found in walk(self.steps, (Run(self.encode(images, threads)),), run):
-            yield from zip(members[name], found, strict=True)
-
-
-def _runs_with(before: AnyIntegerLayer, layer: AnyIntegerLayer) -> bool:
-    """Whether the kernels have a layer together with the one that it alone reads."""
-    if isinstance(before, IntegerWindow):
-        return isinstance(layer, IntegerAffine | IntegerRescale)
-    if not isinstance(layer, IntegerRelu) or layer.maximum is not None:  # they saturate at a format's end only
-        return False
-    if isinstance(before, IntegerRescale):
-        return _changes_nothing(layer, before.output)
-    return isinstance(before, IntegerAffine | IntegerAdd)
-
-
-def _changes_nothing(relu: IntegerRelu, given: FixedFormat) -> bool:
-    """Whether a ReLU gives codes of a format as they are: its clamp was that of their narrowing."""
-    held = relu.output
-    return held.dtype == given.dtype and held.minimum <= given.minimum and given.maximum <= held.maximum
 
 
 def _codes_of(held: FixedFormat, images: npt.NDArray[Any], where: str) -> npt.NDArray[Any]:
@@ -360,26 +272,16 @@ class Program(Listed, msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         return self._prepared(kernels, stream=True)
 
     def _prepared(self, engine: Engine, stream: bool) -> Prepared:
-        steps = self._pipelines() if stream else [_Pipeline((layer,)) for layer in self.layers]
-        return Prepared(self._encoder(engine), tuple(steps), tuple(step.prepared(engine) for step in steps))
+        steps = steps_of(self.layers, self.fused() if stream else frozenset())
+        ready = tuple(step.prepared(engine, self._values) for step in steps)
+        chains = chains_of(ready, self._values, self.fused()) if stream and engine is kernels else None
+        return Prepared(self._encoder(engine), ready, chains)
 
     def run(self, images: Images, engine: Engine = kernels, threads: int | None = None) -> npt.NDArray[Any]:
         """Output codes of one batch, shape ``(images, classes)``."""
-        for _, result in self.runs(images, engine, threads, stream=True):
+        for _, result in self.prepared(engine, stream=True).facts(images, threads):
             last = result
         return cast("npt.NDArray[Any]", last.values)
-
-    def _pipelines(self) -> list[_Pipeline]:
-        """Layers grouped as they run: a window with what narrows it and alone reads it, affine or add with such a ReLU."""
-        fused = self.fused()
-        steps: list[list[AnyIntegerLayer]] = []
-        for layer in self.layers:
-            before = steps[-1][-1] if steps else None
-            if before is not None and before.name in fused and _runs_with(before, layer):
-                steps[-1].append(layer)
-            else:
-                steps.append([layer])
-        return [_Pipeline(tuple(step)) for step in steps]
 
     def fused(self) -> frozenset[str]:
         """Names of layers whose output streams into the next layer, its only reader, and is never stored.

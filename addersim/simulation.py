@@ -19,7 +19,7 @@ from addersim.engines import find_engine
 from addersim.errors import DataError, check_kind
 from addersim.format_quantity import how_many
 from addersim.images import Images, ManyImages
-from addersim.kernels.batches import in_batches
+from addersim.kernels.batches import in_batches, threads_of_call
 from addersim.layers import Engine, Run, Value
 from addersim.network import INPUT, Network
 from addersim.program import SIGNED_INPUT, Prepared, Program
@@ -39,6 +39,7 @@ FEW_WORDS = 1 << 21
 """As many, and what becomes of them, stay in a core's cache, about."""
 MANY_IMAGES = 100
 """From here on what a layer costs once a batch weighs little."""
+MOST_IMAGES = 1000
 MUCH_CLIPPED = 0.01
 """Share of input values beyond the calibrated range from which a result is doubtful."""
 
@@ -213,7 +214,7 @@ def simulate(
     network
         The float network, for its accuracy, the agreement and the layers' errors.
     batch
-        Images that run together in one thread; None takes 100, more where they are small, fewer where they are large. Does not
+        Images that run together in one thread; None takes up to 1000, as far as their values fit some megabytes. Does not
         change any result.
     threads
         How many; None takes what OpenMP would. Does not change any result.
@@ -253,7 +254,7 @@ def simulate(
     checked = None if labels is None else check_labels(labels, len(pixels), classes)
     floats = None if float_predictions is None else check_labels(float_predictions, len(pixels), classes, "float_predictions")
     run = _Run.of(program, network, find_engine(engine, program.layers))
-    together = run.fitting_batch() if batch is None else batch
+    together = run.fitting_batch(threads_of_call(len(pixels), threads)) if batch is None else batch
     _LOG.info(
         "simulate: %s on %s, batches of %d%s",
         program.name,
@@ -340,20 +341,28 @@ class _Run:
         values = program.static_values()
         return cls(program, network, program.prepared(engine, stream=True), values, twins, program.fused())
 
-    def fitting_batch(self) -> int:
-        """Images of a batch: 100, more where they are small, and so few that a thread's values take some megabytes at most."""
-        words = max(value.words for value in self.values.values())
-        return max(1, min(LARGEST_WORDS // words, max(MANY_IMAGES, FEW_WORDS // words), 1000))
+    def fitting_batch(self, threads: int) -> int:
+        """Images of a batch: 100, more where they are small, and so few that a thread's values take some megabytes at most.
+
+        Where layers run in chains, of few images at a time anyway, as many as what lies outside chains allows.
+        """
+        chained = self.network is None and self.prepared.parts is not None and threads == 1
+        held = self.prepared.held() if chained else self.values.keys()
+        words = max(self.values[name].words for name in held)
+        wanted = MOST_IMAGES if chained else max(MANY_IMAGES, FEW_WORDS // words)
+        return max(1, min(LARGEST_WORDS // words, wanted, MOST_IMAGES))
 
     def part(self, images: Images, threads: int) -> _Part:
         floats = None if self.network is None else _Beside(self.network.values(images, threads), set(self.twins.values()))
         observed: dict[str, Observed] = {}
         zeros: dict[str, Zeros] = {}
         squares: dict[str, npt.NDArray[np.float64]] = {}
-        for name, result in self.prepared.runs(images, threads):
+        for name, result in (self.prepared.facts if floats is None else self.prepared.runs)(images, threads):
             if result.observed:
                 observed[name] = result.observed
-            if result.values is not None and name not in self.streamed:
+            if result.zeros is not None:
+                zeros[name] = Zeros(*result.zeros)
+            elif result.values is not None and name not in self.streamed:
                 zeros[name] = count_zeros(result.values, self.values[name].zero_point)
             expected = None if floats is None else floats.take(self.twins[name])
             if expected is not None and result.values is not None:

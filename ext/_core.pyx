@@ -5,6 +5,8 @@ Codes come as flat bytes with the number of their type: 0 int8, 1 uint8, 2 int16
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy
 
 cdef extern from "core.h":
     ctypedef struct Geometry:
@@ -28,6 +30,7 @@ cdef extern from "core.h":
         DIVIDE_AWAY
     ctypedef struct Stats:
         int64_t minimum, maximum, overflowed
+    Stats no_stats() nogil
     ctypedef struct Codes:
         Type type
         Overflow overflow
@@ -102,10 +105,14 @@ cdef extern from "core.h":
     int c_window_bounds "window_bounds"(const Kernels *kernels, Arithmetic arithmetic, Type type, const void *weights,
                                         int64_t outputs, int64_t taps, int64_t x_low, int64_t x_high, int64_t *low,
                                         int64_t *high) nogil
-    int window_codes(const Kernels *kernels, Arithmetic arithmetic, const int32_t *products, const Geometry *g, Type x_type,
-                     const void *x, int64_t x_low, int64_t x_high, Type weights_type, const void *weights,
-                     const ZeroPoints *zeros, const Epilogue *epilogue, void *y, int threads, Stats *stats,
-                     Stats *codes_stats) nogil
+    ctypedef struct Window:
+        pass
+    Window *window_new(const Kernels *kernels, Arithmetic arithmetic, const int32_t *products, const Geometry *g, Type x_type,
+                       int64_t x_low, int64_t x_high, Type weights_type, const void *weights, const ZeroPoints *zeros,
+                       const Epilogue *epilogue, int threads) nogil
+    void window_free(Window *w) nogil
+    int64_t window_scratch(const Window *w) nogil
+    int window_run(const Window *plan, int64_t images, const void *x, void *y, int threads, char *memory, Stats *stats) nogil
     int affine_codes(const Kernels *kernels, Type type, const void *x, int64_t count, int64_t channels,
                      const int32_t *multiplier, const int64_t *addend, const uint8_t *shift, Rounding rounding, int doubles,
                      const Codes *codes, void *y, int threads, Stats *stats) nogil
@@ -128,6 +135,30 @@ cdef extern from "core.h":
                           uint8_t *y) nogil
     int pool_codes(const Kernels *kernels, int maximum, const Geometry *g, Type type, const void *x, int wide, void *y,
                    int threads) nogil
+
+cdef extern from "chain.h":
+    ctypedef struct ChainValue:
+        Type type
+        int64_t words, place
+        void *array
+        int64_t zero
+        int counted
+    ctypedef enum ChainKind:
+        CHAIN_WINDOW, CHAIN_ADD, CHAIN_RESCALED_ADD
+    ctypedef struct ChainStep:
+        ChainKind kind
+        const Window *window
+        Codes codes
+        RescaledAdd add
+        int64_t inputs[2]
+        int64_t output
+    ctypedef struct ChainLayers "Chain":
+        const Kernels *kernels
+        const ChainStep *steps
+        int64_t step_count, value_count, together, image_bytes
+    int64_t chain_bytes(const ChainLayers *c) nogil
+    int chain_run(const ChainLayers *c, const ChainValue *values, int64_t images, char *memory, Stats *stats,
+                  ZeroRuns *zeros) nogil
 
 cdef extern from "gates.h":
     enum:
@@ -317,61 +348,171 @@ def window_bounds(const uint8_t[::1] weights, int weights_type, int arithmetic, 
     done(status)
 
 
-def window(const uint8_t[::1] x, int x_type, ends, const uint8_t[::1] weights, int weights_type, uint8_t[::1] y, int y_bytes,
-           geometry, int arithmetic, const int32_t[:, ::1] products, zero_points, register, bint narrow,
-           const uint8_t[::1] ordered, affine, rescaling, int kernels, int threads):
-    """A window layer, and the affine or the rescaling after it where there is one.
+cdef class WindowPlan:
+    """A window layer, and the affine or the rescaling after it where there is one, for images of one size.
 
     ends: codes that x can hold; products: None, or the terms by the low bytes of x and w; zero_points: of padded taps, of x,
     and None or those of the weights of each output; register: overflow, bits, smallest and largest value; affine: None, or
     what scaled() gave, whether ties go to even, and codes; rescaling: None, or what rescale() takes from formula to codes, and
     whether each step fits a register.
-    y_bytes are those of a sum where there is no affine. Returns what was seen in the sums, and in the codes.
+    y_bytes are those of a sum where there is no affine. Weights are packed here, once; other arrays are kept.
     """
-    cdef Geometry g = geometry_of(geometry)
-    cdef const Kernels *table = kernels_at(kernels)
-    cdef int64_t x_low, x_high
-    cdef int status, overflow
-    cdef Epilogue epilogue
-    cdef Affine scaled
-    cdef Rescale r
-    cdef Stats stats, codes_stats
-    cdef const double[:, ::1] doubles
-    cdef const int32_t *terms = NULL
-    cdef const int32_t[::1] of_weights
-    cdef ZeroPoints zeros
-    x_low, x_high = ends
-    if products is not None:
-        terms = &products[0, 0]
-    zeros.outside, zeros.x, of_weights = zero_points
-    zeros.weights = NULL
-    if of_weights is not None:
-        zeros.weights = &of_weights[0]
-    overflow, epilogue.bits, epilogue.low, epilogue.high = register
-    epilogue.overflow = <Overflow>overflow
-    epilogue.narrow = narrow
-    epilogue.y_bytes = y_bytes
-    epilogue.ordered = NULL
-    epilogue.affine = NULL
-    epilogue.rescale = NULL
-    if rescaling is not None:
-        (formula, constants, factor, divisor, zero_point, codes), direct = rescaling
-        r = rescale_of(formula, constants, factor, divisor, zero_point, codes)
-        r.direct = direct
-        epilogue.rescale = &r
-    if ordered is not None:
-        epilogue.ordered = &ordered[0]
-    if affine is not None:
-        doubles, scaled.nearest, codes = affine
-        scaled.multiplier = &doubles[0, 0]
-        scaled.addend = &doubles[1, 0]
-        scaled.codes = codes_of(codes)
-        epilogue.affine = &scaled
-    with nogil:
-        status = window_codes(table, <Arithmetic>arithmetic, terms, &g, <Type>x_type, &x[0], x_low, x_high, <Type>weights_type,
-                              &weights[0], &zeros, &epilogue, &y[0], threads, &stats, &codes_stats)
-    done(status)
-    return (stats.minimum, stats.maximum, stats.overflowed), (codes_stats.minimum, codes_stats.maximum, codes_stats.overflowed)
+
+    cdef Window *window
+    cdef object kept
+
+    def __cinit__(self, int x_type, ends, const uint8_t[::1] weights, int weights_type, int y_bytes, geometry, int arithmetic,
+                  const int32_t[:, ::1] products, zero_points, register, bint narrow, const uint8_t[::1] ordered, affine,
+                  rescaling, int kernels, int threads):
+        cdef Geometry g = geometry_of(geometry)
+        cdef const Kernels *table = kernels_at(kernels)
+        cdef int64_t x_low, x_high
+        cdef int overflow
+        cdef Epilogue epilogue
+        cdef Affine scaled
+        cdef Rescale r
+        cdef const double[:, ::1] doubles
+        cdef const int32_t *terms = NULL
+        cdef const int32_t[::1] of_weights
+        cdef ZeroPoints zeros
+        self.kept = (weights, products, zero_points, ordered, affine, rescaling)
+        x_low, x_high = ends
+        if products is not None:
+            terms = &products[0, 0]
+        zeros.outside, zeros.x, of_weights = zero_points
+        zeros.weights = NULL
+        if of_weights is not None:
+            zeros.weights = &of_weights[0]
+        overflow, epilogue.bits, epilogue.low, epilogue.high = register
+        epilogue.overflow = <Overflow>overflow
+        epilogue.narrow = narrow
+        epilogue.y_bytes = y_bytes
+        epilogue.ordered = NULL
+        epilogue.affine = NULL
+        epilogue.rescale = NULL
+        if rescaling is not None:
+            (formula, constants, factor, divisor, zero_point, codes), direct = rescaling
+            r = rescale_of(formula, constants, factor, divisor, zero_point, codes)
+            r.direct = direct
+            epilogue.rescale = &r
+        if ordered is not None:
+            epilogue.ordered = &ordered[0]
+        if affine is not None:
+            doubles, scaled.nearest, codes = affine
+            scaled.multiplier = &doubles[0, 0]
+            scaled.addend = &doubles[1, 0]
+            scaled.codes = codes_of(codes)
+            epilogue.affine = &scaled
+        with nogil:
+            self.window = window_new(table, <Arithmetic>arithmetic, terms, &g, <Type>x_type, x_low, x_high, <Type>weights_type,
+                                     &weights[0], &zeros, &epilogue, threads)
+        done(-1 if self.window == NULL else 0)
+
+    def __dealloc__(self):
+        window_free(self.window)
+
+    def run(self, const uint8_t[::1] x, uint8_t[::1] y, int64_t images, int threads):
+        """Returns what was seen in the sums, and in the codes: least, largest, how many overflowed."""
+        cdef Stats stats[2]
+        cdef int status
+        stats[0] = stats[1] = no_stats()
+        with nogil:
+            status = window_run(self.window, images, &x[0], &y[0], threads, NULL, stats)
+        done(status)
+        return found_in(&stats[0]), found_in(&stats[1])
+
+
+cdef tuple found_in(const Stats *stats):
+    return stats.minimum, stats.maximum, stats.overflowed
+
+
+cdef class Chain:
+    """Layers that run one after the other on `together` images at a time: see chain.h.
+
+    steps: kind, a WindowPlan or the numbers of a sum, numbers of the values read, and of the one given; values: type, codes of
+    an image, place (-1: in an array of the caller's), code of zero, and whether zeros are counted.
+    """
+
+    cdef ChainLayers layers
+    cdef ChainStep *steps
+    cdef ChainValue *values
+    cdef object kept
+
+    def __cinit__(self, steps, values, int64_t together, int64_t image_bytes, int kernels):
+        cdef Py_ssize_t i
+        self.kept = steps
+        self.layers.kernels = kernels_at(kernels)
+        self.layers.step_count, self.layers.value_count = len(steps), len(values)
+        self.layers.together, self.layers.image_bytes = together, image_bytes
+        self.steps = <ChainStep *>calloc(max(1, len(steps)), sizeof(ChainStep))
+        self.values = <ChainValue *>calloc(max(1, len(values)), sizeof(ChainValue))
+        done(-1 if self.steps == NULL or self.values == NULL else 0)
+        for i in range(len(steps)):
+            fill_step(&self.steps[i], steps[i])
+        for i in range(len(values)):
+            fill_value(&self.values[i], values[i])
+        self.layers.steps = self.steps
+
+    def __dealloc__(self):
+        free(self.steps)
+        free(self.values)
+
+    @property
+    def bytes(self):
+        """Of a workspace."""
+        return chain_bytes(&self.layers)
+
+    def run(self, arrays, int64_t images, uint8_t[::1] memory):
+        """Of each step what was seen, twice, and of each value zeros, their runs and pairs, or None where they do not count."""
+        cdef int64_t steps = self.layers.step_count, count = self.layers.value_count
+        cdef Stats *stats = <Stats *>calloc(2 * steps + 1, sizeof(Stats))
+        cdef ZeroRuns *zeros = <ZeroRuns *>calloc(count + 1, sizeof(ZeroRuns))
+        cdef ChainValue *values = <ChainValue *>calloc(count + 1, sizeof(ChainValue))
+        cdef int status = -1 if stats == NULL or zeros == NULL or values == NULL else 0
+        cdef const uint8_t[::1] array
+        cdef int64_t i
+        try:
+            done(status)
+            memcpy(values, self.values, count * sizeof(ChainValue))
+            for i in range(count):
+                if arrays[i] is not None:
+                    array = arrays[i]
+                    values[i].array = <void *>&array[0]
+            for i in range(2 * steps):
+                stats[i] = no_stats()
+            with nogil:
+                status = chain_run(&self.layers, values, images, <char *>&memory[0], stats, zeros)
+            done(status)
+            seen = [(found_in(&stats[2 * i]), found_in(&stats[2 * i + 1])) for i in range(steps)]
+            return seen, [zeros_in(&zeros[i]) if values[i].counted else None for i in range(count)]
+        finally:
+            free(stats)
+            free(zeros)
+            free(values)
+
+
+cdef int fill_step(ChainStep *to, step) except -1:
+    kind, what, inputs, to.output = step
+    to.kind = <ChainKind><int>kind
+    to.inputs[0], to.inputs[1] = inputs[0], inputs[len(inputs) - 1]
+    if to.kind == CHAIN_WINDOW:
+        to.window = (<WindowPlan?>what).window
+    elif to.kind == CHAIN_ADD:
+        to.codes = codes_of(what)
+    else:
+        to.add = rescaled_add_of(what)
+    return 0
+
+
+cdef int fill_value(ChainValue *to, value) except -1:
+    kind, to.words, to.place, to.zero, to.counted = value
+    to.type = <Type><int>kind
+    return 0
+
+
+cdef tuple zeros_in(const ZeroRuns *found):
+    """Zeros, their runs, and the pairs of a run-length code for each width of a length."""
+    return found.zeros, found.runs, tuple([found.others + found.pairs[i] for i in range(RUN_WIDTHS)])
 
 
 def scaled(const int32_t[::1] multiplier, const int64_t[::1] addend, const uint8_t[::1] shift, int rounding,
@@ -426,19 +567,28 @@ def rescale(const uint8_t[::1] x, int x_type, int64_t count, int formula, const 
     return (stats.minimum, stats.maximum, stats.overflowed), beyond != 0
 
 
-def rescaled_add(const uint8_t[::1] a, int a_type, const uint8_t[::1] b, int b_type, int64_t count, int formula, zero_points,
-                 int left, const int32_t[:, ::1] constants, const float[::1] factor, codes, uint8_t[::1] y, int kernels,
-                 int threads):
-    """The sum of codes of two scales; zero_points: of a, b and y; constants: rows of multipliers and shifts of a, b, sum."""
+cdef RescaledAdd rescaled_add_of(numbers) except *:
+    """Formula, zero points of a, b and y, places, rows of multipliers and shifts of a, b, sum, their factors, and codes."""
     cdef RescaledAdd r
-    cdef const Kernels *table = kernels_at(kernels)
-    cdef Stats stats
+    cdef int formula, left
+    cdef const int32_t[:, ::1] constants
+    cdef const float[::1] factor
+    formula, zero_points, left, constants, factor, codes = numbers
     r.formula = <Formula>formula
     r.zero_points[0], r.zero_points[1], r.zero_point = zero_points
     r.left = left
     for i in range(3):
         r.multiplier[i], r.shift[i], r.factor[i] = constants[0, i], constants[1, i], factor[i]
     r.codes = codes_of(codes)
+    return r
+
+
+def rescaled_add(const uint8_t[::1] a, int a_type, const uint8_t[::1] b, int b_type, int64_t count, numbers, uint8_t[::1] y,
+                 int kernels, int threads):
+    """The sum of codes of two scales; numbers: as rescaled_add_of() takes them."""
+    cdef RescaledAdd r = rescaled_add_of(numbers)
+    cdef const Kernels *table = kernels_at(kernels)
+    cdef Stats stats
     with nogil:
         add_rescaled_codes(table, <Type>a_type, &a[0], <Type>b_type, &b[0], count, &r, &y[0], threads, &stats)
     return stats.minimum, stats.maximum, stats.overflowed
@@ -521,12 +671,12 @@ def weighed_zeros(const uint8_t[:, ::1] bytes, const int64_t[::1] weights):
 
 
 def zero_runs(const uint8_t[::1] codes, int code_type, int64_t images, int64_t words, int64_t zero, int kernels):
-    """Zeros, their runs, and the pairs of a run-length code for each width of a length."""
+    """What zeros_in() says of all images."""
     cdef const Kernels *table = kernels_at(kernels)
     cdef ZeroRuns found
     with nogil:
         count_zero_runs(table, <Type>code_type, &codes[0], images, words, zero, &found)
-    return found.zeros, found.runs, tuple([found.others + found.pairs[i] for i in range(RUN_WIDTHS)])
+    return zeros_in(&found)
 
 
 def interleave(const uint8_t[:, :, ::1] x, uint8_t[::1] y, int kernels):

@@ -471,10 +471,17 @@ void power_filter_gradient_f32(const Kernels *kernels, const Unfolded *u, const 
 int window_bounds(const Kernels *kernels, Arithmetic arithmetic, Type type, const void *weights, int64_t outputs, int64_t taps, int64_t x_low,
                   int64_t x_high, int64_t *low, int64_t *high);
 /* With products, whose operands are bytes, a term is products[low byte of x][low byte of w] in place of the arithmetic's; there
-   are no zero points beside them. x_low..x_high are codes, among them that of zero. */
-int window_codes(const Kernels *kernels, Arithmetic arithmetic, const int32_t *products, const Geometry *g, Type x_type, const void *x,
-                 int64_t x_low, int64_t x_high, Type weights_type, const void *weights, const ZeroPoints *zeros, const Epilogue *epilogue,
-                 void *y, int threads, Stats *stats, Stats *codes_stats);
+   are no zero points beside them. x_low..x_high are codes, among them that of zero. Arrays that the arguments point to are borrowed
+   until window_free(). Tiles are planned for the images of the geometry and for the threads. NULL where memory ran out. */
+typedef struct Window Window;
+Window *window_new(const Kernels *kernels, Arithmetic arithmetic, const int32_t *products, const Geometry *g, Type x_type,
+                   int64_t x_low, int64_t x_high, Type weights_type, const void *weights, const ZeroPoints *zeros,
+                   const Epilogue *epilogue, int threads);
+void window_free(Window *w);
+/* Of any number of images, with statistics of sums and of codes merged into those given; `memory`: window_scratch() bytes on a cache
+   line for a run in one thread, or NULL. */
+int64_t window_scratch(const Window *w);
+int window_run(const Window *plan, int64_t images, const void *x, void *y, int threads, char *memory, Stats *stats);
 
 /* signs.c: the sign bits of codes, SIGNS in a byte, pixel by pixel and group by group; bits beyond the channels of a group are 0. */
 int64_t sign_bytes(const Geometry *g);

@@ -104,7 +104,7 @@ int prepare_floats(Window *w) {
 }
 
 void lay_seen(const Window *w, Layout *layout, Seen *seen) {
-    const int64_t count = takes_floats(w) ? laid_outputs(w) : 0;
+    const int64_t count = w->epilogue.floats ? laid_outputs(w) : 0;
     seen->low = lay_part(layout, count, sizeof(*seen->low));
     seen->high = lay_part(layout, count, sizeof(*seen->high));
     seen->over = 0;

@@ -63,8 +63,6 @@ void free_ordered(Window *w) {
     free(w->ordered_weights);
 }
 
-void keep_results(Window *w) { w->tiling.result_bytes = results_wait(w) ? w->g->outputs * w->epilogue.y_bytes : 0; }
-
 void finish_tile(const Window *w, const Tile *tile, Stats *codes_stats) {
     if (!results_wait(w)) return;
     const int64_t outputs = w->g->outputs, first = tile->first * outputs * bytes_of(w->rescale.codes.type);
@@ -107,23 +105,14 @@ void run_ordered(const Window *w, int64_t group, const Tile *tile, int32_t *x, S
     }
 }
 
-/* Scratch of one thread. */
-typedef struct {
-    Tile tile;
-    char *sums;
-    int32_t *x;
-    uint8_t *codes; /* of table_sums() */
-} Scratch;
-
-static void lay_out(const Window *w, Layout *layout, Scratch *s) {
-    tile_lay_out(&w->tiling, layout, &s->tile);
+static void lay_loops(const Window *w, Layout *layout, Scratch *s) {
     s->sums = lay_part(layout, w->tiling.windows, MAX_WIDTH * sizeof(int64_t));
     s->x = lay_part(layout, w->taps, sizeof(*s->x));
     s->codes = lay_part(layout, w->rows ? round_up(w->tiling.windows, TABLE_WINDOWS) : 0, w->taps);
 }
 
 /* MAX_WIDTH outputs at a time of a tile's windows. */
-static void loops_tile(const Window *w, const int32_t *packed, int64_t group, Scratch *s, Stats *stats) {
+static void loops_group(const Window *w, const int32_t *packed, int64_t group, Scratch *s, Stats *stats) {
     const Tile *tile = &s->tile;
     const int narrow = w->epilogue.narrow;
     const int sum_bytes = narrow ? 4 : 8, table = takes_table(w, tile);
@@ -156,56 +145,35 @@ void plain_sums(Window *w) {
     for (int64_t o = 0; o < w->g->outputs; o++) w->constants[o] = 0;
 }
 
-int run_loops(Window *w, int threads, Stats *stats) {
+static void loops_tile(const Window *w, int64_t number, Scratch *s, Stats *stats) {
+    const int64_t padded = round_up(w->outputs, BLOCK);
+    for (int64_t group = 0; group < w->g->groups; group++) {
+        tile_load(&w->tiling, w->x, group, number, 0, &s->tile);
+        loops_group(w, (const int32_t *)w->packed + group * padded * w->taps, group, s, stats);
+        run_ordered(w, group, &s->tile, s->x, stats);
+    }
+}
+
+int prepare_loops(Window *w, int threads) {
     const Geometry *g = w->g;
     const int element = bytes_of(w->x_type);
     w->operand = w->x_type;
     if (tiling_begin(&w->tiling, g, w->kernels, w->x_type, w->operand, 0, w->zeros.outside, element, 0, 1, threads)) return -1;
     plain_sums(w);
-    keep_results(w);
-    const int planned = prepare_table(w) == 0;
-    Scratch scratch;
-    Layout size = {0};
-    lay_out(w, &size, &scratch);
     const int64_t padded = round_up(w->outputs, BLOCK);
-    int32_t *packed = allocate(times(times(g->groups, padded), w->taps), sizeof(*packed));
-    char *memory = allocate(w->tiling.threads, size.bytes);
-    if (planned && packed && memory) {
-        for (int64_t block = 0; block < g->groups * padded; block += BLOCK) {
-            int64_t outputs[BLOCK];
-            for (int64_t i = 0; i < BLOCK; i++) {
-                const int64_t o = block % padded + i;
-                outputs[i] = o < w->outputs ? block / padded * w->outputs + o : -1;
-            }
-            pack_block(w, outputs, packed + block * w->taps);
+    int32_t *packed = w->packed = allocate(times(times(g->groups, padded), w->taps), sizeof(*packed));
+    if (!packed || prepare_table(w)) return -1;
+    for (int64_t block = 0; block < g->groups * padded; block += BLOCK) {
+        int64_t outputs[BLOCK];
+        for (int64_t i = 0; i < BLOCK; i++) {
+            const int64_t o = block % padded + i;
+            outputs[i] = o < w->outputs ? block / padded * w->outputs + o : -1;
         }
-#pragma omp parallel num_threads(w->tiling.threads) private(scratch)
-        {
-            Stats own[2] = {no_stats(), no_stats()};
-            lay_out(w, &(Layout){memory + thread_number() * size.bytes, 0}, &scratch);
-#pragma omp for schedule(dynamic)
-            for (int64_t number = 0; number < w->tiling.tiles; number++) {
-                for (int64_t group = 0; group < g->groups; group++) {
-                    tile_load(&w->tiling, w->x, group, number, 0, &scratch.tile);
-                    loops_tile(w, packed + group * padded * w->taps, group, &scratch, own);
-                    run_ordered(w, group, &scratch.tile, scratch.x, own);
-                }
-                finish_tile(w, &scratch.tile, own + 1);
-            }
-#pragma omp critical(addersim_stats)
-            {
-                merge_stats(stats, own);
-                merge_stats(stats + 1, own + 1);
-            }
-        }
+        pack_block(w, outputs, packed + block * w->taps);
     }
-    const int ready = planned && packed && memory;
-    free(packed);
-    free(memory);
-    free(w->rows);
-    free(w->planes);
-    tiling_end(&w->tiling);
-    return ready ? 0 : -1;
+    w->lay_out = lay_loops;
+    w->run_tile = loops_tile;
+    return 0;
 }
 
 static int takes_pairs(const Window *w) {
@@ -237,8 +205,9 @@ static void repeated_results(const Window *w, const Tile *tile, const int32_t *s
     if (rest) depthwise_results(w, sums + rows * row, channels, rest, 0, channels, y + rows * row * bytes, channels, seen, stats);
 }
 
-static void pairs_tile(const Window *w, const Tile *tile, const int64_t *offsets, const int16_t *weights, int32_t *sums, Seen *seen,
-                       Stats *stats) {
+static void pairs_of_tile(const Window *w, const Tile *tile, int32_t *sums, Seen *seen, Stats *stats) {
+    const int64_t *offsets = w->tap_offsets;
+    const int16_t *weights = w->packed;
     const int64_t channels = w->g->channels, step = w->fast->paired_channels, repeated = repeats(w);
     const int64_t stride = repeated ? channels : MAX_WIDTH;
     for (int64_t channel = 0; channel < channels; channel += MAX_WIDTH) {
@@ -253,7 +222,6 @@ static void pairs_tile(const Window *w, const Tile *tile, const int64_t *offsets
             depthwise_results(w, sums, stride, tile->count, channel, width, tile_results(w, tile, channel), channels, seen, stats);
         }
     }
-    finish_tile(w, tile, stats + 1);
 }
 
 static int takes_bytes(const Window *w) {
@@ -261,8 +229,9 @@ static int takes_bytes(const Window *w) {
 }
 
 /* One tile of a depthwise layer, MAX_WIDTH channels at a time. */
-static void depthwise_tile(const Window *w, const Tile *tile, const int64_t *offsets, const void *weights, char *sums, Seen *seen,
-                           Stats *stats) {
+static void channels_of_tile(const Window *w, const Tile *tile, char *sums, Seen *seen, Stats *stats) {
+    const int64_t *offsets = w->tap_offsets;
+    const void *weights = w->packed;
     const int64_t channels = w->g->channels, taps = w->taps, sum_bytes = w->epilogue.narrow ? 4 : 8;
     const int bytes = takes_bytes(w);
     for (int64_t channel = 0; channel < channels; channel += MAX_WIDTH) {
@@ -285,12 +254,12 @@ static void depthwise_tile(const Window *w, const Tile *tile, const int64_t *off
         }
         depthwise_results(w, sums, MAX_WIDTH, tile->count, channel, width, tile_results(w, tile, channel), channels, seen, stats);
     }
-    finish_tile(w, tile, stats + 1);
 }
 
 /* Registers that saturate tap by tap replace what epilogue() stored. */
-static void depthwise_ordered_tile(const Window *w, const Tile *tile, const int64_t *offsets, const int32_t *weights, Stats *stats) {
-    const int64_t channels = w->g->channels;
+static void ordered_channels_of_tile(const Window *w, const Tile *tile, Stats *stats) {
+    const int64_t channels = w->g->channels, *offsets = w->tap_offsets;
+    const int32_t *weights = w->packed;
     int64_t registers[MAX_WIDTH], clipped[MAX_WIDTH];
     for (int64_t channel = 0; channel < channels; channel += MAX_WIDTH) {
         const int64_t width = smaller(MAX_WIDTH, channels - channel), skip = channel * bytes_of(w->operand);
@@ -326,59 +295,32 @@ static void turn_weights(const Window *w, int32_t *weights) {
     }
 }
 
-int run_depthwise(Window *w, int threads, Stats *stats) {
-    const int64_t taps = w->taps;
-    Geometry all_channels;
-    int64_t *offsets = allocate(taps, sizeof(*offsets));
-    int32_t *weights = allocate(plus(times(taps, paired_stride(w)), MAX_WIDTH), sizeof(*weights));
+static void depthwise_tile(const Window *w, int64_t number, Scratch *s, Stats *stats) {
+    tile_load(&w->tiling, w->x, 0, number, 0, &s->tile);
+    if (takes_pairs(w)) {
+        pairs_of_tile(w, &s->tile, (int32_t *)(void *)s->sums, &s->seen, stats);
+    } else {
+        channels_of_tile(w, &s->tile, s->sums, &s->seen, stats);
+    }
+    if (w->epilogue.ordered) ordered_channels_of_tile(w, &s->tile, stats);
+}
+
+static void lay_depthwise(const Window *w, Layout *layout, Scratch *s) {
+    s->sums = lay_part(layout, w->tiling.windows, MAX_WIDTH * sizeof(int64_t));
+}
+
+int prepare_depthwise(Window *w, int threads) {
+    w->tap_offsets = allocate(w->taps, sizeof(*w->tap_offsets));
+    w->packed = allocate(plus(times(w->taps, paired_stride(w)), MAX_WIDTH), sizeof(int32_t));
     w->operand = w->zeros.x || takes_pairs(w) ? S16 : w->x_type; /* codes less the one of zero take nine bits */
-    if (!offsets || !weights || depthwise_begin(&w->tiling, &all_channels, w->g, w->kernels, w->x_type, w->operand, w->zeros.x,
-                                                w->zeros.outside, threads, offsets)) {
-        free(offsets);
-        free(weights);
+    if (!w->tap_offsets || !w->packed || depthwise_begin(&w->tiling, &w->all_channels, w->g, w->kernels, w->x_type, w->operand, w->zeros.x,
+                                                         w->zeros.outside, threads, w->tap_offsets)) {
         return -1;
     }
     plain_sums(w);
-    keep_results(w);
     if (takes_bytes(w)) w->epilogue.factor = -1; /* sums of |x - w| */
-    Tile tile;
-    Seen seen;
-    Layout size = {0};
-    tile_lay_out(&w->tiling, &size, &tile);
-    lay_seen(w, &size, &seen);
-    lay_part(&size, w->tiling.windows, MAX_WIDTH * sizeof(int64_t));
-    char *memory = allocate(w->tiling.threads, size.bytes);
-    const int ready = memory && prepare_floats(w) == 0;
-    if (ready) {
-        turn_weights(w, weights);
-#pragma omp parallel num_threads(w->tiling.threads) private(tile) private(seen)
-        {
-            Stats own[2] = {no_stats(), no_stats()};
-            Layout own_scratch = {memory + thread_number() * size.bytes, 0};
-            tile_lay_out(&w->tiling, &own_scratch, &tile);
-            lay_seen(w, &own_scratch, &seen);
-            char *sums = lay_part(&own_scratch, w->tiling.windows, MAX_WIDTH * sizeof(int64_t));
-#pragma omp for schedule(dynamic)
-            for (int64_t number = 0; number < w->tiling.tiles; number++) {
-                tile_load(&w->tiling, w->x, 0, number, 0, &tile);
-                if (takes_pairs(w)) {
-                    pairs_tile(w, &tile, offsets, (const int16_t *)weights, (int32_t *)(void *)sums, &seen, own);
-                } else {
-                    depthwise_tile(w, &tile, offsets, weights, sums, &seen, own);
-                }
-                if (w->epilogue.ordered) depthwise_ordered_tile(w, &tile, offsets, weights, own);
-            }
-            merge_seen(w, &seen, own);
-#pragma omp critical(addersim_stats)
-            {
-                merge_stats(stats, own);
-                merge_stats(stats + 1, own + 1);
-            }
-        }
-    }
-    free(memory);
-    free(offsets);
-    free(weights);
-    tiling_end(&w->tiling);
-    return ready ? 0 : -1;
+    turn_weights(w, w->packed);
+    w->lay_out = lay_depthwise;
+    w->run_tile = depthwise_tile;
+    return prepare_floats(w);
 }

@@ -37,76 +37,55 @@ static void set_constants(Window *w) {
     }
 }
 
-static void quads_tile(const Window *w, const DepthwiseQuads *d, const Tile *tile, Seen *seen) {
+static void quads_tile(const Window *w, int64_t number, Scratch *s, Stats *stats) {
+    (void)stats; /* what was seen is merged at last */
     const Tiling *t = &w->tiling;
+    const Tile *tile = &s->tile;
+    const DepthwiseQuads d = {w->epilogue.floats, w->packed, w->g->channels, w->g->kernel_width, w->g->stride_width};
+    tile_load(t, w->x, 0, number, 0, &s->tile);
     const int64_t columns = t->rows > 1 ? t->columns : tile->count;
     for (int64_t first = 0; first < tile->count; first += columns) {
         const char *rows[QUAD];
         for (int64_t i = 0; i < QUAD; i++) rows[i] = tile->windows[first] + t->offsets[smaller(i, w->g->kernel_height - 1)];
-        w->fast->depthwise_quads(d, rows, columns, (uint8_t *)tile_results(w, tile, 0) + first * d->channels, seen);
+        w->fast->depthwise_quads(&d, rows, columns, (uint8_t *)tile_results(w, tile, 0) + first * d.channels, &s->seen);
     }
 }
 
-/* Threads over the tiles. Returns -1 where memory ran out. */
-static int run_tiles(Window *w, const DepthwiseQuads *d, Stats *stats) {
-    Tile tile;
-    Seen seen;
-    Layout size = {0};
-    tile_lay_out(&w->tiling, &size, &tile);
-    lay_seen(w, &size, &seen);
-    char *memory = allocate(w->tiling.threads, size.bytes);
-    if (!memory) return -1;
-#pragma omp parallel num_threads(w->tiling.threads) private(tile) private(seen)
-    {
-        Stats own[2] = {no_stats(), no_stats()};
-        Layout own_scratch = {memory + thread_number() * size.bytes, 0};
-        tile_lay_out(&w->tiling, &own_scratch, &tile);
-        lay_seen(w, &own_scratch, &seen);
-#pragma omp for schedule(dynamic)
-        for (int64_t number = 0; number < w->tiling.tiles; number++) {
-            tile_load(&w->tiling, w->x, 0, number, 0, &tile);
-            quads_tile(w, d, &tile, &seen);
-        }
-        merge_seen(w, &seen, own);
-#pragma omp critical(addersim_stats)
-        {
-            merge_stats(stats, own);
-            merge_stats(stats + 1, own + 1);
-        }
-    }
-    free(memory);
-    return 0;
+static void lay_quads(const Window *w, Layout *layout, Scratch *s) { (void)w, (void)layout, (void)s; }
+
+/* Without what was found out for quads. */
+static void forget(Window *w) {
+    tiling_end(&w->tiling);
+    free(w->tap_offsets);
+    free(w->float_memory);
+    w->tap_offsets = NULL;
+    w->float_memory = NULL;
+    w->turned = 0;
+    w->x_offset = 0;
 }
 
-int run_quads(Window *w, int threads, Stats *stats) {
+int prepare_quads(Window *w, int threads) {
     const Geometry *g = w->g;
-    Geometry all_channels;
-    int64_t *offsets = allocate(w->taps, sizeof(*offsets));
+    w->tap_offsets = allocate(w->taps, sizeof(*w->tap_offsets));
     w->operand = U8;
     w->x_offset = w->x_type == S8 ? -128 : 0;
-    if (!offsets || depthwise_begin(&w->tiling, &all_channels, g, w->kernels, w->x_type, U8, w->x_offset, w->zeros.outside, threads, offsets)) {
-        free(offsets);
+    if (!w->tap_offsets || depthwise_begin(&w->tiling, &w->all_channels, g, w->kernels, w->x_type, U8, w->x_offset, w->zeros.outside, threads,
+                                           w->tap_offsets)) {
         return -1;
     }
     plain_sums(w);
     set_constants(w);
     w->turned = 1;
-    int8_t *weights = allocate(times(g->kernel_width, round_up(g->channels, QUAD_BYTES)), QUAD);
     const int copied = w->tiling.direct && w->tiling.pieces == 1;
-    int status = weights && (!copied || prepare_floats(w) == 0) ? 0 : -1;
-    const int taken = status == 0 && copied && w->epilogue.floats;
-    if (taken) {
-        turn_quads(w, weights);
-        const DepthwiseQuads d = {w->epilogue.floats, weights, g->channels, g->kernel_width, g->stride_width};
-        status = run_tiles(w, &d, stats);
+    if (copied && prepare_floats(w)) return -1;
+    if (!copied || !w->epilogue.floats) {
+        forget(w);
+        return prepare_depthwise(w, threads);
     }
-    free(offsets);
-    free(weights);
-    tiling_end(&w->tiling);
-    if (status || taken) return status;
-    w->turned = 0;
-    w->x_offset = 0;
-    free(w->float_memory);
-    w->float_memory = NULL;
-    return run_depthwise(w, threads, stats);
+    w->packed = allocate(times(g->kernel_width, round_up(g->channels, QUAD_BYTES)), QUAD);
+    if (!w->packed) return -1;
+    turn_quads(w, w->packed);
+    w->lay_out = lay_quads;
+    w->run_tile = quads_tile;
+    return 0;
 }

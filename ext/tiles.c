@@ -33,6 +33,9 @@ static int64_t copied_bytes(const Geometry *g, int64_t columns, int64_t channel_
     return times(reach(columns, g->stride_width, g->kernel_width, g->dilation_width), channel_bytes);
 }
 
+/* Tiles that there should be at least: several for each of some threads, so that none waits long for another. */
+static int64_t parts_of(int threads) { return threads > 1 ? 4 * (int64_t)threads : 1; }
+
 /* Returns whether the copied rows fit the cache, or at least take no more than the windows would one by one. */
 static int plan_direct(Tiling *t, int64_t element, int threads) {
     const Geometry *g = t->g;
@@ -44,7 +47,7 @@ static int plan_direct(Tiling *t, int64_t element, int threads) {
     t->columns = columns;
     t->pieces = (g->out_width + columns - 1) / columns;
     t->row_bytes = copied_bytes(g, columns, channel_bytes);
-    const int64_t all_rows = g->images * g->out_height, share = larger(1, all_rows / (4 * (int64_t)threads));
+    const int64_t share = larger(1, g->images * g->out_height / parts_of(threads));
     t->rows = 1;
     if (t->pieces == 1) {
         while (t->rows < share && (t->rows + 1) * columns <= TILE_WINDOWS && times(copied_rows(g, t->rows + 1), t->row_bytes) <= TILE_BYTES) {
@@ -52,7 +55,6 @@ static int plan_direct(Tiling *t, int64_t element, int threads) {
         }
     }
     t->windows = t->rows * columns;
-    t->tiles = (all_rows + t->rows - 1) / t->rows * t->pieces;
     t->bytes = times(copied_rows(g, t->rows), t->row_bytes);
     if (t->bytes > larger(LARGE_TILE_BYTES, times(t->windows, times(taps_of(g), element)))) return 0;
     t->pixels = t->bytes / channel_bytes;
@@ -67,14 +69,13 @@ static int plan_direct(Tiling *t, int64_t element, int threads) {
 
 static void plan_gathered(Tiling *t, int64_t element, int64_t unit, int threads) {
     const Geometry *g = t->g;
-    const int64_t taps = taps_of(g), share = round_up(larger(1, pixels_of(g) / (4 * (int64_t)threads)), unit);
+    const int64_t taps = taps_of(g), share = round_up(larger(1, pixels_of(g) / parts_of(threads)), unit);
     t->runs = 1;
     t->run_taps = taps;
     t->run_steps = round_up(taps * element, t->step_bytes) / t->step_bytes;
     t->window_bytes = round_up(t->run_steps * t->step_bytes, 32);
     t->windows = smaller(share, larger(unit, smaller(TILE_WINDOWS, TILE_BYTES / t->window_bytes) / unit * unit));
     t->columns = t->windows;
-    t->tiles = (pixels_of(g) + t->windows - 1) / t->windows;
     t->bytes = times(t->windows, t->window_bytes);
     t->raw_bytes = t->type != F32 && bytes_of(t->type) < element ? t->bytes / element : 0;
     t->offsets[0] = 0;
@@ -107,11 +108,21 @@ int tiling_begin(Tiling *t, const Geometry *g, const Kernels *kernels, Type type
     t->in_place = t->direct && is_pixels(t, run_bytes % step_bytes);
     if (t->in_place) t->bytes = 0;
     t->windows = round_up(t->windows, unit);
-    t->threads = (int)smaller(threads, t->tiles);
+    tiling_resize(t, g, threads);
     return 0;
 }
 
-void tiling_end(Tiling *t) { free(t->offsets); }
+void tiling_resize(Tiling *t, const Geometry *g, int threads) {
+    const int64_t rows = g->images * g->out_height;
+    t->g = g;
+    t->tiles = t->direct ? (rows + t->rows - 1) / t->rows * t->pieces : (pixels_of(g) + t->columns - 1) / t->columns;
+    t->threads = (int)smaller(threads, t->tiles);
+}
+
+void tiling_end(Tiling *t) {
+    free(t->offsets);
+    t->offsets = NULL;
+}
 
 int depthwise_begin(Tiling *t, Geometry *all_channels, const Geometry *g, const Kernels *kernels, Type type, Type operand,
                     int64_t offset, int64_t outside, int threads, int64_t *tap_offsets) {

@@ -40,6 +40,8 @@ typedef struct {
 /* Returns 0, or -1 where memory ran out; tiling_end() frees. `unit` is the windows that a panel kernel takes at a time. */
 int tiling_begin(Tiling *t, const Geometry *g, const Kernels *kernels, Type type, Type operand, int64_t offset, int64_t outside,
                  int64_t step_bytes, int any_run, int64_t unit, int threads);
+/* The same for other images of the same size, and threads. */
+void tiling_resize(Tiling *t, const Geometry *g, int threads);
 void tiling_end(Tiling *t);
 static inline int64_t tiling_steps(const Tiling *t) { return t->runs * t->run_steps; }
 

@@ -4,25 +4,42 @@
 
 #include "tiles.h"
 
+/* Scratch of one thread; a layer lays out what it needs beside the tile. */
 typedef struct {
+    Tile tile;
+    char *sums;
+    int32_t *x;
+    uint8_t *codes; /* of table_sums() */
+    Seen seen;
+} Scratch;
+
+struct Window {
     const Kernels *kernels;
     const Loops *loops;
     const Fast *fast;
-    const Geometry *g;
+    const Geometry *g; /* `layer`, or in a run that with its number of images */
+    Geometry layer, all_channels; /* as one group: how tiles see a depthwise layer */
+    void (*lay_out)(const Window *w, Layout *layout, Scratch *s);
+    void (*run_tile)(const Window *w, int64_t number, Scratch *s, Stats *stats);
+    int64_t scratch_bytes; /* of a thread */
     Arithmetic arithmetic;
     const int32_t *products; /* of a multiplier's table, or NULL */
     int32_t *rows;           /* the same by w, then x, where table_sums() serves, or NULL */
     uint8_t *planes;         /* of them less the smallest, where table_plane_sums() serves, or NULL */
     uint32_t least;
     Type x_type, weights_type, operand;
-    const void *x, *weights;
+    const void *x, *weights; /* weights, and all that an epilogue and zero points refer to, are the caller's */
     int64_t x_low, x_high; /* codes that x can hold, that of zero included */
     ZeroPoints zeros;
     int64_t taps, outputs; /* outputs of a group */
     Epilogue epilogue;
+    Affine affine;
+    Rescale rescaling; /* what the epilogue points to */
     Rescale rescale; /* what makes codes of results, where the epilogue has it, laid out for rescale_run() */
+    char *rescale_memory;
     Tiling tiling;
     int64_t *constants, *window_factors; /* of each output */
+    void *packed; /* weights as the kernels read them */
     void *y;
 
     /* Of the panels (window.c): */
@@ -35,7 +52,6 @@ typedef struct {
     int64_t sum_factor, constant;     /* constant of an output: sum_factor * (its weights' operands) + constant + .. */
     int64_t padded_taps;              /* with those that fill the last step of each run */
     int64_t width, chunk, group_bytes; /* chunk: steps between widenings */
-    char *packed;
     FloatCodes floats; /* of which the epilogue may have a pointer, with memory of their own */
     Affine float_affine;
     char *float_memory;
@@ -46,7 +62,20 @@ typedef struct {
     int64_t *ordered_outputs; /* their numbers, -1 where a block is not full */
     int64_t *ordered_blocks;  /* first block of each group, and the end */
     int ordered_narrow;
-} Window;
+
+    /* Of depthwise layers: */
+    int64_t *tap_offsets;
+
+    /* Of sign bits, where they stand for codes (window.c): their weights, the type of the codes, and those of a pixel and group. */
+    uint8_t *sign_weights;
+    Type codes_type;
+    int64_t sign_channels;
+};
+
+void lay_scratch(const Window *w, Layout *layout, Scratch *s);
+/* panels.c: which panel, or 0 where the arithmetic has none for the layer. All that prepare return 0, or -1 where memory ran out. */
+int choose_panel(Window *w, int64_t weights_high);
+int prepare_panels(Window *w, int threads);
 
 /* Whether results wait in the tile for finish_tile(), which makes codes of them. */
 static inline int results_wait(const Window *w) { return w->epilogue.rescale && !w->epilogue.rescale->direct; }
@@ -55,7 +84,6 @@ static inline char *tile_results(const Window *w, const Tile *tile, int64_t outp
     char *first = results_wait(w) ? tile->results : (char *)w->y + tile->first * w->g->outputs * w->epilogue.y_bytes;
     return first + output * w->epilogue.y_bytes;
 }
-void keep_results(Window *w); /* after tiling_begin() */
 void finish_tile(const Window *w, const Tile *tile, Stats *codes_stats);
 
 /* float_codes.c: whether codes come of products of floats, once the sums' factor is known; ready when their constants are: 0, or -1 where
@@ -68,12 +96,13 @@ void merge_seen(const Window *w, const Seen *seen, Stats *stats);
 int32_t code_at(Type type, const void *codes, int64_t i);
 /* The codes of a window, tap by tap. */
 void window_values(const Window *w, const char *window, int32_t *x);
-/* Both return 0, or -1 where memory ran out. run_loops: an arithmetic without panels; run_depthwise: one channel a group. */
-int run_loops(Window *w, int threads, Stats *stats);
-int run_depthwise(Window *w, int threads, Stats *stats);
-/* quads.c: depthwise layers whose rows of bytes become codes in registers; run_quads() gives them to run_depthwise() where no rows are copied. */
+/* An arithmetic without panels; one channel a group. */
+int prepare_loops(Window *w, int threads);
+int prepare_depthwise(Window *w, int threads);
+/* quads.c: depthwise layers whose rows of bytes become codes in registers; prepare_quads() gives them to prepare_depthwise() where no
+   rows are copied. */
 int takes_quads(const Window *w);
-int run_quads(Window *w, int threads, Stats *stats);
+int prepare_quads(Window *w, int threads);
 int32_t weight_at(const Window *w, int64_t output, int64_t tap);
 void plain_sums(Window *w);
 int prepare_ordered(Window *w);

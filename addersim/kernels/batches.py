@@ -11,12 +11,24 @@ from addersim.inputs.limits import BATCH
 from addersim.kernels.checks import check_threads
 from addersim.kernels.core import kernel_info
 
-__all__ = ["in_batches"]
+__all__ = ["in_batches", "threads_of_call"]
 
 T = TypeVar("T")
 
 LEAST = 16
 """Images from which what is done once a batch weighs little."""
+
+
+def threads_of_call(images: int, threads: int | None) -> int:
+    """Threads that the kernels of one call of `in_batches` may use: one where threads take whole batches.
+
+    Examples
+    --------
+    >>> threads_of_call(100, 2), threads_of_call(20, 2)
+    (1, 2)
+    """
+    workers = check_threads(threads) or kernel_info().threads
+    return workers if images < LEAST * workers else 1
 
 
 def in_batches(
@@ -47,7 +59,7 @@ def in_batches(
     """
     BATCH.check(batch, "batch")
     workers = check_threads(threads) or kernel_info().threads
-    if workers == 1 or images < LEAST * workers:
+    if workers == 1 or threads_of_call(images, workers) > 1:
         for part in _parts(images, batch, 1):
             yield part.stop, call(part, workers)
         return

@@ -138,29 +138,27 @@ class PreparedWindow:
         rescaling: tuple[RescaleNumbers, bool] | None = None,
     ) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
         """Fill y; returns what was seen in the sums, and in the codes."""
-        x_type, weights, weights_type, arithmetic, zeros = self.numbers
-        seen = core.window(
-            flat(x),
-            x_type,
-            sums.ends,
-            weights,
-            weights_type,
-            flat(y),
-            y.dtype.itemsize if rescaling is None else 4,
-            self._moved(x.shape)[1],
-            arithmetic,
-            self.products,
-            zeros,
-            sums.handling,
-            sums.narrow,
-            sums.ordered,
-            affine_numbers,
-            rescaling,
-            chosen_set(),
-            threads,
-        )
+        y_bytes = y.dtype.itemsize if rescaling is None else 4
+        plan = self.plan(x.shape, y_bytes, sums, threads, affine_numbers, rescaling)
+        seen = plan.run(flat(x), flat(y), len(x), threads)
         check_exact(self.register, *seen[0][:2])
         return seen
+
+    def plan(
+        self,
+        shape: tuple[int, ...],
+        y_bytes: int,
+        sums: Sums,
+        threads: int,
+        affine_numbers: tuple[Array, bool, tuple[int, ...]] | None = None,
+        rescaling: tuple[RescaleNumbers, bool] | None = None,
+    ) -> core.WindowPlan:
+        """What C needs for x of a shape, weights packed; `y_bytes` of a sum that is stored, or of a code by the affine."""
+        x_type, weights, weights_type, arithmetic, zeros = self.numbers
+        how = sums.handling, sums.narrow, sums.ordered, affine_numbers, rescaling, chosen_set(), threads
+        return core.WindowPlan(
+            x_type, sums.ends, weights, weights_type, y_bytes, self._moved(shape)[1], arithmetic, self.products, zeros, *how
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ class PreparedWindowRescale:
     def __call__(self, x: Array, *, threads: int | None = None) -> FusedResult:
         x, shape, count = self.window.checked(x, threads)
         known = self.window.sums_of(x)
-        if shape[0] and self._fuses(known):
+        if shape[0] and self.fuses(known):
             y = np.empty(shape, self.output.dtype)
             rescaling = self.numbers, self.direct and known is self.window.sums
             sums, codes = self.window.run(x, y, known, count, rescaling=rescaling)
@@ -66,7 +66,7 @@ class PreparedWindowRescale:
         after = rescale(narrow, self.constants, self.bias, self.output, self.low, self.high, count)
         return FusedResult(after.values, *sums, after.minimum, after.maximum, after.overflowed)
 
-    def _fuses(self, sums: Sums) -> bool:
+    def fuses(self, sums: Sums) -> bool:
         """Whether codes can be made of the sums of a tile at once: in no special order, and with their bias in 32 bits."""
         return sums.narrow and sums.ordered is None and sums.largest + self.most <= INT32[1]
 

@@ -172,29 +172,36 @@ def rescaled_add(
     6
     """
     found, a, b, low, high = check_addition(a, b, a_format, b_format, rule, output, low, high)
-    constants, count = addition_constants(found, a_format, b_format, output), check_threads(threads)
-    raw = constants.formula == "float"  # its constant has the zero points
-    zeros = (0, 0, 0) if raw else (a_format.zero_point, b_format.zero_point, output.zero_point)
-    y = np.empty(a.shape, output.dtype)
+    count, y = check_threads(threads), np.empty(a.shape, output.dtype)
     if not y.size:
         return CodesResult(y, 0, 0, 0)
-    seen = core.rescaled_add(
-        flat(a),
-        type_number(a),
-        flat(b),
-        type_number(b),
-        a.size,
-        FORMULA_NUMBERS[constants.formula],
-        zeros,
-        constants.left,
-        np.stack([constants.multiplier, constants.shift]),
-        constants.factor,
-        _clipped(output, low, high),
-        flat(y),
-        chosen_set(),
-        count,
-    )
-    return CodesResult(y, *seen)
+    numbers = _addition_numbers(found, a_format, b_format, output, low, high)
+    operands = flat(a), type_number(a), flat(b), type_number(b)
+    return CodesResult(y, *core.rescaled_add(*operands, a.size, numbers, flat(y), chosen_set(), count))
+
+
+AdditionNumbers = tuple[int, tuple[int, int, int], int, Array, Array, tuple[int, ...]]
+"""A sum of codes of two scales as C takes it: formula, zero points, places, constants of both and of the sum, and codes."""
+
+
+def rescaled_add_numbers(
+    a_format: FixedFormat, b_format: FixedFormat, rule: str, output: FixedFormat, low: int | None, high: int | None
+) -> AdditionNumbers:
+    """What `rescaled_add` of codes of two formats gives to C."""
+    codes = np.empty(0, a_format.dtype), np.empty(0, b_format.dtype)
+    found, _, _, least, most = check_addition(*codes, a_format, b_format, rule, output, low, high)
+    return _addition_numbers(found, a_format, b_format, output, least, most)
+
+
+def _addition_numbers(
+    rule: RequantisationRule, a_format: FixedFormat, b_format: FixedFormat, output: FixedFormat, low: int, high: int
+) -> AdditionNumbers:
+    constants = addition_constants(rule, a_format, b_format, output)
+    raw = constants.formula == "float"  # its constant has the zero points
+    zeros = (0, 0, 0) if raw else (a_format.zero_point, b_format.zero_point, output.zero_point)
+    integers = np.stack([constants.multiplier, constants.shift])
+    formula = FORMULA_NUMBERS[constants.formula]
+    return formula, zeros, constants.left, integers, constants.factor, _clipped(output, low, high)
 
 
 def rescaled_mean(

@@ -9,6 +9,7 @@ import numpy as np
 from addersim.arithmetic.fixed import FixedFormat, Overflow
 from addersim.arithmetic.ops import OpCounts
 from addersim.errors import NetworkError
+from addersim.kernels.chains import Link, add_link
 from addersim.layers.base import Array, Bill, Engine, IntegerLayer, Layer, Plan, Run, Shape, Value, observe
 from addersim.layers.broadcast import common_shape, stretched
 
@@ -73,6 +74,13 @@ class IntegerAdd(IntegerLayer, frozen=True, tag="add"):
             threads=threads,
         )
         return Run(found.values, observe(found.minimum, found.maximum, found.overflowed, found.values.size))
+
+    def link(self, then: FixedFormat | None, *inputs: Value) -> Link | None:
+        """The step of a chain that this is, with a ReLU that alone reads the output, where codes of one shape are added."""
+        if self.subtract or inputs[0].shape != inputs[1].shape or any(one.is_sum or one.bits > 16 for one in inputs):
+            return None
+        first, second = (FixedFormat(one.bits, one.signed) for one in inputs)
+        return add_link(first, second, self.output, self.overflow, then)
 
     def bill(self, output: Value, *inputs: Value) -> Bill:
         operation = "sub" if self.subtract else "add"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from types import MappingProxyType
 from typing import Any
 
@@ -243,6 +244,10 @@ class IntegerAffine(IntegerLayer, frozen=True, tag="affine"):
             output_overflow=self.overflow,
             then=then,
         )
+
+    def telling(self) -> AbstractContextManager[None]:
+        """Errors of a window with this layer behind it are the window's."""
+        return nullcontext()
 
     def run(self, engine: Engine, *codes: Array, threads: int | None = None, then: FixedFormat | None = None) -> Run:
         """As in `IntegerLayer`; `then` is the format of a ReLU that alone reads the output and runs with it."""

@@ -253,10 +253,14 @@ class Value(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Output codes of an integer layer, None where they streamed into the next; `observed` where overflow was possible."""
+    """Output codes of an integer layer, None where they streamed into the next; `observed` where overflow was possible.
+
+    `zeros` are what `addersim.zeros.Zeros` holds of the codes, where they were counted on the way.
+    """
 
     values: Array | None
     observed: Observed | None = None
+    zeros: tuple[int, int, int, tuple[int, ...]] | None = None
 
 
 class Bill(NamedTuple):

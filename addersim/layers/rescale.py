@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import msgspec
@@ -110,14 +111,12 @@ class IntegerRescale(IntegerLayer, frozen=True, tag="rescale"):
         """An engine's prepared window with this layer behind it; no ReLU runs with it."""
         bias, scale = (np.broadcast_to(one, filters) for one in (self.bias, self.scale))
         how = {"output": self.output, "low": self.low, "high": self.high}
-        with named(self.name):
-            both = engine.prepare_window_rescale(window, scale, bias, self.rule, **how)
+        with self.telling():
+            return engine.prepare_window_rescale(window, scale, bias, self.rule, **how)
 
-        def run(x: Array, threads: int | None = None) -> Any:
-            with named(self.name):
-                return both(x, threads=threads)
-
-        return run
+    def telling(self) -> AbstractContextManager[None]:
+        """Errors of a window with this layer behind it name the layer."""
+        return named(self.name)
 
     def run(self, engine: Engine, *codes: Array, threads: int | None = None) -> Run:
         (x,) = codes

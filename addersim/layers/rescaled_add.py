@@ -9,6 +9,7 @@ from addersim.arithmetic.fixed import FixedFormat
 from addersim.arithmetic.requantisation import requantisation_rule
 from addersim.arithmetic.rescaled_sums import addition_bill, addition_constants
 from addersim.errors import FormatError, NetworkError
+from addersim.kernels.chains import Link, rescaled_add_link
 from addersim.layers.base import Array, Bill, Engine, IntegerLayer, Run, Value, observe
 from addersim.layers.broadcast import common_shape, stretched
 from addersim.layers.rescale import checked_operands, checked_rule
@@ -64,6 +65,12 @@ class IntegerRescaledAdd(IntegerLayer, frozen=True, tag="rescaled_add"):
         found = engine.rescaled_add(a, b, first, second, self.rule, output=output, low=low, high=high, threads=threads)
         values = (found.values ^ 128).view(np.int8) if moved else found.values
         return Run(values, observe(found.minimum - moved, found.maximum - moved, found.overflowed, values.size))
+
+    def link(self, *inputs: Value) -> Link | None:
+        """The step of a chain that this is, where codes of one shape are added as they are."""
+        if self.subtract or self.as_unsigned or inputs[0].shape != inputs[1].shape:
+            return None
+        return rescaled_add_link(self.first, self.second, self.rule, self.output, self.low, self.high)
 
     def details(self) -> str:
         return f"{self.rule}, a - b" if self.subtract else self.rule

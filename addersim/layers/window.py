@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -19,6 +20,7 @@ from addersim.arithmetic.geometry import Geometry
 from addersim.arithmetic.multiplier import MultiplierTable
 from addersim.arithmetic.ops import OpCounts
 from addersim.errors import FormatError, NetworkError
+from addersim.kernels.chains import Link, window_link
 from addersim.kernels.checks import Moves
 from addersim.kernels.sums import Bounds
 from addersim.kernels.zero_points import check_zero_points, less_zero_points
@@ -81,6 +83,17 @@ def _check_groups(layer: Window | IntegerWindow) -> None:
     filters = len(layer.weights)
     if layer.groups < 1 or filters % layer.groups:
         raise NetworkError(f"layer {layer.name}: {filters} filters do not divide into {layer.groups} groups")
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedLayer:
+    """A layer that is ready to run on codes with some number of threads, and the step that it is of a chain, if it is one."""
+
+    run: Callable[[Array, int | None], Any]
+    link: Link | None
+
+    def __call__(self, codes: Array, threads: int | None) -> Any:
+        return self.run(codes, threads)
 
 
 def _as_pixels(values: Array) -> Array:
@@ -459,9 +472,10 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window", dict=True):
         return Value(shape, self.accumulator_bits(), True, self.scale, is_sum=True, constant_due=due)
 
     def run(self, engine: Engine, *codes: Array, threads: int | None = None) -> Run:
-        return self.prepared(engine)(codes[0], threads)
+        found: Run = self.prepared(engine)(codes[0], threads)
+        return found
 
-    def prepared(self, engine: Engine) -> Callable[[Array, int | None], Run]:
+    def prepared(self, engine: Engine) -> PreparedLayer:
         """This layer's run for many batches: what does not depend on the codes is found out once."""
         window, enter = self._prepared(engine), self._entry()
 
@@ -470,12 +484,12 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window", dict=True):
             seen = observe(found.minimum, found.maximum, found.overflowed, found.values.size)
             return Run(_like_input(found.values, codes), seen)
 
-        return run
+        return PreparedLayer(run, self._link(window))
 
     def prepared_into(
         self, narrowing: IntegerAffine | IntegerRescale, then: FixedFormat | None, engine: Engine
-    ) -> Callable[[Array, int | None], tuple[Run, Run]]:
-        """This layer and what narrows its sums as one, and the clamp to `then` of the ReLU that alone reads that.
+    ) -> PreparedLayer:
+        """This layer and what narrows its sums as one, and the clamp to `then` of the ReLU that alone reads that: two runs.
 
         Same numbers as one after the other; the sums never leave the cache, so that the first run has no values.
         """
@@ -483,13 +497,18 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window", dict=True):
         both = narrowing.behind(self._prepared(engine), engine, len(self.weights), then)
 
         def run(codes: Array, threads: int | None) -> tuple[Run, Run]:
-            found = both(enter(codes), threads=threads)
+            with narrowing.telling():
+                found = both(enter(codes), threads=threads)
             size = found.values.size
             sums = observe(found.sums_minimum, found.sums_maximum, found.sums_overflowed, size)
             narrowed = observe(found.minimum, found.maximum, found.overflowed, size)
             return Run(None, sums), Run(_like_input(found.values, codes), narrowed)
 
-        return run
+        return PreparedLayer(run, self._link(both))
+
+    def _link(self, prepared: object) -> Link | None:
+        """The step of a chain that this is, where codes enter as they are."""
+        return None if self.places()[0] else window_link(prepared)
 
     def _entry(self) -> Callable[[Array], Array]:
         """Brings codes, as pixels, to the scale of the sum, in a type that holds every code of the input's format there."""

@@ -32,6 +32,7 @@ FLOORS = {
     "toggles": 3,
     "network": 3,
     "program": 3,
+    "steps": 3,
     "trace": 3,
     "zeros": 3,
     "engines": 3,

@@ -103,8 +103,12 @@ def test_what_kernels_need_of_a_program_is_found_out_once(network):
 def test_batches_have_a_hundred_images_where_memory_allows_it(network, monkeypatch):
     monkeypatch.setattr("addersim.simulation.FEW_WORDS", 1)
     batches = []
-    simulate(quantize(network, images(network, 4)), images(network, 200), threads=1, progress=batches.append)
-    assert batches == [100, 200]
+    program, pixels = quantize(network, images(network, 4)), images(network, 200)
+    simulate(program, pixels, network=network, threads=1, progress=batches.append)
+    simulate(program, pixels, threads=13, progress=batches.append)  # sharing each image's work
+    assert batches == [100, 200, 100, 200]
+    simulate(program, pixels, threads=1, progress=batches.append)  # chains of layers hold few values
+    assert batches[4:] == [200]
 
 
 def test_threads_take_batches_and_change_nothing(network):
