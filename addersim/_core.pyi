@@ -113,6 +113,7 @@ def real_means(
     divisors: _Array,
     scale: float,
     zero_point: float,
+    by_columns: bool,
     y: _Array,
     threads: int,
 ) -> None: ...
