@@ -8,6 +8,7 @@ pytest.importorskip("onnx")
 import addersim
 from addersim.errors import LoweringError
 from addersim.kernels import reference
+from tests.command_line import call, refused
 from tests.unit.frontends.onnx.models import model, node, saved
 
 F32 = np.float32
@@ -120,3 +121,30 @@ def test_means_of_reals_add_each_column_of_a_window_first(tmp_path, engine):
     np.testing.assert_array_equal(last_codes(program, engine), wanted)
     exact = np.rint(np.rint(taps / held["s"]).astype(np.int64).sum(axis=(-1, -2)) / 6)
     assert (wanted != np.clip(exact, -128, 127)).any()  # ties
+
+
+def test_images_of_two_billion_rows_are_refused_before_anything_is_made_of_them(tmp_path):
+    made = between([node("Add", "ra", "rb", name="sum", output="m")], "m")
+    made.graph.input[0].type.tensor_type.shape.dim[2].dim_value = 1 << 31
+    assert "images have shape (4, 2147483648, 6); sides of" in refused("check", saved(tmp_path, made))
+
+
+def test_a_scale_that_lies_in_a_file_which_is_not_there_is_refused(tmp_path):
+    made = between([node("Add", "ra", "rb", name="sum", output="m")], "m")
+    scale = next(one for one in made.graph.initializer if one.name == "s")
+    scale.ClearField("raw_data")
+    scale.data_location = 1
+    scale.external_data.add(key="location", value="nowhere.bin")
+    assert refused("check", saved(tmp_path, made))
+
+
+def test_a_product_without_weights_is_refused(tmp_path):
+    nodes = [node("BipolarQuant", "x", "s", name="q", output="q", domain=GENERAL), node("MatMul", "q", name="m")]
+    made = model(nodes, {"s": F32(1)}, ("batch", 6), domains=(GENERAL,))
+    assert refused("check", saved(tmp_path, made))
+
+
+def test_a_program_without_sums_of_products_is_proved(tmp_path):
+    found = call("prove", saved(tmp_path, between([node("Add", "ra", "rb", name="sum", output="m")], "m")))
+    assert (found.returncode, found.stderr) == (0, "")
+    assert "hold every sum" in found.stdout
