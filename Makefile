@@ -9,7 +9,7 @@ LOWEST := .venv-minimum/bin
 FAST := -m "not slow" --numprocesses 2 --dist worksteal
 SOURCES := setup.py pyproject.toml $(wildcard build_support/*.py) $(wildcard ext/*)
 
-.PHONY: demo claims dist docs test test-slow test-minimum sanitize fuzz-kernels fuzz-readers fuzz-lowering mutants bench bench-cuda test-cuda test-gpu lint clean
+.PHONY: demo claims dist docs test test-slow test-minimum sanitize fuzz-kernels fuzz-readers fuzz-lowering fuzz-quantised mutants bench bench-cuda test-cuda test-gpu lint clean
 
 demo: .venv/.installed.stamp
 	@echo "Running LeNet-5-BN with additions and with multiplications bit for bit on 2,000 images (some seconds)"
@@ -49,6 +49,12 @@ fuzz-readers: .venv/.test.stamp
 fuzz-lowering: .venv/.test.stamp
 	$(BIN)/python -m tests.properties.torch_modules 10000
 	$(BIN)/python -m tests.properties.onnx_graphs 10000 0
+
+fuzz-quantised: .venv/.test.stamp
+	$(BIN)/python -m tests.properties.quantised_graphs qdq 5000
+	$(BIN)/python -m tests.properties.quantised_graphs qoperator 5000
+	$(BIN)/python -m tests.properties.quantised_graphs qonnx 1000
+	$(BIN)/python -m tests.properties.tflite_graphs 5000
 
 mutants: .venv/.test.stamp
 	$(BIN)/python -m tests.mutants $(ONLY)

@@ -125,6 +125,7 @@ def real_means(
     divisors: _Array,
     scale: float,
     zero_point: float,
+    by_columns: bool,
     y: _Array,
     threads: int,
 ) -> None: ...

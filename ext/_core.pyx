@@ -65,6 +65,7 @@ cdef extern from "core.h":
         const float *divisors
         int64_t places
         float scale, zero_point
+        int by_columns
     ctypedef struct ZeroRuns:
         int64_t zeros, runs, others
         int64_t pairs[5]
@@ -595,13 +596,13 @@ def rescaled_add(const uint8_t[::1] a, int a_type, const uint8_t[::1] b, int b_t
 
 
 def real_means(const uint8_t[::1] x, geometry, const float[::1] reals, const float[::1] divisors, float scale,
-               float zero_point, int32_t[::1] y, int threads):
+               float zero_point, bint by_columns, int32_t[::1] y, int threads):
     """Rounded means of codes of one byte in floats; reals: what each byte stands for."""
     cdef Geometry g = geometry_of(geometry)
     cdef RealMeans r
     cdef int status
     r.reals, r.divisors, r.places = &reals[0], &divisors[0], divisors.shape[0]
-    r.scale, r.zero_point = scale, zero_point
+    r.scale, r.zero_point, r.by_columns = scale, zero_point, by_columns
     with nogil:
         status = c_real_means(&g, &x[0], &r, &y[0], threads)
     done(status)

@@ -516,6 +516,7 @@ typedef struct {
     const float *reals, *divisors;
     int64_t places;
     float scale, zero_point;
+    int by_columns; /* each column of a window is summed by itself, then the columns: the pools of floats of ONNX Runtime */
 } RealMeans;
 int real_means(const Geometry *g, const uint8_t *x, const RealMeans *r, int32_t *y, int threads);
 /* zeros.c: zeros of `images` times as many words; bytes of images with their channels brought last. */

@@ -89,13 +89,20 @@ void add_rescaled_codes(const Kernels *kernels, Type a_type, const void *a, Type
     *stats = all;
 }
 
-/* Real means: the reals of a window's codes summed in the order of the taps, each step a float. */
-static void mean_of_window(const uint8_t *const *pixels, int64_t count, int64_t channels, const RealMeans *r, float divisor,
-                           float *sums, int32_t *y) {
+/* Real means: the reals of a window's codes summed in the order of the taps, or column by column, each step a float. */
+static void mean_of_window(const uint8_t *const *pixels, int64_t count, int64_t rows, int64_t channels, const RealMeans *r,
+                           float divisor, float *sums, int32_t *y) {
     const float limit = RESULT_LIMIT;
+    const int64_t columns = r->by_columns && rows ? count / rows : count, times_down = count ? count / columns : 0;
+    float *part = sums + channels;
     for (int64_t i = 0; i < channels; i++) sums[i] = 0;
-    for (int64_t pixel = 0; pixel < count; pixel++) {
-        for (int64_t i = 0; i < channels; i++) sums[i] += r->reals[pixels[pixel][i]];
+    for (int64_t column = 0; column < columns; column++) {
+        for (int64_t i = 0; i < channels; i++) part[i] = 0;
+        for (int64_t row = 0; row < times_down; row++) {
+            const uint8_t *pixel = pixels[row * columns + column];
+            for (int64_t i = 0; i < channels; i++) part[i] += r->reals[pixel[i]];
+        }
+        for (int64_t i = 0; i < channels; i++) sums[i] += part[i];
     }
     for (int64_t i = 0; i < channels; i++) {
         const float code = sums[i] / divisor / r->scale + r->zero_point;
@@ -106,16 +113,18 @@ static void mean_of_window(const uint8_t *const *pixels, int64_t count, int64_t 
 int real_means(const Geometry *g, const uint8_t *x, const RealMeans *r, int32_t *y, int threads) {
     const int64_t rows = g->images * g->out_height, most = times(smaller(g->kernel_height, g->height), smaller(g->kernel_width, g->width));
     threads = (int)smaller(use_threads(threads, times(pixels_of(g), times(g->channels, most))), rows);
-    const int64_t pointers = round_up(times(most, sizeof(void *)), 64), own = plus(pointers, round_up(times(g->channels, 4), 64));
+    const int64_t pointers = round_up(times(most, sizeof(void *)), 64), own = plus(pointers, round_up(times(g->channels, 8), 64));
     char *memory = allocate(threads, own);
     if (!memory) return -1;
 #pragma omp parallel for schedule(static) num_threads(threads)
     for (int64_t row = 0; row < rows; row++) {
         char *scratch = memory + thread_number() * own;
         const void **pixels = (const void **)scratch;
+        const int64_t top = row % g->out_height * g->stride_height - g->padding_height;
+        const int64_t down = smaller(top + g->kernel_height, g->height) - (top > 0 ? top : 0);
         for (int64_t pixel = row * g->out_width; pixel < (row + 1) * g->out_width; pixel++) {
             const int64_t inside = window_pixels(g, x, 1, pixel, pixels);
-            mean_of_window((const uint8_t *const *)pixels, inside, g->channels, r, r->divisors[pixel % r->places],
+            mean_of_window((const uint8_t *const *)pixels, inside, down, g->channels, r, r->divisors[pixel % r->places],
                            (float *)(void *)(scratch + pointers), y + pixel * g->channels);
         }
     }

@@ -24,6 +24,7 @@ __all__ = [
     "mean_bill",
     "mean_constants",
     "mean_format",
+    "sums_columns",
     "takes_reals",
     "unscaled",
 ]
@@ -120,8 +121,8 @@ def mean_constants(
     divides the multiplier (kernels/internal/reference/reduce.h: QuantizedMeanOrSum). ``tosa``: a pool multiplies raw codes,
     for whose zero points the legalisation of TensorFlow Lite's pools (tosa-converter-for-tflite 2026.2.0) writes 0, by
     reciprocal_scale (specification 1.0, AVG_POOL2D), always with single rounding. ``ort``: a reduction scales by
-    ``given / (output * count)`` in float32 (core/mlas/lib/qlgavgpool.cpp); its pool adds real numbers: `takes_reals`. Others
-    scale the sum by ``gain / divisor``, ``qonnx`` with one rounding less than the float32 division has.
+    ``given / (output * count)`` in float32 (core/mlas/lib/qlgavgpool.cpp); its pool adds real numbers, and so
+    does ``qonnx``: `takes_reals`. Others scale the sum by ``gain / divisor``.
     """
     zero = given.zero_point
     bias = (-zero * inside).astype(np.int32)
@@ -151,13 +152,23 @@ def mean_format(rule: RequantisationRule, operator: Mean, output: FixedFormat) -
     return FixedFormat(output.bits, output.signed, output.scale) if keeps_zero_point(rule, operator) else output
 
 
-def takes_reals(rule: RequantisationRule, operator: Mean) -> bool:
-    """Whether a mean is one of real numbers and no scaled sum.
+def takes_reals(rule: RequantisationRule, operator: Mean, given: FixedFormat) -> bool:
+    """Whether a mean of codes in a format is one of real numbers and no scaled sum.
 
     A pool of ONNX Runtime (contrib_ops/cpu/quantization/qlinear_pool.cc) adds dequantised codes in the order of the taps,
-    divides by their number and by the output's scale, and adds the zero point, all in float32, before it rounds.
+    divides by their number and by the output's scale, and adds the zero point, all in float32, before it rounds. QONNX
+    does so, too, which rounds to nearest what ONNX Runtime gives of floats (codes of up to 8 bits here): see `sums_columns`.
     """
-    return rule.formula == "float" and operator == "pool"
+    return (rule.formula == "float" and operator == "pool") or (rule.formula == "quant-round" and given.bits <= 8)
+
+
+def sums_columns(rule: RequantisationRule) -> bool:
+    """Whether real means add each column of a window by itself, then the columns.
+
+    ONNX Runtime does so in its pools of floats (core/mlas/lib/pooling.cpp), which QONNX runs; of means over whole images the
+    order is another, which does not show where scales are powers of two.
+    """
+    return rule.formula in QUANTS
 
 
 def dequantised(codes: Array, given: FixedFormat) -> Array:
@@ -198,7 +209,9 @@ def addition_bill(rule: RequantisationRule, words: int, bits: int, output: Fixed
     return whole if rule.formula in QUANTS else whole + rule.bill(words, 32, output.bits, zero_point=zero)
 
 
-def mean_bill(rule: RequantisationRule, operator: Mean, words: int, bits: int, output: FixedFormat) -> OpCounts:
+def mean_bill(
+    rule: RequantisationRule, operator: Mean, words: int, bits: int, given: FixedFormat, output: FixedFormat
+) -> OpCounts:
     """What it costs to make means of sums of a width, whose additions are not in it.
 
     A division by the number of codes, which is constant, is a product with its reciprocal: where ties go away from zero one
@@ -209,4 +222,4 @@ def mean_bill(rule: RequantisationRule, operator: Mean, words: int, bits: int, o
     if operator == "pool" and rule.formula in ("single", "double"):
         rule = RULES["tosa"]
     scaling = rule.bill(words, bits, output.bits, bias=True, zero_point=bool(output.zero_point))
-    return scaling + OpCounts({("mul", 24): words, ("add", 8): words}) if takes_reals(rule, operator) else scaling
+    return scaling + OpCounts({("mul", 24): words, ("add", 8): words}) if takes_reals(rule, operator, given) else scaling

@@ -72,8 +72,9 @@ def run(
     if json:
         print_json(certificate.to_dict() | {"calibration": calibrated})
         return
-    print_table(certificate.title, certificate.table())
-    say()
+    if certificate.layers:
+        print_table(certificate.title, certificate.table())
+        say()
     narrow = [one.name for one in certificate.layers if one.can_overflow]
     say_fact("registers", f"can overflow in {', '.join(narrow)}" if narrow else "hold every sum")
     say_fact("witnesses", f"{certificate.confirmed} confirmed by the kernels")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from addersim.arithmetic.fixed import FixedFormat
+from addersim.arithmetic.requantisation import RESULT_LIMIT, RULES
 from addersim.errors import LoweringError
 from addersim.frontends.flow import Flow
 from addersim.frontends.integer_layers import FlowLayers, IntegerLayers
@@ -124,6 +126,10 @@ class QuantisedBuilding(FlowLayers):
         return Reals(self.quantised(value, how, f"{name}.codes").flow, value.form)
 
     def _of_images(self, value: Images, how: Quantiser, name: str) -> Flow:
+        if not how.to_nearest and not how.signs:
+            raise LoweringError(
+                f"makes codes of images by rounding mode {how.mode}; those of images are read that round to nearest"
+            )
         self.start(how.form, value.functions)
         if how.signs and how.form.bits != SIGNS:
             raise LoweringError("makes signs of images that meet weights of several values; this is not read")
@@ -190,14 +196,20 @@ class QuantisedBuilding(FlowLayers):
             return self._mean(value, how, name, fields)
         first, second = (self.plain(one, name) for one in (value.first, value.second))
         fields |= {"first": first.form, "second": second.form}
+        if how.mode == "onnx":
+            _check_steps(value, how.form, first.form, second.form)
         if isinstance(value, Sum):
             fields["subtract"] = value.subtract
+            if how.mode == "onnx" and (value.subtract or how.ends(value.low, value.high) != how.ends()):
+                fields |= {"rule": RULES["qonnx"].name, "zero_after": True}  # ONNX Runtime does not fuse it: float32
             return self.layer(IntegerRescaledAdd, name, first.flow, second.flow, **fields)
         fields["scale"] = float(np.float32(first.form.scale) * np.float32(second.form.scale) / np.float32(how.form.scale))
         return self.layer(IntegerRescaledProduct, name, first.flow, second.flow, **fields)
 
     def _mean(self, value: Mean, how: Quantiser, name: str, fields: dict[str, Any]) -> Flow:
         source = self.plain(value.source, name)
+        if how.mode == "onnx":
+            _check_steps(value, how.form, source.form)
         return self.layer(
             IntegerAveragePool,
             name,
@@ -233,6 +245,16 @@ class QuantisedBuilding(FlowLayers):
 def _base(flow: Flow) -> Flow:
     """What the layer gives, before rearrangements that wait."""
     return Flow(flow.layer, flow.given)
+
+
+def _check_steps(value: Sum | Product | Mean, output: FixedFormat, *given: FixedFormat) -> None:
+    """Refuse scales for which ONNX Runtime's codes of sums, products and means leave 32 bits before it bounds them."""
+    most = [max(form.maximum - form.zero_point, form.zero_point - form.minimum) * form.scale for form in given]
+    steps = (math.prod(most) if isinstance(value, Product) else sum(most)) / output.scale
+    if steps >= RESULT_LIMIT:
+        raise LoweringError(
+            f"its scale {output.scale:g} has {steps:.3g} steps in what it reads; at most {RESULT_LIMIT:,} are read"
+        )
 
 
 def behind(found: Flow, flow: Flow) -> Flow:

@@ -80,6 +80,11 @@ class Quantiser:
         """The rule that scales sums in this way, empty where there is none."""
         return self.wanted or _RULES.get(self.mode, "")
 
+    @property
+    def to_nearest(self) -> bool:
+        """Whether reals become the nearest code, of two the even one."""
+        return ROUNDINGS.get(self.mode, np.rint) is np.rint
+
     def codes(self, reals: Array) -> Array:
         """Codes of reals in float32, int32; of signs -1 and +1."""
         if self.signs:

@@ -17,6 +17,7 @@ from addersim.arithmetic.rescaled_sums import (
     addition_constants,
     mean_constants,
     mean_format,
+    sums_columns,
     takes_reals,
 )
 from addersim.kernels.checks import CodesResult, check_threads
@@ -224,14 +225,16 @@ def rescaled_mean(
     check_threads(threads)
     rows, columns = geometry.pooled_size(x.shape[1], x.shape[2])
     inside, divisors = window_counts(geometry, x, count_padding)
-    reals = takes_reals(found, operator)
+    reals = takes_reals(found, operator, given)
     constants, bias = mean_constants(found, operator, given, output, inside, divisors)
     shape, results = (x.shape[0], rows, columns, x.shape[3]), []
     for image, row, column, channel in np.ndindex(shape):
-        codes = [x[image, *at, channel] for at in _met(geometry, row, column, x.shape[1:3])]
+        met = list(_met(geometry, row, column, x.shape[1:3]))
+        codes = [x[image, *at, channel] for at in met]
         place = (row * columns + column) % len(inside)
         if reals:
-            results.append(_real_mean(codes, given, int(divisors[place]), output))
+            parts = [one for _, one in met] if sums_columns(found) else [0] * len(met)
+            results.append(_real_mean(codes, parts, given, int(divisors[place]), output))
         else:
             zero = mean_format(found, operator, output).zero_point
             results.append(_code(sum(map(int, codes)) + int(bias[place]), place, constants, zero))
@@ -249,8 +252,12 @@ def _met(geometry: Geometry, row: int, column: int, sizes: tuple[int, ...]) -> I
             yield at[0], at[1]
 
 
-def _real_mean(codes: list[Any], given: FixedFormat, divisor: int, output: FixedFormat) -> int:
+def _real_mean(codes: list[Any], parts: list[int], given: FixedFormat, divisor: int, output: FixedFormat) -> int:
+    """The mean of codes, of which those of one part are added first."""
+    sums = dict.fromkeys(parts, np.float32(0))
+    for code, part in zip(codes, parts, strict=True):
+        sums[part] += np.float32(given.scale) * np.float32(int(code) - given.zero_point)
     total = np.float32(0)
-    for code in codes:
-        total += np.float32(given.scale) * np.float32(int(code) - given.zero_point)
+    for one in sums.values():
+        total += one
     return _whole(np.rint(total / np.float32(divisor) / np.float32(output.scale) + np.float32(output.zero_point)))

@@ -16,6 +16,7 @@ from addersim.arithmetic.rescaled_sums import (
     dequantised,
     mean_constants,
     mean_format,
+    sums_columns,
     takes_reals,
     unscaled,
 )
@@ -238,8 +239,8 @@ def rescaled_mean(
     found, x, low, high, geometry = check_mean(x, given, rule, operator, output, low, high, kernel, windows)
     count = check_threads(threads)
     inside, divisors = window_counts(geometry, x, count_padding)
-    if takes_reals(found, operator):
-        results = _real_means(x, given, geometry, divisors, output, count)
+    if takes_reals(found, operator, given):
+        results = _real_means(x, given, geometry, divisors, output, sums_columns(found), count)
         return rescale(results, *unscaled(x.shape[3]), output, low, high, count)
     sums = sum_pool(x, kernel, threads=threads, stride=geometry.stride, **_rest(windows))
     constants, bias = mean_constants(found, operator, given, output, inside, divisors)
@@ -251,14 +252,17 @@ def rescaled_mean(
     return CodesResult(means.values.reshape(sums.shape), means.minimum, means.maximum, means.overflowed)
 
 
-def _real_means(x: Array, given: FixedFormat, geometry: Geometry, divisors: Array, output: FixedFormat, threads: int) -> Array:
+def _real_means(
+    x: Array, given: FixedFormat, geometry: Geometry, divisors: Array, output: FixedFormat, by_columns: bool, threads: int
+) -> Array:
     """Rounded means of reals, zero point included; int32."""
     shape = (x.shape[0], *geometry.pooled_size(x.shape[1], x.shape[2]), x.shape[3])
     y = np.empty(shape, np.int32)
     if y.size:
         reals = dequantised(np.arange(256, dtype=np.uint8).view(given.dtype), given)
         numbers, parts = geometry_numbers(geometry, x.shape, y.shape), divisors.astype(np.float32)
-        core.real_means(flat(x), numbers, reals, parts, output.scale, output.zero_point, y.reshape(-1), threads)
+        ends = output.scale, output.zero_point, by_columns
+        core.real_means(flat(x), numbers, reals, parts, *ends, y.reshape(-1), threads)
     return y
 
 

@@ -124,7 +124,7 @@ def check_mean(
     if operator not in MEANS:
         raise FormatError(f"operator: {operator!r} is not one of {', '.join(MEANS)}")
     array = _codes("x", x, given)
-    if takes_reals(found, operator) and given.bits > 8:
+    if takes_reals(found, operator, given) and given.bits > 8:
         raise FormatError(f"mean: {given}; a pool of rule {found.name} takes codes of at most 8 bits")
     moves = {"stride": kernel, "padding": (0, 0), "far_padding": None, "ceil_mode": False} | dict(windows)
     geometry, _ = check_pool(array, kernel, dilation=(1, 1), **moves)

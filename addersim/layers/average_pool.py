@@ -235,7 +235,7 @@ class IntegerAveragePool(IntegerLayer, frozen=True, tag="average_pool"):
         counts = OpCounts({("add", sum_bits): output.shape[0] * taps - output.words})
         rule = requantisation_rule(self.rule)
         if self.source is not None:
-            counts += mean_bill(rule, self._operator_over(given.shape[1:]), output.words, sum_bits, self.output)
+            counts += mean_bill(rule, self._operator_over(given.shape[1:]), output.words, sum_bits, self.source, self.output)
         elif self.rule == "addersim":
             factors = zip(*(one.tolist() for one in self.factors(given.shape)), strict=True)
             counts += factor_counts(factors, sum_bits, self.multiplier_bits, output.words)

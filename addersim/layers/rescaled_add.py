@@ -16,13 +16,16 @@ from addersim.layers.rescale import checked_operands, checked_rule
 
 __all__ = ["IntegerRescaledAdd"]
 
+MOST_BITS = 16
+
 
 class IntegerRescaledAdd(IntegerLayer, frozen=True, tag="rescaled_add"):
     """The sum of what two codes stand for, as codes of a third format; `first` and `second` are those of the operands.
 
     `rule`, `low` and `high` are as in `IntegerRescale`. With `as_unsigned` signed codes of 8 bits are added as a file has
     them that holds them 128 higher: floats round beside those. With `subtract` the second operand is taken off: its codes with
-    every bit turned over, and its zero point likewise, stand for the negated values, and those are added.
+    every bit turned over, and its zero point likewise, stand for the negated values, and those are added. With `zero_after`
+    the sum is rounded before its zero point is added, as ONNX's QuantizeLinear does: where that is odd, ties go the other way.
     """
 
     first: FixedFormat
@@ -33,6 +36,7 @@ class IntegerRescaledAdd(IntegerLayer, frozen=True, tag="rescaled_add"):
     high: int | None = None
     as_unsigned: bool = False
     subtract: bool = False
+    zero_after: bool = False
 
     ARITY = 2
     TAKES_ZERO_POINTS = True
@@ -40,6 +44,8 @@ class IntegerRescaledAdd(IntegerLayer, frozen=True, tag="rescaled_add"):
     def __post_init__(self) -> None:
         super().__post_init__()
         rule = checked_rule(self.name, self.rule, self.output, self.low, self.high)
+        if self.zero_after and self.output.bits == MOST_BITS:
+            raise NetworkError(f"layer {self.name}: zero_after beside codes of {MOST_BITS} bits; allowed are narrower ones")
         try:
             addition_constants(rule, self.first, _turned_over(self.second) if self.subtract else self.second, self.output)
         except FormatError as error:
@@ -61,9 +67,13 @@ class IntegerRescaledAdd(IntegerLayer, frozen=True, tag="rescaled_add"):
         if self.as_unsigned:
             a, b, moved = _higher(a), _higher(b), 128 * output.signed
             first, second, output = map(_unsigned, (first, second, output))
-        low, high = (None if end is None else end + moved for end in (self.low, self.high))
+        ends = self.output.minimum if self.low is None else self.low, self.output.maximum if self.high is None else self.high
+        if self.zero_after:
+            moved -= output.zero_point
+            output = FixedFormat(output.bits + 1, True, output.scale)
+        low, high = (end + moved for end in ends)
         found = engine.rescaled_add(a, b, first, second, self.rule, output=output, low=low, high=high, threads=threads)
-        values = (found.values ^ 128).view(np.int8) if moved else found.values
+        values = (found.values.astype(np.int32) - moved).astype(self.output.dtype) if moved else found.values
         return Run(values, observe(found.minimum - moved, found.maximum - moved, found.overflowed, values.size))
 
     def link(self, *inputs: Value) -> Link | None:

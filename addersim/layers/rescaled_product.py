@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
 import msgspec
 import numpy as np
 
 from addersim.arithmetic.fixed import FixedFormat, bits_for
 from addersim.arithmetic.ops import OpCounts
-from addersim.arithmetic.requantisation import requantisation_rule
+from addersim.arithmetic.requantisation import RULES, RequantisationRule, requantisation_rule
 from addersim.errors import FormatError, NetworkError
 from addersim.layers.base import Array, Bill, Engine, IntegerLayer, Run, Value, observe
 from addersim.layers.broadcast import common_shape, stretched
@@ -18,6 +21,9 @@ __all__ = ["IntegerRescaledProduct"]
 
 class IntegerRescaledProduct(IntegerLayer, frozen=True, tag="rescaled_product"):
     """The exact product of two codes less their zero points, scaled as `IntegerRescale` scales sums.
+
+    ONNX Runtime (core/mlas/lib/qlmul.cpp) adds the zero point in float32 before it rounds a product, and behind that of a sum:
+    where the zero point is odd, ties go the other way.
 
     Attributes
     ----------
@@ -72,8 +78,11 @@ class IntegerRescaledProduct(IntegerLayer, frozen=True, tag="rescaled_product"):
         ]
         products = np.multiply(*stretched(*steps))
         none = np.zeros(products.shape[-1], np.int64)
-        how = {"output": self.output, "low": self.low, "high": self.high}
-        found = engine.requantize(products, [self.scale], none, self.rule, **how, threads=threads)
+        how: dict[str, Any] = {"output": self.output, "low": self.low, "high": self.high}
+        rule: str | RequantisationRule = self.rule
+        if requantisation_rule(self.rule).formula == "float":
+            rule, how["output"] = RULES["qonnx"], dataclasses.replace(self.output, scale=1.0)
+        found = engine.requantize(products, [self.scale], none, rule, **how, threads=threads)
         return Run(found.values, observe(found.minimum, found.maximum, found.overflowed, found.values.size))
 
     def details(self) -> str:

@@ -52,7 +52,7 @@ def read_array(tensor: Any, folder: Path, where: str) -> Array:
         raise LoweringError(f"{where}: sizes {sizes}; at most {MAX_FILE_BYTES:,} bytes are read")
     outside = tensor.data_location == onnx.TensorProto.EXTERNAL
     if is_absent(tensor, folder):
-        return np.broadcast_to(np.zeros(1, np.float32), sizes)
+        return np.broadcast_to(np.float32(0), sizes)
     bits = CODE_TYPES[kind][0] if kind in CODE_TYPES else 8 * stored.itemsize
     content = _external(tensor, folder, -(-math.prod(sizes) * bits // 8), where) if outside else b""
     try:

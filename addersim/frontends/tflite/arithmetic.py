@@ -8,14 +8,29 @@ from types import MappingProxyType
 import numpy as np
 
 from addersim.frontends.tflite.call import RULE, Call
-from addersim.frontends.tflite.formats import activation_ends
+from addersim.frontends.tflite.formats import activation_ends, code_format
 from addersim.frontends.tflite.functions import of_constant, product_scale
 from addersim.layers import IntegerClip, IntegerRescale, IntegerRescaledAdd, IntegerRescaledProduct, IntegerRuleSoftmax
 
 __all__ = ["OPERATORS"]
 
 
+_ADDITION_PLACES = 20
+"""By which operands are moved left before they are added (kernels/add.cc, kernels/sub.cc: Prepare)."""
+
+
+def _check_addition(call: Call) -> None:
+    """Refuse sums that LiteRT scales by one or more, with which its kernels end the process or wrap."""
+    largest = max(code_format(call.tensor(place, f"operand {place}")).scale for place in (0, 1))
+    factor = 2 * largest / (call.output_format.scale * (1 << _ADDITION_PLACES))
+    if factor >= 1:
+        call.output.fail(
+            f"has the scale {call.output_format.scale:g}, an operand {largest:g}: read is less than 2**19 times that"
+        )
+
+
 def _added(call: Call) -> str:
+    _check_addition(call)
     if (found := of_constant(call)) is not None:
         return found
     first, second = call.format(0), call.format(1)

@@ -12,7 +12,7 @@ from addersim.arithmetic.fixed import FixedFormat
 from addersim.frontends.tflite.call import Call
 from addersim.frontends.tflite.formats import code_format
 from addersim.frontends.tflite.records import Tensor
-from addersim.layers import IntegerConcat
+from addersim.layers import IntegerConcat, IntegerTable
 from addersim.layers.move import ZERO, Permute, Reshape, Take
 
 __all__ = ["OPERATORS", "check_format", "keeps_format"]
@@ -141,23 +141,39 @@ def _block(call: Call) -> int:
     return side if side > 0 and len(call.shape()) == 3 else call.fail(f"blocks of {side} of {call.shape()}; expected images")
 
 
+def _part(call: Call, place: int, output: FixedFormat) -> str:
+    """What is joined, as codes of the whole: UINT8 may be of others.
+
+    They are rescaled in float32, ties away from zero (kernels/internal/reference/concatenation.h: ConcatenationWithScaling).
+    """
+    given, tensor = call.format(place), call.tensor(place, f"input {place}")
+    if given == output:
+        return call.flow(place)
+    if tensor.type != "UINT8":
+        tensor.fail(f"joins codes in {given} into {output}; all must have one scale and one zero point")
+    scale = np.float32(given.scale) * (np.float32(1) / np.float32(output.scale))
+    steps = np.arange(256, dtype=np.float32) * scale + np.float32(-given.zero_point) * scale
+    away = np.copysign(np.floor(np.abs(steps.astype(np.float64)) + 0.5), steps)
+    held = np.clip(away + output.zero_point, output.minimum, output.maximum).astype(output.dtype)[:, None]
+    return call.layer(
+        IntegerTable, call.flow(place), part=f".part{place}", function="rescaling", source=given, output=output, codes=held
+    )
+
+
 def _joined(call: Call) -> str:
     """Side by side along an axis; that of the channels needs no rearranging."""
     output = call.output_format
-    for place, tensor in enumerate(call.inputs):
-        call.flow(place)
-        if tensor is not None and code_format(tensor) != output:
-            tensor.fail(f"joins codes in {code_format(tensor)} into {output}; all must have one scale and one zero point")
+    parts = [_part(call, place, output) for place in range(len(call.inputs))]
     if call.option("FusedActivationFunction", "NONE") != "NONE":
         call.fail(f"fused activation {call.option('FusedActivationFunction', 'NONE')} of joined codes is not supported")
     rank = len(call.shape()) + 1
     axis = call.axis(call.option("Axis", 0), rank)
     turned = Permute(tuple({0: axis, axis: 0}.get(place, place) for place in range(rank - 1)))
     if len(call.inputs) == 1:
-        return call.flow()
+        return parts[0]
     if axis == 0:
-        return call.layer(IntegerConcat, *map(call.flow, range(len(call.inputs))), output=output)
-    sources = [call.move(call.flow(place), (turned,), ".input") for place in range(len(call.inputs))]
+        return call.layer(IntegerConcat, *parts, output=output)
+    sources = [call.move(one, (turned,), ".input") for one in parts]
     return call.move(call.layer(IntegerConcat, *sources, output=output, part=".joined"), (turned,))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,8 @@ from addersim.frontends.onnx.quantised.own_notes import own_notes
 from addersim.frontends.onnx.quantised.walk import Walk
 from addersim.frontends.quantised_building import QuantisedBuilding
 from addersim.images import Preprocessing
+from addersim.inputs.limits import IMAGE_SIDE
+from addersim.inputs.opening import MAX_FILE_BYTES
 from addersim.layers import Shape
 from addersim.program import Program
 
@@ -33,6 +36,9 @@ def lower_quantised(
     """The program that a file of codes is. Images have channels first, also where the file itself brings them there."""
     last = channels_last(graph)
     shape = image_shape(graph, last, input_shape, where)
+    if max(shape) > IMAGE_SIDE.most or math.prod(shape) > MAX_FILE_BYTES:
+        most = f"sides of {IMAGE_SIDE.most:,} and {MAX_FILE_BYTES:,} values an image are the most"
+        raise LoweringError(f"{where}: images have shape {shape}; {most}")
     walk = Walk(graph, shape, last)
     refuse_missing(where, walk.missing, countable=False)
     try:

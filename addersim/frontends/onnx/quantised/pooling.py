@@ -19,13 +19,17 @@ __all__ = ["OPERATORS"]
 def _windows(call: QuantisedCall, *known: str) -> tuple[Flow, dict[str, Any]]:
     """How a pool's window moves, over an image or a row of one."""
     plain = call.plain
-    plain.only("auto_pad", "ceil_mode", "dilations", "kernel_shape", "pads", "strides", "storage_order", *known)
+    plain.only(
+        "auto_pad", "ceil_mode", "dilations", "kernel_shape", "pads", "strides", "storage_order", *known, channels_last=0
+    )
     flow = flow_of(call.input(0))
     if flow is None or flow.rank not in (2, 3):
         return call.fail("pools what is no image or signal")
     axes, row = flow.rank - 1, flow.rank == 2
     kernel, stride = plain.sizes("kernel_shape", axes), plain.sizes("strides", axes)
     dilation = plain.sizes("dilations", axes)
+    if max(dilation) > 1 and str(plain.attribute("auto_pad", "NOTSET")).startswith("SAME"):
+        call.fail("attribute auto_pad: around dilated windows ONNX Runtime pads otherwise than ONNX says; give pads")
     near, far = pads(plain, flow, kernel, stride, dilation)
     ones: dict[str, tuple[int, ...]] = {"kernel": kernel, "stride": stride, "dilation": dilation}
     zeros: dict[str, tuple[int, ...]] = {"padding": near, "far_padding": far}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -34,7 +35,7 @@ __all__ = ["OPERATORS", "joined"]
 Row = Callable[[QuantisedCall], Any]
 
 
-def _arithmetic(operation: Callable[[Array, Array], Array], together: type[Waiting] | None) -> Row:
+def _arithmetic(operation: Callable[[Array, Array], Array], together: Callable[..., Waiting] | None) -> Row:
     def row(call: QuantisedCall) -> Any:
         call.plain.only("axis", "broadcast")
         first, second = (call.input(place) for place in (0, 1))
@@ -42,7 +43,7 @@ def _arithmetic(operation: Callable[[Array, Array], Array], together: type[Waiti
             if together is None:
                 return call.fail("of two values that depend on the images is not read")
             flow = Flow("", _common(call, call.reals(0).flow.shape, call.reals(1).flow.shape))
-            return together(first=call.reals(0), second=call.reals(1), flow=flow)  # type: ignore[call-arg]
+            return together(first=call.reals(0), second=call.reals(1), flow=flow)
         place = 0 if flow_of(first) is not None else 1
         value = (first, second)[place]
         constant = call.constant(1 - place)
@@ -234,7 +235,7 @@ OPERATORS: Mapping[str, Row] = MappingProxyType(
         "Round": steps.rounded,
         "Relu": lambda call: _bounded(call, 0.0, None),
         "Softmax": _tail,
-        "Sub": _arithmetic(np.subtract, None),
+        "Sub": _arithmetic(np.subtract, partial(Sum, subtract=True)),
     }
     | dict(MOVES)
     | {"Pad": _padded}

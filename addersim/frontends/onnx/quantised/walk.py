@@ -169,7 +169,8 @@ class Walk:
     def _is_sign_window(self, node: Node, name: str, depth: int) -> bool:
         if node.operator in _RENAMES:
             return self._meets_signs(node.outputs[0], depth + 1)
-        if node.operator not in ("MatMul", "Gemm", "Conv") or node.inputs[0] != name or any(node.attributes.get("pads", ())):
+        reads = node.operator in ("MatMul", "Gemm", "Conv") and len(node.inputs) > 1 and node.inputs[0] == name
+        if not reads or any(node.attributes.get("pads", ())):
             return False
         return self._is_sign_constant(node.inputs[1])
 

@@ -240,8 +240,8 @@ def transposed(order):
     return one("TRANSPOSE", given, codes([shape[axis] for axis in order], *form), "TransposeOptions")
 
 
-def joined(kind, axis):
-    """An image, and its maxima, side by side."""
+def joined(kind, axis, scale=0.05):
+    """An image, and its maxima, side by side, in their format or another one."""
     form, model = (kind, 0.05, CENTRE[kind] - 5), Model()
     image = model.tensor("image", **codes((1, 4, 5, 3), *form))
     maxima = model.tensor("maxima", **codes((1, 4, 5, 3), *form))
@@ -249,7 +249,7 @@ def joined(kind, axis):
     model.operator("MAX_POOL_2D", [image], [maxima], "Pool2DOptions", **how)
     shape = [1, 4, 5, 3]
     shape[axis] *= 2
-    output = model.tensor("out", **codes(shape, *form))
+    output = model.tensor("out", **codes(shape, kind, scale, CENTRE[kind] - 5 if scale == form[1] else 83))
     model.operator("CONCATENATION", [image, maxima], [output], "ConcatenationOptions", Axis=axis)
     return model
 
@@ -363,6 +363,8 @@ def _of_values(kind):
     found = {}
     for axis in (1, 2, 3, -1):
         found[f"joined {kind} {axis}"] = joined(kind, axis)
+        if kind == "UINT8":
+            found[f"joined {kind} {axis} rescaled"] = joined(kind, axis, 0.1)
     for activation in ACTIVATIONS:
         found[f"added {kind} {activation}"] = added(kind, activation)
         found[f"subtracted {kind} {activation}"] = subtracted(kind, activation)
