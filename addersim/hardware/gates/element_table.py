@@ -323,13 +323,17 @@ def _size(circuit: Circuit) -> Row:
 
 
 def _figures(circuit: Circuit, fit: Fit) -> Row:
-    """An element's columns. A bit more of the accumulator is taken to cost what a register's clock does, the mean of all."""
+    """An element's columns. A bit more of the accumulator is taken to cost what its registers' clock does, the mean of all.
+
+    An element between scratchpads has two registers a bit: of the sum that comes, and of the one that goes.
+    """
     registers = len(circuit.netlist.flops) / circuit.element.lanes
+    of_sum = 2 if circuit.element.scratchpads else 1
     return _size(circuit) | {
         "energy_pj": fit.energy_pj,
         "zero_pj": fit.zero_pj,
         "idle_pj": fit.idle_pj,
-        "accumulator_pj": fit.idle_pj / registers / circuit.element.lanes,
+        "accumulator_pj": of_sum * fit.idle_pj / registers / circuit.element.lanes,
         "accumulator_bits": circuit.element.accumulator_bits,
         "uniform_pj": fit.uniform_pj,
         "fit_error": fit.error,

@@ -32,7 +32,7 @@ from addersim.hardware.gates.power import CycleEnergy, cycle_energy
 from addersim.hardware.gates.synthesis import workshop
 from addersim.hardware.gates.table_file import GrowingTable
 from addersim.hardware.prices.csv_file import load_table
-from addersim.hardware.prices.row import OF_TOGGLES
+from addersim.hardware.prices.row import OF_TOGGLES, OPERAND_TOGGLES
 from addersim.layers import IntegerWindow
 from addersim.rtl.sources import sources_text
 from addersim.rtl.tools import yosys_candidates
@@ -91,6 +91,39 @@ def test_the_line_of_a_row_stationary_element_is_of_inputs_that_stay_while_filte
     assert circuit.energy(free).total_pj > 1.05 * circuit.energy(held).total_pj
 
 
+@NEEDS_YOSYS
+@pytest.mark.parametrize("datapath", ["mac", "l1-2a"])
+def test_energy_by_toggles_of_a_row_stationary_element_tells_few_sums_that_take_turns_from_many(datapath, shop, lib):
+    """Sums of other lengths, and other numbers of them, than it was fitted to; by operands alone it is far off."""
+    element = Element.of_width(datapath, 6, scratchpads=True)
+    circuit = circuit_of(element, shop, lib)
+    fit = fit_elements(circuit, 1000, 1)
+    assert (len(fit.by_toggles), fit.by_toggles[-1] > 0) == (len(OF_TOGGLES), True)
+    free = made_up_operands(element, 0.4, 1200, 9)
+    for turn, taps in ((1, 2), (1, 6), (2, 4), (4, 30)):
+        operands = with_element(free, turn=turn, starts=np.arange(1200) // turn % taps == 0)
+        told = float(np.dot(fit.by_toggles, operands.toggles(element).terms))
+        assert told == pytest.approx(circuit.energy(operands).total_pj, rel=0.06)
+
+
+def test_changes_of_the_sum_that_comes_are_those_of_its_register():
+    element = Element.of_width("mac", 4, scratchpads=True)
+    operands = made_up_operands(element, 0.3, 300, 4).alone(5)
+    register, sums, changes = 0, 0, []
+    for x, w, starts in zip(operands.x[:, 0], operands.w[:, 0], operands.starts, strict=True):
+        before = 0 if starts else sums
+        changes.append((before ^ register).bit_count())
+        register, sums = before, before + int(x) * int(w) & (1 << element.accumulator_bits) - 1
+    assert operands.toggles(element).sum_changes == np.mean(changes[1:])
+    assert operands.toggles(Element.of_width("mac", 4)).sum_changes is None
+
+
+@NEEDS_YOSYS
+def test_a_bit_more_of_a_sum_takes_a_registers_clock_and_two_between_scratchpads(lib, tmp_path):
+    plain, scratchpads = characterise(lib, element_jobs(["l1-xor"], [3]), tmp_path, steps=100)
+    assert scratchpads["accumulator_pj"] == pytest.approx(2 * plain["accumulator_pj"], rel=0.1)
+
+
 def test_sums_that_take_turns_are_those_of_each_alone():
     element = Element.of_width("mac", 4, scratchpads=True)
     free = made_up_operands(element, 0.3, 100, 4)
@@ -125,7 +158,7 @@ def test_energy_by_toggles_holds_for_streams_that_it_was_not_fitted_to(shop, lib
     element = Element.of_width("mac", 6)
     circuit = circuit_of(element, shop, lib)
     fit = fit_elements(circuit, 1000, 1)
-    assert len(fit.by_toggles) == len(OF_TOGGLES)
+    assert len(fit.by_toggles) == len(OPERAND_TOGGLES)
     assert min(fit.by_toggles) >= 0
     assert fit.toggle_error < 0.1
     for share, seed in ((0.1, 8), (0.6, 9)):
@@ -220,9 +253,9 @@ def test_rows_are_the_same_twice_and_an_earlier_runs_are_kept(lib, tmp_path):
     found = load_table(path)
     assert found.element("l1-xor", 3).energy_pj == pytest.approx(rows[1]["energy_pj"])
     assert found.element("l1-xor", 4).rule.startswith("linear, continued from 2 and 3 bits")
-    assert found.element("l1-xor", 3).by_toggles == tuple(rows[1][name] for name in OF_TOGGLES)
+    assert found.element("l1-xor", 3).by_toggles == tuple(rows[1][name] for name in OPERAND_TOGGLES)
     assert 0 < rows[1]["toggle_error"] < 0.2
-    assert len(found.element("l1-xor", 4).by_toggles) == len(OF_TOGGLES)
+    assert len(found.element("l1-xor", 4).by_toggles) == len(OPERAND_TOGGLES)
     assert lib.sha256[:16] in found.rows[0].source
 
 
