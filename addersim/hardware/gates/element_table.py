@@ -345,7 +345,7 @@ def _figures(circuit: Circuit, fit: Fit) -> Row:
 def _source(library: Library, version: str, steps: int, seed: int) -> str:
     return (
         f"addersim characterise: {library.name} (sha256 {library.sha256[:16]}), {version} ({RECIPE}), streams of "
-        f"{steps} steps of seed {seed}, free and held, wires: {library.wires.about}"
+        f"{steps} steps of seed {seed}, free, held and short, wires: {library.wires.about}"
     )
 
 

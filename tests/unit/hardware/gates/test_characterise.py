@@ -70,12 +70,13 @@ def test_every_datapath_as_gates_sums_what_its_arithmetic_says(name, shop, lib):
 @NEEDS_YOSYS
 @pytest.mark.parametrize("datapath", ["mac", "l1-2a", "xnor"])
 def test_elements_of_row_stationary_arrays_add_to_sums_that_take_turns(datapath, shop, lib):
-    """And take more than a systolic array's: they have a register for the sum that comes."""
+    """And take more than a systolic array's: they have a register for the sum that comes. Sums are checked, of all codes."""
     element = Element.of_width(datapath, 3, scratchpads=True)
     circuit, plain = (circuit_of(one, shop, lib) for one in (element, Element.of_width(datapath, 3)))
     operands = made_up_operands(element, 0.5, 300, 2)
     assert operands.turn == TURN
     assert circuit.energy(operands).total_pj > plain.energy(with_element(operands, turn=1)).total_pj
+    assert circuit.energy(uniform_operands(element, 300, 1)).total_pj > 0
     more = len(circuit.netlist.flops) - len(plain.netlist.flops)
     assert more in (element.accumulator_bits - 1, element.accumulator_bits)  # a bit that clears is held in the other alone
 
