@@ -130,6 +130,10 @@ CHANGES = {
             ('driven.outputs["sum"][LATENCY:]', 'driven.outputs["sum"][: -LATENCY]'),
         ),
     ),
+    "hardware/gates/netlist.py": (
+        f"{CHARACTERISE}::test_what_a_library_tells_of_no_cell_is_no_number_of_its_rows",
+        (("for column, value in told.items() if value}", "for column, value in told.items()}"),),
+    ),
     "hardware/row_operands.py": (
         f"{ACTIVITY}",
         (

@@ -314,12 +314,7 @@ def _circuit(element: Element, shop: Workshop, library: Library) -> Circuit:
 
 
 def _size(circuit: Circuit) -> Row:
-    lanes, netlist = circuit.element.lanes, circuit.netlist
-    return {
-        "area_um2": netlist.area_um2 / lanes,
-        "leakage_uw": netlist.leakage_nw * 1e-3 / lanes,
-        "delay_ns": circuit.timing.delay_ns,
-    }
+    return {**circuit.netlist.size(circuit.element.lanes), "delay_ns": circuit.timing.delay_ns}
 
 
 def _figures(circuit: Circuit, fit: Fit) -> Row:

@@ -26,7 +26,15 @@ from addersim.hardware.gates.element_operands import (
     made_up_operands,
     uniform_operands,
 )
-from addersim.hardware.gates.element_table import ROW_BITS, LayerJob, characterise, element_jobs, node_of, rule_rows
+from addersim.hardware.gates.element_table import (
+    ROW_BITS,
+    LayerJob,
+    OperatorJob,
+    characterise,
+    element_jobs,
+    node_of,
+    rule_rows,
+)  # fmt: skip
 from addersim.hardware.gates.liberty import load_library
 from addersim.hardware.gates.power import CycleEnergy, cycle_energy
 from addersim.hardware.gates.synthesis import workshop
@@ -258,6 +266,17 @@ def test_rows_are_the_same_twice_and_an_earlier_runs_are_kept(lib, tmp_path):
     assert 0 < rows[1]["toggle_error"] < 0.2
     assert len(found.element("l1-xor", 4).by_toggles) == len(OPERAND_TOGGLES)
     assert lib.sha256[:16] in found.rows[0].source
+
+
+@NEEDS_YOSYS
+@pytest.mark.parametrize(("column", "told"), [("leakage_uw", "cell_leakage_power"), ("area_um2", r"\barea")])
+def test_what_a_library_tells_of_no_cell_is_no_number_of_its_rows(column, told, tmp_path):
+    """A leakage of nothing would be a claim; estimates say that there is none."""
+    silent = load_library(library.write(tmp_path, re.sub(rf"{told} : [^;]*;", "", library.library_text())))
+    jobs = [*element_jobs(["l1-xor"], [2])[:1], OperatorJob("cmp", 8)]
+    for row in characterise(silent, jobs, tmp_path, steps=100, node_nm=130):
+        assert {"area_um2", "leakage_uw"} - set(row) == {column}
+        assert row["energy_pj"] > 0
 
 
 @NEEDS_YOSYS
