@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from addersim.arithmetic.datapaths import DATAPATHS
+from addersim.errors import HardwareError
 from addersim.hardware.accelerator import Accelerator
 from addersim.hardware.dataflow.array_run import Placement
 from addersim.hardware.dataflow.row_array import best_rows
@@ -69,6 +70,8 @@ class LayerActivity:
         Of both operands, and of the sum so far.
     pass_taps
         Taps of a pass, on average; where weights are held, of those of one image at a time.
+    network
+        The program's name.
     """
 
     name: str
@@ -77,6 +80,7 @@ class LayerActivity:
     weight: OperandActivity
     sums: SumActivity | None
     pass_taps: float
+    network: str
 
     @property
     def toggles(self) -> Toggles:
@@ -139,13 +143,20 @@ def measure_activity(
     if order == "output":
         sums = dict(_sums(program, images[: min(len(images), 8)], seed))
     return tuple(
-        LayerActivity(name, order, stream.found(), weight_activity(stream.layer, stream), sums.get(name), stream.pass_taps)
-        for name, stream in streams.items()
+        LayerActivity(
+            name, order, seen.found(), weight_activity(seen.layer, seen), sums.get(name), seen.pass_taps, program.name
+        )
+        for name, seen in streams.items()
     )
 
 
 def with_activity(trace: Trace, activity: Sequence[LayerActivity]) -> Trace:
     """A trace that knows the toggles of its layers' operands: tables of processing elements price taps by them.
+
+    Raises
+    ------
+    HardwareError
+        The activity is of another network, or of other layers.
 
     Examples
     --------
@@ -158,6 +169,12 @@ def with_activity(trace: Trace, activity: Sequence[LayerActivity]) -> Trace:
     ['constant', 'zero share', 'toggles']
     """
     found = {one.name: one.toggles for one in activity}
+    if other := sorted({one.network for one in activity} - {trace.name}):
+        raise HardwareError(f"activity: of network {other[0]!r}, the trace is of {trace.name!r}; measure its own")
+    windows = {layer.name for layer in trace.layers if layer.work is not None}
+    if unlike := sorted(windows ^ set(found)):
+        which = "the trace has" if unlike[0] in windows else "it has"
+        raise HardwareError(f"activity: layer {unlike[0]!r}, which {which} alone; measure the program that the trace is of")
     return replace(trace, layers=tuple(replace(layer, toggles=found.get(layer.name)) for layer in trace.layers))
 
 

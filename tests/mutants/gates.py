@@ -61,6 +61,8 @@ CHANGES = {
         (
             ('    if order == "output":\n', "    if order:\n"),
             ('if order == "row" and not start:', "if False:"),
+            ("- {trace.name}):", "- {one.network for one in activity}):"),
+            ("sorted(windows ^ set(found))", "sorted(set(found) - windows)"),
             ("x.ones_per_tap, w.ones_per_tap, of_sums", "x.ones_per_tap, w.ones_per_tap"),
             ("math.sqrt(len(taps)) / taps.sum()", "len(taps) / taps.sum()"),
             ("x.ones_per_tap, w.ones_per_tap", "w.ones_per_tap, x.ones_per_tap"),

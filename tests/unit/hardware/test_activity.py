@@ -13,7 +13,7 @@ from addersim.arithmetic.datapaths import DATAPATHS
 from addersim.arithmetic.fixed import Accumulator, FixedFormat
 from addersim.errors import HardwareError
 from addersim.hardware import load_accelerator
-from addersim.hardware.activity import LayerActivity, measure_activity
+from addersim.hardware.activity import LayerActivity, measure_activity, with_activity
 from addersim.hardware.dataflow.row_stationary import RowMapping
 from addersim.hardware.gates.element_operands import Element
 from addersim.hardware.operand_activity import OperandActivity
@@ -212,7 +212,7 @@ def test_means_over_taps_have_what_comes_between_passes_too():
     taps = 64
     weights = OperandActivity(taps, 0, 0, (0, 0), (32, 16))
     inputs = OperandActivity(taps, 8, 48, (24, 0), (64, 32))
-    one = LayerActivity("conv", "weight", inputs, weights, None, pass_taps=4)
+    one = LayerActivity("conv", "weight", inputs, weights, None, pass_taps=4, network="net")
     between = 2 * 0.5 * 0.5 + 2 * 0.25 * 0.75
     assert one.toggles.weight_changes == pytest.approx(between / 4)
     assert one.toggles.input_changes == pytest.approx((0.5 * 3 + 2 * 0.5 * 0.5) / 4)
@@ -263,6 +263,21 @@ def test_operands_for_the_gates_of_a_row_stationary_element_are_those_of_a_pass(
         assert tuple(np.concatenate(found).tolist()) in known
         assert (len(one.starts) % one.turn, one.starts[: one.turn].all()) == (0, True)
         assert one.starts.sum() == one.turn * columns
+
+
+def test_activity_of_another_network_is_refused():
+    images = addersim.load_images("fashion-mnist-2000", limit=2).pixels
+    programs = [addersim.quantize(addersim.load_network(name), images) for name in ("lenet5-conv", "lenet5-adder")]
+    trace, found = programs[0].trace(), [measure_activity(one, images, MACHINE) for one in programs]
+    assert [layer.toggles for layer in with_activity(trace, found[0]).layers if layer.work] == [
+        one.toggles for one in found[0]
+    ]
+    with pytest.raises(
+        HardwareError, match="^activity: of network 'lenet5-adder', the trace is of 'lenet5-conv'; measure its"
+    ):
+        with_activity(trace, found[1])
+    with pytest.raises(HardwareError, match="^activity: layer 'fc3', which the trace has alone; measure the program that"):
+        with_activity(trace, found[0][:-1])
 
 
 def changes_under(pairs, turn, mask):
