@@ -1,4 +1,4 @@
-"""Toggles: how often the bits of both operands change at an element's registers, from one tap to the next, on average."""
+"""Toggles: how often bits of operands and sums change at an element's registers, from one tap to the next, on average."""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ class Toggles(NamedTuple):
         Bits that differ from those of the tap before.
     input_ones, weight_ones
         Bits that are one.
+    sum_changes
+        Bits of the sum so far that differ from those of the tap before; None where nobody saw it. On a row stationary array
+        that is what the register of the sum that comes takes, nothing where a sum begins.
     """
 
     order: str
@@ -28,11 +31,16 @@ class Toggles(NamedTuple):
     weight_changes: float
     input_ones: float
     weight_ones: float
+    sum_changes: float | None = None
 
     @property
-    def terms(self) -> tuple[float, float, float, float, float]:
-        """What the energy of a tap is linear in, as rows of processing elements have it (`prices.row.OF_TOGGLES`)."""
-        return 1.0, -self.zeros, self.input_changes, self.weight_changes, self.product_changes
+    def terms(self) -> tuple[float, ...]:
+        """What the energy of a tap is linear in, as rows of processing elements have it (`prices.row.OF_TOGGLES`).
+
+        Of the sum only where it was seen: one term less otherwise.
+        """
+        of_operands = 1.0, -self.zeros, self.input_changes, self.weight_changes, self.product_changes
+        return of_operands if self.sum_changes is None else (*of_operands, self.sum_changes)
 
     @property
     def product_changes(self) -> float:

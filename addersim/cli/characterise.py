@@ -199,13 +199,12 @@ def _own_layers(network: str, widths: list[int], data: str | None, root: Path | 
 
 
 def _shown(row: Row) -> dict[str, object]:
-    energy, zero = float(row["energy_pj"]), row.get("zero_pj")
     return {
         "element": f"{row['op']} {row['device']}".strip(),
         "bits": int(row["bits"]),
-        "pJ a tap": energy,
-        "less by zeros": zero if zero is not None else "",
-        "um2": float(row["area_um2"]),
+        "pJ a tap": float(row["energy_pj"]),
+        "less by zeros": row.get("zero_pj", ""),
+        "um2": row.get("area_um2", ""),
         "ns": float(row["delay_ns"]),
-        "leakage uW": float(row["leakage_uw"]),
+        "leakage uW": row.get("leakage_uw", ""),
     }

@@ -4,6 +4,7 @@ import re
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from addersim.golden.files import write_vectors
@@ -59,9 +60,9 @@ def test_layers_that_cannot_be_judged_are_told_in_one_line(conv1, monkeypatch, o
 @with_yosys
 @pytest.mark.skipif(shutil.which("iverilog") is None, reason="no Icarus Verilog")
 def test_unknown_sums_of_a_layer_are_wrong(conv1):
-    """A register that nothing sets, among the sums; the first of all is wrong. Of the first row: Icarus takes its time."""
-    row = replace(conv1, sums=conv1.sums[:28])
+    """Though nothing is wanted, which unknown bits are read as. Of the first row: Icarus takes its time."""
+    row = replace(conv1, sums=np.zeros_like(conv1.sums[:28]))
     text = LAYER.replace("reg busy;", "reg busy, kept; always @(posedge clk) kept <= kept;").replace("+ term", "+ term + kept")
     found = verify_layer({"my.v": text}, "my_layer", row, simulator="icarus")
-    assert found.first.startswith("sum 0, row 0, column 0, filter 0: expected ")
+    assert found.first.startswith("sum 0, row 0, column 0, filter 0: expected 0, found ")
     assert (found.wrong, "neither 0 nor 1" in found.first) == (row.sums.size, True)

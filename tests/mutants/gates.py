@@ -13,6 +13,7 @@ CHANGES = {
             ("+ self.weight_changes * self.input_ones", ""),
             ("1.0, -self.zeros,", "1.0, self.zeros,"),
             ("self.input_changes, self.weight_changes, self.product_changes", "self.weight_changes, self.input_changes, 0.0"),
+            ("if self.sum_changes is None else (*of_operands, self.sum_changes)", "if True else ()"),
         ),
     ),
     "hardware/tap_order.py": (
@@ -58,7 +59,12 @@ CHANGES = {
     "hardware/activity.py": (
         ACTIVITY,
         (
-            ('if order == "output" else {}', "if order else {}"),
+            ('    if order == "output":\n', "    if order:\n"),
+            ('if order == "row" and not start:', "if False:"),
+            ("- {trace.name}):", "- {one.network for one in activity}):"),
+            ("sorted(windows ^ set(found))", "sorted(set(found) - windows)"),
+            ("x.ones_per_tap, w.ones_per_tap, of_sums", "x.ones_per_tap, w.ones_per_tap"),
+            ("math.sqrt(len(taps)) / taps.sum()", "len(taps) / taps.sum()"),
             ("x.ones_per_tap, w.ones_per_tap", "w.ones_per_tap, x.ones_per_tap"),
         ),
     ),
@@ -92,6 +98,8 @@ CHANGES = {
             ("one, style, signed) for one", "one, style) for one"),
             ("widths = list(layer.tap_operands[:2])", "widths = [layer.inputs[0].bits, layer.weights.bits]"),
             ('("toggles", moving), ', ""),
+            ("if len(layer.toggles.terms) < len(figures.by_toggles):", "if False:"),
+            ("if len(first.by_toggles) == len(last.by_toggles) else ()", ""),
         ),
     ),
     "hardware/prices/table.py": (
@@ -99,6 +107,7 @@ CHANGES = {
         (
             ("return found if quantity in OF_TOGGLES else [", "return ["),
             (", by_toggles=toggles)", ")"),
+            ('return (*found, self._find("sum_toggle_pj", key, size, "").value)', "return found"),
             ("if not {SIGNED, SCRATCHPADS} & set(device.split())", ""),
         ),
     ),
@@ -119,8 +128,13 @@ CHANGES = {
             ("squares < best[0]:", "squares > best[0]:"),
             ("terms / energies[:, None]", "terms"),
             ("for x in (False, True)]", "for x in (False, False)]"),
+            ("*held[::2], *short]", "*held[::2]]"),
             ('driven.outputs["sum"][LATENCY:]', 'driven.outputs["sum"][: -LATENCY]'),
         ),
+    ),
+    "hardware/gates/netlist.py": (
+        f"{CHARACTERISE}::test_what_a_library_tells_of_no_cell_is_no_number_of_its_rows",
+        (("for column, value in told.items() if value}", "for column, value in told.items()}"),),
     ),
     "hardware/row_operands.py": (
         f"{ACTIVITY}",
@@ -130,10 +144,24 @@ CHANGES = {
             ("inner = np.broadcast_to(weights.transpose(1, 2, 0)", "inner = np.broadcast_to(weights[::-1].transpose(1, 2, 0)"),
         ),
     ),
+    "hardware/row_sums.py": (
+        f"{ACTIVITY}::test_sums_that_elements_take_from_scratchpads_are_those_of_outputs_gone_through_tap_by_tap",
+        (
+            ("group * filters, ends[1]", "group, ends[1]"),
+            ("(group * channels)[:, None]", "group[:, None]"),
+            ("+ of_kernel * geometry.dilation[0]", "+ of_kernel"),
+            ("((0, 0), (filters.shape[1], 1))", "((0, 0), (filters.shape[1], 0))"),
+            ("& (1 << layer.accumulator_bits()) - 1", "& (1 << layer.accumulator_bits() - 1) - 1"),
+            (".cumsum(axis=1)[:, :-1]", "[:, :-1]"),
+            ("np.where(inside[..., None], found, layer.input_format.zero_point)", "found"),
+        ),
+    ),
     "hardware/gates/element_operands.py": (
         CHARACTERISE,
         (
             ("for one in range(self.turn):", "for one in range(1):"),
+            ("np.where(self.starts, 0, self.words(element)", "np.where(False, 0, self.words(element)"),
+            ("% taps == 0, turn=1)", "% taps == 0)"),
             ("// steps * steps", ""),
             ("replace(self, x=self.x[places]) if x else replace(self, w=self.w[places])", "replace(self, x=self.x[places])"),
             ("x *= rng.choice([-1, 1], shape)", "pass"),
@@ -147,6 +175,7 @@ CHANGES = {
         CHARACTERISE,
         (
             ("**dict(zip(OF_TOGGLES, fit.by_toggles, strict=False)),", ""),
+            ("2 if circuit.element.scratchpads else 1", "1"),
             ("if row.source == origin.source}", "}"),
             ('"energy_pj": energy.total_pj / lanes,', '"energy_pj": energy.total_pj,'),
         ),

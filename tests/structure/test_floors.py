@@ -65,7 +65,7 @@ HARDWARE = (  # the order inside hardware, lowest first
     ("gates",),
     ("dataflow",),
     ("operand_streams",),
-    ("row_operands",),
+    ("row_operands", "row_sums"),
     ("activity", "latency", "area", "leakage", "idle", "load", "scalesim", "second_level"),
     (
         "depth_first",

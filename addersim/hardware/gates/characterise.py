@@ -96,8 +96,8 @@ def fit_elements(circuit: Circuit, steps: int, seed: int) -> Fit:
     """The lines of a circuit through made-up operands of several shares of zeros, least squares of relative errors.
 
     Energy by toggles is fitted to the same, and to those of two shares whose weights, or whose inputs, are held for a while.
-    The line of an element of a row stationary array is through operands of which each input stays while filters take turns,
-    and energy by toggles is fitted to those and to free ones.
+    The line of an element of a row stationary array is through operands of which each input stays while filters take turns.
+    Energy by toggles, the sum's among them, is fitted to those, to free ones, and to short sums that do not take turns.
     """
     element = circuit.element
     uniform = circuit.energy(uniform_operands(element, steps, seed))
@@ -107,7 +107,8 @@ def fit_elements(circuit: Circuit, steps: int, seed: int) -> Fit:
     free = [made_up_operands(element, share, steps, seed + place) for place, share in enumerate(ZERO_SHARES)]
     held = [operands.held(x) for operands in free[::2] for x in (False, True)]
     if element.scratchpads:
-        free, held = [one.held(x=True, steps=one.turn) for one in free], [*free[::2], *held[::2]]
+        short = [one.alone() for one in free[::2]]
+        free, held = [one.held(x=True, steps=one.turn) for one in free], [*free[::2], *held[::2], *short]
     energies = [circuit.energy(operands).total_pj for operands in (*free, *held)]
     (energy, zero), error = _fitted(np.array([(1.0, -one.zeros) for one in free]), np.array(energies[: len(free)]))
     terms = np.array([one.toggles(element).terms for one in (*free, *held)])

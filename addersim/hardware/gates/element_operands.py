@@ -36,6 +36,8 @@ GROUP = 64
 TURN, ROW_GROUP = 8, 12
 """Sums that take turns, and taps of each, in an element of a row stationary array whose operands are made up: as many as a row
 of a kernel has of a few channels."""
+SHORT = 3
+"""Taps of a sum of made-up operands where one filter alone is an element's: a row of a kernel of a depthwise layer."""
 HOLD = 16
 """Taps for which a made-up word is held, where one operand is: few words would stand for too little."""
 
@@ -179,18 +181,27 @@ class Operands:
             words["sum_before"] = np.concatenate([np.zeros(self.turn, np.int64), self.sums(element)[: -self.turn]])[:steps]
         return words
 
+    def incoming_sums(self, element: Element) -> Array:
+        """What the register of the sum that comes takes in an element between scratchpads, step by step."""
+        return np.where(self.starts, 0, self.words(element)["sum_before"])
+
+    def alone(self, taps: int = SHORT) -> Operands:
+        """The same as sums of so many taps that follow each other: none takes turns."""
+        return replace(self, starts=np.arange(len(self.starts)) % taps == 0, turn=1)
+
     def held(self, x: bool, steps: int = HOLD) -> Operands:
         """The same with every word of one operand, the inputs or the weights, held for some steps."""
         places = np.arange(len(self.starts)) // steps * steps
         return replace(self, x=self.x[places]) if x else replace(self, w=self.w[places])
 
     def toggles(self, element: Element) -> Toggles:
-        """What the bits at an element's ports do, from one sum to the next too."""
+        """What the bits at an element's ports do, from one sum to the next too; of sums only where they have a port."""
         words = self.words(element)
         x, w = words["input_code"] & (1 << element.input_bits) - 1, words["weight_code"]
-        changes = (float(np.bitwise_count(one[1:] ^ one[:-1]).mean()) for one in (x, w))
+        sums = [self.incoming_sums(element)] if element.scratchpads else []
+        x_changes, w_changes, *of_sums = (float(np.bitwise_count(one[1:] ^ one[:-1]).mean()) for one in (x, w, *sums))
         ones = (float(np.bitwise_count(one).mean()) for one in (x, w))
-        return Toggles("as given", self.zeros, *changes, *ones)
+        return Toggles("as given", self.zeros, x_changes, w_changes, *ones, *of_sums)
 
     def sums(self, element: Element) -> Array:
         """What the accumulator holds after each step, as its bits read without sign."""

@@ -314,22 +314,21 @@ def _circuit(element: Element, shop: Workshop, library: Library) -> Circuit:
 
 
 def _size(circuit: Circuit) -> Row:
-    lanes, netlist = circuit.element.lanes, circuit.netlist
-    return {
-        "area_um2": netlist.area_um2 / lanes,
-        "leakage_uw": netlist.leakage_nw * 1e-3 / lanes,
-        "delay_ns": circuit.timing.delay_ns,
-    }
+    return {**circuit.netlist.size(circuit.element.lanes), "delay_ns": circuit.timing.delay_ns}
 
 
 def _figures(circuit: Circuit, fit: Fit) -> Row:
-    """An element's columns. A bit more of the accumulator is taken to cost what a register's clock does, the mean of all."""
+    """An element's columns. A bit more of the accumulator is taken to cost what its registers' clock does, the mean of all.
+
+    An element between scratchpads has two registers a bit: of the sum that comes, and of the one that goes.
+    """
     registers = len(circuit.netlist.flops) / circuit.element.lanes
+    of_sum = 2 if circuit.element.scratchpads else 1
     return _size(circuit) | {
         "energy_pj": fit.energy_pj,
         "zero_pj": fit.zero_pj,
         "idle_pj": fit.idle_pj,
-        "accumulator_pj": fit.idle_pj / registers / circuit.element.lanes,
+        "accumulator_pj": of_sum * fit.idle_pj / registers / circuit.element.lanes,
         "accumulator_bits": circuit.element.accumulator_bits,
         "uniform_pj": fit.uniform_pj,
         "fit_error": fit.error,
@@ -341,7 +340,7 @@ def _figures(circuit: Circuit, fit: Fit) -> Row:
 def _source(library: Library, version: str, steps: int, seed: int) -> str:
     return (
         f"addersim characterise: {library.name} (sha256 {library.sha256[:16]}), {version} ({RECIPE}), streams of "
-        f"{steps} steps of seed {seed}, free and held, wires: {library.wires.about}"
+        f"{steps} steps of seed {seed}, free, held and short, wires: {library.wires.about}"
     )
 
 

@@ -24,11 +24,12 @@ accumulator_bits  width of the accumulator that the row is of
 uniform_pj     energy on operands of which every code is as likely as any other
 delay_ns       longest way from register to register
 fit_error      largest relative error of the line at what it was fitted to
-still_pj       of pe, as the five columns below, all of them or none: a tap on which no bit of an operand changes
+still_pj       of pe, as the four columns below, all of them or none: a tap on which no bit of an operand changes
 still_zero_pj  what a share z of zero inputs takes off it, times z
 input_toggle_pj  what each bit of the input that changes from tap to tap adds
 weight_toggle_pj  the same of the weight
 product_toggle_pj  the same of the products of each bit of one with each bit of the other (`Toggles.product_changes`)
+sum_toggle_pj  of pe that has those, or empty: the same of the sum so far (`Toggles.sum_changes`)
 toggle_error   largest relative error of these at what they were fitted to
 device         kind of transistors (sram, wire), or style of multiplier (pe), where a table has several: the first is the
                default; may be empty or missing; of pe ``signed`` behind it where inputs have a sign
@@ -59,7 +60,7 @@ from addersim.arithmetic.datapaths import DATAPATHS
 from addersim.arithmetic.ops import OPERATIONS
 from addersim.config import bundled_names, resolve_text
 from addersim.errors import ConfigError
-from addersim.hardware.prices.row import CONTENTS, OF_ELEMENTS, OF_TOGGLES, EnergyRow, Quantity
+from addersim.hardware.prices.row import CONTENTS, OF_ELEMENTS, OF_TOGGLES, OPERAND_TOGGLES, EnergyRow, Quantity
 from addersim.hardware.prices.rules import RULES, SURFACES, Span
 from addersim.hardware.prices.table import EnergyTable
 from addersim.inputs.limits import read_number
@@ -179,8 +180,9 @@ def _check_toggles(cell: Mapping[str, str], component: str, where: str) -> None:
     given = [column for column in OF_TOGGLES if cell[column]]
     if given and component == "layer":
         raise ConfigError(f"{where}, column {given[0]}: found {cell[given[0]]!r}; empty in a row of component layer")
-    if given and (missing := [column for column in OF_TOGGLES if not cell[column]]):
-        raise ConfigError(f"{where}: column {missing[0]} is empty beside {given[0]}; needs {', '.join(OF_TOGGLES)}, or none")
+    if given and (missing := [column for column in OPERAND_TOGGLES if not cell[column]]):
+        needed = ", ".join(OPERAND_TOGGLES)
+        raise ConfigError(f"{where}: column {missing[0]} is empty beside {given[0]}; needs {needed}, or none")
 
 
 def _circumstances(cell: Mapping[str, str], rule: str, where: str) -> dict[str, Any]:

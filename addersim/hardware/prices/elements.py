@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from addersim.arithmetic.datapaths import DATAPATHS
 from addersim.errors import PriceError
 from addersim.hardware.layer_cost import ArrayPrices, UnitEnergy
-from addersim.hardware.prices.row import ElementFigures
+from addersim.hardware.prices.row import OPERAND_TOGGLES, ElementFigures
 from addersim.hardware.prices.table import EnergyTable
 from addersim.hardware.processing_array import SystolicArray
 from addersim.toggles import Toggles
@@ -199,14 +199,17 @@ def _mean(found: Sequence[ElementFigures], words: str) -> ElementFigures:
     """The mean of the figures of one or two rows, and words that are put behind their rule."""
     first, last = found[0], found[-1]
     numbers = ("energy_pj", "zero_pj", "idle_pj", "accumulator_bits", "accumulator_pj")
-    toggles = tuple((one + other) / 2 for one, other in zip(first.by_toggles, last.by_toggles, strict=True))
+    both = zip(first.by_toggles, last.by_toggles, strict=True) if len(first.by_toggles) == len(last.by_toggles) else ()
+    toggles = tuple((one + other) / 2 for one, other in both)
     means: dict[str, Any] = {name: (getattr(first, name) + getattr(last, name)) / 2 for name in numbers}
     return first._replace(rule=first.rule + words, by_toggles=toggles, **means)
 
 
 def _by_toggles(layer: LayerTrace, table: EnergyTable) -> TapEnergy | None:
-    """What a tap takes by its operands' toggles; None where nobody saw them, or the table does not tell energy by them."""
+    """What a tap takes by its toggles; None where nobody saw them all, or the table does not tell energy by them."""
     if layer.toggles is None or not (figures := element_figures(layer, table)).by_toggles:
+        return None
+    if len(layer.toggles.terms) < len(figures.by_toggles):
         return None
     energy, words = toggle_energy(figures, layer.toggles, layer.accumulator_bits)
     return TapEnergy(UnitEnergy(energy, f"{words}{figures.note}", figures.source), figures.idle_pj)
@@ -244,9 +247,11 @@ def zero_energy(figures: ElementFigures, share: float, accumulator_bits: int | N
 
 def toggle_energy(figures: ElementFigures, toggles: Toggles, accumulator_bits: int | None) -> tuple[float, str]:
     """Energy of a tap whose operands' bits change so often, and how it came about."""
-    energy = sum(factor * term for factor, term in zip(figures.by_toggles, toggles.terms, strict=True))
+    energy = sum(factor * term for factor, term in zip(figures.by_toggles, toggles.terms, strict=False))
     changes = f"{toggles.input_changes:.2f} input and {toggles.weight_changes:.2f} weight bits that change"
     words = f"{figures.rule}, {toggles.zeros:.3f} zeros, {changes}, {toggles.product_changes:.2f} products of bits"
+    if len(figures.by_toggles) > len(OPERAND_TOGGLES):
+        words += f", {toggles.sum_changes:.2f} bits of sums"
     return _with_accumulator(figures, energy, words, accumulator_bits)
 
 

@@ -13,6 +13,7 @@ __all__ = [
     "CONTENTS",
     "OF_ELEMENTS",
     "OF_TOGGLES",
+    "OPERAND_TOGGLES",
     "QUANTITIES",
     "REGISTERS",
     "SCRATCHPADS",
@@ -28,11 +29,16 @@ __all__ = [
 Quantity = Literal[
     "energy_pj", "area_um2", "leakage_uw", "zero_pj", "idle_pj", "accumulator_pj", "accumulator_bits", "uniform_pj",
     "delay_ns", "fit_error",
-    "still_pj", "still_zero_pj", "input_toggle_pj", "weight_toggle_pj", "product_toggle_pj", "toggle_error",
+    "still_pj", "still_zero_pj", "input_toggle_pj", "weight_toggle_pj", "product_toggle_pj", "sum_toggle_pj",
+    "toggle_error",
 ]  # fmt: skip
 
-OF_TOGGLES: tuple[Quantity, ...] = ("still_pj", "still_zero_pj", "input_toggle_pj", "weight_toggle_pj", "product_toggle_pj")
-"""Energy by toggles, in the order of `addersim.toggles.Toggles.terms`: times these they are a tap's."""
+OPERAND_TOGGLES: tuple[Quantity, ...] = (
+    "still_pj", "still_zero_pj", "input_toggle_pj", "weight_toggle_pj", "product_toggle_pj",
+)  # fmt: skip
+"""Energy by toggles of both operands, in the order of `addersim.toggles.Toggles.terms`: times these they are a tap's."""
+OF_TOGGLES: tuple[Quantity, ...] = (*OPERAND_TOGGLES, "sum_toggle_pj")
+"""With those of the sum, which rows may have or not."""
 OF_ELEMENTS: tuple[Quantity, ...] = (
     "zero_pj", "idle_pj", "accumulator_pj", "accumulator_bits", "uniform_pj", "delay_ns", "fit_error", *OF_TOGGLES,
     "toggle_error",
@@ -127,9 +133,9 @@ class EnergyRow:
     zero_pj, idle_pj, accumulator_pj, accumulator_bits, uniform_pj, delay_ns, fit_error
         Of a processing element: what zeros save and rest takes (`ElementFigures`), the energy on operands of which every code
         is as likely, its longest way from register to register, and the largest relative error of its line.
-    still_pj, still_zero_pj, input_toggle_pj, weight_toggle_pj, product_toggle_pj, toggle_error
+    still_pj, still_zero_pj, input_toggle_pj, weight_toggle_pj, product_toggle_pj, sum_toggle_pj, toggle_error
         Of a processing element: a tap on which no bit of an operand changes, what zeros take off it, what each bit of input,
-        weight and products of bits that changes adds, and the largest relative error of that.
+        weight, products of bits and the sum so far that changes adds, and the largest relative error of that.
     rule, like, coefficients
         The rule's name, the operation that `as` or `fraction` names, and the coefficients of a polynomial.
     fractions
@@ -170,6 +176,7 @@ class EnergyRow:
     input_toggle_pj: float | None = None
     weight_toggle_pj: float | None = None
     product_toggle_pj: float | None = None
+    sum_toggle_pj: float | None = None
     toggle_error: float | None = None
     like: str = ""
     coefficients: tuple[float, ...] = ()

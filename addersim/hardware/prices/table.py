@@ -16,6 +16,7 @@ from addersim.hardware.prices.consistency import check_rows, grid_gap
 from addersim.hardware.prices.grid import Grid
 from addersim.hardware.prices.row import (
     OF_TOGGLES,
+    OPERAND_TOGGLES,
     QUANTITIES,
     REGISTERS,
     SCRATCHPADS,
@@ -238,11 +239,15 @@ class EnergyTable(Listed):
         return ElementFigures(found.value, rule, found.source, **more, note=note, by_toggles=toggles)
 
     def _by_toggles(self, key: _Key, size: Size) -> tuple[float, ...]:
-        """What an element takes by toggles; empty where its rows do not say."""
+        """What an element takes by toggles, of the sum's where its rows have that; empty where they do not say."""
         try:
-            return tuple(self._find(quantity, key, size, "").value for quantity in OF_TOGGLES)
+            found = tuple(self._find(quantity, key, size, "").value for quantity in OPERAND_TOGGLES)
         except PriceError:
             return ()
+        try:
+            return (*found, self._find("sum_toggle_pj", key, size, "").value)
+        except PriceError:
+            return found
 
     def _optional(self, quantity: Quantity, key: _Key, size: Size) -> float:
         """A figure of an element, 0 where its rows do not have it."""

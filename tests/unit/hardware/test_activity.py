@@ -13,12 +13,13 @@ from addersim.arithmetic.datapaths import DATAPATHS
 from addersim.arithmetic.fixed import Accumulator, FixedFormat
 from addersim.errors import HardwareError
 from addersim.hardware import load_accelerator
-from addersim.hardware.activity import LayerActivity, measure_activity
+from addersim.hardware.activity import LayerActivity, measure_activity, with_activity
 from addersim.hardware.dataflow.row_stationary import RowMapping
 from addersim.hardware.gates.element_operands import Element
 from addersim.hardware.operand_activity import OperandActivity
 from addersim.hardware.operand_streams import InputStream, weight_activity
 from addersim.hardware.row_operands import row_operands
+from addersim.hardware.row_sums import sum_changes
 from addersim.kernels.toggles import weighed_bits, weighed_changes, weighed_zeros
 from addersim.layers import IntegerWindow
 from addersim.toggles import Toggles
@@ -109,25 +110,36 @@ def passes(layer, x, w, order, mapping, columns):
         elif order == "input":
             yield from ((np.full(len(filters), word), filters[:, tap]) for pixel in inputs for tap, word in enumerate(pixel))
         else:
-            lines = inputs.reshape(-1, columns, height, width, inputs.shape[1] // (height * width))
-            kernels = filters.reshape(-1, *lines.shape[2:])
-            held = [(first, min(first + mapping.held, len(kernels))) for first in range(0, len(kernels), mapping.held)]
-            turns = [
-                (first + one, first + end)
-                for first, last in held
-                for one, end in in_blocks(last - first, mapping.filters, mapping.filter_sets)
-            ]
-            for line, row, some, few in product(
-                lines, range(height), turns, in_blocks(lines.shape[-1], mapping.channels, mapping.channel_sets)
-            ):
-                order_of = [
+            rows = row_passes(inputs, filters, (height, width), mapping, columns)
+            yield from (tuple(np.concatenate(outputs).T) for _, outputs in rows)
+
+
+def row_passes(inputs, filters, kernel, mapping, columns):
+    """Every run of taps of an element of a row stationary array: how many sums take turns, and pairs under each output."""
+    height, width = kernel
+    lines = inputs.reshape(-1, columns, height, width, inputs.shape[1] // (height * width))
+    kernels = filters.reshape(-1, *lines.shape[2:])
+    held = [(first, min(first + mapping.held, len(kernels))) for first in range(0, len(kernels), mapping.held)]
+    turns = [
+        (first + one, first + end)
+        for first, last in held
+        for one, end in in_blocks(last - first, mapping.filters, mapping.filter_sets)
+    ]
+    for line, row, some, few in product(
+        lines, range(height), turns, in_blocks(lines.shape[-1], mapping.channels, mapping.channel_sets)
+    ):
+        yield (
+            some[1] - some[0],
+            [
+                [
                     (line[out, row, column, channel], kernels[one, row, column, channel])
-                    for out in range(columns)
                     for column in range(width)
                     for channel in range(*few)
                     for one in range(*some)
                 ]
-                yield tuple(np.array(order_of).T)
+                for out in range(columns)
+            ],
+        )
 
 
 def counted(words, bits):
@@ -200,7 +212,7 @@ def test_means_over_taps_have_what_comes_between_passes_too():
     taps = 64
     weights = OperandActivity(taps, 0, 0, (0, 0), (32, 16))
     inputs = OperandActivity(taps, 8, 48, (24, 0), (64, 32))
-    one = LayerActivity("conv", "weight", inputs, weights, None, pass_taps=4)
+    one = LayerActivity("conv", "weight", inputs, weights, None, pass_taps=4, network="net")
     between = 2 * 0.5 * 0.5 + 2 * 0.25 * 0.75
     assert one.toggles.weight_changes == pytest.approx(between / 4)
     assert one.toggles.input_changes == pytest.approx((0.5 * 3 + 2 * 0.5 * 0.5) / 4)
@@ -224,7 +236,8 @@ def test_a_row_stationary_array_is_measured_with_the_mapping_of_its_layers():
     program = addersim.quantize(addersim.load_network("lenet5-conv"), images)
     rows, plain = (measure_activity(program, images, load_accelerator(name)) for name in ("eyeriss-65nm", "systolic-16x16"))
     for one, other in zip(rows, plain, strict=True):
-        assert (one.order, one.sums) == ("row", None)
+        assert one.order == "row"
+        assert 0 < one.sums.error < 0.1 * one.sums.toggles_per_step == pytest.approx(0.1 * one.toggles.sum_changes)
         assert (one.input.taps, one.input.zeros, one.weight.zeros) == (
             other.input.taps, other.input.zeros, other.weight.zeros
         )  # fmt: skip
@@ -250,6 +263,53 @@ def test_operands_for_the_gates_of_a_row_stationary_element_are_those_of_a_pass(
         assert tuple(np.concatenate(found).tolist()) in known
         assert (len(one.starts) % one.turn, one.starts[: one.turn].all()) == (0, True)
         assert one.starts.sum() == one.turn * columns
+
+
+def test_activity_of_another_network_is_refused():
+    images = addersim.load_images("fashion-mnist-2000", limit=2).pixels
+    programs = [addersim.quantize(addersim.load_network(name), images) for name in ("lenet5-conv", "lenet5-adder")]
+    trace, found = programs[0].trace(), [measure_activity(one, images, MACHINE) for one in programs]
+    assert [layer.toggles for layer in with_activity(trace, found[0]).layers if layer.work] == [
+        one.toggles for one in found[0]
+    ]
+    with pytest.raises(
+        HardwareError, match="^activity: of network 'lenet5-adder', the trace is of 'lenet5-conv'; measure its"
+    ):
+        with_activity(trace, found[1])
+    with pytest.raises(HardwareError, match="^activity: layer 'fc3', which the trace has alone; measure the program that"):
+        with_activity(trace, found[0][:-1])
+
+
+def changes_under(pairs, turn, mask):
+    """Bits of the sum that comes which change under an output, to nothing at its end, tap by tap."""
+    sums, before, changes = [0] * turn, 0, 0
+    for place, (x, w) in enumerate(pairs):
+        coming = sums[place % turn]
+        changes, before = changes + ((coming ^ before) & mask).bit_count(), coming
+        sums[place % turn] += int(x) * int(w)
+    return changes + (before & mask).bit_count()
+
+
+@settings(max_examples=30, deadline=None)
+@given(layers(), st.tuples(*[st.integers(1, 3)] * 5), st.integers(0, 99))
+def test_sums_that_elements_take_from_scratchpads_are_those_of_outputs_gone_through_tap_by_tap(drawn, cut, seed):
+    layer, codes = drawn
+    assume(layer.datapath == "mac")
+    mapping, mask = RowMapping(1, 1, *cut), (1 << layer.accumulator_bits()) - 1
+    x, w, *_ = operands(layer, codes)
+    columns = layer.geometry.output_size(*codes.shape[1:3])[1]
+    known = [
+        (changes_under(pairs, turn, mask), len(pairs))
+        for inputs, filters in zip(x, w, strict=True)
+        for turn, outputs in row_passes(inputs, filters, layer.weights.shape[1:3], mapping, columns)
+        for pairs in outputs
+    ]
+    changes, taps = sum_changes(layer, codes, mapping, 3000, seed)
+    assert (len(taps) >= 64, taps.sum() >= 0.7 * 3000) == (True, True)
+    assert set(zip(changes.tolist(), taps.tolist(), strict=True)) <= set(known)
+    whole = sum(one for one, _ in known) / sum(one for _, one in known)
+    error = (changes - whole * taps).std() * np.sqrt(len(taps)) / taps.sum()
+    assert abs(changes.sum() / taps.sum() - whole) <= 5 * error
 
 
 def test_a_broadcast_array_is_refused():

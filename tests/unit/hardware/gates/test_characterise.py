@@ -26,13 +26,21 @@ from addersim.hardware.gates.element_operands import (
     made_up_operands,
     uniform_operands,
 )
-from addersim.hardware.gates.element_table import ROW_BITS, LayerJob, characterise, element_jobs, node_of, rule_rows
+from addersim.hardware.gates.element_table import (
+    ROW_BITS,
+    LayerJob,
+    OperatorJob,
+    characterise,
+    element_jobs,
+    node_of,
+    rule_rows,
+)  # fmt: skip
 from addersim.hardware.gates.liberty import load_library
 from addersim.hardware.gates.power import CycleEnergy, cycle_energy
 from addersim.hardware.gates.synthesis import workshop
 from addersim.hardware.gates.table_file import GrowingTable
 from addersim.hardware.prices.csv_file import load_table
-from addersim.hardware.prices.row import OF_TOGGLES
+from addersim.hardware.prices.row import OF_TOGGLES, OPERAND_TOGGLES
 from addersim.layers import IntegerWindow
 from addersim.rtl.sources import sources_text
 from addersim.rtl.tools import yosys_candidates
@@ -70,12 +78,13 @@ def test_every_datapath_as_gates_sums_what_its_arithmetic_says(name, shop, lib):
 @NEEDS_YOSYS
 @pytest.mark.parametrize("datapath", ["mac", "l1-2a", "xnor"])
 def test_elements_of_row_stationary_arrays_add_to_sums_that_take_turns(datapath, shop, lib):
-    """And take more than a systolic array's: they have a register for the sum that comes."""
+    """And take more than a systolic array's: they have a register for the sum that comes. Sums are checked, of all codes."""
     element = Element.of_width(datapath, 3, scratchpads=True)
     circuit, plain = (circuit_of(one, shop, lib) for one in (element, Element.of_width(datapath, 3)))
     operands = made_up_operands(element, 0.5, 300, 2)
     assert operands.turn == TURN
     assert circuit.energy(operands).total_pj > plain.energy(with_element(operands, turn=1)).total_pj
+    assert circuit.energy(uniform_operands(element, 300, 1)).total_pj > 0
     more = len(circuit.netlist.flops) - len(plain.netlist.flops)
     assert more in (element.accumulator_bits - 1, element.accumulator_bits)  # a bit that clears is held in the other alone
 
@@ -89,6 +98,39 @@ def test_the_line_of_a_row_stationary_element_is_of_inputs_that_stay_while_filte
     held = free.held(x=True, steps=free.turn)
     assert fit.energy_pj - fit.zero_pj * held.zeros == pytest.approx(circuit.energy(held).total_pj, rel=0.06)
     assert circuit.energy(free).total_pj > 1.05 * circuit.energy(held).total_pj
+
+
+@NEEDS_YOSYS
+@pytest.mark.parametrize("datapath", ["mac", "l1-2a"])
+def test_energy_by_toggles_of_a_row_stationary_element_tells_few_sums_that_take_turns_from_many(datapath, shop, lib):
+    """Sums of other lengths, and other numbers of them, than it was fitted to; by operands alone it is far off."""
+    element = Element.of_width(datapath, 6, scratchpads=True)
+    circuit = circuit_of(element, shop, lib)
+    fit = fit_elements(circuit, 1000, 1)
+    assert (len(fit.by_toggles), fit.by_toggles[-1] > 0) == (len(OF_TOGGLES), True)
+    free = made_up_operands(element, 0.4, 1200, 9)
+    for turn, taps in ((1, 2), (1, 6), (2, 4), (4, 30)):
+        operands = with_element(free, turn=turn, starts=np.arange(1200) // turn % taps == 0)
+        told = float(np.dot(fit.by_toggles, operands.toggles(element).terms))
+        assert told == pytest.approx(circuit.energy(operands).total_pj, rel=0.06)
+
+
+def test_changes_of_the_sum_that_comes_are_those_of_its_register():
+    element = Element.of_width("mac", 4, scratchpads=True)
+    operands = made_up_operands(element, 0.3, 300, 4).alone(5)
+    register, sums, changes = 0, 0, []
+    for x, w, starts in zip(operands.x[:, 0], operands.w[:, 0], operands.starts, strict=True):
+        before = 0 if starts else sums
+        changes.append((before ^ register).bit_count())
+        register, sums = before, before + int(x) * int(w) & (1 << element.accumulator_bits) - 1
+    assert operands.toggles(element).sum_changes == np.mean(changes[1:])
+    assert operands.toggles(Element.of_width("mac", 4)).sum_changes is None
+
+
+@NEEDS_YOSYS
+def test_a_bit_more_of_a_sum_takes_a_registers_clock_and_two_between_scratchpads(lib, tmp_path):
+    plain, scratchpads = characterise(lib, element_jobs(["l1-xor"], [3]), tmp_path, steps=100)
+    assert scratchpads["accumulator_pj"] == pytest.approx(2 * plain["accumulator_pj"], rel=0.1)
 
 
 def test_sums_that_take_turns_are_those_of_each_alone():
@@ -125,7 +167,7 @@ def test_energy_by_toggles_holds_for_streams_that_it_was_not_fitted_to(shop, lib
     element = Element.of_width("mac", 6)
     circuit = circuit_of(element, shop, lib)
     fit = fit_elements(circuit, 1000, 1)
-    assert len(fit.by_toggles) == len(OF_TOGGLES)
+    assert len(fit.by_toggles) == len(OPERAND_TOGGLES)
     assert min(fit.by_toggles) >= 0
     assert fit.toggle_error < 0.1
     for share, seed in ((0.1, 8), (0.6, 9)):
@@ -220,10 +262,21 @@ def test_rows_are_the_same_twice_and_an_earlier_runs_are_kept(lib, tmp_path):
     found = load_table(path)
     assert found.element("l1-xor", 3).energy_pj == pytest.approx(rows[1]["energy_pj"])
     assert found.element("l1-xor", 4).rule.startswith("linear, continued from 2 and 3 bits")
-    assert found.element("l1-xor", 3).by_toggles == tuple(rows[1][name] for name in OF_TOGGLES)
+    assert found.element("l1-xor", 3).by_toggles == tuple(rows[1][name] for name in OPERAND_TOGGLES)
     assert 0 < rows[1]["toggle_error"] < 0.2
-    assert len(found.element("l1-xor", 4).by_toggles) == len(OF_TOGGLES)
+    assert len(found.element("l1-xor", 4).by_toggles) == len(OPERAND_TOGGLES)
     assert lib.sha256[:16] in found.rows[0].source
+
+
+@NEEDS_YOSYS
+@pytest.mark.parametrize(("column", "told"), [("leakage_uw", "cell_leakage_power"), ("area_um2", r"\barea")])
+def test_what_a_library_tells_of_no_cell_is_no_number_of_its_rows(column, told, tmp_path):
+    """A leakage of nothing would be a claim; estimates say that there is none."""
+    silent = load_library(library.write(tmp_path, re.sub(rf"{told} : [^;]*;", "", library.library_text())))
+    jobs = [*element_jobs(["l1-xor"], [2])[:1], OperatorJob("cmp", 8)]
+    for row in characterise(silent, jobs, tmp_path, steps=100, node_nm=130):
+        assert {"area_um2", "leakage_uw"} - set(row) == {column}
+        assert row["energy_pj"] > 0
 
 
 @NEEDS_YOSYS

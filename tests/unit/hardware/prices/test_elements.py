@@ -12,7 +12,7 @@ from addersim.hardware import load_accelerator, load_table
 from addersim.hardware.area import estimate_area
 from addersim.hardware.prices.csv_file import TABLE_COLUMNS, parse_table
 from addersim.hardware.prices.elements import SIGNLESS, TYPICAL_ZEROS, element_figures
-from addersim.hardware.prices.row import OF_TOGGLES
+from addersim.hardware.prices.row import OF_TOGGLES, OPERAND_TOGGLES
 from addersim.hardware.prices.scaling import scale_table
 from addersim.hardware.prices.scratchpads import for_array
 from addersim.toggles import Toggles
@@ -55,7 +55,7 @@ MAC = {
     "contains": "dynamic + clock + operand registers",
 }
 
-BY_TOGGLES = MAC | dict(zip(OF_TOGGLES, ("2", "0.5", "0.125", "0.25", "0.0625"), strict=True))
+BY_TOGGLES = MAC | dict(zip(OPERAND_TOGGLES, ("2", "0.5", "0.125", "0.25", "0.0625"), strict=True))
 TOGGLES = Toggles("output", zeros=0.5, input_changes=2.0, weight_changes=4.0, input_ones=1.5, weight_ones=3.5)
 TAP_PJ = 2 - 0.5 * 0.5 + 0.125 * 2 + 0.25 * 4 + 0.0625 * (2 * 3.5 + 4 * 1.5 - 2 * 4 / 2)
 
@@ -205,6 +205,32 @@ def test_without_toggles_or_prices_by_them_zeros_alone_count_as_ever(rows):
     assert list(cost.array_prices[0].energy_pj) == ["constant", "zero share"]
 
 
+OF_SUMS = BY_TOGGLES | {"sum_toggle_pj": "0.125"}
+
+
+def test_a_tap_costs_what_the_bits_of_its_sum_do_where_rows_tell_that():
+    found = [moving(CONV, TOGGLES._replace(sum_changes=6.0))]
+    cost = estimate(trace(*found), MACHINE, table(OF_SUMS))
+    assert cost.energy_by_component()["array"] == pytest.approx(CONV.work.taps * (TAP_PJ + 0.125 * 6))
+    rule = next(used.energy.rule for used in cost.prices if used.what == "tap of conv, 8 bit")
+    assert rule.endswith("9.00 products of bits, 6.00 bits of sums")
+    assert array_pj(found, table(BY_TOGGLES)) == pytest.approx(CONV.work.taps * TAP_PJ)
+
+
+def test_toggles_of_operands_alone_price_no_element_whose_rows_tell_the_sums_too():
+    cost = estimate(trace(moving(CONV)), MACHINE, table(OF_SUMS))
+    assert cost.energy_by_component()["array"] == pytest.approx(CONV.work.taps * 4)
+    assert list(cost.array_prices[0].energy_pj) == ["constant", "zero share"]
+
+
+def test_two_widths_of_which_one_tells_toggles_are_priced_by_zeros():
+    """9 and 8 bits are the mean of both rows; of one that tells less than the other there is no mean."""
+    two = replace(moving(CONV), tap_operands=TapOperands(9, 8, False))
+    for other in (MAC, OF_SUMS):
+        cost = estimate(trace(two), MACHINE, table(BY_TOGGLES, other | {"bits": "9"}))
+        assert cost.energy_by_component()["array"] == pytest.approx(CONV.work.taps * 4)
+
+
 def test_toggles_of_another_order_are_left_and_it_says_so():
     held = with_fields(MACHINE, array=with_fields(MACHINE.array, dataflow="weight"))
     cost = estimate(trace(moving(CONV)), held, table(BY_TOGGLES))
@@ -341,6 +367,7 @@ def test_the_paper_convention_is_priced_by_operations():
         (REST[3] | {"op": "xor", "zero_pj": "1"}, "column zero_pj: found '1'; empty in a row of"),
         (MAC | {"contains": "dynamic + pins"}, "column contains: found 'pins'"),
         (MAC | {"still_pj": "1"}, "column still_zero_pj is empty beside still_pj; needs still_pj, still_zero_pj, "),
+        (MAC | {"sum_toggle_pj": "1"}, "column still_pj is empty beside sum_toggle_pj; needs still_pj, still_zero_pj, "),
         (
             BY_TOGGLES | {"component": "layer", "op": "net/conv/mac"},
             "column still_pj: found '2'; empty in a row of component layer",
