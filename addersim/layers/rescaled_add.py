@@ -78,7 +78,7 @@ class IntegerRescaledAdd(IntegerLayer, frozen=True, tag="rescaled_add"):
 
     def link(self, *inputs: Value) -> Link | None:
         """The step of a chain that this is, where codes of one shape are added as they are."""
-        if self.subtract or self.as_unsigned or inputs[0].shape != inputs[1].shape:
+        if self.subtract or self.as_unsigned or self.zero_after or inputs[0].shape != inputs[1].shape:
             return None
         return rescaled_add_link(self.first, self.second, self.rule, self.output, self.low, self.high)
 

@@ -21,6 +21,7 @@ from addersim.frontends.integer_layers import IntegerLayers
 from tests.properties.onnx_graphs import reason
 from tests.properties.quantised_draws import DRAWS
 from tests.properties.quantised_maker import Maker, run_model
+from tests.properties.strategies import check_chained
 
 FOUND = ("WRONG", "RAW")
 FEW = 1 / 50
@@ -85,6 +86,7 @@ def examine(style, seed, folder):
     try:
         program, names = loaded(path)
         runs = {name: run.values for name, run in program.runs(maker.images)}
+        check_chained(program, maker.images, runs)
     except AddersimError as error:
         return reason(str(error)) if str(error).isprintable() else f"RAW {shown}: {error!r}"
     except Exception as error:  # that is what is looked for

@@ -18,6 +18,13 @@ def limited(examples):
     return min(examples, int(os.environ.get("ADDERSIM_MOST_EXAMPLES", examples)))
 
 
+def check_chained(program, images, runs):
+    """Layers that run in chains give the codes that they give one by one."""
+    for name, run in program.prepared(stream=True).facts(images, 1):
+        if run.values is not None:
+            np.testing.assert_array_equal(run.values, runs[name], f"layer {name}, in a chain")
+
+
 def formats(least_bits=2):
     """Formats of scale one."""
     return st.builds(FixedFormat, st.integers(least_bits, 16), st.booleans())

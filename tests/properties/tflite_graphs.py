@@ -17,6 +17,7 @@ from addersim.errors import AddersimError
 from addersim.frontends.tflite.file import read_graph
 from addersim.frontends.tflite.walk import Walk
 from tests.properties.onnx_graphs import reason
+from tests.properties.strategies import check_chained
 from tests.unit.frontends.tflite.models import KINDS, Model
 
 FOUND = ("WRONG", "RAW")
@@ -288,6 +289,7 @@ def examine(seed, folder):
         program, graph = lower_tflite(path), read_graph(path)
         walk = Walk(graph)
         runs = {name: run.values for name, run in program.runs(np.moveaxis(images, -1, 1))}
+        check_chained(program, np.moveaxis(images, -1, 1), runs)
     except AddersimError as error:
         return reason(str(error)) if str(error).isprintable() else f"RAW {shown}: {error!r}"
     except Exception as error:  # that is what is looked for

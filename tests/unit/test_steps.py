@@ -10,6 +10,7 @@ from addersim import Accumulator, Quantization, quantize, simulate
 from addersim.arithmetic.fixed import FixedFormat
 from addersim.kernels import chains, kernel_info, prepare_window, prepare_window_affine, zero_runs
 from addersim.kernels.chains import Chain, ChainStep, ChainValue, place_lives, window_link
+from addersim.layers import IntegerRescaledAdd, Value
 from tests.unit.networks import branches, deep, images, residual, signed, uneven
 
 NETWORKS = {
@@ -55,6 +56,28 @@ def test_chains_see_and_give_what_layers_do(name, how, rule, monkeypatch):
         assert found.to_dict() == apart.to_dict()
         assert found.trace == apart.trace
         np.testing.assert_array_equal(found.predictions, apart.predictions)
+
+
+SUM_FORMAT = FixedFormat(8, False, 0.5, zero_point=100)
+
+
+@pytest.mark.parametrize("otherwise", ["subtract", "as_unsigned", "zero_after"])
+def test_sums_that_the_step_does_not_compute_are_not_in_chains(otherwise):
+    def link(**fields):
+        layer = IntegerRescaledAdd(
+            name="sum",
+            twin="sum",
+            inputs=("a", "b"),
+            first=SUM_FORMAT,
+            second=SUM_FORMAT,
+            rule="ort",
+            output=SUM_FORMAT,
+            **fields,
+        )
+        return layer.link(*(Value.of((2, 2, 3), SUM_FORMAT),) * 2)
+
+    assert link() is not None
+    assert link(**{otherwise: True}) is None
 
 
 def test_layers_are_in_chains_as_long_as_they_can_be():
