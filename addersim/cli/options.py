@@ -185,7 +185,7 @@ AreaBudget = Annotated[
     number("--area-budget", help="The best array (--size-for) that fits this many mm2, with memories and vector unit."),
 ]
 Elements = Annotated[
-    int | None, whole(ELEMENTS, "--pes", help="The best array (--size-for) of this many processing elements.")
+    int | None, whole(ELEMENTS, "--pes", help="The best array (--size-for) of exactly N processing elements: 61 is 1 x 61.")
 ]
 Throughput = Annotated[
     float | None, number("--throughput", help="The smallest array, of any shape, that runs at this rate, in images/s.")

@@ -169,7 +169,8 @@ def _print(trace: Trace, found: BitSearch, data: str, out: Path, hardware: tuple
         }
         for name, one in found.rules.layers.items()
     ]
-    print_table(f"{trace.name}: widths of least energy, at most {found.floor_points:g} points lost", rows)
+    floor = how_many(found.floor_points, "points")
+    print_table(f"{trace.name}: widths of least energy, at most {floor} lost", rows)
     assignments = {f"{bits} bits": one for bits, one in sorted(found.uniform.items(), reverse=True)}
     assignments["search"] = found.best.measured
     measured = how_many(found.measuring_images, "images")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple, cast, get_args
+from warnings import warn
 
 from addersim.cli.output import stages
-from addersim.errors import ConfigError
+from addersim.errors import AddersimWarning, ConfigError
+from addersim.hardware.even_parts import divisors
 from addersim.inputs.text import did_you_mean
 
 if TYPE_CHECKING:
@@ -20,6 +22,12 @@ __all__ = ["Sizes", "sized"]
 
 _SILENT_S = 1.0
 """Seconds that a search may take before it shows how far it is."""
+
+
+_NARROW = 8
+"""Chosen: an array whose longer side has more than so many times the shorter one is worth a word."""
+_FEW_ELEMENTS = 16
+"""Chosen: of fewer elements every array is small, and nobody expects a square."""
 
 
 class Sizes(NamedTuple):
@@ -69,9 +77,18 @@ def sized(
         if asked.budget_mm2 is not None:
             return fit_area(trace, machine, asked.budget_mm2, asked.area_table, aim)
         if asked.elements is not None:
+            _told_if_narrow(asked.elements)
             return fit_elements(machine, asked.elements, trace, aim)
         assert asked.images_per_second is not None
         return fit_throughput(trace, machine, asked.images_per_second, aim=aim)
+
+
+def _told_if_narrow(elements: int) -> None:
+    """Warn of a number whose factors leave only long, narrow arrays: 61 is prime, and 1 x 61."""
+    short = max((side for side in divisors(elements) if side * side <= elements), default=1)
+    if elements >= _FEW_ELEMENTS and elements > _NARROW * short * short:
+        told = f"--pes {elements}: exactly so many elements make no squarer array than {short} x {elements // short}"
+        warn(f"{told}; take a number with more factors for others", AddersimWarning, stacklevel=2)
 
 
 def _at_own_clock(trace: Trace, machine: Accelerator, table: EnergyTable | str) -> Accelerator:

@@ -114,4 +114,8 @@ def as_numbers(where: str, labels: Array, images: int) -> npt.NDArray[np.int64]:
             f"{where}: labels are {labels.dtype} of shape {labels.shape}; expected whole numbers of shape ({images},), one "
             f"class an image{advice}"
         )
+    if flat.size and int(flat.max()) > np.iinfo(np.int64).max:  # of uint64 alone; as int64 they would become negative
+        raise DataError(
+            f"{where}: label {flat.max()} of image {flat.argmax()} is no class; expected numbers of classes, from 0 on"
+        )
     return flat.astype(np.int64)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import re
 import stat
 import sys
 import warnings
@@ -41,6 +42,8 @@ MAX_FILE_BYTES = 2 << 30
 _PIECE = 1 << 20
 _LONGEST_REASON = 300
 _MOST_NAMES = 10_000
+_ADDRESS = re.compile(r":? *<?[\w.]+ object at 0x[0-9a-fA-F]+>?")
+"""An object that a parser's reason shows by its place in memory, which tells nobody anything and is another in every run."""
 _NODES = (
     (stat.S_ISDIR, "a directory"),
     (stat.S_ISFIFO, "a FIFO"),
@@ -153,7 +156,7 @@ def parsing(where: str, what: str, error: type[AddersimError]) -> Iterator[None]
     except AddersimError:
         raise
     except Exception as fault:
-        reason = one_line(str(fault)) or type(fault).__name__
+        reason = _ADDRESS.sub("", one_line(str(fault))) or type(fault).__name__
         cut = reason if len(reason) <= _LONGEST_REASON else f"{reason[: _LONGEST_REASON - 3]}..."
         raise error(f"{where}: {what}: {cut}") from None
 

@@ -11,7 +11,7 @@ from addersim.errors import PriceError
 from addersim.hardware.accelerator import Accelerator, Buffer
 from addersim.hardware.layer_cost import EnergyPart, UnitEnergy, UnitEnergyUsed
 from addersim.hardware.prices.macros import access_energy, macros_of
-from addersim.hardware.prices.missing import LayersNeeding, naming_layers
+from addersim.hardware.prices.missing import WHAT_TO_DO, LayersNeeding, naming_layers
 from addersim.hardware.prices.scratchpads import tables_with_scratchpads
 from addersim.hardware.prices.table import EnergyTable
 from addersim.hardware.traffic import Access, Level, Stored
@@ -84,16 +84,18 @@ class MovementEnergy:
                 energy = self._table.dram(dram.kind)
         return UnitEnergyUsed(f"DRAM {dram.kind}", "bit", energy)
 
-    def _naming(self, names: Callable[[LayersNeeding], Sequence[str]]) -> AbstractContextManager[None]:
+    def _naming(
+        self, names: Callable[[LayersNeeding], Sequence[str]], to_do: str = WHAT_TO_DO
+    ) -> AbstractContextManager[None]:
         """Name the layers that need a unit energy, should the table lack it."""
         needing = self._needing
-        return naming_layers(lambda: names(needing) if needing else ())
+        return naming_layers(lambda: names(needing) if needing else (), to_do)
 
     def _inside_pj(self, level: Level, bits: int) -> tuple[float, float]:
         """Energy of a word read from and written to the registers, or moved by the network, of the array."""
         if (level, bits) not in self._inside:
             try:
-                with self._naming(lambda needing: needing.word_in_array(bits)):
+                with self._naming(lambda needing: needing.word_in_array(bits), to_do=""):
                     energies = self._inside_energies(level, bits)
             except PriceError as error:
                 known = ", ".join(tables_with_scratchpads(self._accelerator.array))

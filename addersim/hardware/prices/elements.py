@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from addersim.arithmetic.datapaths import DATAPATHS
 from addersim.errors import PriceError
 from addersim.hardware.layer_cost import ArrayPrices, UnitEnergy
+from addersim.hardware.prices.missing import WHAT_TO_DO
 from addersim.hardware.prices.row import OPERAND_TOGGLES, ElementFigures
 from addersim.hardware.prices.table import EnergyTable
 from addersim.hardware.processing_array import SystolicArray
@@ -189,7 +190,7 @@ def element_figures(layer: LayerTrace, table: EnergyTable, style: str | None = N
         figures = _mean([table.element(layer.datapath, one, style, signed) for one in sorted(widths)], mean)
     except PriceError as error:
         raise PriceError(
-            f"{error}; needed by layer {layer.name}: a table of elements prices no single operations there"
+            f"{error}; needed by layer {layer.name}: a table of elements prices no single operations there{WHAT_TO_DO}"
         ) from None
     unlike = signed and DATAPATHS[layer.datapath].multiplies and not table.tells_signs(layer.datapath, style)
     return figures._replace(note=f"{figures.note}; {SIGNLESS}") if unlike else figures

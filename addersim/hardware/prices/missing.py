@@ -1,4 +1,4 @@
-"""A missing unit energy: which layers of a trace need it, for the message."""
+"""A missing unit energy: which layers of a trace need it, and what to do, for the message."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from addersim.hardware.schedule import Schedule
 from addersim.hardware.traffic import Stored, Widths
 from addersim.trace import LayerTrace
 
-__all__ = ["LayersNeeding", "naming_layers"]
+__all__ = ["WHAT_TO_DO", "LayersNeeding", "naming_layers"]
+
+WHAT_TO_DO = "; take a table that has it (addersim list tables), or add that row to a copy of this one"
+"""The end of a message of a missing price, unless what lacks it knows which tables have it."""
 
 
 @contextmanager
-def naming_layers(needing: Callable[[], Sequence[str]]) -> Iterator[None]:
-    """Append the names of the layers that need a unit energy to the message that the table lacks it.
+def naming_layers(needing: Callable[[], Sequence[str]], to_do: str = WHAT_TO_DO) -> Iterator[None]:
+    """Append the names of the layers that need a unit energy, and what to do, to the message that the table lacks it.
 
     `needing` gives the names, and is called only if the unit energy is missing.
     """
@@ -26,7 +29,8 @@ def naming_layers(needing: Callable[[], Sequence[str]]) -> Iterator[None]:
         yield
     except PriceError as error:
         names = needing()
-        raise PriceError(f"{error}; needed by layers {first_of(names)}" if names else str(error)) from None
+        needed = f"; needed by layers {first_of(names)}" if names else ""
+        raise PriceError(f"{error}{needed}{to_do}") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from addersim.hardware.accelerator import Accelerator, Dataflow
 from addersim.hardware.dataflow.stationary import SYSTOLIC_DATAFLOWS
 from addersim.inputs.limits import SIDE, Limit
 from addersim.inputs.opening import parsing
-from addersim.inputs.text import printable
+from addersim.inputs.text import one_line, printable
 
 __all__ = ["parse_scalesim"]
 
@@ -35,6 +35,7 @@ MAX_BANDWIDTH = 100_000
 
 DATAFLOWS: Mapping[str, Dataflow] = {f"{name[0]}s": name for name in SYSTOLIC_DATAFLOWS}
 ARCHITECTURE = "architecture_presets"
+_NOT_ONE = "not a configuration file of SCALE-Sim"
 _BANK = ("SRAMBankBandwidth", "SRAMBankNum", "SRAMBankPort")
 _BUFFERS = tuple(f"{name}SramSz{unit}" for name in ("Ifmap", "Filter", "Ofmap") for unit in ("kB", ""))
 _OFFSETS = ("IfmapOffset", "FilterOffset", "OfmapOffset")
@@ -124,11 +125,33 @@ def _read(text: str, where: str) -> configparser.ConfigParser:
     if len(text) > MAX_FILE_BYTES:
         raise ConfigError(f"{where}: larger than {MAX_FILE_BYTES} characters")
     file = configparser.ConfigParser(interpolation=None)
-    with parsing(where, "not a configuration file of SCALE-Sim", ConfigError):
-        file.read_string(text)
+    with parsing(where, _NOT_ONE, ConfigError):
+        try:
+            file.read_string(text)
+        except configparser.Error as fault:
+            raise ConfigError(f"{where}: {_NOT_ONE}: {_in_words(fault, text)}") from None
     if not file.has_section(ARCHITECTURE):
         raise ConfigError(f"{where}: section [{ARCHITECTURE}] is missing; found: {', '.join(file.sections())[:200] or 'none'}")
     return file
+
+
+def _in_words(fault: configparser.Error, text: str) -> str:
+    """What is wrong with an INI document and what to do, where the parser's own text gives its source and no advice."""
+    match fault:
+        case configparser.MissingSectionHeaderError(lineno=line, line=found):
+            return f"line {line} is {_short(found)}, before any section; put a line [{ARCHITECTURE}] above its keys"
+        case configparser.DuplicateOptionError(lineno=line, option=key, section=section):
+            return f"line {line}: key {_short(key)} of [{printable(section)[:40]}] stands there twice; keep one"
+        case configparser.DuplicateSectionError(lineno=line, section=section):
+            return f"line {line}: section [{printable(section)[:40]}] stands there twice; put its keys together"
+        case configparser.ParsingError(errors=[(line, _), *_]):
+            return f"line {line} is {_short(text.split(chr(10))[line - 1])}, neither a [section] nor key = value"
+        case _:
+            return one_line(str(fault))
+
+
+def _short(text: str) -> str:
+    return repr(printable(text.strip())[:40])
 
 
 def _unknown(file: configparser.ConfigParser, text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from addersim.arithmetic.fixed import Accumulator
+from addersim.format_quantity import how_many
 from addersim.report.markup import Column, details, escape, link, number, percent, table, whole
 from addersim.report.section import Panel, Section
 from addersim.report.sweep import figures
@@ -169,7 +170,7 @@ def _all(points: Points) -> Section:
     numbers = table(shown, columns)
     note = "<p>* Pareto-optimal. Energies are those of one image, latency that of the batch; a cold start is paid once. "
     note += f"All columns: {link('results.csv', 'results.csv')}.</p>"
-    return Section("points", "All points", note, (), details(f"Numbers: {whole(len(frame))} points", numbers))
+    return Section("points", "All points", note, (), details(f"Numbers: {how_many(len(frame), 'points')}", numbers))
 
 
 _NUMBERS = (

@@ -1,13 +1,14 @@
 import csv
 import json
 import re
+import warnings
 from importlib.resources import files
 
 import pytest
 from typer.testing import CliRunner
 
 from addersim.cli import app
-from addersim.errors import AddersimError
+from addersim.errors import AddersimError, AddersimWarning
 
 
 def run(*arguments):
@@ -69,6 +70,14 @@ def test_a_node_that_some_tables_have_not_is_said():
 )
 def test_the_array_is_sized(arguments, said):
     assert said in words(run("lenet5-adder", *arguments))
+
+
+def test_a_number_of_elements_that_makes_no_squarer_array_is_told():
+    with pytest.warns(AddersimWarning, match="--pes 61: exactly so many elements make no squarer array than 1 x 61; take a"):
+        run("lenet5-adder", "--pes", "61")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", AddersimWarning)
+        assert run("lenet5-adder", "--pes", "64").exit_code == 0
 
 
 def test_prices_and_areas_between_rows_are_told(tmp_path):

@@ -22,6 +22,8 @@ def test_what_a_search_writes_is_what_simulate_takes(tmp_path):
     assert status == 0
     assert "formats.toml" in output
     assert "weight bits" in output
+    assert "at most 20 points lost" in output
+    assert "at most 1 point lost" in run("search", "lenet5-adder", "--out", tmp_path / "one", *SMALL)[1]
 
 
 @pytest.mark.parametrize(

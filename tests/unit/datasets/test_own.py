@@ -92,7 +92,7 @@ def test_labels_stand_in_one_row_or_column_of_any_whole_numbers(tmp_path):
             "one class an image; numpy.unique(labels, return_inverse=True)[1] gives them, for classes",
         ),
         (LABELS.astype("U3"), ": labels are <U3 of shape (12,); expected whole numbers"),
-        (np.uint64(2**64 - 1) - LABELS.astype(np.uint64), "is outside 0..2"),
+        (np.uint64(2**64 - 1) - LABELS.astype(np.uint64), ": label 18446744073709551615 of image 0 is no class"),
     ],
     ids=str,
 )
@@ -181,6 +181,19 @@ def test_a_file_with_no_images_or_several_says_what_it_holds(tmp_path):
     )
     (tmp_path / "own.tsv").write_text("1,2")
     assert told(tmp_path / "own.tsv") == ": found '.tsv'; images come as .npz, .npy, .parquet, .csv or a folder of pictures"
+
+
+def test_a_reason_shows_no_place_in_memory(tmp_path):
+    header = b"{'descr': f('<f4'), 'fortran_order': False, 'shape': (3,)}".ljust(117) + b"\n"
+    (tmp_path / "own.npy").write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(12))
+    assert told(tmp_path / "own.npy") == ": is not a plain array: malformed node or string on line 1"
+
+
+def test_a_label_that_int64_does_not_hold_is_shown_as_it_is(tmp_path):
+    labels = np.array([0] * (len(GREY) - 1) + [2**63], np.uint64)
+    assert told(saved(tmp_path, images=GREY, labels=labels)) == (
+        f": label 9223372036854775808 of image {len(GREY) - 1} is no class; expected numbers of classes, from 0 on"
+    )
 
 
 @pytest.mark.parametrize("damage", [b"", b"\x93NUMPY", b"cos\nsystem\n(S'true'\ntR."])

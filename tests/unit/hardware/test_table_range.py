@@ -5,6 +5,7 @@ import pytest
 from addersim.errors import HardwareError, PriceError
 from addersim.hardware import estimate, load_accelerator, parse_table, table_names
 from addersim.hardware.prices.csv_file import TABLE_COLUMNS
+from addersim.hardware.prices.missing import WHAT_TO_DO
 from addersim.hardware.table_range import estimate_range
 from tests.unit.hardware.traces import small_residual_network
 
@@ -33,7 +34,7 @@ def test_a_table_that_cannot_price_a_design_says_why():
     reason = (
         "energy table 'lab' has no row for integer add of 24 bits; it has add of 8 bits; needed by layers conv1, conv2, fc"
     )
-    assert found.refused == {"lab": reason}
+    assert found.refused == {"lab": reason + WHAT_TO_DO}
 
 
 def test_no_table_at_all_is_an_error_that_names_the_first_reason():

@@ -281,10 +281,24 @@ def test_a_bandwidth_is_read_only_where_scale_sim_reads_it():
         ("FilterSramSzkB: 32", "", r"FilterSramSzkB is missing"),
         ("Dataflow : ws", "Dataflow : rs", r"Dataflow: 'rs' is not one of os, ws, is"),
         ("CALC", "AUTO", r"\[run_presets\] InterfaceBandwidth: 'AUTO' is neither CALC nor USER"),
-        ("CALC", "USER\nx=1\n[architecture_presets]", r"not a configuration file of SCALE-Sim: .*already exists"),
+        (
+            "CALC",
+            "USER\nx=1\n[architecture_presets]",
+            r"^scale.cfg: not a configuration file of SCALE-Sim: line \d+: sect.* stands there twice; put",
+        ),
+        (
+            "ArrayHeight:    8",
+            "ArrayHeight: 8\nArrayHeight: 9",
+            r"line \d+: key 'arrayheight' of \[architecture_presets\] stands there twice; keep one$",
+        ),
+        ("ArrayHeight:    8", "eight by eight", r"line \d+ is 'eight by eight', neither a \[section\] nor key = value$"),
         ("SparsitySupport : false", "SparsitySupport : true", r"\[sparsity\] SparsitySupport: 'true' is not supported"),
         ("UseRamulatorTrace: False", "UseRamulatorTrace: True", r"UseRamulatorTrace: 'True' is not supported; only False"),
-        ("[general]", "", r"not a configuration file of SCALE-Sim: File contains no section headers"),
+        (
+            "[general]",
+            "",
+            r"line \d+ is 'run_name.*', before any section; put a line \[architecture_presets\] above its keys$",
+        ),
     ],
 )
 def test_wrong_configurations_are_told_in_one_line(old, new, message):

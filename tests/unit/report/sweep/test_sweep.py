@@ -70,6 +70,11 @@ def points_of(tmp_path, rows):
     return Points.of(sweep_frame(tmp_path))
 
 
+def test_one_point_is_one_point(tmp_path):
+    (one,) = (part for part in sweep_sections(points_of(tmp_path, [row()]), None) if part.key == "points")
+    assert "Numbers: 1 point<" in one.tables
+
+
 def keys(points, scan=None):
     return [part.key for part in sweep_sections(points, scan)]
 
