@@ -113,7 +113,7 @@ def rescaled_add(
     b: _Array,
     b_type: int,
     count: int,
-    numbers: tuple[int, tuple[int, int, int], int, _Array, _Array, _Numbers],
+    numbers: tuple[int, tuple[int, int, int], int, _Array, _Array, bool, _Numbers],
     y: _Array,
     kernels: int,
     threads: int,

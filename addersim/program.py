@@ -233,9 +233,9 @@ class Program(Listed, msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         return image_encoder(*what, engine, self._image_rule())
 
     def _image_rule(self) -> RequantisationRule | None:
-        """That of ONNX Runtime, some of whose sums are reals, where any layer has it; else that of the first that has one."""
-        names = [name for layer in self.layers if (name := getattr(layer, "rule", ""))]
-        return requantisation_rule("ort" if "ort" in names else names[0]) if names else None
+        """That of the first layer that has one."""
+        name = next((name for layer in self.layers if (name := getattr(layer, "rule", ""))), None)
+        return requantisation_rule(name) if name else None
 
     def count_clipped(self, images: Images) -> int:
         """Number of the images' values that lie beyond the input's format, and saturate there; where it holds signs, none."""

@@ -27,6 +27,7 @@ cdef extern from "core.h":
         HALF_EVEN, HALF_UP, TRUNCATE
     ctypedef enum Formula:
         SHIFT_HALF_EVEN, DOUBLING, SINGLE_ROUNDING, DOUBLE_ROUNDING, FLOAT_FACTOR, QUANT_ROUND, QUANT_CEIL, QUANT_FLOOR
+        QUANTIZE_LINEAR
         DIVIDE_AWAY
     ctypedef struct Stats:
         int64_t minimum, maximum, overflowed
@@ -59,6 +60,7 @@ cdef extern from "core.h":
         int32_t shift[3]
         float factor[3]
         int32_t zero_point
+        int product
         Codes codes
     ctypedef struct RealMeans:
         const float *reals
@@ -253,7 +255,7 @@ def numbers():
         "formula": {
             "half-even": SHIFT_HALF_EVEN, "doubling": DOUBLING, "single": SINGLE_ROUNDING, "double": DOUBLE_ROUNDING,
             "float": FLOAT_FACTOR, "quant-round": QUANT_ROUND, "quant-ceil": QUANT_CEIL, "quant-floor": QUANT_FLOOR,
-            "divide-away": DIVIDE_AWAY,
+            "quantize-linear": QUANTIZE_LINEAR, "divide-away": DIVIDE_AWAY,
         },
         "type": {"int8": S8, "uint8": U8, "int16": S16, "uint16": U16, "int32": S32, "int64": S64},
     }
@@ -569,12 +571,12 @@ def rescale(const uint8_t[::1] x, int x_type, int64_t count, int formula, const 
 
 
 cdef RescaledAdd rescaled_add_of(numbers) except *:
-    """Formula, zero points of a, b and y, places, rows of multipliers and shifts of a, b, sum, their factors, and codes."""
+    """Formula, zero points of a, b and y, places, rows of multipliers and shifts of a, b, sum, their factors, whether a product, and codes."""
     cdef RescaledAdd r
     cdef int formula, left
     cdef const int32_t[:, ::1] constants
     cdef const float[::1] factor
-    formula, zero_points, left, constants, factor, codes = numbers
+    formula, zero_points, left, constants, factor, r.product, codes = numbers
     r.formula = <Formula>formula
     r.zero_points[0], r.zero_points[1], r.zero_point = zero_points
     r.left = left
@@ -586,7 +588,7 @@ cdef RescaledAdd rescaled_add_of(numbers) except *:
 
 def rescaled_add(const uint8_t[::1] a, int a_type, const uint8_t[::1] b, int b_type, int64_t count, numbers, uint8_t[::1] y,
                  int kernels, int threads):
-    """The sum of codes of two scales; numbers: as rescaled_add_of() takes them."""
+    """The sum of codes of two scales, or their product; numbers: as rescaled_add_of() takes them."""
     cdef RescaledAdd r = rescaled_add_of(numbers)
     cdef const Kernels *table = kernels_at(kernels)
     cdef Stats stats

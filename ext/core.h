@@ -191,6 +191,7 @@ typedef enum {
     QUANT_ROUND,
     QUANT_CEIL,
     QUANT_FLOOR,
+    QUANTIZE_LINEAR,
     DIVIDE_AWAY
 } Formula;
 
@@ -237,12 +238,14 @@ typedef struct {
     int64_t over;
 } Seen;
 
-/* The same for the sum of two codes of different scales: constants of a, of b and of their sum; `left` places before them. */
+/* The same for the sum of two codes of different scales, or by a formula of reals their product: constants of a, of b and of what they
+   make; `left` places before them. */
 typedef struct {
     Formula formula;
     int32_t zero_points[2], left, multiplier[3], shift[3];
     float factor[3];
     int32_t zero_point;
+    int product;
     Codes codes;
 } RescaledAdd;
 

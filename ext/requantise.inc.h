@@ -43,6 +43,7 @@ static inline int32_t mean_of(int32_t sum, int32_t count) {
 /* The quant formulas add the zero point before they round, and means of raw codes have it. */
 static inline int is_quant(Formula formula) { return formula == QUANT_ROUND || formula == QUANT_CEIL || formula == QUANT_FLOOR; }
 static inline int has_zero_point(Formula formula) { return is_quant(formula) || formula == DIVIDE_AWAY; }
+static inline int takes_reals(Formula formula) { return is_quant(formula) || formula == QUANTIZE_LINEAR; }
 
 /* Sums modulo 2**32, and whether one left 32 bits. */
 static int add_bias(const int32_t *restrict values, int64_t count, const int32_t *restrict bias, int32_t *restrict to) {
@@ -81,13 +82,14 @@ static void store_results(int32_t *results, int64_t count, int32_t zero_point, c
 static void rescale_values(const Rescale *r, int64_t channel, const int32_t *restrict value, int64_t count, int32_t *restrict to) {
     const int32_t *restrict m = r->multiplier + channel, *restrict s = r->shift + channel;
     const float *restrict factor = r->factor + channel;
-    const float divisor = r->divisor, zero_point = (float)r->zero_point;
+    const float divisor = r->divisor, zero_point = is_quant(r->formula) ? (float)r->zero_point : 0;
     switch (r->formula) {
         case SHIFT_HALF_EVEN: EACH_RESULT(to_half_even((int64_t)value[i] * m[i], s[i])) break;
         case DOUBLING: EACH_RESULT(by_doubling(value[i], m[i], s[i])) break;
         case SINGLE_ROUNDING: EACH_RESULT(by_scale(value[i], m[i], s[i], 0)) break;
         case DOUBLE_ROUNDING: EACH_RESULT(by_scale(value[i], m[i], s[i], 1)) break;
         case FLOAT_FACTOR: EACH_RESULT(to_nearest((float)value[i] * factor[i])) break;
+        case QUANTIZE_LINEAR:
         case QUANT_ROUND: EACH_RESULT(to_nearest(QUOTIENT)) break;
         case QUANT_CEIL: EACH_RESULT(upwards(QUOTIENT)) break;
         case QUANT_FLOOR: EACH_RESULT(downwards(QUOTIENT)) break;
@@ -106,16 +108,23 @@ static int rescale(Type type, const void *x, int64_t count, const Rescale *r, in
 
 #define BY_DOUBLING(VALUE, K) by_doubling(VALUE, r->multiplier[K], r->shift[K])
 #define BY_SCALE(VALUE, K, TWICE) by_scale(VALUE, r->multiplier[K], r->shift[K], TWICE)
-#define REAL_SUM ((real_a[i] + real_b[i]) / r->factor[2] + zero_point)
-static void add_values(const RescaledAdd *r, const int32_t *restrict a, const int32_t *restrict b, int64_t count,
-                       int32_t *restrict to) {
-    const int32_t unit = (int32_t)1 << r->left;
-    const float zero_point = (float)r->zero_point;
-    float real_a[CHUNK], real_b[CHUNK]; /* stored, so that no compiler makes one rounding of product and sum */
-    for (int64_t i = 0; i < count && is_quant(r->formula); i++) {
+#define REAL_CODE (reals[i] / r->factor[2] + zero_point)
+/* What the codes' sum or product stands for. Each step is stored, so that no compiler makes one rounding of two. */
+static void add_reals(const RescaledAdd *r, const int32_t *restrict a, const int32_t *restrict b, int64_t count, float *restrict to) {
+    float real_a[CHUNK], real_b[CHUNK];
+    for (int64_t i = 0; i < count; i++) {
         real_a[i] = (float)a[i] * r->factor[0];
         real_b[i] = (float)b[i] * r->factor[1];
     }
+    for (int64_t i = 0; i < count; i++) to[i] = r->product ? real_a[i] * real_b[i] : real_a[i] + real_b[i];
+}
+
+static void add_values(const RescaledAdd *r, const int32_t *restrict a, const int32_t *restrict b, int64_t count,
+                       int32_t *restrict to) {
+    const int32_t unit = (int32_t)1 << r->left;
+    const float zero_point = is_quant(r->formula) ? (float)r->zero_point : 0;
+    float reals[CHUNK];
+    if (takes_reals(r->formula)) add_reals(r, a, b, count, reals);
     switch (r->formula) {
         case SHIFT_HALF_EVEN:
             EACH_RESULT(to_half_even((int64_t)a[i] * r->multiplier[0] + (int64_t)b[i] * r->multiplier[1], r->shift[2]))
@@ -126,9 +135,10 @@ static void add_values(const RescaledAdd *r, const int32_t *restrict a, const in
         case FLOAT_FACTOR:
             EACH_RESULT(to_nearest(fused((float)a[i], r->factor[0], fused((float)b[i], r->factor[1], r->factor[2]))))
             break;
-        case QUANT_ROUND: EACH_RESULT(to_nearest(REAL_SUM)) break;
-        case QUANT_CEIL: EACH_RESULT(upwards(REAL_SUM)) break;
-        case QUANT_FLOOR: EACH_RESULT(downwards(REAL_SUM)) break;
+        case QUANTIZE_LINEAR:
+        case QUANT_ROUND: EACH_RESULT(to_nearest(REAL_CODE)) break;
+        case QUANT_CEIL: EACH_RESULT(upwards(REAL_CODE)) break;
+        case QUANT_FLOOR: EACH_RESULT(downwards(REAL_CODE)) break;
         case DIVIDE_AWAY: break; /* of means alone */
     }
 }

@@ -17,6 +17,8 @@ computes one of these formulas; the code is the result plus the output's zero po
 ``quant-round``, ``quant-ceil``, ``quant-floor``
     ``float32(v) * step / scale + zero_point``, each step in float32, then rounded (ties to even), up or down: the zero point
     is already in.
+``quantize-linear``
+    ``float32(v) * step / scale``, each step in float32, rounded to a whole number, ties to even.
 ``divide-away``
     ``v / m`` rounded, ties away from zero.
 
@@ -43,11 +45,22 @@ __all__ = ["FORMULAS", "RESULT_LIMIT", "RULES", "Constants", "Formula", "Requant
 
 Array = npt.NDArray[Any]
 Formula = Literal[
-    "half-even", "doubling", "single", "double", "float", "quant-round", "quant-ceil", "quant-floor", "divide-away"
+    "half-even",
+    "doubling",
+    "single",
+    "double",
+    "float",
+    "quant-round",
+    "quant-ceil",
+    "quant-floor",
+    "quantize-linear",
+    "divide-away",
 ]
 FORMULAS: tuple[Formula, ...] = get_args(Formula)
 QUANTS = ("quant-round", "quant-ceil", "quant-floor")
 """Formulas of float32 that add the zero point before they round."""
+OF_REALS = (*QUANTS, "quantize-linear")
+"""Formulas of what codes stand for in float32, divided by the output's scale."""
 RESULT_LIMIT = 1 << 30
 _WORD = 32
 _FLOAT_MANTISSA = 24
@@ -64,9 +77,9 @@ class Constants:
     multiplier, shift
         ``m`` and ``s``, int32, shape ``(channels,)``.
     factor
-        ``r``, or the real step of a value for the quant formulas, float32, shape ``(channels,)``.
+        ``r``, or the real step of a value for formulas in `OF_REALS`, float32, shape ``(channels,)``.
     divisor
-        The output's scale for the quant formulas, a float32.
+        The output's scale for formulas in `OF_REALS`, a float32.
     """
 
     formula: Formula
@@ -116,7 +129,7 @@ class RequantisationRule:
     @property
     def is_float(self) -> bool:
         """Whether the hardware multiplies numbers of float32."""
-        return self.formula == "float" or self.formula in QUANTS
+        return self.formula == "float" or self.formula in OF_REALS
 
     def encode(self, reals: npt.ArrayLike, output: FixedFormat) -> Array:
         """Codes of real values as the rule's framework makes them of images: in float32 where it computes in floats.
@@ -143,7 +156,7 @@ class RequantisationRule:
             raise FormatError(f"scales: {_odd(reals)}; expected one finite number a channel")
         if self.formula == "float":
             return Constants.of_floats("float", _float32(reals, "scales"))
-        if self.formula in QUANTS:
+        if self.formula in OF_REALS:
             return Constants.of_floats(self.formula, _float32(reals * output.scale, "steps"), float(np.float32(output.scale)))
         return self._integers(reals)
 
@@ -168,8 +181,8 @@ class RequantisationRule:
 
         A multiplication of float32, which no energy table prices as an operation of its own, is billed as the integer
         circuits that it is made of: a shift of 32 bits that normalises the whole number, one multiplication of 24-bit
-        mantissas, an addition of 8-bit exponents, and a shift of 32 bits that makes a whole number of the product. The quant
-        formulas divide by the output's scale as well, a second product by its reciprocal.
+        mantissas, an addition of 8-bit exponents, and a shift of 32 bits that makes a whole number of the product. Formulas in
+        `OF_REALS` divide by the output's scale as well, a second product by its reciprocal.
         """
         counts: list[tuple[tuple[str, int], int]] = []
         if bias:
@@ -270,6 +283,13 @@ RULES: Mapping[str, RequantisationRule] = MappingProxyType(
                 "ONNX Runtime: a float32 scale, ties to even",
                 "float",
                 "ONNX Runtime, core/mlas/lib/quantize.cpp: MlasRequantizeOutput",
+            ),
+            RequantisationRule(
+                "onnx",
+                "ONNX: float32 values through a QuantizeLinear node, ties to even, the zero point added after",
+                "quantize-linear",
+                "ONNX 1.23, operator QuantizeLinear: y = saturate((x / y_scale) + y_zero_point), the quotient rounded to even;"
+                " what ONNX Runtime computes where it fuses no quantiser with its operator",
             ),
             RequantisationRule(
                 "qonnx",

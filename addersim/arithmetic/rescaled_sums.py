@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from addersim.arithmetic.fixed import FixedFormat
 from addersim.arithmetic.ops import OpCounts
-from addersim.arithmetic.requantisation import QUANTS, RULES, Constants, Formula, RequantisationRule
+from addersim.arithmetic.requantisation import OF_REALS, RULES, Constants, Formula, RequantisationRule
 from addersim.errors import FormatError
 
 __all__ = [
@@ -49,8 +49,8 @@ class AdditionConstants:
         Places that the operands are moved left before.
     multiplier, shift, factor
         Of the first operand, the second and the sum: int32 and float32, shape ``(3,)``. For the formula ``half-even`` one
-        shift is that of both products; for ``float`` the last factor is the constant that is added; for the quant formulas it
-        is the output's scale.
+        shift is that of both products; for ``float`` the last factor is the constant that is added; for those in `OF_REALS`
+        it is the output's scale.
     """
 
     formula: Formula
@@ -69,13 +69,13 @@ def addition_constants(
     to half of the larger scale, added, scaled to the output. ``tosa`` (legalisation of quantised additions, as in StableHLO's
     test legalize_quant_ops_to_tosa_rescale.mlir): the same, the places being part of the operands' scale. ``ort`` (ONNX
     Runtime, core/mlas/lib/intrinsics/avx2/qladd_avx2.cpp): ``a * r1 + (b * r2 + c)`` in float32, two fused multiply-adds of
-    raw codes, with ``c`` the output's zero point less those of the operands. ``qonnx``: dequantised, added and quantised in
-    float32. ``addersim``: both products by multipliers that share one shift, one rounding.
+    raw codes, with ``c`` the output's zero point less those of the operands. ``onnx`` and ``qonnx``: dequantised,
+    added and quantised in float32. ``addersim``: both products by multipliers that share one shift, one rounding.
     """
     if rule.formula == "float":
         return _float_addition(first, second, output)
     scales = np.array([first.scale, second.scale])
-    if rule.formula in QUANTS:
+    if rule.formula in OF_REALS:
         return _constants(rule.formula, 0, np.zeros(3), np.zeros(3), np.array([*scales, output.scale], np.float32))
     if rule.formula == "half-even":
         larger = rule.constants(scales.max() / output.scale, output)
@@ -159,7 +159,9 @@ def takes_reals(rule: RequantisationRule, operator: Mean, given: FixedFormat) ->
     divides by their number and by the output's scale, and adds the zero point, all in float32, before it rounds. QONNX
     does so, too, which rounds to nearest what ONNX Runtime gives of floats (codes of up to 8 bits here): see `sums_columns`.
     """
-    return (rule.formula == "float" and operator == "pool") or (rule.formula == "quant-round" and given.bits <= 8)
+    return (rule.formula == "float" and operator == "pool") or (
+        rule.formula in ("quant-round", "quantize-linear") and given.bits <= 8
+    )
 
 
 def sums_columns(rule: RequantisationRule) -> bool:
@@ -168,7 +170,7 @@ def sums_columns(rule: RequantisationRule) -> bool:
     ONNX Runtime does so in its pools of floats (core/mlas/lib/pooling.cpp), which QONNX runs; of means over whole images the
     order is another, which does not show where scales are powers of two.
     """
-    return rule.formula in QUANTS
+    return rule.formula in OF_REALS
 
 
 def dequantised(codes: Array, given: FixedFormat) -> Array:
@@ -177,10 +179,10 @@ def dequantised(codes: Array, given: FixedFormat) -> Array:
     return reals
 
 
-def unscaled(channels: int) -> tuple[Constants, Array]:
-    """Constants and bias that leave results, zero point included, as they are."""
+def unscaled(channels: int, added: int) -> tuple[Constants, Array]:
+    """Constants and bias that leave results as they are, but for a number that is added to each."""
     none = np.zeros(channels, np.int32)
-    return Constants.of_integers("divide-away", np.ones(channels), none), none
+    return Constants.of_integers("divide-away", np.ones(channels), none), np.full(channels, added, np.int32)
 
 
 def _divided(whole: Constants, divisors: Array) -> Constants:
@@ -206,7 +208,7 @@ def addition_bill(rule: RequantisationRule, words: int, bits: int, output: Fixed
         return OpCounts({("shift", 32): 3, ("mul", 24): 2, ("add", 8): 2, ("add", 24): 2}) * words
     operands = rule.bill(2 * words, bits + 1, output.bits, bias=True)
     whole = operands + OpCounts({("add", 32): words})
-    return whole if rule.formula in QUANTS else whole + rule.bill(words, 32, output.bits, zero_point=zero)
+    return whole if rule.formula in OF_REALS else whole + rule.bill(words, 32, output.bits, zero_point=zero)
 
 
 def mean_bill(

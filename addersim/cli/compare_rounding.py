@@ -11,7 +11,7 @@ from addersim.cli.complete import completes
 from addersim.cli.output import print_json, print_table, say, say_fact
 from addersim.cli.simulate import calibrated_program
 
-RULE = "Name of a requantisation rule: addersim, tflite, tosa, tosa-double, ort, qonnx, ..."
+RULE = "Name of a requantisation rule: addersim, tflite, tosa, tosa-double, ort, onnx, qonnx, ..."
 
 
 def run(

@@ -192,6 +192,8 @@ class QuantisedBuilding(FlowLayers):
         if isinstance(value, Joined):
             return self._joined(value, how, name)
         fields: dict[str, Any] = {"output": how.form, "rule": how.rule, **how.ends(value.low, value.high)}
+        if how.mode == "onnx" and (value.of_floats or how.ends(value.low, value.high) != how.ends()):
+            fields["rule"] = RULES["onnx"].name  # ONNX Runtime fuses it with no quantiser
         if isinstance(value, Mean):
             return self._mean(value, how, name, fields)
         first, second = (self.plain(one, name) for one in (value.first, value.second))
@@ -199,10 +201,7 @@ class QuantisedBuilding(FlowLayers):
         if how.mode == "onnx":
             _check_steps(value, how.form, first.form, second.form)
         if isinstance(value, Sum):
-            fields["subtract"] = value.subtract
-            if how.mode == "onnx" and (value.subtract or how.ends(value.low, value.high) != how.ends()):
-                fields |= {"rule": RULES["qonnx"].name, "zero_after": True}  # ONNX Runtime does not fuse it: float32
-            return self.layer(IntegerRescaledAdd, name, first.flow, second.flow, **fields)
+            return self.layer(IntegerRescaledAdd, name, first.flow, second.flow, subtract=value.subtract, **fields)
         fields["scale"] = float(np.float32(first.form.scale) * np.float32(second.form.scale) / np.float32(how.form.scale))
         return self.layer(IntegerRescaledProduct, name, first.flow, second.flow, **fields)
 

@@ -154,10 +154,13 @@ class Waiting(Value):
     ----------
     low, high
         Real bounds.
+    of_floats
+        Whether the framework fuses it with no quantiser, and computes it in floats.
     """
 
     low: float | None = None
     high: float | None = None
+    of_floats: bool = False
 
     def clipped(self, low: float | None, high: float | None) -> Self:
         """The same between closer bounds."""

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from addersim.arithmetic.fixed import FixedFormat
 from addersim.arithmetic.geometry import Geometry, Pair
-from addersim.arithmetic.requantisation import QUANTS, RESULT_LIMIT, Constants, RequantisationRule
+from addersim.arithmetic.requantisation import OF_REALS, QUANTS, RESULT_LIMIT, Constants, RequantisationRule
 from addersim.arithmetic.rescaled_sums import (
     AdditionConstants,
     Mean,
@@ -84,6 +84,7 @@ def _half_even(value: int, places: int) -> int:
 
 _QUANT_ROUNDINGS: dict[str, Callable[[np.float32], np.float32]] = {
     "quant-round": np.rint,
+    "quantize-linear": np.rint,
     "quant-ceil": np.ceil,
     "quant-floor": np.floor,
 }
@@ -113,13 +114,19 @@ def _bounded(value: int) -> int:
 def _code(value: int, channel: int, constants: Constants, zero_point: int) -> int:
     """The result of one value, zero point included, before it is clipped."""
     formula = constants.formula
-    if formula in QUANTS:
-        quotient = np.float32(value) * constants.factor[channel] / np.float32(constants.divisor) + np.float32(zero_point)
-        return _whole(_QUANT_ROUNDINGS[formula](quotient))
+    if formula in OF_REALS:
+        return _real_code(np.float32(value) * constants.factor[channel], np.float32(constants.divisor), zero_point, formula)
     if formula == "float":
         return _whole(np.rint(np.float32(value) * constants.factor[channel])) + zero_point
     scaled = _scaled(formula, value, int(constants.multiplier[channel]), int(constants.shift[channel]))
     return scaled if formula == "divide-away" else _bounded(scaled) + zero_point
+
+
+def _real_code(real: np.float32, scale: np.float32, zero_point: int, formula: str) -> int:
+    """The result of a real value, to which the quant formulas add the zero point before they round it."""
+    if formula in QUANTS:
+        return _whole(_QUANT_ROUNDINGS[formula](real / scale + np.float32(zero_point)))
+    return _whole(_QUANT_ROUNDINGS[formula](real / scale)) + zero_point
 
 
 def _codes(results: Iterable[int], shape: tuple[int, ...], output: FixedFormat, low: int, high: int) -> CodesResult:
@@ -167,27 +174,27 @@ def rescaled_add(
     output: FixedFormat,
     low: int | None = None,
     high: int | None = None,
+    product: bool = False,
     threads: int | None = None,
 ) -> CodesResult:
     """As `addersim.kernels.rescaled_add`."""
-    found, a, b, low, high = check_addition(a, b, a_format, b_format, rule, output, low, high)
+    found, a, b, low, high = check_addition(a, b, a_format, b_format, rule, output, low, high, product)
     check_threads(threads)
     constants = addition_constants(found, a_format, b_format, output)
-    results = (
-        _sum(int(one), int(other), constants, (a_format.zero_point, b_format.zero_point, output.zero_point))
-        for one, other in zip(a.ravel(), b.ravel(), strict=True)
-    )
+    zeros = a_format.zero_point, b_format.zero_point, output.zero_point
+    pairs = zip(a.ravel(), b.ravel(), strict=True)
+    results = (_sum(int(one), int(other), constants, zeros, product) for one, other in pairs)
     return _codes(results, a.shape, output, low, high)
 
 
-def _sum(a: int, b: int, constants: AdditionConstants, zeros: tuple[int, int, int]) -> int:
+def _sum(a: int, b: int, constants: AdditionConstants, zeros: tuple[int, int, int], product: bool) -> int:
     formula, factor = constants.formula, constants.factor
     if formula == "float":
         return _whole(np.rint(_fused(a, factor[0], _fused(b, factor[1], factor[2]))))
     a, b = a - zeros[0], b - zeros[1]
-    if formula in QUANTS:
-        quotient = (np.float32(a) * factor[0] + np.float32(b) * factor[1]) / factor[2] + np.float32(zeros[2])
-        return _whole(_QUANT_ROUNDINGS[formula](quotient))
+    if formula in OF_REALS:
+        first, second = np.float32(a) * factor[0], np.float32(b) * factor[1]
+        return _real_code(first * second if product else first + second, factor[2], zeros[2], formula)
     m, s = constants.multiplier.tolist(), constants.shift.tolist()
     if formula == "half-even":
         return _bounded(_half_even(a * m[0] + b * m[1], s[2])) + zeros[2]
@@ -234,7 +241,9 @@ def rescaled_mean(
         place = (row * columns + column) % len(inside)
         if reals:
             parts = [one for _, one in met] if sums_columns(found) else [0] * len(met)
-            results.append(_real_mean(codes, parts, given, int(divisors[place]), output))
+            real = _real_mean(codes, parts, given, int(divisors[place]))
+            form = found.formula if found.formula in OF_REALS else "quant-round"
+            results.append(_real_code(real, np.float32(output.scale), output.zero_point, form))
         else:
             zero = mean_format(found, operator, output).zero_point
             results.append(_code(sum(map(int, codes)) + int(bias[place]), place, constants, zero))
@@ -252,7 +261,7 @@ def _met(geometry: Geometry, row: int, column: int, sizes: tuple[int, ...]) -> I
             yield at[0], at[1]
 
 
-def _real_mean(codes: list[Any], parts: list[int], given: FixedFormat, divisor: int, output: FixedFormat) -> int:
+def _real_mean(codes: list[Any], parts: list[int], given: FixedFormat, divisor: int) -> np.float32:
     """The mean of codes, of which those of one part are added first."""
     sums = dict.fromkeys(parts, np.float32(0))
     for code, part in zip(codes, parts, strict=True):
@@ -260,4 +269,4 @@ def _real_mean(codes: list[Any], parts: list[int], given: FixedFormat, divisor: 
     total = np.float32(0)
     for one in sums.values():
         total += one
-    return _whole(np.rint(total / np.float32(divisor) / np.float32(output.scale) + np.float32(output.zero_point)))
+    return total / np.float32(divisor)

@@ -153,6 +153,7 @@ def rescaled_add(
     output: FixedFormat,
     low: int | None = None,
     high: int | None = None,
+    product: bool = False,
     threads: int | None = None,
 ) -> CodesResult:
     """The sum of two arrays of codes of different scales and zero points, as a rule has it: see `addition_constants`.
@@ -165,6 +166,8 @@ def rescaled_add(
         Their formats.
     rule, output, low, high, threads
         As in `requantize`, and so is what is returned.
+    product
+        Their product instead, of what they stand for: by a rule whose formula is in `OF_REALS`, FormatError otherwise.
 
     Examples
     --------
@@ -172,17 +175,18 @@ def rescaled_add(
     >>> rescaled_add(np.array([3], np.int8), np.array([4], np.int8), half, whole, "tflite", output=whole).values.item()
     6
     """
-    found, a, b, low, high = check_addition(a, b, a_format, b_format, rule, output, low, high)
+    found, a, b, low, high = check_addition(a, b, a_format, b_format, rule, output, low, high, product)
     count, y = check_threads(threads), np.empty(a.shape, output.dtype)
     if not y.size:
         return CodesResult(y, 0, 0, 0)
-    numbers = _addition_numbers(found, a_format, b_format, output, low, high)
+    numbers = _addition_numbers(found, a_format, b_format, output, low, high, product)
     operands = flat(a), type_number(a), flat(b), type_number(b)
     return CodesResult(y, *core.rescaled_add(*operands, a.size, numbers, flat(y), chosen_set(), count))
 
 
-AdditionNumbers = tuple[int, tuple[int, int, int], int, Array, Array, tuple[int, ...]]
-"""A sum of codes of two scales as C takes it: formula, zero points, places, constants of both and of the sum, and codes."""
+AdditionNumbers = tuple[int, tuple[int, int, int], int, Array, Array, bool, tuple[int, ...]]
+"""A sum of codes of two scales as C takes it: formula, zero points, places, constants of both and of the sum, whether it is a
+product, and codes."""
 
 
 def rescaled_add_numbers(
@@ -190,19 +194,25 @@ def rescaled_add_numbers(
 ) -> AdditionNumbers:
     """What `rescaled_add` of codes of two formats gives to C."""
     codes = np.empty(0, a_format.dtype), np.empty(0, b_format.dtype)
-    found, _, _, least, most = check_addition(*codes, a_format, b_format, rule, output, low, high)
-    return _addition_numbers(found, a_format, b_format, output, least, most)
+    found, _, _, least, most = check_addition(*codes, a_format, b_format, rule, output, low, high, product=False)
+    return _addition_numbers(found, a_format, b_format, output, least, most, product=False)
 
 
 def _addition_numbers(
-    rule: RequantisationRule, a_format: FixedFormat, b_format: FixedFormat, output: FixedFormat, low: int, high: int
+    rule: RequantisationRule,
+    a_format: FixedFormat,
+    b_format: FixedFormat,
+    output: FixedFormat,
+    low: int,
+    high: int,
+    product: bool,
 ) -> AdditionNumbers:
     constants = addition_constants(rule, a_format, b_format, output)
     raw = constants.formula == "float"  # its constant has the zero points
     zeros = (0, 0, 0) if raw else (a_format.zero_point, b_format.zero_point, output.zero_point)
     integers = np.stack([constants.multiplier, constants.shift])
     formula = FORMULA_NUMBERS[constants.formula]
-    return formula, zeros, constants.left, integers, constants.factor, _clipped(output, low, high)
+    return formula, zeros, constants.left, integers, constants.factor, product, _clipped(output, low, high)
 
 
 def rescaled_mean(
@@ -240,8 +250,10 @@ def rescaled_mean(
     count = check_threads(threads)
     inside, divisors = window_counts(geometry, x, count_padding)
     if takes_reals(found, operator, given):
-        results = _real_means(x, given, geometry, divisors, output, sums_columns(found), count)
-        return rescale(results, *unscaled(x.shape[3]), output, low, high, count)
+        after = output.zero_point if found.formula == "quantize-linear" else 0
+        ends = output.scale, output.zero_point - after
+        results = _real_means(x, given, geometry, divisors, ends, sums_columns(found), count)
+        return rescale(results, *unscaled(x.shape[3], after), output, low, high, count)
     sums = sum_pool(x, kernel, threads=threads, stride=geometry.stride, **_rest(windows))
     constants, bias = mean_constants(found, operator, given, output, inside, divisors)
     images, rows, columns, channels = sums.shape
@@ -253,16 +265,21 @@ def rescaled_mean(
 
 
 def _real_means(
-    x: Array, given: FixedFormat, geometry: Geometry, divisors: Array, output: FixedFormat, by_columns: bool, threads: int
+    x: Array,
+    given: FixedFormat,
+    geometry: Geometry,
+    divisors: Array,
+    ends: tuple[float, int],
+    by_columns: bool,
+    threads: int,
 ) -> Array:
-    """Rounded means of reals, zero point included; int32."""
+    """Means of reals over a scale, rounded with a zero point added; `ends` are these two; int32."""
     shape = (x.shape[0], *geometry.pooled_size(x.shape[1], x.shape[2]), x.shape[3])
     y = np.empty(shape, np.int32)
     if y.size:
         reals = dequantised(np.arange(256, dtype=np.uint8).view(given.dtype), given)
         numbers, parts = geometry_numbers(geometry, x.shape, y.shape), divisors.astype(np.float32)
-        ends = output.scale, output.zero_point, by_columns
-        core.real_means(flat(x), numbers, reals, parts, *ends, y.reshape(-1), threads)
+        core.real_means(flat(x), numbers, reals, parts, *ends, by_columns, y.reshape(-1), threads)
     return y
 
 

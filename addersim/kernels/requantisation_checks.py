@@ -12,7 +12,7 @@ from addersim.arithmetic.fixed import FixedFormat
 from addersim.arithmetic.geometry import Geometry, Pair
 from addersim.arithmetic.integer_softmax import MOST_CLASSES
 from addersim.arithmetic.pooling import pool_axes
-from addersim.arithmetic.requantisation import Constants, RequantisationRule, requantisation_rule
+from addersim.arithmetic.requantisation import OF_REALS, RULES, Constants, RequantisationRule, requantisation_rule
 from addersim.arithmetic.rescaled_sums import MEANS, Mean, takes_reals
 from addersim.errors import FormatError, NetworkError
 from addersim.kernels.checks import CODES, INTEGERS, check_array, check_format, check_pool, check_shapes
@@ -92,9 +92,15 @@ def check_addition(
     output: FixedFormat,
     low: int | None,
     high: int | None,
+    product: bool,
 ) -> tuple[RequantisationRule, Array, Array, int, int]:
     """The rule, two arrays of codes of one shape in their formats, and the ends of the codes."""
     found = rule if isinstance(rule, RequantisationRule) else requantisation_rule(rule)
+    if product and found.formula not in OF_REALS:
+        allowed = ", ".join(one.name for one in RULES.values() if one.formula in OF_REALS)
+        raise FormatError(
+            f"product: rule {found.name} scales whole products, see requantize; products of reals have {allowed}"
+        )
     arrays = _codes("a", a, a_format), _codes("b", b, b_format)
     check_shapes("add", *arrays)
     return found, *arrays, *_ends(output, low, high)

@@ -16,16 +16,13 @@ from addersim.layers.rescale import checked_operands, checked_rule
 
 __all__ = ["IntegerRescaledAdd"]
 
-MOST_BITS = 16
-
 
 class IntegerRescaledAdd(IntegerLayer, frozen=True, tag="rescaled_add"):
     """The sum of what two codes stand for, as codes of a third format; `first` and `second` are those of the operands.
 
     `rule`, `low` and `high` are as in `IntegerRescale`. With `as_unsigned` signed codes of 8 bits are added as a file has
     them that holds them 128 higher: floats round beside those. With `subtract` the second operand is taken off: its codes with
-    every bit turned over, and its zero point likewise, stand for the negated values, and those are added. With `zero_after`
-    the sum is rounded before its zero point is added, as ONNX's QuantizeLinear does: where that is odd, ties go the other way.
+    every bit turned over, and its zero point likewise, stand for the negated values, and those are added.
     """
 
     first: FixedFormat
@@ -36,7 +33,6 @@ class IntegerRescaledAdd(IntegerLayer, frozen=True, tag="rescaled_add"):
     high: int | None = None
     as_unsigned: bool = False
     subtract: bool = False
-    zero_after: bool = False
 
     ARITY = 2
     TAKES_ZERO_POINTS = True
@@ -44,8 +40,6 @@ class IntegerRescaledAdd(IntegerLayer, frozen=True, tag="rescaled_add"):
     def __post_init__(self) -> None:
         super().__post_init__()
         rule = checked_rule(self.name, self.rule, self.output, self.low, self.high)
-        if self.zero_after and self.output.bits == MOST_BITS:
-            raise NetworkError(f"layer {self.name}: zero_after beside codes of {MOST_BITS} bits; allowed are narrower ones")
         try:
             addition_constants(rule, self.first, _turned_over(self.second) if self.subtract else self.second, self.output)
         except FormatError as error:
@@ -68,9 +62,6 @@ class IntegerRescaledAdd(IntegerLayer, frozen=True, tag="rescaled_add"):
             a, b, moved = _higher(a), _higher(b), 128 * output.signed
             first, second, output = map(_unsigned, (first, second, output))
         ends = self.output.minimum if self.low is None else self.low, self.output.maximum if self.high is None else self.high
-        if self.zero_after:
-            moved -= output.zero_point
-            output = FixedFormat(output.bits + 1, True, output.scale)
         low, high = (end + moved for end in ends)
         found = engine.rescaled_add(a, b, first, second, self.rule, output=output, low=low, high=high, threads=threads)
         values = (found.values.astype(np.int32) - moved).astype(self.output.dtype) if moved else found.values
@@ -78,7 +69,7 @@ class IntegerRescaledAdd(IntegerLayer, frozen=True, tag="rescaled_add"):
 
     def link(self, *inputs: Value) -> Link | None:
         """The step of a chain that this is, where codes of one shape are added as they are."""
-        if self.subtract or self.as_unsigned or self.zero_after or inputs[0].shape != inputs[1].shape:
+        if self.subtract or self.as_unsigned or inputs[0].shape != inputs[1].shape:
             return None
         return rescaled_add_link(self.first, self.second, self.rule, self.output, self.low, self.high)
 

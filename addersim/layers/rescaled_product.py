@@ -10,8 +10,9 @@ import numpy as np
 
 from addersim.arithmetic.fixed import FixedFormat, bits_for
 from addersim.arithmetic.ops import OpCounts
-from addersim.arithmetic.requantisation import RULES, RequantisationRule, requantisation_rule
+from addersim.arithmetic.requantisation import OF_REALS, RULES, RequantisationRule, requantisation_rule
 from addersim.errors import FormatError, NetworkError
+from addersim.kernels.checks import CodesResult
 from addersim.layers.base import Array, Bill, Engine, IntegerLayer, Run, Value, observe
 from addersim.layers.broadcast import common_shape, stretched
 from addersim.layers.rescale import checked_operands, checked_rule
@@ -23,7 +24,8 @@ class IntegerRescaledProduct(IntegerLayer, frozen=True, tag="rescaled_product"):
     """The exact product of two codes less their zero points, scaled as `IntegerRescale` scales sums.
 
     ONNX Runtime (core/mlas/lib/qlmul.cpp) adds the zero point in float32 before it rounds a product, and behind that of a sum:
-    where the zero point is odd, ties go the other way.
+    where the zero point is odd, ties go the other way. Rules of real values, whose formula is in `OF_REALS`, multiply what the
+    codes stand for in float32, and read no `scale`.
 
     Attributes
     ----------
@@ -72,18 +74,21 @@ class IntegerRescaledProduct(IntegerLayer, frozen=True, tag="rescaled_product"):
         return Value.of(common_shape(self.name, "multiplies", *(one.shape for one in inputs)), self.output)
 
     def run(self, engine: Engine, *codes: Array, threads: int | None = None) -> Run:
+        how: dict[str, Any] = {"output": self.output, "low": self.low, "high": self.high, "threads": threads}
+        if requantisation_rule(self.rule).formula in OF_REALS:
+            both = stretched(*codes)
+            return _observed(engine.rescaled_add(*both, self.first, self.second, self.rule, product=True, **how))
         steps = [
             one.astype(np.int32) - np.int32(form.zero_point)
             for one, form in zip(codes, (self.first, self.second), strict=True)
         ]
         products = np.multiply(*stretched(*steps))
         none = np.zeros(products.shape[-1], np.int64)
-        how: dict[str, Any] = {"output": self.output, "low": self.low, "high": self.high}
         rule: str | RequantisationRule = self.rule
         if requantisation_rule(self.rule).formula == "float":
             rule, how["output"] = RULES["qonnx"], dataclasses.replace(self.output, scale=1.0)
-        found = engine.requantize(products, [self.scale], none, rule, **how, threads=threads)
-        return Run(found.values, observe(found.minimum, found.maximum, found.overflowed, found.values.size))
+        found = engine.requantize(products, [self.scale], none, rule, **how)
+        return _observed(found)
 
     def details(self) -> str:
         return self.rule
@@ -96,3 +101,7 @@ class IntegerRescaledProduct(IntegerLayer, frozen=True, tag="rescaled_product"):
         steps += OpCounts({("mul", max(form.bits + bool(form.zero_point) for form in (self.first, self.second))): words})
         scaled = rule.bill(words, self._product_bits, self.output.bits, zero_point=bool(self.output.zero_point))
         return Bill(steps + scaled)
+
+
+def _observed(found: CodesResult) -> Run:
+    return Run(found.values, observe(found.minimum, found.maximum, found.overflowed, found.values.size))

@@ -5,7 +5,8 @@
 // doubling  TensorFlow Lite's reference kernels: the high word of twice a 32-bit product, then a shift, ties away from zero;
 //           a negative shift counts to the right, a positive one to the left and before
 // single    TOSA with single rounding: ties up; double: with double rounding, beyond shifts of 31
-// float, quant-round, quant-ceil, quant-floor  float32 of ONNX Runtime and QONNX: requantize_float.v; the divisor is in addend
+// float, quant-round, quant-ceil, quant-floor, quantize-linear  float32 of ONNX Runtime, QONNX and ONNX: requantize_float.v; the divisor is
+//           in addend
 /* verilator lint_off UNUSED */  // each rule reads its own constants, and codes are narrower than results
 module requantize #(
     parameter RULE        = "half-even",
@@ -48,12 +49,12 @@ module requantize #(
       wire signed [63:0] up = (word[63] ? -word : word) + half;
       wire signed [63:0] magnitude = up >>> places[5:0];
       assign scaled = word[63] ? -magnitude : magnitude;
-    end else if (QUANT || RULE == "float") begin : of_floats
+    end else if (QUANT || RULE == "float" || RULE == "quantize-linear") begin : of_floats
       requantize_float #(
           .RULE(RULE)
       ) real_scale (
-          .value(biased[31:0]), .multiplier(multiplier), .divisor(addend[23:0]), .shift(shift), .zero_point(zero_point),
-          .scaled(scaled)
+          .value(biased[31:0]), .multiplier(multiplier), .divisor(addend[23:0]), .shift(shift),
+          .zero_point(QUANT ? zero_point : 18'sd0), .scaled(scaled)
       );
     end else begin : one_shift
       wire signed [63:0] exact = biased * wide_multiplier + addend;

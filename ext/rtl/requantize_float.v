@@ -6,6 +6,8 @@
 // quant-round, quant-ceil, quant-floor   the product over a divisor, of 24 significant bits too and whose exponent is in the
 //              shift; plus the zero point, each step a float32; then rounded to nearest, up or down (QONNX)
 //
+// quantize-linear   as quant-round, of no zero point, which is added after (ONNX)
+//
 // Numbers of float32 are taken to have any exponent. Results beyond 2 ** 30 either way count as that.
 module requantize_float #(
     parameter RULE = "float"
@@ -74,7 +76,7 @@ module requantize_float #(
       round_even #(.BITS(85)) round (.whole(real_sum), .more(1'b0), .places(8'd49), .rounded(nearest));
       wire away = RULE == "quant-ceil" ? !below : RULE == "quant-floor" ? below : 1'b0;
       wire [84:0] cut = (real_sum >> FRACTION) + (away && real_sum[FRACTION-1:0] != 0 ? 85'd1 : 85'd0);
-      wire [84:0] whole = RULE == "quant-round" ? nearest : cut;
+      wire [84:0] whole = RULE == "quant-round" || RULE == "quantize-linear" ? nearest : cut;
       wire [63:0] held = whole > {21'd0, LIMIT} ? LIMIT : whole[63:0];
       assign scaled = below ? -held : held;
     end

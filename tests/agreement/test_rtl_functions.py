@@ -85,7 +85,7 @@ def test_units_follow_the_rules(units, rule):
         assert np.array_equal(found, expected.values.reshape(-1)), scale
 
 
-REALS = ["ort", "qonnx", "qonnx-ceil", "qonnx-floor"]
+REALS = ["ort", "onnx", "qonnx", "qonnx-ceil", "qonnx-floor"]
 OF_EVERY_SIZE = [(2.0**-7, 0.25, 0), (0.0113, 0.37, -9), (-1.7, 1.5, 100), (3e-9, 1e-3, 1), (40.0, 2.0, -128)]
 
 

@@ -91,10 +91,10 @@ def test_requantize(rule, examples):
 @examples_of
 @pytest.mark.parametrize("rule", RULES)
 def test_rescaled_add(rule, examples):
-    def check(data, formats, shape):
+    def check(data, formats, shape, product):
         *given_formats, output = formats
         a, b = (codes_of(data.draw, one, shape) for one in given_formats)
-        options = {"output": output, **data.draw(ends(output))}
+        options = {"output": output, **data.draw(ends(output)), "product": product}
         expected = outcome(reference.rescaled_add, a, b, *given_formats, rule, **options)
         for way, found in every_way(
             lambda threads: outcome(kernels.rescaled_add, a, b, *given_formats, rule, threads=threads, **options)
@@ -102,7 +102,14 @@ def test_rescaled_add(rule, examples):
             assert_same(found, expected, way)
 
     shapes = st.tuples(st.integers(0, 2), st.sampled_from((1, 2, 15, 33, 520)))
-    run(examples, check, data=st.data(), formats=st.tuples(*[quantised_formats(bits=(8, 8, 16, 5))] * 3), shape=shapes)
+    run(
+        examples,
+        check,
+        data=st.data(),
+        formats=st.tuples(*[quantised_formats(bits=(8, 8, 16, 5))] * 3),
+        shape=shapes,
+        product=st.booleans(),
+    )
 
 
 @examples_of

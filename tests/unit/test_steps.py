@@ -61,7 +61,7 @@ def test_chains_see_and_give_what_layers_do(name, how, rule, monkeypatch):
 SUM_FORMAT = FixedFormat(8, False, 0.5, zero_point=100)
 
 
-@pytest.mark.parametrize("otherwise", ["subtract", "as_unsigned", "zero_after"])
+@pytest.mark.parametrize("otherwise", ["subtract", "as_unsigned"])
 def test_sums_that_the_step_does_not_compute_are_not_in_chains(otherwise):
     def link(**fields):
         layer = IntegerRescaledAdd(

@@ -92,6 +92,7 @@ def test_two_roundings_differ_from_one():
         ("tosa", [-2, -1, 0, 1, 2, 3]),
         ("tosa-double", [-3, -2, -1, 1, 2, 3]),
         ("ort", [-2, -2, 0, 0, 2, 2]),
+        ("onnx", [-2, -2, 0, 0, 2, 2]),
         ("qonnx", [-2, -2, 0, 0, 2, 2]),
         ("qonnx-ceil", [-2, -1, 0, 1, 2, 3]),
         ("qonnx-floor", [-3, -2, -1, 0, 1, 2]),
@@ -108,6 +109,7 @@ def test_a_scale_of_one_half_has_no_second_rounding():
 def test_quant_rounds_with_the_zero_point_and_others_before_it():
     odd = FixedFormat(8, zero_point=1)
     assert requantized([2, 6], 0.25, "ort", odd) == [1, 3]
+    assert requantized([2, 6], 0.25, "onnx", odd) == [1, 3]
     assert requantized([2, 6], 0.25, "qonnx", odd) == [2, 2]
 
 
@@ -261,10 +263,12 @@ def test_bills():
         == addition_bill(RULES["tflite"], 10, 8, BYTE).total("mul")
         == 30
     )
-    assert mean_bill(RULES["tflite"], "pool", 10, 14, BYTE) == OpCounts({("add", 14): 10, ("mul", 32): 10, ("shift", 64): 10})
-    assert mean_bill(RULES["tosa-double"], "pool", 10, 14, BYTE) == RULES["tosa"].bill(10, 14, 8, bias=True)
-    assert mean_bill(RULES["tosa-double"], "reduction", 10, 14, BYTE) == RULES["tosa-double"].bill(10, 14, 8, bias=True)
-    assert mean_bill(RULES["ort"], "pool", 10, 14, BYTE).total("mul") == 20
+    assert mean_bill(RULES["tflite"], "pool", 10, 14, BYTE, BYTE) == OpCounts(
+        {("add", 14): 10, ("mul", 32): 10, ("shift", 64): 10}
+    )
+    assert mean_bill(RULES["tosa-double"], "pool", 10, 14, BYTE, BYTE) == RULES["tosa"].bill(10, 14, 8, bias=True)
+    assert mean_bill(RULES["tosa-double"], "reduction", 10, 14, BYTE, BYTE) == RULES["tosa-double"].bill(10, 14, 8, bias=True)
+    assert mean_bill(RULES["ort"], "pool", 10, 14, BYTE, BYTE).total("mul") == 20
     assert softmax_bill(20, 10).total("mul") == 2 * 20 * 14 + 20 + 2 * 7
 
 
@@ -320,6 +324,7 @@ def test_images_become_codes_in_the_floats_of_a_rule():
     divided = reals / np.float32(output.scale)
     for name, expected in (
         ("ort", np.rint(divided) + np.float32(3)),
+        ("onnx", np.rint(divided) + np.float32(3)),
         ("qonnx", np.rint(divided + np.float32(3))),
         ("qonnx-ceil", np.rint(divided + np.float32(3))),
         ("qonnx-floor", np.rint(divided + np.float32(3))),
@@ -336,7 +341,7 @@ def test_a_program_encodes_its_images_by_its_rule():
     scale = np.float32(program.input.scale)
     reals = np.full((1, *program.input_shape), np.float32(20.5) * scale, np.float32)
     reals += np.linspace(-1e-6, 1e-6, reals.size, dtype=np.float32).reshape(reals.shape) * scale
-    for rule in ("addersim", "tflite", "ort", "qonnx"):
-        expected = RULES[rule].encode(reals, program.input) if rule in ("ort", "qonnx") else program.input.encode(reals)
+    for rule in ("addersim", "tflite", "ort", "onnx", "qonnx"):
+        expected = RULES[rule].encode(reals, program.input) if RULES[rule].is_float else program.input.encode(reals)
         found = np.moveaxis(program.with_rounding(rule).encode(reals), -1, 1)
         np.testing.assert_array_equal(found, expected, rule)

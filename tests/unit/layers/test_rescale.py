@@ -344,7 +344,9 @@ def test_a_constant_channel_stays_constant_under_a_rule():
 
 def test_a_rule_that_is_none_is_refused():
     program, pixels = own_program()
-    with pytest.raises(FormatError, match=r"^rounding: 'none' is not one of addersim, tflite, tosa, tosa-double, ort, qonnx"):
+    with pytest.raises(
+        FormatError, match=r"^rounding: 'none' is not one of addersim, tflite, tosa, tosa-double, ort, onnx, qonnx"
+    ):
         simulate(program, pixels, rounding="none")
 
 

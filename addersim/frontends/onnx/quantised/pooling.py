@@ -72,7 +72,7 @@ def _reduced(call: QuantisedCall) -> Mean:
     flow, axes = call.reals().flow, call.plain.whole_numbers(1, "axes")
     if flow.rank not in (2, 3) or sorted(call.plain.axes(axes)) != list(range(1, flow.rank)):
         call.fail(f"mean over axes {axes} of images x {flow.shape}; only that over all pixels is read")
-    found = _whole_mean(call)
+    found = replace(_whole_mean(call), of_floats=True)
     return found if call.plain.attribute("keepdims", 1) else replace(found, flow=found.flow.reshape(flow.shape[:1]))
 
 

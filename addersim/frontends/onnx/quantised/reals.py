@@ -235,7 +235,7 @@ OPERATORS: Mapping[str, Row] = MappingProxyType(
         "Round": steps.rounded,
         "Relu": lambda call: _bounded(call, 0.0, None),
         "Softmax": _tail,
-        "Sub": _arithmetic(np.subtract, partial(Sum, subtract=True)),
+        "Sub": _arithmetic(np.subtract, partial(Sum, subtract=True, of_floats=True)),
     }
     | dict(MOVES)
     | {"Pad": _padded}

@@ -68,10 +68,49 @@ def test_sums_of_reals_get_their_zero_point_after_they_are_rounded(tmp_path, eng
     b = (coded(a, held["t"], 83) - 83).astype(F32) * held["t"]
     wanted = coded(a + b if operator == "Add" else a - b, held["ys"], 91, 91 if operator == "Add" else 0)
     np.testing.assert_array_equal(last_codes(program, engine), wanted)
-    assert program.layers[-1].rule == "qonnx"
-    assert program.layers[-1].zero_after
+    assert program.layers[-1].rule == "onnx"
     first = np.rint(IMAGES / held["s"])
     np.testing.assert_array_equal(program.encode(IMAGES), np.moveaxis(np.clip(first + 101, 0, 255), 1, -1))
+
+
+def reals_of_both(held):
+    a = (coded(IMAGES, held["s"], held["z"]) - 101).astype(F32) * held["s"]
+    return a, (coded(a, held["t"], held["o"]) - 83).astype(F32) * held["t"]
+
+
+@ENGINES
+def test_products_of_reals_behind_which_stands_a_bound_get_their_zero_point_after_they_are_rounded(tmp_path, engine):
+    """Scales that are no powers of two: each of the three roundings of float32 shows."""
+    for held in (
+        EDGES,
+        EDGES | {"s": F32(0.7), "t": F32(0.7), "ys": F32(0.98)},
+        EDGES | {"s": F32(0.3), "t": F32(0.3), "ys": F32(0.72)},
+    ):
+        nodes = [node("Mul", "ra", "rb", name="product", output="m"), node("Relu", "m", name="r", output="n")]
+        program = addersim.load(saved(tmp_path, between(nodes, "n", held)))
+        a, b = reals_of_both(held)
+        wanted = coded(a * b, held["ys"], held["yz"], low=91)
+        np.testing.assert_array_equal(last_codes(program, engine), wanted)
+        first = np.clip(np.rint(IMAGES / held["s"]) + 101, 0, 255)
+        np.testing.assert_array_equal(program.encode(IMAGES), np.moveaxis(first, 1, -1))
+    ratio = F32(EDGES["s"] * EDGES["t"]) / EDGES["ys"]
+    a, b = steps()
+    before = np.clip(np.rint((a * b).astype(F32) * ratio + F32(91)), 91, 255)
+    assert (before != coded(a * b * (EDGES["s"] * EDGES["t"]), EDGES["ys"], EDGES["yz"], low=91)).any()  # ties
+
+
+@ENGINES
+@pytest.mark.parametrize("bounded", [False, True])
+def test_means_that_are_reductions_of_reals_are_rounded_before_their_zero_point(tmp_path, engine, bounded):
+    held = EDGES | {"axes": np.array([2, 3]), "ys": F32(0.5)}
+    operator, given = ("GlobalAveragePool", ["ra"]) if bounded else ("ReduceMean", ["ra", "axes"])
+    nodes = [node(operator, *given, name="mean", output="m"), node("Relu", "m", name="r", output="n")][: 1 + bounded]
+    program = addersim.load(saved(tmp_path, between(nodes, "n" if bounded else "m", held)))
+    a, _ = reals_of_both(held)  # whole numbers of halves: sums are exact in any order
+    mean = a.sum(axis=(2, 3), dtype=F32, keepdims=True) / F32(36)
+    wanted = coded(mean, held["ys"], held["yz"], low=91 if bounded else 0)
+    np.testing.assert_array_equal(last_codes(program, engine), wanted)
+    assert program.layers[-1].rule == "onnx"
 
 
 @pytest.mark.parametrize(
