@@ -8,7 +8,6 @@ from warnings import warn
 
 from addersim.cli.output import stages
 from addersim.errors import AddersimWarning, ConfigError
-from addersim.hardware.even_parts import divisors
 from addersim.inputs.text import did_you_mean
 
 if TYPE_CHECKING:
@@ -85,6 +84,8 @@ def sized(
 
 def _told_if_narrow(elements: int) -> None:
     """Warn of a number whose factors leave only long, narrow arrays: 61 is prime, and 1 x 61."""
+    from addersim.hardware.even_parts import divisors
+
     short = max((side for side in divisors(elements) if side * side <= elements), default=1)
     if elements >= _FEW_ELEMENTS and elements > _NARROW * short * short:
         told = f"--pes {elements}: exactly so many elements make no squarer array than {short} x {elements // short}"
