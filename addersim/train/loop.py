@@ -205,6 +205,9 @@ def _row(
     seconds = time.perf_counter() - begin
     taken = _take_statistics(recipe, learner.network, images, epoch)
     test_loss, test_accuracy = evaluate(learner.network, held_out, team)
+    if not math.isfinite(test_loss):  # what a batch normalises by itself hides large weights
+        pixels, step = next(held_out.in_order())[0], (epoch + 1) * len(images)
+        raise _diverged(learner, pixels, epoch, step, f"the loss of images held out is {test_loss}")
     row = {"epoch": epoch + 1, "rate": rate, "train_loss": loss, "train_accuracy": accuracy}
     row |= {"test_loss": test_loss, "test_accuracy": test_accuracy} | ({"power": power} if recipe.anneal else {})
     return row | {"seconds": seconds, "images_per_second": len(images.labels) / seconds, "norm_batches": taken}
