@@ -3,12 +3,9 @@
 ``python -m tests.properties.onnx_graphs COUNT [FIRST]`` tries many and prints how they came out.
 """
 
-import collections
 import random
 import re
 import sys
-import tempfile
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +16,7 @@ from onnx.reference import ReferenceEvaluator
 from addersim import lower_onnx
 from addersim.errors import LoweringError
 from addersim.frontends.onnx.evaluator import definitions
+from tests.properties.random_search import search
 
 MOST_VALUES = 20_000
 IMAGES = 2
@@ -464,20 +462,5 @@ def reason(text):
     return "refused: " + re.sub(r"node '[^']*'|[\d(\[].*", "", what)[:70]
 
 
-def main():
-    warnings.filterwarnings("ignore")
-    count, start = int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0
-    seen = collections.Counter()
-    with tempfile.TemporaryDirectory() as folder:
-        for seed in range(start, start + count):
-            result = examine(seed, folder)
-            if result.startswith(("WRONG", "RAW")):
-                print(result[:600], flush=True)
-            seen[result[:70]] += 1
-    for result, number in seen.most_common():
-        print(f"{number:6} {result}")
-    sys.exit(any(result.startswith(("WRONG", "RAW")) for result in seen))
-
-
 if __name__ == "__main__":
-    main()
+    search(examine, sys.argv[1:])

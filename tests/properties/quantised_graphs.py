@@ -4,11 +4,9 @@
 how they came out. Scales are powers of two in half of the graphs: whatever order a framework adds in, its sums are exact then.
 """
 
-import collections
 import re
 import sys
-import tempfile
-import warnings
+from functools import partial
 from pathlib import Path
 from unittest import mock
 
@@ -21,9 +19,9 @@ from addersim.frontends.integer_layers import IntegerLayers
 from tests.properties.onnx_graphs import reason
 from tests.properties.quantised_draws import DRAWS
 from tests.properties.quantised_maker import Maker, run_model
+from tests.properties.random_search import search
 from tests.properties.strategies import check_chained
 
-FOUND = ("WRONG", "RAW")
 FEW = 1 / 50
 """Of codes that may be one apart where sums of floats depend on the order of additions."""
 
@@ -122,20 +120,5 @@ def compared(value, codes, ways, exact):
     return f"WRONG {value.name}: {[int((one != 0).sum()) for one in apart]} of {codes.size}, up to {int(apart[which].max())}"
 
 
-def main():
-    warnings.filterwarnings("ignore")
-    style, count, start = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 0
-    seen = collections.Counter()
-    with tempfile.TemporaryDirectory() as folder:
-        for seed in range(start, start + count):
-            found = examine(style, seed, folder)
-            if found.startswith(FOUND):
-                print(found[:700], flush=True)
-            seen[found[:100] if not found.startswith(FOUND) else found[:5]] += 1
-    for found, number in seen.most_common():
-        print(f"{number:6} {found}")
-    sys.exit(any(found.startswith(FOUND) for found in seen))
-
-
 if __name__ == "__main__":
-    main()
+    search(partial(examine, sys.argv[1]), sys.argv[2:])

@@ -5,7 +5,8 @@ import pytest
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
-from tests.properties.quantised_graphs import FOUND, examine
+from tests.properties.quantised_graphs import examine
+from tests.properties.random_search import FOUND
 
 STYLES = ("qdq", "qoperator", "qonnx")
 

@@ -5,7 +5,8 @@ import pytest
 pytest.importorskip("tflite")
 pytest.importorskip("ai_edge_litert")
 
-from tests.properties.tflite_graphs import FOUND, examine
+from tests.properties.random_search import FOUND
+from tests.properties.tflite_graphs import examine
 
 
 def _check(seeds, folder):

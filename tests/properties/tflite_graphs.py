@@ -3,11 +3,8 @@
 ``python -m tests.properties.tflite_graphs COUNT [FIRST]`` tries many and prints how they came out.
 """
 
-import collections
 import random
 import sys
-import tempfile
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +14,10 @@ from addersim.errors import AddersimError
 from addersim.frontends.tflite.file import read_graph
 from addersim.frontends.tflite.walk import Walk
 from tests.properties.onnx_graphs import reason
+from tests.properties.random_search import search
 from tests.properties.strategies import check_chained
 from tests.unit.frontends.tflite.models import KINDS, Model
 
-FOUND = ("WRONG", "RAW")
 MOST_VALUES = 4000
 FACTORS = (0.02, 0.5, 1.0, 2.0, 50.0)
 """Of a scale, beside the one that fits; in some of the draws."""
@@ -307,20 +304,5 @@ def examine(seed, folder):
     return "equal"
 
 
-def main():
-    warnings.filterwarnings("ignore")
-    count, start = int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0
-    seen = collections.Counter()
-    with tempfile.TemporaryDirectory() as folder:
-        for seed in range(start, start + count):
-            found = examine(seed, folder)
-            if found.startswith(FOUND):
-                print(found[:500], flush=True)
-            seen[found[:100] if not found.startswith(FOUND) else found[:5]] += 1
-    for found, number in seen.most_common():
-        print(f"{number:6} {found}")
-    sys.exit(any(found.startswith(FOUND) for found in seen))
-
-
 if __name__ == "__main__":
-    main()
+    search(examine, sys.argv[1:])

@@ -6,7 +6,6 @@ any was wrong or raised anything else than a LoweringError.
 
 from __future__ import annotations
 
-import collections
 import copy
 import random
 import re
@@ -23,6 +22,7 @@ from addersim.errors import LoweringError
 from addersim.frontends.proof import IN_DOUBLE, TOLERANCE, compare, network_values
 from addersim.frontends.torch.lower import lower
 from addersim.train.nn import Adder2d
+from tests.properties.random_search import search
 
 MOST_VALUES = 20_000
 
@@ -462,19 +462,5 @@ def reason(text):
     return "refused: " + re.sub(r"[\d(].*", "", what)[:60]
 
 
-def main():
-    warnings.filterwarnings("ignore")
-    count, start = int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0
-    seen = collections.Counter()
-    for seed in range(start, start + count):
-        result = examine(seed)
-        if result.startswith(("WRONG", "RAW")):
-            print(result[:600], flush=True)
-        seen[result[:60]] += 1
-    for result, number in seen.most_common():
-        print(f"{number:6} {result}")
-    sys.exit(any(result.startswith(("WRONG", "RAW")) for result in seen))
-
-
 if __name__ == "__main__":
-    main()
+    search(lambda seed, folder: examine(seed), sys.argv[1:])
