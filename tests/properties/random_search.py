@@ -10,7 +10,7 @@ FOUND = ("WRONG", "RAW")
 
 
 def search(examine, arguments):
-    """Examine as many networks as the first argument says, from the seed on that the second says: exit status 1 if any differs.
+    """Examine as many networks as the first argument says, from the seed of the second one on: exit status 1 if any differs.
 
     `examine` takes a seed and a folder and gives a result in words.
     """
