@@ -272,9 +272,10 @@ class Program(Listed, msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         return self._prepared(kernels, stream=True)
 
     def _prepared(self, engine: Engine, stream: bool) -> Prepared:
-        steps = steps_of(self.layers, self.fused() if stream else frozenset())
+        fused = self.fused() if stream else frozenset()
+        steps = steps_of(self.layers, fused)
         ready = tuple(step.prepared(engine, self._values) for step in steps)
-        chains = chains_of(ready, self._values, self.fused()) if stream and engine is kernels else None
+        chains = chains_of(ready, self._values, fused) if stream and engine is kernels else None
         return Prepared(self._encoder(engine), ready, chains)
 
     def run(self, images: Images, engine: Engine = kernels, threads: int | None = None) -> npt.NDArray[Any]:

@@ -61,10 +61,9 @@ class IntegerRescaledAdd(IntegerLayer, frozen=True, tag="rescaled_add"):
         if self.as_unsigned:
             a, b, moved = _higher(a), _higher(b), 128 * output.signed
             first, second, output = map(_unsigned, (first, second, output))
-        ends = self.output.minimum if self.low is None else self.low, self.output.maximum if self.high is None else self.high
-        low, high = (end + moved for end in ends)
+        low, high = (None if end is None else end + moved for end in (self.low, self.high))
         found = engine.rescaled_add(a, b, first, second, self.rule, output=output, low=low, high=high, threads=threads)
-        values = (found.values.astype(np.int32) - moved).astype(self.output.dtype) if moved else found.values
+        values = (found.values ^ 128).view(np.int8) if moved else found.values
         return Run(values, observe(found.minimum - moved, found.maximum - moved, found.overflowed, values.size))
 
     def link(self, *inputs: Value) -> Link | None:

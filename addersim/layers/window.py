@@ -92,9 +92,6 @@ class PreparedLayer:
     run: Callable[[Array, int | None], Any]
     link: Link | None
 
-    def __call__(self, codes: Array, threads: int | None) -> Any:
-        return self.run(codes, threads)
-
 
 def _as_pixels(values: Array) -> Array:
     return values if values.ndim == 4 else values[:, None, None, :]
@@ -472,7 +469,7 @@ class IntegerWindow(IntegerLayer, frozen=True, tag="window", dict=True):
         return Value(shape, self.accumulator_bits(), True, self.scale, is_sum=True, constant_due=due)
 
     def run(self, engine: Engine, *codes: Array, threads: int | None = None) -> Run:
-        found: Run = self.prepared(engine)(codes[0], threads)
+        found: Run = self.prepared(engine).run(codes[0], threads)
         return found
 
     def prepared(self, engine: Engine) -> PreparedLayer:
