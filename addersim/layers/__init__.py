@@ -9,6 +9,7 @@ from addersim.layers.average_pool import AveragePool, IntegerAveragePool
 from addersim.layers.base import Engine, IntegerLayer, Layer, Plan, Run, Shape, Value
 from addersim.layers.clip import Clip, IntegerClip
 from addersim.layers.concat import Concat, IntegerConcat
+from addersim.layers.integer_window import IntegerWindow
 from addersim.layers.interpolate import IntegerInterpolate, Interpolate, Taps
 from addersim.layers.max_pool import IntegerMaxPool, MaxPool
 from addersim.layers.move import IntegerMove, Move
@@ -22,7 +23,7 @@ from addersim.layers.softmax import IntegerSoftmax, Softmax
 from addersim.layers.table import IntegerTable, Table
 from addersim.layers.thresholds import IntegerThresholds
 from addersim.layers.unknown import IntegerUnknown, Unknown
-from addersim.layers.window import IntegerWindow, Window
+from addersim.layers.window import Window
 
 __all__ = [
     "Add",

@@ -182,7 +182,19 @@ CHANGES = {
             ("coprime_step(-(-total // MOST_OUTPUTS), total)", "coprime_step(total // MOST_OUTPUTS, total)"),
         ),
     ),
-    "layers/window.py": (
+    "layers/integer_window.py": (
+        f"{BILLS} unit/layers/test_zero_points.py",
+        (
+            ("due = self._arithmetic.linear and bool(self.input_format.zero_point)", "due = False"),
+            ("-end <= plain.min() and plain.max() < end", "True"),
+            ('{("add", sum_bits): given.words, ', "{"),
+            ("filters=filters // self.groups", "filters=filters"),
+            ("Operand(self.weights.size, self._weight_bits())", "Operand(self.weights.size, self.weight_format.bits)"),
+            ("if register.bits < needed:", "if register.bits <= needed:"),
+            ("record.bill(work.taps, operand_bits, output.bits, ", "record.bill(work.taps, operand_bits, operand_bits, "),
+        ),
+    ),
+    "layers/window_operands.py": (
         f"{BILLS} unit/layers/test_zero_points.py",
         (
             ("max(self.input_format.bits, self.weight_format.bits)", "self.input_format.bits"),
@@ -191,16 +203,9 @@ CHANGES = {
             ("bits_for(taps * low, taps * high)", "bits_for(low, high)"),
             ("kept = zero if self._arithmetic.shared_scale else 0", "kept = 0"),
             ("w.minimum - most + kept << w_places", "w.minimum + kept << w_places"),
-            ("due = self._arithmetic.linear and bool(self.input_format.zero_point)", "due = False"),
-            ("-end <= plain.min() and plain.max() < end", "True"),
-            ('{("add", sum_bits): given.words, ', "{"),
-            ("filters=filters // self.groups", "filters=filters"),
-            ("Operand(self.weights.size, self._weight_bits())", "Operand(self.weights.size, self.weight_format.bits)"),
             ("(record.codec.largest(self._weight_bits()) - 1).bit_length()", "0"),
             ("self._grid() ** self._arithmetic.degree", "self._grid()"),
             ("min(self.input_format.scale, self.weight_format.scale)", "self.input_format.scale"),
-            ("if register.bits < needed:", "if register.bits <= needed:"),
-            ("record.bill(work.taps, operand_bits, output.bits, ", "record.bill(work.taps, operand_bits, operand_bits, "),
         ),
     ),
     "layers/max_pool.py": (

@@ -6,7 +6,7 @@ import pytest
 
 from addersim import Quantization, load_network, quantize
 from addersim.errors import NetworkError
-from addersim.layers.window import IntegerWindow
+from addersim.layers.integer_window import IntegerWindow
 from tests.unit.networks import images, residual
 
 BAD = [
