@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -18,14 +18,15 @@ from addersim.datasets.records import pixels_and_labels
 from addersim.engines import find_engine
 from addersim.errors import DataError, check_kind
 from addersim.format_quantity import how_many
-from addersim.images import Images, ManyImages
+from addersim.images import ManyImages
 from addersim.kernels.batches import in_batches, threads_of_call
-from addersim.layers import Engine, Run, Value
+from addersim.layers import Engine
 from addersim.network import INPUT, Network
-from addersim.program import SIGNED_INPUT, Prepared, Program
+from addersim.program import SIGNED_INPUT, Program
+from addersim.simulated_batches import Part, RunBeside
 from addersim.tabular import Row, Tabular, layer_rows, percent
 from addersim.trace import Observed, Trace, find_convention
-from addersim.zeros import Zeros, count_zeros, summed_zeros
+from addersim.zeros import summed_zeros
 
 __all__ = ["LayerError", "Simulation", "check_labels", "count", "simulate"]
 
@@ -33,13 +34,6 @@ _LOG = logging.getLogger(__name__)
 
 Array = npt.NDArray[Any]
 
-LARGEST_WORDS = 1 << 23
-"""Of one value of a batch."""
-FEW_WORDS = 1 << 21
-"""As many, and what becomes of them, stay in a core's cache, about."""
-MANY_IMAGES = 100
-"""From here on what a layer costs once a batch weighs little."""
-MOST_IMAGES = 1000
 MUCH_CLIPPED = 0.01
 """Share of input values beyond the calibrated range from which a result is doubtful."""
 
@@ -253,7 +247,7 @@ def simulate(
     classes = program.outputs
     checked = None if labels is None else check_labels(labels, len(pixels), classes)
     floats = None if float_predictions is None else check_labels(float_predictions, len(pixels), classes, "float_predictions")
-    run = _Run.of(program, network, find_engine(engine, program.layers))
+    run = RunBeside.of(program, network, find_engine(engine, program.layers))
     together = run.fitting_batch(threads_of_call(len(pixels), threads)) if batch is None else batch
     _LOG.info(
         "simulate: %s on %s, batches of %d%s",
@@ -267,7 +261,7 @@ def simulate(
         parts.append(part)
         if progress:
             progress(done)
-    return run.result(parts, checked, threshold, floats, pixels.dtype != np.float32)
+    return _result(run, parts, checked, threshold, floats, pixels.dtype != np.float32)
 
 
 def check_labels(labels: npt.ArrayLike, images: int, classes: int, what: str = "labels") -> npt.NDArray[np.int64]:
@@ -282,127 +276,37 @@ def check_labels(labels: npt.ArrayLike, images: int, classes: int, what: str = "
     return found.astype(np.int64)
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """What one batch showed: squares are of the differences from float and of the float values, shape ``(2, images)``."""
-
-    observed: dict[str, Observed]
-    zeros: dict[str, Zeros]
-    squares: dict[str, npt.NDArray[np.float64]]
-    choices: Array
-    float_choices: Array | None
-    clipped: int
-
-
-class _Beside:
-    """A float network that runs as far as the program beside it has come, so that few of its values wait for their twins."""
-
-    def __init__(self, values: Iterator[tuple[str, Array]], wanted: Set[str | None]) -> None:
-        self._values, self._wanted = values, wanted
-        self._waiting: dict[str, Array] = {}
-        self._last: Array
-
-    def take(self, name: str | None) -> Array | None:
-        """The value of a name, once; None where there is none."""
-        while name is not None and name not in self._waiting and self._advance():
-            pass
-        return self._waiting.pop(name, None) if name is not None else None
-
-    def last(self) -> Array:
-        """The value of the last layer, after all others."""
-        while self._advance():
-            pass
-        return self._last
-
-    def _advance(self) -> bool:
-        found = next(self._values, None)
-        if found is None:
-            return False
-        name, self._last = found
-        if name in self._wanted:
-            self._waiting[name] = self._last
-        return True
-
-
-@dataclass(frozen=True, slots=True)
-class _Run:
-    """A program, ready to run beside its float network."""
-
-    program: Program
-    network: Network | None
-    prepared: Prepared
-    values: dict[str, Value]
-    twins: dict[str, str | None]
-    streamed: frozenset[str]
-
-    @classmethod
-    def of(cls, program: Program, network: Network | None, engine: Engine) -> _Run:
-        twins = {INPUT: INPUT if program.input.bits > 1 else None} | {layer.name: layer.twin for layer in program.layers}
-        values = program.static_values()
-        return cls(program, network, program.prepared(engine, stream=True), values, twins, program.fused())
-
-    def fitting_batch(self, threads: int) -> int:
-        """Images of a batch: 100, more where they are small, and so few that a thread's values take some megabytes at most.
-
-        Where layers run in chains, of few images at a time anyway, as many as what lies outside chains allows.
-        """
-        chained = self.network is None and self.prepared.parts is not None and threads == 1
-        held = self.prepared.held() if chained else self.values.keys()
-        words = max(self.values[name].words for name in held)
-        wanted = MOST_IMAGES if chained else max(MANY_IMAGES, FEW_WORDS // words)
-        return max(1, min(LARGEST_WORDS // words, wanted, MOST_IMAGES))
-
-    def part(self, images: Images, threads: int) -> _Part:
-        floats = None if self.network is None else _Beside(self.network.values(images, threads), set(self.twins.values()))
-        observed: dict[str, Observed] = {}
-        zeros: dict[str, Zeros] = {}
-        squares: dict[str, npt.NDArray[np.float64]] = {}
-        for name, result in (self.prepared.facts if floats is None else self.prepared.runs)(images, threads):
-            if result.observed:
-                observed[name] = result.observed
-            if result.zeros is not None:
-                zeros[name] = Zeros(*result.zeros)
-            elif result.values is not None and name not in self.streamed:
-                zeros[name] = count_zeros(result.values, self.values[name].zero_point)
-            expected = None if floats is None else floats.take(self.twins[name])
-            if expected is not None and result.values is not None:
-                difference = self.values[name].decode(result.values) - expected
-                squares[name] = np.array([_squares(difference), _squares(expected)])
-        float_choices = None if floats is None else floats.last().argmax(axis=1)
-        return _Part(
-            observed, zeros, squares, _values(result).argmax(axis=1), float_choices, self.program.count_clipped(images)
-        )
-
-    def result(
-        self, parts: Sequence[_Part], labels: Array | None, threshold: float, floats: Array | None, pixels: bool
-    ) -> Simulation:
-        chosen = np.concatenate([part.choices for part in parts])
-        observed = {name: _together([part.observed[name] for part in parts]) for name in parts[0].observed}
-        if self.network is not None:
-            floats = np.concatenate([part.float_choices for part in parts])
-        zeros = {name: summed_zeros([part.zeros[name] for part in parts]) for name in parts[0].zeros}
-        squares = {name: np.hstack([part.squares[name] for part in parts]) for name in parts[0].squares}
-        sums = {name: (math.fsum(wrong), math.fsum(right)) for name, (wrong, right) in squares.items()}
-        errors = tuple(
-            LayerError(name, math.sqrt(wrong / right) if right else float(wrong > 0)) for name, (wrong, right) in sums.items()
-        )
-        clipped = sum(part.clipped for part in parts) / (len(chosen) * self.values[INPUT].words)
-        return Simulation(
-            network=self.program.name,
-            images=len(chosen),
-            accuracy_float=None if labels is None or floats is None else float((floats == labels).mean()),
-            accuracy=None if labels is None else float((chosen == labels).mean()),
-            agreement=None if floats is None else float((floats == chosen).mean()),
-            errors=errors,
-            threshold=threshold,
-            departure=next((error for error in errors if error.relative_error > threshold), None),
-            predictions=chosen,
-            trace=self.program.trace("hardware", observed, len(chosen), zeros),
-            preprocessing=str(self.program.preprocessing) if pixels else "float images, prepared before",
-            input=" ".join(filter(None, (str(self.program.input), self.program.metadata.get(SIGNED_INPUT, "")))),
-            input_clipped=clipped,
-            warnings=_warnings(self.program, pixels, clipped),
-        )
+def _result(
+    run: RunBeside, parts: Sequence[Part], labels: Array | None, threshold: float, floats: Array | None, pixels: bool
+) -> Simulation:
+    """What all batches showed together."""
+    chosen = np.concatenate([part.choices for part in parts])
+    observed = {name: _together([part.observed[name] for part in parts]) for name in parts[0].observed}
+    if run.network is not None:
+        floats = np.concatenate([part.float_choices for part in parts])
+    zeros = {name: summed_zeros([part.zeros[name] for part in parts]) for name in parts[0].zeros}
+    squares = {name: np.hstack([part.squares[name] for part in parts]) for name in parts[0].squares}
+    sums = {name: (math.fsum(wrong), math.fsum(right)) for name, (wrong, right) in squares.items()}
+    errors = tuple(
+        LayerError(name, math.sqrt(wrong / right) if right else float(wrong > 0)) for name, (wrong, right) in sums.items()
+    )
+    clipped = sum(part.clipped for part in parts) / (len(chosen) * run.values[INPUT].words)
+    return Simulation(
+        network=run.program.name,
+        images=len(chosen),
+        accuracy_float=None if labels is None or floats is None else float((floats == labels).mean()),
+        accuracy=None if labels is None else float((chosen == labels).mean()),
+        agreement=None if floats is None else float((floats == chosen).mean()),
+        errors=errors,
+        threshold=threshold,
+        departure=next((error for error in errors if error.relative_error > threshold), None),
+        predictions=chosen,
+        trace=run.program.trace("hardware", observed, len(chosen), zeros),
+        preprocessing=str(run.program.preprocessing) if pixels else "float images, prepared before",
+        input=" ".join(filter(None, (str(run.program.input), run.program.metadata.get(SIGNED_INPUT, "")))),
+        input_clipped=clipped,
+        warnings=_warnings(run.program, pixels, clipped),
+    )
 
 
 def _warnings(program: Program, pixels: bool, clipped: float) -> tuple[str, ...]:
@@ -419,18 +323,6 @@ def _warnings(program: Program, pixels: bool, clipped: float) -> tuple[str, ...]
             "calibrate on images like these"
         )
     return tuple(found)
-
-
-def _values(result: Run) -> Array:
-    """Codes of a layer that did not stream: one that stands for a float layer, or the last."""
-    assert result.values is not None
-    return result.values
-
-
-def _squares(values: Array) -> npt.NDArray[np.float64]:
-    """Sum of the squares of each image's values."""
-    squared: npt.NDArray[np.float64] = np.square(values, dtype=np.float64).reshape(len(values), -1).sum(axis=1)
-    return squared
 
 
 def _together(found: Sequence[Observed]) -> Observed:

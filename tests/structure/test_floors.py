@@ -38,6 +38,7 @@ FLOORS = {
     "engines": 3,
     "layers": 3,
     "datasets": 3,
+    "simulated_batches": 3,
     "simulation": 4,
     "certificate": 4,
     "quantization": 4,

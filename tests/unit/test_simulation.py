@@ -86,7 +86,7 @@ def test_large_images_run_in_smaller_batches(network, monkeypatch):
     program = quantize(network, pixels)
     largest = max(value.words for value in program.static_values().values())
     for words, expected in ((4 * largest, [3, 6, 10]), (1, list(range(1, 11))), (1 << 40, [10])):
-        monkeypatch.setattr("addersim.simulation.LARGEST_WORDS", words)
+        monkeypatch.setattr("addersim.simulated_batches.LARGEST_WORDS", words)
         seen = []
         simulate(program, pixels, threads=1, progress=seen.append)
         assert seen == expected
@@ -101,7 +101,7 @@ def test_what_kernels_need_of_a_program_is_found_out_once(network):
 
 
 def test_batches_have_a_hundred_images_where_memory_allows_it(network, monkeypatch):
-    monkeypatch.setattr("addersim.simulation.FEW_WORDS", 1)
+    monkeypatch.setattr("addersim.simulated_batches.FEW_WORDS", 1)
     batches = []
     program, pixels = quantize(network, images(network, 4)), images(network, 200)
     simulate(program, pixels, network=network, threads=1, progress=batches.append)

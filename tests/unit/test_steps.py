@@ -94,7 +94,7 @@ def test_chains_are_made_anew_for_each_set_of_instructions(chosen, monkeypatch):
 
 
 def test_batches_hold_what_lies_outside_of_chains(monkeypatch):
-    monkeypatch.setattr("addersim.simulation.FEW_WORDS", 1)
+    monkeypatch.setattr("addersim.simulated_batches.FEW_WORDS", 1)
     program, pixels = program_of("residual l1", "8 bits")
     ready = program.prepared(stream=True)
     assert ready.held() == {"input", *(part.steps[-1].name for part in ready.parts)}
