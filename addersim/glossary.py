@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from functools import cache
@@ -51,7 +52,7 @@ def glossary() -> Mapping[str, Term]:
 
 
 def find_term(word: str) -> tuple[str, Term]:
-    """A term by any of its names, large or small letters, with spaces or underscores.
+    """A term by any of its names, large or small letters, with spaces, commas or underscores.
 
     Raises
     ------
@@ -71,4 +72,4 @@ def find_term(word: str) -> tuple[str, Term]:
 
 
 def _plain(name: str) -> str:
-    return " ".join(name.casefold().replace("_", " ").replace("-", " ").split())
+    return " ".join(re.sub(r"[_,-]", " ", name.casefold()).split())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
@@ -64,6 +65,9 @@ def _found(word: str) -> dict[str, Any]:
         return _document(*find_term(word))
     except ConfigError as error:
         known = keys | {key.name: (key, name) for key, name in reversed(keys.values())}
+        if word not in known and "." in word:  # conv1.weight_bits, buffers.*.capacity_kib: whose it is stands before
+            with suppress(ConfigError):
+                return _found(word.rpartition(".")[2])
         if word not in known:
             near = str(error) if "did you mean" in str(error) else f"{error}{did_you_mean(word, known)}"
             raise ConfigError(near) from None

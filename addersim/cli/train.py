@@ -41,7 +41,9 @@ def run(
     data: Annotated[
         str | None,
         typer.Option(
-            "--data", metavar="SET|FILE|FOLDER", help="As data=...: a set, a folder with one folder a class, or an .npz."
+            "--data",
+            metavar="SET|FILE|FOLDER",
+            help="As data=...: a set, a folder with one folder a class, an .npz, .parquet or .csv.",
         ),
     ] = None,
     resize: Annotated[

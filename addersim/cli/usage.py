@@ -12,6 +12,7 @@ import typer
 
 from addersim.errors import out_of_memory
 from addersim.inputs.limits import shown_text
+from addersim.inputs.text import did_you_mean, printable
 
 __all__ = ["UsageError", "not_utf_8_told", "out_of_memory_told", "stopped_told", "told"]
 
@@ -29,11 +30,14 @@ def told(error: Any, arguments: Sequence[str]) -> str:
     arguments
         The command line, for the value that was given: the error does not hold it.
     """
-    command = error.ctx.command_path if error.ctx else "addersim"
+    verb = next((one for one in arguments if not one.startswith("-")), "")
+    command = error.ctx.command_path if error.ctx else f"addersim {printable(verb)}".rstrip()  # none where a value is missing
     where = command.partition(" ")[2]
     if isinstance(error, typer.BadParameter) and (given := _given(error, arguments)):
         option, value = given
         reason = f"{option}: found {shown_text(value)}; {_begun(error.message)}"
+    elif hasattr(error, "possibilities") and (unknown := getattr(error, "option_name", "")):
+        reason = f"no such option: {printable(unknown)}{_instead_of(unknown, error)}"
     elif switched := _after_a_switch(error, arguments):
         reason = "{}: is a switch, which takes no value; found {}".format(*switched)
     else:
@@ -83,6 +87,16 @@ def stopped_told(stop: str, arguments: Sequence[str]) -> str:
     return f"{verb}: stopped by {stop}{more}"
 
 
+def _instead_of(unknown: str, error: Any) -> str:
+    """What to write for an option that a verb does not have: the nearest of its own, or a value of its study."""
+    options = [name for one in error.ctx.command.params if one.param_type_name == "option" for name in one.opts]
+    near = did_you_mean(unknown, [one for one in options if one.startswith("--")])
+    studied = any("KEY=VALUE" in (one.metavar or "") for one in error.ctx.command.params)
+    if near or not studied or not unknown.startswith("--"):
+        return near
+    return f"; values of a study are written without dashes, as {printable(unknown[2:])}=VALUE"
+
+
 def _given(error: typer.BadParameter, arguments: Sequence[str]) -> tuple[str, str] | None:
     """The option that an error is about, and its value: of those given, the first that it refuses."""
     names = error.param.opts if error.param else ()
@@ -114,5 +128,5 @@ def _refuses(error: Any, value: str) -> bool:
 
 def _begun(message: str) -> str:
     """A sentence as the middle of a line."""
-    plain = message.strip().removesuffix(".")
+    plain = message.strip().removesuffix(".").replace(". Did you mean", "; did you mean")
     return plain[:1].lower() + plain[1:]

@@ -11,13 +11,14 @@ from addersim.inputs.limits import shown
 from addersim.inputs.opening import read_file
 from addersim.inputs.text import printable
 
-__all__ = ["LABELS", "LISTS", "class_list", "class_numbers", "named_labels"]
+__all__ = ["LABELS", "LISTS", "class_list", "class_numbers", "named_labels", "numbered"]
 
 LISTS = ("classes.txt", "LOC_synset_mapping.txt")
 """Files that list all classes in the network's order, a line each, of which the first word is the folder's name."""
 LABELS = ("label", "labels", "fine_label", "class", "target", "y")
 """Columns of a table that hold the class of a row."""
 _MOST_NAMED = 5
+_MOST_CLASSES = 1 << 20
 _LONGEST_LIST = 4 << 20
 
 
@@ -75,6 +76,13 @@ def named_labels(where: Path, rows: Sequence[str], network: Takes, warned: list[
     names = sorted(set(rows))
     numbers = dict(zip(names, class_numbers(where, names, network, warned), strict=True))
     return [numbers[one] for one in rows]
+
+
+def numbered(where: str, largest: int) -> tuple[str, ...]:
+    """Names of classes that are told by their numbers alone, up to the largest one. Raises DataError."""
+    if not 0 <= largest < _MOST_CLASSES:
+        raise DataError(f"{where}: label {largest}; labels are the numbers of classes, from 0 on, below {_MOST_CLASSES:,}")
+    return tuple(map(str, range(largest + 1)))
 
 
 def _letters(name: str) -> str:

@@ -5,7 +5,9 @@ Which of them calibrate and which are tested is decided here, once for all verbs
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -15,6 +17,7 @@ from addersim.datasets.parquet import from_parquet
 from addersim.datasets.pictures import RESIZED
 from addersim.datasets.records import Images, Split
 from addersim.datasets.text_tables import from_csv
+from addersim.datasets.registry import DATASETS
 from addersim.datasets.wanted import Drawn, FoundImages, Part, Takes, Wanted
 from addersim.errors import DataError
 from addersim.format_quantity import how_many
@@ -28,6 +31,10 @@ _READERS: MappingProxyType[str, Reader] = MappingProxyType(
     {".npz": from_npz, ".npy": from_npy, ".parquet": from_parquet, ".csv": from_csv}
 )
 """What reads a file, by its suffix: the images of a split, or None where they are not apart; warnings are added."""
+
+
+_DOTTED: MappingProxyType[str, str] = MappingProxyType({name: f".{os.sep}{name}" for name in DATASETS})
+"""What tells a folder from the known set of its name; a path has lost its ``./``."""
 
 
 def load_own(
@@ -59,19 +66,26 @@ def load_own(
         range that its mean and std declare; labels that are no classes.
     """
     where = Path(path)
+    called = _DOTTED.get(str(where), str(where))
     read = find_reader(where)
     warned: list[str] = []
     how = f", {RESIZED}" if resize else ""
     if split == "train":
         if (found := read(where, split, Wanted(network, Part(limit), resize, warned))) is not None:
-            return FoundImages(found, f"first {how_many(len(found), 'training images')} of {where}{how}", tuple(warned))
+            return _told(found, called, f"first {how_many(len(found), 'training images')} of {called}{how}", warned)
         drawn = Drawn(limit)
-        warned.append(f"{where} has no training images: {drawn} choose the scales and are tested too; {_ADVICE}")
+        warned.append(f"{called} has no training images: {drawn} choose the scales and are tested too; {_ADVICE}")
         if (found := read(where, "test", Wanted(network, drawn, resize, warned))) is not None:
-            return FoundImages(found, f"{how_many(len(found), 'images')} of {where} that seed 0 draws{how}", tuple(warned))
+            return _told(found, called, f"{how_many(len(found), 'images')} of {called} that seed 0 draws{how}", warned)
     elif (found := read(where, "test", Wanted(network, Part(limit), resize, warned))) is not None:
-        return FoundImages(found, f"first {how_many(len(found), 'images')} of {where}{how}", tuple(warned))
+        return _told(found, called, f"first {how_many(len(found), 'images')} of {called}{how}", warned)
     raise DataError(f"{where}: holds no images")
+
+
+def _told(found: Images, called: str, words: str, warned: list[str]) -> FoundImages:
+    """Images under the name by which the user means them."""
+    named = found if called not in _DOTTED.values() else replace(found, name=called)
+    return FoundImages(named, words, tuple(warned))
 
 
 def find_reader(path: Path) -> Reader:

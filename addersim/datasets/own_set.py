@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from addersim.datasets.arrays import NAMES
-from addersim.datasets.classes import class_list
+from addersim.datasets import parquet, text_tables
+from addersim.datasets.arrays import NAMES, as_numbers
+from addersim.datasets.classes import class_list, numbered
 from addersim.datasets.folders import SPLIT_FOLDERS, first_images
 from addersim.datasets.layouts import class_folders
 from addersim.datasets.own import find_reader
@@ -121,23 +122,45 @@ def _read(path: Path, network: _Net, split: Split, limit: int | None, resize: bo
 
 def _shape_and_classes(path: Path, size: int | None) -> tuple[Any, tuple[str, ...]]:
     """Sizes of an image with its channels, and names of the classes."""
+    kind = path.suffix.lower()
     if path.is_dir():
-        split = next((path / one for one in SPLIT_FOLDERS["train"] if (path / one).is_dir()), path)
-        shape = first_images(split)
-        names = [one.name for one in class_folders(split)]
-        if not names:
-            raise DataError(f"data {path}: training needs one folder a class")
-        classes = class_list(path) or tuple(names)
-    elif path.suffix.lower() == ".npz":
-        arrays = load_arrays(path, DataError)
-        pairs = [pair for split in ("train", "test") for pair in NAMES[split] if pair[0] in arrays]
-        if not pairs or pairs[0][1] not in arrays:
-            raise DataError(f"data {path}: training needs arrays of images and labels")
-        shape = _with_channels(arrays[pairs[0][0]].shape[1:])
-        classes = tuple(map(str, range(int(max(arrays[labels].max() for _, labels in pairs if labels in arrays)) + 1)))
+        tables = parquet.parquet_files(path)
+        found, classes = parquet.shape_and_classes(str(path), tables) if tables else _of_folder(path)
+    elif kind == ".parquet":
+        found, classes = parquet.shape_and_classes(str(path), [path])
+    elif kind == ".csv":
+        if size is not None:
+            raise DataError(f"resize: the columns of {path} are not resized; pictures and arrays are")
+        found, classes = text_tables.shape_and_classes(path)
+    elif kind == ".npz":
+        found, classes = _of_arrays(path)
     else:
-        raise DataError(f"data {path}: training takes a folder with one folder a class, or an .npz of images and labels")
+        raise DataError(
+            f"data {path}: has no classes, which training needs; give a folder with one folder a class, an .npz of images and "
+            "labels, a .parquet or a .csv"
+        )
+    shape = _with_channels(found)
     return (shape[0], size, size) if size is not None else shape, classes
+
+
+def _of_folder(path: Path) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    split = next((path / one for one in SPLIT_FOLDERS["train"] if (path / one).is_dir()), path)
+    shape = first_images(split)
+    names = [one.name for one in class_folders(split)]
+    if not names:
+        raise DataError(f"data {path}: training needs one folder a class")
+    return shape, class_list(path) or tuple(names)
+
+
+def _of_arrays(path: Path) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    arrays = load_arrays(path, DataError)
+    pairs = [pair for split in ("train", "test") for pair in NAMES[split] if pair[0] in arrays]
+    if not pairs:
+        raise DataError(f"data {path}: training needs arrays of images and labels")
+    if missing := next(((images, labels) for images, labels in pairs if labels not in arrays), None):
+        raise DataError(f"data {path}: training needs the classes of {missing[0]}, as an array {missing[1]}")
+    largest = max(as_numbers(f"data {path}", arrays[labels], len(arrays[images])).max(initial=-1) for images, labels in pairs)
+    return arrays[pairs[0][0]].shape[1:], numbered(f"data {path}", int(largest))
 
 
 def _with_channels(sizes: tuple[int, ...]) -> tuple[int, ...]:

@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from addersim.datasets.arrays import as_numbers, taken
-from addersim.datasets.classes import LABELS, class_numbers, named_labels
-from addersim.datasets.pictures import picture_as_it_is
+from addersim.datasets.classes import LABELS, class_numbers, named_labels, numbered
+from addersim.datasets.pictures import picture_as_it_is, picture_size
 from addersim.datasets.records import Images, Split
 from addersim.datasets.wanted import Wanted, class_names
 from addersim.errors import DataError
@@ -26,7 +26,7 @@ from addersim.inputs.limits import shown
 from addersim.inputs.opening import parsing
 from addersim.streamed import Streamed, kept
 
-__all__ = ["from_files", "from_parquet", "parquet_files"]
+__all__ = ["from_files", "from_parquet", "parquet_files", "shape_and_classes"]
 
 Array = npt.NDArray[Any]
 Places = npt.NDArray[np.intp]
@@ -34,6 +34,8 @@ Places = npt.NDArray[np.intp]
 IMAGES = ("image", "img", "images", "pixels", "features", "x")
 """Columns that hold an image a row."""
 SPLITS: Mapping[Split, tuple[str, ...]] = MappingProxyType({"train": ("train",), "test": ("test", "validation", "val")})
+_LOOKED_AT = 32
+"""Pictures that tell whether all are grey."""
 _GROUPS = 4
 """Groups of rows that are held at a time."""
 
@@ -54,6 +56,37 @@ def from_files(folder: Path, files: Sequence[Path], split: Split, wanted: Wanted
     if all(apart.values()):
         return _images(str(folder), apart[split], wanted)
     return None if split == "train" else _images(str(folder), files, wanted)
+
+
+def shape_and_classes(where: str, files: Sequence[Path]) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """Sizes of an image, as its column holds it, and names of the classes, for training.
+
+    Raises
+    ------
+    DataError
+        For tables without images in one column, or without classes.
+    """
+    table = _opened(where, files)
+    columns, label = _columns(table)
+    if label is None:
+        raise DataError(f"data {where}: training needs a column of classes, called {' or '.join(LABELS)}")
+    if len(columns) > 1:
+        raise DataError(
+            f"data {where}: training takes images in one column, called {' or '.join(IMAGES)}, not a number a column"
+        )
+    first = [_bytes_of(row[0]) for row in table.reader(columns)(np.arange(min(table.rows, _LOOKED_AT)))]
+    pictures = [picture_size(one, f"{where}, row {row}") for row, one in enumerate(first) if isinstance(one, bytes)]
+    if pictures:
+        sizes = (max(channels for channels, _, _ in pictures), *pictures[0][1:])
+    else:
+        with parsing(where, f"column {columns[0]} is no numbers of one shape", DataError):
+            sizes = np.array(first[0]).shape
+    told = _class_names(table.schema, label)
+    names = told or tuple(sorted({one for one in table.column(label) if isinstance(one, str)}))
+    if names:
+        return sizes, names
+    called = f"{where}, column {label}"
+    return sizes, numbered(called, int(as_numbers(called, np.array(table.column(label)), table.rows).max()))
 
 
 class _Table(NamedTuple):
@@ -100,17 +133,7 @@ class _Table(NamedTuple):
 
 def _images(where: str, files: Sequence[Path], wanted: Wanted) -> Images:
     table = _opened(where, files)
-    if not table.rows:
-        raise DataError(f"{where}: holds no images")
-    names = table.schema.names
-    labels = next((name for name in LABELS if name in names), None)
-    image = next((name for name in IMAGES if name in names), None)
-    columns = [image] if image else [name for name in names if name != labels and not name.startswith("__")]
-    if not columns:
-        raise DataError(
-            f"{where}: holds {', '.join(map(shown, names[:3])) or 'no column'} and no images; needs a column of pictures or "
-            f"lists called {' or '.join(IMAGES)}, or a number a column"
-        )
+    columns, labels = _columns(table)
     read = table.reader(columns)
     places = wanted.part.of(table.rows)
     of_bytes = all(str(table.schema.field(name).type) == "uint8" for name in columns)
@@ -119,6 +142,27 @@ def _images(where: str, files: Sequence[Path], wanted: Wanted) -> Images:
     stream = Streamed(where, (len(places), *first.shape[1:]), first.dtype, lambda at: decode(read(places[at]), places[at]))
     numbers = None if labels is None else _labels(table, labels, wanted)[places]
     return Images(where, kept(stream), numbers, class_names(wanted.network))
+
+
+def _columns(table: _Table) -> tuple[list[str], str | None]:
+    """The columns of an image, and that of its class where there is one."""
+    if not table.rows:
+        raise DataError(f"{table.where}: holds no images")
+    names = table.schema.names
+    labels = next((name for name in LABELS if name in names), None)
+    image = next((name for name in IMAGES if name in names), None)
+    columns = [image] if image else [name for name in names if name != labels and not name.startswith("__")]
+    if not columns:
+        raise DataError(
+            f"{table.where}: holds {', '.join(map(shown, names[:3])) or 'no column'} and no images; needs a column of "
+            f"pictures or lists called {' or '.join(IMAGES)}, or a number a column"
+        )
+    return columns, labels
+
+
+def _bytes_of(value: Any) -> Any:
+    """What a cell holds: of a picture, as Hugging Face's sets have it, its bytes."""
+    return value.get("bytes") if isinstance(value, dict) else value
 
 
 def _opened(where: str, files: Sequence[Path]) -> _Table:
@@ -151,7 +195,7 @@ def _decoder(
 
     def decode(rows: list[tuple[Any, ...]], places: Places) -> Array:
         values = [row[0] if len(row) == 1 else row for row in rows]
-        held = [one.get("bytes") if isinstance(one, dict) else one for one in values]
+        held = [_bytes_of(one) for one in values]
         if isinstance(held[0], bytes):
             return np.stack([picture(one, int(place)) for one, place in zip(held, places, strict=True)])
         if held[0] is None or isinstance(held[0], str):

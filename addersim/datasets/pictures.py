@@ -72,9 +72,9 @@ def picture_as_it_is(source: Path | bytes, shape: tuple[int, ...], resize: bool 
     return pixels[:1]
 
 
-def picture_size(path: Path) -> tuple[int, int, int]:
-    """Channels (1 or 3), height and width of a picture."""
-    with _opened(path, str(path)) as image:
+def picture_size(source: Path | bytes, where: str = "") -> tuple[int, int, int]:
+    """Channels (1 or 3), height and width of a picture: a file, or what it holds."""
+    with _opened(source, where or str(source)) as image:
         return (1 if image.mode in ("1", "L") else 3), image.height, image.width
 
 

@@ -84,7 +84,7 @@ class Images:
         if self.labels is None:
             raise DataError(
                 f"{self.name}: the images have no labels, and {what} needs them; give an array of labels beside the images "
-                "(.npz), or a folder a class"
+                "(in an .npz labels beside images, train_labels beside train_images), or a folder a class"
             )
         return self.labels
 

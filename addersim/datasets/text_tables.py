@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from addersim.datasets.arrays import taken
-from addersim.datasets.classes import LABELS, named_labels
+from addersim.datasets.classes import LABELS, named_labels, numbered
 from addersim.datasets.records import Images, Split
 from addersim.datasets.wanted import Wanted, class_names
 from addersim.errors import DataError
@@ -24,7 +25,7 @@ from addersim.format_quantity import how_many
 from addersim.inputs.limits import shown
 from addersim.inputs.opening import MAX_FILE_BYTES, open_file, parsing
 
-__all__ = ["from_csv"]
+__all__ = ["from_csv", "shape_and_classes"]
 
 _SEPARATORS = ",;\t"
 _PIXELS = re.compile(r"pixel.*|\d+x\d+", re.IGNORECASE)
@@ -40,7 +41,7 @@ def from_csv(path: Path, split: Split, wanted: Wanted) -> Images | None:
     with open_file(path, MAX_FILE_BYTES, DataError) as file, parsing(where, "no table of numbers", DataError):
         text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
         names, separator = _header(where, text.readline(_LONGEST_HEADER))
-        label = next((place for place, name in enumerate(names) if name.casefold() in LABELS), None)
+        label = _label(names)
         seen: dict[str, int] = {}
         converters: dict[int | str, Callable[[str], Any]] = (
             {} if label is None else {label: lambda cell: seen.setdefault(cell.strip(), len(seen))}
@@ -70,6 +71,50 @@ def from_csv(path: Path, split: Split, wanted: Wanted) -> Images | None:
         ) from None
     found = None if label is None else _labels(path, table[:, label], list(seen), wanted)[places]
     return Images(where, pixels, found, class_names(network))
+
+
+def shape_and_classes(path: Path) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """Sizes of an image, as the names of its columns say them, and names of the classes, for training.
+
+    Raises
+    ------
+    DataError
+        For a table without a class a row, or whose columns are not called as pixels of one grey picture.
+    """
+    where = str(path)
+    with open_file(path, MAX_FILE_BYTES, DataError) as file, parsing(where, "no table of numbers", DataError):
+        text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+        names, separator = _header(where, text.readline(_LONGEST_HEADER))
+        label = _label(names)
+        if label is None:
+            raise DataError(f"data {where}: training needs a column of classes, called {' or '.join(LABELS)}")
+        cells = {row[label].strip() for row in csv.reader(text, delimiter=separator) if row}
+    if not cells:
+        raise DataError(f"{where}: holds no images")
+    sizes = _picture_of([name for place, name in enumerate(names) if place != label])
+    if sizes is None:
+        raise DataError(
+            f"data {where}: training takes pixels of grey pictures: columns called 1x1, 1x2, ... (row x column), or pixel0, "
+            "pixel1, ... of a square; others come as a .parquet, an .npz or a folder a class"
+        )
+    if not all(cell.isdecimal() for cell in cells):
+        return sizes, tuple(sorted(cells))
+    return sizes, numbered(where, max(int(cell[:_DIGITS]) for cell in cells))
+
+
+def _picture_of(columns: list[str]) -> tuple[int, int] | None:
+    """Height and width of a grey picture by the names of its pixels; None where they do not tell."""
+    placed = [name.lower().split("x") for name in columns if re.fullmatch(r"\d+x\d+", name, re.IGNORECASE)]
+    if placed and len(placed) == len(columns):
+        height, width = (len({one[axis] for one in placed}) for axis in (0, 1))
+    else:
+        height = width = math.isqrt(len(columns)) if all(map(_PIXELS.fullmatch, columns)) else 0
+    return (height, width) if height and height * width == len(columns) else None
+
+
+def _label(names: list[str]) -> int | None:
+    """The place of the column of classes."""
+    return next((place for place, name in enumerate(names) if name.casefold() in LABELS), None)
 
 
 def _header(where: str, line: str) -> tuple[list[str], str]:

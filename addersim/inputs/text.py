@@ -13,6 +13,7 @@ __all__ = ["cell", "did_you_mean", "one_line", "plain_json", "printable"]
 _FORMULA = tuple("=+-@\t\r＝＋－＠")  # noqa: RUF001  # the wide ones count in some languages of spreadsheets
 _BEYOND = re.compile("[^\n -~]")
 _LONGEST_NAME = 100
+_SHORTEST_PART = 4
 _SPACE = "Zs"
 """Category of no-break and wide spaces, which do nothing but stand there."""
 
@@ -84,6 +85,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     ''
     >>> did_you_mean("resnet18", ["resnet18-adder", "resnet18-conv", "resnet18-cifar-conv"])
     '; did you mean resnet18-adder or resnet18-conv?'
+    >>> did_you_mean("batch_size", ["batch", "norm_batches"])
+    '; did you mean batch?'
     """
     plain = {one.lower(): one for one in known}
     begun = [one for one in plain if one.startswith(f"{name[:_LONGEST_NAME].lower()}-")]
@@ -91,5 +94,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
         fewest = min(one.count("-") for one in begun)
         offered = [plain[one] for one in begun if one.count("-") == fewest]
         return f"; did you mean {' or '.join(dict.fromkeys((offered[0], offered[-1])))}?"
-    near = difflib.get_close_matches(name[:_LONGEST_NAME].lower(), plain, n=1, cutoff=0.7)
+    wanted = name[:_LONGEST_NAME].lower()
+    near = difflib.get_close_matches(wanted, plain, n=1, cutoff=0.7)
+    shorter = (one for one in plain if len(one) >= _SHORTEST_PART and wanted.startswith((f"{one}_", f"{one}-")))
+    near = near or sorted(shorter, key=len)[-1:]
     return f"; did you mean {plain[near[0]]}?" if near else ""

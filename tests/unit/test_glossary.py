@@ -1,6 +1,7 @@
 """The glossary: every term says what it means, no name stands twice, and every column of a table or file is in it."""
 
 import ast
+import re
 import sys
 import tomllib
 from contextlib import ExitStack
@@ -43,6 +44,7 @@ OTHERS = {
     "estimate": [("estimate", PAIR[0], "--own-clock", "--table", "nangate45-gates"), ("estimate", PAIR[0], "--depth", "1")],
     "report": [("report", PAIR[0], "--limit", "5", "-o", "page"), ("report", PAIR[0], "--data", "none", "-o", "page")],
     "compare": [("compare", *PAIR)],
+    "designs": [("designs", PAIR[0], "--vary", "clock_mhz=250,500", "--csv", "designs.csv")],
     "sweep": [("sweep", PAIR[0], "--bits", "8", "--images", "5", "--jobs", "1", "-o", "swept")],
     "search": [("search", PAIR[0], "--images", "40", "--trials", "1", "--bits", "4,8", "--out", "searched")],
     "check": [("new", "accelerator"), ("check", "accelerator.toml")],
@@ -120,6 +122,14 @@ def words_of(command):
     return [head for head in heads if head.strip() and head not in PAIR]
 
 
+def columns_written(folder):
+    """Heads of all tables of pages, but those of networks and of rows' numbers, and of all .csv files of a folder."""
+    pages = [path.read_text("utf-8") for path in folder.glob("*/index.html")]
+    heads = {re.sub("<.*?>", "", one) for page in pages for one in re.findall(r'<th scope="col"[^>]*>(.*?)</th>', page)}
+    files = {one for path in folder.rglob("*.csv") for one in path.read_text("utf-8").partition("\n")[0].strip().split(",")}
+    return [one.rpartition(".")[2] for one in heads | files if one and not one.startswith(PAIR)]
+
+
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_heads_of_printed_tables(command):
     heads = words_of(command)
@@ -135,7 +145,7 @@ def test_every_word_over_a_printed_number_is_explained(verb, tmp_path, monkeypat
     heads = {head for command in OTHERS[verb] for head in words_of(command)}
     assert heads
     assert unexplained(heads) == []
-    for head in heads:
+    for head in (*heads, *columns_written(tmp_path)):
         find_term(head)
 
 

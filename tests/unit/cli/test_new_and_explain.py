@@ -101,6 +101,12 @@ def test_words_are_found_by_any_of_their_names():
     assert set(json.loads(call("explain", "--json").stdout)) == set(glossary())
 
 
+def test_a_column_or_key_is_explained_with_whose_it_is_before_it():
+    assert json.loads(call("explain", "conv1.weight_bits", "--json").stdout)["word"] == "weights"
+    assert json.loads(call("explain", "buffers.*.capacity_kib", "--json").stdout)["word"] == "capacity_kib"
+    assert refused("explain", "conv1.mystery").startswith("explain 'conv1.mystery': is not in the glossary")
+
+
 def test_keys_of_an_accelerator_file_are_explained_too():
     found = " ".join(call("explain", "dram.bandwidth_gb_s").stdout.split())
     assert found.startswith("bandwidth_gb_s: ")

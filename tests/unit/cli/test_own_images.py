@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from addersim import load_images
 from addersim.cli import app
 from addersim.errors import AddersimError
+from tests.unit.datasets.test_own_folders import picture
 from tests.unit.networks import residual
 
 TEST, TRAIN = load_images("fashion-mnist-2000", limit=60), load_images("fashion-mnist-2000", split="train", limit=40)
@@ -48,6 +49,15 @@ def test_a_file_with_everything_gives_what_the_same_set_gives(own):
     assert (found["data"], found["calibration"]) == ("all.npz", "first 40 training images of all.npz")
     assert found["warnings"] == []
     assert "predictions" not in found
+
+
+def test_a_folder_called_as_a_known_set_is_taken_with_a_point_and_told_apart(own):
+    pytest.importorskip("PIL.Image")
+    picture(own / "fashion-mnist-2000" / "one.png", TEST.pixels[0])
+    found = document("simulate", "lenet5-adder", "--data", "./fashion-mnist-2000")
+    assert (found["data"], found["images"]) == ("./fashion-mnist-2000", 1)
+    assert found["calibration"] == "1 image of ./fashion-mnist-2000 that seed 0 draws"
+    assert document("simulate", "lenet5-adder", "--data", "fashion-mnist-2000", "--limit", 3)["images"] == 3
 
 
 def test_images_that_calibrate_and_are_tested_carry_a_warning(own):
