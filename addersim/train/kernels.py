@@ -46,7 +46,7 @@ def _array(tensor: Tensor) -> np.ndarray[Any, Any]:
 
 
 def _tensor(array: np.ndarray[Any, Any], kind: torch.dtype) -> Tensor:
-    return torch.from_numpy(array).permute(0, 3, 1, 2).to(kind)
+    return torch.from_numpy(array.transpose(0, 3, 1, 2)).to(kind)  # no view of a tensor: those take no change in place
 
 
 def _run(run: Callable[..., Any], in_doubles: Callable[..., Tensor], geometry: tuple[Any, ...], **operands: Tensor) -> Tensor:
@@ -150,7 +150,8 @@ def l1_filter_gradient(
     with whole_products(x):
         products = _products(gradient, values, filters, stride, padding, dilation, groups)
     sums = gradient.sum((2, 3)).sum(0)  # image by image: torch adds long columns of few channels slowly
-    return (products - filters * sums[:, None, None, None]).to(adder.dtype)
+    # Laid out as the filters, whatever the products are: torch.compile is told so, and stops where it is not.
+    return torch.sub(products, filters * sums[:, None, None, None], out=torch.empty_like(adder))
 
 
 def _products(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from addersim.arithmetic.geometry import Geometry
 from addersim.errors import DataError, NetworkError
 
-__all__ = ["Pair", "Shape", "channels_last", "check_size", "geometry_of", "output_shape"]
+__all__ = ["Pair", "Shape", "channels_last", "check_size", "empty_outputs", "geometry_of", "output_shape"]
 
 Pair = Sequence[int]
 Shape = tuple[int, ...]
@@ -21,6 +22,12 @@ LARGEST = (1 << 31) - (1 << 12)
 def channels_last(tensor: Tensor) -> Tensor:
     """A tensor stored channels last for certain: torch calls other layouts so too, where sizes are 1."""
     return tensor.detach().permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
+
+
+def empty_outputs(shape: Shape, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Room for outputs of a channels-last shape; no view of another tensor, for those take no change in place in autograd."""
+    images, height, width, channels = shape
+    return torch.empty((images, channels, height, width), dtype=dtype, device=device, memory_format=torch.channels_last)
 
 
 def geometry_of(adder: Shape, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Geometry:

@@ -21,7 +21,7 @@ Rate = Literal["adaptive", "fixed"]
 NAME = "adder"
 """The filters' name, in our layers and in the official adder2d."""
 _SCALED = "_scaled_by_adder_rate"
-"""Attribute of a gradient that is no longer the raw one; it goes with the gradient."""
+"""Attribute of a gradient that is no longer the raw one, and goes with it: the version that was scaled."""
 
 
 def adder_filters(module: nn.Module) -> Iterator[tuple[str, nn.Module, Tensor]]:
@@ -144,8 +144,10 @@ class AdderRate:
                     )
                 continue  # another optimizer's, or nobody's from the start
             done.add(id(filters))
+            if self.mode == "fixed" and getattr(filters.grad, _SCALED, None) == filters.grad._version:
+                continue  # a second step of one gradient, or the rate attached twice; a norm bears to be made twice
             filters.grad.mul_(self._factor(filters.grad) * (1 if unscaled is None or self.mode == "fixed" else unscaled))
-            setattr(filters.grad, _SCALED, True)
+            setattr(filters.grad, _SCALED, filters.grad._version)
 
     def _factor(self, gradient: Tensor) -> Tensor | float:
         if self.mode == "fixed":

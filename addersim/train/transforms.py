@@ -100,17 +100,20 @@ def _mapped(
     axes: Sequence[int | None],
     arguments: tuple[Any, ...],
 ) -> tuple[Tensor, int]:
-    """A further axis of `size` becomes more images or, where filters have it, more groups; result, and where the axis is."""
+    """A further axis of `size` becomes more images or, where filters have it, more groups; result, and where the axis is.
+
+    Results are contiguous: of channels last some operators of torch, group norm among them, ask what vmap cannot tell.
+    """
     filters, (stride, padding, dilation, groups, *more) = arguments[images], arguments[images + 1 :]
     tensors = [_in_front(one, axis, size) for one, axis in zip(arguments[:images], axes, strict=False)]
     if axes[images] is None and not gives_filters:
         y = run(*(one.flatten(0, 1) for one in tensors), filters, stride, padding, dilation, groups, *more)
-        return y.reshape(size, len(y) // size, *y.shape[1:]), 0
+        return y.reshape(size, len(y) // size, *y.shape[1:]).contiguous(), 0
     beside = (one.transpose(0, 1).flatten(1, 2) for one in tensors)
     every = _in_front(filters, axes[images], size).flatten(0, 1)
     y = run(*beside, every, stride, padding, dilation, groups * size, *more)
     place = 0 if gives_filters else 1
-    return y.reshape(*y.shape[:place], size, y.shape[place] // size, *y.shape[place + 1 :]), place
+    return y.reshape(*y.shape[:place], size, y.shape[place] // size, *y.shape[place + 1 :]).contiguous(), place
 
 
 def _in_front(tensor: Tensor, axis: int | None, size: int) -> Tensor:

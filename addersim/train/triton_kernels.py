@@ -21,7 +21,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from addersim.train.operands import Pair, channels_last, check_size, geometry_of, output_shape
+from addersim.train.operands import Pair, channels_last, check_size, empty_outputs, geometry_of, output_shape
 
 __all__ = ["CONFIGS", "l1_forward", "l1_input_gradient", "l1_sign_filter_gradient"]
 
@@ -158,7 +158,7 @@ def l1_forward(
     """
     x, filters = channels_last(x), adder.detach().permute(2, 3, 1, 0).contiguous()
     shape, sizes = _sizes(x, adder, stride, padding, dilation, groups)
-    y = torch.empty(shape, dtype=torch.promote_types(x.dtype, adder.dtype), device=x.device).permute(0, 3, 1, 2)
+    y = empty_outputs(shape, torch.promote_types(x.dtype, adder.dtype), x.device)
     pixels = math.prod(shape[:3])
     check_size(x, y)
     grid = _grid(pixels, shape[3] // groups, groups)

@@ -1,5 +1,6 @@
 """Raw gradients of the adder layer against its formulas: the normalised learning rate would hide a wrong scale."""
 
+import itertools
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ torch = pytest.importorskip("torch")
 
 from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
+from torch._subclasses.fake_tensor import FakeTensorMode  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
 from addersim.arithmetic.geometry import Geometry  # noqa: E402
@@ -121,6 +123,49 @@ def test_operators_pass_opcheck(sign):
     torch.library.opcheck(operator, (gradient, x.detach(), adder.detach(), *geometry))
 
 
+@pytest.mark.parametrize("layouts", list(itertools.product((torch.contiguous_format, torch.channels_last), repeat=3)))
+@pytest.mark.parametrize("kernel", [1, 3])
+def test_compilers_are_told_how_results_are_laid_out(layouts, kernel):
+    shapes = (2, 5, 6, 6), (2, 4, 6, 6), (5, 4, kernel, kernel)
+    operands = [torch.ones(shape).contiguous(memory_format=layout) for shape, layout in zip(shapes, layouts, strict=True)]
+    geometry = (1, 1), (kernel // 2,) * 2, (1, 1), 1
+    backward = kernels.l1_input_gradient, kernels.l1_sign_filter_gradient, kernels.l1_filter_gradient
+    calls = [(kernels.l1_forward, (*operands[1:], *geometry, False)), *((one, (*operands, *geometry)) for one in backward)]
+    for operator, arguments in calls:
+        with FakeTensorMode() as mode:
+            told = operator(*(mode.from_tensor(one) if isinstance(one, torch.Tensor) else one for one in arguments))
+        found = operator(*arguments)
+        wide = [axis for axis, size in enumerate(found.shape) if size > 1]  # steps along axes of one say nothing
+        assert [told.stride(axis) for axis in wide] == [found.stride(axis) for axis in wide], operator
+
+
+def test_outputs_can_be_changed_in_place_as_those_of_convolutions():
+    torch.manual_seed(4)
+    layer, x = Adder2d(2, 3, 3, bias=False), torch.randn(2, 2, 5, 5)
+    gradients = []
+    for inplace in (False, True):
+        layer.adder.grad = None
+        torch.nn.ReLU(inplace)(layer(x).add_(20) if inplace else layer(x) + 20).square().sum().backward()
+        gradients.append(layer.adder.grad)
+    assert torch.equal(*gradients)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of what inductor imports
+def test_networks_train_through_inductor():
+    torch.manual_seed(3)
+    network = torch.nn.Sequential(Adder2d(3, 5, 3, padding=1), torch.nn.ReLU(), Adder2d(5, 2, 1))
+    x = torch.randn(4, 3, 8, 8)
+    found = []
+    for run in (network, torch.compile(network, fullgraph=True)):
+        network.zero_grad()
+        y = run(x)
+        y.square().sum().backward()
+        found.append([y.detach(), *(one.grad for one in network.parameters())])
+    for one, other in zip(*found, strict=True):
+        assert_near(one, other)
+
+
 def test_compiled_and_eager_agree():
     torch.manual_seed(3)
     network = torch.nn.Sequential(Adder2d(3, 5, 3, padding=1), torch.nn.BatchNorm2d(5), torch.nn.ReLU(), Adder2d(5, 2, 1))
@@ -190,6 +235,8 @@ def test_transforms_of_torch_func_give_what_loops_give(rule):
     assert_near(each[0]["adder"], layer.adder.grad)
     several = {name: torch.stack([one, 2 * one, -one], dim=-1) for name, one in weights.items()}
     ensemble = torch.func.vmap(run, in_dims=(-1, None))(several, x)
+    norms = torch.func.vmap(lambda weights: functional.group_norm(run(weights, x), 2), in_dims=-1)(several)
+    assert_near(norms[2], functional.group_norm(ensemble[2], 2))  # asks how its input is laid out, which vmap knows of one way
     assert_near(ensemble[1], run({name: 2 * one for name, one in weights.items()}, x))
     inputs = torch.func.vmap(torch.func.grad(lambda image, weights: loss(weights, image)), in_dims=(None, -1))(x[0], several)
     assert_near(inputs[2], torch.func.grad(lambda image: loss({k: -v for k, v in weights.items()}, image))(x[0]))

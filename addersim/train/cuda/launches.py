@@ -13,7 +13,7 @@ from torch import Tensor
 
 from addersim.train.cuda.filters import EIGHT, by_classes, by_eights, by_taps, by_terms
 from addersim.train.cuda.launch import Arguments, Launch, Layer, Run, Tile, parts, tiled
-from addersim.train.operands import Pair, channels_last, check_size
+from addersim.train.operands import Pair, channels_last, check_size, empty_outputs
 
 __all__ = [
     "FORWARD_TILES",
@@ -55,7 +55,7 @@ def l1_forward(
     layer, dtype = Layer.of(x, adder, stride, padding, dilation, groups), torch.promote_types(x.dtype, adder.dtype)
     x = _operand(x)
     kept = dtype if dtype in _NAMES else torch.float32
-    y = torch.empty(layer.shape, dtype=kept, device=x.device).permute(0, 3, 1, 2)
+    y = empty_outputs(layer.shape, kept, x.device)
     check_size(x, y)
     if y.numel():
         chosen = _depthwise_forward if layer.is_depthwise else _packed if _packs(x, adder) else _forward

@@ -255,6 +255,22 @@ def test_two_optimizers_share_a_rate_and_shared_filters_are_scaled_once():
     torch.testing.assert_close(filters.grad, 10 * raw)
 
 
+@pytest.mark.parametrize(("hooks", "steps"), [(2, 1), (1, 2)])
+@pytest.mark.parametrize("to_none", [False, True])
+def test_a_gradient_is_multiplied_once_however_often_the_rate_sees_it(hooks, steps, to_none):
+    network = net()
+    optimizer = torch.optim.SGD(network.parameters(), 0.0)
+    for _ in range(hooks):
+        optimizer.register_step_pre_hook(AdderRate(network, "fixed", factor=10.0))
+    for _ in range(2):  # the second gradient may be made in the first one's place
+        optimizer.zero_grad(set_to_none=to_none)
+        loss_of(network).backward()
+        raw = network[0].adder.grad.clone()
+        for _ in range(steps):
+            optimizer.step()
+        torch.testing.assert_close(network[0].adder.grad, 10 * raw)
+
+
 @pytest.mark.parametrize("fused", [False, True])
 def test_gradients_that_a_scaler_has_enlarged_take_steps_of_the_same_size(fused):
     steps = []
