@@ -10,24 +10,17 @@ from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
 import addersim  # noqa: E402
-from addersim import kernels  # noqa: E402
 from addersim.errors import LoweringError  # noqa: E402
-from addersim.frontends.quantised_values import Codes  # noqa: E402
-from addersim.frontends.torch.capture import capture  # noqa: E402
-from addersim.frontends.torch.quantised.walk import QuantisedWalk  # noqa: E402
-from addersim.layers.move import rearrange  # noqa: E402
 from tests.command_line import call  # noqa: E402
+from tests.properties.torch_beside import beside  # noqa: E402
+from tests.properties.torch_beside import exported as exported_for  # noqa: E402
 
 pytest.importorskip("torch.ao.quantization.fx._decomposed")  # registers the operators
 OPS = torch.ops.quantized_decomposed
-NEAR = 1e-3
-"""Of a code, from a tie: there float32 decides, which adds in another order than any hardware."""
 
 
-def exported(module, shape, images=4):
-    return torch.export.export(
-        module.eval(), (torch.randn(images, *shape),), dynamic_shapes=({0: torch.export.Dim("b", min=2, max=4096)},)
-    )
+def exported(module, shape):
+    return exported_for(module, torch.randn(4, *shape))
 
 
 class Quantised(nn.Module):
@@ -103,44 +96,14 @@ class Signals(Quantised):
         return x.flatten(1)
 
 
-def compared(program, module_or_program, shape, images=64, seed=0):
-    """Number of codes that are compared, that differ, and that differ by more than one or where torch is not next to a tie."""
-    captured = capture(module_or_program, ())
-    walk = QuantisedWalk(captured, program.input_shape)
-    walk.run()
-    seen, x = {}, torch.randn(images, *shape, generator=torch.Generator().manual_seed(seed))
-
-    class Seeing(torch.fx.Interpreter):
-        def run_node(self, node):
-            seen[node.name] = super().run_node(node)
-            return seen[node.name]
-
-    with torch.no_grad():
-        Seeing(module_or_program.module()).run(x)
-    checked, forced = [], {}
-    for node, value in walk.values.items():
-        if isinstance(value, Codes) and node.target == OPS.quantize_per_tensor.default:
-            before = x if node.args[0].op == "placeholder" else seen[node.args[0].name]
-            codes = seen[node.name].numpy()
-            checked.append((value.flow, codes, before.numpy() / np.float32(value.form.scale)))
-            if not value.flow.steps:
-                forced[value.flow.layer] = np.ascontiguousarray(np.moveaxis(codes, 1, -1))
+def compared(program, given, shape, images=64, seed=0):
+    """How many codes are compared, differ, and are wrong; all layers that narrow are among them."""
+    found = beside(program, given, torch.randn(images, *shape, generator=torch.Generator().manual_seed(seed)))
     narrowing = {
         layer.name for layer in program.layers if layer.kind() in ("affine", "rescale", "rescaled_add", "average_pool")
     }
-    assert {flow.layer.removesuffix(".ends") for flow, _, _ in checked} >= narrowing
-    given, found = {"input": program.encode(x.numpy())} | forced, {"input": program.encode(x.numpy())}
-    for layer in program.layers:
-        found[layer.name] = layer.run(kernels, *(given[name] for name in layer.inputs)).values
-        given.setdefault(layer.name, found[layer.name])
-    compared = differ = wrong = 0
-    for flow, expected, steps in checked:
-        codes = rearrange(flow.steps, np.moveaxis(found[flow.layer], -1, 1))
-        apart = codes.astype(int) - expected.astype(int)
-        near = np.abs(np.abs(steps - np.floor(steps)) - 0.5) < NEAR
-        compared, differ = compared + apart.size, differ + np.count_nonzero(apart)
-        wrong += np.count_nonzero((np.abs(apart) > 1) | ((apart != 0) & ~near))
-    return compared, differ, wrong
+    assert {name.removesuffix(".ends") for name in found.seen} >= narrowing
+    return found.compared, found.differ, found.wrong
 
 
 @pytest.mark.parametrize("seed", range(3))

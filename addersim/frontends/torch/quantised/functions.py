@@ -13,6 +13,7 @@ from addersim.errors import LoweringError
 from addersim.frontends.flow import Flow
 from addersim.frontends.quantised_functions import (
     elu,
+    erf,
     gelu,
     gelu_of_tanh,
     hard_sigmoid,
@@ -144,6 +145,12 @@ def _power(call: Call) -> Reals:
     return applied(call, lambda x: np.power(x, exponent.reshape(())))
 
 
+def _rounded(call: Call) -> Reals:
+    if call.arguments.get("decimals"):
+        raise LoweringError(f"rounds to {call.arguments['decimals']} decimals; read is rounding to whole numbers")
+    return applied(call, np.rint)
+
+
 def _taken_off(call: Call) -> Any:
     return _by_constant(lambda x, held: held - x)(call)
 
@@ -156,25 +163,32 @@ OPERATORS: Mapping[str, Row] = MappingProxyType(
         "abs": _of(np.abs),
         "batch_norm": _batch_norm,
         "_native_batch_norm_legit_no_training": _batch_norm,
+        "ceil": _of(np.ceil),
         "celu": _celu,
         "div": _divided,
         "elu": _elu,
+        "erf": _of(erf),
         "exp": _of(np.exp),
+        "floor": _of(np.floor),
         "gelu": _gelu,
         "hardsigmoid": lambda call: applied(call, lambda x: hard_sigmoid(x, 1 / 6, 0.5)),
         "hardswish": _of(hard_swish),
+        "log_sigmoid": lambda call: applied(call, lambda x: -softplus(-x)),
         "leaky_relu": _of(leaky_relu, "negative_slope"),
         "mish": _of(mish),
         "mul": _product,
         "neg": _of(np.negative),
         "sigmoid": _of(sigmoid),
+        "sign": _of(np.sign),
         "silu": lambda call: applied(call, lambda x: x * sigmoid(x)),
         "pow": _power,
         "prelu": _prelu,
+        "round": _rounded,
         "rsub": _taken_off,
         "selu": lambda call: applied(call, lambda x: SELU_SCALE * elu(x, SELU_ALPHA)),
         "softplus": _softplus,
         "sqrt": _of(np.sqrt),
+        "square": _of(np.square),
         "tanh": _of(np.tanh),
     }
 )
