@@ -182,11 +182,16 @@ class QuantisedBuilding(FlowLayers):
         return self.layer(IntegerThresholds, name, base, **fields)
 
     def _of_sums_and_reals(self, value: Sums, reals: Array, how: Quantiser, name: str) -> Flow:
-        """A multiplier; thresholds where it would round ties to the other code, for it adds an odd zero point before."""
+        """A multiplier; thresholds where it would round ties to the other code, for it adds an odd zero point before.
+
+        Of functions of sums thresholds are all there is.
+        """
+        real = replace(value, addend=None, functions=(lambda x: x + reals, *value.functions))
+        if value.functions:
+            return self._by_thresholds(real, how, name)
         addends = value.bias * value.step / how.form.scale + reals / how.form.scale + how.form.zero_point
         fields = multiplied(value.step / how.form.scale, addends, name)
         if how.form.zero_point % 2 and how.form.bits <= CODE_BITS and has_ties(fields, value.ends):
-            real = replace(value, addend=None, functions=(lambda x: x + reals, *value.functions))
             return self._by_thresholds(real, how, name)
         rounded = {"rounding": "half-even", "overflow": "saturate"}
         found = self.layer(IntegerAffine, name, _base(value.flow), output=how.form, **fields, **rounded)

@@ -55,10 +55,11 @@ def _has_tie(multiplier: int, addend: int, shift: int, low: int, high: int) -> b
     """Whether ``multiplier * sum + addend`` is half of ``2**shift`` beyond a whole number of it, for a sum between ends."""
     if not shift or not multiplier:
         return False
-    whole, step = 1 << shift, multiplier & -multiplier
+    whole = 1 << shift
+    step = min(multiplier & -multiplier, whole)
     apart = whole // 2 - addend
     if apart % step:
         return False
-    period = max(1, whole // step)  # sums that tie lie so far apart
+    period = whole // step  # sums that tie lie so far apart
     first = apart // step * pow(multiplier // step, -1, period) % period
     return low + (first - low) % period <= high

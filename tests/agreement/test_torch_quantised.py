@@ -238,6 +238,67 @@ def test_constants_on_either_side_a_batch_norm_and_other_functions():
     assert (count > 10_000, differ) == (True, 0)
 
 
+class Halves(Quantised):
+    """Powers of two as scales, odd zero points and biases of quarter steps: half of all sums lie between two codes."""
+
+    def __init__(self, function=None):
+        super().__init__()
+        self.weights("first", 4, 3, 1, 1)
+        self.first_scale.fill_(0.25)
+        self.bias = nn.Parameter(torch.tensor([0.0625, -0.25, 3.125, 0.0]))
+        self.function = function
+
+    def forward(self, x):
+        x = through(x, 0.25, 3)
+        y = F.conv2d(x, self.held("first"), self.bias)
+        y = through(y if self.function is None else self.function(y), 0.5, -7)
+        return through(y + through(y * y, 4.0, 5), 8.0, -3)
+
+
+def whole_run(given, images):
+    """Codes of all the network that differ from torch's."""
+    program = addersim.lower(given)
+    with torch.no_grad():
+        expected = given.module()(images).numpy() / program.layers[-1].output.scale + program.layers[-1].output.zero_point
+    return np.count_nonzero(np.moveaxis(dict_of(program, images)[program.layers[-1].name], -1, 1) != expected)
+
+
+def dict_of(program, images):
+    return {name: run.values for name, run in program.runs(images.numpy())}
+
+
+def test_sums_between_two_codes_become_the_one_of_torch():
+    images = torch.randint(-40, 40, (256, 3, 4, 4)) * 0.25
+    assert whole_run(exported(Halves(), (3, 4, 4)), images) == 0
+
+
+@pytest.mark.parametrize("function", [F.hardsigmoid, torch.neg, lambda x: F.elu(F.relu6(x), 0.5)])
+def test_functions_of_sums_that_never_fall_or_never_rise(function):
+    images = torch.randint(-40, 40, (64, 3, 4, 4)) * 0.25
+    given = exported(Halves(function), (3, 4, 4))
+    assert "thresholds" in {layer.kind() for layer in addersim.lower(given).layers}
+    assert whole_run(given, images) == 0
+
+
+class Wide(Quantised):
+    """Transposed convolutions in groups, over one axis and two, and the largest pixel."""
+
+    def __init__(self):
+        super().__init__()
+        self.weights("first", 4, 3, 2, 3, axis=1)
+        self.weights("last", 6, 4, 3, axis=1)
+
+    def forward(self, x):
+        x = through(F.conv_transpose2d(through(x, 0.02, 5), self.held("first", 1), None, 2, (0, 1), (1, 0), 2), 0.03, 9)
+        return through(F.conv_transpose1d(through(x.amax((2, 3)).unsqueeze(2), 0.03, 9), self.held("last", 1), None, 2), 0.07)
+
+
+def test_transposed_convolutions_and_the_largest_pixel():
+    given = exported(Wide(), (4, 5, 6))
+    count, differ, wrong = compared(addersim.lower(given), given, (4, 5, 6))
+    assert (wrong, count > 10_000, differ <= 1e-4 * count) == (0, True, True), differ
+
+
 def test_command(tmp_path):
     torch.export.save(exported(Bias(), (3, 2, 2)), tmp_path / "made.pt2")
     code = "import torch\nimport torch.ao.quantization.fx._decomposed\nfrom pathlib import Path\n"

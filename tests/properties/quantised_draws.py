@@ -107,6 +107,11 @@ def bounded(maker, name, found):
         if ends[0] < ends[1]:
             name = maker.node("Clip", [name, *(maker.constant(one) for one in ends)])
             found = np.clip(found, *ends)
+    elif kind < 0.55:
+        operator = maker.dice.choice(sorted(FUNCTIONS))
+        made = None if operator == "HardSwish" and maker.opset < 14 else maker.run(operator, [found], FUNCTIONS[operator])
+        if fits(made):
+            name, found = maker.node(operator, [name], **FUNCTIONS[operator]), made
     maker.coded(name, found)
 
 

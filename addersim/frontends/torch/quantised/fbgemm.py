@@ -63,7 +63,7 @@ class FbgemmBuilding(QuantisedBuilding):
         self.apart: dict[str, str] = {}
 
     def _of_sums(self, value: Sums, how: Quantiser, name: str) -> Flow:
-        if how.form.bits > 8:  # scores
+        if how.form.bits > 8 or value.functions:  # scores; functions of sums fbgemm has none of
             return super()._of_sums(value, how, name)
         fields, apart = _multiplied(value, how, name)
         if apart:
