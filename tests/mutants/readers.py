@@ -352,6 +352,14 @@ CHANGES = {
         "unit/frontends/onnx/test_quantised_rounding.py",
         [("r->by_columns && rows ? count / rows : count", "count")],
     ),
+    "frontends/onnx/quantised/multithreshold.py": (
+        "unit/frontends/onnx/test_qonnx_codes.py",
+        (('side="right"', 'side="left"'), ("self.low + self.each * found", "self.low + found")),
+    ),
+    "frontends/onnx/quantised/qonnx.py": (
+        "unit/frontends/onnx/test_qonnx_codes.py",
+        (("how if second else _unended(how, source)", "how"), ("left = zero / places", "left = zero")),
+    ),
     "frontends/quantised_multipliers.py": (
         "unit/frontends/test_quantised_multipliers.py agreement/test_torch_quantised.py",
         (
