@@ -55,6 +55,9 @@ fuzz-quantised: .venv/.test.stamp
 	$(BIN)/python -m tests.properties.quantised_graphs qoperator 5000
 	$(BIN)/python -m tests.properties.quantised_graphs qonnx 1000
 	$(BIN)/python -m tests.properties.tflite_graphs 5000
+	$(BIN)/python -m tests.properties.torch_programs 1000
+	$(BIN)/python -m tests.properties.torch_modules_quantised ao 1000
+	$(BIN)/python -m tests.properties.torch_modules_quantised pt2e 300
 
 mutants: .venv/.test.stamp
 	$(BIN)/python -m tests.mutants $(ONLY)

@@ -14,6 +14,7 @@ from addersim.arithmetic.requantisation import RESULT_LIMIT, RULES
 from addersim.errors import LoweringError
 from addersim.frontends.flow import Flow
 from addersim.frontends.integer_layers import FlowLayers, IntegerLayers
+from addersim.frontends.quantised_multipliers import MULTIPLIER_BITS, has_ties, multiplied
 from addersim.frontends.quantised_thresholds import thresholds_of
 from addersim.frontends.quantised_values import Codes, Function, Images, Joined, Mean, Product, Reals, Sum, Sums
 from addersim.frontends.quantisers import Quantiser
@@ -30,15 +31,14 @@ from addersim.layers import (
     Shape,
     Value,
 )
-from addersim.layers.affine import fixed_multiplier
 
 __all__ = ["SIGNS", "QuantisedBuilding", "behind"]
 
 Array = np.ndarray[Any, Any]
 SIGNS = 1
 """Bits of codes that are signs alone: -1 for minus, 0 for plus, as layers of arithmetic ``xnor`` take them."""
-MULTIPLIER_BITS = 32
-"""Width of multipliers of sums to which reals are added: the rounding of those codes is then all that there is."""
+CODE_BITS = 8
+"""Most bits of codes whose thresholds are held."""
 
 
 class QuantisedBuilding(FlowLayers):
@@ -170,20 +170,31 @@ class QuantisedBuilding(FlowLayers):
         if value.addend is not None:
             return self._of_sums_and_reals(value, value.addend, how, name)
         if how.signs or value.functions or not how.rule:
-            fields: dict[str, Any] = thresholds_of(value, how, self.layers.values[base.layer].shape[0])
-            return self.layer(IntegerThresholds, name, base, **fields)
+            return self._by_thresholds(value, how, name)
         scale = value.step / value.step.dtype.type(how.form.scale)
         reals = scale.astype(np.float64) if how.rule == "ort" else value.step.astype(np.float64) / how.form.scale
-        fields = {"bias": value.bias, "scale": reals, "rule": how.rule, "output": how.form}
+        fields: dict[str, Any] = {"bias": value.bias, "scale": reals, "rule": how.rule, "output": how.form}
         return self.layer(IntegerRescale, name, base, **fields, **how.ends(value.low, value.high))
 
+    def _by_thresholds(self, value: Sums, how: Quantiser, name: str) -> Flow:
+        base = _base(value.flow)
+        fields = thresholds_of(value, how, self.layers.values[base.layer].shape[0])
+        return self.layer(IntegerThresholds, name, base, **fields)
+
     def _of_sums_and_reals(self, value: Sums, reals: Array, how: Quantiser, name: str) -> Flow:
+        """A multiplier; thresholds where it would round ties to the other code, for it adds an odd zero point before.
+
+        Of functions of sums thresholds are all there is.
+        """
+        real = replace(value, addend=None, functions=(lambda x: x + reals, *value.functions))
+        if value.functions:
+            return self._by_thresholds(real, how, name)
         addends = value.bias * value.step / how.form.scale + reals / how.form.scale + how.form.zero_point
-        multiplier, shift = fixed_multiplier(value.step / how.form.scale, MULTIPLIER_BITS, addends, name)
-        fields = {"multiplier": multiplier, "shift": shift, "multiplier_bits": MULTIPLIER_BITS, "output": how.form}
-        fields |= {"addend": np.rint(np.ldexp(addends, shift.astype(np.int64))).astype(np.int64)}
+        fields = multiplied(value.step / how.form.scale, addends, name)
+        if how.form.zero_point % 2 and how.form.bits <= CODE_BITS and has_ties(fields, value.ends):
+            return self._by_thresholds(real, how, name)
         rounded = {"rounding": "half-even", "overflow": "saturate"}
-        found = self.layer(IntegerAffine, name, _base(value.flow), **fields, **rounded)
+        found = self.layer(IntegerAffine, name, _base(value.flow), output=how.form, **fields, **rounded)
         return self._ended(found, how, f"{found.layer}.ends", low=value.low, high=value.high)
 
     def _of_several(self, value: Sum | Product | Mean | Joined, how: Quantiser, name: str) -> Flow:
@@ -192,13 +203,14 @@ class QuantisedBuilding(FlowLayers):
         if isinstance(value, Joined):
             return self._joined(value, how, name)
         fields: dict[str, Any] = {"output": how.form, "rule": how.rule, **how.ends(value.low, value.high)}
-        if how.mode == "onnx" and (value.of_floats or how.ends(value.low, value.high) != how.ends()):
-            fields["rule"] = RULES["onnx"].name  # ONNX Runtime fuses it with no quantiser
+        fused = how.mode == "onnx" and not value.of_floats and how.ends(value.low, value.high) == how.ends()
+        if how.mode in ("onnx", "torch") and not (fused or how.wanted):
+            fields["rule"] = RULES["onnx"].name  # the framework fuses it with no quantiser
         if isinstance(value, Mean):
             return self._mean(value, how, name, fields)
         first, second = (self.plain(one, name) for one in (value.first, value.second))
         fields |= {"first": first.form, "second": second.form}
-        if how.mode == "onnx":
+        if how.mode in ("onnx", "torch"):
             _check_steps(value, how.form, first.form, second.form)
         if isinstance(value, Sum):
             return self.layer(IntegerRescaledAdd, name, first.flow, second.flow, subtract=value.subtract, **fields)
@@ -207,7 +219,7 @@ class QuantisedBuilding(FlowLayers):
 
     def _mean(self, value: Mean, how: Quantiser, name: str, fields: dict[str, Any]) -> Flow:
         source = self.plain(value.source, name)
-        if how.mode == "onnx":
+        if how.mode in ("onnx", "torch"):
             _check_steps(value, how.form, source.form)
         return self.layer(
             IntegerAveragePool,
@@ -247,7 +259,7 @@ def _base(flow: Flow) -> Flow:
 
 
 def _check_steps(value: Sum | Product | Mean, output: FixedFormat, *given: FixedFormat) -> None:
-    """Refuse scales for which ONNX Runtime's codes of sums, products and means leave 32 bits before it bounds them."""
+    """Refuse scales for which a framework's codes of sums, products and means leave 32 bits before it bounds them."""
     most = [max(form.maximum - form.zero_point, form.zero_point - form.minimum) * form.scale for form in given]
     steps = (math.prod(most) if isinstance(value, Product) else sum(most)) / output.scale
     if steps >= RESULT_LIMIT:

@@ -67,6 +67,10 @@ class AveragePool(Layer, frozen=True, tag="average_pool"):
     def shape(self, *inputs: Shape) -> Shape:
         return pool_shape(self, inputs[0])
 
+    def counts(self, shape: Shape) -> list[int]:
+        """The numbers that sums of windows over an image of a shape are divided by, each once."""
+        return sorted({int(one) for one in _divisors(self, shape).flat})
+
     def run(self, *values: Array, threads: int | None = None) -> Array:
         (x,) = values
         shape = (x.shape[3], *x.shape[1:3])

@@ -193,6 +193,24 @@ def test_means_of_few_channels_round_raw_codes():
     check_beside_torch(eager(Averaged()), (3, 8, 8))
 
 
+@pytest.mark.parametrize(("channels", "counted"), [(20, True), (20, False), (3, False)])
+def test_means_of_windows_that_stick_out(channels, counted):
+    """Where padding does not count, windows at an edge have another number of codes; what no rule gives has a note."""
+    module = nn.Sequential(nn.Conv2d(3, channels, 1), nn.AvgPool2d(3, 3, 1, count_include_pad=counted))
+    made = converted(module, (3, 10, 11))
+    program = addersim.lower(made, (3, 10, 11))
+    images = torch.randn(50, 3, 10, 11)
+    given = torch.quantize_per_tensor(images, program.input.scale, program.input.zero_point, torch.quint8).int_repr().numpy()
+    found = np.moveaxis([run.values for _, run in program.runs(given)][-1], -1, 1)
+    end = program.layers[-1].output
+    with torch.no_grad():
+        expected = np.rint(made(images).numpy() / np.float32(end.scale)) + end.zero_point
+    differ = np.abs(found - expected)
+    noted = "codes next to those of fbgemm" in program.metadata
+    assert (noted, differ.max() <= noted) == (not counted, True)
+    assert (differ != 0).mean() < 0.05
+
+
 class Signals(nn.Module):
     """One axis, and a linear layer over the last axis of several."""
 

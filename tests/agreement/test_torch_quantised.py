@@ -10,24 +10,17 @@ from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
 import addersim  # noqa: E402
-from addersim import kernels  # noqa: E402
 from addersim.errors import LoweringError  # noqa: E402
-from addersim.frontends.quantised_values import Codes  # noqa: E402
-from addersim.frontends.torch.capture import capture  # noqa: E402
-from addersim.frontends.torch.quantised.walk import QuantisedWalk  # noqa: E402
-from addersim.layers.move import rearrange  # noqa: E402
 from tests.command_line import call  # noqa: E402
+from tests.properties.torch_beside import beside  # noqa: E402
+from tests.properties.torch_beside import exported as exported_for  # noqa: E402
 
 pytest.importorskip("torch.ao.quantization.fx._decomposed")  # registers the operators
 OPS = torch.ops.quantized_decomposed
-NEAR = 1e-3
-"""Of a code, from a tie: there float32 decides, which adds in another order than any hardware."""
 
 
-def exported(module, shape, images=4):
-    return torch.export.export(
-        module.eval(), (torch.randn(images, *shape),), dynamic_shapes=({0: torch.export.Dim("b", min=2, max=4096)},)
-    )
+def exported(module, shape):
+    return exported_for(module, torch.randn(4, *shape))
 
 
 class Quantised(nn.Module):
@@ -103,44 +96,14 @@ class Signals(Quantised):
         return x.flatten(1)
 
 
-def compared(program, module_or_program, shape, images=64, seed=0):
-    """Number of codes that are compared, that differ, and that differ by more than one or where torch is not next to a tie."""
-    captured = capture(module_or_program, ())
-    walk = QuantisedWalk(captured, program.input_shape)
-    walk.run()
-    seen, x = {}, torch.randn(images, *shape, generator=torch.Generator().manual_seed(seed))
-
-    class Seeing(torch.fx.Interpreter):
-        def run_node(self, node):
-            seen[node.name] = super().run_node(node)
-            return seen[node.name]
-
-    with torch.no_grad():
-        Seeing(module_or_program.module()).run(x)
-    checked, forced = [], {}
-    for node, value in walk.values.items():
-        if isinstance(value, Codes) and node.target == OPS.quantize_per_tensor.default:
-            before = x if node.args[0].op == "placeholder" else seen[node.args[0].name]
-            codes = seen[node.name].numpy()
-            checked.append((value.flow, codes, before.numpy() / np.float32(value.form.scale)))
-            if not value.flow.steps:
-                forced[value.flow.layer] = np.ascontiguousarray(np.moveaxis(codes, 1, -1))
+def compared(program, given, shape, images=64, seed=0):
+    """How many codes are compared, differ, and are wrong; all layers that narrow are among them."""
+    found = beside(program, given, torch.randn(images, *shape, generator=torch.Generator().manual_seed(seed)))
     narrowing = {
         layer.name for layer in program.layers if layer.kind() in ("affine", "rescale", "rescaled_add", "average_pool")
     }
-    assert {flow.layer.removesuffix(".ends") for flow, _, _ in checked} >= narrowing
-    given, found = {"input": program.encode(x.numpy())} | forced, {"input": program.encode(x.numpy())}
-    for layer in program.layers:
-        found[layer.name] = layer.run(kernels, *(given[name] for name in layer.inputs)).values
-        given.setdefault(layer.name, found[layer.name])
-    compared = differ = wrong = 0
-    for flow, expected, steps in checked:
-        codes = rearrange(flow.steps, np.moveaxis(found[flow.layer], -1, 1))
-        apart = codes.astype(int) - expected.astype(int)
-        near = np.abs(np.abs(steps - np.floor(steps)) - 0.5) < NEAR
-        compared, differ = compared + apart.size, differ + np.count_nonzero(apart)
-        wrong += np.count_nonzero((np.abs(apart) > 1) | ((apart != 0) & ~near))
-    return compared, differ, wrong
+    assert {name.removesuffix(".ends") for name in found.seen} >= narrowing
+    return found.compared, found.differ, found.wrong
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -273,6 +236,67 @@ def test_constants_on_either_side_a_batch_norm_and_other_functions():
     assert [layer.subtract for layer in program.layers if layer.kind() == "rescaled_add"] == [True]
     count, differ, _ = compared(program, given, (3, 4, 4))
     assert (count > 10_000, differ) == (True, 0)
+
+
+class Halves(Quantised):
+    """Powers of two as scales, odd zero points and biases of quarter steps: half of all sums lie between two codes."""
+
+    def __init__(self, function=None):
+        super().__init__()
+        self.weights("first", 4, 3, 1, 1)
+        self.first_scale.fill_(0.25)
+        self.bias = nn.Parameter(torch.tensor([0.0625, -0.25, 3.125, 0.0]))
+        self.function = function
+
+    def forward(self, x):
+        x = through(x, 0.25, 3)
+        y = F.conv2d(x, self.held("first"), self.bias)
+        y = through(y if self.function is None else self.function(y), 0.5, -7)
+        return through(y + through(y * y, 4.0, 5), 8.0, -3)
+
+
+def whole_run(given, images):
+    """Codes of all the network that differ from torch's."""
+    program = addersim.lower(given)
+    with torch.no_grad():
+        expected = given.module()(images).numpy() / program.layers[-1].output.scale + program.layers[-1].output.zero_point
+    return np.count_nonzero(np.moveaxis(dict_of(program, images)[program.layers[-1].name], -1, 1) != expected)
+
+
+def dict_of(program, images):
+    return {name: run.values for name, run in program.runs(images.numpy())}
+
+
+def test_sums_between_two_codes_become_the_one_of_torch():
+    images = torch.randint(-40, 40, (256, 3, 4, 4)) * 0.25
+    assert whole_run(exported(Halves(), (3, 4, 4)), images) == 0
+
+
+@pytest.mark.parametrize("function", [F.hardsigmoid, torch.neg, lambda x: F.elu(F.relu6(x), 0.5)])
+def test_functions_of_sums_that_never_fall_or_never_rise(function):
+    images = torch.randint(-40, 40, (64, 3, 4, 4)) * 0.25
+    given = exported(Halves(function), (3, 4, 4))
+    assert "thresholds" in {layer.kind() for layer in addersim.lower(given).layers}
+    assert whole_run(given, images) == 0
+
+
+class Wide(Quantised):
+    """Transposed convolutions in groups, over one axis and two, and the largest pixel."""
+
+    def __init__(self):
+        super().__init__()
+        self.weights("first", 4, 3, 2, 3, axis=1)
+        self.weights("last", 6, 4, 3, axis=1)
+
+    def forward(self, x):
+        x = through(F.conv_transpose2d(through(x, 0.02, 5), self.held("first", 1), None, 2, (0, 1), (1, 0), 2), 0.03, 9)
+        return through(F.conv_transpose1d(through(x.amax((2, 3)).unsqueeze(2), 0.03, 9), self.held("last", 1), None, 2), 0.07)
+
+
+def test_transposed_convolutions_and_the_largest_pixel():
+    given = exported(Wide(), (4, 5, 6))
+    count, differ, wrong = compared(addersim.lower(given), given, (4, 5, 6))
+    assert (wrong, count > 10_000, differ <= 1e-4 * count) == (0, True, True), differ
 
 
 def test_command(tmp_path):

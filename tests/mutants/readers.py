@@ -331,13 +331,12 @@ CHANGES = {
         (("    if factor >= 1:", "    if factor >= 1e9:"),),
     ),
     "frontends/quantised_building.py": (
-        "unit/frontends/onnx/test_quantised_rounding.py",
+        "unit/frontends/onnx/test_quantised_rounding.py agreement/test_torch_quantised.py",
         [
-            ("(value.of_floats or how.ends(value.low, value.high) != how.ends())", "value.of_floats"),
-            (
-                "(value.of_floats or how.ends(value.low, value.high) != how.ends())",
-                "how.ends(value.low, value.high) != how.ends()",
-            ),
+            ("not value.of_floats and how.ends(value.low, value.high) == how.ends()", "not value.of_floats"),
+            ("not value.of_floats and how.ends(value.low", "how.ends(value.low"),
+            ("how.form.zero_point % 2 and how.form.bits", "False and how.form.bits"),
+            ('if how.mode in ("onnx", "torch") and not (fused', 'if how.mode == "onnx" and not (fused'),
             ("if steps >= RESULT_LIMIT:", "if steps > 1e30:"),
             ("if not how.to_nearest and not how.signs:", "if False:"),
         ],
@@ -352,6 +351,25 @@ CHANGES = {
     "ext/requantise.c": (
         "unit/frontends/onnx/test_quantised_rounding.py",
         [("r->by_columns && rows ? count / rows : count", "count")],
+    ),
+    "frontends/onnx/quantised/multithreshold.py": (
+        "unit/frontends/onnx/test_qonnx_codes.py",
+        (('side="right"', 'side="left"'), ("self.low + self.each * found", "self.low + found")),
+    ),
+    "frontends/onnx/quantised/qonnx.py": (
+        "unit/frontends/onnx/test_qonnx_codes.py",
+        (("how if second else _unended(how, source)", "how"), ("left = zero / places", "left = zero")),
+    ),
+    "frontends/quantised_multipliers.py": (
+        "unit/frontends/test_quantised_multipliers.py agreement/test_torch_quantised.py",
+        (
+            ("factor << longer, places + longer", "factor, places"),
+            ("return low + (first - low) % period <= high", "return low + first % period <= high"),
+        ),
+    ),
+    "frontends/torch/quantised/fbgemm.py": (
+        "agreement/test_torch_ao.py",
+        (("for count in counts]", "for count in counts[-1:]]"),),
     ),
     "frontends/onnx/quantised/scores.py": (
         "unit/frontends/onnx/test_quantised.py",

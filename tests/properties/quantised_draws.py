@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tests.properties.quantised_maker import MICROSOFT
+from tests.properties.quantised_maker import GENERAL, MICROSOFT
 
 F32, I64 = np.float32, np.int64
 MOST_VALUES = 4000
@@ -107,6 +107,12 @@ def bounded(maker, name, found):
         if ends[0] < ends[1]:
             name = maker.node("Clip", [name, *(maker.constant(one) for one in ends)])
             found = np.clip(found, *ends)
+    elif kind < 0.55:
+        plain = {"HardSigmoid", "LeakyRelu", "Neg"}  # where codes round up it counts what a runtime's own functions end in
+        operator = maker.dice.choice(sorted(plain if maker.style == "qonnx" else FUNCTIONS))
+        made = None if operator == "HardSwish" and maker.opset < 14 else maker.run(operator, [found], FUNCTIONS[operator])
+        if fits(made):
+            name, found = maker.node(operator, [name], **FUNCTIONS[operator]), made
     maker.coded(name, found)
 
 
@@ -301,6 +307,64 @@ def again(maker):
         maker.coded(maker.real(value), value.reals)
 
 
+def signs(maker):
+    """Signs of a value, with a scale."""
+    value = maker.pick()
+    if value is None or maker.style != "qonnx":
+        return
+    scale = maker.step(np.abs(value.reals).max() * 50)
+    made = maker.node("BipolarQuant", [value.name, maker.constant(scale)], domain=GENERAL)
+    maker.keep(made, np.where(value.reals >= 0, scale, -scale).astype(F32), scale, np.int8(0))
+
+
+def dropped(maker):
+    """Codes without some of their low bits."""
+    value = maker.pick()
+    if value is None or maker.style != "qonnx":
+        return
+    kept, dice = maker.dice.randint(2, 8), maker.dice
+    numbers = [value.scale, F32(0), F32(8), F32(kept)]
+    how = {"rounding_mode": dice.choice(["FLOOR", "ROUND", "CEIL", "HALF_UP", "DOWN"])}
+    scale = value.scale
+    if maker.general == 2:
+        scale = value.scale * F32(2.0 ** dice.randint(0, 4))
+        numbers = [*numbers[:3], scale, numbers[3]]
+        how |= {"signed": int(value.zero.dtype == np.int8), "narrow": dice.randint(0, 1)}
+    made = maker.node("Trunc", [value.name, *map(maker.constant, numbers)], domain=GENERAL, **how)
+    reals = value.reals if maker.general == 2 else value.reals / F32(2.0 ** (8 - kept))
+    maker.keep(made, np.floor(reals / scale) * scale, scale, value.zero)
+
+
+def thresholds(maker):
+    """Levels that sums or codes reach, a row a channel or one for all; perhaps of sums of whole weights."""
+    value, dice = maker.pick(2, 4), maker.dice
+    if value is None or maker.style != "qonnx":
+        return
+    name, reals = value.name, value.reals
+    if dice.random() < 0.6:
+        weights = maker.numbers.integers(-1, 2, (4, reals.shape[1], *[1] * (reals.ndim - 2))).astype(F32)
+        weights = weights if reals.ndim == 4 else weights.T
+        operator = "Conv" if reals.ndim == 4 else "MatMul"
+        found = maker.run(operator, [reals, weights], {})
+        if not fits(found):
+            return
+        name, reals = maker.node(operator, [name, maker.constant(weights)]), found
+    rows, levels = dice.choice([1, reals.shape[1]]), dice.choice([1, 3, 15])
+    held = np.sort(maker.numbers.choice(reals.reshape(-1), (rows, levels)), axis=1).astype(F32)
+    held = held if maker.exact else (held + F32(np.ptp(reals) * 0.00137)).astype(F32)  # not where a sum is
+    scale, bias = dice.choice([(1.0, 0.0), (0.5, -1.0), (2.0, -1.0), (0.25, 1.0), (1.0, -float(levels // 2 + 1))])
+    how = {"out_scale": scale, "out_bias": bias, "out_dtype": "INT8"}
+    made = maker.node("MultiThreshold", [name, maker.constant(held)], domain=GENERAL, **how)
+    wide = held.reshape(1, rows, *[1] * (reals.ndim - 2), levels)
+    counted = (reals[..., None] >= wide).sum(-1).astype(F32)
+    maker.keep(
+        made,
+        (counted * F32(scale) + F32(bias)).astype(F32),
+        F32(scale if (bias / scale).is_integer() else scale / 2),
+        np.int8(0),
+    )
+
+
 def fits(found):
     return (
         found is not None and found.ndim >= 2 and 0 < found.size <= MOST_VALUES and np.isfinite(found).all()
@@ -309,4 +373,4 @@ def fits(found):
 
 
 DRAWS = [conv] * 5 + [transposed, dense, dense, product] + [two] * 4 + [pool] * 3 + [function] * 2
-DRAWS += [beside_constant] * 2 + [moves] * 4 + [again]
+DRAWS += [beside_constant] * 2 + [moves] * 4 + [again, signs, dropped, thresholds]

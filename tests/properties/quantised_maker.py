@@ -29,6 +29,7 @@ class Maker:
     def __init__(self, style, seed):
         self.style, self.dice, self.numbers = style, random.Random(f"{style} {seed}"), np.random.default_rng(seed)
         self.opset, self.exact = self.dice.choice([13, 17, 19, 21]), self.dice.random() < 0.5
+        self.general = random.Random(f"general {seed}").choice([1, 2])
         self.signed = self.dice.random() < (0.3 if style == "qdq" else 0.5)
         self.nodes, self.constants, self.values, self.count, self.steps = [], {}, [], 0, []
         features = self.dice.random() < 0.15
@@ -168,7 +169,8 @@ class Maker:
             return None
 
     def model_of(self, graph):
-        opsets = [helper.make_opsetid("", self.opset), helper.make_opsetid(MICROSOFT, 1), helper.make_opsetid(GENERAL, 1)]
+        domains = {"": self.opset, MICROSOFT: 1, GENERAL: self.general}
+        opsets = [helper.make_opsetid(domain, version) for domain, version in domains.items()]
         return helper.make_model(graph, opset_imports=opsets, ir_version=9)
 
     def model(self, outputs):

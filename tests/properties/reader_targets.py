@@ -35,10 +35,13 @@ from addersim.train.models import build
 from addersim.train.recipe import Recipe, load_recipe
 from addersim.train.weights import read_state_dict
 from tests.properties.mutators import binary, json_text, npy, pickled, protobuf, safetensors, text, zipped
+from tests.unit.frontends.onnx import quantised_networks
 from tests.unit.frontends.onnx.models import node, weights, whole
 from tests.unit.frontends.scalesim.test_topology import CONFIGURATION
 from tests.unit.multipliers import multiplier
 
+MOST_PIXELS = 10_000
+"""Of an image on which a damaged network is run."""
 DATA = Path(__file__).parents[2] / "addersim" / "data"
 
 
@@ -85,6 +88,7 @@ def targets(folder):
     """All of them; their sound files are made in a folder."""
     return (
         *_networks(folder),
+        *_quantised(),
         *_tflite(),
         *_texts(folder),
         *_weights(folder),
@@ -123,6 +127,22 @@ def _networks(folder):
         Target("ONNX", "a.onnx", model, protobuf(onnx.ModelProto.FromString), lower_onnx,
                (("check", "{}"), ("lower", "{}", "-o", "{}.npz"), ("estimate", "{}")), share=3),
     )  # fmt: skip
+
+
+def _quantised():
+    """ONNX files of quantised networks: what is read is run, too, on one image."""
+
+    def read(path):
+        found = lower_onnx(path)
+        if isinstance(found, Program) and int(np.prod(found.input_shape)) < MOST_PIXELS:
+            found.run(np.zeros((1, *found.input_shape), np.float32))
+
+    verbs = (("check", "{}"), ("count", "{}"), ("lower", "{}", "-o", "{}.npz"), ("prove", "{}"))
+    made = {"QDQ": quantised_networks.of_reals, "QOperator": quantised_networks.of_codes, "QONNX": quantised_networks.of_steps}
+    mutate = protobuf(onnx.ModelProto.FromString)
+    return tuple(
+        Target(name, "a.onnx", make().SerializeToString(), mutate, read, verbs, share=0.7) for name, make in made.items()
+    )
 
 
 def _tflite():

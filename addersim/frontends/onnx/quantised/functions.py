@@ -30,6 +30,10 @@ from addersim.frontends.quantised_values import Function, Images, Reals, Sums
 __all__ = ["OPERATORS", "applied", "each"]
 
 Row = Callable[[QuantisedCall], Any]
+ONE_WAY = frozenset(
+    {"Celu", "Elu", "Erf", "Exp", "HardSigmoid", "LeakyRelu", "Neg", "Sigmoid", "Softplus", "Softsign", "Tanh"}
+)
+"""Functions that never fall, or never rise, where their constants are not negative: codes of them change once a threshold."""
 
 
 def applied(call: QuantisedCall, value: Any, function: Function, what: str) -> Any:
@@ -59,12 +63,13 @@ def each(call: QuantisedCall, value: Any, constant: Array) -> Array:
 
 
 def _function(function: Callable[..., Array], **defaults: float) -> Row:
-    """A function with constants as attributes; of sums that rise and fall with it nothing is read."""
+    """A function with constants as attributes; of sums it is read where it never falls, or never rises."""
 
     def row(call: QuantisedCall) -> Any:
         call.plain.only(*defaults)
         numbers = [np.float32(call.plain.attribute(name, default)) for name, default in defaults.items()]
-        return _of_reals(call, lambda x: function(x, *numbers))
+        one_way = call.node.operator in ONE_WAY and all(number >= 0 for number in numbers)
+        return _of_reals(call, lambda x: function(x, *numbers), one_way)
 
     return row
 
@@ -77,8 +82,8 @@ def _gelu(call: QuantisedCall) -> Any:
     return _of_reals(call, gelu if how == "none" else gelu_of_tanh)
 
 
-def _of_reals(call: QuantisedCall, function: Function) -> Any:
-    if isinstance(call.input(0), Sums):
+def _of_reals(call: QuantisedCall, function: Function, one_way: bool = False) -> Any:
+    if isinstance(call.input(0), Sums) and not one_way:
         call.fail("of sums is not read; make codes of them first")
     return applied(call, call.input(0), function, call.node.operator)
 

@@ -7,13 +7,13 @@ where scales are powers of two; elsewhere its last bits depend on the order of i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from addersim.arithmetic.fixed import FixedFormat
+from addersim.arithmetic.fixed import FixedFormat, bits_for
 from addersim.errors import FormatError
 from addersim.frontends.onnx.quantised.call import QuantisedCall, flow_of
 from addersim.frontends.onnx.quantised.qdq import quantised
@@ -70,9 +70,7 @@ def _quant(call: QuantisedCall) -> Any:
     scale, zero, bits = call.constant(1), call.constant(2), _width(call, 3, MOST_BIAS_BITS if constant else MOST_BITS)
     check_scale(scale, call.name_of(1))
     signed, narrow = (bool(call.plain.attribute(name, 1)) for name in ("signed", "narrow"))
-    mode = str(call.plain.attribute("rounding_mode", "ROUND")).upper()
-    if mode not in ROUNDINGS:
-        call.fail(f"attribute rounding_mode: {mode!r} is not one of {', '.join(ROUNDINGS)}")
+    mode = _mode(call, "ROUND")
     low, high = _ends(bits, signed, narrow)
     if not np.isfinite(zero).all() or (zero % 1).any() or zero.min() < low or zero.max() > high:
         call.fail(f"zero point {call.name_of(2)!r} holds {zero.min():g}; expected whole numbers of {low}..{high}")
@@ -96,23 +94,67 @@ def _reals(found: Any) -> Any:
     return Reals(found.flow, found.form) if isinstance(found, Codes) else found
 
 
+@dataclass(frozen=True, slots=True)
+class _Truncated(Quantiser):
+    """Codes of which low bits are dropped: `step` and `zero` are those of before, `places` how much fewer there are."""
+
+    step: float = 1.0
+    zero: float = 0.0
+    places: float = 1.0
+
+    def codes(self, reals: Any) -> Any:
+        whole = np.rint(reals / np.float32(self.step) + np.float32(self.zero)) / np.float32(self.places)
+        return ROUNDINGS[self.mode](np.clip(whole, self.low, self.high)).astype(np.int32)
+
+
 def _trunc(call: QuantisedCall) -> Any:
-    """The first version: low bits are dropped, and what is left has the scale of before."""
-    call.plain.only("rounding_mode")
-    if len(call.inputs) != 5:
-        call.fail(f"reads {len(call.inputs)} values; the version with five is read")
-    scale, zero = (_one(call, call.constant(place), place) for place in (1, 2))
+    """Low bits are dropped. What is left has the scale of before in the first version, which has five inputs.
+
+    In the second it has a scale, ends and a zero point of its own, which is that of before without the same bits.
+    """
+    second = len(call.inputs) == 6
+    if len(call.inputs) not in (5, 6):
+        call.fail(f"reads {len(call.inputs)} values; the versions with five and with six are read")
+    call.plain.only("rounding_mode", *(("signed", "narrow") if second else ()))
+    step, zero = (_one(call, call.constant(place), place) for place in (1, 2))
     check_scale(call.constant(1), call.name_of(1))
-    given, kept = _width(call, 3), _width(call, 4)
-    mode = str(call.plain.attribute("rounding_mode", "FLOOR")).upper()
-    if mode not in ROUNDINGS or kept > given or zero:
-        call.fail(f"from {given} to {kept} bits, zero point {zero:g}, mode {mode}: not read")
+    given, kept, mode = _width(call, 3), _width(call, 5 if second else 4), _mode(call, "FLOOR")
     source = call.reals()
-    form = FixedFormat(kept, source.form.signed, scale)
-    places = np.float32(2.0 ** (given - kept))
-    moved = np.rint(source.held / np.float32(scale)) / places
-    how = Quantiser(form, form.minimum, form.maximum, mode)
-    return _reals(quantised(call, replace(source, table=moved * np.float32(scale)), how))
+    signed, scale, places, narrow = source.form.signed, step, 2.0 ** (given - kept), False
+    if second:
+        check_scale(call.constant(4), call.name_of(4))
+        signed, narrow = bool(call.plain.attribute("signed", 1)), bool(call.plain.attribute("narrow", 0))
+        scale = _one(call, call.constant(4), 4)
+        places = float(2.0 ** np.round(np.log2(scale / step)))
+    left = zero / places
+    if (not second and (kept > given or zero)) or not left.is_integer():
+        call.fail(f"from {given} to {kept} bits, zero point {zero:g} over {places:g}: not read")
+    low, high = _ends(kept, signed, narrow)
+    try:
+        how = _Truncated(FixedFormat(kept, signed, scale, int(left)), low, high, mode, step=step, zero=zero, places=places)
+        return _reals(quantised(call, source, how if second else _unended(how, source)))
+    except FormatError as error:
+        return call.fail(str(error))
+
+
+def _unended(how: _Truncated, source: Reals) -> _Truncated:
+    """The same whose codes do not end, as those of the first version, which may round up to one more than its bits hold."""
+    far = 1 << MOST_BIAS_BITS - 2
+    found = replace(how, low=-far, high=far).codes(source.held)
+    low, high, signed = int(found.min()), int(found.max()), how.form.signed
+    bits = max(how.form.bits, bits_for(min(low, 0), max(high, 0), signed))
+    return replace(how, form=FixedFormat(bits, signed, how.form.scale), low=low, high=high)
+
+
+def _mode(call: QuantisedCall, default: str) -> str:
+    mode = str(call.plain.attribute("rounding_mode", default)).upper()
+    if mode not in ROUNDINGS:
+        call.fail(f"attribute rounding_mode: {mode!r} is not one of {', '.join(ROUNDINGS)}")
+    return mode
+
+
+def _float_quant(call: QuantisedCall) -> Any:
+    call.fail("makes numbers with exponents, not codes of whole numbers; quantise with Quant")
 
 
 def _last(operator: str) -> Callable[[QuantisedCall], Any]:
@@ -137,7 +179,7 @@ def _last(operator: str) -> Callable[[QuantisedCall], Any]:
     return row
 
 
-_GENERAL = {"Quant": _quant, "IntQuant": _quant, "BipolarQuant": _bipolar, "Trunc": _trunc}
+_GENERAL = {"Quant": _quant, "IntQuant": _quant, "BipolarQuant": _bipolar, "Trunc": _trunc, "FloatQuant": _float_quant}
 OPERATORS: Mapping[str, Callable[[QuantisedCall], Any]] = MappingProxyType(
     {f"{domain}{name}": row for domain in DOMAINS for name, row in _GENERAL.items()}
     | {f"qonnx.custom_op.channels_last.{name}": _last(name) for name in ("Conv", "MaxPool", "BatchNormalization")}

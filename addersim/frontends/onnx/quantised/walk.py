@@ -17,7 +17,7 @@ from addersim.frontends.onnx.file import Graph, Node
 from addersim.frontends.onnx.folding import FOLDED, fold
 from addersim.frontends.onnx.image import image_value
 from addersim.frontends.onnx.moves import OPERATORS as MOVES
-from addersim.frontends.onnx.quantised import qdq, qonnx, qoperator, reals, steps
+from addersim.frontends.onnx.quantised import multithreshold, qdq, qonnx, qoperator, reals, steps
 from addersim.frontends.onnx.quantised.call import QuantisedCall, flow_of
 from addersim.frontends.onnx.quantised.scores import rounded_scores, stacked_ends
 from addersim.frontends.quantised_building import QuantisedBuilding
@@ -28,7 +28,7 @@ from addersim.network import INPUT
 __all__ = ["OPERATORS", "Walk"]
 
 OPERATORS: Mapping[str, Callable[[QuantisedCall], Any]] = MappingProxyType(
-    {**reals.OPERATORS, **qdq.OPERATORS, **qoperator.OPERATORS, **qonnx.OPERATORS}
+    {**reals.OPERATORS, **qdq.OPERATORS, **qoperator.OPERATORS, **qonnx.OPERATORS, **multithreshold.OPERATORS}
 )
 """How an operator becomes codes, or reals that wait for them."""
 CONTROL = frozenset({"If", "Loop", "Scan", "SequenceMap"})

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from addersim.arithmetic.fixed import Accumulator, FixedFormat
+from addersim.arithmetic.fixed import Accumulator, FixedFormat, bits_for
 from addersim.frontends.flow import Flow
 from addersim.frontends.onnx.convolutions import SETTINGS, pads, transposed_pads
 from addersim.frontends.onnx.quantised.call import QuantisedCall
@@ -22,17 +22,30 @@ from addersim.layers import IntegerWindow
 
 __all__ = ["OPERATORS", "biased"]
 
+LARGEST_WHOLE = 1 << 15
 LARGEST_BIAS = (1 << 31) - 1
 _LAST_BITS = 4 * 2.0**-24
 
 
 def _weights(call: QuantisedCall, place: int = 1) -> Coded:
     found = call.input(place)
+    if call.exact and isinstance(found, np.ndarray):
+        found = _whole_weights(found)
     if not isinstance(found, Coded):
         call.fail(
             f"weights {call.name_of(place)!r} are not constants held as codes (QuantizeLinear, Quant) beside an input that is"
         )
     return found
+
+
+def _whole_weights(reals: Array) -> Coded | None:
+    """Weights that are whole numbers, as FINN's streamlining leaves them, as codes of scale one; None where they are not."""
+    most = float(np.abs(reals).max(initial=0.0))
+    if reals.dtype.kind != "f" or not most < LARGEST_WHOLE or (reals != np.rint(reals)).any():
+        return None
+    form = FixedFormat(max(2, bits_for(int(reals.min()), int(reals.max()))), True)
+    signs = bool((np.abs(reals) == 1).all())
+    return Coded(reals.astype(form.dtype), np.ones(1, np.float32), np.zeros(1, np.int32), form, signs=signs)
 
 
 def _sums(call: QuantisedCall, source: Reals, flow: Flow, weights: Coded, codes: Array, axis: int, **moving: Any) -> Sums:

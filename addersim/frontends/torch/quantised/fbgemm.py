@@ -13,6 +13,7 @@ Sums are exact here. Those of fbgemm's depthwise kernels saturate pairs of produ
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,17 +25,20 @@ from addersim.arithmetic.fixed import FixedFormat
 from addersim.arithmetic.requantisation import RULES
 from addersim.errors import AddersimError
 from addersim.frontends.flow import Flow
-from addersim.frontends.quantised_building import MULTIPLIER_BITS, QuantisedBuilding
+from addersim.frontends.quantised_building import QuantisedBuilding
+from addersim.frontends.quantised_multipliers import MULTIPLIER_BITS
 from addersim.frontends.quantised_thresholds import thresholds_of
-from addersim.frontends.quantised_values import Mean, Sum, Sums
+from addersim.frontends.quantised_values import Mean, Product, Sum, Sums
 from addersim.frontends.quantisers import Quantiser
-from addersim.layers import IntegerAffine, IntegerAveragePool, IntegerLayer, IntegerRescaledAdd
+from addersim.layers import AveragePool, IntegerAffine, IntegerAveragePool, IntegerLayer, IntegerRescaledAdd
 from addersim.layers.affine import fixed_multiplier
 from addersim.network import INPUT
 
 __all__ = ["FbgemmBuilding"]
 
 Array = np.ndarray[Any, Any]
+Trial = tuple[IntegerLayer, list[Array], Array]
+"""A layer of some rule, what it is given, and the codes that it should give."""
 MOST_SUMS = 1 << 14
 """Sums of a mean that are tried."""
 VECTOR = 16
@@ -59,7 +63,7 @@ class FbgemmBuilding(QuantisedBuilding):
         self.apart: dict[str, str] = {}
 
     def _of_sums(self, value: Sums, how: Quantiser, name: str) -> Flow:
-        if how.form.bits > 8:  # scores
+        if how.form.bits > 8 or value.functions:  # scores; functions of sums fbgemm has none of
             return super()._of_sums(value, how, name)
         fields, apart = _multiplied(value, how, name)
         if apart:
@@ -70,25 +74,27 @@ class FbgemmBuilding(QuantisedBuilding):
 
     def _of_several(self, value: Any, how: Quantiser, name: str) -> Flow:
         if isinstance(value, Sum) and not value.subtract:  # fbgemm has no differences: torch makes those of reals
-            how = self._chosen(*_sums_of_two(value, how), how, name)
+            how = self._chosen([_sums_of_two(value, how)], how, name)
         elif isinstance(value, Mean):
-            how = self._chosen(*_means(value, how), how, name)
+            how = self._chosen(_means(value, how), how, name)
+        elif isinstance(value, Product):
+            how = replace(how, wanted=how.rule)  # products of whole numbers, scaled
         return super()._of_several(value, how, name)
 
-    def _chosen(self, layer: Any, inputs: list[Array], expected: Array, how: Quantiser, name: str) -> Quantiser:
+    def _chosen(self, trials: Sequence[Trial], how: Quantiser, name: str) -> Quantiser:
         """The rule with which most codes of a layer are the expected ones."""
         found: dict[str, int] = {}
         for rule in RULES:
             with contextlib.suppress(AddersimError):  # not every rule has every pool
-                codes = replaced(layer, rule=rule).run(kernels, *inputs).values
-                found[rule] = int(np.count_nonzero(codes != expected))
+                runs = [(replaced(layer, rule=rule).run(kernels, *inputs).values, codes) for layer, inputs, codes in trials]
+                found[rule] = sum(int(np.count_nonzero(run != codes)) for run, codes in runs)
         rule = min(found, key=lambda one: (found[one], one != how.rule))
         if found[rule]:
-            self.apart[name] = f"{found[rule]} of {expected.size}"
+            self.apart[name] = f"{found[rule]} of {sum(codes.size for _, _, codes in trials)}"
         return replace(how, wanted=rule)
 
 
-def _sums_of_two(value: Sum, how: Quantiser) -> tuple[IntegerLayer, list[Array], Array]:
+def _sums_of_two(value: Sum, how: Quantiser) -> Trial:
     """A layer of some rule, all pairs of codes, and what fbgemm makes of them."""
     first, second, ends = value.first.form, value.second.form, how.ends(value.low, value.high)
     fields: dict[str, Any] = {"first": first, "second": second, "rule": "ort", "output": how.form, **ends}
@@ -98,24 +104,33 @@ def _sums_of_two(value: Sum, how: Quantiser) -> tuple[IntegerLayer, list[Array],
     return IntegerRescaledAdd(name="sum", inputs=("a", "b"), twin=None, **fields), pairs, _within(steps, how, ends)
 
 
-def _means(value: Mean, how: Quantiser) -> tuple[IntegerLayer, list[Array], Array]:
-    """A layer of some rule, windows of codes with all sums, or many of them, and what fbgemm makes of their means."""
-    form, windows = value.source.form, value.windows
+def _means(value: Mean, how: Quantiser) -> list[Trial]:
+    """Layers of some rule, windows of codes with all sums, or many of them, and what fbgemm makes of their means.
+
+    One for each number of codes that windows have: some meet fewer at an edge, where padding does not count.
+    """
+    shape = value.source.flow.image().shape
+    given = {key: one for key, one in value.windows.items() if key != "operator"}
+    counts = AveragePool(name="mean", inputs=("a",), **given).counts(shape)
+    whole = "kernel" not in value.windows
+    return [_means_of(value, how, shape[1:] if whole else (1, count), whole) for count in counts]
+
+
+def _means_of(value: Mean, how: Quantiser, kernel: tuple[int, ...], whole: bool) -> Trial:
+    form, count = value.source.form, int(np.prod(kernel))
     ends: dict[str, Any] = how.ends(value.low, value.high)
-    kernel = windows.get("kernel") or value.source.flow.image().shape[1:]
-    fields: dict[str, Any] = {key: one for key, one in windows.items() if key in ("kernel", "operator")}
+    fields: dict[str, Any] = {"operator": value.windows["operator"]} | ({} if whole else {"kernel": kernel})
     fields |= {"gain": form.scale / how.form.scale, "multiplier_bits": MULTIPLIER_BITS, "rounding": "half-even"}
     layer = IntegerAveragePool(
         name="mean", inputs=("a",), twin=None, source=form, output=how.form, rule="ort", **fields, **ends
     )
-    count = int(np.prod(kernel))
     sums = np.unique(np.linspace(form.minimum * count, form.maximum * count, MOST_SUMS).astype(np.int64))
     each, rest = np.divmod(sums, count)
     codes = (each[:, None] + (np.arange(count) < rest[:, None])).astype(form.dtype)
     steps = np.stack(
         [np.rint((sums - zero * count).astype(_F) * _F(1 / count)) + zero for zero in _taken_off_means(value)], axis=1
     )  # a column a kind of channels
-    across = 1 if layer.kernel is None else 2  # a window that moves sees a part: a rule may round the whole image otherwise
+    across = 1 if whole else 2  # a window that moves sees a part: a rule may round the whole image otherwise
     images = np.repeat(codes.reshape(len(sums), *kernel, 1), steps.shape[1], axis=3)
     expected = _within(steps, how, ends)[:, None, None, :]
     return layer, [np.tile(images, (1, 1, across, 1))], np.tile(expected, (1, 1, across, 1))

@@ -13,6 +13,7 @@ from addersim.errors import LoweringError
 from addersim.frontends.flow import Flow
 from addersim.frontends.quantised_functions import (
     elu,
+    erf,
     gelu,
     gelu_of_tanh,
     hard_sigmoid,
@@ -23,7 +24,7 @@ from addersim.frontends.quantised_functions import (
     sigmoid,
     softplus,
 )
-from addersim.frontends.quantised_values import Coded, Product, Reals, Value
+from addersim.frontends.quantised_values import Coded, Product, Reals, Sums, Value
 from addersim.frontends.torch.call import as_array
 from addersim.frontends.torch.quantised.call import Call
 
@@ -31,16 +32,26 @@ __all__ = ["OPERATORS", "applied"]
 
 Array = np.ndarray[Any, Any]
 Row = Callable[[Call], Any]
+ONE_WAY = frozenset({"celu", "elu", "erf", "exp", "hardsigmoid", "log_sigmoid", "neg", "selu", "sigmoid", "softplus", "tanh"})
+"""Functions that never fall, or never rise: codes of them change once a threshold of what they read."""
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772, np.float32(1.0507009873554805)
 """Of torch.nn.SELU."""
 
 
-def applied(call: Call, function: Callable[[Array], Array]) -> Reals:
-    """What codes stand for after a function of each number."""
+def applied(call: Call, function: Callable[[Array], Array]) -> Reals | Sums:
+    """What codes stand for after a function of each number; sums, too, where it never falls, or never rises."""
     value = call.value
+    if isinstance(value, Sums) and _kind(call) in ONE_WAY and not value.flow.fills():
+        ends = value.low, value.high
+        bounded = value.functions if ends == (None, None) else (*value.functions, lambda x: np.clip(x, *ends))
+        return replace(value, functions=(*bounded, function), low=None, high=None)
     if not isinstance(value, Reals):
         raise LoweringError("of reals that were not made codes; quantise what it reads")
     return call.building.unfilled(value, call.name).after(function)
+
+
+def _kind(call: Call) -> str:
+    return str(call.node.target._schema.name).removeprefix("aten::").removesuffix("_")  # type: ignore[union-attr]
 
 
 def applied_by(call: Call, constant: Array, function: Callable[[Array, Array], Array], *more: Array) -> Reals:
@@ -66,18 +77,18 @@ def _of(function: Callable[..., Array], *arguments: str) -> Row:
     return lambda call: applied(call, lambda x: function(x, *(float(as_array(call.arguments[name])) for name in arguments)))
 
 
-def _elu(call: Call) -> Reals:
+def _elu(call: Call) -> Reals | Sums:
     if any(float(call.arguments[name]) != 1 for name in ("scale", "input_scale")):
         raise LoweringError("has scales of its own; read is one with alpha alone")
     return applied(call, lambda x: elu(x, float(call.arguments["alpha"])))
 
 
-def _celu(call: Call) -> Reals:
+def _celu(call: Call) -> Reals | Sums:
     alpha = np.float32(call.arguments["alpha"])
     return applied(call, lambda x: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0) * (1 / alpha))))
 
 
-def _softplus(call: Call) -> Reals:
+def _softplus(call: Call) -> Reals | Sums:
     """``log(1 + exp(beta x)) / beta``, and x itself where beta x is beyond the threshold."""
     beta, most = (np.float32(call.arguments[name]) for name in ("beta", "threshold"))
     return applied(call, lambda x: np.where(x * beta > most, x, softplus(x * beta) / beta))
@@ -103,7 +114,7 @@ def _batch_norm(call: Call) -> Reals:
     return applied_by(call, factor.reshape(shape), lambda x, held: x * held, addend.reshape(shape))
 
 
-def _gelu(call: Call) -> Reals:
+def _gelu(call: Call) -> Reals | Sums:
     return applied(call, gelu if call.arguments["approximate"] == "none" else gelu_of_tanh)
 
 
@@ -137,11 +148,17 @@ def _divided(call: Call) -> Any:
     return _by_constant(np.divide)(call)
 
 
-def _power(call: Call) -> Reals:
+def _power(call: Call) -> Reals | Sums:
     exponent = _reals_of(call.arguments["exponent"])
     if exponent.size != 1:
         raise LoweringError("has several exponents; read is one number")
     return applied(call, lambda x: np.power(x, exponent.reshape(())))
+
+
+def _rounded(call: Call) -> Reals | Sums:
+    if call.arguments.get("decimals"):
+        raise LoweringError(f"rounds to {call.arguments['decimals']} decimals; read is rounding to whole numbers")
+    return applied(call, np.rint)
 
 
 def _taken_off(call: Call) -> Any:
@@ -156,25 +173,32 @@ OPERATORS: Mapping[str, Row] = MappingProxyType(
         "abs": _of(np.abs),
         "batch_norm": _batch_norm,
         "_native_batch_norm_legit_no_training": _batch_norm,
+        "ceil": _of(np.ceil),
         "celu": _celu,
         "div": _divided,
         "elu": _elu,
+        "erf": _of(erf),
         "exp": _of(np.exp),
+        "floor": _of(np.floor),
         "gelu": _gelu,
         "hardsigmoid": lambda call: applied(call, lambda x: hard_sigmoid(x, 1 / 6, 0.5)),
         "hardswish": _of(hard_swish),
+        "log_sigmoid": lambda call: applied(call, lambda x: -softplus(-x)),
         "leaky_relu": _of(leaky_relu, "negative_slope"),
         "mish": _of(mish),
         "mul": _product,
         "neg": _of(np.negative),
         "sigmoid": _of(sigmoid),
+        "sign": _of(np.sign),
         "silu": lambda call: applied(call, lambda x: x * sigmoid(x)),
         "pow": _power,
         "prelu": _prelu,
+        "round": _rounded,
         "rsub": _taken_off,
         "selu": lambda call: applied(call, lambda x: SELU_SCALE * elu(x, SELU_ALPHA)),
         "softplus": _softplus,
         "sqrt": _of(np.sqrt),
+        "square": _of(np.square),
         "tanh": _of(np.tanh),
     }
 )

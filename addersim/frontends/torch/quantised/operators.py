@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
@@ -10,28 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from addersim.arithmetic.fixed import Accumulator, FixedFormat
+from addersim.arithmetic.fixed import FixedFormat
 from addersim.errors import FormatError, LoweringError
 from addersim.frontends.flow import Flow
-from addersim.frontends.quantised_values import (
-    Coded,
-    Codes,
-    Joined,
-    Reals,
-    Sum,
-    Sums,
-    Tail,
-    Value,
-    Waiting,
-    sum_ends,
-)
+from addersim.frontends.quantised_values import Coded, Codes, Joined, Reals, Sum, Sums, Tail, Value, Waiting
 from addersim.frontends.quantisers import Quantiser, check_scale
 from addersim.frontends.torch import moves
 from addersim.frontends.torch.call import as_array
-from addersim.frontends.torch.quantised import functions, pooling
-from addersim.frontends.torch.quantised.building import weight_codes
+from addersim.frontends.torch.quantised import functions, pooling, windows
 from addersim.frontends.torch.quantised.call import Call
-from addersim.layers import IntegerWindow
 
 __all__ = ["OPERATORS", "coded"]
 
@@ -90,81 +76,6 @@ def _dequantise(call: Call) -> Any:
         held = value.form if isinstance(value, Codes) else "no codes"
         raise LoweringError(f"reads {held} as codes in {how.form}")
     return Reals(value.flow, value.form)
-
-
-def _convolution(call: Call) -> Sums:
-    weights, axes = _weights(call), len(call.node.args[1].meta["val"].shape) - 2  # type: ignore[union-attr]
-    source = call.reals(call.value)
-    if call.arguments.get("transposed") or axes not in (1, 2):
-        raise LoweringError("only convolutions over one or two axes are read, and none that is transposed")
-    padding = call.arguments["padding"]
-    if padding == "same":
-        raise LoweringError("padding 'same' is not read; give numbers")
-    pads = (0,) * axes if padding == "valid" else call.sizes("padding", axes)
-    how = {"stride": call.sizes("stride", axes), "padding": pads, "dilation": call.sizes("dilation", axes)}
-    if axes == 1:
-        fill = {"stride": 1, "padding": 0, "dilation": 1}
-        how = {name: (fill[name], *sizes) for name, sizes in how.items()}
-        weights = weights.viewed(np.s_[:, :, None, :])
-    found = _window(call, source.flow.image(), source.form, weights, **how, groups=call.arguments["groups"])
-    return replace(found, flow=found.flow.like(source.flow))
-
-
-def _linear(call: Call) -> Sums:
-    weights, source = _weights(call), call.reals(call.value)
-    weights, last = weights.viewed(np.s_[:, :, None, None]), source.flow.rank - 1
-    if not last:
-        return _window(call, source.flow, source.form, weights)
-    front = source.flow.front(last)
-    found = _window(call, front.reshape((front.shape[0], math.prod(front.shape[1:]), 1)), source.form, weights)
-    return replace(found, flow=found.flow.reshape((len(weights.codes), *front.shape[1:])).back(last))
-
-
-def _weights(call: Call) -> Coded:
-    found = call.arguments["weight"]
-    if not isinstance(found, Coded):
-        raise LoweringError("its weights are no codes; quantise weights and activations")
-    return found
-
-
-def _window(call: Call, flow: Flow, form: FixedFormat, weights: Coded, **moving: Any) -> Sums:
-    scales, zeros = weights.each(0)
-    codes = np.moveaxis(weight_codes(weights.codes), 1, -1)
-    layers = call.building.layers
-    sums = call.building.layer(
-        IntegerWindow,
-        f"{call.name}.sums",
-        flow,
-        datapath="mac",
-        weights=layers.kept(codes),
-        input_format=form,
-        weight_format=FixedFormat(8, codes.dtype == np.int8),
-        accumulator=Accumulator(),
-        weight_zero_points=zeros.copy() if zeros.any() else None,
-        **moving,
-    )
-    step = form.scale * scales
-    bias, addend = _bias(call.arguments.get("bias"), step)
-    given = codes.reshape(len(codes), -1).astype(np.int64) - zeros[:, None]
-    ends = sum_ends(given, form.minimum - form.zero_point, form.maximum - form.zero_point)
-    return Sums(flow=sums, step=step, bias=bias, ends=ends, addend=addend)
-
-
-def _bias(given: Any, step: Array) -> tuple[Array, Array | None]:
-    """A bias in whole steps of the sums, where it is held so; else as reals."""
-    none = np.zeros(len(step), np.int64)
-    if given is None:
-        return none, None
-    if isinstance(given, Coded):
-        scales, zeros = given.each(0)
-        codes = given.codes.astype(np.int64) - zeros
-        return (codes, None) if np.allclose(scales, step, rtol=1e-6, atol=0) else (none, codes * scales)
-    if isinstance(given, Value):
-        raise LoweringError("its bias depends on the images")
-    reals = as_array(given).astype(np.float64)
-    if not np.isfinite(reals).all():
-        raise LoweringError("its bias holds NaN or infinite values")
-    return none, reals if reals.any() else None
 
 
 def _bounded(low: float | None, high: float | None) -> Row:
@@ -243,10 +154,6 @@ OPERATORS: Mapping[str, Row] = MappingProxyType(
     | {
         "quantized_decomposed::quantize_per_tensor": _quantise,
         "quantized_decomposed::dequantize_per_tensor": _dequantise,
-        "conv1d": _convolution,
-        "conv2d": _convolution,
-        "convolution": _convolution,
-        "linear": _linear,
         "relu": _bounded(0.0, None),
         "relu6": _bounded(0.0, 6.0),
         "hardtanh": _hardtanh,
@@ -256,5 +163,6 @@ OPERATORS: Mapping[str, Row] = MappingProxyType(
     }
     | dict(functions.OPERATORS)
     | dict(pooling.OPERATORS)
+    | dict(windows.OPERATORS)
 )
 """What reads each operator; the names of ATen's without their domain."""

@@ -41,6 +41,24 @@ def _max_pool(axes: int) -> Row:
     return row
 
 
+def _largest(call: Call) -> Reals:
+    """The maximum over all pixels."""
+    source = call.reals(call.value)
+    _check_pixels(call, source)
+    flow = source.flow.image()
+    found = call.building.layer(IntegerMaxPool, call.name, flow, output=source.form, kernel=flow.shape[1:], stride=(1, 1))
+    return Reals(found.reshape(call.find_shapes()[0]), source.form)
+
+
+def _check_pixels(call: Call, source: Reals) -> None:
+    """Refuse what is over other axes than those of all pixels."""
+    rank, axes = source.flow.rank, call.arguments.get("dim")
+    numbers = [axes] if isinstance(axes, int) else list(axes or [])
+    if sorted(one % (rank + 1) for one in numbers) != list(range(2, rank + 1)) or rank not in (2, 3):
+        kind = str(call.node.target._schema.name).removeprefix("aten::")  # type: ignore[union-attr]
+        raise LoweringError(f"{kind} over axes {axes} of images x {source.flow.shape}; read is that over all pixels")
+
+
 def _average_pool(axes: int) -> Row:
     def row(call: Call) -> Mean:
         if call.arguments.get("divisor_override") is not None:
@@ -68,11 +86,7 @@ def _adaptive(axes: int) -> Row:
 
 def _mean(call: Call) -> Mean:
     source = call.reals(call.value)
-    rank = source.flow.rank
-    axes = call.arguments.get("dim")
-    numbers = [axes] if isinstance(axes, int) else list(axes or [])
-    if sorted(one % (rank + 1) for one in numbers) != list(range(2, rank + 1)) or rank not in (2, 3):
-        raise LoweringError(f"mean over axes {axes} of images x {source.flow.shape}; read is that over all pixels")
+    _check_pixels(call, source)
     return Mean(flow=Flow("", call.find_shapes()[0]), source=source, windows={"operator": "reduction"})
 
 
@@ -84,6 +98,7 @@ OPERATORS: Mapping[str, Row] = MappingProxyType(
         "avg_pool2d": _average_pool(2),
         "adaptive_avg_pool1d": _adaptive(1),
         "adaptive_avg_pool2d": _adaptive(2),
+        "amax": _largest,
         "mean": _mean,
     }
 )

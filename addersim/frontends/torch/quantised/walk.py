@@ -118,7 +118,7 @@ class QuantisedWalk(Walk):
                 continue
             if isinstance(value, Reals):
                 value = self.building.plain(value, title)
-            elif isinstance(value, Sums):
+            elif isinstance(value, Sums) and not value.functions:
                 value = Value(scores(self.building, value, title))
             elif not isinstance(value, Codes):
                 raise LoweringError(f"the output {title!r} is made codes nowhere; quantise it")
