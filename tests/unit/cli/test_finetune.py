@@ -39,7 +39,7 @@ def test_ctrl_c_says_what_the_file_holds(tmp_path, steps, kept):
 
         __enter__, __exit__ = (lambda self: self), (lambda self, *_: None)
 
-    with mock.patch.object(finetune, "progress", lambda *_: Bar()):
+    with mock.patch.object(finetune, "progress", return_value=Bar()):
         found = command("finetune", "lenet5-conv", "--bits", 4, "--images", 64, "--batch", 32, "--epochs", 2, "-o", file)
     assert found.returncode == 130
     comma = f", {file}" if steps else ""
