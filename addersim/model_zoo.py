@@ -125,7 +125,8 @@ def load_network_or_program(name: str | os.PathLike[str]) -> Network | Program:
     """As `load_network`, and also a file that `Program.save` wrote."""
     found = load(name)
     if isinstance(found, Topology):
-        raise NetworkError(f"{source(name)}: holds a SCALE-Sim topology, which has no weights; count and estimate take it")
+        takers = "count, estimate, compare, report and designs take it"
+        raise NetworkError(f"{source(name)}: holds a SCALE-Sim topology, which has no weights; {takers}")
     return found
 
 

@@ -306,8 +306,12 @@ class Accumulator:
         match = re.fullmatch(r"([0-9]{1,3})(?::(exact|wrap|saturate))?", text)
         if not match:
             bits = text.partition(":")[0]
-            near = did_you_mean(text, ("exact", *(f"{bits if bits.isdecimal() else 16}:{one}" for one in get_args(AccumulatorOverflow))))
-            raise FormatError(f"accumulator: {text!r} is not exact, BITS or BITS:exact|wrap|saturate, such as 16:saturate{near}")
+            near = did_you_mean(
+                text, ("exact", *(f"{bits if bits.isdecimal() else 16}:{one}" for one in get_args(AccumulatorOverflow)))
+            )
+            raise FormatError(
+                f"accumulator: {text!r} is not exact, BITS or BITS:exact|wrap|saturate, such as 16:saturate{near}"
+            )
         return cls(int(match[1]), match[2] or "exact")  # type: ignore[arg-type]  # the pattern allows no other
 
     @property

@@ -100,7 +100,7 @@ def main() -> None:
         sys.stdout.flush()  # what cannot be written is told here, not by Python while it exits
         sys.exit(status or (0 if arguments else 2))
     except Stopped as stop:
-        complain(stopped_told(str(stop), arguments))
+        complain(stopped_told(str(stop), arguments, stop.kept))
         sys.exit(stop.status)
     except UsageError as error:
         message = told(error, arguments)

@@ -44,6 +44,8 @@ def _check(path: Path) -> dict[str, Any]:
         return _network(path)
     if path.suffix in (".toml", ".cfg", ".csv"):
         return _text(path, path.suffix)
+    if path.is_dir():
+        raise ConfigError(f"{path}: is a folder; check takes files, such as {path / '*'}")
     raise ConfigError(f"{path}: cannot tell what it is; known endings: .npz, .onnx, .tflite, .toml, .cfg, .csv")
 
 

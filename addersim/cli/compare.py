@@ -13,7 +13,7 @@ from addersim.cli import options
 from addersim.cli.complete import completes
 from addersim.cli.count import counted
 from addersim.cli.options import TWIN
-from addersim.cli.output import print_json, print_table, say, say_file, say_page
+from addersim.cli.output import print_json, print_table, progress, say, say_file, say_page
 from addersim.cli.sizes import Sizes, sized
 from addersim.errors import ConfigError
 from addersim.inputs.limits import BITS
@@ -124,18 +124,13 @@ def run(
     options.check_used(chosen, traces.values())
     sizes = Sizes(area_budget, pes, throughput, size_for, area_table, own_clock)
     with held(output, "report"):
-        results = [
-            evaluate(
-                trace,
-                sized(sizes, trace, machines[one.accelerator], prices[one.table], batch),
-                prices[one.table],
-                batch,
-                name=name,
-                area_table=area_table,
-            )
-            for one, name in zip(asked, _names(asked, traces), strict=True)
-            for trace in (traces[one.network, one.bits, one.datapath],)
-        ]
+        results = []
+        with progress(len(asked), "pricing designs") as advance:  # each under every table: seconds for a deep network
+            for one, name in zip(asked, _names(asked, traces), strict=True):
+                trace, prices_of = traces[one.network, one.bits, one.datapath], prices[one.table]
+                machine = sized(sizes, trace, machines[one.accelerator], prices_of, batch)
+                results.append(evaluate(trace, machine, prices_of, batch, name=name, area_table=area_table))
+                advance(len(results))
         found = compare(results)
         page = _write(found, output, figures)
     if json:

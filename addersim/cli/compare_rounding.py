@@ -10,6 +10,7 @@ from addersim.cli import options
 from addersim.cli.complete import completes
 from addersim.cli.output import print_json, print_table, say, say_fact
 from addersim.cli.simulate import calibrated_program
+from addersim.errors import ConfigError
 
 RULE = "Name of a requantisation rule: addersim, tflite, tosa, tosa-double, ort, onnx, qonnx, ..."
 
@@ -36,6 +37,8 @@ def run(
 
     for rule in (first, second):
         requantisation_rule(rule)  # a name that is none is refused before images are read
+    if first == second:
+        raise ConfigError(f"compare-rounding: found {first} twice; give two rules")
     found = load_network_or_program(network)
     how = options.quantization(bits, rules=rules, zero_points=zero_points)
     options.check_quantised(found, how)

@@ -15,6 +15,7 @@ from addersim.cli.verbosity import LOGGER
 from addersim.errors import ConfigError
 from addersim.format_quantity import how_many
 from addersim.inputs.limits import EPOCHS, IMAGES, SEED, TRAINING_BATCH
+from addersim.processes.stopping import told_what_is_kept
 from addersim.tabular import percent
 
 if TYPE_CHECKING:
@@ -138,8 +139,12 @@ def _train(
         trained = {"epoch": epoch.number, "loss": epoch.loss, "accuracy": epoch.accuracy}
         rows.append(trained | {"test_accuracy": _accuracy(epoch.program, test)})
 
+    def kept() -> str:
+        done = len(rows) - 1
+        return f", {files[0]} holds epoch {done} of {options['epochs']}" if done else " in its first epoch, nothing is written"
+
     steps = options["epochs"] * (len(images) // options["batch"])
-    with progress(steps, f"training {network.name}") as advance:
+    with told_what_is_kept(kept), progress(steps, f"training {network.name}") as advance:
         _, trained = finetune(
             network,
             np.asarray(images.pixels),

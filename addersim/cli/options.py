@@ -240,7 +240,11 @@ def quantization(
     weights, activations = (bits if one is None else one for one in (weight_bits, activation_bits))
     given = {"weight_bits": weights, "activation_bits": activations, **others}
     found |= {key: value for key, value in given.items() if value is not None}
-    found["layers"] = found.get("layers", {}) | dict(_layer(text) for text in layers or [])
+    named = [_layer(text) for text in layers or []]
+    if len(dict(named)) < len(named):
+        twice = next(name for place, (name, _) in enumerate(named) if name in dict(named[:place]))
+        raise ConfigError(f"--layer: found {shown(twice)} twice; give each layer once")
+    found["layers"] = found.get("layers", {}) | dict(named)
     if accumulator is not None:
         found["accumulator"] = msgspec.to_builtins(Accumulator.parse(accumulator))
     return make_record(found, Quantization, "options")

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from addersim.results.result import Result
 
 NO_IMAGES = "none: operations, words and cycles follow from the shapes alone"
+NO_WEIGHTS = "none: a topology has no weights; operations, words and cycles follow from its shapes"
 
 
 def run(
@@ -162,9 +163,9 @@ def result_of(
     from addersim.results.result import evaluate
 
     if isinstance(network, Topology) or data == NO_DATA or (data is None and default_data(network) == NO_DATA):
-        about = {} if isinstance(network, Topology) else network.metadata
+        about = {"images": NO_WEIGHTS} if isinstance(network, Topology) else {**network.metadata, "images": NO_IMAGES}
         trace = counted(network, how, datapaths, multipliers)
-        return evaluate(trace, accelerator, table, name=network.name, notes={**about, "images": NO_IMAGES})
+        return evaluate(trace, accelerator, table, name=network.name, notes=about)
     program, simulation, test, calibrated = simulated(
         network, how, data, root, limit, multipliers, threads=threads, resize=resize
     )
@@ -203,9 +204,14 @@ def finish(results: Sequence[Result], output: Path, title: str, json: bool, figu
     rows = [_row(result, simulated=ran is not None) for result in results]
     print_table(f"one image on {about['accelerator']}, prices of {first.cost.table}", rows)
     say()
-    without = [result.name for result in results if result.simulation is None]
+    shapes, without = (
+        [result.name for result in results if not result.simulation and (result.notes.get("images") == NO_WEIGHTS) is one]
+        for one in (True, False)
+    )
+    if shapes:
+        say(f"no accuracy of {'; '.join(shapes)}: a topology has no weights")
     if without:
-        say(f"no accuracy of {', '.join(without)}: no images ran; --data takes a set (addersim list data) or your own")
+        say(f"no accuracy of {'; '.join(without)}: no images ran; --data takes a set (addersim list data) or your own")
     for result in results:
         for one in result.simulation.warnings if result.simulation else ():
             say(f"warning: {result.name}: {one}")

@@ -77,14 +77,13 @@ def not_utf_8_told(error: UnicodeEncodeError) -> str:
 
 
 _GO_ON = ("sweep", "search", "train")
-_KEPT = MappingProxyType({"finetune": ", a whole epoch that was done is in the file: finetune begins anew from a network"})
 
 
-def stopped_told(stop: str, arguments: Sequence[str]) -> str:
-    """Which verb a signal stopped, and whether it goes on."""
+def stopped_told(stop: str, arguments: Sequence[str], kept: str = "") -> str:
+    """Which verb a signal stopped, and whether it goes on; `kept`: what the verb itself says of that."""
     verb = next(iter(arguments), "")
-    more = ", what is finished is kept: the same command goes on from there" if verb in _GO_ON else _KEPT.get(verb, "")
-    return f"{verb}: stopped by {stop}{more}"
+    more = ", what is finished is kept: the same command goes on from there" if verb in _GO_ON else ""
+    return f"{verb}: stopped by {stop}{kept or more}"
 
 
 def _instead_of(unknown: str, error: Any) -> str:

@@ -38,7 +38,9 @@ def grid_of(vary: Sequence[str] | None, file: Path | None = None) -> dict[str, A
         field, equals, values = text.partition("=")
         if not equals or not field.strip() or not values.strip():
             raise ConfigError(f"--vary: found {shown(text)}, needs FIELD=VALUES, such as array.rows=8,16,32")
-        found[field.strip()] = [_value(one.strip()) for one in values.split(",")]
+        found[field.strip()] = chosen = [_value(one.strip()) for one in values.split(",")]
+        if twice := [one for place, one in enumerate(chosen) if one in chosen[:place]]:
+            raise ConfigError(f"--vary {field.strip()}: found {shown(twice[0])} twice; give each value once")
     return found
 
 

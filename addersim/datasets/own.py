@@ -16,8 +16,8 @@ from addersim.datasets.folders import from_folder
 from addersim.datasets.parquet import from_parquet
 from addersim.datasets.pictures import RESIZED
 from addersim.datasets.records import Images, Split
-from addersim.datasets.text_tables import from_csv
 from addersim.datasets.registry import DATASETS
+from addersim.datasets.text_tables import from_csv
 from addersim.datasets.wanted import Drawn, FoundImages, Part, Takes, Wanted
 from addersim.errors import DataError
 from addersim.format_quantity import how_many

@@ -6,13 +6,13 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from types import FrameType
 from typing import Any
 
-__all__ = ["Stopped", "end_with", "left_out_of_ctrl_c", "stoppable"]
+__all__ = ["Stopped", "end_with", "left_out_of_ctrl_c", "stoppable", "told_what_is_kept"]
 
 try:
     _winapi: Any = import_module("_winapi")
@@ -26,11 +26,19 @@ _AT_ONCE: int = getattr(signal, "SIGKILL", signal.SIGTERM)  # where there is non
 
 
 class Stopped(BaseException):
-    """A signal that asks this process to end. No mistake and no failure: nothing but the outermost call catches it."""
+    """A signal that asks this process to end. No mistake and no failure: nothing but the outermost call ends it.
 
-    def __init__(self, number: int):
-        super().__init__(signal.Signals(number).name)
-        self.status = 128 + number
+    Parameters
+    ----------
+    number
+        Of the signal.
+    kept
+        What there is of the work, where that is known, as the end of a sentence.
+    """
+
+    def __init__(self, number: int, kept: str = ""):
+        super().__init__("Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name)
+        self.number, self.kept, self.status = number, kept, 128 + number
 
 
 def end_with(parent: int) -> None:
@@ -76,6 +84,17 @@ def left_out_of_ctrl_c() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def told_what_is_kept(kept: Callable[[], str]) -> Iterator[None]:
+    """Whatever stops the block says what there is of the work by then."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Stopped(signal.SIGINT, kept()) from None
+    except Stopped as stop:
+        raise Stopped(stop.number, kept()) from None
 
 
 @contextmanager

@@ -148,5 +148,8 @@ def _needs(rows: SearchRows) -> list[Section]:
     if scan.empty:
         return []
     text = "One layer at a time narrower, all else at the widest: how many predictions change."
+    if scan["agreement"].min() == 1:
+        text = f"{text} None does, down to {how_many(scan['bits'].min(), 'bits')}."
+        return [Section("sensitivity", "Which layers need bits", f"<p>{escape(text)}</p>", ())]
     panels = tuple((f"{name.capitalize()}", sensitivity(scan, key)) for key, (name, _) in OPERANDS.items())
     return [Section("sensitivity", "Which layers need bits", f"<p>{escape(text)}</p>", (panels,))]

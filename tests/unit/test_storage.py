@@ -226,7 +226,7 @@ def test_a_topology_has_no_weights(tmp_path):
     (tmp_path / "net.csv").write_text(TOPOLOGY)
     with pytest.raises(NetworkError, match=r"net.csv: holds a SCALE-Sim topology, which has no weights; expected a network"):
         load_network(tmp_path / "net.csv")
-    with pytest.raises(NetworkError, match=r"net.csv: holds a SCALE-Sim topology, .*; count and estimate take it"):
+    with pytest.raises(NetworkError, match=r"net.csv: holds a SCALE-Sim topology, .*; count, estimate, compare, report and"):
         load_network_or_program(tmp_path / "net.csv")
 
 

@@ -140,7 +140,8 @@ def _in_words(fault: configparser.Error, text: str) -> str:
     match fault:
         case configparser.MissingSectionHeaderError(lineno=line, line=found):
             return f"line {line} is {_short(found)}, before any section; put a line [{ARCHITECTURE}] above its keys"
-        case configparser.DuplicateOptionError(lineno=line, option=key, section=section):
+        case configparser.DuplicateOptionError(lineno=int(line), section=section):
+            key = re.split("[:=]", text.splitlines()[line - 1])[0].strip()  # as it is written: the fault has small letters
             return f"line {line}: key {_short(key)} of [{printable(section)[:40]}] stands there twice; keep one"
         case configparser.DuplicateSectionError(lineno=line, section=section):
             return f"line {line}: section [{printable(section)[:40]}] stands there twice; put its keys together"

@@ -204,7 +204,7 @@ def _dots(figure: go.Figure, x: list[float], y: list[int], texts: list[str]) -> 
 def _marked(figure: go.Figure, low: float, high: float) -> go.Figure:
     """A line at 1, where nothing differs, and an axis that shows it and all that lies between two ratios."""
     low, high = min(low, 1.0), max(high, 1.0)
-    margin = 0.12 * (high - low) or 0.1
+    margin = 0.2 * (high - low) or 0.1  # the number beside a bar has room in it on a phone, too
     figure.add_vline(x=1, line={"color": QUIET, "dash": "dot", "width": 1.5})
     dotted(figure, "the same", QUIET)
     return figure.update_xaxes(range=[max(low - margin, 0.0), high + margin], rangemode="normal")

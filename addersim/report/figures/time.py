@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -12,13 +12,15 @@ import plotly.graph_objects as go
 from addersim.format_quantity import TIME_UNITS, best_unit
 from addersim.report.figures.rows import of_network, stage_labels
 from addersim.report.markup import escape
-from addersim.report.style import INK, QUIET, RESOURCES, finish, finish_plane
+from addersim.report.style import INK, QUIET, RESOURCES, finish, finish_plane, labels_apart, short
 from addersim.results.contrast import COMPONENTS
 
 __all__ = ["latency_by_layer", "roofline"]
 
 NAMED = 8
 """Most points of a roofline that carry their names; more would cover each other."""
+LONGEST_LINE = 32
+"""Letters of the names beside a point that are all written."""
 NARROW_PX, HIGH_PX, LETTER_PX, LINE_PX = 300, 250, 6, 13
 """Plane of a roofline on a narrow screen, and letters of its names."""
 
@@ -102,8 +104,9 @@ def roofline(layers: pd.DataFrame, design: Any, network: str) -> go.Figure:
     )
     slowest = min((*(rows["taps"] / rows["cycles"]), left * design.dram_bytes_per_cycle, design.elements))
     across, up = [math.log10(left), math.log10(right * 1.3)], [math.log10(slowest / 2), math.log10(design.elements * 1.8)]
+    called = dict(zip(rows.index, labels_apart(list(rows.index)), strict=True))
     places = {
-        name: (math.log10(row.taps / row.dram_bytes if row.dram_bytes else right), math.log10(row.taps / row.cycles))
+        called[name]: (math.log10(row.taps / row.dram_bytes if row.dram_bytes else right), math.log10(row.taps / row.cycles))
         for name, row in zip(rows.index, rows.itertuples(), strict=True)
     }
     told = _told_apart(places, NARROW_PX / (across[1] - across[0]), HIGH_PX / (up[1] - up[0]))
@@ -118,7 +121,7 @@ def roofline(layers: pd.DataFrame, design: Any, network: str) -> go.Figure:
             mode="markers+text" if len(rows) <= NAMED else "markers",
             x=x,
             y=(part["taps"] / part["cycles"]).tolist(),
-            text=[escape(told[name]) for name in part.index],
+            text=[escape(told[called[name]]) for name in part.index],
             textposition=["middle right" if one < middle else "middle left" for one in x],
             textfont={"size": 10, "color": QUIET},
             marker={
@@ -138,6 +141,8 @@ def roofline(layers: pd.DataFrame, design: Any, network: str) -> go.Figure:
 def _told_apart(places: Mapping[str, tuple[float, float]], across_px: float, up_px: float) -> dict[str, str]:
     """What stands beside each point: its name, or at the first of points whose names would cover each other all of them.
 
+    Of many, or of long ones, the first and how many more stand there.
+
     Examples
     --------
     >>> _told_apart({"fc1": (2, 1), "fc2": (2, 1.01), "conv": (0, 1)}, 100, 100)
@@ -147,13 +152,21 @@ def _told_apart(places: Mapping[str, tuple[float, float]], across_px: float, up_
     for name, (x, y) in places.items():
         for group in groups:
             first_x, first_y = places[group[0]]
-            wide = LETTER_PX * len(", ".join((*group, name)))
+            wide = LETTER_PX * len(_together((*group, name)))
             if abs(x - first_x) * across_px < wide and abs(y - first_y) * up_px < LINE_PX:
                 group.append(name)
                 break
         else:
             groups.append([name])
-    return dict.fromkeys(places, "") | {group[0]: ", ".join(group) for group in groups}
+    return dict.fromkeys(places, "") | {group[0]: _together(group) for group in groups}
+
+
+def _together(names: Sequence[str]) -> str:
+    """Names of points that lie together, within a line."""
+    line = ", ".join(names)
+    if len(line) <= LONGEST_LINE or len(names) == 1:
+        return short(line, LONGEST_LINE)
+    return f"{short(names[0])} and {len(names) - 1} more"
 
 
 def _stages(layers: pd.DataFrame) -> pd.DataFrame:

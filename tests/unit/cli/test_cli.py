@@ -94,6 +94,26 @@ def test_an_option_that_a_verb_lacks_is_told_with_the_nearest_that_it_has():
     assert refused("simulate", "lenet5-adder", "--accumulator", "16:saturat").endswith("did you mean 16:saturate?")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ("simulate", "lenet5-conv", "--layer", "conv1=8/8", "--layer", "conv1=4/4"),
+            "--layer: found 'conv1' twice; give",
+        ),
+        (("designs", "lenet5-conv", "--vary", "clock_mhz=250,250"), "--vary clock_mhz: found 250 twice; give each value once"),
+        (("compare-rounding", "lenet5-conv", "ort", "ort"), "compare-rounding: found ort twice; give two rules"),
+    ],
+    ids=lambda one: one[0],
+)
+def test_what_is_given_twice_is_told(arguments, message):
+    assert refused(*arguments).startswith(message)
+
+
+def test_a_folder_is_no_file_to_check(tmp_path):
+    assert refused("check", tmp_path) == f"{tmp_path}: is a folder; check takes files, such as {tmp_path}/*"
+
+
 def test_what_a_verb_writes_goes_where_the_same_option_says():
     found = {name: one.opts for name, verb in COMMANDS.items() for one in verb.params if one.name in {"out", "output"}}
     assert len(found) >= 9

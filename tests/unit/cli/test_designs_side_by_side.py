@@ -1,7 +1,10 @@
 """Twins, widths and datapaths side by side, in one command."""
 
 import json
+from contextlib import contextmanager
+from unittest import mock
 
+from addersim.cli import compare
 from tests.command_line import call, refused
 from tests.unit.results.test_reasons import HEADER
 
@@ -42,6 +45,29 @@ def test_a_topology_is_reported_on_the_datapaths_that_are_named(tmp_path):
     (tmp_path / "net.csv").write_text(HEADER + "c1, 16, 16, 3, 3, 8, 16, 1,\n")
     found = document("report", tmp_path / "net.csv", "--datapath", "mac,l1-1c1a", "-o", tmp_path / "out")["results"]
     assert [one["name"] for one in found] == ["net, mac", "net, l1-1c1a"]
+
+
+def test_what_has_no_accuracy_says_why(tmp_path):
+    (tmp_path / "net.csv").write_text(HEADER + "c1, 16, 16, 3, 3, 8, 16, 1,\n")
+    given = (tmp_path / "net.csv", "--datapath", "mac,l1-1c1a", "-o", tmp_path / "out")
+    told = " ".join(call("report", *given).stdout.split())
+    assert "no accuracy of net, mac; net, l1-1c1a: a topology has no weights" in told
+    assert "--data" not in told
+    told = " ".join(call("report", "lenet5-conv", "--data", "none", "-o", tmp_path / "other").stdout.split())
+    assert "no accuracy of lenet5-conv: no images ran; --data takes a set" in told
+
+
+def test_a_comparison_shows_how_many_designs_are_priced():
+    seen = []
+
+    @contextmanager
+    def noted(total, what):
+        seen.append((total, what))
+        yield seen.append
+
+    with mock.patch.object(compare, "progress", noted):
+        document("compare", "lenet5-conv", "--bits", 8, "--bits", 4)
+    assert seen == [(2, "pricing designs"), 1, 2]
 
 
 def test_a_program_has_no_twin_and_a_network_is_given_once(tmp_path):

@@ -1,4 +1,5 @@
 import json
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from addersim.datasets import load
 from addersim.errors import AddersimError
 from addersim.network import Network
 from addersim.program import Program
+from tests.command_line import call as command
 
 
 def call(*arguments):
@@ -21,6 +23,28 @@ def failure(*arguments):
     assert isinstance(result.exception, AddersimError), result.output
     assert "\n" not in str(result.exception)
     return str(result.exception)
+
+
+@pytest.mark.parametrize(("steps", "kept"), [(0, " in its first epoch, nothing is written\n"), (2, " holds epoch 1 of 2\n")])
+def test_ctrl_c_says_what_the_file_holds(tmp_path, steps, kept):
+    pytest.importorskip("torch")
+    file = tmp_path / "program.npz"
+
+    class Bar:
+        done = 0
+
+        def __call__(self, done):
+            if done > steps:
+                raise KeyboardInterrupt
+
+        __enter__, __exit__ = (lambda self: self), (lambda self, *_: None)
+
+    with mock.patch.object(finetune, "progress", return_value=Bar()):
+        found = command("finetune", "lenet5-conv", "--bits", 4, "--images", 64, "--batch", 32, "--epochs", 2, "-o", file)
+    assert found.returncode == 130
+    comma = f", {file}" if steps else ""
+    assert found.stderr == f"addersim: finetune: stopped by Ctrl-C{comma}{kept}"
+    assert file.exists() == bool(steps)
 
 
 def test_a_run_leaves_a_program_and_a_network_to_simulate(tmp_path):

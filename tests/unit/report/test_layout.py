@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from addersim import count, evaluate, load_network, quantize
+from addersim import compare, count, evaluate, load_network, quantize
 from addersim.report import Frames, figures, write_report
 from addersim.report.markup import definitions
 from addersim.report.style import beside, finish
@@ -55,6 +55,26 @@ def test_names_of_a_roofline_that_would_cover_each_other_stand_together(results)
     alike = pd.concat([layers.iloc[[0]].assign(stage=one, layer=one) for one in ("fc1", "fc2")])
     texts = [text for trace in figures.roofline(alike, design, name).data for text in trace.text or ()]
     assert sorted(texts) == ["", "fc1, fc2"]
+
+
+def test_long_names_of_a_roofline_are_cut_and_many_are_counted(results):
+    frames = Frames.of(results)
+    name, design = results[0].name, next(frames.designs.itertuples())
+    layers = frames.layers[(frames.layers["network"] == name) & (frames.layers["taps"] > 0)]
+    long = [f"encoder_stage_{one}_of_a_very_long_inverted_residual_block" for one in range(5)]
+    alike = pd.concat([layers.iloc[[0]].assign(stage=one, layer=one) for one in long])
+    (text,) = {text for trace in figures.roofline(alike, design, name).data for text in trace.text or ()} - {""}
+    assert text.endswith(" and 4 more")
+    assert len(text) <= 32
+
+
+def test_numbers_at_the_left_of_bars_have_room_on_a_phone(results):
+    """A number of five letters beside a plot of 240 pixels, which a name of a bar stands before."""
+    contrasts = compare(results[::-1]).contrasts
+    low = min(ratio for one in contrasts for ratio in one.ratio_by_scope().values())
+    assert low < 1
+    left, right = figures.ratio_by_scope(contrasts).layout.xaxis.range
+    assert (low - left) / (right - left) * 240 > 5 * 6
 
 
 def test_a_key_without_a_value_is_left_out():

@@ -99,6 +99,14 @@ def test_one_point_is_said_without_its_s(tmp_path):
     assert figures["found-0"]["data"][3]["name"] == "1 point below float"
 
 
+def test_a_scan_that_changes_no_prediction_is_a_sentence_and_no_empty_figure(tmp_path):
+    still = [one | {"agreement": 1.0} for one in ROWS.scan]
+    text, figures = figures_of(write_search_page(tmp_path, ROWS._replace(scan=still), {}))
+    assert "how many predictions change. None does, down to " in text
+    assert "Which layers need bits" in text
+    assert len(figures) == len(figures_of(write_search_page(tmp_path, ROWS, {}))[1]) - 2
+
+
 def test_points_that_are_gained_are_not_lost(tmp_path):
     text, _ = figures_of(write_search_page(tmp_path, ROWS._replace(best=MEASURED | {"loss_points": -0.5}), {}))
     assert "take 1\u00a0nJ an image and gain 0.50 points: 75.00\u00a0% less energy" in text

@@ -289,7 +289,7 @@ def test_a_bandwidth_is_read_only_where_scale_sim_reads_it():
         (
             "ArrayHeight:    8",
             "ArrayHeight: 8\nArrayHeight: 9",
-            r"line \d+: key 'arrayheight' of \[architecture_presets\] stands there twice; keep one$",
+            r"line \d+: key 'ArrayHeight' of \[architecture_presets\] stands there twice; keep one$",
         ),
         ("ArrayHeight:    8", "eight by eight", r"line \d+ is 'eight by eight', neither a \[section\] nor key = value$"),
         ("SparsitySupport : false", "SparsitySupport : true", r"\[sparsity\] SparsitySupport: 'true' is not supported"),
