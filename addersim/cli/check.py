@@ -81,8 +81,12 @@ def _sweep(name: str, text: str, where: str) -> dict[str, Any]:
     from addersim.config import parse_toml
     from addersim.exploration.sweeps.plan import make_plan
     from addersim.exploration.sweeps.study import Study
+    from addersim.exploration.sweeps.training import count_trained
 
-    return {"holds": "sweep", "name": name, "size": how_many(len(make_plan(parse_toml(text, Study, where)).points), "points")}
+    study = parse_toml(text, Study, where)
+    if study.training is None:
+        return {"holds": "sweep", "name": name, "size": how_many(len(make_plan(study).points), "points")}
+    return {"holds": "sweep that trains", "name": name, "size": how_many(count_trained(study), "networks")}
 
 
 def _study(name: str, text: str, where: str) -> dict[str, Any]:
@@ -130,7 +134,7 @@ def _table(name: str, text: str, where: str) -> dict[str, Any]:
 
 
 _KINDS = {
-    "networks": _sweep,
+    **dict.fromkeys(("networks", "training"), _sweep),
     "architecture": _study,
     "products": _multiplier,
     "array": _accelerator,

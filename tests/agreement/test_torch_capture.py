@@ -567,6 +567,30 @@ def test_where_float32_rounds_too_coarsely_every_layer_is_compared_in_float64(fi
     assert float(re.findall("largest difference ([^ ]*)", found)[0]) < 1e-9
 
 
+class Tents(nn.Module):
+    """1 - 1.9 |x| again and again: values stay between -1 and 1, and what parts two of them nearly doubles each time."""
+
+    def __init__(self, steps):
+        super().__init__()
+        self.first = nn.Conv2d(3, 2, 3)
+        self.layers = nn.ModuleList(Adder2d(2, 2, 1, groups=2, bias=False) for _ in range(steps))
+        for layer in self.layers:
+            nn.init.zeros_(layer.adder)
+
+    def forward(self, x):
+        x = torch.sigmoid(self.first(x))
+        for layer in self.layers:
+            x = 1 + 1.9 * layer(x)
+        return x
+
+
+def test_the_digits_of_float64_are_few_too_where_rounding_grows_by_a_billion():
+    torch.manual_seed(0)
+    assert "in float64 every layer agrees" in lower(Tents(33), SHAPE).metadata[PROOF]
+    with pytest.raises(LoweringError, match="differs"):
+        lower(Tents(45), SHAPE)
+
+
 def test_a_wrong_lowering_is_not_taken_for_coarse_rounding(monkeypatch):
     wrong = dict(walk.OPERATORS) | {"hardswish": walk.OPERATORS["silu"]}
     monkeypatch.setattr(walk, "OPERATORS", wrong)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from addersim.train.recipe import Recipe
 
-__all__ = ["train_networks"]
+__all__ = ["count_trained", "train_networks"]
 
 MOST_RUNS = 1_000
 NETWORKS, RUNS = "networks", "training"
@@ -63,11 +63,7 @@ def train_networks(
     """
     if study.training is None:
         return study
-    if missing := [name for name in ("torch", "safetensors") if find_spec(name) is None]:
-        raise ConfigError(f"training needs {' and '.join(missing)}; install with: pip install 'addersim[train]'")
-    runs = _runs(study.training, Path(folder, RUNS))
-    check_costs(study)
-    trained = []
+    runs, trained = _checked_runs(study, study.training, Path(folder, RUNS)), []
     for number, (name, run) in enumerate(runs.items(), 1):
         path = Path(folder, NETWORKS, f"{name}.npz")
         if not path.exists() or not _is_finished(Path(folder, RUNS, name), run.recipe):
@@ -78,12 +74,26 @@ def train_networks(
     return replace(study, networks=(*study.networks, *trained), training=None)
 
 
+def count_trained(study: Study) -> int:
+    """How many networks a study trains and sweeps, every recipe checked and none trained; errors as `train_networks`."""
+    return sum(run.wanted for run in _checked_runs(study, study.training or {}, Path(RUNS)).values())
+
+
 @dataclass(frozen=True, slots=True)
 class _Run:
     """A recipe, and whether the sweep asks for its network, or another run needs it first."""
 
     recipe: Recipe
     wanted: bool
+
+
+def _checked_runs(study: Study, training: Mapping[str, Any], folder: Path) -> dict[str, _Run]:
+    """The runs of a study that can be trained here, and whose points can be priced."""
+    if missing := [name for name in ("torch", "safetensors") if find_spec(name) is None]:
+        raise ConfigError(f"training needs {' and '.join(missing)}; install with: pip install 'addersim[train]'")
+    runs = _runs(training, folder)
+    check_costs(study)
+    return runs
 
 
 def _runs(training: Mapping[str, Any], folder: Path) -> dict[str, _Run]:

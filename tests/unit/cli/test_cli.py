@@ -408,6 +408,16 @@ def test_a_table_under_which_larger_is_cheaper_is_refused(tmp_path):
     assert document("check", path)[0]["holds"] == "energy table"
 
 
+def test_sweeps_that_train_are_checked_without_training(tmp_path):
+    assert document("check", Path("reports/roads/combined.toml")) == [
+        {"file": "reports/roads/combined.toml", "holds": "sweep that trains", "name": "combined", "size": "12 networks"}
+    ]
+    path = tmp_path / "mine.toml"
+    path.write_text('bits = [8]\n[training]\nrecipe = "lenet5-mnist"\narchitecture = "lenet6"\n')
+    assert "architecture" in refused("check", path)
+    assert "lenet6" in refused("check", path)
+
+
 def test_tables_are_listed_with_what_their_prices_hold_for():
     listed = {row["name"]: row for row in document("list", "tables")["tables"]}
     cacti = listed["aladdin-cacti-45nm"]
