@@ -246,9 +246,24 @@ static inline void bytes_store_some(uint8_t *y, int64_t valid, __m128i bytes) {
         _mm_mask_storeu_epi8(y, (__mmask16)((1u << valid) - 1), bytes);
     }
 }
-/* Bytes of four vectors, four of each in turn in every 16, as `rows` rows of `valid` ones. */
+/* Bytes of four vectors, four of each in turn in every 16, vector after vector. */
+static inline Ints bytes_in_order(Ints bytes) {
+    return _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15), bytes);
+}
+/* The first of two or four rows that a vector holds. */
+static inline void halves_store(uint8_t *y, int64_t stride, int64_t rows, Ints bytes) {
+    _mm256_storeu_si256((void *)y, _mm512_castsi512_si256(bytes));
+    if (rows > 1) _mm256_storeu_si256((void *)(y + stride), _mm512_extracti64x4_epi64(bytes, 1));
+}
+static inline void quarters_store(uint8_t *y, int64_t stride, int64_t rows, Ints bytes) {
+    _mm_storeu_si128((void *)y, _mm512_castsi512_si128(bytes));
+    if (rows > 1) _mm_storeu_si128((void *)(y + stride), _mm512_extracti32x4_epi32(bytes, 1));
+    if (rows > 2) _mm_storeu_si128((void *)(y + 2 * stride), _mm512_extracti32x4_epi32(bytes, 2));
+    if (rows > 3) _mm_storeu_si128((void *)(y + 3 * stride), _mm512_extracti32x4_epi32(bytes, 3));
+}
+/* Such bytes not yet in order as `rows` rows of `valid` ones. */
 static inline void bytes_store(uint8_t *y, int64_t stride, int64_t rows, int64_t valid, Ints bytes) {
-    const Ints in_turn = _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15), bytes);
+    const Ints in_turn = bytes_in_order(bytes);
     if (stride == LANES && valid == LANES && rows == 4) {
         _mm512_storeu_si512(y, in_turn);
         return;
