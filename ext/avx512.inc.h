@@ -279,6 +279,21 @@ static inline uint64_t bytes_equal(const uint8_t *bytes, uint8_t value) {
     return _mm512_cmpeq_epi8_mask(_mm512_loadu_si512(bytes), _mm512_set1_epi8((char)value));
 }
 
+#ifdef HAS_POPCNT
+#define HAS_WORDS
+typedef __m512i Words;
+static inline Words words_load(const uint64_t *p) { return _mm512_loadu_si512(p); }
+static inline Words words_left(Words a, int places) { return _mm512_slli_epi64(a, (unsigned)places); }
+static inline Words words_right(Words a, int places) { return _mm512_srli_epi64(a, (unsigned)places); }
+static inline Words words_and(Words a, Words b) { return _mm512_and_si512(a, b); }
+static inline Words words_and_not(Words a, Words b) { return _mm512_andnot_si512(b, a); }
+static inline Words words_or(Words a, Words b) { return _mm512_or_si512(a, b); }
+static inline Words words_add(Words a, Words b) { return _mm512_add_epi64(a, b); }
+static inline Words words_ones(Words a) { return _mm512_popcnt_epi64(a); }
+static inline int words_any(Words a) { return _mm512_test_epi64_mask(a, a) != 0; }
+static inline int64_t words_total(Words a) { return _mm512_reduce_add_epi64(a); }
+#endif
+
 #ifdef HAS_VBMI
 #define HAS_THREE_CHANNELS
 /* Where each of 192 bytes of 64 pixels comes from: first of the first two channels, then of those and the third. */
