@@ -246,9 +246,24 @@ static inline void bytes_store_some(uint8_t *y, int64_t valid, __m128i bytes) {
         _mm_mask_storeu_epi8(y, (__mmask16)((1u << valid) - 1), bytes);
     }
 }
-/* Bytes of four vectors, four of each in turn in every 16, as `rows` rows of `valid` ones. */
+/* Bytes of four vectors, four of each in turn in every 16, vector after vector. */
+static inline Ints bytes_in_order(Ints bytes) {
+    return _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15), bytes);
+}
+/* The first of two or four rows that a vector holds. */
+static inline void halves_store(uint8_t *y, int64_t stride, int64_t rows, Ints bytes) {
+    _mm256_storeu_si256((void *)y, _mm512_castsi512_si256(bytes));
+    if (rows > 1) _mm256_storeu_si256((void *)(y + stride), _mm512_extracti64x4_epi64(bytes, 1));
+}
+static inline void quarters_store(uint8_t *y, int64_t stride, int64_t rows, Ints bytes) {
+    _mm_storeu_si128((void *)y, _mm512_castsi512_si128(bytes));
+    if (rows > 1) _mm_storeu_si128((void *)(y + stride), _mm512_extracti32x4_epi32(bytes, 1));
+    if (rows > 2) _mm_storeu_si128((void *)(y + 2 * stride), _mm512_extracti32x4_epi32(bytes, 2));
+    if (rows > 3) _mm_storeu_si128((void *)(y + 3 * stride), _mm512_extracti32x4_epi32(bytes, 3));
+}
+/* Such bytes not yet in order as `rows` rows of `valid` ones. */
 static inline void bytes_store(uint8_t *y, int64_t stride, int64_t rows, int64_t valid, Ints bytes) {
-    const Ints in_turn = _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15), bytes);
+    const Ints in_turn = bytes_in_order(bytes);
     if (stride == LANES && valid == LANES && rows == 4) {
         _mm512_storeu_si512(y, in_turn);
         return;
@@ -263,6 +278,21 @@ static inline void bytes_store(uint8_t *y, int64_t stride, int64_t rows, int64_t
 static inline uint64_t bytes_equal(const uint8_t *bytes, uint8_t value) {
     return _mm512_cmpeq_epi8_mask(_mm512_loadu_si512(bytes), _mm512_set1_epi8((char)value));
 }
+
+#ifdef HAS_POPCNT
+#define HAS_WORDS
+typedef __m512i Words;
+static inline Words words_load(const uint64_t *p) { return _mm512_loadu_si512(p); }
+static inline Words words_left(Words a, int places) { return _mm512_slli_epi64(a, (unsigned)places); }
+static inline Words words_right(Words a, int places) { return _mm512_srli_epi64(a, (unsigned)places); }
+static inline Words words_and(Words a, Words b) { return _mm512_and_si512(a, b); }
+static inline Words words_and_not(Words a, Words b) { return _mm512_andnot_si512(b, a); }
+static inline Words words_or(Words a, Words b) { return _mm512_or_si512(a, b); }
+static inline Words words_add(Words a, Words b) { return _mm512_add_epi64(a, b); }
+static inline Words words_ones(Words a) { return _mm512_popcnt_epi64(a); }
+static inline int words_any(Words a) { return _mm512_test_epi64_mask(a, a) != 0; }
+static inline int64_t words_total(Words a) { return _mm512_reduce_add_epi64(a); }
+#endif
 
 #ifdef HAS_VBMI
 #define HAS_THREE_CHANNELS

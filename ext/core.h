@@ -320,10 +320,32 @@ static inline int64_t turned_channel(int64_t place) {
     return place / QUAD_BYTES * QUAD_BYTES + lane / 4 * 16 + vector * 4 + lane % 4;
 }
 
+/* A panel of bytes whose sums become codes in it (coded_panel.inc.h): of `count` windows, after which pointers go on to whole blocks of
+   rows, codes of vectors * MAX_LANES outputs, 1, 2 or 4 vectors, from `output` on. There is room for all sums, and for a number of each
+   four vectors of them. */
+enum {
+    CODED_ROWS = 24, /* a multiple of the rows of every block, */
+    CODED_UNITS = 6, /* each of which has at most so many times four vectors */
+};
+typedef struct {
+    const char *const *windows;
+    int64_t count;
+    const int64_t *offsets;
+    int64_t runs, steps;
+    const char *panel;
+    int vectors;
+    const FloatCodes *codes;
+    int64_t output;
+    int32_t *sums, *doubts;
+    uint8_t *y;
+    int64_t y_stride;
+} CodedPanel;
+
 /* What is faster than the loops, where an arithmetic has it: otherwise NULL, in a panel `run`. */
 typedef struct {
     Panel floats, pairs, bytes, shorts, shorts_wide; /* pairs: of F32_PAIRS, two taps a step */
     Panel tiles, signed_tiles; /* bytes in long runs, and such as have signs */
+    void (*coded_bytes)(const CodedPanel *p, Seen *seen); /* what `bytes` and then float_codes() do */
     void (*depthwise_narrow)(Type type, const char *window, const int64_t *offsets, int64_t taps, int64_t count,
                              const int32_t *weights, int64_t channels, int32_t *sums);
     /* Codes of bytes and at most BYTE_TAPS taps. */

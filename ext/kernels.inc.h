@@ -64,6 +64,9 @@ static int64_t l1_u8_ceiling(int64_t steps) {
 #ifdef HAS_FLOAT_CODES
 #include "float_codes.inc.h"
 #include "float_add.inc.h"
+#ifdef HAS_VNNI
+#include "coded_panel.inc.h"
+#endif
 #endif
 #include "depthwise.inc.h"
 #ifdef HAS_BYTE_QUADS
@@ -105,6 +108,9 @@ static const Kernels TABLE = {
 #endif
 #ifdef HAS_VNNI
                     .bytes = ROW(mac_u8s8),
+#ifdef HAS_FLOAT_CODES
+                    .coded_bytes = coded_panel,
+#endif
 #endif
                     .shorts = ROW(mac_s16),
                     .shorts_wide = ROW(mac_s16_wide),

@@ -144,23 +144,38 @@ static int64_t chunk_of(const Window *w, const int16_t *prepared) {
 /* Sums of a window that a panel takes at once, in whole vectors of the epilogue's. */
 static int64_t sums_stride(const Window *w) { return smaller(w->width, round_up(w->outputs, MAX_LANES)); }
 
+/* Windows of which pointers go on to whole ones. */
+static int64_t block_rows(const Window *w) { return w->coded ? CODED_ROWS : w->panel->rows; }
+
 /* Windows whose sums become codes while the fastest cache has them. */
 static int64_t windows_at_once(const Window *w) {
-    const int64_t blocks = SUM_BYTES_AT_ONCE / (sums_stride(w) * w->panel->sum_bytes * w->panel->rows);
-    return smaller(w->tiling.windows, larger(1, blocks) * w->panel->rows);
+    const int64_t rows = block_rows(w), blocks = SUM_BYTES_AT_ONCE / (sums_stride(w) * w->panel->sum_bytes * rows);
+    return smaller(w->tiling.windows, larger(1, blocks) * rows);
 }
 
 static void lay_panels(const Window *w, Layout *layout, Scratch *s) {
     s->sums = lay_part(layout, times(windows_at_once(w), sums_stride(w)), w->panel->sum_bytes);
     s->x = lay_part(layout, w->ordered_weights ? w->taps : 0, sizeof(*s->x));
+    s->doubts = lay_part(layout, w->coded ? windows_at_once(w) : 0, sizeof(*s->doubts)); /* at most one a window */
+}
+
+/* Whether sums of some outputs become codes in the panel; those beyond whole vectors need masks. */
+static int codes_in_panel(const Window *w, int64_t width) {
+    return w->coded && width % MAX_LANES == 0 && width != 3 * MAX_LANES;
 }
 
 /* Sums of `count` windows of a tile from `first` on, of `width` outputs of a panel from `o` on, and what becomes of them. */
 static void panel_windows(const Window *w, const char *panel, int64_t first, int64_t count, int64_t o, int64_t width, Scratch *s, Stats *stats) {
     const Tile *tile = &s->tile;
     const int64_t outputs = w->g->outputs, columns = round_up(width, w->panel->lanes), stride = sums_stride(w);
-    run_panel(w->panel, &w->tiling, tile->windows + first, count, panel, columns, w->chunk, s->sums, stride);
     char *y = tile_results(w, tile, o) + first * outputs * w->epilogue.y_bytes;
+    if (codes_in_panel(w, width)) {
+        const CodedPanel p = {tile->windows + first, count, w->tiling.offsets, w->tiling.runs, w->tiling.run_steps, panel,
+                              (int)(width / MAX_LANES), w->epilogue.floats, o, (int32_t *)(void *)s->sums, s->doubts, (uint8_t *)y, outputs};
+        w->fast->coded_bytes(&p, &s->seen);
+        return;
+    }
+    run_panel(w->panel, &w->tiling, tile->windows + first, count, panel, columns, w->chunk, s->sums, stride);
     if (w->epilogue.floats) {
         w->kernels->float_codes(w->epilogue.floats, (const int32_t *)(void *)s->sums, stride, count, o, width, (uint8_t *)y, outputs, &s->seen);
     } else {
@@ -199,13 +214,16 @@ static int pack(Window *w, char *prepared, int32_t *row) {
         pack_panels(w->panel, prepared + group * w->outputs * w->padded_taps * element, w->outputs, w->padded_taps, (int)element,
                     w->rest, (char *)w->packed + group * w->group_bytes);
     }
-    return prepare_floats(w);
+    const int status = prepare_floats(w);
+    w->coded &= w->epilogue.floats != NULL;
+    return status;
 }
 
 int prepare_panels(Window *w, int threads) {
     const int64_t element = bytes_of(w->operand);
+    w->coded = w->panel == &w->fast->bytes && w->fast->coded_bytes != NULL;
     if (tiling_begin(&w->tiling, w->g, w->kernels, w->x_type, w->operand, w->x_offset, w->zeros.outside, w->panel->step_bytes,
-                     w->any_run, w->panel->rows, threads)) {
+                     w->any_run, block_rows(w), threads)) {
         return -1;
     }
     w->width = (int64_t)w->panel->vectors * w->panel->lanes;

@@ -58,6 +58,9 @@ static void long_runs(uint64_t places, int count, int64_t *pairs) {
 typedef struct {
     int64_t zeros, runs, run;
     uint64_t before;
+#ifdef HAS_WORDS
+    Words of_zeros, of_runs; /* more of both, to be summed at last */
+#endif
 } ZeroState;
 
 /* The runs of up to 64 places that fill pairs. */
@@ -75,25 +78,47 @@ static void pairs_of_places(uint64_t places, int count, ZeroState *s, int64_t *p
 
 enum { ZERO_WORDS = 8, SHORT_OF_PAIR = (1 << LEAST_RUN_BITS) - 1 };
 
+#ifdef HAS_WORDS
 /* A bit where 16 zeros begin. */
+static inline Words pair_starts(Words places) {
+    places = words_and(places, words_right(places, 1)), places = words_and(places, words_right(places, 2));
+    places = words_and(places, words_right(places, 4));
+    return words_and(places, words_right(places, 8));
+}
+
+/* Of ZERO_WORDS words of places behind one another zeros and runs; whether there may be a run that fills a pair. */
+static inline int count_words(const uint64_t *places, ZeroState *s) {
+    const Words here = words_load(places + 1), before = words_load(places);
+    s->of_zeros = words_add(s->of_zeros, words_ones(here));
+    s->of_runs = words_add(s->of_runs, words_ones(words_and_not(here, words_or(words_left(here, 1), words_right(before, 63)))));
+    const Words across = words_or(words_left(here, SHORT_OF_PAIR), words_right(before, 64 - SHORT_OF_PAIR));
+    return words_any(words_or(pair_starts(here), pair_starts(across)));
+}
+static inline void sum_words(ZeroState *s) { s->zeros += words_total(s->of_zeros), s->runs += words_total(s->of_runs); }
+#else
 static inline uint64_t pair_starts(uint64_t places) {
     places &= places >> 1, places &= places >> 2, places &= places >> 4;
     return places & places >> 8;
 }
+static inline int count_words(const uint64_t *places, ZeroState *s) {
+    uint64_t starts = 0;
+    for (int i = 1; i <= ZERO_WORDS; i++) {
+        const uint64_t here = places[i], before = places[i - 1];
+        s->zeros += ones_in(here);
+        s->runs += ones_in(here & ~(here << 1 | before >> 63));
+        starts |= pair_starts(here) | pair_starts(here << SHORT_OF_PAIR | before >> (64 - SHORT_OF_PAIR));
+    }
+    return starts != 0;
+}
+static inline void sum_words(ZeroState *s) { (void)s; }
+#endif
 
 /* 64 times ZERO_WORDS codes of a byte at once: most have no run that fills a pair. */
 static void zero_words(const uint8_t *codes, uint8_t zero, ZeroState *s, int64_t *pairs) {
     uint64_t places[ZERO_WORDS + 1] = {s->before};
-    uint64_t long_ones = (uint64_t)s->run >> LEAST_RUN_BITS; /* one that may end right here */
     for (int i = 0; i < ZERO_WORDS; i++) places[i + 1] = bytes_equal(codes + 64 * i, zero);
-    int64_t zeros = 0, runs = 0;
-    for (int i = 1; i <= ZERO_WORDS; i++) {
-        const uint64_t here = places[i], before = places[i - 1];
-        zeros += ones_in(here);
-        runs += ones_in(here & ~(here << 1 | before >> 63));
-        long_ones |= pair_starts(here) | pair_starts(here << SHORT_OF_PAIR | before >> (64 - SHORT_OF_PAIR));
-    }
-    s->zeros += zeros, s->runs += runs, s->before = places[ZERO_WORDS];
+    const int long_ones = count_words(places, s) || s->run >> LEAST_RUN_BITS; /* one that may end right here */
+    s->before = places[ZERO_WORDS];
     for (int i = 1; long_ones && i <= ZERO_WORDS; i++) pairs_of_places(places[i], 64, s, pairs);
     if (!long_ones) s->run = s->before >> 63 ? zeros_above(~s->before) : 0;
 }
@@ -113,6 +138,7 @@ static void zero_runs(Type type, const void *codes, int64_t words, int64_t zero,
         s.before = places;
     }
     end_run(s.run, 1, found->pairs);
+    sum_words(&s);
     found->zeros += s.zeros;
     found->runs += s.runs;
     found->others += words - s.zeros;

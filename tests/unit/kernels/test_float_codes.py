@@ -56,6 +56,14 @@ def test_each_sum_becomes_the_code_of_its_rule(check, outputs, rule, zero_point,
     check(into_codes(X, weights(outputs), scales, bias, rule, FixedFormat(8, zero_point=zero_point), low))
 
 
+@pytest.mark.parametrize("outputs", [16, 32, 112])
+@pytest.mark.parametrize("rule", ["tflite", "tosa", "ort"])
+def test_sums_of_whole_vectors_become_codes(check, outputs, rule):
+    scales, bias = np.resize(SCALES, outputs), np.resize([0, 1, -64, 1000], outputs).astype(np.int32)
+    check(into_codes(X[:, :, 3:5], weights(outputs), scales, bias, rule, FixedFormat(8, zero_point=-128)))
+    check(into_codes(X[:, :7, :5], weights(outputs), scales, bias, rule, FixedFormat(8, zero_point=3), low=0))
+
+
 @pytest.mark.parametrize("arithmetic", ["mac", "l1"])
 @pytest.mark.parametrize("rounding", ["half-even", "truncate", "half-up"])
 @pytest.mark.parametrize("output", [FixedFormat(8), FixedFormat(5, False)])
