@@ -9,7 +9,7 @@ LOWEST := .venv-minimum/bin
 FAST := -m "not slow" --numprocesses 2 --dist worksteal
 SOURCES := setup.py pyproject.toml $(wildcard build_support/*.py) $(wildcard ext/*)
 
-.PHONY: demo claims dist docs test test-slow test-minimum sanitize fuzz-kernels fuzz-readers fuzz-lowering fuzz-quantised mutants bench bench-cuda test-cuda test-gpu lint clean
+.PHONY: demo claims dist docs test test-slow test-oracles test-minimum sanitize fuzz-kernels fuzz-readers fuzz-lowering fuzz-quantised mutants bench bench-cuda test-cuda test-gpu lint clean
 
 demo: .venv/.installed.stamp
 	@echo "Running LeNet-5-BN with additions and with multiplications bit for bit on 2,000 images (some seconds)"
@@ -22,6 +22,10 @@ test: .venv/.test.stamp
 
 test-slow: .venv/.test.stamp
 	$(BIN)/python -m pytest -m slow
+
+# The tests that need a framework to run beside: onnxruntime, LiteRT, qonnx, torchao. Without them `make test` skips these.
+test-oracles: .venv/.oracles.stamp
+	$(BIN)/python -m pytest $(FAST) $(shell grep -rlE "onnxruntime|qonnx|ai_edge_litert|torchao" --include="test_*.py" tests)
 
 # The pages that are made from records and data, and the site, plain files in site/.
 docs: .venv/.docs.stamp
@@ -50,7 +54,7 @@ fuzz-lowering: .venv/.test.stamp
 	$(BIN)/python -m tests.properties.torch_modules 10000
 	$(BIN)/python -m tests.properties.onnx_graphs 10000 0
 
-fuzz-quantised: .venv/.test.stamp
+fuzz-quantised: .venv/.oracles.stamp
 	$(BIN)/python -m tests.properties.quantised_graphs qdq 5000
 	$(BIN)/python -m tests.properties.quantised_graphs qoperator 5000
 	$(BIN)/python -m tests.properties.quantised_graphs qonnx 1000
@@ -112,6 +116,11 @@ lint: .venv/.lint.stamp
 
 .venv/.cuda.stamp: .venv/.test.stamp
 	$(BIN)/python -m pip install -qq --editable '.[cuda]'
+	@touch $@
+
+.venv/.oracles.stamp: .venv/.test.stamp
+	@echo "Installing onnxruntime, LiteRT, qonnx and torchao into .venv"
+	$(BIN)/python -m pip install -qq --editable '.[test,oracles]'
 	@touch $@
 
 .venv/.lint.stamp: .venv/.test.stamp

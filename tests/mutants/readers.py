@@ -4,7 +4,6 @@ FLOWS = "unit/frontends/test_flow.py agreement/test_torch_capture.py"
 BORDERS = "agreement/test_pool_borders.py"
 TORCH = "agreement/test_torch_capture.py"
 ONNX = "unit/frontends/onnx/test_constants.py unit/frontends/onnx/test_onnx.py"
-TFLITE = "agreement/test_tflite.py"
 SWEEPS = "unit/exploration/sweeps/test_sweeps.py"
 EXPORT = "agreement/test_onnx_export.py"
 TFLITE = "unit/frontends/tflite/test_parts.py"
@@ -315,13 +314,16 @@ CHANGES = {
         ),
     ),
     "frontends/tflite/dilated.py": (
-        TFLITE,
+        "unit/frontends/tflite/test_shapes.py",
         (
             ("(b[0] - c[0], b[1] - c[1])", "(b[0], b[1])"),
             ('options.get("DilationHFactor", 1) * blocks[0]', 'options.get("DilationHFactor", 1)'),
         ),
     ),
-    "frontends/tflite/sizes.py": (TFLITE, (("math.prod(map(int, given))", "sum(map(int, given))"),)),
+    "frontends/tflite/sizes.py": (
+        "unit/frontends/tflite/test_shapes.py",
+        (("math.prod(map(int, given))", "sum(map(int, given))"),),
+    ),
     "layers/rescaled_add.py": (
         f"{TFLITE} unit/frontends/onnx/test_quantised_rounding.py",
         (("form.minimum + form.maximum - form.zero_point", "form.minimum + form.maximum + 1 - form.zero_point"),),
@@ -376,7 +378,7 @@ CHANGES = {
         (("addend = reals[0] - step * low", "addend = reals[0]"), ("(1 << SCORE_BITS - 1) - 1", "(1 << SCORE_BITS) - 1")),
     ),
     "frontends/onnx/quantised/reals.py": (
-        "agreement/test_onnxruntime_quantiser.py",
+        "unit/frontends/onnx/test_quantised_rounding.py",
         (('attribute("epsilon", 1e-5))) * gain', 'attribute("epsilon", 1e-5)) / gain)'),),
     ),
 }

@@ -187,3 +187,17 @@ def test_a_program_without_sums_of_products_is_proved(tmp_path):
     found = call("prove", saved(tmp_path, between([node("Add", "ra", "rb", name="sum", output="m")], "m")))
     assert (found.returncode, found.stderr) == (0, "")
     assert "hold every sum" in found.stdout
+
+
+@ENGINES
+def test_a_normalisation_of_codes_rounds_one_over_the_root_before_the_gain(tmp_path, engine):
+    """Half of the results lie halfway between two codes: the gain over the root, a last bit off, moves many of them."""
+    gain, variance, epsilon = F32(1.41), F32(2.32), F32(1e-5)
+    factor = F32(1) / np.sqrt(variance + epsilon) * gain
+    held = EDGES | {"ys": factor, "gain": np.full(4, gain), "variance": np.full(4, variance)}
+    held |= {name: np.zeros(4, F32) for name in ("bias", "mean")}
+    nodes = [node("BatchNormalization", "ra", "gain", "bias", "mean", "variance", output="n", epsilon=float(epsilon))]
+    program = addersim.load(saved(tmp_path, between(nodes, "n", held)))
+    a, _ = reals_of_both(held)
+    np.testing.assert_array_equal(last_codes(program, engine), coded(a * factor, factor, held["yz"]))
+    assert (coded(a * factor, factor, 91) != coded(a * (gain / np.sqrt(variance + epsilon)), factor, 91)).any()

@@ -113,18 +113,10 @@ def dealt(kind, depthwise, blocks, borders, crops, row=False):
         wide, axis = model.tensor("wide", **codes((1, 1, *dealt_sides, 4), *form)), model.constant("axis", 1, "INT32")
         model.operator("EXPAND_DIMS", [small, axis], [wide], "ExpandDimsOptions")
         small = wide
-    filters, zero, per = (4 if depthwise else 5), (0 if kind == "INT8" else 117), None
-    shape = (1, *taps, 4) if depthwise else (filters, *taps, 4)
-    per = filters if kind == "INT8" else None
-    fields = [
-        model.tensor(**weights(shape, random, kind, 3 if depthwise else 0, per, zero)),
-        model.tensor(**bias(filters, random)),
-    ]
-    sums_sides, after = [size - 2 for size in dealt_sides], (kind, 0.2, CENTRE[kind] + 4)
+    fields, filters, after = _held(model, random, kind, depthwise, taps)
+    sums_sides = [size - 2 for size in dealt_sides]
     sums = model.tensor("sums", **codes((1, *((1,) if row else ()), *sums_sides, filters), *after))
-    name, options = (("DEPTHWISE_CONV_2D", "DepthwiseConv2DOptions"), ("CONV_2D", "Conv2DOptions"))[not depthwise]
-    how = {"Padding": 1, "StrideH": 1, "StrideW": 1, "DilationHFactor": 1, "DilationWFactor": 1}
-    model.operator(name, [small, *fields], [sums], options, **how | ({"DepthMultiplier": 1} if depthwise else {}))
+    _convolved(model, [small, *fields], sums, depthwise, (1, 1))
     if row:
         flat, size = (
             model.tensor("flat", **codes((1, *sums_sides, filters), *after)),
@@ -137,6 +129,38 @@ def dealt(kind, depthwise, blocks, borders, crops, row=False):
     cropped = [model.constant("block back", blocks, "INT32"), model.constant("crops", crops, "INT32")]
     model.operator("BATCH_TO_SPACE_ND", [sums, *cropped], [output], "BatchToSpaceNDOptions")
     return model
+
+
+def dilated(kind, depthwise, blocks, borders, crops):
+    """The same, written as it is meant: a border, a convolution whose taps lie a block's side apart, and a cut."""
+    random, model, form = _random(kind, depthwise, blocks, borders), Model(), (kind, 0.05, CENTRE[kind] - 9)
+    image = model.tensor("image", **codes((1, 6, 7, 4), *form), signature=(-1, 6, 7, 4))
+    wide_sides = [size + sum(ends) for size, ends in zip((6, 7), borders, strict=True)]
+    wide = model.tensor("wide", **codes((1, *wide_sides, 4), *form))
+    model.operator("PAD", [image, model.constant("borders", [(0, 0), *borders, (0, 0)], "INT32")], [wide], "PadOptions")
+    fields, filters, after = _held(model, random, kind, depthwise, (3, 3))
+    sums_sides = [size - 2 * block for size, block in zip(wide_sides, blocks, strict=True)]
+    sums = model.tensor("sums", **codes((1, *sums_sides, filters), *after))
+    _convolved(model, [wide, *fields], sums, depthwise, blocks)
+    left = [size - sum(ends) for size, ends in zip(sums_sides, crops, strict=True)]
+    begun = [0, *(near for near, _ in crops), 0]
+    cut_to = [model.constant(name, one, "INT32") for name, one in (("begun", begun), ("left", [-1, *left, filters]))]
+    model.operator("SLICE", [sums, *cut_to], [model.tensor("out", **codes((1, *left, filters), *after))], "SliceOptions")
+    return model
+
+
+def _held(model, random, kind, depthwise, taps):
+    """Weights and bias of a convolution of 4 channels, how many filters it has, and the form of its sums."""
+    filters, zero = (4 if depthwise else 5), (0 if kind == "INT8" else 117)
+    shape, per = ((1, *taps, 4) if depthwise else (filters, *taps, 4)), (filters if kind == "INT8" else None)
+    held = model.tensor(**weights(shape, random, kind, 3 if depthwise else 0, per, zero))
+    return [held, model.tensor(**bias(filters, random))], filters, (kind, 0.2, CENTRE[kind] + 4)
+
+
+def _convolved(model, inputs, output, depthwise, dilation):
+    name, options = (("DEPTHWISE_CONV_2D", "DepthwiseConv2DOptions"), ("CONV_2D", "Conv2DOptions"))[not depthwise]
+    how = {"Padding": 1, "StrideH": 1, "StrideW": 1, "DilationHFactor": dilation[0], "DilationWFactor": dilation[1]}
+    model.operator(name, inputs, [output], options, **how | ({"DepthMultiplier": 1} if depthwise else {}))
 
 
 def positions(kind, opened):
