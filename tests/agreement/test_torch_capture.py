@@ -567,11 +567,35 @@ def test_where_float32_rounds_too_coarsely_every_layer_is_compared_in_float64(fi
     assert float(re.findall("largest difference ([^ ]*)", found)[0]) < 1e-9
 
 
-def test_a_wrong_lowering_is_not_taken_for_coarse_rounding(monkeypatch):
+class Tents(nn.Module):
+    """1 - 1.9 |x| again and again: values stay between -1 and 1, and what parts two of them nearly doubles each time."""
+
+    def __init__(self, steps):
+        super().__init__()
+        self.first = nn.Conv2d(3, 2, 3)
+        self.layers = nn.ModuleList(Adder2d(2, 2, 1, groups=2, bias=False) for _ in range(steps))
+        for layer in self.layers:
+            nn.init.zeros_(layer.adder)
+
+    def forward(self, x):
+        x = torch.sigmoid(self.first(x))
+        for layer in self.layers:
+            x = 1 + 1.9 * layer(x)
+        return x
+
+
+def test_rounding_that_grows_from_layer_to_layer_is_told_from_mistakes():
+    torch.manual_seed(0)
+    found = lower(Tents(60), SHAPE).metadata[PROOF]  # which multiply a difference by 10^16
+    assert float(re.findall("in float64 every layer agrees, largest difference ([^ ]*)", found)[0]) < 1e-14
+
+
+@pytest.mark.parametrize("behind", [[], [nn.Conv2d(6, 2, 1), nn.ReLU()]])
+def test_a_wrong_lowering_is_not_taken_for_coarse_rounding(monkeypatch, behind):
     wrong = dict(walk.OPERATORS) | {"hardswish": walk.OPERATORS["silu"]}
     monkeypatch.setattr(walk, "OPERATORS", wrong)
     with pytest.raises(LoweringError, match="differs from the module: .*the first layer that differs is"):
-        lower(of_few_digits(), SHAPE)
+        lower(nn.Sequential(*of_few_digits(), *behind).eval(), SHAPE)
 
 
 @pytest.mark.parametrize("kind", [torch.float32, torch.float64, torch.float16, torch.bfloat16])
