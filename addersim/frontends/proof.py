@@ -12,7 +12,7 @@ from addersim.errors import LoweringError
 from addersim.frontends.flow import Flow
 from addersim.images import Images, channels_last, look_up
 from addersim.layers.move import rearrange
-from addersim.network import Network, walk
+from addersim.network import INPUT, Network, walk
 
 __all__ = [
     "IN_DOUBLE",
@@ -28,6 +28,7 @@ __all__ = [
     "nchw",
     "network_values",
     "prove",
+    "values_on_source",
 ]
 
 Array = np.ndarray[Any, Any]
@@ -41,11 +42,8 @@ TOLERANCE = 1e-4
 """Largest difference that rounding may make, of the largest value."""
 ZERO = 1e-6
 """Largest difference where all values are zero, but for rounding."""
-IN_DOUBLE = 1e-6
-"""Largest difference, of the largest value, that rounding may make in float64: far below what any mistake makes, for where
-float32 is too coarse, what multiplies rounding multiplies mistakes, too. In fifty hardly trained adder layers behind each
-other it grows by a billion.
-"""
+IN_DOUBLE = 1e-7
+"""Largest difference, of the largest value, that rounding may make in float64: far below what any mistake makes."""
 BATCHES = (1, 2)
 
 
@@ -157,6 +155,25 @@ def network_values(network: Network, given: Array, names: Iterable[str] | None =
         steps = network.values(np.ascontiguousarray(given, np.float32))
     with np.errstate(all="ignore"):  # what overflows is refused by the network itself
         return {name: np.moveaxis(value, -1, 1) for name, value in steps if wanted is None or name in wanted}
+
+
+def values_on_source(network: Network, given: Array, source: Mapping[str, Array]) -> dict[str, Array]:
+    """Values of layers by name, channels first, each on the source's own values of the layers before it, where it has them.
+
+    So no layer's rounding reaches the next: a hundred layers in a row may multiply it by ten billion.
+    """
+    found = {INPUT: given}
+
+    def run(layer: Any, inputs: list[Array]) -> Array:
+        value = layer.run(*inputs)
+        found[layer.name] = np.moveaxis(value, -1, 1)
+        wanted = source.get(layer.name)
+        return value if wanted is None or wanted.shape != found[layer.name].shape else channels_last(wanted)
+
+    with np.errstate(all="ignore"):
+        for _ in walk(network.layers, channels_last(given), run):
+            pass
+    return found
 
 
 def first_difference(

@@ -55,7 +55,7 @@ def _check_use(arithmetic: str, kind: np.dtype[Any], weights: np.dtype[Any], pro
     if not record.takes_zero_points:
         raise FormatError(f"zero points: {arithmetic} takes code 0 for zero")
     if products is not None:
-        raise FormatError("zero points: a multiplier's table takes code 0 for zero")
+        raise FormatError("zero points: a multiplier's table takes code 0 for zero; leave out one of the two")
     if wide := [one for one in (kind, weights) if one.itemsize > 1]:
         raise FormatError(f"zero points: codes of int8 or uint8 have them, found {wide[0].name}")
 

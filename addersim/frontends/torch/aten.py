@@ -56,20 +56,29 @@ def _transposed(call: Call) -> Flow:
 
 
 def _adder(call: Call) -> Flow:
+    return _window(call, "weights", call.optional("bias"), call["arithmetic"], call["weight_bits"])
+
+
+def _trained_adder(call: Call) -> Flow:
+    """What programs hold that were exported or traced with layers of `addersim.nn`, and subclasses of these."""
+    return _window(call, "adder", None, "l1", None)
+
+
+def _window(call: Call, filters: str, bias: Array | None, arithmetic: str, weight_bits: int | None) -> Flow:
     pads = tuple(call["padding"])
     return windows.convolution(
         call.graph,
         call.name,
         call.flow("x"),
-        call.array("weights"),
-        call.optional("bias"),
+        call.array(filters),
+        bias,
         stride=tuple(call["stride"]),
         near=pads,
         far=pads,
         dilation=tuple(call["dilation"]),
         groups=call["groups"],
-        arithmetic=call["arithmetic"],
-        weight_bits=call["weight_bits"],
+        arithmetic=arithmetic,
+        weight_bits=weight_bits,
     )
 
 
@@ -361,6 +370,7 @@ OPERATORS: Mapping[str, Row] = MappingProxyType(
         "conv_transpose1d": _transposed,
         "conv_transpose2d": _transposed,
         "addersim::window": _adder,
+        "addersim::l1_forward": _trained_adder,
         "linear": _linear,
         "matmul": _matrix_product("self", "other"),
         "mm": _matrix_product("self", "mat2"),

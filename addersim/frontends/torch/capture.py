@@ -233,7 +233,7 @@ FRESH = frozenset(
         *("silu", "gelu", "hardswish", "hardsigmoid", "hardtanh", "sigmoid", "tanh", "leaky_relu", "elu", "clamp", "softmax"),
         *("max_pool2d", "avg_pool2d", "max_pool1d", "avg_pool1d", "mean", "sum", "prelu", "exp", "sqrt", "pow"),
     )
-) | {"addersim::window"}
+) | {"addersim::window", "addersim::l1_forward"}
 """Operators whose results are new tensors: nobody else sees when such a one is changed in place."""
 
 

@@ -27,6 +27,7 @@ from addersim.frontends.proof import (
     nchw,
     network_values,
     prove,
+    values_on_source,
 )
 from addersim.frontends.torch.inference import as_inference
 from addersim.frontends.torch.state import refuse_memory
@@ -85,7 +86,8 @@ def _in_double(network: Network, walk: Walk, module: Any, outputs: Sequence[str]
     """How far network and module are apart in float64, where nothing but float32's rounding parts them.
 
     Sums of a large mean, which a batch norm takes away, leave few digits of float32 over, and what is lost there grows from
-    layer to layer. The captured graph must then give what the module gives, and in float64 all that the network's layers give.
+    layer to layer. The captured graph must then give what the module gives, and in float64, value by value, what each of the
+    network's layers gives on the graph's own values.
     """
     ends, worst, count = walk.returned(), 0.0, 0
     is_module = _same_as_module(module, walk)
@@ -93,11 +95,13 @@ def _in_double(network: Network, walk: Walk, module: Any, outputs: Sequence[str]
         double = _graph_values(walk, torch.from_numpy(given.astype(np.float64)))
         if not is_module(given, [double[end] for end in ends]):
             return None
-        values = network_values(network, given.astype(np.float64))
+        steps = list(_steps(walk, double))
+        direct = {flow.layer: value for flow, _, value in steps if not flow.steps}
+        values = values_on_source(network, given.astype(np.float64), direct)
         if any(double[end].shape != values[name].shape for end, name in zip(ends, outputs, strict=True)):
             return None
         worst = max(worst, *(compare(double[end], values[name]) for end, name in zip(ends, outputs, strict=True)))
-        if worst > IN_DOUBLE or first_difference(values, _steps(walk, double), IN_DOUBLE):
+        if worst > IN_DOUBLE or first_difference(values, steps, IN_DOUBLE):
             return None
         count += len(given)
     return Agreement(worst, count)

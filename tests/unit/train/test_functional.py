@@ -220,3 +220,27 @@ def test_exported_networks_hold_operators_that_are_known():
     names = {str(node.target) for node in exported.graph.nodes if node.op == "call_function"}
     assert "addersim.l1_forward.default" in names
     assert {name.split(".")[0] for name in names} == {"aten", "addersim"}
+
+
+class Halved(Adder2d):
+    def forward(self, x):
+        return super().forward(x).mul_(0.5)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda one, x: one,
+        lambda one, x: torch.fx.symbolic_trace(one),
+        lambda one, x: torch.export.export(one, (x,), dynamic_shapes=({0: torch.export.Dim("images")},)),
+    ],
+    ids=["module", "fx", "exported"],
+)
+def test_subclasses_and_traced_and_exported_networks_are_lowered_to_adder_layers(make):
+    torch.manual_seed(6)
+    net = nn.Sequential(Halved(2, 4, (2, 3), stride=2, groups=2, padding=1, padding_mode="reflect"), nn.Flatten()).eval()
+    net.append(AdderLinear(net(torch.zeros(1, 2, 5, 5)).shape[1], 3))
+    x = torch.randn(2, 2, 5, 5)
+    lowered = lower(make(net, x), (2, 5, 5))
+    assert [one.arithmetic for one in lowered.layers if hasattr(one, "arithmetic")] == ["l1", "l1"]
+    torch.testing.assert_close(torch.from_numpy(lowered.run(x.numpy())), net(x).detach())
