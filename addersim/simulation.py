@@ -240,7 +240,7 @@ def simulate(
     NetworkError
         For a program that gives no scores, or layers that a multiplier cannot take.
     """
-    check_kind(program, Program, "simulate: program", "addersim.quantize(network, images) makes one of a network")
+    check_kind(program, Program, "simulate: program")
     pixels, labels = pixels_and_labels(images, labels)
     if len(pixels) == 0:
         raise DataError(f"program {program.name}: no images to simulate")
