@@ -410,7 +410,7 @@ def _warnings(program: Program, pixels: bool, clipped: float) -> tuple[str, ...]
     if pixels and not program.preprocessing.known:
         told = (
             "preprocessing of the images is not known: accuracy may be wrong; lower with --mean and --std as in training "
-            "(none needed: --mean 0 --std 1)"
+            "(pixels / 255 alone: --mean 0 --std 1)"
         )
         found.append(told)
     if clipped > MUCH_CLIPPED:
