@@ -72,8 +72,8 @@ Data = Annotated[
     typer.Option(
         "--data",
         metavar="SET|FILE|FOLDER",
-        help="Image set (addersim list data); or your own .npz (images, labels), .npy, .parquet, .csv, or folder of pictures, a "
-        "folder a class (docs/commands.md: Own images). A set's name goes before a folder's: ./NAME.",
+        help="Image set (addersim list data); or your own .npz (images, labels), .npy, .parquet, .csv, or folder of pictures, "
+        "a folder a class (docs/commands.md: Own images). A set's name goes before a folder's: ./NAME.",
         show_default="fashion-mnist-2000, where the network takes it",
         autocompletion=completes("data"),
     ),
