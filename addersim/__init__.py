@@ -8,6 +8,7 @@ Importing this package loads nothing heavy; each public name loads its module wh
 from __future__ import annotations
 
 import re
+import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ def __getattr__(name: str) -> Any:
         module, there = _PLACES[name]
         value = import_module(f"{module}.{there}") if module == __name__ else getattr(import_module(module), there)
     else:
-        raise AttributeError(f"module 'addersim' has no attribute {name!r}")
+        raise AttributeError(f"module 'addersim' has no attribute {name!r}", name=name, obj=sys.modules[__name__])
     globals()[name] = value
     return value
 

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import inspect
 
-from addersim.errors import AddersimError, ConfigError
+from addersim.errors import AddersimError, ConfigError, check_name
 from addersim.inputs.limits import Limit, shown
 from addersim.inputs.opening import STANDARD, near_file, parsing, read_file, source
 from addersim.inputs.text import did_you_mean
@@ -184,6 +184,7 @@ def find_file(
         What is raised where there is neither; what else has a name, in words for its message, and what
         gives those names.
     """
+    check_name(name, what)
     known = bundled_names(folder, suffix)
     if isinstance(name, str) and name in known:
         return _DATA / folder / f"{name}{suffix}", True

@@ -3,8 +3,10 @@
 Every message says where, what was found, what is allowed and, where it is not obvious, what to do.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import MappingProxyType
 
 from addersim.inputs.text import one_line
 
@@ -22,6 +24,7 @@ __all__ = [
     "QuantizationError",
     "SweepError",
     "check_kind",
+    "check_name",
     "lacks_memory",
     "needing_memory",
     "out_of_memory",
@@ -82,8 +85,23 @@ class SweepError(AddersimError):
     """A sweep that had to stop; what is finished is kept, and the same command goes on from there."""
 
 
-def check_kind(value: object, kind: type, where: str, advice: str) -> None:
+_MADE_BY = MappingProxyType(
+    {
+        "Network": "addersim.load(name) gives one by name or file, addersim.lower a module's",
+        "Program": "addersim.quantize(network, images) makes one of a network",
+        "Trace": "addersim.count(program) gives one, and addersim.simulate(...).trace",
+        "Result": "addersim.evaluate(trace, accelerator) gives one",
+        "Topology": "addersim.load_topology(file) gives one",
+        "Images": "addersim.load_images(name) gives them",
+    }
+)
+"""What makes the values that flow, by the names of their types."""
+
+
+def check_kind(value: object, kind: type, where: str, advice: str = "") -> None:
     """Refuse a value of another type than a function takes, and say what makes one; `where` names function and argument.
+
+    The advice is that of `_MADE_BY` where none is given.
 
     Examples
     --------
@@ -92,7 +110,20 @@ def check_kind(value: object, kind: type, where: str, advice: str) -> None:
     addersim.errors.KindError: simulate: threads: found str, needs int; such as 2
     """
     if not isinstance(value, kind):
-        raise KindError(f"{where}: found {type(value).__name__}, needs {kind.__name__}; {advice}")
+        raise KindError(f"{where}: found {type(value).__name__}, needs {kind.__name__}; {advice or _MADE_BY[kind.__name__]}")
+
+
+def check_name(value: object, where: str) -> None:
+    """Refuse what is neither a name nor the path of a file.
+
+    Examples
+    --------
+    >>> check_name(7, "energy table")
+    Traceback (most recent call last):
+    addersim.errors.KindError: energy table: found int, needs a name or the path of a file
+    """
+    if not isinstance(value, (str, os.PathLike)):
+        raise KindError(f"{where}: found {type(value).__name__}, needs a name or the path of a file")
 
 
 @contextmanager

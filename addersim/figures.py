@@ -35,7 +35,6 @@ __all__ = [
 ]
 
 Results = Result | Sequence[Result]
-_ADVICE = "addersim.evaluate(trace, accelerator) gives one"
 
 
 def energy_by_network(results: Results) -> go.Figure:
@@ -114,7 +113,7 @@ def errors_by_layer(result: Result, threshold: float | None = None) -> go.Figure
 
 def _frames_of(result: Result) -> Frames:
     """Of one result, for figures of its layers."""
-    check_kind(result, Result, "figures: result", _ADVICE)
+    check_kind(result, Result, "figures: result")
     return _frames(result)
 
 
@@ -123,5 +122,5 @@ def _frames(results: Results) -> Frames:
     if not found:
         raise ConfigError("figures: no results; give at least one")
     for one in found:
-        check_kind(one, Result, "figures: result", _ADVICE)
+        check_kind(one, Result, "figures: result")
     return Frames.of(found)

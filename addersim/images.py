@@ -112,7 +112,7 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True):
     def range(self) -> tuple[float, float]:
         """Least and largest value that pixels of 0..255 become."""
         mean, std = np.asarray(self.mean), np.asarray(self.std)
-        return float((-mean / std).min()), float(((1 - mean) / std).max())
+        return float(((0 - mean) / std).min()), float(((1 - mean) / std).max())
 
     def levels(self, shape: Shape) -> npt.NDArray[np.float32]:
         """Value of each pixel 0..255, shape ``(256, channels)``, or ``(256, 1)`` for features that share one."""
@@ -232,8 +232,8 @@ def check_declared(images: ManyImages, preprocessing: Preprocessing, where: str)
     if waits or low < first - slack or high > last + slack:
         found = f"{low:.4g}..{high:.4g}" + (", as pixels / 255 do" if waits else "")
         raise DataError(
-            f"{where}: float images span {found}; the network's are {first:.4g}..{last:.4g}: {preprocessing}; "
-            "give uint8 pixels of 0..255, or prepare them so"
+            f"{where}: float images span {found}; the network's are {first:.4g}..{last:.4g}: {preprocessing}; give uint8 "
+            "pixels of 0..255, or prepare them so; features of any range need a network lowered without --mean and --std"
         )
 
 

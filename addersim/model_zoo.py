@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
 from addersim.config import bundled_names, find_file
-from addersim.errors import NetworkError
+from addersim.errors import NetworkError, check_name
 from addersim.frontends.scalesim.topology import Topology, load_topology
 from addersim.inputs.limits import shown
 from addersim.inputs.opening import STANDARD, begins, source
@@ -81,6 +81,7 @@ def load(name: str | os.PathLike[str], *, countable: bool = False) -> Network | 
     >>> load("lenet5-adder").input_shape
     (1, 28, 28)
     """
+    check_name(name, "network")
     if is_architecture(name):
         _LOG.info("network: architecture %s, random weights", name)
         return _untrained(os.fspath(name))

@@ -234,7 +234,7 @@ def simulate(
     NetworkError
         For a program that gives no scores, or layers that a multiplier cannot take.
     """
-    check_kind(program, Program, "simulate: program", "addersim.quantize(network, images) makes one of a network")
+    check_kind(program, Program, "simulate: program")
     pixels, labels = pixels_and_labels(images, labels)
     if len(pixels) == 0:
         raise DataError(f"program {program.name}: no images to simulate")
@@ -314,7 +314,7 @@ def _warnings(program: Program, pixels: bool, clipped: float) -> tuple[str, ...]
     if pixels and not program.preprocessing.known:
         told = (
             "preprocessing of the images is not known: accuracy may be wrong; lower with --mean and --std as in training "
-            "(none needed: --mean 0 --std 1)"
+            "(pixels / 255 alone: --mean 0 --std 1)"
         )
         found.append(told)
     if clipped > MUCH_CLIPPED:

@@ -16,7 +16,7 @@ from addersim.arithmetic.geometry import Pair
 from addersim.certificate.ranges import Ends, any_codes, box_of, codes_out, sums_out
 from addersim.certificate.sums import Box, End, Sums, window_sums
 from addersim.certificate.witness import Witness
-from addersim.errors import QuantizationError
+from addersim.errors import QuantizationError, check_kind
 from addersim.layers import AnyIntegerLayer, IntegerWindow
 from addersim.network import INPUT, walk
 from addersim.program import Program
@@ -217,6 +217,7 @@ def prove(program: Program, *, reachable: bool = False) -> Certificate:
     QuantizationError
         For a program that was made without calibration images: its weights are not known.
     """
+    check_kind(program, Program, "prove: program")
     if not program.calibrated:
         raise QuantizationError(f"program {program.name} was made without calibration images: its weights are not known")
     values = program.static_values()

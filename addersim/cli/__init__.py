@@ -57,6 +57,7 @@ app = typer.Typer(
     name="addersim",
     help="Simulate AdderNets and their multiplying rivals bit for bit; count and price what the hardware does.",
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # boxes leave the text of an option 18 letters on a terminal of 80
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -74,14 +75,34 @@ def _options(
     """What the command takes before a verb; its help is the app's."""
 
 
-VERBS = (
-    demo, simulate, prove, count, estimate, designs, compare, sweep, search, report, lower, export, verify, train, finetune,
-    multiplier, characterise, check, new, explain,
-)  # fmt: skip
-for verb in VERBS:
-    app.command(verb.__name__.rpartition(".")[2])(verb.run)
-app.command("compare-rounding")(compare_rounding.run)
-app.command("list")(list_.run)
+VERBS = {
+    demo: "Run both bundled LeNets, and write a page.",
+    simulate: "Run a network bit for bit, beside float.",
+    prove: "Prove the least register widths that never overflow.",
+    count: "Count the operations of a network for one image.",
+    estimate: "Estimate energy and latency on an accelerator.",
+    designs: "Estimate a network on a grid of designs, all at once.",
+    compare: "Compare designs, and say what their ratios are due to.",
+    sweep: "Sweep bit widths, registers, circuits, accelerators.",
+    search: "Search bit widths a layer within an accuracy floor.",
+    report: "Write a page, CSV tables and JSON of networks.",
+    lower: "Translate a torch, ONNX or TFLite network to an .npz.",
+    export: "Write a quantised network as ONNX, or a layer's words.",
+    verify: "Run Verilog of your own on a layer's words.",
+    train: "Train a network (needs torch).",
+    finetune: "Train a network for its bit widths (needs torch).",
+    multiplier: "Tell the errors of a multiplier that is a table.",
+    characterise: "Make an energy table from a cell library's gates.",
+    check: "Check files of every kind that the verbs take.",
+    new: "Write a commented file to begin with.",
+    explain: "Explain a column, a term or a key of a file.",
+    compare_rounding: "Compare two rules of rounding, code by code.",
+    list_: "List networks, accelerators, tables and other names.",
+}
+"""Modules of the verbs, and what each does in the list of all of them, where a line has room for so much."""
+for verb, told_in_short in VERBS.items():
+    name = verb.__name__.rpartition(".")[2].rstrip("_").replace("_", "-")
+    app.command(name, short_help=told_in_short)(verb.run)
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from addersim.inputs.text import did_you_mean
 def run(
     what: Annotated[
         str | None,
-        typer.Argument(help="One of the kinds below; all kinds by default.", autocompletion=completes_from(lambda: KINDS)),
+        typer.Argument(help="One of these kinds; all by default.", autocompletion=completes_from(lambda: KINDS)),
     ] = None,
     name: Annotated[str | None, typer.Argument(help="One of them alone.", autocompletion=names_of_its_kind)] = None,
     toml: Annotated[

@@ -48,7 +48,7 @@ def run(
     ] = None,
     mean: Annotated[
         str | None,
-        typer.Option(help="Mean of pixel/255, as in training: one a channel, or one for all; 0 with --std 1: none needed."),
+        typer.Option(help="Mean of pixel/255, as in training: one a channel, or one for all; 0 with --std 1 leaves it so."),
     ] = None,
     std: Annotated[str | None, typer.Option(help="Standard deviation, as in training: one a channel, or one for all.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the network.")] = None,

@@ -72,9 +72,8 @@ Data = Annotated[
     typer.Option(
         "--data",
         metavar="SET|FILE|FOLDER",
-        help="Image set (addersim list data); or your own .npz (images, labels), .npy (images), .parquet, .csv or folder "
-        "of pictures (a folder a class): uint8, or floats normalised as in training. train_images or a folder train "
-        "calibrate; else 256 images that seed 0 draws do, and a warning says so. A set's name goes before a folder's: ./NAME.",
+        help="Image set (addersim list data); or your own .npz (images, labels), .npy, .parquet, .csv, or folder of pictures, "
+        "a folder a class (docs/commands.md: Own images). A set's name goes before a folder's: ./NAME.",
         show_default="fashion-mnist-2000, where the network takes it",
         autocompletion=completes("data"),
     ),

@@ -57,7 +57,7 @@ def run(
     correction: options.Correction = None,
     rules: options.Rules = None,
     save_program: Annotated[Path | None, typer.Option(help="Also save the quantised program to this .npz file.")] = None,
-    reference: Annotated[bool, typer.Option(help="The same as --engine reference.")] = False,
+    reference: Annotated[bool, typer.Option("--reference", help="The same as --engine reference.")] = False,
     engine: Annotated[
         str | None,
         typer.Option(help="What runs the layers: kernels, reference (numpy, slow), rtl (Verilog; needs yosys)."),

@@ -13,7 +13,7 @@ import msgspec
 
 from addersim.arithmetic.multiplier import MultiplierTable
 from addersim.datasets.records import Images
-from addersim.errors import ConfigError, QuantizationError
+from addersim.errors import ConfigError, QuantizationError, check_kind
 from addersim.exploration.search_journal import Measurements, open_journal
 from addersim.exploration.sensitivity import Judge, Measured, Operand, ScanRow, greedy_chain, scan, uniform, with_widths
 from addersim.hardware import Accelerator, EnergyTable
@@ -127,6 +127,7 @@ def search_bits(
     QuantizationError
         Where even the highest width everywhere loses more than the floor allows, and for numbers out of range.
     """
+    check_kind(network, Network, "search_bits: network")
     _check(floor_points, trials, seed, bits)
     optuna = _optuna()
     say = progress or (lambda what, done, total: None)

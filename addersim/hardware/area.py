@@ -214,7 +214,7 @@ def estimate_area(
     >>> [round(estimate_area(trace, "systolic-16x16").element_um2) for trace in (adder, conv)]
     [747, 1256]
     """
-    check_kind(trace, Trace, "estimate_area: trace", "addersim.count(program) gives one")
+    check_kind(trace, Trace, "estimate_area: trace")
     machine = accelerator if isinstance(accelerator, Accelerator) else load_accelerator(accelerator)
     stated = with_multiplier(table if isinstance(table, EnergyTable) else load_table(table), trace.layers)
     figures = for_array(stated, machine.array)

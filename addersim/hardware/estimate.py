@@ -86,7 +86,7 @@ def estimate(
         The table lacks a needed unit energy, a memory is too small, or the trace contradicts itself, or does not know the
         zeros that the accelerator makes use of.
     """
-    check_kind(trace, Trace, "estimate: trace", "addersim.count(program) gives one, and addersim.simulate(...).trace")
+    check_kind(trace, Trace, "estimate: trace")
     one_of("objective", objective, get_args(Objective))
     one_of("compat", compat, get_args(Compat))
     machine = accelerator if isinstance(accelerator, Accelerator) else load_accelerator(accelerator)
@@ -96,7 +96,7 @@ def estimate(
         "estimate: %s on %s, prices of %s",
         trace.name,
         machine.name,
-        table if isinstance(table, (str, os.PathLike)) else table.name,
+        getattr(table, "name", table),
     )
     trace = skipping_zeros(trace, machine.array)
     images = BATCH.check(machine.batch if batch is None else batch, "batch", HardwareError)

@@ -61,7 +61,7 @@ def at_own_clock(trace: Trace, accelerator: Accelerator, table: EnergyTable) -> 
     662 element mac of 8 bits
     662 element mac of 8 bits
     """
-    check_kind(trace, Trace, "own clock: trace", "addersim.count(program) gives one, and addersim.simulate(...).trace")
+    check_kind(trace, Trace, "own clock: trace")
     check_kind(accelerator, Accelerator, "own clock: accelerator", "addersim.load_accelerator(name) gives one")
     check_kind(table, EnergyTable, "own clock: table", "addersim.hardware.load_table(name) gives one")
     if not table.knows_elements:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from addersim.errors import PriceError
+from addersim.errors import PriceError, check_kind
 from addersim.hardware.accelerator import Accelerator, Objective
 from addersim.hardware.cost import Cost
 from addersim.hardware.estimate import estimate
@@ -89,6 +89,7 @@ def estimate_range(
     ConfigError
         An accelerator or table that does not exist or does not parse.
     """
+    check_kind(trace, Trace, "estimate_range: trace")
     machine = accelerator if isinstance(accelerator, Accelerator) else load_accelerator(accelerator)
     costs: list[Cost] = []
     refused: dict[str, str] = {}

@@ -85,9 +85,7 @@ def quantize(
     NetworkError
         Where an accumulator said to be exact is too narrow for a layer.
     """
-    check_kind(
-        network, Network, "quantize: network", "addersim.load(name) gives one by name or file, addersim.lower a module's"
-    )
+    check_kind(network, Network, "quantize: network")
     check_kind(how, Quantization, "quantize: how", "such as addersim.Quantization(weight_bits=6, activation_bits=6)")
     check_layer_names(how, network)
     pixels = pixels_and_labels(images)[0]

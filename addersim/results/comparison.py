@@ -125,7 +125,7 @@ def compare(results: Sequence[Result]) -> Comparison:
     """
     check_kind(results, Sequence, "compare: results", "such as [evaluate(one), evaluate(other)]")
     for result in results:
-        check_kind(result, Result, "compare: results", "addersim.evaluate(trace, accelerator) gives one")
+        check_kind(result, Result, "compare: results")
     names = [result.name for result in results]
     if not names:
         raise ConfigError("compare: no results; give at least one")

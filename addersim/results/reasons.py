@@ -31,7 +31,7 @@ def reasons(result: Result) -> tuple[str, ...]:
     >>> reasons(found)  # doctest: +ELLIPSIS
     ('the array is busy ... % of the time that it has: most of the rest is lost in ...',)
     """
-    check_kind(result, Result, "reasons: result", "addersim.evaluate(trace, accelerator) gives one")
+    check_kind(result, Result, "reasons: result")
     if not result.cost.cycles:
         return ()
     return tuple(filter(None, (one(result) for one in _REASONS)))

@@ -172,7 +172,7 @@ def evaluate(
     >>> found.name, found.cost.table, found.area.elements
     ('lenet5-adder', 'horowitz-45nm', 256)
     """
-    check_kind(trace, Trace, "evaluate: trace", "addersim.count(program) gives one, and addersim.simulate(...).trace")
+    check_kind(trace, Trace, "evaluate: trace")
     machine = accelerator if isinstance(accelerator, Accelerator) else load_accelerator(accelerator)
     prices = table if isinstance(table, EnergyTable) else load_table(table)
     others = (name for name in table_names() if name != prices.name)

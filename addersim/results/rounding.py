@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from addersim.datasets.records import Images as ImageSet
 from addersim.datasets.records import pixels_and_labels
-from addersim.errors import DataError
+from addersim.errors import DataError, check_kind
 from addersim.format_quantity import how_many
 from addersim.images import ManyImages
 from addersim.kernels.batches import in_batches
@@ -143,6 +143,7 @@ def compare_rounding(
     FormatError, NetworkError, DataError
         For names that are no rules, layers that cannot run under one, and images or labels that do not fit.
     """
+    check_kind(program, Program, "compare_rounding: program")
     pixels, labels = pixels_and_labels(images, labels)
     if len(pixels) == 0:
         raise DataError(f"program {program.name}: no images to compare on")

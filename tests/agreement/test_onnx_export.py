@@ -324,7 +324,7 @@ def test_what_onnx_cannot_say(arithmetic, how, told, tmp_path):
 
 def test_only_programs_and_known_styles(tmp_path):
     network = residual(arithmetic="mac")
-    with pytest.raises(KindError, match=r"export_onnx takes a quantised program; found Network: quantize it first"):
+    with pytest.raises(KindError, match=r"export_onnx: program: found Network, needs Program; addersim.quantize"):
         addersim.export_onnx(network, tmp_path / "made.onnx")
     program = addersim.quantize(network, images(network))
     with pytest.raises(NetworkError, match=r"^ONNX style 'qoperator' is not one of qdq, qonnx$"):

@@ -101,7 +101,7 @@ def test_accuracy_of_an_unknown_preprocessing_carries_one_warning():
     unknown, known = (quantize(network(known=one), images) for one in (False, True))
     found = simulate(unknown, images)
     assert len(found.warnings) == 1
-    assert "lower with --mean and --std as in training (none needed: --mean 0 --std 1)" in str(found)
+    assert "lower with --mean and --std as in training (pixels / 255 alone: --mean 0 --std 1)" in str(found)
     assert found.to_dict()["warnings"] == found.warnings
     assert simulate(known, images).warnings == ()
     assert simulate(unknown, images.astype(np.float32) / 255).warnings == ()

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from addersim.errors import check_kind
 from addersim.exploration.sweeps.engines import open_engine
 from addersim.hardware.accelerator import Accelerator, Objective
 from addersim.hardware.designs.design_costs import DesignCosts, Figures
@@ -56,6 +57,7 @@ def sweep_designs(
     >>> sweep_designs(trace, "systolic-16x16", {"dram.bandwidth_gb_s": [0.1, 12.8]}).cycles.astype(int).tolist()
     [12267, 8279]
     """
+    check_kind(trace, Trace, "sweep_designs: trace")
     designs = design_grid(accelerator, grid)
     prices = table if isinstance(table, EnergyTable) else load_table(table)
     parts = _parts(designs)

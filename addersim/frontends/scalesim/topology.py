@@ -31,7 +31,7 @@ from addersim.arithmetic.datapaths import datapath as find_datapath
 from addersim.arithmetic.fixed import FixedFormat
 from addersim.arithmetic.geometry import Geometry, check_work
 from addersim.config import read_text
-from addersim.errors import AddersimWarning, ConfigError, NetworkError
+from addersim.errors import AddersimWarning, ConfigError, NetworkError, check_kind
 from addersim.inputs.limits import Limit
 from addersim.inputs.opening import source
 from addersim.inputs.text import did_you_mean, printable
@@ -145,6 +145,7 @@ def topology_trace(
     NetworkError
         No such convention; an accumulator that promises to be exact and is too narrow.
     """
+    check_kind(topology, Topology, "topology_trace: topology")
     datapath = find_datapath(datapath).name
     billed = find_convention(convention)
     known = [layer.name for layer in topology.layers]

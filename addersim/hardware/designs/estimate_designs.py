@@ -9,7 +9,7 @@ from typing import get_args
 import numpy as np
 from msgspec.structs import replace
 
-from addersim.errors import HardwareError
+from addersim.errors import HardwareError, check_kind
 from addersim.hardware.accelerator import Accelerator, Objective
 from addersim.hardware.arrays import IntArray
 from addersim.hardware.dataflow.dispatch import check_layer
@@ -74,6 +74,7 @@ def estimate_designs(
     >>> found.cycles.astype(int).tolist()
     [16179, 10684, 12886, 8279]
     """
+    check_kind(trace, Trace, "estimate_designs: trace")
     one_of("objective", objective, get_args(Objective))
     if batch is not None:
         BATCH.check(batch, "batch", HardwareError)

@@ -55,6 +55,13 @@ def test_every_verb_has_help(verb):
     assert status == 0
     assert "Usage" in output
     assert "--json" in output
+    assert "[default: no-" not in output
+
+
+def test_the_list_of_verbs_cuts_no_text_and_options_have_room(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert "..." not in run("--help")[1].partition("Commands:")[2]
+    assert len(run("simulate", "--help")[1].splitlines()) < 100  # 165 where texts are 18 letters wide
 
 
 COMMANDS = typer.main.get_command(app).commands

@@ -34,6 +34,14 @@ def test_features_stand_beside_their_class(tmp_path, header, place, separator):
     assert found.labels.tolist() == [2, 0, 1, 2]
 
 
+def test_features_beyond_declared_pixels_say_how_a_network_takes_them(tmp_path):
+    path = table(tmp_path, "a,b,c", [[-7.5, 0.0, 3.0], [0.5, 0.25, 6.0]])
+    declared = Net(SHAPE, preprocessing=Preprocessing(mean=(0.0,), std=(1.0,)))
+    assert told(path, declared).startswith(": float images span -7.5..6; the network's are 0..1: ")
+    assert told(path, declared).endswith("features of any range need a network lowered without --mean and --std")
+    assert load_own(path, net()).images.pixels.min() == pytest.approx(-7.5)
+
+
 def test_without_a_class_and_a_part_of_the_rows(tmp_path):
     path = table(tmp_path, "a,b,c", FEATURES)
     found = load_own(path, net(), limit=2).images

@@ -15,7 +15,7 @@ from addersim import count, estimate, quantize
 from addersim.cli.output import print_json, print_table, say
 from addersim.errors import NetworkError, SweepError
 from addersim.exploration.sweeps.results import RESULT_COLUMNS, write_results
-from addersim.inputs.text import cell, one_line, plain_json, printable
+from addersim.inputs.text import cell, did_you_mean, one_line, plain_json, printable
 from addersim.report import write_report
 from addersim.results.result import evaluate
 from addersim.storage import write_rows
@@ -30,6 +30,12 @@ def obeyed(text):
 
 
 @pytest.mark.parametrize("code", [0, 7, 9, 10, 13, 27, 127, 0x85, 0x9B, 0xAD, *range(0x200B, 0x2010), *range(0x2028, 0x202F)])
+def test_a_name_with_a_part_too_many_is_near_to_the_one_without():
+    assert did_you_mean("batch_size", ["batch", "norm_batches", "data"]) == "; did you mean batch?"
+    assert did_you_mean("batch_size_of_all", ["batch", "batch_size", "data"]) == "; did you mean batch_size?"
+    assert did_you_mean("to_size_of_all", ["to", "data"]) == ""
+
+
 def test_characters_that_control_are_shown(code):
     assert not obeyed(printable(chr(code)).replace("\n", "\x00"))
     assert printable(f"a{chr(code)}b") == f"a{chr(code).encode('unicode_escape').decode()}b"

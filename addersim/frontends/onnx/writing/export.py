@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from addersim.errors import KindError, NetworkError
+from addersim.errors import NetworkError, check_kind
 from addersim.frontends.onnx.quantised.own_notes import PRODUCER
 from addersim.frontends.onnx.writing import qdq, qonnx
 from addersim.frontends.onnx.writing.nodes import FLOAT, Nodes
@@ -69,9 +69,8 @@ def export_onnx(program: Program, path: str | os.PathLike[str], *, style: str = 
         registers that wrap or saturate, multipliers of a table, windows over codes of more than 8 bits; and for a style that
         is none.
     """
+    check_kind(program, Program, "export_onnx: program")
     checked_style(style)
-    if not isinstance(program, Program):
-        raise KindError(f"export_onnx takes a quantised program; found {type(program).__name__}: quantize it first")
     if not program.calibrated:
         raise NetworkError(f"program {program.name} was made without calibration images: its weights are not known")
     try:
