@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,6 +83,16 @@ class Flow:
     def like(self, source: Flow) -> Flow:
         """What a layer gives for `image` of a value, with as many axes as the value has: undoes it."""
         return self.reshape((self.shape[0], self.shape[2])) if source.rank == 2 else self
+
+    def across(self, axes: Sequence[int]) -> Flow:
+        """An image of one row whose pixels are the places along some axes, and whose channels those along all others."""
+        kept = [one for one in range(self.rank) if one not in axes]
+        sizes = [math.prod(self.shape[one] for one in some) for some in (kept, axes)]
+        return self.permute((*kept, *sorted(axes))).reshape((sizes[0], 1, sizes[1]))
+
+    def left(self, axes: Sequence[int], keep: bool) -> Shape:
+        """Shape that is left where values along some axes become one, whose axes stay, with size 1, or go."""
+        return tuple(1 if one in axes else size for one, size in enumerate(self.shape) if keep or one not in axes)
 
     def front(self, axis: int) -> Flow:
         """The value with an axis moved to the front, where channels are."""

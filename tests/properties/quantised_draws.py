@@ -95,8 +95,8 @@ def weighted(maker, operator, value, shape, axis, how, filters):
 
 
 def bounded(maker, name, found):
-    """Codes of reals, perhaps behind a function that runtimes fuse."""
-    kind = maker.dice.random()
+    """Codes of reals, perhaps behind a function."""
+    kind, form = maker.dice.random(), None
     if kind < 0.3:
         name, found = maker.node("Relu", [name]), np.maximum(found, 0)
     elif kind < 0.45:
@@ -111,9 +111,13 @@ def bounded(maker, name, found):
         plain = {"HardSigmoid", "LeakyRelu", "Neg"}  # where codes round up it counts what a runtime's own functions end in
         operator = maker.dice.choice(sorted(plain if maker.style == "qonnx" else FUNCTIONS))
         made = None if operator == "HardSwish" and maker.opset < 14 else maker.run(operator, [found], FUNCTIONS[operator])
-        if fits(made):
+        if (
+            fits(made) and np.abs(made).max() > PLAIN
+        ):  # at a scale that fits: far smaller ones show what a runtime's own functions end in, as ties do
+            maker.approximate = True
             name, found = maker.node(operator, [name], **FUNCTIONS[operator]), made
-    maker.coded(name, found)
+            form = F32(2.0 ** np.ceil(np.log2(np.abs(found).max() / 127))), maker.zero()
+    maker.coded(name, found, form)
 
 
 def two(maker):
@@ -142,7 +146,8 @@ def pool(maker):
     value = maker.pick(4)
     if value is None:
         return
-    operator = maker.dice.choice(["MaxPool", "AveragePool", "GlobalAveragePool", "ReduceMean", "GlobalMaxPool"])
+    pools = ["MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool"]
+    operator = maker.dice.choice([*pools, "ReduceMean", "ReduceMax", "ReduceSum"])
     how = {}
     if operator in ("MaxPool", "AveragePool"):
         kernel, how = window_sizes(maker, value.reals.shape[2:])
@@ -153,13 +158,14 @@ def pool(maker):
         if operator == "AveragePool":
             how["count_include_pad"] = int(maker.dice.random() < 0.4)
     arrays, inputs = [value.reals], []
-    if operator == "ReduceMean":
+    if operator.startswith("Reduce"):
         how = {"keepdims": int(maker.dice.random() < 0.7)}
-        if maker.opset >= 18:
-            arrays.append(np.array([2, 3], I64))
+        axes = [2, 3] if maker.dice.random() < 0.5 else sorted(maker.dice.sample([1, 2, -1], maker.dice.randint(1, 3)))
+        if maker.opset >= 18 or operator == "ReduceSum":
+            arrays.append(np.array(axes, I64))
             inputs = [maker.constant(arrays[1])]
         else:
-            how["axes"] = [2, 3]
+            how["axes"] = axes
     found = maker.run(operator, arrays, how)
     if not fits(found):
         return
@@ -182,7 +188,13 @@ def pool(maker):
 FUNCTIONS = {
     "Sigmoid": {}, "Tanh": {}, "HardSwish": {}, "HardSigmoid": {"alpha": 0.3, "beta": 0.4}, "LeakyRelu": {"alpha": 0.2},
     "Abs": {}, "Neg": {}, "Relu": {}, "Elu": {"alpha": 0.5}, "Softplus": {}, "Erf": {}, "Exp": {}, "Softsign": {},
+    "Selu": {}, "Floor": {}, "Sign": {}, "ThresholdedRelu": {"alpha": 0.5},
 }  # fmt: skip
+
+
+DIFFERENCES = ("Elu", "Selu")
+"""Functions that take one off an exponential: of far smaller numbers than PLAIN their last bits are the framework's own."""
+PLAIN = 1e-2
 
 
 def function(maker):
@@ -191,7 +203,7 @@ def function(maker):
     if value is None or (operator == "HardSwish" and maker.opset < 14):
         return
     found = maker.run(operator, [value.reals], FUNCTIONS[operator])
-    if fits(found):
+    if fits(found) and (np.abs(found).max() > PLAIN or operator not in DIFFERENCES):
         maker.coded(maker.node(operator, [maker.real(value)], **FUNCTIONS[operator]), found)
 
 

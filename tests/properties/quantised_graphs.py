@@ -90,7 +90,7 @@ def examine(style, seed, folder):
     except Exception as error:  # that is what is looked for
         return f"RAW {shown}: {type(error).__name__}: {error}"
     said = [
-        compared(one, runs[name], [way[place] for way in expected], maker.exact)
+        compared(one, runs[name], [way[place] for way in expected], maker.exact and not maker.approximate)
         for place, (one, name) in enumerate(zip(ends, names, strict=True))
     ]
     for words in said:

@@ -32,6 +32,7 @@ class Maker:
         self.general = random.Random(f"general {seed}").choice([1, 2])
         self.signed = self.dice.random() < (0.3 if style == "qdq" else 0.5)
         self.nodes, self.constants, self.values, self.count, self.steps = [], {}, [], 0, []
+        self.approximate = False  # whether a function of sums is in it, whose last bits are the framework's own
         features = self.dice.random() < 0.15
         self.shape = (self.dice.randint(2, 9), *(() if features else (self.dice.randint(3, 8), self.dice.randint(3, 8))))
         self.images = self.numbers.standard_normal((3, *self.shape)).astype(F32)

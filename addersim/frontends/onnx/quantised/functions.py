@@ -13,7 +13,6 @@ from addersim.errors import LoweringError
 from addersim.frontends.onnx.quantised.call import QuantisedCall, flow_of
 from addersim.frontends.onnx.tensors import Array
 from addersim.frontends.quantised_functions import (
-    elu,
     erf,
     gelu,
     gelu_of_tanh,
@@ -88,6 +87,25 @@ def _of_reals(call: QuantisedCall, function: Function, one_way: bool = False) ->
     return applied(call, call.input(0), function, call.node.operator)
 
 
+def _less_one(x: Array) -> Array:
+    """``exp(x) - 1`` with the rounding between, as ONNX Runtime has it (core/providers/cpu/activation/activations.h)."""
+    return np.asarray(np.exp(x) - np.float32(1))
+
+
+def _selu(x: Array, alpha: Any, gamma: Any) -> Array:
+    return np.asarray(gamma * (np.maximum(x, 0) + np.minimum(alpha * _less_one(x), 0)))
+
+
+def _fast_gelu(call: QuantisedCall) -> Any:
+    """By the approximation; a bias is added before, one for all or one a channel."""
+    call.plain.only()
+    value = call.input(0)
+    if call.input(1) is None:
+        return _of_reals(call, gelu_of_tanh)
+    bias = each(call, value, call.constant(1))
+    return _of_reals(call, lambda x: gelu_of_tanh(x + bias))
+
+
 def _leaky(call: QuantisedCall) -> Any:
     """A slope below zero: one number, or one a channel."""
     call.plain.only()
@@ -98,10 +116,12 @@ def _leaky(call: QuantisedCall) -> Any:
 OPERATORS: Mapping[str, Row] = MappingProxyType(
     {
         "Abs": _function(np.abs),
-        "Celu": _function(lambda x, a: np.maximum(x, 0) + np.minimum(a * np.expm1(x / a), 0), alpha=1.0),
-        "Elu": _function(elu, alpha=1.0),
+        "Ceil": _function(np.ceil),
+        "Celu": _function(lambda x, a: np.maximum(x, 0) + np.minimum(a * _less_one(x / a), 0), alpha=1.0),
+        "Elu": _function(lambda x, alpha: np.where(x >= 0, x, alpha * _less_one(x)), alpha=1.0),
         "Erf": _function(erf),
         "Exp": _function(np.exp),
+        "Floor": _function(np.floor),
         "Gelu": _gelu,
         "HardSigmoid": _function(hard_sigmoid, alpha=0.2, beta=0.5),
         "HardSwish": _function(hard_swish),
@@ -111,10 +131,16 @@ OPERATORS: Mapping[str, Row] = MappingProxyType(
         "Neg": _function(np.negative),
         "PRelu": _leaky,
         "Reciprocal": _function(np.reciprocal),
+        "Selu": _function(_selu, alpha=1.67326319217681884765625, gamma=1.05070102214813232421875),
         "Sigmoid": _function(sigmoid),
+        "Sign": _function(np.sign),
         "Softplus": _function(softplus),
         "Softsign": _function(lambda x: x / (1 + np.abs(x))),
         "Sqrt": _function(np.sqrt),
         "Tanh": _function(np.tanh),
+        "ThresholdedRelu": _function(lambda x, alpha: np.where(x > alpha, x, np.float32(0)), alpha=1.0),
+        "com.microsoft.FastGelu": _fast_gelu,
+        "com.microsoft.Gelu": _function(gelu),
+        "com.microsoft.QuickGelu": _function(lambda x, alpha: x * sigmoid(alpha * x), alpha=1.702),
     }
 )

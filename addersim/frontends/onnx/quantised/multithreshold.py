@@ -13,6 +13,7 @@ from addersim.arithmetic.fixed import FixedFormat, bits_for
 from addersim.errors import FormatError
 from addersim.frontends.onnx.quantised.call import QuantisedCall, flow_of
 from addersim.frontends.onnx.quantised.qdq import quantised
+from addersim.frontends.onnx.quantised.qonnx import borderless
 from addersim.frontends.onnx.tensors import Array
 from addersim.frontends.quantised_functions import per_channel
 from addersim.frontends.quantised_values import Reals
@@ -71,12 +72,7 @@ def _multi_threshold(call: QuantisedCall) -> Any:
     except FormatError as error:
         return call.fail(str(error))
     how = _Counted(form, low, high, "thresholds", thresholds=np.sort(thresholds, axis=1), each=each)
-    value = call.input(0)
-    if isinstance(value, Reals):  # zeros that no layer computed may reach thresholds, too
-        value = call.building.unfilled(value, call.title)
-    elif flow.fills():
-        call.fail("comes behind a border of zeros that lies around sums; make codes of them first")
-    found = quantised(call, value, how)
+    found = quantised(call, borderless(call), how)
     return Reals(found.flow, found.form)
 
 

@@ -7,10 +7,14 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+
+from addersim.arithmetic.fixed import FixedFormat
 from addersim.frontends.flow import Flow
 from addersim.frontends.onnx.convolutions import pads
 from addersim.frontends.onnx.quantised.call import QuantisedCall, flow_of
-from addersim.frontends.quantised_values import Codes, Mean, Reals
+from addersim.frontends.onnx.quantised.windows import weighted
+from addersim.frontends.quantised_values import Coded, Codes, Mean, Reals, Sums
 from addersim.layers import IntegerMaxPool, MaxPool, Shape
 
 __all__ = ["OPERATORS"]
@@ -57,8 +61,18 @@ def _whole_maximum(call: QuantisedCall) -> Any:
 
 def _average(call: QuantisedCall) -> Mean:
     flow, how = _windows(call, "count_include_pad")
+    if str(call.plain.attribute("auto_pad", "NOTSET")) == "SAME_UPPER" and _leaves_out(flow.image().shape[1:], how):
+        call.fail(
+            "attribute auto_pad: around windows that leave pixels out ONNX Runtime does not run it, or pads wrongly; give pads"
+        )
     how["count_padding"] = bool(call.plain.attribute("count_include_pad", 0))
     return _mean(call, _pooled_shape(call, flow, how), how | {"operator": "pool"})
+
+
+def _leaves_out(sizes: Shape, how: dict[str, Any]) -> bool:
+    """Whether as many windows as strides fit reach less far than the image along some axis."""
+    along = zip(sizes, how["kernel"], how["stride"], how["dilation"], strict=True)
+    return any((-(-size // step) - 1) * step + (taps - 1) * apart + 1 < size for size, taps, step, apart in along)
 
 
 def _whole_average(call: QuantisedCall) -> Mean:
@@ -66,14 +80,46 @@ def _whole_average(call: QuantisedCall) -> Mean:
     return _whole_mean(call)
 
 
-def _reduced(call: QuantisedCall) -> Mean:
-    """The mean over all pixels."""
+def _reduction(call: QuantisedCall) -> tuple[Flow, list[int], Shape]:
+    """A value as an image whose pixels become one, the axes along which these lie, and the shape that is left."""
     call.plain.only("axes", "keepdims", "noop_with_empty_axes")
-    flow, axes = call.reals().flow, call.plain.whole_numbers(1, "axes")
-    if flow.rank not in (2, 3) or sorted(call.plain.axes(axes)) != list(range(1, flow.rank)):
-        call.fail(f"mean over axes {axes} of images x {flow.shape}; only that over all pixels is read")
-    found = replace(_whole_mean(call), of_floats=True)
-    return found if call.plain.attribute("keepdims", 1) else replace(found, flow=found.flow.reshape(flow.shape[:1]))
+    flow, axes = call.reals().flow, sorted(call.plain.axes(call.plain.whole_numbers(1, "axes")))
+    if not axes:
+        call.fail("reduces no axis, or all, the images' among them; name those of one image")
+    shape = flow.left(axes, bool(call.plain.attribute("keepdims", 1)))
+    return flow.across(axes), axes, shape or call.fail("leaves no axis of an image")
+
+
+def _reduced(call: QuantisedCall) -> Mean:
+    """Means along some axes."""
+    source = call.reals()
+    wide, axes, shape = _reduction(call)
+    whole = axes == list(range(1, source.flow.rank)) and source.flow.rank in (2, 3)
+    return Mean(
+        source=source if whole else replace(source, flow=wide),
+        windows={"operator": "reduction"},
+        flow=Flow("", (wide.shape[0], 1, 1)).reshape(shape),
+        of_floats=True,
+    )
+
+
+def _summed(call: QuantisedCall) -> Sums:
+    """Sums along some axes: a window of ones over each."""
+    source = call.building.plain(call.reals(), call.title)
+    wide, _, shape = _reduction(call)
+    channels, _, count = wide.shape
+    ones = np.ones((channels, 1, count, 1), np.int8)
+    held = Coded(ones, np.ones(1, np.float32), np.zeros(1, np.int32), FixedFormat(2))
+    found = weighted(call, source, wide, held, ones, 0, groups=channels)
+    return replace(found, flow=found.flow.reshape(shape))
+
+
+def _largest(call: QuantisedCall) -> Reals:
+    """The maximum along some axes."""
+    source = call.building.plain(call.reals(), call.title)
+    wide, _, shape = _reduction(call)
+    found = call.building.layer(IntegerMaxPool, call.title, wide, output=source.form)
+    return replace(source, flow=found.reshape(shape))
 
 
 def _whole_mean(call: QuantisedCall) -> Mean:
@@ -98,6 +144,8 @@ OPERATORS: Mapping[str, Callable[[QuantisedCall], Any]] = MappingProxyType(
         "GlobalAveragePool": _whole_average,
         "GlobalMaxPool": _whole_maximum,
         "MaxPool": _maximum,
+        "ReduceMax": _largest,
         "ReduceMean": _reduced,
+        "ReduceSum": _summed,
     }
 )

@@ -22,7 +22,7 @@ from addersim.frontends.quantised_building import SIGNS
 from addersim.frontends.quantised_values import Coded, Codes, Reals
 from addersim.frontends.quantisers import ROUNDINGS, Quantiser, check_scale
 
-__all__ = ["DOMAINS", "OPERATORS"]
+__all__ = ["DOMAINS", "OPERATORS", "borderless"]
 
 DOMAINS = ("onnx.brevitas.", "qonnx.custom_op.general.", "finn.custom_op.general.")
 MOST_BITS = 16
@@ -36,7 +36,18 @@ def _signs(call: QuantisedCall, scale: Any) -> Any:
         found = np.where(call.constant(0) >= 0, 1, -1).astype(np.int8)
         return Coded(found, scale.astype(np.float32), np.zeros(1, np.int32), FixedFormat(2), signs=True)
     form = FixedFormat(SIGNS if call.signs_only else 2, True, _one(call, scale, 1))
-    return quantised(call, call.input(0), Quantiser(form, -1, 1, signs=True))
+    return quantised(call, borderless(call), Quantiser(form, -1, 1, signs=True))
+
+
+def borderless(call: QuantisedCall) -> Any:
+    """The value of which codes are made, without a border of zeros that no layer computed: zero may be no zero then."""
+    value = call.input(0)
+    if isinstance(value, Reals):
+        return call.building.unfilled(value, call.title)
+    flow = flow_of(value)
+    if flow is not None and flow.fills():
+        call.fail("comes behind a border of zeros that lies around sums; make codes of them first")
+    return value
 
 
 def _one(call: QuantisedCall, values: Any, place: int) -> float:

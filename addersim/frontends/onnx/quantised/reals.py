@@ -201,6 +201,18 @@ def _tail(call: QuantisedCall) -> Tail:
     return Tail(value, (call.node.operator,))
 
 
+def _chosen(call: QuantisedCall) -> Tail:
+    """The place of the largest score at the end, which the scores say, too."""
+    call.plain.only("axis", "keepdims", select_last_index=0)
+    value = call.input(0)
+    flow, axis = flow_of(value), call.plain.attribute("axis", 0)
+    if isinstance(value, Tail):
+        return replace(value, left_out=(*value.left_out, call.node.operator))
+    if not isinstance(value, (Codes, Reals, Sums)) or flow is None or flow.rank != 1 or axis not in (1, -1):
+        call.fail(f"along axis {axis} of what is no score at the end; only that of scores is read, and left out")
+    return Tail(Reals(value.flow, value.form) if isinstance(value, Codes) else value, (call.node.operator,))
+
+
 def _same(call: QuantisedCall) -> Any:
     return call.input(0)
 
@@ -235,6 +247,7 @@ OPERATORS: Mapping[str, Row] = MappingProxyType(
         "Round": steps.rounded,
         "Relu": lambda call: _bounded(call, 0.0, None),
         "Softmax": _tail,
+        "ArgMax": _chosen,
         "Sub": _arithmetic(np.subtract, partial(Sum, subtract=True, of_floats=True)),
     }
     | dict(MOVES)

@@ -20,7 +20,7 @@ from addersim.frontends.quantised_values import Coded, Reals, Sums, sum_ends
 from addersim.frontends.transposed import transposed_window
 from addersim.layers import IntegerWindow
 
-__all__ = ["OPERATORS", "biased"]
+__all__ = ["OPERATORS", "biased", "weighted"]
 
 LARGEST_WHOLE = 1 << 15
 LARGEST_BIAS = (1 << 31) - 1
@@ -48,7 +48,7 @@ def _whole_weights(reals: Array) -> Coded | None:
     return Coded(reals.astype(form.dtype), np.ones(1, np.float32), np.zeros(1, np.int32), form, signs=signs)
 
 
-def _sums(call: QuantisedCall, source: Reals, flow: Flow, weights: Coded, codes: Array, axis: int, **moving: Any) -> Sums:
+def weighted(call: QuantisedCall, source: Reals, flow: Flow, weights: Coded, codes: Array, axis: int, **moving: Any) -> Sums:
     """Sums of a window over codes of weights ``(filters, height, width, channels)``; `axis` is that of the filters as held."""
     scales, zero_points = weights.each(axis)
     signs = source.signs and source.form.bits == SIGNS
@@ -145,7 +145,7 @@ def _convolution(call: QuantisedCall) -> Sums:
         "far_padding": (0, *far) if row else far,
         "groups": plain.attribute("group", 1),
     }
-    found = _sums(call, source, source.flow.image(), weights, codes.transpose(0, 2, 3, 1), 0, **moving)
+    found = weighted(call, source, source.flow.image(), weights, codes.transpose(0, 2, 3, 1), 0, **moving)
     return replace(found, flow=found.flow.like(source.flow))
 
 
@@ -168,7 +168,7 @@ def _transposed(call: QuantisedCall) -> Sums:
     held = replace(weights, codes=turned.weights, scale=scales, zero_point=zero_points)
     seen = wide.take(1, np.array(turned.rows)).take(2, np.array(turned.columns))
     moving = {"padding": turned.padding, "far_padding": turned.far_padding, "dilation": dilation, "groups": groups}
-    found = _sums(call, source, seen, held, turned.weights.transpose(0, 2, 3, 1), 0, **moving)
+    found = weighted(call, source, seen, held, turned.weights.transpose(0, 2, 3, 1), 0, **moving)
     return replace(found, flow=found.flow.like(source.flow))
 
 
@@ -180,7 +180,7 @@ def linear(call: QuantisedCall, source: Reals, weights: Coded, axis: int) -> Sum
     rest = flow.shape[:-1]
     if rest:
         flow = flow.front(flow.rank - 1).reshape((matrix.shape[1], 1, math.prod(rest)))
-    found = _sums(call, source, flow, weights, matrix[:, None, None, :], axis)
+    found = weighted(call, source, flow, weights, matrix[:, None, None, :], axis)
     return replace(found, flow=found.flow.reshape((len(matrix), *rest)).back(len(rest))) if rest else found
 
 

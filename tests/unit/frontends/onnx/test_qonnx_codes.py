@@ -110,3 +110,40 @@ T = np.zeros((1, 3), F32)
 def test_what_is_refused(tmp_path, made, more, told):
     with pytest.raises(LoweringError, match=told):
         program(tmp_path, [made], more)
+
+
+def test_signs_of_a_border_of_zeros_are_plus(tmp_path):
+    nodes = [
+        node("Pad", "q_out", "around", name="pad"),
+        node("BipolarQuant", "pad_out", "s", name="sign", domain=GENERAL, output="y"),
+    ]
+    found = program(tmp_path, nodes, {"around": np.array([0, 0, 1, 0, 0, 0, 0, 1])})
+    wide = np.pad(quantised(), ((0, 0), (0, 0), (1, 0), (0, 1)))
+    np.testing.assert_array_equal(reals(found), np.where(wide >= 0, 0.25, -0.25))
+
+
+@pytest.mark.parametrize("axes", [[1], [3], [2, 3], [1, 3], [1, 2, 3]])
+@pytest.mark.parametrize("keep", [0, 1])
+@pytest.mark.parametrize("operator", ["ReduceMean", "ReduceSum", "ReduceMax"])
+def test_reductions_along_any_axes(tmp_path, operator, keep, axes):
+    if len(axes) == 3 and not keep:
+        return
+    summed = operator == "ReduceSum"
+    how = {"keepdims": keep} | ({} if summed else {"axes": axes})
+    nodes = [
+        node(operator, "q_out", *(["axes"] if summed else []), name="r", **how),
+        node("Quant", "r_out", "s", "z", "sixteen", domain=GENERAL, signed=1, narrow=0, rounding_mode="ROUND", output="y"),
+    ]
+    found = program(tmp_path, nodes, {"axes": np.array(axes), "sixteen": F32(16)})
+    function = {"ReduceMean": np.mean, "ReduceSum": np.sum, "ReduceMax": np.max}[operator]
+    expected = np.rint(function(quantised(), axis=tuple(axes), keepdims=bool(keep)))
+    np.testing.assert_array_equal(reals(found), expected * 0.25)
+
+
+def test_the_place_of_the_largest_score_is_left_out(tmp_path):
+    nodes = [node("MatMul", "q_out", "w", name="scores"), node("ArgMax", "scores_out", axis=-1, keepdims=0, output="y")]
+    found = program(tmp_path, nodes, {"w": np.arange(-6, 6).reshape(4, 3).astype(F32)}, shape=(4,))
+    assert found.metadata["left out"].endswith("ArgMax")
+    images = np.random.default_rng(2).normal(size=(30, 4)).astype(F32) * 9
+    codes = np.clip(np.rint(images / 0.25), -128, 127)
+    np.testing.assert_array_equal(found.run(images).argmax(1), (codes @ np.arange(-6, 6).reshape(4, 3)).argmax(1))
