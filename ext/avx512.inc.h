@@ -65,6 +65,7 @@ static inline Ints ints_mul(Ints a, Ints b) { return _mm512_mullo_epi32(a, b); }
 static inline Ints ints_min(Ints a, Ints b) { return _mm512_min_epi32(a, b); }
 static inline Ints ints_max(Ints a, Ints b) { return _mm512_max_epi32(a, b); }
 static inline Ints ints_and(Ints a, Ints b) { return _mm512_and_si512(a, b); }
+static inline Ints ints_xor(Ints a, Ints b) { return _mm512_xor_si512(a, b); }
 static inline Ints ints_count(Ints count, Ints a, Ints b) {
     return _mm512_mask_add_epi32(count, _mm512_cmpneq_epi32_mask(a, b), count, _mm512_set1_epi32(1));
 }

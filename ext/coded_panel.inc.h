@@ -90,7 +90,12 @@ static ALWAYS_INLINE void code_rest(const CodedPanel *p, CodedState *s, const Fl
     }
 }
 
-static ALWAYS_INLINE void coded_blocks(const CodedPanel *p, const FloatKind kind, const int vectors, CodedState *s) {
+/* A step of unsigned bytes: 128 more than codes that have signs. */
+static ALWAYS_INLINE Ints unsigned_step(const char *x, const int has_signs) {
+    return has_signs ? ints_xor(ints_all(x), ints_set((int32_t)0x80808080)) : ints_all(x);
+}
+
+static ALWAYS_INLINE void coded_blocks(const CodedPanel *p, const FloatKind kind, const int has_signs, const int vectors, CodedState *s) {
     const int rows = vectors == 4 ? 6 : 8, units = rows * vectors / UNIT_VECTORS;
     int64_t unit = 0;
     for (int64_t first = 0; first < p->count; first += rows, unit += units) {
@@ -104,7 +109,7 @@ static ALWAYS_INLINE void coded_blocks(const CodedPanel *p, const FloatKind kind
                 Ints weights[UNIT_VECTORS];
                 UNROLL for (int j = 0; j < vectors; j++) weights[j] = ints_load(w + j * LANES * 4);
                 UNROLL for (int i = 0; i < rows; i++) {
-                    const Ints operand = ints_all(x[i] + at);
+                    const Ints operand = unsigned_step(x[i] + at, has_signs);
                     UNROLL for (int j = 0; j < vectors; j++) sum[i * vectors + j] = ints_mac_u8s8(sum[i * vectors + j], operand, weights[j]);
                 }
             }
@@ -122,11 +127,17 @@ static ALWAYS_INLINE void coded_blocks(const CodedPanel *p, const FloatKind kind
     }
 }
 
+#define CODED_VECTORS(KIND, SIGNS)                                        \
+    if (p->vectors == 4) coded_blocks(p, KIND, SIGNS, 4, &s);             \
+    if (p->vectors == 2) coded_blocks(p, KIND, SIGNS, 2, &s);             \
+    if (p->vectors == 1) coded_blocks(p, KIND, SIGNS, 1, &s);
 #define CODED_CASE(KIND)                                                  \
     case KIND:                                                            \
-        if (p->vectors == 4) coded_blocks(p, KIND, 4, &s);                \
-        if (p->vectors == 2) coded_blocks(p, KIND, 2, &s);                \
-        if (p->vectors == 1) coded_blocks(p, KIND, 1, &s);                \
+        if (p->has_signs) {                                               \
+            CODED_VECTORS(KIND, 1)                                        \
+        } else {                                                          \
+            CODED_VECTORS(KIND, 0)                                        \
+        }                                                                 \
         break;
 /* At most as many windows as 16 bits count overflows of. */
 static void coded_panel(const CodedPanel *p, Seen *seen) {

@@ -333,7 +333,7 @@ typedef struct {
     const int64_t *offsets;
     int64_t runs, steps;
     const char *panel;
-    int vectors;
+    int vectors, has_signs; /* has_signs: x has codes less 128 in place of operands */
     const FloatCodes *codes;
     int64_t output;
     int32_t *sums, *doubts;

@@ -5,19 +5,22 @@
 
 /* A value, a scale and an addend each err by one part in 2**24, and so does the product's rounding: together by no more than 3 / 2**24 of
    product and addend. Codes and what lies beside them stay below 300; what is larger saturates all the same. */
-static float float_limit(const float *addend, int64_t count) {
-    float largest = 0;
-    for (int64_t o = 0; o < count; o++) largest = fmaxf(largest, fabsf(addend[o]));
-    return 0.5f - ldexpf(300 + largest, -22);
-}
+static float float_limit(float largest_addend) { return 0.5f - ldexpf(300 + largest_addend, -22); }
 
 /* Where too many values lie too near to halves, exact ones are faster. */
 #define LEAST_LIMIT (0.5f - 1.0f / 1024)
 
-static int rescales_by_floats(const Rescale *r, int64_t outputs) {
-    int fits = r->formula == FLOAT_FACTOR || r->formula == SINGLE_ROUNDING || r->formula == DOUBLING;
-    for (int64_t o = 0; o < outputs; o++) fits &= r->formula != DOUBLING || r->shift[o] < 0;
-    return fits && r->direct;
+static int rescales_by_floats(const Rescale *r) {
+    return r->direct && (r->formula == FLOAT_FACTOR || r->formula == SINGLE_ROUNDING || r->formula == DOUBLING);
+}
+
+/* Of an affine: what floats start from, so that they err by too much where it is large. */
+static float float_addend(const Affine *a, int64_t o) { return (float)(a->addend[o] - (a->nearest ? 0 : 0.5)); }
+
+static float limit_of(const Epilogue *f) {
+    float largest = 0.25f; /* of a rescaling */
+    for (int64_t o = 0; f->affine && o < f->outputs; o++) largest = fmaxf(largest, fabsf(float_addend(f->affine, o)));
+    return float_limit(largest);
 }
 
 int takes_floats(const Window *w) {
@@ -25,7 +28,7 @@ int takes_floats(const Window *w) {
     const Codes *codes = f->affine ? &f->affine->codes : f->rescale ? &f->rescale->codes : NULL;
     return w->kernels->float_codes && codes && bytes_of(codes->type) == 1 && codes->overflow == SATURATE && f->overflow == EXACT &&
            f->narrow && !f->ordered && !f->window_factors && (f->factor == 1 || f->factor == -1) &&
-           (f->affine || rescales_by_floats(f->rescale, f->outputs));
+           limit_of(f) >= LEAST_LIMIT && (f->affine || rescales_by_floats(f->rescale));
 }
 
 /* Constants of one output after the other, and again from the first on, as far as a vector may reach from the last; or in the order of
@@ -58,7 +61,7 @@ static Constants lay_constants(Layout *layout, int64_t count) {
 
 static void set_affine(const Affine *a, int64_t from, int64_t to, const Constants *c) {
     c->multipliers[to] = a->multiplier[from], c->addends[to] = a->addend[from];
-    c->scale[to] = (float)a->multiplier[from], c->addend[to] = (float)(a->addend[from] - (a->nearest ? 0 : 0.5));
+    c->scale[to] = (float)a->multiplier[from], c->addend[to] = float_addend(a, from);
     c->bias[to] = 0;
 }
 
@@ -66,7 +69,7 @@ static void set_rescale(const Rescale *r, int64_t from, int64_t to, const Consta
     c->bias[to] = r->bias[from], c->multiplier[to] = r->multiplier[from], c->shift[to] = r->shift[from], c->factor[to] = r->factor[from];
     const int places = r->formula == DOUBLING ? 31 - r->shift[from] : r->shift[from];
     c->scale[to] = r->formula == FLOAT_FACTOR ? r->factor[from] : (float)ldexp(r->multiplier[from], -places);
-    c->addend[to] = r->formula == DOUBLING ? ldexpf(1, r->shift[from] - 1) : 0;
+    c->addend[to] = r->formula == DOUBLING && r->shift[from] < 0 ? ldexpf(1, r->shift[from] - 1) : 0; /* of a second rounding */
 }
 
 int prepare_floats(Window *w) {
@@ -89,7 +92,7 @@ int prepare_floats(Window *w) {
     }
     FloatCodes *f = &w->floats;
     *f = (FloatCodes){.constant = c.constant, .scale = c.scale, .addend = c.addend, .negative = w->epilogue.factor < 0};
-    f->limit = float_limit(c.addend, w->g->outputs);
+    f->limit = limit_of(&w->epilogue);
     if (affine) {
         w->float_affine = (Affine){c.multipliers, c.addends, affine->nearest, affine->codes};
         f->affine = &w->float_affine;
@@ -99,7 +102,7 @@ int prepare_floats(Window *w) {
         f->rescale.bias = c.bias, f->rescale.multiplier = c.multiplier, f->rescale.shift = c.shift, f->rescale.factor = c.factor;
         f->bytes = byte_codes(&f->rescale.codes, f->rescale.zero_point);
     }
-    if (f->limit >= LEAST_LIMIT) w->epilogue.floats = f;
+    w->epilogue.floats = f;
     return 0;
 }
 

@@ -171,7 +171,7 @@ static void panel_windows(const Window *w, const char *panel, int64_t first, int
     char *y = tile_results(w, tile, o) + first * outputs * w->epilogue.y_bytes;
     if (codes_in_panel(w, width)) {
         const CodedPanel p = {tile->windows + first, count, w->tiling.offsets, w->tiling.runs, w->tiling.run_steps, panel,
-                              (int)(width / MAX_LANES), w->epilogue.floats, o, (int32_t *)(void *)s->sums, s->doubts, (uint8_t *)y, outputs};
+                              (int)(width / MAX_LANES), w->has_signs, w->epilogue.floats, o, (int32_t *)(void *)s->sums, s->doubts, (uint8_t *)y, outputs};
         w->fast->coded_bytes(&p, &s->seen);
         return;
     }
@@ -214,19 +214,18 @@ static int pack(Window *w, char *prepared, int32_t *row) {
         pack_panels(w->panel, prepared + group * w->outputs * w->padded_taps * element, w->outputs, w->padded_taps, (int)element,
                     w->rest, (char *)w->packed + group * w->group_bytes);
     }
-    const int status = prepare_floats(w);
-    w->coded &= w->epilogue.floats != NULL;
-    return status;
+    return prepare_floats(w);
 }
 
 int prepare_panels(Window *w, int threads) {
     const int64_t element = bytes_of(w->operand);
-    w->coded = w->panel == &w->fast->bytes && w->fast->coded_bytes != NULL;
-    if (tiling_begin(&w->tiling, w->g, w->kernels, w->x_type, w->operand, w->x_offset, w->zeros.outside, w->panel->step_bytes,
-                     w->any_run, block_rows(w), threads)) {
+    w->coded = w->panel == &w->fast->bytes && w->fast->coded_bytes && takes_floats(w);
+    w->width = (int64_t)w->panel->vectors * w->panel->lanes;
+    w->has_signs = w->x_type == S8 && codes_in_panel(w, w->outputs % w->width) && are_pixels(w->g, S8, w->panel->step_bytes);
+    if (tiling_begin(&w->tiling, w->g, w->kernels, w->x_type, w->has_signs ? S8 : w->operand, w->has_signs ? 0 : w->x_offset,
+                     w->zeros.outside, w->panel->step_bytes, w->any_run, block_rows(w), threads)) {
         return -1;
     }
-    w->width = (int64_t)w->panel->vectors * w->panel->lanes;
     w->padded_taps = w->tiling.direct ? tiling_steps(&w->tiling) * w->panel->step_bytes / element : w->taps;
     w->group_bytes = packed_bytes(w->panel, w->outputs, w->padded_taps, (int)element);
     char *prepared = allocate(times(w->g->outputs, w->padded_taps), element);

@@ -81,12 +81,10 @@ static void plan_gathered(Tiling *t, int64_t element, int64_t unit, int threads)
     t->offsets[0] = 0;
 }
 
-/* Whether each window is a pixel of codes that are operands as they are, of whole steps of a panel: it reads nothing beyond the last. */
-static int is_pixels(const Tiling *t, int64_t beyond) {
-    const Geometry *g = t->g;
-    return t->type == t->operand && t->type <= U8 && !t->offset && t->step_bytes > 1 && !beyond && g->groups == 1 && g->kernel_height == 1 &&
-           g->kernel_width == 1 && g->stride_height == 1 && g->stride_width == 1 && g->out_height == g->height &&
-           g->out_width == g->width && !g->padding_height && !g->padding_width;
+int are_pixels(const Geometry *g, Type type, int64_t step_bytes) {
+    return type <= U8 && step_bytes > 1 && g->channels % step_bytes == 0 && g->groups == 1 && g->kernel_height == 1 && g->kernel_width == 1 &&
+           g->stride_height == 1 && g->stride_width == 1 && g->out_height == g->height && g->out_width == g->width && !g->padding_height &&
+           !g->padding_width;
 }
 
 int tiling_begin(Tiling *t, const Geometry *g, const Kernels *kernels, Type type, Type operand, int64_t offset, int64_t outside,
@@ -105,7 +103,7 @@ int tiling_begin(Tiling *t, const Geometry *g, const Kernels *kernels, Type type
     t->pixels_to = t->offsets + t->runs;
     t->direct = (run_bytes % step_bytes == 0 || any_run) && !one && plan_direct(t, element, threads);
     if (!t->direct) plan_gathered(t, element, unit, threads);
-    t->in_place = t->direct && is_pixels(t, run_bytes % step_bytes);
+    t->in_place = t->direct && type == operand && !offset && are_pixels(g, type, step_bytes); /* which reads nothing beyond the last */
     if (t->in_place) t->bytes = 0;
     t->windows = round_up(t->windows, unit);
     tiling_resize(t, g, threads);

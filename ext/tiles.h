@@ -43,6 +43,8 @@ int tiling_begin(Tiling *t, const Geometry *g, const Kernels *kernels, Type type
 /* The same for other images of the same size, and threads. */
 void tiling_resize(Tiling *t, const Geometry *g, int threads);
 void tiling_end(Tiling *t);
+/* Whether the windows of a layer are the pixels of x, of whole steps of a panel. */
+int are_pixels(const Geometry *g, Type type, int64_t step_bytes);
 static inline int64_t tiling_steps(const Tiling *t) { return t->runs * t->run_steps; }
 
 void tile_lay_out(const Tiling *t, Layout *layout, Tile *tile);

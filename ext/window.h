@@ -50,7 +50,7 @@ struct Window {
     int16_t beyond;                   /* operand of those weights (of 16 bits unless zero), and what each such tap adds to a sum */
     int rest;                         /* byte of a packed weight beyond the last tap of a gathered window */
     int64_t sum_factor, constant;     /* constant of an output: sum_factor * (its weights' operands) + constant + .. */
-    int coded;                        /* whether sums become codes in the panel */
+    int coded, has_signs;             /* whether sums become codes in the panel, which reads codes with signs as they are */
     int64_t padded_taps;              /* with those that fill the last step of each run */
     int64_t width, chunk, group_bytes; /* chunk: steps between widenings */
     FloatCodes floats; /* of which the epilogue may have a pointer, with memory of their own */

@@ -59,7 +59,7 @@ def test_each_sum_becomes_the_code_of_its_rule(check, outputs, rule, zero_point,
 @pytest.mark.parametrize("outputs", [16, 32, 112])
 @pytest.mark.parametrize("rule", ["tflite", "tosa", "ort"])
 def test_sums_of_whole_vectors_become_codes(check, outputs, rule):
-    scales, bias = np.resize(SCALES, outputs), np.resize([0, 1, -64, 1000], outputs).astype(np.int32)
+    scales, bias = np.resize([*SCALES, 0.75, 1.5], outputs), np.resize([0, 1, -64, 1000], outputs).astype(np.int32)
     check(into_codes(X[:, :, 3:5], weights(outputs), scales, bias, rule, FixedFormat(8, zero_point=-128)))
     check(into_codes(X[:, :7, :5], weights(outputs), scales, bias, rule, FixedFormat(8, zero_point=3), low=0))
 
@@ -90,7 +90,7 @@ def test_depthwise_sums_become_codes(check, channels, kernel, stride):
     check(into_codes(x, w, scales, bias, rule, FixedFormat(8, zero_point=-9), **moves))
 
 
-@pytest.mark.parametrize(("channels", "kernel", "outputs"), [(64, 1, 64), (130, 1, 20), (16, 3, 16), (22, 3, 50), (70, 3, 9)])
+@pytest.mark.parametrize(("channels", "kernel", "outputs"), [(64, 1, 64), (130, 1, 20), (8, 1, 32), (16, 3, 16), (22, 3, 50), (70, 3, 9)])
 @pytest.mark.parametrize("size", [3, 8, 17])
 def test_long_sums_become_codes(check, channels, kernel, outputs, size):
     random = np.random.default_rng(size)
