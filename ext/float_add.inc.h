@@ -18,12 +18,13 @@ static double factor_of(const RescaledAdd *r, int operand) {
 }
 
 /* Each step of three errs by a unit at most, of which those of the operands become the result's by its factor. Floats err by one part in
-   2**24 in each of six steps, of a sum of what lies below `most`. */
+   2**24 at most of each operand's share in its factor, of that of b in its product, and of the sum: of codes below 256 and of a sum
+   below 300, since what is larger saturates, together half of `most`. */
 static float sum_limit(const RescaledAdd *r, double most) {
     if (r->formula == FLOAT_FACTOR) return 1; /* floats are the rule, but for zero points, which are taken away before */
     const double of_result = r->formula == DOUBLING ? ldexp(r->multiplier[2], r->shift[2] - 31) : ldexp(r->multiplier[2], -r->shift[2]);
     const double second = r->formula == DOUBLING ? ldexp(1, r->shift[2]) : 0;
-    return (float)(0.5 - ldexp(most, -21) - 3 * of_result - second);
+    return (float)(0.5 - ldexp(most, -23) - 3 * of_result - second);
 }
 
 /* Returns 0 where no sum should come of floats. */

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from addersim.arithmetic.fixed import FixedFormat, Overflow
+from addersim.kernels.caches import values_bytes
 from addersim.kernels.checks import CODE_ENDS, NATIVE, check_array, check_exact
 from addersim.kernels.core import chosen_set, codes_numbers, core, flat, type_number
 from addersim.kernels.prepared import PreparedWindow, PreparedWindowAffine
@@ -33,8 +34,6 @@ __all__ = [
 Array = npt.NDArray[Any]
 Seen = tuple[int, int, int]
 
-CACHE_BYTES = 400_000
-"""What the values inside a chain may take: less than half of a second-level cache; weights and scratch have the rest."""
 MOST_TOGETHER = 64
 """Images at a time: from here on what a layer costs each time weighs nothing."""
 CACHE_LINE = 64
@@ -230,7 +229,7 @@ class Chain:
 
     def _compiled(self, chosen: int) -> Any:
         places, image_bytes = self._places()
-        together = max(1, min(MOST_TOGETHER, CACHE_BYTES // max(image_bytes, 1)))
+        together = max(1, min(MOST_TOGETHER, values_bytes() // max(image_bytes, 1)))
         numbers = {name: number for number, name in enumerate(self.values)}
         steps = []
         for name, link, inputs in self.steps:

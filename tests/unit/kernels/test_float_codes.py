@@ -90,7 +90,9 @@ def test_depthwise_sums_become_codes(check, channels, kernel, stride):
     check(into_codes(x, w, scales, bias, rule, FixedFormat(8, zero_point=-9), **moves))
 
 
-@pytest.mark.parametrize(("channels", "kernel", "outputs"), [(64, 1, 64), (130, 1, 20), (8, 1, 32), (16, 3, 16), (22, 3, 50), (70, 3, 9)])
+@pytest.mark.parametrize(
+    ("channels", "kernel", "outputs"), [(64, 1, 64), (130, 1, 20), (8, 1, 32), (16, 3, 16), (22, 3, 50), (70, 3, 9)]
+)
 @pytest.mark.parametrize("size", [3, 8, 17])
 def test_long_sums_become_codes(check, channels, kernel, outputs, size):
     random = np.random.default_rng(size)
