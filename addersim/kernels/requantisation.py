@@ -119,7 +119,7 @@ def fits_registers(constants: Constants, reach: Array) -> bool:
             return bool(((f >= 0) & (f * reach < RESULT_LIMIT * (1 - 2**-20))).all())
         case "quant-round" | "quantize-linear":
             most = RESULT_LIMIT * (1 - 2**-10)  # beside a zero point
-            return bool(((f >= 0) & (f * reach / constants.divisor < most)).all())
+            return bool((f >= 0).all() and (f * reach / constants.divisor < most).all())
         case _:
             return False
 
