@@ -167,6 +167,7 @@ static inline Ints ints_floor(Doubles low, Doubles high) {
 }
 
 static inline Floats floats_of(Ints a) { return _mm512_cvtepi32_ps(a); }
+static inline Floats floats_div(Floats a, Floats b) { return _mm512_div_ps(a, b); }
 static inline Floats floats_mul(Floats a, Floats b) { return _mm512_mul_ps(a, b); }
 static inline Floats floats_fused(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }
 static inline Ints ints_nearest_float(Floats a) { return _mm512_cvtps_epi32(a); }

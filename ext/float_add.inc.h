@@ -41,7 +41,7 @@ static int float_sum(const RescaledAdd *r, FloatSum *s) {
         int32_t multiplier[LANES], shift[LANES];
         float own[LANES];
         for (int j = 0; j < LANES; j++) multiplier[j] = r->multiplier[i], shift[j] = r->shift[i], own[j] = r->factor[i];
-        s->scales[i] = scale_of(r->formula, multiplier, shift, own);
+        s->scales[i] = scale_of(r->formula, multiplier, shift, own, 1, 0);
     }
     return 1;
 }

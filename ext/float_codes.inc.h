@@ -59,7 +59,7 @@ static __attribute__((noinline)) void exact_codes(const FloatCodes *c, int64_t o
         return;
     }
     const Rescale *r = &c->rescale;
-    const Scale scale = scale_of(r->formula, r->multiplier + o, r->shift + o, r->factor + o);
+    const Scale scale = scale_of(r->formula, r->multiplier + o, r->shift + o, r->factor + o, 1, 0);
     for (int i = 0; i < count; i++) {
         code[i] = r->formula == DOUBLING ? rescaled(DOUBLING, 0, value[i], &scale) : rescaled(SINGLE_ROUNDING, 0, value[i], &scale);
     }

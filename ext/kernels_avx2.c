@@ -150,6 +150,7 @@ static inline Ints ints_nearest(Doubles low, Doubles high) {
 static inline Ints ints_floor(Doubles low, Doubles high) { return ints_of(_mm256_floor_pd(low), _mm256_floor_pd(high)); }
 
 static inline Floats floats_of(Ints a) { return _mm256_cvtepi32_ps(a); }
+static inline Floats floats_div(Floats a, Floats b) { return _mm256_div_ps(a, b); }
 static inline Floats floats_mul(Floats a, Floats b) { return _mm256_mul_ps(a, b); }
 static inline Floats floats_fused(Floats a, Floats b, Floats c) { return _mm256_fmadd_ps(a, b, c); }
 static inline Ints ints_nearest_float(Floats a) { return _mm256_cvtps_epi32(a); }

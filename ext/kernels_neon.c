@@ -125,6 +125,7 @@ static inline Ints ints_nearest(Doubles low, Doubles high) { return ints_of(vcvt
 static inline Ints ints_floor(Doubles low, Doubles high) { return ints_of(vcvtmq_s64_f64(low), vcvtmq_s64_f64(high)); }
 
 static inline Floats floats_of(Ints a) { return vcvtq_f32_s32(a); }
+static inline Floats floats_div(Floats a, Floats b) { return vdivq_f32(a, b); }
 static inline Floats floats_mul(Floats a, Floats b) { return vmulq_f32(a, b); }
 static inline Floats floats_fused(Floats a, Floats b, Floats c) { return vfmaq_f32(c, a, b); }
 static inline Ints ints_nearest_float(Floats a) { return vcvtnq_s32_f32(a); }

@@ -157,6 +157,7 @@ static inline Ints ints_nearest(Doubles low, Doubles high) { EACH(Ints, (uint32_
 static inline Ints ints_floor(Doubles low, Doubles high) { EACH(Ints, (uint32_t)(int32_t)floor(part(low, high, i))); }
 
 static inline Floats floats_of(Ints a) { EACH(Floats, (float)(int32_t)a.at[i]); }
+static inline Floats floats_div(Floats a, Floats b) { EACH(Floats, a.at[i] / b.at[i]); }
 static inline Floats floats_mul(Floats a, Floats b) { EACH(Floats, a.at[i] * b.at[i]); }
 static inline Floats floats_fused(Floats a, Floats b, Floats c) { EACH(Floats, fused(a.at[i], b.at[i], c.at[i])); }
 static inline Ints ints_nearest_float(Floats a) { EACH(Ints, (uint32_t)(int32_t)rintf(a.at[i])); }

@@ -1,11 +1,13 @@
 /* Rescalings in registers, where no step leaves 32 bits (Rescale.direct): by the formulas of requantise.inc.h. */
 
-#define EACH_DIRECT_FORMULA(CASE) CASE(DOUBLING) CASE(SINGLE_ROUNDING) CASE(FLOAT_FACTOR)
+#define EACH_DIRECT_SUM(CASE) CASE(DOUBLING) CASE(SINGLE_ROUNDING) CASE(FLOAT_FACTOR)
+#define EACH_DIRECT_FORMULA(CASE) EACH_DIRECT_SUM(CASE) CASE(QUANT_ROUND) CASE(QUANTIZE_LINEAR)
 
-/* Constants of a vector of channels. `nudge`: what is added to a negative value before it is divided by a power of two. */
+/* Constants of a vector of channels. `nudge`: what is added to a negative value before it is divided by a power of two; `moved`: what is
+   added to a quotient of reals before it is rounded. */
 typedef struct {
     Ints multiplier, left, right, half, nudge;
-    Floats factor;
+    Floats factor, divisor, moved;
     int halves; /* whether every value is only divided, by two at least */
 } Scale;
 
@@ -19,10 +21,16 @@ static inline Ints doubled(Ints value, const Scale *s, const int halves) {
 static ALWAYS_INLINE Ints rescaled(const Formula formula, const int halves, Ints value, const Scale *s) {
     if (formula == FLOAT_FACTOR) return ints_nearest_float(floats_mul(floats_of(value), s->factor));
     if (formula == SINGLE_ROUNDING) return ints_scaled(value, s->multiplier, s->right);
+    if (takes_reals(formula)) {
+        const Floats quotient = floats_div(floats_mul(floats_of(value), s->factor), s->divisor);
+        return ints_nearest_float(formula == QUANT_ROUND ? floats_add(quotient, s->moved) : quotient);
+    }
     return doubled(halves ? value : ints_left(value, s->left), s, halves);
 }
 
-static inline Scale scale_of(Formula formula, const int32_t *multiplier, const int32_t *shift, const float *factor) {
+static inline Scale scale_of(Formula formula, const int32_t *multiplier, const int32_t *shift, const float *factor, float divisor,
+                             int32_t zero_point) {
+    float divisors[LANES], moved[LANES];
     int32_t left[LANES], right[LANES], half[LANES], nudge[LANES];
     int halves = 1;
     for (int i = 0; i < LANES; i++) {
@@ -31,8 +39,11 @@ static inline Scale scale_of(Formula formula, const int32_t *multiplier, const i
         half[i] = formula == DOUBLING && right[i] ? (int32_t)1 << (right[i] - 1) : 0;
         nudge[i] = half[i] ? -1 : 0;
         halves &= formula != DOUBLING || half[i];
+        divisors[i] = divisor, moved[i] = (float)zero_point;
     }
-    return (Scale){ints_load(multiplier), ints_load(left), ints_load(right), ints_load(half), ints_load(nudge), floats_load(factor), halves};
+    return (Scale){.multiplier = ints_load(multiplier), .left = ints_load(left), .right = ints_load(right), .half = ints_load(half),
+                   .nudge = ints_load(nudge), .factor = floats_load(factor), .divisor = floats_load(divisors),
+                   .moved = floats_load(moved), .halves = halves};
 }
 
 /* Rows of sums, of each of which a vector becomes codes. `windows`: sums of windows count, too. */
@@ -97,8 +108,8 @@ static ALWAYS_INLINE void rescaled_vector(const Epilogue *f, const Formula formu
     const Rows rows = {.sums = sums, .window_sums = window_sums, .sums_stride = sums_stride, .rows = count, .valid = valid, .whole = whole,
                        .y = y, .y_step = y_stride * f->y_bytes, .factor = ints_set((int32_t)f->factor),
                        .window_factor = ints_load(window_factors), .constant = ints_load(constants),
-                       .zero_point = ints_set(r->zero_point), .windows = f->window_factors != NULL};
-    const Scale scale = scale_of(formula, multipliers, shifts, factors);
+                       .zero_point = ints_set(has_zero_point(formula) ? 0 : r->zero_point), .windows = f->window_factors != NULL};
+    const Scale scale = scale_of(formula, multipliers, shifts, factors, r->divisor, r->zero_point);
     const Codes *codes = &r->codes;
     const int plain = f->factor == 1 && !rows.windows, again = codes->then_low != codes->low || codes->then_high != codes->high;
     Ints low = ints_set(INT32_MAX), high = ints_set(INT32_MIN);
@@ -127,6 +138,7 @@ static ALWAYS_INLINE void rescaled_vector(const Epilogue *f, const Formula formu
         break;
 static void epilogue_rescaled(const Epilogue *f, const int32_t *sums, int64_t sums_stride, int64_t rows, const int64_t *window_sums,
                               int64_t output, int64_t width, char *y, int64_t y_stride, Stats *stats, Stats *codes_stats) {
+    if (!rows) return; /* of no sum there are no extremes */
     switch (f->rescale->formula) {
         EACH_DIRECT_FORMULA(RESCALED_CASE)
         default: break;
@@ -168,7 +180,7 @@ static ALWAYS_INLINE void add_in_registers(const Formula formula, Type a_type, c
         int32_t multiplier[LANES], shift[LANES];
         float factor[LANES];
         for (int j = 0; j < LANES; j++) multiplier[j] = r->multiplier[i], shift[j] = r->shift[i], factor[j] = r->factor[i];
-        scales[i] = scale_of(formula, multiplier, shift, factor);
+        scales[i] = scale_of(formula, multiplier, shift, factor, 1, 0);
     }
     const Ints zeros[2] = {ints_set(r->zero_points[0]), ints_set(r->zero_points[1])}, zero_point = ints_set(r->zero_point);
     const Ints left = ints_set(r->left);
@@ -201,7 +213,7 @@ static void add_rescaled(Type a_type, const void *a, Type b_type, const void *b,
     }
     if (!adds_in_registers(a_type, b_type, r)) return;
     switch (r->formula) {
-        EACH_DIRECT_FORMULA(ADD_IN_REGISTERS_CASE)
+        EACH_DIRECT_SUM(ADD_IN_REGISTERS_CASE)
         default: break;
     }
 }

@@ -20,7 +20,10 @@ from addersim.layers.move import Permute, Step
 from addersim.network import INPUT
 from addersim.storage import stands_in
 
-__all__ = ["Border", "Graph", "Missing", "products_of", "refuse_missing"]
+__all__ = ["ONE_INPUT", "Border", "Graph", "Missing", "products_of", "refuse_missing"]
+
+ONE_INPUT = "a network takes one, the images; join several along an axis, and split them inside"
+"""What is said of a graph with more inputs, or none."""
 
 Array = np.ndarray[Any, Any]
 

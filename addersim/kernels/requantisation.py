@@ -117,6 +117,9 @@ def fits_registers(constants: Constants, reach: Array) -> bool:
             return bool(((m >= 0) & (np.ldexp((m * reach).astype(np.float64), -s) < RESULT_LIMIT - 1)).all())
         case "float":
             return bool(((f >= 0) & (f * reach < RESULT_LIMIT * (1 - 2**-20))).all())
+        case "quant-round" | "quantize-linear":
+            most = RESULT_LIMIT * (1 - 2**-10)  # beside a zero point
+            return bool((f >= 0).all() and (f * reach / constants.divisor < most).all())
         case _:
             return False
 

@@ -101,8 +101,8 @@ static ZeroPoints random_zero_points(const Geometry *g, Arithmetic arithmetic, T
 /* A rescaling to codes of a byte, whose biases are none, for sums fit 32 bits with nothing to spare. In registers sums up to
    2**31 may go where nothing shifts them to the left, and large ones where they become small. */
 static Rescale random_rescale(int64_t outputs, int64_t largest) {
-    static const Formula formulas[] = {DOUBLING, SINGLE_ROUNDING, FLOAT_FACTOR};
-    const Formula formula = formulas[draw(0, 2)];
+    static const Formula formulas[] = {DOUBLING, SINGLE_ROUNDING, FLOAT_FACTOR, QUANT_ROUND, QUANTIZE_LINEAR};
+    const Formula formula = formulas[draw(0, 4)];
     const int direct = draw(0, 2) > 0, least = direct && largest >= RESULT_LIMIT / 2 ? 3 : 0, again = draw(0, 1) ? -100 : -128;
     int32_t *bias = exactly(outputs, 4), *multiplier = exactly(outputs, 4), *shift = exactly(outputs, 4);
     float *factor = exactly(outputs, 4);

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from addersim.errors import LoweringError
+from addersim.frontends.graph import ONE_INPUT
 from addersim.frontends.onnx.tensors import IMAGE_TYPES, Array, as_text, is_absent, read_array
 from addersim.inputs.opening import MAX_FILE_BYTES, parsing, read_file, source
 
@@ -110,7 +111,7 @@ def read_graph(path: str | os.PathLike[str]) -> Graph:
     inputs = [one for one in graph.input if one.name not in stored]
     if len(inputs) != 1:
         names = ", ".join(as_text(one.name) for one in inputs[:5]) or "none"
-        raise LoweringError(f"{where}: the graph has {len(inputs)} inputs ({names}); a network takes one, the images")
+        raise LoweringError(f"{where}: the graph has {len(inputs)} inputs ({names}); {ONE_INPUT}")
     outputs = tuple(one.name for one in graph.output)
     order = _ordered(graph, {inputs[0].name, *stored}, outputs)
     used = {name for node in order for name in node.input} | {*outputs}

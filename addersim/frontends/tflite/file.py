@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from addersim.errors import LoweringError
+from addersim.frontends.graph import ONE_INPUT
 from addersim.frontends.tflite.records import Graph
 from addersim.inputs.opening import MAX_FILE_BYTES, parsing, read_file, source
 
@@ -42,7 +43,7 @@ def read_graph(path: str | os.PathLike[str]) -> Graph:
 def _graph(schema: Schema, name: str) -> Graph:
     given, outputs = schema.inputs, schema.outputs
     if len(given) != 1:
-        raise LoweringError(f"the graph has {len(given)} inputs; a network takes one, the images")
+        raise LoweringError(f"the graph has {len(given)} inputs; {ONE_INPUT}")
     if not outputs:
         raise LoweringError("the graph has no output")
     graph = Graph(name, schema.tensors, given[0], outputs, schema.operators)

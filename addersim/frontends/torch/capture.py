@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor
 
 from addersim.errors import LoweringError
+from addersim.frontends.graph import ONE_INPUT
 from addersim.frontends.torch.adders import AdderLayer, find_adders
 from addersim.frontends.torch.inference import as_inference
 from addersim.frontends.torch.quantised.eager import OnReals, is_quantised, refuse_observers, unpack_weights
@@ -244,7 +245,7 @@ def _read(program: torch.export.ExportedProgram, unproved: tuple[AdderLayer, ...
     nodes = {node.name: node for node in program.graph.nodes}
     images = [name for name in signature.user_inputs if isinstance(name, str) and name in nodes]
     if len(images) != 1:
-        raise LoweringError(f"forward takes {len(images)} tensors ({', '.join(images)}); a network takes one, the images")
+        raise LoweringError(f"forward takes {len(images)} tensors ({', '.join(images)}); {ONE_INPUT}")
     first = nodes[images[0]].meta["val"].shape[:1]
     if first and isinstance(first[0], int):
         raise LoweringError(f"exported for {first[0]} images; export it for any number: dynamic_shapes=({{0: Dim('batch')}},)")

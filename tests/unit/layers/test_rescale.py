@@ -399,3 +399,18 @@ def test_dense_layers_follow_the_rule_that_their_framework_has_for_them():
         rules = {one.name: one.rule for one in whole.with_rounding("tflite").layers if isinstance(one, IntegerRescale)}
         assert {rules.popitem()[1]} == {"tosa"}
         assert set(rules.values()) == {"tflite"}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_extremes_of_the_sums_of_one_pixel_of_two_channels_are_those_of_the_sums(rule):
+    """Less than the rows that a kernel takes at once: of rows that are none there are no extremes."""
+    x, weights = np.array([[[[89, 35]]]], np.int8), np.array([[[[2]]], [[[-59]]]], np.int8)
+    for scale in (1e-3, 0.4):
+        seen = []
+        for engine in ENGINES:
+            window = engine.prepare_window(x.dtype, weights, arithmetic="mac", groups=2)
+            how = {"output": FixedFormat(2, False)}
+            found = engine.prepare_window_rescale(window, np.array([scale, scale]), np.array([-200, 900]), rule, **how)(x)
+            seen.append((found.sums_minimum, found.sums_maximum, found.minimum, found.maximum))
+        assert seen[0] == seen[1]
+        assert seen[0][:2] == (-59 * 35, 2 * 89)
