@@ -53,7 +53,7 @@ def _bits(points: Points) -> Section | None:
     if not points.together or "weight_bits" not in points.axes:
         return None
     others = [AXES[axis] for axis in points.axes if axis not in ("network", "weight_bits", "activation_bits")]
-    text = "Weights and activations of every layer at one width, nothing retrained."
+    text = "Weights and activations at one width in every layer that was given none of its own; nothing retrained."
     if others:
         text += f" Of points that differ in {', '.join(others)}: the most accurate, and the least energy."
     panels = (

@@ -207,7 +207,9 @@ def test_windows_refuse_zero_points_that_they_cannot_take(fields, message):
 
 def test_a_multipliers_table_takes_code_0_for_zero():
     table = multiplier(signed=True)
-    with pytest.raises(NetworkError, match="^layer l: zero points: a multiplier's table takes code 0 for zero; leave out one of the two$"):
+    with pytest.raises(
+        NetworkError, match="^layer l: zero points: a multiplier's table takes code 0 for zero; leave out one of the two$"
+    ):
         window(given=FixedFormat(8, scale=0.5, zero_point=1)).with_multiplier(table)
 
 
