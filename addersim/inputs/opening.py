@@ -15,6 +15,7 @@ import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from difflib import SequenceMatcher
 from itertools import islice
 from pathlib import Path
 from typing import IO, cast
@@ -42,6 +43,8 @@ MAX_FILE_BYTES = 2 << 30
 _PIECE = 1 << 20
 _LONGEST_REASON = 300
 _MOST_NAMES = 10_000
+_LEAST_ALIKE = 0.6
+"""Of two names without their endings, which are alike between files that have nothing else in common."""
 _ADDRESS = re.compile(r":? *<?[\w.]+ object at 0x[0-9a-fA-F]+>?")
 """An object that a parser's reason shows by its place in memory, which tells nobody anything and is another in every run."""
 _NODES = (
@@ -87,7 +90,8 @@ def near_file(path: str | os.PathLike[str], names: Iterable[str] = ()) -> str:
         return ""
     if missing.name in found:  # a link whose target is missing
         return ""
-    said, there = did_you_mean(missing.name, found), os.fspath(missing.parent)
+    alike = [one for one in found if SequenceMatcher(None, Path(one).stem, missing.stem).ratio() >= _LEAST_ALIKE]
+    said, there = did_you_mean(missing.name, alike), os.fspath(missing.parent)
     return said.replace("mean ", f"mean {there}{os.sep}", 1) if said and there != os.curdir else said
 
 

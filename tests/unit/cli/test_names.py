@@ -86,6 +86,13 @@ def test_no_far_file_is_guessed_and_none_of_a_folder_that_is_not_there(tmp_path,
     (tmp_path / "net.npz").touch()
     assert "did you mean" not in refused("check", "weights.npz")
     assert "did you mean" not in refused("check", tmp_path / "weights.npz")
+
+
+def test_an_ending_alone_makes_no_file_alike(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "long.toml").touch()
+    assert "did you mean" not in refused("check", "nothing.toml")
+    assert refused("check", "lng.tml").endswith("; did you mean long.toml?")
     assert "did you mean" not in refused("check", "/no-such-folder/net.npz")
     (tmp_path / "link.npz").symlink_to("nowhere.npz")
     assert "did you mean" not in refused("estimate", "link.npz")
