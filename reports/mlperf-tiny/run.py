@@ -12,7 +12,7 @@ import importlib.util
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import perf_counter, process_time
+from time import perf_counter, process_time, sleep
 
 import numpy as np
 from chips import energy_rows, measurements, predictors, summary
@@ -24,6 +24,8 @@ from addersim.results.rounding import compare_rounding
 from addersim.storage import write_rows
 
 HERE = Path(__file__).parent
+IDLE_SECONDS = 0.3
+"""Before each run: threads of the one that ran before turn round for a while, and would take a core of this one."""
 RULES = ("tflite", "tosa", "tosa-double", "ort", "addersim")
 
 
@@ -76,6 +78,7 @@ def timed(runs, images, repeats=7):
         run()
     least = {}
     for who, run in list(runs.items()) * repeats:
+        sleep(IDLE_SECONDS)
         start = process_time(), perf_counter()
         run()
         seconds = process_time() - start[0], perf_counter() - start[1]
