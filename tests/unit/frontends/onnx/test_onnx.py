@@ -589,8 +589,8 @@ def test_the_command_line_takes_onnx_files(tmp_path):
     assert not (tmp_path / "x.npz").exists()
     (tmp_path / "bad.onnx").write_bytes(b"not a model")
     assert "bad.onnx: not an ONNX model, truncated or altered: " in refused("count", tmp_path / "bad.onnx")
-    found = refused("count", tmp_path / "none.onnx")
-    assert "none.onnx: cannot be read: No such file or directory; did you mean " in found
+    found = refused("count", tmp_path / "nett.onnx")
+    assert "nett.onnx: cannot be read: No such file or directory; did you mean " in found
 
 
 def test_without_the_package_one_line_says_how_to_get_it(tmp_path):

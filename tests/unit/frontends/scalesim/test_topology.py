@@ -402,7 +402,7 @@ def test_the_command_line_refuses_what_does_not_go_together(tmp_path):
         "count", tmp_path / "net.csv", "--datapath", "l1-2a"
     )
     assert document("count", "lenet5-conv", "--datapath", "mac") == document("count", "lenet5-conv")
-    assert "none.csv: cannot be read: No such file or directory; did you mean " in refused("count", tmp_path / "none.csv")
+    assert "nett.csv: cannot be read: No such file or directory; did you mean " in refused("count", tmp_path / "nett.csv")
     (tmp_path / "scale.cfg").write_text(CONFIGURATION.replace("8", "no", 1))
     bad = refused("estimate", tmp_path / "net.csv", "--accelerator", tmp_path / "scale.cfg", "--csv", tmp_path / "out.csv")
     assert "ArrayHeight: found 'no', needs a whole number" in bad
