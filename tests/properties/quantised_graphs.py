@@ -8,18 +8,16 @@ import re
 import sys
 from functools import partial
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 import onnx
 
 import addersim
 from addersim.errors import AddersimError
-from addersim.frontends.integer_layers import IntegerLayers
 from tests.properties.onnx_graphs import reason
 from tests.properties.quantised_draws import DRAWS
 from tests.properties.quantised_maker import Maker, run_model
-from tests.properties.random_search import search
+from tests.properties.random_search import ends_of, search
 from tests.properties.strategies import check_chained
 
 FEW = 1 / 50
@@ -55,18 +53,6 @@ def wanted(maker, model):
     return [[found[name] for name in names]]
 
 
-def loaded(path):
-    """The program, and the layers that give its outputs, in the file's order."""
-    told, finished = [], IntegerLayers.finished
-
-    def noted(layers, ends, titles):
-        told.extend(ends)
-        return finished(layers, ends, titles)
-
-    with mock.patch.object(IntegerLayers, "finished", noted):
-        return addersim.load(path), told
-
-
 def examine(style, seed, folder):
     """``equal``, a refusal's reason, or WRONG and RAW with what was found."""
     maker, ends = grown(style, seed)
@@ -82,7 +68,7 @@ def examine(style, seed, folder):
         words = re.sub(r"'?[a-zA-Z]+[0-9]+'?", "", " ".join(str(error).split()))
         return f"not run: {type(error).__name__} {words[:140]}"
     try:
-        program, names = loaded(path)
+        program, names = ends_of(lambda: addersim.load(path))
         runs = {name: run.values for name, run in program.runs(maker.images)}
         check_chained(program, maker.images, runs)
     except AddersimError as error:

@@ -4,9 +4,24 @@ import collections
 import sys
 import tempfile
 import warnings
+from unittest import mock
+
+from addersim.frontends.integer_layers import IntegerLayers
 
 FOUND = ("WRONG", "RAW")
 """How the results begin that are looked for: other values than the framework's, and errors that are not ours."""
+
+
+def ends_of(make):
+    """A program, and the layers that give its outputs, in their order."""
+    told, finished = [], IntegerLayers.finished
+
+    def noted(layers, ends, titles):
+        told.extend(ends)
+        return finished(layers, ends, titles)
+
+    with mock.patch.object(IntegerLayers, "finished", noted):
+        return make(), told
 
 
 def search(examine, arguments):

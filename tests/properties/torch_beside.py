@@ -1,14 +1,12 @@
 """Programs that torch quantised, beside torch's own run of them: every layer on torch's codes of what it reads."""
 
 import dataclasses
-from unittest import mock
 
 import numpy as np
 import torch
 
 from addersim import kernels
 from addersim.errors import AddersimError
-from addersim.frontends.integer_layers import IntegerLayers
 from addersim.frontends.quantised_values import Codes
 from addersim.frontends.torch.capture import capture
 from addersim.frontends.torch.quantised.walk import QuantisedWalk
@@ -37,18 +35,6 @@ class Beside:
 def exported(module, images):
     """What torch.export makes of a module, for any number of images."""
     return torch.export.export(module.eval(), (images[:4],), dynamic_shapes=({0: torch.export.Dim("b", min=2, max=4096)},))
-
-
-def ends_of(make):
-    """A program, and the layers that give its outputs, in their order."""
-    told, finished = [], IntegerLayers.finished
-
-    def noted(layers, ends, titles):
-        told.extend(ends)
-        return finished(layers, ends, titles)
-
-    with mock.patch.object(IntegerLayers, "finished", noted):
-        return make(), told
 
 
 class _Seeing(torch.fx.Interpreter):

@@ -19,8 +19,8 @@ from torch.ao.quantization import quantize_fx
 from torch.nn import functional as F
 
 import addersim
-from tests.properties.random_search import search
-from tests.properties.torch_beside import beside, ends_of, exported, told
+from tests.properties.random_search import ends_of, search
+from tests.properties.torch_beside import beside, exported, told
 from tests.properties.torch_modules import RandomNet, Statement, run
 
 MOST_VALUES = 6000

@@ -17,9 +17,9 @@ from torch import nn
 from torch.nn import functional as F
 
 import addersim
-from tests.properties.random_search import search
+from tests.properties.random_search import ends_of, search
 from tests.properties.strategies import check_chained
-from tests.properties.torch_beside import beside, ends_of, exported, told
+from tests.properties.torch_beside import beside, exported, told
 from tests.properties.torch_modules import RandomNet, Statement, run
 
 OPS = torch.ops.quantized_decomposed

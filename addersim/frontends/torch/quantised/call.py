@@ -32,6 +32,11 @@ class Call:
     find_shapes: Callable[[], tuple[Shape, ...]]
 
     @property
+    def kind(self) -> str:
+        """The operator's name, of ATen's without their domain."""
+        return str(self.node.target._schema.name).removeprefix("aten::")  # type: ignore[union-attr]
+
+    @property
     def value(self) -> Any:
         """The value that operators of one value work on."""
         return self.arguments.get("self", self.arguments.get("input", self.arguments.get("x")))
@@ -50,9 +55,8 @@ class Call:
 
     def rearranged(self, value: Value) -> Any:
         """The value after one of torch's operators that only move values."""
-        kind = str(self.node.target._schema.name).removeprefix("aten::")  # type: ignore[union-attr]
         flows = {name: one.flow if isinstance(one, Value) else one for name, one in self.arguments.items()}
-        row = moves.OPERATORS[kind.removesuffix("_") if kind not in moves.OPERATORS else kind]
+        row = moves.OPERATORS[self.kind.removesuffix("_") if self.kind not in moves.OPERATORS else self.kind]
         found = row(FloatCall(None, self.node, self.name, flows, self.find_shapes))  # type: ignore[arg-type]
         if isinstance(found, Flow):
             return replace(value, flow=found)

@@ -41,17 +41,13 @@ SELU_ALPHA, SELU_SCALE = 1.6732632423543772, np.float32(1.0507009873554805)
 def applied(call: Call, function: Callable[[Array], Array]) -> Reals | Sums:
     """What codes stand for after a function of each number; sums, too, where it never falls, or never rises."""
     value = call.value
-    if isinstance(value, Sums) and _kind(call) in ONE_WAY and not value.flow.fills():
+    if isinstance(value, Sums) and call.kind.removesuffix("_") in ONE_WAY and not value.flow.fills():
         ends = value.low, value.high
         bounded = value.functions if ends == (None, None) else (*value.functions, lambda x: np.clip(x, *ends))
         return replace(value, functions=(*bounded, function), low=None, high=None)
     if not isinstance(value, Reals):
         raise LoweringError("of reals that were not made codes; quantise what it reads")
     return call.building.unfilled(value, call.name).after(function)
-
-
-def _kind(call: Call) -> str:
-    return str(call.node.target._schema.name).removeprefix("aten::").removesuffix("_")  # type: ignore[union-attr]
 
 
 def applied_by(call: Call, constant: Array, function: Callable[[Array, Array], Array], *more: Array) -> Reals:

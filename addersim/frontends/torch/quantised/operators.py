@@ -131,10 +131,10 @@ def _joined(call: Call) -> Joined:
 
 def _tail(call: Call) -> Tail:
     """A softmax at the end, which keeps the order of scores."""
-    value, kind = call.value, str(call.node.target._schema.name).removeprefix("aten::")  # type: ignore[union-attr]
+    value = call.value
     if not isinstance(value, (Reals, Sums)) or value.flow.rank != 1 or int(call.arguments["dim"]) not in (1, -1):
         raise LoweringError("is read, and left out, of scores at the end alone")
-    return Tail(value, (kind,))
+    return Tail(value, (call.kind,))
 
 
 def _move(call: Call) -> Any:

@@ -55,8 +55,7 @@ def _check_pixels(call: Call, source: Reals) -> None:
     rank, axes = source.flow.rank, call.arguments.get("dim")
     numbers = [axes] if isinstance(axes, int) else list(axes or [])
     if sorted(one % (rank + 1) for one in numbers) != list(range(2, rank + 1)) or rank not in (2, 3):
-        kind = str(call.node.target._schema.name).removeprefix("aten::")  # type: ignore[union-attr]
-        raise LoweringError(f"{kind} over axes {axes} of images x {source.flow.shape}; read is that over all pixels")
+        raise LoweringError(f"{call.kind} over axes {axes} of images x {source.flow.shape}; read is that over all pixels")
 
 
 def _average_pool(axes: int) -> Row:
