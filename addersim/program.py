@@ -234,7 +234,7 @@ class Program(Listed, msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     def _image_rule(self) -> RequantisationRule | None:
         """That of the first layer that has one."""
-        name = next((name for layer in self.layers if (name := getattr(layer, "rule", ""))), None)
+        name = next(filter(None, (getattr(layer, "rule", "") for layer in self.layers)), None)
         return requantisation_rule(name) if name else None
 
     def count_clipped(self, images: Images) -> int:

@@ -16,7 +16,7 @@ from addersim.cli.options import TWIN
 from addersim.cli.output import print_json, print_table, progress, say, say_file, say_page
 from addersim.cli.sizes import Sizes, sized
 from addersim.errors import ConfigError
-from addersim.inputs.limits import BITS
+from addersim.inputs.limits import BITS, repeated
 from addersim.tabular import show
 
 if TYPE_CHECKING:
@@ -153,8 +153,8 @@ def _designs(texts: Sequence[str], accelerators: Sequence[str], tables: Sequence
             raise ConfigError(f"design {text!r}: expected NETWORK[@ACCELERATOR[@TABLE]], such as lenet5-adder@systolic-32x32")
         on, by = own[:1] or accelerators, own[1:] or tables
         found += [Design(network, *rest) for rest in product(on, by, widths)]
-    twice = next((one for place, one in enumerate(found) if one in found[:place]), None)
-    if twice:
+    if again := repeated(found):
+        twice = again[0]
         raise ConfigError(
             f"design {twice.network}@{twice.accelerator}@{twice.table} at {twice.bits} bits: given twice; give each once"
         )

@@ -13,7 +13,7 @@ import typer
 from addersim.cli.complete import completes
 from addersim.errors import ConfigError, FormatError
 from addersim.inputs import limits
-from addersim.inputs.limits import BATCH, BITS, DEPTH, ELEMENTS, IMAGES, THREADS, read_number, shown
+from addersim.inputs.limits import BATCH, BITS, DEPTH, ELEMENTS, IMAGES, THREADS, read_number, repeated, shown
 
 if TYPE_CHECKING:
     from addersim.arithmetic.multiplier import MultiplierTable
@@ -240,9 +240,8 @@ def quantization(
     given = {"weight_bits": weights, "activation_bits": activations, **others}
     found |= {key: value for key, value in given.items() if value is not None}
     named = [_layer(text) for text in layers or []]
-    if len(dict(named)) < len(named):
-        twice = next(name for place, (name, _) in enumerate(named) if name in dict(named[:place]))
-        raise ConfigError(f"--layer: found {shown(twice)} twice; give each layer once")
+    if twice := repeated([name for name, _ in named]):
+        raise ConfigError(f"--layer: found {shown(twice[0])} twice; give each layer once")
     found["layers"] = found.get("layers", {}) | dict(named)
     if accumulator is not None:
         found["accumulator"] = msgspec.to_builtins(Accumulator.parse(accumulator))

@@ -10,7 +10,7 @@ import typer
 
 from addersim.config import toml_value
 from addersim.errors import ConfigError
-from addersim.inputs.limits import shown
+from addersim.inputs.limits import repeated, shown
 
 __all__ = ["Vary", "grid_of"]
 
@@ -39,7 +39,7 @@ def grid_of(vary: Sequence[str] | None, file: Path | None = None) -> dict[str, A
         if not equals or not field.strip() or not values.strip():
             raise ConfigError(f"--vary: found {shown(text)}, needs FIELD=VALUES, such as array.rows=8,16,32")
         found[field.strip()] = chosen = [_value(one.strip()) for one in values.split(",")]
-        if twice := [one for place, one in enumerate(chosen) if one in chosen[:place]]:
+        if twice := repeated(chosen):
             raise ConfigError(f"--vary {field.strip()}: found {shown(twice[0])} twice; give each value once")
     return found
 

@@ -8,18 +8,21 @@ from __future__ import annotations
 import math
 import operator
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec import Meta
 
 from addersim.errors import AddersimError, ConfigError
 
-__all__ = ["Limit", "read_number", "shown", "shown_text"]
+__all__ = ["Limit", "read_number", "repeated", "shown", "shown_text"]
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _MOST_DIGITS = 18
 _MOST_SHOWN = 60
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,17 @@ def read_number(text: str, where: str) -> float:
     if not math.isfinite(value):
         raise ConfigError(f"{where}: found {shown_text(text)}, needs a number such as 0.5 or 2e-3")
     return value
+
+
+def repeated(given: Sequence[T]) -> list[T]:
+    """Those of what was given that equal one before them, in their order.
+
+    Examples
+    --------
+    >>> repeated(["a", "b", "a"])
+    ['a']
+    """
+    return [one for place, one in enumerate(given) if one in given[:place]]
 
 
 def shown(value: object) -> str:

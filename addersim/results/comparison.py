@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from addersim.errors import ConfigError, check_kind
 from addersim.format_quantity import ENERGY_UNITS, quantity
+from addersim.inputs.limits import repeated
 from addersim.results.comparison_text import headline
 from addersim.results.contrast import Contrast, time_ms_per_image
 from addersim.results.result import Result
@@ -129,7 +130,6 @@ def compare(results: Sequence[Result]) -> Comparison:
     names = [result.name for result in results]
     if not names:
         raise ConfigError("compare: no results; give at least one")
-    twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
-    if twice is not None:
-        raise ConfigError(f"compare: two results are named {twice!r}; give each a name of its own")
+    if twice := repeated(names):
+        raise ConfigError(f"compare: two results are named {twice[0]!r}; give each a name of its own")
     return Comparison(tuple(results))
